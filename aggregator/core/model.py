@@ -1,0 +1,487 @@
+"""The values that flow through the house. Instants are aware UTC (`_at`), durations seconds (`_s`).
+
+Every value is frozen; `None` means absent, never failed. Words: docs/glossary.md.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+# --- fetch ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validators:
+    """What makes the next request conditional: one atomic pair and the URL that gave it."""
+
+    url: str
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheHints:
+    """What a response says about coming back, in seconds from the moment it was received.
+
+    `max_age_s` has `Age` subtracted already; `expires_s` is given only where max-age is absent.
+    """
+
+    max_age_s: float | None = None
+    expires_s: float | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A complete, decoded document. `delta` marks a 226 (RFC 3229): only some entries are in it."""
+
+    url: str
+    status: int
+    body: bytes
+    content_type: str = ""
+    content_language: str = ""
+    content_location: str = ""
+    validators: Validators | None = None
+    hints: CacheHints = CacheHints()
+    hops: tuple[tuple[int, str], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    delta: bool = False
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotModified:
+    """A 304. `validators` is None where the response named none (the old pair is kept)."""
+
+    url: str
+    validators: Validators | None = None
+    hints: CacheHints = CacheHints()
+    hops: tuple[tuple[int, str], ...] = ()
+    elapsed_s: float = 0.0
+
+
+# --- parse ---------------------------------------------------------------------------------------
+
+
+class Rung(StrEnum):
+    """How little work a poll needed; see docs/decisions on the ladder."""
+
+    NOT_MODIFIED = "not_modified"
+    SAME_BODY = "same_body"
+    SAME_ENTRIES = "same_entries"
+    DELTA = "delta"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedEntry:
+    """An entry as the feed gave it: visible plain text, absolute URLs, aware dates.
+
+    `raw_hash` identifies its bytes inside the document, where they could be delimited.
+    """
+
+    guid: str | None = None
+    link: str | None = None
+    title: str = ""
+    summary: str = ""
+    content: str = ""
+    author: str = ""
+    categories: tuple[str, ...] = ()
+    published_at: datetime | None = None
+    updated_at: datetime | None = None
+    enclosures: tuple[str, ...] = ()
+    lang: str | None = None
+    raw_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedHints:
+    """What a document says about its own rhythm. Hours are UTC 0–23; days 0 = Monday."""
+
+    ttl_s: float | None = None
+    update_period_s: float | None = None
+    skip_hours: frozenset[int] = frozenset()
+    skip_days: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedFeed:
+    """What parsing one document gave: its unseen entries, in document order.
+
+    `items` counts every entry in the document, seen or not. `memory` is what the next parse of
+    this feed needs to skip work (opaque to everyone but parse/); `body_hash` likewise.
+    """
+
+    rung: Rung
+    title: str = ""
+    link: str | None = None
+    lang: str | None = None
+    entries: tuple[ParsedEntry, ...] = ()
+    items: int = 0
+    hints: FeedHints = FeedHints()
+    hub: str | None = None
+    self_url: str | None = None
+    prev_archive: str | None = None
+    warnings: tuple[str, ...] = ()
+    quarantined: tuple[tuple[bytes, str], ...] = ()
+    body_hash: bytes = b""
+    memory: bytes | None = None
+
+
+# --- store: feeds and entries --------------------------------------------------------------------
+
+
+class Health(StrEnum):
+    """How a feed is doing, in one word."""
+
+    NEW = "new"
+    OK = "ok"
+    FAILING = "failing"
+    SILENT = "silent"
+    BLOCKED = "blocked"
+    EMPTIED = "emptied"
+    GONE = "gone"
+    MOVED = "moved"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedState:
+    """What the database knows of a feed; the whole memory of the polling policy.
+
+    `url` is where the feed is fetched now (it differs from `configured_url` after a confirmed
+    permanent move). `interval_s` is the adaptive interval, `gap_s` the median time between new
+    entries. `move_*` holds a permanent redirect that awaits confirmation.
+    """
+
+    id: str
+    url: str
+    configured_url: str
+    title: str = ""
+    health: Health = Health.NEW
+    health_since: datetime | None = None
+    validators: Validators | None = None
+    body_hash: bytes = b""
+    hints: FeedHints = FeedHints()
+    first_polled_at: datetime | None = None
+    last_polled_at: datetime | None = None
+    last_ok_at: datetime | None = None
+    last_new_at: datetime | None = None
+    newest_at: datetime | None = None
+    next_poll_at: datetime | None = None
+    last_status: int | None = None
+    failures: int = 0
+    failing_since: datetime | None = None
+    last_error: str | None = None
+    interval_s: float | None = None
+    gap_s: float | None = None
+    items: int = 0
+    move_url: str | None = None
+    move_count: int = 0
+    move_since: datetime | None = None
+    distrust_guid: bool = False
+    hub: str | None = None
+    self_url: str | None = None
+    rungs: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostLimit:
+    """A host's wish to be left alone; holds for every feed on it and every process."""
+
+    host: str
+    not_before: datetime
+    reason: str = ""
+
+
+class Reason(StrEnum):
+    """Why an entry was kept, and so whether it may alert."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    BASELINE = "baseline"
+    FLOOD = "flood"
+    ALIAS = "alias"
+    TOO_OLD = "too_old"
+    APPLIED = "applied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An entry as it is stored. Unique by (feed, key); `version` grows with each change.
+
+    `key` is the digest of the entry's identity, `aliases` the digests of its secondary
+    identities (they only ever suppress an alert). Spans point into title, summary and content.
+    """
+
+    id: int | None = None
+    feed: str
+    key: str
+    aliases: tuple[str, ...] = ()
+    guid: str | None = None
+    link: str | None = None
+    title: str = ""
+    summary: str = ""
+    content: str = ""
+    author: str = ""
+    categories: tuple[str, ...] = ()
+    enclosures: tuple[str, ...] = ()
+    lang: str | None = None
+    published_at: datetime | None = None
+    updated_at: datetime | None = None
+    seen_at: datetime
+    content_hash: bytes = b""
+    version: int = 1
+    reason: Reason = Reason.NEW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the store remembers about one key of a feed (it outlives the entry's content)."""
+
+    key: str
+    content_hash: bytes
+    version: int
+
+
+# --- match ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Where a term was found: code points `start` to `end` of `field`; `text` is that slice."""
+
+    field: str
+    start: int
+    end: int
+    text: str
+    term: str
+
+
+class HitState(StrEnum):
+    """What became of a hit."""
+
+    ALERTED = "alerted"  # it has deliveries of its own
+    COLLAPSED = "collapsed"  # its story was told already
+    HELD = "held"  # recorded, not alerted; see the reason
+    SUPPRESSED = "suppressed"  # silenced by a person or a rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One rule × one entry (× one version of it), with the evidence."""
+
+    id: str
+    rule: str
+    feed: str
+    entry_key: str
+    entry_id: int | None = None
+    entry_version: int = 1
+    spans: tuple[Span, ...] = ()
+    snippet: str = ""
+    story: str | None = None
+    state: HitState = HitState.ALERTED
+    reason: str = ""
+    mark: str | None = None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """By what two tellings of one story know each other; `bands` are keys of the MinHash."""
+
+    url_key: str | None = None
+    title_key: str | None = None
+    signature: bytes = b""
+    bands: tuple[str, ...] = ()
+    facts: frozenset[str] = frozenset()
+    lang: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """Copies of one piece of news. `feeds` carry it; `told` are the rules that alerted on it."""
+
+    id: str
+    title: str
+    fingerprint: Fingerprint
+    feeds: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    first_at: datetime
+    last_at: datetime
+
+
+# --- alerts --------------------------------------------------------------------------------------
+
+
+class DeliveryState(StrEnum):
+    """Where an alert is on its way; drawn in docs/decisions on delivery."""
+
+    PENDING = "pending"
+    HELD = "held"
+    SENDING = "sending"
+    RETRY = "retry"
+    SENT = "sent"
+    DEAD = "dead"
+    SUPPRESSED = "suppressed"
+
+
+class Kind(StrEnum):
+    """What an alert is about."""
+
+    HIT = "hit"
+    DIGEST = "digest"
+    HEALTH = "health"
+    HEARTBEAT = "heartbeat"
+    DEAD_LETTER = "dead_letter"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A message that is not about hits (health, heartbeat, dead letter, test): plain text."""
+
+    title: str
+    body: str = ""
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """An outbox row: one alert for one recipient of one channel.
+
+    `id` is derived from what it tells, so that telling it twice is impossible; it is also the
+    idempotency key. `recipient` is an index into the channel's targets, or "" for all of it.
+    """
+
+    id: str
+    kind: Kind = Kind.HIT
+    channel: str
+    recipient: str = ""
+    rules: tuple[str, ...] = ()
+    hits: tuple[str, ...] = ()
+    story: str | None = None
+    title: str = ""
+    notice: Notice | None = None
+    priority: str = "normal"
+    state: DeliveryState = DeliveryState.PENDING
+    reason: str = ""
+    created_at: datetime
+    due_at: datetime
+    attempts: int = 0
+    sent_at: datetime | None = None
+    last_error: str | None = None
+    repeat: bool = False
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """A person's wish not to hear: of a rule, a feed or a story, until an instant."""
+
+    id: int | None = None
+    rule: str | None = None
+    feed: str | None = None
+    story: str | None = None
+    until_at: datetime
+    reason: str = ""
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One telling inside an alert: the hit with the entry behind it and who else carries it."""
+
+    hit: Hit
+    entry: Entry
+    feed_title: str
+    rule_title: str
+    also_in: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """What a notifier is asked to say: evidence, or a notice, never both.
+
+    `evidence` lists the hits of a threshold or digest; `more` counts what was folded away.
+    `time_zone` is the channel's; `page` is the address of our own page about it, if there is one.
+    """
+
+    id: str
+    kind: Kind
+    title: str
+    told: tuple[Told, ...] = ()
+    notice: Notice | None = None
+    why: str = ""
+    more: int = 0
+    priority: str = "normal"
+    repeat: bool = False
+    time_zone: str = "UTC"
+    page: str | None = None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """A channel accepted an alert; `detail` is what it answered, in words."""
+
+    detail: str = ""
+
+
+# --- the one write of a poll ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleHistory:
+    """What a rule did lately: (instant, feed, hit id) of its hits, oldest first."""
+
+    rule: str
+    hits: tuple[tuple[datetime, str, str], ...] = ()
+    last_alert_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What routing wants to know before it decides; the store answers inside the transaction."""
+
+    fingerprints: tuple[Fingerprint, ...] = ()
+    stories_since: datetime | None = None
+    histories: tuple[tuple[str, datetime], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The answer: stories that share a key with a fingerprint, rule histories, live silences."""
+
+    stories: tuple[Story, ...] = ()
+    histories: tuple[RuleHistory, ...] = ()
+    silences: tuple[Silence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """What routing decided: hits with their state, stories made or grown, deliveries to make."""
+
+    hits: tuple[Hit, ...] = ()
+    stories: tuple[Story, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """Everything that one poll of one feed changes, written in one transaction."""
+
+    state: FeedState
+    entries: tuple[Entry, ...] = ()
+    hits: tuple[Hit, ...] = ()
+    hosts: tuple[HostLimit, ...] = ()
+    notices: tuple[Delivery, ...] = ()
+    memory: bytes | None = None
+    quarantined: tuple[tuple[bytes, str], ...] = ()
+
+
+Json = dict[str, Any]

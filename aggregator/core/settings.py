@@ -1,0 +1,319 @@
+"""The configuration as plain values: one table that code, commands, schema and docs read.
+
+Keys are the YAML's (aliases); fields carry their unit. Everything is frozen and checked here as
+far as a single value can be; names that refer to each other are checked by config/.
+Source of truth for `aggregator schema` and docs/configuration.md.
+"""
+
+import re
+from datetime import time
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    WithJsonSchema,
+)
+
+DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+ID = r"^[a-z0-9][a-z0-9._-]{0,99}$"
+
+
+def seconds(value: object) -> float:
+    """Seconds of `15m`, `1h30m`, `30s`, `7d`, `2w`; a bare number is refused for its missing unit."""
+    text = str(value).strip()
+    if text == "0":
+        return 0.0
+    if not re.fullmatch(rf"(?:{DURATION.pattern}\s*)+", text):
+        example = f"{text}m" if re.fullmatch(r"\d+", text) else "15m"
+        raise ValueError(f"{text!r} is not a duration; write a number and s, m, h, d or w: {example}")
+    return sum(float(number) * UNITS[unit] for number, unit in DURATION.findall(text))
+
+
+def size(value: object) -> int:
+    """Bytes of `10MiB`, `500kB`, `1048576`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(value).strip())
+    if not found or found[2].upper() not in SIZES:
+        raise ValueError(f"{value!r} is not a size; write for example 10MiB")
+    return int(float(found[1]) * SIZES[found[2].upper()])
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name!r} is not a time zone; write for example Europe/Oslo") from None
+    return name
+
+
+def clock(text: str) -> time:
+    """The time of day of `07:00`."""
+    found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
+    if not found:
+        raise ValueError(f"{text!r} is not a time of day; write for example 07:00")
+    return time(int(found[1]), int(found[2]))
+
+
+def _quiet(value: object) -> str:
+    text = str(value)
+    start, dash, end = text.partition("-")
+    if not dash or clock(start) == clock(end):
+        raise ValueError(f'{text!r} is not a span of the day; write for example "22:00-07:00"')
+    return text
+
+
+def _rhythm(value: object) -> str:
+    text = " ".join(str(value).split())
+    word, _, at = text.partition(" ")
+    if word in ("daily", "weekdays") and at:
+        clock(at)
+    elif text not in ("instant", "hourly"):
+        try:
+            seconds(text)
+        except ValueError:
+            raise ValueError(
+                f"{text!r} is not a rhythm; write instant, 15m, hourly, daily 07:00 or weekdays 07:00"
+            ) from None
+    return text
+
+
+def _first_poll(value: object) -> str | float:
+    return str(value) if value in ("silent", "alert") else seconds(value)
+
+
+def _http_url(text: str) -> str:
+    text = text.strip()
+    if not re.match(r"https?://[^/\s?#]+", text, re.IGNORECASE):
+        raise ValueError(f"{text!r} is not a web address; it must start with http:// or https://")
+    return text
+
+
+_duration_schema = WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$|^0$", "examples": ["15m", "6h", "7d"]})
+Seconds = Annotated[float, BeforeValidator(seconds), _duration_schema]
+Bytes = Annotated[int, BeforeValidator(size), WithJsonSchema({"type": "string", "examples": ["10MiB"]})]
+Zone = Annotated[str, AfterValidator(_zone)]
+QuietHours = Annotated[str, BeforeValidator(_quiet), WithJsonSchema({"type": "string", "examples": ["22:00-07:00"]})]
+Rhythm = Annotated[str, BeforeValidator(_rhythm), WithJsonSchema({"type": "string", "examples": ["instant", "15m", "hourly", "daily 07:00", "weekdays 07:00"]})]
+FirstPoll = Annotated[Literal["silent", "alert"] | float, BeforeValidator(_first_poll), WithJsonSchema({"type": "string", "examples": ["silent", "alert", "24h"]})]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Identifier = Annotated[str, Field(pattern=ID)]
+Words = tuple[str, ...]
+
+
+class Section(BaseModel):
+    """A mapping of the configuration: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, coerce_numbers_to_str=True)
+
+
+class Auth(Section):
+    """How to log in to a feed: `user` and `password`, or `bearer`."""
+
+    user: str | None = Field(None, description="User name for HTTP basic authentication.")
+    password: SecretStr | None = Field(None, description="Its password; write ${ENV} or ${file:…}.")
+    bearer: SecretStr | None = Field(None, description="A bearer token instead.")
+
+
+class Feed(Section):
+    """One watched feed."""
+
+    url: HttpUrl = Field(description="Address of the feed; the only required key.")
+    id: Identifier = Field("", validate_default=False, description="Stable name; default: a slug of host and path.")
+    title: str = Field("", description="Name shown to people; default: the feed's own title.")
+    tags: Words = Field((), description="Tags, for rules (`feeds: {tags: […]}`) and filters.")
+    every_s: Seconds | None = Field(None, alias="every", description="Base interval; default: settings.polling.every.")
+    enabled: bool = Field(True, description="false: not polled, its entries stay.")
+    first_poll: FirstPoll | None = Field(None, description="silent, alert, or a duration: alert on what is younger.")
+    auth: Auth | None = Field(None, description="Credentials; never sent to another origin.")
+    headers: dict[str, SecretStr] = Field({}, description="Extra request headers; never sent to another origin.")
+    user_agent: str | None = Field(None, description="User-Agent for this feed.")
+    proxy: SecretStr | None = Field(None, description="Proxy for this feed: http://… or socks5://….")
+    verify_tls: bool = Field(True, description="false: accept any certificate (warned about).")
+    full_text: bool = Field(False, description="Fetch the article behind each new link and match on it too.")
+    ignore_cache_hints: bool = Field(False, description="true: ignore max-age, ttl and the like; never Retry-After.")
+    max_latency_s: Seconds | None = Field(None, alias="max_latency", description="Adaptive polling never waits longer.")
+
+
+class FeedFilter(Section):
+    """Which feeds a rule looks at; empty: every feed."""
+
+    tags: Words = Field((), description="Feeds with one of these tags.")
+    ids: Words = Field((), description="These feeds.")
+    not_ids: Words = Field((), description="Not these feeds.")
+
+
+class Near(Section):
+    """Terms that stand close together."""
+
+    terms: Words = Field(description="Two or more terms.")
+    within: int = Field(10, ge=1, le=1000, description="At most this many words between neighbours.")
+    ordered: bool = Field(False, description="true: in the order written.")
+
+
+class Threshold(Section):
+    """Alert only when so many hits came from so many feeds."""
+
+    hits: int = Field(1, ge=1, le=10_000, description="At least this many hits …")
+    within_s: Seconds = Field(alias="within", description="… within this time …")
+    sources: int = Field(1, ge=1, le=1000, description="… from at least this many feeds.")
+
+
+class Spike(Section):
+    """Alert when a rule is louder than its own rhythm."""
+
+    factor: float = Field(3.0, gt=1, description="How many times the usual number of hits.")
+    within_s: Seconds = Field(alias="within", description="In a window of this length.")
+
+
+class RuleTests(Section):
+    """Texts that a rule must and must not match."""
+
+    match: Words = Field((), description="Texts that must match.")
+    no_match: Words = Field((), description="Texts that must not match.")
+
+
+class RuleConfig(Section):
+    """A watch rule as written; core.rules compiles it into a Rule."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")] = Field(description="Unique and stable: a–z, 0–9, hyphen.")
+    title: str = Field("", description="Name shown to people.")
+    any: Words = Field((), description="At least one of these terms.")
+    all: Words = Field((), description="Every one of these terms.")
+    none: Words = Field((), description="None of these terms.")
+    near: tuple[Near, ...] = Field((), description="Terms close together; one mapping or a list.")
+    query: str | None = Field(None, description="The same power in one line; see docs/rules.md.")
+    regex: Words = Field((), description="RE2 patterns, one of which must match.")
+    in_: tuple[Literal["title", "summary", "content", "author", "category", "link"], ...] = Field(
+        ("title", "summary", "content"), alias="in", description="Fields searched."
+    )
+    case: Literal["fold", "exact"] = Field("fold", description="exact: capitals as written.")
+    stem: bool = Field(False, description="true: words in every inflection, by the entry's language.")
+    translit: bool = Field(False, description="true: names in other scripts too (Эрдоган ↔ Erdogan).")
+    feeds: FeedFilter = Field(FeedFilter(), description="Which feeds; default: every feed.")
+    lang: Words = Field((), description="Languages (ISO 639-1); default: any.")
+    max_age_s: Seconds | None = Field(None, alias="max_age", description="Older entries: hit recorded, alert held.")
+    threshold: Threshold | None = Field(None, description="Alert only when so many hits came together.")
+    spike: Spike | None = Field(None, description="Alert when louder than usual.")
+    first_in_s: Seconds | None = Field(None, alias="first_in", description="Alert only on the first hit in this time.")
+    on_update: bool = Field(False, description="true: alert again when a matched entry is edited (at most 3 times).")
+    notify: Words | None = Field(None, description="Channels; default: settings.default_channels.")
+    deliver: Rhythm = Field("instant", description="instant, a duration, hourly, daily HH:MM or weekdays HH:MM.")
+    priority: Literal["low", "normal", "high"] = Field("normal", description="high passes through quiet hours.")
+    enabled: bool = Field(True, description="false: not matched.")
+    tests: RuleTests = Field(RuleTests(), description="Run by `aggregator check`.")
+
+
+class Channel(Section):
+    """A named destination: an Apprise `url` (or several), or a `service` with its own fields."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+
+    name: str = Field("", exclude=True, json_schema_extra={"readOnly": True})
+    url: tuple[SecretStr, ...] = Field((), description="An Apprise URL, or a list of them.")
+    service: str | None = Field(None, description="console, webhook, or any service of Apprise, with its fields beside it.")
+    quiet_hours: QuietHours | None = Field(None, description="Alerts are held in this span and sent as one digest.")
+    time_zone: Zone = Field("UTC", description="For quiet hours, rhythms and times in alerts.")
+    max_per_hour: int | None = Field(None, ge=1, description="More than this folds into one digest.")
+    format: Literal["text", "html", "markdown"] | None = Field(None, description="Default: what the service likes best.")
+    template: str | None = Field(None, description="Your own Jinja2 template file for this channel.")
+    fallback: str | None = Field(None, description="Channel that hears of this channel's dead letters.")
+    timeout_s: Seconds = Field(20.0, alias="timeout", description="Hard deadline of one attempt.")
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The service's own fields."""
+        return dict(self.model_extra or {})
+
+
+class Polling(Section):
+    """How often and how gently feeds are polled."""
+
+    every_s: Seconds = Field(900.0, alias="every", description="Default interval.")
+    min_interval_s: Seconds = Field(60.0, alias="min_interval", description="Hard floor between two polls of a feed.")
+    concurrency: int = Field(128, ge=1, le=2000, description="Polls in flight.")
+    per_host: int = Field(1, ge=1, le=64, description="Requests in flight per host.")
+    first_poll: FirstPoll = Field("silent", description="silent, alert, or a duration: alert on what is younger.")
+    flood_limit: int = Field(20, ge=1, description="More unseen entries than this in one poll make one digest.")
+
+
+class Http(Section):
+    """Every request that the service makes."""
+
+    timeout_s: Seconds = Field(30.0, alias="timeout", description="Total time of one request, redirects included.")
+    connect_timeout_s: Seconds = Field(10.0, alias="connect_timeout", description="Time to connect.")
+    max_body_bytes: Bytes = Field(10 * 2**20, alias="max_body", description="Largest decoded document.")
+    user_agent: str | None = Field(None, description="Default: aggregator/VERSION (+URL).")
+    allow: Words = Field((), description="Private addresses that may be fetched: host:port, address or CIDR.")
+    proxy: SecretStr | None = Field(None, description="Proxy for every request: http://… or socks5://….")
+
+
+class Stories(Section):
+    """Collapsing copies of one story."""
+
+    collapse: bool = Field(True, description="One alert per story.")
+    window_s: Seconds = Field(72 * 3600.0, alias="window", description="How long a story collects its copies.")
+    renotify_sources: int = Field(0, ge=0, description="Alert again when so many feeds carry it; 0: never.")
+
+
+class HealthSettings(Section):
+    """News about the feeds themselves."""
+
+    notify: Words | None = Field(None, description="Channels; default: settings.default_channels.")
+    silent_after: float = Field(5, gt=1, description="A feed is silent after so many of its usual gaps.")
+    heartbeat: Rhythm | None = Field(None, description="A sign of life with counts, e.g. daily 08:00.")
+
+
+class Retention(Section):
+    """How long things are kept; the memory of keys outlives them."""
+
+    entries_s: Seconds = Field(365 * 86400.0, alias="entries", description="Entries, with their hits.")
+    content_s: Seconds = Field(90 * 86400.0, alias="content", description="Full text of entries without a hit.")
+
+
+class Web(Section):
+    """The page and the API."""
+
+    enabled: bool = Field(True, description="false: no page.")
+    listen: str = Field("127.0.0.1:8080", description="Address and port.")
+    public_url: HttpUrl | None = Field(None, description="Address by which others reach the page.")
+    password: SecretStr | None = Field(None, description="For people; needed beyond loopback.")
+    token: SecretStr | None = Field(None, description="Bearer token for programs.")
+    trusted_proxies: Words = Field((), description="Addresses whose X-Forwarded-* is believed.")
+
+
+class Logging(Section):
+    """What the service says of itself."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity.")
+    format: Literal["auto", "console", "json"] = Field("auto", description="auto: coloured on a terminal, else JSON.")
+
+
+class Settings(Section):
+    """Everything that is not a feed, rule, list or channel."""
+
+    database: SecretStr | None = Field(None, description="SQLAlchemy URL; default: SQLite in ./var.")
+    default_channels: Words = Field((), description="Channels of rules without notify.")
+    polling: Polling = Polling()
+    http: Http = Http()
+    stories: Stories = Stories()
+    health: HealthSettings = HealthSettings()
+    retention: Retention = Retention()
+    web: Web = Web()
+    logging: Logging = Logging()
+
+
+class Config(Section):
+    """The whole configuration, checked."""
+
+    feeds: tuple[Feed, ...] = ()
+    channels: dict[str, Channel] = {}
+    rules: tuple[RuleConfig, ...] = ()
+    lists: dict[str, Words] = {}
+    settings: Settings = Settings()
