@@ -4,16 +4,21 @@ Adapters implement these; nothing here knows a library. Where a method is `async
 for the network, a disk or another process; nothing else may.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from aggregator.core.model import (
     Alert,
+    Attempt,
     Delivery,
+    DeliveryState,
     Entry,
-    Fetched,
     FeedState,
+    FeedSummary,
+    Fetched,
+    HitFilter,
+    HostLimit,
     Known,
     NotModified,
     ParsedFeed,
@@ -21,6 +26,10 @@ from aggregator.core.model import (
     Question,
     Receipt,
     Routed,
+    RuleFigures,
+    Silence,
+    Stats,
+    Story,
     Surroundings,
     Told,
 )
@@ -148,4 +157,98 @@ class Notifier(Protocol):
 
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
         """Raises DeliveryError; never waits longer than the channel's timeout."""
+        ...
+
+
+class Catalog(Protocol):
+    """The reading side of the database, for commands and pages, and what people change by hand.
+
+    Listings are newest first; `limit` 0 means all. Raises StoreError, NotFound.
+    """
+
+    async def feeds(self, ids: Sequence[str] | None = None) -> tuple[FeedSummary, ...]: ...
+
+    async def hosts(self) -> tuple[HostLimit, ...]: ...
+
+    async def entry(self, entry_id: int) -> Entry: ...
+
+    async def entries(self, *, feed: str | None = None, since: datetime | None = None, limit: int = 50) -> tuple[Entry, ...]: ...
+
+    def scan(self, *, since: datetime | None = None, batch: int = 500) -> AsyncIterator[tuple[Entry, ...]]:
+        """Every stored entry that still has its text, oldest first, in batches (backtests)."""
+        ...
+
+    async def count_entries(self, since: datetime | None = None) -> int: ...
+
+    async def search(self, words: Sequence[Sequence[str]], *, since: datetime | None = None, limit: int = 50, before: int | None = None) -> tuple[Entry, ...]:
+        """Entries whose folded text has, for each group, one of its folded words or phrases.
+
+        `word*` in a group is a prefix. This is a prefilter: the caller verifies with a rule.
+        """
+        ...
+
+    async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[Told, ...]: ...
+
+    async def hit(self, hit_id: str) -> Told: ...
+
+    async def mark(self, hit_id: str, mark: str | None) -> None:
+        """`relevant`, `irrelevant` or None."""
+        ...
+
+    async def story(self, story_id: str) -> tuple[Story, tuple[Told, ...]]: ...
+
+    async def rules(self, now: datetime) -> tuple[RuleFigures, ...]: ...
+
+    async def deliveries(self, *, states: Sequence[DeliveryState] = (), limit: int = 50) -> tuple[Delivery, ...]: ...
+
+    async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[Told, ...]]: ...
+
+    async def outbox(self) -> Mapping[DeliveryState, int]:
+        """How many deliveries are in each state."""
+        ...
+
+    async def retry(self, ids: Sequence[str], now: datetime) -> int:
+        """Make dead, held or waiting deliveries due now; gives how many."""
+        ...
+
+    async def cancel(self, ids: Sequence[str]) -> int:
+        """Suppress deliveries that are not sent yet; gives how many."""
+        ...
+
+    async def pause(self, feed: str, paused: bool, now: datetime) -> None: ...
+
+    async def poll_soon(self, feed: str, now: datetime) -> None:
+        """Make a feed due now (its host's limit still holds)."""
+        ...
+
+    async def silences(self, now: datetime) -> tuple[Silence, ...]: ...
+
+    async def add_silence(self, silence: Silence) -> Silence: ...
+
+    async def remove_silence(self, silence_id: int) -> None: ...
+
+    async def stats(self) -> Stats: ...
+
+
+class Upkeep(Protocol):
+    """Keeping the database in order. Raises StoreError, SchemaOutOfDate."""
+
+    async def upgrade(self) -> str:
+        """Bring the schema to the newest; gives its revision."""
+        ...
+
+    async def backup(self, path: str) -> int:
+        """A consistent copy while the service runs; gives its bytes."""
+        ...
+
+    async def check(self) -> tuple[str, ...]:
+        """What is wrong with the database, in words; empty: nothing."""
+        ...
+
+    async def prune(self, now: datetime, *, entries_s: float, content_s: float) -> tuple[int, int]:
+        """Remove what is too old, in small steps; gives (entries removed, texts emptied)."""
+        ...
+
+    async def index_text(self, limit: int = 1000) -> int:
+        """Bring the full-text index up to date; gives how many entries were added."""
         ...

@@ -484,4 +484,65 @@ class Poll:
     quarantined: tuple[tuple[bytes, str], ...] = ()
 
 
+# --- reading ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSummary:
+    """A feed's state with figures about its entries."""
+
+    state: FeedState
+    entries: int = 0
+    hits: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitFilter:
+    """Which hits to list; None or empty: all. Newest first, `before` continues a listing."""
+
+    rule: str | None = None
+    feed: str | None = None
+    story: str | None = None
+    mark: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: tuple[datetime, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFigures:
+    """What a rule did: hits in all, alerts, marks, and (day, hits) for the last 30 days."""
+
+    rule: str
+    hits: int = 0
+    alerts: int = 0
+    relevant: int = 0
+    irrelevant: int = 0
+    last_hit_at: datetime | None = None
+    days: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try to deliver: `outcome` is a DeliveryState or "unknown"."""
+
+    delivery: str
+    number: int
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """How much is stored."""
+
+    feeds: int
+    entries: int
+    hits: int
+    deliveries: int
+    bytes: int
+
+
 Json = dict[str, Any]
