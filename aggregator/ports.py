@@ -95,11 +95,15 @@ class Feeds(Protocol):
         """What the parser asked to remember of this feed."""
         ...
 
-    async def known(self, feed: str, keys: Sequence[str], aliases: Sequence[str] = ()) -> tuple[Mapping[str, Known], frozenset[str]]:
+    async def known(
+        self, feed: str, keys: Sequence[str], aliases: Sequence[str] = ()
+    ) -> tuple[Mapping[str, Known], frozenset[str]]:
         """Which of `keys` were ever stored for this feed, and which of `aliases`; tombstones too."""
         ...
 
-    async def commit(self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None) -> tuple[Entry, ...]:
+    async def commit(
+        self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None
+    ) -> tuple[Entry, ...]:
         """Write all of a poll, or nothing, and free its lease; gives the entries with their ids.
 
         Where `route` is given, the store answers `question` and calls `route` inside the
@@ -117,7 +121,9 @@ class Feeds(Protocol):
 class Outbox(Protocol):
     """The sending side of the database. Every method raises StoreError."""
 
-    async def claim(self, now: datetime, *, owner: str, lease_s: float, limit: int, channels: Sequence[str] | None = None) -> tuple[Delivery, ...]:
+    async def claim(
+        self, now: datetime, *, owner: str, lease_s: float, limit: int, channels: Sequence[str] | None = None
+    ) -> tuple[Delivery, ...]:
         """Lease deliveries that are due, or whose lease ran out (`repeat` is set on those).
 
         State becomes `sending`, `attempts` grows by one, an attempt row is appended.
@@ -172,7 +178,9 @@ class Catalog(Protocol):
 
     async def entry(self, entry_id: int) -> Entry: ...
 
-    async def entries(self, *, feed: str | None = None, since: datetime | None = None, limit: int = 50) -> tuple[Entry, ...]: ...
+    async def entries(
+        self, *, feed: str | None = None, since: datetime | None = None, limit: int = 50
+    ) -> tuple[Entry, ...]: ...
 
     def scan(self, *, since: datetime | None = None, batch: int = 500) -> AsyncIterator[tuple[Entry, ...]]:
         """Every stored entry that still has its text, oldest first, in batches (backtests)."""
@@ -180,7 +188,14 @@ class Catalog(Protocol):
 
     async def count_entries(self, since: datetime | None = None) -> int: ...
 
-    async def search(self, words: Sequence[Sequence[str]], *, since: datetime | None = None, limit: int = 50, before: int | None = None) -> tuple[Entry, ...]:
+    async def search(
+        self,
+        words: Sequence[Sequence[str]],
+        *,
+        since: datetime | None = None,
+        limit: int = 50,
+        before: int | None = None,
+    ) -> tuple[Entry, ...]:
         """Entries whose folded text has, for each group, one of its folded words or phrases.
 
         `word*` in a group is a prefix. This is a prefilter: the caller verifies with a rule.

@@ -95,13 +95,23 @@ def _http_url(text: str) -> str:
     return text
 
 
-_duration_schema = WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$|^0$", "examples": ["15m", "6h", "7d"]})
+_duration_schema = WithJsonSchema(
+    {"type": "string", "pattern": r"^(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$|^0$", "examples": ["15m", "6h", "7d"]}
+)
 Seconds = Annotated[float, BeforeValidator(seconds), _duration_schema]
 Bytes = Annotated[int, BeforeValidator(size), WithJsonSchema({"type": "string", "examples": ["10MiB"]})]
 Zone = Annotated[str, AfterValidator(_zone)]
 QuietHours = Annotated[str, BeforeValidator(_quiet), WithJsonSchema({"type": "string", "examples": ["22:00-07:00"]})]
-Rhythm = Annotated[str, BeforeValidator(_rhythm), WithJsonSchema({"type": "string", "examples": ["instant", "15m", "hourly", "daily 07:00", "weekdays 07:00"]})]
-FirstPoll = Annotated[Literal["silent", "alert"] | float, BeforeValidator(_first_poll), WithJsonSchema({"type": "string", "examples": ["silent", "alert", "24h"]})]
+Rhythm = Annotated[
+    str,
+    BeforeValidator(_rhythm),
+    WithJsonSchema({"type": "string", "examples": ["instant", "15m", "hourly", "daily 07:00", "weekdays 07:00"]}),
+]
+FirstPoll = Annotated[
+    Literal["silent", "alert"] | float,
+    BeforeValidator(_first_poll),
+    WithJsonSchema({"type": "string", "examples": ["silent", "alert", "24h"]}),
+]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Identifier = Annotated[str, Field(pattern=ID)]
 Words = tuple[str, ...]
@@ -182,7 +192,9 @@ class RuleTests(Section):
 class RuleConfig(Section):
     """A watch rule as written; core.rules compiles it into a Rule."""
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")] = Field(description="Unique and stable: a–z, 0–9, hyphen.")
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")] = Field(
+        description="Unique and stable: a–z, 0–9, hyphen."
+    )
     title: str = Field("", description="Name shown to people.")
     any: Words = Field((), description="At least one of these terms.")
     all: Words = Field((), description="Every one of these terms.")
@@ -217,11 +229,15 @@ class Channel(Section):
 
     name: str = Field("", exclude=True, json_schema_extra={"readOnly": True})
     url: tuple[SecretStr, ...] = Field((), description="An Apprise URL, or a list of them.")
-    service: str | None = Field(None, description="console, webhook, or any service of Apprise, with its fields beside it.")
+    service: str | None = Field(
+        None, description="console, webhook, or any service of Apprise, with its fields beside it."
+    )
     quiet_hours: QuietHours | None = Field(None, description="Alerts are held in this span and sent as one digest.")
     time_zone: Zone = Field("UTC", description="For quiet hours, rhythms and times in alerts.")
     max_per_hour: int | None = Field(None, ge=1, description="More than this folds into one digest.")
-    format: Literal["text", "html", "markdown"] | None = Field(None, description="Default: what the service likes best.")
+    format: Literal["text", "html", "markdown"] | None = Field(
+        None, description="Default: what the service likes best."
+    )
     template: str | None = Field(None, description="Your own Jinja2 template file for this channel.")
     fallback: str | None = Field(None, description="Channel that hears of this channel's dead letters.")
     timeout_s: Seconds = Field(20.0, alias="timeout", description="Hard deadline of one attempt.")
