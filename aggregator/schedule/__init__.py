@@ -1,0 +1,93 @@
+"""When things run: APScheduler ticks, the database knows.
+
+Nothing that matters lives in the scheduler: its jobs are a handful of ticks, and a missed tick
+is made up by the next. The traps of APScheduler 3.11 are closed here, once: a job that is late
+must still run (`misfire_grace_time=None`), piled-up runs become one (`coalesce`), and no
+exception may reach the scheduler, since a failing job update kills it silently.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from aggregator.core.settings import clock, seconds
+
+log = logging.getLogger(__name__)
+
+Tick = Callable[[], Awaitable[object]]
+
+
+class Schedule:
+    """Named ticks, each with a heart that is seen beating.
+
+    `beat(name)` is called after every tick that ended well; the watchdog reads those beats, so
+    that a loop that hangs or fails for ever is noticed although the process lives.
+    """
+
+    def __init__(self, beat: Callable[[str], None], failed: Callable[[str, Exception], None]) -> None:
+        self._beat = beat
+        self._failed = failed
+        self._running: set[asyncio.Task[Any]] = set()
+        self._scheduler = AsyncIOScheduler(
+            timezone=ZoneInfo("UTC"),
+            job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
+        )
+
+    def every(self, name: str, seconds_between: float, tick: Tick, *, now: datetime) -> None:
+        """Run `tick` now and then every so many seconds; never two at once."""
+        trigger = IntervalTrigger(seconds=seconds_between, timezone=ZoneInfo("UTC"))
+        self._scheduler.add_job(self._guarded(name, tick), trigger, id=name, next_run_time=now, replace_existing=True)
+
+    def rhythm(self, name: str, rhythm: str, zone: str, tick: Tick, *, now: datetime) -> None:
+        """Run `tick` by a rhythm of the configuration (`hourly`, `daily 08:00`, a duration …)."""
+        word, _, at = rhythm.partition(" ")
+        if word in ("daily", "weekdays"):
+            time = clock(at)
+            days = "mon-fri" if word == "weekdays" else "*"
+            trigger = CronTrigger(hour=time.hour, minute=time.minute, day_of_week=days, timezone=ZoneInfo(zone))
+        else:
+            every_s = 3600.0 if word == "hourly" else seconds(rhythm)
+            trigger = IntervalTrigger(seconds=every_s, start_date=now + timedelta(seconds=every_s), timezone=ZoneInfo("UTC"))
+        self._scheduler.add_job(self._guarded(name, tick), trigger, id=name, replace_existing=True)
+
+    def forget(self, name: str) -> None:
+        """Stop a tick; unknown names are fine."""
+        if self._scheduler.get_job(name):
+            self._scheduler.remove_job(name)
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    async def stop(self, grace_s: float) -> None:
+        """No further tick; those under way get `grace_s` seconds to end, then are cancelled."""
+        self._scheduler.pause()  # not shutdown yet: that would cancel them at once
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=grace_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        self._scheduler.shutdown(wait=False)
+
+    def _guarded(self, name: str, tick: Tick) -> Tick:
+        async def guarded() -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._running.add(task)
+            try:
+                await tick()
+            except Exception as error:  # a bug must stop one tick, not the house
+                log.exception("tick %s failed", name)
+                self._failed(name, error)
+            else:
+                self._beat(name)
+            finally:
+                self._running.discard(task)
+
+        return guarded

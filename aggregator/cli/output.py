@@ -1,0 +1,84 @@
+"""How commands speak: one JSON document for programs, tables for people, progress on stderr."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+limit_option = click.option("--limit", "-n", type=click.IntRange(0), default=50, show_default=True, help="At most N rows; 0: all.")
+
+
+def emit(value: Any) -> None:
+    """Print a JSON document."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """A console that colours only on a terminal."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=not _is_terminal(stderr))
+
+
+def _is_terminal(stderr: bool) -> bool:
+    return click.get_text_stream("stderr" if stderr else "stdout").isatty()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
+    """Print rows under bold headings, or the sentence `empty`. Cells are text or rich renderables."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    grid = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    for column in columns:
+        right = column.endswith(">")
+        grid.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
+    count = 0
+    for row in rows:
+        grid.add_row(*(escape(cell) if isinstance(cell, str) else ("" if cell is None else cell if hasattr(cell, "__rich_console__") else str(cell)) for cell in row))
+        count += 1
+    if count:
+        console().print(grid)
+    else:
+        click.echo(empty, err=True)
+
+
+def progress() -> "Progress":
+    """A progress bar on stderr; silent where stderr is not a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console(stderr=True),
+        disable=not _is_terminal(stderr=True),
+        transient=True,
+    )
+
+
+def ago(then: datetime | None, now: datetime | None = None) -> str:
+    """`3 min ago`, `in 2 h`, `never`."""
+    if then is None:
+        return "never"
+    distance = ((now or datetime.now(UTC)) - then).total_seconds()
+    text = span(abs(distance))
+    return f"{text} ago" if distance >= 0 else f"in {text}"
+
+
+def span(seconds: float | None) -> str:
+    """Seconds in the largest fitting unit: `45 s`, `15 min`, `6 h`, `3 d`."""
+    if seconds is None:
+        return "–"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size * 1.5 or (seconds >= size and unit != "d"):
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

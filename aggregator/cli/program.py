@@ -1,0 +1,117 @@
+"""The program: its commands, what they have in common, and how errors leave it.
+
+Exit codes: 0 fine · 1 the operation failed · 2 usage or configuration error · 3 nothing found,
+where that is the answer.
+"""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aggregator import __version__
+from aggregator.core.errors import AggregatorError, ConfigErrors, did_you_mean
+
+COMMANDS = {
+    "init": ("start", "Write a commented starter configuration."),
+    "demo": ("demo", "Watch a live show: a morning of news, no network needed."),
+    "check": ("check", "Validate the configuration, run the rules' tests."),
+    "run": ("run", "Run the service: poll, match, alert, serve the page."),
+    "worker": ("run", "Run a further process that polls and delivers."),
+    "poll": ("poll", "Make one pass over the feeds that are due."),
+    "status": ("status", "Show health at a glance."),
+    "doctor": ("doctor", "Find what is wrong and say how to mend it."),
+    "feeds": ("feeds", "List, add, discover, import and export feeds."),
+    "rules": ("rules", "List, test, explain and backtest watch rules."),
+    "match": ("match", "Match any text against the rules."),
+    "hits": ("hits", "List, mark and export hits."),
+    "search": ("search", "Search stored entries in the rule language."),
+    "deliveries": ("deliveries", "Look into the outbox; retry deliveries."),
+    "channels": ("channels", "List channels; send a test alert."),
+    "silence": ("silence", "Silence a rule, feed or story for a while."),
+    "db": ("db", "Upgrade, back up, check and prune the database."),
+    "schema": ("start", "Print the JSON Schema of the configuration."),
+}
+
+
+class Program(click.Group):
+    """A group that imports a command only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"aggregator.cli.{COMMANDS[name][0]}")
+        command: click.Command = getattr(module, name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no command {args[0]!r}{did_you_mean(args[0], list(COMMANDS))}; see aggregator --help")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigErrors as errors:
+            complain(errors)
+            ctx.exit(2)
+        except AggregatorError as error:
+            click.secho(f"error: {error}", fg="red", err=True)
+            ctx.exit(1)
+        except BrokenPipeError:  # `aggregator hits list | head`
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - must outlive us
+            ctx.exit(0)
+
+
+def complain(errors: ConfigErrors) -> None:
+    """Every configuration error on a line of its own, and their number."""
+    for error in errors.errors:
+        click.secho(f"{error.file}:{error.line}:{error.column}: ", bold=True, err=True, nl=False)
+        click.secho(f"{error.severity}: ", fg="red" if error.severity == "error" else "yellow", err=True, nl=False)
+        click.echo(f"{error.message}{f' ({error.hint})' if error.hint else ''}", err=True)
+    count = sum(error.severity == "error" for error in errors.errors)
+    click.echo(f"{count} error{'s' if count != 1 else ''}", err=True)
+
+
+def config_option(command: Any) -> Any:
+    """`--config PATH` on a command; what stands before the command's name holds too."""
+
+    def remember(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+        if value is not None:
+            ctx.find_root().ensure_object(dict)["config"] = value
+
+    return click.option(
+        "--config",
+        "-c",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        callback=remember,
+        expose_value=False,
+        is_eager=True,
+        help="File or folder [default: $AGGREGATOR_CONFIG, else ./config].",
+    )(command)
+
+
+@click.command(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  aggregator demo                     see it work, without network
+  aggregator init && aggregator run   start watching
+  echo 'S-400s arrive' | aggregator match --term S-400""",
+)
+@click.version_option(__version__, prog_name="aggregator")
+@config_option
+def program() -> None:
+    """Watches news and blog feeds and tells people, within minutes, when something they care about appears."""

@@ -1,0 +1,52 @@
+"""Heartbeats of the loops: who is alive, who hangs, who fails."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """One loop as it stands: `late` means that no tick ended well within its patience."""
+
+    name: str
+    last_at: datetime
+    patience_s: float
+    late: bool
+    error: str | None = None
+
+
+class Heart:
+    """Collects beats and says which loops are late; a loop is watched from `expect` on."""
+
+    def __init__(self) -> None:
+        self._patience: dict[str, float] = {}
+        self._beats: dict[str, datetime] = {}
+        self._errors: dict[str, str] = {}
+
+    def expect(self, name: str, patience_s: float, now: datetime) -> None:
+        self._patience[name] = patience_s
+        self._beats[name] = now
+
+    def beat(self, name: str, now: datetime) -> None:
+        self._beats[name] = now
+        self._errors.pop(name, None)
+
+    def failed(self, name: str, error: Exception) -> None:
+        """Remember why the last tick failed; the beat is withheld."""
+        self._errors[name] = f"{type(error).__name__}: {error}"
+
+    def pulses(self, now: datetime) -> Mapping[str, Pulse]:
+        return {
+            name: Pulse(
+                name=name,
+                last_at=self._beats[name],
+                patience_s=patience,
+                late=now - self._beats[name] > timedelta(seconds=patience),
+                error=self._errors.get(name),
+            )
+            for name, patience in self._patience.items()
+        }
+
+    def healthy(self, now: datetime) -> bool:
+        return not any(pulse.late for pulse in self.pulses(now).values())

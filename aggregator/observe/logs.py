@@ -1,0 +1,80 @@
+"""Logs: structured, coloured on a terminal, JSON elsewhere, and never a secret in any line.
+
+Everything logs through the standard library; structlog renders. Secrets are cut out of the
+finished line, so that no library, traceback or repr can leak one.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+from urllib.parse import quote, quote_plus
+
+import structlog
+
+NOISY = ("apprise", "urllib3", "apscheduler", "asyncio", "aiosmtpd", "alembic", "uvicorn.access")
+SHORTEST_SECRET = 4
+
+
+class Redactor:
+    """Replaces every known secret by `***`, also in its percent-encoded spelling."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._pattern: re.Pattern[str] | None = None
+        self.know(secrets)
+
+    def know(self, secrets: Iterable[str]) -> None:
+        """Forget the secrets known so far and cut out these."""
+        spellings = {
+            spelling
+            for secret in secrets
+            if len(secret) >= SHORTEST_SECRET
+            for spelling in (secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
+        }
+        longest_first = sorted(spellings, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if spellings else None
+
+    def __call__(self, text: str) -> str:
+        return self._pattern.sub("***", text) if self._pattern else text
+
+
+redact = Redactor()
+
+
+class _RedactingStream(logging.StreamHandler[TextIO]):
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def configure(level: str, style: str, stream: TextIO | None = None) -> None:
+    """Send all logging to `stream` (default: stderr); `style` is auto, console or json."""
+    stream = stream or sys.stderr
+    pretty = style == "console" or (style == "auto" and stream.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if pretty else "iso", utc=not pretty),
+    ]
+    last: list[Any] = (
+        [structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)]
+        if pretty
+        else [
+            structlog.stdlib.add_logger_name,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    )
+    handler = _RedactingStream(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in NOISY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level) if root.level > logging.DEBUG else logging.DEBUG)
