@@ -545,4 +545,36 @@ class Stats:
     bytes: int
 
 
+# --- health of the house -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """A loop's sign of life; `late` where none came within its patience, `error` why its last tick failed."""
+
+    name: str
+    last_at: datetime | None
+    patience_s: float
+    late: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The service at one glance. `lag_s`: how long the most overdue feed has been waiting."""
+
+    version: str
+    now_at: datetime
+    started_at: datetime | None = None
+    beats: tuple[Beat, ...] = ()
+    feeds: tuple[tuple[str, int], ...] = ()
+    lag_s: float = 0.0
+    outbox: tuple[tuple[str, int], ...] = ()
+    last_alert_at: datetime | None = None
+    stats: Stats | None = None
+    disk_free_bytes: int | None = None
+    versions: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
 Json = dict[str, Any]
