@@ -1,0 +1,51 @@
+"""One spelling for the addresses of one page, and one for its title."""
+
+import re
+from urllib.parse import unquote_to_bytes, urlsplit
+
+TRACKING = frozenset(  # noqa: SIM905 -- a list of words reads best as words
+    "_ga _gl _hsenc _hsmi at_campaign at_medium cmp cmpid dclid ef_id fb_action_ids fb_action_types fb_ref fb_source"
+    " fbclid ftag gbraid gclid gclsrc guccounter guce_referrer guce_referrer_sig icid igsh igshid ito mc_cid mc_eid"
+    " mkt_tok msclkid ncid ns_campaign ns_mchannel oly_anon_id oly_enc_id rb_clickid s_cid smid srnd twclid vero_conv"
+    " vero_id wbraid wickedid yclid ysclid".split()
+)
+TRACKING_PREFIXES = ("utm_", "pk_", "mtm_", "matomo_", "piwik_", "hsa_", "ga_")
+
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_UNRESERVED = re.compile(rb"[A-Za-z0-9._~-]")
+
+
+def canonical_url(url: str) -> str:
+    """An address for comparison, never for fetching: two links to one page give one string.
+
+    Folds scheme (http is https), host, default port, percent-escapes (RFC 3986, 6.2.2), trailing
+    slash, fragment, tracking parameters and the order of the others. What is no web address is
+    only stripped.
+    """
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return url
+    if parts.scheme not in ("http", "https") or not host:
+        return url
+    authority = f"[{host}]" if ":" in host else host
+    if port not in (None, 80, 443):
+        authority += f":{port}"
+    query = "&".join(sorted(p for p in _escapes(parts.query).split("&") if p and not _tracks(p)))
+    return f"https://{authority}{_escapes(parts.path).rstrip('/')}{'?' if query else ''}{query}"
+
+
+def _tracks(parameter: str) -> bool:
+    name = parameter.partition("=")[0].lower()
+    return name in TRACKING or name.startswith(TRACKING_PREFIXES)
+
+
+def _escapes(text: str) -> str:
+    return _ESCAPE.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    byte = unquote_to_bytes(found[0])
+    return byte.decode() if _UNRESERVED.fullmatch(byte) else found[0].upper()

@@ -1,0 +1,41 @@
+"""Canonical addresses: one page, one string."""
+
+import pytest
+
+from aggregator.core.text.urls import canonical_url
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("http://Example.ORG:80/a/", "https://example.org/a"),
+        ("https://example.org/a?utm_source=rss&b=2&a=1#top", "https://example.org/a?a=1&b=2"),
+        ("https://example.org/%7euser/%c3%a5", "https://example.org/~user/%C3%A5"),
+        ("https://example.org", "https://example.org/?fbclid=x"),
+        ("https://example.org./a?&&b=1", "https://example.org:443/a?b=1"),
+    ],
+)
+def test_spellings_of_one_page_agree(one: str, other: str) -> None:
+    """Scheme, host case, port, slash, fragment, tracking and parameter order do not count."""
+    assert canonical_url(one) == canonical_url(other)
+    assert canonical_url(canonical_url(one)) == canonical_url(one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://example.org/a?id=1", "https://example.org/a?id=2"),
+        ("https://example.org/A", "https://example.org/a"),
+        ("https://example.org:8443/a", "https://example.org/a"),
+        ("https://example.org/a%2Fb", "https://example.org/a/b"),
+    ],
+)
+def test_different_pages_stay_different(one: str, other: str) -> None:
+    """Path case, other parameters, other ports and escaped slashes are not folded."""
+    assert canonical_url(one) != canonical_url(other)
+
+
+@pytest.mark.parametrize("url", ["mailto:a@example.org", "https://[bad", "urn:x", "", "//example.org/a"])
+def test_what_is_no_web_address_is_left_alone(url: str) -> None:
+    """Nothing is invented for other schemes and broken addresses."""
+    assert canonical_url(url) == url
