@@ -354,7 +354,9 @@ class Delivery:
     """An outbox row: one alert for one recipient of one channel.
 
     `id` is derived from what it tells, so that telling it twice is impossible; it is also the
-    idempotency key. `recipient` is an index into the channel's targets, or "" for all of it.
+    idempotency key. `recipient` names one of the channel's targets, or is "" for all of it.
+    `tried_at` is the instant of the first attempt: an alert is given up by how long it was tried,
+    not by how long it had to wait.
     """
 
     id: str
@@ -372,6 +374,7 @@ class Delivery:
     created_at: datetime
     due_at: datetime
     attempts: int = 0
+    tried_at: datetime | None = None
     sent_at: datetime | None = None
     last_error: str | None = None
     repeat: bool = False
