@@ -1,0 +1,81 @@
+"""`aggregator channels`: where alerts go."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from aggregator.cli.output import emit, json_option, limit_option, table
+from aggregator.cli.program import config_option
+from aggregator.cli.session import in_house, load
+from aggregator.core.errors import AggregatorError, NotFound
+
+if TYPE_CHECKING:
+    from aggregator.app import House
+
+
+@click.group(epilog="""\b
+Examples:
+  aggregator channels list
+  aggregator channels test desk-email""")
+def channels() -> None:
+    """List channels; send a test alert."""
+
+
+@channels.command("list")
+@config_option
+@limit_option
+@json_option
+def list_(as_json: bool, limit: int) -> None:
+    """List channels and which rules use them (never their secrets)."""
+    from aggregator.notify import describe
+
+    config = load().config
+    default = config.settings.default_channels
+    rows = [
+        {
+            "name": name,
+            "service": describe(channel),
+            "rules": [rule.id for rule in config.rules if name in (default if rule.notify is None else rule.notify)],
+            "default": name in default,
+            "quiet_hours": channel.quiet_hours,
+            "time_zone": channel.time_zone,
+            "max_per_hour": channel.max_per_hour,
+            "fallback": channel.fallback,
+        }
+        for name, channel in list(config.channels.items())[: limit or None]
+    ]
+    if as_json:
+        emit(rows)
+        return
+    table(
+        ("name", "service", "rules>", "default", "quiet hours"),
+        ((r["name"], r["service"], len(r["rules"]), "yes" if r["default"] else "", r["quiet_hours"]) for r in rows),
+        empty="no channels",
+    )
+
+
+@channels.command()
+@click.argument("name")
+@config_option
+@json_option
+def test(as_json: bool, name: str) -> None:
+    """Send a test alert and print what each service really answered."""
+
+    async def work(house: "House") -> None:
+        channel = house.setup().config.channels.get(name)
+        if channel is None:
+            raise NotFound("channel", name, list(house.setup().config.channels))
+        results = []
+        for recipient, answer in await house.test_channel(channel):
+            failed = isinstance(answer, AggregatorError)
+            results.append({"recipient": recipient, "ok": not failed, "detail": str(answer)})
+        if as_json:
+            emit({"channel": name, "results": results})
+        else:
+            for row in results:
+                click.secho("accepted" if row["ok"] else "failed", fg="green" if row["ok"] else "red", nl=False)
+                click.echo(f"  {name}{f' [{row['recipient']}]' if row['recipient'] else ''}: {row['detail']}")
+        if not all(row["ok"] for row in results):
+            raise SystemExit(1)
+
+    in_house(work)

@@ -1,0 +1,89 @@
+"""`aggregator deliveries`: the outbox."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aggregator.cli.output import ago, emit, json_option, limit_option, table
+from aggregator.cli.program import config_option
+from aggregator.cli.session import in_house
+from aggregator.core.model import DeliveryState
+from aggregator.core.shapes import delivery_detail_json, delivery_json
+
+if TYPE_CHECKING:
+    from aggregator.app import House
+
+
+@click.group(epilog="""\b
+Examples:
+  aggregator deliveries list --state dead
+  aggregator deliveries retry 5f1c09d2""")
+def deliveries() -> None:
+    """Look into the outbox: what was sent, what waits and why, what was given up."""
+
+
+@deliveries.command("list")
+@click.option("--state", "states", multiple=True, type=click.Choice([s.value for s in DeliveryState]), help="Only these states.")
+@config_option
+@limit_option
+@json_option
+def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
+    """List deliveries, newest first."""
+
+    async def work(house: "House") -> None:
+        rows = await house.store.catalog.deliveries(states=[DeliveryState(s) for s in states], limit=limit)
+        if as_json:
+            emit([delivery_json(row) for row in rows])
+            return
+        now = house.clock.now()
+        table(
+            ("id", "channel", "state", "why", "tries>", "due", "title"),
+            (
+                (d.id, d.channel, d.state.value, d.last_error or d.reason, d.attempts, "" if d.sent_at else ago(d.due_at, now), d.title)
+                for d in rows
+            ),
+            empty="the outbox is empty",
+        )
+
+    in_house(work)
+
+
+@deliveries.command()
+@click.argument("delivery_id", metavar="ID")
+@config_option
+@json_option
+def show(as_json: bool, delivery_id: str) -> None:
+    """Show one delivery with every attempt."""
+
+    async def work(house: "House") -> None:
+        delivery, attempts, told = await house.store.catalog.delivery(delivery_id)
+        if as_json:
+            emit(delivery_detail_json(delivery, attempts, told))
+            return
+        now = house.clock.now()
+        click.secho(delivery.title, bold=True)
+        click.echo(f"{delivery.id} → {delivery.channel}: {delivery.state.value} {delivery.reason}".rstrip())
+        for t in told:
+            click.echo(f"  {t.hit.rule}: {t.entry.title}  {t.entry.link or ''}")
+        table(
+            ("try>", "when", "outcome", "detail"),
+            ((a.number, ago(a.started_at, now), a.outcome or "under way", a.detail) for a in attempts),
+            empty="not tried yet",
+        )
+
+    in_house(work)
+
+
+@deliveries.command()
+@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@config_option
+def retry(ids: tuple[str, ...]) -> None:
+    """Make dead, held or waiting deliveries due now; the service sends them at its next tick."""
+
+    async def work(house: "House") -> None:
+        count = await house.store.catalog.retry(ids, house.clock.now())
+        click.echo(f"{count} of {len(ids)} will be sent again")
+        if not count:
+            raise SystemExit(3)
+
+    in_house(work)

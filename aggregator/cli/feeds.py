@@ -1,0 +1,199 @@
+"""`aggregator feeds`: what is watched."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aggregator.cli.output import ago, emit, json_option, limit_option, progress, span, table
+from aggregator.cli.program import config_option
+from aggregator.cli.session import config_path, in_house, load
+from aggregator.core.errors import NotFound
+from aggregator.core.model import FeedSummary
+from aggregator.core.shapes import feed_json, instant
+
+if TYPE_CHECKING:
+    from aggregator.app import House
+
+HEALTHY = {"ok": "green", "new": "cyan", "paused": "dim"}
+
+
+@click.group(epilog="""\b
+Examples:
+  aggregator feeds add https://example.org      finds the feed behind the page
+  aggregator feeds show example
+  aggregator feeds import subscriptions.opml""")
+def feeds() -> None:
+    """List, add, discover, import and export feeds."""
+
+
+@feeds.command("list")
+@config_option
+@limit_option
+@json_option
+def list_(as_json: bool, limit: int) -> None:
+    """List feeds with their health and rhythm."""
+
+    async def work(house: "House") -> None:
+        setup, now = house.setup(), house.clock.now()
+        rows = [row for row in await house.store.catalog.feeds() if row.state.id in setup.feeds][: limit or None]
+        if as_json:
+            emit([feed_json(row, setup.feeds.get(row.state.id)) for row in rows])
+            return
+        from rich.text import Text
+
+        table(
+            ("id", "state", "entries>", "last new", "next poll", "every", "trouble"),
+            (
+                (
+                    row.state.id,
+                    Text(row.state.health.value, style=HEALTHY.get(row.state.health.value, "red")),
+                    row.entries,
+                    ago(row.state.last_new_at, now),
+                    ago(row.state.next_poll_at, now) if row.state.next_poll_at else "now",
+                    span(row.state.interval_s),
+                    row.state.last_error or "",
+                )
+                for row in rows
+            ),
+            empty="no feeds; `aggregator feeds add URL` adds one",
+        )
+
+    in_house(work)
+
+
+async def _one(house: "House", feed_id: str) -> FeedSummary:
+    known = list(house.setup().feeds)
+    if feed_id not in known:
+        raise NotFound("feed", feed_id, known)
+    return (await house.store.catalog.feeds([feed_id]))[0]
+
+
+@feeds.command()
+@click.argument("feed_id", metavar="ID")
+@config_option
+@json_option
+def show(as_json: bool, feed_id: str) -> None:
+    """Show one feed: validators, rhythm, last error."""
+
+    async def work(house: "House") -> None:
+        row = await _one(house, feed_id)
+        shape = feed_json(row, house.setup().feeds[feed_id])
+        if as_json:
+            emit(shape)
+            return
+        for key, value in shape.items():
+            if value not in (None, "", []):
+                click.echo(f"{click.style(f'{key:>15}', bold=True)}  {value}")
+
+    in_house(work)
+
+
+@feeds.command()
+@click.argument("url")
+@click.option("--id", "feed_id", default="", help="Stable name; default: made from the address.")
+@click.option("--tag", "tags", multiple=True, help="Tag; may be repeated.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@config_option
+def add(url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
+    """Find the feed behind URL, show it, and write it into the configuration (comments are kept)."""
+
+    async def work(house: "House") -> None:
+        found = await house.discover(url)
+        if not found:
+            raise NotFound("feed", url)
+        best = found[0]
+        click.secho(best.title or best.url, bold=True)
+        click.echo(f"  {best.url}")
+        for at, title in best.latest:
+            click.echo(f"  {instant(at) or '':20}  {title}")
+        if best.rhythm_s:
+            click.echo(f"  a new entry about every {span(best.rhythm_s)}")
+        for other in found[1:]:
+            click.echo(f"  also found: {other.url}")
+        if not yes and not click.confirm("Add it?", default=True):
+            raise SystemExit(3)
+        place = house.add_feed(config_path(), url=best.url, feed_id=feed_id, title=best.title, tags=tags)
+        click.echo(f"added {place.id} to {place.file}")
+
+    in_house(work)
+
+
+@feeds.command()
+@click.argument("feed_id", metavar="ID")
+@config_option
+def remove(feed_id: str) -> None:
+    """Take a feed out of the configuration; what it brought stays stored."""
+    from aggregator.config import remove_feed
+
+    loaded = load()
+    known = [feed.id for feed in loaded.config.feeds]
+    if feed_id not in known:
+        raise NotFound("feed", feed_id, known)
+    click.echo(f"removed {feed_id} from {remove_feed(config_path(), feed_id)}")
+
+
+@feeds.command()
+@click.argument("url")
+@config_option
+@json_option
+def discover(as_json: bool, url: str) -> None:
+    """Show which feeds stand behind the address of a site."""
+
+    async def work(house: "House") -> None:
+        found = await house.discover(url)
+        if as_json:
+            emit(
+                [
+                    {
+                        "url": c.url,
+                        "title": c.title,
+                        "latest": [{"published_at": instant(at), "title": title} for at, title in c.latest],
+                        "rhythm_s": c.rhythm_s,
+                    }
+                    for c in found
+                ]
+            )
+        else:
+            table(
+                ("address", "title", "rhythm"),
+                ((c.url, c.title, span(c.rhythm_s) if c.rhythm_s else "") for c in found),
+                empty=f"no feed found behind {url}",
+            )
+        if not found:
+            raise SystemExit(3)
+
+    in_house(work)
+
+
+@feeds.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--check", "online", is_flag=True, help="Try each feed first; skip those that fail.")
+@config_option
+def import_(file: Path, online: bool) -> None:
+    """Add the feeds of an OPML file; folders become tags, duplicates are skipped and named."""
+
+    async def work(house: "House") -> None:
+        with progress() as bar:
+            task = bar.add_task("importing", total=None)
+            report = await house.import_opml(
+                config_path(), file.read_bytes(), online=online, step=lambda n, total: bar.update(task, completed=n, total=total)
+            )
+        for url, why in report.skipped:
+            click.echo(f"skipped {url}: {why}", err=True)
+        click.echo(f"{len(report.added)} added, {len(report.skipped)} skipped")
+        if not report.added:
+            raise SystemExit(3)
+
+    in_house(work)
+
+
+@feeds.command()
+@config_option
+def export() -> None:
+    """Write the feeds as OPML to stdout; tags become folders."""
+    from aggregator.config import to_opml
+
+    click.echo(to_opml(load().config.feeds), nl=False)
+
+

@@ -1,0 +1,116 @@
+"""`aggregator hits`: what was found."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aggregator.cli.output import ago, emit, json_option, limit_option, table
+from aggregator.cli.program import config_option
+from aggregator.cli.session import in_house
+from aggregator.cli.types import SINCE
+from aggregator.core.errors import NotFound
+from aggregator.core.model import HitFilter, Told
+from aggregator.core.shapes import hit_json
+
+if TYPE_CHECKING:
+    from aggregator.app import House
+
+
+@click.group(epilog="""\b
+Examples:
+  aggregator hits list --rule caatsa --since 24h
+  aggregator hits mark 7Q2K irrelevant
+  aggregator hits export --format csv > hits.csv""")
+def hits() -> None:
+    """List, mark and export hits: one rule × one entry, with the evidence."""
+
+
+def filters(command: Any) -> Any:
+    """The options that choose hits."""
+    for option in (
+        click.option("--story", metavar="ID", help="Only this story."),
+        click.option("--since", type=SINCE, metavar="AGE", help="Only newer ones, e.g. 24h or 7d."),
+        click.option("--feed", metavar="ID", help="Only from this feed."),
+        click.option("--rule", metavar="ID", help="Only of this rule."),
+    ):
+        command = option(command)
+    return command
+
+
+async def _find(house: "House", limit: int, rule: str | None, feed: str | None, story: str | None, since: timedelta | None) -> tuple[Told, ...]:
+    setup = house.setup()
+    if rule and rule not in setup.rules and not await house.store.catalog.hits(HitFilter(rule=rule), limit=1):
+        raise NotFound("rule", rule, list(setup.rules))
+    now = house.clock.now()
+    wanted = HitFilter(rule=rule, feed=feed, story=story, since=now - since if since else None)
+    found: tuple[Told, ...] = await house.hits(wanted, limit=limit)
+    return found
+
+
+@hits.command("list")
+@config_option
+@filters
+@limit_option
+@json_option
+def list_(as_json: bool, limit: int, **wanted: Any) -> None:
+    """List hits, newest first."""
+
+    async def work(house: "House") -> None:
+        found = await _find(house, limit, **wanted)
+        if as_json:
+            emit([hit_json(told) for told in found])
+            return
+        now = house.clock.now()
+        table(
+            ("id", "when", "rule", "feed", "state", "evidence"),
+            ((t.hit.id, ago(t.hit.created_at, now), t.hit.rule, t.hit.feed, _state(t), _evidence(t)) for t in found),
+            empty="no hits yet; `aggregator poll` looks for some",
+        )
+
+    in_house(work)
+
+
+def _state(told: Told) -> str:
+    return f"{told.hit.state.value}{f' ({told.hit.reason})' if told.hit.reason else ''}"
+
+
+def _evidence(told: Told) -> Any:
+    """Title and snippet, with the matched words marked."""
+    from rich.text import Text
+
+    text = Text(told.entry.title, style="bold")
+    if told.hit.snippet and told.hit.snippet != told.entry.title:
+        text.append(f"\n{told.hit.snippet}", style="not bold")
+    text.highlight_words({span.text for span in told.hit.spans}, style="bold yellow")
+    return text
+
+
+@hits.command()
+@click.argument("hit_id", metavar="ID")
+@click.argument("mark", type=click.Choice(["relevant", "irrelevant", "none"]))
+@config_option
+def mark(hit_id: str, mark: str) -> None:
+    """Say whether a hit was worth your time; `rules list` shows each rule's precision."""
+
+    async def work(house: "House") -> None:
+        await house.store.catalog.mark(hit_id, None if mark == "none" else mark)
+        click.echo(f"{hit_id}: {mark}")
+
+    in_house(work)
+
+
+@hits.command()
+@click.option("--format", "style", type=click.Choice(["csv", "jsonl", "atom"]), default="csv", show_default=True)
+@config_option
+@filters
+@limit_option
+def export(style: str, limit: int, **wanted: Any) -> None:
+    """Write hits to stdout as CSV (safe to open in a spreadsheet), JSON lines or Atom."""
+
+    async def work(house: "House") -> None:
+        from aggregator.web.export import export_hits
+
+        click.echo(export_hits(await _find(house, limit, **wanted), style, now=house.clock.now()), nl=False)
+
+    in_house(work)

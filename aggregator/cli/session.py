@@ -1,0 +1,50 @@
+"""What commands share: finding the configuration, opening the house, running a coroutine."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from aggregator.app import House
+    from aggregator.config import Loaded
+
+T = TypeVar("T")
+
+
+def config_path() -> Path:
+    """`--config`, else `$AGGREGATOR_CONFIG`, else `./config`."""
+    from aggregator.app import default_config_path
+
+    given = click.get_current_context().find_root().ensure_object(dict).get("config")
+    return given or default_config_path()
+
+
+def load() -> "Loaded":
+    """The configuration, checked; its warnings go to stderr. Raises ConfigErrors."""
+    from aggregator.app import load_config
+
+    loaded = load_config(config_path())
+    for warning in loaded.warnings:
+        click.echo(str(warning), err=True)
+    return loaded
+
+
+def in_house(work: Callable[["House"], Awaitable[T]], loaded: "Loaded | None" = None) -> T:
+    """Open the house (database, transport, workers), do `work`, close it. Ctrl-C is clean."""
+    from aggregator.app import open_house, quiet_logs, run
+
+    loaded = loaded or load()
+    quiet_logs(loaded)
+
+    async def visit() -> T:
+        async with open_house(loaded) as house:
+            return await work(house)
+
+    try:
+        return run(visit())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        click.echo("interrupted", err=True)
+        raise SystemExit(130) from None

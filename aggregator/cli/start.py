@@ -1,0 +1,29 @@
+"""`aggregator init` and `aggregator schema`: how people begin."""
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command(epilog="""\b
+Examples:
+  aggregator init            writes ./config
+  aggregator init /etc/aggregator""")
+@click.argument("folder", metavar="[DIR]", default="config", type=click.Path(file_okay=False, path_type=Path))
+def init(folder: Path) -> None:
+    """Write a commented starter configuration into DIR (default: config). Never overwrites."""
+    from aggregator.config import write_starter
+
+    for file in write_starter(folder):
+        click.echo(f"wrote {file}")
+    option = "" if folder == Path("config") else f" --config {folder}"
+    click.echo(f"next: aggregator check{option} && aggregator run{option}")
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors that complete and check YAML."""
+    from aggregator.config import schema as of_configuration
+
+    click.echo(json.dumps(of_configuration(), indent=2, ensure_ascii=False))
