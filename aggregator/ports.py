@@ -126,6 +126,8 @@ class Outbox(Protocol):
     ) -> tuple[Delivery, ...]:
         """Lease deliveries that are due, or whose lease ran out (`repeat` is set on those).
 
+        Due are pending, retry and held ones with `due_at <= now` (held: a digest's hour has come,
+        quiet hours are over); most urgent, then oldest first.
         State becomes `sending`, `attempts` grows by one, an attempt row is appended.
         """
         ...
@@ -139,6 +141,10 @@ class Outbox(Protocol):
 
         Raises Conflict where owner or attempt are no longer those of the row.
         """
+        ...
+
+    async def silences(self, now: datetime) -> tuple[Silence, ...]:
+        """The silences that are alive, to be asked again just before sending."""
         ...
 
     async def sent_since(self, channel: str, since: datetime) -> int:
