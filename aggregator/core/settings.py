@@ -8,6 +8,7 @@ Source of truth for `aggregator schema` and docs/configuration.md.
 import re
 from datetime import time
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -92,6 +93,12 @@ def _http_url(text: str) -> str:
     text = text.strip()
     if not re.match(r"https?://[^/\s?#]+", text, re.IGNORECASE):
         raise ValueError(f"{text!r} is not a web address; it must start with http:// or https://")
+    try:
+        host = urlsplit(text).port != 0 and urlsplit(text).hostname
+    except ValueError as wrong:
+        raise ValueError(f"{text!r} is not a web address: {wrong}") from None
+    if not host or re.search(r"\s", text):
+        raise ValueError(f"{text!r} is not a web address; write for example https://example.org/feed")
     return text
 
 
@@ -114,7 +121,15 @@ FirstPoll = Annotated[
 ]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Identifier = Annotated[str, Field(pattern=ID)]
-Words = tuple[str, ...]
+
+
+def one_or_many(value: object) -> object:
+    """A list, also where a single value was written: `tags: defence` is `tags: [defence]`."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+_Word = str | float | bool  # what an editor's YAML takes 007, 12 or NO for; all of it is read as text
+Words = Annotated[tuple[str, ...], BeforeValidator(one_or_many, json_schema_input_type=_Word | tuple[_Word, ...])]
 
 
 class Section(BaseModel):
@@ -189,6 +204,9 @@ class RuleTests(Section):
     no_match: Words = Field((), description="Texts that must not match.")
 
 
+SearchedField = Literal["title", "summary", "content", "author", "category", "link"]
+
+
 class RuleConfig(Section):
     """A watch rule as written; core.rules compiles it into a Rule."""
 
@@ -199,12 +217,15 @@ class RuleConfig(Section):
     any: Words = Field((), description="At least one of these terms.")
     all: Words = Field((), description="Every one of these terms.")
     none: Words = Field((), description="None of these terms.")
-    near: tuple[Near, ...] = Field((), description="Terms close together; one mapping or a list.")
+    near: Annotated[tuple[Near, ...], BeforeValidator(one_or_many, json_schema_input_type=Near | tuple[Near, ...])] = (
+        Field((), description="Terms close together; one mapping or a list.")
+    )
     query: str | None = Field(None, description="The same power in one line; see docs/rules.md.")
     regex: Words = Field((), description="RE2 patterns, one of which must match.")
-    in_: tuple[Literal["title", "summary", "content", "author", "category", "link"], ...] = Field(
-        ("title", "summary", "content"), alias="in", description="Fields searched."
-    )
+    in_: Annotated[
+        tuple[SearchedField, ...],
+        BeforeValidator(one_or_many, json_schema_input_type=SearchedField | tuple[SearchedField, ...]),
+    ] = Field(("title", "summary", "content"), alias="in", description="Fields searched.")
     case: Literal["fold", "exact"] = Field("fold", description="exact: capitals as written.")
     stem: bool = Field(False, description="true: words in every inflection, by the entry's language.")
     translit: bool = Field(False, description="true: names in other scripts too (Эрдоган ↔ Erdogan).")
@@ -228,7 +249,9 @@ class Channel(Section):
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
 
     name: str = Field("", exclude=True, json_schema_extra={"readOnly": True})
-    url: tuple[SecretStr, ...] = Field((), description="An Apprise URL, or a list of them.")
+    url: Annotated[
+        tuple[SecretStr, ...], BeforeValidator(one_or_many, json_schema_input_type=str | tuple[str, ...])
+    ] = Field((), description="An Apprise URL, or a list of them.")
     service: str | None = Field(
         None, description="console, webhook, or any service of Apprise, with its fields beside it."
     )
