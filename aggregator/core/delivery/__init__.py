@@ -1,0 +1,18 @@
+"""What becomes of an alert after it was routed: when it is due, and what an attempt makes of it."""
+
+from aggregator.core.delivery.calendar import due_at, quiet_until, slot
+from aggregator.core.delivery.identity import delivery_id
+from aggregator.core.delivery.outcome import Held, Outcome, after, dead_letter, hold, suppress
+
+__all__ = [
+    "Held",
+    "Outcome",
+    "after",
+    "dead_letter",
+    "delivery_id",
+    "due_at",
+    "hold",
+    "quiet_until",
+    "slot",
+    "suppress",
+]
