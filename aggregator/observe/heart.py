@@ -1,19 +1,8 @@
 """Heartbeats of the loops: who is alive, who hangs, who fails."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
-    """One loop as it stands: `late` means that no tick ended well within its patience."""
-
-    name: str
-    last_at: datetime
-    patience_s: float
-    late: bool
-    error: str | None = None
+from aggregator.core.model import Beat
 
 
 class Heart:
@@ -36,9 +25,9 @@ class Heart:
         """Remember why the last tick failed; the beat is withheld."""
         self._errors[name] = f"{type(error).__name__}: {error}"
 
-    def pulses(self, now: datetime) -> Mapping[str, Pulse]:
-        return {
-            name: Pulse(
+    def beats(self, now: datetime) -> tuple[Beat, ...]:
+        return tuple(
+            Beat(
                 name=name,
                 last_at=self._beats[name],
                 patience_s=patience,
@@ -46,7 +35,4 @@ class Heart:
                 error=self._errors.get(name),
             )
             for name, patience in self._patience.items()
-        }
-
-    def healthy(self, now: datetime) -> bool:
-        return not any(pulse.late for pulse in self.pulses(now).values())
+        )

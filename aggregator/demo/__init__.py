@@ -1,0 +1,1 @@
+"""A live show without a network: outlets on loopback, and the real service watching them."""
