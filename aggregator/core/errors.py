@@ -111,11 +111,15 @@ class Unreachable(FetchError):
 
 
 class BadStatus(FetchError):
-    """An answer with a status that carries no document."""
+    """An answer with a status that carries no document.
 
-    def __init__(self, message: str, *, status: int, url: str, **rest: object) -> None:
+    `found` says what stood in its place where the headers tell: "challenge" or "login page".
+    """
+
+    def __init__(self, message: str, *, status: int, found: str = "", url: str, **rest: object) -> None:
         super().__init__(message, url=url, **rest)  # type: ignore[arg-type]
         self.status = status
+        self.found = found
 
 
 class TooLarge(FetchError):
