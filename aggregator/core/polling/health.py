@@ -1,0 +1,144 @@
+"""How feeds are doing, and when that is news.
+
+             3 failures           a success
+    OK ───────────────▶ FAILING ─────────────▶ OK      BLOCKED likewise: 2 answers that are
+    │                                                   a challenge, a login page or plain HTML
+    ├─ 410 ───────────▶ GONE      polling stops
+    ├─ no entry for k × its usual gap ▶ SILENT   until it speaks
+    ├─ no entries in the document ────▶ EMPTIED  until they are back
+    └─ a permanent move was confirmed ▶ MOVED    for one poll
+
+Hysteresis is in the counts: a single failure changes nothing, and one bad state never turns into
+another without a success between them (only GONE ends all). So every change is worth a notice.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from aggregator.core.errors import AggregatorError, BadStatus, ParseError
+from aggregator.core.model import FeedState, Health, Notice
+from aggregator.core.settings import HealthSettings
+
+FAILURES = 3
+REFUSALS = 2
+REFUSED = frozenset({"html", "login page", "challenge"})
+SILENT_AT_LEAST_S = 86_400.0
+ILL = frozenset({Health.FAILING, Health.BLOCKED})
+NOTABLE = frozenset({*ILL, Health.GONE, Health.SILENT, Health.EMPTIED, Health.MOVED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signs:
+    """What a successful poll shows: entries in the whole document (None: not looked at), and rhythm."""
+
+    items: int | None = None
+    moved: bool = False
+    quiet_s: float = 0.0
+    gap_s: float | None = None
+
+
+def after_answer(state: FeedState, signs: Signs, silent_after: float) -> Health:
+    """The health of a feed that has just answered well; `state` is the one before."""
+    if state.health is Health.PAUSED:
+        return Health.PAUSED
+    if signs.moved:
+        return Health.MOVED
+    if _is_emptied(state, signs.items):
+        return Health.EMPTIED
+    just_back = state.failures > 0
+    return Health.SILENT if not just_back and is_silent(signs.quiet_s, signs.gap_s, silent_after) else Health.OK
+
+
+def is_silent(quiet_s: float, gap_s: float | None, silent_after: float) -> bool:
+    """Whether a feed is quiet for longer than `silent_after` of its usual gaps, and a day at least."""
+    return gap_s is not None and quiet_s > max(silent_after * gap_s, SILENT_AT_LEAST_S)
+
+
+def _is_emptied(state: FeedState, items: int | None) -> bool:
+    if items is None:
+        return state.health is Health.EMPTIED
+    return items == 0 and (state.items > 0 or state.health is Health.EMPTIED)
+
+
+def after_error(state: FeedState, error: AggregatorError, failures: int) -> Health:
+    """The health of a feed whose poll failed for the `failures`-th time in a row."""
+    if state.health in (Health.PAUSED, Health.GONE):
+        return state.health
+    if isinstance(error, BadStatus) and error.status == 410:
+        return Health.GONE
+    if state.health in ILL:
+        return state.health
+    if refusal(error) and failures >= REFUSALS:
+        return Health.BLOCKED
+    return Health.FAILING if failures >= FAILURES else state.health
+
+
+def refusal(error: AggregatorError) -> str | None:
+    """What stood in the feed's place: `challenge`, `login page` or `html`; None: something else."""
+    found = error.found if isinstance(error, BadStatus | ParseError) else ""
+    return found if found in REFUSED else None
+
+
+def transition(before: FeedState, after: FeedState, settings: HealthSettings, now: datetime) -> Notice | None:
+    """The notice that a change of health deserves, or None."""
+    if before.health is after.health:
+        return None
+    name = after.title or after.id
+    if after.health in NOTABLE:
+        return Notice(title=f"{name}: {_headline(after)}", body=_story(before, after, settings, now))
+    if after.health is Health.OK and before.health in NOTABLE - {Health.MOVED}:
+        since = f" since {_when(before.health_since)}" if before.health_since else ""
+        return Notice(title=f"{name}: recovered", body=f"It was {before.health.value}{since}.")
+    return None
+
+
+def _headline(after: FeedState) -> str:
+    match after.health:
+        case Health.FAILING:
+            return "cannot be polled"
+        case Health.BLOCKED:
+            return "the site keeps us out"
+        case Health.GONE:
+            return "the feed is gone for good"
+        case Health.SILENT:
+            return "unusually silent"
+        case Health.EMPTIED:
+            return "the feed has become empty"
+        case _:
+            return "the feed has moved"
+
+
+def _story(before: FeedState, after: FeedState, settings: HealthSettings, now: datetime) -> str:
+    match after.health:
+        case Health.FAILING | Health.BLOCKED:
+            since = f" since {_when(after.failing_since)}" if after.failing_since else ""
+            again = f" Next try {_when(after.next_poll_at)}." if after.next_poll_at else ""
+            return f"{after.failures} polls failed{since}: {after.last_error}.{again}"
+        case Health.GONE:
+            return f"{after.last_error}. It is not polled any more; its entries stay."
+        case Health.SILENT:
+            return _silence(after, settings, now)
+        case Health.EMPTIED:
+            return f"It answers without a single entry; there were {before.items}."
+        case _:
+            return f"It is fetched from {after.url} now; the configuration still says {after.configured_url}."
+
+
+def _silence(after: FeedState, settings: HealthSettings, now: datetime) -> str:
+    last = after.last_new_at or after.first_polled_at or now
+    return (
+        f"No new entry for {_span(now - last)}; usually one comes every {_span(timedelta(seconds=after.gap_s or 0))}"
+        f" (told after {settings.silent_after:g} times that, and a day at least)."
+    )
+
+
+def _when(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "the start"
+
+
+def _span(length: timedelta) -> str:
+    minutes = length.total_seconds() / 60
+    for size, unit in ((2 * 1440, "days"), (2 * 60, "hours")):
+        if minutes >= size:
+            return f"{minutes / (size / 2):.0f} {unit}"
+    return f"{max(1, minutes):.0f} min"

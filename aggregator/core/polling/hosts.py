@@ -1,0 +1,55 @@
+"""The unit of politeness: whom a request bothers."""
+
+from functools import cache, lru_cache
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@lru_cache(maxsize=65_536)
+def host_key(url: str) -> str:
+    """The registrable domain of a public host; `host:port` for addresses and private names.
+
+    `https://news.example.co.uk/feed` → `example.co.uk`; `http://127.0.0.1:8080/` →
+    `127.0.0.1:8080`; `http://intranet/` → `intranet:80`. Never raises: what is no address at
+    all is its own key.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return url
+    domain = None if _is_address(host) else _registrable(host)
+    if domain:
+        return domain
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port or DEFAULT_PORTS.get(parts.scheme, 0)}"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _registrable(host: str) -> str | None:
+    if "." not in host:
+        return None
+    try:
+        name = host.encode("idna").decode("ascii")
+    except UnicodeError:
+        name = host
+    domain: str | None = _suffixes().get_sld(name, strict=True)
+    return domain
+
+
+@cache
+def _suffixes() -> Any:
+    # Loading the list costs 50 ms; a run that meets only private hosts never pays it.
+    from publicsuffix2 import PublicSuffixList
+
+    return PublicSuffixList()

@@ -1,0 +1,78 @@
+"""How long to wait, in seconds and instants: intervals, back-off, skipped hours, spread."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from itertools import pairwise
+from math import exp, log
+from statistics import median
+
+HOUR_S = 3600.0
+DAY_S = 86_400.0
+WEEK_S = 7 * DAY_S
+
+JITTER = 0.1
+SLOWEST_S = DAY_S
+QUIET_S = WEEK_S
+GAP_WEIGHT = 0.2
+
+
+def chance(*parts: object) -> float:
+    """A number in [0, 1) that depends on nothing but `parts`: spread without randomness."""
+    digest = blake2b("\0".join(map(str, parts)).encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def spread(feed: str, now: datetime) -> float:
+    """A factor of 1 to 1.1: half of the jitter is the feed's own phase, half is this poll's."""
+    return 1 + JITTER * (chance(feed) + chance(feed, now.timestamp())) / 2
+
+
+def adaptive_interval(every_s: float, quiet_s: float, max_latency_s: float | None = None) -> float:
+    """`every_s` while a feed speaks; after a week of silence it grows with the silence squared.
+
+    Two weeks: 4 ×, a month: 18 ×, never above a day, nor above `max_latency_s`; never below
+    `every_s`, except where `max_latency_s` itself is.
+    """
+    slower = every_s * max(1.0, quiet_s / QUIET_S) ** 2
+    interval = max(every_s, min(slower, SLOWEST_S))
+    return interval if max_latency_s is None else min(interval, max_latency_s)
+
+
+def backoff(interval_s: float, doublings: int) -> float:
+    """`interval_s` doubled so many times, at most a day (or `interval_s`, where that is longer)."""
+    return min(interval_s * 2.0 ** min(doublings, 30), max(SLOWEST_S, interval_s))
+
+
+def usual_gap(published: Sequence[datetime]) -> float | None:
+    """The median time between entries of one document, in seconds; None with too few dates."""
+    dates = sorted(at.timestamp() for at in published)
+    gaps = [later - earlier for earlier, later in pairwise(dates)]
+    return median(gaps) if len(gaps) >= 2 else None
+
+
+def blended_gap(gap_s: float | None, sample_s: float) -> float:
+    """The usual gap after one more was seen: a geometric mean that forgets, so outliers weigh little."""
+    sample = max(1.0, sample_s)
+    if gap_s is None:
+        return sample
+    return exp((1 - GAP_WEIGHT) * log(max(1.0, gap_s)) + GAP_WEIGHT * log(sample))
+
+
+def out_of_skipped(at: datetime, hours: frozenset[int], days: frozenset[int], phase: float) -> datetime:
+    """`at`, or the first moment after it that lies in no skipped hour or day (UTC; days 0 = Monday).
+
+    A moved instant lands `phase` (0–1) into the first quarter of its hour, so that the feeds of
+    one publisher do not return together. Where everything is skipped, nothing is.
+    """
+    if not hours and not days:
+        return at
+    at = at.astimezone(UTC)
+    if at.hour not in hours and at.weekday() not in days:
+        return at
+    start = at.replace(minute=0, second=0, microsecond=0)
+    for step in range(1, 7 * 24 + 1):
+        moved = start + timedelta(hours=step)
+        if moved.hour not in hours and moved.weekday() not in days:
+            return moved + timedelta(seconds=phase * HOUR_S / 4)
+    return at

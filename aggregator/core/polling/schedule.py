@@ -1,0 +1,246 @@
+"""What a poll changes in a feed's state, and when the feed is polled again. The whole policy.
+
+Servers may slow us down, never speed us up:
+
+    next = now + max(interval, max-age or Expires, ttl, sy) · spread     at most 7 days
+           not before Retry-After                                        at most 31 days
+           out of skipHours and skipDays; never sooner than min_interval
+
+Nothing here reads a clock or rolls dice: spread is derived from the feed's id (pace.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from aggregator.core.errors import AggregatorError, BadStatus, FetchError
+from aggregator.core.model import (
+    CacheHints,
+    FeedHints,
+    FeedState,
+    Fetched,
+    Health,
+    HostLimit,
+    NotModified,
+    ParsedFeed,
+    Rung,
+)
+from aggregator.core.polling import health, moves
+from aggregator.core.polling.hosts import host_key
+from aggregator.core.polling.pace import (
+    DAY_S,
+    JITTER,
+    WEEK_S,
+    adaptive_interval,
+    backoff,
+    blended_gap,
+    chance,
+    out_of_skipped,
+    spread,
+    usual_gap,
+)
+from aggregator.core.settings import Feed, Polling
+
+HINTS_AT_MOST_S = WEEK_S
+RETRY_AT_MOST_S = 31 * DAY_S
+LATEST = timedelta(days=31)
+REFUSALS_BEFORE_PROBES = timedelta(days=3)
+PROBE_S = WEEK_S
+ASKS_FOR_LESS = frozenset({429, 503})
+LIKELY_FINAL = frozenset({401, 403, 404})
+NO_WISH = CacheHints()
+NO_RHYTHM = FeedHints()
+LADDER = tuple(Rung)
+COUNTED = frozenset({Rung.DELTA, Rung.FULL})
+
+
+def after_success(
+    state: FeedState,
+    feed: Feed,
+    polling: Polling,
+    *,
+    response: Fetched | NotModified,
+    parsed: ParsedFeed | None = None,
+    new_entries: int = 0,
+    published: Sequence[datetime] = (),
+    limits: Sequence[HostLimit] = (),
+    silent_after: float = 5.0,
+    now: datetime,
+) -> tuple[FeedState, tuple[HostLimit, ...]]:
+    """The state after an answer that could be used, and what the host asked for.
+
+    `parsed` is None for a 304. `published` are the dates of the new entries that have one,
+    `limits` what this feed's host asked for before.
+    """
+    move = moves.follow(state, response.hops, response.url, now)
+    last_new_at = now if new_entries else state.last_new_at
+    quiet_s = (now - (last_new_at or state.first_polled_at or now)).total_seconds()
+    gap_s = _gap(state, new_entries, published, now)
+    every_s = feed.every_s or polling.every_s
+    interval_s = adaptive_interval(every_s, quiet_s, feed.max_latency_s)
+    whole = parsed if parsed and parsed.rung in COUNTED else None
+    items = whole.items if whole and not _partial(response) else None
+    hints = whole.hints if whole else state.hints
+    mood = health.after_answer(
+        state,
+        health.Signs(items=items, moved=move.url != state.url, quiet_s=quiet_s, gap_s=gap_s),
+        silent_after,
+    )
+    answered = host_key(response.url)
+    asked = _host_limits(answered, response.hints.retry_after_s, now, "Retry-After")
+    next_at = next_poll_at(
+        state.id,
+        interval_s=interval_s,
+        cache=response.hints,
+        hints=hints,
+        ignore_hints=feed.ignore_cache_hints,
+        min_interval_s=polling.min_interval_s,
+        not_before=[limit.not_before for limit in (*limits, *asked)],
+        now=now,
+    )
+    after = replace(
+        state,
+        **move._asdict(),
+        title=(parsed and parsed.title) or state.title,
+        health=mood,
+        health_since=state.health_since if mood is state.health else now,
+        validators=response.validators if isinstance(response, Fetched) else response.validators or state.validators,
+        body_hash=(parsed and parsed.body_hash) or state.body_hash,
+        hints=hints,
+        first_polled_at=state.first_polled_at or now,
+        last_polled_at=now,
+        last_ok_at=now,
+        last_new_at=last_new_at,
+        newest_at=_newest(state, published, now),
+        next_poll_at=next_at,
+        last_status=response.status if isinstance(response, Fetched) else 304,
+        failures=0,
+        failing_since=None,
+        last_error=None,
+        interval_s=interval_s,
+        gap_s=gap_s,
+        items=state.items if items is None else items,
+        hub=_link(response, "hub") or (whole.hub if whole else state.hub),
+        self_url=_link(response, "self") or (whole.self_url if whole else state.self_url),
+        rungs=_climbed(state.rungs, parsed.rung if parsed else Rung.NOT_MODIFIED),
+    )
+    return after, asked
+
+
+def after_failure(
+    state: FeedState,
+    feed: Feed,
+    polling: Polling,
+    error: AggregatorError,
+    *,
+    limits: Sequence[HostLimit] = (),
+    now: datetime,
+) -> tuple[FeedState, tuple[HostLimit, ...]]:
+    """The state after a poll that gave nothing, and what the host asked for.
+
+    Validators are kept: the next request is as conditional as this one was. A feed that is gone
+    for good has no next poll.
+    """
+    failures = state.failures + 1
+    failing_since = state.failing_since or now
+    status = error.status if isinstance(error, BadStatus) else None
+    asked_s = error.retry_after_s if isinstance(error, FetchError) else None
+    interval_s = max(state.interval_s or feed.every_s or polling.every_s, polling.min_interval_s)
+    delay_s = _pause(state.id, status, failures, failing_since, asked_s, interval_s, now)
+    mood = health.after_error(state, error, failures)
+    asked: tuple[HostLimit, ...] = ()
+    if asked_s or status == 429:
+        where = host_key(error.url if isinstance(error, FetchError) else state.url)
+        asked = _host_limits(where, asked_s or delay_s, now, f"HTTP {status}" if status else "Retry-After")
+    next_at = max([now + timedelta(seconds=delay_s), *(limit.not_before for limit in (*limits, *asked))])
+    after = replace(
+        state,
+        health=mood,
+        health_since=state.health_since if mood is state.health else now,
+        first_polled_at=state.first_polled_at,
+        last_polled_at=now,
+        next_poll_at=None if mood is Health.GONE else min(next_at, now + LATEST),
+        last_status=status,
+        failures=failures,
+        failing_since=failing_since,
+        last_error=str(error),
+    )
+    return after, asked
+
+
+def next_poll_at(
+    feed: str,
+    *,
+    interval_s: float,
+    cache: CacheHints = NO_WISH,
+    hints: FeedHints = NO_RHYTHM,
+    ignore_hints: bool = False,
+    min_interval_s: float = 0.0,
+    not_before: Sequence[datetime] = (),
+    now: datetime,
+) -> datetime:
+    """When to come again after a good answer.
+
+    `ignore_hints` leaves aside what the feed and its caching headers wish, never Retry-After
+    (`not_before`).
+    """
+    wishes = () if ignore_hints else (cache.max_age_s, cache.expires_s, hints.ttl_s, hints.update_period_s)
+    factor = spread(feed, now)
+    wished_s = min(max((wish or 0.0 for wish in wishes), default=0.0) * factor, HINTS_AT_MOST_S)
+    at = now + timedelta(seconds=max(interval_s * factor, min_interval_s * factor, wished_s))
+    at = max([at, *(min(limit, now + LATEST) for limit in not_before)])
+    return at if ignore_hints else out_of_skipped(at, hints.skip_hours, hints.skip_days, chance(feed))
+
+
+def _pause(
+    feed: str,
+    status: int | None,
+    failures: int,
+    failing_since: datetime,
+    asked_s: float | None,
+    interval_s: float,
+    now: datetime,
+) -> float:
+    """Seconds to wait after an error: a weekly probe, what the server asked, or a doubling back-off."""
+    luck = chance(feed, now.timestamp())
+    if status in LIKELY_FINAL and now - failing_since >= REFUSALS_BEFORE_PROBES:
+        return PROBE_S * (1 - JITTER * luck)
+    if asked_s is not None:
+        return max(interval_s, min(asked_s, RETRY_AT_MOST_S)) * (1 + JITTER * luck / 10)
+    delay_s = backoff(interval_s, failures if status in ASKS_FOR_LESS else failures - 1)
+    longest_s = max(DAY_S, interval_s)
+    return min(delay_s * (1 + JITTER * luck), longest_s * (1 - JITTER * luck / 2))
+
+
+def _host_limits(host: str, asked_s: float | None, now: datetime, reason: str) -> tuple[HostLimit, ...]:
+    if not asked_s:
+        return ()
+    return (HostLimit(host=host, not_before=now + timedelta(seconds=min(asked_s, RETRY_AT_MOST_S)), reason=reason),)
+
+
+def _gap(state: FeedState, new_entries: int, published: Sequence[datetime], now: datetime) -> float | None:
+    if not new_entries:
+        return state.gap_s
+    if state.last_new_at is None:
+        return usual_gap(published)
+    return blended_gap(state.gap_s, (now - state.last_new_at).total_seconds() / new_entries)
+
+
+def _newest(state: FeedState, published: Sequence[datetime], now: datetime) -> datetime | None:
+    """The youngest date seen; one from the future counts as now."""
+    dates = [min(at, now) for at in published]
+    return max([*dates, state.newest_at] if state.newest_at else dates, default=None)
+
+
+def _partial(response: Fetched | NotModified) -> bool:
+    return isinstance(response, Fetched) and response.delta
+
+
+def _link(response: Fetched | NotModified, relation: str) -> str | None:
+    links = response.links if isinstance(response, Fetched) else ()
+    return next((url for rel, url in links if rel == relation), None)
+
+
+def _climbed(rungs: tuple[int, int, int, int, int], rung: Rung) -> tuple[int, int, int, int, int]:
+    a, b, c, d, e = (count + (step is rung) for step, count in zip(LADDER, rungs, strict=True))
+    return a, b, c, d, e
