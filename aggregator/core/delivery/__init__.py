@@ -1,6 +1,7 @@
 """What becomes of an alert after it was routed: when it is due, and what an attempt makes of it."""
 
 from aggregator.core.delivery.calendar import due_at, quiet_until, slot
+from aggregator.core.delivery.digest import compose, fold, foldable, urgency
 from aggregator.core.delivery.identity import delivery_id
 from aggregator.core.delivery.outcome import Held, Outcome, after, dead_letter, hold, suppress
 
@@ -8,11 +9,15 @@ __all__ = [
     "Held",
     "Outcome",
     "after",
+    "compose",
     "dead_letter",
     "delivery_id",
     "due_at",
+    "fold",
+    "foldable",
     "hold",
     "quiet_until",
     "slot",
     "suppress",
+    "urgency",
 ]

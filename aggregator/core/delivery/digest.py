@@ -1,0 +1,70 @@
+"""Many alerts in one, and an outbox row as the message that a person gets."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from aggregator.core.delivery.identity import delivery_id
+from aggregator.core.delivery.outcome import Held
+from aggregator.core.model import Alert, Delivery, DeliveryState, HitState, Kind, Notice, Told
+from aggregator.core.settings import Channel
+
+URGENCY = {"high": 0, "normal": 1, "low": 2}
+FOLDED = frozenset(map(str, Held))
+
+
+def urgency(delivery: Delivery) -> tuple[int, datetime, str]:
+    """The order in which deliveries of one channel go out."""
+    return URGENCY.get(delivery.priority, 1), delivery.created_at, delivery.id
+
+
+def foldable(delivery: Delivery) -> bool:
+    """May this row become part of a digest? Not if somebody may have got it already."""
+    untried = delivery.tried_at is None and not delivery.repeat
+    return untried and delivery.reason in FOLDED and delivery.kind in (Kind.HIT, Kind.DIGEST)
+
+
+def fold(members: Sequence[Delivery], now: datetime) -> Delivery:
+    """One digest for one recipient that carries everything its members carry."""
+    ordered = sorted(members, key=urgency)
+    first, rules = ordered[0], sorted({rule for member in ordered for rule in member.rules})
+    hits = tuple(dict.fromkeys(hit for member in ordered for hit in member.hits))
+    return Delivery(
+        id=delivery_id("digest", first.channel, first.recipient, *sorted(member.id for member in members)),
+        kind=Kind.DIGEST,
+        channel=first.channel,
+        recipient=first.recipient,
+        rules=tuple(rules),
+        hits=hits,
+        title=_title(ordered, len(hits)),
+        priority=first.priority,
+        state=DeliveryState.PENDING,
+        created_at=now,
+        due_at=now,
+    )
+
+
+def compose(delivery: Delivery, told: Sequence[Told], channel: Channel, public_url: str | None = None) -> Alert:
+    """What is to be said. A delivery whose entries are gone still says its title."""
+    notice = delivery.notice or (None if told else Notice(title=delivery.title))
+    return Alert(
+        id=delivery.id,
+        kind=delivery.kind,
+        title=delivery.title,
+        told=tuple(told),
+        notice=notice,
+        why=next((t.hit.reason for t in told if t.hit.state is HitState.ALERTED and t.hit.reason), ""),
+        more=max(0, len(delivery.hits) - len(told)) if told else 0,
+        priority=delivery.priority,
+        repeat=delivery.repeat,
+        time_zone=channel.time_zone,
+        page=f"{public_url.rstrip('/')}/alerts/{delivery.id}" if public_url else None,
+        created_at=delivery.created_at,
+    )
+
+
+def _title(members: Sequence[Delivery], hits: int) -> str:
+    if any(member.reason == Held.RATE for member in members):
+        return f"{hits} more"
+    if all(member.reason == Held.QUIET for member in members):
+        return f"{hits} alerts from the quiet hours"
+    return f"{hits} alerts"

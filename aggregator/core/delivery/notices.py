@@ -1,0 +1,51 @@
+"""Alerts that are not about hits: the health of feeds, the heartbeat, a faulty edit."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from aggregator.core.delivery.calendar import slot
+from aggregator.core.delivery.identity import delivery_id
+from aggregator.core.model import Delivery, DeliveryState, Kind, Notice
+from aggregator.core.settings import Channel, Settings
+
+
+def health_channels(settings: Settings) -> tuple[str, ...]:
+    """Who hears of the service's own affairs."""
+    return settings.default_channels if settings.health.notify is None else settings.health.notify
+
+
+def tell(
+    notice: Notice,
+    subject: Sequence[str],
+    names: Sequence[str],
+    channels: Mapping[str, Channel],
+    now: datetime,
+    *,
+    kind: Kind,
+    recipients: Callable[[Channel], Sequence[str]],
+) -> tuple[Delivery, ...]:
+    """A delivery for each recipient of each named channel; the same `subject` gives the same ids."""
+    return tuple(
+        _delivery(notice, subject, channels[name], recipient, now, kind)
+        for name in names
+        if name in channels
+        for recipient in recipients(channels[name])
+    )
+
+
+def _delivery(
+    notice: Notice, subject: Sequence[str], channel: Channel, recipient: str, now: datetime, kind: Kind
+) -> Delivery:
+    due, reason = slot("instant", "normal", channel.quiet_hours, now, channel.time_zone)
+    return Delivery(
+        id=delivery_id(kind, *subject, channel.name, recipient),
+        kind=kind,
+        channel=channel.name,
+        recipient=recipient,
+        title=notice.title,
+        notice=notice,
+        state=DeliveryState.HELD if reason else DeliveryState.PENDING,
+        reason=reason,
+        created_at=now,
+        due_at=due,
+    )

@@ -1,0 +1,221 @@
+"""What becomes of each hit of one poll. The first that applies decides, and names its reason:
+
+1. silenced by a person            → suppressed
+2. known before: baseline, alias   → held
+3. too old for its feed or rule    → held
+4. one of a flood                  → held, told in one digest
+5. the rule waits for more         → held, until its threshold is met
+6. its story was told already      → collapsed
+7. otherwise                       → alerted
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from aggregator.core.model import (
+    Entry,
+    Hit,
+    HitState,
+    Kind,
+    Question,
+    Reason,
+    Routed,
+    RuleHistory,
+    Silence,
+    Story,
+    Surroundings,
+)
+from aggregator.core.routing.ledger import Ledger, notified
+from aggregator.core.routing.outbox import Telling, deliveries, no_recipients
+from aggregator.core.rules.rhythm import fires
+from aggregator.core.settings import Channel, RuleConfig, Settings
+from aggregator.core.stories import fingerprint
+
+MOST_UPDATES = 3
+WAITS = "waits"
+SPIKE_WINDOWS = 29  # the present one, and what is usual
+
+
+def question(
+    hits: Sequence[Hit],
+    entries: Mapping[str, Entry],
+    rules: Mapping[str, RuleConfig],
+    settings: Settings,
+    now: datetime,
+) -> Question | None:
+    """What the store must look up before these hits are routed; None where there are none.
+
+    `entries` are the entries of the hits, by key.
+    """
+    if not hits:
+        return None
+    asked = {hit.rule: rules[hit.rule] for hit in hits if hit.rule in rules and conditional(rules[hit.rule])}
+    histories = tuple((name, now - timedelta(seconds=looks_back_s(rule))) for name, rule in asked.items())
+    if not settings.stories.collapse:
+        return Question(histories=histories)
+    keys = dict.fromkeys(hit.entry_key for hit in hits)
+    return Question(
+        fingerprints=tuple(fingerprint(entries[key]) for key in keys),
+        stories_since=now - timedelta(seconds=settings.stories.window_s),
+        histories=histories,
+    )
+
+
+def route(
+    hits: Sequence[Hit],
+    entries: Mapping[str, Entry],
+    rules: Mapping[str, RuleConfig],
+    channels: Mapping[str, Channel],
+    settings: Settings,
+    surroundings: Surroundings,
+    now: datetime,
+    *,
+    recipients: Callable[[Channel], Sequence[str]] = no_recipients,
+) -> Routed:
+    """Decide about every hit of one poll, oldest entry first.
+
+    Run twice on the same input it gives the same ids, so a repeated commit tells nothing twice.
+    `recipients` names those that a channel reaches, each of whom gets a delivery of his own.
+    """
+    ledger = Ledger(surroundings.stories, rules, settings, now)
+    ordered = sorted(hits, key=lambda hit: (entries[hit.entry_key].published_at or now, hit.entry_key, hit.rule))
+    verdicts = [_judge(hit, entries[hit.entry_key], rules.get(hit.rule), surroundings, ledger, now) for hit in ordered]
+    verdicts = _thresholds(verdicts, rules, settings, surroundings.histories, now)
+    return Routed(
+        hits=tuple(verdict.hit for verdict in verdicts),
+        stories=ledger.changed(),
+        deliveries=deliveries((t for verdict in verdicts for t in verdict.tellings), channels, now, recipients),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    hit: Hit
+    tellings: tuple[Telling, ...] = ()
+
+
+def _judge(
+    hit: Hit, entry: Entry, rule: RuleConfig | None, around: Surroundings, ledger: Ledger, now: datetime
+) -> _Verdict:
+    story = ledger.attach(entry)
+    hit = replace(hit, story=story.id)
+    if rule is None:
+        return _Verdict(replace(hit, state=HitState.HELD, reason="rule removed"))
+    if silence := _silence(hit, around.silences, now):
+        reason = f"silenced: {silence.reason}" if silence.reason else "silenced"
+        return _Verdict(replace(hit, state=HitState.SUPPRESSED, reason=reason))
+    if reason := _stale(entry, rule, now):
+        return _Verdict(replace(hit, state=HitState.HELD, reason=reason))
+    if entry.reason is Reason.FLOOD:
+        return _flood(hit, rule, story, ledger, now)
+    if conditional(rule):
+        return _Verdict(replace(hit, state=HitState.HELD, reason=WAITS))
+    return _tell(hit, entry, rule, story, ledger)
+
+
+def _stale(entry: Entry, rule: RuleConfig, now: datetime) -> str:
+    """Why this entry is no news, or an empty string."""
+    if entry.reason in (Reason.BASELINE, Reason.ALIAS, Reason.TOO_OLD):
+        return str(entry.reason)
+    if (
+        rule.max_age_s is not None
+        and entry.published_at
+        and now - entry.published_at > timedelta(seconds=rule.max_age_s)
+    ):
+        return "max_age"
+    if entry.reason is Reason.CHANGED and rule.on_update and entry.version > MOST_UPDATES + 1:
+        return f"told of {MOST_UPDATES} updates already"
+    return ""
+
+
+def _flood(hit: Hit, rule: RuleConfig, story: Story, ledger: Ledger, now: datetime) -> _Verdict:
+    channels = ledger.untold(story, rule)
+    ledger.tell(story, rule.id)
+    flood = Telling(
+        subject=("flood", hit.feed, now.isoformat()),
+        kind=Kind.DIGEST,
+        rule=rule,
+        hits=(hit.id,),
+        channels=channels,
+        title=f"Many new entries in {hit.feed}",
+    )
+    return _Verdict(replace(hit, state=HitState.HELD, reason=str(Reason.FLOOD)), (flood,))
+
+
+def _tell(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, ledger: Ledger) -> _Verdict:
+    spread = ledger.spread(story)
+    if entry.reason is Reason.CHANGED and rule.on_update:
+        occasion, channels = f"version {entry.version}", ledger.channels(rule)
+    elif spread is not None:
+        occasion, channels = f"{spread} feeds", ledger.channels(rule)
+    else:
+        occasion, channels = "first", ledger.untold(story, rule)
+    if not channels and ledger.channels(rule):
+        return _Verdict(replace(hit, state=HitState.COLLAPSED, reason="story told already"))
+    ledger.tell(story, rule.id)
+    telling = Telling(
+        subject=("entry", hit.feed, hit.entry_key, occasion),
+        kind=Kind.HIT,
+        rule=rule,
+        hits=(hit.id,),
+        channels=channels,
+        title=entry.title or rule.title or rule.id,
+        story=story.id,
+    )
+    return _Verdict(replace(hit, state=HitState.ALERTED, reason=""), (telling,))
+
+
+def _thresholds(
+    verdicts: Sequence[_Verdict],
+    rules: Mapping[str, RuleConfig],
+    settings: Settings,
+    histories: Iterable[RuleHistory],
+    now: datetime,
+) -> list[_Verdict]:
+    """Ask each rule that waits for more whether this poll's hits were enough."""
+    known = {history.rule: history for history in histories}
+    decided = list(verdicts)
+    for name in dict.fromkeys(v.hit.rule for v in verdicts if v.hit.reason == WAITS):
+        places = [i for i, v in enumerate(verdicts) if v.hit.rule == name and v.hit.reason == WAITS]
+        history = known.get(name, RuleHistory(rule=name))
+        fresh = tuple((verdicts[i].hit.created_at, verdicts[i].hit.feed, verdicts[i].hit.id) for i in places)
+        fired, why, evidence = fires(rules[name], replace(history, hits=(*history.hits, *fresh)), now)
+        state = HitState.ALERTED if fired else HitState.HELD
+        for i in places:
+            decided[i] = _Verdict(replace(verdicts[i].hit, state=state, reason=why))
+        if fired:
+            telling = Telling(
+                subject=("threshold", name, now.isoformat()),
+                kind=Kind.HIT,
+                rule=rules[name],
+                hits=evidence,
+                channels=notified(rules[name], settings),
+                title=f"{rules[name].title or name}: {why}",
+            )
+            decided[places[-1]] = replace(decided[places[-1]], tellings=(telling,))
+    return decided
+
+
+def conditional(rule: RuleConfig) -> bool:
+    """Does this rule alert only when there is more than one hit to tell?"""
+    return rule.threshold is not None or rule.spike is not None or rule.first_in_s is not None
+
+
+def looks_back_s(rule: RuleConfig) -> float:
+    """How many seconds of its own past such a rule needs to decide."""
+    threshold_s = rule.threshold.within_s if rule.threshold else 0.0
+    spike_s = rule.spike.within_s * SPIKE_WINDOWS if rule.spike else 0.0
+    return max(threshold_s, spike_s, rule.first_in_s or 0.0)
+
+
+def _silence(hit: Hit, silences: Iterable[Silence], now: datetime) -> Silence | None:
+    """A silence that is alive and names nothing but what this hit has."""
+    return next((s for s in silences if silenced(hit.rule, hit.feed, hit.story, s, now)), None)
+
+
+def silenced(rule: str, feed: str, story: str | None, silence: Silence, now: datetime) -> bool:
+    """Does a silence cover a hit? What it does not name, it does not ask about."""
+    named = [(silence.rule, rule), (silence.feed, feed), (silence.story, story)]
+    wishes = [(wish, has) for wish, has in named if wish is not None]
+    return now < silence.until_at and bool(wishes) and all(wish == has for wish, has in wishes)

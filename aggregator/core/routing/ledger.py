@@ -1,0 +1,95 @@
+"""Which stories there are while one poll is routed, and who has been told of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from aggregator.core.delivery import delivery_id
+from aggregator.core.model import Entry, Fingerprint, Story
+from aggregator.core.settings import RuleConfig, Settings
+from aggregator.core.stories import fingerprint, place
+
+URGENCY = {"low": 0, "normal": 1, "high": 2}
+
+
+def notified(rule: RuleConfig, settings: Settings) -> tuple[str, ...]:
+    """The channels of a rule."""
+    return settings.default_channels if rule.notify is None else rule.notify
+
+
+class Ledger:
+    """Stories by id; grows as entries attach. Lives for one call of `route`."""
+
+    def __init__(
+        self, stories: Sequence[Story], rules: Mapping[str, RuleConfig], settings: Settings, now: datetime
+    ) -> None:
+        self._stories = {story.id: story for story in stories}
+        self._rules, self._settings, self._now = rules, settings, now
+        self._attached: dict[str, str] = {}
+        self._grown: dict[str, int] = {}
+        self._changed: dict[str, None] = {}
+
+    def attach(self, entry: Entry) -> Story:
+        """The story of this entry, made if nobody told it before; the same for each of its hits."""
+        if entry.key not in self._attached:
+            found = fingerprint(entry)
+            near = place(found, tuple(self._stories.values())) if self._settings.stories.collapse else None
+            story = self._grow(near, entry.feed) if near else self._begin(entry, found)
+            self._attached[entry.key] = story.id
+        return self._stories[self._attached[entry.key]]
+
+    def channels(self, rule: RuleConfig) -> tuple[str, ...]:
+        """Every channel of a rule."""
+        return notified(rule, self._settings)
+
+    def untold(self, story: Story, rule: RuleConfig) -> tuple[str, ...]:
+        """The channels of `rule` that were not told of this story as fast and as urgently before."""
+        told = {channel for name in story.told for channel in self._covered(name, rule)}
+        return tuple(channel for channel in notified(rule, self._settings) if channel not in told)
+
+    def spread(self, story: Story) -> int | None:
+        """How many feeds carry the story, where this poll made it so many as to alert again."""
+        wanted = self._settings.stories.renotify_sources
+        return wanted if wanted and self._grown.get(story.id) == wanted else None
+
+    def tell(self, story: Story, rule: str) -> None:
+        """Remember that this rule alerts on this story."""
+        current = self._stories[story.id]
+        if rule not in current.told:
+            self._put(replace(current, told=(*current.told, rule)))
+
+    def changed(self) -> tuple[Story, ...]:
+        """The stories to be written."""
+        return tuple(self._stories[name] for name in self._changed)
+
+    def _covered(self, name: str, rule: RuleConfig) -> tuple[str, ...]:
+        earlier = self._rules.get(name)
+        if earlier is None:
+            return ()
+        as_fast = earlier.deliver in ("instant", rule.deliver)
+        as_urgent = URGENCY[earlier.priority] >= URGENCY[rule.priority]
+        return notified(earlier, self._settings) if name == rule.id or (as_fast and as_urgent) else ()
+
+    def _begin(self, entry: Entry, found: Fingerprint) -> Story:
+        name = delivery_id("story", entry.feed, entry.key, *([str(entry.version)] if entry.version > 1 else []))
+        return self._put(
+            Story(
+                id=name,
+                title=entry.title,
+                fingerprint=found,
+                feeds=(entry.feed,),
+                first_at=self._now,
+                last_at=self._now,
+            )
+        )
+
+    def _grow(self, story: Story, feed: str) -> Story:
+        if feed in story.feeds:
+            return self._put(replace(story, last_at=self._now))
+        self._grown[story.id] = len(story.feeds) + 1
+        return self._put(replace(story, feeds=(*story.feeds, feed), last_at=self._now))
+
+    def _put(self, story: Story) -> Story:
+        self._stories[story.id] = story
+        self._changed[story.id] = None
+        return story

@@ -1,0 +1,192 @@
+"""Copies of one piece of news: by what they are known, and when two tellings are one story.
+
+Two tellings are one story where they share their canonical address, their title, or most of their
+words — and do not contradict each other. The last part matters most: a daily market report or an
+earthquake notice is nine tenths template, and only its numbers and names say that it is another
+event. A wrong "same" hides news for ever, a wrong "different" costs one more alert; in doubt,
+different.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from urllib.parse import urlsplit
+
+from rensa import RMinHash
+
+from aggregator.core.model import Entry, Fingerprint, Story
+from aggregator.core.text.urls import canonical_url
+
+HASHES = 64  # per sketch; the standard error of a likeness of one half is 0.06
+ROWS = 4  # per band: 16 bands of 4 find a likeness of one half with probability 0.64, of 0.7 with 0.99
+SEED = 20
+LEAD_WORDS, BODY_WORDS = 30, 160
+SHINGLE_WORDS, SHINGLE_SIGNS = 3, 4
+LIKE = 0.5  # of the shingles of two copies are the same
+FEWEST_SHINGLES = 6
+TITLE_WORDS, TITLE_SIGNS = 4, 16
+
+_WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+")
+_SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_SITE = re.compile(r"\s+[|–—\-•·»]\s+[^|–—•·»]{2,40}$")
+_SENTENCE = re.compile(r"[.!?…:;\n]+\s*|[“”\"«»„]+")
+_MULTIPLE = {"thousand": "k", "million": "m", "billion": "bn", "trillion": "tn", "mln": "m", "mrd": "bn"}
+
+
+def fingerprint(entry: Entry) -> Fingerprint:
+    """By what another telling of this entry's news would be known."""
+    body = entry.content if len(entry.content) > len(entry.summary) else entry.summary
+    title, words = _title(entry.title), _units(f"{entry.title}\n{body}")
+    lead, whole = words[:LEAD_WORDS], words[:BODY_WORDS]
+    sketches = [_sketch(_shingles(part)) for part in (lead, whole)]
+    return Fingerprint(
+        url_key=_url_key(entry.link),
+        title_key=_digest(title) if _says_enough(title) else None,
+        signature=b"".join(sketches),
+        bands=tuple(_bands(sketches)),
+        facts=_facts(entry.title, body),
+        lang=entry.lang,
+    )
+
+
+def place(found: Fingerprint, stories: Sequence[Story]) -> Story | None:
+    """The story that this is a telling of: the likest of those that it does not contradict."""
+    ranked = [(score, story.last_at, story) for story in stories if (score := _score(found, story.fingerprint))]
+    return max(ranked, key=lambda r: (r[0], r[1], r[2].id))[2] if ranked else None
+
+
+def likeness(one: Fingerprint, other: Fingerprint) -> float:
+    """The share of their shingles that two texts have in common (estimated): leads or wholes."""
+    size = HASHES * 4
+    pairs = [(one.signature[i : i + size], other.signature[i : i + size]) for i in (0, size)]
+    return max((_agreement(a, b) for a, b in pairs if a.strip(b"\0") and b.strip(b"\0")), default=0.0)
+
+
+def _score(one: Fingerprint, other: Fingerprint) -> float:
+    """Zero: not the same story. The address weighs most, then the title, then the words."""
+    like = likeness(one, other)
+    if _contradict(one.facts, other.facts, like):
+        return 0.0
+    if one.url_key and one.url_key == other.url_key:
+        return 3 + like
+    if one.title_key and one.title_key == other.title_key:
+        return 2 + like
+    return like if like >= LIKE else 0.0
+
+
+def _contradict(one: frozenset[str], other: frozenset[str], like: float) -> bool:
+    """Do two texts name different facts, each where the other does?
+
+    Copies that were cut short have fewer facts, so what counts is the share of the smaller set
+    that the larger one lacks; headlines are never cut, so their numbers must agree.
+    """
+    if _differ(one, other, "#", allowed=0.0):
+        return True
+    if like > 0.95:
+        return _differ(one, other, "1", allowed=0.2)
+    return _differ(one, other, "1", allowed=0.34) or _differ(one, other, "A", allowed=0.5)
+
+
+def _differ(one: frozenset[str], other: frozenset[str], kind: str, *, allowed: float) -> bool:
+    mine, yours = ({fact for fact in facts if fact[0] == kind} for facts in (one, other))
+    smaller = min(len(mine), len(yours))
+    return bool(smaller) and 1 - len(mine & yours) / smaller > allowed
+
+
+def _facts(title: str, body: str) -> frozenset[str]:
+    """Numbers of the headline (#), numbers (1) and names (A) of headline and opening."""
+    opening = " ".join(body.split()[:BODY_WORDS])
+    names = _names(opening) | (set() if _is_title_case(title) else _names(title))
+    headline = _numbers(title)
+    facts = [f"#{n}" for n in headline] + [f"1{n}" for n in headline | _numbers(opening)] + [f"A{n}" for n in names]
+    return frozenset(sorted(facts)[:96])
+
+
+def _numbers(text: str) -> set[str]:
+    found: set[str] = set()
+    words = _WORD.findall(unicodedata.normalize("NFKC", text))
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word[0].isdigit():
+            plain = re.sub(r"[.,](?=\d{3}\b)", "", word).replace(",", ".")
+            found.add(plain + _MULTIPLE.get(following.lower(), ""))
+    return found
+
+
+def _names(text: str) -> set[str]:
+    """Capitalised words that do not begin a sentence."""
+    found: set[str] = set()
+    for sentence in _SENTENCE.split(text):
+        words = _WORD.findall(sentence)
+        found.update(_fold(word) for word in words[1:] if word[0].isupper() and len(word) > 1)
+    return found
+
+
+def _is_title_case(title: str) -> bool:
+    letters = [word for word in _WORD.findall(title)[1:] if word[0].isalpha() and len(word) > 3]
+    return sum(word[0].isupper() for word in letters) > len(letters) * 0.6
+
+
+def _title(title: str) -> str:
+    """A title without the name of its site, folded, without punctuation."""
+    return " ".join(_units(_SITE.sub("", title.strip())))
+
+
+def _says_enough(title: str) -> bool:
+    """Is this title more than a heading such as “Morning briefing”?"""
+    return len(title.split()) >= TITLE_WORDS and len(title.replace(" ", "")) >= TITLE_SIGNS
+
+
+def _units(text: str) -> list[str]:
+    """Folded words; single signs in scripts that write no spaces."""
+    units: list[str] = []
+    for word in _WORD.findall(text):
+        if _SIGN.search(word):
+            units.extend(word)
+        else:
+            units.append(_fold(word))
+    return units
+
+
+def _fold(word: str) -> str:
+    plain = unicodedata.normalize("NFKD", word).casefold()
+    return "".join(c for c in plain if not unicodedata.combining(c)) or plain
+
+
+def _shingles(units: Sequence[str]) -> set[str]:
+    signs = sum(len(unit) == 1 and bool(_SIGN.match(unit)) for unit in units)
+    length = SHINGLE_SIGNS if signs * 2 > len(units) else SHINGLE_WORDS
+    return {" ".join(units[i : i + length]) for i in range(len(units) - length + 1)}
+
+
+def _sketch(shingles: set[str]) -> bytes:
+    """HASHES minima, little endian; zeros where there is too little text to compare."""
+    if len(shingles) < FEWEST_SHINGLES:
+        return bytes(HASHES * 4)
+    minhash = RMinHash(num_perm=HASHES, seed=SEED)
+    minhash.update(sorted(shingles))
+    return b"".join(int(value).to_bytes(4, "little") for value in minhash.digest())
+
+
+def _bands(sketches: Sequence[bytes]) -> Iterable[str]:
+    width = ROWS * 4
+    for name, sketch in zip("lw", sketches, strict=True):
+        if sketch.strip(b"\0"):
+            for start in range(0, len(sketch), width):
+                yield f"{name}{start // width:x}{blake2b(sketch[start : start + width], digest_size=6).hexdigest()}"
+
+
+def _agreement(one: bytes, other: bytes) -> float:
+    same = sum(one[i : i + 4] == other[i : i + 4] for i in range(0, len(one), 4))
+    return same / (len(one) // 4) if len(one) == len(other) else 0.0
+
+
+def _url_key(link: str | None) -> str | None:
+    """None for a home page: it is not the address of one piece of news."""
+    address = canonical_url(link or "")
+    parts = urlsplit(address)
+    return _digest(address) if parts.hostname and (parts.path.strip("/") or parts.query) else None
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
