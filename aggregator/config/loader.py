@@ -1,0 +1,225 @@
+"""From files to a checked configuration with compiled rules; every error at once, with its place."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
+
+from aggregator.config import names
+from aggregator.config.expand import Expander
+from aggregator.config.merge import merge
+from aggregator.config.nodes import Items, Node, Pairs, Scalar
+from aggregator.config.offsets import index_of
+from aggregator.config.reading import parse
+from aggregator.config.source import read
+from aggregator.config.values import plain
+from aggregator.config.wording import find, in_words
+from aggregator.core.errors import ConfigError, ConfigErrors, InvalidRule, Problem
+from aggregator.core.rules import Rule, compile_rule, run_tests
+from aggregator.core.settings import Config, RuleConfig, Words
+
+
+class Place(NamedTuple):
+    """Where something is written; line and column from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A usable configuration.
+
+    `rules` holds every rule, also those that are not enabled; `secrets` are texts that must never
+    be shown; `digest` changes with any byte of the files; `places` says where (kind, id) is
+    written, for the kinds feed, rule, channel and list.
+    """
+
+    config: Config
+    rules: tuple[Rule, ...]
+    warnings: tuple[ConfigError, ...]
+    secrets: frozenset[str] = field(repr=False)
+    digest: str
+    places: Mapping[tuple[str, str], Place] = field(repr=False)
+    root: Pairs = field(repr=False)
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Loaded:
+    """Read a file, or every YAML file of a folder. Raises ConfigErrors with all that is wrong."""
+    sources, broken, digest = read(path)
+    errors = list(broken)
+    roots: list[Node] = []
+    for source in sources:
+        node, found = parse(source)
+        errors.extend(found)
+        if node is not None:
+            roots.append(node)
+    complete = len(roots) == len(sources) and not broken
+    root, found = merge(roots)
+    errors.extend(found)
+    if root is None:
+        raise ConfigErrors(_sorted(errors) or [_nothing(path)])
+    expander = Expander(environ=environ)
+    value = plain(root, expander)
+    config, invalid = _validated(root, value)
+    errors.extend((*expander.errors, *invalid, *names.duplicates(root, value), *names.contradictions(root, value)))
+    notes = [*names.unknown(root, value), *names.dubious(root, value)] if complete else []
+    rules, judged = _compiled(root, value, errors)
+    notes.extend(judged)
+    errors.extend(note for note in notes if note.severity == "error")
+    if errors or config is None:
+        raise ConfigErrors(_without(expander.secrets, _sorted(errors)))
+    return Loaded(
+        config=config,
+        rules=rules,
+        warnings=_without(expander.secrets, _sorted(note for note in notes if note.severity == "warning")),
+        secrets=frozenset(expander.secrets) | frozenset(_secrets(config)),
+        digest=digest,
+        places=_places(root, value),
+        root=root,
+    )
+
+
+def rule_test_errors(loaded: Loaded) -> tuple[ConfigError, ...]:
+    """The inline tests that fail, each at the text that was, or was not, matched."""
+    rows = _rule_nodes(loaded.root)
+    failed = ((rows.get(rule.id, loaded.root), problem) for rule in loaded.rules for problem in run_tests(rule))
+    return tuple(_placed(problem, node, loaded.root) for node, problem in failed)
+
+
+# --- pieces --------------------------------------------------------------------------------------
+
+
+def _validated(root: Pairs, value: dict[str, Any]) -> tuple[Config | None, list[ConfigError]]:
+    try:
+        return Config.model_validate(value, by_alias=True, by_name=False), []
+    except ValidationError as wrong:
+        found = (in_words(error, root) for error in wrong.errors(include_url=False))
+        return None, [error for error in found if error]
+
+
+def _compiled(
+    root: Pairs, value: dict[str, Any], errors: Sequence[ConfigError]
+) -> tuple[tuple[Rule, ...], list[ConfigError]]:
+    """The rules that are sound so far, compiled; what the compiler says of them, with places."""
+    rows, lists = root.get("rules"), _lists(value.get("lists"))
+    rules: list[Rule] = []
+    found: list[ConfigError] = []
+    if not isinstance(rows, Items) or not isinstance(value.get("rules"), list):
+        return (), []
+    for node, row in zip(rows.nodes, value["rules"], strict=True):
+        if any(_inside(error, node) for error in errors):
+            continue
+        try:
+            rule = compile_rule(RuleConfig.model_validate(row, by_alias=True, by_name=False), lists)
+        except ValidationError:
+            continue  # told by _validated already
+        except InvalidRule as invalid:
+            found.extend(_placed(problem, node, root) for problem in invalid.problems)
+        else:
+            rules.append(rule)
+            found.extend(_placed(problem, node, root) for problem in rule.warnings)
+    return tuple(rules), found
+
+
+def _lists(value: object) -> dict[str, tuple[str, ...]]:
+    """The term lists that are sound by themselves."""
+    sound: dict[str, tuple[str, ...]] = {}
+    adapter: TypeAdapter[tuple[str, ...]] = TypeAdapter(Words)
+    for name, terms in value.items() if isinstance(value, dict) else ():
+        try:
+            sound[name] = adapter.validate_python(terms)
+        except ValidationError:
+            continue  # told by _validated already
+    return sound
+
+
+def _inside(error: ConfigError, node: Node) -> bool:
+    first, last = node.source.place(node.start), node.source.place(node.end)
+    return error.file == node.source.name and first <= (error.line, error.column) <= last
+
+
+def _placed(problem: Problem, rule: Node, root: Pairs) -> ConfigError:
+    """A problem of a rule with the place in its file; a path into `lists` starts at the top."""
+    node = find(root if problem.path[:1] == ("lists",) else rule, problem.path)
+    index = node.start
+    if isinstance(node, Scalar) and problem.offset is not None:
+        index = index_of(node, problem.offset)
+    return replace(node.source.error(index, problem.message, problem.hint), severity=problem.severity)
+
+
+def _rule_nodes(root: Pairs) -> dict[str, Node]:
+    rules = root.get("rules")
+    nodes = rules.nodes if isinstance(rules, Items) else ()
+    named = ((node.get("id"), node) for node in nodes if isinstance(node, Pairs))
+    return {name.text: node for name, node in named if isinstance(name, Scalar)}
+
+
+def _places(root: Pairs, value: dict[str, Any]) -> dict[tuple[str, str], Place]:
+    places: dict[tuple[str, str], Place] = {}
+    for kind, section in (("feed", "feeds"), ("rule", "rules")):
+        rows = root.get(section)
+        for node, row in zip(rows.nodes if isinstance(rows, Items) else (), value.get(section, ()), strict=True):
+            places[kind, row["id"]] = _place(node)
+    for kind, section in (("channel", "channels"), ("list", "lists")):
+        pairs = root.get(section)
+        for key, _ in pairs.pairs if isinstance(pairs, Pairs) else ():
+            places[kind, key.text] = _place(key)
+    return places
+
+
+def _place(node: Node) -> Place:
+    return Place(node.source.name, *node.source.place(node.start))
+
+
+def _secrets(value: object) -> Iterator[str]:
+    """Every secret in a validated configuration, and the passwords inside URLs."""
+    if isinstance(value, SecretStr):
+        yield from _spellings(value.get_secret_value())
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _secrets(item)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _secrets(item)
+    elif isinstance(value, BaseModel):
+        for name in value.model_fields_set:  # what is not written is a default, and no secret
+            yield from _secrets(getattr(value, name))
+        yield from _secrets(value.model_extra)
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """A secret as a log might show it: of a URL its password, and all of it where that is a token."""
+    found = {secret}
+    if "://" in secret:
+        scheme, _, rest = secret.partition("://")
+        found = {rest.rpartition("@")[0].partition(":")[2]}
+        if not scheme.startswith(("http", "socks", "sqlite", "postgresql")):
+            found.add(secret)
+    for text in found:
+        yield from (spelling for spelling in (text, unquote(text)) if len(spelling) > 3)
+
+
+def _sorted(errors: Iterable[ConfigError]) -> tuple[ConfigError, ...]:
+    return tuple(sorted(dict.fromkeys(errors), key=lambda error: (error.file, error.line, error.column)))
+
+
+def _without(secrets: Iterable[str], errors: Iterable[ConfigError]) -> tuple[ConfigError, ...]:
+    """Errors that quote a value quote no secret."""
+    known = sorted(secrets, key=len, reverse=True)
+
+    def masked(text: str) -> str:
+        for secret in known:
+            text = text.replace(secret, "***")
+        return text
+
+    return tuple(replace(e, message=masked(e.message), hint=e.hint and masked(e.hint)) for e in errors)
+
+
+def _nothing(path: Path) -> ConfigError:
+    hint = "`aggregator init` writes a configuration to start from"
+    return ConfigError(file=str(path), line=1, column=1, message="nothing is configured here", hint=hint)

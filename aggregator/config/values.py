@@ -1,0 +1,113 @@
+"""From the tree of texts to plain values: which words are text, number or nothing, by section."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from aggregator.config.expand import Expander
+from aggregator.config.nodes import Items, Node, Pairs, Scalar
+
+Read = Callable[[Scalar], object]
+CONSOLE = "console"
+_NOTHING = {"", "~", "null", "Null", "NULL"}
+_PORTS = {"http": 80, "https": 443}
+
+
+def plain(root: Pairs, expander: Expander) -> dict[str, Any]:
+    """The configuration as dicts, lists and scalars, with the defaults that depend on other keys.
+
+    Rules and lists are read as written; feeds, channels and settings with references expanded.
+    """
+    readers: dict[str, Read] = {
+        "rules": _written,
+        "lists": _written,
+        "channels": lambda scalar: _typed(scalar, expander),
+    }
+    value = _mapping(root, lambda key: readers.get(key, lambda scalar: _expanded(scalar, expander)))
+    _name_channels(value)
+    _name_feeds(value)
+    return value
+
+
+def slug(url: str) -> str:
+    """The default id of a feed: its host (without `www.`) and path, `example-org-news-feed`."""
+    try:
+        parts = urlsplit(url.strip())
+        host, port = (parts.hostname or "").removeprefix("www."), parts.port
+    except ValueError:
+        return ""
+    place = f"{host}:{port}" if port and port != _PORTS.get(parts.scheme.lower()) else host
+    plain_text = unicodedata.normalize("NFKD", f"{place}/{unquote(parts.path)}").casefold()
+    text = re.sub(r"[^a-z0-9]+", "-", "".join(c for c in plain_text if not unicodedata.combining(c))).strip("-")
+    return text if len(text) <= 100 else f"{text[:93]}-{_short(url)}"
+
+
+def _short(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:6]
+
+
+def _mapping(pairs: Pairs, reader: Callable[[str], Read]) -> dict[str, Any]:
+    found = ((key.text, _convert(value, reader(key.text))) for key, value in pairs.pairs)
+    return {key: value for key, value in found if value is not None}
+
+
+def _convert(node: Node, read: Read) -> Any:
+    if isinstance(node, Scalar):
+        return read(node)
+    if isinstance(node, Items):
+        return [_convert(item, read) for item in node.nodes]
+    return _mapping(node, lambda _: read)
+
+
+def _written(scalar: Scalar) -> object:
+    return None if scalar.absent else scalar.text
+
+
+def _expanded(scalar: Scalar, expander: Expander) -> object:
+    return None if not scalar.style and scalar.text in _NOTHING else expander.expand(scalar)
+
+
+def _typed(scalar: Scalar, expander: Expander) -> object:
+    """A number or a truth value only where writing it back gives the same text: 007 stays text."""
+    text = _expanded(scalar, expander)
+    if scalar.style or text != scalar.text:
+        return text
+    if text in ("true", "false"):
+        return text == "true"
+    for number in (int, float):
+        try:
+            if str(number(scalar.text)) == scalar.text:
+                return number(scalar.text)
+        except ValueError:
+            continue
+    return text
+
+
+def _name_channels(value: dict[str, Any]) -> None:
+    channels = value.setdefault("channels", {})
+    if not isinstance(channels, dict):
+        return
+    channels.setdefault(CONSOLE, {"service": CONSOLE})
+    for name, channel in channels.items():
+        if isinstance(channel, dict):
+            channel["name"] = name
+    settings = value.setdefault("settings", {})
+    if isinstance(settings, dict):
+        settings.setdefault("default_channels", [CONSOLE])
+
+
+def _name_feeds(value: dict[str, Any]) -> None:
+    """Give each feed without an id its slug; a slug that is taken gets a piece of the URL's hash."""
+    feeds = value.get("feeds")
+    if not isinstance(feeds, list):
+        return
+    named = [feed for feed in feeds if isinstance(feed, dict) and isinstance(feed.get("url"), str)]
+    taken = {feed["id"] for feed in named if isinstance(feed.get("id"), str)}
+    for feed in named:
+        if "id" not in feed:
+            name = slug(feed["url"]) or f"feed-{_short(feed['url'])}"
+            feed["id"] = name if name not in taken else f"{name[:93]}-{_short(feed['url'])}"
+            taken.add(feed["id"])
