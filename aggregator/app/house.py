@@ -4,42 +4,52 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 
 from aggregator import __version__
 from aggregator.app.clock import SystemClock
 from aggregator.app.places import database_url
+from aggregator.app.watching import observe_poll
 from aggregator.config import Loaded, load
+from aggregator.core.errors import AggregatorError
+from aggregator.core.model import Alert, HitFilter, Kind, Notice, Receipt, Told
 from aggregator.core.rules import index_text
-from aggregator.fetch import HttpFetcher, open_fetcher
-from aggregator.notify import AppriseNotifier, open_notifier
+from aggregator.core.settings import Channel
+from aggregator.fetch import open_fetcher
+from aggregator.notify import open_notifier, recipients
 from aggregator.observe.logs import redact
 from aggregator.observe.metrics import Metrics
-from aggregator.parse import FeedParser, open_parser
-from aggregator.pipeline.deliver import Deliverer
+from aggregator.parse import open_parser
+from aggregator.pipeline.deliver import Counts, Deliver
+from aggregator.pipeline.maintain import Maintainer
 from aggregator.pipeline.poll import Poller
 from aggregator.pipeline.setup import Setup, prepare
+from aggregator.ports import Fetcher, Notifier, Parser
 from aggregator.store import Store, open_store
 
 
-@dataclass(slots=True)
+def owner() -> str:
+    """The name under which this process holds leases."""
+    return f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
+
+
+@dataclass(slots=True, kw_only=True)
 class House:
-    """The open adapters, the verbs over them, and the setup that holds now."""
+    """The open adapters and the setup that holds now; makes verbs over them."""
 
     loaded: Loaded
     current: Setup
     store: Store
-    fetcher: HttpFetcher
-    parser: FeedParser
-    notifier: AppriseNotifier
-    clock: SystemClock
+    fetcher: Fetcher
+    parser: Parser
+    notifier: Notifier
     metrics: Metrics
-    owner: str
+    clock: SystemClock = field(default_factory=SystemClock)
+    owner: str = field(default_factory=owner)
 
     def setup(self) -> Setup:
-        """The setup that holds now (ports.pipeline reads it through this method)."""
         return self.current
 
     def poller(self) -> Poller:
@@ -50,5 +60,74 @@ class House:
             setup=self.setup,
             clock=self.clock,
             owner=self.owner,
-            observe=self.metrics.polled,
+            recipients=recipients,
+            observe=lambda polled: observe_poll(self.metrics, polled),
         )
+
+    def deliverer(self) -> Deliver:
+        return Deliver(
+            self.store.outbox, self.notifier, lambda: self.current.config, self.clock, owner=self.owner, recipients=recipients
+        )
+
+    def maintainer(self) -> Maintainer:
+        return Maintainer(
+            catalog=self.store.catalog,
+            outbox=self.store.outbox,
+            upkeep=self.store.upkeep,
+            setup=self.setup,
+            clock=self.clock,
+            recipients=recipients,
+        )
+
+    async def deliver_due(self) -> Counts:
+        """Send what is due now, once; what fails waits for its retry."""
+        return await self.deliverer().tick(self.clock.now())
+
+    async def reload(self, path: Path) -> None:
+        """Take over the configuration at `path`. Raises ConfigErrors; then nothing has changed."""
+        loaded = load(path, os.environ)
+        current = prepare(loaded.config, loaded.rules, loaded.digest, before=self.current)
+        await self.store.feeds.sync(loaded.config.feeds, self.clock.now())
+        redact.know(loaded.secrets | self.loaded.secrets)
+        self.loaded, self.current = loaded, current
+
+    async def hits(self, wanted: HitFilter, *, limit: int) -> tuple[Told, ...]:
+        return await self.store.catalog.hits(wanted, limit=limit)
+
+    async def test_channel(self, channel: Channel) -> list[tuple[str, Receipt | AggregatorError]]:
+        """What each recipient of a channel answers to a test alert."""
+        now = self.clock.now()
+        notice = Notice(title="Test alert from aggregator", body=f"If you can read this, the channel {channel.name} works.")
+        answers: list[tuple[str, Receipt | AggregatorError]] = []
+        for recipient in recipients(channel):
+            alert = Alert(
+                id=token_hex(10), kind=Kind.TEST, title=notice.title, notice=notice, time_zone=channel.time_zone, created_at=now
+            )
+            try:
+                answers.append((recipient, await self.notifier.send(channel, alert, recipient=recipient)))
+            except AggregatorError as error:
+                answers.append((recipient, error))
+        return answers
+
+
+@asynccontextmanager
+async def open_house(loaded: Loaded) -> AsyncIterator[House]:
+    """Open the database (upgraded), the transport and the notifier; workers start when needed."""
+    redact.know(loaded.secrets)
+    clock = SystemClock()
+    settings = loaded.config.settings
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(database_url(loaded.config), index_text=index_text))
+        await store.upkeep.upgrade()
+        await store.feeds.sync(loaded.config.feeds, clock.now())
+        house = House(
+            loaded=loaded,
+            current=prepare(loaded.config, loaded.rules, loaded.digest),
+            store=store,
+            fetcher=await stack.enter_async_context(open_fetcher(settings.http, settings.polling, version=__version__)),
+            parser=await stack.enter_async_context(open_parser()),
+            notifier=await stack.enter_async_context(open_notifier()),
+            metrics=Metrics(__version__),
+            clock=clock,
+        )
+        yield house

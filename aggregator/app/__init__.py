@@ -1,0 +1,76 @@
+"""The composition root: the only place that knows all names, and the only reader of the clock."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aggregator.app.places import default_config_path
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from aggregator.app.house import House
+    from aggregator.config import Loaded
+
+__all__ = ["default_config_path", "load_config", "open_house", "quiet_logs", "run", "serve"]
+
+T = TypeVar("T")
+
+
+def load_config(path: Path) -> "Loaded":
+    """The configuration at `path`, checked. Raises ConfigErrors."""
+    import os
+
+    from aggregator.config import load
+
+    return load(path, os.environ)
+
+
+def open_house(loaded: "Loaded") -> "AbstractAsyncContextManager[House]":
+    """Everything open for one command or the service."""
+    from aggregator.app.house import open_house as open_
+
+    return open_(loaded)
+
+
+def quiet_logs(loaded: "Loaded") -> None:
+    """Logs of a command: warnings and worse, unless the configuration asks for debug."""
+    from aggregator.observe.logs import configure, redact
+
+    logging = loaded.config.settings.logging
+    redact.know(loaded.secrets)
+    configure("debug" if logging.level == "debug" else "error", logging.format)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the fastest loop there is."""
+    if sys.platform == "win32":
+        return asyncio.run(work)
+    try:
+        import uvloop
+    except ImportError:  # it is an optional speed-up
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def serve(
+    path: Path, roles: frozenset[str], *, ready: Callable[[str | None], None] | None = None, span: timedelta | None = None
+) -> int:
+    """Run the service until it is told to stop; gives the exit code."""
+    from aggregator.app.service import Service
+    from aggregator.observe.logs import configure, redact
+
+    loaded = load_config(path)
+    logging = loaded.config.settings.logging
+    redact.know(loaded.secrets)
+    configure(logging.level, logging.format)
+
+    async def live() -> None:
+        async with open_house(loaded) as house:
+            await Service(house, path, roles).run(ready=ready, span=span)
+
+    run(live())
+    return 0

@@ -1,0 +1,149 @@
+"""The running service: its loops, its signals, its end."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+from aggregator.app.desk import AppDesk
+from aggregator.app.house import House
+from aggregator.config import digest as digest_of
+from aggregator.core.errors import AggregatorError, ConfigErrors
+from aggregator.observe.heart import Heart
+from aggregator.observe.systemd import notify, watchdog_s
+from aggregator.schedule import Schedule
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 8.0
+PATIENCE_S = 45.0
+
+Ready = Callable[[str | None], None]
+
+
+class Service:
+    """Runs the roles of one process until it is told to stop."""
+
+    def __init__(self, house: House, config_path: Path, roles: frozenset[str]) -> None:
+        self.house = house
+        self.path = config_path
+        self.roles = roles
+        self.heart = Heart()
+        self.schedule = Schedule(self._beat, self._failed)
+        self.poller = house.poller()
+        self.deliverer = house.deliverer()
+        self.upkeeper = house.upkeeper()
+        self.desk = AppDesk(house, config_path, reload=self.reload, beats=self._beats)
+        self._stop = asyncio.Event()
+        self._seen_digest = house.loaded.digest
+
+    async def run(self, *, ready: Ready | None = None, span: timedelta | None = None) -> None:
+        """Start the loops, say READY, wait for the end, drain."""
+        self._listen()
+        async with contextlib.AsyncExitStack() as stack:
+            page = await stack.enter_async_context(self.desk.page()) if "web" in self.roles else None
+            self._plan()
+            self.schedule.start()
+            log.info("ready", extra={"feeds": len(self.house.current.feeds), "rules": len(self.house.current.rules), "page": page})
+            notify("READY=1")
+            if ready:
+                ready(page)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), span.total_seconds() if span else None)
+            notify("STOPPING=1")
+            log.info("stopping; what is under way may end")
+            await self._drain()
+
+    async def _drain(self) -> None:
+        """Stop claiming, let what is under way end, free the leases of the rest."""
+        await asyncio.gather(self.poller.drain(DRAIN_S), self.deliverer.drain(DRAIN_S), self.schedule.stop(DRAIN_S))
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self.reload()))
+
+    def _told_to_stop(self) -> None:
+        if self._stop.is_set():  # the second time, a person is impatient
+            raise SystemExit(1)
+        self._stop.set()
+
+    # --- loops -----------------------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        if "poll" in self.roles:
+            self._every("poll", 1.0, self.poller.tick)
+            self._every("index", 5.0, self.house.store.upkeep.index_text)
+            self._every("silence", 300.0, self.upkeeper.notice_silence)
+        if "deliver" in self.roles:
+            self._every("deliver", 1.0, self.deliverer.tick)
+        self._every("config", 2.0, self._watch_config)
+        self._every("figures", 15.0, self._measure)
+        self._every("prune", 3600.0, self.upkeeper.prune)
+        if watchdog_s():
+            self._every("watchdog", watchdog_s() or 1.0, self._feed_watchdog)
+        self._plan_heartbeat()
+
+    def _every(self, name: str, seconds: float, tick: Callable[[], Awaitable[object]]) -> None:
+        now = self.house.clock.now()
+        self.heart.expect(name, seconds + PATIENCE_S, now)
+        self.schedule.every(name, seconds, tick, now=now)
+
+    def _plan_heartbeat(self) -> None:
+        rhythm = self.house.current.config.settings.health.heartbeat
+        if rhythm and "deliver" in self.roles:
+            self.schedule.rhythm("heartbeat", rhythm, "UTC", self.upkeeper.heartbeat, now=self.house.clock.now())
+        else:
+            self.schedule.forget("heartbeat")
+
+    def _beat(self, name: str) -> None:
+        now = self.house.clock.now()
+        self.heart.beat(name, now)
+        self.house.metrics.beat(name, now.timestamp())
+
+    def _failed(self, name: str, error: Exception) -> None:
+        self.heart.failed(name, error)
+        self.house.metrics.tick_failures.labels(name).inc()
+
+    def _beats(self) -> object:
+        return self.heart.beats(self.house.clock.now())
+
+    async def _feed_watchdog(self) -> None:
+        late = [beat.name for beat in self.heart.beats(self.house.clock.now()) if beat.late]
+        if late:
+            log.error("loops are late; the watchdog is not fed", extra={"loops": late})
+        else:
+            notify("WATCHDOG=1")
+
+    async def _measure(self) -> None:
+        await self.house.measure()
+
+    # --- reload ----------------------------------------------------------------------------------
+
+    async def _watch_config(self) -> None:
+        digest = await asyncio.to_thread(digest_of, self.path)
+        if digest != self._seen_digest:
+            await self.reload()
+
+    async def reload(self) -> ConfigErrors | None:
+        """Take over the configuration on disk; where it is faulty, the old one goes on and people hear of it."""
+        try:
+            self._seen_digest = await asyncio.to_thread(digest_of, self.path)
+            await self.house.reload(self.path)
+        except ConfigErrors as errors:
+            log.error("the edited configuration is faulty; the old one keeps running\n%s", errors)
+            self.house.metrics.reloads.labels("refused").inc()
+            await self.upkeeper.notice_faulty_config(errors)
+            return errors
+        except AggregatorError as error:
+            log.error("the configuration could not be taken over: %s", error)
+            self.house.metrics.reloads.labels("failed").inc()
+            return None
+        self.house.metrics.reloads.labels("taken").inc()
+        self._plan_heartbeat()
+        log.info("configuration taken over", extra={"feeds": len(self.house.current.feeds), "rules": len(self.house.current.rules)})
+        return None

@@ -1,0 +1,27 @@
+"""From what the verbs did to figures."""
+
+from aggregator.core.model import Reason
+from aggregator.observe.metrics import Metrics
+from aggregator.pipeline.deliver import Counts
+from aggregator.pipeline.poll import Polled
+
+
+def observe_poll(metrics: Metrics, polled: Polled) -> None:
+    """Count one poll."""
+    metrics.polls.labels(polled.rung.value if polled.rung else "failed").inc()
+    metrics.poll_seconds.observe(polled.elapsed_s)
+    if not polled.entries:
+        return
+    metrics.entries.labels("new").inc(polled.new)
+    metrics.entries.labels("updated").inc(polled.updated)
+    metrics.hits.inc(polled.hits)
+    metrics.match_seconds.observe(polled.match_s)
+    for entry in polled.entries:
+        if entry.published_at and entry.reason is Reason.NEW:
+            metrics.seen_seconds.observe(max(0.0, (entry.seen_at - entry.published_at).total_seconds()))
+
+
+def observe_deliveries(metrics: Metrics, counts: Counts) -> None:
+    """Count what one tick delivered."""
+    for outcome in ("sent", "retry", "dead", "held", "suppressed"):
+        metrics.deliveries.labels(outcome).inc(getattr(counts, outcome))

@@ -1,0 +1,83 @@
+"""The third verb: keep the house in order, and say a word about it when there is news."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from aggregator.core.delivery.notices import health_channels, tell
+from aggregator.core.errors import ConfigErrors
+from aggregator.core.model import DeliveryState, HitFilter, Kind, Notice
+from aggregator.core.settings import Channel
+from aggregator.pipeline.setup import CurrentSetup
+from aggregator.ports import Catalog, Clock, Outbox, Upkeep
+
+log = logging.getLogger(__name__)
+
+
+class Maintainer:
+    """Retention, the heartbeat, and news about the configuration."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        outbox: Outbox,
+        upkeep: Upkeep,
+        setup: CurrentSetup,
+        clock: Clock,
+        recipients: Callable[[Channel], Sequence[str]],
+    ) -> None:
+        self._catalog = catalog
+        self._outbox = outbox
+        self._upkeep = upkeep
+        self._setup = setup
+        self._clock = clock
+        self._recipients = recipients
+        self._last_heartbeat_at: datetime | None = None
+
+    async def prune(self) -> tuple[int, int]:
+        """Apply the retention; gives (entries removed, texts emptied)."""
+        kept = self._setup().config.settings.retention
+        removed, emptied = await self._upkeep.prune(self._clock.now(), entries_s=kept.entries_s, content_s=kept.content_s)
+        if removed or emptied:
+            log.info("retention", extra={"removed": removed, "emptied": emptied})
+        return removed, emptied
+
+    async def heartbeat(self) -> None:
+        """Say that we are alive and what happened since the last time (a day, at first)."""
+        now = self._clock.now()
+        since = self._last_heartbeat_at or now - timedelta(days=1)
+        self._last_heartbeat_at = now
+        health = Counter(summary.state.health.value for summary in await self._catalog.feeds())
+        hits = await self._catalog.hits(HitFilter(since=since), limit=0)
+        outbox = await self._catalog.outbox()
+        waiting = sum(outbox.get(state, 0) for state in (DeliveryState.PENDING, DeliveryState.RETRY, DeliveryState.HELD))
+        rules = Counter(told.hit.rule for told in hits).most_common(5)
+        lines = [
+            f"Feeds: {', '.join(f'{count} {word}' for word, count in health.most_common())}",
+            f"Hits since {since:%Y-%m-%d %H:%M} UTC: {len(hits)}" + (f" ({', '.join(f'{r} {n}' for r, n in rules)})" if rules else ""),
+            f"Alerts waiting: {waiting}, given up: {outbox.get(DeliveryState.DEAD, 0)}",
+        ]
+        title = f"aggregator is alive: {len(hits)} hits" if hits else "aggregator is alive: nothing matched"
+        await self._tell(Notice(title=title, body="\n".join(lines)), ("heartbeat", f"{now:%Y-%m-%dT%H:%M}"), Kind.HEARTBEAT)
+
+    async def notice_faulty_config(self, errors: ConfigErrors, digest: str) -> None:
+        """Say once for each faulty version of the files that it was not taken over."""
+        body = "\n".join(map(str, errors.errors[:10]))
+        notice = Notice(title="The edited configuration is faulty; the old one keeps running", body=body)
+        await self._tell(notice, ("config", digest), Kind.HEALTH)
+
+    async def _tell(self, notice: Notice, subject: Sequence[str], kind: Kind) -> None:
+        config = self._setup().config
+        await self._outbox.add(
+            tell(
+                notice,
+                subject,
+                health_channels(config.settings),
+                config.channels,
+                self._clock.now(),
+                kind=kind,
+                recipients=self._recipients,
+            )
+        )

@@ -1,0 +1,38 @@
+"""Entries × rules → hits, with their evidence."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from aggregator.core.delivery import delivery_id
+from aggregator.core.model import Entry, Hit
+from aggregator.core.rules import document, snippet
+from aggregator.core.settings import Feed, RuleConfig
+from aggregator.pipeline.setup import Setup
+
+
+def match(setup: Setup, feed: Feed, entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
+    """Every hit of every rule on these entries of one feed."""
+    hits = []
+    for entry in entries:
+        text = document(entry, feed.tags)
+        hits += [
+            Hit(
+                id=hit_id(setup.rule_configs[found.rule], entry),
+                rule=found.rule,
+                feed=entry.feed,
+                entry_key=entry.key,
+                entry_id=entry.id,
+                entry_version=entry.version,
+                spans=found.spans,
+                snippet=snippet(text, found.spans),
+                created_at=now,
+            )
+            for found in setup.index.match(text)
+        ]
+    return tuple(hits)
+
+
+def hit_id(rule: RuleConfig, entry: Entry) -> str:
+    """One for each rule and entry; one for each version too, where the rule wants to hear of updates."""
+    version = [str(entry.version)] if rule.on_update and entry.version > 1 else []
+    return delivery_id("hit", rule.id, entry.feed, entry.key, *version)
