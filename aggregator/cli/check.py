@@ -1,0 +1,88 @@
+"""`aggregator check`: everything that can be known before the service runs."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aggregator.cli.output import emit, json_option, progress
+from aggregator.cli.program import complain, config_option
+from aggregator.cli.session import in_house, load
+from aggregator.core.errors import AggregatorError, ConfigErrors
+
+if TYPE_CHECKING:
+    from aggregator.app import House
+    from aggregator.config import Loaded
+
+
+@click.command(epilog="""\b
+Examples:
+  aggregator check
+  aggregator check --online""")
+@click.option("--online", is_flag=True, help="Try every feed, too.")
+@config_option
+@json_option
+def check(online: bool, as_json: bool) -> None:
+    """Load and validate everything: YAML, rules and their tests, channels. Exit 2 on an error."""
+    from aggregator.config import channel_errors, rule_test_errors
+    from aggregator.notify import check_channels
+
+    try:
+        loaded = load()
+        errors = (*rule_test_errors(loaded), *channel_errors(loaded, check_channels(loaded.config.channels)))
+        if any(error.severity == "error" for error in errors):
+            raise ConfigErrors(errors)
+    except ConfigErrors as failed:
+        if as_json:
+            emit({"ok": False, "errors": [_shape(error) for error in failed.errors]})
+        else:
+            complain(failed)
+        raise SystemExit(2) from None
+    troubles = _try_feeds(loaded) if online else []
+    config = loaded.config
+    tests = sum(len(rule.tests.match) + len(rule.tests.no_match) for rule in config.rules)
+    if as_json:
+        emit(
+            {
+                "ok": not troubles,
+                "errors": [],
+                "warnings": [_shape(warning) for warning in loaded.warnings],
+                "feeds": len(config.feeds),
+                "rules": len(config.rules),
+                "tests": tests,
+                "channels": len(config.channels),
+                "unreachable": [{"feed": feed, "error": str(error)} for feed, error in troubles],
+            }
+        )
+    else:
+        for feed, error in troubles:
+            click.secho(f"{feed}: {error}", fg="red", err=True)
+        click.secho(
+            f"{len(config.feeds)} feeds, {len(config.rules)} rules ({tests} tests passed), {len(config.channels)} channels: all is well"
+            if not troubles
+            else f"{len(troubles)} of {len(config.feeds)} feeds cannot be read",
+            fg="red" if troubles else "green",
+        )
+    if troubles:
+        raise SystemExit(1)
+
+
+def _shape(error: Any) -> dict[str, Any]:
+    return {
+        "file": error.file,
+        "line": error.line,
+        "column": error.column,
+        "severity": error.severity,
+        "message": error.message,
+        "hint": error.hint,
+    }
+
+
+def _try_feeds(loaded: "Loaded") -> list[tuple[str, AggregatorError]]:
+    """Fetch and parse each feed once, without storing anything."""
+
+    async def work(house: "House") -> list[tuple[str, AggregatorError]]:
+        with progress() as bar:
+            task = bar.add_task("trying feeds", total=len(loaded.config.feeds))
+            return await house.try_feeds(loaded.config.feeds, step=lambda: bar.advance(task))
+
+    return in_house(work, loaded)

@@ -1,0 +1,68 @@
+"""`aggregator match`: try text against rules, or against a single term."""
+
+from typing import TextIO
+
+import click
+
+from aggregator.cli.output import console, emit, json_option
+from aggregator.cli.program import config_option
+from aggregator.cli.session import load
+from aggregator.core.errors import NotFound
+from aggregator.core.model import Span
+from aggregator.core.shapes import match_json
+
+
+@click.command(epilog="""\b
+Examples:
+  echo 'Ankara receives S‑400s' | aggregator match
+  aggregator match --rule caatsa article.txt
+  echo 'С-400 и Су-57' | aggregator match --term S-400 --json""")
+@click.argument("file", type=click.File(encoding="utf-8", errors="replace"), default="-", metavar="[FILE|-]")
+@click.option("--rule", metavar="ID", help="Only this rule.")
+@click.option("--term", metavar="T", help="A single term, without any configuration.")
+@config_option
+@json_option
+def match(file: TextIO, rule: str | None, term: str | None, as_json: bool) -> None:
+    """Match text from FILE or stdin against the rules, and show where. Exit 3 if nothing matches.
+
+    Offsets count code points of the text without its last line break.
+    """
+    text = file.read().removesuffix("\n")
+    found = _by_term(term, text) if term is not None else _by_rules(rule, text)
+    if as_json:
+        emit([match_json(name, spans) for name, spans in found])
+    else:
+        _show(text, found)
+    if not found:
+        raise SystemExit(3)
+
+
+def _by_term(term: str, text: str) -> list[tuple[str, tuple[Span, ...]]]:
+    from aggregator.core.rules import match_term
+
+    spans = match_term(term, text)
+    return [(term, spans)] if spans else []
+
+
+def _by_rules(rule: str | None, text: str) -> list[tuple[str, tuple[Span, ...]]]:
+    from aggregator.core.rules import Document, RuleIndex
+
+    rules = load().rules
+    if rule is not None and rule not in {known.id for known in rules}:
+        raise NotFound("rule", rule, [known.id for known in rules])
+    wanted = [known for known in rules if rule in (None, known.id)]
+    return [(found.rule, found.spans) for found in RuleIndex(wanted).match(Document(content=text))]
+
+
+def _show(text: str, found: list[tuple[str, tuple[Span, ...]]]) -> None:
+    """The text with its matches marked, for each rule."""
+    from rich.text import Text
+
+    for name, spans in found:
+        marked = Text(text)
+        for span in spans:
+            marked.stylize("bold yellow", span.start, span.end)
+        terms = ", ".join(dict.fromkeys(span.term for span in spans))
+        console().print(Text.assemble((name, "bold"), (f"  {terms}\n" if terms and terms != name else "\n", "dim"), marked))
+    if not found:
+        click.echo("no match", err=True)

@@ -1,0 +1,59 @@
+"""`aggregator search`: the rule language over everything stored."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aggregator.cli.output import ago, emit, json_option, limit_option
+from aggregator.cli.program import config_option
+from aggregator.cli.session import in_house
+from aggregator.cli.types import SINCE
+from aggregator.core.shapes import entry_json, span_json
+
+if TYPE_CHECKING:
+    from aggregator.app import House
+
+
+@click.command(epilog="""\b
+Examples:
+  aggregator search 'S-400 AND (Turkey OR Türkiye)'
+  aggregator search 'title:sanction* NEAR/5 Russia' --since 30d --json""")
+@click.argument("query")
+@click.option("--since", type=SINCE, metavar="AGE", help="Only newer ones, e.g. 24h or 7d.")
+@config_option
+@limit_option
+@json_option
+def search(query: str, since: timedelta | None, limit: int, as_json: bool) -> None:
+    """Search stored entries, newest first. Exit 3 if nothing is found."""
+
+    async def work(house: "House") -> None:
+        now = house.clock.now()
+        found = await house.search(query, since=now - since if since else None, limit=limit)
+        if as_json:
+            emit([entry_json(f.entry) | {"spans": [span_json(s) for s in f.spans], "snippet": f.snippet} for f in found])
+        else:
+            _show(found, now)
+        if not found:
+            raise SystemExit(3)
+
+    in_house(work)
+
+
+def _show(found: Any, now: Any) -> None:
+    from rich.text import Text
+
+    from aggregator.cli.output import console
+
+    for f in found:
+        head = Text.assemble((f.entry.title, "bold"), (f"  {f.feed_title}, {ago(f.entry.published_at or f.entry.seen_at, now)}  [{f.entry.id}]", "dim"))
+        body = Text(f.snippet if f.snippet != f.entry.title else "")
+        for text in (head, body):
+            text.highlight_words({span.text for span in f.spans}, style="yellow")
+        console().print(head)
+        if body.plain:
+            console().print(body)
+        if f.entry.link:
+            console().print(Text(f.entry.link, style="dim underline"))
+    if not found:
+        click.echo("nothing found", err=True)
