@@ -1,0 +1,33 @@
+"""From bytes to entries: `open_parser` gives the port Parser over killable worker processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a worker process imports this package too, and needs none of these
+    from contextlib import AbstractAsyncContextManager
+
+    from aggregator.ports import Parser
+
+__all__ = ["open_parser"]
+
+
+def open_parser(
+    workers: int = 2,
+    *,
+    max_body_bytes: int = 10 * 2**20,
+    memory_bytes: int = 512 * 2**20,
+    cpu_s: int = 10,
+    wall_s: float = 15.0,
+    idle_s: float = 20.0,
+) -> AbstractAsyncContextManager[Parser]:
+    """A parser with up to `workers` processes, started when first needed and ended after `idle_s` of rest.
+
+    A document may take `cpu_s` of processor time, `wall_s` in all and `memory_bytes` of address space;
+    `max_body_bytes` bounds what a gzipped document may unpack to.
+    """
+    from aggregator.parse.parser import parser
+    from aggregator.parse.pool import Limits
+
+    limits = Limits(max_body_bytes=max_body_bytes, memory_bytes=memory_bytes, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s)
+    return parser(workers, limits)

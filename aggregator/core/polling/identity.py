@@ -1,0 +1,143 @@
+"""Which entry is this: a key within its feed, aliases that only ever suppress an alert, a hash of its text.
+
+The key comes from the first usable of guid, link and text (RFC 4287, 4.2.6; RSS 2.0, guid). Aliases
+recognise an entry whose guid or link was changed under it: the same link or title with the same date.
+"""
+
+from base64 import urlsafe_b64encode
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+
+from aggregator.core.model import ParsedEntry
+from aggregator.core.text.urls import canonical_url
+
+Identity = tuple[str, tuple[str, ...]]
+Path = tuple[str, str, str, str]
+
+KEY_BYTES = 16
+ALIAS_BYTES = 9
+_TEXT, _LINK, _DATE = slice(0, 8), slice(8, 12), slice(12, 16)
+_SAMPLE = 500  # characters of text that stand for an undated entry
+
+
+def identify(entries: Sequence[ParsedEntry], distrust_guid: bool) -> tuple[Identity, ...]:
+    """Key and aliases of each entry of one document, in its order; verbatim copies share a key.
+
+    `distrust_guid`: the feed's guids are known to be bad, so link and title are the key. A key that
+    occurs twice in the document is made longer by link, date and title, never by a position.
+    """
+    links = [canonical_url(entry.link) if entry.link else "" for entry in entries]
+    paths = [_path(entry, link, distrust_guid) for entry, link in zip(entries, links, strict=True)]
+    lengths = _lengths(set(paths))
+    shared = {link for link, count in Counter(links).items() if count > 1 or _is_front_page(link)}
+    return tuple(
+        (_digest(path[: lengths[path]], KEY_BYTES), _aliases(entry, link, link in shared))
+        for entry, link, path in zip(entries, links, paths, strict=True)
+    )
+
+
+def guid_is_repeated(entries: Iterable[ParsedEntry]) -> bool:
+    """Whether one guid of a document stands for entries that differ in link, or in title where links are absent."""
+    first: dict[str, ParsedEntry] = {}
+    for entry in entries:
+        other = first.setdefault(entry.guid, entry) if entry.guid else entry
+        if (other.link or other.title) != (entry.link or entry.title):
+            return True
+    return False
+
+
+def content_hash(entry: ParsedEntry) -> bytes:
+    """16 bytes about what an entry says: 8 of its text, 4 of its link and 4 of its date (zeros where absent).
+
+    An edit changes the text. Links carry session numbers and dates are touched, so they tell nothing
+    about edits; they tell whether a known guid was given to another entry.
+    """
+    words = (entry.title, entry.summary, entry.content, entry.author, *sorted(entry.categories))
+    files = (url.partition("?")[0] for url in entry.enclosures)
+    text = blake2b("\0".join((*words, *files)).encode(), digest_size=8).digest()
+    return text + _short(canonical_url(entry.link) if entry.link else "") + _short(_date(entry))
+
+
+def same_text(one: bytes, other: bytes) -> bool:
+    """Whether two content hashes are of the same text."""
+    return one[_TEXT] == other[_TEXT]
+
+
+def elsewhere(one: bytes, other: bytes) -> bool:
+    """Whether two content hashes are of entries with different links that do not share a date."""
+    links = one[_LINK], other[_LINK]
+    dates = one[_DATE], other[_DATE]
+    return all(map(any, links)) and links[0] != links[1] and not (any(dates[0]) and dates[0] == dates[1])
+
+
+def longer_key(entry: ParsedEntry) -> str:
+    """The key of an entry whose guid is known for another entry."""
+    link = canonical_url(entry.link) if entry.link else ""
+    return _digest(_path(entry, link, False), KEY_BYTES)
+
+
+def _path(entry: ParsedEntry, link: str, distrust_guid: bool) -> Path:
+    """What names an entry, from the general to the particular; the key is a beginning of it."""
+    place = link + _fragment(entry)
+    if entry.guid and not distrust_guid:
+        base = f"guid {' '.join(entry.guid.split())}"
+    elif link and not _is_front_page(link):
+        base = f"link {place} {_title(entry)}" if distrust_guid else f"link {place}"
+    else:
+        base = "\0".join(("text", entry.title, entry.summary or entry.content, *entry.enclosures[:1]))
+    return base, place, _date(entry), _title(entry)
+
+
+def _lengths(paths: set[Path]) -> dict[Path, int]:
+    """How much of each path is needed to tell it from the others."""
+    lengths = dict.fromkeys(paths, 1)
+    for length in (1, 2, 3):
+        same = Counter(path[:length] for path, needed in lengths.items() if needed == length)
+        if len(same) == len(paths):
+            break
+        for path, needed in lengths.items():
+            if needed == length and same[path[:length]] > 1:
+                lengths[path] = length + 1
+    return lengths
+
+
+def _aliases(entry: ParsedEntry, link: str, link_is_shared: bool) -> tuple[str, ...]:
+    """Link and date, link and title, title and date; never a title or a shared link alone."""
+    title, date = _title(entry), _date(entry)
+    found = []
+    if link and not link_is_shared:
+        found.append(("link", link, date))
+    if link and title:
+        found.append(("both", link, title))
+    if title and (detail := date or (entry.summary or entry.content)[:_SAMPLE]):
+        found.append(("title", title, detail))
+    return tuple(_digest(parts, ALIAS_BYTES) for parts in found)
+
+
+def _is_front_page(link: str) -> bool:
+    """Whether a canonical link leads to a host and no further."""
+    return link.count("/") == 2 and "?" not in link
+
+
+def _fragment(entry: ParsedEntry) -> str:
+    """Live pages give every entry the same address with a fragment of its own."""
+    _, mark, fragment = (entry.link or "").partition("#")
+    return mark + fragment
+
+
+def _title(entry: ParsedEntry) -> str:
+    return " ".join(entry.title.casefold().split())
+
+
+def _date(entry: ParsedEntry) -> str:
+    return entry.published_at.isoformat() if entry.published_at else ""
+
+
+def _short(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=4).digest() if text else bytes(4)
+
+
+def _digest(parts: Sequence[str], size: int) -> str:
+    digest = blake2b("\0".join(parts).encode(), digest_size=size).digest()
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()

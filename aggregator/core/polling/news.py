@@ -1,0 +1,158 @@
+"""What of a document is news: new, changed, or kept without an alert, each entry with its reason.
+
+Dates never decide what is new; keys and aliases do, and the memory of keys outlives the entries.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from aggregator.core.model import Entry, FeedState, Known, ParsedEntry, ParsedFeed, Reason
+from aggregator.core.polling.identity import (
+    Identity,
+    content_hash,
+    elsewhere,
+    guid_is_repeated,
+    identify,
+    longer_key,
+    same_text,
+)
+
+FirstPoll = Literal["silent", "alert"] | float
+SMALLEST_WINDOW = 3  # fewer entries than this prove no gap and no bad guids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """Entries to store. `flood`: too many at once, so they make one digest. `gap`: entries were
+    probably missed before these. `distrust_guid`: what the feed's state should say from now on."""
+
+    entries: tuple[Entry, ...] = ()
+    flood: bool = False
+    gap: bool = False
+    distrust_guid: bool = False
+
+
+def news(
+    parsed: ParsedFeed,
+    identified: Sequence[Identity],
+    known: Mapping[str, Known],
+    known_aliases: frozenset[str],
+    *,
+    state: FeedState,
+    first_poll: FirstPoll,
+    flood_limit: int,
+    now: datetime,
+    partial: bool = False,
+) -> News:
+    """The entries of `parsed` that are new or changed; the others are not mentioned.
+
+    `identified` is `identify(parsed.entries, state.distrust_guid)`, `known` and `known_aliases` what the
+    store remembers of its keys and aliases. `first_poll`: on the feed's first success, whether entries
+    alert, or only those younger than so many seconds. `partial`: a 226, which is no whole window.
+    """
+    first = state.last_ok_at is None
+    bad_guids = not state.distrust_guid and _bad_guids(parsed, identified, known, known_aliases, first)
+    if bad_guids:
+        identified, known = identify(parsed.entries, True), {}
+    found: dict[str, Entry] = {}
+    for entry, (key, aliases) in zip(parsed.entries, identified, strict=True):
+        told = _tell(entry, key, aliases, known, known_aliases, state.id, now)
+        if told and told.key not in found:
+            found[told.key] = told
+    fresh = sum(entry.reason is Reason.NEW for entry in found.values())
+    flood = not first and (fresh > flood_limit or (bad_guids and fresh > 0))
+    return News(
+        entries=tuple(_judged(entry, first, first_poll, flood, now) for entry in found.values()),
+        flood=flood,
+        gap=not (first or partial or bad_guids) and _missed(parsed, state, fresh),
+        distrust_guid=state.distrust_guid or bad_guids,
+    )
+
+
+def _tell(
+    entry: ParsedEntry,
+    key: str,
+    aliases: tuple[str, ...],
+    known: Mapping[str, Known],
+    known_aliases: frozenset[str],
+    feed: str,
+    now: datetime,
+) -> Entry | None:
+    """The entry to store, or None where it is stored already."""
+    digest = content_hash(entry)
+    seen_before = not known_aliases.isdisjoint(aliases)
+    version, reason = 1, Reason.ALIAS if seen_before else Reason.NEW
+    if before := known.get(key):
+        if same_text(before.content_hash, digest):
+            return None
+        if elsewhere(before.content_hash, digest):  # the guid of another entry, used again
+            if seen_before:
+                return None
+            key = longer_key(entry)
+        else:
+            version, reason = before.version + 1, Reason.CHANGED
+    return Entry(
+        feed=feed,
+        key=key,
+        aliases=aliases,
+        guid=entry.guid,
+        link=entry.link,
+        title=entry.title,
+        summary=entry.summary,
+        content=entry.content,
+        author=entry.author,
+        categories=entry.categories,
+        enclosures=entry.enclosures,
+        lang=entry.lang,
+        published_at=_not_after(entry.published_at, now),
+        updated_at=_not_after(entry.updated_at, now),
+        seen_at=now,
+        content_hash=digest,
+        version=version,
+        reason=reason,
+    )
+
+
+def _judged(entry: Entry, first: bool, first_poll: FirstPoll, flood: bool, now: datetime) -> Entry:
+    """The entry with the reason why a new one may not alert, if there is one."""
+    if entry.reason is not Reason.NEW:
+        return entry
+    if first and not _alerts_at_first(entry, first_poll, now):
+        return replace(entry, reason=Reason.BASELINE)
+    return replace(entry, reason=Reason.FLOOD) if flood else entry
+
+
+def _alerts_at_first(entry: Entry, first_poll: FirstPoll, now: datetime) -> bool:
+    if isinstance(first_poll, str):
+        return first_poll == "alert"
+    written_at = entry.published_at or entry.updated_at
+    return written_at is not None and now - written_at <= timedelta(seconds=first_poll)
+
+
+def _bad_guids(
+    parsed: ParsedFeed,
+    identified: Sequence[Identity],
+    known: Mapping[str, Known],
+    known_aliases: frozenset[str],
+    first: bool,
+) -> bool:
+    """One guid for several entries, or new guids for most of the entries that we know by link and title."""
+    if guid_is_repeated(parsed.entries):
+        return True
+    renamed = sum(
+        bool(entry.guid) and key not in known and not known_aliases.isdisjoint(aliases)
+        for entry, (key, aliases) in zip(parsed.entries, identified, strict=True)
+    )
+    return not first and renamed >= SMALLEST_WINDOW and 2 * renamed > parsed.items
+
+
+def _missed(parsed: ParsedFeed, state: FeedState, fresh: int) -> bool:
+    """Nothing in the window is known, although the feed had entries: it moved on by more than its length."""
+    return state.items > 0 and parsed.items >= SMALLEST_WINDOW and fresh >= parsed.items
+
+
+def _not_after(when: datetime | None, now: datetime) -> datetime | None:
+    """A date in the future is a mistake; such an entry stands where it was seen."""
+    return min(when, now) if when else None

@@ -1,0 +1,125 @@
+"""Entries between the document and the wire: markup becomes visible text, addresses become absolute.
+
+A reader (reference.py, lean.py, jsonfeed.py) fills drafts with what the document says; `row` is the one
+place where that becomes what the rest of the house stores, so that readers cannot differ in it.
+"""
+
+import re
+from urllib.parse import urljoin
+
+from aggregator.core.text.html import plain_text, visible_text
+
+MAX_TEXT = 2**20  # characters of one text, before its markup is removed
+MAX_ADDRESS = 4096
+MAX_LIST = 100  # categories or enclosures of one entry
+
+Row = tuple[
+    str | None,  # guid
+    str | None,  # link
+    str,  # title
+    str,  # summary
+    str,  # content
+    str,  # author
+    tuple[str, ...],  # categories
+    float | None,  # published, seconds since 1970
+    float | None,  # updated
+    tuple[str, ...],  # enclosures
+    str | None,  # lang
+    str | None,  # raw hash
+]
+Text = tuple[str, str]  # value, media type
+
+_WEB = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x20\x7f]+")
+_LANG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
+
+
+class Draft:
+    """One entry as its document gives it; `base` is the address that its links are relative to."""
+
+    __slots__ = (
+        "base", "contents", "enclosures", "guid", "lang", "link", "people", "published", "summary", "tags", "title",
+        "updated",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.guid: str | None = None
+        self.link: str | None = None
+        self.title: Text = ("", "text/plain")
+        self.summary: Text = ("", "text/html")
+        self.contents: list[Text] = []
+        self.people: list[str] = []
+        self.tags: list[str] = []
+        self.published: float | None = None
+        self.updated: float | None = None
+        self.enclosures: list[str] = []
+        self.lang: str | None = None
+        self.base = ""
+
+
+class FeedDraft:
+    """What a document says about itself; `links` are (rel, address)."""
+
+    __slots__ = ("entries", "lang", "link", "links", "title", "warnings")
+
+    def __init__(self) -> None:
+        self.title: Text = ("", "text/plain")
+        self.link: str | None = None
+        self.lang: str | None = None
+        self.links: list[tuple[str, str]] = []
+        self.entries: list[Draft] = []
+        self.warnings: list[str] = []
+
+
+def row(draft: Draft, feed_lang: str | None) -> Row:
+    """The finished entry. A summary that only repeats the content is dropped."""
+    contents = [content for content in draft.contents if content[0]]
+    summary = "" if any(content[0] == draft.summary[0] for content in contents) else text(draft.summary)
+    return (
+        (draft.guid or "").strip()[:MAX_ADDRESS] or None,
+        address(draft.link),
+        text(draft.title).replace("\n", " "),
+        summary,
+        "\n\n".join(filter(None, map(text, dict.fromkeys(contents)))),
+        ", ".join(dict.fromkeys(filter(None, map(plain_text, draft.people)))),
+        tuple(dict.fromkeys(filter(None, map(plain_text, draft.tags[:MAX_LIST])))),
+        draft.published,
+        draft.updated,
+        _enclosures(draft),
+        language(draft.lang) or feed_lang,
+        None,
+    )
+
+
+def text(value: Text) -> str:
+    """Visible text of a value, by its media type."""
+    written, kind = value
+    if kind == "text/plain":
+        return plain_text(written[:MAX_TEXT])
+    return visible_text(written[:MAX_TEXT])
+
+
+def address(url: str | None, base: str = "") -> str | None:
+    """An absolute http(s) address without control characters; None for `javascript:` and its kin."""
+    if not url:
+        return None
+    url = _CONTROL.sub("", url)
+    if base and not _WEB.match(url):
+        try:
+            url = urljoin(base, url)
+        except ValueError:
+            return None
+    return url if _WEB.match(url) and len(url) <= MAX_ADDRESS else None
+
+
+def language(tag: str | None) -> str | None:
+    """A language tag (RFC 5646) in lower case, or None where it is none."""
+    tag = (tag or "").strip()
+    return tag.replace("_", "-").lower() if _LANG.fullmatch(tag) else None
+
+
+def _enclosures(draft: Draft) -> tuple[str, ...]:
+    if not draft.enclosures:
+        return ()
+    found = (address(url, draft.base) for url in draft.enclosures[:MAX_LIST])
+    return tuple(dict.fromkeys(filter(None, found)))

@@ -1,0 +1,52 @@
+"""The port Parser: what can be decided by comparing hashes is decided here, the rest in a worker."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import blake2b
+
+from aggregator.core.model import FeedState, Fetched, ParsedFeed, Rung
+from aggregator.parse import values
+from aggregator.parse.pool import Limits, Pool
+
+
+class LadderParser:
+    """Does as little as a document allows; see docs/decisions/0004-ladder.md."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def parse(self, fetched: Fetched, state: FeedState, memory: bytes | None) -> ParsedFeed:
+        """The entries that the document remembered in `memory` did not have. Raises ParseError.
+
+        On the rungs SAME_BODY and SAME_ENTRIES nothing was read: the feed's own facts are those of `state`,
+        and `memory` comes back as the very object that was given.
+        """
+        body_hash = blake2b(fetched.body, digest_size=16).digest()
+        if body_hash == state.body_hash:
+            return _nothing_new(Rung.SAME_BODY, state, body_hash, memory)
+        job = (fetched.body, fetched.url, fetched.content_type, fetched.content_language, memory)
+        reply = await self._pool.ask(job)
+        return values.parsed_feed(reply, body_hash)
+
+
+def _nothing_new(rung: Rung, state: FeedState, body_hash: bytes, memory: bytes | None) -> ParsedFeed:
+    return ParsedFeed(
+        rung=rung,
+        title=state.title,
+        items=state.items,
+        hints=state.hints,
+        hub=state.hub,
+        self_url=state.self_url,
+        body_hash=body_hash,
+        memory=memory,
+    )
+
+
+@asynccontextmanager
+async def parser(workers: int, limits: Limits) -> AsyncIterator[LadderParser]:
+    """The parser with its pool, which ends with the context."""
+    pool = Pool(workers, limits)
+    try:
+        yield LadderParser(pool)
+    finally:
+        await pool.close()

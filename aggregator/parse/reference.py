@@ -1,0 +1,97 @@
+"""The reference reader: feedparser, whose answers every other reader here has to reproduce.
+
+Markup is not sanitised and its links are not resolved, because only its visible text is kept.
+"""
+
+import io
+import re
+import warnings
+from calendar import timegm
+from typing import Any
+
+import feedparser
+
+from aggregator.parse.dates import EARLIEST_YEAR, instant
+from aggregator.parse.draft import Draft, FeedDraft, Text
+from aggregator.parse.source import Source
+
+_HARMLESS = (feedparser.CharacterEncodingOverride, feedparser.NonXMLContentType)
+_ILL_FORMED = "The document is not well-formed XML ({}); it was read tolerantly."
+
+
+class Broken(Exception):
+    """feedparser itself failed on a document."""
+
+
+def read(source: Source) -> tuple[FeedDraft, str]:
+    """The feed as feedparser reads it, and the version that it recognised ("" for none).
+
+    Raises Broken where feedparser raises anything.
+    """
+    headers = {
+        "content-type": source.content_type,
+        "content-language": source.content_language or None,
+        "content-location": source.url,
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parsed = feedparser.parse(
+                io.BytesIO(source.body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
+            )
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        raise Broken(f"{type(error).__name__}: {error}") from error
+    feed = _feed(parsed.feed)
+    feed.entries = [_entry(entry, source.url) for entry in parsed.entries]
+    if parsed.bozo and not isinstance(parsed.bozo_exception, _HARMLESS):
+        feed.warnings.append(_ILL_FORMED.format(re.sub(r"^<unknown>:", "line ", str(parsed.bozo_exception))))
+    return feed, parsed.version
+
+
+def _feed(found: Any) -> FeedDraft:
+    feed = FeedDraft()
+    feed.title = _text(found, "title", "text/plain")
+    feed.link = found.get("link")
+    feed.lang = found.get("language")
+    feed.links = [(link.get("rel", ""), link["href"]) for link in found.get("links", ()) if link.get("href")]
+    return feed
+
+
+def _entry(found: Any, base: str) -> Draft:
+    draft = Draft()
+    draft.guid = found.get("id")
+    draft.link = found.get("link")
+    draft.title = _text(found, "title", "text/plain")
+    draft.summary = _text(found, "summary", "text/html")
+    contents = found.get("content", ())
+    draft.contents = [(content["value"], content.get("type", "text/html")) for content in contents]
+    people = found.get("authors", ())
+    draft.people = [name for name in (p.get("name") or p.get("email") for p in people) if name]
+    draft.tags = [term for term in (tag.get("term") or tag.get("label") for tag in found.get("tags", ())) if term]
+    draft.published = _date(found, "published")
+    if draft.published is None:
+        draft.published = _date(found, "created")
+    draft.updated = _date(found, "updated")
+    links = found.get("links", ())
+    draft.enclosures = [link["href"] for link in links if link.get("rel") == "enclosure" and link.get("href")]
+    details = [detail for detail in (found.get("title_detail"), found.get("summary_detail"), *contents) if detail]
+    draft.lang = found.get("language") or next((d["language"] for d in details if d.get("language")), None)
+    draft.base = next((d["base"] for d in details if d.get("base")), base)
+    return draft
+
+
+def _text(found: Any, key: str, default: str) -> Text:
+    detail = found.get(f"{key}_detail") or {}
+    return found.get(key) or "", detail.get("type", default)
+
+
+def _date(found: Any, key: str) -> float | None:
+    """Our own reading of the date first, because feedparser drops zones; then feedparser's."""
+    if key not in found:  # `updated` must be asked for like this: feedparser falls back to `published`
+        return None
+    if when := instant(found[key]):
+        return when.timestamp()
+    parsed = found.get(f"{key}_parsed")
+    return float(timegm(parsed)) if parsed and parsed[0] >= EARLIEST_YEAR else None

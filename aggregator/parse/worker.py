@@ -1,0 +1,71 @@
+"""A parse worker: a process of its own that may be killed, `python -m aggregator.parse.worker`.
+
+It reads frames with batches of jobs from standard input and answers each on standard output. It has no
+network, no database and no secrets, and a limit on memory, on time of the processor, and on its age.
+"""
+
+import os
+import resource
+import sys
+from typing import BinaryIO
+
+from aggregator.parse import wire
+from aggregator.parse.document import Refused, read
+
+MAX_DOCUMENTS = 5000
+MAX_RESIDENT_KB = 200 * 1024
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: int) -> None:
+    """Answer until the pipe is closed or the worker is too old or too big; it says so in its last answer."""
+    documents = 0
+    while header := requests.read(wire.HEADER.size):
+        (length,) = wire.HEADER.unpack(header)
+        jobs = wire.unframe(requests.read(length))
+        _allow_cpu(cpu_s)
+        replies = [_answer(job, max_body_bytes) for job in jobs]
+        documents += len(jobs)
+        leaving = documents >= MAX_DOCUMENTS or _resident_kb() > MAX_RESIDENT_KB
+        answers.write(wire.frame((leaving, replies)))
+        answers.flush()
+        if leaving:
+            return
+
+
+def _answer(job: wire.Job, max_body_bytes: int) -> wire.Answer | wire.Refusal:
+    try:
+        return read(job, max_body_bytes)
+    except Refused as refusal:
+        return refusal.message, refusal.found, refusal.transient
+    except (MemoryError, RecursionError):
+        return "The document needs more memory than a feed may.", "hostile", False
+
+
+def _allow_cpu(seconds: int) -> None:
+    """The kernel ends this process where the next batch takes longer than `seconds` of processor time."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, hard))
+
+
+def _resident_kb() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // 1024 if sys.platform == "darwin" else peak
+
+
+def main(arguments: list[str]) -> None:
+    """`MEMORY_BYTES CPU_SECONDS BODY_BYTES`: the limits, set before the first byte of a document is seen."""
+    memory_bytes, cpu_s, max_body_bytes = map(int, arguments)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    answers = os.fdopen(os.dup(1), "wb")
+    answers.write(wire.HELLO)
+    answers.flush()
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    serve(sys.stdin.buffer, answers, cpu_s=cpu_s, max_body_bytes=max_body_bytes)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
