@@ -1,0 +1,5 @@
+"""Everything that leaves this machine, except alerts: feeds, pages, discovery, WebSub."""
+
+from aggregator.fetch.fetcher import HttpFetcher, open_fetcher
+
+__all__ = ["HttpFetcher", "open_fetcher"]

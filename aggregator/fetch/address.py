@@ -1,0 +1,81 @@
+"""The one place that reads a web address. What two parsers could read differently is refused."""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import urljoin
+
+from yarl import URL
+
+from aggregator.core.errors import Forbidden
+
+PORTS = {"http": 80, "https": 443}
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+AUTHORITY = re.compile(r"[A-Za-z]+://([^/?#]*)")
+UNPRINTABLE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
+CLEAN = re.compile(r"[!$-;=?-Z\[\]_a-z~]*")
+
+
+class Address(NamedTuple):
+    """A web address, ready to be dialled and asked for; everything is ASCII.
+
+    `text` is the address as it was given, stripped and without its fragment.
+    """
+
+    text: str
+    scheme: str
+    host: str
+    port: int
+    authority: str
+    target: str
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """What credentials are bound to (RFC 6454)."""
+        return (self.scheme, self.host, self.port)
+
+
+@lru_cache(maxsize=16_384)
+def parse(text: str) -> Address:
+    """Read an absolute http or https address. Raises Forbidden."""
+    text = text.strip().partition("#")[0]
+    scheme = SCHEME.match(text)
+    if scheme is None or scheme[1].lower() not in PORTS:
+        named = f"{scheme[1]}: is not" if scheme else "an address without a scheme is not"
+        raise Forbidden(f"{named} visited; only http and https are", url=text, transient=False)
+    authority = AUTHORITY.match(text)
+    if authority is None or not authority[1]:
+        raise Forbidden("the address names no host", url=text, transient=False)
+    if "@" in authority[1]:
+        raise Forbidden("an address must not carry credentials; give them as `auth`", url=_bare(text), transient=False)
+    if "\\" in authority[1] or UNPRINTABLE.search(authority[1]):
+        raise Forbidden("the host of the address holds characters that no host has", url=text, transient=False)
+    return _address(text)
+
+
+def join(base: str, location: str) -> Address:
+    """Where a `Location` seen at `base` leads (RFC 3986 §5). Raises Forbidden."""
+    try:
+        return parse(urljoin(base, location.strip()))
+    except ValueError as error:
+        raise Forbidden(f"redirected to something that is no address ({error})", url=base) from error
+
+
+def _address(text: str) -> Address:
+    try:
+        url = URL(text, encoded=CLEAN.fullmatch(text) is not None)
+        host, port = url.raw_host, url.port
+    except ValueError as error:
+        raise Forbidden(f"this is not a web address: {error}", url=text, transient=False) from error
+    if not host or not port or not host.isascii():
+        raise Forbidden("the address names no host", url=text, transient=False)
+    scheme, host = url.scheme.lower(), host.lower()
+    shown = f"[{host}]" if ":" in host else host
+    authority = shown if port == PORTS[scheme] else f"{shown}:{port}"
+    target = url.raw_path_qs if url.raw_path_qs.startswith("/") else f"/{url.raw_path_qs}"
+    return Address(text, scheme, host, port, authority, target)
+
+
+def _bare(text: str) -> str:
+    """The address without its credentials, for messages."""
+    return re.sub(r"//[^/?#]*@", "//", text)

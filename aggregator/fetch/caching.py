@@ -1,0 +1,108 @@
+"""Reading what a response says about itself: validators, how long it is fresh, when to come back.
+
+RFC 9110 §8.8 (validators), §10.2.3 (Retry-After); RFC 9111 §4.2, §5.2 (freshness); RFC 8288 (Link).
+"""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+from urllib.parse import urljoin
+
+from aggregator.core.model import CacheHints, Validators
+
+MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?(\d{1,10})", re.IGNORECASE)
+LINK = re.compile(r"<([^<>]*)>([^<]*)")
+REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,]+))", re.IGNORECASE)
+
+
+class Headers(Protocol):
+    """Something with headers: a Response."""
+
+    def header(self, name: str) -> str:
+        """The value byte for byte, empty where absent."""
+        ...
+
+
+def validators(response: Headers, url: str) -> Validators | None:
+    """The pair that this response gave, exactly as it was written; None where it gave none."""
+    etag, modified = response.header("ETag"), response.header("Last-Modified")
+    if not etag and not modified:
+        return None
+    return Validators(url=url, etag=etag or None, last_modified=modified or None)
+
+
+def refreshed(old: Validators, response: Headers) -> Validators | None:
+    """The pair after a 304: what it names replaces the old (RFC 9111 §4.3.4); None: nothing was named."""
+    etag, modified = response.header("ETag"), response.header("Last-Modified")
+    if not etag and not modified:
+        return None
+    return Validators(url=old.url, etag=etag or old.etag, last_modified=modified or old.last_modified)
+
+
+NO_HINTS = CacheHints()
+
+
+def hints(response: Headers, now: datetime | None = None) -> CacheHints:
+    """How long to stay away, in seconds. `s-maxage` is for shared caches and ignored.
+
+    Dates are read relative to the response's own Date, else to `now`; without either they say
+    nothing.
+    """
+    control, expires, retry = (
+        response.header("Cache-Control"),
+        response.header("Expires"),
+        response.header("Retry-After"),
+    )
+    if not control and not expires and not retry:
+        return NO_HINTS
+    sent_at = http_date(response.header("Date")) or now
+    found = MAX_AGE.search(control)
+    if found:
+        age = response.header("Age").strip()
+        left_s = float(found[1]) - (float(age) if age.isdigit() and len(age) <= 10 else 0.0)
+        return CacheHints(max_age_s=max(0.0, left_s), retry_after_s=_wait(retry, sent_at))
+    return CacheHints(expires_s=_until(expires, sent_at), retry_after_s=_wait(retry, sent_at))
+
+
+def http_date(text: str) -> datetime | None:
+    """An HTTP-date, in any of its three forms; None where it is none."""
+    if not text:
+        return None
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError, IndexError):
+        return None
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+
+
+def links(response: Headers, url: str) -> tuple[tuple[str, str], ...]:
+    """(relation, absolute URL) of every Link header's target."""
+    text = response.header("Link")
+    if not text:
+        return ()
+    found = []
+    for target, parameters in LINK.findall(text):
+        relations = REL.search(parameters)
+        for relation in (relations[1] or relations[2]).lower().split() if relations else ():
+            try:
+                found.append((relation, urljoin(url, target.strip())))
+            except ValueError:
+                continue
+    return tuple(found)
+
+
+def _wait(text: str, sent_at: datetime | None) -> float | None:
+    """Seconds of a Retry-After, given as a number or as a date."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:10])
+    return _until(text, sent_at)
+
+
+def _until(text: str, sent_at: datetime | None) -> float | None:
+    """Seconds from `sent_at` to a date that lies after it."""
+    date = http_date(text)
+    if date is None or sent_at is None or date <= sent_at:
+        return None
+    return (date - sent_at).total_seconds()

@@ -1,0 +1,124 @@
+"""Connecting: names to addresses, addresses past the guard, sockets to whoever answers first."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import aiohappyeyeballs
+
+from aggregator.core.errors import Forbidden
+from aggregator.fetch import guard
+from aggregator.fetch.address import Address
+from aggregator.fetch.guard import Guard
+
+RESOLVERS = 32
+NAMES_FOR_S = 60.0
+NAMES_AT_MOST = 4096
+SECOND_ADDRESS_AFTER_S = 0.25
+
+AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
+
+
+class Dialer:
+    """Opens sockets to addresses that the guard lets pass; resolved names are kept for a minute.
+
+    The guard sees exactly what is dialled: a name that is answered differently the next time
+    cannot slip by, because there is no next time between the check and the connection.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._names: dict[tuple[str, int], tuple[float, tuple[AddrInfo, ...]]] = {}
+        self._resolvers = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="dns")
+
+    def close(self) -> None:
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
+
+    async def connect(self, address: Address, *, trusted: bool = False) -> socket.socket:
+        """A connected socket. `trusted` is for the operator's own proxy: no guard.
+
+        Raises Forbidden, OSError (socket.gaierror among them).
+        """
+        found = _literal(address) or await self._resolve(address.host, address.port)
+        if not trusted:
+            found = self._permitted(found, address)
+        sock = await _first(found)
+        if not trusted and self._guard.is_own(address.port) and sock.getsockname()[0] == sock.getpeername()[0]:
+            sock.close()
+            raise Forbidden(f"{address.host}: that is this service itself", url=address.text, transient=False)
+        return sock
+
+    async def numeric(self, address: Address) -> str:
+        """A numeric address for `address` that may be dialled, for a proxy that does not resolve.
+
+        Raises Forbidden, OSError.
+        """
+        found = _literal(address) or await self._resolve(address.host, address.port)
+        return self._permitted(found, address)[0][4][0]
+
+    def check_name(self, address: Address) -> None:
+        """What can be checked of an address that a proxy will resolve. Raises Forbidden."""
+        if address.host.rstrip(".").rpartition(".")[2] == "localhost":
+            raise Forbidden(f"{address.host}: that is the proxy itself", url=address.text, transient=False)
+        if literal := _literal(address):
+            self._permitted(literal, address)
+
+    def _permitted(self, found: Sequence[AddrInfo], address: Address) -> tuple[AddrInfo, ...]:
+        refusals = [self._guard.refusal(info[4][0], info[4][1], address.host) for info in found]
+        passed = tuple(info for info, refusal in zip(found, refusals, strict=True) if refusal is None)
+        if not passed:
+            raise Forbidden(f"{address.host}: {refusals[0]}", url=address.text, transient=False)
+        return passed
+
+    async def _resolve(self, host: str, port: int) -> tuple[AddrInfo, ...]:
+        loop = asyncio.get_running_loop()
+        until, found = self._names.get((host, port), (0.0, ()))
+        if until < loop.time():
+            answers = await loop.run_in_executor(self._resolvers, _look_up, host, port)
+            found = tuple(answers)
+            if len(self._names) >= NAMES_AT_MOST:
+                self._names.clear()
+            self._names[host, port] = (loop.time() + NAMES_FOR_S, found)
+        return found
+
+
+@lru_cache(maxsize=16_384)
+def _numeric(host: str) -> str | None:
+    """The address meant by `127.1`, `0x7f000001`, `::1` …, as the system's own functions read it."""
+    try:
+        return str(guard.parse(host))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host)) if host[:1].isdigit() else None
+    except OSError:
+        return None
+
+
+def _literal(address: Address) -> tuple[AddrInfo, ...] | None:
+    found = _numeric(address.host)
+    if found is None:
+        return None
+    family = socket.AF_INET6 if ":" in found else socket.AF_INET
+    return ((family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (found, address.port)),)
+
+
+def _look_up(host: str, port: int) -> list[AddrInfo]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)  # type: ignore[return-value]
+
+
+async def _first(found: Sequence[AddrInfo]) -> socket.socket:
+    if len(found) > 1:
+        infos = [(family, kind, proto, name, place) for family, kind, proto, name, place in found]
+        return await aiohappyeyeballs.start_connection(infos, happy_eyeballs_delay=SECOND_ADDRESS_AFTER_S)
+    family, kind, proto, _, place = found[0]
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, place)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

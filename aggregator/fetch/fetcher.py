@@ -1,0 +1,148 @@
+"""The Fetcher: a feed and its state in, a document or the news that nothing changed out."""
+
+from base64 import b64encode
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+
+from pydantic import SecretStr
+
+from aggregator.core.errors import BadStatus
+from aggregator.core.model import FeedState, Fetched, NotModified
+from aggregator.core.polling.hosts import host_key
+from aggregator.core.settings import Feed, Http
+from aggregator.fetch import guard, proxy
+from aggregator.fetch.caching import hints, links, refreshed, validators
+from aggregator.fetch.guard import Guard
+from aggregator.fetch.politeness import Politeness
+from aggregator.fetch.proxy import Proxy
+from aggregator.fetch.refusals import bad_status, challenge, login_page
+from aggregator.fetch.transport import Request, Response, Transport
+from aggregator.ports import Clock
+
+ABOUT = "https://aggregator.example/"
+ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
+    "application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.1"
+)
+DOCUMENTS = frozenset({200, 203})
+DELTA = 226
+
+
+class HttpFetcher:
+    """Fetches feeds, politely; see ports.Fetcher."""
+
+    def __init__(self, transport: Transport, politeness: Politeness, clock: Clock | None = None) -> None:
+        self.transport = transport
+        self.politeness = politeness
+        self._clock = clock
+
+    async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
+        """One conditional GET with its redirects, when the host's turn has come.
+
+        Raises Unreachable, BadStatus, TooLarge, Forbidden.
+        """
+        request = _request(feed, state)
+        async with self.politeness.turn(host_key(state.url)):
+            response = await self.transport.request(request)
+        if response.status == 304:
+            return self._not_modified(state, response)
+        return self._fetched(state, response)
+
+    def _not_modified(self, state: FeedState, response: Response) -> NotModified:
+        old = state.validators
+        if old is None or old.url != response.url:
+            raise BadStatus(
+                "answered 304 Not Modified to a request that set no condition",
+                status=304,
+                url=response.url,
+                hops=response.hops,
+            )
+        return NotModified(
+            url=response.url,
+            validators=refreshed(old, response),
+            hints=hints(response, self._clock.now() if self._clock else None),
+            hops=response.hops,
+            elapsed_s=response.elapsed_s,
+        )
+
+    def _fetched(self, state: FeedState, response: Response) -> Fetched:
+        delta = response.status == DELTA and state.validators is not None
+        if (response.status not in DOCUMENTS and not delta) or challenge(response):
+            raise bad_status(response)
+        if refusal := login_page(response):
+            raise refusal
+        return Fetched(
+            url=response.url,
+            status=response.status,
+            body=response.body,
+            content_type=response.header("Content-Type"),
+            content_language=response.header("Content-Language"),
+            content_location=response.header("Content-Location"),
+            validators=validators(response, response.url),
+            hints=hints(response, self._clock.now() if self._clock else None),
+            hops=response.hops,
+            links=links(response, response.url),
+            delta=delta,
+            elapsed_s=response.elapsed_s,
+        )
+
+
+@asynccontextmanager
+async def open_fetcher(
+    http: Http, version: str, *, per_host: int = 1, own_ports: Sequence[int] = (), clock: Clock | None = None
+) -> AsyncIterator[HttpFetcher]:
+    """A fetcher for these settings; `own_ports` are the ones this service listens on."""
+    transport = Transport(
+        Guard(http.allow, own_ports),
+        user_agent=http.user_agent or f"aggregator/{version} (+{ABOUT})",
+        timeout_s=http.timeout_s,
+        connect_timeout_s=http.connect_timeout_s,
+        max_body_bytes=http.max_body_bytes,
+        proxy=proxy.parse(http.proxy.get_secret_value()) if http.proxy else None,
+    )
+    try:
+        yield HttpFetcher(transport, Politeness(per_host, needs_gap), clock)
+    finally:
+        transport.close()
+
+
+def needs_gap(host: str) -> bool:
+    """Whether a host_key names somebody else's server, to be left a second between requests."""
+    name = host.rpartition(":")[0].strip("[]")
+    if not name:
+        return True
+    try:
+        return guard.is_public(name)
+    except ValueError:
+        return False
+
+
+def _request(feed: Feed, state: FeedState) -> Request:
+    return Request(
+        url=state.url,
+        accepts=ACCEPT,
+        private=_private(feed) if feed.auth or feed.headers else {},
+        home=state.configured_url,
+        validators=state.validators,
+        delta=True,
+        user_agent=feed.user_agent,
+        proxy=_proxy(feed.proxy) if feed.proxy else None,
+        verify_tls=feed.verify_tls,
+    )
+
+
+def _private(feed: Feed) -> dict[str, str]:
+    """The feed's own headers and credentials."""
+    headers = {name: value.get_secret_value() for name, value in feed.headers.items()}
+    if feed.auth and feed.auth.bearer:
+        headers["Authorization"] = f"Bearer {feed.auth.bearer.get_secret_value()}"
+    elif feed.auth and feed.auth.user is not None:
+        password = feed.auth.password.get_secret_value() if feed.auth.password else ""
+        headers["Authorization"] = "Basic " + b64encode(f"{feed.auth.user}:{password}".encode()).decode("ascii")
+    return headers
+
+
+@lru_cache(maxsize=256)
+def _proxy(url: SecretStr) -> Proxy:
+    return proxy.parse(url.get_secret_value())

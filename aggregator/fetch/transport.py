@@ -1,0 +1,298 @@
+"""The one way out: every request of this service passes here, guarded, bounded and honest.
+
+By hand, because each is a rule of its own: redirects (each hop is checked and dialled anew, and
+loses what belongs to another origin), decompression (under caps), deadlines (one for everything).
+Never sent: cookies, Referer, a second try.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import ClientError
+from aiohttp.http import HttpProcessingError
+from multidict import CIMultiDictProxy
+
+from aggregator.core.errors import BadStatus, FetchError, Forbidden, TooLarge, Unreachable
+from aggregator.core.model import Validators
+from aggregator.fetch import address as addresses
+from aggregator.fetch import proxy as proxies
+from aggregator.fetch.address import Address
+from aggregator.fetch.decode import Body, in_words
+from aggregator.fetch.dial import Dialer
+from aggregator.fetch.exchange import Exchange, header, read_all
+from aggregator.fetch.guard import Guard
+from aggregator.fetch.proxy import Proxy
+from aggregator.fetch.words import in_words as error_in_words
+
+HOPS = 5
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+KEEP_METHOD = frozenset({307, 308})
+ENCODINGS = "gzip, br"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to ask for.
+
+    `private` headers (credentials, keys) go only to `home`'s origin, and to nobody once another
+    origin was passed. `validators` go only to the URL that gave them. `accepts` is the Accept
+    header. `delta`: offer to take only what is new (RFC 3229), with an ETag to compare with.
+    """
+
+    url: str
+    method: str = "GET"
+    accepts: str = "*/*"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    private: Mapping[str, str] = field(default_factory=dict)
+    home: str = ""
+    validators: Validators | None = None
+    delta: bool = False
+    body: bytes = b""
+    user_agent: str | None = None
+    proxy: Proxy | None = None
+    verify_tls: bool = True
+    max_body_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A complete answer. `hops` are (status, URL that answered with it); `url` gave this answer.
+
+    The body is read only of a 2xx; of others the status and headers say what there is to know.
+    """
+
+    url: str
+    status: int
+    reason: str
+    headers: CIMultiDictProxy[str]
+    body: bytes = b""
+    hops: tuple[tuple[int, str], ...] = ()
+    elapsed_s: float = 0.0
+
+    def header(self, name: str) -> str:
+        """A header's value byte for byte (as latin-1), or an empty string."""
+        return header(self.headers, name)
+
+
+class _Trip:
+    """How far a request has come; what an error wants to tell."""
+
+    __slots__ = ("connected", "hops", "opened", "place", "private_ok")
+
+    def __init__(self, place: Address, home: Address) -> None:
+        self.place = place
+        self.hops: tuple[tuple[int, str], ...] = ()
+        self.connected = self.opened = False
+        self.private_ok = place.origin == home.origin
+
+    def go_on(self, status: int, location: str) -> None:
+        """Follow a redirect. Raises BadStatus, Forbidden."""
+        if not location:
+            raise BadStatus(
+                f"{self.place.host}: redirects to nowhere", status=status, url=self.place.text, hops=self.hops
+            )
+        hops = (*self.hops, (status, self.place.text))
+        following = addresses.join(self.place.text, location)
+        if any(following.text == url for _, url in hops):
+            raise BadStatus(f"{self.place.host}: redirects in a circle", status=status, url=self.place.text, hops=hops)
+        if len(hops) > HOPS:
+            raise BadStatus(
+                f"{self.place.host}: more than {HOPS} redirects", status=status, url=self.place.text, hops=hops
+            )
+        self.private_ok = self.private_ok and following.origin == self.place.origin
+        self.place, self.hops = following, hops
+        self.connected = self.opened = False
+
+
+class Transport:
+    """Sends requests. Raises Unreachable, BadStatus (about redirects), TooLarge, Forbidden."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        user_agent: str,
+        timeout_s: float = 30.0,
+        connect_timeout_s: float = 10.0,
+        max_body_bytes: int = 10 * 2**20,
+        proxy: Proxy | None = None,
+        verified: ssl.SSLContext | None = None,
+    ) -> None:
+        self._dialer = Dialer(guard)
+        self._user_agent = user_agent
+        self._timeout_s = timeout_s
+        self._connect_timeout_s = min(connect_timeout_s, timeout_s)
+        self._max_body_bytes = max_body_bytes
+        self._proxy = proxy
+        self._verified = verified
+        self._unverified: ssl.SSLContext | None = None
+
+    def close(self) -> None:
+        self._dialer.close()
+
+    async def request(self, request: Request) -> Response:
+        """The final answer, whatever its status, after at most five redirects."""
+        place = addresses.parse(request.url)
+        trip = _Trip(place, addresses.parse(request.home) if request.home else place)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout_at(started + self._timeout_s) as clock:
+                while True:
+                    response = await self._visit(request, trip, clock, started)
+                    if response is not None:
+                        return response
+        except TimeoutError as error:
+            raise self._late(trip) from error
+        except FetchError as error:
+            error.hops = error.hops or trip.hops
+            raise
+        except (ClientError, HttpProcessingError, OSError) as error:
+            raise error_in_words(
+                error, host=trip.place.host, url=trip.place.text, connected=trip.connected, hops=trip.hops
+            ) from error
+
+    async def _visit(self, request: Request, trip: _Trip, clock: asyncio.Timeout, started: float) -> Response | None:
+        """Ask one address; None where it led the trip on to another."""
+        loop = asyncio.get_running_loop()
+        deadline = started + self._timeout_s
+        clock.reschedule(min(deadline, loop.time() + self._connect_timeout_s))
+        exchange = await self._open(request, trip)
+        transport = exchange.transport
+        try:
+            trip.opened = True
+            clock.reschedule(deadline)
+            head, stream = await exchange.answer()
+            if head.code in REDIRECTS and (request.method == "GET" or head.code in KEEP_METHOD):
+                trip.go_on(head.code, header(head.headers, "Location"))
+                return None
+            body = b""
+            if 200 <= head.code < 300:
+                intake = self._intake(request, trip, head.headers)
+                await read_all(stream, intake.feed)
+                body = intake.finish()
+        finally:
+            if transport is not None:
+                transport.abort()
+        return Response(
+            url=trip.place.text,
+            status=head.code,
+            reason=head.reason or "",
+            headers=head.headers,
+            body=body,
+            hops=trip.hops,
+            elapsed_s=loop.time() - started,
+        )
+
+    async def _open(self, request: Request, trip: _Trip) -> Exchange:
+        """Dial, through the proxy if there is one, shake hands, and send the request."""
+        place, proxy = trip.place, request.proxy or self._proxy
+        message = self._message(request, trip, proxy)
+        sock = await (self._through(proxy, place) if proxy else self._dialer.connect(place))
+        trip.connected = True
+        loop = asyncio.get_running_loop()
+        try:
+            if place.scheme == "https":
+                context = self._tls(verify=request.verify_tls)
+                opened = loop.create_connection(
+                    lambda: Exchange(loop, message), sock=sock, ssl=context, server_hostname=place.host
+                )
+            else:
+                opened = loop.create_connection(lambda: Exchange(loop, message), sock=sock)
+            _, exchange = await opened
+        except BaseException:
+            sock.close()
+            raise
+        return exchange
+
+    async def _through(self, proxy: Proxy, place: Address) -> socket.socket:
+        if proxy.resolves:
+            self._dialer.check_name(place)
+        host = place.host if proxy.resolves else await self._dialer.numeric(place)
+        sock = await self._dialer.connect(proxy.address, trusted=True)
+        try:
+            if proxy.scheme != "http":
+                await proxies.socks5(sock, proxy, host, place.port, place.text)
+            elif place.scheme == "https":
+                await proxies.tunnel(sock, proxy, place)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _message(self, request: Request, trip: _Trip, proxy: Proxy | None) -> bytes:
+        """The request's bytes for this hop; a plain request through an HTTP proxy names the whole address."""
+        place = trip.place
+        relayed = proxy if proxy is not None and proxy.scheme == place.scheme == "http" else None
+        target = f"http://{place.authority}{place.target}" if relayed else place.target
+        lines = [
+            f"{request.method} {target} HTTP/1.1",
+            f"Host: {place.authority}",
+            f"User-Agent: {_wire(request.user_agent or self._user_agent)}",
+            f"Accept: {request.accepts}",
+            f"Accept-Encoding: {ENCODINGS}",
+        ]
+        lines += [f"{name}: {_wire(value)}" for name, value in request.headers.items()]
+        if trip.private_ok:
+            lines += [f"{name}: {_wire(value)}" for name, value in request.private.items()]
+        if request.validators is not None and request.validators.url == place.text:
+            lines += _conditions(request.validators, delta=request.delta)
+        if relayed and relayed.authorization:
+            lines.append(f"Proxy-Authorization: {relayed.authorization}")
+        if request.body or request.method != "GET":
+            lines.append(f"Content-Length: {len(request.body)}")
+        lines.append("Connection: close\r\n\r\n")
+        return _encoded(lines, place) + request.body
+
+    def _intake(self, request: Request, trip: _Trip, headers: CIMultiDictProxy[str]) -> Body:
+        most = request.max_body_bytes or self._max_body_bytes
+        announced = headers.get("Content-Length", "")
+        if announced.isdigit() and int(announced) > most:
+            raise TooLarge(f"{trip.place.host}: the document is larger than {in_words(most)}", url=trip.place.text)
+        encoding = headers.get("Content-Encoding", "")
+        return Body(encoding, max_bytes=most, host=trip.place.host, url=trip.place.text)
+
+    def _tls(self, *, verify: bool) -> ssl.SSLContext:
+        """A prebuilt context: loading the authorities costs as much as a hundred requests."""
+        if verify:
+            if self._verified is None:
+                self._verified = ssl.create_default_context()
+            return self._verified
+        if self._unverified is None:
+            self._unverified = ssl.create_default_context()
+            self._unverified.check_hostname = False
+            self._unverified.verify_mode = ssl.CERT_NONE
+        return self._unverified
+
+    def _late(self, trip: _Trip) -> FetchError:
+        waited = f"{self._timeout_s:g} s" if trip.opened else f"{self._connect_timeout_s:g} s"
+        what = "no complete answer" if trip.opened else "no connection"
+        return Unreachable(
+            f"{trip.place.host}: {what} after {waited}", connected=trip.connected, url=trip.place.text, hops=trip.hops
+        )
+
+
+def _conditions(validators: Validators, *, delta: bool) -> list[str]:
+    lines = []
+    if validators.etag is not None:
+        lines.append(f"If-None-Match: {validators.etag}")
+        if delta:
+            lines.append("A-IM: feed")
+    if validators.last_modified is not None:
+        lines.append(f"If-Modified-Since: {validators.last_modified}")
+    return lines
+
+
+def _wire(text: str) -> str:
+    """What a person typed, as the characters of its UTF-8 bytes (validators are kept that way)."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _encoded(lines: list[str], place: Address) -> bytes:
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) + 1 or text.count("\r") != len(lines) + 1:
+        raise Forbidden(f"{place.host}: a configured header holds a line break", url=place.text, transient=False)
+    return text.encode("latin-1")

@@ -1,0 +1,63 @@
+"""What went wrong with a connection, in words fit for a person: the place, then the reason."""
+
+import errno
+import socket
+import ssl
+
+from aiohttp import ClientPayloadError, ServerDisconnectedError
+from aiohttp.http import HttpProcessingError
+from aiohttp.http_exceptions import LineTooLong
+
+from aggregator.core.errors import FetchError, TooLarge, Unreachable
+
+CERTIFICATE = {
+    9: "certificate is not valid yet",
+    10: "certificate expired",
+    18: "certificate is self-signed",
+    19: "certificate chain holds a self-signed certificate",
+    20: "certificate is from an unknown issuer",
+    21: "certificate chain is incomplete",
+    23: "certificate was revoked",
+    62: "certificate is for another name",
+}
+SYSTEM = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset",
+    errno.EPIPE: "connection reset",
+    errno.ENETUNREACH: "network unreachable",
+    errno.EHOSTUNREACH: "no route to the host",
+    errno.ETIMEDOUT: "no answer",
+    errno.EADDRNOTAVAIL: "no local address to connect from",
+    errno.EMFILE: "too many open connections on this machine",
+    errno.ENFILE: "too many open connections on this machine",
+}
+
+
+Hops = tuple[tuple[int, str], ...]
+
+
+def in_words(error: Exception, *, host: str, url: str, connected: bool, hops: Hops) -> FetchError:
+    """The house's error for what a library or the system raised."""
+    if isinstance(error, LineTooLong) or (isinstance(error, HttpProcessingError) and "Too many" in str(error)):
+        return TooLarge(f"{host}: the answer's headers are too large", url=url, hops=hops)
+    return Unreachable(f"{host}: {_reason(error)}", connected=connected, url=url, hops=hops)
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return "TLS: " + CERTIFICATE.get(error.verify_code, error.verify_message or "certificate not trusted")
+        case ssl.SSLError():
+            return f"TLS: {(error.reason or 'handshake failed').lower().replace('_', ' ')}"
+        case socket.gaierror():
+            return "name could not be resolved (DNS)" if error.errno == socket.EAI_AGAIN else "no such name (DNS)"
+        case ServerDisconnectedError():
+            return "the connection was closed without an answer"
+        case ClientPayloadError():
+            return "the answer was cut short"
+        case HttpProcessingError():
+            return "the answer is not valid HTTP"
+        case OSError():
+            return SYSTEM.get(error.errno or 0) or (error.strerror or type(error).__name__).lower()
+        case _:
+            return "the connection broke"
