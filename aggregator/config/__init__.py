@@ -1,6 +1,43 @@
 """The configuration: YAML files in, checked values out; edits that keep what people wrote."""
 
+from aggregator.config.edit import (
+    Added,
+    Text,
+    add_feed,
+    add_feeds,
+    remove_feed,
+    replace_rule_text,
+    rule_files,
+    rule_text,
+    save_file,
+    with_rule_text,
+)
 from aggregator.config.loader import Loaded, Place, load, rule_test_errors
+from aggregator.config.opml import Subscription, from_opml, sift, to_opml
+from aggregator.config.reference import schema
 from aggregator.config.source import digest
+from aggregator.config.starter import write_starter
 
-__all__ = ["Loaded", "Place", "digest", "load", "rule_test_errors"]
+__all__ = [
+    "Added",
+    "Loaded",
+    "Place",
+    "Subscription",
+    "Text",
+    "add_feed",
+    "add_feeds",
+    "digest",
+    "from_opml",
+    "load",
+    "remove_feed",
+    "replace_rule_text",
+    "rule_files",
+    "rule_test_errors",
+    "rule_text",
+    "save_file",
+    "schema",
+    "sift",
+    "to_opml",
+    "with_rule_text",
+    "write_starter",
+]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -20,6 +21,8 @@ from aggregator.config.wording import find, in_words
 from aggregator.core.errors import ConfigError, ConfigErrors, InvalidRule, Problem
 from aggregator.core.rules import Rule, compile_rule, run_tests
 from aggregator.core.settings import Config, RuleConfig, Words
+
+_UNEDITED: Mapping[Path, str] = MappingProxyType({})
 
 
 class Place(NamedTuple):
@@ -48,9 +51,12 @@ class Loaded:
     root: Pairs = field(repr=False)
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Loaded:
-    """Read a file, or every YAML file of a folder. Raises ConfigErrors with all that is wrong."""
-    sources, broken, digest = read(path)
+def load(path: Path, environ: Mapping[str, str], *, edited: Mapping[Path, str] = _UNEDITED) -> Loaded:
+    """Read a file, or every YAML file of a folder. Raises ConfigErrors with all that is wrong.
+
+    `edited` holds texts that stand for files on disk, to try an edit before it is saved.
+    """
+    sources, broken, digest = read(path, edited)
     errors = list(broken)
     roots: list[Node] = []
     for source in sources:

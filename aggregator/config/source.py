@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,16 +57,19 @@ def files(path: Path) -> tuple[Path, ...]:
     return tuple(sorted(child for child in found if child.is_file()))
 
 
-def read(path: Path) -> tuple[tuple[Source, ...], tuple[ConfigError, ...], str]:
-    """Every readable file behind a path, what is wrong with the others, and the digest of all."""
-    if missing := _missing(path):
+def read(path: Path, edited: Mapping[Path, str]) -> tuple[tuple[Source, ...], tuple[ConfigError, ...], str]:
+    """Every readable file behind a path, what is wrong with the others, and the digest of all.
+
+    `edited` holds texts that stand for files (which may not be there yet).
+    """
+    if not edited and (missing := _missing(path)):
         return (), (missing,), ""
     sources: list[Source] = []
     errors: list[ConfigError] = []
     contents: list[tuple[str, bytes]] = []
-    for file in files(path):
+    for file in sorted({*files(path), *edited}):
         try:
-            raw = _bytes(file)
+            raw = edited[file].encode() if file in edited else _bytes(file)
         except OSError as broken:
             errors.append(_at_top(file, f"cannot be read: {broken.strerror}"))
             continue

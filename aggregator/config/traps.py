@@ -17,6 +17,7 @@ _ESCAPE = re.compile(r'\\(?![0abtnvfre "/\\N_LPxuU])(.)')
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _TIGHT_COLON = re.compile(r"(\s*(?:- +)*[A-Za-z_]+):(?!//)([^\s:].*)")
 _LOST = re.compile(r"\s*(?:- +)*(?:-|[\w-]+:)\s+(#\S.*)")
+_OPENED = {"sequence": ("list", "]"), "flow": ("mapping", "}"), "": ("quote", "the closing quote")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +87,8 @@ def _in_line(source: Source, number: int) -> Flaw | None:
     if re.match(r"(<{7}|={7}|>{7})( |$)", line):
         return Flaw(line=number, column=1, message="a merge conflict is not resolved", hint="keep one side")
     if (found := _TIGHT_COLON.match(line)) and not _QUOTED.match(line.strip()):
-        corrected = f"{found[1]}: {found[2]}"
-        return Flaw(
-            line=number, column=found.end(1) + 1, message="a space is missing after the colon", corrected=corrected
-        )
+        message, corrected = "a space is missing after the colon", f"{found[1]}: {found[2]}"
+        return Flaw(line=number, column=found.end(1) + 1, message=message, corrected=corrected)
     return _in_values(number, line)
 
 
@@ -174,11 +173,8 @@ def _in_words(problem: yaml.MarkedYAMLError) -> Flaw:
     said = f"{problem.context} {problem.problem}"
     if context and ("flow" in said or "end of stream" in said):
         line, column = _line(context), context.column + 1
-        what = "list: ] is missing" if "sequence" in said else "mapping: } is missing" if "flow" in said else "quote"
-        words, hint = (
-            f"this {what.partition(':')[0]} is never closed",
-            what.partition(": ")[2] or "add the closing quote",
-        )
+        opened, closing = next(pair for key, pair in _OPENED.items() if key in said)
+        words, hint = f"this {opened} is never closed", f"{closing} is missing"
     elif "mapping values" in said:
         words, hint = "this key does not fit here", "indent it like the keys above"
     elif "expected '-'" in said or "expected key" in said or "block end" in said:

@@ -3,7 +3,8 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -21,12 +22,9 @@ def plain(root: Pairs, expander: Expander) -> dict[str, Any]:
 
     Rules and lists are read as written; feeds, channels and settings with references expanded.
     """
-    readers: dict[str, Read] = {
-        "rules": _written,
-        "lists": _written,
-        "channels": lambda scalar: _typed(scalar, expander),
-    }
-    value = _mapping(root, lambda key: readers.get(key, lambda scalar: _expanded(scalar, expander)))
+    expanded, typed = partial(_expanded, expander), partial(_typed, expander)
+    readers: dict[str, Read] = {"rules": _written, "lists": _written, "channels": typed}
+    value = _mapping(root, lambda key: readers.get(key, expanded))
     _name_channels(value)
     _name_feeds(value)
     return value
@@ -43,6 +41,12 @@ def slug(url: str) -> str:
     plain_text = unicodedata.normalize("NFKD", f"{place}/{unquote(parts.path)}").casefold()
     text = re.sub(r"[^a-z0-9]+", "-", "".join(c for c in plain_text if not unicodedata.combining(c))).strip("-")
     return text if len(text) <= 100 else f"{text[:93]}-{_short(url)}"
+
+
+def free_slug(url: str, taken: Collection[str]) -> str:
+    """The slug of a feed; where another feed has it, with a piece of the URL's hash."""
+    name = slug(url) or "feed"
+    return f"{name[:93]}-{_short(url)}" if name in taken else name
 
 
 def _short(url: str) -> str:
@@ -66,13 +70,13 @@ def _written(scalar: Scalar) -> object:
     return None if scalar.absent else scalar.text
 
 
-def _expanded(scalar: Scalar, expander: Expander) -> object:
+def _expanded(expander: Expander, scalar: Scalar) -> object:
     return None if not scalar.style and scalar.text in _NOTHING else expander.expand(scalar)
 
 
-def _typed(scalar: Scalar, expander: Expander) -> object:
+def _typed(expander: Expander, scalar: Scalar) -> object:
     """A number or a truth value only where writing it back gives the same text: 007 stays text."""
-    text = _expanded(scalar, expander)
+    text = _expanded(expander, scalar)
     if scalar.style or text != scalar.text:
         return text
     if text in ("true", "false"):
@@ -100,7 +104,7 @@ def _name_channels(value: dict[str, Any]) -> None:
 
 
 def _name_feeds(value: dict[str, Any]) -> None:
-    """Give each feed without an id its slug; a slug that is taken gets a piece of the URL's hash."""
+    """Give each feed without an id its slug."""
     feeds = value.get("feeds")
     if not isinstance(feeds, list):
         return
@@ -108,6 +112,5 @@ def _name_feeds(value: dict[str, Any]) -> None:
     taken = {feed["id"] for feed in named if isinstance(feed.get("id"), str)}
     for feed in named:
         if "id" not in feed:
-            name = slug(feed["url"]) or f"feed-{_short(feed['url'])}"
-            feed["id"] = name if name not in taken else f"{name[:93]}-{_short(feed['url'])}"
+            feed["id"] = free_slug(feed["url"], taken)
             taken.add(feed["id"])

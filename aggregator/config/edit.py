@@ -1,0 +1,177 @@
+"""Edits of the configuration: one change in the text, checked as a whole, then replaced atomically."""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from aggregator.config import splice
+from aggregator.config.loader import Loaded, load
+from aggregator.config.nodes import Items, Node, Pairs, Scalar
+from aggregator.config.reading import parse
+from aggregator.config.source import Source, digest, files, read
+from aggregator.config.values import free_slug
+from aggregator.core.errors import AggregatorError, Conflict, NotFound
+
+
+class Added(NamedTuple):
+    """A feed that was written: its id and the file it stands in."""
+
+    id: str
+    file: str
+
+
+class Text(NamedTuple):
+    """A piece of a file for an editor; `digest` is that of the whole file when it was read."""
+
+    file: str
+    text: str
+    digest: str
+
+
+def add_feed(
+    path: Path,
+    *,
+    url: str,
+    feed_id: str = "",
+    title: str = "",
+    tags: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+) -> Added:
+    """Write a feed at the end of the list of feeds. Raises ConfigErrors; then nothing was written."""
+    row = {"url": url, "id": feed_id, "title": title, "tags": list(tags)}
+    return add_feeds(path, [{key: value for key, value in row.items() if value}], environ=environ)[0]
+
+
+def add_feeds(
+    path: Path, rows: Sequence[Mapping[str, object]], *, environ: Mapping[str, str] = os.environ
+) -> tuple[Added, ...]:
+    """Write several feeds at once, all or none; rows are keys of a feed. Raises ConfigErrors.
+
+    Ids are written out, so that a feed keeps its history when its address changes.
+    """
+    taken = {feed.id for feed in load(path, environ).config.feeds}
+    named = []
+    for row in rows:
+        name = str(row.get("id") or free_slug(str(row["url"]), taken))
+        taken.add(name)
+        named.append({"url": row["url"], "id": name, **row})
+    source, root = _home_of(path, "feeds")
+    _save(path, source, splice.append(source, root, "feeds", named), environ)
+    return tuple(Added(str(row["id"]), source.name) for row in named)
+
+
+def remove_feed(path: Path, feed_id: str, *, environ: Mapping[str, str] = os.environ) -> str:
+    """Take a feed out; gives the file. Raises NotFound, ConfigErrors (a rule may still name it)."""
+    source, items, node = _item(path, "feeds", feed_id, environ)
+    _save(path, source, splice.remove(source, items, node), environ)
+    return source.name
+
+
+def rule_files(path: Path) -> tuple[Text, ...]:
+    """The files that hold rules, in the order they are loaded."""
+    sources = [(source, parse(source)[0]) for source in read(path, {})[0]]
+    having = [source for source, root in sources if root is None or (isinstance(root, Pairs) and root.key("rules"))]
+    return tuple(Text(source.name, source.text, digest(source.path)) for source in having)
+
+
+def rule_text(path: Path, rule_id: str, *, environ: Mapping[str, str] = os.environ) -> Text:
+    """A rule as it is written. Raises NotFound, ConfigErrors."""
+    source, _, node = _item(path, "rules", rule_id, environ)
+    return Text(source.name, splice.item_text(source, node), digest(source.path))
+
+
+def with_rule_text(path: Path, rule_id: str, text: str, *, environ: Mapping[str, str] = os.environ) -> tuple[Path, str]:
+    """The file of a rule and its whole text with the rule written anew; nothing is saved."""
+    source, _, node = _item(path, "rules", rule_id, environ)
+    return source.path, splice.replace(source, node, text)
+
+
+def replace_rule_text(
+    path: Path, rule_id: str, text: str, *, before: str | None = None, environ: Mapping[str, str] = os.environ
+) -> Loaded:
+    """Write a rule anew. `before`: the digest the file must still have (Conflict). Raises ConfigErrors."""
+    file, whole = with_rule_text(path, rule_id, text, environ=environ)
+    return save_file(path, file, whole, before=before, environ=environ)
+
+
+def save_file(
+    path: Path, file: Path, text: str, *, before: str | None = None, environ: Mapping[str, str] = os.environ
+) -> Loaded:
+    """Replace one file of the configuration at `path`, if the whole is then sound.
+
+    Raises NotFound where the file is no part of it, Conflict where the file's digest is no longer
+    `before`, ConfigErrors.
+    """
+    known = {str(child): child for child in files(path)}
+    if str(file) not in known:
+        raise NotFound("file", str(file), list(known))
+    if before is not None and digest(file) != before:
+        raise Conflict(f"{file} has changed on disk since it was opened; load it again")
+    return _save(path, Source(str(file), "", file), text, environ)
+
+
+# --- pieces --------------------------------------------------------------------------------------
+
+
+def _save(path: Path, source: Source, text: str, environ: Mapping[str, str]) -> Loaded:
+    loaded = load(path, environ, edited={source.path: text})
+    _write(source.path, text)
+    return loaded
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file so that a reader, or a crash, sees the old text or the new one."""
+    target = Path(os.path.realpath(path))
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with open(handle, "wb") as file:
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, target.stat().st_mode & 0o777 if target.exists() else 0o644)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as broken:
+        raise AggregatorError(f"{path} cannot be written: {broken.strerror}") from broken
+
+
+def _home_of(path: Path, section: str) -> tuple[Source, Pairs | None]:
+    """The file in which a new item of a section belongs: where the others stand, else its own."""
+    found: list[tuple[Source, Pairs]] = []
+    for source in read(path, {})[0]:
+        root, _ = parse(source)
+        if isinstance(root, Pairs):
+            found.append((source, root))
+    having = [(source, root) for source, root in found if root.key(section)]
+    named = [(source, root) for source, root in having if source.path.stem == section]
+    if having:
+        return (named or having)[-1]
+    if not path.is_dir() and found:
+        return found[0]
+    file = path / f"{section}.yaml" if path.is_dir() else path
+    return Source(str(file), file.read_text(encoding="utf-8") if file.exists() else "", file), None
+
+
+def _item(path: Path, section: str, name: str, environ: Mapping[str, str]) -> tuple[Source, Items, Node]:
+    """An item of a list section by its id, in a tree of its own file. Raises NotFound, ConfigErrors."""
+    kind = section.removesuffix("s")
+    loaded = load(path, environ)
+    place = loaded.places.get((kind, name))
+    if place is None:
+        raise NotFound(kind, name, [known for k, known in loaded.places if k == kind])
+    rows = loaded.root.get(section)
+    node = next(n for n in (rows.nodes if isinstance(rows, Items) else ()) if _at(n) == place)
+    root, _ = parse(node.source)
+    items = root.get(section) if isinstance(root, Pairs) else None
+    if not isinstance(items, Items) or isinstance(node, Scalar):
+        raise NotFound(kind, name)
+    return node.source, items, next(n for n in items.nodes if n.start == node.start)
+
+
+def _at(node: Node) -> tuple[str, int, int]:
+    return (node.source.name, *node.source.place(node.start))

@@ -1,0 +1,103 @@
+"""Subscription lists: OPML in (folders become tags) and out (the first tag becomes the folder)."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple
+from xml.sax.saxutils import quoteattr
+
+from pydantic import TypeAdapter, ValidationError
+
+from aggregator.core.errors import ParseError
+from aggregator.core.settings import Feed, HttpUrl
+
+MAX_BYTES = 10 * 2**20
+
+
+class Subscription(NamedTuple):
+    """A feed that an OPML document names."""
+
+    url: str
+    title: str
+    tags: tuple[str, ...]
+
+    def row(self) -> dict[str, object]:
+        """The keys of a feed in YAML."""
+        row = {"url": self.url, "title": self.title, "tags": list(self.tags)}
+        return {key: value for key, value in row.items() if value}
+
+
+def from_opml(document: bytes) -> tuple[Subscription, ...]:
+    """Every feed of an OPML (or FOAF, or iGoogle) document, in its order. Raises ParseError."""
+    import listparser
+
+    if len(document) > MAX_BYTES:
+        raise ParseError(f"an OPML document larger than {MAX_BYTES // 2**20} MiB is not read", found="hostile")
+    try:
+        found = listparser.parse(document)
+    except (ValueError, LookupError, RecursionError) as broken:
+        raise ParseError("this is not an OPML document", transient=False) from broken
+    if not found.version and not found.feeds:
+        raise ParseError("this is not an OPML document", transient=False)
+    return tuple(Subscription(feed.url.strip(), _text(feed.title), _tags(feed.categories)) for feed in found.feeds)
+
+
+def sift(
+    wanted: Iterable[Subscription], known: Sequence[Feed]
+) -> tuple[tuple[Subscription, ...], tuple[tuple[str, str], ...]]:
+    """What can be added beside the known feeds, and (url, why not) of the rest."""
+    address: TypeAdapter[str] = TypeAdapter(HttpUrl)
+    taken = {_same(feed.url): "it is configured already" for feed in known}
+    new: list[Subscription] = []
+    skipped: list[tuple[str, str]] = []
+    for one in wanted:
+        try:
+            why = taken.get(_same(address.validate_python(one.url)))
+        except ValidationError:
+            why = "it is not a web address"
+        if why:
+            skipped.append((one.url, why))
+        else:
+            new.append(one)
+            taken[_same(one.url)] = "the document names it twice"
+    return tuple(new), tuple(skipped)
+
+
+def to_opml(feeds: Iterable[Feed]) -> str:
+    """An OPML 2.0 document; tags beyond the first are in `category`."""
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<opml version="2.0">', "  <head><title>Feeds</title></head>"]
+    lines.append("  <body>")
+    for folder, inside in groupby(sorted(feeds, key=_folder), key=_folder):
+        if folder:
+            lines.append(f"    <outline text={_attribute(folder)}>")
+        lines += [f"{'      ' if folder else '    '}{_outline(feed)}" for feed in inside]
+        if folder:
+            lines.append("    </outline>")
+    return "\n".join([*lines, "  </body>", "</opml>", ""])
+
+
+def _outline(feed: Feed) -> str:
+    name = _attribute(feed.title or feed.id)
+    more = [tag for tag in feed.tags[1:] if not set(tag) & set("/,")]
+    category = f" category={_attribute(','.join(more))}" if more else ""
+    return f'<outline type="rss" text={name} title={name} xmlUrl={_attribute(feed.url)}{category}/>'
+
+
+def _folder(feed: Feed) -> str:
+    return feed.tags[0] if feed.tags else ""
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(" ".join(text.split()))
+
+
+def _text(text: str | None) -> str:
+    """One line without control characters, and not longer than a title."""
+    return "".join(c for c in " ".join((text or "").split()) if c.isprintable())[:200]
+
+
+def _tags(categories: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for path in categories for part in path if (name := _text(part))))
+
+
+def _same(url: str) -> str:
+    return url.strip().rstrip("/").lower()

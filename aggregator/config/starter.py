@@ -1,0 +1,25 @@
+"""The first configuration: small, commented, working."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from aggregator.core.errors import AggregatorError
+
+
+def write_starter(folder: Path) -> tuple[Path, ...]:
+    """Write the starter files into a folder; gives their paths.
+
+    Raises AggregatorError where one of them exists: nothing is ever overwritten.
+    """
+    texts = {file.name: file.read_text("utf-8") for file in files("aggregator.config").joinpath("starter").iterdir()}
+    present = sorted(name for name in texts if (folder / name).exists())
+    if present:
+        raise AggregatorError(f"{folder / present[0]} exists already; nothing was written")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in sorted(texts.items()):
+            with open(folder / name, "x", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as broken:
+        raise AggregatorError(f"{folder} cannot be written: {broken.strerror}") from broken
+    return tuple(folder / name for name in sorted(texts))
