@@ -91,6 +91,10 @@ class Feeds(Protocol):
         """
         ...
 
+    async def next_due_at(self) -> datetime | None:
+        """When the next feed that nobody has leased is due; in the past: now; None: nothing to wait for."""
+        ...
+
     async def memory(self, feed: str) -> bytes | None:
         """What the parser asked to remember of this feed."""
         ...
@@ -132,14 +136,27 @@ class Outbox(Protocol):
         """
         ...
 
+    async def next_due_at(self) -> datetime | None:
+        """When the next delivery may be claimed, the ends of leases included; None: nothing waits."""
+        ...
+
     async def told(self, delivery: Delivery) -> tuple[Told, ...]:
         """The hits of a delivery with their entries, newest first."""
         ...
 
-    async def settle(self, after: Delivery, *, owner: str, attempt: int, also: Sequence[Delivery] = ()) -> None:
+    async def settle(
+        self,
+        after: Delivery,
+        *,
+        owner: str,
+        attempt: int,
+        also: Sequence[Delivery] = (),
+        at: datetime | None = None,
+    ) -> None:
         """Write the outcome of an attempt, with further deliveries that it makes (dead letters).
 
-        Raises Conflict where owner or attempt are no longer those of the row.
+        What is held or suppressed was not tried: its attempt is not counted. `at` is when the
+        attempt ended. Raises Conflict where owner or attempt are no longer those of the row.
         """
         ...
 

@@ -1,0 +1,71 @@
+"""The outbox for people: what waits, what was sent, what was given up, and second chances."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, case, func, select, update
+
+from aggregator.core.errors import NotFound
+from aggregator.core.model import Attempt, Delivery, DeliveryState, Told
+from aggregator.store import rows
+from aggregator.store.catalog.base import Room, limited
+from aggregator.store.schema import attempts, deliveries
+from aggregator.store.telling import tell
+
+WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
+RETRIABLE = (*WAITING, DeliveryState.DEAD)
+
+
+class DeliveryPages(Room):
+    """The catalog's deliveries."""
+
+    async def deliveries(self, *, states: Sequence[DeliveryState] = (), limit: int = 50) -> tuple[Delivery, ...]:
+        query = limited(select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id.desc()), limit)
+        if states:
+            query = query.where(deliveries.c.state.in_([state.value for state in states]))
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        return tuple(map(rows.delivery, found))
+
+    async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[Told, ...]]:
+        def read(connection: Connection) -> tuple[Delivery, tuple[Attempt, ...], tuple[Told, ...]]:
+            row = connection.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
+            if row is None:
+                raise NotFound("delivery", delivery_id)
+            tries = select(attempts).where(attempts.c.delivery == delivery_id).order_by(attempts.c.number)
+            found = rows.delivery(row)
+            made = tuple(map(rows.attempt, connection.execute(tries)))
+            return found, made, tell(connection, self._dialect, found.hits)
+
+        return await self._reader.read(read)
+
+    async def outbox(self) -> Mapping[DeliveryState, int]:
+        query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        return {DeliveryState(state): count for state, count in found}
+
+    async def retry(self, ids: Sequence[str], now: datetime) -> int:
+        tried = deliveries.c.attempts > 0
+        again = {
+            "state": case((tried, DeliveryState.RETRY.value), else_=DeliveryState.PENDING.value),
+            "reason": "",
+            "due_at": now,
+            "wake_at": now,
+            "tried_at": None,
+        }
+        return await self._change(ids, RETRIABLE, again)
+
+    async def cancel(self, ids: Sequence[str]) -> int:
+        suppressed = {"state": DeliveryState.SUPPRESSED.value, "reason": "cancelled by hand", "wake_at": None}
+        return await self._change(ids, RETRIABLE, suppressed)
+
+    async def _change(self, ids: Sequence[str], states: Sequence[DeliveryState], values: Mapping[str, object]) -> int:
+        change = (
+            update(deliveries)
+            .where(
+                self._dialect.among(deliveries.c.id, "ids"),
+                deliveries.c.state.in_([state.value for state in states]),
+            )
+            .values(**values)
+        )
+        bound = {"ids": self._dialect.listed(ids)}
+        return await self._writer.alone(lambda connection: connection.execute(change, bound).rowcount)

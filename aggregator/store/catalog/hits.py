@@ -1,0 +1,116 @@
+"""Hits for people: listings, marks, stories, and the figures of each rule."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, literal, select, tuple_, update
+
+from aggregator.core.errors import NotFound
+from aggregator.core.model import HitFilter, HitState, RuleFigures, Story, Told
+from aggregator.store.catalog.base import Days, Room, day_of, days, first_day, limited
+from aggregator.store.columns import Instant
+from aggregator.store.schema import hits
+from aggregator.store.telling import NEWEST, TOLD, read_stories, tell, told
+
+
+class HitPages(Room):
+    """The catalog's hits."""
+
+    async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[Told, ...]:
+        query = limited(TOLD.where(*_conditions(wanted)).order_by(*NEWEST), limit)
+        return await self._reader.read(lambda connection: self._told(connection, query))
+
+    def _told(self, connection: Connection, query: Select[Any]) -> tuple[Told, ...]:
+        return told(connection, self._dialect, connection.execute(query).all())
+
+    async def hit(self, hit_id: str) -> Told:
+        found = await self._reader.read(lambda connection: tell(connection, self._dialect, [hit_id]))
+        if not found:
+            raise NotFound("hit", hit_id)
+        return found[0]
+
+    async def hit_days(self, wanted: HitFilter, now: datetime) -> Days:
+        query = (
+            select(day_of(hits.c.created_at), func.count())
+            .where(*_conditions(wanted), hits.c.created_at >= first_day(now))
+            .group_by(day_of(hits.c.created_at))
+        )
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        return days([(day, count) for day, count in found], now)
+
+    async def mark(self, hit_id: str, mark: str | None) -> None:
+        change = update(hits).where(hits.c.id == hit_id).values(mark=mark)
+
+        def apply(connection: Connection) -> None:
+            if not connection.execute(change).rowcount:
+                raise NotFound("hit", hit_id)
+
+        await self._writer.alone(apply)
+
+    async def story(self, story_id: str) -> tuple[Story, tuple[Told, ...]]:
+        query = TOLD.where(hits.c.story == story_id).order_by(*NEWEST)
+
+        def read(connection: Connection) -> tuple[Story, tuple[Told, ...]]:
+            for story in read_stories(connection, self._dialect, [story_id]):
+                return story, self._told(connection, query)
+            raise NotFound("story", story_id)
+
+        return await self._reader.read(read)
+
+    async def rules(self, now: datetime) -> tuple[RuleFigures, ...]:
+        """Of every rule that ever had a hit, by id."""
+        totals, by_day = await self._reader.read(lambda connection: _figures(connection, now))
+        return tuple(
+            RuleFigures(
+                rule=row.rule,
+                hits=row.hits,
+                alerts=row.alerts,
+                relevant=row.relevant,
+                irrelevant=row.irrelevant,
+                last_hit_at=row.last_hit_at,
+                days=days(by_day.get(row.rule, []), now),
+            )
+            for row in totals
+        )
+
+
+def _figures(connection: Connection, now: datetime) -> tuple[Sequence[Row[Any]], Mapping[str, list[tuple[int, int]]]]:
+    totals = (
+        select(
+            hits.c.rule,
+            func.count().label("hits"),
+            _count(hits.c.state == HitState.ALERTED.value, "alerts"),
+            _count(hits.c.mark == "relevant", "relevant"),
+            _count(hits.c.mark == "irrelevant", "irrelevant"),
+            func.max(hits.c.created_at, type_=Instant).label("last_hit_at"),
+        )
+        .group_by(hits.c.rule)
+        .order_by(hits.c.rule)
+    )
+    daily = (
+        select(hits.c.rule, day_of(hits.c.created_at), func.count())
+        .where(hits.c.created_at >= first_day(now))
+        .group_by(hits.c.rule, day_of(hits.c.created_at))
+    )
+    by_day: dict[str, list[tuple[int, int]]] = {}
+    for rule, day, count in connection.execute(daily):
+        by_day.setdefault(rule, []).append((day, count))
+    return connection.execute(totals).all(), by_day
+
+
+def _count(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
+    return func.count(case((condition, 1))).label(label)
+
+
+def _conditions(wanted: HitFilter) -> list[ColumnElement[bool]]:
+    exact = {"rule": wanted.rule, "feed": wanted.feed, "story": wanted.story, "mark": wanted.mark}
+    conditions: list[ColumnElement[bool]] = [hits.c[name] == value for name, value in exact.items() if value]
+    if wanted.since is not None:
+        conditions.append(hits.c.created_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(hits.c.created_at < wanted.until)
+    if wanted.before is not None:
+        at, hit = wanted.before
+        conditions.append(tuple_(hits.c.created_at, hits.c.id) < tuple_(literal(at, Instant), literal(hit)))
+    return conditions

@@ -1,0 +1,66 @@
+"""The few places where SQLite and PostgreSQL are spoken to differently."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, Connection, Table, Text, any_, bindparam, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+# One number for each thing that processes on one PostgreSQL take turns at ("aggr" in ASCII, then a count).
+ROUTING_LOCK = 0x61676772_0001
+UPGRADE_LOCK = 0x61676772_0002
+
+Insert = sqlite.Insert | postgresql.Insert
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How to say it: inserts that know conflicts, membership in a long list, and taking turns."""
+
+    name: str
+    insert: Callable[[Table], Any]
+    among: Callable[[ColumnElement[str], str], ColumnElement[bool]]
+    listed: Callable[[Sequence[str]], Any]
+    take_turns: Callable[[Connection, int], None]
+
+    def add(self, table: Table) -> Any:
+        """An insert that leaves rows alone which exist."""
+        return self.insert(table).on_conflict_do_nothing()
+
+    def put(
+        self, table: Table, *, where: Callable[[Any], ColumnElement[bool]] | None = None, keep: Sequence[str] = ()
+    ) -> Any:
+        """An insert that overwrites the row with the same key, but for the columns in `keep`.
+
+        `where` is given the new row and says whether it may overwrite.
+        """
+        statement = self.insert(table)
+        unique = [column.name for column in table.primary_key]
+        return statement.on_conflict_do_update(
+            index_elements=unique,
+            set_={c.name: statement.excluded[c.name] for c in table.columns if c.name not in (*unique, *keep)},
+            where=None if where is None else where(statement.excluded),
+        )
+
+
+def _among_json(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    each = func.json_each(bindparam(name, type_=Text)).table_valued("value")
+    return column.in_(select(each.c.value))
+
+
+def _among_array(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    return column == any_(bindparam(name, type_=ARRAY(Text)))
+
+
+def _alone_already(connection: Connection, lock: int) -> None:
+    """BEGIN IMMEDIATE made this writer the only one."""
+
+
+def _advisory(connection: Connection, lock: int) -> None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+
+
+SQLITE = Dialect("sqlite", sqlite.insert, _among_json, json.dumps, _alone_already)
+POSTGRES = Dialect("postgresql", postgresql.insert, _among_array, list, _advisory)

@@ -1,0 +1,139 @@
+"""Engines and connections: how a database is opened, and the promise that its schema is ours."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.pool import QueuePool
+
+from aggregator.core.errors import SchemaOutOfDate, StoreError
+from aggregator.store.dialect import POSTGRES, SQLITE, Dialect
+from aggregator.store.migrations import REVISIONS
+from aggregator.store.place import Place, no_schema
+
+BUSY_MS = 10_000
+CONNECT_S = 10
+READERS = 4
+
+
+class Database:
+    """One engine for the writer, one for readers. Nothing is opened before it is needed."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.dialect: Dialect = SQLITE if place.is_sqlite else POSTGRES
+        self._writing = make_engine(place, writing=True)
+        self._reading = make_engine(place, writing=False)
+        self._known_good = False
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that may write; commits at the end. Raises StoreError."""
+        with self.place.speaking():
+            self.check_schema()
+            with self._writing.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads. Raises StoreError."""
+        with self.place.speaking():
+            self.check_schema()
+            with self._reading.connect() as connection:
+                yield connection
+
+    def revision(self) -> str | None:
+        """The schema's revision; None: it has no tables. Raises StoreError."""
+        with self.place.speaking(), self._reading.connect() as connection:
+            return read_revision(connection, self.place)
+
+    def close(self) -> None:
+        self._writing.dispose()
+        self._reading.dispose()
+
+    def check_schema(self) -> None:
+        """Once, before the first use. Raises SchemaOutOfDate, StoreError."""
+        if self._known_good:
+            return
+        with self._lock:
+            require_current(self.revision(), self.place)
+            self._known_good = True
+
+
+def require_current(revision: str | None, place: Place) -> None:
+    """Raise SchemaOutOfDate, with the remedy, unless the schema is the one that we know."""
+    if revision is None:
+        raise no_schema(place)
+    if revision not in REVISIONS:
+        raise SchemaOutOfDate(
+            f"{place} has schema {revision}, newer than {REVISIONS[-1]} of this program; "
+            "use the newer program, or restore a backup made before it"
+        )
+    if revision != REVISIONS[-1]:
+        raise SchemaOutOfDate(
+            f"{place} has schema {revision}, this program needs {REVISIONS[-1]}; run `aggregator db upgrade`"
+        )
+
+
+def read_revision(connection: Connection, place: Place) -> str | None:
+    """What alembic wrote; None: no tables yet. Raises StoreError where the file is somebody else's."""
+    tables = inspect(connection).get_table_names()
+    if "feeds" in tables and "alembic_version" in tables:
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if tables and place.is_sqlite:
+        raise StoreError(f"{place} belongs to another program; name another file in settings.database")
+    return None
+
+
+def make_engine(place: Place, *, writing: bool, create: bool = False) -> Engine:
+    """An engine whose transactions begin as they should; `create` may make the SQLite file."""
+    shared: dict[str, Any] = {"hide_parameters": True, "pool_size": 1 if writing else READERS, "max_overflow": 0}
+    if not place.is_sqlite:
+        options = {"connect_timeout": CONNECT_S, "application_name": "aggregator"}
+        return create_engine(place.url, connect_args=options, pool_pre_ping=True, **shared)
+    connect = partial(open_file, place, writing=writing, create=create)
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, **shared)
+    begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def open_file(place: Place, *, writing: bool, create: bool) -> sqlite3.Connection:
+    """A connection that syncs every commit. Only `create` ever makes a file."""
+    mode = "rwc" if create else "rw"
+    connection = sqlite3.connect(
+        f"file:{quote(str(place.path))}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_MS / 1000,
+        cached_statements=256,
+    )
+    try:
+        set_pragmas(connection, place, writing=writing)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def set_pragmas(connection: sqlite3.Connection, place: Place, *, writing: bool) -> None:
+    """WAL is verified: SQLite answers with the mode that it kept, and raises nothing."""
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if not writing:
+        connection.execute("PRAGMA cache_size = -4096")
+        connection.execute("PRAGMA query_only = ON")
+        return
+    connection.execute("PRAGMA cache_size = -16384")
+    connection.execute("PRAGMA synchronous = FULL")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreError(f"{place} cannot use a write-ahead log on this file system ({mode}); put it on a local disk")

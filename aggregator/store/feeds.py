@@ -1,0 +1,120 @@
+"""The polling side: which feeds are due, what is known of them, and what a poll brought."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
+
+from aggregator.core.model import Entry, FeedState, Known, Poll, Question
+from aggregator.core.settings import Feed
+from aggregator.ports import Route
+from aggregator.store import rows
+from aggregator.store.columns import EPOCH, instant, micros
+from aggregator.store.commit import Commit, Committed, write_polls
+from aggregator.store.engine import Database
+from aggregator.store.reader import Reader
+from aggregator.store.schema import ALWAYS, NEVER, feeds, hosts, keys, memories
+from aggregator.store.sync import follow
+from aggregator.store.writer import Writer
+
+
+class SqlFeeds:
+    """`ports.Feeds` over SQL."""
+
+    def __init__(self, database: Database, writer: Writer, reader: Reader) -> None:
+        self._dialect = database.dialect
+        self._writer = writer
+        self._reader = reader
+        self._remembered = select(keys.c.key, keys.c.alias, keys.c.content_hash, keys.c.version).where(
+            keys.c.feed == bindparam("feed"), self._dialect.among(keys.c.key, "keys")
+        )
+
+    async def sync(self, feeds: Sequence[Feed], now: datetime) -> None:
+        await self._writer.alone(lambda connection: follow(connection, self._dialect, feeds, now))
+
+    async def claim_due(
+        self,
+        now: datetime,
+        *,
+        owner: str,
+        lease_s: float,
+        limit: int,
+        ids: Sequence[str] | None = None,
+        force: bool = False,
+    ) -> tuple[FeedState, ...]:
+        chosen = (
+            select(feeds.c.id)
+            .where(*self._claimable(now, ids, force), ~_host_resting(now))
+            .order_by(feeds.c.next_poll_at, feeds.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        claim = (
+            update(feeds)
+            .where(feeds.c.id.in_(chosen.scalar_subquery()))
+            .values(lease_owner=owner, lease_until=now + timedelta(seconds=lease_s))
+            .returning(*feeds.columns)
+        )
+        bound = {} if ids is None else {"ids": self._dialect.listed(ids)}
+        claimed = await self._writer.alone(lambda connection: connection.execute(claim, bound).all())
+        return tuple(rows.feed_state(row) for row in sorted(claimed, key=lambda row: (row.next_poll_at, row.id)))
+
+    def _claimable(self, now: datetime, ids: Sequence[str] | None, force: bool) -> list[ColumnElement[bool]]:
+        """A pause gives way only to somebody who names the feed and insists."""
+        wanted = [feeds.c.enabled, or_(feeds.c.lease_until.is_(None), feeds.c.lease_until <= now)]
+        if ids is not None:
+            wanted.append(self._dialect.among(feeds.c.id, "ids"))
+        if not force:
+            wanted.append(feeds.c.next_poll_at <= micros(now))
+        if not force or ids is None:
+            wanted.append(feeds.c.paused_at.is_(None))
+        return wanted
+
+    async def next_due_at(self) -> datetime | None:
+        query = select(func.min(feeds.c.next_poll_at)).where(
+            feeds.c.enabled, feeds.c.paused_at.is_(None), feeds.c.lease_owner.is_(None), feeds.c.next_poll_at < NEVER
+        )
+        earliest = await self._reader.read(lambda connection: connection.execute(query).scalar())
+        return None if earliest is None else EPOCH if earliest == ALWAYS else instant(earliest)
+
+    async def memory(self, feed: str) -> bytes | None:
+        query = select(memories.c.data).where(memories.c.feed == feed)
+        return await self._reader.read(lambda connection: connection.execute(query).scalar())
+
+    async def known(
+        self, feed: str, keys: Sequence[str], aliases: Sequence[str] = ()
+    ) -> tuple[Mapping[str, Known], frozenset[str]]:
+        if not keys and not aliases:
+            return {}, frozenset()
+        wanted, other = frozenset(keys), frozenset(aliases)
+        bound = {"feed": feed, "keys": self._dialect.listed(sorted(wanted | other))}
+        found = await self._reader.read(lambda connection: connection.execute(self._remembered, bound).all())
+        stored = {
+            row.key: Known(key=row.key, content_hash=row.content_hash, version=row.version)
+            for row in found
+            if not row.alias and row.key in wanted
+        }
+        return stored, other.intersection(row.key for row in found)
+
+    async def commit(
+        self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None
+    ) -> tuple[Entry, ...]:
+        commit = Commit(poll=poll, owner=owner, question=question, route=route)
+        return await self._writer.together(self._write_polls, commit, patient=True)
+
+    def _write_polls(self, connection: Connection, commits: Sequence[Commit]) -> list[Committed]:
+        return write_polls(connection, self._dialect, commits)
+
+    async def release(self, ids: Sequence[str], *, owner: str) -> None:
+        free = (
+            update(feeds)
+            .where(self._dialect.among(feeds.c.id, "ids"), feeds.c.lease_owner == owner)
+            .values(lease_owner=None, lease_until=None)
+        )
+        bound = {"ids": self._dialect.listed(ids)}
+        await self._writer.alone(lambda connection: connection.execute(free, bound))
+
+
+def _host_resting(now: datetime) -> ColumnElement[bool]:
+    """Whether the feed's host asked to be left alone until later."""
+    return feeds.c.host.in_(select(hosts.c.host).where(hosts.c.not_before > now))

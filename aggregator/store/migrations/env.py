@@ -1,0 +1,13 @@
+"""Alembic's entry: runs the scripts on the connection that upkeep holds, inside its transaction."""
+
+from alembic import context
+
+from aggregator.store.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

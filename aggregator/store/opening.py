@@ -1,0 +1,35 @@
+"""Puts the store together."""
+
+from collections.abc import Callable
+
+from aggregator.core.model import Entry
+from aggregator.store import Store
+from aggregator.store.catalog import SqlCatalog
+from aggregator.store.engine import Database
+from aggregator.store.feeds import SqlFeeds
+from aggregator.store.indexing import Indexing
+from aggregator.store.outbox import SqlOutbox
+from aggregator.store.place import read_place
+from aggregator.store.reader import Reader
+from aggregator.store.upkeep import SqlUpkeep
+from aggregator.store.writer import Writer
+
+
+def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool) -> Store:
+    """See `aggregator.store.open_store`."""
+    database = Database(read_place(url))
+    writer, reader = Writer(database), Reader(database)
+    indexing = Indexing(database, writer, reader, index_text)
+
+    async def close() -> None:
+        await writer.close()
+        await reader.close()
+        database.close()
+
+    return Store(
+        feeds=SqlFeeds(database, writer, reader),
+        outbox=SqlOutbox(database, writer, reader),
+        catalog=SqlCatalog(database, writer, reader, indexing),
+        upkeep=SqlUpkeep(database, writer, reader, indexing, make_dirs=make_dirs),
+        close=close,
+    )

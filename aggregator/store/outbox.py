@@ -1,0 +1,224 @@
+"""The sending side: claim, settle, give back; each fenced by owner and attempt."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, delete, func, select, update
+
+from aggregator.core.errors import Conflict
+from aggregator.core.model import Delivery, DeliveryState, Silence, Told
+from aggregator.store import rows
+from aggregator.store.columns import Instant
+from aggregator.store.engine import Database
+from aggregator.store.reader import Reader
+from aggregator.store.routing import live_silences
+from aggregator.store.schema import attempts, deliveries
+from aggregator.store.telling import tell
+from aggregator.store.writer import Writer
+
+SENDING = DeliveryState.SENDING.value
+URGENCY = case({"high": 0, "normal": 1, "low": 2}, value=deliveries.c.priority, else_=1)
+BY_URGENCY = {"high": 0, "normal": 1, "low": 2}
+
+OPEN = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
+UNCOUNT = OPEN.values(attempts=deliveries.c.attempts - 1)
+GIVE_BACK = OPEN.values(
+    state=case((deliveries.c.attempts > 1, DeliveryState.RETRY.value), else_=DeliveryState.PENDING.value),
+    lease_owner=None,
+    lease_until=None,
+    wake_at=deliveries.c.due_at,
+)
+FENCED = (
+    select(deliveries.c.repeat)
+    .where(
+        deliveries.c.id == bindparam("delivery_id"),
+        deliveries.c.state == SENDING,
+        deliveries.c.lease_owner == bindparam("owner"),
+        deliveries.c.attempts == bindparam("attempt"),
+    )
+    .with_for_update()
+)
+ATTEMPT = (attempts.c.delivery == bindparam("delivery_id"), attempts.c.number == bindparam("attempt"))
+END_ATTEMPT = update(attempts).where(*ATTEMPT)
+UNTRY = delete(attempts).where(*ATTEMPT)
+
+# States that end a claim without anything having been sent.
+UNTRIED = frozenset({DeliveryState.HELD, DeliveryState.SUPPRESSED})
+
+
+class SqlOutbox:
+    """`ports.Outbox` over SQL."""
+
+    def __init__(self, database: Database, writer: Writer, reader: Reader) -> None:
+        self._dialect = database.dialect
+        self._writer = writer
+        self._reader = reader
+
+    async def claim(
+        self, now: datetime, *, owner: str, lease_s: float, limit: int, channels: Sequence[str] | None = None
+    ) -> tuple[Delivery, ...]:
+        bound = {} if channels is None else {"channels": self._dialect.listed(channels)}
+        chosen = self._fair_share(now, limit, channels)
+        until = now + timedelta(seconds=lease_s)
+
+        def take(connection: Connection) -> list[Row[Any]]:
+            ids = self._dialect.listed([row.id for row in connection.execute(chosen, bound)])
+            taken = connection.execute(self._lease(now, owner, until), {"ids": ids}).all()
+            if taken:
+                tried = [{"delivery": t.id, "number": t.attempts, "started_at": now, "detail": ""} for t in taken]
+                connection.execute(attempts.insert(), tried)
+            return list(taken)
+
+        claimed = [rows.delivery(row) for row in await self._writer.alone(take)]
+        return tuple(sorted(claimed, key=lambda d: (BY_URGENCY.get(d.priority, 1), d.due_at, d.created_at, d.id)))
+
+    def _fair_share(self, now: datetime, limit: int, channels: Sequence[str] | None) -> Select[tuple[str]]:
+        """Channels take turns, so that a long queue of one never starves another."""
+        order = (URGENCY, deliveries.c.due_at, deliveries.c.created_at, deliveries.c.id)
+        turn = func.row_number().over(partition_by=deliveries.c.channel, order_by=order)
+        due = select(deliveries.c.id, turn.label("turn"), URGENCY.label("urgency"), deliveries.c.due_at).where(
+            _due(now)
+        )
+        if channels is not None:
+            due = due.where(self._dialect.among(deliveries.c.channel, "channels"))
+        queue = due.subquery()
+        return select(queue.c.id).order_by(queue.c.turn, queue.c.urgency, queue.c.due_at, queue.c.id).limit(limit)
+
+    def _lease(self, now: datetime, owner: str, until: datetime) -> Any:
+        """Of the chosen, what nobody took meanwhile. A lease that ran out may mean a second telling."""
+        free = (
+            select(deliveries.c.id)
+            .where(self._dialect.among(deliveries.c.id, "ids"), _due(now))
+            .with_for_update(skip_locked=True)
+        )
+        return (
+            update(deliveries)
+            .where(deliveries.c.id.in_(free.scalar_subquery()))
+            .values(
+                repeat=case((deliveries.c.state == SENDING, True), else_=deliveries.c.repeat),
+                state=SENDING,
+                attempts=deliveries.c.attempts + 1,
+                lease_owner=owner,
+                lease_until=until,
+                wake_at=until,
+            )
+            .returning(*deliveries.columns)
+        )
+
+    async def next_due_at(self) -> datetime | None:
+        query = select(func.min(deliveries.c.wake_at, type_=Instant)).where(deliveries.c.wake_at.is_not(None))
+        return await self._reader.read(lambda connection: connection.execute(query).scalar())
+
+    async def told(self, delivery: Delivery) -> tuple[Told, ...]:
+        return await self._reader.read(lambda connection: tell(connection, self._dialect, delivery.hits))
+
+    async def settle(
+        self,
+        after: Delivery,
+        *,
+        owner: str,
+        attempt: int,
+        also: Sequence[Delivery] = (),
+        at: datetime | None = None,
+    ) -> None:
+        fence = {"delivery_id": after.id, "owner": owner, "attempt": attempt}
+
+        def settle(connection: Connection) -> None:
+            before = connection.execute(FENCED, fence).one_or_none()
+            if before is None:
+                raise _lost(after.id)
+            connection.execute(OPEN, {"delivery_id": after.id, **_settled(after)})
+            if after.state in UNTRIED:
+                _untry(connection, [(after.id, attempt)])
+            else:
+                unsure = after.state is DeliveryState.RETRY and after.repeat and not before.repeat
+                outcome = "unknown" if unsure else after.state.value
+                ended = {"ended_at": at or after.sent_at, "outcome": outcome, "detail": after.last_error or ""}
+                connection.execute(END_ATTEMPT, {"delivery_id": after.id, "attempt": attempt, **ended})
+            self._insert(connection, also)
+
+        await self._writer.alone(settle)
+
+    async def silences(self, now: datetime) -> tuple[Silence, ...]:
+        return await self._reader.read(lambda connection: live_silences(connection, now))
+
+    async def sent_since(self, channel: str, since: datetime) -> int:
+        query = select(func.count()).where(deliveries.c.channel == channel, deliveries.c.sent_at >= since)
+        return await self._reader.read(lambda connection: connection.execute(query).scalar_one())
+
+    async def fold(self, members: Sequence[Delivery], into: Delivery, *, owner: str) -> None:
+        folded = {
+            "state": DeliveryState.SUPPRESSED.value,
+            "reason": f"folded into {into.id}",
+            "lease_owner": None,
+            "lease_until": None,
+            "wake_at": None,
+        }
+        fences = [{"delivery_id": member.id, "owner": owner, "attempt": member.attempts} for member in members]
+
+        def fold(connection: Connection) -> None:
+            for fence in fences:
+                if connection.execute(FENCED, fence).one_or_none() is None:
+                    raise _lost(str(fence["delivery_id"]))
+            connection.execute(OPEN, [{"delivery_id": member.id, **folded} for member in members])
+            _untry(connection, [(member.id, member.attempts) for member in members])
+            self._insert(connection, [into])
+
+        await self._writer.alone(fold)
+
+    async def add(self, deliveries: Sequence[Delivery]) -> int:
+        return await self._writer.alone(lambda connection: self._insert(connection, deliveries))
+
+    def _insert(self, connection: Connection, added: Sequence[Delivery]) -> int:
+        if not added:
+            return 0
+        asked = {delivery.id: delivery for delivery in added}
+        known = select(deliveries.c.id).where(self._dialect.among(deliveries.c.id, "ids"))
+        there = set(connection.execute(known, {"ids": self._dialect.listed(list(asked))}).scalars())
+        new = [rows.delivery_values(delivery) for delivery in asked.values() if delivery.id not in there]
+        if new:
+            connection.execute(self._dialect.add(deliveries), new)
+        return len(new)
+
+    async def release(self, ids: Sequence[str], *, owner: str) -> None:
+        """Back to where they were: no attempt was made, so none is counted or kept."""
+
+        def release(connection: Connection) -> None:
+            held = select(deliveries.c.id, deliveries.c.attempts).where(
+                self._dialect.among(deliveries.c.id, "ids"),
+                deliveries.c.state == SENDING,
+                deliveries.c.lease_owner == owner,
+            )
+            bound = {"ids": self._dialect.listed(ids)}
+            mine = [(row.id, row.attempts) for row in connection.execute(held.with_for_update(), bound)]
+            if mine:
+                connection.execute(GIVE_BACK, [{"delivery_id": delivery} for delivery, _ in mine])
+                _untry(connection, mine)
+
+        await self._writer.alone(release)
+
+
+def _untry(connection: Connection, claimed: Sequence[tuple[str, int]]) -> None:
+    """Nothing was sent under these claims, so they do not count as attempts."""
+    tries = [{"delivery_id": delivery, "attempt": attempt} for delivery, attempt in claimed]
+    connection.execute(UNTRY, tries)
+    connection.execute(UNCOUNT, [{"delivery_id": delivery} for delivery, _ in claimed])
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    return deliveries.c.wake_at <= now
+
+
+def _settled(after: Delivery) -> rows.Values:
+    """All columns that an outcome may change; the lease ends with it."""
+    values = rows.delivery_values(after)
+    kept = ("id", "attempts", "created_at", "lease_owner", "lease_until")
+    return {name: value for name, value in values.items() if name not in kept} | {
+        "lease_owner": None,
+        "lease_until": None,
+    }
+
+
+def _lost(delivery: str) -> Conflict:
+    return Conflict(f"delivery {delivery}: the lease of this attempt was lost, so its outcome was not written")

@@ -1,0 +1,137 @@
+"""Where a database is, and what is wrong there, in one sentence that shows no secret."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from aggregator.core.errors import SchemaOutOfDate, StoreError
+
+# What SQLite says (its result code) and what a person can do about it.
+SQLITE = {
+    "SQLITE_NOTADB": "is not an SQLite database; name another file, or restore a backup",
+    "SQLITE_CORRUPT": "is damaged; restore the newest backup",
+    "SQLITE_FULL": "cannot grow because the disk is full; free some space, nothing was lost",
+    "SQLITE_READONLY": "is read-only; give this user the right to write to the file and its directory",
+    "SQLITE_PERM": "may not be opened; give this user the right to read and write it",
+    "SQLITE_AUTH": "may not be opened; give this user the right to read and write it",
+    "SQLITE_BUSY": "is locked by another process; end that process, or try again when it is done",
+    "SQLITE_LOCKED": "is locked by another process; end that process, or try again when it is done",
+    "SQLITE_IOERR": "cannot be read or written; look at the disk and the system's log",
+    "SQLITE_TOOBIG": "was given a text that is too large for it",
+}
+
+# The same for PostgreSQL, by SQLSTATE or its class.
+POSTGRES = {
+    "28": "refuses this user or password; look at settings.database",
+    "3D": "does not exist; create it with createdb",
+    "42501": "does not let this user do that; grant it the rights on the database",
+    "25006": "is read-only; name the primary server",
+    "53100": "cannot grow because the disk is full; free some space, nothing was lost",
+    "53300": "takes no more connections; raise max_connections or run fewer processes",
+    "55P03": "is locked by another process; try again when it is done",
+    "57": "is shutting down; try again when the server is back",
+    "XX001": "is damaged; restore the newest backup",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A database's address."""
+
+    url: URL
+
+    @property
+    def path(self) -> Path | None:
+        """The file, where there is one."""
+        return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    def __str__(self) -> str:
+        if self.is_sqlite:
+            return f"database {self.url.database}"
+        host = self.url.host or self.url.query.get("host") or "localhost"
+        return f"database {self.url.database} on {host}"
+
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """Translate what SQLAlchemy raises; StoreErrors pass."""
+        try:
+            yield
+        except DBAPIError as error:
+            raise self.explain(error.orig or error) from error
+        except SQLAlchemyError as error:
+            raise StoreError(f"{self}: {first_line(error)}") from error
+
+    def explain(self, cause: BaseException) -> StoreError:
+        """A driver's exception as a StoreError."""
+        if self.is_sqlite:
+            return self._explain_sqlite(cause)
+        return self._explain_postgres(cause)
+
+    def _explain_sqlite(self, cause: BaseException) -> StoreError:
+        code = str(getattr(cause, "sqlite_errorname", ""))
+        if code.startswith("SQLITE_CANTOPEN"):
+            return self.unopened()
+        for known, words in SQLITE.items():
+            if code.startswith(known):
+                return StoreError(f"{self} {words}")
+        if first_line(cause).startswith("no such table"):
+            return no_schema(self)
+        return StoreError(f"{self}: {first_line(cause)}")
+
+    def _explain_postgres(self, cause: BaseException) -> StoreError:
+        state = str(getattr(cause, "sqlstate", None) or "")
+        if state == "42P01":
+            return no_schema(self)
+        for known, words in POSTGRES.items():
+            if state.startswith(known):
+                return StoreError(f"{self} {words}")
+        if not state:
+            return StoreError(f"{self} cannot be reached: {first_line(cause)}")
+        return StoreError(f"{self}: {first_line(cause)}")
+
+    def unopened(self) -> StoreError:
+        """Why the file could not be opened: SQLite itself does not say."""
+        path = self.path
+        if path is None or path.is_dir():
+            return StoreError(f"{self} is a directory; name a file inside it")
+        if not path.parent.is_dir():
+            return StoreError(f"{self} cannot be opened: there is no directory {path.parent}; create it")
+        if not path.exists():
+            return StoreError(f"there is no {self}; create it with `aggregator db upgrade`, or start `aggregator run`")
+        return StoreError(f"{self} cannot be opened; give this user the right to read and write it and its directory")
+
+
+def read_place(url: str) -> Place:
+    """The place that a URL of the settings names. Raises StoreError."""
+    try:
+        address = make_url(url)
+        backend = address.get_backend_name()
+        address.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+        # The URL itself is not shown: it may hold a password.
+        raise StoreError("settings.database is not a database URL; write sqlite:///var/aggregator.db") from error
+    if backend == "postgresql":
+        return Place(address.set(drivername="postgresql+psycopg"))
+    if backend != "sqlite":
+        raise StoreError(f"settings.database names {backend}; only sqlite and postgresql are supported")
+    if not address.database or address.database == ":memory:":
+        raise StoreError("settings.database names no file; write sqlite:///var/aggregator.db")
+    return Place(address)
+
+
+def no_schema(place: Place) -> SchemaOutOfDate:
+    return SchemaOutOfDate(f"{place} has no tables yet; run `aggregator db upgrade`")
+
+
+def first_line(error: Any) -> str:
+    """The first line of an exception's words."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

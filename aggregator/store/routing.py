@@ -1,0 +1,98 @@
+"""What routing asks of the database inside the transaction, and what it decides."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from aggregator.core.errors import StoreError
+from aggregator.core.model import Hit, HitState, Question, Routed, RuleHistory, Silence, Story, Surroundings
+from aggregator.store import rows
+from aggregator.store.columns import Instant
+from aggregator.store.dialect import Dialect
+from aggregator.store.schema import deliveries, entries, hits, silences, stories, story_keys
+
+Ids = Mapping[tuple[str, str], int]
+
+HISTORY = (
+    select(hits.c.created_at, hits.c.feed, hits.c.id)
+    .where(hits.c.rule == bindparam("rule"), hits.c.created_at >= bindparam("since", type_=Instant))
+    .order_by(hits.c.created_at, hits.c.id)
+)
+LAST_ALERT = select(func.max(hits.c.created_at, type_=Instant)).where(
+    hits.c.rule == bindparam("rule"), hits.c.state == HitState.ALERTED.value
+)
+
+
+def answer(connection: Connection, dialect: Dialect, question: Question, now: datetime | None) -> Surroundings:
+    """Everything that `question` asks, as this transaction sees it."""
+    return Surroundings(
+        stories=_related(connection, dialect, question),
+        histories=tuple(_history(connection, rule, since) for rule, since in question.histories),
+        silences=live_silences(connection, now),
+    )
+
+
+def _related(connection: Connection, dialect: Dialect, question: Question) -> tuple[Story, ...]:
+    """Stories that share a key with one of the fingerprints, oldest first."""
+    wanted = sorted({key for fingerprint in question.fingerprints for key in rows.fingerprint_keys(fingerprint)})
+    if not wanted:
+        return ()
+    sharing = select(story_keys.c.story).where(dialect.among(story_keys.c.key, "keys"))
+    query = select(stories).where(stories.c.id.in_(sharing)).order_by(stories.c.first_at, stories.c.id)
+    if question.stories_since is not None:
+        query = query.where(stories.c.last_at >= question.stories_since)
+    return tuple(rows.story(row) for row in connection.execute(query, {"keys": dialect.listed(wanted)}))
+
+
+def _history(connection: Connection, rule: str, since: datetime) -> RuleHistory:
+    found = connection.execute(HISTORY, {"rule": rule, "since": since})
+    return RuleHistory(
+        rule=rule,
+        hits=tuple((row.created_at, row.feed, row.id) for row in found),
+        last_alert_at=connection.execute(LAST_ALERT, {"rule": rule}).scalar(),
+    )
+
+
+def live_silences(connection: Connection, now: datetime | None) -> tuple[Silence, ...]:
+    """Silences that have not ended at `now`."""
+    query = select(silences).order_by(silences.c.id)
+    if now is not None:
+        query = query.where(silences.c.until_at > now)
+    return tuple(rows.silence(row) for row in connection.execute(query))
+
+
+def write_routed(connection: Connection, dialect: Dialect, routed: Routed, ids: Ids) -> None:
+    """Hits and deliveries that exist are left alone; stories are made or grow."""
+    write_stories(connection, dialect, routed.stories)
+    write_hits(connection, dialect, routed.hits, ids)
+    if routed.deliveries:
+        connection.execute(dialect.add(deliveries), [rows.delivery_values(d) for d in routed.deliveries])
+
+
+def write_stories(connection: Connection, dialect: Dialect, written: Sequence[Story]) -> None:
+    if not written:
+        return
+    connection.execute(dialect.put(stories, keep=["first_at"]), [rows.story_values(story) for story in written])
+    found_by = [
+        {"key": key, "story": story.id} for story in written for key in rows.fingerprint_keys(story.fingerprint)
+    ]
+    if found_by:
+        connection.execute(dialect.add(story_keys), found_by)
+
+
+def write_hits(connection: Connection, dialect: Dialect, written: Sequence[Hit], ids: Ids) -> None:
+    if written:
+        values = [rows.hit_values(hit, _entry_id(connection, hit, ids)) for hit in written]
+        connection.execute(dialect.add(hits), values)
+
+
+def _entry_id(connection: Connection, hit: Hit, ids: Ids) -> int:
+    """The entry of a hit: of this poll, or one that was stored before. Raises StoreError."""
+    known = hit.entry_id if hit.entry_id is not None else ids.get((hit.feed, hit.entry_key))
+    if known is None:
+        query = select(entries.c.id).where(entries.c.feed == hit.feed, entries.c.key == hit.entry_key)
+        known = connection.execute(query).scalar()
+    if known is None:
+        raise StoreError(f"hit {hit.id} of rule {hit.rule} names an entry of feed {hit.feed} that is not stored")
+    return known

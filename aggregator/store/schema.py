@@ -1,0 +1,244 @@
+"""The tables. Migrations make them; a test holds that both agree.
+
+Texts from outside are FreeText; ids, states and hosts are plain Text. `wake_at` of a delivery is
+when anybody may take it next: its due time, the end of its lease, or NULL once it is settled.
+`next_poll_at` of a feed holds ALWAYS or NEVER where there is no instant, so that one index finds
+what is due.
+"""
+
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+
+from aggregator.store.columns import Blob, FreeText, Instant, Listed, Number
+
+ALWAYS = 0
+NEVER = 2**62
+
+metadata = MetaData()
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("configured_url", Text, nullable=False),
+    Column("configured_title", FreeText, nullable=False),
+    Column("configured", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("paused_at", Instant),
+    Column("title", FreeText, nullable=False),
+    Column("health", Text, nullable=False),
+    Column("health_since", Instant),
+    Column("validators_url", FreeText),
+    Column("etag", FreeText),
+    Column("last_modified", FreeText),
+    Column("body_hash", Blob, nullable=False),
+    Column("hints", Listed),
+    Column("first_polled_at", Instant),
+    Column("last_polled_at", Instant),
+    Column("last_ok_at", Instant),
+    Column("last_new_at", Instant),
+    Column("newest_at", Instant),
+    Column("next_poll_at", Number, nullable=False),
+    Column("last_status", Integer),
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", Instant),
+    Column("last_error", FreeText),
+    Column("interval_s", Float(53)),
+    Column("gap_s", Float(53)),
+    Column("items", Integer, nullable=False),
+    Column("move_url", FreeText),
+    Column("move_count", Integer, nullable=False),
+    Column("move_since", Instant),
+    Column("distrust_guid", Boolean, nullable=False),
+    Column("hub", FreeText),
+    Column("self_url", FreeText),
+    Column("rungs", Text, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", Instant),
+)
+Index("feeds_due", feeds.c.next_poll_at, sqlite_where=feeds.c.enabled, postgresql_where=feeds.c.enabled)
+
+# Apart from the feed's row, so that an unchanged poll never rewrites it.
+memories = Table(
+    "memories",
+    metadata,
+    Column("feed", Text, ForeignKey("feeds.id", ondelete="CASCADE"), primary_key=True),
+    Column("data", Blob, nullable=False),
+)
+
+# Hosts that asked to be left alone, by the key that every feed's row carries too.
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("not_before", Instant, nullable=False),
+    Column("reason", FreeText, nullable=False),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("feed", Text, ForeignKey("feeds.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("aliases", Listed, nullable=False),
+    Column("guid", FreeText),
+    Column("link", FreeText),
+    Column("title", FreeText, nullable=False),
+    Column("summary", FreeText, nullable=False),
+    Column("content", FreeText, nullable=False),
+    Column("author", FreeText, nullable=False),
+    Column("categories", Listed, nullable=False),
+    Column("enclosures", Listed, nullable=False),
+    Column("lang", FreeText),
+    Column("published_at", Instant),
+    Column("updated_at", Instant),
+    Column("seen_at", Instant, nullable=False),
+    Column("content_hash", Blob, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("has_text", Boolean, nullable=False),
+    UniqueConstraint("feed", "key", name="entries_feed_key"),
+)
+Index("entries_seen", entries.c.seen_at)
+Index("entries_feed_seen", entries.c.feed, entries.c.seen_at)
+Index("entries_text", entries.c.seen_at, sqlite_where=entries.c.has_text, postgresql_where=entries.c.has_text)
+
+# The memory of identities: outlives entries, so that nothing old is ever news again.
+keys = Table(
+    "keys",
+    metadata,
+    Column("feed", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("alias", Boolean, primary_key=True),
+    Column("content_hash", Blob, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Entries whose folded text is not in the full-text index yet.
+unindexed = Table(
+    "unindexed",
+    metadata,
+    Column("entry", Number, ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True),
+)
+
+quarantined = Table(
+    "quarantined",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("feed", Text, ForeignKey("feeds.id", ondelete="CASCADE"), nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("data", Blob, nullable=False),
+    Column("reason", FreeText, nullable=False),
+)
+Index("quarantined_seen", quarantined.c.seen_at)
+Index("quarantined_feed", quarantined.c.feed)
+
+hits = Table(
+    "hits",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("entry", Number, ForeignKey("entries.id", ondelete="CASCADE"), nullable=False),
+    Column("entry_key", Text, nullable=False),
+    Column("entry_version", Integer, nullable=False),
+    Column("spans", Listed, nullable=False),
+    Column("snippet", FreeText, nullable=False),
+    Column("story", Text),
+    Column("state", Text, nullable=False),
+    Column("reason", FreeText, nullable=False),
+    Column("mark", Text),
+    Column("created_at", Instant, nullable=False),
+)
+Index("hits_created", hits.c.created_at, hits.c.id)
+Index("hits_rule", hits.c.rule, hits.c.created_at)
+Index("hits_rule_state", hits.c.rule, hits.c.state, hits.c.created_at)
+Index("hits_feed", hits.c.feed, hits.c.created_at)
+Index("hits_story", hits.c.story)
+Index("hits_entry", hits.c.entry)
+
+stories = Table(
+    "stories",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("title", FreeText, nullable=False),
+    Column("fingerprint", Listed, nullable=False),
+    Column("feeds", Listed, nullable=False),
+    Column("told", Listed, nullable=False),
+    Column("first_at", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
+)
+Index("stories_last", stories.c.last_at)
+
+# By which keys a story is found: its URL, its title, each band of its MinHash.
+story_keys = Table(
+    "story_keys",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("story", Text, ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+Index("story_keys_story", story_keys.c.story)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("recipient", FreeText, nullable=False),
+    Column("rules", Listed, nullable=False),
+    Column("hits", Listed, nullable=False),
+    Column("story", Text),
+    Column("title", FreeText, nullable=False),
+    Column("notice", Listed),
+    Column("priority", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", FreeText, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("tried_at", Instant),
+    Column("sent_at", Instant),
+    Column("last_error", FreeText),
+    Column("repeat", Boolean, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", Instant),
+    Column("wake_at", Instant),
+)
+Index(
+    "deliveries_wake",
+    deliveries.c.wake_at,
+    sqlite_where=deliveries.c.wake_at.is_not(None),
+    postgresql_where=deliveries.c.wake_at.is_not(None),
+)
+Index("deliveries_sent", deliveries.c.channel, deliveries.c.sent_at)
+Index("deliveries_created", deliveries.c.created_at)
+Index("deliveries_state", deliveries.c.state, deliveries.c.created_at)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("delivery", Text, ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("outcome", Text),
+    Column("detail", FreeText, nullable=False),
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("rule", Text),
+    Column("feed", Text),
+    Column("story", Text),
+    Column("until_at", Instant, nullable=False),
+    Column("reason", FreeText, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)

@@ -1,0 +1,114 @@
+"""Full text in PostgreSQL: the set of an entry's words under a GIN index, and the text for phrases.
+
+Words are cut and folded already, so no parser or dictionary of PostgreSQL takes part. Positions in
+a tsvector end at 16,383 and at 256 to a word: phrases are found in the text instead.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    ForeignKey,
+    Index,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, TSVECTOR, insert
+
+from aggregator.store.columns import Number
+from aggregator.store.schema import entries
+
+# What a tsvector holds at most: 2 kB to a word, 1 MB in all.
+LONGEST_WORD = 2000
+ALL_WORDS = 900_000
+
+texts = Table(
+    "entry_text",
+    MetaData(),
+    Column("entry", Number, ForeignKey(entries.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("folded", Text, nullable=False),
+    Column("words", TSVECTOR, nullable=False),
+)
+Index("entry_text_words", texts.c.words, postgresql_using="gin")
+
+_new = insert(texts).values(
+    entry=bindparam("entry"),
+    folded=bindparam("folded"),
+    words=func.array_to_tsvector(bindparam("words", type_=ARRAY(Text))),
+)
+PUT = _new.on_conflict_do_update(
+    index_elements=["entry"], set_={"folded": _new.excluded.folded, "words": _new.excluded.words}
+)
+REMOVE = delete(texts).where(texts.c.entry == bindparam("entry_id"))
+
+
+def add(connection: Connection, folded: Sequence[tuple[int, str]]) -> None:
+    """Put or replace texts by entry id."""
+    connection.execute(
+        PUT,
+        [{"entry": entry, "folded": _spaced(text), "words": indexable(text)} for entry, text in folded],
+    )
+
+
+def remove(connection: Connection, ids: Sequence[int]) -> None:
+    connection.execute(REMOVE, [{"entry_id": entry} for entry in ids])
+
+
+def matching(groups: Sequence[Sequence[str]]) -> Select[Any]:
+    """Entries that have one term of each group, newest first."""
+    return (
+        select(entries)
+        .join_from(texts, entries, entries.c.id == texts.c.entry)
+        .where(*(or_(*map(_has, group)) for group in groups))
+        .order_by(entries.c.id.desc())
+    )
+
+
+def below(before: int) -> Any:
+    return entries.c.id < before
+
+
+def indexable(text: str) -> list[str]:
+    """The distinct words of a text, as many as fit."""
+    words, room = [], ALL_WORDS
+    for word in sorted(set(text.split())):
+        size = len(word.encode())
+        room -= size + 2
+        if room < 0:
+            break
+        if size <= LONGEST_WORD:
+            words.append(word)
+    return words
+
+
+def _has(term: str) -> ColumnElement[bool]:
+    words = term.rstrip("*").split()
+    prefix = term.endswith("*")
+    query = " & ".join(map(_lexeme, words)) + (":*" if prefix else "")
+    found: ColumnElement[bool] = texts.c.words.op("@@")(cast(literal(query), TSQUERY))
+    if len(words) < 2:
+        return found
+    phrase = " " + " ".join(words) + ("" if prefix else " ")
+    return and_(found, func.strpos(texts.c.folded, phrase) > 0)
+
+
+def _lexeme(word: str) -> str:
+    return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _spaced(text: str) -> str:
+    """A space before and after every word, so that a phrase is found by its edges."""
+    return f" {' '.join(text.split())} "

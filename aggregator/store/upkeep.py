@@ -1,0 +1,150 @@
+"""Keeping the database in order: schema, backups, checks, and what is too old."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, text, update
+
+from aggregator.core.errors import StoreError
+from aggregator.core.model import DeliveryState
+from aggregator.store.backup import back_up
+from aggregator.store.dialect import Dialect
+from aggregator.store.engine import Database
+from aggregator.store.indexing import Indexing
+from aggregator.store.reader import Reader
+from aggregator.store.schema import (
+    deliveries,
+    entries,
+    feeds,
+    hits,
+    hosts,
+    quarantined,
+    silences,
+    stories,
+    unindexed,
+)
+from aggregator.store.upgrading import upgrade
+from aggregator.store.writer import Writer
+
+# Rows removed in one transaction: few enough that a poll's commit never waits long.
+STEP = 500
+
+
+class SqlUpkeep:
+    """`ports.Upkeep` over SQL."""
+
+    def __init__(
+        self, database: Database, writer: Writer, reader: Reader, indexing: Indexing, *, make_dirs: bool
+    ) -> None:
+        self._database = database
+        self._dialect: Dialect = database.dialect
+        self._writer = writer
+        self._reader = reader
+        self._indexing = indexing
+        self._make_dirs = make_dirs
+
+    async def upgrade(self) -> str:
+        return await asyncio.to_thread(upgrade, self._database.place, make_dirs=self._make_dirs)
+
+    async def backup(self, path: str) -> int:
+        await asyncio.to_thread(self._database.check_schema)  # never a copy of what is not ours
+        return await asyncio.to_thread(back_up, self._database.place, path)
+
+    async def check(self) -> tuple[str, ...]:
+        try:
+            found = await self._reader.read(self._look)
+        except StoreError as error:
+            return (str(error),)
+        if self._database.place.is_sqlite:
+            found = [*found, *await self._check_index()]
+        return tuple(found)
+
+    def _look(self, connection: Connection) -> list[str]:
+        """The database's own opinion, then what no constraint can hold."""
+        wrong: list[str] = []
+        if self._database.place.is_sqlite:
+            lines = connection.execute(text("PRAGMA integrity_check(20)")).scalars().all()
+            wrong += [f"damaged: {line}" for line in lines if line != "ok"]
+            loose = connection.execute(text("PRAGMA foreign_key_check")).all()
+            wrong += [f"a row of {row[0]} points to a missing row of {row[2]}" for row in loose[:20]]
+        orphans = (
+            (feeds, feeds.c.lease_owner.is_not(None) & feeds.c.lease_until.is_(None), "a lease without an end"),
+            (feeds, feeds.c.lease_owner.is_not(None) & ~feeds.c.configured, "a lease, but left the configuration"),
+            (
+                deliveries,
+                (deliveries.c.state == DeliveryState.SENDING.value) & deliveries.c.lease_until.is_(None),
+                "is being sent without a lease",
+            ),
+        )
+        for table, condition, words in orphans:
+            found = connection.execute(select(table.c.id).where(condition).order_by(table.c.id).limit(20)).scalars()
+            wrong += [f"{table.name} {row}: {words}" for row in found]
+        return wrong
+
+    async def _check_index(self) -> list[str]:
+        verify = text("INSERT INTO entry_text (entry_text) VALUES ('integrity-check')")
+        try:
+            await self._writer.alone(lambda connection: connection.execute(verify))
+        except StoreError as error:
+            return [f"full-text index: {error}"]
+        return []
+
+    async def index_text(self, limit: int = 1000) -> int:
+        return await self._indexing.bring_up_to_date(limit)
+
+    async def prune(self, now: datetime, *, entries_s: float, content_s: float) -> tuple[int, int]:
+        oldest = now - timedelta(seconds=entries_s)
+        fullest = now - timedelta(seconds=content_s)
+        removed = await self._in_steps(lambda connection: self._remove_entries(connection, oldest))
+        emptied = await self._in_steps(lambda connection: self._empty_entries(connection, fullest))
+        settled = deliveries.c.wake_at.is_(None) & (deliveries.c.created_at < oldest)
+        for table, condition in (
+            (deliveries, settled),
+            (stories, stories.c.last_at < oldest),
+            (quarantined, quarantined.c.seen_at < fullest),
+            (silences, silences.c.until_at < fullest),
+        ):
+            await self._in_steps(partial(_remove, table=table, condition=condition))
+        await self._writer.alone(lambda connection: connection.execute(delete(hosts).where(hosts.c.not_before <= now)))
+        return removed, emptied
+
+    async def _in_steps(self, step: Callable[[Connection], int]) -> int:
+        total = 0
+        while done := await self._writer.alone(step):
+            total += done
+        return total
+
+    def _remove_entries(self, connection: Connection, oldest: datetime) -> int:
+        """Entries go with their hits and their place in the index; their keys stay."""
+        query = select(entries.c.id).where(entries.c.seen_at < oldest).order_by(entries.c.seen_at).limit(STEP)
+        old = list(connection.execute(query).scalars())
+        if old:
+            self._indexing.search.remove(connection, old)
+            connection.execute(delete(entries).where(entries.c.id.in_(old)))
+        return len(old)
+
+    def _empty_entries(self, connection: Connection, fullest: datetime) -> int:
+        """Texts that nothing matched; their titles stay, and are all that the index keeps."""
+        query = (
+            select(entries.c.id)
+            .where(
+                entries.c.has_text,
+                entries.c.seen_at < fullest,
+                ~select(hits.c.id).where(hits.c.entry == entries.c.id).exists(),
+            )
+            .order_by(entries.c.seen_at)
+            .limit(STEP)
+        )
+        old = list(connection.execute(query).scalars())
+        if old:
+            empty = update(entries).where(entries.c.id.in_(old)).values(summary="", content="", has_text=False)
+            connection.execute(empty)
+            connection.execute(self._dialect.add(unindexed), [{"entry": entry} for entry in old])
+        return len(old)
+
+
+def _remove(connection: Connection, table: Table, condition: ColumnElement[bool]) -> int:
+    some = select(table.c.id).where(condition).limit(STEP)
+    return connection.execute(delete(table).where(table.c.id.in_(some.scalar_subquery()))).rowcount
