@@ -36,36 +36,36 @@ class Dialer:
     def close(self) -> None:
         self._resolvers.shutdown(wait=False, cancel_futures=True)
 
-    async def connect(self, address: Address, *, trusted: bool = False) -> socket.socket:
-        """A connected socket. `trusted` is for the operator's own proxy: no guard.
+    async def connect(self, address: Address) -> socket.socket:
+        """A socket connected to `address`.
 
-        Raises Forbidden, OSError (socket.gaierror among them).
+        Raises Forbidden, OSError (socket.gaierror where there is no such name).
         """
-        found = _literal(address) or await self._resolve(address.host, address.port)
-        if not trusted:
-            found = self._permitted(found, address)
-        sock = await _first(found)
-        if not trusted and self._guard.is_own(address.port) and sock.getsockname()[0] == sock.getpeername()[0]:
+        sock = await _first(await self._permitted(address))
+        if self._guard.is_own(address.port) and sock.getsockname()[0] == sock.getpeername()[0]:
             sock.close()
             raise Forbidden(f"{address.host}: that is this service itself", url=address.text, transient=False)
         return sock
 
-    async def numeric(self, address: Address) -> str:
-        """A numeric address for `address` that may be dialled, for a proxy that does not resolve.
+    async def trusted(self, address: Address) -> socket.socket:
+        """A socket connected to the operator's own proxy, which needs no guard. Raises OSError."""
+        return await _first(_literal(address) or await self._resolve(address.host, address.port))
 
-        Raises Forbidden, OSError.
-        """
-        found = _literal(address) or await self._resolve(address.host, address.port)
-        return self._permitted(found, address)[0][4][0]
+    async def numeric(self, address: Address) -> str:
+        """A numeric address that may be dialled, for a proxy that does not resolve. As `connect`."""
+        return (await self._permitted(address))[0][4][0]
 
     def check_name(self, address: Address) -> None:
         """What can be checked of an address that a proxy will resolve. Raises Forbidden."""
         if address.host.rstrip(".").rpartition(".")[2] == "localhost":
             raise Forbidden(f"{address.host}: that is the proxy itself", url=address.text, transient=False)
         if literal := _literal(address):
-            self._permitted(literal, address)
+            self._passed(literal, address)
 
-    def _permitted(self, found: Sequence[AddrInfo], address: Address) -> tuple[AddrInfo, ...]:
+    async def _permitted(self, address: Address) -> tuple[AddrInfo, ...]:
+        return self._passed(_literal(address) or await self._resolve(address.host, address.port), address)
+
+    def _passed(self, found: Sequence[AddrInfo], address: Address) -> tuple[AddrInfo, ...]:
         refusals = [self._guard.refusal(info[4][0], info[4][1], address.host) for info in found]
         passed = tuple(info for info, refusal in zip(found, refusals, strict=True) if refusal is None)
         if not passed:
@@ -110,6 +110,7 @@ def _look_up(host: str, port: int) -> list[AddrInfo]:
 
 
 async def _first(found: Sequence[AddrInfo]) -> socket.socket:
+    """A socket connected to the first address that answers (RFC 8305). Raises OSError."""
     if len(found) > 1:
         infos = [(family, kind, proto, name, place) for family, kind, proto, name, place in found]
         return await aiohappyeyeballs.start_connection(infos, happy_eyeballs_delay=SECOND_ADDRESS_AFTER_S)

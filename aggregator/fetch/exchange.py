@@ -7,6 +7,7 @@ decompression — is what this service does by hand or not at all. A connection 
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 from aiohttp import ClientPayloadError
 from aiohttp.client_proto import ResponseHandler
@@ -42,8 +43,8 @@ class Exchange(ResponseHandler):
         )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        assert self.transport is not None
+        # Not through the base class: it would only set TCP_NODELAY, which both loops do themselves.
+        self.transport = cast(asyncio.Transport, transport)
         self.transport.write(self._request)
 
     async def answer(self) -> tuple[RawResponseMessage, StreamReader]:

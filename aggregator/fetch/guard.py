@@ -60,6 +60,7 @@ class Guard:
 
     def __init__(self, allow: Sequence[str] = (), own_ports: Iterable[int] = ()) -> None:
         self._own_ports = frozenset(own_ports)
+        self.refusal = lru_cache(maxsize=16_384)(self._refusal)
         self._networks: list[Network] = []
         self._places: set[tuple[str, int]] = set()
         for entry in allow:
@@ -68,7 +69,7 @@ class Guard:
             except ValueError:
                 self._places.add(_place(entry))
 
-    def refusal(self, address: str, port: int, host: str = "") -> str | None:
+    def _refusal(self, address: str, port: int, host: str = "") -> str | None:
         """Why `address:port`, to which `host` resolved, is not dialled; None: it may be."""
         found = parse(address)
         if port in self._own_ports and found.is_loopback:

@@ -1,66 +1,83 @@
 """Turns: how many requests a host gets at once from this process, and how close together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 GAP_S = 1.0
 SWEEP_AT = 8192
 
 
-@dataclass(slots=True)
-class _Host:
-    free: asyncio.Semaphore
-    waiting: int = 0
-    not_before: float = field(default=float("-inf"))
+class _Place:
+    """A host that requests are queueing for, or have just left."""
+
+    __slots__ = ("free_at", "turns", "users")
+
+    def __init__(self, per_host: int) -> None:
+        self.turns = asyncio.Semaphore(per_host)
+        self.users = 0
+        self.free_at = 0.0
+
+
+class Turn:
+    """A place in a host's queue; `async with` waits for it and holds it."""
+
+    __slots__ = ("_host", "_place", "_politeness")
+
+    def __init__(self, politeness: "Politeness", host: str, place: _Place) -> None:
+        self._politeness = politeness
+        self._host = host
+        self._place = place
+
+    async def __aenter__(self) -> None:
+        place = self._place
+        place.users += 1
+        try:
+            await place.turns.acquire()
+            try:
+                if place.free_at and (wait_s := place.free_at - asyncio.get_running_loop().time()) > 0:
+                    await asyncio.sleep(wait_s)
+            except BaseException:
+                place.turns.release()
+                raise
+        except BaseException:
+            place.users -= 1
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._place.turns.release()
+        self._place.users -= 1
+        self._politeness.leave(self._host, self._place)
 
 
 class Politeness:
-    """At most `per_host` requests to a host at a time; on public hosts a second between two.
+    """At most `per_host` requests to a host at a time, and a second between two on public hosts.
 
     An operator who raises `per_host` above 1 has asked for more, and gets no gap either.
-    `needs_gap` tells public hosts from private ones.
+    `needs_gap` tells public hosts from private ones. Turns are given in the order of asking.
     """
 
     def __init__(self, per_host: int, needs_gap: Callable[[str], bool]) -> None:
         self._per_host = per_host
         self._needs_gap = needs_gap if per_host == 1 else lambda _: False
-        self._hosts: dict[str, _Host] = {}
+        self._places: dict[str, _Place] = {}
 
-    @asynccontextmanager
-    async def turn(self, host: str) -> AsyncIterator[None]:
-        """Wait for a turn at `host` (a host_key) and hold it."""
-        place = self._hosts.get(host)
+    def turn(self, host: str) -> Turn:
+        """The next turn at `host` (a host_key)."""
+        place = self._places.get(host)
         if place is None:
-            place = self._hosts[host] = _Host(asyncio.Semaphore(self._per_host))
-        place.waiting += 1
-        try:
-            async with place.free:
-                await _wait(place)
-                try:
-                    yield
-                finally:
-                    self._leave(host, place)
-        finally:
-            place.waiting -= 1
-            self._forget(host, place)
+            place = self._places[host] = _Place(self._per_host)
+        return Turn(self, host, place)
 
-    def _leave(self, host: str, place: _Host) -> None:
+    def leave(self, host: str, place: _Place) -> None:
+        """Start the gap; forget hosts that nobody waits for."""
         if self._needs_gap(host):
-            place.not_before = asyncio.get_running_loop().time() + GAP_S
+            place.free_at = asyncio.get_running_loop().time() + GAP_S
+            if len(self._places) > SWEEP_AT:
+                self._sweep()
+        elif place.users == 0:
+            self._places.pop(host, None)
 
-    def _forget(self, host: str, place: _Host) -> None:
-        """Drop hosts that nobody waits for; those with a gap ahead stay until a sweep."""
-        if place.waiting == 0 and place.not_before == float("-inf"):
-            del self._hosts[host]
-        elif len(self._hosts) > SWEEP_AT:
-            now = asyncio.get_running_loop().time()
-            idle = [name for name, host in self._hosts.items() if host.waiting == 0 and host.not_before < now]
-            for name in idle:
-                del self._hosts[name]
-
-
-async def _wait(place: _Host) -> None:
-    if (wait_s := place.not_before - asyncio.get_running_loop().time()) > 0:
-        await asyncio.sleep(wait_s)
+    def _sweep(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for host in [name for name, place in self._places.items() if place.users == 0 and place.free_at < now]:
+            del self._places[host]

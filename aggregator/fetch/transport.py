@@ -6,6 +6,7 @@ Never sent: cookies, Referer, a second try.
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -31,6 +32,9 @@ HOPS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 KEEP_METHOD = frozenset({307, 308})
 ENCODINGS = "gzip, br"
+OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "expect"})
+FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+LINE_BREAK = re.compile(r"[\r\n\0]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +141,9 @@ class Transport:
         """The final answer, whatever its status, after at most five redirects."""
         place = addresses.parse(request.url)
         trip = _Trip(place, addresses.parse(request.home) if request.home else place)
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(started + self._timeout_s) as clock:
+            async with asyncio.timeout_at(started + self._connect_timeout_s) as clock:
                 while True:
                     response = await self._visit(request, trip, clock, started)
                     if response is not None:
@@ -159,7 +162,6 @@ class Transport:
         """Ask one address; None where it led the trip on to another."""
         loop = asyncio.get_running_loop()
         deadline = started + self._timeout_s
-        clock.reschedule(min(deadline, loop.time() + self._connect_timeout_s))
         exchange = await self._open(request, trip)
         transport = exchange.transport
         try:
@@ -168,6 +170,7 @@ class Transport:
             head, stream = await exchange.answer()
             if head.code in REDIRECTS and (request.method == "GET" or head.code in KEEP_METHOD):
                 trip.go_on(head.code, header(head.headers, "Location"))
+                clock.reschedule(min(deadline, loop.time() + self._connect_timeout_s))
                 return None
             body = b""
             if 200 <= head.code < 300:
@@ -191,28 +194,29 @@ class Transport:
         """Dial, through the proxy if there is one, shake hands, and send the request."""
         place, proxy = trip.place, request.proxy or self._proxy
         message = self._message(request, trip, proxy)
+        loop = asyncio.get_running_loop()
+
+        def exchange() -> Exchange:
+            return Exchange(loop, message)
+
+        tls = self._tls(verify=request.verify_tls) if place.scheme == "https" else None
         sock = await (self._through(proxy, place) if proxy else self._dialer.connect(place))
         trip.connected = True
-        loop = asyncio.get_running_loop()
         try:
-            if place.scheme == "https":
-                context = self._tls(verify=request.verify_tls)
-                opened = loop.create_connection(
-                    lambda: Exchange(loop, message), sock=sock, ssl=context, server_hostname=place.host
-                )
-            else:
-                opened = loop.create_connection(lambda: Exchange(loop, message), sock=sock)
-            _, exchange = await opened
+            _, protocol = await loop.create_connection(
+                exchange, sock=sock, ssl=tls, server_hostname=place.host if tls else None
+            )
         except BaseException:
             sock.close()
             raise
-        return exchange
+        return protocol
 
     async def _through(self, proxy: Proxy, place: Address) -> socket.socket:
+        """A socket that leads to `place` by way of the proxy (or to the proxy, for a relayed request)."""
         if proxy.resolves:
             self._dialer.check_name(place)
         host = place.host if proxy.resolves else await self._dialer.numeric(place)
-        sock = await self._dialer.connect(proxy.address, trusted=True)
+        sock = await self._dialer.trusted(proxy.address)
         try:
             if proxy.scheme != "http":
                 await proxies.socks5(sock, proxy, host, place.port, place.text)
@@ -228,24 +232,23 @@ class Transport:
         place = trip.place
         relayed = proxy if proxy is not None and proxy.scheme == place.scheme == "http" else None
         target = f"http://{place.authority}{place.target}" if relayed else place.target
-        lines = [
-            f"{request.method} {target} HTTP/1.1",
-            f"Host: {place.authority}",
-            f"User-Agent: {_wire(request.user_agent or self._user_agent)}",
-            f"Accept: {request.accepts}",
-            f"Accept-Encoding: {ENCODINGS}",
-        ]
-        lines += [f"{name}: {_wire(value)}" for name, value in request.headers.items()]
-        if trip.private_ok:
-            lines += [f"{name}: {_wire(value)}" for name, value in request.private.items()]
+        fields = {
+            "user-agent": ("User-Agent", request.user_agent or self._user_agent),
+            "accept": ("Accept", request.accepts),
+            "accept-encoding": ("Accept-Encoding", ENCODINGS),
+        }
+        for own in (request.headers, request.private if trip.private_ok else {}):
+            fields.update({name.lower(): (name, value) for name, value in own.items()})
+        if relayed and relayed.authorization:
+            fields["proxy-authorization"] = ("Proxy-Authorization", relayed.authorization)
+        lines = [f"{request.method} {target} HTTP/1.1", f"Host: {place.authority}"]
+        lines += [_field(name, value, place) for name, value in fields.values()]
         if request.validators is not None and request.validators.url == place.text:
             lines += _conditions(request.validators, delta=request.delta)
-        if relayed and relayed.authorization:
-            lines.append(f"Proxy-Authorization: {relayed.authorization}")
-        if request.body or request.method != "GET":
+        if request.method != "GET":
             lines.append(f"Content-Length: {len(request.body)}")
         lines.append("Connection: close\r\n\r\n")
-        return _encoded(lines, place) + request.body
+        return "\r\n".join(lines).encode("latin-1") + request.body
 
     def _intake(self, request: Request, trip: _Trip, headers: CIMultiDictProxy[str]) -> Body:
         most = request.max_body_bytes or self._max_body_bytes
@@ -276,6 +279,7 @@ class Transport:
 
 
 def _conditions(validators: Validators, *, delta: bool) -> list[str]:
+    """Validators as they came: stored as latin-1, so that each character is one byte of the server's."""
     lines = []
     if validators.etag is not None:
         lines.append(f"If-None-Match: {validators.etag}")
@@ -286,13 +290,9 @@ def _conditions(validators: Validators, *, delta: bool) -> list[str]:
     return lines
 
 
-def _wire(text: str) -> str:
-    """What a person typed, as the characters of its UTF-8 bytes (validators are kept that way)."""
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
-
-
-def _encoded(lines: list[str], place: Address) -> bytes:
-    text = "\r\n".join(lines)
-    if text.count("\n") != len(lines) + 1 or text.count("\r") != len(lines) + 1:
-        raise Forbidden(f"{place.host}: a configured header holds a line break", url=place.text, transient=False)
-    return text.encode("latin-1")
+def _field(name: str, value: str, place: Address) -> str:
+    """A header line; what a person typed goes out as UTF-8. Raises Forbidden."""
+    if name.lower() in OURS or not FIELD_NAME.fullmatch(name) or LINE_BREAK.search(value):
+        raise Forbidden(f"{place.host}: the header {name!r} cannot be set", url=place.text, transient=False)
+    text = value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")
+    return f"{name}: {text}"
