@@ -1,0 +1,79 @@
+"""Saying alerts on channels: the console here, everything else through Apprise (loaded when first used)."""
+
+from collections.abc import Iterable
+from typing import TextIO
+
+from aggregator.core.errors import Problem
+from aggregator.core.model import Alert, Receipt
+from aggregator.core.settings import Channel
+from aggregator.ports import Notifier
+
+__all__ = ["check_channels", "open_notifier", "recipients"]
+
+
+def open_notifier(stream: TextIO | None = None) -> Notifier:
+    """The port's implementation; `stream` is where the console channel prints (default: stdout)."""
+    return _Switch(stream)
+
+
+def recipients(channel: Channel) -> tuple[str, ...]:
+    """The names of a channel's recipients, each of whom gets an outbox row; `("",)` where it is one.
+
+    A channel that yields no service has one row all the same: it will die visibly, not silently.
+    """
+    if channel.service == "console":
+        return ("",)
+    from aggregator.notify.services import BadChannel
+    from aggregator.notify.services import recipients as named
+
+    try:
+        return named(channel) or ("",)
+    except BadChannel:
+        return ("",)
+
+
+def check_channels(channels: Iterable[Channel]) -> tuple[Problem, ...]:
+    """What is wrong with channels; each path begins with the channel's name."""
+    problems: list[Problem] = []
+    for channel in channels:
+        problems += [_below(channel.name, problem) for problem in _check(channel)]
+    return tuple(problems)
+
+
+class _Switch:
+    """Sends to the console or through Apprise."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._speakers: dict[bool, Notifier] = {}
+
+    async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
+        here = channel.service == "console"
+        if here not in self._speakers:
+            self._speakers[here] = self._open(here)
+        return await self._speakers[here].send(channel, alert, recipient=recipient)
+
+    def _open(self, here: bool) -> Notifier:
+        if here:
+            from aggregator.notify.console import ConsoleNotifier
+
+            return ConsoleNotifier(self._stream)
+        from aggregator.notify.send import AppriseNotifier
+
+        return AppriseNotifier()
+
+
+def _check(channel: Channel) -> tuple[Problem, ...]:
+    from aggregator.notify.services import check
+
+    return check(channel)
+
+
+def _below(name: str, problem: Problem) -> Problem:
+    return Problem(
+        path=(name, *problem.path),
+        message=problem.message,
+        hint=problem.hint,
+        offset=problem.offset,
+        severity=problem.severity,
+    )

@@ -1,0 +1,94 @@
+"""The console: alerts as a person at a terminal likes to read them; plain lines into a file or pipe."""
+
+import sys
+from typing import TextIO
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from aggregator.core.model import Alert, Receipt
+from aggregator.core.settings import Channel
+from aggregator.notify.render import Letter, text, write
+from aggregator.notify.render.letter import Group, Piece
+from aggregator.notify.render.text import counts
+from aggregator.notify.render.words import Runs
+
+MARK, FEED, DIM, RULE, URGENT = "bold black on yellow", "cyan", "dim", "bold white on blue", "bold white on red"
+
+
+class ConsoleNotifier:
+    """Prints alerts on a stream: colours where it is a terminal, plain text elsewhere."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+
+    async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:  # noqa: ARG002
+        """Never fails but with DeliveryError's cause: a stream that is gone loses its reader, not us."""
+        stream = self._stream or sys.stdout
+        letter = write(alert)
+        console = Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+        if console.is_terminal:
+            _show(console, letter)
+        else:
+            stream.write(f"\n{letter.subject}\n{text.render(letter)}\n")
+        stream.flush()
+        return Receipt(detail="printed")
+
+
+def _show(console: Console, letter: Letter) -> None:
+    console.print()
+    if letter.is_digest or not letter.pieces:
+        head = Text.assemble(_badge(letter), " ", (letter.subject, "bold"))
+        console.print(head)
+        if letter.is_digest and letter.pieces:
+            console.print(Text(counts(letter), style=DIM))
+    if letter.why:
+        console.print(Text(letter.why, style=DIM))
+    if letter.body:
+        console.print(Padding(Text(letter.body), (0, 0, 0, 2)))
+    for group in letter.groups:
+        _group(console, letter, group)
+    if letter.more:
+        console.print(Text(f"… and {letter.more} more", style=DIM))
+
+
+def _group(console: Console, letter: Letter, group: Group) -> None:
+    if letter.is_digest:
+        console.print(Text.assemble((f" {group.rule} ", RULE), (f" {group.hits}", DIM)))
+    for piece in group.pieces:
+        badges = Text() if letter.is_digest else Text(" ").join([_badge(letter), *map(_rule, piece.rules)]) + Text(" ")
+        console.print(badges + _runs(piece.title, "bold"))
+        for line in _lines(piece, letter):
+            console.print(Padding(line, (0, 0, 0, 2)))
+
+
+def _lines(piece: Piece, letter: Letter) -> list[Text]:
+    lines = []
+    if piece.sentence:
+        lines.append(_runs(piece.sentence, ""))
+    source = Text.assemble((piece.feed, FEED), (f" · {piece.when}", DIM))
+    if piece.also:
+        source.append(f" · also in {piece.also}", DIM)
+    if piece.others:
+        source.append(f" · +{piece.others} more on this", DIM)
+    source.append(f" · {letter.short_id}", DIM)
+    lines.append(source)
+    if piece.link:
+        lines.append(Text(piece.link, style=f"{DIM} link {piece.link}", overflow="fold"))
+    return lines
+
+
+def _badge(letter: Letter) -> Text:
+    words = "URGENT" if letter.high else ("DIGEST" if letter.is_digest else "ALERT")
+    badge = Text(f" {words} ", style=URGENT if letter.high else "bold black on green")
+    return badge + (Text(" possible repeat ", style="black on magenta") if letter.repeat else Text())
+
+
+def _rule(name: str) -> Text:
+    return Text(f" {name} ", style=RULE)
+
+
+def _runs(runs: Runs, style: str) -> Text:
+    """Text objects, never markup: a feed's [bold] is four letters in brackets."""
+    return Text.assemble(*((run.text, MARK if run.marked else style) for run in runs))

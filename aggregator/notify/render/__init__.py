@@ -1,0 +1,5 @@
+"""Alerts in the words and markup of each kind of service."""
+
+from aggregator.notify.render.letter import Letter, write
+
+__all__ = ["Letter", "write"]

@@ -1,0 +1,173 @@
+"""An alert as a letter: everything that any format shows, cleaned, in the order in which it is read.
+
+A format only decides how a letter looks; what is in it, and what is too much, is decided here.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from aggregator.core.model import Alert, Kind, Told
+from aggregator.notify.render.words import Run, Runs, clean, cut, host_of, mark, shorten, tidy, web_address
+
+TITLE, SENTENCE, NAME = 300, 400, 80
+MOST_STORIES = 60
+ALSO_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One story of a letter. `others` counts the hits of the same story that are not shown."""
+
+    title: Runs
+    sentence: Runs
+    feed: str
+    when: str
+    link: str | None
+    host: str
+    also: str
+    rules: tuple[str, ...]
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The stories of one rule."""
+
+    rule: str
+    hits: int
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What a format renders. `sources` are feeds with their hits, the busiest first."""
+
+    subject: str
+    groups: tuple[Group, ...] = ()
+    body: str = ""
+    why: str = ""
+    more: int = 0
+    hits: int = 0
+    sources: tuple[tuple[str, int], ...] = ()
+    short_id: str = ""
+    repeat: bool = False
+    high: bool = False
+    is_digest: bool = False
+    page: str | None = None
+    zone: str = "UTC"
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The stories of all groups."""
+        return tuple(piece for group in self.groups for piece in group.pieces)
+
+
+def write(alert: Alert) -> Letter:
+    """The letter of an alert."""
+    groups = _groups(alert)
+    shown = sum(len(group.pieces) + sum(piece.others for piece in group.pieces) for group in groups)
+    told = {t.hit.id: t for t in alert.told}
+    sources = Counter(clean(t.feed_title) or t.hit.feed for t in told.values())
+    notice = alert.notice
+    return Letter(
+        subject=_subject(alert),
+        groups=groups,
+        body=_lines(notice.body) if notice else "",
+        why=clean(alert.why),
+        more=alert.more + max(0, sum(group.hits for group in groups) - shown),
+        hits=len(told) + alert.more,
+        sources=tuple(sources.most_common(8)),
+        short_id=alert.id[:8],
+        repeat=alert.repeat,
+        high=alert.priority == "high",
+        is_digest=len(groups) > 1 or len(told) > 1 or alert.kind is Kind.DIGEST,
+        page=web_address(alert.page) or (web_address(notice.link) if notice else None),
+        zone=alert.time_zone,
+    )
+
+
+def _subject(alert: Alert) -> str:
+    if alert.notice and not alert.told:
+        return cut(clean(alert.notice.title or alert.title), TITLE)
+    if alert.kind is Kind.DIGEST:
+        rules = list(dict.fromkeys(clean(t.rule_title) or t.hit.rule for t in alert.told))
+        return cut(f"{clean(alert.title)}: {', '.join(rules)}" if rules else clean(alert.title), TITLE)
+    return cut(clean(alert.title), TITLE)
+
+
+def _groups(alert: Alert) -> tuple[Group, ...]:
+    """Stories under the first rule that found them; further rules are named with the story."""
+    stories: dict[str, list[Told]] = {}
+    for told in alert.told:
+        stories.setdefault(told.hit.story or f"{told.hit.feed}/{told.hit.entry_key}", []).append(told)
+    listed = list(stories.values())[:MOST_STORIES]
+    left_out = sum(len(members) for members in list(stories.values())[MOST_STORIES:])
+    by_rule = sorted(listed, key=lambda members: members[0].rule_title or members[0].hit.rule)
+    groups = []
+    for rule, found in groupby(by_rule, key=lambda members: members[0].rule_title or members[0].hit.rule):
+        members = list(found)
+        pieces = tuple(_piece(story, alert.time_zone) for story in members)
+        groups.append(Group(rule=clean(rule), hits=sum(map(len, members)), pieces=pieces))
+    if left_out and groups:
+        last = groups[-1]
+        groups[-1] = Group(rule=last.rule, hits=last.hits + left_out, pieces=last.pieces)
+    return tuple(groups)
+
+
+def _piece(story: Sequence[Told], zone: str) -> Piece:
+    first = story[0]
+    link = web_address(first.entry.link)
+    rules = tuple(dict.fromkeys(clean(t.rule_title) or t.hit.rule for t in story))
+    entries = {(t.hit.feed, t.hit.entry_key) for t in story}
+    return Piece(
+        title=_title(first),
+        sentence=_sentence(first),
+        feed=cut(clean(first.feed_title) or first.hit.feed, NAME),
+        when=_when(first.entry.published_at or first.entry.seen_at, zone),
+        link=link,
+        host=host_of(link) if link else "",
+        also=_also(first.also_in),
+        rules=rules,
+        others=len(entries) - 1,
+    )
+
+
+def _title(told: Told) -> Runs:
+    spans = [span for span in told.hit.spans if span.field == "title"]
+    return shorten(mark(told.entry.title, 0, spans), TITLE) or (Run("(without a title)"),)
+
+
+def _sentence(told: Told) -> Runs:
+    """The sentence that matched, with its terms marked where it lies in its field."""
+    snippet = told.hit.snippet.strip().strip("…").strip()
+    if not snippet or clean(snippet) == clean(told.entry.title):
+        return ()
+    texts = {"title": told.entry.title, "summary": told.entry.summary, "content": told.entry.content}
+    for field in dict.fromkeys(span.field for span in told.hit.spans if span.field in texts):
+        at = texts[field].find(snippet)
+        if at >= 0:
+            spans = [s for s in told.hit.spans if s.field == field and s.start >= at and s.end <= at + len(snippet)]
+            return shorten(mark(snippet, at, spans), SENTENCE)
+    return shorten(tidy([Run(snippet)]), SENTENCE)
+
+
+def _also(feeds: Sequence[str]) -> str:
+    names = [cut(clean(name), NAME) for name in feeds]
+    more = f" (+{len(names) - ALSO_NAMED})" if len(names) > ALSO_NAMED else ""
+    return ", ".join(names[:ALSO_NAMED]) + more
+
+
+def _when(at: datetime, zone: str) -> str:
+    local = at.astimezone(ZoneInfo(zone))
+    return f"{local:%a} {local.day} {local:%b} {local:%H:%M}"
+
+
+def _lines(text: str) -> str:
+    return "\n".join(clean(line) for line in text.splitlines()).strip()
+
+
+__all__ = ["Group", "Letter", "Piece", "write"]

@@ -1,0 +1,69 @@
+"""The operator's own words: a Jinja2 template, in a sandbox, over plain values."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from aggregator.notify.render.letter import Letter
+from aggregator.notify.render.words import cut, plain
+
+MOST_SIGNS = 50_000
+LARGEST_FILE = 100_000
+
+
+class BadTemplate(ValueError):
+    """A template that cannot be read, parsed or filled; the text says why and where."""
+
+
+def render(path: str, letter: Letter) -> str:
+    """The template of a file, filled with the letter, cut at MOST_SIGNS. Raises BadTemplate."""
+    try:
+        pieces, left = [], MOST_SIGNS
+        for piece in (
+            _environment(path.endswith((".html", ".htm"))).from_string(_source(path)).generate(_values(letter))
+        ):
+            pieces.append(piece[:left])
+            left -= len(piece)
+            if left <= 0:
+                break
+        return "".join(pieces)
+    except TemplateError as error:
+        line = getattr(error, "lineno", None)
+        raise BadTemplate(f"template {path}{f' line {line}' if line else ''}: {cut(str(error), 300)}") from error
+    except (ArithmeticError, LookupError, TypeError, ValueError, MemoryError) as error:
+        raise BadTemplate(f"template {path}: {cut(str(error), 300)}") from error
+
+
+def _values(letter: Letter) -> Mapping[str, object]:
+    """Strings, numbers, lists: nothing in a template can be called but what Jinja2 brings."""
+    values = asdict(letter)
+    for group in values["groups"]:
+        for piece in group["pieces"]:
+            piece["parts"] = {"title": piece["title"], "sentence": piece["sentence"]}
+    for group, source in zip(values["groups"], letter.groups, strict=True):
+        for piece, original in zip(group["pieces"], source.pieces, strict=True):
+            piece["title"], piece["sentence"] = plain(original.title), plain(original.sentence)
+    values["pieces"] = [piece for group in values["groups"] for piece in group["pieces"]]
+    return values
+
+
+def _source(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(LARGEST_FILE + 1)
+        if len(text) > LARGEST_FILE:
+            raise BadTemplate(f"template {path} is larger than {LARGEST_FILE} bytes")
+        return text.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadTemplate(f"template {path} cannot be read: {error}") from error
+
+
+@lru_cache(maxsize=2)
+def _environment(html: bool) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(autoescape=html, undefined=StrictUndefined, trim_blocks=True)
+    environment.globals.clear()  # range and lipsum could fill the memory before the cap is reached
+    return environment

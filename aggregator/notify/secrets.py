@@ -1,0 +1,59 @@
+"""What of a channel must never be read by anybody: taken out of every word that leaves notify/."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pydantic import SecretStr
+
+from aggregator.core.settings import Channel
+
+HIDDEN = "***"
+FEWEST_SIGNS = 4
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/@]+@")
+_PUBLIC_FIELDS = frozenset({"host", "port", "to", "targets", "from", "name", "smtp", "mode", "format", "user", "topic"})
+
+
+def secrets_of(channel: Channel) -> tuple[str, ...]:
+    """Every string of a channel that may be a secret, longest first."""
+    found = {secret.get_secret_value() for secret in channel.url}
+    for url in list(found):
+        found.update(_parts(url))
+    for name, value in channel.fields.items():
+        if name not in _PUBLIC_FIELDS or isinstance(value, SecretStr):
+            found.update(_strings(value))
+    return tuple(sorted((s for s in found if len(s) >= FEWEST_SIGNS), key=len, reverse=True))
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """The text without the secrets, and without credentials in any URL."""
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return _CREDENTIALS.sub(f"{HIDDEN}@", text)
+
+
+def _parts(url: str) -> set[str]:
+    """Password, tokens in the path and in the query of an Apprise URL; not its host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return {url}
+    is_mail = parts.scheme.startswith("mailto")
+    pieces = {parts.password or ""} | ({parts.username or ""} if not is_mail else set())
+    if not is_mail:
+        pieces.update(parts.path.split("/"))
+        if parts.scheme not in ("http", "https", "json", "jsons", "ntfy", "ntfys", "matrix", "matrixs"):
+            pieces.add(parts.netloc.rpartition("@")[2])
+    pieces.update(value for name, value in parse_qsl(parts.query) if name not in _PUBLIC_FIELDS)
+    return pieces | {unquote(piece) for piece in pieces}
+
+
+def _strings(value: Any) -> set[str]:
+    if isinstance(value, SecretStr):
+        return {value.get_secret_value()}
+    if isinstance(value, dict):
+        return {text for inner in value.values() for text in _strings(inner)}
+    if isinstance(value, (list, tuple)):
+        return {text for inner in value for text in _strings(inner)}
+    return {value} if isinstance(value, str) else set()

@@ -1,0 +1,385 @@
+"""From a channel of the configuration to the services of Apprise that it means.
+
+A channel is an Apprise URL, several, or a `service` with its fields; each recipient in it becomes
+a `Target` of its own, so that one bad address of three fails alone and is retried alone.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pydantic import SecretStr
+
+from aggregator.core.errors import Problem, did_you_mean
+from aggregator.core.settings import Channel
+
+OWN = ("console", "webhook")
+# They speak to the desktop or the terminal of this machine, run for minutes, or load code from a file.
+REFUSED = frozenset({"dbus", "kde", "qt", "glib", "gnome", "macosx", "windows", "blink1", "growl", "syslog"})
+NAMES = {
+    "email": "mailto",
+    "mail": "mailto",
+    "smtp": "mailto",
+    "smtps": "mailtos",
+    "telegram": "tgram",
+    "teams": "workflows",
+}
+# What this program decides itself, for every service.
+RULED = frozenset(
+    {"retry", "wait", "redirect", "rto", "cto", "overflow", "format", "emojis", "optional", "store", "tz", "schema"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One recipient: `label` names it in the outbox, `arguments` make Apprise's service."""
+
+    label: str
+    schema: str
+    arguments: Mapping[str, Any]
+
+
+class BadChannel(ValueError):
+    """A channel that yields no service."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
+
+
+def targets(channel: Channel) -> tuple[Target, ...]:
+    """Every recipient of a channel that is not the console. Raises BadChannel."""
+    found = list(_named(channel) if channel.service else _addressed(channel))
+    labels: dict[str, int] = {}
+    unique = []
+    for target in found:
+        labels[target.label] = seen = labels.get(target.label, 0) + 1
+        label = target.label if seen == 1 else f"{target.label}-{seen}"
+        unique.append(Target(label, target.schema, target.arguments))
+    return tuple(unique)
+
+
+def recipients(channel: Channel) -> tuple[str, ...]:
+    """The names of a channel's recipients: one outbox row each; `("",)` where there is just one."""
+    if channel.service == "console":
+        return ("",)
+    labels = tuple(target.label for target in targets(channel))
+    return labels if len(labels) > 1 else ("",)
+
+
+def check(channel: Channel) -> tuple[Problem, ...]:
+    """What is wrong with a channel; paths lead from the channel."""
+    if channel.service == "console":
+        return tuple(Problem(path=(name,), message=f"the console has no field {name!r}") for name in channel.fields)
+    try:
+        made = targets(channel)
+        for target in made:
+            instantiate(target)
+    except BadChannel as error:
+        return error.problems
+    if not made:
+        return (Problem(path=(), message="the channel reaches nobody"),)
+    return ()
+
+
+def instantiate(target: Target, kind: type[Any] | None = None, **more: Any) -> Any:
+    """Apprise's service for a target. Raises BadChannel with Apprise's own words."""
+    apprise = _apprise()
+    arguments = {**target.arguments, **more, "asset": asset(), "schema": target.schema}
+    words: list[str] = []
+    try:
+        with apprise.LogCapture(level=30, fmt="%(message)s") as captured:
+            service = (kind or _plugins()[target.schema])(**arguments)
+            words = captured.getvalue().splitlines()
+    except Exception as error:
+        # Plugins raise what they like for arguments that they do not like.
+        said = _masked(" ".join([*words, str(error)]).strip() or type(error).__name__, arguments)
+        raise BadChannel([Problem(path=(), message=f"{target.schema}: {said}")]) from error
+    return service
+
+
+@lru_cache(maxsize=1)
+def asset() -> Any:
+    """How Apprise behaves here: no disk, no plug-in paths, no redirects, no retries of its own."""
+    apprise = _apprise()
+    return apprise.AppriseAsset(
+        app_id="aggregator",
+        app_desc="aggregator",
+        async_mode=False,
+        http_redirects=False,
+        secure_logging=True,
+        storage_mode=apprise.PersistentStoreMode.MEMORY,
+        default_service_retry=0,
+        service_timeout=0,
+    )
+
+
+def _addressed(channel: Channel) -> Iterator[Target]:
+    """The targets of `url:`."""
+    for position, secret in enumerate(channel.url):
+        url = secret.get_secret_value().strip()
+        path: tuple[str | int, ...] = ("url", position) if len(channel.url) > 1 else ("url",)
+        schema = url.partition("://")[0].lower()
+        if schema in ("http", "https") and not _parsed(url):
+            hint = "a webhook of your own is written: service: webhook, url: https://…"
+            raise BadChannel(
+                [Problem(path=path, message="no service of Apprise answers at this web address", hint=hint)]
+            )
+        _admit(schema if schema in _plugins() or "://" in url else url, path)
+        parsed = _parsed(url)
+        if not parsed:
+            message = f"{schema}:// is known, but something in this URL is missing or misspelt"
+            raise BadChannel([Problem(path=path, message=message, hint=f"it is written {_form(schema)}")])
+        yield from _split(parsed["schema"], parsed)
+
+
+def _named(channel: Channel) -> Iterator[Target]:
+    """The targets of `service:`."""
+    name = (channel.service or "").strip()
+    if name == "webhook":
+        yield from _webhook(channel)
+        return
+    schema = _admit(name, ("service",))
+    known = _fields(schema)
+    arguments: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for field, value in channel.fields.items():
+        if field not in known:
+            hint = did_you_mean(field, tuple(known)).strip(" ()") or f"it knows {', '.join(sorted(known))}"
+            problems.append(Problem(path=(field,), message=f"{schema} has no field {field!r}", hint=hint))
+            continue
+        try:
+            arguments[known[field]["map_to"]] = _typed(known[field], _revealed(value))
+        except ValueError as error:
+            problems.append(Problem(path=(field,), message=f"{field}: {error}"))
+    problems += _missing(schema, set(channel.fields))
+    if channel.url:
+        problems.append(Problem(path=("url",), message="write either url or service, not both"))
+    if problems:
+        raise BadChannel(problems)
+    if "targets" in known:
+        arguments.setdefault("targets", [])
+    secure = schema in _listed(_plugins()[schema].secure_protocol)
+    yield from _split(schema, {"secure": secure, **_mail_defaults(schema, arguments)})
+
+
+def _webhook(channel: Channel) -> Iterator[Target]:
+    """Our own JSON document, posted by Apprise's json service."""
+    unknown = set(channel.fields) - {"headers", "user", "password", "token"}
+    if unknown:
+        known = ("headers", "user", "password", "token")
+        raise BadChannel(
+            [
+                Problem(
+                    path=(field,),
+                    message=f"webhook has no field {field!r}",
+                    hint=did_you_mean(field, known).strip(" ()") or None,
+                )
+                for field in sorted(unknown)
+            ]
+        )
+    if not channel.url:
+        raise BadChannel([Problem(path=(), message="a webhook needs url: https://…")])
+    fields = {name: _revealed(value) for name, value in channel.fields.items()}
+    headers = dict(fields.get("headers") or {})
+    if fields.get("token"):
+        headers["Authorization"] = f"Bearer {fields['token']}"
+    for position, secret in enumerate(channel.url):
+        parts = urlsplit(secret.get_secret_value())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            path = ("url", position) if len(channel.url) > 1 else ("url",)
+            raise BadChannel([Problem(path=path, message="a webhook's url must start with https:// or http://")])
+        yield Target(
+            parts.hostname,
+            "jsons" if parts.scheme == "https" else "json",
+            {
+                "host": f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname,
+                "port": parts.port,
+                "fullpath": parts.path or "/",
+                "secure": parts.scheme == "https",
+                "params": dict(parse_qsl(parts.query, keep_blank_values=True)),
+                "user": fields.get("user") or (unquote(parts.username) if parts.username else None),
+                "password": fields.get("password") or (unquote(parts.password) if parts.password else None),
+                "headers": headers,
+            },
+        )
+
+
+def _split(schema: str, arguments: Mapping[str, Any]) -> Iterator[Target]:
+    """One target per recipient, where a service sends to each of them on its own anyway."""
+    plain = {key: value for key, value in arguments.items() if key not in RULED}
+    many = _addresses(schema, plain.get("targets"))
+    if len(many) < 2 or plain.get("cc") or plain.get("bcc"):
+        yield Target(many[0] if len(many) == 1 else schema, schema, plain)
+        return
+    for one in many:
+        yield Target(one, schema, {**plain, "targets": [one]})
+
+
+def _addresses(schema: str, targets: object) -> list[str]:
+    from apprise.utils.parse import parse_emails, parse_list
+
+    if not targets:
+        return []
+    listed = parse_emails(targets) if schema in ("mailto", "mailtos") else parse_list(targets, sort=False)
+    return [str(one) for one in listed]
+
+
+def _admit(name: str, path: tuple[str | int, ...]) -> str:
+    """The schema of a service, by schema or by the name that people know it under. Raises BadChannel."""
+    schema = NAMES.get(name.lower(), name.lower())
+    if schema not in _plugins():
+        schema = _by_name().get(re.sub(r"[^a-z0-9]", "", name.lower()), schema)
+    if schema in REFUSED:
+        message = f"{name} speaks to the desktop of this machine, which a service does not have"
+        raise BadChannel([Problem(path=path, message=message)])
+    if schema not in _plugins():
+        known = [*OWN, *_plugins(), *NAMES]
+        near = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]!r}?" if near else "see docs/channels.md for the services"
+        raise BadChannel([Problem(path=path, message=f"no service named {name!r}", hint=hint)])
+    return schema
+
+
+def _fields(schema: str) -> dict[str, dict[str, Any]]:
+    """What a service's structured form may hold, by key, from Apprise's own details."""
+    details = _details(schema)
+    fields = {**details["tokens"], **details["args"], **details["kwargs"]}
+    known = {}
+    for name, field in fields.items():
+        field = fields.get(field["alias_of"], field) if isinstance(field.get("alias_of"), str) else field
+        if name not in RULED and "map_to" in field:
+            known[name] = field
+    if "targets" in known:
+        known["to"] = known["targets"]
+    return known
+
+
+def _missing(schema: str, given: set[str]) -> list[Problem]:
+    """Required fields that were left out; a service with several forms needs those of one of them."""
+    details = _details(schema)
+    tokens = details["tokens"]
+    has = {tokens.get(name, {}).get("map_to", name) for name in given} | given
+    if "to" in given:
+        has.add("targets")
+    wants = []
+    for form in details["templates"]:
+        names = [
+            name for name in re.findall(r"{(\w+)}", form) if name != "schema" and tokens.get(name, {}).get("required")
+        ]
+        wants.append([name for name in names if name not in has and tokens[name]["map_to"] not in has])
+    least = min(wants, key=len, default=[])
+    return [Problem(path=(), message=f"{schema} needs {name!r}", hint=f"{tokens[name]['name']}") for name in least]
+
+
+def _typed(field: Mapping[str, Any], value: Any) -> Any:
+    kind = str(field.get("type", "string")).partition(":")[0]
+    if kind == "list" or field["map_to"] == "targets":
+        return [str(one) for one in (value if isinstance(value, (list, tuple)) else [value])]
+    if kind == "bool":
+        return value if isinstance(value, bool) else str(value).strip().lower() in ("true", "yes", "on", "1")
+    if kind in ("int", "float"):
+        try:
+            return int(value) if kind == "int" else float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{value!r} is not a number") from None
+    if kind == "choice":
+        values = [str(one) for one in field.get("values", ())]
+        if values and str(value) not in values:
+            raise ValueError(f"{value!r} is none of {', '.join(values)}{did_you_mean(str(value), values)}")
+    return value if isinstance(value, dict) else str(value)
+
+
+def _mail_defaults(schema: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`host` is the mail server, `user` the login, and whoever logs in with an address writes from it."""
+    if schema in ("mailto", "mailtos") and "host" in arguments:
+        arguments.setdefault("smtp_host", arguments["host"])
+        if "@" in str(arguments.get("user", "")):
+            arguments.setdefault("from_addr", arguments["user"])
+    return arguments
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, dict):
+        return {key: _revealed(inner) for key, inner in value.items()}
+    return [_revealed(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _masked(text: str, arguments: Mapping[str, Any]) -> str:
+    """Apprise's words about arguments, without the arguments."""
+    for value in arguments.values():
+        if isinstance(value, str) and len(value) > 3:
+            text = text.replace(value, "…")
+    return text
+
+
+def _parsed(url: str) -> dict[str, Any] | None:
+    from apprise.plugins import url_to_dict
+
+    parsed: dict[str, Any] | None = url_to_dict(url)
+    return parsed
+
+
+def _form(schema: str) -> str:
+    forms = _details(schema)["templates"]
+    return str(forms[0]).replace("{schema}", schema)
+
+
+@lru_cache(maxsize=256)
+def _details(schema: str) -> dict[str, Any]:
+    from apprise.plugins import details
+
+    known: dict[str, Any] = details(_plugins()[schema])
+    return known
+
+
+@lru_cache(maxsize=1)
+def _by_name() -> dict[str, str]:
+    names: dict[str, str] = {}
+    for schema in _plugins():
+        plugin = _plugins()[schema]
+        names.setdefault(
+            re.sub(r"[^a-z0-9]", "", str(plugin.service_name).lower()),
+            _listed(plugin.secure_protocol or plugin.protocol)[0],
+        )
+    return names
+
+
+def _listed(protocol: object) -> list[str]:
+    return [protocol] if isinstance(protocol, str) else [str(p) for p in (protocol or ())]  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=1)
+def _plugins() -> Any:
+    """Apprise's services by schema."""
+    _apprise()
+    from apprise.manager_plugins import NotificationManager
+
+    manager = NotificationManager()
+    return {schema: manager[schema] for schema in manager.schemas()}
+
+
+@lru_cache(maxsize=1)
+def _apprise() -> Any:
+    """Apprise, loaded when first needed (47 MB), with quiet loggers."""
+    import logging
+
+    import apprise
+
+    for name in ("apprise", "urllib3", "requests", "slixmpp", "paho"):
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        logger.addHandler(logging.NullHandler())
+    from aggregator.notify.wire import listen
+
+    listen()
+    return apprise
+
+
+Check = Callable[[Channel], tuple[Problem, ...]]

@@ -1,0 +1,53 @@
+"""The JSON document of `service: webhook`; its shape is a promise, written down in docs/channels.md."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aggregator.core.model import Alert, Told
+from aggregator.notify.render.letter import Letter
+from aggregator.notify.render.words import web_address
+
+# Apprise's json service has fields of its own; an empty replacement takes one away.
+NOT_OURS = {"version": "", "attachments": "", "type": "", "title": "", "message": ""}
+
+
+def document(alert: Alert, letter: Letter, text: str) -> Mapping[str, Any]:
+    """Everything about an alert, as plain JSON values; texts are as the feed had them."""
+    return {
+        "id": alert.id,
+        "kind": alert.kind.value,
+        "subject": letter.subject,
+        "text": text,
+        "priority": alert.priority,
+        "possible_repeat": alert.repeat,
+        "why": alert.why,
+        "more": alert.more,
+        "created_at": alert.created_at.isoformat(),
+        "page": letter.page,
+        "hits": [_hit(told) for told in alert.told],
+    }
+
+
+def headers(alert: Alert) -> dict[str, str]:
+    """The same key for each attempt at one delivery (draft-ietf-httpapi-idempotency-key-header)."""
+    return {"Idempotency-Key": alert.id}
+
+
+def _hit(told: Told) -> dict[str, Any]:
+    hit, entry = told.hit, told.entry
+    return {
+        "id": hit.id,
+        "rule": hit.rule,
+        "rule_title": told.rule_title,
+        "feed": hit.feed,
+        "feed_title": told.feed_title,
+        "story": hit.story,
+        "title": entry.title,
+        "link": web_address(entry.link),
+        "published_at": entry.published_at.isoformat() if entry.published_at else None,
+        "snippet": hit.snippet,
+        "spans": [
+            {"field": s.field, "start": s.start, "end": s.end, "text": s.text, "term": s.term} for s in hit.spans
+        ],
+        "also_in": list(told.also_in),
+    }
