@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from aggregator.core.errors import BadStatus
 from aggregator.core.model import FeedState, Fetched, NotModified
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.settings import Feed, Http
+from aggregator.core.settings import Feed, Http, Polling
 from aggregator.fetch import guard, proxy
 from aggregator.fetch.caching import hints, links, refreshed, validators
 from aggregator.fetch.guard import Guard
@@ -90,9 +90,13 @@ class HttpFetcher:
 
 @asynccontextmanager
 async def open_fetcher(
-    http: Http, version: str, *, per_host: int = 1, own_ports: Sequence[int] = (), clock: Clock | None = None
+    http: Http, polling: Polling, *, version: str, own_ports: Sequence[int] = (), clock: Clock | None = None
 ) -> AsyncIterator[HttpFetcher]:
-    """A fetcher for these settings; `own_ports` are the ones this service listens on."""
+    """A fetcher for these settings.
+
+    `own_ports` are the ones this service listens on; `clock` helps to read dates of servers that
+    send no Date. Raises Forbidden for a proxy, ValueError for an `allow`, that cannot be read.
+    """
     transport = Transport(
         Guard(http.allow, own_ports),
         user_agent=http.user_agent or f"aggregator/{version} (+{ABOUT})",
@@ -102,7 +106,7 @@ async def open_fetcher(
         proxy=proxy.parse(http.proxy.get_secret_value()) if http.proxy else None,
     )
     try:
-        yield HttpFetcher(transport, Politeness(per_host, needs_gap), clock)
+        yield HttpFetcher(transport, Politeness(polling.per_host, needs_gap), clock)
     finally:
         transport.close()
 

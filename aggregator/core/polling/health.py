@@ -39,8 +39,6 @@ class Signs:
 
 def after_answer(state: FeedState, signs: Signs, silent_after: float) -> Health:
     """The health of a feed that has just answered well; `state` is the one before."""
-    if state.health is Health.PAUSED:
-        return Health.PAUSED
     if signs.moved:
         return Health.MOVED
     if _is_emptied(state, signs.items):
@@ -62,15 +60,23 @@ def _is_emptied(state: FeedState, items: int | None) -> bool:
 
 def after_error(state: FeedState, error: AggregatorError, failures: int) -> Health:
     """The health of a feed whose poll failed for the `failures`-th time in a row."""
-    if state.health in (Health.PAUSED, Health.GONE):
-        return state.health
+    health = _under_pause(state)
+    if health is Health.GONE:
+        return health
     if isinstance(error, BadStatus) and error.status == 410:
         return Health.GONE
-    if state.health in ILL:
-        return state.health
+    if health in ILL:
+        return health
     if refusal(error) and failures >= REFUSALS:
         return Health.BLOCKED
-    return Health.FAILING if failures >= FAILURES else state.health
+    return Health.FAILING if failures >= FAILURES else health
+
+
+def _under_pause(state: FeedState) -> Health:
+    """The health of a feed; a pause is a person's and covers what lies under it."""
+    if state.health is not Health.PAUSED:
+        return state.health
+    return Health.NEW if state.last_ok_at is None else Health.OK
 
 
 def refusal(error: AggregatorError) -> str | None:
@@ -80,8 +86,8 @@ def refusal(error: AggregatorError) -> str | None:
 
 
 def transition(before: FeedState, after: FeedState, settings: HealthSettings, now: datetime) -> Notice | None:
-    """The notice that a change of health deserves, or None."""
-    if before.health is after.health:
+    """The notice that a change of health deserves, or None; a paused feed makes no news."""
+    if before.health is after.health or before.health is Health.PAUSED:
         return None
     name = after.title or after.id
     if after.health in NOTABLE:
