@@ -1,0 +1,24 @@
+"""The page and the API: `create_app(desk)` makes them, `serve(app, listen)` puts them on a port.
+
+Importing this package is cheap; the web framework is loaded when an app is made.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aggregator.web.desk import Desk
+    from aggregator.web.site import Site
+
+
+def create_app(desk: "Desk") -> "Site":
+    """The whole site as an ASGI app; see aggregator.web.site."""
+    from aggregator.web.site import create_app as create
+
+    return create(desk)
+
+
+async def serve(app: "Site", listen: str) -> None:
+    """Serve until cancelled; see aggregator.web.server."""
+    from aggregator.web.server import serve as run
+
+    await run(app, listen)

@@ -1,0 +1,86 @@
+"""Errors as answers: which status says the same, and the sentence on a page or in JSON."""
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from aggregator.core.errors import (
+    AggregatorError,
+    ConfigErrors,
+    Conflict,
+    FetchError,
+    InvalidRule,
+    NotFound,
+    ParseError,
+    StoreError,
+)
+from aggregator.web.guard import is_for_programs
+from aggregator.web.live import TooManyListeners
+from aggregator.web.render import Pages
+
+log = logging.getLogger(__name__)
+
+STATUS_OF: tuple[tuple[type[AggregatorError], int], ...] = (
+    (NotFound, 404),
+    (Conflict, 409),
+    (ConfigErrors, 422),
+    (InvalidRule, 422),
+    (ParseError, 422),
+    (FetchError, 502),
+    (StoreError, 503),
+    (TooManyListeners, 503),
+)
+WORDS = {404: "There is nothing at this address.", 405: "That cannot be done at this address."}
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Give an app the answers below."""
+    app.add_exception_handler(AggregatorError, _our_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _wrong_request)
+    app.add_exception_handler(Exception, _bug)
+
+
+def status_of(error: AggregatorError) -> int:
+    """The HTTP status that says the same as an error."""
+    return next((status for kind, status in STATUS_OF if isinstance(error, kind)), 500)
+
+
+async def _our_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AggregatorError)
+    status = status_of(error)
+    if status >= 500:
+        log.warning("%s %s: %s", request.method, request.url.path, error)
+    return _say(request, status, str(error))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = WORDS.get(error.status_code, str(error.detail))
+    return _say(request, error.status_code, detail, dict(error.headers or {}))
+
+
+async def _wrong_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = [{"loc": list(e["loc"]), "msg": str(e["msg"]), "type": str(e["type"])} for e in error.errors()]
+    if is_for_programs(request.url.path):
+        return JSONResponse({"detail": problems}, 422)
+    words = "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:])}: {e['msg']}" for e in error.errors())
+    return _say(request, 422, words)
+
+
+async def _bug(request: Request, _: Exception) -> Response:
+    """The framework logs the trace; the page only says that there is one."""
+    return _say(request, 500, "Something went wrong here. The log has the details.")
+
+
+def _say(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    if is_for_programs(request.url.path):
+        return JSONResponse({"detail": message}, status, headers)
+    shown: Pages = request.app.state.pages
+    response = shown.render(request, "error.html", status=status, code=status, message=message)
+    response.headers.update(headers or {})
+    return response

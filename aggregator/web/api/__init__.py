@@ -1,0 +1,11 @@
+"""The JSON API under /api/v1: the shapes of core/shapes.py over the catalog and the desk."""
+
+from fastapi import APIRouter
+
+from aggregator.web.api import alerts, docs, feeds, hits, rules, system
+
+router = APIRouter()
+for part in (hits, rules, feeds, alerts, system):
+    router.include_router(part.router, prefix="/api/v1")
+router.include_router(docs.router)
+router.include_router(system.plain)

@@ -1,0 +1,89 @@
+"""Deliveries and silences."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from aggregator.core.model import DeliveryState, Silence
+from aggregator.core.settings import seconds
+from aggregator.core.shapes import delivery_detail_json, delivery_json, silence_json
+from aggregator.web.api import shape
+from aggregator.web.asking import Listing
+from aggregator.web.desk import Desk
+from aggregator.web.given import GivenDesk
+
+router = APIRouter(tags=["alerts"], responses=shape.ERRORS)
+
+MAX_SILENCE = timedelta(days=366)
+
+
+class DeliveriesAsked(Listing):
+    """Which deliveries."""
+
+    state: Annotated[list[DeliveryState], Field(default_factory=list)]
+
+
+async def silence(
+    desk: Desk, *, rule: str | None, feed: str | None, story: str | None, last: str, reason: str
+) -> Silence:
+    """Add a silence of exactly one thing for a while. 422 where it is not that."""
+    if sum(map(bool, (rule, feed, story))) != 1:
+        raise HTTPException(422, "a silence is of exactly one of rule, feed and story")
+    try:
+        length_s = seconds(last)
+    except ValueError as error:
+        raise HTTPException(422, f"for: {error}") from None
+    if not 0 < length_s <= MAX_SILENCE.total_seconds():
+        raise HTTPException(422, "for: a silence lasts longer than nothing and at most a year")
+    now = desk.clock.now()
+    until = now + timedelta(seconds=length_s)
+    wanted = Silence(rule=rule, feed=feed, story=story, until_at=until, reason=reason.strip(), created_at=now)
+    return await desk.catalog.add_silence(wanted)
+
+
+@router.get("/deliveries", response_model=list[shape.Delivery])
+async def list_deliveries(desk: GivenDesk, asked: Annotated[DeliveriesAsked, Query()]) -> Response:
+    """The outbox, newest first."""
+    found = await desk.catalog.deliveries(states=asked.state, limit=asked.limit)
+    return JSONResponse([delivery_json(delivery) for delivery in found])
+
+
+@router.post("/deliveries/retry", response_model=shape.Count)
+async def retry(desk: GivenDesk, sent: shape.IdsSent) -> Response:
+    """Make dead, held or waiting deliveries due now."""
+    return JSONResponse({"count": await desk.catalog.retry(sent.ids, desk.clock.now())})
+
+
+@router.post("/deliveries/cancel", response_model=shape.Count)
+async def cancel(desk: GivenDesk, sent: shape.IdsSent) -> Response:
+    """Suppress deliveries that are not sent yet."""
+    return JSONResponse({"count": await desk.catalog.cancel(sent.ids)})
+
+
+@router.get("/deliveries/{delivery_id}", response_model=shape.DeliveryDetail)
+async def show_delivery(desk: GivenDesk, delivery_id: Annotated[str, Path(max_length=200)]) -> Response:
+    """One delivery with every try and what it tells."""
+    return JSONResponse(delivery_detail_json(*await desk.catalog.delivery(delivery_id)))
+
+
+@router.get("/silences", response_model=list[shape.Silence])
+async def list_silences(desk: GivenDesk) -> Response:
+    """Live silences."""
+    return JSONResponse([silence_json(one) for one in await desk.catalog.silences(desk.clock.now())])
+
+
+@router.post("/silences", response_model=shape.Silence, status_code=201)
+async def add_silence(desk: GivenDesk, sent: shape.SilenceSent) -> Response:
+    """Do not hear of a rule, a feed or a story for a while."""
+    made = await silence(desk, rule=sent.rule, feed=sent.feed, story=sent.story, last=sent.last, reason=sent.reason)
+    return JSONResponse(silence_json(made), 201)
+
+
+@router.delete("/silences/{silence_id}", status_code=204)
+async def remove_silence(desk: GivenDesk, silence_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
+    """Lift a silence."""
+    await desk.catalog.remove_silence(silence_id)
+    return Response(status_code=204)

@@ -1,0 +1,95 @@
+"""Feeds: health, adding, polling, OPML."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from aggregator.core.errors import NotFound
+from aggregator.core.model import FeedSummary, Json
+from aggregator.core.settings import Config
+from aggregator.core.shapes import feed_json, instant
+from aggregator.web.api import shape
+from aggregator.web.desk import Candidate, Desk, Imported
+from aggregator.web.given import GivenDesk
+
+router = APIRouter(tags=["feeds"], responses=shape.ERRORS)
+
+
+async def one_feed(desk: Desk, feed_id: str) -> FeedSummary:
+    """A feed of the configuration or of the past. Raises NotFound."""
+    found = await desk.catalog.feeds([feed_id])
+    if not found:
+        raise NotFound("feed", feed_id, [feed.id for feed in desk.current().config.feeds])
+    return found[0]
+
+
+def _shape(summary: FeedSummary, config: Config) -> Json:
+    return feed_json(summary, next((feed for feed in config.feeds if feed.id == summary.state.id), None))
+
+
+def candidate_json(candidate: Candidate) -> Json:
+    """A feed behind an address."""
+    return {
+        "url": candidate.url,
+        "title": candidate.title,
+        "entries": candidate.entries,
+        "newest_at": instant(candidate.newest_at),
+        "titles": list(candidate.titles),
+        "known_as": candidate.known_as,
+    }
+
+
+def imported_json(report: Imported) -> Json:
+    """The outcome of an import."""
+    return {"added": list(report.added), "known": list(report.known), "problems": list(report.problems)}
+
+
+@router.get("/feeds", response_model=list[shape.Feed])
+async def list_feeds(desk: GivenDesk) -> Response:
+    """Every feed that the database knows."""
+    feeds = {feed.id: feed for feed in desk.current().config.feeds}
+    return JSONResponse([feed_json(s, feeds.get(s.state.id)) for s in await desk.catalog.feeds()])
+
+
+@router.post("/feeds", response_model=shape.Feed, status_code=201)
+async def add_feed(desk: GivenDesk, sent: shape.FeedSent) -> Response:
+    """Write a feed into the configuration."""
+    feed_id = await desk.add_feed(sent.url, title=sent.title, tags=sent.tags)
+    return JSONResponse(_shape(await one_feed(desk, feed_id), desk.current().config), 201)
+
+
+@router.post("/feeds/discover", response_model=list[shape.Candidate])
+async def discover(desk: GivenDesk, sent: shape.AddressSent) -> Response:
+    """The feeds behind a site's address; nothing is written."""
+    return JSONResponse([candidate_json(one) for one in await desk.discover(sent.url)])
+
+
+@router.post(
+    "/feeds/import",
+    response_model=shape.Imported,
+    openapi_extra={"requestBody": {"required": True, "content": {"text/x-opml": {"schema": {"type": "string"}}}}},
+)
+async def import_opml(request: Request, desk: GivenDesk) -> Response:
+    """Add the feeds of an OPML document, sent as the body."""
+    return JSONResponse(imported_json(await desk.import_opml(await request.body())))
+
+
+@router.get("/feeds/{feed_id}", response_model=shape.Feed)
+async def show_feed(desk: GivenDesk, feed_id: str) -> Response:
+    """One feed."""
+    return JSONResponse(_shape(await one_feed(desk, feed_id), desk.current().config))
+
+
+@router.post("/feeds/{feed_id}/poll", response_model=shape.Feed)
+async def poll_feed(desk: GivenDesk, feed_id: str) -> Response:
+    """Make a feed due now; its host's wishes still hold."""
+    await one_feed(desk, feed_id)
+    await desk.catalog.poll_soon(feed_id, desk.clock.now())
+    return JSONResponse(_shape(await one_feed(desk, feed_id), desk.current().config))
+
+
+@router.put("/feeds/{feed_id}/paused", response_model=shape.Feed)
+async def pause_feed(desk: GivenDesk, feed_id: str, sent: shape.PauseSent) -> Response:
+    """Pause a feed, or let it go on."""
+    await one_feed(desk, feed_id)
+    await desk.catalog.pause(feed_id, sent.paused, desk.clock.now())
+    return JSONResponse(_shape(await one_feed(desk, feed_id), desk.current().config))

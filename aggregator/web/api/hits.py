@@ -1,0 +1,153 @@
+"""Hits, entries, stories and search."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import Field
+
+from aggregator.core.model import HitFilter, Json, Told
+from aggregator.core.shapes import entry_json, hit_json, span_json, story_json
+from aggregator.web import export
+from aggregator.web.api import shape
+from aggregator.web.asking import AskedHits, HitsAsked, Listing, Moment, after_cursor, cursor, moment
+from aggregator.web.desk import Found
+from aggregator.web.given import GivenDesk, GivenLive
+from aggregator.web.render import query
+
+router = APIRouter(tags=["hits"], responses=shape.ERRORS)
+
+ROWS_AT_ONCE = 500
+MAX_ENTRY_ID = 2**63 - 1
+HitId = Annotated[str, Path(max_length=200)]
+
+
+class SearchAsked(Listing):
+    """A question in the rule language."""
+
+    q: Annotated[str, Field(min_length=1, max_length=2000, description="A query line; see docs/rules.md.")]
+    since: Moment = None
+    before: Annotated[int | None, Field(ge=1, le=MAX_ENTRY_ID, description="Continue: entries older than this id.")] = (
+        None
+    )
+
+
+class ExportAsked(HitsAsked):
+    """Which hits, in which format; without a limit of its own."""
+
+    format: Literal["csv", "jsonl"] = "csv"
+
+
+def next_page(request: Request, last: str) -> dict[str, str]:
+    """The Link header (RFC 8288) to what follows."""
+    kept = {k: v for k, v in request.query_params.items() if k != "before"}
+    return {"link": f'<{request.url.path}{query(**kept, before=last)}>; rel="next"'}
+
+
+def found_json(found: Found, *, text: bool = False) -> Json:
+    """A stored entry that a query matches."""
+    return {
+        "entry": entry_json(found.entry, text=text),
+        "feed_title": found.feed_title,
+        "spans": [span_json(span) for span in found.spans],
+        "snippet": found.snippet,
+    }
+
+
+@router.get("/hits", response_model=list[shape.Hit])
+async def list_hits(request: Request, desk: GivenDesk, asked: AskedHits) -> Response:
+    """Hits, newest first. The `Link` header leads to the next page."""
+    tellings = await desk.catalog.hits(asked.filter(desk.clock.now()), limit=asked.limit)
+    headers = next_page(request, cursor(tellings[-1])) if len(tellings) == asked.limit else {}
+    return JSONResponse([hit_json(told) for told in tellings], headers=headers)
+
+
+@router.get(
+    "/hits/export",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {}, "application/x-ndjson": {}}}},
+)
+async def export_hits(desk: GivenDesk, asked: Annotated[ExportAsked, Query()]) -> Response:
+    """All hits of a filter as CSV (safe to open in a spreadsheet) or JSON Lines; `limit` is not used."""
+    wanted = asked.filter(desk.clock.now())
+    write: Callable[[Sequence[Told], bool], str] = (
+        (lambda rows, first: export.as_csv(rows, head=first))
+        if asked.format == "csv"
+        else (lambda rows, _: export.as_jsonl(rows))
+    )
+    media = "text/csv; charset=utf-8" if asked.format == "csv" else "application/x-ndjson"
+    headers = {"content-disposition": f'attachment; filename="hits.{asked.format}"'}
+    return StreamingResponse(_rows(desk, wanted, write), media_type=media, headers=headers)
+
+
+async def _rows(desk: GivenDesk, wanted: HitFilter, write: Callable[[Sequence[Told], bool], str]) -> AsyncIterator[str]:
+    first, before = True, wanted.before
+    while True:
+        page = HitFilter(
+            rule=wanted.rule, feed=wanted.feed, story=wanted.story, mark=wanted.mark,
+            since=wanted.since, until=wanted.until, before=before,
+        )  # fmt: skip
+        tellings = await desk.catalog.hits(page, limit=ROWS_AT_ONCE)
+        yield write(tellings, first)
+        if len(tellings) < ROWS_AT_ONCE:
+            return
+        first, before = False, (tellings[-1].hit.created_at, tellings[-1].hit.id)
+
+
+@router.get("/hits/{hit_id}", response_model=shape.Hit)
+async def show_hit(desk: GivenDesk, hit_id: HitId) -> Response:
+    """One hit."""
+    return JSONResponse(hit_json(await desk.catalog.hit(hit_id)))
+
+
+@router.get("/hits/{hit_id}/why", response_model=list[shape.Clause])
+async def explain_hit(desk: GivenDesk, hit_id: HitId) -> Response:
+    """Why the rule matches, clause by clause."""
+    clauses = await desk.explain(await desk.catalog.hit(hit_id))
+    return JSONResponse([{"depth": c.depth, "text": c.text, "found": c.found, "note": c.note} for c in clauses])
+
+
+@router.put("/hits/{hit_id}/mark", response_model=shape.Hit)
+async def mark_hit(desk: GivenDesk, hit_id: HitId, sent: shape.MarkSent) -> Response:
+    """Mark a hit relevant or irrelevant, or take the mark away (null)."""
+    await desk.catalog.mark(hit_id, sent.mark)
+    return JSONResponse(hit_json(await desk.catalog.hit(hit_id)))
+
+
+@router.get("/entries/{entry_id}", response_model=shape.Entry)
+async def show_entry(desk: GivenDesk, entry_id: Annotated[int, Path(ge=1, le=MAX_ENTRY_ID)]) -> Response:
+    """A stored entry with its text."""
+    return JSONResponse(entry_json(await desk.catalog.entry(entry_id)))
+
+
+@router.get("/stories/{story_id}", response_model=shape.Story)
+async def show_story(desk: GivenDesk, story_id: Annotated[str, Path(max_length=200)]) -> Response:
+    """A story with its hits."""
+    story, tellings = await desk.catalog.story(story_id)
+    return JSONResponse(story_json(story, tellings))
+
+
+@router.get("/search", response_model=list[shape.Found])
+async def search(request: Request, desk: GivenDesk, asked: Annotated[SearchAsked, Query()]) -> Response:
+    """Stored entries that match a query line, newest first. The `Link` header leads to the next page."""
+    since = moment(asked.since, desk.clock.now())
+    found = await desk.search(asked.q, since=since, limit=asked.limit, before=asked.before)
+    more = len(found) == asked.limit and found[-1].entry.id is not None
+    headers = next_page(request, str(found[-1].entry.id)) if more else {}
+    return JSONResponse([found_json(one) for one in found], headers=headers)
+
+
+@router.get(
+    "/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def events(request: Request, live: GivenLive) -> Response:
+    """Server-sent events: `hit`, with a hit as data, for each new hit from now on.
+
+    After a break, `Last-Event-ID` brings what was missed.
+    """
+    live.require_room()
+    since = after_cursor(request.headers.get("last-event-id", "")[:300])
+    return StreamingResponse(live.listen(since), media_type="text/event-stream", headers={"x-accel-buffering": "no"})

@@ -1,0 +1,64 @@
+"""Status, reload, health and metrics."""
+
+import logging
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from aggregator.core.errors import StoreError
+from aggregator.core.shapes import stats_json, status_json
+from aggregator.web.api import shape
+from aggregator.web.api.rules import verdict_json
+from aggregator.web.given import GivenDesk
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(tags=["system"], responses=shape.ERRORS)
+plain = APIRouter(tags=["system"])
+UNWELL: dict[int | str, dict[str, Any]] = {503: {"model": shape.Health, "description": "A loop is late."}}
+
+
+@router.get("/status", response_model=shape.Status)
+async def status(desk: GivenDesk) -> Response:
+    """The service at one glance."""
+    return JSONResponse(status_json(await desk.status()))
+
+
+@router.get("/stats", response_model=shape.Stats)
+async def stats(desk: GivenDesk) -> Response:
+    """How much is stored."""
+    return JSONResponse(stats_json(await desk.catalog.stats()))
+
+
+@router.post("/reload", response_model=shape.Verdict, responses={422: {"model": shape.Verdict}})
+async def reload(desk: GivenDesk) -> Response:
+    """Read the configuration again; 422 with the problems where the old one keeps running."""
+    verdict = await desk.reload()
+    return JSONResponse(verdict_json(verdict), 200 if verdict.ok else 422)
+
+
+@plain.get("/healthz", response_model=shape.Health, responses=UNWELL)
+async def healthz(desk: GivenDesk) -> Response:
+    """Whether every loop gave its sign of life in time; open to all, and says no more than that."""
+    beats = desk.beats()
+    well = not any(beat.late for beat in beats)
+    return JSONResponse({"ok": well, "loops": {beat.name: not beat.late for beat in beats}}, 200 if well else 503)
+
+
+@plain.get("/readyz", response_model=shape.Health, responses=UNWELL)
+async def readyz(desk: GivenDesk) -> Response:
+    """Whether the database answers."""
+    try:
+        await desk.catalog.outbox()
+    except StoreError as error:
+        log.warning("not ready: %s", error)
+        return JSONResponse({"ok": False, "loops": {"database": False}}, 503)
+    return JSONResponse({"ok": True, "loops": {"database": True}})
+
+
+@plain.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(desk: GivenDesk) -> Response:
+    """Figures for Prometheus."""
+    body, content_type = desk.metrics()
+    return Response(body, headers={"content-type": content_type})

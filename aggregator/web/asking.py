@@ -1,0 +1,105 @@
+"""What a request asks for: instants, cursors, pages of a listing, as typed values."""
+
+import base64
+import binascii
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import HTTPException, Query
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from aggregator.core.model import HitFilter, Told
+from aggregator.core.settings import seconds
+
+Moment = Annotated[str | None, Field(max_length=40, description="An instant (ISO 8601) or a span back from now: 30d.")]
+Name = Annotated[str | None, Field(max_length=200)]
+Mark = Literal["relevant", "irrelevant"]
+MAX_LIMIT = 1000
+
+
+def moment(text: str | None, now: datetime, name: str = "since") -> datetime | None:
+    """The instant of `2026-03-01`, `2026-03-01T08:00:00Z` or `30d` (that long ago). 422 where it is none."""
+    if not text:
+        return None
+    try:
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            at = now - timedelta(seconds=seconds(text))
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        message = f"{name}: {text!r} is neither an instant (2026-03-01T08:00:00Z) nor a span back from now (30d)"
+        raise HTTPException(422, message) from None
+
+
+def cursor(told: Told) -> str:
+    """An opaque word that continues a listing of hits after this one."""
+    raw = f"{told.hit.created_at.astimezone(UTC).isoformat()} {told.hit.id}"
+    return base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
+
+
+def after_cursor(word: str | None) -> tuple[datetime, str] | None:
+    """Where a listing continues. 422 where the word is not one of ours."""
+    if not word:
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(word + "=" * (-len(word) % 4)).decode()
+        at, _, hit_id = raw.partition(" ")
+        parsed = datetime.fromisoformat(at)
+        if parsed.tzinfo is None or not hit_id:
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise HTTPException(422, "before: this is not a cursor that a listing gave") from None
+    return parsed, hit_id
+
+
+class Listing(BaseModel):
+    """How much of a listing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="At most so many.")] = 50
+
+
+class HitsAsked(Listing):
+    """Which hits; all that is given must hold."""
+
+    rule: Name = None
+    feed: Name = None
+    story: Name = None
+    mark: Mark | None = None
+    since: Moment = None
+    until: Moment = None
+    before: Annotated[str | None, Field(max_length=300, description="Continue a listing; from the Link header.")] = None
+
+    def filter(self, now: datetime) -> HitFilter:
+        return HitFilter(
+            rule=self.rule,
+            feed=self.feed,
+            story=self.story,
+            mark=self.mark,
+            since=moment(self.since, now),
+            until=moment(self.until, now, "until"),
+            before=after_cursor(self.before),
+        )
+
+
+class PageAsked(HitsAsked):
+    """The same from the filter form of a page, which sends empty fields too."""
+
+    done: Annotated[str | None, Field(max_length=40)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, sent: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in sent.items() if value != ""}
+
+    @property
+    def filters(self) -> dict[str, str | None]:
+        """What the address keeps when a listing is continued."""
+        names = ("rule", "feed", "story", "mark", "since", "until")
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
+
+
+AskedHits = Annotated[HitsAsked, Query()]
+AskedPage = Annotated[PageAsked, Query()]

@@ -1,0 +1,73 @@
+"""Small charts as SVG geometry; templates/charts.html draws it. Colours come from the style sheet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+Days = Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A column: `x` and `y` of its upper left corner, in the chart's units."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    value: int
+    weekend: bool = False
+    tick: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Columns in a box of `width` × `height`; `summary` says the same in words."""
+
+    width: int
+    height: int
+    bars: tuple[Bar, ...]
+    top: int
+    summary: str
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def columns(days: Days, *, width: int, height: int, gap: float = 2, noun: str = "hits") -> Chart:
+    """A column per day, the highest as high as the box; an empty day keeps a hair line."""
+    top = max((value for _, value in days), default=0)
+    step = width / max(len(days), 1)
+    bars = []
+    for index, (day, value) in enumerate(days):
+        tall = max(round(height * value / top, 1), 2.0) if value else 1.0
+        when = _day(day)
+        bars.append(
+            Bar(
+                x=round(index * step, 2),
+                y=round(height - tall, 1),
+                width=round(max(step - gap, 1), 2),
+                height=tall,
+                label=f"{when:%a} {when.day} {when:%b}: {value:,} {noun if value != 1 else noun.removesuffix('s')}",
+                value=value,
+                weekend=when.weekday() >= 5,
+                tick=f"{when.day} {when:%b}" if when.weekday() == 0 else "",
+            )
+        )
+    return Chart(width, height, tuple(bars), top, _in_words(days, noun))
+
+
+def _in_words(days: Days, noun: str) -> str:
+    total = sum(value for _, value in days)
+    if not total:
+        return f"No {noun} in the last {len(days)} days"
+    best, most = max(days, key=lambda pair: pair[1])
+    when = _day(best)
+    return f"{total:,} {noun} in {len(days)} days, most on {when.day} {when:%B} ({most:,})"
+
+
+def sparkline(days: Days, noun: str = "hits") -> Chart:
+    """The same, small enough for a table row."""
+    return columns(days, width=120, height=24, gap=1, noun=noun)

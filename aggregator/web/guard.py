@@ -1,0 +1,191 @@
+"""The one gate in front of every route: host, headers, origin, credentials. Deny by default.
+
+A route is open only where OPEN names it; whatever is added later is closed until it stands there.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aggregator.core.settings import Web
+from aggregator.ports import Clock
+from aggregator.web.access import Doorkeeper, Sessions
+from aggregator.web.desk import Desk
+from aggregator.web.hosts import SAFE_METHODS, allowed, from_our_page, is_loopback, split_listen
+
+COOKIE = "aggregator_session"
+OPEN = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/readyz")})
+STATIC = "/static/"
+METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """How a request was let in: by nobody asking, by session, by token, or not at all."""
+
+    way: str
+
+    @property
+    def known(self) -> bool:
+        return self.way != "stranger"
+
+
+class Guard:
+    """ASGI middleware; `scope["visitor"]` tells the routes who is there.
+
+    The address listened on is that of the start: a reload cannot move the socket. Raises
+    AggregatorError where others could reach a site that asks for nothing.
+    """
+
+    def __init__(self, app: ASGIApp, *, desk: Desk, doorkeeper: Doorkeeper, sessions: Sessions) -> None:
+        self._app = app
+        self._desk = desk
+        self._doorkeeper = doorkeeper
+        self._sessions = sessions
+        self._listen = self._web.listen
+        doorkeeper.require_for(self._listen)
+
+    @property
+    def _web(self) -> Web:
+        return self._desk.current().config.settings.web
+
+    @property
+    def _clock(self) -> Clock:
+        return self._desk.clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # no websocket route exists
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = Headers(scope=scope)
+        visitor = self._recognise(headers)
+        scope["visitor"] = visitor
+        refusal = self._refusal(scope, headers, visitor)
+        target = refusal or self._app
+        await target(scope, receive, _dressed(send, scope))
+
+    def _recognise(self, headers: Headers) -> Visitor:
+        if not self._doorkeeper.closed():
+            return Visitor("open")
+        if self._shows_token(headers.get("authorization", "")):
+            return Visitor("token")
+        cookie = session_cookie(headers)
+        if cookie and self._sessions.alive(cookie, self._clock.now(), self._doorkeeper.era()):
+            return Visitor("session")
+        return Visitor("stranger")
+
+    def _shows_token(self, authorization: str) -> bool:
+        """`Bearer TOKEN`, or Basic with the token as password, which is all that feed readers can do."""
+        scheme, _, value = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return self._doorkeeper.knows_token(value.strip())
+        if scheme.lower() == "basic":
+            try:
+                pair = base64.b64decode(value, validate=True).decode()
+            except (binascii.Error, UnicodeDecodeError):
+                return False
+            return self._doorkeeper.knows_token(pair.partition(":")[2])
+        return False
+
+    def _refusal(self, scope: Scope, headers: Headers, visitor: Visitor) -> Response | None:
+        method, path = scope["method"], scope["path"]
+        authority = headers.get("host", "")
+        if visitor.way == "open" and not is_loopback(split_listen(self._listen)[0]):  # a reload took the password away
+            return _refuse(path, 503, "The page is closed: settings.web has neither a password nor a token.")
+        if len(headers.getlist("host")) != 1 or not allowed(authority, self._listen, self._web.public_url):
+            return PlainTextResponse(
+                "This site is not known by that name; settings.web.public_url names the address that others use.\n", 421
+            )
+        if method not in METHODS:
+            return PlainTextResponse("Method not allowed.\n", 405)
+        if not visitor.known and not self._open(method, path):
+            return _ask_to_log_in(method, path, scope["query_string"].decode("latin-1"))
+        if method not in SAFE_METHODS and visitor.way != "token" and not self._from_our_page(scope, headers, authority):
+            return _refuse(path, 403, "This request did not come from a page of this site, so nothing was changed.")
+        return None
+
+    def _open(self, method: str, path: str) -> bool:
+        asked = "GET" if method == "HEAD" else method
+        if (asked, path) in OPEN or (asked == "GET" and path.startswith(STATIC)):
+            return True
+        return (asked, path) == ("GET", "/metrics") and is_loopback(split_listen(self._listen)[0])
+
+    def _from_our_page(self, scope: Scope, headers: Headers, authority: str) -> bool:
+        return from_our_page(
+            fetch_site=headers.get("sec-fetch-site"),
+            origin=headers.get("origin"),
+            has_cookie="cookie" in headers,
+            authority=authority,
+            scheme=scope.get("scheme", "http"),
+            public_url=self._web.public_url,
+        )
+
+
+def session_cookie(headers: Headers) -> str | None:
+    """The session's name from the Cookie header."""
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None
+
+
+def is_for_programs(path: str) -> bool:
+    """Whether a path answers with JSON rather than a page."""
+    return path.startswith(("/api/", "/metrics", "/healthz", "/readyz"))
+
+
+def _refuse(path: str, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    if is_for_programs(path):
+        return JSONResponse({"detail": message}, status, headers)
+    return PlainTextResponse(message + "\n", status, headers)
+
+
+def _ask_to_log_in(method: str, path: str, query: str) -> Response:
+    if is_for_programs(path) or path.endswith((".atom", ".opml")):
+        challenge = "Basic" if path.endswith((".atom", ".opml")) else "Bearer"
+        asked_for = {"www-authenticate": f'{challenge} realm="aggregator"'}
+        return _refuse(path, 401, "A token is needed: Authorization: Bearer TOKEN.", asked_for)
+    if method not in SAFE_METHODS:
+        return _refuse(path, 401, "Please log in first.")
+    wanted = path + (f"?{query}" if query else "")
+    return RedirectResponse("/login" + (f"?next={quote(wanted, safe='')}" if wanted != "/" else ""), 303)
+
+
+def _dressed(send: Send, scope: Scope) -> Send:
+    """Add the protective headers to whatever answers."""
+
+    async def dressed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            if "cache-control" not in headers:
+                headers["cache-control"] = "no-store"
+            if scope.get("scheme") == "https":
+                headers["strict-transport-security"] = "max-age=31536000"
+        await send(message)
+
+    return dressed

@@ -1,0 +1,9 @@
+"""The pages: server-rendered, readable without a script. Forms post; a post ends in a redirect."""
+
+from fastapi import APIRouter
+
+from aggregator.web.pages import alerts, feeds, hits, login, out, rules, search, silences, status, story
+
+router = APIRouter(include_in_schema=False)
+for part in (login, hits, rules, out, feeds, alerts, search, story, silences, status):
+    router.include_router(part.router)

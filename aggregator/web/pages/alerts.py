@@ -1,0 +1,68 @@
+"""The outbox: what was said, what waits, what was given up."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggregator.core.model import DeliveryState
+from aggregator.web.cards import cards
+from aggregator.web.given import GivenDesk, GivenPages, then
+from aggregator.web.hosts import safe_next
+
+router = APIRouter()
+
+SHOWN = 50
+MAX_SHOWN = 500
+RETRIABLE = frozenset({DeliveryState.DEAD, DeliveryState.HELD, DeliveryState.RETRY})
+CANCELLABLE = frozenset({DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY})
+
+
+class Where(BaseModel):
+    """The page to go back to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    next: Annotated[str, Field(max_length=2048)] = "/alerts"
+
+
+@router.get("/alerts")
+async def outbox(
+    request: Request,
+    desk: GivenDesk,
+    pages: GivenPages,
+    state: DeliveryState | None = None,
+    limit: Annotated[int, Field(ge=1, le=MAX_SHOWN)] = SHOWN,
+) -> Response:
+    """Deliveries, newest first, by state."""
+    found = await desk.catalog.deliveries(states=(state,) if state else (), limit=limit)
+    counts = {one.value: number for one, number in (await desk.catalog.outbox()).items()}
+    more = min(limit * 2, MAX_SHOWN) if len(found) == limit and limit < MAX_SHOWN else None
+    return pages.render(
+        request, "alerts.html", deliveries=found, counts=counts, state=state, states=DeliveryState, more=more,
+        retriable=RETRIABLE, cancellable=CANCELLABLE,
+    )  # fmt: skip
+
+
+@router.get("/alerts/{delivery_id}")
+async def one(request: Request, desk: GivenDesk, pages: GivenPages, delivery_id: str) -> Response:
+    """One delivery: every try, and what it tells."""
+    delivery, attempts, tellings = await desk.catalog.delivery(delivery_id)
+    return pages.render(
+        request, "alert.html", delivery=delivery, attempts=attempts, recent=cards(tellings),
+        retriable=RETRIABLE, cancellable=CANCELLABLE,
+    )  # fmt: skip
+
+
+@router.post("/alerts/{delivery_id}/retry")
+async def retry(desk: GivenDesk, delivery_id: str, sent: Annotated[Where, Form()]) -> Response:
+    """Make a delivery due now."""
+    done = await desk.catalog.retry([delivery_id], desk.clock.now())
+    return then(safe_next(sent.next), "retried" if done else "nothing")
+
+
+@router.post("/alerts/{delivery_id}/cancel")
+async def cancel(desk: GivenDesk, delivery_id: str, sent: Annotated[Where, Form()]) -> Response:
+    """Suppress a delivery that is not sent yet."""
+    done = await desk.catalog.cancel([delivery_id])
+    return then(safe_next(sent.next), "cancelled" if done else "nothing")

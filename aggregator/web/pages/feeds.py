@@ -1,0 +1,140 @@
+"""Feeds: health in words, rhythm, adding, pausing, polling, OPML."""
+
+from collections import Counter
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggregator.core.errors import AggregatorError
+from aggregator.core.model import FeedSummary, Health, HitFilter
+from aggregator.web.answers import status_of
+from aggregator.web.api.feeds import one_feed
+from aggregator.web.cards import cards
+from aggregator.web.desk import Desk
+from aggregator.web.given import GivenDesk, GivenPages, then
+
+router = APIRouter()
+
+FEEDS_SHOWN = 60
+RECENT = 20
+TROUBLE = (Health.GONE, Health.BLOCKED, Health.FAILING, Health.EMPTIED, Health.SILENT, Health.MOVED)
+
+
+class Address(BaseModel):
+    """What the form for a new feed sends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Annotated[str, Field(min_length=1, max_length=2048)]
+
+
+class NewFeed(Address):
+    """What the button beside a candidate sends."""
+
+    title: Annotated[str, Field(max_length=300)] = ""
+    tags: Annotated[str, Field(max_length=500)] = ""
+
+
+def _rank(summary: FeedSummary) -> tuple[int, str]:
+    """Trouble first, then by name."""
+    state = summary.state
+    worst = TROUBLE.index(state.health) if state.health in TROUBLE else len(TROUBLE)
+    return worst, (state.title or state.id).casefold()
+
+
+def _names(desk: Desk) -> dict[str, str]:
+    return {feed.id: feed.title for feed in desk.current().config.feeds if feed.title}
+
+
+@router.get("/feeds")
+async def overview(
+    request: Request,
+    desk: GivenDesk,
+    pages: GivenPages,
+    state: Health | None = None,
+    page: Annotated[int, Field(ge=1, le=100_000)] = 1,
+) -> Response:
+    """Every feed, trouble first."""
+    everyone = await desk.catalog.feeds()
+    chosen = sorted((s for s in everyone if state in (None, s.state.health)), key=_rank)
+    shown = chosen[(page - 1) * FEEDS_SHOWN : page * FEEDS_SHOWN]
+    days = await desk.catalog.feed_days([s.state.id for s in shown], desk.clock.now())
+    counts = Counter(s.state.health.value for s in everyone)
+    return pages.render(
+        request, "feeds.html", shown=shown, days=days, counts=counts, total=len(everyone), state=state, page=page,
+        pages=-(-len(chosen) // FEEDS_SHOWN), names=_names(desk),
+    )  # fmt: skip
+
+
+@router.get("/feeds/add")
+async def ask(request: Request, pages: GivenPages) -> Response:
+    """The form for an address, and for a file."""
+    return pages.render(request, "feed_add.html", url="", candidates=None, problem=None, report=None)
+
+
+@router.post("/feeds/discover")
+async def discover(request: Request, desk: GivenDesk, pages: GivenPages, sent: Annotated[Address, Form()]) -> Response:
+    """The feeds behind an address, to be looked at before one is added."""
+    try:
+        candidates = await desk.discover(sent.url)
+    except AggregatorError as error:
+        return _add(pages, request, sent.url, problem=error)
+    return pages.render(request, "feed_add.html", url=sent.url, candidates=candidates, problem=None, report=None)
+
+
+@router.post("/feeds/add")
+async def add(request: Request, desk: GivenDesk, pages: GivenPages, sent: Annotated[NewFeed, Form()]) -> Response:
+    """Write a feed into the configuration."""
+    tags = [tag.strip() for tag in sent.tags.split(",") if tag.strip()]
+    try:
+        feed_id = await desk.add_feed(sent.url, title=sent.title.strip(), tags=tags)
+    except AggregatorError as error:
+        return _add(pages, request, sent.url, problem=error)
+    return then(f"/feeds/{feed_id}", "added")
+
+
+@router.post("/feeds/import")
+async def import_opml(request: Request, desk: GivenDesk, pages: GivenPages, file: UploadFile) -> Response:
+    """Add the feeds of an OPML file."""
+    try:
+        report = await desk.import_opml(await file.read())
+    except AggregatorError as error:
+        return _add(pages, request, "", problem=error)
+    return pages.render(request, "feed_add.html", url="", candidates=None, problem=None, report=report)
+
+
+@router.get("/feeds/{feed_id}")
+async def one(request: Request, desk: GivenDesk, pages: GivenPages, feed_id: str) -> Response:
+    """One feed: health, rhythm, latest entries and hits."""
+    summary = await one_feed(desk, feed_id)
+    days = (await desk.catalog.feed_days([feed_id], desk.clock.now())).get(feed_id, ())
+    entries = await desk.catalog.entries(feed=feed_id, limit=RECENT)
+    recent = cards(await desk.catalog.hits(HitFilter(feed=feed_id), limit=RECENT))
+    config = next((feed for feed in desk.current().config.feeds if feed.id == feed_id), None)
+    return pages.render(
+        request, "feed.html", summary=summary, config=config, days=days, entries=entries, recent=recent,
+        names=_names(desk),
+    )  # fmt: skip
+
+
+@router.post("/feeds/{feed_id}/poll")
+async def poll(desk: GivenDesk, feed_id: str) -> Response:
+    """Make a feed due now."""
+    await one_feed(desk, feed_id)
+    await desk.catalog.poll_soon(feed_id, desk.clock.now())
+    return then(f"/feeds/{feed_id}", "polled")
+
+
+@router.post("/feeds/{feed_id}/pause")
+async def pause(desk: GivenDesk, feed_id: str) -> Response:
+    """Pause a feed, or let it go on."""
+    paused = (await one_feed(desk, feed_id)).state.health is Health.PAUSED
+    await desk.catalog.pause(feed_id, not paused, desk.clock.now())
+    return then(f"/feeds/{feed_id}", "resumed" if paused else "paused")
+
+
+def _add(pages: GivenPages, request: Request, url: str, *, problem: AggregatorError) -> Response:
+    return pages.render(
+        request, "feed_add.html", status=status_of(problem), url=url, candidates=None, problem=problem, report=None
+    )

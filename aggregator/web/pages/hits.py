@@ -1,0 +1,74 @@
+"""The stream of hits, and one hit with everything about it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggregator.core.settings import Feed, RuleConfig
+from aggregator.web.asking import AskedPage, cursor
+from aggregator.web.cards import by_day, cards
+from aggregator.web.given import GivenDesk, GivenPages, then
+from aggregator.web.hosts import safe_next
+from aggregator.web.marking import marked
+from aggregator.web.render import reader_zone
+
+router = APIRouter()
+
+HITS_SHOWN = 60
+SPANS_BACK = (("24h", "last 24 hours"), ("7d", "last 7 days"), ("30d", "last 30 days"))
+FIELDS = ("title", "summary", "content")
+MAX_TEXT = 40_000
+
+
+class Marked(BaseModel):
+    """What the two buttons under a hit send; an empty mark takes it away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mark: Literal["relevant", "irrelevant", ""] = ""
+    next: Annotated[str, Field(max_length=2048)] = "/"
+
+
+def _names(named: Sequence[RuleConfig | Feed]) -> list[tuple[str, str]]:
+    """What a filter offers: ids with the names that people gave them."""
+    return [(one.id, one.title or one.id) for one in named]
+
+
+@router.get("/")
+async def stream(request: Request, desk: GivenDesk, pages: GivenPages, asked: AskedPage) -> Response:
+    """Hits, newest first, one card per story, under their days."""
+    now, config = desk.clock.now(), desk.current().config
+    wanted = asked.filter(now)
+    tellings = await desk.catalog.hits(wanted, limit=HITS_SHOWN)
+    chart = await desk.catalog.hit_days(replace(wanted, since=None, until=None, before=None), now)
+    return pages.render(
+        request,
+        "hits.html",
+        asked=asked,
+        days=by_day(cards(tellings), reader_zone(request)),
+        chart=chart,
+        more=cursor(tellings[-1]) if len(tellings) == HITS_SHOWN else None,
+        back=SPANS_BACK,
+        rules=_names(config.rules),
+        feeds=_names(config.feeds),
+    )
+
+
+@router.get("/hits/{hit_id}")
+async def one(request: Request, desk: GivenDesk, pages: GivenPages, hit_id: str) -> Response:
+    """One hit: the text with its evidence, why it matched, what became of it."""
+    told = await desk.catalog.hit(hit_id)
+    texts = {name: marked(getattr(told.entry, name)[:MAX_TEXT], told.hit.spans, name) for name in FIELDS}
+    clauses = await desk.explain(told)
+    return pages.render(request, "hit.html", told=told, texts=texts, clauses=clauses)
+
+
+@router.post("/hits/{hit_id}/mark")
+async def mark(desk: GivenDesk, hit_id: str, sent: Annotated[Marked, Form()]) -> Response:
+    """Mark a hit, or take the mark away."""
+    await desk.catalog.hit(hit_id)
+    await desk.catalog.mark(hit_id, sent.mark or None)
+    return then(safe_next(sent.next), "marked")

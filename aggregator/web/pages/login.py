@@ -1,0 +1,86 @@
+"""Logging in and out."""
+
+import logging
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggregator.web.access import SESSION_LIFE, Doorkeeper, Sessions, Throttle
+from aggregator.web.given import GivenDesk, GivenPages
+from aggregator.web.guard import COOKIE, session_cookie
+from aggregator.web.hosts import safe_next
+from aggregator.web.phrases import span
+
+log = logging.getLogger(__name__)
+router = APIRouter()
+
+Next = Annotated[str, Field(max_length=2048)]
+
+
+class Credentials(BaseModel):
+    """What the login form sends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: Annotated[str, Field(max_length=100_000)]
+    next: Next = "/"
+
+
+@router.get("/login")
+async def ask(request: Request, pages: GivenPages, next: Next = "/") -> Response:
+    """The login form; who is inside already is sent on."""
+    if request.scope["visitor"].known:
+        return RedirectResponse(safe_next(next), 303)
+    return pages.render(request, "login.html", next=safe_next(next), problem=None)
+
+
+@router.post("/login")
+async def enter(request: Request, desk: GivenDesk, pages: GivenPages, sent: Annotated[Credentials, Form()]) -> Response:
+    """Check the password and begin a new session (never the one that came with the request)."""
+    doorkeeper: Doorkeeper = request.app.state.doorkeeper
+    sessions: Sessions = request.app.state.sessions
+    throttle: Throttle = request.app.state.throttle
+    now = desk.clock.now()
+    address = request.client.host if request.client else "unknown"
+    target = safe_next(sent.next)
+    wait_s = throttle.wait_s(address, now)
+    if wait_s > 0:
+        problem = f"Too many wrong passwords. Try again in {span(wait_s)}."
+        response: Response = pages.render(request, "login.html", status=429, next=target, problem=problem)
+        response.headers["retry-after"] = str(round(wait_s) + 1)
+        return response
+    throttle.failed(address, now)  # counted before the check, so that parallel guesses cannot slip through
+    if not await doorkeeper.knows_password(sent.password):
+        log.warning("wrong password from %s", address)
+        return pages.render(request, "login.html", status=401, next=target, problem="That is not the password.")
+    throttle.succeeded(address)
+    _forget(request, sessions)
+    response = RedirectResponse(target, 303)
+    response.set_cookie(
+        COOKIE,
+        sessions.begin(now, doorkeeper.era()),
+        max_age=int(SESSION_LIFE.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+        path="/",
+    )
+    return response
+
+
+@router.post("/logout")
+async def leave(request: Request) -> Response:
+    """End the session here, not only in the browser."""
+    _forget(request, request.app.state.sessions)
+    response = RedirectResponse("/login", 303)
+    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax", secure=request.url.scheme == "https")
+    response.headers["clear-site-data"] = '"cache"'
+    return response
+
+
+def _forget(request: Request, sessions: Sessions) -> None:
+    name = session_cookie(request.headers)
+    if name:
+        sessions.end(name)

@@ -1,0 +1,122 @@
+"""Rules: the list with its figures, one rule, and the editor of the file."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggregator.core.errors import AggregatorError, ConfigErrors, Conflict, NotFound
+from aggregator.core.model import HitFilter, RuleFigures
+from aggregator.core.shapes import precision
+from aggregator.web.cards import cards
+from aggregator.web.desk import Desk, Preview, RulesFile, Verdict
+from aggregator.web.given import GivenDesk, GivenPages, then
+
+router = APIRouter()
+
+PREVIEW_DAYS = 30
+RECENT = 20
+
+
+class Edited(BaseModel):
+    """What the editor sends: the text, the digest it began from, and the button."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=200)]
+    text: Annotated[str, Field(max_length=2**20)]
+    digest: Annotated[str, Field(max_length=200)]
+    do: Literal["check", "preview", "save"] = "check"
+
+
+async def _figures(desk: Desk) -> dict[str, RuleFigures]:
+    return {one.rule: one for one in await desk.catalog.rules(desk.clock.now())}
+
+
+@router.get("/rules")
+async def overview(request: Request, desk: GivenDesk, pages: GivenPages) -> Response:
+    """Every rule with hits, precision and rhythm."""
+    figures = await _figures(desk)
+    rows = [(rule, figures.get(rule.id) or RuleFigures(rule=rule.id)) for rule in desk.current().config.rules]
+    return pages.render(request, "rules.html", rows=rows, precision=precision)
+
+
+@router.get("/rules/edit")
+async def editor(request: Request, desk: GivenDesk, pages: GivenPages, file: str = "", rule: str = "") -> Response:
+    """The editor, with the file as it is on disk."""
+    files = await desk.rules_files()
+    shown = _file(files, file) if file else _file_of(files, rule)
+    verdict = await desk.check_rules(shown.name, shown.text)
+    return _editor(pages, request, files, shown, verdict=verdict, rule=rule)
+
+
+@router.post("/rules/edit")
+async def edited(request: Request, desk: GivenDesk, pages: GivenPages, sent: Annotated[Edited, Form()]) -> Response:
+    """Check, preview or save an edit; what was typed is never lost."""
+    files = await desk.rules_files()
+    text = sent.text.replace("\r\n", "\n")  # forms send CRLF whatever was typed
+    draft = RulesFile(name=_file(files, sent.name).name, text=text, digest=sent.digest)
+    verdict = await desk.check_rules(draft.name, draft.text)
+    if not verdict.ok or sent.do == "check":
+        return _editor(pages, request, files, draft, verdict=verdict, status=200 if sent.do == "check" else 422)
+    if sent.do == "preview":
+        since = desk.clock.now() - timedelta(days=PREVIEW_DAYS)
+        preview = await desk.preview(draft.name, draft.text, since)
+        return _editor(pages, request, files, draft, verdict=verdict, preview=preview)
+    try:
+        await desk.save_rules(draft.name, draft.text, draft.digest)
+    except ConfigErrors as error:
+        verdict = Verdict(problems=error.errors)
+        return _editor(pages, request, files, draft, verdict=verdict, status=422)
+    except Conflict as conflict:
+        return _editor(pages, request, files, draft, verdict=verdict, problem=conflict, status=409)
+    return then("/rules", "saved")
+
+
+@router.get("/rules/{rule_id}")
+async def one(request: Request, desk: GivenDesk, pages: GivenPages, rule_id: str) -> Response:
+    """One rule: what it says, what it did, its latest hits."""
+    rules = {rule.id: rule for rule in desk.current().config.rules}
+    if rule_id not in rules:
+        raise NotFound("rule", rule_id, tuple(rules))
+    figures = (await _figures(desk)).get(rule_id) or RuleFigures(rule=rule_id)
+    recent = cards(await desk.catalog.hits(HitFilter(rule=rule_id), limit=RECENT))
+    definition = rules[rule_id].model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"id", "title"})
+    return pages.render(
+        request, "rule.html", rule=rules[rule_id], figures=figures, precision=precision, recent=recent,
+        definition=definition,
+    )  # fmt: skip
+
+
+def _file(files: tuple[RulesFile, ...], name: str) -> RulesFile:
+    found = next((file for file in files if file.name == name), None)
+    if found is None:
+        raise NotFound("file of rules", name, [file.name for file in files])
+    return found
+
+
+def _file_of(files: tuple[RulesFile, ...], rule: str) -> RulesFile:
+    """The file that seems to hold the rule, else the first."""
+    if not files:
+        raise NotFound("file of rules", "rules.yaml")
+    return next((file for file in files if rule and f"id: {rule}" in file.text), files[0])
+
+
+def _editor(
+    pages: GivenPages,
+    request: Request,
+    files: tuple[RulesFile, ...],
+    shown: RulesFile,
+    *,
+    verdict: Verdict,
+    preview: Preview | None = None,
+    problem: AggregatorError | None = None,
+    rule: str = "",
+    status: int = 200,
+) -> Response:
+    names = [file.name for file in files]
+    return pages.render(
+        request, "editor.html", status=status, names=names, file=shown, verdict=verdict, preview=preview,
+        problem=problem, rule=rule, preview_days=PREVIEW_DAYS,
+    )  # fmt: skip

@@ -1,0 +1,56 @@
+"""A story: who said it when, and what each telling changes."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+
+from aggregator.core.model import Entry, Told
+from aggregator.web.given import GivenDesk, GivenPages
+from aggregator.web.marking import Piece, differences, likeness
+
+router = APIRouter()
+
+DIFFERENCES_SHOWN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One feed's telling; `changes` compares its text with the first telling's."""
+
+    told: Told
+    rules: tuple[str, ...]
+    changes: tuple[Piece, ...]
+    like: int | None
+
+
+def _text(entry: Entry) -> str:
+    return entry.content or entry.summary or entry.title
+
+
+def tellings(found: tuple[Told, ...]) -> tuple[Telling, ...]:
+    """One per entry, first told first."""
+    entries: dict[tuple[str, str], list[Told]] = {}
+    for told in sorted(found, key=lambda one: one.entry.published_at or one.entry.seen_at):
+        entries.setdefault((told.hit.feed, told.hit.entry_key), []).append(told)
+    groups = list(entries.values())
+    first = _text(groups[0][0].entry) if groups else ""
+    out = []
+    for index, group in enumerate(groups):
+        text = _text(group[0].entry)
+        compared = 0 < index < DIFFERENCES_SHOWN
+        out.append(
+            Telling(
+                told=group[0],
+                rules=tuple(dict.fromkeys(told.hit.rule for told in group)),
+                changes=differences(first, text) if compared else (Piece(text[:600]),),
+                like=likeness(first, text) if compared else None,
+            )
+        )
+    return tuple(out)
+
+
+@router.get("/stories/{story_id}")
+async def show(request: Request, desk: GivenDesk, pages: GivenPages, story_id: str) -> Response:
+    """Every telling of a story in the order in which they came."""
+    story, found = await desk.catalog.story(story_id)
+    return pages.render(request, "story.html", story=story, tellings=tellings(found))

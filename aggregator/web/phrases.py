@@ -1,0 +1,101 @@
+"""Times, durations, counts and states as a person says them."""
+
+from datetime import date, datetime, timedelta, tzinfo
+
+from aggregator.core.model import FeedState, Health
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+HEALTH = {
+    Health.NEW: "waiting for its first poll",
+    Health.OK: "fine",
+    Health.FAILING: "failing",
+    Health.SILENT: "silent, against its own rhythm",
+    Health.BLOCKED: "blocking us",
+    Health.EMPTIED: "answers, but is empty",
+    Health.GONE: "gone",
+    Health.MOVED: "moved",
+    Health.PAUSED: "paused",
+}
+
+
+def span(seconds: float | None) -> str:
+    """`45 s`, `15 min`, `2 h 5 min`, `3 d`: two units at most."""
+    if seconds is None:
+        return "–"
+    whole = round(abs(seconds))
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{round(whole / MINUTE)} min"
+    if whole < DAY:
+        hours, rest = divmod(round(whole / MINUTE), 60)
+        return f"{hours} h {rest} min" if rest and hours < 10 else f"{hours} h"
+    days, rest = divmod(round(whole / HOUR), 24)
+    return f"{days} d {rest} h" if rest and days < 3 else f"{days} d"
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """`14 min ago`, `in 6 min`, `now`, `never`."""
+    if at is None:
+        return "never"
+    seconds = (now - at).total_seconds()
+    if abs(seconds) < 5:
+        return "now"
+    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(seconds)}"
+
+
+def due(at: datetime | None, now: datetime) -> str:
+    """When something comes: `in 6 min`; what should have come is `due now`."""
+    if at is None:
+        return "not planned"
+    return "due now" if at <= now else ago(at, now)
+
+
+def day_title(day: date, today: date) -> str:
+    """`Today`, `Yesterday`, `Friday 27 February`, with the year where it is another."""
+    if day == today:
+        return "Today"
+    if day == today - timedelta(days=1):
+        return "Yesterday"
+    year = f" {day.year}" if day.year != today.year else ""
+    return f"{day:%A} {day.day} {day:%B}{year}"
+
+
+def clock(at: datetime | None, zone: tzinfo) -> str:
+    """`14:05` in the reader's zone."""
+    return f"{at.astimezone(zone):%H:%M}" if at else "–"
+
+
+def full(at: datetime | None, zone: tzinfo) -> str:
+    """`27 Feb 2026 14:05 CET`."""
+    if at is None:
+        return "never"
+    local = at.astimezone(zone)
+    return f"{local.day} {local:%b %Y %H:%M} {local.tzname()}"
+
+
+def count(number: int) -> str:
+    """`1,234`."""
+    return f"{number:,}"
+
+
+def amount(number_bytes: int | None) -> str:
+    """`3.4 GB`."""
+    if number_bytes is None:
+        return "–"
+    size = float(number_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def health(state: FeedState, now: datetime) -> str:
+    """A feed's health in words, with how long it has been so."""
+    words = HEALTH[state.health]
+    since = state.failing_since if state.health is Health.FAILING else state.health_since
+    if since and state.health not in (Health.NEW, Health.OK):
+        words += f" for {span((now - since).total_seconds())}"
+    return words

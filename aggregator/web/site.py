@@ -1,0 +1,84 @@
+"""The whole site: API and pages behind the guard."""
+
+from importlib.resources import as_file, files
+
+from fastapi import FastAPI
+from fastapi.responses import Response
+from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from aggregator import __version__
+from aggregator.web import api, pages
+from aggregator.web.access import Doorkeeper, Sessions, Throttle
+from aggregator.web.answers import answer_errors
+from aggregator.web.desk import Desk
+from aggregator.web.guard import Guard
+from aggregator.web.live import Live
+from aggregator.web.render import Pages
+
+MAX_BODY_BYTES = 4 * 2**20
+FOR_EVER = "public, max-age=31536000, immutable"
+NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
+
+
+class _Static(StaticFiles):
+    """Files whose address carries their digest never change."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if response.status_code == 200 and scope["query_string"].startswith(b"v="):
+            response.headers["cache-control"] = FOR_EVER
+        return response
+
+
+class Site:
+    """The ASGI app. `close` ends the live streams, which a stopping server would wait for."""
+
+    def __init__(self, app: ASGIApp, live: Live) -> None:
+        self._app = app
+        self._live = live
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    async def close(self) -> None:
+        await self._live.close()
+
+
+def create_app(desk: Desk) -> Site:
+    """The site over a desk.
+
+    Raises AggregatorError where it would listen beyond loopback without any credential.
+    """
+    doorkeeper = Doorkeeper(lambda: desk.current().config.settings.web)
+    sessions = Sessions()
+    live = Live(desk.catalog, desk.clock)
+    app = _fastapi()
+    app.state.desk, app.state.live, app.state.pages = desk, live, Pages(desk)
+    app.state.doorkeeper, app.state.sessions, app.state.throttle = doorkeeper, sessions, Throttle()
+    guarded: ASGIApp = Guard(app, desk=desk, doorkeeper=doorkeeper, sessions=sessions)
+    proxies = desk.current().config.settings.web.trusted_proxies
+    if proxies:
+        guarded = ProxyHeadersMiddleware(guarded, trusted_hosts=list(proxies))  # type: ignore[arg-type,assignment]
+    return Site(guarded, live)
+
+
+def _fastapi() -> FastAPI:
+    app = FastAPI(
+        title="aggregator",
+        version=__version__,
+        description="Watches feeds and tells people what they care about. The shapes are those of `--json`.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=MAX_BODY_BYTES,
+        redirect_slashes=False,
+        telemetry=NO_TELEMETRY,  # type: ignore[arg-type]
+    )
+    app.include_router(api.router)
+    app.include_router(pages.router)
+    with as_file(files("aggregator.web").joinpath("static")) as directory:
+        app.mount("/static", _Static(directory=directory), name="static")
+    answer_errors(app)
+    return app

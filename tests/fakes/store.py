@@ -1,0 +1,638 @@
+"""The store in memory: the same four ports, the same answers, no SQL. The contract tests run over it."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from aggregator.core.errors import Conflict, NotFound, StoreError
+from aggregator.core.model import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Entry,
+    FeedState,
+    FeedSummary,
+    Fingerprint,
+    Health,
+    Hit,
+    HitFilter,
+    HitState,
+    HostLimit,
+    Known,
+    Poll,
+    Question,
+    Routed,
+    RuleFigures,
+    RuleHistory,
+    Silence,
+    Stats,
+    Story,
+    Surroundings,
+    Told,
+)
+from aggregator.core.polling.hosts import host_key
+from aggregator.core.settings import Feed
+from aggregator.ports import Route
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
+URGENCY = {"high": 0, "normal": 1, "low": 2}
+
+T = TypeVar("T")
+IndexText = Callable[[Entry], str]
+
+
+@dataclass
+class FeedRow:
+    """A feed with what the configuration and people say about it."""
+
+    state: FeedState
+    title: str = ""
+    configured: bool = True
+    enabled: bool = True
+    paused_at: datetime | None = None
+
+    def seen(self) -> FeedState:
+        """As the ports show it."""
+        state = replace(self.state, title=self.title or self.state.title)
+        if self.paused_at is not None:
+            state = replace(state, health=Health.PAUSED, health_since=self.paused_at)
+        return state
+
+    def due_at(self) -> datetime | None:
+        if self.state.next_poll_at is not None:
+            return self.state.next_poll_at
+        return None if self.state.health is Health.GONE else EPOCH
+
+
+@dataclass
+class Tables:
+    """Everything that is stored."""
+
+    index_text: IndexText
+    feeds: dict[str, FeedRow] = field(default_factory=dict)
+    memories: dict[str, bytes] = field(default_factory=dict)
+    hosts: dict[str, HostLimit] = field(default_factory=dict)
+    entries: dict[int, Entry] = field(default_factory=dict)
+    emptied: set[int] = field(default_factory=set)
+    keys: dict[tuple[str, str], Known] = field(default_factory=dict)
+    aliases: set[tuple[str, str]] = field(default_factory=set)
+    quarantined: list[tuple[str, bytes, str]] = field(default_factory=list)
+    hits: dict[str, Hit] = field(default_factory=dict)
+    stories: dict[str, Story] = field(default_factory=dict)
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
+    attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
+    silences: dict[int, Silence] = field(default_factory=dict)
+    numbers: int = 0
+
+    def number(self) -> int:
+        self.numbers += 1
+        return self.numbers
+
+    def entry_id(self, feed: str, key: str) -> int | None:
+        return next((e.id for e in self.entries.values() if (e.feed, e.key) == (feed, key)), None)
+
+    def feed(self, name: str) -> FeedRow:
+        if name not in self.feeds:
+            raise NotFound("feed", name, list(self.feeds))
+        return self.feeds[name]
+
+    def feed_title(self, name: str) -> str:
+        return (self.feeds[name].seen().title if name in self.feeds else "") or name
+
+    def live_silences(self, now: datetime | None) -> tuple[Silence, ...]:
+        return tuple(s for s in self.silences.values() if now is None or s.until_at > now)
+
+    def tell(self, hits: Iterable[Hit]) -> tuple[Told, ...]:
+        ordered = sorted(hits, key=lambda hit: (hit.created_at, hit.id), reverse=True)
+        return tuple(self._told(hit) for hit in ordered if hit.entry_id in self.entries)
+
+    def _told(self, hit: Hit) -> Told:
+        assert hit.entry_id is not None
+        story = self.stories.get(hit.story or "")
+        return Told(
+            hit=hit,
+            entry=self.entries[hit.entry_id],
+            feed_title=self.feed_title(hit.feed),
+            rule_title=hit.rule,
+            also_in=tuple(self.feed_title(f) for f in story.feeds if f != hit.feed) if story else (),
+        )
+
+
+class MemoryFeeds:
+    """`ports.Feeds` in memory."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def sync(self, feeds: Sequence[Feed], now: datetime) -> None:
+        rows = self._tables.feeds
+        for row in rows.values():
+            row.configured = row.enabled = False
+        for feed in feeds:
+            fresh = FeedState(id=feed.id, url=str(feed.url), configured_url=str(feed.url), health_since=now)
+            row = rows.setdefault(feed.id, FeedRow(state=fresh))
+            row.title, row.configured, row.enabled = feed.title, True, feed.enabled
+            if row.state.configured_url != fresh.configured_url:
+                kept = ("title", "first_polled_at", "last_new_at", "newest_at", "gap_s", "rungs")
+                row.state = replace(fresh, **{name: getattr(row.state, name) for name in kept})
+                self._tables.memories.pop(feed.id, None)
+
+    async def claim_due(
+        self,
+        now: datetime,
+        *,
+        owner: str,
+        lease_s: float,
+        limit: int,
+        ids: Sequence[str] | None = None,
+        force: bool = False,
+    ) -> tuple[FeedState, ...]:
+        resting = {host for host, limit in self._tables.hosts.items() if limit.not_before > now}
+        chosen = [
+            row
+            for row in self._tables.feeds.values()
+            if self._claimable(row, now, ids, force) and host_key(row.state.url) not in resting
+        ]
+        chosen.sort(key=lambda row: (row.due_at() or datetime.max.replace(tzinfo=UTC), row.state.id))
+        until = now + timedelta(seconds=lease_s)
+        for row in chosen[:limit]:
+            row.state = replace(row.state, lease_owner=owner, lease_until=until)
+        return tuple(row.seen() for row in chosen[:limit])
+
+    def _claimable(self, row: FeedRow, now: datetime, ids: Sequence[str] | None, force: bool) -> bool:
+        leased = row.state.lease_until is not None and row.state.lease_until > now
+        if not row.enabled or leased or (ids is not None and row.state.id not in ids):
+            return False
+        if row.paused_at is not None and not (force and ids is not None):
+            return False
+        due = row.due_at()
+        return force or (due is not None and due <= now)
+
+    async def next_due_at(self) -> datetime | None:
+        waiting = [r.due_at() for r in self._tables.feeds.values() if r.enabled and not r.paused_at]
+        free = [r.state.lease_owner is None for r in self._tables.feeds.values() if r.enabled and not r.paused_at]
+        return min((due for due, unleased in zip(waiting, free, strict=True) if due and unleased), default=None)
+
+    async def memory(self, feed: str) -> bytes | None:
+        return self._tables.memories.get(feed)
+
+    async def known(
+        self, feed: str, keys: Sequence[str], aliases: Sequence[str] = ()
+    ) -> tuple[Mapping[str, Known], frozenset[str]]:
+        tables = self._tables
+        stored = {key: tables.keys[feed, key] for key in keys if (feed, key) in tables.keys}
+        return stored, frozenset(a for a in aliases if (feed, a) in tables.aliases or (feed, a) in tables.keys)
+
+    async def commit(
+        self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None
+    ) -> tuple[Entry, ...]:
+        tables, row = self._tables, self._tables.feeds.get(poll.state.id)
+        if row is None or row.state.lease_owner != owner:
+            raise Conflict(f"feed {poll.state.id}: lease lost")
+        routed = Routed(hits=poll.hits)
+        if route is not None:
+            routed = route(self._answer(question or Question(), poll.state.last_polled_at))
+        self._check_hits(poll, routed.hits)
+        kept = replace(poll.state, configured_url=row.state.configured_url, lease_owner=None, lease_until=None)
+        row.state = kept
+        if poll.memory is not None:
+            tables.memories[poll.state.id] = poll.memory
+        for limit in poll.hosts:
+            if limit.host not in tables.hosts or tables.hosts[limit.host].not_before < limit.not_before:
+                tables.hosts[limit.host] = limit
+        tables.quarantined += [(poll.state.id, data, reason) for data, reason in poll.quarantined]
+        entries = tuple(self._store(entry) for entry in poll.entries)
+        for hit in routed.hits:
+            entry_id = hit.entry_id if hit.entry_id is not None else tables.entry_id(hit.feed, hit.entry_key)
+            tables.hits.setdefault(hit.id, replace(hit, entry_id=entry_id))
+        for story in routed.stories:
+            before = tables.stories.get(story.id)
+            tables.stories[story.id] = replace(story, first_at=before.first_at) if before else story
+        for delivery in (*poll.notices, *routed.deliveries):
+            tables.deliveries.setdefault(delivery.id, delivery)
+        return entries
+
+    def _check_hits(self, poll: Poll, hits: Sequence[Hit]) -> None:
+        """Before anything is written: all or nothing."""
+        new = {(entry.feed, entry.key) for entry in poll.entries}
+        for hit in hits:
+            place = (hit.feed, hit.entry_key)
+            if hit.entry_id is None and place not in new and self._tables.entry_id(*place) is None:
+                raise StoreError(f"hit {hit.id} names an entry that is not stored")
+
+    def _store(self, entry: Entry) -> Entry:
+        tables, place = self._tables, (entry.feed, entry.key)
+        known = tables.keys.get(place)
+        if known is None or known.version < entry.version:
+            tables.keys[place] = Known(key=entry.key, content_hash=entry.content_hash, version=entry.version)
+        tables.aliases |= {(entry.feed, alias) for alias in entry.aliases}
+        there = tables.entry_id(*place)
+        if there is None:
+            there = tables.number()
+            tables.entries[there] = replace(entry, id=there)
+        elif tables.entries[there].version < entry.version:
+            tables.entries[there] = replace(entry, id=there, seen_at=tables.entries[there].seen_at)
+            tables.emptied.discard(there)
+        return replace(entry, id=there)
+
+    def _answer(self, question: Question, now: datetime | None) -> Surroundings:
+        wanted = {key for fingerprint in question.fingerprints for key in keys_of(fingerprint)}
+        since = question.stories_since or EPOCH
+        near = [s for s in self._tables.stories.values() if s.last_at >= since and wanted & keys_of(s.fingerprint)]
+        return Surroundings(
+            stories=tuple(sorted(near, key=lambda story: (story.first_at, story.id))),
+            histories=tuple(self._history(rule, at) for rule, at in question.histories),
+            silences=self._tables.live_silences(now),
+        )
+
+    def _history(self, rule: str, since: datetime) -> RuleHistory:
+        of_rule = [hit for hit in self._tables.hits.values() if hit.rule == rule]
+        return RuleHistory(
+            rule=rule,
+            hits=tuple(sorted((h.created_at, h.feed, h.id) for h in of_rule if h.created_at >= since)),
+            last_alert_at=max((h.created_at for h in of_rule if h.state is HitState.ALERTED), default=None),
+        )
+
+    async def release(self, ids: Sequence[str], *, owner: str) -> None:
+        for row in self._tables.feeds.values():
+            if row.state.id in ids and row.state.lease_owner == owner:
+                row.state = replace(row.state, lease_owner=None, lease_until=None)
+
+
+def keys_of(fingerprint: Fingerprint) -> set[tuple[str, str]]:
+    named = {("url", fingerprint.url_key or ""), ("title", fingerprint.title_key or "")}
+    return {(kind, key) for kind, key in named if key} | {("band", band) for band in fingerprint.bands}
+
+
+class MemoryOutbox:
+    """`ports.Outbox` in memory."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def claim(
+        self, now: datetime, *, owner: str, lease_s: float, limit: int, channels: Sequence[str] | None = None
+    ) -> tuple[Delivery, ...]:
+        due = [d for d in self._tables.deliveries.values() if (at := _wakes(d)) and at <= now]
+        queues: dict[str, list[Delivery]] = {}
+        for delivery in sorted(due, key=_order):
+            if channels is None or delivery.channel in channels:
+                queues.setdefault(delivery.channel, []).append(delivery)
+        turns = [(turn, _order(d), d) for queue in queues.values() for turn, d in enumerate(queue)]
+        chosen = [d for _, _, d in sorted(turns, key=lambda one: one[:2])][:limit]
+        return tuple(self._lease(delivery, now, owner, lease_s) for delivery in sorted(chosen, key=_order))
+
+    def _lease(self, delivery: Delivery, now: datetime, owner: str, lease_s: float) -> Delivery:
+        claimed = replace(
+            delivery,
+            state=DeliveryState.SENDING,
+            attempts=delivery.attempts + 1,
+            repeat=delivery.repeat or delivery.state is DeliveryState.SENDING,
+            lease_owner=owner,
+            lease_until=now + timedelta(seconds=lease_s),
+        )
+        self._tables.deliveries[delivery.id] = claimed
+        attempt = Attempt(delivery=delivery.id, number=claimed.attempts, started_at=now)
+        self._tables.attempts[delivery.id, claimed.attempts] = attempt
+        return claimed
+
+    async def next_due_at(self) -> datetime | None:
+        return min((at for d in self._tables.deliveries.values() if (at := _wakes(d))), default=None)
+
+    async def told(self, delivery: Delivery) -> tuple[Told, ...]:
+        return self._tables.tell(self._tables.hits[hit] for hit in delivery.hits if hit in self._tables.hits)
+
+    async def settle(
+        self,
+        after: Delivery,
+        *,
+        owner: str,
+        attempt: int,
+        also: Sequence[Delivery] = (),
+        at: datetime | None = None,
+    ) -> None:
+        before = self._owned(after.id, owner, attempt)
+        settled = replace(after, attempts=before.attempts, lease_owner=None, lease_until=None)
+        self._tables.deliveries[after.id] = settled
+        if after.state in (DeliveryState.HELD, DeliveryState.SUPPRESSED):
+            self._untry(settled)
+        else:
+            unsure = after.state is DeliveryState.RETRY and after.repeat and not before.repeat
+            self._tables.attempts[after.id, attempt] = replace(
+                self._tables.attempts[after.id, attempt],
+                ended_at=at or after.sent_at,
+                outcome="unknown" if unsure else after.state.value,
+                detail=after.last_error or "",
+            )
+        await self.add(also)
+
+    def _owned(self, delivery: str, owner: str, attempt: int) -> Delivery:
+        row = self._tables.deliveries.get(delivery)
+        if row is None or (row.state, row.lease_owner, row.attempts) != (DeliveryState.SENDING, owner, attempt):
+            raise Conflict(f"delivery {delivery}: lease lost")
+        return row
+
+    def _untry(self, delivery: Delivery) -> None:
+        self._tables.attempts.pop((delivery.id, delivery.attempts), None)
+        self._tables.deliveries[delivery.id] = replace(delivery, attempts=delivery.attempts - 1)
+
+    async def silences(self, now: datetime) -> tuple[Silence, ...]:
+        return self._tables.live_silences(now)
+
+    async def sent_since(self, channel: str, since: datetime) -> int:
+        sent = [d.sent_at for d in self._tables.deliveries.values() if d.channel == channel and d.sent_at]
+        return sum(at >= since for at in sent)
+
+    async def fold(self, members: Sequence[Delivery], into: Delivery, *, owner: str) -> None:
+        for member in members:
+            self._owned(member.id, owner, member.attempts)
+        for member in members:
+            reason = f"folded into {into.id}"
+            row = replace(self._tables.deliveries[member.id], state=DeliveryState.SUPPRESSED, reason=reason)
+            self._untry(replace(row, lease_owner=None, lease_until=None))
+        await self.add([into])
+
+    async def add(self, deliveries: Sequence[Delivery]) -> int:
+        new = {d.id: d for d in deliveries if d.id not in self._tables.deliveries}
+        self._tables.deliveries |= new
+        return len(new)
+
+    async def release(self, ids: Sequence[str], *, owner: str) -> None:
+        for delivery in map(self._tables.deliveries.get, ids):
+            if delivery and delivery.state is DeliveryState.SENDING and delivery.lease_owner == owner:
+                state = DeliveryState.RETRY if delivery.attempts > 1 else DeliveryState.PENDING
+                self._untry(replace(delivery, state=state, lease_owner=None, lease_until=None))
+
+
+def _wakes(delivery: Delivery) -> datetime | None:
+    if delivery.state is DeliveryState.SENDING:
+        return delivery.lease_until or delivery.due_at
+    return delivery.due_at if delivery.state in WAITING else None
+
+
+def _order(delivery: Delivery) -> tuple[int, datetime, datetime, str]:
+    return (URGENCY.get(delivery.priority, 1), delivery.due_at, delivery.created_at, delivery.id)
+
+
+class MemoryCatalog:
+    """`ports.Catalog` in memory."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def feeds(self, ids: Sequence[str] | None = None) -> tuple[FeedSummary, ...]:
+        rows = self._tables.feeds
+        named = sorted(name for name, row in rows.items() if row.configured) if ids is None else sorted(set(ids))
+        entries = Counter(entry.feed for entry in self._tables.entries.values())
+        hits = Counter(hit.feed for hit in self._tables.hits.values())
+        return tuple(
+            FeedSummary(state=self._tables.feed(name).seen(), entries=entries[name], hits=hits[name]) for name in named
+        )
+
+    async def feed_days(self, ids: Sequence[str], now: datetime) -> Mapping[str, tuple[tuple[str, int], ...]]:
+        entries = self._tables.entries.values()
+        return {feed: days((entry.seen_at for entry in entries if entry.feed == feed), now) for feed in ids}
+
+    async def hosts(self) -> tuple[HostLimit, ...]:
+        return tuple(sorted(self._tables.hosts.values(), key=lambda limit: limit.not_before, reverse=True))
+
+    async def entry(self, entry_id: int) -> Entry:
+        if entry_id not in self._tables.entries:
+            raise NotFound("entry", str(entry_id))
+        return self._tables.entries[entry_id]
+
+    async def entries(
+        self, *, feed: str | None = None, since: datetime | None = None, limit: int = 50
+    ) -> tuple[Entry, ...]:
+        wanted = [e for e in self._entries(since) if feed is None or e.feed == feed]
+        return _first(sorted(wanted, key=lambda e: (e.seen_at, e.id), reverse=True), limit)
+
+    def _entries(self, since: datetime | None) -> list[Entry]:
+        return [e for e in self._tables.entries.values() if since is None or e.seen_at >= since]
+
+    async def scan(self, *, since: datetime | None = None, batch: int = 500) -> AsyncIterator[tuple[Entry, ...]]:
+        full = iter([entry for entry in self._entries(since) if entry.id not in self._tables.emptied])
+        while page := tuple(islice(full, batch)):
+            yield page
+
+    async def count_entries(self, since: datetime | None = None) -> int:
+        return len(self._entries(since))
+
+    async def search(
+        self,
+        words: Sequence[Sequence[str]],
+        *,
+        since: datetime | None = None,
+        limit: int = 50,
+        before: int | None = None,
+    ) -> tuple[Entry, ...]:
+        found = [
+            entry
+            for entry in self._entries(since)
+            if (before is None or (entry.id or 0) < before)
+            and all(any(self._has(entry, term) for term in group) for group in words)
+        ]
+        return _first(sorted(found, key=lambda e: e.id or 0, reverse=True), limit)
+
+    def _has(self, entry: Entry, term: str) -> bool:
+        text = f" {' '.join(self._tables.index_text(entry).split())} "
+        words = " ".join(term.removesuffix("*").split())
+        return bool(words) and (f" {words}" if term.endswith("*") else f" {words} ") in text
+
+    async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[Told, ...]:
+        return _first(self._tables.tell(hit for hit in self._tables.hits.values() if _fits(hit, wanted)), limit)
+
+    async def hit(self, hit_id: str) -> Told:
+        return self._tables.tell([self._hit(hit_id)])[0]
+
+    def _hit(self, hit_id: str) -> Hit:
+        if hit_id not in self._tables.hits:
+            raise NotFound("hit", hit_id)
+        return self._tables.hits[hit_id]
+
+    async def hit_days(self, wanted: HitFilter, now: datetime) -> tuple[tuple[str, int], ...]:
+        return days((hit.created_at for hit in self._tables.hits.values() if _fits(hit, wanted)), now)
+
+    async def mark(self, hit_id: str, mark: str | None) -> None:
+        self._tables.hits[hit_id] = replace(self._hit(hit_id), mark=mark)
+
+    async def story(self, story_id: str) -> tuple[Story, tuple[Told, ...]]:
+        if story_id not in self._tables.stories:
+            raise NotFound("story", story_id)
+        hits = [hit for hit in self._tables.hits.values() if hit.story == story_id]
+        return self._tables.stories[story_id], self._tables.tell(hits)
+
+    async def rules(self, now: datetime) -> tuple[RuleFigures, ...]:
+        names = sorted({hit.rule for hit in self._tables.hits.values()})
+        return tuple(self._figures(name, now) for name in names)
+
+    def _figures(self, rule: str, now: datetime) -> RuleFigures:
+        hits = [hit for hit in self._tables.hits.values() if hit.rule == rule]
+        return RuleFigures(
+            rule=rule,
+            hits=len(hits),
+            alerts=sum(hit.state is HitState.ALERTED for hit in hits),
+            relevant=sum(hit.mark == "relevant" for hit in hits),
+            irrelevant=sum(hit.mark == "irrelevant" for hit in hits),
+            last_hit_at=max(hit.created_at for hit in hits),
+            days=days((hit.created_at for hit in hits), now),
+        )
+
+    async def deliveries(self, *, states: Sequence[DeliveryState] = (), limit: int = 50) -> tuple[Delivery, ...]:
+        wanted = [d for d in self._tables.deliveries.values() if not states or d.state in states]
+        return _first(sorted(wanted, key=lambda d: (d.created_at, d.id), reverse=True), limit)
+
+    async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[Told, ...]]:
+        if delivery_id not in self._tables.deliveries:
+            raise NotFound("delivery", delivery_id)
+        found = self._tables.deliveries[delivery_id]
+        made = sorted(number for name, number in self._tables.attempts if name == delivery_id)
+        tries = tuple(self._tables.attempts[delivery_id, number] for number in made)
+        return found, tries, await MemoryOutbox(self._tables).told(found)
+
+    async def outbox(self) -> Mapping[DeliveryState, int]:
+        return Counter(delivery.state for delivery in self._tables.deliveries.values())
+
+    async def retry(self, ids: Sequence[str], now: datetime) -> int:
+        chosen = self._unsent(ids)
+        for delivery in chosen:
+            state = DeliveryState.RETRY if delivery.attempts else DeliveryState.PENDING
+            again = replace(delivery, state=state, reason="", due_at=now, tried_at=None)
+            self._tables.deliveries[delivery.id] = again
+        return len(chosen)
+
+    async def cancel(self, ids: Sequence[str]) -> int:
+        chosen = self._unsent(ids)
+        for delivery in chosen:
+            cancelled = replace(delivery, state=DeliveryState.SUPPRESSED, reason="cancelled by hand")
+            self._tables.deliveries[delivery.id] = cancelled
+        return len(chosen)
+
+    def _unsent(self, ids: Sequence[str]) -> list[Delivery]:
+        rows = map(self._tables.deliveries.get, dict.fromkeys(ids))
+        return [row for row in rows if row and row.state in (*WAITING, DeliveryState.DEAD)]
+
+    async def pause(self, feed: str, paused: bool, now: datetime) -> None:
+        row = self._tables.feed(feed)
+        row.paused_at = (row.paused_at or now) if paused else None
+        if not paused and row.state.health in (Health.GONE, Health.PAUSED):
+            row.state = replace(row.state, health=Health.NEW)
+
+    async def poll_soon(self, feed: str, now: datetime) -> None:
+        row = self._tables.feed(feed)
+        row.state = replace(row.state, next_poll_at=now)
+
+    async def silences(self, now: datetime) -> tuple[Silence, ...]:
+        return self._tables.live_silences(now)
+
+    async def add_silence(self, silence: Silence) -> Silence:
+        added = replace(silence, id=self._tables.number())
+        assert added.id is not None
+        self._tables.silences[added.id] = added
+        return added
+
+    async def remove_silence(self, silence_id: int) -> None:
+        if self._tables.silences.pop(silence_id, None) is None:
+            raise NotFound("silence", str(silence_id))
+
+    async def stats(self) -> Stats:
+        tables = self._tables
+        counts = (len(tables.feeds), len(tables.entries), len(tables.hits), len(tables.deliveries))
+        return Stats(feeds=counts[0], entries=counts[1], hits=counts[2], deliveries=counts[3], bytes=1)
+
+
+def days(instants: Iterable[datetime], now: datetime) -> tuple[tuple[str, int], ...]:
+    counted = Counter(at.date() for at in instants)
+    wanted = [now.date() - n * DAY for n in reversed(range(30))]
+    return tuple((day.isoformat(), counted[day]) for day in wanted)
+
+
+def _fits(hit: Hit, wanted: HitFilter) -> bool:
+    exact = all(
+        not getattr(wanted, name) or getattr(wanted, name) == getattr(hit, name)
+        for name in ("rule", "feed", "story", "mark")
+    )
+    after = wanted.since is None or hit.created_at >= wanted.since
+    until = wanted.until is None or hit.created_at < wanted.until
+    return exact and after and until and (wanted.before is None or (hit.created_at, hit.id) < wanted.before)
+
+
+def _first(found: Sequence[T], limit: int) -> tuple[T, ...]:
+    return tuple(found[:limit] if limit else found)
+
+
+class MemoryUpkeep:
+    """`ports.Upkeep` in memory."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._indexed: dict[int, int] = {}
+
+    async def upgrade(self) -> str:
+        return "0001"
+
+    async def backup(self, path: str) -> int:
+        return write_copy(Path(path))
+
+    async def check(self) -> tuple[str, ...]:
+        return ()
+
+    async def prune(self, now: datetime, *, entries_s: float, content_s: float) -> tuple[int, int]:
+        tables = self._tables
+        oldest, fullest = now - timedelta(seconds=entries_s), now - timedelta(seconds=content_s)
+        old = {entry_id for entry_id, entry in tables.entries.items() if entry.seen_at < oldest}
+        tables.entries = {entry_id: entry for entry_id, entry in tables.entries.items() if entry_id not in old}
+        tables.hits = {name: hit for name, hit in tables.hits.items() if hit.entry_id not in old}
+        matched = {hit.entry_id for hit in tables.hits.values()}
+        emptied = [
+            entry_id
+            for entry_id, entry in tables.entries.items()
+            if entry.seen_at < fullest and entry_id not in matched and entry_id not in tables.emptied
+        ]
+        for entry_id in emptied:
+            tables.entries[entry_id] = replace(tables.entries[entry_id], summary="", content="")
+        tables.emptied |= set(emptied)
+        gone = [d.id for d in tables.deliveries.values() if _wakes(d) is None and d.created_at < oldest]
+        for name in gone:
+            del tables.deliveries[name]
+        tables.stories = {name: story for name, story in tables.stories.items() if story.last_at >= oldest}
+        tables.silences = {name: s for name, s in tables.silences.items() if s.until_at >= fullest}
+        tables.hosts = {name: limit for name, limit in tables.hosts.items() if limit.not_before > now}
+        return len(old), len(emptied)
+
+    async def index_text(self, limit: int = 1000) -> int:
+        stale = [e for e in self._tables.entries.values() if e.id and self._indexed.get(e.id) != e.version][:limit]
+        self._indexed |= {entry.id: entry.version for entry in stale if entry.id}
+        return len(stale)
+
+
+def write_copy(path: Path) -> int:
+    if path.exists():
+        raise StoreError(f"{path} exists already")
+    return path.write_bytes(b"memory")
+
+
+class MemoryStore:
+    """A store that forgets everything; opened like the real one."""
+
+    def __init__(self, *, index_text: IndexText) -> None:
+        self.tables = Tables(index_text=index_text)
+        self.feeds = MemoryFeeds(self.tables)
+        self.outbox = MemoryOutbox(self.tables)
+        self.catalog = MemoryCatalog(self.tables)
+        self.upkeep = MemoryUpkeep(self.tables)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    async def __aenter__(self) -> "MemoryStore":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
