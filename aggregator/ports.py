@@ -295,6 +295,14 @@ class Upkeep(Protocol):
         """Remove what is too old, in small steps; gives (entries removed, texts emptied)."""
         ...
 
+    async def owners(self) -> tuple[str, ...]:
+        """Who holds leases, of feeds or deliveries."""
+        ...
+
+    async def free(self, owners: Sequence[str], now: datetime) -> int:
+        """End the leases of processes that died; what they were sending may be a repeat. Gives how many."""
+        ...
+
     async def index_text(self, limit: int = 1000) -> int:
         """Bring the full-text index up to date; gives how many entries were added."""
         ...

@@ -1,7 +1,6 @@
 """The composition root: opens every adapter and joins them to the verbs. All names meet here."""
 
 import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from secrets import token_hex
 
 from aggregator import __version__
 from aggregator.app.clock import SystemClock
+from aggregator.app.owner import dead_owners, new_owner
 from aggregator.app.places import database_url
 from aggregator.app.watching import observe_poll
 from aggregator.config import Loaded, load
@@ -30,11 +30,6 @@ from aggregator.ports import Fetcher, Notifier, Parser
 from aggregator.store import Store, open_store
 
 
-def owner() -> str:
-    """The name under which this process holds leases."""
-    return f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
-
-
 @dataclass(slots=True, kw_only=True)
 class House:
     """The open adapters and the setup that holds now; makes verbs over them."""
@@ -47,7 +42,7 @@ class House:
     notifier: Notifier
     metrics: Metrics
     clock: SystemClock = field(default_factory=SystemClock)
-    owner: str = field(default_factory=owner)
+    owner: str = field(default_factory=new_owner)
 
     def setup(self) -> Setup:
         return self.current
@@ -117,8 +112,10 @@ async def open_house(loaded: Loaded) -> AsyncIterator[House]:
     clock = SystemClock()
     settings = loaded.config.settings
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(database_url(loaded.config), index_text=index_text))
+        store = open_store(database_url(loaded.config), index_text=index_text, make_dir=settings.database is None)
+        stack.push_async_callback(store.close)
         await store.upkeep.upgrade()
+        await store.upkeep.free(dead_owners(await store.upkeep.owners()), clock.now())
         await store.feeds.sync(loaded.config.feeds, clock.now())
         house = House(
             loaded=loaded,

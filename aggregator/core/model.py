@@ -449,8 +449,12 @@ class RuleHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What routing wants to know before it decides; the store answers inside the transaction."""
+    """What routing wants to know before it decides; the store answers inside the transaction.
 
+    `hits` are ids that may be stored already: those of edited entries.
+    """
+
+    hits: tuple[str, ...] = ()
     fingerprints: tuple[Fingerprint, ...] = ()
     stories_since: datetime | None = None
     histories: tuple[tuple[str, datetime], ...] = ()
@@ -458,8 +462,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """The answer: stories that share a key with a fingerprint, rule histories, live silences."""
+    """The answer: hits that are known, stories that share a key with a fingerprint, rule histories, live silences."""
 
+    known: frozenset[str] = frozenset()
     stories: tuple[Story, ...] = ()
     histories: tuple[RuleHistory, ...] = ()
     silences: tuple[Silence, ...] = ()

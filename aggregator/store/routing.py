@@ -27,10 +27,18 @@ LAST_ALERT = select(func.max(hits.c.created_at, type_=Instant)).where(
 def answer(connection: Connection, dialect: Dialect, question: Question, now: datetime | None) -> Surroundings:
     """Everything that `question` asks, as this transaction sees it."""
     return Surroundings(
+        known=_known(connection, dialect, question.hits),
         stories=_related(connection, dialect, question),
         histories=tuple(_history(connection, rule, since) for rule, since in question.histories),
         silences=live_silences(connection, now),
     )
+
+
+def _known(connection: Connection, dialect: Dialect, asked: Sequence[str]) -> frozenset[str]:
+    if not asked:
+        return frozenset()
+    query = select(hits.c.id).where(dialect.among(hits.c.id, "ids"))
+    return frozenset(connection.execute(query, {"ids": dialect.listed(list(asked))}).scalars())
 
 
 def _related(connection: Connection, dialect: Dialect, question: Question) -> tuple[Story, ...]:

@@ -1,11 +1,11 @@
 """Keeping the database in order: schema, backups, checks, and what is too old."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, select, text, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, select, text, union, update
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import DeliveryState
@@ -90,6 +90,21 @@ class SqlUpkeep:
         except StoreError as error:
             return [f"full-text index: {error}"]
         return []
+
+    async def owners(self) -> tuple[str, ...]:
+        query = union(*(select(t.c.lease_owner).where(t.c.lease_owner.is_not(None)) for t in (feeds, deliveries)))
+        return tuple(sorted(await self._reader.read(lambda connection: connection.execute(query).scalars().all())))
+
+    async def free(self, owners: Sequence[str], now: datetime) -> int:
+        mine = bindparam("owners", expanding=True)
+        idle = update(feeds).where(feeds.c.lease_owner.in_(mine)).values(lease_owner=None, lease_until=None)
+        # A delivery keeps its owner: only a lease that ran out is claimed as a possible repeat.
+        lapsed = update(deliveries).where(deliveries.c.lease_owner.in_(mine)).values(lease_until=now, wake_at=now)
+
+        def free(connection: Connection) -> int:
+            return sum(connection.execute(step, {"owners": list(owners)}).rowcount for step in (idle, lapsed))
+
+        return await self._writer.alone(free) if owners else 0
 
     async def index_text(self, limit: int = 1000) -> int:
         return await self._indexing.bring_up_to_date(limit)

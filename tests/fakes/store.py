@@ -246,6 +246,7 @@ class MemoryFeeds:
         since = question.stories_since or EPOCH
         near = [s for s in self._tables.stories.values() if s.last_at >= since and wanted & keys_of(s.fingerprint)]
         return Surroundings(
+            known=frozenset(question.hits) & self._tables.hits.keys(),
             stories=tuple(sorted(near, key=lambda story: (story.first_at, story.id))),
             histories=tuple(self._history(rule, at) for rule, at in question.histories),
             silences=self._tables.live_silences(now),
@@ -605,6 +606,20 @@ class MemoryUpkeep:
         tables.silences = {name: s for name, s in tables.silences.items() if s.until_at >= fullest}
         tables.hosts = {name: limit for name, limit in tables.hosts.items() if limit.not_before > now}
         return len(old), len(emptied)
+
+    async def owners(self) -> tuple[str, ...]:
+        polling = {row.state.lease_owner for row in self._tables.feeds.values()}
+        sending = {delivery.lease_owner for delivery in self._tables.deliveries.values()}
+        return tuple(sorted(owner for owner in polling | sending if owner))
+
+    async def free(self, owners: Sequence[str], now: datetime) -> int:
+        idle = [row for row in self._tables.feeds.values() if row.state.lease_owner in owners]
+        for row in idle:
+            row.state = replace(row.state, lease_owner=None, lease_until=None)
+        lapsed = [delivery for delivery in self._tables.deliveries.values() if delivery.lease_owner in owners]
+        for delivery in lapsed:
+            self._tables.deliveries[delivery.id] = replace(delivery, lease_until=now)
+        return len(idle) + len(lapsed)
 
     async def index_text(self, limit: int = 1000) -> int:
         stale = [e for e in self._tables.entries.values() if e.id and self._indexed.get(e.id) != e.version][:limit]

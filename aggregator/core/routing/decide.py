@@ -33,6 +33,7 @@ from aggregator.core.settings import Channel, RuleConfig, Settings
 from aggregator.core.stories import fingerprint
 
 MOST_UPDATES = 3
+FIRST_SEEN = frozenset({Reason.NEW, Reason.BASELINE, Reason.FLOOD, Reason.ALIAS, Reason.TOO_OLD})
 WAITS = "waits"
 SPIKE_WINDOWS = 29  # the present one, and what is usual
 
@@ -52,10 +53,12 @@ def question(
         return None
     asked = {hit.rule: rules[hit.rule] for hit in hits if hit.rule in rules and conditional(rules[hit.rule])}
     histories = tuple((name, now - timedelta(seconds=looks_back_s(rule))) for name, rule in asked.items())
+    edited = tuple(hit.id for hit in hits if entries[hit.entry_key].reason not in FIRST_SEEN)
     if not settings.stories.collapse:
-        return Question(histories=histories)
+        return Question(hits=edited, histories=histories)
     keys = dict.fromkeys(hit.entry_key for hit in hits)
     return Question(
+        hits=edited,
         fingerprints=tuple(fingerprint(entries[key]) for key in keys),
         stories_since=now - timedelta(seconds=settings.stories.window_s),
         histories=histories,
@@ -73,13 +76,14 @@ def route(
     *,
     recipients: Callable[[Channel], Sequence[str]] = no_recipients,
 ) -> Routed:
-    """Decide about every hit of one poll, oldest entry first.
+    """Decide about every hit of one poll that is not known yet, oldest entry first.
 
     Run twice on the same input it gives the same ids, so a repeated commit tells nothing twice.
     `recipients` names those that a channel reaches, each of whom gets a delivery of his own.
     """
     ledger = Ledger(surroundings.stories, rules, settings, now)
-    ordered = sorted(hits, key=lambda hit: (entries[hit.entry_key].published_at or now, hit.entry_key, hit.rule))
+    fresh = (hit for hit in hits if hit.id not in surroundings.known)
+    ordered = sorted(fresh, key=lambda hit: (entries[hit.entry_key].published_at or now, hit.entry_key, hit.rule))
     verdicts = [_judge(hit, entries[hit.entry_key], rules.get(hit.rule), surroundings, ledger, now) for hit in ordered]
     verdicts = _thresholds(verdicts, rules, settings, surroundings.histories, now)
     return Routed(
