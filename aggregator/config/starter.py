@@ -1,8 +1,10 @@
-"""The first configuration: small, commented, working."""
+"""The first configuration: small, commented, working, with the schema that editors ask for."""
 
+import json
 from importlib.resources import files
 from pathlib import Path
 
+from aggregator.config.reference import schema
 from aggregator.core.errors import AggregatorError
 
 
@@ -11,7 +13,9 @@ def write_starter(folder: Path) -> tuple[Path, ...]:
 
     Raises AggregatorError where one of them exists: nothing is ever overwritten.
     """
-    texts = {file.name: file.read_text("utf-8") for file in files("aggregator.config").joinpath("starter").iterdir()}
+    home = files("aggregator.config").joinpath("starter")
+    texts = {file.name: file.read_text("utf-8") for file in home.iterdir() if file.name.endswith(".yaml")}
+    texts["schema.json"] = json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
     present = sorted(name for name in texts if (folder / name).exists())
     if present:
         raise AggregatorError(f"{folder / present[0]} exists already; nothing was written")
