@@ -8,12 +8,12 @@ never closed swallows the rest, which is also what remains of a summary cut off 
 import re
 from html import unescape
 
-PARAGRAPHS = frozenset(  # noqa: SIM905 -- a list of words reads best as words
+PARAGRAPHS = frozenset(
     "address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure"
     " footer form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup option p pre section"
     " summary table tbody td tfoot th thead tr ul".split()
 )
-UNSEEN = frozenset("audio canvas head iframe noembed noframes script style template title video".split())  # noqa: SIM905
+UNSEEN = frozenset("audio canvas head iframe noembed noframes script style template title video".split())
 
 _MARKUP = re.compile(
     r"""<!--(?:-?>|.*?(?:--!?>|\Z))                               # comment

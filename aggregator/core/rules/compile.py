@@ -1,0 +1,339 @@
+"""From a rule as written to a rule that can be held against documents."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from hashlib import sha256
+from re import fullmatch
+from typing import Literal, TypeGuard
+
+from aggregator.core.errors import InvalidRule, Problem
+from aggregator.core.rules.document import Document
+from aggregator.core.rules.lexer import LIST_NAME
+from aggregator.core.rules.nodes import And, In, Listed, Near, Node, Not, Or, Regex, Slop, Term
+from aggregator.core.rules.plan import MAX_NEAR, All, Clause, Close, Either, Fit, Never, Placed, Seek
+from aggregator.core.rules.query import parse_query, print_query
+from aggregator.core.rules.regex import BadPattern, pattern
+from aggregator.core.rules.scripts import code_spellings, name_spellings
+from aggregator.core.rules.sight import Sight
+from aggregator.core.rules.terms import Atom, BadTerm, atom
+from aggregator.core.settings import RuleConfig
+from aggregator.core.text.language import language
+from aggregator.core.text.tokens import token_texts
+
+MAX_TERMS = 20_000  # of one rule, lists filled in
+MAX_TERM = 500  # code points of one term
+ALL_FIELDS = ("title", "summary", "content", "author", "category", "link")
+
+Lists = Mapping[str, tuple[str, ...]]
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule, ready. `version` is a digest of what it matches: title, channels and rhythm do not change it."""
+
+    id: str
+    title: str
+    config: RuleConfig
+    tree: Node
+    plan: Clause
+    version: str
+    warnings: tuple[Problem, ...] = ()
+    langs: frozenset[str] = frozenset()
+    terms: int = field(default=0)
+
+    def admits(self, document: Document, sight: Sight) -> bool:
+        """Whether the feed and the language of a document are the rule's business."""
+        feeds = self.config.feeds
+        if feeds.ids and document.feed not in feeds.ids:
+            return False
+        if feeds.tags and not set(feeds.tags) & set(document.feed_tags):
+            return False
+        if document.feed in feeds.not_ids:
+            return False
+        return not self.langs or sight.lang in self.langs
+
+
+def compile_rule(config: RuleConfig, lists: Lists) -> Rule:
+    """The rule that `config` says, with its named lists. Raises InvalidRule with every problem found."""
+    work = _Compilation(config, lists)
+    tree = work.tree()
+    plan = work.plan(tree) if tree is not None else None
+    errors = [problem for problem in work.problems if problem.severity == "error"]
+    if errors or tree is None or plan is None:
+        raise InvalidRule(config.id, work.problems)
+    return Rule(
+        id=config.id,
+        title=config.title or config.id,
+        config=config,
+        tree=tree,
+        plan=plan,
+        version=_version(config, tree, work.used),
+        warnings=tuple(work.problems),
+        langs=frozenset(map(language, config.lang)),
+        terms=work.terms,
+    )
+
+
+def rule_for_query(query: str, lists: Lists | None = None) -> Rule:
+    """A rule that is just a query, searching every field. Raises InvalidRule."""
+    return compile_rule(RuleConfig.model_validate({"id": "query", "query": query, "in": ALL_FIELDS}), lists or {})
+
+
+def _version(config: RuleConfig, tree: Node, used: Mapping[str, tuple[str, ...]]) -> str:
+    feeds = config.feeds
+    matters = (
+        print_query(tree), sorted(used.items()), config.in_, config.case, config.stem, config.translit,
+        sorted(feeds.tags), sorted(feeds.ids), sorted(feeds.not_ids), sorted(config.lang),
+    )  # fmt: skip
+    return sha256(repr(matters).encode()).hexdigest()[:16]
+
+
+class _Compilation:
+    """One rule's compilation: what went wrong, what was used, and where in the rule we are."""
+
+    def __init__(self, config: RuleConfig, lists: Lists) -> None:
+        self.config = config
+        self.lists = lists
+        self.problems: list[Problem] = []
+        self.used: dict[str, tuple[str, ...]] = {}
+        self.terms = 0
+        self._origin: dict[int, Path] = {}  # id of a node → where it was written
+        self._path: Path = ()
+
+    # --- the tree -------------------------------------------------------------------------------
+
+    def tree(self) -> Node | None:
+        """One boolean tree of everything the rule says, joined with AND."""
+        config = self.config
+        parts: list[Node] = []
+        if config.any:
+            parts.append(_joined(Or, self._terms("any", config.any)))
+        parts += self._terms("all", config.all)
+        for index, near in enumerate(config.near):
+            terms = tuple(self._term(text, ("near", index, "terms", k)) for k, text in enumerate(near.terms))
+            parts.append(self._at(Near(terms, near.within, near.ordered), ("near", index)))
+        if config.query is not None:
+            parts += self._query(config.query)
+        if config.regex:
+            parts.append(_joined(Or, [self._at(Regex(p), ("regex", k)) for k, p in enumerate(config.regex)]))
+        if not parts:
+            if not self.problems:
+                self._refuse_empty()
+            return None
+        if config.none:
+            parts.append(self._at(Not(_joined(Or, self._terms("none", config.none))), ("none",)))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+    def _refuse_empty(self) -> None:
+        if self.config.none:
+            self._problem("a rule that only excludes would match almost everything", "add any: or all:", ("none",))
+        else:
+            self._problem("the rule says nothing to look for", "add for example any: [CAATSA]", ())
+
+    def _terms(self, key: str, texts: tuple[str, ...]) -> list[Node]:
+        return [self._term(text, (key, index)) for index, text in enumerate(texts)]
+
+    def _term(self, text: str, path: Path) -> Node:
+        """A list item: a term, "phrase", pre*, $list or 'exact'c."""
+        body = " ".join(text.split())
+        node: Node
+        if fullmatch(rf"\${LIST_NAME}", body):
+            node = Listed(body[1:])
+        elif len(body) > 3 and body.startswith("'") and body.endswith("'c"):
+            node = Term(body[1:-2], exact=True)
+        elif len(body) > 2 and body[0] == body[-1] == '"' and '"' not in body[1:-1]:
+            node = Term(body[1:-1])
+        else:
+            node = Term(body)
+            if fullmatch(r".*\s(AND|OR|NOT|O?NEAR(/\d+)?)\s.*", body):
+                self._problem(
+                    f"{body!r} is looked for as one phrase", "put it into query: to use operators", path, severity="warning"
+                )
+        return self._at(node, path)
+
+    def _query(self, query: str) -> list[Node]:
+        warnings: list[Problem] = []
+        try:
+            node = parse_query(query, warnings)
+        except InvalidRule as error:
+            warnings += error.problems
+            node = None
+        for problem in warnings:
+            self._problem(problem.message, problem.hint, ("query",), problem.offset, problem.severity)
+        return [self._at(node, ("query",))] if node is not None else []
+
+    def _at(self, node: Node, path: Path) -> Node:
+        self._origin[id(node)] = path
+        return node
+
+    # --- the plan -------------------------------------------------------------------------------
+
+    def plan(self, tree: Node) -> Clause | None:
+        """The evaluable form of a tree; None where problems were found."""
+        before = len(self.problems)
+        clause = self._clause(tree, self.config.in_)
+        if len([p for p in self.problems[before:] if p.severity == "error"]) or clause is None:
+            return None
+        if _only_excludes(clause):
+            self._problem(
+                "a part of the rule only excludes, so it would match almost everything",
+                "join NOT to something that must occur: a AND NOT b",
+                self._path or (("query",) if self.config.query else ()),
+            )
+            return None
+        return clause
+
+    def _clause(self, node: Node, fields: tuple[str, ...]) -> Clause | None:
+        outer = self._path
+        self._path = self._origin.get(id(node), outer)
+        try:
+            return self._made(node, fields)
+        except BadTerm as error:
+            self._problem(str(error), error.hint, self._path)
+        except BadPattern as error:
+            self._problem(str(error), error.hint, self._path, error.offset)
+        finally:
+            self._path = outer
+        return None
+
+    def _made(self, node: Node, fields: tuple[str, ...]) -> Clause | None:
+        match node:
+            case Term(text, exact):
+                return self._seek(text, exact, fields)
+            case Slop(text, extra):
+                return self._slop(text, extra, fields)
+            case Listed(name):
+                return self._listed(name, fields)
+            case Regex(source):
+                return Fit(f"/{source}/", pattern(source, self.config.case == "exact"), fields)
+            case In(field_name, child):
+                return self._clause(child, (field_name,))
+            case Not(child):
+                inner = self._clause(child, fields)
+                return inner and Never(print_query(node), inner)
+            case And(children):
+                return self._several(All, node, children, fields)
+            case Or(children):
+                return self._several(Either, node, children, fields)
+            case Near():
+                return self._near(node, fields)
+
+    def _several(
+        self, kind: type[All] | type[Either], node: Node, children: tuple[Node, ...], fields: tuple[str, ...]
+    ) -> Clause | None:
+        made = [self._clause(child, fields) for child in children]
+        return kind(print_query(node), tuple(clause for clause in made if clause)) if all(made) else None
+
+    def _seek(self, text: str, exact: bool, fields: tuple[str, ...]) -> Seek:
+        self.terms += 1
+        if self.terms > MAX_TERMS:
+            raise BadTerm(f"more than {MAX_TERMS} terms in one rule", "split the rule")
+        if len(text) > MAX_TERM:
+            raise BadTerm(f"a term of more than {MAX_TERM} characters", "use the few words that matter")
+        exact = exact or self.config.case == "exact"
+        stems = tuple(token_texts(text)) if self.config.stem and not text.rstrip().endswith("*") else ()
+        return Seek(text, spellings_of(text, exact, self.config.translit), fields, stems)
+
+    def _slop(self, text: str, extra: int, fields: tuple[str, ...]) -> Clause:
+        parts = tuple(self._seek(word, False, fields) for word in text.split())
+        return parts[0] if len(parts) == 1 else Close(f'"{text}"~{extra}', parts, extra, True, fields, total=True)
+
+    def _listed(self, name: str, fields: tuple[str, ...]) -> Clause | None:
+        texts = self._list(name, ())
+        if not texts:
+            return None
+        made = [self._seek(text, exact, fields) for text, exact in texts]
+        return made[0] if len(made) == 1 else Either(f"${name}", tuple(made))
+
+    def _list(self, name: str, above: tuple[str, ...]) -> list[tuple[str, bool]]:
+        """The terms of a list, of the lists in it too."""
+        if name in above:
+            raise BadTerm(f"the list ${name} contains itself: {' → '.join((*above, name))}")
+        if name not in self.lists:
+            near = get_close_matches(name, self.lists, n=1)
+            raise BadTerm(f"there is no list ${name}", f"did you mean ${near[0]}?" if near else "add it under lists:")
+        self.used[name] = self.lists[name]
+        texts: list[tuple[str, bool]] = []
+        for item in self.lists[name]:
+            match self._term(item, self._path):
+                case Listed(inner):
+                    texts += self._list(inner, (*above, name))
+                case Term(text, exact):
+                    texts.append((text, exact))
+        if not texts:
+            raise BadTerm(f"the list ${name} is empty")
+        return texts
+
+    def _near(self, node: Near, fields: tuple[str, ...]) -> Clause | None:
+        if len(node.children) < 2:
+            raise BadTerm("near needs two terms or more", "near: {terms: [S-400, sanction*], within: 12}")
+        if len(node.children) > MAX_NEAR and not node.ordered:
+            raise BadTerm(f"near takes at most {MAX_NEAR} terms in any order", "use ordered: true, or fewer terms")
+        made: list[Placed] = []
+        for child in node.children:
+            clause = self._clause(child, fields)
+            if clause is None:
+                return None
+            if not _is_placed(clause):
+                raise BadTerm(
+                    f"{print_query(child)} cannot stand beside NEAR",
+                    "NEAR joins words, phrases, lists and OR-groups of them",
+                )
+            made.append(clause)
+        return Close(print_query(node), tuple(made), node.within, node.ordered, fields)
+
+    def _problem(
+        self,
+        message: str,
+        hint: str | None,
+        path: Path,
+        offset: int | None = None,
+        severity: Literal["error", "warning"] = "error",
+    ) -> None:
+        self.problems.append(Problem(path=path, message=message, hint=hint, offset=offset, severity=severity))
+
+
+def spellings_of(text: str, exact: bool = False, translit: bool = False) -> tuple[Atom, ...]:
+    """The atoms by which a term is found: itself, and its spellings in other scripts. Raises BadTerm."""
+    written = atom(text, exact)
+    others: list[str] = list(code_spellings(text)) if written.code else []
+    if translit and not written.code and not exact:
+        stem = text.removesuffix("*")
+        others += [spelled + text[len(stem) :] for spelled in name_spellings(stem)]
+    atoms = dict.fromkeys([written])
+    for other in others:
+        atoms[atom(other)] = None
+    return tuple(atoms)
+
+
+def _joined(kind: Callable[[tuple[Node, ...]], Node], nodes: list[Node]) -> Node:
+    return nodes[0] if len(nodes) == 1 else kind(tuple(nodes))
+
+
+def _is_placed(clause: Clause) -> TypeGuard[Placed]:
+    return isinstance(clause, Seek | Close) or (isinstance(clause, Either) and all(map(_is_placed, clause.children)))
+
+
+def _only_excludes(clause: Clause) -> bool:
+    match clause:
+        case Never():
+            return True
+        case All():
+            return all(map(_only_excludes, clause.children))
+        case Either():
+            return any(map(_only_excludes, clause.children))
+    return False
+
+
+def seeks(clause: Clause) -> Iterator[Seek]:
+    """Every term of a plan, excluded ones too."""
+    match clause:
+        case Seek():
+            yield clause
+        case Never():
+            yield from seeks(clause.child)
+        case All() | Either() | Close():
+            for child in clause.children:
+                yield from seeks(child)

@@ -1,0 +1,148 @@
+"""What may stand between two tokens of a term.
+
+A term is its token sequence; whether a text says the same is judged on the separators as they
+were written. Each gap of a term becomes one of the judges below.
+"""
+
+import re
+from dataclasses import dataclass
+from unicodedata import normalize
+
+from aggregator.core.text.tokens import is_wide, kind
+
+DASHES = "-\u2010\u2011\u2012\u2013\u2212\uff0d\ufe63\u05be\u058a"
+APOSTROPHES = "'\u2018\u2019\u02bc\u02b9\u02bb\u02bf\u2032\u00b4`\uff07"
+SPACES = " \u00a0\u2000-\u200a\u202f\u205f\u3000\t"
+_CODE_JOINERS = frozenset(DASHES + "/_\uff0f\uff3f")
+_NUMBER_JOINERS = frozenset(DASHES + "_")
+_ONE_SPACE = re.compile(f"[{SPACES}]")
+# Blanks with at most one line break; or a hyphen, which may be followed by a line break (as at the
+# end of a line) but not preceded by a blank (a dash); apostrophes may touch either word.
+_PLAIN = re.compile(
+    f"[{APOSTROPHES}]?(?:[{SPACES}]{{1,8}}|[{SPACES}]{{0,4}}\\n[{SPACES}]{{0,4}}|[_{re.escape(DASHES)}]\\n?|\u0f0b)[{APOSTROPHES}]?"
+    f"|[{APOSTROPHES}]{{1,2}}"
+)
+_WIDE_JOINERS = frozenset("\n \u3000\u00a0・·‧•･＝")
+_TIDY = str.maketrans({**dict.fromkeys(DASHES, "-"), **dict.fromkeys(APOSTROPHES, "'"), **dict.fromkeys("“”„«»″״＂", '"')})
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The tokens around a gap as the text writes them."""
+
+    left: str
+    right: str
+    initial: bool  # the left token is the end of an abbreviation, as in "U.S."
+
+
+@dataclass(frozen=True, slots=True)
+class Glued:
+    """Nothing between: scripts without blanks, and changes of script inside a word."""
+
+    wide: bool
+
+    def allows(self, gap: str, sides: Sides) -> bool:
+        return not gap or gap == "\n" or (self.wide and gap in _WIDE_JOINERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Between letters and digits of a designator: nothing, one joiner, or one blank.
+
+    The blank only where the letters are capitals (or spelled like the term's, `Su 57`) and are not
+    the end of an abbreviation: "s 400 lira" and "U.S. 400" are something else.
+    """
+
+    spelled: str | None  # the letters as the term writes them; None between two letters or digits
+    blank: bool = True
+    nothing: bool = True
+
+    def allows(self, gap: str, sides: Sides) -> bool:
+        if not gap:
+            return self.nothing
+        if len(gap) != 1:
+            return False
+        if gap in _CODE_JOINERS:
+            return self.nothing or gap in _NUMBER_JOINERS
+        return self.blank and bool(_ONE_SPACE.match(gap)) and not sides.initial and self._capital(sides)
+
+    def _capital(self, sides: Sides) -> bool:
+        letters = sides.right if sides.left[-1:].isdecimal() else sides.left
+        return letters == letters.upper() or (letters == self.spelled and letters[0].isupper())
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Between words: blanks, a line break, a hyphen, an apostrophe; never a paragraph.
+
+    `short` is the capital spelling of a letter or two beside digits (`MH 17`): nothing will do too.
+    """
+
+    unspaced: bool = False
+    short: str | None = None
+
+    def allows(self, gap: str, sides: Sides) -> bool:
+        if not gap:
+            return self.unspaced or self.short is not None
+        if self.short is not None and len(self.short) == 1 and _ONE_SPACE.match(gap):
+            letters = sides.right if sides.left[-1:].isdecimal() else sides.left
+            return letters == letters.upper()
+        return bool(_PLAIN.fullmatch(gap))
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """Significant characters, as in AT&T or 2.0: the text must have them too.
+
+    `soft` punctuation (`Alphabet, Inc.`) may also be left out, as between plain words.
+    """
+
+    written: str
+    soft: bool = False
+
+    def allows(self, gap: str, sides: Sides) -> bool:
+        tidied = tidy(gap)
+        if tidied == self.written:
+            return True
+        if self.written in ("&", "/") and tidied.strip(" ") == self.written:
+            return tidied in (self.written, f" {self.written} ")
+        if self.written == "." and len(sides.left) == 1 and tidied == ". ":
+            return True
+        return self.soft and bool(_PLAIN.fullmatch(gap))
+
+
+Gap = Glued | Code | Plain | Symbol
+
+
+def tidy(gap: str) -> str:
+    """`gap` with one spelling for every dash, apostrophe, quotation mark and run of blanks."""
+    return re.sub(r"\s+", " ", normalize("NFKC", gap.translate(_TIDY)))
+
+
+def gap_of(written: str, left: str, right: str, *, code: bool) -> Gap:
+    """The judge for a gap that the term writes as `written` between the tokens `left` and `right`.
+
+    `left` and `right` are as the term spells them; `code`: the word around has letters and digits.
+    """
+    kinds = {kind(left.casefold()), kind(right.casefold())}
+    letters = right if left[-1:].isdecimal() else left
+    mixed = kinds == {"letter", "digit"}
+    if not written:
+        return Code(letters) if mixed else Glued(is_wide(left) or is_wide(right))
+    tidied = tidy(written)
+    if tidied in ("-", "_"):
+        return _joined(letters, kinds, code=code)
+    if tidied == "/" and code and "letter" in kinds:
+        return Code(letters, blank=False)
+    if not tidied.strip(" -'_"):
+        short = letters if mixed and len(letters) <= 4 and letters.isupper() else None
+        return Plain("unspaced" in kinds, short)
+    return Symbol(tidied, soft=" " in tidied and not set(tidied) & set("&/+#@=%$€£"))
+
+
+def _joined(letters: str, kinds: set[str], *, code: bool) -> Gap:
+    if not code and kinds != {"digit"}:
+        return Plain("unspaced" in kinds)
+    if kinds == {"digit"}:
+        return Code(None, blank=False, nothing=False)
+    return Code(letters)

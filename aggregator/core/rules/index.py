@@ -1,0 +1,175 @@
+"""The percolator: one index over all rules, asked for each entry.
+
+A rule is looked at only when a document has one of its trigger keys: a word, a pair of adjacent
+words, the beginning of a word or a pattern's literals. What a document costs therefore does not
+grow with the number of rules that do not match. An index never changes; an edit makes a new one
+that shares everything else, so that a reload is an assignment.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from aggregator.core.model import Span
+from aggregator.core.rules.compile import Rule
+from aggregator.core.rules.document import Document
+from aggregator.core.rules.plan import MAX_SPANS, Clause, Key, fields_of
+from aggregator.core.rules.regex import Pattern, Prefilter
+from aggregator.core.rules.sight import Sight
+from aggregator.core.text.affixes import stems
+
+BASIC_FIELDS = ("title", "summary", "content")
+_PLACE = {name: n for n, name in enumerate((*BASIC_FIELDS, "author", "category", "link", "feed", "lang"))}
+_EVERYWHERE = frozenset(
+    "a al and are as at av be by da das de del den der det di die du e ein el en er es et for from het i il in is it"
+    " la le les na o of og on os per pour que se som the to un und une van ve von w with y за и на не по с что bir bu".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A rule that a document satisfies, and where its terms stand: by field, then by place; capped."""
+
+    rule: str
+    spans: tuple[Span, ...]
+
+
+class RuleIndex:
+    """All enabled rules, ready to be asked.
+
+    `frequencies` says in how many stored entries a folded word occurs; without it, rarity is
+    guessed. It only decides which words trigger a rule, never what matches.
+    """
+
+    def __init__(self, rules: Iterable[Rule], frequencies: Mapping[str, int] | None = None) -> None:
+        self._weight = _weight(frequencies)
+        self._rules: dict[str, Rule] = {}
+        self._keys: dict[str, frozenset[Key] | None] = {}
+        self._postings: dict[Key, tuple[str, ...]] = {}
+        self._always: dict[str, None] = {}
+        enabled = [rule for rule in rules if rule.config.enabled]
+        for rule in enabled:
+            self._add(rule)
+        self._settle(enabled)
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def rule(self, rule_id: str) -> Rule | None:
+        """The rule of that id, if it is here."""
+        return self._rules.get(rule_id)
+
+    def match(self, document: Document) -> tuple[Match, ...]:
+        """Every rule that `document` satisfies, in the order of the rules."""
+        sight = Sight(document)
+        candidates = self._candidates(sight)
+        if not candidates:
+            return ()
+        rules = [self._rules[rule_id] for rule_id in sorted(candidates, key=self._order.__getitem__)]
+        return tuple(
+            Match(rule=rule.id, spans=spans(rule.plan, sight))
+            for rule in rules
+            if rule.plan.holds(sight) and rule.admits(document, sight)
+        )
+
+    def replace(self, rules: Iterable[Rule]) -> "RuleIndex":
+        """An index over `rules`; what did not change in meaning is shared with this one."""
+        new = object.__new__(RuleIndex)
+        new._weight = self._weight
+        new._rules, new._keys = dict(self._rules), dict(self._keys)
+        new._postings, new._always = dict(self._postings), dict(self._always)
+        enabled = [rule for rule in rules if rule.config.enabled]
+        staying = {rule.id for rule in enabled}
+        for gone in [rule_id for rule_id in self._rules if rule_id not in staying]:
+            new._remove(gone)
+        for rule in enabled:
+            old = self._rules.get(rule.id)
+            if old is None or old.version != rule.version:
+                if old is not None:
+                    new._remove(rule.id)
+                new._add(rule)
+            new._rules[rule.id] = rule
+        new._settle(enabled, before=self)
+        return new
+
+    # --- looking --------------------------------------------------------------------------------
+
+    def _candidates(self, sight: Sight) -> set[str]:
+        found = set(self._always)
+        words = [word for name in self._fields for word in sight.reading(name).words]
+        keys: set[Key] = set(words)
+        if self._affixed:
+            keys |= {stem for word in keys if isinstance(word, str) and word >= "\u0590" for stem, _, _ in stems(word)}
+        beginnings = [{word[:size] + "*" for word in keys if isinstance(word, str)} for size in self._beginnings]
+        if self._pairs:
+            keys.update(zip(words, words[1:], strict=False))
+        keys.update(*beginnings)
+        for key in self._known.intersection(keys):
+            found.update(self._postings[key])
+        if self._patterns:
+            text = "\n".join(sight.reading(name).text for name in self._fields)
+            for pattern in self._prefilter.candidates(text):
+                found.update(self._postings[pattern])
+        return found
+
+    # --- building -------------------------------------------------------------------------------
+
+    def _add(self, rule: Rule) -> None:
+        self._rules[rule.id] = rule
+        triggers = rule.plan.keys(self._weight)
+        if triggers is None:
+            self._keys[rule.id] = None
+            self._always[rule.id] = None
+            return
+        keys = self._keys[rule.id] = triggers[1]
+        for key in keys:
+            self._postings[key] = (*self._postings.get(key, ()), rule.id)
+
+    def _remove(self, rule_id: str) -> None:
+        keys = self._keys.pop(rule_id)
+        del self._rules[rule_id]
+        if keys is None:
+            del self._always[rule_id]
+            return
+        for key in keys:
+            rest = tuple(other for other in self._postings[key] if other != rule_id)
+            if rest:
+                self._postings[key] = rest
+            else:
+                del self._postings[key]
+
+    def _settle(self, enabled: list[Rule], before: "RuleIndex | None" = None) -> None:
+        """Work out what looking needs to know of all rules together."""
+        self._order = {rule.id: place for place, rule in enumerate(enabled)}
+        self._known = frozenset(self._postings)
+        texts = [key for key in self._known if isinstance(key, str)]
+        self._beginnings = tuple({len(key) - 1 for key in texts if key[-1] == "*"})
+        self._affixed = any(key >= "\u0590" for key in texts)
+        self._pairs = any(isinstance(key, tuple) for key in self._known)
+        self._patterns = frozenset(key for key in self._known if isinstance(key, Pattern))
+        same = before is not None and before._patterns == self._patterns
+        self._prefilter: Prefilter = before._prefilter if before and same else Prefilter(tuple(self._patterns))
+        used = {name for rule in enabled for name in fields_of(rule.plan)} if enabled else set()
+        self._fields = tuple(name for name in _PLACE if name in used)
+
+
+def spans(plan: Clause, sight: Sight) -> tuple[Span, ...]:
+    """The evidence of a plan that holds: no span twice, by field and place, at most MAX_SPANS."""
+    found = {(span.field, span.start, span.end): span for span in islice(plan.spans(sight), 8 * MAX_SPANS)}
+    return tuple(sorted(found.values(), key=_by_place)[:MAX_SPANS])
+
+
+def _by_place(span: Span) -> tuple[int, int, int]:
+    return _PLACE[span.field], span.start, span.end
+
+
+def _weight(frequencies: Mapping[str, int] | None) -> Callable[[str], float]:
+    if frequencies:
+        return lambda word: 1.0 + frequencies.get(word, 0)
+
+    def guess(word: str) -> float:
+        if word in _EVERYWHERE:
+            return 100_000.0
+        return 1000.0 / (1 + len(word) ** 2)
+
+    return guess

@@ -1,0 +1,208 @@
+"""Spellings of a term in other scripts, worked out on the rule's side when it is loaded.
+
+Designators travel: S-400 is С-400 in Russian, إس-400 in Arabic, एस-400 in Hindi. For code-like terms
+these spellings are always added, with the look-alike one (Cyrillic С typed for Latin C). Names are
+respelled only where a rule says `translit: true`.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from itertools import islice, product
+
+from aggregator.core.text.fold import fold
+
+Respell = Callable[[str], str | None]
+
+MAX_SPELLINGS = 24
+MAX_CODE_LETTERS = 6  # longer runs of letters are words, and words are not respelled silently
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+_CYRILLIC = re.compile(r"[\u0400-\u052f]")
+_GREEK = re.compile(r"[\u0370-\u03ff]")
+_LATIN = re.compile(r"[a-z]+")
+
+# One spelling per letter or letter group, longest first where they are applied.
+_TO_CYRILLIC = {
+    "shch": "щ", "kh": "х", "sh": "ш", "ch": "ч", "zh": "ж", "ts": "ц", "yu": "ю", "ya": "я", "yo": "ё",
+    **dict(zip("abcdefghijklmnopqrstuvwxyz", "абсдефгхийклмнопкрстуввхйз", strict=True)),
+}  # fmt: skip
+_TO_GREEK = dict(zip("abcdefghiklmnoprstuvwxyz", "αβκδεφγηικλμνοπρστυβωξυζ", strict=True))
+_TO_ARABIC = {
+    "kh": "خ", "sh": "ش", "ch": "تش", "th": "ث", "x": "كس",
+    **dict(zip("abcdefghijklmnopqrstuvwyz", "ابكديفغهيجكلمنوبقرستوفويز", strict=True)),
+}  # fmt: skip
+# Keys are folded: й is и here, ё is е.
+_FROM_CYRILLIC: dict[str, tuple[str, ...]] = {
+    "ии": ("y", "iy", "ii", "yi"), "ыи": ("y", "yi"), "х": ("kh", "h", "x"), "ю": ("yu", "iu"), "я": ("ya", "ia"),
+    "ц": ("ts", "c"), "щ": ("shch",), "ч": ("ch",), "ш": ("sh",), "ж": ("zh",), "ы": ("y",), "э": ("e",), "ь": ("",),
+    "ъ": ("",), "є": ("ye",), "і": ("i", "yi"), "ґ": ("g",),
+    **{a: (b,) for a, b in zip("абвгдезиклмнопрстуф", "abvgdeziklmnoprstuf", strict=True)},
+}  # fmt: skip
+_FROM_GREEK: dict[str, tuple[str, ...]] = {
+    "μπ": ("b", "mp"), "ντ": ("d", "nt"), "γκ": ("g", "gk"), "ου": ("ou", "u"), "φ": ("f", "ph"), "χ": ("ch", "h"),
+    "θ": ("th",), "ψ": ("ps",), "η": ("i",), "β": ("v", "b"), "ξ": ("x",), "ω": ("o",), "υ": ("y", "u"),
+    **{a: (b,) for a, b in zip("αγδεζικλμνοπρστ", "agdeziklmnoprst", strict=True)},
+}  # fmt: skip
+_NAMES_TO_CYRILLIC: dict[str, tuple[str, ...]] = {
+    **{letters: (spelled,) for letters, spelled in _TO_CYRILLIC.items()},
+    "c": ("к", "ц"), "ck": ("к",), "ee": ("и",), "h": ("х", "г"), "j": ("дж", "й"), "oo": ("у",), "ph": ("ф",),
+    "th": ("т",), "w": ("в", "у"), "x": ("кс",), "y": ("и", "й", "ий"), "iy": ("ий",), "^e": ("э", "е"),
+}  # fmt: skip
+_NAMES_TO_GREEK: dict[str, tuple[str, ...]] = {
+    **{letters: (spelled,) for letters, spelled in _TO_GREEK.items()},
+    "b": ("μπ", "β"), "d": ("ντ", "δ"), "g": ("γκ", "γ"), "th": ("θ",), "ph": ("φ",), "ou": ("ου",), "j": ("τζ",),
+    "h": ("χ", ""), "u": ("ου",), "sh": ("σ",), "ch": ("τσ",), "y": ("ι",), "v": ("β",), "w": ("ου",),
+}  # fmt: skip
+
+# What the letters of the Latin alphabet are called, for scripts that spell S-400 as "ess-400".
+_CALLED: dict[str, dict[str, str]] = {
+    "arabic": {
+        "a": "إيه", "b": "بي", "c": "سي", "d": "دي", "e": "إي", "f": "إف", "g": "جي", "h": "إتش", "i": "آي", "j": "جيه",
+        "k": "كي", "l": "إل", "m": "إم", "n": "إن", "o": "أو", "p": "بي", "q": "كيو", "r": "آر", "s": "إس", "t": "تي",
+        "u": "يو", "v": "في", "w": "دبليو", "x": "إكس", "y": "واي", "z": "زد",
+    },
+    "hebrew": {
+        "a": "איי", "b": "בי", "c": "סי", "d": "די", "f": "אף", "k": "קיי", "l": "אל", "m": "אם", "n": "אן", "p": "פי",
+        "r": "אר", "s": "אס", "t": "טי", "v": "וי", "x": "אקס",
+    },
+    "hindi": {
+        "a": "ए", "b": "बी", "c": "सी", "d": "डी", "e": "ई", "f": "एफ", "g": "जी", "h": "एच", "i": "आई", "j": "जे",
+        "k": "के", "l": "एल", "m": "एम", "n": "एन", "o": "ओ", "p": "पी", "q": "क्यू", "r": "आर", "s": "एस", "t": "टी",
+        "u": "यू", "v": "वी", "w": "डब्ल्यू", "x": "एक्स", "y": "वाई", "z": "जेड",
+    },
+}  # fmt: skip
+_LOOKS_CYRILLIC = dict(zip("ABCEHKMOPTXY", "АВСЕНКМОРТХУ", strict=True))
+_LOOKS_GREEK = dict(zip("ABEZHIKMNOPTYX", "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", strict=True))
+_LOOKS_LATIN = {other: latin for table in (_LOOKS_CYRILLIC, _LOOKS_GREEK) for latin, other in table.items()}
+_LETTER_CALLED = {fold(name): letter for names in _CALLED.values() for letter, name in reversed(names.items())}
+
+
+@lru_cache(maxsize=1 << 14)
+def code_spellings(term: str) -> tuple[str, ...]:
+    """A code-like term's spellings in other scripts, without itself."""
+    found: dict[str, None] = {}
+    heard, seen = _in_latin(term)
+    for latin in (term, *heard):
+        found[latin] = None
+        for respell in (_cyrillic, _looks(_LOOKS_CYRILLIC), _greek, _looks(_LOOKS_GREEK), _arabic, _called("arabic"),
+                        _called("hebrew"), _called("hindi")):  # fmt: skip
+            spelled = _each_run(latin, respell)
+            if spelled:
+                found[spelled] = None
+    found.update(dict.fromkeys(seen))
+    found.pop(term)
+    return tuple(islice(found, MAX_SPELLINGS))
+
+
+@lru_cache(maxsize=1 << 14)
+def name_spellings(term: str) -> tuple[str, ...]:
+    """A name's likely spellings in Latin, Cyrillic and Greek letters, without itself."""
+    bare = fold(term)
+    tables: Sequence[Mapping[str, tuple[str, ...]]]
+    if _CYRILLIC.search(bare):
+        tables = (_FROM_CYRILLIC,)
+    elif _GREEK.search(bare):
+        tables = (_FROM_GREEK,)
+    else:
+        tables = (_NAMES_TO_CYRILLIC, _NAMES_TO_GREEK)
+    found = (spelled for table in tables for spelled in islice(_respellings(bare, table), MAX_SPELLINGS // len(tables)))
+    return tuple(dict.fromkeys(spelled for spelled in found if spelled != bare))
+
+
+def _in_latin(term: str) -> tuple[list[str], list[str]]:
+    """Latin spellings of a term written in another script: by its sound, and by its looks."""
+    bare = fold(term)
+    heard = [_each_run(term, lambda run: _LETTER_CALLED.get(fold(run), "").upper() or None)]
+    for pattern, table in ((_CYRILLIC, _FROM_CYRILLIC), (_GREEK, _FROM_GREEK)):
+        if pattern.search(bare):
+            heard += [_each_run(term, partial(_heard, table=table, nth=nth)) for nth in range(2)]
+    seen = _each_run(term, _looks(_LOOKS_LATIN))
+    return [spelled for spelled in heard if spelled], [seen] if seen else []
+
+
+def _heard(run: str, table: Mapping[str, tuple[str, ...]], nth: int) -> str:
+    pieces = _pieces(fold(run), table)
+    return _like(run, "".join(options[min(nth, len(options) - 1)] for options in pieces))
+
+
+def _each_run(term: str, respell: Respell) -> str | None:
+    """`term` with every run of letters respelled; None where one cannot be."""
+    pieces: list[str] = []
+    at = 0
+    for run in _LETTERS.finditer(term):
+        spelled = respell(run[0]) if len(run[0]) <= MAX_CODE_LETTERS else None
+        if not spelled:
+            return None
+        pieces += (term[at : run.start()], spelled)
+        at = run.end()
+    return "".join((*pieces, term[at:]))
+
+
+def _single(table: Mapping[str, str]) -> Respell:
+    options = {letters: (spelled,) for letters, spelled in table.items()}
+
+    def respell(run: str) -> str | None:
+        bare = fold(run)
+        if len(bare) > 1:  # a C by itself looks like С, but sounds like К in a word
+            bare = re.sub("c(?![ehiy])", "k", bare)
+        if not _LATIN.fullmatch(bare) or any(letter not in options for letter in bare):
+            return None
+        return _like(run, "".join(spelled for (spelled,) in _pieces(bare, options)))
+
+    return respell
+
+
+def _looks(table: Mapping[str, str]) -> Respell:
+    def respell(run: str) -> str | None:
+        return "".join(table[letter] for letter in run) if set(run) <= table.keys() else None
+
+    return respell
+
+
+def _arabic(run: str) -> str | None:
+    """A syllable by its sound (Su → سو); capitals are letters called by their names instead."""
+    if run.isupper() and len(run) < 4:
+        return None
+    spelled = _sound_arabic(run)
+    return {"ا": "أ", "ي": "إي"}.get(spelled[0], spelled[0]) + spelled[1:] if spelled else None
+
+
+def _called(script: str) -> Respell:
+    names = _CALLED[script]
+
+    def respell(run: str) -> str | None:
+        letters = fold(run)
+        if len(letters) > 3 or not (run.isupper() or len(run) == 1) or any(letter not in names for letter in letters):
+            return None
+        return " ".join(names[letter] for letter in letters)
+
+    return respell
+
+
+def _like(model: str, spelled: str) -> str:
+    """`spelled` with the capitals of `model`."""
+    if model.isupper() and (len(model) > 1 or len(spelled) == 1):
+        return spelled.upper()
+    return spelled[:1].upper() + spelled[1:] if model[:1].isupper() else spelled
+
+
+def _pieces(bare: str, table: Mapping[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The options for each piece of `bare`, longest pieces first; an unknown letter stays."""
+    pieces: list[tuple[str, ...]] = []
+    at = 0
+    if f"^{bare[:1]}" in table:  # some letters are spelled otherwise at the start of a word
+        pieces.append(table[f"^{bare[:1]}"])
+        at = 1
+    while at < len(bare):
+        size = next((n for n in (4, 3, 2) if bare[at : at + n] in table and len(bare) - at >= n), 1)
+        pieces.append(table.get(bare[at : at + size], (bare[at],)))
+        at += size
+    return pieces
+
+
+def _respellings(bare: str, table: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    return map("".join, product(*_pieces(bare, table)))
+
+
+_cyrillic, _greek, _sound_arabic = _single(_TO_CYRILLIC), _single(_TO_GREEK), _single(_TO_ARABIC)

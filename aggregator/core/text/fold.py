@@ -1,0 +1,89 @@
+"""Folding: one form for spellings that a reader takes for the same.
+
+`fold` works code point by code point, so that every folded character knows where it came from,
+and fold(NFC x) = fold(NFD x). Dropped: default-ignorable characters and the combining marks of
+Latin, Greek, Cyrillic, Hebrew and Arabic script. Everything else: NFKD, case folding, NFKD, then
+the few letters that Unicode does not decompose. Marks of Indic, Thai and kana script stay: there
+they are letters.
+"""
+
+import re
+from array import array
+from collections.abc import Callable, Sequence
+from unicodedata import category, decimal, normalize
+
+LETTERS = str.maketrans(
+    {
+        **dict(zip("ıøđłðħŧ", "iodldht", strict=True)),
+        **{"æ": "ae", "œ": "oe", "þ": "th", "ĳ": "ij"},
+        **dict(zip("ىیېےةہھەۀکڪٱ", "ييييهههههككا", strict=True)),
+        **{"\u0640": "", "״": '"', "׳": "'"},
+    }
+)
+
+IGNORABLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U0001f3fb-\U0001f3ff"
+    "\U000e0000-\U000e0fff]"
+)
+_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08e1\u08e3-\u08ff\u1ab0-\u1aff\u1dc0-\u1dff"
+    "\u20d0-\u20ff\ufe20-\ufe2f]"
+)
+
+
+class Table(dict[int, str]):
+    """A table for str.translate that works out each code point the first time it is met."""
+
+    def __init__(self, each: Callable[[str], str]) -> None:
+        super().__init__()
+        self._each = each
+
+    def __missing__(self, code: int) -> str:
+        value = self[code] = self._each(chr(code))
+        return value
+
+
+def _bare(char: str) -> str:
+    """`char` decomposed, without what is dropped; capitals stay."""
+    if IGNORABLE.match(char):
+        return ""
+    return _MARKS.sub("", "".join(_digit(c) for c in normalize("NFKD", char)))
+
+
+def _digit(char: str) -> str:
+    return str(decimal(char)) if category(char) == "Nd" else char
+
+
+def _folded(char: str) -> str:
+    return _MARKS.sub("", normalize("NFKD", _bare(char).casefold())).translate(LETTERS)
+
+
+FOLDED = Table(_folded)
+_BARE = Table(_bare)
+
+
+def fold(text: str) -> str:
+    """`text` as it is compared."""
+    return text.translate(FOLDED)
+
+
+def fold_cased(text: str) -> str:
+    """`text` with marks, widths and digits folded but its capitals kept, for exact case."""
+    return text.translate(_BARE)
+
+
+def fold_with_offsets(text: str) -> tuple[str, Sequence[int]]:
+    """`fold(text)`, and for each of its characters the index in `text` of where it came from."""
+    return text.translate(FOLDED), offsets(text, FOLDED)
+
+
+def offsets(text: str, table: Table) -> Sequence[int]:
+    """For each character of text.translate(table), the index in `text` that it came from."""
+    if text.isascii() or all(len(table[ord(char)]) == 1 for char in set(text)):
+        return range(len(text))
+    sources = array("L")
+    for index, char in enumerate(text):
+        sources.extend([index] * len(table[ord(char)]))
+    return sources

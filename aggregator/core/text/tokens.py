@@ -1,0 +1,180 @@
+"""Tokens: what a word is, in every script.
+
+A token is a run of letters of one script with their marks, a run of digits, or one character (with
+its marks) of a script written without spaces: Han, kana, Thai, Lao, Khmer, Myanmar. A change
+between letters and digits splits (`S400` is `s`, `400`), and so does a change of script (`CAATSA를`).
+Python's `\\w` would break Hindi and Arabic words at their marks.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from unicodedata import category
+
+from aggregator.core.text.affixes import stems
+from aggregator.core.text.fold import FOLDED, IGNORABLE, Table, offsets
+
+MAX_TEXT = 1 << 20  # code points of a field that are read; the rest is not matched
+
+# Everything that is no part of a token is a blank by the time these are applied, so blocks will do.
+_RUNS = {
+    "latin": "a-z\u00aa-\u02af\u1d00-\u1dbf\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab6f",
+    "digit": "0-9",
+    "cyrillic": "\u0400-\u052f\u1c80-\u1c8f\ua640-\ua69f",
+    "greek": "\u0370-\u03ff\u1f00-\u1fff",
+    "arabic": "\u0600-\u06ff\u0750-\u077f\u0870-\u08ff",
+    "hebrew": "\u0590-\u05ff",
+    "hangul": "\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff",
+}
+_HAN = "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3105-\u312f\u31a0-\u31ef\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_KANA = "\u3031-\u3035\u3041-\u3096\u309b-\u30ff\u31f0-\u31ff"
+_THAI_LAO = "\u0e01-\u0e7f\u0e81-\u0eff"
+_KHMER = "\u1780-\u17ff"
+_MYANMAR = "\u1000-\u109f"
+_SYMBOL = "\u2190-\u2bff\U0001f000-\U0001faff"
+_CLUSTERS = (
+    f"[{_HAN}]",
+    f"[{_KANA}][\u3099\u309a]*",
+    # Thai and Lao write some vowels before and some after the consonant that they belong to.
+    "[\u0e40-\u0e44\u0ec0-\u0ec4]?[\u0e01-\u0e2f\u0e46\u0e4f-\u0e5b\u0e81-\u0eaf\u0ebd\u0ec6\u0edc-\u0edf]"
+    "[\u0e30-\u0e3a\u0e45\u0e47-\u0e4e\u0eb0-\u0ebc\u0ec8-\u0ece]*",
+    f"[{_THAI_LAO}]",
+    f"[{_KHMER}](?:\u17d2[\u1780-\u17b3]|[\u17b4-\u17d3\u17dd])*",
+    f"[{_MYANMAR}](?:\u1039[\u1000-\u1021]|[\u102b-\u103e\u1056-\u1060\u1062-\u106d\u1071-\u1074\u1082-\u109d])*",
+    f"[{_SYMBOL}]",
+)
+_UNSPACED = _HAN + _KANA + _THAI_LAO + _KHMER + _MYANMAR
+_OTHER = f"[^ {''.join(_RUNS.values())}{_UNSPACED}{_SYMBOL}]+"
+_TOKEN = re.compile("|".join([*(f"[{run}]+" for run in _RUNS.values()), *_CLUSTERS, _OTHER]))
+_ASCII_TOKEN = re.compile("[a-z]+|[0-9]+")
+_UNSPACED_START = re.compile(f"[{_UNSPACED}{_SYMBOL}]")
+_WIDE = re.compile(f"[{_HAN}{_KANA}]")
+
+
+def _word_part(char: str) -> str:
+    """What `char` contributes to tokens: its fold, or a blank."""
+    folded, kind = FOLDED[ord(char)], category(char)
+    if not folded:
+        return ""
+    if kind[0] in "LM" and not "\u02b9" <= char <= "\u02cf":
+        return "".join(c if category(c)[0] in "LMN" else " " for c in folded)
+    if kind in ("Nd", "Nl"):
+        return folded
+    if kind == "No":  # a footnote mark is not the next digit of a number
+        return f" {''.join(c if c.isalnum() else ' ' for c in folded)} "
+    return folded if kind == "So" and len(folded) == 1 and _UNSPACED_START.match(folded) else " "
+
+
+WORDS = Table(_word_part)
+
+
+def words(text: str) -> list[str]:
+    """The folded tokens of `text`, in order."""
+    if text.isascii():
+        return _ASCII_TOKEN.findall(text.lower())
+    parts = text.translate(WORDS)
+    return (_ASCII_TOKEN if parts.isascii() else _TOKEN).findall(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A folded word and where it stands: code points `start` to `end` of the original text."""
+
+    folded: str
+    start: int
+    end: int
+
+
+def tokens(text: str) -> tuple[Token, ...]:
+    """The tokens of `text` with their places."""
+    reading = Reading(text)
+    return tuple(map(Token, reading.words, reading.starts, reading.ends))
+
+
+def kind(word: str) -> str:
+    """What a folded token is: "digit", "letter", or "unspaced" (no blanks between words)."""
+    if word[0].isdecimal():
+        return "digit"
+    return "unspaced" if _UNSPACED_START.match(word) else "letter"
+
+
+def is_wide(word: str) -> bool:
+    """Han or kana: scripts where a blank inside a word is only typography."""
+    return bool(_WIDE.match(word))
+
+
+class Reading:
+    """A text read once: its tokens at once, their places only when somebody asks.
+
+    `words[i]` is the folded token i, `starts[i]` and `ends[i]` delimit it in `text`.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text if len(text) <= MAX_TEXT else text[:MAX_TEXT]
+        self.words = words(self.text)
+
+    @cached_property
+    def _places(self) -> tuple[list[int], list[int]]:
+        text = self.text
+        if text.isascii():
+            spans = [found.span() for found in _ASCII_TOKEN.finditer(text.lower())]
+            return [start for start, _ in spans], [end for _, end in spans]
+        spans = [found.span() for found in _TOKEN.finditer(text.translate(WORDS))]
+        sources = offsets(text, WORDS)
+        return [sources[start] for start, _ in spans], [self._end(sources[end - 1] + 1) for _, end in spans]
+
+    def _end(self, end: int) -> int:
+        """`end`, after the combining marks that belong to the last letter."""
+        text = self.text
+        while end < len(text) and WORDS[ord(text[end])] == "" and category(text[end])[0] == "M":
+            end += 1
+        return end
+
+    @property
+    def starts(self) -> list[int]:
+        return self._places[0]
+
+    @property
+    def ends(self) -> list[int]:
+        return self._places[1]
+
+    @cached_property
+    def positions(self) -> dict[str, list[int]]:
+        """Folded token → the indices where it stands, also without its affixes (see affixes)."""
+        found: dict[str, list[int]] = {}
+        for index, word in enumerate(self.words):
+            found.setdefault(word, []).append(index)
+        for word in [word for word in found if word >= "\u0590"]:
+            for stem, _, _ in stems(word):
+                found[stem] = sorted({*found.get(stem, ()), *found[word]})
+        return found
+
+    def extent(self, index: int, word: str) -> tuple[int, int]:
+        """Where `word` stands inside token `index`: the token's place, less its affixes."""
+        start, end = self.starts[index], self.ends[index]
+        if self.words[index] == word:
+            return start, end
+        for stem, before, after in stems(self.words[index]):
+            if stem == word:
+                piece = self.text[start:end]
+                sources = offsets(piece, WORDS)
+                last = len(sources) - after
+                return start + sources[before], self._end(start + sources[last - 1] + 1)
+        return start, end
+
+    def gap(self, index: int) -> str:
+        """What stands between token `index` and the next one, without ignorable characters."""
+        gap = self.text[self.ends[index] : self.starts[index + 1]]
+        return gap if len(gap) < 2 and gap.isascii() else IGNORABLE.sub("", gap[:64])
+
+    def index_at(self, offset: int) -> int:
+        """The index of the first token that ends after code point `offset`."""
+        return bisect_left(self.ends, offset + 1)
+
+
+def token_texts(text: str) -> Sequence[str]:
+    """The tokens of `text` as they are written."""
+    reading = Reading(text)
+    return [reading.text[start:end] for start, end in zip(reading.starts, reading.ends, strict=True)]
