@@ -18,7 +18,6 @@ class Bar:
     label: str
     value: int
     weekend: bool = False
-    tick: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,12 @@ class Chart:
     width: int
     height: int
     bars: tuple[Bar, ...]
-    top: int
+    first: str
     summary: str
+
+
+def _short(day: date) -> str:
+    return f"{day.day} {day:%b}"
 
 
 def _day(text: str) -> date:
@@ -50,13 +53,13 @@ def columns(days: Days, *, width: int, height: int, gap: float = 2, noun: str = 
                 y=round(height - tall, 1),
                 width=round(max(step - gap, 1), 2),
                 height=tall,
-                label=f"{when:%a} {when.day} {when:%b}: {value:,} {noun if value != 1 else noun.removesuffix('s')}",
+                label=f"{when:%a} {_short(when)}: {value:,} {noun if value != 1 else noun.removesuffix('s')}",
                 value=value,
                 weekend=when.weekday() >= 5,
-                tick=f"{when.day} {when:%b}" if when.weekday() == 0 else "",
             )
         )
-    return Chart(width, height, tuple(bars), top, _in_words(days, noun))
+    first = _short(_day(days[0][0])) if days else ""
+    return Chart(width, height, tuple(bars), first, _in_words(days, noun))
 
 
 def _in_words(days: Days, noun: str) -> str:

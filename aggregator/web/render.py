@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import cache, partial
 from importlib.resources import files
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -102,7 +102,7 @@ def environment() -> Environment:
 
 def reader_zone(request: Request) -> tzinfo:
     """The reader's time zone, which a script leaves in a cookie; UTC without."""
-    name = request.cookies.get(ZONE_COOKIE, "")
+    name = unquote(request.cookies.get(ZONE_COOKIE, ""))
     if not name or len(name) > MAX_ZONE_CHARS:
         return UTC
     try:

@@ -58,8 +58,10 @@ TELLINGS = (
     (
         "tass",
         LEAD,
-        "The presidents of Russia and Türkiye spoke by telephone on Thursday about further S-400 deliveries to "
-        "Ankara, the Kremlin said, hours after Washington renewed its warning of sanctions under CAATSA.",
+        (
+            "The presidents of Russia and Türkiye spoke by telephone on Thursday about further S-400 deliveries to "
+            "Ankara, the Kremlin said, hours after Washington renewed its warning of sanctions under CAATSA."
+        ),
         12,
         "s400-turkey",
         "story-1",
@@ -67,8 +69,10 @@ TELLINGS = (
     (
         "defense-news",
         "Erdogan, Putin talk S-400s as US weighs new CAATSA action",
-        "The presidents of Russia and Türkiye spoke by telephone about more S-400 deliveries to Ankara. US officials, "
-        "who asked not to be named, said a decision under CAATSA could come within weeks.",
+        (
+            "The presidents of Russia and Türkiye spoke by telephone about more S-400 deliveries to Ankara. US officials, "
+            "who asked not to be named, said a decision under CAATSA could come within weeks."
+        ),
         9,
         "s400-turkey",
         "story-1",
@@ -84,8 +88,10 @@ TELLINGS = (
     (
         "defense-news",
         "Lockheed delivers 100th F-35 under Lot 18 as sustainment costs climb",
-        "The company handed over the F-35 in Fort Worth on Wednesday; the auditors' report due next week is expected to "
-        "put the cost of sustainment above $1.6 trillion.",
+        (
+            "The company handed over the F-35 on Wednesday; the auditors' report due next week is expected to "
+            "put the cost of sustainment above $1.6 trillion."
+        ),
         71,
         "f35",
         None,

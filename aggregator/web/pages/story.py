@@ -11,11 +11,13 @@ from aggregator.web.marking import Piece, differences, likeness
 router = APIRouter()
 
 DIFFERENCES_SHOWN = 30
+ALIKE_PERCENT = 30
+SHOWN_CHARS = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """One feed's telling; `changes` compares its text with the first telling's."""
+    """One feed's telling; `changes` compares its text with the first telling's where they are alike."""
 
     told: Told
     rules: tuple[str, ...]
@@ -37,13 +39,14 @@ def tellings(found: tuple[Told, ...]) -> tuple[Telling, ...]:
     out = []
     for index, group in enumerate(groups):
         text = _text(group[0].entry)
-        compared = 0 < index < DIFFERENCES_SHOWN
+        like = likeness(first, text) if 0 < index < DIFFERENCES_SHOWN else None
+        alike = like is not None and like >= ALIKE_PERCENT
         out.append(
             Telling(
                 told=group[0],
                 rules=tuple(dict.fromkeys(told.hit.rule for told in group)),
-                changes=differences(first, text) if compared else (Piece(text[:600]),),
-                like=likeness(first, text) if compared else None,
+                changes=differences(first, text) if alike else (Piece(text[:SHOWN_CHARS]),),
+                like=like if alike else None,
             )
         )
     return tuple(out)
