@@ -33,7 +33,7 @@ def _operation(path: str, method: str, operation: Json) -> Json:
     return {
         "method": method.upper(),
         "path": path,
-        "summary": operation.get("description") or operation.get("summary", ""),
+        "summary": (operation.get("description") or operation.get("summary", "")).replace("`", ""),
         "parameters": [
             {
                 "name": p["name"],

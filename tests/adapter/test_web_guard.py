@@ -1,0 +1,347 @@
+"""The gate: every route closed unless it says otherwise, and only to those who may enter."""
+
+import base64
+import itertools
+import re
+from datetime import timedelta
+
+import pytest
+from fastapi.routing import iter_route_contexts
+from starlette.routing import Mount
+
+from aggregator.core.errors import AggregatorError
+from aggregator.web import create_app
+from aggregator.web.guard import OPEN
+from aggregator.web.hosts import safe_next, split_listen
+from aggregator.web.site import _fastapi
+from tests.fakes.browserless import Client
+from tests.fakes.desk import MemoryDesk
+from tests.fakes.morning import morning
+
+PASSWORD = "correct horse battery staple"
+TOKEN = "a-long-token-for-programs"
+
+
+def closed(**web: object) -> tuple[MemoryDesk, Client]:
+    """A site that asks for a password or a token."""
+    desk = morning(**({"password": PASSWORD, "token": TOKEN} | web))
+    return desk, Client(create_app(desk))
+
+
+def all_routes() -> list[tuple[str, str]]:
+    """Every (method, path) that the site knows, with its parameters filled in."""
+    found = iter_route_contexts([route for route in _fastapi().routes if not isinstance(route, Mount)])
+    return sorted({(method, re.sub(r"\{[^}]*\}", "1", one.path)) for one in found for method in one.methods or ()})
+
+
+def test_the_walk_sees_every_kind_of_route() -> None:
+    """The list of routes that the other tests walk is not empty by accident."""
+    known = set(all_routes())
+    assert {("GET", "/"), ("POST", "/logout"), ("GET", "/api/v1/hits"), ("DELETE", "/api/v1/silences/1")} <= known
+    assert {("GET", "/metrics"), ("GET", "/feeds/hits.atom"), ("POST", "/feeds/import"), ("GET", "/api/docs")} <= known
+    assert len(known) > 60
+
+
+def test_every_route_is_closed_to_strangers() -> None:
+    """Without a credential, or with a wrong one, nothing answers but what is open on purpose."""
+    _, client = closed(listen="0.0.0.0:8080")
+    wrong = (None, f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", "Bearer ", "Basic eDp5")
+    for (method, path), shown in itertools.product(all_routes(), wrong):
+        if method == "POST" and path == "/login":
+            continue
+        answer = client.ask(method, path, headers={"authorization": shown})
+        assert answer.status == expected_of_a_stranger(method, path), (method, path, shown)
+
+
+def expected_of_a_stranger(method: str, path: str) -> int:
+    """200 where it is open on purpose; pages lead to the login, everything else asks for a token."""
+    asked = "GET" if method == "HEAD" else method
+    if (asked, path) in OPEN:
+        return 200
+    for_programs = path.startswith(("/api/", "/metrics")) or path.endswith((".atom", ".opml"))
+    return 303 if asked == "GET" and not for_programs else 401
+
+
+def test_every_change_refuses_other_sites() -> None:
+    """A request that changes something is refused where a browser says that it comes from elsewhere."""
+    desk = morning()
+    client = Client(create_app(desk))
+    before = repr((desk.catalog, desk.reloads, desk.text))
+    foreign: tuple[dict[str, str | None], ...] = (
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:9999"},
+        {"origin": None, "cookie": "aggregator_session=x"},
+    )
+    unsafe = [pair for pair in all_routes() if pair[0] in ("POST", "PUT", "DELETE")]
+    assert len(unsafe) > 20
+    for (method, path), headers in itertools.product(unsafe, foreign):
+        assert client.ask(method, path, headers=headers).status == 403, (method, path, headers)
+    assert repr((desk.catalog, desk.reloads, desk.text)) == before
+
+
+def test_no_get_changes_anything() -> None:
+    """A GET leaves the desk as it was, so that an image in a feed can do no harm."""
+    desk = morning()
+    client = Client(create_app(desk))
+    before = repr((desk.catalog, desk.reloads, desk.text))
+    for method, path in all_routes():
+        if method in ("GET", "HEAD") and path != "/api/v1/events":
+            client.ask(method, path)
+    assert repr((desk.catalog, desk.reloads, desk.text)) == before
+
+
+def test_token_opens_the_api() -> None:
+    """The right token lets a program in, by Bearer or, for feed readers, by Basic."""
+    _, client = closed()
+    assert client.get("/api/v1/hits", headers={"authorization": f"Bearer {TOKEN}"}).status == 200
+    basic = base64.b64encode(f"reader:{TOKEN}".encode()).decode()
+    assert client.get("/feeds/hits.atom", headers={"authorization": f"Basic {basic}"}).status == 200
+    for broken in ("Basic !!!", "Basic /w==", "Digest x", "Bearer"):
+        assert client.get("/api/v1/hits", headers={"authorization": broken}).status == 401
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:8080", "LOCALHOST:8080", "news.example.org"])
+def test_own_names_are_answered(host: str) -> None:
+    """Loopback names and the public address are ours."""
+    client = Client(create_app(morning(public_url="https://news.example.org")), host=host)
+    assert client.get("/readyz").status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:8080",
+        "evil.example@127.0.0.1",
+        "127.0.0.1/evil",
+        "127.0.0.1\\evil",
+        "127.0.0.1:port",
+        "",
+        "192.0.2.1",
+        "a,b",
+    ],
+)
+def test_foreign_names_are_refused(host: str) -> None:
+    """A name that was rebound to this machine reaches nothing, not even the login page."""
+    client = Client(create_app(morning()), host=host)
+    for path in ("/", "/login", "/healthz", "/static/site.css"):
+        assert client.get(path).status == 421
+
+
+def test_forwarded_headers_of_strangers_are_ignored() -> None:
+    """X-Forwarded-* changes nothing unless the proxy is named in the settings."""
+    client = Client(create_app(morning()))
+    answer = client.get("/", headers={"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"})
+    assert answer.status == 200
+    assert b"evil.example" not in answer.body
+    assert answer.header("strict-transport-security") is None
+
+
+def test_forwarded_headers_of_a_named_proxy_are_believed() -> None:
+    """Behind a proxy that is named, the cookie is secure and the limit counts the real address."""
+    desk = morning(password=PASSWORD, trusted_proxies=["127.0.0.1"], public_url="https://127.0.0.1:8080")
+    client = Client(create_app(desk))
+    sent = {"x-forwarded-proto": "https", "x-forwarded-for": "198.51.100.7", "origin": "https://127.0.0.1:8080"}
+    answer = client.post("/login", form={"password": PASSWORD}, headers=dict(sent))
+    assert "Secure" in answer.cookies()[0]
+    assert answer.header("strict-transport-security")
+
+
+def test_beyond_loopback_a_credential_is_needed() -> None:
+    """Without password and token the site refuses to be reachable, and says what to set."""
+    for listen in ("0.0.0.0:8080", "[::]:8080", "192.0.2.1:80", ":8080"):
+        with pytest.raises(AggregatorError, match=r"settings\.web\.password"):
+            create_app(morning(listen=listen))
+    create_app(morning(listen="0.0.0.0:8080", token=TOKEN))
+    create_app(morning(listen="[::1]:8080"))
+
+
+def test_a_reload_that_takes_the_password_away_closes_the_site() -> None:
+    """The socket cannot move, so a site that asks for nothing any more answers nothing."""
+    desk, client = closed(listen="0.0.0.0:8080")
+    desk.web(password=None, token=None, listen="127.0.0.1:8080")
+    assert client.get("/api/v1/hits").status == 503
+
+
+def test_login_begins_a_new_session_and_logout_ends_it_here() -> None:
+    """A session named beforehand is worthless, and a copied cookie dies with the logout."""
+    _, client = closed()
+    client.jar["aggregator_session"] = "chosen-by-an-attacker"
+    answer = client.post("/login", form={"password": PASSWORD, "next": "/rules"})
+    assert (answer.status, answer.header("location")) == (303, "/rules")
+    cookie = answer.cookies()[0]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    stolen = dict(client.jar)
+    assert stolen["aggregator_session"] != "chosen-by-an-attacker"
+    assert client.get("/").status == 200
+    assert client.post("/logout").status == 303
+    client.jar = stolen
+    assert client.get("/").status == 303
+
+
+def test_login_again_ends_the_session_before() -> None:
+    """Two logins of one browser leave one session."""
+    _, client = closed()
+    client.post("/login", form={"password": PASSWORD})
+    first = dict(client.jar)
+    client.post("/login", form={"password": PASSWORD})
+    assert client.get("/").status == 200
+    client.jar = first
+    assert client.get("/").status == 303
+
+
+def test_logout_by_get_does_not_exist() -> None:
+    """An image cannot log anybody out."""
+    _, client = closed()
+    client.post("/login", form={"password": PASSWORD})
+    assert client.get("/logout").status in (404, 405)
+    assert client.get("/").status == 200
+
+
+def test_sessions_grow_old() -> None:
+    """A session ends after a week without use, and with every change of the password."""
+    desk, client = closed()
+    client.post("/login", form={"password": PASSWORD})
+    desk.clock.at += timedelta(days=6)
+    assert client.get("/").status == 200
+    desk.clock.at += timedelta(days=8)
+    assert client.get("/").status == 303
+    client.post("/login", form={"password": PASSWORD})
+    desk.web(password="another one")
+    assert client.get("/").status == 303
+
+
+def test_guessing_is_limited() -> None:
+    """Five wrong passwords close the door for this address for a while, even to the right one."""
+    desk, client = closed()
+    for _ in range(5):
+        assert client.post("/login", form={"password": "guess"}).status == 401
+    answer = client.post("/login", form={"password": PASSWORD})
+    assert answer.status == 429
+    assert int(answer.header("retry-after") or 0) > 200
+    other = Client(client.app, address="127.0.0.9")
+    assert other.post("/login", form={"password": PASSWORD}).status == 303
+    desk.clock.at += timedelta(minutes=6)
+    assert client.post("/login", form={"password": PASSWORD}).status == 303
+
+
+def test_long_passwords_count_to_their_last_letter() -> None:
+    """No byte of a long password is cut off, and an absurdly long guess costs nothing."""
+    long = "x" * 100
+    desk = morning(password=long + "a")
+    client = Client(create_app(desk))
+    assert client.post("/login", form={"password": long + "b"}).status == 401
+    assert client.post("/login", form={"password": "y" * 50_000}).status == 401
+    assert client.post("/login", form={"password": long + "a"}).status == 303
+
+
+def test_a_hash_may_stand_for_the_password() -> None:
+    """The configuration may hold an argon2id hash instead of the words."""
+    from argon2 import PasswordHasher
+
+    client = Client(create_app(morning(password=PasswordHasher().hash(PASSWORD))))
+    assert client.post("/login", form={"password": PASSWORD}).status == 303
+
+
+def test_a_token_alone_locks_the_pages_too() -> None:
+    """Where only a token is configured, people log in with it."""
+    client = Client(create_app(morning(token=TOKEN)))
+    assert client.get("/").status == 303
+    assert client.post("/login", form={"password": "wrong"}).status == 401
+    assert client.post("/login", form={"password": TOKEN}).status == 303
+    assert client.get("/").status == 200
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//evil.example", "/\\evil.example", "https://evil.example", "\\\\evil", "/\t/evil.example", "javascript:alert(1)",
+     "/%0d%0aX: y\r\n", " /", "", "evil", "///evil", "/ok\n//evil"],
+)  # fmt: skip
+def test_next_leads_nowhere_else(target: str) -> None:
+    """After the login only a path of this site is followed."""
+    _, client = closed()
+    location = client.post("/login", form={"password": PASSWORD, "next": target}).header("location")
+    assert location == "/"
+
+
+def test_next_keeps_a_path_with_its_question() -> None:
+    """The page that was asked for comes after the login."""
+    _, client = closed()
+    asked = client.get("/alerts?state=dead")
+    assert asked.header("location") == "/login?next=%2Falerts%3Fstate%3Ddead"
+    assert safe_next("/alerts?state=dead") == "/alerts?state=dead"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/login", "/api/v1/hits", "/nothing", "/static/site.css", "/healthz", "/api/v1/x"]
+)
+def test_protective_headers_are_on_every_answer(path: str) -> None:
+    """The policy allows nothing inline, nothing foreign, no frame; nothing is sniffed."""
+    answer = Client(create_app(morning())).get(path)
+    policy = answer.header("content-security-policy") or ""
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.header("x-content-type-options") == "nosniff"
+    assert answer.header("server") is None
+
+
+def test_answers_are_not_kept_by_caches() -> None:
+    """Pages and data are private; only files whose address carries their digest are kept."""
+    client = Client(create_app(morning()))
+    assert client.get("/").header("cache-control") == "no-store"
+    assert client.get("/static/site.css?v=1").header("cache-control") == "public, max-age=31536000, immutable"
+
+
+def test_static_files_do_not_lead_out_of_their_folder() -> None:
+    """Paths that climb find nothing."""
+    client = Client(create_app(morning()))
+    for path in ("/static/../site.py", "/static/%2e%2e/site.py", "/static//etc/passwd", "/static/..%2fsite.py"):
+        assert client.get(path).status == 404
+
+
+def test_large_bodies_are_refused() -> None:
+    """More than 4 MiB is not read."""
+    client = Client(create_app(morning()))
+    assert client.post("/api/v1/feeds/import", body=b"x" * (4 * 2**20 + 1)).status == 413
+    assert client.post("/login", form={"password": "x" * (5 * 2**20)}).status == 413
+
+
+def test_unknown_methods_are_refused() -> None:
+    """TRACE and inventions are no way in."""
+    client = Client(create_app(morning()))
+    for method in ("TRACE", "CONNECT", "PROPFIND", "get"):
+        assert client.ask(method, "/").status == 405
+
+
+def test_unknown_keys_are_refused() -> None:
+    """A request cannot set what its form does not have."""
+    client = Client(create_app(morning()))
+    sent = {"rule": "f35", "for": "1h", "id": 7, "until_at": "2099-01-01T00:00:00Z"}
+    assert client.post("/api/v1/silences", data=sent).status == 422
+    assert client.post("/hits/00001389/mark", form={"mark": "relevant", "rule": "x"}).status == 422
+
+
+def test_metrics_are_open_on_loopback_only() -> None:
+    """Prometheus on the same machine needs no token; beyond it does."""
+    _, near = closed()
+    assert near.get("/metrics").status == 200
+    _, far = closed(listen="0.0.0.0:8080")
+    assert far.get("/metrics").status == 401
+    assert far.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"}).status == 200
+
+
+def test_listen_is_read_in_every_spelling() -> None:
+    """Host and port, with brackets, without a host, without anything."""
+    assert split_listen("127.0.0.1:80") == ("127.0.0.1", 80)
+    assert split_listen("[::1]:80") == ("::1", 80)
+    assert split_listen(":80") == ("0.0.0.0", 80)
+    assert split_listen("8080") == ("127.0.0.1", 8080)
+    for wrong in ("host:port", "host:99999", "x"):
+        with pytest.raises(AggregatorError, match=r"settings\.web\.listen"):
+            split_listen(wrong)
