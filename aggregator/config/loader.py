@@ -19,7 +19,7 @@ from aggregator.config.source import read
 from aggregator.config.values import plain
 from aggregator.config.wording import find, in_words
 from aggregator.core.errors import ConfigError, ConfigErrors, InvalidRule, Problem
-from aggregator.core.rules import Rule, compile_rule, run_tests
+from aggregator.core.rules import Rule, compile_rule
 from aggregator.core.settings import Config, RuleConfig, Words
 
 _UNEDITED: Mapping[Path, str] = MappingProxyType({})
@@ -71,7 +71,7 @@ def load(path: Path, environ: Mapping[str, str], *, edited: Mapping[Path, str] =
         raise ConfigErrors(_sorted(errors) or [_nothing(path)])
     expander = Expander(environ=environ)
     value = plain(root, expander)
-    config, invalid = _validated(root, value)
+    config, invalid = _validated(root, value, told=expander.errors)
     errors.extend((*expander.errors, *invalid, *names.duplicates(root, value), *names.contradictions(root, value)))
     notes = [*names.unknown(root, value), *names.dubious(root, value)] if complete else []
     rules, judged = _compiled(root, value, errors)
@@ -92,6 +92,8 @@ def load(path: Path, environ: Mapping[str, str], *, edited: Mapping[Path, str] =
 
 def rule_test_errors(loaded: Loaded) -> tuple[ConfigError, ...]:
     """The inline tests that fail, each at the text that was, or was not, matched."""
+    from aggregator.core.rules import run_tests
+
     rows = _rule_nodes(loaded.root)
     failed = ((rows.get(rule.id, loaded.root), problem) for rule in loaded.rules for problem in run_tests(rule))
     return tuple(_placed(problem, node, loaded.root) for node, problem in failed)
@@ -100,12 +102,16 @@ def rule_test_errors(loaded: Loaded) -> tuple[ConfigError, ...]:
 # --- pieces --------------------------------------------------------------------------------------
 
 
-def _validated(root: Pairs, value: dict[str, Any]) -> tuple[Config | None, list[ConfigError]]:
+def _validated(
+    root: Pairs, value: dict[str, Any], told: Sequence[ConfigError]
+) -> tuple[Config | None, list[ConfigError]]:
+    """The configuration, or what is wrong with it beyond the lines where a reference failed."""
     try:
         return Config.model_validate(value, by_alias=True, by_name=False), []
     except ValidationError as wrong:
         found = (in_words(error, root) for error in wrong.errors(include_url=False))
-        return None, [error for error in found if error]
+        failed = {(error.file, error.line) for error in told}
+        return None, [error for error in found if error and (error.file, error.line) not in failed]
 
 
 def _compiled(

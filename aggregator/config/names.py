@@ -37,7 +37,10 @@ def unknown(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
     yield from _missing(root, ("settings", "default_channels"), "channel", channels)
     yield from _missing(root, ("settings", "health", "notify"), "channel", channels)
     for name, channel in _channels(root):
-        yield from _missing(channel, ("fallback",), "channel", [c for c in channels if c != name.text])
+        fallback = channel.get("fallback")
+        if isinstance(fallback, Scalar) and fallback.text == name.text:
+            yield fallback.source.error(fallback.start, "a channel cannot be its own fallback", "name another one")
+        yield from _missing(channel, ("fallback",), "channel", channels)
 
 
 def contradictions(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:

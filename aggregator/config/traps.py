@@ -159,6 +159,8 @@ def _verdict(value: str, *, flow: bool) -> tuple[str, str] | None:
     if value[0] in "@`%*&!|>#" or (value[0] in "[{" and value[-1] not in "]}"):
         if value in ("|", ">", "|-", ">-", "|+", ">+"):
             return None
+        if value[0] == "#":
+            return "# begins a comment, the rest of this list is lost", single_quoted(value)
         return f"{value[0]} at the beginning means something else in YAML", single_quoted(value)
     if re.search(r":(\s|$)", value):
         return "a colon in an unquoted text", single_quoted(value)

@@ -6,6 +6,7 @@ Source of truth for `aggregator schema` and docs/configuration.md.
 """
 
 import re
+from collections.abc import Iterator
 from datetime import time
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -94,7 +95,8 @@ def _http_url(text: str) -> str:
     if not re.match(r"https?://[^/\s?#]+", text, re.IGNORECASE):
         raise ValueError(f"{text!r} is not a web address; it must start with http:// or https://")
     try:
-        host = urlsplit(text).port != 0 and urlsplit(text).hostname
+        parts = urlsplit(text)
+        host = parts.port != 0 and parts.hostname
     except ValueError as wrong:
         raise ValueError(f"{text!r} is not a web address: {wrong}") from None
     if not host or re.search(r"\s", text):
@@ -269,6 +271,11 @@ class Channel(Section):
     def fields(self) -> dict[str, Any]:
         """The service's own fields."""
         return dict(self.model_extra or {})
+
+    def __repr_args__(self) -> Iterator[tuple[str, object]]:
+        """Tokens stand among the service's own fields: their values are not shown."""
+        for name, value in super().__repr_args__():
+            yield name or "", "***" if name in (self.model_extra or {}) else value
 
 
 class Polling(Section):
