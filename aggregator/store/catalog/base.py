@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Select, type_coerce
+from sqlalchemy import BigInteger, Column, ColumnElement, Select, literal_column, type_coerce
 
 from aggregator.store.columns import EPOCH
 from aggregator.store.engine import Database
@@ -14,7 +14,8 @@ from aggregator.store.writer import Writer
 
 DAYS = 30
 DAY = timedelta(days=1)
-DAY_MICROS = 86_400_000_000
+# Written out, because PostgreSQL does not see that two parameters in a GROUP BY are the same.
+DAY_MICROS = literal_column("86400000000", BigInteger)
 
 Days = tuple[tuple[str, int], ...]
 

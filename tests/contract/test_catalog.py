@@ -1,0 +1,311 @@
+"""What the reading side of every store promises, and what people may change by hand."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from aggregator.core.errors import NotFound
+from aggregator.core.model import DeliveryState, Health, HitFilter, HitState, Poll, Routed, Silence
+from tests.contract.samples import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    AnyStore,
+    delivery,
+    entry,
+    feed,
+    hit,
+    lease,
+    polled,
+    stored,
+    story,
+)
+
+pytestmark = pytest.mark.anyio
+
+PENDING, HELD, SENDING, RETRY, SENT, DEAD, SUPPRESSED = DeliveryState
+
+
+async def test_feeds_have_their_figures(store: AnyStore) -> None:
+    """Entries and hits are counted per feed; listings go by id."""
+    await store.feeds.sync([feed("b"), feed("a")], NOW)
+    await stored(store, entry("k1"), entry("k2"), hits=(hit(),))
+    first, second = await store.catalog.feeds()
+    assert (first.state.id, first.entries, first.hits) == ("a", 2, 1)
+    assert (second.state.id, second.entries, second.hits) == ("b", 0, 0)
+    assert await store.catalog.feeds(["b"]) == (second,)
+
+
+async def test_unknown_names_are_proposed(store: AnyStore) -> None:
+    """A typing error is answered with the nearest name."""
+    await store.feeds.sync([feed("example")], NOW)
+    with pytest.raises(NotFound, match="did you mean 'example'"):
+        await store.catalog.feeds(["exampel"])
+    with pytest.raises(NotFound, match="example"):
+        await store.catalog.pause("exampel", True, NOW)
+    with pytest.raises(NotFound):
+        await store.catalog.poll_soon("exampel", NOW)
+
+
+async def test_what_is_not_there_is_said(store: AnyStore) -> None:
+    """Every look-up by id says what was not found."""
+    with pytest.raises(NotFound, match="entry"):
+        await store.catalog.entry(1)
+    with pytest.raises(NotFound, match="hit"):
+        await store.catalog.hit("h")
+    with pytest.raises(NotFound, match="hit"):
+        await store.catalog.mark("h", "relevant")
+    with pytest.raises(NotFound, match="story"):
+        await store.catalog.story("s")
+    with pytest.raises(NotFound, match="delivery"):
+        await store.catalog.delivery("d")
+    with pytest.raises(NotFound, match="silence"):
+        await store.catalog.remove_silence(1)
+
+
+async def test_poll_soon_makes_a_feed_due(store: AnyStore) -> None:
+    """`poll now` on the page is a tick away."""
+    await stored(store, entry())
+    await store.catalog.poll_soon("a", NOW)
+    assert len(await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=1)) == 1
+
+
+async def test_end_of_a_pause_gives_a_gone_feed_another_chance(store: AnyStore) -> None:
+    """Resuming is asking to try again."""
+    await store.feeds.sync([feed()], NOW)
+    (state,) = await lease(store.feeds, "a")
+    await store.feeds.commit(Poll(state=polled(state, health=Health.GONE, next_poll_at=None)), owner="me")
+    await store.catalog.pause("a", True, NOW)
+    await store.catalog.pause("a", False, NOW)
+    (state,) = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=1)
+    assert state.health is Health.NEW
+
+
+async def test_entries_are_newest_first(store: AnyStore) -> None:
+    """By when they were first seen, then by id; of one feed, since an instant, as many as wanted."""
+    await stored(store, *(entry(f"k{n}", seen_at=NOW - n * HOUR) for n in range(3)))
+    await stored(store, entry("k9", feed="b", seen_at=NOW - MINUTE))
+    catalog = store.catalog
+    assert [e.key for e in await catalog.entries()] == ["k0", "k9", "k1", "k2"]
+    assert [e.key for e in await catalog.entries(feed="a", limit=2)] == ["k0", "k1"]
+    assert [e.key for e in await catalog.entries(since=NOW - HOUR, limit=0)] == ["k0", "k9", "k1"]
+    assert await catalog.count_entries() == 4
+    assert await catalog.count_entries(NOW - HOUR) == 3
+
+
+async def test_scan_gives_every_entry_once_in_batches(store: AnyStore) -> None:
+    """A backtest reads everything, oldest first, a batch at a time."""
+    await stored(store, *(entry(f"k{n}", seen_at=NOW + n * MINUTE) for n in range(7)))
+    batches = [[e.key for e in batch] async for batch in store.catalog.scan(batch=3)]
+    assert batches == [["k0", "k1", "k2"], ["k3", "k4", "k5"], ["k6"]]
+    late = [e.key async for batch in store.catalog.scan(since=NOW + 5 * MINUTE, batch=3) for e in batch]
+    assert late == ["k5", "k6"]
+
+
+TEXTS = {
+    "one": "putin og erdogan drøfter s-400 avtale",
+    "two": "Erdogan S-400 deal is done",
+    "three": "caatsa sanctions sanctioned",
+    "four": 'it\'s "quoted" a\\b 100% c++ foo_bar (x) *star -minus NEAR(a) {b}',
+    "five": "обсуждают С-400 防衛 省 🛰 ёлка",
+}
+
+SEARCHES = [
+    ([["erdogan"]], "two one"),
+    ([["s-400 deal"]], "two"),
+    ([["deal s-400"]], ""),
+    ([["s-400 deal", "sanctions"]], "three two"),
+    ([["erdogan"], ["avtale", "caatsa"]], "one"),
+    ([["sanction*"]], "three"),
+    ([["sanction"]], ""),
+    ([["caatsa sanct*"]], "three"),
+    ([["caatsa ction*"]], ""),
+    ([["s"]], ""),
+    ([["400"]], ""),
+    ([["it's"]], "four"),
+    ([['"quoted"']], "four"),
+    ([["a\\b"]], "four"),
+    ([["100%"]], "four"),
+    ([["c++"]], "four"),
+    ([["c"]], ""),
+    ([["foo_bar"]], "four"),
+    ([["fooxbar"]], ""),
+    ([["near(a) {b}"]], "four"),
+    ([["-minus"]], "four"),
+    ([["обсуждают с-400"]], "five"),
+    ([["ёлк*"]], "five"),
+    ([["елка"]], ""),
+    ([["防衛"]], "five"),
+    ([["🛰"]], "five"),
+    ([["x' or 'y"], ["&|!:*<->"]], ""),
+    ([[]], ""),
+    ([["*"]], ""),
+    ([[""]], ""),
+    ([], "five four three two one"),
+]
+
+
+@pytest.mark.parametrize(("words", "found"), SEARCHES)
+async def test_search_finds_words_phrases_and_prefixes(store: AnyStore, words: list[list[str]], found: str) -> None:
+    """Words are what stands between spaces, nothing in them is an operator, and the newest come first."""
+    await stored(store, *(entry(key, title=text) for key, text in TEXTS.items()))
+    assert " ".join(e.key for e in await store.catalog.search(words)) == found
+
+
+async def test_search_sees_what_was_stored_a_moment_ago(store: AnyStore) -> None:
+    """New and changed entries are found whether or not the index was brought up to date."""
+    await stored(store, entry("k1", title="alpha"))
+    assert len(await store.catalog.search([["alpha"]])) == 1
+    await stored(store, entry("k1", title="beta", version=2))
+    assert await store.catalog.search([["alpha"]]) == ()
+    assert len(await store.catalog.search([["beta"]])) == 1
+
+
+async def test_search_can_be_continued_and_bounded(store: AnyStore) -> None:
+    """`before` continues a listing; `since` and `limit` bound it."""
+    written = await stored(store, *(entry(f"k{n}", title="same", seen_at=NOW + n * MINUTE) for n in range(5)))
+    page = await store.catalog.search([["same"]], limit=2)
+    assert [e.key for e in page] == ["k4", "k3"]
+    rest = await store.catalog.search([["same"]], before=page[-1].id, limit=0)
+    assert [e.key for e in rest] == ["k2", "k1", "k0"]
+    late = await store.catalog.search([["same"]], since=NOW + 3 * MINUTE)
+    assert [e.key for e in late] == ["k4", "k3"]
+    assert await store.catalog.search([["same"]], before=written[0].id) == ()
+
+
+async def test_search_finds_a_phrase_far_inside_a_long_text(store: AnyStore) -> None:
+    """No position is too far, no word too frequent, no token too long."""
+    long = " ".join(["the"] * 20_000 + ["s-400", "deal"] + ["x" * 5000] + ["the", "end"])
+    await stored(store, entry("k1", content=long))
+    assert len(await store.catalog.search([["s-400 deal"], ["the end"]])) == 1
+
+
+async def test_hits_are_newest_first_and_filtered(store: AnyStore) -> None:
+    """By rule, feed, story, mark and time; `before` continues a listing."""
+    hits = (
+        hit("h1", created_at=NOW - 2 * HOUR),
+        hit("h2", "k2", rule="other", created_at=NOW - HOUR, story="s1"),
+        hit("h3", "k2", created_at=NOW - HOUR),
+    )
+    await stored(store, entry("k1"), entry("k2"), routed=Routed(hits=hits, stories=(story(),)))
+    await store.catalog.mark("h3", "relevant")
+
+    async def found(limit: int = 50, **wanted: object) -> list[str]:
+        return [told.hit.id for told in await store.catalog.hits(HitFilter(**wanted), limit=limit)]  # type: ignore[arg-type]
+
+    assert await found() == ["h3", "h2", "h1"]
+    assert await found(limit=1) == ["h3"]
+    assert await found(rule="r") == ["h3", "h1"]
+    assert await found(feed="b") == []
+    assert await found(story="s1") == ["h2"]
+    assert await found(mark="relevant") == ["h3"]
+    assert await found(since=NOW - HOUR) == ["h3", "h2"]
+    assert await found(until=NOW - HOUR) == ["h1"]
+    assert await found(before=(NOW - HOUR, "h3")) == ["h2", "h1"]
+
+
+async def test_mark_can_be_taken_back(store: AnyStore) -> None:
+    """Relevant, irrelevant, or no opinion."""
+    await stored(store, entry(), hits=(hit(),))
+    for mark in ("relevant", "irrelevant", None):
+        await store.catalog.mark("h1", mark)
+        assert (await store.catalog.hit("h1")).hit.mark == mark
+
+
+async def test_story_lists_its_tellings(store: AnyStore) -> None:
+    """A story with every hit that belongs to it."""
+    routed = Routed(hits=(hit("h1", story="s1"), hit("h2")), stories=(story(feeds=("a",)),))
+    await stored(store, entry(), routed=routed)
+    found, told = await store.catalog.story("s1")
+    assert (found, [t.hit.id for t in told]) == (story(feeds=("a",)), ["h1"])
+
+
+async def test_rules_have_their_figures(store: AnyStore) -> None:
+    """Hits in all, alerts, marks, the last hit, and the last thirty days."""
+    hits = (
+        hit("h1", created_at=NOW - 40 * DAY),
+        hit("h2", state=HitState.HELD),
+        hit("h3", created_at=NOW - DAY),
+        hit("h4", rule="other"),
+    )
+    await stored(store, entry(), hits=hits)
+    await store.catalog.mark("h2", "irrelevant")
+    other, mine = await store.catalog.rules(NOW)
+    assert (other.rule, mine.rule) == ("other", "r")
+    assert (mine.hits, mine.alerts, mine.relevant, mine.irrelevant, mine.last_hit_at) == (3, 2, 0, 1, NOW)
+    assert len(mine.days) == 30
+    assert mine.days[-2:] == (("2026-02-28", 1), ("2026-03-01", 1))
+    assert sum(count for _, count in mine.days) == 2
+
+
+async def test_days_are_counted_in_utc_and_complete(store: AnyStore) -> None:
+    """Thirty days, oldest first, empty ones too; midnight belongs to the new day."""
+    midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    moment = timedelta(microseconds=1)
+    await stored(store, entry("k1", seen_at=midnight), entry("k2", seen_at=midnight - moment), hits=(hit(),))
+    days = (await store.catalog.feed_days(["a", "b"], NOW))["a"]
+    assert (len(days), days[0], days[-2:]) == (30, ("2026-01-31", 0), (("2026-02-28", 1), ("2026-03-01", 1)))
+    assert sum(n for _, n in (await store.catalog.feed_days(["a", "b"], NOW))["b"]) == 0
+    assert (await store.catalog.hit_days(HitFilter(rule="r"), NOW))[-1] == ("2026-03-01", 1)
+    assert sum(n for _, n in await store.catalog.hit_days(HitFilter(rule="none"), NOW)) == 0
+
+
+async def test_deliveries_are_listed_by_state(store: AnyStore) -> None:
+    """Newest first; all states, or some."""
+    await store.outbox.add(
+        [
+            delivery("d1", created_at=NOW - HOUR),
+            delivery("d2", state=DEAD),
+            delivery("d3", state=SENT, created_at=NOW - MINUTE),
+        ]
+    )
+    assert [d.id for d in await store.catalog.deliveries()] == ["d2", "d3", "d1"]
+    assert [d.id for d in await store.catalog.deliveries(states=[DEAD, PENDING], limit=0)] == ["d2", "d1"]
+    assert [d.id for d in await store.catalog.deliveries(limit=1)] == ["d2"]
+    assert await store.catalog.outbox() == {PENDING: 1, DEAD: 1, SENT: 1}
+
+
+async def test_delivery_shows_what_it_tells(store: AnyStore) -> None:
+    """One delivery with its attempts and hits."""
+    await stored(store, entry(), hits=(hit(),))
+    await store.outbox.add([delivery(hits=("h1",))])
+    found, tries, told = await store.catalog.delivery("d1")
+    assert (found.id, tries, [t.hit.id for t in told]) == ("d1", (), ["h1"])
+
+
+@pytest.mark.parametrize(("state", "allowed"), [(s, s in {PENDING, HELD, RETRY, DEAD}) for s in DeliveryState])
+async def test_retry_and_cancel_touch_only_what_is_unsent(store: AnyStore, state: DeliveryState, allowed: bool) -> None:
+    """A second chance for the dead, an end for the waiting; what is sent or on its way is left alone."""
+    lost = delivery("d1", state=state, due_at=NOW + DAY, attempts=3, tried_at=NOW - DAY, lease_until=NOW + HOUR)
+    await store.outbox.add([lost, replace(lost, id="d2")])
+    assert await store.catalog.retry(["d1", "none"], NOW) == int(allowed)
+    assert await store.catalog.cancel(["d2", "none"]) == int(allowed)
+    again, ended = (await store.catalog.delivery("d1"))[0], (await store.catalog.delivery("d2"))[0]
+    if allowed:
+        assert (again.state, again.due_at, again.tried_at, again.attempts) == (RETRY, NOW, None, 3)
+        assert (ended.state, ended.reason) == (SUPPRESSED, "cancelled by hand")
+        claimed = await store.outbox.claim(NOW + 2 * DAY, owner="me", lease_s=60, limit=9)
+        assert [d.id for d in claimed] == ["d1"]
+    else:
+        assert (again.state, ended.state) == (state, state)
+
+
+async def test_silences_are_made_listed_and_ended(store: AnyStore) -> None:
+    """Each has a number by which it can be removed."""
+    first = await store.catalog.add_silence(Silence(rule="r", until_at=NOW + HOUR, reason="ro", created_at=NOW))
+    second = await store.catalog.add_silence(Silence(feed="a", until_at=NOW + DAY, created_at=NOW))
+    assert first.id is not None
+    assert await store.catalog.silences(NOW) == (first, second)
+    await store.catalog.remove_silence(first.id)
+    assert await store.catalog.silences(NOW) == (second,)
+
+
+async def test_stats_count_what_is_stored(store: AnyStore) -> None:
+    """Rows of each kind, and bytes."""
+    await stored(store, entry("k1"), entry("k2"), hits=(hit(),))
+    await store.outbox.add([delivery()])
+    stats = await store.catalog.stats()
+    assert (stats.feeds, stats.entries, stats.hits, stats.deliveries) == (1, 2, 1, 1)
+    assert stats.bytes > 0

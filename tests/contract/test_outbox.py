@@ -1,0 +1,273 @@
+"""What the sending side of every store promises."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from aggregator.core.errors import Conflict
+from aggregator.core.model import Attempt, Delivery, DeliveryState, Kind, Notice, Routed, Silence
+from tests.contract.samples import DAY, HOUR, MINUTE, NOW, AnyStore, delivery, entry, feed, hit, stored, story
+
+pytestmark = pytest.mark.anyio
+
+PENDING, HELD, SENDING, RETRY, SENT, DEAD, SUPPRESSED = DeliveryState
+
+
+async def claim(store: AnyStore, at: timedelta = timedelta(), **given: object) -> tuple[Delivery, ...]:
+    """Claim as `me` for a minute, `at` after NOW."""
+    wanted = {"owner": "me", "lease_s": 60, "limit": 100, **given}
+    return await store.outbox.claim(NOW + at, **wanted)  # type: ignore[arg-type]
+
+
+async def row(store: AnyStore, name: str = "d1") -> Delivery:
+    return (await store.catalog.delivery(name))[0]
+
+
+async def tries(store: AnyStore, name: str = "d1") -> tuple[Attempt, ...]:
+    return (await store.catalog.delivery(name))[1]
+
+
+async def test_delivery_comes_back_whole(store: AnyStore) -> None:
+    """Every field of a delivery survives its way through the outbox."""
+    whole = delivery(
+        kind=Kind.HEALTH,
+        recipient="#ops & ünï",
+        rules=("r1", "r2"),
+        hits=("h1", "h2"),
+        story="s1",
+        title="«Feed» stille",
+        notice=Notice(title="T", body="line\nline", link="https://a.example/"),
+        priority="high",
+        reason="flood",
+        due_at=NOW + HOUR,
+        state=HELD,
+    )
+    assert await store.outbox.add([whole]) == 1
+    assert await store.catalog.deliveries() == (whole,)
+
+
+async def test_adding_twice_is_adding_once(store: AnyStore) -> None:
+    """The id says what is told: what exists is left alone, in whatever state it is."""
+    await store.outbox.add([delivery(title="one")])
+    assert await store.outbox.add([delivery(title="two"), delivery("d2"), delivery("d2")]) == 1
+    assert (await row(store)).title == "one"
+
+
+@pytest.mark.parametrize("state", [PENDING, RETRY, HELD])
+async def test_claims_what_is_due(store: AnyStore, state: DeliveryState) -> None:
+    """New ones, second tries and those that were held until now are taken; nobody else's turn has come."""
+    await store.outbox.add([delivery(state=state), delivery("later", state=state, due_at=NOW + MINUTE)])
+    (claimed,) = await claim(store)
+    assert claimed == delivery(state=SENDING, attempts=1, lease_owner="me", lease_until=NOW + MINUTE)
+    assert await tries(store) == (Attempt(delivery="d1", number=1, started_at=NOW),)
+    assert await claim(store) == ()
+
+
+@pytest.mark.parametrize("state", [SENT, DEAD, SUPPRESSED])
+async def test_never_claims_what_is_settled(store: AnyStore, state: DeliveryState) -> None:
+    """What ended has ended."""
+    await store.outbox.add([delivery(state=state)])
+    assert await claim(store, DAY) == ()
+    assert await store.outbox.next_due_at() is None
+
+
+async def test_lease_that_ran_out_is_a_possible_repeat(store: AnyStore) -> None:
+    """After a crash the alert is sent again, and says that it may have been seen."""
+    await store.outbox.add([delivery()])
+    await claim(store)
+    assert await claim(store, timedelta(seconds=59), owner="two") == ()
+    assert await store.outbox.next_due_at() == NOW + MINUTE
+    (again,) = await claim(store, MINUTE, owner="two")
+    assert (again.repeat, again.attempts, again.lease_owner) == (True, 2, "two")
+
+
+async def test_most_urgent_first_then_oldest(store: AnyStore) -> None:
+    """High priority overtakes; among equals, who waits longer goes first."""
+    await store.outbox.add(
+        [
+            delivery("low", priority="low", due_at=NOW - DAY),
+            delivery("new", due_at=NOW - MINUTE),
+            delivery("old", due_at=NOW - HOUR),
+            delivery("high", priority="high"),
+        ]
+    )
+    assert [d.id for d in await claim(store)] == ["high", "old", "new", "low"]
+
+
+async def test_long_queue_of_one_channel_starves_no_other(store: AnyStore) -> None:
+    """Channels take turns in what is claimed."""
+    flood = [delivery(f"flood{n:02}", due_at=NOW - DAY) for n in range(30)]
+    await store.outbox.add([*flood, delivery("other", channel="chat"), delivery("third", channel="sms")])
+    claimed = await claim(store, limit=4)
+    assert {d.channel for d in claimed} == {"desk", "chat", "sms"}
+    assert len(claimed) == 4
+
+
+async def test_claim_of_some_channels_takes_no_others(store: AnyStore) -> None:
+    """Each channel has its own turn."""
+    await store.outbox.add([delivery("d1", channel="desk"), delivery("d2", channel="chat")])
+    assert [d.id for d in await claim(store, channels=["chat", "none"])] == ["d2"]
+
+
+async def test_concurrent_claims_share_nothing(store: AnyStore) -> None:
+    """However many ask at once, each delivery has one owner."""
+    await store.outbox.add([delivery(f"d{n}") for n in range(20)])
+    claimed = await asyncio.gather(*(claim(store, owner=f"o{n}", limit=5) for n in range(6)))
+    assert sorted(d.id for share in claimed for d in share) == sorted(f"d{n}" for n in range(20))
+
+
+async def test_accepted_delivery_is_sent(store: AnyStore) -> None:
+    """A success is written with its attempt, and the lease ends."""
+    await store.outbox.add([delivery()])
+    (claimed,) = await claim(store)
+    after = replace(claimed, state=SENT, sent_at=NOW + MINUTE, tried_at=NOW)
+    await store.outbox.settle(after, owner="me", attempt=1, at=NOW + MINUTE)
+    assert await row(store) == replace(after, lease_owner=None, lease_until=None)
+    (attempt,) = await tries(store)
+    assert (attempt.outcome, attempt.ended_at) == ("sent", NOW + MINUTE)
+
+
+async def test_failed_delivery_waits_for_its_next_try(store: AnyStore) -> None:
+    """A temporary failure is due again when the policy says; each attempt keeps its words."""
+    await store.outbox.add([delivery()])
+    for number, at in ((1, timedelta()), (2, HOUR)):
+        (claimed,) = await claim(store, at)
+        after = replace(claimed, state=RETRY, due_at=NOW + at + HOUR, last_error=f"no {number}")
+        await store.outbox.settle(after, owner="me", attempt=number)
+        assert await claim(store, at + HOUR - MINUTE) == ()
+    assert [(a.number, a.outcome, a.detail) for a in await tries(store)] == [(1, "retry", "no 1"), (2, "retry", "no 2")]
+    assert (await row(store)).attempts == 2
+
+
+async def test_attempt_without_an_answer_is_told_apart(store: AnyStore) -> None:
+    """`unknown`: it may have arrived; the next attempt is marked as a repeat."""
+    await store.outbox.add([delivery()])
+    (claimed,) = await claim(store)
+    await store.outbox.settle(replace(claimed, state=RETRY, repeat=True), owner="me", attempt=1)
+    assert [a.outcome for a in await tries(store)] == ["unknown"]
+    assert (await claim(store))[0].repeat
+
+
+@pytest.mark.parametrize("state", [HELD, SUPPRESSED])
+async def test_what_is_held_or_suppressed_was_not_tried(store: AnyStore, state: DeliveryState) -> None:
+    """Quiet hours and silences cost no attempt, so that back-off counts failures only."""
+    await store.outbox.add([delivery()])
+    (claimed,) = await claim(store)
+    after = replace(claimed, state=state, reason="quiet hours", due_at=NOW + HOUR)
+    await store.outbox.settle(after, owner="me", attempt=1)
+    found = await row(store)
+    assert (found.state, found.reason, found.attempts, found.due_at) == (state, "quiet hours", 0, NOW + HOUR)
+    assert await tries(store) == ()
+    assert len(await claim(store, HOUR)) == (1 if state is HELD else 0)
+
+
+async def test_dead_letter_is_written_with_the_death(store: AnyStore) -> None:
+    """A loss and its report are one transaction."""
+    await store.outbox.add([delivery()])
+    (claimed,) = await claim(store)
+    letter = delivery("letter", kind=Kind.DEAD_LETTER, channel="ops")
+    dead = replace(claimed, state=DEAD, last_error="410")
+    await store.outbox.settle(dead, owner="me", attempt=1, also=[letter])
+    assert (await row(store)).state is DEAD
+    assert await row(store, "letter") == letter
+
+
+async def test_late_outcome_is_refused(store: AnyStore) -> None:
+    """Fencing by owner and attempt: whoever lost the lease writes nothing, and no dead letter."""
+    await store.outbox.add([delivery()])
+    (first,) = await claim(store)
+    (second,) = await claim(store, HOUR, owner="two")
+    letter = delivery("letter")
+    for owner, attempt in (("me", 1), ("me", 2), ("two", 1)):
+        with pytest.raises(Conflict):
+            await store.outbox.settle(replace(first, state=SENT), owner=owner, attempt=attempt, also=[letter])
+    assert await row(store) == second
+    await store.outbox.settle(replace(second, state=SENT), owner="two", attempt=2)
+    with pytest.raises(Conflict):
+        await store.outbox.settle(replace(second, state=DEAD), owner="two", attempt=2)
+    assert await store.catalog.outbox() == {SENT: 1}
+
+
+async def test_released_delivery_was_not_tried(store: AnyStore) -> None:
+    """What is given back unsent is due as before, at the same count, and keeps its mark of a repeat."""
+    await store.outbox.add([delivery(), delivery("d2")])
+    await claim(store, owner="crashed", channels=["desk"], limit=1)
+    await claim(store, HOUR, owner="me")
+    await store.outbox.release(["d1", "d2", "none"], owner="other")
+    assert await claim(store, HOUR) == ()
+    await store.outbox.release(["d1", "d2", "none"], owner="me")
+    given_back = [await row(store, name) for name in ("d1", "d2")]
+    assert [(d.state, d.attempts) for d in given_back] == [(RETRY, 1), (PENDING, 0)]
+    first, second = await claim(store, HOUR)
+    assert [(first.repeat, first.attempts), (second.repeat, second.attempts)] == [(True, 2), (False, 1)]
+
+
+async def test_digest_replaces_its_members(store: AnyStore) -> None:
+    """Folding loses nothing: members end with a pointer, the digest waits with their hits."""
+    await store.outbox.add([delivery("d1", hits=("h1",)), delivery("d2", hits=("h2",))])
+    members = await claim(store)
+    digest = delivery("digest", kind=Kind.DIGEST, hits=("h1", "h2"))
+    await store.outbox.fold(members, digest, owner="me")
+    for member in members:
+        found = await row(store, member.id)
+        assert (found.state, found.reason, found.attempts) == (SUPPRESSED, "folded into digest", 0)
+    assert [d.id for d in await claim(store)] == ["digest"]
+
+
+async def test_fold_is_all_or_nothing(store: AnyStore) -> None:
+    """Where one member was lost to another owner, no digest is made of the others."""
+    await store.outbox.add([delivery("d1"), delivery("d2")])
+    members = await claim(store)
+    with pytest.raises(Conflict):
+        await store.outbox.fold(members, delivery("digest"), owner="other")
+    stale = replace(members[1], attempts=7)
+    with pytest.raises(Conflict):
+        await store.outbox.fold([members[0], stale], delivery("digest"), owner="me")
+    assert await store.catalog.outbox() == {SENDING: 2}
+
+
+async def test_counts_what_a_channel_accepted(store: AnyStore) -> None:
+    """max_per_hour counts what was sent, on this channel, since an instant."""
+    await store.outbox.add(
+        [
+            delivery("d1", state=SENT, sent_at=NOW - HOUR),
+            delivery("d2", state=SENT, sent_at=NOW - HOUR - MINUTE),
+            delivery("d3", state=SENT, sent_at=NOW, channel="chat"),
+            delivery("d4"),
+        ]
+    )
+    assert await store.outbox.sent_since("desk", NOW - HOUR) == 1
+
+
+async def test_told_are_the_hits_with_their_entries(store: AnyStore) -> None:
+    """Newest first, with the feed's name and who else carries the story; pruned hits are left out."""
+    await store.feeds.sync([feed("a", title="A News"), feed("b", title="B News"), feed("c")], NOW)
+    routed = Routed(
+        hits=(hit("h1", "k1", story="s1"), hit("h2", "k2", created_at=NOW + MINUTE)),
+        stories=(story(feeds=("a", "b", "c")),),
+    )
+    state = (await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=1, ids=["a"]))[0]
+    await store.feeds.release([state.id], owner="me")
+    await store.feeds.sync([feed("a", title="A News"), feed("b", title="B News"), feed("c")], NOW)
+    await stored(store, entry("k1"), entry("k2"), routed=routed)
+    second, first = await store.outbox.told(delivery(hits=("h1", "h2", "pruned")))
+    assert [second.hit.id, first.hit.id] == ["h2", "h1"]
+    assert (first.entry.key, first.feed_title, first.rule_title) == ("k1", "A News", "r")
+    assert (first.also_in, second.also_in) == (("B News", "c"), ())
+    assert await store.outbox.told(delivery()) == ()
+
+
+async def test_silences_are_asked_again_before_sending(store: AnyStore) -> None:
+    """A silence that is younger than the alert still counts."""
+    made = await store.catalog.add_silence(Silence(story="s1", until_at=NOW + HOUR, created_at=NOW))
+    assert await store.outbox.silences(NOW) == (made,)
+    assert await store.outbox.silences(NOW + HOUR) == ()
+
+
+async def test_next_due_is_the_earliest_that_may_be_claimed(store: AnyStore) -> None:
+    """The deliver tick may sleep until then."""
+    assert await store.outbox.next_due_at() is None
+    await store.outbox.add([delivery("d1", due_at=NOW + HOUR), delivery("d2", due_at=NOW + MINUTE, state=HELD)])
+    assert await store.outbox.next_due_at() == NOW + MINUTE
