@@ -3,7 +3,9 @@
 from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -53,7 +55,7 @@ class HttpFetcher:
         old = state.validators
         if old is None or old.url != response.url:
             raise BadStatus(
-                "answered 304 Not Modified to a request that set no condition",
+                f"{urlsplit(response.url).hostname}: 304 Not Modified in answer to a request that set no condition",
                 status=304,
                 url=response.url,
                 hops=response.hops,
@@ -72,20 +74,25 @@ class HttpFetcher:
             raise bad_status(response)
         if refusal := login_page(response):
             raise refusal
-        return Fetched(
-            url=response.url,
-            status=response.status,
-            body=response.body,
-            content_type=response.header("Content-Type"),
-            content_language=response.header("Content-Language"),
-            content_location=response.header("Content-Location"),
-            validators=validators(response, response.url),
-            hints=hints(response, self._clock.now() if self._clock else None),
-            hops=response.hops,
-            links=links(response, response.url),
-            delta=delta,
-            elapsed_s=response.elapsed_s,
-        )
+        return document(response, self._clock.now() if self._clock else None, delta=delta)
+
+
+def document(response: Response, now: datetime | None = None, *, delta: bool = False) -> Fetched:
+    """A response's body with what its headers say about it."""
+    return Fetched(
+        url=response.url,
+        status=response.status,
+        body=response.body,
+        content_type=response.header("Content-Type"),
+        content_language=response.header("Content-Language"),
+        content_location=response.header("Content-Location"),
+        validators=validators(response, response.url),
+        hints=hints(response, now),
+        hops=response.hops,
+        links=links(response, response.url),
+        delta=delta,
+        elapsed_s=response.elapsed_s,
+    )
 
 
 @asynccontextmanager

@@ -34,6 +34,7 @@ KEEP_METHOD = frozenset({307, 308})
 ENCODINGS = "gzip, br"
 OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "expect"})
 FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+BROKEN_UTF8 = re.compile("[\ud800-\udfff]")
 LINE_BREAK = re.compile(r"[\r\n\0]")
 
 
@@ -169,7 +170,7 @@ class Transport:
             clock.reschedule(deadline)
             head, stream = await exchange.answer()
             if head.code in REDIRECTS and (request.method == "GET" or head.code in KEEP_METHOD):
-                trip.go_on(head.code, header(head.headers, "Location"))
+                trip.go_on(head.code, _location(head.headers))
                 clock.reschedule(min(deadline, loop.time() + self._connect_timeout_s))
                 return None
             body = b""
@@ -276,6 +277,12 @@ class Transport:
         return Unreachable(
             f"{trip.place.host}: {what} after {waited}", connected=trip.connected, url=trip.place.text, hops=trip.hops
         )
+
+
+def _location(headers: CIMultiDictProxy[str]) -> str:
+    """Where a redirect leads; UTF-8 as many servers write it, or else latin-1."""
+    location = headers.get("Location", "")
+    return header(headers, "Location") if BROKEN_UTF8.search(location) else location
 
 
 def _conditions(validators: Validators, *, delta: bool) -> list[str]:

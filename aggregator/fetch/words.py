@@ -6,7 +6,6 @@ import ssl
 
 from aiohttp import ClientPayloadError, ServerDisconnectedError
 from aiohttp.http import HttpProcessingError
-from aiohttp.http_exceptions import LineTooLong
 
 from aggregator.core.errors import FetchError, TooLarge, Unreachable
 
@@ -20,6 +19,8 @@ CERTIFICATE = {
     23: "certificate was revoked",
     62: "certificate is for another name",
 }
+# aiohttp's protocol re-raises what its parser found as one class; only the words are left to tell by.
+TOO_LARGE = ("Got more than", "Too many headers")
 SYSTEM = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset",
@@ -38,7 +39,7 @@ Hops = tuple[tuple[int, str], ...]
 
 def in_words(error: Exception, *, host: str, url: str, connected: bool, hops: Hops) -> FetchError:
     """The house's error for what a library or the system raised."""
-    if isinstance(error, LineTooLong) or (isinstance(error, HttpProcessingError) and "Too many" in str(error)):
+    if isinstance(error, HttpProcessingError) and any(words in error.message for words in TOO_LARGE):
         return TooLarge(f"{host}: the answer's headers are too large", url=url, hops=hops)
     return Unreachable(f"{host}: {_reason(error)}", connected=connected, url=url, hops=hops)
 

@@ -1,0 +1,160 @@
+"""The polling half of the service on loopback: real fetcher, real database, the clock in the test's hand."""
+
+import asyncio
+import shutil
+import tempfile
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from threading import Thread
+from types import TracebackType
+from typing import Any, Self
+
+from aggregator.core.model import Entry, FeedState, Fetched, HostLimit, ParsedFeed, Rung
+from aggregator.core.rules import index_text
+from aggregator.core.settings import Config, Feed
+from aggregator.fetch import HttpFetcher, open_fetcher
+from aggregator.parse import values
+from aggregator.parse.document import Refused, read
+from aggregator.pipeline.poll import Polled, Poller
+from aggregator.pipeline.setup import prepare
+from aggregator.store import Store, open_store
+
+START = datetime(2026, 1, 5, 9, 17, 23, tzinfo=UTC)
+HTTP = {"allow": ["127.0.0.0/8"], "timeout": "2s", "connect_timeout": "1s"}
+
+
+class HeldClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def move(self, **by: float) -> None:
+        self._now += timedelta(**by)
+
+    def move_to(self, at: datetime) -> None:
+        self._now = max(self._now, at)
+
+
+class ParserInProcess:
+    """The real parser without its worker processes: same ladder, same refusals."""
+
+    async def parse(self, fetched: Fetched, state: FeedState, memory: bytes | None) -> ParsedFeed:
+        body_hash = blake2b(fetched.body, digest_size=16).digest()
+        if body_hash == state.body_hash:
+            return ParsedFeed(
+                rung=Rung.SAME_BODY, title=state.title, items=state.items, body_hash=body_hash, memory=memory
+            )
+        try:
+            reply = read(
+                (fetched.body, fetched.url, fetched.content_type, fetched.content_language, memory), 10 * 2**20
+            )
+        except Refused as refusal:
+            reply = (refusal.message, refusal.found, refusal.transient)
+        return values.parsed_feed(reply, body_hash)
+
+
+class Service:
+    """Polls `feeds` as the service would; closing and opening it again is a restart."""
+
+    def __init__(
+        self, *feeds: Feed, clock: HeldClock | None = None, database: Path | None = None, **polling: Any
+    ) -> None:
+        self.clock = clock or HeldClock()
+        self.database = database or _fresh_database()
+        self.config = Config.model_validate(
+            {
+                "feeds": [feed.model_dump(by_alias=False) for feed in feeds],
+                "settings": {"polling": polling, "http": HTTP},
+            }
+        )
+        self._stack = AsyncExitStack()
+        self.fetcher: HttpFetcher
+        self.store: Store
+        self.poller: Poller
+
+    async def __aenter__(self) -> Self:
+        settings = self.config.settings
+        self.store = await self._stack.enter_async_context(
+            open_store(f"sqlite:///{self.database}", index_text=index_text)
+        )
+        self.fetcher = await self._stack.enter_async_context(
+            open_fetcher(settings.http, settings.polling, version="1.2.3", clock=self.clock)
+        )
+        await self.store.feeds.sync(self.config.feeds, self.clock.now())
+        setup = prepare(self.config, ())
+        self.poller = Poller(
+            feeds=self.store.feeds,
+            fetcher=self.fetcher,
+            parser=ParserInProcess(),
+            setup=lambda: setup,
+            clock=self.clock,
+            owner="test",
+            recipients=lambda _: (),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def poll(self) -> tuple[Polled, ...]:
+        """Poll what is due at this moment."""
+        return await self.poller.once()
+
+    async def force(self) -> tuple[Polled, ...]:
+        """Poll everything, due or not, as a person can ask for."""
+        return await self.poller.once(force=True)
+
+    async def poll_next(self, feed: str) -> FeedState:
+        """Let time pass until the feed is due, and poll what is due then; gives its new state."""
+        due = (await self.state(feed)).next_poll_at
+        if due is not None:
+            self.clock.move_to(due)
+        await self.poll()
+        return await self.state(feed)
+
+    async def wait_s(self, feed: str) -> float:
+        """Seconds until the feed's next poll."""
+        due = (await self.state(feed)).next_poll_at
+        assert due is not None
+        return (due - self.clock.now()).total_seconds()
+
+    async def state(self, feed: str) -> FeedState:
+        (summary,) = await self.store.catalog.feeds([feed])
+        return summary.state
+
+    async def entries(self, feed: str) -> tuple[Entry, ...]:
+        return await self.store.catalog.entries(feed=feed, limit=0)
+
+    async def hosts(self) -> tuple[HostLimit, ...]:
+        return await self.store.catalog.hosts()
+
+
+@cache
+def _template() -> Path:
+    path = Path(tempfile.mkdtemp(prefix="aggregator-test-")) / "template.db"
+
+    async def make() -> None:
+        async with open_store(f"sqlite:///{path}", index_text=index_text) as store:
+            await store.upkeep.upgrade()
+
+    maker = Thread(target=lambda: asyncio.run(make()))  # the caller's own loop is running
+    maker.start()
+    maker.join()
+    return path
+
+
+def _fresh_database() -> Path:
+    """A migrated, empty database: migrating takes a second, copying none."""
+    template = _template()
+    path = Path(tempfile.mkdtemp(prefix="test-", dir=template.parent)) / "feeds.db"
+    shutil.copy(template, path)
+    return path
