@@ -1,0 +1,29 @@
+# docker build -t aggregator .
+# docker run -v ./config:/config:ro -v state:/var/lib/aggregator -p 127.0.0.1:8080:8080 aggregator
+#
+# Inside a container the page is reached from outside only if it listens there:
+#   settings: {web: {listen: "0.0.0.0:8080", password: "${WEB_PASSWORD}"}}
+
+FROM python:3.12-slim AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /src
+RUN python -m venv /opt/aggregator
+# The lock first: this layer is built anew only when a dependency changes. Wheels only, no compiler.
+COPY requirements.lock ./
+RUN /opt/aggregator/bin/pip install --only-binary :all: --require-hashes -r requirements.lock
+COPY pyproject.toml README.md ./
+COPY aggregator aggregator
+RUN /opt/aggregator/bin/pip install --no-deps --no-build-isolation . \
+ && /opt/aggregator/bin/python -m compileall -q /opt/aggregator
+
+FROM python:3.12-slim
+RUN useradd --system --uid 10001 --home-dir /var/lib/aggregator --create-home aggregator
+COPY --from=build /opt/aggregator /opt/aggregator
+ENV PATH=/opt/aggregator/bin:$PATH PYTHONUNBUFFERED=1 AGGREGATOR_CONFIG=/config XDG_STATE_HOME=/var/lib
+USER 10001
+WORKDIR /var/lib/aggregator
+VOLUME /var/lib/aggregator
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["aggregator"]
+CMD ["run"]

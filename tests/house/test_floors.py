@@ -1,0 +1,70 @@
+"""The floor plan holds, and the files look as the house wants them."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CODE = sorted((ROOT / "aggregator").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+BANNED_NAMES = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "common",
+    "manager",
+    "handler",
+    "handlers",
+    "service_base",
+    "misc",
+}
+MANY_LINES = 400
+
+
+def test_imports_keep_to_the_floors() -> None:
+    """import-linter: imports point down, adapters do not know each other, one library has one door."""
+    program = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([program, "--no-logo"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_file_is_named_for_nothing() -> None:
+    """A name says what is inside; these say nothing."""
+    assert [str(file.relative_to(ROOT)) for file in CODE if file.stem in BANNED_NAMES] == []
+
+
+def test_modules_are_short() -> None:
+    """A module that needs more lines than this needs another room."""
+    lengths = {str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines()) for file in CODE}
+    assert {name: lines for name, lines in lengths.items() if lines > MANY_LINES and name != VALUES} == {}
+
+
+@pytest.mark.parametrize("word", ["TODO", "FIXME", "XXX", "NotImplementedError"])
+def test_nothing_is_left_for_later(word: str) -> None:
+    """What is in the house works; what does not is not in the house."""
+    pattern = re.compile(rf"\b{word}\b")
+    assert [str(file.relative_to(ROOT)) for file in CODE if pattern.search(file.read_text(encoding="utf-8"))] == []
+
+
+def test_every_test_says_what_it_shows() -> None:
+    """One sentence in each test's docstring."""
+    silent = [
+        f"{file.relative_to(ROOT)}::{node.name}"
+        for file in TESTS
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if node.name.startswith("test_") and not ast.get_docstring(node)
+    ]
+    assert silent == []
+
+
+def test_nobody_mocks() -> None:
+    """Fakes that pass the contract tests stand in for the world."""
+    pattern = re.compile(r"\b(unittest\.mock|from unittest import mock|MagicMock|mocker)\b")
+    files = [file for file in (ROOT / "tests").rglob("*.py") if file != Path(__file__)]
+    assert [str(file.relative_to(ROOT)) for file in files if pattern.search(file.read_text(encoding="utf-8"))] == []
