@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import zip_longest
 from urllib.parse import urlsplit
 
 from rensa import RMinHash
@@ -21,11 +22,12 @@ from aggregator.core.text.urls import canonical_url
 HASHES = 64  # per sketch; the standard error of a likeness of one half is 0.06
 ROWS = 4  # per band: 16 bands of 4 find a likeness of one half with probability 0.64, of 0.7 with 0.99
 SEED = 20
-LEAD_WORDS, BODY_WORDS = 30, 160
+FEWEST_WORDS, LEAD_WORDS, BODY_WORDS = 20, 30, 160
 SHINGLE_WORDS, SHINGLE_SIGNS = 3, 4
 LIKE = 0.5  # of the shingles of two copies are the same
 FEWEST_SHINGLES = 6
 TITLE_WORDS, TITLE_SIGNS = 4, 16
+MOST_FACTS = 120
 
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+")
 _SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -37,7 +39,9 @@ _MULTIPLE = {"thousand": "k", "million": "m", "billion": "bn", "trillion": "tn",
 def fingerprint(entry: Entry) -> Fingerprint:
     """By what another telling of this entry's news would be known."""
     body = entry.content if len(entry.content) > len(entry.summary) else entry.summary
-    title, words = _title(entry.title), _units(f"{entry.title}\n{body}")
+    title, words = _title(entry.title), _units(body)
+    if len(words) < FEWEST_WORDS:
+        words = _units(entry.title) + words
     lead, whole = words[:LEAD_WORDS], words[:BODY_WORDS]
     sketches = [_sketch(_shingles(part)) for part in (lead, whole)]
     return Fingerprint(
@@ -66,26 +70,32 @@ def likeness(one: Fingerprint, other: Fingerprint) -> float:
 def _score(one: Fingerprint, other: Fingerprint) -> float:
     """Zero: not the same story. The address weighs most, then the title, then the words."""
     like = likeness(one, other)
+    if one.url_key and one.url_key == other.url_key and not _strangers(one.facts, other.facts, like):
+        return 4 + like
     if _contradict(one.facts, other.facts, like):
         return 0.0
-    if one.url_key and one.url_key == other.url_key:
-        return 3 + like
     if one.title_key and one.title_key == other.title_key:
         return 2 + like
     return like if like >= LIKE else 0.0
+
+
+def _strangers(one: frozenset[str], other: frozenset[str], like: float) -> bool:
+    """Do two texts at one address (a live page, a list) have nothing at all in common?"""
+    return like < 0.1 and min(len(one), len(other)) >= 3 and not one & other
 
 
 def _contradict(one: frozenset[str], other: frozenset[str], like: float) -> bool:
     """Do two texts name different facts, each where the other does?
 
     Copies that were cut short have fewer facts, so what counts is the share of the smaller set
-    that the larger one lacks; headlines are never cut, so their numbers must agree.
+    that the larger one lacks. Headlines are not cut: their numbers must agree, and so must the
+    names in them unless the text is copied to the letter.
     """
-    if _differ(one, other, "#", allowed=0.0):
+    if _differ(one, other, "#", allowed=0.0) or _differ(one, other, "1", allowed=0.2):
         return True
-    if like > 0.95:
-        return _differ(one, other, "1", allowed=0.2)
-    return _differ(one, other, "1", allowed=0.34) or _differ(one, other, "A", allowed=0.5)
+    if like > 0.9:
+        return False
+    return _differ(one, other, "T", allowed=0.5) or _differ(one, other, "A", allowed=0.5)
 
 
 def _differ(one: frozenset[str], other: frozenset[str], kind: str, *, allowed: float) -> bool:
@@ -95,18 +105,18 @@ def _differ(one: frozenset[str], other: frozenset[str], kind: str, *, allowed: f
 
 
 def _facts(title: str, body: str) -> frozenset[str]:
-    """Numbers of the headline (#), numbers (1) and names (A) of headline and opening."""
+    """Of the headline numbers (#) and names (T); of headline and opening numbers (1) and names (A)."""
     opening = " ".join(body.split()[:BODY_WORDS])
-    names = _names(opening) | (set() if _is_title_case(title) else _names(title))
-    headline = _numbers(title)
-    facts = [f"#{n}" for n in headline] + [f"1{n}" for n in headline | _numbers(opening)] + [f"A{n}" for n in names]
-    return frozenset(sorted(facts)[:96])
+    headline, named = _numbers(title), set() if _is_title_case(title) else _names(title)
+    facts = {f"#{n}" for n in headline} | {f"1{n}" for n in headline | _numbers(opening)}
+    facts |= {f"T{n}" for n in named} | {f"A{n}" for n in named | _names(opening)}
+    return frozenset(sorted(facts)[:MOST_FACTS])
 
 
 def _numbers(text: str) -> set[str]:
     found: set[str] = set()
     words = _WORD.findall(unicodedata.normalize("NFKC", text))
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
         if word[0].isdigit():
             plain = re.sub(r"[.,](?=\d{3}\b)", "", word).replace(",", ".")
             found.add(plain + _MULTIPLE.get(following.lower(), ""))
@@ -123,8 +133,9 @@ def _names(text: str) -> set[str]:
 
 
 def _is_title_case(title: str) -> bool:
-    letters = [word for word in _WORD.findall(title)[1:] if word[0].isalpha() and len(word) > 3]
-    return sum(word[0].isupper() for word in letters) > len(letters) * 0.6
+    words: list[str] = _WORD.findall(title)[1:]
+    letters = [word for word in words if word[0].isalpha() and len(word) > 3]
+    return sum(1 for word in letters if word[0].isupper()) > len(letters) * 0.6
 
 
 def _title(title: str) -> str:

@@ -48,7 +48,7 @@ class Deliver:
         if self._turns:
             await asyncio.wait(self._turns.values(), timeout=wait_s)
         counts = self._collect()
-        if not self._turns and not self._stopping:
+        if not self._turns and not self._stopping and await self._waiting(now):
             counts.add(await self._bury(now))
         return counts
 
@@ -78,8 +78,16 @@ class Deliver:
             claimed = await self._claim(now, channel.timeout_s, [channel.name])
             if not claimed:
                 break
-            counts.add(await self._batch(channel).run(claimed))
+            batch = self._batch(channel)
+            counts.add(await batch.run(claimed))
+            if not batch.more and len(claimed) < BATCH:
+                break
         return counts
+
+    async def _waiting(self, now: datetime) -> bool:
+        """Is something due that no channel's turn took?"""
+        due_at = await self._outbox.next_due_at()
+        return due_at is not None and due_at <= now
 
     async def _bury(self, now: datetime) -> Counts:
         """What waits for a channel that left the configuration would wait for ever; say so."""

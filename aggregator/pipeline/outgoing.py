@@ -36,6 +36,7 @@ from aggregator.ports import Clock, Notifier, Outbox
 log = logging.getLogger(__name__)
 
 AT_ONCE = 4  # sends in flight per channel
+MOST_SENDS = 50  # per batch; what more was claimed goes back: a crash marks what was claimed as a repeat
 SPARE_S = 15.0  # how much longer than the channel's own deadline we wait for its notifier
 RATE_RHYTHM = "15m"  # how often what max_per_hour holds back is looked at again
 
@@ -68,6 +69,7 @@ class Batch:
     owner: str
     recipients: Callable[[Channel], Sequence[str]]
     counts: Counts = field(default_factory=Counts)
+    more: bool = False  # something was folded or given back, and is due again
     _open: dict[str, Delivery] = field(default_factory=dict)
 
     async def run(self, claimed: Sequence[Delivery]) -> Counts:
@@ -78,9 +80,10 @@ class Batch:
             awake = await self._keep_quiet(wanted)
             single = await self._fold(awake)
             allowed = await self._keep_rate(single)
-            await self._send_all(sorted(allowed, key=urgency))
+            await self._send_all(sorted(allowed, key=urgency)[:MOST_SENDS])
         finally:
             if self._open:
+                self.more = True
                 await self.outbox.release(tuple(self._open), owner=self.owner)
         return self.counts
 
@@ -124,12 +127,13 @@ class Batch:
         for row in rows:
             if foldable(row):
                 waited[row.recipient].append(row)
-        folded = set()
+        folded: set[str] = set()
         for members in waited.values():
             if len(members) > 1:
                 await self.outbox.fold(members, fold(members, self.clock.now()), owner=self.owner)
                 folded.update(member.id for member in members)
         for name in folded:
+            self.more = True
             del self._open[name]
         return [row for row in rows if row.id not in folded]
 
@@ -195,7 +199,7 @@ class Batch:
         letters = self._letters(settled) if settled.state is DeliveryState.DEAD else ()
         self._open.pop(row.id, None)
         try:
-            await self.outbox.settle(settled, owner=self.owner, attempt=row.attempts, also=letters)
+            await self.outbox.settle(settled, owner=self.owner, attempt=row.attempts, also=letters, at=self.clock.now())
         except Conflict:
             log.warning("delivery %s was taken over while it was being sent; it may arrive twice", row.id)
             return

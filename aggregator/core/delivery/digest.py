@@ -18,9 +18,9 @@ def urgency(delivery: Delivery) -> tuple[int, datetime, str]:
 
 
 def foldable(delivery: Delivery) -> bool:
-    """May this row become part of a digest? Not if somebody may have got it already."""
-    untried = delivery.tried_at is None and not delivery.repeat
-    return untried and delivery.reason in FOLDED and delivery.kind in (Kind.HIT, Kind.DIGEST)
+    """May this row become part of a digest? Only what waited, and was not tried on its own yet."""
+    waited = delivery.reason in FOLDED and delivery.kind in (Kind.HIT, Kind.DIGEST)
+    return waited and delivery.tried_at is None
 
 
 def fold(members: Sequence[Delivery], now: datetime) -> Delivery:
@@ -40,6 +40,7 @@ def fold(members: Sequence[Delivery], now: datetime) -> Delivery:
         state=DeliveryState.PENDING,
         created_at=now,
         due_at=now,
+        repeat=any(member.repeat for member in ordered),
     )
 
 

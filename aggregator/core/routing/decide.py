@@ -134,7 +134,7 @@ def _stale(entry: Entry, rule: RuleConfig, now: datetime) -> str:
 
 
 def _flood(hit: Hit, rule: RuleConfig, story: Story, ledger: Ledger, now: datetime) -> _Verdict:
-    channels = ledger.untold(story, rule)
+    channels = ledger.untold(hit.entry_key, rule)
     ledger.tell(story, rule.id)
     flood = Telling(
         subject=("flood", hit.feed, now.isoformat()),
@@ -154,7 +154,7 @@ def _tell(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, ledger: Ledger
     elif spread is not None:
         occasion, channels = f"{spread} feeds", ledger.channels(rule)
     else:
-        occasion, channels = "first", ledger.untold(story, rule)
+        occasion, channels = "first", ledger.untold(hit.entry_key, rule)
     if not channels and ledger.channels(rule):
         return _Verdict(replace(hit, state=HitState.COLLAPSED, reason="story told already"))
     ledger.tell(story, rule.id)

@@ -26,6 +26,7 @@ class Ledger:
         self._stories = {story.id: story for story in stories}
         self._rules, self._settings, self._now = rules, settings, now
         self._attached: dict[str, str] = {}
+        self._told_before: dict[str, tuple[str, ...]] = {}
         self._grown: dict[str, int] = {}
         self._changed: dict[str, None] = {}
 
@@ -35,16 +36,19 @@ class Ledger:
             found = fingerprint(entry)
             near = place(found, tuple(self._stories.values())) if self._settings.stories.collapse else None
             story = self._grow(near, entry.feed) if near else self._begin(entry, found)
-            self._attached[entry.key] = story.id
+            self._attached[entry.key], self._told_before[entry.key] = story.id, story.told
         return self._stories[self._attached[entry.key]]
 
     def channels(self, rule: RuleConfig) -> tuple[str, ...]:
         """Every channel of a rule."""
         return notified(rule, self._settings)
 
-    def untold(self, story: Story, rule: RuleConfig) -> tuple[str, ...]:
-        """The channels of `rule` that were not told of this story as fast and as urgently before."""
-        told = {channel for name in story.told for channel in self._covered(name, rule)}
+    def untold(self, entry_key: str, rule: RuleConfig) -> tuple[str, ...]:
+        """The channels of `rule` that no earlier entry of the story told as fast and as urgently.
+
+        Rules that hit the same entry do not take it from each other: they share one delivery.
+        """
+        told = {channel for name in self._told_before[entry_key] for channel in self._covered(name, rule)}
         return tuple(channel for channel in notified(rule, self._settings) if channel not in told)
 
     def spread(self, story: Story) -> int | None:

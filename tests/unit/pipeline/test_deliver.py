@@ -1,0 +1,353 @@
+"""The deliver verb over the store in memory and a notifier that does as it is told."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from aggregator.core.errors import DeliveryError
+from aggregator.core.model import Alert, Delivery, DeliveryState, Entry, Hit, Kind, Notice, Receipt, Silence
+from aggregator.core.settings import Channel, Config
+from aggregator.pipeline.deliver import Counts, Deliver
+from tests.fakes.store import MemoryStore
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The house speaks asyncio."""
+    return "asyncio"
+
+
+@dataclass
+class FakeClock:
+    """A clock that is set."""
+
+    at: datetime = NOW
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@dataclass
+class FakeNotifier:
+    """Keeps what it was asked to say; `fails` raises, `waits` blocks, by channel."""
+
+    said: list[tuple[str, Alert, str]] = field(default_factory=list)
+    fails: dict[str, Exception] = field(default_factory=dict)
+    waits: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
+        if channel.name in self.waits:
+            await self.waits[channel.name].wait()
+        if channel.name in self.fails:
+            raise self.fails[channel.name]
+        self.said.append((channel.name, alert, recipient))
+        return Receipt(detail="ok")
+
+    def titles(self) -> list[str]:
+        return [alert.title for _, alert, _ in self.said]
+
+
+@dataclass
+class Desk:
+    """A deliver verb with everything around it."""
+
+    store: MemoryStore
+    notifier: FakeNotifier
+    clock: FakeClock
+    verb: Deliver
+
+    async def tick(self, at: datetime | None = None, **options: Any) -> Counts:
+        self.clock.at = at or self.clock.at
+        return await self.verb.tick(self.clock.at, **options)
+
+    def row(self, name: str) -> Delivery:
+        return self.store.tables.deliveries[name]
+
+    def state(self, name: str) -> DeliveryState:
+        return self.row(name).state
+
+
+def desk(*channels: Channel, **settings: Any) -> Desk:
+    """A desk with these channels."""
+    config = Config(channels={channel.name: channel for channel in channels}, settings=settings)
+    store, notifier, clock = MemoryStore(index_text=lambda entry: entry.title), FakeNotifier(), FakeClock()
+    verb = Deliver(store.outbox, notifier, lambda: config, clock, owner="me")
+    return Desk(store, notifier, clock, verb)
+
+
+def told(desk: Desk, name: str, rule: str = "s400") -> str:
+    """A stored hit; gives its id."""
+    number = desk.store.tables.number()
+    entry = Entry(id=number, feed="tass", key=name, title=f"Title {name}", seen_at=NOW)
+    hit = Hit(id=f"hit-{name}", rule=rule, feed="tass", entry_key=name, entry_id=number, created_at=NOW)
+    desk.store.tables.entries[number] = entry
+    desk.store.tables.hits[hit.id] = hit
+    return hit.id
+
+
+async def put(desk: Desk, *names: str, channel: str = "desk", **changes: Any) -> None:
+    """Rows in the outbox, each with a hit."""
+    for name in names:
+        row = Delivery(
+            id=name, channel=channel, rules=("s400",), hits=(told(desk, name),), title=name, created_at=NOW, due_at=NOW
+        )
+        await desk.store.outbox.add([replace(row, **changes)])
+
+
+async def test_what_is_due_is_sent_once() -> None:
+    """A due alert is said with its entry, recorded as sent, and never said again."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a")
+    assert await it.tick() == Counts(sent=1)
+    assert await it.tick(NOW + timedelta(days=1)) == Counts()
+    assert [alert.told[0].entry.title for _, alert, _ in it.notifier.said] == ["Title a"]
+    assert it.row("a").sent_at == NOW
+
+
+async def test_a_temporary_failure_is_tried_again_when_its_time_has_come() -> None:
+    """A row that failed for now waits out its time and is then sent, with two attempts on record."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a")
+    it.notifier.fails["desk"] = DeliveryError("channel desk: 421 busy", channel="desk")
+    assert await it.tick() == Counts(retry=1)
+    assert it.row("a").last_error == "channel desk: 421 busy"
+    it.notifier.fails.clear()
+    assert await it.tick(NOW + timedelta(seconds=20)) == Counts()
+    assert await it.tick(NOW + timedelta(seconds=31)) == Counts(sent=1)
+    assert it.row("a").attempts == 2
+
+
+async def test_smtp_down_for_three_hours() -> None:
+    """An outage of three hours delays an alert and loses nothing; retries grow rare."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a")
+    it.notifier.fails["desk"] = DeliveryError("connection refused", channel="desk")
+    at = NOW
+    while at < NOW + timedelta(hours=3):
+        await it.tick(at)
+        at += timedelta(seconds=10)
+    assert it.row("a").attempts <= 12
+    it.notifier.fails.clear()
+    assert await it.tick(at + timedelta(hours=1)) == Counts(sent=1)
+
+
+async def test_retry_after_is_obeyed() -> None:
+    """A channel that asks for ten minutes gets ten minutes."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a")
+    it.notifier.fails["desk"] = DeliveryError("429", channel="desk", retry_after_s=600)
+    await it.tick()
+    assert it.row("a").due_at == NOW + timedelta(seconds=600)
+
+
+async def test_a_refusal_is_reported_on_the_fallback_channel() -> None:
+    """A permanent failure is dead and visible, and another channel tells a person."""
+    it = desk(Channel(name="desk", service="console", fallback="ops"), Channel(name="ops", service="console"))
+    await put(it, "a")
+    it.notifier.fails["desk"] = DeliveryError("550 no such user", channel="desk", transient=False)
+    assert (await it.tick()).dead == 1
+    await it.tick()
+    name, alert, _ = it.notifier.said[-1]
+    assert (name, alert.kind) == ("ops", Kind.DEAD_LETTER)
+    assert alert.notice is not None
+    assert "550 no such user" in alert.notice.body
+
+
+async def test_a_dead_letter_never_makes_another() -> None:
+    """Where the fallback channel refuses too, the report dies quietly in the outbox, not in a circle."""
+    it = desk(Channel(name="desk", service="console"), Channel(name="ops", service="console"), default_channels=["ops"])
+    await put(it, "a")
+    for channel in ("desk", "ops"):
+        it.notifier.fails[channel] = DeliveryError("no", channel=channel, transient=False)
+    for _ in range(5):
+        await it.tick()
+    kinds = [(row.kind, row.state) for row in it.store.tables.deliveries.values()]
+    assert kinds == [(Kind.HIT, DeliveryState.DEAD), (Kind.DEAD_LETTER, DeliveryState.DEAD)]
+
+
+async def test_no_answer_is_marked_as_possible_repeat() -> None:
+    """After an attempt without an answer the second one carries the mark."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a")
+    it.notifier.fails["desk"] = DeliveryError("no answer", channel="desk", unknown=True)
+    assert await it.tick() == Counts(retry=1)
+    it.notifier.fails.clear()
+    await it.tick(NOW + timedelta(minutes=1))
+    assert it.notifier.said[0][1].repeat
+
+
+async def test_a_crash_between_send_and_settle_repeats_once_and_says_so() -> None:
+    """A row whose sender died is taken when its lease ends, and what is sent again is marked."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a")
+    await it.store.outbox.claim(NOW, owner="dead", lease_s=60, limit=1)
+    assert await it.tick(NOW + timedelta(seconds=59)) == Counts()
+    assert await it.tick(NOW + timedelta(seconds=60)) == Counts(sent=1)
+    assert it.notifier.said[0][1].repeat
+
+
+async def test_a_bug_in_one_message_does_not_stop_the_others() -> None:
+    """An unexpected error keeps its row for later; the rest is sent."""
+    it = desk(Channel(name="desk", service="console"), Channel(name="ops", service="console"))
+    await put(it, "a")
+    await put(it, "b", channel="ops")
+    it.notifier.fails["desk"] = RuntimeError("secret-token")
+    counts = await it.tick()
+    assert (counts.sent, counts.retry) == (1, 1)
+    assert it.row("a").last_error == "internal error: RuntimeError"
+
+
+async def test_a_slow_channel_delays_nobody() -> None:
+    """While one channel hangs, others go on, tick after tick, and the slow one is counted in the end."""
+    it = desk(Channel(name="slow", service="console"), Channel(name="desk", service="console"))
+    it.notifier.waits["slow"] = asyncio.Event()
+    await put(it, "s", channel="slow")
+    await put(it, "a")
+    assert await it.tick(wait_s=0.01) == Counts(sent=1)
+    await put(it, "b")
+    assert await it.tick(wait_s=0.01) == Counts(sent=1)
+    it.notifier.waits["slow"].set()
+    assert await it.tick() == Counts(sent=1)
+
+
+async def test_stop_leaves_an_unfinished_send_to_its_lease() -> None:
+    """What was on its way when the service stopped is not released as unsent: it may have arrived."""
+    it = desk(Channel(name="desk", service="console"))
+    it.notifier.waits["desk"] = asyncio.Event()
+    await put(it, "a")
+    await it.tick(wait_s=0.01)
+    await it.verb.stop(within_s=0.01)
+    assert it.state("a") is DeliveryState.SENDING
+    assert await it.tick() == Counts()
+
+
+async def test_quiet_hours_hold_and_then_tell_in_one_digest() -> None:
+    """Alerts of the night wait for the morning and come as one digest; high priority passes."""
+    it = desk(Channel(name="desk", service="console", quiet_hours="22:00-07:00", time_zone="Europe/Oslo"))
+    await put(it, "a", "b", "c")
+    await put(it, "urgent", priority="high")
+    night = datetime(2026, 3, 2, 22, 30, tzinfo=UTC)
+    assert await it.tick(night) == Counts(sent=1, held=3)
+    assert it.notifier.titles() == ["urgent"]
+    assert (it.row("a").reason, it.row("a").due_at) == ("quiet hours", datetime(2026, 3, 3, 6, 0, tzinfo=UTC))
+    assert await it.tick(datetime(2026, 3, 3, 5, 59, tzinfo=UTC)) == Counts()
+    assert (await it.tick(datetime(2026, 3, 3, 6, 0, tzinfo=UTC))).sent == 1
+    _, alert, _ = it.notifier.said[-1]
+    assert (alert.kind, len(alert.told)) == (Kind.DIGEST, 3)
+
+
+async def test_a_digest_of_one_is_an_alert() -> None:
+    """A single alert that waited is told as itself."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a", state=DeliveryState.HELD, reason="digest")
+    assert await it.tick() == Counts(sent=1)
+    assert it.notifier.said[0][1].kind is Kind.HIT
+
+
+async def test_digests_are_folded_per_recipient() -> None:
+    """Each recipient of a channel gets a digest of his own rows."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a1", "a2", recipient="ann", state=DeliveryState.HELD, reason="digest")
+    await put(it, "b1", "b2", recipient="bob", state=DeliveryState.HELD, reason="digest")
+    assert (await it.tick()).sent == 2
+    assert sorted((to, len(alert.told)) for _, alert, to in it.notifier.said) == [("ann", 2), ("bob", 2)]
+    assert it.row("a1").reason.startswith("folded into")
+
+
+async def test_max_per_hour_folds_the_rest_and_drops_nothing() -> None:
+    """Beyond the limit alerts wait and come as one digest that counts them; every hit is told once."""
+    it = desk(Channel(name="desk", service="console", max_per_hour=3))
+    names = [f"n{i:02}" for i in range(45)]
+    await put(it, *names)
+    counts = await it.tick()
+    assert (counts.sent, counts.held) == (3, 42)
+    for minute in range(1, 130):
+        await it.tick(NOW + timedelta(minutes=minute))
+    assert it.notifier.titles()[3:] == ["42 more"]
+    said = [t.hit.id for _, alert, _ in it.notifier.said for t in alert.told]
+    assert sorted(said) == [f"hit-{name}" for name in names]
+
+
+async def test_a_silence_that_is_younger_than_the_alert_is_heard() -> None:
+    """Silences are asked again before sending; the row says why it was not sent."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a")
+    await it.store.catalog.add_silence(
+        Silence(rule="s400", until_at=NOW + timedelta(hours=4), reason="exercise", created_at=NOW)
+    )
+    assert await it.tick() == Counts(suppressed=1)
+    assert (it.state("a"), it.row("a").reason) == (DeliveryState.SUPPRESSED, "silenced: exercise")
+
+
+async def test_a_silenced_hit_leaves_a_digest_that_goes_on() -> None:
+    """Only the silenced hits are missing from a digest that has others."""
+    it = desk(Channel(name="desk", service="console"))
+    hits = (told(it, "a"), told(it, "b", rule="caatsa"))
+    await it.store.outbox.add(
+        [Delivery(id="d", kind=Kind.DIGEST, channel="desk", hits=hits, title="2 alerts", created_at=NOW, due_at=NOW)]
+    )
+    await it.store.catalog.add_silence(Silence(rule="s400", until_at=NOW + timedelta(hours=4), created_at=NOW))
+    assert await it.tick() == Counts(sent=1)
+    assert [t.hit.rule for t in it.notifier.said[0][1].told] == ["caatsa"]
+
+
+async def test_rows_of_a_channel_that_left_the_configuration_die_visibly() -> None:
+    """Nothing waits for ever: a removed channel's alerts are given up and reported."""
+    it = desk(Channel(name="ops", service="console"), default_channels=["ops"])
+    await put(it, "a", channel="gone")
+    assert (await it.tick()).dead == 1
+    assert it.row("a").last_error == "channel gone is no longer configured"
+    await it.tick()
+    assert it.notifier.said[-1][1].kind is Kind.DEAD_LETTER
+
+
+async def test_a_notice_needs_no_hit() -> None:
+    """Health, heartbeat and test messages carry their own words."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "n", kind=Kind.TEST, hits=(), notice=Notice(title="Test", body="It works."))
+    assert await it.tick() == Counts(sent=1)
+    assert it.notifier.said[0][1].notice == Notice(title="Test", body="It works.")
+
+
+async def test_an_alert_whose_entries_are_gone_is_still_told() -> None:
+    """Where retention was faster than the channel, the title is said: better than silence."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a")
+    it.store.tables.entries.clear()
+    assert await it.tick() == Counts(sent=1)
+    assert it.notifier.said[0][1].notice == Notice(title="a")
+
+
+async def test_two_services_on_one_outbox_say_nothing_twice() -> None:
+    """Two processes share the rows between them."""
+    it = desk(Channel(name="desk", service="console"))
+    names = [f"n{i}" for i in range(30)]
+    await put(it, *names)
+    config = Config(channels={"desk": Channel(name="desk", service="console")})
+    other = Deliver(it.store.outbox, it.notifier, lambda: config, it.clock, owner="other")
+    await asyncio.gather(it.tick(), other.tick(NOW))
+    assert sorted(it.notifier.titles()) == sorted(names)
+
+
+async def test_urgent_first() -> None:
+    """What is urgent goes out before what is not."""
+    it = desk(Channel(name="desk", service="console", max_per_hour=1))
+    for priority in ("low", "normal", "high"):
+        await put(it, priority, priority=priority)
+    await it.tick()
+    assert it.notifier.titles() == ["high"]
+
+
+@pytest.mark.parametrize("rows", [1, 120])
+async def test_many_rows_are_sent_in_batches(rows: int) -> None:
+    """More rows than one batch sends all go out in one tick, once each."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, *[f"n{i}" for i in range(rows)])
+    assert await it.tick() == Counts(sent=rows)
+    assert len(set(it.notifier.titles())) == rows
