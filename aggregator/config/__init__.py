@@ -12,7 +12,7 @@ from aggregator.config.edit import (
     save_file,
     with_rule_text,
 )
-from aggregator.config.loader import Loaded, Place, load, rule_test_errors
+from aggregator.config.loader import Loaded, Place, channel_errors, load, rule_test_errors
 from aggregator.config.opml import Subscription, from_opml, sift, to_opml
 from aggregator.config.reference import schema
 from aggregator.config.source import digest
@@ -26,6 +26,7 @@ __all__ = [
     "Text",
     "add_feed",
     "add_feeds",
+    "channel_errors",
     "digest",
     "from_opml",
     "load",

@@ -99,6 +99,12 @@ def rule_test_errors(loaded: Loaded) -> tuple[ConfigError, ...]:
     return tuple(_placed(problem, node, loaded.root) for node, problem in failed)
 
 
+def channel_errors(loaded: Loaded, problems: Iterable[Problem]) -> tuple[ConfigError, ...]:
+    """Problems of channels (each path begins with the channel's name) with their places; no secret in them."""
+    channels = loaded.root.get("channels") or loaded.root
+    return _without(loaded.secrets, (_placed(problem, channels, loaded.root) for problem in problems))
+
+
 # --- pieces --------------------------------------------------------------------------------------
 
 

@@ -140,12 +140,14 @@ def _channel(name: Scalar, channel: Pairs) -> Iterator[ConfigError]:
     url, service = channel.key("url"), channel.key("service")
     if (own := channel.key("name")) is not None:
         yield own.source.error(own.start, "unknown key 'name'", f"the name of this channel is {name.text!r}")
-    if url and service:
+    kind = channel.get("service")
+    webhook = isinstance(kind, Scalar) and kind.text == "webhook"  # the one service that is an address itself
+    if url and service and not webhook:
         yield service.source.error(service.start, "a channel has a url or a service, not both", "remove one of them")
     elif not url and not service:
         hint = "write url: and an Apprise URL, or service: and its fields"
         yield name.source.error(name.start, f"channel {name.text!r} says nowhere to send", hint)
-    elif url:
+    elif url and not webhook:
         known = [key for key in known_keys(("channels", name.text)) if key not in _OWN]
         yield from (unknown_key(key, known) for key, _ in channel.pairs if key.text not in (*known, *_OWN))
 

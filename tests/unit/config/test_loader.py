@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.config import digest, load, rule_test_errors
-from aggregator.core.errors import ConfigErrors
+from aggregator.config import channel_errors, digest, load, rule_test_errors
+from aggregator.core.errors import ConfigErrors, Problem
 from tests.unit.config.writing import loaded, refused, written
 
 
@@ -204,6 +204,14 @@ def test_failing_inline_tests_point_at_their_text(tmp_path: Path) -> None:
     )
     (error,) = rule_test_errors(found)
     assert (error.line, error.column) == (8, 11)
+
+
+def test_problems_of_channels_get_their_places(tmp_path: Path) -> None:
+    """What the notifier finds in a channel is told at the key it is about, without secrets."""
+    found = loaded(tmp_path, 'channels:\n  chat:\n    service: slack\n    token_a: "${TOKEN}"\n', TOKEN="xoxb-12")
+    problem = Problem(path=("chat", "token_a"), message="'xoxb-12' is too short", hint="12 characters")
+    (error,) = channel_errors(found, [problem])
+    assert str(error).endswith(":4:14: error: '***' is too short (12 characters)")
 
 
 def test_several_syntax_traps_are_told_at_once(tmp_path: Path) -> None:
