@@ -29,20 +29,21 @@ class ConsoleNotifier:
         letter = write(alert)
         console = Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
         if console.is_terminal:
-            _show(console, letter)
+            show(console, letter)
         else:
             stream.write(f"\n{letter.subject}\n{text.render(letter)}\n")
         stream.flush()
         return Receipt(detail="printed")
 
 
-def _show(console: Console, letter: Letter) -> None:
+def show(console: Console, letter: Letter) -> None:
+    """Print a letter in colours."""
     console.print()
     if letter.is_digest or not letter.pieces:
         head = Text.assemble(_badge(letter), " ", (letter.subject, "bold"))
         console.print(head)
         if letter.is_digest and letter.pieces:
-            console.print(Text(counts(letter), style=DIM))
+            console.print(Text(f"{counts(letter)} · {letter.short_id}", style=DIM))
     if letter.why:
         console.print(Text(letter.why, style=DIM))
     if letter.body:
@@ -55,6 +56,7 @@ def _show(console: Console, letter: Letter) -> None:
 
 def _group(console: Console, letter: Letter, group: Group) -> None:
     if letter.is_digest:
+        console.print()
         console.print(Text.assemble((f" {group.rule} ", RULE), (f" {group.hits}", DIM)))
     for piece in group.pieces:
         badges = Text() if letter.is_digest else Text(" ").join([_badge(letter), *map(_rule, piece.rules)]) + Text(" ")
@@ -72,7 +74,8 @@ def _lines(piece: Piece, letter: Letter) -> list[Text]:
         source.append(f" · also in {piece.also}", DIM)
     if piece.others:
         source.append(f" · +{piece.others} more on this", DIM)
-    source.append(f" · {letter.short_id}", DIM)
+    if not letter.is_digest:
+        source.append(f" · {letter.short_id}", DIM)
     lines.append(source)
     if piece.link:
         lines.append(Text(piece.link, style=f"{DIM} link {piece.link}", overflow="fold"))
@@ -80,8 +83,7 @@ def _lines(piece: Piece, letter: Letter) -> list[Text]:
 
 
 def _badge(letter: Letter) -> Text:
-    words = "URGENT" if letter.high else ("DIGEST" if letter.is_digest else "ALERT")
-    badge = Text(f" {words} ", style=URGENT if letter.high else "bold black on green")
+    badge = Text(f" {letter.label.upper()} ", style=URGENT if letter.high else "bold black on green")
     return badge + (Text(" possible repeat ", style="black on magenta") if letter.repeat else Text())
 
 

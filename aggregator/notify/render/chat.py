@@ -11,7 +11,7 @@ from html import escape
 
 from aggregator.notify.render.letter import Letter, Piece
 from aggregator.notify.render.text import counts
-from aggregator.notify.render.words import Runs, cut, shorten
+from aggregator.notify.render.words import Runs, cut, plain, shorten
 
 # An invisible sign behind @ keeps @everyone, @here and @room from being a mention anywhere.
 NO_MENTION = "@\u2060"
@@ -101,7 +101,7 @@ def render(letter: Letter, dialect: Dialect, length: int, *, title: bool) -> str
         used = len(closing) + sum(len(part) + 2 for part in parts)
         shown = 0
         for heading, piece in _pieces(letter):
-            block = _piece(piece, dialect, generous, heading if letter.is_digest else "", single=not letter.is_digest)
+            block = _piece(letter, piece, dialect, generous, heading, title=title)
             if used + len(block) + 24 > length:
                 break
             parts.append(block)
@@ -112,10 +112,15 @@ def render(letter: Letter, dialect: Dialect, length: int, *, title: bool) -> str
     if letter.body:
         room = max(0, (length - used) // 2)
         parts.append(dialect.words(cut(letter.body, room)).replace("\n", dialect.newline))
-    left = sum(1 + piece.others for piece in letter.pieces[shown:])
+    left = sum(piece.hits for piece in letter.pieces[shown:])
     parts.append(_closing(letter, dialect, letter.more + left))
     text = (dialect.newline * 2).join(parts)
     return text if len(text) <= length else dialect.words(cut(letter.subject, length // 8))
+
+
+def _alone(letter: Letter) -> bool:
+    """Is the headline of the one story the subject as well?"""
+    return not letter.is_digest and len(letter.pieces) == 1
 
 
 def _pieces(letter: Letter) -> list[tuple[str, Piece]]:
@@ -128,7 +133,7 @@ def _pieces(letter: Letter) -> list[tuple[str, Piece]]:
 
 def _opening(letter: Letter, dialect: Dialect, *, title: bool) -> str:
     lines = [
-        dialect.bold(dialect.words(cut(letter.subject, 200))) if title else "",
+        dialect.bold(dialect.words(cut(letter.subject, 200))) if title and not _alone(letter) else "",
         dialect.words("[possible repeat]") if letter.repeat else "",
         dialect.words(letter.why) if letter.why else "",
         dialect.words(counts(letter)) if letter.is_digest and letter.pieces else "",
@@ -136,12 +141,15 @@ def _opening(letter: Letter, dialect: Dialect, *, title: bool) -> str:
     return dialect.newline.join(line for line in lines if line)
 
 
-def _piece(piece: Piece, dialect: Dialect, generous: int, heading: str, *, single: bool) -> str:
+def _piece(letter: Letter, piece: Piece, dialect: Dialect, generous: int, heading: str, *, title: bool) -> str:
     others = dialect.words(f" (+{piece.others} more on this)") if piece.others else ""
-    rules = "" if heading or not single else " · " + ", ".join(piece.rules)
+    rules = "" if letter.is_digest else " · " + ", ".join(piece.rules)
+    headline = _runs(piece.title, dialect) + others
+    if _alone(letter):  # where the service has a title of its own, it has said this already
+        headline = dialect.bold(dialect.words(plain(piece.title))) if title else ""
     lines = [
-        dialect.bold(dialect.words(heading)) if heading else "",
-        _runs(piece.title, dialect) + others,
+        dialect.bold(dialect.words(heading)) if heading and letter.is_digest else "",
+        headline,
         dialect.words(f"{piece.feed} · {piece.when}{rules}"),
         dialect.quote(_runs(shorten(piece.sentence, generous), dialect)) if piece.sentence and generous else "",
         dialect.link(piece.link, piece.host) if piece.link else "",
@@ -152,7 +160,7 @@ def _piece(piece: Piece, dialect: Dialect, generous: int, heading: str, *, singl
 
 def _closing(letter: Letter, dialect: Dialect, more: int) -> str:
     rest = dialect.words(f"… and {more} more") + dialect.newline if more else ""
-    page = " " + dialect.link(letter.page, "open") if letter.page else ""
+    page = " " + dialect.link(letter.page, "open in aggregator") if letter.page else ""
     return f"{rest}{dialect.words(f'[{letter.short_id}]')}{page}"
 
 

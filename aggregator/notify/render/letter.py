@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from aggregator.core.model import Alert, Kind, Told
@@ -16,11 +15,18 @@ from aggregator.notify.render.words import Run, Runs, clean, cut, host_of, mark,
 TITLE, SENTENCE, NAME = 300, 400, 80
 MOST_STORIES = 60
 ALSO_NAMED = 3
+LABELS = {
+    Kind.DIGEST: "digest",
+    Kind.HEALTH: "health",
+    Kind.HEARTBEAT: "alive",
+    Kind.DEAD_LETTER: "not delivered",
+    Kind.TEST: "test",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """One story of a letter. `others` counts the hits of the same story that are not shown."""
+    """One story of a letter. `others` counts further entries of the same story, `hits` all of its hits."""
 
     title: Runs
     sentence: Runs
@@ -31,6 +37,7 @@ class Piece:
     also: str
     rules: tuple[str, ...]
     others: int = 0
+    hits: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +54,7 @@ class Letter:
     """What a format renders. `sources` are feeds with their hits, the busiest first."""
 
     subject: str
+    label: str = "alert"
     groups: tuple[Group, ...] = ()
     body: str = ""
     why: str = ""
@@ -69,12 +77,13 @@ class Letter:
 def write(alert: Alert) -> Letter:
     """The letter of an alert."""
     groups = _groups(alert)
-    shown = sum(len(group.pieces) + sum(piece.others for piece in group.pieces) for group in groups)
+    shown = sum(piece.hits for group in groups for piece in group.pieces)
     told = {t.hit.id: t for t in alert.told}
     sources = Counter(clean(t.feed_title) or t.hit.feed for t in told.values())
     notice = alert.notice
     return Letter(
         subject=_subject(alert),
+        label="urgent" if alert.priority == "high" else LABELS.get(alert.kind, "alert"),
         groups=groups,
         body=_lines(notice.body) if notice else "",
         why=clean(alert.why),
@@ -100,21 +109,18 @@ def _subject(alert: Alert) -> str:
 
 
 def _groups(alert: Alert) -> tuple[Group, ...]:
-    """Stories under the first rule that found them; further rules are named with the story."""
+    """Stories under the first rule that found them, the busiest rule first."""
     stories: dict[str, list[Told]] = {}
     for told in alert.told:
         stories.setdefault(told.hit.story or f"{told.hit.feed}/{told.hit.entry_key}", []).append(told)
-    listed = list(stories.values())[:MOST_STORIES]
-    left_out = sum(len(members) for members in list(stories.values())[MOST_STORIES:])
-    by_rule = sorted(listed, key=lambda members: members[0].rule_title or members[0].hit.rule)
-    groups = []
-    for rule, found in groupby(by_rule, key=lambda members: members[0].rule_title or members[0].hit.rule):
-        members = list(found)
-        pieces = tuple(_piece(story, alert.time_zone) for story in members)
-        groups.append(Group(rule=clean(rule), hits=sum(map(len, members)), pieces=pieces))
-    if left_out and groups:
-        last = groups[-1]
-        groups[-1] = Group(rule=last.rule, hits=last.hits + left_out, pieces=last.pieces)
+    rules: dict[str, list[list[Told]]] = {}
+    for story in stories.values():
+        rules.setdefault(clean(story[0].rule_title) or story[0].hit.rule, []).append(story)
+    groups, room = [], MOST_STORIES
+    for rule, found in sorted(rules.items(), key=lambda item: -sum(map(len, item[1]))):
+        pieces = tuple(_piece(story, alert.time_zone) for story in found[:room])
+        groups.append(Group(rule=rule, hits=sum(map(len, found)), pieces=pieces))
+        room -= len(pieces)
     return tuple(groups)
 
 
@@ -133,6 +139,7 @@ def _piece(story: Sequence[Told], zone: str) -> Piece:
         also=_also(first.also_in),
         rules=rules,
         others=len(entries) - 1,
+        hits=len(story),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from aggregator.notify.render.letter import Group, Letter, Piece
-from aggregator.notify.render.text import counts
+from aggregator.notify.render.text import charted, counts
 from aggregator.notify.render.words import Runs, cut
 
 INK, GREY, LINE, PAPER, ACCENT, GLOW = "#1c2430", "#667085", "#e4e7ec", "#f5f6f8", "#1f4e8c", "#ffe9a8"
@@ -26,7 +26,6 @@ def render(letter: Letter) -> str:
 
 
 def _opening(letter: Letter) -> str:
-    label = "urgent" if letter.high else ("digest" if letter.is_digest else "alert")
     marker = _tag("possible repeat", URGENT) if letter.repeat else ""
     rules = "" if letter.is_digest else "".join(_tag(rule, ACCENT) for piece in letter.pieces for rule in piece.rules)
     heading = letter.subject if letter.is_digest or not letter.pieces else ""
@@ -34,7 +33,9 @@ def _opening(letter: Letter) -> str:
     summary = counts(letter) if letter.is_digest and letter.pieces else ""
     small = " · ".join(part for part in (letter.why, summary) if part)
     note = f'<p style="margin:4px 0 0;color:{GREY};font-size:13px">{escape(small)}</p>' if small else ""
-    kicker = f'<span style="font-size:11px;letter-spacing:.08em;text-transform:uppercase;color:{GREY}">{label}</span>'
+    kicker = (
+        f'<span style="font-size:11px;letter-spacing:.08em;text-transform:uppercase;color:{GREY}">{letter.label}</span>'
+    )
     return _row(f"{kicker} {rules}{marker}{title if heading else ''}{note}", top=22, bottom=4)
 
 
@@ -44,7 +45,7 @@ def _middle(letter: Letter) -> list[str]:
         return [_row(f'<p style="margin:0;font-size:15px;line-height:1.55">{text}</p>', top=10, bottom=14)]
     if not letter.is_digest:
         return [_piece(piece, large=True) for piece in letter.pieces]
-    chart = [_chart(letter.sources)] if len(letter.pieces) > 2 else []
+    chart = [_chart(letter.sources)] if charted(letter) else []
     return chart + [row for group in letter.groups for row in _group(group)]
 
 
@@ -102,8 +103,8 @@ def _chart(sources: Sequence[tuple[str, int]]) -> str:
 
 def _closing(letter: Letter) -> str:
     more = f'<p style="margin:0 0 8px;font-size:14px">… and {letter.more} more</p>' if letter.more else ""
-    page = f" · {_link(letter.page, 'open')}" if letter.page else ""
-    note = f"{escape(letter.short_id)} · times: {escape(letter.zone)}{page}"
+    page = f" · {_link(letter.page, 'open in aggregator')}" if letter.page else ""
+    note = f"{escape(letter.short_id)} · times in {escape(letter.zone)}{page}"
     return _row(f'{more}<p style="margin:0;font-size:12px;color:{GREY}">{note}</p>', top=12, bottom=18, line=True)
 
 

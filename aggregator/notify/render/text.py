@@ -46,9 +46,13 @@ def counts(letter: Letter) -> str:
     return f"{say(letter.hits, 'hit', 'hits')} in {say(stories, 'story', 'stories')} from {say(feeds, 'feed', 'feeds')}"
 
 
+def charted(letter: Letter) -> bool:
+    """Is there enough to draw?"""
+    return len(letter.sources) > 1 and letter.sources[0][1] > 1
+
+
 def _opening(letter: Letter) -> str:
-    marker = "[possible repeat] " if letter.repeat else ""
-    return marker + (letter.why if letter.why else "") if marker or letter.why else ""
+    return " ".join(part for part in ("[possible repeat]" if letter.repeat else "", letter.why) if part)
 
 
 def _body(letter: Letter, stars: bool) -> list[str]:
@@ -56,8 +60,8 @@ def _body(letter: Letter, stars: bool) -> list[str]:
         return [letter.body]
     if not letter.is_digest:
         return [_piece(piece, stars) for piece in letter.pieces]
-    chart = [f"{counts(letter)}\n{_chart(letter)}"] if len(letter.pieces) > 2 else []
-    return chart + [_group(group, stars) for group in letter.groups]
+    chart = f"\n{_chart(letter)}" if charted(letter) else ""
+    return [counts(letter) + chart] + [_group(group, stars) for group in letter.groups]
 
 
 def _group(group: Group, stars: bool) -> str:
@@ -89,7 +93,7 @@ def _chart(letter: Letter) -> str:
 def _closing(letter: Letter) -> str:
     more = f"… and {letter.more} more\n" if letter.more else ""
     page = f" · {letter.page}" if letter.page else ""
-    return f"{more}[{letter.short_id}] times: {letter.zone}{page}"
+    return f"{more}[{letter.short_id}] times in {letter.zone}{page}"
 
 
 def _brief(letter: Letter) -> str:
