@@ -200,19 +200,19 @@ class _Compilation:
 
     def _made(self, node: Node, fields: tuple[str, ...]) -> Clause | None:
         match node:
-            case Term(text, exact):
-                return self._seek(text, exact, fields)
-            case Slop(text, extra):
-                return self._slop(text, extra, fields)
-            case Listed(name):
-                return self._listed(name, fields)
+            case Term(_, exact):
+                return self._seek(node, exact, fields)
+            case Slop():
+                return self._slop(node, fields)
+            case Listed():
+                return self._listed(node, fields)
             case Regex(source):
-                return Fit(f"/{source}/", pattern(source, self.config.case == "exact"), fields)
+                return Fit(node, f"/{source}/", pattern(source, self.config.case == "exact"), fields)
             case In(field_name, child):
                 return self._clause(child, (field_name,))
             case Not(child):
                 inner = self._clause(child, fields)
-                return inner and Never(print_query(node), inner)
+                return inner and Never(node, inner)
             case And(children):
                 return self._several(All, node, children, fields)
             case Or(children):
@@ -224,9 +224,10 @@ class _Compilation:
         self, kind: type[All] | type[Either], node: Node, children: tuple[Node, ...], fields: tuple[str, ...]
     ) -> Clause | None:
         made = [self._clause(child, fields) for child in children]
-        return kind(print_query(node), tuple(clause for clause in made if clause)) if all(made) else None
+        return kind(node, tuple(clause for clause in made if clause)) if all(made) else None
 
-    def _seek(self, text: str, exact: bool, fields: tuple[str, ...]) -> Seek:
+    def _seek(self, node: Term, exact: bool, fields: tuple[str, ...]) -> Seek:
+        text = node.text
         self.terms += 1
         if self.terms > MAX_TERMS:
             raise BadTerm(f"more than {MAX_TERMS} terms in one rule", "split the rule")
@@ -234,20 +235,17 @@ class _Compilation:
             raise BadTerm(f"a term of more than {MAX_TERM} characters", "use the few words that matter")
         exact = exact or self.config.case == "exact"
         stems = tuple(token_texts(text)) if self.config.stem and not text.rstrip().endswith("*") else ()
-        return Seek(text, spellings_of(text, exact, self.config.translit), fields, stems)
+        return Seek(node, text, spellings_of(text, exact, self.config.translit), fields, stems)
 
-    def _slop(self, text: str, extra: int, fields: tuple[str, ...]) -> Clause:
-        parts = tuple(self._seek(word, False, fields) for word in text.split())
-        return parts[0] if len(parts) == 1 else Close(f'"{text}"~{extra}', parts, extra, True, fields, total=True)
+    def _slop(self, node: Slop, fields: tuple[str, ...]) -> Clause:
+        parts = tuple(self._seek(Term(word), False, fields) for word in node.text.split())
+        return parts[0] if len(parts) == 1 else Close(node, parts, node.extra, True, fields, total=True)
 
-    def _listed(self, name: str, fields: tuple[str, ...]) -> Clause | None:
-        texts = self._list(name, ())
-        if not texts:
-            return None
-        made = [self._seek(text, exact, fields) for text, exact in texts]
-        return made[0] if len(made) == 1 else Either(f"${name}", tuple(made))
+    def _listed(self, node: Listed, fields: tuple[str, ...]) -> Clause:
+        made = [self._seek(term, term.exact, fields) for term in self._list(node.name, ())]
+        return made[0] if len(made) == 1 else Either(node, tuple(made))
 
-    def _list(self, name: str, above: tuple[str, ...]) -> list[tuple[str, bool]]:
+    def _list(self, name: str, above: tuple[str, ...]) -> list[Term]:
         """The terms of a list, of the lists in it too."""
         if name in above:
             raise BadTerm(f"the list ${name} contains itself: {' → '.join((*above, name))}")
@@ -255,16 +253,16 @@ class _Compilation:
             near = get_close_matches(name, self.lists, n=1)
             raise BadTerm(f"there is no list ${name}", f"did you mean ${near[0]}?" if near else "add it under lists:")
         self.used[name] = self.lists[name]
-        texts: list[tuple[str, bool]] = []
+        terms: list[Term] = []
         for item in self.lists[name]:
             match self._term(item, self._path):
                 case Listed(inner):
-                    texts += self._list(inner, (*above, name))
-                case Term(text, exact):
-                    texts.append((text, exact))
-        if not texts:
+                    terms += self._list(inner, (*above, name))
+                case Term() as term:
+                    terms.append(term)
+        if not terms:
             raise BadTerm(f"the list ${name} is empty")
-        return texts
+        return terms
 
     def _near(self, node: Near, fields: tuple[str, ...]) -> Clause | None:
         if len(node.children) < 2:
@@ -282,7 +280,7 @@ class _Compilation:
                     "NEAR joins words, phrases, lists and OR-groups of them",
                 )
             made.append(clause)
-        return Close(print_query(node), tuple(made), node.within, node.ordered, fields)
+        return Close(node, tuple(made), node.within, node.ordered, fields)
 
     def _problem(
         self,

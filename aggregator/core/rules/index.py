@@ -8,17 +8,15 @@ that shares everything else, so that a reload is an assignment.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 from aggregator.core.model import Span
 from aggregator.core.rules.compile import Rule
 from aggregator.core.rules.document import Document
 from aggregator.core.rules.plan import MAX_SPANS, Clause, Key, fields_of
 from aggregator.core.rules.regex import Pattern, Prefilter
-from aggregator.core.rules.sight import Sight
-from aggregator.core.text.affixes import stems
+from aggregator.core.rules.sight import BASIC_FIELDS, Sight
 
-BASIC_FIELDS = ("title", "summary", "content")
 _PLACE = {name: n for n, name in enumerate((*BASIC_FIELDS, "author", "category", "link", "feed", "lang"))}
 _EVERYWHERE = frozenset(
     "a al and are as at av be by da das de del den der det di die du e ein el en er es et for from het i il in is it"
@@ -61,7 +59,7 @@ class RuleIndex:
 
     def match(self, document: Document) -> tuple[Match, ...]:
         """Every rule that `document` satisfies, in the order of the rules."""
-        sight = Sight(document)
+        sight = Sight(document, self._fields)
         candidates = self._candidates(sight)
         if not candidates:
             return ()
@@ -96,15 +94,12 @@ class RuleIndex:
 
     def _candidates(self, sight: Sight) -> set[str]:
         found = set(self._always)
-        words = [word for name in self._fields for word in sight.reading(name).words]
-        keys: set[Key] = set(words)
-        if self._affixed:
-            keys |= {stem for word in keys if isinstance(word, str) and word >= "\u0590" for stem, _, _ in stems(word)}
-        beginnings = [{word[:size] + "*" for word in keys if isinstance(word, str)} for size in self._beginnings]
+        present: list[Key] = [*self._known.intersection(sight.vocabulary)]
+        if self._beginnings:
+            present += self._known.intersection([beginning + "*" for beginning in sight.beginnings])
         if self._pairs:
-            keys.update(zip(words, words[1:], strict=False))
-        keys.update(*beginnings)
-        for key in self._known.intersection(keys):
+            present += self._known.intersection(pairwise(sight.words))
+        for key in present:
             found.update(self._postings[key])
         if self._patterns:
             text = "\n".join(sight.reading(name).text for name in self._fields)
@@ -142,9 +137,7 @@ class RuleIndex:
         """Work out what looking needs to know of all rules together."""
         self._order = {rule.id: place for place, rule in enumerate(enabled)}
         self._known = frozenset(self._postings)
-        texts = [key for key in self._known if isinstance(key, str)]
-        self._beginnings = tuple({len(key) - 1 for key in texts if key[-1] == "*"})
-        self._affixed = any(key >= "\u0590" for key in texts)
+        self._beginnings = any(isinstance(key, str) and key[-1] == "*" for key in self._known)
         self._pairs = any(isinstance(key, tuple) for key in self._known)
         self._patterns = frozenset(key for key in self._known if isinstance(key, Pattern))
         same = before is not None and before._patterns == self._patterns

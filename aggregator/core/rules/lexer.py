@@ -16,7 +16,7 @@ _PHRASE = re.compile(r'"((?:[^"\\]|\\.)*)"(?:~(\d+)|~)?', re.DOTALL)
 _EXACT = re.compile(r"'((?:[^'\\]|\\.)*)'c(?![^\s()])", re.DOTALL)
 _REGEX = re.compile(r"/((?:[^/\\]|\\.)+)/(?![^\s()])", re.DOTALL)
 _LIST = re.compile(rf"\$({LIST_NAME})(?![^\s()])")
-_FIELD = re.compile(r"([A-Za-z_]+):(?=[^\s/])")
+_FIELD = re.compile(r"([A-Za-z_]+):(?=[^\s/]|/[^/\s])")
 _NEAR = re.compile(r"(O?NEAR)(?:/(\d+))?")
 _NEAR_LIKE = re.compile(r"(O?NEAR|W|PRE|ADJ)[/:~]?[a-z]?(\d+)", re.IGNORECASE)
 
@@ -78,7 +78,7 @@ def _next(text: str, at: int) -> tuple[Lexeme, int]:
         return Lexeme("list", listed[1], at), listed.end()
     if char == "-" and at + 1 < len(text) and not text[at + 1].isspace():
         return Lexeme("NOT", "-", at), at + 1
-    if (field := _FIELD.match(text, at)) or (field := re.compile(r"([a-z]+):(?=/[^/])").match(text, at)):
+    if field := _FIELD.match(text, at):
         return _field(field), field.end()
     bare = _BARE.match(text, at)
     assert bare is not None
@@ -120,14 +120,17 @@ def _word(text: str, bare: re.Match[str]) -> Lexeme:
         if rest:
             raise _failure(f"{near[1]} {rest[1]} is written otherwise here", at, f"write {near[1]}/{rest[1]}")
         return Lexeme("NEAR", near[1], at, number)
+    if word[:-1] in FIELDS and word[-1] == ":":
+        raise _failure(f"a blank stands after {word}", bare.end(), f"write {word} directly before the word or parenthesis")
     _refuse_foreign(word, at)
     return Lexeme("word", word, at)
 
 
 def _refuse_foreign(word: str, at: int) -> None:
-    if word in _FOREIGN_OPERATORS:
-        ours = _FOREIGN_OPERATORS[word]
-        raise _failure(f"{word} is written {ours} here", at, f"write {ours}")
+    operator = word if word in _FOREIGN_OPERATORS else word[:2]
+    if operator in _FOREIGN_OPERATORS:
+        ours = _FOREIGN_OPERATORS[operator]
+        raise _failure(f"{operator} is written {ours} here", at, f"write {ours}")
     if (near := _NEAR_LIKE.fullmatch(word)) and (word.upper().startswith(("NEAR", "ONEAR")) or "/" in word):
         ours = "ONEAR" if near[1].upper() in ("PRE", "ONEAR") else "NEAR"
         raise _failure(f"{word} is written otherwise here", at, f"write {ours}/{near[2]}")

@@ -5,6 +5,7 @@ from aggregator.core.model import Span
 from aggregator.core.rules.compile import spellings_of
 from aggregator.core.rules.document import Document
 from aggregator.core.rules.index import spans
+from aggregator.core.rules.nodes import Term
 from aggregator.core.rules.plan import Seek
 from aggregator.core.rules.sight import Sight
 from aggregator.core.rules.terms import BadTerm
@@ -18,7 +19,7 @@ def match_term(term: str, text: str) -> tuple[Span, ...]:
     exact = len(term) > 3 and term.startswith("'") and term.endswith("'c")
     body = term[1:-2] if exact else term
     try:
-        seek = Seek(body, spellings_of(body, exact), ("content",))
+        seek = Seek(Term(body, exact), body, spellings_of(body, exact), ("content",))
     except BadTerm as error:
         raise InvalidRule("term", [Problem(path=(), message=str(error), hint=error.hint)]) from error
-    return spans(seek, Sight(Document(content=text)))
+    return spans(seek, Sight(Document(content=text), ("content",)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from aggregator.core.model import Span
+from aggregator.core.rules.nodes import Node
 from aggregator.core.rules.regex import Pattern
 from aggregator.core.rules.sight import Sight
 from aggregator.core.rules.terms import Atom
@@ -18,7 +19,6 @@ from aggregator.core.text.language import stem
 
 MAX_SPANS = 50  # of one match
 MAX_CHAINS = 20  # ways in which a NEAR is shown to hold
-BEGINNING = 4  # characters by which prefixes are found
 MAX_NEAR = 8  # terms of an unordered NEAR
 
 Key = str | tuple[str, str] | Pattern
@@ -32,18 +32,31 @@ Place = tuple[int, int, Evidence]
 class Seek:
     """A term in any of its spellings. `stems`: the written words, where inflections count."""
 
+    node: Node
     label: str
     atoms: tuple[Atom, ...]
     fields: tuple[str, ...]
     stems: tuple[str, ...] = ()
 
     def holds(self, sight: Sight) -> bool:
-        return any(True for field in self.fields for _ in self.places(sight, field))
+        vocabulary, everywhere = sight.vocabulary, self.fields == sight.fields
+        for atom in self.atoms:
+            if vocabulary.issuperset(atom.required):
+                if atom.beginning and atom.beginning not in sight.beginnings:
+                    continue
+                if everywhere and atom.bare and not atom.prefix:
+                    return True
+                for field in self.fields:
+                    if sight.places(atom, field):
+                        return True
+        return bool(self.stems) and any(True for field in self.fields for _ in self._inflected(sight, field))
 
     def places(self, sight: Sight, field: str) -> Iterator[Place]:
+        vocabulary = sight.vocabulary
         for atom in self.atoms:
-            for start, end in sight.places(atom, field):
-                yield start, end, ((atom, start),)
+            if vocabulary.issuperset(atom.required):
+                for start, end in sight.places(atom, field):
+                    yield start, end, ((atom, start),)
         if self.stems:
             yield from self._inflected(sight, field)
 
@@ -71,6 +84,7 @@ class Seek:
 class Fit:
     """A pattern, wherever it matches."""
 
+    node: Node
     label: str
     pattern: Pattern
     fields: tuple[str, ...]
@@ -92,7 +106,7 @@ class Fit:
 class All:
     """Every child holds."""
 
-    label: str
+    node: Node
     children: tuple["Clause", ...]
 
     def holds(self, sight: Sight) -> bool:
@@ -110,7 +124,7 @@ class All:
 class Either:
     """At least one child holds."""
 
-    label: str
+    node: Node
     children: tuple["Clause", ...]
 
     def holds(self, sight: Sight) -> bool:
@@ -134,7 +148,7 @@ class Either:
 class Never:
     """The child does not hold."""
 
-    label: str
+    node: Node
     child: "Clause"
 
     def holds(self, sight: Sight) -> bool:
@@ -154,7 +168,7 @@ class Close:
     `total`: `within` counts all words in between together (a phrase with slop).
     """
 
-    label: str
+    node: Node
     children: tuple["Placed", ...]
     within: int
     ordered: bool
@@ -200,7 +214,7 @@ def atom_keys(atom: Atom, weight: Weight) -> Keys:
     tokens = atom.tokens
     if len(tokens) == 1:
         if atom.prefix:
-            return weight(tokens[0]) * 4, frozenset([tokens[0][:BEGINNING] + "*"])
+            return weight(tokens[0]) * 4, frozenset([atom.beginning + "*"])
         return weight(tokens[0]), frozenset([tokens[0]])
     # An affix may hide the first token and the last one (see text.affixes): those are no keys.
     first = 1 if tokens[0] >= "\u0590" and "\u0590" <= tokens[0][0] <= "\u06ff" else 0

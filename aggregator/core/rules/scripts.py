@@ -18,6 +18,7 @@ MAX_SPELLINGS = 24
 MAX_CODE_LETTERS = 6  # longer runs of letters are words, and words are not respelled silently
 
 _LETTERS = re.compile(r"[^\W\d_]+")
+_BLANK_FREE = re.compile(r"\S+")
 _CYRILLIC = re.compile(r"[\u0400-\u052f]")
 _GREEK = re.compile(r"[\u0370-\u03ff]")
 _LATIN = re.compile(r"[a-z]+")
@@ -127,16 +128,17 @@ def _heard(run: str, table: Mapping[str, tuple[str, ...]], nth: int) -> str:
 
 
 def _each_run(term: str, respell: Respell) -> str | None:
-    """`term` with every run of letters respelled; None where one cannot be."""
+    """`term` with the letters of its designators respelled; None where some cannot be."""
     pieces: list[str] = []
     at = 0
-    for run in _LETTERS.finditer(term):
+    codes = (word for word in _BLANK_FREE.finditer(term) if any(map(str.isdecimal, word[0])))
+    for run in (run for word in codes for run in _LETTERS.finditer(term, *word.span())):
         spelled = respell(run[0]) if len(run[0]) <= MAX_CODE_LETTERS else None
         if not spelled:
             return None
         pieces += (term[at : run.start()], spelled)
         at = run.end()
-    return "".join((*pieces, term[at:]))
+    return "".join((*pieces, term[at:])) if pieces else None
 
 
 def _single(table: Mapping[str, str]) -> Respell:

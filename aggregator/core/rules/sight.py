@@ -1,12 +1,16 @@
 """One document while rules look at it: everything is read and worked out at most once."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from aggregator.core.rules.document import Document
 from aggregator.core.rules.regex import Pattern
-from aggregator.core.rules.terms import Atom
+from aggregator.core.rules.terms import BEGINNING, Atom
+from aggregator.core.text.affixes import stems
 from aggregator.core.text.language import guess_language, language, stem
 from aggregator.core.text.tokens import Reading
+
+BASIC_FIELDS = ("title", "summary", "content")
 
 Places = list[tuple[int, int]]
 
@@ -14,10 +18,11 @@ Places = list[tuple[int, int]]
 class Sight:
     """A document's readings, and where atoms and patterns stand in them."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, fields: Sequence[str] = BASIC_FIELDS) -> None:
         self.document = document
+        self.fields = tuple(fields)
         self._readings: dict[str, Reading] = {}
-        self._places: dict[tuple[Atom, str], Places] = {}
+        self._places: dict[tuple[int, str], Places] = {}
         self._matches: dict[tuple[Pattern, str], Places] = {}
         self._stems: dict[str, list[str]] = {}
 
@@ -28,9 +33,26 @@ class Sight:
             found = self._readings[field] = Reading(self.document.field(field))
         return found
 
+    @cached_property
+    def words(self) -> list[str]:
+        """The folded tokens of all fields, one field after the other."""
+        return [word for field in self.fields for word in self.reading(field).words]
+
+    @cached_property
+    def vocabulary(self) -> set[str]:
+        """Every word of the document, also without its affixes."""
+        known = set(self.words)
+        known.update([stem for word in known if word >= "\u0590" for stem, _, _ in stems(word)])
+        return known
+
+    @cached_property
+    def beginnings(self) -> set[str]:
+        """How the words begin."""
+        return {word[:BEGINNING] for word in self.vocabulary} | {word[: BEGINNING - 1] for word in self.vocabulary}
+
     def places(self, atom: Atom, field: str) -> Places:
         """The token ranges where an atom stands in a field."""
-        key = (atom, field)
+        key = (id(atom), field)  # atoms are cached by their term, and hashing them costs more than it saves
         found = self._places.get(key)
         if found is None:
             found = self._places[key] = atom.find(self.reading(field))

@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from unicodedata import category
 
-from aggregator.core.rules.gaps import Code, Gap, Sides, gap_of, tidy
+from aggregator.core.rules.gaps import Code, Gap, Sides, Symbol, gap_of, tidy
 from aggregator.core.text.affixes import stems
 from aggregator.core.text.fold import fold_cased
 from aggregator.core.text.tokens import Reading, kind
 
+BEGINNING = 4  # characters by which prefixes are looked up; the shortest prefix has three
 MAX_OCCURRENCES = 10_000  # of one atom in one field
 _DROPPED_AROUND = " \t\n\u00a0'\"-_.,;:!?…()[]{}«»„“”‘’‚‹›·、。，：；！？（）「」『』【】《》"
 _WORD = re.compile(r"\S+")
+_INITIAL_AFTER = re.compile(r"\.[^\W\d_]\b")
+_INITIAL_BEFORE = re.compile(r"(?:^|\W)[^\W\d_]\.$")
 _NUMBER_POINT = ".,٫٬'’"
 
 
@@ -46,12 +49,19 @@ class Atom:
     cased: tuple[str, ...] | None = None
     code: bool = False
     key: tuple[object, ...] = field(init=False)
+    required: tuple[str, ...] = field(init=False)  # words without which a document cannot have it
+    beginning: str = field(init=False)  # of a prefix that is a single word
+    bare: bool = field(init=False)  # a word that stands wherever its token does
     _hash: int = field(init=False)
 
     def __post_init__(self) -> None:
         key = (self.tokens, self.gaps, self.lead, self.trail, self.prefix, self.cased, self.code)
         object.__setattr__(self, "key", key)
         object.__setattr__(self, "_hash", hash(key))
+        object.__setattr__(self, "required", self.tokens[:-1] if self.prefix else self.tokens)
+        single = self.prefix and len(self.tokens) == 1
+        object.__setattr__(self, "beginning", self.tokens[0][:BEGINNING] if single else "")
+        object.__setattr__(self, "bare", self._is_bare())
 
     def __hash__(self) -> int:
         return self._hash
@@ -59,12 +69,19 @@ class Atom:
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Atom) and self._hash == other._hash and self.key == other.key)
 
+    def _is_bare(self) -> bool:
+        if len(self.tokens) > 1 or self.lead or self.trail or self.cased is not None:
+            return False
+        return kind(self.tokens[0]) == "unspaced" or (len(self.tokens[0]) > 1 and kind(self.tokens[0]) == "letter")
+
     def find(self, reading: Reading) -> list[tuple[int, int]]:
         """The token ranges of `reading` where this atom stands, in order."""
         if len(self.tokens) == 1:
             starts: Sequence[int] = self._single(reading)
         else:
             starts = self._sequences(reading)
+        if self.bare:
+            return [(at, at + 1) for at in starts[:MAX_OCCURRENCES]]
         found = [(at, at + len(self.tokens)) for at in starts if self.stands(reading, at)]
         return found[:MAX_OCCURRENCES]
 
@@ -136,7 +153,13 @@ class Atom:
             return False
         if self.code and first_kind == "letter" and text[start - 1 : start].isdecimal():
             return False
+        if self._initials and (_INITIAL_AFTER.match(text, end) or _INITIAL_BEFORE.search(text[max(0, start - 3) : start])):
+            return False
         return len(self.tokens) > 1 or len(self.tokens[0]) > 1 or first_kind != "letter" or self._alone(text, start, end)
+
+    @property
+    def _initials(self) -> bool:
+        return any(isinstance(gap, Symbol) and gap.written == "." for gap in self.gaps) and len(self.tokens[-1]) == 1
 
     def _alone(self, text: str, start: int, end: int) -> bool:
         """A single letter is a word only by itself: not the C of C++, C4 or R&D."""
@@ -193,6 +216,8 @@ def atom(term: str, exact: bool = False) -> Atom:
     Raises BadTerm.
     """
     body = term.strip()
+    if body.isascii() and body.isalpha():
+        return Atom(term=term, tokens=(body.lower(),), cased=(body,) if exact else None)
     prefix = body.endswith("*")
     body = body[:-1] if prefix else body
     if "*" in body and not re.search(r"\*(?=\W|$)", body):
@@ -230,6 +255,8 @@ def _has_code(gaps: Sequence[Gap]) -> bool:
 def _code_words(body: str, reading: Reading) -> list[int | None]:
     """For each token, the start of the blank-free word around it where that has letters and digits."""
     codes: list[int | None] = [None] * len(reading.words)
+    if not any(map(str.isdecimal, body)):
+        return codes
     for found in _WORD.finditer(body):
         inside = [k for k, start in enumerate(reading.starts) if found.start() <= start < found.end()]
         kinds = {kind(reading.words[k]) for k in inside}
@@ -241,6 +268,8 @@ def _code_words(body: str, reading: Reading) -> list[int | None]:
 
 def _symbols(around: str, *, leading: bool) -> str:
     """The significant symbols that touch a term's edge: the # of #MeToo, the ++ of C++, the . of .NET."""
+    if not around:
+        return ""
     tidied = tidy(around)
     if leading:
         touching = re.search(r"\S*$", tidied)

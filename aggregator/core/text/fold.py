@@ -39,10 +39,18 @@ class Table(dict[int, str]):
     def __init__(self, each: Callable[[str], str]) -> None:
         super().__init__()
         self._each = each
+        self._single: set[str] = set()
 
     def __missing__(self, code: int) -> str:
         value = self[code] = self._each(chr(code))
+        if len(value) == 1:
+            self._single.add(chr(code))
         return value
+
+    def keeps_places(self, text: str) -> bool:
+        """Whether every character of `text` becomes exactly one, so that offsets stay."""
+        odd = set(text) - self._single
+        return not odd or all(len(self[ord(char)]) == 1 for char in odd)
 
 
 def _bare(char: str) -> str:
@@ -81,7 +89,7 @@ def fold_with_offsets(text: str) -> tuple[str, Sequence[int]]:
 
 def offsets(text: str, table: Table) -> Sequence[int]:
     """For each character of text.translate(table), the index in `text` that it came from."""
-    if text.isascii() or all(len(table[ord(char)]) == 1 for char in set(text)):
+    if table.keeps_places(text):
         return range(len(text))
     sources = array("L")
     for index, char in enumerate(text):

@@ -72,10 +72,17 @@ WORDS = Table(_word_part)
 
 def words(text: str) -> list[str]:
     """The folded tokens of `text`, in order."""
-    if text.isascii():
-        return _ASCII_TOKEN.findall(text.lower())
-    parts = text.translate(WORDS)
-    return (_ASCII_TOKEN if parts.isascii() else _TOKEN).findall(parts)
+    parts = _parts(text)
+    return _token(parts).findall(parts)
+
+
+def _parts(text: str) -> str:
+    """`text` folded, with blanks for all that is no token."""
+    return text.lower() if text.isascii() else text.translate(WORDS)
+
+
+def _token(parts: str) -> re.Pattern[str]:
+    return _ASCII_TOKEN if parts.isascii() else _TOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +120,15 @@ class Reading:
 
     def __init__(self, text: str) -> None:
         self.text = text if len(text) <= MAX_TEXT else text[:MAX_TEXT]
-        self.words = words(self.text)
+        self._parts = _parts(self.text)
+        self.words: list[str] = _token(self._parts).findall(self._parts)
+        self._delimited: tuple[list[int], list[int]] | None = None
 
-    @cached_property
-    def _places(self) -> tuple[list[int], list[int]]:
+    def _delimit(self) -> tuple[list[int], list[int]]:
         text = self.text
-        if text.isascii():
-            spans = [found.span() for found in _ASCII_TOKEN.finditer(text.lower())]
+        spans = [found.span() for found in _token(self._parts).finditer(self._parts)]
+        if WORDS.keeps_places(text):
             return [start for start, _ in spans], [end for _, end in spans]
-        spans = [found.span() for found in _TOKEN.finditer(text.translate(WORDS))]
         sources = offsets(text, WORDS)
         return [sources[start] for start, _ in spans], [self._end(sources[end - 1] + 1) for _, end in spans]
 
@@ -131,6 +138,12 @@ class Reading:
         while end < len(text) and WORDS[ord(text[end])] == "" and category(text[end])[0] == "M":
             end += 1
         return end
+
+    @property
+    def _places(self) -> tuple[list[int], list[int]]:
+        if self._delimited is None:
+            self._delimited = self._delimit()
+        return self._delimited
 
     @property
     def starts(self) -> list[int]:
