@@ -1,58 +1,193 @@
-"""One document, from bytes to rows: unpack, recognise, repair, read. Runs inside a worker."""
+"""One document, from bytes to rows: unpack, recognise, mend, take the lowest rung that will do.
+
+Runs inside a worker. The readers are tried from quick to tolerant: lean, lean on the mended text,
+feedparser.
+"""
 
 import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from xml.etree.ElementTree import ParseError
 
 from aggregator.core.text.html import plain_text
-from aggregator.parse import reference
-from aggregator.parse.draft import FeedDraft, address, language, row, text
+from aggregator.parse import hostile, jsonfeed, ladder, lean, recognise, repair
+from aggregator.parse.draft import Draft, FeedDraft, Poison, Row, address, language, row, text
 from aggregator.parse.hints import hints
-from aggregator.parse.source import Source
+from aggregator.parse.lean_names import Unusual
+from aggregator.parse.source import Broken, Refused, Source
+from aggregator.parse.source import hostile as hostile_document
 from aggregator.parse.wire import Answer, Job
 
 MAX_ENTRIES = 5000
+MAX_POISON_BYTES = 65536
+MAX_TRIED = 500  # entries that are tried one by one where the parser fails on all of them together
 
-
-class Refused(Exception):
-    """The document is not a feed, or may not be read; the pipe's form of ParseError."""
-
-    def __init__(self, message: str, found: str, *, transient: bool = True) -> None:
-        super().__init__(message)
-        self.message = message
-        self.found = found
-        self.transient = transient
+Reader = Callable[[Source], tuple[FeedDraft, str]]
+Rows = list[Row | Poison]  # in the order of the document; what could not be read stands in its place
 
 
 def read(job: Job, max_body_bytes: int) -> Answer:
-    """The entries of one document. Raises Refused."""
-    body, url, content_type, content_language, _memory = job
-    source = Source(unpacked(body, max_body_bytes), url, content_type, content_language)
-    feed, version = reference.read(source)
+    """The entries of one document that `memory` does not know. Raises Refused."""
+    body, url, content_type, content_language, memory = job
+    body = unpacked(body, max_body_bytes)
+    recognise.check(body)
+    hostile.check_size(body)
+    source = repair.head(Source(body, url, content_type, content_language))
+    if jsonfeed.looks_like_json(body):
+        feed, poison = jsonfeed.read(source)
+        return _answer(feed, source, "full", [*_rows(feed, ()), *poison], len(feed.entries) + len(poison))
+    return _delta(source, memory) or _full(source)
+
+
+def _delta(source: Source, memory: bytes | None) -> Answer | None:
+    """Rung 3: only the entries whose bytes are new. None where that cannot be done with certainty."""
+    known = ladder.unpacked(memory)
+    layout = ladder.split(source, well_formed=False) if known else None
+    if not known or not layout:
+        return None
+    hashes = ladder.item_hashes(layout)
+    new, document = ladder.unseen(layout, hashes, known)
+    if len(new) > min(len(hashes) // 2, MAX_ENTRIES):
+        return None
+    feed, _ = read_xml(source.rewritten(document))
+    primed = not new or new[0] != 0
+    if len(feed.entries) != len(new) + primed:
+        return None
+    feed.entries = feed.entries[primed:]
+    rows = _rows(feed, [layout.entry(place) for place in new])
+    names = dict(known.items) | {hashes[place]: _name(row) for place, row in zip(new, rows, strict=True)}
+    if _name_is_shared(names, hashes, new):
+        return None
+    rows = _hashed(rows, [hashes[place] for place in new])
+    after = ladder.remember(layout, source, hashes, (names[item] for item in hashes))
+    return _answer(feed, source, "delta", rows, len(hashes), after)
+
+
+def _full(source: Source) -> Answer:
+    """Rung 4: everything, and a memory for the next time where the document can be split."""
+    feed, well_formed = read_xml(source)
+    items = len(feed.entries)
+    layout = ladder.split(source, well_formed=well_formed)
+    if layout is None or len(layout.ranges) != items:
+        return _answer(feed, source, "full", _rows(feed, ()), items)
+    rows = _rows(feed, [layout.entry(place) for place in range(min(items, MAX_ENTRIES))])
+    hashes = ladder.item_hashes(layout)
+    memory = ladder.remember(layout, source, hashes, map(_name, rows))
+    return _answer(feed, source, "full", _hashed(rows, hashes), items, memory)
+
+
+def _name_is_shared(names: dict[bytes, bytes], hashes: Sequence[bytes], new: Sequence[int]) -> bool:
+    """Whether a new entry bears the name of another one here: only the whole document tells them apart."""
+    present = Counter(names[item] for item in dict.fromkeys(hashes))
+    fresh = (names[hashes[place]] for place in new)
+    return any(present[name] > 1 for name in fresh if name != ladder.NAMELESS)
+
+
+def _name(row: Row | Poison) -> bytes:
+    return ladder.NAMELESS if len(row) == 2 else ladder.name_hash(row[0], row[1])
+
+
+def _hashed(rows: Rows, hashes: Sequence[bytes]) -> Rows:
+    """Rows with the hashes of their bytes."""
+    return [row if len(row) == 2 else (*row[:-1], item.hex()) for row, item in zip(rows, hashes, strict=False)]
+
+
+def read_xml(source: Source) -> tuple[FeedDraft, bool]:
+    """The feed, and whether the document is known to be well-formed XML. Raises Refused."""
+    try:
+        return lean.read(source), True
+    except Unusual:
+        return _tolerantly(source), False
+    except (ParseError, ValueError) as error:
+        problem = str(error)
+    try:
+        mended = source.rewritten(repair.ampersands(lean.utf8(source)))
+    except Unusual:
+        mended = source
+    try:
+        feed = lean.read(mended)
+    except Unusual:
+        feed = _tolerantly(mended)
+    except (ParseError, ValueError):
+        feed = _tolerantly(mended.rewritten(repair.closed(mended.body)) if mended is not source else source)
+    feed.warnings = [f"The document is not well-formed XML ({problem}); it was read tolerantly."]
+    return feed, False
+
+
+def _tolerantly(source: Source) -> FeedDraft:
+    """As feedparser reads it, after a look for what feedparser should not see."""
+    from aggregator.parse import reference  # costs a tenth of a second and 10 MB that most workers never need
+
+    hostile.check(source.body)
+    source = Source(repair.for_feedparser(source.body), source.url, source.content_type, source.content_language)
+    try:
+        feed, version = reference.read(source)
+    except Broken as error:
+        return _one_by_one(source, reference.read, error)
     if not version and not feed.entries:
-        raise Refused("This is not a feed.", "broken")
-    return answer(feed, source, "full", None)
+        raise recognise.refuse(source.body)
+    return feed
 
 
-def answer(feed: FeedDraft, source: Source, rung: str, memory: bytes | None) -> Answer:
-    """What is sent back for a feed that was read."""
+def _one_by_one(source: Source, reader: Reader, error: Exception) -> FeedDraft:
+    """The entries of a document on which feedparser fails, without those on which it fails."""
+    layout = ladder.split(source, well_formed=False)
+    if not layout or len(layout.ranges) > MAX_TRIED:
+        raise Refused(f"The parser failed on this document ({error}).", "broken") from error
+    whole: FeedDraft | None = None
+    entries: list[Draft | Poison] = []
+    for place in range(len(layout.ranges)):
+        try:
+            feed, _ = reader(source.rewritten(layout.only(place)))
+        except Broken as failure:
+            entries.append((layout.entry(place)[:MAX_POISON_BYTES], str(failure)))
+        else:
+            whole = whole or feed
+            entries += feed.entries
+    if whole is None:
+        raise Refused(f"The parser failed on every entry ({error}).", "broken") from error
+    whole.entries = entries
+    return whole
+
+
+def _rows(feed: FeedDraft, raw: Sequence[bytes]) -> Rows:
+    """Finished entries; one that cannot be finished is put aside with its bytes and the reason."""
     lang = language(feed.lang)
-    drafts = feed.entries[:MAX_ENTRIES]
+    rows: Rows = []
+    for place, draft in enumerate(feed.entries[:MAX_ENTRIES]):
+        if isinstance(draft, tuple):
+            rows.append(draft)
+            continue
+        try:
+            rows.append(row(draft, lang))
+        except Exception as error:  # noqa: BLE001 -- whatever is wrong with one entry does not concern the others
+            kept = raw[place][:MAX_POISON_BYTES] if place < len(raw) else b""
+            rows.append((kept, f"{type(error).__name__}: {error}"))
+    return rows
+
+
+def _answer(feed: FeedDraft, source: Source, rung: str, rows: Rows, items: int, memory: bytes | None = None) -> Answer:
+    """What is sent back for a feed that was read."""
     links: dict[str, str] = {}
-    for rel, href in feed.links:
+    for relation, href in feed.links:
         if found := address(href, source.url):
-            links.setdefault(rel.lower(), found)
+            links.setdefault(relation, found)
+    warnings = list(feed.warnings)
+    if items > MAX_ENTRIES:
+        warnings.append(f"The feed has {items:,} entries; only the first {MAX_ENTRIES:,} were read.")
     return (
         rung,
         text(feed.title).replace("\n", " "),
-        address(feed.link),
-        lang,
-        tuple(row(draft, lang) for draft in drafts),
-        len(feed.entries),
+        address(feed.link, source.url),
+        language(feed.lang),
+        tuple(row for row in rows if len(row) != 2),
+        items,
         hints(source.body),
         links.get("hub"),
         links.get("self"),
         links.get("prev-archive"),
-        tuple(map(plain_text, feed.warnings)),
-        (),
+        tuple(map(plain_text, warnings)),
+        tuple(row for row in rows if len(row) == 2),
         memory,
     )
 
@@ -67,7 +202,7 @@ def unpacked(body: bytes, max_bytes: int) -> bytes:
     except zlib.error as error:
         raise Refused(f"The gzipped document is damaged ({error}).", "broken") from error
     if stream.unconsumed_tail:
-        raise Refused(f"The document unpacks to more than {max_bytes // 2**20} MiB.", "hostile", transient=False)
+        raise hostile_document(f"The document unpacks to more than {max_bytes // 2**20} MiB.")
     if not stream.eof:
         raise Refused("The gzipped document is cut off.", "broken")
     return plain

@@ -11,6 +11,7 @@ from aggregator.core.text.html import plain_text, visible_text
 
 MAX_TEXT = 2**20  # characters of one text, before its markup is removed
 MAX_ADDRESS = 4096
+RELATIONS = frozenset({"hub", "self", "prev-archive"})
 MAX_LIST = 100  # categories or enclosures of one entry
 
 Row = tuple[
@@ -28,6 +29,7 @@ Row = tuple[
     str | None,  # raw hash
 ]
 Text = tuple[str, str]  # value, media type
+Poison = tuple[bytes, str]  # an entry that could not be read: its bytes, the reason
 
 _WEB = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x20\x7f]+")
@@ -58,7 +60,7 @@ class Draft:
 
 
 class FeedDraft:
-    """What a document says about itself; `links` are (rel, address)."""
+    """What a document says about itself; `links` are (relation, address) of the relations that we follow."""
 
     __slots__ = ("entries", "lang", "link", "links", "title", "warnings")
 
@@ -67,8 +69,13 @@ class FeedDraft:
         self.link: str | None = None
         self.lang: str | None = None
         self.links: list[tuple[str, str]] = []
-        self.entries: list[Draft] = []
+        self.entries: list[Draft | Poison] = []
         self.warnings: list[str] = []
+
+    def linked(self, relation: str | None, href: str | None) -> None:
+        """Remember a link of the feed, if it is of use."""
+        if relation in RELATIONS and href:
+            self.links.append((relation, href))
 
 
 def row(draft: Draft, feed_lang: str | None) -> Row:

@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from hashlib import blake2b
 
 from aggregator.core.model import FeedState, Fetched, ParsedFeed, Rung
 from aggregator.parse import values
+from aggregator.parse.ladder import same_entries
 from aggregator.parse.pool import Limits, Pool
+from aggregator.parse.source import Source
 
 
 class LadderParser:
@@ -24,9 +27,12 @@ class LadderParser:
         body_hash = blake2b(fetched.body, digest_size=16).digest()
         if body_hash == state.body_hash:
             return _nothing_new(Rung.SAME_BODY, state, body_hash, memory)
+        source = Source(fetched.body, fetched.url, fetched.content_type, fetched.content_language)
+        if same_entries(memory, source):
+            return _nothing_new(Rung.SAME_ENTRIES, state, body_hash, memory)
         job = (fetched.body, fetched.url, fetched.content_type, fetched.content_language, memory)
         reply = await self._pool.ask(job)
-        return values.parsed_feed(reply, body_hash)
+        return _discovered(values.parsed_feed(reply, body_hash), dict(reversed(fetched.links)))
 
 
 def _nothing_new(rung: Rung, state: FeedState, body_hash: bytes, memory: bytes | None) -> ParsedFeed:
@@ -40,6 +46,13 @@ def _nothing_new(rung: Rung, state: FeedState, body_hash: bytes, memory: bytes |
         body_hash=body_hash,
         memory=memory,
     )
+
+
+def _discovered(feed: ParsedFeed, links: dict[str, str]) -> ParsedFeed:
+    """Hub and self as HTTP names them before the document does (WebSub, 4)."""
+    if "hub" not in links and "self" not in links:
+        return feed
+    return replace(feed, hub=links.get("hub", feed.hub), self_url=links.get("self", feed.self_url))
 
 
 @asynccontextmanager

@@ -13,14 +13,10 @@ import feedparser
 
 from aggregator.parse.dates import EARLIEST_YEAR, instant
 from aggregator.parse.draft import Draft, FeedDraft, Text
-from aggregator.parse.source import Source
+from aggregator.parse.source import Broken, Source
 
 _HARMLESS = (feedparser.CharacterEncodingOverride, feedparser.NonXMLContentType)
 _ILL_FORMED = "The document is not well-formed XML ({}); it was read tolerantly."
-
-
-class Broken(Exception):
-    """feedparser itself failed on a document."""
 
 
 def read(source: Source) -> tuple[FeedDraft, str]:
@@ -39,12 +35,12 @@ def read(source: Source) -> tuple[FeedDraft, str]:
             parsed = feedparser.parse(
                 io.BytesIO(source.body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
             )
+        feed = _feed(parsed.feed)
+        feed.entries = [_entry(entry, source.url) for entry in parsed.entries]
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:
         raise Broken(f"{type(error).__name__}: {error}") from error
-    feed = _feed(parsed.feed)
-    feed.entries = [_entry(entry, source.url) for entry in parsed.entries]
     if parsed.bozo and not isinstance(parsed.bozo_exception, _HARMLESS):
         feed.warnings.append(_ILL_FORMED.format(re.sub(r"^<unknown>:", "line ", str(parsed.bozo_exception))))
     return feed, parsed.version
@@ -55,7 +51,8 @@ def _feed(found: Any) -> FeedDraft:
     feed.title = _text(found, "title", "text/plain")
     feed.link = found.get("link")
     feed.lang = found.get("language")
-    feed.links = [(link.get("rel", ""), link["href"]) for link in found.get("links", ()) if link.get("href")]
+    for link in found.get("links", ()):
+        feed.linked(link.get("rel"), link.get("href"))
     return feed
 
 

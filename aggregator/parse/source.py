@@ -1,6 +1,8 @@
-"""A document on its way into a reader, with what HTTP said about it."""
+"""A document on its way into a reader, with what HTTP said about it, and how a document is refused."""
 
 from dataclasses import dataclass
+
+IN_UTF8 = "application/xml; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,3 +13,29 @@ class Source:
     url: str
     content_type: str = ""
     content_language: str = ""
+
+    def rewritten(self, text: bytes) -> "Source":
+        """The same document after our own hands were on it: in UTF-8, whatever it says of itself."""
+        return Source(text, self.url, IN_UTF8, self.content_language)
+
+
+class Refused(Exception):
+    """The document is not a feed, or may not be read; inside a worker what ParseError is outside.
+
+    `found` is a word of ParseError's; `transient` is False where the same bytes will fail again.
+    """
+
+    def __init__(self, message: str, found: str, *, transient: bool = True) -> None:
+        super().__init__(message)
+        self.message = message
+        self.found = found
+        self.transient = transient
+
+
+class Broken(Exception):
+    """A reader itself failed on a document."""
+
+
+def hostile(message: str) -> Refused:
+    """A refusal of bytes that no honest feed is made of."""
+    return Refused(message, "hostile", transient=False)

@@ -10,7 +10,8 @@ import sys
 from typing import BinaryIO
 
 from aggregator.parse import wire
-from aggregator.parse.document import Refused, read
+from aggregator.parse.document import read
+from aggregator.parse.source import Refused
 
 MAX_DOCUMENTS = 5000
 MAX_RESIDENT_KB = 200 * 1024

@@ -1,0 +1,79 @@
+"""JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/) as drafts; mistakes of type are forgiven."""
+
+import json
+from typing import Any
+
+from aggregator.parse.dates import instant
+from aggregator.parse.draft import Draft, FeedDraft
+from aggregator.parse.source import Refused, Source
+
+
+def looks_like_json(body: bytes) -> bool:
+    """Whether the first sign of a document is that of a JSON object or array."""
+    return body[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+
+
+def read(source: Source) -> tuple[FeedDraft, tuple[tuple[bytes, str], ...]]:
+    """The feed and what of it could not be read. Raises Refused."""
+    try:
+        document = json.loads(source.body.decode("utf-8-sig", "replace"))
+    except ValueError as error:
+        raise Refused(f"This looks like JSON but cannot be read ({error}).", "broken") from error
+    if not isinstance(document, dict) or not isinstance(document.get("items"), list) or not _is_feed(document):
+        raise Refused("This is JSON, but not a JSON Feed.", "json")
+    feed = FeedDraft()
+    feed.title = _string(document, "title"), "text/plain"
+    feed.link = _string(document, "home_page_url") or None
+    feed.lang = _string(document, "language") or None
+    feed.linked("self", _string(document, "feed_url"))
+    for hub in _listed(document, "hubs"):
+        if isinstance(hub, dict) and _string(hub, "type").lower() in ("websub", "pubsubhubbub", ""):
+            feed.linked("hub", _string(hub, "url"))
+    poison = []
+    for item in document["items"]:
+        if isinstance(item, dict):
+            feed.entries.append(_entry(item, source.url))
+        else:
+            poison.append((json.dumps(item).encode()[:65536], "an entry that is not an object"))
+    return feed, tuple(poison)
+
+
+def _is_feed(document: dict[str, Any]) -> bool:
+    return "jsonfeed.org" in _string(document, "version") or "feed_url" in document or "home_page_url" in document
+
+
+def _entry(item: dict[str, Any], base: str) -> Draft:
+    draft = Draft()
+    draft.base = base
+    draft.guid = _string(item, "id") or None
+    draft.link = _string(item, "url") or _string(item, "external_url") or None
+    draft.title = _string(item, "title"), "text/plain"
+    draft.summary = _string(item, "summary"), "text/plain"
+    html, plain = _string(item, "content_html"), _string(item, "content_text")
+    draft.contents = [(html, "text/html") if html else (plain, "text/plain")]
+    people = _listed(item, "authors") or [item.get("author")]
+    draft.people = [_string(person, "name") or _string(person, "url") for person in people if isinstance(person, dict)]
+    draft.tags = [tag for tag in _listed(item, "tags") if isinstance(tag, str)]
+    draft.published, draft.updated = _date(item, "date_published"), _date(item, "date_modified")
+    files = _listed(item, "attachments")
+    draft.enclosures = [_string(file, "url") for file in files if isinstance(file, dict) and _string(file, "url")]
+    draft.lang = _string(item, "language") or None
+    return draft
+
+
+def _string(item: dict[str, Any], key: str) -> str:
+    """A string; numbers are common where ids should be strings."""
+    value = item.get(key)
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()  # lone surrogates cannot be stored
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def _listed(item: dict[str, Any], key: str) -> list[Any]:
+    value = item.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _date(item: dict[str, Any], key: str) -> float | None:
+    when = instant(_string(item, key))
+    return when.timestamp() if when else None

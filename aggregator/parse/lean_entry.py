@@ -1,0 +1,396 @@
+"""One entry, read from an ElementTree element exactly as feedparser would, or not at all.
+
+feedparser is a state machine over elements in document order; what it keeps depends on what came before
+and how deep it stood. `EntryReader` has that state and those rules for the elements that feeds use.
+Whatever it is not sure about raises Unusual, and the whole document goes to feedparser.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from xml.etree.ElementTree import Element
+
+from aggregator.parse.dates import instant
+from aggregator.parse.draft import Draft, Text
+from aggregator.parse.inline import markup
+from aggregator.parse.lean_names import (
+    HALF_ENTITY,
+    KINDS,
+    MAX_DEPTH,
+    READ_ATTRIBUTES,
+    Unusual,
+    attributes,
+    leaf,
+    name,
+    resolve,
+    scope,
+    told_link,
+    written_link,
+)
+from aggregator.parse.markup import looks_like_html, mended
+from aggregator.parse.names import words
+
+_EMAIL = re.compile(
+    r"(([a-zA-Z0-9\_\-\.\+]+)@((\[[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.)|(([a-zA-Z0-9\-]+\.)+))"
+    r"([a-zA-Z]{2,4}|[0-9]{1,3})(\]?))(\?subject=\S+)?"
+)
+_XHTML = "application/xhtml+xml"
+_READABLE = frozenset({"text/plain", "text/html", _XHTML})
+_PERSON_PARTS = frozenset({"name", "email", "uri", "url", "homepage", "itunes_name", "itunes_email"})
+_SOURCE_PARTS = words("id title link updated author contributor subtitle rights generator icon logo category")
+# Plain names that feedparser would store over something that we read.
+_DANGEROUS = words(
+    "authors body channel date date_parsed description_detail entries feed guidislink items links textinput rss"
+    " published_parsed updated_parsed title_detail summary_detail tags svg math xhtml_body item entry"
+)
+_HOLDS_MARKUP = words("copyright dc_rights feedburner_browserfriendly info itunes_subtitle rights subtitle tagline")
+
+
+class EntryReader:
+    """Reads the elements of one entry into `draft`, in document order."""
+
+    def __init__(self, address: str, base: str, lang: str | None, version: str, has_content: bool) -> None:
+        self.draft = Draft()
+        self.draft.base = address
+        self._base, self._lang, self._version = base, lang, version
+        self._has_content, self._has_summary = has_content, False
+        self._title_depth = -1
+        self._depths: dict[str, int] = {}
+        self._dates: dict[str, str] = {}
+        self._byline: str | None = None
+        self._people: list[dict[str, str]] = []
+        self._tags: list[list[str | None]] = []
+        self._own_lang: str | None = None
+        self._langs: dict[str, str | None] = {}
+        self._bases: dict[str, str] = {}
+        self._content_langs: list[str | None] = []
+
+    def read(self, element: Element) -> Draft:
+        """The whole entry. Raises Unusual."""
+        if element.attrib:
+            found = attributes(element)
+            if "lastmod" in found or "href" in found:
+                raise Unusual("an entry with an address of its own")
+            self._base, self._lang = scope(found, self._base, self._lang)
+            self.draft.guid = found.get("rdf:about") or None
+        self._children(element, 1)
+        return self._finished()
+
+    def _children(self, parent: Iterable[Element], depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise Unusual("depth")
+        for child in parent:
+            called = name(child)
+            if handler := _HANDLERS.get(called):
+                handler(self, child, depth)
+            elif called in _DANGEROUS:
+                raise Unusual(called)
+            elif len(child):
+                self._inside(child, called, depth)
+
+    def _inside(self, element: Element, called: str, depth: int) -> None:
+        """Elements within one that means nothing to us are read as if it were not there."""
+        if called in _HOLDS_MARKUP or (element.attrib and not READ_ATTRIBUTES.isdisjoint(element.attrib)):
+            raise Unusual(called)
+        if element.attrib:
+            found = attributes(element)
+            if scope(found, self._base, self._lang) != (self._base, self._lang):
+                raise Unusual("a scope around elements")
+        self._children(element, depth + 1)
+
+    def _finished(self) -> Draft:
+        draft = self.draft
+        draft.people = [found for found in (p.get("name") or p.get("email") for p in self._people) if found]
+        draft.tags = [term for term in (tag[0] or tag[2] for tag in self._tags) if term]
+        draft.published = self._date("published")
+        if draft.published is None:
+            draft.published = self._date("created")
+        draft.updated = self._date("updated")
+        langs = (self._langs.get("title"), self._langs.get("summary"), *self._content_langs)
+        draft.lang = self._own_lang or next(filter(None, langs), None)
+        draft.base = next(
+            (self._bases[key] for key in ("title", "summary", "content") if key in self._bases), draft.base
+        )
+        return draft
+
+    def _date(self, key: str) -> float | None:
+        written = self._dates.get(key)
+        if not written:
+            return None
+        when = instant(written)
+        if when is None:
+            raise Unusual(f"date {written!r}")
+        return when.timestamp()
+
+    def _uppermost(self, key: str, depth: int) -> bool:
+        """Whether a value found at this depth replaces what there is."""
+        before = self._depths.get(key)
+        if before is None or depth <= before:
+            self._depths[key] = depth
+            return True
+        return False
+
+    # --- texts -----------------------------------------------------------------------------------
+
+    def _marked(self, element: Element, key: str, default: str) -> Text:
+        """The value of an element that may hold markup, with its media type."""
+        kind, base, lang = default, self._base, self._lang
+        if element.attrib:
+            found = attributes(element)
+            kind = found.get("type", default)
+            kind = KINDS.get(kind, kind)
+            if kind not in _READABLE or found.get("mode") == "base64":
+                raise Unusual(f"content of type {kind}")
+            base, lang = scope(found, base, lang)
+        if kind == _XHTML:
+            value = mended(markup(element, unwrap=self._version == "atom10"))
+        else:
+            value = mended(leaf(element))
+            if kind == "text/plain" and not self._version.startswith("atom") and looks_like_html(value):
+                kind = "text/html"
+        if key == "content":
+            self._content_langs.append(lang and lang.replace("_", "-"))
+            self._bases.setdefault(key, base)
+        else:
+            self._langs[key], self._bases[key] = lang and lang.replace("_", "-"), base
+        return value, kind
+
+    def _title(self, element: Element, depth: int) -> None:
+        langs, bases = dict(self._langs), dict(self._bases)
+        value, kind = self._marked(element, "title", "text/plain")
+        if -1 < self._title_depth <= depth:
+            self._langs, self._bases = langs, bases
+        else:
+            if not self._uppermost("title", depth):
+                value_before = self.draft.title[0]
+                self.draft.title = value_before, kind
+            else:
+                self.draft.title = value, kind
+        if value:
+            self._title_depth = depth
+
+    def _media_title(self, element: Element, depth: int) -> None:
+        before = self._title_depth
+        self._title(element, depth)
+        self._title_depth = before
+
+    def _described(self, element: Element, depth: int, default: str) -> None:
+        """The first description is the summary; the next one is content, unless there is some."""
+        if self._has_summary and not self._has_content:
+            self._content(element, depth)
+            return
+        self._replace_summary(element, depth, default)
+
+    def _replace_summary(self, element: Element, depth: int, default: str) -> None:
+        value, kind = self._marked(element, "summary", default)
+        before = self.draft.summary[0]
+        self.draft.summary = (value if self._uppermost("summary", depth) else before), kind
+        self._has_summary = True
+
+    def _description(self, element: Element, depth: int) -> None:
+        self._described(element, depth, "text/html")
+
+    def _summary(self, element: Element, depth: int) -> None:
+        self._described(element, depth, "text/plain")
+
+    def _abstract(self, element: Element, depth: int) -> None:
+        self._replace_summary(element, depth, "text/plain")
+
+    def _content(self, element: Element, _depth: int, default: str = "text/plain") -> None:
+        self._has_content = True
+        value = self._marked(element, "content", default)
+        self.draft.contents.append(value)
+        if not self._has_summary:
+            self._has_summary = True
+            self.draft.summary = value[0], "text/html"
+
+    def _encoded(self, element: Element, depth: int) -> None:
+        self._content(element, depth, "text/html")
+
+    # --- addresses -------------------------------------------------------------------------------
+
+    def _guid(self, element: Element, depth: int) -> None:
+        found = attributes(element) if element.attrib else {}
+        is_link = found.get("ispermalink", "true") == "true"
+        value = leaf(element)
+        if value and is_link:
+            value = resolve(scope(found, self._base, None)[0], value)
+        value = mended(value)
+        if self._uppermost("id", depth):
+            self.draft.guid = value
+        if is_link and self.draft.link is None:
+            self.draft.link = value
+
+    def _link(self, element: Element, _depth: int) -> None:
+        found = attributes(element)
+        base = scope(found, self._base, None)[0]
+        relation, href, page = told_link(found, base)
+        if href is None:
+            href = HALF_ENTITY.sub(r"&\g<1>", written_link(element, base).replace("&amp;", "&"))
+        elif len(element):
+            raise Unusual("markup in link")
+        if page:
+            self.draft.link = href
+        if relation == "enclosure" and href:
+            self.draft.enclosures.append(href)
+
+    def _enclosure(self, element: Element, _depth: int) -> None:
+        found = attributes(element)
+        if href := found.get("url", found.get("uri", found.get("href"))):
+            self.draft.enclosures.append(href)
+        if len(element):
+            raise Unusual("markup in enclosure")
+
+    # --- dates, people, categories ---------------------------------------------------------------
+
+    def _dated(self, key: str, element: Element, depth: int) -> None:
+        value = mended(leaf(element))
+        if self._uppermost(key, depth):
+            self._dates[key] = value
+
+    def _published(self, element: Element, depth: int) -> None:
+        self._dated("published", element, depth)
+
+    def _updated(self, element: Element, depth: int) -> None:
+        self._dated("updated", element, depth)
+
+    def _created(self, element: Element, depth: int) -> None:
+        self._dated("created", element, depth)
+
+    def _author(self, element: Element, depth: int) -> None:
+        person: dict[str, str] = {}
+        self._people.append(person)
+        for part in element:
+            called = name(part)
+            if called in _PERSON_PARTS:
+                value = leaf(part)
+                called = called.removeprefix("itunes_")
+                person[called if called in ("name", "email") else "href"] = value
+            elif not _is_idle(part, called):
+                raise Unusual(f"{called} in author")
+        if len(element):
+            if not any(person.values()):
+                raise Unusual("an author without a name")
+            self._uppermost("author", depth)
+            return
+        value = mended(leaf(element))
+        if self._uppermost("author", depth):
+            self._byline = value
+        person.update(byline(self._byline))
+
+    def _contributor(self, element: Element, _depth: int) -> None:
+        if any(len(part) or name(part) not in _PERSON_PARTS for part in element):
+            raise Unusual("contributor")
+
+    def _category(self, element: Element, _depth: int, scheme: str | None = None) -> None:
+        found = attributes(element) if element.attrib else {}
+        self._tag(found.get("term"), found.get("scheme", found.get("domain", scheme)), found.get("label"))
+        self._category_text(element)
+
+    def _media_category(self, element: Element, _depth: int) -> None:
+        found = attributes(element) if element.attrib else {}
+        found.setdefault("scheme", "http://search.yahoo.com/mrss/category_schema")
+        self._tag(found.get("term"), found["scheme"], found.get("label"))
+        self._category_text(element)
+
+    def _itunes_category(self, element: Element, _depth: int) -> None:
+        found = attributes(element) if element.attrib else {}
+        self._tag(found.get("text"), "http://www.itunes.com/", None)
+        self._category_text(element)
+
+    def _category_text(self, element: Element) -> None:
+        if not (value := mended(leaf(element))):
+            return
+        if self._tags and not self._tags[-1][0]:
+            self._tags[-1][0] = value
+        else:
+            self._tag(value, None, None)
+
+    def _keywords(self, element: Element, _depth: int) -> None:
+        if element.attrib:
+            raise Unusual("keywords with attributes")
+        scheme = "http://www.itunes.com/" if name(element) == "itunes_keywords" else None
+        for term in mended(leaf(element)).split(","):
+            if term.strip():
+                self._tag(term.strip(), scheme, None)
+
+    def _tag(self, term: str | None, scheme: str | None, label: str | None) -> None:
+        tag = [term, scheme, label]
+        if any(tag) and tag not in self._tags:
+            self._tags.append(tag)
+
+    # --- the rest --------------------------------------------------------------------------------
+
+    def _language(self, element: Element, depth: int) -> None:
+        value = mended(leaf(element))
+        if self._uppermost("language", depth):
+            self._own_lang = value
+
+    def _source(self, element: Element, depth: int) -> None:
+        """What is said about another feed is not ours, but a title there makes room for a later one."""
+        self._title_depth = -1
+        for part in element:
+            called = name(part)
+            if called not in _SOURCE_PARTS:
+                if not _is_idle(part, called):
+                    raise Unusual(f"{called} in source")
+            elif called in ("author", "contributor"):
+                self._contributor(part, depth)
+            elif leaf(part) and called == "title":
+                self._title_depth = depth + 1
+
+    def _image(self, element: Element, _depth: int) -> None:
+        leaf(element)
+        self._title_depth = -1
+
+
+def _is_idle(element: Element, called: str) -> bool:
+    """Whether feedparser makes nothing of an element, wherever it stands."""
+    return not len(element) and called not in _HANDLERS and (not called or "_" in called)
+
+
+def byline(author: str | None) -> dict[str, str]:
+    """Name and address out of `jo@example.org (Jo)`, `Jo <jo@example.org>` or `Jo`."""
+    if not author:
+        return {}
+    found = _EMAIL.search(author) if "@" in author else None
+    person: dict[str, str] = {}
+    if found:
+        person["email"] = found[0]
+        for cruft in (found[0], "()", "<>", "&lt;&gt;"):
+            author = author.replace(cruft, "")
+        author = author.strip()
+        author = author.removeprefix("(") if author.startswith("(") else author
+        author = author.removesuffix(")").strip()
+    return person | ({"name": author} if author else {})
+
+
+_Handler = Callable[[EntryReader, Element, int], None]
+_HANDLERS: dict[str, _Handler] = {}
+
+
+def _register(handler: _Handler, names: str) -> None:
+    _HANDLERS.update(dict.fromkeys(names.split(), handler))
+
+
+_register(EntryReader._title, "title dc_title")
+_register(EntryReader._media_title, "media_title")
+_register(EntryReader._description, "description dc_description media_description")
+_register(EntryReader._summary, "summary itunes_summary")
+_register(EntryReader._abstract, "abstract")
+_register(EntryReader._content, "content")
+_register(EntryReader._encoded, "content_encoded fullitem")
+_register(EntryReader._guid, "guid id")
+_register(EntryReader._link, "link")
+_register(EntryReader._enclosure, "enclosure")
+_register(EntryReader._published, "published issued pubdate dcterms_issued")
+_register(EntryReader._updated, "updated modified lastbuilddate dc_date dcterms_modified")
+_register(EntryReader._created, "created dcterms_created")
+_register(EntryReader._author, "author managingeditor dc_author dc_creator itunes_author")
+_register(EntryReader._contributor, "contributor")
+_register(EntryReader._category, "category keywords dc_subject")
+_register(EntryReader._media_category, "media_category")
+_register(EntryReader._itunes_category, "itunes_category")
+_register(EntryReader._keywords, "itunes_keywords media_keywords")
+_register(EntryReader._language, "language dc_language")
+_register(EntryReader._source, "source")
+_register(EntryReader._image, "image")

@@ -1,0 +1,123 @@
+"""Element names as feedparser knows them: one short prefix for each namespace, lower case throughout.
+
+`{http://purl.org/dc/elements/1.1/}Creator` is `dc_creator`; what belongs to RSS, RDF Site Summary or Atom
+has no prefix; what feedparser does not know is FOREIGN.
+"""
+
+import re
+
+PREFIXES = {
+    "": "",
+    "http://backend.userland.com/rss": "",
+    "http://blogs.law.harvard.edu/tech/rss": "",
+    "http://purl.org/rss/1.0/": "",
+    "http://my.netscape.com/rdf/simple/0.9/": "",
+    "http://example.com/newformat#": "",
+    "http://example.com/necho": "",
+    "http://purl.org/echo/": "",
+    "uri/of/echo/namespace#": "",
+    "http://purl.org/pie/": "",
+    "http://purl.org/atom/ns#": "",
+    "http://www.w3.org/2005/atom": "",
+    "http://purl.org/rss/1.0/modules/rss091#": "",
+    "http://webns.net/mvcb/": "admin",
+    "http://purl.org/rss/1.0/modules/aggregation/": "ag",
+    "http://purl.org/rss/1.0/modules/annotate/": "annotate",
+    "http://media.tangent.org/rss/1.0/": "audio",
+    "http://backend.userland.com/blogchannelmodule": "blogChannel",
+    "http://creativecommons.org/ns#license": "cc",
+    "http://web.resource.org/cc/": "cc",
+    "http://cyber.law.harvard.edu/rss/creativecommonsrssmodule.html": "creativeCommons",
+    "http://backend.userland.com/creativecommonsrssmodule": "creativeCommons",
+    "http://purl.org/rss/1.0/modules/company": "co",
+    "http://purl.org/rss/1.0/modules/content/": "content",
+    "http://my.theinfo.org/changed/1.0/rss/": "cp",
+    "http://purl.org/dc/elements/1.1/": "dc",
+    "http://purl.org/dc/terms/": "dcterms",
+    "http://purl.org/rss/1.0/modules/email/": "email",
+    "http://purl.org/rss/1.0/modules/event/": "ev",
+    "http://rssnamespace.org/feedburner/ext/1.0": "feedburner",
+    "http://freshmeat.net/rss/fm/": "fm",
+    "http://xmlns.com/foaf/0.1/": "foaf",
+    "http://www.w3.org/2003/01/geo/wgs84_pos#": "geo",
+    "http://www.georss.org/georss": "georss",
+    "http://www.opengis.net/gml": "gml",
+    "http://postneo.com/icbm/": "icbm",
+    "http://purl.org/rss/1.0/modules/image/": "image",
+    "http://www.itunes.com/dtds/podcast-1.0.dtd": "itunes",
+    "http://example.com/dtds/podcast-1.0.dtd": "itunes",
+    "http://purl.org/rss/1.0/modules/link/": "l",
+    "http://search.yahoo.com/mrss": "media",
+    "http://search.yahoo.com/mrss/": "media",
+    "http://madskills.com/public/xml/rss/module/pingback/": "pingback",
+    "http://prismstandard.org/namespaces/1.2/basic/": "prism",
+    "http://www.w3.org/1999/02/22-rdf-syntax-ns#": "rdf",
+    "http://www.w3.org/2000/01/rdf-schema#": "rdfs",
+    "http://purl.org/rss/1.0/modules/reference/": "ref",
+    "http://purl.org/rss/1.0/modules/richequiv/": "reqv",
+    "http://purl.org/rss/1.0/modules/search/": "search",
+    "http://purl.org/rss/1.0/modules/slash/": "slash",
+    "http://schemas.xmlsoap.org/soap/envelope/": "soap",
+    "http://purl.org/rss/1.0/modules/servicestatus/": "ss",
+    "http://hacks.benhammersley.com/rss/streaming/": "str",
+    "http://purl.org/rss/1.0/modules/subscription/": "sub",
+    "http://purl.org/rss/1.0/modules/syndication/": "sy",
+    "http://schemas.pocketsoap.com/rss/mydescmodule/": "szf",
+    "http://purl.org/rss/1.0/modules/taxonomy/": "taxo",
+    "http://purl.org/rss/1.0/modules/threading/": "thr",
+    "http://purl.org/rss/1.0/modules/textinput/": "ti",
+    "http://madskills.com/public/xml/rss/module/trackback/": "trackback",
+    "http://wellformedweb.org/commentapi/": "wfw",
+    "http://purl.org/rss/1.0/modules/wiki/": "wiki",
+    "http://www.w3.org/1999/xhtml": "xhtml",
+    "http://www.w3.org/1999/xlink": "xlink",
+    "http://www.w3.org/xml/1998/namespace": "xml",
+    "http://podlove.org/simple-chapters": "psc",
+}
+FOREIGN = ""
+ATOM_URI = "http://www.w3.org/2005/atom"
+RSS1_URI = "http://purl.org/rss/1.0/"
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text, for sets that read best without quotes."""
+    return frozenset(text.split())
+
+
+_TAKEN = frozenset(PREFIXES.values()) - {""} | {"creativecommons", "blogchannel"}
+_DECLARATION = re.compile(rb"""\sxmlns(?::([\w.-]+))?\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+
+
+def name_of(tag: str) -> str:
+    """An ElementTree tag (`{uri}local`) as one short name, or FOREIGN."""
+    uri, _, local = tag[1:].partition("}") if tag.startswith("{") else ("", "", tag)
+    prefix = prefix_of(uri)
+    if prefix is None:
+        return FOREIGN
+    return f"{prefix.lower()}_{local.lower()}" if prefix else local.lower()
+
+
+def prefix_of(uri: str) -> str | None:
+    """feedparser's prefix for a namespace, None where it has none."""
+    uri = uri.lower()
+    return "" if "backend.userland.com/rss" in uri else PREFIXES.get(uri)
+
+
+def declarations(xml: bytes) -> set[tuple[str, str]]:
+    """Every (prefix, namespace) that is declared somewhere, and perhaps some that only look declared."""
+    found = set(_DECLARATION.findall(xml))
+    return {(prefix.decode("utf-8", "replace"), (a or b).decode("utf-8", "replace")) for prefix, a, b in found}
+
+
+def are_usual(declared: set[tuple[str, str]]) -> bool:
+    """Whether no prefix means one thing to feedparser and another, or two things, in the document."""
+    meanings: dict[str, str | None] = {}
+    for prefix, uri in declared:
+        known, written = prefix_of(uri), prefix.lower()
+        if known is None and (not written or written in _TAKEN):
+            return False
+        if written in _TAKEN and written != (known or "").lower():
+            return False
+        if written and meanings.setdefault(written, known) != known:
+            return False
+    return True
