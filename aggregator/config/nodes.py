@@ -4,7 +4,7 @@ Built from libyaml's events, so that depth, aliases, tags and keys given twice a
 they can do harm.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import yaml
@@ -67,75 +67,91 @@ class TooDeep(Exception):
         self.index = index
 
 
-class _Open(NamedTuple):
-    start: int
-    is_list: bool
-    nodes: list[Node]
-
-
 def compose(source: Source) -> tuple[Node | None, tuple[ConfigError, ...]]:
     """The tree of a file and what is refused in it.
 
     Raises yaml.YAMLError where the text is not YAML, TooDeep.
     """
-    errors: list[ConfigError] = []
-    stack = [_Open(0, True, [])]
-    event: Any
+    tree = _Tree(source)
     for event in yaml.parse(source.text, Loader=yaml.CSafeLoader):
-        kind, start = type(event), event.start_mark.index
-        if kind is yaml.ScalarEvent:
-            end = event.end_mark.index
-            text = event.value if event.anchor is None else source.text[start:end]
-            stack[-1].nodes.append(Scalar(source, start, end, text, event.style or ""))
-        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-            stack.append(_Open(start, kind is yaml.SequenceStartEvent, []))
-            if len(stack) > MAX_DEPTH + 1:
-                raise TooDeep(start)
-        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            done = stack.pop()
-            stack[-1].nodes.append(_closed(source, done, event.end_mark.index, errors))
-            continue
-        elif kind is yaml.AliasEvent:
-            written = source.text[start : event.end_mark.index]
-            stack[-1].nodes.append(Scalar(source, start, event.end_mark.index, written, ""))
-            hint = f"a text that begins with * is quoted: '{written}'"
-            errors.append(source.error(start, f"YAML aliases are refused: {written}", hint))
-            continue
-        elif kind is yaml.DocumentStartEvent and stack[0].nodes:
-            errors.append(source.error(start, "a second YAML document begins here", "use a file for each"))
-            break
-        else:
-            continue
+        if step := _STEPS.get(type(event)):
+            step(tree, event)
+    return tree.root, tuple(tree.errors)
+
+
+class _Tree:
+    """The tree so far: what is complete stands in the innermost open list or mapping."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.errors: list[ConfigError] = []
+        self._documents: list[Node] = []
+        self._open: list[tuple[int, list[Node]]] = [(0, self._documents)]
+
+    @property
+    def root(self) -> Node | None:
+        """The first document; None where there is none."""
+        return self._documents[0] if self._documents else None
+
+    def document(self, event: Any) -> None:
+        if len(self._documents) == 1:
+            self._refuse(event, "a second YAML document begins here", "use a file for each")
+
+    def scalar(self, event: Any) -> None:
+        start, end, text = event.start_mark.index, event.end_mark.index, event.value
+        if event.anchor is not None or event.tag is not None:
+            self._undecorated(event)
+            text = text or self.source.text[start:end]
+        self._open[-1][1].append(Scalar(self.source, start, end, text, event.style or ""))
+
+    def alias(self, event: Any) -> None:
+        start, end = event.start_mark.index, event.end_mark.index
+        written = self.source.text[start:end]
+        self._refuse(event, f"YAML aliases are refused: {written}", f"a text that begins with * is quoted: '{written}'")
+        self._open[-1][1].append(Scalar(self.source, start, end, written, ""))
+
+    def begin(self, event: Any) -> None:
+        if event.anchor is not None or event.tag is not None:
+            self._undecorated(event)
+        self._open.append((event.start_mark.index, []))
+        if len(self._open) > MAX_DEPTH + 1:
+            raise TooDeep(event.start_mark.index)
+
+    def end_list(self, event: Any) -> None:
+        start, nodes = self._open.pop()
+        self._open[-1][1].append(Items(self.source, start, event.end_mark.index, tuple(nodes)))
+
+    def end_mapping(self, event: Any) -> None:
+        start, nodes = self._open.pop()
+        pairs: dict[str, tuple[Scalar, Node]] = {}
+        for key, value in zip(nodes[::2], nodes[1::2], strict=True):
+            if not isinstance(key, Scalar):
+                self.errors.append(self.source.error(key.start, "a key must be a text"))
+            elif key.text in pairs:
+                line, _ = self.source.place(pairs[key.text][0].start)
+                hint = f"first in line {line}; keep one of them"
+                self.errors.append(self.source.error(key.start, f"key {key.text!r} is given twice", hint))
+            else:
+                pairs[key.text] = key, value
+        self._open[-1][1].append(Pairs(self.source, start, event.end_mark.index, tuple(pairs.values())))
+
+    def _undecorated(self, event: Any) -> None:
         if event.anchor is not None:
-            hint = "quote a text that begins with &"
-            errors.append(source.error(start, f"YAML anchors are refused: &{event.anchor}", hint))
+            self._refuse(event, f"YAML anchors are refused: &{event.anchor}", "quote a text that begins with &")
         if event.tag is not None:
-            written = source.text[start:].split(maxsplit=1)[0]
-            hint = "quote a text that begins with !"
-            errors.append(source.error(start, f"YAML tags are refused: {written}", hint))
-    root = stack[0].nodes
-    return (root[0] if root else None), tuple(errors)
+            written = self.source.text[event.start_mark.index :].split(maxsplit=1)[0]
+            self._refuse(event, f"YAML tags are refused: {written}", "quote a text that begins with !")
+
+    def _refuse(self, event: Any, message: str, hint: str) -> None:
+        self.errors.append(self.source.error(event.start_mark.index, message, hint))
 
 
-def walk(node: Node) -> Iterator[Node]:
-    """A node and everything below it, in the order of the file; keys excluded."""
-    yield node
-    below = node.nodes if isinstance(node, Items) else [v for _, v in node.pairs] if isinstance(node, Pairs) else ()
-    for child in below:
-        yield from walk(child)
-
-
-def _closed(source: Source, done: _Open, end: int, errors: list[ConfigError]) -> Items | Pairs:
-    if done.is_list:
-        return Items(source, done.start, end, tuple(done.nodes))
-    pairs: dict[str, tuple[Scalar, Node]] = {}
-    for key, value in zip(done.nodes[::2], done.nodes[1::2], strict=True):
-        if not isinstance(key, Scalar):
-            errors.append(source.error(key.start, "a key must be a text"))
-        elif key.text in pairs:
-            line, _ = source.place(pairs[key.text][0].start)
-            hint = f"first in line {line}; keep one of them"
-            errors.append(source.error(key.start, f"key {key.text!r} is given twice", hint))
-        else:
-            pairs[key.text] = key, value
-    return Pairs(source, done.start, end, tuple(pairs.values()))
+_STEPS: dict[type, Callable[[_Tree, Any], None]] = {
+    yaml.DocumentStartEvent: _Tree.document,
+    yaml.ScalarEvent: _Tree.scalar,
+    yaml.AliasEvent: _Tree.alias,
+    yaml.SequenceStartEvent: _Tree.begin,
+    yaml.SequenceEndEvent: _Tree.end_list,
+    yaml.MappingStartEvent: _Tree.begin,
+    yaml.MappingEndEvent: _Tree.end_mapping,
+}
