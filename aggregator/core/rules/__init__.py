@@ -1,23 +1,22 @@
 """Watch rules: what people write, held against documents. The face of the package."""
 
-from aggregator.core.rules.compile import Rule, compile_rule, rule_for_query
+from aggregator.core.rules.compile import Rule, compile_rule, recompile, rule_for_query
 from aggregator.core.rules.document import Document, document, index_text
+from aggregator.core.rules.explain import Explained, Explanation, explain
+from aggregator.core.rules.feedback import Proposal, precision, propose
 from aggregator.core.rules.index import Match, RuleIndex
+from aggregator.core.rules.lint import Finding, lint
 from aggregator.core.rules.match_term import match_term
 from aggregator.core.rules.nodes import Node
+from aggregator.core.rules.prefilter import prefilter, spellings
 from aggregator.core.rules.query import parse_query, print_query
+from aggregator.core.rules.rhythm import Verdict, fires, lookback_s
+from aggregator.core.rules.snippet import snippet
+from aggregator.core.rules.trial import run_tests
 
 __all__ = [
-    "Document",
-    "Match",
-    "Node",
-    "Rule",
-    "RuleIndex",
-    "compile_rule",
-    "document",
-    "index_text",
-    "match_term",
-    "parse_query",
-    "print_query",
-    "rule_for_query",
-]
+    "Document", "Explained", "Explanation", "Finding", "Match", "Node", "Proposal", "Rule", "RuleIndex", "Verdict",
+    "compile_rule", "document", "explain", "fires", "index_text", "lint", "lookback_s", "match_term", "parse_query",
+    "precision", "prefilter", "print_query", "propose", "recompile", "rule_for_query", "run_tests", "snippet",
+    "spellings",
+]  # fmt: skip

@@ -1,7 +1,7 @@
 """From a rule as written to a rule that can be held against documents."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
 from re import fullmatch
@@ -41,7 +41,8 @@ class Rule:
     version: str
     warnings: tuple[Problem, ...] = ()
     langs: frozenset[str] = frozenset()
-    terms: int = field(default=0)
+    terms: int = 0
+    lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def admits(self, document: Document, sight: Sight) -> bool:
         """Whether the feed and the language of a document are the rule's business."""
@@ -73,7 +74,24 @@ def compile_rule(config: RuleConfig, lists: Lists) -> Rule:
         warnings=tuple(work.problems),
         langs=frozenset(map(language, config.lang)),
         terms=work.terms,
+        lists=tuple(work.used.items()),
     )
+
+
+def recompile(configs: Iterable[RuleConfig], lists: Lists, before: Mapping[str, Rule]) -> tuple[list[Rule], list[InvalidRule]]:
+    """Rules for `configs`, those of `before` where nothing that they are made of has changed, and what failed."""
+    rules: list[Rule] = []
+    failures: list[InvalidRule] = []
+    for config in configs:
+        old = before.get(config.id)
+        if old is not None and old.config == config and all(lists.get(name) == terms for name, terms in old.lists):
+            rules.append(old)
+            continue
+        try:
+            rules.append(compile_rule(config, lists))
+        except InvalidRule as error:
+            failures.append(error)
+    return rules, failures
 
 
 def rule_for_query(query: str, lists: Lists | None = None) -> Rule:

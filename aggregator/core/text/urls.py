@@ -3,6 +3,8 @@
 import re
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from aggregator.core.text.tokens import words
+
 TRACKING = frozenset(
     "_ga _gl _hsenc _hsmi at_campaign at_medium cmp cmpid dclid ef_id fb_action_ids fb_action_types fb_ref fb_source"
     " fbclid ftag gbraid gclid gclsrc guccounter guce_referrer guce_referrer_sig icid igsh igshid ito mc_cid mc_eid"
@@ -49,3 +51,8 @@ def _escapes(text: str) -> str:
 def _escape(found: re.Match[str]) -> str:
     byte = unquote_to_bytes(found[0])
     return byte.decode() if _UNRESERVED.fullmatch(byte) else found[0].upper()
+
+
+def title_key(title: str) -> str:
+    """A title for comparison: its folded words, so that case, marks and punctuation do not count."""
+    return " ".join(words(title))

@@ -1,0 +1,206 @@
+"""Why a rule matched a document, or what was missing. Same code path as matching."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+from os.path import commonprefix
+
+from aggregator.core.model import Json, Span
+from aggregator.core.rules.compile import ALL_FIELDS, Rule
+from aggregator.core.rules.document import Document
+from aggregator.core.rules.index import spans
+from aggregator.core.rules.plan import All, Clause, Close, Either, Fit, Never, Seek, fields_of
+from aggregator.core.rules.query import print_query
+from aggregator.core.rules.sight import Sight
+from aggregator.core.rules.snippet import snippet
+from aggregator.core.rules.terms import Atom, atom
+
+MAX_SHOWN = 5  # spans of one clause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """A clause of a rule: whether it is satisfied, the evidence, and a near miss where it is not.
+
+    `kind` is one of all, any, not, near, list, term, regex.
+    """
+
+    kind: str
+    text: str
+    satisfied: bool
+    spans: tuple[Span, ...] = ()
+    hint: str = ""
+    children: tuple["Explained", ...] = ()
+
+    def to_json(self) -> Json:
+        """The clause as plain values."""
+        return {
+            "kind": self.kind,
+            "text": self.text,
+            "satisfied": self.satisfied,
+            "found": [{"field": s.field, "start": s.start, "end": s.end, "text": s.text} for s in self.spans],
+            "hint": self.hint,
+            "children": [child.to_json() for child in self.children],
+        }
+
+    def lines(self, depth: int = 0) -> Iterator[str]:
+        """The tree as text, one clause a line."""
+        found = ", ".join(dict.fromkeys(f"{span.text!r} in {span.field}" for span in self.spans))
+        detail = f" — {found or self.hint}" if found or self.hint else ""
+        yield f"{'  ' * depth}{'✓' if self.satisfied else '✗'} {self.kind}: {self.text}{detail}"
+        for child in self.children:
+            yield from child.lines(depth + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """`matched`: the rule matches; `barred`: why the document is none of its business, or ""."""
+
+    rule: str
+    matched: bool
+    barred: str
+    tree: Explained
+    snippet: str
+
+    def to_json(self) -> Json:
+        """The explanation as plain values."""
+        return {
+            "rule": self.rule,
+            "matched": self.matched,
+            "barred": self.barred,
+            "tree": self.tree.to_json(),
+            "snippet": self.snippet,
+        }
+
+
+def explain(rule: Rule, document: Document) -> Explanation:
+    """Every clause of `rule` held against `document`."""
+    sight = Sight(document, tuple(dict.fromkeys((*ALL_FIELDS, *fields_of(rule.plan)))))
+    tree = _explained(rule.plan, sight)
+    barred = _barred(rule, document, sight)
+    return Explanation(
+        rule=rule.id,
+        matched=tree.satisfied and not barred,
+        barred=barred,
+        tree=tree,
+        snippet=snippet(document, spans(rule.plan, sight)) if tree.satisfied else "",
+    )
+
+
+def _barred(rule: Rule, document: Document, sight: Sight) -> str:
+    if rule.admits(document, sight):
+        return ""
+    feeds = rule.config.feeds
+    if document.feed in feeds.not_ids:
+        return f"feed {document.feed} is excluded by not_ids"
+    if feeds.ids and document.feed not in feeds.ids:
+        return f"feed {document.feed} is not among the rule's feeds"
+    if feeds.tags and not set(feeds.tags) & set(document.feed_tags):
+        return f"feed {document.feed} has none of the tags {', '.join(feeds.tags)}"
+    return f"the language is {sight.lang or 'unknown'}, not {' or '.join(sorted(rule.langs))}"
+
+
+def _explained(clause: Clause, sight: Sight) -> Explained:
+    satisfied = clause.holds(sight)
+    text = print_query(clause.node)
+    shown = tuple(islice(dict.fromkeys(clause.spans(sight)), MAX_SHOWN)) if satisfied else ()
+    match clause:
+        case Seek():
+            hint = "" if satisfied else _near_miss(clause, sight)
+            return Explained(kind="term", text=text, satisfied=satisfied, spans=shown, hint=hint)
+        case Fit():
+            hint = "" if satisfied else "no match"
+            return Explained(kind="regex", text=text, satisfied=satisfied, spans=shown, hint=hint)
+        case Never(child=child):
+            inner = _explained(child, sight)
+            hint = "" if satisfied else "found, but excluded"
+            return Explained(kind="not", text=text, satisfied=satisfied, hint=hint, children=(inner,))
+        case Close():
+            children = tuple(_explained(child, sight) for child in clause.children)
+            hint = "" if satisfied else _too_far(clause, sight, all(c.satisfied for c in children))
+            return Explained(kind="near", text=text, satisfied=satisfied, spans=shown, hint=hint, children=children)
+        case All() | Either():
+            kind = "all" if isinstance(clause, All) else "list" if text.startswith("$") else "any"
+            return Explained(
+                kind=kind,
+                text=text,
+                satisfied=satisfied,
+                children=tuple(_explained(child, sight) for child in clause.children),
+            )
+
+
+def _too_far(clause: Close, sight: Sight, present: bool) -> str:
+    if not present:
+        return ""
+    for within in (50, 200, 1000):
+        wider = Close(clause.node, clause.children, within, clause.ordered, clause.fields, clause.total)
+        if within > clause.within and wider.holds(sight):
+            return f"they occur, but more than {clause.within} words apart (within {within})"
+    if clause.ordered:
+        return "they occur, but not in this order and this near"
+    return "they occur, but far apart or in different fields"
+
+
+def _near_miss(seek: Seek, sight: Sight) -> str:
+    """What the document has instead of a term, and what to write to find that."""
+    written = seek.atoms[0]
+    for miss in (_other_field, _other_capitals, _other_separators, _other_inflection, _similar):
+        if hint := miss(written, seek, sight):
+            return f"not found; {hint}"
+    return "not found"
+
+
+def _other_field(written: Atom, seek: Seek, sight: Sight) -> str:
+    for field in ALL_FIELDS:
+        if field not in seek.fields and any(sight.places(each, field) for each in seek.atoms):
+            return f"it is in {field}, which is not searched: add {field} to in:"
+    return ""
+
+
+def _other_capitals(written: Atom, seek: Seek, sight: Sight) -> str:
+    if written.cased is None:
+        return ""
+    folded = atom(written.term)
+    found = next(((f, at) for f in seek.fields for at in sight.places(folded, f)), None)
+    return f"found {_text(folded, sight, *found)!r}: the capitals differ" if found else ""
+
+
+def _other_separators(written: Atom, seek: Seek, sight: Sight) -> str:
+    size = len(written.tokens)
+    if size < 2 or not sight.vocabulary.issuperset(written.required):
+        return ""
+    for field in seek.fields:
+        reading = sight.reading(field)
+        for at in reading.positions.get(written.tokens[0], ()):
+            if tuple(reading.words[at : at + size]) == written.tokens:
+                found = reading.text[reading.starts[at] : reading.ends[at + size - 1]]
+                return f"found {' '.join(found.split())!r}, which is not taken for it"
+    return "its words occur, but not together: join them with AND or NEAR"
+
+
+def _other_inflection(written: Atom, seek: Seek, sight: Sight) -> str:
+    """The word of the document that shares the most letters with the term's last word."""
+    token = written.tokens[-1]
+    if len(token) < 4:
+        return ""
+    known = {word for field in seek.fields for word in sight.reading(field).words}
+    kin = [(len(commonprefix([word, token])), word) for word in known if word[:3] == token[:3]]
+    shared, word = max(kin, default=(0, ""))
+    if shared < max(4, min(len(word), len(token)) - 2):
+        return ""
+    start = written.term[: -len(token)] if written.term.lower().endswith(token) else ""
+    return f"found {word!r}: write {start}{token[:shared]}*"
+
+
+def _similar(written: Atom, seek: Seek, sight: Sight) -> str:
+    token = written.tokens[-1]
+    if len(token) < 5:
+        return ""
+    near = get_close_matches(token, list(sight.vocabulary)[:5000], n=1, cutoff=0.8)
+    return f"found the similar {near[0]!r}" if near else ""
+
+
+def _text(found: Atom, sight: Sight, field: str, place: tuple[int, int]) -> str:
+    start, end = found.span(sight.reading(field), place[0])
+    return sight.reading(field).text[start:end]

@@ -1,0 +1,194 @@
+"""What is legal in a set of rules but probably not meant."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from aggregator.core.model import RuleFigures
+from aggregator.core.rules.compile import Rule, seeks
+from aggregator.core.rules.nodes import Node
+from aggregator.core.rules.plan import All, Clause, Either, Never, Seek
+from aggregator.core.rules.terms import Atom
+
+SILENT_DAYS = 90
+COMMON_SHARE = 0.05  # of the stored entries
+
+# Acronyms that are everyday words once their capitals are folded.
+_WORDS = frozenset(
+    {"us", "who", "it", "aid", "ice", "nice", "arm", "can", "may", "all", "and", "or", "in", "is", "as", "at", "on",
+     "no", "so", "do", "un", "im", "us", "start", "salt", "cop", "pen", "map", "app", "sap", "opera", "hope", "care"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something about one rule; `kind` is a stable word for programs."""
+
+    rule: str
+    kind: str
+    message: str
+    hint: str = ""
+
+
+def lint(
+    rules: Sequence[Rule],
+    figures: Iterable[RuleFigures] = (),
+    *,
+    now: datetime | None = None,
+    frequencies: Mapping[str, int] | None = None,
+    entries: int = 0,
+    channels: Collection[str] = (),
+    default_channels: Collection[str] = (),
+) -> tuple[Finding, ...]:
+    """Findings in the order of the rules; those about channels last.
+
+    `frequencies` counts the stored entries, of `entries`, that a folded word occurs in; `now` is
+    needed to tell which rules are silent. Whatever is not given is not judged.
+    """
+    known = {figure.rule: figure for figure in figures}
+    findings: list[Finding] = []
+    for rule in rules:
+        findings += _contradictions(rule)
+        findings += _acronyms(rule)
+        findings += _common(rule, frequencies or {}, entries)
+        findings += _silent(rule, known.get(rule.id), now)
+    findings += _doubles(rules)
+    findings += _swallowed(rules)
+    findings += _unused(rules, channels, default_channels)
+    return tuple(findings)
+
+
+def _contradictions(rule: Rule) -> Iterator[Finding]:
+    """A term that is required and excluded can never be there and not be there."""
+    excluded = {seek.atoms[0] for seek in _excluded(rule.plan)}
+    for seek in _required(rule.plan):
+        if seek.atoms[0] in excluded:
+            yield Finding(
+                rule=rule.id,
+                kind="never",
+                message=f"can never match: {seek.label!r} is required and excluded",
+                hint="remove it from one of the two",
+            )
+    options = _options(rule.plan)
+    if options and options <= excluded:
+        yield Finding(rule=rule.id, kind="never", message="can never match: all of its terms are excluded")
+
+
+def _acronyms(rule: Rule) -> Iterator[Finding]:
+    for seek in seeks(rule.plan):
+        written = seek.atoms[0]
+        if written.cased is None and seek.label.isupper() and seek.label.lower() in _WORDS:
+            yield Finding(
+                rule=rule.id,
+                kind="acronym",
+                message=f"{seek.label} also finds the word {seek.label.lower()!r}",
+                hint=f"write '{seek.label}'c in a list or query, or case: exact",
+            )
+
+
+def _common(rule: Rule, frequencies: Mapping[str, int], entries: int) -> Iterator[Finding]:
+    if entries < 100:
+        return
+    for seek in _required(rule.plan):
+        word = seek.atoms[0].tokens
+        count = frequencies.get(word[0], 0) if len(word) == 1 else 0
+        if count > COMMON_SHARE * entries and seek.atoms[0] in _options(rule.plan):
+            yield Finding(
+                rule=rule.id,
+                kind="common",
+                message=f"{seek.label!r} is in {count} of {entries} entries",
+                hint="add what must stand beside it, with all: or near:",
+            )
+
+
+def _silent(rule: Rule, figure: RuleFigures | None, now: datetime | None) -> Iterator[Finding]:
+    if now is None or figure is None:
+        return
+    if figure.last_hit_at is None or now - figure.last_hit_at > timedelta(days=SILENT_DAYS):
+        yield Finding(
+            rule=rule.id,
+            kind="silent",
+            message=f"no hit in {SILENT_DAYS} days",
+            hint=f"see what it would find: rules backtest {rule.id} --since 365d",
+        )
+
+
+def _doubles(rules: Sequence[Rule]) -> Iterator[Finding]:
+    seen: dict[tuple[Node, str], str] = {}
+    for rule in rules:
+        first = seen.setdefault((rule.tree, rule.version), rule.id)
+        if first != rule.id:
+            yield Finding(
+                rule=rule.id,
+                kind="duplicate",
+                message=f"matches exactly what {first} matches",
+                hint="keep one, with the channels of both",
+            )
+
+
+def _swallowed(rules: Sequence[Rule]) -> Iterator[Finding]:
+    """Rules that are a plain choice of terms, all of which another plain choice has too."""
+    plain = [(rule, _options(rule.plan)) for rule in rules if _is_choice(rule)]
+    by_atom: dict[Atom, list[int]] = {}
+    for place, (_, atoms) in enumerate(plain):
+        for atom in atoms:
+            by_atom.setdefault(atom, []).append(place)
+    for place, (rule, atoms) in enumerate(plain):
+        shared = set.intersection(*(set(by_atom[atom]) for atom in atoms))
+        wider = [other for other in sorted(shared) if other != place and atoms < plain[other][1]]
+        if wider:
+            yield Finding(
+                rule=rule.id,
+                kind="swallowed",
+                message=f"everything that it matches is matched by {plain[wider[0]][0].id} too",
+                hint="remove it, unless its channels differ",
+            )
+
+
+def _unused(rules: Sequence[Rule], channels: Collection[str], defaults: Collection[str]) -> Iterator[Finding]:
+    used = {name for rule in rules for name in (rule.config.notify if rule.config.notify is not None else defaults)}
+    for name in channels:
+        if name not in used:
+            yield Finding(rule="", kind="channel", message=f"no rule uses the channel {name}")
+
+
+def _is_choice(rule: Rule) -> bool:
+    config = rule.config
+    filtered = config.lang or config.feeds.ids or config.feeds.tags or config.feeds.not_ids
+    usual = ("title", "summary", "content")
+    clause = rule.plan
+    terms = clause.children if isinstance(clause, Either) else (clause,)
+    return not filtered and all(isinstance(term, Seek) and term.fields == usual and not term.stems for term in terms)
+
+
+def _required(clause: Clause) -> Iterator[Seek]:
+    """Terms that must occur for a clause to hold."""
+    if isinstance(clause, Seek):
+        yield clause
+    elif isinstance(clause, All):
+        for child in clause.children:
+            yield from _required(child)
+
+
+def _excluded(clause: Clause) -> Iterator[Seek]:
+    """Terms that must not occur for a clause to hold."""
+    if isinstance(clause, Never):
+        inner = clause.child
+        terms = inner.children if isinstance(inner, Either) else (inner,)
+        yield from (term for term in terms if isinstance(term, Seek))
+    elif isinstance(clause, All):
+        for child in clause.children:
+            yield from _excluded(child)
+
+
+def _options(clause: Clause) -> frozenset[Atom]:
+    """The terms one of which must occur, where a clause is or has such a choice; else nothing."""
+    if isinstance(clause, Seek):
+        return frozenset([clause.atoms[0]])
+    if isinstance(clause, Either):
+        terms = [child for child in clause.children if isinstance(child, Seek)]
+        return frozenset(term.atoms[0] for term in terms) if len(terms) == len(clause.children) else frozenset()
+    if isinstance(clause, All):
+        choices = [_options(child) for child in clause.children if not isinstance(child, Never)]
+        return choices[0] if len(choices) == 1 else frozenset()
+    return frozenset()

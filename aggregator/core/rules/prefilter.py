@@ -1,0 +1,64 @@
+"""What an entry must contain for a rule to match, in the terms of a full-text index."""
+
+from collections.abc import Iterable
+
+from aggregator.core.rules.compile import Rule, seeks
+from aggregator.core.rules.plan import All, Clause, Close, Either, Seek
+from aggregator.core.rules.terms import Atom
+
+MAX_GROUP = 200  # alternatives; a larger group costs the index more than it saves
+
+Group = tuple[str, ...]
+_INDEXED = frozenset(["title", "summary", "content", "author", "category"])
+
+
+def prefilter(rule: Rule) -> tuple[Group, ...]:
+    """Groups, joined by AND, of folded words, phrases and `pre*`, joined by OR.
+
+    Necessary, not sufficient: every matching entry's index_text has one of each group, and the
+    caller still asks the rule. No group at all: nothing can be said, look at everything.
+    """
+    groups = (group for group in _groups(rule.plan) if len(group) <= MAX_GROUP)
+    return tuple(dict.fromkeys(groups))
+
+
+def spellings(rule: Rule) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Each term that is also found in other scripts, with these spellings (`rules show`)."""
+    others = {seek.label: tuple(atom.term for atom in seek.atoms[1:]) for seek in seeks(rule.plan)}
+    return tuple((term, spelled) for term, spelled in others.items() if spelled)
+
+
+def _groups(clause: Clause) -> list[Group]:
+    if isinstance(clause, Seek):
+        return _seek(clause)
+    if isinstance(clause, All | Close):
+        return [group for child in clause.children for group in _groups(child)]
+    if isinstance(clause, Either):
+        return _either(_groups(child) for child in clause.children)
+    return []
+
+
+def _seek(seek: Seek) -> list[Group]:
+    if seek.stems or not _INDEXED.issuperset(seek.fields):
+        return []
+    words = [_indexed(atom) for atom in seek.atoms]
+    return [tuple(dict.fromkeys(word for word in words if word))] if all(words) else []
+
+
+def _either(children: Iterable[list[Group]]) -> list[Group]:
+    """One group for all alternatives: the narrowest of each."""
+    merged: dict[str, None] = {}
+    for groups in children:
+        if not groups:
+            return []
+        merged.update(dict.fromkeys(min(groups, key=lambda group: len(group))))
+    return [tuple(merged)]
+
+
+def _indexed(atom: Atom) -> str:
+    """An atom as the index writes it; "" where an affix may hide it."""
+    if "\u0590" <= atom.tokens[0][0] <= "\u06ff":
+        rest = atom.tokens[1:]
+        return " ".join(rest) + ("*" if atom.prefix else "") if rest else ""
+    star = "*" if atom.prefix or "\u1100" <= atom.tokens[-1][0] <= "\u11ff" else ""
+    return " ".join(atom.tokens) + star
