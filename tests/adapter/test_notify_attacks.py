@@ -1,0 +1,273 @@
+"""Hostile words in every format: no mention, no markup, no lying link, no injected line; nothing lost either."""
+
+import io
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import SMTP
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+
+from aggregator.core.model import Alert, Entry, Hit, Kind, Span, Told
+from aggregator.notify.console import show
+from aggregator.notify.render import chat, mail, text, write
+from aggregator.notify.render.words import clean, web_address
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+CORPUS = yaml.safe_load((Path(__file__).parent.parent / "data" / "attacks" / "words.yaml").read_text("utf-8"))
+ATTACKS = [attack for family in CORPUS.values() for attack in family] + ["A" * 6000, "*_`<@ " * 900, "&" * 3000]
+SHORT = [attack for attack in ATTACKS if len(attack) < 200]
+TRICKS = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2061-\u206f\ufeff\U000e0000-\U000e0fff]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+HTML_RENDERERS = {
+    "mail": mail.render,
+    "telegram": lambda letter: chat.render(letter, chat.TELEGRAM, 4096, title=True),
+    "matrix": lambda letter: chat.render(letter, chat.MATRIX, 30_000, title=True),
+}
+RENDERERS = {
+    **HTML_RENDERERS,
+    "text": text.render,
+    "push": lambda letter: text.short(letter, 300),
+    "slack": lambda letter: chat.render(letter, chat.SLACK, 30_000, title=True),
+    "discord": lambda letter: chat.render(letter, chat.DISCORD, 2000, title=True),
+    "markdown": lambda letter: chat.render(letter, chat.MARKDOWN, 30_000, title=True),
+}
+LIMITS = {"telegram": 4096, "discord": 2000, "push": 300, "slack": 30_000, "matrix": 30_000, "markdown": 30_000}
+
+
+def alert(attack: str, count: int = 1) -> Alert:
+    """An alert with the attack in every field that a feed controls."""
+    told = []
+    for number in range(count):
+        entry = Entry(feed="f", key=str(number), title=attack, summary=attack, link=attack, seen_at=NOW)
+        spans = tuple(
+            Span(field=f, start=0, end=min(3, len(attack)), text=attack[:3], term="x") for f in ("title", "summary")
+        )
+        hit = Hit(
+            id=str(number),
+            rule="r",
+            feed="f",
+            entry_key=str(number),
+            spans=spans,
+            snippet=f"{attack} {number}",
+            created_at=NOW,
+        )
+        told.append(Told(hit=hit, entry=entry, feed_title=attack, rule_title="Rule", also_in=(attack,) * 5))
+    kind = Kind.HIT if count == 1 else Kind.DIGEST
+    return Alert(id="0123456789abcdef", kind=kind, title=attack, told=tuple(told), why=attack, created_at=NOW)
+
+
+class Tags(HTMLParser):
+    """What a reader of HTML makes of a message."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.links: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag == "a":
+            self.links.append((dict(attrs).get("href") or "", ""))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        self.tags.append(("comment", {}))
+
+
+def test_the_corpus_is_large() -> None:
+    """At least sixty attacks are tried on each format."""
+    assert len(ATTACKS) >= 60
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_no_hidden_or_control_signs(name: str) -> None:
+    """No format carries signs that hide, reverse or control; only ours, behind @, is invisible."""
+    for attack in ATTACKS:
+        rendered = RENDERERS[name](write(alert(attack)))
+        assert not TRICKS.search(rendered), attack
+        assert not CONTROL.search(rendered), attack
+        assert "\u2060" not in rendered.replace("@\u2060", ""), attack
+        rendered.encode()
+
+
+@pytest.mark.parametrize("name", [name for name in RENDERERS if name not in ("mail", "text", "push")])
+def test_nobody_is_mentioned(name: str) -> None:
+    """No @ of a stranger stands directly before a name in a chat."""
+    for attack in ATTACKS:
+        rendered = RENDERERS[name](write(alert(attack)))
+        outside_links = re.sub(r"<https?://[^>]*>|\(https?://[^)]*\)|href=\"[^\"]*\"", "", rendered)
+        assert not re.search(r"@(?!\u2060)", outside_links), attack
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits_hold(name: str) -> None:
+    """Single alerts and digests of 200 stories stay within what the service takes."""
+    for attack in ATTACKS:
+        assert len(RENDERERS[name](write(alert(attack)))) <= LIMITS[name], attack
+    for attack in ATTACKS[::10]:
+        assert len(RENDERERS[name](write(alert(attack, 200)))) <= LIMITS[name], attack
+
+
+ALLOWED = {
+    "mail": {
+        "html", "head", "meta", "title", "body", "div", "table", "tr", "td", "h1", "h2", "p", "span", "a", "mark",
+        "blockquote", "br",
+    },
+    "telegram": {"b", "a", "blockquote"},
+    "matrix": {"strong", "a", "blockquote", "br"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HTML_RENDERERS)
+def test_html_holds_only_our_tags(name: str) -> None:
+    """A stranger's markup is text: only our tags and attributes, and as many as a harmless title makes."""
+    harmless = [tag for tag, _ in Tags(HTML_RENDERERS[name](write(alert("A harmless title of some length")))).tags]
+    for attack in ATTACKS:
+        found = Tags(HTML_RENDERERS[name](write(alert(attack)))).tags
+        assert {tag for tag, _ in found} <= ALLOWED[name], attack
+        names = {attribute for _, attributes in found for attribute in attributes}
+        assert not {n for n in names if n.startswith("on") or n in ("src", "srcset", "action")}, attack
+        assert len([t for t, _ in found if t != "a"]) <= len(harmless) + 6, attack
+
+
+@pytest.mark.parametrize("name", HTML_RENDERERS)
+def test_html_links_lead_where_they_say(name: str) -> None:
+    """Each link is http(s) without a user name, and its host is what is shown."""
+    for attack in ATTACKS:
+        html = HTML_RENDERERS[name](write(alert(attack)))
+        for url, shown in re.findall(r'<a href="([^"]*)"[^>]*>([^<]*)</a>', html):
+            parts = urlsplit(url)
+            assert parts.scheme in ("http", "https"), attack
+            assert parts.username is None, attack
+            if shown:
+                assert shown == (parts.hostname or "").removeprefix("www."), attack
+
+
+@pytest.mark.parametrize("name", HTML_RENDERERS)
+def test_html_keeps_the_words(name: str) -> None:
+    """What is neutralised can still be read: the cleaned words are in the message."""
+    for attack in SHORT:
+        words = " ".join("".join(Tags(HTML_RENDERERS[name](write(alert(attack)))).words).replace("\u2060", "").split())
+        assert clean(attack) in words, attack
+
+
+def test_slack_knows_only_our_angle_brackets() -> None:
+    """Every <…> in a Slack message is a link of ours that shows its host; no raw formatting is left."""
+    for attack in ATTACKS:
+        rendered = chat.render(write(alert(attack)), chat.SLACK, 30_000, title=True)
+        for inner in re.findall(r"<([^>]*)>", rendered):
+            url, _, shown = inner.partition("|")
+            assert shown == (urlsplit(url).hostname or "").removeprefix("www."), attack
+        for sign in "_~`":
+            assert sign not in re.sub(r"<[^>]*>", "", rendered), attack
+
+
+def test_discord_and_markdown_escape_everything() -> None:
+    """Each sign with a meaning is escaped in a stranger's words."""
+    for attack in ATTACKS:
+        for dialect, signs in ((chat.DISCORD, "*_`[]<>~|"), (chat.MARKDOWN, "*_`[]<>#|")):
+            words = re.sub(r"\\\\", "", dialect.words(clean(attack)))
+            assert not re.search(rf"(?<!\\)[{re.escape(signs)}]", words), attack
+
+
+def test_markdown_reads_back_as_the_words() -> None:
+    """A CommonMark reader finds one paragraph of plain words in what we made of an attack."""
+    reader = MarkdownIt("commonmark", {"html": True})
+    for attack in ATTACKS:
+        cleaned = clean(attack)
+        if not cleaned:
+            continue
+        html = reader.render(chat.MARKDOWN.words(cleaned)).strip()
+        assert {tag for tag, _ in Tags(html).tags} == {"p"}, attack
+        assert "".join(Tags(html).words).replace("\u2060", "").strip() == cleaned, attack
+
+
+def test_lines_cannot_be_injected() -> None:
+    """Whatever a title holds, a text alert has the lines of a harmless one, at most."""
+    harmless = text.render(write(alert("A title https://example.org"))).count("\n")
+    for attack in ATTACKS:
+        assert text.render(write(alert(attack))).count("\n") <= harmless + 2, attack
+
+
+def test_mail_headers_cannot_be_injected() -> None:
+    """A title with line breaks makes no header; the message parses back to the headers we set."""
+    from aggregator.notify.formats import Message
+    from aggregator.notify.mail import StableEmail
+
+    service = StableEmail(host="example.org", from_addr="a@example.org", targets=["b@example.org"])
+    for attack in ATTACKS:
+        made = alert(attack)
+        letter = write(made)
+        message = Message(title=letter.subject, body=text.render(letter), html=mail.render(letter), format="text")
+        service.mail = service.mail_of(made, message)
+        parsed = message_from_bytes(service.compose().as_bytes(policy=SMTP), policy=SMTP)
+        assert set(parsed.keys()) == {
+            "Subject", "From", "To", "Message-ID", "Date", "Auto-Submitted", "MIME-Version", "Content-Type",
+        }, attack  # fmt: skip
+        assert parsed["To"] == "b@example.org"
+        assert not parsed.defects, attack
+
+
+def test_the_terminal_obeys_only_us() -> None:
+    """No escape sequence and no console markup of a stranger reaches a terminal."""
+    from rich.console import Console
+
+    for attack in ATTACKS:
+        stream = io.StringIO()
+        show(Console(file=stream, width=200, highlight=False), write(alert(attack)))
+        assert "\x1b" not in stream.getvalue(), attack
+    assert "[bold red]" in _shown("[bold red]console[/]")
+
+
+def _shown(attack: str) -> str:
+    from rich.console import Console
+
+    stream = io.StringIO()
+    show(Console(file=stream, width=200, highlight=False), write(alert(attack)))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("given", "safe"),
+    [
+        ("https://example.org/a?b=c&d=e#f", "https://example.org/a?b=c&d=e#f"),
+        ("https://bank.example@evil.example/login", "https://evil.example/login"),
+        ("javascript:alert(1)", None),
+        (" JaVaScRiPt:alert(1)", None),
+        ("//evil.example/", None),
+        ("https://evil.example/\"><script>", "https://evil.example/%22%3E%3Cscript%3E"),
+        ("https://bаnk.example/x", "https://xn--bnk-6cd.example/x"),
+        ("https://[::1]:8080/x", "https://[::1]:8080/x"),
+        ("https://example.org/русский", "https://example.org/%D1%80%D1%83%D1%81%D1%81%D0%BA%D0%B8%D0%B9"),
+        ("https:///nohost", None),
+        (None, None),
+    ],
+)  # fmt: skip
+def test_addresses(given: str | None, safe: str | None) -> None:
+    """Only web addresses are linked, without what could deceive or break out."""
+    assert web_address(given) == safe
+
+
+def test_attacks_in_notices() -> None:
+    """The body of a notice keeps its lines and loses its tricks."""
+    from aggregator.core.model import Notice
+
+    for attack in ATTACKS:
+        notice = replace(alert(attack), told=(), notice=Notice(title=attack, body=f"{attack}\nsecond line"))
+        for name, render in RENDERERS.items():
+            rendered = render(write(notice))
+            assert not TRICKS.search(rendered), (name, attack)
+            if name in LIMITS:
+                assert len(rendered) <= LIMITS[name], (name, attack)
