@@ -24,10 +24,10 @@ _MARKUP = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ENDLESS_NUMBER = re.compile(r"&#[0-9]{100,};?")  # int() refuses thousands of digits
-_SPACE = re.compile(r"[ \t\n\r\f]+")
+_ODD = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\x85\v\f]")
 _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
-_INNER_SPACE = re.compile(r"[ \t]{2,}|\t")
+_INNER_SPACE = re.compile(r" {2,}")
 _LINE_EDGES = re.compile(r" ?\n ?")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
@@ -51,7 +51,8 @@ def visible_text(html: str) -> str:
         elif name == "br":
             pieces.append("\n")
         elif name in PARAGRAPHS:
-            pieces.append("\n\n")
+            if not pieces or pieces[-1] != "\n\n":
+                pieces.append("\n\n")
             if name == "pre":
                 preformatted = max(0, preformatted + (-1 if found["close"] else 1))
         found = _MARKUP.search(html, at)
@@ -61,15 +62,26 @@ def visible_text(html: str) -> str:
 
 def plain_text(text: str) -> str:
     """`text` as it is stored: no control characters, surrogates or runs of white space."""
-    text = _LINE_ENDS.sub("\n", text).replace("\u2029", "\n\n")
-    text = _INNER_SPACE.sub(" ", _UNWANTED.sub("", text))
-    return _EMPTY_LINES.sub("\n\n", _LINE_EDGES.sub("\n", text)).strip(" \n")
+    if _ODD.search(text):
+        text = _LINE_ENDS.sub("\n", text).replace("\u2029", "\n\n")
+        text = _UNWANTED.sub("", text).replace("\t", " ")
+    if "  " in text:
+        text = _INNER_SPACE.sub(" ", text)
+    if " \n" in text or "\n " in text:
+        text = _LINE_EDGES.sub("\n", text)
+    if "\n\n\n" in text:
+        text = _EMPTY_LINES.sub("\n\n", text)
+    return text.strip(" \n")
 
 
 def _append(pieces: list[str], raw: str, keep_lines: bool) -> None:
+    """Add text between two tags; `plain_text` will make one space of several."""
+    if not keep_lines:
+        raw = raw.replace("\n", " ").replace("\t", " ").replace("\r", " ").replace("\f", " ")
+        if pieces and pieces[-1] == "\n\n":
+            raw = raw.lstrip(" ")
     if raw:
-        text = raw if keep_lines else _SPACE.sub(" ", raw)
-        pieces.append(unescape(_ENDLESS_NUMBER.sub("\ufffd", text)) if "&" in text else text)
+        pieces.append(unescape(_ENDLESS_NUMBER.sub("\ufffd", raw)) if "&" in raw else raw)
 
 
 def _after_element(html: str, at: int, name: str) -> int:
