@@ -41,7 +41,7 @@ def _pieces(scalar: Scalar, raw: str) -> Iterator[tuple[int, int, int]]:
         piece = found[0]
         if not piece.isspace():
             width = 0 if piece.startswith(("\\\n", "\\\r")) else 1
-        elif scalar.style in ("|", ">") or at == 0:
+        elif scalar.style in ("|", ">"):
             blanks = _BLANKS.match(scalar.text, at)
             width = len(blanks[0]) if blanks else 0
         else:

@@ -22,6 +22,7 @@ def scalar(text: str) -> Scalar:
 
 @given(TEXTS, st.sampled_from([None, "'", '"', "|", ">"]), st.sampled_from([20, 1000]))
 @example("a\n\nb c", '"', 20)
+@example(" \n0:", None, 20)
 def test_visible_characters_are_found_exactly(text: str, style: str | None, width: int) -> None:
     """Whatever the style and the folding, each visible character maps to itself or to its escape."""
     dumped = yaml.dump([text], default_style=style, width=width, allow_unicode=True)
