@@ -25,7 +25,7 @@ MAX_ITEMS = 65535
 # Comments, CDATA sections and instructions are matched so that what stands inside them is not: in a
 # well-formed document every other `<` begins a tag.
 _MARKS = re.compile(
-    rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>"
+    rb"<!--(?:[^-]++|-(?!->))*+-->|<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+\]\]>|<\?.*?\?>"
     rb"|<(?P<close>/?)(?:[\w.-]+:)?(?P<name>item|entry|channel|feed|rss|rdf|language)(?=[\s/>])"
     rb"(?:[^>\"']|\"[^\"]*\"|'[^']*')*>",
     re.DOTALL | re.IGNORECASE,

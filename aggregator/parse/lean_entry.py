@@ -52,6 +52,7 @@ class EntryReader:
         self.draft = Draft()
         self.draft.base = address
         self._base, self._lang, self._version = base, lang, version
+        self._is_atom = version.startswith("atom")
         self._has_content, self._has_summary = has_content, False
         self._title_depth = -1
         self._depths: dict[str, int] = {}
@@ -60,9 +61,8 @@ class EntryReader:
         self._people: list[dict[str, str]] = []
         self._tags: list[list[str | None]] = []
         self._own_lang: str | None = None
-        self._langs: dict[str, str | None] = {}
-        self._bases: dict[str, str] = {}
-        self._content_langs: list[str | None] = []
+        self._scopes: dict[str, tuple[str, str | None]] = {}
+        self._content_scopes: list[tuple[str, str | None]] = []
 
     def read(self, element: Element) -> Draft:
         """The whole entry. Raises Unusual."""
@@ -105,11 +105,10 @@ class EntryReader:
         if draft.published is None:
             draft.published = self._date("created")
         draft.updated = self._date("updated")
-        langs = (self._langs.get("title"), self._langs.get("summary"), *self._content_langs)
-        draft.lang = self._own_lang or next(filter(None, langs), None)
-        draft.base = next(
-            (self._bases[key] for key in ("title", "summary", "content") if key in self._bases), draft.base
-        )
+        scopes = [self._scopes[key] for key in ("title", "summary") if key in self._scopes] + self._content_scopes
+        if scopes:
+            draft.base = scopes[0][0]
+        draft.lang = self._own_lang or next((lang.replace("_", "-") for _, lang in scopes if lang), None)
         return draft
 
     def _date(self, key: str) -> float | None:
@@ -131,8 +130,8 @@ class EntryReader:
 
     # --- texts -----------------------------------------------------------------------------------
 
-    def _marked(self, element: Element, key: str, default: str) -> Text:
-        """The value of an element that may hold markup, with its media type."""
+    def _marked(self, element: Element, default: str) -> tuple[str, str, str, str | None]:
+        """The value of an element that may hold markup, with media type, base address and language."""
         kind, base, lang = default, self._base, self._lang
         if element.attrib:
             found = attributes(element)
@@ -142,29 +141,17 @@ class EntryReader:
                 raise Unusual(f"content of type {kind}")
             base, lang = scope(found, base, lang)
         if kind == _XHTML:
-            value = mended(markup(element, unwrap=self._version == "atom10"))
-        else:
-            value = mended(leaf(element))
-            if kind == "text/plain" and not self._version.startswith("atom") and looks_like_html(value):
-                kind = "text/html"
-        if key == "content":
-            self._content_langs.append(lang and lang.replace("_", "-"))
-            self._bases.setdefault(key, base)
-        else:
-            self._langs[key], self._bases[key] = lang and lang.replace("_", "-"), base
-        return value, kind
+            return mended(markup(element, unwrap=self._version == "atom10")), kind, base, lang
+        value = mended(leaf(element))
+        if kind == "text/plain" and not self._is_atom and looks_like_html(value):
+            kind = "text/html"
+        return value, kind, base, lang
 
     def _title(self, element: Element, depth: int) -> None:
-        langs, bases = dict(self._langs), dict(self._bases)
-        value, kind = self._marked(element, "title", "text/plain")
-        if -1 < self._title_depth <= depth:
-            self._langs, self._bases = langs, bases
-        else:
-            if not self._uppermost("title", depth):
-                value_before = self.draft.title[0]
-                self.draft.title = value_before, kind
-            else:
-                self.draft.title = value, kind
+        value, kind, base, lang = self._marked(element, "text/plain")
+        if not -1 < self._title_depth <= depth:
+            self.draft.title = (value if self._uppermost("title", depth) else self.draft.title[0]), kind
+            self._scopes["title"] = base, lang
         if value:
             self._title_depth = depth
 
@@ -181,9 +168,9 @@ class EntryReader:
         self._replace_summary(element, depth, default)
 
     def _replace_summary(self, element: Element, depth: int, default: str) -> None:
-        value, kind = self._marked(element, "summary", default)
-        before = self.draft.summary[0]
-        self.draft.summary = (value if self._uppermost("summary", depth) else before), kind
+        value, kind, base, lang = self._marked(element, default)
+        self.draft.summary = (value if self._uppermost("summary", depth) else self.draft.summary[0]), kind
+        self._scopes["summary"] = base, lang
         self._has_summary = True
 
     def _description(self, element: Element, depth: int) -> None:
@@ -197,11 +184,12 @@ class EntryReader:
 
     def _content(self, element: Element, _depth: int, default: str = "text/plain") -> None:
         self._has_content = True
-        value = self._marked(element, "content", default)
-        self.draft.contents.append(value)
+        value, kind, base, lang = self._marked(element, default)
+        self.draft.contents.append((value, kind))
+        self._content_scopes.append((base, lang))
         if not self._has_summary:
             self._has_summary = True
-            self.draft.summary = value[0], "text/html"
+            self.draft.summary = value, "text/html"
 
     def _encoded(self, element: Element, depth: int) -> None:
         self._content(element, depth, "text/html")

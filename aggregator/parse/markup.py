@@ -4,7 +4,6 @@ The lean reader has to make the same guesses; a test holds these against feedpar
 """
 
 import re
-from contextlib import suppress
 from html.entities import entitydefs
 
 from aggregator.parse.names import words
@@ -39,6 +38,12 @@ def mended(text: str) -> str:
     """UTF-8 that was taken for ISO 8859-1 and encoded again, and Windows letters in the control range."""
     if text.isascii():
         return text
-    with suppress(UnicodeError):
-        text = text.encode("iso-8859-1").decode("utf-8")
+    text = _decoded_again(text)
     return text.translate(_WINDOWS) if _C1.search(text) else text
+
+
+def _decoded_again(text: str) -> str:
+    try:
+        return text.encode("iso-8859-1").decode("utf-8")
+    except UnicodeError:
+        return text

@@ -85,7 +85,7 @@ def words(text: str) -> frozenset[str]:
 
 
 _TAKEN = frozenset(PREFIXES.values()) - {""} | {"creativecommons", "blogchannel"}
-_DECLARATION = re.compile(rb"""\sxmlns(?::([\w.-]+))?\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_DECLARATION = re.compile(rb"""xmlns(?::([\w.-]+))?\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 
 
 def name_of(tag: str) -> str:

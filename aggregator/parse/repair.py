@@ -9,7 +9,10 @@ _WIDE = re.compile(rb"(?:utf|ucs|u|csucs|iso-10646-ucs)[-_]?(?:16|32|2|4)\w*", r
 _DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']*)[\"'][^>]*\?>")
 _DECLARATION = re.compile(rb"<\?xml[^>]{0,1000}\?>")
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
-_AMPERSAND = re.compile(rb"<!\[CDATA\[.*?\]\]>|<!--.*?-->|&(#[0-9]+;|#[xX][0-9A-Fa-f]+;|[A-Za-z][\w.-]*;)?", re.DOTALL)
+_AMPERSAND = re.compile(
+    rb"<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+\]\]>|<!--(?:[^-]++|-(?!->))*+-->"
+    rb"|&(#[0-9]+;|#[xX][0-9A-Fa-f]+;|[A-Za-z][\w.-]*;)?"
+)
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]+|\xef\xbf[\xbe\xbf]|\xed[\xa0-\xbf][\x80-\xbf]")
 _ROOT = re.compile(rb"<\w")
 _FLOOD = re.compile(rb"\s{64,}")
