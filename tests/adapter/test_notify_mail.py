@@ -1,0 +1,213 @@
+"""Mails to a real mail server on loopback: what arrives, and what a person learns when it does not."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from aggregator.core.errors import DeliveryError
+from aggregator.core.model import Receipt
+from aggregator.core.settings import Channel
+from aggregator.notify import open_notifier, recipients
+from benchmarks.samples import alerts
+from tests.adapter.certificates import server_context
+from tests.fakes.receivers import postbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The house speaks asyncio."""
+    return "asyncio"
+
+
+def channel(port: int, **fields: Any) -> Channel:
+    """A mail channel without TLS, unless the fields say otherwise."""
+    settings = {"service": "mailto", "host": "127.0.0.1", "from": "aggregator@example.org", "to": ["desk@example.org"]}
+    return Channel(name="desk", port=str(port), timeout="5s", **{**settings, **fields})
+
+
+async def send(to: Channel, kind: str = "instant", recipient: str = "") -> Receipt:
+    return await open_notifier().send(to, alerts()[kind], recipient=recipient)
+
+
+async def failure(to: Channel, recipient: str = "") -> DeliveryError:
+    with pytest.raises(DeliveryError) as caught:
+        await send(to, recipient=recipient)
+    return caught.value
+
+
+async def test_a_mail_has_text_html_and_a_stable_name() -> None:
+    """Both parts carry the sentence and the link; the Message-ID is that of the delivery, each time."""
+    with postbox() as box:
+        receipt = await send(channel(box.port))
+        await send(channel(box.port))
+    first, again = box.mails
+    assert first["Message-ID"] == again["Message-ID"] == "<1f0c77aa90b2d4e6f811@example.org>"
+    assert first["Subject"] == "Putin and Erdogan discuss S-400 deliveries despite CAATSA threat"
+    assert (first["From"], first["To"]) == ("aggregator@example.org", "desk@example.org")
+    assert first["Auto-Submitted"] == "auto-generated"
+    plain, html = (first.get_body((kind,)) for kind in ("plain", "html"))
+    assert plain is not None
+    assert html is not None
+    for part in (plain.get_content(), html.get_content()):
+        assert "https://tass.example/politics/1892" in part
+        assert "Washington warned Ankara" in part
+    assert "<mark" in html.get_content()
+    assert "accepted (250)" in receipt.detail
+
+
+async def test_letters_beyond_ascii_arrive() -> None:
+    """Cyrillic, Norwegian and Turkish letters survive subject, text and HTML."""
+    with postbox() as box:
+        await send(channel(box.port), "digest")
+    body = box.mails[0].get_body(("html",))
+    assert body is not None
+    assert "Россия и Индия договорились" in body.get_content()
+    assert "Hürriyet" in body.get_content()
+
+
+async def test_urgent_mail_says_so() -> None:
+    """High priority sets Importance; a possible repeat is in the subject."""
+    with postbox() as box:
+        await send(channel(box.port), "urgent")
+    assert box.mails[0]["Importance"] == "high"
+    assert box.mails[0]["Subject"].startswith("[possible repeat] ")
+
+
+async def test_text_only_where_wished() -> None:
+    """`format: text` sends no HTML."""
+    with postbox() as box:
+        await send(channel(box.port, format="text"))
+    assert box.mails[0].get_content_type() == "text/plain"
+
+
+async def test_each_recipient_is_a_delivery_of_its_own() -> None:
+    """One bad address of three is refused alone; the others have their mail, once each."""
+    people = ["ann@example.org", "bad@example.org", "bob@example.org"]
+    with postbox() as box:
+        box.refuse["bad@example.org"] = "550 5.1.1 no such user"
+        to = channel(box.port, to=people)
+        assert recipients(to) == tuple(people)
+        await send(to, recipient="ann@example.org")
+        error = await failure(to, recipient="bad@example.org")
+        await send(to, recipient="bob@example.org")
+    assert box.recipients == [["ann@example.org"], ["bob@example.org"]]
+    assert (error.transient, error.unknown) == (False, False)
+    assert "550 5.1.1 no such user" in str(error)
+
+
+async def test_a_recipient_that_left_the_channel() -> None:
+    """A row of somebody who is no longer listed is refused, not sent to the others."""
+    with postbox() as box:
+        error = await failure(channel(box.port), recipient="gone@example.org")
+    assert not box.mails
+    assert "no longer a recipient" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("answer", "transient"),
+    [
+        ("451 4.3.0 try later", True),
+        ("421 4.7.0 too many", True),
+        ("554 5.7.1 spam", False),
+        ("552 5.3.4 too big", False),
+    ],
+)
+async def test_answers_to_data(answer: str, transient: bool) -> None:
+    """4xx is tried again, 5xx is final; both keep the server's words."""
+    with postbox() as box:
+        box.at_data = answer
+        error = await failure(channel(box.port))
+    assert (error.transient, error.unknown) == (transient, False)
+    assert answer in str(error)
+
+
+async def test_a_server_that_is_down() -> None:
+    """Connection refused is temporary, and certainly nothing was sent."""
+    with postbox() as box:
+        port = box.port
+    error = await failure(channel(port))
+    assert (error.transient, error.unknown) == (True, False)
+    assert "Connection refused" in str(error)
+
+
+async def test_dying_before_data() -> None:
+    """A connection that breaks before the message began leaves no doubt."""
+    with postbox() as box:
+        box.dies = "early"
+        error = await failure(channel(box.port))
+    assert (error.transient, error.unknown) == (True, False)
+
+
+async def test_dying_after_the_final_dot() -> None:
+    """A server that took the message and died without an answer: it may have arrived."""
+    with postbox() as box:
+        box.dies = "before the answer"
+        error = await failure(channel(box.port))
+        assert len(box.mails) == 1
+    assert error.unknown
+
+
+async def test_dying_in_the_middle_of_data() -> None:
+    """A server that died while it was told the message: we cannot know, so we say so."""
+    with script(b"220 hi\r\n", b"250 ok\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", b"") as port:
+        error = await failure(channel(port))
+    assert error.unknown
+
+
+async def test_a_server_that_never_speaks() -> None:
+    """Silence ends at the deadline; nothing was written, so nothing may have arrived."""
+    with script(None) as port:
+        error = await failure(channel(port).model_copy(update={"timeout_s": 0.6}))
+    assert (error.transient, error.unknown) == (True, False)
+
+
+async def test_login_over_tls() -> None:
+    """STARTTLS and a password with every difficult sign, given as fields."""
+    with postbox(tls=server_context(), password="p@ss/#%;:w?rd") as box:
+        login = {"service": "mailtos", "user": "me@example.org", "password": "p@ss/#%;:w?rd", "verify": "no"}
+        await send(channel(box.port, **login))
+        assert len(box.mails) == 1
+        wrong = await failure(channel(box.port, **{**login, "password": "hunter2-secret"}))
+    assert not wrong.transient
+    assert "535" in str(wrong)
+    assert "hunter2-secret" not in str(wrong)
+
+
+async def test_a_certificate_that_nobody_signed() -> None:
+    """Without `verify: no` a self-signed certificate is not accepted, and the reason is told."""
+    with postbox(tls=server_context()) as box:
+        error = await failure(channel(box.port, service="mailtos"))
+    assert not box.mails
+    assert "certificate" in str(error)
+
+
+@contextmanager
+def script(*lines: bytes | None) -> Iterator[int]:
+    """A server that says its lines in turn and hangs up; None: says nothing at all."""
+    server = socket.create_server(("127.0.0.1", 0))
+    done = threading.Event()
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            for line in lines:
+                if line is None:
+                    done.wait(5)
+                    return
+                connection.sendall(line)
+                connection.recv(1024)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        done.set()
+        thread.join(5)
+        server.close()
