@@ -184,18 +184,18 @@ def _thresholds(
         places = [i for i, v in enumerate(verdicts) if v.hit.rule == name and v.hit.reason == WAITS]
         history = known.get(name, RuleHistory(rule=name))
         fresh = tuple((verdicts[i].hit.created_at, verdicts[i].hit.feed, verdicts[i].hit.id) for i in places)
-        fired, why, evidence = fires(rules[name], replace(history, hits=(*history.hits, *fresh)), now)
-        state = HitState.ALERTED if fired else HitState.HELD
+        verdict = fires(rules[name], replace(history, hits=(*history.hits, *fresh)), now)
+        state = HitState.ALERTED if verdict.fires else HitState.HELD
         for i in places:
-            decided[i] = _Verdict(replace(verdicts[i].hit, state=state, reason=why))
-        if fired:
+            decided[i] = _Verdict(replace(verdicts[i].hit, state=state, reason=verdict.reason))
+        if verdict.fires:
             telling = Telling(
                 subject=("threshold", name, now.isoformat()),
                 kind=Kind.HIT,
                 rule=rules[name],
-                hits=evidence,
+                hits=verdict.hits,
                 channels=notified(rules[name], settings),
-                title=f"{rules[name].title or name}: {why}",
+                title=f"{rules[name].title or name}: {verdict.reason}",
             )
             decided[places[-1]] = replace(decided[places[-1]], tellings=(telling,))
     return decided

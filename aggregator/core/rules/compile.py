@@ -119,6 +119,8 @@ class _Compilation:
         self.terms = 0
         self._origin: dict[int, Path] = {}  # id of a node → where it was written
         self._path: Path = ()
+        self._offsets: dict[int, int] = {}  # id of a node → where it starts in the query
+        self._offset: int | None = None
 
     # --- the tree -------------------------------------------------------------------------------
 
@@ -174,7 +176,7 @@ class _Compilation:
     def _query(self, query: str) -> list[Node]:
         warnings: list[Problem] = []
         try:
-            node = parse_query(query, warnings)
+            node = parse_query(query, warnings, self._offsets)
         except InvalidRule as error:
             warnings += error.problems
             node = None
@@ -194,26 +196,30 @@ class _Compilation:
         clause = self._clause(tree, self.config.in_)
         if len([p for p in self.problems[before:] if p.severity == "error"]) or clause is None:
             return None
-        if _only_excludes(clause):
+        loose = _only_excludes(clause)
+        if loose is not None:
             self._problem(
-                "a part of the rule only excludes, so it would match almost everything",
+                "this part only excludes, so it would match almost everything",
                 "join NOT to something that must occur: a AND NOT b",
-                self._path or (("query",) if self.config.query else ()),
+                ("query",) if self.config.query else (),
+                self._offsets.get(id(loose)),
             )
             return None
         return clause
 
     def _clause(self, node: Node, fields: tuple[str, ...]) -> Clause | None:
-        outer = self._path
-        self._path = self._origin.get(id(node), outer)
+        outer = self._path, self._offset
+        self._path = self._origin.get(id(node), self._path)
+        self._offset = self._offsets.get(id(node), self._offset)
         try:
             return self._made(node, fields)
         except BadTerm as error:
-            self._problem(str(error), error.hint, self._path)
+            self._problem(str(error), error.hint, self._path, self._offset)
         except BadPattern as error:
-            self._problem(str(error), error.hint, self._path, error.offset)
+            inside = None if error.offset is None else error.offset + (0 if self._offset is None else self._offset + 1)
+            self._problem(str(error), error.hint, self._path, self._offset if inside is None else inside)
         finally:
-            self._path = outer
+            self._path, self._offset = outer
         return None
 
     def _made(self, node: Node, fields: tuple[str, ...]) -> Clause | None:
@@ -332,15 +338,17 @@ def _is_placed(clause: Clause) -> TypeGuard[Placed]:
     return isinstance(clause, Seek | Close) or (isinstance(clause, Either) and all(map(_is_placed, clause.children)))
 
 
-def _only_excludes(clause: Clause) -> bool:
+def _only_excludes(clause: Clause) -> Node | None:
+    """The part of a clause that holds in documents with none of its terms, if there is one."""
     match clause:
         case Never():
-            return True
+            return clause.node
         case All():
-            return all(map(_only_excludes, clause.children))
+            loose = [_only_excludes(child) for child in clause.children]
+            return loose[0] if all(loose) else None
         case Either():
-            return any(map(_only_excludes, clause.children))
-    return False
+            return next((node for child in clause.children if (node := _only_excludes(child))), None)
+    return None
 
 
 def seeks(clause: Clause) -> Iterator[Seek]:

@@ -51,8 +51,13 @@ def _either(children: Iterable[list[Group]]) -> list[Group]:
     for groups in children:
         if not groups:
             return []
-        merged.update(dict.fromkeys(min(groups, key=lambda group: len(group))))
+        narrowest: Group = min(groups, key=_size)
+        merged.update(dict.fromkeys(narrowest))
     return [tuple(merged)]
+
+
+def _size(group: Group) -> int:
+    return len(group)
 
 
 def _indexed(atom: Atom) -> str:

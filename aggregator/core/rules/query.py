@@ -18,17 +18,18 @@ MAX_DEPTH = 50
 MAX_QUERY = 20_000  # code points
 
 
-def parse_query(text: str, warnings: list[Problem] | None = None) -> Node:
+def parse_query(text: str, warnings: list[Problem] | None = None, places: dict[int, int] | None = None) -> Node:
     """The tree of a query line. Raises InvalidRule with the offset of the character that is wrong.
 
-    What is legal but was surely not meant (a lower-case `or`) is appended to `warnings`.
+    What is legal but was surely not meant (a lower-case `or`) is appended to `warnings`; `places`
+    learns where each node starts, by its id().
     """
     if len(text) > MAX_QUERY:
         raise failure(f"the query is longer than {MAX_QUERY} characters", MAX_QUERY, "use lists, or several rules")
     lexemes, doubts = lex(text)
     if warnings is not None:
         warnings += doubts
-    return _Parser(lexemes, len(text)).parse()
+    return _Parser(lexemes, len(text), {} if places is None else places).parse()
 
 
 def print_query(node: Node) -> str:
@@ -79,6 +80,7 @@ def _escaped(text: str, quote: str) -> str:
 class _Parser:
     lexemes: list[Lexeme]
     end: int
+    places: dict[int, int]
     at: int = 0
     depth: int = 0
 
@@ -104,30 +106,40 @@ class _Parser:
             self.at += 1
         return lexeme
 
+    def _placed(self, node: Node, offset: int) -> Node:
+        self.places.setdefault(id(node), offset)
+        return node
+
+    def _offset(self) -> int:
+        return self.lexemes[self.at].offset if self.at < len(self.lexemes) else self.end
+
     def _or(self) -> Node:
+        start = self._offset()
         children = [self._and()]
         while self._take("OR"):
             children.append(self._and())
-        return children[0] if len(children) == 1 else Or(tuple(children))
+        return children[0] if len(children) == 1 else self._placed(Or(tuple(children)), start)
 
     def _and(self) -> Node:
+        start = self._offset()
         children = [self._unary()]
         while self._take("AND") or self._peek("NOT", "(", "field", "list", "phrase", "word", "regex", "exact"):
             children.append(self._unary())
-        return children[0] if len(children) == 1 else And(tuple(children))
+        return children[0] if len(children) == 1 else self._placed(And(tuple(children)), start)
 
     def _unary(self) -> Node:
-        negations = 0
+        start, negations = self._offset(), 0
         while self._take("NOT"):
             negations += 1
         if negations > MAX_DEPTH:
             raise failure("too many NOTs", self.lexemes[self.at - 1].offset)
         node = self._near()
         for _ in range(negations):
-            node = Not(node)
+            node = self._placed(Not(node), start)
         return node
 
     def _near(self) -> Node:
+        start = self._offset()
         node = self._atom()
         run: tuple[int, bool] | None = None
         while operator := self._take("NEAR"):
@@ -137,10 +149,15 @@ class _Parser:
                 node = Near((*node.children, right), within, ordered)
             else:
                 node = Near((node, right), within, ordered)
+            self._placed(node, start)
             run = (within, ordered)
         return node
 
     def _atom(self) -> Node:
+        start = self._offset()
+        return self._placed(self._bare_atom(), start)
+
+    def _bare_atom(self) -> Node:
         lexeme = self._take()
         if lexeme is None:
             raise failure("something is missing at the end of the query", self.end, "write a word, a phrase or (")

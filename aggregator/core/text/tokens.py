@@ -59,11 +59,11 @@ def _word_part(char: str) -> str:
     if not folded:
         return ""
     if kind[0] in "LM" and not "\u02b9" <= char <= "\u02cf":
-        return "".join(c if category(c)[0] in "LMN" else " " for c in folded)
+        return "".join(c for c in folded if category(c)[0] in "LMN")
     if kind in ("Nd", "Nl"):
         return folded
     if kind == "No":  # a footnote mark is not the next digit of a number
-        return f" {''.join(c if c.isalnum() else ' ' for c in folded)} "
+        return f" {''.join(filter(str.isdecimal, folded))} " if "\u2044" not in folded else " "
     return folded if kind == "So" and len(folded) == 1 and _UNSPACED_START.match(folded) else " "
 
 

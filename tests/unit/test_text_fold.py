@@ -1,0 +1,63 @@
+"""Folding and tokens: the laws that everything else stands on."""
+
+from unicodedata import normalize
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aggregator.core.text.fold import fold, fold_with_offsets
+from aggregator.core.text.tokens import tokens, words
+from aggregator.core.text.urls import title_key
+
+SCRIPTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=40) | st.text(
+    alphabet="aZé ÅøßİıǅГйёςΣאבّעربيةहिन्दी한글กำເກົາ漢かガｶﾞ٣४４²½™\u00ad\u200b\u0301\u0308-'’.,/\n🚀", max_size=40
+)
+
+
+@given(SCRIPTS)
+def test_composition_does_not_matter(text: str) -> None:
+    """fold(NFC x) = fold(NFD x)."""
+    assert fold(normalize("NFC", text)) == fold(normalize("NFD", text))
+
+
+@given(SCRIPTS)
+def test_offsets_point_to_where_it_came_from(text: str) -> None:
+    """Each folded character is part of the fold of the character that its offset names."""
+    folded, sources = fold_with_offsets(text)
+    assert len(folded) == len(sources)
+    assert all(char in fold(text[source]) for char, source in zip(folded, sources, strict=True))
+
+
+@given(SCRIPTS)
+def test_tokens_slice_back(text: str) -> None:
+    """Tokens are in order, do not overlap, and the slice of each is that token."""
+    found = tokens(text)
+    assert [token.folded for token in found] == words(text)
+    for token in found:
+        assert token.folded in words(text[token.start : token.end])
+    assert all(one.end <= other.start for one, other in zip(found, found[1:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Türkiye'nin S-400'leri", ["turkiye", "nin", "s", "400", "leri"]),
+        ("S400B x", ["s", "400", "b", "x"]),
+        ("हिन्दी में", ["हिन्दी", "में"]),
+        ("ミサイルS-400", ["ミ", "サ", "イ", "ル", "s", "400"]),
+        ("٤٠٠ ۴۰۰ ४००", ["400", "400", "400"]),
+        ("400² m²", ["400", "2", "m", "2"]),
+        ("CAATSA는", ["caatsa", "는"]),
+        ("🚀🇹🇷 go™", ["🚀", "🇹", "🇷", "go"]),
+        ("", []),
+    ],
+)
+def test_tokens_of_scripts(text: str, expected: list[str]) -> None:
+    """Letters with their marks, digits, single characters of scripts without blanks."""
+    assert [normalize("NFC", word) for word in words(text)] == [normalize("NFC", word) for word in expected]
+
+
+def test_title_key_folds_titles() -> None:
+    """Case, marks, punctuation and widths of a title do not count."""
+    assert title_key("Türkiye: “S‑400”") == title_key("TURKIYE – Ｓ-400!")
