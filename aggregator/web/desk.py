@@ -97,7 +97,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A feed behind an address, looked at but not yet added."""
+    """A feed behind an address, looked at but not yet added; `rhythm_s` is its usual gap between entries."""
 
     url: str
     title: str = ""
@@ -105,6 +105,7 @@ class Candidate:
     newest_at: datetime | None = None
     titles: tuple[str, ...] = ()
     known_as: str | None = None
+    rhythm_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

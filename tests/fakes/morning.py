@@ -11,7 +11,6 @@ from aggregator.core.model import (
     DeliveryState,
     Entry,
     FeedState,
-    FeedSummary,
     Fingerprint,
     Health,
     Hit,
@@ -26,7 +25,8 @@ from aggregator.core.model import (
 )
 from aggregator.core.settings import Config
 from aggregator.web.desk import Candidate
-from tests.fakes.desk import FixedClock, Loaded, MemoryCatalog, MemoryDesk, spans_of
+from tests.fakes.desk import FixedClock, Loaded, MemoryDesk, plain_text, spans_of
+from tests.fakes.store import FeedRow, Tables
 
 NOW = datetime(2026, 3, 5, 14, 20, tzinfo=UTC)
 
@@ -214,20 +214,20 @@ def told_of(
     return Told(hit=made, entry=entry, feed_title=names.get(feed, feed), rule_title=TITLES.get(rule, rule))
 
 
-def _add(catalog: MemoryCatalog, told: Told) -> None:
-    catalog.tellings[told.hit.id] = told
-    catalog.stored[told.entry.id or 0] = told.entry
+def _add(tables: Tables, told: Told) -> None:
+    tables.hits[told.hit.id] = told.hit
+    tables.entries[told.entry.id or 0] = told.entry
 
 
-def _news(catalog: MemoryCatalog, now: datetime) -> None:
+def _news(tables: Tables, now: datetime) -> None:
     number = 5000
     for feed, title, summary, minutes, rule, story in TELLINGS:
         number += 1
-        first = not any(t.hit.story == story for t in catalog.tellings.values()) or story is None
+        first = story is None or not any(hit.story == story for hit in tables.hits.values())
         state = HitState.ALERTED if first else HitState.COLLAPSED
-        _add(catalog, told_of(number, feed, title, summary, now - timedelta(minutes=minutes), rule, story, state=state))
+        _add(tables, told_of(number, feed, title, summary, now - timedelta(minutes=minutes), rule, story, state=state))
     second = told_of(5001, "tass", LEAD, TELLINGS[0][2], now - timedelta(minutes=12), "caatsa", "story-1")
-    _add(catalog, replace(second, hit=replace(second.hit, id="caatsa-5001", state=HitState.COLLAPSED)))
+    _add(tables, replace(second, hit=replace(second.hit, id="caatsa-5001", state=HitState.COLLAPSED)))
     held = told_of(
         5020,
         "csis",
@@ -238,22 +238,22 @@ def _news(catalog: MemoryCatalog, now: datetime) -> None:
         state=HitState.HELD,
         reason="older than 7 d",
     )
-    _add(catalog, held)
+    _add(tables, held)
     for story, title in (("story-1", LEAD), ("story-2", TELLINGS[6][1])):
-        mine = [t for t in catalog.tellings.values() if t.hit.story == story]
-        at = [t.entry.published_at or t.entry.seen_at for t in mine]
-        catalog.stories[story] = Story(
+        mine = [hit for hit in tables.hits.values() if hit.story == story]
+        at = [hit.created_at for hit in mine]
+        tables.stories[story] = Story(
             id=story,
             title=title,
             fingerprint=Fingerprint(),
-            feeds=tuple(dict.fromkeys(t.hit.feed for t in mine)),
+            feeds=tuple(dict.fromkeys(hit.feed for hit in mine)),
             told=("s400-turkey",),
             first_at=min(at),
             last_at=max(at),
         )
 
 
-def _past(catalog: MemoryCatalog, now: datetime) -> None:
+def _past(tables: Tables, now: datetime) -> None:
     """Thirty days of older hits and entries, by a small recurrence instead of chance."""
     seed, number = 7, 100
     for back in range(2, 30):
@@ -271,13 +271,13 @@ def _past(catalog: MemoryCatalog, now: datetime) -> None:
                     at,
                     rule,
                 )
-                catalog.stored[number] = told.entry
+                tables.entries[number] = told.entry
                 if (seed >> 12) % 3 == 0:
                     mark = (None, "relevant", "relevant", "irrelevant")[(seed >> 16) % 4]
-                    _add(catalog, replace(told, hit=replace(told.hit, mark=mark)))
+                    _add(tables, replace(told, hit=replace(told.hit, mark=mark)))
 
 
-def _feeds(catalog: MemoryCatalog, now: datetime) -> None:
+def _feeds(tables: Tables, now: datetime) -> None:
     for index, (feed, title, url, health, interval) in enumerate(FEEDS):
         bad = health in (Health.FAILING, Health.BLOCKED)
         state = FeedState(
@@ -299,15 +299,13 @@ def _feeds(catalog: MemoryCatalog, now: datetime) -> None:
             gap_s=interval * 4,
             rungs=(912 - index, 40, 12, 0, 66 + index),
         )
-        mine = [e for e in catalog.stored.values() if e.feed == feed]
-        hits = sum(t.hit.feed == feed for t in catalog.tellings.values())
-        catalog.summaries[feed] = FeedSummary(state=state, entries=len(mine), hits=hits)
-    catalog.limits = (
-        HostLimit(host="janes.example", not_before=now + timedelta(minutes=48), reason="429, Retry-After"),
+        tables.feeds[feed] = FeedRow(state, title=title)
+    tables.hosts["janes.example"] = HostLimit(
+        host="janes.example", not_before=now + timedelta(minutes=48), reason="429, Retry-After"
     )
 
 
-def _outbox(catalog: MemoryCatalog, now: datetime) -> None:
+def _outbox(tables: Tables, now: datetime) -> None:
     rows: tuple[tuple[str, str, DeliveryState, dict[str, Any]], ...] = (
         ("00001389", "console", DeliveryState.SENT, {"attempts": 1}),
         (
@@ -336,23 +334,23 @@ def _outbox(catalog: MemoryCatalog, now: datetime) -> None:
         ("0000138f", "console", DeliveryState.SUPPRESSED, {"reason": "silenced: travelling"}),
     )
     for index, (hit, channel, state, more) in enumerate(rows):
-        told = catalog.tellings[hit]
-        at = told.hit.created_at
+        told = tables.hits[hit]
+        at = told.created_at
         values: dict[str, Any] = {"due_at": at, "sent_at": at if state is DeliveryState.SENT else None} | more
         made = Delivery(
             id=f"d{index}",
             channel=channel,
-            rules=(told.hit.rule,),
+            rules=(told.rule,),
             hits=(hit,),
-            title=told.entry.title,
-            story=told.hit.story,
+            title=tables.entries[told.entry_id or 0].title,
+            story=told.story,
             state=state,
             created_at=at,
             **values,
         )
-        catalog.out[made.id] = made
-        catalog.tries[made.id] = [
-            Attempt(
+        tables.deliveries[made.id] = made
+        for n in range(min(made.attempts, 3)):
+            tables.attempts[made.id, n + 1] = Attempt(
                 delivery=made.id,
                 number=n + 1,
                 started_at=at + timedelta(minutes=n),
@@ -360,12 +358,10 @@ def _outbox(catalog: MemoryCatalog, now: datetime) -> None:
                 outcome="sent" if state is DeliveryState.SENT else "retry",
                 detail=made.last_error or "accepted",
             )
-            for n in range(min(made.attempts, 3))
-        ]
     notice = Notice(
         title="Janes blocks us", body="403: a challenge of Cloudflare instead of the feed, since 5 March 07:20."
     )
-    catalog.out["d9"] = Delivery(
+    tables.deliveries["d9"] = Delivery(
         id="d9",
         kind=Kind.HEALTH,
         channel="console",
@@ -381,12 +377,12 @@ def _outbox(catalog: MemoryCatalog, now: datetime) -> None:
 
 def morning(now: datetime = NOW, **web: Any) -> MemoryDesk:
     """A desk with feeds, hits, stories, an outbox with every state, and thirty days behind it."""
-    catalog = MemoryCatalog()
-    _past(catalog, now)
-    _news(catalog, now)
-    _feeds(catalog, now)
-    _outbox(catalog, now)
-    catalog.quiet[1] = Silence(
+    tables = Tables(index_text=plain_text)
+    _past(tables, now)
+    _news(tables, now)
+    _feeds(tables, now)
+    _outbox(tables, now)
+    tables.silences[1] = Silence(
         id=1, rule="f35", until_at=now + timedelta(hours=5), reason="air show week", created_at=now
     )
     warning = ConfigError(
@@ -407,7 +403,7 @@ def morning(now: datetime = NOW, **web: Any) -> MemoryDesk:
         titles=titles,
     )
     return MemoryDesk(
-        catalog=catalog,
+        tables=tables,
         clock=FixedClock(now),
         loaded=Loaded(configuration(**web), (warning,)),
         candidates={site: (found, replace(found, url=FEEDS[0][2], title="TASS", known_as="tass"))},

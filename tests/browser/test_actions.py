@@ -1,0 +1,247 @@
+"""What a person does on the pages, with keys, with scripts and without."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Opener, Site
+from tests.fakes.morning import told_of
+
+
+def test_keys_move_and_mark(site: Site, open_page: Opener) -> None:
+    """j and k move through the hits, r marks, slash leads to the search; in a field a key is a letter."""
+    page = open_page("/")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    first = page.locator("[data-row]").first
+    expect(first).to_be_focused()
+    page.keyboard.press("r")
+    expect(first.get_by_role("button", name="Relevant", exact=True)).to_have_attribute("aria-pressed", "true")
+    assert site.desk.tables.hits["00001389"].mark == "relevant"
+    page.keyboard.press("/")
+    page.wait_for_url("**/search")
+    field = page.get_by_role("searchbox")
+    expect(field).to_be_focused()
+    page.keyboard.type("j/k S-400")
+    expect(field).to_have_value("j/k S-400")
+    assert site.complaints == []
+
+
+def test_the_focus_is_visible_and_skips_the_frame(open_page: Opener) -> None:
+    """The first tab offers to skip to the content, and what is focused has an outline."""
+    page = open_page("/")
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="To the content")
+    expect(skip).to_be_focused()
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_mark_is_kept_and_taken_away(site: Site, open_page: Opener, scripts: bool) -> None:
+    """The same button marks and unmarks, with and without scripts."""
+    page = open_page("/", scripts=scripts)
+    button = page.locator("#hit-00001389").get_by_role("button", name="Irrelevant")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert site.desk.tables.hits["00001389"].mark == "irrelevant"
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    assert site.desk.tables.hits["00001389"].mark is None
+
+
+def test_new_hits_are_announced(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
+    """A hit that comes while the page is open is counted, and one press shows it."""
+    page = open_page("/")
+    page.wait_for_timeout(500)
+    desk = site.desk
+    desk.clock.at += timedelta(seconds=5)
+    told = told_of(7777, "tass", "CAATSA waiver signed", "The CAATSA waiver was signed.", desk.clock.now(), "caatsa")
+    desk.tables.hits[told.hit.id], desk.tables.entries[7777] = told.hit, told.entry
+    link = page.get_by_role("link", name="1 new hit")
+    link.wait_for(timeout=8000)
+    keep(page, "hits-new")
+    link.click()
+    expect(page.locator(f"#hit-{told.hit.id}")).to_be_visible()
+
+
+def test_filters_live_in_the_address(open_page: Opener) -> None:
+    """A filter is an address that can be sent to a colleague."""
+    page = open_page("/")
+    page.get_by_label("Rule").select_option("f35")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**/?rule=f35*")
+    assert page.locator(".card").count() > 3
+    assert page.locator(".card .chip", has_text="CAATSA").count() == 0
+    page.get_by_role("link", name="Clear", exact=True).click()
+    page.wait_for_url(lambda url: url.endswith("/"))
+
+
+def test_a_silence_is_made_and_lifted(site: Site, open_page: Opener) -> None:
+    """From a hit to a silence and back."""
+    page = open_page("/", scripts=False)
+    page.locator("#hit-00001389").get_by_role("link", name="Silence").click()
+    page.get_by_label("this story").check()
+    page.get_by_label("Why").fill("told enough")
+    page.get_by_role("button", name="Silence").click()
+    expect(page.get_by_role("status")).to_have_text("Silenced.")
+    made = site.desk.tables.silences[2]
+    assert (made.story, made.rule, made.reason) == ("story-1", None, "told enough")
+    page.goto(site.address + "/status")
+    page.get_by_role("button", name="Lift").last.click()
+    assert 2 not in site.desk.tables.silences
+
+
+def test_the_editor_tells_while_typing(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
+    """A problem appears at its line, goes when it is mended, and the effect is shown before saving."""
+    page = open_page("/rules/edit")
+    area = page.get_by_label("The file")
+    area.press("Control+Home")
+    area.press("End")
+    area.press("Enter")
+    area.press_sequentially("bad: 1")
+    problem = page.locator("[data-verdict] .problems li")
+    expect(problem).to_contain_text("rules.yaml:2:1")
+    expect(page.locator("[data-gutter] .error")).to_have_text("2")
+    keep(page, "editor-problem-1280-light")
+    problem.get_by_role("link").click()
+    expect(area).to_be_focused()
+    area.fill(site.desk.text.replace("[CAATSA]", "[CAATSA, sanction*]"))
+    expect(page.locator("[data-verdict] .fine")).to_contain_text("4 rules")
+    expect(page.locator("[data-preview] .plus").first).to_have_text("+14")
+    expect(page.locator("[data-preview] .minus").first).to_have_text("−3")
+    keep(page, "editor-preview-1280-light")
+    page.get_by_role("button", name="Save and run").click()
+    page.wait_for_url("**/rules?done=saved")
+    assert "[CAATSA, sanction*]" in site.desk.text
+
+
+def test_the_editor_works_without_scripts(site: Site, open_page: Opener) -> None:
+    """Check, preview and save are buttons of a form; what was typed comes back with the problems."""
+    page = open_page("/rules/edit", scripts=False)
+    area = page.get_by_label("The file")
+    area.fill(site.desk.text + "bad: 1\n")
+    page.get_by_role("button", name="Save and run").click()
+    expect(page.locator(".problems li")).to_contain_text("unknown key")
+    expect(page.get_by_label("The file")).to_have_value(site.desk.text + "bad: 1\n")
+    page.get_by_label("The file").fill(site.desk.text + "# more\n")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator(".changes .plus").first).to_have_text("+14")
+    page.get_by_role("button", name="Save and run").click()
+    page.wait_for_url("**/rules?done=saved")
+    assert site.desk.text.endswith("# more\n")
+
+
+def test_an_edit_elsewhere_is_not_overwritten(site: Site, open_page: Opener) -> None:
+    """Where the file changed on disk, nothing is written and nothing that was typed is lost."""
+    page = open_page("/rules/edit")
+    page.get_by_label("The file").fill(site.desk.text + "# mine\n")
+    site.desk.text += "# theirs\n"
+    page.get_by_role("button", name="Save and run").click()
+    expect(page.get_by_role("alert")).to_contain_text("changed on disk")
+    expect(page.get_by_label("The file")).to_have_value(site.desk.text.replace("# theirs", "# mine"))
+    assert site.desk.text.endswith("# theirs\n")
+
+
+def test_a_feed_is_looked_at_and_added(site: Site, open_page: Opener) -> None:
+    """An address leads to candidates; one press adds; one that is known says so; a dead one says why."""
+    page = open_page("/feeds/add")
+    page.get_by_label("Address").fill("https://unreachable.example")
+    page.get_by_role("button", name="Look").click()
+    expect(page.get_by_role("alert")).to_contain_text("there is no such host")
+    page.get_by_label("Address").fill("https://bloomquist.example")
+    page.get_by_role("button", name="Look").click()
+    expect(page.get_by_role("heading", name="Bloomquist on Arms Control")).to_be_visible()
+    expect(page.get_by_text("Watched already as")).to_be_visible()
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("status")).to_contain_text("The feed was added")
+
+
+def test_a_list_of_feeds_is_imported(site: Site, open_page: Opener) -> None:
+    """An OPML file is uploaded, and the report says what became of it."""
+    page = open_page("/feeds/add")
+    file = {"name": "feeds.opml", "mimeType": "text/x-opml", "buffer": b"<opml/>"}
+    page.get_by_label("OPML file").set_input_files(file)  # type: ignore[arg-type]
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_role("status")).to_contain_text("2 added, 1 known already, 1 with a problem")
+
+
+def test_a_feed_is_paused_polled_and_resumed(site: Site, open_page: Opener) -> None:
+    """The buttons of a feed do what they say."""
+    page = open_page("/feeds/tass")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".byline")).to_contain_text("Paused")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("status")).to_contain_text("Resumed")
+    page.get_by_role("button", name="Poll now").click()
+    assert site.desk.tables.feeds["tass"].state.next_poll_at == site.desk.clock.now()
+
+
+def test_alerts_are_retried_and_cancelled(site: Site, open_page: Opener) -> None:
+    """A dead letter is tried again, a waiting one cancelled."""
+    page = open_page("/alerts?state=dead")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("No alert is dead.")).to_be_visible()
+    page.goto(site.address + "/alerts?state=held")
+    page.get_by_role("button", name="Cancel").click()
+    assert site.desk.tables.deliveries["d2"].state.value == "suppressed"
+
+
+def test_what_is_wrong_with_a_query_is_said(open_page: Opener) -> None:
+    """A query that cannot be read is answered beside the field."""
+    page = open_page('/search?q="open phrase')
+    expect(page.get_by_role("alert")).to_contain_text("no closing quote")
+
+
+def test_a_late_loop_is_seen_on_every_page(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
+    """The pulse beside Status turns, and the status page names the loop."""
+    site.desk.late = frozenset({"deliver"})
+    page = open_page("/")
+    expect(page.locator("[data-pulse]")).to_have_class("pulse late")
+    page.goto(site.address + "/status")
+    expect(page.locator(".verdict")).to_contain_text("deliver gives no sign of life")
+    keep(page, "status-late-1280-light")
+
+
+def test_a_broken_reload_is_reported(site: Site, open_page: Opener) -> None:
+    """Reading the configuration again says what is wrong, with the place, and what keeps running."""
+    page = open_page("/status")
+    page.get_by_role("button", name="Read the configuration again").click()
+    expect(page.get_by_role("status")).to_contain_text("is running")
+    site.desk.text += "bad: 1\n"
+    page.get_by_role("button", name="Read the configuration again").click()
+    expect(page.get_by_role("alert")).to_contain_text("The old configuration keeps running")
+
+
+def test_long_listings_are_continued(site: Site, open_page: Opener) -> None:
+    """Older hits follow page by page, each once."""
+    page = open_page("/")
+    seen: list[str] = []
+    while True:
+        seen += page.locator("article.card").evaluate_all("all => all.map(e => e.id)")
+        older = page.get_by_role("link", name="Older")
+        if not older.count():
+            break
+        older.click()
+        page.wait_for_load_state("load")
+    assert len(seen) == len(set(seen))
+    shown = {hit.story or hit.entry_key for hit in site.desk.tables.hits.values()}
+    assert len(seen) == len(shown)
+
+
+def test_very_long_words_do_not_widen_the_page(site: Site, open_page: Opener) -> None:
+    """A title without a blank, and right-to-left text, stay inside their card."""
+    tables = site.desk.tables
+    tables.entries[5001] = replace(tables.entries[5001], title="W" * 4000, summary="صفقة إس-400 " * 200)
+    tables.hits["00001389"] = replace(tables.hits["00001389"], snippet="x" * 3000, spans=())
+    tables.feeds["tass"].title = "F" * 300
+    page = open_page("/", width=360)
+    for path in ("/", "/hits/00001389", "/stories/story-1", "/silences/add?hit=00001389"):
+        page.goto(site.address + path)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide == 0, path

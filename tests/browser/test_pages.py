@@ -1,0 +1,81 @@
+"""Every page in both widths and both colour schemes."""
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Opener, Site
+from tests.browser.pages import PAGES
+
+SIZES = [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")]
+AXED = [(360, "light"), (1280, "dark")]  # between them both schemes and both widths; axe is slow
+BYTES = 100_000
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds against WCAG 2.2 A and AA and its own best practice."""
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = Axe().run(page, options={"runOnly": rules}).response["violations"]
+    return [f"{one['id']}: {one['help']}: {[node['html'][:120] for node in one['nodes'][:3]]}" for one in found]
+
+
+@pytest.mark.parametrize(("width", "scheme"), SIZES)
+def test_every_page_stands(
+    site: Site, open_page: Opener, keep: Callable[[Page, str], None], width: int, scheme: str
+) -> None:
+    """No complaint, nothing wider than the window, nothing asked of others, WCAG AA by axe-core."""
+    page = open_page("/", width=width, scheme=scheme)
+    wrong = []
+    for name, path in PAGES.items():
+        page.goto(site.address + path)
+        page.wait_for_load_state("load")
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if wide > 0:
+            wrong.append(f"{name}: {wide} px too wide")
+        if page.locator("h1").count() != 1:
+            wrong.append(f"{name}: {page.locator('h1').count()} first headings")
+        if (width, scheme) in AXED:
+            wrong += [f"{name}: {violation}" for violation in violations(page)]
+        keep(page, f"{name}-{width}-{scheme}")
+    assert wrong == []
+    assert site.complaints == []
+    assert [url for url in site.asked if not url.startswith((site.address, "data:"))] == []
+
+
+def test_login_page_stands(browser: object, site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
+    """The login form, wrong and right."""
+    site.desk.web(password="secret words")
+    page = open_page("/rules", width=360)
+    page.get_by_label("Password").fill("wrong")
+    page.keyboard.press("Enter")
+    assert "not the password" in page.get_by_role("alert").inner_text()
+    assert violations(page) == []
+    keep(page, "login-360-light")
+    page.get_by_label("Password").fill("secret words")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/rules")
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url("**/login")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_reads_without_scripts(site: Site, open_page: Opener, name: str) -> None:
+    """What a page says is in its HTML, and the HTML is small."""
+    page = open_page(PAGES[name], scripts=False)
+    assert page.locator("main").inner_text().strip()
+    assert len(page.content().encode()) < BYTES
+
+
+def test_empty_house(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
+    """Pages without anything to show say what to do."""
+    for name in ("feeds", "entries", "hits", "stories", "deliveries", "silences"):
+        getattr(site.desk.tables, name).clear()
+    page = open_page("/")
+    assert "Nothing yet" in page.locator("main").inner_text()
+    page.goto(site.address + "/feeds")
+    assert "Add one" in page.locator("main").inner_text()
+    page.goto(site.address + "/alerts")
+    assert "No alert yet" in page.locator("main").inner_text()
+    assert site.complaints == []
