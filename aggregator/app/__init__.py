@@ -57,7 +57,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def serve(
-    path: Path, roles: frozenset[str], *, ready: Callable[[str | None], None] | None = None, span: timedelta | None = None
+    path: Path,
+    roles: frozenset[str],
+    *,
+    ready: Callable[[str | None], None] | None = None,
+    span: timedelta | None = None,
 ) -> int:
     """Run the service until it is told to stop; gives the exit code."""
     from aggregator.app.service import Service

@@ -1,52 +1,58 @@
-"""Reading what is stored through the rule language: search, previews, explanations."""
+"""Reading what is stored through the rule language: search, previews, backtests, explanations."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
 
 from aggregator.core.model import Entry, Told
-from aggregator.core.rules import Explanation, Rule, RuleIndex, document, explain, prefilter, rule_for_query, snippet
-from aggregator.core.settings import Feed
+from aggregator.core.rules import Rule, RuleIndex, document, explain, prefilter, rule_for_query, snippet
+from aggregator.core.rules.explain import Explained
 from aggregator.pipeline.setup import Setup
 from aggregator.ports import Catalog
-from aggregator.web.desk import Change, Clause, Found, Preview
+from aggregator.web.desk import Change, Clause, Found
 
 PAGE = 200
 SAMPLES = 5
-PREVIEW_S = 8.0
 
 
-def feed_title(feeds: Mapping[str, Feed], feed_id: str) -> str:
-    feed = feeds.get(feed_id)
+def feed_title(setup: Setup, feed_id: str) -> str:
+    """What people call a feed."""
+    feed = setup.feeds.get(feed_id)
     return feed.title or feed_id if feed else feed_id
 
 
-def tags(feeds: Mapping[str, Feed], feed_id: str) -> tuple[str, ...]:
-    feed = feeds.get(feed_id)
+def feed_tags(setup: Setup, feed_id: str) -> tuple[str, ...]:
+    feed = setup.feeds.get(feed_id)
     return feed.tags if feed else ()
 
 
-def found(index: RuleIndex, setup: Setup, entry: Entry) -> Found | None:
-    """The evidence of an index with one rule on an entry, or None."""
-    text = document(entry, tags(setup.feeds, entry.feed))
-    matches = index.match(text)
-    if not matches:
-        return None
-    spans = matches[0].spans
-    return Found(entry=entry, feed_title=feed_title(setup.feeds, entry.feed), spans=spans, snippet=snippet(text, spans))
+def evidence(index: RuleIndex, setup: Setup, entry: Entry) -> dict[str, Found]:
+    """What each rule of an index finds in an entry."""
+    text = document(entry, feed_tags(setup, entry.feed))
+    return {
+        match.rule: Found(
+            entry=entry, feed_title=feed_title(setup, entry.feed), spans=match.spans, snippet=snippet(text, match.spans)
+        )
+        for match in index.match(text)
+    }
 
 
 async def search(
     catalog: Catalog, setup: Setup, query: str, *, since: datetime | None, limit: int, before: int | None = None
 ) -> tuple[Found, ...]:
-    """Stored entries that a query line matches, newest first: the text index proposes, the rule decides."""
+    """Stored entries that a query line matches, newest first: the text index proposes, the rule decides.
+
+    Raises InvalidRule.
+    """
     rule = rule_for_query(query, setup.config.lists)
     index, words = RuleIndex([rule]), prefilter(rule)
     results: list[Found] = []
     while not limit or len(results) < limit:
         proposed = await catalog.search(words, since=since, limit=PAGE, before=before)
-        results += [hit for entry in proposed if (hit := found(index, setup, entry))]
+        for entry in proposed:
+            results += evidence(index, setup, entry).values()
         if len(proposed) < PAGE:
             break
         before = proposed[-1].id
@@ -54,10 +60,91 @@ async def search(
 
 
 def clauses(rule: Rule, told: Told, setup: Setup) -> tuple[Clause, ...]:
-    """Why a rule matches an entry, as lines."""
-    return tuple(_lines(explain(rule, document(told.entry, tags(setup.feeds, told.entry.feed))), 0))
+    """Why a rule matches the entry of a hit, a line for each clause."""
+    explanation = explain(rule, document(told.entry, feed_tags(setup, told.entry.feed)))
+    barred = [Clause(depth=0, text=explanation.barred, found=False)] if explanation.barred else []
+    return (*barred, *_lines(explanation.tree, 0))
 
 
-def _lines(explanation: Explanation, depth: int) -> list[Clause]:
-    line = Clause(depth=depth, text=explanation.text, found=explanation.satisfied, note=explanation.note)
-    return [line, *(clause for child in explanation.children for clause in _lines(child, depth + 1))]
+def _lines(clause: Explained, depth: int) -> Iterable[Clause]:
+    found = ", ".join(dict.fromkeys(f"“{span.text}” in {span.field}" for span in clause.spans))
+    yield Clause(depth=depth, text=clause.text, found=clause.satisfied, note=found or clause.hint)
+    for child in clause.children:
+        yield from _lines(child, depth + 1)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one rule finds over stored entries, in its old and its new form."""
+
+    before: int = 0
+    after: int = 0
+    added: list[Found] = field(default_factory=list)
+    removed: list[Found] = field(default_factory=list)
+    added_count: int = 0
+    removed_count: int = 0
+    days: Counter[str] = field(default_factory=Counter)
+    feeds: Counter[str] = field(default_factory=Counter)
+    samples: list[Found] = field(default_factory=list)
+
+    def count(self, old: Found | None, new: Found | None) -> None:
+        """Take in what the two forms found in one entry."""
+        self.before += old is not None
+        self.after += new is not None
+        if new is not None:
+            self.days[f"{new.entry.published_at or new.entry.seen_at:%Y-%m-%d}"] += 1
+            self.feeds[new.entry.feed] += 1
+            self.samples = [*self.samples, new][-SAMPLES:]
+        if new is not None and old is None:
+            self.added_count += 1
+            self.added = [*self.added, new][-SAMPLES:]
+        if old is not None and new is None:
+            self.removed_count += 1
+            self.removed = [*self.removed, old][-SAMPLES:]
+
+    def change(self, rule: str) -> Change:
+        """As the pages show it."""
+        return Change(
+            rule=rule,
+            before=self.before,
+            after=self.after,
+            added=self.added_count,
+            removed=self.removed_count,
+            added_samples=tuple(self.added),
+            removed_samples=tuple(self.removed),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backtest:
+    """Old rules against new ones over stored entries; `complete` is False where time ran out."""
+
+    entries: int
+    tallies: dict[str, Tally]
+    complete: bool = True
+
+
+async def backtest(
+    catalog: Catalog,
+    setup: Setup,
+    old: Sequence[Rule],
+    new: Sequence[Rule],
+    *,
+    since: datetime | None,
+    within_s: float = float("inf"),
+    step: Callable[[int], None] = lambda _: None,
+) -> Backtest:
+    """Run both sets of rules over what is stored, on the service's own code path."""
+    tallies = {rule.id: Tally() for rule in (*old, *new)}
+    then, now = RuleIndex(old), RuleIndex(new)
+    deadline, count = monotonic() + within_s, 0
+    async for entries in catalog.scan(since=since):
+        for entry in entries:
+            before, after = evidence(then, setup, entry), evidence(now, setup, entry)
+            for rule in before.keys() | after.keys():
+                tallies[rule].count(before.get(rule), after.get(rule))
+        count += len(entries)
+        step(len(entries))
+        if monotonic() > deadline:
+            return Backtest(entries=count, tallies=tallies, complete=False)
+    return Backtest(entries=count, tallies=tallies)

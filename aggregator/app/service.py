@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
-from aggregator.app.desk import AppDesk
+from aggregator.app.desk import AppDesk, page
 from aggregator.app.house import House
+from aggregator.app.watching import observe_deliveries
 from aggregator.config import digest as digest_of
 from aggregator.core.errors import AggregatorError, ConfigErrors
+from aggregator.core.model import Beat
 from aggregator.observe.heart import Heart
 from aggregator.observe.systemd import notify, watchdog_s
 from aggregator.schedule import Schedule
@@ -20,6 +22,7 @@ log = logging.getLogger(__name__)
 
 DRAIN_S = 8.0
 PATIENCE_S = 45.0
+DELIVER_WAIT_S = 0.5
 
 Ready = Callable[[str | None], None]
 
@@ -35,8 +38,8 @@ class Service:
         self.schedule = Schedule(self._beat, self._failed)
         self.poller = house.poller()
         self.deliverer = house.deliverer()
-        self.upkeeper = house.upkeeper()
-        self.desk = AppDesk(house, config_path, reload=self.reload, beats=self._beats)
+        self.maintainer = house.maintainer()
+        self.desk = AppDesk(house, config_path, self.reload, self._beats, house.clock.now())
         self._stop = asyncio.Event()
         self._seen_digest = house.loaded.digest
 
@@ -44,22 +47,31 @@ class Service:
         """Start the loops, say READY, wait for the end, drain."""
         self._listen()
         async with contextlib.AsyncExitStack() as stack:
-            page = await stack.enter_async_context(self.desk.page()) if "web" in self.roles else None
+            address = await self._open_page(stack)
             self._plan()
             self.schedule.start()
-            log.info("ready", extra={"feeds": len(self.house.current.feeds), "rules": len(self.house.current.rules), "page": page})
+            log.info(
+                "ready",
+                extra={"feeds": len(self.house.current.feeds), "rules": len(self.house.current.rules), "page": address},
+            )
             notify("READY=1")
             if ready:
-                ready(page)
+                ready(address)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), span.total_seconds() if span else None)
             notify("STOPPING=1")
             log.info("stopping; what is under way may end")
             await self._drain()
 
+    async def _open_page(self, stack: contextlib.AsyncExitStack) -> str | None:
+        web = self.house.current.config.settings.web
+        if "web" not in self.roles or not web.enabled:
+            return None
+        return await stack.enter_async_context(page(self.desk, web.listen))
+
     async def _drain(self) -> None:
         """Stop claiming, let what is under way end, free the leases of the rest."""
-        await asyncio.gather(self.poller.drain(DRAIN_S), self.deliverer.drain(DRAIN_S), self.schedule.stop(DRAIN_S))
+        await asyncio.gather(self.poller.drain(DRAIN_S), self.deliverer.stop(DRAIN_S), self.schedule.stop(DRAIN_S))
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -78,12 +90,11 @@ class Service:
         if "poll" in self.roles:
             self._every("poll", 1.0, self.poller.tick)
             self._every("index", 5.0, self.house.store.upkeep.index_text)
-            self._every("silence", 300.0, self.upkeeper.notice_silence)
         if "deliver" in self.roles:
-            self._every("deliver", 1.0, self.deliverer.tick)
+            self._every("deliver", 1.0, self._deliver)
         self._every("config", 2.0, self._watch_config)
-        self._every("figures", 15.0, self._measure)
-        self._every("prune", 3600.0, self.upkeeper.prune)
+        self._every("figures", 15.0, self.house.measure)
+        self._every("prune", 3600.0, self.maintainer.prune)
         if watchdog_s():
             self._every("watchdog", watchdog_s() or 1.0, self._feed_watchdog)
         self._plan_heartbeat()
@@ -96,7 +107,7 @@ class Service:
     def _plan_heartbeat(self) -> None:
         rhythm = self.house.current.config.settings.health.heartbeat
         if rhythm and "deliver" in self.roles:
-            self.schedule.rhythm("heartbeat", rhythm, "UTC", self.upkeeper.heartbeat, now=self.house.clock.now())
+            self.schedule.rhythm("heartbeat", rhythm, "UTC", self.maintainer.heartbeat, now=self.house.clock.now())
         else:
             self.schedule.forget("heartbeat")
 
@@ -109,8 +120,12 @@ class Service:
         self.heart.failed(name, error)
         self.house.metrics.tick_failures.labels(name).inc()
 
-    def _beats(self) -> object:
+    def _beats(self) -> tuple[Beat, ...]:
         return self.heart.beats(self.house.clock.now())
+
+    async def _deliver(self) -> None:
+        counts = await self.deliverer.tick(self.house.clock.now(), wait_s=DELIVER_WAIT_S)
+        observe_deliveries(self.house.metrics, counts)
 
     async def _feed_watchdog(self) -> None:
         late = [beat.name for beat in self.heart.beats(self.house.clock.now()) if beat.late]
@@ -118,9 +133,6 @@ class Service:
             log.error("loops are late; the watchdog is not fed", extra={"loops": late})
         else:
             notify("WATCHDOG=1")
-
-    async def _measure(self) -> None:
-        await self.house.measure()
 
     # --- reload ----------------------------------------------------------------------------------
 
@@ -137,7 +149,7 @@ class Service:
         except ConfigErrors as errors:
             log.error("the edited configuration is faulty; the old one keeps running\n%s", errors)
             self.house.metrics.reloads.labels("refused").inc()
-            await self.upkeeper.notice_faulty_config(errors)
+            await self.maintainer.notice_faulty_config(errors, self._seen_digest)
             return errors
         except AggregatorError as error:
             log.error("the configuration could not be taken over: %s", error)
@@ -145,5 +157,8 @@ class Service:
             return None
         self.house.metrics.reloads.labels("taken").inc()
         self._plan_heartbeat()
-        log.info("configuration taken over", extra={"feeds": len(self.house.current.feeds), "rules": len(self.house.current.rules)})
+        log.info(
+            "configuration taken over",
+            extra={"feeds": len(self.house.current.feeds), "rules": len(self.house.current.rules)},
+        )
         return None

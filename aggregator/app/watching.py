@@ -2,7 +2,7 @@
 
 from aggregator.core.model import Reason
 from aggregator.observe.metrics import Metrics
-from aggregator.pipeline.deliver import Counts
+from aggregator.pipeline.outgoing import Counts
 from aggregator.pipeline.poll import Polled
 
 

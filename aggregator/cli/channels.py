@@ -8,15 +8,19 @@ from aggregator.cli.output import emit, json_option, limit_option, table
 from aggregator.cli.program import config_option
 from aggregator.cli.session import in_house, load
 from aggregator.core.errors import AggregatorError, NotFound
+from aggregator.core.model import Json, Receipt
+from aggregator.core.settings import Channel
 
 if TYPE_CHECKING:
-    from aggregator.app import House
+    from aggregator.app.house import House
 
 
-@click.group(epilog="""\b
+@click.group(
+    epilog="""\b
 Examples:
   aggregator channels list
-  aggregator channels test desk-email""")
+  aggregator channels test desk-email"""
+)
 def channels() -> None:
     """List channels; send a test alert."""
 
@@ -27,14 +31,12 @@ def channels() -> None:
 @json_option
 def list_(as_json: bool, limit: int) -> None:
     """List channels and which rules use them (never their secrets)."""
-    from aggregator.notify import describe
-
     config = load().config
     default = config.settings.default_channels
-    rows = [
+    rows: list[Json] = [
         {
             "name": name,
-            "service": describe(channel),
+            "service": _service(channel),
             "rules": [rule.id for rule in config.rules if name in (default if rule.notify is None else rule.notify)],
             "default": name in default,
             "quiet_hours": channel.quiet_hours,
@@ -65,17 +67,27 @@ def test(as_json: bool, name: str) -> None:
         channel = house.setup().config.channels.get(name)
         if channel is None:
             raise NotFound("channel", name, list(house.setup().config.channels))
-        results = []
-        for recipient, answer in await house.test_channel(channel):
-            failed = isinstance(answer, AggregatorError)
-            results.append({"recipient": recipient, "ok": not failed, "detail": str(answer)})
+        results = [
+            {"recipient": recipient, "ok": isinstance(answer, Receipt), "detail": _words(answer)}
+            for recipient, answer in await house.test_channel(channel)
+        ]
         if as_json:
             emit({"channel": name, "results": results})
         else:
             for row in results:
                 click.secho("accepted" if row["ok"] else "failed", fg="green" if row["ok"] else "red", nl=False)
-                click.echo(f"  {name}{f' [{row['recipient']}]' if row['recipient'] else ''}: {row['detail']}")
+                click.echo(f"  {name} {row['recipient']} {row['detail']}".replace("  ", " "))
         if not all(row["ok"] for row in results):
             raise SystemExit(1)
 
     in_house(work)
+
+
+def _words(answer: Receipt | AggregatorError) -> str:
+    return answer.detail if isinstance(answer, Receipt) else str(answer)
+
+
+def _service(channel: Channel) -> str:
+    """What kind of service a channel is; an Apprise URL shows its scheme and nothing else."""
+    schemes = (url.get_secret_value().partition("://")[0] for url in channel.url)
+    return channel.service or ", ".join(dict.fromkeys(schemes))

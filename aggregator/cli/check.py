@@ -10,14 +10,16 @@ from aggregator.cli.session import in_house, load
 from aggregator.core.errors import AggregatorError, ConfigErrors
 
 if TYPE_CHECKING:
-    from aggregator.app import House
+    from aggregator.app.house import House
     from aggregator.config import Loaded
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   aggregator check
-  aggregator check --online""")
+  aggregator check --online"""
+)
 @click.option("--online", is_flag=True, help="Try every feed, too.")
 @config_option
 @json_option
@@ -28,7 +30,7 @@ def check(online: bool, as_json: bool) -> None:
 
     try:
         loaded = load()
-        errors = (*rule_test_errors(loaded), *channel_errors(loaded, check_channels(loaded.config.channels)))
+        errors = (*rule_test_errors(loaded), *channel_errors(loaded, check_channels(loaded.config.channels.values())))
         if any(error.severity == "error" for error in errors):
             raise ConfigErrors(errors)
     except ConfigErrors as failed:
@@ -56,12 +58,9 @@ def check(online: bool, as_json: bool) -> None:
     else:
         for feed, error in troubles:
             click.secho(f"{feed}: {error}", fg="red", err=True)
-        click.secho(
-            f"{len(config.feeds)} feeds, {len(config.rules)} rules ({tests} tests passed), {len(config.channels)} channels: all is well"
-            if not troubles
-            else f"{len(troubles)} of {len(config.feeds)} feeds cannot be read",
-            fg="red" if troubles else "green",
-        )
+        good = f"{len(config.feeds)} feeds, {len(config.rules)} rules ({tests} tests passed), {len(config.channels)} channels"
+        bad = f"{len(troubles)} of {len(config.feeds)} feeds cannot be read"
+        click.secho(bad if troubles else f"{good}: all is well", fg="red" if troubles else "green")
     if troubles:
         raise SystemExit(1)
 
@@ -83,6 +82,7 @@ def _try_feeds(loaded: "Loaded") -> list[tuple[str, AggregatorError]]:
     async def work(house: "House") -> list[tuple[str, AggregatorError]]:
         with progress() as bar:
             task = bar.add_task("trying feeds", total=len(loaded.config.feeds))
-            return await house.try_feeds(loaded.config.feeds, step=lambda: bar.advance(task))
+            tried = await house.try_feeds(loaded.config.feeds, step=lambda: bar.advance(task))
+            return [(feed, error) for feed, error in tried.items() if error]
 
     return in_house(work, loaded)

@@ -11,13 +11,15 @@ from aggregator.cli.session import in_house
 from aggregator.core.shapes import stats_json
 
 if TYPE_CHECKING:
-    from aggregator.app import House
+    from aggregator.app.house import House
 
 
-@click.group(epilog="""\b
+@click.group(
+    epilog="""\b
 Examples:
   aggregator db backup /backup/aggregator-$(date +%F).db    while the service runs
-  aggregator db check""")
+  aggregator db check"""
+)
 def db() -> None:
     """Upgrade, back up, check and prune the database."""
 
@@ -68,7 +70,7 @@ def prune() -> None:
     """Remove what is older than settings.retention; the memory of what was seen stays."""
 
     async def work(house: "House") -> None:
-        removed, emptied = await house.prune()
+        removed, emptied = await house.maintainer().prune()
         click.echo(f"{removed} entries removed, {emptied} texts emptied")
 
     in_house(work)

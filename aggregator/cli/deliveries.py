@@ -1,6 +1,6 @@
 """`aggregator deliveries`: the outbox."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,19 +11,23 @@ from aggregator.core.model import DeliveryState
 from aggregator.core.shapes import delivery_detail_json, delivery_json
 
 if TYPE_CHECKING:
-    from aggregator.app import House
+    from aggregator.app.house import House
 
 
-@click.group(epilog="""\b
+@click.group(
+    epilog="""\b
 Examples:
   aggregator deliveries list --state dead
-  aggregator deliveries retry 5f1c09d2""")
+  aggregator deliveries retry 5f1c09d2"""
+)
 def deliveries() -> None:
     """Look into the outbox: what was sent, what waits and why, what was given up."""
 
 
 @deliveries.command("list")
-@click.option("--state", "states", multiple=True, type=click.Choice([s.value for s in DeliveryState]), help="Only these states.")
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice([s.value for s in DeliveryState]), help="Only these states."
+)
 @config_option
 @limit_option
 @json_option
@@ -39,7 +43,15 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
         table(
             ("id", "channel", "state", "why", "tries>", "due", "title"),
             (
-                (d.id, d.channel, d.state.value, d.last_error or d.reason, d.attempts, "" if d.sent_at else ago(d.due_at, now), d.title)
+                (
+                    d.id,
+                    d.channel,
+                    d.state.value,
+                    d.last_error or d.reason,
+                    d.attempts,
+                    "" if d.sent_at else ago(d.due_at, now),
+                    d.title,
+                )
                 for d in rows
             ),
             empty="the outbox is empty",

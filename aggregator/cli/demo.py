@@ -1,6 +1,7 @@
 """`aggregator demo`: see it work before trusting it."""
 
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -8,13 +9,17 @@ import click
 from aggregator.cli.types import SINCE
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   aggregator demo
-  aggregator demo --for 30s --listen 127.0.0.1:9090""")
-@click.option("--for", "span", type=SINCE, metavar="DURATION", help="End by itself after this time; default: Ctrl-C ends it.")
+  aggregator demo --for 30s --listen 127.0.0.1:9090"""
+)
+@click.option(
+    "--for", "span", type=SINCE, metavar="DURATION", help="End by itself after this time; default: Ctrl-C ends it."
+)
 @click.option("--listen", default="127.0.0.1:0", show_default=True, help="Address of the page; port 0: any free one.")
-def demo(span: object, listen: str) -> None:
+def demo(span: timedelta | None, listen: str) -> None:
     """Watch a live show, without any network.
 
     A publisher on this machine brings out a morning of invented news in five feeds of four formats:
@@ -31,7 +36,9 @@ def demo(span: object, listen: str) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="aggregator-demo-") as folder:
             config = stage(Path(folder), publisher.base, listen)
-            click.secho("A morning of news begins. Watching five feeds for S-400, CAATSA and exploited flaws.", bold=True)
+            click.secho(
+                "A morning of news begins. Watching five feeds for S-400, CAATSA and exploited flaws.", bold=True
+            )
             click.echo(f"Feeds: {publisher.base}/…/feed   Rules: {config}/rules.yaml   Ctrl-C ends the show.")
 
             def ready(page: str | None) -> None:

@@ -7,22 +7,29 @@ import click
 
 from aggregator.cli.output import ago, emit, json_option, limit_option, progress, span, table
 from aggregator.cli.program import config_option
-from aggregator.cli.session import config_path, in_house, load
-from aggregator.core.errors import NotFound
-from aggregator.core.model import FeedSummary
+from aggregator.cli.session import at_desk, config_path, in_house, load
+from aggregator.core.errors import AggregatorError, NotFound
+from aggregator.core.model import FeedSummary, Json
 from aggregator.core.shapes import feed_json, instant
 
 if TYPE_CHECKING:
-    from aggregator.app import House
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from aggregator.app.desk import AppDesk
+    from aggregator.app.house import House
+    from aggregator.web.desk import Candidate
 
 HEALTHY = {"ok": "green", "new": "cyan", "paused": "dim"}
 
 
-@click.group(epilog="""\b
+@click.group(
+    epilog="""\b
 Examples:
   aggregator feeds add https://example.org      finds the feed behind the page
   aggregator feeds show example
-  aggregator feeds import subscriptions.opml""")
+  aggregator feeds import subscriptions.opml"""
+)
 def feeds() -> None:
     """List, add, discover, import and export feeds."""
 
@@ -98,25 +105,32 @@ def show(as_json: bool, feed_id: str) -> None:
 def add(url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
     """Find the feed behind URL, show it, and write it into the configuration (comments are kept)."""
 
-    async def work(house: "House") -> None:
-        found = await house.discover(url)
+    async def work(desk: "AppDesk") -> None:
+        found = await desk.discover(url)
         if not found:
             raise NotFound("feed", url)
-        best = found[0]
-        click.secho(best.title or best.url, bold=True)
-        click.echo(f"  {best.url}")
-        for at, title in best.latest:
-            click.echo(f"  {instant(at) or '':20}  {title}")
-        if best.rhythm_s:
-            click.echo(f"  a new entry about every {span(best.rhythm_s)}")
-        for other in found[1:]:
-            click.echo(f"  also found: {other.url}")
+        _introduce(found, desk.clock.now())
+        if found[0].known_as:
+            raise AggregatorError(f"this feed is watched already, as {found[0].known_as}")
         if not yes and not click.confirm("Add it?", default=True):
             raise SystemExit(3)
-        place = house.add_feed(config_path(), url=best.url, feed_id=feed_id, title=best.title, tags=tags)
-        click.echo(f"added {place.id} to {place.file}")
+        added = await desk.add_feed(found[0].url, title=found[0].title, tags=tags, feed_id=feed_id)
+        click.echo(f"added {added}")
 
-    in_house(work)
+    at_desk(work)
+
+
+def _introduce(found: "Sequence[Candidate]", now: "datetime") -> None:
+    """The feed that would be added: its title, last entries and rhythm."""
+    best = found[0]
+    click.secho(best.title or best.url, bold=True)
+    click.echo(f"  {best.url}")
+    for title in best.titles:
+        click.echo(f"  · {title}")
+    rhythm = f", one about every {span(best.rhythm_s)}" if best.rhythm_s else ""
+    click.echo(f"  {best.entries} entries, the newest {ago(best.newest_at, now)}{rhythm}")
+    for other in found[1:]:
+        click.echo(f"  also found: {other.url}")
 
 
 @feeds.command()
@@ -140,30 +154,33 @@ def remove(feed_id: str) -> None:
 def discover(as_json: bool, url: str) -> None:
     """Show which feeds stand behind the address of a site."""
 
-    async def work(house: "House") -> None:
-        found = await house.discover(url)
+    async def work(desk: "AppDesk") -> None:
+        found = await desk.discover(url)
         if as_json:
-            emit(
-                [
-                    {
-                        "url": c.url,
-                        "title": c.title,
-                        "latest": [{"published_at": instant(at), "title": title} for at, title in c.latest],
-                        "rhythm_s": c.rhythm_s,
-                    }
-                    for c in found
-                ]
-            )
+            emit([candidate_json(candidate) for candidate in found])
         else:
             table(
-                ("address", "title", "rhythm"),
-                ((c.url, c.title, span(c.rhythm_s) if c.rhythm_s else "") for c in found),
+                ("address", "title", "entries>", "rhythm"),
+                ((c.url, c.title, c.entries, span(c.rhythm_s) if c.rhythm_s else "") for c in found),
                 empty=f"no feed found behind {url}",
             )
         if not found:
             raise SystemExit(3)
 
-    in_house(work)
+    at_desk(work)
+
+
+def candidate_json(candidate: "Candidate") -> Json:
+    """A feed that was discovered."""
+    return {
+        "url": candidate.url,
+        "title": candidate.title,
+        "entries": candidate.entries,
+        "newest_at": instant(candidate.newest_at),
+        "titles": list(candidate.titles),
+        "rhythm_s": candidate.rhythm_s,
+        "known_as": candidate.known_as,
+    }
 
 
 @feeds.command("import")
@@ -173,19 +190,21 @@ def discover(as_json: bool, url: str) -> None:
 def import_(file: Path, online: bool) -> None:
     """Add the feeds of an OPML file; folders become tags, duplicates are skipped and named."""
 
-    async def work(house: "House") -> None:
+    document = file.read_bytes()
+
+    async def work(desk: "AppDesk") -> None:
         with progress() as bar:
-            task = bar.add_task("importing", total=None)
-            report = await house.import_opml(
-                config_path(), file.read_bytes(), online=online, step=lambda n, total: bar.update(task, completed=n, total=total)
-            )
-        for url, why in report.skipped:
-            click.echo(f"skipped {url}: {why}", err=True)
-        click.echo(f"{len(report.added)} added, {len(report.skipped)} skipped")
+            task = bar.add_task("trying feeds" if online else "importing", total=None)
+            report = await desk.import_opml(document, online=online, step=lambda: bar.advance(task))
+        for url in report.known:
+            click.echo(f"skipped {url}: it is watched already, or named twice", err=True)
+        for problem in report.problems:
+            click.echo(f"skipped {problem}", err=True)
+        click.echo(f"{len(report.added)} added, {len(report.known)} known, {len(report.problems)} failed")
         if not report.added:
             raise SystemExit(3)
 
-    in_house(work)
+    at_desk(work)
 
 
 @feeds.command()
@@ -195,5 +214,3 @@ def export() -> None:
     from aggregator.config import to_opml
 
     click.echo(to_opml(load().config.feeds), nl=False)
-
-

@@ -14,14 +14,16 @@ from aggregator.core.model import HitFilter, Told
 from aggregator.core.shapes import hit_json
 
 if TYPE_CHECKING:
-    from aggregator.app import House
+    from aggregator.app.house import House
 
 
-@click.group(epilog="""\b
+@click.group(
+    epilog="""\b
 Examples:
   aggregator hits list --rule caatsa --since 24h
   aggregator hits mark 7Q2K irrelevant
-  aggregator hits export --format csv > hits.csv""")
+  aggregator hits export --format csv > hits.csv"""
+)
 def hits() -> None:
     """List, mark and export hits: one rule × one entry, with the evidence."""
 
@@ -38,13 +40,15 @@ def filters(command: Any) -> Any:
     return command
 
 
-async def _find(house: "House", limit: int, rule: str | None, feed: str | None, story: str | None, since: timedelta | None) -> tuple[Told, ...]:
+async def _find(
+    house: "House", limit: int, rule: str | None, feed: str | None, story: str | None, since: timedelta | None
+) -> tuple[Told, ...]:
     setup = house.setup()
     if rule and rule not in setup.rules and not await house.store.catalog.hits(HitFilter(rule=rule), limit=1):
         raise NotFound("rule", rule, list(setup.rules))
     now = house.clock.now()
     wanted = HitFilter(rule=rule, feed=feed, story=story, since=now - since if since else None)
-    found: tuple[Told, ...] = await house.hits(wanted, limit=limit)
+    found: tuple[Told, ...] = await house.store.catalog.hits(wanted, limit=limit)
     return found
 
 
@@ -109,8 +113,14 @@ def export(style: str, limit: int, **wanted: Any) -> None:
     """Write hits to stdout as CSV (safe to open in a spreadsheet), JSON lines or Atom."""
 
     async def work(house: "House") -> None:
-        from aggregator.web.export import export_hits
+        from aggregator.web.export import as_atom, as_csv, as_jsonl
 
-        click.echo(export_hits(await _find(house, limit, **wanted), style, now=house.clock.now()), nl=False)
+        found = await _find(house, limit, **wanted)
+        if style == "atom":
+            site = house.current.config.settings.web.public_url or "http://localhost/"
+            text = as_atom(found, title="Hits", site=site, path="/feeds/hits.atom", now=house.clock.now())
+        else:
+            text = as_csv(found) if style == "csv" else as_jsonl(found)
+        click.echo(text, nl=False)
 
     in_house(work)

@@ -12,11 +12,13 @@ from aggregator.core.model import Span
 from aggregator.core.shapes import match_json
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   echo 'Ankara receives S‑400s' | aggregator match
   aggregator match --rule caatsa article.txt
-  echo 'С-400 и Су-57' | aggregator match --term S-400 --json""")
+  echo 'С-400 и Су-57' | aggregator match --term S-400 --json"""
+)
 @click.argument("file", type=click.File(encoding="utf-8", errors="replace"), default="-", metavar="[FILE|-]")
 @click.option("--rule", metavar="ID", help="Only this rule.")
 @click.option("--term", metavar="T", help="A single term, without any configuration.")
@@ -63,6 +65,8 @@ def _show(text: str, found: list[tuple[str, tuple[Span, ...]]]) -> None:
         for span in spans:
             marked.stylize("bold yellow", span.start, span.end)
         terms = ", ".join(dict.fromkeys(span.term for span in spans))
-        console().print(Text.assemble((name, "bold"), (f"  {terms}\n" if terms and terms != name else "\n", "dim"), marked))
+        console().print(
+            Text.assemble((name, "bold"), (f"  {terms}\n" if terms and terms != name else "\n", "dim"), marked)
+        )
     if not found:
         click.echo("no match", err=True)

@@ -1,8 +1,9 @@
 """How commands speak: one JSON document for programs, tables for people, progress on stderr."""
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-limit_option = click.option("--limit", "-n", type=click.IntRange(0), default=50, show_default=True, help="At most N rows; 0: all.")
+limit_option = click.option(
+    "--limit", "-n", type=click.IntRange(0), default=50, show_default=True, help="At most N rows; 0: all."
+)
 
 
 def emit(value: Any) -> None:
@@ -28,12 +31,11 @@ def console(*, stderr: bool = False) -> "Console":
 
 
 def _is_terminal(stderr: bool) -> bool:
-    return click.get_text_stream("stderr" if stderr else "stdout").isatty()
+    return (sys.stderr if stderr else sys.stdout).isatty()
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
     """Print rows under bold headings, or the sentence `empty`. Cells are text or rich renderables."""
-    from rich.markup import escape
     from rich.table import Table
 
     grid = Table(box=None, pad_edge=False, header_style="bold", expand=False)
@@ -42,12 +44,21 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) 
         grid.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
     count = 0
     for row in rows:
-        grid.add_row(*(escape(cell) if isinstance(cell, str) else ("" if cell is None else cell if hasattr(cell, "__rich_console__") else str(cell)) for cell in row))
+        grid.add_row(*map(_cell, row))
         count += 1
     if count:
         console().print(grid)
     else:
         click.echo(empty, err=True)
+
+
+def _cell(value: Any) -> Any:
+    """Text is shown as it stands, never read as markup."""
+    from rich.markup import escape
+
+    if value is None:
+        return ""
+    return value if hasattr(value, "__rich_console__") else escape(str(value))
 
 
 def progress() -> "Progress":
@@ -65,11 +76,11 @@ def progress() -> "Progress":
     )
 
 
-def ago(then: datetime | None, now: datetime | None = None) -> str:
+def ago(then: datetime | None, now: datetime) -> str:
     """`3 min ago`, `in 2 h`, `never`."""
     if then is None:
         return "never"
-    distance = ((now or datetime.now(UTC)) - then).total_seconds()
+    distance = (now - then).total_seconds()
     text = span(abs(distance))
     return f"{text} ago" if distance >= 0 else f"in {text}"
 

@@ -12,16 +12,18 @@ from aggregator.core.errors import NotFound
 from aggregator.core.model import Json
 
 if TYPE_CHECKING:
-    from aggregator.app import House
-    from aggregator.pipeline.deliver import Counts
+    from aggregator.app.house import House
+    from aggregator.pipeline.outgoing import Counts
     from aggregator.pipeline.poll import Polled
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   aggregator poll                  what is due now
   aggregator poll --force          all feeds (servers' requests for quiet still hold)
-  aggregator poll bbc-world --force --json""")
+  aggregator poll bbc-world --force --json"""
+)
 @click.argument("feeds", nargs=-1, metavar="[FEED…]")
 @click.option("--force", is_flag=True, help="Due or not.")
 @config_option
@@ -56,7 +58,12 @@ def summary(polled: "tuple[Polled, ...]", counts: "Counts", seconds: float) -> J
     failed = sum(p.error is not None for p in polled)
     changed = sum(bool(p.entries) for p in polled)
     return {
-        "feeds": {"polled": len(polled), "changed": changed, "unchanged": len(polled) - changed - failed, "failed": failed},
+        "feeds": {
+            "polled": len(polled),
+            "changed": changed,
+            "unchanged": len(polled) - changed - failed,
+            "failed": failed,
+        },
         "entries": {"new": sum(p.new for p in polled), "updated": sum(p.updated for p in polled)},
         "hits": sum(p.hits for p in polled),
         "deliveries": {"sent": counts.sent, "retry": counts.retry, "dead": counts.dead, "held": counts.held},

@@ -8,7 +8,7 @@ from aggregator.cli.session import config_path
 ROLES = ("poll", "deliver", "web")
 
 
-def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[str]:
+def _roles(_: click.Context, __: click.Parameter, value: str) -> frozenset[str]:
     roles = frozenset(filter(None, (role.strip() for role in value.split(","))))
     unknown = sorted(roles - set(ROLES))
     if unknown or not roles:
@@ -16,10 +16,12 @@ def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[
     return roles
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   aggregator run                       everything in one process
-  aggregator run --roles poll,deliver  one of several, on PostgreSQL""")
+  aggregator run --roles poll,deliver  one of several, on PostgreSQL"""
+)
 @click.option("--roles", default=",".join(ROLES), show_default=True, callback=_roles, help="What this process does.")
 @config_option
 def run(roles: frozenset[str]) -> None:

@@ -7,18 +7,20 @@ import click
 
 from aggregator.cli.output import ago, emit, json_option, limit_option
 from aggregator.cli.program import config_option
-from aggregator.cli.session import in_house
+from aggregator.cli.session import at_desk
 from aggregator.cli.types import SINCE
 from aggregator.core.shapes import entry_json, span_json
 
 if TYPE_CHECKING:
-    from aggregator.app import House
+    from aggregator.app.desk import AppDesk
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   aggregator search 'S-400 AND (Turkey OR Türkiye)'
-  aggregator search 'title:sanction* NEAR/5 Russia' --since 30d --json""")
+  aggregator search 'title:sanction* NEAR/5 Russia' --since 30d --json"""
+)
 @click.argument("query")
 @click.option("--since", type=SINCE, metavar="AGE", help="Only newer ones, e.g. 24h or 7d.")
 @config_option
@@ -27,17 +29,19 @@ Examples:
 def search(query: str, since: timedelta | None, limit: int, as_json: bool) -> None:
     """Search stored entries, newest first. Exit 3 if nothing is found."""
 
-    async def work(house: "House") -> None:
-        now = house.clock.now()
-        found = await house.search(query, since=now - since if since else None, limit=limit)
+    async def work(desk: "AppDesk") -> None:
+        now = desk.clock.now()
+        found = await desk.search(query, since=now - since if since else None, limit=limit)
         if as_json:
-            emit([entry_json(f.entry) | {"spans": [span_json(s) for s in f.spans], "snippet": f.snippet} for f in found])
+            emit(
+                [entry_json(f.entry) | {"spans": [span_json(s) for s in f.spans], "snippet": f.snippet} for f in found]
+            )
         else:
             _show(found, now)
         if not found:
             raise SystemExit(3)
 
-    in_house(work)
+    at_desk(work)
 
 
 def _show(found: Any, now: Any) -> None:
@@ -46,7 +50,10 @@ def _show(found: Any, now: Any) -> None:
     from aggregator.cli.output import console
 
     for f in found:
-        head = Text.assemble((f.entry.title, "bold"), (f"  {f.feed_title}, {ago(f.entry.published_at or f.entry.seen_at, now)}  [{f.entry.id}]", "dim"))
+        head = Text.assemble(
+            (f.entry.title, "bold"),
+            (f"  {f.feed_title}, {ago(f.entry.published_at or f.entry.seen_at, now)}  [{f.entry.id}]", "dim"),
+        )
         body = Text(f.snippet if f.snippet != f.entry.title else "")
         for text in (head, body):
             text.highlight_words({span.text for span in f.spans}, style="yellow")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from aggregator.app import House
+    from aggregator.app.desk import AppDesk
+    from aggregator.app.house import House
     from aggregator.config import Loaded
 
 T = TypeVar("T")
@@ -48,3 +49,14 @@ def in_house(work: Callable[["House"], Awaitable[T]], loaded: "Loaded | None" = 
     except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("interrupted", err=True)
         raise SystemExit(130) from None
+
+
+def at_desk(work: Callable[["AppDesk"], Awaitable[T]]) -> T:
+    """Like `in_house`, for what the pages can do too."""
+
+    async def sit(house: "House") -> T:
+        from aggregator.app.desk import AppDesk
+
+        return await work(AppDesk(house, config_path()))
+
+    return in_house(sit)

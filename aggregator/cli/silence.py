@@ -1,7 +1,7 @@
 """`aggregator silence`: a person's wish not to hear for a while."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,13 +14,15 @@ from aggregator.core.model import Silence
 from aggregator.core.shapes import silence_json
 
 if TYPE_CHECKING:
-    from aggregator.app import House
+    from aggregator.app.house import House
 
 
-@click.group(epilog="""\b
+@click.group(
+    epilog="""\b
 Examples:
   aggregator silence add --rule s400-turkey --for 4h --reason "parade day"
-  aggregator silence list""")
+  aggregator silence list"""
+)
 def silence() -> None:
     """Silence a rule, a feed or a story; its hits are still recorded."""
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import click
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   aggregator init            writes ./config
-  aggregator init /etc/aggregator""")
+  aggregator init /etc/aggregator"""
+)
 @click.argument("folder", metavar="[DIR]", default="config", type=click.Path(file_okay=False, path_type=Path))
 def init(folder: Path) -> None:
     """Write a commented starter configuration into DIR (default: config). Never overwrites."""

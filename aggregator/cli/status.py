@@ -6,24 +6,26 @@ import click
 
 from aggregator.cli.output import ago, emit, json_option, span
 from aggregator.cli.program import config_option
-from aggregator.cli.session import in_house
+from aggregator.cli.session import at_desk
 from aggregator.core.shapes import status_json
 
 if TYPE_CHECKING:
-    from aggregator.app import House
+    from aggregator.app.desk import AppDesk
 
 
-@click.command(epilog="""\b
+@click.command(
+    epilog="""\b
 Examples:
   aggregator status
-  aggregator status --json | jq .lag_s""")
+  aggregator status --json | jq .lag_s"""
+)
 @config_option
 @json_option
 def status(as_json: bool) -> None:
     """Show feeds by state, lag, the outbox, the last alert, disk and version."""
 
-    async def work(house: "House") -> None:
-        found = await house.status()
+    async def work(desk: "AppDesk") -> None:
+        found = await desk.status()
         if as_json:
             emit(status_json(found))
             return
@@ -33,7 +35,9 @@ def status(as_json: bool) -> None:
             "lag": span(found.lag_s) if found.lag_s else "none: nothing is overdue",
             "outbox": ", ".join(f"{count} {state}" for state, count in found.outbox) or "empty",
             "last alert": ago(found.last_alert_at, found.now_at),
-            "stored": f"{found.stats.entries:,} entries, {found.stats.hits:,} hits, {found.stats.bytes / 1e6:.1f} MB" if found.stats else "",
+            "stored": f"{found.stats.entries:,} entries, {found.stats.hits:,} hits, {found.stats.bytes / 1e6:.1f} MB"
+            if found.stats
+            else "",
             "disk free": f"{found.disk_free_bytes / 1e9:.1f} GB" if found.disk_free_bytes is not None else "",
         }
         for name, value in rows.items():
@@ -42,4 +46,4 @@ def status(as_json: bool) -> None:
         for warning in found.warnings:
             click.secho(warning, fg="yellow", err=True)
 
-    in_house(work)
+    at_desk(work)

@@ -8,7 +8,7 @@ import click
 from aggregator.core.settings import seconds
 
 
-class Since(click.ParamType):
+class Since(click.ParamType[timedelta]):
     """An age such as `24h` or `7d`."""
 
     name = "age"

@@ -26,7 +26,8 @@ def page(outlet: Outlet, slug: str) -> tuple[str, bytes] | None:
     """Content type and body of the page behind a piece, or None."""
     for piece in MORNING:
         if piece.outlet == outlet.id and piece.slug == slug:
-            html = f"<!doctype html><title>{escape(piece.title)}</title><h1>{escape(piece.title)}</h1><p>{escape(piece.text)}</p>"
+            title, text = escape(piece.title), escape(piece.text)
+            html = f"<!doctype html><title>{title}</title><h1>{title}</h1><p>{text}</p>"
             return "text/html; charset=utf-8", html.encode()
     return None
 

@@ -24,7 +24,8 @@ rules:
 def stage(folder: Path, publisher: str, listen: str) -> Path:
     """Write the demo's configuration into `folder`; gives the path for `--config`."""
     feeds = "".join(
-        f"  - {{id: {o.id}, title: {o.title!r}, url: '{publisher}/{o.id}/feed', every: 1s, tags: [demo]}}\n" for o in OUTLETS
+        f"  - {{id: {o.id}, title: {o.title!r}, url: '{publisher}/{o.id}/feed', every: 1s, tags: [demo]}}\n"
+        for o in OUTLETS
     )
     host = publisher.removeprefix("http://")
     config = folder / "config"

@@ -39,7 +39,9 @@ class Maintainer:
     async def prune(self) -> tuple[int, int]:
         """Apply the retention; gives (entries removed, texts emptied)."""
         kept = self._setup().config.settings.retention
-        removed, emptied = await self._upkeep.prune(self._clock.now(), entries_s=kept.entries_s, content_s=kept.content_s)
+        removed, emptied = await self._upkeep.prune(
+            self._clock.now(), entries_s=kept.entries_s, content_s=kept.content_s
+        )
         if removed or emptied:
             log.info("retention", extra={"removed": removed, "emptied": emptied})
         return removed, emptied
@@ -52,15 +54,20 @@ class Maintainer:
         health = Counter(summary.state.health.value for summary in await self._catalog.feeds())
         hits = await self._catalog.hits(HitFilter(since=since), limit=0)
         outbox = await self._catalog.outbox()
-        waiting = sum(outbox.get(state, 0) for state in (DeliveryState.PENDING, DeliveryState.RETRY, DeliveryState.HELD))
+        waiting = sum(
+            outbox.get(state, 0) for state in (DeliveryState.PENDING, DeliveryState.RETRY, DeliveryState.HELD)
+        )
         rules = Counter(told.hit.rule for told in hits).most_common(5)
         lines = [
             f"Feeds: {', '.join(f'{count} {word}' for word, count in health.most_common())}",
-            f"Hits since {since:%Y-%m-%d %H:%M} UTC: {len(hits)}" + (f" ({', '.join(f'{r} {n}' for r, n in rules)})" if rules else ""),
+            f"Hits since {since:%Y-%m-%d %H:%M} UTC: {len(hits)}"
+            + (f" ({', '.join(f'{r} {n}' for r, n in rules)})" if rules else ""),
             f"Alerts waiting: {waiting}, given up: {outbox.get(DeliveryState.DEAD, 0)}",
         ]
         title = f"aggregator is alive: {len(hits)} hits" if hits else "aggregator is alive: nothing matched"
-        await self._tell(Notice(title=title, body="\n".join(lines)), ("heartbeat", f"{now:%Y-%m-%dT%H:%M}"), Kind.HEARTBEAT)
+        await self._tell(
+            Notice(title=title, body="\n".join(lines)), ("heartbeat", f"{now:%Y-%m-%dT%H:%M}"), Kind.HEARTBEAT
+        )
 
     async def notice_faulty_config(self, errors: ConfigErrors, digest: str) -> None:
         """Say once for each faulty version of the files that it was not taken over."""

@@ -7,7 +7,7 @@ a crash costs nothing; after it nothing can be lost.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,21 @@ from time import perf_counter
 
 from aggregator.core.delivery.notices import health_channels, tell
 from aggregator.core.errors import AggregatorError, FetchError, ParseError, StoreError
-from aggregator.core.model import Delivery, Entry, FeedState, Fetched, Hit, Kind, NotModified, ParsedFeed, Poll, Reason, Rung
+from aggregator.core.model import (
+    Delivery,
+    Entry,
+    FeedState,
+    Fetched,
+    Hit,
+    Kind,
+    NotModified,
+    ParsedFeed,
+    Poll,
+    Reason,
+    Routed,
+    Rung,
+    Surroundings,
+)
 from aggregator.core.polling import outage
 from aggregator.core.polling.health import transition
 from aggregator.core.polling.hosts import host_key
@@ -131,8 +145,12 @@ class Poller:
         if left:
             await self._feeds.release(left, owner=self._owner)
 
-    async def _claim(self, limit: int, *, ids: Sequence[str] | None = None, force: bool = False) -> tuple[FeedState, ...]:
-        return await self._feeds.claim_due(self._clock.now(), owner=self._owner, lease_s=LEASE_S, limit=limit, ids=ids, force=force)
+    async def _claim(
+        self, limit: int, *, ids: Sequence[str] | None = None, force: bool = False
+    ) -> tuple[FeedState, ...]:
+        return await self._feeds.claim_due(
+            self._clock.now(), owner=self._owner, lease_s=LEASE_S, limit=limit, ids=ids, force=force
+        )
 
     async def _start(self, limit: int) -> tuple[FeedState, ...]:
         states = await self._claim(limit)
@@ -165,14 +183,14 @@ class Poller:
             self._outcomes.append(outage.outcome(host_key(state.url), None, self._clock.now()))
             if isinstance(response, NotModified):
                 return await self._unchanged(setup, feed, state, response, None)
-            parsed = await self._parser.parse(response, state, await self._memory(state, response))
+            parsed = await self._parser.parse(response, state, await self._memory(state))
         except (FetchError, ParseError) as error:
             return await self._failed(setup, feed, state, error)
         if not parsed.entries:
             return await self._unchanged(setup, feed, state, response, parsed)
         return await self.take(setup, feed, state, response, parsed)
 
-    async def _memory(self, state: FeedState, response: Fetched) -> bytes | None:
+    async def _memory(self, state: FeedState) -> bytes | None:
         return await self._feeds.memory(state.id) if state.first_polled_at else None
 
     async def take(self, setup: Setup, feed: Feed, state: FeedState, response: Fetched, parsed: ParsedFeed) -> Polled:
@@ -181,7 +199,9 @@ class Poller:
         settings = setup.config.settings
         identified = identify(parsed.entries, state.distrust_guid)
         keys = [key for key, _ in identified]
-        known, known_aliases = await self._feeds.known(state.id, keys, [alias for _, aliases in identified for alias in aliases])
+        known, known_aliases = await self._feeds.known(
+            state.id, keys, [alias for _, aliases in identified for alias in aliases]
+        )
         found: News = news(
             parsed,
             identified,
@@ -223,18 +243,31 @@ class Poller:
         stored = await self._feeds.commit(poll, owner=self._owner, question=asked, route=answer)
         return Polled(feed=state.id, rung=parsed.rung, entries=stored, hits=len(hits), match_s=match_s)
 
-    def _route(self, setup: Setup, hits: Sequence[Hit], entries: dict[str, Entry], now: datetime, around: object) -> object:
-        config = setup.config
-        return route(hits, entries, setup.rule_configs, config.channels, config.settings, around, now, recipients=self._recipients)  # type: ignore[arg-type]
+    def _route(
+        self, setup: Setup, hits: Sequence[Hit], entries: Mapping[str, Entry], now: datetime, around: Surroundings
+    ) -> Routed:
+        channels, settings = setup.config.channels, setup.config.settings
+        return route(hits, entries, setup.rule_configs, channels, settings, around, now, recipients=self._recipients)
 
     async def _unchanged(
         self, setup: Setup, feed: Feed, state: FeedState, response: Fetched | NotModified, parsed: ParsedFeed | None
     ) -> Polled:
         settings, now = setup.config.settings, self._clock.now()
         after, hosts = after_success(
-            state, feed, settings.polling, response=response, parsed=parsed, silent_after=settings.health.silent_after, now=now
+            state,
+            feed,
+            settings.polling,
+            response=response,
+            parsed=parsed,
+            silent_after=settings.health.silent_after,
+            now=now,
         )
-        poll = Poll(state=after, hosts=hosts, notices=self._health_news(setup, state, after, now), memory=parsed.memory if parsed else None)
+        poll = Poll(
+            state=after,
+            hosts=hosts,
+            notices=self._health_news(setup, state, after, now),
+            memory=parsed.memory if parsed else None,
+        )
         await self._feeds.commit(poll, owner=self._owner)
         return Polled(feed=state.id, rung=parsed.rung if parsed else Rung.NOT_MODIFIED)
 
@@ -268,5 +301,11 @@ class Poller:
             return ()
         subject = ("feed", after.id, after.health.value, now.isoformat())
         return tell(
-            notice, subject, health_channels(settings), setup.config.channels, now, kind=Kind.HEALTH, recipients=self._recipients
+            notice,
+            subject,
+            health_channels(settings),
+            setup.config.channels,
+            now,
+            kind=Kind.HEALTH,
+            recipients=self._recipients,
         )

@@ -116,7 +116,11 @@ class Receiver(Server):
         self.refuse: Callable[[dict[str, Any]], int | None] = lambda _: None
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        message = {"path": path, "headers": {k.lower(): v for k, v in headers.items()}, "body": json.loads(body or b"{}")}
+        message = {
+            "path": path,
+            "headers": {k.lower(): v for k, v in headers.items()},
+            "body": json.loads(body or b"{}"),
+        }
         status = self.refuse(message)
         if status:
             return status, {}, b"refused"
@@ -149,7 +153,13 @@ class Service:
     def call(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
-            self.command(*arguments), input=stdin, capture_output=True, text=True, timeout=timeout, env=self.environ, cwd=self.folder
+            self.command(*arguments),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self.environ,
+            cwd=self.folder,
         )
 
     def json(self, *arguments: str) -> Any:
@@ -161,7 +171,12 @@ class Service:
     def start(self, *arguments: str) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command("run", *arguments), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.environ, cwd=self.folder
+                self.command("run", *arguments),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=self.environ,
+                cwd=self.folder,
             )
 
     def kill(self) -> None:
@@ -196,14 +211,16 @@ def wait_for(truth: Callable[[], object], seconds: float = 20, what: str = "it")
     raise AssertionError(f"waited {seconds} s in vain for {what}")
 
 
-def configuration(publisher: Publisher, receiver: Receiver, feeds: Sequence[str], rules: str, *, every: str = "1s", extra: str = "") -> str:
+def configuration(
+    publisher: Publisher, receiver: Receiver, feeds: Sequence[str], rules: str, *, every: str = "1s", extra: str = ""
+) -> str:
     """One YAML file that watches `feeds` and alerts the receiver."""
     listed = "\n".join(f"  - {{id: {feed}, url: '{publisher.url}/{feed}', every: {every}}}" for feed in feeds)
     return f"""\
 feeds:
 {listed}
 channels:
-  desk: {{service: webhook, url: "json://{receiver.host}/desk"}}
+  desk: {{service: webhook, url: "http://{receiver.host}/desk"}}
 settings:
   default_channels: [desk]
   polling: {{every: {every}, min_interval: 1s, per_host: 8, flood_limit: 1000}}

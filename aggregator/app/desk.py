@@ -1,0 +1,221 @@
+"""The desk: what the pages and the commands do beyond reading the database (web.desk.Desk)."""
+
+import asyncio
+import os
+import shutil
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from aggregator import __version__, config
+from aggregator.app.finding import backtest, clauses, search
+from aggregator.app.house import House
+from aggregator.app.places import state_folder
+from aggregator.core.errors import ConfigErrors, NotFound
+from aggregator.core.model import Beat, DeliveryState, Status, Told
+from aggregator.core.settings import Feed
+from aggregator.fetch import discover as discover_feeds
+from aggregator.ports import Catalog, Clock
+from aggregator.web.desk import Candidate, Clause, Found, Imported, Preview, RulesFile, Verdict
+
+PREVIEW_S = 8.0
+
+Reload = Callable[[], Awaitable[ConfigErrors | None]]
+
+
+async def _nothing_runs() -> ConfigErrors | None:
+    return None
+
+
+@dataclass(slots=True)
+class AppDesk:
+    """Implements `web.desk.Desk` over an open house."""
+
+    house: House
+    path: Path
+    reloading: Reload = _nothing_runs
+    beats: Callable[[], tuple[Beat, ...]] = tuple
+    started_at: datetime | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.house.store.catalog
+
+    @property
+    def clock(self) -> Clock:
+        return self.house.clock
+
+    def current(self) -> config.Loaded:
+        return self.house.loaded
+
+    def metrics(self) -> tuple[bytes, str]:
+        return self.house.metrics.text(), "text/plain; version=0.0.4; charset=utf-8"
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    async def status(self) -> Status:
+        now = self.clock.now()
+        feeds = [f for f in await self.catalog.feeds() if f.state.id in self.house.current.feeds]
+        outbox = await self.catalog.outbox()
+        sent = await self.catalog.deliveries(states=[DeliveryState.SENT], limit=1)
+        due = [f.state.next_poll_at for f in feeds if f.state.next_poll_at and f.state.lease_owner is None]
+        folder = state_folder()
+        return Status(
+            version=__version__,
+            now_at=now,
+            started_at=self.started_at,
+            beats=self.beats(),
+            feeds=tuple(Counter(f.state.health.value for f in feeds).most_common()),
+            lag_s=max([0.0, *((now - at).total_seconds() for at in due)]),
+            outbox=tuple((state.value, count) for state, count in outbox.items() if count),
+            last_alert_at=sent[0].sent_at if sent else None,
+            stats=await self.catalog.stats(),
+            disk_free_bytes=shutil.disk_usage(folder if folder.exists() else Path.cwd()).free,
+            versions=_versions(),
+            warnings=tuple(map(str, self.house.loaded.warnings)),
+        )
+
+    async def explain(self, told: Told) -> tuple[Clause, ...]:
+        rule = self.house.current.rules.get(told.hit.rule)
+        return clauses(rule, told, self.house.current) if rule else ()
+
+    async def search(
+        self, query: str, *, since: datetime | None = None, limit: int = 50, before: int | None = None
+    ) -> tuple[Found, ...]:
+        return await search(self.catalog, self.house.current, query, since=since, limit=limit, before=before)
+
+    # --- the rules' files ------------------------------------------------------------------------
+
+    async def reload(self) -> Verdict:
+        errors = await self.reloading()
+        return Verdict(
+            problems=errors.errors if errors else self.house.loaded.warnings, rules=tuple(self.house.current.rules)
+        )
+
+    async def rules_files(self) -> tuple[RulesFile, ...]:
+        found = await asyncio.to_thread(config.rule_files, self.path)
+        return tuple(RulesFile(name=f.file, text=f.text, digest=f.digest) for f in found)
+
+    async def check_rules(self, name: str, text: str) -> Verdict:
+        try:
+            loaded = await self._with(name, text)
+        except ConfigErrors as errors:
+            return Verdict(problems=errors.errors)
+        failing = await asyncio.to_thread(config.rule_test_errors, loaded)
+        return Verdict(problems=(*loaded.warnings, *failing), rules=tuple(rule.id for rule in loaded.rules))
+
+    async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
+        await self._known_file(name)
+        await asyncio.to_thread(config.save_file, self.path, Path(name), text, before=expected_digest)
+        await self.reloading()
+        return next(file for file in await self.rules_files() if file.name == name)
+
+    async def preview(self, name: str, text: str, since: datetime) -> Preview:
+        edited = {rule.id: rule for rule in (await self._with(name, text)).rules}
+        running = self.house.current.rules
+        touched = [
+            rule_id
+            for rule_id in {**running, **edited}
+            if rule_id not in running or rule_id not in edited or running[rule_id].version != edited[rule_id].version
+        ]
+        old, new = (
+            [rules[i] for i in touched if i in rules and rules[i].config.enabled] for rules in (running, edited)
+        )
+        if not touched:
+            return Preview(since=since, entries=0)
+        done = await backtest(self.catalog, self.house.current, old, new, since=since, within_s=PREVIEW_S)
+        return Preview(
+            since=since,
+            entries=done.entries,
+            changes=tuple(tally.change(rule) for rule, tally in done.tallies.items()),
+            complete=done.complete,
+        )
+
+    async def _with(self, name: str, text: str) -> config.Loaded:
+        """The configuration as it would be with `text` in that file. Raises ConfigErrors, NotFound."""
+        await self._known_file(name)
+        return await asyncio.to_thread(config.load, self.path, os.environ, edited={Path(name): text})
+
+    async def _known_file(self, name: str) -> None:
+        names = [file.name for file in await self.rules_files()]
+        if name not in names:
+            raise NotFound("file", name, names)
+
+    # --- feeds -----------------------------------------------------------------------------------
+
+    async def discover(self, url: str) -> tuple[Candidate, ...]:
+        known = {feed.url: feed.id for feed in self.house.current.feeds.values()}
+
+        found = await discover_feeds(url, self.house.fetcher.transport, self.house.read)
+        return tuple(
+            Candidate(
+                url=c.url,
+                title=c.title,
+                entries=c.entries,
+                newest_at=c.newest_at,
+                titles=tuple(title for _, title in c.latest),
+                known_as=known.get(c.url),
+                rhythm_s=c.rhythm_s,
+            )
+            for c in found
+        )
+
+    async def add_feed(self, url: str, *, title: str = "", tags: Sequence[str] = (), feed_id: str = "") -> str:
+        added = await asyncio.to_thread(config.add_feed, self.path, url=url, feed_id=feed_id, title=title, tags=tags)
+        await self.reloading()
+        return added.id
+
+    async def import_opml(
+        self, document: bytes, *, online: bool = False, step: Callable[[], object] = lambda: None
+    ) -> Imported:
+        """`online`: only feeds that can be read now are added."""
+        wanted, skipped = config.sift(config.from_opml(document), tuple(self.house.current.feeds.values()))
+        problems: list[str] = []
+        if online:
+            wanted, problems = await self._readable(wanted, step)
+        added = await asyncio.to_thread(config.add_feeds, self.path, [one.row() for one in wanted]) if wanted else ()
+        if added:
+            await self.reloading()
+        return Imported(
+            added=tuple(one.id for one in added),
+            known=tuple(url for url, why in skipped if "address" not in why),
+            problems=(*(f"{url}: {why}" for url, why in skipped if "address" in why), *problems),
+        )
+
+    async def _readable(
+        self, wanted: Sequence[config.Subscription], step: Callable[[], object]
+    ) -> tuple[tuple[config.Subscription, ...], list[str]]:
+        outcomes = await self.house.try_feeds(
+            [Feed.model_construct(url=one.url, id=one.url) for one in wanted], step=step
+        )
+        problems = [f"{url}: {error}" for url, error in outcomes.items() if error]
+        return tuple(one for one in wanted if not outcomes[one.url]), problems
+
+    async def export_opml(self) -> str:
+        return config.to_opml(self.house.current.config.feeds)
+
+
+@asynccontextmanager
+async def page(desk: AppDesk, listen: str) -> AsyncIterator[str]:
+    """Serve the pages while the context lasts; gives their address. Raises AggregatorError."""
+    from aggregator.web.server import bind, serve
+    from aggregator.web.site import create_app
+
+    bound = bind(listen)
+    host, port = bound.getsockname()[:2]
+    serving = asyncio.create_task(serve(create_app(desk), listen, bound=bound), name="page")
+    try:
+        yield f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    finally:
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    from importlib.metadata import version
+
+    return tuple((name, version(name)) for name in ("feedparser", "aiohttp", "SQLAlchemy", "apprise", "APScheduler"))
