@@ -19,7 +19,7 @@ from aggregator.config.source import read
 from aggregator.config.values import plain
 from aggregator.config.wording import find, in_words
 from aggregator.core.errors import ConfigError, ConfigErrors, InvalidRule, Problem
-from aggregator.core.rules import Rule, compile_rule
+from aggregator.core.rules import Rule, compile_rule, run_tests
 from aggregator.core.settings import Config, RuleConfig, Words
 
 _UNEDITED: Mapping[Path, str] = MappingProxyType({})
@@ -92,8 +92,6 @@ def load(path: Path, environ: Mapping[str, str], *, edited: Mapping[Path, str] =
 
 def rule_test_errors(loaded: Loaded) -> tuple[ConfigError, ...]:
     """The inline tests that fail, each at the text that was, or was not, matched."""
-    from aggregator.core.rules import run_tests
-
     rows = _rule_nodes(loaded.root)
     failed = ((rows.get(rule.id, loaded.root), problem) for rule in loaded.rules for problem in run_tests(rule))
     return tuple(_placed(problem, node, loaded.root) for node, problem in failed)
