@@ -70,8 +70,8 @@ TELLINGS = (
         "defense-news",
         "Erdogan, Putin talk S-400s as US weighs new CAATSA action",
         (
-            "The presidents of Russia and Türkiye spoke by telephone about more S-400 deliveries to Ankara. US officials, "
-            "who asked not to be named, said a decision under CAATSA could come within weeks."
+            "The presidents of Russia and Türkiye spoke by telephone about more S-400 deliveries to Ankara. US "
+            "officials, who asked not to be named, said a decision under CAATSA could come within weeks."
         ),
         9,
         "s400-turkey",

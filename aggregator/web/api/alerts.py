@@ -14,6 +14,7 @@ from aggregator.web.api import shape
 from aggregator.web.asking import Listing
 from aggregator.web.desk import Desk
 from aggregator.web.given import GivenDesk
+from aggregator.web.naming import named
 
 router = APIRouter(tags=["alerts"], responses=shape.ERRORS)
 
@@ -66,7 +67,8 @@ async def cancel(desk: GivenDesk, sent: shape.IdsSent) -> Response:
 @router.get("/deliveries/{delivery_id}", response_model=shape.DeliveryDetail)
 async def show_delivery(desk: GivenDesk, delivery_id: Annotated[str, Path(max_length=200)]) -> Response:
     """One delivery with every try and what it tells."""
-    return JSONResponse(delivery_detail_json(*await desk.catalog.delivery(delivery_id)))
+    delivery, attempts, tellings = await desk.catalog.delivery(delivery_id)
+    return JSONResponse(delivery_detail_json(delivery, attempts, named(tellings, desk.current().config)))
 
 
 @router.get("/silences", response_model=list[shape.Silence])

@@ -12,8 +12,9 @@ from aggregator.core.shapes import entry_json, hit_json, span_json, story_json
 from aggregator.web import export
 from aggregator.web.api import shape
 from aggregator.web.asking import AskedHits, HitsAsked, Listing, Moment, after_cursor, cursor, moment
-from aggregator.web.desk import Found
+from aggregator.web.desk import Desk, Found
 from aggregator.web.given import GivenDesk, GivenLive
+from aggregator.web.naming import named
 from aggregator.web.render import query
 
 router = APIRouter(tags=["hits"], responses=shape.ERRORS)
@@ -45,6 +46,11 @@ def next_page(request: Request, last: str) -> dict[str, str]:
     return {"link": f'<{request.url.path}{query(**kept, before=last)}>; rel="next"'}
 
 
+async def _one(desk: Desk, hit_id: str) -> Json:
+    (told,) = named([await desk.catalog.hit(hit_id)], desk.current().config)
+    return hit_json(told)
+
+
 def found_json(found: Found, *, text: bool = False) -> Json:
     """A stored entry that a query matches."""
     return {
@@ -58,7 +64,8 @@ def found_json(found: Found, *, text: bool = False) -> Json:
 @router.get("/hits", response_model=list[shape.Hit])
 async def list_hits(request: Request, desk: GivenDesk, asked: AskedHits) -> Response:
     """Hits, newest first. The `Link` header leads to the next page."""
-    tellings = await desk.catalog.hits(asked.filter(desk.clock.now()), limit=asked.limit)
+    found = await desk.catalog.hits(asked.filter(desk.clock.now()), limit=asked.limit)
+    tellings = named(found, desk.current().config)
     headers = next_page(request, cursor(tellings[-1])) if len(tellings) == asked.limit else {}
     return JSONResponse([hit_json(told) for told in tellings], headers=headers)
 
@@ -98,7 +105,7 @@ async def _rows(desk: GivenDesk, wanted: HitFilter, write: Callable[[Sequence[To
 @router.get("/hits/{hit_id}", response_model=shape.Hit)
 async def show_hit(desk: GivenDesk, hit_id: HitId) -> Response:
     """One hit."""
-    return JSONResponse(hit_json(await desk.catalog.hit(hit_id)))
+    return JSONResponse(await _one(desk, hit_id))
 
 
 @router.get("/hits/{hit_id}/why", response_model=list[shape.Clause])
@@ -112,7 +119,7 @@ async def explain_hit(desk: GivenDesk, hit_id: HitId) -> Response:
 async def mark_hit(desk: GivenDesk, hit_id: HitId, sent: shape.MarkSent) -> Response:
     """Mark a hit relevant or irrelevant, or take the mark away (null)."""
     await desk.catalog.mark(hit_id, sent.mark)
-    return JSONResponse(hit_json(await desk.catalog.hit(hit_id)))
+    return JSONResponse(await _one(desk, hit_id))
 
 
 @router.get("/entries/{entry_id}", response_model=shape.Entry)
@@ -125,7 +132,7 @@ async def show_entry(desk: GivenDesk, entry_id: Annotated[int, Path(ge=1, le=MAX
 async def show_story(desk: GivenDesk, story_id: Annotated[str, Path(max_length=200)]) -> Response:
     """A story with its hits."""
     story, tellings = await desk.catalog.story(story_id)
-    return JSONResponse(story_json(story, tellings))
+    return JSONResponse(story_json(story, named(tellings, desk.current().config)))
 
 
 @router.get("/search", response_model=list[shape.Found])

@@ -9,6 +9,7 @@ from aggregator.core.model import DeliveryState
 from aggregator.web.cards import cards
 from aggregator.web.given import GivenDesk, GivenPages, then
 from aggregator.web.hosts import safe_next
+from aggregator.web.naming import named
 
 router = APIRouter()
 
@@ -49,7 +50,7 @@ async def one(request: Request, desk: GivenDesk, pages: GivenPages, delivery_id:
     """One delivery: every try, and what it tells."""
     delivery, attempts, tellings = await desk.catalog.delivery(delivery_id)
     return pages.render(
-        request, "alert.html", delivery=delivery, attempts=attempts, recent=cards(tellings),
+        request, "alert.html", delivery=delivery, attempts=attempts, recent=cards(named(tellings, desk.current().config)),
         retriable=RETRIABLE, cancellable=CANCELLABLE,
     )  # fmt: skip
 

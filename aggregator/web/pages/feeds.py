@@ -13,6 +13,7 @@ from aggregator.web.api.feeds import one_feed
 from aggregator.web.cards import cards
 from aggregator.web.desk import Desk
 from aggregator.web.given import GivenDesk, GivenPages, then
+from aggregator.web.naming import named
 
 router = APIRouter()
 
@@ -110,8 +111,9 @@ async def one(request: Request, desk: GivenDesk, pages: GivenPages, feed_id: str
     summary = await one_feed(desk, feed_id)
     days = (await desk.catalog.feed_days([feed_id], desk.clock.now())).get(feed_id, ())
     entries = await desk.catalog.entries(feed=feed_id, limit=RECENT)
-    recent = cards(await desk.catalog.hits(HitFilter(feed=feed_id), limit=RECENT))
-    config = next((feed for feed in desk.current().config.feeds if feed.id == feed_id), None)
+    current = desk.current().config
+    recent = cards(named(await desk.catalog.hits(HitFilter(feed=feed_id), limit=RECENT), current))
+    config = next((feed for feed in current.feeds if feed.id == feed_id), None)
     return pages.render(
         request, "feed.html", summary=summary, config=config, days=days, entries=entries, recent=recent,
         names=_names(desk),

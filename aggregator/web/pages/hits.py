@@ -13,6 +13,7 @@ from aggregator.web.cards import by_day, cards
 from aggregator.web.given import GivenDesk, GivenPages, then
 from aggregator.web.hosts import safe_next
 from aggregator.web.marking import marked
+from aggregator.web.naming import named
 from aggregator.web.render import reader_zone
 
 router = APIRouter()
@@ -42,7 +43,7 @@ async def stream(request: Request, desk: GivenDesk, pages: GivenPages, asked: As
     """Hits, newest first, one card per story, under their days."""
     now, config = desk.clock.now(), desk.current().config
     wanted = asked.filter(now)
-    tellings = await desk.catalog.hits(wanted, limit=HITS_SHOWN)
+    tellings = named(await desk.catalog.hits(wanted, limit=HITS_SHOWN), config)
     chart = await desk.catalog.hit_days(replace(wanted, since=None, until=None, before=None), now)
     return pages.render(
         request,
@@ -60,7 +61,7 @@ async def stream(request: Request, desk: GivenDesk, pages: GivenPages, asked: As
 @router.get("/hits/{hit_id}")
 async def one(request: Request, desk: GivenDesk, pages: GivenPages, hit_id: str) -> Response:
     """One hit: the text with its evidence, why it matched, what became of it."""
-    told = await desk.catalog.hit(hit_id)
+    (told,) = named([await desk.catalog.hit(hit_id)], desk.current().config)
     texts = {name: marked(getattr(told.entry, name)[:MAX_TEXT], told.hit.spans, name) for name in FIELDS}
     clauses = await desk.explain(told)
     return pages.render(request, "hit.html", told=told, texts=texts, clauses=clauses)

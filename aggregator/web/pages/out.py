@@ -7,6 +7,7 @@ from aggregator.core.model import HitFilter
 from aggregator.web.desk import Desk
 from aggregator.web.export import as_atom
 from aggregator.web.given import GivenDesk
+from aggregator.web.naming import named
 
 router = APIRouter()
 
@@ -21,7 +22,7 @@ def site_address(request: Request, desk: Desk) -> str:
 
 
 async def _atom(request: Request, desk: Desk, wanted: HitFilter, title: str) -> Response:
-    tellings = await desk.catalog.hits(wanted, limit=ENTRIES)
+    tellings = named(await desk.catalog.hits(wanted, limit=ENTRIES), desk.current().config)
     site, path = site_address(request, desk), request.url.path
     return Response(as_atom(tellings, title=title, site=site, path=path, now=desk.clock.now()), media_type=ATOM)
 

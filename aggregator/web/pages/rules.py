@@ -12,6 +12,7 @@ from aggregator.core.shapes import precision
 from aggregator.web.cards import cards
 from aggregator.web.desk import Desk, Preview, RulesFile, Verdict
 from aggregator.web.given import GivenDesk, GivenPages, then
+from aggregator.web.naming import named
 
 router = APIRouter()
 
@@ -81,7 +82,7 @@ async def one(request: Request, desk: GivenDesk, pages: GivenPages, rule_id: str
     if rule_id not in rules:
         raise NotFound("rule", rule_id, tuple(rules))
     figures = (await _figures(desk)).get(rule_id) or RuleFigures(rule=rule_id)
-    recent = cards(await desk.catalog.hits(HitFilter(rule=rule_id), limit=RECENT))
+    recent = cards(named(await desk.catalog.hits(HitFilter(rule=rule_id), limit=RECENT), desk.current().config))
     definition = rules[rule_id].model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"id", "title"})
     return pages.render(
         request, "rule.html", rule=rules[rule_id], figures=figures, precision=precision, recent=recent,

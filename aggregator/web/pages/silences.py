@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregator.web.api.alerts import silence
 from aggregator.web.given import GivenDesk, GivenPages, then
 from aggregator.web.hosts import safe_next
+from aggregator.web.naming import named
 
 router = APIRouter()
 
@@ -39,7 +40,7 @@ class Where(BaseModel):
 @router.get("/silences/add")
 async def ask(request: Request, desk: GivenDesk, pages: GivenPages, hit: str, next: str = "/") -> Response:
     """What to be silent about, from a hit."""
-    told = await desk.catalog.hit(hit)
+    (told,) = named([await desk.catalog.hit(hit)], desk.current().config)
     return pages.render(request, "silence.html", told=told, lengths=LENGTHS, next=safe_next(next))
 
 
