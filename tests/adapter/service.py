@@ -6,24 +6,36 @@ import tempfile
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from hashlib import blake2b
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
-from aggregator.core.model import Entry, FeedState, Fetched, HostLimit, ParsedFeed, Rung
+from aggregator.core.model import Entry, FeedState, HostLimit
 from aggregator.core.rules import index_text
 from aggregator.core.settings import Config, Feed
 from aggregator.fetch import HttpFetcher, open_fetcher
-from aggregator.parse import values
-from aggregator.parse.document import Refused, read
+from aggregator.parse import open_parser
 from aggregator.pipeline.poll import Polled, Poller
 from aggregator.pipeline.setup import prepare
+from aggregator.ports import Parser
 from aggregator.store import Store, open_store
+from tests.adapter import asynchronous
 
 START = datetime(2026, 1, 5, 9, 17, 23, tzinfo=UTC)
 HTTP = {"allow": ["127.0.0.0/8"], "timeout": "2s", "connect_timeout": "1s"}
+
+
+_shared: list[Parser] = []
+
+
+async def shared_parser() -> Parser:
+    """One parser for all tests of a run: its workers take longer to start than most tests last."""
+    if not _shared:
+        opened = AsyncExitStack()
+        _shared.append(await opened.enter_async_context(open_parser(1, idle_s=3600)))
+        asynchronous.at_end.append(opened.aclose)
+    return _shared[0]
 
 
 class HeldClock:
@@ -42,24 +54,6 @@ class HeldClock:
         self._now = max(self._now, at)
 
 
-class ParserInProcess:
-    """The real parser without its worker processes: same ladder, same refusals."""
-
-    async def parse(self, fetched: Fetched, state: FeedState, memory: bytes | None) -> ParsedFeed:
-        body_hash = blake2b(fetched.body, digest_size=16).digest()
-        if body_hash == state.body_hash:
-            return ParsedFeed(
-                rung=Rung.SAME_BODY, title=state.title, items=state.items, body_hash=body_hash, memory=memory
-            )
-        try:
-            reply = read(
-                (fetched.body, fetched.url, fetched.content_type, fetched.content_language, memory), 10 * 2**20
-            )
-        except Refused as refusal:
-            reply = (refusal.message, refusal.found, refusal.transient)
-        return values.parsed_feed(reply, body_hash)
-
-
 class Service:
     """Polls `feeds` as the service would; closing and opening it again is a restart."""
 
@@ -68,12 +62,7 @@ class Service:
     ) -> None:
         self.clock = clock or HeldClock()
         self.database = database or _fresh_database()
-        self.config = Config.model_validate(
-            {
-                "feeds": [feed.model_dump(by_alias=False) for feed in feeds],
-                "settings": {"polling": polling, "http": HTTP},
-            }
-        )
+        self.config = Config.model_validate({"feeds": feeds, "settings": {"polling": polling, "http": HTTP}})
         self._stack = AsyncExitStack()
         self.fetcher: HttpFetcher
         self.store: Store
@@ -92,7 +81,7 @@ class Service:
         self.poller = Poller(
             feeds=self.store.feeds,
             fetcher=self.fetcher,
-            parser=ParserInProcess(),
+            parser=await shared_parser(),
             setup=lambda: setup,
             clock=self.clock,
             owner="test",

@@ -359,7 +359,8 @@ async def test_26_max_age() -> None:
 async def test_27_max_age_304() -> None:
     """max-age on a 304 is a minimum too."""
     async with Loopback() as site:
-        async with Service(feed(site.script("/feed", OK, answer(304, Cache_Control="max-age=7200")))) as service:
+        url = site.script("/feed", OK, answer(304, Cache_Control="max-age=7200"))
+        async with Service(feed(url)) as service:
             await service.poll()
             await service.poll_next("f")
             assert 7200 <= await service.wait_s("f") <= 7920
@@ -533,9 +534,7 @@ async def test_40_refused_for_days() -> None:
     """404, 401 or 403 for days means a weekly probe, and one notice."""
     for status in (404, 401, 403):
         async with Loopback() as site, Service(feed(site.script("/feed", OK, answer(status)))) as service:
-            moods = []
-            for _ in range(20):
-                moods.append((await service.poll_next("f")).health)
+            moods = [(await service.poll_next("f")).health for _ in range(20)]
             assert 6 * DAY_S < await service.wait_s("f") <= 7 * DAY_S
             assert sum(after is not before for before, after in pairwise(moods)) == 1
 
