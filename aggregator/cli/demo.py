@@ -42,6 +42,7 @@ def demo(span: timedelta | None, listen: str) -> None:
             click.echo(f"Feeds: {publisher.base}/…/feed   Rules: {config}/rules.yaml   Ctrl-C ends the show.")
 
             def ready(page: str | None) -> None:
+                publisher.begin()
                 if page:
                     click.echo(f"Page: {click.style(page, underline=True)}\n")
 

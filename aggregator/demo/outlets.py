@@ -58,19 +58,23 @@ def _rss(outlet: Outlet, site: str, pieces: Sequence[Piece], started_at: datetim
 
 
 def _blogger(outlet: Outlet, site: str, pieces: Sequence[Piece], started_at: datetime) -> str:
-    entries = "".join(
-        f"<entry><id>tag:blogger.com,1999:blog-100.post-{_number(p.slug)}</id>"
-        f"<published>{_at(p, started_at).isoformat()}</published><updated>{_at(p, started_at).isoformat()}</updated>"
-        f"<title type='text'>{escape(p.title)}</title><content type='html'>{escape(f'<div>{escape(p.text)}</div>')}</content>"
-        f"<link rel='alternate' type='text/html' href='{site}/{p.slug}' title='{escape(p.title, {chr(39): '&apos;'})}'/>"
-        f"<author><name>Redaksjonen</name></author></entry>"
-        for p in pieces
-    )
+    entries = "".join(_post(site, p, _at(p, started_at).isoformat()) for p in pieces)
     newest = max((_at(p, started_at) for p in pieces), default=started_at)
     return (
         "<?xml version='1.0' encoding='UTF-8'?><feed xmlns='http://www.w3.org/2005/Atom'>"
-        f"<id>tag:blogger.com,1999:blog-100</id><updated>{newest.isoformat()}</updated><title type='text'>{escape(outlet.title)}</title>"
-        f"<link rel='alternate' type='text/html' href='{site}'/><generator uri='https://www.blogger.com'>Blogger</generator>{entries}</feed>"
+        f"<id>tag:blogger.com,1999:blog-100</id><updated>{newest.isoformat()}</updated>"
+        f"<title type='text'>{escape(outlet.title)}</title><link rel='alternate' type='text/html' href='{site}'/>"
+        f"<generator uri='https://www.blogger.com'>Blogger</generator>{entries}</feed>"
+    )
+
+
+def _post(site: str, piece: Piece, at: str) -> str:
+    content = escape(f"<div>{escape(piece.text)}</div>")
+    return (
+        f"<entry><id>tag:blogger.com,1999:blog-100.post-{_number(piece.slug)}</id>"
+        f"<published>{at}</published><updated>{at}</updated><title type='text'>{escape(piece.title)}</title>"
+        f"<content type='html'>{content}</content><link rel='alternate' type='text/html' href='{site}/{piece.slug}'/>"
+        "<author><name>Redaksjonen</name></author></entry>"
     )
 
 
@@ -89,8 +93,8 @@ def _rdf(outlet: Outlet, site: str, pieces: Sequence[Piece], started_at: datetim
     return (
         '<?xml version="1.0"?><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" '
         'xmlns="http://purl.org/rss/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/">'
-        f'<channel rdf:about="{site}"><title>{escape(outlet.title)}</title><link>{site}</link><description>demo</description>'
-        f"<items><rdf:Seq>{sequence}</rdf:Seq></items></channel>{items}</rdf:RDF>"
+        f'<channel rdf:about="{site}"><title>{escape(outlet.title)}</title><link>{site}</link>'
+        f"<description>demo</description><items><rdf:Seq>{sequence}</rdf:Seq></items></channel>{items}</rdf:RDF>"
     )
 
 

@@ -10,18 +10,22 @@ from aggregator.demo.outlets import feed, outlet_named, page
 
 
 class Publisher:
-    """Serves the morning's feeds; the clock of the show starts with `start`."""
+    """Serves the morning's feeds; until the show begins, they are as they were the day before."""
 
     def __init__(self, started_at: datetime) -> None:
         self.started_at = started_at.astimezone(UTC)
-        self._began = monotonic()
+        self._began: float | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.base = f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def elapsed_s(self) -> float:
-        return monotonic() - self._began
+        return monotonic() - self._began if self._began is not None else 0.0
+
+    def begin(self) -> None:
+        """Let the morning begin."""
+        self._began = monotonic()
 
     def start(self) -> None:
         threading.Thread(target=self._server.serve_forever, name="publisher", daemon=True).start()
