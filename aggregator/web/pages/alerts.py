@@ -49,8 +49,9 @@ async def outbox(
 async def one(request: Request, desk: GivenDesk, pages: GivenPages, delivery_id: str) -> Response:
     """One delivery: every try, and what it tells."""
     delivery, attempts, tellings = await desk.catalog.delivery(delivery_id)
+    recent = cards(named(tellings, desk.current().config))
     return pages.render(
-        request, "alert.html", delivery=delivery, attempts=attempts, recent=cards(named(tellings, desk.current().config)),
+        request, "alert.html", delivery=delivery, attempts=attempts, recent=recent,
         retriable=RETRIABLE, cancellable=CANCELLABLE,
     )  # fmt: skip
 

@@ -1,0 +1,333 @@
+"""The JSON API: the shapes of the commands, typed requests, exports, live news."""
+
+import asyncio
+import csv
+import io
+import json
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import feedparser
+import pytest
+from pydantic import BaseModel
+
+from aggregator.core.errors import StoreError
+from aggregator.core.model import HitFilter
+from aggregator.web import create_app
+from aggregator.web.api import shape
+from aggregator.web.live import Live, event
+from tests.fakes.browserless import Client
+from tests.fakes.desk import MemoryDesk
+from tests.fakes.morning import NOW, morning, told_of
+
+
+@pytest.fixture(scope="module")
+def desk() -> MemoryDesk:
+    """A desk that these tests may change as long as they look only at their own change."""
+    return morning()
+
+
+@pytest.fixture(scope="module")
+def client(desk: MemoryDesk) -> Client:
+    return Client(create_app(desk))
+
+
+SHAPES: tuple[tuple[str, type[BaseModel], bool], ...] = (
+    ("/api/v1/hits", shape.Hit, True),
+    ("/api/v1/hits/00001389", shape.Hit, False),
+    ("/api/v1/hits/00001389/why", shape.Clause, True),
+    ("/api/v1/entries/5001", shape.Entry, False),
+    ("/api/v1/stories/story-1", shape.Story, False),
+    ("/api/v1/rules", shape.Rule, True),
+    ("/api/v1/rules/f35", shape.Rule, False),
+    ("/api/v1/rules/files", shape.RulesFile, True),
+    ("/api/v1/feeds", shape.Feed, True),
+    ("/api/v1/feeds/tass", shape.Feed, False),
+    ("/api/v1/deliveries", shape.Delivery, True),
+    ("/api/v1/deliveries/d1", shape.DeliveryDetail, False),
+    ("/api/v1/silences", shape.Silence, True),
+    ("/api/v1/search?q=S-400", shape.Found, True),
+    ("/api/v1/status", shape.Status, False),
+    ("/api/v1/stats", shape.Stats, False),
+    ("/healthz", shape.Health, False),
+    ("/readyz", shape.Health, False),
+)
+
+
+@pytest.mark.parametrize(("path", "model", "many"), SHAPES)
+def test_answers_have_the_documented_shape(client: Client, path: str, model: type[BaseModel], many: bool) -> None:
+    """What the OpenAPI document promises is what comes: every key, no other."""
+    answer = client.get(path)
+    assert answer.status == 200
+    found = answer.json() if many else [answer.json()]
+    assert found
+    for one in found:
+        model.model_validate(one, extra="forbid")
+        optional = {"summary", "content"} if model is shape.Entry else set()
+        assert set(one) | optional == set(model.model_fields)
+
+
+def test_paging_gives_each_hit_once(client: Client, desk: MemoryDesk) -> None:
+    """The Link header leads through the whole listing."""
+    seen: list[str] = []
+    path: str | None = "/api/v1/hits?limit=50"
+    while path:
+        answer = client.get(path)
+        seen += [hit["id"] for hit in answer.json()]
+        link = answer.header("link")
+        path = link[1 : link.index(">")] if link else None
+    assert sorted(seen) == sorted(desk.tables.hits)
+
+
+def test_filters_are_instants_or_spans(client: Client) -> None:
+    """`since` takes a span back from now, a day or an instant; anything else is answered in words."""
+    for since in ("24h", "2026-03-05", "2026-03-05T00:00:00Z", "2026-03-05T00:00:00%2B03:00"):
+        assert client.get(f"/api/v1/hits?since={since}").json()
+    for wrong in ("yesterday", "10", "99999999999w", "-3h"):
+        answer = client.get(f"/api/v1/hits?since={wrong}")
+        assert answer.status == 422
+        assert "since" in answer.json()["detail"]
+    assert client.get("/api/v1/hits?before=nonsense").status == 422
+    assert client.get("/api/v1/hits?limit=0").status == 422
+    assert client.get("/api/v1/hits?nosuch=1").status == 422
+
+
+def test_marks_are_set_and_taken(client: Client) -> None:
+    """A mark is relevant, irrelevant or nothing."""
+    path = "/api/v1/hits/0000138c/mark"
+    assert client.ask("PUT", path, data={"mark": "relevant"}).json()["mark"] == "relevant"
+    assert client.ask("PUT", path, data={"mark": None}).json()["mark"] is None
+    assert client.ask("PUT", path, data={"mark": "odd"}).status == 422
+    assert client.ask("PUT", "/api/v1/hits/nosuch/mark", data={"mark": None}).status == 404
+
+
+def test_errors_are_one_sentence(client: Client) -> None:
+    """What does not exist, cannot be read or is not possible is said as JSON."""
+    assert client.get("/api/v1/hits/nosuch").json() == {"detail": "no hit named 'nosuch'"}
+    assert "did you mean 'caatsa'" in client.get("/api/v1/rules/catsa").json()["detail"]
+    assert client.get("/api/v1/nosuch").status == 404
+    assert client.ask("DELETE", "/api/v1/hits").status == 405
+    assert client.get('/api/v1/search?q="open').status == 422
+    assert client.post("/api/v1/feeds/discover", data={"url": "https://unreachable.example"}).status == 502
+
+
+def test_a_store_that_fails_is_a_503() -> None:
+    """A database that does not answer is said as such, and nothing is ready."""
+
+    class Broken(MemoryDesk):
+        @property
+        def catalog(self) -> Any:
+            raise StoreError("the database is locked")
+
+    desk = morning()
+    client = Client(create_app(desk))
+    desk.__class__ = Broken
+    assert client.get("/api/v1/hits").status == 503
+    assert client.get("/readyz").status == 503
+    assert "database is locked" in client.get("/").text
+
+
+def test_silences_come_and_go(client: Client) -> None:
+    """A silence is of one thing, for a while that makes sense."""
+    made = client.post("/api/v1/silences", data={"rule": "caatsa", "for": "4h", "reason": "known"})
+    assert made.status == 201
+    assert made.json()["until_at"] == "2026-03-05T18:20:00Z"
+    for wrong in (
+        {"for": "4h"},
+        {"rule": "a", "feed": "b"},
+        {"rule": "a", "for": "soon"},
+        {"rule": "a", "for": "9999d"},
+    ):
+        assert client.post("/api/v1/silences", data=wrong).status == 422
+    assert client.ask("DELETE", f"/api/v1/silences/{made.json()['id']}").status == 204
+    assert client.ask("DELETE", f"/api/v1/silences/{made.json()['id']}").status == 404
+
+
+def test_rules_are_checked_previewed_and_saved() -> None:
+    """The file is checked with places, previewed, and saved only over what was read."""
+    desk = morning()
+    client = Client(create_app(desk))
+    file = client.get("/api/v1/rules/files").json()[0]
+    bad = client.post("/api/v1/rules/check", data={"name": file["name"], "text": "bad: 1\n"}).json()
+    assert (bad["ok"], bad["problems"][0]["line"]) == (False, 1)
+    edit = {"name": file["name"], "text": file["text"] + "# more\n"}
+    preview = client.post("/api/v1/rules/preview", data=edit).json()
+    shape.Preview.model_validate(preview, extra="forbid")
+    assert [(c["added"], c["removed"]) for c in preview["changes"]] == [(14, 3)]
+    assert client.ask("PUT", "/api/v1/rules/file", data=edit | {"digest": "0"}).status == 409
+    assert client.ask("PUT", "/api/v1/rules/file", data=edit | {"digest": file["digest"], "text": "bad"}).status == 422
+    assert client.ask("PUT", "/api/v1/rules/file", data=edit | {"digest": file["digest"]}).status == 200
+    assert desk.text.endswith("# more\n")
+    assert client.post("/api/v1/rules/check", data={"name": "../etc/passwd", "text": ""}).status == 404
+
+
+def test_reload_says_what_is_wrong() -> None:
+    """A broken configuration is a 422 with places; a sound one a 200."""
+    desk = morning()
+    client = Client(create_app(desk))
+    assert client.post("/api/v1/reload").json()["ok"] is True
+    desk.text += "bad: 1\n"
+    answer = client.post("/api/v1/reload")
+    assert (answer.status, answer.json()["problems"][0]["file"]) == (422, "rules.yaml")
+
+
+def test_deliveries_are_retried_and_cancelled() -> None:
+    """By ids, with a count; states filter the listing."""
+    desk = morning()
+    client = Client(create_app(desk))
+    assert [d["id"] for d in client.get("/api/v1/deliveries?state=dead").json()] == ["d3"]
+    assert len(client.get("/api/v1/deliveries?state=dead&state=held").json()) == 2
+    assert client.post("/api/v1/deliveries/retry", data={"ids": ["d3", "nosuch"]}).json() == {"count": 1}
+    assert client.post("/api/v1/deliveries/cancel", data={"ids": ["d2"]}).json() == {"count": 1}
+    assert client.get("/api/v1/deliveries?state=odd").status == 422
+
+
+def test_feeds_are_added_polled_and_paused() -> None:
+    """What the pages can do, programs can."""
+    client = Client(create_app(morning()))
+    assert client.post("/api/v1/feeds", data={"url": "https://new.example/feed"}).status == 201
+    assert client.ask("PUT", "/api/v1/feeds/tass/paused", data={"paused": True}).json()["state"] == "paused"
+    assert client.post("/api/v1/feeds/tass/poll").json()["next_poll_at"] == "2026-03-05T14:20:00Z"
+    assert client.post("/api/v1/feeds/nosuch/poll").status == 404
+    assert client.post("/api/v1/feeds/import", body=b"<opml/>").json()["added"] == ["one", "two"]
+    found = client.post("/api/v1/feeds/discover", data={"url": "https://bloomquist.example"}).json()
+    assert [one["known_as"] for one in found] == [None, "tass"]
+
+
+def hostile(desk: MemoryDesk, text: str) -> None:
+    told = told_of(6666, "tass", text, text, desk.clock.now(), "caatsa")
+    desk.tables.entries[6666] = replace(told.entry, link=text)
+    desk.tables.hits["hostile"] = replace(told.hit, id="hostile", snippet=text)
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-2+3", "@SUM(1)", "\t=1", "\r=1", " =1", "＝1", '"=1'])
+def test_csv_is_no_formula(text: str) -> None:
+    """No cell of an export begins like a formula, and every cell comes back through a CSV reader."""
+    desk = morning()
+    hostile(desk, text)
+    rows = list(
+        csv.reader(io.StringIO(Client(create_app(desk)).get("/api/v1/hits/export?rule=caatsa").text, newline=""))
+    )
+    assert rows[0][0] == "created_at"
+    assert {len(row) for row in rows} == {12}
+    assert not [cell for row in rows for cell in row if cell.lstrip()[:1] in tuple("=+-@＝＋－＠")]
+    assert any(text.strip() in cell for row in rows for cell in row)
+
+
+def test_exports_are_whole() -> None:
+    """An export holds every hit, in pages of the store that nobody sees."""
+    desk = morning()
+    for number in range(1200):
+        told = told_of(20000 + number, "tass", "CAATSA", "CAATSA", desk.clock.now() - timedelta(hours=number), "caatsa")
+        desk.tables.hits[told.hit.id], desk.tables.entries[20000 + number] = told.hit, told.entry
+    client = Client(create_app(desk))
+    lines = client.get("/api/v1/hits/export?format=jsonl").text.splitlines()
+    assert len({json.loads(line)["id"] for line in lines}) == len(lines) == len(desk.tables.hits)
+    assert len(list(csv.reader(io.StringIO(client.get("/api/v1/hits/export").text)))) == len(lines) + 1
+
+
+def test_atom_is_read_by_readers() -> None:
+    """The feeds out are Atom that feedparser likes, whatever stands in the hits."""
+    desk = morning()
+    hostile(desk, "]]><script>alert(1)</script>\x00\x0b\ufffe & <b> \U0001f600")
+    client = Client(create_app(desk))
+    for path in ("/feeds/hits.atom", "/feeds/rules/caatsa.atom"):
+        answer = client.get(path)
+        assert (answer.header("content-type") or "").startswith("application/atom+xml")
+        parsed = feedparser.parse(answer.body)
+        assert not parsed.bozo
+        assert parsed.version == "atom10"
+        assert len({entry.id for entry in parsed.entries}) == len(parsed.entries) > 3
+        assert "<script" not in parsed.entries[0].summary
+    assert client.get("/feeds/rules/nosuch.atom").status == 404
+
+
+def test_an_empty_atom_feed_stands() -> None:
+    """A rule without hits has a feed too."""
+    answer = Client(create_app(morning())).get("/feeds/rules/hypersonic.atom")
+    assert ET.fromstring(answer.body).findtext("{http://www.w3.org/2005/Atom}updated") == "2026-03-05T14:20:00+00:00"
+
+
+def test_health_is_red_when_a_loop_is_late() -> None:
+    """A hung loop turns the whole answer, by name and without more."""
+    desk = morning()
+    client = Client(create_app(desk))
+    assert client.get("/healthz").status == 200
+    desk.late = frozenset({"poll"})
+    answer = client.get("/healthz")
+    assert (answer.status, answer.json()["loops"]["poll"]) == (503, False)
+    assert set(answer.json()) == {"ok", "loops"}
+
+
+def test_secrets_are_nowhere() -> None:
+    """Neither password nor token nor a channel's address stands in any answer."""
+    desk = morning(password="zebra-password", token="zebra-token")
+    client = Client(create_app(desk), token="zebra-token")
+    for path in ("/", "/status", "/rules/edit", "/api/v1/status", "/api/openapi.json", "/feeds.opml", "/metrics"):
+        body = client.get(path).text
+        assert "zebra" not in body
+        assert "smtp.example.org" not in body
+
+
+def test_the_document_names_every_route(client: Client) -> None:
+    """OpenAPI describes the API and nothing of the pages; our own page of it loads nothing from others."""
+    document = client.get("/api/openapi.json").json()
+    assert "/api/v1/hits" in document["paths"]
+    assert not [
+        path for path in document["paths"] if not path.startswith(("/api/v1/", "/healthz", "/readyz", "/metrics"))
+    ]
+    page = client.get("/api/docs").text
+    assert all(path in page for path in document["paths"])
+    assert "https://" not in page
+
+
+def test_live_news_are_told_once() -> None:
+    """Each new hit is told once to every listener, from the moment of listening on."""
+
+    async def story() -> list[str]:
+        desk = morning()
+        live = Live(desk.catalog, desk.clock, look_s=0.01)
+        first, second = live.listen(), live.listen()
+        opened = [await anext(first), await anext(second)]
+        assert all(line.startswith("retry") for line in opened)
+        desk.clock.at += timedelta(seconds=1)
+        for number in (8001, 8002):
+            told = told_of(number, "tass", "CAATSA", "CAATSA", desk.clock.now(), "caatsa")
+            desk.tables.hits[told.hit.id], desk.tables.entries[number] = told.hit, told.entry
+        heard = [await anext(first), await anext(first), await anext(second), await anext(second)]
+        await asyncio.sleep(0.05)
+        await live.close()
+        rest = [line async for line in first] + [line async for line in second]
+        assert rest == []
+        return heard
+
+    heard = asyncio.run(story())
+    ids = [json.loads(line.split("data: ")[1])["id"] for line in heard]
+    assert ids == ["00001f41", "00001f42"] * 2
+
+
+def test_live_news_are_caught_up() -> None:
+    """After a break a listener hears what it missed, and nothing twice."""
+
+    async def story() -> str:
+        desk = morning()
+        found = await desk.catalog.hits(HitFilter(), limit=3)
+        live = Live(desk.catalog, desk.clock, look_s=0.01)
+        stream = live.listen((found[2].hit.created_at, found[2].hit.id))
+        lines = [await anext(stream) for _ in range(3)]
+        await live.close()
+        return "".join(lines)
+
+    assert asyncio.run(story()).count("event: hit") == 2
+
+
+def test_events_are_single_lines() -> None:
+    """A line break in a hit cannot make an event of its own."""
+
+    text = "x\n\nevent: hit\ndata: y\r\rid: 7\u2028"
+    told = told_of(1, "tass", text, text, NOW, "caatsa")
+    lines = re.split(r"\r\n|\r|\n", event(told))  # as the specification has it
+    assert [line.split(":")[0] for line in lines] == ["id", "event", "data", "", ""]
