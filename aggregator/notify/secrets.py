@@ -12,6 +12,7 @@ from aggregator.core.settings import Channel
 HIDDEN = "***"
 FEWEST_SIGNS = 4
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/@]+@")
+_LOGIN = re.compile(r"\b(basic|bearer|token)\s+[\w+/=.~-]{8,}", re.IGNORECASE)
 _PUBLIC_FIELDS = frozenset({"host", "port", "to", "targets", "from", "name", "smtp", "mode", "format", "user", "topic"})
 
 
@@ -27,10 +28,10 @@ def secrets_of(channel: Channel) -> tuple[str, ...]:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text without the secrets, and without credentials in any URL."""
+    """The text without the secrets, and without credentials in any URL or login header."""
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
-    return _CREDENTIALS.sub(f"{HIDDEN}@", text)
+    return _LOGIN.sub(rf"\1 {HIDDEN}", _CREDENTIALS.sub(f"{HIDDEN}@", text))
 
 
 def _parts(url: str) -> set[str]:

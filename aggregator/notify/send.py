@@ -20,7 +20,7 @@ from aggregator.notify.formats import Message, compose
 from aggregator.notify.render import Letter, text, write
 from aggregator.notify.render.template import BadTemplate
 from aggregator.notify.secrets import redact, secrets_of
-from aggregator.notify.services import BadChannel, Target, instantiate, targets
+from aggregator.notify.services import BadChannel, Target, instantiate, load, targets
 from aggregator.notify.wire import Notes, noting
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,11 @@ class AppriseNotifier:
 
     def __init__(self) -> None:
         self._places: dict[str, asyncio.Semaphore] = {}
+        self._loading: asyncio.Task[None] | None = None
 
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
         """Raises DeliveryError."""
+        await self._loaded()
         notes = Notes()
         places = self._places.setdefault(channel.name, asyncio.Semaphore(THREADS))
         try:
@@ -53,6 +55,12 @@ class AppriseNotifier:
                 unknown=notes.written,
             ) from None
         return Receipt(detail="; ".join(details))
+
+    async def _loaded(self) -> None:
+        """Load Apprise once, before any deadline runs: on a busy machine it takes seconds."""
+        if self._loading is None:
+            self._loading = asyncio.create_task(asyncio.to_thread(load))
+        await asyncio.shield(self._loading)
 
 
 def _send(channel: Channel, alert: Alert, recipient: str, notes: Notes) -> tuple[str, ...]:

@@ -5,10 +5,11 @@ a `Target` of its own, so that one bad address of three fails alone and is retri
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -34,6 +35,10 @@ RULED = frozenset(
 )
 
 
+# What Apprise says of one channel's arguments must not be told as another's.
+_ONE_AT_A_TIME = Lock()
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One recipient: `label` names it in the outbox, `arguments` make Apprise's service."""
@@ -49,6 +54,11 @@ class BadChannel(ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
         self.problems = tuple(problems)
+
+
+def load() -> None:
+    """Import Apprise and all of its services, so that later calls are quick."""
+    _plugins()
 
 
 def targets(channel: Channel) -> tuple[Target, ...]:
@@ -92,7 +102,7 @@ def instantiate(target: Target, kind: type[Any] | None = None, **more: Any) -> A
     arguments = {**target.arguments, **more, "asset": asset(), "schema": target.schema}
     words: list[str] = []
     try:
-        with apprise.LogCapture(level=30, fmt="%(message)s") as captured:
+        with _ONE_AT_A_TIME, apprise.LogCapture(level=30, fmt="%(message)s") as captured:
             service = (kind or _plugins()[target.schema])(**arguments)
             words = captured.getvalue().splitlines()
     except Exception as error:
@@ -248,12 +258,13 @@ def _admit(name: str, path: tuple[str | int, ...]) -> str:
 def _fields(schema: str) -> dict[str, dict[str, Any]]:
     """What a service's structured form may hold, by key, from Apprise's own details."""
     details = _details(schema)
-    fields = {**details["tokens"], **details["args"], **details["kwargs"]}
+    fields = {**details["args"], **details["kwargs"], **details["tokens"]}
     known = {}
     for name, field in fields.items():
-        field = fields.get(field["alias_of"], field) if isinstance(field.get("alias_of"), str) else field
-        if name not in RULED and "map_to" in field:
-            known[name] = field
+        alias = field.get("alias_of")
+        meant = fields.get(alias, field) if isinstance(alias, str) else field
+        if name not in RULED and "map_to" in meant:
+            known[name] = meant
     if "targets" in known:
         known["to"] = known["targets"]
     return known
@@ -374,12 +385,11 @@ def _apprise() -> Any:
 
     for name in ("apprise", "urllib3", "requests", "slixmpp", "paho"):
         logger = logging.getLogger(name)
+        # They print URLs with tokens: at DEBUG, and for mistakes at ERROR. We read their words ourselves.
         logger.propagate = False
+        logger.setLevel(logging.WARNING)
         logger.addHandler(logging.NullHandler())
     from aggregator.notify.wire import listen
 
     listen()
     return apprise
-
-
-Check = Callable[[Channel], tuple[Problem, ...]]

@@ -83,12 +83,8 @@ def retry_after_s(header: str | None, now: datetime | None = None) -> float | No
         return max(0.0, float(header))
     except ValueError:
         pass
-    try:
-        at = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, (at - now).total_seconds()) if now else None
+    at = _date(header)
+    return max(0.0, (at - now).total_seconds()) if at and now else None
 
 
 def _note(notes: Notes, response: requests.Response) -> None:
@@ -100,11 +96,12 @@ def _note(notes: Notes, response: requests.Response) -> None:
 
 
 def _date(header: str | None) -> datetime | None:
-    """The server's own clock: a Retry-After date is relative to it."""
+    """An HTTP-date; a Retry-After date is compared with the server's own clock."""
     try:
-        return parsedate_to_datetime(header) if header else None
-    except ValueError:
+        at = parsedate_to_datetime(header) if header else None
+    except (ValueError, TypeError, IndexError):
         return None
+    return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _never_left(error: requests.RequestException) -> bool:

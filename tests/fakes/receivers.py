@@ -61,7 +61,7 @@ def receiver() -> Iterator[Receiver]:
                 self.close_connection = True
                 return
             status, headers, body = answer
-            self.send_response(status)
+            self.send_response_only(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()

@@ -1,16 +1,17 @@
 """The deliver verb over the store in memory and a notifier that does as it is told."""
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from aggregator.core.errors import DeliveryError
-from aggregator.core.model import Alert, Delivery, DeliveryState, Entry, Hit, Kind, Notice, Receipt, Silence
+from aggregator.core.model import Delivery, DeliveryState, Entry, Hit, Kind, Notice, Silence
 from aggregator.core.settings import Channel, Config
 from aggregator.pipeline.deliver import Counts, Deliver
+from tests.fakes.notifier import FakeNotifier
 from tests.fakes.store import MemoryStore
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -31,26 +32,6 @@ class FakeClock:
 
     def now(self) -> datetime:
         return self.at
-
-
-@dataclass
-class FakeNotifier:
-    """Keeps what it was asked to say; `fails` raises, `waits` blocks, by channel."""
-
-    said: list[tuple[str, Alert, str]] = field(default_factory=list)
-    fails: dict[str, Exception] = field(default_factory=dict)
-    waits: dict[str, asyncio.Event] = field(default_factory=dict)
-
-    async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
-        if channel.name in self.waits:
-            await self.waits[channel.name].wait()
-        if channel.name in self.fails:
-            raise self.fails[channel.name]
-        self.said.append((channel.name, alert, recipient))
-        return Receipt(detail="ok")
-
-    def titles(self) -> list[str]:
-        return [alert.title for _, alert, _ in self.said]
 
 
 @dataclass

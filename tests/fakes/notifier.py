@@ -1,0 +1,33 @@
+"""A notifier that does as it is told, and remembers what it said."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from aggregator.core.errors import DeliveryError
+from aggregator.core.model import Alert, Receipt
+from aggregator.core.settings import Channel
+
+
+@dataclass
+class FakeNotifier:
+    """`fails` raises and `waits` blocks, by the channel's name; the deadline holds as in the real one."""
+
+    said: list[tuple[str, Alert, str]] = field(default_factory=list)
+    fails: dict[str, Exception] = field(default_factory=dict)
+    waits: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
+        if channel.name in self.waits:
+            try:
+                async with asyncio.timeout(channel.timeout_s):
+                    await self.waits[channel.name].wait()
+            except TimeoutError:
+                message = f"channel {channel.name}: no answer within {channel.timeout_s:g} s"
+                raise DeliveryError(message, channel=channel.name, unknown=True) from None
+        if channel.name in self.fails:
+            raise self.fails[channel.name]
+        self.said.append((channel.name, alert, recipient))
+        return Receipt(detail="ok")
+
+    def titles(self) -> list[str]:
+        return [alert.title for _, alert, _ in self.said]
