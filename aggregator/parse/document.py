@@ -14,6 +14,7 @@ from aggregator.parse import hostile, jsonfeed, ladder, lean, recognise, repair
 from aggregator.parse.draft import Draft, FeedDraft, Poison, Row, address, language, row, text
 from aggregator.parse.hints import hints
 from aggregator.parse.lean_names import Unusual
+from aggregator.parse.shadow import Shadow
 from aggregator.parse.source import Broken, Refused, Source
 from aggregator.parse.source import hostile as hostile_document
 from aggregator.parse.wire import Answer, Job
@@ -21,6 +22,8 @@ from aggregator.parse.wire import Answer, Job
 MAX_ENTRIES = 5000
 MAX_POISON_BYTES = 65536
 MAX_TRIED = 500  # entries that are tried one by one where the parser fails on all of them together
+
+_shadow = Shadow()
 
 Reader = Callable[[Source], tuple[FeedDraft, str]]
 Rows = list[Row | Poison]  # in the order of the document; what could not be read stands in its place
@@ -94,24 +97,41 @@ def _hashed(rows: Rows, hashes: Sequence[bytes]) -> Rows:
 
 def read_xml(source: Source) -> tuple[FeedDraft, bool]:
     """The feed, and whether the document is known to be well-formed XML. Raises Refused."""
+    if not _shadow.trusted:
+        return _tolerantly(source), False
     try:
-        return lean.read(source), True
+        return _compared(lean.read(source), source), True
     except Unusual:
         return _tolerantly(source), False
     except (ParseError, ValueError) as error:
-        problem = str(error)
+        feed = _mended(source)
+        feed.warnings = [f"The document is not well-formed XML ({error}); it was read tolerantly."]
+    return feed, False
+
+
+def _compared(feed: FeedDraft, source: Source) -> FeedDraft:
+    """What the lean reader found, unless it is feedparser's turn to look and it sees something else."""
+    if not _shadow.is_due():
+        return feed
+    other = _tolerantly(source)
+    if _shadow.agree(feed, other):
+        return feed
+    other.warnings.append("The lean reader disagrees with feedparser on this document; feedparser is used from now on.")
+    return other
+
+
+def _mended(source: Source) -> FeedDraft:
+    """An ill-formed document, read after its usual mistakes are mended."""
     try:
         mended = source.rewritten(repair.ampersands(lean.utf8(source)))
     except Unusual:
-        mended = source
+        return _tolerantly(source)
     try:
-        feed = lean.read(mended)
+        return lean.read(mended)
     except Unusual:
-        feed = _tolerantly(mended)
+        return _tolerantly(mended)
     except (ParseError, ValueError):
-        feed = _tolerantly(mended.rewritten(repair.closed(mended.body)) if mended is not source else source)
-    feed.warnings = [f"The document is not well-formed XML ({problem}); it was read tolerantly."]
-    return feed, False
+        return _tolerantly(mended.rewritten(repair.closed(mended.body)))
 
 
 def _tolerantly(source: Source) -> FeedDraft:

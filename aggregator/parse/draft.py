@@ -33,6 +33,7 @@ Poison = tuple[bytes, str]  # an entry that could not be read: its bytes, the re
 
 _WEB = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x20\x7f]+")
+_LEFTOVER = re.compile(r"\w* ?\(([^()]+)|(.+?) <\w*>")
 _LANG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
 
 
@@ -88,7 +89,7 @@ def row(draft: Draft, feed_lang: str | None) -> Row:
         text(draft.title).replace("\n", " "),
         summary,
         "\n\n".join(filter(None, map(text, dict.fromkeys(contents)))),
-        ", ".join(dict.fromkeys(filter(None, map(plain_text, draft.people)))),
+        ", ".join(dict.fromkeys(filter(None, map(_person, draft.people)))),
         tuple(dict.fromkeys(filter(None, map(plain_text, draft.tags[:MAX_LIST])))),
         draft.published,
         draft.updated,
@@ -103,6 +104,8 @@ def text(value: Text) -> str:
     written, kind = value
     if kind == "text/plain":
         return plain_text(written[:MAX_TEXT])
+    if "</br>" in written:  # one line break in XHTML, two in HTML
+        written = written.replace("<br></br>", "<br>")
     return visible_text(written[:MAX_TEXT])
 
 
@@ -123,6 +126,14 @@ def language(tag: str | None) -> str | None:
     """A language tag (RFC 5646) in lower case, or None where it is none."""
     tag = (tag or "").strip()
     return tag.replace("_", "-").lower() if _LANG.fullmatch(tag) else None
+
+
+def _person(name: str) -> str:
+    """A name without what is left of an address whose top-level domain is longer than feedparser expects."""
+    name = plain_text(name)
+    if found := _LEFTOVER.fullmatch(name):
+        return found[1] or found[2]
+    return name
 
 
 def _enclosures(draft: Draft) -> tuple[str, ...]:

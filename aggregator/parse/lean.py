@@ -32,8 +32,8 @@ _UTF8 = frozenset({"utf-8", "utf8"})
 _PICTURE_PARTS = words("title link description url href width height name")
 _FEED_PARTS = words(
     "abstract atom channel content content_encoded dc_description dc_language dc_title description entries entry feed"
-    " fullitem guid id image item items itunes_summary language link links media_description media_title rss source summary svg"
-    " textinput title"
+    " fullitem guid id image item items itunes_summary language link links media_description media_title rss source"
+    " summary svg textinput title"
 )
 
 _SUMMARIES = words("summary itunes_summary")
@@ -50,7 +50,7 @@ def read(source: Source) -> FeedDraft:
     declared = declarations(text)
     if not are_usual(declared):
         raise Unusual("namespaces")
-    parser = XMLParser(encoding="utf-8")  # noqa: S314 -- no DTD, no entities; see prescan.py
+    parser = XMLParser(encoding="utf-8")  # noqa: S314 -- without a DTD there are no entities
     parser.feed(text)
     return _Reader(source, parser.close(), declared).read()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from xml.etree.ElementTree import Element
 
 from aggregator.parse.dates import instant
-from aggregator.parse.draft import Draft, Text
+from aggregator.parse.draft import Draft
 from aggregator.parse.inline import markup
 from aggregator.parse.lean_names import (
     HALF_ENTITY,
@@ -250,20 +250,25 @@ class EntryReader:
         for part in element:
             called = name(part)
             if called in _PERSON_PARTS:
-                value = leaf(part)
+                self._complete(person)
                 called = called.removeprefix("itunes_")
-                person[called if called in ("name", "email") else "href"] = value
+                person[called if called in ("name", "email") else "href"] = leaf(part)
             elif not _is_idle(part, called):
                 raise Unusual(f"{called} in author")
-        if len(element):
-            if not any(person.values()):
-                raise Unusual("an author without a name")
-            self._uppermost("author", depth)
-            return
-        value = mended(leaf(element))
+        if len(element) and not any(person.values()):
+            raise Unusual("an author without a name")
+        value = "" if len(element) else mended(leaf(element))
         if self._uppermost("author", depth):
             self._byline = value
-        person.update(byline(self._byline))
+        self._complete(person)
+
+    def _complete(self, person: dict[str, str]) -> None:
+        """A person of whom nothing is known is whom the byline names; else the byline names that person."""
+        if not person:
+            person.update(byline(self._byline))
+        elif named := person.get("name") or person.get("email"):
+            email = person.get("email")
+            self._byline = f"{named} ({email})" if email and person.get("name") else named
 
     def _contributor(self, element: Element, _depth: int) -> None:
         if any(len(part) or name(part) not in _PERSON_PARTS for part in element):

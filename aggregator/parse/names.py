@@ -84,7 +84,10 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_TAKEN = frozenset(PREFIXES.values()) - {""} | {"creativecommons", "blogchannel"}
+# Prefixes that mean something in feedparser's code, whatever namespace they stand for.
+MEANINGFUL = words(
+    "admin cc content creativecommons dc dcterms feedburner georss gml itunes media psc rdf xhtml xlink xml"
+)
 _DECLARATION = re.compile(rb"""xmlns(?::([\w.-]+))?\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 
 
@@ -114,9 +117,9 @@ def are_usual(declared: set[tuple[str, str]]) -> bool:
     meanings: dict[str, str | None] = {}
     for prefix, uri in declared:
         known, written = prefix_of(uri), prefix.lower()
-        if known is None and (not written or written in _TAKEN):
+        if known is None and (not written or written in MEANINGFUL):
             return False
-        if written in _TAKEN and written != (known or "").lower():
+        if written in MEANINGFUL and written != (known or "").lower():
             return False
         if written and meanings.setdefault(written, known) != known:
             return False

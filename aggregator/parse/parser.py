@@ -4,18 +4,28 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import blake2b
+from typing import Protocol
 
 from aggregator.core.model import FeedState, Fetched, ParsedFeed, Rung
 from aggregator.parse import values
 from aggregator.parse.ladder import same_entries
-from aggregator.parse.pool import Limits, Pool
+from aggregator.parse.pool import Limits, Pool, Reply
 from aggregator.parse.source import Source
+from aggregator.parse.wire import Job
+
+
+class Asks(Protocol):
+    """Whoever answers jobs: the pool, or a test."""
+
+    async def ask(self, job: Job) -> Reply:
+        """The reply to one job."""
+        ...
 
 
 class LadderParser:
     """Does as little as a document allows; see docs/decisions/0004-ladder.md."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Asks) -> None:
         self._pool = pool
 
     async def parse(self, fetched: Fetched, state: FeedState, memory: bytes | None) -> ParsedFeed:

@@ -36,6 +36,8 @@ def read(source: Source) -> tuple[FeedDraft, str]:
                 io.BytesIO(source.body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
             )
         feed = _feed(parsed.feed)
+        if parsed.bozo and feed.link:
+            feed.link = feed.link.replace("&amp", "&")  # the loose parser's half of an escaped ampersand
         feed.entries = [_entry(entry, source.url) for entry in parsed.entries]
     except (MemoryError, KeyboardInterrupt):
         raise

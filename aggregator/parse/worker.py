@@ -24,7 +24,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: 
         (length,) = wire.HEADER.unpack(header)
         jobs = wire.unframe(requests.read(length))
         _allow_cpu(cpu_s)
-        replies = [_answer(job, max_body_bytes) for job in jobs]
+        replies = [answer(job, max_body_bytes) for job in jobs]
         documents += len(jobs)
         leaving = documents >= MAX_DOCUMENTS or _resident_kb() > MAX_RESIDENT_KB
         answers.write(wire.frame((leaving, replies)))
@@ -33,7 +33,8 @@ def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: 
             return
 
 
-def _answer(job: wire.Job, max_body_bytes: int) -> wire.Answer | wire.Refusal:
+def answer(job: wire.Job, max_body_bytes: int) -> wire.Answer | wire.Refusal:
+    """The reply to one job."""
     try:
         return read(job, max_body_bytes)
     except Refused as refusal:

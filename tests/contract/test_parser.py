@@ -1,0 +1,91 @@
+"""The port Parser: the same promises from worker processes and from a parser without any."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from aggregator.core.errors import ParseError
+from aggregator.core.model import FeedState, Fetched, Rung
+from aggregator.parse import open_parser
+from aggregator.ports import Parser
+from tests.fakes.parser import inline_parser
+
+pytestmark = pytest.mark.anyio
+
+STATE = FeedState(id="f", url="https://feeds.example/f", configured_url="https://feeds.example/f", title="Known", items=2)
+HEAD = "<rss version='2.0'><channel><title>News</title><lastBuildDate>{}</lastBuildDate>"
+ENTRY = "<item><title>Entry {0}</title><guid>g{0}</guid><link>https://feeds.example/{0}</link></item>"
+
+
+def document(*numbers: int, built: str = "monday") -> Fetched:
+    """A feed with these entries."""
+    body = HEAD.format(built) + "\n".join(map(ENTRY.format, numbers)) + "</channel></rss>"
+    return Fetched(url=STATE.url, status=200, body=body.encode(), content_type="application/rss+xml")
+
+
+@pytest.fixture(params=["inline", "processes"])
+async def parser(request: pytest.FixtureRequest) -> AsyncIterator[Parser]:
+    """Each parser in turn."""
+    if request.param == "inline":
+        yield inline_parser()
+    else:
+        async with open_parser(1) as opened:
+            yield opened
+
+
+async def test_a_first_document_is_read_whole(parser: Parser) -> None:
+    """Every entry in document order, and what the next poll needs."""
+    feed = await parser.parse(document(2, 1), STATE, None)
+    assert (feed.rung, feed.title, feed.items) == (Rung.FULL, "News", 2)
+    assert [entry.guid for entry in feed.entries] == ["https://feeds.example/g2", "https://feeds.example/g1"]
+    assert feed.memory
+    assert feed.body_hash
+
+
+async def test_the_same_bytes_are_not_read_again(parser: Parser) -> None:
+    """Equal bodies give no entries, the facts of the state, and the very memory that was given."""
+    first = await parser.parse(document(2, 1), STATE, None)
+    known = replace(STATE, body_hash=first.body_hash)
+    again = await parser.parse(document(2, 1), known, first.memory)
+    assert (again.rung, again.entries, again.title, again.items) == (Rung.SAME_BODY, (), "Known", 2)
+    assert again.memory is first.memory
+
+
+async def test_a_moved_build_date_is_not_news(parser: Parser) -> None:
+    """Only the head changed: no entries, and a new hash of the body."""
+    first = await parser.parse(document(2, 1), STATE, None)
+    again = await parser.parse(document(2, 1, built="tuesday afternoon"), STATE, first.memory)
+    assert (again.rung, again.entries) == (Rung.SAME_ENTRIES, ())
+    assert again.memory is first.memory
+    assert again.body_hash != first.body_hash
+
+
+async def test_only_unseen_entries_are_read(parser: Parser) -> None:
+    """One new entry among known ones comes alone."""
+    first = await parser.parse(document(2, 1), STATE, None)
+    later = await parser.parse(document(3, 2, 1), STATE, first.memory)
+    assert (later.rung, later.items, later.title) == (Rung.DELTA, 3, "News")
+    assert [entry.title for entry in later.entries] == ["Entry 3"]
+    known = await parser.parse(document(3, 2), STATE, later.memory)
+    assert (known.rung, known.entries, known.items) == (Rung.DELTA, (), 2)
+
+
+async def test_memory_of_another_format_is_ignored(parser: Parser) -> None:
+    """Damaged or foreign memory costs time, never entries."""
+    for memory in (b"", b"\xff" * 200, b"\x01short"):
+        assert len((await parser.parse(document(2, 1), STATE, memory)).entries) == 2
+
+
+async def test_what_is_no_feed_is_refused_in_words(parser: Parser) -> None:
+    """ParseError says what was found instead."""
+    page = replace(document(), body=b"<!doctype html><title>Welcome</title>", content_type="text/html")
+    with pytest.raises(ParseError, match="HTML page") as caught:
+        await parser.parse(page, STATE, None)
+    assert caught.value.found == "html"
+
+
+async def test_links_of_http_come_before_those_of_the_document(parser: Parser) -> None:
+    """Hub and self from the Link header win (WebSub, 4)."""
+    fetched = replace(document(1), links=(("hub", "https://hub.example/"), ("hub", "https://second.example/")))
+    assert (await parser.parse(fetched, STATE, None)).hub == "https://hub.example/"
