@@ -48,7 +48,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
         return f"sqlite:///{path}"
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres")
-        return server.clone()
+        return server.emptied()
     return None
 
 
