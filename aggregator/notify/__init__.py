@@ -10,6 +10,9 @@ from aggregator.ports import Notifier
 
 __all__ = ["check_channels", "open_notifier", "recipients"]
 
+MOST_CHANNELS = 1000
+_recipients: dict[int, tuple[Channel, tuple[str, ...]]] = {}  # by identity: a reload makes new channels
+
 
 def open_notifier(stream: TextIO | None = None) -> Notifier:
     """The port's implementation; `stream` is where the console channel prints (default: stdout)."""
@@ -20,16 +23,17 @@ def recipients(channel: Channel) -> tuple[str, ...]:
     """The names of a channel's recipients, each of whom gets an outbox row; `("",)` where it is one.
 
     A channel that yields no service has one row all the same: it will die visibly, not silently.
+    The first call for a channel of Apprise loads Apprise, which may take seconds; later ones are
+    looked up.
     """
-    if channel.service == "console":
+    if channel.service in ("console", "webhook") and len(channel.url) < 2:
         return ("",)
-    from aggregator.notify.services import BadChannel
-    from aggregator.notify.services import recipients as named
-
-    try:
-        return named(channel) or ("",)
-    except BadChannel:
-        return ("",)
+    known = _recipients.get(id(channel))
+    if known is None or known[0] is not channel:
+        if len(_recipients) > MOST_CHANNELS:
+            _recipients.clear()
+        known = _recipients[id(channel)] = (channel, _named(channel))
+    return known[1]
 
 
 def check_channels(channels: Iterable[Channel]) -> tuple[Problem, ...]:
@@ -61,6 +65,16 @@ class _Switch:
         from aggregator.notify.send import AppriseNotifier
 
         return AppriseNotifier()
+
+
+def _named(channel: Channel) -> tuple[str, ...]:
+    from aggregator.notify.services import BadChannel
+    from aggregator.notify.services import recipients as named
+
+    try:
+        return named(channel) or ("",)
+    except BadChannel:
+        return ("",)
 
 
 def _check(channel: Channel) -> tuple[Problem, ...]:

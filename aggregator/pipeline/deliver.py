@@ -41,7 +41,7 @@ class Deliver:
         Waits at most `wait_s` seconds (None: until all turns are over); a turn that takes longer
         is counted by the tick that finds it finished. Raises StoreError.
         """
-        if not self._stopping:
+        if not self._stopping and await self._waiting(now):
             for name, channel in self._config().channels.items():
                 if name not in self._turns:
                     self._turns[name] = asyncio.create_task(self._turn(channel, now))
@@ -85,7 +85,7 @@ class Deliver:
         return counts
 
     async def _waiting(self, now: datetime) -> bool:
-        """Is something due that no channel's turn took?"""
+        """Is anything due? One look, so that an idle service writes nothing."""
         due_at = await self._outbox.next_due_at()
         return due_at is not None and due_at <= now
 
