@@ -11,7 +11,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
-from aggregator.core.model import Entry, FeedState, HostLimit
+from aggregator.core.model import Entry, FeedState, Fetched, HostLimit
 from aggregator.core.rules import index_text
 from aggregator.core.settings import Config, Feed
 from aggregator.fetch import HttpFetcher, open_fetcher
@@ -101,6 +101,14 @@ class Service:
     async def force(self) -> tuple[Polled, ...]:
         """Poll everything, due or not, as a person can ask for."""
         return await self.poller.once(force=True)
+
+    async def push(self, feed: Feed, document: Fetched) -> None:
+        """Take in a document that came by itself, on the way that polls take."""
+        (state,) = await self.store.feeds.claim_due(
+            self.clock.now(), owner="test", lease_s=60, limit=1, ids=[feed.id], force=True
+        )
+        parsed = await (await shared_parser()).parse(document, state, None)
+        await self.poller.take(prepare(self.config, ()), feed, state, document, parsed)
 
     async def poll_next(self, feed: str) -> FeedState:
         """Let time pass until the feed is due, and poll what is due then; gives its new state."""

@@ -6,10 +6,12 @@ are needed, the clock is in the test's hand; the fetcher, the database and the p
 
 import asyncio
 import gzip
+import hmac
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
+from urllib.parse import parse_qsl
 
 import brotli
 import pytest
@@ -17,7 +19,8 @@ import pytest
 from aggregator.core.errors import BadStatus, FetchError, Forbidden, TooLarge, Unreachable
 from aggregator.core.model import FeedState, Health, NotModified, Validators
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.polling.schedule import next_poll_at
+from aggregator.core.polling.schedule import after_success, next_poll_at
+from aggregator.fetch import websub
 from aggregator.fetch.politeness import Politeness
 from tests.adapter.asynchronous import awaited
 from tests.adapter.certificates import server_context
@@ -704,6 +707,37 @@ async def test_49_together() -> None:
 @awaited
 async def test_50_websub() -> None:
     """WebSub: subscribes where a hub is offered and we can be reached, polls on slowly, refuses bad signatures."""
-    from tests.adapter.websub_hub import subscribed_and_pushed
+    async with Loopback() as site:
+        hub = site.script("/hub", answer(202))
+        url = site.script("/feed", answer(200, document("a"), Link=f'<{hub}>; rel="hub", </feed>; rel="self"'))
+        async with Service(feed(url)) as service:
+            await service.poll()
+            state, now = await service.state("f"), service.clock.now()
+            assert (state.hub, state.self_url) == (hub, url)
+            asked = websub.Subscription(
+                feed="f", hub=hub, topic=url, callback="https://public.example/push/x", secret="s3", asked_at=now
+            )
+            await websub.subscribe(
+                service.fetcher.transport, hub=hub, topic=url, callback=asked.callback, secret=asked.secret
+            )
+            form = dict(parse_qsl(site.heard("/hub")[0].body.decode()))
+            assert (form["hub.mode"], form["hub.topic"], form["hub.callback"]) == ("subscribe", url, asked.callback)
+            question = {"hub.mode": "subscribe", "hub.topic": url, "hub.challenge": "c", "hub.lease_seconds": "86400"}
+            verdict = websub.verify(asked, question, now)
+            live = verdict.subscription
+            assert verdict.reply == "c"
+            assert websub.is_live(live, now)
 
-    await subscribed_and_pushed()
+            body = document("b", "a")
+            forged = hmac.new(b"wrong", body, "sha256").hexdigest()
+            assert not websub.is_genuine(live, f"sha256={forged}", body)
+            assert websub.is_genuine(live, "sha256=" + hmac.new(b"s3", body, "sha256").hexdigest(), body)
+            await service.push(feed(url), websub.pushed(live, body, "application/rss+xml"))
+            assert {entry.title for entry in await service.entries("f")} == {"a", "b"}
+
+            response = NotModified(url=url)
+            after, _ = after_success(
+                state, feed(url), service.config.settings.polling, response=response, pushed=True, now=now
+            )
+            assert after.next_poll_at is not None
+            assert timedelta(hours=1) <= after.next_poll_at - now <= timedelta(hours=1.1)

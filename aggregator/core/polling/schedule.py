@@ -24,11 +24,13 @@ from aggregator.core.model import (
     NotModified,
     ParsedFeed,
     Rung,
+    Validators,
 )
 from aggregator.core.polling import health, moves
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.pace import (
     DAY_S,
+    HOUR_S,
     JITTER,
     WEEK_S,
     adaptive_interval,
@@ -46,6 +48,7 @@ RETRY_AT_MOST_S = 31 * DAY_S
 LATEST = timedelta(days=31)
 REFUSALS_BEFORE_PROBES = timedelta(days=3)
 PROBE_S = WEEK_S
+BACKSTOP_S = HOUR_S
 ASKS_FOR_LESS = frozenset({429, 503})
 LIKELY_FINAL = frozenset({401, 403, 404})
 NO_WISH = CacheHints()
@@ -65,19 +68,21 @@ def after_success(
     published: Sequence[datetime] = (),
     limits: Sequence[HostLimit] = (),
     silent_after: float = 5.0,
+    pushed: bool = False,
     now: datetime,
 ) -> tuple[FeedState, tuple[HostLimit, ...]]:
     """The state after an answer that could be used, and what the host asked for.
 
     `parsed` is None for a 304. `published` are the dates of the new entries that have one,
-    `limits` what this feed's host asked for before.
+    `limits` what this feed's host asked for before. `pushed`: a hub tells us of new entries, and
+    polling is only the backstop.
     """
     move = moves.follow(state, response.hops, response.url, now)
     last_new_at = now if new_entries else state.last_new_at
     quiet_s = (now - (last_new_at or state.first_polled_at or now)).total_seconds()
     gap_s = _gap(state, new_entries, published, now)
     every_s = feed.every_s or polling.every_s
-    interval_s = adaptive_interval(every_s, quiet_s, feed.max_latency_s)
+    interval_s = adaptive_interval(max(every_s, BACKSTOP_S) if pushed else every_s, quiet_s, feed.max_latency_s)
     whole = parsed if parsed and parsed.rung in COUNTED else None
     items = whole.items if whole and not _partial(response) else None
     hints = whole.hints if whole else state.hints
@@ -104,7 +109,7 @@ def after_success(
         title=(parsed and parsed.title) or state.title,
         health=mood,
         health_since=state.health_since if mood is state.health else now,
-        validators=response.validators if isinstance(response, Fetched) else response.validators or state.validators,
+        validators=_validators(state, response),
         body_hash=(parsed and parsed.body_hash) or state.body_hash,
         hints=hints,
         first_polled_at=state.first_polled_at or now,
@@ -230,6 +235,13 @@ def _newest(state: FeedState, published: Sequence[datetime], now: datetime) -> d
     """The youngest date seen; one from the future counts as now."""
     dates = [min(at, now) for at in published]
     return max([*dates, state.newest_at] if state.newest_at else dates, default=None)
+
+
+def _validators(state: FeedState, response: Fetched | NotModified) -> Validators | None:
+    """A whole document's pair replaces the old one, absent or not; a 304, a delta or a push adds to it."""
+    if isinstance(response, Fetched) and not response.delta:
+        return response.validators
+    return response.validators or state.validators
 
 
 def _partial(response: Fetched | NotModified) -> bool:
