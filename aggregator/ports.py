@@ -117,6 +117,10 @@ class Feeds(Protocol):
         """
         ...
 
+    async def record(self, question: Question, route: Route, now: datetime) -> int:
+        """Write what `route` decides about hits on stored entries (`rules apply`); gives how many hits."""
+        ...
+
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
         """Free leases without a poll, on the way out."""
         ...

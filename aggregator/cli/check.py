@@ -58,7 +58,8 @@ def check(online: bool, as_json: bool) -> None:
     else:
         for feed, error in troubles:
             click.secho(f"{feed}: {error}", fg="red", err=True)
-        good = f"{len(config.feeds)} feeds, {len(config.rules)} rules ({tests} tests passed), {len(config.channels)} channels"
+        rules = f"{len(config.rules)} rules ({tests} tests passed)"
+        good = f"{len(config.feeds)} feeds, {rules}, {len(config.channels)} channels"
         bad = f"{len(troubles)} of {len(config.feeds)} feeds cannot be read"
         click.secho(bad if troubles else f"{good}: all is well", fg="red" if troubles else "green")
     if troubles:

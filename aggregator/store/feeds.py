@@ -11,8 +11,10 @@ from aggregator.ports import Route
 from aggregator.store import rows
 from aggregator.store.columns import EPOCH, instant, micros
 from aggregator.store.commit import Commit, Committed, write_polls
+from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.engine import Database
 from aggregator.store.reader import Reader
+from aggregator.store.routing import answer, write_routed
 from aggregator.store.schema import ALWAYS, NEVER, feeds, hosts, keys, memories
 from aggregator.store.sync import follow
 from aggregator.store.writer import Writer
@@ -104,6 +106,15 @@ class SqlFeeds:
 
     def _write_polls(self, connection: Connection, commits: Sequence[Commit]) -> list[Committed]:
         return write_polls(connection, self._dialect, commits)
+
+    async def record(self, question: Question, route: Route, now: datetime) -> int:
+        def record(connection: Connection) -> int:
+            self._dialect.take_turns(connection, ROUTING_LOCK)
+            routed = route(answer(connection, self._dialect, question, now))
+            write_routed(connection, self._dialect, routed, {})
+            return len(routed.hits)
+
+        return await self._writer.alone(record)
 
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
         free = (

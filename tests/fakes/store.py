@@ -208,15 +208,26 @@ class MemoryFeeds:
                 tables.hosts[limit.host] = limit
         tables.quarantined += [(poll.state.id, data, reason) for data, reason in poll.quarantined]
         entries = tuple(self._store(entry) for entry in poll.entries)
+        self._write(routed)
+        for notice in poll.notices:
+            tables.deliveries.setdefault(notice.id, notice)
+        return entries
+
+    async def record(self, question: Question, route: Route, now: datetime) -> int:
+        routed = route(self._answer(question, now))
+        self._write(routed)
+        return len(routed.hits)
+
+    def _write(self, routed: Routed) -> None:
+        tables = self._tables
         for hit in routed.hits:
             entry_id = hit.entry_id if hit.entry_id is not None else tables.entry_id(hit.feed, hit.entry_key)
             tables.hits.setdefault(hit.id, replace(hit, entry_id=entry_id))
         for story in routed.stories:
             before = tables.stories.get(story.id)
             tables.stories[story.id] = replace(story, first_at=before.first_at) if before else story
-        for delivery in (*poll.notices, *routed.deliveries):
+        for delivery in routed.deliveries:
             tables.deliveries.setdefault(delivery.id, delivery)
-        return entries
 
     def _check_hits(self, poll: Poll, hits: Sequence[Hit]) -> None:
         """Before anything is written: all or nothing."""

@@ -1,0 +1,315 @@
+"""`aggregator rules`: write, test, understand and change watch rules."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aggregator.cli.output import console, emit, json_option, limit_option, progress, table
+from aggregator.cli.program import config_option
+from aggregator.cli.session import in_house, load
+from aggregator.cli.types import SINCE
+from aggregator.core.errors import ConfigErrors, NotFound
+from aggregator.core.model import Json
+from aggregator.core.shapes import rule_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aggregator.app.finding import Backtest, Tally
+    from aggregator.app.house import House
+    from aggregator.core.rules import Explained, Rule
+    from aggregator.web.desk import Found
+
+MONTH = timedelta(days=30)
+BARS = " ▁▂▃▄▅▆▇█"
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  aggregator rules test
+  aggregator rules backtest caatsa --since 30d --against edited.yaml
+  aggregator rules explain 4711 caatsa"""
+)
+def rules() -> None:
+    """List, test, explain, backtest and apply watch rules."""
+
+
+@rules.command("list")
+@config_option
+@limit_option
+@json_option
+def list_(as_json: bool, limit: int) -> None:
+    """List rules with hits, alerts and precision (the share of marked hits that were relevant)."""
+
+    async def work(house: "House") -> None:
+        now = house.clock.now()
+        figures = {f.rule: f for f in await house.store.catalog.rules(now)}
+        shapes = [rule_json(r, figures.get(r.id)) for r in house.current.config.rules][: limit or None]
+        if as_json:
+            emit(shapes)
+            return
+        table(
+            ("id", "title", "hits>", "alerts>", "precision>", "30 days", "deliver"),
+            (
+                (
+                    s["id"] if s["enabled"] else f"{s['id']} (off)",
+                    s["title"],
+                    s["hits"],
+                    s["alerts"],
+                    "" if s["precision"] is None else f"{s['precision']:.0%}",
+                    sparkline([day["hits"] for day in s["days"]]),
+                    s["deliver"],
+                )
+                for s in shapes
+            ),
+            empty="no rules; write one into rules.yaml",
+        )
+
+    in_house(work)
+
+
+def sparkline(values: "Sequence[int]") -> str:
+    """A row of bars, one for each value."""
+    most = max(values, default=0) or 1
+    return "".join(BARS[-(-value * (len(BARS) - 1) // most)] for value in values)
+
+
+def _rule(rule_id: str, known: "Sequence[Rule]") -> "Rule":
+    for rule in known:
+        if rule.id == rule_id:
+            return rule
+    raise NotFound("rule", rule_id, [rule.id for rule in known])
+
+
+@rules.command()
+@click.argument("rule_id", metavar="ID")
+@config_option
+@json_option
+def show(as_json: bool, rule_id: str) -> None:
+    """Show a rule as the matcher understands it, with the spellings it adds."""
+    from aggregator.core.rules import print_query, spellings
+
+    loaded = load()
+    rule = _rule(rule_id, loaded.rules)
+    place = loaded.places.get(("rule", rule_id))
+    added = dict(spellings(rule))
+    if as_json:
+        emit(
+            rule_json(rule.config)
+            | {"query": print_query(rule.tree), "spellings": added, "version": rule.version, "place": list(place or ())}
+        )
+        return
+    click.secho(rule.title or rule.id, bold=True)
+    if place:
+        click.echo(f"  written in   {place.file}:{place.line}")
+    click.echo(f"  as a query   {print_query(rule.tree)}")
+    click.echo(f"  searches     {', '.join(rule.config.in_)}")
+    for term, others in added.items():
+        click.echo(f"  {term} is also found as {', '.join(others)}")
+
+
+@rules.command()
+@config_option
+@json_option
+def test(as_json: bool) -> None:
+    """Run the tests that stand in the rules. Exit 2 if one fails."""
+    from aggregator.config import rule_test_errors
+
+    loaded = load()
+    failed = rule_test_errors(loaded)
+    count = sum(len(r.tests.match) + len(r.tests.no_match) for r in loaded.config.rules)
+    if as_json:
+        emit({"tests": count, "failed": [{"place": f"{e.file}:{e.line}", "message": e.message} for e in failed]})
+        raise SystemExit(2 if failed else 0)
+    if failed:
+        raise ConfigErrors(failed)
+    click.secho(f"{count} tests passed", fg="green")
+
+
+@rules.command()
+@config_option
+@json_option
+def lint(as_json: bool) -> None:
+    """Point out rules that are legal but probably not meant, and propose exclusions for noisy ones."""
+
+    async def work(house: "House") -> list[Json]:
+        from aggregator.app.advising import advise
+
+        return [{"rule": f.rule, "kind": f.kind, "message": f.message, "hint": f.hint} for f in await advise(house)]
+
+    findings = in_house(work)
+    if as_json:
+        emit(findings)
+        return
+    for finding in findings:
+        hint = f" ({finding['hint']})" if finding["hint"] else ""
+        rule = f"{click.style(finding['rule'], bold=True)}: " if finding["rule"] else ""
+        click.echo(f"{rule}{finding['message']}{hint}")
+    if not findings:
+        click.secho("nothing to remark", fg="green")
+
+
+@rules.command()
+@click.argument("rule_id", metavar="ID")
+@click.option("--since", type=SINCE, default=MONTH, metavar="AGE", help="How far back; default: 30d.")
+@click.option(
+    "--against",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="FILE",
+    help="A file or folder with the edited rule; shows what it adds and removes.",
+)
+@config_option
+@json_option
+def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None) -> None:
+    """Run a rule over stored entries: hits per day, top feeds, samples, and what an edit changes."""
+    loaded = load()
+    known = loaded.rules
+    edited = _edited(rule_id, against) if against else _rule(rule_id, known)
+    old = [rule for rule in known if rule.id == rule_id]
+
+    async def work(house: "House") -> None:
+        from aggregator.app.finding import backtest as run
+
+        start = house.clock.now() - since
+        with progress() as bar:
+            task = bar.add_task("backtesting", total=await house.store.catalog.count_entries(start))
+            done = await run(
+                house.store.catalog,
+                house.current,
+                old,
+                [edited],
+                since=start,
+                step=lambda count: bar.advance(task, count),
+            )
+        tally = done.tallies[rule_id]
+        if as_json:
+            emit(_backtest_json(rule_id, done, tally))
+        else:
+            _show_backtest(done, tally, against is not None)
+
+    in_house(work, loaded)
+
+
+def _edited(rule_id: str, path: Path) -> "Rule":
+    """The rule of another file; only its rules and lists need to be sound."""
+    from aggregator.app import load_config
+
+    return _rule(rule_id, load_config(path).rules)
+
+
+def _backtest_json(rule_id: str, done: "Backtest", tally: "Tally") -> Json:
+    def samples(found: "Sequence[Found]") -> list[Json]:
+        return [{"id": f.entry.id, "title": f.entry.title, "feed": f.entry.feed, "snippet": f.snippet} for f in found]
+
+    return {
+        "rule": rule_id,
+        "entries": done.entries,
+        "hits": tally.after,
+        "before": tally.before,
+        "added": tally.added_count,
+        "removed": tally.removed_count,
+        "days": [{"day": day, "hits": hits} for day, hits in sorted(tally.days.items())],
+        "feeds": [{"feed": feed, "hits": hits} for feed, hits in tally.feeds.most_common(10)],
+        "samples": samples(tally.samples),
+        "added_samples": samples(tally.added),
+        "removed_samples": samples(tally.removed),
+    }
+
+
+def _show_backtest(done: "Backtest", tally: "Tally", compared: bool) -> None:
+    change = f" ({tally.before} before: +{tally.added_count} −{tally.removed_count})" if compared else ""
+    click.secho(f"{tally.after} hits in {done.entries:,} entries{change}", bold=True)
+    most = max(tally.days.values(), default=1)
+    for day, hits in sorted(tally.days.items()):
+        click.echo(f"  {day}  {click.style('█' * max(1, round(hits * 40 / most)), fg='cyan')} {hits}")
+    for feed, hits in tally.feeds.most_common(5):
+        click.echo(f"  {hits:>5}  {feed}")
+    groups = [("added", tally.added), ("removed", tally.removed)] if compared else [("for example", tally.samples)]
+    for name, found in groups:
+        if found:
+            click.secho(f"{name}:", bold=True)
+        for one in found:
+            console().print(_sample(one))
+
+
+def _sample(found: "Found") -> Any:
+    from rich.text import Text
+
+    text = Text(f"  {found.entry.title}\n    {found.snippet}")
+    text.highlight_words({span.text for span in found.spans}, style="bold yellow")
+    return text
+
+
+@rules.command()
+@click.argument("entry", type=int)
+@click.argument("rule_id", metavar="[RULE]", required=False)
+@config_option
+@json_option
+def explain(as_json: bool, entry: int, rule_id: str | None) -> None:
+    """Show clause by clause why rules match a stored entry, or what was missing."""
+
+    async def work(house: "House") -> None:
+        from aggregator.app.finding import feed_tags
+        from aggregator.core.rules import document
+        from aggregator.core.rules import explain as of_rule
+
+        stored = await house.store.catalog.entry(entry)
+        known = tuple(house.current.rules.values())
+        chosen = [_rule(rule_id, known)] if rule_id else known
+        text = document(stored, feed_tags(house.current, stored.feed))
+        found = [of_rule(rule, text) for rule in chosen]
+        shown = found if rule_id else [one for one in found if one.matched] or found
+        if as_json:
+            emit([one.to_json() for one in shown])
+            return
+        click.secho(stored.title, bold=True)
+        for one in shown:
+            verdict = click.style("matches", fg="green") if one.matched else click.style("does not match", fg="yellow")
+            click.echo(f"{click.style(one.rule, bold=True)} {verdict}{f': {one.barred}' if one.barred else ''}")
+            _show_clause(one.tree, 1)
+
+    in_house(work)
+
+
+def _show_clause(clause: "Explained", depth: int) -> None:
+    mark = click.style("✓", fg="green") if clause.satisfied else click.style("✗", fg="red")
+    found = ", ".join(dict.fromkeys(f"“{span.text}” in {span.field}" for span in clause.spans))
+    detail = f" — {found or clause.hint}" if found or clause.hint else ""
+    click.echo(f"{'  ' * depth}{mark} {clause.kind}: {clause.text}{detail}")
+    for child in clause.children:
+        _show_clause(child, depth + 1)
+
+
+@rules.command()
+@click.argument("rule_id", metavar="[ID]", required=False)
+@click.option("--since", type=SINCE, default=timedelta(days=7), metavar="AGE", help="How far back; default: 7d.")
+@click.option("--alert", is_flag=True, help="Record the hits and alert, one digest for each rule.")
+@config_option
+@json_option
+def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> None:
+    """Run rules over entries that are stored already, e.g. after writing a new one. A dry run unless --alert."""
+    loaded = load()
+    chosen = [_rule(rule_id, loaded.rules)] if rule_id else [r for r in loaded.rules if r.config.enabled]
+
+    async def work(house: "House") -> None:
+        from aggregator.app.applying import find, record
+
+        start = house.clock.now() - since
+        with progress() as bar:
+            task = bar.add_task("applying", total=await house.store.catalog.count_entries(start))
+            entries, hits = await find(house, chosen, start, lambda count: bar.advance(task, count))
+        new = await record(house, entries, hits) if alert else 0
+        titles = {(e.feed, e.key): e.title for e in entries}
+        if as_json:
+            rows = [{"rule": h.rule, "entry": h.entry_id, "title": titles[h.feed, h.entry_key]} for h in hits]
+            emit({"hits": rows, "recorded": new})
+            return
+        for hit in hits[-20:]:
+            click.echo(f"{click.style(hit.rule, bold=True)}: {titles[hit.feed, hit.entry_key]}")
+        done = f"{new} recorded and queued for alerts" if alert else "nothing was written; --alert records and alerts"
+        click.echo(f"{len(hits)} hits in the last {since.days or 1} days: {done}")
+
+    in_house(work, loaded)
