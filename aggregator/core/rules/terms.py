@@ -5,9 +5,10 @@ expect; the judges of separators are in gaps.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from unicodedata import category
 
 from aggregator.core.rules.gaps import Code, Gap, Sides, Symbol, gap_of, tidy
@@ -75,15 +76,12 @@ class Atom:
         return kind(self.tokens[0]) == "unspaced" or (len(self.tokens[0]) > 1 and kind(self.tokens[0]) == "letter")
 
     def find(self, reading: Reading) -> list[tuple[int, int]]:
-        """The token ranges of `reading` where this atom stands, in order."""
-        if len(self.tokens) == 1:
-            starts: Sequence[int] = self._single(reading)
-        else:
-            starts = self._sequences(reading)
-        if self.bare:
-            return [(at, at + 1) for at in starts[:MAX_OCCURRENCES]]
-        found = [(at, at + len(self.tokens)) for at in starts if self.stands(reading, at)]
-        return found[:MAX_OCCURRENCES]
+        """The token ranges of `reading` where this atom stands, in order, at most MAX_OCCURRENCES."""
+        size = len(self.tokens)
+        starts: Iterable[int] = self._single(reading) if size == 1 else self._sequences(reading)
+        if not self.bare:
+            starts = (at for at in starts if self.stands(reading, at))
+        return [(at, at + size) for at in islice(starts, MAX_OCCURRENCES)]
 
     def span(self, reading: Reading, at: int) -> tuple[int, int]:
         """The code points that this atom covers when it stands at token `at`."""
@@ -98,18 +96,16 @@ class Atom:
             return reading.positions.get(word, ())
         return sorted(at for known, places in reading.positions.items() if known.startswith(word) for at in places)
 
-    def _sequences(self, reading: Reading) -> list[int]:
+    def _sequences(self, reading: Reading) -> Iterator[int]:
         """Where all tokens follow each other, found from the rarest one."""
         whole = self.tokens[:-1] if self.prefix else self.tokens
         anchor = min(range(len(whole)), key=lambda k: len(reading.positions.get(whole[k], ())))
         words, last = reading.words, len(self.tokens) - 1
-        return [
-            at - anchor
-            for at in reading.positions.get(whole[anchor], ())
-            if at >= anchor
-            and at - anchor + last < len(words)
-            and all(self._token_at(words[at - anchor + k], k, last) for k in range(last + 1))
-        ]
+        for at in reading.positions.get(whole[anchor], ()):
+            start = at - anchor
+            if 0 <= start < len(words) - last:
+                if all(self._token_at(words[start + k], k, last) for k in range(last + 1)):
+                    yield start
 
     def _token_at(self, word: str, k: int, last: int) -> bool:
         token = self.tokens[k]

@@ -40,6 +40,7 @@ _CLUSTERS = (
     # Thai and Lao write some vowels before and some after the consonant that they belong to.
     "[\u0e40-\u0e44\u0ec0-\u0ec4]?[\u0e01-\u0e2f\u0e46\u0e4f-\u0e5b\u0e81-\u0eaf\u0ebd\u0ec6\u0edc-\u0edf]"
     "[\u0e30-\u0e3a\u0e45\u0e47-\u0e4e\u0eb0-\u0ebc\u0ec8-\u0ece]*",
+    "[\u0e30-\u0e3a\u0e45\u0e47-\u0e4e\u0eb0-\u0ebc\u0ec8-\u0ece]+",
     f"[{_THAI_LAO}]",
     f"[{_KHMER}](?:\u17d2[\u1780-\u17b3]|[\u17b4-\u17d3\u17dd])*",
     f"[{_MYANMAR}](?:\u1039[\u1000-\u1021]|[\u102b-\u103e\u1056-\u1060\u1062-\u106d\u1071-\u1074\u1082-\u109d])*",

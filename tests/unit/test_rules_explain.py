@@ -1,0 +1,101 @@
+"""Explanations, snippets, lint: what people are shown."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from aggregator.core.model import RuleFigures
+from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, explain, lint, snippet
+from aggregator.core.settings import RuleConfig
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def made(rule_id: str = "r", **keys: Any) -> Rule:
+    """A compiled rule."""
+    return compile_rule(RuleConfig.model_validate({"id": rule_id, **keys}), {"turkey": ("Turkey", "Ankara")})
+
+
+def hints(rule: Rule, **fields: Any) -> str:
+    """Every line of an explanation."""
+    return "\n".join(explain(rule, Document(**fields)).tree.lines())
+
+
+@pytest.mark.parametrize(
+    ("keys", "fields", "hint"),
+    [
+        ({"any": ["sanctions"]}, {"title": "a sanction"}, "found 'sanction': write sanction*"),
+        ({"any": ["sanction"]}, {"title": "sanctions now"}, "found 'sanctions': write sanction*"),
+        ({"query": "'US'c"}, {"title": "tell us"}, "found 'us': the capitals differ"),
+        ({"any": ["S-400"]}, {"title": "S, 400"}, "found 'S, 400', which is not taken for it"),
+        ({"any": ["air defence"]}, {"title": "defence in the air"}, "not together"),
+        ({"any": ["deal"], "in": ["title"]}, {"content": "deal"}, "it is in content, which is not searched"),
+        ({"any": ["Erdogan"]}, {"title": "Erdogen"}, "erdogen"),
+        ({"query": "deal NEAR/2 missile"}, {"title": "deal a b c d missile"}, "more than 2 words apart"),
+        ({"query": "deal ONEAR/3 missile"}, {"title": "missile deal"}, "not in this order"),
+        ({"any": ["deal"], "none": ["cricket"]}, {"title": "deal cricket"}, "found, but excluded"),
+    ],
+)
+def test_near_misses_say_what_to_write(keys: dict[str, Any], fields: dict[str, str], hint: str) -> None:
+    """What is missing is named, with what the text has instead."""
+    assert hint in hints(made(**keys), **fields)
+
+
+def test_an_explanation_is_plain_values() -> None:
+    """Matched, evidence and snippet, as JSON; and what bars a document."""
+    rule = made(any=["S-400"], all=["$turkey"], feeds={"ids": ["wire"]})
+    told = explain(rule, Document(title="Ankara got the S‑400", feed="wire")).to_json()
+    assert told["matched"]
+    assert told["snippet"] == "Ankara got the S‑400"
+    assert told["tree"]["children"][0]["found"][0]["text"] == "S‑400"
+    barred = explain(rule, Document(title="Ankara got the S‑400", feed="blog"))
+    assert not barred.matched
+    assert "blog" in barred.barred
+
+
+def test_explaining_agrees_with_matching() -> None:
+    """The tree is satisfied exactly where the index matches."""
+    rule = made(query="deal AND (missile OR NOT_ONE) AND NOT cricket")
+    for title in ("deal missile", "deal", "deal missile cricket", ""):
+        document = Document(title=title)
+        assert explain(rule, document).matched == bool(RuleIndex([rule]).match(document))
+
+
+def test_the_snippet_is_the_sentence_with_the_most_terms() -> None:
+    """Not the first mention: the sentence that shows the most of the rule."""
+    rule = made(all=["S-400", "Ankara"])
+    document = Document(title="S-400", content="It began in May. Ankara took the S-400 in July! More follows.\n\nThe end.")
+    (match,) = RuleIndex([rule]).match(document)
+    assert snippet(document, match.spans) == "Ankara took the S-400 in July!"
+    assert snippet(document, ()) == ""
+
+
+def test_long_sentences_are_cut_around_the_term() -> None:
+    """A snippet stays short, at blanks, with ellipses."""
+    document = Document(content="word " * 500 + "CAATSA " + "word " * 500)
+    (match,) = RuleIndex([made(any=["CAATSA"])]).match(document)
+    shown = snippet(document, match.spans)
+    assert len(shown) <= 300
+    assert shown[0] == shown[-1] == "…"
+    assert "CAATSA" in shown
+
+
+def test_lint_finds_what_was_not_meant() -> None:
+    """Contradictions, doubles, swallowed rules, acronyms, common words, silence, unused channels."""
+    rules = [
+        made("never", all=["deal"], none=["deal"]),
+        made("one", any=["S-400", "S-500"]),
+        made("two", any=["S-400", "S-500"]),
+        made("narrow", any=["S-500"]),
+        made("capitals", any=["US"]),
+        made("common", any=["government"], notify=["mail"]),
+    ]
+    findings = lint(
+        rules, [RuleFigures(rule="one", last_hit_at=NOW - timedelta(days=100))],
+        now=NOW, frequencies={"government": 300}, entries=1000, channels=["mail", "chat"],
+    )  # fmt: skip
+    kinds = {(finding.rule, finding.kind) for finding in findings}
+    assert {("never", "never"), ("two", "duplicate"), ("narrow", "swallowed"), ("capitals", "acronym")} <= kinds
+    assert {("common", "common"), ("one", "silent"), ("", "channel")} <= kinds
+    assert lint([made(any=["CAATSA"])]) == ()
