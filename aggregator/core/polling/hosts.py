@@ -5,6 +5,10 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+# Special-use and customary private names (RFC 6762 appendix G, RFC 8375, RFC 6761).
+PRIVATE = frozenset(
+    {"corp", "home", "internal", "intranet", "invalid", "lan", "local", "localhost", "private", "test", "arpa"}
+)
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -37,14 +41,14 @@ def _is_address(host: str) -> bool:
 
 
 def _registrable(host: str) -> str | None:
-    if "." not in host:
+    if "." not in host or host.rpartition(".")[2] in PRIVATE:
         return None
     try:
         name = host.encode("idna").decode("ascii")
     except UnicodeError:
         name = host
     domain: str | None = _suffixes().get_sld(name, strict=True)
-    return domain
+    return domain or ".".join(name.split(".")[-2:])  # a top-level domain younger than the list
 
 
 @cache
