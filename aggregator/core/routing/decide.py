@@ -3,7 +3,7 @@
 1. silenced by a person            → suppressed
 2. known before: baseline, alias   → held
 3. too old for its feed or rule    → held
-4. one of a flood                  → held, told in one digest
+4. one of many at once             → held, told in one digest
 5. the rule waits for more         → held, until its threshold is met
 6. its story was told already      → collapsed
 7. otherwise                       → alerted
@@ -111,8 +111,8 @@ def _judge(
         return _Verdict(replace(hit, state=HitState.SUPPRESSED, reason=reason))
     if reason := _stale(entry, rule, now):
         return _Verdict(replace(hit, state=HitState.HELD, reason=reason))
-    if entry.reason is Reason.FLOOD:
-        return _flood(hit, rule, story, ledger, now)
+    if entry.reason in (Reason.FLOOD, Reason.APPLIED):
+        return _together(hit, entry, rule, story, ledger, now)
     if conditional(rule):
         return _Verdict(replace(hit, state=HitState.HELD, reason=WAITS))
     return _tell(hit, entry, rule, story, ledger)
@@ -133,18 +133,20 @@ def _stale(entry: Entry, rule: RuleConfig, now: datetime) -> str:
     return ""
 
 
-def _flood(hit: Hit, rule: RuleConfig, story: Story, ledger: Ledger, now: datetime) -> _Verdict:
+def _together(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, ledger: Ledger, now: datetime) -> _Verdict:
+    """One of many at once: a feed's flood, or a rule that is applied to what is stored. One digest tells all."""
     channels = ledger.untold(hit.entry_key, rule)
     ledger.tell(story, rule.id)
-    flood = Telling(
-        subject=("flood", hit.feed, now.isoformat()),
+    flood = entry.reason is Reason.FLOOD
+    digest = Telling(
+        subject=(entry.reason, hit.feed if flood else rule.id, now.isoformat()),
         kind=Kind.DIGEST,
         rule=rule,
         hits=(hit.id,),
         channels=channels,
-        title=f"Many new entries in {hit.feed}",
+        title=f"Many new entries in {hit.feed}" if flood else f"{rule.title or rule.id}: found in stored entries",
     )
-    return _Verdict(replace(hit, state=HitState.HELD, reason=str(Reason.FLOOD)), (flood,))
+    return _Verdict(replace(hit, state=HitState.HELD, reason=str(entry.reason)), (digest,))
 
 
 def _tell(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, ledger: Ledger) -> _Verdict:
