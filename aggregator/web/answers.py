@@ -1,11 +1,14 @@
 """Errors as answers: which status says the same, and the sentence on a page or in JSON."""
 
 import logging
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Mount
 
 from aggregator.core.errors import (
     AggregatorError,
@@ -59,8 +62,20 @@ async def _our_error(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    detail = WORDS.get(error.status_code, str(error.detail))
-    return _say(request, error.status_code, detail, dict(error.headers or {}))
+    routing = error.detail in (HTTPStatus(error.status_code).phrase, "Not Found", "Method Not Allowed")
+    detail = WORDS.get(error.status_code, error.detail) if routing else error.detail
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if error.status_code == 405:
+        headers["allow"] = ", ".join(sorted(_methods(request)))
+    return _say(request, error.status_code, detail, headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """What can be done at an address, over all routes that share it (RFC 9110, section 15.5.6)."""
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    every = list(iter_route_contexts(routes))
+    here = next((one.path for one in every if one.path_regex.match(request.url.path)), None)
+    return {method for one in every if one.path == here for method in one.methods or ()}
 
 
 async def _wrong_request(request: Request, error: Exception) -> Response:

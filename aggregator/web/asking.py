@@ -6,12 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import HTTPException, Query
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from aggregator.core.model import HitFilter, Told
 from aggregator.core.settings import seconds
 
-Moment = Annotated[str | None, Field(max_length=40, description="An instant (ISO 8601) or a span back from now: 30d.")]
+SPAN = r"[0-9]{1,4}(\.[0-9]{1,3})?\s?(s|m|h|d|w)"
+DAY = r"[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+TIME = r"T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?(Z|[+-]0[0-9]:[0-5][0-9])?"
+MOMENT = rf"^(0|{SPAN}|{DAY}({TIME})?)$"
+Moment = Annotated[
+    str | None,
+    Field(max_length=40, description="An instant (ISO 8601) or a span back from now: 30d."),
+    WithJsonSchema({"type": "string", "pattern": MOMENT, "examples": ["30d", "2026-03-01", "2026-03-01T08:00:00Z"]}),
+]
 Name = Annotated[str | None, Field(max_length=200)]
 Mark = Literal["relevant", "irrelevant"]
 MAX_LIMIT = 1000
@@ -19,7 +27,7 @@ MAX_LIMIT = 1000
 
 def moment(text: str | None, now: datetime, name: str = "since") -> datetime | None:
     """The instant of `2026-03-01`, `2026-03-01T08:00:00Z` or `30d` (that long ago). 422 where it is none."""
-    if not text:
+    if text is None:
         return None
     try:
         try:
@@ -39,7 +47,7 @@ def cursor(told: Told) -> str:
 
 
 def after_cursor(word: str | None) -> tuple[datetime, str] | None:
-    """Where a listing continues. 422 where the word is not one of ours."""
+    """Where a listing continues. 404 where the word is not one of ours."""
     if not word:
         return None
     try:
@@ -49,7 +57,7 @@ def after_cursor(word: str | None) -> tuple[datetime, str] | None:
         if parsed.tzinfo is None or not hit_id:
             raise ValueError
     except (ValueError, binascii.Error):
-        raise HTTPException(422, "before: this is not a cursor that a listing gave") from None
+        raise HTTPException(404, "before: no listing gave this cursor") from None
     return parsed, hit_id
 
 

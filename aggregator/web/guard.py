@@ -119,7 +119,7 @@ class Guard:
                 "This site is not known by that name; settings.web.public_url names the address that others use.\n", 421
             )
         if method not in METHODS:
-            return PlainTextResponse("Method not allowed.\n", 405)
+            return _refuse(path, 405, "That method is not known here.", {"allow": ", ".join(sorted(METHODS))})
         if not visitor.known and not self._open(method, path):
             return _ask_to_log_in(method, path, scope["query_string"].decode("latin-1"))
         if method not in SAFE_METHODS and visitor.way != "token" and not self._from_our_page(scope, headers, authority):

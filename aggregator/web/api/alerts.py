@@ -18,7 +18,7 @@ from aggregator.web.naming import named
 
 router = APIRouter(tags=["alerts"], responses=shape.ERRORS)
 
-MAX_SILENCE = timedelta(days=366)
+MAX_SILENCE = timedelta(days=999)
 
 
 class DeliveriesAsked(Listing):
@@ -38,7 +38,7 @@ async def silence(
     except ValueError as error:
         raise HTTPException(422, f"for: {error}") from None
     if not 0 < length_s <= MAX_SILENCE.total_seconds():
-        raise HTTPException(422, "for: a silence lasts longer than nothing and at most a year")
+        raise HTTPException(422, "for: a silence lasts longer than nothing and at most 999 days")
     now = desk.clock.now()
     until = now + timedelta(seconds=length_s)
     wanted = Silence(rule=rule, feed=feed, story=story, until_at=until, reason=reason.strip(), created_at=now)

@@ -1,6 +1,6 @@
 """Feeds: health, adding, polling, OPML."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from aggregator.core.errors import NotFound
@@ -70,7 +70,10 @@ async def discover(desk: GivenDesk, sent: shape.AddressSent) -> Response:
 )
 async def import_opml(request: Request, desk: GivenDesk) -> Response:
     """Add the feeds of an OPML document, sent as the body."""
-    return JSONResponse(imported_json(await desk.import_opml(await request.body())))
+    document = await request.body()
+    if b"<" not in document[:500]:
+        raise HTTPException(422, "the body must be an OPML document")
+    return JSONResponse(imported_json(await desk.import_opml(document)))
 
 
 @router.get("/feeds/{feed_id}", response_model=shape.Feed)

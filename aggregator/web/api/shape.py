@@ -5,7 +5,9 @@ Answers are made by core/shapes.py; a test holds every model against the shape t
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggregator.web.asking import Moment
 
 At = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Mark = Literal["relevant", "irrelevant"]
@@ -319,7 +321,7 @@ class RulesSaved(RulesSent):
 
 
 class PreviewSent(RulesSent):
-    since: Annotated[str, Field(max_length=40, description="An instant, or a span back from now.")] = "30d"
+    since: Moment = "30d"
 
 
 class IdsSent(Sent):
@@ -329,10 +331,18 @@ class IdsSent(Sent):
 class SilenceSent(Sent):
     """Of exactly one of rule, feed and story."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": [one], "properties": {one: {"type": "string"}}} for one in ("rule", "feed", "story")]
+        }
+    )
+
     rule: Id | None = None
     feed: Id | None = None
     story: Id | None = None
-    last: Annotated[str, Field(alias="for", max_length=40, description="How long: 4h, 2d.")] = "8h"
+    last: Annotated[
+        str, Field(alias="for", pattern=r"^[1-9][0-9]{0,2} ?(m|h|d)$", description="How long: 30m, 4h, 2d.")
+    ] = "8h"
     reason: Annotated[str, Field(max_length=500)] = ""
 
 
@@ -341,7 +351,3 @@ class Health(BaseModel):
 
     ok: bool
     loops: dict[str, bool]
-
-
-class OpmlDocument(RootModel[str]):
-    """An OPML document as text."""

@@ -38,7 +38,9 @@ async def search(
     found: tuple[Found, ...] = ()
     if question:
         try:
-            found = await desk.search(question, since=moment(since, desk.clock.now()), limit=SHOWN, before=before)
+            found = await desk.search(
+                question, since=moment(since or None, desk.clock.now()), limit=SHOWN, before=before
+            )
         except InvalidRule as error:
             problem = error
     more = found[-1].entry.id if len(found) == SHOWN else None
