@@ -152,8 +152,8 @@ class _Reader:
             if called in ("item", "entry"):
                 self._entry(child)
             elif called in ("title", "language", "dc_language", "id"):
-                if called in once:
-                    raise Unusual(f"a second {called}")
+                if called in once or (called == "title" and self._feed.entries):
+                    raise Unusual(f"a {called} where none is expected")
                 once.add(called)
                 self._fact(child, called)
             elif called == "link":
@@ -190,8 +190,8 @@ class _Reader:
                 kind = "text/html"
             self._feed.title = value, kind
         elif called == "id":
-            if self._feed.link is None:
-                self._feed.link = resolve(self._base, value) if value else value
+            if self._feed.link is None and found.get("ispermalink", "true") == "true":
+                self._feed.link = resolve(scope(found, self._base, None)[0], value) if value else value
         else:
             self._feed.lang = value
 

@@ -35,7 +35,15 @@ _EMAIL = re.compile(
 )
 _XHTML = "application/xhtml+xml"
 _READABLE = frozenset({"text/plain", "text/html", _XHTML})
-_PERSON_PARTS = frozenset({"name", "email", "uri", "url", "homepage", "itunes_name", "itunes_email"})
+_PERSON_PARTS = {
+    "name": "name",
+    "itunes_name": "name",
+    "email": "email",
+    "itunes_email": "email",
+    "uri": "href",
+    "url": "href",
+    "homepage": "href",
+}
 _SOURCE_PARTS = words("id title link updated author contributor subtitle rights generator icon logo category")
 # Plain names that feedparser would store over something that we read.
 _DANGEROUS = words(
@@ -59,6 +67,7 @@ class EntryReader:
         self._dates: dict[str, str] = {}
         self._byline: str | None = None
         self._people: list[dict[str, str]] = []
+        self._first_person: dict[str, str] | None = None
         self._tags: list[list[str | None]] = []
         self._own_lang: str | None = None
         self._scopes: dict[str, tuple[str, str | None]] = {}
@@ -250,9 +259,11 @@ class EntryReader:
         for part in element:
             called = name(part)
             if called in _PERSON_PARTS:
+                key, value = _PERSON_PARTS[called], leaf(part)
+                self._first_person = {} if self._first_person is None else self._first_person
+                self._first_person[key] = value  # feedparser gives the first author the names of later ones
                 self._complete(person)
-                called = called.removeprefix("itunes_")
-                person[called if called in ("name", "email") else "href"] = leaf(part)
+                person[key] = value
             elif not _is_idle(part, called):
                 raise Unusual(f"{called} in author")
         if len(element) and not any(person.values()):
@@ -266,6 +277,8 @@ class EntryReader:
         """A person of whom nothing is known is whom the byline names; else the byline names that person."""
         if not person:
             person.update(byline(self._byline))
+            if person and self._first_person is None:
+                self._first_person = person
         elif named := person.get("name") or person.get("email"):
             email = person.get("email")
             self._byline = f"{named} ({email})" if email and person.get("name") else named

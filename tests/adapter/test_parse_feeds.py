@@ -19,8 +19,10 @@ from aggregator.parse.source import Source
 FEEDS = Path(__file__).parent.parent / "data" / "feeds"
 URL = "https://feeds.example/dir/feed"
 NAMES = [path.name for path in sorted(FEEDS.iterdir()) if not path.name.endswith(".expected.json")]
-FACTS = "rung title link lang entries items hints hub self_url prev_archive warnings quarantined".split()
-FIELDS = "guid link title summary content author categories published updated enclosures lang".split()
+FACTS = ["rung", "title", "link", "lang", "entries", "items", "hints", "hub", "self_url", "prev_archive", "warnings"]
+FACTS.append("quarantined")
+FIELDS = ["guid", "link", "title", "summary", "content", "author", "categories", "published", "updated"]
+FIELDS += ["enclosures", "lang"]
 
 
 def as_twin(answer: Any) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from tests.fakes.parser import inline_parser
 
 pytestmark = pytest.mark.anyio
 
-STATE = FeedState(id="f", url="https://feeds.example/f", configured_url="https://feeds.example/f", title="Known", items=2)
+STATE = FeedState(
+    id="f", url="https://feeds.example/f", configured_url="https://feeds.example/f", title="Known", items=2
+)
 HEAD = "<rss version='2.0'><channel><title>News</title><lastBuildDate>{}</lastBuildDate>"
 ENTRY = "<item><title>Entry {0}</title><guid>g{0}</guid><link>https://feeds.example/{0}</link></item>"
 

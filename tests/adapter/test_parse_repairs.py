@@ -1,0 +1,221 @@
+"""Mistakes of feeds, a test each: dates, encodings, ampersands, links; and what is no feed, in words."""
+
+import gzip
+import zlib
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aggregator.parse.dates import instant
+from aggregator.parse.document import read, unpacked
+from aggregator.parse.source import Refused
+from aggregator.parse.wire import Answer
+
+URL = "https://feeds.example/dir/feed"
+
+
+def parsed(body: bytes, content_type: str = "application/xml", language: str = "") -> Answer:
+    """The answer of a worker."""
+    return read((body, URL, content_type, language, None), 2**20)
+
+
+def entry(inside: str, before: str = "") -> tuple[object, ...]:
+    """The row of a feed's only entry."""
+    return parsed(f"<rss version='2.0'><channel>{before}<item>{inside}</item></channel></rss>".encode())[4][0]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("Mon, 02 Mar 2026 10:11:12 +0530", (2026, 3, 2, 4, 41, 12)),
+        ("2026-03-02T10:11:12+0530", (2026, 3, 2, 4, 41, 12)),
+        ("2026-03-02T10:11:12.5-08:00", (2026, 3, 2, 18, 11, 12, 500000)),
+        ("20260302T101112Z", (2026, 3, 2, 10, 11, 12)),
+        ("2026-03-02T24:00:00Z", (2026, 3, 3)),
+        ("Mon, 02 Mar 2026 24:00:00 -0100", (2026, 3, 3, 1)),
+        ("2026-03-02 23:59:60 CEST", (2026, 3, 2, 22, 0)),
+        ("2026/03/02 10:11", (2026, 3, 2, 10, 11)),
+        ("02.03.2026 15:04", (2026, 3, 2, 15, 4)),
+        ("03/02/2026 3:04 PM", (2026, 3, 2, 15, 4)),
+        ("13/02/2026 15:04", (2026, 2, 13, 15, 4)),
+        ("March 2, 2026 12:04 am", (2026, 3, 2, 0, 4)),
+        ("1772445072", (2026, 3, 2, 9, 51, 12)),
+        ("1772445072000", (2026, 3, 2, 9, 51, 12)),
+        ("Mon, 02 Mar 2026 10:00:00 CEST", (2026, 3, 2, 8)),
+        ("Mon, 02 Mar 2026 10:00:00 JST", (2026, 3, 2, 1)),
+        ("Mon, 02 Mar 2026 10:00:00 GMT-05:00", (2026, 3, 2, 15)),
+        ("Mo, 2. März 2026 10:00:00 MEZ", (2026, 3, 2, 9)),
+        ("2 mars 2026 à 10h11", (2026, 3, 2, 10, 11)),
+        ("Пн, 02 мар 2026 10:11:00 MSK", (2026, 3, 2, 7, 11)),
+        ("2 березня 2026 10:00", (2026, 3, 2, 10)),
+        ("2 Mart 2026 Pazartesi 10:00 TRT", (2026, 3, 2, 7)),
+        ("2026년 3월 2일 오후 3:05", (2026, 3, 2, 15, 5)),
+        ("2026年3月2日 09:00", (2026, 3, 2, 9)),
+        ("Mon, 02 Mar 70 10:00:00 GMT", (1970, 3, 2, 10)),
+        ("Mon, 02 Mar 26 10:00:00 EST", (2026, 3, 2, 15)),
+        ("Sun Jan  4 16:29:06 2004", (2004, 1, 4, 16, 29, 6)),
+        ("2026-03", (2026, 3, 1)),
+    ],
+)
+def test_dates_that_people_write(written: str, meant: tuple[int, ...]) -> None:
+    """Each of these is misread or refused somewhere."""
+    assert instant(written) == datetime(*meant, tzinfo=UTC)  # type: ignore[misc, arg-type]
+
+
+@pytest.mark.parametrize("nonsense", ["", "soon", "0001-01-01T00:00:00", "Mon, 31 Feb 2026 10:00:00 GMT", "99:99", "5"])
+def test_what_names_no_instant(nonsense: str) -> None:
+    """Nonsense is absent, not an error and not a guess."""
+    assert instant(nonsense) is None
+
+
+@given(st.datetimes(min_value=datetime(1901, 1, 1), max_value=datetime(9000, 1, 1)), st.integers(-14 * 60, 14 * 60))
+def test_rfc822_and_iso_8601_agree(local: datetime, offset: int) -> None:
+    """One instant, two spellings."""
+    local = local.replace(microsecond=0)
+    sign, (hours, minutes) = "-" if offset < 0 else "+", divmod(abs(offset), 60)
+    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    rfc = f"{local.day:02} {months[local.month - 1]} {local.year} {local:%H:%M:%S} {sign}{hours:02}{minutes:02}"
+    iso = f"{local.isoformat()}{sign}{hours:02}:{minutes:02}"
+    assert instant(rfc) == instant(f"Tue, {rfc}") == instant(iso)
+
+
+@given(st.text(max_size=60))
+def test_no_date_is_dangerous(text: str) -> None:
+    """Whatever stands in a date, the answer is an instant in UTC or nothing."""
+    when = instant(text)
+    assert when is None or when.utcoffset() is not None
+
+
+def test_utf8_that_claims_to_be_utf16() -> None:
+    """The declaration is dropped when the bytes refute it."""
+    body = "<?xml version='1.0' encoding='utf-16'?><rss><channel><item><title>blåbær</title></item></channel></rss>"
+    assert parsed(body.encode())[4][0][2] == "blåbær"
+    assert parsed(body.replace("utf-16", "utf-8").encode(), "text/xml; charset=utf-16")[4][0][2] == "blåbær"
+
+
+def test_real_utf16_is_read() -> None:
+    """With or without the claim, bytes decide."""
+    body = "<?xml version='1.0' encoding='utf-16'?><rss><channel><item><title>blåbær</title></item></channel></rss>"
+    assert parsed(body.encode("utf-16"))[4][0][2] == "blåbær"
+
+
+def test_white_space_before_the_declaration() -> None:
+    """The commonest way of being no XML at all."""
+    answer = parsed(b"\n\n <?xml version='1.0'?><rss><channel><item><title>x</title></item></channel></rss>")
+    assert answer[4][0][2] == "x"
+    assert answer[-3] == ()
+
+
+def test_bare_ampersands_and_html_entities() -> None:
+    """`AT&T;` is what feedparser makes of this."""
+    row = entry("<title>AT&T, R&D&nbsp;&eacute; &lt;&amp;</title><link>https://a.example/?a=1&b=2&copy=3</link>")
+    assert row[2] == "AT&T, R&D\xa0é <&"
+    assert row[1] == "https://a.example/?a=1&b=2&copy=3"
+
+
+def test_an_ampersand_in_cdata_is_not_touched() -> None:
+    """What is well-formed inside stays what it is, though the document around it is broken."""
+    row = entry("<title>Q&A</title><description><![CDATA[a && b &amp;amp; <b>c</b>]]></description>")
+    assert row[3] == "a && b &amp; c"
+
+
+def test_control_characters_do_not_cost_the_document() -> None:
+    """XML forbids them; publishers paste them."""
+    assert entry("<title>ver\x0btical\x00</title>")[2] == "vertical"
+
+
+def test_links_that_are_not_addresses() -> None:
+    """Only http and https are links; the guid stays what it was."""
+    row = entry("<link>javascript:alert(1)</link><guid isPermaLink='false'>g</guid>")
+    assert row[:2] == ("g", None)
+    assert entry("<title>x</title><link>  https://a.example/x\ny </link>")[1] == "https://a.example/xy"
+    assert entry("<link>data:text/html,x</link>")[1] is None
+
+
+def test_relative_links_and_enclosures() -> None:
+    """Everything is resolved against where the document came from."""
+    row = entry("<title>x</title><link>../y</link><enclosure url='/a.mp3'/><enclosure url='javascript:x'/>")
+    assert (row[1], row[9]) == ("https://feeds.example/y", ("https://feeds.example/a.mp3",))
+
+
+def test_one_base_does_not_leak_into_the_next_entry() -> None:
+    """feedparser needs the address of the document for that."""
+    body = (
+        b"<feed xmlns='http://www.w3.org/2005/Atom'><entry xml:base='https://one.example/'><link href='a'/></entry>"
+        b"<entry><link href='b'/></entry></feed>"
+    )
+    assert [row[1] for row in parsed(body)[4]] == ["https://one.example/a", "https://feeds.example/dir/b"]
+
+
+def test_a_gzipped_body_without_a_header() -> None:
+    """The magic number decides."""
+    body = gzip.compress(b"<rss><channel><item><title>x</title></item></channel></rss>")
+    assert parsed(body)[4][0][2] == "x"
+
+
+def test_gzip_that_lies() -> None:
+    """Cut off, damaged and exploding archives are refused."""
+    whole = gzip.compress(bytes(4 * 2**20))
+    for body, found in ((whole[:-9], "hostile"), (gzip.compress(b"x" * 99)[:-9], "broken"), (b"\x1f\x8bzz", "broken")):
+        with pytest.raises(Refused) as caught:
+            unpacked(body, 2**20)
+        assert caught.value.found == found
+    assert unpacked(zlib.compress(b"plain"), 99) == zlib.compress(b"plain")
+
+
+def test_a_text_without_end_is_cut() -> None:
+    """A megabyte of one text is enough; the other entries go on."""
+    row = entry(f"<title>x</title><description>{'word ' * 600_000}</description>")
+    assert len(row[3]) <= 2**20  # type: ignore[arg-type]
+
+
+def test_five_thousand_entries_are_enough() -> None:
+    """The rest is counted and announced."""
+    body = b"<rss><channel>" + b"<item><guid>x</guid></item>" * 5001 + b"</channel></rss>"
+    answer = parsed(body)
+    assert (len(answer[4]), answer[5]) == (5000, 5001)
+    assert "5,001" in answer[-3][0]
+
+
+@pytest.mark.parametrize(
+    ("body", "found", "words"),
+    [
+        (b"", "empty", "empty"),
+        (b" \n \n", "empty", "empty"),
+        (b"<!DOCTYPE html><html><title>News</title>", "html", 'HTML page ("News")'),
+        (b"<html><form><input name=p type='password'></form>", "login page", "login page"),
+        (b"<!doctype html><title>Sign in - Site</title>", "login page", "login page"),
+        (b"<!doctype html><title>Just a moment...</title>", "challenge", "Cloudflare"),
+        (b"<html><script src='/cdn-cgi/challenge-platform/x.js'>", "challenge", "Cloudflare"),
+        (b"<html><script src='https://geo.captcha-delivery.com/x'>", "challenge", "DataDome"),
+        (b"<html><body><!-- WISPAccessGatewayParam --></body></html>", "login page", "captive portal"),
+        (b'{"error": "no"}', "json", "not a JSON Feed"),
+        (b"[1, 2]", "json", "not a JSON Feed"),
+        (b'{"version": ', "broken", "cannot be read"),
+        (b"%PDF-1.7 ...", "binary", "PDF"),
+        (b"\x89PNG\r\n", "binary", "picture"),
+        (b"junk \x00\x01\x02" * 50, "binary", "binary"),
+        (b"hello world", "broken", "plain text"),
+        (b"<?xml version='1.0'?><urlset><url/></urlset>", "broken", "<urlset>"),
+        (b"<?xml version='1.0'?><opml><body/></opml>", "broken", "<opml>"),
+    ],
+)
+def test_what_was_sent_in_place_of_a_feed(body: bytes, found: str, words: str) -> None:
+    """The reason names what is there, in words and in one word."""
+    with pytest.raises(Refused) as caught:
+        parsed(body)
+    assert caught.value.found == found
+    assert words in caught.value.message
+
+
+def test_a_feed_about_html_is_a_feed() -> None:
+    """Pages quoted inside a feed do not make it a page."""
+    row = entry("<title>&lt;html&gt;</title><description><![CDATA[<!doctype html><html>]]></description>")
+    assert row[2] == "<html>"
+
+
+def test_an_empty_feed_is_a_feed() -> None:
+    """No entries is an answer, not an error."""
+    assert parsed(b"<rss version='2.0'><channel><title>T</title></channel></rss>")[4:6] == ((), 0)
