@@ -93,6 +93,20 @@ def check(channel: Channel) -> tuple[Problem, ...]:
         return error.problems
     if not made:
         return (Problem(path=(), message="the channel reaches nobody"),)
+    return _template(channel)
+
+
+def _template(channel: Channel) -> tuple[Problem, ...]:
+    """An operator's template must be there, parse, and fill with an alert and with a notice."""
+    if channel.template is None:
+        return ()
+    from aggregator.notify.render import template, trial
+
+    try:
+        for letter in trial.letters():
+            template.render(channel.template, letter)
+    except template.BadTemplate as error:
+        return (Problem(path=("template",), message=str(error)),)
     return ()
 
 
