@@ -18,6 +18,7 @@ CERTIFICATE = {
     21: "certificate chain is incomplete",
     23: "certificate was revoked",
     62: "certificate is for another name",
+    64: "certificate is for another address",
 }
 # aiohttp's protocol re-raises what its parser found as one class; only the words are left to tell by.
 TOO_LARGE = ("Got more than", "Too many headers")

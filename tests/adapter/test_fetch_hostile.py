@@ -1,0 +1,332 @@
+"""Hostile and broken servers: every one ends in an error in words, in time, within memory; the others go on."""
+
+import asyncio
+import gzip
+import ssl
+import tracemalloc
+import zlib
+from itertools import pairwise
+from statistics import quantiles
+
+import brotli
+import pytest
+
+from aggregator.core.errors import BadStatus, FetchError, Forbidden, TooLarge, Unreachable
+from aggregator.core.model import Fetched
+from aggregator.core.settings import Http, Polling
+from aggregator.fetch import HttpFetcher, open_fetcher
+from aggregator.fetch.guard import Guard
+from aggregator.fetch.politeness import Politeness
+from aggregator.fetch.transport import Request, Transport
+from tests.adapter.asynchronous import awaited
+from tests.adapter.certificates import client_context, server_context
+from tests.adapter.loopback import FEED, Answer, Loopback, answer, drip, flood, redirect, silence
+from tests.adapter.values import feed, state_of
+
+HTTP = Http.model_validate({"allow": ["127.0.0.0/8"], "timeout": "1s", "connect_timeout": "500ms"})
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+async def fetch(fetcher: HttpFetcher, url: str) -> Fetched:
+    found = await fetcher.fetch(feed("http://configured.example/"), state_of(url, configured_url=url))
+    assert isinstance(found, Fetched)
+    return found
+
+
+def nested_gzip(layers: int) -> bytes:
+    body = b"\0" * 10**6
+    for _ in range(layers):
+        body = gzip.compress(body)
+    return body
+
+
+def endless_gzip() -> bytes:
+    """A member that decodes to 64 MiB of varied text, 40 times expanded."""
+    block = b"".join(f"{n * 2654435761 % 2**32:x} ".encode() * 40 for n in range(40_000))
+    return gzip.compress(block * 5, 6)
+
+
+HOSTILE: dict[str, tuple[Answer, type[FetchError], str]] = {
+    "nothing": (b"", Unreachable, "closed without an answer"),
+    "half a head": (OK + b"ETag: a", Unreachable, "closed without an answer"),
+    "not HTTP": (b"SSH-2.0-OpenSSH\r\n\r\n", Unreachable, "not valid HTTP"),
+    "HTTP/2": (b"HTTP/2 200\r\n\r\n", Unreachable, "not valid HTTP"),
+    "silence": (silence, Unreachable, "no complete answer after 1 s"),
+    "slow head": (drip(OK + b"A: "), Unreachable, "no complete answer"),
+    "slow headers": (drip(OK, b"A: b\r\n"), Unreachable, "no complete answer"),
+    "slow body": (drip(OK + b"Content-Length: 99\r\n\r\n"), Unreachable, "no complete answer"),
+    "slow chunks": (drip(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"), Unreachable, "no complete answer"),
+    "endless chunk extension": (flood(OK + b"Transfer-Encoding: chunked\r\n\r\n1;", b"a" * 9999), Unreachable, "."),
+    "header flood": (flood(OK, b"X-A: b\r\n"), TooLarge, "headers are too large"),
+    "one endless header": (flood(OK + b"X-A: ", b"a" * 9999), TooLarge, "headers are too large"),
+    "endless header name": (flood(OK, b"A" * 9999), TooLarge, "headers are too large"),
+    "endless status": (flood(b"HTTP/1.1 200 ", b"a" * 9999), TooLarge, "headers are too large"),
+    "endless interim answers": (flood(b"", b"HTTP/1.1 103 Hints\r\n\r\n"), Unreachable, "cut short"),
+    "endless body": (flood(OK + b"\r\n", b"a" * 65_536), TooLarge, "larger than 10 MiB"),
+    "endless chunks": (
+        flood(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"8000\r\n" + b"a" * 0x8000 + b"\r\n"),
+        TooLarge,
+        ".",
+    ),
+    "announced too large": (answer(200, b"", Content_Length="999999999"), TooLarge, "larger than 10 MiB"),
+    "gzip bomb": (answer(200, gzip.compress(b"\0" * 10**9, 1), Content_Encoding="gzip"), TooLarge, "."),
+    "br bomb": (answer(200, brotli.compress(b"\0" * 10**8), Content_Encoding="br"), TooLarge, "."),
+    "deflate bomb": (answer(200, zlib.compress(b"\0" * 10**8), Content_Encoding="deflate"), TooLarge, "."),
+    "big, honest gzip": (answer(200, endless_gzip(), Content_Encoding="gzip"), TooLarge, "larger than 10 MiB"),
+    "gzip of rubbish": (answer(200, b"\x1f\x8b" + b"\xff" * 99, Content_Encoding="gzip"), Unreachable, "damaged"),
+    "br of rubbish": (answer(200, b"\xff" * 99, Content_Encoding="br"), Unreachable, "damaged"),
+    "gzip in gzip": (answer(200, nested_gzip(2), Content_Encoding="gzip, gzip"), Unreachable, "encoding"),
+    "unknown encoding": (answer(200, FEED, Content_Encoding="zstd"), Unreachable, "encoding"),
+    "two lengths": (OK + b"Content-Length: 3\r\nContent-Length: 5\r\n\r\nabcde", Unreachable, "not valid HTTP"),
+    "length and chunks": (OK + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Unreachable, "."),
+    "negative length": (OK + b"Content-Length: -1\r\n\r\n", Unreachable, "not valid HTTP"),
+    "NUL in a header": (OK + b"ETag: a\0b\r\n\r\n", Unreachable, "not valid HTTP"),
+    "upgrade": (b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", Unreachable, "."),
+    "redirect to itself": (redirect(302, "/"), BadStatus, "in a circle"),
+    "redirect to nowhere": (answer(302), BadStatus, "to nowhere"),
+    "redirect to a file": (redirect(302, "file:///etc/passwd"), Forbidden, "file: is not visited"),
+    "redirect to metadata": (redirect(302, "http://169.254.169.254/latest"), Forbidden, "not a public address"),
+    "redirect with a bad port": (redirect(302, "http://a.example:99999/"), Forbidden, "."),
+    "redirect to an odd host": (redirect(302, "http://[::1"), Forbidden, "."),
+    "no content": (answer(204), BadStatus, "HTTP 204"),
+    "part of a document": (answer(206, FEED), BadStatus, "HTTP 206"),
+    "unmodified without a question": (answer(304), BadStatus, "304"),
+    "status 999": (answer(999), BadStatus, "HTTP 999"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+@awaited
+async def test_hostile_answers(case: str) -> None:
+    """Each hostile answer gives the right error, in words, within the deadline."""
+    said, kind, words = HOSTILE[case]
+    loop = asyncio.get_running_loop()
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        began = loop.time()
+        with pytest.raises(kind, match=words) as caught:
+            await fetch(fetcher, site.script("/", said))
+        assert loop.time() - began < 2.5
+        assert "127.0.0.1" in str(caught.value) or kind is Forbidden
+        assert len(str(caught.value)) < 200
+
+
+@awaited
+async def test_memory_of_a_bomb() -> None:
+    """A bomb of a gigabyte is cut before it takes more than a few megabytes."""
+    bomb = answer(200, gzip.compress(b"\0" * 10**9, 1), Content_Encoding="gzip")
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        url = site.script("/", bomb)
+        tracemalloc.start()
+        with pytest.raises(TooLarge):
+            await fetch(fetcher, url)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 40 * 2**20
+
+
+@awaited
+async def test_others_do_not_notice() -> None:
+    """While hostile servers do their worst, an ordinary feed is fetched without a long pause."""
+    worst = ["header flood", "endless body", "br bomb", "slow body", "endless chunks", "big, honest gzip"]
+    async with Loopback() as site, open_fetcher(HTTP, Polling(per_host=64), version="0") as fetcher:
+        quiet = site.script("/quiet", answer(200, FEED))
+        urls = [site.script(f"/{n}", HOSTILE[case][0]) for n, case in enumerate(worst)]
+        attacks = [asyncio.create_task(fetch(fetcher, url)) for url in urls * 2]
+        ticks: list[float] = []
+        loop = asyncio.get_running_loop()
+        while not all(attack.done() for attack in attacks):
+            ticks.append(loop.time())
+            await fetch(fetcher, quiet)
+        assert all(isinstance(attack.exception(), FetchError) for attack in attacks)
+        waits = [later - earlier for earlier, later in pairwise(ticks)]
+        assert quantiles(waits, n=20)[-1] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("certificate", "words"),
+    [("expired", "TLS: certificate expired"), ("other-name", "TLS: certificate is for another address")],
+)
+@awaited
+async def test_certificates(certificate: str, words: str) -> None:
+    """What is wrong with a certificate is said; a good one passes."""
+    for name, expected in ((certificate, words), ("good", None)):
+        transport = Transport(Guard(["127.0.0.1"]), user_agent="x", verified=client_context())
+        async with Loopback(tls=server_context(name)) as site:
+            request = Request(url=site.script("/", answer(200, FEED)))
+            if expected is None:
+                assert (await transport.request(request)).body == FEED
+            else:
+                with pytest.raises(Unreachable, match=expected) as caught:
+                    await transport.request(request)
+                assert caught.value.connected
+        transport.close()
+
+
+@awaited
+async def test_slow_handshake() -> None:
+    """A server that says nothing in the TLS handshake is left at the connection's deadline."""
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(Unreachable, match=r"no connection after 0\.5 s"):
+            await fetch(fetcher, f"https://127.0.0.1:{port}/")
+        assert asyncio.get_running_loop().time() - began < 1
+
+
+@awaited
+async def test_nobody_there() -> None:
+    """A refused connection and an unknown name are told apart, and neither counts as connected."""
+    async with open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        for url, words in (("http://127.0.0.1:9/", "connection refused"), ("http://nobody.invalid/", "DNS")):
+            with pytest.raises(Unreachable, match=words) as caught:
+                await fetch(fetcher, url)
+            assert not caught.value.connected
+
+
+@awaited
+async def test_small_and_regular_is_no_bomb() -> None:
+    """A short document that compresses 300 times is a document."""
+    regular = FEED.replace(b"One.", b"word " * 40_000)
+    packed = gzip.compress(regular)
+    assert len(regular) > 200 * len(packed)
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        found = await fetch(fetcher, site.script("/", answer(200, packed, Content_Encoding="gzip")))
+        assert found.body == regular
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(FEED[:200]) + gzip.compress(FEED[200:]), "gzip"),
+        (gzip.compress(FEED) + b"\0" * 40, "x-gzip"),
+        (FEED, "gzip"),
+        (zlib.compress(FEED), "deflate"),
+        (zlib.compress(FEED)[2:-4], "deflate"),
+        (brotli.compress(FEED), "BR"),
+        (FEED, "identity"),
+        (FEED, "."),
+    ],
+)
+@awaited
+async def test_encodings(body: bytes, encoding: str) -> None:
+    """Every usual encoding is undone: gzip of several members, raw deflate, br, and a false claim of gzip."""
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        head = OK + f"Content-Encoding: {encoding}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+        assert (await fetch(fetcher, site.script("/", head + chunks))).body == FEED
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (answer(403, b"x", cf_mitigated="challenge", Server="cloudflare"), "a Cloudflare challenge"),
+        (answer(503, b"x", cf_mitigated="challenge"), "a Cloudflare challenge"),
+        (answer(403, b"x", Server="cloudflare", Content_Type="text/html"), "a Cloudflare block page"),
+        (answer(403, b"x", Set_Cookie="datadome=abc; Path=/"), "a DataDome challenge"),
+        (answer(405, b"x", x_amzn_waf_action="captcha"), "an AWS challenge"),
+    ],
+)
+@awaited
+async def test_challenges(said: bytes, words: str) -> None:
+    """Pages that ask "are you human?" are named."""
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        with pytest.raises(BadStatus, match=words) as caught:
+            await fetch(fetcher, site.script("/", said))
+        assert caught.value.found == "challenge"
+
+
+@awaited
+async def test_login_page() -> None:
+    """A redirect to a page for logging in is named; a feed at such an address is a feed."""
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        url = site.script("/feed", redirect(302, "/login?next=/feed"))
+        site.script("/login?next=/feed", answer(200, b"<html>", Content_Type="text/html; charset=utf-8"))
+        with pytest.raises(BadStatus, match="redirects to a login page") as caught:
+            await fetch(fetcher, url)
+        assert caught.value.found == "login page"
+        site.script("/login?next=/feed", answer(200, FEED, Content_Type="application/rss+xml"))
+        assert (await fetch(fetcher, url)).body == FEED
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (404, "HTTP 404 Not Found; check the address"),
+        (410, "HTTP 410 Gone; the feed is gone for good"),
+        (401, "HTTP 401 Unauthorized; it wants a password"),
+        (500, "HTTP 500 Internal Server Error"),
+        (429, "HTTP 429 Too Many Requests; too many requests"),
+    ],
+)
+@awaited
+async def test_statuses_in_words(status: int, words: str) -> None:
+    """A bad status comes with its name and a remedy, and never with what the server called it."""
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        with pytest.raises(BadStatus, match=words) as caught:
+            await fetch(fetcher, site.script("/", answer(status, b"<script>", "<b>evil</b>")))
+        assert caught.value.transient == (status >= 429)
+        assert "evil" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X": "a\r\nHost: evil.example"}, {"Host": "evil.example"}, {"Content-Length": "5"}, {"A b": "c"}, {"X": "a\0"}],
+)
+@awaited
+async def test_configured_headers(headers: dict[str, str]) -> None:
+    """A configured header can neither break the request apart nor change where it goes; its value is not shown."""
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        url = site.script("/", answer(200, FEED))
+        with pytest.raises(Forbidden, match="cannot be set") as caught:
+            await fetcher.fetch(feed(url, headers=headers), state_of(url))
+        assert "evil" not in str(caught.value)
+        assert site.asked == []
+
+
+@awaited
+async def test_headers_replace_ours() -> None:
+    """A feed's own headers and User-Agent take the place of the usual ones; other scripts go out as UTF-8."""
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        url = site.script("/", answer(200, FEED))
+        own = feed(url, user_agent="Mine/1", headers={"accept": "text/xml", "X-Name": "Ü"}, auth={"bearer": "t"})
+        await fetcher.fetch(own, state_of(url))
+        (asked,) = site.asked
+        assert (asked.header("User-Agent"), asked.header("Accept")) == ("Mine/1", "text/xml")
+        assert asked.header("X-Name") == "Ü".encode().decode("latin-1")
+        assert asked.header("Authorization") == "Bearer t"
+
+
+@awaited
+async def test_politeness() -> None:
+    """Turns are taken in order, survive errors and cancellation, and leave nothing behind."""
+    polite = Politeness(1, needs_gap=lambda _: False)
+    order: list[int] = []
+
+    async def ask(number: int) -> None:
+        async with polite.turn("h"):
+            order.append(number)
+            await asyncio.sleep(0.01)
+            if number == 1:
+                raise ValueError
+
+    tasks = [asyncio.create_task(ask(number)) for number in range(5)]
+    await asyncio.sleep(0.005)
+    tasks[2].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert order == [0, 1, 3, 4]
+    assert [type(result) for result in results[1:3]] == [ValueError, asyncio.CancelledError]
+    assert polite._places == {}
+
+
+def test_context_is_prebuilt() -> None:
+    """The TLS context is made once: it costs as much as a hundred requests."""
+    transport = Transport(Guard(), user_agent="x")
+    assert transport._tls(verify=True) is transport._tls(verify=True)
+    assert transport._tls(verify=True).verify_mode is ssl.CERT_REQUIRED
+    transport.close()
