@@ -37,7 +37,9 @@ def vocabulary(lang: str, size: int, rng: random.Random) -> list[str]:
     made: dict[str, None] = {}
     while len(made) < size:
         syllables = 1 + min(4, int(rng.expovariate(0.6))) + (len(made) > 200)
-        made["".join(rng.choice(consonants) + rng.choice(vowels) for _ in range(syllables)) + rng.choice(["", "n", "r"])] = None
+        made[
+            "".join(rng.choice(consonants) + rng.choice(vowels) for _ in range(syllables)) + rng.choice(["", "n", "r"])
+        ] = None
     return list(made)
 
 
@@ -47,8 +49,13 @@ class World:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.words = {lang: vocabulary(lang, 20_000, rng) for lang in ALPHABETS if lang not in ("ar", "hi")}
-        self.words |= {lang: [w.removesuffix("n").removesuffix("r") for w in vocabulary(lang, 20_000, rng)] for lang in ("ar", "hi")}
-        self.weights = {lang: list(accumulate(1 / (rank + 3) for rank in range(len(w)))) for lang, w in self.words.items()}
+        self.words |= {
+            lang: [w.removesuffix("n").removesuffix("r") for w in vocabulary(lang, 20_000, rng)]
+            for lang in ("ar", "hi")
+        }
+        self.weights = {
+            lang: list(accumulate(1 / (rank + 3) for rank in range(len(w)))) for lang, w in self.words.items()
+        }
         self.designators = [f"{rng.choice(LETTERS)}-{rng.randint(1, 999)}" for _ in range(3000)]
 
     def text(self, lang: str, length: int) -> str:
@@ -106,7 +113,13 @@ def rate(articles: Sequence[Document], match: Callable[[Document], object], leas
 def loop_of_searches(rules: Sequence[RuleConfig]) -> Callable[[Document], object]:
     """What people write by hand: one alternation per rule, re.search over the text."""
     patterns = [
-        re.compile("|".join(rf"\b{re.escape(term.rstrip('*'))}" for term in (*rule.any, *rule.all, *(t for n in rule.near for t in n.terms))), re.I)
+        re.compile(
+            "|".join(
+                rf"\b{re.escape(term.rstrip('*'))}"
+                for term in (*rule.any, *rule.all, *(t for n in rule.near for t in n.terms))
+            ),
+            re.I,
+        )
         for rule in rules
     ]
 
@@ -123,7 +136,9 @@ def aho_corasick(rules: Sequence[RuleConfig]) -> Callable[[Document], object] | 
         import ahocorasick_rs
     except ImportError:
         return None
-    terms = sorted({t.rstrip("*").lower() for r in rules for t in (*r.any, *r.all, *r.none, *(x for n in r.near for x in n.terms))})
+    terms = sorted(
+        {t.rstrip("*").lower() for r in rules for t in (*r.any, *r.all, *r.none, *(x for n in r.near for x in n.terms))}
+    )
     automaton = ahocorasick_rs.AhoCorasick(terms)
 
     def match(article: Document) -> object:
@@ -158,7 +173,8 @@ def measure(count: int, world: World, articles: Sequence[Document], frequencies:
 
 def measure_regex(count: int, world: World, articles: Sequence[Document]) -> dict[str, object]:
     configs = [
-        RuleConfig.model_validate({"id": f"x{n}", "regex": [rf"\b{world.term('en').rstrip('*')}\w*\s+\w+"]}) for n in range(count)
+        RuleConfig.model_validate({"id": f"x{n}", "regex": [rf"\b{world.term('en').rstrip('*')}\w*\s+\w+"]})
+        for n in range(count)
     ]
     index = RuleIndex([compile_rule(config, {}) for config in configs])
     return {"rules": f"{count} regex", "articles_per_s": round(rate(articles, index.match))}
@@ -173,7 +189,8 @@ def main() -> None:
     world = World(random.Random(7))
     articles = [world.article() for _ in range(asked.articles)]
     frequencies = Counter(w for a in articles for w in set(words(f"{a.title} {a.summary} {a.content}")))
-    print(f"{len(articles)} articles, {sum(len(words(a.content + a.title + a.summary)) for a in articles) // len(articles)} tokens each")
+    tokens = sum(len(words(f"{a.title} {a.summary} {a.content}")) for a in articles) // len(articles)
+    print(f"{len(articles)} articles, {tokens} tokens each")
     rows = [measure(size, world, articles, frequencies) for size in asked.sizes]
     if asked.regex:
         rows.append(measure_regex(asked.regex, world, articles))

@@ -9,7 +9,11 @@ from aggregator.core.errors import InvalidRule
 from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, prefilter, recompile, run_tests, spellings
 from aggregator.core.settings import RuleConfig
 
-LISTS: Mapping[str, tuple[str, ...]] = {"turkey": ("Turkey", "Türkiye", "Ankara"), "loop": ("$loop",), "all": ("$turkey", "Kıbrıs")}
+LISTS: Mapping[str, tuple[str, ...]] = {
+    "turkey": ("Turkey", "Türkiye", "Ankara"),
+    "loop": ("$loop",),
+    "all": ("$turkey", "Kıbrıs"),
+}
 
 
 def config(**keys: Any) -> RuleConfig:
@@ -61,7 +65,9 @@ def test_every_key_is_joined_with_and() -> None:
         ({"any": ["x" * 501]}, ("any", 0), "500"),
     ],
 )
-def test_what_cannot_work_is_refused_with_its_place(keys: dict[str, Any], path: tuple[str | int, ...], message: str) -> None:
+def test_what_cannot_work_is_refused_with_its_place(
+    keys: dict[str, Any], path: tuple[str | int, ...], message: str
+) -> None:
     """A rule that excludes only, is empty or cannot be looked for never loads."""
     with pytest.raises(InvalidRule) as caught:
         made(**keys)
@@ -121,8 +127,14 @@ def test_language_is_guessed_where_nobody_says() -> None:
 def test_fields_and_exact_case() -> None:
     """in: limits fields, field: in a query overrides it, case: exact and 'US'c ask for capitals."""
     assert not matches(made(any=["deal"], **{"in": ["title"]}), content="deal")
-    assert matches(made(query="author:Smith link:example.org feed:wire"), author="J. Smith", link="https://example.org/a", feed="wire")
-    assert matches(made(query="'US'c"), title="the US says") and not matches(made(query="'US'c"), title="tell us")
+    assert matches(
+        made(query="author:Smith link:example.org feed:wire"),
+        author="J. Smith",
+        link="https://example.org/a",
+        feed="wire",
+    )
+    assert matches(made(query="'US'c"), title="the US says")
+    assert not matches(made(query="'US'c"), title="tell us")
     assert not matches(made(any=["WHO"], case="exact"), title="who says")
     assert matches(made(any=["WHO", "'IT'c"]), title="who says")
 
@@ -140,14 +152,18 @@ def test_stemming_and_transliteration_only_where_asked() -> None:
 def test_near_slop_and_order() -> None:
     """NEAR counts words between neighbours, ONEAR keeps the order, ~n allows words inside a phrase."""
     near = made(query="deal NEAR/2 missile")
-    assert matches(near, title="missile one two deal") and not matches(near, title="missile one two three deal")
+    assert matches(near, title="missile one two deal")
+    assert not matches(near, title="missile one two three deal")
     assert not matches(near, title="missile", content="deal")
     ordered = made(query="deal ONEAR/2 missile")
-    assert matches(ordered, title="deal x missile") and not matches(ordered, title="missile x deal")
+    assert matches(ordered, title="deal x missile")
+    assert not matches(ordered, title="missile x deal")
     loose = made(query='"air defence deal"~1')
-    assert matches(loose, title="air defence big deal") and not matches(loose, title="air big defence big deal")
+    assert matches(loose, title="air defence big deal")
+    assert not matches(loose, title="air big defence big deal")
     three = made(query="a NEAR/1 b NEAR/1 c")
-    assert matches(three, title="c x a x b") and not matches(three, title="c x x a x b")
+    assert matches(three, title="c x a x b")
+    assert not matches(three, title="c x x a x b")
 
 
 def test_regex_is_unicode_and_counts_in_code_points() -> None:
@@ -184,7 +200,8 @@ def test_recompiling_keeps_what_did_not_change() -> None:
     """Rules are compiled again only where they or their lists were edited."""
     before = {"r": made(any=["$turkey"])}
     rules, failures = recompile([config(any=["$turkey"])], LISTS, before)
-    assert rules[0] is before["r"] and not failures
+    assert rules[0] is before["r"]
+    assert not failures
     rules, failures = recompile([config(any=["$turkey"])], {"turkey": ("Turkey",)}, before)
     assert rules[0] is not before["r"]
     assert recompile([config()], LISTS, before)[1]
@@ -192,7 +209,11 @@ def test_recompiling_keeps_what_did_not_change() -> None:
 
 def test_inline_tests_say_what_is_missing() -> None:
     """A failing test names its text and the reason."""
-    rule = made(any=["S-400"], all=["sanctions"], tests={"match": ["S-400 sanctions", "S-400 sanction"], "no_match": ["S-400", "S-400 sanctions"]})
+    rule = made(
+        any=["S-400"],
+        all=["sanctions"],
+        tests={"match": ["S-400 sanctions", "S-400 sanction"], "no_match": ["S-400", "S-400 sanctions"]},
+    )
     failing = run_tests(rule)
     assert [problem.path for problem in failing] == [("tests", "match", 1), ("tests", "no_match", 1)]
     assert "write sanction*" in (failing[0].hint or "")

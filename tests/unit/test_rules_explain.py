@@ -65,7 +65,9 @@ def test_explaining_agrees_with_matching() -> None:
 def test_the_snippet_is_the_sentence_with_the_most_terms() -> None:
     """Not the first mention: the sentence that shows the most of the rule."""
     rule = made(all=["S-400", "Ankara"])
-    document = Document(title="S-400", content="It began in May. Ankara took the S-400 in July! More follows.\n\nThe end.")
+    document = Document(
+        title="S-400", content="It began in May. Ankara took the S-400 in July! More follows.\n\nThe end."
+    )
     (match,) = RuleIndex([rule]).match(document)
     assert snippet(document, match.spans) == "Ankara took the S-400 in July!"
     assert snippet(document, ()) == ""

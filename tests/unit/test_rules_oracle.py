@@ -6,7 +6,7 @@ judgement of separators is shared with the house. AGGREGATOR_ORACLE_CASES sets h
 
 import os
 import random
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,15 +22,23 @@ from aggregator.core.text.tokens import Reading, words
 
 CASES = int(os.environ.get("AGGREGATOR_ORACLE_CASES", "300"))
 FIELDS = ("title", "summary", "content")
-LISTS = {"places": ("Türkiye", "Ankara", "터키", "'US'c"), "arms": ("S-400", "air defence", "$more"), "more": ("ミサイル", "санкци*")}
+LISTS = {
+    "places": ("Türkiye", "Ankara", "터키", "'US'c"),
+    "arms": ("S-400", "air defence", "$more"),
+    "more": ("ミサイル", "санкци*"),
+}
 TERMS = [
     "S-400", "S400", "F-35A", "air", "defence", "air defence", "sanction*", "sanction", "Türkiye", "C++", "AT&T", "US",
-    "санкци*", "санкции", "习近平", "近平", "北约", "ミサイル", "S-40*", "터키", "تركيا", "الدفاع الجوي", "ישראל", "भारत", "ไทย", "a", "400", ".NET",
+    "санкци*", "санкции", "习近平", "近平", "北约", "ミサイル", "S-40*", "터키",
+    "تركيا", "الدفاع الجوي", "ישראל", "भारत", "ไทย", "a", "400", ".NET",
     "air defence sanction*", "O'Reilly", "U.S.", "🚀",
 ]  # fmt: skip
 PIECES = [
-    *TERMS, "S‑400s", "s 400", "S 400", "с-400", "С-400", "AIR", "air-defence", "sanctions", "TÜRKİYE", "Türkiye'nin", "C", "us", "ATT",
-    "САНКЦИЙ", "터키가", "وتركيا", "والدفاع", "בישראל", "习", "近", "平", "1,400", "X", "u.s.", "e\u0301", "ﬁ", "\u00ad", "ا", "ー",
+    *TERMS, "S‑400s", "s 400", "S 400", "с-400", "С-400", "AIR", "air-defence", "sanctions", "TÜRKİYE", "Türkiye'nin", "C",
+    "us", "ATT",
+    "САНКЦИЙ",
+    "터키가", "وتركيا", "والدفاع", "בישראל", "习", "近", "平",
+    "1,400", "X", "u.s.", "e\u0301", "ﬁ", "\u00ad", "ا", "ー",
 ]  # fmt: skip
 GLUE = [" "] * 12 + ["", "", "-", ", ", ". ", "\n", "\n\n", "'s ", " – ", "/", "&", "\u00a0", "。"]
 
@@ -91,8 +99,9 @@ class Oracle:
                 return {place for child in children for place in self.places(child, field)}
             case Slop(phrase, extra):
                 columns = [self.places(Term(word), field) for word in phrase.split()]
-                chains = (chain for chain in product(*columns) if in_order(chain, 10**6))
-                return {(c[0][0], c[-1][1]) for c in chains if sum(b[0] - a[1] for a, b in zip(c, c[1:], strict=False)) <= extra}
+                chains = [chain for chain in product(*columns) if in_order(chain, 10**6)]
+                loose = [c for c in chains if sum(b[0] - a[1] for a, b in pairwise(c)) <= extra]
+                return {(c[0][0], min(o[-1][1] for o in loose if o[0] == c[0])) for c in loose}  # at its shortest
             case Near(children, within, ordered):
                 columns = [self.places(child, field) for child in children]
                 orders = [columns] if ordered else [list(order) for order in permutations(columns)]
@@ -115,15 +124,15 @@ class Oracle:
         if word == token or (k == last and atom.prefix and word.startswith(token)):
             return True
         for stem, before, after in stems(word):
-            if (before and k == 0) or (after and k == last):
-                if stem == token or (k == last and atom.prefix and stem.startswith(token)):
-                    return True
+            apart = (before and k == 0) or (after and k == last)
+            if apart and (stem == token or (k == last and atom.prefix and stem.startswith(token))):
+                return True
         return False
 
 
 def in_order(chain: tuple[tuple[int, int], ...], within: int) -> bool:
     """Whether places follow each other with at most `within` words in between."""
-    return all(0 <= right[0] - left[1] <= within for left, right in zip(chain, chain[1:], strict=False))
+    return all(0 <= right[0] - left[1] <= within for left, right in pairwise(chain))
 
 
 @settings(max_examples=CASES, deadline=None)
@@ -154,6 +163,7 @@ def test_index_agrees_with_naive_evaluation(seed: int) -> None:
 def slices_back(term: str, found: list[str]) -> bool:
     """Whether tokens are those of one of a term's spellings."""
     return any(
-        found[:-1] == list(atom.tokens[:-1]) and (found[-1].startswith(atom.tokens[-1]) if atom.prefix else found[-1] == atom.tokens[-1])
+        found[:-1] == list(atom.tokens[:-1])
+        and (found[-1].startswith(atom.tokens[-1]) if atom.prefix else found[-1] == atom.tokens[-1])
         for atom in spellings_of(term)
     )

@@ -18,7 +18,9 @@ def vectors() -> Iterator[object]:
         for entry in yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader):
             for key in ("match", "no_match"):
                 for text in entry[key]:
-                    yield pytest.param(entry["term"], text, key == "match", id=f"{file.stem}: {entry['term']} | {text!r}")
+                    yield pytest.param(
+                        entry["term"], text, key == "match", id=f"{file.stem}: {entry['term']} | {text!r}"
+                    )
 
 
 @pytest.mark.parametrize(("term", "text", "matches"), [*vectors()])

@@ -1,5 +1,6 @@
 """Folding and tokens: the laws that everything else stands on."""
 
+from itertools import pairwise
 from unicodedata import normalize
 
 import pytest
@@ -36,7 +37,7 @@ def test_tokens_slice_back(text: str) -> None:
     assert [token.folded for token in found] == words(text)
     for token in found:
         assert token.folded in words(text[token.start : token.end])
-    assert all(one.end <= other.start for one, other in zip(found, found[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(found))
 
 
 @pytest.mark.parametrize(

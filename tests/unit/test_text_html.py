@@ -23,7 +23,7 @@ from aggregator.core.text.html import plain_text, visible_text
         ("<script>if (a<b) '</p>'</script>shown<style>p{}</style>", "shown"),
         ("a<!-- <p>hidden --> b<!-->c<!--->d", "a bcd"),
         ("<img alt='S-400 > x'>seen<a href=\"S-400\">link</a>", "seenlink"),
-        ("cut off in a tag <a href=\"https://exam", "cut off in a tag"),
+        ('cut off in a tag <a href="https://exam', "cut off in a tag"),
         ("cut off in a comment <!-- S-400", "cut off in a comment"),
         ("<template>x<template>y</template>z</template>seen", "seen"),
         ("<title>no</title><textarea>typed</textarea>", "typed"),

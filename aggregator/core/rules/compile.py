@@ -78,7 +78,9 @@ def compile_rule(config: RuleConfig, lists: Lists) -> Rule:
     )
 
 
-def recompile(configs: Iterable[RuleConfig], lists: Lists, before: Mapping[str, Rule]) -> tuple[list[Rule], list[InvalidRule]]:
+def recompile(
+    configs: Iterable[RuleConfig], lists: Lists, before: Mapping[str, Rule]
+) -> tuple[list[Rule], list[InvalidRule]]:
     """Rules for `configs`, those of `before` where nothing that they are made of has changed, and what failed."""
     rules: list[Rule] = []
     failures: list[InvalidRule] = []
@@ -169,7 +171,10 @@ class _Compilation:
             node = Term(body)
             if fullmatch(r".*\s(AND|OR|NOT|O?NEAR(/\d+)?)\s.*", body):
                 self._problem(
-                    f"{body!r} is looked for as one phrase", "put it into query: to use operators", path, severity="warning"
+                    f"{body!r} is looked for as one phrase",
+                    "put it into query: to use operators",
+                    path,
+                    severity="warning",
                 )
         return self._at(node, path)
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
-from os.path import commonprefix
 
 from aggregator.core.model import Json, Span
 from aggregator.core.rules.compile import ALL_FIELDS, Rule
@@ -145,32 +144,34 @@ def _too_far(clause: Close, sight: Sight, present: bool) -> str:
 def _near_miss(seek: Seek, sight: Sight) -> str:
     """What the document has instead of a term, and what to write to find that."""
     written = seek.atoms[0]
-    for miss in (_other_field, _other_capitals, _other_separators, _other_inflection, _similar):
-        if hint := miss(written, seek, sight):
+    if hint := _other_field(seek, sight):
+        return f"not found; {hint}"
+    for miss in (_other_capitals, _other_separators, _other_inflection, _similar):
+        if hint := miss(written, seek.fields, sight):
             return f"not found; {hint}"
     return "not found"
 
 
-def _other_field(written: Atom, seek: Seek, sight: Sight) -> str:
+def _other_field(seek: Seek, sight: Sight) -> str:
     for field in ALL_FIELDS:
         if field not in seek.fields and any(sight.places(each, field) for each in seek.atoms):
             return f"it is in {field}, which is not searched: add {field} to in:"
     return ""
 
 
-def _other_capitals(written: Atom, seek: Seek, sight: Sight) -> str:
+def _other_capitals(written: Atom, fields: tuple[str, ...], sight: Sight) -> str:
     if written.cased is None:
         return ""
     folded = atom(written.term)
-    found = next(((f, at) for f in seek.fields for at in sight.places(folded, f)), None)
+    found = next(((f, at) for f in fields for at in sight.places(folded, f)), None)
     return f"found {_text(folded, sight, *found)!r}: the capitals differ" if found else ""
 
 
-def _other_separators(written: Atom, seek: Seek, sight: Sight) -> str:
+def _other_separators(written: Atom, fields: tuple[str, ...], sight: Sight) -> str:
     size = len(written.tokens)
     if size < 2 or not sight.vocabulary.issuperset(written.required):
         return ""
-    for field in seek.fields:
+    for field in fields:
         reading = sight.reading(field)
         for at in reading.positions.get(written.tokens[0], ()):
             if tuple(reading.words[at : at + size]) == written.tokens:
@@ -179,13 +180,13 @@ def _other_separators(written: Atom, seek: Seek, sight: Sight) -> str:
     return "its words occur, but not together: join them with AND or NEAR"
 
 
-def _other_inflection(written: Atom, seek: Seek, sight: Sight) -> str:
+def _other_inflection(written: Atom, fields: tuple[str, ...], sight: Sight) -> str:
     """The word of the document that shares the most letters with the term's last word."""
     token = written.tokens[-1]
     if len(token) < 4:
         return ""
-    known = {word for field in seek.fields for word in sight.reading(field).words}
-    kin = [(len(commonprefix([word, token])), word) for word in known if word[:3] == token[:3]]
+    known = {word for field in fields for word in sight.reading(field).words}
+    kin = [(_shared(word, token), word) for word in known if word[:3] == token[:3]]
     shared, word = max(kin, default=(0, ""))
     if shared < max(4, min(len(word), len(token)) - 2):
         return ""
@@ -193,14 +194,20 @@ def _other_inflection(written: Atom, seek: Seek, sight: Sight) -> str:
     return f"found {word!r}: write {start}{token[:shared]}*"
 
 
-def _similar(written: Atom, seek: Seek, sight: Sight) -> str:
+def _similar(written: Atom, fields: tuple[str, ...], sight: Sight) -> str:
     token = written.tokens[-1]
     if len(token) < 5:
         return ""
-    near = get_close_matches(token, list(sight.vocabulary)[:5000], n=1, cutoff=0.8)
+    known = dict.fromkeys(word for field in fields for word in sight.reading(field).words)
+    near = get_close_matches(token, islice(known, 5000), n=1, cutoff=0.8)
     return f"found the similar {near[0]!r}" if near else ""
 
 
 def _text(found: Atom, sight: Sight, field: str, place: tuple[int, int]) -> str:
     start, end = found.span(sight.reading(field), place[0])
     return sight.reading(field).text[start:end]
+
+
+def _shared(one: str, other: str) -> int:
+    """How many letters two words have in common at their beginning."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -74,7 +74,9 @@ def _log_odds(in_bad: int, bad: int, in_good: int, good: int) -> float:
 
 
 def _occurrences(texts: Iterable[str]) -> Counter[str]:
-    return Counter(word for text in texts for word in set(Reading(text).words) if len(word) > 2 and kind(word) == "letter")
+    return Counter(
+        word for text in texts for word in set(Reading(text).words) if len(word) > 2 and kind(word) == "letter"
+    )
 
 
 def _spellings(texts: Iterable[str]) -> dict[str, str]:

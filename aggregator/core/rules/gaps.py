@@ -23,7 +23,9 @@ _PLAIN = re.compile(
     f"|[{APOSTROPHES}]{{1,2}}"
 )
 _WIDE_JOINERS = frozenset("\n \u3000\u00a0・·‧•･＝")
-_TIDY = str.maketrans({**dict.fromkeys(DASHES, "-"), **dict.fromkeys(APOSTROPHES, "'"), **dict.fromkeys("“”„«»″״＂", '"')})
+_TIDY = str.maketrans(
+    {**dict.fromkeys(DASHES, "-"), **dict.fromkeys(APOSTROPHES, "'"), **dict.fromkeys("“”„«»″״＂", '"')}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Glued:
 
     wide: bool
 
-    def allows(self, gap: str, sides: Sides) -> bool:
+    def allows(self, gap: str, _sides: Sides) -> bool:
         return not gap or gap == "\n" or (self.wide and gap in _WIDE_JOINERS)
 
 

@@ -18,10 +18,10 @@ from aggregator.core.rules.regex import Pattern, Prefilter
 from aggregator.core.rules.sight import BASIC_FIELDS, Sight
 
 _PLACE = {name: n for n, name in enumerate((*BASIC_FIELDS, "author", "category", "link", "feed", "lang"))}
-_EVERYWHERE = frozenset(
-    "a al and are as at av be by da das de del den der det di die du e ein el en er es et for from het i il in is it"
-    " la le les na o of og on os per pour que se som the to un und une van ve von w with y за и на не по с что bir bu".split()
-)
+_EVERYWHERE = """
+a al and are as at av be by da das de del den der det di die du e ein el en er es et for from het i il in is it
+la le les na o of og on os per pour que se som the to un und une van ve von w with y за и на не по с что bir bu
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +160,10 @@ def _weight(frequencies: Mapping[str, int] | None) -> Callable[[str], float]:
     if frequencies:
         return lambda word: 1.0 + frequencies.get(word, 0)
 
+    everywhere = frozenset(_EVERYWHERE.split())
+
     def guess(word: str) -> float:
-        if word in _EVERYWHERE:
+        if word in everywhere:
             return 100_000.0
         return 1000.0 / (1 + len(word) ** 2)
 

@@ -121,7 +121,9 @@ def _word(text: str, bare: re.Match[str]) -> Lexeme:
             raise _failure(f"{near[1]} {rest[1]} is written otherwise here", at, f"write {near[1]}/{rest[1]}")
         return Lexeme("NEAR", near[1], at, number)
     if word[:-1] in FIELDS and word[-1] == ":":
-        raise _failure(f"a blank stands after {word}", bare.end(), f"write {word} directly before the word or parenthesis")
+        raise _failure(
+            f"a blank stands after {word}", bare.end(), f"write {word} directly before the word or parenthesis"
+        )
     _refuse_foreign(word, at)
     return Lexeme("word", word, at)
 
@@ -143,11 +145,17 @@ def _refuse_foreign(word: str, at: int) -> None:
     if word in ("-", "–", "—"):
         raise _failure("a dash by itself means nothing", at, "put it directly before the word to exclude, or write NOT")
     if fuzzy := re.fullmatch(r"(\w+)~\d*", word):
-        raise _failure("words that are merely similar cannot be asked for", at, f"write {fuzzy[1]}* or list the spellings")
+        raise _failure(
+            "words that are merely similar cannot be asked for", at, f"write {fuzzy[1]}* or list the spellings"
+        )
     if "?" in word[:-1] and re.fullmatch(r"\w+\?\w+", word):
-        raise _failure("? does not stand for a letter here", at + word.index("?"), f"write /\\b{word.replace('?', '.')}\\b/")
+        raise _failure(
+            "? does not stand for a letter here", at + word.index("?"), f"write /\\b{word.replace('?', '.')}\\b/"
+        )
     if "*" in word[:-1] and re.search(r"\*\w", word):
-        raise _failure("a star can only stand at the end of a word", at + word.index("*"), "write the beginning and a star")
+        raise _failure(
+            "a star can only stand at the end of a word", at + word.index("*"), "write the beginning and a star"
+        )
 
 
 def _doubts(lexemes: list[Lexeme]) -> list[Problem]:

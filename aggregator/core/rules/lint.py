@@ -16,7 +16,7 @@ COMMON_SHARE = 0.05  # of the stored entries
 # Acronyms that are everyday words once their capitals are folded.
 _WORDS = frozenset(
     {"us", "who", "it", "aid", "ice", "nice", "arm", "can", "may", "all", "and", "or", "in", "is", "as", "at", "on",
-     "no", "so", "do", "un", "im", "us", "start", "salt", "cop", "pen", "map", "app", "sap", "opera", "hope", "care"}
+     "no", "so", "do", "un", "im", "start", "salt", "cop", "pen", "map", "app", "sap", "opera", "hope", "care"}
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ have for it to hold at all (triggers, for the index).
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 from aggregator.core.model import Span
 from aggregator.core.rules.nodes import Node
@@ -98,7 +98,7 @@ class Fit:
             for start, end in sight.matches(self.pattern, field):
                 yield Span(field=field, start=start, end=end, text=text[start:end], term=self.label)
 
-    def keys(self, weight: Weight) -> Keys:
+    def keys(self, _weight: Weight) -> Keys:
         return 50.0, frozenset([self.pattern])
 
 
@@ -154,10 +154,10 @@ class Never:
     def holds(self, sight: Sight) -> bool:
         return not self.child.holds(sight)
 
-    def spans(self, sight: Sight) -> Iterator[Span]:
+    def spans(self, _sight: Sight) -> Iterator[Span]:
         return iter(())
 
-    def keys(self, weight: Weight) -> Keys:
+    def keys(self, _weight: Weight) -> Keys:
         return None
 
 
@@ -219,7 +219,7 @@ def atom_keys(atom: Atom, weight: Weight) -> Keys:
     # An affix may hide the first token and the last one (see text.affixes): those are no keys.
     first = 1 if tokens[0] >= "\u0590" and "\u0590" <= tokens[0][0] <= "\u06ff" else 0
     last = len(tokens) - (1 if atom.prefix or "\u1100" <= tokens[-1][0] <= "\u11ff" else 0)
-    options = [(min(weight(a), weight(b)) / 8, (a, b)) for a, b in zip(tokens[first:last], tokens[first + 1 : last])]
+    options = [(min(weight(a), weight(b)) / 8, (a, b)) for a, b in pairwise(tokens[first:last])]
     if options:
         cost, pair = min(options)
         return cost, frozenset([pair])
@@ -306,7 +306,9 @@ def _in_any_order(columns: Sequence[Sequence[Place]], within: int) -> Iterator[P
     """
     everything = (1 << len(columns)) - 1
     open_ends: dict[int, list[tuple[int, int, Evidence]]] = {}
-    places = sorted(((start, end, k, seen) for k, column in enumerate(columns) for start, end, seen in column), key=_walk)
+    places = sorted(
+        ((start, end, k, seen) for k, column in enumerate(columns) for start, end, seen in column), key=_walk
+    )
     for start, end, k, seen in places:
         bit = 1 << k
         grown: list[tuple[int, tuple[int, int, Evidence]]] = [(bit, (end, start, seen))]

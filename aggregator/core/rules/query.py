@@ -166,7 +166,9 @@ class _Parser:
                 return self._group(lexeme)
             case "field":
                 if self._peek("AND", "OR", "NOT", "NEAR", ")") or not self._peek():
-                    raise failure(f"nothing to look for after {lexeme.text}:", lexeme.offset, f"write {lexeme.text}:word")
+                    raise failure(
+                        f"nothing to look for after {lexeme.text}:", lexeme.offset, f"write {lexeme.text}:word"
+                    )
                 return In(lexeme.text, self._nested(self._atom, lexeme))
             case "list":
                 return Listed(lexeme.text)

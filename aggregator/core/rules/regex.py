@@ -84,7 +84,9 @@ def pattern(source: str, exact: bool = False) -> Pattern:
         bounded = bounded or piece[0] == r"\b"
     made = Pattern(source, exact, bounded, _translate(source, boundaries=None))
     if made._regexp.programsize > MAX_PROGRAM:
-        raise BadPattern("the pattern grows too large when its repetitions are written out", "use smaller numbers in {…}")
+        raise BadPattern(
+            "the pattern grows too large when its repetitions are written out", "use smaller numbers in {…}"
+        )
     if made._regexp.search("") is not None:
         raise BadPattern("the pattern matches an empty text, so it would match everything", "use + instead of *")
     return made

@@ -55,7 +55,9 @@ def _threshold(wanted: Threshold, history: RuleHistory, now: datetime) -> Verdic
     told = history.last_alert_at
     recent = [hit for hit in _within(history, now, wanted.within_s) if told is None or hit[0] > told]
     feeds = {feed for _, feed, _ in recent}
-    count = f"{len(recent)} of {wanted.hits} hits from {len(feeds)} of {wanted.sources} feeds in {_span(wanted.within_s)}"
+    count = (
+        f"{len(recent)} of {wanted.hits} hits from {len(feeds)} of {wanted.sources} feeds in {_span(wanted.within_s)}"
+    )
     enough = len(recent) >= wanted.hits and len(feeds) >= wanted.sources
     return Verdict(fires=enough, reason=count, hits=_ids(recent) if enough else ())
 

@@ -103,9 +103,10 @@ class Atom:
         words, last = reading.words, len(self.tokens) - 1
         for at in reading.positions.get(whole[anchor], ()):
             start = at - anchor
-            if 0 <= start < len(words) - last:
-                if all(self._token_at(words[start + k], k, last) for k in range(last + 1)):
-                    yield start
+            if 0 <= start < len(words) - last and all(
+                self._token_at(words[start + k], k, last) for k in range(last + 1)
+            ):
+                yield start
 
     def _token_at(self, word: str, k: int, last: int) -> bool:
         token = self.tokens[k]
@@ -149,9 +150,13 @@ class Atom:
             return False
         if self.code and first_kind == "letter" and text[start - 1 : start].isdecimal():
             return False
-        if self._initials and (_INITIAL_AFTER.match(text, end) or _INITIAL_BEFORE.search(text[max(0, start - 3) : start])):
+        if self._initials and (
+            _INITIAL_AFTER.match(text, end) or _INITIAL_BEFORE.search(text[max(0, start - 3) : start])
+        ):
             return False
-        return len(self.tokens) > 1 or len(self.tokens[0]) > 1 or first_kind != "letter" or self._alone(text, start, end)
+        return (
+            len(self.tokens) > 1 or len(self.tokens[0]) > 1 or first_kind != "letter" or self._alone(text, start, end)
+        )
 
     @property
     def _initials(self) -> bool:
@@ -217,14 +222,19 @@ def atom(term: str, exact: bool = False) -> Atom:
     prefix = body.endswith("*")
     body = body[:-1] if prefix else body
     if "*" in body and not re.search(r"\*(?=\W|$)", body):
-        raise BadTerm(f"{term!r}: a star can only stand at the end of a word", "write the beginning of the word and a star")
+        raise BadTerm(
+            f"{term!r}: a star can only stand at the end of a word", "write the beginning of the word and a star"
+        )
     reading = Reading(body)
     if not reading.words:
         raise BadTerm(f"{term!r} has no letter or digit to look for")
     if prefix and not body[-1:].isalnum() and category(body[-1])[0] != "M":
         raise BadTerm(f"{term!r}: a star must touch the beginning of a word")
     if prefix and sum(map(len, reading.words)) < 3:
-        raise BadTerm(f"{term!r}: a star needs at least 3 letters before it", "write the words that you mean, or a longer beginning")
+        raise BadTerm(
+            f"{term!r}: a star needs at least 3 letters before it",
+            "write the words that you mean, or a longer beginning",
+        )
     written = [body[start:end] for start, end in zip(reading.starts, reading.ends, strict=True)]
     codes = _code_words(body, reading)
     gaps = tuple(

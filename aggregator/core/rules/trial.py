@@ -19,7 +19,9 @@ def run_tests(rule: Rule) -> tuple[Problem, ...]:
     problems = []
     for index, text in enumerate(rule.config.tests.match):
         if not _holds(rule, text):
-            problems.append(Problem(path=("tests", "match", index), message=f"does not match {text!r}", hint=_why(rule, text)))
+            problems.append(
+                Problem(path=("tests", "match", index), message=f"does not match {text!r}", hint=_why(rule, text))
+            )
     for index, text in enumerate(rule.config.tests.no_match):
         sight = _sight(rule, text)
         if rule.plan.holds(sight):
@@ -46,7 +48,9 @@ def _document(fields: tuple[str, ...], text: str) -> Document:
 
 def _why(rule: Rule, text: str) -> str | None:
     tree = explain(rule, _document(tuple(fields_of(rule.plan)), text)).tree
-    missing = [node for node in _walk(tree) if not node.satisfied and not node.children and node.kind in ("term", "regex")]
+    missing = [
+        node for node in _walk(tree) if not node.satisfied and not node.children and node.kind in ("term", "regex")
+    ]
     return "; ".join(f"{node.text}: {node.hint}" for node in missing[:3]) or None
 
 

@@ -12,13 +12,8 @@ from array import array
 from collections.abc import Callable, Sequence
 from unicodedata import category, decimal, normalize
 
-LETTERS = str.maketrans(
-    {
-        **dict(zip("ıøđłðħŧ", "iodldht", strict=True)),
-        **{"æ": "ae", "œ": "oe", "þ": "th", "ĳ": "ij"},
-        **dict(zip("ىیېےةہھەۀکڪٱ", "ييييهههههككا", strict=True)),
-        **{"\u0640": "", "״": '"', "׳": "'"},
-    }
+LETTERS = str.maketrans("ıøđłðħŧىیېےةہھەۀکڪٱ", "iodldhtييييهههههككا") | str.maketrans(
+    {"æ": "ae", "œ": "oe", "þ": "th", "ĳ": "ij", "\u0640": "", "״": '"', "׳": "'"}
 )
 
 IGNORABLE = re.compile(

@@ -8,12 +8,13 @@ never closed swallows the rest, which is also what remains of a summary cut off 
 import re
 from html import unescape
 
-PARAGRAPHS = frozenset(
-    "address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure"
-    " footer form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup option p pre section"
-    " summary table tbody td tfoot th thead tr ul".split()
-)
-UNSEEN = frozenset("audio canvas head iframe noembed noframes script style template title video".split())
+_PARAGRAPHS = """
+address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure footer
+form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup option p pre section summary table
+tbody td tfoot th thead tr ul
+"""
+_UNSEEN = "audio canvas head iframe noembed noframes script style template title video"
+PARAGRAPHS, UNSEEN = frozenset(_PARAGRAPHS.split()), frozenset(_UNSEEN.split())
 
 _MARKUP = re.compile(
     r"""<!--(?:-?>|.*?(?:--!?>|\Z))                               # comment

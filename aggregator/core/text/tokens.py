@@ -28,19 +28,23 @@ _RUNS = {
     "hebrew": "\u0590-\u05ff",
     "hangul": "\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff",
 }
-_HAN = "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3105-\u312f\u31a0-\u31ef\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HAN = (
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3105-\u312f\u31a0-\u31ef\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
 _KANA = "\u3031-\u3035\u3041-\u3096\u309b-\u30ff\u31f0-\u31ff"
 _THAI_LAO = "\u0e01-\u0e7f\u0e81-\u0eff"
+# Thai and Lao write some vowels before and some after the consonant that they belong to.
+_BEFORE = "[\u0e40-\u0e44\u0ec0-\u0ec4]"
+_CONSONANT = "[\u0e01-\u0e2f\u0e46\u0e4f-\u0e5b\u0e81-\u0eaf\u0ebd\u0ec6\u0edc-\u0edf]"
+_AFTER = "[\u0e30-\u0e3a\u0e45\u0e47-\u0e4e\u0eb0-\u0ebc\u0ec8-\u0ece]"
 _KHMER = "\u1780-\u17ff"
 _MYANMAR = "\u1000-\u109f"
 _SYMBOL = "\u2190-\u2bff\U0001f000-\U0001faff"
 _CLUSTERS = (
     f"[{_HAN}]",
     f"[{_KANA}][\u3099\u309a]*",
-    # Thai and Lao write some vowels before and some after the consonant that they belong to.
-    "[\u0e40-\u0e44\u0ec0-\u0ec4]?[\u0e01-\u0e2f\u0e46\u0e4f-\u0e5b\u0e81-\u0eaf\u0ebd\u0ec6\u0edc-\u0edf]"
-    "[\u0e30-\u0e3a\u0e45\u0e47-\u0e4e\u0eb0-\u0ebc\u0ec8-\u0ece]*",
-    "[\u0e30-\u0e3a\u0e45\u0e47-\u0e4e\u0eb0-\u0ebc\u0ec8-\u0ece]+",
+    f"{_BEFORE}?{_CONSONANT}{_AFTER}*",
+    f"{_AFTER}+",
     f"[{_THAI_LAO}]",
     f"[{_KHMER}](?:\u17d2[\u1780-\u17b3]|[\u17b4-\u17d3\u17dd])*",
     f"[{_MYANMAR}](?:\u1039[\u1000-\u1021]|[\u102b-\u103e\u1056-\u1060\u1062-\u106d\u1071-\u1074\u1082-\u109d])*",

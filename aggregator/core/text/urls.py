@@ -5,12 +5,13 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from aggregator.core.text.tokens import words
 
-TRACKING = frozenset(
-    "_ga _gl _hsenc _hsmi at_campaign at_medium cmp cmpid dclid ef_id fb_action_ids fb_action_types fb_ref fb_source"
-    " fbclid ftag gbraid gclid gclsrc guccounter guce_referrer guce_referrer_sig icid igsh igshid ito mc_cid mc_eid"
-    " mkt_tok msclkid ncid ns_campaign ns_mchannel oly_anon_id oly_enc_id rb_clickid s_cid smid srnd twclid vero_conv"
-    " vero_id wbraid wickedid yclid ysclid".split()
-)
+_TRACKING = """
+_ga _gl _hsenc _hsmi at_campaign at_medium cmp cmpid dclid ef_id fb_action_ids fb_action_types fb_ref fb_source fbclid
+ftag gbraid gclid gclsrc guccounter guce_referrer guce_referrer_sig icid igsh igshid ito mc_cid mc_eid mkt_tok msclkid
+ncid ns_campaign ns_mchannel oly_anon_id oly_enc_id rb_clickid s_cid smid srnd twclid vero_conv vero_id wbraid wickedid
+yclid ysclid
+"""
+TRACKING = frozenset(_TRACKING.split())
 TRACKING_PREFIXES = ("utm_", "pk_", "mtm_", "matomo_", "piwik_", "hsa_", "ga_")
 
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
