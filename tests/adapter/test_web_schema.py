@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ EXAMPLES = "8"
 
 
 @pytest.mark.slow
-def test_the_api_keeps_its_promises() -> None:
+def test_the_api_keeps_its_promises(tmp_path: Path) -> None:
     """Valid requests are accepted, others refused, answers have their shape; the live stream has tests of its own."""
 
     async def story() -> tuple[int, str]:
@@ -25,7 +26,9 @@ def test_the_api_keeps_its_promises() -> None:
             sys.executable, "-m", "schemathesis.cli", "run", address, "--max-examples", EXAMPLES, "--seed", "1",
             "--exclude-path", "/api/v1/events", "--workers", "1", "--generation-database", "none", "--no-color",
         ]  # fmt: skip
-        child = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        child = await asyncio.create_subprocess_exec(
+            *command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path
+        )
         said, _ = await child.communicate()
         task.cancel()
         await asyncio.wait([task])

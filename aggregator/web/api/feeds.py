@@ -13,6 +13,8 @@ from aggregator.web.given import GivenDesk
 
 router = APIRouter(tags=["feeds"], responses=shape.ERRORS)
 
+BEFORE_MARKUP = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"  # byte order marks and white space
+
 
 async def one_feed(desk: Desk, feed_id: str) -> FeedSummary:
     """A feed of the configuration or of the past. Raises NotFound."""
@@ -66,12 +68,14 @@ async def discover(desk: GivenDesk, sent: shape.AddressSent) -> Response:
 @router.post(
     "/feeds/import",
     response_model=shape.Imported,
-    openapi_extra={"requestBody": {"required": True, "content": {"text/x-opml": {"schema": {"type": "string"}}}}},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"text/x-opml": {"schema": {"type": "string", "pattern": "^<"}}}}
+    },
 )
 async def import_opml(request: Request, desk: GivenDesk) -> Response:
     """Add the feeds of an OPML document, sent as the body."""
     document = await request.body()
-    if b"<" not in document[:500]:
+    if not document.lstrip(BEFORE_MARKUP).startswith(b"<"):
         raise HTTPException(422, "the body must be an OPML document")
     return JSONResponse(imported_json(await desk.import_opml(document)))
 
