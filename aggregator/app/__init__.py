@@ -37,12 +37,11 @@ def open_house(loaded: "Loaded") -> "AbstractAsyncContextManager[House]":
 
 
 def quiet_logs(loaded: "Loaded") -> None:
-    """Logs of a command: warnings and worse, unless the configuration asks for debug."""
-    from aggregator.observe.logs import configure, redact
+    """Logs of a command: errors only, unless the configuration asks for debug."""
+    from aggregator.observe.logs import configure_plain, redact
 
-    logging = loaded.config.settings.logging
     redact.know(loaded.secrets)
-    configure("debug" if logging.level == "debug" else "error", logging.format)
+    configure_plain("debug" if loaded.config.settings.logging.level == "debug" else "error")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -74,7 +73,7 @@ def serve(
 
     async def live() -> None:
         async with open_house(loaded) as house:
-            await Service(house, path, roles).run(ready=ready, span=span)
+            await Service(house, await house.works(), path, roles).run(ready=ready, span=span)
 
     run(live())
     return 0

@@ -17,7 +17,6 @@ from aggregator.app.places import state_folder
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.model import Beat, DeliveryState, Status, Told
 from aggregator.core.settings import Feed
-from aggregator.fetch import discover as discover_feeds
 from aggregator.ports import Catalog, Clock
 from aggregator.web.desk import Candidate, Clause, Found, Imported, Preview, RulesFile, Verdict
 
@@ -38,6 +37,7 @@ class AppDesk:
     path: Path
     reloading: Reload = _nothing_runs
     beats: Callable[[], tuple[Beat, ...]] = tuple
+    figures: Callable[[], bytes] = bytes
     started_at: datetime | None = None
 
     @property
@@ -52,7 +52,7 @@ class AppDesk:
         return self.house.loaded
 
     def metrics(self) -> tuple[bytes, str]:
-        return self.house.metrics.text(), "text/plain; version=0.0.4; charset=utf-8"
+        return self.figures(), "text/plain; version=0.0.4; charset=utf-8"
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -149,7 +149,10 @@ class AppDesk:
     async def discover(self, url: str) -> tuple[Candidate, ...]:
         known = {feed.url: feed.id for feed in self.house.current.feeds.values()}
 
-        found = await discover_feeds(url, self.house.fetcher.transport, self.house.read)
+        from aggregator.fetch import discover as discover_feeds
+
+        works = await self.house.works()
+        found = await discover_feeds(url, works.fetcher.transport, works.read)
         return tuple(
             Candidate(
                 url=c.url,
@@ -188,9 +191,8 @@ class AppDesk:
     async def _readable(
         self, wanted: Sequence[config.Subscription], step: Callable[[], object]
     ) -> tuple[tuple[config.Subscription, ...], list[str]]:
-        outcomes = await self.house.try_feeds(
-            [Feed.model_construct(url=one.url, id=one.url) for one in wanted], step=step
-        )
+        works = await self.house.works()
+        outcomes = await works.try_feeds([Feed.model_construct(url=one.url, id=one.url) for one in wanted], step=step)
         problems = [f"{url}: {error}" for url, error in outcomes.items() if error]
         return tuple(one for one in wanted if not outcomes[one.url]), problems
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from aggregator.app.desk import AppDesk, page
 from aggregator.app.house import House
 from aggregator.app.watching import observe_deliveries
+from aggregator.app.works import Works
 from aggregator.config import digest as digest_of
 from aggregator.core.errors import AggregatorError, ConfigErrors
 from aggregator.core.model import Beat
@@ -30,16 +31,19 @@ Ready = Callable[[str | None], None]
 class Service:
     """Runs the roles of one process until it is told to stop."""
 
-    def __init__(self, house: House, config_path: Path, roles: frozenset[str]) -> None:
+    def __init__(self, house: House, works: Works, config_path: Path, roles: frozenset[str]) -> None:
         self.house = house
+        self.works = works
         self.path = config_path
         self.roles = roles
         self.heart = Heart()
         self.schedule = Schedule(self._beat, self._failed)
-        self.poller = house.poller()
-        self.deliverer = house.deliverer()
+        self.poller = works.poller()
+        self.deliverer = works.deliverer()
         self.maintainer = house.maintainer()
-        self.desk = AppDesk(house, config_path, self.reload, self._beats, house.clock.now())
+        self.desk = AppDesk(
+            house, config_path, self.reload, self._beats, works.metrics.text, started_at=house.clock.now()
+        )
         self._stop = asyncio.Event()
         self._seen_digest = house.loaded.digest
 
@@ -93,7 +97,7 @@ class Service:
         if "deliver" in self.roles:
             self._every("deliver", 1.0, self._deliver)
         self._every("config", 2.0, self._watch_config)
-        self._every("figures", 15.0, self.house.measure)
+        self._every("figures", 15.0, self.works.measure)
         self._every("prune", 3600.0, self.maintainer.prune)
         if watchdog_s():
             self._every("watchdog", watchdog_s() or 1.0, self._feed_watchdog)
@@ -114,18 +118,18 @@ class Service:
     def _beat(self, name: str) -> None:
         now = self.house.clock.now()
         self.heart.beat(name, now)
-        self.house.metrics.beat(name, now.timestamp())
+        self.works.metrics.beat(name, now.timestamp())
 
     def _failed(self, name: str, error: Exception) -> None:
         self.heart.failed(name, error)
-        self.house.metrics.tick_failures.labels(name).inc()
+        self.works.metrics.tick_failures.labels(name).inc()
 
     def _beats(self) -> tuple[Beat, ...]:
         return self.heart.beats(self.house.clock.now())
 
     async def _deliver(self) -> None:
         counts = await self.deliverer.tick(self.house.clock.now(), wait_s=DELIVER_WAIT_S)
-        observe_deliveries(self.house.metrics, counts)
+        observe_deliveries(self.works.metrics, counts)
 
     async def _feed_watchdog(self) -> None:
         late = [beat.name for beat in self.heart.beats(self.house.clock.now()) if beat.late]
@@ -148,14 +152,14 @@ class Service:
             await self.house.reload(self.path)
         except ConfigErrors as errors:
             log.error("the edited configuration is faulty; the old one keeps running\n%s", errors)
-            self.house.metrics.reloads.labels("refused").inc()
+            self.works.metrics.reloads.labels("refused").inc()
             await self.maintainer.notice_faulty_config(errors, self._seen_digest)
             return errors
         except AggregatorError as error:
             log.error("the configuration could not be taken over: %s", error)
-            self.house.metrics.reloads.labels("failed").inc()
+            self.works.metrics.reloads.labels("failed").inc()
             return None
-        self.house.metrics.reloads.labels("taken").inc()
+        self.works.metrics.reloads.labels("taken").inc()
         self._plan_heartbeat()
         log.info(
             "configuration taken over",

@@ -67,9 +67,10 @@ def test(as_json: bool, name: str) -> None:
         channel = house.setup().config.channels.get(name)
         if channel is None:
             raise NotFound("channel", name, list(house.setup().config.channels))
+        works = await house.works()
         results = [
             {"recipient": recipient, "ok": isinstance(answer, Receipt), "detail": _words(answer)}
-            for recipient, answer in await house.test_channel(channel)
+            for recipient, answer in await works.test_channel(channel)
         ]
         if as_json:
             emit({"channel": name, "results": results})

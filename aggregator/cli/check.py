@@ -83,7 +83,8 @@ def _try_feeds(loaded: "Loaded") -> list[tuple[str, AggregatorError]]:
     async def work(house: "House") -> list[tuple[str, AggregatorError]]:
         with progress() as bar:
             task = bar.add_task("trying feeds", total=len(loaded.config.feeds))
-            tried = await house.try_feeds(loaded.config.feeds, step=lambda: bar.advance(task))
+            works = await house.works()
+            tried = await works.try_feeds(loaded.config.feeds, step=lambda: bar.advance(task))
             return [(feed, error) for feed, error in tried.items() if error]
 
     return in_house(work, loaded)

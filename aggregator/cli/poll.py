@@ -38,10 +38,11 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
 
     async def work(house: "House") -> None:
         began = perf_counter()
+        works = await house.works()
         with progress() as bar:
             task = bar.add_task("polling", total=len(feeds) or len(known))
-            polled = await house.poller().once(feeds or None, force=force, done=lambda _: bar.advance(task))
-        counts = await house.deliver_due()
+            polled = await works.poller().once(feeds or None, force=force, done=lambda _: bar.advance(task))
+        counts = await works.deliver_due()
         shape = summary(polled, counts, perf_counter() - began)
         if as_json:
             emit(shape)

@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
-import structlog
-
 NOISY = ("apprise", "urllib3", "apscheduler", "asyncio", "aiosmtpd", "alembic", "uvicorn.access")
 SHORTEST_SECRET = 4
 
@@ -47,8 +45,17 @@ class _RedactingStream(logging.StreamHandler[TextIO]):
         return redact(super().format(record))
 
 
+def configure_plain(level: str) -> None:
+    """One line for each record on stderr, for commands; needs no more than the standard library."""
+    handler = _RedactingStream(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    _attach(handler, level)
+
+
 def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     """Send all logging to `stream` (default: stderr); `style` is auto, console or json."""
+    import structlog
+
     stream = stream or sys.stderr
     pretty = style == "console" or (style == "auto" and stream.isatty())
     shared: list[Any] = [
@@ -73,8 +80,13 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    _attach(handler, level)
+
+
+def _attach(handler: logging.Handler, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    quiet = logging.DEBUG if root.level <= logging.DEBUG else max(logging.WARNING, root.level)
     for name in NOISY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level) if root.level > logging.DEBUG else logging.DEBUG)
+        logging.getLogger(name).setLevel(quiet)

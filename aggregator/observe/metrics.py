@@ -13,27 +13,48 @@ class Metrics:
     def __init__(self, version: str) -> None:
         self._registry = registry = CollectorRegistry()
         Gauge("aggregator_info", "Version of the program.", ["version"], registry=registry).labels(version).set(1)
-        self.polls = Counter("aggregator_polls", "Polls by rung of the parsing ladder; failed: no document.", ["rung"], registry=registry)
-        self.poll_seconds = Histogram("aggregator_poll_seconds", "Time of one poll, from claim to commit.", registry=registry)
+        self.polls = Counter(
+            "aggregator_polls", "Polls by rung of the parsing ladder; failed: no document.", ["rung"], registry=registry
+        )
+        self.poll_seconds = Histogram(
+            "aggregator_poll_seconds", "Time of one poll, from claim to commit.", registry=registry
+        )
         self.entries = Counter("aggregator_entries", "Entries stored.", ["kind"], registry=registry)
         self.hits = Counter("aggregator_hits", "Hits recorded.", registry=registry)
         self.seen_seconds = Histogram(
-            "aggregator_published_to_seen_seconds", "From an entry's own date to our first sight of it.", buckets=MINUTES, registry=registry
+            "aggregator_published_to_seen_seconds",
+            "From an entry's own date to our first sight of it.",
+            buckets=MINUTES,
+            registry=registry,
         )
         self.match_seconds = Histogram(
-            "aggregator_match_seconds", "Time to match the entries of one poll.", buckets=(0.0001, 0.001, 0.01, 0.1, 1, 10), registry=registry
+            "aggregator_match_seconds",
+            "Time to match the entries of one poll.",
+            buckets=(0.0001, 0.001, 0.01, 0.1, 1, 10),
+            registry=registry,
         )
-        self.deliveries = Counter("aggregator_deliveries", "Attempts to deliver, by outcome.", ["outcome"], registry=registry)
+        self.deliveries = Counter(
+            "aggregator_deliveries", "Attempts to deliver, by outcome.", ["outcome"], registry=registry
+        )
         self.sent_seconds = Histogram(
-            "aggregator_due_to_sent_seconds", "From the moment an alert was due to its acceptance.", buckets=MINUTES, registry=registry
+            "aggregator_due_to_sent_seconds",
+            "From the moment an alert was due to its acceptance.",
+            buckets=MINUTES,
+            registry=registry,
         )
-        self.tick_failures = Counter("aggregator_tick_failures", "Ticks that ended in an error.", ["loop"], registry=registry)
+        self.tick_failures = Counter(
+            "aggregator_tick_failures", "Ticks that ended in an error.", ["loop"], registry=registry
+        )
         self.reloads = Counter("aggregator_reloads", "Reloads of the configuration.", ["result"], registry=registry)
         self._feeds = Gauge("aggregator_feeds", "Feeds by health.", ["health"], registry=registry)
         self._outbox = Gauge("aggregator_outbox", "Deliveries by state.", ["state"], registry=registry)
-        self.lag = Gauge("aggregator_lag_seconds", "How long the most overdue feed has been waiting.", registry=registry)
+        self.lag = Gauge(
+            "aggregator_lag_seconds", "How long the most overdue feed has been waiting.", registry=registry
+        )
         self.rules = Gauge("aggregator_rules", "Rules that are matched.", registry=registry)
-        self._beat = Gauge("aggregator_loop_beat_timestamp_seconds", "When a loop last ended a tick well.", ["loop"], registry=registry)
+        self._beat = Gauge(
+            "aggregator_loop_beat_timestamp_seconds", "When a loop last ended a tick well.", ["loop"], registry=registry
+        )
 
     def observe_feeds(self, by_health: Mapping[str, int]) -> None:
         self._set(self._feeds, by_health)

@@ -1,0 +1,143 @@
+"""The part of the house that reaches out: transport, parsers, notifiers, and the verbs over them.
+
+Opened when it is first needed, since most commands only read the database.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from aggregator import __version__
+from aggregator.app.watching import observe_poll
+from aggregator.core.errors import AggregatorError, FetchError, ParseError
+from aggregator.core.model import Alert, FeedState, Fetched, Kind, Notice, ParsedFeed, Receipt
+from aggregator.core.settings import Channel, Feed
+from aggregator.fetch import HttpFetcher, open_fetcher
+from aggregator.notify import open_notifier, recipients
+from aggregator.observe.metrics import Metrics
+from aggregator.parse import open_parser
+from aggregator.pipeline.deliver import Deliver
+from aggregator.pipeline.outgoing import Counts
+from aggregator.pipeline.poll import Poller
+from aggregator.ports import Notifier, Parser
+
+if TYPE_CHECKING:
+    from aggregator.app.house import House
+
+
+@dataclass(slots=True, kw_only=True)
+class Works:
+    """The adapters that reach out; makes the verbs that poll and deliver."""
+
+    house: "House"
+    fetcher: HttpFetcher
+    parser: Parser
+    notifier: Notifier
+    metrics: Metrics
+
+    def poller(self) -> Poller:
+        return Poller(
+            feeds=self.house.store.feeds,
+            fetcher=self.fetcher,
+            parser=self.parser,
+            setup=self.house.setup,
+            clock=self.house.clock,
+            owner=self.house.owner,
+            recipients=recipients,
+            observe=lambda polled: observe_poll(self.metrics, polled),
+        )
+
+    def deliverer(self) -> Deliver:
+        return Deliver(
+            self.house.store.outbox,
+            self.notifier,
+            lambda: self.house.current.config,
+            self.house.clock,
+            owner=self.house.owner,
+            recipients=recipients,
+        )
+
+    async def deliver_due(self) -> Counts:
+        """Send what is due now, once; what fails waits for its retry."""
+        return await self.deliverer().tick(self.house.clock.now())
+
+    async def measure(self) -> None:
+        """Bring the gauges up to date."""
+        now, catalog = self.house.clock.now(), self.house.store.catalog
+        feeds = [f.state for f in await catalog.feeds() if f.state.id in self.house.current.feeds]
+        outbox = await catalog.outbox()
+        due = [(now - s.next_poll_at).total_seconds() for s in feeds if s.next_poll_at and s.lease_owner is None]
+        self.metrics.observe_feeds(Counter(state.health.value for state in feeds))
+        self.metrics.observe_outbox({state.value: count for state, count in outbox.items()})
+        self.metrics.lag.set(max([0.0, *due]))
+        self.metrics.rules.set(sum(rule.config.enabled for rule in self.house.current.rules.values()))
+
+    async def read(self, document: Fetched) -> ParsedFeed | None:
+        """A document as a feed, or None where it is none."""
+        blank = FeedState(id="", url=document.url, configured_url=document.url)
+        try:
+            return await self.parser.parse(document, blank, None)
+        except ParseError:
+            return None
+
+    async def try_feeds(self, feeds: Sequence[Feed], step: Callable[[], object]) -> dict[str, AggregatorError | None]:
+        """What fetching and parsing each feed once gives, without storing anything; None: it works."""
+        room = asyncio.Semaphore(self.house.current.config.settings.polling.concurrency)
+        outcomes: dict[str, AggregatorError | None] = {}
+
+        async def attempt(feed: Feed) -> None:
+            async with room:
+                outcomes[feed.id] = await self._try(feed)
+            step()
+
+        await asyncio.gather(*map(attempt, feeds))
+        return outcomes
+
+    async def _try(self, feed: Feed) -> AggregatorError | None:
+        state = FeedState(id=feed.id, url=feed.url, configured_url=feed.url)
+        try:
+            answer = await self.fetcher.fetch(feed, state)
+            if isinstance(answer, Fetched):
+                await self.parser.parse(answer, state, None)
+        except (FetchError, ParseError) as error:
+            return error
+        return None
+
+    async def test_channel(self, channel: Channel) -> list[tuple[str, Receipt | AggregatorError]]:
+        """What each recipient of a channel answers to a test alert."""
+        words = Notice(title="Test alert from aggregator", body=f"If you read this, the channel {channel.name} works.")
+        answers: list[tuple[str, Receipt | AggregatorError]] = []
+        for recipient in recipients(channel):
+            alert = Alert(
+                id=token_hex(10),
+                kind=Kind.TEST,
+                title=words.title,
+                notice=words,
+                time_zone=channel.time_zone,
+                created_at=self.house.clock.now(),
+            )
+            try:
+                answers.append((recipient, await self.notifier.send(channel, alert, recipient=recipient)))
+            except AggregatorError as error:
+                answers.append((recipient, error))
+        return answers
+
+
+@asynccontextmanager
+async def open_works(house: "House") -> AsyncIterator[Works]:
+    """The transport is closed at the end, and the parsers with it; they start when first needed."""
+    settings = house.current.config.settings
+    async with AsyncExitStack() as stack:
+        yield Works(
+            house=house,
+            fetcher=await stack.enter_async_context(
+                open_fetcher(settings.http, settings.polling, version=__version__, clock=house.clock)
+            ),
+            parser=await stack.enter_async_context(open_parser(max_body_bytes=settings.http.max_body_bytes)),
+            notifier=open_notifier(),
+            metrics=Metrics(__version__),
+        )
