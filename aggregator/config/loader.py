@@ -7,20 +7,20 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from aggregator.config import names
 from aggregator.config.expand import Expander
 from aggregator.config.merge import merge
-from aggregator.config.nodes import Items, Node, Pairs, Scalar
-from aggregator.config.offsets import index_of
+from aggregator.config.nodes import Items, Node, Pairs
 from aggregator.config.reading import parse
+from aggregator.config.rulebook import compiled, placed, rule_nodes
 from aggregator.config.source import read
 from aggregator.config.values import plain
-from aggregator.config.wording import find, in_words
-from aggregator.core.errors import ConfigError, ConfigErrors, InvalidRule, Problem
-from aggregator.core.rules import Rule, compile_rule, run_tests
-from aggregator.core.settings import Config, RuleConfig, Words
+from aggregator.config.wording import in_words
+from aggregator.core.errors import ConfigError, ConfigErrors, Problem
+from aggregator.core.rules import Rule, run_tests
+from aggregator.core.settings import Config
 
 _UNEDITED: Mapping[Path, str] = MappingProxyType({})
 
@@ -51,10 +51,17 @@ class Loaded:
     root: Pairs = field(repr=False)
 
 
-def load(path: Path, environ: Mapping[str, str], *, edited: Mapping[Path, str] = _UNEDITED) -> Loaded:
+def load(
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    edited: Mapping[Path, str] = _UNEDITED,
+    before: Loaded | None = None,
+) -> Loaded:
     """Read a file, or every YAML file of a folder. Raises ConfigErrors with all that is wrong.
 
-    `edited` holds texts that stand for files on disk, to try an edit before it is saved.
+    `edited` holds texts that stand for files on disk, to try an edit before it is saved; rules
+    that are in `before` already, and have not changed, are not compiled anew.
     """
     sources, broken, digest = read(path, edited)
     errors = list(broken)
@@ -74,7 +81,7 @@ def load(path: Path, environ: Mapping[str, str], *, edited: Mapping[Path, str] =
     config, invalid = _validated(root, value, told=expander.errors)
     errors.extend((*expander.errors, *invalid, *names.duplicates(root, value), *names.contradictions(root, value)))
     notes = [*names.unknown(root, value), *names.dubious(root, value)] if complete else []
-    rules, judged = _compiled(root, value, errors)
+    rules, judged = compiled(root, value, errors, before.rules if before else ())
     notes.extend(judged)
     errors.extend(note for note in notes if note.severity == "error")
     if errors or config is None:
@@ -92,15 +99,15 @@ def load(path: Path, environ: Mapping[str, str], *, edited: Mapping[Path, str] =
 
 def rule_test_errors(loaded: Loaded) -> tuple[ConfigError, ...]:
     """The inline tests that fail, each at the text that was, or was not, matched."""
-    rows = _rule_nodes(loaded.root)
+    rows = rule_nodes(loaded.root)
     failed = ((rows.get(rule.id, loaded.root), problem) for rule in loaded.rules for problem in run_tests(rule))
-    return tuple(_placed(problem, node, loaded.root) for node, problem in failed)
+    return tuple(placed(problem, node, loaded.root) for node, problem in failed)
 
 
 def channel_errors(loaded: Loaded, problems: Iterable[Problem]) -> tuple[ConfigError, ...]:
     """Problems of channels (each path begins with the channel's name) with their places; no secret in them."""
     channels = loaded.root.get("channels") or loaded.root
-    return _without(loaded.secrets, (_placed(problem, channels, loaded.root) for problem in problems))
+    return _without(loaded.secrets, (placed(problem, channels, loaded.root) for problem in problems))
 
 
 # --- pieces --------------------------------------------------------------------------------------
@@ -116,63 +123,6 @@ def _validated(
         found = (in_words(error, root) for error in wrong.errors(include_url=False))
         failed = {(error.file, error.line) for error in told}
         return None, [error for error in found if error and (error.file, error.line) not in failed]
-
-
-def _compiled(
-    root: Pairs, value: dict[str, Any], errors: Sequence[ConfigError]
-) -> tuple[tuple[Rule, ...], list[ConfigError]]:
-    """The rules that are sound so far, compiled; what the compiler says of them, with places."""
-    rows, lists = root.get("rules"), _lists(value.get("lists"))
-    rules: list[Rule] = []
-    found: list[ConfigError] = []
-    if not isinstance(rows, Items) or not isinstance(value.get("rules"), list):
-        return (), []
-    for node, row in zip(rows.nodes, value["rules"], strict=True):
-        if any(_inside(error, node) for error in errors):
-            continue
-        try:
-            rule = compile_rule(RuleConfig.model_validate(row, by_alias=True, by_name=False), lists)
-        except ValidationError:
-            continue  # told by _validated already
-        except InvalidRule as invalid:
-            found.extend(_placed(problem, node, root) for problem in invalid.problems)
-        else:
-            rules.append(rule)
-            found.extend(_placed(problem, node, root) for problem in rule.warnings)
-    return tuple(rules), found
-
-
-def _lists(value: object) -> dict[str, tuple[str, ...]]:
-    """The term lists that are sound by themselves."""
-    sound: dict[str, tuple[str, ...]] = {}
-    adapter: TypeAdapter[tuple[str, ...]] = TypeAdapter(Words)
-    for name, terms in value.items() if isinstance(value, dict) else ():
-        try:
-            sound[name] = adapter.validate_python(terms)
-        except ValidationError:
-            continue  # told by _validated already
-    return sound
-
-
-def _inside(error: ConfigError, node: Node) -> bool:
-    first, last = node.source.place(node.start), node.source.place(node.end)
-    return error.file == node.source.name and first <= (error.line, error.column) <= last
-
-
-def _placed(problem: Problem, rule: Node, root: Pairs) -> ConfigError:
-    """A problem of a rule with the place in its file; a path into `lists` starts at the top."""
-    node = find(root if problem.path[:1] == ("lists",) else rule, problem.path)
-    index = node.start
-    if isinstance(node, Scalar) and problem.offset is not None:
-        index = index_of(node, problem.offset)
-    return replace(node.source.error(index, problem.message, problem.hint), severity=problem.severity)
-
-
-def _rule_nodes(root: Pairs) -> dict[str, Node]:
-    rules = root.get("rules")
-    nodes = rules.nodes if isinstance(rules, Items) else ()
-    named = ((node.get("id"), node) for node in nodes if isinstance(node, Pairs))
-    return {name.text: node for name, node in named if isinstance(name, Scalar)}
 
 
 def _places(root: Pairs, value: dict[str, Any]) -> dict[tuple[str, str], Place]:

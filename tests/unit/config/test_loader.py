@@ -187,6 +187,15 @@ def test_an_edit_can_be_tried_before_it_is_saved(tmp_path: Path) -> None:
     assert [rule.id for rule in load(tmp_path, {}).rules] == ["a"]
 
 
+def test_a_reload_compiles_only_what_changed(tmp_path: Path) -> None:
+    """A rule whose text and lists are the same is the same object; its neighbours are made anew."""
+    text = "lists: {{t: [{term}]}}\nrules: [{{id: a, any: [x]}}, {{id: b, any: [$t]}}, {{id: c, any: [{term}]}}]\n"
+    first = loaded(tmp_path, text.format(term="Ankara"))
+    written(tmp_path, text.format(term="Oslo"))
+    second = load(tmp_path / "config.yaml", {}, before=first)
+    assert [old is new for old, new in zip(first.rules, second.rules, strict=True)] == [True, False, False]
+
+
 def test_failing_inline_tests_point_at_their_text(tmp_path: Path) -> None:
     """The text that should, or should not, have matched is where the error is."""
     found = loaded(

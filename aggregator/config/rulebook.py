@@ -1,0 +1,81 @@
+"""Rules of a configuration, compiled; what the compiler says of them gets its place in a file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from aggregator.config.nodes import Items, Node, Pairs, Scalar
+from aggregator.config.offsets import index_of
+from aggregator.config.wording import find
+from aggregator.core.errors import ConfigError, Problem
+from aggregator.core.rules import Rule, recompile
+from aggregator.core.settings import RuleConfig, Words
+
+
+class Rulebook(NamedTuple):
+    """The rules that compile, and the errors and warnings of all."""
+
+    rules: tuple[Rule, ...]
+    problems: tuple[ConfigError, ...]
+
+
+def compiled(
+    root: Pairs, value: Mapping[str, Any], errors: Sequence[ConfigError], before: Sequence[Rule] = ()
+) -> Rulebook:
+    """Compile the rules in which no error was found so far; rules of `before` that did not change are kept."""
+    sound = {config.id: (node, config) for node, config in _sound(root, value, errors)}
+    known = {rule.id: rule for rule in before}
+    rules, failures = recompile((config for _, config in sound.values()), _lists(value.get("lists")), known)
+    told = [(rule.id, problem) for rule in rules for problem in rule.warnings]
+    told += [(failure.rule, problem) for failure in failures for problem in failure.problems]
+    return Rulebook(tuple(rules), tuple(placed(problem, sound[name][0], root) for name, problem in told))
+
+
+def placed(problem: Problem, item: Node, root: Pairs) -> ConfigError:
+    """A problem of an item with its place in the file; a path into `lists` starts at the top."""
+    node = find(root if problem.path[:1] == ("lists",) else item, problem.path)
+    index = node.start
+    if isinstance(node, Scalar) and problem.offset is not None:
+        index = index_of(node, problem.offset)
+    return replace(node.source.error(index, problem.message, problem.hint), severity=problem.severity)
+
+
+def rule_nodes(root: Pairs) -> dict[str, Node]:
+    """Where each rule is written, by id."""
+    rules = root.get("rules")
+    nodes = rules.nodes if isinstance(rules, Items) else ()
+    named = ((node.get("id"), node) for node in nodes if isinstance(node, Pairs))
+    return {name.text: node for name, node in named if isinstance(name, Scalar)}
+
+
+def _sound(root: Pairs, value: Mapping[str, Any], errors: Sequence[ConfigError]) -> Sequence[tuple[Node, RuleConfig]]:
+    rows, values = root.get("rules"), value.get("rules")
+    if not isinstance(rows, Items) or not isinstance(values, list):
+        return ()
+    found = []
+    for node, row in zip(rows.nodes, values, strict=True):
+        if not any(_inside(error, node) for error in errors):
+            try:
+                found.append((node, RuleConfig.model_validate(row, by_alias=True, by_name=False)))
+            except ValidationError:
+                continue  # told with the rest of the configuration
+    return found
+
+
+def _lists(value: object) -> dict[str, tuple[str, ...]]:
+    """The term lists that are sound by themselves."""
+    sound: dict[str, tuple[str, ...]] = {}
+    adapter: TypeAdapter[tuple[str, ...]] = TypeAdapter(Words)
+    for name, terms in value.items() if isinstance(value, dict) else ():
+        try:
+            sound[name] = adapter.validate_python(terms)
+        except ValidationError:
+            continue  # told with the rest of the configuration
+    return sound
+
+
+def _inside(error: ConfigError, node: Node) -> bool:
+    first, last = node.source.place(node.start), node.source.place(node.end)
+    return error.file == node.source.name and first <= (error.line, error.column) <= last
