@@ -95,8 +95,8 @@ class RuleIndex:
     def _candidates(self, sight: Sight) -> set[str]:
         found = set(self._always)
         present: list[Key] = [*self._known.intersection(sight.vocabulary)]
-        if self._beginnings:
-            present += self._known.intersection([beginning + "*" for beginning in sight.beginnings])
+        for size, known in self._beginnings:
+            present += [(beginning,) for beginning in known.intersection(sight.beginnings(size))]
         if self._pairs:
             present += self._known.intersection(pairwise(sight.words))
         for key in present:
@@ -137,8 +137,11 @@ class RuleIndex:
         """Work out what looking needs to know of all rules together."""
         self._order = {rule.id: place for place, rule in enumerate(enabled)}
         self._known = frozenset(self._postings)
-        self._beginnings = any(isinstance(key, str) and key[-1] == "*" for key in self._known)
-        self._pairs = any(isinstance(key, tuple) for key in self._known)
+        tuples = [key for key in self._known if isinstance(key, tuple)]
+        self._pairs = any(len(key) == 2 for key in tuples)
+        beginnings = {key[0] for key in tuples if len(key) == 1}
+        sizes = {len(beginning) for beginning in beginnings}
+        self._beginnings = [(size, frozenset(b for b in beginnings if len(b) == size)) for size in sizes]
         self._patterns = frozenset(key for key in self._known if isinstance(key, Pattern))
         same = before is not None and before._patterns == self._patterns
         self._prefilter: Prefilter = before._prefilter if before and same else Prefilter(tuple(self._patterns))

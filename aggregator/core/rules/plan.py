@@ -21,7 +21,7 @@ MAX_SPANS = 50  # of one match
 MAX_CHAINS = 20  # ways in which a NEAR is shown to hold
 MAX_NEAR = 8  # terms of an unordered NEAR
 
-Key = str | tuple[str, str] | Pattern
+Key = str | tuple[str] | tuple[str, str] | Pattern  # a word, a beginning, a pair, a pattern
 Weight = Callable[[str], float]
 Keys = tuple[float, frozenset[Key]] | None  # None: nothing can be said, look at every document
 Evidence = tuple[tuple[Atom, int], ...]
@@ -42,7 +42,7 @@ class Seek:
         vocabulary, everywhere = sight.vocabulary, self.fields == sight.fields
         for atom in self.atoms:
             if vocabulary.issuperset(atom.required):
-                if atom.beginning and atom.beginning not in sight.beginnings:
+                if atom.beginning and atom.beginning not in sight.beginnings(len(atom.beginning)):
                     continue
                 if everywhere and atom.bare and not atom.prefix:
                     return True
@@ -110,7 +110,10 @@ class All:
     children: tuple["Clause", ...]
 
     def holds(self, sight: Sight) -> bool:
-        return all(child.holds(sight) for child in self.children)
+        for child in self.children:  # noqa: SIM110 -- the hottest loop of matching
+            if not child.holds(sight):
+                return False
+        return True
 
     def spans(self, sight: Sight) -> Iterator[Span]:
         for child in self.children:
@@ -128,7 +131,10 @@ class Either:
     children: tuple["Clause", ...]
 
     def holds(self, sight: Sight) -> bool:
-        return any(child.holds(sight) for child in self.children)
+        for child in self.children:  # noqa: SIM110 -- the hottest loop of matching
+            if child.holds(sight):
+                return True
+        return False
 
     def places(self, sight: Sight, field: str) -> Iterator[Place]:
         for child in self.children:
@@ -214,7 +220,7 @@ def atom_keys(atom: Atom, weight: Weight) -> Keys:
     tokens = atom.tokens
     if len(tokens) == 1:
         if atom.prefix:
-            return weight(tokens[0]) * 4, frozenset([atom.beginning + "*"])
+            return weight(tokens[0]) * 4, frozenset([(atom.beginning,)])
         return weight(tokens[0]), frozenset([tokens[0]])
     # An affix may hide the first token and the last one (see text.affixes): those are no keys.
     first = 1 if tokens[0] >= "\u0590" and "\u0590" <= tokens[0][0] <= "\u06ff" else 0

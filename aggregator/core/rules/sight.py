@@ -5,7 +5,7 @@ from functools import cached_property
 
 from aggregator.core.rules.document import Document
 from aggregator.core.rules.regex import Pattern
-from aggregator.core.rules.terms import BEGINNING, Atom
+from aggregator.core.rules.terms import Atom
 from aggregator.core.text.affixes import stems
 from aggregator.core.text.language import guess_language, language, stem
 from aggregator.core.text.tokens import Reading
@@ -24,6 +24,7 @@ class Sight:
         self._readings: dict[str, Reading] = {}
         self._places: dict[tuple[int, str], Places] = {}
         self._matches: dict[tuple[Pattern, str], Places] = {}
+        self._beginnings: dict[int, set[str]] = {}
         self._stems: dict[str, list[str]] = {}
 
     def reading(self, field: str) -> Reading:
@@ -45,10 +46,12 @@ class Sight:
         known.update([stem for word in known if word >= "\u0590" for stem, _, _ in stems(word)])
         return known
 
-    @cached_property
-    def beginnings(self) -> set[str]:
-        """How the words begin."""
-        return {word[:BEGINNING] for word in self.vocabulary} | {word[: BEGINNING - 1] for word in self.vocabulary}
+    def beginnings(self, size: int) -> set[str]:
+        """How the words begin, so many characters of them."""
+        found = self._beginnings.get(size)
+        if found is None:
+            found = self._beginnings[size] = {word[:size] for word in self.vocabulary}
+        return found
 
     def places(self, atom: Atom, field: str) -> Places:
         """The token ranges where an atom stands in a field."""
