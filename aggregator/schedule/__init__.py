@@ -54,7 +54,9 @@ class Schedule:
             trigger = CronTrigger(hour=time.hour, minute=time.minute, day_of_week=days, timezone=ZoneInfo(zone))
         else:
             every_s = 3600.0 if word == "hourly" else seconds(rhythm)
-            trigger = IntervalTrigger(seconds=every_s, start_date=now + timedelta(seconds=every_s), timezone=ZoneInfo("UTC"))
+            trigger = IntervalTrigger(
+                seconds=every_s, start_date=now + timedelta(seconds=every_s), timezone=ZoneInfo("UTC")
+            )
         self._scheduler.add_job(self._guarded(name, tick), trigger, id=name, replace_existing=True)
 
     def forget(self, name: str) -> None:
