@@ -56,7 +56,9 @@ class World:
         self.weights = {
             lang: list(accumulate(1 / (rank + 3) for rank in range(len(w)))) for lang, w in self.words.items()
         }
-        self.designators = [f"{rng.choice(LETTERS)}-{rng.randint(1, 999)}" for _ in range(3000)]
+        self.designators = [
+            f"{rng.choice(LETTERS)}{rng.choice(['', *LETTERS])}-{rng.randint(1, 999)}" for _ in range(100_000)
+        ]
 
     def text(self, lang: str, length: int) -> str:
         picked = self.rng.choices(self.words[lang], cum_weights=self.weights[lang], k=length)

@@ -1,17 +1,17 @@
 """From a rule as written to a rule that can be held against documents."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
-from re import fullmatch
 from typing import Literal, TypeGuard
 
 from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.rules.document import Document
 from aggregator.core.rules.lexer import LIST_NAME
 from aggregator.core.rules.nodes import And, In, Listed, Near, Node, Not, Or, Regex, Slop, Term
-from aggregator.core.rules.plan import MAX_NEAR, All, Clause, Close, Either, Fit, Never, Placed, Seek
+from aggregator.core.rules.plan import MAX_NEAR, All, Clause, Close, Either, Fit, Never, Placed, Seek, fields_of
 from aggregator.core.rules.query import parse_query, print_query
 from aggregator.core.rules.regex import BadPattern, pattern
 from aggregator.core.rules.scripts import code_spellings, name_spellings
@@ -24,6 +24,9 @@ from aggregator.core.text.tokens import token_texts
 MAX_TERMS = 20_000  # of one rule, lists filled in
 MAX_TERM = 500  # code points of one term
 ALL_FIELDS = ("title", "summary", "content", "author", "category", "link")
+
+_LISTED = re.compile(rf"\${LIST_NAME}")
+_OPERATOR = re.compile(r"\s(AND|OR|NOT|O?NEAR(/\d+)?)\s")
 
 Lists = Mapping[str, tuple[str, ...]]
 Path = tuple[str | int, ...]
@@ -40,6 +43,7 @@ class Rule:
     plan: Clause
     version: str
     warnings: tuple[Problem, ...] = ()
+    fields: frozenset[str] = frozenset()
     langs: frozenset[str] = frozenset()
     terms: int = 0
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -72,6 +76,7 @@ def compile_rule(config: RuleConfig, lists: Lists) -> Rule:
         plan=plan,
         version=_version(config, tree, work.used),
         warnings=tuple(work.problems),
+        fields=frozenset(fields_of(plan)),
         langs=frozenset(map(language, config.lang)),
         terms=work.terms,
         lists=tuple(work.used.items()),
@@ -104,7 +109,7 @@ def rule_for_query(query: str, lists: Lists | None = None) -> Rule:
 def _version(config: RuleConfig, tree: Node, used: Mapping[str, tuple[str, ...]]) -> str:
     feeds = config.feeds
     matters = (
-        print_query(tree), sorted(used.items()), config.in_, config.case, config.stem, config.translit,
+        tree, sorted(used.items()), config.in_, config.case, config.stem, config.translit,
         sorted(feeds.tags), sorted(feeds.ids), sorted(feeds.not_ids), sorted(config.lang),
     )  # fmt: skip
     return sha256(repr(matters).encode()).hexdigest()[:16]
@@ -161,7 +166,7 @@ class _Compilation:
         """A list item: a term, "phrase", pre*, $list or 'exact'c."""
         body = " ".join(text.split())
         node: Node
-        if fullmatch(rf"\${LIST_NAME}", body):
+        if _LISTED.fullmatch(body):
             node = Listed(body[1:])
         elif len(body) > 3 and body.startswith("'") and body.endswith("'c"):
             node = Term(body[1:-2], exact=True)
@@ -169,7 +174,7 @@ class _Compilation:
             node = Term(body[1:-1])
         else:
             node = Term(body)
-            if fullmatch(r".*\s(AND|OR|NOT|O?NEAR(/\d+)?)\s.*", body):
+            if _OPERATOR.search(body):
                 self._problem(
                     f"{body!r} is looked for as one phrase",
                     "put it into query: to use operators",

@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 from aggregator.core.model import Span
 from aggregator.core.rules.compile import Rule
 from aggregator.core.rules.document import Document
-from aggregator.core.rules.plan import MAX_SPANS, Clause, Key, fields_of
+from aggregator.core.rules.plan import MAX_SPANS, Clause, Key
 from aggregator.core.rules.regex import Pattern, Prefilter
 from aggregator.core.rules.sight import BASIC_FIELDS, Sight
 
@@ -145,7 +145,7 @@ class RuleIndex:
         self._patterns = frozenset(key for key in self._known if isinstance(key, Pattern))
         same = before is not None and before._patterns == self._patterns
         self._prefilter: Prefilter = before._prefilter if before and same else Prefilter(tuple(self._patterns))
-        used = {name for rule in enabled for name in fields_of(rule.plan)} if enabled else set()
+        used = frozenset[str]().union(*{rule.fields for rule in enabled})
         self._fields = tuple(name for name in _PLACE if name in used)
 
 
