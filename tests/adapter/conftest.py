@@ -1,14 +1,9 @@
 """What the tests of the adapters share."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.adapter import asynchronous
 
-
-@pytest.fixture(scope="session", autouse=True)
-def shared_loop() -> Iterator[None]:
-    """End the loop that `awaited` tests share, and what lives on it."""
-    yield
-    asynchronous.close()
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop that the service runs on."""
+    return "asyncio"

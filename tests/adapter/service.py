@@ -15,27 +15,13 @@ from aggregator.core.model import Entry, FeedState, Fetched, HostLimit
 from aggregator.core.rules import index_text
 from aggregator.core.settings import Config, Feed
 from aggregator.fetch import HttpFetcher, open_fetcher
-from aggregator.parse import open_parser
 from aggregator.pipeline.poll import Polled, Poller
 from aggregator.pipeline.setup import prepare
-from aggregator.ports import Parser
 from aggregator.store import Store, open_store
-from tests.adapter import asynchronous
+from tests.fakes.parser import inline_parser
 
 START = datetime(2026, 1, 5, 9, 17, 23, tzinfo=UTC)
 HTTP = {"allow": ["127.0.0.0/8"], "timeout": "2s", "connect_timeout": "1s"}
-
-
-_shared: list[Parser] = []
-
-
-async def shared_parser() -> Parser:
-    """One parser for all tests of a run: its workers take longer to start than most tests last."""
-    if not _shared:
-        opened = AsyncExitStack()
-        _shared.append(await opened.enter_async_context(open_parser(1, idle_s=3600)))
-        asynchronous.at_end.append(opened.aclose)
-    return _shared[0]
 
 
 class HeldClock:
@@ -81,7 +67,7 @@ class Service:
         self.poller = Poller(
             feeds=self.store.feeds,
             fetcher=self.fetcher,
-            parser=await shared_parser(),
+            parser=inline_parser(),
             setup=lambda: setup,
             clock=self.clock,
             owner="test",
@@ -107,7 +93,7 @@ class Service:
         (state,) = await self.store.feeds.claim_due(
             self.clock.now(), owner="test", lease_s=60, limit=1, ids=[feed.id], force=True
         )
-        parsed = await (await shared_parser()).parse(document, state, None)
+        parsed = await inline_parser().parse(document, state, None)
         await self.poller.take(prepare(self.config, ()), feed, state, document, parsed)
 
     async def poll_next(self, feed: str) -> FeedState:

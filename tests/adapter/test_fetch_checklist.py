@@ -22,11 +22,12 @@ from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.schedule import after_success, next_poll_at
 from aggregator.fetch import websub
 from aggregator.fetch.politeness import Politeness
-from tests.adapter.asynchronous import awaited
 from tests.adapter.certificates import server_context
 from tests.adapter.loopback import FEED, Answer, Loopback, answer, drip, redirect
 from tests.adapter.service import HeldClock, Service
 from tests.adapter.values import feed, state_of
+
+pytestmark = pytest.mark.anyio
 
 DAY_S = 86_400
 ETAG = '"v1"'
@@ -69,7 +70,6 @@ async def failure(said: Answer, *, url: str | None = None, state: FeedState | No
 # --- validators ------------------------------------------------------------------------------------
 
 
-@awaited
 async def test_01_new_feed() -> None:
     """A new feed is asked once, by GET, without conditions."""
     async with Loopback() as site, Service(feed(site.script("/feed", OK))) as service:
@@ -80,33 +80,28 @@ async def test_01_new_feed() -> None:
         assert asked.header("If-Modified-Since") is None
 
 
-@awaited
 async def test_02_etag() -> None:
     """If-None-Match is the ETag byte for byte: quotes, W/, 300 characters, spaces, no quotes, other bytes."""
     for etag in ('"abc"', 'W/"abc"', f'"{"x" * 300}"', '"a b  c"', "bare", '"caf\xe9\xff"', '""', '"a","b"'):
         assert (await second_request(answer(200, FEED, ETag=etag)))[0] == etag
 
 
-@awaited
 async def test_03_last_modified() -> None:
     """If-Modified-Since is the Last-Modified byte for byte, however odd."""
     for date in (MODIFIED, "Mon,  5 Jan 2026 8:00 +0100", "yesterday", "0", "2026-01-05T08:00:00Z"):
         assert (await second_request(answer(200, FEED, Last_Modified=date)))[1] == date
 
 
-@awaited
 async def test_04_both() -> None:
     """Both validators go out when both were given."""
     assert await second_request(OK) == (ETAG, MODIFIED)
 
 
-@awaited
 async def test_05_none_invented() -> None:
     """Where a server gave no validator, none is invented."""
     assert await second_request(answer(200, FEED, Date=MODIFIED), answer(200, FEED)) == (None, None)
 
 
-@awaited
 async def test_06_new_pair_same_body() -> None:
     """A new pair with an identical body is the pair that goes out next."""
     async with Loopback() as site:
@@ -118,7 +113,6 @@ async def test_06_new_pair_same_body() -> None:
         assert (site.asked[2].header("If-None-Match"), site.asked[2].header("If-Modified-Since")) == ('"v2"', "later")
 
 
-@awaited
 async def test_07_atomic_pair() -> None:
     """What a later 200 leaves out is forgotten."""
     async with Loopback() as site:
@@ -130,7 +124,6 @@ async def test_07_atomic_pair() -> None:
         assert (site.asked[2].header("If-None-Match"), site.asked[2].header("If-Modified-Since")) == (None, "later")
 
 
-@awaited
 async def test_08_304_keeps() -> None:
     """A 304 without validators keeps the pair."""
     async with Loopback() as site, Service(feed(site.script("/feed", OK, UNCHANGED))) as service:
@@ -140,7 +133,6 @@ async def test_08_304_keeps() -> None:
         assert [site.asked[2].header(name) for name in ("If-None-Match", "If-Modified-Since")] == [ETAG, MODIFIED]
 
 
-@awaited
 async def test_09_304_updates() -> None:
     """A 304 with a changed validator updates it (RFC 9111 §4.3.4)."""
     async with Loopback() as site:
@@ -151,7 +143,6 @@ async def test_09_304_updates() -> None:
         assert [site.asked[2].header(name) for name in ("If-None-Match", "If-Modified-Since")] == ['"v2"', MODIFIED]
 
 
-@awaited
 async def test_10_errors_keep() -> None:
     """After a time-out, a refusal, 5xx or 429 the next request carries the old pair."""
     for trouble in (drip(b"HTTP/1.1 200 OK\r\n", b"A", 0.1), answer(500), answer(503), answer(429), b""):
@@ -163,7 +154,6 @@ async def test_10_errors_keep() -> None:
             assert [site.asked[2].header(name) for name in ("If-None-Match", "If-Modified-Since")] == [ETAG, MODIFIED]
 
 
-@awaited
 async def test_11_broken_200() -> None:
     """A 200 that is truncated or cannot be parsed does not give its validators."""
     cut = answer(200, FEED, ETag='"bad"', Content_Length="9999")
@@ -176,7 +166,6 @@ async def test_11_broken_200() -> None:
             assert site.asked[2].header("If-None-Match") == ETAG
 
 
-@awaited
 async def test_12_always_conditional() -> None:
     """In 14 days no request is unconditional, and a poll by hand is conditional too."""
     async with Loopback() as site, Service(feed(site.script("/feed", OK, UNCHANGED), every="6h")) as service:
@@ -189,7 +178,6 @@ async def test_12_always_conditional() -> None:
         assert {asked.header("If-None-Match") for asked in site.asked[1:]} == {ETAG}
 
 
-@awaited
 async def test_13_validators_of_one_url() -> None:
     """Validators go to the URL that gave them, and to no other redirect target."""
     async with Loopback() as site:
@@ -204,7 +192,6 @@ async def test_13_validators_of_one_url() -> None:
 # --- spacing ---------------------------------------------------------------------------------------
 
 
-@awaited
 async def test_14_default_interval() -> None:
     """The default interval comes from the settings, and outlives restarts and changes of summer time."""
     async with Loopback() as site:
@@ -218,7 +205,6 @@ async def test_14_default_interval() -> None:
                 assert 900 <= await service.wait_s("f") <= 990
 
 
-@awaited
 async def test_15_floor() -> None:
     """No interval is shorter than a minute, unless polling.min_interval says otherwise."""
     async with Loopback() as site:
@@ -229,7 +215,6 @@ async def test_15_floor() -> None:
                 assert expected_s <= await service.wait_s("f") <= expected_s * 1.1
 
 
-@awaited
 async def test_16_restarts() -> None:
     """Twenty restarts in ten minutes add no poll."""
     async with Loopback() as site:
@@ -242,7 +227,6 @@ async def test_16_restarts() -> None:
         assert len(site.asked) == 1
 
 
-@awaited
 async def test_17_overdue() -> None:
     """Five hundred overdue feeds come back a bounded number at a time, and spread out afterwards."""
     async with Loopback() as site:
@@ -271,7 +255,6 @@ def test_18_no_alignment() -> None:
     assert min(seconds.values()) > 0.75 * max(seconds.values())
 
 
-@awaited
 async def test_19_one_at_a_time() -> None:
     """One request is in flight per host, and a second lies between two to a public one."""
     async with Loopback() as site:
@@ -289,13 +272,11 @@ async def test_19_one_at_a_time() -> None:
     assert begun[1] - begun[0] >= 0.999
 
 
-@awaited
 async def test_20_retry_after() -> None:
     """429 with Retry-After: 7200 means not before 7,200 seconds."""
     assert 7200 <= await pause_after(answer(429, Retry_After="7200")) <= 7200 * 1.1
 
 
-@awaited
 async def test_21_retry_after_date() -> None:
     """A Retry-After date counts from the response's own Date, however wrong the server's clock is."""
     said = datetime(2031, 5, 5, 12, 0, tzinfo=UTC)
@@ -304,13 +285,11 @@ async def test_21_retry_after_date() -> None:
     assert 3 * 3600 <= await pause_after(answer(429, **headers)) <= 3.3 * 3600
 
 
-@awaited
 async def test_22_503_likewise() -> None:
     """503 with Retry-After is honoured likewise."""
     assert 7200 <= await pause_after(answer(503, Retry_After="7200")) <= 7200 * 1.1
 
 
-@awaited
 async def test_23_bare_429() -> None:
     """A bare 429 or 503 means at least twice the interval, and growing."""
     for status in (429, 503):
@@ -323,14 +302,12 @@ async def test_23_bare_429() -> None:
             assert all(later > earlier * 1.5 for earlier, later in pairwise(waits))
 
 
-@awaited
 async def test_24_long_retry_after() -> None:
     """A Retry-After of a week is honoured; one of a year counts as 31 days."""
     assert 7 * DAY_S <= await pause_after(answer(429, Retry_After=str(7 * DAY_S))) <= 7.7 * DAY_S
     assert 30 * DAY_S < await pause_after(answer(429, Retry_After=str(365 * DAY_S))) <= 31 * DAY_S
 
 
-@awaited
 async def test_25_host_limit() -> None:
     """A 429 on one feed holds back the others of its host, also after a restart and when forced."""
     async with Loopback() as site, Loopback() as other:
@@ -352,13 +329,11 @@ async def test_25_host_limit() -> None:
             assert len(site.heard("/b")) == 1
 
 
-@awaited
 async def test_26_max_age() -> None:
     """max-age on a 200 is a minimum."""
     assert 7200 <= await pause_after(answer(200, FEED, Cache_Control="public, max-age=7200")) <= 7920
 
 
-@awaited
 async def test_27_max_age_304() -> None:
     """max-age on a 304 is a minimum too."""
     async with Loopback() as site:
@@ -369,7 +344,6 @@ async def test_27_max_age_304() -> None:
             assert 7200 <= await service.wait_s("f") <= 7920
 
 
-@awaited
 async def test_28_age_and_friends() -> None:
     """Age is subtracted, s-maxage ignored, and no-cache or no-store never mean faster."""
     assert 5400 <= await pause_after(answer(200, FEED, Cache_Control="max-age=7200", Age="1800")) <= 5940
@@ -377,7 +351,6 @@ async def test_28_age_and_friends() -> None:
         assert 900 <= await pause_after(answer(200, FEED, Cache_Control=control)) <= 990
 
 
-@awaited
 async def test_29_expires() -> None:
     """Expires counts only without max-age; garbage and the past mean the default."""
     now, later = "Mon, 05 Jan 2026 08:00:00 GMT", "Mon, 05 Jan 2026 10:00:00 GMT"
@@ -387,7 +360,6 @@ async def test_29_expires() -> None:
         assert 900 <= await pause_after(answer(200, FEED, Date=now, Expires=expires)) <= 990
 
 
-@awaited
 async def test_30_ttl() -> None:
     """RSS ttl is a minimum, for unchanged documents too; one feed may be told to ignore such hints."""
     assert 7200 <= await pause_after(answer(200, document("a", head="<ttl>120</ttl>"))) <= 7920
@@ -401,7 +373,6 @@ async def test_30_ttl() -> None:
             assert await service.wait_s("f") >= 7200
 
 
-@awaited
 async def test_31_skip_hours() -> None:
     """skipHours and skipDays (UTC) are kept; when every hour is skipped, nothing is."""
     hours = "".join(f"<hour>{hour}</hour>" for hour in range(9, 18))
@@ -418,7 +389,6 @@ async def test_31_skip_hours() -> None:
     assert await pause_after(answer(200, document("a", head=f"<skipHours>{every}</skipHours>"))) <= 990
 
 
-@awaited
 async def test_32_syndication() -> None:
     """sy:updatePeriod may slow down, never speed up."""
 
@@ -431,7 +401,6 @@ async def test_32_syndication() -> None:
     assert 900 <= await pause_after(syndicated("hourly", 60)) <= 990
 
 
-@awaited
 async def test_33_adaptive() -> None:
     """Weeks without news slow a feed down (to a day at most, or max_latency); a new entry ends that."""
 
@@ -455,7 +424,6 @@ async def test_33_adaptive() -> None:
     assert 3600 <= (await interval_after(365, max_latency="1h"))[0] <= 3960
 
 
-@awaited
 async def test_34_backoff() -> None:
     """Errors back off exponentially with jitter to a day at most, for ever, and end with the first success."""
     async with Loopback() as site, Service(feed(site.script("/feed", answer(500)))) as service:
@@ -476,7 +444,6 @@ async def test_34_backoff() -> None:
 # --- redirects and endings -------------------------------------------------------------------------
 
 
-@awaited
 async def test_35_one_request() -> None:
     """A poll is one request and its redirects: nothing is tried twice in secret."""
     for trouble in (answer(500), answer(503), b"", b"nonsense\r\n\r\n", answer(200, FEED, Content_Length="9999")):
@@ -496,7 +463,6 @@ async def moved_by(status: int, target: Answer, *, polls: int = 6, every: str = 
             return state.url.removeprefix(site.url("")), state
 
 
-@awaited
 async def test_36_permanent_move() -> None:
     """301 and 308 become the feed's URL after three confirmations over a day."""
     for status in (301, 308):
@@ -505,14 +471,12 @@ async def test_36_permanent_move() -> None:
         assert (await moved_by(status, OK, polls=20, every="15m"))[0] == "/old"
 
 
-@awaited
 async def test_37_temporary() -> None:
     """302, 303 and 307 never do."""
     for status in (302, 303, 307):
         assert (await moved_by(status, OK, polls=10))[0] == "/old"
 
 
-@awaited
 async def test_38_move_to_nothing() -> None:
     """A permanent redirect to a login or error page never does."""
     login = answer(200, b"<html><form action=/login><input type=password></form></html>", Content_Type="text/html")
@@ -520,7 +484,6 @@ async def test_38_move_to_nothing() -> None:
         assert (await moved_by(301, target, polls=12))[0] == "/old"
 
 
-@awaited
 async def test_39_gone() -> None:
     """410 ends polling, is told, and leaves the entries."""
     async with Loopback() as site, Service(feed(site.script("/feed", OK, answer(410)))) as service:
@@ -532,7 +495,6 @@ async def test_39_gone() -> None:
         assert len(await service.entries("f")) == 2
 
 
-@awaited
 async def test_40_refused_for_days() -> None:
     """404, 401 or 403 for days means a weekly probe, and one notice."""
     for status in (404, 401, 403):
@@ -542,7 +504,6 @@ async def test_40_refused_for_days() -> None:
             assert sum(after is not before for before, after in pairwise(moods)) == 1
 
 
-@awaited
 async def test_41_redirect_limits() -> None:
     """At most five redirects; Location may be relative; circles and other schemes are refused."""
     async with Loopback() as site, Service(feed(site.url("/0"))) as service:
@@ -570,7 +531,6 @@ async def test_41_redirect_limits() -> None:
                 await ask("/odd")
 
 
-@awaited
 async def test_42_other_origins() -> None:
     """Credentials, custom headers and validators are not sent to another origin."""
     async with Loopback() as site, Loopback() as other:
@@ -598,7 +558,6 @@ async def test_42_other_origins() -> None:
 # --- manners and limits ----------------------------------------------------------------------------
 
 
-@awaited
 async def test_43_user_agent() -> None:
     """The User-Agent names program, version and an address, and stays the same."""
     async with Loopback() as site, Service(feed(site.script("/feed", OK, UNCHANGED))) as service:
@@ -610,7 +569,6 @@ async def test_43_user_agent() -> None:
         assert first.startswith("aggregator/1.2.3 (+http")
 
 
-@awaited
 async def test_44_request() -> None:
     """gzip and br are understood; Accept asks for feeds; no Referer, no cookies, no cache-buster."""
     for packed, name in ((gzip.compress(FEED), "gzip"), (brotli.compress(FEED), "br")):
@@ -628,7 +586,6 @@ async def test_44_request() -> None:
             assert [asked.target for asked in site.asked] == ["/feed?x=1", "/feed?x=1", "/next"]
 
 
-@awaited
 async def test_45_delta() -> None:
     """A-IM: feed goes out only with a validator; a 226 is added to what is there, nothing is taken away."""
     async with Loopback() as site:
@@ -644,7 +601,6 @@ async def test_45_delta() -> None:
             assert state.validators.etag == '"v2"'
 
 
-@awaited
 async def test_46_caps() -> None:
     """Ten MiB decoded, 200 times expanded, a deadline for all and one for connecting; a slow drip is cut."""
     big = answer(200, b" " * (10 * 2**20 + 1))
@@ -661,7 +617,6 @@ async def test_46_caps() -> None:
         assert 1.9 <= loop.time() - began < 3
 
 
-@awaited
 async def test_47_lying_length() -> None:
     """A wrong Content-Length, a cut chunked body or a cut stream is a failure, never half a document."""
     chunked = {"Transfer-Encoding": "chunked"}
@@ -678,7 +633,6 @@ async def test_47_lying_length() -> None:
         assert isinstance(await failure(said), Unreachable)
 
 
-@awaited
 async def test_48_tls() -> None:
     """TLS is verified; only a feed that says verify_tls: false is fetched all the same."""
     async with Loopback(tls=server_context()) as site, Service(feed(site.script("/feed", OK))) as service:
@@ -688,7 +642,6 @@ async def test_48_tls() -> None:
         assert (await service.fetcher.fetch(trusting, state_of(trusting.url))).url == trusting.url
 
 
-@awaited
 async def test_49_together() -> None:
     """Validators are committed with the entries they vouch for, or not at all."""
     async with Loopback() as site:
@@ -704,7 +657,6 @@ async def test_49_together() -> None:
             assert len(await service.entries("f")) == 2
 
 
-@awaited
 async def test_50_websub() -> None:
     """WebSub: subscribes where a hub is offered and we can be reached, polls on slowly, refuses bad signatures."""
     async with Loopback() as site:

@@ -13,9 +13,10 @@ from aggregator.fetch import HttpFetcher, dial, open_fetcher
 from aggregator.fetch.discover import discover
 from aggregator.fetch.transport import Request
 from aggregator.fetch.websub import subscribe
-from tests.adapter.asynchronous import awaited
 from tests.adapter.loopback import FEED, Loopback, answer, redirect
 from tests.adapter.values import feed, state_of
+
+pytestmark = pytest.mark.anyio
 
 SPELLINGS = [
     "127.0.0.1",
@@ -69,7 +70,6 @@ ENTRY_POINTS = [fetch_feed, find_feeds, post, subscribe_to_hub]
 
 @pytest.mark.parametrize("entry", ENTRY_POINTS)
 @pytest.mark.parametrize("host", SPELLINGS)
-@awaited
 async def test_spellings_of_loopback(host: str, entry: Callable[[HttpFetcher, str], object]) -> None:
     """However loopback is spelled, nobody is dialled."""
     async with Loopback() as site, guarded() as fetcher:
@@ -80,7 +80,6 @@ async def test_spellings_of_loopback(host: str, entry: Callable[[HttpFetcher, st
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("host", SPELLINGS)
-@awaited
 async def test_redirects_to_loopback(status: int, host: str) -> None:
     """A redirect leads nowhere that a feed's own address could not."""
     async with Loopback(host="127.0.0.2") as site, Loopback() as inner, guarded(f"127.0.0.2:{site.port}") as fetcher:
@@ -91,7 +90,6 @@ async def test_redirects_to_loopback(status: int, host: str) -> None:
         assert (len(site.asked), inner.connections) == (2, 0)
 
 
-@awaited
 async def test_names_that_change_their_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that is public when asked first and private later is never dialled at the private address."""
     answers = iter(["93.184.216.34", "127.0.0.1", "127.0.0.1"])
@@ -115,7 +113,6 @@ async def test_names_that_change_their_answer(monkeypatch: pytest.MonkeyPatch) -
     assert dialled == ["93.184.216.34"]
 
 
-@awaited
 async def test_mixed_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a name's addresses only the public ones are dialled."""
     mixed = ["10.0.0.1", "93.184.216.34", "::1", "169.254.169.254"]
@@ -158,7 +155,6 @@ async def test_mixed_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         "http://[fe80::1%25eth0]/",
     ],
 )
-@awaited
 async def test_addresses_that_two_parsers_read_differently(url: str) -> None:
     """Odd schemes, credentials, backslashes and broken hosts are refused before anything is dialled."""
     async with guarded() as fetcher:
@@ -166,7 +162,6 @@ async def test_addresses_that_two_parsers_read_differently(url: str) -> None:
             await fetch_feed(fetcher, url)
 
 
-@awaited
 async def test_allow() -> None:
     """What the operator names is open: host and port, an address, a network; and nothing beside it."""
     async with Loopback() as site:
@@ -181,7 +176,6 @@ async def test_allow() -> None:
                     await fetch_feed(fetcher, site.url("/"))
 
 
-@awaited
 async def test_own_address() -> None:
     """The service does not fetch from itself, even where loopback is open."""
     async with Loopback() as site, guarded("127.0.0.0/8", own_ports=(site.port,)) as fetcher:

@@ -18,10 +18,11 @@ from aggregator.fetch import HttpFetcher, open_fetcher
 from aggregator.fetch.guard import Guard
 from aggregator.fetch.politeness import Politeness
 from aggregator.fetch.transport import Request, Transport
-from tests.adapter.asynchronous import awaited
 from tests.adapter.certificates import client_context, server_context
 from tests.adapter.loopback import FEED, Answer, Loopback, answer, drip, flood, redirect, silence
 from tests.adapter.values import feed, state_of
+
+pytestmark = pytest.mark.anyio
 
 HTTP = Http.model_validate({"allow": ["127.0.0.0/8"], "timeout": "1s", "connect_timeout": "500ms"})
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -96,7 +97,6 @@ HOSTILE: dict[str, tuple[Answer, type[FetchError], str]] = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-@awaited
 async def test_hostile_answers(case: str) -> None:
     """Each hostile answer gives the right error, in words, within the deadline."""
     said, kind, words = HOSTILE[case]
@@ -110,7 +110,6 @@ async def test_hostile_answers(case: str) -> None:
         assert len(str(caught.value)) < 200
 
 
-@awaited
 async def test_memory_of_a_bomb() -> None:
     """A bomb of a gigabyte is cut before it takes more than a few megabytes."""
     bomb = answer(200, gzip.compress(b"\0" * 10**9, 1), Content_Encoding="gzip")
@@ -124,7 +123,6 @@ async def test_memory_of_a_bomb() -> None:
     assert peak < 40 * 2**20
 
 
-@awaited
 async def test_others_do_not_notice() -> None:
     """While hostile servers do their worst, an ordinary feed is fetched without a long pause."""
     worst = ["header flood", "endless body", "br bomb", "slow body", "endless chunks", "big, honest gzip"]
@@ -146,7 +144,6 @@ async def test_others_do_not_notice() -> None:
     ("certificate", "words"),
     [("expired", "TLS: certificate expired"), ("other-name", "TLS: certificate is for another address")],
 )
-@awaited
 async def test_certificates(certificate: str, words: str) -> None:
     """What is wrong with a certificate is said; a good one passes."""
     for name, expected in ((certificate, words), ("good", None)):
@@ -162,7 +159,6 @@ async def test_certificates(certificate: str, words: str) -> None:
         transport.close()
 
 
-@awaited
 async def test_slow_handshake() -> None:
     """A server that says nothing in the TLS handshake is left at the connection's deadline."""
 
@@ -179,7 +175,6 @@ async def test_slow_handshake() -> None:
         assert asyncio.get_running_loop().time() - began < 1
 
 
-@awaited
 async def test_nobody_there() -> None:
     """A refused connection and an unknown name are told apart, and neither counts as connected."""
     async with open_fetcher(HTTP, Polling(), version="0") as fetcher:
@@ -189,7 +184,6 @@ async def test_nobody_there() -> None:
             assert not caught.value.connected
 
 
-@awaited
 async def test_small_and_regular_is_no_bomb() -> None:
     """A short document that compresses 300 times is a document."""
     regular = FEED.replace(b"One.", b"word " * 40_000)
@@ -210,10 +204,9 @@ async def test_small_and_regular_is_no_bomb() -> None:
         (zlib.compress(FEED)[2:-4], "deflate"),
         (brotli.compress(FEED), "BR"),
         (FEED, "identity"),
-        (FEED, "."),
+        (FEED, ""),
     ],
 )
-@awaited
 async def test_encodings(body: bytes, encoding: str) -> None:
     """Every usual encoding is undone: gzip of several members, raw deflate, br, and a false claim of gzip."""
     async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
@@ -232,7 +225,6 @@ async def test_encodings(body: bytes, encoding: str) -> None:
         (answer(405, b"x", x_amzn_waf_action="captcha"), "an AWS challenge"),
     ],
 )
-@awaited
 async def test_challenges(said: bytes, words: str) -> None:
     """Pages that ask "are you human?" are named."""
     async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
@@ -241,7 +233,6 @@ async def test_challenges(said: bytes, words: str) -> None:
         assert caught.value.found == "challenge"
 
 
-@awaited
 async def test_login_page() -> None:
     """A redirect to a page for logging in is named; a feed at such an address is a feed."""
     async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
@@ -264,7 +255,6 @@ async def test_login_page() -> None:
         (429, "HTTP 429 Too Many Requests; too many requests"),
     ],
 )
-@awaited
 async def test_statuses_in_words(status: int, words: str) -> None:
     """A bad status comes with its name and a remedy, and never with what the server called it."""
     async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
@@ -278,7 +268,6 @@ async def test_statuses_in_words(status: int, words: str) -> None:
     "headers",
     [{"X": "a\r\nHost: evil.example"}, {"Host": "evil.example"}, {"Content-Length": "5"}, {"A b": "c"}, {"X": "a\0"}],
 )
-@awaited
 async def test_configured_headers(headers: dict[str, str]) -> None:
     """A configured header can neither break the request apart nor change where it goes; its value is not shown."""
     async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
@@ -289,7 +278,6 @@ async def test_configured_headers(headers: dict[str, str]) -> None:
         assert site.asked == []
 
 
-@awaited
 async def test_headers_replace_ours() -> None:
     """A feed's own headers and User-Agent take the place of the usual ones; other scripts go out as UTF-8."""
     async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
@@ -302,7 +290,6 @@ async def test_headers_replace_ours() -> None:
         assert asked.header("Authorization") == "Bearer t"
 
 
-@awaited
 async def test_politeness() -> None:
     """Turns are taken in order, survive errors and cancellation, and leave nothing behind."""
     polite = Politeness(1, needs_gap=lambda _: False)
