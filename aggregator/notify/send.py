@@ -17,7 +17,7 @@ from aggregator.core.model import Alert, Receipt
 from aggregator.core.settings import Channel
 from aggregator.notify import webhook
 from aggregator.notify.formats import Message, compose
-from aggregator.notify.render import Letter, text, write
+from aggregator.notify.render import Letter, template, text, write
 from aggregator.notify.render.template import BadTemplate
 from aggregator.notify.secrets import redact, secrets_of
 from aggregator.notify.services import BadChannel, Target, instantiate, load, targets
@@ -91,7 +91,8 @@ def _speak(channel: Channel, alert: Alert, letter: Letter, target: Target, notes
 def _service(channel: Channel, alert: Alert, letter: Letter, target: Target, notes: Notes) -> Any:
     """A fresh service for one delivery: it has no state that another send could see."""
     if channel.service == "webhook":
-        fields = {**webhook.NOT_OURS, **webhook.document(alert, letter, text.render(letter))}
+        words = template.render(channel.template, letter) if channel.template else text.render(letter)
+        fields = {**webhook.NOT_OURS, **webhook.document(alert, letter, words)}
         headers = {**target.arguments.get("headers", {}), **webhook.headers(alert)}
         return instantiate(target, payload=fields, headers=headers)
     if target.schema in ("mailto", "mailtos"):

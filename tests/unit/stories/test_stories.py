@@ -30,6 +30,8 @@ def test_the_labelled_set() -> None:
     assert figures["precision"] >= 0.98
     assert figures["recall_on_copies"] >= 0.9
     assert figures["wrongly_same"] == 0
+    assert figures["held_out"]["precision"] >= 0.98
+    assert figures["held_out"]["recall_on_copies"] >= 0.9
 
 
 def test_judging_is_symmetric() -> None:
