@@ -263,8 +263,9 @@ def _code_words(body: str, reading: Reading) -> list[int | None]:
     codes: list[int | None] = [None] * len(reading.words)
     if not any(map(str.isdecimal, body)):
         return codes
+    starts = reading.starts
     for found in _WORD.finditer(body):
-        inside = [k for k, start in enumerate(reading.starts) if found.start() <= start < found.end()]
+        inside = [k for k, start in enumerate(starts) if found.start() <= start < found.end()]
         kinds = {kind(reading.words[k]) for k in inside}
         if {"letter", "digit"} <= kinds:
             for k in inside:

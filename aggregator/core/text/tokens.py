@@ -129,9 +129,9 @@ class Reading:
         self.text = text if len(text) <= MAX_TEXT else text[:MAX_TEXT]
         self._parts = _parts(self.text)
         self.words: list[str] = _token(self._parts).findall(self._parts)
-        self._delimited: tuple[list[int], list[int]] | None = None
 
-    def _delimit(self) -> tuple[list[int], list[int]]:
+    @cached_property
+    def _places(self) -> tuple[list[int], list[int]]:
         text = self.text
         # What stands between the tokens tells where they are, at a third of the cost of match objects.
         gaps = map(len, _token(self._parts).split(self._parts))
@@ -150,17 +150,11 @@ class Reading:
             end += 1
         return end
 
-    @property
-    def _places(self) -> tuple[list[int], list[int]]:
-        if self._delimited is None:
-            self._delimited = self._delimit()
-        return self._delimited
-
-    @property
+    @cached_property
     def starts(self) -> list[int]:
         return self._places[0]
 
-    @property
+    @cached_property
     def ends(self) -> list[int]:
         return self._places[1]
 
