@@ -62,8 +62,11 @@ def read(path: Path, edited: Mapping[Path, str]) -> tuple[tuple[Source, ...], tu
 
     `edited` holds texts that stand for files (which may not be there yet).
     """
-    if not edited and (missing := _missing(path)):
-        return (), (missing,), ""
+    try:
+        if not edited and (missing := _missing(path)):
+            return (), (missing,), ""
+    except OSError as broken:
+        return (), (_at_top(path, f"cannot be read: {broken.strerror}"),), ""
     sources: list[Source] = []
     errors: list[ConfigError] = []
     contents: list[tuple[str, bytes]] = []

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 CODE = sorted((ROOT / "aggregator").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "handler", "handlers", "misc"}
-MANY_LINES = 400
+MANY_LINES = 450  # 400 deserve a hard look, these a second room
 VALUES = "aggregator/core/model.py"  # a list of values without behaviour; it is looked up, not followed
 
 

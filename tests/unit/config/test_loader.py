@@ -112,6 +112,15 @@ def test_nothing_to_read_proposes_init(tmp_path: Path, name: str) -> None:
         load(tmp_path / name, {})
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "file.yaml/below", "/dev/null", "/dev/zero"])
+def test_paths_that_cannot_be_read_are_told(tmp_path: Path, name: str) -> None:
+    """No path makes the loader hang or fail in its own words."""
+    written(tmp_path, "feeds: []\n", "file.yaml")
+    with pytest.raises(ConfigErrors) as caught:
+        load(tmp_path / name, {})
+    assert len(caught.value.errors) == 1
+
+
 def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
     """More than 1 MB of YAML is not parsed."""
     file = written(tmp_path, "# x\n" * 300_000)
