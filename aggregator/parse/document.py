@@ -123,15 +123,13 @@ def _compared(feed: FeedDraft, source: Source) -> FeedDraft:
 def _mended(source: Source) -> FeedDraft:
     """An ill-formed document, read after its usual mistakes are mended."""
     try:
-        mended = source.rewritten(repair.ampersands(lean.utf8(source)))
+        mended = source.rewritten(repair.ampersands(repair.closed(lean.utf8(source))))
     except Unusual:
         return _tolerantly(source)
     try:
         return lean.read(mended)
-    except Unusual:
+    except (Unusual, ParseError, ValueError):
         return _tolerantly(mended)
-    except (ParseError, ValueError):
-        return _tolerantly(mended.rewritten(repair.closed(mended.body)))
 
 
 def _tolerantly(source: Source) -> FeedDraft:

@@ -124,11 +124,11 @@ def split(source: Source, *, well_formed: bool) -> Layout | None:
         text = utf8(source)
     except Unusual:
         return None
-    found = _entries(text)
+    found = _entries(text) if well_formed or _is_well_formed(text) else None
     if not found:
         return None
     prefix, ranges, languages = found
-    if b"<!DOCTYPE" in text[: ranges[0][0]] or not (well_formed or _is_well_formed(text)):
+    if b"<!DOCTYPE" in text[: ranges[0][0]]:
         return None
     declared = declarations(text)
     if not are_usual(declared):

@@ -14,7 +14,7 @@ from aggregator.parse.document import read
 from aggregator.parse.source import Refused
 
 MAX_DOCUMENTS = 5000
-MAX_RESIDENT_KB = 200 * 1024
+MAX_RESIDENT_BYTES = 150 * 2**20
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: int) -> None:
@@ -26,7 +26,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: 
         _allow_cpu(cpu_s)
         replies = [answer(job, max_body_bytes) for job in jobs]
         documents += len(jobs)
-        leaving = documents >= MAX_DOCUMENTS or _resident_kb() > MAX_RESIDENT_KB
+        leaving = documents >= MAX_DOCUMENTS or _resident_bytes() > MAX_RESIDENT_BYTES
         answers.write(wire.frame((leaving, replies)))
         answers.flush()
         if leaving:
@@ -50,9 +50,13 @@ def _allow_cpu(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, hard))
 
 
-def _resident_kb() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak // 1024 if sys.platform == "darwin" else peak
+def _resident_bytes() -> int:
+    """Memory in use now. The peak that getrusage knows includes that of the process we were forked from."""
+    try:
+        with open("/proc/self/statm", "rb") as figures:
+            return int(figures.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0  # no /proc: age and address space limit the worker all the same
 
 
 def main(arguments: list[str]) -> None:

@@ -1,0 +1,188 @@
+"""Documents made to harm: refused in words, or the worker dies and nobody else notices."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from aggregator.core.errors import ParseError
+from aggregator.core.model import FeedState, Fetched, ParsedFeed
+from aggregator.parse import open_parser, pool
+from aggregator.parse.document import read
+from aggregator.parse.pool import Limits, Pool
+from aggregator.parse.source import Refused
+from aggregator.ports import Parser
+
+URL = "https://feeds.example/f"
+pytestmark = pytest.mark.anyio
+STATE = FeedState(id="f", url=URL, configured_url=URL)
+GOOD = b"<rss version='2.0'><channel><title>Good</title><item><title>fine</title></item></channel></rss>"
+
+
+def rss(inside: bytes) -> bytes:
+    """An entry with this inside."""
+    return b"<rss version='2.0'><channel><item>" + inside + b"</item></channel></rss>"
+
+
+def doctype(entities: str, use: str) -> bytes:
+    """A feed with a document type."""
+    return (
+        f"<?xml version='1.0'?><!DOCTYPE rss [{entities}]><rss><channel><title>{use}</title></channel></rss>".encode()
+    )
+
+
+def laughs() -> bytes:
+    """A billion of them."""
+    steps = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    return doctype('<!ENTITY l0 "lol">' + steps, "&l9;")
+
+
+REFUSED: dict[str, Callable[[], bytes]] = {
+    "attributes": lambda: rss(b"<title " + b" ".join(b"a%d='1'" % n for n in range(200_000)) + b">x</title>"),
+    "attributes in broken markup": lambda: rss(b"&<b " + b" ".join(b"a%d='1'" % n for n in range(50_000)) + b">"),
+    "depth": lambda: rss(b"<a>" * 20_000 + b"</a>" * 20_000),
+    "depth without end": lambda: b"<rss><channel><item>" + b"<a>" * 50_000,
+    "elements": lambda: rss(b"<a/>" * 1_100_000),
+    "billion laughs": laughs,
+    "quadratic blow-up": lambda: doctype('<!ENTITY a "' + "a" * 50_000 + '">', "&a;" * 20_000),
+    "external entity": lambda: doctype('<!ENTITY a SYSTEM "file:///etc/passwd">', "&a;"),
+    "external parameter": lambda: doctype('<!ENTITY % a SYSTEM "http://127.0.0.1/"> %a;', "x"),
+}
+SURVIVED: dict[str, Callable[[], bytes]] = {
+    "newlines before the root": lambda: b"<?xml version='1.0'?>" + b"\n" * 200_000 + b"<!DOCTYPE rss>" + GOOD,
+    "newlines before a broken root": lambda: b"<!-- x -->" + b"\n" * 200_000 + GOOD.replace(b"Good", b"G & B &x"),
+    "unclosed comments": lambda: GOOD.replace(b"</rss>", b"<b>" + b"<!-- " * 40_000),
+    "unclosed sections": lambda: GOOD.replace(b"</rss>", b"<b>" + b"<![CDATA[" * 20_000),
+    "a declaration of encodings": lambda: b"<?xml version='1.0' " + b"encoding='" * 9_000 + b"?>" + GOOD,
+    "one text of 9 MB": lambda: rss(b"<title>t</title><description>" + b"a " * 4_500_000 + b"</description>"),
+    "unclosed tags in text": lambda: rss(b"<description>" + b"&lt;a " * 100_000 + b"</description>"),
+    "lone surrogates": lambda: rss(b"<title>a\xed\xa0\x80b</title>"),
+    "ampersands": lambda: rss(b"<title>" + b"&" * 300_000 + b"</title>"),
+    "namespaces": lambda: rss(b"".join(b"<x:a xmlns:x='urn:%d'/>" % n for n in range(20_000))),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_hostile_document_is_refused_at_once(case: str) -> None:
+    """Before feedparser sees it, with a sentence for the person who reads the feed's error."""
+    began = time.process_time()
+    with pytest.raises(Refused) as caught:
+        read((REFUSED[case](), URL, "application/xml", "", None), 10 * 2**20)
+    assert caught.value.found == "hostile"
+    assert not caught.value.transient
+    assert time.process_time() - began < 8
+
+
+@pytest.mark.parametrize("case", SURVIVED)
+def test_a_clumsy_document_costs_seconds_at_most(case: str) -> None:
+    """No reader goes quadratic on it; its entry is found, or it is refused."""
+    began = time.process_time()
+    try:
+        answer = read((SURVIVED[case](), URL, "application/xml", "", None), 10 * 2**20)
+        assert len(answer[4]) == 1
+    except Refused:
+        assert case == "a declaration of encodings"
+    assert time.process_time() - began < 8
+
+
+def fetched(body: bytes) -> Fetched:
+    """A response with this body."""
+    return Fetched(url=URL, status=200, body=body, content_type="application/xml")
+
+
+async def outcome(parser: Parser, body: bytes) -> ParsedFeed | ParseError:
+    """The feed or the error."""
+    try:
+        return await parser.parse(fetched(body), STATE, None)
+    except ParseError as error:
+        return error
+
+
+def endless() -> bytes:
+    """Well over a second of honest work."""
+    return rss(b"</item><item>".join(b"<guid>%d</guid>" % number for number in range(90_000)))
+
+
+async def test_a_document_that_takes_too_long_hurts_only_itself() -> None:
+    """The worker is killed; documents of the same batch are read by the next one."""
+    async with open_parser(1, wall_s=0.4) as parser:
+        await outcome(parser, GOOD)
+        bodies = [GOOD, endless(), GOOD, GOOD]
+        found = await asyncio.gather(*(outcome(parser, body) for body in bodies))
+    assert [isinstance(one, ParsedFeed) for one in found] == [True, False, True, True]
+    assert isinstance(found[1], ParseError)
+    assert (found[1].found, found[1].transient) == ("hostile", False)
+    assert "took longer than 0.4 s" in str(found[1])
+
+
+async def test_a_document_that_takes_too_much_memory_is_refused() -> None:
+    """The limit is the process's own; the message says what happened."""
+    async with open_parser(1, memory_bytes=96 * 2**20) as parser:
+        assert isinstance(await outcome(parser, GOOD), ParsedFeed)
+        error = await outcome(parser, rss(b"<a b='c'/>" * 450_000))
+        assert isinstance(error, ParseError)
+        assert error.found == "hostile"
+        assert isinstance(await outcome(parser, GOOD), ParsedFeed)
+
+
+async def test_the_kernel_ends_what_burns_too_much_time() -> None:
+    """The limit of processor time works where the wall clock does not."""
+    async with open_parser(1, cpu_s=0) as parser:
+        found = [await outcome(parser, endless()) for _ in range(2)]
+    assert any(isinstance(one, ParseError) and "processor time" in str(one) for one in found)
+
+
+async def test_no_process_without_work_and_none_after_rest() -> None:
+    """Workers start with the first document that needs one, and end when idle."""
+    before = set(psutil.Process().children())
+    async with open_parser(2, idle_s=0.2) as parser:
+        assert set(psutil.Process().children()) == before
+        assert isinstance(await outcome(parser, GOOD), ParsedFeed)
+        (worker,) = set(psutil.Process().children()) - before
+        assert worker.memory_info().rss < 60 * 2**20
+        assert await asyncio.to_thread(worker.wait, 10) is not None
+        assert isinstance(await outcome(parser, GOOD), ParsedFeed)
+    assert set(psutil.Process().children()) == before
+
+
+async def test_a_worker_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its environment is empty but for the path to this package."""
+    monkeypatch.setenv("SMTP_PASSWORD", "hunter2")
+    before = set(psutil.Process().children())
+    async with open_parser(1) as parser:
+        await outcome(parser, GOOD)
+        (worker,) = set(psutil.Process().children()) - before
+        assert "hunter2" not in str(worker.environ())
+
+
+async def test_a_killed_worker_is_replaced() -> None:
+    """Whoever kills it: the next document gets another one."""
+    before = set(psutil.Process().children())
+    async with open_parser(1) as parser:
+        await outcome(parser, GOOD)
+        (worker,) = set(psutil.Process().children()) - before
+        worker.kill()
+        await asyncio.to_thread(worker.wait, 10)
+        found = [await outcome(parser, GOOD) for _ in range(2)]
+    assert isinstance(found[-1], ParsedFeed)
+
+
+async def test_old_workers_are_replaced_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that says that it leaves has answered everything it was asked."""
+    limits = Limits(max_body_bytes=2**20, memory_bytes=2**29, cpu_s=5, wall_s=5, idle_s=5)
+    crew = Pool(1, limits)
+    exchanged = pool._exchange
+
+    async def leaving(process: asyncio.subprocess.Process, jobs: object) -> object:
+        _, replies = await exchanged(process, jobs)  # type: ignore[arg-type]
+        return True, replies
+
+    monkeypatch.setattr(pool, "_exchange", leaving)
+    job = (GOOD, URL, "application/xml", "", None)
+    try:
+        replies = await asyncio.gather(*(crew.ask(job) for _ in range(20)))
+    finally:
+        await crew.close()
+    assert [len(reply[4]) for reply in replies] == [1] * 20
