@@ -31,7 +31,8 @@ class ConsoleNotifier:
         if console.is_terminal:
             show(console, letter)
         else:
-            stream.write(f"\n{letter.subject}\n{text.render(letter)}\n")
+            subject = "" if letter.pieces and not letter.is_digest else f"{letter.subject}\n"
+            stream.write(f"\n{subject}{text.render(letter, stars=False)}\n")
         stream.flush()
         return Receipt(detail="printed")
 

@@ -17,10 +17,11 @@ from aggregator.core.model import Alert, Receipt
 from aggregator.core.settings import Channel
 from aggregator.notify import webhook
 from aggregator.notify.formats import Message, compose
+from aggregator.notify.library import load
 from aggregator.notify.render import Letter, template, text, write
 from aggregator.notify.render.template import BadTemplate
 from aggregator.notify.secrets import redact, secrets_of
-from aggregator.notify.services import BadChannel, Target, instantiate, load, targets
+from aggregator.notify.services import BadChannel, Target, instantiate, targets
 from aggregator.notify.wire import Notes, noting
 
 log = logging.getLogger(__name__)

@@ -17,24 +17,20 @@ from pydantic import SecretStr
 
 from aggregator.core.errors import Problem, did_you_mean
 from aggregator.core.settings import Channel
+from aggregator.notify.fields import RULED, fields_of, mail_defaults, missing, typed, written_form
+from aggregator.notify.library import asset, library, plugins
 
 OWN = ("console", "webhook")
 # They speak to the desktop or the terminal of this machine, run for minutes, or load code from a file.
 REFUSED = frozenset({"dbus", "kde", "qt", "glib", "gnome", "macosx", "windows", "blink1", "growl", "syslog"})
 NAMES = {
-    "email": "mailto",
-    "mail": "mailto",
+    "email": "mailtos",
+    "mail": "mailtos",
     "smtp": "mailto",
     "smtps": "mailtos",
     "telegram": "tgram",
     "teams": "workflows",
 }
-# What this program decides itself, for every service.
-RULED = frozenset(
-    {"retry", "wait", "redirect", "rto", "cto", "overflow", "format", "emojis", "optional", "store", "tz", "schema"}
-)
-
-
 # What Apprise says of one channel's arguments must not be told as another's.
 _ONE_AT_A_TIME = Lock()
 
@@ -54,11 +50,6 @@ class BadChannel(ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
         self.problems = tuple(problems)
-
-
-def load() -> None:
-    """Import Apprise and all of its services, so that later calls are quick."""
-    _plugins()
 
 
 def targets(channel: Channel) -> tuple[Target, ...]:
@@ -112,34 +103,18 @@ def _template(channel: Channel) -> tuple[Problem, ...]:
 
 def instantiate(target: Target, kind: type[Any] | None = None, **more: Any) -> Any:
     """Apprise's service for a target. Raises BadChannel with Apprise's own words."""
-    apprise = _apprise()
+    apprise = library()
     arguments = {**target.arguments, **more, "asset": asset(), "schema": target.schema}
     words: list[str] = []
     try:
         with _ONE_AT_A_TIME, apprise.LogCapture(level=30, fmt="%(message)s") as captured:
-            service = (kind or _plugins()[target.schema])(**arguments)
+            service = (kind or plugins()[target.schema])(**arguments)
             words = captured.getvalue().splitlines()
     except Exception as error:
         # Plugins raise what they like for arguments that they do not like.
         said = _masked(" ".join([*words, str(error)]).strip() or type(error).__name__, arguments)
         raise BadChannel([Problem(path=(), message=f"{target.schema}: {said}")]) from error
     return service
-
-
-@lru_cache(maxsize=1)
-def asset() -> Any:
-    """How Apprise behaves here: no disk, no plug-in paths, no redirects, no retries of its own."""
-    apprise = _apprise()
-    return apprise.AppriseAsset(
-        app_id="aggregator",
-        app_desc="aggregator",
-        async_mode=False,
-        http_redirects=False,
-        secure_logging=True,
-        storage_mode=apprise.PersistentStoreMode.MEMORY,
-        default_service_retry=0,
-        service_timeout=0,
-    )
 
 
 def _addressed(channel: Channel) -> Iterator[Target]:
@@ -153,11 +128,11 @@ def _addressed(channel: Channel) -> Iterator[Target]:
             raise BadChannel(
                 [Problem(path=path, message="no service of Apprise answers at this web address", hint=hint)]
             )
-        _admit(schema if schema in _plugins() or "://" in url else url, path)
+        _admit(schema if schema in plugins() or "://" in url else url, path)
         parsed = _parsed(url)
         if not parsed:
             message = f"{schema}:// is known, but something in this URL is missing or misspelt"
-            raise BadChannel([Problem(path=path, message=message, hint=f"it is written {_form(schema)}")])
+            raise BadChannel([Problem(path=path, message=message, hint=f"it is written {written_form(schema)}")])
         yield from _split(parsed["schema"], parsed)
 
 
@@ -168,7 +143,7 @@ def _named(channel: Channel) -> Iterator[Target]:
         yield from _webhook(channel)
         return
     schema = _admit(name, ("service",))
-    known = _fields(schema)
+    known = fields_of(schema)
     arguments: dict[str, Any] = {}
     problems: list[Problem] = []
     for field, value in channel.fields.items():
@@ -177,18 +152,18 @@ def _named(channel: Channel) -> Iterator[Target]:
             problems.append(Problem(path=(field,), message=f"{schema} has no field {field!r}", hint=hint))
             continue
         try:
-            arguments[known[field]["map_to"]] = _typed(known[field], _revealed(value))
+            arguments[known[field]["map_to"]] = typed(known[field], _revealed(value))
         except ValueError as error:
             problems.append(Problem(path=(field,), message=f"{field}: {error}"))
-    problems += _missing(schema, set(channel.fields))
+    problems += missing(schema, set(channel.fields))
     if channel.url:
         problems.append(Problem(path=("url",), message="write either url or service, not both"))
     if problems:
         raise BadChannel(problems)
     if "targets" in known:
         arguments.setdefault("targets", [])
-    secure = schema in _listed(_plugins()[schema].secure_protocol)
-    yield from _split(schema, {"secure": secure, **_mail_defaults(schema, arguments)})
+    secure = schema in _listed(plugins()[schema].secure_protocol)
+    yield from _split(schema, {"secure": secure, **mail_defaults(schema, arguments)})
 
 
 def _webhook(channel: Channel) -> Iterator[Target]:
@@ -256,76 +231,17 @@ def _addresses(schema: str, targets: object) -> list[str]:
 def _admit(name: str, path: tuple[str | int, ...]) -> str:
     """The schema of a service, by schema or by the name that people know it under. Raises BadChannel."""
     schema = NAMES.get(name.lower(), name.lower())
-    if schema not in _plugins():
+    if schema not in plugins():
         schema = _by_name().get(re.sub(r"[^a-z0-9]", "", name.lower()), schema)
     if schema in REFUSED:
         message = f"{name} speaks to the desktop of this machine, which a service does not have"
         raise BadChannel([Problem(path=path, message=message)])
-    if schema not in _plugins():
-        known = [*OWN, *_plugins(), *NAMES]
+    if schema not in plugins():
+        known = [*OWN, *plugins(), *NAMES]
         near = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
         hint = f"did you mean {near[0]!r}?" if near else "see docs/channels.md for the services"
         raise BadChannel([Problem(path=path, message=f"no service named {name!r}", hint=hint)])
     return schema
-
-
-def _fields(schema: str) -> dict[str, dict[str, Any]]:
-    """What a service's structured form may hold, by key, from Apprise's own details."""
-    details = _details(schema)
-    fields = {**details["args"], **details["kwargs"], **details["tokens"]}
-    known = {}
-    for name, field in fields.items():
-        alias = field.get("alias_of")
-        meant = fields.get(alias, field) if isinstance(alias, str) else field
-        if name not in RULED and "map_to" in meant:
-            known[name] = meant
-    if "targets" in known:
-        known["to"] = known["targets"]
-    return known
-
-
-def _missing(schema: str, given: set[str]) -> list[Problem]:
-    """Required fields that were left out; a service with several forms needs those of one of them."""
-    details = _details(schema)
-    tokens = details["tokens"]
-    has = {tokens.get(name, {}).get("map_to", name) for name in given} | given
-    if "to" in given:
-        has.add("targets")
-    wants = []
-    for form in details["templates"]:
-        names = [
-            name for name in re.findall(r"{(\w+)}", form) if name != "schema" and tokens.get(name, {}).get("required")
-        ]
-        wants.append([name for name in names if name not in has and tokens[name]["map_to"] not in has])
-    least = min(wants, key=len, default=[])
-    return [Problem(path=(), message=f"{schema} needs {name!r}", hint=f"{tokens[name]['name']}") for name in least]
-
-
-def _typed(field: Mapping[str, Any], value: Any) -> Any:
-    kind = str(field.get("type", "string")).partition(":")[0]
-    if kind == "list" or field["map_to"] == "targets":
-        return [str(one) for one in (value if isinstance(value, (list, tuple)) else [value])]
-    if kind == "bool":
-        return value if isinstance(value, bool) else str(value).strip().lower() in ("true", "yes", "on", "1")
-    if kind in ("int", "float"):
-        try:
-            return int(value) if kind == "int" else float(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"{value!r} is not a number") from None
-    if kind == "choice":
-        values = [str(one) for one in field.get("values", ())]
-        if values and str(value) not in values:
-            raise ValueError(f"{value!r} is none of {', '.join(values)}{did_you_mean(str(value), values)}")
-    return value if isinstance(value, dict) else str(value)
-
-
-def _mail_defaults(schema: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """`host` is the mail server, `user` the login, and whoever logs in with an address writes from it."""
-    if schema in ("mailto", "mailtos") and "host" in arguments:
-        arguments.setdefault("smtp_host", arguments["host"])
-        if "@" in str(arguments.get("user", "")):
-            arguments.setdefault("from_addr", arguments["user"])
-    return arguments
 
 
 def _revealed(value: Any) -> Any:
@@ -351,24 +267,11 @@ def _parsed(url: str) -> dict[str, Any] | None:
     return parsed
 
 
-def _form(schema: str) -> str:
-    forms = _details(schema)["templates"]
-    return str(forms[0]).replace("{schema}", schema)
-
-
-@lru_cache(maxsize=256)
-def _details(schema: str) -> dict[str, Any]:
-    from apprise.plugins import details
-
-    known: dict[str, Any] = details(_plugins()[schema])
-    return known
-
-
 @lru_cache(maxsize=1)
 def _by_name() -> dict[str, str]:
     names: dict[str, str] = {}
-    for schema in _plugins():
-        plugin = _plugins()[schema]
+    for schema in plugins():
+        plugin = plugins()[schema]
         names.setdefault(
             re.sub(r"[^a-z0-9]", "", str(plugin.service_name).lower()),
             _listed(plugin.secure_protocol or plugin.protocol)[0],
@@ -378,32 +281,3 @@ def _by_name() -> dict[str, str]:
 
 def _listed(protocol: object) -> list[str]:
     return [protocol] if isinstance(protocol, str) else [str(p) for p in (protocol or ())]  # type: ignore[attr-defined]
-
-
-@lru_cache(maxsize=1)
-def _plugins() -> Any:
-    """Apprise's services by schema."""
-    _apprise()
-    from apprise.manager_plugins import NotificationManager
-
-    manager = NotificationManager()
-    return {schema: manager[schema] for schema in manager.schemas()}
-
-
-@lru_cache(maxsize=1)
-def _apprise() -> Any:
-    """Apprise, loaded when first needed (47 MB), with quiet loggers."""
-    import logging
-
-    import apprise
-
-    for name in ("apprise", "urllib3", "requests", "slixmpp", "paho"):
-        logger = logging.getLogger(name)
-        # They print URLs with tokens: at DEBUG, and for mistakes at ERROR. We read their words ourselves.
-        logger.propagate = False
-        logger.setLevel(logging.WARNING)
-        logger.addHandler(logging.NullHandler())
-    from aggregator.notify.wire import listen
-
-    listen()
-    return apprise

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from aggregator.core.model import Alert, Kind, Told
-from aggregator.notify.render.words import Run, Runs, clean, cut, host_of, mark, shorten, tidy, web_address
+from aggregator.core.model import Alert, Entry, Kind, Span, Told
+from aggregator.notify.render.words import Run, Runs, clean, cut, host_of, mark, shorten, web_address
 
 TITLE, SENTENCE, NAME = 300, 400, 80
 MOST_STORIES = 60
@@ -93,7 +93,7 @@ def write(alert: Alert) -> Letter:
         short_id=alert.id[:8],
         repeat=alert.repeat,
         high=alert.priority == "high",
-        is_digest=len(groups) > 1 or len(told) > 1 or alert.kind is Kind.DIGEST,
+        is_digest=alert.kind is Kind.DIGEST or sum(len(group.pieces) for group in groups) > 1,
         page=web_address(alert.page) or (web_address(notice.link) if notice else None),
         zone=alert.time_zone,
     )
@@ -126,40 +126,40 @@ def _groups(alert: Alert) -> tuple[Group, ...]:
 
 def _piece(story: Sequence[Told], zone: str) -> Piece:
     first = story[0]
-    link = web_address(first.entry.link)
-    rules = tuple(dict.fromkeys(clean(t.rule_title) or t.hit.rule for t in story))
     entries = {(t.hit.feed, t.hit.entry_key) for t in story}
+    on_first = [t for t in story if (t.hit.feed, t.hit.entry_key) == (first.hit.feed, first.hit.entry_key)]
+    spans = [span for t in on_first for span in t.hit.spans]
+    link = web_address(first.entry.link)
     return Piece(
-        title=_title(first),
-        sentence=_sentence(first),
+        title=shorten(mark(first.entry.title, 0, _within(spans, "title")), TITLE) or (Run("(without a title)"),),
+        sentence=_sentence(first.entry, [t.hit.snippet for t in on_first], spans),
         feed=cut(clean(first.feed_title) or first.hit.feed, NAME),
         when=_when(first.entry.published_at or first.entry.seen_at, zone),
         link=link,
         host=host_of(link) if link else "",
         also=_also(first.also_in),
-        rules=rules,
+        rules=tuple(dict.fromkeys(clean(t.rule_title) or t.hit.rule for t in story)),
         others=len(entries) - 1,
         hits=len(story),
     )
 
 
-def _title(told: Told) -> Runs:
-    spans = [span for span in told.hit.spans if span.field == "title"]
-    return shorten(mark(told.entry.title, 0, spans), TITLE) or (Run("(without a title)"),)
+def _sentence(entry: Entry, snippets: Sequence[str], spans: Sequence[Span]) -> Runs:
+    """Of the sentences that matched the one with most terms, marked where it lies in its field."""
+    texts = {"title": entry.title, "summary": entry.summary, "content": entry.content}
+    found: list[Runs] = []
+    for snippet in (snippet.strip().strip("…").strip() for snippet in snippets):
+        if not snippet or clean(snippet) == clean(entry.title):
+            continue
+        field = next((f for f in ("summary", "content", "title") if snippet in texts[f]), None)
+        at = texts[field].find(snippet) if field else 0
+        inside = [s for s in _within(spans, field) if s.start >= at and s.end <= at + len(snippet)]
+        found.append(shorten(mark(snippet, at, inside), SENTENCE))
+    return max(found, key=lambda runs: sum(run.marked for run in runs), default=())
 
 
-def _sentence(told: Told) -> Runs:
-    """The sentence that matched, with its terms marked where it lies in its field."""
-    snippet = told.hit.snippet.strip().strip("…").strip()
-    if not snippet or clean(snippet) == clean(told.entry.title):
-        return ()
-    texts = {"title": told.entry.title, "summary": told.entry.summary, "content": told.entry.content}
-    for field in dict.fromkeys(span.field for span in told.hit.spans if span.field in texts):
-        at = texts[field].find(snippet)
-        if at >= 0:
-            spans = [s for s in told.hit.spans if s.field == field and s.start >= at and s.end <= at + len(snippet)]
-            return shorten(mark(snippet, at, spans), SENTENCE)
-    return shorten(tidy([Run(snippet)]), SENTENCE)
+def _within(spans: Sequence[Span], field: str | None) -> list[Span]:
+    return [span for span in spans if span.field == field]
 
 
 def _also(feeds: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ BAR = 24
 
 
 def render(letter: Letter, *, stars: bool = True) -> str:
-    """The whole letter; `stars` marks *terms*."""
+    """The whole letter; `stars` marks *terms* in sentences."""
     parts = [_opening(letter), *_body(letter, stars), _closing(letter)]
     return "\n\n".join(part for part in parts if part)
 
@@ -72,7 +72,7 @@ def _group(group: Group, stars: bool) -> str:
 def _piece(piece: Piece, stars: bool) -> str:
     others = f" (+{piece.others} more on this)" if piece.others else ""
     lines = [
-        _runs(piece.title, stars) + others,
+        plain(piece.title) + others,
         f"{piece.feed} · {piece.when} · {', '.join(piece.rules)}",
         f"“{_runs(piece.sentence, stars)}”" if piece.sentence else "",
         piece.link or "",

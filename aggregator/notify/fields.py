@@ -1,0 +1,89 @@
+"""What the structured form of a service may and must hold, from Apprise's own details of its services."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from aggregator.core.errors import Problem, did_you_mean
+from aggregator.notify.library import plugins
+
+# What this program decides itself, for every service.
+RULED = frozenset(
+    {"retry", "wait", "redirect", "rto", "cto", "overflow", "format", "emojis", "optional", "store", "tz", "schema"}
+)
+
+
+def fields_of(schema: str) -> dict[str, dict[str, Any]]:
+    """What a service's structured form may hold, by key, from Apprise's own details."""
+    details = details_of(schema)
+    fields = {**details["args"], **details["kwargs"], **details["tokens"]}
+    known = {}
+    for name, field in fields.items():
+        alias = field.get("alias_of")
+        meant = fields.get(alias, field) if isinstance(alias, str) else field
+        if name not in RULED and "map_to" in meant:
+            known[name] = meant
+    if "targets" in known:
+        known["to"] = known["targets"]
+    return known
+
+
+def missing(schema: str, given: set[str]) -> list[Problem]:
+    """Required fields that were left out; a service with several forms needs those of one of them."""
+    details = details_of(schema)
+    tokens = details["tokens"]
+    has = {tokens.get(name, {}).get("map_to", name) for name in given} | given
+    if "to" in given:
+        has.add("targets")
+    wants = []
+    for form in details["templates"]:
+        names = [
+            name for name in re.findall(r"{(\w+)}", form) if name != "schema" and tokens.get(name, {}).get("required")
+        ]
+        wants.append([name for name in names if name not in has and tokens[name]["map_to"] not in has])
+    least = min(wants, key=len, default=[])
+    return [Problem(path=(), message=f"{schema} needs {name!r}", hint=f"{tokens[name]['name']}") for name in least]
+
+
+def typed(field: Mapping[str, Any], value: Any) -> Any:
+    """The value as the plug-in wants it. Raises ValueError in words for a person."""
+    kind = str(field.get("type", "string")).partition(":")[0]
+    if kind == "list" or field["map_to"] == "targets":
+        return [str(one) for one in (value if isinstance(value, (list, tuple)) else [value])]
+    if kind == "bool":
+        return value if isinstance(value, bool) else str(value).strip().lower() in ("true", "yes", "on", "1")
+    if kind in ("int", "float"):
+        try:
+            return int(value) if kind == "int" else float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{value!r} is not a number") from None
+    if kind == "choice":
+        values = [str(one) for one in field.get("values", ())]
+        if values and str(value) not in values:
+            raise ValueError(f"{value!r} is none of {', '.join(values)}{did_you_mean(str(value), values)}")
+    return value if isinstance(value, dict) else str(value)
+
+
+def mail_defaults(schema: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`host` is the mail server, `user` the login, and whoever logs in with an address writes from it."""
+    if schema in ("mailto", "mailtos") and "host" in arguments:
+        arguments.setdefault("smtp_host", arguments["host"])
+        if "@" in str(arguments.get("user", "")):
+            arguments.setdefault("from_addr", arguments["user"])
+    return arguments
+
+
+def written_form(schema: str) -> str:
+    """How a URL of this service is written."""
+    forms = details_of(schema)["templates"]
+    return str(forms[0]).replace("{schema}", schema)
+
+
+@lru_cache(maxsize=256)
+def details_of(schema: str) -> dict[str, Any]:
+    """Apprise's own description of a service."""
+    from apprise.plugins import details
+
+    known: dict[str, Any] = details(plugins()[schema])
+    return known
