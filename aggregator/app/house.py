@@ -1,5 +1,6 @@
 """The composition root: the database and the setup that holds now; all names meet here."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -58,11 +59,14 @@ class House:
 
     async def reload(self, path: Path) -> None:
         """Take over the configuration at `path`. Raises ConfigErrors; then nothing has changed."""
-        loaded = load(path, os.environ)
-        current = prepare(loaded.config, loaded.rules, loaded.digest, before=self.current)
+        loaded, current = await asyncio.to_thread(self._prepare, path)  # polling and matching go on meanwhile
         await self.store.feeds.sync(loaded.config.feeds, self.clock.now())
         redact.know(loaded.secrets | self.loaded.secrets)
         self.loaded, self.current = loaded, current
+
+    def _prepare(self, path: Path) -> tuple[Loaded, Setup]:
+        loaded = load(path, os.environ, before=self.loaded)
+        return loaded, prepare(loaded.config, loaded.rules, loaded.digest, before=self.current)
 
 
 @asynccontextmanager
