@@ -1,0 +1,150 @@
+"""From a site's address to its feeds."""
+
+import pytest
+
+from aggregator.core.errors import BadStatus, ParseError, Unreachable
+from aggregator.core.model import FeedState, Fetched, ParsedFeed
+from aggregator.core.settings import Http, Polling
+from aggregator.fetch import Candidate, discover, open_fetcher
+from aggregator.fetch.places import COMMON_PATHS, common_places, known_places
+from tests.adapter.loopback import FEED, Loopback, answer, redirect
+from tests.fakes.parser import inline_parser
+
+pytestmark = pytest.mark.anyio
+
+HTTP = Http.model_validate({"allow": ["127.0.0.0/8"], "timeout": "2s"})
+
+
+async def read(document: Fetched) -> ParsedFeed | None:
+    """The real parser; what it refuses is no feed."""
+    try:
+        return await inline_parser().parse(
+            document, FeedState(id="x", url=document.url, configured_url=document.url), None
+        )
+    except ParseError:
+        return None
+
+
+def page(head: str = "", body: str = "") -> bytes:
+    return answer(200, f"<html><head>{head}</head><body>{body}</body></html>".encode(), Content_Type="text/html")
+
+
+async def found(site: Loopback, target: str = "/") -> tuple[Candidate, ...]:
+    async with open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        return await discover(site.url(target), fetcher.transport, read)
+
+
+async def test_a_feed_is_its_own_answer() -> None:
+    """The address of a feed is that feed, with title, entries and rhythm."""
+    async with Loopback() as site:
+        site.script("/", answer(200, FEED))
+        (feed,) = await found(site)
+        assert (feed.url, feed.title, feed.entries) == (site.url("/"), "Loopback News", 2)
+        assert [title for _, title in feed.latest] == ["First", "Second"]
+        assert len(site.asked) == 1
+
+
+async def test_link_tags() -> None:
+    """The feeds that a page's head names are read, relative to its base, comment feeds last, wrong ones left out."""
+    kind = "type='application/rss+xml'"
+    links = (
+        f"<base href='/blog/'><link rel=alternate {kind} href='comments/feed'>"
+        f"<link rel='alternate home' {kind} href='feed'>"
+        f"<link rel=alternate {kind} href='broken'><link rel=alternate {kind} href='javascript:alert(1)'>"
+        "<link rel=alternate type='text/html' href='print'><link rel=stylesheet href='x'>"
+    )
+    async with Loopback() as site:
+        site.script("/", page(links))
+        site.script("/blog/feed", answer(200, FEED))
+        site.script("/blog/comments/feed", answer(200, FEED))
+        site.script("/blog/broken", page())
+        assert [feed.url for feed in await found(site)] == [site.url("/blog/feed"), site.url("/blog/comments/feed")]
+        assert not site.heard("/blog/print")
+
+
+async def test_links_in_the_body() -> None:
+    """A page without link tags may still link to its feed."""
+    async with Loopback() as site:
+        site.script("/", page("", "<a href='/about'>About</a><a href='/news.rss'>RSS</a>"))
+        site.script("/news.rss", answer(200, FEED))
+        assert [feed.url for feed in await found(site)] == [site.url("/news.rss")]
+
+
+@pytest.mark.parametrize("path", COMMON_PATHS)
+async def test_common_paths(path: str) -> None:
+    """A page that names no feed is tried at the usual places."""
+    async with Loopback() as site:
+        site.script("/", page())
+        site.script(path, answer(200, FEED))
+        assert [feed.url for feed in await found(site)] == [site.url(path)]
+
+
+async def test_redirects_count_once() -> None:
+    """Addresses that lead to the same feed are one candidate, at its final address."""
+    async with Loopback() as site:
+        site.script("/", page())
+        site.script("/feed", redirect(301, "/atom.xml"))
+        site.script("/atom.xml", answer(200, FEED))
+        assert [feed.url for feed in await found(site)] == [site.url("/atom.xml")]
+
+
+async def test_no_feed() -> None:
+    """A site without a feed gives nothing; one that cannot be had says why."""
+    async with Loopback() as site:
+        site.script("/", page())
+        assert await found(site) == ()
+        assert len(site.asked) <= 14
+        with pytest.raises(BadStatus, match="404"):
+            await found(site, "/missing")
+    with pytest.raises(Unreachable):
+        await found(site)
+
+
+async def test_without_a_scheme() -> None:
+    """An address without a scheme is tried with https, then with http."""
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        site.script("/news", answer(200, FEED))
+        (feed,) = await discover(f"127.0.0.1:{site.port}/news", fetcher.transport, read)
+        assert feed.url == site.url("/news")
+
+
+async def test_hostile_page() -> None:
+    """Thousands of links make no more than a dozen requests."""
+    links = "".join(f"<link rel=alternate type=application/rss+xml href='/{n}'>" for n in range(5000))
+    async with Loopback() as site:
+        site.script("/", page(links))
+        await found(site)
+        assert len(site.asked) < 30
+
+
+@pytest.mark.parametrize(
+    ("url", "first"),
+    [
+        ("https://www.youtube.com/channel/UCabc", "https://www.youtube.com/feeds/videos.xml?channel_id=UCabc"),
+        ("https://youtube.com/playlist?list=PLx", "https://www.youtube.com/feeds/videos.xml?playlist_id=PLx"),
+        ("https://m.youtube.com/user/nato", "https://www.youtube.com/feeds/videos.xml?user=nato"),
+        ("https://www.reddit.com/r/CredibleDefense/", "https://www.reddit.com/r/CredibleDefense/.rss"),
+        ("https://old.reddit.com/u/someone", "https://www.reddit.com/user/someone/.rss"),
+        ("https://github.com/torvalds/linux", "https://github.com/torvalds/linux/releases.atom"),
+        ("https://github.com/torvalds/linux.git", "https://github.com/torvalds/linux/releases.atom"),
+        ("https://github.com/torvalds", "https://github.com/torvalds.atom"),
+        ("https://analyst.substack.com/p/post", "https://analyst.substack.com/feed"),
+        ("https://medium.com/@writer/post", "https://medium.com/feed/@writer"),
+        ("https://writer.medium.com/", "https://writer.medium.com/feed"),
+        ("https://some.wordpress.com/2026/", "https://some.wordpress.com/feed/"),
+        ("https://some.blogspot.com/", "https://some.blogspot.com/feeds/posts/default"),
+        ("https://mastodon.example/@press", "https://mastodon.example/@press.rss"),
+        ("https://github.com/features", None),
+        ("https://www.youtube.com/@handle", None),
+        ("https://example.org/", None),
+        ("https://notgithub.com/a/b", None),
+    ],
+)
+def test_known_places(url: str, first: str | None) -> None:
+    """Sites whose habits are known are asked at the right place."""
+    assert next(iter(known_places(url)), None) == first
+
+
+def test_common_places_below_a_path() -> None:
+    """A blog below a path is tried there first."""
+    assert common_places("https://example.org/blog/")[0] == "https://example.org/blog/feed"
