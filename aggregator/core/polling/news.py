@@ -62,7 +62,7 @@ def news(
         if told and told.key not in found:
             found[told.key] = told
     fresh = sum(entry.reason is Reason.NEW for entry in found.values())
-    flood = not first and (fresh > flood_limit or (bad_guids and fresh > 0))
+    flood = not first and (fresh > flood_limit or (bad_guids and 2 * fresh > parsed.items))
     return News(
         entries=tuple(_judged(entry, first, first_poll, flood, now) for entry in found.values()),
         flood=flood,
