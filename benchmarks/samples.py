@@ -24,8 +24,8 @@ NEWS = (
         "s400-turkey", "S-400 and Turkey", "TASS", "https://tass.example/politics/1892",
         "Putin and Erdogan discuss S-400 deliveries despite CAATSA threat",
         (
-            "The S‑400 deal went ahead, the Kremlin said, although Washington warned Ankara of CAATSA sanctions if a second"
-            " regiment were to be delivered."
+            "The S‑400 deal went ahead, the Kremlin said, although Washington warned Ankara of CAATSA sanctions if"
+            " a second regiment were to be delivered."
         ),
         ("Defense News", "Nordisk sikkerhetsblogg", "Hürriyet", "BBC World"),
     ),
@@ -45,8 +45,8 @@ NEWS = (
         "caatsa", "CAATSA and secondary sanctions", "U.S. Treasury", "https://ofac.example/recent-actions/20260302",
         "Treasury designates shipping network under CAATSA section 228",
         (
-            "The Office of Foreign Assets Control today imposed sanctions on nine vessels and their managers pursuant to"
-            " CAATSA section 228."
+            "The Office of Foreign Assets Control today imposed sanctions on nine vessels and their managers"
+            " pursuant to CAATSA section 228."
         ),
         ("Reuters", "Lloyd's List"),
     ),

@@ -1,11 +1,8 @@
 """Plain text: the text part of mails, webhooks, and services that know no markup."""
 
-from collections.abc import Callable
-
 from aggregator.notify.render.letter import Group, Letter, Piece
 from aggregator.notify.render.words import Runs, cut, plain
 
-Say = Callable[[str], str]
 BAR = 24
 
 
