@@ -53,6 +53,11 @@ def link_host(url: str | None) -> str:
     return (urlsplit(safe).hostname or "").removeprefix("www.") if safe else ""
 
 
+def base_name(path: str) -> str:
+    """`rules.yaml` of a longer path, which stands in the title."""
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
 @cache
 def _static_digest(name: str) -> str:
     resource = files("aggregator.web").joinpath("static", name)
@@ -86,6 +91,7 @@ def environment() -> Environment:
     env.filters.update(
         web_link=web_link,
         link_host=link_host,
+        base_name=base_name,
         segment=partial(quote, safe=""),
         span=phrases.span,
         count=phrases.count,

@@ -18,6 +18,8 @@ function element(name, className, text) {
   return made;
 }
 
+const baseName = (path) => path.slice(path.lastIndexOf("/") + 1);
+
 const TOKENS = /(#[^\n]*)|("(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*')|([\w$-]+(?=:(?:\s|$)))/gm;
 function coloured(line) {
   const out = element("span");
@@ -40,9 +42,10 @@ function draw() {
   lines.forEach((line, index) => {
     const severity = marks.get(index + 1);
     numbers.append(element("span", severity ?? "", String(index + 1)));
-    const drawn = coloured(line);
+    const words = line.trimStart();
+    const drawn = coloured(words);
     if (severity) drawn.className = `line-${severity}`;
-    text.append(drawn, "\n");
+    text.append(line.slice(0, line.length - words.length), drawn, "\n");
   });
   gutter.replaceChildren(numbers);
   ink.replaceChildren(text);
@@ -79,7 +82,8 @@ function showVerdict(found) {
   const list = element("ul", "problems");
   for (const problem of found.problems) {
     const item = element("li", problem.severity);
-    const place = element("a", "", `${problem.file}:${problem.line}:${problem.column}`);
+    const place = element("a", "", `${baseName(problem.file)}:${problem.line}:${problem.column}`);
+    place.title = problem.file;
     place.href = "#text";
     place.className = "place";
     place.dataset.line = problem.line;
@@ -129,14 +133,14 @@ async function look() {
     const found = await post("check");
     if (mine !== asked) return;
     showVerdict(found);
+    preview.classList.toggle("busy", area.value !== saved);
     if (!found.ok || area.value === saved) return;
-    preview.classList.add("busy");
     const effect = await post("preview");
-    if (mine === asked) showPreview(effect);
+    if (mine !== asked) return;
+    showPreview(effect);
+    preview.classList.remove("busy");
   } catch (error) {
     if (mine === asked) verdict.replaceChildren(element("h2", "", "Check"), element("p", "error", error.message));
-  } finally {
-    if (mine === asked) preview.classList.remove("busy");
   }
 }
 
