@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Table, Text, any_, bindparam, func, select, text
+from sqlalchemy import ARRAY, ColumnElement, Connection, Table, Text, any_, bindparam, func, select, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 # One number for each thing that processes on one PostgreSQL take turns at ("aggr" in ASCII, then a count).
@@ -17,12 +17,19 @@ Insert = sqlite.Insert | postgresql.Insert
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How to say it: inserts that know conflicts, membership in a long list, and taking turns."""
+    """How to say it: inserts that know conflicts, membership in a long list, and taking turns.
+
+    `among(column, name)` holds where the column is one of the values bound to `name`, which are
+    given as `listed(values)`. `paired(first, second)` holds where two columns are one of the pairs
+    that are bound by `pairs(values)`.
+    """
 
     name: str
     insert: Callable[[Table], Any]
     among: Callable[[ColumnElement[str], str], ColumnElement[bool]]
     listed: Callable[[Sequence[str]], Any]
+    paired: Callable[[ColumnElement[str], ColumnElement[str]], ColumnElement[bool]]
+    pairs: Callable[[Sequence[tuple[str, str]]], dict[str, Any]]
     take_turns: Callable[[Connection, int], None]
 
     def add(self, table: Table) -> Any:
@@ -54,6 +61,17 @@ def _among_array(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
     return column == any_(bindparam(name, type_=ARRAY(Text)))
 
 
+def _pairs_json(first: ColumnElement[str], second: ColumnElement[str]) -> ColumnElement[bool]:
+    each = func.json_each(bindparam("pairs", type_=Text)).table_valued("value")
+    halves = (func.json_extract(each.c.value, "$[0]"), func.json_extract(each.c.value, "$[1]"))
+    return tuple_(first, second).in_(select(*halves))
+
+
+def _pairs_arrays(first: ColumnElement[str], second: ColumnElement[str]) -> ColumnElement[bool]:
+    halves = (bindparam(name, type_=ARRAY(Text)) for name in ("firsts", "seconds"))
+    return tuple_(first, second).in_(select(*map(func.unnest, halves)))
+
+
 def _alone_already(connection: Connection, lock: int) -> None:
     """BEGIN IMMEDIATE made this writer the only one."""
 
@@ -62,5 +80,21 @@ def _advisory(connection: Connection, lock: int) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
 
 
-SQLITE = Dialect("sqlite", sqlite.insert, _among_json, json.dumps, _alone_already)
-POSTGRES = Dialect("postgresql", postgresql.insert, _among_array, list, _advisory)
+SQLITE = Dialect(
+    name="sqlite",
+    insert=sqlite.insert,
+    among=_among_json,
+    listed=json.dumps,
+    paired=_pairs_json,
+    pairs=lambda values: {"pairs": json.dumps(values)},
+    take_turns=_alone_already,
+)
+POSTGRES = Dialect(
+    name="postgresql",
+    insert=postgresql.insert,
+    among=_among_array,
+    listed=list,
+    paired=_pairs_arrays,
+    pairs=lambda values: {"firsts": [first for first, _ in values], "seconds": [second for _, second in values]},
+    take_turns=_advisory,
+)

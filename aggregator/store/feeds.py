@@ -3,19 +3,19 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, null, or_, select, union_all, update
 
 from aggregator.core.model import Entry, FeedState, Known, Poll, Question
 from aggregator.core.settings import Feed
 from aggregator.ports import Route
 from aggregator.store import rows
 from aggregator.store.columns import EPOCH, instant, micros
-from aggregator.store.commit import Commit, Committed, write_polls
+from aggregator.store.commit import Commit, PollWriter
 from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.engine import Database
 from aggregator.store.reader import Reader
 from aggregator.store.routing import answer, write_routed
-from aggregator.store.schema import ALWAYS, NEVER, feeds, hosts, keys, memories
+from aggregator.store.schema import ALWAYS, NEVER, aliases, feeds, hosts, keys, memories
 from aggregator.store.sync import follow
 from aggregator.store.writer import Writer
 
@@ -25,10 +25,16 @@ class SqlFeeds:
 
     def __init__(self, database: Database, writer: Writer, reader: Reader) -> None:
         self._dialect = database.dialect
+        self._polls = PollWriter(database.dialect)
         self._writer = writer
         self._reader = reader
-        self._remembered = select(keys.c.key, keys.c.alias, keys.c.content_hash, keys.c.version).where(
-            keys.c.feed == bindparam("feed"), self._dialect.among(keys.c.key, "keys")
+        own, other = (
+            and_(table.c.feed == bindparam("feed"), self._dialect.among(table.c.key, "keys"))
+            for table in (keys, aliases)
+        )
+        self._remembered = union_all(
+            select(keys.c.key, keys.c.content_hash, keys.c.version).where(own),
+            select(aliases.c.key, null(), null()).where(other),
         )
 
     async def sync(self, feeds: Sequence[Feed], now: datetime) -> None:
@@ -94,7 +100,7 @@ class SqlFeeds:
         stored = {
             row.key: Known(key=row.key, content_hash=row.content_hash, version=row.version)
             for row in found
-            if not row.alias and row.key in wanted
+            if row.version is not None and row.key in wanted
         }
         return stored, other.intersection(row.key for row in found)
 
@@ -102,10 +108,7 @@ class SqlFeeds:
         self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None
     ) -> tuple[Entry, ...]:
         commit = Commit(poll=poll, owner=owner, question=question, route=route)
-        return await self._writer.together(self._write_polls, commit, patient=True)
-
-    def _write_polls(self, connection: Connection, commits: Sequence[Commit]) -> list[Committed]:
-        return write_polls(connection, self._dialect, commits)
+        return await self._writer.together(self._polls.write, commit, patient=True)
 
     async def record(self, question: Question, route: Route, now: datetime) -> int:
         def record(connection: Connection) -> int:

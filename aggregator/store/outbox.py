@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, 
 from aggregator.core.errors import Conflict
 from aggregator.core.model import Delivery, DeliveryState, Silence, Told
 from aggregator.store import rows
-from aggregator.store.columns import Instant
+from aggregator.store.columns import Instant, Values
 from aggregator.store.engine import Database
 from aggregator.store.reader import Reader
 from aggregator.store.routing import live_silences
@@ -210,7 +210,7 @@ def _due(now: datetime) -> ColumnElement[bool]:
     return deliveries.c.wake_at <= now
 
 
-def _settled(after: Delivery) -> rows.Values:
+def _settled(after: Delivery) -> Values:
     """All columns that an outcome may change; the lease ends with it."""
     values = rows.delivery_values(after)
     kept = ("id", "attempts", "created_at", "lease_owner", "lease_until")

@@ -8,7 +8,7 @@ what is due.
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
-from aggregator.store.columns import Blob, FreeText, Instant, Listed, Number
+from aggregator.store.columns import Blob, Digests, FreeText, Instant, Listed, Number
 
 ALWAYS = 0
 NEVER = 2**62
@@ -82,7 +82,7 @@ entries = Table(
     Column("id", Number, primary_key=True),
     Column("feed", Text, ForeignKey("feeds.id"), nullable=False),
     Column("key", Text, nullable=False),
-    Column("aliases", Listed, nullable=False),
+    Column("aliases", Digests, nullable=False),
     Column("guid", FreeText),
     Column("link", FreeText),
     Column("title", FreeText, nullable=False),
@@ -111,9 +111,18 @@ keys = Table(
     metadata,
     Column("feed", Text, primary_key=True),
     Column("key", Text, primary_key=True),
-    Column("alias", Boolean, primary_key=True),
     Column("content_hash", Blob, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Likewise for the secondary identities of entries.
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("feed", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
     Column("seen_at", Instant, nullable=False),
     sqlite_with_rowid=False,
 )

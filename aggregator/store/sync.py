@@ -9,8 +9,8 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from aggregator.core.model import FeedState
 from aggregator.core.settings import Feed
 from aggregator.store import rows
+from aggregator.store.columns import Values
 from aggregator.store.dialect import Dialect
-from aggregator.store.rows import Values
 from aggregator.store.schema import feeds, memories
 
 CONFIGURED = (feeds.c.id, feeds.c.configured_url, feeds.c.configured_title, feeds.c.configured, feeds.c.enabled)

@@ -11,9 +11,14 @@ from aggregator.store.dialect import Dialect
 from aggregator.store.schema import entries, feeds, hits, stories
 
 # Both tables have columns of the same names; those of the entry are told apart by their label.
-ENTRY = tuple(column.label(f"entry__{column.name}") for column in entries.columns)
+LABELS = tuple((column.name, f"entry__{column.name}") for column in entries.columns)
 TOLD: Select[Any] = (
-    select(*hits.columns, *ENTRY, feeds.c.configured_title, feeds.c.title)
+    select(
+        *hits.columns,
+        *(entries.c[name].label(label) for name, label in LABELS),
+        feeds.c.configured_title,
+        feeds.c.title,
+    )
     .join_from(hits, entries, hits.c.entry == entries.c.id)
     .join(feeds, feeds.c.id == hits.c.feed)
 )
@@ -32,28 +37,18 @@ def told(connection: Connection, dialect: Dialect, found: Sequence[Row[Any]]) ->
     """Rows of TOLD as values; a rule's title is for the caller to know, here it is its id."""
     carriers = _carriers(connection, dialect, {row.story for row in found if row.story})
     titles = feed_titles(connection, dialect, {feed for feeds_of in carriers.values() for feed in feeds_of})
-    return tuple(
-        Told(
-            hit=rows.hit(row),
-            entry=rows.entry(EntryRow(row)),
-            feed_title=row.configured_title or row.title or row.feed,
-            rule_title=row.rule,
-            also_in=tuple(titles.get(feed, feed) for feed in carriers.get(row.story, ()) if feed != row.feed),
-        )
-        for row in found
+    return tuple(_told(row, carriers, titles) for row in found)
+
+
+def _told(row: Row[Any], carriers: Mapping[str, Sequence[str]], titles: Mapping[str, str]) -> Told:
+    found = row._asdict()
+    return Told(
+        hit=rows.hit_of(found),
+        entry=rows.entry_of({name: found[label] for name, label in LABELS}),
+        feed_title=row.configured_title or row.title or row.feed,
+        rule_title=row.rule,
+        also_in=tuple(titles.get(feed, feed) for feed in carriers.get(row.story, ()) if feed != row.feed),
     )
-
-
-class EntryRow:
-    """The entry's half of a joined row."""
-
-    __slots__ = ("_row",)
-
-    def __init__(self, row: Row[Any]) -> None:
-        self._row = row
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._row, f"entry__{name}")
 
 
 def _carriers(connection: Connection, dialect: Dialect, wanted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:

@@ -115,9 +115,15 @@ def polling() -> None:
         "keys",
         sa.Column("feed", sa.Text(), primary_key=True),
         sa.Column("key", sa.Text(), primary_key=True),
-        sa.Column("alias", sa.Boolean(), primary_key=True),
         sa.Column("content_hash", sa.LargeBinary(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("seen_at", INSTANT, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "aliases",
+        sa.Column("feed", sa.Text(), primary_key=True),
+        sa.Column("key", sa.Text(), primary_key=True),
         sa.Column("seen_at", INSTANT, nullable=False),
         sqlite_with_rowid=False,
     )
