@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal, TypeGuard
 
@@ -16,7 +17,7 @@ from aggregator.core.rules.query import parse_query, print_query
 from aggregator.core.rules.regex import BadPattern, pattern
 from aggregator.core.rules.scripts import code_spellings, name_spellings
 from aggregator.core.rules.sight import Sight
-from aggregator.core.rules.terms import Atom, BadTerm, atom
+from aggregator.core.rules.terms import Atom, BadTerm, atom, respelled
 from aggregator.core.settings import RuleConfig
 from aggregator.core.text.language import language
 from aggregator.core.text.tokens import token_texts
@@ -327,16 +328,16 @@ class _Compilation:
         self.problems.append(Problem(path=path, message=message, hint=hint, offset=offset, severity=severity))
 
 
+@lru_cache(maxsize=1 << 17)
 def spellings_of(text: str, exact: bool = False, translit: bool = False) -> tuple[Atom, ...]:
     """The atoms by which a term is found: itself, and its spellings in other scripts. Raises BadTerm."""
     written = atom(text, exact)
-    others: list[str] = list(code_spellings(text)) if written.code else []
+    atoms = dict.fromkeys([written])
+    if written.code:
+        atoms.update(dict.fromkeys(respelled(written, spelled) for spelled in code_spellings(text)))
     if translit and not written.code and not exact:
         stem = text.removesuffix("*")
-        others += [spelled + text[len(stem) :] for spelled in name_spellings(stem)]
-    atoms = dict.fromkeys([written])
-    for other in others:
-        atoms[atom(other)] = None
+        atoms.update(dict.fromkeys(atom(spelled + text[len(stem) :]) for spelled in name_spellings(stem)))
     return tuple(atoms)
 
 

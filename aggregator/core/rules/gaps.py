@@ -51,11 +51,11 @@ class Glued:
 class Code:
     """Between letters and digits of a designator: nothing, one joiner, or one blank.
 
-    The blank only where the letters are capitals (or spelled like the term's, `Su 57`) and are not
+    The blank only where the letters are capitals (or begin with one, as the term's do: `Su 57`) and are not
     the end of an abbreviation: "s 400 lira" and "U.S. 400" are something else.
     """
 
-    spelled: str | None  # the letters as the term writes them; None between two letters or digits
+    mixed: bool  # the term's letters are capital and small, as in Su-57
     blank: bool = True
     nothing: bool = True
 
@@ -70,7 +70,7 @@ class Code:
 
     def _capital(self, sides: Sides) -> bool:
         letters = sides.right if sides.left[-1:].isdecimal() else sides.left
-        return letters == letters.upper() or (letters == self.spelled and letters[0].isupper())
+        return letters == letters.upper() or (self.mixed and letters[0].isupper())
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +130,12 @@ def gap_of(written: str, left: str, right: str, *, code: bool) -> Gap:
     letters = right if left[-1:].isdecimal() else left
     mixed = kinds == {"letter", "digit"}
     if not written:
-        return Code(letters) if mixed else Glued(is_wide(left) or is_wide(right))
+        return Code(_is_mixed(letters)) if mixed else Glued(is_wide(left) or is_wide(right))
     tidied = tidy(written)
     if tidied in ("-", "_"):
         return _joined(letters, kinds, code=code)
     if tidied == "/" and code and "letter" in kinds:
-        return Code(letters, blank=False)
+        return Code(_is_mixed(letters), blank=False)
     if not tidied.strip(" -'_"):
         short = letters if mixed and len(letters) <= 4 and letters.isupper() else None
         return Plain("unspaced" in kinds, short)
@@ -146,5 +146,9 @@ def _joined(letters: str, kinds: set[str], *, code: bool) -> Gap:
     if not code and kinds != {"digit"}:
         return Plain("unspaced" in kinds)
     if kinds == {"digit"}:
-        return Code(None, blank=False, nothing=False)
-    return Code(letters)
+        return Code(False, blank=False, nothing=False)
+    return Code(_is_mixed(letters))
+
+
+def _is_mixed(letters: str) -> bool:
+    return letters not in (letters.upper(), letters.lower())

@@ -14,7 +14,7 @@ from unicodedata import category
 from aggregator.core.rules.gaps import Code, Gap, Sides, Symbol, gap_of, tidy
 from aggregator.core.text.affixes import stems
 from aggregator.core.text.fold import fold_cased
-from aggregator.core.text.tokens import Reading, kind
+from aggregator.core.text.tokens import Reading, kind, words
 
 BEGINNING = 4  # characters by which prefixes are looked up; the shortest prefix has three
 MAX_OCCURRENCES = 10_000  # of one atom in one field
@@ -251,6 +251,14 @@ def atom(term: str, exact: bool = False) -> Atom:
         cased=tuple(map(fold_cased, written)) if exact else None,
         code=any(code is not None for code in codes) and _has_code(gaps),
     )
+
+
+def respelled(written: Atom, term: str) -> Atom:
+    """The atom of a designator's spelling in another script: other letters, everything else as it was."""
+    tokens = tuple(words(term))
+    if len(tokens) != len(written.tokens) or written.lead or written.trail or written.cased is not None:
+        return atom(term, written.cased is not None)
+    return Atom(term=term, tokens=tokens, gaps=written.gaps, prefix=written.prefix, code=True)
 
 
 def _has_code(gaps: Sequence[Gap]) -> bool:
