@@ -15,6 +15,7 @@ from aggregator.app.works import Works
 from aggregator.config import digest as digest_of
 from aggregator.core.errors import AggregatorError, ConfigErrors
 from aggregator.core.model import Beat
+from aggregator.notify import recipients
 from aggregator.observe.heart import Heart
 from aggregator.observe.systemd import notify, watchdog_s
 from aggregator.schedule import Schedule
@@ -50,6 +51,7 @@ class Service:
     async def run(self, *, ready: Ready | None = None, span: timedelta | None = None) -> None:
         """Start the loops, say READY, wait for the end, drain."""
         self._listen()
+        await self._meet_channels()
         async with contextlib.AsyncExitStack() as stack:
             address = await self._open_page(stack)
             self._plan()
@@ -66,6 +68,10 @@ class Service:
             notify("STOPPING=1")
             log.info("stopping; what is under way may end")
             await self._drain()
+
+    async def _meet_channels(self) -> None:
+        """Look up everybody's recipients now: the first look loads Apprise, for which no commit should wait."""
+        await asyncio.gather(*(asyncio.to_thread(recipients, c) for c in self.house.current.config.channels.values()))
 
     async def _open_page(self, stack: contextlib.AsyncExitStack) -> str | None:
         web = self.house.current.config.settings.web
@@ -161,6 +167,7 @@ class Service:
             return None
         self.works.metrics.reloads.labels("taken").inc()
         self._plan_heartbeat()
+        await self._meet_channels()
         log.info(
             "configuration taken over",
             extra={"feeds": len(self.house.current.feeds), "rules": len(self.house.current.rules)},
