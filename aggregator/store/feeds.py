@@ -50,16 +50,18 @@ class SqlFeeds:
         ids: Sequence[str] | None = None,
         force: bool = False,
     ) -> tuple[FeedState, ...]:
+        # A CTE, because PostgreSQL may run a subquery with FOR UPDATE more than once, past its limit.
         chosen = (
             select(feeds.c.id)
             .where(*self._claimable(now, ids, force), ~_host_resting(now))
             .order_by(feeds.c.next_poll_at, feeds.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
+            .cte("chosen")
         )
         claim = (
             update(feeds)
-            .where(feeds.c.id.in_(chosen.scalar_subquery()))
+            .where(feeds.c.id.in_(select(chosen.c.id)))
             .values(lease_owner=owner, lease_until=now + timedelta(seconds=lease_s))
             .returning(*feeds.columns)
         )

@@ -91,10 +91,11 @@ class SqlOutbox:
             select(deliveries.c.id)
             .where(self._dialect.among(deliveries.c.id, "ids"), _due(now))
             .with_for_update(skip_locked=True)
+            .cte("free")
         )
         return (
             update(deliveries)
-            .where(deliveries.c.id.in_(free.scalar_subquery()))
+            .where(deliveries.c.id.in_(select(free.c.id)))
             .values(
                 repeat=case((deliveries.c.state == SENDING, True), else_=deliveries.c.repeat),
                 state=SENDING,

@@ -41,14 +41,27 @@ def entry_of(found: Mapping[str, Any]) -> Entry:
 
 
 def numbered(entry: Entry, entry_id: int) -> Entry:
-    """The same entry with its id. `dataclasses.replace` takes twice as long, and this is done for every entry."""
-    values = {name: getattr(entry, name) for name in SAME}
+    """The same entry with its id. Written out: `replace` takes twice as long, and each entry comes by here."""
     return Entry(
         id=entry_id,
+        feed=entry.feed,
+        key=entry.key,
+        aliases=entry.aliases,
+        guid=entry.guid,
+        link=entry.link,
+        title=entry.title,
+        summary=entry.summary,
+        content=entry.content,
+        author=entry.author,
         categories=entry.categories,
         enclosures=entry.enclosures,
+        lang=entry.lang,
+        published_at=entry.published_at,
+        updated_at=entry.updated_at,
+        seen_at=entry.seen_at,
+        content_hash=entry.content_hash,
+        version=entry.version,
         reason=entry.reason,
-        **values,
     )
 
 
