@@ -28,13 +28,18 @@ class LadderParser:
     def __init__(self, pool: Asks) -> None:
         self._pool = pool
 
+    @staticmethod
+    def fingerprint(body: bytes) -> bytes:
+        """The hash by which a body is known again."""
+        return blake2b(body, digest_size=16).digest()
+
     async def parse(self, fetched: Fetched, state: FeedState, memory: bytes | None) -> ParsedFeed:
         """The entries that the document remembered in `memory` did not have. Raises ParseError.
 
         On the rungs SAME_BODY and SAME_ENTRIES nothing was read: the feed's own facts are those of `state`,
         and `memory` comes back as the very object that was given.
         """
-        body_hash = blake2b(fetched.body, digest_size=16).digest()
+        body_hash = self.fingerprint(fetched.body)
         if body_hash == state.body_hash:
             return _nothing_new(Rung.SAME_BODY, state, body_hash, memory)
         source = Source(fetched.body, fetched.url, fetched.content_type, fetched.content_language)

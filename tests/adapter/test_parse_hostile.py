@@ -151,7 +151,7 @@ async def test_no_process_without_work_and_none_after_rest() -> None:
         assert isinstance(await outcome(parser, GOOD), ParsedFeed)
         (worker,) = set(psutil.Process().children()) - before
         assert worker.memory_info().rss < 60 * 2**20
-        assert await asyncio.to_thread(worker.wait, 10) is not None
+        await ended(worker)
         assert isinstance(await outcome(parser, GOOD), ParsedFeed)
     assert set(psutil.Process().children()) == before
 
