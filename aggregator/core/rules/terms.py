@@ -94,7 +94,8 @@ class Atom:
         word = self.tokens[0]
         if not self.prefix:
             return reading.positions.get(word, ())
-        return sorted(at for known, places in reading.positions.items() if known.startswith(word) for at in places)
+        kin = reading.beginning(len(self.beginning)).get(self.beginning, ())
+        return sorted({at for known in kin if known.startswith(word) for at in reading.positions[known]})
 
     def _sequences(self, reading: Reading) -> Iterator[int]:
         """Where all tokens follow each other, found from the rarest one."""

@@ -127,6 +127,7 @@ class Reading:
 
     def __init__(self, text: str) -> None:
         self.text = text if len(text) <= MAX_TEXT else text[:MAX_TEXT]
+        self._beginnings: dict[int, dict[str, list[str]]] = {}
         self._parts = _parts(self.text)
         self.words: list[str] = _token(self._parts).findall(self._parts)
 
@@ -167,6 +168,15 @@ class Reading:
         for word in [word for word in found if word >= "\u0590"]:
             for stem, _, _ in stems(word):
                 found[stem] = sorted({*found.get(stem, ()), *found[word]})
+        return found
+
+    def beginning(self, size: int) -> dict[str, list[str]]:
+        """The words of this text by their first `size` characters."""
+        found = self._beginnings.get(size)
+        if found is None:
+            found = self._beginnings[size] = {}
+            for word in self.positions:
+                found.setdefault(word[:size], []).append(word)
         return found
 
     def extent(self, index: int, word: str) -> tuple[int, int]:
