@@ -17,6 +17,7 @@ from aggregator.core.model import (
     FeedState,
     FeedSummary,
     Fetched,
+    Health,
     HitFilter,
     HostLimit,
     Known,
@@ -200,6 +201,10 @@ class Catalog(Protocol):
     """
 
     async def feeds(self, ids: Sequence[str] | None = None) -> tuple[FeedSummary, ...]: ...
+
+    async def health(self) -> Mapping[Health, int]:
+        """How many configured feeds are in each state; cheap, unlike `feeds`."""
+        ...
 
     async def feed_days(self, ids: Sequence[str], now: datetime) -> Mapping[str, tuple[tuple[str, int], ...]]:
         """For each feed, (day, entries first seen) of the last 30 days in UTC, oldest first, empty days included."""

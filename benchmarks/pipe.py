@@ -92,9 +92,8 @@ def main() -> None:
                     }
                 )
                 print(
-                    "{scenario:14} {feeds_per_cpu_s:8} feeds/CPU-s  wall {wall_s:6} s  peak {peak_mb:4} MB  stored {stored}/{published}".format(
-                        **rows[-1]
-                    ),
+                    "{scenario:14} {feeds_per_cpu_s:8} feeds/CPU-s  wall {wall_s:6} s  peak {peak_mb:4} MB  "
+                    "stored {stored}/{published}".format(**rows[-1]),
                     flush=True,
                 )
     finally:

@@ -16,11 +16,12 @@ from urllib.parse import parse_qsl
 from zlib import crc32
 
 ENTRIES = 35
-WORDS = (
-    "government minister report energy market defence border agreement talks election court police health science climate "
-    "russia turkey europe washington sanctions trade export missile system delivery parliament budget analyst official source "
-    "sikkerhet forsvar regjeringen санкции оборона правительство savunma hükümet açıklama Verteidigung Regierung Abkommen"
-).split()
+WORDS = tuple(
+    """government minister report energy market defence border agreement talks election court police health science
+    climate russia turkey europe washington sanctions trade export missile system delivery parliament budget analyst
+    official source sikkerhet forsvar regjeringen санкции оборона правительство savunma hükümet açıklama Verteidigung
+    Regierung Abkommen""".split()
+)
 STATE = {"version": 0, "validators": 1, "requests": 0, "not_modified": 0}
 
 
@@ -97,7 +98,7 @@ class Connection(asyncio.Protocol):
 
 
 async def main(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Connection, "0.0.0.0", port, backlog=4096)  # noqa: S104 - all of 127/8
+    server = await asyncio.get_running_loop().create_server(Connection, "0.0.0.0", port, backlog=4096)
     print("ready", flush=True)
     await server.serve_forever()
 

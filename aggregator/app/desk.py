@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from aggregator import __version__, config
 from aggregator.app.finding import backtest, clauses, search
 from aggregator.app.house import House
 from aggregator.app.places import state_folder
+from aggregator.app.watching import lag_s
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.model import Beat, DeliveryState, Status, Told
 from aggregator.core.settings import Feed
@@ -58,18 +58,17 @@ class AppDesk:
 
     async def status(self) -> Status:
         now = self.clock.now()
-        feeds = [f for f in await self.catalog.feeds() if f.state.id in self.house.current.feeds]
+        health = await self.catalog.health()
         outbox = await self.catalog.outbox()
         sent = await self.catalog.deliveries(states=[DeliveryState.SENT], limit=1)
-        due = [f.state.next_poll_at for f in feeds if f.state.next_poll_at and f.state.lease_owner is None]
         folder = state_folder()
         return Status(
             version=__version__,
             now_at=now,
             started_at=self.started_at,
             beats=self.beats(),
-            feeds=tuple(Counter(f.state.health.value for f in feeds).most_common()),
-            lag_s=max([0.0, *((now - at).total_seconds() for at in due)]),
+            feeds=tuple((word.value, count) for word, count in health.items()),
+            lag_s=lag_s(await self.house.store.feeds.next_due_at(), now),
             outbox=tuple((state.value, count) for state, count in outbox.items() if count),
             last_alert_at=sent[0].sent_at if sent else None,
             stats=await self.catalog.stats(),

@@ -1,5 +1,7 @@
 """From what the verbs did to figures."""
 
+from datetime import datetime
+
 from aggregator.core.model import Reason
 from aggregator.observe.metrics import Metrics
 from aggregator.pipeline.outgoing import Counts
@@ -25,3 +27,9 @@ def observe_deliveries(metrics: Metrics, counts: Counts) -> None:
     """Count what one tick delivered."""
     for outcome in ("sent", "retry", "dead", "held", "suppressed"):
         metrics.deliveries.labels(outcome).inc(getattr(counts, outcome))
+
+
+def lag_s(due_at: datetime | None, now: datetime) -> float:
+    """How long the most overdue feed has been waiting; one that was never polled waits for nobody yet."""
+    overdue = due_at is not None and due_at.year > 1970
+    return max(0.0, (now - due_at).total_seconds()) if due_at and overdue else 0.0

@@ -4,7 +4,6 @@ Opened when it is first needed, since most commands only read the database.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from aggregator import __version__
-from aggregator.app.watching import observe_poll
+from aggregator.app.watching import lag_s, observe_poll
 from aggregator.core.errors import AggregatorError, FetchError, ParseError
 from aggregator.core.model import Alert, FeedState, Fetched, Kind, Notice, ParsedFeed, Receipt
 from aggregator.core.settings import Channel, Feed
@@ -67,13 +66,11 @@ class Works:
 
     async def measure(self) -> None:
         """Bring the gauges up to date."""
-        now, catalog = self.house.clock.now(), self.house.store.catalog
-        feeds = [f.state for f in await catalog.feeds() if f.state.id in self.house.current.feeds]
-        outbox = await catalog.outbox()
-        due = [(now - s.next_poll_at).total_seconds() for s in feeds if s.next_poll_at and s.lease_owner is None]
-        self.metrics.observe_feeds(Counter(state.health.value for state in feeds))
-        self.metrics.observe_outbox({state.value: count for state, count in outbox.items()})
-        self.metrics.lag.set(max([0.0, *due]))
+        now, store = self.house.clock.now(), self.house.store
+        due_at = await store.feeds.next_due_at()
+        self.metrics.observe_feeds({health.value: count for health, count in (await store.catalog.health()).items()})
+        self.metrics.observe_outbox({state.value: count for state, count in (await store.catalog.outbox()).items()})
+        self.metrics.lag.set(lag_s(due_at, now))
         self.metrics.rules.set(sum(rule.config.enabled for rule in self.house.current.rules.values()))
 
     async def read(self, document: Fetched) -> ParsedFeed | None:

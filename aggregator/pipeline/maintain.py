@@ -51,7 +51,7 @@ class Maintainer:
         now = self._clock.now()
         since = self._last_heartbeat_at or now - timedelta(days=1)
         self._last_heartbeat_at = now
-        health = Counter(summary.state.health.value for summary in await self._catalog.feeds())
+        health = await self._catalog.health()
         hits = await self._catalog.hits(HitFilter(since=since), limit=0)
         outbox = await self._catalog.outbox()
         waiting = sum(
@@ -59,7 +59,7 @@ class Maintainer:
         )
         rules = Counter(told.hit.rule for told in hits).most_common(5)
         lines = [
-            f"Feeds: {', '.join(f'{count} {word}' for word, count in health.most_common())}",
+            f"Feeds: {', '.join(f'{count} {word.value}' for word, count in health.items())}",
             f"Hits since {since:%Y-%m-%d %H:%M} UTC: {len(hits)}"
             + (f" ({', '.join(f'{r} {n}' for r, n in rules)})" if rules else ""),
             f"Alerts waiting: {waiting}, given up: {outbox.get(DeliveryState.DEAD, 0)}",

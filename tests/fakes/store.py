@@ -407,6 +407,9 @@ class MemoryCatalog:
             FeedSummary(state=self._tables.feed(name).seen(), entries=entries[name], hits=hits[name]) for name in named
         )
 
+    async def health(self) -> Mapping[Health, int]:
+        return Counter(row.seen().health for row in self._tables.feeds.values() if row.configured)
+
     async def feed_days(self, ids: Sequence[str], now: datetime) -> Mapping[str, tuple[tuple[str, int], ...]]:
         entries = self._tables.entries.values()
         return {feed: days((entry.seen_at for entry in entries if entry.feed == feed), now) for feed in ids}

@@ -34,7 +34,8 @@ TERMS = [
     "air defence sanction*", "O'Reilly", "U.S.", "🚀",
 ]  # fmt: skip
 PIECES = [
-    *TERMS, "S‑400s", "s 400", "S 400", "с-400", "С-400", "AIR", "air-defence", "sanctions", "TÜRKİYE", "Türkiye'nin", "C",
+    *TERMS,
+    "S‑400s", "s 400", "S 400", "с-400", "С-400", "AIR", "air-defence", "sanctions", "TÜRKİYE", "Türkiye'nin", "C",
     "us", "ATT",
     "САНКЦИЙ",
     "터키가", "وتركيا", "والدفاع", "בישראל", "习", "近", "平",

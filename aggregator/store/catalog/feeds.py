@@ -20,6 +20,12 @@ class FeedPages(Room):
         """Feeds of the configuration; those that left it only by name."""
         return await self._reader.read(lambda connection: self._summaries(connection, ids))
 
+    async def health(self) -> Mapping[Health, int]:
+        paused = case((feeds.c.paused_at.is_not(None), Health.PAUSED.value), else_=feeds.c.health)
+        query = select(paused, func.count()).where(feeds.c.configured).group_by(paused)
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        return {Health(word): count for word, count in found}
+
     def _summaries(self, connection: Connection, ids: Sequence[str] | None) -> tuple[FeedSummary, ...]:
         query = select(feeds).order_by(feeds.c.id)
         if ids is None:
