@@ -9,8 +9,8 @@ entry's bytes changed, reading that entry again gives what it gave before. `spli
 import re
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from aggregator.parse.lean import utf8
@@ -37,8 +37,7 @@ _HEADER = struct.Struct("<BI8s8s8sI16sH")
 _ITEM = struct.Struct("<8s4s")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Where the entries of a well-formed document in UTF-8 are: byte ranges, in order.
 
     `prefix` is the length of what every entry inherits from: declaration and start tags of ancestors.
@@ -59,8 +58,7 @@ class Layout:
         return b"".join((before, *map(self.entry, places), after))
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """What a poll leaves for the next: hashes of envelope, entries (in order) and their names."""
 
     prefix: int

@@ -1,12 +1,11 @@
 """A document on its way into a reader, with what HTTP said about it, and how a document is refused."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 IN_UTF8 = "application/xml; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Decoded bytes and the headers that change their meaning; `url` is where they came from."""
 
     body: bytes
