@@ -8,6 +8,7 @@ Source of truth for `aggregator schema` and docs/configuration.md.
 import re
 from collections.abc import Iterator
 from datetime import time
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -90,6 +91,26 @@ def _first_poll(value: object) -> str | float:
     return str(value) if value in ("silent", "alert") else seconds(value)
 
 
+def _opened(places: tuple[str, ...]) -> tuple[str, ...]:
+    for place in places:
+        host, _, port = place.strip().rpartition(":")
+        try:
+            ip_network(place.strip().strip("[]"), strict=False)
+        except ValueError:
+            if not host or not port.isdigit() or int(port) > 65_535:
+                wanted = "write host:port, an address, or a network such as 10.0.0.0/8"
+                raise ValueError(f"{place!r} opens nothing; {wanted}") from None
+    return places
+
+
+def _proxy(url: SecretStr) -> SecretStr:
+    if not re.match(
+        r"(?:http|socks5h?)://(?:[^/@]*@)?(?:[^/:@\[]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?/?$", url.get_secret_value()
+    ):
+        raise ValueError("this is no proxy; write http://host:port, socks5://host:port or socks5h://host:port")
+    return url
+
+
 def _http_url(text: str) -> str:
     text = text.strip()
     if not re.match(r"https?://[^/\s?#]+", text, re.IGNORECASE):
@@ -130,6 +151,8 @@ def one_or_many(value: object) -> object:
     return value if isinstance(value, list | tuple) else (value,)
 
 
+Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
+
 _Word = str | float | bool  # what an editor's YAML takes 007, 12 or NO for; all of it is read as text
 Words = Annotated[tuple[str, ...], BeforeValidator(one_or_many, json_schema_input_type=_Word | tuple[_Word, ...])]
 
@@ -161,7 +184,7 @@ class Feed(Section):
     auth: Auth | None = Field(None, description="Credentials; never sent to another origin.")
     headers: dict[str, SecretStr] = Field({}, description="Extra request headers; never sent to another origin.")
     user_agent: str | None = Field(None, description="User-Agent for this feed.")
-    proxy: SecretStr | None = Field(None, description="Proxy for this feed: http://… or socks5://….")
+    proxy: Proxy | None = Field(None, description="Proxy for this feed: http://… or socks5://….")
     verify_tls: bool = Field(True, description="false: accept any certificate (warned about).")
     full_text: bool = Field(False, description="Fetch the article behind each new link and match on it too.")
     ignore_cache_hints: bool = Field(False, description="true: ignore max-age, ttl and the like; never Retry-After.")
@@ -296,8 +319,10 @@ class Http(Section):
     connect_timeout_s: Seconds = Field(10.0, alias="connect_timeout", description="Time to connect.")
     max_body_bytes: Bytes = Field(10 * 2**20, alias="max_body", description="Largest decoded document.")
     user_agent: str | None = Field(None, description="Default: aggregator/VERSION (+URL).")
-    allow: Words = Field((), description="Private addresses that may be fetched: host:port, address or CIDR.")
-    proxy: SecretStr | None = Field(None, description="Proxy for every request: http://… or socks5://….")
+    allow: Annotated[Words, AfterValidator(_opened)] = Field(
+        (), description="Private addresses that may be fetched: host:port, address or CIDR."
+    )
+    proxy: Proxy | None = Field(None, description="Proxy for every request: http://… or socks5://….")
 
 
 class Stories(Section):
