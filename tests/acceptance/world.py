@@ -101,7 +101,8 @@ class Publisher(Server):
         newest_first = self.entries[feed][-self.window :][::-1]
         items = "".join(
             f"<item><title>{escape(title)}</title><link>{self.url}/{feed}/{key}</link>"
-            f"<guid isPermaLink='false'>{key}</guid><pubDate>{format_datetime(START, usegmt=True)}</pubDate><description>{escape(text)}</description></item>"
+            f"<guid isPermaLink='false'>{key}</guid><pubDate>{format_datetime(START, usegmt=True)}</pubDate>"
+            f"<description>{escape(text)}</description></item>"
             for key, title, text in newest_first
         )
         return f"<?xml version='1.0'?><rss version='2.0'><channel><title>{feed}</title>{items}</channel></rss>".encode()
