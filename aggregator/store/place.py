@@ -34,8 +34,17 @@ POSTGRES = {
     "53100": "cannot grow because the disk is full; free some space, nothing was lost",
     "53300": "takes no more connections; raise max_connections or run fewer processes",
     "55P03": "is locked by another process; try again when it is done",
-    "57": "is shutting down; try again when the server is back",
+    "57": "is starting or stopping; try again when the server is up",
     "XX001": "is damaged; restore the newest backup",
+}
+
+# A connection that fails carries no SQLSTATE, only the server's words.
+POSTGRES_WORDS = {
+    "authentication failed": POSTGRES["28"],
+    "does not exist": POSTGRES["3D"],
+    "too many": POSTGRES["53300"],
+    "starting up": POSTGRES["57"],
+    "shutting down": POSTGRES["57"],
 }
 
 
@@ -95,6 +104,9 @@ class Place:
             if state.startswith(known):
                 return StoreError(f"{self} {words}")
         if not state:
+            for known, words in POSTGRES_WORDS.items():
+                if known in str(cause):
+                    return StoreError(f"{self} {words}")
             return StoreError(f"{self} cannot be reached: {first_line(cause)}")
         return StoreError(f"{self}: {first_line(cause)}")
 

@@ -44,11 +44,14 @@ def _prepare_file(path: Path, place: Place, make_dirs: bool) -> None:
         return
     try:
         path.parent.mkdir(parents=make_dirs, exist_ok=True)
+        path.touch()  # an empty file is an empty database; and an OSError says more than SQLite does
     except FileNotFoundError as error:
         missing = path.parent.parent
         raise StoreError(f"{place} cannot be created: there is no directory {missing}; create it") from error
     except OSError as error:
-        raise StoreError(f"{place} cannot be created in {path.parent}: {error.strerror}") from error
+        raise StoreError(
+            f"{place} cannot be created ({error.strerror}); give this user the right to write to {path.parent}"
+        ) from error
 
 
 def _run(connection: Connection) -> None:

@@ -1,0 +1,328 @@
+"""Everything that may be wrong with a database is said in one sentence, and nothing is ever made anew in its place."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from aggregator.core.errors import SchemaOutOfDate, StoreError
+from aggregator.core.model import Entry
+from aggregator.store import Store, open_store
+from aggregator.store.engine import set_pragmas
+from aggregator.store.place import read_place
+from tests.contract.samples import NOW, feed
+from tests.postgres import PostgresServer, postgres
+
+__all__ = ["postgres"]
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "hunter2"
+
+
+def opened(where: Path | str, **options: bool) -> Store:
+    """The store behind a path or URL."""
+    url = where if isinstance(where, str) else f"sqlite:///{where}"
+
+    def index_text(entry: Entry) -> str:
+        return entry.title
+
+    return open_store(url, index_text=index_text, **options)
+
+
+async def use(store: Store) -> None:
+    """What every command does in some way: read, then write."""
+    await store.catalog.feeds()
+    await store.feeds.sync([feed()], NOW)
+
+
+async def complaint(where: Path | str) -> str:
+    """What a command answers that wants to use the database."""
+    async with opened(where) as store:
+        with pytest.raises(StoreError) as caught:
+            await use(store)
+    return one_sentence(caught.value)
+
+
+async def refusal(where: Path | str, **options: bool) -> str:
+    """What `db upgrade`, and so every start, answers."""
+    async with opened(where, **options) as store:
+        with pytest.raises(StoreError) as caught:
+            await store.upkeep.upgrade()
+    return one_sentence(caught.value)
+
+
+def one_sentence(error: StoreError) -> str:
+    said = str(error)
+    assert "\n" not in said
+    assert "SELECT" not in said
+    return said
+
+
+@pytest.fixture
+async def made(tmp_path: Path) -> Path:
+    """A database that is well."""
+    path = tmp_path / "aggregator.db"
+    async with opened(path) as store:
+        await store.upkeep.upgrade()
+        await use(store)
+    return path
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that other users may enter."""
+    folder = Path(mkdtemp(prefix="aggregator-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def not_root() -> Iterator[None]:
+    """Nobody's rights, where the tests run as root, to whom every file is writable."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense", "is not a database URL"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        (f"mysql://user:{SECRET}@localhost/db", "is not a database URL|only sqlite and postgresql"),
+        (f"nosuch+driver://user:{SECRET}@localhost/db", "is not a database URL"),
+    ],
+)
+async def test_url_that_is_none(url: str, said: str) -> None:
+    """A bad settings.database is refused at once, and its password is not repeated."""
+    with pytest.raises(StoreError, match=said) as caught:
+        opened(url)
+    assert SECRET not in str(caught.value)
+
+
+async def test_missing_database_is_not_created_by_use(tmp_path: Path) -> None:
+    """Only an upgrade creates; a wrong path is an error, not an empty database."""
+    path = tmp_path / "aggregator.db"
+    assert "create it with `aggregator db upgrade`" in await complaint(path)
+    assert not path.exists()
+
+
+async def test_last_directory_is_created(tmp_path: Path) -> None:
+    """`var/` need not exist; a path that is wrong earlier is an error, unless it is our own."""
+    async with opened(tmp_path / "var" / "aggregator.db") as store:
+        await store.upkeep.upgrade()
+    far = tmp_path / "state" / "deep" / "aggregator.db"
+    assert f"there is no directory {tmp_path / 'state'}" in await refusal(far)
+    async with opened(far, make_dirs=True) as store:
+        await store.upkeep.upgrade()
+    assert far.exists()
+
+
+async def test_directory_in_place_of_a_database(tmp_path: Path) -> None:
+    """A directory is named as such."""
+    assert "is a directory" in await complaint(tmp_path)
+    assert "is a directory" in await refusal(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"hello, world\n" * 100, b"\x00\xff" * 4000])
+async def test_file_that_is_no_database(tmp_path: Path, content: bytes) -> None:
+    """Whatever else it is, it is left as it was."""
+    path = tmp_path / "aggregator.db"
+    path.write_bytes(content)
+    assert "is not an SQLite database" in await complaint(path)
+    assert "is not an SQLite database" in await refusal(path)
+    assert path.read_bytes() == content
+
+
+async def test_damaged_database(made: Path) -> None:
+    """A page of noise is found by `db check`, and never repaired by forgetting."""
+    with closing(sqlite3.connect(made)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'feeds'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with made.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xa5" * size)
+    assert "is damaged; restore the newest backup" in await complaint(made)
+    async with opened(made) as store:
+        assert any("damaged" in line for line in await store.upkeep.check())
+        with pytest.raises(StoreError, match="damaged"):
+            await store.upkeep.backup(str(made.with_suffix(".backup")))
+    assert not made.with_suffix(".backup").exists()
+
+
+async def test_truncated_database(made: Path) -> None:
+    """Half a file is damaged, not new."""
+    with closing(sqlite3.connect(made)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with made.open("r+b") as file:
+        file.truncate(made.stat().st_size // 2)
+    assert "damaged" in await complaint(made)
+
+
+async def test_database_of_another_program(tmp_path: Path) -> None:
+    """Tables that are not ours are not touched."""
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE cookies (name TEXT)")
+    assert "belongs to another program" in await complaint(path)
+    assert "belongs to another program" in await refusal(path)
+
+
+def set_revision(path: Path, revision: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", [revision])
+
+
+async def test_newer_database(made: Path) -> None:
+    """An older program does not touch what a newer one made; both revisions are named."""
+    set_revision(made, "0999")
+    for said in (await complaint(made), await refusal(made)):
+        assert "schema 0999, newer than 0001" in said
+        assert "newer program" in said
+    async with opened(made) as store:
+        with pytest.raises(SchemaOutOfDate):
+            await store.catalog.stats()
+        assert "newer" in (await store.upkeep.check())[0]
+
+
+async def test_older_database(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that was updated asks for the upgrade."""
+    monkeypatch.setattr("aggregator.store.engine.REVISIONS", ("0001", "0002"))
+    said = await complaint(made)
+    assert "schema 0001, this program needs 0002" in said
+    assert "db upgrade" in said
+
+
+async def test_locked_database(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that never ends is waited for, then named; reading goes on meanwhile."""
+    monkeypatch.setattr("aggregator.store.engine.BUSY_MS", 50)
+    with closing(sqlite3.connect(made, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        async with opened(made) as store:
+            assert len(await store.catalog.feeds()) == 1
+            with pytest.raises(StoreError, match="is locked by another process"):
+                await store.feeds.sync([feed("b")], NOW)
+            other.execute("ROLLBACK")
+            await store.feeds.sync([feed("b")], NOW)
+
+
+async def test_full_disk(made: Path) -> None:
+    """What does not fit fails as a whole; what is there stays readable, and writing goes on when there is room."""
+    async with opened(made) as store:
+        await use(store)
+        limit_pages(store, 1)
+        with pytest.raises(StoreError, match="the disk is full"):
+            await store.feeds.sync([feed(f"f{n}", title="x" * 2000) for n in range(2000)], NOW)
+        assert [summary.state.id for summary in await store.catalog.feeds()] == ["a"]
+        limit_pages(store, 1_000_000)
+        await store.feeds.sync([feed("a"), feed("b")], NOW)
+
+
+def limit_pages(store: Store, pages: int) -> None:
+    """Let the file grow no further than this, or than it is."""
+    engine = store.feeds._writer._database._writing  # type: ignore[attr-defined]
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+
+async def test_unreadable_database(public_folder: Path) -> None:
+    """No right to read: said, with what to do."""
+    path = public_folder / "aggregator.db"
+    async with opened(path) as store:
+        await store.upkeep.upgrade()
+    path.chmod(0o600)
+    with not_root():
+        assert "give this user the right to read and write" in await complaint(path)
+
+
+async def test_read_only_database(public_folder: Path) -> None:
+    """No right to write: said, with what to do."""
+    path = public_folder / "aggregator.db"
+    async with opened(path) as store:
+        await store.upkeep.upgrade()
+    path.chmod(0o444)
+    with not_root():
+        assert "give this user the right to" in await complaint(path)
+
+
+async def test_directory_that_is_not_writable(public_folder: Path) -> None:
+    """A database cannot be created where one may not write."""
+    with not_root():
+        assert "give this user the right to" in await refusal(public_folder / "aggregator.db")
+        assert "cannot be created" in await refusal(public_folder / "var" / "aggregator.db")
+
+
+def test_file_system_without_a_shared_log() -> None:
+    """Where SQLite silently keeps another journal, we do not go on."""
+    with (
+        closing(sqlite3.connect(":memory:")) as connection,
+        pytest.raises(StoreError, match="cannot use a write-ahead log"),
+    ):
+        set_pragmas(connection, read_place("sqlite:///x.db"), writing=True)
+
+
+async def test_backup_says_why_it_cannot_be_written(made: Path, tmp_path: Path) -> None:
+    """A missing directory is named; nothing half written stays behind."""
+    async with opened(made) as store:
+        with pytest.raises(StoreError, match="there is no directory"):
+            await store.upkeep.backup(str(tmp_path / "none" / "backup.db"))
+    assert not list(tmp_path.glob("**/*.part"))
+
+
+async def test_closed_store_says_so(made: Path) -> None:
+    """A write after the end is refused, not lost."""
+    store = opened(made)
+    await store.close()
+    with pytest.raises(StoreError, match="is closed"):
+        await store.feeds.sync([], NOW)
+
+
+async def test_server_that_is_not_there() -> None:
+    """A refused connection names the server and not the password."""
+    said = await complaint(f"postgresql://user:{SECRET}@127.0.0.1:1/news")
+    assert "database news on 127.0.0.1 cannot be reached" in said
+    assert SECRET not in said
+
+
+@pytest.mark.postgres
+async def test_database_that_is_not_there(postgres: PostgresServer) -> None:
+    """The server answers, the database does not exist."""
+    said = await complaint(postgres.create().replace("/aggregator_", "/nowhere_"))
+    assert "does not exist; create it with createdb" in said
+
+
+@pytest.mark.postgres
+async def test_server_without_our_tables(postgres: PostgresServer) -> None:
+    """An empty database asks for the upgrade; a newer one for the newer program."""
+    url = postgres.create()
+    assert "has no tables yet; run `aggregator db upgrade`" in await complaint(url)
+    async with opened(url) as store:
+        await store.upkeep.upgrade()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
+    engine.dispose()
+    assert "schema 0999, newer than 0001" in await refusal(url)
+
+
+@pytest.mark.postgres
+async def test_backup_of_a_server_is_pg_dump(postgres: PostgresServer, tmp_path: Path) -> None:
+    """What we cannot do well is said, with who can."""
+    async with opened(postgres.emptied()) as store:
+        with pytest.raises(StoreError, match="pg_dump"):
+            await store.upkeep.backup(str(tmp_path / "backup"))

@@ -1,0 +1,114 @@
+"""The schema's history leads to the tables that the code knows, once, whoever comes first."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, inspect
+
+from aggregator.store import open_store
+from aggregator.store.migrations import REVISIONS
+from aggregator.store.place import read_place
+from aggregator.store.schema import metadata
+from aggregator.store.search_postgres import texts
+from aggregator.store.upgrading import upgrade
+from tests.postgres import PostgresServer, postgres
+
+__all__ = ["postgres"]
+
+pytestmark = pytest.mark.anyio
+
+
+def ours(_object: object, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
+    """Full text is each database's own affair."""
+    return not (kind == "table" and (name or "").startswith("entry_text"))
+
+
+def differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"include_object": ours, "compare_type": True})
+    return list(compare_metadata(context, metadata))
+
+
+def indexes(connection: Connection) -> dict[str, tuple[str, ...]]:
+    inspector = inspect(connection)
+    return {
+        str(index["name"]): tuple(str(column) for column in index["column_names"])
+        for table in metadata.tables
+        for index in inspector.get_indexes(table)
+        if not index.get("duplicates_constraint")
+    }
+
+
+def test_migrations_make_the_tables_that_the_code_knows_on_sqlite(tmp_path: Path) -> None:
+    """No column, key or index is missing or left over."""
+    path = tmp_path / "aggregator.db"
+    upgrade(read_place(f"sqlite:///{path}"), make_dirs=False)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        assert differences(connection) == []
+        known = {str(index.name): tuple(index.columns.keys()) for t in metadata.tables.values() for index in t.indexes}
+        assert indexes(connection) == known
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_migrations_make_the_tables_that_the_code_knows_on_postgresql(postgres: PostgresServer) -> None:
+    """The same on the other database, with its table of texts."""
+    url = postgres.create()
+    upgrade(read_place(url), make_dirs=False)
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert differences(connection) == []
+        columns = {column["name"] for column in inspect(connection).get_columns("entry_text")}
+        assert columns == set(texts.columns.keys())
+    engine.dispose()
+
+
+def test_list_of_revisions_is_the_history() -> None:
+    """The constant that every start compares with is what alembic finds in the scripts."""
+    config = Config()
+    config.set_main_option("script_location", "aggregator:store/migrations")
+    scripts = ScriptDirectory.from_config(config)
+    assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == REVISIONS
+    assert scripts.get_heads() == [REVISIONS[-1]]
+
+
+async def race(url: str) -> set[str]:
+    """Six processes that start at the same moment, as six stores."""
+    stores = [open_store(url, index_text=lambda entry: entry.title) for _ in range(6)]
+    try:
+        return set(await asyncio.gather(*(store.upkeep.upgrade() for store in stores)))
+    finally:
+        await asyncio.gather(*(store.close() for store in stores))
+
+
+async def test_concurrent_starts_upgrade_once_on_sqlite(tmp_path: Path) -> None:
+    """Whoever comes second waits and finds nothing to do."""
+    assert await race(f"sqlite:///{tmp_path / 'aggregator.db'}") == {REVISIONS[-1]}
+
+
+@pytest.mark.postgres
+async def test_concurrent_starts_upgrade_once_on_postgresql(postgres: PostgresServer) -> None:
+    """The same on a server."""
+    assert await race(postgres.create()) == {REVISIONS[-1]}
+
+
+async def test_upgrade_that_breaks_off_leaves_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash in the midst of an upgrade is undone; the next start makes it whole."""
+    url = f"sqlite:///{tmp_path / 'aggregator.db'}"
+
+    def power_cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    async with open_store(url, index_text=lambda entry: entry.title) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr("aggregator.store.upgrading.require_current", power_cut)
+            with pytest.raises(KeyboardInterrupt):
+                upgrade(read_place(url), make_dirs=False)
+        assert "no tables yet" in (await store.upkeep.check())[0]
+        await store.upkeep.upgrade()
+        assert await store.upkeep.check() == ()
