@@ -17,8 +17,8 @@ from zlib import crc32
 
 ENTRIES = 35
 TEXT = """government minister report energy market defence border agreement talks election court police health science
-climate russia turkey europe washington sanctions trade export missile system delivery parliament budget analyst official
-source sikkerhet forsvar regjeringen санкции оборона правительство savunma hükümet açıklama Verteidigung Regierung"""
+climate russia turkey europe washington sanctions trade export missile system delivery parliament budget analyst
+official source sikkerhet forsvar regjeringen санкции оборона правительство savunma hükümet Verteidigung Regierung"""
 WORDS = TEXT.split()
 STATE = {"version": 0, "validators": 1, "requests": 0, "not_modified": 0}
 
