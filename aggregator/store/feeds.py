@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, null, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, null, or_, select, union_all, update
 
 from aggregator.core.model import Entry, FeedState, Known, Poll, Question
 from aggregator.core.settings import Feed
@@ -20,6 +20,13 @@ from aggregator.store.sync import follow
 from aggregator.store.writer import Writer
 
 
+def of_feed(table: Table) -> ColumnElement[bool]:
+    return table.c.feed == bindparam("feed")
+
+
+MEMORY = select(memories.c.data).where(of_feed(memories))
+
+
 class SqlFeeds:
     """`ports.Feeds` over SQL."""
 
@@ -28,13 +35,10 @@ class SqlFeeds:
         self._polls = PollWriter(database.dialect)
         self._writer = writer
         self._reader = reader
-        own, other = (
-            and_(table.c.feed == bindparam("feed"), self._dialect.among(table.c.key, "keys"))
-            for table in (keys, aliases)
-        )
+        among = self._dialect.among
         self._remembered = union_all(
-            select(keys.c.key, keys.c.content_hash, keys.c.version).where(own),
-            select(aliases.c.key, null(), null()).where(other),
+            select(keys.c.key, keys.c.content_hash, keys.c.version).where(of_feed(keys), among(keys.c.key, "all")),
+            select(aliases.c.key, null(), null()).where(of_feed(aliases), among(aliases.c.key, "aliases")),
         )
 
     async def sync(self, feeds: Sequence[Feed], now: datetime) -> None:
@@ -88,23 +92,23 @@ class SqlFeeds:
         return None if earliest is None else EPOCH if earliest == ALWAYS else instant(earliest)
 
     async def memory(self, feed: str) -> bytes | None:
-        query = select(memories.c.data).where(memories.c.feed == feed)
-        return await self._reader.read(lambda connection: connection.execute(query).scalar())
+        return await self._reader.read(lambda connection: connection.execute(MEMORY, {"feed": feed}).scalar())
 
     async def known(
         self, feed: str, keys: Sequence[str], aliases: Sequence[str] = ()
     ) -> tuple[Mapping[str, Known], frozenset[str]]:
         if not keys and not aliases:
             return {}, frozenset()
-        wanted, other = frozenset(keys), frozenset(aliases)
-        bound = {"feed": feed, "keys": self._dialect.listed(sorted(wanted | other))}
+        listed = self._dialect.listed
+        bound = {"feed": feed, "all": listed([*keys, *aliases]), "aliases": listed(aliases)}
         found = await self._reader.read(lambda connection: connection.execute(self._remembered, bound).all())
+        wanted = frozenset(keys)
         stored = {
-            row.key: Known(key=row.key, content_hash=row.content_hash, version=row.version)
-            for row in found
-            if row.version is not None and row.key in wanted
+            key: Known(key=key, content_hash=content_hash, version=version)
+            for key, content_hash, version in found
+            if version is not None and key in wanted
         }
-        return stored, other.intersection(row.key for row in found)
+        return stored, frozenset(aliases).intersection(key for key, _, _ in found)
 
     async def commit(
         self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None
