@@ -1,6 +1,6 @@
 """The lean reader: well-formed RSS, RDF Site Summary and Atom in a fraction of feedparser's time.
 
-It gives what reference.py gives, or raises Unusual; docs/decisions/0005 and the tests say how that is held.
+It gives what reference.py gives, or raises Unusual; docs/decisions/0004-ladder.md says how that is held.
 ElementTree builds the tree in C; only documents without a DTD come here, so entities cannot be defined.
 """
 
@@ -139,7 +139,7 @@ class _Reader:
                 self._base, self._lang = before
             elif called == "item":
                 self._entry(child)
-            elif kind == "rdf_rdf" and called in ("image", "textinput"):
+            elif seen and kind == "rdf_rdf" and called in ("image", "textinput"):
                 _picture(child)
             else:
                 _nothing(child, called)

@@ -5,7 +5,6 @@ and how deep it stood. `EntryReader` has that state and those rules for the elem
 Whatever it is not sure about raises Unusual, and the whole document goes to feedparser.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from xml.etree.ElementTree import Element
 
@@ -16,7 +15,6 @@ from aggregator.parse.lean_names import (
     HALF_ENTITY,
     KINDS,
     MAX_DEPTH,
-    READ_ATTRIBUTES,
     Unusual,
     attributes,
     leaf,
@@ -28,11 +26,8 @@ from aggregator.parse.lean_names import (
 )
 from aggregator.parse.markup import looks_like_html, mended
 from aggregator.parse.names import words
+from aggregator.parse.people import byline
 
-_EMAIL = re.compile(
-    r"(([a-zA-Z0-9\_\-\.\+]+)@((\[[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.)|(([a-zA-Z0-9\-]+\.)+))"
-    r"([a-zA-Z]{2,4}|[0-9]{1,3})(\]?))(\?subject=\S+)?"
-)
 _XHTML = "application/xhtml+xml"
 _READABLE = frozenset({"text/plain", "text/html", _XHTML})
 _PERSON_PARTS = {
@@ -98,7 +93,7 @@ class EntryReader:
 
     def _inside(self, element: Element, called: str, depth: int) -> None:
         """Elements within one that means nothing to us are read as if it were not there."""
-        if called in _HOLDS_MARKUP or (element.attrib and not READ_ATTRIBUTES.isdisjoint(element.attrib)):
+        if called in _HOLDS_MARKUP:
             raise Unusual(called)
         if element.attrib:
             found = attributes(element)
@@ -266,7 +261,7 @@ class EntryReader:
                 person[key] = value
             elif not _is_idle(part, called):
                 raise Unusual(f"{called} in author")
-        if len(element) and not any(person.values()):
+        if len(element) and not person:
             raise Unusual("an author without a name")
         value = "" if len(element) else mended(leaf(element))
         if self._uppermost("author", depth):
@@ -298,10 +293,17 @@ class EntryReader:
         self._tag(found.get("term"), found["scheme"], found.get("label"))
         self._category_text(element)
 
-    def _itunes_category(self, element: Element, _depth: int) -> None:
+    def _itunes_category(self, element: Element, depth: int) -> None:
         found = attributes(element) if element.attrib else {}
         self._tag(found.get("text"), "http://www.itunes.com/", None)
-        self._category_text(element)
+        if not len(element):
+            self._category_text(element)
+        elif any(name(part) != "itunes_category" or (part.tail or "").strip() for part in element):
+            raise Unusual("markup in a category")
+        elif (element.text or "").strip():
+            raise Unusual("text around categories")
+        for part in element:
+            self._itunes_category(part, depth + 1)
 
     def _category_text(self, element: Element) -> None:
         if not (value := mended(leaf(element))):
@@ -352,22 +354,6 @@ class EntryReader:
 def _is_idle(element: Element, called: str) -> bool:
     """Whether feedparser makes nothing of an element, wherever it stands."""
     return not len(element) and called not in _HANDLERS and (not called or "_" in called)
-
-
-def byline(author: str | None) -> dict[str, str]:
-    """Name and address out of `jo@example.org (Jo)`, `Jo <jo@example.org>` or `Jo`."""
-    if not author:
-        return {}
-    found = _EMAIL.search(author) if "@" in author else None
-    person: dict[str, str] = {}
-    if found:
-        person["email"] = found[0]
-        for cruft in (found[0], "()", "<>", "&lt;&gt;"):
-            author = author.replace(cruft, "")
-        author = author.strip()
-        author = author.removeprefix("(") if author.startswith("(") else author
-        author = author.removesuffix(")").strip()
-    return person | ({"name": author} if author else {})
 
 
 _Handler = Callable[[EntryReader, Element, int], None]
