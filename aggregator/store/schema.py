@@ -57,7 +57,7 @@ feeds = Table(
     Column("lease_owner", Text),
     Column("lease_until", Instant),
 )
-Index("feeds_due", feeds.c.next_poll_at, sqlite_where=feeds.c.enabled, postgresql_where=feeds.c.enabled)
+Index("feeds_due", feeds.c.next_poll_at, feeds.c.id)
 
 # Apart from the feed's row, so that an unchanged poll never rewrites it.
 memories = Table(
@@ -103,7 +103,13 @@ entries = Table(
 )
 Index("entries_seen", entries.c.seen_at)
 Index("entries_feed_seen", entries.c.feed, entries.c.seen_at)
-Index("entries_text", entries.c.seen_at, sqlite_where=entries.c.has_text, postgresql_where=entries.c.has_text)
+# A partial index serves only a query that says the same words: `has_text.is_(True)`.
+Index(
+    "entries_text",
+    entries.c.seen_at,
+    sqlite_where=entries.c.has_text.is_(True),
+    postgresql_where=entries.c.has_text.is_(True),
+)
 
 # The memory of identities: outlives entries, so that nothing old is ever news again.
 keys = Table(

@@ -159,7 +159,7 @@ class SqlUpkeep:
         query = (
             select(entries.c.id)
             .where(
-                entries.c.has_text,
+                entries.c.has_text.is_(True),
                 entries.c.seen_at < fullest,
                 ~select(hits.c.id).where(hits.c.entry == entries.c.id).exists(),
             )

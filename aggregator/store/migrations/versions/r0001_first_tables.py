@@ -72,7 +72,7 @@ def polling() -> None:
         sa.Column("lease_owner", sa.Text()),
         sa.Column("lease_until", INSTANT),
     )
-    op.create_index("feeds_due", "feeds", ["next_poll_at"], **only(sa.column("enabled", sa.Boolean)))
+    op.create_index("feeds_due", "feeds", ["next_poll_at", "id"])
     op.create_table(
         "memories",
         sa.Column("feed", sa.Text(), sa.ForeignKey("feeds.id", ondelete="CASCADE"), primary_key=True),
@@ -110,7 +110,7 @@ def polling() -> None:
     )
     op.create_index("entries_feed_seen", "entries", ["feed", "seen_at"])
     op.create_index("entries_seen", "entries", ["seen_at"])
-    op.create_index("entries_text", "entries", ["seen_at"], **only(sa.column("has_text", sa.Boolean)))
+    op.create_index("entries_text", "entries", ["seen_at"], **only(sa.column("has_text", sa.Boolean).is_(True)))
     op.create_table(
         "keys",
         sa.Column("feed", sa.Text(), primary_key=True),

@@ -1,0 +1,96 @@
+"""The hot path never reads a whole table: its cost does not grow with what is stored."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from aggregator.core.model import DeliveryState, Fingerprint, HitFilter, HostLimit, Poll, Question, Routed
+from aggregator.store import Store, open_store
+from tests.contract.samples import DAY, HOUR, NOW, delivery, entry, feed, hit, lease, polled, story
+
+pytestmark = pytest.mark.anyio
+
+TABLES = {"feeds", "entries", "keys", "aliases", "hits", "stories", "story_keys", "deliveries", "attempts", "memories"}
+
+Seen = list[tuple[str, Any]]
+
+
+@pytest.fixture
+def seen() -> Seen:
+    """Statements with their parameters, as the driver gets them."""
+    return []
+
+
+def watch(store: Store, seen: Seen) -> Engine:
+    """Note every statement that reads, from both engines; gives the one that reads."""
+
+    def note(_c: object, _cursor: object, statement: str, parameters: Any, _context: object, many: bool) -> None:
+        if not statement.startswith(("INSERT", "PRAGMA", "BEGIN")):
+            seen.append((statement, parameters[0] if many else parameters))
+
+    database = store.feeds._reader._database  # type: ignore[attr-defined]
+    for engine in (database._writing, database._reading):
+        event.listen(engine, "before_cursor_execute", note)
+    reading: Engine = database._reading
+    return reading
+
+
+def scanned(engine: Engine, seen: Seen) -> set[tuple[str, str]]:
+    """(table, statement) of each of our tables that SQLite would read from end to end."""
+    found = set()
+    with engine.connect() as connection:
+        for statement, parameters in list(seen):
+            for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters):
+                scan = re.match(r"SCAN (\w+)(?! USING INDEX| USING COVERING INDEX)", line.detail)
+                if scan and scan[1] in TABLES:
+                    found.add((scan[1], statement))
+    return found
+
+
+async def test_polling_and_sending_never_scan(tmp_path: Path, seen: Seen) -> None:
+    """Claim, known, memory, commit with routing, deliver, settle, fold, listings: all go by an index."""
+    async with open_store(f"sqlite:///{tmp_path / 'aggregator.db'}", index_text=lambda e: e.title) as store:
+        await store.upkeep.upgrade()
+        await store.feeds.sync([feed("a"), feed("b")], NOW)
+        engine = watch(store, seen)
+        await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=1)
+        await store.feeds.next_due_at()
+        await store.feeds.release(["a", "b"], owner="me")
+        (state,) = await lease(store.feeds, "a")
+        await store.feeds.memory("a")
+        await store.feeds.known("a", ["k1"], ["a1"])
+        question = Question(
+            hits=("h1",), fingerprints=(Fingerprint(url_key="u1"),), stories_since=NOW, histories=(("r", NOW - DAY),)
+        )
+        routed = Routed(hits=(hit(story="s1"),), stories=(story(),), deliveries=(delivery(hits=("h1",)),))
+        poll = Poll(state=polled(state), entries=(entry(),), memory=b"m", hosts=(HostLimit(host="h", not_before=NOW),))
+        await store.feeds.commit(poll, owner="me", question=question, route=lambda _: routed)
+
+        await store.outbox.next_due_at()
+        await store.outbox.add([delivery("d2")])
+        first, second = await store.outbox.claim(NOW, owner="me", lease_s=60, limit=9)
+        await store.outbox.told(first)
+        await store.outbox.sent_since("desk", NOW - HOUR)
+        await store.outbox.settle(replace(first, state=DeliveryState.SENT, sent_at=NOW), owner="me", attempt=1)
+        await store.outbox.fold([second], delivery("digest"), owner="me")
+        await store.outbox.claim(NOW, owner="me", lease_s=60, limit=9, channels=["desk"])
+        await store.outbox.release(["digest"], owner="me")
+
+        await store.upkeep.index_text()
+        await store.catalog.entries(limit=50)
+        await store.catalog.entries(feed="a", since=NOW, limit=50)
+        await store.catalog.hits(HitFilter())
+        await store.catalog.hits(HitFilter(rule="r", before=(NOW, "h1")))
+        await store.catalog.hits(HitFilter(feed="a"))
+        await store.catalog.hits(HitFilter(story="s1"))
+        await store.catalog.search([["title"]], before=9)
+        await store.catalog.deliveries(limit=50)
+        await store.catalog.deliveries(states=[DeliveryState.DEAD], limit=50)
+        await store.upkeep.prune(NOW + timedelta(days=1), entries_s=86400 * 365, content_s=86400 * 90)
+        assert len(seen) > 30
+        assert scanned(engine, seen) == set()
