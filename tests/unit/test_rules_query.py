@@ -1,7 +1,7 @@
 """The query line: a law, and answers to what people bring along from other tools."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aggregator.core.errors import InvalidRule
@@ -28,6 +28,8 @@ def _branches(children: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     )
 
 
+@example(And((Term("title:/"), Term("/"))))
+@example(And((Term("/"), Term("x"), Term("-/"))))
 @given(st.recursive(LEAVES, _branches, max_leaves=12))
 def test_printing_and_parsing_are_inverse(tree: Node) -> None:
     """parse(print(tree)) == tree, whatever the terms contain."""

@@ -58,10 +58,13 @@ def stands_bare(word: str) -> bool:
         lexemes, doubts = lex(word)
     except InvalidRule:
         return False
-    return [(x.kind, x.text) for x in lexemes] == [("word", word)] and not doubts and word.casefold() not in _DOUBTFUL
+    if doubts or word.casefold() in _DOUBTFUL or _OPENS_REGEX.search(word):
+        return False
+    return [(x.kind, x.text) for x in lexemes] == [("word", word)]
 
 
 _DOUBTFUL = ("and", "or", "not", "near", "onear")
+_OPENS_REGEX = re.compile(r"(?:^-?|:)/")  # harmless alone, but a later word may close it
 
 
 def _next(text: str, at: int) -> tuple[Lexeme, int]:
