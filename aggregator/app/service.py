@@ -103,7 +103,7 @@ class Service:
         if "deliver" in self.roles:
             self._every("deliver", 1.0, self._deliver)
         self._every("config", 2.0, self._watch_config)
-        self._every("figures", 15.0, self.works.measure)
+        self._every("figures", 10.0, self.works.measure)
         self._every("prune", 3600.0, self.maintainer.prune)
         if watchdog_s():
             self._every("watchdog", watchdog_s() or 1.0, self._feed_watchdog)
