@@ -4,7 +4,7 @@ Adapters implement these; nothing here knows a library. Where a method is `async
 for the network, a disk or another process; nothing else may.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -37,6 +37,7 @@ from aggregator.core.model import (
 from aggregator.core.settings import Channel, Feed
 
 Route = Callable[[Surroundings], Routed]
+Recall = Callable[[], Awaitable[bytes | None]]
 
 
 class Clock(Protocol):
@@ -61,10 +62,11 @@ class Fetcher(Protocol):
 class Parser(Protocol):
     """Bytes to entries, in a process that may die."""
 
-    async def parse(self, fetched: Fetched, state: FeedState, memory: bytes | None) -> ParsedFeed:
-        """The entries of `fetched` that the document remembered in `memory` did not have.
+    async def parse(self, fetched: Fetched, state: FeedState, recall: Recall | None = None) -> ParsedFeed:
+        """The entries of `fetched` that the remembered document did not have.
 
-        Raises ParseError.
+        `recall` gives what the last parse asked to remember (None: nothing was remembered); it is
+        called only where the bytes differ from those that `state` knows. Raises ParseError.
         """
         ...
 

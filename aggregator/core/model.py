@@ -110,7 +110,8 @@ class ParsedFeed:
     """What parsing one document gave: its unseen entries, in document order.
 
     `items` counts every entry in the document, seen or not. `memory` is what the next parse of
-    this feed needs to skip work (opaque to everyone but parse/); `body_hash` likewise.
+    this feed needs to skip work (opaque to everyone but parse/; None: what is remembered stands);
+    `body_hash` likewise.
     """
 
     rung: Rung

@@ -21,6 +21,7 @@ from aggregator.parse.source import Source
 VERSION = 1
 MAX_MIDDLE = 65536
 MAX_ITEMS = 65535
+MAX_MERGED = 5000  # entries remembered of parts; a whole document starts over
 
 # Comments, CDATA sections and instructions are matched so that what stands inside them is not: in a
 # well-formed document every other `<` begins a tag.
@@ -208,6 +209,15 @@ def remember(layout: Layout, source: Source, hashes: Sequence[bytes], names: Ite
         tail_hash=_hash(raw[begin:], 16),
         items=tuple(zip(hashes, names, strict=False))[:MAX_ITEMS],
     ).packed()
+
+
+def merged(memory: bytes | None, part: bytes | None) -> bytes | None:
+    """The memory of a whole document with the entries of a part added; None: it stays as it is."""
+    known, added = unpacked(memory), unpacked(part)
+    if not known or not added:
+        return None
+    items = tuple(dict((*added.items, *known.items)).items())[: max(MAX_MERGED, len(known.items))]
+    return known._replace(items=items).packed() if set(items) != set(known.items) else None
 
 
 def name_hash(guid: str | None, link: str | None) -> bytes:

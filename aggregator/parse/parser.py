@@ -8,10 +8,11 @@ from typing import Protocol
 
 from aggregator.core.model import FeedState, Fetched, ParsedFeed, Rung
 from aggregator.parse import values
-from aggregator.parse.ladder import same_entries
+from aggregator.parse.ladder import merged, same_entries
 from aggregator.parse.pool import Limits, Pool, Reply
 from aggregator.parse.source import Source
 from aggregator.parse.wire import Job
+from aggregator.ports import Recall
 
 
 class Asks(Protocol):
@@ -33,24 +34,28 @@ class LadderParser:
         """The hash by which a body is known again."""
         return blake2b(body, digest_size=16).digest()
 
-    async def parse(self, fetched: Fetched, state: FeedState, memory: bytes | None) -> ParsedFeed:
-        """The entries that the document remembered in `memory` did not have. Raises ParseError.
+    async def parse(self, fetched: Fetched, state: FeedState, recall: Recall | None = None) -> ParsedFeed:
+        """The entries that the remembered document did not have. Raises ParseError.
 
         On the rungs SAME_BODY and SAME_ENTRIES nothing was read: the feed's own facts are those of `state`,
-        and `memory` comes back as the very object that was given.
+        and there is nothing new to remember. After a part of a document (a 226, a push) the next whole one
+        is still compared with the last whole one; the part's entries are remembered beside it.
         """
         body_hash = self.fingerprint(fetched.body)
         if body_hash == state.body_hash:
-            return _nothing_new(Rung.SAME_BODY, state, body_hash, memory)
+            return _nothing_new(Rung.SAME_BODY, state, body_hash)
+        memory = await recall() if recall else None
         source = Source(fetched.body, fetched.url, fetched.content_type, fetched.content_language)
         if same_entries(memory, source):
-            return _nothing_new(Rung.SAME_ENTRIES, state, body_hash, memory)
+            return _nothing_new(Rung.SAME_ENTRIES, state, body_hash)
         job = (fetched.body, fetched.url, fetched.content_type, fetched.content_language, memory)
-        reply = await self._pool.ask(job)
-        return _discovered(values.parsed_feed(reply, body_hash), dict(reversed(fetched.links)))
+        feed = values.parsed_feed(await self._pool.ask(job), body_hash)
+        if fetched.delta:
+            feed = replace(feed, body_hash=state.body_hash, memory=merged(memory, feed.memory))
+        return _discovered(feed, dict(reversed(fetched.links)))
 
 
-def _nothing_new(rung: Rung, state: FeedState, body_hash: bytes, memory: bytes | None) -> ParsedFeed:
+def _nothing_new(rung: Rung, state: FeedState, body_hash: bytes) -> ParsedFeed:
     return ParsedFeed(
         rung=rung,
         title=state.title,
@@ -59,7 +64,6 @@ def _nothing_new(rung: Rung, state: FeedState, body_hash: bytes, memory: bytes |
         hub=state.hub,
         self_url=state.self_url,
         body_hash=body_hash,
-        memory=memory,
     )
 
 

@@ -40,7 +40,7 @@ from aggregator.core.routing import question, route
 from aggregator.core.settings import Channel, Feed
 from aggregator.pipeline.matching import match
 from aggregator.pipeline.setup import CurrentSetup, Setup
-from aggregator.ports import Clock, Feeds, Fetcher, Parser
+from aggregator.ports import Clock, Feeds, Fetcher, Parser, Recall
 
 log = logging.getLogger(__name__)
 
@@ -183,15 +183,15 @@ class Poller:
             self._outcomes.append(outage.outcome(host_key(state.url), None, self._clock.now()))
             if isinstance(response, NotModified):
                 return await self._unchanged(setup, feed, state, response, None)
-            parsed = await self._parser.parse(response, state, await self._memory(state))
+            parsed = await self._parser.parse(response, state, self._recall(state))
         except (FetchError, ParseError) as error:
             return await self._failed(setup, feed, state, error)
         if not parsed.entries:
             return await self._unchanged(setup, feed, state, response, parsed)
         return await self.take(setup, feed, state, response, parsed)
 
-    async def _memory(self, state: FeedState) -> bytes | None:
-        return await self._feeds.memory(state.id) if state.first_polled_at else None
+    def _recall(self, state: FeedState) -> Recall | None:
+        return partial(self._feeds.memory, state.id) if state.first_polled_at else None
 
     async def take(self, setup: Setup, feed: Feed, state: FeedState, response: Fetched, parsed: ParsedFeed) -> Polled:
         """Store and match a document's entries, decide who is told, and commit it all at once."""
@@ -211,6 +211,7 @@ class Poller:
             first_poll=feed.first_poll if feed.first_poll is not None else settings.polling.first_poll,
             flood_limit=settings.polling.flood_limit,
             now=now,
+            partial=response.delta,
         )
         began = perf_counter()
         hits = match(setup, feed, found.entries, now)

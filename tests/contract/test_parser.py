@@ -8,7 +8,7 @@ import pytest
 from aggregator.core.errors import ParseError
 from aggregator.core.model import FeedState, Fetched, Rung
 from aggregator.parse import open_parser
-from aggregator.ports import Parser
+from aggregator.ports import Parser, Recall
 from tests.fakes.parser import inline_parser
 
 pytestmark = pytest.mark.anyio
@@ -26,6 +26,17 @@ def document(*numbers: int, built: str = "monday") -> Fetched:
     return Fetched(url=STATE.url, status=200, body=body.encode(), content_type="application/rss+xml")
 
 
+def recalling(memory: bytes | None, asked: list[bytes | None] | None = None) -> Recall:
+    """Gives the memory, and says on `asked` that somebody wanted it."""
+
+    async def recall() -> bytes | None:
+        if asked is not None:
+            asked.append(memory)
+        return memory
+
+    return recall
+
+
 @pytest.fixture(params=["inline", "processes"])
 async def parser(request: pytest.FixtureRequest) -> AsyncIterator[Parser]:
     """Each parser in turn."""
@@ -38,7 +49,7 @@ async def parser(request: pytest.FixtureRequest) -> AsyncIterator[Parser]:
 
 async def test_a_first_document_is_read_whole(parser: Parser) -> None:
     """Every entry in document order, and what the next poll needs."""
-    feed = await parser.parse(document(2, 1), STATE, None)
+    feed = await parser.parse(document(2, 1), STATE)
     assert (feed.rung, feed.title, feed.items) == (Rung.FULL, "News", 2)
     assert [entry.guid for entry in feed.entries] == ["https://feeds.example/g2", "https://feeds.example/g1"]
     assert feed.memory
@@ -46,48 +57,67 @@ async def test_a_first_document_is_read_whole(parser: Parser) -> None:
 
 
 async def test_the_same_bytes_are_not_read_again(parser: Parser) -> None:
-    """Equal bodies give no entries, the facts of the state, and the very memory that was given."""
-    first = await parser.parse(document(2, 1), STATE, None)
+    """Equal bodies give no entries and the facts of the state; the memory is not even asked for."""
+    first = await parser.parse(document(2, 1), STATE)
     known = replace(STATE, body_hash=first.body_hash)
-    again = await parser.parse(document(2, 1), known, first.memory)
+    asked: list[bytes | None] = []
+    again = await parser.parse(document(2, 1), known, recalling(first.memory, asked))
     assert (again.rung, again.entries, again.title, again.items) == (Rung.SAME_BODY, (), "Known", 2)
-    assert again.memory is first.memory
+    assert (again.memory, asked) == (None, [])
 
 
 async def test_a_moved_build_date_is_not_news(parser: Parser) -> None:
     """Only the head changed: no entries, and a new hash of the body."""
-    first = await parser.parse(document(2, 1), STATE, None)
-    again = await parser.parse(document(2, 1, built="tuesday afternoon"), STATE, first.memory)
-    assert (again.rung, again.entries) == (Rung.SAME_ENTRIES, ())
-    assert again.memory is first.memory
+    first = await parser.parse(document(2, 1), STATE)
+    again = await parser.parse(document(2, 1, built="tuesday afternoon"), STATE, recalling(first.memory))
+    assert (again.rung, again.entries, again.memory) == (Rung.SAME_ENTRIES, (), None)
     assert again.body_hash != first.body_hash
 
 
 async def test_only_unseen_entries_are_read(parser: Parser) -> None:
     """One new entry among known ones comes alone."""
-    first = await parser.parse(document(2, 1), STATE, None)
-    later = await parser.parse(document(3, 2, 1), STATE, first.memory)
+    first = await parser.parse(document(2, 1), STATE)
+    later = await parser.parse(document(3, 2, 1), STATE, recalling(first.memory))
     assert (later.rung, later.items, later.title) == (Rung.DELTA, 3, "News")
     assert [entry.title for entry in later.entries] == ["Entry 3"]
-    known = await parser.parse(document(3, 2), STATE, later.memory)
+    known = await parser.parse(document(3, 2), STATE, recalling(later.memory))
     assert (known.rung, known.entries, known.items) == (Rung.DELTA, (), 2)
+
+
+async def test_a_part_is_added_to_what_is_remembered(parser: Parser) -> None:
+    """After a 226 or a push the last whole document is remembered still, and the part's entries with it."""
+    first = await parser.parse(document(2, 1), STATE)
+    known = replace(STATE, body_hash=first.body_hash)
+    part = await parser.parse(replace(document(3), delta=True), known, recalling(first.memory))
+    assert [entry.title for entry in part.entries] == ["Entry 3"]
+    assert part.body_hash == first.body_hash
+    whole = await parser.parse(document(3, 2, 1), known, recalling(part.memory))
+    assert (whole.rung, whole.entries, whole.items) == (Rung.DELTA, (), 3)
+    again = await parser.parse(replace(document(3), delta=True), known, recalling(part.memory))
+    assert (again.entries, again.memory) == ((), None)
+
+
+async def test_a_part_alone_is_not_remembered(parser: Parser) -> None:
+    """A part of a document that nobody remembers vouches for nothing."""
+    part = await parser.parse(replace(document(3), delta=True), STATE)
+    assert (len(part.entries), part.memory, part.body_hash) == (1, None, STATE.body_hash)
 
 
 async def test_memory_of_another_format_is_ignored(parser: Parser) -> None:
     """Damaged or foreign memory costs time, never entries."""
     for memory in (b"", b"\xff" * 200, b"\x01short"):
-        assert len((await parser.parse(document(2, 1), STATE, memory)).entries) == 2
+        assert len((await parser.parse(document(2, 1), STATE, recalling(memory))).entries) == 2
 
 
 async def test_what_is_no_feed_is_refused_in_words(parser: Parser) -> None:
     """ParseError says what was found instead."""
     page = replace(document(), body=b"<!doctype html><title>Welcome</title>", content_type="text/html")
     with pytest.raises(ParseError, match="HTML page") as caught:
-        await parser.parse(page, STATE, None)
+        await parser.parse(page, STATE)
     assert caught.value.found == "html"
 
 
 async def test_links_of_http_come_before_those_of_the_document(parser: Parser) -> None:
     """Hub and self from the Link header win (WebSub, 4)."""
     fetched = replace(document(1), links=(("hub", "https://hub.example/"), ("hub", "https://second.example/")))
-    assert (await parser.parse(fetched, STATE, None)).hub == "https://hub.example/"
+    assert (await parser.parse(fetched, STATE)).hub == "https://hub.example/"

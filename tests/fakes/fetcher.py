@@ -37,7 +37,7 @@ class FakeFetcher:
             url = page.location
             if len(hops) > MOST_HOPS or url in (passed for _, passed in hops):
                 raise BadStatus("redirects without end", status=page.status, url=url, hops=tuple(hops))
-        if page.status != 200:
+        if page.status != 200 and not (page.status == 226 and state.validators):
             raise _bad_status(page, url, tuple(hops))
         return _answer(page, url, state.validators, tuple(hops))
 
@@ -66,10 +66,11 @@ def _answer(page: Page, url: str, known: Validators | None, hops: tuple[tuple[in
         return NotModified(url=url, validators=pair, hints=page.hints, hops=hops)
     return Fetched(
         url=url,
-        status=200,
+        status=page.status,
         body=page.body,
         content_type=page.content_type,
         validators=pair,
         hints=page.hints,
         hops=hops,
+        delta=page.status == 226,
     )

@@ -53,7 +53,8 @@ def news(
     alert, or only those younger than so many seconds. `partial`: a 226, which is no whole window.
     """
     first = state.last_ok_at is None
-    bad_guids = not state.distrust_guid and _bad_guids(parsed, identified, known, known_aliases, first)
+    window = max(parsed.items, state.items) if partial else parsed.items
+    bad_guids = not state.distrust_guid and _bad_guids(parsed, identified, known, known_aliases, first, window)
     if bad_guids:
         identified, known = identify(parsed.entries, True), {}
     found: dict[str, Entry] = {}
@@ -62,7 +63,7 @@ def news(
         if told and told.key not in found:
             found[told.key] = told
     fresh = sum(entry.reason is Reason.NEW for entry in found.values())
-    flood = not first and (fresh > flood_limit or (bad_guids and 2 * fresh > parsed.items))
+    flood = not first and (fresh > flood_limit or (bad_guids and 2 * fresh > window))
     return News(
         entries=tuple(_judged(entry, first, first_poll, flood, now) for entry in found.values()),
         flood=flood,
@@ -137,15 +138,16 @@ def _bad_guids(
     known: Mapping[str, Known],
     known_aliases: frozenset[str],
     first: bool,
+    window: int,
 ) -> bool:
-    """One guid for several entries, or new guids for most of the entries that we know by link and title."""
+    """One guid for several entries, or new guids for most of a window's entries, known by link and title."""
     if guid_is_repeated(parsed.entries):
         return True
     renamed = sum(
         bool(entry.guid) and key not in known and not known_aliases.isdisjoint(aliases)
         for entry, (key, aliases) in zip(parsed.entries, identified, strict=True)
     )
-    return not first and renamed >= SMALLEST_WINDOW and 2 * renamed > parsed.items
+    return not first and renamed >= SMALLEST_WINDOW and 2 * renamed > window
 
 
 def _missed(parsed: ParsedFeed, state: FeedState, fresh: int) -> bool:

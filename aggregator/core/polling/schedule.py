@@ -83,8 +83,8 @@ def after_success(
     gap_s = _gap(state, new_entries, published, now)
     every_s = feed.every_s or polling.every_s
     interval_s = adaptive_interval(max(every_s, BACKSTOP_S) if pushed else every_s, quiet_s, feed.max_latency_s)
-    whole = parsed if parsed and parsed.rung in COUNTED else None
-    items = whole.items if whole and not _partial(response) else None
+    whole = parsed if parsed and parsed.rung in COUNTED and not _partial(response) else None
+    items = whole.items if whole else None
     hints = whole.hints if whole else state.hints
     mood = health.after_answer(
         state,

@@ -1,0 +1,82 @@
+"""The poll verb over a store in memory, a fetcher without a network and a parser without processes."""
+
+import pytest
+
+from aggregator.core.model import Health, Reason, Rung
+from tests.fakes.fetcher import Page
+from tests.fakes.store import MemoryFeeds
+from tests.unit.pipeline.newsroom import item, newsroom, rss
+
+pytestmark = pytest.mark.anyio
+
+WATCH = {"id": "watch", "any": ["S-400"]}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The house speaks asyncio."""
+    return "asyncio"
+
+
+class CountingFeeds(MemoryFeeds):
+    """The store's feeds, with a count of how often the parser's memory was read."""
+
+    recalled = 0
+
+    async def memory(self, feed: str) -> bytes | None:
+        self.recalled += 1
+        return await super().memory(feed)
+
+
+async def test_an_unchanged_body_needs_no_memory() -> None:
+    """A 200 with the same bytes reads no memory and writes none; a new entry reads it once."""
+    room = await newsroom()
+    feeds = room.store.feeds = CountingFeeds(room.store.tables)
+    await room.poll(Page(body=rss(item(1), item(2))))
+    assert (await room.poll()).rung is Rung.SAME_BODY
+    assert feeds.recalled == 0
+    assert (await room.poll(Page(body=rss(item(3), item(2), item(1))))).rung is Rung.DELTA
+    assert feeds.recalled == 1
+
+
+async def test_a_part_deletes_nothing_and_renews_nothing() -> None:
+    """After a 226 the old entries stay, the next whole document has no news, and nothing alerts twice."""
+    room = await newsroom(WATCH)
+    await room.poll(Page(body=rss(item(1, "an S-400"), item(2)), etag='"1"'))
+    part = await room.poll(Page(status=226, body=rss(item(3, "an S-400")), etag='"2"'))
+    assert [entry.title for entry in part.entries] == ["Entry 3"]
+    assert (room.state.items, room.state.health) == (2, Health.OK)
+    assert room.state.validators is not None
+    assert room.state.validators.etag == '"2"'
+    whole = await room.poll(Page(body=rss(item(3, "an S-400"), item(2), item(1, "an S-400")), etag='"3"'))
+    assert whole.entries == ()
+    assert room.titles() == ["Entry 1", "Entry 2", "Entry 3"]
+    assert room.alerted() == ["Entry 3"]
+
+
+async def test_a_part_says_nothing_about_the_feed() -> None:
+    """Hub, address and rhythm are those of the last whole document, also where a part names none."""
+    head = "<ttl>30</ttl><atom:link rel='hub' href='https://hub.example/'/>"
+    room = await newsroom()
+    await room.poll(Page(body=rss(item(1), item(2), head=head), etag='"1"'))
+    await room.poll(Page(status=226, body=rss(item(3)), etag='"2"'))
+    assert (room.state.hub, room.state.hints.ttl_s) == ("https://hub.example/", 1800)
+
+
+async def test_an_empty_part_is_no_alarm() -> None:
+    """A 226 without an entry does not make the feed look emptied."""
+    room = await newsroom()
+    await room.poll(Page(body=rss(item(1), item(2)), etag='"1"'))
+    await room.poll(Page(status=226, body=rss(), etag='"2"'))
+    assert (room.state.health, room.state.items) == (Health.OK, 2)
+
+
+async def test_a_part_of_strangers_does_not_condemn_guids() -> None:
+    """New guids of three known entries are a majority of a part, not of the feed: no distrust."""
+    many = [item(number) for number in range(20)]
+    room = await newsroom()
+    await room.poll(Page(body=rss(*many), etag='"1"'))
+    renamed = [item(number).replace(f">{number}</guid>", f">x{number}</guid>") for number in range(3)]
+    polled = await room.poll(Page(status=226, body=rss(*renamed), etag='"2"'))
+    assert {entry.reason for entry in polled.entries} == {Reason.ALIAS}
+    assert not room.state.distrust_guid
