@@ -135,7 +135,7 @@ class Outbox(Protocol):
     async def claim(
         self, now: datetime, *, owner: str, lease_s: float, limit: int, channels: Sequence[str] | None = None
     ) -> tuple[Delivery, ...]:
-        """Lease deliveries that are due, or whose lease ran out (`repeat` is set on those).
+        """Lease deliveries that are due, or whose lease ran out (`repeat` is set on those that were begun).
 
         Due are pending, retry and held ones with `due_at <= now` (held: a digest's hour has come,
         quiet hours are over); most urgent, then oldest first.
@@ -145,6 +145,13 @@ class Outbox(Protocol):
 
     async def next_due_at(self) -> datetime | None:
         """When the next delivery may be claimed, the ends of leases included; None: nothing waits."""
+        ...
+
+    async def begin(self, delivery: str, *, owner: str, attempt: int) -> None:
+        """Put on record that an attempt is about to be sent: from here on it may have arrived.
+
+        Raises Conflict where owner or attempt are no longer those of the row: then it must not be sent.
+        """
         ...
 
     async def told(self, delivery: Delivery) -> tuple[Told, ...]:

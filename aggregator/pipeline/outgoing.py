@@ -35,8 +35,8 @@ from aggregator.ports import Clock, Notifier, Outbox
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4  # sends in flight per channel
-MOST_SENDS = 50  # per batch; what more was claimed goes back: a crash marks what was claimed as a repeat
+AT_ONCE = 4  # recipients of a channel that are spoken to at the same time
+MOST_SENDS = 50  # per batch; what more was claimed goes back
 SPARE_S = 15.0  # how much longer than the channel's own deadline we wait for its notifier
 RATE_RHYTHM = "15m"  # how often what max_per_hour holds back is looked at again
 
@@ -149,16 +149,21 @@ class Batch:
         return ordered[:room]
 
     async def _send_all(self, rows: Sequence[Delivery]) -> None:
+        """To each recipient one after the other: a crash can then repeat one message to him, not several."""
         places = asyncio.Semaphore(AT_ONCE)
+        queues: dict[str, list[Delivery]] = defaultdict(list)
+        for row in rows:
+            queues[row.recipient].append(row)
 
-        async def send(row: Delivery) -> None:
-            async with places:
-                if self._lease_lasts(row):
-                    await self._send(row)
+        async def empty(queue: Sequence[Delivery]) -> None:
+            for row in queue:
+                async with places:
+                    if self._lease_lasts(row):
+                        await self._send(row)
 
         async with asyncio.TaskGroup() as group:
-            for row in rows:
-                group.create_task(send(row))
+            for queue in queues.values():
+                group.create_task(empty(queue))
 
     def _lease_lasts(self, row: Delivery) -> bool:
         """Would an attempt that began now be over before somebody else may claim the row?"""
@@ -171,6 +176,11 @@ class Batch:
         told = [t for t in await self.outbox.told(row) if not _silence(t, silences, now)] if row.hits else []
         # From here on it may have been said: a cancelled attempt is left to its lease, not released.
         self._open.pop(row.id, None)
+        try:
+            await self.outbox.begin(row.id, owner=self.owner, attempt=row.attempts)
+        except Conflict:
+            log.warning("delivery %s was taken over before it was sent; it is left to the other", row.id)
+            return
         outcome = await self._attempt(row, told)
         await self._settle(row, after(row, outcome, self.clock.now()))
 

@@ -4,7 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    select,
+    update,
+)
 
 from aggregator.core.errors import Conflict
 from aggregator.core.model import Delivery, DeliveryState, Silence, Told
@@ -18,6 +31,7 @@ from aggregator.store.telling import tell
 from aggregator.store.writer import Writer
 
 SENDING = DeliveryState.SENDING.value
+UNKNOWN = "unknown"  # the outcome of an attempt from its beginning until it is settled
 URGENCY = case({"high": 0, "normal": 1, "low": 2}, value=deliveries.c.priority, else_=1)
 BY_URGENCY = {"high": 0, "normal": 1, "low": 2}
 
@@ -41,6 +55,12 @@ FENCED = (
 )
 ATTEMPT = (attempts.c.delivery == bindparam("delivery_id"), attempts.c.number == bindparam("attempt"))
 END_ATTEMPT = update(attempts).where(*ATTEMPT)
+BEGIN_ATTEMPT = END_ATTEMPT.values(outcome=UNKNOWN)
+BEGUN = exists().where(
+    attempts.c.delivery == deliveries.c.id,
+    attempts.c.number == deliveries.c.attempts,
+    attempts.c.outcome == UNKNOWN,
+)
 UNTRY = delete(attempts).where(*ATTEMPT)
 
 # States that end a claim without anything having been sent.
@@ -86,7 +106,7 @@ class SqlOutbox:
         return select(queue.c.id).order_by(queue.c.turn, queue.c.urgency, queue.c.due_at, queue.c.id).limit(limit)
 
     def _lease(self, now: datetime, owner: str, until: datetime) -> Any:
-        """Of the chosen, what nobody took meanwhile. A lease that ran out may mean a second telling."""
+        """Of the chosen, what nobody took meanwhile. An attempt that was begun and never settled may have arrived."""
         free = (
             select(deliveries.c.id)
             .where(self._dialect.among(deliveries.c.id, "ids"), _due(now))
@@ -97,7 +117,7 @@ class SqlOutbox:
             update(deliveries)
             .where(deliveries.c.id.in_(select(free.c.id)))
             .values(
-                repeat=case((deliveries.c.state == SENDING, True), else_=deliveries.c.repeat),
+                repeat=case((and_(deliveries.c.state == SENDING, BEGUN), True), else_=deliveries.c.repeat),
                 state=SENDING,
                 attempts=deliveries.c.attempts + 1,
                 lease_owner=owner,
@@ -110,6 +130,16 @@ class SqlOutbox:
     async def next_due_at(self) -> datetime | None:
         query = select(func.min(deliveries.c.wake_at, type_=Instant)).where(deliveries.c.wake_at.is_not(None))
         return await self._reader.read(lambda connection: connection.execute(query).scalar())
+
+    async def begin(self, delivery: str, *, owner: str, attempt: int) -> None:
+        fence = {"delivery_id": delivery, "owner": owner, "attempt": attempt}
+
+        def begin(connection: Connection) -> None:
+            if connection.execute(FENCED, fence).one_or_none() is None:
+                raise _lost(delivery)
+            connection.execute(BEGIN_ATTEMPT, {"delivery_id": delivery, "attempt": attempt})
+
+        await self._writer.alone(begin)
 
     async def told(self, delivery: Delivery) -> tuple[Told, ...]:
         return await self._reader.read(lambda connection: tell(connection, self._dialect, delivery.hits))
@@ -134,7 +164,7 @@ class SqlOutbox:
                 _untry(connection, [(after.id, attempt)])
             else:
                 unsure = after.state is DeliveryState.RETRY and after.repeat and not before.repeat
-                outcome = "unknown" if unsure else after.state.value
+                outcome = UNKNOWN if unsure else after.state.value
                 ended = {"ended_at": at or after.sent_at, "outcome": outcome, "detail": after.last_error or ""}
                 connection.execute(END_ATTEMPT, {"delivery_id": after.id, "attempt": attempt, **ended})
             self._insert(connection, also)
@@ -222,4 +252,4 @@ def _settled(after: Delivery) -> Values:
 
 
 def _lost(delivery: str) -> Conflict:
-    return Conflict(f"delivery {delivery}: the lease of this attempt was lost, so its outcome was not written")
+    return Conflict(f"delivery {delivery}: the lease of this attempt was lost; nothing was written")

@@ -47,6 +47,7 @@ async def test_leases_of_the_dead_end(store: AnyStore) -> None:
     await lease(store.feeds, "a", owner="dead")
     await store.outbox.add([delivery("d")])
     await store.outbox.claim(NOW, owner="dead", lease_s=300, limit=10)
+    await store.outbox.begin("d", owner="dead", attempt=1)
     assert await store.upkeep.owners() == ("dead",)
     assert await store.upkeep.free(["dead"], NOW + timedelta(seconds=1)) == 2
     later = NOW + timedelta(seconds=2)

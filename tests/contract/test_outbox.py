@@ -73,14 +73,30 @@ async def test_never_claims_what_is_settled(store: AnyStore, state: DeliveryStat
     assert await store.outbox.next_due_at() is None
 
 
-async def test_lease_that_ran_out_is_a_possible_repeat(store: AnyStore) -> None:
+async def test_attempt_that_was_begun_is_a_possible_repeat(store: AnyStore) -> None:
     """After a crash the alert is sent again, and says that it may have been seen."""
     await store.outbox.add([delivery()])
     await claim(store)
+    await store.outbox.begin("d1", owner="me", attempt=1)
+    assert [a.outcome for a in await tries(store)] == ["unknown"]
     assert await claim(store, timedelta(seconds=59), owner="two") == ()
     assert await store.outbox.next_due_at() == NOW + MINUTE
     (again,) = await claim(store, MINUTE, owner="two")
     assert (again.repeat, again.attempts, again.lease_owner) == (True, 2, "two")
+    (third,) = await claim(store, HOUR, owner="three")
+    assert third.repeat, "once in doubt, always in doubt"
+
+
+async def test_what_was_claimed_but_not_begun_is_no_repeat(store: AnyStore) -> None:
+    """A crash before an attempt began cannot have said anything; and who lost the lease may not begin."""
+    await store.outbox.add([delivery()])
+    await claim(store)
+    (again,) = await claim(store, MINUTE, owner="two")
+    assert not again.repeat
+    for owner, attempt in (("me", 1), ("me", 2), ("two", 1)):
+        with pytest.raises(Conflict):
+            await store.outbox.begin("d1", owner=owner, attempt=attempt)
+    await store.outbox.begin("d1", owner="two", attempt=2)
 
 
 async def test_most_urgent_first_then_oldest(store: AnyStore) -> None:
@@ -194,6 +210,7 @@ async def test_released_delivery_was_not_tried(store: AnyStore) -> None:
     """What is given back unsent is due as before, at the same count, and keeps its mark of a repeat."""
     await store.outbox.add([delivery(), delivery("d2")])
     await claim(store, owner="crashed", channels=["desk"], limit=1)
+    await store.outbox.begin("d1", owner="crashed", attempt=1)
     await claim(store, HOUR, owner="me")
     await store.outbox.release(["d1", "d2", "none"], owner="other")
     assert await claim(store, HOUR) == ()

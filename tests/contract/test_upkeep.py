@@ -131,7 +131,8 @@ async def test_leases_of_dead_processes_can_be_ended(store: AnyStore) -> None:
     await store.outbox.add([delivery("d1"), delivery("d2")])
     for owner, limit in (("dead", 1), ("alive", 1)):
         await store.feeds.claim_due(NOW, owner=owner, lease_s=900, limit=limit)
-        await store.outbox.claim(NOW, owner=owner, lease_s=900, limit=limit)
+        (claimed,) = await store.outbox.claim(NOW, owner=owner, lease_s=900, limit=limit)
+        await store.outbox.begin(claimed.id, owner=owner, attempt=1)
     assert await store.upkeep.owners() == ("alive", "dead")
     assert await store.upkeep.free(["dead", "unknown"], NOW) == 2
     assert [s.id for s in await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=9)] == ["a"]

@@ -305,7 +305,7 @@ class MemoryOutbox:
             delivery,
             state=DeliveryState.SENDING,
             attempts=delivery.attempts + 1,
-            repeat=delivery.repeat or delivery.state is DeliveryState.SENDING,
+            repeat=delivery.repeat or (delivery.state is DeliveryState.SENDING and self._begun(delivery)),
             lease_owner=owner,
             lease_until=now + timedelta(seconds=lease_s),
         )
@@ -316,6 +316,15 @@ class MemoryOutbox:
 
     async def next_due_at(self) -> datetime | None:
         return min((at for d in self._tables.deliveries.values() if (at := _wakes(d))), default=None)
+
+    def _begun(self, delivery: Delivery) -> bool:
+        attempt = self._tables.attempts.get((delivery.id, delivery.attempts))
+        return attempt is not None and attempt.outcome == "unknown"
+
+    async def begin(self, delivery: str, *, owner: str, attempt: int) -> None:
+        self._owned(delivery, owner, attempt)
+        begun = replace(self._tables.attempts[delivery, attempt], outcome="unknown")
+        self._tables.attempts[delivery, attempt] = begun
 
     async def told(self, delivery: Delivery) -> tuple[Told, ...]:
         return self._tables.tell(self._tables.hits[hit] for hit in delivery.hits if hit in self._tables.hits)

@@ -168,9 +168,43 @@ async def test_a_crash_between_send_and_settle_repeats_once_and_says_so() -> Non
     it = desk(Channel(name="desk", service="console"))
     await put(it, "a")
     await it.store.outbox.claim(NOW, owner="dead", lease_s=60, limit=1)
+    await it.store.outbox.begin("a", owner="dead", attempt=1)
     assert await it.tick(NOW + timedelta(seconds=59)) == Counts()
     assert await it.tick(NOW + timedelta(seconds=60)) == Counts(sent=1)
     assert it.notifier.said[0][1].repeat
+
+
+async def test_a_crash_before_the_sending_is_not_called_a_repeat() -> None:
+    """What was claimed and never begun was not said: it is sent without a mark."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a")
+    await it.store.outbox.claim(NOW, owner="dead", lease_s=60, limit=1)
+    assert await it.tick(NOW + timedelta(seconds=60)) == Counts(sent=1)
+    assert not it.notifier.said[0][1].repeat
+
+
+async def test_each_recipient_is_spoken_to_in_turn() -> None:
+    """One message at a time to one recipient, so that a crash repeats one; others do not wait for him."""
+    it = desk(Channel(name="desk", service="console"))
+    it.notifier.waits["desk"] = asyncio.Event()
+    await put(it, "a1", "a2", recipient="ann@example.org")
+    await put(it, "b1", "b2", recipient="bob@example.org")
+    await it.tick(wait_s=0.01)
+    begun = [number for number in it.store.tables.attempts.values() if number.outcome == "unknown"]
+    assert sorted(attempt.delivery for attempt in begun) == ["a1", "b1"]
+    it.notifier.waits["desk"].set()
+    assert await it.tick() == Counts(sent=4)
+
+
+async def test_who_lost_the_lease_does_not_send() -> None:
+    """A process that slept through its lease finds its row taken over, and is silent."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a")
+    (claimed,) = await it.store.outbox.claim(NOW, owner="me", lease_s=60, limit=1)
+    await it.store.outbox.claim(NOW + timedelta(minutes=2), owner="other", lease_s=60, limit=1)
+    await it.verb._batch(Channel(name="desk", service="console")).run([replace(claimed, lease_until=None)])
+    assert it.notifier.said == []
+    assert it.row("a").lease_owner == "other"
 
 
 async def test_a_bug_in_one_message_does_not_stop_the_others() -> None:
