@@ -28,6 +28,7 @@ def _branches(children: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     )
 
 
+@example(In("title", Regex(" ")))
 @example(And((Term("title:/"), Term("/"))))
 @example(And((Term("/"), Term("x"), Term("-/"))))
 @given(st.recursive(LEAVES, _branches, max_leaves=12))

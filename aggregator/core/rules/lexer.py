@@ -58,13 +58,13 @@ def stands_bare(word: str) -> bool:
         lexemes, doubts = lex(word)
     except InvalidRule:
         return False
-    if doubts or word.casefold() in _DOUBTFUL or _OPENS_REGEX.search(word):
+    if doubts or word.casefold() in _DOUBTFUL or _OPENS.match(word):
         return False
     return [(x.kind, x.text) for x in lexemes] == [("word", word)]
 
 
 _DOUBTFUL = ("and", "or", "not", "near", "onear")
-_OPENS_REGEX = re.compile(r"(?:^-?|:)/")  # harmless alone, but a later word may close it
+_OPENS = re.compile(r"-?(?:/|[A-Za-z_]+:)")  # harmless alone, a regex or field with what may follow
 
 
 def _next(text: str, at: int) -> tuple[Lexeme, int]:

@@ -44,6 +44,8 @@ def print_query(node: Node) -> str:
         case Near(children, within, ordered):
             word = "ONEAR" if ordered else "NEAR"
             return f" {word}/{within} ".join(_wrapped(child, Or, And, Not, Near) for child in children)
+        case In(field, Regex(pattern)) if pattern[:1].isspace() or pattern[:1] in "/\\":  # else a stray slash
+            return f"{field}:({print_query(Regex(pattern))})"
         case In(field, child):
             return f"{field}:{_wrapped(child, Or, And, Not, Near)}"
         case Term(text, exact=True):
