@@ -13,6 +13,7 @@ from aggregator.store.backup import back_up
 from aggregator.store.dialect import Dialect
 from aggregator.store.engine import Database
 from aggregator.store.indexing import Indexing
+from aggregator.store.migrations import REVISIONS
 from aggregator.store.reader import Reader
 from aggregator.store.schema import (
     deliveries,
@@ -52,7 +53,15 @@ class SqlUpkeep:
         self._make_dirs = make_dirs
 
     async def upgrade(self) -> str:
-        return await asyncio.to_thread(upgrade, self._database.place, make_dirs=self._make_dirs)
+        return await asyncio.to_thread(self._upgrade)
+
+    def _upgrade(self) -> str:
+        """Mostly there is nothing to do, and then a start needs no write lock."""
+        try:
+            self._database.check_schema()
+        except StoreError:  # whatever it is, the upgrade mends it or says it
+            return upgrade(self._database.place, make_dirs=self._make_dirs)
+        return REVISIONS[-1]
 
     async def backup(self, path: str) -> int:
         await asyncio.to_thread(self._database.check_schema)  # never a copy of what is not ours
