@@ -14,7 +14,7 @@ from aggregator import __version__
 from aggregator.app.watching import lag_s, observe_poll
 from aggregator.core.errors import AggregatorError, FetchError, ParseError
 from aggregator.core.model import Alert, FeedState, Fetched, Kind, Notice, ParsedFeed, Receipt
-from aggregator.core.settings import Channel, Feed
+from aggregator.core.settings import Channel, Feed, Web
 from aggregator.fetch import HttpFetcher, open_fetcher
 from aggregator.notify import open_notifier, recipients
 from aggregator.observe.metrics import Metrics
@@ -124,6 +124,12 @@ class Works:
         return answers
 
 
+def own_ports(web: Web) -> tuple[int, ...]:
+    """The ports on which we listen ourselves: no feed may lead there, whatever else is allowed."""
+    port = int(web.listen.rpartition(":")[2]) if web.enabled else 0
+    return (port,) if port else ()
+
+
 @asynccontextmanager
 async def open_works(house: "House") -> AsyncIterator[Works]:
     """The transport is closed at the end, and the parsers with it; they start when first needed."""
@@ -132,7 +138,13 @@ async def open_works(house: "House") -> AsyncIterator[Works]:
         yield Works(
             house=house,
             fetcher=await stack.enter_async_context(
-                open_fetcher(settings.http, settings.polling, version=__version__, clock=house.clock)
+                open_fetcher(
+                    settings.http,
+                    settings.polling,
+                    version=__version__,
+                    own_ports=own_ports(settings.web),
+                    clock=house.clock,
+                )
             ),
             parser=await stack.enter_async_context(open_parser(max_body_bytes=settings.http.max_body_bytes)),
             notifier=open_notifier(),

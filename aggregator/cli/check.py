@@ -81,10 +81,9 @@ def _try_feeds(loaded: "Loaded") -> list[tuple[str, AggregatorError]]:
     """Fetch and parse each feed once, without storing anything."""
 
     async def work(house: "House") -> list[tuple[str, AggregatorError]]:
-        with progress() as bar:
-            task = bar.add_task("trying feeds", total=len(loaded.config.feeds))
+        with progress("trying feeds", len(loaded.config.feeds)) as step:
             works = await house.works()
-            tried = await works.try_feeds(loaded.config.feeds, step=lambda: bar.advance(task))
+            tried = await works.try_feeds(loaded.config.feeds, step=step)
             return [(feed, error) for feed, error in tried.items() if error]
 
     return in_house(work, loaded)

@@ -193,9 +193,8 @@ def import_(file: Path, online: bool) -> None:
     document = file.read_bytes()
 
     async def work(desk: "AppDesk") -> None:
-        with progress() as bar:
-            task = bar.add_task("trying feeds" if online else "importing", total=None)
-            report = await desk.import_opml(document, online=online, step=lambda: bar.advance(task))
+        with progress("trying feeds" if online else "importing") as step:
+            report = await desk.import_opml(document, online=online, step=step)
         for url in report.known:
             click.echo(f"skipped {url}: it is watched already, or named twice", err=True)
         for problem in report.problems:

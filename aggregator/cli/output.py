@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 limit_option = click.option(
@@ -61,19 +61,21 @@ def _cell(value: Any) -> Any:
     return value if hasattr(value, "__rich_console__") else escape(str(value))
 
 
-def progress() -> "Progress":
-    """A progress bar on stderr; silent where stderr is not a terminal."""
+Step = Callable[..., None]
+
+
+@contextmanager
+def progress(description: str, total: float | None = None) -> Iterator[Step]:
+    """A progress bar on stderr; gives `step(count=1)`. Where stderr is no terminal, nothing is drawn or loaded."""
+    if not _is_terminal(stderr=True):
+        yield lambda _count=1: None
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console(stderr=True),
-        disable=not _is_terminal(stderr=True),
-        transient=True,
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda count=1: bar.advance(task, count)
 
 
 def ago(then: datetime | None, now: datetime) -> str:

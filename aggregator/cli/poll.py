@@ -13,8 +13,8 @@ from aggregator.core.model import Json
 
 if TYPE_CHECKING:
     from aggregator.app.house import House
+    from aggregator.pipeline.intake import Polled
     from aggregator.pipeline.outgoing import Counts
-    from aggregator.pipeline.poll import Polled
 
 
 @click.command(
@@ -39,9 +39,8 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
     async def work(house: "House") -> None:
         began = perf_counter()
         works = await house.works()
-        with progress() as bar:
-            task = bar.add_task("polling", total=len(feeds) or len(known))
-            polled = await works.poller().once(feeds or None, force=force, done=lambda _: bar.advance(task))
+        with progress("polling", len(feeds) or len(known)) as step:
+            polled = await works.poller().once(feeds or None, force=force, done=lambda _: step())
         counts = await works.deliver_due()
         shape = summary(polled, counts, perf_counter() - began)
         if as_json:

@@ -174,15 +174,14 @@ def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None
         from aggregator.app.finding import backtest as run
 
         start = house.clock.now() - since
-        with progress() as bar:
-            task = bar.add_task("backtesting", total=await house.store.catalog.count_entries(start))
+        with progress("backtesting", await house.store.catalog.count_entries(start)) as step:
             done = await run(
                 house.store.catalog,
                 house.current,
                 old,
                 [edited],
                 since=start,
-                step=lambda count: bar.advance(task, count),
+                step=step,
             )
         tally = done.tallies[rule_id]
         if as_json:
@@ -298,9 +297,8 @@ def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> 
         from aggregator.app.applying import find, record
 
         start = house.clock.now() - since
-        with progress() as bar:
-            task = bar.add_task("applying", total=await house.store.catalog.count_entries(start))
-            entries, hits = await find(house, chosen, start, lambda count: bar.advance(task, count))
+        with progress("applying", await house.store.catalog.count_entries(start)) as step:
+            entries, hits = await find(house, chosen, start, step)
         new = await record(house, entries, hits) if alert else 0
         titles = {(e.feed, e.key): e.title for e in entries}
         if as_json:
