@@ -4,14 +4,16 @@ from datetime import datetime
 
 from aggregator.core.model import Reason
 from aggregator.observe.metrics import Metrics
+from aggregator.pipeline.intake import Polled
 from aggregator.pipeline.outgoing import Counts
-from aggregator.pipeline.poll import Polled
 
 
 def observe_poll(metrics: Metrics, polled: Polled) -> None:
     """Count one poll."""
     metrics.polls.labels(polled.rung.value if polled.rung else "failed").inc()
     metrics.poll_seconds.observe(polled.elapsed_s)
+    if polled.gap:
+        metrics.gaps.labels(polled.gap).inc()
     if not polled.entries:
         return
     metrics.entries.labels("new").inc(polled.new)

@@ -16,6 +16,12 @@ class Metrics:
         self.polls = Counter(
             "aggregator_polls", "Polls by rung of the parsing ladder; failed: no document.", ["rung"], registry=registry
         )
+        self.gaps = Counter(
+            "aggregator_gaps",
+            "Feeds that moved on by more than their window; closed: their archive had the rest.",
+            ["outcome"],
+            registry=registry,
+        )
         self.poll_seconds = Histogram(
             "aggregator_poll_seconds", "Time of one poll, from claim to commit.", registry=registry
         )

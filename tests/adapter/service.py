@@ -15,7 +15,8 @@ from aggregator.core.model import Entry, FeedState, Fetched, HostLimit
 from aggregator.core.rules import index_text
 from aggregator.core.settings import Config, Feed
 from aggregator.fetch import HttpFetcher, open_fetcher
-from aggregator.pipeline.poll import Polled, Poller
+from aggregator.pipeline.intake import Polled
+from aggregator.pipeline.poll import Poller
 from aggregator.pipeline.setup import prepare
 from aggregator.store import Store, open_store
 from tests.fakes.parser import inline_parser
@@ -94,7 +95,7 @@ class Service:
             self.clock.now(), owner="test", lease_s=60, limit=1, ids=[feed.id], force=True
         )
         parsed = await inline_parser().parse(document, state, None)
-        await self.poller.take(prepare(self.config, ()), feed, state, document, parsed)
+        await self.poller.intake.take(prepare(self.config, ()), feed, state, document, parsed)
 
     async def poll_next(self, feed: str) -> FeedState:
         """Let time pass until the feed is due, and poll what is due then; gives its new state."""

@@ -98,6 +98,16 @@ def transition(before: FeedState, after: FeedState, settings: HealthSettings, no
     return None
 
 
+def gap_notice(state: FeedState) -> Notice:
+    """The notice that entries may have come and gone between two polls."""
+    every = f" It is polled every {_span(timedelta(seconds=state.interval_s))} now." if state.interval_s else ""
+    return Notice(
+        title=f"{state.title or state.id}: entries may have been missed",
+        body=f"Every one of its {state.items} entries was new, so others may have come and gone since the last poll."
+        f"{every} If this comes again, set a shorter `every`.",
+    )
+
+
 def _headline(after: FeedState) -> str:
     match after.health:
         case Health.FAILING:

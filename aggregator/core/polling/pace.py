@@ -39,6 +39,17 @@ def adaptive_interval(every_s: float, quiet_s: float, max_latency_s: float | Non
     return interval if max_latency_s is None else min(interval, max_latency_s)
 
 
+def hurried(interval_s: float, last_s: float | None, every_s: float, *, gap: bool, floor_s: float) -> float:
+    """An interval that halves with each gap, and comes back by a quarter with each poll without one.
+
+    `last_s` is the interval before; one below `every_s` was shortened. Never below `floor_s`.
+    """
+    shortened = last_s if last_s is not None and last_s < every_s else None
+    if gap:
+        return max(min(shortened or every_s, interval_s) / 2, min(floor_s, interval_s))
+    return min(interval_s, shortened * 1.25) if shortened else interval_s
+
+
 def backoff(interval_s: float, doublings: int) -> float:
     """`interval_s` doubled so many times, at most a day (or `interval_s`, where that is longer)."""
     return min(interval_s * 2.0 ** min(doublings, 30), max(SLOWEST_S, interval_s))

@@ -37,6 +37,7 @@ from aggregator.core.polling.pace import (
     backoff,
     blended_gap,
     chance,
+    hurried,
     out_of_skipped,
     spread,
     usual_gap,
@@ -69,13 +70,15 @@ def after_success(
     limits: Sequence[HostLimit] = (),
     silent_after: float = 5.0,
     pushed: bool = False,
+    gap: bool = False,
     now: datetime,
 ) -> tuple[FeedState, tuple[HostLimit, ...]]:
     """The state after an answer that could be used, and what the host asked for.
 
     `parsed` is None for a 304. `published` are the dates of the new entries that have one,
     `limits` what this feed's host asked for before. `pushed`: a hub tells us of new entries, and
-    polling is only the backstop.
+    polling is only the backstop. `gap`: entries
+    came and went since the last poll, so it is made sooner, unless the feed has an `every` of its own.
     """
     move = moves.follow(state, response.hops, response.url, now)
     last_new_at = now if new_entries else state.last_new_at
@@ -83,6 +86,8 @@ def after_success(
     gap_s = _gap(state, new_entries, published, now)
     every_s = feed.every_s or polling.every_s
     interval_s = adaptive_interval(max(every_s, BACKSTOP_S) if pushed else every_s, quiet_s, feed.max_latency_s)
+    if feed.every_s is None and not pushed:
+        interval_s = hurried(interval_s, state.interval_s, every_s, gap=gap, floor_s=polling.min_interval_s)
     whole = parsed if parsed and parsed.rung in COUNTED and not _partial(response) else None
     items = whole.items if whole else None
     hints = whole.hints if whole else state.hints
@@ -92,7 +97,7 @@ def after_success(
         silent_after,
     )
     answered = host_key(response.url)
-    asked = _host_limits(answered, response.hints.retry_after_s, now, "Retry-After")
+    asked = host_limits(answered, response.hints.retry_after_s, now, "Retry-After")
     next_at = next_poll_at(
         state.id,
         interval_s=interval_s,
@@ -156,7 +161,7 @@ def after_failure(
     asked: tuple[HostLimit, ...] = ()
     if asked_s or status == 429:
         where = host_key(error.url if isinstance(error, FetchError) else state.url)
-        asked = _host_limits(where, asked_s or delay_s, now, f"HTTP {status}" if status else "Retry-After")
+        asked = host_limits(where, asked_s or delay_s, now, f"HTTP {status}" if status else "Retry-After")
     next_at = max([now + timedelta(seconds=delay_s), *(limit.not_before for limit in (*limits, *asked))])
     after = replace(
         state,
@@ -217,7 +222,8 @@ def _pause(
     return min(delay_s * (1 + JITTER * luck), longest_s * (1 - JITTER * luck / 2))
 
 
-def _host_limits(host: str, asked_s: float | None, now: datetime, reason: str) -> tuple[HostLimit, ...]:
+def host_limits(host: str, asked_s: float | None, now: datetime, reason: str) -> tuple[HostLimit, ...]:
+    """What a host's wish for rest means for all feeds on it; `asked_s` in seconds, None: no wish."""
     if not asked_s:
         return ()
     return (HostLimit(host=host, not_before=now + timedelta(seconds=min(asked_s, RETRY_AT_MOST_S)), reason=reason),)

@@ -7,7 +7,8 @@ from typing import Any
 from aggregator.core.model import Delivery, Entry, FeedState, HitState
 from aggregator.core.rules import compile_rule
 from aggregator.core.settings import Config, Feed, RuleConfig
-from aggregator.pipeline.poll import Polled, Poller
+from aggregator.pipeline.intake import Polled
+from aggregator.pipeline.poll import Poller
 from aggregator.pipeline.setup import Setup, prepare
 from tests.fakes.fetcher import FakeFetcher, Page
 from tests.fakes.parser import inline_parser

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.core.polling.pace import adaptive_interval, backoff, blended_gap, chance, spread, usual_gap
+from aggregator.core.polling.pace import adaptive_interval, backoff, blended_gap, chance, hurried, spread, usual_gap
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 DAY_S = 86_400.0
@@ -64,3 +64,19 @@ def test_chance_is_even() -> None:
 def test_spread(feed: str, second: int) -> None:
     """Spread lengthens by at most a tenth, whatever the id is made of."""
     assert 1 <= spread(feed, NOW + timedelta(seconds=second)) < 1.1
+
+
+@given(every=st.floats(60, 86_400), gaps=st.lists(st.booleans(), max_size=40))
+def test_hurried(every: float, gaps: list[bool]) -> None:
+    """Between the floor and the usual interval; forty polls without a gap bring it back from anywhere."""
+    interval = every
+    for gap in [*gaps, *([False] * 40)]:
+        interval = hurried(every, interval, every, gap=gap, floor_s=60)
+        assert min(60, every) <= interval <= every
+    assert interval == every
+
+
+def test_a_slow_feed_is_hurried_too() -> None:
+    """A gap in a feed that had fallen silent begins at the base interval."""
+    assert hurried(900, 86_400, 900, gap=True, floor_s=60) == 450
+    assert hurried(86_400, 86_400, 900, gap=False, floor_s=60) == 86_400

@@ -1,0 +1,63 @@
+"""What was missed between two polls, found in a feed's archive documents (RFC 5005, section 4)."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from aggregator.core.model import Entry, FeedState, Reason
+from aggregator.core.polling.news import News
+
+PAGES = 10
+WRITTEN_BEFORE = timedelta(days=1)  # an entry may appear that long after its own date
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def may_follow(document: str, archive: str | None) -> bool:
+    """Whether the archive that a document names is the document's own publisher's: the same origin."""
+    return archive is not None and _origin(document) == _origin(archive) is not None
+
+
+def missed(entries: Iterable[Entry], state: FeedState) -> tuple[Entry, ...]:
+    """The unseen entries of an archive page; what is clearly older than our last look is no news.
+
+    Edits are left out: an archive may keep an older text than we have.
+    """
+    since = _since(state)
+    return tuple(_aged(entry, since) for entry in entries if entry.reason is not Reason.CHANGED)
+
+
+def filled(found: News, more: Iterable[Entry], flood_limit: int) -> News:
+    """The news of a poll with what its archive held; all of it counts for the flood guard."""
+    entries = {entry.key: entry for entry in (*more, *found.entries)}
+    fresh = sum(entry.reason in (Reason.NEW, Reason.FLOOD) for entry in entries.values())
+    flood = found.flood or fresh > flood_limit
+    told = tuple(_flooded(entry) for entry in entries.values()) if flood else tuple(entries.values())
+    return replace(found, entries=told, flood=flood)
+
+
+def _since(state: FeedState) -> datetime | None:
+    """Before this, nothing can have been missed: we had looked already, or were not there yet."""
+    looked = state.last_ok_at - WRITTEN_BEFORE if state.last_ok_at else None
+    return max((at for at in (looked, state.first_polled_at) if at), default=None)
+
+
+def _aged(entry: Entry, since: datetime | None) -> Entry:
+    written_at = entry.published_at or entry.updated_at
+    old = written_at is not None and since is not None and written_at < since
+    return replace(entry, reason=Reason.TOO_OLD) if old and entry.reason is Reason.NEW else entry
+
+
+def _flooded(entry: Entry) -> Entry:
+    return replace(entry, reason=Reason.FLOOD) if entry.reason is Reason.NEW else entry
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        return None
+    return parts.scheme, parts.hostname, port or DEFAULT_PORTS[parts.scheme]

@@ -1,0 +1,83 @@
+"""The gap guard: a feed that moved on by more than its window is read back through its archive."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from aggregator.core.errors import AggregatorError, FetchError
+from aggregator.core.model import Entry, FeedState, Fetched, HostLimit, ParsedFeed
+from aggregator.core.polling.archive import PAGES, may_follow, missed
+from aggregator.core.polling.hosts import host_key
+from aggregator.core.polling.identity import identify
+from aggregator.core.polling.news import news
+from aggregator.core.polling.schedule import host_limits
+from aggregator.core.settings import Feed
+from aggregator.ports import Feeds, Fetcher, Parser
+
+log = logging.getLogger(__name__)
+
+AT_MOST_S = 120.0  # well within the lease of the poll
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walked:
+    """What the archive held; `closed`: it led back to what is known, or to its own end."""
+
+    entries: tuple[Entry, ...] = ()
+    quarantined: tuple[tuple[bytes, str], ...] = ()
+    hosts: tuple[HostLimit, ...] = ()
+    closed: bool = False
+
+
+class Archive:
+    """Walks back through archive documents, politely and not for ever."""
+
+    def __init__(self, feeds: Feeds, fetcher: Fetcher, parser: Parser) -> None:
+        self._feeds = feeds
+        self._fetcher = fetcher
+        self._parser = parser
+
+    async def walk(self, feed: Feed, state: FeedState, document: Fetched, parsed: ParsedFeed, now: datetime) -> Walked:
+        """The unseen entries of up to ten archive pages. Whatever fails only ends the walk."""
+        walked, seen = Walked(), {document.url}
+        where, following = document.url, parsed.prev_archive
+        try:
+            async with asyncio.timeout(AT_MOST_S):
+                while following and may_follow(where, following) and following not in seen and len(seen) <= PAGES:
+                    seen.add(following)
+                    page, read = await self._read(feed, state, following)
+                    entries, known = await self._unseen(state, read, now)
+                    walked = replace(
+                        walked,
+                        entries=(*walked.entries, *entries),
+                        quarantined=(*walked.quarantined, *read.quarantined),
+                        closed=known or read.prev_archive is None,
+                    )
+                    where, following = page.url, None if known else read.prev_archive
+        except (AggregatorError, TimeoutError) as error:
+            log.info("the archive could not be read to its end: %s", error, extra={"feed": state.id})
+            asked_s = error.retry_after_s if isinstance(error, FetchError) else None
+            limits = host_limits(host_key(following or where), asked_s, now, "Retry-After")
+            return replace(walked, hosts=limits, closed=False)
+        return walked
+
+    async def _read(self, feed: Feed, state: FeedState, url: str) -> tuple[Fetched, ParsedFeed]:
+        """One page, as a document that nobody remembers."""
+        blank = FeedState(id=state.id, url=url, configured_url=state.configured_url)
+        page = await self._fetcher.fetch(feed, blank)
+        if not isinstance(page, Fetched) or not may_follow(url, page.url):
+            raise FetchError("the archive led to another site", url=url)
+        return page, await self._parser.parse(page, blank)
+
+    async def _unseen(self, state: FeedState, read: ParsedFeed, now: datetime) -> tuple[Sequence[Entry], bool]:
+        """The page's unseen entries, and whether some of it is known."""
+        identified = identify(read.entries, state.distrust_guid)
+        keys = [key for key, _ in identified]
+        known, aliases = await self._feeds.known(state.id, keys, [alias for _, more in identified for alias in more])
+        found = news(
+            read, identified, known, aliases, state=state, first_poll="silent", flood_limit=len(keys), now=now,
+            partial=True,
+        )  # fmt: skip
+        return missed(found.entries, state), bool(known)

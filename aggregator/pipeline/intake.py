@@ -1,0 +1,278 @@
+"""One feed, one document: what is done with it, from top to bottom; nothing is decided here.
+
+fetch → parse → news → match → next poll → commit (and route, inside the commit). Up to the commit
+a crash costs nothing; after it nothing can be lost.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from time import perf_counter
+from typing import Literal
+
+from aggregator.core.delivery.notices import health_channels, tell
+from aggregator.core.errors import AggregatorError, FetchError, ParseError, StoreError
+from aggregator.core.model import (
+    Delivery,
+    Entry,
+    FeedState,
+    Fetched,
+    Hit,
+    Kind,
+    NotModified,
+    ParsedFeed,
+    Poll,
+    Reason,
+    Routed,
+    Rung,
+    Surroundings,
+)
+from aggregator.core.polling import outage
+from aggregator.core.polling.archive import filled
+from aggregator.core.polling.health import gap_notice, transition
+from aggregator.core.polling.hosts import host_key
+from aggregator.core.polling.identity import identify
+from aggregator.core.polling.news import News, news
+from aggregator.core.polling.schedule import after_failure, after_success
+from aggregator.core.routing import question, route
+from aggregator.core.settings import Channel, Feed
+from aggregator.pipeline.archive import Archive, Walked
+from aggregator.pipeline.matching import match
+from aggregator.pipeline.setup import CurrentSetup, Setup
+from aggregator.ports import Clock, Feeds, Fetcher, Parser, Recall
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polled:
+    """What one poll brought. `match_s` and `elapsed_s` are seconds; `error` is why it gave nothing.
+
+    `gap`: entries came and went between two polls; "closed" where the feed's archive had them.
+    """
+
+    feed: str
+    rung: Rung | None = None
+    entries: tuple[Entry, ...] = ()
+    hits: int = 0
+    gap: Literal["open", "closed"] | None = None
+    error: AggregatorError | None = None
+    elapsed_s: float = 0.0
+    match_s: float = 0.0
+
+    @property
+    def new(self) -> int:
+        return sum(entry.reason is not Reason.CHANGED for entry in self.entries)
+
+    @property
+    def updated(self) -> int:
+        return sum(entry.reason is Reason.CHANGED for entry in self.entries)
+
+
+class Intake:
+    """Takes in documents of leased feeds: those it fetches, and those that come by themselves."""
+
+    def __init__(
+        self,
+        *,
+        feeds: Feeds,
+        fetcher: Fetcher,
+        parser: Parser,
+        setup: CurrentSetup,
+        clock: Clock,
+        owner: str,
+        recipients: Callable[[Channel], Sequence[str]],
+        observe: Callable[[Polled], None] = lambda _: None,
+    ) -> None:
+        self._feeds = feeds
+        self._fetcher = fetcher
+        self._parser = parser
+        self._archive = Archive(feeds, fetcher, parser)
+        self._setup = setup
+        self._clock = clock
+        self._owner = owner
+        self._recipients = recipients
+        self._observe = observe
+        self._outcomes: deque[outage.Outcome] = deque(maxlen=2000)
+
+    async def poll(self, state: FeedState) -> Polled:
+        """Poll one leased feed; what goes wrong with it is data, and never leaves."""
+        began = perf_counter()
+        setup = self._setup()
+        try:
+            polled = await self._poll(setup, setup.feeds[state.id], state)
+        except (StoreError, KeyError) as error:
+            polled = await self._abandon(state, error)
+        except Exception as error:  # a bug stops one feed, not the house
+            log.exception("polling failed", extra={"feed": state.id})
+            polled = await self._abandon(state, error)
+        polled = replace(polled, elapsed_s=perf_counter() - began)
+        self._observe(polled)
+        return polled
+
+    async def _poll(self, setup: Setup, feed: Feed, state: FeedState) -> Polled:
+        try:
+            response = await self._fetcher.fetch(feed, state)
+            self._outcomes.append(outage.outcome(host_key(state.url), None, self._clock.now()))
+            if isinstance(response, NotModified):
+                return await self._unchanged(setup, feed, state, response, None)
+            parsed = await self._parser.parse(response, state, self._recall(state))
+        except (FetchError, ParseError) as error:
+            return await self._failed(setup, feed, state, error)
+        if not parsed.entries:
+            return await self._unchanged(setup, feed, state, response, parsed)
+        return await self.take(setup, feed, state, response, parsed)
+
+    def _recall(self, state: FeedState) -> Recall | None:
+        return partial(self._feeds.memory, state.id) if state.first_polled_at else None
+
+    async def take(
+        self,
+        setup: Setup,
+        feed: Feed,
+        state: FeedState,
+        response: Fetched,
+        parsed: ParsedFeed,
+    ) -> Polled:
+        """Store and match a document's entries, decide who is told, and commit it all at once."""
+        now, settings = self._clock.now(), setup.config.settings
+        found = await self._news(setup, feed, state, response, parsed, now)
+        walked = await self._archive.walk(feed, state, response, parsed, now) if found.gap else Walked(closed=True)
+        if walked.entries:
+            found = filled(found, walked.entries, settings.polling.flood_limit)
+        began = perf_counter()
+        hits = match(setup, feed, found.entries, now)
+        match_s = perf_counter() - began
+        fresh = [entry for entry in found.entries if entry.reason not in (Reason.CHANGED, Reason.TOO_OLD)]
+        after, hosts = after_success(
+            replace(state, distrust_guid=found.distrust_guid),
+            feed,
+            settings.polling,
+            response=response,
+            parsed=parsed,
+            new_entries=len(fresh),
+            published=[entry.published_at for entry in fresh if entry.published_at],
+            silent_after=settings.health.silent_after,
+            gap=found.gap,
+            now=now,
+        )
+        poll = Poll(
+            state=after,
+            entries=found.entries,
+            hits=hits,
+            hosts=(*hosts, *walked.hosts),
+            notices=self._health_news(setup, state, after, now, missed=not walked.closed),
+            memory=parsed.memory,
+            quarantined=(*parsed.quarantined, *walked.quarantined),
+        )
+        stored = await self._commit(setup, poll, now)
+        return Polled(
+            feed=state.id,
+            rung=parsed.rung,
+            entries=stored,
+            hits=len(hits),
+            gap=("closed" if walked.closed else "open") if found.gap else None,
+            match_s=match_s,
+        )
+
+    async def _news(
+        self, setup: Setup, feed: Feed, state: FeedState, response: Fetched, parsed: ParsedFeed, now: datetime
+    ) -> News:
+        """What of a document the store does not know yet."""
+        polling = setup.config.settings.polling
+        identified = identify(parsed.entries, state.distrust_guid)
+        keys = [key for key, _ in identified]
+        aliases = [alias for _, others in identified for alias in others]
+        known, known_aliases = await self._feeds.known(state.id, keys, aliases)
+        return news(
+            parsed,
+            identified,
+            known,
+            known_aliases,
+            state=state,
+            first_poll=feed.first_poll if feed.first_poll is not None else polling.first_poll,
+            flood_limit=polling.flood_limit,
+            now=now,
+            partial=response.delta,
+        )
+
+    async def _commit(self, setup: Setup, poll: Poll, now: datetime) -> tuple[Entry, ...]:
+        """Write a poll; its hits are routed while it is written."""
+        matched = {hit.entry_key for hit in poll.hits}
+        entries = {entry.key: entry for entry in poll.entries if entry.key in matched}
+        asked = question(poll.hits, entries, setup.rule_configs, setup.config.settings, now)
+        answer = partial(self._route, setup, poll.hits, entries, now) if asked else None
+        return await self._feeds.commit(poll, owner=self._owner, question=asked, route=answer)
+
+    def _route(
+        self, setup: Setup, hits: Sequence[Hit], entries: Mapping[str, Entry], now: datetime, around: Surroundings
+    ) -> Routed:
+        channels, settings = setup.config.channels, setup.config.settings
+        return route(hits, entries, setup.rule_configs, channels, settings, around, now, recipients=self._recipients)
+
+    async def _unchanged(
+        self, setup: Setup, feed: Feed, state: FeedState, response: Fetched | NotModified, parsed: ParsedFeed | None
+    ) -> Polled:
+        settings, now = setup.config.settings, self._clock.now()
+        after, hosts = after_success(
+            state,
+            feed,
+            settings.polling,
+            response=response,
+            parsed=parsed,
+            silent_after=settings.health.silent_after,
+            now=now,
+        )
+        poll = Poll(
+            state=after,
+            hosts=hosts,
+            notices=self._health_news(setup, state, after, now),
+            memory=parsed.memory if parsed else None,
+        )
+        await self._feeds.commit(poll, owner=self._owner)
+        return Polled(feed=state.id, rung=parsed.rung if parsed else Rung.NOT_MODIFIED)
+
+    async def _failed(self, setup: Setup, feed: Feed, state: FeedState, error: FetchError | ParseError) -> Polled:
+        settings, now = setup.config.settings, self._clock.now()
+        self._outcomes.append(outage.outcome(host_key(state.url), error, now))
+        if not self._outcomes[-1].connected and outage.network_is_down(tuple(self._outcomes), now):
+            poll = Poll(state=outage.postponed(state, now))
+        else:
+            after, hosts = after_failure(state, feed, settings.polling, error, now=now)
+            poll = Poll(state=after, hosts=hosts, notices=self._health_news(setup, state, after, now))
+        log.info("poll gave nothing: %s", error, extra={"feed": state.id})
+        await self._feeds.commit(poll, owner=self._owner)
+        return Polled(feed=state.id, error=error)
+
+    async def _abandon(self, state: FeedState, error: Exception) -> Polled:
+        """Nothing could be written: free the lease, so that the feed comes up again soon."""
+        if isinstance(error, StoreError):
+            log.error("poll could not be stored: %s", error, extra={"feed": state.id})
+        try:
+            await self._feeds.release([state.id], owner=self._owner)
+        except StoreError as second:
+            log.warning("the lease could not be freed, it runs out by itself: %s", second, extra={"feed": state.id})
+        known = error if isinstance(error, AggregatorError) else AggregatorError(f"{type(error).__name__}: {error}")
+        return Polled(feed=state.id, error=known)
+
+    def _health_news(
+        self, setup: Setup, before: FeedState, after: FeedState, now: datetime, *, missed: bool = False
+    ) -> tuple[Delivery, ...]:
+        """Notices about the feed itself; a gap that stayed open is told once a day."""
+        settings, told = setup.config.settings, list[Delivery]()
+        notice, gap = transition(before, after, settings.health, now), gap_notice(after) if missed else None
+        for said, occasion in ((notice, (after.health.value, now.isoformat())), (gap, ("gap", f"{now:%Y-%m-%d}"))):
+            if said is not None:
+                told += tell(
+                    said,
+                    ("feed", after.id, *occasion),
+                    health_channels(settings),
+                    setup.config.channels,
+                    now,
+                    kind=Kind.HEALTH,
+                    recipients=self._recipients,
+                )
+        return tuple(told)
