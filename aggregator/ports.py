@@ -275,6 +275,10 @@ class Catalog(Protocol):
         """Make dead, held or waiting deliveries due now; gives how many."""
         ...
 
+    async def acknowledge(self, ids: Sequence[str], now: datetime) -> int:
+        """Note that a person knows of sent or dead deliveries, and of their stories; gives how many were news."""
+        ...
+
     async def cancel(self, ids: Sequence[str]) -> int:
         """Suppress deliveries that are not sent yet; gives how many."""
         ...

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   aggregator deliveries list --state dead
-  aggregator deliveries retry 5f1c09d2"""
+  aggregator deliveries retry 5f1c09d2
+  aggregator deliveries ack 5f1c09d2        I know; do not tell me of it again"""
 )
 def deliveries() -> None:
     """Look into the outbox: what was sent, what waits and why, what was given up."""
@@ -47,7 +48,7 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
                     d.id,
                     d.channel,
                     d.state.value,
-                    d.last_error or d.reason,
+                    d.last_error or d.reason or ("acknowledged" if d.acknowledged_at else ""),
                     d.attempts,
                     "" if d.sent_at else ago(d.due_at, now),
                     d.title,
@@ -74,7 +75,8 @@ def show(as_json: bool, delivery_id: str) -> None:
             return
         now = house.clock.now()
         click.secho(delivery.title, bold=True)
-        click.echo(f"{delivery.id} → {delivery.channel}: {delivery.state.value} {delivery.reason}".rstrip())
+        known = f", acknowledged {ago(delivery.acknowledged_at, now)}" if delivery.acknowledged_at else ""
+        click.echo(f"{delivery.id} → {delivery.channel}: {delivery.state.value} {delivery.reason}".rstrip() + known)
         for t in told:
             click.echo(f"  {t.hit.rule}: {t.entry.title}  {t.entry.link or ''}")
         table(
@@ -95,6 +97,21 @@ def retry(ids: tuple[str, ...]) -> None:
     async def work(house: "House") -> None:
         count = await house.store.catalog.retry(ids, house.clock.now())
         click.echo(f"{count} of {len(ids)} will be sent again")
+        if not count:
+            raise SystemExit(3)
+
+    in_house(work)
+
+
+@deliveries.command()
+@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@config_option
+def ack(ids: tuple[str, ...]) -> None:
+    """Acknowledge alerts that were sent or given up: their stories do not alert again because they spread."""
+
+    async def work(house: "House") -> None:
+        count = await house.store.catalog.acknowledge(ids, house.clock.now())
+        click.echo(f"{count} of {len(ids)} acknowledged")
         if not count:
             raise SystemExit(3)
 

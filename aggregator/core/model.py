@@ -304,7 +304,10 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """Copies of one piece of news. `feeds` carry it; `told` are the rules that alerted on it."""
+    """Copies of one piece of news. `feeds` carry it; `told` are the rules that alerted on it.
+
+    Once a person has acknowledged an alert about it, its spread is no reason to alert again.
+    """
 
     id: str
     title: str
@@ -313,6 +316,7 @@ class Story:
     told: tuple[str, ...] = ()
     first_at: datetime
     last_at: datetime
+    acknowledged_at: datetime | None = None
 
 
 # --- alerts --------------------------------------------------------------------------------------
@@ -377,6 +381,7 @@ class Delivery:
     attempts: int = 0
     tried_at: datetime | None = None
     sent_at: datetime | None = None
+    acknowledged_at: datetime | None = None
     last_error: str | None = None
     repeat: bool = False
     lease_owner: str | None = None

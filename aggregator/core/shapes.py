@@ -139,6 +139,7 @@ def delivery_json(delivery: Delivery) -> Json:
         "attempts": delivery.attempts,
         "due_at": instant(delivery.due_at),
         "sent_at": instant(delivery.sent_at),
+        "acknowledged_at": instant(delivery.acknowledged_at),
         "last_error": delivery.last_error,
         "title": delivery.title,
         "kind": delivery.kind.value,

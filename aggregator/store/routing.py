@@ -81,7 +81,8 @@ def write_routed(connection: Connection, dialect: Dialect, routed: Routed, ids: 
 def write_stories(connection: Connection, dialect: Dialect, written: Sequence[Story]) -> None:
     if not written:
         return
-    connection.execute(dialect.put(stories, keep=["first_at"]), [rows.story_values(story) for story in written])
+    keep = ["first_at", "acknowledged_at"]
+    connection.execute(dialect.put(stories, keep=keep), [rows.story_values(story) for story in written])
     found_by = [
         {"key": key, "story": story.id} for story in written for key in rows.fingerprint_keys(story.fingerprint)
     ]

@@ -186,6 +186,7 @@ stories = Table(
     Column("told", Listed, nullable=False),
     Column("first_at", Instant, nullable=False),
     Column("last_at", Instant, nullable=False),
+    Column("acknowledged_at", Instant),
 )
 Index("stories_last", stories.c.last_at)
 
@@ -224,6 +225,7 @@ deliveries = Table(
     Column("lease_owner", Text),
     Column("lease_until", Instant),
     Column("wake_at", Instant),
+    Column("acknowledged_at", Instant),
 )
 Index(
     "deliveries_wake",

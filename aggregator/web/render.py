@@ -31,6 +31,7 @@ DONE = {
     "resumed": "Resumed. It is due now.",
     "retried": "Due again.",
     "cancelled": "Cancelled.",
+    "acknowledged": "Acknowledged: its story will not alert again because more sources carry it.",
     "reloaded": "The configuration was read again and is running.",
     "nothing": "There was nothing to do.",
 }

@@ -183,6 +183,9 @@ def test_deliveries_are_retried_and_cancelled() -> None:
     assert client.post("/api/v1/deliveries/retry", data={"ids": ["d3", "nosuch"]}).json() == {"count": 1}
     assert client.post("/api/v1/deliveries/cancel", data={"ids": ["d2"]}).json() == {"count": 1}
     assert client.get("/api/v1/deliveries?state=odd").status == 422
+    assert client.get("/api/v1/deliveries/d0").json()["acknowledged_at"] is None
+    assert client.post("/api/v1/deliveries/acknowledge", data={"ids": ["d0", "nosuch"]}).json() == {"count": 1}
+    assert client.get("/api/v1/deliveries/d0").json()["acknowledged_at"] == "2026-03-05T14:20:00Z"
 
 
 def test_feeds_are_added_polled_and_paused() -> None:

@@ -193,6 +193,17 @@ def test_alerts_are_retried_and_cancelled(site: Site, open_page: Opener) -> None
     assert site.desk.tables.deliveries["d2"].state.value == "suppressed"
 
 
+def test_alerts_are_acknowledged(site: Site, open_page: Opener) -> None:
+    """The button notes that a person knows, goes away, and leaves a word on the alert."""
+    page = open_page("/alerts/d0")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_role("status")).to_contain_text("Acknowledged")
+    expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    assert site.desk.tables.deliveries["d0"].acknowledged_at == site.desk.clock.now()
+    page.goto(site.address + "/alerts?state=sent")
+    expect(page.get_by_text("acknowledged", exact=True)).to_have_count(1)
+
+
 def test_what_is_wrong_with_a_query_is_said(open_page: Opener) -> None:
     """A query that cannot be read is answered beside the field."""
     page = open_page('/search?q="open phrase')

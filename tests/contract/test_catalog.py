@@ -292,6 +292,28 @@ async def test_retry_and_cancel_touch_only_what_is_unsent(store: AnyStore, state
         assert (again.state, ended.state) == (state, state)
 
 
+@pytest.mark.parametrize(("state", "allowed"), [(s, s in {SENT, DEAD}) for s in DeliveryState])
+async def test_acknowledging_is_for_what_has_ended(store: AnyStore, state: DeliveryState, allowed: bool) -> None:
+    """Once; what still waits is not known to anybody."""
+    await store.outbox.add([delivery("d1", state=state, lease_until=NOW + HOUR)])
+    assert await store.catalog.acknowledge(["d1", "none"], NOW) == int(allowed)
+    assert await store.catalog.acknowledge(["d1"], NOW + HOUR) == 0
+    assert (await store.catalog.delivery("d1"))[0].acknowledged_at == (NOW if allowed else None)
+
+
+async def test_acknowledged_alert_marks_its_stories(store: AnyStore) -> None:
+    """The story of an alert, and those of a digest's hits; a later copy does not wash it off."""
+    routed = Routed(hits=(hit(story="s1"),), stories=(story("s1"), story("s2"), story("s3")))
+    await stored(store, entry(), routed=routed)
+    await store.outbox.add([delivery("d1", state=SENT, story="s2"), delivery("d2", state=SENT, hits=("h1",))])
+    assert await store.catalog.acknowledge(["d1", "d2"], NOW) == 2
+    known = [(await store.catalog.story(name))[0].acknowledged_at for name in ("s1", "s2", "s3")]
+    assert known == [NOW, NOW, None]
+    await stored(store, entry("b"), routed=Routed(stories=(story("s1", feeds=("a", "b")),)))
+    again = (await store.catalog.story("s1"))[0]
+    assert (again.feeds, again.acknowledged_at) == (("a", "b"), NOW)
+
+
 async def test_silences_are_made_listed_and_ended(store: AnyStore) -> None:
     """Each has a number by which it can be removed."""
     first = await store.catalog.add_silence(Silence(rule="r", until_at=NOW + HOUR, reason="ro", created_at=NOW))

@@ -225,7 +225,8 @@ class MemoryFeeds:
             tables.hits.setdefault(hit.id, replace(hit, entry_id=entry_id))
         for story in routed.stories:
             before = tables.stories.get(story.id)
-            tables.stories[story.id] = replace(story, first_at=before.first_at) if before else story
+            kept = {"first_at": before.first_at, "acknowledged_at": before.acknowledged_at} if before else {}
+            tables.stories[story.id] = replace(story, **kept)
         for delivery in routed.deliveries:
             tables.deliveries.setdefault(delivery.id, delivery)
 
@@ -529,6 +530,17 @@ class MemoryCatalog:
             state = DeliveryState.RETRY if delivery.attempts else DeliveryState.PENDING
             again = replace(delivery, state=state, reason="", due_at=now, tried_at=None)
             self._tables.deliveries[delivery.id] = again
+        return len(chosen)
+
+    async def acknowledge(self, ids: Sequence[str], now: datetime) -> int:
+        rows = map(self._tables.deliveries.get, dict.fromkeys(ids))
+        ended = (DeliveryState.SENT, DeliveryState.DEAD)
+        chosen = [row for row in rows if row and row.state in ended and not row.acknowledged_at]
+        for delivery in chosen:
+            self._tables.deliveries[delivery.id] = replace(delivery, acknowledged_at=now)
+            told = {hit.story for hit in map(self._tables.hits.get, delivery.hits) if hit}
+            for story in (told | {delivery.story}) & self._tables.stories.keys():
+                self._tables.stories[story] = replace(self._tables.stories[story], acknowledged_at=now)
         return len(chosen)
 
     async def cancel(self, ids: Sequence[str]) -> int:

@@ -52,9 +52,13 @@ class Ledger:
         return tuple(channel for channel in notified(rule, self._settings) if channel not in told)
 
     def spread(self, story: Story) -> int | None:
-        """How many feeds carry the story, where this poll made it so many as to alert again."""
+        """How many feeds carry the story, where this poll made it so many as to alert again.
+
+        Not of a story that a person has acknowledged.
+        """
         wanted = self._settings.stories.renotify_sources
-        return wanted if wanted and self._grown.get(story.id) == wanted else None
+        grown = wanted and self._grown.get(story.id) == wanted
+        return wanted if grown and story.acknowledged_at is None else None
 
     def tell(self, story: Story, rule: str) -> None:
         """Remember that this rule alerts on this story."""

@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, case, func, or_, select, update
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Attempt, Delivery, DeliveryState, Told
 from aggregator.store import rows
 from aggregator.store.catalog.base import Room, limited
-from aggregator.store.schema import attempts, deliveries
+from aggregator.store.schema import attempts, deliveries, hits, stories
 from aggregator.store.telling import tell
 
 WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
 RETRIABLE = (*WAITING, DeliveryState.DEAD)
+ENDED = (DeliveryState.SENT, DeliveryState.DEAD)
 
 
 class DeliveryPages(Room):
@@ -53,6 +54,33 @@ class DeliveryPages(Room):
             "tried_at": None,
         }
         return await self._change(ids, RETRIABLE, again)
+
+    async def acknowledge(self, ids: Sequence[str], now: datetime) -> int:
+        fresh = (
+            update(deliveries)
+            .where(
+                self._dialect.among(deliveries.c.id, "ids"),
+                deliveries.c.state.in_([state.value for state in ENDED]),
+                deliveries.c.acknowledged_at.is_(None),
+            )
+            .values(acknowledged_at=now)
+            .returning(deliveries.c.story, deliveries.c.hits)
+        )
+        told = select(hits.c.story).where(self._dialect.among(hits.c.id, "hits"))
+        known = (
+            update(stories)
+            .where(or_(self._dialect.among(stories.c.id, "stories"), stories.c.id.in_(told)))
+            .values(acknowledged_at=now)
+        )
+
+        def acknowledge(connection: Connection) -> int:
+            found = connection.execute(fresh, {"ids": self._dialect.listed(ids)}).all()
+            named = [row.story for row in found if row.story]
+            hit_ids = [hit for row in found for hit in row.hits]
+            connection.execute(known, {"stories": self._dialect.listed(named), "hits": self._dialect.listed(hit_ids)})
+            return len(found)
+
+        return await self._writer.alone(acknowledge)
 
     async def cancel(self, ids: Sequence[str]) -> int:
         suppressed = {"state": DeliveryState.SUPPRESSED.value, "reason": "cancelled by hand", "wake_at": None}

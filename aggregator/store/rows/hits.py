@@ -44,6 +44,7 @@ def story_values(story: Story) -> Values:
         "told": story.told,
         "first_at": story.first_at,
         "last_at": story.last_at,
+        "acknowledged_at": story.acknowledged_at,
     }
 
 
@@ -65,6 +66,7 @@ def story(row: Row[Any]) -> Story:
         told=tuple(row.told),
         first_at=row.first_at,
         last_at=row.last_at,
+        acknowledged_at=row.acknowledged_at,
     )
 
 

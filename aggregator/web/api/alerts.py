@@ -58,6 +58,12 @@ async def retry(desk: GivenDesk, sent: shape.IdsSent) -> Response:
     return JSONResponse({"count": await desk.catalog.retry(sent.ids, desk.clock.now())})
 
 
+@router.post("/deliveries/acknowledge", response_model=shape.Count)
+async def acknowledge(desk: GivenDesk, sent: shape.IdsSent) -> Response:
+    """Note that a person knows of sent or dead deliveries: their stories do not alert again by their spread."""
+    return JSONResponse({"count": await desk.catalog.acknowledge(sent.ids, desk.clock.now())})
+
+
 @router.post("/deliveries/cancel", response_model=shape.Count)
 async def cancel(desk: GivenDesk, sent: shape.IdsSent) -> Response:
     """Suppress deliveries that are not sent yet."""

@@ -156,6 +156,7 @@ class Delivery(BaseModel):
     attempts: int
     due_at: At
     sent_at: At | None
+    acknowledged_at: At | None
     last_error: str | None
     title: str
     kind: str

@@ -17,6 +17,7 @@ SHOWN = 50
 MAX_SHOWN = 500
 RETRIABLE = frozenset({DeliveryState.DEAD, DeliveryState.HELD, DeliveryState.RETRY})
 CANCELLABLE = frozenset({DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY})
+ENDED = frozenset({DeliveryState.SENT, DeliveryState.DEAD})
 
 
 class Where(BaseModel):
@@ -41,7 +42,7 @@ async def outbox(
     more = min(limit * 2, MAX_SHOWN) if len(found) == limit and limit < MAX_SHOWN else None
     return pages.render(
         request, "alerts.html", deliveries=found, counts=counts, state=state, states=DeliveryState, more=more,
-        retriable=RETRIABLE, cancellable=CANCELLABLE,
+        retriable=RETRIABLE, cancellable=CANCELLABLE, ended=ENDED,
     )  # fmt: skip
 
 
@@ -52,7 +53,7 @@ async def one(request: Request, desk: GivenDesk, pages: GivenPages, delivery_id:
     recent = cards(named(tellings, desk.current().config))
     return pages.render(
         request, "alert.html", delivery=delivery, attempts=attempts, recent=recent,
-        retriable=RETRIABLE, cancellable=CANCELLABLE,
+        retriable=RETRIABLE, cancellable=CANCELLABLE, ended=ENDED,
     )  # fmt: skip
 
 
@@ -61,6 +62,13 @@ async def retry(desk: GivenDesk, delivery_id: str, sent: Annotated[Where, Form()
     """Make a delivery due now."""
     done = await desk.catalog.retry([delivery_id], desk.clock.now())
     return then(safe_next(sent.next), "retried" if done else "nothing")
+
+
+@router.post("/alerts/{delivery_id}/acknowledge")
+async def acknowledge(desk: GivenDesk, delivery_id: str, sent: Annotated[Where, Form()]) -> Response:
+    """Note that a person knows."""
+    done = await desk.catalog.acknowledge([delivery_id], desk.clock.now())
+    return then(safe_next(sent.next), "acknowledged" if done else "nothing")
 
 
 @router.post("/alerts/{delivery_id}/cancel")

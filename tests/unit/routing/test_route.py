@@ -204,6 +204,15 @@ def test_renotify_sources_alerts_once_more() -> None:
     assert later.hits[0].state is HitState.COLLAPSED
 
 
+def test_an_acknowledged_story_does_not_alert_again_by_its_spread() -> None:
+    """A person who knows of a story is not told that more feeds carry it."""
+    story = replace(told_story(), feeds=("tass", "bbc"), acknowledged_at=NOW)
+    around, wish = Surroundings(stories=(story,)), {"stories": {"renotify_sources": 3}}
+    routed = one(entry("copy", feed="blog", content=TEXT), around=around, settings=wish)
+    assert (routed.hits[0].state, routed.deliveries) == (HitState.COLLAPSED, ())
+    assert routed.stories[0].feeds == ("tass", "bbc", "blog")
+
+
 def test_collapse_can_be_switched_off() -> None:
     """With `collapse: false` every copy alerts."""
     off = {"stories": {"collapse": False}}
