@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
-NOISY = ("apprise", "urllib3", "apscheduler", "asyncio", "aiosmtpd", "alembic", "uvicorn.access")
+NOISY = ("apprise", "urllib3", "apscheduler", "asyncio", "aiosmtpd", "alembic", "uvicorn")
 SHORTEST_SECRET = 4
 
 
@@ -28,7 +28,7 @@ class Redactor:
             spelling
             for secret in secrets
             if len(secret) >= SHORTEST_SECRET
-            for spelling in (secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
+            for spelling in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
         }
         longest_first = sorted(spellings, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if spellings else None
