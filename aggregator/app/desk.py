@@ -17,6 +17,7 @@ from aggregator.app.watching import lag_s
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.model import Beat, DeliveryState, Status, Told
 from aggregator.core.settings import Feed
+from aggregator.observe.logs import redact
 from aggregator.ports import Catalog, Clock
 from aggregator.web.desk import Candidate, Clause, Found, Imported, Preview, RulesFile, Verdict
 
@@ -196,7 +197,7 @@ class AppDesk:
         return tuple(one for one in wanted if not outcomes[one.url]), problems
 
     async def export_opml(self) -> str:
-        return config.to_opml(self.house.current.config.feeds)
+        return redact(config.to_opml(self.house.current.config.feeds))
 
 
 @asynccontextmanager

@@ -4,11 +4,12 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aggregator.app.clock import SystemClock
+from aggregator.app.discreet import discreet
 from aggregator.app.owner import dead_owners, new_owner
 from aggregator.app.places import database_url
 from aggregator.config import Loaded, load
@@ -82,4 +83,5 @@ async def open_house(loaded: Loaded) -> AsyncIterator[House]:
         await store.upkeep.free(dead_owners(await store.upkeep.owners()), clock.now())
         await store.feeds.sync(loaded.config.feeds, clock.now())
         current = prepare(loaded.config, loaded.rules, loaded.digest)
+        store = replace(store, catalog=discreet(store.catalog))
         yield House(loaded=loaded, current=current, store=store, clock=clock, _closing=closing)

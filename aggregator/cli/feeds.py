@@ -209,7 +209,9 @@ def import_(file: Path, online: bool) -> None:
 @feeds.command()
 @config_option
 def export() -> None:
-    """Write the feeds as OPML to stdout; tags become folders."""
+    """Write the feeds as OPML to stdout; tags become folders, a secret in an address becomes `***`."""
     from aggregator.config import to_opml
+    from aggregator.observe.logs import Redactor
 
-    click.echo(to_opml(load().config.feeds), nl=False)
+    loaded = load()
+    click.echo(Redactor(loaded.secrets)(to_opml(loaded.config.feeds)), nl=False)

@@ -1,0 +1,36 @@
+"""The catalog for people's eyes: a feed's address may hold a key or a password, and they need not see it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from aggregator.core.model import FeedState, FeedSummary
+from aggregator.observe.logs import redact
+from aggregator.ports import Catalog
+
+LOGIN = re.compile(r"(?<=://)[^\s/@]+@")  # also one that was written into the YAML as it is
+TEXTS = ("url", "configured_url", "title", "last_error", "move_url", "hub", "self_url")
+
+
+def discreet(catalog: Catalog) -> Catalog:
+    """The same catalog, with every login and known secret in its feeds replaced by `***`."""
+    return cast(Catalog, _Discreet(catalog))
+
+
+class _Discreet:
+    """Passes everything on but the listing of feeds, the one place where configured addresses come back."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+    async def feeds(self, ids: Sequence[str] | None = None) -> tuple[FeedSummary, ...]:
+        return tuple(replace(found, state=_masked(found.state)) for found in await self._catalog.feeds(ids))
+
+
+def _masked(state: FeedState) -> FeedState:
+    texts: dict[str, Any] = {name: LOGIN.sub("***@", redact(text)) for name in TEXTS if (text := getattr(state, name))}
+    return replace(state, **texts)
