@@ -33,6 +33,7 @@ from aggregator.core.model import (
     Story,
     Surroundings,
     Told,
+    WantedText,
 )
 from aggregator.core.settings import Channel, Feed
 
@@ -56,6 +57,25 @@ class Fetcher(Protocol):
 
         Raises Unreachable, BadStatus, TooLarge, Forbidden.
         """
+        ...
+
+
+class Pages(Protocol):
+    """The pages that feeds link to, on the same way out as the feeds."""
+
+    async def page(self, feed: Feed, url: str) -> Fetched:
+        """The page at `url`, asked for with the manners, proxy and (on its own origin) credentials of `feed`.
+
+        Raises Unreachable, BadStatus, TooLarge, Forbidden.
+        """
+        ...
+
+
+class Reader(Protocol):
+    """Pages to articles, in a process that may die."""
+
+    async def article(self, page: Fetched) -> str:
+        """The plain text of the article on a page. Raises ParseError."""
         ...
 
 
@@ -126,6 +146,34 @@ class Feeds(Protocol):
 
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
         """Free leases without a poll, on the way out."""
+        ...
+
+
+class Texts(Protocol):
+    """Wishes for full texts, which `Feeds.commit` makes of `Poll.wanted`. Every method raises StoreError."""
+
+    async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[WantedText, ...]:
+        """Take up to `limit` wishes whose time has come, longest waiting first.
+
+        Each take is a try, and nobody is given the same wish again for `lease_s` seconds. Wishes of
+        feeds whose host rests are passed over.
+        """
+        ...
+
+    async def put_off(self, entry: int, until: datetime, hosts: Sequence[HostLimit] = ()) -> None:
+        """Let a wish rest, and the hosts that asked for it."""
+        ...
+
+    async def drop(self, wanted: Sequence[int]) -> None:
+        """Forget the wishes for these entries."""
+        ...
+
+    async def fill(self, entry: Entry, now: datetime, *, question: Question | None, route: Route) -> int:
+        """Write an entry's next version and what `route` decides, and forget the wish; gives how many hits were new.
+
+        As in `Feeds.commit`, `question` is answered and `route` called inside the transaction.
+        Raises Conflict where the entry is not the one before this version any more.
+        """
         ...
 
 

@@ -248,6 +248,14 @@ class Known:
     version: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedText:
+    """An entry whose article is still to be read; `tries` counts the one that begins now."""
+
+    entry: Entry
+    tries: int
+
+
 # --- match ---------------------------------------------------------------------------------------
 
 
@@ -487,7 +495,10 @@ class Routed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """Everything that one poll of one feed changes, written in one transaction."""
+    """Everything that one poll of one feed changes, written in one transaction.
+
+    `wanted` are keys of `entries` whose articles are to be read afterwards.
+    """
 
     state: FeedState
     entries: tuple[Entry, ...] = ()
@@ -496,6 +507,7 @@ class Poll:
     notices: tuple[Delivery, ...] = ()
     memory: bytes | None = None
     quarantined: tuple[tuple[bytes, str], ...] = ()
+    wanted: tuple[str, ...] = ()
 
 
 # --- reading ---------------------------------------------------------------------------------------

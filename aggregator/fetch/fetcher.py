@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from aggregator.core.errors import BadStatus
-from aggregator.core.model import FeedState, Fetched, NotModified
+from aggregator.core.model import FeedState, Fetched, NotModified, Validators
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.settings import Feed, Http, Polling
 from aggregator.fetch import guard, proxy
@@ -27,6 +27,7 @@ ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
     "application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.1"
 )
+PAGES = "text/html, application/xhtml+xml;q=0.9, */*;q=0.1"
 DOCUMENTS = frozenset({200, 203})
 DELTA = 226
 
@@ -44,12 +45,26 @@ class HttpFetcher:
 
         Raises Unreachable, BadStatus, TooLarge, Forbidden.
         """
-        request = _request(feed, state)
+        request = _request(feed, state.url, home=state.configured_url, validators=state.validators)
         async with self.politeness.turn(host_key(state.url)):
             response = await self.transport.request(request)
         if response.status == 304:
             return self._not_modified(state, response)
         return self._fetched(state, response)
+
+    async def page(self, feed: Feed, url: str) -> Fetched:
+        """A web page that a feed links to, when its host's turn has come; with the feed's manners and proxy.
+
+        Credentials go to the feed's own origin only. Raises Unreachable, BadStatus, TooLarge, Forbidden.
+        """
+        request = _request(feed, url, home=feed.url, accepts=PAGES)
+        async with self.politeness.turn(host_key(url)):
+            response = await self.transport.request(request)
+        if response.status not in DOCUMENTS or challenge(response):
+            raise bad_status(response)
+        if refusal := login_page(response):
+            raise refusal
+        return document(response, self._clock.now() if self._clock else None)
 
     def _not_modified(self, state: FeedState, response: Response) -> NotModified:
         old = state.validators
@@ -129,14 +144,16 @@ def needs_gap(host: str) -> bool:
         return False
 
 
-def _request(feed: Feed, state: FeedState) -> Request:
+def _request(
+    feed: Feed, url: str, *, home: str, accepts: str = ACCEPT, validators: Validators | None = None
+) -> Request:
     return Request(
-        url=state.url,
-        accepts=ACCEPT,
+        url=url,
+        accepts=accepts,
         private=_private(feed) if feed.auth or feed.headers else {},
-        home=state.configured_url,
-        validators=state.validators,
-        delta=True,
+        home=home,
+        validators=validators,
+        delta=validators is not None,
         user_agent=feed.user_agent,
         proxy=_proxy(feed.proxy) if feed.proxy else None,
         verify_tls=feed.verify_tls,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # a worker process imports this package too, and needs none of these
     from contextlib import AbstractAsyncContextManager
 
-    from aggregator.ports import Parser
+    from aggregator.ports import Parser, Reader
 
-__all__ = ["open_parser"]
+__all__ = ["open_parser", "open_reader"]
 
 
 def open_parser(
@@ -31,3 +31,14 @@ def open_parser(
 
     limits = Limits(max_body_bytes=max_body_bytes, memory_bytes=memory_bytes, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s)
     return parser(workers, limits)
+
+
+def open_reader(
+    workers: int = 1, *, max_body_bytes: int = 10 * 2**20, cpu_s: int = 20, wall_s: float = 30.0, idle_s: float = 60.0
+) -> AbstractAsyncContextManager[Reader]:
+    """A reader of articles with processes of its own, so that no feed waits for a page."""
+    from aggregator.parse.pool import Limits
+    from aggregator.parse.reader import reader
+
+    limits = Limits(max_body_bytes=max_body_bytes, memory_bytes=1024 * 2**20, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s)
+    return reader(workers, limits)

@@ -11,14 +11,14 @@ from aggregator.parse import values
 from aggregator.parse.ladder import merged, same_entries
 from aggregator.parse.pool import Limits, Pool, Reply
 from aggregator.parse.source import Source
-from aggregator.parse.wire import Job
+from aggregator.parse.wire import Job, Page
 from aggregator.ports import Recall
 
 
 class Asks(Protocol):
     """Whoever answers jobs: the pool, or a test."""
 
-    async def ask(self, job: Job) -> Reply:
+    async def ask(self, job: Job | Page) -> Reply:
         """The reply to one job."""
         ...
 

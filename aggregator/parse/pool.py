@@ -21,7 +21,8 @@ BATCH = 8
 BATCH_BYTES = 512 * 1024
 START_S = 30.0
 
-Reply = tuple[Any, ...]  # a wire.Answer, or the shorter wire.Refusal
+Reply = tuple[Any, ...]  # a wire.Answer or wire.Article, or a wire.Refusal
+Asked = wire.Job | wire.Page
 
 _ENDINGS: dict[int, str] = {
     signal.SIGXCPU: "took too much processor time",
@@ -56,11 +57,11 @@ class Pool:
     def __init__(self, workers: int, limits: Limits) -> None:
         self._workers = workers
         self._limits = limits
-        self._queue: asyncio.Queue[tuple[wire.Job, asyncio.Future[Reply]]] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[Asked, asyncio.Future[Reply]]] = asyncio.Queue()
         self._lanes: set[asyncio.Task[None]] = set()
         self._waiting = 0  # lanes that rest with or without a process
 
-    async def ask(self, job: wire.Job) -> Reply:
+    async def ask(self, job: Asked) -> Reply:
         """The answer to one job. Raises WorkerUnusable."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((job, future))
@@ -93,7 +94,7 @@ class Pool:
             self._lanes.discard(asyncio.current_task())
             await worker.end()
 
-    async def _batch(self) -> list[tuple[wire.Job, asyncio.Future[Reply]]]:
+    async def _batch(self) -> list[tuple[Asked, asyncio.Future[Reply]]]:
         """This lane's share of what is waiting, or nothing after a rest."""
         if self._queue.empty():
             self._waiting += 1
@@ -114,7 +115,7 @@ class Pool:
             size += len(batch[-1][0][0])
         return batch
 
-    async def _serve(self, worker: "Worker", batch: Sequence[tuple[wire.Job, asyncio.Future[Reply]]]) -> None:
+    async def _serve(self, worker: "Worker", batch: Sequence[tuple[Asked, asyncio.Future[Reply]]]) -> None:
         wanted = [pair for pair in batch if not pair[1].done()]
         if not wanted:
             return
@@ -143,7 +144,7 @@ class Worker:
         self._limits = limits
         self._process: asyncio.subprocess.Process | None = None
 
-    async def ask(self, jobs: Sequence[wire.Job]) -> list[Reply]:
+    async def ask(self, jobs: Sequence[Asked]) -> list[Reply]:
         """One reply for each job. Raises WorkerDied and WorkerUnusable."""
         process = self._process or await self._start()
         answered = False
@@ -194,7 +195,7 @@ class Worker:
         return process
 
 
-async def _exchange(process: asyncio.subprocess.Process, jobs: Sequence[wire.Job]) -> tuple[bool, list[Reply]]:
+async def _exchange(process: asyncio.subprocess.Process, jobs: Sequence[Asked]) -> tuple[bool, list[Reply]]:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(wire.frame(list(jobs)))

@@ -15,6 +15,8 @@ HEADER = struct.Struct("<I")
 MAX_FRAME = 256 * 2**20
 
 Job = tuple[bytes, str, str, str, bytes | None]  # body, url, content type, content language, memory
+Page = tuple[bytes, str, str]  # body, url, content type
+Article = tuple[str]  # text
 Hints = tuple[float | None, float | None, tuple[int, ...], tuple[int, ...]]
 Answer = tuple[
     str,  # rung

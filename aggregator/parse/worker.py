@@ -33,9 +33,13 @@ def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: 
             return
 
 
-def answer(job: wire.Job, max_body_bytes: int) -> wire.Answer | wire.Refusal:
-    """The reply to one job."""
+def answer(job: wire.Job | wire.Page, max_body_bytes: int) -> wire.Answer | wire.Article | wire.Refusal:
+    """The reply to one job: a feed is read with what is remembered of it, a page for its article."""
     try:
+        if len(job) == 3:
+            from aggregator.parse import article  # most workers never see a page
+
+            return article.read(job, max_body_bytes)
         return read(job, max_body_bytes)
     except Refused as refusal:
         return refusal.message, refusal.found, refusal.transient

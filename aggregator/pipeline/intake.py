@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from time import perf_counter
 from typing import Literal
 
@@ -45,6 +46,8 @@ from aggregator.pipeline.setup import CurrentSetup, Setup
 from aggregator.ports import Clock, Feeds, Fetcher, Parser, Recall
 
 log = logging.getLogger(__name__)
+
+ARTICLES_AT_ONCE = 100  # of one poll
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,9 @@ class Intake:
         owner: str,
         recipients: Callable[[Channel], Sequence[str]],
         observe: Callable[[Polled], None] = lambda _: None,
+        full_text: bool = False,
     ) -> None:
+        self._full_text = full_text
         self._feeds = feeds
         self._fetcher = fetcher
         self._parser = parser
@@ -167,6 +172,7 @@ class Intake:
             notices=self._health_news(setup, state, after, now, missed=not walked.closed),
             memory=parsed.memory,
             quarantined=(*parsed.quarantined, *walked.quarantined),
+            wanted=_articles(found.entries) if feed.full_text and self._full_text else (),
         )
         stored = await self._commit(setup, poll, now)
         return Polled(
@@ -276,3 +282,9 @@ class Intake:
                     recipients=self._recipients,
                 )
         return tuple(told)
+
+
+def _articles(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """The keys of new entries whose articles are worth a visit."""
+    new = (entry.key for entry in entries if entry.link and entry.reason in (Reason.NEW, Reason.FLOOD))
+    return tuple(islice(new, ARTICLES_AT_ONCE))

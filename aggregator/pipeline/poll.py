@@ -14,7 +14,10 @@ CLAIM_AT_ONCE = 500
 
 
 class Poller:
-    """Polls what is due, a bounded number of feeds at a time."""
+    """Polls what is due, a bounded number of feeds at a time.
+
+    `full_text`: articles can be read here, so those of feeds that want it are put on the list.
+    """
 
     def __init__(
         self,
@@ -27,6 +30,7 @@ class Poller:
         owner: str,
         recipients: Callable[[Channel], Sequence[str]],
         observe: Callable[[Polled], None] = lambda _: None,
+        full_text: bool = False,
     ) -> None:
         self._feeds = feeds
         self._setup = setup
@@ -41,6 +45,7 @@ class Poller:
             owner=owner,
             recipients=recipients,
             observe=observe,
+            full_text=full_text,
         )
         self._under_way: dict[asyncio.Task[Polled], str] = {}
         self._draining = False

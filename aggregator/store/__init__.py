@@ -8,16 +8,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aggregator.core.model import Entry
-from aggregator.ports import Catalog, Feeds, Outbox, Upkeep
+from aggregator.ports import Catalog, Feeds, Outbox, Texts, Upkeep
 
 __all__ = ["Store", "open_store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The database's four faces. `close`, or the end of `async with`, writes what waits."""
+    """The database's faces. `close`, or the end of `async with`, writes what waits."""
 
     feeds: Feeds
+    texts: Texts
     outbox: Outbox
     catalog: Catalog
     upkeep: Upkeep

@@ -8,15 +8,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from aggregator.core.errors import Conflict, StoreError
-from aggregator.core.model import Entry, Poll, Question
+from aggregator.core.model import Entry, HostLimit, Poll, Question
 from aggregator.ports import Route
 from aggregator.store import rows
 from aggregator.store.dialect import ROUTING_LOCK, Dialect
 from aggregator.store.routing import Ids, answer, write_hits, write_routed
-from aggregator.store.schema import aliases, deliveries, entries, feeds, hosts, keys, memories, quarantined, unindexed
+from aggregator.store.schema import (
+    aliases,
+    deliveries,
+    entries,
+    feeds,
+    hosts,
+    keys,
+    memories,
+    quarantined,
+    unindexed,
+    wanted_texts,
+)
+
+MOST_WANTED = 10_000  # articles that may wait to be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +65,7 @@ class PollWriter:
         self._key = dialect.put(keys, where=lambda new: new.version > keys.c.version, keep=["seen_at"])
         self._alias = dialect.add(aliases)
         self._unindexed = dialect.add(unindexed)
+        self._wanted = dialect.add(wanted_texts)
         self._ids = select(entries.c.feed, entries.c.key, entries.c.id).where(
             dialect.paired(entries.c.feed, entries.c.key)
         )
@@ -65,7 +79,8 @@ class PollWriter:
         states = [{"feed_id": poll.state.id, **rows.feed_values(poll.state)} for poll in polls]
         _run(connection, self._state, states)
         self._write_asides(connection, polls)
-        ids = self._write_entries(connection, [entry for poll in polls for entry in poll.entries])
+        ids = self.write_entries(connection, [entry for poll in polls for entry in poll.entries])
+        self._write_wanted(connection, polls, ids)
         for commit in owned.values():
             self._write_routing(connection, commit, ids)
         return [
@@ -92,11 +107,26 @@ class PollWriter:
             for data, reason in poll.quarantined
         ]
         _run(connection, self._memory, memory)
-        _run(connection, self._host, [rows.host_values(host) for poll in polls for host in poll.hosts])
+        self.write_hosts(connection, [host for poll in polls for host in poll.hosts])
         _run(connection, self._notice, [rows.delivery_values(notice) for poll in polls for notice in poll.notices])
         _run(connection, quarantined.insert(), poison)
 
-    def _write_entries(self, connection: Connection, written: Sequence[Entry]) -> Ids:
+    def write_hosts(self, connection: Connection, resting: Sequence[HostLimit]) -> None:
+        """A host rests until the latest instant that was named."""
+        _run(connection, self._host, [rows.host_values(host) for host in resting])
+
+    def _write_wanted(self, connection: Connection, polls: Sequence[Poll], ids: Ids) -> None:
+        """Articles to be read; where too many wait already, these do without."""
+        wanted = [
+            {"entry": ids[poll.state.id, key], "tries": 0, "next_at": poll.state.last_polled_at}
+            for poll in polls
+            for key in poll.wanted
+        ]
+        if wanted:
+            waiting = connection.execute(select(func.count()).select_from(wanted_texts)).scalar_one()
+            _run(connection, self._wanted, wanted[: max(0, MOST_WANTED - waiting)])
+
+    def write_entries(self, connection: Connection, written: Sequence[Entry]) -> Ids:
         """Insert what is new, overwrite what has a higher version; gives the ids by (feed, key)."""
         if not written:
             return {}

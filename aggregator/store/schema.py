@@ -140,6 +140,16 @@ unindexed = Table(
     Column("entry", Number, ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True),
 )
 
+# Entries whose article is still to be read.
+wanted_texts = Table(
+    "wanted_texts",
+    metadata,
+    Column("entry", Number, ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
+)
+Index("wanted_texts_next", wanted_texts.c.next_at)
+
 quarantined = Table(
     "quarantined",
     metadata,

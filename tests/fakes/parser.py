@@ -2,7 +2,7 @@
 
 from aggregator.parse.parser import LadderParser
 from aggregator.parse.pool import Reply
-from aggregator.parse.wire import Job
+from aggregator.parse.wire import Job, Page
 from aggregator.parse.worker import answer
 
 MAX_BODY_BYTES = 10 * 2**20
@@ -11,7 +11,7 @@ MAX_BODY_BYTES = 10 * 2**20
 class Here:
     """Answers jobs in this process, within no limits at all."""
 
-    async def ask(self, job: Job) -> Reply:
+    async def ask(self, job: Job | Page) -> Reply:
         return answer(job, MAX_BODY_BYTES)
 
 

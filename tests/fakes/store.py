@@ -33,6 +33,7 @@ from aggregator.core.model import (
     Story,
     Surroundings,
     Told,
+    WantedText,
 )
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.settings import Feed
@@ -40,6 +41,7 @@ from aggregator.ports import Route
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+MOST_WANTED = 10_000
 WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
 URGENCY = {"high": 0, "normal": 1, "low": 2}
 
@@ -83,6 +85,7 @@ class Tables:
     keys: dict[tuple[str, str], Known] = field(default_factory=dict)
     aliases: set[tuple[str, str]] = field(default_factory=set)
     quarantined: list[tuple[str, bytes, str]] = field(default_factory=list)
+    wanted: dict[int, tuple[int, datetime]] = field(default_factory=dict)
     hits: dict[str, Hit] = field(default_factory=dict)
     stories: dict[str, Story] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
@@ -96,6 +99,11 @@ class Tables:
 
     def entry_id(self, feed: str, key: str) -> int | None:
         return next((e.id for e in self.entries.values() if (e.feed, e.key) == (feed, key)), None)
+
+    def rest(self, limits: Iterable[HostLimit]) -> None:
+        for limit in limits:
+            if limit.host not in self.hosts or self.hosts[limit.host].not_before < limit.not_before:
+                self.hosts[limit.host] = limit
 
     def feed(self, name: str) -> FeedRow:
         if name not in self.feeds:
@@ -203,11 +211,12 @@ class MemoryFeeds:
         row.state = kept
         if poll.memory is not None:
             tables.memories[poll.state.id] = poll.memory
-        for limit in poll.hosts:
-            if limit.host not in tables.hosts or tables.hosts[limit.host].not_before < limit.not_before:
-                tables.hosts[limit.host] = limit
+        tables.rest(poll.hosts)
         tables.quarantined += [(poll.state.id, data, reason) for data, reason in poll.quarantined]
-        entries = tuple(self._store(entry) for entry in poll.entries)
+        entries = tuple(self.store_entry(entry) for entry in poll.entries)
+        numbers = {entry.key: entry.id for entry in entries}
+        for key in poll.wanted[: max(0, MOST_WANTED - len(tables.wanted))]:
+            tables.wanted.setdefault(numbers[key] or 0, (0, poll.state.last_polled_at or EPOCH))
         self._write(routed)
         for notice in poll.notices:
             tables.deliveries.setdefault(notice.id, notice)
@@ -238,7 +247,7 @@ class MemoryFeeds:
             if hit.entry_id is None and place not in new and self._tables.entry_id(*place) is None:
                 raise StoreError(f"hit {hit.id} names an entry that is not stored")
 
-    def _store(self, entry: Entry) -> Entry:
+    def store_entry(self, entry: Entry) -> Entry:
         tables, place = self._tables, (entry.feed, entry.key)
         known = tables.keys.get(place)
         if known is None or known.version < entry.version:
@@ -390,6 +399,44 @@ class MemoryOutbox:
             if delivery and delivery.state is DeliveryState.SENDING and delivery.lease_owner == owner:
                 state = DeliveryState.RETRY if delivery.attempts > 1 else DeliveryState.PENDING
                 self._untry(replace(delivery, state=state, lease_owner=None, lease_until=None))
+
+
+class MemoryTexts:
+    """`ports.Texts` in memory."""
+
+    def __init__(self, tables: Tables, feeds: MemoryFeeds) -> None:
+        self._tables = tables
+        self._feeds = feeds
+
+    async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[WantedText, ...]:
+        tables = self._tables
+        tables.wanted = {entry: wish for entry, wish in tables.wanted.items() if entry in tables.entries}
+        waiting = sorted((at, entry, tries) for entry, (tries, at) in tables.wanted.items() if at <= now)
+        chosen = [(entry, tries + 1) for _, entry, tries in waiting if not self._rests(entry, now)][:limit]
+        for entry, tries in chosen:
+            tables.wanted[entry] = (tries, now + timedelta(seconds=lease_s))
+        return tuple(WantedText(entry=tables.entries[entry], tries=tries) for entry, tries in sorted(chosen))
+
+    def _rests(self, entry: int, now: datetime) -> bool:
+        limit = self._tables.hosts.get(host_key(self._tables.feeds[self._tables.entries[entry].feed].state.url))
+        return limit is not None and limit.not_before > now
+
+    async def put_off(self, entry: int, until: datetime, hosts: Sequence[HostLimit] = ()) -> None:
+        if entry in self._tables.wanted:
+            self._tables.wanted[entry] = (self._tables.wanted[entry][0], until)
+        self._tables.rest(hosts)
+
+    async def drop(self, wanted: Sequence[int]) -> None:
+        for entry in wanted:
+            self._tables.wanted.pop(entry, None)
+
+    async def fill(self, entry: Entry, now: datetime, *, question: Question | None, route: Route) -> int:
+        before = self._tables.entries.get(entry.id or 0)
+        if before is None or before.version != entry.version - 1:
+            raise Conflict(f"feed {entry.feed}: edited meanwhile")
+        self._feeds.store_entry(entry)
+        await self.drop([entry.id or 0])
+        return await self._feeds.record(question, route, now) if question else 0
 
 
 def _wakes(delivery: Delivery) -> datetime | None:
@@ -674,6 +721,7 @@ class MemoryStore:
     def __init__(self, *, index_text: IndexText) -> None:
         self.tables = Tables(index_text=index_text)
         self.feeds = MemoryFeeds(self.tables)
+        self.texts = MemoryTexts(self.tables, self.feeds)
         self.outbox = MemoryOutbox(self.tables)
         self.catalog = MemoryCatalog(self.tables)
         self.upkeep = MemoryUpkeep(self.tables)

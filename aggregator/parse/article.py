@@ -1,0 +1,47 @@
+"""The text of an article, out of a web page: the only door to trafilatura (extra `fulltext`).
+
+Runs inside a worker: a page is as hostile as a feed.
+"""
+
+import logging
+import re
+from importlib.util import find_spec
+
+from aggregator.parse.source import Refused
+from aggregator.parse.wire import Article, Page
+
+MAX_TEXT = 500_000  # characters
+MAX_NODES = 200_000
+
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
+_HTML = re.compile(rb"<\s*(?:!doctype|html|head|body|title|meta|article|div|p)\b", re.IGNORECASE)
+
+
+def is_available() -> bool:
+    """Whether the extra is installed; nothing is imported."""
+    return find_spec("trafilatura") is not None
+
+
+def read(page: Page, max_body_bytes: int) -> Article:
+    """The article's text, its paragraphs on lines of their own. Raises Refused."""
+    body, url, content_type = page
+    if len(body) > max_body_bytes or body.count(b"<") > MAX_NODES:
+        raise Refused("The page is larger than an article is.", "hostile", transient=False)
+    if not _HTML.search(body[:65_536]):
+        raise Refused("The page is not HTML.", "binary", transient=False)
+    import trafilatura
+
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # standard error leads nowhere here
+    text = trafilatura.extract(_decoded(body, content_type), url=url, include_comments=False)
+    if not text:
+        raise Refused("There is no article on the page.", "empty")
+    return (text[:MAX_TEXT],)
+
+
+def _decoded(body: bytes, content_type: str) -> bytes | str:
+    """Text where HTTP names the encoding (it outranks the page's own word); else trafilatura finds out."""
+    named = _CHARSET.search(content_type)
+    try:
+        return body.decode(named[1]) if named else body
+    except (LookupError, UnicodeDecodeError):
+        return body

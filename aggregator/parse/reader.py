@@ -1,0 +1,36 @@
+"""The port Reader: pages to articles, in workers of their own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aggregator.core.errors import ParseError
+from aggregator.core.model import Fetched
+from aggregator.core.text.html import plain_text
+from aggregator.parse.parser import Asks
+from aggregator.parse.pool import Limits, Pool
+
+
+class ArticleReader:
+    """Asks a worker for the article on a page."""
+
+    def __init__(self, pool: Asks) -> None:
+        self._pool = pool
+
+    async def article(self, page: Fetched) -> str:
+        """The article's text. Raises ParseError."""
+        reply = await self._pool.ask((page.body, page.url, page.content_type))
+        if len(reply) == 3:
+            message, found, transient = reply
+            raise ParseError(message, found=found, transient=transient)
+        text: str = reply[0]
+        return plain_text(text)
+
+
+@asynccontextmanager
+async def reader(workers: int, limits: Limits) -> AsyncIterator[ArticleReader]:
+    """The reader with its pool, which ends with the context."""
+    pool = Pool(workers, limits)
+    try:
+        yield ArticleReader(pool)
+    finally:
+        await pool.close()
