@@ -1,6 +1,7 @@
 """One spelling for the addresses of one page, and one for its title."""
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from aggregator.core.text.tokens import words
@@ -18,6 +19,7 @@ _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = re.compile(rb"[A-Za-z0-9._~-]")
 
 
+@lru_cache(maxsize=4096)  # keys, hashes and stories ask for the same links, one document at a time
 def canonical_url(url: str) -> str:
     """An address for comparison, never for fetching: two links to one page give one string.
 
