@@ -25,12 +25,14 @@ Examples:
 @json_option
 def check(online: bool, as_json: bool) -> None:
     """Load and validate everything: YAML, rules and their tests, channels. Exit 2 on an error."""
+    from aggregator.app.extras import extra_errors
     from aggregator.config import channel_errors, rule_test_errors
     from aggregator.notify import check_channels
 
     try:
         loaded = load()
-        errors = (*rule_test_errors(loaded), *channel_errors(loaded, check_channels(loaded.config.channels.values())))
+        channels = channel_errors(loaded, check_channels(loaded.config.channels.values()))
+        errors = (*rule_test_errors(loaded), *channels, *extra_errors(loaded))
         if any(error.severity == "error" for error in errors):
             raise ConfigErrors(errors)
     except ConfigErrors as failed:

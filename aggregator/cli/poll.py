@@ -42,6 +42,8 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
         with progress("polling", len(feeds) or len(known)) as step:
             polled = await works.poller().once(feeds or None, force=force, done=lambda _: step())
         counts = await works.deliver_due()
+        if await works.full_texts().once():
+            counts.add(await works.deliver_due())
         shape = summary(polled, counts, perf_counter() - began)
         if as_json:
             emit(shape)
