@@ -147,6 +147,6 @@ async def open_works(house: "House") -> AsyncIterator[Works]:
                 )
             ),
             parser=await stack.enter_async_context(open_parser(max_body_bytes=settings.http.max_body_bytes)),
-            notifier=open_notifier(),
+            notifier=open_notifier(house.clock),
             metrics=Metrics(__version__),
         )

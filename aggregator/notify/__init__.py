@@ -6,7 +6,7 @@ from typing import TextIO
 from aggregator.core.errors import Problem
 from aggregator.core.model import Alert, Receipt
 from aggregator.core.settings import Channel
-from aggregator.ports import Notifier
+from aggregator.ports import Clock, Notifier
 
 __all__ = ["check_channels", "open_notifier", "recipients"]
 
@@ -14,9 +14,9 @@ MOST_CHANNELS = 1000
 _recipients: dict[int, tuple[Channel, tuple[str, ...]]] = {}  # by identity: a reload makes new channels
 
 
-def open_notifier(stream: TextIO | None = None) -> Notifier:
+def open_notifier(clock: Clock, stream: TextIO | None = None) -> Notifier:
     """The port's implementation; `stream` is where the console channel prints (default: stdout)."""
-    return _Switch(stream)
+    return _Switch(clock, stream)
 
 
 def recipients(channel: Channel) -> tuple[str, ...]:
@@ -47,7 +47,8 @@ def check_channels(channels: Iterable[Channel]) -> tuple[Problem, ...]:
 class _Switch:
     """Sends to the console or through Apprise."""
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, clock: Clock, stream: TextIO | None) -> None:
+        self._clock = clock
         self._stream = stream
         self._speakers: dict[bool, Notifier] = {}
 
@@ -64,7 +65,7 @@ class _Switch:
             return ConsoleNotifier(self._stream)
         from aggregator.notify.send import AppriseNotifier
 
-        return AppriseNotifier()
+        return AppriseNotifier(self._clock)
 
 
 def _named(channel: Channel) -> tuple[str, ...]:

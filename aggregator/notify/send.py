@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aggregator.core.errors import DeliveryError
@@ -21,8 +21,10 @@ from aggregator.notify.library import load
 from aggregator.notify.render import Letter, template, text, write
 from aggregator.notify.render.template import BadTemplate
 from aggregator.notify.secrets import redact, secrets_of
-from aggregator.notify.services import BadChannel, Target, instantiate, targets
+from aggregator.notify.services import BadChannel, Target, instantiate, signing_secret, targets
+from aggregator.notify.signing import signed
 from aggregator.notify.wire import Notes, noting
+from aggregator.ports import Clock
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +36,15 @@ TRANSIENT_STATUS = frozenset({408, 409, 423, 425, 429})
 class AppriseNotifier:
     """Sends through Apprise. One per process."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._places: dict[str, asyncio.Semaphore] = {}
         self._loading: asyncio.Task[None] | None = None
 
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
         """Raises DeliveryError."""
         await self._loaded()
-        notes = Notes()
+        notes = Notes(sign=self._signer(channel))
         places = self._places.setdefault(channel.name, asyncio.Semaphore(THREADS))
         try:
             async with asyncio.timeout(channel.timeout_s):
@@ -56,6 +59,11 @@ class AppriseNotifier:
                 unknown=notes.written,
             ) from None
         return Receipt(detail="; ".join(details))
+
+    def _signer(self, channel: Channel) -> Callable[[bytes], Mapping[str, str]] | None:
+        """What signs each request of a webhook that has a secret, at the moment it goes out."""
+        secret = signing_secret(channel)
+        return (lambda body: signed(body, secret, self._clock.now())) if secret else None
 
     async def _loaded(self) -> None:
         """Load Apprise once, before any deadline runs: on a busy machine it takes seconds."""

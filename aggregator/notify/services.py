@@ -19,6 +19,7 @@ from aggregator.core.errors import Problem, did_you_mean
 from aggregator.core.settings import Channel
 from aggregator.notify.fields import RULED, fields_of, mail_defaults, missing, typed, written_form
 from aggregator.notify.library import asset, library, plugins
+from aggregator.notify.signing import SHORTEST_SECRET
 
 OWN = ("console", "webhook")
 # They speak to the desktop or the terminal of this machine, run for minutes, or load code from a file.
@@ -168,9 +169,9 @@ def _named(channel: Channel) -> Iterator[Target]:
 
 def _webhook(channel: Channel) -> Iterator[Target]:
     """Our own JSON document, posted by Apprise's json service."""
-    unknown = set(channel.fields) - {"headers", "user", "password", "token"}
+    known = ("headers", "user", "password", "token", "secret")
+    unknown = set(channel.fields) - set(known)
     if unknown:
-        known = ("headers", "user", "password", "token")
         raise BadChannel(
             [
                 Problem(
@@ -183,6 +184,9 @@ def _webhook(channel: Channel) -> Iterator[Target]:
         )
     if not channel.url:
         raise BadChannel([Problem(path=(), message="a webhook needs url: https://…")])
+    if "secret" in channel.fields and len(signing_secret(channel)) < SHORTEST_SECRET:
+        message = f"a secret that signs has at least {SHORTEST_SECRET} characters"
+        raise BadChannel([Problem(path=("secret",), message=message, hint="make one: openssl rand -hex 32")])
     fields = {name: _revealed(value) for name, value in channel.fields.items()}
     headers = dict(fields.get("headers") or {})
     if fields.get("token"):
@@ -206,6 +210,12 @@ def _webhook(channel: Channel) -> Iterator[Target]:
                 "headers": headers,
             },
         )
+
+
+def signing_secret(channel: Channel) -> str:
+    """What signs a webhook's requests; "" where nothing does."""
+    secret = _revealed(channel.fields.get("secret")) if channel.service == "webhook" else None
+    return str(secret or "")
 
 
 def _split(schema: str, arguments: Mapping[str, Any]) -> Iterator[Target]:

@@ -7,7 +7,7 @@ outside of one. It is put in place when notify/ loads Apprise; nobody else in th
 requests.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -24,7 +24,10 @@ MOST_SIGNS = 300
 
 @dataclass(slots=True)
 class Notes:
-    """One send as the wire saw it. `written`: the request left, so it may have arrived."""
+    """One send as the wire saw it. `written`: the request left, so it may have arrived.
+
+    `headers` go with each request; `sign` gives those that depend on the exact bytes of its body.
+    """
 
     deadline_passed: bool = False
     written: bool = False
@@ -33,6 +36,7 @@ class Notes:
     answer: str = ""
     failure: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    sign: Callable[[bytes], Mapping[str, str]] | None = None
 
 
 _notes: ContextVar[Notes | None] = ContextVar("notes", default=None)
@@ -58,6 +62,8 @@ class _Session(sessions.Session):
         if notes.deadline_passed:
             raise requests.ConnectTimeout("the deadline passed before the request was sent", request=request)
         request.headers.update(notes.headers)
+        if notes.sign is not None:
+            request.headers.update(notes.sign(_bytes(request)))
         options["allow_redirects"] = False
         notes.written, notes.status = True, None
         try:
@@ -85,6 +91,15 @@ def retry_after_s(header: str | None, now: datetime | None = None) -> float | No
         pass
     at = _date(header)
     return max(0.0, (at - now).total_seconds()) if at and now else None
+
+
+def _bytes(request: requests.PreparedRequest) -> bytes:
+    """The body as it goes out; a text is made bytes here, so that nothing can encode it otherwise later."""
+    if isinstance(request.body, str):
+        request.body = request.body.encode()
+    if not isinstance(request.body, bytes):
+        raise TypeError("only a body that is known as a whole can be signed")
+    return request.body
 
 
 def _note(notes: Notes, response: requests.Response) -> None:

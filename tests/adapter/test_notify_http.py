@@ -12,6 +12,7 @@ from apprise.plugins.slack import NotifySlack
 from apprise.plugins.telegram import NotifyTelegram
 from pydantic import SecretStr
 
+from aggregator.app.clock import SystemClock
 from aggregator.core.errors import DeliveryError
 from aggregator.core.model import Receipt
 from aggregator.core.settings import Channel
@@ -49,7 +50,7 @@ def said() -> Iterator[list[str]]:
 
 
 async def send(channel: Channel, kind: str = "instant", recipient: str = "") -> Receipt:
-    return await open_notifier().send(channel, alerts()[kind], recipient=recipient)
+    return await open_notifier(SystemClock()).send(channel, alerts()[kind], recipient=recipient)
 
 
 async def failure(channel: Channel) -> DeliveryError:
@@ -271,7 +272,7 @@ async def test_hanging_channels_do_not_hold_up_others() -> None:
     """With one channel's places all taken, another channel still sends at once."""
     with receiver() as slow, receiver() as quick:
         slow.answer = _slow
-        notifier, alert = open_notifier(), alerts()["instant"]
+        notifier, alert = open_notifier(SystemClock()), alerts()["instant"]
         await notifier.send(webhook(quick.url, name="warm"), alert)
         hanging = [asyncio.create_task(notifier.send(webhook(slow.url), alert)) for _ in range(12)]
         await asyncio.sleep(0.1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aggregator.app.clock import SystemClock
 from aggregator.core.errors import DeliveryError
 from aggregator.core.model import Receipt
 from aggregator.core.settings import Channel
@@ -32,7 +33,7 @@ def channel(port: int, **fields: Any) -> Channel:
 
 
 async def send(to: Channel, kind: str = "instant", recipient: str = "") -> Receipt:
-    return await open_notifier().send(to, alerts()[kind], recipient=recipient)
+    return await open_notifier(SystemClock()).send(to, alerts()[kind], recipient=recipient)
 
 
 async def failure(to: Channel, recipient: str = "") -> DeliveryError:

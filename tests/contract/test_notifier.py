@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 from pydantic import SecretStr
 
+from aggregator.app.clock import SystemClock
 from aggregator.core.errors import DeliveryError
 from aggregator.core.settings import Channel
 from aggregator.notify import open_notifier, recipients
@@ -46,7 +47,7 @@ def fake() -> Case:
 
 def console() -> Case:
     stream = io.StringIO()
-    return Case(open_notifier(stream), Channel(name="works", service="console"), stream.getvalue)
+    return Case(open_notifier(SystemClock(), stream), Channel(name="works", service="console"), stream.getvalue)
 
 
 def silent_peer(closing: ExitStack) -> int:
@@ -65,7 +66,7 @@ def webhook() -> Case:
         return Channel(name=name, service="webhook", url=(SecretStr(url),), timeout=timeout)
 
     return Case(
-        open_notifier(),
+        open_notifier(SystemClock()),
         channel("works", peer.url),
         lambda: " ".join(request.json()["subject"] for request in peer.requests),
         channel("bad", f"{peer.url}/gone"),
@@ -84,7 +85,7 @@ def mail() -> Case:
         return Channel(name=name, url=(SecretStr(url),), timeout=timeout)
 
     return Case(
-        open_notifier(),
+        open_notifier(SystemClock()),
         channel("works", box.port),
         lambda: " ".join(str(message["Subject"]) for message in box.mails),
         channel("bad", box.port, "nobody@example.org"),
@@ -147,5 +148,5 @@ async def test_a_port_nobody_listens_on() -> None:
     channel = Channel(name="c", service="webhook", url=(SecretStr(f"http://127.0.0.1:{free_port()}"),))
     assert recipients(channel) == ("",)
     with pytest.raises(DeliveryError) as caught:
-        await open_notifier().send(channel, alerts()["instant"])
+        await open_notifier(SystemClock()).send(channel, alerts()["instant"])
     assert (caught.value.transient, caught.value.unknown) == (True, False)
