@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from aggregator.app.places import default_config_path
 
@@ -30,11 +30,11 @@ def load_config(path: Path) -> "Loaded":
     return load(path, os.environ)
 
 
-def open_house(loaded: "Loaded") -> "AbstractAsyncContextManager[House]":
-    """Everything open for one command or the service."""
+def open_house(loaded: "Loaded", *, console: TextIO | None = None) -> "AbstractAsyncContextManager[House]":
+    """Everything open for one command or the service; `console` is where console channels print."""
     from aggregator.app.house import open_house as open_
 
-    return open_(loaded)
+    return open_(loaded, console=console)
 
 
 def quiet_logs(loaded: "Loaded") -> None:

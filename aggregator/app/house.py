@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from aggregator.app.clock import SystemClock
 from aggregator.app.discreet import discreet
@@ -32,6 +32,7 @@ class House:
     store: Store
     clock: SystemClock = field(default_factory=SystemClock)
     owner: str = field(default_factory=new_owner)
+    console: TextIO | None = None
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     _works: "Works | None" = None
 
@@ -71,8 +72,11 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(loaded: Loaded) -> AsyncIterator[House]:
-    """Open the database: upgraded, free of the leases of the dead, its feeds those of the configuration."""
+async def open_house(loaded: Loaded, *, console: TextIO | None = None) -> AsyncIterator[House]:
+    """Open the database: upgraded, free of the leases of the dead, its feeds those of the configuration.
+
+    `console` is where console channels print; default: stdout.
+    """
     redact.know(loaded.secrets)
     clock = SystemClock()
     async with AsyncExitStack() as closing:
@@ -84,4 +88,4 @@ async def open_house(loaded: Loaded) -> AsyncIterator[House]:
         await store.feeds.sync(loaded.config.feeds, clock.now())
         current = prepare(loaded.config, loaded.rules, loaded.digest)
         store = replace(store, catalog=discreet(store.catalog))
-        yield House(loaded=loaded, current=current, store=store, clock=clock, _closing=closing)
+        yield House(loaded=loaded, current=current, store=store, clock=clock, _closing=closing, console=console)

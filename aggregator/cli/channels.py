@@ -1,5 +1,6 @@
 """`aggregator channels`: where alerts go."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -81,7 +82,7 @@ def test(as_json: bool, name: str) -> None:
         if not all(row["ok"] for row in results):
             raise SystemExit(1)
 
-    in_house(work)
+    in_house(work, console=sys.stderr if as_json else None)
 
 
 def _words(answer: Receipt | AggregatorError) -> str:

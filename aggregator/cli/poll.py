@@ -1,5 +1,6 @@
 """`aggregator poll`: one pass by hand, or from cron."""
 
+import sys
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
         if shape["feeds"]["failed"]:
             raise SystemExit(1)
 
-    in_house(work, loaded)
+    in_house(work, loaded, console=sys.stderr if as_json else None)
 
 
 def summary(polled: "tuple[Polled, ...]", counts: "Counts", seconds: float) -> Json:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import click
 
@@ -33,15 +33,20 @@ def load() -> "Loaded":
     return loaded
 
 
-def in_house(work: Callable[["House"], Awaitable[T]], loaded: "Loaded | None" = None) -> T:
-    """Open the house (database, transport, workers), do `work`, close it. Ctrl-C is clean."""
+def in_house(
+    work: Callable[["House"], Awaitable[T]], loaded: "Loaded | None" = None, *, console: TextIO | None = None
+) -> T:
+    """Open the house (database, transport, workers), do `work`, close it. Ctrl-C is clean.
+
+    `console` is where console channels print: not on stdout, where a JSON document goes.
+    """
     from aggregator.app import open_house, quiet_logs, run
 
     loaded = loaded or load()
     quiet_logs(loaded)
 
     async def visit() -> T:
-        async with open_house(loaded) as house:
+        async with open_house(loaded, console=console) as house:
             return await work(house)
 
     try:

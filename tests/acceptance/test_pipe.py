@@ -103,3 +103,15 @@ def test_a_channel_that_fails_gets_its_alert_later(publisher: Publisher, receive
     assert service.call("deliveries", "retry", row["id"]).returncode == 0
     assert service.json("poll")["deliveries"]["sent"] == 1
     assert len(receiver.accepted) == 1
+
+
+def test_alerts_on_the_console_do_not_spoil_json(publisher: Publisher, receiver: Receiver, service: Service) -> None:
+    """With --json, stdout carries one document; what the console channel says goes to stderr."""
+    publisher.publish("wire", "0", "nothing")
+    text = configuration(publisher, receiver, ["wire"], RULES)
+    service.write("all.yaml", text.replace("default_channels: [desk]", "default_channels: [console]"))
+    service.json("poll", "--force")
+    publisher.publish("wire", "1", "S-400 seen")
+    done = service.call("poll", "--force", "--json")
+    assert json.loads(done.stdout)["deliveries"]["sent"] == 1
+    assert "S-400 seen" in done.stderr
