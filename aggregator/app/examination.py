@@ -1,6 +1,5 @@
 """Looks at an installation without changing anything, and gathers the facts of a diagnosis."""
 
-import importlib.util
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from pathlib import Path
 from aggregator import config
 from aggregator.app.clock import SystemClock
 from aggregator.app.diagnosis import FUTURE, Exposed, Facts, Known, Page, Trouble, diagnose
+from aggregator.app.extras import missing
 from aggregator.app.places import database_url
 from aggregator.config.source import files
 from aggregator.core.errors import AggregatorError, ConfigError, ConfigErrors, StoreError
@@ -64,7 +64,7 @@ async def examine(path: Path) -> Report:
     facts = replace(
         facts,
         config=_config_problems(loaded),
-        missing=tuple(_missing(loaded.config)),
+        missing=tuple(missing(loaded.config)),
         page=_page(settings.web) if settings.web.enabled else None,
         exposed=tuple(_exposed(path, loaded)),
     )
@@ -91,12 +91,6 @@ def _has_fts5() -> bool:
 def _config_problems(loaded: config.Loaded) -> tuple[ConfigError, ...]:
     channels = config.channel_errors(loaded, check_channels(loaded.config.channels.values()))
     return (*loaded.warnings, *config.rule_test_errors(loaded), *channels)
-
-
-def _missing(wanted: Config) -> Iterator[tuple[str, str]]:
-    feed = next((feed.id for feed in wanted.feeds if feed.full_text), None)
-    if feed and importlib.util.find_spec("trafilatura") is None:
-        yield f"full_text of feed {feed}", "fulltext"
 
 
 # --- the page ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from aggregator.app.desk import AppDesk, page
+from aggregator.app.extras import missing
 from aggregator.app.house import House
 from aggregator.app.watching import observe_deliveries
 from aggregator.app.works import Works
@@ -40,6 +41,7 @@ class Service:
         self.heart = Heart()
         self.schedule = Schedule(self._beat, self._failed)
         self.poller = works.poller()
+        self.full_texts = works.full_texts()
         self.deliverer = works.deliverer()
         self.maintainer = house.maintainer()
         self.desk = AppDesk(
@@ -51,6 +53,7 @@ class Service:
     async def run(self, *, ready: Ready | None = None, span: timedelta | None = None) -> None:
         """Start the loops, say READY, wait for the end, drain."""
         self._listen()
+        self._warn_of_extras()
         await self._meet_channels()
         async with contextlib.AsyncExitStack() as stack:
             address = await self._open_page(stack)
@@ -69,6 +72,10 @@ class Service:
             log.info("stopping; what is under way may end")
             await self._drain()
 
+    def _warn_of_extras(self) -> None:
+        for what, extra in missing(self.house.current.config):
+            log.warning("%s is off: it needs the extra %s, which is not installed", what, extra)
+
     async def _meet_channels(self) -> None:
         """Look up everybody's recipients now: the first look loads Apprise, for which no commit should wait."""
         await asyncio.gather(*(asyncio.to_thread(recipients, c) for c in self.house.current.config.channels.values()))
@@ -81,7 +88,12 @@ class Service:
 
     async def _drain(self) -> None:
         """Stop claiming, let what is under way end, free the leases of the rest."""
-        await asyncio.gather(self.poller.drain(DRAIN_S), self.deliverer.stop(DRAIN_S), self.schedule.stop(DRAIN_S))
+        await asyncio.gather(
+            self.poller.drain(DRAIN_S),
+            self.full_texts.drain(DRAIN_S),
+            self.deliverer.stop(DRAIN_S),
+            self.schedule.stop(DRAIN_S),
+        )
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -99,6 +111,7 @@ class Service:
     def _plan(self) -> None:
         if "poll" in self.roles:
             self._every("poll", 1.0, self.poller.tick)
+            self._every("articles", 2.0, self._read_articles)
             self._every("index", 5.0, self.house.store.upkeep.index_text)
         if "deliver" in self.roles:
             self._every("deliver", 1.0, self._deliver)
@@ -132,6 +145,10 @@ class Service:
 
     def _beats(self) -> tuple[Beat, ...]:
         return self.heart.beats(self.house.clock.now())
+
+    async def _read_articles(self) -> None:
+        if any(feed.full_text for feed in self.house.current.config.feeds):
+            await self.full_texts.tick()
 
     async def _deliver(self) -> None:
         counts = await self.deliverer.tick(self.house.clock.now(), wait_s=DELIVER_WAIT_S)

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from aggregator.core.model import Reason
 from aggregator.observe.metrics import Metrics
+from aggregator.pipeline.fulltext import Reading
 from aggregator.pipeline.intake import Polled
 from aggregator.pipeline.outgoing import Counts
 
@@ -23,6 +24,12 @@ def observe_poll(metrics: Metrics, polled: Polled) -> None:
     for entry in polled.entries:
         if entry.published_at and entry.reason is Reason.NEW:
             metrics.seen_seconds.observe(max(0.0, (entry.seen_at - entry.published_at).total_seconds()))
+
+
+def observe_reading(metrics: Metrics, reading: Reading) -> None:
+    """Count one article."""
+    metrics.articles.labels(reading.outcome).inc()
+    metrics.hits.inc(reading.hits)
 
 
 def observe_deliveries(metrics: Metrics, counts: Counts) -> None:

@@ -11,18 +11,20 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from aggregator import __version__
-from aggregator.app.watching import lag_s, observe_poll
+from aggregator.app.watching import lag_s, observe_poll, observe_reading
 from aggregator.core.errors import AggregatorError, FetchError, ParseError
 from aggregator.core.model import Alert, FeedState, Fetched, Kind, Notice, ParsedFeed, Receipt
 from aggregator.core.settings import Channel, Feed, Web
 from aggregator.fetch import HttpFetcher, open_fetcher
 from aggregator.notify import open_notifier, recipients
 from aggregator.observe.metrics import Metrics
-from aggregator.parse import open_parser
+from aggregator.parse import open_parser, open_reader
+from aggregator.parse.article import is_available as articles_can_be_read
 from aggregator.pipeline.deliver import Deliver
+from aggregator.pipeline.fulltext import FullTexts
 from aggregator.pipeline.outgoing import Counts
 from aggregator.pipeline.poll import Poller
-from aggregator.ports import Notifier, Parser
+from aggregator.ports import Notifier, Parser, Reader
 
 if TYPE_CHECKING:
     from aggregator.app.house import House
@@ -35,6 +37,7 @@ class Works:
     house: "House"
     fetcher: HttpFetcher
     parser: Parser
+    reader: Reader
     notifier: Notifier
     metrics: Metrics
 
@@ -48,6 +51,18 @@ class Works:
             owner=self.house.owner,
             recipients=recipients,
             observe=lambda polled: observe_poll(self.metrics, polled),
+            full_text=articles_can_be_read(),
+        )
+
+    def full_texts(self) -> FullTexts:
+        return FullTexts(
+            texts=self.house.store.texts,
+            pages=self.fetcher,
+            reader=self.reader,
+            setup=self.house.setup,
+            clock=self.house.clock,
+            recipients=recipients,
+            observe=lambda reading: observe_reading(self.metrics, reading),
         )
 
     def deliverer(self) -> Deliver:
@@ -147,6 +162,7 @@ async def open_works(house: "House") -> AsyncIterator[Works]:
                 )
             ),
             parser=await stack.enter_async_context(open_parser(max_body_bytes=settings.http.max_body_bytes)),
-            notifier=open_notifier(house.clock),
+            reader=await stack.enter_async_context(open_reader(max_body_bytes=settings.http.max_body_bytes)),
+            notifier=open_notifier(house.clock, house.console),
             metrics=Metrics(__version__),
         )

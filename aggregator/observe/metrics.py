@@ -26,6 +26,9 @@ class Metrics:
             "aggregator_poll_seconds", "Time of one poll, from claim to commit.", registry=registry
         )
         self.entries = Counter("aggregator_entries", "Entries stored.", ["kind"], registry=registry)
+        self.articles = Counter(
+            "aggregator_articles", "Articles that feeds with full_text wanted.", ["outcome"], registry=registry
+        )
         self.hits = Counter("aggregator_hits", "Hits recorded.", registry=registry)
         self.seen_seconds = Histogram(
             "aggregator_published_to_seen_seconds",

@@ -62,13 +62,40 @@ class FullTexts:
         self._clock = clock
         self._recipients = recipients
         self._observe = observe
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def tick(self) -> int:
-        """Fulfil the wishes that are due, some at once; gives how many there were."""
-        wishes = await self._texts.due(self._clock.now(), lease_s=LEASE_S, limit=AT_ONCE)
-        for reading in await asyncio.gather(*map(self._fulfil, wishes)):
-            self._observe(reading)
+        """Begin with the wishes that are due, as far as there is room; gives how many there were."""
+        free = AT_ONCE - len(self._under_way)
+        wishes = await self._texts.due(self._clock.now(), lease_s=LEASE_S, limit=free) if free > 0 else ()
+        for wish in wishes:
+            task = asyncio.create_task(self._work(wish), name=f"article of {wish.entry.feed}")
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
         return len(wishes)
+
+    async def once(self) -> int:
+        """Fulfil everything that is due, to its end; gives how many wishes there were."""
+        total = 0
+        while begun := await self.tick():
+            total += begun
+            await asyncio.gather(*self._under_way)
+        return total
+
+    async def drain(self, grace_s: float) -> None:
+        """What is under way gets `grace_s` seconds; the wishes of the rest stand."""
+        if not self._under_way:
+            return
+        _, late = await asyncio.wait(self._under_way, timeout=grace_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _work(self, wish: WantedText) -> None:
+        try:
+            self._observe(await self._fulfil(wish))
+        except Exception:  # a bug stops one article, not the house
+            log.exception("reading an article failed", extra={"feed": wish.entry.feed})
 
     async def _fulfil(self, wish: WantedText) -> Reading:
         setup, entry = self._setup(), wish.entry

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from time import perf_counter
 from typing import Literal
 
@@ -46,8 +45,6 @@ from aggregator.pipeline.setup import CurrentSetup, Setup
 from aggregator.ports import Clock, Feeds, Fetcher, Parser, Recall
 
 log = logging.getLogger(__name__)
-
-ARTICLES_AT_ONCE = 100  # of one poll
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +282,5 @@ class Intake:
 
 
 def _articles(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """The keys of new entries whose articles are worth a visit."""
-    new = (entry.key for entry in entries if entry.link and entry.reason in (Reason.NEW, Reason.FLOOD))
-    return tuple(islice(new, ARTICLES_AT_ONCE))
+    """The keys of entries whose articles are worth a visit: news that comes one by one, not a flood."""
+    return tuple(entry.key for entry in entries if entry.link and entry.reason is Reason.NEW)

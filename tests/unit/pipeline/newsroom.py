@@ -39,6 +39,7 @@ class Newsroom:
     store: MemoryStore = field(default_factory=lambda: MemoryStore(index_text=lambda entry: entry.title))
     fetcher: FakeFetcher = field(default_factory=FakeFetcher)
     clock: FakeClock = field(default_factory=FakeClock)
+    full_text: bool = False
 
     @property
     def poller(self) -> Poller:
@@ -50,6 +51,7 @@ class Newsroom:
             clock=self.clock,
             owner="me",
             recipients=lambda _: ("",),
+            full_text=self.full_text,
         )
 
     async def poll(self, page: Page | None = None) -> Polled:
