@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from aggregator.core.model import FeedState, Fetched, ParsedFeed, Rung
 from aggregator.parse import values
@@ -45,14 +46,20 @@ class LadderParser:
         if body_hash == state.body_hash:
             return _nothing_new(Rung.SAME_BODY, state, body_hash)
         memory = await recall() if recall else None
-        source = Source(fetched.body, fetched.url, fetched.content_type, fetched.content_language)
+        address = _base(fetched.url)
+        source = Source(fetched.body, address, fetched.content_type, fetched.content_language)
         if same_entries(memory, source):
             return _nothing_new(Rung.SAME_ENTRIES, state, body_hash)
-        job = (fetched.body, fetched.url, fetched.content_type, fetched.content_language, memory)
+        job = (fetched.body, address, fetched.content_type, fetched.content_language, memory)
         feed = values.parsed_feed(await self._pool.ask(job), body_hash)
         if fetched.delta:
             feed = replace(feed, body_hash=state.body_hash, memory=merged(memory, feed.memory))
         return _discovered(feed, dict(reversed(fetched.links)))
+
+
+def _base(url: str) -> str:
+    """What links are relative to: without the query, which may hold a reader's own key and stays out of entries."""
+    return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
 def _nothing_new(rung: Rung, state: FeedState, body_hash: bytes) -> ParsedFeed:
