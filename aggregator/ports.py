@@ -373,6 +373,13 @@ class Upkeep(Protocol):
         """End the leases of processes that died; what they were sending may be a repeat. Gives how many."""
         ...
 
+    async def catch_up(self, now: datetime) -> int:
+        """Make due what a clock that ran ahead put off: feeds polled, alerts made or tried after `now`.
+
+        Gives how many.
+        """
+        ...
+
     async def index_text(self, limit: int = 1000) -> int:
         """Bring the full-text index up to date; gives how many entries were added."""
         ...

@@ -21,6 +21,10 @@ class Heart:
         self._beats[name] = now
         self._errors.pop(name, None)
 
+    def again(self, now: datetime) -> None:
+        """The clock was set back: patience begins anew."""
+        self._beats = dict.fromkeys(self._beats, now)
+
     def failed(self, name: str, error: Exception) -> None:
         """Remember why the last tick failed; the beat is withheld."""
         self._errors[name] = f"{type(error).__name__}: {error}"

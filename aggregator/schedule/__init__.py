@@ -14,14 +14,28 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 from aggregator.core.settings import clock, seconds
 
 log = logging.getLogger(__name__)
 
 Tick = Callable[[], Awaitable[object]]
+
+
+class Pause(BaseTrigger):  # type: ignore[misc]  # the library is untyped
+    """So many seconds after the last time, or after now where that has passed.
+
+    The library's own interval lists every time that was missed: millions after a week of sleep.
+    """
+
+    def __init__(self, seconds_between: float) -> None:
+        self.length = timedelta(seconds=seconds_between)
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        after = (previous_fire_time or now) + self.length
+        return after if after > now else now + self.length
 
 
 class Schedule:
@@ -42,10 +56,10 @@ class Schedule:
 
     def every(self, name: str, seconds_between: float, tick: Tick, *, now: datetime) -> None:
         """Run `tick` now and then every so many seconds; never two at once."""
-        trigger = IntervalTrigger(seconds=seconds_between, timezone=ZoneInfo("UTC"))
-        self._scheduler.add_job(self._guarded(name, tick), trigger, id=name, next_run_time=now, replace_existing=True)
+        pause = Pause(seconds_between)
+        self._scheduler.add_job(self._guarded(name, tick), pause, id=name, next_run_time=now, replace_existing=True)
 
-    def rhythm(self, name: str, rhythm: str, zone: str, tick: Tick, *, now: datetime) -> None:
+    def rhythm(self, name: str, rhythm: str, zone: str, tick: Tick) -> None:
         """Run `tick` by a rhythm of the configuration (`hourly`, `daily 08:00`, a duration …)."""
         word, _, at = rhythm.partition(" ")
         if word in ("daily", "weekdays"):
@@ -53,11 +67,13 @@ class Schedule:
             days = "mon-fri" if word == "weekdays" else "*"
             trigger = CronTrigger(hour=time.hour, minute=time.minute, day_of_week=days, timezone=ZoneInfo(zone))
         else:
-            every_s = 3600.0 if word == "hourly" else seconds(rhythm)
-            trigger = IntervalTrigger(
-                seconds=every_s, start_date=now + timedelta(seconds=every_s), timezone=ZoneInfo("UTC")
-            )
+            trigger = Pause(3600.0 if word == "hourly" else seconds(rhythm))
         self._scheduler.add_job(self._guarded(name, tick), trigger, id=name, replace_existing=True)
+
+    def resume(self, now: datetime) -> None:
+        """Go on from `now`: the clock was set back, and every next time still lies where it had been."""
+        for job in self._scheduler.get_jobs():
+            job.modify(next_run_time=job.trigger.get_next_fire_time(None, now))
 
     def forget(self, name: str) -> None:
         """Stop a tick; unknown names are fine."""

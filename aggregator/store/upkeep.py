@@ -5,17 +5,20 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, select, text, union, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, or_, select, text, union, update
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import DeliveryState
 from aggregator.store.backup import back_up
+from aggregator.store.columns import micros
 from aggregator.store.dialect import Dialect
 from aggregator.store.engine import Database
 from aggregator.store.indexing import Indexing
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.reader import Reader
 from aggregator.store.schema import (
+    NEVER,
+    attempts,
     deliveries,
     entries,
     feeds,
@@ -34,6 +37,12 @@ OWNERS = union(
     select(feeds.c.lease_owner).where(feeds.c.lease_owner.is_not(None)),
     select(deliveries.c.lease_owner).where(deliveries.c.state == SENDING, deliveries.c.lease_owner.is_not(None)),
 )
+
+WAITING = [state.value for state in (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)]
+
+# What lies further ahead than this was written by a clock that was wrong.
+AHEAD = timedelta(minutes=1)
+FAR_AHEAD = timedelta(days=3)  # no server's wish for rest is obeyed for so long
 
 # Rows removed in one transaction: few enough that a poll's commit never waits long.
 STEP = 500
@@ -128,6 +137,31 @@ class SqlUpkeep:
             return sum(connection.execute(step, bound).rowcount for step in (idle, lapsed))
 
         return await self._writer.alone(free)
+
+    async def catch_up(self, now: datetime) -> int:
+        future, far = now + AHEAD, now + FAR_AHEAD
+        put_off = (
+            update(feeds)
+            .where(feeds.c.last_polled_at > future, feeds.c.next_poll_at > micros(now), feeds.c.next_poll_at < NEVER)
+            .values(next_poll_at=micros(now))
+        )
+        tried = exists().where(attempts.c.delivery == deliveries.c.id, attempts.c.started_at > future)
+        waiting = (
+            update(deliveries)
+            .where(
+                deliveries.c.state.in_(WAITING),
+                deliveries.c.wake_at > now,
+                or_(deliveries.c.created_at > future, tried),
+            )
+            .values(due_at=now, wake_at=now)
+        )
+        resting = delete(hosts).where(hosts.c.not_before > far)
+
+        def catch_up(connection: Connection) -> int:
+            connection.execute(resting)
+            return sum(connection.execute(step).rowcount for step in (put_off, waiting))
+
+        return await self._writer.alone(catch_up)
 
     async def index_text(self, limit: int = 1000) -> int:
         return await self._indexing.bring_up_to_date(limit)

@@ -1,16 +1,18 @@
 """What keeping every store in order promises."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aggregator.core.errors import StoreError
-from aggregator.core.model import DeliveryState, HitFilter, HostLimit, Routed, Silence
+from aggregator.core.model import DeliveryState, Health, HitFilter, HostLimit, Poll, Routed, Silence
 from aggregator.store.migrations import REVISIONS
-from tests.contract.samples import DAY, HOUR, NOW, AnyStore, delivery, entry, feed, hit, stored, story
+from tests.contract.samples import DAY, HOUR, NOW, AnyStore, delivery, entry, feed, hit, lease, polled, stored, story
 
 pytestmark = pytest.mark.anyio
 
+HELD, RETRY, SENT = DeliveryState.HELD, DeliveryState.RETRY, DeliveryState.SENT
 YEAR_S = 365 * 86400.0
 QUARTER_S = 90 * 86400.0
 
@@ -114,6 +116,33 @@ async def test_prune_forgets_what_has_ended(store: AnyStore) -> None:
     await prune(store, 91)
     assert await store.catalog.hosts() == ()
     assert await store.catalog.silences(NOW - HOUR) == ()
+
+
+async def test_clock_that_ran_ahead_puts_nothing_off(store: AnyStore) -> None:
+    """What was polled, made or tried in a future that was none is due now; what is rightly later stays."""
+    await store.feeds.sync([feed("a"), feed("b"), feed("gone")], NOW)
+    for name, at, health in (("a", NOW + DAY, Health.OK), ("b", NOW, Health.OK), ("gone", NOW + DAY, Health.GONE)):
+        (state,) = await lease(store.feeds, name)
+        due_at = None if health is Health.GONE else at + HOUR
+        after = polled(state, last_polled_at=at, next_poll_at=due_at, health=health)
+        await store.feeds.commit(Poll(state=after, hosts=(HostLimit(host=name, not_before=at + 3 * DAY),)), owner="me")
+    rows = [
+        delivery("made", created_at=NOW + DAY, due_at=NOW + DAY),
+        delivery("held", state=HELD, created_at=NOW + DAY, due_at=NOW + 2 * DAY),
+        delivery("tried", state=RETRY, due_at=NOW + DAY + HOUR),
+        delivery("later", state=HELD, due_at=NOW + HOUR),
+        delivery("sent", state=SENT, created_at=NOW + DAY),
+    ]
+    await store.outbox.add(rows)
+    claimed = await store.outbox.claim(NOW + DAY + HOUR, owner="me", lease_s=60, limit=9)
+    tried = next(row for row in claimed if row.id == "tried")
+    await store.outbox.settle(replace(tried, state=RETRY, due_at=NOW + 2 * DAY), owner="me", attempt=1)
+    await store.outbox.release(["made", "later"], owner="me")
+    assert await store.upkeep.catch_up(NOW) == 4
+    assert [s.id for s in await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=9)] == ["a"]
+    assert {d.id for d in await store.outbox.claim(NOW, owner="me", lease_s=60, limit=9)} == {"made", "held", "tried"}
+    assert [limit.host for limit in await store.catalog.hosts()] == ["b"]
+    assert await store.upkeep.catch_up(NOW) == 0
 
 
 async def test_index_is_brought_up_to_date_in_bounds(store: AnyStore) -> None:

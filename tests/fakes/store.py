@@ -38,6 +38,7 @@ from aggregator.core.model import (
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.settings import Feed
 from aggregator.ports import Route
+from aggregator.store.migrations import REVISIONS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -658,7 +659,7 @@ class MemoryUpkeep:
         self._indexed: dict[int, int] = {}
 
     async def upgrade(self) -> str:
-        return "0001"
+        return REVISIONS[-1]
 
     async def backup(self, path: str) -> int:
         return write_copy(Path(path))
@@ -693,6 +694,27 @@ class MemoryUpkeep:
         polling = {row.state.lease_owner for row in self._tables.feeds.values()}
         sending = {delivery.lease_owner for delivery in self._tables.deliveries.values()}
         return tuple(sorted(owner for owner in polling | sending if owner))
+
+    async def catch_up(self, now: datetime) -> int:
+        tables, future = self._tables, now + timedelta(minutes=1)
+        put_off = [
+            row
+            for row in tables.feeds.values()
+            if row.state.last_polled_at and row.state.last_polled_at > future and (row.state.next_poll_at or now) > now
+        ]
+        for row in put_off:
+            row.state = replace(row.state, next_poll_at=now)
+        tried = {attempt.delivery for attempt in tables.attempts.values() if attempt.started_at > future}
+        waiting = [
+            row
+            for row in tables.deliveries.values()
+            if row.state in WAITING and row.due_at > now and (row.created_at > future or row.id in tried)
+        ]
+        for delivery in waiting:
+            tables.deliveries[delivery.id] = replace(delivery, due_at=now)
+        far = now + timedelta(days=3)
+        tables.hosts = {name: limit for name, limit in tables.hosts.items() if limit.not_before <= far}
+        return len(put_off) + len(waiting)
 
     async def free(self, owners: Sequence[str], now: datetime) -> int:
         idle = [row for row in self._tables.feeds.values() if row.state.lease_owner in owners]
