@@ -14,6 +14,7 @@ import pytest
 
 from tests.acceptance.world import Publisher, Receiver, Server, Service, closing_all, configuration, wait_for
 
+pytestmark = pytest.mark.slow
 RULES = "  - {id: s400, any: [S-400]}"
 DAY_US = 86_400_000_000
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.acceptance.world import Answer, Publisher, Receiver, Server, Service, closing_all, wait_for
 
+pytestmark = pytest.mark.slow
 NAMES = "PASSWORD BEARER HEADER QUERY USERINFO PROXY HOOK JSONURL SMTP NTFY WEB TOKEN"
 SEEDS = {name: f"sEeD-{name.lower()}-q7Zk" for name in NAMES.split()} | {
     "ODD": "sEeD/odd @:%40&=q7Zk",
