@@ -181,7 +181,7 @@ hits = Table(
 )
 Index("hits_created", hits.c.created_at, hits.c.id)
 Index("hits_rule", hits.c.rule, hits.c.created_at)
-Index("hits_rule_state", hits.c.rule, hits.c.state, hits.c.created_at)
+Index("hits_rule_state", hits.c.rule, hits.c.state, hits.c.created_at, hits.c.mark)  # all that figures ask
 Index("hits_feed", hits.c.feed, hits.c.created_at)
 Index("hits_story", hits.c.story)
 Index("hits_entry", hits.c.entry)

@@ -1,12 +1,25 @@
 """From a rule as written to a rule that matches: what it means, and what is refused."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from aggregator.core.errors import InvalidRule
-from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, prefilter, recompile, run_tests, spellings
+from aggregator.core.model import Entry
+from aggregator.core.rules import (
+    Document,
+    Rule,
+    RuleIndex,
+    compile_rule,
+    index_text,
+    prefilter,
+    recompile,
+    rule_for_query,
+    run_tests,
+    spellings,
+)
 from aggregator.core.settings import RuleConfig
 
 LISTS: Mapping[str, tuple[str, ...]] = {
@@ -226,7 +239,18 @@ def test_prefilter_is_necessary() -> None:
         ("turkiye",),
     )
     assert prefilter(made(regex=["x+"])) == ()
-    assert prefilter(made(query="a1b OR link:example.org")) == ()
+    assert prefilter(made(query="zebra OR lang:en")) == ()
+    assert prefilter(made(query="zebra OR link:example.org")) == (("zebra", "example org"),)
+
+
+def test_index_holds_the_words_of_links() -> None:
+    """A line of a search looks at links too, so the index that narrows it down must know them."""
+    link = "https://www.example.org/2026/drones-over-harbour?x=%D0%B4%D1%80%D0%BE%D0%BD"
+    text = index_text(Entry(feed="f", key="k", title="News", link=link, seen_at=datetime(2026, 3, 1, tzinfo=UTC)))
+    for query in ("drones", '"over harbour"', "link:example.org", "link:(www.example.org/2026)"):
+        rule = rule_for_query(query, LISTS)
+        assert RuleIndex([rule]).match(Document(title="News", link=link))
+        assert all(any(f" {word} " in f" {text} " for word in group) for group in prefilter(rule))
 
 
 def test_spellings_in_other_scripts_are_listed() -> None:

@@ -43,5 +43,5 @@ def document(entry: Entry, feed_tags: Iterable[str] = ()) -> Document:
 
 def index_text(entry: Entry) -> str:
     """An entry's folded tokens, joined by blanks: what a full-text index stores (see prefilter)."""
-    fields = (entry.title, entry.summary, entry.content, entry.author, *entry.categories)
+    fields = (entry.title, entry.summary, entry.content, entry.author, *entry.categories, entry.link or "")
     return " ".join(word for field in fields for word in words(field))

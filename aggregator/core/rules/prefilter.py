@@ -9,7 +9,7 @@ from aggregator.core.rules.terms import Atom
 MAX_GROUP = 200  # alternatives; a larger group costs the index more than it saves
 
 Group = tuple[str, ...]
-_INDEXED = frozenset(["title", "summary", "content", "author", "category"])
+_INDEXED = frozenset(["title", "summary", "content", "author", "category", "link"])
 
 
 def prefilter(rule: Rule) -> tuple[Group, ...]:
