@@ -76,8 +76,12 @@ class Works:
         )
 
     async def deliver_due(self) -> Counts:
-        """Send what is due now, once; what fails waits for its retry."""
-        return await self.deliverer().tick(self.house.clock.now())
+        """Send what is due now, once, and the reports of what was given up; what fails waits for its retry."""
+        deliverer = self.deliverer()
+        counts = await deliverer.tick(self.house.clock.now())
+        if counts.dead:
+            counts.add(await deliverer.tick(self.house.clock.now()))
+        return counts
 
     async def measure(self) -> None:
         """Bring the gauges up to date."""

@@ -117,12 +117,15 @@ class Publisher(Server):
 
 
 class Receiver(Server):
-    """A webhook endpoint: everything that it accepted, in order."""
+    """A webhook endpoint: everything that it accepted, in order. `hangs` are seconds until it says so."""
 
     def __init__(self) -> None:
         super().__init__()
         self.accepted: list[dict[str, Any]] = []
+        self.begun = 0
         self.refuse: Callable[[dict[str, Any]], int | None] = lambda _: None
+        self.reply: Callable[[dict[str, Any]], tuple[int, dict[str, str]] | None] = lambda _: None
+        self.hangs: Callable[[dict[str, Any]], float] = lambda _: 0.0
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         message = {
@@ -130,11 +133,15 @@ class Receiver(Server):
             "headers": {k.lower(): v for k, v in headers.items()},
             "body": json.loads(body or b"{}"),
         }
+        self.begun += 1
         status = self.refuse(message)
         if status:
             return status, {}, b"refused"
+        if reply := self.reply(message):
+            return *reply, b"refused"
         with self.lock:
             self.accepted.append(message)
+        time.sleep(self.hangs(message))
         return 200, {}, b"ok"
 
     def texts(self) -> list[str]:
