@@ -35,6 +35,7 @@ from aggregator.core.model import (
     Told,
     WantedText,
 )
+from aggregator.core.polling.websub import Offer, Subscription
 from aggregator.core.settings import Channel, Feed
 
 Route = Callable[[Surroundings], Routed]
@@ -174,6 +175,36 @@ class Texts(Protocol):
         As in `Feeds.commit`, `question` is answered and `route` called inside the transaction.
         Raises Conflict where the entry is not the one before this version any more.
         """
+        ...
+
+
+class Hub(Protocol):
+    """Whoever can be asked to push."""
+
+    async def subscribe(self, subscription: Subscription, callback: str) -> None:
+        """Ask for pushes to the address `callback`. Raises BadStatus, Unreachable, TooLarge, Forbidden."""
+        ...
+
+
+class Subscriptions(Protocol):
+    """Who was asked to push what. Every method raises StoreError."""
+
+    async def offers(self) -> tuple[Offer, ...]:
+        """The feeds that are polled and name a hub."""
+        ...
+
+    async def all(self) -> tuple[Subscription, ...]: ...
+
+    async def of(self, callback: str) -> Subscription | None:
+        """The subscription with this callback."""
+        ...
+
+    async def save(self, subscription: Subscription) -> None:
+        """Put a feed's subscription in place of what it had, and its lease into the feed's state."""
+        ...
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """Forget the subscriptions of these feeds, and that anybody pushes."""
         ...
 
 

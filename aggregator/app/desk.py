@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.model import Beat, DeliveryState, Status, Told
 from aggregator.core.settings import Feed
 from aggregator.observe.logs import redact
+from aggregator.pipeline.push import Taken
 from aggregator.ports import Catalog, Clock
 from aggregator.web.desk import Candidate, Clause, Found, Imported, Preview, RulesFile, Verdict
 
@@ -143,6 +144,16 @@ class AppDesk:
         names = [file.name for file in await self.rules_files()]
         if name not in names:
             raise NotFound("file", name, names)
+
+    # --- hubs ------------------------------------------------------------------------------------
+
+    async def hub_asks(self, callback: str, query: Mapping[str, str]) -> str | None:
+        return await (await self.house.works()).push().verify(callback, query)
+
+    async def hub_pushes(
+        self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
+    ) -> Taken:
+        return await (await self.house.works()).push().receive(callback, content_type, signature, read)
 
     # --- feeds -----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
 from aggregator.app.desk import AppDesk, page
 from aggregator.app.extras import missing
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 DRAIN_S = 8.0
 PATIENCE_S = 45.0
 DELIVER_WAIT_S = 0.5
+CLOCK_S = 5.0
+SET_BACK = timedelta(seconds=2)
 
 Ready = Callable[[str | None], None]
 
@@ -55,7 +58,9 @@ class Service:
         self._listen()
         self._warn_of_extras()
         await self._meet_channels()
+        await self.house.store.upkeep.catch_up(self.house.clock.now())
         async with contextlib.AsyncExitStack() as stack:
+            stack.callback(asyncio.create_task(self._mind_the_clock(), name="clock").cancel)
             address = await self._open_page(stack)
             self._plan()
             self.schedule.start()
@@ -111,6 +116,7 @@ class Service:
     def _plan(self) -> None:
         if "poll" in self.roles:
             self._every("poll", 1.0, self.poller.tick)
+            self._every("hubs", 60.0, self.works.push().tick)
             self._every("articles", 2.0, self._read_articles)
             self._every("index", 5.0, self.house.store.upkeep.index_text)
         if "deliver" in self.roles:
@@ -130,7 +136,7 @@ class Service:
     def _plan_heartbeat(self) -> None:
         rhythm = self.house.current.config.settings.health.heartbeat
         if rhythm and "deliver" in self.roles:
-            self.schedule.rhythm("heartbeat", rhythm, "UTC", self.maintainer.heartbeat, now=self.house.clock.now())
+            self.schedule.rhythm("heartbeat", rhythm, "UTC", self.maintainer.heartbeat)
         else:
             self.schedule.forget("heartbeat")
 
@@ -160,6 +166,26 @@ class Service:
             log.error("loops are late; the watchdog is not fed", extra={"loops": late})
         else:
             notify("WATCHDOG=1")
+
+    async def _mind_the_clock(self) -> None:
+        """Ticks and due times go by the clock on the wall: set back, it would keep them all waiting."""
+        while True:
+            wall, steady = self.house.clock.now(), monotonic()
+            await asyncio.sleep(CLOCK_S)
+            expected = wall + timedelta(seconds=monotonic() - steady)
+            if expected - self.house.clock.now() > SET_BACK:
+                await self._set_back(expected - self.house.clock.now())
+
+    async def _set_back(self, by: timedelta) -> None:
+        now = self.house.clock.now()
+        self.schedule.resume(now)
+        self.heart.again(now)
+        try:
+            count = await self.house.store.upkeep.catch_up(now)
+        except AggregatorError as error:
+            log.error("the clock was set back by %s; what waits for the old time goes on waiting: %s", by, error)
+        else:
+            log.warning("the clock was set back by %s; due at once: %d feeds and alerts", by, count)
 
     # --- reload ----------------------------------------------------------------------------------
 

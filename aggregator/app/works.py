@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from secrets import token_hex
+from secrets import token_hex, token_urlsafe
 from typing import TYPE_CHECKING
 
 from aggregator import __version__
@@ -24,6 +24,7 @@ from aggregator.pipeline.deliver import Deliver
 from aggregator.pipeline.fulltext import FullTexts
 from aggregator.pipeline.outgoing import Counts
 from aggregator.pipeline.poll import Poller
+from aggregator.pipeline.push import Push
 from aggregator.ports import Notifier, Parser, Reader
 
 if TYPE_CHECKING:
@@ -52,6 +53,19 @@ class Works:
             recipients=recipients,
             observe=lambda polled: observe_poll(self.metrics, polled),
             full_text=articles_can_be_read(),
+        )
+
+    def push(self) -> Push:
+        return Push(
+            subscriptions=self.house.store.subscriptions,
+            hub=self.fetcher,
+            feeds=self.house.store.feeds,
+            catalog=self.house.store.catalog,
+            intake=self.poller().intake,
+            setup=self.house.setup,
+            clock=self.house.clock,
+            owner=self.house.owner,
+            secret=lambda: token_urlsafe(24),
         )
 
     def full_texts(self) -> FullTexts:

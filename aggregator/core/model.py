@@ -34,7 +34,10 @@ class CacheHints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A complete, decoded document. `delta` marks a 226 (RFC 3229): only some entries are in it."""
+    """A complete, decoded document.
+
+    `delta`: only some entries are in it, as in a 226 (RFC 3229); `pushed`: it came by itself.
+    """
 
     url: str
     status: int
@@ -47,6 +50,7 @@ class Fetched:
     hops: tuple[tuple[int, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     delta: bool = False
+    pushed: bool = False
     elapsed_s: float = 0.0
 
 
@@ -153,7 +157,8 @@ class FeedState:
 
     `url` is where the feed is fetched now (it differs from `configured_url` after a confirmed
     permanent move). `interval_s` is the adaptive interval, `gap_s` the median time between new
-    entries. `move_*` holds a permanent redirect that awaits confirmation.
+    entries. `move_*` holds a permanent redirect that awaits confirmation. `hub_until`: so long a
+    hub has promised to push (a subscription's to write, not a poll's).
     """
 
     id: str
@@ -184,6 +189,7 @@ class FeedState:
     distrust_guid: bool = False
     hub: str | None = None
     self_url: str | None = None
+    hub_until: datetime | None = None
     rungs: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
     lease_owner: str | None = None
     lease_until: datetime | None = None

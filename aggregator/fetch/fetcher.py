@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from aggregator.core.errors import BadStatus
 from aggregator.core.model import FeedState, Fetched, NotModified, Validators
 from aggregator.core.polling.hosts import host_key
+from aggregator.core.polling.websub import Subscription
 from aggregator.core.settings import Feed, Http, Polling
-from aggregator.fetch import guard, proxy
+from aggregator.fetch import guard, proxy, websub
 from aggregator.fetch.caching import hints, links, refreshed, validators
 from aggregator.fetch.guard import Guard
 from aggregator.fetch.politeness import Politeness
@@ -65,6 +66,17 @@ class HttpFetcher:
         if refusal := login_page(response):
             raise refusal
         return document(response, self._clock.now() if self._clock else None)
+
+    async def subscribe(self, subscription: Subscription, callback: str) -> None:
+        """See ports.Hub."""
+        async with self.politeness.turn(host_key(subscription.hub)):
+            await websub.subscribe(
+                self.transport,
+                hub=subscription.hub,
+                topic=subscription.topic,
+                callback=callback,
+                secret=subscription.secret,
+            )
 
     def _not_modified(self, state: FeedState, response: Response) -> NotModified:
         old = state.validators

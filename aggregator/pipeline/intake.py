@@ -6,7 +6,7 @@ a crash costs nothing; after it nothing can be lost.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -102,10 +102,24 @@ class Intake:
 
     async def poll(self, state: FeedState) -> Polled:
         """Poll one leased feed; what goes wrong with it is data, and never leaves."""
+        return await self._watched(state, self._poll)
+
+    async def receive(self, state: FeedState, document: Fetched) -> Polled:
+        """Take in a document of a leased feed that came by itself; one that cannot be read changes nothing."""
+
+        async def read(setup: Setup, feed: Feed, state: FeedState) -> Polled:
+            try:
+                return await self._read(setup, feed, state, document)
+            except ParseError as error:
+                return await self._abandon(state, error)
+
+        return await self._watched(state, read)
+
+    async def _watched(self, state: FeedState, work: Callable[[Setup, Feed, FeedState], Awaitable[Polled]]) -> Polled:
         began = perf_counter()
         setup = self._setup()
         try:
-            polled = await self._poll(setup, setup.feeds[state.id], state)
+            polled = await work(setup, setup.feeds[state.id], state)
         except (StoreError, KeyError) as error:
             polled = await self._abandon(state, error)
         except Exception as error:  # a bug stops one feed, not the house
@@ -121,9 +135,12 @@ class Intake:
             self._outcomes.append(outage.outcome(host_key(state.url), None, self._clock.now()))
             if isinstance(response, NotModified):
                 return await self._unchanged(setup, feed, state, response, None)
-            parsed = await self._parser.parse(response, state, self._recall(state))
+            return await self._read(setup, feed, state, response)
         except (FetchError, ParseError) as error:
             return await self._failed(setup, feed, state, error)
+
+    async def _read(self, setup: Setup, feed: Feed, state: FeedState, response: Fetched) -> Polled:
+        parsed = await self._parser.parse(response, state, self._recall(state))
         if not parsed.entries:
             return await self._unchanged(setup, feed, state, response, parsed)
         return await self.take(setup, feed, state, response, parsed)
@@ -158,6 +175,7 @@ class Intake:
             new_entries=len(fresh),
             published=[entry.published_at for entry in fresh if entry.published_at],
             silent_after=settings.health.silent_after,
+            pushed=state.hub_until is not None and state.hub_until > now,
             gap=found.gap,
             now=now,
         )
@@ -227,6 +245,7 @@ class Intake:
             response=response,
             parsed=parsed,
             silent_after=settings.health.silent_after,
+            pushed=state.hub_until is not None and state.hub_until > now,
             now=now,
         )
         poll = Poll(

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aggregator.core.model import Entry
-from aggregator.ports import Catalog, Feeds, Outbox, Texts, Upkeep
+from aggregator.ports import Catalog, Feeds, Outbox, Subscriptions, Texts, Upkeep
 
 __all__ = ["Store", "open_store"]
 
@@ -19,6 +19,7 @@ class Store:
 
     feeds: Feeds
     texts: Texts
+    subscriptions: Subscriptions
     outbox: Outbox
     catalog: Catalog
     upkeep: Upkeep

@@ -11,6 +11,7 @@ from aggregator.store.indexing import Indexing
 from aggregator.store.outbox import SqlOutbox
 from aggregator.store.place import read_place
 from aggregator.store.reader import Reader
+from aggregator.store.subscriptions import SqlSubscriptions
 from aggregator.store.texts import SqlTexts
 from aggregator.store.upkeep import SqlUpkeep
 from aggregator.store.writer import Writer
@@ -30,6 +31,7 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool)
     return Store(
         feeds=SqlFeeds(database, writer, reader),
         texts=SqlTexts(database, writer),
+        subscriptions=SqlSubscriptions(database, writer, reader),
         outbox=SqlOutbox(database, writer, reader),
         catalog=SqlCatalog(database, writer, reader, indexing),
         upkeep=SqlUpkeep(database, writer, reader, indexing, make_dirs=make_dirs),

@@ -53,6 +53,7 @@ feeds = Table(
     Column("distrust_guid", Boolean, nullable=False),
     Column("hub", FreeText),
     Column("self_url", FreeText),
+    Column("hub_until", Instant),
     Column("rungs", Text, nullable=False),
     Column("lease_owner", Text),
     Column("lease_until", Instant),
@@ -65,6 +66,22 @@ memories = Table(
     metadata,
     Column("feed", Text, ForeignKey("feeds.id", ondelete="CASCADE"), primary_key=True),
     Column("data", Blob, nullable=False),
+)
+
+# Who was asked to push what.
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("feed", Text, ForeignKey("feeds.id", ondelete="CASCADE"), primary_key=True),
+    Column("hub", FreeText, nullable=False),
+    Column("topic", FreeText, nullable=False),
+    Column("callback", Text, nullable=False, unique=True),
+    Column("secret", Text, nullable=False),
+    Column("standing", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("renew_at", Instant),
+    Column("lease_until", Instant),
+    Column("reason", FreeText, nullable=False),
 )
 
 # Hosts that asked to be left alone, by the key that every feed's row carries too.

@@ -4,10 +4,10 @@ Reading goes through `catalog`; everything that touches files, feeds or loops is
 Every method may raise an AggregatorError, whose text is shown to the person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from aggregator.core.errors import ConfigError
 from aggregator.core.model import Beat, Entry, Span, Status, Told
@@ -174,6 +174,16 @@ class Desk(Protocol):
         self, query: str, *, since: datetime | None = None, limit: int = 50, before: int | None = None
     ) -> tuple[Found, ...]:
         """Stored entries that match a query line, newest first. Raises InvalidRule."""
+        ...
+
+    async def hub_asks(self, callback: str, query: Mapping[str, str]) -> str | None:
+        """The answer to a hub's question at a callback (WebSub, 5.3); None: we did not ask for this."""
+        ...
+
+    async def hub_pushes(
+        self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
+    ) -> Literal["taken", "ignored", "unknown"]:
+        """Take in what a hub pushed; `read` gives the body. Raises StoreError."""
         ...
 
     async def discover(self, url: str) -> tuple[Candidate, ...]:

@@ -22,6 +22,7 @@ from aggregator.web.hosts import SAFE_METHODS, allowed, from_our_page, is_loopba
 COOKIE = "aggregator_session"
 OPEN = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/readyz")})
 STATIC = "/static/"
+HUBS = "/websub/"  # hubs show no credentials; what they bring is judged by its signature
 METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 
 HEADERS = {
@@ -120,6 +121,8 @@ class Guard:
             )
         if method not in METHODS:
             return _refuse(path, 405, "That method is not known here.", {"allow": ", ".join(sorted(METHODS))})
+        if path.startswith(HUBS) and method in ("GET", "POST"):
+            return None
         if not visitor.known and not self._open(method, path):
             return _ask_to_log_in(method, path, scope["query_string"].decode("latin-1"))
         if method not in SAFE_METHODS and visitor.way != "token" and not self._from_our_page(scope, headers, authority):

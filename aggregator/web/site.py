@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from aggregator import __version__
-from aggregator.web import api, pages
+from aggregator.web import api, pages, push
 from aggregator.web.access import Doorkeeper, Sessions, Throttle
 from aggregator.web.answers import answer_errors
 from aggregator.web.desk import Desk
@@ -78,6 +78,7 @@ def _fastapi() -> FastAPI:
     )
     app.include_router(api.router)
     app.include_router(pages.router)
+    app.include_router(push.router)
     with as_file(files("aggregator.web").joinpath("static")) as directory:
         app.mount("/static", _Static(directory=directory), name="static")
     answer_errors(app)

@@ -13,11 +13,11 @@ from typing import Any, Self
 
 from aggregator.core.model import Entry, FeedState, Fetched, HostLimit
 from aggregator.core.rules import index_text
-from aggregator.core.settings import Config, Feed
+from aggregator.core.settings import Config, Feed, Settings
 from aggregator.fetch import HttpFetcher, open_fetcher
 from aggregator.pipeline.intake import Polled
 from aggregator.pipeline.poll import Poller
-from aggregator.pipeline.setup import prepare
+from aggregator.pipeline.setup import Setup, prepare
 from aggregator.store import Store, open_store
 from tests.fakes.parser import inline_parser
 
@@ -64,7 +64,7 @@ class Service:
             open_fetcher(settings.http, settings.polling, version="1.2.3", clock=self.clock)
         )
         await self.store.feeds.sync(self.config.feeds, self.clock.now())
-        setup = prepare(self.config, ())
+        setup = self.setup(self.config.settings)
         self.poller = Poller(
             feeds=self.store.feeds,
             fetcher=self.fetcher,
@@ -81,6 +81,10 @@ class Service:
     ) -> None:
         await self._stack.aclose()
 
+    def setup(self, settings: Settings) -> Setup:
+        """What is watched, with other settings."""
+        return prepare(self.config.model_copy(update={"settings": settings}), ())
+
     async def poll(self) -> tuple[Polled, ...]:
         """Poll what is due at this moment."""
         return await self.poller.once()
@@ -90,12 +94,11 @@ class Service:
         return await self.poller.once(force=True)
 
     async def push(self, feed: Feed, document: Fetched) -> None:
-        """Take in a document that came by itself, on the way that polls take."""
+        """Take in a document that came by itself."""
         (state,) = await self.store.feeds.claim_due(
             self.clock.now(), owner="test", lease_s=60, limit=1, ids=[feed.id], force=True
         )
-        parsed = await inline_parser().parse(document, state, None)
-        await self.poller.intake.take(prepare(self.config, ()), feed, state, document, parsed)
+        await self.poller.intake.receive(state, document)
 
     async def poll_next(self, feed: str) -> FeedState:
         """Let time pass until the feed is due, and poll what is due then; gives its new state."""

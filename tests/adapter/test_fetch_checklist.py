@@ -18,9 +18,9 @@ import pytest
 
 from aggregator.core.errors import BadStatus, FetchError, Forbidden, TooLarge, Unreachable
 from aggregator.core.model import FeedState, Health, NotModified, Validators
+from aggregator.core.polling import websub
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.schedule import after_success, next_poll_at
-from aggregator.fetch import websub
 from aggregator.fetch.politeness import Politeness
 from tests.adapter.certificates import server_context
 from tests.adapter.loopback import FEED, Answer, Loopback, answer, drip, redirect
@@ -666,14 +666,11 @@ async def test_50_websub() -> None:
             await service.poll()
             state, now = await service.state("f"), service.clock.now()
             assert (state.hub, state.self_url) == (hub, url)
-            asked = websub.Subscription(
-                feed="f", hub=hub, topic=url, callback="https://public.example/push/x", secret="s3", asked_at=now
-            )
-            await websub.subscribe(
-                service.fetcher.transport, hub=hub, topic=url, callback=asked.callback, secret=asked.secret
-            )
+            asked = websub.Subscription(feed="f", hub=hub, topic=url, callback="x", secret="s3", asked_at=now)
+            callback = "https://public.example/websub/x"
+            await service.fetcher.subscribe(asked, callback)
             form = dict(parse_qsl(site.heard("/hub")[0].body.decode()))
-            assert (form["hub.mode"], form["hub.topic"], form["hub.callback"]) == ("subscribe", url, asked.callback)
+            assert (form["hub.mode"], form["hub.topic"], form["hub.callback"]) == ("subscribe", url, callback)
             question = {"hub.mode": "subscribe", "hub.topic": url, "hub.challenge": "c", "hub.lease_seconds": "86400"}
             verdict = websub.verify(asked, question, now)
             live = verdict.subscription

@@ -2,10 +2,10 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from aggregator.core.errors import ConfigError, ConfigErrors, Conflict, InvalidRule, NotFound, Problem, Unreachable
 from aggregator.core.model import (
@@ -120,6 +120,16 @@ class MemoryDesk:
             Beat(name=name, last_at=now - timedelta(seconds=age), patience_s=30, late=name in self.late)
             for name, age in (("poll", 2), ("deliver", 1), ("configuration", 2), ("upkeep", 400))
         )
+
+    async def hub_asks(self, callback: str, query: Mapping[str, str]) -> str | None:
+        return query.get("hub.challenge") if callback == "known" else None
+
+    async def hub_pushes(
+        self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
+    ) -> Literal["taken", "ignored", "unknown"]:
+        if callback != "known":
+            return "unknown"
+        return "taken" if signature == f"length={len(await read())}" else "ignored"
 
     async def status(self) -> Status:
         now = self.clock.now()

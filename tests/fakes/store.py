@@ -36,6 +36,7 @@ from aggregator.core.model import (
     WantedText,
 )
 from aggregator.core.polling.hosts import host_key
+from aggregator.core.polling.websub import Offer, Subscription
 from aggregator.core.settings import Feed
 from aggregator.ports import Route
 from aggregator.store.migrations import REVISIONS
@@ -87,6 +88,7 @@ class Tables:
     aliases: set[tuple[str, str]] = field(default_factory=set)
     quarantined: list[tuple[str, bytes, str]] = field(default_factory=list)
     wanted: dict[int, tuple[int, datetime]] = field(default_factory=dict)
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
     hits: dict[str, Hit] = field(default_factory=dict)
     stories: dict[str, Story] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
@@ -209,7 +211,7 @@ class MemoryFeeds:
             routed = route(self._answer(question or Question(), poll.state.last_polled_at))
         self._check_hits(poll, routed.hits)
         kept = replace(poll.state, configured_url=row.state.configured_url, lease_owner=None, lease_until=None)
-        row.state = kept
+        row.state = replace(kept, hub_until=row.state.hub_until)
         if poll.memory is not None:
             tables.memories[poll.state.id] = poll.memory
         tables.rest(poll.hosts)
@@ -400,6 +402,42 @@ class MemoryOutbox:
             if delivery and delivery.state is DeliveryState.SENDING and delivery.lease_owner == owner:
                 state = DeliveryState.RETRY if delivery.attempts > 1 else DeliveryState.PENDING
                 self._untry(replace(delivery, state=state, lease_owner=None, lease_until=None))
+
+
+class MemorySubscriptions:
+    """`ports.Subscriptions` in memory."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def offers(self) -> tuple[Offer, ...]:
+        polled = sorted((row.state for row in self._tables.feeds.values() if row.enabled and not row.paused_at), key=_id)
+        return tuple(
+            Offer(feed=state.id, hub=state.hub, topic=state.self_url or state.url) for state in polled if state.hub
+        )
+
+    async def all(self) -> tuple[Subscription, ...]:
+        return tuple(self._tables.subscriptions[feed] for feed in sorted(self._tables.subscriptions))
+
+    async def of(self, callback: str) -> Subscription | None:
+        return next((one for one in self._tables.subscriptions.values() if one.callback == callback), None)
+
+    async def save(self, subscription: Subscription) -> None:
+        self._tables.subscriptions[subscription.feed] = subscription
+        self._promise(subscription.feed, subscription.lease_until)
+
+    async def remove(self, names: Sequence[str]) -> None:
+        for feed in names:
+            self._tables.subscriptions.pop(feed, None)
+            self._promise(feed, None)
+
+    def _promise(self, feed: str, until: datetime | None) -> None:
+        row = self._tables.feeds[feed]
+        row.state = replace(row.state, hub_until=until)
+
+
+def _id(state: FeedState) -> str:
+    return state.id
 
 
 class MemoryTexts:
@@ -744,6 +782,7 @@ class MemoryStore:
         self.tables = Tables(index_text=index_text)
         self.feeds = MemoryFeeds(self.tables)
         self.texts = MemoryTexts(self.tables, self.feeds)
+        self.subscriptions = MemorySubscriptions(self.tables)
         self.outbox = MemoryOutbox(self.tables)
         self.catalog = MemoryCatalog(self.tables)
         self.upkeep = MemoryUpkeep(self.tables)

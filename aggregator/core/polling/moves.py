@@ -31,6 +31,11 @@ def permanent_target(hops: Sequence[tuple[int, str]], final: str) -> str | None:
     return final if hops else None
 
 
+def unchanged(state: FeedState) -> Move:
+    """What is remembered, where nobody was asked."""
+    return Move(state.url, state.move_url, state.move_count, state.move_since)
+
+
 def follow(state: FeedState, hops: Sequence[tuple[int, str]], final: str, now: datetime) -> Move:
     """What a successful poll says about a move: begun, counted, confirmed or over."""
     target = permanent_target(hops, final)

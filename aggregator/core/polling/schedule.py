@@ -80,7 +80,8 @@ def after_success(
     polling is only the backstop. `gap`: entries
     came and went since the last poll, so it is made sooner, unless the feed has an `every` of its own.
     """
-    move = moves.follow(state, response.hops, response.url, now)
+    came_by_itself = isinstance(response, Fetched) and response.pushed
+    move = moves.unchanged(state) if came_by_itself else moves.follow(state, response.hops, response.url, now)
     last_new_at = now if new_entries else state.last_new_at
     quiet_s = (now - (last_new_at or state.first_polled_at or now)).total_seconds()
     gap_s = _gap(state, new_entries, published, now)
@@ -108,6 +109,8 @@ def after_success(
         not_before=[limit.not_before for limit in (*limits, *asked)],
         now=now,
     )
+    if came_by_itself and state.next_poll_at:  # else a busy hub would put off the backstop for ever
+        next_at = min(next_at, state.next_poll_at)
     after = replace(
         state,
         **move._asdict(),

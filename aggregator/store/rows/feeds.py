@@ -34,7 +34,7 @@ SAME = (
     "hub",
     "self_url",
 )
-READ = ("id", "configured_url", "lease_owner", "lease_until", *SAME)
+READ = ("id", "configured_url", "hub_until", "lease_owner", "lease_until", *SAME)
 
 NO_HINTS = FeedHints()
 

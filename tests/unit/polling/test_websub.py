@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aggregator.fetch.websub import (
+from aggregator.core.polling.websub import (
     LEASE_S,
     Standing,
     Subscription,
@@ -20,9 +20,7 @@ from aggregator.fetch.websub import (
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 TOPIC = "http://news.example/feed"
-ASKED = Subscription(
-    feed="f", hub="http://hub.example/", topic=TOPIC, callback="https://us.example/x", secret="s3cret", asked_at=NOW
-)
+ASKED = Subscription(feed="f", hub="http://hub.example/", topic=TOPIC, callback="x", secret="s3cret", asked_at=NOW)
 QUESTION = {"hub.mode": "subscribe", "hub.topic": TOPIC, "hub.challenge": "abc", "hub.lease_seconds": "1000"}
 
 

@@ -1,0 +1,152 @@
+"""WebSub, the subscriber's side (W3C Recommendation, 2018): when to ask a hub, and judging what it says.
+
+    requested ──verify──▶ active ──lease runs out──▶ requested again (renewed at 80 % of it)
+        └────── denied by the hub, or the request failed: tried again after a day
+
+A push is only as good as its
+signature: without a secret that fits, it is dropped, and polling finds the entry anyway.
+"""
+
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from aggregator.core.model import Fetched
+
+LEASE_S = 10 * 86_400.0
+SHORTEST_LEASE_S = 300.0
+RENEW_AT = 0.8
+VERIFIED_WITHIN = timedelta(minutes=10)
+AGAIN_AFTER = timedelta(days=1)
+DIGESTS = frozenset({"sha1", "sha256", "sha384", "sha512"})  # §7.1
+
+
+class Standing(StrEnum):
+    """Where a subscription stands."""
+
+    REQUESTED = "requested"
+    ACTIVE = "active"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A feed's subscription at its hub. `callback` is the unguessable end of an address of ours."""
+
+    feed: str
+    hub: str
+    topic: str
+    callback: str
+    secret: str = field(repr=False)
+    standing: Standing = Standing.REQUESTED
+    asked_at: datetime
+    renew_at: datetime | None = None
+    lease_until: datetime | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A feed that names a hub, and the address that the hub knows it by."""
+
+    feed: str
+    hub: str
+    topic: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The answer to a hub's question: what to reply (None: 404), and the subscription after it."""
+
+    reply: str | None
+    subscription: Subscription
+
+
+def verify(subscription: Subscription, query: Mapping[str, str], now: datetime) -> Verdict:
+    """Answer a hub that asks whether a subscription, or a denial of it, is meant (§5.2, §5.3).
+
+    Only what this subscriber asked for is confirmed; an unsubscription is never confirmed here.
+    """
+    if query.get("hub.topic") != subscription.topic:
+        return Verdict(reply=None, subscription=subscription)
+    match query.get("hub.mode"):
+        case "denied":
+            denied = replace(
+                subscription,
+                standing=Standing.DENIED,
+                renew_at=now + AGAIN_AFTER,
+                lease_until=None,
+                reason="".join(char for char in query.get("hub.reason", "")[:200] if char.isprintable()),
+            )
+            return Verdict(reply="", subscription=denied)
+        case "subscribe" if subscription.standing is not Standing.DENIED and query.get("hub.challenge"):
+            return Verdict(reply=query["hub.challenge"], subscription=_activated(subscription, query, now))
+    return Verdict(reply=None, subscription=subscription)
+
+
+def _activated(subscription: Subscription, query: Mapping[str, str], now: datetime) -> Subscription:
+    asked = query.get("hub.lease_seconds", "")
+    lease_s = (
+        max(SHORTEST_LEASE_S, float(asked)) if asked.isascii() and asked.isdigit() and len(asked) < 10 else LEASE_S
+    )
+    return replace(
+        subscription,
+        standing=Standing.ACTIVE,
+        renew_at=now + timedelta(seconds=lease_s * RENEW_AT),
+        lease_until=now + timedelta(seconds=lease_s),
+        reason="",
+    )
+
+
+def is_live(subscription: Subscription, now: datetime) -> bool:
+    """Whether pushes are to be expected and believed."""
+    return subscription.lease_until is not None and subscription.lease_until > now
+
+
+def is_due(subscription: Subscription, now: datetime) -> bool:
+    """Whether it is time to ask the hub (again): for renewal, after a denial, or for want of a verification."""
+    if subscription.standing is Standing.REQUESTED:
+        return now - subscription.asked_at >= VERIFIED_WITHIN
+    return subscription.renew_at is not None and subscription.renew_at <= now
+
+
+def is_for(subscription: Subscription, offer: Offer) -> bool:
+    """Whether a subscription is still for what its feed offers: hubs and topics move."""
+    return (subscription.hub, subscription.topic) == (offer.hub, offer.topic)
+
+
+def unanswered(
+    offers: Iterable[Offer], subscriptions: Mapping[str, Subscription], now: datetime
+) -> tuple[Offer, ...]:
+    """The offers that a hub should be asked about now; `subscriptions` are by feed."""
+    return tuple(
+        offer
+        for offer in offers
+        if not (known := subscriptions.get(offer.feed)) or not is_for(known, offer) or is_due(known, now)
+    )
+
+
+def refused(subscription: Subscription, reason: str, now: datetime) -> Subscription:
+    """The subscription after the hub could not be asked; an old lease runs on."""
+    return replace(subscription, standing=Standing.DENIED, renew_at=now + AGAIN_AFTER, reason=reason[:200])
+
+
+def asked_again(subscription: Subscription, now: datetime) -> Subscription:
+    """The subscription after it was asked for anew; pushes under the old lease are still believed."""
+    return replace(subscription, standing=Standing.REQUESTED, asked_at=now, reason="")
+
+
+def is_genuine(subscription: Subscription, signature: str, body: bytes) -> bool:
+    """Whether `X-Hub-Signature` proves that a push comes from who knows the secret (§7.1)."""
+    method, _, given = signature.strip().partition("=")
+    if method not in DIGESTS or not given.isascii():
+        return False
+    expected = hmac.new(subscription.secret.encode(), body, method).hexdigest()
+    return hmac.compare_digest(expected, given.lower())
+
+
+def pushed(subscription: Subscription, body: bytes, content_type: str) -> Fetched:
+    """A push as the poll would have brought it: a document of the topic, of which only some may be in it."""
+    return Fetched(url=subscription.topic, status=200, body=body, content_type=content_type, delta=True, pushed=True)

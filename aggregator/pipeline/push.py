@@ -1,0 +1,147 @@
+"""WebSub: hubs are asked to push, and what they push is taken in as a poll is.
+
+A push is answered when it is stored; one that cannot be taken in at the moment makes its feed due,
+so that the next poll finds the entry.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal
+
+from aggregator.core.errors import FetchError, StoreError
+from aggregator.core.model import FeedState, Fetched, Health
+from aggregator.core.polling import websub
+from aggregator.core.polling.websub import Offer, Subscription
+from aggregator.pipeline.intake import Intake
+from aggregator.pipeline.setup import CurrentSetup
+from aggregator.ports import Catalog, Clock, Feeds, Hub, Subscriptions
+
+log = logging.getLogger(__name__)
+
+PATH = "/websub/"
+ASKED_AT_ONCE = 20  # of one tick: hubs are few, and each gets one request a second
+LEASE_S = 120.0
+TRIES, PAUSE_S = 10, 0.3  # to get a feed that is being polled at this moment
+
+Taken = Literal["taken", "ignored", "unknown"]
+
+
+class Push:
+    """Keeps subscriptions, answers hubs, takes in what they bring. Without a public URL there is none of it."""
+
+    def __init__(
+        self,
+        *,
+        subscriptions: Subscriptions,
+        hub: Hub,
+        feeds: Feeds,
+        catalog: Catalog,
+        intake: Intake,
+        setup: CurrentSetup,
+        clock: Clock,
+        owner: str,
+        secret: Callable[[], str],
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._hub = hub
+        self._feeds = feeds
+        self._catalog = catalog
+        self._intake = intake
+        self._setup = setup
+        self._clock = clock
+        self._owner = owner
+        self._secret = secret
+
+    def _site(self) -> str | None:
+        web = self._setup().config.settings.web
+        return web.public_url.rstrip("/") if web.enabled and web.public_url else None
+
+    # --- asking ----------------------------------------------------------------------------------
+
+    async def tick(self) -> int:
+        """Ask hubs that are to be asked, forget what nobody offers any more; gives how many were asked."""
+        site = self._site()
+        known = {one.feed: one for one in await self._subscriptions.all()}
+        offers = await self._subscriptions.offers() if site else ()
+        if gone := known.keys() - {offer.feed for offer in offers}:
+            await self._subscriptions.remove(sorted(gone))
+        due = websub.unanswered(offers, known, self._clock.now())[:ASKED_AT_ONCE]
+        await asyncio.gather(*(self._ask(offer, known.get(offer.feed), site or "") for offer in due))
+        return len(due)
+
+    async def _ask(self, offer: Offer, known: Subscription | None, site: str) -> None:
+        """Ask a hub, for the first time or again. It may verify before it has answered, so the row comes first."""
+        now = self._clock.now()
+        if known and websub.is_for(known, offer):
+            asked = websub.asked_again(known, now)
+        else:
+            asked = Subscription(
+                feed=offer.feed,
+                hub=offer.hub,
+                topic=offer.topic,
+                callback=self._secret(),
+                secret=self._secret(),
+                asked_at=now,
+            )
+        await self._subscriptions.save(asked)
+        try:
+            await self._hub.subscribe(asked, f"{site}{PATH}{asked.callback}")
+        except FetchError as error:
+            log.info("no subscription: %s", error, extra={"feed": offer.feed})
+            await self._subscriptions.save(websub.refused(asked, str(error), now))
+
+    # --- answering -------------------------------------------------------------------------------
+
+    async def verify(self, callback: str, query: Mapping[str, str]) -> str | None:
+        """What to answer a hub that asks whether we mean it; None: we do not."""
+        subscription = await self._subscriptions.of(callback) if self._site() else None
+        if subscription is None:
+            return None
+        verdict = websub.verify(subscription, query, self._clock.now())
+        if verdict.subscription != subscription:
+            await self._subscriptions.save(verdict.subscription)
+            log.info("hub: %s", verdict.subscription.standing.value, extra={"feed": subscription.feed})
+        return verdict.reply
+
+    async def receive(
+        self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
+    ) -> Taken:
+        """Take in what was pushed to a callback. The body is read only where the callback is known.
+
+        Raises StoreError: then the hub should come again.
+        """
+        subscription = await self._subscriptions.of(callback) if self._site() else None
+        if subscription is None:
+            return "unknown"
+        body = await read()
+        if not websub.is_live(subscription, self._clock.now()) or not websub.is_genuine(subscription, signature, body):
+            log.warning("a push without a lease or a fitting signature was ignored", extra={"feed": subscription.feed})
+            return "ignored"
+        state = await self._claim(subscription.feed)
+        if state is None:
+            await self._catalog.poll_soon(subscription.feed, self._clock.now())
+        elif state.health is Health.PAUSED:
+            await self._feeds.release([state.id], owner=self._owner)
+            return "ignored"
+        else:
+            await self._take(state, websub.pushed(subscription, body, content_type))
+        return "taken"
+
+    async def _claim(self, feed: str) -> FeedState | None:
+        """The feed's lease; None where somebody kept it all the while, or its host rests."""
+        for _ in range(TRIES):
+            claimed = await self._feeds.claim_due(
+                self._clock.now(), owner=self._owner, lease_s=LEASE_S, limit=1, ids=[feed], force=True
+            )
+            if claimed:
+                return claimed[0]
+            await asyncio.sleep(PAUSE_S)
+        return None
+
+    async def _take(self, state: FeedState, document: Fetched) -> None:
+        polled = await self._intake.receive(state, document)
+        if isinstance(polled.error, StoreError):
+            raise polled.error
+        if polled.error is not None:  # an empty ping, or something else: the feed itself will tell
+            await self._catalog.poll_soon(state.id, self._clock.now())

@@ -1,0 +1,66 @@
+"""Subscriptions at hubs, and what feeds' rows say of them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select, update
+
+from aggregator.core.polling.websub import Offer, Standing, Subscription
+from aggregator.store.dialect import Dialect
+from aggregator.store.engine import Database
+from aggregator.store.reader import Reader
+from aggregator.store.schema import feeds, subscriptions
+from aggregator.store.writer import Writer
+
+
+class SqlSubscriptions:
+    """`ports.Subscriptions` over SQL."""
+
+    def __init__(self, database: Database, writer: Writer, reader: Reader) -> None:
+        self._dialect: Dialect = database.dialect
+        self._writer = writer
+        self._reader = reader
+
+    async def offers(self) -> tuple[Offer, ...]:
+        query = (
+            select(feeds.c.id, feeds.c.hub, feeds.c.self_url, feeds.c.url)
+            .where(feeds.c.hub.is_not(None), feeds.c.enabled, feeds.c.paused_at.is_(None))
+            .order_by(feeds.c.id)
+        )
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        return tuple(Offer(feed=row.id, hub=row.hub, topic=row.self_url or row.url) for row in found)
+
+    async def all(self) -> tuple[Subscription, ...]:
+        query = select(subscriptions).order_by(subscriptions.c.feed)
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        return tuple(map(_subscription, found))
+
+    async def of(self, callback: str) -> Subscription | None:
+        query = select(subscriptions).where(subscriptions.c.callback == callback)
+        found = await self._reader.read(lambda connection: connection.execute(query).first())
+        return None if found is None else _subscription(found)
+
+    async def save(self, subscription: Subscription) -> None:
+        put = self._dialect.put(subscriptions)
+        promise = update(feeds).where(feeds.c.id == subscription.feed).values(hub_until=subscription.lease_until)
+
+        def write(connection: Connection) -> None:
+            connection.execute(put, {**asdict(subscription), "standing": subscription.standing.value})
+            connection.execute(promise)
+
+        await self._writer.alone(write)
+
+    async def remove(self, names: Sequence[str]) -> None:
+        forget = delete(subscriptions).where(self._dialect.among(subscriptions.c.feed, "ids"))
+        nobody = update(feeds).where(self._dialect.among(feeds.c.id, "ids")).values(hub_until=None)
+
+        def write(connection: Connection) -> None:
+            for statement in (forget, nobody):
+                connection.execute(statement, {"ids": self._dialect.listed(names)})
+
+        await self._writer.alone(write)
+
+
+def _subscription(row: Row[Any]) -> Subscription:
+    return Subscription(**{**row._asdict(), "standing": Standing(row.standing)})
