@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 DRAIN_S = 8.0
 PATIENCE_S = 45.0
+PRUNE_PATIENCE_S = 1800.0  # a year's worth at once, after a change of settings.retention, is no hang
 DELIVER_WAIT_S = 0.5
 CLOCK_S = 5.0
 SET_BACK = timedelta(seconds=2)
@@ -123,14 +124,16 @@ class Service:
             self._every("deliver", 1.0, self._deliver)
         self._every("config", 2.0, self._watch_config)
         self._every("figures", 10.0, self.works.measure)
-        self._every("prune", 3600.0, self.maintainer.prune)
+        self._every("prune", 3600.0, self.maintainer.prune, patience_s=PRUNE_PATIENCE_S)
         if watchdog_s():
             self._every("watchdog", watchdog_s() or 1.0, self._feed_watchdog)
         self._plan_heartbeat()
 
-    def _every(self, name: str, seconds: float, tick: Callable[[], Awaitable[object]]) -> None:
+    def _every(
+        self, name: str, seconds: float, tick: Callable[[], Awaitable[object]], *, patience_s: float = PATIENCE_S
+    ) -> None:
         now = self.house.clock.now()
-        self.heart.expect(name, seconds + PATIENCE_S, now)
+        self.heart.expect(name, seconds + patience_s, now)
         self.schedule.every(name, seconds, tick, now=now)
 
     def _plan_heartbeat(self) -> None:
