@@ -411,7 +411,9 @@ class MemorySubscriptions:
         self._tables = tables
 
     async def offers(self) -> tuple[Offer, ...]:
-        polled = sorted((row.state for row in self._tables.feeds.values() if row.enabled and not row.paused_at), key=_id)
+        polled = sorted(
+            (row.state for row in self._tables.feeds.values() if row.enabled and not row.paused_at), key=_id
+        )
         return tuple(
             Offer(feed=state.id, hub=state.hub, topic=state.self_url or state.url) for state in polled if state.hub
         )
