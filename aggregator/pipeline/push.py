@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 PATH = "/websub/"
 ASKED_AT_ONCE = 20  # of one tick: hubs are few, and each gets one request a second
+ASKING_S = 40.0  # the loop must be seen to live
 LEASE_S = 120.0
 TRIES, PAUSE_S = 10, 0.3  # to get a feed that is being polled at this moment
 
@@ -67,7 +68,11 @@ class Push:
         if gone := known.keys() - {offer.feed for offer in offers}:
             await self._subscriptions.remove(sorted(gone))
         due = websub.unanswered(offers, known, self._clock.now())[:ASKED_AT_ONCE]
-        await asyncio.gather(*(self._ask(offer, known.get(offer.feed), site or "") for offer in due))
+        try:
+            async with asyncio.timeout(ASKING_S):
+                await asyncio.gather(*(self._ask(offer, known.get(offer.feed), site or "") for offer in due))
+        except TimeoutError:  # those that were not reached count as asked, and are asked again
+            log.warning("hubs were slow to answer; some are asked again in ten minutes")
         return len(due)
 
     async def _ask(self, offer: Offer, known: Subscription | None, site: str) -> None:
