@@ -290,6 +290,12 @@ class Catalog(Protocol):
 
     async def feeds(self, ids: Sequence[str] | None = None) -> tuple[FeedSummary, ...]: ...
 
+    async def feed_page(
+        self, *, health: Health | None = None, offset: int = 0, limit: int = 50
+    ) -> tuple[FeedSummary, ...]:
+        """Configured feeds (in one state), those in trouble first, then by id; only those of the page are counted."""
+        ...
+
     async def health(self) -> Mapping[Health, int]:
         """How many configured feeds are in each state; cheap, unlike `feeds`."""
         ...
@@ -340,9 +346,19 @@ class Catalog(Protocol):
 
     async def story(self, story_id: str) -> tuple[Story, tuple[Told, ...]]: ...
 
-    async def rules(self, now: datetime) -> tuple[RuleFigures, ...]: ...
+    async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleFigures, ...]:
+        """Of every rule that ever had a hit (or of those with these ids), by id."""
+        ...
 
-    async def deliveries(self, *, states: Sequence[DeliveryState] = (), limit: int = 50) -> tuple[Delivery, ...]: ...
+    async def deliveries(
+        self,
+        *,
+        states: Sequence[DeliveryState] = (),
+        limit: int = 50,
+        before: tuple[datetime, str] | None = None,
+    ) -> tuple[Delivery, ...]:
+        """`before` (created_at, id) continues a listing."""
+        ...
 
     async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[Told, ...]]: ...
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from aggregator.core.model import FeedState, FeedSummary
+from aggregator.core.model import FeedState, FeedSummary, Health
 from aggregator.observe.logs import redact
 from aggregator.ports import Catalog
 
@@ -28,7 +28,16 @@ class _Discreet:
         return getattr(self._catalog, name)
 
     async def feeds(self, ids: Sequence[str] | None = None) -> tuple[FeedSummary, ...]:
-        return tuple(replace(found, state=_masked(found.state)) for found in await self._catalog.feeds(ids))
+        return _all_masked(await self._catalog.feeds(ids))
+
+    async def feed_page(
+        self, *, health: Health | None = None, offset: int = 0, limit: int = 50
+    ) -> tuple[FeedSummary, ...]:
+        return _all_masked(await self._catalog.feed_page(health=health, offset=offset, limit=limit))
+
+
+def _all_masked(found: Sequence[FeedSummary]) -> tuple[FeedSummary, ...]:
+    return tuple(replace(one, state=_masked(one.state)) for one in found)
 
 
 def _masked(state: FeedState) -> FeedState:

@@ -151,6 +151,10 @@ class Health(StrEnum):
     PAUSED = "paused"
 
 
+# What a person should look at, worst first.
+TROUBLE = (Health.GONE, Health.BLOCKED, Health.FAILING, Health.EMPTIED, Health.SILENT, Health.MOVED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedState:
     """What the database knows of a feed; the whole memory of the polling policy.

@@ -42,7 +42,12 @@ def moment(text: str | None, now: datetime, name: str = "since") -> datetime | N
 
 def cursor(told: Told) -> str:
     """An opaque word that continues a listing of hits after this one."""
-    raw = f"{told.hit.created_at.astimezone(UTC).isoformat()} {told.hit.id}"
+    return cursor_of(told.hit.created_at, told.hit.id)
+
+
+def cursor_of(created_at: datetime, name: str) -> str:
+    """The same for whatever is listed by (created_at, id)."""
+    raw = f"{created_at.astimezone(UTC).isoformat()} {name}"
     return base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
 
 

@@ -30,6 +30,11 @@ class Chart:
     first: str
     summary: str
 
+    def outline(self, *, full: bool) -> str:
+        """The columns of the days with a value, or of those without, as one SVG path: a page holds many charts."""
+        bars = [bar for bar in self.bars if bool(bar.value) is full]
+        return "".join(f"M{bar.x:g} {bar.y:g}h{bar.width:g}v{bar.height:g}h-{bar.width:g}z" for bar in bars)
+
 
 def _short(day: date) -> str:
     return f"{day.day} {day:%b}"

@@ -38,6 +38,21 @@ async def test_feeds_have_their_figures(store: AnyStore) -> None:
     assert await store.catalog.feeds(["b"]) == (second,)
 
 
+async def test_pages_of_feeds_begin_with_trouble(store: AnyStore) -> None:
+    """Worst first, then by id; a page may be of one state, and counts only what it shows."""
+    await store.feeds.sync([feed(name) for name in "abcd"], NOW)
+    await stored(store, entry("k1"), hits=(hit(),))
+    for name, health in (("c", Health.SILENT), ("d", Health.GONE)):
+        (state,) = await lease(store.feeds, name)
+        await store.feeds.commit(Poll(state=replace(polled(state), health=health)), owner="me")
+    await store.catalog.pause("b", True, NOW)
+    page = store.catalog.feed_page
+    assert [row.state.id for row in await page()] == ["d", "c", "a", "b"]
+    assert [(row.state.id, row.entries, row.hits) for row in await page(offset=2, limit=1)] == [("a", 1, 1)]
+    assert [row.state.id for row in await page(health=Health.PAUSED)] == ["b"]
+    assert await page(health=Health.BLOCKED) == await page(offset=4) == ()
+
+
 async def test_unknown_names_are_proposed(store: AnyStore) -> None:
     """A typing error is answered with the nearest name."""
     await store.feeds.sync([feed("example")], NOW)
@@ -234,6 +249,7 @@ async def test_rules_have_their_figures(store: AnyStore) -> None:
     await store.catalog.mark("h2", "irrelevant")
     other, mine = await store.catalog.rules(NOW)
     assert (other.rule, mine.rule) == ("other", "r")
+    assert await store.catalog.rules(NOW, ["r", "never"]) == (mine,)
     assert (mine.hits, mine.alerts, mine.relevant, mine.irrelevant, mine.last_hit_at) == (3, 2, 0, 1, NOW)
     assert len(mine.days) == 30
     assert mine.days[-2:] == (("2026-02-28", 1), ("2026-03-01", 1))
@@ -265,6 +281,14 @@ async def test_deliveries_are_listed_by_state(store: AnyStore) -> None:
     assert [d.id for d in await store.catalog.deliveries(states=[DEAD, PENDING], limit=0)] == ["d2", "d1"]
     assert [d.id for d in await store.catalog.deliveries(limit=1)] == ["d2"]
     assert await store.catalog.outbox() == {PENDING: 1, DEAD: 1, SENT: 1}
+
+
+async def test_listing_of_deliveries_can_be_continued(store: AnyStore) -> None:
+    """After (created_at, id), so that what comes in between moves nothing; ids part what has one instant."""
+    await store.outbox.add([delivery("d1"), delivery("d2"), delivery("d3", created_at=NOW - HOUR, state=DEAD)])
+    assert [d.id for d in await store.catalog.deliveries(before=(NOW, "d2"))] == ["d1", "d3"]
+    assert [d.id for d in await store.catalog.deliveries(states=[DEAD], before=(NOW, "d1"))] == ["d3"]
+    assert await store.catalog.deliveries(before=(NOW - HOUR, "d3")) == ()
 
 
 async def test_delivery_shows_what_it_tells(store: AnyStore) -> None:

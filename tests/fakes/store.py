@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from aggregator.core.errors import Conflict, NotFound, StoreError
 from aggregator.core.model import (
+    TROUBLE,
     Attempt,
     Delivery,
     DeliveryState,
@@ -505,6 +506,12 @@ class MemoryCatalog:
             FeedSummary(state=self._tables.feed(name).seen(), entries=entries[name], hits=hits[name]) for name in named
         )
 
+    async def feed_page(
+        self, *, health: Health | None = None, offset: int = 0, limit: int = 50
+    ) -> tuple[FeedSummary, ...]:
+        found = sorted(await self.feeds(), key=_trouble_first)
+        return _first([row for row in found if health in (None, row.state.health)][offset:], limit)
+
     async def health(self) -> Mapping[Health, int]:
         return Counter(row.seen().health for row in self._tables.feeds.values() if row.configured)
 
@@ -581,8 +588,8 @@ class MemoryCatalog:
         hits = [hit for hit in self._tables.hits.values() if hit.story == story_id]
         return self._tables.stories[story_id], self._tables.tell(hits)
 
-    async def rules(self, now: datetime) -> tuple[RuleFigures, ...]:
-        names = sorted({hit.rule for hit in self._tables.hits.values()})
+    async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleFigures, ...]:
+        names = sorted({hit.rule for hit in self._tables.hits.values() if ids is None or hit.rule in ids})
         return tuple(self._figures(name, now) for name in names)
 
     def _figures(self, rule: str, now: datetime) -> RuleFigures:
@@ -597,8 +604,18 @@ class MemoryCatalog:
             days=days((hit.created_at for hit in hits), now),
         )
 
-    async def deliveries(self, *, states: Sequence[DeliveryState] = (), limit: int = 50) -> tuple[Delivery, ...]:
-        wanted = [d for d in self._tables.deliveries.values() if not states or d.state in states]
+    async def deliveries(
+        self,
+        *,
+        states: Sequence[DeliveryState] = (),
+        limit: int = 50,
+        before: tuple[datetime, str] | None = None,
+    ) -> tuple[Delivery, ...]:
+        wanted = [
+            d
+            for d in self._tables.deliveries.values()
+            if (not states or d.state in states) and (before is None or (d.created_at, d.id) < before)
+        ]
         return _first(sorted(wanted, key=lambda d: (d.created_at, d.id), reverse=True), limit)
 
     async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[Told, ...]]:
@@ -669,6 +686,11 @@ class MemoryCatalog:
         tables = self._tables
         counts = (len(tables.feeds), len(tables.entries), len(tables.hits), len(tables.deliveries))
         return Stats(feeds=counts[0], entries=counts[1], hits=counts[2], deliveries=counts[3], bytes=1)
+
+
+def _trouble_first(row: FeedSummary) -> tuple[int, str]:
+    health = row.state.health
+    return (TROUBLE.index(health) if health in TROUBLE else len(TROUBLE)), row.state.id
 
 
 def days(instants: Iterable[datetime], now: datetime) -> tuple[tuple[str, int], ...]:

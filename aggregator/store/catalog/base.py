@@ -4,9 +4,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Select, literal_column, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Select,
+    Table,
+    literal,
+    literal_column,
+    tuple_,
+    type_coerce,
+)
 
-from aggregator.store.columns import EPOCH
+from aggregator.store.columns import EPOCH, Instant
 from aggregator.store.engine import Database
 from aggregator.store.indexing import Indexing
 from aggregator.store.reader import Reader
@@ -34,6 +44,11 @@ class Room:
 def limited(query: Select[Any], limit: int) -> Select[Any]:
     """0 means all."""
     return query.limit(limit) if limit else query
+
+
+def earlier(table: Table, at: datetime, name: str) -> ColumnElement[bool]:
+    """What comes after the row (created_at, id) in a listing that is newest first."""
+    return tuple_(table.c.created_at, table.c.id) < tuple_(literal(at, Instant), literal(name))
 
 
 def day_of(column: Column[datetime]) -> ColumnElement[int]:

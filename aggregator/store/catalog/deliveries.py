@@ -8,7 +8,7 @@ from sqlalchemy import Connection, case, func, or_, select, update
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Attempt, Delivery, DeliveryState, Told
 from aggregator.store import rows
-from aggregator.store.catalog.base import Room, limited
+from aggregator.store.catalog.base import Room, earlier, limited
 from aggregator.store.schema import attempts, deliveries, hits, stories
 from aggregator.store.telling import tell
 
@@ -20,10 +20,18 @@ ENDED = (DeliveryState.SENT, DeliveryState.DEAD)
 class DeliveryPages(Room):
     """The catalog's deliveries."""
 
-    async def deliveries(self, *, states: Sequence[DeliveryState] = (), limit: int = 50) -> tuple[Delivery, ...]:
+    async def deliveries(
+        self,
+        *,
+        states: Sequence[DeliveryState] = (),
+        limit: int = 50,
+        before: tuple[datetime, str] | None = None,
+    ) -> tuple[Delivery, ...]:
         query = limited(select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id.desc()), limit)
         if states:
             query = query.where(deliveries.c.state.in_([state.value for state in states]))
+        if before is not None:
+            query = query.where(earlier(deliveries, *before))
         found = await self._reader.read(lambda connection: connection.execute(query).all())
         return tuple(map(rows.delivery, found))
 

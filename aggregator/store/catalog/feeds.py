@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Table, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, case, func, select, update
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import FeedSummary, Health, HostLimit
+from aggregator.core.model import TROUBLE, FeedSummary, Health, HostLimit
 from aggregator.store import rows
-from aggregator.store.catalog.base import Days, Room, day_of, days, first_day
+from aggregator.store.catalog.base import Days, Room, day_of, days, first_day, limited
 from aggregator.store.columns import micros
 from aggregator.store.schema import ALWAYS, NEVER, entries, feeds, hits, hosts
+
+# A pause covers whatever health lies under it.
+SHOWN: ColumnElement[str] = case((feeds.c.paused_at.is_not(None), Health.PAUSED.value), else_=feeds.c.health)
+WORST_FIRST = case({word.value: rank for rank, word in enumerate(TROUBLE)}, value=SHOWN, else_=len(TROUBLE))
 
 
 class FeedPages(Room):
@@ -20,9 +25,16 @@ class FeedPages(Room):
         """Feeds of the configuration; those that left it only by name."""
         return await self._reader.read(lambda connection: self._summaries(connection, ids))
 
+    async def feed_page(
+        self, *, health: Health | None = None, offset: int = 0, limit: int = 50
+    ) -> tuple[FeedSummary, ...]:
+        query = limited(select(feeds).where(feeds.c.configured).order_by(WORST_FIRST, feeds.c.id), limit).offset(offset)
+        if health is not None:
+            query = query.where(health.value == SHOWN)
+        return await self._reader.read(lambda connection: self._counted(connection, connection.execute(query).all()))
+
     async def health(self) -> Mapping[Health, int]:
-        paused = case((feeds.c.paused_at.is_not(None), Health.PAUSED.value), else_=feeds.c.health)
-        query = select(paused, func.count()).where(feeds.c.configured).group_by(paused)
+        query = select(SHOWN, func.count()).where(feeds.c.configured).group_by(SHOWN)
         found = await self._reader.read(lambda connection: connection.execute(query).all())
         return {Health(word): count for word, count in found}
 
@@ -35,6 +47,9 @@ class FeedPages(Room):
             found = connection.execute(query.where(self._dialect.among(feeds.c.id, "ids")), bound).all()
             for missing in [feed for feed in ids if feed not in {row.id for row in found}]:
                 raise unknown_feed(connection, missing)
+        return self._counted(connection, found)
+
+    def _counted(self, connection: Connection, found: Sequence[Row[Any]]) -> tuple[FeedSummary, ...]:
         wanted = [row.id for row in found]
         counted = self._count(connection, entries, wanted)
         matched = self._count(connection, hits, wanted)

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select, true, update
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import HitFilter, HitState, RuleFigures, Story, Told
-from aggregator.store.catalog.base import Days, Room, day_of, days, first_day, limited
+from aggregator.store.catalog.base import Days, Room, day_of, days, earlier, first_day, limited
 from aggregator.store.columns import Instant
 from aggregator.store.schema import hits
 from aggregator.store.telling import NEWEST, TOLD, read_stories, tell, told
@@ -58,9 +58,9 @@ class HitPages(Room):
 
         return await self._reader.read(read)
 
-    async def rules(self, now: datetime) -> tuple[RuleFigures, ...]:
-        """Of every rule that ever had a hit, by id."""
-        totals, by_day = await self._reader.read(lambda connection: _figures(connection, now))
+    async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleFigures, ...]:
+        wanted = true() if ids is None else hits.c.rule.in_(ids)
+        totals, by_day = await self._reader.read(lambda connection: _figures(connection, now, wanted))
         return tuple(
             RuleFigures(
                 rule=row.rule,
@@ -75,7 +75,9 @@ class HitPages(Room):
         )
 
 
-def _figures(connection: Connection, now: datetime) -> tuple[Sequence[Row[Any]], Mapping[str, list[tuple[int, int]]]]:
+def _figures(
+    connection: Connection, now: datetime, wanted: ColumnElement[bool]
+) -> tuple[Sequence[Row[Any]], Mapping[str, list[tuple[int, int]]]]:
     totals = (
         select(
             hits.c.rule,
@@ -85,12 +87,13 @@ def _figures(connection: Connection, now: datetime) -> tuple[Sequence[Row[Any]],
             _count(hits.c.mark == "irrelevant", "irrelevant"),
             func.max(hits.c.created_at, type_=Instant).label("last_hit_at"),
         )
+        .where(wanted)
         .group_by(hits.c.rule)
         .order_by(hits.c.rule)
     )
     daily = (
         select(hits.c.rule, day_of(hits.c.created_at), func.count())
-        .where(hits.c.created_at >= first_day(now))
+        .where(wanted, hits.c.created_at >= first_day(now))
         .group_by(hits.c.rule, day_of(hits.c.created_at))
     )
     by_day: dict[str, list[tuple[int, int]]] = {}
@@ -111,6 +114,5 @@ def _conditions(wanted: HitFilter) -> list[ColumnElement[bool]]:
     if wanted.until is not None:
         conditions.append(hits.c.created_at < wanted.until)
     if wanted.before is not None:
-        at, hit = wanted.before
-        conditions.append(tuple_(hits.c.created_at, hits.c.id) < tuple_(literal(at, Instant), literal(hit)))
+        conditions.append(earlier(hits, *wanted.before))
     return conditions

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.model import DeliveryState
+from aggregator.web.asking import after_cursor, cursor_of
 from aggregator.web.cards import cards
 from aggregator.web.given import GivenDesk, GivenPages, then
 from aggregator.web.hosts import safe_next
@@ -14,7 +15,6 @@ from aggregator.web.naming import named
 router = APIRouter()
 
 SHOWN = 50
-MAX_SHOWN = 500
 RETRIABLE = frozenset({DeliveryState.DEAD, DeliveryState.HELD, DeliveryState.RETRY})
 CANCELLABLE = frozenset({DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY})
 ENDED = frozenset({DeliveryState.SENT, DeliveryState.DEAD})
@@ -34,15 +34,16 @@ async def outbox(
     desk: GivenDesk,
     pages: GivenPages,
     state: DeliveryState | None = None,
-    limit: Annotated[int, Field(ge=1, le=MAX_SHOWN)] = SHOWN,
+    before: Annotated[str | None, Field(max_length=300)] = None,
 ) -> Response:
     """Deliveries, newest first, by state."""
-    found = await desk.catalog.deliveries(states=(state,) if state else (), limit=limit)
+    states = (state,) if state else ()
+    found = await desk.catalog.deliveries(states=states, limit=SHOWN, before=after_cursor(before))
     counts = {one.value: number for one, number in (await desk.catalog.outbox()).items()}
-    more = min(limit * 2, MAX_SHOWN) if len(found) == limit and limit < MAX_SHOWN else None
+    more = cursor_of(found[-1].created_at, found[-1].id) if len(found) == SHOWN else None
     return pages.render(
         request, "alerts.html", deliveries=found, counts=counts, state=state, states=DeliveryState, more=more,
-        retriable=RETRIABLE, cancellable=CANCELLABLE, ended=ENDED,
+        before=before, retriable=RETRIABLE, cancellable=CANCELLABLE, ended=ENDED,
     )  # fmt: skip
 
 

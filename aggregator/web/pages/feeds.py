@@ -1,13 +1,12 @@
 """Feeds: health in words, rhythm, adding, pausing, polling, OPML."""
 
-from collections import Counter
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.errors import AggregatorError
-from aggregator.core.model import FeedSummary, Health, HitFilter
+from aggregator.core.model import Health, HitFilter
 from aggregator.web.answers import status_of
 from aggregator.web.api.feeds import one_feed
 from aggregator.web.cards import cards
@@ -17,9 +16,8 @@ from aggregator.web.naming import named
 
 router = APIRouter()
 
-FEEDS_SHOWN = 60
+FEEDS_SHOWN = 40
 RECENT = 20
-TROUBLE = (Health.GONE, Health.BLOCKED, Health.FAILING, Health.EMPTIED, Health.SILENT, Health.MOVED)
 
 
 class Address(BaseModel):
@@ -37,13 +35,6 @@ class NewFeed(Address):
     tags: Annotated[str, Field(max_length=500)] = ""
 
 
-def _rank(summary: FeedSummary) -> tuple[int, str]:
-    """Trouble first, then by name."""
-    state = summary.state
-    worst = TROUBLE.index(state.health) if state.health in TROUBLE else len(TROUBLE)
-    return worst, (state.title or state.id).casefold()
-
-
 def _names(desk: Desk) -> dict[str, str]:
     return {feed.id: feed.title for feed in desk.current().config.feeds if feed.title}
 
@@ -57,14 +48,14 @@ async def overview(
     page: Annotated[int, Field(ge=1, le=100_000)] = 1,
 ) -> Response:
     """Every feed, trouble first."""
-    everyone = await desk.catalog.feeds()
-    chosen = sorted((s for s in everyone if state in (None, s.state.health)), key=_rank)
-    shown = chosen[(page - 1) * FEEDS_SHOWN : page * FEEDS_SHOWN]
+    shown = await desk.catalog.feed_page(health=state, offset=(page - 1) * FEEDS_SHOWN, limit=FEEDS_SHOWN)
     days = await desk.catalog.feed_days([s.state.id for s in shown], desk.clock.now())
-    counts = Counter(s.state.health.value for s in everyone)
+    counts = {health.value: number for health, number in (await desk.catalog.health()).items()}
+    total = sum(counts.values())
+    chosen = counts.get(state.value, 0) if state else total
     return pages.render(
-        request, "feeds.html", shown=shown, days=days, counts=counts, total=len(everyone), state=state, page=page,
-        pages=-(-len(chosen) // FEEDS_SHOWN), names=_names(desk),
+        request, "feeds.html", shown=shown, days=days, counts=counts, total=total, state=state, page=page,
+        pages=-(-chosen // FEEDS_SHOWN), names=_names(desk),
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Rules: the list with its figures, one rule, and the editor of the file."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -31,8 +32,8 @@ class Edited(BaseModel):
     do: Literal["check", "preview", "save"] = "check"
 
 
-async def _figures(desk: Desk) -> dict[str, RuleFigures]:
-    return {one.rule: one for one in await desk.catalog.rules(desk.clock.now())}
+async def _figures(desk: Desk, ids: Sequence[str] | None = None) -> dict[str, RuleFigures]:
+    return {one.rule: one for one in await desk.catalog.rules(desk.clock.now(), ids)}
 
 
 @router.get("/rules")
@@ -81,7 +82,7 @@ async def one(request: Request, desk: GivenDesk, pages: GivenPages, rule_id: str
     rules = {rule.id: rule for rule in desk.current().config.rules}
     if rule_id not in rules:
         raise NotFound("rule", rule_id, tuple(rules))
-    figures = (await _figures(desk)).get(rule_id) or RuleFigures(rule=rule_id)
+    figures = (await _figures(desk, [rule_id])).get(rule_id) or RuleFigures(rule=rule_id)
     recent = cards(named(await desk.catalog.hits(HitFilter(rule=rule_id), limit=RECENT), desk.current().config))
     definition = rules[rule_id].model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"id", "title"})
     return pages.render(

@@ -1,0 +1,167 @@
+"""What the pages cost over a full database: time of the server and bytes of each page and route.
+
+    python -m benchmarks.pages [--entries 1000000] [--feeds 1000] [--folder DIR] [--json FILE]
+
+The database is filled with the store's own tables and served by the real site over the real desk;
+nothing touches a network. Each address is asked eleven times, the first is not counted. Figures
+are medians: CPU milliseconds of the whole process, wall milliseconds, bytes of the body before any
+compression. A folder that is named is kept, and filled only once.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from urllib.parse import urlencode, urlsplit
+
+from starlette.types import ASGIApp, Message
+
+from aggregator.app.desk import AppDesk
+from aggregator.app.house import open_house
+from aggregator.config import load
+from aggregator.core.model import HitFilter
+from aggregator.ports import Catalog
+from aggregator.web import create_app
+from benchmarks.archive import Size, feed_id, fill, write_config
+
+TIMES = 10
+GOAL_MS, GOAL_BYTES = 100.0, 100_000
+HEADERS = [(b"host", b"127.0.0.1:8080")]
+SEARCHES = (
+    "sanctions",  # in most entries
+    '"missile summit"',
+    'drone AND "ceasefire tariff" NOT ferry',
+    '"case 4242"',  # in next to none
+    "title:zebra",  # in none
+    "case NEAR/2 minister",  # both everywhere, never together
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One address."""
+
+    path: str
+    status: int
+    cpu_ms: float
+    wall_ms: float
+    size_bytes: int
+
+    @property
+    def met(self) -> bool:
+        """Pages have a goal; what is exported or listed for programs is as long as it is."""
+        return self.cpu_ms < GOAL_MS and self.wall_ms < GOAL_MS and self.size_bytes < GOAL_BYTES
+
+
+async def ask(site: ASGIApp, path: str) -> tuple[int, int]:
+    """(status, bytes) of a GET."""
+    parts = urlsplit(path)
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
+        "path": parts.path, "raw_path": parts.path.encode(), "query_string": parts.query.encode(), "root_path": "",
+        "headers": HEADERS, "client": ("127.0.0.1", 40000), "server": ("127.0.0.1", 8080),
+    }  # fmt: skip
+    status, size, waiting = 0, 0, [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> Message:
+        if not waiting:
+            await asyncio.sleep(3600)
+        return waiting.pop()
+
+    async def send(message: Message) -> None:
+        nonlocal status, size
+        status = message.get("status", status)
+        size += len(message.get("body", b""))
+
+    await site(scope, receive, send)
+    return status, size
+
+
+async def measure(site: ASGIApp, path: str) -> Figure:
+    """Medians; what is hopelessly slow is asked once."""
+    cpu, wall, status, size = [], [], 0, 0
+    for turn in range(TIMES + 1):
+        cpu_at, wall_at = time.process_time(), time.perf_counter()
+        status, size = await ask(site, path)
+        took_ms = (time.perf_counter() - wall_at) * 1000
+        if turn or took_ms > GOAL_MS * 20:
+            cpu.append((time.process_time() - cpu_at) * 1000)
+            wall.append(took_ms)
+        if took_ms > GOAL_MS * 20:
+            break
+    return Figure(path, status, round(median(cpu), 1), round(median(wall), 1), size)
+
+
+async def addresses(catalog: Catalog) -> list[str]:
+    """Every page, the main routes of the API, and searches of each kind."""
+    told = (await catalog.hits(HitFilter(), limit=2000))[-1]
+    hit, story, feed = told.hit.id, told.hit.story, feed_id(7)
+    (delivery,) = await catalog.deliveries(limit=1)
+    pages = [
+        "/", "/?rule=rule003", f"/?feed={feed}", "/?mark=relevant", "/?since=24h", f"/hits/{hit}", f"/stories/{story}",
+        "/rules", "/rules/rule003", "/rules/edit", "/feeds", "/feeds?state=ok&page=9", "/feeds/add", f"/feeds/{feed}",
+        "/alerts", "/alerts?state=dead", f"/alerts/{delivery.id}", "/search", "/status", f"/silences/add?hit={hit}",
+        "/feeds/hits.atom", "/feeds/rules/rule003.atom", "/api/docs",
+    ]  # fmt: skip
+    routes = [
+        "hits", f"hits/{hit}", f"stories/{story}", "rules", "feeds", f"feeds/{feed}", "deliveries",
+        f"deliveries/{delivery.id}", "status", "search?q=sanctions",
+    ]  # fmt: skip
+    found = [f"/search?{urlencode({'q': query})}" for query in SEARCHES]
+    return [*pages, *found, *(f"/api/v1/{route}" for route in routes), "/healthz", "/readyz"]
+
+
+async def run(folder: Path, size: Size) -> list[Figure]:
+    database = folder / "full.db"
+    empty = not database.exists()
+    write_config(folder, size)
+    async with open_house(load(folder, {})) as house:
+        if empty:
+            await asyncio.to_thread(fill, database, size, datetime.now(UTC))
+        site = create_app(AppDesk(house, folder))
+        return [show(await measure(site, path)) for path in await addresses(house.store.catalog)]
+
+
+def show(one: Figure) -> Figure:
+    """Print a line as soon as it is known."""
+    answer = "" if one.status == 200 else f" ({one.status})"
+    note = "" if one.met else "  over"
+    print(f"{one.path + answer:60} {one.cpu_ms:>9.1f} {one.wall_ms:>9.1f} {one.size_bytes:>10,}{note}", flush=True)
+    return one
+
+
+@contextmanager
+def place(given: Path | None) -> Iterator[Path]:
+    """The folder that was named, or one that goes again."""
+    if given is not None:
+        yield given
+        return
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--feeds", type=int, default=1_000)
+    parser.add_argument("--folder", type=Path, help="keep the database here, and use it again")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    given = parser.parse_args()
+    share = given.entries / 1_000_000
+    size = Size(entries=given.entries, feeds=given.feeds, hits=int(50_000 * share), deliveries=int(20_000 * share))
+    print(f"{'':60} {'CPU ms':>9} {'wall ms':>9} {'bytes':>10}")
+    with place(given.folder) as folder:
+        figures = asyncio.run(run(folder, size))
+    if given.json:
+        given.json.write_text(json.dumps([asdict(one) for one in figures], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
