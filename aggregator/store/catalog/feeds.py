@@ -30,7 +30,7 @@ class FeedPages(Room):
     ) -> tuple[FeedSummary, ...]:
         query = limited(select(feeds).where(feeds.c.configured).order_by(WORST_FIRST, feeds.c.id), limit).offset(offset)
         if health is not None:
-            query = query.where(health.value == SHOWN)
+            query = query.where(SHOWN.in_([health.value]))
         return await self._reader.read(lambda connection: self._counted(connection, connection.execute(query).all()))
 
     async def health(self) -> Mapping[Health, int]:
