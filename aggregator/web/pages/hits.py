@@ -18,7 +18,7 @@ from aggregator.web.render import reader_zone
 
 router = APIRouter()
 
-HITS_SHOWN = 40
+HITS_SHOWN = 30
 SPANS_BACK = (("24h", "last 24 hours"), ("7d", "last 7 days"), ("30d", "last 30 days"))
 FIELDS = ("title", "summary", "content")
 MAX_TEXT = 40_000
