@@ -155,8 +155,8 @@ class TrappedNotifier(Trapped):
 class HastyService(Service):
     """The same loops, ten times a second: little of a life is then spent away from the traps."""
 
-    def _every(self, name: str, seconds: float, tick: Callable[[], Any]) -> None:
-        super()._every(name, SHORT_S if name in ROLES else seconds, tick)
+    def _every(self, name: str, seconds: float, tick: Callable[[], Any], **options: Any) -> None:
+        super()._every(name, SHORT_S if name in ROLES else seconds, tick, **options)
 
 
 def live(config: Path, point: str, passage: int) -> None:
