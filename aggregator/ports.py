@@ -6,7 +6,7 @@ for the network, a disk or another process; nothing else may.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from aggregator.core.model import (
     Alert,
@@ -338,6 +338,10 @@ class Catalog(Protocol):
 
     async def hit_days(self, wanted: HitFilter, now: datetime) -> tuple[tuple[str, int], ...]:
         """(day, hits) of the last 30 days in UTC, oldest first, days without hits included."""
+        ...
+
+    async def named(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
+        """The whole id that begins so, where only one does."""
         ...
 
     async def mark(self, hit_id: str, mark: str | None) -> None:

@@ -40,6 +40,7 @@ class AppDesk:
     reloading: Reload = _nothing_runs
     beats: Callable[[], tuple[Beat, ...]] = tuple
     figures: Callable[[], bytes] = bytes
+    fault: Callable[[], ConfigErrors | None] = lambda: None
     started_at: datetime | None = None
 
     @property
@@ -76,7 +77,7 @@ class AppDesk:
             stats=await self.catalog.stats(),
             disk_free_bytes=shutil.disk_usage(folder if folder.exists() else Path.cwd()).free,
             versions=_versions(),
-            warnings=tuple(map(str, self.house.loaded.warnings)),
+            warnings=tuple(map(str, (*(fault.errors if (fault := self.fault()) else ()), *self.house.loaded.warnings))),
         )
 
     async def explain(self, told: Told) -> tuple[Clause, ...]:

@@ -49,8 +49,15 @@ class Service:
         self.deliverer = works.deliverer()
         self.maintainer = house.maintainer()
         self.desk = AppDesk(
-            house, config_path, self.reload, self._beats, works.metrics.text, started_at=house.clock.now()
+            house,
+            config_path,
+            self.reload,
+            self._beats,
+            works.metrics.text,
+            started_at=house.clock.now(),
+            fault=lambda: self._fault,
         )
+        self._fault: ConfigErrors | None = None
         self._stop = asyncio.Event()
         self._seen_digest = house.loaded.digest
 
@@ -205,12 +212,14 @@ class Service:
         except ConfigErrors as errors:
             log.error("the edited configuration is faulty; the old one keeps running\n%s", errors)
             self.works.metrics.reloads.labels("refused").inc()
+            self._fault = errors
             await self.maintainer.notice_faulty_config(errors, self._seen_digest)
             return errors
         except AggregatorError as error:
             log.error("the configuration could not be taken over: %s", error)
             self.works.metrics.reloads.labels("failed").inc()
             return None
+        self._fault = None
         self.works.metrics.reloads.labels("taken").inc()
         self._plan_heartbeat()
         await self._meet_channels()

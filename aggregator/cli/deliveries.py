@@ -7,10 +7,13 @@ import click
 from aggregator.cli.output import ago, emit, json_option, limit_option, table
 from aggregator.cli.program import config_option
 from aggregator.cli.session import in_house
+from aggregator.core.errors import NotFound
 from aggregator.core.model import DeliveryState
 from aggregator.core.shapes import delivery_detail_json, delivery_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aggregator.app.house import House
 
 
@@ -55,7 +58,7 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
                 )
                 for d in rows
             ),
-            empty="the outbox is empty",
+            empty=f"no delivery is {' or '.join(states)}" if states else "the outbox is empty",
         )
 
     in_house(work)
@@ -69,7 +72,8 @@ def show(as_json: bool, delivery_id: str) -> None:
     """Show one delivery with every attempt."""
 
     async def work(house: "House") -> None:
-        delivery, attempts, told = await house.store.catalog.delivery(delivery_id)
+        whole = await house.store.catalog.named("delivery", delivery_id)
+        delivery, attempts, told = await house.store.catalog.delivery(whole)
         if as_json:
             emit(delivery_detail_json(delivery, attempts, told))
             return
@@ -95,7 +99,7 @@ def retry(ids: tuple[str, ...]) -> None:
     """Make dead, held or waiting deliveries due now; the service sends them at its next tick."""
 
     async def work(house: "House") -> None:
-        count = await house.store.catalog.retry(ids, house.clock.now())
+        count = await house.store.catalog.retry(await _whole(house, ids), house.clock.now())
         click.echo(f"{count} of {len(ids)} will be sent again")
         if not count:
             raise SystemExit(3)
@@ -110,9 +114,20 @@ def ack(ids: tuple[str, ...]) -> None:
     """Acknowledge alerts that were sent or given up: their stories do not alert again because they spread."""
 
     async def work(house: "House") -> None:
-        count = await house.store.catalog.acknowledge(ids, house.clock.now())
+        count = await house.store.catalog.acknowledge(await _whole(house, ids), house.clock.now())
         click.echo(f"{count} of {len(ids)} acknowledged")
         if not count:
             raise SystemExit(3)
 
     in_house(work)
+
+
+async def _whole(house: "House", ids: "Sequence[str]") -> list[str]:
+    """Ids as an alert shows them, made whole; those that name nothing are said and left out."""
+    found = []
+    for short in ids:
+        try:
+            found.append(await house.store.catalog.named("delivery", short))
+        except NotFound as error:
+            click.echo(f"skipped: {error}", err=True)
+    return found

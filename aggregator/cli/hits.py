@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   aggregator hits list --rule caatsa --since 24h
-  aggregator hits mark 7Q2K irrelevant
+  aggregator hits mark 5f1c09d2 irrelevant
   aggregator hits export --format csv > hits.csv"""
 )
 def hits() -> None:
@@ -98,8 +98,9 @@ def mark(hit_id: str, mark: str) -> None:
     """Say whether a hit was worth your time; `rules list` shows each rule's precision."""
 
     async def work(house: "House") -> None:
-        await house.store.catalog.mark(hit_id, None if mark == "none" else mark)
-        click.echo(f"{hit_id}: {mark}")
+        whole = await house.store.catalog.named("hit", hit_id)
+        await house.store.catalog.mark(whole, None if mark == "none" else mark)
+        click.echo(f"{whole}: {mark}")
 
     in_house(work)
 

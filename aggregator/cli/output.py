@@ -27,7 +27,8 @@ def console(*, stderr: bool = False) -> "Console":
     """A console that colours only on a terminal."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=not _is_terminal(stderr))
+    terminal = _is_terminal(stderr)  # in a pipe nothing is folded, so that grep finds whole ids
+    return Console(stderr=stderr, highlight=False, soft_wrap=not terminal, width=None if terminal else 500)
 
 
 def _is_terminal(stderr: bool) -> bool:

@@ -180,8 +180,8 @@ class Conflict(StoreError):
 class NotFound(AggregatorError):
     """A name that does not exist; proposes the nearest that does."""
 
-    def __init__(self, kind: str, name: str, known: Sequence[str] = ()) -> None:
-        super().__init__(f"no {kind} named {name!r}{did_you_mean(name, known)}")
+    def __init__(self, kind: str, name: str, known: Sequence[str] = (), *, why: str = "") -> None:
+        super().__init__(f"no {kind} named {name!r}{did_you_mean(name, known)}{f': {why}' if why else ''}")
         self.kind = kind
         self.name = name
 

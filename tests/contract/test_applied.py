@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from aggregator.core.errors import NotFound
 from aggregator.core.model import DeliveryState, Health, Question, Reason, Routed, Surroundings
 from tests.contract.samples import HOUR, NOW, AnyStore, delivery, entry, feed, hit, lease, stored
 
@@ -63,3 +64,13 @@ async def test_leases_of_the_living_stand(store: AnyStore) -> None:
     assert await store.upkeep.free([], NOW) == 0
     assert await store.upkeep.free(["dead"], NOW) == 0
     assert await lease(store.feeds, "a", owner="other", at=NOW + HOUR * 0) == ()
+
+
+async def test_short_ids_name_one_thing(store: AnyStore) -> None:
+    """The beginning of an id is enough where only one begins so; a whole id always is."""
+    await store.outbox.add([delivery("ab12cd"), delivery("ab34ef"), delivery("ab34")])
+    assert await store.catalog.named("delivery", "ab1") == "ab12cd"
+    assert await store.catalog.named("delivery", "ab34") == "ab34"
+    for wrong in ("ab", "zz", "%"):
+        with pytest.raises(NotFound, match=wrong):
+            await store.catalog.named("delivery", wrong)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from aggregator.core.errors import Conflict, NotFound, StoreError
 from aggregator.core.model import (
@@ -511,6 +511,13 @@ class MemoryCatalog:
     ) -> tuple[FeedSummary, ...]:
         found = sorted(await self.feeds(), key=_trouble_first)
         return _first([row for row in found if health in (None, row.state.health)][offset:], limit)
+
+    async def named(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
+        there = self._tables.hits if kind == "hit" else self._tables.deliveries
+        found = sorted(name for name in there if name.startswith(beginning))
+        if beginning in found or len(found) == 1:
+            return found[0]
+        raise NotFound(kind, beginning)
 
     async def health(self) -> Mapping[Health, int]:
         return Counter(row.seen().health for row in self._tables.feeds.values() if row.configured)

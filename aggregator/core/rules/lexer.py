@@ -73,6 +73,8 @@ def _next(text: str, at: int) -> tuple[Lexeme, int]:
         return Lexeme(char, char, at), at + 1
     if char == '"':
         return _phrase(text, at)
+    if char in "“”„«»":
+        raise _failure("curly quotation marks mean nothing here", at, 'write "air defence" with straight ones')
     if char == "/" and (regex := _REGEX.match(text, at)):
         return Lexeme("regex", regex[1].replace("\\/", "/"), at), regex.end()
     if char == "'" and (exact := _EXACT.match(text, at)):
