@@ -5,7 +5,7 @@
         ...
         assert site.asked[1].header("If-None-Match") == '"a"'
 
-The answers to a path are given in order; the last one is repeated. An answer is bytes, or a
+The answers to a target (or else to its path) are given in order; the last one is repeated. An answer is bytes, or a
 coroutine function that is handed the writer.
 """
 
@@ -164,7 +164,8 @@ class Loopback:
         self.asked.append(
             Asked(method=method, target=target, headers=headers, body=body, at=asyncio.get_running_loop().time())
         )
-        script = self._scripts.get(target) or [answer(404, b"no such page")]
+        path = target.partition("?")[0]
+        script = self._scripts.get(target) or self._scripts.get(path) or [answer(404, b"no such page")]
         step = script.pop(0) if len(script) > 1 else script[0]
         if isinstance(step, bytes):
             writer.write(step)

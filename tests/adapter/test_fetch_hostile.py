@@ -5,6 +5,7 @@ import gzip
 import ssl
 import tracemalloc
 import zlib
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from statistics import quantiles
 
@@ -19,13 +20,13 @@ from aggregator.fetch.guard import Guard
 from aggregator.fetch.politeness import Politeness
 from aggregator.fetch.transport import Request, Transport
 from tests.adapter.certificates import client_context, server_context
-from tests.adapter.loopback import FEED, Answer, Loopback, answer, drip, flood, redirect, silence
+from tests.adapter.hostile import ANSWERS, OK, gzip_bomb, slow_handshake
+from tests.adapter.loopback import FEED, Loopback, answer, redirect
 from tests.adapter.values import feed, state_of
 
 pytestmark = pytest.mark.anyio
 
 HTTP = Http.model_validate({"allow": ["127.0.0.0/8"], "timeout": "1s", "connect_timeout": "500ms"})
-OK = b"HTTP/1.1 200 OK\r\n"
 
 
 async def fetch(fetcher: HttpFetcher, url: str) -> Fetched:
@@ -34,72 +35,10 @@ async def fetch(fetcher: HttpFetcher, url: str) -> Fetched:
     return found
 
 
-def nested_gzip(layers: int) -> bytes:
-    body = b"\0" * 10**6
-    for _ in range(layers):
-        body = gzip.compress(body)
-    return body
-
-
-def endless_gzip() -> bytes:
-    """A member that decodes to 64 MiB of varied text, 40 times expanded."""
-    block = b"".join(f"{n * 2654435761 % 2**32:x} ".encode() * 40 for n in range(40_000))
-    return gzip.compress(block * 5, 6)
-
-
-HOSTILE: dict[str, tuple[Answer, type[FetchError], str]] = {
-    "nothing": (b"", Unreachable, "closed without an answer"),
-    "half a head": (OK + b"ETag: a", Unreachable, "closed without an answer"),
-    "not HTTP": (b"SSH-2.0-OpenSSH\r\n\r\n", Unreachable, "not valid HTTP"),
-    "HTTP/2": (b"HTTP/2 200\r\n\r\n", Unreachable, "not valid HTTP"),
-    "silence": (silence, Unreachable, "no complete answer after 1 s"),
-    "slow head": (drip(OK + b"A: "), Unreachable, "no complete answer"),
-    "slow headers": (drip(OK, b"A: b\r\n"), Unreachable, "no complete answer"),
-    "slow body": (drip(OK + b"Content-Length: 99\r\n\r\n"), Unreachable, "no complete answer"),
-    "slow chunks": (drip(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"), Unreachable, "no complete answer"),
-    "endless chunk extension": (flood(OK + b"Transfer-Encoding: chunked\r\n\r\n1;", b"a" * 9999), Unreachable, "."),
-    "header flood": (flood(OK, b"X-A: b\r\n"), TooLarge, "headers are too large"),
-    "one endless header": (flood(OK + b"X-A: ", b"a" * 9999), TooLarge, "headers are too large"),
-    "endless header name": (flood(OK, b"A" * 9999), TooLarge, "headers are too large"),
-    "endless status": (flood(b"HTTP/1.1 200 ", b"a" * 9999), TooLarge, "headers are too large"),
-    "endless interim answers": (flood(b"", b"HTTP/1.1 103 Hints\r\n\r\n"), Unreachable, "cut short"),
-    "endless body": (flood(OK + b"\r\n", b"a" * 65_536), TooLarge, "larger than 10 MiB"),
-    "endless chunks": (
-        flood(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"8000\r\n" + b"a" * 0x8000 + b"\r\n"),
-        TooLarge,
-        ".",
-    ),
-    "announced too large": (answer(200, b"", Content_Length="999999999"), TooLarge, "larger than 10 MiB"),
-    "gzip bomb": (answer(200, gzip.compress(b"\0" * 10**9, 1), Content_Encoding="gzip"), TooLarge, "."),
-    "br bomb": (answer(200, brotli.compress(b"\0" * 10**8), Content_Encoding="br"), TooLarge, "."),
-    "deflate bomb": (answer(200, zlib.compress(b"\0" * 10**8), Content_Encoding="deflate"), TooLarge, "."),
-    "big, honest gzip": (answer(200, endless_gzip(), Content_Encoding="gzip"), TooLarge, "larger than 10 MiB"),
-    "gzip of rubbish": (answer(200, b"\x1f\x8b" + b"\xff" * 99, Content_Encoding="gzip"), Unreachable, "damaged"),
-    "br of rubbish": (answer(200, b"\xff" * 99, Content_Encoding="br"), Unreachable, "damaged"),
-    "gzip in gzip": (answer(200, nested_gzip(2), Content_Encoding="gzip, gzip"), Unreachable, "encoding"),
-    "unknown encoding": (answer(200, FEED, Content_Encoding="zstd"), Unreachable, "encoding"),
-    "two lengths": (OK + b"Content-Length: 3\r\nContent-Length: 5\r\n\r\nabcde", Unreachable, "not valid HTTP"),
-    "length and chunks": (OK + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Unreachable, "."),
-    "negative length": (OK + b"Content-Length: -1\r\n\r\n", Unreachable, "not valid HTTP"),
-    "NUL in a header": (OK + b"ETag: a\0b\r\n\r\n", Unreachable, "not valid HTTP"),
-    "upgrade": (b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", Unreachable, "."),
-    "redirect to itself": (redirect(302, "/"), BadStatus, "in a circle"),
-    "redirect to nowhere": (answer(302), BadStatus, "to nowhere"),
-    "redirect to a file": (redirect(302, "file:///etc/passwd"), Forbidden, "file: is not visited"),
-    "redirect to metadata": (redirect(302, "http://169.254.169.254/latest"), Forbidden, "not a public address"),
-    "redirect with a bad port": (redirect(302, "http://a.example:99999/"), Forbidden, "."),
-    "redirect to an odd host": (redirect(302, "http://[::1"), Forbidden, "."),
-    "no content": (answer(204), BadStatus, "HTTP 204"),
-    "part of a document": (answer(206, FEED), BadStatus, "HTTP 206"),
-    "unmodified without a question": (answer(304), BadStatus, "304"),
-    "status 999": (answer(999), BadStatus, "HTTP 999"),
-}
-
-
-@pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.parametrize("case", ANSWERS)
 async def test_hostile_answers(case: str) -> None:
     """Each hostile answer gives the right error, in words, within the deadline."""
-    said, kind, words = HOSTILE[case]
+    said, kind, words = ANSWERS[case]
     loop = asyncio.get_running_loop()
     async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
         began = loop.time()
@@ -112,7 +51,7 @@ async def test_hostile_answers(case: str) -> None:
 
 async def test_memory_of_a_bomb() -> None:
     """A bomb of a gigabyte is cut before it takes more than a few megabytes."""
-    bomb = answer(200, gzip.compress(b"\0" * 10**9, 1), Content_Encoding="gzip")
+    bomb = answer(200, gzip_bomb(), Content_Encoding="gzip")
     async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
         url = site.script("/", bomb)
         tracemalloc.start()
@@ -128,7 +67,7 @@ async def test_others_do_not_notice() -> None:
     worst = ["header flood", "endless body", "br bomb", "slow body", "endless chunks", "big, honest gzip"]
     async with Loopback() as site, open_fetcher(HTTP, Polling(per_host=64), version="0") as fetcher:
         quiet = site.script("/quiet", answer(200, FEED))
-        urls = [site.script(f"/{n}", HOSTILE[case][0]) for n, case in enumerate(worst)]
+        urls = [site.script(f"/{n}", ANSWERS[case][0]) for n, case in enumerate(worst)]
         attacks = [asyncio.create_task(fetch(fetcher, url)) for url in urls * 2]
         ticks: list[float] = []
         loop = asyncio.get_running_loop()
@@ -159,14 +98,16 @@ async def test_certificates(certificate: str, words: str) -> None:
         transport.close()
 
 
-async def test_slow_handshake() -> None:
-    """A server that says nothing in the TLS handshake is left at the connection's deadline."""
+async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Says nothing at all."""
+    await reader.read()
+    writer.close()
 
-    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+@pytest.mark.parametrize("play", [mute, slow_handshake])
+async def test_slow_handshake(play: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> None:
+    """A server that never ends the TLS handshake, mute or byte by byte, is left at the connection's deadline."""
+    server = await asyncio.start_server(play, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, open_fetcher(HTTP, Polling(), version="0") as fetcher:
         began = asyncio.get_running_loop().time()

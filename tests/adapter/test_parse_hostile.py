@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import psutil
 import pytest
@@ -14,54 +13,11 @@ from aggregator.parse.document import read
 from aggregator.parse.pool import Limits, Pool
 from aggregator.parse.source import Refused
 from aggregator.ports import Parser
+from tests.adapter.hostile import GOOD, REFUSED, SURVIVED, rss
 
 URL = "https://feeds.example/f"
 pytestmark = pytest.mark.anyio
 STATE = FeedState(id="f", url=URL, configured_url=URL)
-GOOD = b"<rss version='2.0'><channel><title>Good</title><item><title>fine</title></item></channel></rss>"
-
-
-def rss(inside: bytes) -> bytes:
-    """An entry with this inside."""
-    return b"<rss version='2.0'><channel><item>" + inside + b"</item></channel></rss>"
-
-
-def doctype(entities: str, use: str) -> bytes:
-    """A feed with a document type."""
-    return (
-        f"<?xml version='1.0'?><!DOCTYPE rss [{entities}]><rss><channel><title>{use}</title></channel></rss>".encode()
-    )
-
-
-def laughs() -> bytes:
-    """A billion of them."""
-    steps = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
-    return doctype('<!ENTITY l0 "lol">' + steps, "&l9;")
-
-
-REFUSED: dict[str, Callable[[], bytes]] = {
-    "attributes": lambda: rss(b"<title " + b" ".join(b"a%d='1'" % n for n in range(200_000)) + b">x</title>"),
-    "attributes in broken markup": lambda: rss(b"&<b " + b" ".join(b"a%d='1'" % n for n in range(50_000)) + b">"),
-    "depth": lambda: rss(b"<a>" * 20_000 + b"</a>" * 20_000),
-    "depth without end": lambda: b"<rss><channel><item>" + b"<a>" * 50_000,
-    "elements": lambda: rss(b"<a/>" * 1_100_000),
-    "billion laughs": laughs,
-    "quadratic blow-up": lambda: doctype('<!ENTITY a "' + "a" * 50_000 + '">', "&a;" * 20_000),
-    "external entity": lambda: doctype('<!ENTITY a SYSTEM "file:///etc/passwd">', "&a;"),
-    "external parameter": lambda: doctype('<!ENTITY % a SYSTEM "http://127.0.0.1/"> %a;', "x"),
-}
-SURVIVED: dict[str, Callable[[], bytes]] = {
-    "newlines before the root": lambda: b"<?xml version='1.0'?>" + b"\n" * 200_000 + b"<!DOCTYPE rss>" + GOOD,
-    "newlines before a broken root": lambda: b"<!-- x -->" + b"\n" * 200_000 + GOOD.replace(b"Good", b"G & B &x"),
-    "unclosed comments": lambda: GOOD.replace(b"</rss>", b"<b>" + b"<!-- " * 40_000),
-    "unclosed sections": lambda: GOOD.replace(b"</rss>", b"<b>" + b"<![CDATA[" * 20_000),
-    "a declaration of encodings": lambda: b"<?xml version='1.0' " + b"encoding='" * 9_000 + b"?>" + GOOD,
-    "one text of 9 MB": lambda: rss(b"<title>t</title><description>" + b"a " * 4_500_000 + b"</description>"),
-    "unclosed tags in text": lambda: rss(b"<description>" + b"&lt;a " * 100_000 + b"</description>"),
-    "lone surrogates": lambda: rss(b"<title>a\xed\xa0\x80b</title>"),
-    "ampersands": lambda: rss(b"<title>" + b"&" * 300_000 + b"</title>"),
-    "namespaces": lambda: rss(b"".join(b"<x:a xmlns:x='urn:%d'/>" % n for n in range(20_000))),
-}
 
 
 @pytest.mark.parametrize("case", REFUSED)
