@@ -173,7 +173,7 @@ def _other_separators(written: Atom, fields: tuple[str, ...], sight: Sight) -> s
         return ""
     for field in fields:
         reading = sight.reading(field)
-        for at in reading.positions.get(written.tokens[0], ()):
+        for at in reading.at(written.tokens[0]):
             if tuple(reading.words[at : at + size]) == written.tokens:
                 found = reading.text[reading.starts[at] : reading.ends[at + size - 1]]
                 return f"found {' '.join(found.split())!r}, which is not taken for it"

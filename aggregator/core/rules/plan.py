@@ -61,9 +61,15 @@ class Seek:
             yield from self._inflected(sight, field)
 
     def spans(self, sight: Sight) -> Iterator[Span]:
-        for field in self.fields:
-            for _, _, evidence in self.places(sight, field):
-                yield from spans_of(evidence, sight, field, self.label)
+        for atom in self.atoms:
+            if sight.vocabulary.issuperset(atom.required):
+                for field in self.fields:
+                    for at, _ in sight.places(atom, field):
+                        yield span_of(atom, at, sight, field, self.label)
+        if self.stems:
+            for field in self.fields:
+                for at, _, ((inflected, _),) in self._inflected(sight, field):
+                    yield span_of(inflected, at, sight, field, self.label)
 
     def keys(self, weight: Weight) -> Keys:
         if self.stems:
@@ -143,7 +149,7 @@ class Either:
 
     def spans(self, sight: Sight) -> Iterator[Span]:
         for child in self.children:
-            if child.holds(sight):
+            if not isinstance(child, All) or child.holds(sight):  # only of a conjunction can a part be found
                 yield from child.spans(sight)
 
     def keys(self, weight: Weight) -> Keys:
@@ -197,7 +203,8 @@ class Close:
     def spans(self, sight: Sight) -> Iterator[Span]:
         for field in self.fields:
             for _, _, evidence in self.places(sight, field):
-                yield from spans_of(evidence, sight, field, None)
+                for atom, at in evidence:
+                    yield span_of(atom, at, sight, field, atom.term)
 
     def keys(self, weight: Weight) -> Keys:
         return _best(child.keys(weight) for child in self.children)
@@ -207,12 +214,11 @@ Placed = Seek | Either | Close
 Clause = Seek | Fit | All | Either | Never | Close
 
 
-def spans_of(evidence: Evidence, sight: Sight, field: str, label: str | None) -> Iterator[Span]:
-    """The spans of atoms that were found."""
+def span_of(atom: Atom, at: int, sight: Sight, field: str, label: str) -> Span:
+    """The span of an atom that stands at token `at` of a field."""
     reading = sight.reading(field)
-    for atom, at in evidence:
-        start, end = atom.span(reading, at)
-        yield Span(field=field, start=start, end=end, text=reading.text[start:end], term=label or atom.term)
+    start, end = atom.span(reading, at)
+    return Span(field=field, start=start, end=end, text=reading.text[start:end], term=label)
 
 
 def atom_keys(atom: Atom, weight: Weight) -> Keys:

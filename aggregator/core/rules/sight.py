@@ -26,6 +26,10 @@ class Sight:
         self._matches: dict[tuple[Pattern, str], Places] = {}
         self._beginnings: dict[int, set[str]] = {}
         self._stems: dict[str, list[str]] = {}
+        # The folded tokens of all fields, one field after the other; and every word, also without its affixes.
+        self.words: list[str] = [word for field in self.fields for word in self.reading(field).words]
+        self.vocabulary = set(self.words)
+        self.vocabulary.update([stem for word in self.vocabulary if word >= "\u0590" for stem, _, _ in stems(word)])
 
     def reading(self, field: str) -> Reading:
         """The tokens of a field."""
@@ -33,18 +37,6 @@ class Sight:
         if found is None:
             found = self._readings[field] = Reading(self.document.field(field))
         return found
-
-    @cached_property
-    def words(self) -> list[str]:
-        """The folded tokens of all fields, one field after the other."""
-        return [word for field in self.fields for word in self.reading(field).words]
-
-    @cached_property
-    def vocabulary(self) -> set[str]:
-        """Every word of the document, also without its affixes."""
-        known = set(self.words)
-        known.update([stem for word in known if word >= "\u0590" for stem, _, _ in stems(word)])
-        return known
 
     def beginnings(self, size: int) -> set[str]:
         """How the words begin, so many characters of them."""

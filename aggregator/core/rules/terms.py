@@ -14,7 +14,7 @@ from unicodedata import category
 from aggregator.core.rules.gaps import Code, Gap, Sides, Symbol, gap_of, tidy
 from aggregator.core.text.affixes import stems
 from aggregator.core.text.fold import fold_cased
-from aggregator.core.text.tokens import Reading, kind, words
+from aggregator.core.text.tokens import Reading, between, kind, words
 
 BEGINNING = 4  # characters by which prefixes are looked up; the shortest prefix has three
 MAX_OCCURRENCES = 10_000  # of one atom in one field
@@ -87,22 +87,19 @@ class Atom:
         """The code points that this atom covers when it stands at token `at`."""
         last = at + len(self.tokens) - 1
         start = reading.extent(at, self.tokens[0])[0] - len(self.lead)
-        end = reading.ends[last] if self.prefix else reading.extent(last, self.tokens[-1])[1]
+        end = reading.place(last)[1] if self.prefix else reading.extent(last, self.tokens[-1])[1]
         return start, end + len(self.trail)
 
     def _single(self, reading: Reading) -> Sequence[int]:
-        word = self.tokens[0]
-        if not self.prefix:
-            return reading.positions.get(word, ())
-        kin = reading.beginning(len(self.beginning)).get(self.beginning, ())
-        return sorted({at for known in kin if known.startswith(word) for at in reading.positions[known]})
+        return reading.starting(self.tokens[0]) if self.prefix else reading.at(self.tokens[0])
 
     def _sequences(self, reading: Reading) -> Iterator[int]:
         """Where all tokens follow each other, found from the rarest one."""
         whole = self.tokens[:-1] if self.prefix else self.tokens
-        anchor = min(range(len(whole)), key=lambda k: len(reading.positions.get(whole[k], ())))
+        places = [reading.at(word) for word in whole]
+        anchor = min(range(len(whole)), key=lambda k: len(places[k]))
         words, last = reading.words, len(self.tokens) - 1
-        for at in reading.positions.get(whole[anchor], ()):
+        for at in places[anchor]:
             start = at - anchor
             if 0 <= start < len(words) - last and all(
                 self._token_at(words[start + k], k, last) for k in range(last + 1)
@@ -128,16 +125,16 @@ class Atom:
         )
 
     def _gap(self, reading: Reading, at: int, gap: Gap) -> bool:
-        text, starts, ends = reading.text, reading.starts, reading.ends
-        start, end = starts[at], ends[at]
+        text = reading.text
+        (start, end), (after, beyond) = reading.place(at), reading.place(at + 1)
         initial = isinstance(gap, Code) and start > 1 and text[start - 1] == "." and text[start - 2].isalpha()
-        sides = Sides(text[start:end], text[starts[at + 1] : ends[at + 1]], initial)
-        return gap.allows(reading.gap(at), sides)
+        sides = Sides(text[start:end], text[after:beyond], initial)
+        return gap.allows(between(text, end, after), sides)
 
     def _edges(self, reading: Reading, at: int) -> bool:
         """Symbols where the term has them; and not inside a longer number or code."""
         text, last = reading.text, at + len(self.tokens) - 1
-        start, end = reading.starts[at], reading.ends[last]
+        start, end = reading.place(at)[0], reading.place(last)[1]
         if self.lead and not _leads(self.lead, text, start):
             return False
         if self.trail and not _trails(self.trail, text, end):
@@ -239,7 +236,12 @@ def atom(term: str, exact: bool = False) -> Atom:
     written = [body[start:end] for start, end in zip(reading.starts, reading.ends, strict=True)]
     codes = _code_words(body, reading)
     gaps = tuple(
-        gap_of(reading.gap(k), written[k], written[k + 1], code=codes[k] is not None and codes[k] == codes[k + 1])
+        gap_of(
+            between(body, reading.ends[k], reading.starts[k + 1]),
+            written[k],
+            written[k + 1],
+            code=codes[k] is not None and codes[k] == codes[k + 1],
+        )
         for k in range(len(written) - 1)
     )
     return Atom(

@@ -42,10 +42,9 @@ class Table(dict[int, str]):
             self._single.add(chr(code))
         return value
 
-    def keeps_places(self, text: str) -> bool:
-        """Whether every character of `text` becomes exactly one, so that offsets stay."""
-        odd = set(text) - self._single
-        return not odd or all(len(self[ord(char)]) == 1 for char in odd)
+    def resized(self, text: str) -> set[str]:
+        """The characters of `text` that become none or several, so that offsets move."""
+        return {char for char in set(text) - self._single if len(self[ord(char)]) != 1}
 
 
 def _bare(char: str) -> str:
@@ -84,9 +83,13 @@ def fold_with_offsets(text: str) -> tuple[str, Sequence[int]]:
 
 def offsets(text: str, table: Table) -> Sequence[int]:
     """For each character of text.translate(table), the index in `text` that it came from."""
-    if table.keeps_places(text):
+    resized = table.resized(text)
+    if not resized:
         return range(len(text))
-    sources = array("L")
-    for index, char in enumerate(text):
-        sources.extend([index] * len(table[ord(char)]))
+    sources, done = array("L"), 0
+    for index in [index for index, char in enumerate(text) if char in resized]:
+        sources.extend(range(done, index))
+        sources.extend([index] * len(table[ord(text[index])]))
+        done = index + 1
+    sources.extend(range(done, len(text)))
     return sources

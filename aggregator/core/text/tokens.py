@@ -11,13 +11,16 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from operator import add, sub
 from unicodedata import category
 
 from aggregator.core.text.affixes import stems
 from aggregator.core.text.fold import FOLDED, IGNORABLE, Table, offsets
 
+_MOST_CHUNKS, _LONGEST_CHUNK = 30_000, 24  # what is remembered of texts in other scripts: about 5 MB
+_FEW_PLACES = 8  # of one text that are looked for one by one, rather than all at once
+_FEW = 500  # tokens through which a search is quicker than an index made for it
 MAX_TEXT = 1 << 20  # code points of a field that are read; the rest is not matched
 
 # Everything that is no part of a token is a blank by the time these are applied, so blocks will do.
@@ -56,6 +59,7 @@ _UNSPACED = _HAN + _KANA + _THAI_LAO + _KHMER + _MYANMAR
 _OTHER = f"[^ {''.join(_RUNS.values())}{_UNSPACED}{_SYMBOL}]+"
 _TOKEN = re.compile("|".join([*(f"[{run}]+" for run in _RUNS.values()), *_CLUSTERS, _OTHER]))
 _ASCII_TOKEN = re.compile("[a-z]+|[0-9]+")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _UNSPACED_START = re.compile(f"[{_UNSPACED}{_SYMBOL}]")
 _WIDE = re.compile(f"[{_HAN}{_KANA}]")
 
@@ -79,13 +83,42 @@ WORDS = Table(_word_part)
 
 def words(text: str) -> list[str]:
     """The folded tokens of `text`, in order."""
-    parts = _parts(text)
-    return _token(parts).findall(parts)
+    return _words(_parts(text))
 
 
 def _parts(text: str) -> str:
-    """`text` folded, with blanks for all that is no token."""
-    return text.lower() if text.isascii() else text.translate(WORDS)
+    """`text` folded, with blanks for all that is no token; ASCII punctuation may stay where all else is ASCII too."""
+    if text.isascii():
+        return text.lower()
+    if 4 * len(text.encode(errors="replace")) < 5 * len(text):  # mostly ASCII: a table would look up every character
+        plain = text
+        for char in {*_BEYOND_ASCII.findall(text)}:
+            plain = plain.replace(char, WORDS[ord(char)])
+        if plain.isascii():
+            return plain.lower()
+    return text.translate(WORDS)
+
+
+def _words(parts: str) -> list[str]:
+    """The tokens in what `_parts` gave."""
+    if parts.isascii():
+        return _ASCII_TOKEN.findall(parts)
+    return [*chain.from_iterable(map(_CHUNKS.__getitem__, parts.split()))]
+
+
+class _Chunks(dict[str, list[str]]):
+    """The tokens of what stands between blanks: the same few words make up most texts."""
+
+    def __missing__(self, chunk: str) -> list[str]:
+        found: list[str] = _TOKEN.findall(chunk)
+        if len(chunk) <= _LONGEST_CHUNK:
+            if len(self) >= _MOST_CHUNKS:
+                self.clear()
+            self[chunk] = found
+        return found
+
+
+_CHUNKS = _Chunks()
 
 
 def _token(parts: str) -> re.Pattern[str]:
@@ -127,22 +160,31 @@ class Reading:
 
     def __init__(self, text: str) -> None:
         self.text = text if len(text) <= MAX_TEXT else text[:MAX_TEXT]
-        self._beginnings: dict[int, dict[str, list[str]]] = {}
         self._parts = _parts(self.text)
-        self.words: list[str] = _token(self._parts).findall(self._parts)
+        self._asked = 0
+        self.words = _words(self._parts)
 
     @cached_property
     def _places(self) -> tuple[list[int], list[int]]:
-        text = self.text
         # What stands between the tokens tells where they are, at a third of the cost of match objects.
         gaps = map(len, _token(self._parts).split(self._parts))
         sizes = [*map(len, self.words)]
         ends = [*accumulate(map(add, gaps, sizes))]
         starts = [*map(sub, ends, sizes)]
-        if len(self._parts) == len(text) and WORDS.keeps_places(text):
+        sources = self._sources
+        if isinstance(sources, range):
             return starts, ends
-        sources = offsets(text, WORDS)
         return [sources[start] for start in starts], [self._end(sources[end - 1] + 1) for end in ends]
+
+    @cached_property
+    def _sources(self) -> Sequence[int]:
+        """For each character of `_parts`, the index in `text` that it came from."""
+        return range(len(self.text)) if self.text.isascii() else offsets(self.text, WORDS)
+
+    def _source(self, start: int, end: int) -> tuple[int, int]:
+        """Where in `text` a part of `_parts` came from."""
+        sources = self._sources
+        return (start, end) if isinstance(sources, range) else (sources[start], self._end(sources[end - 1] + 1))
 
     def _end(self, end: int) -> int:
         """`end`, after the combining marks that belong to the last letter."""
@@ -159,9 +201,28 @@ class Reading:
     def ends(self) -> list[int]:
         return self._places[1]
 
+    def at(self, word: str) -> Sequence[int]:
+        """The indices where the folded `word` stands, also inside affixes (see affixes)."""
+        words = self.words
+        if word >= "\u0590" or len(words) > _FEW:
+            return self._index.get(word, ())
+        found, at = [], -1
+        for _ in range(words.count(word)):
+            at = words.index(word, at + 1)
+            found.append(at)
+        return found
+
+    def starting(self, prefix: str) -> Sequence[int]:
+        """The indices of tokens that start with `prefix`, also behind their affixes."""
+        if prefix not in self._parts:
+            return ()
+        if prefix < "\u0590":
+            return [index for index, word in enumerate(self.words) if word.startswith(prefix)]
+        return sorted({at for word in self._index if word.startswith(prefix) for at in self._index[word]})
+
     @cached_property
-    def positions(self) -> dict[str, list[int]]:
-        """Folded token → the indices where it stands, also without its affixes (see affixes)."""
+    def _index(self) -> dict[str, list[int]]:
+        """Folded token, whole or without its affixes → the indices where it stands."""
         found: dict[str, list[int]] = {}
         for index, word in enumerate(self.words):
             found.setdefault(word, []).append(index)
@@ -170,18 +231,21 @@ class Reading:
                 found[stem] = sorted({*found.get(stem, ()), *found[word]})
         return found
 
-    def beginning(self, size: int) -> dict[str, list[str]]:
-        """The words of this text by their first `size` characters."""
-        found = self._beginnings.get(size)
-        if found is None:
-            found = self._beginnings[size] = {}
-            for word in self.positions:
-                found.setdefault(word[:size], []).append(word)
-        return found
+    def place(self, index: int) -> tuple[int, int]:
+        """Where token `index` starts and ends: as `starts` and `ends` say, without working out all of them."""
+        word, parts, words = self.words[index], self._parts, self.words
+        self._asked += 1
+        if self._asked > _FEW_PLACES or word >= "\u0590" or parts.count(word) != words.count(word):
+            return self.starts[index], self.ends[index]
+        # It stands nowhere inside another word: its nth occurrence as a string is its nth as a token.
+        start = -1
+        for _ in range(words[:index].count(word) + 1):
+            start = parts.find(word, start + 1)
+        return self._source(start, start + len(word))
 
     def extent(self, index: int, word: str) -> tuple[int, int]:
         """Where `word` stands inside token `index`: the token's place, less its affixes."""
-        start, end = self.starts[index], self.ends[index]
+        start, end = self.place(index)
         if self.words[index] == word:
             return start, end
         for stem, before, after in stems(self.words[index]):
@@ -192,14 +256,15 @@ class Reading:
                 return start + sources[before], self._end(start + sources[last - 1] + 1)
         return start, end
 
-    def gap(self, index: int) -> str:
-        """What stands between token `index` and the next one, without ignorable characters."""
-        gap = self.text[self.ends[index] : self.starts[index + 1]]
-        return gap if len(gap) < 2 and gap.isascii() else IGNORABLE.sub("", gap[:64])
-
     def index_at(self, offset: int) -> int:
         """The index of the first token that ends after code point `offset`."""
         return bisect_left(self.ends, offset + 1)
+
+
+def between(text: str, end: int, start: int) -> str:
+    """What stands between a token that ends at `end` and one that starts at `start`, without ignorable characters."""
+    gap = text[end:start]
+    return gap if len(gap) < 2 and gap.isascii() else IGNORABLE.sub("", gap[:64])
 
 
 def token_texts(text: str) -> Sequence[str]:
