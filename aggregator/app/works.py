@@ -22,6 +22,7 @@ from aggregator.parse import open_parser, open_reader
 from aggregator.parse.article import is_available as articles_can_be_read
 from aggregator.pipeline.deliver import Deliver
 from aggregator.pipeline.fulltext import FullTexts
+from aggregator.pipeline.intake import Intake
 from aggregator.pipeline.outgoing import Counts
 from aggregator.pipeline.poll import Poller
 from aggregator.pipeline.push import Push
@@ -42,8 +43,8 @@ class Works:
     notifier: Notifier
     metrics: Metrics
 
-    def poller(self) -> Poller:
-        return Poller(
+    def intake(self) -> Intake:
+        return Intake(
             feeds=self.house.store.feeds,
             fetcher=self.fetcher,
             parser=self.parser,
@@ -55,13 +56,17 @@ class Works:
             full_text=articles_can_be_read(),
         )
 
+    def poller(self) -> Poller:
+        house = self.house
+        return Poller(self.intake(), feeds=house.store.feeds, setup=house.setup, clock=house.clock, owner=house.owner)
+
     def push(self) -> Push:
         return Push(
             subscriptions=self.house.store.subscriptions,
             hub=self.fetcher,
             feeds=self.house.store.feeds,
             catalog=self.house.store.catalog,
-            intake=self.poller().intake,
+            intake=self.intake(),
             setup=self.house.setup,
             clock=self.house.clock,
             owner=self.house.owner,

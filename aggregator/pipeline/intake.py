@@ -73,7 +73,10 @@ class Polled:
 
 
 class Intake:
-    """Takes in documents of leased feeds: those it fetches, and those that come by themselves."""
+    """Takes in documents of leased feeds: those it fetches, and those that come by themselves.
+
+    `full_text`: articles can be read here, so those of feeds that want it are put on the list.
+    """
 
     def __init__(
         self,

@@ -4,56 +4,25 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from aggregator.core.model import FeedState
-from aggregator.core.settings import Channel
 from aggregator.pipeline.intake import Intake, Polled
 from aggregator.pipeline.setup import CurrentSetup
-from aggregator.ports import Clock, Feeds, Fetcher, Parser
+from aggregator.ports import Clock, Feeds
 
 LEASE_S = 300.0
 CLAIM_AT_ONCE = 500
 
 
 class Poller:
-    """Polls what is due, a bounded number of feeds at a time.
+    """Polls what is due, a bounded number of feeds at a time; `intake` does each of the polls."""
 
-    `full_text`: articles can be read here, so those of feeds that want it are put on the list.
-    """
-
-    def __init__(
-        self,
-        *,
-        feeds: Feeds,
-        fetcher: Fetcher,
-        parser: Parser,
-        setup: CurrentSetup,
-        clock: Clock,
-        owner: str,
-        recipients: Callable[[Channel], Sequence[str]],
-        observe: Callable[[Polled], None] = lambda _: None,
-        full_text: bool = False,
-    ) -> None:
+    def __init__(self, intake: Intake, *, feeds: Feeds, setup: CurrentSetup, clock: Clock, owner: str) -> None:
+        self._intake = intake
         self._feeds = feeds
         self._setup = setup
         self._clock = clock
         self._owner = owner
-        self._intake = Intake(
-            feeds=feeds,
-            fetcher=fetcher,
-            parser=parser,
-            setup=setup,
-            clock=clock,
-            owner=owner,
-            recipients=recipients,
-            observe=observe,
-            full_text=full_text,
-        )
         self._under_way: dict[asyncio.Task[Polled], str] = {}
         self._draining = False
-
-    @property
-    def intake(self) -> Intake:
-        """What takes in a leased feed's document."""
-        return self._intake
 
     # --- who is polled ---------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from aggregator.core.model import Entry, FeedState, Fetched, HostLimit
 from aggregator.core.rules import index_text
 from aggregator.core.settings import Config, Feed, Settings
 from aggregator.fetch import HttpFetcher, open_fetcher
-from aggregator.pipeline.intake import Polled
+from aggregator.pipeline.intake import Intake, Polled
 from aggregator.pipeline.poll import Poller
 from aggregator.pipeline.setup import Setup, prepare
 from aggregator.store import Store, open_store
@@ -53,6 +53,7 @@ class Service:
         self._stack = AsyncExitStack()
         self.fetcher: HttpFetcher
         self.store: Store
+        self.intake: Intake
         self.poller: Poller
 
     async def __aenter__(self) -> Self:
@@ -65,7 +66,7 @@ class Service:
         )
         await self.store.feeds.sync(self.config.feeds, self.clock.now())
         setup = self.setup(self.config.settings)
-        self.poller = Poller(
+        self.intake = Intake(
             feeds=self.store.feeds,
             fetcher=self.fetcher,
             parser=inline_parser(),
@@ -74,6 +75,7 @@ class Service:
             owner="test",
             recipients=lambda _: (),
         )
+        self.poller = Poller(self.intake, feeds=self.store.feeds, setup=lambda: setup, clock=self.clock, owner="test")
         return self
 
     async def __aexit__(
@@ -98,7 +100,7 @@ class Service:
         (state,) = await self.store.feeds.claim_due(
             self.clock.now(), owner="test", lease_s=60, limit=1, ids=[feed.id], force=True
         )
-        await self.poller.intake.receive(state, document)
+        await self.intake.receive(state, document)
 
     async def poll_next(self, feed: str) -> FeedState:
         """Let time pass until the feed is due, and poll what is due then; gives its new state."""

@@ -55,7 +55,7 @@ class World:
             hub=service.fetcher,
             feeds=service.store.feeds,
             catalog=service.store.catalog,
-            intake=service.poller.intake,
+            intake=service.intake,
             setup=lambda: setup,
             clock=service.clock,
             owner="test",

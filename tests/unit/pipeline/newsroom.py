@@ -7,7 +7,7 @@ from typing import Any
 from aggregator.core.model import Delivery, Entry, FeedState, HitState
 from aggregator.core.rules import compile_rule
 from aggregator.core.settings import Config, Feed, RuleConfig
-from aggregator.pipeline.intake import Polled
+from aggregator.pipeline.intake import Intake, Polled
 from aggregator.pipeline.poll import Poller
 from aggregator.pipeline.setup import Setup, prepare
 from tests.fakes.fetcher import FakeFetcher, Page
@@ -43,7 +43,7 @@ class Newsroom:
 
     @property
     def poller(self) -> Poller:
-        return Poller(
+        intake = Intake(
             feeds=self.store.feeds,
             fetcher=self.fetcher,
             parser=inline_parser(),
@@ -53,6 +53,7 @@ class Newsroom:
             recipients=lambda _: ("",),
             full_text=self.full_text,
         )
+        return Poller(intake, feeds=self.store.feeds, setup=lambda: self.setup, clock=self.clock, owner="me")
 
     async def poll(self, page: Page | None = None) -> Polled:
         """Poll the feed, ten minutes after the last time, with `page` at its address."""
