@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from pathlib import Path
 
 from aggregator import __version__, config
@@ -20,7 +21,7 @@ from aggregator.core.settings import Feed
 from aggregator.observe.logs import redact
 from aggregator.pipeline.push import Taken
 from aggregator.ports import Catalog, Clock
-from aggregator.web.desk import Candidate, Clause, Found, Imported, Preview, RulesFile, Verdict
+from aggregator.web.desk import Answer, Candidate, Clause, Imported, Preview, RulesFile, Verdict
 
 PREVIEW_S = 8.0
 
@@ -85,9 +86,17 @@ class AppDesk:
         return clauses(rule, told, self.house.current) if rule else ()
 
     async def search(
-        self, query: str, *, since: datetime | None = None, limit: int = 50, before: int | None = None
-    ) -> tuple[Found, ...]:
-        return await search(self.catalog, self.house.current, query, since=since, limit=limit, before=before)
+        self,
+        query: str,
+        *,
+        since: datetime | None = None,
+        limit: int = 50,
+        before: int | None = None,
+        within_s: float = inf,
+    ) -> Answer:
+        return await search(
+            self.catalog, self.house.current, query, since=since, limit=limit, before=before, within_s=within_s
+        )
 
     # --- the rules' files ------------------------------------------------------------------------
 

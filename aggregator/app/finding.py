@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from time import monotonic
 
 from aggregator.core.model import Entry, Told
@@ -11,9 +12,9 @@ from aggregator.core.rules import Rule, RuleIndex, document, explain, prefilter,
 from aggregator.core.rules.explain import Explained
 from aggregator.pipeline.setup import Setup
 from aggregator.ports import Catalog
-from aggregator.web.desk import Change, Clause, Found
+from aggregator.web.desk import Answer, Change, Clause, Found
 
-PAGE = 200
+PAGE = 100
 SAMPLES = 5
 
 
@@ -40,23 +41,35 @@ def evidence(index: RuleIndex, setup: Setup, entry: Entry) -> dict[str, Found]:
 
 
 async def search(
-    catalog: Catalog, setup: Setup, query: str, *, since: datetime | None, limit: int, before: int | None = None
-) -> tuple[Found, ...]:
+    catalog: Catalog,
+    setup: Setup,
+    query: str,
+    *,
+    since: datetime | None = None,
+    limit: int = 50,
+    before: int | None = None,
+    within_s: float = inf,
+) -> Answer:
     """Stored entries that a query line matches, newest first: the text index proposes, the rule decides.
 
-    Raises InvalidRule.
+    What the index cannot narrow down (a regular expression) would mean to read everything: it ends
+    with the batch in which `within_s` is over. Raises InvalidRule.
     """
     rule = rule_for_query(query, setup.config.lists)
     index, words = RuleIndex([rule]), prefilter(rule)
-    results: list[Found] = []
-    while not limit or len(results) < limit:
+    deadline = monotonic() + within_s
+    found: list[Found] = []
+    while True:
         proposed = await catalog.search(words, since=since, limit=PAGE, before=before)
         for entry in proposed:
-            results += evidence(index, setup, entry).values()
+            found += evidence(index, setup, entry).values()
+            if limit and len(found) == limit:
+                return Answer(found=tuple(found), more=entry.id)
         if len(proposed) < PAGE:
-            break
+            return Answer(found=tuple(found))
         before = proposed[-1].id
-    return tuple(results[:limit] if limit else results)
+        if monotonic() > deadline:
+            return Answer(found=tuple(found), more=before, looked_to=proposed[-1].seen_at)
 
 
 def clauses(rule: Rule, told: Told, setup: Setup) -> tuple[Clause, ...]:
@@ -131,7 +144,7 @@ async def backtest(
     new: Sequence[Rule],
     *,
     since: datetime | None,
-    within_s: float = float("inf"),
+    within_s: float = inf,
     step: Callable[[int], None] = lambda _: None,
 ) -> Backtest:
     """Run both sets of rules over what is stored, on the service's own code path."""

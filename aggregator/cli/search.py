@@ -1,6 +1,7 @@
 """`aggregator search`: the rule language over everything stored."""
 
 from datetime import timedelta
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,30 +15,44 @@ from aggregator.core.shapes import entry_json, span_json
 if TYPE_CHECKING:
     from aggregator.app.desk import AppDesk
 
+LOOK_S = 10.0
+
 
 @click.command(
     epilog="""\b
 Examples:
   aggregator search 'S-400 AND (Turkey OR Türkiye)'
-  aggregator search 'title:sanction* NEAR/5 Russia' --since 30d --json"""
+  aggregator search 'title:sanction* NEAR/5 Russia' --since 30d --json
+  aggregator search '/S-?[345]00/' --limit 0    however long it takes"""
 )
 @click.argument("query")
 @click.option("--since", type=SINCE, metavar="AGE", help="Only newer ones, e.g. 24h or 7d.")
+@click.option("--before", type=click.IntRange(1), metavar="ENTRY", help="Go on: only entries older than this one.")
 @config_option
 @limit_option
 @json_option
-def search(query: str, since: timedelta | None, limit: int, as_json: bool) -> None:
-    """Search stored entries, newest first. Exit 3 if nothing is found."""
+def search(query: str, since: timedelta | None, before: int | None, limit: int, as_json: bool) -> None:
+    """Search stored entries, newest first. Exit 3 if nothing is found.
+
+    What the index cannot narrow down, such as a regular expression, is read entry by entry; after 10
+    seconds the answer says how far that went. With --limit 0 everything is read.
+    """
 
     async def work(desk: "AppDesk") -> None:
         now = desk.clock.now()
-        found = await desk.search(query, since=now - since if since else None, limit=limit)
+        answer = await desk.search(
+            query, since=now - since if since else None, limit=limit, before=before, within_s=LOOK_S if limit else inf
+        )
+        found = answer.found
         if as_json:
             emit(
                 [entry_json(f.entry) | {"spans": [span_json(s) for s in f.spans], "snippet": f.snippet} for f in found]
             )
         else:
             _show(found, now)
+        if answer.looked_to:
+            reached = f"{answer.looked_to:%Y-%m-%d %H:%M} UTC"
+            click.echo(f"looked back to {reached}; to go on, add --before {answer.more}", err=True)
         if not found:
             raise SystemExit(3)
 

@@ -31,6 +31,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, TSVECTOR, insert
 from aggregator.store.columns import Number
 from aggregator.store.schema import entries
 
+ENTRY: ColumnElement[int] = entries.c.id  # by which a search is bounded
+
 # What a tsvector holds at most: 2 kB to a word, 1 MB in all.
 LONGEST_WORD = 2000
 ALL_WORDS = 900_000
@@ -75,10 +77,6 @@ def matching(groups: Sequence[Sequence[str]]) -> Select[Any]:
         .where(*(or_(*map(_has, group)) for group in groups))
         .order_by(entries.c.id.desc())
     )
-
-
-def below(before: int) -> Any:
-    return entries.c.id < before
 
 
 def indexable(text: str) -> list[str]:

@@ -6,11 +6,24 @@ Every character but space and control is part of a word, so that the index cuts 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, String, bindparam, column, delete, insert, literal_column, select, table
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    bindparam,
+    column,
+    delete,
+    insert,
+    literal_column,
+    select,
+    table,
+)
 
 from aggregator.store.schema import entries
 
 texts = table("entry_text", column("rowid"), column("folded", String))
+ENTRY: ColumnElement[int] = texts.c.rowid  # by which a search is bounded
 REMOVE = delete(texts).where(texts.c.rowid == bindparam("entry"))
 INSERT = insert(texts).values(rowid=bindparam("entry"), folded=bindparam("folded"))
 
@@ -34,10 +47,6 @@ def matching(groups: Sequence[Sequence[str]]) -> Select[Any]:
         .where(literal_column("entry_text").op("MATCH")(wanted))
         .order_by(texts.c.rowid.desc())
     )
-
-
-def below(before: int) -> Any:
-    return texts.c.rowid < before
 
 
 def _quoted(term: str) -> str:

@@ -23,6 +23,8 @@ Moment = Annotated[
 Name = Annotated[str | None, Field(max_length=200)]
 Mark = Literal["relevant", "irrelevant"]
 MAX_LIMIT = 1000
+FIRST_LOOK_S = 0.06
+LONG_LOOK_S = 1.5
 
 
 def moment(text: str | None, now: datetime, name: str = "since") -> datetime | None:
@@ -38,6 +40,11 @@ def moment(text: str | None, now: datetime, name: str = "since") -> datetime | N
     except (ValueError, OverflowError):
         message = f"{name}: {text!r} is neither an instant (2026-03-01T08:00:00Z) nor a span back from now (30d)"
         raise HTTPException(422, message) from None
+
+
+def look_s(before: int | None) -> float:
+    """How long a search may read where no index helps: a moment, and longer for whoever asks to go on."""
+    return FIRST_LOOK_S if before is None else LONG_LOOK_S
 
 
 def cursor(told: Told) -> str:

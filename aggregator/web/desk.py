@@ -7,6 +7,7 @@ Every method may raise an AggregatorError, whose text is shown to the person.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from typing import Literal, Protocol
 
 from aggregator.core.errors import ConfigError
@@ -57,6 +58,19 @@ class Found:
     feed_title: str
     spans: tuple[Span, ...] = ()
     snippet: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a search found, newest first.
+
+    `more` is the `before` that continues it; None: everything was looked at. `looked_to` is set where
+    time ran out before enough was found: what was stored earlier has not been looked at.
+    """
+
+    found: tuple[Found, ...] = ()
+    more: int | None = None
+    looked_to: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,9 +185,15 @@ class Desk(Protocol):
         ...
 
     async def search(
-        self, query: str, *, since: datetime | None = None, limit: int = 50, before: int | None = None
-    ) -> tuple[Found, ...]:
-        """Stored entries that match a query line, newest first. Raises InvalidRule."""
+        self,
+        query: str,
+        *,
+        since: datetime | None = None,
+        limit: int = 50,
+        before: int | None = None,
+        within_s: float = inf,
+    ) -> Answer:
+        """Stored entries that match a query line, as many as are found in time. Raises InvalidRule."""
         ...
 
     async def hub_asks(self, callback: str, query: Mapping[str, str]) -> str | None:

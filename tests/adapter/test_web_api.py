@@ -18,6 +18,7 @@ from aggregator.core.errors import StoreError
 from aggregator.core.model import HitFilter
 from aggregator.web import create_app
 from aggregator.web.api import shape
+from aggregator.web.desk import Answer
 from aggregator.web.live import Live, event
 from tests.fakes.browserless import Client
 from tests.fakes.desk import MemoryDesk
@@ -128,6 +129,27 @@ def test_a_store_that_fails_is_a_503() -> None:
     assert client.get("/api/v1/hits").status == 503
     assert client.get("/readyz").status == 503
     assert "database is locked" in client.get("/").text
+
+
+def test_search_says_how_far_it_looked() -> None:
+    """Where the index does not help, page and API say how far they looked, and lead on."""
+
+    class Slow(MemoryDesk):
+        async def search(self, query: str, **asked: Any) -> Answer:
+            assert asked["within_s"] < 0.1 if asked["before"] is None else asked["within_s"] > 1
+            return Answer(more=4711, looked_to=NOW - timedelta(days=9))
+
+    desk = morning()
+    desk.__class__ = Slow
+    client = Client(create_app(desk))
+    said = client.get("/api/v1/search?q=/S-?400/&since=30d")
+    assert said.json() == []
+    assert said.header("looked-back-to") == "2026-02-24T14:20:00Z"
+    assert said.header("link") == '</api/v1/search?q=%2FS-%3F400%2F&since=30d&before=4711>; rel="next"'
+    page = client.get("/search?q=/S-?400/")
+    assert "nothing found so far" in page.text
+    assert 'href="/search?q=%2FS-%3F400%2F&amp;before=4711"' in page.text
+    assert client.get("/search?q=x&before=4711").status == 200
 
 
 def test_silences_come_and_go(client: Client) -> None:

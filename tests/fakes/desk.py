@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any, Literal
 
 from aggregator.core.errors import ConfigError, ConfigErrors, Conflict, InvalidRule, NotFound, Problem, Unreachable
@@ -17,7 +18,7 @@ from aggregator.core.model import (
     Told,
 )
 from aggregator.core.settings import Config
-from aggregator.web.desk import Candidate, Change, Clause, Found, Imported, Preview, RulesFile, Verdict
+from aggregator.web.desk import Answer, Candidate, Change, Clause, Found, Imported, Preview, RulesFile, Verdict
 from tests.fakes.store import FeedRow, MemoryCatalog, Tables
 
 RULES_TEXT = """\
@@ -217,8 +218,14 @@ class MemoryDesk:
         )
 
     async def search(
-        self, query: str, *, since: datetime | None = None, limit: int = 50, before: int | None = None
-    ) -> tuple[Found, ...]:
+        self,
+        query: str,
+        *,
+        since: datetime | None = None,
+        limit: int = 50,
+        before: int | None = None,
+        within_s: float = inf,
+    ) -> Answer:
         if query.count('"') % 2:
             problem = Problem(
                 path=("query",), message="the phrase that begins here has no closing quote", offset=query.index('"')
@@ -226,7 +233,7 @@ class MemoryDesk:
             raise InvalidRule("query", [problem])
         words = [w.strip('"*') for w in query.split() if w.isalnum() or "-" in w or w.endswith("*")]
         found = await self.catalog.search([[w.casefold()] for w in words], since=since, limit=limit, before=before)
-        return tuple(
+        shown = tuple(
             Found(
                 entry=e,
                 feed_title=e.feed,
@@ -235,6 +242,7 @@ class MemoryDesk:
             )
             for e in found
         )
+        return Answer(found=shown, more=found[-1].id if len(found) == limit else None)
 
     async def discover(self, url: str) -> tuple[Candidate, ...]:
         if "unreachable" in url:

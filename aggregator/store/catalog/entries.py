@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, select
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Entry, Stats
@@ -14,6 +14,8 @@ from aggregator.store.catalog.base import Room, limited
 from aggregator.store.columns import storable
 from aggregator.store.schema import deliveries, entries, feeds, hits
 from aggregator.store.size import size_bytes
+
+DISORDER = 1000  # entries that polls may have stored in another order than they saw them
 
 NEWEST = (entries.c.seen_at.desc(), entries.c.id.desc())
 
@@ -72,10 +74,11 @@ class EntryPages(Room):
         await self._indexing.before_search()
         search = self._indexing.search
         query = search.matching(groups) if groups else select(entries).order_by(entries.c.id.desc())
+        number: ColumnElement[int] = search.ENTRY if groups else entries.c.id
         if since is not None:
-            query = query.where(entries.c.seen_at >= since)
+            query = query.where(entries.c.seen_at >= since, number >= _first_since(since))
         if before is not None:
-            query = query.where(search.below(before) if groups else entries.c.id < before)
+            query = query.where(number < before)
         found = await self._reader.read(lambda connection: connection.execute(limited(query, limit)).all())
         return tuple(map(rows.entry, found))
 
@@ -85,6 +88,15 @@ class EntryPages(Room):
         counted = await self._reader.read(lambda connection: tuple(connection.execute(query).one()))
         size = await self._reader.read(lambda connection: size_bytes(connection, self._database.place))
         return Stats(feeds=counted[0], entries=counted[1], hits=counted[2], deliveries=counted[3], bytes=size)
+
+
+def _first_since(since: datetime) -> ScalarSelect[int]:
+    """The id with which the entries since an instant begin, so that no search walks on into older ones.
+
+    Ids follow `seen_at` but for polls that were committed side by side: the least of many is taken.
+    """
+    oldest = select(entries.c.id).where(entries.c.seen_at >= since).order_by(entries.c.seen_at).limit(DISORDER)
+    return select(func.min(oldest.subquery().c.id)).scalar_subquery()
 
 
 def _fetch(connection: Connection, query: Select[Any]) -> Sequence[Row[Any]]:

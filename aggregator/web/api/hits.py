@@ -1,17 +1,17 @@
 """Hits, entries, stories and search."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 
 from aggregator.core.model import HitFilter, Json, Told
-from aggregator.core.shapes import entry_json, hit_json, span_json, story_json
+from aggregator.core.shapes import entry_json, hit_json, instant, span_json, story_json
 from aggregator.web import export
 from aggregator.web.api import shape
-from aggregator.web.asking import AskedHits, HitsAsked, Listing, Moment, after_cursor, cursor, moment
+from aggregator.web.asking import AskedHits, HitsAsked, Listing, Moment, after_cursor, cursor, look_s, moment
 from aggregator.web.desk import Desk, Found
 from aggregator.web.given import GivenDesk, GivenLive
 from aggregator.web.naming import named
@@ -21,6 +21,9 @@ router = APIRouter(tags=["hits"], responses=shape.ERRORS)
 
 ROWS_AT_ONCE = 500
 MAX_ENTRY_ID = 2**63 - 1
+LOOKED_TO: dict[int | str, dict[str, Any]] = {
+    200: {"headers": {"Looked-Back-To": {"schema": {"type": "string", "format": "date-time"}}}}
+}
 HitId = Annotated[str, Path(max_length=200)]
 
 
@@ -135,14 +138,21 @@ async def show_story(desk: GivenDesk, story_id: Annotated[str, Path(max_length=2
     return JSONResponse(story_json(story, named(tellings, desk.current().config)))
 
 
-@router.get("/search", response_model=list[shape.Found])
+@router.get("/search", response_model=list[shape.Found], responses=LOOKED_TO)
 async def search(request: Request, desk: GivenDesk, asked: Annotated[SearchAsked, Query()]) -> Response:
-    """Stored entries that match a query line, newest first. The `Link` header leads to the next page."""
+    """Stored entries that match a query line, newest first. The `Link` header leads on.
+
+    What the index cannot narrow down is read entry by entry, for a moment only: then the header
+    `Looked-Back-To` says how far that went, and there may be fewer entries than `limit`.
+    """
     since = moment(asked.since, desk.clock.now())
-    found = await desk.search(asked.q, since=since, limit=asked.limit, before=asked.before)
-    more = len(found) == asked.limit and found[-1].entry.id is not None
-    headers = next_page(request, str(found[-1].entry.id)) if more else {}
-    return JSONResponse([found_json(one) for one in found], headers=headers)
+    answer = await desk.search(
+        asked.q, since=since, limit=asked.limit, before=asked.before, within_s=look_s(asked.before)
+    )
+    headers = next_page(request, str(answer.more)) if answer.more else {}
+    if looked_to := instant(answer.looked_to):
+        headers["looked-back-to"] = looked_to
+    return JSONResponse([found_json(one) for one in answer.found], headers=headers)
 
 
 @router.get(

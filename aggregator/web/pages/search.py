@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from aggregator.core.errors import InvalidRule
-from aggregator.web.asking import moment
-from aggregator.web.desk import Found
+from aggregator.web.asking import look_s, moment
+from aggregator.web.desk import Answer, Found
 from aggregator.web.given import GivenDesk, GivenPages
 from aggregator.web.marking import Piece, marked, marked_snippet
 from aggregator.web.pages.hits import SPANS_BACK
@@ -35,16 +35,17 @@ async def search(
 ) -> Response:
     """Entries that a query line matches, newest first; what is wrong with it is said beside the field."""
     question, problem = q.strip(), None
-    found: tuple[Found, ...] = ()
+    answer = Answer()
     if question:
         try:
-            found = await desk.search(
-                question, since=moment(since or None, desk.clock.now()), limit=SHOWN, before=before
-            )
+            answer = await desk.search(
+                question, since=moment(since or None, desk.clock.now()), limit=SHOWN, before=before,
+                within_s=look_s(before),
+            )  # fmt: skip
         except InvalidRule as error:
             problem = error
-    more = found[-1].entry.id if len(found) == SHOWN else None
+    results = [_result(found) for found in answer.found]
     return pages.render(
-        request, "search.html", status=422 if problem else 200, q=q, since=since, results=[_result(f) for f in found],
-        problem=problem, more=more, back=SPANS_BACK,
+        request, "search.html", status=422 if problem else 200, q=q, since=since, results=results,
+        problem=problem, answer=answer, back=SPANS_BACK,
     )  # fmt: skip
