@@ -288,7 +288,11 @@ class Catalog(Protocol):
     Listings are newest first; `limit` 0 means all. Raises StoreError, NotFound.
     """
 
-    async def feeds(self, ids: Sequence[str] | None = None) -> tuple[FeedSummary, ...]: ...
+    async def feeds(
+        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0
+    ) -> tuple[FeedSummary, ...]:
+        """Configured feeds by id, those behind `after`; or exactly those with these ids, whatever became of them."""
+        ...
 
     async def feed_page(
         self, *, health: Health | None = None, offset: int = 0, limit: int = 50

@@ -116,7 +116,8 @@ async def addresses(catalog: Catalog) -> list[str]:
     ]  # fmt: skip
     routes = [
         "hits", f"hits/{hit}", f"hits/{hit}/why", "hits/export?since=7d", f"stories/{story}",
-        f"entries/{told.entry.id}", "rules", "rules/rule003", "rules/files", "feeds", f"feeds/{feed}", "deliveries", "deliveries?state=dead",
+        f"entries/{told.entry.id}",
+        "rules", "rules/rule003", "rules/files", "feeds", f"feeds/{feed}", "deliveries", "deliveries?state=dead",
         f"deliveries/{delivery.id}", "silences", "status", "stats", "search?q=sanctions",
     ]  # fmt: skip
     found = [f"/search?{urlencode(asked)}" for asked in SEARCHES]

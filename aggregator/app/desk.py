@@ -43,6 +43,7 @@ class AppDesk:
     figures: Callable[[], bytes] = bytes
     fault: Callable[[], ConfigErrors | None] = lambda: None
     started_at: datetime | None = None
+    _files: tuple[str, tuple[RulesFile, ...]] = ("", ())  # with the digest of the configuration they are of
 
     @property
     def catalog(self) -> Catalog:
@@ -107,8 +108,11 @@ class AppDesk:
         )
 
     async def rules_files(self) -> tuple[RulesFile, ...]:
-        found = await asyncio.to_thread(config.rule_files, self.path)
-        return tuple(RulesFile(name=f.file, text=f.text, digest=f.digest) for f in found)
+        digest = await asyncio.to_thread(config.digest, self.path)
+        if not digest or digest != self._files[0]:
+            found = await asyncio.to_thread(config.rule_files, self.path)
+            self._files = digest, tuple(RulesFile(name=f.file, text=f.text, digest=f.digest) for f in found)
+        return self._files[1]
 
     async def check_rules(self, name: str, text: str) -> Verdict:
         try:
@@ -147,13 +151,16 @@ class AppDesk:
 
     async def _with(self, name: str, text: str) -> config.Loaded:
         """The configuration as it would be with `text` in that file. Raises ConfigErrors, NotFound."""
-        await self._known_file(name)
-        return await asyncio.to_thread(config.load, self.path, os.environ, edited={Path(name): text})
+        running = self.house.loaded
+        if (await self._known_file(name)).text == text and self._files[0] == running.digest:
+            return running
+        return await asyncio.to_thread(config.load, self.path, os.environ, edited={Path(name): text}, before=running)
 
-    async def _known_file(self, name: str) -> None:
-        names = [file.name for file in await self.rules_files()]
-        if name not in names:
-            raise NotFound("file", name, names)
+    async def _known_file(self, name: str) -> RulesFile:
+        files = {file.name: file for file in await self.rules_files()}
+        if name not in files:
+            raise NotFound("file", name, list(files))
+        return files[name]
 
     # --- hubs ------------------------------------------------------------------------------------
 

@@ -27,8 +27,10 @@ class _Discreet:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._catalog, name)
 
-    async def feeds(self, ids: Sequence[str] | None = None) -> tuple[FeedSummary, ...]:
-        return _all_masked(await self._catalog.feeds(ids))
+    async def feeds(
+        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0
+    ) -> tuple[FeedSummary, ...]:
+        return _all_masked(await self._catalog.feeds(ids, after=after, limit=limit))
 
     async def feed_page(
         self, *, health: Health | None = None, offset: int = 0, limit: int = 50

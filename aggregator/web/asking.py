@@ -4,8 +4,9 @@ import base64
 import binascii
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
-from fastapi import HTTPException, Query
+from fastapi import HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from aggregator.core.model import HitFilter, Told
@@ -73,12 +74,24 @@ def after_cursor(word: str | None) -> tuple[datetime, str] | None:
     return parsed, hit_id
 
 
+def leading_on(request: Request, **where: object) -> dict[str, str]:
+    """The Link header (RFC 8288) to what follows: the same question, from another place."""
+    asked = [(name, value) for name, value in request.query_params.multi_items() if name not in where]
+    return {"link": f'<{request.url.path}?{urlencode([*asked, *where.items()])}>; rel="next"'}
+
+
 class Listing(BaseModel):
     """How much of a listing."""
 
     model_config = ConfigDict(extra="forbid")
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="At most so many.")] = 50
+
+
+class NamesAsked(Listing):
+    """A listing that has an order of its own."""
+
+    after: Annotated[str, Field(max_length=200, description="Continue behind this id; from the Link header.")] = ""
 
 
 class HitsAsked(Listing):
@@ -121,5 +134,6 @@ class PageAsked(HitsAsked):
         return {name: getattr(self, name) for name in names if getattr(self, name)}
 
 
+AskedNames = Annotated[NamesAsked, Query()]
 AskedHits = Annotated[HitsAsked, Query()]
 AskedPage = Annotated[PageAsked, Query()]

@@ -71,16 +71,27 @@ def test_answers_have_the_documented_shape(client: Client, path: str, model: typ
         assert set(one) | optional == set(model.model_fields)
 
 
-def test_paging_gives_each_hit_once(client: Client, desk: MemoryDesk) -> None:
-    """The Link header leads through the whole listing."""
+def walked(client: Client, path: str | None) -> list[str]:
+    """The ids of a whole listing, page after page."""
     seen: list[str] = []
-    path: str | None = "/api/v1/hits?limit=50"
     while path:
         answer = client.get(path)
-        seen += [hit["id"] for hit in answer.json()]
+        seen += [one["id"] for one in answer.json()]
         link = answer.header("link")
         path = link[1 : link.index(">")] if link else None
-    assert sorted(seen) == sorted(desk.tables.hits)
+    return seen
+
+
+def test_paging_gives_each_hit_once(client: Client, desk: MemoryDesk) -> None:
+    """The Link header leads through the whole listing."""
+    assert sorted(walked(client, "/api/v1/hits?limit=50")) == sorted(desk.tables.hits)
+
+
+def test_paging_keeps_the_order_of_feeds_and_rules(client: Client, desk: MemoryDesk) -> None:
+    """Feeds by id, rules as they are written, each once; nothing comes after a rule that does not exist."""
+    assert walked(client, "/api/v1/feeds?limit=2") == sorted(desk.tables.feeds)
+    assert walked(client, "/api/v1/rules?limit=3") == [rule.id for rule in desk.current().config.rules]
+    assert client.get("/api/v1/rules?after=nosuch").status == 404
 
 
 def test_filters_are_instants_or_spans(client: Client) -> None:

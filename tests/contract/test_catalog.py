@@ -38,6 +38,14 @@ async def test_feeds_have_their_figures(store: AnyStore) -> None:
     assert await store.catalog.feeds(["b"]) == (second,)
 
 
+async def test_feeds_are_listed_by_the_page(store: AnyStore) -> None:
+    """So many behind a name; the whole listing in the end."""
+    await store.feeds.sync([feed(name) for name in "cab"], NOW)
+    assert [row.state.id for row in await store.catalog.feeds(limit=2)] == ["a", "b"]
+    assert [row.state.id for row in await store.catalog.feeds(after="b", limit=2)] == ["c"]
+    assert await store.catalog.feeds(after="c", limit=2) == ()
+
+
 async def test_pages_of_feeds_begin_with_trouble(store: AnyStore) -> None:
     """Worst first, then by id; a page may be of one state, and counts only what it shows."""
     await store.feeds.sync([feed(name) for name in "abcd"], NOW)

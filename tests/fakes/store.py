@@ -497,9 +497,12 @@ class MemoryCatalog:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    async def feeds(self, ids: Sequence[str] | None = None) -> tuple[FeedSummary, ...]:
+    async def feeds(
+        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0
+    ) -> tuple[FeedSummary, ...]:
         rows = self._tables.feeds
         named = sorted(name for name, row in rows.items() if row.configured) if ids is None else sorted(set(ids))
+        named = [name for name in named if name > after][: limit or None]
         entries = Counter(entry.feed for entry in self._tables.entries.values())
         hits = Counter(hit.feed for hit in self._tables.hits.values())
         return tuple(

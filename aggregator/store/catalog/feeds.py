@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, func, select, update
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import TROUBLE, FeedSummary, Health, HostLimit
@@ -21,9 +21,11 @@ WORST_FIRST = case({word.value: rank for rank, word in enumerate(TROUBLE)}, valu
 class FeedPages(Room):
     """The catalog's feeds."""
 
-    async def feeds(self, ids: Sequence[str] | None = None) -> tuple[FeedSummary, ...]:
-        """Feeds of the configuration; those that left it only by name."""
-        return await self._reader.read(lambda connection: self._summaries(connection, ids))
+    async def feeds(
+        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0
+    ) -> tuple[FeedSummary, ...]:
+        query = limited(select(feeds).where(feeds.c.id > after).order_by(feeds.c.id), limit)
+        return await self._reader.read(lambda connection: self._summaries(connection, query, ids))
 
     async def feed_page(
         self, *, health: Health | None = None, offset: int = 0, limit: int = 50
@@ -38,8 +40,9 @@ class FeedPages(Room):
         found = await self._reader.read(lambda connection: connection.execute(query).all())
         return {Health(word): count for word, count in found}
 
-    def _summaries(self, connection: Connection, ids: Sequence[str] | None) -> tuple[FeedSummary, ...]:
-        query = select(feeds).order_by(feeds.c.id)
+    def _summaries(
+        self, connection: Connection, query: Select[Any], ids: Sequence[str] | None
+    ) -> tuple[FeedSummary, ...]:
         if ids is None:
             found = connection.execute(query.where(feeds.c.configured)).all()
         else:

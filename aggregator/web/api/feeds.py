@@ -8,6 +8,7 @@ from aggregator.core.model import FeedSummary, Json
 from aggregator.core.settings import Config
 from aggregator.core.shapes import feed_json, instant
 from aggregator.web.api import shape
+from aggregator.web.asking import AskedNames, leading_on
 from aggregator.web.desk import Candidate, Desk, Imported
 from aggregator.web.given import GivenDesk
 
@@ -46,10 +47,12 @@ def imported_json(report: Imported) -> Json:
 
 
 @router.get("/feeds", response_model=list[shape.Feed])
-async def list_feeds(desk: GivenDesk) -> Response:
-    """Every feed that the database knows."""
+async def list_feeds(request: Request, desk: GivenDesk, asked: AskedNames) -> Response:
+    """The configured feeds by id. The `Link` header leads to the next page."""
     feeds = {feed.id: feed for feed in desk.current().config.feeds}
-    return JSONResponse([feed_json(s, feeds.get(s.state.id)) for s in await desk.catalog.feeds()])
+    found = await desk.catalog.feeds(after=asked.after, limit=asked.limit)
+    headers = leading_on(request, after=found[-1].state.id) if len(found) == asked.limit else {}
+    return JSONResponse([feed_json(s, feeds.get(s.state.id)) for s in found], headers=headers)
 
 
 @router.post("/feeds", response_model=shape.Feed, status_code=201)

@@ -11,11 +11,20 @@ from aggregator.core.model import HitFilter, Json, Told
 from aggregator.core.shapes import entry_json, hit_json, instant, span_json, story_json
 from aggregator.web import export
 from aggregator.web.api import shape
-from aggregator.web.asking import AskedHits, HitsAsked, Listing, Moment, after_cursor, cursor, look_s, moment
+from aggregator.web.asking import (
+    AskedHits,
+    HitsAsked,
+    Listing,
+    Moment,
+    after_cursor,
+    cursor,
+    leading_on,
+    look_s,
+    moment,
+)
 from aggregator.web.desk import Desk, Found
 from aggregator.web.given import GivenDesk, GivenLive
 from aggregator.web.naming import named
-from aggregator.web.render import query
 
 router = APIRouter(tags=["hits"], responses=shape.ERRORS)
 
@@ -43,12 +52,6 @@ class ExportAsked(HitsAsked):
     format: Literal["csv", "jsonl"] = "csv"
 
 
-def next_page(request: Request, last: str) -> dict[str, str]:
-    """The Link header (RFC 8288) to what follows."""
-    kept = {k: v for k, v in request.query_params.items() if k != "before"}
-    return {"link": f'<{request.url.path}{query(**kept, before=last)}>; rel="next"'}
-
-
 async def _one(desk: Desk, hit_id: str) -> Json:
     (told,) = named([await desk.catalog.hit(hit_id)], desk.current().config)
     return hit_json(told)
@@ -69,7 +72,7 @@ async def list_hits(request: Request, desk: GivenDesk, asked: AskedHits) -> Resp
     """Hits, newest first. The `Link` header leads to the next page."""
     found = await desk.catalog.hits(asked.filter(desk.clock.now()), limit=asked.limit)
     tellings = named(found, desk.current().config)
-    headers = next_page(request, cursor(tellings[-1])) if len(tellings) == asked.limit else {}
+    headers = leading_on(request, before=cursor(tellings[-1])) if len(tellings) == asked.limit else {}
     return JSONResponse([hit_json(told) for told in tellings], headers=headers)
 
 
@@ -149,7 +152,7 @@ async def search(request: Request, desk: GivenDesk, asked: Annotated[SearchAsked
     answer = await desk.search(
         asked.q, since=since, limit=asked.limit, before=asked.before, within_s=look_s(asked.before)
     )
-    headers = next_page(request, str(answer.more)) if answer.more else {}
+    headers = leading_on(request, before=answer.more) if answer.more else {}
     if looked_to := instant(answer.looked_to):
         headers["looked-back-to"] = looked_to
     return JSONResponse([found_json(one) for one in answer.found], headers=headers)

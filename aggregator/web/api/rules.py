@@ -1,17 +1,18 @@
 """Rules: figures, and the file that they are written in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from aggregator.core.errors import ConfigError, NotFound
-from aggregator.core.model import Json
+from aggregator.core.model import Json, RuleFigures
+from aggregator.core.settings import RuleConfig
 from aggregator.core.shapes import instant, rule_json
 from aggregator.web.api import shape
 from aggregator.web.api.hits import found_json
-from aggregator.web.asking import moment
-from aggregator.web.desk import Preview, RulesFile, Verdict
+from aggregator.web.asking import AskedNames, leading_on, moment
+from aggregator.web.desk import Desk, Preview, RulesFile, Verdict
 from aggregator.web.given import GivenDesk
 
 router = APIRouter(tags=["rules"], responses=shape.ERRORS)
@@ -59,15 +60,33 @@ def preview_json(preview: Preview) -> Json:
     }
 
 
+def _place(rules: Sequence[RuleConfig], rule_id: str) -> int:
+    """Where a rule stands among the others. Raises NotFound."""
+    ids = [rule.id for rule in rules]
+    if rule_id not in ids:
+        raise NotFound("rule", rule_id, ids)
+    return ids.index(rule_id)
+
+
+async def _figures(desk: Desk, rules: Sequence[RuleConfig]) -> dict[str, RuleFigures]:
+    found = await desk.catalog.rules(desk.clock.now(), [rule.id for rule in rules])
+    return {one.rule: one for one in found}
+
+
 def _file_json(file: RulesFile) -> Json:
     return {"name": file.name, "text": file.text, "digest": file.digest}
 
 
 @router.get("/rules", response_model=list[shape.Rule])
-async def list_rules(desk: GivenDesk) -> Response:
-    """Every configured rule with its figures."""
-    figures = {one.rule: one for one in await desk.catalog.rules(desk.clock.now())}
-    return JSONResponse([rule_json(rule, figures.get(rule.id)) for rule in desk.current().config.rules])
+async def list_rules(request: Request, desk: GivenDesk, asked: AskedNames) -> Response:
+    """The configured rules with their figures, as they are written. The `Link` header leads to the next page."""
+    rules = desk.current().config.rules
+    if asked.after:
+        rules = rules[_place(rules, asked.after) + 1 :]
+    shown = rules[: asked.limit]
+    headers = leading_on(request, after=shown[-1].id) if len(rules) > len(shown) else {}
+    figures = await _figures(desk, shown)
+    return JSONResponse([rule_json(rule, figures.get(rule.id)) for rule in shown], headers=headers)
 
 
 @router.get("/rules/files", response_model=list[shape.RulesFile])
@@ -98,8 +117,6 @@ async def save(desk: GivenDesk, sent: shape.RulesSaved) -> Response:
 @router.get("/rules/{rule_id}", response_model=shape.Rule)
 async def show_rule(desk: GivenDesk, rule_id: str) -> Response:
     """One rule with its figures."""
-    rules = {rule.id: rule for rule in desk.current().config.rules}
-    if rule_id not in rules:
-        raise NotFound("rule", rule_id, tuple(rules))
-    figures = {one.rule: one for one in await desk.catalog.rules(desk.clock.now())}
-    return JSONResponse(rule_json(rules[rule_id], figures.get(rule_id)))
+    rules = desk.current().config.rules
+    rule = rules[_place(rules, rule_id)]
+    return JSONResponse(rule_json(rule, (await _figures(desk, [rule])).get(rule_id)))

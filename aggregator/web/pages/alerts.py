@@ -15,6 +15,7 @@ from aggregator.web.naming import named
 router = APIRouter()
 
 SHOWN = 50
+TOLD = 40
 RETRIABLE = frozenset({DeliveryState.DEAD, DeliveryState.HELD, DeliveryState.RETRY})
 CANCELLABLE = frozenset({DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY})
 ENDED = frozenset({DeliveryState.SENT, DeliveryState.DEAD})
@@ -53,7 +54,7 @@ async def one(request: Request, desk: GivenDesk, pages: GivenPages, delivery_id:
     delivery, attempts, tellings = await desk.catalog.delivery(delivery_id)
     recent = cards(named(tellings, desk.current().config))
     return pages.render(
-        request, "alert.html", delivery=delivery, attempts=attempts, recent=recent,
+        request, "alert.html", delivery=delivery, attempts=attempts, recent=recent[:TOLD], more=len(recent[TOLD:]),
         retriable=RETRIABLE, cancellable=CANCELLABLE, ended=ENDED,
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from aggregator.web.naming import named
 router = APIRouter()
 
 PREVIEW_DAYS = 30
+RULES_SHOWN = 40
 RECENT = 20
 
 
@@ -32,16 +33,22 @@ class Edited(BaseModel):
     do: Literal["check", "preview", "save"] = "check"
 
 
-async def _figures(desk: Desk, ids: Sequence[str] | None = None) -> dict[str, RuleFigures]:
+async def _figures(desk: Desk, ids: Sequence[str]) -> dict[str, RuleFigures]:
     return {one.rule: one for one in await desk.catalog.rules(desk.clock.now(), ids)}
 
 
 @router.get("/rules")
-async def overview(request: Request, desk: GivenDesk, pages: GivenPages) -> Response:
-    """Every rule with hits, precision and rhythm."""
-    figures = await _figures(desk)
-    rows = [(rule, figures.get(rule.id) or RuleFigures(rule=rule.id)) for rule in desk.current().config.rules]
-    return pages.render(request, "rules.html", rows=rows, precision=precision)
+async def overview(
+    request: Request, desk: GivenDesk, pages: GivenPages, page: Annotated[int, Field(ge=1, le=100_000)] = 1
+) -> Response:
+    """Every rule with hits, precision and rhythm, as they are written."""
+    rules = desk.current().config.rules
+    shown = rules[(page - 1) * RULES_SHOWN : page * RULES_SHOWN]
+    figures = await _figures(desk, [rule.id for rule in shown])
+    rows = [(rule, figures.get(rule.id) or RuleFigures(rule=rule.id)) for rule in shown]
+    return pages.render(
+        request, "rules.html", rows=rows, precision=precision, page=page, pages=-(-len(rules) // RULES_SHOWN)
+    )
 
 
 @router.get("/rules/edit")

@@ -10,6 +10,7 @@ from aggregator.web.marking import Piece, differences, likeness
 
 router = APIRouter()
 
+SHOWN = 60
 DIFFERENCES_SHOWN = 30
 ALIKE_PERCENT = 30
 SHOWN_CHARS = 600
@@ -56,4 +57,5 @@ def tellings(found: tuple[Told, ...]) -> tuple[Telling, ...]:
 async def show(request: Request, desk: GivenDesk, pages: GivenPages, story_id: str) -> Response:
     """Every telling of a story in the order in which they came."""
     story, found = await desk.catalog.story(story_id)
-    return pages.render(request, "story.html", story=story, tellings=tellings(found))
+    told = tellings(found)
+    return pages.render(request, "story.html", story=story, tellings=told[:SHOWN], more=len(told[SHOWN:]))

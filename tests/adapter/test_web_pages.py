@@ -1,0 +1,42 @@
+"""The pages without a browser: what they hold, and that they stay light however much there is."""
+
+import pytest
+
+from aggregator.core.settings import Config
+from aggregator.web import create_app
+from tests.fakes.browserless import Client
+from tests.fakes.desk import Loaded, MemoryDesk
+from tests.fakes.morning import morning
+
+MOST_BYTES = 100_000
+MANY = 3000
+
+
+@pytest.fixture(scope="module")
+def crowded() -> Client:
+    """A site of thousands of feeds and rules."""
+    desk: MemoryDesk = morning()
+    feeds = [{"id": f"feed{n}", "url": f"https://{n}.example/"} for n in range(MANY)]
+    rules = [{"id": f"rule{n}", "any": ["x"]} for n in range(MANY)]
+    desk.loaded = Loaded(Config.model_validate({"feeds": feeds, "rules": rules}))
+    return Client(create_app(desk))
+
+
+@pytest.mark.parametrize("path", ["/", "/?rule=rule7", "/rules", "/rules?page=75", "/feeds", "/status"])
+def test_pages_stay_light(crowded: Client, path: str) -> None:
+    """No page lists thousands of names."""
+    assert len(crowded.get(path).body) < MOST_BYTES
+
+
+def test_rules_are_listed_by_the_page(crowded: Client) -> None:
+    """Each rule stands on one page, in the order of the file."""
+    assert 'href="/rules/rule39"' in crowded.get("/rules").text
+    second = crowded.get("/rules?page=2").text
+    assert 'href="/rules/rule40"' in second
+    assert 'href="/rules/rule39"' not in second
+    assert "page 2 of 75" in second
+
+
+def test_a_filter_of_thousands_is_typed(crowded: Client) -> None:
+    """Where a list would be too long, the id is written, and what was chosen stays."""
+    assert '<input name="rule" value="rule7"' in crowded.get("/?rule=rule7").text
