@@ -26,13 +26,15 @@ SLICE_BYTES = 16_384
 class Exchange(ResponseHandler):
     """A protocol that writes its request at once and holds the answer.
 
-    Bounds: 128 headers of 16 KiB, a status line of 8 KiB, 8 interim answers; reading pauses when
-    64 KiB wait. Deadlines are the caller's.
+    Bounds: 128 headers of 16 KiB, a status line of 8 KiB, 8 interim answers, `most_bytes` in all (the
+    wrapping of chunks can be endless without a byte of a body); reading pauses when 64 KiB wait.
+    Deadlines are the caller's.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, request: bytes) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, request: bytes, *, most_bytes: int) -> None:
         super().__init__(loop)
         self._request = request
+        self._left_bytes = most_bytes
         self.set_response_params(
             read_until_eof=True,
             auto_decompress=False,
@@ -46,6 +48,18 @@ class Exchange(ResponseHandler):
         # Not through the base class: it would only set TCP_NODELAY, which both loops do themselves.
         self.transport = cast(asyncio.Transport, transport)
         self.transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._left_bytes -= len(data)
+        if self.overran and self.transport is not None:
+            self.transport.abort()
+        else:
+            super().data_received(data)
+
+    @property
+    def overran(self) -> bool:
+        """Whether more was sent than any answer may have."""
+        return self._left_bytes < 0
 
     async def answer(self) -> tuple[RawResponseMessage, StreamReader]:
         """The head of the final answer, and its body to come.

@@ -29,6 +29,7 @@ from aggregator.fetch.proxy import Proxy
 from aggregator.fetch.words import in_words as error_in_words
 
 HOPS = 5
+HEAD_BYTES = 256 * 1024
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 KEEP_METHOD = frozenset({307, 308})
 ENCODINGS = "gzip, br"
@@ -178,6 +179,12 @@ class Transport:
                 intake = self._intake(request, trip, head.headers)
                 await read_all(stream, intake.feed)
                 body = intake.finish()
+        except ClientError as error:
+            if exchange.overran:
+                raise TooLarge(
+                    f"{trip.place.host}: the answer is more wrapping than document", url=trip.place.text
+                ) from error
+            raise
         finally:
             if transport is not None:
                 transport.abort()
@@ -198,7 +205,7 @@ class Transport:
         loop = asyncio.get_running_loop()
 
         def exchange() -> Exchange:
-            return Exchange(loop, message)
+            return Exchange(loop, message, most_bytes=2 * self._most_bytes(request) + HEAD_BYTES)
 
         tls = self._tls(verify=request.verify_tls) if place.scheme == "https" else None
         sock = await (self._through(proxy, place) if proxy else self._dialer.connect(place))
@@ -251,8 +258,11 @@ class Transport:
         lines.append("Connection: close\r\n\r\n")
         return "\r\n".join(lines).encode("latin-1") + request.body
 
+    def _most_bytes(self, request: Request) -> int:
+        return request.max_body_bytes or self._max_body_bytes
+
     def _intake(self, request: Request, trip: _Trip, headers: CIMultiDictProxy[str]) -> Body:
-        most = request.max_body_bytes or self._max_body_bytes
+        most = self._most_bytes(request)
         announced = headers.get("Content-Length", "")
         if announced.isdigit() and int(announced) > most:
             raise TooLarge(f"{trip.place.host}: the document is larger than {in_words(most)}", url=trip.place.text)

@@ -16,15 +16,16 @@ def open_parser(
     workers: int = 2,
     *,
     max_body_bytes: int = 10 * 2**20,
-    memory_bytes: int = 512 * 2**20,
+    memory_bytes: int = 320 * 2**20,
     cpu_s: int = 10,
-    wall_s: float = 15.0,
+    wall_s: float = 30.0,
     idle_s: float = 20.0,
 ) -> AbstractAsyncContextManager[Parser]:
-    """A parser with up to `workers` processes, started when first needed and ended after `idle_s` of rest.
+    """A parser with up to `workers` processes, and one more for documents that are slow (see triage.py).
 
-    A document may take `cpu_s` of processor time, `wall_s` in all and `memory_bytes` of address space;
-    `max_body_bytes` bounds what a gzipped document may unpack to.
+    Workers start when they are first needed and end after `idle_s` of rest. A document may take `cpu_s` of
+    processor time, `wall_s` in all and `memory_bytes` of address space; `max_body_bytes` bounds what a
+    gzipped document may unpack to.
     """
     from aggregator.parse.parser import parser
     from aggregator.parse.pool import Limits

@@ -10,25 +10,26 @@ from urllib.parse import urlsplit
 from aggregator.core.model import FeedState, Fetched, ParsedFeed, Rung
 from aggregator.parse import values
 from aggregator.parse.ladder import merged, same_entries
-from aggregator.parse.pool import Limits, Pool, Reply
+from aggregator.parse.pool import Limits, Reply
 from aggregator.parse.source import Source
+from aggregator.parse.triage import Triage
 from aggregator.parse.wire import Job, Page
 from aggregator.ports import Recall
 
 
 class Asks(Protocol):
-    """Whoever answers jobs: the pool, or a test."""
+    """Whoever answers jobs: workers, or a test."""
 
-    async def ask(self, job: Job | Page) -> Reply:
-        """The reply to one job."""
+    async def ask(self, job: Job | Page, source: str = "") -> Reply:
+        """The reply to one job that comes from `source` (a feed's id)."""
         ...
 
 
 class LadderParser:
     """Does as little as a document allows; see docs/decisions/0004-ladder.md."""
 
-    def __init__(self, pool: Asks) -> None:
-        self._pool = pool
+    def __init__(self, workers: Asks) -> None:
+        self._workers = workers
 
     @staticmethod
     def fingerprint(body: bytes) -> bytes:
@@ -51,7 +52,7 @@ class LadderParser:
         if same_entries(memory, source):
             return _nothing_new(Rung.SAME_ENTRIES, state, body_hash)
         job = (fetched.body, address, fetched.content_type, fetched.content_language, memory)
-        feed = values.parsed_feed(await self._pool.ask(job), body_hash)
+        feed = values.parsed_feed(await self._workers.ask(job, state.id), body_hash)
         if fetched.delta:
             feed = replace(feed, body_hash=state.body_hash, memory=merged(memory, feed.memory))
         return _discovered(feed, dict(reversed(fetched.links)))
@@ -83,9 +84,9 @@ def _discovered(feed: ParsedFeed, links: dict[str, str]) -> ParsedFeed:
 
 @asynccontextmanager
 async def parser(workers: int, limits: Limits) -> AsyncIterator[LadderParser]:
-    """The parser with its pool, which ends with the context."""
-    pool = Pool(workers, limits)
+    """The parser with its workers, which end with the context."""
+    crew = Triage(workers, limits)
     try:
-        yield LadderParser(pool)
+        yield LadderParser(crew)
     finally:
-        await pool.close()
+        await crew.close()

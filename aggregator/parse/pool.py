@@ -34,17 +34,23 @@ _ENDINGS: dict[int, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one document may cost, and how long a worker waits for work."""
+    """What one document may cost, how long a worker waits for work, and how far it stands back for other programs."""
 
     max_body_bytes: int
     memory_bytes: int
     cpu_s: int
     wall_s: float
     idle_s: float
+    nice: int = 0
 
 
 class WorkerDied(Exception):
     """The process ended before it answered; the text says why, as the end of a sentence."""
+
+    @property
+    def refusal(self) -> wire.Refusal:
+        """What becomes of the document."""
+        return f"The document {self}; it was not read.", "hostile", False
 
 
 class WorkerUnusable(Exception):
@@ -62,7 +68,7 @@ class Pool:
         self._waiting = 0  # lanes that rest with or without a process
 
     async def ask(self, job: Asked) -> Reply:
-        """The answer to one job. Raises WorkerUnusable."""
+        """The answer to one job. Raises WorkerDied where this very document is to blame, WorkerUnusable."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((job, future))
         if self._queue.qsize() > self._waiting and len(self._lanes) < self._workers:
@@ -126,15 +132,20 @@ class Pool:
                 for pair in wanted:
                     await self._serve(worker, [pair])
                 return
-            replies = [(f"The document {death}; it was not read.", "hostile", False)]
+            _fail(wanted, death)
+            return
         except WorkerUnusable as error:
-            for _, future in wanted:
-                if not future.done():
-                    future.set_exception(error)
+            _fail(wanted, error)
             return
         for (_, future), reply in zip(wanted, replies, strict=True):
             if not future.done():
                 future.set_result(reply)
+
+
+def _fail(jobs: Sequence[tuple[Asked, asyncio.Future[Reply]]], error: Exception) -> None:
+    for _, future in jobs:
+        if not future.done():
+            future.set_exception(error)
 
 
 class Worker:
@@ -173,7 +184,7 @@ class Worker:
 
     async def _start(self) -> asyncio.subprocess.Process:
         limits = self._limits
-        numbers = (limits.memory_bytes, limits.cpu_s, limits.max_body_bytes)
+        numbers = (limits.memory_bytes, limits.cpu_s, limits.max_body_bytes, limits.nice)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

@@ -6,19 +6,21 @@ from contextlib import asynccontextmanager
 from aggregator.core.errors import ParseError
 from aggregator.core.model import Fetched
 from aggregator.core.text.html import plain_text
-from aggregator.parse.parser import Asks
-from aggregator.parse.pool import Limits, Pool
+from aggregator.parse.pool import Limits, Pool, WorkerDied
 
 
 class ArticleReader:
     """Asks a worker for the article on a page."""
 
-    def __init__(self, pool: Asks) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def article(self, page: Fetched) -> str:
         """The article's text. Raises ParseError."""
-        reply = await self._pool.ask((page.body, page.url, page.content_type))
+        try:
+            reply = await self._pool.ask((page.body, page.url, page.content_type))
+        except WorkerDied as death:
+            reply = death.refusal
         if len(reply) == 3:
             message, found, transient = reply
             raise ParseError(message, found=found, transient=transient)

@@ -34,6 +34,7 @@ Answer = tuple[
     bytes | None,  # memory
 ]
 Refusal = tuple[str, str, bool]  # message, found, transient
+TOO_MUCH_MEMORY: Refusal = ("The document needs more memory than a feed may.", "hostile", False)
 
 
 def frame(message: Any) -> bytes:

@@ -44,7 +44,7 @@ def answer(job: wire.Job | wire.Page, max_body_bytes: int) -> wire.Answer | wire
     except Refused as refusal:
         return refusal.message, refusal.found, refusal.transient
     except (MemoryError, RecursionError):
-        return "The document needs more memory than a feed may.", "hostile", False
+        return wire.TOO_MUCH_MEMORY
 
 
 def _allow_cpu(seconds: int) -> None:
@@ -64,8 +64,9 @@ def _resident_bytes() -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """`MEMORY_BYTES CPU_SECONDS BODY_BYTES`: the limits, set before the first byte of a document is seen."""
-    memory_bytes, cpu_s, max_body_bytes = map(int, arguments)
+    """`MEMORY_BYTES CPU_SECONDS BODY_BYTES NICE`: the limits, set before the first byte of a document is seen."""
+    memory_bytes, cpu_s, max_body_bytes, nice = map(int, arguments)
+    os.nice(nice)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answers = os.fdopen(os.dup(1), "wb")

@@ -1,7 +1,8 @@
 """Documents and servers made to harm: the tests hold what becomes of each, `benchmarks.hostile` measures its price.
 
-REFUSED and SURVIVED are documents (made when they are wanted: some have megabytes), ANSWERS are whole
-answers of a server with the error that they owe; SURVIVED cost something, but an entry is found in them.
+REFUSED, SURVIVED and HEAVY are documents (made when they are wanted: some have megabytes), ANSWERS are whole
+answers of a server with the error that they owe. SURVIVED cost something, but an entry is found in them; HEAVY may
+cost a worker its life.
 """
 
 import asyncio
@@ -63,6 +64,28 @@ SURVIVED: dict[str, Callable[[], bytes]] = {
     "ampersands": lambda: rss(b"<title>" + b"&" * 300_000 + b"</title>"),
     "namespaces": lambda: rss(b"".join(b"<x:a xmlns:x='urn:%d'/>" % n for n in range(20_000))),
 }
+ATOM = b"<feed xmlns='http://www.w3.org/2005/Atom'>"
+HEAVY: dict[str, Callable[[], bytes]] = {
+    "90,000 entries": lambda: rss(b"</item><item>".join(b"<guid>%d</guid>" % n for n in range(90_000))),
+    "90,000 broken entries": lambda: rss(b"&x " + b"</item><item>".join(b"<guid>%d</guid>" % n for n in range(90_000))),
+    "200,000 entries with bases": lambda: (
+        ATOM + b"<entry xml:base='a/'><link href='../b'/></entry>" * 200_000 + b"</feed>"
+    ),
+    "400,000 links": lambda: ATOM + b"<entry>" + b"<link href='/a'/>" * 400_000 + b"</entry></feed>",
+    "200,000 entries in JSON": lambda: (
+        b'{"version":"https://jsonfeed.org/version/1","items":['
+        + b'{"id":"1","content_html":"<p>x"},' * 200_000
+        + b"{}]}"
+    ),
+    "depth in JSON": lambda: b'{"version":"https://jsonfeed.org/version/1","items":' + b"[" * 2_000_000,
+    "a quote that never ends": lambda: rss(b"<title a='" + b"<" * 990_000),
+    "9 MB of blanks in a tag": lambda: rss(b"<a" + b" " * 9_000_000),
+    "half a million broken paragraphs": lambda: rss(
+        b"&x <description>" + b"&lt;p&gt;x&lt;/p&gt;" * 500_000 + b"</description>"
+    ),
+    "a million entities": lambda: rss(b"&x <title>" + b"&eacute;" * 1_200_000 + b"</title>"),
+    "feeds in UTF-16, end to end": lambda: rss(b"<title>x</title>").decode().encode("utf-16") * 20_000,
+}
 
 
 def gzip_bomb(megabytes: int = 1000) -> bytes:
@@ -120,7 +143,11 @@ ANSWERS: dict[str, tuple[Answer, type[FetchError], str]] = {
     "slow headers": (drip(OK, b"A: b\r\n"), Unreachable, "no complete answer"),
     "slow body": (drip(OK + b"Content-Length: 99\r\n\r\n"), Unreachable, "no complete answer"),
     "slow chunks": (drip(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"), Unreachable, "no complete answer"),
-    "endless chunk extension": (flood(OK + b"Transfer-Encoding: chunked\r\n\r\n1;", b"a" * 9999), Unreachable, "."),
+    "endless chunk extension": (
+        flood(OK + b"Transfer-Encoding: chunked\r\n\r\n1;", b"a" * 9999),
+        TooLarge,
+        "more wrapping than",
+    ),
     "header flood": (flood(OK, b"X-A: b\r\n"), TooLarge, "headers are too large"),
     "one endless header": (flood(OK + b"X-A: ", b"a" * 9999), TooLarge, "headers are too large"),
     "endless header name": (flood(OK, b"A" * 9999), TooLarge, "headers are too large"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -13,7 +14,7 @@ from aggregator.parse.document import read
 from aggregator.parse.pool import Limits, Pool
 from aggregator.parse.source import Refused
 from aggregator.ports import Parser
-from tests.adapter.hostile import GOOD, REFUSED, SURVIVED, rss
+from tests.adapter.hostile import GOOD, HEAVY, REFUSED, SURVIVED, rss
 
 URL = "https://feeds.example/f"
 pytestmark = pytest.mark.anyio
@@ -57,12 +58,22 @@ async def ended(worker: psutil.Process) -> None:
     raise AssertionError("the worker lives on")
 
 
-async def outcome(parser: Parser, body: bytes) -> ParsedFeed | ParseError:
+async def outcome(parser: Parser, body: bytes, feed: str = "f") -> ParsedFeed | ParseError:
     """The feed or the error."""
     try:
-        return await parser.parse(fetched(body), STATE, None)
+        return await parser.parse(fetched(body), replace(STATE, id=feed), None)
     except ParseError as error:
         return error
+
+
+@pytest.mark.slow
+async def test_heavy_documents() -> None:
+    """Each is read or refused in words, whether or not a worker dies of it; the next document is read."""
+    async with open_parser(1, cpu_s=0) as parser:
+        for case, make in HEAVY.items():
+            found = await outcome(parser, make(), case)
+            assert isinstance(found, ParsedFeed) or found.found == "hostile"
+            assert isinstance(await outcome(parser, GOOD), ParsedFeed)
 
 
 def endless() -> bytes:
@@ -80,6 +91,22 @@ async def test_a_document_that_takes_too_long_hurts_only_itself() -> None:
     assert isinstance(found[1], ParseError)
     assert (found[1].found, found[1].transient) == ("hostile", False)
     assert "took longer than 0.4 s" in str(found[1])
+
+
+async def test_a_slow_feed_waits_apart() -> None:
+    """Once it was too much for a quick worker, nobody waits for a feed; when it mends, it is one like the others."""
+    async with open_parser(1, wall_s=0.4) as parser:
+        await outcome(parser, endless(), "slow")
+        again = asyncio.create_task(outcome(parser, endless(), "slow"))
+        assert isinstance(await outcome(parser, GOOD), ParsedFeed)
+        assert not again.done()
+        await again
+        many = await asyncio.gather(*(outcome(parser, GOOD, "slow") for _ in range(12)))
+        assert [isinstance(one, ParsedFeed) for one in many] == [True] * 8 + [False] * 4
+        assert isinstance(many[-1], ParseError)
+        assert many[-1].transient
+        mended = await asyncio.gather(*(outcome(parser, GOOD, "slow") for _ in range(12)))
+        assert all(isinstance(one, ParsedFeed) for one in mended)
 
 
 async def test_a_document_that_takes_too_much_memory_is_refused() -> None:
