@@ -338,6 +338,14 @@ class Catalog(Protocol):
 
     async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[Told, ...]: ...
 
+    async def tales(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[Told, ...], ...]:
+        """The hits of a listing by their story (else by their entry), so that a story is in one place only.
+
+        A tale stands where it was told first, latest beginning first, and holds its hits newest
+        first: of very many the earliest. `wanted.before` is the first hit of the tale before.
+        """
+        ...
+
     async def hit(self, hit_id: str) -> Told: ...
 
     async def hit_days(self, wanted: HitFilter, now: datetime) -> tuple[tuple[str, int], ...]:

@@ -22,6 +22,7 @@ Moment = Annotated[
     WithJsonSchema({"type": "string", "pattern": MOMENT, "examples": ["30d", "2026-03-01", "2026-03-01T08:00:00Z"]}),
 ]
 Name = Annotated[str | None, Field(max_length=200)]
+Before = Annotated[str | None, Field(max_length=300, description="Continue a listing; from the Link header.")]
 Mark = Literal["relevant", "irrelevant"]
 MAX_LIMIT = 1000
 FIRST_LOOK_S = 0.06
@@ -103,7 +104,7 @@ class HitsAsked(Listing):
     mark: Mark | None = None
     since: Moment = None
     until: Moment = None
-    before: Annotated[str | None, Field(max_length=300, description="Continue a listing; from the Link header.")] = None
+    before: Before = None
 
     def filter(self, now: datetime) -> HitFilter:
         return HitFilter(

@@ -85,6 +85,7 @@ async def test_polling_and_sending_never_scan(tmp_path: Path, seen: Seen) -> Non
         await store.catalog.entries(limit=50)
         await store.catalog.entries(feed="a", since=NOW, limit=50)
         await store.catalog.hits(HitFilter())
+        await store.catalog.tales(HitFilter())
         await store.catalog.hits(HitFilter(rule="r", before=(NOW, "h1")))
         await store.catalog.hits(HitFilter(feed="a"))
         await store.catalog.hits(HitFilter(story="s1"))

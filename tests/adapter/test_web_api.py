@@ -87,6 +87,14 @@ def test_paging_gives_each_hit_once(client: Client, desk: MemoryDesk) -> None:
     assert sorted(walked(client, "/api/v1/hits?limit=50")) == sorted(desk.tables.hits)
 
 
+def test_paging_gives_each_delivery_once(client: Client, desk: MemoryDesk) -> None:
+    """Of all states, or of some; a cursor that is none of ours is refused."""
+    assert sorted(walked(client, "/api/v1/deliveries?limit=2")) == sorted(desk.tables.deliveries)
+    some = {one.id for one in desk.tables.deliveries.values() if one.state.value in ("sent", "dead")}
+    assert set(walked(client, "/api/v1/deliveries?limit=1&state=sent&state=dead")) == some
+    assert client.get("/api/v1/deliveries?before=x").status == 404
+
+
 def test_paging_keeps_the_order_of_feeds_and_rules(client: Client, desk: MemoryDesk) -> None:
     """Feeds by id, rules as they are written, each once; nothing comes after a rule that does not exist."""
     assert walked(client, "/api/v1/feeds?limit=2") == sorted(desk.tables.feeds)

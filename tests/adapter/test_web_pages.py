@@ -1,5 +1,8 @@
 """The pages without a browser: what they hold, and that they stay light however much there is."""
 
+import re
+from html import unescape
+
 import pytest
 
 from aggregator.core.settings import Config
@@ -40,3 +43,23 @@ def test_rules_are_listed_by_the_page(crowded: Client) -> None:
 def test_a_filter_of_thousands_is_typed(crowded: Client) -> None:
     """Where a list would be too long, the id is written, and what was chosen stays."""
     assert '<input name="rule" value="rule7"' in crowded.get("/?rule=rule7").text
+
+
+def test_a_story_is_on_one_page_only() -> None:
+    """Older leads through all pages; each story, and each entry that is alone, has one card with all of its sources."""
+    desk = morning()
+    client = Client(create_app(desk))
+    cards: list[str] = []
+    path = "/"
+    for _ in range(100):
+        text = client.get(path).text
+        cards += re.findall(r'id="hit-(\w+)"', text)
+        older = re.search(r'href="([^"]+)" rel="next"', text)
+        if older is None:
+            break
+        path = unescape(older[1])
+    else:
+        pytest.fail("the pages never end")
+    told = {hit.id: hit.story or f"{hit.feed}/{hit.entry_key}" for hit in desk.tables.hits.values()}
+    assert len(told) > len(set(told.values())) > 60
+    assert sorted(told[card] for card in cards) == sorted(set(told.values()))

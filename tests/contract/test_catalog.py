@@ -229,6 +229,40 @@ async def test_hits_are_newest_first_and_filtered(store: AnyStore) -> None:
     assert await found(before=(NOW - HOUR, "h3")) == ["h2", "h1"]
 
 
+async def test_tales_hold_a_story_together(store: AnyStore) -> None:
+    """A story or an entry is one tale, where it began, on one page only, with the hits that the filter keeps."""
+    hits = (
+        hit("h1", story="s1", created_at=NOW),
+        hit("h2", "k2", created_at=NOW + HOUR),
+        hit("h3", "k2", rule="other", created_at=NOW + HOUR),
+        hit("h4", "k3", story="s1", created_at=NOW + 2 * HOUR),
+        hit("h5", "k4", created_at=NOW + 3 * HOUR),
+    )
+    written = [entry(key) for key in ("k1", "k2", "k3", "k4")]
+    await stored(store, *written, routed=Routed(hits=hits, stories=(story(),)))
+
+    async def found(limit: int = 50, **wanted: object) -> list[str]:
+        tales = await store.catalog.tales(HitFilter(**wanted), limit=limit)  # type: ignore[arg-type]
+        return ["+".join(told.hit.id for told in tale) for tale in tales]
+
+    assert await found() == ["h5", "h3+h2", "h4+h1"]
+    assert await found(limit=2) == ["h5", "h3+h2"]
+    assert await found(before=(NOW + HOUR, "h2")) == ["h4+h1"]
+    assert await found(before=(NOW, "h1")) == []
+    assert await found(rule="r") == ["h5", "h2", "h4+h1"]
+    assert await found(since=NOW + 2 * HOUR) == ["h5", "h4"]
+    assert await found(until=NOW + HOUR) == ["h1"]
+    assert await found(story="s1") == ["h4+h1"]
+
+
+async def test_tale_of_very_many_hits_keeps_its_beginning(store: AnyStore) -> None:
+    """The earliest twenty."""
+    hits = tuple(hit(f"h{n:02}", rule=f"r{n:02}", story="s1", created_at=NOW + n * MINUTE) for n in range(30))
+    await stored(store, entry(), routed=Routed(hits=hits, stories=(story(),)))
+    ((*tale,),) = await store.catalog.tales(HitFilter())
+    assert [told.hit.id for told in tale] == [f"h{n:02}" for n in range(19, -1, -1)]
+
+
 async def test_mark_can_be_taken_back(store: AnyStore) -> None:
     """Relevant, irrelevant, or no opinion."""
     await stored(store, entry(), hits=(hit(),))

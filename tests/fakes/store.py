@@ -578,6 +578,14 @@ class MemoryCatalog:
     async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[Told, ...]:
         return _first(self._tables.tell(hit for hit in self._tables.hits.values() if _fits(hit, wanted)), limit)
 
+    async def tales(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[Told, ...], ...]:
+        tales: dict[str, list[Told]] = {}
+        for told in await self.hits(replace(wanted, before=None), limit=0):
+            tales.setdefault(told.hit.story or f"{told.hit.feed}/{told.hit.entry_key}", []).append(told)
+        found = sorted(tales.values(), key=lambda tale: _place(tale[-1]), reverse=True)
+        later = [tuple(tale[-20:]) for tale in found if not wanted.before or _place(tale[-1]) < wanted.before]
+        return _first(later, limit)
+
     async def hit(self, hit_id: str) -> Told:
         return self._tables.tell([self._hit(hit_id)])[0]
 
@@ -717,6 +725,10 @@ def _fits(hit: Hit, wanted: HitFilter) -> bool:
     after = wanted.since is None or hit.created_at >= wanted.since
     until = wanted.until is None or hit.created_at < wanted.until
     return exact and after and until and (wanted.before is None or (hit.created_at, hit.id) < wanted.before)
+
+
+def _place(told: Told) -> tuple[datetime, str]:
+    return told.hit.created_at, told.hit.id
 
 
 def _first(found: Sequence[T], limit: int) -> tuple[T, ...]:

@@ -1,10 +1,28 @@
 """Hits for people: listings, marks, stories, and the figures of each rule."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import HitFilter, HitState, RuleFigures, Story, Told
@@ -12,6 +30,9 @@ from aggregator.store.catalog.base import Days, Room, day_of, days, earlier, fir
 from aggregator.store.columns import Instant
 from aggregator.store.schema import hits
 from aggregator.store.telling import NEWEST, TOLD, read_stories, tell, told
+
+MEMBERS = 20  # hits of one story in a listing of stories
+PLACE = tuple_(hits.c.created_at, hits.c.id)
 
 
 class HitPages(Room):
@@ -23,6 +44,18 @@ class HitPages(Room):
 
     def _told(self, connection: Connection, query: Select[Any]) -> tuple[Told, ...]:
         return told(connection, self._dialect, connection.execute(query).all())
+
+    async def tales(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[Told, ...], ...]:
+        firsts = limited(select(hits.c.story, hits.c.entry).where(*_conditions(wanted), *_first(wanted)), limit)
+
+        def read(connection: Connection) -> tuple[tuple[Told, ...], ...]:
+            found = connection.execute(firsts.order_by(*NEWEST)).all()
+            tales: dict[str | int, list[Told]] = {row.story or row.entry: [] for row in found}
+            for one in self._told(connection, _members(wanted, tales)):
+                tales[one.hit.story or one.entry.id or 0].append(one)
+            return tuple(map(tuple, tales.values()))
+
+        return await self._reader.read(read)
 
     async def hit(self, hit_id: str) -> Told:
         found = await self._reader.read(lambda connection: tell(connection, self._dialect, [hit_id]))
@@ -106,13 +139,37 @@ def _count(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
     return func.count(case((condition, 1))).label(label)
 
 
-def _conditions(wanted: HitFilter) -> list[ColumnElement[bool]]:
+def _first(wanted: HitFilter) -> tuple[ColumnElement[bool], ...]:
+    """Whether no other hit of the listing told the same story (or entry, where there is none) before."""
+    other = hits.alias()
+    among = (*_conditions(replace(wanted, before=None), other), tuple_(other.c.created_at, other.c.id) < PLACE)
+    alone = and_(other.c.story.is_(None), other.c.entry == hits.c.entry)
+    return (
+        ~exists().where(other.c.story == hits.c.story, *among),
+        or_(hits.c.story.is_not(None), ~exists().where(alone, *among)),
+    )
+
+
+def _members(wanted: HitFilter, tales: Iterable[str | int]) -> Select[Any]:
+    """The hits of these stories and entries that the listing has, the first MEMBERS of each."""
+    stories, alone = [t for t in tales if isinstance(t, str)], [t for t in tales if isinstance(t, int)]
+    tale = func.coalesce(hits.c.story, cast(hits.c.entry, Text))
+    numbered = (
+        select(hits.c.id, func.row_number().over(partition_by=tale, order_by=PLACE.clauses).label("number"))
+        .where(*_conditions(replace(wanted, before=None)))
+        .where(or_(hits.c.story.in_(stories), and_(hits.c.story.is_(None), hits.c.entry.in_(alone))))
+        .subquery()
+    )
+    return TOLD.where(hits.c.id.in_(select(numbered.c.id).where(numbered.c.number <= MEMBERS))).order_by(*NEWEST)
+
+
+def _conditions(wanted: HitFilter, table: FromClause = hits) -> list[ColumnElement[bool]]:
     exact = {"rule": wanted.rule, "feed": wanted.feed, "story": wanted.story, "mark": wanted.mark}
-    conditions: list[ColumnElement[bool]] = [hits.c[name] == value for name, value in exact.items() if value]
+    conditions: list[ColumnElement[bool]] = [table.c[name] == value for name, value in exact.items() if value]
     if wanted.since is not None:
-        conditions.append(hits.c.created_at >= wanted.since)
+        conditions.append(table.c.created_at >= wanted.since)
     if wanted.until is not None:
-        conditions.append(hits.c.created_at < wanted.until)
+        conditions.append(table.c.created_at < wanted.until)
     if wanted.before is not None:
         conditions.append(earlier(hits, *wanted.before))
     return conditions

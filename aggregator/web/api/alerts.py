@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
@@ -11,7 +11,7 @@ from aggregator.core.model import DeliveryState, Silence
 from aggregator.core.settings import seconds
 from aggregator.core.shapes import delivery_detail_json, delivery_json, silence_json
 from aggregator.web.api import shape
-from aggregator.web.asking import Listing
+from aggregator.web.asking import Before, Listing, after_cursor, cursor_of, leading_on
 from aggregator.web.desk import Desk
 from aggregator.web.given import GivenDesk
 from aggregator.web.naming import named
@@ -25,6 +25,7 @@ class DeliveriesAsked(Listing):
     """Which deliveries."""
 
     state: Annotated[list[DeliveryState], Field(default_factory=list)]
+    before: Before = None
 
 
 async def silence(
@@ -46,10 +47,12 @@ async def silence(
 
 
 @router.get("/deliveries", response_model=list[shape.Delivery])
-async def list_deliveries(desk: GivenDesk, asked: Annotated[DeliveriesAsked, Query()]) -> Response:
-    """The outbox, newest first."""
-    found = await desk.catalog.deliveries(states=asked.state, limit=asked.limit)
-    return JSONResponse([delivery_json(delivery) for delivery in found])
+async def list_deliveries(request: Request, desk: GivenDesk, asked: Annotated[DeliveriesAsked, Query()]) -> Response:
+    """The outbox, newest first. The `Link` header leads to the next page."""
+    found = await desk.catalog.deliveries(states=asked.state, limit=asked.limit, before=after_cursor(asked.before))
+    last = found[-1] if len(found) == asked.limit else None
+    headers = leading_on(request, before=cursor_of(last.created_at, last.id)) if last else {}
+    return JSONResponse([delivery_json(delivery) for delivery in found], headers=headers)
 
 
 @router.post("/deliveries/retry", response_model=shape.Count)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request, Response
@@ -18,7 +19,7 @@ from aggregator.web.render import reader_zone
 
 router = APIRouter()
 
-HITS_SHOWN = 30
+TALES_SHOWN = 30
 SPANS_BACK = (("24h", "last 24 hours"), ("7d", "last 7 days"), ("30d", "last 30 days"))
 FIELDS = ("title", "summary", "content")
 MAX_TEXT = 40_000
@@ -43,7 +44,8 @@ async def stream(request: Request, desk: GivenDesk, pages: GivenPages, asked: As
     """Hits, newest first, one card per story, under their days."""
     now, config = desk.clock.now(), desk.current().config
     wanted = asked.filter(now)
-    tellings = named(await desk.catalog.hits(wanted, limit=HITS_SHOWN), config)
+    tales = await desk.catalog.tales(wanted, limit=TALES_SHOWN)
+    tellings = named(chain.from_iterable(tales), config)
     chart = await desk.catalog.hit_days(replace(wanted, since=None, until=None, before=None), now)
     return pages.render(
         request,
@@ -51,7 +53,7 @@ async def stream(request: Request, desk: GivenDesk, pages: GivenPages, asked: As
         asked=asked,
         days=by_day(cards(tellings), reader_zone(request)),
         chart=chart,
-        more=cursor(tellings[-1]) if len(tellings) == HITS_SHOWN else None,
+        more=cursor(tales[-1][-1]) if len(tales) == TALES_SHOWN else None,
         back=SPANS_BACK,
         rules=_names(config.rules),
         feeds=_names(config.feeds),

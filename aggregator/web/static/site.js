@@ -108,7 +108,8 @@ const live = document.querySelector("[data-live]");
 if (badge) {
   let count = 0;
   const source = new EventSource("/api/v1/events");
-  source.addEventListener("hit", () => {
+  source.addEventListener("hit", (event) => {
+    if (JSON.parse(event.data).state === "collapsed") return; // its story stands where it was told first
     count += 1;
     badge.textContent = String(count);
     badge.hidden = false;
