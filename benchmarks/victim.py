@@ -32,7 +32,9 @@ polls: dict[str, list[float]] = defaultdict(list)
 
 async def poll(works: Works, feed: str) -> dict[str, Any]:
     """One poll of one feed, due or not."""
-    (polled,) = await works.poller().once([feed], force=True)
+    done: list[Polled] = []
+    await works.poller().once([feed], force=True, done=done.append)
+    (polled,) = done
     return {"error": str(polled.error or ""), "new": polled.new, "seconds": polled.elapsed_s}
 
 

@@ -1,6 +1,7 @@
 """`aggregator poll`: one pass by hand, or from cron."""
 
 import sys
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -40,44 +41,70 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
     async def work(house: "House") -> None:
         began = perf_counter()
         works = await house.works()
+        tally = Tally()
         with progress("polling", len(feeds) or len(known)) as step:
-            polled = await works.poller().once(feeds or None, force=force, done=lambda _: step())
+
+            def done(polled: "Polled") -> None:
+                tally.add(polled)
+                step()
+
+            await works.poller().once(feeds or None, force=force, done=done)
         counts = await works.deliver_due()
         if await works.full_texts().once():
             counts.add(await works.deliver_due())
-        shape = summary(polled, counts, perf_counter() - began)
+        shape = summary(tally, counts, perf_counter() - began)
         if as_json:
             emit(shape)
         else:
-            _say(polled, shape)
+            _say(tally, shape)
         if shape["feeds"]["failed"]:
             raise SystemExit(1)
 
     in_house(work, loaded, console=sys.stderr if as_json else None)
 
 
-def summary(polled: "tuple[Polled, ...]", counts: "Counts", seconds: float) -> Json:
+@dataclass(slots=True)
+class Tally:
+    """What a pass brought so far; entries are counted, not kept."""
+
+    polled: int = 0
+    changed: int = 0
+    new: int = 0
+    updated: int = 0
+    hits: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    def add(self, polled: "Polled") -> None:
+        """Count one poll."""
+        self.polled += 1
+        self.changed += bool(polled.entries)
+        self.new += polled.new
+        self.updated += polled.updated
+        self.hits += polled.hits
+        if polled.error:
+            self.errors.append(f"{polled.feed}: {polled.error}")
+
+
+def summary(tally: Tally, counts: "Counts", seconds: float) -> Json:
     """The contract's shape of a pass."""
-    failed = sum(p.error is not None for p in polled)
-    changed = sum(bool(p.entries) for p in polled)
+    failed = len(tally.errors)
     return {
         "feeds": {
-            "polled": len(polled),
-            "changed": changed,
-            "unchanged": len(polled) - changed - failed,
+            "polled": tally.polled,
+            "changed": tally.changed,
+            "unchanged": tally.polled - tally.changed - failed,
             "failed": failed,
         },
-        "entries": {"new": sum(p.new for p in polled), "updated": sum(p.updated for p in polled)},
-        "hits": sum(p.hits for p in polled),
+        "entries": {"new": tally.new, "updated": tally.updated},
+        "hits": tally.hits,
         "deliveries": {"sent": counts.sent, "retry": counts.retry, "dead": counts.dead, "held": counts.held},
         "seconds": round(seconds, 3),
     }
 
 
-def _say(polled: "tuple[Polled, ...]", shape: Json) -> None:
-    for p in polled:
-        if p.error:
-            click.secho(f"{p.feed}: {p.error}", fg="red", err=True)
+def _say(tally: Tally, shape: Json) -> None:
+    for error in tally.errors:
+        click.secho(error, fg="red", err=True)
     feeds, entries, sent = shape["feeds"], shape["entries"], shape["deliveries"]
     click.echo(
         f"{feeds['polled']} feeds polled ({feeds['changed']} changed, {feeds['failed']} failed): "

@@ -34,11 +34,11 @@ class Poller:
         return len(await self._start(free)) if free > 0 else 0
 
     async def once(
-        self, ids: Sequence[str] | None = None, *, force: bool = False, done: Callable[[Polled], None] = lambda _: None
-    ) -> tuple[Polled, ...]:
-        """One pass over what is due (`ids`: of these; `force`: due or not), to its end."""
+        self, ids: Sequence[str] | None = None, *, force: bool = False, done: Callable[[Polled], object]
+    ) -> None:
+        """One pass over what is due (`ids`: of these; `force`: due or not), to its end; `done` hears of each poll."""
         wanted = list(self._setup().feeds) if ids is None else ids
-        queue, turn, results = self._claimed(wanted, force), asyncio.Lock(), list[Polled]()
+        queue, turn = self._claimed(wanted, force), asyncio.Lock()
 
         async def work() -> None:
             while True:
@@ -46,12 +46,10 @@ class Poller:
                     state = await anext(queue, None)
                 if state is None:
                     return
-                results.append(polled := await self._intake.poll(state))
-                done(polled)
+                done(await self._intake.poll(state))
 
         room = self._setup().config.settings.polling.concurrency
         await asyncio.gather(*(work() for _ in range(min(room, len(wanted)))))
-        return tuple(results)
 
     async def _claimed(self, ids: Sequence[str], force: bool) -> AsyncIterator[FeedState]:
         """Those of `ids` that may be polled, claimed a chunk at a time and each once."""

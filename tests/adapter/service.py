@@ -89,11 +89,16 @@ class Service:
 
     async def poll(self) -> tuple[Polled, ...]:
         """Poll what is due at this moment."""
-        return await self.poller.once()
+        return await self._pass()
 
     async def force(self) -> tuple[Polled, ...]:
         """Poll everything, due or not, as a person can ask for."""
-        return await self.poller.once(force=True)
+        return await self._pass(force=True)
+
+    async def _pass(self, *, force: bool = False) -> tuple[Polled, ...]:
+        polled: list[Polled] = []
+        await self.poller.once(force=force, done=polled.append)
+        return tuple(polled)
 
     async def push(self, feed: Feed, document: Fetched) -> None:
         """Take in a document that came by itself."""

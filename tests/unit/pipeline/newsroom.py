@@ -60,8 +60,9 @@ class Newsroom:
         if page is not None:
             self.fetcher.pages[URL] = page
         self.clock.move(minutes=10)
-        (polled,) = await self.poller.once(force=True)
-        return polled
+        polled: list[Polled] = []
+        await self.poller.once(force=True, done=polled.append)
+        return polled[0]
 
     @property
     def state(self) -> FeedState:
