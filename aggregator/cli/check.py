@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aggregator.cli.complaints import complain
 from aggregator.cli.output import emit, json_option, progress
-from aggregator.cli.program import complain, config_option
+from aggregator.cli.program import config_option
 from aggregator.cli.session import in_house, load
 from aggregator.core.errors import AggregatorError, ConfigErrors
 

@@ -4,10 +4,11 @@ from typing import TextIO
 
 import click
 
+from aggregator.cli.complaints import in_text, show
 from aggregator.cli.output import console, emit, json_option
 from aggregator.cli.program import config_option
 from aggregator.cli.session import load
-from aggregator.core.errors import NotFound
+from aggregator.core.errors import ConfigErrors, InvalidRule, NotFound
 from aggregator.core.model import Span
 from aggregator.core.shapes import match_json
 
@@ -40,9 +41,13 @@ def match(file: TextIO, rule: str | None, term: str | None, as_json: bool) -> No
 
 
 def _by_term(term: str, text: str) -> list[tuple[str, tuple[Span, ...]]]:
-    from aggregator.core.rules import match_term
+    from aggregator.core.rules import doubts_of_term, match_term
 
-    spans = match_term(term, text)
+    show(in_text(doubts_of_term(term), term, "term"))
+    try:
+        spans = match_term(term, text)
+    except InvalidRule as error:
+        raise ConfigErrors(in_text(error.problems, term, "term")) from error
     return [(term, spans)] if spans else []
 
 

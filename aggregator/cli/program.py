@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from aggregator import __version__
+from aggregator.cli.complaints import complain
 from aggregator.core.errors import AggregatorError, ConfigErrors, did_you_mean
 
 COMMANDS = {
@@ -71,16 +72,6 @@ class Program(click.Group):
         except BrokenPipeError:  # `aggregator hits list | head`
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - must outlive us
             ctx.exit(0)
-
-
-def complain(errors: ConfigErrors) -> None:
-    """Every configuration error on a line of its own, and their number."""
-    for error in errors.errors:
-        click.secho(f"{error.file}:{error.line}:{error.column}: ", bold=True, err=True, nl=False)
-        click.secho(f"{error.severity}: ", fg="red" if error.severity == "error" else "yellow", err=True, nl=False)
-        click.echo(f"{error.message}{f' ({error.hint})' if error.hint else ''}", err=True)
-    count = sum(error.severity == "error" for error in errors.errors)
-    click.echo(f"{count} error{'s' if count != 1 else ''}", err=True)
 
 
 def config_option(command: Any) -> Any:

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aggregator.cli.complaints import in_text, show
 from aggregator.cli.output import ago, emit, json_option, limit_option
 from aggregator.cli.program import config_option
 from aggregator.cli.session import at_desk
 from aggregator.cli.types import SINCE
+from aggregator.core.errors import ConfigErrors, InvalidRule
 from aggregator.core.shapes import entry_json, span_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aggregator.app.desk import AppDesk
 
 LOOK_S = 10.0
@@ -39,6 +43,7 @@ def search(query: str, since: timedelta | None, before: int | None, limit: int, 
     """
 
     async def work(desk: "AppDesk") -> None:
+        _judge(query, desk.current().config.lists)
         now = desk.clock.now()
         answer = await desk.search(
             query, since=now - since if since else None, limit=limit, before=before, within_s=LOOK_S if limit else inf
@@ -57,6 +62,17 @@ def search(query: str, since: timedelta | None, before: int | None, limit: int, 
             raise SystemExit(3)
 
     at_desk(work)
+
+
+def _judge(query: str, lists: "Mapping[str, tuple[str, ...]]") -> None:
+    """Warn of what was surely not meant. Raises ConfigErrors, each pointing into the query."""
+    from aggregator.core.rules import rule_for_query
+
+    try:
+        warnings = rule_for_query(query, lists).warnings
+    except InvalidRule as error:
+        raise ConfigErrors(in_text(error.problems, query, "query")) from error
+    show(in_text(warnings, query, "query"))
 
 
 def _show(found: Any, now: Any) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import click
 
+from aggregator.cli.complaints import show
+
 if TYPE_CHECKING:
     from aggregator.app.desk import AppDesk
     from aggregator.app.house import House
@@ -28,8 +30,7 @@ def load() -> "Loaded":
     from aggregator.app import load_config
 
     loaded = load_config(config_path())
-    for warning in loaded.warnings:
-        click.echo(str(warning), err=True)
+    show(loaded.warnings)
     return loaded
 
 

@@ -183,7 +183,15 @@ def _without(secrets: Iterable[str], errors: Iterable[ConfigError]) -> tuple[Con
             text = text.replace(secret, "***")
         return text
 
-    return tuple(replace(e, message=masked(e.message), hint=e.hint and masked(e.hint)) for e in errors)
+    return tuple(
+        replace(
+            e,
+            message=masked(e.message),
+            hint=e.hint and masked(e.hint),
+            excerpt=e.excerpt if e.excerpt == masked(e.excerpt or "") else None,
+        )
+        for e in errors
+    )
 
 
 def _nothing(path: Path) -> ConfigError:

@@ -36,10 +36,12 @@ def compiled(
 def placed(problem: Problem, item: Node, root: Pairs) -> ConfigError:
     """A problem of an item with its place in the file; a path into `lists` starts at the top."""
     node = find(root if problem.path[:1] == ("lists",) else item, problem.path)
-    index = node.start
+    index, excerpt = node.start, None
     if isinstance(node, Scalar) and problem.offset is not None:
         index = index_of(node, problem.offset)
-    return replace(node.source.error(index, problem.message, problem.hint), severity=problem.severity)
+        excerpt = node.source.line(node.source.place(index)[0])
+    error = node.source.error(index, problem.message, problem.hint)
+    return replace(error, severity=problem.severity, excerpt=excerpt)
 
 
 def rule_nodes(root: Pairs) -> dict[str, Node]:

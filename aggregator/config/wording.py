@@ -14,6 +14,26 @@ from aggregator.core.settings import Config
 
 Step = str | int
 
+# What other tools call the keys of a rule.
+_RULE_KEYS = {
+    **dict.fromkeys(("terms", "keywords", "keyword", "words", "phrases", "include", "should", "whitelist"), "any"),
+    **dict.fromkeys(("must", "required", "require", "and"), "all"),
+    **dict.fromkeys(("must_not", "exclude", "excludes", "not", "ignore", "without"), "none"),
+    **dict.fromkeys(("filter", "q", "search", "expression", "boolean", "match"), "query"),
+    **dict.fromkeys(("pattern", "patterns", "regexp", "re"), "regex"),
+    **dict.fromkeys(("fields", "field", "scope"), "in"),
+    **dict.fromkeys(("language", "languages"), "lang"),
+    **dict.fromkeys(("alert", "alerts", "channel", "channels", "notification", "notifications", "email"), "notify"),
+    **dict.fromkeys(("schedule", "realert", "digest", "interval"), "deliver"),
+    **dict.fromkeys(("frequency", "num_events", "timeframe"), "threshold: {hits: 5, within: 6h}"),
+    **dict.fromkeys(("tags", "folder", "folders", "sources", "source"), "feeds: {tags: […]}"),
+    **dict.fromkeys(("proximity", "within", "distance"), "near: {terms: […], within: 10}"),
+    **dict.fromkeys(("name", "label"), "title, beside a short id:"),
+    **dict.fromkeys(("description", "comment", "note"), "a comment: # …"),
+    **dict.fromkeys(("disabled", "active"), "enabled: false"),
+    "new_term": "first_in: 90d",
+}
+
 
 def find(node: Node, path: Sequence[Step]) -> Node:
     """The node at a path, or the deepest one above it that was written.
@@ -70,8 +90,9 @@ def _fields(model: Any) -> dict[str, Any]:
 
 def unknown_key(key: Scalar, known: Sequence[str]) -> ConfigError:
     """The complaint about a key that nobody reads."""
-    hint = did_you_mean(key.text, known).strip(" ()") or f"known here: {', '.join(known)}"
-    return key.source.error(key.start, f"unknown key {key.text!r}", hint)
+    ours = _RULE_KEYS.get(key.text.casefold().replace("-", "_")) if "query" in known else None
+    hint = f"write {ours}" if ours else did_you_mean(key.text, known).strip(" ()")
+    return key.source.error(key.start, f"unknown key {key.text!r}", hint or f"known here: {', '.join(known)}")
 
 
 def _unknown_key(path: Sequence[Step], root: Pairs) -> ConfigError:

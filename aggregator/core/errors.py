@@ -21,7 +21,7 @@ An error's text is one sentence for a person: the thing, the place, the remedy. 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal
 
@@ -47,7 +47,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigError:
-    """One problem with its place; lines and columns count from 1."""
+    """One problem with its place; lines and columns count from 1.
+
+    `excerpt` is the line as it is written, to point into; only of rules, where no secret stands.
+    """
 
     file: str
     line: int
@@ -55,6 +58,7 @@ class ConfigError:
     message: str
     hint: str | None = None
     severity: Literal["error", "warning"] = "error"
+    excerpt: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""

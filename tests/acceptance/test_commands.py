@@ -141,7 +141,10 @@ def test_the_way_of_an_analyst(world: Installation) -> None:
     [found] = world.json("search", "museum AND title:IBM")
     assert found["title"] == "IBM AS-400 museum opens"
     assert world.json("search", "kangaroo", code=3) == []
-    assert "never closed" in world.refused("search", '"open')
+    said = world.refused("search", 'S-400 "open', code=2)
+    assert said.startswith("query:1:7: error: this quotation mark is never closed")
+    assert said.splitlines()[1:3] == ['    S-400 "open', "          ^"]
+    assert "write NEAR/5" in world.call("search", "S-400 W5 Ankara", "--json").stderr
     [explained, *_] = world.json("rules", "explain", str(hits[0]["entry"]["id"]), hits[0]["rule"])
     assert explained
     world.ok("rules", "explain", str(found["id"]))
@@ -202,6 +205,12 @@ def test_feeds_rules_channels_and_the_database(world: Installation) -> None:
     assert world.json("match", "--term", "F-35", stdin="An F35 landed")
     assert world.json("match", "--term", "F-35", code=3, stdin="nothing") == []
     assert world.refused("match", "--rule", "nosuch", stdin="x")
+    assert "term:1:1: error: '*'" in world.refused("match", "--term", "*", code=2, stdin="x")
+    for term, said in (("S-400 && x", "single term"), ("$turkey", "configuration")):
+        done = world.call("match", "--term", term, "--json", stdin="S-400 for Turkey")
+        assert (done.exit_code, json.loads(done.stdout)) == (3, [])
+        assert "term:1:1: warning: " in done.stderr
+        assert said in done.stderr
 
     services = {channel["name"]: channel["service"] for channel in world.json("channels", "list")}
     assert services == {"desk": "webhook", "console": "console"}

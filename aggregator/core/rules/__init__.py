@@ -6,7 +6,7 @@ from aggregator.core.rules.explain import Explained, Explanation, explain
 from aggregator.core.rules.feedback import Proposal, precision, propose
 from aggregator.core.rules.index import Match, RuleIndex
 from aggregator.core.rules.lint import Finding, lint
-from aggregator.core.rules.match_term import match_term
+from aggregator.core.rules.match_term import doubts_of_term, match_term
 from aggregator.core.rules.nodes import Node
 from aggregator.core.rules.prefilter import prefilter, spellings
 from aggregator.core.rules.query import parse_query, print_query
@@ -16,7 +16,7 @@ from aggregator.core.rules.trial import run_tests
 
 __all__ = [
     "Document", "Explained", "Explanation", "Finding", "Match", "Node", "Proposal", "Rule", "RuleIndex", "Verdict",
-    "compile_rule", "document", "explain", "fires", "index_text", "lint", "lookback_s", "match_term", "parse_query",
-    "precision", "prefilter", "print_query", "propose", "recompile", "rule_for_query", "run_tests", "snippet",
-    "spellings",
+    "compile_rule", "document", "doubts_of_term", "explain", "fires", "index_text", "lint", "lookback_s", "match_term",
+    "parse_query", "precision", "prefilter", "print_query", "propose", "recompile", "rule_for_query", "run_tests",
+    "snippet", "spellings",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Literal, TypeGuard
 
 from aggregator.core.errors import InvalidRule, Problem
+from aggregator.core.rules import habits
 from aggregator.core.rules.document import Document
 from aggregator.core.rules.lexer import LIST_NAME
 from aggregator.core.rules.nodes import And, In, Listed, Near, Node, Not, Or, Regex, Slop, Term
@@ -18,6 +19,7 @@ from aggregator.core.rules.regex import BadPattern, pattern
 from aggregator.core.rules.scripts import code_spellings, name_spellings
 from aggregator.core.rules.sight import Sight
 from aggregator.core.rules.terms import Atom, BadTerm, atom, respelled
+from aggregator.core.rules.tongues import misnamed
 from aggregator.core.settings import RuleConfig
 from aggregator.core.text.language import language
 from aggregator.core.text.tokens import token_texts
@@ -27,7 +29,6 @@ MAX_TERM = 500  # code points of one term
 ALL_FIELDS = ("title", "summary", "content", "author", "category", "link")
 
 _LISTED = re.compile(rf"\${LIST_NAME}")
-_OPERATOR = re.compile(r"\s(AND|OR|NOT|O?NEAR(/\d+)?)\s")
 
 Lists = Mapping[str, tuple[str, ...]]
 Path = tuple[str | int, ...]
@@ -135,6 +136,8 @@ class _Compilation:
     def tree(self) -> Node | None:
         """One boolean tree of everything the rule says, joined with AND."""
         config = self.config
+        for index, tag in enumerate(config.lang):
+            self._language(tag, ("lang", index))
         parts: list[Node] = []
         if config.any:
             parts.append(_joined(Or, self._terms("any", config.any)))
@@ -164,24 +167,10 @@ class _Compilation:
         return [self._term(text, (key, index)) for index, text in enumerate(texts)]
 
     def _term(self, text: str, path: Path) -> Node:
-        """A list item: a term, "phrase", pre*, $list or 'exact'c."""
-        body = " ".join(text.split())
-        node: Node
-        if _LISTED.fullmatch(body):
-            node = Listed(body[1:])
-        elif len(body) > 3 and body.startswith("'") and body.endswith("'c"):
-            node = Term(body[1:-2], exact=True)
-        elif len(body) > 2 and body[0] == body[-1] == '"' and '"' not in body[1:-1]:
-            node = Term(body[1:-1])
-        else:
-            node = Term(body)
-            if _OPERATOR.search(body):
-                self._problem(
-                    f"{body!r} is looked for as one phrase",
-                    "put it into query: to use operators",
-                    path,
-                    severity="warning",
-                )
+        """A list item, with a warning where it looks like something else."""
+        node = item(text)
+        if isinstance(node, Term) and node.text == (body := " ".join(text.split())) and (habit := habits.of_item(body)):
+            self._problem(habit.message, habit.hint, path, severity=habit.severity)
         return self._at(node, path)
 
     def _query(self, query: str) -> list[Node]:
@@ -221,7 +210,7 @@ class _Compilation:
     def _clause(self, node: Node, fields: tuple[str, ...]) -> Clause | None:
         outer = self._path, self._offset
         self._path = self._origin.get(id(node), self._path)
-        self._offset = self._offsets.get(id(node), self._offset)
+        self._offset = self._offsets.get(id(node), None if id(node) in self._origin else self._offset)
         try:
             return self._made(node, fields)
         except BadTerm as error:
@@ -235,6 +224,8 @@ class _Compilation:
 
     def _made(self, node: Node, fields: tuple[str, ...]) -> Clause | None:
         match node:
+            case Term(tag) if fields == ("lang",):
+                return self._seek(Term(language(tag)), False, fields) if self._language(tag, self._path) else None
             case Term(_, exact):
                 return self._seek(node, exact, fields)
             case Slop():
@@ -266,6 +257,8 @@ class _Compilation:
         self.terms += 1
         if self.terms > MAX_TERMS:
             raise BadTerm(f"more than {MAX_TERMS} terms in one rule", "split the rule")
+        if habit := habits.of_term(text):
+            raise BadTerm(habit.message, habit.hint)
         if len(text) > MAX_TERM:
             raise BadTerm(f"a term of more than {MAX_TERM} characters", "use the few words that matter")
         exact = exact or self.config.case == "exact"
@@ -276,9 +269,10 @@ class _Compilation:
         parts = tuple(self._seek(Term(word), False, fields) for word in node.text.split())
         return parts[0] if len(parts) == 1 else Close(node, parts, node.extra, True, fields, total=True)
 
-    def _listed(self, node: Listed, fields: tuple[str, ...]) -> Clause:
-        made = [self._seek(term, term.exact, fields) for term in self._list(node.name, ())]
-        return made[0] if len(made) == 1 else Either(node, tuple(made))
+    def _listed(self, node: Listed, fields: tuple[str, ...]) -> Clause | None:
+        made = [self._clause(term, fields) for term in self._list(node.name, ())]
+        whole = tuple(clause for clause in made if clause)
+        return None if len(whole) < len(made) else whole[0] if len(whole) == 1 else Either(node, whole)
 
     def _list(self, name: str, above: tuple[str, ...]) -> list[Term]:
         """The terms of a list, of the lists in it too."""
@@ -286,11 +280,12 @@ class _Compilation:
             raise BadTerm(f"the list ${name} contains itself: {' → '.join((*above, name))}")
         if name not in self.lists:
             near = get_close_matches(name, self.lists, n=1)
-            raise BadTerm(f"there is no list ${name}", f"did you mean ${near[0]}?" if near else "add it under lists:")
+            add = f"add it under lists:, or write '\"${name}\"' for the text itself"
+            raise BadTerm(f"there is no list ${name}", f"did you mean ${near[0]}?" if near else add)
         self.used[name] = self.lists[name]
         terms: list[Term] = []
-        for item in self.lists[name]:
-            match self._term(item, self._path):
+        for index, text in enumerate(self.lists[name]):
+            match self._term(text, ("lists", name, index)):
                 case Listed(inner):
                     terms += self._list(inner, (*above, name))
                 case Term() as term:
@@ -298,6 +293,14 @@ class _Compilation:
         if not terms:
             raise BadTerm(f"the list ${name} is empty")
         return terms
+
+    def _language(self, tag: str, path: Path) -> bool:
+        """Whether a language has this code; else no entry could ever have it, and that is an error."""
+        code = misnamed(tag)
+        if code is not None:
+            hint = f"write {code}" if code else "languages have two letters (ISO 639-1): en, de, tr, ru, ar, zh, …"
+            self._problem(f"no language has the code {tag!r}", hint, path, self._offset)
+        return code is None
 
     def _near(self, node: Near, fields: tuple[str, ...]) -> Clause | None:
         if len(node.children) < 2:
@@ -310,10 +313,10 @@ class _Compilation:
             if clause is None:
                 return None
             if not _is_placed(clause):
-                raise BadTerm(
-                    f"{print_query(child)} cannot stand beside NEAR",
-                    "NEAR joins words, phrases, lists and OR-groups of them",
-                )
+                hint = "NEAR joins words, phrases, lists and OR-groups of them"
+                if isinstance(child, And):
+                    hint = "write a NEAR/5 c AND b NEAR/5 c for (a AND b) NEAR/5 c"
+                raise BadTerm(f"{print_query(child)} cannot stand beside NEAR", hint)
             made.append(clause)
         return Close(node, tuple(made), node.within, node.ordered, fields)
 
@@ -326,6 +329,18 @@ class _Compilation:
         severity: Literal["error", "warning"] = "error",
     ) -> None:
         self.problems.append(Problem(path=path, message=message, hint=hint, offset=offset, severity=severity))
+
+
+def item(text: str) -> Term | Listed:
+    """What an item of any:, all:, none:, near: or a list says: a term, "phrase", pre*, $list or 'exact'c."""
+    body = " ".join(text.split())
+    if _LISTED.fullmatch(body):
+        return Listed(body[1:])
+    if len(body) > 3 and body.startswith("'") and body.endswith("'c"):
+        return Term(body[1:-2], exact=True)
+    if len(body) > 2 and body[0] == body[-1] == '"' and '"' not in body[1:-1]:
+        return Term(body[1:-1])
+    return Term(body)
 
 
 @lru_cache(maxsize=1 << 17)

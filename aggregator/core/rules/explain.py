@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from itertools import islice
 
 from aggregator.core.model import Json, Span
+from aggregator.core.rules import habits
 from aggregator.core.rules.compile import ALL_FIELDS, Rule
 from aggregator.core.rules.document import Document
 from aggregator.core.rules.index import spans
@@ -16,6 +17,7 @@ from aggregator.core.rules.snippet import snippet
 from aggregator.core.rules.terms import Atom, atom
 
 MAX_SHOWN = 5  # spans of one clause
+MAX_ENDING = 4  # letters by which two forms of a word differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,23 +102,25 @@ def _barred(rule: Rule, document: Document, sight: Sight) -> str:
     return f"the language is {sight.lang or 'unknown'}, not {' or '.join(sorted(rule.langs))}"
 
 
-def _explained(clause: Clause, sight: Sight) -> Explained:
+def _explained(clause: Clause, sight: Sight, *, missed: bool = True) -> Explained:
+    """`missed`: the rule would need this clause, so say what it came close to; else no hint would help."""
     satisfied = clause.holds(sight)
     text = print_query(clause.node)
     shown = tuple(islice(dict.fromkeys(clause.spans(sight)), MAX_SHOWN)) if satisfied else ()
+    missed = missed and not satisfied
     match clause:
         case Seek():
-            hint = "" if satisfied else _near_miss(clause, sight)
+            hint = "" if satisfied else _near_miss(clause, sight) if missed else "not found"
             return Explained(kind="term", text=text, satisfied=satisfied, spans=shown, hint=hint)
         case Fit():
             hint = "" if satisfied else "no match"
             return Explained(kind="regex", text=text, satisfied=satisfied, spans=shown, hint=hint)
         case Never(child=child):
-            inner = _explained(child, sight)
+            inner = _explained(child, sight, missed=False)
             hint = "" if satisfied else "found, but excluded"
             return Explained(kind="not", text=text, satisfied=satisfied, hint=hint, children=(inner,))
         case Close():
-            children = tuple(_explained(child, sight) for child in clause.children)
+            children = tuple(_explained(child, sight, missed=missed) for child in clause.children)
             hint = "" if satisfied else _too_far(clause, sight, all(c.satisfied for c in children))
             return Explained(kind="near", text=text, satisfied=satisfied, spans=shown, hint=hint, children=children)
         case All() | Either():
@@ -125,7 +129,7 @@ def _explained(clause: Clause, sight: Sight) -> Explained:
                 kind=kind,
                 text=text,
                 satisfied=satisfied,
-                children=tuple(_explained(child, sight) for child in clause.children),
+                children=tuple(_explained(child, sight, missed=missed) for child in clause.children),
             )
 
 
@@ -146,6 +150,8 @@ def _near_miss(seek: Seek, sight: Sight) -> str:
     written = seek.atoms[0]
     if hint := _other_field(seek, sight):
         return f"not found; {hint}"
+    if habit := habits.of_item(seek.label):
+        return f"not found as it is written; {habit.hint}"
     for miss in (_other_capitals, _other_separators, _other_inflection, _similar):
         if hint := miss(written, seek.fields, sight):
             return f"not found; {hint}"
@@ -155,7 +161,8 @@ def _near_miss(seek: Seek, sight: Sight) -> str:
 def _other_field(seek: Seek, sight: Sight) -> str:
     for field in ALL_FIELDS:
         if field not in seek.fields and any(sight.places(each, field) for each in seek.atoms):
-            return f"it is in {field}, which is not searched: add {field} to in:"
+            also = f", or write {field}:{print_query(seek.node)} in query:" if len(seek.fields) == 1 else ""
+            return f"it is in {field}, which is not searched: add {field} to in:{also}"
     return ""
 
 
@@ -177,7 +184,10 @@ def _other_separators(written: Atom, fields: tuple[str, ...], sight: Sight) -> s
             if tuple(reading.words[at : at + size]) == written.tokens:
                 found = reading.text[reading.starts[at] : reading.ends[at + size - 1]]
                 return f"found {' '.join(found.split())!r}, which is not taken for it"
-    return "its words occur, but not together: join them with AND or NEAR"
+    words = written.term.split()
+    return (
+        f"its words occur, but not together: near: {{terms: [{', '.join(words)}]}}, or {' NEAR '.join(words)} in query:"
+    )
 
 
 def _other_inflection(written: Atom, fields: tuple[str, ...], sight: Sight) -> str:
@@ -188,10 +198,11 @@ def _other_inflection(written: Atom, fields: tuple[str, ...], sight: Sight) -> s
     known = {word for field in fields for word in sight.reading(field).words}
     kin = [(_shared(word, token), word) for word in known if word[:3] == token[:3]]
     shared, word = max(kin, default=(0, ""))
-    if shared < max(4, min(len(word), len(token)) - 2):
+    shorter, longer = sorted((len(word), len(token)))
+    if shared < max(4, shorter - 2) or longer > shared + MAX_ENDING or (shared == 4 < shorter):
         return ""
-    start = written.term[: -len(token)] if written.term.lower().endswith(token) else ""
-    return f"found {word!r}: write {start}{token[:shared]}*"
+    whole = written.term if written.term.lower().endswith(token) else token
+    return f"found {word!r}: write {whole[: len(whole) - len(token) + shared]}*"
 
 
 def _similar(written: Atom, fields: tuple[str, ...], sight: Sight) -> str:

@@ -2,24 +2,40 @@
 
 from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.model import Span
-from aggregator.core.rules.compile import spellings_of
+from aggregator.core.rules import habits
+from aggregator.core.rules.compile import item, spellings_of
 from aggregator.core.rules.document import Document
 from aggregator.core.rules.index import spans
-from aggregator.core.rules.nodes import Term
+from aggregator.core.rules.nodes import Listed, Term
 from aggregator.core.rules.plan import Seek
 from aggregator.core.rules.sight import Sight
 from aggregator.core.rules.terms import BadTerm
 
 
 def match_term(term: str, text: str) -> tuple[Span, ...]:
-    """Where `term` stands in `text`, judged as in a rule; the field of the spans is "content".
+    """Where `term` stands in `text`, judged as an item of a rule; the field of the spans is "content".
 
     `'US'c` asks for these capitals. Raises InvalidRule.
     """
-    exact = len(term) > 3 and term.startswith("'") and term.endswith("'c")
-    body = term[1:-2] if exact else term
+    node = item(term)
+    wanted = node if isinstance(node, Term) else Term(term)
     try:
-        seek = Seek(Term(body, exact), body, spellings_of(body, exact), ("content",))
+        if habit := habits.of_term(wanted.text):
+            raise BadTerm(habit.message, habit.hint)
+        seek = Seek(wanted, wanted.text, spellings_of(wanted.text, wanted.exact), ("content",))
     except BadTerm as error:
         raise InvalidRule("term", [Problem(path=(), message=str(error), hint=error.hint)]) from error
     return spans(seek, Sight(Document(content=text), ("content",)))
+
+
+def doubts_of_term(term: str) -> tuple[Problem, ...]:
+    """Warnings about a term that looks like something else: an operator, a list, a pattern."""
+    node = item(term)
+    if isinstance(node, Listed):
+        message = f"lists stand in the configuration; here {term} is looked for as it is written"
+        return (Problem(path=(), message=message, hint="write one of its terms, or --rule ID", severity="warning"),)
+    habit = habits.of_item(node.text) if node.text == " ".join(term.split()) else None
+    if habit is None:
+        return ()
+    hint = f"{habit.hint}; --term takes a single term"
+    return (Problem(path=(), message=habit.message, hint=hint, severity="warning"),)

@@ -183,6 +183,9 @@ class _Parser:
             case "regex":
                 return Regex(lexeme.text)
         expected = "a word, a phrase or ("
+        before = self.lexemes[self.at - 2].kind if self.at > 1 else ""
+        if {before, lexeme.kind} == {"NOT", "NEAR"}:
+            raise failure("NOT and NEAR cannot touch", lexeme.offset, "write a NOT (a NEAR/5 b)")
         if lexeme.kind == ")":
             raise failure(f"nothing stands before this parenthesis; expected {expected}", lexeme.offset)
         raise failure(

@@ -35,7 +35,7 @@ class Sight:
         """The tokens of a field."""
         found = self._readings.get(field)
         if found is None:
-            found = self._readings[field] = Reading(self.document.field(field))
+            found = self._readings[field] = Reading(self.lang if field == "lang" else self.document.field(field))
         return found
 
     def beginnings(self, size: int) -> set[str]:

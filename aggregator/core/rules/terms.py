@@ -225,9 +225,9 @@ def atom(term: str, exact: bool = False) -> Atom:
         )
     reading = Reading(body)
     if not reading.words:
-        raise BadTerm(f"{term!r} has no letter or digit to look for")
+        raise BadTerm(f"{term!r} has no letter or digit to look for", "a regex can ask for signs alone")
     if prefix and not body[-1:].isalnum() and category(body[-1])[0] != "M":
-        raise BadTerm(f"{term!r}: a star must touch the beginning of a word")
+        raise BadTerm(f"{term!r}: a star must touch the beginning of a word", "write for example sanction*")
     if prefix and sum(map(len, reading.words)) < 3:
         raise BadTerm(
             f"{term!r}: a star needs at least 3 letters before it",

@@ -1,0 +1,59 @@
+"""How mistakes in a configuration, a query or a term are shown: the place, the words, the remedy, a caret."""
+
+import shutil
+import sys
+from collections.abc import Iterable
+
+import click
+
+from aggregator.core.errors import ConfigError, ConfigErrors, Problem
+
+MARGIN = "    "
+
+
+def complain(errors: ConfigErrors) -> None:
+    """Every problem with its place, and the number of errors."""
+    show(errors.errors)
+    count = sum(error.severity == "error" for error in errors.errors)
+    click.echo(f"{count} error{'s' if count != 1 else ''}", err=True)
+
+
+def show(problems: Iterable[ConfigError]) -> None:
+    """Problems on stderr, one below the other."""
+    for problem in problems:
+        click.secho(f"{problem.file}:{problem.line}:{problem.column}: ", bold=True, err=True, nl=False)
+        click.secho(f"{problem.severity}: ", fg="red" if problem.severity == "error" else "yellow", err=True, nl=False)
+        click.echo(f"{problem.message}{f' ({problem.hint})' if problem.hint else ''}", err=True)
+        if problem.excerpt:
+            _point(problem.excerpt, problem.column)
+
+
+def in_text(problems: Iterable[Problem], text: str, name: str) -> tuple[ConfigError, ...]:
+    """Problems of a text that was given on the command line, placed in it; `name` stands for a file's name."""
+    line = " ".join(text.split("\n"))
+    return tuple(
+        ConfigError(
+            file=name,
+            line=1,
+            column=(problem.offset or 0) + 1,
+            message=problem.message,
+            hint=problem.hint,
+            severity=problem.severity,
+            excerpt=None if problem.offset is None else line,
+        )
+        for problem in problems
+    )
+
+
+def _point(line: str, column: int) -> None:
+    """The line, or as much of it around the column as fits, with a caret below."""
+    from rich.cells import cell_len
+
+    width = max(40, shutil.get_terminal_size().columns if sys.stderr.isatty() else 120) - len(MARGIN)
+    clean = "".join(char if char.isprintable() else " " for char in line).rstrip()
+    start = 0 if cell_len(clean) <= width else max(0, column - 1 - width // 2)
+    shown = clean[start : start + width]
+    indent = len(shown) - len(shown.lstrip()) if not start else 0
+    before = shown[indent : column - 1 - start]
+    click.echo(f"{MARGIN}{shown[indent:]}", err=True)
+    click.secho(f"{MARGIN}{' ' * cell_len(before)}^", fg="green", err=True)

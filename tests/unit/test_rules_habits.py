@@ -1,0 +1,185 @@
+"""What newcomers write out of habit: it works as they mean it, or they are told what to write."""
+
+from typing import Any
+
+import pytest
+
+from aggregator.core.errors import InvalidRule, Problem
+from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, doubts_of_term, match_term, rule_for_query
+from aggregator.core.settings import RuleConfig
+
+LISTS = {"turkey": ("Turkey", "Ankara"), "odd": ("fine", "title:foo", "wom*n")}
+
+
+def answers(query: str) -> list[Problem]:
+    """Everything that is said about a query, errors and warnings."""
+    try:
+        return list(rule_for_query(query, LISTS).warnings)
+    except InvalidRule as error:
+        return list(error.problems)
+
+
+def made(**keys: Any) -> Rule:
+    """A compiled rule."""
+    return compile_rule(RuleConfig.model_validate({"id": "r", **keys}), LISTS)
+
+
+@pytest.mark.parametrize(
+    ("query", "place", "remedy"),
+    [
+        ("S-400 AROUND(5) Turkey", "AROUND", "write NEAR/5"),  # Google
+        ("S-400 AROUND 5 Turkey", "AROUND", "write NEAR/5"),
+        ("allintitle: S-400 Turkey", "allintitle", "write title:"),
+        ("S-400 source:bbc", "source", "write feed:bbc"),
+        ("site:bbc.co.uk S-400", "site", "write link:bbc.co.uk"),
+        ("S-400 after:2024-01-01", "after", "max_age: 7d"),
+        ('"air * defence"', '"', '"air defence"~1'),
+        ("S-400, Turkey", "S-400", "write OR between them"),
+        ("“air defence”", "“", 'write "air defence"'),
+        ("S-400 WITHIN/5 Turkey", "WITHIN", "write NEAR/5"),  # Talkwalker, Meltwater, Factiva, Westlaw, Ovid
+        ("S-400 within 5 Turkey", "S-400", ""),
+        ("S-400 w/5 Turkey", "w/5", "write NEAR/5"),
+        ("S-400 W5 Turkey", "W5", "write NEAR/5"),
+        ("S-400 ADJ5 Turkey", "ADJ5", "write NEAR/5"),
+        ("S-400 PRE/3 Turkey", "PRE", "write ONEAR/3"),
+        ("S-400 /5 Turkey", "/5", "write a NEAR/5 b"),
+        ("S-400 NEAR/s Turkey", "NEAR", "write NEAR/15"),
+        ("S-400 NEAR(5) Turkey", "NEAR", "write NEAR/5"),
+        ("NEAR(S-400 Turkey, 5)", "NEAR", "write a NEAR/5 b"),
+        ("S-400 ~5 Turkey", "~5", "write a NEAR/5 b"),
+        ('"air defence"@5', "@", 'write "air defence"~5'),
+        ("S-400 NOT NEAR/5 Turkey", "NEAR", "write a NOT (a NEAR/5 b)"),
+        ("(S-400 AND deal) NEAR/5 Turkey", "(", "write a NEAR/5 c AND b NEAR/5 c"),
+        ("S-400 ANDNOT Turkey", "ANDNOT", "write NOT"),
+        ("S-400 BUT NOT Turkey", "BUT", "write NOT"),
+        ("S-400 ODER S-500", "ODER", "write OR"),
+        ("S-400 lang:english", "english", "write en"),
+        ("S-400 lang:(en OR turkish)", "turkish", "write tr"),
+        ("S-400 lang:xx", "xx", "two letters"),
+        ("S-400 sourcecountry:TR", "sourcecountry", "feeds: {tags:"),
+        ("S-400 author=smith", "author", "write author:"),
+        ("S-400&&Turkey", "&&", "write AND"),  # programmers, Inoreader, FreshRSS
+        ("S-400||Turkey", "||", "write OR"),
+        ("S-400 f:12", "f:", "write feed:12"),
+        ("S-400 /turk/i", "/turk", "write /turk/"),
+        ("S-400 re:turk", "re:", "/C[AB]ATSA/"),
+        ("S-400 turkye~2", "turkye", "list the spellings"),  # Lucene, Elasticsearch
+        ("S-400 turkey~0.8", "turkey", "list the spellings"),
+        ("S-400 turkey^2", "^2", "write turkey"),
+        ('"air defence"^4', "^4", "remove it"),
+        ("S-400 [2020 TO 2024]", "[", "ranges"),
+        ("published:[2020 TO 2024]", "published", "max_age: 7d"),
+        ("S-400 >100", ">", "quote it"),
+        ("S-400 t?rkey", "?", r"/\bt.rkey\b/"),
+        ("S-400 *key", "*", "write the beginning"),
+        ("S-400 *", "*", "at least 3 letters"),
+        ('"air* defence"', '"', "air* ONEAR/1 defence"),
+        (r"S\-400", "\\", '"S-400"'),
+        ("_exists_:title", "_exists_", "remove it"),
+        ("kind:news S-400", "kind", 'quote it: "kind:news"'),
+        ("S-400 ${turkey}", "${", "write $turkey"),
+        ("S-400 $turkey*", "$", "write $turkey"),
+        ('"US"c sanctions', "c", "write 'US'c"),
+        ("'air defence'", "'", 'write "air defence"'),
+        ('"S-400 OR S-500"', '"', "leave out the quotes"),
+        ("https://example.org/a", "https", "write link:example.org/a"),
+    ],
+)
+def test_a_habit_in_a_query_is_answered(query: str, place: str, remedy: str) -> None:
+    """Each is pointed at where it begins, with what to write; a small `within 5` may be meant."""
+    said = answers(query)
+    if not remedy:
+        assert said == []
+        return
+    (problem,) = said
+    assert problem.offset == query.index(place)
+    assert remedy in f"{problem.message} ({problem.hint})"
+
+
+@pytest.mark.parametrize(
+    ("item", "remedy"),
+    [
+        ("title:foo", "write query: 'title:foo', or in: [title]"),
+        ("site:example.org", "query: 'link:example.org'"),
+        ("lang:en", "lang: [en]"),
+        ("feed:bbc", "feeds: {ids: [bbc]}"),
+        ("(a OR b)", "query:"),
+        ("a OR b", "query:"),
+        ("a near/5 b", "query:"),
+        ("a && b", "query:"),
+        ("a or b", "as an item of its own"),
+        ("S-400, S-500, Triumf", "as an item of its own"),
+        ("-foo", "none:"),
+        ("NOT foo", "none:"),
+        ("+foo", "write foo"),
+        ("/x/", "regex: 'x'"),
+        (r"\bfoo\b", r"regex: '\bfoo\b'"),
+        ("C[AB]ATSA", "regex: 'C[AB]ATSA'"),
+        ("foo|bar", "regex: 'foo|bar'"),
+        ("wom?n", r"regex: '\bwom.n\b'"),
+        ("foo~2", "list the spellings"),
+        ("foo^2", "write foo"),
+        ('"air defence"~2', "query: '\"air defence\"~2'"),
+        ("$turkey sanctions", "query: '$turkey sanctions'"),
+        ("‘US’c", "'US'c"),
+        ("Tom &amp; Jerry", "the character"),
+    ],
+)
+def test_a_habit_in_a_list_is_a_term_with_a_warning(item: str, remedy: str) -> None:
+    """A list's items are terms whatever they look like; quoted twice, nobody is warned."""
+    (warning,) = made(any=["S-400", item]).warnings
+    assert (warning.path, warning.severity) == (("any", 1), "warning")
+    assert remedy in f"{warning.message} ({warning.hint})"
+    if '"' not in item:
+        assert made(any=[f'"{item}"']).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "term",
+    ["AC/DC", "C++", ".NET", "AT&T", "Yahoo!", "24/7", "Re: foo", "COVID-19", "+972", "U.S.A.", "O'Reilly", "12:30",
+     "P5+1", "N/A", "$100", "50%", "#MeToo", "@NATO", "[sic]", "Washington, D.C.", "Star Wars: A New Hope", "🚀",
+     "“air defence”", "WITHIN", "NEXT plc", "f*** off", "US", "COVID (Delta)"],
+)  # fmt: skip
+def test_terms_that_are_merely_odd_pass(term: str) -> None:
+    """Signs that belong to a name are no habit."""
+    assert made(any=[term]).warnings == ()
+    assert doubts_of_term(term) == ()
+    match_term(term, "nothing of the kind")
+
+
+def test_a_problem_of_a_named_list_stands_in_the_list() -> None:
+    """The item is pointed at, not the rule that uses it."""
+    with pytest.raises(InvalidRule) as caught:
+        made(any=["S-400", "$odd"])
+    assert [(p.path, p.severity) for p in caught.value.problems] == [
+        (("lists", "odd", 1), "warning"),
+        (("lists", "odd", 2), "error"),
+    ]
+
+
+@pytest.mark.parametrize(("code", "proposal"), [("english", "en"), ("jp", "ja"), ("Türkçe", "tr"), ("eng", "en")])
+def test_a_language_that_does_not_exist_is_refused(code: str, proposal: str) -> None:
+    """`lang: [english]` would never match; the code is proposed."""
+    with pytest.raises(InvalidRule) as caught:
+        made(any=["deal"], lang=["de", code])
+    (problem,) = caught.value.problems
+    assert problem.path == ("lang", 1)
+    assert problem.hint == f"write {proposal}"
+
+
+def test_a_language_in_a_query_is_judged_like_the_key() -> None:
+    """lang:en-GB is en, and where the feed does not say, the text tells."""
+    rule = rule_for_query("deal lang:en-GB")
+    text = "The ministers signed the deal in the capital yesterday, officials told reporters"
+    assert RuleIndex([rule]).match(Document(title=text))
+    assert RuleIndex([rule]).match(Document(title="deal", lang="en-US"))
+    assert not RuleIndex([rule]).match(Document(title=text, lang="tr"))
+
+
+@pytest.mark.parametrize(
+    ("term", "said"), [("S-400 && x", "query:"), ("$turkey", "configuration"), ("a OR b", "single")]
+)
+def test_a_term_by_itself_is_doubted_like_an_item(term: str, said: str) -> None:
+    """`aggregator match --term` takes one term, and says so."""
+    (problem,) = doubts_of_term(term)
+    assert said in f"{problem.message} ({problem.hint})"
