@@ -195,6 +195,7 @@ class AppDesk:
         )
 
     async def add_feed(self, url: str, *, title: str = "", tags: Sequence[str] = (), feed_id: str = "") -> str:
+        await (await self.house.works()).fetcher.transport.permit(url)
         added = await asyncio.to_thread(config.add_feed, self.path, url=url, feed_id=feed_id, title=title, tags=tags)
         await self.reloading()
         return added.id

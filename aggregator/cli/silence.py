@@ -45,6 +45,8 @@ def add(rule: str | None, feed: str | None, story: str | None, span: timedelta, 
             raise NotFound("rule", rule, list(setup.rules))
         if feed and feed not in setup.feeds:
             raise NotFound("feed", feed, list(setup.feeds))
+        if story:
+            await house.store.catalog.story(story)
         made = await house.store.catalog.add_silence(
             Silence(rule=rule, feed=feed, story=story, until_at=now + span, reason=reason, created_at=now)
         )

@@ -76,7 +76,8 @@ class Guard:
             return "that is this service itself"
         if is_public(address) or self._is_allowed(found, port, host or address):
             return None
-        return f"{address} is not a public address; settings.http.allow can open it"
+        place = f"[{host or address}]:{port}" if ":" in (host or address) else f"{host or address}:{port}"
+        return f'{address} is not a public address; if it is to be read, write http: {{allow: ["{place}"]}} in settings'
 
     def is_own(self, port: int) -> bool:
         """Whether a connection from this machine to itself on `port` would reach this service."""

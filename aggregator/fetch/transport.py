@@ -10,6 +10,7 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiohttp import ClientError
@@ -138,6 +139,19 @@ class Transport:
 
     def close(self) -> None:
         self._dialer.close()
+
+    async def permit(self, url: str) -> None:
+        """Whether a request to this address would be let out. Raises Forbidden.
+
+        A name that cannot be looked up now passes: it is judged again whenever it is dialled.
+        """
+        place = addresses.parse(url)
+        if self._proxy is not None:
+            self._dialer.check_name(place)
+            return
+        with suppress(OSError):  # time-outs too
+            async with asyncio.timeout(self._connect_timeout_s):
+                await self._dialer.numeric(place)
 
     async def request(self, request: Request) -> Response:
         """The final answer, whatever its status, after at most five redirects."""

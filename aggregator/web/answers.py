@@ -1,7 +1,9 @@
 """Errors as answers: which status says the same, and the sentence on a page or in JSON."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,12 +17,15 @@ from aggregator.core.errors import (
     ConfigErrors,
     Conflict,
     FetchError,
+    Forbidden,
     InvalidRule,
     NotFound,
     ParseError,
     StoreError,
 )
-from aggregator.web.guard import is_for_programs
+from aggregator.core.model import Json
+from aggregator.web.api.rules import problems_json
+from aggregator.web.guard import TOO_LARGE, is_for_programs
 from aggregator.web.live import TooManyListeners
 from aggregator.web.render import Pages
 
@@ -32,11 +37,12 @@ STATUS_OF: tuple[tuple[type[AggregatorError], int], ...] = (
     (ConfigErrors, 422),
     (InvalidRule, 422),
     (ParseError, 422),
+    (Forbidden, 422),
     (FetchError, 502),
     (StoreError, 503),
     (TooManyListeners, 503),
 )
-WORDS = {404: "There is nothing at this address.", 405: "That cannot be done at this address."}
+WORDS = {404: "There is nothing at this address.", 405: "That cannot be done at this address.", 413: TOO_LARGE}
 
 
 def answer_errors(app: FastAPI) -> None:
@@ -57,7 +63,8 @@ async def _our_error(request: Request, error: Exception) -> Response:
     status = status_of(error)
     if status >= 500:
         log.warning("%s %s: %s", request.method, request.url.path, error)
-    return _say(request, status, str(error))
+    problems = problems_json(error.errors) if isinstance(error, ConfigErrors) else None
+    return _say(request, status, str(error), problems=problems)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -80,11 +87,15 @@ def _methods(request: Request) -> set[str]:
 
 async def _wrong_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [{"loc": list(e["loc"]), "msg": str(e["msg"]), "type": str(e["type"])} for e in error.errors()]
-    if is_for_programs(request.url.path):
-        return JSONResponse({"detail": problems}, 422)
-    words = "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:])}: {e['msg']}" for e in error.errors())
-    return _say(request, 422, words)
+    return _say(request, 422, "; ".join(map(_words, error.errors())))
+
+
+def _words(problem: Mapping[str, Any]) -> str:
+    """`limit: Input should be greater than or equal to 1`; of a whole body, `the body: …`."""
+    kind, *path = problem["loc"]
+    if problem["type"] == "json_invalid":
+        return f"the body is not JSON: {problem['ctx']['error']} (character {path[0]})"
+    return f"{'.'.join(map(str, path)) or f'the {kind}'}: {problem['msg']}"
 
 
 async def _bug(request: Request, _: Exception) -> Response:
@@ -92,9 +103,16 @@ async def _bug(request: Request, _: Exception) -> Response:
     return _say(request, 500, "Something went wrong here. The log has the details.")
 
 
-def _say(request: Request, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+def _say(
+    request: Request,
+    status: int,
+    message: str,
+    headers: dict[str, str] | None = None,
+    problems: Sequence[Json] | None = None,
+) -> Response:
     if is_for_programs(request.url.path):
-        return JSONResponse({"detail": message}, status, headers)
+        said = {"detail": message} if problems is None else {"detail": message, "problems": problems}
+        return JSONResponse(said, status, headers)
     shown: Pages = request.app.state.pages
     response = shown.render(request, "error.html", status=status, code=status, message=message)
     response.headers.update(headers or {})

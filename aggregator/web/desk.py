@@ -211,7 +211,10 @@ class Desk(Protocol):
         ...
 
     async def add_feed(self, url: str, *, title: str = "", tags: Sequence[str] = ()) -> str:
-        """Write a feed into the configuration and reload; gives its id. Raises ConfigErrors, Conflict."""
+        """Write a feed into the configuration and reload; gives its id.
+
+        Raises ConfigErrors, Conflict, and Forbidden where it may not be read.
+        """
         ...
 
     async def import_opml(self, document: bytes) -> Imported:

@@ -23,6 +23,9 @@ COOKIE = "aggregator_session"
 OPEN = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/readyz")})
 STATIC = "/static/"
 HUBS = "/websub/"  # hubs show no credentials; what they bring is judged by its signature
+MAX_BODY_BYTES = 4 * 2**20
+TOO_LARGE = f"The body is larger than {MAX_BODY_BYTES // 2**20} MB."
+UNKNOWN_NAME = "This site is not known by that name; settings.web.public_url names the address that others use."
 METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 
 HEADERS = {
@@ -116,9 +119,7 @@ class Guard:
         if visitor.way == "open" and not is_loopback(split_listen(self._listen)[0]):  # a reload took the password away
             return _refuse(path, 503, "The page is closed: settings.web has neither a password nor a token.")
         if len(headers.getlist("host")) != 1 or not allowed(authority, self._listen, self._web.public_url):
-            return PlainTextResponse(
-                "This site is not known by that name; settings.web.public_url names the address that others use.\n", 421
-            )
+            return _refuse(path, 421, UNKNOWN_NAME)
         if method not in METHODS:
             return _refuse(path, 405, "That method is not known here.", {"allow": ", ".join(sorted(METHODS))})
         if path.startswith(HUBS) and method in ("GET", "POST"):
@@ -127,6 +128,9 @@ class Guard:
             return _ask_to_log_in(method, path, scope["query_string"].decode("latin-1"))
         if method not in SAFE_METHODS and visitor.way != "token" and not self._from_our_page(scope, headers, authority):
             return _refuse(path, 403, "This request did not come from a page of this site, so nothing was changed.")
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > MAX_BODY_BYTES:  # the framework refuses it too, but in its own words
+            return _refuse(path, 413, TOO_LARGE)
         return None
 
     def _open(self, method: str, path: str) -> bool:

@@ -13,11 +13,10 @@ from aggregator.web import api, pages, push
 from aggregator.web.access import Doorkeeper, Sessions, Throttle
 from aggregator.web.answers import answer_errors
 from aggregator.web.desk import Desk
-from aggregator.web.guard import Guard
+from aggregator.web.guard import MAX_BODY_BYTES, Guard
 from aggregator.web.live import Live
 from aggregator.web.render import Pages
 
-MAX_BODY_BYTES = 4 * 2**20
 FOR_EVER = "public, max-age=31536000, immutable"
 NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
 

@@ -8,6 +8,7 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import feedparser
@@ -134,6 +135,38 @@ def test_errors_are_one_sentence(client: Client) -> None:
     assert client.post("/api/v1/feeds/discover", data={"url": "https://unreachable.example"}).status == 502
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status", "words"),
+    [
+        ("GET", "/api/v1/hits?limit=0", {}, 422, "limit: Input should be greater than"),
+        ("GET", "/api/v1/entries/x", {}, 422, "entry_id: Input should be a valid integer"),
+        (
+            "POST",
+            "/api/v1/feeds",
+            {"data": {"url": "", "x": 1}},
+            422,
+            "url: String should have at least 1 character; x: ",
+        ),
+        ("POST", "/api/v1/feeds", {"data": [1]}, 422, "the body: "),
+        ("POST", "/api/v1/feeds", {}, 422, "the body: Field required"),
+        ("POST", "/api/v1/feeds", {"body": b"{bad", "headers": {"content-type": "application/json"}}, 422, "not JSON"),
+        ("POST", "/api/v1/feeds", {"body": b"x" * 5_000_000}, 413, "larger than 4 MB"),
+        ("GET", "/api/v1/hits", {"headers": {"host": "evil.example"}}, 421, "not known by that name"),
+        ("POST", "/api/v1/hits", {"headers": {"origin": "https://evil.example"}}, 403, "nothing was changed"),
+        ("BREW", "/api/v1/hits", {}, 405, "not known here"),
+        ("DELETE", "/api/v1/hits", {}, 405, "cannot be done"),
+        ("GET", "/metrics/x", {}, 404, "nothing at this address"),
+    ],
+)
+def test_refusals_have_one_shape(
+    client: Client, method: str, path: str, sent: dict[str, Any], status: int, words: str
+) -> None:
+    """Whatever is wrong with a request, and whoever notices: one sentence under `detail`."""
+    refused = client.ask(method, path, **sent)
+    assert refused.status == status
+    assert words in refused.json()["detail"]
+
+
 def test_a_store_that_fails_is_a_503() -> None:
     """A database that does not answer is said as such, and nothing is ready."""
 
@@ -187,6 +220,22 @@ def test_silences_come_and_go(client: Client) -> None:
     assert client.ask("DELETE", f"/api/v1/silences/{made.json()['id']}").status == 404
 
 
+def test_silences_are_of_what_exists(client: Client) -> None:
+    """A name that nobody knows is refused with its name; durations are those of the configuration."""
+    post = partial(client.post, "/api/v1/silences")
+    refused = post(data={"rule": "catsa", "for": "4h"})
+    assert refused.status == 404
+    assert refused.json() == {"detail": "no rule named 'catsa' (did you mean 'caatsa'?)"}
+    assert post(data={"feed": "tas", "for": "4h"}).json() == {"detail": "no feed named 'tas' (did you mean 'tass'?)"}
+    assert "'nosuch'" in post(data={"story": "nosuch", "for": "4h"}).json()["detail"]
+    for span, until in (("1h30m", "15:50"), ("90 m", "15:50"), ("1.5h", "15:50")):
+        made = post(data={"story": "story-1", "for": span})
+        assert made.json()["until_at"] == f"2026-03-05T{until}:00Z"
+        client.ask("DELETE", f"/api/v1/silences/{made.json()['id']}")
+    form = {"what": "rule", "rule": "catsa", "last": "8h"}
+    assert "did you mean" in client.post("/silences/add", form=form).text
+
+
 def test_rules_are_checked_previewed_and_saved() -> None:
     """The file is checked with places, previewed, and saved only over what was read."""
     desk = morning()
@@ -199,7 +248,9 @@ def test_rules_are_checked_previewed_and_saved() -> None:
     shape.Preview.model_validate(preview, extra="forbid")
     assert [(c["added"], c["removed"]) for c in preview["changes"]] == [(14, 3)]
     assert client.ask("PUT", "/api/v1/rules/file", data=edit | {"digest": "0"}).status == 409
-    assert client.ask("PUT", "/api/v1/rules/file", data=edit | {"digest": file["digest"], "text": "bad"}).status == 422
+    refused = client.ask("PUT", "/api/v1/rules/file", data=edit | {"digest": file["digest"], "text": "bad"})
+    assert (refused.status, refused.json()["problems"][0]["line"]) == (422, 1)
+    assert refused.json()["detail"].startswith("rules.yaml:1:1: error: ")
     assert client.ask("PUT", "/api/v1/rules/file", data=edit | {"digest": file["digest"]}).status == 200
     assert desk.text.endswith("# more\n")
     assert client.post("/api/v1/rules/check", data={"name": "../etc/passwd", "text": ""}).status == 404

@@ -7,6 +7,7 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from aggregator.core.errors import NotFound
 from aggregator.core.model import DeliveryState, Silence
 from aggregator.core.settings import seconds
 from aggregator.core.shapes import delivery_detail_json, delivery_json, silence_json
@@ -31,7 +32,7 @@ class DeliveriesAsked(Listing):
 async def silence(
     desk: Desk, *, rule: str | None, feed: str | None, story: str | None, last: str, reason: str
 ) -> Silence:
-    """Add a silence of exactly one thing for a while. 422 where it is not that."""
+    """Add a silence of exactly one thing for a while. 422 where it is not that; raises NotFound."""
     if sum(map(bool, (rule, feed, story))) != 1:
         raise HTTPException(422, "a silence is of exactly one of rule, feed and story")
     try:
@@ -40,6 +41,13 @@ async def silence(
         raise HTTPException(422, f"for: {error}") from None
     if not 0 < length_s <= MAX_SILENCE.total_seconds():
         raise HTTPException(422, "for: a silence lasts longer than nothing and at most 999 days")
+    current = desk.current().config
+    if rule and rule not in (ids := [one.id for one in current.rules]):
+        raise NotFound("rule", rule, ids)
+    if feed and feed not in (ids := [one.id for one in current.feeds]):
+        raise NotFound("feed", feed, ids)
+    if story:
+        await desk.catalog.story(story)
     now = desk.clock.now()
     until = now + timedelta(seconds=length_s)
     wanted = Silence(rule=rule, feed=feed, story=story, until_at=until, reason=reason.strip(), created_at=now)

@@ -5,7 +5,7 @@ Answers are made by core/shapes.py; a test holds every model against the shape t
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from aggregator.web.asking import Moment
 
@@ -16,10 +16,20 @@ Address = Annotated[str, Field(min_length=1, max_length=2048)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Problem(BaseModel):
-    """An error in one sentence, or what is wrong with the request's fields."""
+class ConfigProblem(BaseModel):
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str | None
+    severity: Literal["error", "warning"]
 
-    detail: str | list[dict[str, Any]]
+
+class Problem(BaseModel):
+    """An error in one sentence; `problems` where a configuration is at fault."""
+
+    detail: str
+    problems: list[ConfigProblem] | None = None
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -28,7 +38,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     403: {"model": Problem, "description": "The request did not come from a page of this site."},
     404: {"model": Problem, "description": "There is no such thing."},
     409: {"model": Problem, "description": "Somebody else changed it first."},
-    413: {"description": "The body is too large."},
+    413: {"model": Problem, "description": "The body is too large."},
     422: {"model": Problem, "description": "The request cannot be understood; the detail says why."},
     502: {"model": Problem, "description": "The other server did not answer well."},
     503: {"model": Problem, "description": "The database does not answer."},
@@ -236,15 +246,6 @@ class Imported(BaseModel):
     problems: list[str]
 
 
-class ConfigProblem(BaseModel):
-    file: str
-    line: int
-    column: int
-    message: str
-    hint: str | None
-    severity: Literal["error", "warning"]
-
-
 class Verdict(BaseModel):
     ok: bool
     problems: list[ConfigProblem]
@@ -329,6 +330,9 @@ class IdsSent(Sent):
     ids: Annotated[list[Id], Field(min_length=1, max_length=1000)]
 
 
+SPAN = r"^([1-9][0-9]{0,2} ?(s|m|h|d)|[1-9][0-9]?h ?[1-9][0-9]?m|[1-9][0-9]?d ?[1-9][0-9]?h)$"  # some that are taken
+
+
 class SilenceSent(Sent):
     """Of exactly one of rule, feed and story."""
 
@@ -342,7 +346,9 @@ class SilenceSent(Sent):
     feed: Id | None = None
     story: Id | None = None
     last: Annotated[
-        str, Field(alias="for", pattern=r"^[1-9][0-9]{0,2} ?(m|h|d)$", description="How long: 30m, 4h, 2d.")
+        str,
+        Field(alias="for", max_length=40, description="How long: 30m, 1h30m, 2d; at most 999 days."),
+        WithJsonSchema({"type": "string", "pattern": SPAN, "examples": ["30m", "1h30m", "2d"]}),
     ] = "8h"
     reason: Annotated[str, Field(max_length=500)] = ""
 
