@@ -43,7 +43,11 @@ class Client:
     token: str | None = None
     jar: dict[str, str] = field(default_factory=dict)
 
-    def ask(
+    def ask(self, method: str, path: str, **more: Any) -> Answer:
+        """As `call`, from where no loop runs."""
+        return asyncio.run(self.call(method, path, **more))
+
+    async def call(
         self,
         method: str,
         path: str,
@@ -68,7 +72,7 @@ class Client:
             body = json.dumps(data).encode()
             sent["content-type"] = "application/json"
         sent |= headers or {}
-        return asyncio.run(self._call(method, path, {k: v for k, v in sent.items() if v is not None}, body))
+        return await self._call(method, path, {k: v for k, v in sent.items() if v is not None}, body)
 
     def get(self, path: str, **more: Any) -> Answer:
         return self.ask("GET", path, **more)
