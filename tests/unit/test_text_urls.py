@@ -1,6 +1,8 @@
 """Canonical addresses: one page, one string."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aggregator.core.text.urls import canonical_url
 
@@ -39,3 +41,12 @@ def test_different_pages_stay_different(one: str, other: str) -> None:
 def test_what_is_no_web_address_is_left_alone(url: str) -> None:
     """Nothing is invented for other schemes and broken addresses."""
     assert canonical_url(url) == url
+
+
+@given(
+    host=st.from_regex(r"[a-z0-9-]{1,8}(\.[a-z0-9-]{1,8}){0,3}\.?", fullmatch=True),
+    path=st.from_regex(r"(/[A-Za-z0-9._~%-]{0,6}){0,4}/?", fullmatch=True),
+)
+def test_the_usual_port_changes_nothing(host: str, path: str) -> None:
+    """Plain addresses, which are recognised at a glance, come out as those that are taken apart."""
+    assert canonical_url(f"https://{host}{path}") == canonical_url(f"https://{host}:443{path}")

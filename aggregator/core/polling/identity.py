@@ -7,7 +7,6 @@ recognise an entry whose guid or link was changed under it: the same link or tit
 from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from hashlib import blake2b
 
 from aggregator.core.model import ParsedEntry
@@ -20,7 +19,6 @@ KEY_BYTES = 16
 ALIAS_BYTES = 9
 _TEXT, _LINK, _DATE = slice(0, 8), slice(8, 12), slice(12, 16)
 _SAMPLE = 500  # characters of text that stand for an undated entry
-_canonical = lru_cache(4096)(canonical_url)  # asked for the key and again for the hash
 
 
 def identify(entries: Sequence[ParsedEntry], distrust_guid: bool) -> tuple[Identity, ...]:
@@ -29,12 +27,12 @@ def identify(entries: Sequence[ParsedEntry], distrust_guid: bool) -> tuple[Ident
     `distrust_guid`: the feed's guids are known to be bad, so link and title are the key. A key that
     occurs twice in the document is made longer by link, date and title, never by a position.
     """
-    links = [_canonical(entry.link) if entry.link else "" for entry in entries]
+    links = [canonical_url(entry.link) if entry.link else "" for entry in entries]
     paths = [_path(entry, link, distrust_guid) for entry, link in zip(entries, links, strict=True)]
     lengths = _lengths(set(paths))
     shared = {link for link, count in Counter(links).items() if count > 1 or _is_front_page(link)}
     return tuple(
-        (_digest(path[: lengths[path]], KEY_BYTES), _aliases(entry, link, link in shared))
+        (_digest(path[: lengths[path]], KEY_BYTES), _aliases(entry, path, link, link in shared))
         for entry, link, path in zip(entries, links, paths, strict=True)
     )
 
@@ -58,7 +56,7 @@ def content_hash(entry: ParsedEntry) -> bytes:
     words = (entry.title, entry.summary, entry.content, entry.author, *sorted(entry.categories))
     files = (url.partition("?")[0] for url in entry.enclosures)
     text = blake2b("\0".join((*words, *files)).encode(), digest_size=8).digest()
-    return text + _short(_canonical(entry.link) if entry.link else "") + _short(_date(entry))
+    return text + _short(canonical_url(entry.link) if entry.link else "") + _short(_date(entry))
 
 
 def same_text(one: bytes, other: bytes) -> bool:
@@ -75,7 +73,7 @@ def elsewhere(one: bytes, other: bytes) -> bool:
 
 def longer_key(entry: ParsedEntry) -> str:
     """The key of an entry whose guid is known for another entry."""
-    link = _canonical(entry.link) if entry.link else ""
+    link = canonical_url(entry.link) if entry.link else ""
     return _digest(_path(entry, link, False), KEY_BYTES)
 
 
@@ -104,9 +102,9 @@ def _lengths(paths: set[Path]) -> dict[Path, int]:
     return lengths
 
 
-def _aliases(entry: ParsedEntry, link: str, link_is_shared: bool) -> tuple[str, ...]:
+def _aliases(entry: ParsedEntry, path: Path, link: str, link_is_shared: bool) -> tuple[str, ...]:
     """Link and date, link and title, title and date; never a title or a shared link alone."""
-    title, date = _title(entry), _date(entry)
+    _, _, date, title = path
     found = []
     if link and not link_is_shared:
         found.append(("link", link, date))

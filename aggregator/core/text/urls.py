@@ -16,6 +16,7 @@ TRACKING = frozenset(_TRACKING.split())
 TRACKING_PREFIXES = ("utm_", "pk_", "mtm_", "matomo_", "piwik_", "hsa_", "ga_")
 
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_PLAIN = re.compile(r"https?://((?:[a-z0-9-]+\.)+[a-z0-9-]+)((?:/[A-Za-z0-9._~-]+)*)/*")
 _UNRESERVED = re.compile(rb"[A-Za-z0-9._~-]")
 
 
@@ -28,6 +29,8 @@ def canonical_url(url: str) -> str:
     only stripped.
     """
     url = url.strip()
+    if plain := _PLAIN.fullmatch(url):  # most links: nothing to take apart
+        return f"https://{plain[1]}{plain[2]}"
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port
