@@ -65,8 +65,9 @@ def serve(
     *,
     ready: Callable[[str | None], None] | None = None,
     span: timedelta | None = None,
+    metrics: str | None = None,
 ) -> int:
-    """Run the service until it is told to stop; gives the exit code."""
+    """Run the service until it is told to stop; gives the exit code. `metrics`: see Service."""
     from aggregator.app.service import Service
     from aggregator.observe.logs import configure, redact
 
@@ -77,7 +78,8 @@ def serve(
 
     async def live() -> None:
         async with open_house(loaded) as house:
-            await Service(house, await house.works(), path, roles).run(ready=ready, span=span)
+            service = Service(house, await house.works(), path, roles, metrics=metrics)
+            await service.run(ready=ready, span=span)
 
     run(live())
     return 0

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 from pathlib import Path
+from socket import socket
+from typing import TYPE_CHECKING
 
 from aggregator import __version__, config
 from aggregator.app.finding import backtest, clauses, search
@@ -22,6 +24,9 @@ from aggregator.observe.logs import redact
 from aggregator.pipeline.push import Taken
 from aggregator.ports import Catalog, Clock
 from aggregator.web.desk import Answer, Candidate, Clause, Imported, Preview, RulesFile, Verdict
+
+if TYPE_CHECKING:
+    from aggregator.web.site import Site
 
 PREVIEW_S = 8.0
 
@@ -232,12 +237,29 @@ class AppDesk:
 @asynccontextmanager
 async def page(desk: AppDesk, listen: str) -> AsyncIterator[str]:
     """Serve the pages while the context lasts; gives their address. Raises AggregatorError."""
-    from aggregator.web.server import bind, serve
+    from aggregator.web.server import bind
     from aggregator.web.site import create_app
 
-    bound = bind(listen)
+    async with _serving(bind(listen), create_app(desk)) as address:
+        yield address
+
+
+@asynccontextmanager
+async def figures(desk: AppDesk, listen: str) -> AsyncIterator[str]:
+    """Serve health and figures alone, likewise."""
+    from aggregator.web.server import bind
+    from aggregator.web.site import create_figures
+
+    async with _serving(bind(listen, "settings.metrics.listen"), create_figures(desk, listen)) as address:
+        yield address
+
+
+@asynccontextmanager
+async def _serving(bound: socket, site: "Site") -> AsyncIterator[str]:
+    from aggregator.web.server import serve
+
     host, port = bound.getsockname()[:2]
-    serving = asyncio.create_task(serve(create_app(desk), listen, bound=bound), name="page")
+    serving = asyncio.create_task(serve(site, bound=bound), name="page")
     try:
         yield f"http://{f'[{host}]' if ':' in host else host}:{port}/"
     finally:

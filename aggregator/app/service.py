@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
-from aggregator.app.desk import AppDesk, page
+from aggregator.app.desk import AppDesk, figures, page
 from aggregator.app.extras import missing
 from aggregator.app.house import House
 from aggregator.app.watching import observe_deliveries
@@ -37,11 +37,15 @@ Ready = Callable[[str | None], None]
 class Service:
     """Runs the roles of one process until it is told to stop."""
 
-    def __init__(self, house: House, works: Works, config_path: Path, roles: frozenset[str]) -> None:
+    def __init__(
+        self, house: House, works: Works, config_path: Path, roles: frozenset[str], *, metrics: str | None = None
+    ) -> None:
+        """`metrics`: where figures are served, whatever settings.metrics.listen says and beside a page too."""
         self.house = house
         self.works = works
         self.path = config_path
         self.roles = roles
+        self.metrics = metrics
         self.heart = Heart()
         self.schedule = Schedule(self._beat, self._failed)
         self.poller = works.poller()
@@ -94,10 +98,13 @@ class Service:
         await asyncio.gather(*(asyncio.to_thread(recipients, c) for c in self.house.current.config.channels.values()))
 
     async def _open_page(self, stack: contextlib.AsyncExitStack) -> str | None:
-        web = self.house.current.config.settings.web
-        if "web" not in self.roles or not web.enabled:
-            return None
-        return await stack.enter_async_context(page(self.desk, web.listen))
+        """The page's address, where this process has one; without a page, figures alone may have an address."""
+        settings = self.house.current.config.settings
+        shown = "web" in self.roles and settings.web.enabled
+        listen = self.metrics or (None if shown else settings.metrics.listen)
+        if listen:
+            await stack.enter_async_context(figures(self.desk, listen))
+        return await stack.enter_async_context(page(self.desk, settings.web.listen)) if shown else None
 
     async def _drain(self) -> None:
         """Stop claiming, let what is under way end, free the leases of the rest."""
@@ -141,6 +148,7 @@ class Service:
     ) -> None:
         now = self.house.clock.now()
         self.heart.expect(name, seconds + patience_s, now)
+        self.works.metrics.expect(name)
         self.schedule.every(name, seconds, tick, now=now)
 
     def _plan_heartbeat(self) -> None:

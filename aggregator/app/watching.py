@@ -36,6 +36,8 @@ def observe_deliveries(metrics: Metrics, counts: Counts) -> None:
     """Count what one tick delivered."""
     for outcome in ("sent", "retry", "dead", "held", "suppressed"):
         metrics.deliveries.labels(outcome).inc(getattr(counts, outcome))
+    for wait_s in counts.waits_s:
+        metrics.sent_seconds.observe(wait_s)
 
 
 def lag_s(due_at: datetime | None, now: datetime) -> float:

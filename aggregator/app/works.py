@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from aggregator import __version__
 from aggregator.app.watching import lag_s, observe_poll, observe_reading
 from aggregator.core.errors import AggregatorError, FetchError, ParseError
-from aggregator.core.model import Alert, FeedState, Fetched, Kind, Notice, ParsedFeed, Receipt
-from aggregator.core.settings import Channel, Feed, Web
+from aggregator.core.model import Alert, DeliveryState, FeedState, Fetched, Health, Kind, Notice, ParsedFeed, Receipt
+from aggregator.core.settings import Channel, Feed, Settings
 from aggregator.fetch import HttpFetcher, open_fetcher
 from aggregator.notify import open_notifier, recipients
 from aggregator.observe.metrics import Metrics
@@ -106,8 +106,9 @@ class Works:
         """Bring the gauges up to date."""
         now, store = self.house.clock.now(), self.house.store
         due_at = await store.feeds.next_due_at()
-        self.metrics.observe_feeds({health.value: count for health, count in (await store.catalog.health()).items()})
-        self.metrics.observe_outbox({state.value: count for state, count in (await store.catalog.outbox()).items()})
+        feeds, outbox = await store.catalog.health(), await store.catalog.outbox()
+        self.metrics.observe_feeds({health.value: feeds.get(health, 0) for health in Health})
+        self.metrics.observe_outbox({state.value: outbox.get(state, 0) for state in DeliveryState})
         self.metrics.lag.set(lag_s(due_at, now))
         self.metrics.rules.set(sum(rule.config.enabled for rule in self.house.current.rules.values()))
 
@@ -162,10 +163,11 @@ class Works:
         return answers
 
 
-def own_ports(web: Web) -> tuple[int, ...]:
+def own_ports(settings: Settings) -> tuple[int, ...]:
     """The ports on which we listen ourselves: no feed may lead there, whatever else is allowed."""
-    port = int(web.listen.rpartition(":")[2]) if web.enabled else 0
-    return (port,) if port else ()
+    places = (settings.web.listen if settings.web.enabled else None, settings.metrics.listen)
+    ports = [int(place.rpartition(":")[2]) for place in places if place]
+    return tuple(port for port in ports if port)
 
 
 @asynccontextmanager
@@ -180,7 +182,7 @@ async def open_works(house: "House") -> AsyncIterator[Works]:
                     settings.http,
                     settings.polling,
                     version=__version__,
-                    own_ports=own_ports(settings.web),
+                    own_ports=own_ports(settings),
                     clock=house.clock,
                 )
             ),

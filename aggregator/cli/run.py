@@ -16,6 +16,14 @@ def _roles(_: click.Context, __: click.Parameter, value: str) -> frozenset[str]:
     return roles
 
 
+metrics_option = click.option(
+    "--metrics",
+    metavar="ADDRESS",
+    help="Serve /metrics, /healthz and /readyz there too, e.g. 127.0.0.1:9464 [default: settings.metrics.listen "
+    "where this process has no page].",
+)
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -23,8 +31,9 @@ Examples:
   aggregator run --roles poll,deliver  one of several, on PostgreSQL"""
 )
 @click.option("--roles", default=",".join(ROLES), show_default=True, callback=_roles, help="What this process does.")
+@metrics_option
 @config_option
-def run(roles: frozenset[str]) -> None:
+def run(roles: frozenset[str], metrics: str | None) -> None:
     """Run the service until SIGTERM or Ctrl-C: poll, match, alert, serve the page.
 
     An edited configuration is taken over within seconds; a faulty edit leaves the old one running.
@@ -32,13 +41,19 @@ def run(roles: frozenset[str]) -> None:
     """
     from aggregator.app import serve
 
-    raise SystemExit(serve(config_path(), roles))
+    raise SystemExit(serve(config_path(), roles, metrics=metrics))
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  aggregator worker
+  aggregator worker --metrics 127.0.0.1:9465    with an address for Prometheus"""
+)
+@metrics_option
 @config_option
-def worker() -> None:
+def worker(metrics: str | None) -> None:
     """Run a further process that polls and delivers (needs PostgreSQL to be of use)."""
     from aggregator.app import serve
 
-    raise SystemExit(serve(config_path(), frozenset({"poll", "deliver"})))
+    raise SystemExit(serve(config_path(), frozenset({"poll", "deliver"}), metrics=metrics))

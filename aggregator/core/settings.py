@@ -359,6 +359,12 @@ class Web(Section):
     trusted_proxies: Words = Field((), description="Addresses whose X-Forwarded-* is believed.")
 
 
+class Figures(Section):
+    """What a process without a page says of itself to a monitor."""
+
+    listen: str | None = Field(None, description="Address and port of /metrics, /healthz and /readyz; default: none.")
+
+
 class Logging(Section):
     """What the service says of itself."""
 
@@ -377,6 +383,7 @@ class Settings(Section):
     health: HealthSettings = HealthSettings()
     retention: Retention = Retention()
     web: Web = Web()
+    metrics: Figures = Figures()
     logging: Logging = Logging()
 
 

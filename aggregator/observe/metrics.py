@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from aggregator.core.model import Rung
+
 MINUTES = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 21600, 86400)
 
 
@@ -64,12 +66,31 @@ class Metrics:
         self._beat = Gauge(
             "aggregator_loop_beat_timestamp_seconds", "When a loop last ended a tick well.", ["loop"], registry=registry
         )
+        self._begin()
+
+    def _begin(self) -> None:
+        """Show the known labels with 0, so that what happens first is an increase and not a new series."""
+        known = (
+            (self.polls, (*(rung.value for rung in Rung), "failed")),
+            (self.gaps, ("open", "closed")),
+            (self.entries, ("new", "updated")),
+            (self.articles, ("read", "nothing new", "later", "given up")),
+            (self.deliveries, ("sent", "retry", "dead", "held", "suppressed")),
+            (self.reloads, ("taken", "refused", "failed")),
+        )
+        for counter, labels in known:
+            for label in labels:
+                counter.labels(label)
 
     def observe_feeds(self, by_health: Mapping[str, int]) -> None:
         self._set(self._feeds, by_health)
 
     def observe_outbox(self, by_state: Mapping[str, int]) -> None:
         self._set(self._outbox, by_state)
+
+    def expect(self, loop: str) -> None:
+        """A loop that begins has not failed yet."""
+        self.tick_failures.labels(loop)
 
     def beat(self, loop: str, timestamp: float) -> None:
         self._beat.labels(loop).set(timestamp)
@@ -80,6 +101,5 @@ class Metrics:
 
     @staticmethod
     def _set(gauge: Gauge, values: Mapping[str, int]) -> None:
-        gauge.clear()  # a state that nobody is in any more must not linger
         for label, value in values.items():
             gauge.labels(label).set(value)

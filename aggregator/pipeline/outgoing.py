@@ -50,6 +50,7 @@ class Counts:
     dead: int = 0
     held: int = 0
     suppressed: int = 0
+    waits_s: tuple[float, ...] = field(default=(), compare=False)  # of what was sent: how long it had been due
 
     def add(self, other: "Counts") -> None:
         """Add the figures of another count."""
@@ -218,6 +219,8 @@ class Batch:
     def _note(self, settled: Delivery) -> None:
         state = settled.state.value
         setattr(self.counts, state, getattr(self.counts, state) + 1)
+        if settled.sent_at is not None:
+            self.counts.waits_s += (max(0.0, (settled.sent_at - settled.due_at).total_seconds()),)
         where = (settled.id, settled.channel, settled.last_error or settled.reason)
         if settled.state is DeliveryState.DEAD:
             log.error("delivery %s on channel %s was given up: %s", *where)

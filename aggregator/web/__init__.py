@@ -19,6 +19,7 @@ def create_app(desk: "Desk") -> "Site":
 
 async def serve(app: "Site", listen: str) -> None:
     """Serve until cancelled; see aggregator.web.server."""
+    from aggregator.web.server import bind
     from aggregator.web.server import serve as run
 
-    await run(app, listen)
+    await run(app, bound=bind(listen))

@@ -68,7 +68,7 @@ class Doorkeeper:
         """Raises AggregatorError where a site that others can reach would ask for nothing."""
         if not is_loopback(split_listen(listen)[0]) and not self.closed():
             raise AggregatorError(
-                f"settings.web.listen: {listen} can be reached by others, and there is neither a password nor a token; "
+                f"{listen} can be reached by others, and there is neither a password nor a token; "
                 "set settings.web.password (or token), or listen on 127.0.0.1"
             )
 

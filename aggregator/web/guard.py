@@ -56,16 +56,16 @@ class Visitor:
 class Guard:
     """ASGI middleware; `scope["visitor"]` tells the routes who is there.
 
-    The address listened on is that of the start: a reload cannot move the socket. Raises
-    AggregatorError where others could reach a site that asks for nothing.
+    `listen` is that of the start: a reload cannot move the socket. Raises AggregatorError where
+    others could reach a site that asks for nothing.
     """
 
-    def __init__(self, app: ASGIApp, *, desk: Desk, doorkeeper: Doorkeeper, sessions: Sessions) -> None:
+    def __init__(self, app: ASGIApp, *, desk: Desk, listen: str, doorkeeper: Doorkeeper, sessions: Sessions) -> None:
         self._app = app
         self._desk = desk
         self._doorkeeper = doorkeeper
         self._sessions = sessions
-        self._listen = self._web.listen
+        self._listen = listen
         doorkeeper.require_for(self._listen)
 
     @property

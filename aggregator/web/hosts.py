@@ -14,13 +14,13 @@ LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def split_listen(listen: str) -> tuple[str, int]:
+def split_listen(listen: str, setting: str = "settings.web.listen") -> tuple[str, int]:
     """Host and port of `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every address) or `8080` (loopback)."""
     host, colon, port = listen.rpartition(":")
     if not colon:
         host, port = "127.0.0.1", listen
     if not port.isdigit() or int(port) > 65535:
-        raise AggregatorError(f"settings.web.listen: {listen!r} is not an address; write for example 127.0.0.1:8080")
+        raise AggregatorError(f"{setting}: {listen!r} is not an address; write for example 127.0.0.1:8080")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - a bare `:port` means every address
 
 

@@ -27,15 +27,13 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def bind(listen: str) -> socket.socket:
-    """A listening socket; raises AggregatorError with the remedy where the port cannot be had."""
-    host, port = split_listen(listen)
+def bind(listen: str, setting: str = "settings.web.listen") -> socket.socket:
+    """A listening socket; raises AggregatorError with the remedy (in `setting`) where the port cannot be had."""
+    host, port = split_listen(listen, setting)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise AggregatorError(
-            f"the page cannot listen on {listen}: {host!r} is not an address of this machine"
-        ) from error
+        raise AggregatorError(f"cannot listen on {listen}: {host!r} is not an address of this machine") from error
     family, kind, protocol, _, address = found[0]
     bound = socket.socket(family, kind, protocol)
     try:
@@ -45,28 +43,23 @@ def bind(listen: str) -> socket.socket:
         bound.setblocking(False)
     except OSError as error:
         bound.close()
-        raise AggregatorError(_why_not(listen, port, error)) from error
+        raise AggregatorError(_why_not(listen, port, setting, error)) from error
     return bound
 
 
-def _why_not(listen: str, port: int, error: OSError) -> str:
+def _why_not(listen: str, port: int, setting: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"the page cannot listen on {listen}: port {port} is in use; "
-            "stop the program that holds it, or set settings.web.listen to another port"
+            f"cannot listen on {listen}: port {port} is in use; "
+            f"stop the program that holds it, or set {setting} to another port"
         )
     if error.errno == errno.EACCES:
-        return f"the page cannot listen on {listen}: port {port} needs privileges; set settings.web.listen above 1023"
-    return f"the page cannot listen on {listen}: {error.strerror or error}"
+        return f"cannot listen on {listen}: port {port} needs privileges; set {setting} above 1023"
+    return f"cannot listen on {listen}: {error.strerror or error}"
 
 
-async def serve(app: Site, listen: str, *, bound: socket.socket | None = None) -> None:
-    """Serve until cancelled, then let open requests end within DRAIN_S seconds.
-
-    `bound` is a socket from `bind`, where the caller wants to know early that the port is free.
-    Raises AggregatorError where it is not.
-    """
-    sock = bound or bind(listen)
+async def serve(app: Site, *, bound: socket.socket) -> None:
+    """Serve on a socket from `bind` until cancelled, then let open requests end within DRAIN_S seconds."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -80,8 +73,8 @@ async def serve(app: Site, listen: str, *, bound: socket.socket | None = None) -
         limit_concurrency=500,
     )
     server = _Quiet(config)
-    task = asyncio.create_task(server.serve(sockets=[sock]))
-    log.info("the page is at http://%s:%d", *sock.getsockname()[:2])
+    task = asyncio.create_task(server.serve(sockets=[bound]))
+    log.info("listening at http://%s:%d", *bound.getsockname()[:2])
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -90,4 +83,4 @@ async def serve(app: Site, listen: str, *, bound: socket.socket | None = None) -
         await task
         raise
     finally:
-        sock.close()
+        bound.close()

@@ -12,6 +12,7 @@ from aggregator import __version__
 from aggregator.web import api, pages, push
 from aggregator.web.access import Doorkeeper, Sessions, Throttle
 from aggregator.web.answers import answer_errors
+from aggregator.web.api import system
 from aggregator.web.desk import Desk
 from aggregator.web.guard import MAX_BODY_BYTES, Guard
 from aggregator.web.live import Live
@@ -34,7 +35,7 @@ class _Static(StaticFiles):
 class Site:
     """The ASGI app. `close` ends the live streams, which a stopping server would wait for."""
 
-    def __init__(self, app: ASGIApp, live: Live) -> None:
+    def __init__(self, app: ASGIApp, live: Live | None = None) -> None:
         self._app = app
         self._live = live
 
@@ -42,7 +43,8 @@ class Site:
         await self._app(scope, receive, send)
 
     async def close(self) -> None:
-        await self._live.close()
+        if self._live is not None:
+            await self._live.close()
 
 
 def create_app(desk: Desk) -> Site:
@@ -56,11 +58,21 @@ def create_app(desk: Desk) -> Site:
     app = _fastapi()
     app.state.desk, app.state.live, app.state.pages = desk, live, Pages(desk)
     app.state.doorkeeper, app.state.sessions, app.state.throttle = doorkeeper, sessions, Throttle()
-    guarded: ASGIApp = Guard(app, desk=desk, doorkeeper=doorkeeper, sessions=sessions)
-    proxies = desk.current().config.settings.web.trusted_proxies
+    web = desk.current().config.settings.web
+    guarded: ASGIApp = Guard(app, desk=desk, listen=web.listen, doorkeeper=doorkeeper, sessions=sessions)
+    proxies = web.trusted_proxies
     if proxies:
         guarded = ProxyHeadersMiddleware(guarded, trusted_hosts=list(proxies))  # type: ignore[arg-type,assignment]
     return Site(guarded, live)
+
+
+def create_figures(desk: Desk, listen: str) -> Site:
+    """Health and figures alone, for a process without a page; behind the same guard, with the same errors."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)  # type: ignore[arg-type]
+    app.include_router(system.plain)
+    app.state.desk = desk
+    doorkeeper = Doorkeeper(lambda: desk.current().config.settings.web)
+    return Site(Guard(app, desk=desk, listen=listen, doorkeeper=doorkeeper, sessions=Sessions()))
 
 
 def _fastapi() -> FastAPI:

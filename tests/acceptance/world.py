@@ -184,10 +184,10 @@ class Service:
         assert done.stdout, done.stderr
         return json.loads(done.stdout)
 
-    def start(self, *arguments: str) -> None:
+    def start(self, *arguments: str, command: str = "run") -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command("run", *arguments),
+                self.command(command, *arguments),
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

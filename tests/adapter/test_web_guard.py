@@ -13,6 +13,7 @@ from aggregator.core.errors import AggregatorError
 from aggregator.web import create_app
 from aggregator.web.guard import HUBS, OPEN
 from aggregator.web.hosts import safe_next, split_listen
+from aggregator.web.site import create_figures
 from aggregator.web.site import _fastapi
 from tests.fakes.browserless import Client
 from tests.fakes.desk import MemoryDesk
@@ -354,3 +355,15 @@ def test_listen_is_read_in_every_spelling() -> None:
     for wrong in ("host:port", "host:99999", "x"):
         with pytest.raises(AggregatorError, match=r"settings\.web\.listen"):
             split_listen(wrong)
+
+
+def test_figures_beyond_loopback_ask_for_the_token() -> None:
+    """A worker's address keeps the rules of the page: health is open, figures are not, and never without a secret."""
+    with pytest.raises(AggregatorError, match="neither a password nor a token"):
+        create_figures(morning(), "0.0.0.0:9464")
+    site = create_figures(morning().web(token="t0ken"), "0.0.0.0:9464")
+    stranger, monitor = Client(site), Client(site, token="t0ken")
+    assert [stranger.get(path).status for path in ("/healthz", "/readyz", "/metrics")] == [200, 200, 401]
+    assert monitor.get("/metrics").status == 200
+    assert monitor.get("/api/v1/hits").status == 404
+    assert Client(create_figures(morning(), "127.0.0.1:9464")).get("/metrics").status == 200

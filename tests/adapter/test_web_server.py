@@ -19,7 +19,7 @@ def test_a_taken_port_is_named_with_the_remedy() -> None:
     port = held.getsockname()[1]
     try:
         with pytest.raises(AggregatorError, match=rf"port {port} is in use; .*settings\.web\.listen"):
-            asyncio.run(serve(create_app(morning()), f"127.0.0.1:{port}"))
+            bind(f"127.0.0.1:{port}")
     finally:
         held.close()
 
@@ -37,7 +37,7 @@ def test_serving_leaves_signals_alone_and_ends_at_once() -> None:
     async def story() -> tuple[int, str, float]:
         bound = bind("127.0.0.1:0")
         address = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        task = asyncio.create_task(serve(create_app(morning()), "", bound=bound))
+        task = asyncio.create_task(serve(create_app(morning()), bound=bound))
         async with aiohttp.ClientSession() as session:
             async with session.get(f"{address}/healthz") as answer:
                 status = answer.status

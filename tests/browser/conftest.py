@@ -49,7 +49,7 @@ def run(desk: MemoryDesk) -> Iterator[Site]:
 
     def serving() -> None:
         asyncio.set_event_loop(loop)
-        task.append(loop.create_task(serve(create_app(desk), "127.0.0.1:0", bound=bound)))
+        task.append(loop.create_task(serve(create_app(desk), bound=bound)))
         try:
             loop.run_until_complete(asyncio.wait(task))
         finally:
