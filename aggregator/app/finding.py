@@ -2,14 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 from time import monotonic
 
+from aggregator.core.errors import NotFound
 from aggregator.core.model import Entry, Told
-from aggregator.core.rules import Rule, RuleIndex, document, explain, prefilter, rule_for_query, snippet
+from aggregator.core.rules import Rule, RuleIndex, document, explain, prefilter, print_query, rule_for_query, snippet
 from aggregator.core.rules.explain import Explained
+from aggregator.core.rules.nodes import In, Term
 from aggregator.pipeline.setup import Setup
 from aggregator.ports import Catalog
 from aggregator.web.desk import Answer, Change, Clause, Found
@@ -70,6 +73,28 @@ async def search(
         before = proposed[-1].id
         if monotonic() > deadline:
             return Answer(found=tuple(found), more=before, looked_to=proposed[-1].seen_at)
+
+
+async def entry_named(catalog: Catalog, setup: Setup, name: str) -> tuple[Entry, str | None]:
+    """The stored entry that people mean by its number, its address, or (the beginning of) a hit's id.
+
+    With a hit comes its rule. Raises NotFound.
+    """
+    if "://" in name:
+        answer = await search(catalog, setup, print_query(In("link", Term(name))), limit=20)
+        exact = [found.entry for found in answer.found if found.entry.link == name]
+        if not exact:
+            raise NotFound("entry", name, [found.entry.link or "" for found in answer.found])
+        return exact[0], None
+    if name.isdecimal():
+        with suppress(NotFound, OverflowError):
+            return await catalog.entry(int(name)), None
+    try:
+        told = await catalog.hit(await catalog.named("hit", name))
+    except NotFound as error:
+        wanted = "give its number (`search` shows it), its address, or the id of a hit"
+        raise NotFound("entry", name, why=wanted) from error
+    return told.entry, told.hit.rule
 
 
 def clauses(rule: Rule, told: Told, setup: Setup) -> tuple[Clause, ...]:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli.output import ago, emit, json_option, limit_option, table
+from aggregator.cli.evidence import marked
+from aggregator.cli.output import ago, console, emit, json_option, limit_option, sheet, table
 from aggregator.cli.program import config_option
 from aggregator.cli.session import in_house
 from aggregator.cli.types import SINCE
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   aggregator hits list --rule caatsa --since 24h
+  aggregator hits show 5f1c09d2
   aggregator hits mark 5f1c09d2 irrelevant
   aggregator hits export --format csv > hits.csv"""
 )
 def hits() -> None:
-    """List, mark and export hits: one rule × one entry, with the evidence."""
+    """List, show, mark and export hits: one rule × one entry, with the evidence."""
 
 
 def filters(command: Any) -> Any:
@@ -83,11 +85,42 @@ def _evidence(told: Told) -> Any:
     """Title and snippet, with the matched words marked."""
     from rich.text import Text
 
-    text = Text(told.entry.title, style="bold")
-    if told.hit.snippet and told.hit.snippet != told.entry.title:
-        text.append(f"\n{told.hit.snippet}", style="not bold")
-    text.highlight_words({span.text for span in told.hit.spans}, style="bold yellow")
-    return text
+    snippet = told.hit.snippet if told.hit.snippet != told.entry.title else ""
+    title = marked(told.entry.title, told.hit.spans, "bold")
+    return Text("\n").join([title, marked(snippet, told.hit.spans)]) if snippet else title
+
+
+@hits.command()
+@click.argument("hit_id", metavar="ID")
+@config_option
+@json_option
+def show(as_json: bool, hit_id: str) -> None:
+    """Show one hit with its entry, its story, and why the rule matched."""
+
+    async def work(house: "House") -> None:
+        catalog, now = house.store.catalog, house.clock.now()
+        told = await catalog.hit(await catalog.named("hit", hit_id))
+        if as_json:
+            emit(hit_json(told))
+            return
+        hit, entry = told.hit, told.entry
+        console().print(_evidence(told))
+        sheet(
+            {
+                "link": entry.link,
+                "rule": hit.rule + (f" ({told.rule_title})" if told.rule_title not in ("", hit.rule) else ""),
+                "feed": f"{told.feed_title}, {ago(entry.published_at or entry.seen_at, now)}",
+                "found": ago(hit.created_at, now),
+                "state": _state(told),
+                "marked": hit.mark,
+                "story": hit.story,
+                "also in": ", ".join(told.also_in),
+                "entry": str(entry.id),
+                "why": f"aggregator rules explain {hit.id[:8]}",
+            }
+        )
+
+    in_house(work)
 
 
 @hits.command()

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,25 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) 
         console().print(grid)
     else:
         click.echo(empty, err=True)
+
+
+def sheet(rows: Mapping[str, str | None]) -> None:
+    """One thing: names and values below each other; what is empty is left out."""
+    shown = {name: value for name, value in rows.items() if value}
+    width = max(map(len, shown), default=0)
+    for name, value in shown.items():
+        click.echo(f"  {click.style(name.ljust(width), bold=True)}  {value}")
+
+
+def plural(count: int, thing: str, things: str = "") -> str:
+    """`1 feed`, `1,200 feeds`, `2 entries`."""
+    return f"{count:,} {thing if count == 1 else things or f'{thing}s'}"
+
+
+def brief(text: str, width: int = 80) -> str:
+    """One short line of what may be many, such as a server's whole error page."""
+    line = " ".join(text.partition("<")[0].split()).rstrip(":") or " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"
 
 
 def _cell(value: Any) -> Any:

@@ -28,7 +28,7 @@ COMMANDS = {
     "feeds": ("feeds", "List, add, discover, import and export feeds."),
     "rules": ("rules", "List, test, explain and backtest watch rules."),
     "match": ("match", "Match any text against the rules."),
-    "hits": ("hits", "List, mark and export hits."),
+    "hits": ("hits", "List, show, mark and export hits."),
     "search": ("search", "Search stored entries in the rule language."),
     "deliveries": ("deliveries", "Look into the outbox; retry deliveries."),
     "channels": ("channels", "List channels; send a test alert."),

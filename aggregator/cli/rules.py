@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.evidence import marked, tree
 from aggregator.cli.output import console, emit, json_option, limit_option, progress, table
 from aggregator.cli.program import config_option
 from aggregator.cli.session import in_house, load
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from aggregator.app.finding import Backtest, Tally
     from aggregator.app.house import House
-    from aggregator.core.rules import Explained, Rule
+    from aggregator.core.rules import Rule
     from aggregator.web.desk import Found
 
 MONTH = timedelta(days=30)
@@ -31,7 +32,7 @@ BARS = " ▁▂▃▄▅▆▇█"
 Examples:
   aggregator rules test
   aggregator rules backtest caatsa --since 30d --against edited.yaml
-  aggregator rules explain 4711 caatsa"""
+  aggregator rules explain 4711 caatsa         an entry's number, address, or a hit's id"""
 )
 def rules() -> None:
     """List, test, explain, backtest and apply watch rules."""
@@ -231,36 +232,32 @@ def _show_backtest(done: "Backtest", tally: "Tally", compared: bool) -> None:
         if found:
             click.secho(f"{name}:", bold=True)
         for one in found:
-            console().print(_sample(one))
-
-
-def _sample(found: "Found") -> Any:
-    from rich.text import Text
-
-    text = Text(f"  {found.entry.title}\n    {found.snippet}")
-    text.highlight_words({span.text for span in found.spans}, style="bold yellow")
-    return text
+            console().print(marked(f"  {one.entry.title}\n    {one.snippet}", one.spans))
 
 
 @rules.command()
-@click.argument("entry", type=int)
+@click.argument("entry")
 @click.argument("rule_id", metavar="[RULE]", required=False)
 @config_option
 @json_option
-def explain(as_json: bool, entry: int, rule_id: str | None) -> None:
-    """Show clause by clause why rules match a stored entry, or what was missing."""
+def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
+    """Show clause by clause why rules match a stored entry, or what was missing.
+
+    ENTRY is its number, as `search` and `hits show` tell it, its address, or the id of a hit, which
+    names the rule too.
+    """
 
     async def work(house: "House") -> None:
-        from aggregator.app.finding import feed_tags
+        from aggregator.app.finding import entry_named, feed_tags
         from aggregator.core.rules import document
         from aggregator.core.rules import explain as of_rule
 
-        stored = await house.store.catalog.entry(entry)
-        known = tuple(house.current.rules.values())
-        chosen = [_rule(rule_id, known)] if rule_id else known
+        stored, of_hit = await entry_named(house.store.catalog, house.current, entry)
+        wanted, known = rule_id or of_hit, tuple(house.current.rules.values())
+        chosen = [_rule(wanted, known)] if wanted else known
         text = document(stored, feed_tags(house.current, stored.feed))
         found = [of_rule(rule, text) for rule in chosen]
-        shown = found if rule_id else [one for one in found if one.matched] or found
+        shown = found if wanted else [one for one in found if one.matched] or found
         if as_json:
             emit([one.to_json() for one in shown])
             return
@@ -268,18 +265,9 @@ def explain(as_json: bool, entry: int, rule_id: str | None) -> None:
         for one in shown:
             verdict = click.style("matches", fg="green") if one.matched else click.style("does not match", fg="yellow")
             click.echo(f"{click.style(one.rule, bold=True)} {verdict}{f': {one.barred}' if one.barred else ''}")
-            _show_clause(one.tree, 1)
+            tree(one.tree)
 
     in_house(work)
-
-
-def _show_clause(clause: "Explained", depth: int) -> None:
-    mark = click.style("✓", fg="green") if clause.satisfied else click.style("✗", fg="red")
-    found = ", ".join(dict.fromkeys(f"“{span.text}” in {span.field}" for span in clause.spans))
-    detail = f" — {found or clause.hint}" if found or clause.hint else ""
-    click.echo(f"{'  ' * depth}{mark} {clause.kind}: {clause.text}{detail}")
-    for child in clause.children:
-        _show_clause(child, depth + 1)
 
 
 @rules.command()

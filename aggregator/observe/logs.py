@@ -45,10 +45,19 @@ class _RedactingStream(logging.StreamHandler[TextIO]):
         return redact(super().format(record))
 
 
+class _OneLine(logging.Formatter):
+    """A record as one sentence: a person at a terminal is told what failed, not where in the code."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        error = record.exc_info[1] if record.exc_info else None
+        cause = f": {type(error).__name__}: {error} (settings.logging.level: debug shows where)" if error else ""
+        return " ".join(f"{record.levelname.lower()}: {record.getMessage()}{cause}".split())
+
+
 def configure_plain(level: str) -> None:
     """One line for each record on stderr, for commands; needs no more than the standard library."""
     handler = _RedactingStream(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s") if level == "debug" else _OneLine())
     _attach(handler, level)
 
 
