@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core.text.fold import fold, fold_with_offsets
-from aggregator.core.text.tokens import tokens, words
+from aggregator.core.text.tokens import WORDS, tokens, words
 from aggregator.core.text.urls import title_key
 
 SCRIPTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=40) | st.text(
@@ -62,3 +62,17 @@ def test_tokens_of_scripts(text: str, expected: list[str]) -> None:
 def test_title_key_folds_titles() -> None:
     """Case, marks, punctuation and widths of a title do not count."""
     assert title_key("Türkiye: “S‑400”") == title_key("TURKIYE – Ｓ-400!")
+
+
+def test_folding_to_words_has_no_order() -> None:
+    """Small letters fold as capitals do, and what is folded folds to itself: so characters may be replaced in turn."""
+    characters = [chr(code) for code in range(0x20000) if not 0xD800 <= code < 0xE000]
+    assert [c for c in characters if c.lower().translate(WORDS) != c.translate(WORDS)] == []
+    folded = {part for char in characters for part in char.translate(WORDS)}
+    assert [part for part in folded if part.translate(WORDS) != part] == []
+
+
+@given(st.text(max_size=300))
+def test_words_of_folded_text_are_the_words(text: str) -> None:
+    """However a text is folded, at once or character by character, its words are the same."""
+    assert words(text) == words(text.translate(WORDS))

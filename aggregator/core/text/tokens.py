@@ -20,6 +20,7 @@ from aggregator.core.text.fold import FOLDED, IGNORABLE, Table, offsets
 
 _MOST_CHUNKS, _LONGEST_CHUNK = 30_000, 24  # what is remembered of texts in other scripts: about 5 MB
 _FEW_PLACES = 8  # of one text that are looked for one by one, rather than all at once
+_MANY = 64  # characters of a text to be replaced one after the other
 _FEW = 500  # tokens through which a search is quicker than an index made for it
 MAX_TEXT = 1 << 20  # code points of a field that are read; the rest is not matched
 
@@ -59,7 +60,12 @@ _UNSPACED = _HAN + _KANA + _THAI_LAO + _KHMER + _MYANMAR
 _OTHER = f"[^ {''.join(_RUNS.values())}{_UNSPACED}{_SYMBOL}]+"
 _TOKEN = re.compile("|".join([*(f"[{run}]+" for run in _RUNS.values()), *_CLUSTERS, _OTHER]))
 _ASCII_TOKEN = re.compile("[a-z]+|[0-9]+")
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+# Lower-case characters that are their own fold; whatever is not listed is looked up in the table.
+_FOLDED_ALREADY = (
+    "a-z0-9 \u03b1-\u03c1\u03c3-\u03c9\u0430-\u0438\u043a-\u044f\u05d0-\u05ea\u0627\u0628\u062a-\u063a"
+    "\u0641-\u0648\u064a\u0900-\u0928\u092a-\u0930\u0935-\u0957\u0e01-\u0e32\u0e40-\u0e4e\u3400-\u9fff"
+)
+_TO_FOLD = re.compile(f"[^{_FOLDED_ALREADY}]")
 _UNSPACED_START = re.compile(f"[{_UNSPACED}{_SYMBOL}]")
 _WIDE = re.compile(f"[{_HAN}{_KANA}]")
 
@@ -70,7 +76,7 @@ def _word_part(char: str) -> str:
     if not folded:
         return ""
     if kind[0] in "LM" and not "\u02b9" <= char <= "\u02cf":
-        return "".join(c for c in folded if category(c)[0] in "LMN")
+        return "".join(c for c in folded if category(c)[0] in "LMN" and not "\u02b9" <= c <= "\u02cf")
     if kind in ("Nd", "Nl"):
         return folded
     if kind == "No":  # a footnote mark is not the next digit of a number
@@ -87,16 +93,16 @@ def words(text: str) -> list[str]:
 
 
 def _parts(text: str) -> str:
-    """`text` folded, with blanks for all that is no token; ASCII punctuation may stay where all else is ASCII too."""
-    if text.isascii():
-        return text.lower()
-    if 4 * len(text.encode(errors="replace")) < 5 * len(text):  # mostly ASCII: a table would look up every character
-        plain = text
-        for char in {*_BEYOND_ASCII.findall(text)}:
-            plain = plain.replace(char, WORDS[ord(char)])
-        if plain.isascii():
-            return plain.lower()
-    return text.translate(WORDS)
+    """`text` folded, with blanks for all that is no token; punctuation may stay where all is ASCII."""
+    lower = text.lower()
+    if lower.isascii():
+        return lower
+    odd = {*_TO_FOLD.findall(lower)}
+    if len(odd) > _MANY:
+        return text.translate(WORDS)
+    for char in odd:  # a few passes in C are quicker than a look-up for every character
+        lower = lower.replace(char, WORDS[ord(char)])
+    return lower
 
 
 def _words(parts: str) -> list[str]:
