@@ -35,7 +35,7 @@ from aggregator.core.model import (
     Told,
     WantedText,
 )
-from aggregator.core.polling.websub import Offer, Subscription
+from aggregator.core.polling.websub import Farewell, Offer, Subscription
 from aggregator.core.settings import Channel, Feed
 
 Route = Callable[[Surroundings], Routed]
@@ -181,8 +181,15 @@ class Texts(Protocol):
 class Hub(Protocol):
     """Whoever can be asked to push."""
 
-    async def subscribe(self, subscription: Subscription, callback: str) -> None:
-        """Ask for pushes to the address `callback`. Raises BadStatus, Unreachable, TooLarge, Forbidden."""
+    async def subscribe(self, subscription: Subscription, callback: str) -> str | None:
+        """Ask for pushes to the address `callback`; gives where the hub has moved for good.
+
+        Raises BadStatus, Unreachable, TooLarge, Forbidden.
+        """
+        ...
+
+    async def unsubscribe(self, leaving: Farewell, callback: str) -> None:
+        """Ask for no more pushes to the address `callback`. Raises as `subscribe`."""
         ...
 
 
@@ -203,8 +210,24 @@ class Subscriptions(Protocol):
         """Put a feed's subscription in place of what it had, and its lease into the feed's state."""
         ...
 
-    async def remove(self, names: Sequence[str]) -> None:
-        """Forget the subscriptions of these feeds, and that anybody pushes."""
+    async def moved(self, feed: str, to: str) -> None:
+        """Remember where a feed's hub has moved; what the hub has verified meanwhile stands."""
+        ...
+
+    async def remove(self, names: Sequence[str], leaving: Sequence[Farewell] = ()) -> None:
+        """Forget the subscriptions of these feeds, and that anybody pushes, but not what their hubs are to hear."""
+        ...
+
+    async def leaving(self) -> tuple[Farewell, ...]:
+        """What hubs are to hear, or may ask about."""
+        ...
+
+    async def told(self, callback: str) -> None:
+        """Note that the hub heard of a subscription's end."""
+        ...
+
+    async def forget(self, callbacks: Sequence[str]) -> None:
+        """The hubs know, or never will."""
         ...
 
 

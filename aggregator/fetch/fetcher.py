@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from aggregator.core.errors import BadStatus
 from aggregator.core.model import FeedState, Fetched, NotModified, Validators
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.polling.websub import Subscription
+from aggregator.core.polling.websub import Farewell, Subscription
 from aggregator.core.settings import Feed, Http, Polling
 from aggregator.fetch import guard, proxy, websub
 from aggregator.fetch.caching import hints, links, refreshed, validators
@@ -67,16 +67,22 @@ class HttpFetcher:
             raise refusal
         return document(response, self._clock.now() if self._clock else None)
 
-    async def subscribe(self, subscription: Subscription, callback: str) -> None:
+    async def subscribe(self, subscription: Subscription, callback: str) -> str | None:
         """See ports.Hub."""
-        async with self.politeness.turn(host_key(subscription.hub)):
-            await websub.subscribe(
+        hub = subscription.address
+        async with self.politeness.turn(host_key(hub)):
+            return await websub.subscribe(
                 self.transport,
-                hub=subscription.hub,
+                hub=hub,
                 topic=subscription.topic,
                 callback=callback,
                 secret=subscription.secret,
             )
+
+    async def unsubscribe(self, leaving: Farewell, callback: str) -> None:
+        """See ports.Hub."""
+        async with self.politeness.turn(host_key(leaving.hub)):
+            await websub.unsubscribe(self.transport, hub=leaving.hub, topic=leaving.topic, callback=callback)
 
     def _not_modified(self, state: FeedState, response: Response) -> NotModified:
         old = state.validators

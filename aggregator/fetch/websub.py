@@ -1,26 +1,31 @@
-"""Asking a hub for pushes (WebSub, section 5.1). What it answers is judged in core/polling/websub.py."""
+"""Asking a hub for pushes, and for no more (WebSub, 5.1). What it answers is judged in core/polling/websub.py."""
 
 from urllib.parse import urlencode
 
 from aggregator.core.errors import BadStatus
+from aggregator.core.polling.moves import permanent_target
 from aggregator.core.polling.websub import LEASE_S
 from aggregator.fetch.transport import Request, Transport
 
 
 async def subscribe(
     transport: Transport, *, hub: str, topic: str, callback: str, secret: str, lease_s: float = LEASE_S
-) -> None:
+) -> str | None:
     """Ask a hub for pushes (§5.1); it verifies later. A hub's own redirects (307, 308) are followed.
 
-    Raises BadStatus where the hub refuses, FetchError where it cannot be reached.
+    Gives where it has moved for good, if anywhere. Raises BadStatus where the hub refuses, FetchError
+    where it cannot be reached.
     """
-    form = {
-        "hub.mode": "subscribe",
-        "hub.topic": topic,
-        "hub.callback": callback,
-        "hub.secret": secret,
-        "hub.lease_seconds": str(int(lease_s)),
-    }
+    more = {"hub.secret": secret, "hub.lease_seconds": str(int(lease_s))}
+    return await _ask(transport, hub, {"hub.mode": "subscribe", "hub.topic": topic, "hub.callback": callback, **more})
+
+
+async def unsubscribe(transport: Transport, *, hub: str, topic: str, callback: str) -> None:
+    """Ask a hub for no more pushes (§5.1); it verifies later. Raises as `subscribe`."""
+    await _ask(transport, hub, {"hub.mode": "unsubscribe", "hub.topic": topic, "hub.callback": callback})
+
+
+async def _ask(transport: Transport, hub: str, form: dict[str, str]) -> str | None:
     request = Request(
         url=hub,
         method="POST",
@@ -31,8 +36,9 @@ async def subscribe(
     response = await transport.request(request)
     if not 200 <= response.status < 300:
         raise BadStatus(
-            f"the hub refused a subscription (HTTP {response.status})",
+            f"the hub refused to {form['hub.mode']} (HTTP {response.status})",
             status=response.status,
             url=response.url,
             transient=response.status >= 500,
         )
+    return permanent_target(response.hops, response.url)

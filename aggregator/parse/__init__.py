@@ -16,7 +16,7 @@ def open_parser(
     workers: int = 2,
     *,
     max_body_bytes: int = 10 * 2**20,
-    memory_bytes: int = 320 * 2**20,
+    memory_bytes: int = 288 * 2**20,
     cpu_s: int = 10,
     wall_s: float = 30.0,
     idle_s: float = 20.0,

@@ -14,7 +14,7 @@ from aggregator.parse.document import read
 from aggregator.parse.source import Refused
 
 MAX_DOCUMENTS = 5000
-MAX_RESIDENT_BYTES = 150 * 2**20
+MAX_RESIDENT_BYTES = 100 * 2**20
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: int) -> None:

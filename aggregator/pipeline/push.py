@@ -1,4 +1,4 @@
-"""WebSub: hubs are asked to push, and what they push is taken in as a poll is.
+"""WebSub: hubs are asked to push, and what they push is taken in as a poll is; in the end they are told to stop.
 
 A push is answered when it is stored; one that cannot be taken in at the moment makes its feed due,
 so that the next poll finds the entry.
@@ -12,7 +12,7 @@ from typing import Literal
 from aggregator.core.errors import FetchError, StoreError
 from aggregator.core.model import FeedState, Fetched, Health
 from aggregator.core.polling import websub
-from aggregator.core.polling.websub import Offer, Subscription
+from aggregator.core.polling.websub import Farewell, Offer, Subscription
 from aggregator.pipeline.intake import Intake
 from aggregator.pipeline.setup import CurrentSetup
 from aggregator.ports import Catalog, Clock, Feeds, Hub, Subscriptions
@@ -65,15 +65,39 @@ class Push:
         site = self._site()
         known = {one.feed: one for one in await self._subscriptions.all()}
         offers = await self._subscriptions.offers() if site else ()
-        if gone := known.keys() - {offer.feed for offer in offers}:
-            await self._subscriptions.remove(sorted(gone))
+        for feed in sorted(known.keys() - {offer.feed for offer in offers}):
+            await self._end(known[feed])
         due = websub.unanswered(offers, known, self._clock.now())[:ASKED_AT_ONCE]
+        untold = await self._untold() if site else []
         try:
             async with asyncio.timeout(ASKING_S):
-                await asyncio.gather(*(self._ask(offer, known.get(offer.feed), site or "") for offer in due))
+                await asyncio.gather(
+                    *(self._ask(offer, known.get(offer.feed), site or "") for offer in due),
+                    *(self._tell(leaving, site or "") for leaving in untold),
+                )
         except TimeoutError:  # those that were not reached count as asked, and are asked again
             log.warning("hubs were slow to answer; some are asked again in ten minutes")
-        return len(due)
+        return len(due) + len(untold)
+
+    async def _end(self, subscription: Subscription) -> None:
+        """Nothing more is taken from this hub for this feed; it is told so at its time."""
+        leaving = websub.farewell(subscription, self._clock.now())
+        await self._subscriptions.remove([subscription.feed], [leaving] if leaving else [])
+
+    async def _untold(self) -> list[Farewell]:
+        """Whom to tell of a subscription's end; those that had time enough to ask back are forgotten."""
+        leaving, now = await self._subscriptions.leaving(), self._clock.now()
+        if over := [one.callback for one in leaving if websub.is_over(one, now)]:
+            await self._subscriptions.forget(over)
+        return [one for one in leaving if not one.told and not websub.is_over(one, now)][:ASKED_AT_ONCE]
+
+    async def _tell(self, leaving: Farewell, site: str) -> None:
+        """Once: a hub that does not hear finds nobody at the callback, and its lease runs out."""
+        await self._subscriptions.told(leaving.callback)
+        try:
+            await self._hub.unsubscribe(leaving, f"{site}{PATH}{leaving.callback}")
+        except FetchError as error:
+            log.info("a hub could not be told to stop: %s", error, extra={"hub": leaving.hub})
 
     async def _ask(self, offer: Offer, known: Subscription | None, site: str) -> None:
         """Ask a hub, for the first time or again. It may verify before it has answered, so the row comes first."""
@@ -81,6 +105,8 @@ class Push:
         if known and websub.is_for(known, offer):
             asked = websub.asked_again(known, now)
         else:
+            if known:
+                await self._end(known)
             asked = Subscription(
                 feed=offer.feed,
                 hub=offer.hub,
@@ -91,7 +117,9 @@ class Push:
             )
         await self._subscriptions.save(asked)
         try:
-            await self._hub.subscribe(asked, f"{site}{PATH}{asked.callback}")
+            moved_to = await self._hub.subscribe(asked, f"{site}{PATH}{asked.callback}")
+            if moved_to:
+                await self._subscriptions.moved(asked.feed, moved_to)
         except FetchError as error:
             log.info("no subscription: %s", error, extra={"feed": offer.feed})
             await self._subscriptions.save(websub.refused(asked, str(error), now))
@@ -102,12 +130,19 @@ class Push:
         """What to answer a hub that asks whether we mean it; None: we do not."""
         subscription = await self._subscriptions.of(callback) if self._site() else None
         if subscription is None:
-            return None
+            return await self._release(callback, query)
         verdict = websub.verify(subscription, query, self._clock.now())
         if verdict.subscription != subscription:
             await self._subscriptions.save(verdict.subscription)
             log.info("hub: %s", verdict.subscription.standing.value, extra={"feed": subscription.feed})
         return verdict.reply
+
+    async def _release(self, callback: str, query: Mapping[str, str]) -> str | None:
+        for leaving in await self._subscriptions.leaving() if self._site() else ():
+            if leaving.callback == callback and (reply := websub.release(leaving, query)):
+                await self._subscriptions.forget([callback])
+                return reply
+        return None
 
     async def receive(
         self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]

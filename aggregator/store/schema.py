@@ -82,6 +82,18 @@ subscriptions = Table(
     Column("renew_at", Instant),
     Column("lease_until", Instant),
     Column("reason", FreeText, nullable=False),
+    Column("moved_to", FreeText),
+)
+
+# Subscriptions that ended here and are to end at their hubs.
+farewells = Table(
+    "farewells",
+    metadata,
+    Column("callback", Text, primary_key=True),
+    Column("hub", FreeText, nullable=False),
+    Column("topic", FreeText, nullable=False),
+    Column("left_at", Instant, nullable=False),
+    Column("told", Boolean, nullable=False),
 )
 
 # Hosts that asked to be left alone, by the key that every feed's row carries too.

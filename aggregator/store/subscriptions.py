@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from aggregator.core.polling.websub import Offer, Standing, Subscription
+from aggregator.core.polling.websub import Farewell, Offer, Standing, Subscription
 from aggregator.store.dialect import Dialect
 from aggregator.store.engine import Database
 from aggregator.store.reader import Reader
-from aggregator.store.schema import feeds, subscriptions
+from aggregator.store.schema import farewells, feeds, subscriptions
 from aggregator.store.writer import Writer
 
 
@@ -51,15 +51,35 @@ class SqlSubscriptions:
 
         await self._writer.alone(write)
 
-    async def remove(self, names: Sequence[str]) -> None:
+    async def moved(self, feed: str, to: str) -> None:
+        note = update(subscriptions).where(subscriptions.c.feed == feed).values(moved_to=to)
+        await self._writer.alone(lambda connection: connection.execute(note))
+
+    async def remove(self, names: Sequence[str], leaving: Sequence[Farewell] = ()) -> None:
         forget = delete(subscriptions).where(self._dialect.among(subscriptions.c.feed, "ids"))
         nobody = update(feeds).where(self._dialect.among(feeds.c.id, "ids")).values(hub_until=None)
 
         def write(connection: Connection) -> None:
             for statement in (forget, nobody):
                 connection.execute(statement, {"ids": self._dialect.listed(names)})
+            if leaving:
+                connection.execute(self._dialect.add(farewells), [asdict(one) for one in leaving])
 
         await self._writer.alone(write)
+
+    async def leaving(self) -> tuple[Farewell, ...]:
+        query = select(farewells).order_by(farewells.c.left_at, farewells.c.callback)
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        return tuple(Farewell(**row._asdict()) for row in found)
+
+    async def told(self, callback: str) -> None:
+        note = update(farewells).where(farewells.c.callback == callback).values(told=True)
+        await self._writer.alone(lambda connection: connection.execute(note))
+
+    async def forget(self, callbacks: Sequence[str]) -> None:
+        gone = delete(farewells).where(self._dialect.among(farewells.c.callback, "ids"))
+        bound = {"ids": self._dialect.listed(callbacks)}
+        await self._writer.alone(lambda connection: connection.execute(gone, bound))
 
 
 def _subscription(row: Row[Any]) -> Subscription:

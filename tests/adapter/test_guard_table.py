@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 
+from aggregator.app.clock import SystemClock
 from aggregator.app.desk import AppDesk
 from aggregator.app.house import House, open_house
 from aggregator.app.works import Works
 from aggregator.config import load
 from aggregator.core.errors import AggregatorError
 from aggregator.core.model import Entry, FeedState, Fetched, ParsedFeed, Rung, WantedText
-from aggregator.core.polling.websub import Offer, Subscription
+from aggregator.core.polling.websub import Farewell, Offer, Subscription
 from aggregator.core.settings import Feed
 from aggregator.fetch import dial
 from aggregator.pipeline.archive import Archive
@@ -76,10 +77,21 @@ async def articles(house: House, works: Works, urls: Sequence[str]) -> None:
 
 async def hubs(house: House, works: Works, urls: Sequence[str]) -> None:
     """Feeds name hubs."""
-    push = Push(
-        subscriptions=Hubs(urls), hub=works.fetcher, feeds=house.store.feeds, catalog=house.store.catalog,
+    push = push_over(house, works, Hubs(urls))
+    while await push.tick():
+        pass
+
+
+def push_over(house: House, works: Works, hubs: "Hubs") -> Push:
+    return Push(
+        subscriptions=hubs, hub=works.fetcher, feeds=house.store.feeds, catalog=house.store.catalog,
         intake=works.intake(), setup=house.setup, clock=house.clock, owner="t", secret=lambda: "s",
     )  # fmt: skip
+
+
+async def farewells(house: House, works: Works, urls: Sequence[str]) -> None:
+    """Hubs are told when a feed has left."""
+    push = push_over(house, works, Hubs((), leaving=urls))
     while await push.tick():
         pass
 
@@ -121,7 +133,7 @@ async def api(house: House, works: Works, urls: Sequence[str]) -> None:
         assert answer.status >= 400 or "control" in url, answer.text
 
 
-WAYS = (poll, archive, articles, hubs, trial, import_online, discovery, page_form, api)
+WAYS = (poll, archive, articles, hubs, farewells, trial, import_online, discovery, page_form, api)
 
 # Where the source leaves the house or hands on to somebody who does, and by which way the table gets there.
 KNOWN = {
@@ -132,6 +144,7 @@ KNOWN = {
     ("pipeline/fulltext.py", "page"): articles,
     ("pipeline/intake.py", "fetch"): poll,
     ("pipeline/push.py", "subscribe"): hubs,
+    ("pipeline/push.py", "unsubscribe"): farewells,
     ("web/api/feeds.py", "discover"): api,
     ("web/pages/feeds.py", "discover"): page_form,
 }
@@ -325,9 +338,10 @@ class Wishes:
 
 
 class Hubs:
-    """Feeds that name hubs, none of which was asked yet."""
+    """Feeds that name hubs, none of which was asked yet, and hubs that feeds have left."""
 
-    def __init__(self, hubs: Sequence[str]) -> None:
+    def __init__(self, hubs: Sequence[str], leaving: Sequence[str] = ()) -> None:
+        self._leaving = list(leaving)
         self._offers = tuple(Offer(feed=f"f{n}", hub=hub, topic="https://t.example/") for n, hub in enumerate(hubs))
         self._saved: dict[str, Subscription] = {}
 
@@ -343,5 +357,18 @@ class Hubs:
     async def save(self, subscription: Subscription) -> None:
         self._saved[subscription.feed] = subscription
 
-    async def remove(self, names: Sequence[str]) -> None:
+    async def remove(self, names: Sequence[str], leaving: Sequence[Farewell] = ()) -> None:
         """None was ever granted."""
+
+    async def moved(self, *_: object) -> None:
+        raise AssertionError("no hub was reached")
+
+    async def leaving(self) -> tuple[Farewell, ...]:
+        now = SystemClock().now()
+        return tuple(Farewell(callback=hub, hub=hub, topic="https://t.example/", left_at=now) for hub in self._leaving)
+
+    async def told(self, callback: str) -> None:
+        self._leaving.remove(callback)
+
+    async def forget(self, callbacks: Sequence[str]) -> None:
+        raise AssertionError("no hub has had its day")

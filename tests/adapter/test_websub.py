@@ -190,6 +190,41 @@ async def test_203_204_a_redirect_of_the_hub(status: int) -> None:
         assert (await made.subscription()).standing is Standing.REQUESTED
 
 
+async def test_a_permanent_redirect_of_the_hub_is_remembered() -> None:
+    """Over a restart; a 307 is not; and where the new place fails, the next question goes to the old one."""
+    async with world(redirect(308, "/middle")) as made:
+        made.site.script("/middle", redirect(307, "/other"))
+        made.site.script("/other", answer(202))
+        made.site.script("/middle", answer(202), answer(202), answer(500), answer(202))
+        await made.push.tick()
+        assert await made.verify() == "c"
+        assert (await made.subscription()).moved_to == made.site.url("/middle")
+        made.service.clock.move(seconds=0.81 * 86400)
+        await made.push.tick()  # a new Push each time: nothing is kept but rows
+        assert (len(made.site.heard("/hub")), len(made.site.heard("/middle"))) == (1, 2)
+        await made.verify()
+        made.service.clock.move(seconds=0.81 * 86400)
+        await made.push.tick()
+        assert (await made.subscription()).moved_to is None
+        made.service.clock.move(days=1)
+        await made.push.tick()
+        assert len(made.site.heard("/hub")) == 2
+
+
+async def test_a_permanent_redirect_of_the_topic() -> None:
+    """The topic is the new address as soon as the move is confirmed, and stays it."""
+    async with Loopback() as site:
+        hub = site.script("/hub", answer(202))
+        site.script("/new", answer(200, document("a"), Link=f'<{hub}>; rel="hub"'))
+        async with Service(Feed(url=site.script("/feed", redirect(301, "/new")), id="f")) as service:
+            made = World(site, service)
+            for _ in range(4):
+                await service.force()
+                service.clock.move(hours=13)
+            await made.push.tick()
+            assert made.asked()["hub.topic"] == site.url("/new")
+
+
 async def test_205_only_what_was_asked_for_is_confirmed() -> None:
     """Another topic, an unsubscription, another callback: not ours."""
     async with world() as made:
@@ -198,6 +233,40 @@ async def test_205_only_what_was_asked_for_is_confirmed() -> None:
         assert await made.verify(mode="unsubscribe") is None
         assert await made.push.verify("guessed", {"hub.mode": "subscribe", "hub.challenge": "c"}) is None
         assert (await made.subscription()).standing is Standing.REQUESTED
+
+
+async def test_a_hub_is_told_that_the_feed_left() -> None:
+    """A feed that is removed is unsubscribed, once; the hub's question is confirmed, once, and only that one."""
+    async with subscribed() as made:
+        callback = (await made.subscription()).callback
+        await made.service.store.feeds.sync([], made.service.clock.now())
+        assert await made.push.tick() == 1
+        form = made.asked()
+        assert (form["hub.mode"], form["hub.callback"]) == ("unsubscribe", f"{PUBLIC}websub/{callback}")
+        assert "hub.secret" not in form
+        question = {"hub.mode": "unsubscribe", "hub.topic": form["hub.topic"], "hub.challenge": "bye"}
+        assert await made.push.verify(callback, {**question, "hub.topic": "other"}) is None
+        assert await made.push.verify(callback, {**question, "hub.mode": "subscribe"}) is None
+        assert await made.push.verify(callback, question) == "bye"
+        assert await made.push.verify(callback, question) is None
+        assert await made.push.tick() == 0
+        assert await made.receive(callback, b"", "") == "unknown"
+
+
+async def test_a_feed_that_names_another_hub_leaves_the_old_one() -> None:
+    """Also where the old hub does not answer any more: it is told once, and forgotten after a day."""
+    async with subscribed() as made:
+        other = made.site.script("/other", answer(202))
+        made.site.script("/feed", answer(200, document("b"), Link=f'<{other}>; rel="hub"'))
+        made.site.script("/hub", answer(503))
+        await made.service.force()
+        await made.push.tick()
+        await made.push.tick()
+        assert (made.asked()["hub.mode"], made.asked("/other")["hub.mode"]) == ("unsubscribe", "subscribe")
+        assert len(made.site.heard("/hub")) == 2
+        made.service.clock.move(days=1)
+        await made.push.tick()
+        assert await made.service.store.subscriptions.leaving() == ()
 
 
 async def test_a_topic_that_moves_is_subscribed_anew() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from aggregator.core.model import Poll
-from aggregator.core.polling.websub import Offer, Standing, Subscription
+from aggregator.core.polling.websub import Farewell, Offer, Standing, Subscription
 from tests.contract.samples import DAY, HOUR, NOW, AnyStore, feed, lease, polled
 
 pytestmark = pytest.mark.anyio
@@ -74,3 +74,26 @@ async def test_the_lease_is_told_to_polls(store: AnyStore) -> None:
     await store.subscriptions.remove(["a"])
     (state,) = await lease(store.feeds, "a")
     assert (state.hub_until, await store.subscriptions.all()) == (None, ())
+
+
+async def test_a_hub_that_moved_is_remembered(store: AnyStore) -> None:
+    """Beside what the hub has verified meanwhile."""
+    await offering(store, "a")
+    live = replace(ASKED, standing=Standing.ACTIVE, lease_until=NOW + DAY)
+    await store.subscriptions.save(live)
+    await store.subscriptions.moved("a", "https://new.example/")
+    assert await store.subscriptions.all() == (replace(live, moved_to="https://new.example/"),)
+
+
+async def test_farewells(store: AnyStore) -> None:
+    """They outlive the subscription, until the hub knows."""
+    await offering(store, "a")
+    await store.subscriptions.save(ASKED)
+    first, second = (Farewell(callback=name, hub="https://h.example/", topic="t", left_at=NOW) for name in ("c1", "c2"))
+    await store.subscriptions.remove(["a"], [first])
+    await store.subscriptions.remove([], [second])
+    assert await store.subscriptions.all() == ()
+    await store.subscriptions.told("c1")
+    assert await store.subscriptions.leaving() == (replace(first, told=True), second)
+    await store.subscriptions.forget(["c1"])
+    assert await store.subscriptions.leaving() == (second,)

@@ -37,7 +37,7 @@ from aggregator.core.model import (
     WantedText,
 )
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.polling.websub import Offer, Subscription
+from aggregator.core.polling.websub import Farewell, Offer, Subscription
 from aggregator.core.settings import Feed
 from aggregator.ports import Route
 from aggregator.store.migrations import REVISIONS
@@ -90,6 +90,7 @@ class Tables:
     quarantined: list[tuple[str, bytes, str]] = field(default_factory=list)
     wanted: dict[int, tuple[int, datetime]] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    farewells: dict[str, Farewell] = field(default_factory=dict)
     hits: dict[str, Hit] = field(default_factory=dict)
     stories: dict[str, Story] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
@@ -429,10 +430,24 @@ class MemorySubscriptions:
         self._tables.subscriptions[subscription.feed] = subscription
         self._promise(subscription.feed, subscription.lease_until)
 
-    async def remove(self, names: Sequence[str]) -> None:
+    async def moved(self, feed: str, to: str) -> None:
+        self._tables.subscriptions[feed] = replace(self._tables.subscriptions[feed], moved_to=to)
+
+    async def remove(self, names: Sequence[str], leaving: Sequence[Farewell] = ()) -> None:
         for feed in names:
             self._tables.subscriptions.pop(feed, None)
             self._promise(feed, None)
+        self._tables.farewells |= {one.callback: one for one in leaving}
+
+    async def leaving(self) -> tuple[Farewell, ...]:
+        return tuple(sorted(self._tables.farewells.values(), key=lambda one: (one.left_at, one.callback)))
+
+    async def told(self, callback: str) -> None:
+        self._tables.farewells[callback] = replace(self._tables.farewells[callback], told=True)
+
+    async def forget(self, callbacks: Sequence[str]) -> None:
+        for callback in callbacks:
+            self._tables.farewells.pop(callback, None)
 
     def _promise(self, feed: str, until: datetime | None) -> None:
         row = self._tables.feeds[feed]

@@ -3,6 +3,8 @@
     requested ──verify──▶ active ──lease runs out──▶ requested again (renewed at 80 % of it)
         └────── denied by the hub, or the request failed: tried again after a day
 
+    the feed is gone, or names another hub: told to the hub (Farewell), which asks back once more
+
 A push is only as good as its
 signature: without a secret that fits, it is dropped, and polling finds the entry anyway.
 """
@@ -20,6 +22,7 @@ SHORTEST_LEASE_S = 300.0
 RENEW_AT = 0.8
 VERIFIED_WITHIN = timedelta(minutes=10)
 AGAIN_AFTER = timedelta(days=1)
+FAREWELL_WITHIN = timedelta(days=1)
 DIGESTS = frozenset({"sha1", "sha256", "sha384", "sha512"})  # §7.1
 
 
@@ -45,6 +48,23 @@ class Subscription:
     renew_at: datetime | None = None
     lease_until: datetime | None = None
     reason: str = ""
+    moved_to: str | None = None  # where the hub's permanent redirects lead; `hub` is the address that the feed names
+
+    @property
+    def address(self) -> str:
+        """Where the hub is asked."""
+        return self.moved_to or self.hub
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Farewell:
+    """A subscription that is to end. `told` is whether the hub was asked to; it may come to ask back."""
+
+    callback: str
+    hub: str
+    topic: str
+    left_at: datetime
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +87,7 @@ class Verdict:
 def verify(subscription: Subscription, query: Mapping[str, str], now: datetime) -> Verdict:
     """Answer a hub that asks whether a subscription, or a denial of it, is meant (§5.2, §5.3).
 
-    Only what this subscriber asked for is confirmed; an unsubscription is never confirmed here.
+    Only what this subscriber asked for is confirmed; unsubscriptions are `release`'s.
     """
     if query.get("hub.topic") != subscription.topic:
         return Verdict(reply=None, subscription=subscription)
@@ -84,6 +104,24 @@ def verify(subscription: Subscription, query: Mapping[str, str], now: datetime) 
         case "subscribe" if subscription.standing is not Standing.DENIED and query.get("hub.challenge"):
             return Verdict(reply=query["hub.challenge"], subscription=_activated(subscription, query, now))
     return Verdict(reply=None, subscription=subscription)
+
+
+def farewell(subscription: Subscription, now: datetime) -> Farewell | None:
+    """What the hub should hear of a subscription's end; None: it never granted it."""
+    if subscription.standing is Standing.DENIED and not is_live(subscription, now):
+        return None
+    return Farewell(callback=subscription.callback, hub=subscription.address, topic=subscription.topic, left_at=now)
+
+
+def release(leaving: Farewell, query: Mapping[str, str]) -> str | None:
+    """Answer a hub that asks whether an unsubscription is meant (§5.3): the challenge, or None."""
+    meant = query.get("hub.mode") == "unsubscribe" and query.get("hub.topic") == leaving.topic
+    return (query.get("hub.challenge") or None) if meant else None
+
+
+def is_over(leaving: Farewell, now: datetime) -> bool:
+    """Whether a hub had time enough to ask back."""
+    return now - leaving.left_at >= FAREWELL_WITHIN
 
 
 def _activated(subscription: Subscription, query: Mapping[str, str], now: datetime) -> Subscription:
@@ -117,9 +155,7 @@ def is_for(subscription: Subscription, offer: Offer) -> bool:
     return (subscription.hub, subscription.topic) == (offer.hub, offer.topic)
 
 
-def unanswered(
-    offers: Iterable[Offer], subscriptions: Mapping[str, Subscription], now: datetime
-) -> tuple[Offer, ...]:
+def unanswered(offers: Iterable[Offer], subscriptions: Mapping[str, Subscription], now: datetime) -> tuple[Offer, ...]:
     """The offers that a hub should be asked about now; `subscriptions` are by feed."""
     return tuple(
         offer
@@ -129,8 +165,13 @@ def unanswered(
 
 
 def refused(subscription: Subscription, reason: str, now: datetime) -> Subscription:
-    """The subscription after the hub could not be asked; an old lease runs on."""
-    return replace(subscription, standing=Standing.DENIED, renew_at=now + AGAIN_AFTER, reason=reason[:200])
+    """The subscription after the hub could not be asked; an old lease runs on.
+
+    The next time it is asked where the feed says that it is.
+    """
+    return replace(
+        subscription, standing=Standing.DENIED, renew_at=now + AGAIN_AFTER, reason=reason[:200], moved_to=None
+    )
 
 
 def asked_again(subscription: Subscription, now: datetime) -> Subscription:

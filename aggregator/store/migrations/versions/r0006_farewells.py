@@ -1,0 +1,19 @@
+"""Where hubs moved, and what hubs are to hear of subscriptions that ended."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    op.add_column("subscriptions", sa.Column("moved_to", sa.Text()))
+    op.create_table(
+        "farewells",
+        sa.Column("callback", sa.Text(), primary_key=True),
+        sa.Column("hub", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("left_at", sa.BigInteger(), nullable=False),
+        sa.Column("told", sa.Boolean(), nullable=False),
+    )
