@@ -1,9 +1,11 @@
 """Matching: articles per second and build time, against a loop of re.search and ahocorasick-rs.
 
-    python -m benchmarks.rules [--articles 400] [--sizes 10 1000 10000 100000]
+    python -m benchmarks.rules [--articles 400] [--sizes 10 1000 10000 100000] [--rare 0 0.97]
 
 The corpus is made here: nine languages' alphabets, Zipf-distributed words, designators and names
-mixed in, about 110 words an entry. A rule is a boolean of two to six terms. Everything runs in one
+mixed in, about 110 words an entry. A rule is a boolean of two to six terms; `rare` is the share of
+terms that no entry has, as names that people watch for seldom occur (0: every second rule of
+thousands matches something, which tells what a match costs). Everything runs in one
 process on one core, one after the other; results also go to benchmarks/results/rules.json.
 """
 
@@ -48,6 +50,7 @@ class World:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
+        self.rare = 0.0
         self.words = {lang: vocabulary(lang, 20_000, rng) for lang in ALPHABETS if lang not in ("ar", "hi")}
         self.words |= {
             lang: [w.removesuffix("n").removesuffix("r") for w in vocabulary(lang, 20_000, rng)]
@@ -73,6 +76,12 @@ class World:
 
     def term(self, lang: str) -> str:
         """A word that somebody would watch: not one of the commonest."""
+        if self.rng.random() < self.rare:
+            return self.known_term(lang).rstrip("*") + self.rng.choice(["ovq", "wuxo", "yzzi"])
+        return self.known_term(lang)
+
+    def known_term(self, lang: str) -> str:
+        """A term that occurs, somewhere."""
         if self.rng.random() < 0.2:
             return self.rng.choice(self.designators)
         if lang == "zh":
@@ -149,7 +158,10 @@ def aho_corasick(rules: Sequence[RuleConfig]) -> Callable[[Document], object] | 
     return match
 
 
-def measure(count: int, world: World, articles: Sequence[Document], frequencies: Counter[str]) -> dict[str, object]:
+def measure(
+    count: int, rare: float, world: World, articles: Sequence[Document], frequencies: Counter[str]
+) -> dict[str, object]:
+    world.rare = rare
     configs = [world.rule(number) for number in range(count)]
     started = time.process_time()
     rules: list[Rule] = [compile_rule(config, {}) for config in configs]
@@ -160,6 +172,7 @@ def measure(count: int, world: World, articles: Sequence[Document], frequencies:
     replaced = time.process_time()
     row: dict[str, object] = {
         "rules": count,
+        "rare": rare,
         "compile_s": round(compiled - started, 2),
         "build_s": round(built - compiled, 2),
         "edit_s": round(replaced - built, 3),
@@ -174,6 +187,7 @@ def measure(count: int, world: World, articles: Sequence[Document], frequencies:
 
 
 def measure_regex(count: int, world: World, articles: Sequence[Document]) -> dict[str, object]:
+    world.rare = 0.0
     configs = [
         RuleConfig.model_validate({"id": f"x{n}", "regex": [rf"\b{world.term('en').rstrip('*')}\w*\s+\w+"]})
         for n in range(count)
@@ -186,6 +200,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--articles", type=int, default=400)
     options.add_argument("--sizes", type=int, nargs="*", default=[10, 1000, 10_000, 100_000])
+    options.add_argument("--rare", type=float, nargs="*", default=[0.0, 0.97])
     options.add_argument("--regex", type=int, default=1000)
     asked = options.parse_args()
     world = World(random.Random(7))
@@ -193,7 +208,7 @@ def main() -> None:
     frequencies = Counter(w for a in articles for w in set(words(f"{a.title} {a.summary} {a.content}")))
     tokens = sum(len(words(f"{a.title} {a.summary} {a.content}")) for a in articles) // len(articles)
     print(f"{len(articles)} articles, {tokens} tokens each")
-    rows = [measure(size, world, articles, frequencies) for size in asked.sizes]
+    rows = [measure(size, rare, world, articles, frequencies) for size in asked.sizes for rare in asked.rare]
     if asked.regex:
         rows.append(measure_regex(asked.regex, world, articles))
     for row in rows:
