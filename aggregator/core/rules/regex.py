@@ -185,17 +185,18 @@ class Prefilter:
     """Which of many patterns can match a text at all, by the literals in them."""
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._patterns = tuple(patterns)
+        if not patterns:
+            return
         import re2
 
-        self._patterns = tuple(patterns)
         self._filter = re2.Filter()
         for each in self._patterns:
             options = re2.Options()
             options.log_errors = False
             options.case_sensitive = each.exact
             self._filter.Add(each.wide, options)
-        if self._patterns:
-            self._filter.Compile()
+        self._filter.Compile()
 
     def candidates(self, text: str) -> Iterator[Pattern]:
         """The patterns that may match `text`."""
