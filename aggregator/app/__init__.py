@@ -21,13 +21,16 @@ __all__ = ["default_config_path", "load_config", "open_house", "quiet_logs", "ru
 T = TypeVar("T")
 
 
-def load_config(path: Path) -> "Loaded":
-    """The configuration at `path`, checked. Raises ConfigErrors."""
+def load_config(path: Path, *, sound: bool = False) -> "Loaded":
+    """The configuration at `path`, checked. Raises ConfigErrors.
+
+    `sound`: faulty parts are left out instead, unless they may hide which database is meant.
+    """
     import os
 
-    from aggregator.config import load
+    from aggregator.config import load, load_sound
 
-    return load(path, os.environ)
+    return (load_sound if sound else load)(path, os.environ)
 
 
 def open_house(loaded: "Loaded", *, console: TextIO | None = None) -> "AbstractAsyncContextManager[House]":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from aggregator import __version__, config
 from aggregator.app.finding import backtest, clauses, search
 from aggregator.app.house import House
+from aggregator.app.liveness import notes_folder, running
 from aggregator.app.places import state_folder
 from aggregator.app.watching import lag_s
 from aggregator.core.errors import ConfigErrors, NotFound
@@ -71,7 +72,7 @@ class AppDesk:
         health = await self.catalog.health()
         outbox = await self.catalog.outbox()
         sent = await self.catalog.deliveries(states=[DeliveryState.SENT], limit=1)
-        folder = state_folder()
+        folder, loaded = state_folder(), self.house.loaded
         return Status(
             version=__version__,
             now_at=now,
@@ -84,7 +85,10 @@ class AppDesk:
             stats=await self.catalog.stats(),
             disk_free_bytes=shutil.disk_usage(folder if folder.exists() else Path.cwd()).free,
             versions=_versions(),
-            warnings=tuple(map(str, (*(fault.errors if (fault := self.fault()) else ()), *self.house.loaded.warnings))),
+            warnings=tuple(
+                map(str, (*(fault.errors if (fault := self.fault()) else ()), *loaded.faults, *loaded.warnings))
+            ),
+            processes=await asyncio.to_thread(running, notes_folder(loaded.config)),
         )
 
     async def explain(self, told: Told) -> tuple[Clause, ...]:

@@ -1,6 +1,5 @@
 """Looks at an installation without changing anything, and gathers the facts of a diagnosis."""
 
-import json
 import os
 import re
 import shutil
@@ -12,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from aggregator import config
 from aggregator.app.clock import SystemClock
 from aggregator.app.diagnosis import FUTURE, Exposed, Facts, Known, Page, Trouble, diagnose
 from aggregator.app.extras import missing
+from aggregator.app.liveness import loops_at
 from aggregator.app.places import database_url
 from aggregator.config.source import files
 from aggregator.core.errors import AggregatorError, ConfigError, ConfigErrors, StoreError
@@ -33,7 +32,6 @@ from aggregator.store.inspecting import Condition, inspect_database
 
 SAMPLE = 500
 SECRET_FILE = re.compile(r"\$\{file:([^}]+)\}")
-ANSWER_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,19 +102,13 @@ def _page(web: Web) -> Page:
     page = Page(listen=web.listen, open_to_all=not guarded and not is_loopback(host))
     if port == 0:
         return page
-    anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask, not where to listen
-    connection = HTTPConnection(anywhere.get(host, host), port, timeout=ANSWER_S)
     try:
-        connection.request("GET", "/healthz")
-        answer = json.loads(connection.getresponse().read(65_536))
-        loops = answer["loops"]
-        return replace(page, holder="us", late=tuple(name for name, well in loops.items() if not well))
+        loops = loops_at(host, port)
     except ConnectionRefusedError:
         return page
-    except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError):
+    if loops is None:
         return replace(page, holder="another")
-    finally:
-        connection.close()
+    return replace(page, holder="us", late=tuple(name for name, well in loops.items() if not well))
 
 
 # --- files ---------------------------------------------------------------------------------------

@@ -85,7 +85,8 @@ async def open_house(loaded: Loaded, *, console: TextIO | None = None) -> AsyncI
         await closing.enter_async_context(store)
         await store.upkeep.upgrade()
         await store.upkeep.free(dead_owners(await store.upkeep.owners()), clock.now())
-        await store.feeds.sync(loaded.config.feeds, clock.now())
+        if not loaded.faults:  # a feed that was left out for its faults is still ours
+            await store.feeds.sync(loaded.config.feeds, clock.now())
         current = prepare(loaded.config, loaded.rules, loaded.digest)
         store = replace(store, catalog=discreet(store.catalog))
         yield House(loaded=loaded, current=current, store=store, clock=clock, _closing=closing, console=console)

@@ -12,6 +12,7 @@ from time import monotonic
 from aggregator.app.desk import AppDesk, figures, page
 from aggregator.app.extras import missing
 from aggregator.app.house import House
+from aggregator.app.liveness import note, notes_folder, own
 from aggregator.app.watching import observe_deliveries
 from aggregator.app.works import Works
 from aggregator.config import digest as digest_of
@@ -74,6 +75,9 @@ class Service:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(asyncio.create_task(self._mind_the_clock(), name="clock").cancel)
             address = await self._open_page(stack)
+            started_at = self.desk.started_at or self.house.clock.now()
+            folder = notes_folder(self.house.current.config)
+            stack.enter_context(note(folder, own(started_at, self.roles, address)))
             self._plan()
             self.schedule.start()
             log.info(

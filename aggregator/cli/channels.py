@@ -7,7 +7,7 @@ import click
 
 from aggregator.cli.output import emit, json_option, limit_option, table
 from aggregator.cli.program import config_option
-from aggregator.cli.session import in_house, load
+from aggregator.cli.session import in_house, load_sound
 from aggregator.core.errors import AggregatorError, NotFound
 from aggregator.core.model import Json, Receipt
 from aggregator.core.settings import Channel
@@ -32,7 +32,7 @@ def channels() -> None:
 @json_option
 def list_(as_json: bool, limit: int) -> None:
     """List channels and which rules use them (never their secrets)."""
-    config = load().config
+    config = load_sound().config
     default = config.settings.default_channels
     rows: list[Json] = [
         {

@@ -1,13 +1,15 @@
 """`aggregator db`: keeping the database in order."""
 
+import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import emit, json_option, table
+from aggregator.cli.output import emit, json_option, progress, table
 from aggregator.cli.program import config_option
-from aggregator.cli.session import in_house
+from aggregator.cli.session import in_house, load
 from aggregator.core.shapes import stats_json
 
 if TYPE_CHECKING:
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   aggregator db backup /backup/aggregator-$(date +%F).db    while the service runs
+  aggregator db copy --to postgresql://aggregator@db.example.org/aggregator
   aggregator db check"""
 )
 def db() -> None:
-    """Upgrade, back up, check and prune the database."""
+    """Upgrade, back up, copy, check and prune the database."""
 
 
 @db.command()
@@ -45,7 +48,46 @@ def backup(file: Path) -> None:
         size = await house.store.upkeep.backup(str(file))
         click.echo(f"{file}: {size / 1e6:.1f} MB")
 
-    in_house(work)
+    in_house(work, reading=True)
+
+
+@db.command(
+    epilog="""\b
+Examples:
+  PGPASSWORD=… aggregator db copy --to postgresql://aggregator@db.example.org/aggregator
+  aggregator db copy --to sqlite:////var/lib/aggregator/aggregator.db    and back"""
+)
+@click.option("--to", "target", required=True, metavar="URL", help="The database to fill; it must be empty.")
+@config_option
+@json_option
+def copy(target: str, as_json: bool) -> None:
+    """Copy everything into another database: from SQLite to PostgreSQL, or back. Stop the service first.
+
+    What arrives is compared with what was sent, row by row. A copy that is interrupted leaves the
+    other database empty; run it again. The database that was copied is not changed.
+    """
+    from aggregator.app import quiet_logs, run
+    from aggregator.app.places import database_url
+    from aggregator.store import copy_store, count_rows
+
+    loaded = load()
+    quiet_logs(loaded)
+    source = database_url(loaded.config)
+
+    async def work() -> Mapping[str, int]:
+        with progress("copying", await count_rows(source)) as step:
+            return await copy_store(source, target, step=step)
+
+    try:
+        copied = run(work())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        click.echo("interrupted; the other database is as empty as it was: run the same command again", err=True)
+        raise SystemExit(130) from None
+    if as_json:
+        emit(dict(copied))
+        return
+    table(("table", "rows>"), ((name, f"{rows:,}") for name, rows in copied.items()), empty="")
+    click.echo("everything arrived; name the new database in settings.database, then start the service")
 
 
 @db.command()
@@ -61,7 +103,7 @@ def check() -> None:
             raise SystemExit(1)
         click.secho("the database is sound", fg="green")
 
-    in_house(work)
+    in_house(work, reading=True)
 
 
 @db.command()
@@ -89,4 +131,4 @@ def stats(as_json: bool) -> None:
         else:
             table(("what", "how many>"), ((key, f"{value:,}") for key, value in shape.items()), empty="")
 
-    in_house(work)
+    in_house(work, reading=True)

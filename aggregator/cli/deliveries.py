@@ -61,7 +61,7 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
             empty=f"no delivery is {' or '.join(states)}" if states else "the outbox is empty",
         )
 
-    in_house(work)
+    in_house(work, reading=True)
 
 
 @deliveries.command()
@@ -89,7 +89,7 @@ def show(as_json: bool, delivery_id: str) -> None:
             empty="not tried yet",
         )
 
-    in_house(work)
+    in_house(work, reading=True)
 
 
 @deliveries.command()

@@ -66,7 +66,7 @@ def list_(as_json: bool, limit: int) -> None:
             empty="no feeds; `aggregator feeds add URL` adds one",
         )
 
-    in_house(work)
+    in_house(work, reading=True)
 
 
 async def _one(house: "House", feed_id: str) -> FeedSummary:
@@ -93,7 +93,7 @@ def show(as_json: bool, feed_id: str) -> None:
             if value not in (None, "", []):
                 click.echo(f"{click.style(f'{key:>15}', bold=True)}  {value}")
 
-    in_house(work)
+    in_house(work, reading=True)
 
 
 @feeds.command()

@@ -74,7 +74,7 @@ def list_(as_json: bool, limit: int, **wanted: Any) -> None:
             empty="no hits yet; `aggregator poll` looks for some",
         )
 
-    in_house(work)
+    in_house(work, reading=True)
 
 
 def _state(told: Told) -> str:
@@ -120,7 +120,7 @@ def show(as_json: bool, hit_id: str) -> None:
             }
         )
 
-    in_house(work)
+    in_house(work, reading=True)
 
 
 @hits.command()
@@ -157,4 +157,4 @@ def export(style: str, limit: int, **wanted: Any) -> None:
             text = as_csv(found) if style == "csv" else as_jsonl(found)
         click.echo(text, nl=False)
 
-    in_house(work)
+    in_house(work, reading=True)

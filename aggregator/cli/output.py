@@ -72,6 +72,14 @@ def brief(text: str, width: int = 80) -> str:
     return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"
 
 
+def size(count: int) -> str:
+    """Bytes in the largest fitting unit: `820 B`, `4.2 MB`, `15 GB`."""
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.1f} {units[0]}" if value < 9.95 and units[0] != "B" else f"{value:,.0f} {units[0]}"
+
+
 def _cell(value: Any) -> Any:
     """Text is shown as it stands, never read as markup."""
     from rich.markup import escape

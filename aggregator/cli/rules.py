@@ -9,7 +9,7 @@ import click
 from aggregator.cli.evidence import marked, tree
 from aggregator.cli.output import console, emit, json_option, limit_option, progress, table
 from aggregator.cli.program import config_option
-from aggregator.cli.session import in_house, load
+from aggregator.cli.session import in_house, load, load_sound
 from aggregator.cli.types import SINCE
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.model import Json
@@ -69,7 +69,7 @@ def list_(as_json: bool, limit: int) -> None:
             empty="no rules; write one into rules.yaml",
         )
 
-    in_house(work)
+    in_house(work, reading=True)
 
 
 def sparkline(values: "Sequence[int]") -> str:
@@ -93,7 +93,7 @@ def show(as_json: bool, rule_id: str) -> None:
     """Show a rule as the matcher understands it, with the spellings it adds."""
     from aggregator.core.rules import print_query, spellings
 
-    loaded = load()
+    loaded = load_sound()
     rule = _rule(rule_id, loaded.rules)
     place = loaded.places.get(("rule", rule_id))
     added = dict(spellings(rule))

@@ -61,7 +61,7 @@ def search(query: str, since: timedelta | None, before: int | None, limit: int, 
         if not found:
             raise SystemExit(3)
 
-    at_desk(work)
+    at_desk(work, reading=True)
 
 
 def _judge(query: str, lists: "Mapping[str, tuple[str, ...]]") -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 import click
 
 from aggregator.cli.complaints import show
+from aggregator.cli.output import plural
 
 if TYPE_CHECKING:
     from aggregator.app.desk import AppDesk
@@ -34,16 +35,36 @@ def load() -> "Loaded":
     return loaded
 
 
+def load_sound() -> "Loaded":
+    """The configuration for those who only read what is stored: faults are told, and do not stop them.
+
+    Raises ConfigErrors where the faults may hide which database is meant.
+    """
+    from aggregator.app import load_config
+
+    loaded = load_config(config_path(), sound=True)
+    if loaded.faults:
+        show(loaded.faults)
+        count = plural(sum(fault.severity == "error" for fault in loaded.faults), "error")
+        click.secho(f"the configuration has {count}; what is stored is shown all the same", fg="yellow", err=True)
+    return loaded
+
+
 def in_house(
-    work: Callable[["House"], Awaitable[T]], loaded: "Loaded | None" = None, *, console: TextIO | None = None
+    work: Callable[["House"], Awaitable[T]],
+    loaded: "Loaded | None" = None,
+    *,
+    reading: bool = False,
+    console: TextIO | None = None,
 ) -> T:
     """Open the house (database, transport, workers), do `work`, close it. Ctrl-C is clean.
 
-    `console` is where console channels print: not on stdout, where a JSON document goes.
+    `reading`: a faulty configuration does not stop it. `console` is where console channels print:
+    not on stdout, where a JSON document goes.
     """
     from aggregator.app import open_house, quiet_logs, run
 
-    loaded = loaded or load()
+    loaded = loaded or (load_sound() if reading else load())
     quiet_logs(loaded)
 
     async def visit() -> T:
@@ -57,7 +78,7 @@ def in_house(
         raise SystemExit(130) from None
 
 
-def at_desk(work: Callable[["AppDesk"], Awaitable[T]]) -> T:
+def at_desk(work: Callable[["AppDesk"], Awaitable[T]], *, reading: bool = False) -> T:
     """Like `in_house`, for what the pages can do too."""
 
     async def sit(house: "House") -> T:
@@ -65,4 +86,4 @@ def at_desk(work: Callable[["AppDesk"], Awaitable[T]]) -> T:
 
         return await work(AppDesk(house, config_path()))
 
-    return in_house(sit)
+    return in_house(sit, reading=reading)

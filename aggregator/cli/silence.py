@@ -74,7 +74,7 @@ def list_(as_json: bool, limit: int) -> None:
             empty="nothing is silenced",
         )
 
-    in_house(work)
+    in_house(work, reading=True)
 
 
 @silence.command()

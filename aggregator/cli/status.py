@@ -1,16 +1,21 @@
 """`aggregator status`: health at a glance."""
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import ago, emit, json_option, span
+from aggregator.cli.output import ago, emit, json_option, plural, sheet, size, span
 from aggregator.cli.program import config_option
 from aggregator.cli.session import at_desk
 from aggregator.core.shapes import status_json
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from aggregator.app.desk import AppDesk
+    from aggregator.core.model import Process, Stats
 
 
 @click.command(
@@ -22,28 +27,54 @@ Examples:
 @config_option
 @json_option
 def status(as_json: bool) -> None:
-    """Show feeds by state, lag, the outbox, the last alert, disk and version."""
+    """Show whether the service runs, feeds by state, lag, the outbox, the last alert, disk and version."""
 
     async def work(desk: "AppDesk") -> None:
+        from aggregator.app.liveness import loops_of
+
         found = await desk.status()
+        asked = [(process, await asyncio.to_thread(loops_of, process)) for process in found.processes]
+        known = (replace(p, loops=None if loops is None else tuple(loops.items())) for p, loops in asked)
+        found = replace(found, processes=tuple(known))
         if as_json:
             emit(status_json(found))
             return
-        rows = {
-            "version": found.version,
-            "feeds": ", ".join(f"{count} {state}" for state, count in found.feeds) or "none",
-            "lag": span(found.lag_s) if found.lag_s else "none: nothing is overdue",
-            "outbox": ", ".join(f"{count} {state}" for state, count in found.outbox) or "empty",
-            "last alert": ago(found.last_alert_at, found.now_at),
-            "stored": f"{found.stats.entries:,} entries, {found.stats.hits:,} hits, {found.stats.bytes / 1e6:.1f} MB"
-            if found.stats
-            else "",
-            "disk free": f"{found.disk_free_bytes / 1e9:.1f} GB" if found.disk_free_bytes is not None else "",
-        }
-        for name, value in rows.items():
-            if value:
-                click.echo(f"{click.style(f'{name:>11}', bold=True)}  {value}")
-        for warning in found.warnings:
+        for process in found.processes or (None,):
+            _tell(process, found.now_at)
+        sheet(
+            {
+                "feeds": ", ".join(f"{count:,} {state}" for state, count in found.feeds) or "none",
+                "lag": span(found.lag_s) if found.lag_s else "none: nothing is overdue",
+                "outbox": ", ".join(f"{count:,} {state}" for state, count in found.outbox) or "empty",
+                "last alert": ago(found.last_alert_at, found.now_at),
+                "stored": _stored(found.stats) if found.stats else None,
+                "disk free": size(found.disk_free_bytes) if found.disk_free_bytes is not None else None,
+                "version": found.version,
+            }
+        )
+        for warning in found.warnings if not desk.current().faults else ():
             click.secho(warning, fg="yellow", err=True)
 
-    at_desk(work)
+    at_desk(work, reading=True)
+
+
+def _tell(process: "Process | None", now: "datetime") -> None:
+    """Whether the service runs, and how it feels."""
+    if process is None:
+        click.secho("not running on this machine; `aggregator run` starts the service", fg="yellow")
+        return
+    late = [name for name, well in process.loops or () if not well]
+    since = f"running since {process.started_at:%Y-%m-%d %H:%M} UTC ({ago(process.started_at, now)})"
+    click.secho(f"{since}, process {process.pid}: {', '.join(process.roles)}", fg="green" if not late else "yellow")
+    if process.page:
+        click.echo(f"page {process.page}")
+    if late:
+        hint = "`aggregator doctor` looks into it"
+        click.secho(
+            f"{'this loop is' if len(late) == 1 else 'these loops are'} late: {', '.join(late)}; {hint}", fg="red"
+        )
+
+
+def _stored(stats: "Stats") -> str:
+    counts = (plural(stats.entries, "entry", "entries"), plural(stats.hits, "hit"), size(stats.bytes))
+    return ", ".join(counts)

@@ -15,6 +15,7 @@ from aggregator.config.edit import (
 from aggregator.config.loader import Loaded, Place, channel_errors, load, rule_test_errors
 from aggregator.config.opml import Subscription, from_opml, sift, to_opml
 from aggregator.config.reference import schema
+from aggregator.config.salvage import load_sound
 from aggregator.config.source import digest
 from aggregator.config.starter import write_starter
 
@@ -30,6 +31,7 @@ __all__ = [
     "digest",
     "from_opml",
     "load",
+    "load_sound",
     "remove_feed",
     "replace_rule_text",
     "rule_files",

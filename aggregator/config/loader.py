@@ -39,7 +39,8 @@ class Loaded:
 
     `rules` holds every rule, also those that are not enabled; `secrets` are texts that must never
     be shown; `digest` changes with any byte of the files; `places` says where (kind, id) is
-    written, for the kinds feed, rule, channel and list.
+    written, for the kinds feed, rule, channel and list. `faults` are what is wrong with the parts
+    that were left out, where the sound ones had been asked for.
     """
 
     config: Config
@@ -49,6 +50,7 @@ class Loaded:
     digest: str
     places: Mapping[tuple[str, str], Place] = field(repr=False)
     root: Pairs = field(repr=False)
+    faults: tuple[ConfigError, ...] = ()
 
 
 def load(
@@ -76,6 +78,23 @@ def load(
     errors.extend(found)
     if root is None:
         raise ConfigErrors(_sorted(errors) or [_nothing(path)])
+    return build(root, environ, digest, errors=errors, complete=complete, before=before)
+
+
+def build(
+    root: Pairs,
+    environ: Mapping[str, str],
+    digest: str,
+    *,
+    errors: Iterable[ConfigError] = (),
+    complete: bool = True,
+    before: Loaded | None = None,
+) -> Loaded:
+    """The configuration that a tree says. Raises ConfigErrors: those given, and all that is wrong with the tree.
+
+    Of a tree that is not complete, because a file was not fit to be read, names are not looked up.
+    """
+    errors = list(errors)
     expander = Expander(environ=environ)
     value = plain(root, expander)
     config, invalid = _validated(root, value, told=expander.errors)

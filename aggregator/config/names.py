@@ -44,9 +44,13 @@ def unknown(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
 
 
 def contradictions(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
-    """Channels without a way to send, and a page that would be open to everyone."""
+    """Channels without a way to send, a database that cannot be one, and a page that would be open to everyone."""
     for name, channel in _channels(root):
         yield from _channel(name, channel)
+    settings = root.get("settings")
+    database = settings.get("database") if isinstance(settings, Pairs) else None
+    if isinstance(database, Scalar) and not database.absent:
+        yield from _database(database, str(value["settings"]["database"]))
     web = find(root, ("settings", "web"))
     if isinstance(web, Pairs) and (listen := web.get("listen")) and isinstance(listen, Scalar):
         yield from _listen(listen, (value.get("settings") or {}).get("web") or {})
@@ -150,6 +154,26 @@ def _channel(name: Scalar, channel: Pairs) -> Iterator[ConfigError]:
     elif url and not webhook:
         known = [key for key in known_keys(("channels", name.text)) if key not in _OWN]
         yield from (unknown_key(key, known) for key, _ in channel.pairs if key.text not in (*known, *_OWN))
+
+
+def _database(node: Scalar, url: str) -> Iterator[ConfigError]:
+    """What `run` would refuse; the URL itself is not shown, it may hold a password."""
+    backend, _, rest = url.partition("://")
+    message, hint = f"{backend} is no database that is supported", "write sqlite:///var/aggregator.db or postgresql://…"
+    if not rest and "://" not in url:
+        message = "this is not the URL of a database"
+        hint = f"write sqlite:///{url}" if "@" not in url else hint
+    elif backend in ("postgresql", "postgresql+psycopg"):
+        return
+    elif backend.startswith("postgres"):
+        message, hint = f"{backend} is not the name of PostgreSQL here", "write postgresql://…"
+    elif backend == "sqlite":
+        path = rest.partition("?")[0]
+        if path.startswith("/") and path not in ("/", "/:memory:"):
+            return
+        message = "this names no file to keep" if path.strip("/") in ("", ":memory:") else "a slash is missing"
+        hint = "write sqlite:///var/aggregator.db" if "file" in message else f"write sqlite:///{rest}"
+    yield node.source.error(node.start, message, hint)
 
 
 def _listen(node: Scalar, web: dict[str, Any]) -> Iterator[ConfigError]:

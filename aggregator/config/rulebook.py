@@ -58,7 +58,7 @@ def _sound(root: Pairs, value: Mapping[str, Any], errors: Sequence[ConfigError])
         return ()
     found = []
     for node, row in zip(rows.nodes, values, strict=True):
-        if not any(_inside(error, node) for error in errors):
+        if not any(inside(error, node) for error in errors):
             try:
                 found.append((node, RuleConfig.model_validate(row, by_alias=True, by_name=False)))
             except ValidationError:
@@ -78,6 +78,7 @@ def _lists(value: object) -> dict[str, tuple[str, ...]]:
     return sound
 
 
-def _inside(error: ConfigError, node: Node) -> bool:
+def inside(error: ConfigError, node: Node) -> bool:
+    """Whether an error points into a node."""
     first, last = node.source.place(node.start), node.source.place(node.end)
     return error.file == node.source.name and first <= (error.line, error.column) <= last

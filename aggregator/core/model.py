@@ -596,6 +596,17 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process of the service on this machine; `loops`: which of its loops are well, where that is known."""
+
+    pid: int
+    started_at: datetime
+    roles: tuple[str, ...] = ()
+    page: str | None = None
+    loops: tuple[tuple[str, bool], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """The service at one glance. `lag_s`: how long the most overdue feed has been waiting."""
 
@@ -611,6 +622,7 @@ class Status:
     disk_free_bytes: int | None = None
     versions: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    processes: tuple[Process, ...] = ()
 
 
 Json = dict[str, Any]

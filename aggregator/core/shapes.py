@@ -15,6 +15,7 @@ from aggregator.core.model import (
     FeedSummary,
     Hit,
     Json,
+    Process,
     RuleFigures,
     Silence,
     Span,
@@ -231,10 +232,24 @@ def beat_json(beat: Beat) -> Json:
     }
 
 
+def process_json(process: Process) -> Json:
+    """A process of the service; `loops` says which are well, null where that is not known."""
+    return {
+        "pid": process.pid,
+        "started_at": instant(process.started_at),
+        "roles": list(process.roles),
+        "page": process.page,
+        "loops": None if process.loops is None else dict(process.loops),
+    }
+
+
 def status_json(status: Status) -> Json:
     """The service at one glance; `ok` is False where a loop is late."""
+    loops = [well for process in status.processes for _, well in process.loops or ()]
     return {
-        "ok": not any(beat.late for beat in status.beats),
+        "ok": all(loops) and not any(beat.late for beat in status.beats),
+        "running": bool(status.processes),
+        "processes": [process_json(process) for process in status.processes],
         "version": status.version,
         "now_at": instant(status.now_at),
         "started_at": instant(status.started_at),

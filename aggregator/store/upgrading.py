@@ -45,6 +45,10 @@ def _prepare_file(path: Path, place: Place, make_dirs: bool) -> None:
     try:
         path.parent.mkdir(parents=make_dirs, exist_ok=True)
         path.touch()  # an empty file is an empty database; and an OSError says more than SQLite does
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next(above for above in path.parents if above.is_file())
+        remedy = "move it away, or name another place in settings.database"
+        raise StoreError(f"{place} cannot be created: {file} is a file, not a directory; {remedy}") from error
     except FileNotFoundError as error:
         missing = path.parent.parent
         raise StoreError(f"{place} cannot be created: there is no directory {missing}; create it") from error

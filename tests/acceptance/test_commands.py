@@ -237,7 +237,8 @@ def test_feeds_rules_channels_and_the_database(world: Installation) -> None:
     status = world.json("status")
     assert status["outbox"]["sent"] >= 2
     assert status["feeds"]["ok"] == 2
-    world.ok("status")
+    assert (status["running"], status["processes"]) == (False, [])
+    assert "not running" in world.ok("status")
     assert world.json("check")["ok"] is True
     assert world.json("check", "--online", code=1)["unreachable"][0]["feed"] == "missing"
     assert json.loads(world.ok("schema"))["type"] == "object"
@@ -304,14 +305,21 @@ FAULTS: list[tuple[str, Callable[[Installation], None], str]] = [
 ]  # fmt: skip
 
 
+UNREADABLE = ("missing", "huge", "binary", "not yaml", "empty")  # nothing is left that could name a database
+
+
 @pytest.mark.parametrize(("name", "spoil", "words"), FAULTS, ids=[name for name, *_ in FAULTS])
 def test_a_faulty_configuration(name: str, spoil: Callable[[Installation], None], words: str, tmp_path: Path) -> None:
-    """Exit 2 from whichever command, with the place and a word that helps."""
+    """Exit 2 with the place and a word that helps, from whatever writes or runs; who only reads goes on if he can."""
     made = Installation(tmp_path / "x", None, None)  # type: ignore[arg-type]
     spoil(made)
-    for command in (("check",), ("poll",), ("hits", "list")):
+    for command in (("check",), ("poll",), ("hits", "mark", "1", "none")):
         assert words in made.refused(*command, code=2)
     assert made.call("run").exit_code == 2
+    for command in (("hits", "list"), ("status",), ("search", "x-ray"), ("feeds", "list"), ("deliveries", "list")):
+        done = made.call(*command, "--json")
+        assert words in done.stderr
+        assert done.exit_code == (2 if name in UNREADABLE else 3 if command[0] == "search" else 0)
 
 
 def test_a_configuration_without_anything(tmp_path: Path) -> None:

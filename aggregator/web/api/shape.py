@@ -215,8 +215,18 @@ class Loop(BaseModel):
     error: str | None
 
 
+class Process(BaseModel):
+    pid: int
+    started_at: At
+    roles: list[str]
+    page: str | None
+    loops: dict[str, bool] | None
+
+
 class Status(BaseModel):
     ok: bool
+    running: bool
+    processes: list[Process]
     version: str
     now_at: At
     started_at: At | None
