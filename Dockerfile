@@ -10,7 +10,7 @@ WORKDIR /src
 RUN python -m venv /opt/aggregator
 # The lock first: this layer is built anew only when a dependency changes. Wheels only, no compiler.
 COPY requirements.lock ./
-RUN /opt/aggregator/bin/pip install --only-binary :all: --require-hashes -r requirements.lock
+RUN /opt/aggregator/bin/pip install --only-binary :all: --no-deps --require-hashes -r requirements.lock
 COPY pyproject.toml README.md ./
 COPY aggregator aggregator
 RUN /opt/aggregator/bin/pip install --no-deps --no-build-isolation . \
