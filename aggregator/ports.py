@@ -108,10 +108,14 @@ class Feeds(Protocol):
         limit: int,
         ids: Sequence[str] | None = None,
         force: bool = False,
+        per_host: int | None = None,
+        busy: Sequence[str] = (),
     ) -> tuple[FeedState, ...]:
         """Lease up to `limit` enabled feeds that are due (`force`: due or not), most overdue first.
 
-        A host whose limit lies ahead is passed over, forced or not; so is a leased feed.
+        A host whose limit lies ahead is passed over, forced or not; so is a leased feed. With `per_host`,
+        of the `limit` most overdue that are not at `busy` hosts, only so many of each host are taken:
+        where that was a host's share, others may be had by asking again with the host among the busy ones.
         """
         ...
 

@@ -15,7 +15,7 @@ from aggregator.parse.wire import TOO_MUCH_MEMORY, Job, Page, Refusal
 QUICK_CPU_S = 1
 QUICK_MEMORY_BYTES = 96 * 2**20
 HARMLESS_S = 1.0
-LOW_PRIORITY = 10
+LOW_PRIORITY = 19
 MOST_WAITING = 8  # apart, each for as long as a document may take: well within the lease of a poll
 
 BUSY: Refusal = ("The document waits behind other slow ones; it is read at a later poll.", "broken", True)

@@ -1,19 +1,33 @@
 """The first verb: poll. Who is polled and when it ends; intake.py is what a poll does."""
 
 import asyncio
+import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
+from aggregator.core.errors import StoreError
 from aggregator.core.model import FeedState
+from aggregator.core.polling.hosts import host_key, interleaved
 from aggregator.pipeline.intake import Intake, Polled
 from aggregator.pipeline.setup import CurrentSetup
 from aggregator.ports import Clock, Feeds
 
+log = logging.getLogger(__name__)
+
 LEASE_S = 300.0
 CLAIM_AT_ONCE = 500
+CLAIMS = 8  # in one tick: hosts with many due feeds hide the others from a claim, one after the other
+SHARE = 4
+GAP_S = 1.0  # between two requests to a public host
 
 
 class Poller:
-    """Polls what is due, a bounded number of feeds at a time; `intake` does each of the polls."""
+    """Polls what is due, a bounded number of feeds at a time; `intake` does each of the polls.
+
+    A host gets few of the places: its feeds take turns, and whoever waits for a slow one holds a
+    place and a lease.
+    """
 
     def __init__(self, intake: Intake, *, feeds: Feeds, setup: CurrentSetup, clock: Clock, owner: str) -> None:
         self._intake = intake
@@ -21,17 +35,25 @@ class Poller:
         self._setup = setup
         self._clock = clock
         self._owner = owner
-        self._under_way: dict[asyncio.Task[Polled], str] = {}
+        self._under_way: dict[asyncio.Task[Polled], FeedState] = {}
+        self._at_hosts: Counter[str] = Counter()
+        self._crowded: set[str] = set()
+        self._refilling: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
         self._draining = False
 
     # --- who is polled ---------------------------------------------------------------------------
 
     async def tick(self) -> int:
         """Start polls of what is due, as far as there is room; gives how many were started."""
-        if self._draining:
-            return 0
-        free = self._setup().config.settings.polling.concurrency - len(self._under_way)
-        return len(await self._start(free)) if free > 0 else 0
+        started = 0
+        async with self._turn:
+            for _ in range(CLAIMS):
+                states, trimmed = await self._start()
+                started += len(states)
+                if not trimmed:
+                    break
+        return started
 
     async def once(
         self, ids: Sequence[str] | None = None, *, force: bool = False, done: Callable[[Polled], object]
@@ -55,7 +77,7 @@ class Poller:
         """Those of `ids` that may be polled, claimed a chunk at a time and each once."""
         for start in range(0, len(ids), CLAIM_AT_ONCE):
             chunk = ids[start : start + CLAIM_AT_ONCE]
-            for state in await self._claim(len(chunk), ids=chunk, force=force):
+            for state in interleaved(await self._claim(len(chunk), ids=chunk, force=force)):
                 yield state
 
     async def drain(self, grace_s: float) -> None:
@@ -64,24 +86,55 @@ class Poller:
         if not self._under_way:
             return
         _, late = await asyncio.wait(self._under_way, timeout=grace_s)
-        left = [self._under_way[task] for task in late]
+        left = [self._under_way[task].id for task in late]
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         if left:
             await self._feeds.release(left, owner=self._owner)
 
-    async def _claim(
-        self, limit: int, *, ids: Sequence[str] | None = None, force: bool = False
-    ) -> tuple[FeedState, ...]:
-        return await self._feeds.claim_due(
-            self._clock.now(), owner=self._owner, lease_s=LEASE_S, limit=limit, ids=ids, force=force
-        )
+    async def _claim(self, limit: int, **more: Any) -> tuple[FeedState, ...]:
+        return await self._feeds.claim_due(self._clock.now(), owner=self._owner, lease_s=LEASE_S, limit=limit, **more)
 
-    async def _start(self, limit: int) -> tuple[FeedState, ...]:
-        states = await self._claim(limit)
+    def _share(self) -> int:
+        """How many feeds of one host are claimed at a time: twice as many are served within half a lease."""
+        settings = self._setup().config.settings
+        in_time = int(LEASE_S / 2 / (settings.http.timeout_s + GAP_S))
+        return max(1, min(SHARE, in_time)) * settings.polling.per_host
+
+    async def _start(self) -> tuple[tuple[FeedState, ...], bool]:
+        """Claim and begin once, as far as there is room; also whether a host may have more that is due."""
+        free = self._setup().config.settings.polling.concurrency - len(self._under_way)
+        if free <= 0 or self._draining:
+            return (), False
+        share = self._share()
+        busy = [host for host, count in self._at_hosts.items() if count >= share]
+        states = await self._claim(free, per_host=share, busy=busy)
         for state in states:
             task = asyncio.create_task(self._intake.poll(state), name=f"poll {state.id}")
-            self._under_way[task] = state.id
-            task.add_done_callback(self._under_way.pop)
-        return states
+            self._under_way[task] = state
+            self._at_hosts[host_key(state.url)] += 1
+            task.add_done_callback(self._ended)
+        claimed = Counter(host_key(state.url) for state in states)
+        crowded = {host for host, count in claimed.items() if count >= share}
+        self._crowded |= crowded
+        return states, bool(crowded)
+
+    def _ended(self, task: asyncio.Task[Polled]) -> None:
+        """Make room; a host that had its full share, and served it, is asked for more without waiting for the tick."""
+        host = host_key(self._under_way.pop(task).url)
+        self._at_hosts[host] -= 1
+        if self._at_hosts[host] > 0:
+            return
+        del self._at_hosts[host]
+        if host in self._crowded and not self._draining:
+            self._crowded.discard(host)
+            refill = asyncio.create_task(self._refill(), name="refill")
+            self._refilling.add(refill)
+            refill.add_done_callback(self._refilling.discard)
+
+    async def _refill(self) -> None:
+        try:
+            await self.tick()
+        except StoreError as error:
+            log.info("nothing could be claimed between two ticks: %s", error)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, null, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, null, or_, select, union_all, update
 
 from aggregator.core.model import Entry, FeedState, Known, Poll, Question
 from aggregator.core.settings import Feed
@@ -53,16 +53,18 @@ class SqlFeeds:
         limit: int,
         ids: Sequence[str] | None = None,
         force: bool = False,
+        per_host: int | None = None,
+        busy: Sequence[str] = (),
     ) -> tuple[FeedState, ...]:
+        claimable = self._claimable(now, ids, force)
+        wanted = [*claimable, ~_host_resting(now)]
+        if busy:
+            wanted.append(~self._dialect.among(feeds.c.host, "busy"))
+        first = select(feeds.c.id).where(*wanted).order_by(feeds.c.next_poll_at, feeds.c.id).limit(limit)
+        if per_host is not None:  # a lock needs a plain query, and what it waited for must be claimable still
+            first = select(feeds.c.id).where(*claimable, feeds.c.id.in_(_shares(first, per_host)))
         # A CTE, because PostgreSQL may run a subquery with FOR UPDATE more than once, past its limit.
-        chosen = (
-            select(feeds.c.id)
-            .where(*self._claimable(now, ids, force), ~_host_resting(now))
-            .order_by(feeds.c.next_poll_at, feeds.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("chosen")
-        )
+        chosen = first.with_for_update(skip_locked=True).cte("chosen")
         claim = (
             update(feeds)
             .where(feeds.c.id.in_(select(chosen.c.id)))
@@ -70,6 +72,8 @@ class SqlFeeds:
             .returning(*feeds.columns)
         )
         bound = {} if ids is None else {"ids": self._dialect.listed(ids)}
+        if busy:
+            bound["busy"] = self._dialect.listed(busy)
         claimed = await self._writer.alone(lambda connection: connection.execute(claim, bound).all())
         return tuple(rows.feed_state(row) for row in sorted(claimed, key=lambda row: (row.next_poll_at, row.id)))
 
@@ -133,6 +137,14 @@ class SqlFeeds:
         )
         bound = {"ids": self._dialect.listed(ids)}
         await self._writer.alone(lambda connection: connection.execute(free, bound))
+
+
+def _shares(first: Select[tuple[str]], per_host: int) -> Select[tuple[str]]:
+    """The first `per_host` of each host among these feeds."""
+    found = first.add_columns(feeds.c.host, feeds.c.next_poll_at).subquery()
+    rank = func.row_number().over(partition_by=found.c.host, order_by=(found.c.next_poll_at, found.c.id))
+    ranked = select(found.c.id, rank.label("rank")).subquery()
+    return select(ranked.c.id).where(ranked.c.rank <= per_host)
 
 
 def _host_resting(now: datetime) -> ColumnElement[bool]:

@@ -59,6 +59,7 @@ async def test_polling_and_sending_never_scan(tmp_path: Path, seen: Seen) -> Non
         await store.feeds.sync([feed("a"), feed("b")], NOW)
         engine = watch(store, seen)
         await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=1)
+        await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=1, per_host=2, busy=["b.example"])
         await store.feeds.next_due_at()
         await store.feeds.release(["a", "b"], owner="me")
         (state,) = await lease(store.feeds, "a")

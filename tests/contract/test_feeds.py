@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,21 @@ async def test_claims_the_most_overdue_first(store: AnyStore) -> None:
         await store.feeds.commit(Poll(state=polled(state, next_poll_at=NOW - late * MINUTE)), owner="me")
     claimed = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=2)
     assert [state.id for state in claimed] == ["b", "c"]
+
+
+async def test_a_host_gets_its_share(store: AnyStore) -> None:
+    """Of the most overdue, so many of each host; asked again without the busy hosts, others have their turn."""
+    slow = [feed(f"a{n}", url=f"https://slow.example/{n}") for n in range(6)]
+    await store.feeds.sync([*slow, feed("b"), feed("c")], NOW)
+
+    async def claim(limit: int, **more: Any) -> list[str]:
+        claimed = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=limit, per_host=2, **more)
+        return [state.id for state in claimed]
+
+    assert await claim(5) == ["a0", "a1"]
+    assert await claim(5, busy=["slow.example"]) == ["b", "c"]
+    assert await claim(5) == ["a2", "a3"]
+    assert await claim(5, ids=["a5"], force=True) == ["a5"]
 
 
 async def test_what_is_not_due_is_not_claimed_unless_forced(store: AnyStore) -> None:

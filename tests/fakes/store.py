@@ -165,6 +165,8 @@ class MemoryFeeds:
         limit: int,
         ids: Sequence[str] | None = None,
         force: bool = False,
+        per_host: int | None = None,
+        busy: Sequence[str] = (),
     ) -> tuple[FeedState, ...]:
         resting = {host for host, limit in self._tables.hosts.items() if limit.not_before > now}
         chosen = [
@@ -173,10 +175,14 @@ class MemoryFeeds:
             if self._claimable(row, now, ids, force) and host_key(row.state.url) not in resting
         ]
         chosen.sort(key=lambda row: (row.due_at() or datetime.max.replace(tzinfo=UTC), row.state.id))
-        until = now + timedelta(seconds=lease_s)
-        for row in chosen[:limit]:
-            row.state = replace(row.state, lease_owner=owner, lease_until=until)
-        return tuple(row.seen() for row in chosen[:limit])
+        until, claimed, shares = now + timedelta(seconds=lease_s), list[FeedState](), Counter[str]()
+        for row in [row for row in chosen if host_key(row.state.url) not in busy][:limit]:
+            host = host_key(row.state.url)
+            shares[host] += 1
+            if per_host is None or shares[host] <= per_host:
+                row.state = replace(row.state, lease_owner=owner, lease_until=until)
+                claimed.append(row.seen())
+        return tuple(claimed)
 
     def _claimable(self, row: FeedRow, now: datetime, ids: Sequence[str] | None, force: bool) -> bool:
         leased = row.state.lease_until is not None and row.state.lease_until > now

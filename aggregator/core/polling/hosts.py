@@ -1,9 +1,13 @@
 """The unit of politeness: whom a request bothers."""
 
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
+
+from aggregator.core.model import FeedState
 
 # Special-use and customary private names (RFC 6762 appendix G, RFC 8375, RFC 6761).
 PRIVATE = frozenset(
@@ -57,3 +61,14 @@ def _suffixes() -> Any:
     from publicsuffix2 import PublicSuffixList
 
     return PublicSuffixList()
+
+
+def interleaved(states: Iterable[FeedState]) -> list[FeedState]:
+    """The first feed of each host, then the second of each, and so on; otherwise in the given order."""
+    ranks: Counter[str] = Counter()
+    ranked = []
+    for state in states:
+        host = host_key(state.url)
+        ranked.append((ranks[host], state))
+        ranks[host] += 1
+    return [state for _, state in sorted(ranked, key=lambda pair: pair[0])]

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.core.polling.hosts import host_key
+from aggregator.core.model import FeedState
+from aggregator.core.polling.hosts import host_key, interleaved
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,12 @@ def test_never_raises(url: str) -> None:
     """Whatever a feed's address is, it has a key."""
     assert isinstance(host_key(url), str)
     assert isinstance(host_key(f"http://{url}/"), str)
+
+
+def test_interleaved() -> None:
+    """The first of each host comes before the second of any."""
+    states = [
+        FeedState(id=id, url=url, configured_url=url)
+        for id, url in zip("abcde", ("http://x/",) * 3 + ("http://y/",) * 2, strict=True)
+    ]
+    assert [state.id for state in interleaved(states)] == ["a", "d", "b", "e", "c"]
