@@ -1,16 +1,17 @@
 """What is known, in a database: SQLite by default, PostgreSQL at scale.
 
-`open_store` gives the four ports over one database. SQLAlchemy is imported when it is called,
-not before: commands that need no database do not wait for it.
+`open_store` gives the ports over one database, `copy_store` fills another with it. SQLAlchemy is imported when they
+are called, not before: commands that need no database do not wait for it.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aggregator.core.model import Entry
 from aggregator.ports import Catalog, Feeds, Outbox, Subscriptions, Texts, Upkeep
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "copy_store", "count_rows", "open_store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +43,34 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool 
     from aggregator.store.opening import open_store
 
     return open_store(url, index_text=index_text, make_dirs=make_dirs)
+
+
+async def count_rows(url: str) -> int:
+    """How many rows `copy_store` has to carry. Raises StoreError, SchemaOutOfDate."""
+    from aggregator.store.copying import count_rows
+    from aggregator.store.place import read_place
+
+    return await asyncio.to_thread(count_rows, read_place(url))
+
+
+async def copy_store(source: str, target: str, *, step: Callable[[int], None] = lambda _: None) -> Mapping[str, int]:
+    """Copy a whole database into an empty one; gives the rows of each table.
+
+    `step` is told of every batch. Interrupted, it leaves the target as empty as it was.
+    Raises StoreError, SchemaOutOfDate.
+    """
+    from aggregator.store.copying import copy
+    from aggregator.store.place import read_place
+
+    given_up = False
+
+    def go_on(rows: int) -> None:
+        if given_up:
+            raise InterruptedError
+        step(rows)
+
+    try:
+        return await asyncio.to_thread(copy, read_place(source), read_place(target, "the other database"), go_on)
+    except asyncio.CancelledError:
+        given_up = True  # the thread sees it at its next batch, and rolls back
+        raise

@@ -122,21 +122,21 @@ class Place:
         return StoreError(f"{self} cannot be opened; give this user the right to read and write it and its directory")
 
 
-def read_place(url: str) -> Place:
-    """The place that a URL of the settings names. Raises StoreError."""
+def read_place(url: str, name: str = "settings.database") -> Place:
+    """The place that a URL names; `name` is what people call the URL. Raises StoreError."""
     try:
         address = make_url(url)
         backend = address.get_backend_name()
         address.get_dialect()
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         # The URL itself is not shown: it may hold a password.
-        raise StoreError("settings.database is not a database URL; write sqlite:///var/aggregator.db") from error
+        raise StoreError(f"{name} is not a database URL; write sqlite:///var/aggregator.db") from error
     if backend == "postgresql":
         return Place(address.set(drivername="postgresql+psycopg"))
     if backend != "sqlite":
-        raise StoreError(f"settings.database names {backend}; only sqlite and postgresql are supported")
+        raise StoreError(f"{name} names {backend}; only sqlite and postgresql are supported")
     if not address.database or address.database == ":memory:":
-        raise StoreError("settings.database names no file; write sqlite:///var/aggregator.db")
+        raise StoreError(f"{name} names no file; write sqlite:///var/aggregator.db")
     return Place(address)
 
 

@@ -46,6 +46,7 @@ texts = Table(
 )
 Index("entry_text_words", texts.c.words, postgresql_using="gin")
 
+EVERY = select(texts.c.entry, texts.c.folded)
 _new = insert(texts).values(
     entry=bindparam("entry"),
     folded=bindparam("folded"),

@@ -24,6 +24,7 @@ from aggregator.store.schema import entries
 
 texts = table("entry_text", column("rowid"), column("folded", String))
 ENTRY: ColumnElement[int] = texts.c.rowid  # by which a search is bounded
+EVERY = select(texts.c.rowid, texts.c.folded)
 REMOVE = delete(texts).where(texts.c.rowid == bindparam("entry"))
 INSERT = insert(texts).values(rowid=bindparam("entry"), folded=bindparam("folded"))
 

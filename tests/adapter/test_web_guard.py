@@ -13,8 +13,7 @@ from aggregator.core.errors import AggregatorError
 from aggregator.web import create_app
 from aggregator.web.guard import HUBS, OPEN
 from aggregator.web.hosts import safe_next, split_listen
-from aggregator.web.site import create_figures
-from aggregator.web.site import _fastapi
+from aggregator.web.site import _fastapi, create_figures
 from tests.fakes.browserless import Client
 from tests.fakes.desk import MemoryDesk
 from tests.fakes.morning import morning

@@ -1,0 +1,165 @@
+"""A database moves whole: SQLite to SQLite, to PostgreSQL, and back; or it does not move at all."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, select
+
+from aggregator.core.errors import SchemaOutOfDate, StoreError
+from aggregator.core.model import HitFilter, HostLimit, Poll, Routed, Silence
+from aggregator.core.polling.websub import Farewell, Subscription
+from aggregator.store import copy_store, count_rows, open_store
+from aggregator.store.copying import BATCH
+from aggregator.store.schema import metadata
+from tests.contract.conftest import index_text
+from tests.contract.samples import HOUR, NOW, delivery, entry, feed, hit, lease, polled, stored, story
+from tests.postgres import PostgresServer, postgres
+
+__all__ = ["postgres"]
+
+pytestmark = pytest.mark.anyio
+
+MANY = BATCH + 3
+ODD = "Türkiye’de S-400 😀 \u202eطهران\u202c " + "x" * 5000
+
+
+async def fill(url: str) -> None:
+    """A database with something in every table, more than a batch of entries, and texts still to be indexed."""
+    async with open_store(url, index_text=index_text) as store:
+        await store.upkeep.upgrade()
+        await store.feeds.sync([feed("a"), feed("b", title="Ö")], NOW)
+        many = [entry(f"n{n}", title=f"Number {n}", aliases=(f"g{n}",)) for n in range(MANY)]
+        await stored(
+            store, entry("k1", title=ODD, categories=("ü", "b"), published_at=NOW - HOUR), *many, wanted=("k1",)
+        )
+        routed = Routed(
+            hits=(hit(story="s1"),),
+            stories=(story(feeds=("a", "b")),),
+            deliveries=(delivery(hits=("h1",), story="s1"),),
+        )
+        await stored(store, entry("k2"), routed=routed, memory=b"\x00\xff", quarantined=((b"<x", "broken"),))
+        await store.upkeep.index_text(MANY)
+        await stored(store, entry("k3", title="late"))
+        (state,) = await lease(store.feeds, "b")
+        await store.feeds.commit(
+            Poll(state=polled(state), hosts=(HostLimit(host="b.example", not_before=NOW + HOUR, reason="429"),)),
+            owner="me",
+        )
+        (claimed,) = await store.outbox.claim(NOW, owner="me", lease_s=60, limit=1)
+        await store.outbox.begin(claimed.id, owner="me", attempt=claimed.attempts)
+        await store.catalog.mark("h1", "relevant")
+        await store.catalog.add_silence(Silence(rule="r", until_at=NOW + HOUR, reason="ja", created_at=NOW))
+        await store.subscriptions.save(
+            Subscription(feed="a", hub="https://h/", topic="https://a/", callback="c", secret="s", asked_at=NOW)
+        )
+        left = Farewell(callback="d", hub="https://h/", topic="https://b/", left_at=NOW)
+        await store.subscriptions.remove(["b"], [left])
+
+
+def dump(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table, as values."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = {t.name: sorted(map(repr, map(tuple, connection.execute(select(t))))) for t in metadata.sorted_tables}
+    engine.dispose()
+    return found  # type: ignore[return-value]
+
+
+def sqlite(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+async def test_a_copy_is_whole(tmp_path: Path) -> None:
+    """Every row of every table, counted; the full-text index finds what it found, and what waits for it still waits."""
+    await fill(sqlite(tmp_path / "a.db"))
+    steps: list[int] = []
+    copied = await copy_store(sqlite(tmp_path / "a.db"), sqlite(tmp_path / "b.db"), step=steps.append)
+    assert dump(sqlite(tmp_path / "a.db")) == dump(sqlite(tmp_path / "b.db"))
+    assert {name for name, rows in copied.items() if not rows} == set()
+    assert (copied["entries"], copied["entry_text"], copied["unindexed"]) == (MANY + 3, MANY, 3)
+    assert sum(steps) == sum(copied.values()) == await count_rows(sqlite(tmp_path / "a.db"))
+    async with open_store(sqlite(tmp_path / "b.db"), index_text=index_text) as store:
+        assert await store.upkeep.check() == ()
+        assert [found.key for found in await store.catalog.search([["türkiye’de"]])] == ["k1"]
+        assert [found.key for found in await store.catalog.search([["late"]])] == ["k3"]
+        assert len(await store.catalog.search([["number"]], limit=0)) == MANY
+
+
+@pytest.mark.postgres
+async def test_there_and_back(tmp_path: Path, postgres: PostgresServer) -> None:
+    """SQLite → PostgreSQL → SQLite is the same; on PostgreSQL the service goes on: it finds, claims and numbers."""
+    first, between, last = sqlite(tmp_path / "a.db"), postgres.create(), sqlite(tmp_path / "b.db")
+    await fill(first)
+    there = await copy_store(first, between)
+    back = await copy_store(between, last)
+    assert there == back
+    assert dump(first) == dump(between) == dump(last)
+    async with open_store(between, index_text=index_text) as store:
+        assert [found.key for found in await store.catalog.search([["türkiye’de"], ["s-400"]])] == ["k1"]
+        assert [told.hit.id for told in await store.catalog.hits(HitFilter())] == ["h1"]
+        (new,) = await stored(store, entry("k9"))
+        assert new.id == MANY + 4
+        assert (await store.catalog.add_silence(Silence(rule="r", until_at=NOW, reason="", created_at=NOW))).id == 2
+    async with open_store(last, index_text=index_text) as store:
+        assert await store.upkeep.check() == ()
+
+
+async def test_nothing_is_mixed(tmp_path: Path) -> None:
+    """A target with rows is refused, and left as it is; so is a source of another schema."""
+    await fill(sqlite(tmp_path / "a.db"))
+    async with open_store(sqlite(tmp_path / "b.db"), index_text=index_text) as store:
+        await store.upkeep.upgrade()
+        await store.feeds.sync([feed("mine")], NOW)
+    before = dump(sqlite(tmp_path / "b.db"))
+    with pytest.raises(StoreError, match="is not empty: there are rows in feeds"):
+        await copy_store(sqlite(tmp_path / "a.db"), sqlite(tmp_path / "b.db"))
+    assert dump(sqlite(tmp_path / "b.db")) == before
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(SchemaOutOfDate, match="aggregator db upgrade"):
+        await copy_store(sqlite(tmp_path / "a.db"), sqlite(tmp_path / "c.db"))
+    with pytest.raises(StoreError, match=r"there is no database .*nosuch\.db"):
+        await copy_store(sqlite(tmp_path / "nosuch.db"), sqlite(tmp_path / "c.db"))
+    assert not (tmp_path / "c.db").exists()
+
+
+async def test_an_interrupted_copy_leaves_nothing(tmp_path: Path) -> None:
+    """Cancelled or broken off in its midst, the target is empty, and the next attempt is whole."""
+    await fill(sqlite(tmp_path / "a.db"))
+    source, target = sqlite(tmp_path / "a.db"), sqlite(tmp_path / "b.db")
+
+    def fail(rows: int) -> None:
+        if rows == BATCH:
+            raise RuntimeError("power")
+
+    with pytest.raises(RuntimeError):
+        await copy_store(source, target, step=fail)
+    assert not any(dump(target).values())
+
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    copying = asyncio.create_task(copy_store(source, target, step=lambda _: loop.call_soon_threadsafe(begun.set)))
+    await begun.wait()
+    copying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await copying
+    await copy_store(source, target)  # it waits for the other to let go, and finds nothing of it
+    assert dump(target) == dump(source)
+
+
+async def test_what_arrives_otherwise_is_not_taken(tmp_path: Path) -> None:
+    """A target that changes a value on its way in is found out, and keeps nothing."""
+    await fill(sqlite(tmp_path / "a.db"))
+    async with open_store(sqlite(tmp_path / "b.db"), index_text=index_text) as store:
+        await store.upkeep.upgrade()
+    with sqlite3.connect(tmp_path / "b.db") as connection:
+        connection.execute(
+            "CREATE TRIGGER odd AFTER INSERT ON silences "
+            "BEGIN UPDATE silences SET reason = 'nein' WHERE id = new.id; END"
+        )
+    with pytest.raises(StoreError, match="silences did not arrive as it was sent; nothing was copied"):
+        await copy_store(sqlite(tmp_path / "a.db"), sqlite(tmp_path / "b.db"))
+    assert not any(dump(sqlite(tmp_path / "b.db")).values())
