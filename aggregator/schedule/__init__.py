@@ -49,6 +49,8 @@ class Schedule:
         self._beat = beat
         self._failed = failed
         self._running: set[asyncio.Task[Any]] = set()
+        # It warns whenever a tick outlasts its pause; here that is by design, and beats tell of those that hang.
+        logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
         self._scheduler = AsyncIOScheduler(
             timezone=ZoneInfo("UTC"),
             job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},

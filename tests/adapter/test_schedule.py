@@ -53,3 +53,23 @@ async def test_a_clock_that_jumps(traveller: time_machine.Traveller, hours: int)
         await asyncio.sleep(0.1)
     assert ticks.count("heartbeat") == 1, "today's, in the new time"
     await schedule.stop(1)
+
+
+async def test_a_long_tick_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    """A tick that outlasts its pause runs once at a time, and the library does not warn of it."""
+    running, most = 0, 0
+
+    async def tick() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.15)
+        running -= 1
+
+    schedule = Schedule(lambda _: None, lambda _, error: None)
+    schedule.every("poll", 0.02, tick, now=datetime.now(UTC))
+    schedule.start()
+    await asyncio.sleep(0.4)
+    await schedule.stop(1)
+    assert most == 1
+    assert caplog.messages == []
