@@ -67,7 +67,7 @@ async def test_a_long_tick_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
         running -= 1
 
     schedule = Schedule(lambda _: None, lambda _, error: None)
-    schedule.every("poll", 0.02, tick, now=datetime.now(UTC))
+    schedule.every("poll", 0.02, tick, now=NOW)
     schedule.start()
     await asyncio.sleep(0.4)
     await schedule.stop(1)
