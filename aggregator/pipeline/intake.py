@@ -5,7 +5,6 @@ a crash costs nothing; after it nothing can be lost.
 """
 
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -41,6 +40,7 @@ from aggregator.core.routing import question, route
 from aggregator.core.settings import Channel, Feed
 from aggregator.pipeline.archive import Archive, Walked
 from aggregator.pipeline.matching import match
+from aggregator.pipeline.network import Network
 from aggregator.pipeline.setup import CurrentSetup, Setup
 from aggregator.ports import Clock, Feeds, Fetcher, Parser, Recall
 
@@ -101,7 +101,7 @@ class Intake:
         self._owner = owner
         self._recipients = recipients
         self._observe = observe
-        self._outcomes: deque[outage.Outcome] = deque(maxlen=2000)
+        self._network = Network(clock)
 
     async def poll(self, state: FeedState) -> Polled:
         """Poll one leased feed; what goes wrong with it is data, and never leaves."""
@@ -133,9 +133,11 @@ class Intake:
         return polled
 
     async def _poll(self, setup: Setup, feed: Feed, state: FeedState) -> Polled:
+        host = host_key(state.url)
         try:
-            response = await self._fetcher.fetch(feed, state)
-            self._outcomes.append(outage.outcome(host_key(state.url), None, self._clock.now()))
+            with self._network.asking(host):
+                response = await self._fetcher.fetch(feed, state)
+            self._network.is_to_blame(host, None)
             if isinstance(response, NotModified):
                 return await self._unchanged(setup, feed, state, response, None)
             return await self._read(setup, feed, state, response)
@@ -262,13 +264,12 @@ class Intake:
 
     async def _failed(self, setup: Setup, feed: Feed, state: FeedState, error: FetchError | ParseError) -> Polled:
         settings, now = setup.config.settings, self._clock.now()
-        self._outcomes.append(outage.outcome(host_key(state.url), error, now))
-        if not self._outcomes[-1].connected and outage.network_is_down(tuple(self._outcomes), now):
+        if self._network.is_to_blame(host_key(state.url), error):
             poll = Poll(state=outage.postponed(state, now))
         else:
+            log.info("poll gave nothing: %s", error, extra={"feed": state.id})
             after, hosts = after_failure(state, feed, settings.polling, error, now=now)
             poll = Poll(state=after, hosts=hosts, notices=self._health_news(setup, state, after, now))
-        log.info("poll gave nothing: %s", error, extra={"feed": state.id})
         await self._feeds.commit(poll, owner=self._owner)
         return Polled(feed=state.id, error=error)
 

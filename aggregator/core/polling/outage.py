@@ -1,6 +1,6 @@
 """When it is our own network that is down: then no feed is to blame."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ from aggregator.core.polling.pace import spread
 
 WINDOW = timedelta(minutes=1)
 FEWEST_HOSTS = 4
+UNDECIDED_FOR = timedelta(seconds=5)
 PROBE_S = 60.0
 
 
@@ -33,14 +34,21 @@ def recent(outcomes: Sequence[Outcome], now: datetime) -> tuple[Outcome, ...]:
     return tuple(outcome for outcome in outcomes if now - outcome.at <= WINDOW)
 
 
-def network_is_down(outcomes: Sequence[Outcome], now: datetime) -> bool:
+def undecided(asked_at: Mapping[str, datetime], now: datetime) -> frozenset[str]:
+    """The hosts that were asked so short a time ago that their silence means nothing yet."""
+    return frozenset(host for host, at in asked_at.items() if now - at < UNDECIDED_FOR)
+
+
+def network_is_down(outcomes: Sequence[Outcome], now: datetime, undecided: Collection[str] = ()) -> bool:
     """Whether more than half of the distinct hosts polled in the last minute could not be reached.
 
-    A host's latest outcome counts. Of fewer than four hosts nothing is concluded.
+    A host's latest outcome counts. Of fewer than four hosts nothing is concluded. `undecided` hosts
+    count as reachable: just after a start the first to fail are the dead ones, which fail at once.
     """
     latest = {outcome.host: outcome.connected for outcome in sorted(recent(outcomes, now), key=lambda seen: seen.at)}
     lost = sum(not connected for connected in latest.values())
-    return len(latest) >= FEWEST_HOSTS and lost * 2 > len(latest)
+    asked = len(latest.keys() | undecided)
+    return len(latest) >= FEWEST_HOSTS and lost * 2 > asked
 
 
 def postponed(state: FeedState, now: datetime) -> FeedState:

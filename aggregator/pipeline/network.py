@@ -1,0 +1,51 @@
+"""Our own way to the internet, as the polls of the last minute show it. An outage is said once, and so is its end."""
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from aggregator.core.errors import AggregatorError
+from aggregator.core.polling import outage
+from aggregator.ports import Clock
+
+log = logging.getLogger(__name__)
+
+
+class Network:
+    """Gathers how polls ended, and which are under way."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._outcomes: deque[outage.Outcome] = deque(maxlen=2000)
+        self._asked_at: dict[str, datetime] = {}
+        self._down_since: datetime | None = None
+
+    @contextmanager
+    def asking(self, host: str) -> Iterator[None]:
+        """While a host is asked, nothing is concluded from it yet."""
+        self._asked_at.setdefault(host, self._clock.now())
+        try:
+            yield
+        finally:
+            self._asked_at.pop(host, None)
+
+    def is_to_blame(self, host: str, error: AggregatorError | None) -> bool:
+        """Count how a poll of `host` ended; whether that was the fault of our own network."""
+        now = self._clock.now()
+        outcome = outage.outcome(host, error, now)
+        self._outcomes.append(outcome)
+        if outcome.connected and self._down_since is None:
+            return False
+        down = outage.network_is_down(tuple(self._outcomes), now, outage.undecided(self._asked_at, now))
+        self._tell(now, down=down)
+        return down and not outcome.connected
+
+    def _tell(self, now: datetime, *, down: bool) -> None:
+        if down and self._down_since is None:
+            self._down_since = now
+            log.warning("most hosts cannot be reached: our own network is down; no errors are counted until it is back")
+        elif not down and self._down_since is not None:
+            log.warning("hosts can be reached again, after %.0f s", (now - self._down_since).total_seconds())
+            self._down_since = None
