@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import aiohappyeyeballs
@@ -12,6 +11,7 @@ from aggregator.core.errors import Forbidden
 from aggregator.fetch import guard
 from aggregator.fetch.address import Address
 from aggregator.fetch.guard import Guard
+from aggregator.fetch.resolve import Resolvers
 
 RESOLVERS = 32
 NAMES_FOR_S = 60.0
@@ -31,10 +31,10 @@ class Dialer:
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._names: dict[tuple[str, int], tuple[float, tuple[AddrInfo, ...]]] = {}
-        self._resolvers = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="dns")
+        self._resolvers = Resolvers(RESOLVERS, lambda host, port: _look_up(host, port))
 
     def close(self) -> None:
-        self._resolvers.shutdown(wait=False, cancel_futures=True)
+        self._resolvers.close()
 
     async def connect(self, address: Address) -> socket.socket:
         """A socket connected to `address`.
@@ -76,8 +76,7 @@ class Dialer:
         loop = asyncio.get_running_loop()
         until, found = self._names.get((host, port), (0.0, ()))
         if until < loop.time():
-            answers = await loop.run_in_executor(self._resolvers, _look_up, host, port)
-            found = tuple(answers)
+            found = tuple(await self._resolvers.ask(host, port))
             if len(self._names) >= NAMES_AT_MOST:
                 self._names.clear()
             self._names[host, port] = (loop.time() + NAMES_FOR_S, found)

@@ -1,0 +1,67 @@
+"""Threads for the system's name resolution, which cannot be interrupted.
+
+They are daemons, which those of concurrent.futures are not: a resolver that hangs must not keep the
+process from ending.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import Generic, NamedTuple, TypeVar
+
+Found = TypeVar("Found")
+
+
+class _Question(NamedTuple, Generic[Found]):
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[Found]
+    host: str
+    port: int
+
+
+class Resolvers(Generic[Found]):
+    """Up to `most` threads that call `look_up`, started as they are needed."""
+
+    def __init__(self, most: int, look_up: Callable[[str, int], Found]) -> None:
+        self._most = most
+        self._look_up = look_up
+        self._questions: SimpleQueue[_Question[Found] | None] = SimpleQueue()
+        self._threads = self._open = 0
+
+    async def ask(self, host: str, port: int) -> Found:
+        """What `look_up` gives, or raises."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Found] = loop.create_future()
+        self._open += 1
+        if self._threads < min(self._open, self._most):
+            self._threads += 1
+            Thread(target=self._work, name=f"dns {self._threads}", daemon=True).start()
+        self._questions.put(_Question(loop, answer, host, port))
+        return await answer
+
+    def close(self) -> None:
+        """Let the threads end that are not in the middle of something; nobody waits for the others."""
+        while not self._questions.empty():
+            self._questions.get()
+        for _ in range(self._threads):
+            self._questions.put(None)
+
+    def _work(self) -> None:
+        while question := self._questions.get():
+            answer = question.answer
+            settle: Callable[[], object] = answer.cancel
+            if not answer.cancelled():
+                try:
+                    settle = partial(answer.set_result, self._look_up(question.host, question.port))
+                except Exception as error:  # noqa: BLE001 -- raised again where the answer is awaited
+                    settle = partial(answer.set_exception, error)
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to hear of it
+                question.loop.call_soon_threadsafe(self._settle, answer, settle)
+
+    def _settle(self, answer: asyncio.Future[Found], settle: Callable[[], object]) -> None:
+        self._open -= 1
+        if not answer.cancelled():
+            settle()
