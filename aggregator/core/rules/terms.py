@@ -14,7 +14,7 @@ from unicodedata import category
 from aggregator.core.rules.gaps import Code, Gap, Sides, Symbol, gap_of, tidy
 from aggregator.core.text.affixes import stems
 from aggregator.core.text.fold import fold_cased
-from aggregator.core.text.tokens import Reading, between, kind, words
+from aggregator.core.text.tokens import Reading, between, kind, lone_word, words
 
 BEGINNING = 4  # characters by which prefixes are looked up; the shortest prefix has three
 MAX_OCCURRENCES = 10_000  # of one atom in one field
@@ -215,8 +215,8 @@ def atom(term: str, exact: bool = False) -> Atom:
     Raises BadTerm.
     """
     body = term.strip()
-    if body.isascii() and body.isalpha():
-        return Atom(term=term, tokens=(body.lower(),), cased=(body,) if exact else None)
+    if word := lone_word(body):
+        return Atom(term=term, tokens=(word,), cased=(fold_cased(body),) if exact else None)
     prefix = body.endswith("*")
     body = body[:-1] if prefix else body
     if "*" in body and not re.search(r"\*(?=\W|$)", body):

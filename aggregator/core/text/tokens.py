@@ -92,6 +92,12 @@ def words(text: str) -> list[str]:
     return _words(_parts(text))
 
 
+def lone_word(text: str) -> str | None:
+    """The token of a text that is one word of letters and nothing else; None where it is more, or less."""
+    parts = _parts(text)
+    return parts if text.isalpha() and _words(parts) == [parts] else None
+
+
 def _parts(text: str) -> str:
     """`text` folded, with blanks for all that is no token; punctuation may stay where all is ASCII."""
     lower = text.lower()
