@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from aggregator.core.errors import ConfigError
+from aggregator.core.errors import ConfigError, brief
 from aggregator.core.model import Delivery, DeliveryState, FeedState, Health, RuleFigures
 from aggregator.store.inspecting import Condition
 
@@ -247,7 +247,7 @@ def _lag(known: Known, now: datetime) -> Iterator[Trouble]:
 
 def _outbox(known: Known, now: datetime) -> Iterator[Trouble]:
     if known.dead:
-        last = "; ".join(f"{d.title!r} on {d.channel}: {d.last_error or d.reason}" for d in known.last_dead)
+        last = "; ".join(f"{d.title!r} on {d.channel}: {_why(d)}" for d in known.last_dead)
         message = f"{known.dead} given up" + (f", the last of them {last}" if last else "")
         remedy = "mend the channel, then `aggregator deliveries list --state dead` and `deliveries retry ID`"
         yield _error("dead", "alerts", message, remedy)
@@ -256,9 +256,19 @@ def _outbox(known: Known, now: datetime) -> Iterator[Trouble]:
         longest = now - min(delivery.due_at for delivery in overdue)
         message = f"{len(overdue)} wait although they are due, the oldest for {_span(longest)}"
         yield _error("waiting", "alerts", message, "see that a process runs which delivers: `aggregator run`")
-    for delivery in [d for d in known.waiting if d.state is DeliveryState.RETRY][:MOST_NAMED]:
-        message = f"{delivery.title!r} failed {delivery.attempts} times: {delivery.last_error}"
-        yield _warning("retry", f"channel {delivery.channel}", message, f"aggregator channels test {delivery.channel}")
+    retried: dict[str, list[Delivery]] = {}
+    for delivery in known.waiting:
+        if delivery.state is DeliveryState.RETRY:
+            retried.setdefault(delivery.channel, []).append(delivery)
+    for channel, failed in retried.items():
+        alerts = f"{failed[0].title!r}" + (f" and {len(failed) - 1} more" if len(failed) > 1 else "")
+        times = max(delivery.attempts for delivery in failed)
+        message = f"{alerts} failed{f' up to {times} times' if times > 1 else ''}: {_why(failed[0])}"
+        yield _warning("retry", f"channel {channel}", message, f"aggregator channels test {channel}")
+
+
+def _why(delivery: Delivery) -> str:
+    return brief((delivery.last_error or delivery.reason).removeprefix(f"channel {delivery.channel}: "))
 
 
 def _feed(state: FeedState) -> Iterator[Trouble]:

@@ -86,7 +86,7 @@ def test(as_json: bool, name: str) -> None:
 
 
 def _words(answer: Receipt | AggregatorError) -> str:
-    return answer.detail if isinstance(answer, Receipt) else str(answer)
+    return answer.detail if isinstance(answer, Receipt) else str(answer).partition(": ")[2] or str(answer)
 
 
 def _service(channel: Channel) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import click
 
+from aggregator.cli.output import plural
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 
 MARGIN = "    "
@@ -15,7 +16,7 @@ def complain(errors: ConfigErrors) -> None:
     """Every problem with its place, and the number of errors."""
     show(errors.errors)
     count = sum(error.severity == "error" for error in errors.errors)
-    click.echo(f"{count} error{'s' if count != 1 else ''}", err=True)
+    click.echo(plural(count, "error"), err=True)
 
 
 def show(problems: Iterable[ConfigError]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import emit, json_option, progress, table
+from aggregator.cli.output import emit, json_option, plural, progress, size, table
 from aggregator.cli.program import config_option
 from aggregator.cli.session import in_house, load
 from aggregator.core.shapes import stats_json
@@ -45,8 +45,7 @@ def backup(file: Path) -> None:
     """Write a consistent copy to FILE, which must not exist; the service may go on."""
 
     async def work(house: "House") -> None:
-        size = await house.store.upkeep.backup(str(file))
-        click.echo(f"{file}: {size / 1e6:.1f} MB")
+        click.echo(f"{file}: {size(await house.store.upkeep.backup(str(file)))}")
 
     in_house(work, reading=True)
 
@@ -113,7 +112,7 @@ def prune() -> None:
 
     async def work(house: "House") -> None:
         removed, emptied = await house.maintainer().prune()
-        click.echo(f"{removed} entries removed, {emptied} texts emptied")
+        click.echo(f"{plural(removed, 'entry', 'entries')} removed, {plural(emptied, 'text')} emptied")
 
     in_house(work)
 

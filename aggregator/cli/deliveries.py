@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import ago, emit, json_option, limit_option, table
+from aggregator.cli.output import ago, emit, json_option, limit_option, sheet, short, table
 from aggregator.cli.program import config_option
 from aggregator.cli.session import in_house
-from aggregator.core.errors import NotFound
+from aggregator.core.errors import NotFound, brief
 from aggregator.core.model import DeliveryState
 from aggregator.core.shapes import delivery_detail_json, delivery_json
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aggregator.app.house import House
+    from aggregator.core.model import Delivery
 
 
 @click.group(
@@ -45,15 +46,15 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
             return
         now = house.clock.now()
         table(
-            ("id", "channel", "state", "why", "tries>", "due", "title"),
+            ("id!", "channel!", "state!", "tries>", "due!", "why", "title"),
             (
                 (
-                    d.id,
+                    short(d.id),
                     d.channel,
                     d.state.value,
-                    d.last_error or d.reason or ("acknowledged" if d.acknowledged_at else ""),
                     d.attempts,
                     "" if d.sent_at else ago(d.due_at, now),
+                    _why(d),
                     d.title,
                 )
                 for d in rows
@@ -62,6 +63,12 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
         )
 
     in_house(work, reading=True)
+
+
+def _why(delivery: "Delivery") -> str:
+    """What keeps or kept it, in a few words; `show` has all of them."""
+    error = (delivery.last_error or "").removeprefix(f"channel {delivery.channel}: ")
+    return brief(error) or delivery.reason or ("acknowledged" if delivery.acknowledged_at else "")
 
 
 @deliveries.command()
@@ -79,10 +86,22 @@ def show(as_json: bool, delivery_id: str) -> None:
             return
         now = house.clock.now()
         click.secho(delivery.title, bold=True)
-        known = f", acknowledged {ago(delivery.acknowledged_at, now)}" if delivery.acknowledged_at else ""
-        click.echo(f"{delivery.id} → {delivery.channel}: {delivery.state.value} {delivery.reason}".rstrip() + known)
+        reason = f" ({delivery.reason})" if delivery.reason else ""
+        sheet(
+            {
+                "id": delivery.id,
+                "channel": delivery.channel + (f", {delivery.recipient}" if delivery.recipient else ""),
+                "state": f"{delivery.state.value}{reason}",
+                "due": "" if delivery.sent_at else ago(delivery.due_at, now),
+                "sent": ago(delivery.sent_at, now) if delivery.sent_at else "",
+                "acknowledged": ago(delivery.acknowledged_at, now) if delivery.acknowledged_at else "",
+            }
+        )
+        if told:
+            click.echo()
         for t in told:
-            click.echo(f"  {t.hit.rule}: {t.entry.title}  {t.entry.link or ''}")
+            click.echo(f"  {click.style(t.hit.rule, bold=True)}: {t.entry.title}  {t.entry.link or ''}".rstrip())
+        click.echo()
         table(
             ("try>", "when", "outcome", "detail"),
             ((a.number, ago(a.started_at, now), a.outcome or "under way", a.detail) for a in attempts),
@@ -125,9 +144,9 @@ def ack(ids: tuple[str, ...]) -> None:
 async def _whole(house: "House", ids: "Sequence[str]") -> list[str]:
     """Ids as an alert shows them, made whole; those that name nothing are said and left out."""
     found = []
-    for short in ids:
+    for beginning in ids:
         try:
-            found.append(await house.store.catalog.named("delivery", short))
+            found.append(await house.store.catalog.named("delivery", beginning))
         except NotFound as error:
             click.echo(f"skipped: {error}", err=True)
     return found

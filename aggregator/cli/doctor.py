@@ -2,7 +2,7 @@
 
 import click
 
-from aggregator.cli.output import emit, json_option
+from aggregator.cli.output import emit, json_option, plural
 from aggregator.cli.program import config_option
 from aggregator.cli.session import config_path
 
@@ -50,5 +50,5 @@ def doctor(as_json: bool) -> None:
 
 def _verdict(count: int, healthy: bool) -> str:
     if healthy:
-        return "healthy" if not count else f"healthy; {count} note{'s' if count > 1 else ''}"
-    return f"{count} thing{'s' if count > 1 else ''} to look at"
+        return "healthy" if not count else f"healthy; {plural(count, 'note')}"
+    return f"{plural(count, 'thing')} to look at"

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import ago, emit, json_option, limit_option, progress, span, table
+from aggregator.cli.output import ago, emit, json_option, limit_option, plural, progress, sheet, span, table
 from aggregator.cli.program import config_option
 from aggregator.cli.session import at_desk, config_path, in_house, load
-from aggregator.core.errors import AggregatorError, NotFound
+from aggregator.core.errors import AggregatorError, NotFound, brief
 from aggregator.core.model import FeedSummary, Json
 from aggregator.core.shapes import feed_json, instant
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from aggregator.app.desk import AppDesk
     from aggregator.app.house import House
+    from aggregator.core.settings import Feed
     from aggregator.web.desk import Candidate
 
 HEALTHY = {"ok": "green", "new": "cyan", "paused": "dim"}
@@ -50,7 +51,7 @@ def list_(as_json: bool, limit: int) -> None:
         from rich.text import Text
 
         table(
-            ("id", "state", "entries>", "last new", "next poll", "every", "trouble"),
+            ("id", "state!", "entries>", "last new!", "next poll!", "every!", "trouble"),
             (
                 (
                     row.state.id,
@@ -59,7 +60,7 @@ def list_(as_json: bool, limit: int) -> None:
                     ago(row.state.last_new_at, now),
                     ago(row.state.next_poll_at, now) if row.state.next_poll_at else "now",
                     span(row.state.interval_s),
-                    row.state.last_error or "",
+                    brief(row.state.last_error or "", 120),
                 )
                 for row in rows
             ),
@@ -84,16 +85,40 @@ def show(as_json: bool, feed_id: str) -> None:
     """Show one feed: validators, rhythm, last error."""
 
     async def work(house: "House") -> None:
-        row = await _one(house, feed_id)
-        shape = feed_json(row, house.setup().feeds[feed_id])
+        row, feed = await _one(house, feed_id), house.setup().feeds[feed_id]
         if as_json:
-            emit(shape)
-            return
-        for key, value in shape.items():
-            if value not in (None, "", []):
-                click.echo(f"{click.style(f'{key:>15}', bold=True)}  {value}")
+            emit(feed_json(row, feed))
+        else:
+            _tell(row, feed, house.clock.now())
 
     in_house(work, reading=True)
+
+
+def _tell(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
+    """A feed in the words of a person who wonders how it is."""
+    state = row.state
+    seen = state.validators
+    click.secho(feed.title or state.title or state.id, bold=True)
+    sheet(
+        {
+            "id": state.id,
+            "address": feed.url,
+            "tags": ", ".join(feed.tags),
+            "state": state.health.value
+            + (f", failed {plural(state.failures, 'time')} in a row" if state.failures else ""),
+            "trouble": state.last_error,
+            "last poll": ago(state.last_polled_at, now) + (f", HTTP {state.last_status}" if state.last_status else ""),
+            "last good": ago(state.last_ok_at, now) if state.failures else "",
+            "next poll": ago(state.next_poll_at, now) if state.next_poll_at else "now",
+            "rhythm": f"polled every {span(state.interval_s)}" if state.interval_s else "",
+            "news": f"one about every {span(state.gap_s)}, the last {ago(state.last_new_at, now)}"
+            if state.gap_s
+            else "",
+            "stored": f"{plural(row.entries, 'entry', 'entries')}, {plural(row.hits, 'hit')}",
+            "etag": seen.etag if seen else "",
+            "modified": seen.last_modified if seen else "",
+        }
+    )
 
 
 @feeds.command()

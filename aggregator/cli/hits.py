@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aggregator.cli.evidence import marked
-from aggregator.cli.output import ago, console, emit, json_option, limit_option, sheet, table
+from aggregator.cli.output import ago, console, emit, json_option, limit_option, sheet, short, table
 from aggregator.cli.program import config_option
 from aggregator.cli.session import in_house
 from aggregator.cli.types import SINCE
@@ -69,9 +69,12 @@ def list_(as_json: bool, limit: int, **wanted: Any) -> None:
             return
         now = house.clock.now()
         table(
-            ("id", "when", "rule", "feed", "state", "evidence"),
-            ((t.hit.id, ago(t.hit.created_at, now), t.hit.rule, t.hit.feed, _state(t), _evidence(t)) for t in found),
-            empty="no hits yet; `aggregator poll` looks for some",
+            ("id!", "when!", "rule!", "feed!", "state", "evidence"),
+            (
+                (short(t.hit.id), ago(t.hit.created_at, now), t.hit.rule, t.hit.feed, _state(t), _evidence(t))
+                for t in found
+            ),
+            empty="no hit is like that" if any(wanted.values()) else "no hits yet; `aggregator poll` looks for some",
         )
 
     in_house(work, reading=True)

@@ -36,13 +36,17 @@ def _is_terminal(stderr: bool) -> bool:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
-    """Print rows under bold headings, or the sentence `empty`. Cells are text or rich renderables."""
+    """Print rows under bold headings, or the sentence `empty`. Cells are text or rich renderables.
+
+    A heading ends with `!` where its cells stay in one line, with `>` where they stand on the right, too.
+    """
     from rich.table import Table
 
     grid = Table(box=None, pad_edge=False, header_style="bold", expand=False)
     for column in columns:
         right = column.endswith(">")
-        grid.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
+        whole = right or column.endswith("!")
+        grid.add_column(column.rstrip(">!"), justify="right" if right else "left", overflow="fold", no_wrap=whole)
     count = 0
     for row in rows:
         grid.add_row(*map(_cell, row))
@@ -61,15 +65,19 @@ def sheet(rows: Mapping[str, str | None]) -> None:
         click.echo(f"  {click.style(name.ljust(width), bold=True)}  {value}")
 
 
+def short(name: str) -> str:
+    """An id as a person types it; whole in a pipe, where programs read it."""
+    return name[:8] if _is_terminal(stderr=False) else name
+
+
+def width() -> int:
+    """The columns of the terminal; of a pipe plenty."""
+    return console().width
+
+
 def plural(count: int, thing: str, things: str = "") -> str:
     """`1 feed`, `1,200 feeds`, `2 entries`."""
     return f"{count:,} {thing if count == 1 else things or f'{thing}s'}"
-
-
-def brief(text: str, width: int = 80) -> str:
-    """One short line of what may be many, such as a server's whole error page."""
-    line = " ".join(text.partition("<")[0].split()).rstrip(":") or " ".join(text.split())
-    return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"
 
 
 def size(count: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import emit, json_option, progress
+from aggregator.cli.output import emit, json_option, plural, progress
 from aggregator.cli.program import config_option
 from aggregator.cli.session import in_house, load
 from aggregator.core.errors import NotFound
@@ -106,9 +106,11 @@ def _say(tally: Tally, shape: Json) -> None:
     for error in tally.errors:
         click.secho(error, fg="red", err=True)
     feeds, entries, sent = shape["feeds"], shape["entries"], shape["deliveries"]
+    failed = f", {feeds['failed']} failed" if feeds["failed"] else ""
+    words = {"sent": "sent", "retry": "to retry", "held": "held", "dead": "given up"}
+    alerts = ", ".join(f"{sent[name]} {word}" for name, word in words.items() if sent[name])
     click.echo(
-        f"{feeds['polled']} feeds polled ({feeds['changed']} changed, {feeds['failed']} failed): "
-        f"{entries['new']} new entries, {entries['updated']} updated, {shape['hits']} hits; "
-        f"alerts: {sent['sent']} sent, {sent['retry']} to retry, {sent['held']} held, {sent['dead']} dead "
-        f"in {shape['seconds']:.1f} s"
+        f"{plural(feeds['polled'], 'feed')} polled in {shape['seconds']:.1f} s: {feeds['changed']} changed{failed}\n"
+        f"{plural(entries['new'], 'new entry', 'new entries')}, {entries['updated']} updated, "
+        f"{plural(shape['hits'], 'hit')}; alerts: {alerts or 'none'}"
     )

@@ -1,13 +1,13 @@
 """`aggregator rules`: write, test, understand and change watch rules."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from aggregator.cli.evidence import marked, tree
-from aggregator.cli.output import console, emit, json_option, limit_option, progress, table
+from aggregator.cli.output import console, emit, json_option, limit_option, plural, progress, span, table, width
 from aggregator.cli.program import config_option
 from aggregator.cli.session import in_house, load, load_sound
 from aggregator.cli.types import SINCE
@@ -16,7 +16,7 @@ from aggregator.core.model import Json
 from aggregator.core.shapes import rule_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from aggregator.app.finding import Backtest, Tally
     from aggregator.app.house import House
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MONTH = timedelta(days=30)
 BARS = " ▁▂▃▄▅▆▇█"
+MOST_BARS, WIDEST_BAR = 35, 40
+SHOWN = 20
 
 
 @click.group(
@@ -53,7 +55,7 @@ def list_(as_json: bool, limit: int) -> None:
             emit(shapes)
             return
         table(
-            ("id", "title", "hits>", "alerts>", "precision>", "30 days", "deliver"),
+            ("id", "title", "hits>", "alerts>", "precision>", "30 days!", "deliver"),
             (
                 (
                     s["id"] if s["enabled"] else f"{s['id']} (off)",
@@ -61,7 +63,7 @@ def list_(as_json: bool, limit: int) -> None:
                     s["hits"],
                     s["alerts"],
                     "" if s["precision"] is None else f"{s['precision']:.0%}",
-                    sparkline([day["hits"] for day in s["days"]]),
+                    sparkline([day["hits"] for day in s["days"]], 30 if width() >= 100 else 15),
                     s["deliver"],
                 )
                 for s in shapes
@@ -72,8 +74,10 @@ def list_(as_json: bool, limit: int) -> None:
     in_house(work, reading=True)
 
 
-def sparkline(values: "Sequence[int]") -> str:
-    """A row of bars, one for each value."""
+def sparkline(values: "Sequence[int]", bars: int = 30) -> str:
+    """A row of bars: one for each value, or for several where there are more of them."""
+    size = -(-len(values) // bars) or 1
+    values = [sum(values[at : at + size]) for at in range(0, len(values), size)]
     most = max(values, default=0) or 1
     return "".join(BARS[-(-value * (len(BARS) - 1) // most)] for value in values)
 
@@ -127,7 +131,7 @@ def test(as_json: bool) -> None:
         raise SystemExit(2 if failed else 0)
     if failed:
         raise ConfigErrors(failed)
-    click.secho(f"{count} tests passed", fg="green")
+    click.secho(f"{plural(count, 'test')} passed", fg="green")
 
 
 @rules.command()
@@ -221,18 +225,33 @@ def _backtest_json(rule_id: str, done: "Backtest", tally: "Tally") -> Json:
 
 def _show_backtest(done: "Backtest", tally: "Tally", compared: bool) -> None:
     change = f" ({tally.before} before: +{tally.added_count} −{tally.removed_count})" if compared else ""
-    click.secho(f"{tally.after} hits in {done.entries:,} entries{change}", bold=True)
-    most = max(tally.days.values(), default=1)
-    for day, hits in sorted(tally.days.items()):
-        click.echo(f"  {day}  {click.style('█' * max(1, round(hits * 40 / most)), fg='cyan')} {hits}")
-    for feed, hits in tally.feeds.most_common(5):
-        click.echo(f"  {hits:>5}  {feed}")
+    click.secho(f"{plural(tally.after, 'hit')} in {plural(done.entries, 'entry', 'entries')}{change}", bold=True)
+    _histogram(tally.days)
+    if tally.feeds:
+        click.echo("feeds: " + ", ".join(f"{feed} {hits}" for feed, hits in tally.feeds.most_common(5)))
     groups = [("added", tally.added), ("removed", tally.removed)] if compared else [("for example", tally.samples)]
     for name, found in groups:
         if found:
             click.secho(f"{name}:", bold=True)
-        for one in found:
-            console().print(marked(f"  {one.entry.title}\n    {one.snippet}", one.spans))
+        for one in reversed(found):
+            snippet = f"\n    {one.snippet}" if one.snippet != one.entry.title else ""
+            console().print(marked(f"  {one.entry.title}{snippet}", one.spans))
+
+
+def _histogram(days: "Mapping[str, int]") -> None:
+    """A bar for each day from the first hit to the last; for each week where that would be too many."""
+    if not days:
+        return
+    known = {date.fromisoformat(day): hits for day, hits in days.items()}
+    first, last = min(known), max(known)
+    size = 1 if (last - first).days < MOST_BARS else 7
+    buckets = [0] * ((last - first).days // size + 1)
+    for day, hits in known.items():
+        buckets[(day - first).days // size] += hits
+    scale = min(1.0, WIDEST_BAR / max(buckets))
+    for number, hits in enumerate(buckets):
+        bar = click.style("█" * max(1, round(hits * scale)), fg="cyan") + f" {hits}" if hits else ""
+        click.echo(f"  {first + timedelta(days=number * size)}  {bar}".rstrip())
 
 
 @rules.command()
@@ -293,9 +312,11 @@ def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> 
             rows = [{"rule": h.rule, "entry": h.entry_id, "title": titles[h.feed, h.entry_key]} for h in hits]
             emit({"hits": rows, "recorded": new})
             return
-        for hit in hits[-20:]:
+        for hit in hits[-SHOWN:]:
             click.echo(f"{click.style(hit.rule, bold=True)}: {titles[hit.feed, hit.entry_key]}")
+        if len(hits) > SHOWN:
+            click.echo(f"… and {plural(len(hits) - SHOWN, 'older one')}")
         done = f"{new} recorded and queued for alerts" if alert else "nothing was written; --alert records and alerts"
-        click.echo(f"{len(hits)} hits in the last {since.days or 1} days: {done}")
+        click.echo(f"{plural(len(hits), 'hit')} in the last {span(since.total_seconds())}: {done}")
 
     in_house(work, loaded)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aggregator.cli.complaints import in_text, show
+from aggregator.cli.evidence import marked
 from aggregator.cli.output import ago, emit, json_option, limit_option
 from aggregator.cli.program import config_option
 from aggregator.cli.session import at_desk
@@ -81,17 +82,12 @@ def _show(found: Any, now: Any) -> None:
     from aggregator.cli.output import console
 
     for f in found:
-        head = Text.assemble(
-            (f.entry.title, "bold"),
-            (f"  {f.feed_title}, {ago(f.entry.published_at or f.entry.seen_at, now)}  [{f.entry.id}]", "dim"),
+        console().print(marked(f.entry.title, f.spans, "bold"))
+        if f.snippet != f.entry.title:
+            console().print(marked(f"  {f.snippet}", f.spans))
+        when = ago(f.entry.published_at or f.entry.seen_at, now)
+        console().print(
+            Text(f"  {f.feed_title}, {when} · entry {f.entry.id} · {f.entry.link or 'no link'}", style="dim")
         )
-        body = Text(f.snippet if f.snippet != f.entry.title else "")
-        for text in (head, body):
-            text.highlight_words({span.text for span in f.spans}, style="yellow")
-        console().print(head)
-        if body.plain:
-            console().print(body)
-        if f.entry.link:
-            console().print(Text(f.entry.link, style="dim underline"))
     if not found:
         click.echo("nothing found", err=True)

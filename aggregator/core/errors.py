@@ -194,3 +194,9 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     """` (did you mean 'x'?)` for the nearest known name, else an empty string."""
     near = get_close_matches(name, known, n=1, cutoff=0.6)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def brief(text: str, width: int = 80) -> str:
+    """One short line of an error's text, which may quote a server's whole page; `show` commands have all of it."""
+    line = " ".join(text.partition("<")[0].split()).rstrip(":") or " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"
