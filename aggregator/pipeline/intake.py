@@ -167,6 +167,8 @@ class Intake:
         walked = await self._archive.walk(feed, state, response, parsed, now) if found.gap else Walked(closed=True)
         if walked.entries:
             found = filled(found, walked.entries, settings.polling.flood_limit)
+        if feed.full_text:
+            found = replace(found, entries=await self._with_articles(state, found.entries))
         began = perf_counter()
         hits = match(setup, feed, found.entries, now)
         match_s = perf_counter() - began
@@ -223,6 +225,14 @@ class Intake:
             flood_limit=polling.flood_limit,
             now=now,
             partial=response.delta,
+        )
+
+    async def _with_articles(self, state: FeedState, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """An edit of a teaser does not take away the article that was read: the longer content stays."""
+        changed = [entry.key for entry in entries if entry.reason is Reason.CHANGED]
+        articles = await self._feeds.contents(state.id, changed) if changed else {}
+        return tuple(
+            replace(entry, content=max(entry.content, articles.get(entry.key, ""), key=len)) for entry in entries
         )
 
     async def _commit(self, setup: Setup, poll: Poll, now: datetime) -> tuple[Entry, ...]:

@@ -126,6 +126,10 @@ class Feeds(Protocol):
         """Which of `keys` were ever stored for this feed, and which of `aliases`; tombstones too."""
         ...
 
+    async def contents(self, feed: str, keys: Sequence[str]) -> Mapping[str, str]:
+        """The content of stored entries of this feed, by key; entries without any are not mentioned."""
+        ...
+
     async def commit(
         self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None
     ) -> tuple[Entry, ...]:

@@ -15,7 +15,7 @@ from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.engine import Database
 from aggregator.store.reader import Reader
 from aggregator.store.routing import answer, write_routed
-from aggregator.store.schema import ALWAYS, NEVER, aliases, feeds, hosts, keys, memories
+from aggregator.store.schema import ALWAYS, NEVER, aliases, entries, feeds, hosts, keys, memories
 from aggregator.store.sync import follow
 from aggregator.store.writer import Writer
 
@@ -39,6 +39,9 @@ class SqlFeeds:
         self._remembered = union_all(
             select(keys.c.key, keys.c.content_hash, keys.c.version).where(of_feed(keys), among(keys.c.key, "all")),
             select(aliases.c.key, null(), null()).where(of_feed(aliases), among(aliases.c.key, "aliases")),
+        )
+        self._contents = select(entries.c.key, entries.c.content).where(
+            of_feed(entries), among(entries.c.key, "all"), entries.c.content != ""
         )
 
     async def sync(self, feeds: Sequence[Feed], now: datetime) -> None:
@@ -113,6 +116,11 @@ class SqlFeeds:
             if version is not None and key in wanted
         }
         return stored, frozenset(aliases).intersection(key for key, _, _ in found)
+
+    async def contents(self, feed: str, keys: Sequence[str]) -> Mapping[str, str]:
+        bound = {"feed": feed, "all": self._dialect.listed(keys)}
+        found = await self._reader.read(lambda connection: connection.execute(self._contents, bound).all())
+        return {row.key: row.content for row in found}
 
     async def commit(
         self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None

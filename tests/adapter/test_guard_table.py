@@ -151,7 +151,7 @@ KNOWN = {
 OUTWARD = {"fetch", "page", "subscribe", "unsubscribe", "discover", "discover_feeds", "request", "try_feeds"}
 TRIED = {("app/desk.py", "try_feeds"): import_online, ("cli/check.py", "try_feeds"): trial}
 HARMLESS = {
-    ("app/examination.py", "request"),  # `doctor` asks our own page, at the address that it listens on
+    ("app/liveness.py", "request"),  # `doctor` asks our own page, at the address that it listens on
     ("app/service.py", "page"),  # opens our own pages
     ("demo/server.py", "page"),
 }
@@ -159,7 +159,7 @@ HARMLESS = {
 NETWORK = {"aiohttp", "http.client", "httpx", "requests", "smtplib", "socket", "ssl", "urllib.request", "urllib3"}
 SPEAKERS = {
     "app/desk.py": "listens",
-    "app/examination.py": "`doctor` and our own page",
+    "app/liveness.py": "`doctor` and our own page",
     "app/owner.py": "the name of this machine",
     "notify/mail.py": "channels go where the operator says",
     "notify/wire.py": "the same",

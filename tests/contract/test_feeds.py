@@ -530,3 +530,10 @@ async def test_two_feeds_that_carry_one_story_at_once_make_one(store: AnyStore) 
     polls = [Poll(state=polled(state)) for state in states]
     await asyncio.gather(*(store.feeds.commit(p, owner="me", question=question, route=route) for p in polls))
     assert seen == [0, 1, 1]
+
+
+async def test_contents(store: AnyStore) -> None:
+    """Of the named entries of a feed, those that have any."""
+    await stored(store, entry("k1", content="long"), entry("k2"), entry("k3", content="other"))
+    assert await store.feeds.contents("a", ["k1", "k2", "nobody"]) == {"k1": "long"}
+    assert await store.feeds.contents("b", ["k1"]) == {}

@@ -208,6 +208,10 @@ class MemoryFeeds:
         stored = {key: tables.keys[feed, key] for key in keys if (feed, key) in tables.keys}
         return stored, frozenset(a for a in aliases if (feed, a) in tables.aliases or (feed, a) in tables.keys)
 
+    async def contents(self, feed: str, keys: Sequence[str]) -> Mapping[str, str]:
+        wanted = [one for one in self._tables.entries.values() if one.feed == feed and one.key in keys]
+        return {one.key: one.content for one in wanted if one.content}
+
     async def commit(
         self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None
     ) -> tuple[Entry, ...]:

@@ -177,6 +177,21 @@ async def test_an_edit_after_the_article_is_an_edit() -> None:
     assert (entry.reason, entry.version) == (Reason.CHANGED, 3)
 
 
+async def test_an_edited_teaser_does_not_take_the_article_away() -> None:
+    """Title and summary are the new ones, the article stays, and is matched with them; a longer text replaces it."""
+    room = await at_work({"id": "both", "all": ["treaty", "edited"], "on_update": True})
+    await room.poll(Page(body=rss(item(2, "short"), item(1, "old"))))
+    await verb(room, Site(article(2, "Long, and in the end a treaty."))).once()
+    edited = await room.poll(Page(body=rss(item(2, "short, edited"), item(1, "old"))))
+    entry = room.entry("Entry 2")
+    assert (entry.summary, entry.content) == ("short, edited", "Long, and in the end a treaty.")
+    assert edited.hits == 1
+    encoded = "<c:encoded xmlns:c='http://purl.org/rss/1.0/modules/content/'>{}</c:encoded></item>"
+    whole = encoded.format("The whole text, as the feed itself has it now.")
+    await room.poll(Page(body=rss(item(2, "short").replace("</item>", whole), item(1, "old"))))
+    assert room.entry("Entry 2").content == "The whole text, as the feed itself has it now."
+
+
 async def test_a_feed_that_wants_it_no_more() -> None:
     """A wish of a feed that lost its full_text, or left, is dropped without a request."""
     room = await at_work(MISSILE)
