@@ -182,6 +182,7 @@ async def open_works(house: "House") -> AsyncIterator[Works]:
                     settings.http,
                     settings.polling,
                     version=__version__,
+                    about=settings.web.public_url if settings.web.enabled else None,
                     own_ports=own_ports(settings),
                     clock=house.clock,
                 )

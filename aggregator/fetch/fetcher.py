@@ -23,7 +23,6 @@ from aggregator.fetch.refusals import bad_status, challenge, login_page
 from aggregator.fetch.transport import Request, Response, Transport
 from aggregator.ports import Clock
 
-ABOUT = "https://aggregator.example/"
 ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
     "application/xml;q=0.8, text/xml;q=0.8, application/json;q=0.7, */*;q=0.1"
@@ -130,16 +129,24 @@ def document(response: Response, now: datetime | None = None, *, delta: bool = F
 
 @asynccontextmanager
 async def open_fetcher(
-    http: Http, polling: Polling, *, version: str, own_ports: Sequence[int] = (), clock: Clock | None = None
+    http: Http,
+    polling: Polling,
+    *,
+    version: str,
+    about: str | None = None,
+    own_ports: Sequence[int] = (),
+    clock: Clock | None = None,
 ) -> AsyncIterator[HttpFetcher]:
     """A fetcher for these settings.
 
-    `own_ports` are the ones this service listens on; `clock` helps to read dates of servers that
-    send no Date. Raises Forbidden for a proxy, ValueError for an `allow`, that cannot be read.
+    `about` is where publishers find who asks them; `own_ports` are the ones this service listens on;
+    `clock` helps to read dates of servers that send no Date. Raises Forbidden for a proxy, ValueError
+    for an `allow`, that cannot be read.
     """
+    ourselves = f"aggregator/{version}" + (f" (+{about})" if about else "")
     transport = Transport(
         Guard(http.allow, own_ports),
-        user_agent=http.user_agent or f"aggregator/{version} (+{ABOUT})",
+        user_agent=http.user_agent or ourselves,
         timeout_s=http.timeout_s,
         connect_timeout_s=http.connect_timeout_s,
         max_body_bytes=http.max_body_bytes,

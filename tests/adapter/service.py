@@ -62,7 +62,9 @@ class Service:
             open_store(f"sqlite:///{self.database}", index_text=index_text)
         )
         self.fetcher = await self._stack.enter_async_context(
-            open_fetcher(settings.http, settings.polling, version="1.2.3", clock=self.clock)
+            open_fetcher(
+                settings.http, settings.polling, version="1.2.3", about="https://desk.example/", clock=self.clock
+            )
         )
         await self.store.feeds.sync(self.config.feeds, self.clock.now())
         setup = self.setup(self.config.settings)

@@ -21,6 +21,8 @@ from aggregator.core.model import FeedState, Health, NotModified, Validators
 from aggregator.core.polling import websub
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.schedule import after_success, next_poll_at
+from aggregator.core.settings import Polling
+from aggregator.fetch import open_fetcher
 from aggregator.fetch.politeness import Politeness
 from tests.adapter.certificates import server_context
 from tests.adapter.loopback import FEED, Answer, Loopback, answer, drip, redirect
@@ -559,14 +561,14 @@ async def test_42_other_origins() -> None:
 
 
 async def test_43_user_agent() -> None:
-    """The User-Agent names program, version and an address, and stays the same."""
-    async with Loopback() as site, Service(feed(site.script("/feed", OK, UNCHANGED))) as service:
+    """The User-Agent names program, version and who runs it, where that is configured, and stays the same."""
+    async with Loopback() as site, Service(feed(site.script("/feed", OK, UNCHANGED, OK))) as service:
         await service.poll()
         await service.poll_next("f")
-        first, second = (asked.header("User-Agent") for asked in site.asked)
-        assert first == second
-        assert first is not None
-        assert first.startswith("aggregator/1.2.3 (+http")
+        assert [asked.header("User-Agent") for asked in site.asked] == ["aggregator/1.2.3 (+https://desk.example/)"] * 2
+        async with open_fetcher(service.config.settings.http, Polling(), version="1.2.3") as nobody:
+            await nobody.fetch(feed(site.url("/feed")), state_of(site.url("/feed")))
+        assert site.asked[-1].header("User-Agent") == "aggregator/1.2.3"
 
 
 async def test_44_request() -> None:
