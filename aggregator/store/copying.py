@@ -12,9 +12,9 @@ from sqlalchemy import BigInteger, Column, Connection, MetaData, Select, Table, 
 from sqlalchemy.types import TypeEngine
 
 from aggregator.core.errors import StoreError
-from aggregator.store import search_postgres, search_sqlite
 from aggregator.store.columns import Digests, FreeText, Instant, Listed
 from aggregator.store.engine import make_engine, read_revision, require_current
+from aggregator.store.indexing import search_of
 from aggregator.store.place import Place
 from aggregator.store.schema import metadata
 from aggregator.store.upgrading import upgrade
@@ -31,7 +31,7 @@ def count_rows(place: Place) -> int:
     try:
         with place.speaking(), engine.connect() as connection:
             require_current(read_revision(connection, place), place)
-            queries = [*map(select, metadata.sorted_tables), _search(place).EVERY]
+            queries = [*map(select, metadata.sorted_tables), search_of(place).EVERY]
             return sum(connection.execute(select(func.count()).select_from(q.subquery())).scalar_one() for q in queries)
     finally:
         engine.dispose()
@@ -98,8 +98,8 @@ class _Copy:
 
     def _index(self) -> int:
         """The folded texts; each database builds its own index over them."""
-        search, rows = _search(self.target), 0
-        for batch in self._read(_search(self.source).EVERY):
+        search, rows = search_of(self.target), 0
+        for batch in self._read(search_of(self.source).EVERY):
             search.add(self.here, [(entry, folded.strip()) for entry, folded in batch])
             rows += len(batch)
             self.step(len(batch))
@@ -139,10 +139,6 @@ class _Sum:
 
 def _streamed(query: Select[Any]) -> Select[Any]:
     return query.execution_options(yield_per=BATCH)
-
-
-def _search(place: Place) -> Any:
-    return search_sqlite if place.is_sqlite else search_postgres
 
 
 def _as_stored(table: Table) -> Table:

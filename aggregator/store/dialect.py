@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Connection, Table, Text, any_, bindparam, func, select, text, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 # One number for each thing that processes on one PostgreSQL take turns at ("aggr" in ASCII, then a count).
 ROUTING_LOCK = 0x61676772_0001
 UPGRADE_LOCK = 0x61676772_0002
-
-Insert = sqlite.Insert | postgresql.Insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +74,12 @@ def _alone_already(connection: Connection, lock: int) -> None:
     """BEGIN IMMEDIATE made this writer the only one."""
 
 
+def _insert_postgres(table: Table) -> Any:
+    from sqlalchemy.dialects import postgresql  # heavy, and few need it
+
+    return postgresql.insert(table)
+
+
 def _advisory(connection: Connection, lock: int) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
 
@@ -91,7 +95,7 @@ SQLITE = Dialect(
 )
 POSTGRES = Dialect(
     name="postgresql",
-    insert=postgresql.insert,
+    insert=_insert_postgres,
     among=_among_array,
     listed=list,
     paired=_pairs_arrays,

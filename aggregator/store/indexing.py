@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from aggregator.core.model import Entry
-from aggregator.store import rows, search_postgres, search_sqlite
+from aggregator.store import rows
 from aggregator.store.columns import storable
 from aggregator.store.engine import Database
+from aggregator.store.place import Place
 from aggregator.store.reader import Reader
 from aggregator.store.schema import entries, unindexed
 from aggregator.store.writer import Writer
@@ -34,6 +35,17 @@ DONE = delete(unindexed).where(
 )
 
 
+def search_of(place: Place) -> ModuleType:
+    """The full-text index as that database has it; only one of the two is ever imported."""
+    if place.is_sqlite:
+        from aggregator.store import search_sqlite
+
+        return search_sqlite
+    from aggregator.store import search_postgres
+
+    return search_postgres
+
+
 class Indexing:
     """Folds entries in a reader's thread and writes them in the writer's."""
 
@@ -42,7 +54,7 @@ class Indexing:
         self._writer = writer
         self._reader = reader
         self._index_text = index_text
-        self.search: ModuleType = search_sqlite if database.place.is_sqlite else search_postgres
+        self.search = search_of(database.place)
 
     async def bring_up_to_date(self, limit: int) -> int:
         """Index up to `limit` entries that wait; gives how many it were."""
