@@ -1,8 +1,68 @@
 """The command line. `main` is the program; each command lives in a module of its own."""
 
+import logging
+import os
+import sys
+from errno import ENOSPC
+
 
 def main() -> None:
-    """Run the command line; imports wait until a command is known, so that help is instant."""
+    """Run the command line; imports wait until a command is known, so that help is instant.
+
+    However it ends, it ends with an exit code and a sentence.
+    """
+    code = _run()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has had enough
+        _drop_output()
+    except OSError as error:
+        _drop_output()
+        code = _say(f"the output could not be written: {error.strerror}")
+    sys.exit(code)
+
+
+def _run() -> int:
+    import click
+
     from aggregator.cli.program import program
 
-    program()
+    try:
+        code = program(standalone_mode=False)
+    except SystemExit as end:
+        code = end.code
+    except click.ClickException as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except click.Abort as abort:
+        interrupted = isinstance(abort.__cause__, KeyboardInterrupt)
+        return _say(
+            "interrupted" if interrupted else "nothing was answered, so nothing was done", 130 if interrupted else 1
+        )
+    except OSError as error:
+        place = error.filename or ("the output could not be written" if error.errno == ENOSPC else "")
+        return _say(": ".join(filter(None, (place, error.strerror or str(error)))))
+    except Exception:  # noqa: BLE001 - nobody above would handle it
+        return _unexpected()
+    return code if isinstance(code, int) else 0
+
+
+def _say(message: str, code: int = 1) -> int:
+    print(message if code == 130 else f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _unexpected() -> int:
+    """A fault of the program: the log knows how much of it to show."""
+    from aggregator.observe.logs import configure_plain
+
+    if not logging.getLogger().handlers:
+        configure_plain("error")
+    logging.getLogger(__name__).exception("this should not have happened, please report it")
+    return 1
+
+
+def _drop_output() -> None:
+    """What is still buffered has nowhere to go; Python would complain of it at the very end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

@@ -30,7 +30,12 @@ def match(file: TextIO, rule: str | None, term: str | None, as_json: bool) -> No
 
     Offsets count code points of the text without its last line break.
     """
-    text = file.read().removesuffix("\n")
+    from aggregator.core.text.tokens import MAX_TEXT
+
+    text = file.read(MAX_TEXT)
+    if file.read(1).strip():
+        click.echo(f"only the first {MAX_TEXT:,} characters are read", err=True)
+    text = text.removesuffix("\n")
     found = _by_term(term, text) if term is not None else _by_rules(rule, text)
     if as_json:
         emit([match_json(name, spans) for name, spans in found])

@@ -25,10 +25,10 @@ def emit(value: Any) -> None:
 
 def console(*, stderr: bool = False) -> "Console":
     """A console that colours only on a terminal."""
-    from rich.console import Console
+    from aggregator.cli.screen import Screen
 
     terminal = _is_terminal(stderr)  # in a pipe nothing is folded, so that grep finds whole ids
-    return Console(stderr=stderr, highlight=False, soft_wrap=not terminal, width=None if terminal else 500)
+    return Screen(stderr=stderr, highlight=False, soft_wrap=not terminal, width=None if terminal else 500)
 
 
 def _is_terminal(stderr: bool) -> bool:

@@ -5,8 +5,6 @@ where that is the answer.
 """
 
 import importlib
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +58,12 @@ class Program(click.Group):
             ctx.fail(f"no command {args[0]!r}{did_you_mean(args[0], list(COMMANDS))}; see aggregator --help")
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **more)
+        except BrokenPipeError:  # `aggregator --help | true`
+            raise SystemExit(0) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -69,9 +73,8 @@ class Program(click.Group):
         except AggregatorError as error:
             click.secho(f"error: {error}", fg="red", err=True)
             ctx.exit(1)
-        except BrokenPipeError:  # `aggregator hits list | head`
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - must outlive us
-            ctx.exit(0)
+        except BrokenPipeError:  # `aggregator hits list | head -1`: who reads has had enough
+            raise SystemExit(0) from None
 
 
 def config_option(command: Any) -> Any:
