@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.output import emit, json_option, limit_option, table
-from aggregator.cli.program import config_option
+from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house, load_sound
 from aggregator.core.errors import AggregatorError, NotFound
 from aggregator.core.model import Json, Receipt
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   aggregator channels list
-  aggregator channels test desk-email"""
+  aggregator channels test desk-email""",
 )
 def channels() -> None:
     """List channels; send a test alert."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.output import emit, json_option, plural, progress, size, table
-from aggregator.cli.program import config_option
+from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house, load
 from aggregator.core.shapes import stats_json
 
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
+  aggregator db upgrade
   aggregator db backup /backup/aggregator-$(date +%F).db    while the service runs
   aggregator db copy --to postgresql://aggregator@db.example.org/aggregator
-  aggregator db check"""
+  aggregator db check
+  aggregator db prune
+  aggregator db stats""",
 )
 def db() -> None:
     """Upgrade, back up, copy, check and prune the database."""

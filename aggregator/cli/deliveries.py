@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.output import ago, emit, json_option, limit_option, sheet, short, table
-from aggregator.cli.program import config_option
+from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house
 from aggregator.core.errors import NotFound, brief
 from aggregator.core.model import DeliveryState
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   aggregator deliveries list --state dead
+  aggregator deliveries show 5f1c09d2
   aggregator deliveries retry 5f1c09d2
-  aggregator deliveries ack 5f1c09d2        I know; do not tell me of it again"""
+  aggregator deliveries ack 5f1c09d2              I know; do not tell me of it again""",
 )
 def deliveries() -> None:
     """Look into the outbox: what was sent, what waits and why, what was given up."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.output import ago, emit, json_option, limit_option, plural, progress, sheet, span, table
-from aggregator.cli.program import config_option
+from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import at_desk, config_path, in_house, load
 from aggregator.core.errors import AggregatorError, NotFound, brief
 from aggregator.core.model import FeedSummary, Json
@@ -25,11 +25,16 @@ HEALTHY = {"ok": "green", "new": "cyan", "paused": "dim"}
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
-  aggregator feeds add https://example.org      finds the feed behind the page
+  aggregator feeds list
   aggregator feeds show example
-  aggregator feeds import subscriptions.opml"""
+  aggregator feeds add https://example.org        finds the feed behind the page
+  aggregator feeds discover https://example.org
+  aggregator feeds remove example
+  aggregator feeds import subscriptions.opml --check
+  aggregator feeds export > subscriptions.opml""",
 )
 def feeds() -> None:
     """List, add, discover, import and export feeds."""

@@ -7,7 +7,7 @@ import click
 
 from aggregator.cli.evidence import marked
 from aggregator.cli.output import ago, console, emit, json_option, limit_option, sheet, short, table
-from aggregator.cli.program import config_option
+from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house
 from aggregator.cli.types import SINCE
 from aggregator.core.errors import NotFound
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   aggregator hits list --rule caatsa --since 24h
   aggregator hits show 5f1c09d2
   aggregator hits mark 5f1c09d2 irrelevant
-  aggregator hits export --format csv > hits.csv"""
+  aggregator hits export --format csv > hits.csv""",
 )
 def hits() -> None:
     """List, show, mark and export hits: one rule × one entry, with the evidence."""

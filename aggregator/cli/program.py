@@ -77,6 +77,29 @@ class Program(click.Group):
             raise SystemExit(0) from None
 
 
+class Taught(click.Command):
+    """A command of a group: its help ends with the group's examples of it."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        said = (ctx.parent.command.epilog or "") if ctx.parent else ""
+        beginning = f"aggregator {ctx.parent.info_name if ctx.parent else ''} {ctx.info_name}"
+        mine = [line.strip() for line in said.splitlines() if f"{line.strip()} ".startswith(f"{beginning} ")]
+        if mine and not self.epilog:
+            formatter.write("\n  Examples:\n" + "".join(f"    {line}\n" for line in mine))
+
+
+class Group(click.Group):
+    """A group whose epilog has an example of each of its commands."""
+
+    command_class = Taught
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(limit=200)) for name, command in found if command])
+
+
 def config_option(command: Any) -> Any:
     """`--config PATH` on a command; what stands before the command's name holds too."""
 

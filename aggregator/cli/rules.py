@@ -8,7 +8,7 @@ import click
 
 from aggregator.cli.evidence import marked, tree
 from aggregator.cli.output import console, emit, json_option, limit_option, plural, progress, span, table, width
-from aggregator.cli.program import config_option
+from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house, load, load_sound
 from aggregator.cli.types import SINCE
 from aggregator.core.errors import ConfigErrors, NotFound
@@ -30,11 +30,16 @@ SHOWN = 20
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
+  aggregator rules list
+  aggregator rules show caatsa
   aggregator rules test
+  aggregator rules lint
   aggregator rules backtest caatsa --since 30d --against edited.yaml
-  aggregator rules explain 4711 caatsa         an entry's number, address, or a hit's id"""
+  aggregator rules explain 4711 caatsa            an entry's number, address, or a hit's id
+  aggregator rules apply caatsa --since 7d --alert""",
 )
 def rules() -> None:
     """List, test, explain, backtest and apply watch rules."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.output import ago, emit, json_option, limit_option, table
-from aggregator.cli.program import config_option
+from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house
 from aggregator.cli.types import SINCE
 from aggregator.core.errors import NotFound
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   aggregator silence add --rule s400-turkey --for 4h --reason "parade day"
-  aggregator silence list"""
+  aggregator silence list
+  aggregator silence remove 3""",
 )
 def silence() -> None:
     """Silence a rule, a feed or a story; its hits are still recorded."""

@@ -23,7 +23,11 @@ def init(folder: Path) -> None:
     click.echo(f"next: aggregator check{option} && aggregator run{option}")
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  aggregator schema > schema.json"""
+)
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors that complete and check YAML."""
     from aggregator.config import schema as of_configuration

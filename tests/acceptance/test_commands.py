@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -277,8 +278,11 @@ def test_a_new_installation(tmp_path: Path) -> None:
 def test_help_is_everywhere(world: Installation) -> None:
     """Every command explains itself with examples; an unknown one is answered with the nearest."""
     for name in COMMANDS:
-        said = world.ok(name, "--help")
-        assert "Usage:" in said
+        assert "Usage:" in world.ok(name, "--help")
+        command = program.get_command(click.Context(program), name)
+        assert command
+        for path in [[name, child] for child in command.commands] if isinstance(command, click.Group) else [[name]]:
+            assert f"  aggregator {' '.join(path)}" in world.ok(*path, "--help").partition("Examples:")[2], path
     assert "did you mean 'status'" in world.refused("statsu", code=2)
     assert "No such option" in world.refused("poll", "--frce", code=2)
 
