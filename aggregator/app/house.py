@@ -65,6 +65,8 @@ class House:
         await self.store.feeds.sync(loaded.config.feeds, self.clock.now())
         redact.know(loaded.secrets | self.loaded.secrets)
         self.loaded, self.current = loaded, current
+        if self._works is not None:
+            self._works.fetcher.adopt(loaded.config.settings.http, loaded.config.settings.polling)
 
     def _prepare(self, path: Path) -> tuple[Loaded, Setup]:
         loaded = load(path, os.environ, before=self.loaded)

@@ -29,7 +29,7 @@ class Dialer:
     """
 
     def __init__(self, guard: Guard) -> None:
-        self._guard = guard
+        self.guard = guard
         self._names: dict[tuple[str, int], tuple[float, tuple[AddrInfo, ...]]] = {}
         self._resolvers = Resolvers(RESOLVERS, lambda host, port: _look_up(host, port))
 
@@ -42,7 +42,7 @@ class Dialer:
         Raises Forbidden, OSError (socket.gaierror where there is no such name).
         """
         sock = await _first(await self._permitted(address))
-        if self._guard.is_own(address.port) and sock.getsockname()[0] == sock.getpeername()[0]:
+        if self.guard.is_own(address.port) and sock.getsockname()[0] == sock.getpeername()[0]:
             sock.close()
             raise Forbidden(f"{address.host}: that is this service itself", url=address.text, transient=False)
         return sock
@@ -66,7 +66,7 @@ class Dialer:
         return self._passed(_literal(address) or await self._resolve(address.host, address.port), address)
 
     def _passed(self, found: Sequence[AddrInfo], address: Address) -> tuple[AddrInfo, ...]:
-        refusals = [self._guard.refusal(info[4][0], info[4][1], address.host) for info in found]
+        refusals = [self.guard.refusal(info[4][0], info[4][1], address.host) for info in found]
         passed = tuple(info for info, refusal in zip(found, refusals, strict=True) if refusal is None)
         if not passed:
             raise Forbidden(f"{address.host}: {refusals[0]}", url=address.text, transient=False)

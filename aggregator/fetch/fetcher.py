@@ -1,10 +1,10 @@
 """The Fetcher: a feed and its state in, a document or the news that nothing changed out."""
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -20,7 +20,7 @@ from aggregator.fetch.guard import Guard
 from aggregator.fetch.politeness import Politeness
 from aggregator.fetch.proxy import Proxy
 from aggregator.fetch.refusals import bad_status, challenge, login_page
-from aggregator.fetch.transport import Request, Response, Transport
+from aggregator.fetch.transport import Manners, Request, Response, Transport
 from aggregator.ports import Clock
 
 ACCEPT = (
@@ -35,10 +35,23 @@ DELTA = 226
 class HttpFetcher:
     """Fetches feeds, politely; see ports.Fetcher."""
 
-    def __init__(self, transport: Transport, politeness: Politeness, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        politeness: Politeness,
+        manners: Callable[[Http], Manners],
+        clock: Clock | None = None,
+    ) -> None:
         self.transport = transport
         self.politeness = politeness
+        self._manners = manners
         self._clock = clock
+
+    def adopt(self, http: Http, polling: Polling) -> None:
+        """Go on with other settings. Raises Forbidden for a proxy, ValueError for an `allow`, that cannot be read."""
+        self.transport.adopt(self._manners(http))
+        if polling.per_host != self.politeness.per_host:  # else who rests where is kept
+            self.politeness = Politeness(polling.per_host, needs_gap)
 
     async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
         """One conditional GET with its redirects, when the host's turn has come.
@@ -144,18 +157,23 @@ async def open_fetcher(
     for an `allow`, that cannot be read.
     """
     ourselves = f"aggregator/{version}" + (f" (+{about})" if about else "")
-    transport = Transport(
-        Guard(http.allow, own_ports),
+    manners = partial(_manners, ourselves=ourselves, own_ports=tuple(own_ports))
+    fetcher = HttpFetcher(Transport(manners(http)), Politeness(polling.per_host, needs_gap), manners, clock)
+    try:
+        yield fetcher
+    finally:
+        fetcher.transport.close()
+
+
+def _manners(http: Http, *, ourselves: str, own_ports: Sequence[int]) -> Manners:
+    return Manners(
+        guard=Guard(http.allow, own_ports),
         user_agent=http.user_agent or ourselves,
         timeout_s=http.timeout_s,
         connect_timeout_s=http.connect_timeout_s,
         max_body_bytes=http.max_body_bytes,
         proxy=proxy.parse(http.proxy.get_secret_value()) if http.proxy else None,
     )
-    try:
-        yield HttpFetcher(transport, Politeness(polling.per_host, needs_gap), clock)
-    finally:
-        transport.close()
 
 
 def needs_gap(host: str) -> bool:

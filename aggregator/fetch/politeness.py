@@ -57,7 +57,7 @@ class Politeness:
     """
 
     def __init__(self, per_host: int, needs_gap: Callable[[str], bool]) -> None:
-        self._per_host = per_host
+        self.per_host = per_host
         self._needs_gap = needs_gap if per_host == 1 else lambda _: False
         self._places: dict[str, _Place] = {}
 
@@ -65,7 +65,7 @@ class Politeness:
         """The next turn at `host` (a host_key)."""
         place = self._places.get(host)
         if place is None:
-            place = self._places[host] = _Place(self._per_host)
+            place = self._places[host] = _Place(self.per_host)
         return Turn(self, host, place)
 
     def leave(self, host: str, place: _Place) -> None:

@@ -114,28 +114,36 @@ class _Trip:
         self.connected = self.opened = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """How requests are made: what may be dialled, as whom, how long and how much; by which proxy."""
+
+    guard: Guard
+    user_agent: str
+    timeout_s: float = 30.0
+    connect_timeout_s: float = 10.0
+    max_body_bytes: int = 10 * 2**20
+    proxy: Proxy | None = None
+
+    @property
+    def connect_s(self) -> float:
+        """Seconds for an address to answer."""
+        return min(self.connect_timeout_s, self.timeout_s)
+
+
 class Transport:
     """Sends requests. Raises Unreachable, BadStatus (about redirects), TooLarge, Forbidden."""
 
-    def __init__(
-        self,
-        guard: Guard,
-        *,
-        user_agent: str,
-        timeout_s: float = 30.0,
-        connect_timeout_s: float = 10.0,
-        max_body_bytes: int = 10 * 2**20,
-        proxy: Proxy | None = None,
-        verified: ssl.SSLContext | None = None,
-    ) -> None:
-        self._dialer = Dialer(guard)
-        self._user_agent = user_agent
-        self._timeout_s = timeout_s
-        self._connect_timeout_s = min(connect_timeout_s, timeout_s)
-        self._max_body_bytes = max_body_bytes
-        self._proxy = proxy
+    def __init__(self, manners: Manners, *, verified: ssl.SSLContext | None = None) -> None:
+        self._manners = manners
+        self._dialer = Dialer(manners.guard)
         self._verified = verified
         self._unverified: ssl.SSLContext | None = None
+
+    def adopt(self, manners: Manners) -> None:
+        """Go on with these; requests under way may end with the old ones."""
+        self._manners = manners
+        self._dialer.guard = manners.guard
 
     def close(self) -> None:
         self._dialer.close()
@@ -146,11 +154,11 @@ class Transport:
         A name that cannot be looked up now passes: it is judged again whenever it is dialled.
         """
         place = addresses.parse(url)
-        if self._proxy is not None:
+        if self._manners.proxy is not None:
             self._dialer.check_name(place)
             return
         with suppress(OSError):  # time-outs too
-            async with asyncio.timeout(self._connect_timeout_s):
+            async with asyncio.timeout(self._manners.connect_s):
                 await self._dialer.numeric(place)
 
     async def request(self, request: Request) -> Response:
@@ -159,7 +167,7 @@ class Transport:
         trip = _Trip(place, addresses.parse(request.home) if request.home else place)
         started = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(started + self._connect_timeout_s) as clock:
+            async with asyncio.timeout_at(started + self._manners.connect_s) as clock:
                 while True:
                     response = await self._visit(request, trip, clock, started)
                     if response is not None:
@@ -177,7 +185,7 @@ class Transport:
     async def _visit(self, request: Request, trip: _Trip, clock: asyncio.Timeout, started: float) -> Response | None:
         """Ask one address; None where it led the trip on to another."""
         loop = asyncio.get_running_loop()
-        deadline = started + self._timeout_s
+        deadline = started + self._manners.timeout_s
         exchange = await self._open(request, trip)
         transport = exchange.transport
         try:
@@ -186,7 +194,7 @@ class Transport:
             head, stream = await exchange.answer()
             if head.code in REDIRECTS and (request.method == "GET" or head.code in KEEP_METHOD):
                 trip.go_on(head.code, _location(head.headers))
-                clock.reschedule(min(deadline, loop.time() + self._connect_timeout_s))
+                clock.reschedule(min(deadline, loop.time() + self._manners.connect_s))
                 return None
             body = b""
             if 200 <= head.code < 300:
@@ -214,7 +222,7 @@ class Transport:
 
     async def _open(self, request: Request, trip: _Trip) -> Exchange:
         """Dial, through the proxy if there is one, shake hands, and send the request."""
-        place, proxy = trip.place, request.proxy or self._proxy
+        place, proxy = trip.place, request.proxy or self._manners.proxy
         message = self._message(request, trip, proxy)
         loop = asyncio.get_running_loop()
 
@@ -255,7 +263,7 @@ class Transport:
         relayed = proxy if proxy is not None and proxy.scheme == place.scheme == "http" else None
         target = f"http://{place.authority}{place.target}" if relayed else place.target
         fields = {
-            "user-agent": ("User-Agent", request.user_agent or self._user_agent),
+            "user-agent": ("User-Agent", request.user_agent or self._manners.user_agent),
             "accept": ("Accept", request.accepts),
             "accept-encoding": ("Accept-Encoding", ENCODINGS),
         }
@@ -273,7 +281,7 @@ class Transport:
         return "\r\n".join(lines).encode("latin-1") + request.body
 
     def _most_bytes(self, request: Request) -> int:
-        return request.max_body_bytes or self._max_body_bytes
+        return request.max_body_bytes or self._manners.max_body_bytes
 
     def _intake(self, request: Request, trip: _Trip, headers: CIMultiDictProxy[str]) -> Body:
         most = self._most_bytes(request)
@@ -296,7 +304,7 @@ class Transport:
         return self._unverified
 
     def _late(self, trip: _Trip) -> FetchError:
-        waited = f"{self._timeout_s:g} s" if trip.opened else f"{self._connect_timeout_s:g} s"
+        waited = f"{self._manners.timeout_s:g} s" if trip.opened else f"{self._manners.connect_s:g} s"
         what = "no complete answer" if trip.opened else "no connection"
         return Unreachable(
             f"{trip.place.host}: {what} after {waited}", connected=trip.connected, url=trip.place.text, hops=trip.hops

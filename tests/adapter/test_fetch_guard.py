@@ -176,6 +176,19 @@ async def test_allow() -> None:
                     await fetch_feed(fetcher, site.url("/"))
 
 
+async def test_an_edit_opens_and_closes() -> None:
+    """Settings that are taken over count from the next request on."""
+    async with Loopback() as site, guarded() as fetcher:
+        url = site.script("/", answer(200, FEED))
+        with pytest.raises(Forbidden):
+            await fetch_feed(fetcher, url)
+        fetcher.adopt(Http(allow=(f"127.0.0.1:{site.port}",)), Polling())
+        await fetch_feed(fetcher, url)
+        fetcher.adopt(Http(), Polling())
+        with pytest.raises(Forbidden):
+            await fetch_feed(fetcher, url)
+
+
 async def test_own_address() -> None:
     """The service does not fetch from itself, even where loopback is open."""
     async with Loopback() as site, guarded("127.0.0.0/8", own_ports=(site.port,)) as fetcher:

@@ -18,7 +18,7 @@ from aggregator.core.settings import Http, Polling
 from aggregator.fetch import HttpFetcher, open_fetcher
 from aggregator.fetch.guard import Guard
 from aggregator.fetch.politeness import Politeness
-from aggregator.fetch.transport import Request, Transport
+from aggregator.fetch.transport import Manners, Request, Transport
 from tests.adapter.certificates import client_context, server_context
 from tests.adapter.hostile import ANSWERS, OK, gzip_bomb, slow_handshake
 from tests.adapter.loopback import FEED, Loopback, answer, redirect
@@ -86,7 +86,7 @@ async def test_others_do_not_notice() -> None:
 async def test_certificates(certificate: str, words: str) -> None:
     """What is wrong with a certificate is said; a good one passes."""
     for name, expected in ((certificate, words), ("good", None)):
-        transport = Transport(Guard(["127.0.0.1"]), user_agent="x", verified=client_context())
+        transport = Transport(Manners(guard=Guard(["127.0.0.1"]), user_agent="x"), verified=client_context())
         async with Loopback(tls=server_context(name)) as site:
             request = Request(url=site.script("/", answer(200, FEED)))
             if expected is None:
@@ -254,7 +254,7 @@ async def test_politeness() -> None:
 
 def test_context_is_prebuilt() -> None:
     """The TLS context is made once: it costs as much as a hundred requests."""
-    transport = Transport(Guard(), user_agent="x")
+    transport = Transport(Manners(guard=Guard(), user_agent="x"))
     assert transport._tls(verify=True) is transport._tls(verify=True)
     assert transport._tls(verify=True).verify_mode is ssl.CERT_REQUIRED
     transport.close()

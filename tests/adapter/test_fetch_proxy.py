@@ -11,7 +11,7 @@ import pytest
 from aggregator.core.errors import Forbidden, Unreachable
 from aggregator.fetch import proxy as proxies
 from aggregator.fetch.guard import Guard
-from aggregator.fetch.transport import Request, Transport
+from aggregator.fetch.transport import Manners, Request, Transport
 from tests.adapter.certificates import client_context, server_context
 from tests.adapter.loopback import FEED, Loopback, answer, redirect
 
@@ -94,9 +94,8 @@ async def relay(site: Loopback, **how: object) -> AsyncIterator[Relay]:
 
 
 def transport(url: str, guard: Guard = OPEN) -> Transport:
-    return Transport(
-        guard, user_agent="x", timeout_s=2, connect_timeout_s=1, proxy=proxies.parse(url), verified=client_context()
-    )
+    manners = Manners(guard=guard, user_agent="x", timeout_s=2, connect_timeout_s=1, proxy=proxies.parse(url))
+    return Transport(manners, verified=client_context())
 
 
 async def test_plain_through_http_proxy() -> None:
