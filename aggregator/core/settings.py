@@ -318,7 +318,9 @@ class Http(Section):
     timeout_s: Seconds = Field(30.0, alias="timeout", description="Total time of one request, redirects included.")
     connect_timeout_s: Seconds = Field(10.0, alias="connect_timeout", description="Time to connect.")
     max_body_bytes: Bytes = Field(10 * 2**20, alias="max_body", description="Largest decoded document.")
-    user_agent: str | None = Field(None, description="Who we are to publishers; default: aggregator/VERSION (+web.public_url).")
+    user_agent: str | None = Field(
+        None, description="Who we are to publishers; default: aggregator/VERSION (+web.public_url)."
+    )
     allow: Annotated[Words, AfterValidator(_opened)] = Field(
         (), description="Private addresses that may be fetched: host:port, address or CIDR."
     )
