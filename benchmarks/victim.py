@@ -17,6 +17,7 @@ import json
 import os
 import sys
 from collections import defaultdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from aggregator.pipeline.intake import Polled
 
 TICK_S = 1.0
 polls: dict[str, list[float]] = defaultdict(list)
+turns = count()  # from phase to phase, so that every hostile feed has its turn in one of them
 
 
 async def poll(works: Works, feed: str) -> dict[str, Any]:
@@ -49,8 +51,8 @@ async def live(
     per_tick = TICK_S / again_s * len(hostile) if awake else 0.0
     for number in range(int(live_s / TICK_S)):
         began = loop.time()
-        for one in range(int(number * per_tick), int((number + 1) * per_tick)):
-            await house.store.catalog.poll_soon(hostile[one % len(hostile)], house.clock.now())
+        for _ in range(int(number * per_tick), int((number + 1) * per_tick)):
+            await house.store.catalog.poll_soon(hostile[next(turns) % len(hostile)], house.clock.now())
         await poller.tick()
         await asyncio.sleep(max(0.0, began + TICK_S - loop.time()))
     seconds = {feed: list(taken) for feed, taken in polls.items()}
