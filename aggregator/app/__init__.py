@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
@@ -21,16 +21,17 @@ __all__ = ["default_config_path", "load_config", "open_house", "quiet_logs", "ru
 T = TypeVar("T")
 
 
-def load_config(path: Path, *, sound: bool = False) -> "Loaded":
+def load_config(path: Path, *, sound: bool = False, edited: Mapping[Path, str] | None = None) -> "Loaded":
     """The configuration at `path`, checked. Raises ConfigErrors.
 
-    `sound`: faulty parts are left out instead, unless they may hide which database is meant.
+    `sound`: faulty parts are left out instead, unless they may hide which database is meant;
+    `edited`: texts that stand for files.
     """
     import os
 
     from aggregator.config import load, load_sound
 
-    return (load_sound if sound else load)(path, os.environ)
+    return load_sound(path, os.environ) if sound else load(path, os.environ, edited=edited or {})
 
 
 def open_house(loaded: "Loaded", *, console: TextIO | None = None) -> "AbstractAsyncContextManager[House]":

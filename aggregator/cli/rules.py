@@ -1,5 +1,6 @@
 """`aggregator rules`: write, test, understand and change watch rules."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ import click
 from aggregator.cli.evidence import marked, tree
 from aggregator.cli.output import console, emit, json_option, limit_option, plural, progress, span, table, width
 from aggregator.cli.program import Group, config_option
-from aggregator.cli.session import in_house, load, load_sound
+from aggregator.cli.session import config_path, in_house, load, load_sound
 from aggregator.cli.types import SINCE
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.model import Json
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 
     from aggregator.app.finding import Backtest, Tally
     from aggregator.app.house import House
+    from aggregator.config import Loaded
     from aggregator.core.rules import Rule
     from aggregator.web.desk import Found
 
 MONTH = timedelta(days=30)
 BARS = " ▁▂▃▄▅▆▇█"
-MOST_BARS, WIDEST_BAR = 35, 40
+MOST_BARS = 50
 SHOWN = 20
 
 
@@ -177,7 +179,7 @@ def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None
     """Run a rule over stored entries: hits per day, top feeds, samples, and what an edit changes."""
     loaded = load()
     known = loaded.rules
-    edited = _edited(rule_id, against) if against else _rule(rule_id, known)
+    edited = _edited(rule_id, against, loaded) if against else _rule(rule_id, known)
     old = [rule for rule in known if rule.id == rule_id]
 
     async def work(house: "House") -> None:
@@ -202,11 +204,23 @@ def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None
     in_house(work, loaded)
 
 
-def _edited(rule_id: str, path: Path) -> "Rule":
-    """The rule of another file; only its rules and lists need to be sound."""
+def _edited(rule_id: str, path: Path, loaded: "Loaded") -> "Rule":
+    """The rule of another file, which may be complete or an edited copy of the file that holds the rule."""
     from aggregator.app import load_config
 
-    return _rule(rule_id, load_config(path).rules)
+    try:
+        return _rule(rule_id, load_config(path).rules)
+    except ConfigErrors:
+        place = loaded.places.get(("rule", rule_id))
+        if place is None or path.is_dir():
+            raise
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        return _rule(rule_id, load_config(config_path(), edited={Path(place.file): text}).rules)
+    except ConfigErrors as errors:
+        raise ConfigErrors(
+            [replace(e, file=str(path) if e.file == place.file else e.file) for e in errors.errors]
+        ) from None
 
 
 def _backtest_json(rule_id: str, done: "Backtest", tally: "Tally") -> Json:
@@ -233,30 +247,37 @@ def _show_backtest(done: "Backtest", tally: "Tally", compared: bool) -> None:
     click.secho(f"{plural(tally.after, 'hit')} in {plural(done.entries, 'entry', 'entries')}{change}", bold=True)
     _histogram(tally.days)
     if tally.feeds:
-        click.echo("feeds: " + ", ".join(f"{feed} {hits}" for feed, hits in tally.feeds.most_common(5)))
-    groups = [("added", tally.added), ("removed", tally.removed)] if compared else [("for example", tally.samples)]
-    for name, found in groups:
-        if found:
-            click.secho(f"{name}:", bold=True)
-        for one in reversed(found):
-            snippet = f"\n    {one.snippet}" if one.snippet != one.entry.title else ""
-            console().print(marked(f"  {one.entry.title}{snippet}", one.spans))
+        click.echo("  by feed " + ", ".join(f"{feed} {hits}" for feed, hits in tally.feeds.most_common(5)))
+    if compared:
+        _show_samples("added:", tally.added, "+", "green")
+        _show_samples("removed:", tally.removed, "−", "red")
+    else:
+        _show_samples("for example:", tally.samples)
+
+
+def _show_samples(heading: str, found: "Sequence[Found]", sign: str = " ", colour: str = "white") -> None:
+    """Some of what was found, the newest first."""
+    from rich.text import Text
+
+    if found:
+        click.secho(heading, bold=True)
+    for one in reversed(found):
+        snippet = f"\n    {one.snippet}" if one.snippet != one.entry.title else ""
+        console().print(Text.assemble((f"{sign} ", colour), marked(f"{one.entry.title}{snippet}", one.spans)))
 
 
 def _histogram(days: "Mapping[str, int]") -> None:
-    """A bar for each day from the first hit to the last; for each week where that would be too many."""
+    """A bar for each day from the first hit to the last; for each week where days would be too many."""
     if not days:
         return
     known = {date.fromisoformat(day): hits for day, hits in days.items()}
     first, last = min(known), max(known)
-    size = 1 if (last - first).days < MOST_BARS else 7
+    size, unit = (1, "day") if (last - first).days < MOST_BARS else (7, "week")
     buckets = [0] * ((last - first).days // size + 1)
     for day, hits in known.items():
         buckets[(day - first).days // size] += hits
-    scale = min(1.0, WIDEST_BAR / max(buckets))
-    for number, hits in enumerate(buckets):
-        bar = click.style("█" * max(1, round(hits * scale)), fg="cyan") + f" {hits}" if hits else ""
-        click.echo(f"  {first + timedelta(days=number * size)}  {bar}".rstrip())
+    bars = click.style(sparkline(buckets, len(buckets)).replace(" ", "·"), fg="cyan")
+    click.echo(f"  by {unit}  {first} {bars} {last}, at most {max(buckets)}")
 
 
 @rules.command()

@@ -203,6 +203,14 @@ def test_feeds_rules_channels_and_the_database(world: Installation) -> None:
     assert isinstance(world.json("rules", "lint"), list)
     backtest = world.json("rules", "backtest", "s400", "--since", "30d")
     assert backtest
+    edited = (world.config / "all.yaml").read_text(encoding="utf-8").replace("any: [S-400]", "any: [S-400, museum]", 1)
+    (world.folder / "edited.yaml").write_text(edited, encoding="utf-8")
+    compared = world.json("rules", "backtest", "s400", "--against", "edited.yaml")
+    assert (compared["added"], compared["removed"]) == (1, 0)
+    assert "+ IBM AS-400 museum opens" in world.ok("rules", "backtest", "s400", "--against", "edited.yaml")
+    alone = "rules: [{id: s400, any: [museum], notify: [desk]}]\n"
+    (world.folder / "alone.yaml").write_text(alone, encoding="utf-8")
+    assert world.call("rules", "backtest", "s400", "--against", "alone.yaml").stderr.startswith("alone.yaml:1:")
     applied = world.json("rules", "apply", "s400", "--since", "7d")
     assert applied["recorded"] == 0, "a dry run"
 
