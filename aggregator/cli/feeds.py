@@ -107,7 +107,7 @@ def _tell(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
     sheet(
         {
             "id": state.id,
-            "address": feed.url,
+            "address": state.url,
             "tags": ", ".join(feed.tags),
             "state": state.health.value
             + (f", failed {plural(state.failures, 'time')} in a row" if state.failures else ""),

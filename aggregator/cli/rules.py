@@ -312,7 +312,7 @@ def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
             click.echo(f"{click.style(one.rule, bold=True)} {verdict}{f': {one.barred}' if one.barred else ''}")
             tree(one.tree)
 
-    in_house(work)
+    in_house(work, reading=True)
 
 
 @rules.command()

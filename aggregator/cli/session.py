@@ -26,12 +26,13 @@ def config_path() -> Path:
     return given or default_config_path()
 
 
-def load() -> "Loaded":
-    """The configuration, checked; its warnings go to stderr. Raises ConfigErrors."""
+def load(*, warn: bool = True) -> "Loaded":
+    """The configuration, checked; its warnings go to stderr where they matter. Raises ConfigErrors."""
     from aggregator.app import load_config
 
     loaded = load_config(config_path())
-    show(loaded.warnings)
+    if warn:
+        show(loaded.warnings)
     return loaded
 
 
@@ -64,7 +65,7 @@ def in_house(
     """
     from aggregator.app import open_house, quiet_logs, run
 
-    loaded = loaded or (load_sound() if reading else load())
+    loaded = loaded or (load_sound() if reading else load(warn=False))
     quiet_logs(loaded)
 
     async def visit() -> T:

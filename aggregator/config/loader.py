@@ -14,7 +14,7 @@ from aggregator.config.expand import Expander
 from aggregator.config.merge import merge
 from aggregator.config.nodes import Items, Node, Pairs
 from aggregator.config.reading import parse
-from aggregator.config.rulebook import compiled, placed, rule_nodes
+from aggregator.config.rulebook import compiled, feeds_missed, placed, rule_nodes
 from aggregator.config.source import read
 from aggregator.config.values import plain
 from aggregator.config.wording import in_words
@@ -102,6 +102,8 @@ def build(
     notes = [*names.unknown(root, value), *names.dubious(root, value)] if complete else []
     rules, judged = compiled(root, value, errors, before.rules if before else ())
     notes.extend(judged)
+    if complete and config is not None:
+        notes.extend(feeds_missed(rules, [feed.id for feed in config.feeds], root))
     errors.extend(note for note in notes if note.severity == "error")
     if errors or config is None:
         raise ConfigErrors(_without(expander.secrets, _sorted(errors)))

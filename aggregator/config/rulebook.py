@@ -1,6 +1,6 @@
 """Rules of a configuration, compiled; what the compiler says of them gets its place in a file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -9,8 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 from aggregator.config.nodes import Items, Node, Pairs, Scalar
 from aggregator.config.offsets import index_of
 from aggregator.config.wording import find
-from aggregator.core.errors import ConfigError, Problem
-from aggregator.core.rules import Rule, recompile
+from aggregator.core.errors import ConfigError, Problem, did_you_mean
+from aggregator.core.rules import Document, Rule, recompile
+from aggregator.core.rules.compile import seeks
+from aggregator.core.rules.sight import Sight
 from aggregator.core.settings import RuleConfig, Words
 
 
@@ -31,6 +33,19 @@ def compiled(
     told = [(rule.id, problem) for rule in rules for problem in rule.warnings]
     told += [(failure.rule, problem) for failure in failures for problem in failure.problems]
     return Rulebook(tuple(rules), tuple(placed(problem, sound[name][0], root) for name, problem in told))
+
+
+def feeds_missed(rules: Sequence[Rule], feeds: Sequence[str], root: Pairs) -> Iterator[ConfigError]:
+    """Warnings about `feed:` in a query that names none of the feeds."""
+    nodes = rule_nodes(root)
+    for rule in rules:
+        for seek in seeks(rule.plan) if "feed" in rule.fields else ():
+            named = (Sight(Document(feed=feed), ("feed",)) for feed in feeds)
+            if seek.fields == ("feed",) and not any(seek.holds(sight) for sight in named):
+                near = did_you_mean(seek.label, feeds).strip(" ()") or None
+                message = f"no feed has {seek.label!r} in its id"
+                problem = Problem(path=("query",), message=message, hint=near, severity="warning")
+                yield placed(problem, nodes[rule.id], root)
 
 
 def placed(problem: Problem, item: Node, root: Pairs) -> ConfigError:

@@ -249,3 +249,15 @@ def test_several_syntax_traps_are_told_at_once(tmp_path: Path) -> None:
         """,
     )
     assert [error.split(":")[0] for error in errors] == ["3", "6", "9"]
+
+
+def test_a_query_for_a_feed_that_is_not_there_is_warned_of(tmp_path: Path) -> None:
+    """`feed:` looks at the words of ids; one that none of them has would never match."""
+    path = tmp_path / "all.yaml"
+    feeds = "feeds:\n  - {id: bbc-world, url: 'https://bbc.example/feed'}\n"
+    rules = "rules:\n  - {id: a, query: 'feed:bbc deal'}\n  - {id: b, query: 'feed:bbc-wrold deal'}\n"
+    path.write_text(feeds + rules, encoding="utf-8")
+    (warning,) = load(path, {}).warnings
+    assert str(warning).endswith(
+        "all.yaml:5:20: warning: no feed has 'bbc-wrold' in its id (did you mean 'bbc-world'?)"
+    )
