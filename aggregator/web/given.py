@@ -34,5 +34,5 @@ def then(path: str, done: str | None = None) -> RedirectResponse:
     """Go on to a page of ours after something was done, with a word about it (a key of render.DONE)."""
     if not done:
         return RedirectResponse(path, 303)
-    glue = "&" if "?" in path else ""
-    return RedirectResponse(f"{path}{glue}{query(done=done).lstrip('?') if glue else query(done=done)}", 303)
+    said = query(done=done)
+    return RedirectResponse(path + (said.replace("?", "&") if "?" in path else said), 303)

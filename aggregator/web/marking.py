@@ -57,10 +57,25 @@ def differences(old: str, new: str) -> tuple[Piece, ...]:
     out: list[Piece] = []
     for verb, a, b, c, d in difflib.SequenceMatcher(a=keys[0], b=keys[1], autojunk=False).get_opcodes():
         if verb in ("delete", "replace"):
-            out.append(Piece("".join(before[a:b]), "gone"))
-        if verb != "delete":
-            out.append(Piece("".join(after[c:d]), "" if verb == "equal" else "new"))
+            out += _changed(before[a:b], "gone")
+        if verb in ("insert", "replace"):
+            out += _changed(after[c:d], "new")
+        if verb == "equal":
+            out.append(Piece("".join(after[c:d]).rstrip() + " "))
     return tuple(out)
+
+
+def _changed(words: Sequence[str], mark: str) -> tuple[Piece, Piece]:
+    """A changed run, and the blank behind it, which is not part of the change."""
+    return Piece("".join(words).rstrip(), mark), Piece(" ")
+
+
+def places(spans: Sequence[Span]) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """(spelling, term, fields in which it stands), each spelling of a term once, in the order of the spans."""
+    fields: dict[tuple[str, str], dict[str, None]] = {}
+    for span in spans:
+        fields.setdefault((span.text, span.term), {})[span.field] = None
+    return tuple((text, term, tuple(where)) for (text, term), where in fields.items())
 
 
 def likeness(old: str, new: str) -> int:

@@ -67,12 +67,36 @@ def clock(at: datetime | None, zone: tzinfo) -> str:
     return f"{at.astimezone(zone):%H:%M}" if at else "–"
 
 
+def stamp(at: datetime, now: datetime, zone: tzinfo) -> str:
+    """`14:05` of today, `2 Mar 14:05` of another day: for lists that stand under no day."""
+    local, today = at.astimezone(zone), now.astimezone(zone)
+    if local.date() == today.date():
+        return f"{local:%H:%M}"
+    year = f" {local.year}" if local.year != today.year else ""
+    return f"{local.day} {local:%b}{year} {local:%H:%M}"
+
+
+def period(first: datetime, last: datetime, zone: tzinfo) -> str:
+    """`5 Mar 2026 15:08–15:16 CET`, or both days in full."""
+    begin, end = first.astimezone(zone), last.astimezone(zone)
+    if begin.date() != end.date():
+        return f"{full(first, zone)} – {full(last, zone)}"
+    if f"{begin:%H:%M}" == f"{end:%H:%M}":
+        return full(first, zone)
+    return f"{begin.day} {begin:%b %Y %H:%M}–{end:%H:%M} {end.tzname()}"
+
+
 def full(at: datetime | None, zone: tzinfo) -> str:
     """`27 Feb 2026 14:05 CET`."""
     if at is None:
         return "never"
     local = at.astimezone(zone)
     return f"{local.day} {local:%b %Y %H:%M} {local.tzname()}"
+
+
+def begin(words: str) -> str:
+    """The words as the beginning of a sentence; names inside them keep their letters."""
+    return words[:1].upper() + words[1:]
 
 
 def count(number: int) -> str:

@@ -16,6 +16,7 @@ from aggregator import __version__
 from aggregator.web import chart, phrases
 from aggregator.web.desk import Desk
 from aggregator.web.guard import Visitor
+from aggregator.web.naming import titles
 
 ZONE_COOKIE = "aggregator_zone"
 MAX_ZONE_CHARS = 64
@@ -71,9 +72,9 @@ def static(name: str) -> str:
 
 
 def query(**values: object) -> str:
-    """`?a=1&b=2` of the values that are set."""
+    """`?a=1&b=2` of the values that are set; nothing where none is."""
     given = {key: str(value) for key, value in values.items() if value not in (None, "")}
-    return f"?{urlencode(given)}" if given else "?"
+    return f"?{urlencode(given)}" if given else ""
 
 
 def environment() -> Environment:
@@ -94,12 +95,15 @@ def environment() -> Environment:
         link_host=link_host,
         base_name=base_name,
         segment=partial(quote, safe=""),
+        begin=phrases.begin,
         span=phrases.span,
         count=phrases.count,
         amount=phrases.amount,
         ago=phrases.ago,
         due=phrases.due,
         clock=phrases.clock,
+        stamp=phrases.stamp,
+        period=phrases.period,
         full=phrases.full,
         day_title=phrases.day_title,
         health=phrases.health,
@@ -135,6 +139,7 @@ class Pages:
             "now": now,
             "zone": zone,
             "zone_name": getattr(zone, "key", "UTC"),
+            "titles": titles(self._desk.current().config),
             "today": now.astimezone(zone).date(),
             "done": DONE.get(request.query_params.get("done", "")),
         }

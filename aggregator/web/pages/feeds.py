@@ -39,23 +39,39 @@ def _names(desk: Desk) -> dict[str, str]:
     return {feed.id: feed.title for feed in desk.current().config.feeds if feed.title}
 
 
+def _found(desk: Desk, words: str) -> list[str]:
+    """The configured feeds that are meant by a part of their id, name, address or tags."""
+    part = words.casefold()
+    return sorted(
+        feed.id
+        for feed in desk.current().config.feeds
+        if any(part in text.casefold() for text in (feed.id, feed.title or "", str(feed.url), *feed.tags))
+    )
+
+
 @router.get("/feeds")
 async def overview(
     request: Request,
     desk: GivenDesk,
     pages: GivenPages,
     state: Health | None = None,
+    find: Annotated[str, Field(max_length=200)] = "",
     page: Annotated[int, Field(ge=1, le=100_000)] = 1,
 ) -> Response:
-    """Every feed, trouble first."""
-    shown = await desk.catalog.feed_page(health=state, offset=(page - 1) * FEEDS_SHOWN, limit=FEEDS_SHOWN)
+    """Every feed, trouble first; or those whose id, name, address or tags hold what is to be found."""
+    start, wanted = (page - 1) * FEEDS_SHOWN, find.strip()
+    ids = _found(desk, wanted) if wanted else []
+    if wanted:
+        shown = await desk.catalog.feeds(ids[start : start + FEEDS_SHOWN])
+    else:
+        shown = await desk.catalog.feed_page(health=state, offset=start, limit=FEEDS_SHOWN)
     days = await desk.catalog.feed_days([s.state.id for s in shown], desk.clock.now())
     counts = {health.value: number for health, number in (await desk.catalog.health()).items()}
     total = sum(counts.values())
-    chosen = counts.get(state.value, 0) if state else total
+    chosen = len(ids) if wanted else counts.get(state.value, 0) if state else total
     return pages.render(
         request, "feeds.html", shown=shown, days=days, counts=counts, total=total, state=state, page=page,
-        pages=-(-chosen // FEEDS_SHOWN), names=_names(desk),
+        pages=-(-chosen // FEEDS_SHOWN), names=_names(desk), find=wanted,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from aggregator.web.asking import AskedPage, cursor
 from aggregator.web.cards import by_day, cards
 from aggregator.web.given import GivenDesk, GivenPages, then
 from aggregator.web.hosts import safe_next
-from aggregator.web.marking import marked
+from aggregator.web.marking import marked, places
 from aggregator.web.naming import named
 from aggregator.web.render import reader_zone
 
@@ -23,6 +23,7 @@ TALES_SHOWN = 30
 SPANS_BACK = (("24h", "last 24 hours"), ("7d", "last 7 days"), ("30d", "last 30 days"))
 FIELDS = ("title", "summary", "content")
 MAX_TEXT = 40_000
+PLACES_SHOWN = 40
 
 
 class Marked(BaseModel):
@@ -57,6 +58,7 @@ async def stream(request: Request, desk: GivenDesk, pages: GivenPages, asked: As
         back=SPANS_BACK,
         rules=_names(config.rules),
         feeds=_names(config.feeds),
+        running=sum(rule.enabled for rule in config.rules),
     )
 
 
@@ -66,7 +68,9 @@ async def one(request: Request, desk: GivenDesk, pages: GivenPages, hit_id: str)
     (told,) = named([await desk.catalog.hit(hit_id)], desk.current().config)
     texts = {name: marked(getattr(told.entry, name)[:MAX_TEXT], told.hit.spans, name) for name in FIELDS}
     clauses = await desk.explain(told)
-    return pages.render(request, "hit.html", told=told, texts=texts, clauses=clauses)
+    return pages.render(
+        request, "hit.html", told=told, texts=texts, clauses=clauses, places=places(told.hit.spans)[:PLACES_SHOWN]
+    )
 
 
 @router.post("/hits/{hit_id}/mark")

@@ -46,6 +46,6 @@ async def search(
             problem = error
     results = [_result(found) for found in answer.found]
     return pages.render(
-        request, "search.html", status=422 if problem else 200, q=q, since=since, results=results,
-        problem=problem, answer=answer, back=SPANS_BACK,
+        request, "search.html", status=422 if problem else 200, q=question, since=since, results=results,
+        problems=problem.problems if problem else (), answer=answer, back=SPANS_BACK,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from aggregator.core.model import Entry, Told
 from aggregator.web.given import GivenDesk, GivenPages
-from aggregator.web.marking import Piece, differences, likeness
+from aggregator.web.marking import Piece, differences, likeness, marked
 
 router = APIRouter()
 
@@ -21,6 +21,7 @@ class Telling:
     """One feed's telling; `changes` compares its text with the first telling's where they are alike."""
 
     told: Told
+    title: tuple[Piece, ...]
     rules: tuple[str, ...]
     changes: tuple[Piece, ...]
     like: int | None
@@ -45,6 +46,7 @@ def tellings(found: tuple[Told, ...]) -> tuple[Telling, ...]:
         out.append(
             Telling(
                 told=group[0],
+                title=marked(group[0].entry.title, [span for told in group for span in told.hit.spans], "title"),
                 rules=tuple(dict.fromkeys(told.hit.rule for told in group)),
                 changes=differences(first, text) if alike else (Piece(text[:SHOWN_CHARS]),),
                 like=like if alike else None,

@@ -28,36 +28,59 @@ setInterval(() => {
   for (const [time, seconds] of began) time.textContent = `${span(seconds + (Date.now() - opened) / 1000)} ago`;
 }, 30000);
 
-// Keys. A key that is typed into a field is only a letter.
+// Keys. What a key does stands on the button or link as aria-keyshortcuts: first in the row that has the
+// focus, then outside of rows. A key that is typed into a field is only a letter.
 const rows = () => [...document.querySelectorAll("[data-row]")];
+const rowOf = (element) => element?.closest?.("[data-row]");
 function move(step) {
   const all = rows();
   if (!all.length) return;
-  const here = all.indexOf(document.activeElement?.closest?.("[data-row]"));
+  const here = all.indexOf(rowOf(document.activeElement));
   const next = all[Math.min(Math.max(here + step, 0), all.length - 1)];
   next.focus({ preventScroll: true });
   next.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 }
-const press = (selector) => document.activeElement?.closest?.("[data-row]")?.querySelector(selector)?.click();
-const keys = {
-  "/": () => {
-    const field = document.querySelector("[data-search]");
-    if (field) { field.focus(); field.select(); } else location.assign("/search");
-  },
-  j: () => move(1),
-  k: () => move(-1),
-  o: () => press("h2 a, h3 a, th a, a"),
-  r: () => press('[data-value="relevant"]'),
-  i: () => press('[data-value="irrelevant"]'),
-};
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, textarea, select")) return;
-  const act = keys[event.key];
-  if (act) { event.preventDefault(); act(); }
-});
-if (location.pathname === "/search") {
+function press(key) {
+  const wanted = `[aria-keyshortcuts="${CSS.escape(key)}"]`;
+  const inRow = rowOf(document.activeElement)?.querySelector(wanted);
+  const found = inRow ?? [...document.querySelectorAll(wanted)].find((one) => !rowOf(one) && one.checkVisibility());
+  found?.click();
+  return Boolean(found);
+}
+function open() {
+  const row = rowOf(document.activeElement);
+  (row?.querySelector("h2 a, h3 a, th a") ?? row?.querySelector("a"))?.click();
+}
+function search() {
   const field = document.querySelector("[data-search]");
-  if (field && !field.value) field.focus();
+  if (field) { field.focus(); field.select(); } else location.assign("/search");
+}
+const PAGES = { h: "/", r: "/rules", f: "/feeds", a: "/alerts", s: "/status" };
+const help = document.querySelector("[data-keys]");
+const keys = { "/": search, "?": () => help.showModal(), j: () => move(1), k: () => move(-1), o: open };
+let went = 0;
+function act(key) {
+  const page = Date.now() - went < 1500 && PAGES[key];
+  went = key === "g" ? Date.now() : 0;
+  if (page) location.assign(page);
+  else if (keys[key]) keys[key]();
+  else return key.length === 1 && press(key);
+  return true;
+}
+if (help) {
+  const on = help.querySelector("[data-keys-on]");
+  const hint = document.querySelector("[data-keys-hint]");
+  on.checked = localStorage.getItem("keys") !== "off";
+  on.addEventListener("change", () => localStorage.setItem("keys", on.checked ? "on" : "off"));
+  help.addEventListener("click", (event) => { if (event.target === help) help.close(); });
+  hint.hidden = false;
+  hint.querySelector("button").addEventListener("click", () => help.showModal());
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+    if (event.target.closest?.("input, textarea, select")) return;
+    if (event.key === "Enter" && event.target.matches?.("[data-row]")) open();
+    else if (on.checked && act(event.key)) event.preventDefault();
+  });
 }
 
 // Marks.
@@ -86,6 +109,25 @@ function withButton(form, button) {
   field.type = "hidden"; field.name = button.name; field.value = button.value;
   form.append(field);
   return form;
+}
+
+// Who acts on a row and comes back to the list finds the focus there again, or on the row that took its place.
+const here = location.pathname + location.search.replace(/[?&]done=\w*/, "");
+function leave(event) {
+  const row = rowOf(event.target);
+  const goes = event.type === "submit" || event.target.closest('a[href^="/silences/add"]');
+  if (row && goes && !event.defaultPrevented) sessionStorage.setItem("row", JSON.stringify([here, rows().indexOf(row)]));
+}
+document.addEventListener("submit", leave);
+document.addEventListener("click", leave);
+const [listed, place] = JSON.parse(sessionStorage.getItem("row") ?? "[]");
+if (listed === here) {
+  sessionStorage.removeItem("row");
+  (rows()[Math.min(place, rows().length - 1)] ?? document.querySelector("main")).focus();
+}
+if (location.pathname === "/search") {
+  const field = document.querySelector("[data-search]");
+  if (field && !field.value) field.focus();
 }
 
 // The pulse beside "Status".
