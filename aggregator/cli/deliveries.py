@@ -9,6 +9,7 @@ from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house
 from aggregator.core.errors import NotFound, brief
 from aggregator.core.model import DeliveryState
+from aggregator.core.naming import named
 from aggregator.core.shapes import delivery_detail_json, delivery_json
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def show(as_json: bool, delivery_id: str) -> None:
         whole = await house.store.catalog.named("delivery", delivery_id)
         delivery, attempts, told = await house.store.catalog.delivery(whole)
         if as_json:
-            emit(delivery_detail_json(delivery, attempts, told))
+            emit(delivery_detail_json(delivery, attempts, named(told, house.current.config)))
             return
         now = house.clock.now()
         click.secho(delivery.title, bold=True)

@@ -12,6 +12,7 @@ from aggregator.cli.session import in_house
 from aggregator.cli.types import SINCE
 from aggregator.core.errors import NotFound
 from aggregator.core.model import HitFilter, Told
+from aggregator.core.naming import named
 from aggregator.core.shapes import hit_json
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ async def _find(
         raise NotFound("rule", rule, list(setup.rules))
     now = house.clock.now()
     wanted = HitFilter(rule=rule, feed=feed, story=story, since=now - since if since else None)
-    found: tuple[Told, ...] = await house.store.catalog.hits(wanted, limit=limit)
-    return found
+    return named(await house.store.catalog.hits(wanted, limit=limit), house.current.config)
 
 
 @hits.command("list")
@@ -103,7 +103,7 @@ def show(as_json: bool, hit_id: str) -> None:
 
     async def work(house: "House") -> None:
         catalog, now = house.store.catalog, house.clock.now()
-        told = await catalog.hit(await catalog.named("hit", hit_id))
+        (told,) = named([await catalog.hit(await catalog.named("hit", hit_id))], house.current.config)
         if as_json:
             emit(hit_json(told))
             return

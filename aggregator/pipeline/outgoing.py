@@ -29,6 +29,7 @@ from aggregator.core.delivery import (
 )
 from aggregator.core.errors import Conflict, DeliveryError
 from aggregator.core.model import Delivery, DeliveryState, Kind, Silence, Told
+from aggregator.core.naming import named
 from aggregator.core.routing import silenced
 from aggregator.core.settings import Channel, Config
 from aggregator.ports import Clock, Notifier, Outbox
@@ -186,7 +187,7 @@ class Batch:
         await self._settle(row, after(row, outcome, self.clock.now()))
 
     async def _attempt(self, row: Delivery, told: Sequence[Told]) -> Outcome:
-        alert = compose(row, told, self.channel, self.config.settings.web.public_url)
+        alert = compose(row, named(told, self.config), self.channel, self.config.settings.web.public_url)
         deadline_s = self.channel.timeout_s + SPARE_S
         try:
             async with asyncio.timeout(deadline_s):

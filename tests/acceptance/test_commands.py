@@ -128,6 +128,7 @@ def test_the_way_of_an_analyst(world: Installation) -> None:
     assert set(hits[0]) >= HIT
     assert set(hits[0]["entry"]) >= ENTRY
     assert {hit["rule"] for hit in world.json("hits", "list", "--rule", "caatsa")} == {"caatsa"}
+    assert {hit["rule_title"] for hit in hits if hit["rule"] == "s400"} == {"Triumf"}, "as the API calls it"
     assert len(world.json("hits", "list", "--limit", "1", "--feed", "wire", "--since", "1h")) == 1
     story = world.json("hits", "list", "--rule", "caatsa")[0]["story"]
     assert {hit["feed"] for hit in world.json("hits", "list", "--story", story)} == {"wire"}
@@ -162,6 +163,7 @@ def test_the_way_of_an_analyst(world: Installation) -> None:
     assert world.json("deliveries", "list", "--state", "dead") == []
     shown = world.json("deliveries", "show", rows[0]["id"])
     assert [attempt["outcome"] for attempt in shown["tries"]] == ["sent"]
+    assert {told["rule_title"] for told in shown["told"]} <= {"Triumf", "caatsa"}
     assert "1 of 2 acknowledged" in world.ok("deliveries", "ack", rows[0]["id"], "nosuch")
     assert world.call("deliveries", "ack", rows[0]["id"]).exit_code == 3
     assert world.json("deliveries", "show", rows[0]["id"])["acknowledged_at"]

@@ -1,6 +1,7 @@
 """The deliver verb over the store in memory and a notifier that does as it is told."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from aggregator.core.errors import DeliveryError
 from aggregator.core.model import Delivery, DeliveryState, Entry, Hit, Kind, Notice, Silence
-from aggregator.core.settings import Channel, Config
+from aggregator.core.settings import Channel, Config, RuleConfig
 from aggregator.pipeline.deliver import Counts, Deliver
 from tests.fakes.notifier import FakeNotifier
 from tests.fakes.store import MemoryStore
@@ -54,9 +55,9 @@ class Desk:
         return self.row(name).state
 
 
-def desk(*channels: Channel, **settings: Any) -> Desk:
+def desk(*channels: Channel, rules: Sequence[RuleConfig] = (), **settings: Any) -> Desk:
     """A desk with these channels."""
-    config = Config(channels={channel.name: channel for channel in channels}, settings=settings)
+    config = Config(channels={channel.name: channel for channel in channels}, rules=tuple(rules), settings=settings)
     store, notifier, clock = MemoryStore(index_text=lambda entry: entry.title), FakeNotifier(), FakeClock()
     verb = Deliver(store.outbox, notifier, lambda: config, clock, owner="me")
     return Desk(store, notifier, clock, verb)
@@ -89,6 +90,18 @@ async def test_what_is_due_is_sent_once() -> None:
     assert await it.tick(NOW + timedelta(days=1)) == Counts()
     assert [alert.told[0].entry.title for _, alert, _ in it.notifier.said] == ["Title a"]
     assert it.row("a").sent_at == NOW
+
+
+async def test_an_alert_names_its_rule_by_its_title() -> None:
+    """People read the title of a rule; one without a title, or gone by now, is named by its id."""
+    rule = RuleConfig(id="s400", title="S-400 and Turkey")
+    it = desk(Channel(name="desk", service="console"), rules=[rule, RuleConfig(id="su57")])
+    await put(it, "a")
+    await put(it, "b", hits=(told(it, "hit-of-b", "su57"),))
+    await put(it, "c", hits=(told(it, "hit-of-c", "gone"),))
+    await it.tick()
+    titles = {alert.title: alert.told[0].rule_title for _, alert, _ in it.notifier.said}
+    assert titles == {"a": "S-400 and Turkey", "b": "su57", "c": "gone"}
 
 
 async def test_a_temporary_failure_is_tried_again_when_its_time_has_come() -> None:
