@@ -129,15 +129,20 @@ def _story(before: FeedState, after: FeedState, settings: HealthSettings, now: d
         case Health.FAILING | Health.BLOCKED:
             since = f" since {_when(after.failing_since)}" if after.failing_since else ""
             again = f" Next try {_when(after.next_poll_at)}." if after.next_poll_at else ""
-            return f"{after.failures} polls failed{since}: {after.last_error}.{again}"
+            return f"{after.failures} polls failed{since}: {_sentence(after.last_error)}{again}"
         case Health.GONE:
-            return f"{after.last_error}. It is not polled any more; its entries stay."
+            return f"{_sentence(after.last_error)} It is not polled any more; its entries stay."
         case Health.SILENT:
             return _silence(after, settings, now)
         case Health.EMPTIED:
             return f"It answers without a single entry; there were {before.items}."
         case _:
             return f"It is fetched from {after.url} now; the configuration still says {after.configured_url}."
+
+
+def _sentence(error: str | None) -> str:
+    """An error with one full stop: some bring their own."""
+    return f"{(error or '').rstrip('.')}."
 
 
 def _silence(after: FeedState, settings: HealthSettings, now: datetime) -> str:

@@ -89,6 +89,7 @@ def test_blocked(error: AggregatorError) -> None:
     notice = transition(replace(diary.state, health=Health.OK), diary.state, SETTINGS, diary.now)
     assert isinstance(notice, Notice)
     assert str(error) in notice.body
+    assert ".." not in notice.body  # some errors bring their own full stop
 
 
 def test_gone() -> None:
