@@ -1,6 +1,7 @@
 """Templates: one environment, everything escaped, nothing undefined; and what every page knows."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import cache, partial
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from aggregator import __version__
 from aggregator.web import chart, phrases
@@ -20,6 +22,8 @@ from aggregator.web.naming import titles
 
 ZONE_COOKIE = "aggregator_zone"
 MAX_ZONE_CHARS = 64
+DESIGNATION = re.compile(r"\b(\w{1,5}-\d[\w-]{0,12})")
+WHOLE = Markup('<span class="whole">{}</span>')
 
 DONE = {
     "marked": "Marked.",
@@ -53,6 +57,13 @@ def link_host(url: str | None) -> str:
     """The host that a link really leads to, for showing beside it."""
     safe = web_link(url)
     return (urlsplit(safe).hostname or "").removeprefix("www.") if safe else ""
+
+
+def whole(text: str) -> Markup:
+    """The text, escaped, in which no designation (S-400, F-35) is broken at its hyphen."""
+    parts = DESIGNATION.split(text)
+    kept = (WHOLE.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
+    return Markup("").join(kept)
 
 
 def base_name(path: str) -> str:
@@ -94,6 +105,7 @@ def environment() -> Environment:
         web_link=web_link,
         link_host=link_host,
         base_name=base_name,
+        whole=whole,
         segment=partial(quote, safe=""),
         begin=phrases.begin,
         span=phrases.span,

@@ -5,10 +5,12 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from aggregator.core.model import Span
 from aggregator.web.marking import Piece, differences, places
 from aggregator.web.phrases import begin, period, stamp
+from aggregator.web.render import whole
 
 NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
 OSLO = ZoneInfo("Europe/Oslo")
@@ -47,6 +49,18 @@ def test_differences_hold_both_texts(old: str, new: str) -> None:
 
 def _text(pieces: tuple[Piece, ...], without: str) -> list[str]:
     return "".join(piece.text for piece in pieces if piece.mark != without).split()
+
+
+def test_a_designation_is_not_broken_and_nothing_is_let_in() -> None:
+    """Only the hyphen of S-400 is kept together; what stands around it and in it is escaped."""
+    assert whole("S-400 <b>") == '<span class="whole">S-400</span> &lt;b&gt;'
+    assert whole("well-known & CVE-2026-21413") == 'well-known &amp; <span class="whole">CVE-2026-21413</span>'
+
+
+@given(st.text())
+def test_a_text_is_whole_without_its_marks(text: str) -> None:
+    """Whatever the text, the reader sees all of it."""
+    assert whole(text).striptags().split() == Markup.escape(text).striptags().split()
 
 
 def test_a_spelling_is_named_once() -> None:

@@ -257,3 +257,17 @@ def test_very_long_words_do_not_widen_the_page(site: Site, open_page: Opener) ->
         page.goto(site.address + path)
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide == 0, path
+
+
+def test_each_text_has_its_own_direction(site: Site, open_page: Opener) -> None:
+    """An Arabic hit stands right-to-left, its title at the edge of its text, among others that do not."""
+    tables, now = site.desk.tables, site.desk.clock.now()
+    told = told_of(7778, "tass", "تركيا تتسلم منظومة S-400", "أعلنت أنقرة تسليم S-400 هذا العام", now, "s400-turkey")
+    tables.hits[told.hit.id], tables.entries[7778] = told.hit, told.entry
+    page = open_page("/")
+    ways = "(all) => all.map((one) => getComputedStyle(one).direction)"
+    card = page.locator(f"#hit-{told.hit.id}")
+    assert card.locator("h3, .snippet").evaluate_all(ways) == ["rtl", "rtl"]
+    assert set(page.locator(".card h3").evaluate_all(ways)) == {"rtl", "ltr"}
+    edges = [box["x"] + box["width"] for part in card.locator("h3, .snippet").all() if (box := part.bounding_box())]
+    assert edges[0] == pytest.approx(edges[1], abs=1)

@@ -236,7 +236,7 @@ class MemoryDesk:
         shown = tuple(
             Found(
                 entry=e,
-                feed_title=e.feed,
+                feed_title=self.tables.feed_title(e.feed),
                 spans=spans_of(e.title, "title", words) + spans_of(e.summary, "summary", words),
                 snippet=e.summary,
             )

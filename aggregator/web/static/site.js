@@ -153,7 +153,7 @@ if (badge) {
   source.addEventListener("hit", (event) => {
     if (JSON.parse(event.data).state === "collapsed") return; // its story stands where it was told first
     count += 1;
-    badge.textContent = String(count);
+    badge.textContent = count > 99 ? "99+" : String(count);
     badge.hidden = false;
     if (live) {
       live.querySelector("[data-live-link]").textContent = count === 1 ? "1 new hit" : `${count} new hits`;
