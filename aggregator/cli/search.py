@@ -13,7 +13,7 @@ from aggregator.cli.program import config_option
 from aggregator.cli.session import at_desk
 from aggregator.cli.types import SINCE
 from aggregator.core.errors import ConfigErrors, InvalidRule
-from aggregator.core.shapes import entry_json, span_json
+from aggregator.core.shapes import found_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,9 +51,7 @@ def search(query: str, since: timedelta | None, before: int | None, limit: int, 
         )
         found = answer.found
         if as_json:
-            emit(
-                [entry_json(f.entry) | {"spans": [span_json(s) for s in f.spans], "snippet": f.snippet} for f in found]
-            )
+            emit([found_json(f.entry, f.feed_title, f.spans, f.snippet) for f in found])
         else:
             _show(found, now)
         if answer.looked_to:

@@ -91,6 +91,12 @@ def entry_json(entry: Entry, *, text: bool = True) -> Json:
     return shape
 
 
+def found_json(entry: Entry, feed_title: str, spans: Iterable[Span], snippet: str, *, text: bool = True) -> Json:
+    """A stored entry that a query matches, and where."""
+    found: Json = {"feed_title": feed_title, "spans": [span_json(span) for span in spans], "snippet": snippet}
+    return entry_json(entry, text=text) | found
+
+
 def _entry_of_hit(entry: Entry) -> Json:
     return {"id": entry.id, "title": entry.title, "link": entry.link, "published_at": instant(entry.published_at)}
 

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 
 from aggregator.core.model import HitFilter, Json, Told
-from aggregator.core.shapes import entry_json, hit_json, instant, span_json, story_json
+from aggregator.core.shapes import entry_json, found_json, hit_json, instant, story_json
 from aggregator.web import export
 from aggregator.web.api import shape
 from aggregator.web.asking import (
@@ -22,7 +22,7 @@ from aggregator.web.asking import (
     look_s,
     moment,
 )
-from aggregator.web.desk import Desk, Found
+from aggregator.web.desk import Desk
 from aggregator.web.given import GivenDesk, GivenLive
 from aggregator.web.naming import named
 
@@ -55,16 +55,6 @@ class ExportAsked(HitsAsked):
 async def _one(desk: Desk, hit_id: str) -> Json:
     (told,) = named([await desk.catalog.hit(hit_id)], desk.current().config)
     return hit_json(told)
-
-
-def found_json(found: Found, *, text: bool = False) -> Json:
-    """A stored entry that a query matches."""
-    return {
-        "entry": entry_json(found.entry, text=text),
-        "feed_title": found.feed_title,
-        "spans": [span_json(span) for span in found.spans],
-        "snippet": found.snippet,
-    }
 
 
 @router.get("/hits", response_model=list[shape.Hit])
@@ -155,7 +145,8 @@ async def search(request: Request, desk: GivenDesk, asked: Annotated[SearchAsked
     headers = leading_on(request, before=answer.more) if answer.more else {}
     if looked_to := instant(answer.looked_to):
         headers["looked-back-to"] = looked_to
-    return JSONResponse([found_json(one) for one in answer.found], headers=headers)
+    found = [found_json(one.entry, one.feed_title, one.spans, one.snippet) for one in answer.found]
+    return JSONResponse(found, headers=headers)
 
 
 @router.get(

@@ -8,11 +8,10 @@ from fastapi.responses import JSONResponse
 from aggregator.core.errors import ConfigError, NotFound
 from aggregator.core.model import Json, RuleFigures
 from aggregator.core.settings import RuleConfig
-from aggregator.core.shapes import instant, rule_json
+from aggregator.core.shapes import found_json, instant, rule_json
 from aggregator.web.api import shape
-from aggregator.web.api.hits import found_json
 from aggregator.web.asking import AskedNames, leading_on, moment
-from aggregator.web.desk import Desk, Preview, RulesFile, Verdict
+from aggregator.web.desk import Desk, Found, Preview, RulesFile, Verdict
 from aggregator.web.given import GivenDesk
 
 router = APIRouter(tags=["rules"], responses=shape.ERRORS)
@@ -38,6 +37,10 @@ def verdict_json(verdict: Verdict) -> Json:
     return {"ok": verdict.ok, "problems": problems_json(verdict.problems), "rules": list(verdict.rules)}
 
 
+def _sample(found: Found) -> Json:
+    return found_json(found.entry, found.feed_title, found.spans, found.snippet, text=False)
+
+
 def preview_json(preview: Preview) -> Json:
     """What an edit adds and removes."""
     changes = [
@@ -47,8 +50,8 @@ def preview_json(preview: Preview) -> Json:
             "after": change.after,
             "added": change.added,
             "removed": change.removed,
-            "added_samples": [found_json(found) for found in change.added_samples],
-            "removed_samples": [found_json(found) for found in change.removed_samples],
+            "added_samples": [_sample(found) for found in change.added_samples],
+            "removed_samples": [_sample(found) for found in change.removed_samples],
         }
         for change in preview.changes
     ]

@@ -94,8 +94,7 @@ class Entry(BaseModel):
     content: str = ""
 
 
-class Found(BaseModel):
-    entry: Entry
+class Found(Entry):
     feed_title: str
     spans: list[Span]
     snippet: str

@@ -115,7 +115,7 @@ function showPreview(found) {
       item.append(line);
       for (const [samples, kind] of [[change.added_samples, "plus"], [change.removed_samples, "minus"]]) {
         for (const sample of samples) {
-          const shown = element("p", `sample ${kind}`, sample.entry.title);
+          const shown = element("p", `sample ${kind}`, sample.title);
           shown.dir = "auto";
           item.append(shown);
         }

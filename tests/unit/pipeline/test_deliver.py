@@ -237,9 +237,9 @@ async def test_a_slow_channel_delays_nobody() -> None:
     it.notifier.waits["slow"] = asyncio.Event()
     await put(it, "s", channel="slow")
     await put(it, "a")
-    assert await it.tick(wait_s=0.01) == Counts(sent=1)
+    assert await it.tick(wait_s=0.3) == Counts(sent=1)
     await put(it, "b")
-    assert await it.tick(wait_s=0.01) == Counts(sent=1)
+    assert await it.tick(wait_s=0.3) == Counts(sent=1)
     it.notifier.waits["slow"].set()
     assert await it.tick() == Counts(sent=1)
 
