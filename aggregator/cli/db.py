@@ -10,6 +10,7 @@ import click
 from aggregator.cli.output import emit, json_option, plural, progress, size, table
 from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house, load
+from aggregator.core.errors import Conflict
 from aggregator.core.shapes import stats_json
 
 if TYPE_CHECKING:
@@ -70,12 +71,16 @@ def copy(target: str, as_json: bool) -> None:
     other database empty; run it again. The database that was copied is not changed.
     """
     from aggregator.app import quiet_logs, run
+    from aggregator.app.liveness import notes_folder, running
     from aggregator.app.places import database_url
     from aggregator.store import copy_store, count_rows
 
     loaded = load()
     quiet_logs(loaded)
     source = database_url(loaded.config)
+    if alive := running(notes_folder(loaded.config)):
+        pids = ", ".join(str(process.pid) for process in alive)
+        raise Conflict(f"the service is running (process {pids}): stop it first, or the copy misses what comes in")
 
     async def work() -> Mapping[str, int]:
         with progress("copying", await count_rows(source)) as step:

@@ -122,7 +122,8 @@ def retry(ids: tuple[str, ...]) -> None:
 
     async def work(house: "House") -> None:
         count = await house.store.catalog.retry(await _whole(house, ids), house.clock.now())
-        click.echo(f"{count} of {len(ids)} will be sent again")
+        others = "; what was sent, or is on its way, is not" if count < len(ids) else ""
+        click.echo(f"{count} of {len(ids)} will be sent again{others}")
         if not count:
             raise SystemExit(3)
 

@@ -9,7 +9,7 @@ from aggregator.cli.output import ago, emit, json_option, limit_option, plural, 
 from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import at_desk, config_path, in_house, load
 from aggregator.core.errors import AggregatorError, NotFound, brief
-from aggregator.core.model import FeedSummary, Json
+from aggregator.core.model import FeedState, FeedSummary, Health, Json
 from aggregator.core.shapes import feed_json, instant
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def list_(as_json: bool, limit: int) -> None:
                     Text(row.state.health.value, style=HEALTHY.get(row.state.health.value, "red")),
                     row.entries,
                     ago(row.state.last_new_at, now),
-                    ago(row.state.next_poll_at, now) if row.state.next_poll_at else "now",
+                    _due(row.state, now),
                     span(row.state.interval_s),
                     brief(row.state.last_error or "", 120),
                 )
@@ -99,6 +99,13 @@ def show(as_json: bool, feed_id: str) -> None:
     in_house(work, reading=True)
 
 
+def _due(state: FeedState, now: "datetime") -> str:
+    """When a feed is polled next; one that is paused or gone is not."""
+    if state.health in (Health.PAUSED, Health.GONE):
+        return "–"
+    return ago(state.next_poll_at, now) if state.next_poll_at else "now"
+
+
 def _tell(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
     """A feed in the words of a person who wonders how it is."""
     state = row.state
@@ -114,7 +121,7 @@ def _tell(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
             "trouble": state.last_error,
             "last poll": ago(state.last_polled_at, now) + (f", HTTP {state.last_status}" if state.last_status else ""),
             "last good": ago(state.last_ok_at, now) if state.failures else "",
-            "next poll": ago(state.next_poll_at, now) if state.next_poll_at else "now",
+            "next poll": _due(state, now),
             "rhythm": f"polled every {span(state.interval_s)}" if state.interval_s else "",
             "news": f"one about every {span(state.gap_s)}, the last {ago(state.last_new_at, now)}"
             if state.gap_s
@@ -218,7 +225,7 @@ def candidate_json(candidate: "Candidate") -> Json:
 @click.option("--check", "online", is_flag=True, help="Try each feed first; skip those that fail.")
 @config_option
 def import_(file: Path, online: bool) -> None:
-    """Add the feeds of an OPML file; folders become tags, duplicates are skipped and named."""
+    """Add the feeds of an OPML file; folders become tags, duplicates are skipped and named. Exit 1 if any failed."""
 
     document = file.read_bytes()
 
@@ -230,6 +237,8 @@ def import_(file: Path, online: bool) -> None:
         for problem in report.problems:
             click.echo(f"skipped {problem}", err=True)
         click.echo(f"{len(report.added)} added, {len(report.known)} known, {len(report.problems)} failed")
+        if report.problems:
+            raise SystemExit(1)
         if not report.added:
             raise SystemExit(3)
 

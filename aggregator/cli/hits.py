@@ -1,6 +1,7 @@
 """`aggregator hits`: what was found."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,8 @@ from aggregator.core.shapes import hit_json
 
 if TYPE_CHECKING:
     from aggregator.app.house import House
+
+ROWS_AT_ONCE = 500
 
 
 @click.group(
@@ -45,13 +48,19 @@ def filters(command: Any) -> Any:
 
 
 async def _find(
-    house: "House", limit: int, rule: str | None, feed: str | None, story: str | None, since: timedelta | None
+    house: "House",
+    limit: int,
+    rule: str | None,
+    feed: str | None,
+    story: str | None,
+    since: timedelta | None,
+    before: tuple[datetime, str] | None = None,
 ) -> tuple[Told, ...]:
     setup = house.setup()
     if rule and rule not in setup.rules and not await house.store.catalog.hits(HitFilter(rule=rule), limit=1):
         raise NotFound("rule", rule, list(setup.rules))
     now = house.clock.now()
-    wanted = HitFilter(rule=rule, feed=feed, story=story, since=now - since if since else None)
+    wanted = HitFilter(rule=rule, feed=feed, story=story, since=now - since if since else None, before=before)
     return named(await house.store.catalog.hits(wanted, limit=limit), house.current.config)
 
 
@@ -146,19 +155,25 @@ def mark(hit_id: str, mark: str) -> None:
 @click.option("--format", "style", type=click.Choice(["csv", "jsonl", "atom"]), default="csv", show_default=True)
 @config_option
 @filters
-@limit_option
+@click.option("--limit", "-n", type=click.IntRange(0), default=0, help="At most N hits; default: all.")
 def export(style: str, limit: int, **wanted: Any) -> None:
-    """Write hits to stdout as CSV (safe to open in a spreadsheet), JSON lines or Atom."""
+    """Write hits to stdout as CSV (safe to open in a spreadsheet), JSON lines or Atom; all of them."""
 
     async def work(house: "House") -> None:
         from aggregator.web.export import as_atom, as_csv, as_jsonl
 
-        found = await _find(house, limit, **wanted)
         if style == "atom":
-            site = house.current.config.settings.web.public_url or "http://localhost/"
-            text = as_atom(found, title="Hits", site=site, path="/feeds/hits.atom", now=house.clock.now())
-        else:
-            text = as_csv(found) if style == "csv" else as_jsonl(found)
-        click.echo(text, nl=False)
+            web = house.current.config.settings.web
+            site = (web.public_url or f"http://{web.listen}").rstrip("/")
+            found, now = await _find(house, limit, **wanted), house.clock.now()
+            click.echo(as_atom(found, title="Hits", site=site, path="/feeds/hits.atom", now=now), nl=False)
+            return
+        left, before, first = limit or inf, None, True
+        while left > 0:  # by the page: there may be more of them than memory
+            page = await _find(house, int(min(left, ROWS_AT_ONCE)), before=before, **wanted)
+            click.echo(as_csv(page, head=first) if style == "csv" else as_jsonl(page), nl=False)
+            if len(page) < ROWS_AT_ONCE:
+                return
+            left, before, first = left - len(page), (page[-1].hit.created_at, page[-1].hit.id), False
 
     in_house(work, reading=True)

@@ -9,8 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from aggregator.config.nodes import Items, Node, Pairs, Scalar
 from aggregator.config.offsets import index_of
 from aggregator.config.wording import find
-from aggregator.core.errors import ConfigError, Problem, did_you_mean
-from aggregator.core.rules import Document, Rule, recompile
+from aggregator.core.errors import ConfigError, InvalidRule, Problem, did_you_mean
+from aggregator.core.rules import Document, Rule, compile_rule, recompile
 from aggregator.core.rules.compile import seeks
 from aggregator.core.rules.sight import Sight
 from aggregator.core.settings import RuleConfig, Words
@@ -29,10 +29,26 @@ def compiled(
     """Compile the rules in which no error was found so far; rules of `before` that did not change are kept."""
     sound = {config.id: (node, config) for node, config in _sound(root, value, errors)}
     known = {rule.id: rule for rule in before}
-    rules, failures = recompile((config for _, config in sound.values()), _lists(value.get("lists")), known)
+    lists = _lists(value.get("lists"))
+    rules, failures = recompile((config for _, config in sound.values()), lists, known)
     told = [(rule.id, problem) for rule in rules for problem in rule.warnings]
     told += [(failure.rule, problem) for failure in failures for problem in failure.problems]
-    return Rulebook(tuple(rules), tuple(placed(problem, sound[name][0], root) for name, problem in told))
+    problems = [placed(problem, sound[name][0], root) for name, problem in told]
+    used = {name for rule in rules for name, _ in rule.lists}
+    idle = (placed(problem, root, root) for name in lists if name not in used for problem in _idle(name, lists))
+    told_lines = {(error.file, error.line) for error in errors}
+    problems += [problem for problem in idle if (problem.file, problem.line) not in told_lines]
+    return Rulebook(tuple(rules), tuple(problems))
+
+
+def _idle(name: str, lists: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
+    """What is wrong with a list that no rule uses yet."""
+    try:
+        found: Sequence[Problem] = compile_rule(RuleConfig(id="list", any=(f"${name}",)), lists).warnings
+    except InvalidRule as error:
+        found = error.problems
+    for problem in found:
+        yield problem if problem.path[:1] == ("lists",) else replace(problem, path=("lists", name))
 
 
 def feeds_missed(rules: Sequence[Rule], feeds: Sequence[str], root: Pairs) -> Iterator[ConfigError]:

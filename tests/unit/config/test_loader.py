@@ -14,13 +14,13 @@ def test_scalars_in_rules_are_the_text_that_was_written(tmp_path: Path) -> None:
     found = loaded(
         tmp_path,
         """
-        lists: {odd: [NO, 0x1F, ~]}
+        lists: {odd: [NO, 0x1F, Off]}
         rules:
           - {id: a, any: [NO, on, 007, 12:30, 2024-01-01, null, 1e5, .5, 0o14]}
         """,
     )
     assert found.config.rules[0].any == ("NO", "on", "007", "12:30", "2024-01-01", "null", "1e5", ".5", "0o14")
-    assert found.config.lists["odd"] == ("NO", "0x1F", "~")
+    assert found.config.lists["odd"] == ("NO", "0x1F", "Off")
 
 
 def test_a_single_value_stands_for_a_list(tmp_path: Path) -> None:
@@ -261,3 +261,10 @@ def test_a_query_for_a_feed_that_is_not_there_is_warned_of(tmp_path: Path) -> No
     assert str(warning).endswith(
         "all.yaml:5:20: warning: no feed has 'bbc-wrold' in its id (did you mean 'bbc-world'?)"
     )
+
+
+def test_a_list_is_checked_before_a_rule_uses_it(tmp_path: Path) -> None:
+    """What is wrong with a list is told although no rule names it yet."""
+    with pytest.raises(ConfigErrors) as caught:
+        loaded(tmp_path, "lists: {loop: [$loop, x], loose: [$gone], fine: [a, b]}")
+    assert [error.column for error in caught.value.errors] == [15, 34]
