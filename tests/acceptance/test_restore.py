@@ -18,6 +18,7 @@ def test_a_backup_of_the_running_service_comes_back(publisher: Publisher, receiv
     done = service.call("db", "backup", str(copy))
     assert done.returncode == 0, done.stderr
     assert service.call("db", "backup", str(copy)).returncode == 1, "a backup never overwrites another"
+    assert "stop it first" in service.call("db", "copy", "--to", f"sqlite:///{copy}.2").stderr
     publisher.publish("wire", "2", "S-400 after the backup")
     wait_for(lambda: len(receiver.accepted) == 2, what="the second alert")
     service.kill()
