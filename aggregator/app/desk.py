@@ -13,18 +13,19 @@ from socket import socket
 from typing import TYPE_CHECKING
 
 from aggregator import __version__, config
-from aggregator.app.finding import backtest, clauses, search
+from aggregator.app.finding import backtest, explained, search
 from aggregator.app.house import House
 from aggregator.app.liveness import notes_folder, running
 from aggregator.app.places import state_folder
 from aggregator.app.watching import lag_s
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.model import Beat, DeliveryState, Status, Told
+from aggregator.core.rules import Explanation
 from aggregator.core.settings import Feed
 from aggregator.observe.logs import redact
 from aggregator.pipeline.push import Taken
 from aggregator.ports import Catalog, Clock
-from aggregator.web.desk import Answer, Candidate, Clause, Imported, Preview, RulesFile, Verdict
+from aggregator.web.desk import Answer, Candidate, Imported, Preview, RulesFile, Verdict
 
 if TYPE_CHECKING:
     from aggregator.web.site import Site
@@ -91,9 +92,9 @@ class AppDesk:
             processes=await asyncio.to_thread(running, notes_folder(loaded.config)),
         )
 
-    async def explain(self, told: Told) -> tuple[Clause, ...]:
+    async def explain(self, told: Told) -> Explanation | None:
         rule = self.house.current.rules.get(told.hit.rule)
-        return clauses(rule, told, self.house.current) if rule else ()
+        return explained(rule, told, self.house.current) if rule else None
 
     async def search(
         self,

@@ -1,7 +1,7 @@
 """Reading what is stored through the rule language: search, previews, backtests, explanations."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,12 +10,21 @@ from time import monotonic
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Entry, Told
-from aggregator.core.rules import Rule, RuleIndex, document, explain, prefilter, print_query, rule_for_query, snippet
-from aggregator.core.rules.explain import Explained
+from aggregator.core.rules import (
+    Explanation,
+    Rule,
+    RuleIndex,
+    document,
+    explain,
+    prefilter,
+    print_query,
+    rule_for_query,
+    snippet,
+)
 from aggregator.core.rules.nodes import In, Term
 from aggregator.pipeline.setup import Setup
 from aggregator.ports import Catalog
-from aggregator.web.desk import Answer, Change, Clause, Found
+from aggregator.web.desk import Answer, Change, Found
 
 PAGE = 100
 SAMPLES = 5
@@ -97,18 +106,9 @@ async def entry_named(catalog: Catalog, setup: Setup, name: str) -> tuple[Entry,
     return told.entry, told.hit.rule
 
 
-def clauses(rule: Rule, told: Told, setup: Setup) -> tuple[Clause, ...]:
-    """Why a rule matches the entry of a hit, a line for each clause."""
-    explanation = explain(rule, document(told.entry, feed_tags(setup, told.entry.feed)))
-    barred = [Clause(depth=0, text=explanation.barred, found=False)] if explanation.barred else []
-    return (*barred, *_lines(explanation.tree, 0))
-
-
-def _lines(clause: Explained, depth: int) -> Iterable[Clause]:
-    found = ", ".join(dict.fromkeys(f"“{span.text}” in {span.field}" for span in clause.spans))
-    yield Clause(depth=depth, text=clause.text, found=clause.satisfied, note=found or clause.hint)
-    for child in clause.children:
-        yield from _lines(child, depth + 1)
+def explained(rule: Rule, told: Told, setup: Setup) -> Explanation:
+    """Why a rule matches the entry of a hit."""
+    return explain(rule, document(told.entry, feed_tags(setup, told.entry.feed)))
 
 
 @dataclass(slots=True)

@@ -39,9 +39,10 @@ def notes_folder(config: Config) -> Path:
 def note(folder: Path, process: Process) -> Iterator[None]:
     """Leave a note while the context lasts; the kernel unlocks it however we end."""
     path = folder / f"service-{process.pid}-{token_hex(4)}.json"
+    unready = path.with_suffix(".new")  # nobody looks at it before it is locked and whole
     try:
         _tidy(folder)
-        file = path.open("x", encoding="utf-8")
+        file = unready.open("x", encoding="utf-8")
     except OSError as error:
         log.warning("`aggregator status` will not see this process: %s: %s", path, error.strerror)
         yield
@@ -51,6 +52,7 @@ def note(folder: Path, process: Process) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX)
         json.dump(process_json(process), file)
         file.flush()
+        unready.rename(path)
         try:
             yield
         finally:

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from aggregator.core.errors import ConfigError
 from aggregator.core.model import Beat, Entry, Span, Status, Told
+from aggregator.core.rules import Explanation
 from aggregator.core.settings import Config
 from aggregator.ports import Catalog, Clock
 
@@ -100,16 +101,6 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clause:
-    """One line of an explanation: a node of the rule's tree, `depth` levels in."""
-
-    depth: int
-    text: str
-    found: bool
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A feed behind an address, looked at but not yet added; `rhythm_s` is its usual gap between entries."""
 
@@ -180,8 +171,8 @@ class Desk(Protocol):
         """What the edit adds and removes over stored entries. Raises ConfigErrors, NotFound."""
         ...
 
-    async def explain(self, told: Told) -> tuple[Clause, ...]:
-        """Why the rule of a hit matches its entry, clause by clause; empty where the rule is gone."""
+    async def explain(self, told: Told) -> Explanation | None:
+        """Why the rule of a hit matches its entry, clause by clause; None where the rule is gone."""
         ...
 
     async def search(

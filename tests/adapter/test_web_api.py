@@ -40,7 +40,7 @@ def client(desk: MemoryDesk) -> Client:
 SHAPES: tuple[tuple[str, type[BaseModel], bool], ...] = (
     ("/api/v1/hits", shape.Hit, True),
     ("/api/v1/hits/00001389", shape.Hit, False),
-    ("/api/v1/hits/00001389/why", shape.Clause, True),
+    ("/api/v1/hits/00001389/why", shape.Explanation, True),
     ("/api/v1/entries/5001", shape.Entry, False),
     ("/api/v1/stories/story-1", shape.Story, False),
     ("/api/v1/rules", shape.Rule, True),

@@ -17,8 +17,9 @@ from aggregator.core.model import (
     Status,
     Told,
 )
+from aggregator.core.rules import Explained, Explanation
 from aggregator.core.settings import Config
-from aggregator.web.desk import Answer, Candidate, Change, Clause, Found, Imported, Preview, RulesFile, Verdict
+from aggregator.web.desk import Answer, Candidate, Change, Found, Imported, Preview, RulesFile, Verdict
 from tests.fakes.store import FeedRow, MemoryCatalog, Tables
 
 RULES_TEXT = """\
@@ -207,15 +208,15 @@ class MemoryDesk:
         )
         return Preview(since=since, entries=len(entries), changes=(change,))
 
-    async def explain(self, told: Told) -> tuple[Clause, ...]:
-        found = ", ".join(dict.fromkeys(span.text for span in told.hit.spans))
-        return (
-            Clause(depth=0, text="all of", found=True),
-            Clause(depth=1, text="any: S-400, SA-21 Growler", found=True, note=f"found {found}"),
-            Clause(depth=1, text="all: $turkey", found=True, note="found Ankara in the summary"),
-            Clause(depth=1, text="none: cricket", found=True, note="not there"),
-            Clause(depth=1, text="sanctions", found=False, note="found 'sanction': write sanction*"),
+    async def explain(self, told: Told) -> Explanation | None:
+        clauses = (
+            Explained(kind="any", text="S-400, SA-21 Growler", satisfied=True, spans=told.hit.spans[:3]),
+            Explained(kind="list", text="$turkey", satisfied=True, hint="found Ankara in the summary"),
+            Explained(kind="not", text="none: cricket", satisfied=True, hint="not there"),
+            Explained(kind="term", text="sanctions", satisfied=False, hint="found 'sanction': write sanction*"),
         )
+        tree = Explained(kind="all", text="all of", satisfied=True, children=clauses)
+        return Explanation(rule=told.hit.rule, matched=True, barred="", tree=tree, snippet=told.hit.snippet)
 
     async def search(
         self,

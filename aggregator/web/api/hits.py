@@ -104,11 +104,11 @@ async def show_hit(desk: GivenDesk, hit_id: HitId) -> Response:
     return JSONResponse(await _one(desk, hit_id))
 
 
-@router.get("/hits/{hit_id}/why", response_model=list[shape.Clause])
+@router.get("/hits/{hit_id}/why", response_model=list[shape.Explanation])
 async def explain_hit(desk: GivenDesk, hit_id: HitId) -> Response:
-    """Why the rule matches, clause by clause."""
-    clauses = await desk.explain(await desk.catalog.hit(hit_id))
-    return JSONResponse([{"depth": c.depth, "text": c.text, "found": c.found, "note": c.note} for c in clauses])
+    """Why the rule matches, clause by clause, as `rules explain --json` has it; empty where the rule is gone."""
+    why = await desk.explain(await desk.catalog.hit(hit_id))
+    return JSONResponse([why.to_json()] if why else [])
 
 
 @router.put("/hits/{hit_id}/mark", response_model=shape.Hit)

@@ -284,11 +284,28 @@ class Preview(BaseModel):
     changes: list[Change]
 
 
-class Clause(BaseModel):
-    depth: int
+class Evidence(BaseModel):
+    field: str
+    start: int
+    end: int
     text: str
-    found: bool
-    note: str
+
+
+class Clause(BaseModel):
+    kind: str
+    text: str
+    satisfied: bool
+    found: list[Evidence]
+    hint: str
+    children: list["Clause"]
+
+
+class Explanation(BaseModel):
+    rule: str
+    matched: bool
+    barred: str
+    tree: Clause
+    snippet: str
 
 
 class Count(BaseModel):

@@ -16,6 +16,7 @@ from aggregator.web.hosts import safe_next
 from aggregator.web.marking import marked, places
 from aggregator.web.naming import named
 from aggregator.web.render import reader_zone
+from aggregator.web.why import lines
 
 router = APIRouter()
 
@@ -67,7 +68,8 @@ async def one(request: Request, desk: GivenDesk, pages: GivenPages, hit_id: str)
     """One hit: the text with its evidence, why it matched, what became of it."""
     (told,) = named([await desk.catalog.hit(hit_id)], desk.current().config)
     texts = {name: marked(getattr(told.entry, name)[:MAX_TEXT], told.hit.spans, name) for name in FIELDS}
-    clauses = await desk.explain(told)
+    why = await desk.explain(told)
+    clauses = lines(why) if why else ()
     return pages.render(
         request, "hit.html", told=told, texts=texts, clauses=clauses, places=places(told.hit.spans)[:PLACES_SHOWN]
     )
