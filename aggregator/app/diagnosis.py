@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from aggregator import DISTRIBUTION
 from aggregator.core.errors import ConfigError, brief
 from aggregator.core.model import Delivery, DeliveryState, FeedState, Health, RuleFigures
 from aggregator.store.inspecting import Condition
@@ -119,7 +120,7 @@ def _programs(facts: Facts) -> Iterator[Trouble]:
 
 def _extras(missing: Sequence[tuple[str, str]]) -> Iterator[Trouble]:
     for what, extra in missing:
-        remedy = f"pip install 'aggregator[{extra}]', or take the key away"
+        remedy = f"pip install '{DISTRIBUTION}[{extra}]', or remove the key"
         yield _error("extra", what, f"it needs the extra {extra}, which is not installed", remedy)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from aggregator import DISTRIBUTION
 from aggregator.config import Loaded
 from aggregator.core.errors import ConfigError
 from aggregator.core.settings import Config
@@ -23,5 +24,5 @@ def extra_errors(loaded: Loaded) -> tuple[ConfigError, ...]:
 def _error(loaded: Loaded, what: str, extra: str) -> ConfigError:
     place = loaded.places["feed", what.rpartition(" ")[2]]
     message = f"{what} needs the extra {extra}, which is not installed"
-    hint = f"pip install 'aggregator[{extra}]', or take the key away"
+    hint = f"pip install '{DISTRIBUTION}[{extra}]', or remove the key"
     return ConfigError(file=place.file, line=place.line, column=place.column, message=message, hint=hint)

@@ -33,6 +33,8 @@ COMMANDS = {
     "silence": ("silence", "Silence a rule, feed or story for a while."),
     "db": ("db", "Upgrade, back up, copy, check and prune the database."),
     "schema": ("start", "Print the JSON Schema of the configuration."),
+    "service": ("service", "Print a systemd unit, compose files, alerting rules, a dashboard."),
+    "completion": ("service", "Print a completion script for a shell."),
 }
 
 

@@ -57,7 +57,12 @@ def test_nothing_wrong_is_nothing_said() -> None:
         (replace(WELL, python=(3, 10, 4)), "version", "error", "Python 3.11"),
         (replace(WELL, sqlite=(3, 31, 1)), "version", "error", "SQLite 3.35.0"),
         (replace(WELL, fts5=False), "version", "error", "another build"),
-        (replace(WELL, missing=(("full_text of feed wire", "fulltext"),)), "extra", "error", "aggregator[fulltext]"),
+        (
+            replace(WELL, missing=(("full_text of feed wire", "fulltext"),)),
+            "extra",
+            "error",
+            "aggregator-watch[fulltext]",
+        ),
         (replace(WELL, free_bytes=10**8), "disk", "error", "retention"),
         (replace(WELL, free_bytes=4 * 10**9), "disk", "warning", "retention"),
         (replace(WELL, file_system="nfs4"), "network", "error", "local disk"),

@@ -1,0 +1,88 @@
+"""`aggregator service` and `aggregator completion`: files that other programs read, printed for this installation."""
+
+import shutil
+import sys
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import click
+
+from aggregator.cli.program import Group
+from aggregator.core.errors import AggregatorError
+
+UNIT_PROGRAM = "/opt/aggregator/bin/aggregator"  # what the packaged unit starts
+
+
+@click.group(
+    cls=Group,
+    epilog="""\b
+Examples:
+  aggregator service print-unit > /etc/systemd/system/aggregator.service
+  aggregator service print-compose > compose.yaml
+  aggregator service print-compose --postgres > compose.yaml
+  aggregator service print-alert-rules > /etc/prometheus/aggregator.yaml
+  aggregator service print-dashboard > grafana.json""",
+)
+def service() -> None:
+    """Print what an init system, a container engine or a monitoring system needs."""
+
+
+@service.command("print-unit")
+def print_unit() -> None:
+    """Print a hardened systemd unit that starts this very program."""
+    click.echo(_deploy_file("aggregator.service").replace(UNIT_PROGRAM, _program()), nl=False)
+
+
+@service.command("print-compose")
+@click.option("--postgres", is_flag=True, help="With PostgreSQL instead of SQLite.")
+def print_compose(postgres: bool) -> None:
+    """Print a compose file for containers."""
+    click.echo(_deploy_file("compose.postgres.yaml" if postgres else "compose.yaml"), nl=False)
+
+
+@service.command("print-alert-rules")
+def print_alert_rules() -> None:
+    """Print alerting rules for Prometheus."""
+    click.echo(_deploy_file("alerts.yaml"), nl=False)
+
+
+@service.command("print-dashboard")
+def print_dashboard() -> None:
+    """Print a Grafana dashboard."""
+    click.echo(_deploy_file("grafana.json"), nl=False)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  aggregator completion bash > ~/.local/share/bash-completion/completions/aggregator
+  aggregator completion zsh > ~/.zfunc/_aggregator
+  aggregator completion fish > ~/.config/fish/completions/aggregator.fish"""
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that completes commands and options in SHELL."""
+    from click.shell_completion import get_completion_class
+
+    from aggregator.cli.program import program
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(program, {}, "aggregator", "_AGGREGATOR_COMPLETE").source())
+
+
+def _deploy_file(name: str) -> str:
+    """Read a file of deploy/: inside the package where it is installed, beside it in a checkout."""
+    installed: Traversable = files("aggregator").joinpath("deploy", name)
+    checkout = Path(__file__).parents[2] / "deploy" / name
+    for place in (installed, checkout):
+        if place.is_file():
+            return place.read_text("utf-8")
+    raise AggregatorError(f"this installation lacks deploy/{name}; install it again from the wheel")
+
+
+def _program() -> str:
+    """Return the absolute path of the running program."""
+    called = shutil.which(sys.argv[0]) or shutil.which("aggregator")
+    return str(Path(called).absolute()) if called else UNIT_PROGRAM
