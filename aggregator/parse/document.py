@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from xml.etree.ElementTree import ParseError
 
-from aggregator.core.text.html import plain_text
+from aggregator.core.text.sanitize import clean_text
 from aggregator.parse import hostile, jsonfeed, ladder, lean, recognise, repair
 from aggregator.parse.draft import Draft, FeedDraft, Poison, Row, address, language, row, text
 from aggregator.parse.hints import hints
@@ -195,7 +195,7 @@ def _answer(feed: FeedDraft, source: Source, rung: str, rows: Rows, items: int, 
         warnings.append(f"The feed has {items:,} entries; only the first {MAX_ENTRIES:,} were read.")
     return (
         rung,
-        text(feed.title).replace("\n", " "),
+        clean_text(text(feed.title)),
         address(feed.link, source.url),
         language(feed.lang),
         tuple(row for row in rows if len(row) != 2),
@@ -204,7 +204,7 @@ def _answer(feed: FeedDraft, source: Source, rung: str, rows: Rows, items: int, 
         links.get("hub"),
         links.get("self"),
         links.get("prev-archive"),
-        tuple(map(plain_text, warnings)),
+        tuple(map(clean_text, warnings)),
         tuple(row for row in rows if len(row) == 2),
         memory,
     )

@@ -5,9 +5,10 @@ place where that becomes what the rest of the house stores, so that readers cann
 """
 
 import re
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
-from aggregator.core.text.html import plain_text, visible_text
+from aggregator.core.text.html import visible_text
+from aggregator.core.text.sanitize import MAX_NAME, MAX_TITLE, UNSAFE, clean_lines, clean_text
 
 MAX_TEXT = 2**20  # characters of one text, before its markup is removed
 MAX_ADDRESS = 4096
@@ -83,14 +84,18 @@ def row(draft: Draft, feed_lang: str | None) -> Row:
     """The finished entry. A summary that only repeats the content is dropped."""
     contents = [content for content in draft.contents if content[0]]
     summary = "" if any(content[0] == draft.summary[0] for content in contents) else text(draft.summary)
+    whole = text(draft.title)
+    title = clean_text(whole)
+    if len(whole) > MAX_TITLE and not (summary or contents):  # what is cut off is found where it stands alone
+        summary = whole
     return (
         (draft.guid or "").strip()[:MAX_ADDRESS] or None,
         address(draft.link),
-        text(draft.title).replace("\n", " "),
+        title,
         summary,
         "\n\n".join(filter(None, map(text, dict.fromkeys(contents)))),
-        ", ".join(dict.fromkeys(filter(None, map(_person, draft.people)))),
-        tuple(dict.fromkeys(filter(None, map(plain_text, draft.tags[:MAX_LIST])))),
+        clean_text(", ".join(dict.fromkeys(filter(None, map(_person, draft.people[:MAX_LIST]))))),
+        tuple(dict.fromkeys(filter(None, (clean_text(tag, MAX_NAME) for tag in draft.tags[:MAX_LIST])))),
         draft.published,
         draft.updated,
         _enclosures(draft),
@@ -103,7 +108,7 @@ def text(value: Text) -> str:
     """Visible text of a value, by its media type."""
     written, kind = value
     if kind == "text/plain":
-        return plain_text(written[:MAX_TEXT])
+        return clean_lines(written[:MAX_TEXT])
     if "</br>" in written:  # one line break in XHTML, two in HTML
         written = written.replace("<br></br>", "<br>")
     return visible_text(written[:MAX_TEXT])
@@ -119,6 +124,7 @@ def address(url: str | None, base: str = "") -> str | None:
             url = urljoin(base, url)
         except ValueError:
             return None
+    url = UNSAFE.sub(lambda found: quote(found[0], errors="replace"), url)
     return url if _WEB.match(url) and len(url) <= MAX_ADDRESS else None
 
 
@@ -130,7 +136,7 @@ def language(tag: str | None) -> str | None:
 
 def _person(name: str) -> str:
     """A name without what is left of an address whose top-level domain is longer than feedparser expects."""
-    name = plain_text(name)
+    name = clean_text(name, MAX_NAME)
     if found := _LEFTOVER.fullmatch(name):
         return found[1] or found[2]
     return name

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from aggregator.core.errors import ParseError
 from aggregator.core.model import Fetched
-from aggregator.core.text.html import plain_text
+from aggregator.core.text.sanitize import clean_lines, clean_text
 from aggregator.parse.pool import Limits, Pool, WorkerDied
 
 
@@ -23,9 +23,9 @@ class ArticleReader:
             reply = death.refusal
         if len(reply) == 3:
             message, found, transient = reply
-            raise ParseError(message, found=found, transient=transient)
+            raise ParseError(clean_text(message), found=found, transient=transient)
         text: str = reply[0]
-        return plain_text(text)
+        return clean_lines(text)
 
 
 @asynccontextmanager

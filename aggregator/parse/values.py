@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from aggregator.core.errors import ParseError
 from aggregator.core.model import FeedHints, ParsedEntry, ParsedFeed, Rung
+from aggregator.core.text.sanitize import clean_text
 from aggregator.parse.draft import Row
 from aggregator.parse.wire import Answer, Refusal
 
@@ -14,7 +15,7 @@ def parsed_feed(reply: Answer | Refusal, body_hash: bytes) -> ParsedFeed:
     """The value that a reply stands for. Raises the ParseError that a refusal stands for."""
     if len(reply) == 3:
         message, found, transient = reply
-        raise ParseError(message, found=found, transient=transient)
+        raise ParseError(clean_text(message), found=found, transient=transient)
     rung, title, link, lang, rows, items, hints, hub, self_url, archive, warnings, quarantined, memory = reply
     ttl_s, period_s, hours, days = hints
     return ParsedFeed(
@@ -29,7 +30,7 @@ def parsed_feed(reply: Answer | Refusal, body_hash: bytes) -> ParsedFeed:
         self_url=self_url,
         prev_archive=archive,
         warnings=tuple(warnings),
-        quarantined=tuple(quarantined),
+        quarantined=tuple((data, clean_text(reason)) for data, reason in quarantined),
         body_hash=body_hash,
         memory=memory,
     )

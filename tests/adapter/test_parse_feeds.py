@@ -10,7 +10,8 @@ from typing import Any
 import feedparser
 import pytest
 
-from aggregator.core.text.html import plain_text, visible_text
+from aggregator.core.text.html import visible_text
+from aggregator.core.text.sanitize import clean_lines
 from aggregator.parse import lean, reference
 from aggregator.parse.document import read
 from aggregator.parse.shadow import facts, rows
@@ -73,5 +74,5 @@ def test_the_visible_text_is_that_of_feedparser_with_its_defaults(name: str) -> 
     for theirs, draft in zip(stock.entries, ours.entries, strict=True):
         for key, value in (("title", draft.title), ("summary", draft.summary)):
             kind = theirs.get(f"{key}_detail", {}).get("type", "text/html")
-            shown = plain_text if kind == "text/plain" else visible_text
-            assert shown(theirs.get(key, "")) == (plain_text if value[1] == "text/plain" else visible_text)(value[0])
+            shown = clean_lines if kind == "text/plain" else visible_text
+            assert shown(theirs.get(key, "")) == (clean_lines if value[1] == "text/plain" else visible_text)(value[0])

@@ -43,6 +43,7 @@ from aggregator.core.polling.pace import (
     usual_gap,
 )
 from aggregator.core.settings import Feed, Polling
+from aggregator.core.text.sanitize import clean_text
 
 HINTS_AT_MOST_S = WEEK_S
 RETRY_AT_MOST_S = 31 * DAY_S
@@ -176,7 +177,7 @@ def after_failure(
         last_status=status,
         failures=failures,
         failing_since=failing_since,
-        last_error=str(error),
+        last_error=clean_text(str(error)),
     )
     return after, asked
 

@@ -8,6 +8,8 @@ never closed swallows the rest, which is also what remains of a summary cut off 
 import re
 from html import unescape
 
+from aggregator.core.text.sanitize import clean_lines
+
 _PARAGRAPHS = """
 address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure footer
 form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup option p pre section summary table
@@ -25,12 +27,6 @@ _MARKUP = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ENDLESS_NUMBER = re.compile(r"&#[0-9]{100,};?")  # int() refuses thousands of digits
-_ODD = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
-_LINE_ENDS = re.compile(r"\r\n?|[\u2028\x85\v\f]")
-_UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
-_INNER_SPACE = re.compile(r" {2,}")
-_LINE_EDGES = re.compile(r" ?\n ?")
-_EMPTY_LINES = re.compile(r"\n{3,}")
 
 
 def visible_text(html: str) -> str:
@@ -58,25 +54,11 @@ def visible_text(html: str) -> str:
                 preformatted = max(0, preformatted + (-1 if found["close"] else 1))
         found = _MARKUP.search(html, at)
     _append(pieces, html[at:], first is None or preformatted > 0)
-    return plain_text("".join(pieces))
-
-
-def plain_text(text: str) -> str:
-    """`text` as it is stored: no control characters, surrogates or runs of white space."""
-    if _ODD.search(text):
-        text = _LINE_ENDS.sub("\n", text).replace("\u2029", "\n\n")
-        text = _UNWANTED.sub("", text).replace("\t", " ")
-    if "  " in text:
-        text = _INNER_SPACE.sub(" ", text)
-    if " \n" in text or "\n " in text:
-        text = _LINE_EDGES.sub("\n", text)
-    if "\n\n\n" in text:
-        text = _EMPTY_LINES.sub("\n\n", text)
-    return text.strip(" \n")
+    return clean_lines("".join(pieces))
 
 
 def _append(pieces: list[str], raw: str, keep_lines: bool) -> None:
-    """Add text between two tags; `plain_text` will make one space of several."""
+    """Add text between two tags; `clean_lines` makes one space of several."""
     if not keep_lines:
         raw = raw.replace("\n", " ").replace("\t", " ").replace("\r", " ").replace("\f", " ")
         if pieces and pieces[-1] == "\n\n":

@@ -1,0 +1,96 @@
+"""Text from outside, made safe to store and to show; every function takes linear time.
+
+`clean_text` and `clean_lines` are applied once, before anything is stored. What remains holds no
+control, bidi or invisible character, no run of white space and no more than its share of length, so
+that everything behind the parser may rely on it. The sinks (terminal, log, JSON) apply `inert` or
+`escaped` all the same: not everything that they show came through the parser.
+
+Invisible characters that a script needs stay where it needs them: joiners inside words and emoji
+(Unicode core specification, 23.2), variation selectors behind what they vary, direction marks beside
+right-to-left letters. Embeddings, overrides and isolates never do (UAX 9; UTR 36, 2.8).
+"""
+
+import re
+
+MAX_TITLE = 1000  # characters of a title, a list of authors, a sentence about a document
+MAX_NAME = 200  # of one author or category
+
+_SPACE = " \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000"
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+    "\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff\ufffe\uffff"  # bidi controls included
+_UNSAFE = f"{_CONTROL}{_INVISIBLE}"
+_RIGHT_TO_LEFT = "\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+_VIRAMA = "\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca"
+_SYMBOL = "#*0-9\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+_JOINED = (
+    f"{_RIGHT_TO_LEFT}\u0900-\u115e\u1161-\u17b3\u17b6-\u180a\u1810-\u1fff\u2190-\u2bff\ua840-\uabff"
+    "\U00011000-\U00011fff\U0001f000-\U0001faff"
+)
+_HAN = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_MONGOLIAN = "\u1820-\u18aa"
+_NEEDED = (
+    rf"(?<=[{_JOINED}\ufe0f])[\u200c\u200d](?=[{_JOINED}])"
+    rf"|(?<=[{_VIRAMA}])\u200d"
+    rf"|(?<=[{_SYMBOL}])[\ufe0e\ufe0f]"
+    rf"|(?<=[{_RIGHT_TO_LEFT}])[\u061c\u200e\u200f]|[\u061c\u200e\u200f](?=[{_RIGHT_TO_LEFT}])"
+    rf"|(?<=[{_MONGOLIAN}])[\u180b-\u180d\u180f]"
+    rf"|(?<=[{_HAN}])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+    r"|(?<=\U0001f3f4)[\U000e0061-\U000e007a]{1,6}\U000e007f"  # the flags of regions
+)
+UNSAFE = re.compile(f"[{_UNSAFE}]")  # steers or hides, whatever stands beside it
+_DROPPED = re.compile(f"(?=[{_UNSAFE}])(?:({_NEEDED})|[{_UNSAFE}]+)")
+_ODD = re.compile(f"[{_UNSAFE}\t\r]")
+_ESCAPED = re.compile(f"(?=[{_UNSAFE}\r])(?:({_NEEDED})|[{_UNSAFE}\r])")
+
+_LINE_ENDS = re.compile("\r\n?|[\u2028\x85\v\f]")
+_SPACES = re.compile(f"[{_SPACE}]{{2,}}")
+_LINE_EDGES = re.compile(f"[{_SPACE}]?\n[{_SPACE}]?")
+_EMPTY_LINES = re.compile("\n{3,}")
+_ANY_SPACES = re.compile(f"\n[{_SPACE}\n]*|[{_SPACE}][{_SPACE}\n]+")
+_EDGES = "".join(map(chr, (9, 10, 32, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x2800, 0x3000)))
+
+
+def clean_text(text: str, limit: int = MAX_TITLE) -> str:
+    """`text` as one line of at most `limit` characters, for titles, names and sentences.
+
+    A run of white space of any kind becomes one blank; a single no-break or wide space stays. What
+    is cut off leaves an ellipsis.
+    """
+    line = _ANY_SPACES.sub(" ", _without_unsafe(text)).strip(_EDGES)
+    return line if len(line) <= limit else f"{line[: limit - 1].rstrip(_EDGES)}…"
+
+
+def clean_lines(text: str) -> str:
+    """`text` with its lines and paragraphs, for summaries and contents."""
+    text = _without_unsafe(text)
+    text = _SPACES.sub(" ", text)
+    if "\n" in text:
+        text = _EMPTY_LINES.sub("\n\n", _LINE_EDGES.sub("\n", text))
+    return text.strip(_EDGES)
+
+
+def inert(text: str) -> str:
+    """`text` as a terminal may show it: lines and blanks as they are, nothing that steers or hides."""
+    return _DROPPED.sub(r"\1", text.replace("\r", "")) if _ODD.search(text) else text
+
+
+def escaped(text: str) -> str:
+    r"""`text` with what steers or hides written as `\u202e`, which also is its spelling inside JSON."""
+    return _ESCAPED.sub(_spelled, text) if _ODD.search(text) else text
+
+
+def _without_unsafe(text: str) -> str:
+    if not _ODD.search(text):
+        return text
+    text = _LINE_ENDS.sub("\n", text).replace("\u2029", "\n\n").replace("\t", " ")
+    return _DROPPED.sub(r"\1", text)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    if found[1]:
+        return found[1]
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
