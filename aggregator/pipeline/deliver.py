@@ -1,20 +1,28 @@
 """The deliver verb: what is due goes out once, and every outcome is written down.
 
 Every channel has a queue of its own, so a slow one delays nobody: a tick gives each idle channel
-its turn and leaves those alone that are still busy with an earlier one.
+its turn and leaves those alone that are still busy with an earlier one. A turn may take longer
+than a lease, so it claims a few rows at a time, each time with the current time.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from aggregator.core.model import Delivery
 from aggregator.core.routing import no_recipients
 from aggregator.core.settings import Channel, Config
-from aggregator.pipeline.outgoing import SPARE_S, Batch, Counts
+from aggregator.pipeline.outgoing import CONCURRENCY, SPARE_S, Batch, Counts
 from aggregator.ports import Clock, Notifier, Outbox
 
-BATCH = 1000  # rows claimed at a time: a day's digest is one message
+log = logging.getLogger(__name__)
+
+# A lease lasts two deadlines. So many attempts end within it even where each takes its whole
+# deadline; a process that dies holds back no more than these.
+LEASE_DEADLINES = 2
+MAX_CLAIMED = CONCURRENCY * LEASE_DEADLINES
+MAX_FOLDED = 1000  # held rows claimed beside these: a day's digest is one message, and folding sends nothing
 
 
 class Deliver:
@@ -33,6 +41,7 @@ class Deliver:
         self._outbox, self._notifier, self._config, self._clock = outbox, notifier, config, clock
         self._owner, self._recipients = owner, recipients
         self._turns: dict[str, asyncio.Task[Counts]] = {}
+        self._counts = Counts()
         self._stopping = False
 
     async def tick(self, now: datetime, *, wait_s: float | None = None) -> Counts:
@@ -41,16 +50,15 @@ class Deliver:
         Waits at most `wait_s` seconds (None: until all turns are over); a turn that takes longer
         is counted by the tick that finds it finished. Raises StoreError.
         """
-        if not self._stopping and await self._waiting(now):
-            for name, channel in self._config().channels.items():
-                if name not in self._turns:
-                    self._turns[name] = asyncio.create_task(self._turn(channel, now))
+        due = await self._due_channels(now)
+        channels = self._config().channels
+        for name in due & channels.keys() - self._turns.keys():
+            self._turns[name] = asyncio.create_task(self._turn(channels[name]), name=f"deliver {name}")
         if self._turns:
             await asyncio.wait(self._turns.values(), timeout=wait_s)
-        counts = self._collect()
-        if not self._turns and not self._stopping and await self._waiting(now):
-            counts.add(await self._bury(now))
-        return counts
+        if unknown := due - channels.keys():
+            self._counts.add(await self._bury(sorted(unknown)))
+        return self._collect()
 
     async def stop(self, within_s: float = 8.0) -> Counts:
         """Claim nothing new, let what is being sent finish, give the rest back."""
@@ -63,48 +71,60 @@ class Deliver:
         return self._collect()
 
     def _collect(self) -> Counts:
-        """The counts of the turns that are over; raises what one of them raised."""
-        total = Counts()
-        over = [self._turns.pop(name) for name in list(self._turns) if self._turns[name].done()]
-        for turn in over:
-            if not turn.cancelled():
-                total.add(turn.result())
-        return total
+        """The counts of the turns that are over. A turn that failed is logged; raises the first such StoreError."""
+        failed: BaseException | None = None
+        for name in [name for name, turn in self._turns.items() if turn.done()]:
+            turn = self._turns.pop(name)
+            error = None if turn.cancelled() else turn.exception()
+            if error is not None:
+                log.error("the turn of channel %s failed: %s", name, error, exc_info=error)
+                failed = failed or error
+            elif not turn.cancelled():
+                self._counts.add(turn.result())
+        if failed is not None:
+            raise failed  # the counts are kept for the next tick
+        counts, self._counts = self._counts, Counts()
+        return counts
 
-    async def _turn(self, channel: Channel, now: datetime) -> Counts:
-        """Everything that is due on one channel, until nothing is."""
+    async def _turn(self, channel: Channel) -> Counts:
+        """Everything that is due on one channel, until nothing is or nothing moves."""
         counts = Counts()
         while not self._stopping:
-            claimed = await self._claim(now, channel.timeout_s, [channel.name])
+            claimed = await self._claim(channel.timeout_s, [channel.name])
             if not claimed:
                 break
             batch = self._batch(channel)
             counts.add(await batch.run(claimed))
-            if not batch.more and len(claimed) < BATCH:
+            if not batch.progress or (not batch.more and len(claimed) < MAX_CLAIMED):
                 break
         return counts
 
-    async def _waiting(self, now: datetime) -> bool:
-        """Is anything due? One look, so that an idle service writes nothing."""
-        due_at = await self._outbox.next_due_at()
-        return due_at is not None and due_at <= now
+    async def _due_channels(self, now: datetime) -> frozenset[str]:
+        """The channels on which something is due. A cheap look first: an idle service writes nothing."""
+        due_at = None if self._stopping else await self._outbox.next_due_at()
+        return frozenset() if due_at is None or due_at > now else await self._outbox.due_channels(now)
 
-    async def _bury(self, now: datetime) -> Counts:
+    async def _bury(self, channels: Sequence[str]) -> Counts:
         """What waits for a channel that left the configuration would wait for ever; say so."""
-        counts, known = Counts(), self._config().channels
-        claimed = await self._claim(now, SPARE_S, None)
-        stray = [delivery for delivery in claimed if delivery.channel not in known]
-        for delivery in stray:
+        counts = Counts()
+        for delivery in await self._claim(SPARE_S, channels):
             gone = Channel(name=delivery.channel, service="removed")
             counts.add(await self._batch(gone).bury([delivery], f"channel {gone.name} is no longer configured"))
-        late = [delivery.id for delivery in claimed if delivery.channel in known]
-        if late:
-            await self._outbox.release(late, owner=self._owner)
         return counts
 
-    async def _claim(self, now: datetime, timeout_s: float, channels: Sequence[str] | None) -> tuple[Delivery, ...]:
-        lease_s = 2 * (timeout_s + SPARE_S)
-        return await self._outbox.claim(now, owner=self._owner, lease_s=lease_s, limit=BATCH, channels=channels)
+    async def _claim(self, timeout_s: float, channels: Sequence[str]) -> tuple[Delivery, ...]:
+        return await self._outbox.claim(
+            self._clock.now(),
+            owner=self._owner,
+            lease_s=self._lease_s(timeout_s),
+            limit=MAX_CLAIMED,
+            held=MAX_FOLDED,
+            channels=channels,
+        )
+
+    @staticmethod
+    def _lease_s(timeout_s: float) -> float:
+        return LEASE_DEADLINES * (timeout_s + SPARE_S)
 
     def _batch(self, channel: Channel) -> Batch:
         return Batch(
@@ -114,5 +134,6 @@ class Deliver:
             notifier=self._notifier,
             clock=self._clock,
             owner=self._owner,
+            lease_s=self._lease_s(channel.timeout_s),
             recipients=self._recipients,
         )

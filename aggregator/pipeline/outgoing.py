@@ -2,8 +2,9 @@
 
     mute → quiet hours → fold → max_per_hour → send → settle
 
-Each step takes rows and passes on those that it did not settle. What was neither settled nor sent
-when the batch ends (its lease grew too short, the service stops) goes back unsent.
+Each step takes rows and passes on those that it did not settle. While some are sent, the leases of
+those that wait are renewed. What was neither settled nor sent when the batch ends (the service
+stops, the database fails) goes back unsent.
 """
 
 import asyncio
@@ -27,8 +28,8 @@ from aggregator.core.delivery import (
     suppress,
     urgency,
 )
-from aggregator.core.errors import Conflict, DeliveryError
-from aggregator.core.model import Delivery, DeliveryState, Kind, Silence, Told
+from aggregator.core.errors import Conflict, DeliveryError, StoreError
+from aggregator.core.model import Alert, Delivery, DeliveryState, Kind, Silence, Told
 from aggregator.core.naming import named
 from aggregator.core.routing import silenced
 from aggregator.core.settings import Channel, Config
@@ -36,8 +37,7 @@ from aggregator.ports import Clock, Notifier, Outbox
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4  # recipients of a channel that are spoken to at the same time
-MOST_SENDS = 50  # per batch; what more was claimed goes back
+CONCURRENCY = 4  # recipients of a channel that are spoken to at the same time
 SPARE_S = 15.0  # how much longer than the channel's own deadline we wait for its notifier
 RATE_RHYTHM = "15m"  # how often what max_per_hour holds back is looked at again
 
@@ -69,21 +69,27 @@ class Batch:
     notifier: Notifier
     clock: Clock
     owner: str
+    lease_s: float
     recipients: Callable[[Channel], Sequence[str]]
     counts: Counts = field(default_factory=Counts)
     more: bool = False  # something was folded or given back, and is due again
+    progress: bool = False  # at least one row was sent, settled or folded
     _open: dict[str, Delivery] = field(default_factory=dict)
+    _lease_until: datetime | None = None
+    _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, claimed: Sequence[Delivery]) -> Counts:
         """Raises StoreError."""
         self._open = {delivery.id: delivery for delivery in claimed}
+        self._lease_until = min((row.lease_until for row in claimed if row.lease_until), default=None)
         try:
             wanted = await self._mute(claimed)
             awake = await self._keep_quiet(wanted)
             single = await self._fold(awake)
             allowed = await self._keep_rate(single)
-            await self._send_all(sorted(allowed, key=urgency)[:MOST_SENDS])
+            await self._send_all(sorted(allowed, key=urgency))
         finally:
+            self.progress = len(self._open) < len(claimed)
             if self._open:
                 self.more = True
                 await self.outbox.release(tuple(self._open), owner=self.owner)
@@ -152,7 +158,7 @@ class Batch:
 
     async def _send_all(self, rows: Sequence[Delivery]) -> None:
         """To each recipient one after the other: a crash can then repeat one message to him, not several."""
-        places = asyncio.Semaphore(AT_ONCE)
+        places = asyncio.Semaphore(CONCURRENCY)
         queues: dict[str, list[Delivery]] = defaultdict(list)
         for row in rows:
             queues[row.recipient].append(row)
@@ -160,22 +166,52 @@ class Batch:
         async def empty(queue: Sequence[Delivery]) -> None:
             for row in queue:
                 async with places:
-                    if self._lease_lasts(row):
-                        await self._send(row)
+                    await self._renew()
+                    if row.id in self._open:
+                        await self._send_one(row)
 
-        async with asyncio.TaskGroup() as group:
-            for queue in queues.values():
-                group.create_task(empty(queue))
+        # Where one fails, the others' attempts end first: what is cancelled on the wire is in doubt for ever.
+        ended = await asyncio.gather(*map(empty, queues.values()), return_exceptions=True)
+        for error in ended:
+            if isinstance(error, BaseException):
+                raise error
 
-    def _lease_lasts(self, row: Delivery) -> bool:
-        """Would an attempt that began now be over before somebody else may claim the row?"""
-        deadline_s = self.channel.timeout_s + SPARE_S
-        return row.lease_until is None or row.lease_until - self.clock.now() > timedelta(seconds=deadline_s)
+    async def _renew(self) -> None:
+        """Before an attempt: would it be over before somebody else may claim its row? Else renew what waits.
+
+        An attempt takes half a lease at most, so whoever waits behind one still holds a lease here.
+        """
+        async with self._renewing:
+            now = self.clock.now()
+            if self._lease_until is None or self._lease_until - now > timedelta(seconds=self._deadline_s):
+                return
+            self._lease_until = now + timedelta(seconds=self.lease_s)
+            kept = await self.outbox.renew(tuple(self._open), owner=self.owner, until=self._lease_until)
+            for name in self._open.keys() - kept:
+                log.warning("delivery %s was taken over before it was sent; it is left to the other", name)
+                del self._open[name]
+
+    @property
+    def _deadline_s(self) -> float:
+        """When an attempt is given up, in seconds."""
+        return self.channel.timeout_s + SPARE_S
+
+    async def _send_one(self, row: Delivery) -> None:
+        """Send a row; a bug that it meets is its own failure and stops none of the others."""
+        try:
+            await self._send(row)
+        except StoreError:
+            raise
+        except Exception as error:
+            log.exception("cannot send delivery %s on channel %s", row.id, row.channel)
+            failed = Outcome(detail=f"internal error: {type(error).__name__}")
+            await self._settle(row, after(row, failed, self.clock.now()))
 
     async def _send(self, row: Delivery) -> None:
         now = self.clock.now()
         silences = await self.outbox.silences(now)
         told = [t for t in await self.outbox.told(row) if not _silence(t, silences, now)] if row.hits else []
+        alert = compose(row, named(told, self.config), self.channel, self.config.settings.web.public_url)
         # From here on it may have been said: a cancelled attempt is left to its lease, not released.
         self._open.pop(row.id, None)
         try:
@@ -183,14 +219,15 @@ class Batch:
         except Conflict:
             log.warning("delivery %s was taken over before it was sent; it is left to the other", row.id)
             return
-        outcome = await self._attempt(row, told)
+        except StoreError:
+            self._open[row.id] = row  # nothing was said: it goes back
+            raise
+        outcome = await self._attempt(row, alert)
         await self._settle(row, after(row, outcome, self.clock.now()))
 
-    async def _attempt(self, row: Delivery, told: Sequence[Told]) -> Outcome:
-        alert = compose(row, named(told, self.config), self.channel, self.config.settings.web.public_url)
-        deadline_s = self.channel.timeout_s + SPARE_S
+    async def _attempt(self, row: Delivery, alert: Alert) -> Outcome:
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(self._deadline_s):
                 receipt = await self.notifier.send(self.channel, alert, recipient=row.recipient)
         except DeliveryError as error:
             return Outcome(
@@ -200,11 +237,7 @@ class Batch:
                 retry_after_s=error.retry_after_s,
             )
         except TimeoutError:
-            return Outcome(detail=f"no answer in {deadline_s:g} s", unknown=True)
-        except Exception as error:
-            # A bug in one message must not stop the others; it is loud, and the row stays visible.
-            log.exception("cannot send delivery %s on channel %s", row.id, row.channel)
-            return Outcome(detail=f"internal error: {type(error).__name__}")
+            return Outcome(detail=f"no answer in {self._deadline_s:g} s", unknown=True)
         return Outcome(sent=True, detail=receipt.detail)
 
     async def _settle(self, row: Delivery, settled: Delivery) -> None:

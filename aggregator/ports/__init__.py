@@ -236,9 +236,18 @@ class Outbox(Protocol):
     """The sending side of the database. Every method raises StoreError."""
 
     async def claim(
-        self, now: datetime, *, owner: str, lease_s: float, limit: int, channels: Sequence[str] | None = None
+        self,
+        now: datetime,
+        *,
+        owner: str,
+        lease_s: float,
+        limit: int,
+        held: int | None = None,
+        channels: Sequence[str] | None = None,
     ) -> tuple[Delivery, ...]:
         """Lease deliveries that are due, or whose lease ran out (`repeat` is set on those that were begun).
+
+        At most `limit`; where `held` is given, up to so many that were held are taken beside these.
 
         Due are pending, retry and held ones with `due_at <= now` (held: a digest's hour has come,
         quiet hours are over); most urgent, then oldest first.
@@ -248,6 +257,14 @@ class Outbox(Protocol):
 
     async def next_due_at(self) -> datetime | None:
         """When the next delivery may be claimed, the ends of leases included; None: nothing waits."""
+        ...
+
+    async def due_channels(self, now: datetime) -> frozenset[str]:
+        """The channels on which something may be claimed."""
+        ...
+
+    async def renew(self, ids: Sequence[str], *, owner: str, until: datetime) -> frozenset[str]:
+        """Prolong the leases of claimed deliveries; gives the ids of those that `owner` still holds."""
         ...
 
     async def begin(self, delivery: str, *, owner: str, attempt: int) -> None:

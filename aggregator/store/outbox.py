@@ -31,6 +31,7 @@ from aggregator.store.telling import tell
 from aggregator.store.writer import Writer
 
 SENDING = DeliveryState.SENDING.value
+HELD = deliveries.c.state == DeliveryState.HELD.value
 UNKNOWN = "unknown"  # the outcome of an attempt from its beginning until it is settled
 URGENCY = case({"high": 0, "normal": 1, "low": 2}, value=deliveries.c.priority, else_=1)
 BY_URGENCY = {"high": 0, "normal": 1, "low": 2}
@@ -76,14 +77,22 @@ class SqlOutbox:
         self._reader = reader
 
     async def claim(
-        self, now: datetime, *, owner: str, lease_s: float, limit: int, channels: Sequence[str] | None = None
+        self,
+        now: datetime,
+        *,
+        owner: str,
+        lease_s: float,
+        limit: int,
+        held: int | None = None,
+        channels: Sequence[str] | None = None,
     ) -> tuple[Delivery, ...]:
         bound = {} if channels is None else {"channels": self._dialect.listed(channels)}
-        chosen = self._fair_share(now, limit, channels)
+        shares = [(limit, _due(now))] if held is None else [(limit, _due(now) & ~HELD), (held, _due(now) & HELD)]
+        chosen = [self._fair_share(most, due, channels) for most, due in shares]
         until = now + timedelta(seconds=lease_s)
 
         def take(connection: Connection) -> list[Row[Any]]:
-            ids = self._dialect.listed([row.id for row in connection.execute(chosen, bound)])
+            ids = self._dialect.listed([row.id for share in chosen for row in connection.execute(share, bound)])
             taken = connection.execute(self._lease(now, owner, until), {"ids": ids}).all()
             if taken:
                 tried = [{"delivery": t.id, "number": t.attempts, "started_at": now, "detail": ""} for t in taken]
@@ -93,13 +102,13 @@ class SqlOutbox:
         claimed = [rows.delivery(row) for row in await self._writer.alone(take)]
         return tuple(sorted(claimed, key=lambda d: (BY_URGENCY.get(d.priority, 1), d.due_at, d.created_at, d.id)))
 
-    def _fair_share(self, now: datetime, limit: int, channels: Sequence[str] | None) -> Select[tuple[str]]:
+    def _fair_share(
+        self, limit: int, wanted: ColumnElement[bool], channels: Sequence[str] | None
+    ) -> Select[tuple[str]]:
         """Channels take turns, so that a long queue of one never starves another."""
         order = (URGENCY, deliveries.c.due_at, deliveries.c.created_at, deliveries.c.id)
         turn = func.row_number().over(partition_by=deliveries.c.channel, order_by=order)
-        due = select(deliveries.c.id, turn.label("turn"), URGENCY.label("urgency"), deliveries.c.due_at).where(
-            _due(now)
-        )
+        due = select(deliveries.c.id, turn.label("turn"), URGENCY.label("urgency"), deliveries.c.due_at).where(wanted)
         if channels is not None:
             due = due.where(self._dialect.among(deliveries.c.channel, "channels"))
         queue = due.subquery()
@@ -130,6 +139,25 @@ class SqlOutbox:
     async def next_due_at(self) -> datetime | None:
         query = select(func.min(deliveries.c.wake_at, type_=Instant)).where(deliveries.c.wake_at.is_not(None))
         return await self._reader.read(lambda connection: connection.execute(query).scalar())
+
+    async def due_channels(self, now: datetime) -> frozenset[str]:
+        query = select(deliveries.c.channel).where(_due(now)).distinct()
+        return frozenset(await self._reader.read(lambda connection: connection.execute(query).scalars().all()))
+
+    async def renew(self, ids: Sequence[str], *, owner: str, until: datetime) -> frozenset[str]:
+        prolong = (
+            update(deliveries)
+            .where(
+                self._dialect.among(deliveries.c.id, "ids"),
+                deliveries.c.state == SENDING,
+                deliveries.c.lease_owner == owner,
+            )
+            .values(lease_until=until, wake_at=until)
+            .returning(deliveries.c.id)
+        )
+        bound = {"ids": self._dialect.listed(ids)}
+        kept = await self._writer.alone(lambda connection: connection.execute(prolong, bound).scalars().all())
+        return frozenset(kept)
 
     async def begin(self, delivery: str, *, owner: str, attempt: int) -> None:
         fence = {"delivery_id": delivery, "owner": owner, "attempt": attempt}

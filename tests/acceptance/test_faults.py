@@ -235,3 +235,42 @@ def test_a_clock_that_is_set(
 
     asyncio.run(asyncio.wait_for(story(), 60))
     assert len(receiver.accepted) == 4
+
+
+def test_a_queue_that_outlasts_many_leases(
+    publisher: Publisher, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow receiver beside one that hangs, with leases of 2.4 s: in many leases' time everything is sent once."""
+    monkeypatch.chdir(tmp_path)
+    for module in ("deliver", "outgoing"):
+        monkeypatch.setattr(f"aggregator.pipeline.{module}.SPARE_S", 0.2)
+    hanging = f'  hanging: {{service: webhook, url: "http://{receiver.host}/hangs", timeout: 1s}}\n'
+    rules = "  - {id: watch, any: [S-400], notify: [desk, hanging]}\n"
+    text = configuration(publisher, receiver, ["wire"], rules).replace('/desk"}', '/desk", timeout: 1s}')
+    file = tmp_path / "all.yaml"
+    file.write_text(text.replace("channels:\n", f"channels:\n{hanging}"))
+    (tmp_path / "var").mkdir()
+    receiver.hangs = lambda message: 2.0 if message["path"] == "/hangs" else 0.25
+    publisher.publish("wire", "zero", "nothing of note")
+    at: list[float] = []
+
+    async def story() -> None:
+        async with open_house(load_config(file)) as house:
+            service = InProcess(house, await house.works(), file, frozenset({"poll", "deliver"}))
+            running = asyncio.create_task(service.run())
+            while not publisher.requests:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.5)
+            for number in range(40):
+                publisher.publish("wire", f"k{number}", f"S-400 number {number}")
+            while len(at) < 40:
+                await asyncio.sleep(0.05)
+                sent = sum(message["path"] == "/desk" for message in receiver.accepted)
+                at.extend([time.monotonic()] * (sent - len(at)))
+            service._told_to_stop()
+            await running
+
+    asyncio.run(asyncio.wait_for(story(), 90))
+    told = [message["body"]["id"] for message in receiver.accepted if message["path"] == "/desk"]
+    assert len(set(told)) == len(told) == 40
+    assert at[-1] - at[0] > 2.4, "it took longer than a lease"

@@ -288,3 +288,39 @@ async def test_next_due_is_the_earliest_that_may_be_claimed(store: AnyStore) -> 
     assert await store.outbox.next_due_at() is None
     await store.outbox.add([delivery("d1", due_at=NOW + HOUR), delivery("d2", due_at=NOW + MINUTE, state=HELD)])
     assert await store.outbox.next_due_at() == NOW + MINUTE
+
+
+async def test_held_rows_are_claimed_beside_the_limit(store: AnyStore) -> None:
+    """What waited is folded as a whole, however few may be sent at a time."""
+    waited = [delivery(f"h{n}", state=HELD, reason="digest") for n in range(7)]
+    await store.outbox.add([*waited, *[delivery(f"d{n}") for n in range(5)]])
+    claimed = await claim(store, limit=2, held=6)
+    assert sorted(d.id[0] for d in claimed) == ["d"] * 2 + ["h"] * 6
+    assert sorted(d.id[0] for d in await claim(store, limit=100, held=100)) == ["d"] * 3 + ["h"]
+
+
+async def test_due_channels(store: AnyStore) -> None:
+    """Those on which something may be claimed: due, or its lease ran out."""
+    await store.outbox.add(
+        [
+            delivery("d1", channel="desk"),
+            delivery("d2", channel="chat", due_at=NOW + HOUR),
+            delivery("d3", channel="sms", state=SENT),
+        ]
+    )
+    assert await store.outbox.due_channels(NOW) == {"desk"}
+    await claim(store)
+    assert await store.outbox.due_channels(NOW) == frozenset()
+    assert await store.outbox.due_channels(NOW + MINUTE) == {"desk"}
+    assert await store.outbox.due_channels(NOW + HOUR) == {"desk", "chat"}
+
+
+async def test_renewed_lease_lasts_longer(store: AnyStore) -> None:
+    """Who still holds a lease may prolong it; what was taken over meanwhile is not given back."""
+    await store.outbox.add([delivery("d1"), delivery("d2"), delivery("d3", state=SENT)])
+    await claim(store)
+    await claim(store, MINUTE, owner="two", limit=1)
+    kept = await store.outbox.renew(["d1", "d2", "d3", "none"], owner="me", until=NOW + HOUR)
+    assert kept == {"d2"}
+    assert [d.id for d in await claim(store, HOUR - MINUTE, owner="three")] == ["d1"]
+    assert await store.outbox.next_due_at() == NOW + HOUR

@@ -1,6 +1,7 @@
 """A notifier that does as it is told, and remembers what it said."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aggregator.core.errors import DeliveryError
@@ -10,13 +11,18 @@ from aggregator.core.settings import Channel
 
 @dataclass
 class FakeNotifier:
-    """`fails` raises and `waits` blocks, by the channel's name; the deadline holds as in the real one."""
+    """`fails` raises and `waits` blocks, by the channel's name; the deadline holds as in the real one.
+
+    `before` is called with the channel's name before each send: a place to let time pass.
+    """
 
     said: list[tuple[str, Alert, str]] = field(default_factory=list)
     fails: dict[str, Exception] = field(default_factory=dict)
     waits: dict[str, asyncio.Event] = field(default_factory=dict)
+    before: Callable[[str], None] = lambda _: None
 
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
+        self.before(channel.name)
         if channel.name in self.waits:
             try:
                 async with asyncio.timeout(channel.timeout_s):

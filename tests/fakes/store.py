@@ -314,16 +314,29 @@ class MemoryOutbox:
         self._tables = tables
 
     async def claim(
-        self, now: datetime, *, owner: str, lease_s: float, limit: int, channels: Sequence[str] | None = None
+        self,
+        now: datetime,
+        *,
+        owner: str,
+        lease_s: float,
+        limit: int,
+        held: int | None = None,
+        channels: Sequence[str] | None = None,
     ) -> tuple[Delivery, ...]:
         due = [d for d in self._tables.deliveries.values() if (at := _wakes(d)) and at <= now]
+        waited = [d for d in due if held is not None and d.state is DeliveryState.HELD]
+        instant = [d for d in due if d not in waited]
+        chosen = [*self._fair_share(instant, limit, channels), *self._fair_share(waited, held or 0, channels)]
+        return tuple(self._lease(delivery, now, owner, lease_s) for delivery in sorted(chosen, key=_order))
+
+    @staticmethod
+    def _fair_share(due: Sequence[Delivery], limit: int, channels: Sequence[str] | None) -> list[Delivery]:
         queues: dict[str, list[Delivery]] = {}
         for delivery in sorted(due, key=_order):
             if channels is None or delivery.channel in channels:
                 queues.setdefault(delivery.channel, []).append(delivery)
         turns = [(turn, _order(d), d) for queue in queues.values() for turn, d in enumerate(queue)]
-        chosen = [d for _, _, d in sorted(turns, key=lambda one: one[:2])][:limit]
-        return tuple(self._lease(delivery, now, owner, lease_s) for delivery in sorted(chosen, key=_order))
+        return [d for _, _, d in sorted(turns, key=lambda one: one[:2])][:limit]
 
     def _lease(self, delivery: Delivery, now: datetime, owner: str, lease_s: float) -> Delivery:
         claimed = replace(
@@ -341,6 +354,15 @@ class MemoryOutbox:
 
     async def next_due_at(self) -> datetime | None:
         return min((at for d in self._tables.deliveries.values() if (at := _wakes(d))), default=None)
+
+    async def due_channels(self, now: datetime) -> frozenset[str]:
+        return frozenset(d.channel for d in self._tables.deliveries.values() if (at := _wakes(d)) and at <= now)
+
+    async def renew(self, ids: Sequence[str], *, owner: str, until: datetime) -> frozenset[str]:
+        rows = [self._tables.deliveries[name] for name in ids if name in self._tables.deliveries]
+        held = {d.id: d for d in rows if d.state is DeliveryState.SENDING and d.lease_owner == owner}
+        self._tables.deliveries |= {name: replace(row, lease_until=until) for name, row in held.items()}
+        return frozenset(held)
 
     def _begun(self, delivery: Delivery) -> bool:
         attempt = self._tables.attempts.get((delivery.id, delivery.attempts))

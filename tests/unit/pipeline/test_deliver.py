@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from aggregator.core.errors import DeliveryError
+from aggregator.core.errors import DeliveryError, StoreError
 from aggregator.core.model import Delivery, DeliveryState, Entry, Hit, Kind, Notice, Silence
 from aggregator.core.settings import Channel, Config, RuleConfig
-from aggregator.pipeline.deliver import Counts, Deliver
+from aggregator.pipeline.deliver import MAX_CLAIMED, Counts, Deliver
 from tests.fakes.notifier import FakeNotifier
 from tests.fakes.store import MemoryStore
 
@@ -379,3 +379,123 @@ async def test_many_rows_are_sent_in_batches(rows: int) -> None:
     await put(it, *[f"n{i}" for i in range(rows)])
     assert await it.tick() == Counts(sent=rows)
     assert len(set(it.notifier.titles())) == rows
+
+
+@pytest.mark.parametrize("seconds", [1, 34])
+async def test_a_queue_longer_than_a_lease_is_sent_to_its_end(seconds: int) -> None:
+    """However long a turn takes, each alert is sent once, and nothing is claimed twice."""
+    it = desk(Channel(name="desk", service="console"))
+    names = [f"n{i:03}" for i in range(300)]
+    await put(it, *names)
+
+    def pass_time(_: str) -> None:
+        it.clock.at += timedelta(seconds=seconds)
+
+    it.notifier.before = pass_time
+    assert await it.tick() == Counts(sent=300)
+    assert sorted(it.notifier.titles()) == names
+    assert {it.row(name).attempts for name in names} == {1}
+
+
+async def test_a_turn_holds_no_more_than_fits_into_a_lease() -> None:
+    """A process that dies in the midst of a long queue holds back a few rows, not the queue."""
+    it = desk(Channel(name="desk", service="console"))
+    it.notifier.waits["desk"] = asyncio.Event()
+    await put(it, *[f"n{i:03}" for i in range(100)])
+    await it.tick(wait_s=0.01)
+    sending = [row for row in it.store.tables.deliveries.values() if row.state is DeliveryState.SENDING]
+    assert len(sending) == MAX_CLAIMED
+    other = Deliver(it.store.outbox, FakeNotifier(), it.verb._config, it.clock, owner="other")
+    assert (await other.tick(NOW)).sent == 100 - MAX_CLAIMED
+
+
+async def test_leases_are_renewed_while_others_are_sent() -> None:
+    """Who waits behind slow attempts is not claimed by another process, however long that takes."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, *[f"n{i}" for i in range(MAX_CLAIMED)])
+    other = Deliver(it.store.outbox, FakeNotifier(), it.verb._config, it.clock, owner="other")
+
+    def pass_time(_: str) -> None:
+        it.clock.at += timedelta(seconds=34)
+        for row in it.store.tables.deliveries.values():
+            assert row.lease_until is None or row.lease_until > it.clock.at
+
+    it.notifier.before = pass_time
+    assert await it.tick() == Counts(sent=MAX_CLAIMED)
+    assert await other.tick(it.clock.at) == Counts()
+
+
+async def test_a_hanging_channel_does_not_change_the_rhythm_of_a_healthy_one() -> None:
+    """Tick after tick, what is due on the healthy channel is sent, while the queue of a dead one grows."""
+    it = desk(Channel(name="dead", service="console"), Channel(name="desk", service="console"))
+    it.notifier.waits["dead"] = asyncio.Event()
+    await put(it, *[f"d{i:03}" for i in range(300)], channel="dead")
+    for minute in range(20):
+        await put(it, f"h{minute}")
+        assert await it.tick(NOW + timedelta(minutes=minute), wait_s=0.05) == Counts(sent=1)
+    it.notifier.waits["dead"].set()
+    await it.tick()
+    assert {it.state(f"d{i:03}") for i in range(300)} == {DeliveryState.SENT}
+
+
+async def test_idle_channels_claim_nothing_while_another_is_busy() -> None:
+    """A claim is a write: only channels on which something is due make one."""
+    it = desk(*[Channel(name=name, service="console") for name in ("busy", "idle", "desk")])
+    it.notifier.waits["busy"] = asyncio.Event()
+    await put(it, *[f"b{i}" for i in range(50)], channel="busy")
+    claimed: list[Sequence[str] | None] = []
+    claim = it.store.outbox.claim
+
+    async def counting(*args: Any, **options: Any) -> tuple[Delivery, ...]:
+        claimed.append(options["channels"])
+        return await claim(*args, **options)
+
+    it.store.outbox.claim = counting  # type: ignore[method-assign]
+    for _ in range(5):
+        await it.tick(wait_s=0.01)
+    assert claimed == [["busy"]]
+
+
+async def test_a_turn_that_moves_nothing_ends() -> None:
+    """Where every claimed row goes back unsent, the next try is the next tick's, not at once and for ever."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a", "b")
+
+    async def lost(*_: Any, **__: Any) -> frozenset[str]:
+        raise StoreError("the database is gone")
+
+    it.store.outbox.silences = lost  # type: ignore[assignment]
+    with pytest.raises(StoreError, match="the database is gone"):
+        await asyncio.wait_for(it.tick(), 5)
+    assert [it.state(name) for name in ("a", "b")] == [DeliveryState.PENDING] * 2
+
+
+async def test_a_turn_that_fails_is_logged_and_frees_its_alerts(caplog: pytest.LogCaptureFixture) -> None:
+    """The database fails under one channel: its alerts go back at once, the others' outcomes are counted."""
+    it = desk(Channel(name="desk", service="console"), Channel(name="ops", service="console"))
+    await put(it, "a")
+    await put(it, "b", channel="ops")
+    begin = it.store.outbox.begin
+
+    async def failing(delivery: str, **given: Any) -> None:
+        if delivery == "a":
+            raise StoreError("disk I/O error")
+        await begin(delivery, **given)
+
+    it.store.outbox.begin = failing  # type: ignore[method-assign]
+    with pytest.raises(StoreError, match="disk I/O error"):
+        await it.tick()
+    assert "channel desk" in caplog.text
+    assert it.state("a") is DeliveryState.PENDING
+    it.store.outbox.begin = begin  # type: ignore[method-assign]
+    assert await it.tick() == Counts(sent=2)
+
+
+async def test_rows_of_a_removed_channel_do_not_wait_for_a_busy_one() -> None:
+    """While another channel hangs, what nobody can send is given up visibly all the same."""
+    it = desk(Channel(name="slow", service="console"))
+    it.notifier.waits["slow"] = asyncio.Event()
+    await put(it, "s", channel="slow")
+    await put(it, "a", channel="gone")
+    assert (await it.tick(wait_s=0.01)).dead == 1
+    assert it.state("s") is DeliveryState.SENDING
