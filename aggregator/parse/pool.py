@@ -1,10 +1,13 @@
 """A small pool of parse workers: started when needed, killed when stuck, ended when idle.
 
 Jobs wait in one queue. Each lane owns at most one process and sends it several waiting jobs at once. When a
-process dies, its jobs are tried again one by one, so that only the guilty document is refused.
+process dies, its jobs are tried again one by one, so that only the guilty document is refused. A process that
+somebody else killed (the kernel for want of memory, a person) proves nothing against a document: each is tried
+once more in a new process.
 """
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -17,9 +20,12 @@ from typing import Any
 import aggregator
 from aggregator.parse import wire
 
+log = logging.getLogger(__name__)
+
 BATCH = 8
 BATCH_BYTES = 512 * 1024
 START_S = 30.0
+GONE_S = 5.0
 
 Reply = tuple[Any, ...]  # a wire.Answer or wire.Article, or a wire.Refusal
 Asked = wire.Job | wire.Page
@@ -45,7 +51,14 @@ class Limits:
 
 
 class WorkerDied(Exception):
-    """The process ended before it answered; the text says why, as the end of a sentence."""
+    """The process ended before it answered; the text says why, as the end of a sentence.
+
+    `killed`: from outside, and not by one of the limits that a document can reach.
+    """
+
+    def __init__(self, why: str, *, killed: bool = False) -> None:
+        super().__init__(why)
+        self.killed = killed
 
     @property
     def refusal(self) -> wire.Refusal:
@@ -54,7 +67,7 @@ class WorkerDied(Exception):
 
 
 class WorkerUnusable(Exception):
-    """The process does not even start: nothing that a document did."""
+    """No process could do the work: nothing that a document did."""
 
 
 class Pool:
@@ -74,7 +87,7 @@ class Pool:
         if self._queue.qsize() > self._waiting and len(self._lanes) < self._workers:
             lane = asyncio.create_task(self._lane(), name="parse lane")
             self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
+            lane.add_done_callback(self._lane_ended)
         return await future
 
     async def close(self) -> None:
@@ -86,6 +99,15 @@ class Pool:
         while not self._queue.empty():
             self._queue.get_nowait()[1].cancel()
 
+    def _lane_ended(self, lane: asyncio.Task[None]) -> None:
+        """Where a lane ended by a bug and was the last one, nobody would serve what waits."""
+        self._lanes.discard(lane)
+        if lane.cancelled() or (error := lane.exception()) is None:
+            return
+        log.error("a parse worker's lane ended unexpectedly", exc_info=error)
+        while not self._lanes and not self._queue.empty():
+            _fail([self._queue.get_nowait()], WorkerUnusable(f"The parser failed unexpectedly ({error})."))
+
     async def _lane(self) -> None:
         """Serve the queue with one process until there has been no work for a while."""
         worker = Worker(self._limits)
@@ -93,6 +115,10 @@ class Pool:
             while batch := await self._batch():
                 try:
                     await self._serve(worker, batch)
+                except Exception as error:  # a bug costs these jobs this attempt, and nobody waits for it
+                    log.exception("a parse worker's lane failed; its documents are read at a later poll")
+                    _fail(batch, WorkerUnusable(f"The parser failed unexpectedly ({type(error).__name__}: {error})."))
+                    await worker.end()
                 finally:
                     for _, future in batch:
                         future.cancel()  # no effect on those that were answered
@@ -121,16 +147,21 @@ class Pool:
             size += len(batch[-1][0][0])
         return batch
 
-    async def _serve(self, worker: "Worker", batch: Sequence[tuple[Asked, asyncio.Future[Reply]]]) -> None:
+    async def _serve(
+        self, worker: "Worker", batch: Sequence[tuple[Asked, asyncio.Future[Reply]]], *, again: bool = False
+    ) -> None:
+        """Answer a batch; `again`: its one job is tried for the second time after a worker was killed."""
         wanted = [pair for pair in batch if not pair[1].done()]
         if not wanted:
             return
         try:
             replies = await worker.ask([job for job, _ in wanted])
         except WorkerDied as death:
-            if len(wanted) > 1:
+            if death.killed and not again:
+                log.warning("a parse worker was killed from outside; its documents go to a new one")
+            if len(wanted) > 1 or (death.killed and not again):
                 for pair in wanted:
-                    await self._serve(worker, [pair])
+                    await self._serve(worker, [pair], again=len(wanted) == 1)
                 return
             _fail(wanted, death)
             return
@@ -157,6 +188,8 @@ class Worker:
 
     async def ask(self, jobs: Sequence[Asked]) -> list[Reply]:
         """One reply for each job. Raises WorkerDied and WorkerUnusable."""
+        if self._process is not None and _has_ended(self._process):
+            await self.end()
         process = self._process or await self._start()
         answered = False
         try:
@@ -165,14 +198,24 @@ class Worker:
             answered = len(replies) == len(jobs) and not leaving
         except TimeoutError:
             raise WorkerDied(f"took longer than {self._limits.wall_s:g} s") from None
-        except (asyncio.IncompleteReadError, BrokenPipeError, ConnectionResetError):
-            raise WorkerDied(_ending(await process.wait())) from None
+        except (asyncio.IncompleteReadError, OSError, RuntimeError):  # RuntimeError: uvloop's for a closed pipe
+            code = await self._exit_code(process)
+            raise WorkerDied(_ending(code), killed=code == -signal.SIGKILL) from None
         except (ValueError, EOFError, TypeError):
             raise WorkerDied("broke the parser") from None
         finally:
             if not answered:
                 await self.end()
         return list(replies)
+
+    async def _exit_code(self, process: asyncio.subprocess.Process) -> int:
+        """How a process ended that closed its pipe; one that lives on regardless is killed and counts as broken."""
+        try:
+            async with asyncio.timeout(GONE_S):
+                return await process.wait()
+        except TimeoutError:
+            await self.end()
+            return 1
 
     async def end(self) -> None:
         """Kill the process, if there is one, and wait for it."""
@@ -185,25 +228,35 @@ class Worker:
     async def _start(self) -> asyncio.subprocess.Process:
         limits = self._limits
         numbers = (limits.memory_bytes, limits.cpu_s, limits.max_body_bytes, limits.nice)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "aggregator.parse.worker",
-            *map(str, numbers),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=_environment(),
-            limit=2**20,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "aggregator.parse.worker",
+                *map(str, numbers),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=_environment(),
+                limit=2**20,
+            )
+        except OSError as error:  # no memory, no room for processes, no descriptors
+            raise WorkerUnusable(f"The parse worker cannot be started: {error.strerror or error}.") from error
         self._process = process
         assert process.stdout is not None
         try:
             async with asyncio.timeout(START_S):
                 await process.stdout.readuntil(wire.HELLO)
-        except (TimeoutError, asyncio.IncompleteReadError) as error:
+        except (TimeoutError, asyncio.IncompleteReadError, OSError) as error:
             await self.end()
             raise WorkerUnusable("The parse worker does not start; its error output says why.") from error
         return process
+
+
+def _has_ended(process: asyncio.subprocess.Process) -> bool:
+    """Whether an idle process is gone; the loop may know its pipes are closed before it knows of its end."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return process.returncode is not None or process.stdin.is_closing() or process.stdout.at_eof()
 
 
 async def _exchange(process: asyncio.subprocess.Process, jobs: Sequence[Asked]) -> tuple[bool, list[Reply]]:

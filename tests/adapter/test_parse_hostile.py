@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import psutil
@@ -11,7 +12,7 @@ from aggregator.core.errors import ParseError
 from aggregator.core.model import FeedState, Fetched, ParsedFeed
 from aggregator.parse import open_parser, pool
 from aggregator.parse.document import read
-from aggregator.parse.pool import Limits, Pool
+from aggregator.parse.pool import Asked, Limits, Pool, Reply, Worker, WorkerUnusable
 from aggregator.parse.source import Refused
 from aggregator.ports import Parser
 from tests.adapter.hostile import GOOD, HEAVY, REFUSED, SURVIVED, rss
@@ -158,7 +159,73 @@ async def test_a_killed_worker_is_replaced() -> None:
         worker.kill()
         await ended(worker)
         found = [await outcome(parser, GOOD) for _ in range(2)]
-    assert isinstance(found[-1], ParsedFeed)
+    assert all(isinstance(one, ParsedFeed) for one in found)
+
+
+async def test_a_worker_killed_while_idle_costs_no_document() -> None:
+    """Whether or not the loop has heard of the death: no document is lost, and no feed suspected."""
+    before = set(psutil.Process().children())
+    async with open_parser(2) as parser:
+        for waits in (False, True, False, True):
+            await asyncio.gather(*(outcome(parser, GOOD, f"feed {n}") for n in range(20)))
+            workers = set(psutil.Process().children()) - before
+            assert workers
+            for worker in workers:
+                worker.kill()
+            if waits:
+                await asyncio.gather(*map(ended, workers))
+            found = await asyncio.gather(*(outcome(parser, GOOD, f"feed {n}") for n in range(20)))
+            assert all(isinstance(one, ParsedFeed) for one in found), found
+        assert not parser._workers._suspects  # type: ignore[attr-defined]
+
+
+async def test_a_worker_killed_while_busy_costs_no_document() -> None:
+    """What it was reading goes to a new process, each document by itself."""
+    before = set(psutil.Process().children())
+    limits = Limits(max_body_bytes=2**24, memory_bytes=2**29, cpu_s=20, wall_s=20, idle_s=5)
+    crew = Pool(1, limits)
+    job, long = ((body, URL, "application/xml", "", None) for body in (GOOD, endless()))
+    try:
+        await crew.ask(job)
+        (worker,) = set(psutil.Process().children()) - before
+        asked = [asyncio.create_task(crew.ask(one)) for one in (long, job, job)]
+        await asyncio.sleep(0.1)
+        worker.kill()
+        replies = await asyncio.gather(*asked)
+    finally:
+        await crew.close()
+    assert [len(reply) > 3 for reply in replies] == [True] * 3
+
+
+async def test_a_bug_in_a_lane_fails_its_jobs_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody waits for an answer that cannot come; the next jobs are answered; the log says what happened."""
+    limits = Limits(max_body_bytes=2**20, memory_bytes=2**29, cpu_s=5, wall_s=5, idle_s=5)
+    crew = Pool(2, limits)
+    asks = Worker.ask
+    broken = 3
+
+    async def ask(worker: Worker, jobs: Sequence[Asked]) -> list[Reply]:
+        nonlocal broken
+        if broken:
+            broken -= 1
+            raise LookupError("nobody thought of this")
+        return await asks(worker, jobs)
+
+    monkeypatch.setattr(Worker, "ask", ask)
+    job = (GOOD, URL, "application/xml", "", None)
+    try:
+        async with asyncio.timeout(20):
+            failed = await asyncio.gather(*(crew.ask(job) for _ in range(3)), return_exceptions=True)
+            while broken:
+                await asyncio.gather(crew.ask(job), return_exceptions=True)
+            assert len(await crew.ask(job)) > 3
+    finally:
+        await crew.close()
+    assert {type(one) for one in failed} <= {WorkerUnusable, tuple}
+    assert "nobody thought of this" in str(next(one for one in failed if isinstance(one, WorkerUnusable)))
+    assert "lane failed" in caplog.text
 
 
 async def test_old_workers_are_replaced_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
