@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 from pathlib import Path
-from socket import socket
 from typing import TYPE_CHECKING
 
 from aggregator import __version__, config
@@ -25,6 +24,7 @@ from aggregator.core.settings import Feed
 from aggregator.observe.logs import redact
 from aggregator.pipeline.push import Taken
 from aggregator.ports import Catalog, Clock
+from aggregator.schedule import kept_alive
 from aggregator.web.desk import Answer, Candidate, Imported, Preview, RulesFile, Verdict
 
 if TYPE_CHECKING:
@@ -242,35 +242,42 @@ class AppDesk:
 @asynccontextmanager
 async def page(desk: AppDesk, listen: str) -> AsyncIterator[str]:
     """Serve the pages while the context lasts; gives their address. Raises AggregatorError."""
-    from aggregator.web.server import bind
     from aggregator.web.site import create_app
 
-    async with _serving(bind(listen), create_app(desk)) as address:
+    async with _serving(listen, "settings.web.listen", create_app(desk)) as address:
         yield address
 
 
 @asynccontextmanager
 async def figures(desk: AppDesk, listen: str) -> AsyncIterator[str]:
     """Serve health and figures alone, likewise."""
-    from aggregator.web.server import bind
     from aggregator.web.site import create_figures
 
-    async with _serving(bind(listen, "settings.metrics.listen"), create_figures(desk, listen)) as address:
+    async with _serving(listen, "settings.metrics.listen", create_figures(desk, listen)) as address:
         yield address
 
 
 @asynccontextmanager
-async def _serving(bound: socket, site: "Site") -> AsyncIterator[str]:
-    from aggregator.web.server import serve
+async def _serving(listen: str, setting: str, site: "Site") -> AsyncIterator[str]:
+    """A server that is started again on the same port where it ends before the context does."""
+    from aggregator.web.server import bind, serve
 
-    host, port = bound.getsockname()[:2]
-    serving = asyncio.create_task(serve(site, bound=bound), name="page")
+    sockets = [bind(listen, setting)]
+    host, port = sockets[0].getsockname()[:2]
+    place = f"{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def run() -> None:
+        await serve(site, bound=sockets.pop() if sockets else bind(place, setting))
+
+    serving = asyncio.create_task(kept_alive("the page", run), name="page")
     try:
-        yield f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        yield f"http://{place}/"
     finally:
         serving.cancel()
         with suppress(asyncio.CancelledError):
             await serving
+        for unused in sockets:
+            unused.close()
 
 
 def _versions() -> tuple[tuple[str, str], ...]:

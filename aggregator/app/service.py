@@ -21,7 +21,7 @@ from aggregator.core.model import Beat
 from aggregator.notify import recipients
 from aggregator.observe.heart import Heart
 from aggregator.observe.systemd import notify, watchdog_s
-from aggregator.schedule import Schedule
+from aggregator.schedule import Schedule, kept_alive
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ class Service:
         )
         self._fault: ConfigErrors | None = None
         self._stop = asyncio.Event()
+        self._reloading: set[asyncio.Task[ConfigErrors | None]] = set()
         self._seen_digest = house.loaded.digest
 
     async def run(self, *, ready: Ready | None = None, span: timedelta | None = None) -> None:
@@ -73,7 +74,9 @@ class Service:
         await self._meet_channels()
         await self.house.store.upkeep.catch_up(self.house.clock.now())
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(asyncio.create_task(self._mind_the_clock(), name="clock").cancel)
+            self.heart.expect("clock", CLOCK_S + PATIENCE_S, self.house.clock.now())
+            clock = asyncio.create_task(kept_alive("clock", self._mind_the_clock, self._failed), name="clock")
+            stack.callback(clock.cancel)
             address = await self._open_page(stack)
             started_at = self.desk.started_at or self.house.clock.now()
             folder = notes_folder(self.house.current.config)
@@ -123,7 +126,19 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self.reload()))
+        loop.add_signal_handler(signal.SIGHUP, self._told_to_reload)
+
+    def _told_to_reload(self) -> None:
+        """Reload now; what goes wrong in a way that `reload` does not know is logged."""
+        task = asyncio.get_running_loop().create_task(self.reload(), name="reload")
+        self._reloading.add(task)
+
+        def ended(task: asyncio.Task[ConfigErrors | None]) -> None:
+            self._reloading.discard(task)
+            if not task.cancelled() and (error := task.exception()):
+                log.error("the configuration could not be reloaded: %r", error, exc_info=error)
+
+        task.add_done_callback(ended)
 
     def _told_to_stop(self) -> None:
         if self._stop.is_set():  # the second time, a person is impatient
@@ -167,7 +182,7 @@ class Service:
         self.heart.beat(name, now)
         self.works.metrics.beat(name, now.timestamp())
 
-    def _failed(self, name: str, error: Exception) -> None:
+    def _failed(self, name: str, error: BaseException) -> None:
         self.heart.failed(name, error)
         self.works.metrics.tick_failures.labels(name).inc()
 
@@ -193,6 +208,7 @@ class Service:
         """Ticks and due times go by the clock on the wall: set back, it would keep them all waiting."""
         while True:
             wall, steady = self.house.clock.now(), monotonic()
+            self._beat("clock")
             await asyncio.sleep(CLOCK_S)
             expected = wall + timedelta(seconds=monotonic() - steady)
             if expected - self.house.clock.now() > SET_BACK:

@@ -67,7 +67,8 @@ class AppriseNotifier:
 
     async def _loaded(self) -> None:
         """Load Apprise once, before any deadline runs: on a busy machine it takes seconds."""
-        if self._loading is None:
+        failed = self._loading is not None and self._loading.done() and self._loading.exception() is not None
+        if self._loading is None or failed:
             self._loading = asyncio.create_task(asyncio.to_thread(load))
         await asyncio.shield(self._loading)
 

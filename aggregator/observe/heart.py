@@ -25,7 +25,7 @@ class Heart:
         """The clock was set back: patience begins anew."""
         self._beats = dict.fromkeys(self._beats, now)
 
-    def failed(self, name: str, error: Exception) -> None:
+    def failed(self, name: str, error: BaseException) -> None:
         """Remember why the last tick failed; the beat is withheld."""
         self._errors[name] = f"{type(error).__name__}: {error}"
 

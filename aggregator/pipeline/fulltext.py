@@ -94,8 +94,12 @@ class FullTexts:
     async def _work(self, wish: WantedText) -> None:
         try:
             self._observe(await self._fulfil(wish))
-        except Exception:  # a bug stops one article, not the house
+        except Exception as error:  # a bug stops one article, which counts as a try
             log.exception("reading an article failed", extra={"feed": wish.entry.feed})
+            try:
+                self._observe(await self._failed(wish, ParseError(f"{type(error).__name__}: {error}")))
+            except Exception:  # its lease runs out
+                log.exception("an article could not be put off", extra={"feed": wish.entry.feed})
 
     async def _fulfil(self, wish: WantedText) -> Reading:
         setup, entry = self._setup(), wish.entry

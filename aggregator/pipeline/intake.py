@@ -4,6 +4,7 @@ fetch → parse → news → match → next poll → commit (and route, inside t
 a crash costs nothing; after it nothing can be lost.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from time import perf_counter
 from typing import Literal
 
 from aggregator.core.delivery.notices import health_channels, tell
-from aggregator.core.errors import AggregatorError, FetchError, ParseError, StoreError
+from aggregator.core.errors import AggregatorError, Conflict, FetchError, ParseError, StoreError, brief
 from aggregator.core.model import (
     Delivery,
     Entry,
@@ -105,7 +106,7 @@ class Intake:
 
     async def poll(self, state: FeedState) -> Polled:
         """Poll one leased feed; what goes wrong with it is data, and never leaves."""
-        return await self._watched(state, self._poll)
+        return await self._watched(state, self._poll, counts=True)
 
     async def receive(self, state: FeedState, document: Fetched) -> Polled:
         """Take in a document of a leased feed that came by itself; one that cannot be read changes nothing."""
@@ -116,21 +117,48 @@ class Intake:
             except ParseError as error:
                 return await self._abandon(state, error)
 
-        return await self._watched(state, read)
+        return await self._watched(state, read, counts=False)
 
-    async def _watched(self, state: FeedState, work: Callable[[Setup, Feed, FeedState], Awaitable[Polled]]) -> Polled:
+    async def _watched(
+        self, state: FeedState, work: Callable[[Setup, Feed, FeedState], Awaitable[Polled]], *, counts: bool
+    ) -> Polled:
+        """Do the work; a bug stops one feed, not the service. `counts`: its errors are failures of the feed."""
         began = perf_counter()
         setup = self._setup()
+        feed = setup.feeds.get(state.id)
+        if feed is None:  # it left the configuration after it was claimed
+            return await self._abandon(state, AggregatorError(f"{state.id} is no longer configured"))
         try:
-            polled = await work(setup, setup.feeds[state.id], state)
-        except (StoreError, KeyError) as error:
+            polled = await work(setup, feed, state)
+        except Conflict as error:
             polled = await self._abandon(state, error)
-        except Exception as error:  # a bug stops one feed, not the house
-            log.exception("polling failed", extra={"feed": state.id})
-            polled = await self._abandon(state, error)
+        except StoreError as error:
+            log.error("poll could not be stored: %s", error, extra={"feed": state.id})
+            polled = await (self._counted(setup, feed, state, error) if counts else self._abandon(state, error))
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_being_ended():
+                raise
+            words = _in_words(error)
+            log.error("poll failed unexpectedly: %s", words, exc_info=not state.failures, extra={"feed": state.id})
+            known = AggregatorError(f"the poll failed unexpectedly ({words})")
+            polled = await (self._counted(setup, feed, state, known) if counts else self._abandon(state, known))
         polled = replace(polled, elapsed_s=perf_counter() - began)
-        self._observe(polled)
+        try:
+            self._observe(polled)
+        except Exception:  # figures are no reason to lose a poll
+            log.exception("a poll could not be counted", extra={"feed": state.id})
         return polled
+
+    async def _counted(self, setup: Setup, feed: Feed, state: FeedState, error: AggregatorError) -> Polled:
+        """Put an error of ours on record as a failure of the feed, which backs off; that ends the lease, too."""
+        now = self._clock.now()
+        after, hosts = after_failure(state, feed, setup.config.settings.polling, error, ours=True, now=now)
+        poll = Poll(state=after, hosts=hosts, notices=self._health_news(setup, state, after, now))
+        try:
+            await self._feeds.commit(poll, owner=self._owner)
+        except StoreError:  # not even that can be written
+            return await self._abandon(state, error)
+        return Polled(feed=state.id, error=error)
 
     async def _poll(self, setup: Setup, feed: Feed, state: FeedState) -> Polled:
         host = host_key(state.url)
@@ -283,16 +311,15 @@ class Intake:
         await self._feeds.commit(poll, owner=self._owner)
         return Polled(feed=state.id, error=error)
 
-    async def _abandon(self, state: FeedState, error: Exception) -> Polled:
-        """Nothing could be written: free the lease, so that the feed comes up again soon."""
-        if isinstance(error, StoreError):
+    async def _abandon(self, state: FeedState, error: AggregatorError) -> Polled:
+        """Nothing is written: free the lease, so that the feed comes up again soon."""
+        if isinstance(error, Conflict):
             log.error("poll could not be stored: %s", error, extra={"feed": state.id})
         try:
             await self._feeds.release([state.id], owner=self._owner)
         except StoreError as second:
             log.warning("the lease could not be freed, it runs out by itself: %s", second, extra={"feed": state.id})
-        known = error if isinstance(error, AggregatorError) else AggregatorError(f"{type(error).__name__}: {error}")
-        return Polled(feed=state.id, error=known)
+        return Polled(feed=state.id, error=error)
 
     def _health_news(
         self, setup: Setup, before: FeedState, after: FeedState, now: datetime, *, missed: bool = False
@@ -312,6 +339,18 @@ class Intake:
                     recipients=self._recipients,
                 )
         return tuple(told)
+
+
+def _is_being_ended() -> bool:
+    """Whether this task was cancelled, as opposed to something that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _in_words(error: BaseException) -> str:
+    """An unknown error in one line that every database stores."""
+    text = f"{type(error).__name__}: {error}".replace("\0", "").encode("utf-8", "backslashreplace").decode()
+    return brief(text, 300)
 
 
 def _articles(entries: Sequence[Entry]) -> tuple[str, ...]:

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
-from aggregator.core.errors import StoreError
+from aggregator.core.errors import AggregatorError, StoreError
 from aggregator.core.model import FeedState
 from aggregator.core.polling.hosts import host_key, interleaved
 from aggregator.pipeline.intake import Intake, Polled
@@ -38,7 +38,7 @@ class Poller:
         self._under_way: dict[asyncio.Task[Polled], FeedState] = {}
         self._at_hosts: Counter[str] = Counter()
         self._crowded: set[str] = set()
-        self._refilling: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         self._draining = False
 
@@ -90,6 +90,7 @@ class Poller:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.gather(*self._beside, return_exceptions=True)
         if left:
             await self._feeds.release(left, owner=self._owner)
 
@@ -122,19 +123,35 @@ class Poller:
 
     def _ended(self, task: asyncio.Task[Polled]) -> None:
         """Make room; a host that had its full share, and served it, is asked for more without waiting for the tick."""
-        host = host_key(self._under_way.pop(task).url)
+        state = self._under_way.pop(task)
+        if not self._draining and (task.cancelled() or task.exception()):
+            self._do_beside(self._lost(state, None if task.cancelled() else task.exception()), f"release {state.id}")
+        host = host_key(state.url)
         self._at_hosts[host] -= 1
         if self._at_hosts[host] > 0:
             return
         del self._at_hosts[host]
         if host in self._crowded and not self._draining:
             self._crowded.discard(host)
-            refill = asyncio.create_task(self._refill(), name="refill")
-            self._refilling.add(refill)
-            refill.add_done_callback(self._refilling.discard)
+            self._do_beside(self._refill(), "refill")
+
+    def _do_beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     async def _refill(self) -> None:
         try:
             await self.tick()
         except StoreError as error:
             log.info("nothing could be claimed between two ticks: %s", error)
+        except Exception:  # the next tick claims again
+            log.exception("claiming between two ticks failed")
+
+    async def _lost(self, state: FeedState, error: BaseException | None) -> None:
+        """A poll ended with an error, which none should: the feed is free again at once, and somebody hears of it."""
+        log.error("a poll ended without a result: %r", error, exc_info=error, extra={"feed": state.id})
+        try:
+            await self._feeds.release([state.id], owner=self._owner)
+        except AggregatorError as second:
+            log.warning("the lease could not be freed, it runs out by itself: %s", second, extra={"feed": state.id})

@@ -24,6 +24,30 @@ log = logging.getLogger(__name__)
 Tick = Callable[[], Awaitable[object]]
 
 
+async def kept_alive(
+    name: str,
+    run: Callable[[], Awaitable[object]],
+    failed: Callable[[str, BaseException], object] | None = None,
+    *,
+    pause_s: float = 5.0,
+) -> None:
+    """Run what should never end, and again after a pause where it ends all the same; until cancelled."""
+    while True:
+        ended: BaseException
+        try:
+            await run()
+            ended = RuntimeError("it ended by itself")
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            ended = error
+        log.error("%s failed and is started again in %g s: %r", name, pause_s, ended, exc_info=ended)
+        if failed is not None:
+            failed(name, ended)
+        await asyncio.sleep(pause_s)
+
+
 class Pause(BaseTrigger):  # type: ignore[misc]  # the library is untyped
     """So many seconds after the last time, or after now where that has passed.
 
@@ -45,7 +69,7 @@ class Schedule:
     that a loop that hangs or fails for ever is noticed although the process lives.
     """
 
-    def __init__(self, beat: Callable[[str], None], failed: Callable[[str, Exception], None]) -> None:
+    def __init__(self, beat: Callable[[str], None], failed: Callable[[str, BaseException], None]) -> None:
         self._beat = beat
         self._failed = failed
         self._running: set[asyncio.Task[Any]] = set()
@@ -102,7 +126,9 @@ class Schedule:
             self._running.add(task)
             try:
                 await tick()
-            except Exception as error:  # a bug must stop one tick, not the house
+            except (Exception, asyncio.CancelledError) as error:  # a bug must stop one tick, not the service
+                if task.cancelling():
+                    raise
                 log.exception("tick %s failed", name)
                 self._failed(name, error)
             else:

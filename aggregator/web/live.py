@@ -112,6 +112,9 @@ class Live:
             except AggregatorError as error:
                 log.warning("live news pauses: %s", error)
                 continue
+            except Exception:  # listeners wait for this one task: it must not end by a bug
+                log.exception("live news failed; it goes on")
+                continue
             for told in reversed(found):
                 if told.hit.id not in told_already:
                     told_already[told.hit.id] = told.hit.created_at

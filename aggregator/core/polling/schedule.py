@@ -51,6 +51,7 @@ LATEST = timedelta(days=31)
 REFUSALS_BEFORE_PROBES = timedelta(days=3)
 PROBE_S = WEEK_S
 BACKSTOP_S = HOUR_S
+OWN_FAULT_S = 60.0
 ASKS_FOR_LESS = frozenset({429, 503})
 LIKELY_FINAL = frozenset({401, 403, 404})
 NO_WISH = CacheHints()
@@ -148,18 +149,21 @@ def after_failure(
     error: AggregatorError,
     *,
     limits: Sequence[HostLimit] = (),
+    ours: bool = False,
     now: datetime,
 ) -> tuple[FeedState, tuple[HostLimit, ...]]:
     """The state after a poll that gave nothing, and what the host asked for.
 
     Validators are kept: the next request is as conditional as this one was. A feed that is gone
-    for good has no next poll.
+    for good has no next poll. `ours`: the publisher did nothing wrong, so the back-off starts at a minute.
     """
     failures = state.failures + 1
     failing_since = state.failing_since or now
     status = error.status if isinstance(error, BadStatus) else None
     asked_s = error.retry_after_s if isinstance(error, FetchError) else None
     interval_s = max(state.interval_s or feed.every_s or polling.every_s, polling.min_interval_s)
+    if ours:
+        interval_s = min(interval_s, OWN_FAULT_S)
     delay_s = _pause(state.id, status, failures, failing_since, asked_s, interval_s, now)
     mood = health.after_error(state, error, failures)
     asked: tuple[HostLimit, ...] = ()

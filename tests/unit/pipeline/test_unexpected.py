@@ -1,0 +1,163 @@
+"""What nobody expects: an error that no adapter names fails one poll, visibly, and backs off."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from aggregator.core.errors import Conflict, StoreError
+from aggregator.core.model import Entry, Fetched, Health, NotModified, Poll
+from aggregator.pipeline.intake import Intake, Polled
+from aggregator.pipeline.poll import Poller
+from tests.fakes.fetcher import FakeFetcher, Page
+from tests.fakes.store import MemoryFeeds
+from tests.unit.pipeline.newsroom import URL, Newsroom, item, newsroom, rss
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The service speaks asyncio."""
+    return "asyncio"
+
+
+class Broken(FakeFetcher):
+    """A fetcher that raises what no fetcher should."""
+
+    def __init__(self, error: Callable[[], BaseException]) -> None:
+        super().__init__()
+        self.error = error
+
+    async def fetch(self, feed: Any, state: Any) -> Fetched | NotModified:
+        self.asked.append(state.url)
+        raise self.error()
+
+
+async def ticks(room: Newsroom, seconds: int) -> list[Polled]:
+    """Tick once a second; gives the polls."""
+    polled: list[Polled] = []
+    poller = room.poller
+    poller._intake._observe = polled.append
+    for _ in range(seconds):
+        await poller.tick()
+        while poller._under_way or poller._beside:
+            await asyncio.gather(*poller._under_way, *poller._beside, return_exceptions=True)
+            await asyncio.sleep(0)
+        room.clock.move(seconds=1)
+    return polled
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        lambda: RuntimeError("unable to perform operation; the handler is closed"),
+        lambda: UnicodeError("label empty or too long"),
+        lambda: KeyError("x"),
+        lambda: asyncio.CancelledError(),
+        lambda: MemoryError(),
+        lambda: ValueError("\ud800 and \0 in it"),
+        lambda: StoreError("value out of range"),
+    ],
+)
+async def test_an_unexpected_error_counts_and_backs_off(
+    error: Callable[[], BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    """In ten minutes of ticks there are a handful of polls, health says so, one traceback at most is logged."""
+    room = await newsroom()
+    room.fetcher = Broken(error)
+    polled = await ticks(room, 600)
+    assert 3 <= len(polled) <= 5
+    assert all(one.error is not None for one in polled)
+    assert room.state.failures == len(polled)
+    assert room.state.health is Health.FAILING
+    assert room.state.last_error
+    room.state.last_error.encode()
+    assert "\0" not in room.state.last_error
+    assert caplog.text.count("Traceback") <= 1
+
+
+async def test_after_a_bug_the_feed_recovers() -> None:
+    """The first good poll ends it."""
+    room = await newsroom()
+    room.fetcher = Broken(lambda: RuntimeError("x"))
+    await ticks(room, 300)
+    room.fetcher = FakeFetcher({URL: Page(body=rss(item(1)))})
+    polled = await room.poll()
+    assert polled.error is None
+    assert (room.state.failures, room.state.last_error) == (0, None)
+
+
+class Unwritable(MemoryFeeds):
+    """A store that takes no poll with entries, or none at all."""
+
+    refuse_all = False
+    error: type[StoreError] = StoreError
+
+    async def commit(self, poll: Poll, **more: Any) -> tuple[Entry, ...]:
+        if poll.entries or self.refuse_all:
+            raise self.error("the value is out of range")
+        return await super().commit(poll, **more)
+
+
+async def test_entries_that_cannot_be_stored_do_not_make_us_hurry() -> None:
+    """The publisher is asked a handful of times in ten minutes, and the feed's error says why."""
+    room = await newsroom()
+    room.store.feeds = Unwritable(room.store.tables)
+    room.fetcher.pages[URL] = Page(body=rss(item(1)))
+    polled = await ticks(room, 600)
+    assert 3 <= len(polled) <= 5
+    assert "out of range" in (room.state.last_error or "")
+
+
+async def test_a_lost_lease_is_nobody_s_failure() -> None:
+    """A Conflict counts nothing: whoever took the feed over writes its state."""
+    room = await newsroom()
+    room.store.feeds = feeds = Unwritable(room.store.tables)
+    feeds.error = Conflict
+    room.fetcher.pages[URL] = Page(body=rss(item(1)))
+    polled = await room.poll()
+    assert isinstance(polled.error, Conflict)
+    assert room.state.failures == 0
+
+
+async def test_a_poll_that_ends_without_a_result_frees_its_feed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Even where the last line of defence fails, nobody waits for the lease."""
+    room = await newsroom()
+    poller = room.poller
+
+    async def poll(intake: Intake, state: Any) -> Polled:
+        raise SystemError("a bug in the defence")
+
+    monkeypatch.setattr(Intake, "poll", poll)
+    await poller.tick()
+    await asyncio.gather(*poller._under_way, return_exceptions=True)
+    await asyncio.sleep(0)
+    await asyncio.gather(*poller._beside)
+    claimed = await room.store.feeds.claim_due(
+        room.clock.now() + timedelta(seconds=1), owner="other", lease_s=1, limit=1, ids=["news"], force=True
+    )
+    assert [state.id for state in claimed] == ["news"]
+    assert "a bug in the defence" in caplog.text
+
+
+async def test_a_cancelled_poll_is_cancelled() -> None:
+    """A stop is a stop: nothing is counted, and the lease is freed by the drain."""
+    room = await newsroom()
+
+    class Slow(FakeFetcher):
+        async def fetch(self, feed: Any, state: Any) -> Fetched | NotModified:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    room.fetcher = Slow()
+    poller: Poller = room.poller
+    await poller.tick()
+    await asyncio.sleep(0)
+    await poller.drain(0.01)
+    assert room.state.failures == 0
+    assert room.state.lease_owner is None
