@@ -7,13 +7,22 @@
 FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /src
-RUN python -m venv /opt/aggregator
-# The lock first: this layer is built anew only when a dependency changes. Wheels only, no compiler.
-COPY requirements.lock ./
-RUN /opt/aggregator/bin/pip install --only-binary :all: --no-deps --require-hashes -r requirements.lock
-COPY pyproject.toml README.md ./
+RUN python -m venv /opt/aggregator && python -m venv /opt/build
+# The locks first: this layer is built anew only when a dependency changes. Wheels only, no compiler.
+# Another set of features: --build-arg LOCK=requirements-fulltext.lock
+ARG LOCK=requirements.lock
+COPY requirements*.lock ./
+RUN /opt/aggregator/bin/pip install --only-binary :all: --no-deps --require-hashes -r "$LOCK" \
+ && /opt/build/bin/pip install --only-binary :all: --no-deps --require-hashes -r requirements-build.lock
+COPY pyproject.toml README.md LICENSE ./
 COPY aggregator aggregator
-RUN /opt/aggregator/bin/pip install --no-deps --no-build-isolation . \
+COPY config config
+COPY deploy deploy
+COPY docs/aggregator.1 docs/
+# The tools that build stay behind; pip itself has no business in the image either.
+RUN /opt/build/bin/python -m hatchling build -t wheel -d dist \
+ && /opt/aggregator/bin/pip install --no-deps dist/*.whl \
+ && /opt/aggregator/bin/pip uninstall --yes pip setuptools \
  && /opt/aggregator/bin/python -m compileall -q /opt/aggregator
 
 FROM python:3.12-slim

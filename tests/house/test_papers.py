@@ -12,7 +12,7 @@ from aggregator.config import load, rule_test_errors
 from aggregator.config.reference import keys
 
 ROOT = Path(__file__).parents[2]
-LOCKS = [ROOT / "requirements.lock", ROOT / "requirements-dev.lock"]
+LOCKS = sorted(ROOT.glob("requirements*.lock"))
 
 
 def test_generated_papers_are_current() -> None:
@@ -64,16 +64,26 @@ def test_locks_pin_hashes_and_name_no_place(lock: Path) -> None:
 
 
 def test_the_locks_agree_and_cover_the_project() -> None:
-    """Tests run on the versions that people run; no direct dependency is missing."""
+    """Tests run on the versions that people run; no direct dependency is missing, no extra comes uninvited."""
     pin = re.compile(r"^([\w.-]+)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
-    run, test = (dict(pin.findall(lock.read_text(encoding="utf-8"))) for lock in LOCKS)
-    assert {name: version for name, version in run.items() if test.get(name) != version} == {}
+    pins = {lock.stem.partition("-")[2]: dict(pin.findall(lock.read_text(encoding="utf-8"))) for lock in LOCKS}
+    run, test = pins[""], pins["dev"]
+    assert {(lock, name) for lock in pins for name, version in pins[lock].items() if test.get(name) != version} == set()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = (re.split(r"[\s\[<>=;!~]", wanted)[0] for wanted in project["dependencies"])
-    assert {name.lower().replace("_", "-") for name in names} - set(run) == set()
+    assert required(project["dependencies"]) - set(run) == set()
+    for extra in set(pins) - {"", "dev", "build"}:
+        assert required(project["optional-dependencies"][extra]) <= set(pins[extra]) - set(run)
+        assert set(run) <= set(pins[extra])
 
 
-@pytest.mark.parametrize("script", ["scripts/run", "scripts/test", "scripts/environment", ".ci/run"])
+def required(dependencies: list[str]) -> set[str]:
+    """The names of the distributions that a list of requirements asks for."""
+    return {re.split(r"[\s\[<>=;!~]", wanted)[0].lower().replace("_", "-") for wanted in dependencies}
+
+
+@pytest.mark.parametrize(
+    "script", ["scripts/run", "scripts/test", "scripts/environment", "scripts/lock", "scripts/package", ".ci/run"]
+)
 def test_scripts_are_plain_shell(script: str) -> None:
     """They parse in a POSIX shell and can be run."""
     assert subprocess.run(["/bin/sh", "-n", script], cwd=ROOT).returncode == 0

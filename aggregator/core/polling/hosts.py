@@ -51,14 +51,14 @@ def _registrable(host: str) -> str | None:
         name = host.encode("idna").decode("ascii")
     except UnicodeError:
         name = host
-    domain: str | None = _suffixes().get_sld(name, strict=True)
-    return domain or ".".join(name.split(".")[-2:])  # a top-level domain younger than the list
+    domain: str | None = _suffixes().privatesuffix(name)
+    return domain or ".".join(name.split(".")[-2:])  # the name is itself a public suffix
 
 
 @cache
 def _suffixes() -> Any:
-    # Loading the list costs 50 ms; a run that meets only private hosts never pays it.
-    from publicsuffix2 import PublicSuffixList
+    # Loading the list costs 40 ms; a run that meets only private hosts never pays it.
+    from publicsuffixlist import PublicSuffixList
 
     return PublicSuffixList()
 
