@@ -1,5 +1,6 @@
 """From files to a checked configuration with compiled rules; every error at once, with its place."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,19 +11,20 @@ from urllib.parse import unquote
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from aggregator.config import names
-from aggregator.config.expand import Expander
+from aggregator.config.expand import Expander, refers
 from aggregator.config.merge import merge
-from aggregator.config.nodes import Items, Node, Pairs
+from aggregator.config.nodes import Items, Node, Pairs, Scalar
 from aggregator.config.reading import parse
 from aggregator.config.rulebook import compiled, feeds_missed, placed, rule_nodes
 from aggregator.config.source import read
 from aggregator.config.values import plain
-from aggregator.config.wording import in_words
+from aggregator.config.wording import HIDDEN, find, in_words
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 from aggregator.core.rules import Rule, run_tests
-from aggregator.core.settings import Config
+from aggregator.core.settings import Config, revealed
 
 _UNEDITED: Mapping[Path, str] = MappingProxyType({})
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 class Place(NamedTuple):
@@ -128,7 +130,9 @@ def rule_test_errors(loaded: Loaded) -> tuple[ConfigError, ...]:
 def channel_errors(loaded: Loaded, problems: Iterable[Problem]) -> tuple[ConfigError, ...]:
     """Problems of channels (each path begins with the channel's name) with their places; no secret in them."""
     channels = loaded.root.get("channels") or loaded.root
-    return _without(loaded.secrets, (placed(problem, channels, loaded.root) for problem in problems))
+    return _without(
+        loaded.secrets, (placed(_unquoting(problem, channels, loaded), channels, loaded.root) for problem in problems)
+    )
 
 
 # --- pieces --------------------------------------------------------------------------------------
@@ -151,7 +155,7 @@ def _places(root: Pairs, value: dict[str, Any]) -> dict[tuple[str, str], Place]:
     for kind, section in (("feed", "feeds"), ("rule", "rules")):
         rows = root.get(section)
         for node, row in zip(rows.nodes if isinstance(rows, Items) else (), value.get(section, ()), strict=True):
-            places[kind, row["id"]] = _place(node)
+            places[kind, str(revealed(row["id"]))] = _place(node)
     for kind, section in (("channel", "channels"), ("list", "lists")):
         pairs = root.get(section)
         for key, _ in pairs.pairs if isinstance(pairs, Pairs) else ():
@@ -161,6 +165,24 @@ def _places(root: Pairs, value: dict[str, Any]) -> dict[tuple[str, str], Place]:
 
 def _place(node: Node) -> Place:
     return Place(node.source.name, *node.source.place(node.start))
+
+
+def _unquoting(problem: Problem, channels: Node, loaded: Loaded) -> Problem:
+    """What a service says of a value that came through a reference, without the value and without a part of it."""
+    node = find(channels, problem.path)
+    if not refers(node):
+        return problem
+    if isinstance(node, Scalar):
+        hint = problem.hint if problem.hint and not _QUOTED.search(problem.hint) else None
+        problem = replace(problem, message=_QUOTED.sub(HIDDEN, problem.message), hint=hint)
+    pieces = {piece for secret in loaded.secrets for piece in re.findall(r"\w{4,}", secret)}
+    if any(piece in f"{problem.message} {problem.hint}" and piece not in _written(node) for piece in pieces):
+        return replace(problem, message="the service refuses these fields", hint="one of them comes from a reference")
+    return problem
+
+
+def _written(node: Node) -> str:
+    return node.source.text[node.start : node.end]
 
 
 def _secrets(value: object) -> Iterator[str]:

@@ -1,15 +1,19 @@
 """Names that refer to each other: feeds, tags, channels; and what no single value can tell."""
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
+from aggregator.config.expand import refers
 from aggregator.config.nodes import Items, Node, Pairs, Scalar
 from aggregator.config.values import CONSOLE
 from aggregator.config.wording import find, known_keys, unknown_key
 from aggregator.core.errors import ConfigError, did_you_mean
+from aggregator.core.settings import revealed, weak_spot
 
 _OWN = ("url", "service", "name")
 
@@ -24,23 +28,23 @@ def duplicates(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
 
 def unknown(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
     """References to channels, feeds and tags that do not exist."""
-    channels = _names(value.get("channels"))
+    channels = _Known(_names(value.get("channels")))
     feeds = [row for _, row in _rows(root, value, "feeds")]
-    ids = [str(feed["id"]) for feed in feeds if "id" in feed]
-    tags = sorted({str(tag) for feed in feeds for tag in _list(feed.get("tags"))})
+    ids = _Known(feed["id"] for feed in feeds if "id" in feed)
+    tags = _Known(tag for feed in feeds for tag in _list(feed.get("tags")))
     for rule in _nodes(root.get("rules")):
         yield from _missing(rule, ("notify",), "channel", channels)
         yield from _missing(rule, ("feeds", "ids"), "feed", ids)
         yield from _missing(rule, ("feeds", "not_ids"), "feed", ids)
         for error in _missing(rule, ("feeds", "tags"), "feed with the tag", tags):
             yield replace(error, severity="warning")
-    yield from _missing(root, ("settings", "default_channels"), "channel", channels)
-    yield from _missing(root, ("settings", "health", "notify"), "channel", channels)
+    yield from _missing(root, ("settings", "default_channels"), "channel", channels, value)
+    yield from _missing(root, ("settings", "health", "notify"), "channel", channels, value)
     for name, channel in _channels(root):
         fallback = channel.get("fallback")
         if isinstance(fallback, Scalar) and fallback.text == name.text:
             yield fallback.source.error(fallback.start, "a channel cannot be its own fallback", "name another one")
-        yield from _missing(channel, ("fallback",), "channel", channels)
+        yield from _missing(channel, ("fallback",), "channel", channels, value["channels"].get(name.text))
 
 
 def contradictions(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
@@ -50,7 +54,7 @@ def contradictions(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
     settings = root.get("settings")
     database = settings.get("database") if isinstance(settings, Pairs) else None
     if isinstance(database, Scalar) and not database.absent:
-        yield from _database(database, str(value["settings"]["database"]))
+        yield from _database(database, str(revealed(value["settings"]["database"])))
     web = find(root, ("settings", "web"))
     if isinstance(web, Pairs) and (listen := web.get("listen")) and isinstance(listen, Scalar):
         yield from _listen(listen, (value.get("settings") or {}).get("web") or {})
@@ -59,7 +63,7 @@ def contradictions(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
 def dubious(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
     """What is allowed but deserves a word."""
     for node, feed in _rows(root, value, "feeds"):
-        if str(feed.get("verify_tls", "")).lower() in ("false", "no", "off", "0"):
+        if str(revealed(feed.get("verify_tls", ""))).lower() in ("false", "no", "off", "0"):
             place = find(node, ("verify_tls",))
             error = place.source.error(place.start, "certificates of this feed are not verified", "anyone can forge it")
             yield replace(error, severity="warning")
@@ -101,7 +105,7 @@ def _list(value: object) -> Sequence[object]:
 def _twice(rows: Sequence[tuple[Node, dict[str, Any]]], key: str, what: str) -> Iterator[ConfigError]:
     first: dict[str, Node] = {}
     for node, row in rows:
-        text = row.get(key)
+        text = revealed(row.get(key))
         if not isinstance(text, str):
             continue
         same = _address(text) if key == "url" else text
@@ -109,7 +113,8 @@ def _twice(rows: Sequence[tuple[Node, dict[str, Any]]], key: str, what: str) -> 
         if before := first.get(same):
             line, _ = before.source.place(before.start)
             hint = f"first in {before.source.name}:{line}"
-            yield place.source.error(place.start, f"{what} {text!r} is given twice", hint)
+            written = place.text if isinstance(place, Scalar) and refers(place) else text
+            yield place.source.error(place.start, f"{what} {written!r} is given twice", hint)
         else:
             first[same] = place
 
@@ -126,18 +131,40 @@ def _address(url: str) -> str:
     return f"{parts.scheme.lower()}://{parts.username or ''}@{place}{parts.path or '/'}?{parts.query}"
 
 
-def _missing(node: Node, path: tuple[str, ...], what: str, known: Sequence[str]) -> Iterator[ConfigError]:
-    """Texts at a path, one or a list of them, that are no known name."""
+class _Known:
+    """Names that exist; those that came through a reference are compared, and never proposed."""
+
+    def __init__(self, names: Iterable[object]) -> None:
+        found = list(names)
+        self._all = {str(revealed(name)) for name in found}
+        self._shown = sorted({str(name) for name in found if not isinstance(name, SecretStr)})
+
+    def __contains__(self, name: object) -> bool:
+        return str(revealed(name)) in self._all
+
+    def hint(self, name: str) -> str | None:
+        near = did_you_mean(name, self._shown).strip(" ()")
+        return near or (f"known: {', '.join(self._shown[:8])}" if self._shown else None)
+
+
+def _missing(
+    node: Node, path: tuple[str, ...], what: str, known: _Known, value: object = None
+) -> Iterator[ConfigError]:
+    """Texts at a path, one or a list of them, that are no known name.
+
+    `value` is what stands there once references are expanded; None: nothing is expanded there.
+    """
     for step in path:
         below = node.get(step) if isinstance(node, Pairs) else None
         if below is None:
             return
         node = below
-    for item in node.nodes if isinstance(node, Items) else (node,):
-        if isinstance(item, Scalar) and not item.absent and item.text not in known and "${" not in item.text:
-            near = did_you_mean(item.text, known).strip(" ()")
-            hint = near or (f"known: {', '.join(known[:8])}" if known else None)
-            yield item.source.error(item.start, f"no {what} named {item.text!r}", hint)
+        value = value.get(step) if isinstance(value, dict) else None
+    items = node.nodes if isinstance(node, Items) else (node,)
+    values = value if isinstance(value, list) and len(value) == len(items) else [value] * len(items)
+    for item, meant in zip(items, values, strict=True):
+        if isinstance(item, Scalar) and not item.absent and (item.text if meant is None else meant) not in known:
+            yield item.source.error(item.start, f"no {what} named {item.text!r}", known.hint(item.text))
 
 
 def _channel(name: Scalar, channel: Pairs) -> Iterator[ConfigError]:
@@ -173,18 +200,25 @@ def _database(node: Scalar, url: str) -> Iterator[ConfigError]:
             return
         message = "this names no file to keep" if path.strip("/") in ("", ":memory:") else "a slash is missing"
         hint = "write sqlite:///var/aggregator.db" if "file" in message else f"write sqlite:///{rest}"
+    if refers(node):
+        message, hint = "what stands here is not the URL of a database", "sqlite:///var/aggregator.db or postgresql://…"
     yield node.source.error(node.start, message, hint)
 
 
 def _listen(node: Scalar, web: dict[str, Any]) -> Iterator[ConfigError]:
-    host, _, port = str(web.get("listen", "")).rpartition(":")
+    listen = str(revealed(web.get("listen", "")))
+    host, _, port = listen.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
         yield node.source.error(
             node.start, f"listen: {node.text!r} is not an address and port", "for example 127.0.0.1:8080"
         )
-    elif _open(host) and not web.get("password") and not web.get("token") and web.get("enabled") not in ("false", "no"):
-        hint = 'add password: "${WEB_PASSWORD}", or listen on 127.0.0.1'
-        yield node.source.error(node.start, "this address is open to others and the page has no password", hint)
+    elif _open(host) and revealed(web.get("enabled")) not in ("false", "no"):
+        password, token = (str(revealed(web.get(name) or "")) for name in ("password", "token"))
+        if not password and not token:
+            hint = 'add password: "${WEB_PASSWORD}", or listen on 127.0.0.1'
+            yield node.source.error(node.start, "this address is open to others and the page has no password", hint)
+        elif weak := weak_spot(password, token):
+            yield node.source.error(node.start, f"{node.text} can be reached by others, and {weak.wrong}", weak.hint)
 
 
 def _open(host: str) -> bool:

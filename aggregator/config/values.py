@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from aggregator.config.expand import Expander
+from aggregator.config.expand import UNEXPANDED, Expander
 from aggregator.config.nodes import Items, Node, Pairs, Scalar
+from aggregator.core.settings import revealed
 
 Read = Callable[[Scalar], object]
 CONSOLE = "console"
@@ -23,7 +24,7 @@ def plain(root: Pairs, expander: Expander) -> dict[str, Any]:
     Rules and lists are read as written; feeds, channels and settings with references expanded.
     """
     expanded, typed = partial(_expanded, expander), partial(_typed, expander)
-    readers: dict[str, Read] = {"rules": _written, "lists": _written, "channels": typed}
+    readers: dict[str, Read] = {**dict.fromkeys(UNEXPANDED, _written), "channels": typed}
     value = _mapping(root, lambda key: readers.get(key, expanded))
     _name_channels(value)
     _name_feeds(value)
@@ -77,7 +78,7 @@ def _expanded(expander: Expander, scalar: Scalar) -> object:
 def _typed(expander: Expander, scalar: Scalar) -> object:
     """A number or a truth value only where writing it back gives the same text: 007 stays text."""
     text = _expanded(expander, scalar)
-    if scalar.style or text != scalar.text:
+    if scalar.style or not isinstance(text, str) or text != scalar.text:
         return text
     if text in ("true", "false"):
         return text == "true"
@@ -108,9 +109,11 @@ def _name_feeds(value: dict[str, Any]) -> None:
     feeds = value.get("feeds")
     if not isinstance(feeds, list):
         return
-    named = [feed for feed in feeds if isinstance(feed, dict) and isinstance(feed.get("url"), str)]
-    taken = {feed["id"] for feed in named if isinstance(feed.get("id"), str)}
-    for feed in named:
+    named = [
+        (feed, url) for feed in feeds if isinstance(feed, dict) and isinstance(url := revealed(feed.get("url")), str)
+    ]
+    taken = {name for feed, _ in named if isinstance(name := revealed(feed.get("id")), str)}
+    for feed, url in named:
         if "id" not in feed:
-            feed["id"] = free_slug(feed["url"], taken)
+            feed["id"] = free_slug(url, taken)
             taken.add(feed["id"])

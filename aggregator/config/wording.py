@@ -8,11 +8,13 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from aggregator.config.expand import UNEXPANDED, refers
 from aggregator.config.nodes import Items, Node, Pairs, Scalar
 from aggregator.core.errors import ConfigError, did_you_mean
-from aggregator.core.settings import Config
+from aggregator.core.settings import Config, Unfit
 
 Step = str | int
+HIDDEN = "'***'"  # stands where a value would be quoted that came from outside
 
 # What other tools call the keys of a rule.
 _RULE_KEYS = {
@@ -64,7 +66,7 @@ def in_words(wrong: ErrorDetails, root: Pairs) -> ConfigError | None:
         return _unknown_key(path, root)
     if wrong["type"] == "missing":
         return node.source.error(node.start, f"{path[-1]!r} is missing", _owner(path))
-    message, hint = _said(wrong, node)
+    message, hint = _said(wrong, node, hidden=path[0] not in UNEXPANDED and refers(node))
     label = next((f"{step}: " for step in reversed(path) if isinstance(step, str)), "")
     return node.source.error(node.start, f"{label}{message}", hint)
 
@@ -140,19 +142,25 @@ _LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def _said(wrong: ErrorDetails, node: Node) -> tuple[str, str | None]:
+def _said(wrong: ErrorDetails, node: Node, *, hidden: bool) -> tuple[str, str | None]:
     kind, context = wrong["type"], wrong.get("ctx", {})
+    value = HIDDEN if hidden else repr(wrong["input"])
     if kind in _KINDS:
-        return f"expected {_KINDS[kind]}, found {_found(node)}", _mapping_hint(kind, node)
+        return f"expected {_KINDS[kind]}, found {_found(node)}", None if hidden else _mapping_hint(kind, node)
     if kind in _LIMITS:
         return _LIMITS[kind](context), None
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", context["expected"])
-        near = did_you_mean(str(wrong["input"]), words).strip(" ()")
-        return f"{wrong['input']!r} is not one of {', '.join(words)}", near or None
+        near = "" if hidden else did_you_mean(str(wrong["input"]), words).strip(" ()")
+        return f"{value} is not one of {', '.join(words)}", near or None
     if kind == "string_pattern_mismatch":
-        proposal = re.sub(r"[^a-z0-9]+", "-", str(wrong["input"]).casefold()).strip("-")
-        return f"{wrong['input']!r} has characters that an id may not have", f"for example {proposal or 'my-name'}"
+        proposal = "" if hidden else re.sub(r"[^a-z0-9]+", "-", str(wrong["input"]).casefold()).strip("-")
+        return f"{value} has characters that an id may not have", f"for example {proposal or 'my-name'}"
+    if hidden:
+        error = context.get("error")
+        if isinstance(error, Unfit):
+            return f"{HIDDEN} {error.wrong}", error.hint
+        return f"{HIDDEN} does not fit here", "look at what the reference stands for; it is not shown"
     text = wrong["msg"].removeprefix("Value error, ")
     message, _, hint = text.partition("; ")
     return message, hint or None

@@ -6,10 +6,11 @@ Source of truth for `aggregator schema` and docs/configuration.md.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import time
+from functools import lru_cache
 from ipaddress import ip_network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,9 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
@@ -29,14 +32,30 @@ SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MI
 ID = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 
 
+class Unfit(ValueError):
+    """A value that a key cannot have: `wrong` says what it is not, `hint` what to write; neither quotes it."""
+
+    def __init__(self, value: object, wrong: str, hint: str) -> None:
+        super().__init__(f"{value!r} {wrong}; {hint}")
+        self.wrong = wrong
+        self.hint = hint
+
+
+def revealed(value: object) -> object:
+    """The text of a resolved reference, which nothing shows unless it is asked for like this."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
 def seconds(value: object) -> float:
     """Seconds of `15m`, `1h30m`, `30s`, `7d`, `2w`; a bare number is refused for its missing unit."""
     text = str(value).strip()
     if text == "0":
         return 0.0
     if not re.fullmatch(rf"(?:{DURATION.pattern}\s*)+", text):
-        example = f"{text}m" if re.fullmatch(r"\d+", text) else "15m"
-        raise ValueError(f"{text!r} is not a duration; write a number and s, m, h, d or w: {example}")
+        wrong, hint = "is not a duration", "write a number and s, m, h, d or w:"
+        if re.fullmatch(r"\d+", text):
+            raise ValueError(f"{text!r} {wrong}; {hint} {text}m")
+        raise Unfit(text, wrong, f"{hint} 15m")
     return sum(float(number) * UNITS[unit] for number, unit in DURATION.findall(text))
 
 
@@ -44,7 +63,7 @@ def size(value: object) -> int:
     """Bytes of `10MiB`, `500kB`, `1048576`."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(value).strip())
     if not found or found[2].upper() not in SIZES:
-        raise ValueError(f"{value!r} is not a size; write for example 10MiB")
+        raise Unfit(value, "is not a size", "write for example 10MiB")
     return int(float(found[1]) * SIZES[found[2].upper()])
 
 
@@ -52,7 +71,7 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone; write for example Europe/Oslo") from None
+        raise Unfit(name, "is not a time zone", "write for example Europe/Oslo") from None
     return name
 
 
@@ -60,7 +79,7 @@ def clock(text: str) -> time:
     """The time of day of `07:00`."""
     found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
     if not found:
-        raise ValueError(f"{text!r} is not a time of day; write for example 07:00")
+        raise Unfit(text, "is not a time of day", "write for example 07:00")
     return time(int(found[1]), int(found[2]))
 
 
@@ -68,7 +87,7 @@ def _quiet(value: object) -> str:
     text = str(value)
     start, dash, end = text.partition("-")
     if not dash or clock(start) == clock(end):
-        raise ValueError(f'{text!r} is not a span of the day; write for example "22:00-07:00"')
+        raise Unfit(text, "is not a span of the day", 'write for example "22:00-07:00"')
     return text
 
 
@@ -81,14 +100,26 @@ def _rhythm(value: object) -> str:
         try:
             seconds(text)
         except ValueError:
-            raise ValueError(
-                f"{text!r} is not a rhythm; write instant, 15m, hourly, daily 07:00 or weekdays 07:00"
-            ) from None
+            raise Unfit(text, "is not a rhythm", "write instant, 15m, hourly, daily 07:00 or weekdays 07:00") from None
     return text
 
 
 def _first_poll(value: object) -> str | float:
     return str(value) if value in ("silent", "alert") else seconds(value)
+
+
+def _proxies(places: tuple[str, ...]) -> tuple[str, ...]:
+    """Whoever is believed names the visitor's address, so nobody is believed without being named."""
+    for place in places:
+        try:
+            everybody = ip_network(place.strip(), strict=False).prefixlen == 0
+        except ValueError:
+            raise Unfit(
+                place, "is no address of a proxy", "write the proxy's own address or network, such as 127.0.0.1"
+            ) from None
+        if everybody:
+            raise Unfit(place, "would believe everybody", "write the proxy's own address, such as 127.0.0.1")
+    return places
 
 
 def _opened(places: tuple[str, ...]) -> tuple[str, ...]:
@@ -99,7 +130,7 @@ def _opened(places: tuple[str, ...]) -> tuple[str, ...]:
         except ValueError:
             if not host or not port.isdigit() or int(port) > 65_535:
                 wanted = "write host:port, an address, or a network such as 10.0.0.0/8"
-                raise ValueError(f"{place!r} opens nothing; {wanted}") from None
+                raise Unfit(place, "opens nothing", wanted) from None
     return places
 
 
@@ -114,14 +145,14 @@ def _proxy(url: SecretStr) -> SecretStr:
 def _http_url(text: str) -> str:
     text = text.strip()
     if not re.match(r"https?://[^/\s?#]+", text, re.IGNORECASE):
-        raise ValueError(f"{text!r} is not a web address; it must start with http:// or https://")
+        raise Unfit(text, "is not a web address", "it must start with http:// or https://")
     try:
         parts = urlsplit(text)
         host = parts.port != 0 and parts.hostname
     except ValueError as wrong:
         raise ValueError(f"{text!r} is not a web address: {wrong}") from None
     if not host or re.search(r"\s", text):
-        raise ValueError(f"{text!r} is not a web address; write for example https://example.org/feed")
+        raise Unfit(text, "is not a web address", "write for example https://example.org/feed")
     return text
 
 
@@ -160,7 +191,22 @@ Words = Annotated[tuple[str, ...], BeforeValidator(one_or_many, json_schema_inpu
 class Section(BaseModel):
     """A mapping of the configuration: frozen, and strict about its keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, coerce_numbers_to_str=True, hide_input_in_errors=True
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _resolved(cls, value: object, info: ValidationInfo) -> object:
+        """What a reference gave is a secret until a key wants it as plain text."""
+        if info.field_name is None or _keeps_secrets(cast(Hashable, cls.model_fields[info.field_name].annotation)):
+            return value
+        return [revealed(one) for one in value] if isinstance(value, list | tuple) else revealed(value)
+
+
+@lru_cache
+def _keeps_secrets(annotation: Hashable) -> bool:
+    return annotation is SecretStr or any(map(_keeps_secrets, get_args(annotation)))
 
 
 class Auth(Section):
@@ -271,7 +317,7 @@ class RuleConfig(Section):
 class Channel(Section):
     """A named destination: an Apprise `url` (or several), or a `service` with its own fields."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, hide_input_in_errors=True)
 
     name: str = Field("", exclude=True, json_schema_extra={"readOnly": True})
     url: Annotated[
@@ -358,7 +404,35 @@ class Web(Section):
     public_url: HttpUrl | None = Field(None, description="Address by which others reach the page.")
     password: SecretStr | None = Field(None, description="For people; needed beyond loopback.")
     token: SecretStr | None = Field(None, description="Bearer token for programs.")
-    trusted_proxies: Words = Field((), description="Addresses whose X-Forwarded-* is believed.")
+    trusted_proxies: Annotated[Words, AfterValidator(_proxies)] = Field(
+        (), description="Addresses or networks of proxies whose X-Forwarded-* is believed; never `*`."
+    )
+
+
+FEWEST_OF_PASSWORD, FEWEST_OF_TOKEN = 8, 12  # a token is tried faster than a password
+
+
+class WeakSpot(NamedTuple):
+    """Why a page may not be reached by others, as the end of a sentence, and the remedy."""
+
+    wrong: str
+    hint: str
+
+
+def weak_spot(password: str | None, token: str | None) -> WeakSpot | None:
+    """What is wrong with the credentials of a page that others can reach; None: nothing."""
+    if not password and not token:
+        return WeakSpot(
+            "there is neither a password nor a token",
+            "set settings.web.password (or token), or listen on 127.0.0.1",
+        )
+    for name, secret, fewest in (("password", password, FEWEST_OF_PASSWORD), ("token", token, FEWEST_OF_TOKEN)):
+        if secret and len(secret) < fewest:
+            return WeakSpot(
+                f"settings.web.{name} has fewer than {fewest} characters",
+                f"make a long one, for example with openssl rand -base64 {fewest * 2}, or listen on 127.0.0.1",
+            )
+    return None
 
 
 class Figures(Section):

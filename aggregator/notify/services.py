@@ -155,7 +155,8 @@ def _named(channel: Channel) -> Iterator[Target]:
         try:
             arguments[known[field]["map_to"]] = typed(known[field], _revealed(value))
         except ValueError as error:
-            problems.append(Problem(path=(field,), message=f"{field}: {error}"))
+            said = "what stands here does not fit" if isinstance(value, SecretStr) else str(error)
+            problems.append(Problem(path=(field,), message=f"{field}: {said}"))
     problems += missing(schema, set(channel.fields))
     if channel.url:
         problems.append(Problem(path=("url",), message="write either url or service, not both"))
@@ -192,16 +193,20 @@ def _webhook(channel: Channel) -> Iterator[Target]:
     if fields.get("token"):
         headers["Authorization"] = f"Bearer {fields['token']}"
     for position, secret in enumerate(channel.url):
-        parts = urlsplit(secret.get_secret_value())
+        path = ("url", position) if len(channel.url) > 1 else ("url",)
+        try:
+            parts = urlsplit(secret.get_secret_value())
+            port = parts.port
+        except ValueError:
+            raise BadChannel([Problem(path=path, message="a webhook's url must be a web address")]) from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            path = ("url", position) if len(channel.url) > 1 else ("url",)
             raise BadChannel([Problem(path=path, message="a webhook's url must start with https:// or http://")])
         yield Target(
             parts.hostname,
             "jsons" if parts.scheme == "https" else "json",
             {
                 "host": f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname,
-                "port": parts.port,
+                "port": port,
                 "fullpath": parts.path or "/",
                 "secure": parts.scheme == "https",
                 "params": dict(parse_qsl(parts.query, keep_blank_values=True)),

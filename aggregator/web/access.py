@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from aggregator.core.errors import AggregatorError
-from aggregator.core.settings import Web
+from aggregator.core.settings import Web, weak_spot
 from aggregator.web.hosts import is_loopback, split_listen
 
 SESSION_IDLE = timedelta(days=7)
@@ -65,12 +65,10 @@ class Doorkeeper:
         return self.secrets().any
 
     def require_for(self, listen: str) -> None:
-        """Raises AggregatorError where a site that others can reach would ask for nothing."""
-        if not is_loopback(split_listen(listen)[0]) and not self.closed():
-            raise AggregatorError(
-                f"{listen} can be reached by others, and there is neither a password nor a token; "
-                "set settings.web.password (or token), or listen on 127.0.0.1"
-            )
+        """Raises AggregatorError where a site that others can reach would ask for nothing, or for a guess."""
+        known = self.secrets()
+        if not is_loopback(split_listen(listen)[0]) and (weak := weak_spot(known.password, known.token)):
+            raise AggregatorError(f"{listen} can be reached by others, and {weak.wrong}; {weak.hint}")
 
     def era(self) -> bytes:
         """Changes with the credentials; sessions of another era are dead."""

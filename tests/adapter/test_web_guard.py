@@ -164,6 +164,14 @@ def test_beyond_loopback_a_credential_is_needed() -> None:
     create_app(morning(listen="[::1]:8080"))
 
 
+def test_beyond_loopback_a_credential_is_no_guess() -> None:
+    """A short token or password is refused where others can reach the page, and is the owner's affair where not."""
+    for name, secret in (("token", "1"), ("token", "x" * 11), ("password", "seven77")):
+        with pytest.raises(AggregatorError, match=rf"settings\.web\.{name} has fewer than"):
+            create_app(morning(listen="0.0.0.0:8080", **{"password": PASSWORD, "token": TOKEN, name: secret}))
+        create_app(morning(listen="127.0.0.1:8080", **{name: secret}))
+
+
 def test_a_reload_that_takes_the_password_away_closes_the_site() -> None:
     """The socket cannot move, so a site that asks for nothing any more answers nothing."""
     desk, client = closed(listen="0.0.0.0:8080")
@@ -360,8 +368,8 @@ def test_figures_beyond_loopback_ask_for_the_token() -> None:
     """A worker's address keeps the rules of the page: health is open, figures are not, and never without a secret."""
     with pytest.raises(AggregatorError, match="neither a password nor a token"):
         create_figures(morning(), "0.0.0.0:9464")
-    site = create_figures(morning().web(token="t0ken"), "0.0.0.0:9464")
-    stranger, monitor = Client(site), Client(site, token="t0ken")
+    site = create_figures(morning().web(token=TOKEN), "0.0.0.0:9464")
+    stranger, monitor = Client(site), Client(site, token=TOKEN)
     assert [stranger.get(path).status for path in ("/healthz", "/readyz", "/metrics")] == [200, 200, 401]
     assert monitor.get("/metrics").status == 200
     assert monitor.get("/api/v1/hits").status == 404

@@ -268,3 +268,24 @@ def test_a_list_is_checked_before_a_rule_uses_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors) as caught:
         loaded(tmp_path, "lists: {loop: [$loop, x], loose: [$gone], fine: [a, b]}")
     assert [error.column for error in caught.value.errors] == [15, 34]
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"])
+def test_a_page_for_others_needs_more_than_a_guess(tmp_path: Path, listen: str) -> None:
+    """A short token or password beyond loopback is refused with the words that `run` would say."""
+    (error,) = refused(tmp_path, f'settings: {{web: {{listen: "{listen}", token: "1"}}}}\n')
+    assert f"{listen} can be reached by others, and settings.web.token has fewer than 12 characters" in error
+    (error,) = refused(tmp_path, f'settings: {{web: {{listen: "{listen}", password: "${{P}}"}}}}\n', P="short")
+    assert "settings.web.password has fewer than 8 characters" in error
+    loaded(tmp_path, f'settings: {{web: {{listen: "{listen}", token: "{"x" * 12}"}}}}\n')
+    loaded(tmp_path, 'settings: {web: {listen: "127.0.0.1:80", token: "1"}}\n')
+
+
+@pytest.mark.parametrize("proxy", ["*", "0.0.0.0/0", "::/0", "proxy.example", ""])
+def test_nobody_is_believed_unnamed(tmp_path: Path, proxy: str) -> None:
+    """A proxy is named by its address or network; everybody is no proxy."""
+    (error,) = refused(tmp_path, f'settings: {{web: {{trusted_proxies: ["{proxy}"]}}}}\n')
+    assert "trusted_proxies" in error
+    assert "127.0.0.1" in error
+    for named in ("127.0.0.1", "::1", "10.0.0.0/8"):
+        loaded(tmp_path, f'settings: {{web: {{trusted_proxies: ["{named}"]}}}}\n')
