@@ -17,7 +17,7 @@ from aggregator.app.house import House
 from aggregator.app.liveness import notes_folder, running
 from aggregator.app.places import state_folder
 from aggregator.app.watching import lag_s
-from aggregator.core.errors import ConfigErrors, NotFound
+from aggregator.core.errors import ConfigErrors, DatabaseFault, NotFound
 from aggregator.core.model import Beat, DeliveryState, Status, Told
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Feed
@@ -63,6 +63,9 @@ class AppDesk:
     def current(self) -> config.Loaded:
         return self.house.loaded
 
+    def database_fault(self) -> DatabaseFault | None:
+        return self.house.store.upkeep.fault()
+
     def metrics(self) -> tuple[bytes, str]:
         return self.figures(), "text/plain; version=0.0.4; charset=utf-8"
 
@@ -87,7 +90,15 @@ class AppDesk:
             disk_free_bytes=shutil.disk_usage(folder if folder.exists() else Path.cwd()).free,
             versions=_versions(),
             warnings=tuple(
-                map(str, (*(fault.errors if (fault := self.fault()) else ()), *loaded.faults, *loaded.warnings))
+                map(
+                    str,
+                    (
+                        *filter(None, [self.database_fault()]),
+                        *(fault.errors if (fault := self.fault()) else ()),
+                        *loaded.faults,
+                        *loaded.warnings,
+                    ),
+                )
             ),
             processes=await asyncio.to_thread(running, notes_folder(loaded.config)),
         )

@@ -16,7 +16,7 @@ from aggregator.app.liveness import note, notes_folder, own
 from aggregator.app.watching import observe_deliveries
 from aggregator.app.works import Works
 from aggregator.config import digest as digest_of
-from aggregator.core.errors import AggregatorError, ConfigErrors
+from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
 from aggregator.core.model import Beat
 from aggregator.notify import recipients
 from aggregator.observe.heart import Heart
@@ -30,6 +30,7 @@ PATIENCE_S = 45.0
 PRUNE_PATIENCE_S = 1800.0  # a year's worth at once, after a change of settings.retention, is no hang
 DELIVER_WAIT_S = 0.5
 CLOCK_S = 5.0
+FAULT_LASTS_S = 60.0  # a full disk, a restart of the server: people hear of it where it lasts longer
 SET_BACK = timedelta(seconds=2)
 
 Ready = Callable[[str | None], None]
@@ -63,6 +64,9 @@ class Service:
             fault=lambda: self._fault,
         )
         self._fault: ConfigErrors | None = None
+        self._database_fault: DatabaseFault | None = None
+        self._fault_since: float | None = None
+        self._fault_told: str | None = None
         self._stop = asyncio.Event()
         self._reloading: set[asyncio.Task[ConfigErrors | None]] = set()
         self._seen_digest = house.loaded.digest
@@ -155,6 +159,7 @@ class Service:
             self._every("index", 5.0, self.house.store.upkeep.index_text)
         if "deliver" in self.roles:
             self._every("deliver", 1.0, self._deliver)
+        self._every("database", 1.0, self._mind_database)
         self._every("config", 2.0, self._watch_config)
         self._every("figures", 10.0, self.works.measure)
         self._every("prune", 3600.0, self.maintainer.prune, patience_s=PRUNE_PATIENCE_S)
@@ -183,6 +188,8 @@ class Service:
         self.works.metrics.beat(name, now.timestamp())
 
     def _failed(self, name: str, error: BaseException) -> None:
+        if isinstance(error, DatabaseFault):  # the loop is alive: /readyz tells of the database, no restart mends it
+            self.heart.beat(name, self.house.clock.now())
         self.heart.failed(name, error)
         self.works.metrics.tick_failures.labels(name).inc()
 
@@ -203,6 +210,26 @@ class Service:
             log.error("loops are late; the watchdog is not fed", extra={"loops": late})
         else:
             notify("WATCHDOG=1")
+
+    async def _mind_database(self) -> None:
+        """Report a fault of the database: at once where it is damaged, else once it has lasted."""
+        fault, known = self.house.store.upkeep.fault(), self._database_fault
+        self._database_fault = fault
+        self.works.metrics.database_up.set(fault is None)
+        if fault is None:
+            if known is not None:
+                log.warning("the database can be written again")
+                notify("STATUS=")
+            self._fault_since, self._fault_told = None, None
+            return
+        if known is None or known.kind != fault.kind:
+            log.critical("%s", fault)
+            notify(f"STATUS={fault}")
+        self._fault_since = self._fault_since or monotonic()
+        lasts = fault.kind == "damaged" or monotonic() - self._fault_since > FAULT_LASTS_S
+        if lasts and fault.kind != self._fault_told and "deliver" in self.roles:
+            self._fault_told = fault.kind
+            await self.maintainer.warn_of_database(fault, self.works.notifier)
 
     async def _mind_the_clock(self) -> None:
         """Ticks and due times go by the clock on the wall: set back, it would keep them all waiting."""

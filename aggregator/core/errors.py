@@ -13,6 +13,7 @@ AggregatorError
 ├── DeliveryError(channel, transient, retry_after_s, unknown)
 ├── StoreError
 │   ├── SchemaOutOfDate     the database is newer or older than the program
+│   ├── DatabaseFault(kind)  the database as a whole cannot be used: full, read-only, damaged, unreachable …
 │   └── Conflict            somebody else holds the lease
 └── NotFound(kind, name, known)
 
@@ -175,6 +176,20 @@ class StoreError(AggregatorError):
 
 class SchemaOutOfDate(StoreError):
     """The database's schema is not the one this program knows."""
+
+
+FaultKind = Literal["full", "read-only", "io", "damaged", "locked", "unreachable"]
+
+
+class DatabaseFault(StoreError):
+    """The database as a whole cannot be read or written, whoever asks; the sentence ends with the remedy.
+
+    A restart does not help; what waits to be written is kept by its caller, who tries again.
+    """
+
+    def __init__(self, message: str, *, kind: FaultKind) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Conflict(StoreError):

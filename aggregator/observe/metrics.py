@@ -62,6 +62,10 @@ class Metrics:
         self.lag = Gauge(
             "aggregator_lag_seconds", "How long the most overdue feed has been waiting.", registry=registry
         )
+        self.database_up = Gauge(
+            "aggregator_database_up", "1 while the database takes what is written, else 0.", registry=registry
+        )
+        self.database_up.set(1)
         self.rules = Gauge("aggregator_rules", "Rules that are matched.", registry=registry)
         self._beat = Gauge(
             "aggregator_loop_beat_timestamp_seconds", "When a loop last ended a tick well.", ["loop"], registry=registry

@@ -1,16 +1,18 @@
 """The third verb: keep the house in order, and say a word about it when there is news."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from aggregator.core.delivery import compose
 from aggregator.core.delivery.notices import health_channels, tell
-from aggregator.core.errors import ConfigErrors
+from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
 from aggregator.core.model import DeliveryState, HitFilter, Kind, Notice
 from aggregator.core.settings import Channel
 from aggregator.pipeline.setup import CurrentSetup
-from aggregator.ports import Catalog, Clock, Outbox, Upkeep
+from aggregator.ports import Catalog, Clock, Notifier, Outbox, Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,44 @@ class Maintainer:
         body = "\n".join(map(str, errors.errors[:10]))
         notice = Notice(title="The edited configuration is faulty; the old one keeps running", body=body)
         await self._tell(notice, ("config", digest), Kind.HEALTH)
+
+    async def warn_of_database(self, fault: DatabaseFault, notifier: Notifier) -> int:
+        """Say past the outbox, which cannot be written, what is wrong with the database; gives who accepted it.
+
+        Tried are the channels of settings.health.notify, and all others where none of those accepts.
+        """
+        thing, _, remedy = str(fault).partition("; ")
+        body = f"{thing}. {remedy[:1].upper()}{remedy[1:]}." if remedy else thing
+        notice = Notice(title="The database cannot be used: alerts are not sent", body=body)
+        config = self._setup().config
+        first = [name for name in health_channels(config.settings) if name in config.channels]
+        for names in (first, [name for name in config.channels if name not in first]):
+            sent = await asyncio.gather(*(self._say(notice, fault.kind, name, notifier) for name in names))
+            if any(sent):
+                return sum(sent)
+        return 0
+
+    async def _say(self, notice: Notice, kind: str, name: str, notifier: Notifier) -> int:
+        """To each recipient of one channel, without a row; gives how many accepted it."""
+        config, now, accepted = self._setup().config, self._clock.now(), 0
+        channel = config.channels[name]
+        for row in tell(
+            notice,
+            ("database", kind, now.isoformat()),
+            [name],
+            config.channels,
+            now,
+            kind=Kind.HEALTH,
+            recipients=self._recipients,
+        ):
+            alert = compose(row, (), channel, config.settings.web.public_url)
+            try:
+                async with asyncio.timeout(channel.timeout_s):
+                    await notifier.send(channel, alert, recipient=row.recipient)
+                accepted += 1
+            except (AggregatorError, TimeoutError) as error:
+                log.error("channel %s did not hear of the database: %s", name, error or "no answer in time")
+        return accepted
 
     async def _tell(self, notice: Notice, subject: Sequence[str], kind: Kind) -> None:
         config = self._setup().config

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from aggregator.core.errors import DatabaseFault
 from aggregator.core.model import (
     Alert,
     Delivery,
@@ -328,6 +329,10 @@ class Upkeep(Protocol):
 
     async def upgrade(self) -> str:
         """Bring the schema to the newest; gives its revision."""
+        ...
+
+    def fault(self) -> DatabaseFault | None:
+        """What makes the database unusable since the last write that worked; None: nothing."""
         ...
 
     async def backup(self, path: str) -> int:

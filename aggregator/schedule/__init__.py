@@ -17,6 +17,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
+from aggregator.core.errors import AggregatorError
 from aggregator.core.settings import clock, seconds
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Schedule:
         self._beat = beat
         self._failed = failed
         self._running: set[asyncio.Task[Any]] = set()
+        self._faults: dict[str, str] = {}
         # It warns whenever a tick outlasts its pause; here that is by design, and beats tell of those that hang.
         logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
         self._scheduler = AsyncIOScheduler(
@@ -126,12 +128,17 @@ class Schedule:
             self._running.add(task)
             try:
                 await tick()
+            except AggregatorError as error:  # a fault of the world: one line, and not the same one every second
+                known, self._faults[name] = self._faults.get(name), str(error)
+                log.log(logging.DEBUG if known == str(error) else logging.ERROR, "tick %s failed: %s", name, error)
+                self._failed(name, error)
             except (Exception, asyncio.CancelledError) as error:  # a bug must stop one tick, not the service
                 if task.cancelling():
                     raise
                 log.exception("tick %s failed", name)
                 self._failed(name, error)
             else:
+                self._faults.pop(name, None)
                 self._beat(name)
             finally:
                 self._running.discard(task)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.pool import QueuePool
 
-from aggregator.core.errors import SchemaOutOfDate, StoreError
+from aggregator.core.errors import DatabaseFault, SchemaOutOfDate, StoreError
 from aggregator.store.dialect import POSTGRES, SQLITE, Dialect
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.place import Place, no_schema
@@ -29,24 +29,37 @@ class Database:
         self.dialect: Dialect = SQLITE if place.is_sqlite else POSTGRES
         self._writing = make_engine(place, writing=True)
         self._reading = make_engine(place, writing=False)
+        self.fault: DatabaseFault | None = None  # the last one, until something is written again
         self._known_good = False
         self._lock = threading.Lock()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that may write; commits at the end. Raises StoreError."""
-        with self.place.speaking():
+        with self._noting(), self.place.speaking():
             self.check_schema()
             with self._writing.begin() as connection:
                 yield connection
+        if self.fault and self.fault.kind != "damaged":  # a write elsewhere in the file heals no damage
+            self.fault = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads. Raises StoreError."""
-        with self.place.speaking():
+        with self._noting(), self.place.speaking():
             self.check_schema()
             with self._reading.connect() as connection:
                 yield connection
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Remember what is wrong with the database as a whole; the worst stays."""
+        try:
+            yield
+        except DatabaseFault as fault:
+            if self.fault is None or self.fault.kind != "damaged":
+                self.fault = fault
+            raise
 
     def revision(self) -> str | None:
         """The schema's revision; None: it has no tables. Raises StoreError."""

@@ -4,38 +4,46 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from aggregator.core.errors import SchemaOutOfDate, StoreError
+from aggregator.core.errors import DatabaseFault, FaultKind, SchemaOutOfDate, StoreError
 
-# What SQLite says (its result code) and what a person can do about it.
-SQLITE = {
-    "SQLITE_NOTADB": "is not an SQLite database; name another file, or restore a backup",
-    "SQLITE_CORRUPT": "is damaged; restore the newest backup",
-    "SQLITE_FULL": "cannot grow because the disk is full; free some space, nothing was lost",
-    "SQLITE_READONLY": "is read-only; give this user the right to write to the file and its directory",
-    "SQLITE_PERM": "may not be opened; give this user the right to read and write it",
-    "SQLITE_AUTH": "may not be opened; give this user the right to read and write it",
-    "SQLITE_BUSY": "is locked by another process; end that process, or try again when it is done",
-    "SQLITE_LOCKED": "is locked by another process; end that process, or try again when it is done",
-    "SQLITE_IOERR": "cannot be read or written; look at the disk and the system's log",
-    "SQLITE_TOOBIG": "was given a text that is too large for it",
+# What a driver says, what kind of fault that is ("": the fault of one statement or of the settings), and the remedy.
+Words = tuple[FaultKind | Literal[""], str]
+
+LOCKED: Words = ("locked", "is locked by another process; end that process, or try again when it is done")
+CLOSED: Words = ("", "may not be opened; give this user the right to read and write it")
+SQLITE: dict[str, Words] = {
+    "SQLITE_NOTADB": ("damaged", "is not an SQLite database; name another file, or restore a backup"),
+    "SQLITE_CORRUPT": ("damaged", "is damaged; restore the newest backup"),
+    "SQLITE_FULL": ("full", "cannot grow because the disk is full; free some space, nothing was lost"),
+    "SQLITE_READONLY": (
+        "read-only",
+        "is read-only; give this user the right to write to the file and its directory",
+    ),
+    "SQLITE_PERM": CLOSED,
+    "SQLITE_AUTH": CLOSED,
+    "SQLITE_BUSY": LOCKED,
+    "SQLITE_LOCKED": LOCKED,
+    "SQLITE_IOERR": ("io", "cannot be read or written; look at the disk and the system's log"),
+    "SQLITE_TOOBIG": ("", "was given a text that is too large for it"),
 }
 
 # The same for PostgreSQL, by SQLSTATE or its class.
-POSTGRES = {
-    "28": "refuses this user or password; look at settings.database",
-    "3D": "does not exist; create it with createdb",
-    "42501": "does not let this user do that; grant it the rights on the database",
-    "25006": "is read-only; name the primary server",
-    "53100": "cannot grow because the disk is full; free some space, nothing was lost",
-    "53300": "takes no more connections; raise max_connections or run fewer processes",
-    "55P03": "is locked by another process; try again when it is done",
-    "57": "is starting or stopping; try again when the server is up",
-    "XX001": "is damaged; restore the newest backup",
+POSTGRES: dict[str, Words] = {
+    "28": ("unreachable", "refuses this user or password; look at settings.database"),
+    "3D": ("unreachable", "does not exist; create it with createdb"),
+    "42501": ("", "does not let this user do that; grant it the rights on the database"),
+    "25006": ("read-only", "is read-only; name the primary server"),
+    "53100": ("full", "cannot grow because the disk is full; free some space, nothing was lost"),
+    "53300": ("unreachable", "takes no more connections; raise max_connections or run fewer processes"),
+    "55P03": ("locked", "is locked by another process; try again when it is done"),
+    "57": ("unreachable", "is starting or stopping; try again when the server is up"),
+    "XX001": ("damaged", "is damaged; restore the newest backup"),
+    "XX002": ("damaged", "has a damaged index; rebuild it with REINDEX, or restore the newest backup"),
 }
 
 # A connection that fails carries no SQLSTATE, only the server's words.
@@ -91,7 +99,7 @@ class Place:
             return self.unopened()
         for known, words in SQLITE.items():
             if code.startswith(known):
-                return StoreError(f"{self} {words}")
+                return self._say(words)
         if first_line(cause).startswith("no such table"):
             return no_schema(self)
         return StoreError(f"{self}: {first_line(cause)}")
@@ -102,24 +110,36 @@ class Place:
             return no_schema(self)
         for known, words in POSTGRES.items():
             if state.startswith(known):
-                return StoreError(f"{self} {words}")
+                return self._say(words)
         if not state:
             for known, words in POSTGRES_WORDS.items():
                 if known in str(cause):
-                    return StoreError(f"{self} {words}")
-            return StoreError(f"{self} cannot be reached: {first_line(cause)}")
+                    return self._say(words)
+            return DatabaseFault(f"{self} cannot be reached: {first_line(cause)}", kind="unreachable")
         return StoreError(f"{self}: {first_line(cause)}")
+
+    def _say(self, words: Words) -> StoreError:
+        kind, said = words
+        return DatabaseFault(f"{self} {said}", kind=kind) if kind else StoreError(f"{self} {said}")
 
     def unopened(self) -> StoreError:
         """Why the file could not be opened: SQLite itself does not say."""
         path = self.path
         if path is None or path.is_dir():
-            return StoreError(f"{self} is a directory; name a file inside it")
+            return DatabaseFault(f"{self} is a directory; name a file inside it", kind="unreachable")
         if not path.parent.is_dir():
-            return StoreError(f"{self} cannot be opened: there is no directory {path.parent}; create it")
+            return DatabaseFault(
+                f"{self} cannot be opened: there is no directory {path.parent}; create it", kind="unreachable"
+            )
         if not path.exists():
-            return StoreError(f"there is no {self}; create it with `aggregator db upgrade`, or start `aggregator run`")
-        return StoreError(f"{self} cannot be opened; give this user the right to read and write it and its directory")
+            return DatabaseFault(
+                f"there is no {self}; create it with `aggregator db upgrade`, or start `aggregator run`",
+                kind="unreachable",
+            )
+        return DatabaseFault(
+            f"{self} cannot be opened; give this user the right to read and write it and its directory",
+            kind="unreachable",
+        )
 
 
 def read_place(url: str, name: str = "settings.database") -> Place:

@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, or_, select, text, union, update
 
-from aggregator.core.errors import StoreError
+from aggregator.core.errors import DatabaseFault, StoreError
 from aggregator.core.model import DeliveryState
 from aggregator.store.backup import back_up
 from aggregator.store.columns import micros
@@ -71,6 +71,9 @@ class SqlUpkeep:
         except StoreError:  # whatever it is, the upgrade mends it or says it
             return upgrade(self._database.place, make_dirs=self._make_dirs)
         return REVISIONS[-1]
+
+    def fault(self) -> DatabaseFault | None:
+        return self._database.fault
 
     async def backup(self, path: str) -> int:
         await asyncio.to_thread(self._database.check_schema)  # never a copy of what is not ours

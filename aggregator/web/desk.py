@@ -10,7 +10,7 @@ from datetime import datetime
 from math import inf
 from typing import Literal, Protocol
 
-from aggregator.core.errors import ConfigError
+from aggregator.core.errors import ConfigError, DatabaseFault
 from aggregator.core.model import Beat, Entry, Span, Status, Told
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Config
@@ -141,6 +141,10 @@ class Desk(Protocol):
 
     async def status(self) -> Status:
         """Loops, lag, outbox, disk, versions."""
+        ...
+
+    def database_fault(self) -> DatabaseFault | None:
+        """What keeps the database from being written; None: nothing."""
         ...
 
     def metrics(self) -> tuple[bytes, str]:

@@ -8,7 +8,16 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, Literal
 
-from aggregator.core.errors import ConfigError, ConfigErrors, Conflict, InvalidRule, NotFound, Problem, Unreachable
+from aggregator.core.errors import (
+    ConfigError,
+    ConfigErrors,
+    Conflict,
+    DatabaseFault,
+    InvalidRule,
+    NotFound,
+    Problem,
+    Unreachable,
+)
 from aggregator.core.model import (
     Beat,
     Entry,
@@ -96,6 +105,7 @@ class MemoryDesk:
     loaded: Loaded = field(default_factory=lambda: Loaded(Config()))
     text: str = RULES_TEXT
     late: frozenset[str] = frozenset()
+    fault: DatabaseFault | None = None
     reloads: int = 0
     candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
 
@@ -132,6 +142,9 @@ class MemoryDesk:
         if callback != "known":
             return "unknown"
         return "taken" if signature == f"length={len(await read())}" else "ignored"
+
+    def database_fault(self) -> DatabaseFault | None:
+        return self.fault
 
     async def status(self) -> Status:
         now = self.clock.now()

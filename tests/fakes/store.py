@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from aggregator.core.errors import Conflict, NotFound, StoreError
+from aggregator.core.errors import Conflict, DatabaseFault, NotFound, StoreError
 from aggregator.core.model import (
     TROUBLE,
     Attempt,
@@ -791,6 +791,9 @@ class MemoryUpkeep:
 
     async def upgrade(self) -> str:
         return REVISIONS[-1]
+
+    def fault(self) -> DatabaseFault | None:
+        return None
 
     async def backup(self, path: str) -> int:
         return write_copy(Path(path))

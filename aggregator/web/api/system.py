@@ -48,9 +48,11 @@ async def healthz(desk: GivenDesk) -> Response:
 
 @plain.get("/readyz", response_model=shape.Health, responses=UNWELL)
 async def readyz(desk: GivenDesk) -> Response:
-    """Whether the database answers."""
+    """Whether the database answers, and took the last write; 503 from the first write that failed on."""
     try:
         await desk.catalog.outbox()
+        if fault := desk.database_fault():
+            raise fault
     except StoreError as error:
         log.warning("not ready: %s", error)
         return JSONResponse({"ok": False, "loops": {"database": False}}, 503)
