@@ -48,7 +48,9 @@ def _run() -> int:
 
 
 def _say(message: str, code: int = 1) -> int:
-    print(message if code == 130 else f"error: {message}", file=sys.stderr)
+    from aggregator.cli.output import echo
+
+    echo(message if code == 130 else f"error: {message}", err=True)
     return code
 
 

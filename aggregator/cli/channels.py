@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import emit, json_option, limit_option, table
+from aggregator.cli.output import echo, emit, json_option, limit_option, secho, table
 from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house, load_sound
 from aggregator.core.errors import AggregatorError, NotFound
@@ -78,8 +78,8 @@ def test(as_json: bool, name: str) -> None:
             emit({"channel": name, "results": results})
         else:
             for row in results:
-                click.secho("accepted" if row["ok"] else "failed", fg="green" if row["ok"] else "red", nl=False)
-                click.echo(f"  {name} {row['recipient']} {row['detail']}".replace("  ", " "))
+                secho("accepted" if row["ok"] else "failed", fg="green" if row["ok"] else "red", nl=False)
+                echo(f"  {name} {row['recipient']} {row['detail']}".replace("  ", " "))
         if not all(row["ok"] for row in results):
             raise SystemExit(1)
 

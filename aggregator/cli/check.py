@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aggregator.cli.complaints import complain
-from aggregator.cli.output import emit, json_option, plural, progress
+from aggregator.cli.output import emit, json_option, plural, progress, secho
 from aggregator.cli.program import config_option
 from aggregator.cli.session import in_house, load
 from aggregator.core.errors import AggregatorError, ConfigErrors
@@ -60,11 +60,11 @@ def check(online: bool, as_json: bool) -> None:
         )
     else:
         for feed, error in troubles:
-            click.secho(f"{feed}: {error}", fg="red", err=True)
+            secho(f"{feed}: {error}", fg="red", err=True)
         rules = f"{plural(len(config.rules), 'rule')} ({plural(tests, 'test')} passed)"
         good = f"{plural(len(config.feeds), 'feed')}, {rules}, {plural(len(config.channels), 'channel')}"
         bad = f"{len(troubles)} of {plural(len(config.feeds), 'feed')} cannot be read"
-        click.secho(bad if troubles else f"{good}: all is well", fg="red" if troubles else "green")
+        secho(bad if troubles else f"{good}: all is well", fg="red" if troubles else "green")
     if troubles:
         raise SystemExit(1)
 

@@ -4,9 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterable
 
-import click
-
-from aggregator.cli.output import plural
+from aggregator.cli.output import echo, plural, secho
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 
 MARGIN = "    "
@@ -16,15 +14,15 @@ def complain(errors: ConfigErrors) -> None:
     """Every problem with its place, and the number of errors."""
     show(errors.errors)
     count = sum(error.severity == "error" for error in errors.errors)
-    click.echo(plural(count, "error"), err=True)
+    echo(plural(count, "error"), err=True)
 
 
 def show(problems: Iterable[ConfigError]) -> None:
     """Problems on stderr, one below the other."""
     for problem in problems:
-        click.secho(f"{problem.file}:{problem.line}:{problem.column}: ", bold=True, err=True, nl=False)
-        click.secho(f"{problem.severity}: ", fg="red" if problem.severity == "error" else "yellow", err=True, nl=False)
-        click.echo(f"{problem.message}{f' ({problem.hint})' if problem.hint else ''}", err=True)
+        secho(f"{problem.file}:{problem.line}:{problem.column}: ", bold=True, err=True, nl=False)
+        secho(f"{problem.severity}: ", fg="red" if problem.severity == "error" else "yellow", err=True, nl=False)
+        echo(f"{problem.message}{f' ({problem.hint})' if problem.hint else ''}", err=True)
         if problem.excerpt:
             _point(problem.excerpt, problem.column)
 
@@ -56,5 +54,5 @@ def _point(line: str, column: int) -> None:
     shown = clean[start : start + width]
     indent = len(shown) - len(shown.lstrip()) if not start else 0
     before = shown[indent : column - 1 - start]
-    click.echo(f"{MARGIN}{shown[indent:]}", err=True)
-    click.secho(f"{MARGIN}{' ' * cell_len(before)}^", fg="green", err=True)
+    echo(f"{MARGIN}{shown[indent:]}", err=True)
+    secho(f"{MARGIN}{' ' * cell_len(before)}^", fg="green", err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import emit, json_option, plural, progress, size, table
+from aggregator.cli.output import echo, emit, json_option, plural, progress, secho, size, table
 from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house, load
 from aggregator.core.errors import Conflict
@@ -38,7 +38,7 @@ def upgrade() -> None:
     """Bring the schema to the newest revision (`run` does this by itself)."""
 
     async def work(house: "House") -> None:
-        click.echo(f"schema {await house.store.upkeep.upgrade()}")
+        echo(f"schema {await house.store.upkeep.upgrade()}")
 
     in_house(work)
 
@@ -50,7 +50,7 @@ def backup(file: Path) -> None:
     """Write a consistent copy to FILE, which must not exist; the service may go on."""
 
     async def work(house: "House") -> None:
-        click.echo(f"{file}: {size(await house.store.upkeep.backup(str(file)))}")
+        echo(f"{file}: {size(await house.store.upkeep.backup(str(file)))}")
 
     in_house(work, reading=True)
 
@@ -89,13 +89,13 @@ def copy(target: str, as_json: bool) -> None:
     try:
         copied = run(work())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        click.echo("interrupted; the other database is as empty as it was: run the same command again", err=True)
+        echo("interrupted; the other database is as empty as it was: run the same command again", err=True)
         raise SystemExit(130) from None
     if as_json:
         emit(dict(copied))
         return
     table(("table", "rows>"), ((name, f"{rows:,}") for name, rows in copied.items()), empty="")
-    click.echo("everything arrived; name the new database in settings.database, then start the service")
+    echo("everything arrived; name the new database in settings.database, then start the service")
 
 
 @db.command()
@@ -106,10 +106,10 @@ def check() -> None:
     async def work(house: "House") -> None:
         troubles = await house.store.upkeep.check()
         for trouble in troubles:
-            click.secho(trouble, fg="red")
+            secho(trouble, fg="red")
         if troubles:
             raise SystemExit(1)
-        click.secho("the database is sound", fg="green")
+        secho("the database is sound", fg="green")
 
     in_house(work, reading=True)
 
@@ -121,7 +121,7 @@ def prune() -> None:
 
     async def work(house: "House") -> None:
         removed, emptied = await house.maintainer().prune()
-        click.echo(f"{plural(removed, 'entry', 'entries')} removed, {plural(emptied, 'text')} emptied")
+        echo(f"{plural(removed, 'entry', 'entries')} removed, {plural(emptied, 'text')} emptied")
 
     in_house(work)
 

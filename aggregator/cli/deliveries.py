@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import ago, emit, json_option, limit_option, sheet, short, table
+from aggregator.cli.output import ago, echo, emit, json_option, limit_option, secho, sheet, short, style, table
 from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house
 from aggregator.core.errors import NotFound, brief
@@ -88,7 +88,7 @@ def show(as_json: bool, delivery_id: str) -> None:
             emit(delivery_detail_json(delivery, attempts, named(told, house.current.config)))
             return
         now = house.clock.now()
-        click.secho(delivery.title, bold=True)
+        secho(delivery.title, bold=True)
         reason = f" ({delivery.reason})" if delivery.reason else ""
         sheet(
             {
@@ -101,10 +101,10 @@ def show(as_json: bool, delivery_id: str) -> None:
             }
         )
         if told:
-            click.echo()
+            echo()
         for t in told:
-            click.echo(f"  {click.style(t.hit.rule, bold=True)}: {t.entry.title}  {t.entry.link or ''}".rstrip())
-        click.echo()
+            echo("  ", style(t.hit.rule, bold=True), f": {t.entry.title}  {t.entry.link or ''}".rstrip())
+        echo()
         table(
             ("try>", "when", "outcome", "detail"),
             ((a.number, ago(a.started_at, now), a.outcome or "under way", a.detail) for a in attempts),
@@ -123,7 +123,7 @@ def retry(ids: tuple[str, ...]) -> None:
     async def work(house: "House") -> None:
         count = await house.store.catalog.retry(await _whole(house, ids), house.clock.now())
         others = "; what was sent, or is on its way, is not" if count < len(ids) else ""
-        click.echo(f"{count} of {len(ids)} will be sent again{others}")
+        echo(f"{count} of {len(ids)} will be sent again{others}")
         if not count:
             raise SystemExit(3)
 
@@ -138,7 +138,7 @@ def ack(ids: tuple[str, ...]) -> None:
 
     async def work(house: "House") -> None:
         count = await house.store.catalog.acknowledge(await _whole(house, ids), house.clock.now())
-        click.echo(f"{count} of {len(ids)} acknowledged")
+        echo(f"{count} of {len(ids)} acknowledged")
         if not count:
             raise SystemExit(3)
 
@@ -152,5 +152,5 @@ async def _whole(house: "House", ids: "Sequence[str]") -> list[str]:
         try:
             found.append(await house.store.catalog.named("delivery", beginning))
         except NotFound as error:
-            click.echo(f"skipped: {error}", err=True)
+            echo(f"skipped: {error}", err=True)
     return found

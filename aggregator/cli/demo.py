@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from aggregator.cli.output import echo, secho, style
 from aggregator.cli.types import SINCE
 
 
@@ -36,15 +37,13 @@ def demo(span: timedelta | None, listen: str) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="aggregator-demo-") as folder:
             config = stage(Path(folder), publisher.base, listen)
-            click.secho(
-                "A morning of news begins. Watching five feeds for S-400, CAATSA and exploited flaws.", bold=True
-            )
-            click.echo(f"Feeds: {publisher.base}/…/feed   Rules: {config}/rules.yaml   Ctrl-C ends the show.")
+            secho("A morning of news begins. Watching five feeds for S-400, CAATSA and exploited flaws.", bold=True)
+            echo(f"Feeds: {publisher.base}/…/feed   Rules: {config}/rules.yaml   Ctrl-C ends the show.")
 
             def ready(page: str | None) -> None:
                 publisher.begin()
                 if page:
-                    click.echo(f"Page: {click.style(page, underline=True)}\n")
+                    echo("Page: ", style(page, underline=True), "\n")
 
             code = serve(config, frozenset({"poll", "deliver", "web"}), ready=ready, span=span)
     finally:

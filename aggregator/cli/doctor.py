@@ -2,7 +2,7 @@
 
 import click
 
-from aggregator.cli.output import emit, json_option, plural
+from aggregator.cli.output import echo, emit, json_option, plural, secho, style
 from aggregator.cli.program import config_option
 from aggregator.cli.session import config_path
 
@@ -40,11 +40,11 @@ def doctor(as_json: bool) -> None:
         emit({"ok": report.healthy, "troubles": troubles, "looked_at": list(report.looked_at)})
     else:
         for trouble in report.troubles:
-            click.secho(f"{trouble.severity:<8}", fg=COLOURS[trouble.severity], nl=False)
-            click.echo(f"{click.style(trouble.about, bold=True)}: {trouble.message}")
-            click.echo(f"        → {trouble.remedy}")
-        click.secho(_verdict(len(report.troubles), report.healthy), fg="green" if report.healthy else "red")
-        click.echo(f"looked at: {', '.join(report.looked_at)}", err=True)
+            secho(f"{trouble.severity:<8}", fg=COLOURS[trouble.severity], nl=False)
+            echo(style(trouble.about, bold=True), f": {trouble.message}")
+            echo(f"        → {trouble.remedy}")
+        secho(_verdict(len(report.troubles), report.healthy), fg="green" if report.healthy else "red")
+        echo(f"looked at: {', '.join(report.looked_at)}", err=True)
     raise SystemExit(0 if report.healthy else 1)
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import click
-
+from aggregator.cli.output import echo, style
 from aggregator.core.model import Span
 
 if TYPE_CHECKING:
@@ -24,13 +23,13 @@ def marked(text: str, spans: Iterable[Span], style: str = "") -> "Text":
 
 def tree(clause: "Explained", depth: int = 1) -> None:
     """A clause and those below it, one a line; of a choice only what was found, or came close."""
-    mark = click.style("✓", fg="green") if clause.satisfied else click.style("✗", fg="red")
+    mark = style("✓", fg="green") if clause.satisfied else style("✗", fg="red")
     found = ", ".join(dict.fromkeys(f"“{span.text}” in {span.field}" for span in clause.spans))
     detail = f" — {found or clause.hint}" if found or clause.hint else ""
-    click.echo(f"{'  ' * depth}{mark} {clause.kind}: {clause.text}{detail}")
+    echo("  " * depth, mark, f" {clause.kind}: {clause.text}{detail}")
     plain = [child for child in clause.children if clause.kind in ("any", "list") and child.hint == "not found"]
     for child in clause.children:
         if child not in plain:
             tree(child, depth + 1)
     if plain and not clause.satisfied:
-        click.echo(f"{'  ' * depth}  {mark} none of: {', '.join(child.text for child in plain)}")
+        echo("  " * depth, "  ", mark, f" none of: {', '.join(child.text for child in plain)}")

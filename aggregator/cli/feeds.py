@@ -5,7 +5,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import ago, emit, json_option, limit_option, plural, progress, sheet, span, table
+from aggregator.cli.output import (
+    ago,
+    echo,
+    emit,
+    json_option,
+    limit_option,
+    plural,
+    progress,
+    raw,
+    secho,
+    sheet,
+    span,
+    table,
+)
 from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import at_desk, config_path, in_house, load
 from aggregator.core.errors import AggregatorError, NotFound, brief
@@ -110,7 +123,7 @@ def _tell(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
     """A feed in the words of a person who wonders how it is."""
     state = row.state
     seen = state.validators
-    click.secho(feed.title or state.title or state.id, bold=True)
+    secho(feed.title or state.title or state.id, bold=True)
     sheet(
         {
             "id": state.id,
@@ -152,7 +165,7 @@ def add(url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
         if not yes and not click.confirm("Add it?", default=True):
             raise SystemExit(3)
         added = await desk.add_feed(found[0].url, title=found[0].title, tags=tags, feed_id=feed_id)
-        click.echo(f"added {added}")
+        echo(f"added {added}")
 
     at_desk(work)
 
@@ -160,14 +173,14 @@ def add(url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
 def _introduce(found: "Sequence[Candidate]", now: "datetime") -> None:
     """The feed that would be added: its title, last entries and rhythm."""
     best = found[0]
-    click.secho(best.title or best.url, bold=True)
-    click.echo(f"  {best.url}")
+    secho(best.title or best.url, bold=True)
+    echo(f"  {best.url}")
     for title in best.titles:
-        click.echo(f"  · {title}")
+        echo(f"  · {title}")
     rhythm = f", one about every {span(best.rhythm_s)}" if best.rhythm_s else ""
-    click.echo(f"  {best.entries} entries, the newest {ago(best.newest_at, now)}{rhythm}")
+    echo(f"  {best.entries} entries, the newest {ago(best.newest_at, now)}{rhythm}")
     for other in found[1:]:
-        click.echo(f"  also found: {other.url}")
+        echo(f"  also found: {other.url}")
 
 
 @feeds.command()
@@ -181,7 +194,7 @@ def remove(feed_id: str) -> None:
     known = [feed.id for feed in loaded.config.feeds]
     if feed_id not in known:
         raise NotFound("feed", feed_id, known)
-    click.echo(f"removed {feed_id} from {remove_feed(config_path(), feed_id)}")
+    echo(f"removed {feed_id} from {remove_feed(config_path(), feed_id)}")
 
 
 @feeds.command()
@@ -233,10 +246,10 @@ def import_(file: Path, online: bool) -> None:
         with progress("trying feeds" if online else "importing") as step:
             report = await desk.import_opml(document, online=online, step=step)
         for url in report.known:
-            click.echo(f"skipped {url}: it is watched already, or named twice", err=True)
+            echo(f"skipped {url}: it is watched already, or named twice", err=True)
         for problem in report.problems:
-            click.echo(f"skipped {problem}", err=True)
-        click.echo(f"{len(report.added)} added, {len(report.known)} known, {len(report.problems)} failed")
+            echo(f"skipped {problem}", err=True)
+        echo(f"{len(report.added)} added, {len(report.known)} known, {len(report.problems)} failed")
         if report.problems:
             raise SystemExit(1)
         if not report.added:
@@ -253,4 +266,4 @@ def export() -> None:
     from aggregator.observe.logs import Redactor
 
     loaded = load()
-    click.echo(Redactor(loaded.secrets)(to_opml(loaded.config.feeds)), nl=False)
+    raw(Redactor(loaded.secrets)(to_opml(loaded.config.feeds)))

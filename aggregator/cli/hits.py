@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aggregator.cli.evidence import marked
-from aggregator.cli.output import ago, console, emit, json_option, limit_option, sheet, short, table
+from aggregator.cli.output import ago, console, echo, emit, json_option, limit_option, raw, sheet, short, table
 from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house
 from aggregator.cli.types import SINCE
@@ -146,7 +146,7 @@ def mark(hit_id: str, mark: str) -> None:
     async def work(house: "House") -> None:
         whole = await house.store.catalog.named("hit", hit_id)
         await house.store.catalog.mark(whole, None if mark == "none" else mark)
-        click.echo(f"{whole}: {mark}")
+        echo(f"{whole}: {mark}")
 
     in_house(work)
 
@@ -166,12 +166,12 @@ def export(style: str, limit: int, **wanted: Any) -> None:
             web = house.current.config.settings.web
             site = (web.public_url or f"http://{web.listen}").rstrip("/")
             found, now = await _find(house, limit, **wanted), house.clock.now()
-            click.echo(as_atom(found, title="Hits", site=site, path="/feeds/hits.atom", now=now), nl=False)
+            raw(as_atom(found, title="Hits", site=site, path="/feeds/hits.atom", now=now))
             return
         left, before, first = limit or inf, None, True
         while left > 0:  # by the page: there may be more of them than memory
             page = await _find(house, int(min(left, ROWS_AT_ONCE)), before=before, **wanted)
-            click.echo(as_csv(page, head=first) if style == "csv" else as_jsonl(page), nl=False)
+            raw(as_csv(page, head=first) if style == "csv" else as_jsonl(page))
             if len(page) < ROWS_AT_ONCE:
                 return
             left, before, first = left - len(page), (page[-1].hit.created_at, page[-1].hit.id), False

@@ -5,7 +5,7 @@ from typing import TextIO
 import click
 
 from aggregator.cli.complaints import in_text, show
-from aggregator.cli.output import console, emit, json_option
+from aggregator.cli.output import console, echo, emit, json_option
 from aggregator.cli.program import config_option
 from aggregator.cli.session import load
 from aggregator.core.errors import ConfigErrors, InvalidRule, NotFound
@@ -34,7 +34,7 @@ def match(file: TextIO, rule: str | None, term: str | None, as_json: bool) -> No
 
     text = file.read(MAX_TEXT)
     if file.read(1).strip():
-        click.echo(f"only the first {MAX_TEXT:,} characters are read", err=True)
+        echo(f"only the first {MAX_TEXT:,} characters are read", err=True)
     text = text.removesuffix("\n")
     found = _by_term(term, text) if term is not None else _by_rules(rule, text)
     if as_json:
@@ -79,4 +79,4 @@ def _show(text: str, found: list[tuple[str, tuple[Span, ...]]]) -> None:
             Text.assemble((name, "bold"), (f"  {terms}\n" if terms and terms != name else "\n", "dim"), marked)
         )
     if not found:
-        click.echo("no match", err=True)
+        echo("no match", err=True)

@@ -1,4 +1,9 @@
-"""How commands speak: one JSON document for programs, tables for people, progress on stderr."""
+"""How commands speak: one JSON document for programs, tables for people, progress on stderr.
+
+Whatever is printed passes through here, and nothing in it steers the terminal but our own colours: a
+title, a server's answer or the message of an error may hold anything. So no command calls click's
+`echo` itself (a test holds this).
+"""
 
 import json
 import sys
@@ -9,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aggregator.core.text.sanitize import escaped, inert
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -18,9 +25,36 @@ limit_option = click.option(
 )
 
 
+class Styled(str):
+    """Text whose control sequences are our own."""
+
+    __slots__ = ()
+
+
+def style(text: object, **how: Any) -> Styled:
+    """`text` in colours, as `click.style` has them; nothing else in it steers the terminal."""
+    return Styled(click.style(inert(str(text)), **how))
+
+
+def echo(*parts: object, err: bool = False, nl: bool = True) -> None:
+    """Print parts one behind the other; only those made by `style` may hold control sequences."""
+    line = "".join(part if isinstance(part, Styled) else inert(str(part)) for part in parts)
+    click.echo(line, err=err, nl=nl)
+
+
+def secho(text: object, *, err: bool = False, nl: bool = True, **how: Any) -> None:
+    """Print a text in colours."""
+    echo(style(text, **how), err=err, nl=nl)
+
+
+def raw(document: str) -> None:
+    """Print a document that was made safe where it was made: CSV, Atom, OPML."""
+    click.echo(document, nl=False)
+
+
 def emit(value: Any) -> None:
-    """Print a JSON document."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    """Print a JSON document; what could steer a terminal is escaped in it."""
+    click.echo(escaped(json.dumps(value, ensure_ascii=False, indent=2, default=str)))
 
 
 def console(*, stderr: bool = False) -> "Console":
@@ -54,7 +88,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) 
     if count:
         console().print(grid)
     else:
-        click.echo(empty, err=True)
+        echo(empty, err=True)
 
 
 def sheet(rows: Mapping[str, str | None]) -> None:
@@ -62,7 +96,7 @@ def sheet(rows: Mapping[str, str | None]) -> None:
     shown = {name: value for name, value in rows.items() if value}
     width = max(map(len, shown), default=0)
     for name, value in shown.items():
-        click.echo(f"  {click.style(name.ljust(width), bold=True)}  {value}")
+        echo("  ", style(name.ljust(width), bold=True), f"  {value}")
 
 
 def short(name: str) -> str:

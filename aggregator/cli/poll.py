@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import emit, json_option, plural, progress
+from aggregator.cli.output import echo, emit, json_option, plural, progress, secho
 from aggregator.cli.program import config_option
 from aggregator.cli.session import in_house, load
 from aggregator.core.errors import NotFound
@@ -104,12 +104,12 @@ def summary(tally: Tally, counts: "Counts", seconds: float) -> Json:
 
 def _say(tally: Tally, shape: Json) -> None:
     for error in tally.errors:
-        click.secho(error, fg="red", err=True)
+        secho(error, fg="red", err=True)
     feeds, entries, sent = shape["feeds"], shape["entries"], shape["deliveries"]
     failed = f", {feeds['failed']} failed" if feeds["failed"] else ""
     words = {"sent": "sent", "retry": "to retry", "held": "held", "dead": "given up"}
     alerts = ", ".join(f"{sent[name]} {word}" for name, word in words.items() if sent[name])
-    click.echo(
+    echo(
         f"{plural(feeds['polled'], 'feed')} polled in {shape['seconds']:.1f} s: {feeds['changed']} changed{failed}\n"
         f"{plural(entries['new'], 'new entry', 'new entries')}, {entries['updated']} updated, "
         f"{plural(shape['hits'], 'hit')}; alerts: {alerts or 'none'}"

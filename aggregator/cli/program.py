@@ -12,6 +12,7 @@ import click
 
 from aggregator import __version__
 from aggregator.cli.complaints import complain
+from aggregator.cli.output import secho
 from aggregator.core.errors import AggregatorError, ConfigErrors, did_you_mean
 
 COMMANDS = {
@@ -73,7 +74,7 @@ class Program(click.Group):
             complain(errors)
             ctx.exit(2)
         except AggregatorError as error:
-            click.secho(f"error: {error}", fg="red", err=True)
+            secho(f"error: {error}", fg="red", err=True)
             ctx.exit(1)
         except BrokenPipeError:  # `aggregator hits list | head -1`: who reads has had enough
             raise SystemExit(0) from None

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.evidence import marked, tree
-from aggregator.cli.output import console, emit, json_option, limit_option, plural, progress, span, table, width
+from aggregator.cli.output import (
+    console,
+    echo,
+    emit,
+    json_option,
+    limit_option,
+    plural,
+    progress,
+    secho,
+    span,
+    style,
+    table,
+    width,
+)
 from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import config_path, in_house, load, load_sound
 from aggregator.cli.types import SINCE
@@ -114,13 +127,13 @@ def show(as_json: bool, rule_id: str) -> None:
             | {"query": print_query(rule.tree), "spellings": added, "version": rule.version, "place": list(place or ())}
         )
         return
-    click.secho(rule.title or rule.id, bold=True)
+    secho(rule.title or rule.id, bold=True)
     if place:
-        click.echo(f"  written in   {place.file}:{place.line}")
-    click.echo(f"  as a query   {print_query(rule.tree)}")
-    click.echo(f"  searches     {', '.join(rule.config.in_)}")
+        echo(f"  written in   {place.file}:{place.line}")
+    echo(f"  as a query   {print_query(rule.tree)}")
+    echo(f"  searches     {', '.join(rule.config.in_)}")
     for term, others in added.items():
-        click.echo(f"  {term} is also found as {', '.join(others)}")
+        echo(f"  {term} is also found as {', '.join(others)}")
 
 
 @rules.command()
@@ -138,7 +151,7 @@ def test(as_json: bool) -> None:
         raise SystemExit(2 if failed else 0)
     if failed:
         raise ConfigErrors(failed)
-    click.secho(f"{plural(count, 'test')} passed", fg="green")
+    secho(f"{plural(count, 'test')} passed", fg="green")
 
 
 @rules.command()
@@ -158,10 +171,10 @@ def lint(as_json: bool) -> None:
         return
     for finding in findings:
         hint = f" ({finding['hint']})" if finding["hint"] else ""
-        rule = f"{click.style(finding['rule'], bold=True)}: " if finding["rule"] else ""
-        click.echo(f"{rule}{finding['message']}{hint}")
+        rule = (style(finding["rule"], bold=True), ": ") if finding["rule"] else ()
+        echo(*rule, f"{finding['message']}{hint}")
     if not findings:
-        click.secho("nothing to remark", fg="green")
+        secho("nothing to remark", fg="green")
 
 
 @rules.command()
@@ -244,10 +257,10 @@ def _backtest_json(rule_id: str, done: "Backtest", tally: "Tally") -> Json:
 
 def _show_backtest(done: "Backtest", tally: "Tally", compared: bool) -> None:
     change = f" ({tally.before} before: +{tally.added_count} −{tally.removed_count})" if compared else ""
-    click.secho(f"{plural(tally.after, 'hit')} in {plural(done.entries, 'entry', 'entries')}{change}", bold=True)
+    secho(f"{plural(tally.after, 'hit')} in {plural(done.entries, 'entry', 'entries')}{change}", bold=True)
     _histogram(tally.days)
     if tally.feeds:
-        click.echo("  by feed " + ", ".join(f"{feed} {hits}" for feed, hits in tally.feeds.most_common(5)))
+        echo("  by feed " + ", ".join(f"{feed} {hits}" for feed, hits in tally.feeds.most_common(5)))
     if compared:
         _show_samples("added:", tally.added, "+", "green")
         _show_samples("removed:", tally.removed, "−", "red")
@@ -260,7 +273,7 @@ def _show_samples(heading: str, found: "Sequence[Found]", sign: str = " ", colou
     from rich.text import Text
 
     if found:
-        click.secho(heading, bold=True)
+        secho(heading, bold=True)
     for one in reversed(found):
         snippet = f"\n    {one.snippet}" if one.snippet != one.entry.title else ""
         console().print(Text.assemble((f"{sign} ", colour), marked(f"{one.entry.title}{snippet}", one.spans)))
@@ -276,8 +289,8 @@ def _histogram(days: "Mapping[str, int]") -> None:
     buckets = [0] * ((last - first).days // size + 1)
     for day, hits in known.items():
         buckets[(day - first).days // size] += hits
-    bars = click.style(sparkline(buckets, len(buckets)).replace(" ", "·"), fg="cyan")
-    click.echo(f"  by {unit}  {first} {bars} {last}, at most {max(buckets)}")
+    bars = style(sparkline(buckets, len(buckets)).replace(" ", "·"), fg="cyan")
+    echo(f"  by {unit}  {first} ", bars, f" {last}, at most {max(buckets)}")
 
 
 @rules.command()
@@ -306,10 +319,10 @@ def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
         if as_json:
             emit([one.to_json() for one in shown])
             return
-        click.secho(stored.title, bold=True)
+        secho(stored.title, bold=True)
         for one in shown:
-            verdict = click.style("matches", fg="green") if one.matched else click.style("does not match", fg="yellow")
-            click.echo(f"{click.style(one.rule, bold=True)} {verdict}{f': {one.barred}' if one.barred else ''}")
+            verdict = style("matches", fg="green") if one.matched else style("does not match", fg="yellow")
+            echo(style(one.rule, bold=True), " ", verdict, f": {one.barred}" if one.barred else "")
             tree(one.tree)
 
     in_house(work, reading=True)
@@ -339,10 +352,10 @@ def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> 
             emit({"hits": rows, "recorded": new})
             return
         for hit in hits[-SHOWN:]:
-            click.echo(f"{click.style(hit.rule, bold=True)}: {titles[hit.feed, hit.entry_key]}")
+            echo(style(hit.rule, bold=True), f": {titles[hit.feed, hit.entry_key]}")
         if len(hits) > SHOWN:
-            click.echo(f"… and {plural(len(hits) - SHOWN, 'older one')}")
+            echo(f"… and {plural(len(hits) - SHOWN, 'older one')}")
         done = f"{new} recorded and queued for alerts" if alert else "nothing was written; --alert records and alerts"
-        click.echo(f"{plural(len(hits), 'hit')} in the last {span(since.total_seconds())}: {done}")
+        echo(f"{plural(len(hits), 'hit')} in the last {span(since.total_seconds())}: {done}")
 
     in_house(work, loaded)

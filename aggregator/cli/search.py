@@ -8,7 +8,7 @@ import click
 
 from aggregator.cli.complaints import in_text, show
 from aggregator.cli.evidence import marked
-from aggregator.cli.output import ago, emit, json_option, limit_option
+from aggregator.cli.output import ago, echo, emit, json_option, limit_option
 from aggregator.cli.program import config_option
 from aggregator.cli.session import at_desk
 from aggregator.cli.types import SINCE
@@ -56,7 +56,7 @@ def search(query: str, since: timedelta | None, before: int | None, limit: int, 
             _show(found, now)
         if answer.looked_to:
             reached = f"{answer.looked_to:%Y-%m-%d %H:%M} UTC"
-            click.echo(f"looked back to {reached}; to go on, add --before {answer.more}", err=True)
+            echo(f"looked back to {reached}; to go on, add --before {answer.more}", err=True)
         if not found:
             raise SystemExit(3)
 
@@ -88,4 +88,4 @@ def _show(found: Any, now: Any) -> None:
             Text(f"  {f.feed_title}, {when} · entry {f.entry.id} · {f.entry.link or 'no link'}", style="dim")
         )
     if not found:
-        click.echo("nothing found", err=True)
+        echo("nothing found", err=True)

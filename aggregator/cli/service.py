@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from aggregator.cli.output import raw
 from aggregator.cli.program import Group
 from aggregator.core.errors import AggregatorError
 
@@ -31,26 +32,26 @@ def service() -> None:
 @service.command("print-unit")
 def print_unit() -> None:
     """Print a hardened systemd unit that starts this very program."""
-    click.echo(_deploy_file("aggregator.service").replace(UNIT_PROGRAM, _program()), nl=False)
+    raw(_deploy_file("aggregator.service").replace(UNIT_PROGRAM, _program()))
 
 
 @service.command("print-compose")
 @click.option("--postgres", is_flag=True, help="With PostgreSQL instead of SQLite.")
 def print_compose(postgres: bool) -> None:
     """Print a compose file for containers."""
-    click.echo(_deploy_file("compose.postgres.yaml" if postgres else "compose.yaml"), nl=False)
+    raw(_deploy_file("compose.postgres.yaml" if postgres else "compose.yaml"))
 
 
 @service.command("print-alert-rules")
 def print_alert_rules() -> None:
     """Print alerting rules for Prometheus."""
-    click.echo(_deploy_file("alerts.yaml"), nl=False)
+    raw(_deploy_file("alerts.yaml"))
 
 
 @service.command("print-dashboard")
 def print_dashboard() -> None:
     """Print a Grafana dashboard."""
-    click.echo(_deploy_file("grafana.json"), nl=False)
+    raw(_deploy_file("grafana.json"))
 
 
 @click.command(
@@ -69,7 +70,7 @@ def completion(shell: str) -> None:
 
     found = get_completion_class(shell)
     assert found is not None
-    click.echo(found(program, {}, "aggregator", "_AGGREGATOR_COMPLETE").source())
+    raw(found(program, {}, "aggregator", "_AGGREGATOR_COMPLETE").source() + "\n")
 
 
 def _deploy_file(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 import click
 
 from aggregator.cli.complaints import show
-from aggregator.cli.output import plural
+from aggregator.cli.output import echo, plural, secho
 
 if TYPE_CHECKING:
     from aggregator.app.desk import AppDesk
@@ -47,7 +47,7 @@ def load_sound() -> "Loaded":
     if loaded.faults:
         show(loaded.faults)
         count = plural(sum(fault.severity == "error" for fault in loaded.faults), "error")
-        click.secho(f"the configuration has {count}; what is stored is shown all the same", fg="yellow", err=True)
+        secho(f"the configuration has {count}; what is stored is shown all the same", fg="yellow", err=True)
     return loaded
 
 
@@ -75,7 +75,7 @@ def in_house(
     try:
         return run(visit())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         raise SystemExit(130) from None
 
 

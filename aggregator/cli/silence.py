@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import ago, emit, json_option, limit_option, table
+from aggregator.cli.output import ago, echo, emit, json_option, limit_option, table
 from aggregator.cli.program import Group, config_option
 from aggregator.cli.session import in_house
 from aggregator.cli.types import SINCE
@@ -52,7 +52,7 @@ def add(rule: str | None, feed: str | None, story: str | None, span: timedelta, 
         made = await house.store.catalog.add_silence(
             Silence(rule=rule, feed=feed, story=story, until_at=now + span, reason=reason, created_at=now)
         )
-        click.echo(f"silence {made.id}: until {made.until_at:%Y-%m-%d %H:%M} UTC")
+        echo(f"silence {made.id}: until {made.until_at:%Y-%m-%d %H:%M} UTC")
 
     in_house(work)
 
@@ -87,6 +87,6 @@ def remove(silence_id: int) -> None:
 
     async def work(house: "House") -> None:
         await house.store.catalog.remove_silence(silence_id)
-        click.echo(f"silence {silence_id} ended")
+        echo(f"silence {silence_id} ended")
 
     in_house(work)

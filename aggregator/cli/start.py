@@ -1,9 +1,10 @@
 """`aggregator init` and `aggregator schema`: how people begin."""
 
-import json
 from pathlib import Path
 
 import click
+
+from aggregator.cli.output import echo, emit
 
 
 @click.command(
@@ -18,9 +19,9 @@ def init(folder: Path) -> None:
     from aggregator.config import write_starter
 
     for file in write_starter(folder):
-        click.echo(f"wrote {file}")
+        echo(f"wrote {file}")
     option = "" if folder == Path("config") else f" --config {folder}"
-    click.echo(f"next: aggregator check{option} && aggregator run{option}")
+    echo(f"next: aggregator check{option} && aggregator run{option}")
 
 
 @click.command(
@@ -32,4 +33,4 @@ def schema() -> None:
     """Print the JSON Schema of the configuration, for editors that complete and check YAML."""
     from aggregator.config import schema as of_configuration
 
-    click.echo(json.dumps(of_configuration(), indent=2, ensure_ascii=False))
+    emit(of_configuration())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.output import ago, emit, json_option, plural, sheet, size, span
+from aggregator.cli.output import ago, echo, emit, json_option, plural, secho, sheet, size, span
 from aggregator.cli.program import config_option
 from aggregator.cli.session import at_desk
 from aggregator.core.shapes import status_json
@@ -53,7 +53,7 @@ def status(as_json: bool) -> None:
             }
         )
         for warning in found.warnings if not desk.current().faults else ():
-            click.secho(warning, fg="yellow", err=True)
+            secho(warning, fg="yellow", err=True)
 
     at_desk(work, reading=True)
 
@@ -61,18 +61,16 @@ def status(as_json: bool) -> None:
 def _tell(process: "Process | None", now: "datetime") -> None:
     """Whether the service runs, and how it feels."""
     if process is None:
-        click.secho("not running on this machine; `aggregator run` starts the service", fg="yellow")
+        secho("not running on this machine; `aggregator run` starts the service", fg="yellow")
         return
     late = [name for name, well in process.loops or () if not well]
     since = f"running since {process.started_at:%Y-%m-%d %H:%M} UTC ({ago(process.started_at, now)})"
-    click.secho(f"{since}, process {process.pid}: {', '.join(process.roles)}", fg="green" if not late else "yellow")
+    secho(f"{since}, process {process.pid}: {', '.join(process.roles)}", fg="green" if not late else "yellow")
     if process.page:
-        click.echo(f"page {process.page}")
+        echo(f"page {process.page}")
     if late:
         hint = "`aggregator doctor` looks into it"
-        click.secho(
-            f"{'this loop is' if len(late) == 1 else 'these loops are'} late: {', '.join(late)}; {hint}", fg="red"
-        )
+        secho(f"{'this loop is' if len(late) == 1 else 'these loops are'} late: {', '.join(late)}; {hint}", fg="red")
 
 
 def _stored(stats: "Stats") -> str:

@@ -1,20 +1,31 @@
 """The console: alerts as a person at a terminal likes to read them; plain lines into a file or pipe."""
 
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 from rich.console import Console
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.text import Text
 
 from aggregator.core.model import Alert, Receipt
 from aggregator.core.settings import Channel
+from aggregator.core.text.sanitize import inert
 from aggregator.notify.render import Letter, text, write
 from aggregator.notify.render.letter import Group, Piece
 from aggregator.notify.render.text import counts
 from aggregator.notify.render.words import Runs
 
 MARK, FEED, DIM, RULE, URGENT = "bold black on yellow", "cyan", "dim", "bold white on blue", "bold white on red"
+
+
+class _Terminal(Console):
+    """A terminal that is steered by nothing but our own colours."""
+
+    def _render_buffer(self, buffer: Iterable[Segment]) -> str:
+        """The last step of everything that rich prints."""
+        return super()._render_buffer(p if p.control else Segment(inert(p.text), p.style) for p in buffer)
 
 
 class ConsoleNotifier:
@@ -27,12 +38,12 @@ class ConsoleNotifier:
         """Never fails but with DeliveryError's cause: a stream that is gone loses its reader, not us."""
         stream = self._stream or sys.stdout
         letter = write(alert)
-        console = Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+        console = _Terminal(file=stream, highlight=False, soft_wrap=not stream.isatty())
         if console.is_terminal:
             show(console, letter)
         else:
             subject = "" if letter.pieces and not letter.is_digest else f"{letter.subject}\n"
-            stream.write(f"\n{subject}{text.render(letter, stars=False)}\n")
+            stream.write(inert(f"\n{subject}{text.render(letter, stars=False)}\n"))
         stream.flush()
         return Receipt(detail="printed")
 

@@ -1,15 +1,18 @@
 """Logs: structured, coloured on a terminal, JSON elsewhere, and never a secret in any line.
 
 Everything logs through the standard library; structlog renders. Secrets are cut out of the
-finished line, so that no library, traceback or repr can leak one.
+finished line, so that no library, traceback or repr can leak one. What would steer a terminal, or
+end a line before its time, is written as its escape (`\\u001b`), in JSON too.
 """
 
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
+
+from aggregator.core.text.sanitize import escaped
 
 NOISY = ("apprise", "urllib3", "apscheduler", "asyncio", "aiosmtpd", "alembic", "uvicorn")
 SHORTEST_SECRET = 4
@@ -45,19 +48,29 @@ class _RedactingStream(logging.StreamHandler[TextIO]):
         return redact(super().format(record))
 
 
+class _Escaping(logging.Formatter):
+    """The standard library's lines, tracebacks included, without anything that steers a terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- logging's name
+        return super().formatMessage(record).replace("\n", "\\n")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escaped(super().format(record))
+
+
 class _OneLine(logging.Formatter):
     """A record as one sentence: a person at a terminal is told what failed, not where in the code."""
 
     def format(self, record: logging.LogRecord) -> str:
         error = record.exc_info[1] if record.exc_info else None
         cause = f": {type(error).__name__}: {error} (settings.logging.level: debug shows where)" if error else ""
-        return " ".join(f"{record.levelname.lower()}: {record.getMessage()}{cause}".split())
+        return escaped(" ".join(f"{record.levelname.lower()}: {record.getMessage()}{cause}".split()))
 
 
 def configure_plain(level: str) -> None:
     """One line for each record on stderr, for commands; needs no more than the standard library."""
     handler = _RedactingStream(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s") if level == "debug" else _OneLine())
+    handler.setFormatter(_Escaping("%(levelname)s: %(message)s") if level == "debug" else _OneLine())
     _attach(handler, level)
 
 
@@ -77,12 +90,14 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
     last: list[Any] = (
         # A drawn traceback shows local variables and breaks lines in the midst of a secret.
         [
+            structlog.processors.format_exc_info,
+            _escape,  # before the renderer, whose colours are escape sequences too
             structlog.dev.ConsoleRenderer(
                 colors=stream.isatty(), pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
-            )
+            ),
         ]
         if pretty
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False), _escape_line]
     )
     handler = _RedactingStream(stream)
     handler.setFormatter(
@@ -92,6 +107,20 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         )
     )
     _attach(handler, level)
+
+
+def _escape(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Every word of an event; only a traceback has lines, each of them set in, so that none passes for an event."""
+    said = {
+        name: escaped(value).replace("\n", "\n  " if name in ("exception", "stack") else "\\n")
+        for name, value in event.items()
+        if isinstance(value, str)
+    }
+    return {**event, **said}
+
+
+def _escape_line(_logger: Any, _name: str, line: str | bytes) -> str:
+    return escaped(line if isinstance(line, str) else line.decode())
 
 
 def _attach(handler: logging.Handler, level: str) -> None:

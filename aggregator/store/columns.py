@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary
 from sqlalchemy.types import UserDefinedType
 
+from aggregator.core.text.sanitize import masked
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -61,6 +63,15 @@ class FreeText(UserDefinedType[str]):
 
     def bind_processor(self, dialect: Dialect) -> Convert:  # noqa: ARG002
         return lambda value: storable(value) if value else value
+
+
+class Line(FreeText):
+    """One line from outside: a title, a name, the words of an error. What older releases stored comes back harmless."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Convert:  # noqa: ARG002
+        return lambda value: masked(value) if value else value
 
 
 class Listed(UserDefinedType[Any]):

@@ -8,7 +8,7 @@ what is due.
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
-from aggregator.store.columns import Blob, Digests, FreeText, Instant, Listed, Number
+from aggregator.store.columns import Blob, Digests, FreeText, Instant, Line, Listed, Number
 
 ALWAYS = 0
 NEVER = 2**62
@@ -22,11 +22,11 @@ feeds = Table(
     Column("url", Text, nullable=False),
     Column("host", Text, nullable=False),
     Column("configured_url", Text, nullable=False),
-    Column("configured_title", FreeText, nullable=False),
+    Column("configured_title", Line, nullable=False),
     Column("configured", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("paused_at", Instant),
-    Column("title", FreeText, nullable=False),
+    Column("title", Line, nullable=False),
     Column("health", Text, nullable=False),
     Column("health_since", Instant),
     Column("validators_url", FreeText),
@@ -43,7 +43,7 @@ feeds = Table(
     Column("last_status", Integer),
     Column("failures", Integer, nullable=False),
     Column("failing_since", Instant),
-    Column("last_error", FreeText),
+    Column("last_error", Line),
     Column("interval_s", Float(53)),
     Column("gap_s", Float(53)),
     Column("items", Integer, nullable=False),
@@ -81,7 +81,7 @@ subscriptions = Table(
     Column("asked_at", Instant, nullable=False),
     Column("renew_at", Instant),
     Column("lease_until", Instant),
-    Column("reason", FreeText, nullable=False),
+    Column("reason", Line, nullable=False),
     Column("moved_to", FreeText),
 )
 
@@ -102,7 +102,7 @@ hosts = Table(
     metadata,
     Column("host", Text, primary_key=True),
     Column("not_before", Instant, nullable=False),
-    Column("reason", FreeText, nullable=False),
+    Column("reason", Line, nullable=False),
 )
 
 entries = Table(
@@ -114,10 +114,10 @@ entries = Table(
     Column("aliases", Digests, nullable=False),
     Column("guid", FreeText),
     Column("link", FreeText),
-    Column("title", FreeText, nullable=False),
+    Column("title", Line, nullable=False),
     Column("summary", FreeText, nullable=False),
     Column("content", FreeText, nullable=False),
-    Column("author", FreeText, nullable=False),
+    Column("author", Line, nullable=False),
     Column("categories", Listed, nullable=False),
     Column("enclosures", Listed, nullable=False),
     Column("lang", FreeText),
@@ -186,7 +186,7 @@ quarantined = Table(
     Column("feed", Text, ForeignKey("feeds.id", ondelete="CASCADE"), nullable=False),
     Column("seen_at", Instant, nullable=False),
     Column("data", Blob, nullable=False),
-    Column("reason", FreeText, nullable=False),
+    Column("reason", Line, nullable=False),
 )
 Index("quarantined_seen", quarantined.c.seen_at)
 Index("quarantined_feed", quarantined.c.feed)
@@ -201,10 +201,10 @@ hits = Table(
     Column("entry_key", Text, nullable=False),
     Column("entry_version", Integer, nullable=False),
     Column("spans", Listed, nullable=False),
-    Column("snippet", FreeText, nullable=False),
+    Column("snippet", Line, nullable=False),
     Column("story", Text),
     Column("state", Text, nullable=False),
-    Column("reason", FreeText, nullable=False),
+    Column("reason", Line, nullable=False),
     Column("mark", Text),
     Column("created_at", Instant, nullable=False),
 )
@@ -219,7 +219,7 @@ stories = Table(
     "stories",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("title", FreeText, nullable=False),
+    Column("title", Line, nullable=False),
     Column("fingerprint", Listed, nullable=False),
     Column("feeds", Listed, nullable=False),
     Column("told", Listed, nullable=False),
@@ -249,17 +249,17 @@ deliveries = Table(
     Column("rules", Listed, nullable=False),
     Column("hits", Listed, nullable=False),
     Column("story", Text),
-    Column("title", FreeText, nullable=False),
+    Column("title", Line, nullable=False),
     Column("notice", Listed),
     Column("priority", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("reason", FreeText, nullable=False),
+    Column("reason", Line, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("due_at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("tried_at", Instant),
     Column("sent_at", Instant),
-    Column("last_error", FreeText),
+    Column("last_error", Line),
     Column("repeat", Boolean, nullable=False),
     Column("lease_owner", Text),
     Column("lease_until", Instant),
@@ -284,7 +284,7 @@ attempts = Table(
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("outcome", Text),
-    Column("detail", FreeText, nullable=False),
+    Column("detail", Line, nullable=False),
 )
 
 silences = Table(
@@ -295,6 +295,6 @@ silences = Table(
     Column("feed", Text),
     Column("story", Text),
     Column("until_at", Instant, nullable=False),
-    Column("reason", FreeText, nullable=False),
+    Column("reason", Line, nullable=False),
     Column("created_at", Instant, nullable=False),
 )

@@ -11,6 +11,7 @@ from feedgenerator import Atom1Feed
 
 from aggregator.core.model import Told
 from aggregator.core.shapes import hit_json, instant
+from aggregator.core.text.sanitize import escaped, inert
 from aggregator.web.marking import marked_snippet
 from aggregator.web.render import web_link
 
@@ -22,7 +23,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 def harmless(value: object) -> str:
     """A CSV cell that no spreadsheet takes for a formula (OWASP: a quote in front)."""
-    text = "" if value is None else str(value)
+    text = "" if value is None else inert(str(value))
     return f"'{text}" if text.lstrip().startswith(FORMULA) or text.startswith(FORMULA) else text
 
 
@@ -48,22 +49,15 @@ def as_csv(tellings: Sequence[Told], *, head: bool = True) -> str:
 
 def as_jsonl(tellings: Sequence[Told]) -> str:
     """A hit shape per line."""
-    return "".join(json.dumps(hit_json(told), ensure_ascii=False) + "\n" for told in tellings)
-
-
-def _plain(text: str) -> str:
-    """Text without the characters that XML 1.0 (section 2.2) forbids."""
-    return "".join(
-        c for c in text if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c >= "\U00010000"
-    )
+    return "".join(escaped(json.dumps(hit_json(told), ensure_ascii=False)) + "\n" for told in tellings)
 
 
 def _summary(told: Told) -> str:
     """HTML of our own making: escaped text and nothing but <p>, <mark>."""
-    pieces = marked_snippet(_plain(told.hit.snippet), told.hit.spans)
+    pieces = marked_snippet(inert(told.hit.snippet), told.hit.spans)
     marked = "".join(f"<mark>{escape(p.text)}</mark>" if p.mark else escape(p.text) for p in pieces)
-    also = f"<p>Also in {escape(_plain(', '.join(told.also_in)))}</p>" if told.also_in else ""
-    return f"<p>{marked}</p>{also}<p>{escape(told.rule_title)} · {escape(_plain(told.feed_title))}</p>"
+    also = f"<p>Also in {escape(inert(', '.join(told.also_in)))}</p>" if told.also_in else ""
+    return f"<p>{marked}</p>{also}<p>{escape(told.rule_title)} · {escape(inert(told.feed_title))}</p>"
 
 
 def as_atom(tellings: Sequence[Told], *, title: str, site: str, path: str, now: datetime) -> str:
@@ -78,13 +72,13 @@ def as_atom(tellings: Sequence[Told], *, title: str, site: str, path: str, now: 
     )
     for told in tellings:
         feed.add_item(
-            title=_plain(told.entry.title) or "(no title)",
+            title=inert(told.entry.title) or "(no title)",
             link=web_link(told.entry.link) or f"{site}/hits/{told.hit.id}",
             description=_summary(told),
             unique_id=f"tag:aggregator,2026:hit/{told.hit.id}",
             pubdate=(told.entry.published_at or told.hit.created_at).astimezone(UTC),
             updateddate=told.hit.created_at.astimezone(UTC),
-            author_name=_plain(told.feed_title) or None,
+            author_name=inert(told.feed_title) or None,
             categories=[told.hit.rule],
         )
     latest = max((told.hit.created_at for told in tellings), default=now)

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from aggregator import __version__
+from aggregator.core.text.sanitize import inert
 from aggregator.web import chart, phrases
 from aggregator.web.desk import Desk
 from aggregator.web.guard import Visitor
@@ -88,6 +89,13 @@ def query(**values: object) -> str:
     return f"?{urlencode(given)}" if given else ""
 
 
+def _shown(value: object) -> object:
+    """What a template prints: no control, bidi or invisible character of whatever source reaches a page."""
+    if isinstance(value, Markup):
+        return Markup(inert(value))  # noqa: S704 -- it was markup before, and characters only go
+    return inert(value) if isinstance(value, str) else value
+
+
 def environment() -> Environment:
     """Jinja2 with escaping everywhere, whatever a template is called."""
     env = Environment(
@@ -97,6 +105,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=_shown,
     )
     env.globals.update(
         static=static, query=query, columns=chart.columns, sparkline=chart.sparkline, version=__version__

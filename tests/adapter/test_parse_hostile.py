@@ -14,6 +14,7 @@ from aggregator.parse import open_parser, pool
 from aggregator.parse.document import read
 from aggregator.parse.pool import Asked, Limits, Pool, Reply, Worker, WorkerUnusable
 from aggregator.parse.source import Refused
+from aggregator.parse.values import parsed_feed
 from aggregator.ports import Parser
 from tests.adapter.hostile import GOOD, HEAVY, REFUSED, SURVIVED, rss
 
@@ -43,6 +44,29 @@ def test_a_clumsy_document_costs_seconds_at_most(case: str) -> None:
     except Refused:
         assert case == "a declaration of encodings"
     assert time.process_time() - began < 8
+
+
+def test_a_text_without_an_end_is_cut() -> None:
+    """A title, an author, a category of a megabyte; the words of the title are kept where it stands alone."""
+    long = "S-400 \u00a0\u202e" * 100_000
+    item = f"<item><title>{long}</title><author>{long}</author><category>{long}</category></item>"
+    body = f"<?xml version='1.0'?><rss version='2.0'><channel><title>{long}</title>{item}</channel></rss>".encode()
+    found = read((body, URL, "application/xml", "", None), 10 * 2**20)
+    (row,) = found[4]
+    assert len(found[1]) <= 1000
+    assert (len(row[2]) <= 1000, len(row[5]) <= 1000, len(row[6][0]) <= 200) == (True, True, True)
+    assert row[2].endswith("…")
+    assert len(row[3]) > 100_000
+    assert "\u202e" not in "".join((found[1], row[2], row[3], row[5], *row[6]))
+
+
+def test_a_page_is_named_without_what_steers() -> None:
+    """The title of a page in place of a feed is part of a sentence, which a terminal shows."""
+    page = "<html><title>\x1b[2J\x9b2J\u202enigol</title></html>".encode()
+    with pytest.raises(Refused) as caught:
+        read((page, URL, "text/html", "", None), 10 * 2**20)
+    with pytest.raises(ParseError, match=r'^This is an HTML page \("\[2J2Jnigol"\) instead of a feed\.$'):
+        parsed_feed((caught.value.message, caught.value.found, caught.value.transient), b"")
 
 
 def fetched(body: bytes) -> Fetched:

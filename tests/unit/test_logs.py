@@ -4,11 +4,12 @@ import io
 import json
 import logging
 import re
+import unicodedata
 from collections.abc import Iterator
 
 import pytest
 
-from aggregator.observe.logs import configure, redact
+from aggregator.observe.logs import configure, configure_plain, redact
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +57,23 @@ def test_secrets_are_cut_out(style: str) -> None:
     assert not re.search("pass(/|%2F)word", said.getvalue())
     assert said.getvalue().count("***") >= 3
     assert "locals" not in said.getvalue()
+
+
+@pytest.mark.parametrize("style", ["json", "console", "plain", "plain debug"])
+def test_nothing_logged_steers_a_terminal(style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A title in a message, an extra or a traceback shows its escapes, and does not begin a line of its own."""
+    said = io.StringIO()
+    if style.startswith("plain"):
+        configure_plain("debug" if "debug" in style else "info")
+    else:
+        configure("info", style, said)
+    try:
+        raise ValueError("\x1b[2J\x9b2J")
+    except ValueError:
+        logging.getLogger("aggregator").exception(
+            "no feed: %s", "\u202egnp\x07\r\nerror: forged", extra={"feed": "\x9c"}
+        )
+    written = said.getvalue() + capsys.readouterr().err
+    assert not {char for char in written if unicodedata.category(char) in ("Cc", "Cf")} - {"\n"}
+    assert "\\u202egnp" in written
+    assert not any(line.startswith(("error: forged", "\x1b")) for line in written.splitlines())

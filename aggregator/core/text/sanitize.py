@@ -82,6 +82,17 @@ def escaped(text: str) -> str:
     return _ESCAPED.sub(_spelled, text) if _ODD.search(text) else text
 
 
+def masked(text: str, limit: int = MAX_TITLE) -> str:
+    """`text` as it was stored before it was cleaned on the way in, fit to be shown as one line.
+
+    Character stands for character, so that the places of matches in it still hold.
+    """
+    if len(text) <= limit and text.isprintable():
+        return text
+    line = _ESCAPED.sub(lambda found: found[1] or "\ufffd", text[:limit].replace("\n", " "))
+    return line if len(text) <= limit else f"{line[:-1]}…"
+
+
 def _without_unsafe(text: str) -> str:
     if not _ODD.search(text):
         return text
