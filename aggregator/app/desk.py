@@ -18,7 +18,8 @@ from aggregator.app.liveness import notes_folder, running
 from aggregator.app.places import state_folder
 from aggregator.app.watching import lag_s
 from aggregator.core.errors import ConfigErrors, DatabaseFault, NotFound
-from aggregator.core.model import Beat, DeliveryState, Status, Told
+from aggregator.core.findings import findings
+from aggregator.core.model import Beat, DeliveryState, Finding, Status, Told
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Feed
 from aggregator.observe.logs import redact
@@ -71,6 +72,14 @@ class AppDesk:
 
     # --- reading ---------------------------------------------------------------------------------
 
+    async def findings(self) -> tuple[Finding, ...]:
+        now = self.clock.now()
+        backlog = await self.catalog.backlog(now)
+        fault = str(self.database_fault() or "")
+        return findings(
+            Status(version=__version__, now_at=now, beats=self.beats(), backlog=backlog, database_fault=fault)
+        )
+
     async def status(self) -> Status:
         now = self.clock.now()
         health = await self.catalog.health()
@@ -101,6 +110,8 @@ class AppDesk:
                 )
             ),
             processes=await asyncio.to_thread(running, notes_folder(loaded.config)),
+            backlog=await self.catalog.backlog(now),
+            database_fault=str(self.database_fault() or ""),
         )
 
     async def explain(self, told: Told) -> Explanation | None:

@@ -7,7 +7,8 @@ from typing import Literal
 
 from aggregator import DISTRIBUTION
 from aggregator.core.errors import ConfigError, brief
-from aggregator.core.model import Delivery, DeliveryState, FeedState, Health, RuleFigures
+from aggregator.core.findings import findings
+from aggregator.core.model import Backlog, Delivery, DeliveryState, FeedState, Health, RuleFigures, Severity, Status
 from aggregator.store.inspecting import Condition
 
 PYTHON = (3, 11)
@@ -22,8 +23,6 @@ DRIFT = timedelta(minutes=5)
 FUTURE = timedelta(days=1)
 ENOUGH_ENTRIES = 1000  # a rule that matched none of so many deserves a look
 MOST_NAMED = 10  # troubles of one kind that are told one by one
-
-Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +67,7 @@ class Known:
     dead: int = 0
     last_dead: tuple[Delivery, ...] = ()
     waiting: tuple[Delivery, ...] = ()
+    backlog: Backlog = field(default_factory=Backlog)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +206,10 @@ def _past(known: Known, now: datetime) -> Iterator[Trouble]:
     if not known.feeds:
         yield _warning("nothing", "feeds", "nothing is watched", "aggregator feeds add URL")
     yield from _clock(known, now)
-    yield from _lag(known, now)
-    yield from _outbox(known, now)
+    stopped = list(_stopped(known, now))
+    yield from stopped
+    yield from _stuck(known, now, without="lag" if stopped else "")
+    yield from _outbox(known)
     yield from _some([trouble for state in known.feeds for trouble in _feed(state)], "feeds", "aggregator feeds list")
     yield from _some(list(_rules(known)), "rules", "aggregator rules lint")
 
@@ -227,7 +229,14 @@ def _clock(known: Known, now: datetime) -> Iterator[Trouble]:
             yield _note("future", f"feed {feed}", message, "nothing to do: no date decides what is new")
 
 
-def _lag(known: Known, now: datetime) -> Iterator[Trouble]:
+def _stuck(known: Known, now: datetime, without: str) -> Iterator[Trouble]:
+    """What every status shows. Where the service stands still, each overdue feed says no more than that."""
+    for one in findings(Status(version="", now_at=now, backlog=known.backlog)):
+        if one.kind != without:
+            yield Trouble(kind=one.kind, severity=one.severity, about=one.area, message=one.what, remedy=one.remedy)
+
+
+def _stopped(known: Known, now: datetime) -> Iterator[Trouble]:
     live = [state for state in known.feeds if state.health not in (Health.PAUSED, Health.GONE)]
     due = [s for s in live if s.next_poll_at and s.lease_owner is None and s.id not in known.limited]
     if not live or not due:
@@ -241,22 +250,14 @@ def _lag(known: Known, now: datetime) -> Iterator[Trouble]:
     elif waits > PATIENCE and now - polled > PATIENCE:
         message = f"it does not run: the last poll was {_span(now - polled)} ago, {len(due)} feeds wait"
         yield _error("stopped", "service", message, start)
-    elif waits > PATIENCE:
-        remedy = "raise settings.polling.concurrency, or add processes: docs/scale.md"
-        yield _warning("lag", "polling", f"feed {first.id} has been due for {_span(waits)}", remedy)
 
 
-def _outbox(known: Known, now: datetime) -> Iterator[Trouble]:
+def _outbox(known: Known) -> Iterator[Trouble]:
     if known.dead:
         last = "; ".join(f"{d.title!r} on {d.channel}: {_why(d)}" for d in known.last_dead)
         message = f"{known.dead} given up" + (f", the last of them {last}" if last else "")
         remedy = "mend the channel, then `aggregator deliveries list --state dead` and `deliveries retry ID`"
         yield _error("dead", "alerts", message, remedy)
-    overdue = [delivery for delivery in known.waiting if now - delivery.due_at > PATIENCE]
-    if overdue:
-        longest = now - min(delivery.due_at for delivery in overdue)
-        message = f"{len(overdue)} wait although they are due, the oldest for {_span(longest)}"
-        yield _error("waiting", "alerts", message, "see that a process runs which delivers: `aggregator run`")
     retried: dict[str, list[Delivery]] = {}
     for delivery in known.waiting:
         if delivery.state is DeliveryState.RETRY:

@@ -178,6 +178,7 @@ async def _read(url: str, wanted: Config, now: datetime) -> Known:
             from_future=future,
             dead=(await catalog.outbox()).get(DeliveryState.DEAD, 0),
             last_dead=await catalog.deliveries(states=[DeliveryState.DEAD], limit=1),
+            backlog=await catalog.backlog(now),
             waiting=await catalog.deliveries(states=waiting, limit=SAMPLE),
         )
 

@@ -110,6 +110,10 @@ class Works:
         self.metrics.observe_feeds({health.value: feeds.get(health, 0) for health in Health})
         self.metrics.observe_outbox({state.value: outbox.get(state, 0) for state in DeliveryState})
         self.metrics.lag.set(lag_s(due_at, now))
+        backlog = await store.catalog.backlog(now)
+        self.metrics.observe_oldest_due(
+            feed_s=lag_s(backlog.oldest_feed_due_at, now), delivery_s=lag_s(backlog.oldest_delivery_due_at, now)
+        )
         self.metrics.rules.set(sum(rule.config.enabled for rule in self.house.current.rules.values()))
 
     async def read(self, document: Fetched) -> ParsedFeed | None:

@@ -9,6 +9,7 @@ import click
 from aggregator.cli.output import ago, echo, emit, json_option, plural, secho, sheet, size, span
 from aggregator.cli.program import config_option
 from aggregator.cli.session import at_desk
+from aggregator.core.findings import findings
 from aggregator.core.shapes import status_json
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def status(as_json: bool) -> None:
                 "version": found.version,
             }
         )
+        for finding in findings(found):
+            click.secho(f"{finding.severity}: {finding.what}", fg="red" if finding.severity == "error" else "yellow")
+            click.echo(f"  → {finding.remedy}")
         for warning in found.warnings if not desk.current().faults else ():
             secho(warning, fg="yellow", err=True)
 

@@ -6,7 +6,7 @@ Every value is frozen; `None` means absent, never failed. Words: docs/glossary.m
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 # --- fetch ---------------------------------------------------------------------------------------
 
@@ -606,9 +606,64 @@ class Process:
     loops: tuple[tuple[str, bool], ...] | None = None
 
 
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong, and what to do. `area` is feeds, alerts, database or service; `kind` a stable word."""
+
+    kind: str
+    severity: Severity
+    area: str
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """Work that is due and not done: a feed, or what waits on a channel. `due_at` is the oldest of `count`."""
+
+    name: str
+    due_at: datetime
+    count: int = 1
+    interval_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A feed or an alert that was being worked on when processes died, `deaths` times in a row."""
+
+    kind: Literal["feed", "delivery"]
+    name: str
+    deaths: int
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What is due: the feeds that are overdue by their own interval (the first few, and how many), and each channel.
+
+    `oldest_feed_due_at` looks at all feeds that are due, overdue or not.
+    """
+
+    oldest_feed_due_at: datetime | None = None
+    feeds: tuple[Overdue, ...] = ()
+    feeds_overdue: int = 0
+    channels: tuple[Overdue, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+
+    @property
+    def oldest_delivery_due_at(self) -> datetime | None:
+        return min((channel.due_at for channel in self.channels), default=None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The service at one glance. `lag_s`: how long the most overdue feed has been waiting."""
+    """The service at one glance. `lag_s`: how long the most overdue feed has been waiting.
+
+    `database_fault`: why nothing can be read or written, in one sentence that ends with the remedy.
+    """
 
     version: str
     now_at: datetime
@@ -623,6 +678,8 @@ class Status:
     versions: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     processes: tuple[Process, ...] = ()
+    backlog: Backlog = Backlog()
+    database_fault: str = ""
 
 
 Json = dict[str, Any]

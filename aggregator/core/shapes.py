@@ -7,12 +7,14 @@ UTC with a `Z`; durations are seconds (`_s`), sizes bytes. A shape may grow keys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from aggregator.core.findings import findings, is_healthy
 from aggregator.core.model import (
     Attempt,
     Beat,
     Delivery,
     Entry,
     FeedSummary,
+    Finding,
     Hit,
     Json,
     Process,
@@ -249,11 +251,23 @@ def process_json(process: Process) -> Json:
     }
 
 
-def status_json(status: Status) -> Json:
-    """The service at one glance; `ok` is False where a loop is late."""
-    loops = [well for process in status.processes for _, well in process.loops or ()]
+def finding_json(finding: Finding) -> Json:
+    """`{severity, area, what, remedy, kind}`: one thing that is wrong; a note is no reason to act."""
     return {
-        "ok": all(loops) and not any(beat.late for beat in status.beats),
+        "severity": finding.severity,
+        "area": finding.area,
+        "what": finding.what,
+        "remedy": finding.remedy,
+        "kind": finding.kind,
+    }
+
+
+def status_json(status: Status) -> Json:
+    """The service at one glance; `ok` is True where no finding is a warning or an error."""
+    found = findings(status)
+    return {
+        "ok": is_healthy(found),
+        "findings": [finding_json(finding) for finding in found],
         "running": bool(status.processes),
         "processes": [process_json(process) for process in status.processes],
         "version": status.version,

@@ -66,6 +66,12 @@ class Metrics:
             "aggregator_database_up", "1 while the database takes what is written, else 0.", registry=registry
         )
         self.database_up.set(1)
+        self._oldest_due = Gauge(
+            "aggregator_oldest_due_seconds",
+            "How long the oldest work that is due and not done has been waiting.",
+            ["kind"],
+            registry=registry,
+        )
         self.rules = Gauge("aggregator_rules", "Rules that are matched.", registry=registry)
         self._beat = Gauge(
             "aggregator_loop_beat_timestamp_seconds", "When a loop last ended a tick well.", ["loop"], registry=registry
@@ -91,6 +97,10 @@ class Metrics:
 
     def observe_outbox(self, by_state: Mapping[str, int]) -> None:
         self._set(self._outbox, by_state)
+
+    def observe_oldest_due(self, *, feed_s: float, delivery_s: float) -> None:
+        self._oldest_due.labels("feed").set(feed_s)
+        self._oldest_due.labels("delivery").set(delivery_s)
 
     def expect(self, loop: str) -> None:
         """A loop that begins has not failed yet."""

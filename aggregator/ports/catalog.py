@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from aggregator.core.model import (
     Attempt,
+    Backlog,
     Delivery,
     DeliveryState,
     Entry,
@@ -119,6 +120,10 @@ class Catalog(Protocol):
 
     async def outbox(self) -> Mapping[DeliveryState, int]:
         """How many deliveries are in each state."""
+        ...
+
+    async def backlog(self, now: datetime) -> Backlog:
+        """What is due and not done. Feeds that are paused, gone, or whose host rests are left out."""
         ...
 
     async def retry(self, ids: Sequence[str], now: datetime) -> int:

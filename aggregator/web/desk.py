@@ -10,8 +10,8 @@ from datetime import datetime
 from math import inf
 from typing import Literal, Protocol
 
-from aggregator.core.errors import ConfigError, DatabaseFault
-from aggregator.core.model import Beat, Entry, Span, Status, Told
+from aggregator.core.errors import ConfigError
+from aggregator.core.model import Beat, Entry, Finding, Span, Status, Told
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Config
 from aggregator.ports import Catalog, Clock
@@ -139,12 +139,12 @@ class Desk(Protocol):
         """The loops' signs of life; cheap, asked every few seconds."""
         ...
 
-    async def status(self) -> Status:
-        """Loops, lag, outbox, disk, versions."""
+    async def findings(self) -> tuple[Finding, ...]:
+        """What is wrong right now; cheap, unlike `status`."""
         ...
 
-    def database_fault(self) -> DatabaseFault | None:
-        """What keeps the database from being written; None: nothing."""
+    async def status(self) -> Status:
+        """Loops, lag, outbox, disk, versions."""
         ...
 
     def metrics(self) -> tuple[bytes, str]:

@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from aggregator.core.errors import StoreError
-from aggregator.core.model import HitFilter
+from aggregator.core.model import Delivery, HitFilter
 from aggregator.web import create_app
 from aggregator.web.api import shape
 from aggregator.web.desk import Answer
@@ -165,6 +165,27 @@ def test_refusals_have_one_shape(
     refused = client.ask(method, path, **sent)
     assert refused.status == status
     assert words in refused.json()["detail"]
+
+
+def test_what_is_stuck_is_not_ready() -> None:
+    """An alert due for ten minutes: /readyz is red and names the area only; the status and its page say the rest."""
+    desk = morning()
+    stuck = Delivery(
+        id="stuck", channel="desk-email", title="S-400", created_at=desk.clock.now(), due_at=desk.clock.now()
+    )
+    desk.tables.deliveries["stuck"] = stuck
+    desk.clock.at += timedelta(minutes=11)
+    client = Client(create_app(desk))
+    answer = client.get("/readyz")
+    assert (answer.status, answer.json()["ok"], answer.json()["loops"]["alerts"]) == (503, False, False)
+    assert "desk-email" not in answer.text
+    status = client.get("/api/v1/status").json()
+    assert status["ok"] is False
+    [finding] = [one for one in status["findings"] if one["area"] == "alerts"]
+    assert "due on channel desk-email" in finding["what"]
+    page = client.get("/status").text
+    assert "due on channel desk-email" in page
+    assert "channels test desk-email" in page
 
 
 def test_a_store_that_fails_is_a_503() -> None:

@@ -18,10 +18,12 @@ from aggregator.core.errors import (
     Problem,
     Unreachable,
 )
+from aggregator.core.findings import findings
 from aggregator.core.model import (
     Beat,
     Entry,
     FeedState,
+    Finding,
     Span,
     Status,
     Told,
@@ -146,6 +148,12 @@ class MemoryDesk:
     def database_fault(self) -> DatabaseFault | None:
         return self.fault
 
+    async def findings(self) -> tuple[Finding, ...]:
+        now = self.clock.now()
+        backlog = await self.catalog.backlog(now)
+        beats, fault = tuple(self.beats()), str(self.fault or "")
+        return findings(Status(version="0.1.0", now_at=now, beats=beats, backlog=backlog, database_fault=fault))
+
     async def status(self) -> Status:
         now = self.clock.now()
         healths = Counter(row.seen().health.value for row in self.tables.feeds.values())
@@ -160,6 +168,7 @@ class MemoryDesk:
             last_alert_at=max((d.sent_at for d in self.tables.deliveries.values() if d.sent_at), default=None),
             stats=await self.catalog.stats(),
             disk_free_bytes=81_400_000_000,
+            backlog=await self.catalog.backlog(now),
             versions=(("Python", "3.11.9"), ("SQLite", "3.46.1")),
         )
 

@@ -318,7 +318,12 @@ def _outbox(tables: Tables, now: datetime) -> None:
                 "due_at": now + timedelta(minutes=4),
             },
         ),
-        ("0000138c", "desk-email", DeliveryState.HELD, {"reason": "quiet hours until 07:00"}),
+        (
+            "0000138c",
+            "desk-email",
+            DeliveryState.HELD,
+            {"reason": "quiet hours until 07:00", "due_at": now + timedelta(hours=5)},
+        ),
         (
             "0000138d",
             "ops-chat",

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from aggregator.core.errors import Conflict, DatabaseFault, NotFound, StoreError
+from aggregator.core.findings import feed_is_overdue
 from aggregator.core.model import (
     TROUBLE,
     Attempt,
+    Backlog,
     Delivery,
     DeliveryState,
     Entry,
@@ -24,6 +26,7 @@ from aggregator.core.model import (
     HitState,
     HostLimit,
     Known,
+    Overdue,
     Poll,
     Question,
     Routed,
@@ -693,6 +696,32 @@ class MemoryCatalog:
 
     async def outbox(self) -> Mapping[DeliveryState, int]:
         return Counter(delivery.state for delivery in self._tables.deliveries.values())
+
+    async def backlog(self, now: datetime) -> Backlog:
+        resting = {host for host, limit in self._tables.hosts.items() if limit.not_before > now}
+        due = [
+            row.state
+            for row in self._tables.feeds.values()
+            if row.configured and row.enabled and not row.paused_at and row.state.health is not Health.GONE
+            and row.state.next_poll_at and row.state.next_poll_at <= now and host_key(row.state.url) not in resting
+        ]  # fmt: skip
+        late = [
+            Overdue(name=state.id, due_at=state.next_poll_at, interval_s=state.interval_s)
+            for state in due
+            if state.next_poll_at and feed_is_overdue(state.next_poll_at, state.interval_s, now)
+        ]
+        late.sort(key=lambda one: (one.due_at, one.name))
+        waits: dict[str, list[datetime]] = {}
+        for delivery in self._tables.deliveries.values():
+            if _wakes(delivery) and delivery.due_at <= now:
+                waits.setdefault(delivery.channel, []).append(delivery.due_at)
+        channels = [Overdue(name=name, due_at=min(at), count=len(at)) for name, at in waits.items()]
+        return Backlog(
+            oldest_feed_due_at=min((state.next_poll_at for state in due if state.next_poll_at), default=None),
+            feeds=tuple(late[:10]),
+            feeds_overdue=len(late),
+            channels=tuple(sorted(channels, key=lambda one: (one.due_at, one.name))),
+        )
 
     async def retry(self, ids: Sequence[str], now: datetime) -> int:
         chosen = self._unsent(ids)

@@ -9,10 +9,11 @@ import pytest
 from aggregator.app.diagnosis import Exposed, Facts, Known, Page, Trouble, diagnose
 from aggregator.app.examination import file_system
 from aggregator.core.errors import ConfigError
-from aggregator.core.model import Delivery, DeliveryState, FeedState, Health, RuleFigures
+from aggregator.core.model import Backlog, Delivery, DeliveryState, FeedState, Health, Overdue, RuleFigures
 from aggregator.store.inspecting import Condition
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 SOUND = Condition(
     name="database x.db", path=Path("x.db"), newest="0001", revision="0001", bytes=5 * 10**9, checked=True
 )
@@ -88,7 +89,12 @@ def test_nothing_wrong_is_nothing_said() -> None:
         (known(feed(last_polled_at=NOW + timedelta(hours=2))), "clock", "error", "clock"),
         (known(from_future={"wire": 3}), "future", "note", "nothing to do"),
         (known(dead=2, last_dead=(delivery(last_error="403"),)), "dead", "error", "retry"),
-        (known(waiting=(delivery(due_at=NOW - timedelta(hours=1)),)), "waiting", "error", "aggregator run"),
+        (
+            known(backlog=Backlog(channels=(Overdue(name="desk", due_at=NOW - HOUR),))),
+            "waiting",
+            "error",
+            "aggregator run",
+        ),
         (known(waiting=(delivery(state=DeliveryState.RETRY),)), "retry", "warning", "channels test desk"),
         (known(rules=(RuleFigures(rule="f35"),), entries=5000), "mute", "note", "backtest f35"),
     ],
@@ -104,7 +110,9 @@ def test_a_service_that_stands_still_and_one_that_lags() -> None:
     """All feeds untouched for hours is a stopped service; one late feed beside fresh ones is a lag."""
     old = feed("old", last_polled_at=NOW - timedelta(hours=9), next_poll_at=NOW - timedelta(hours=8))
     assert only(known(old)).kind == "stopped"
-    assert only(known(old, feed("fresh"))).kind == "lag"
+    backlog = Backlog(feeds=(Overdue(name="old", due_at=NOW - 8 * HOUR, interval_s=900.0),), feeds_overdue=1)
+    assert only(known(old, feed("fresh"), backlog=backlog)).kind == "lag"
+    assert only(known(old, backlog=backlog)).kind == "stopped"
     assert only(known(feed(last_polled_at=None, next_poll_at=NOW))).kind == "stopped"
 
 

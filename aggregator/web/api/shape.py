@@ -222,8 +222,21 @@ class Process(BaseModel):
     loops: dict[str, bool] | None
 
 
+class Finding(BaseModel):
+    """One thing that is wrong; a note is no reason to act."""
+
+    severity: Literal["error", "warning", "note"]
+    area: str
+    what: str
+    remedy: str
+    kind: str
+
+
 class Status(BaseModel):
+    """`ok`: no finding is a warning or an error."""
+
     ok: bool
+    findings: list[Finding]
     running: bool
     processes: list[Process]
     version: str

@@ -48,15 +48,15 @@ async def healthz(desk: GivenDesk) -> Response:
 
 @plain.get("/readyz", response_model=shape.Health, responses=UNWELL)
 async def readyz(desk: GivenDesk) -> Response:
-    """Whether the database answers, and took the last write; 503 from the first write that failed on."""
+    """Whether the database answers and takes what is written, and nothing is stuck, by area; open to all."""
     try:
-        await desk.catalog.outbox()
-        if fault := desk.database_fault():
-            raise fault
+        found = await desk.findings()
     except StoreError as error:
         log.warning("not ready: %s", error)
         return JSONResponse({"ok": False, "loops": {"database": False}}, 503)
-    return JSONResponse({"ok": True, "loops": {"database": True}})
+    stuck = {finding.area for finding in found if finding.severity == "error"}
+    areas = {area: area not in stuck for area in ("database", "feeds", "alerts", "service")}
+    return JSONResponse({"ok": not stuck, "loops": areas}, 503 if stuck else 200)
 
 
 @plain.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

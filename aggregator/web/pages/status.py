@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from aggregator.core.findings import findings
 from aggregator.web.given import GivenDesk, GivenPages, then
 
 router = APIRouter()
@@ -29,8 +30,9 @@ async def _page(
     silences = await desk.catalog.silences(now)
     hosts = await desk.catalog.hosts()
     current = desk.current()
+    state = await desk.status()
     return pages.render(
-        request, "status.html", status=code, state=await desk.status(), silences=silences, problems=problems,
+        request, "status.html", status=code, state=state, found=findings(state), silences=silences, problems=problems,
         hosts=[host for host in hosts if host.not_before > now], channels=current.config.channels,
         warnings=current.warnings,
     )  # fmt: skip

@@ -1,0 +1,108 @@
+"""What is wrong with the service right now: its status in, findings out.
+
+One function for all who report it: status page, `status`, `/readyz` and `doctor`. A loop that
+returns is no proof that work gets done, so the work itself is looked at: what is due and not done.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from aggregator.core.model import Finding, Overdue, Severity, Status, Suspect
+
+FEED_INTERVALS = 2.0  # a feed is overdue by more than so many of its intervals
+SHORTEST_INTERVAL_S = 60.0  # what counts as an interval at least: a poll itself takes time
+ASSUMED_INTERVAL_S = 900.0  # of a feed that has none yet
+DELIVERY_S = 600.0  # an alert is overdue that was due for so long
+SUSPECT_DEATHS = 2  # one process that died in the midst of something proves nothing
+MAX_NAMED = 5
+
+ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
+
+
+def findings(status: Status) -> tuple[Finding, ...]:
+    """All findings, the worst first."""
+    found = [
+        *_database(status.database_fault),
+        *_loops(status),
+        *_deliveries(status.backlog.channels, status.now_at),
+        *_feeds(status.backlog.feeds, status.backlog.feeds_overdue, status.now_at),
+        *_suspects(status.backlog.suspects, status.now_at),
+    ]
+    return tuple(sorted(found, key=lambda finding: ORDER[finding.severity]))
+
+
+def is_healthy(found: tuple[Finding, ...]) -> bool:
+    """Notes are no reason to act."""
+    return all(finding.severity == "note" for finding in found)
+
+
+def feed_is_overdue(due_at: datetime, interval_s: float | None, now: datetime) -> bool:
+    """Whether a feed should have been polled long ago, by its own interval in seconds."""
+    interval = ASSUMED_INTERVAL_S if interval_s is None else max(interval_s, SHORTEST_INTERVAL_S)
+    return now - due_at > timedelta(seconds=FEED_INTERVALS * interval)
+
+
+def _database(fault: str) -> Iterator[Finding]:
+    if fault:
+        what, _, remedy = fault.partition("; ")
+        remedy = remedy or "look at settings.database and the system's log"
+        yield Finding(kind="database", severity="error", area="database", what=what, remedy=remedy)
+
+
+def _loops(status: Status) -> Iterator[Finding]:
+    late = {beat.name for beat in status.beats if beat.late}
+    late.update(name for process in status.processes for name, well in process.loops or () if not well)
+    for name in sorted(late):
+        remedy = "look into the log for its last error; restart the service if there is none"
+        yield Finding(
+            kind="late", severity="error", area="service", what=f"the loop {name} gives no sign of life", remedy=remedy
+        )
+
+
+def _feeds(overdue: tuple[Overdue, ...], count: int, now: datetime) -> Iterator[Finding]:
+    for feed in overdue[:MAX_NAMED]:
+        every = f", {_span(timedelta(seconds=feed.interval_s))}" if feed.interval_s else ""
+        what = f"feed {feed.name} has been due for {_span(now - feed.due_at)}, more than twice its interval{every}"
+        yield _overdue_feed(what)
+    if count > MAX_NAMED:
+        yield _overdue_feed(f"{count - MAX_NAMED} more feeds are overdue by more than twice their interval")
+
+
+def _overdue_feed(what: str) -> Finding:
+    remedy = "see that `aggregator run` runs and what its log says; else raise settings.polling.concurrency"
+    return Finding(kind="lag", severity="error", area="feeds", what=what, remedy=remedy)
+
+
+def _deliveries(due: tuple[Overdue, ...], now: datetime) -> Iterator[Finding]:
+    for channel in due:
+        if now - channel.due_at <= timedelta(seconds=DELIVERY_S):
+            continue
+        alerts = "1 alert is due" if channel.count == 1 else f"{channel.count} alerts are due"
+        what = f"{alerts} on channel {channel.name} and not sent, the oldest for {_span(now - channel.due_at)}"
+        remedy = (
+            f"see that `aggregator run` runs; `aggregator channels test {channel.name}` shows how the channel answers"
+        )
+        yield Finding(kind="waiting", severity="error", area="alerts", what=what, remedy=remedy)
+
+
+def _suspects(suspects: tuple[Suspect, ...], now: datetime) -> Iterator[Finding]:
+    for suspect in suspects:
+        if suspect.deaths < SUSPECT_DEATHS:
+            continue
+        waits = f"; it rests for {_span(suspect.until - now)}" if suspect.until and suspect.until > now else ""
+        if suspect.kind == "feed":
+            what = f"the service died {suspect.deaths} times while feed {suspect.name} was being processed{waits}"
+            remedy = f"look at its document; `aggregator feeds remove {suspect.name}` or a pause stops it"
+        else:
+            what = f"the service died {suspect.deaths} times while alert {suspect.name} was being sent{waits}"
+            remedy = f"`aggregator deliveries show {suspect.name}` shows it and its channel"
+        area = "feeds" if suspect.kind == "feed" else "alerts"
+        yield Finding(kind="deadly", severity="warning", area=area, what=what, remedy=remedy)
+
+
+def _span(length: timedelta) -> str:
+    minutes = length.total_seconds() / 60
+    for size, unit in ((1440, "d"), (60, "h")):
+        if minutes >= 2 * size:
+            return f"{minutes / size:.0f} {unit}"
+    return f"{max(1, minutes):.0f} min"

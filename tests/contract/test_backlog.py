@@ -1,0 +1,79 @@
+"""What every store says is due and not done."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from aggregator.core.model import Backlog, DeliveryState, FeedState, HostLimit, Overdue, Poll
+from tests.contract.samples import HOUR, MINUTE, NOW, AnyStore, delivery, feed
+
+pytestmark = pytest.mark.anyio
+
+
+async def polled(store: AnyStore, name: str, *, due_at: timedelta, interval_s: float | None = 900.0) -> None:
+    """A feed that is due at NOW + `due_at`."""
+    (state,) = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=1, ids=[name], force=True)
+    after: FeedState = replace(
+        state, last_polled_at=NOW, first_polled_at=NOW, next_poll_at=NOW + due_at, interval_s=interval_s
+    )
+    await store.feeds.commit(Poll(state=after), owner="me")
+
+
+async def test_nothing_is_due(store: AnyStore) -> None:
+    """An empty database, and feeds that were never polled, wait for nothing yet."""
+    assert await store.catalog.backlog(NOW) == Backlog()
+    await store.feeds.sync([feed("a")], NOW)
+    assert await store.catalog.backlog(NOW + HOUR) == Backlog()
+
+
+async def test_overdue_feeds_most_overdue_first(store: AnyStore) -> None:
+    """By each feed's own interval; the oldest that is due, overdue or not, leased or not, is told apart."""
+    await store.feeds.sync([feed(name) for name in "abcd"], NOW)
+    await polled(store, "a", due_at=15 * MINUTE)
+    await polled(store, "b", due_at=10 * MINUTE, interval_s=7200.0)
+    await polled(store, "c", due_at=15 * MINUTE, interval_s=1.0)
+    await polled(store, "d", due_at=HOUR)
+    found = await store.catalog.backlog(NOW + 20 * MINUTE)
+    assert found.oldest_feed_due_at == NOW + 10 * MINUTE
+    assert found.feeds == (Overdue(name="c", due_at=NOW + 15 * MINUTE, interval_s=1.0),)
+    await store.feeds.claim_due(NOW + HOUR, owner="me", lease_s=3600, limit=9, ids=["a", "c"])
+    late = await store.catalog.backlog(NOW + HOUR)
+    assert [one.name for one in late.feeds] == ["a", "c"]
+    assert late.feeds_overdue == 2
+
+
+async def test_feeds_that_rest_are_not_overdue(store: AnyStore) -> None:
+    """Paused by a person, or asked by their host to wait."""
+    await store.feeds.sync([feed("a"), feed("b", url="https://other.example/b")], NOW)
+    await polled(store, "a", due_at=MINUTE)
+    (state,) = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=1, ids=["b"], force=True)
+    after = replace(state, last_polled_at=NOW, next_poll_at=NOW + MINUTE, interval_s=900.0)
+    limit = HostLimit(host="other.example", not_before=NOW + 5 * HOUR, reason="429")
+    await store.feeds.commit(Poll(state=after, hosts=(limit,)), owner="me")
+    assert [one.name for one in (await store.catalog.backlog(NOW + HOUR)).feeds] == ["a"]
+    await store.catalog.pause("a", True, NOW)
+    assert (await store.catalog.backlog(NOW + HOUR)).feeds == ()
+    assert (await store.catalog.backlog(NOW + 6 * HOUR)).feeds_overdue == 1
+
+
+async def test_what_is_due_on_each_channel(store: AnyStore) -> None:
+    """Counted and dated by when it was due, while it is claimed too; what is held or settled does not wait."""
+    await store.outbox.add(
+        [
+            delivery("d1", due_at=NOW - HOUR),
+            delivery("d2", due_at=NOW),
+            delivery("d3", channel="chat", due_at=NOW + MINUTE),
+            delivery("d4", channel="chat", due_at=NOW + HOUR, state=DeliveryState.HELD),
+            delivery("d5", due_at=NOW - 2 * HOUR, state=DeliveryState.SENT),
+        ]
+    )
+    expected = (
+        Overdue(name="desk", due_at=NOW - HOUR, count=2),
+        Overdue(name="chat", due_at=NOW + MINUTE),
+    )
+    found = await store.catalog.backlog(NOW + MINUTE)
+    assert found.channels == expected
+    assert found.oldest_delivery_due_at == NOW - HOUR
+    await store.outbox.claim(NOW + MINUTE, owner="me", lease_s=60, limit=9)
+    assert (await store.catalog.backlog(NOW + MINUTE)).channels == expected
