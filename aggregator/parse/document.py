@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from xml.etree.ElementTree import ParseError
 
+from aggregator.core.text import charset
 from aggregator.core.text.sanitize import clean_text
 from aggregator.parse import hostile, jsonfeed, ladder, lean, recognise, repair
 from aggregator.parse.draft import Draft, FeedDraft, Poison, Row, address, language, row, text
@@ -33,10 +34,12 @@ def read(job: Job, max_body_bytes: int) -> Answer:
     """The entries of one document that `memory` does not know. Raises Refused."""
     body, url, content_type, content_language, memory = job
     body = unpacked(body, max_body_bytes)
-    recognise.check(body)
-    hostile.check_size(body)
+    recognise.check_kind(body)
     source = repair.head(Source(body, url, content_type, content_language))
-    if jsonfeed.looks_like_json(body):
+    recognise.check(source.body)
+    source = repair.without_doctype(source)
+    hostile.check_size(source.body)
+    if jsonfeed.looks_like_json(source.body):
         feed, poison = jsonfeed.read(source)
         return _answer(feed, source, "full", [*_rows(feed, ()), *poison], len(feed.entries) + len(poison))
     return _delta(source, memory) or _full(source)
@@ -122,10 +125,7 @@ def _compared(feed: FeedDraft, source: Source) -> FeedDraft:
 
 def _mended(source: Source) -> FeedDraft:
     """An ill-formed document, read after its usual mistakes are mended."""
-    try:
-        mended = source.rewritten(repair.ampersands(repair.closed(lean.utf8(source))))
-    except Unusual:
-        return _tolerantly(source)
+    mended = source._replace(body=repair.ampersands(repair.closed(charset.whole(source.body))))
     try:
         return lean.read(mended)
     except (Unusual, ParseError, ValueError):
@@ -136,8 +136,9 @@ def _tolerantly(source: Source) -> FeedDraft:
     """As feedparser reads it, after a look for what feedparser should not see."""
     from aggregator.parse import reference  # costs a tenth of a second and 10 MB that most workers never need
 
-    hostile.check(source.body)
-    source = Source(repair.for_feedparser(source.body), source.url, source.content_type, source.content_language)
+    body = charset.whole(source.body)
+    hostile.check(body)
+    source = source._replace(body=repair.for_feedparser(body))
     try:
         feed, version = reference.read(source)
     except Broken as error:

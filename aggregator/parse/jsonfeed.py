@@ -1,11 +1,16 @@
 """JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/) as drafts; mistakes of type are forgiven."""
 
 import json
+import re
 from typing import Any
 
+from aggregator.core.text import charset
 from aggregator.parse.dates import instant
 from aggregator.parse.draft import Draft, FeedDraft
 from aggregator.parse.source import Refused, Source
+
+_SLIP = re.compile(r'"(?:[^"\\]++|\\.)*+"|,(?=\s*+[\]}])', re.DOTALL)
+_ESCAPE = re.compile(r'\\(["\\/bfnrt]|u[0-9A-Fa-f]{4})?')
 
 
 def looks_like_json(body: bytes) -> bool:
@@ -15,13 +20,11 @@ def looks_like_json(body: bytes) -> bool:
 
 def read(source: Source) -> tuple[FeedDraft, tuple[tuple[bytes, str], ...]]:
     """The feed and what of it could not be read. Raises Refused."""
-    try:
-        document = json.loads(source.body.decode("utf-8-sig", "replace"))
-    except ValueError as error:
-        raise Refused(f"This looks like JSON but cannot be read ({error}).", "broken") from error
+    document, warnings = _loaded(charset.whole(source.body).decode("utf-8-sig"))
     if not isinstance(document, dict) or not isinstance(document.get("items"), list) or not _is_feed(document):
         raise Refused("This is JSON, but not a JSON Feed.", "json")
     feed = FeedDraft()
+    feed.warnings += warnings
     feed.title = _string(document, "title"), "text/plain"
     feed.link = _string(document, "home_page_url") or None
     feed.lang = _string(document, "language") or None
@@ -36,6 +39,27 @@ def read(source: Source) -> tuple[FeedDraft, tuple[tuple[bytes, str], ...]]:
         else:
             poison.append((json.dumps(item).encode()[:65536], "an entry that is not an object"))
     return feed, tuple(poison)
+
+
+def _loaded(text: str) -> tuple[Any, list[str]]:
+    """What the text says, raw line breaks and other control characters in strings included. Raises Refused.
+
+    Commas too many and escapes that JSON does not have are forgiven, with a warning.
+    """
+    try:
+        return json.loads(text, strict=False), []
+    except ValueError as error:
+        why = str(error)
+    try:
+        document = json.loads(_SLIP.sub(_without_slip, text.strip("\0 \t\r\n\ufeff;")), strict=False)
+    except ValueError:
+        raise Refused(f"This looks like JSON but cannot be read ({why}).", "broken") from None
+    return document, [f"The document is not valid JSON ({why}); it was read tolerantly."]
+
+
+def _without_slip(found: re.Match[str]) -> str:
+    """A string with sound escapes; nothing for a comma before a closing bracket."""
+    return _ESCAPE.sub(lambda escape: escape[0] if escape[1] else "", found[0]) if found[0][0] == '"' else ""
 
 
 def _is_feed(document: dict[str, Any]) -> bool:

@@ -13,8 +13,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from xml.parsers.expat import ExpatError, ParserCreate
 
-from aggregator.parse.lean import utf8
-from aggregator.parse.lean_names import Unusual
+from aggregator.core.text.charset import BOM
 from aggregator.parse.names import are_usual, declarations
 from aggregator.parse.source import Source
 
@@ -119,10 +118,7 @@ def split(source: Source, *, well_formed: bool) -> Layout | None:
     Not split: nested entries, entries with anything between them, a `<language>` inside one, a document
     type, namespaces that mean something else to feedparser, and what is not well-formed.
     """
-    try:
-        text = utf8(source)
-    except Unusual:
-        return None
+    text = source.body.removeprefix(BOM)
     found = _entries(text) if well_formed or _is_well_formed(text) else None
     if not found:
         return None
@@ -227,7 +223,7 @@ def name_hash(guid: str | None, link: str | None) -> bytes:
 
 def headers_hash(source: Source) -> bytes:
     """8 bytes for what HTTP said that changes the meaning of entries."""
-    return _hash("\0".join((source.url, source.content_type, source.content_language)).encode())
+    return _hash("\0".join((source.url, source.content_type, source.content_language)).encode("utf-8", "surrogatepass"))
 
 
 def _language_hash(text: bytes) -> bytes:

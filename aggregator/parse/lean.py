@@ -7,6 +7,7 @@ ElementTree builds the tree in C; only documents without a DTD come here, so ent
 import re
 from xml.etree.ElementTree import Element, ParseError, XMLParser
 
+from aggregator.core.text.charset import BOM
 from aggregator.parse.draft import FeedDraft
 from aggregator.parse.lean_entry import EntryReader
 from aggregator.parse.lean_names import (
@@ -26,9 +27,6 @@ from aggregator.parse.names import ATOM_URI, RSS1_URI, are_usual, declarations, 
 from aggregator.parse.source import Source
 
 _ROOT = re.compile(rb"<\w")
-_ENCODING = re.compile(rb"^<\?.*encoding=['\"](.*?)['\"].*\?>")
-_XML = re.compile(r"application/(?:xml|xml-dtd|xml-external-parsed-entity|.*\+xml)")
-_UTF8 = frozenset({"utf-8", "utf8"})
 _PICTURE_PARTS = words("title link description url href width height name")
 _FEED_PARTS = words(
     "abstract atom channel content content_encoded dc_description dc_language dc_title description entries entry feed"
@@ -42,8 +40,8 @@ _CONTENTS = words("content content_encoded fullitem")
 
 
 def read(source: Source) -> FeedDraft:
-    """The feed as feedparser reads it. Raises Unusual; ParseError where the document is not well-formed."""
-    text = utf8(source)
+    """The feed of a document in UTF-8, as feedparser has it. Raises Unusual; ParseError where it is not well-formed."""
+    text = source.body.removeprefix(BOM)
     start = _ROOT.search(text)
     if not start or b"<!DOCTYPE" in text[: start.start()]:
         raise Unusual("a document type")
@@ -53,47 +51,6 @@ def read(source: Source) -> FeedDraft:
     parser = XMLParser(encoding="utf-8")  # noqa: S314 -- without a DTD there are no entities
     parser.feed(text)
     return _Reader(source, parser.close(), declared).read()
-
-
-def utf8(source: Source) -> bytes:
-    """The document in UTF-8, decoded as feedparser decides (RFC 3023). Raises Unusual."""
-    body = source.body.removeprefix(b"\xef\xbb\xbf")
-    if b"\0" in body[:4] or body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise Unusual("UTF-16")
-    mime, _, parameters = source.content_type.partition(";")
-    mime, declared, charset = mime.strip(), _ENCODING.match(body[:1000]), _charset(parameters)
-    written = declared[1].decode("ascii", "replace").lower() if declared else ""
-    if not written and b"encoding" in body[:200].partition(b"?>")[0]:
-        raise Unusual("an encoding written oddly")
-    if _XML.fullmatch(mime):
-        first = charset or written or "utf-8"
-    elif mime.startswith("text/"):
-        first = charset or "us-ascii"
-    else:
-        first = written or "utf-8"
-    for encoding in dict.fromkeys((first.lower(), written, "utf-8")):
-        if encoding in _UTF8 or (encoding == "us-ascii" and body.isascii()):
-            return body
-        if encoding and encoding != "us-ascii":
-            return _recoded(body, encoding)
-    raise Unusual("encoding")
-
-
-def _charset(parameters: str) -> str:
-    for parameter in parameters.split(";"):
-        key, _, value = parameter.partition("=")
-        if key.strip().lower() == "charset":
-            return value.strip().strip("\"'")
-    return ""
-
-
-def _recoded(body: bytes, encoding: str) -> bytes:
-    if encoding in ("gb2312", "utf-16", "utf-32") or encoding.startswith(("utf-16", "utf-32", "utf-7")):
-        raise Unusual(encoding)
-    try:
-        return body.decode(encoding).encode("utf-8")
-    except (UnicodeError, LookupError) as error:
-        raise Unusual(f"not in {encoding}") from error
 
 
 class _Reader:
@@ -230,4 +187,4 @@ def _nothing(element: Element, called: str) -> None:
         raise Unusual(f"{called} with parts")
 
 
-__all__ = ["ParseError", "Unusual", "read", "utf8"]
+__all__ = ["ParseError", "Unusual", "read"]

@@ -2,6 +2,7 @@
 
 import re
 
+from aggregator.core.text.prolog import prolog
 from aggregator.parse.source import Refused
 
 _LOOK_AT = 65536
@@ -48,18 +49,30 @@ _BINARY = {
 }
 
 
-def check(body: bytes) -> None:
-    """Raise Refused for what can be told at first sight not to be a feed; JSON passes."""
-    start = body.lstrip(b"\xef\xbb\xbf \t\r\n\0")[:_LOOK_AT]
-    if not start:
+def check_kind(body: bytes) -> None:
+    """Raise Refused for what is empty or of another kind, as its first bytes tell, in whatever charset."""
+    start = body[:_LOOK_AT].lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0")
+    if not start and len(body) < _LOOK_AT:
         raise Refused("The document is empty.", "empty")
     for magic, kind in _BINARY.items():
-        if start.startswith(magic):
+        if body.startswith(magic) or start.startswith(magic):
             raise Refused(f"This is {kind}, not a feed.", "binary", transient=False)
-    root = _FEED_ROOT.search(start)
-    page = _HTML.search(start[: root.start()] if root else start)
-    if page:
-        raise _page(start)
+
+
+def check(body: bytes) -> None:
+    """Raise Refused for a page, by its first elements (a comment may say what it likes); JSON passes."""
+    if page := _page_in(body):
+        raise _page(page)
+
+
+def _page_in(body: bytes) -> bytes | None:
+    """The beginning of a page that stands in place of the feed, if one does."""
+    found = prolog(body)
+    rest = body[found.root : found.root + _LOOK_AT]
+    if root := _FEED_ROOT.search(rest):
+        return rest if _HTML.search(rest[: root.start()]) else None
+    kind = body[slice(*found.doctype)][:1000] if found.doctype else b""
+    return kind + rest if _HTML.search(kind + rest) else None
 
 
 def refuse(body: bytes, detail: str = "") -> Refused:
@@ -67,9 +80,9 @@ def refuse(body: bytes, detail: str = "") -> Refused:
     start = body[:_LOOK_AT]
     if b"\0" in start[:1000] and b"<\0" not in start[:1000] and b"\0<" not in start[:1000]:
         return Refused("This is binary data, not a feed.", "binary")
-    if page := _HTML.search(start):
-        return _page(start[page.start() :])
-    if root := _ROOT.search(start):
+    if page := _page_in(body):
+        return _page(page)
+    if root := _ROOT.match(body, prolog(body).root):
         name = root[1].decode("ascii", "replace")
         why = f": {detail}" if detail else ""
         return Refused(f"This is XML, but not a feed (it begins with <{name}>){why}.", "broken")

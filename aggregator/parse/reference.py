@@ -13,19 +13,19 @@ import feedparser
 
 from aggregator.parse.dates import EARLIEST_YEAR, instant
 from aggregator.parse.draft import Draft, FeedDraft, Text
-from aggregator.parse.source import Broken, Source
+from aggregator.parse.source import IN_UTF8, Broken, Source
 
 _HARMLESS = (feedparser.CharacterEncodingOverride, feedparser.NonXMLContentType)
 _ILL_FORMED = "The document is not well-formed XML ({}); it was read tolerantly."
 
 
 def read(source: Source) -> tuple[FeedDraft, str]:
-    """The feed as feedparser reads it, and the version that it recognised ("" for none).
+    """The feed of a document in UTF-8 as feedparser reads it, and the version that it recognised ("" for none).
 
     Raises Broken where feedparser raises anything.
     """
     headers = {
-        "content-type": source.content_type,
+        "content-type": IN_UTF8,
         "content-language": source.content_language or None,
         "content-location": source.url,
     }

@@ -1,55 +1,111 @@
 """Mistakes that feeds make and readers trip over, mended before anybody reads."""
 
 import re
-from html.entities import name2codepoint
+from html.entities import html5, name2codepoint
 
+from aggregator.core.text import charset
+from aggregator.core.text.prolog import prolog
+from aggregator.parse import hostile
 from aggregator.parse.source import Source
 
-_WIDE = re.compile(rb"(?:utf|ucs|u|csucs|iso-10646-ucs)[-_]?(?:16|32|2|4)\w*", re.IGNORECASE)
-_DECLARED = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']*)[\"'][^>]*\?>")
 _DECLARATION = re.compile(rb"<\?xml[^>]{0,1000}\?>")
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
 _AMPERSAND = re.compile(
     rb"<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+\]\]>|<!--(?:[^-]++|-(?!->))*+-->"
     rb"|&(#[0-9]+;|#[xX][0-9A-Fa-f]+;|[A-Za-z][\w.-]*;)?"
 )
-_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]+|\xef\xbf[\xbe\xbf]|\xed[\xa0-\xbf][\x80-\xbf]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]+|\xef\xbf[\xbe\xbf]")
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_PAIR = re.compile(rb"&(amp;)?#(5[5-6]\d{3}|[xX]0*[dD][89abAB]\w\w);&(amp;)?#(5[67]\d{3}|[xX]0*[dD][c-fC-F]\w\w);")
 _ROOT = re.compile(rb"<\w")
 _FLOOD = re.compile(rb"\s{64,}")
 _XML_NAMES = frozenset({b"lt;", b"gt;", b"amp;", b"quot;", b"apos;"})
 
 
 def head(source: Source) -> Source:
-    """White space before the declaration is dropped, and a claim of UTF-16 that the bytes themselves refute."""
-    body = source.body.lstrip(b" \t\r\n") if source.body[:1].isspace() else source.body
-    content_type = source.content_type
-    plain = body.removeprefix(b"\xef\xbb\xbf")[:1] == b"<" and body[1:2] != b"\0"
-    declared = _DECLARED.search(body[:500]) if plain else None
-    if declared and _WIDE.fullmatch(declared[1]):
-        body = body[: declared.start()] + body[declared.end() :]
-    charset = _CHARSET.search(content_type) if plain else None
-    if charset and _WIDE.fullmatch(charset[1].encode()):
-        content_type = content_type.partition(";")[0]
-    if body is source.body and content_type is source.content_type:
+    """The document in UTF-8, without white space before the declaration."""
+    body = charset.utf8(source.body, source.content_type)
+    if body[:1].isspace():
+        body = body.lstrip(b" \t\r\n")
+    while body.startswith(charset.BOM + charset.BOM):
+        body = body.removeprefix(charset.BOM)
+    body = _paired(body)
+    return source if body is source.body else source._replace(body=body)
+
+
+def _paired(body: bytes) -> bytes:
+    """One reference where a letter beyond U+FFFF is written as two surrogates, in escaped markup as well."""
+    if not any(mark in body for mark in (b"#55", b"#56", b"#xd8", b"#xD8", b"#XD8", b"#Xd8")):
+        return body
+    return _PAIR.sub(_one, body)
+
+
+def _one(found: re.Match[bytes]) -> bytes:
+    high, low = _code(found[2]), _code(found[4])
+    if not (0xD800 <= high < 0xDC00 <= low < 0xE000):
+        return found[0]
+    return b"&%s#%d;" % (found[1] or b"", 0x10000 + ((high - 0xD800) << 10) + low - 0xDC00)
+
+
+def _code(digits: bytes) -> int:
+    """The number in a reference, or -1."""
+    try:
+        return int(digits[1:], 16) if digits[:1] in b"xX" else int(digits)
+    except ValueError:
+        return -1
+
+
+def without_doctype(source: Source) -> Source:
+    """The document type's entities put in their places; those of HTML's sets come from our own table, from no file.
+
+    Raises Refused for a document type that is hostile.
+    """
+    body = source.body
+    if b"<!DOCTYPE" not in body[:65536].upper() or not (found := prolog(body)).doctype:
         return source
-    return Source(body, source.url, content_type, source.content_language)
+    begin, end = found.doctype
+    own = hostile.entities(body, body[begin:end])
+    body = body[:begin] + body[end:]
+    return source._replace(body=ampersands(body, own) if b"&" in body else body)
 
 
-def ampersands(text: bytes) -> bytes:
+def ampersands(text: bytes, own: dict[bytes, bytes] | None = None) -> bytes:
     """A document in which every & is a reference that XML knows, without the characters that XML forbids.
 
-    `AT&T`, `?a=1&b=2` and `&nbsp;` are what makes most broken feeds broken.
+    `AT&T`, `?a=1&b=2` and `&nbsp;` are what makes most broken feeds broken. `own`: entities that the document defines.
     """
-    return _CONTROL.sub(b"", _AMPERSAND.sub(_reference, text))
+    defined = own or {}
+
+    def reference(found: re.Match[bytes]) -> bytes:
+        whole, name = found[0], found[1]
+        if not name:
+            return b"&amp;" if whole == b"&" else whole
+        if name[:1] == b"#":
+            return _numbered(whole, name[1:-1])
+        if name in _XML_NAMES:
+            return whole
+        if (value := defined.get(name[:-1])) is not None:
+            return value
+        letter = _named(name.decode("ascii", "replace"))
+        return letter.encode() if letter else b"&amp;" + whole[1:]
+
+    text = charset.joined(_AMPERSAND.sub(reference, text))
+    return _CONTROL.sub(b"", _SURROGATE.sub(b"\xef\xbf\xbd", text) if b"\xed" in text else text)
 
 
-def _reference(found: re.Match[bytes]) -> bytes:
-    whole, name = found[0], found[1]
-    if not whole.startswith(b"&") or (name and (name in _XML_NAMES or name.startswith(b"#"))):
+def _named(name: str) -> str | None:
+    """The text of an entity of HTML, by its name and semicolon."""
+    code = name2codepoint.get(name[:-1])
+    return chr(code) if code else html5.get(name)
+
+
+def _numbered(whole: bytes, digits: bytes) -> bytes:
+    """A numeric reference; what XML forbids becomes what it was meant to be, U+FFFD or nothing."""
+    code = _code(digits[:12])
+    if 0x20 <= code < 0xD800 or code in (9, 10, 13) or 0xE000 <= code < 0xFFFE or 0x10000 <= code < 0x110000:
         return whole
-    if name and (code := name2codepoint.get(name[:-1].decode())):
-        return chr(code).encode()
-    return b"&amp;" + whole[1:]
+    if 0xD800 <= code < 0xE000:
+        return chr(code).encode("utf-8", "surrogatepass")  # two of them are joined afterwards
+    return b"" if 0 < code < 0x20 else b"\xef\xbf\xbd"
 
 
 def for_feedparser(body: bytes) -> bytes:

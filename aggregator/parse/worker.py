@@ -45,6 +45,8 @@ def answer(job: wire.Job | wire.Page, max_body_bytes: int) -> wire.Answer | wire
         return refusal.message, refusal.found, refusal.transient
     except (MemoryError, RecursionError):
         return wire.TOO_MUCH_MEMORY
+    except Exception as error:  # noqa: BLE001 -- no document ends a worker by what we did not think of
+        return f"The parser failed on this document ({type(error).__name__}: {error}).", "broken", False
 
 
 def _allow_cpu(seconds: int) -> None:

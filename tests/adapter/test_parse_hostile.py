@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aggregator.core.errors import ParseError
 from aggregator.core.model import FeedState, Fetched, ParsedFeed
-from aggregator.parse import open_parser, pool
+from aggregator.parse import open_parser, pool, worker
 from aggregator.parse.document import read
 from aggregator.parse.pool import Asked, Limits, Pool, Reply, Worker, WorkerUnusable
 from aggregator.parse.source import Refused
@@ -67,6 +69,39 @@ def test_a_page_is_named_without_what_steers() -> None:
         read((page, URL, "text/html", "", None), 10 * 2**20)
     with pytest.raises(ParseError, match=r'^This is an HTML page \("\[2J2Jnigol"\) instead of a feed\.$'):
         parsed_feed((caught.value.message, caught.value.found, caught.value.transient), b"")
+
+
+def test_no_exception_ends_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody thought of costs one document: it is refused with the exception's own words."""
+
+    def unforeseen(*_: object) -> None:
+        raise LookupError("unknown encoding: x")
+
+    monkeypatch.setattr(worker, "read", unforeseen)
+    message, found, transient = worker.answer((GOOD, URL, "application/xml", "", None), 2**20)
+    assert (found, transient) == ("broken", False)
+    assert message == "The parser failed on this document (LookupError: unknown encoding: x)."
+
+
+@given(
+    st.binary(max_size=40),
+    st.sampled_from(["utf-8", "gb2312", "x-y", "utf-16", "utf-7", "hz", "euc-kr", "\udc80", "idna", "rot13", ""]),
+    st.sampled_from(
+        ["text/xml; charset=big5", "text/html", "application/json; charset=utf-32", "", "\udcff/;charset=\udcff"]
+    ),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_bytes_under_any_label_are_more_than_refused(raw: bytes, label: str, sent: str) -> None:
+    """Every charset that a declaration or a header can name, over whatever bytes."""
+    declaration = f"<?xml version='1.0' encoding='{label}'?>".encode("utf-8", "surrogatepass")
+    for body in (
+        raw,
+        declaration + raw,
+        declaration + GOOD.replace(b"fine", raw),
+        b"<!DOCTYPE rss [" + raw + b"]>" + GOOD,
+    ):
+        reply = worker.answer((body, URL, sent, "", None), 2**20)
+        assert len(reply) > 3 or "The parser failed" not in str(reply[0])
 
 
 def fetched(body: bytes) -> Fetched:

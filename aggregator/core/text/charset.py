@@ -1,0 +1,330 @@
+"""From bytes in any charset to UTF-8: labels as people write them, claims weighed against the bytes.
+
+What holds where they contradict: a byte order mark, or the shape of UTF-16 and UTF-32 (XML 1.0, appendix F);
+UTF-8 where somebody claims it and the bytes are UTF-8, or where they can hardly be anything else; the document's
+own declaration; HTTP's header; a guess. A claim holds only if the bytes decode; docs/decisions/0010 says why.
+"""
+
+import codecs
+import re
+from functools import lru_cache
+
+BOM = codecs.BOM_UTF8
+# The labels of the WHATWG Encoding Standard that Python knows by no alias or reads as another charset, and what
+# is written for them by mistake; both without punctuation. Python's codecs know the others.
+_LABELS = {
+    "utf-8": "unicode11utf8 unicode20utf8 xunicode20utf8 utf8mb4 utf8mb3 utf8bom unicode65001 cp65001 cesu8 wtf8",
+    "cp866": "866 ibm866 csibm866 cp866 dos866 alt",
+    "iso8859-2": "csisolatin2 isoir101 latin2 l2",
+    "iso8859-3": "csisolatin3 isoir109",
+    "iso8859-4": "csisolatin4 isoir110",
+    "iso8859-5": "csisolatincyrillic cyrillic isoir144",
+    "iso8859-6": "arabic asmo708 csiso88596e csiso88596i csisolatinarabic ecma114 iso88596e iso88596i isoir127",
+    "iso8859-7": "csisolatingreek ecma118 elot928 greek greek8 isoir126 suneugreek",
+    "iso8859-8": "csiso88598e csisolatinhebrew hebrew iso88598e isoir138 visual csiso88598i iso88598i logical",
+    "iso8859-10": "csisolatin6 isoir157 l6 latin6",
+    "iso8859-15": "csisolatin9 l9 latin9",
+    "iso8859-14": "iso885914",
+    "iso8859-13": "iso885913",
+    "iso8859-16": "iso885916",
+    "koi8_r": "cskoi8r koi koi8 koi8r",
+    "koi8_u": "koi8u koi8ru",
+    "mac_roman": "csmacintosh mac macintosh xmacroman",
+    "mac_cyrillic": "xmaccyrillic xmacukrainian",
+    "cp874": "dos874 iso885911 tis620 xtis620 windows874",
+    "cp1252": "cp819 csisolatin1 ibm819 iso88591 isoir100 l1 latin1 iso85591 iso88951 iso8559 iso8859 ansi xansi",
+    "cp1254": "csisolatin5 iso88599 isoir148 l5 latin5",
+    "gb18030": "chinese csgb2312 csiso58gb231280 gb2312 gb231280 gbk isoir58 xgbk gb cp936 ms936 euccn xeuccn gb18030",
+    "big5hkscs": "big5hkscs cnbig5 csbig5 xxbig5 big5 big5hk xbig5 big5eten big5tw xwindows950",
+    "euc_jp": "cseucpkdfmtjapanese xeucjp xeuc eucjp",
+    "iso2022_jp_ext": "csiso2022jp iso2022jp iso2022jp1 iso2022jp2 cp50220 cp50221 cp50222",
+    "cp932": "csshiftjis ms932 mskanji shiftjis sjis windows31j xsjis xmscp932 cp943 cp932",
+    "cp949": "cseuckr csksc56011987 euckr isoir149 korean ksc5601 ksc56011987 ksc56011989 ms949 uhc xwindows949 cp949",
+    "hz": "hzgb2312 hz",
+    "iso2022_kr": "csiso2022kr",
+    "utf-16-le": "utf16le csunicode unicodefeff utf16 ucs2 iso10646ucs2 csucs2 u16 unicodelittle unicode",
+    "utf-16-be": "utf16be unicodefffe unicodebig",
+    "utf-32-le": "utf32 utf32le ucs4 iso10646ucs4 csucs4 u32",
+    "utf-32-be": "utf32be",
+}
+# Labels that say no more than that nobody thought about it. ASCII is one: a document that goes beyond it is another.
+_SAY_NOTHING = """
+ansix341968 ascii isoir6 iso646us us usascii csascii none null default auto unknown undefined binary 8bit 7bit
+identity utf charset encoding xuserdefined
+"""
+_NOTHING = frozenset(_SAY_NOTHING.split())
+_CODECS = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
+_NUMBERED = re.compile(r"(?:x|cs)?(?:cp|win|windows|ms|mswin|microsoftcp|ibm|oem|ansi|wincp|cpwindows)0*(\d+)")
+_LATIN_NUMBER = re.compile(r"(?:x|cs)?(?:iso|is)?8859(\d{1,2})\w?")
+_WIDE = frozenset({"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
+_SEVEN_BIT = re.compile(r"iso2022|hz$|utf-7$")
+_LARGE = re.compile(r"gb|big5|cp9|euc|shift|johab|iso2022|hz$")
+# What else may be meant by a label whose bytes do not all decode: the extensions of vendors.
+_KIN = {
+    "euc_jp": ("euc_jis_2004",),
+    "big5hkscs": ("cp950",),
+    "cp932": ("shift_jis_2004",),
+    "iso2022_jp_ext": ("iso2022_jp_2004",),
+}
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_SHAPES = (  # of a sign that begins a document, and the next one
+    (re.compile(rb"[<{\[\s]\0\0\0", re.DOTALL), "utf-32-le"),
+    (re.compile(rb"\0\0\0[<{\[\s]", re.DOTALL), "utf-32-be"),
+    (re.compile(rb"[<{\[\s]\0[^\0]\0", re.DOTALL), "utf-16-le"),
+    (re.compile(rb"\0[<{\[\s]\0[^\0]", re.DOTALL), "utf-16-be"),
+)
+_EBCDIC = b"\x4c\x6f\xa7\x94"  # <?xm
+_DECLARED = re.compile(rb"<\?xml[^>]{0,400}?\bencoding\s*=\s*[\"']?\s*([^\"'?>\s][^\"'?>]*)", re.IGNORECASE)
+_SENT = re.compile(r";\s*charset\s*=\s*[\"']?\s*([^\"';,\s][^\"';,]*)", re.IGNORECASE)
+_MARKUP = re.compile(rb"<[^>]*>|https?://[^\s<\"]+|[\x00-\x1f]+")
+_WORD = re.compile(r"[^\W\d_]+")
+_WESTERN = frozenset("àâäáãåæçèéêëìíîïñòóôõöøœùúûüýÿßÀÂÄÁÃÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØŒÙÚÛÜ«»“”„‘’‚–—…·•°§©®™€£ºª¿¡²³½´\xa0\xad")
+_SIMPLIFIED = (
+    "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多定行学法所"
+    "民得经十三之进着等部度家电力里如水化高自二理起小物现实加量都两体制机当使点从业本去把性好应开它合还因由其些然前外天政四日"
+    "那社义事平形相全表间样与关各重新线内数正心反你明看原又么利比或但质气第向道命此变条只没结解问意建月公无系军很情者最立代想"
+    "已通并提直题党程展五果料象员革位入常文总次品式活设及管特件长求老头基资边流路级少图山统接知较将组见计别她手期根论运农指几"
+    "九区强放决西被干做必战先回则任取据处府收俄美报联弹导防"
+)
+_TRADITIONAL = (
+    "的是不我一有在人了這中大來上國個到說們為子和你地出道也時年得就那要下以生會自著去之過家學對可她裡後小麼心多天而能好都然沒"
+    "日於起還發成事只作當想看文無開手十用主行方又如前所本見經頭面公同三已老從動兩長部美軍統政府民新關與將報臺灣總聯合國際導彈防"
+)
+# What is guessed: charsets by the letters that their languages use most, and the range that these stand in.
+_FREQUENT = (
+    ("cp1251 koi8_r iso8859-5 cp866", "\u0400", "\u04ff", "оеаинтсрвлкмдпуяыь"),
+    (
+        "gb18030",
+        "\u4e00",
+        "\u9fff",
+        _SIMPLIFIED,
+    ),
+    (
+        "big5hkscs",
+        "\u4e00",
+        "\u9fff",
+        _TRADITIONAL,
+    ),
+    (
+        "cp932 euc_jp",
+        "\u3041",
+        "\u30fe",
+        "のにはをたがでとしれさあいるなからてもこよスンルトリアイラクシレテロッドマジ",
+    ),
+    (
+        "cp949",
+        "\uac00",
+        "\ud7a3",
+        "이다의는에을를고가은기로하지한사대도어자리시인해나정일보국부제장전스그주원성구상수서라여러으과관연만공조미무선안",
+    ),
+    ("cp1253", "\u0370", "\u03ff", "αεοιτνησρυςάέόίήκπμλ"),
+    ("cp1255", "\u05d0", "\u05ea", "יוהלאתשמנרבדכק"),
+    ("cp1256", "\u0621", "\u06ff", "اليمنتروبةدعفهسكقحج"),
+    ("cp874", "\u0e01", "\u0e5b", "านรกเองยลมดทวตสพะัี่้ไ"),
+    ("cp1254", "ğ", "ş", "ışğİçöüâ"),
+    ("cp1250", "ă", "ž", "ěščřžýáíéůúąęłńóśźżőűâăîșțđćöäü"),
+)
+_MARKS_OF_TEXT = frozenset("«»“”„‘’‚–—…·•°§©®™€£\xa0\xad№")
+_SAMPLE_BYTES = 8192
+_LIKELY = 0.2
+_NO_LETTERS = dict.fromkeys(range(0xF8F0, 0xF8F4), "\ufffd")  # what Python makes of four bytes in cp932
+_CESU = re.compile(rb"\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf])")
+
+
+@lru_cache(maxsize=1024)
+def codec(label: str) -> str | None:
+    """Python's codec for a charset's label, however it is spelt; None where it names no charset.
+
+    As the WHATWG Encoding Standard has it: ISO 8859-1 is windows-1252, GB 2312 is read as GB 18030.
+    """
+    name = re.sub(r"[^0-9a-z]", "", label.lower())
+    if not name or name in _NOTHING:
+        return None
+    if name in _CODECS:
+        return _CODECS[name]
+    if (found := _LATIN_NUMBER.fullmatch(name)) and 1 < int(found[1]) < 17:
+        return _known(f"iso8859-{int(found[1])}")
+    if found := _NUMBERED.fullmatch(name):
+        return _CODECS.get(found[1]) or _CODECS.get(f"cp{found[1]}") or _known(f"cp{found[1]}")
+    return _known(label.strip())
+
+
+def _known(name: str) -> str | None:
+    """A text codec of Python's, under the name that we use for it."""
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return None
+    if not getattr(found, "_is_text_encoding", False) or found.name in ("idna", "punycode", "undefined"):
+        return None
+    if found.name in ("raw-unicode-escape", "unicode-escape", "mbcs", "oem", "charmap", "ascii"):
+        return None
+    return _CODECS.get(re.sub(r"[^0-9a-z]", "", found.name), found.name)
+
+
+def utf8(body: bytes, content_type: str = "") -> bytes:
+    """A document in UTF-8: the very `body` where it claims to be that (then it may hold bad bytes; see `whole`).
+
+    `content_type` is the header's value. A byte order mark of UTF-8 stays.
+    """
+    if (wide := _wide(body)) is not None:
+        return wide
+    if body.startswith(_EBCDIC):
+        body_head = body[:400].decode("cp037").encode("utf-8", "replace")
+        return body.decode(_declared(body_head) or "cp037", "replace").encode()
+    claims = [found for found in (_declared(body), _sent(content_type)) if found and found not in _WIDE]
+    if body.startswith(BOM):
+        claims.insert(0, "utf-8")
+    if not claims:
+        return whole(body)
+    others = [name for name in dict.fromkeys(claims) if name != "utf-8"]
+    if not others or (body.isascii() and not any(map(_SEVEN_BIT.match, others))):
+        return body
+    if body.startswith(BOM):
+        body = body[len(BOM) :]
+    return _weighed(body, others, claimed="utf-8" in claims)
+
+
+def whole(body: bytes) -> bytes:
+    """The same in UTF-8 without a fault: a bad byte among good ones becomes U+FFFD, other charsets are guessed."""
+    if body.isascii():
+        return body
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return _weighed(joined(body), (), claimed=True)
+    return body
+
+
+def joined(body: bytes) -> bytes:
+    """UTF-8 in which no letter is written as two surrogates (CESU-8)."""
+    return _CESU.sub(_join, body) if b"\xed" in body else body
+
+
+def _join(found: re.Match[bytes]) -> bytes:
+    return found[0].decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass").decode("utf-16").encode()
+
+
+def _declared(body: bytes) -> str | None:
+    found = _DECLARED.search(body, 0, 1024)
+    return codec(found[1].decode("latin-1")) if found else None
+
+
+def _sent(content_type: str) -> str | None:
+    found = _SENT.search(content_type)
+    return codec(found[1]) if found else None
+
+
+def _wide(body: bytes) -> bytes | None:
+    """What is written in units of two or four bytes."""
+    start = body[:4]
+    if b"\0" not in start and start[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return None
+    named = next((name for mark, name in _MARKS if start.startswith(mark)), None)
+    if named not in _WIDE:
+        named = next((name for shape, name in _SHAPES if shape.match(body)), None)
+    if named is None:
+        return None
+    text = body.decode(named, "replace").lstrip("\ufeff")
+    begin = text[:200].lstrip()[:1]
+    if begin not in ("<", "{", "[") and b"<" in body.lstrip(b"\xff\xfe")[:1]:
+        return None  # a byte order mark before text that is not of its kind
+    return text.encode("utf-8", "replace")
+
+
+def _weighed(body: bytes, claims: "list[str] | tuple[str, ...]", *, claimed: bool) -> bytes:
+    """Bytes that are not known to be UTF-8, by claims in their order; `claimed`: UTF-8 is one of them."""
+    text = body.decode("utf-8", "replace")
+    bad = text.count("\ufffd") - body.count(b"\xef\xbf\xbd")
+    good = _beyond_ascii(text) - bad
+    seven_bit = any(map(_SEVEN_BIT.match, claims))
+    if not bad and not seven_bit and (claimed or not claims or good >= _enough(claims[0])):
+        return body
+    if bad and good >= (bad if claimed and not claims else max(8, 10 * bad)):
+        return text.encode()
+    for name in claims:
+        found = _decoded(body, name)
+        if found is not None and (_faults(found) < 2 or _faults(found) * 5 <= _beyond_ascii(found)):
+            return found.encode("utf-8", "replace")
+    if good >= max(1, bad):
+        return text.encode()
+    return _guessed(body).encode("utf-8", "replace")
+
+
+def _enough(name: str) -> int:
+    """Letters of UTF-8 after which a document is not in another charset by any chance."""
+    if name == "cp1252":
+        return 1
+    return 12 if _LARGE.match(name) else 4
+
+
+def _decoded(body: bytes, name: str) -> str | None:
+    """The text as `name` (or a charset of its kin) has it, with U+FFFD for what it has not."""
+    best: str | None = None
+    for one in (name, *_KIN.get(name, ())):
+        try:
+            text = body.decode(one, "replace").translate(_NO_LETTERS)
+        except (LookupError, UnicodeError, ValueError):
+            continue
+        if best is None or _faults(text) < _faults(best):
+            best = text
+        if not _faults(best):
+            break
+    return best
+
+
+def _faults(text: str) -> int:
+    return text.count("\ufffd")
+
+
+def _beyond_ascii(text: str) -> int:
+    """How many characters are not ASCII."""
+    return len(text) - len(text.encode("ascii", "ignore"))
+
+
+def _guessed(body: bytes) -> str:
+    """By the letters of its words; windows-1252 where they do not tell."""
+    words = b" ".join(part for part in _MARKUP.split(body) if not part.isascii())[:_SAMPLE_BYTES]
+    western = words.decode("cp1252", "replace")
+    if {char for char in western if not char.isascii()} <= _WESTERN and _is_mostly_ascii(western):
+        return body.decode("cp1252", "replace")
+    scores = {
+        name: _likeness(text, first, last, frequent)
+        for names, first, last, frequent in _FREQUENT
+        for name in names.split()
+        if (text := _decoded(words, name)) is not None
+    }
+    best = max(scores, key=scores.__getitem__)
+    return _decoded(body, best if scores[best] > _LIKELY else "cp1252") or ""
+
+
+def _likeness(text: str, first: str, last: str, frequent: str) -> float:
+    """From -3 to 1: how much the letters beyond ASCII are those that a language uses."""
+    points = count = 0.0
+    for char in text:
+        if char.isascii():
+            continue
+        count += 1
+        if char in frequent:
+            points += 1
+        elif char == "\ufffd":
+            points -= 3
+        elif first <= char <= last:
+            points += 0.1 if char.isupper() else 0.4
+        elif "\u4e00" <= char <= "\u9fff" and first == "\u3041":
+            points += 0.4  # Japanese is written in both
+        elif not (char in _MARKS_OF_TEXT or "\u3000" <= char <= "\u3020" or "\uff01" <= char <= "\uff5e"):
+            points -= 1
+    return points / count if count else 0.0
+
+
+def _is_mostly_ascii(text: str) -> bool:
+    """Whether the words that go beyond ASCII are written in it for the most part, as those of western Europe are."""
+    letters = "".join(word for word in _WORD.findall(text) if not word.isascii())
+    return 2 * _beyond_ascii(letters) <= len(letters)
