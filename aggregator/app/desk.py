@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -17,7 +17,7 @@ from aggregator.app.house import House
 from aggregator.app.liveness import notes_folder, running
 from aggregator.app.places import state_folder
 from aggregator.app.watching import lag_s
-from aggregator.core.errors import ConfigErrors, DatabaseFault, NotFound
+from aggregator.core.errors import Busy, ConfigErrors, DatabaseFault, NotFound
 from aggregator.core.findings import findings
 from aggregator.core.model import Beat, DeliveryState, Finding, Status, Told
 from aggregator.core.rules import Explanation
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from aggregator.web.site import Site
 
 PREVIEW_S = 8.0
+CHECKS_WAITING = 4  # beyond the one at work; each may read a megabyte of YAML and compile all rules
 
 Reload = Callable[[], Awaitable[ConfigErrors | None]]
 
@@ -52,6 +53,8 @@ class AppDesk:
     fault: Callable[[], ConfigErrors | None] = lambda: None
     started_at: datetime | None = None
     _files: tuple[str, tuple[RulesFile, ...]] = ("", ())  # with the digest of the configuration they are of
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _waiting: int = 0
 
     @property
     def catalog(self) -> Catalog:
@@ -155,8 +158,9 @@ class AppDesk:
         return Verdict(problems=(*loaded.warnings, *failing), rules=tuple(rule.id for rule in loaded.rules))
 
     async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
-        await self._known_file(name)
-        await asyncio.to_thread(config.save_file, self.path, Path(name), text, before=expected_digest)
+        text = _with_ends_of(await self._known_file(name), text)
+        async with self._turn():
+            await asyncio.to_thread(config.save_file, self.path, Path(name), text, before=expected_digest)
         await self.reloading()
         return next(file for file in await self.rules_files() if file.name == name)
 
@@ -182,11 +186,30 @@ class AppDesk:
         )
 
     async def _with(self, name: str, text: str) -> config.Loaded:
-        """The configuration as it would be with `text` in that file. Raises ConfigErrors, NotFound."""
-        running = self.house.loaded
-        if (await self._known_file(name)).text == text and self._files[0] == running.digest:
+        """The configuration as it would be with `text` in that file. Raises ConfigErrors, Conflict, NotFound, Busy."""
+        running, file = self.house.loaded, await self._known_file(name)
+        text = _with_ends_of(file, text)
+        if file.text == text and self._files[0] == running.digest:
             return running
-        return await asyncio.to_thread(config.load, self.path, os.environ, edited={Path(name): text}, before=running)
+
+        def tried() -> config.Loaded:
+            config.restrict(Path(name), text)
+            return config.load(self.path, os.environ, edited={Path(name): text}, before=running)
+
+        async with self._turn():
+            return await asyncio.to_thread(tried)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One check or edit at a time, and a short queue. Raises Busy."""
+        if self._waiting > CHECKS_WAITING:
+            raise Busy(f"{CHECKS_WAITING} checks of the configuration are waiting already; try again in a moment")
+        self._waiting += 1
+        try:
+            async with self._one_at_a_time:
+                yield
+        finally:
+            self._waiting -= 1
 
     async def _known_file(self, name: str) -> RulesFile:
         files = {file.name: file for file in await self.rules_files()}
@@ -300,6 +323,11 @@ async def _serving(listen: str, setting: str, site: "Site") -> AsyncIterator[str
             await serving
         for unused in sockets:
             unused.close()
+
+
+def _with_ends_of(file: RulesFile, text: str) -> str:
+    """The text with the line ends of the file, which browsers take away: to change them all changes no rule."""
+    return text.replace("\n", "\r\n") if "\r\n" in file.text and "\r\n" not in text else text
 
 
 def _versions() -> tuple[tuple[str, str], ...]:

@@ -16,6 +16,7 @@ from aggregator.config.loader import Loaded, Place, channel_errors, load, rule_t
 from aggregator.config.opml import Subscription, from_opml, sift, to_opml
 from aggregator.config.reference import schema
 from aggregator.config.salvage import load_sound
+from aggregator.config.scope import restrict
 from aggregator.config.source import digest
 from aggregator.config.starter import write_starter
 
@@ -34,6 +35,7 @@ __all__ = [
     "load_sound",
     "remove_feed",
     "replace_rule_text",
+    "restrict",
     "rule_files",
     "rule_test_errors",
     "rule_text",

@@ -10,6 +10,7 @@ from aggregator.config import splice
 from aggregator.config.loader import Loaded, load
 from aggregator.config.nodes import Items, Node, Pairs, Scalar
 from aggregator.config.reading import parse
+from aggregator.config.scope import restrict
 from aggregator.config.source import Source, digest, files, read
 from aggregator.config.values import free_slug
 from aggregator.core.errors import AggregatorError, Conflict, NotFound
@@ -99,16 +100,17 @@ def replace_rule_text(
 def save_file(
     path: Path, file: Path, text: str, *, before: str | None = None, environ: Mapping[str, str] = os.environ
 ) -> Loaded:
-    """Replace one file of the configuration at `path`, if the whole is then sound.
+    """Replace one file of the configuration at `path`, if the whole is then sound and only rules and lists differ.
 
     Raises NotFound where the file is no part of it, Conflict where the file's digest is no longer
-    `before`, ConfigErrors.
+    `before` or something else differs, ConfigErrors.
     """
     known = {str(child): child for child in files(path)}
     if str(file) not in known:
         raise NotFound("file", str(file), list(known))
     if before is not None and digest(file) != before:
         raise Conflict(f"{file} has changed on disk since it was opened; load it again")
+    restrict(file, text)
     return _save(path, Source(str(file), "", file), text, environ)
 
 

@@ -72,12 +72,12 @@ def read(path: Path, edited: Mapping[Path, str]) -> tuple[tuple[Source, ...], tu
     contents: list[tuple[str, bytes]] = []
     for file in sorted({*files(path), *edited}):
         try:
-            raw = edited[file].encode() if file in edited else _bytes(file)
+            raw = edited[file].encode() if file in edited else content(file)
         except OSError as broken:
             errors.append(_at_top(file, f"cannot be read: {broken.strerror}"))
             continue
         contents.append((file.name, raw))
-        source = _decoded(file, raw)
+        source = decoded(file, raw)
         (sources if isinstance(source, Source) else errors).append(source)  # type: ignore[arg-type]
     return tuple(sources), tuple(errors), _digest(contents)
 
@@ -85,16 +85,35 @@ def read(path: Path, edited: Mapping[Path, str]) -> tuple[tuple[Source, ...], tu
 def digest(path: Path) -> str:
     """A hash over names and contents of the files behind a path; empty where nothing can be read."""
     try:
-        return _digest([(file.name, _bytes(file)) for file in files(path)])
+        return _digest([(file.name, content(file)) for file in files(path)])
     except OSError:
         return ""
 
 
-def _bytes(path: Path) -> bytes:
+def content(path: Path) -> bytes:
     """The content, up to a byte more than is allowed; never blocks on what is not a plain file."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with open(handle, "rb") as file:
         return file.read(MAX_BYTES + 1) or b""
+
+
+def decoded(path: Path, raw: bytes) -> Source | ConfigError:
+    """A file's content as text, or why it is none."""
+    if len(raw) > MAX_BYTES:
+        return _at_top(path, "the file is larger than 1 MB", "put feeds or rules into several files of one folder")
+    if b"\0" in raw:
+        return _at_top(path, "this is not a text file: it has NUL bytes", "write YAML in UTF-8")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        good = Source(str(path), raw[: wrong.start].decode("utf-8-sig"), path)
+        return good.error(len(good.text), "this byte is not UTF-8", "save the file in the encoding UTF-8")
+    source = Source(str(path), text, path)
+    if not text.strip():
+        return _at_top(path, "the file is empty", "write feeds: [], or remove the file")
+    if odd := _UNPRINTABLE.search(text):
+        return source.error(odd.start(), f"control character U+{ord(odd[0]):04X}", "remove it")
+    return source
 
 
 def _digest(contents: Sequence[tuple[str, bytes]]) -> str:
@@ -111,24 +130,6 @@ def _missing(path: Path) -> ConfigError | None:
     if path.is_dir() and not files(path):
         return _at_top(path, "there is no .yaml file in this folder", start)
     return None
-
-
-def _decoded(path: Path, raw: bytes) -> Source | ConfigError:
-    if len(raw) > MAX_BYTES:
-        return _at_top(path, "the file is larger than 1 MB", "put feeds or rules into several files of one folder")
-    if b"\0" in raw:
-        return _at_top(path, "this is not a text file: it has NUL bytes", "write YAML in UTF-8")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        good = Source(str(path), raw[: wrong.start].decode("utf-8-sig"), path)
-        return good.error(len(good.text), "this byte is not UTF-8", "save the file in the encoding UTF-8")
-    source = Source(str(path), text, path)
-    if not text.strip():
-        return _at_top(path, "the file is empty", "write feeds: [], or remove the file")
-    if odd := _UNPRINTABLE.search(text):
-        return source.error(odd.start(), f"control character U+{ord(odd[0]):04X}", "remove it")
-    return source
 
 
 def _at_top(path: Path, message: str, hint: str | None = None) -> ConfigError:

@@ -15,6 +15,7 @@ AggregatorError
 │   ├── SchemaOutOfDate     the database is newer or older than the program
 │   ├── DatabaseFault(kind)  the database as a whole cannot be used: full, read-only, damaged, unreachable …
 │   └── Conflict            somebody else holds the lease
+├── Busy(retry_after_s)     too much of one kind of work is going on
 └── NotFound(kind, name, known)
 
 Adapters translate a library's exceptions into these and keep the cause (`raise … from`).
@@ -194,6 +195,14 @@ class DatabaseFault(StoreError):
 
 class Conflict(StoreError):
     """Somebody else holds the lease, or changed the row first."""
+
+
+class Busy(AggregatorError):
+    """As much of this work as may go on at once is going on; worth another try after `retry_after_s`."""
+
+    def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class NotFound(AggregatorError):

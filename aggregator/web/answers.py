@@ -14,6 +14,7 @@ from starlette.routing import Mount
 
 from aggregator.core.errors import (
     AggregatorError,
+    Busy,
     ConfigErrors,
     Conflict,
     FetchError,
@@ -41,6 +42,7 @@ STATUS_OF: tuple[tuple[type[AggregatorError], int], ...] = (
     (FetchError, 502),
     (StoreError, 503),
     (TooManyListeners, 503),
+    (Busy, 503),
 )
 WORDS = {404: "There is nothing at this address.", 405: "That cannot be done at this address.", 413: TOO_LARGE}
 
@@ -64,7 +66,8 @@ async def _our_error(request: Request, error: Exception) -> Response:
     if status >= 500:
         log.warning("%s %s: %s", request.method, request.url.path, error)
     problems = problems_json(error.errors) if isinstance(error, ConfigErrors) else None
-    return _say(request, status, str(error), problems=problems)
+    headers = {"retry-after": str(error.retry_after_s)} if isinstance(error, Busy) else None
+    return _say(request, status, str(error), headers, problems=problems)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

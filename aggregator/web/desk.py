@@ -160,19 +160,23 @@ class Desk(Protocol):
         ...
 
     async def check_rules(self, name: str, text: str) -> Verdict:
-        """What the loader would say of the whole configuration with `text` in place of that file."""
+        """What the loader would say of the whole configuration with `text` in place of that file.
+
+        Raises Conflict where more than rules and lists differs from the file, Busy, NotFound.
+        """
         ...
 
     async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
         """Write the file atomically and reload.
 
-        Raises Conflict where the file on disk is no longer the expected one, ConfigErrors where
-        the text is not sound (nothing is written), NotFound for an unknown file.
+        Raises Conflict where the file on disk is no longer the expected one or more than rules and
+        lists differs, ConfigErrors where the text is not sound (nothing is written), NotFound for an
+        unknown file, Busy.
         """
         ...
 
     async def preview(self, name: str, text: str, since: datetime) -> Preview:
-        """What the edit adds and removes over stored entries. Raises ConfigErrors, NotFound."""
+        """What the edit adds and removes over stored entries. Raises as check_rules does, and ConfigErrors."""
         ...
 
     async def explain(self, told: Told) -> Explanation | None:

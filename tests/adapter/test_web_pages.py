@@ -63,3 +63,18 @@ def test_a_story_is_on_one_page_only() -> None:
     told = {hit.id: hit.story or f"{hit.feed}/{hit.entry_key}" for hit in desk.tables.hits.values()}
     assert len(told) > len(set(told.values())) > 60
     assert sorted(told[card] for card in cards) == sorted(set(told.values()))
+
+
+def test_an_edit_of_anything_else_is_answered_in_the_editor() -> None:
+    """What was typed stands there again, with the sentence that says what differs."""
+    client = Client(create_app(morning()))
+    for do in ("check", "preview", "save"):
+        typed = "channels: {evil: {url: 'json://evil.example'}}\n"
+        answer = client.post("/rules/edit", form={"name": "rules.yaml", "text": typed, "digest": "x", "do": do})
+        assert answer.status == 409
+        assert "only rules and lists can be changed here" in answer.text
+        assert "json://evil.example" in answer.text
+    sent = {"name": "rules.yaml", "text": "channels: {}\n"}
+    for method, path, more in (("POST", "check", {}), ("POST", "preview", {}), ("PUT", "file", {"digest": "x"})):
+        answer = client.ask(method, f"/api/v1/rules/{path}", data={**sent, **more})
+        assert (answer.status, "only rules and lists" in answer.json()["detail"]) == (409, True), path

@@ -188,6 +188,8 @@ class MemoryDesk:
     async def check_rules(self, name: str, text: str) -> Verdict:
         if name != "rules.yaml":
             raise NotFound("file of rules", name, ["rules.yaml"])
+        if "channels:" in text:
+            raise Conflict("only rules and lists can be changed here, but line 1 (channels) is not as in rules.yaml")
         problems = tuple(
             ConfigError(
                 file=name,

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.core.errors import AggregatorError, ConfigErrors, Conflict, NotFound
+from aggregator.core.errors import AggregatorError, Busy, ConfigErrors, Conflict, NotFound
 from aggregator.core.model import HitFilter, RuleFigures
 from aggregator.core.shapes import precision
+from aggregator.web.answers import status_of
 from aggregator.web.cards import cards
 from aggregator.web.desk import Desk, Preview, RulesFile, Verdict
 from aggregator.web.given import GivenDesk, GivenPages, then
@@ -66,20 +67,20 @@ async def edited(request: Request, desk: GivenDesk, pages: GivenPages, sent: Ann
     files = await desk.rules_files()
     text = sent.text.replace("\r\n", "\n")  # forms send CRLF whatever was typed
     draft = RulesFile(name=_file(files, sent.name).name, text=text, digest=sent.digest)
-    verdict = await desk.check_rules(draft.name, draft.text)
-    if not verdict.ok or sent.do == "check":
-        return _editor(pages, request, files, draft, verdict=verdict, status=200 if sent.do == "check" else 422)
-    if sent.do == "preview":
-        since = desk.clock.now() - timedelta(days=PREVIEW_DAYS)
-        preview = await desk.preview(draft.name, draft.text, since)
-        return _editor(pages, request, files, draft, verdict=verdict, preview=preview)
+    verdict: Verdict | None = None
     try:
+        verdict = await desk.check_rules(draft.name, draft.text)
+        if not verdict.ok or sent.do == "check":
+            return _editor(pages, request, files, draft, verdict=verdict, status=200 if sent.do == "check" else 422)
+        if sent.do == "preview":
+            since = desk.clock.now() - timedelta(days=PREVIEW_DAYS)
+            preview = await desk.preview(draft.name, draft.text, since)
+            return _editor(pages, request, files, draft, verdict=verdict, preview=preview)
         await desk.save_rules(draft.name, draft.text, draft.digest)
     except ConfigErrors as error:
-        verdict = Verdict(problems=error.errors)
-        return _editor(pages, request, files, draft, verdict=verdict, status=422)
-    except Conflict as conflict:
-        return _editor(pages, request, files, draft, verdict=verdict, problem=conflict, status=409)
+        return _editor(pages, request, files, draft, verdict=Verdict(problems=error.errors), status=422)
+    except (Conflict, Busy) as problem:
+        return _editor(pages, request, files, draft, verdict=verdict, problem=problem, status=status_of(problem))
     return then("/rules", "saved")
 
 
@@ -118,7 +119,7 @@ def _editor(
     files: tuple[RulesFile, ...],
     shown: RulesFile,
     *,
-    verdict: Verdict,
+    verdict: Verdict | None,
     preview: Preview | None = None,
     problem: AggregatorError | None = None,
     rule: str = "",
