@@ -12,7 +12,7 @@ from xml.etree.ElementTree import ParseError
 from aggregator.core.text import charset
 from aggregator.core.text.sanitize import clean_text
 from aggregator.parse import hostile, jsonfeed, ladder, lean, recognise, repair
-from aggregator.parse.draft import Draft, FeedDraft, Poison, Row, address, language, row, text
+from aggregator.parse.draft import Draft, FeedDraft, Poison, Row, address, headline, language, row
 from aggregator.parse.hints import hints
 from aggregator.parse.lean_names import Unusual
 from aggregator.parse.shadow import Shadow
@@ -196,7 +196,7 @@ def _answer(feed: FeedDraft, source: Source, rung: str, rows: Rows, items: int, 
         warnings.append(f"The feed has {items:,} entries; only the first {MAX_ENTRIES:,} were read.")
     return (
         rung,
-        clean_text(text(feed.title)),
+        clean_text(headline(feed.title, feed.literal)),
         address(feed.link, source.url),
         language(feed.lang),
         tuple(row for row in rows if len(row) != 2),

@@ -6,7 +6,7 @@ from typing import Any
 
 from aggregator.core.text import charset
 from aggregator.parse.dates import instant
-from aggregator.parse.draft import Draft, FeedDraft
+from aggregator.parse.draft import Draft, FeedDraft, address
 from aggregator.parse.source import Refused, Source
 
 _SLIP = re.compile(r'"(?:[^"\\]++|\\.)*+"|,(?=\s*+[\]}])', re.DOTALL)
@@ -32,10 +32,11 @@ def read(source: Source) -> tuple[FeedDraft, tuple[tuple[bytes, str], ...]]:
     for hub in _listed(document, "hubs"):
         if isinstance(hub, dict) and _string(hub, "type").lower() in ("websub", "pubsubhubbub", ""):
             feed.linked("hub", _string(hub, "url"))
+    base = address(feed.link, source.url) or source.url
     poison = []
     for item in document["items"]:
         if isinstance(item, dict):
-            feed.entries.append(_entry(item, source.url))
+            feed.entries.append(_entry(item, base))
         else:
             poison.append((json.dumps(item).encode()[:65536], "an entry that is not an object"))
     return feed, tuple(poison)
@@ -70,7 +71,8 @@ def _entry(item: dict[str, Any], base: str) -> Draft:
     draft = Draft()
     draft.base = base
     draft.guid = _string(item, "id") or None
-    draft.link = _string(item, "url") or _string(item, "external_url") or None
+    draft.link = address(_string(item, "url"), base)
+    draft.fallbacks = [address(_string(item, "external_url"), base) or "", draft.guid or ""]
     draft.title = _string(item, "title"), "text/plain"
     draft.summary = _string(item, "summary"), "text/plain"
     html, plain = _string(item, "content_html"), _string(item, "content_text")

@@ -30,7 +30,7 @@ _MARKS = re.compile(
     rb"(?:[^>\"']|\"[^\"]*\"|'[^']*')*>",
     re.DOTALL | re.IGNORECASE,
 )
-_LANGUAGE = re.compile(rb"<(?:[\w.-]+:)?language[\s>][^<]*", re.IGNORECASE)
+_INHERITED = re.compile(rb"<(?:[\w.-]+:)?(?:language|link)[\s>][^<]*", re.IGNORECASE)
 _ENTRY = re.compile(rb"<(?:[\w.-]+:)?(?:item|entry)[\s/>]", re.IGNORECASE)
 NAMELESS = bytes(4)
 _HEADER = struct.Struct("<BI8s8s8sI16sH")
@@ -64,7 +64,7 @@ class Memory(NamedTuple):
     prefix: int
     prefix_hash: bytes
     headers_hash: bytes
-    language_hash: bytes
+    inherited_hash: bytes
     tail: int
     tail_hash: bytes
     items: tuple[tuple[bytes, bytes], ...]
@@ -76,7 +76,7 @@ class Memory(NamedTuple):
             self.prefix,
             self.prefix_hash,
             self.headers_hash,
-            self.language_hash,
+            self.inherited_hash,
             self.tail,
             self.tail_hash,
             len(self.items),
@@ -88,15 +88,15 @@ def unpacked(memory: bytes | None) -> Memory | None:
     """The memory in these bytes; None where they are of another version, or damaged."""
     if not memory or memory[0] != VERSION or len(memory) < _HEADER.size:
         return None
-    _, prefix, prefix_hash, headers_hash, language_hash, tail, tail_hash, count = _HEADER.unpack_from(memory)
+    _, prefix, prefix_hash, headers_hash, inherited_hash, tail, tail_hash, count = _HEADER.unpack_from(memory)
     if len(memory) != _HEADER.size + count * _ITEM.size:
         return None
     items = tuple(_ITEM.iter_unpack(memory[_HEADER.size :]))
-    return Memory(prefix, prefix_hash, headers_hash, language_hash, tail, tail_hash, items)
+    return Memory(prefix, prefix_hash, headers_hash, inherited_hash, tail, tail_hash, items)
 
 
 def same_entries(memory: bytes | None, source: Source) -> bool:
-    """Rung 2: only what stands between the ancestors' tags and the first entry changed, and no language."""
+    """Rung 2: only what stands between the ancestors' tags and the first entry changed, and nothing that they inherit."""
     known = unpacked(memory)
     if not known or not known.tail or headers_hash(source) != known.headers_hash:
         return False
@@ -107,7 +107,7 @@ def same_entries(memory: bytes | None, source: Source) -> bool:
     return (
         _hash(body[begin:], 16) == known.tail_hash
         and _hash(body[: known.prefix]) == known.prefix_hash
-        and _language_hash(middle) == known.language_hash
+        and _inherited_hash(middle) == known.inherited_hash
         and not _ENTRY.search(middle)
     )
 
@@ -122,22 +122,22 @@ def split(source: Source, *, well_formed: bool) -> Layout | None:
     found = _entries(text) if well_formed or _is_well_formed(text) else None
     if not found:
         return None
-    prefix, ranges, languages = found
+    prefix, ranges = found
     if b"<!DOCTYPE" in text[: ranges[0][0]]:
         return None
     declared = declarations(text)
     if not are_usual(declared):
         return None
     spaces = "\0".join(sorted(f"{name} {uri}" for name, uri in declared)).encode()
-    ambient = _hash(b"\0".join((text[:prefix], languages, headers_hash(source), spaces)), 16)
+    inherited = b"".join(_INHERITED.findall(text, prefix, ranges[0][0]))
+    ambient = _hash(b"\0".join((text[:prefix], inherited, headers_hash(source), spaces)), 16)
     return Layout(text, prefix, ranges, ambient)
 
 
-def _entries(text: bytes) -> tuple[int, tuple[tuple[int, int], ...], bytes] | None:
-    """Length of the inherited part, ranges of the entries, languages before them."""
+def _entries(text: bytes) -> tuple[int, tuple[tuple[int, int], ...]] | None:
+    """Length of the inherited part, ranges of the entries."""
     prefix = start = 0
     ranges: list[tuple[int, int]] = []
-    languages: list[bytes] = []
     inside = False
     for mark in _MARKS.finditer(text):
         name = mark["name"]
@@ -147,11 +147,8 @@ def _entries(text: bytes) -> tuple[int, tuple[tuple[int, int], ...], bytes] | No
         if name not in (b"item", b"entry"):
             if inside or (ranges and name == b"language"):
                 return None
-            if not ranges and not mark["close"]:
-                if name == b"language":
-                    languages.append(_LANGUAGE.match(text, mark.start())[0])  # type: ignore[index]
-                else:
-                    prefix = mark.end()
+            if not ranges and not mark["close"] and name != b"language":
+                prefix = mark.end()
             continue
         if mark["close"]:
             if not inside:
@@ -164,7 +161,7 @@ def _entries(text: bytes) -> tuple[int, tuple[tuple[int, int], ...], bytes] | No
             ranges.append(mark.span())
         else:
             inside, start = True, mark.start()
-    return (prefix, tuple(ranges), b"".join(languages)) if ranges and not inside else None
+    return (prefix, tuple(ranges)) if ranges and not inside else None
 
 
 def _is_well_formed(text: bytes) -> bool:
@@ -200,7 +197,7 @@ def remember(layout: Layout, source: Source, hashes: Sequence[bytes], names: Ite
         prefix=prefix,
         prefix_hash=_hash(raw[:prefix]),
         headers_hash=headers_hash(source),
-        language_hash=_language_hash(raw[prefix:begin]),
+        inherited_hash=_inherited_hash(raw[prefix:begin]),
         tail=len(raw) - begin if offset >= 0 else 0,
         tail_hash=_hash(raw[begin:], 16),
         items=tuple(zip(hashes, names, strict=False))[:MAX_ITEMS],
@@ -226,8 +223,8 @@ def headers_hash(source: Source) -> bytes:
     return _hash("\0".join((source.url, source.content_type, source.content_language)).encode("utf-8", "surrogatepass"))
 
 
-def _language_hash(text: bytes) -> bytes:
-    return _hash(b"".join(_LANGUAGE.findall(text)))
+def _inherited_hash(text: bytes) -> bytes:
+    return _hash(b"".join(_INHERITED.findall(text)))
 
 
 def _hash(data: bytes, size: int = 8) -> bytes:

@@ -19,6 +19,7 @@ from aggregator.parse.lean_names import (
     name,
     resolve,
     scope,
+    site_of,
     told_link,
     written_link,
 )
@@ -67,6 +68,7 @@ class _Reader:
         if not self._base.startswith(("http://", "https://")):
             raise Unusual("an address that is not on the web")
         self._version = self._told_version()
+        self._feed.literal = self._version.startswith("atom")
         self._has_content = self._has_summary = False
         if self._lang and name(root) in ("feed", "rss"):
             self._feed.lang = self._lang.replace("_", "-")
@@ -124,7 +126,8 @@ class _Reader:
                 _nothing(child, called)
 
     def _entry(self, element: Element) -> None:
-        reader = EntryReader(self._address, self._base, self._lang, self._version, self._has_content)
+        site = site_of(self._feed.link)
+        reader = EntryReader(self._address, self._base, self._lang, self._version, self._has_content, site)
         self._feed.entries.append(reader.read(element))
         self._has_content = False
 
@@ -155,7 +158,7 @@ class _Reader:
     def _link(self, element: Element) -> None:
         found = attributes(element)
         base = scope(found, self._base, None)[0]
-        relation, href, page = told_link(found, base)
+        relation, href, page, _ = told_link(found, base)
         if href is None:
             href = HALF_ENTITY.sub(r"&\g<1>", written_link(element, base))
         elif len(element):

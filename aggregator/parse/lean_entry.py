@@ -1,4 +1,4 @@
-"""One entry, read from an ElementTree element exactly as feedparser would, or not at all.
+"""One entry, read from an ElementTree element exactly as feedparser would by our corrections, or not at all.
 
 feedparser is a state machine over elements in document order; what it keeps depends on what came before
 and how deep it stood. `EntryReader` has that state and those rules for the elements that feeds use.
@@ -17,6 +17,7 @@ from aggregator.parse.lean_names import (
     MAX_DEPTH,
     Unusual,
     attributes,
+    is_permalink,
     leaf,
     name,
     resolve,
@@ -25,7 +26,7 @@ from aggregator.parse.lean_names import (
     written_link,
 )
 from aggregator.parse.markup import looks_like_html, mended
-from aggregator.parse.names import words
+from aggregator.parse.names import FOREIGN, words
 from aggregator.parse.people import byline
 
 _XHTML = "application/xhtml+xml"
@@ -51,12 +52,19 @@ _HOLDS_MARKUP = words("copyright dc_rights feedburner_browserfriendly info itune
 class EntryReader:
     """Reads the elements of one entry into `draft`, in document order."""
 
-    def __init__(self, address: str, base: str, lang: str | None, version: str, has_content: bool) -> None:
+    def __init__(
+        self, address: str, base: str, lang: str | None, version: str, has_content: bool, site: str | None
+    ) -> None:
         self.draft = Draft()
         self.draft.base = address
+        self._address, self._site = address, site
         self._base, self._lang, self._version = base, lang, version
-        self._is_atom = version.startswith("atom")
+        self._is_atom = self.draft.literal = version.startswith("atom")
         self._has_content, self._has_summary = has_content, False
+        self._described = False
+        self._files: list[str] = []
+        self._permalink = ""
+        self._media: tuple[str, str] = ("", "text/plain")
         self._title_depth = -1
         self._depths: dict[str, int] = {}
         self._dates: dict[str, str] = {}
@@ -88,11 +96,14 @@ class EntryReader:
                 handler(self, child, depth)
             elif called in _DANGEROUS:
                 raise Unusual(called)
-            elif len(child):
+            elif len(child) and called != FOREIGN:
                 self._inside(child, called, depth)
 
     def _inside(self, element: Element, called: str, depth: int) -> None:
-        """Elements within one that means nothing to us are read as if it were not there."""
+        """Elements within one that means nothing to us are read as if it were not there.
+
+        Not so in a vocabulary that nobody knows: what stands there is about something else.
+        """
         if called in _HOLDS_MARKUP:
             raise Unusual(called)
         if element.attrib:
@@ -112,6 +123,11 @@ class EntryReader:
         scopes = [self._scopes[key] for key in ("title", "summary") if key in self._scopes] + self._content_scopes
         if scopes:
             draft.base = scopes[0][0]
+        if draft.base == self._address and self._site:
+            draft.base = self._site
+        draft.fallbacks = [*self._files[:1], self._permalink]
+        if not draft.title[0]:
+            draft.title = self._media
         draft.lang = self._own_lang or next((lang.replace("_", "-") for _, lang in scopes if lang), None)
         return draft
 
@@ -160,16 +176,21 @@ class EntryReader:
             self._title_depth = depth
 
     def _media_title(self, element: Element, depth: int) -> None:
-        before = self._title_depth
-        self._title(element, depth)
-        self._title_depth = before
+        """The title of a picture is the headline only where there is no other."""
+        value, kind, _, _ = self._marked(element, "text/plain")
+        self._media = (value if self._uppermost("media_title", depth) else self._media[0]), kind
 
-    def _described(self, element: Element, depth: int, default: str) -> None:
-        """The first description is the summary; the next one is content, unless there is some."""
+    def _described_by(self, element: Element, depth: int, default: str) -> None:
+        """The first description is the summary; the next one is content, unless there is some: then it is more."""
         if self._has_summary and not self._has_content:
             self._content(element, depth)
-            return
-        self._replace_summary(element, depth, default)
+        elif self._described and self._has_content:
+            value, kind, _, _ = self._marked(element, default)
+            if value:
+                self.draft.more.append((value, kind))
+        else:
+            self._replace_summary(element, depth, default)
+        self._described = True
 
     def _replace_summary(self, element: Element, depth: int, default: str) -> None:
         value, kind, base, lang = self._marked(element, default)
@@ -178,13 +199,13 @@ class EntryReader:
         self._has_summary = True
 
     def _description(self, element: Element, depth: int) -> None:
-        self._described(element, depth, "text/html")
+        self._described_by(element, depth, "text/html")
 
     def _summary(self, element: Element, depth: int) -> None:
-        self._described(element, depth, "text/plain")
+        self._described_by(element, depth, "text/plain")
 
     def _abstract(self, element: Element, depth: int) -> None:
-        self._replace_summary(element, depth, "text/plain")
+        self._described_by(element, depth, "text/plain")
 
     def _content(self, element: Element, _depth: int, default: str = "text/plain") -> None:
         self._has_content = True
@@ -202,26 +223,31 @@ class EntryReader:
 
     def _guid(self, element: Element, depth: int) -> None:
         found = attributes(element) if element.attrib else {}
-        is_link = found.get("ispermalink", "true") == "true"
-        value = leaf(element)
-        if value and is_link:
-            value = resolve(scope(found, self._base, None)[0], value)
-        value = mended(value)
-        if self._uppermost("id", depth):
-            self.draft.guid = value
-        if is_link and self.draft.link is None:
-            self.draft.link = value
-
-    def _link(self, element: Element, _depth: int) -> None:
-        found = attributes(element)
+        value = written = leaf(element)
         base = scope(found, self._base, None)[0]
-        relation, href, page = told_link(found, base)
+        if value and found.get("ispermalink", "true") == "true":
+            value = resolve(base, value)
+        if self._uppermost("id", depth):
+            self.draft.guid = mended(value)
+            is_link = written and is_permalink(found.get("ispermalink"))
+            self._permalink = mended(resolve(self._link_base(base), written)) if is_link else ""
+
+    def _link_base(self, base: str) -> str:
+        """xml:base, else the site, else where the document came from."""
+        return self._site if self._site and base == self._address else base
+
+    def _link(self, element: Element, depth: int) -> None:
+        found = attributes(element)
+        base = self._link_base(scope(found, self._base, None)[0])
+        relation, href, page, is_file = told_link(found, base)
         if href is None:
             href = HALF_ENTITY.sub(r"&\g<1>", written_link(element, base).replace("&amp;", "&"))
         elif len(element):
             raise Unusual("markup in link")
-        if page:
+        if page and href and self._uppermost("link", depth):
             self.draft.link = href
+        if is_file and href:
+            self._files.append(href)
         if relation == "enclosure" and href:
             self.draft.enclosures.append(href)
 
@@ -334,8 +360,7 @@ class EntryReader:
             self._own_lang = value
 
     def _source(self, element: Element, depth: int) -> None:
-        """What is said about another feed is not ours, but a title there makes room for a later one."""
-        self._title_depth = -1
+        """What is said about another feed is not ours."""
         for part in element:
             called = name(part)
             if called not in _SOURCE_PARTS:
@@ -343,12 +368,17 @@ class EntryReader:
                     raise Unusual(f"{called} in source")
             elif called in ("author", "contributor"):
                 self._contributor(part, depth)
-            elif leaf(part) and called == "title":
-                self._title_depth = depth + 1
+            else:
+                leaf(part)
 
     def _image(self, element: Element, _depth: int) -> None:
         leaf(element)
-        self._title_depth = -1
+
+    def _original(self, element: Element, depth: int) -> None:
+        """The address of the page, where `link` leads to a service that counts readers."""
+        value = mended(leaf(element))
+        if not element.attrib and self._uppermost("original", depth):
+            self.draft.original = value
 
 
 def _is_idle(element: Element, called: str) -> bool:
@@ -371,6 +401,7 @@ _register(EntryReader._summary, "summary itunes_summary")
 _register(EntryReader._abstract, "abstract")
 _register(EntryReader._content, "content")
 _register(EntryReader._encoded, "content_encoded fullitem")
+_register(EntryReader._original, "feedburner_origlink")
 _register(EntryReader._guid, "guid id")
 _register(EntryReader._link, "link")
 _register(EntryReader._enclosure, "enclosure")

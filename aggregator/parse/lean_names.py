@@ -15,6 +15,9 @@ _PLAIN_ADDRESS = re.compile(
     r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?/[^\x00-\x20\x7f;?#]*(?:\?[^\x00-\x20\x7f#]+)?(?:\#[^\x00-\x20\x7f]+)?"
 )
 _SLASHES = re.compile(r"^([A-Za-z][A-Za-z0-9+-.]*://)(/*)(.*?)")
+_WEB = re.compile(r"https?://[^/?#\s]")
+_DATA = re.compile(r"xml|json|oembed", re.IGNORECASE)
+_NO = frozenset({"false", "0", "no", "f", "n", "off"})
 READ_ATTRIBUTES = words("base domain href ispermalink label lang lastmod mode rel scheme src term text type uri url")
 
 _names: dict[str, str] = {}
@@ -64,6 +67,16 @@ def resolve(base: str, uri: str) -> str:
         return ""
 
 
+def site_of(link: str | None) -> str | None:
+    """The channel's link where others can be relative to it."""
+    return link if link and _WEB.match(link) else None
+
+
+def is_permalink(written: str | None) -> bool:
+    """Whether a guid with this `isPermaLink` is an address; it is where nothing is said (RSS 2.0)."""
+    return written is None or written.strip().lower() not in _NO
+
+
 def scope(found: dict[str, str], base: str, lang: str | None) -> tuple[str, str | None]:
     """Base address and language inside an element with these attributes."""
     if written := found.get("xml:base", found.get("base")):
@@ -74,18 +87,23 @@ def scope(found: dict[str, str], base: str, lang: str | None) -> tuple[str, str 
     return base, lang if given is None else given or None
 
 
-def told_link(found: dict[str, str], base: str) -> tuple[str, str | None, bool]:
-    """Relation, address and whether it is the address of a page, for a link with these attributes.
+def told_link(found: dict[str, str], base: str) -> tuple[str, str | None, bool, bool]:
+    """Relation, address, whether it is a page, and else whether it is a file to read, for a link's attributes.
 
     The address is None where it has to be the text of the element.
     """
     relation = found.get("rel", "alternate")
     written = found.get("url", found.get("uri", found.get("href")))
     if not written and "href" not in found:
-        return relation, None, True
+        return relation, None, True, False
     kind = found.get("type", "application/atom+xml" if relation == "self" else "text/html")
     page = relation == "alternate" and KINDS.get(kind, kind) in ("text/html", "application/xhtml+xml")
-    return relation, resolve(base, written or found["href"]), page
+    return relation, resolve(base, written or found["href"]), page, not page and is_file(relation, kind)
+
+
+def is_file(relation: str | None, kind: str | None) -> bool:
+    """Whether a link leads to the entry in a form that people read, such as PDF, and not to data."""
+    return relation == "alternate" and not _DATA.search(kind or "")
 
 
 def written_link(element: Element, base: str) -> str:

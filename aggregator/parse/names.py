@@ -75,6 +75,9 @@ PREFIXES = {
     "http://podlove.org/simple-chapters": "psc",
 }
 FOREIGN = ""
+KNOWN_PREFIXES = frozenset(prefix.lower() for prefix in PREFIXES.values() if prefix)
+_FEEDBURNER, _ITUNES = "http://rssnamespace.org/feedburner/ext/1.0", "http://www.itunes.com/dtds/podcast-1.0.dtd"
+_PLAY, _TURBO = "google.com/schemas/play-podcasts", "turbo.yandex"
 ATOM_URI = "http://www.w3.org/2005/atom"
 RSS1_URI = "http://purl.org/rss/1.0/"
 
@@ -94,10 +97,29 @@ _DECLARATION = re.compile(rb"""xmlns(?::([\w.-]+))?\s*=\s*(?:"([^"]*)"|'([^']*)'
 def name_of(tag: str) -> str:
     """An ElementTree tag (`{uri}local`) as one short name, or FOREIGN."""
     uri, _, local = tag[1:].partition("}") if tag.startswith("{") else ("", "", tag)
+    uri, local = renamed(uri, local) or (uri, local)
     prefix = prefix_of(uri)
     if prefix is None:
         return FOREIGN
     return f"{prefix.lower()}_{local.lower()}" if prefix else local.lower()
+
+
+def renamed(uri: str, local: str) -> tuple[str, str] | None:
+    """The name that feedparser has for an element of a vocabulary that it does not know, or None.
+
+    `full-text` is what Russian publishers give to aggregators, whose namespaces are many; `origLink` is
+    the address that a publisher's service put its own in place of.
+    """
+    name, uri = local.lower(), uri.lower()
+    if name.replace("-", "").replace("_", "") == "fulltext" or (
+        name == "content" and (_TURBO in uri or uri == "turbo")
+    ):
+        return "", "fullitem"
+    if name == "origlink":
+        return _FEEDBURNER, "origlink"
+    if _PLAY in uri and name == "description":
+        return _ITUNES, "summary"
+    return None
 
 
 def prefix_of(uri: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The reference reader: feedparser, whose answers every other reader here has to reproduce.
+"""The reference reader: feedparser with our corrections, whose answers every other reader here has to reproduce.
 
 Markup is not sanitised and its links are not resolved, because only its visible text is kept.
 """
@@ -7,12 +7,15 @@ import io
 import re
 import warnings
 from calendar import timegm
+from itertools import islice
 from typing import Any
 
 import feedparser
 
+from aggregator.parse.corrections import corrected
 from aggregator.parse.dates import EARLIEST_YEAR, instant
 from aggregator.parse.draft import Draft, FeedDraft, Text
+from aggregator.parse.lean_names import KINDS, is_file
 from aggregator.parse.source import IN_UTF8, Broken, Source
 
 _HARMLESS = (feedparser.CharacterEncodingOverride, feedparser.NonXMLContentType)
@@ -30,7 +33,7 @@ def read(source: Source) -> tuple[FeedDraft, str]:
         "content-location": source.url,
     }
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), corrected():
             warnings.simplefilter("ignore")
             parsed = feedparser.parse(
                 io.BytesIO(source.body), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
@@ -38,7 +41,8 @@ def read(source: Source) -> tuple[FeedDraft, str]:
         feed = _feed(parsed.feed)
         if parsed.bozo and feed.link:
             feed.link = feed.link.replace("&amp", "&")  # the loose parser's half of an escaped ampersand
-        feed.entries = [_entry(entry, source.url) for entry in parsed.entries]
+        feed.literal = parsed.version.startswith("atom")
+        feed.entries = [_entry(entry, source.url, feed.literal) for entry in parsed.entries]
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:
@@ -58,14 +62,19 @@ def _feed(found: Any) -> FeedDraft:
     return feed
 
 
-def _entry(found: Any, base: str) -> Draft:
+def _entry(found: Any, base: str, literal: bool) -> Draft:
     draft = Draft()
+    draft.literal = literal
     draft.guid = found.get("id")
     draft.link = found.get("link")
+    draft.original = _origin(found)
     draft.title = _text(found, "title", "text/plain")
+    if not draft.title[0]:
+        draft.title = _text(found, "media_title", "text/plain")
     draft.summary = _text(found, "summary", "text/html")
     contents = found.get("content", ())
     draft.contents = [(content["value"], content.get("type", "text/html")) for content in contents]
+    draft.more = found.get("more_texts", [])
     people = found.get("authors", ())
     draft.people = [name for name in (p.get("name") or p.get("email") for p in people) if name]
     draft.tags = [term for term in (tag.get("term") or tag.get("label") for tag in found.get("tags", ())) if term]
@@ -78,7 +87,24 @@ def _entry(found: Any, base: str) -> Draft:
     details = [detail for detail in (found.get("title_detail"), found.get("summary_detail"), *contents) if detail]
     draft.lang = found.get("language") or next((d["language"] for d in details if d.get("language")), None)
     draft.base = next((d["base"] for d in details if d.get("base")), base)
+    if draft.base == base and found.get("site"):
+        draft.base = found["site"]
+    files = (link["href"] for link in links if link.get("href") and not _is_page(link) and is_file(*_kind(link)))
+    draft.fallbacks = [*islice(files, 1), found.get("permalink", "")]
     return draft
+
+
+def _kind(link: Any) -> tuple[str | None, str | None]:
+    return link.get("rel"), link.get("type")
+
+
+def _is_page(link: Any) -> bool:
+    return KINDS.get(link.get("type"), link.get("type")) in ("text/html", "application/xhtml+xml")
+
+
+def _origin(found: Any) -> str | None:
+    written = found.get("feedburner_origlink")
+    return written if isinstance(written, str) else None
 
 
 def _text(found: Any, key: str, default: str) -> Text:

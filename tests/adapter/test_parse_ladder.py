@@ -29,6 +29,7 @@ ENTRIES = {
 }
 
 HEADS = ["", "<lastBuildDate>x</lastBuildDate>", "<!-- <channel> -->", "<description>d</description>"]
+HEADS += ["<link>https://site.example/</link>", "<link>https://site.example/a/</link>", "<link href='https://b.example/'/>"]
 
 numbered = st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["one", "two", "<b>three</b>"])), max_size=10)
 
@@ -47,11 +48,7 @@ def documents(draw: st.DrawFn, form: str) -> bytes:
     body = form.format(
         attributes=draw(st.sampled_from(["", "", "xml:lang='nb'", "xml:base='https://other.example/'"])),
         channel=draw(st.sampled_from(["", "", " xml:base='/sub/'"])),
-        head=draw(
-            st.sampled_from(
-                ["", "<lastBuildDate>x</lastBuildDate>", "<!-- <channel> -->", "<description>d</description>"]
-            )
-        ),
+        head=draw(st.sampled_from(HEADS)),
         language=draw(st.sampled_from(["en", "en", "de"])),
         entries=between.join(entries),
         trailer=draw(st.sampled_from(["", "<!-- 0.2 s -->"])),

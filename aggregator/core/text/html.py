@@ -15,7 +15,7 @@ address article aside blockquote body caption center dd details dialog dir div d
 form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup option p pre section summary table
 tbody td tfoot th thead tr ul
 """
-_UNSEEN = "audio canvas head iframe noembed noframes script style template title video"
+_UNSEEN = "audio canvas iframe noembed noframes script style template title video"
 PARAGRAPHS, UNSEEN = frozenset(_PARAGRAPHS.split()), frozenset(_UNSEEN.split())
 
 _MARKUP = re.compile(
@@ -37,6 +37,7 @@ def visible_text(html: str) -> str:
     without a single tag keeps its own line breaks.
     """
     pieces: list[str] = []
+    hidden: _Hidden | None = None
     at = preformatted = 0
     first = found = _MARKUP.search(html)
     while found:
@@ -44,7 +45,8 @@ def visible_text(html: str) -> str:
         at = found.end()
         name = (found["name"] or "").lower()
         if name in UNSEEN and not found["close"]:
-            at = _after_element(html, at, name)
+            hidden = hidden or _Hidden(html)
+            at = hidden.after(at, name, found[0].endswith("/>"))
         elif name == "br":
             pieces.append("\n")
         elif name in PARAGRAPHS:
@@ -67,19 +69,46 @@ def _append(pieces: list[str], raw: str, keep_lines: bool) -> None:
         pieces.append(unescape(_ENDLESS_NUMBER.sub("\ufffd", raw)) if "&" in raw else raw)
 
 
-def _after_element(html: str, at: int, name: str) -> int:
-    """Where the text goes on after an element that is not shown, nested ones of its kind included."""
-    tag = re.compile(rf"<(/?){name}(?=[\s/>])", re.IGNORECASE)
-    nests = name in ("template", "video", "audio", "canvas")
-    depth = 1
-    while depth:
-        found = tag.search(html, at)
-        if not found:
-            return len(html)
-        at = found.end()
-        if found[1]:
-            depth -= 1
-        elif nests:
-            depth += 1
-    end = html.find(">", at)
-    return len(html) if end < 0 else end + 1
+class _Hidden:
+    """Where the text of one document goes on after elements that are not shown.
+
+    Publishers write XML where browsers read HTML: `<iframe/>` holds nothing, and what is never closed holds
+    nothing that may be lost. Code is the exception, unless another element of its kind comes next. What was
+    found out about a kind of element is remembered, so that the time stays linear.
+    """
+
+    def __init__(self, html: str) -> None:
+        self._html = html
+        self._flat: set[str] = set()  # an element of these has no end, if those inside of it are counted
+        self._endless: set[str] = set()  # no element of these is closed any more
+
+    def after(self, start: int, name: str, closes_itself: bool) -> int:
+        """The place after the element whose start tag ends at `start`, nested ones of its kind included."""
+        is_code = name in ("script", "style")
+        if closes_itself and not is_code:
+            return start
+        tag = re.compile(rf"<(/?){name}(?=[\s/>])", re.IGNORECASE)
+        if closes_itself and not ((following := tag.search(self._html, start)) and following[1]):
+            return start
+        end = self._end(tag, start, name)
+        if end is None:
+            return len(self._html) if is_code else start
+        closed = self._html.find(">", end)
+        return len(self._html) if closed < 0 else closed + 1
+
+    def _end(self, tag: re.Pattern[str], start: int, name: str) -> int | None:
+        """Where the end tag of an element begins to end."""
+        if name in self._endless:
+            return None
+        nests = name in ("template", "video", "audio", "canvas") and name not in self._flat
+        at, depth = start, 1
+        while found := tag.search(self._html, at):
+            at = found.end()
+            depth += -1 if found[1] else nests
+            if not depth:
+                return at
+        if not nests:
+            self._endless.add(name)
+            return None
+        self._flat.add(name)
+        return self._end(tag, start, name)
