@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from feedparser import api
+from feedparser.mixin import _FeedParserMixin
 
 from aggregator.parse.lean_names import is_permalink, resolve, site_of
 from aggregator.parse.markup import mended
@@ -18,7 +19,7 @@ from aggregator.parse.names import KNOWN_PREFIXES, prefix_of, renamed
 _ENTRIES = frozenset({"item", "entry"})
 
 
-class _Corrections:
+class _Corrections(_FeedParserMixin):  # type: ignore[misc]
     """Comes before feedparser's own rules; keeps its results in entries, under names that feedparser has not.
 
     `own_link`, `permalink`, `site`: addresses. `more`: texts with media types. `media_title`: a headline
@@ -26,6 +27,7 @@ class _Corrections:
     """
 
     tolerant = False  # whether tags may be left open
+    _summaryKey: str | None  # noqa: N815 -- feedparser's
 
     def __init__(self, baseuri: str, *arguments: Any) -> None:
         self._document = baseuri

@@ -191,10 +191,10 @@ def _short(written: str) -> str:
 
 
 def _unescaped(shown: str) -> str:
-    """Text without references that are left over: somebody escaped it twice."""
+    """Text without references that are left over: somebody escaped it twice, or three times."""
     if "&" not in shown:
         return shown
-    return clean_lines(_REFERENCE.sub(_character, shown))
+    return clean_lines(_REFERENCE.sub(_character, _REFERENCE.sub(_character, shown)))
 
 
 def _character(found: re.Match[str]) -> str:

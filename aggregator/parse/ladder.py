@@ -96,7 +96,7 @@ def unpacked(memory: bytes | None) -> Memory | None:
 
 
 def same_entries(memory: bytes | None, source: Source) -> bool:
-    """Rung 2: only what stands between the ancestors' tags and the first entry changed, and nothing that they inherit."""
+    """Rung 2: only what stands between the ancestors' tags and the first entry changed, and nothing inherited."""
     known = unpacked(memory)
     if not known or not known.tail or headers_hash(source) != known.headers_hash:
         return False

@@ -53,7 +53,7 @@ def test_a_feed_gives_what_its_twin_says(name: str) -> None:
     assert as_twin(answer) == json.loads((FEEDS / f"{name}.expected.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["rss.xml", "atom.xml", "rdf.xml", "podcast.xml"])
+@pytest.mark.parametrize("name", ["rss.xml", "atom.xml", "rdf.xml", "podcast.xml", "publishers.xml", "papers.xml"])
 def test_the_lean_reader_gives_what_feedparser_gives(name: str) -> None:
     """Both readers find the same facts and the same rows."""
     source = repair.head(Source((FEEDS / name).read_bytes(), URL, "application/xml"))

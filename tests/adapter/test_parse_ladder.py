@@ -29,7 +29,11 @@ ENTRIES = {
 }
 
 HEADS = ["", "<lastBuildDate>x</lastBuildDate>", "<!-- <channel> -->", "<description>d</description>"]
-HEADS += ["<link>https://site.example/</link>", "<link>https://site.example/a/</link>", "<link href='https://b.example/'/>"]
+HEADS += [
+    "<link>https://site.example/</link>",
+    "<link>https://site.example/a/</link>",
+    "<link href='https://b.example/'/>",
+]
 
 numbered = st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["one", "two", "<b>three</b>"])), max_size=10)
 

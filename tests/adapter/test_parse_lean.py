@@ -18,7 +18,7 @@ from aggregator.parse.source import Source
 
 FEEDS = Path(__file__).parent.parent / "data" / "feeds"
 URL = "https://feeds.example/dir/feed?x=1"
-WHOLE = [(FEEDS / name).read_bytes() for name in ("rss.xml", "atom.xml", "podcast.xml")]
+WHOLE = [(FEEDS / name).read_bytes() for name in ("rss.xml", "atom.xml", "podcast.xml", "publishers.xml")]
 ITUNES = b'xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"'
 MEDIA = b'xmlns:media="http://search.yahoo.com/mrss/"'
 DC = b'xmlns:dc="http://purl.org/dc/elements/1.1/"'
@@ -57,6 +57,15 @@ ELEMENTS = [
     b"<item><title>nested</title></item>",
     b"<abstract>abs</abstract>",
     b"<date>2024</date>",
+    b'<y:related xmlns:y="urn:y"><link>https://other.example/</link><title>Other</title></y:related>',
+    b'<y:full-text xmlns:y="urn:y">all of &lt;b&gt;it&lt;/b&gt;</y:full-text>',
+    b"<full-text>all of it</full-text>",
+    b'<f:origLink xmlns:f="http://rssnamespace.org/feedburner/ext/1.0">https://own.example/1</f:origLink>',
+    b"<related><link>https://other.example/</link></related>",
+    b"<link></link>",
+    b'<link rel="alternate" type="application/pdf" href="/paper.pdf"/>',
+    b'<guid isPermaLink="True">https://guid.example/1</guid>',
+    b'<guid isPermaLink="no">https://guid.example/2</guid>',
 ]
 ATTRIBUTES = [
     b' xml:base="https://other.example/b/"',
@@ -67,6 +76,7 @@ ATTRIBUTES = [
     b' type="xhtml"',
     b' isPermaLink="false"',
     b' rel="self"',
+    b' isPermaLink="TRUE"',
     b' x="1"',
 ]
 TAG = re.compile(rb"</?[\w:]+(?:\s[^<>]*)?>")

@@ -30,6 +30,12 @@ from aggregator.core.text.sanitize import clean_lines
         ("<title>no</title><textarea>typed</textarea>", "typed"),
         ("<pre>a\n  b</pre>c\nd", "a\nb\n\nc d"),
         ("no tag\n\nat all &lt;b&gt;", "no tag\n\nat all <b>"),
+        ("a<iframe src='x'/>b<video/>c<title/>d<audio src=y />e", "abcde"),
+        ("a<iframe src='x'>b", "ab"),
+        ("a<script src='x'/><p>b</p><script>code</script>c", "a\n\nb\n\nc"),
+        ("a<script/>code</script>b", "ab"),
+        ("<head><title>no</title><meta charset=x><p>yes", "yes"),
+        ("<video>a<video>b</video>c", "c"),
         ("x&nbsp;y&shy;z", "x\u00a0yz"),
         ("&#83;&#x2D;400 &#0; &#xD800;", "S-400 \ufffd \ufffd"),
     ],
@@ -55,7 +61,24 @@ def test_cleaned_text_is_clean(html: str) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["<", "<a ", '<a b=">" ', "<!-- ", "<div>", "&", "&am", " \n", "<script>", "<video>x</video>", "= ", "&#1", "1"],
+    [
+        "<",
+        "<a ",
+        '<a b=">" ',
+        "<!-- ",
+        "<div>",
+        "&",
+        "&am",
+        " \n",
+        "<script>",
+        "<video>x</video>",
+        "<video>",
+        "<video><video></video>",
+        "<iframe>",
+        "= ",
+        "&#1",
+        "1",
+    ],
 )
 def test_hostile_html_is_read_in_linear_time(unit: str) -> None:
     """A megabyte of any half-open construct takes seconds at the very worst, not hours."""
