@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from aggregator import config
 from aggregator.app.clock import SystemClock
@@ -28,6 +29,7 @@ from aggregator.core.settings import Config, Web
 from aggregator.notify import check_channels
 from aggregator.observe.logs import redact
 from aggregator.store import open_store
+from aggregator.store.files import OTHERS, family
 from aggregator.store.inspecting import Condition, inspect_database
 
 SAMPLE = 500
@@ -64,7 +66,7 @@ async def examine(path: Path) -> Report:
         config=_config_problems(loaded),
         missing=tuple(missing(loaded.config)),
         page=_page(settings.web) if settings.web.enabled else None,
-        exposed=tuple(_exposed(path, loaded)),
+        exposed=(*_exposed(path, loaded), *_exposed_database(loaded.config)),
     )
     looked_at += ["channels", "extras", "page", "files", "database", "disk"]
     facts = await _with_database(facts, loaded.config)
@@ -127,10 +129,19 @@ def _exposed(path: Path, loaded: config.Loaded) -> Iterator[Exposed]:
             yield from _if_open(file.parent / name.strip(), stat.S_IROTH, "secret")
 
 
-def _if_open(file: Path, bit: int, why: str) -> Iterator[Exposed]:
+def _exposed_database(wanted: Config) -> Iterator[Exposed]:
+    """The database's files that others may read."""
+    backend, _, path = database_url(wanted).partition(":///")
+    if os.name != "posix" or backend != "sqlite":
+        return
+    for file in family(Path(path.partition("?")[0])):
+        yield from _if_open(file, OTHERS, "database")
+
+
+def _if_open(file: Path, bit: int, why: Literal["secret", "writable", "database"]) -> Iterator[Exposed]:
     mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0
     if mode & bit:
-        yield Exposed(path=str(file), mode=mode, why="secret" if why == "secret" else "writable")
+        yield Exposed(path=str(file), mode=mode, why=why)
 
 
 # --- the database --------------------------------------------------------------------------------
