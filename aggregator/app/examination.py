@@ -66,7 +66,7 @@ async def examine(path: Path) -> Report:
         config=_config_problems(loaded),
         missing=tuple(missing(loaded.config)),
         page=_page(settings.web) if settings.web.enabled else None,
-        exposed=(*_exposed(path, loaded), *_exposed_database(loaded.config)),
+        exposed=tuple(_exposed(path, loaded)),
     )
     looked_at += ["channels", "extras", "page", "files", "database", "disk"]
     facts = await _with_database(facts, loaded.config)
@@ -129,13 +129,11 @@ def _exposed(path: Path, loaded: config.Loaded) -> Iterator[Exposed]:
             yield from _if_open(file.parent / name.strip(), stat.S_IROTH, "secret")
 
 
-def _exposed_database(wanted: Config) -> Iterator[Exposed]:
-    """The database's files that others may read."""
-    backend, _, path = database_url(wanted).partition(":///")
-    if os.name != "posix" or backend != "sqlite":
-        return
-    for file in family(Path(path.partition("?")[0])):
-        yield from _if_open(file, OTHERS, "database")
+def _exposed_database(database: Condition) -> Iterator[Exposed]:
+    """The files of a database of ours that others may read."""
+    if os.name == "posix" and database.path and database.revision:
+        for file in family(database.path):
+            yield from _if_open(file, OTHERS, "database")
 
 
 def _if_open(file: Path, bit: int, why: Literal["secret", "writable", "database"]) -> Iterator[Exposed]:
@@ -153,7 +151,8 @@ async def _with_database(facts: Facts, wanted: Config) -> Facts:
         database = inspect_database(url)
     except StoreError as error:
         return replace(facts, database_error=str(error))
-    facts = replace(facts, database=database, free_bytes=_free(database))
+    exposed = (*facts.exposed, *_exposed_database(database))
+    facts = replace(facts, database=database, free_bytes=_free(database), exposed=exposed)
     if database.path:
         facts = replace(facts, file_system=file_system(database.path, _mounts()))
     if not database.is_current or database.damage:
