@@ -54,8 +54,8 @@ def status(as_json: bool) -> None:
             }
         )
         for finding in findings(found):
-            click.secho(f"{finding.severity}: {finding.what}", fg="red" if finding.severity == "error" else "yellow")
-            click.echo(f"  → {finding.remedy}")
+            secho(f"{finding.severity}: {finding.what}", fg="red" if finding.severity == "error" else "yellow")
+            echo(f"  → {finding.remedy}")
         for warning in found.warnings if not desk.current().faults else ():
             secho(warning, fg="yellow", err=True)
 

@@ -507,7 +507,8 @@ class Routed:
 class Poll:
     """Everything that one poll of one feed changes, written in one transaction.
 
-    `wanted` are keys of `entries` whose articles are to be read afterwards.
+    `wanted` are keys of `entries` whose articles are to be read afterwards. `unfinished`: further parts
+    of the same poll follow, so its entries and hits are written, and the feed keeps its state and lease.
     """
 
     state: FeedState
@@ -518,6 +519,7 @@ class Poll:
     memory: bytes | None = None
     quarantined: tuple[tuple[bytes, str], ...] = ()
     wanted: tuple[str, ...] = ()
+    unfinished: bool = False
 
 
 # --- reading ---------------------------------------------------------------------------------------

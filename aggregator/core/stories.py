@@ -10,8 +10,10 @@ different.
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import zip_longest
+from operator import eq
 from urllib.parse import urlsplit
 
 from rensa import RMinHash
@@ -28,18 +30,20 @@ LIKE = 0.5  # of the shingles of two copies are the same
 FEWEST_SHINGLES = 6
 TITLE_WORDS, TITLE_SIGNS = 4, 16
 MOST_FACTS = 120
+CANDIDATES = 50  # stories that one telling is compared with, at most; and of each key, those that it names
 
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+")
 _SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-_SITE = re.compile(r"\s+[|–—\-•·»]\s+[^|–—•·»]{2,40}$")
-_SENTENCE = re.compile(r"[.!?…:;\n]+\s*|[“”\"«»„]+")
+_SITE = re.compile(r"\s[|–—\-•·»]\s+[^|–—•·»]{2,40}$")
+_SITE_SIGNS = 80  # of the end of a title: the site's name with what sets it apart
+_SENTENCE = re.compile(r"[.!?…:;\n]+|[“”\"«»„]+")
 _MULTIPLE = {"thousand": "k", "million": "m", "billion": "bn", "trillion": "tn", "mln": "m", "mrd": "bn"}
 
 
 def fingerprint(entry: Entry) -> Fingerprint:
     """By what another telling of this entry's news would be known."""
     body = entry.content if len(entry.content) > len(entry.summary) else entry.summary
-    title, words = _title(entry.title), _units(body)
+    title, words = _title(entry.title), _units(body, BODY_WORDS)
     if len(words) < FEWEST_WORDS:
         words = _units(entry.title) + words
     lead, whole = words[:LEAD_WORDS], words[:BODY_WORDS]
@@ -52,6 +56,17 @@ def fingerprint(entry: Entry) -> Fingerprint:
         facts=_facts(entry.title, body),
         lang=entry.lang,
     )
+
+
+def keys(known: Fingerprint) -> list[str]:
+    """The keys under which a telling is looked up; a letter says of which kind each is.
+
+    Copies share one of them: their address, their title, or a band of their sketch (a likeness of 0.7
+    does with probability 0.99).
+    """
+    url = [f"u:{known.url_key}"] if known.url_key else []
+    title = [f"t:{known.title_key}"] if known.title_key else []
+    return [*url, *title, *(f"b:{band}" for band in known.bands)]
 
 
 def place(found: Fingerprint, stories: Sequence[Story]) -> Story | None:
@@ -70,13 +85,14 @@ def likeness(one: Fingerprint, other: Fingerprint) -> float:
 def _score(one: Fingerprint, other: Fingerprint) -> float:
     """Zero: not the same story. The address weighs most, then the title, then the words."""
     like = likeness(one, other)
+    same_title = bool(one.title_key) and one.title_key == other.title_key
+    if like < LIKE and not same_title and not (one.url_key and one.url_key == other.url_key):
+        return 0.0
     if one.url_key and one.url_key == other.url_key and not _strangers(one.facts, other.facts, like):
         return 4 + like
     if _contradict(one.facts, other.facts, like):
         return 0.0
-    if one.title_key and one.title_key == other.title_key:
-        return 2 + like
-    return like if like >= LIKE else 0.0
+    return 2 + like if same_title else like
 
 
 def _strangers(one: frozenset[str], other: frozenset[str], like: float) -> bool:
@@ -106,7 +122,7 @@ def _differ(one: frozenset[str], other: frozenset[str], kind: str, *, allowed: f
 
 def _facts(title: str, body: str) -> frozenset[str]:
     """Of the headline numbers (#) and names (T); of headline and opening numbers (1) and names (A)."""
-    opening = " ".join(body.split()[:BODY_WORDS])
+    opening = " ".join(body.split(None, BODY_WORDS)[:BODY_WORDS])
     headline, named = _numbers(title), set() if _is_title_case(title) else _names(title)
     facts = {f"#{n}" for n in headline} | {f"1{n}" for n in headline | _numbers(opening)}
     facts |= {f"T{n}" for n in named} | {f"A{n}" for n in named | _names(opening)}
@@ -140,7 +156,8 @@ def _is_title_case(title: str) -> bool:
 
 def _title(title: str) -> str:
     """A title without the name of its site, folded, without punctuation."""
-    return " ".join(_units(_SITE.sub("", title.strip())))
+    title = title.strip()
+    return " ".join(_units(title[:-_SITE_SIGNS] + _SITE.sub("", title[-_SITE_SIGNS:])))
 
 
 def _says_enough(title: str) -> bool:
@@ -148,17 +165,23 @@ def _says_enough(title: str) -> bool:
     return len(title.split()) >= TITLE_WORDS and len(title.replace(" ", "")) >= TITLE_SIGNS
 
 
-def _units(text: str) -> list[str]:
-    """Folded words; single signs in scripts that write no spaces."""
+def _units(text: str, most: int | None = None) -> list[str]:
+    """Folded words; single signs in scripts that write no spaces. The first `most`, or all."""
     units: list[str] = []
-    for word in _WORD.findall(text):
-        if _SIGN.search(word):
+    for found in _WORD.finditer(text):
+        word = found[0]
+        if word.isascii():
+            units.append(word.lower())
+        elif _SIGN.search(word):
             units.extend(word)
         else:
             units.append(_fold(word))
+        if most is not None and len(units) >= most:
+            return units[:most]
     return units
 
 
+@lru_cache(maxsize=1 << 14)
 def _fold(word: str) -> str:
     plain = unicodedata.normalize("NFKD", word).casefold()
     return "".join(c for c in plain if not unicodedata.combining(c)) or plain
@@ -188,8 +211,10 @@ def _bands(sketches: Sequence[bytes]) -> Iterable[str]:
 
 
 def _agreement(one: bytes, other: bytes) -> float:
-    same = sum(one[i : i + 4] == other[i : i + 4] for i in range(0, len(one), 4))
-    return same / (len(one) // 4) if len(one) == len(other) else 0.0
+    if len(one) != len(other) or len(one) % 4:
+        return 0.0
+    same: int = sum(map(eq, memoryview(one).cast("I"), memoryview(other).cast("I")))
+    return same / (len(one) // 4)
 
 
 def _url_key(link: str | None) -> str | None:

@@ -6,7 +6,7 @@ a crash costs nothing; after it nothing can be lost.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -20,6 +20,7 @@ from aggregator.core.model import (
     Entry,
     FeedState,
     Fetched,
+    Fingerprint,
     Hit,
     Kind,
     NotModified,
@@ -37,15 +38,18 @@ from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.identity import identify
 from aggregator.core.polling.news import News, news
 from aggregator.core.polling.schedule import after_failure, after_success
+from aggregator.core.routing import fingerprints as fingerprints_of
 from aggregator.core.routing import question, route
 from aggregator.core.settings import Channel, Feed
 from aggregator.pipeline.archive import Archive, Walked
-from aggregator.pipeline.matching import match
+from aggregator.pipeline.matching import breathing, match_all
 from aggregator.pipeline.network import Network
 from aggregator.pipeline.setup import CurrentSetup, Setup
 from aggregator.ports import Clock, Feeds, Fetcher, Parser, Recall
 
 log = logging.getLogger(__name__)
+
+PART = 500  # entries in one transaction: others that want to write wait no longer than these take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +202,7 @@ class Intake:
         if feed.full_text:
             found = replace(found, entries=await self._with_articles(state, found.entries))
         began = perf_counter()
-        hits = match(setup, feed, found.entries, now)
+        hits = await match_all(setup, feed, found.entries, now)
         match_s = perf_counter() - began
         fresh = [entry for entry in found.entries if entry.reason not in (Reason.CHANGED, Reason.TOO_OLD)]
         after, hosts = after_success(
@@ -264,18 +268,47 @@ class Intake:
         )
 
     async def _commit(self, setup: Setup, poll: Poll, now: datetime) -> tuple[Entry, ...]:
-        """Write a poll; its hits are routed while it is written."""
+        """Write a poll, a large one in parts; its hits are routed while they are written.
+
+        Each part holds entries with their own hits, so a crash between two of them loses nothing: what is
+        not stored yet is as new on the next poll as it was on this one.
+        """
         matched = {hit.entry_key for hit in poll.hits}
-        entries = {entry.key: entry for entry in poll.entries if entry.key in matched}
-        asked = question(poll.hits, entries, setup.rule_configs, setup.config.settings, now)
-        answer = partial(self._route, setup, poll.hits, entries, now) if asked else None
-        return await self._feeds.commit(poll, owner=self._owner, question=asked, route=answer)
+        fingerprints: dict[str, Fingerprint] = {}
+        async for some in breathing([entry for entry in poll.entries if entry.key in matched]):
+            fingerprints |= fingerprints_of(some)
+        stored: list[Entry] = []
+        for number, part in enumerate(_parts(poll)):
+            mine = {hit.entry_key for hit in part.hits}
+            entries = {entry.key: entry for entry in part.entries if entry.key in mine}
+            known = {key: fingerprints[key] for key in entries if key in fingerprints}
+            asked = question(part.hits, entries, setup.rule_configs, setup.config.settings, now, known)
+            answer = partial(self._route, setup, part.hits, entries, now, known, number) if asked else None
+            stored += await self._feeds.commit(part, owner=self._owner, question=asked, route=answer)
+        return tuple(stored)
 
     def _route(
-        self, setup: Setup, hits: Sequence[Hit], entries: Mapping[str, Entry], now: datetime, around: Surroundings
+        self,
+        setup: Setup,
+        hits: Sequence[Hit],
+        entries: Mapping[str, Entry],
+        now: datetime,
+        fingerprints: Mapping[str, Fingerprint],
+        part: int,
+        around: Surroundings,
     ) -> Routed:
-        channels, settings = setup.config.channels, setup.config.settings
-        return route(hits, entries, setup.rule_configs, channels, settings, around, now, recipients=self._recipients)
+        return route(
+            hits,
+            entries,
+            setup.rule_configs,
+            setup.config.channels,
+            setup.config.settings,
+            around,
+            now,
+            recipients=self._recipients,
+            fingerprints=fingerprints,
+            part=part,
+        )
 
     async def _unchanged(
         self, setup: Setup, feed: Feed, state: FeedState, response: Fetched | NotModified, parsed: ParsedFeed | None
@@ -351,6 +384,35 @@ def _in_words(error: BaseException) -> str:
     """An unknown error in one line that every database stores."""
     text = f"{type(error).__name__}: {error}".replace("\0", "").encode("utf-8", "backslashreplace").decode()
     return brief(text, 300)
+
+
+def _parts(poll: Poll) -> Iterator[Poll]:
+    """A poll as transactions of at most PART entries; entries with hits first, the oldest of them before all.
+
+    So what is told together stays together as far as it can, and the feed's own state comes last.
+    """
+    if len(poll.entries) <= PART:
+        yield poll
+        return
+    hits: dict[str, list[Hit]] = {}
+    for hit in poll.hits:
+        hits.setdefault(hit.entry_key, []).append(hit)
+    seen_at = poll.entries[0].seen_at
+    ordered = sorted(
+        poll.entries, key=lambda e: (e.key not in hits, (e.published_at or seen_at) if e.key in hits else seen_at)
+    )
+    wanted = frozenset(poll.wanted)
+    for start in range(0, len(ordered), PART):
+        entries = tuple(ordered[start : start + PART])
+        part = replace(
+            poll,
+            entries=entries,
+            hits=tuple(hit for entry in entries for hit in hits.get(entry.key, ())),
+            wanted=tuple(entry.key for entry in entries if entry.key in wanted),
+        )
+        if start + PART < len(ordered):
+            part = replace(part, unfinished=True, hosts=(), notices=(), memory=None, quarantined=())
+        yield part
 
 
 def _articles(entries: Sequence[Entry]) -> tuple[str, ...]:

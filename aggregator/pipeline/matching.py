@@ -1,13 +1,19 @@
-"""Entries × rules → hits, with their evidence."""
+"""Entries × rules → hits, with their evidence; many entries leave room for others between them."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from aggregator.core.delivery import delivery_id
 from aggregator.core.model import Entry, Hit
 from aggregator.core.rules import document, snippet
 from aggregator.core.settings import Feed, RuleConfig
 from aggregator.pipeline.setup import Setup
+
+AT_ONCE = 20  # entries that are worked on without a break: some milliseconds
+
+T = TypeVar("T")
 
 
 def match(setup: Setup, feed: Feed, entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
@@ -30,6 +36,19 @@ def match(setup: Setup, feed: Feed, entries: Sequence[Entry], now: datetime) -> 
             for found in setup.index.match(text)
         ]
     return tuple(hits)
+
+
+async def match_all(setup: Setup, feed: Feed, entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
+    """`match` of many entries."""
+    return tuple([hit async for some in breathing(entries) for hit in match(setup, feed, some, now)])
+
+
+async def breathing(many: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    """A few of `many` at a time; in between, the event loop has its turn."""
+    for start in range(0, len(many), AT_ONCE):
+        if start:
+            await asyncio.sleep(0)
+        yield many[start : start + AT_ONCE]
 
 
 def hit_id(rule: RuleConfig, entry: Entry) -> str:

@@ -76,7 +76,7 @@ class PollWriter:
             self._dialect.take_turns(connection, ROUTING_LOCK)
         owned = self._owned(connection, commits)
         polls = [commit.poll for commit in owned.values()]
-        states = [{"feed_id": poll.state.id, **rows.feed_values(poll.state)} for poll in polls]
+        states = [{"feed_id": poll.state.id, **rows.feed_values(poll.state)} for poll in polls if not poll.unfinished]
         _run(connection, self._state, states)
         self._write_asides(connection, polls)
         ids = self.write_entries(connection, [entry for poll in polls for entry in poll.entries])

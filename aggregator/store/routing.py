@@ -7,6 +7,8 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import Hit, HitState, Question, Routed, RuleHistory, Silence, Story, Surroundings
+from aggregator.core.stories import CANDIDATES
+from aggregator.core.stories import keys as story_keys_of
 from aggregator.store import rows
 from aggregator.store.columns import Instant
 from aggregator.store.dialect import Dialect
@@ -42,14 +44,26 @@ def _known(connection: Connection, dialect: Dialect, asked: Sequence[str]) -> fr
 
 
 def _related(connection: Connection, dialect: Dialect, question: Question) -> tuple[Story, ...]:
-    """Stories that share a key with one of the fingerprints, oldest first."""
-    wanted = sorted({key for fingerprint in question.fingerprints for key in rows.fingerprint_keys(fingerprint)})
+    """Stories that share a key with one of the fingerprints, oldest first; of each key only its latest."""
+    wanted = sorted({key for fingerprint in question.fingerprints for key in story_keys_of(fingerprint)})
     if not wanted:
         return ()
-    sharing = select(story_keys.c.story).where(dialect.among(story_keys.c.key, "keys"))
-    query = select(stories).where(stories.c.id.in_(sharing)).order_by(stories.c.first_at, stories.c.id)
+    latest_first = func.row_number().over(
+        partition_by=story_keys.c.key, order_by=(stories.c.last_at.desc(), stories.c.id)
+    )
+    sharing = (
+        select(story_keys.c.story, latest_first.label("place"))
+        .join(stories, stories.c.id == story_keys.c.story)
+        .where(dialect.among(story_keys.c.key, "keys"))
+    )
     if question.stories_since is not None:
-        query = query.where(stories.c.last_at >= question.stories_since)
+        sharing = sharing.where(stories.c.last_at >= question.stories_since)
+    ranked = sharing.subquery()
+    query = (
+        select(stories)
+        .where(stories.c.id.in_(select(ranked.c.story).where(ranked.c.place <= CANDIDATES)))
+        .order_by(stories.c.first_at, stories.c.id)
+    )
     return tuple(rows.story(row) for row in connection.execute(query, {"keys": dialect.listed(wanted)}))
 
 
@@ -83,9 +97,7 @@ def write_stories(connection: Connection, dialect: Dialect, written: Sequence[St
         return
     keep = ["first_at", "acknowledged_at"]
     connection.execute(dialect.put(stories, keep=keep), [rows.story_values(story) for story in written])
-    found_by = [
-        {"key": key, "story": story.id} for story in written for key in rows.fingerprint_keys(story.fingerprint)
-    ]
+    found_by = [{"key": key, "story": story.id} for story in written for key in story_keys_of(story.fingerprint)]
     if found_by:
         connection.execute(dialect.add(story_keys), found_by)
 

@@ -1,6 +1,5 @@
 """The whole site: API and pages behind the guard."""
 
-from collections.abc import Sequence
 from importlib.resources import as_file, files
 
 from fastapi import FastAPI
@@ -34,15 +33,11 @@ class _Static(StaticFiles):
 
 
 class Site:
-    """The ASGI app. `close` ends the live streams, which a stopping server would wait for.
+    """The ASGI app. `close` ends the live streams, which a stopping server would wait for."""
 
-    `proxies` are the addresses and networks that many visitors may come from at once.
-    """
-
-    def __init__(self, app: ASGIApp, live: Live | None = None, proxies: Sequence[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, live: Live | None = None) -> None:
         self._app = app
         self._live = live
-        self.proxies = tuple(proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
@@ -68,7 +63,7 @@ def create_app(desk: Desk) -> Site:
     proxies = web.trusted_proxies
     if proxies:
         guarded = ProxyHeadersMiddleware(guarded, trusted_hosts=list(proxies))  # type: ignore[arg-type,assignment]
-    return Site(guarded, live, proxies)
+    return Site(guarded, live)
 
 
 def create_figures(desk: Desk, listen: str) -> Site:

@@ -42,6 +42,7 @@ from aggregator.core.model import (
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.websub import Farewell, Offer, Subscription
 from aggregator.core.settings import Feed
+from aggregator.core.stories import CANDIDATES
 from aggregator.ports import Route
 from aggregator.store.migrations import REVISIONS
 
@@ -225,8 +226,9 @@ class MemoryFeeds:
         if route is not None:
             routed = route(self._answer(question or Question(), poll.state.last_polled_at))
         self._check_hits(poll, routed.hits)
-        kept = replace(poll.state, configured_url=row.state.configured_url, lease_owner=None, lease_until=None)
-        row.state = replace(kept, hub_until=row.state.hub_until)
+        if not poll.unfinished:
+            kept = replace(poll.state, configured_url=row.state.configured_url, lease_owner=None, lease_until=None)
+            row.state = replace(kept, hub_until=row.state.hub_until)
         if poll.memory is not None:
             tables.memories[poll.state.id] = poll.memory
         tables.rest(poll.hosts)
@@ -283,7 +285,11 @@ class MemoryFeeds:
     def _answer(self, question: Question, now: datetime | None) -> Surroundings:
         wanted = {key for fingerprint in question.fingerprints for key in keys_of(fingerprint)}
         since = question.stories_since or EPOCH
-        near = [s for s in self._tables.stories.values() if s.last_at >= since and wanted & keys_of(s.fingerprint)]
+        recent = sorted((s for s in self._tables.stories.values() if s.last_at >= since), key=lambda s: s.id)
+        recent.sort(key=lambda s: s.last_at, reverse=True)
+        near = {
+            s.id: s for key in wanted for s in [s for s in recent if key in keys_of(s.fingerprint)][:CANDIDATES]
+        }.values()
         return Surroundings(
             known=frozenset(question.hits) & self._tables.hits.keys(),
             stories=tuple(sorted(near, key=lambda story: (story.first_at, story.id))),
@@ -818,7 +824,7 @@ class MemoryUpkeep:
         self._tables = tables
         self._indexed: dict[int, int] = {}
 
-    async def upgrade(self, *, backup: bool = True) -> str:
+    async def upgrade(self) -> str:
         return REVISIONS[-1]
 
     def fault(self) -> DatabaseFault | None:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from aggregator.core.model import (
     Entry,
+    Fingerprint,
     Hit,
     HitState,
     Kind,
@@ -33,9 +34,15 @@ from aggregator.core.settings import Channel, RuleConfig, Settings
 from aggregator.core.stories import fingerprint
 
 MOST_UPDATES = 3
+STALE = frozenset({Reason.BASELINE, Reason.ALIAS, Reason.TOO_OLD})  # never told, so they need no story
 FIRST_SEEN = frozenset({Reason.NEW, Reason.BASELINE, Reason.FLOOD, Reason.ALIAS, Reason.TOO_OLD})
 WAITS = "waits"
 SPIKE_WINDOWS = 29  # the present one, and what is usual
+
+
+def fingerprints(entries: Iterable[Entry]) -> dict[str, Fingerprint]:
+    """By key, the fingerprints of those entries that need a story."""
+    return {entry.key: fingerprint(entry) for entry in entries if entry.reason not in STALE}
 
 
 def question(
@@ -44,10 +51,11 @@ def question(
     rules: Mapping[str, RuleConfig],
     settings: Settings,
     now: datetime,
+    known: Mapping[str, Fingerprint] | None = None,
 ) -> Question | None:
     """What the store must look up before these hits are routed; None where there are none.
 
-    `entries` are the entries of the hits, by key.
+    `entries` are the entries of the hits, by key; `known` their `fingerprints`, if they are made already.
     """
     if not hits:
         return None
@@ -56,10 +64,11 @@ def question(
     edited = tuple(hit.id for hit in hits if entries[hit.entry_key].reason not in FIRST_SEEN)
     if not settings.stories.collapse:
         return Question(hits=edited, histories=histories)
-    keys = dict.fromkeys(hit.entry_key for hit in hits)
+    if known is None:
+        known = fingerprints(entries[key] for key in dict.fromkeys(hit.entry_key for hit in hits))
     return Question(
         hits=edited,
-        fingerprints=tuple(fingerprint(entries[key]) for key in keys),
+        fingerprints=tuple(known.values()),
         stories_since=now - timedelta(seconds=settings.stories.window_s),
         histories=histories,
     )
@@ -75,21 +84,28 @@ def route(
     now: datetime,
     *,
     recipients: Callable[[Channel], Sequence[str]] = no_recipients,
+    fingerprints: Mapping[str, Fingerprint] | None = None,
+    part: int = 0,
 ) -> Routed:
     """Decide about every hit of one poll that is not known yet, oldest entry first.
 
     Run twice on the same input it gives the same ids, so a repeated commit tells nothing twice.
-    `recipients` names those that a channel reaches, each of whom gets a delivery of his own.
+    `recipients` names those that a channel reaches, each of whom gets a delivery of his own;
+    `fingerprints` as for `question`; `part` counts the parts of a poll that is written in several,
+    each of which tells what is its own.
     """
-    ledger = Ledger(surroundings.stories, rules, settings, now)
+    ledger = Ledger(surroundings.stories, rules, settings, now, fingerprints or {})
     fresh = (hit for hit in hits if hit.id not in surroundings.known)
     ordered = sorted(fresh, key=lambda hit: (entries[hit.entry_key].published_at or now, hit.entry_key, hit.rule))
     verdicts = [_judge(hit, entries[hit.entry_key], rules.get(hit.rule), surroundings, ledger, now) for hit in ordered]
     verdicts = _thresholds(verdicts, rules, settings, surroundings.histories, now)
+    tellings = [telling for verdict in verdicts for telling in verdict.tellings]
+    if part:
+        tellings = [t if t.story else replace(t, subject=(*t.subject, f"part {part}")) for t in tellings]
     return Routed(
         hits=tuple(verdict.hit for verdict in verdicts),
         stories=ledger.changed(),
-        deliveries=deliveries((t for verdict in verdicts for t in verdict.tellings), channels, now, recipients),
+        deliveries=deliveries(tellings, channels, now, recipients),
     )
 
 
@@ -102,13 +118,15 @@ class _Verdict:
 def _judge(
     hit: Hit, entry: Entry, rule: RuleConfig | None, around: Surroundings, ledger: Ledger, now: datetime
 ) -> _Verdict:
-    story = ledger.attach(entry)
-    hit = replace(hit, story=story.id)
+    story = None if entry.reason in STALE else ledger.attach(entry)
+    hit = replace(hit, story=story.id if story else None)
     if rule is None:
         return _Verdict(replace(hit, state=HitState.HELD, reason="rule removed"))
     if silence := _silence(hit, around.silences, now):
         reason = f"silenced: {silence.reason}" if silence.reason else "silenced"
         return _Verdict(replace(hit, state=HitState.SUPPRESSED, reason=reason))
+    if story is None:
+        return _Verdict(replace(hit, state=HitState.HELD, reason=str(entry.reason)))
     if reason := _stale(entry, rule, now):
         return _Verdict(replace(hit, state=HitState.HELD, reason=reason))
     if entry.reason in (Reason.FLOOD, Reason.APPLIED):
@@ -120,8 +138,6 @@ def _judge(
 
 def _stale(entry: Entry, rule: RuleConfig, now: datetime) -> str:
     """Why this entry is no news, or an empty string."""
-    if entry.reason in (Reason.BASELINE, Reason.ALIAS, Reason.TOO_OLD):
-        return str(entry.reason)
     if (
         rule.max_age_s is not None
         and entry.published_at

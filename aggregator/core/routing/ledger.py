@@ -1,13 +1,15 @@
 """Which stories there are while one poll is routed, and who has been told of them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from heapq import nlargest
 
 from aggregator.core.delivery import delivery_id
 from aggregator.core.model import Entry, Fingerprint, Story
 from aggregator.core.settings import RuleConfig, Settings
-from aggregator.core.stories import fingerprint, place
+from aggregator.core.stories import CANDIDATES, fingerprint, keys, place
 
 URGENCY = {"low": 0, "normal": 1, "high": 2}
 
@@ -18,12 +20,25 @@ def notified(rule: RuleConfig, settings: Settings) -> tuple[str, ...]:
 
 
 class Ledger:
-    """Stories by id; grows as entries attach. Lives for one call of `route`."""
+    """Stories by id and by key; grows as entries attach. Lives for one call of `route`.
+
+    `fingerprints` are those that are known already, by entry key: making one takes half a millisecond,
+    which is better spent before the transaction.
+    """
 
     def __init__(
-        self, stories: Sequence[Story], rules: Mapping[str, RuleConfig], settings: Settings, now: datetime
+        self,
+        stories: Sequence[Story],
+        rules: Mapping[str, RuleConfig],
+        settings: Settings,
+        now: datetime,
+        fingerprints: Mapping[str, Fingerprint],
     ) -> None:
-        self._stories = {story.id: story for story in stories}
+        self._fingerprints = fingerprints
+        self._stories: dict[str, Story] = {}
+        self._by_key: dict[str, list[str]] = {}
+        for story in stories:
+            self._enter(story)
         self._rules, self._settings, self._now = rules, settings, now
         self._attached: dict[str, str] = {}
         self._told_before: dict[str, tuple[str, ...]] = {}
@@ -33,8 +48,8 @@ class Ledger:
     def attach(self, entry: Entry) -> Story:
         """The story of this entry, made if nobody told it before; the same for each of its hits."""
         if entry.key not in self._attached:
-            found = fingerprint(entry)
-            near = place(found, tuple(self._stories.values())) if self._settings.stories.collapse else None
+            found = self._fingerprints.get(entry.key) or fingerprint(entry)
+            near = place(found, self._candidates(found)) if self._settings.stories.collapse else None
             story = self._grow(near, entry.feed) if near else self._begin(entry, found)
             self._attached[entry.key], self._told_before[entry.key] = story.id, story.told
         return self._stories[self._attached[entry.key]]
@@ -80,22 +95,42 @@ class Ledger:
 
     def _begin(self, entry: Entry, found: Fingerprint) -> Story:
         name = delivery_id("story", entry.feed, entry.key, *([str(entry.version)] if entry.version > 1 else []))
-        return self._put(
-            Story(
-                id=name,
-                title=entry.title,
-                fingerprint=found,
-                feeds=(entry.feed,),
-                first_at=self._now,
-                last_at=self._now,
-            )
+        story = Story(
+            id=name,
+            title=entry.title,
+            fingerprint=found,
+            feeds=(entry.feed,),
+            first_at=self._now,
+            last_at=self._now,
         )
+        if name not in self._stories:
+            self._enter(story)
+        return self._put(story)
 
     def _grow(self, story: Story, feed: str) -> Story:
         if feed in story.feeds:
             return self._put(replace(story, last_at=self._now))
         self._grown[story.id] = len(story.feeds) + 1
         return self._put(replace(story, feeds=(*story.feeds, feed), last_at=self._now))
+
+    def _candidates(self, found: Fingerprint) -> list[Story]:
+        """The stories that share most with a fingerprint: its address or title, then most bands, then the latest.
+
+        However many share a key (a series with one opening), each key names its latest only, so the cost of
+        an entry does not grow with the number of stories.
+        """
+        shared: Counter[str] = Counter()
+        for key in keys(found):
+            weight = 1 if key.startswith("b:") else CANDIDATES
+            for name in self._by_key.get(key, ())[-CANDIDATES:]:
+                shared[name] += weight
+        near = nlargest(CANDIDATES, shared, key=lambda name: (shared[name], self._stories[name].last_at, name))
+        return [self._stories[name] for name in near]
+
+    def _enter(self, story: Story) -> None:
+        self._stories[story.id] = story
+        for key in keys(story.fingerprint):
+            self._by_key.setdefault(key, []).append(story.id)
 
     def _put(self, story: Story) -> Story:
         self._stories[story.id] = story

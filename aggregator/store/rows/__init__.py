@@ -7,7 +7,7 @@ than everything else that is done with it.
 from aggregator.store.rows.deliveries import attempt, delivery, delivery_values, silence
 from aggregator.store.rows.entries import alias_values, entry, entry_of, entry_values, key_values, numbered
 from aggregator.store.rows.feeds import feed_state, feed_values, host_limit, host_values
-from aggregator.store.rows.hits import fingerprint_keys, hit_of, hit_values, story, story_values
+from aggregator.store.rows.hits import hit_of, hit_values, story, story_values
 
 __all__ = [
     "alias_values",
@@ -19,7 +19,6 @@ __all__ = [
     "entry_values",
     "feed_state",
     "feed_values",
-    "fingerprint_keys",
     "hit_of",
     "hit_values",
     "host_limit",

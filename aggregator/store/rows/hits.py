@@ -68,10 +68,3 @@ def story(row: Row[Any]) -> Story:
         last_at=row.last_at,
         acknowledged_at=row.acknowledged_at,
     )
-
-
-def fingerprint_keys(fingerprint: Fingerprint) -> list[str]:
-    """The keys under which a telling is looked up; a letter says of which kind each is."""
-    url = [f"u:{fingerprint.url_key}"] if fingerprint.url_key else []
-    title = [f"t:{fingerprint.title_key}"] if fingerprint.title_key else []
-    return [*url, *title, *(f"b:{band}" for band in fingerprint.bands)]

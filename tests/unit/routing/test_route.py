@@ -1,7 +1,9 @@
 """What becomes of each hit, and which deliveries are made of them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from aggregator.core.model import (
     DeliveryState,
     Entry,
+    Fingerprint,
     Hit,
     HitState,
     Kind,
@@ -21,10 +24,11 @@ from aggregator.core.model import (
     Story,
     Surroundings,
 )
-from aggregator.core.routing import question, route
+from aggregator.core.routing import fingerprints, ledger, question, route
 from aggregator.core.settings import Channel, RuleConfig, Settings
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+sample = Random(7).sample
 TEXT = (
     "The presidents of Russia and Turkey discussed further cooperation on the S-400 air defence system on Monday, the"
     " Kremlin said, as Washington warned Ankara that a second batch would trigger sanctions. Grain was mentioned too."
@@ -233,10 +237,66 @@ def test_a_story_that_was_told_slowly_is_told_at_once_by_an_urgent_rule() -> Non
 
 
 def test_a_held_first_telling_does_not_silence_the_next() -> None:
-    """If the first copy was not told (baseline), the next copy is."""
-    story = one(entry("first", content=TEXT, reason=Reason.BASELINE)).stories[0]
+    """If the first copy was not told (its feed was silenced), the next copy is."""
+    quiet = Silence(feed="tass", until_at=NOW + timedelta(hours=1), created_at=NOW)
+    story = one(entry("first", content=TEXT), around=Surroundings(silences=(quiet,))).stories[0]
     routed = one(entry("copy", feed="blog", content=TEXT), around=Surroundings(stories=(story,)))
     assert routed.hits[0].state is HitState.ALERTED
+
+
+@pytest.mark.parametrize("reason", [Reason.BASELINE, Reason.ALIAS, Reason.TOO_OLD])
+def test_what_is_never_told_needs_no_story(reason: Reason) -> None:
+    """A feed's past is recorded as it is, without comparing it; the first fresh copy is told."""
+    old = entry("first", content=TEXT, reason=reason)
+    assert fingerprints([old, entry("new")]).keys() == {"new"}
+    routed = one(old)
+    assert (routed.stories, routed.hits[0].story, routed.hits[0].reason) == ((), None, str(reason))
+
+
+@pytest.mark.parametrize("kind", ["unrelated", "one opening", "one headline"])
+def test_the_work_of_routing_grows_with_the_hits(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four times the hits are about four times the comparisons, also where all of them look alike."""
+    compared: list[int] = []
+    seen = ledger.place
+
+    def counting(found: Fingerprint, stories: Sequence[Story]) -> Story | None:
+        compared.append(len(stories))
+        return seen(found, stories)
+
+    monkeypatch.setattr(ledger, "place", counting)
+    words = ["".join(sample("abcdefghijklmnoprstuv", 6)) for _ in range(4000)]
+    work = []
+    for count in (100, 400):
+        compared.clear()
+        opening = TEXT if kind == "one opening" else ""
+        title = "The S-400 forecast for the coming week" if kind == "one headline" else ""
+        many = [
+            entry(
+                f"k{i}",
+                title=title or f"S-400 {' '.join(sample(words, 7))}",
+                content=f"{opening} {i} {' '.join(sample(words, 40))}",
+                published_at=NOW - timedelta(minutes=i),
+            )
+            for i in range(count)
+        ]
+        routed = run([hit(e) for e in many], many, [rule()])
+        assert len(routed.hits) == count
+        assert max(compared) <= 50
+        work.append(sum(compared) + count)
+    assert work[1] <= 8 * work[0]
+
+
+def test_a_fingerprint_that_is_known_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made before the transaction in which the hits are routed."""
+    e = entry("k", content=TEXT)
+    known = fingerprints([e])
+    monkeypatch.setattr(ledger, "fingerprint", None)
+    settings = Settings(default_channels=("desk",))
+    asked = question([hit(e)], {"k": e}, {"s400": rule()}, settings, NOW, known)
+    assert asked is not None
+    assert asked.fingerprints == (known["k"],)
+    routed = route([hit(e)], {"k": e}, {"s400": rule()}, CHANNELS, settings, Surroundings(), NOW, fingerprints=known)
+    assert routed.stories[0].fingerprint == known["k"]
 
 
 def test_updates_alert_only_where_wanted() -> None:
