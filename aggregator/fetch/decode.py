@@ -1,11 +1,15 @@
 """Undoing Content-Encoding piece by piece, so that a bomb is cut off while it is still small.
 
+The header is a claim. What it calls a coding without being one (`aws-chunked`, `utf-8`, `none`) means nothing, what is
+plain although it claims gzip, br or deflate is taken as it is, and gzip is known by its first bytes, claimed or not.
 Caps: the decoded size, and the ratio of decoded to received bytes once there is enough of it to
 tell (a short, very regular document may well be 300 times smaller on the wire).
 """
 
+import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import brotli
@@ -16,6 +20,13 @@ RATIO = 200
 RATIO_FROM_BYTES = 256 * 1024
 PIECE_BYTES = 64 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
+OURS = frozenset({"gzip", "x-gzip", "deflate", "br"})
+NOT_OURS = frozenset(
+    {"zstd", "x-zstd", "compress", "x-compress", "bzip2", "x-bzip2", "lzma", "xz", "exi", "dcb", "dcz"}
+)
+MOST_LAYERS = 3
+LOOK_AT_BYTES = 64
+CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 class Decoder(Protocol):
@@ -110,58 +121,120 @@ class Brotli:
         return not self._fed or bool(self._decompressor.is_finished())
 
 
-def _decoder(encoding: str) -> Decoder | None:
-    match encoding.strip().lower():
-        case "" | "identity" | "none" | "utf-8":
-            return Identity()
-        case "gzip" | "x-gzip":
+class Layer:
+    """One coding, told by its claim and by how it begins. `claim` is empty for what nobody claims."""
+
+    def __init__(self, claim: str) -> None:
+        self._claim = claim
+        self._head = b""
+        self._decoder: Decoder | None = None
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """What `data` decodes to. Raises zlib.error, brotli.error; Unasked for a coding that is not ours."""
+        if self._decoder is None:
+            self._head += data
+            if len(self._head) < LOOK_AT_BYTES:
+                return
+            self._decoder, data = self._told(), self._head
+        yield from self._decoder.pieces(data)
+
+    def rest(self) -> Iterator[bytes]:
+        """What was too short to be told while more could come."""
+        if self._decoder is None and self._head:
+            self._decoder = self._told()
+            yield from self._decoder.pieces(self._head)
+
+    def is_complete(self) -> bool:
+        return self._decoder is None or self._decoder.is_complete()
+
+    def _told(self) -> Decoder:
+        if self._head.startswith(GZIP_MAGIC):
             return Zlib(gzip=True)
-        case "deflate":
-            return Zlib(gzip=False)
-        case "br":
-            return Brotli()
-        case _:
-            return None
+        if self._claim in NOT_OURS and not _is_plain(self._head):
+            raise Unasked
+        if self._claim not in OURS or _is_plain(self._head):
+            return Identity()
+        return Brotli() if self._claim == "br" else Zlib(gzip=self._claim != "deflate")
+
+
+class Unasked(Exception):
+    """The answer came in a coding that was not asked for."""
+
+
+def _is_plain(head: bytes) -> bool:
+    """Whether the first bytes are those of a document: compressed ones hold control characters before long."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")):
+        return True
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return text[:1] in (b"<", b"{") and not CONTROL.search(text)
+
+
+def claims(encoding: str) -> list[str]:
+    """The codings that a Content-Encoding names, the outermost first."""
+    named = [name.strip().lower() for name in encoding.split(",")]
+    return [name for name in reversed(named) if name in OURS or name in NOT_OURS]
 
 
 class Body:
     """A body that grows under its caps. Raises TooLarge, Unreachable."""
 
     def __init__(self, encoding: str, *, max_bytes: int, host: str, url: str) -> None:
-        decoder = _decoder(encoding)
-        if decoder is None:
-            raise Unreachable(f"{host}: answered in an encoding that was not asked for", connected=True, url=url)
-        self._decoder = decoder
+        named = claims(encoding)
+        if len(named) > MOST_LAYERS:
+            raise Unreachable(f"{host}: the answer is packed more than {MOST_LAYERS} times", connected=True, url=url)
+        self._layers = [Layer(name) for name in (*named, "")]  # the last one: packed once more than the header says
+        self._decoded = [0] * len(self._layers)
         self._max_bytes = max_bytes
         self._host = host
         self._url = url
         self._pieces: list[bytes] = []
         self._received = 0
-        self._decoded = 0
 
     def feed(self, data: bytes) -> None:
         """Take received bytes."""
         self._received += len(data)
-        try:
-            for piece in self._decoder.pieces(data):
-                self._decoded += len(piece)
-                self._check()
-                self._pieces.append(piece)
-        except (zlib.error, brotli.error) as error:
-            raise Unreachable(
-                f"{self._host}: the compressed answer is damaged", connected=True, url=self._url
-            ) from error
+        with self._damage():
+            self._unpack(data, 0)
 
     def finish(self) -> bytes:
         """The whole decoded body."""
-        if not self._decoder.is_complete():
+        with self._damage():
+            for place, layer in enumerate(self._layers):
+                for piece in layer.rest():
+                    self._keep(piece, place)
+        if not all(layer.is_complete() for layer in self._layers):
             raise Unreachable(f"{self._host}: the compressed answer was cut short", connected=True, url=self._url)
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
-    def _check(self) -> None:
-        if self._decoded > self._max_bytes:
+    def _unpack(self, data: bytes, place: int) -> None:
+        for piece in self._layers[place].pieces(data):
+            self._keep(piece, place)
+
+    def _keep(self, piece: bytes, place: int) -> None:
+        """A piece on its way from one layer to the next; each has the same caps."""
+        self._decoded[place] += len(piece)
+        self._check(self._decoded[place])
+        if place + 1 < len(self._layers):
+            self._unpack(piece, place + 1)
+        else:
+            self._pieces.append(piece)
+
+    @contextmanager
+    def _damage(self) -> Iterator[None]:
+        """What a decoder raises, in words."""
+        try:
+            yield
+        except Unasked as error:
+            message = f"{self._host}: answered in an encoding that was not asked for"
+            raise Unreachable(message, connected=True, url=self._url) from error
+        except (zlib.error, brotli.error) as error:
+            message = f"{self._host}: the compressed answer is damaged"
+            raise Unreachable(message, connected=True, url=self._url) from error
+
+    def _check(self, decoded: int) -> None:
+        if decoded > self._max_bytes:
             raise TooLarge(f"{self._host}: the document is larger than {in_words(self._max_bytes)}", url=self._url)
-        if self._decoded > RATIO_FROM_BYTES and self._decoded > RATIO * self._received:
+        if decoded > RATIO_FROM_BYTES and decoded > RATIO * self._received:
             raise TooLarge(
                 f"{self._host}: the answer expands more than {RATIO} times; that is a decompression bomb",
                 url=self._url,

@@ -6,6 +6,7 @@ decompression — is what this service does by hand or not at all. A connection 
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import cast
 
@@ -21,6 +22,24 @@ HEADERS = 128
 BUFFER_BYTES = 65_536
 INTERIM = 8
 SLICE_BYTES = 16_384
+HELD_BYTES = 65_536
+INTERIM_HEAD = re.compile(rb"HTTP/1\.[01] 1\d\d")
+END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+LENGTH = re.compile(rb"(?<=\n)content-length[ \t]*:([^\r\n]*)\r?\n", re.IGNORECASE)
+
+
+def _said_once(head: bytes) -> bytes:
+    """A head without the repetition of a Content-Length; two different ones are left for the parser to refuse.
+
+    RFC 9110, 8.6: on several lines, or as a list on one.
+    """
+    lengths = LENGTH.findall(head)
+    if len(lengths) < 2 and b"," not in b"".join(lengths):
+        return head
+    if len({value.strip() for line in lengths for value in line.split(b",")}) != 1:
+        return head
+    value = lengths[0].split(b",")[0].strip()
+    return LENGTH.sub(b"", head).replace(b"\n", b"\nContent-Length: " + value + b"\r\n", 1)
 
 
 class Exchange(ResponseHandler):
@@ -34,6 +53,7 @@ class Exchange(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop, request: bytes, *, most_bytes: int) -> None:
         super().__init__(loop)
         self._request = request
+        self._head: bytes | None = b""  # what came of the final answer's head, until it is whole
         self._left_bytes = most_bytes
         self.set_response_params(
             read_until_eof=True,
@@ -53,8 +73,30 @@ class Exchange(ResponseHandler):
         self._left_bytes -= len(data)
         if self.overran and self.transport is not None:
             self.transport.abort()
-        else:
+        elif self._head is None:
             super().data_received(data)
+        else:
+            self._begin(self._head + data, max(0, len(self._head) - 3))
+
+    def _begin(self, data: bytes, searched: int) -> None:
+        """Hand the head over when it is whole, its length said once (the parser refuses one that is said twice)."""
+        while end := END_OF_HEAD.search(data, searched):
+            head, data, searched = data[: end.end()], data[end.end() :], 0
+            if INTERIM_HEAD.match(head):
+                super().data_received(head)
+                continue
+            self._head = None
+            super().data_received(_said_once(head) + data)
+            return
+        self._head = data if len(data) < HELD_BYTES else None
+        if self._head is None:
+            super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._head and exc is None:
+            super().data_received(self._head)
+        self._head = None
+        super().connection_lost(exc)
 
     @property
     def overran(self) -> bool:

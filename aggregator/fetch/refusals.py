@@ -4,6 +4,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from aggregator.core.errors import BadStatus
+from aggregator.core.text.prolog import is_feed
 from aggregator.fetch.caching import hints
 from aggregator.fetch.transport import Response
 
@@ -73,8 +74,10 @@ def challenge(response: Response) -> str | None:
 
 
 def login_page(response: Response) -> BadStatus | None:
-    """The error where redirects led to a page for logging in; None: they did not."""
+    """The error where redirects led to a page for logging in; None: they did not, or to a feed after all."""
     if not response.hops or not _is_html(response):
+        return None
+    if is_feed(response.body) or response.body.lstrip()[:1] == b"{":
         return None
     parts = urlsplit(response.url)
     if LOGIN.isdisjoint(parts.path.lower().strip("/").split("/")):

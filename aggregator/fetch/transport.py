@@ -2,7 +2,7 @@
 
 By hand, because each is a rule of its own: redirects (each hop is checked and dialled anew, and
 loses what belongs to another origin), decompression (under caps), deadlines (one for everything).
-Never sent: cookies, Referer, a second try.
+Never sent: Referer, a second try, cookies but those that the very same chain of redirects set.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from aggregator.core.model import Validators
 from aggregator.fetch import address as addresses
 from aggregator.fetch import proxy as proxies
 from aggregator.fetch.address import Address
+from aggregator.fetch.cookies import Jar
 from aggregator.fetch.decode import Body, in_words
 from aggregator.fetch.dial import Dialer
 from aggregator.fetch.exchange import Exchange, header, read_all
@@ -87,23 +88,35 @@ class Response:
 class _Trip:
     """How far a request has come; what an error wants to tell."""
 
-    __slots__ = ("connected", "hops", "opened", "place", "private_ok")
+    __slots__ = ("connected", "hops", "jar", "opened", "place", "private_ok", "visited")
 
     def __init__(self, place: Address, home: Address) -> None:
         self.place = place
         self.hops: tuple[tuple[int, str], ...] = ()
         self.connected = self.opened = False
         self.private_ok = place.origin == home.origin
+        self.jar: Jar | None = None
+        self.visited = {(place.text, "")}
 
-    def go_on(self, status: int, location: str) -> None:
+    @property
+    def cookies(self) -> str:
+        """The Cookie header for the place that is visited now, from what was set on the way."""
+        return self.jar.header(self.place) if self.jar is not None else ""
+
+    def go_on(self, status: int, headers: CIMultiDictProxy[str]) -> None:
         """Follow a redirect. Raises BadStatus, Forbidden."""
+        location = _location(headers)
         if not location:
             raise BadStatus(
                 f"{self.place.host}: redirects to nowhere", status=status, url=self.place.text, hops=self.hops
             )
         hops = (*self.hops, (status, self.place.text))
         following = addresses.join(self.place.text, location)
-        if any(following.text == url for _, url in hops):
+        if set_here := headers.getall("Set-Cookie", ()):
+            self.jar = self.jar or Jar()
+            self.jar.take(self.place, set_here, headers.get("Date", ""))
+        visit = following.text, self.jar.header(following) if self.jar else ""
+        if visit in self.visited:
             raise BadStatus(f"{self.place.host}: redirects in a circle", status=status, url=self.place.text, hops=hops)
         if len(hops) > HOPS:
             raise BadStatus(
@@ -111,6 +124,7 @@ class _Trip:
             )
         self.private_ok = self.private_ok and following.origin == self.place.origin
         self.place, self.hops = following, hops
+        self.visited.add(visit)
         self.connected = self.opened = False
 
 
@@ -193,7 +207,7 @@ class Transport:
             clock.reschedule(deadline)
             head, stream = await exchange.answer()
             if head.code in REDIRECTS and (request.method == "GET" or head.code in KEEP_METHOD):
-                trip.go_on(head.code, _location(head.headers))
+                trip.go_on(head.code, head.headers)
                 clock.reschedule(min(deadline, loop.time() + self._manners.connect_s))
                 return None
             body = b""
@@ -269,6 +283,9 @@ class Transport:
         }
         for own in (request.headers, request.private if trip.private_ok else {}):
             fields.update({name.lower(): (name, value) for name, value in own.items()})
+        if cookies := trip.cookies:
+            _, given = fields.get("cookie", ("Cookie", ""))
+            fields["cookie"] = ("Cookie", f"{given}; {cookies}" if given else cookies)
         if relayed and relayed.authorization:
             fields["proxy-authorization"] = ("Proxy-Authorization", relayed.authorization)
         lines = [f"{request.method} {target} HTTP/1.1", f"Host: {place.authority}"]
@@ -288,7 +305,7 @@ class Transport:
         announced = headers.get("Content-Length", "")
         if announced.isdigit() and int(announced) > most:
             raise TooLarge(f"{trip.place.host}: the document is larger than {in_words(most)}", url=trip.place.text)
-        encoding = headers.get("Content-Encoding", "")
+        encoding = ",".join(headers.getall("Content-Encoding", ()))
         return Body(encoding, max_bytes=most, host=trip.place.host, url=trip.place.text)
 
     def _tls(self, *, verify: bool) -> ssl.SSLContext:

@@ -171,7 +171,7 @@ ANSWERS: dict[str, tuple[Answer, type[FetchError], str]] = {
     ),
     "gzip of rubbish": (answer(200, b"\x1f\x8b" + b"\xff" * 99, Content_Encoding="gzip"), Unreachable, "damaged"),
     "br of rubbish": (answer(200, b"\xff" * 99, Content_Encoding="br"), Unreachable, "damaged"),
-    "gzip in gzip": (answer(200, nested_gzip(2), Content_Encoding="gzip, gzip"), Unreachable, "encoding"),
+    "gzip in gzip": (answer(200, nested_gzip(2), Content_Encoding="gzip, gzip"), TooLarge, "bomb"),
     "zstd bomb": (answer(200, ZSTD_BOMB, Content_Encoding="zstd"), Unreachable, "encoding"),
     "too short": (OK + b"Content-Length: 9999\r\n\r\n" + FEED, Unreachable, "cut short"),
     "two lengths": (OK + b"Content-Length: 3\r\nContent-Length: 5\r\n\r\nabcde", Unreachable, "not valid HTTP"),

@@ -572,7 +572,7 @@ async def test_43_user_agent() -> None:
 
 
 async def test_44_request() -> None:
-    """gzip and br are understood; Accept asks for feeds; no Referer, no cookies, no cache-buster."""
+    """gzip and br are understood; Accept asks for feeds; no Referer, no cookie beyond a redirect, no cache-buster."""
     for packed, name in ((gzip.compress(FEED), "gzip"), (brotli.compress(FEED), "br")):
         said = answer(200, packed, Content_Encoding=name, Set_Cookie="a=b", ETag=ETAG)
         async with Loopback() as site:
@@ -586,6 +586,18 @@ async def test_44_request() -> None:
                 assert {"gzip", "br"} <= set((asked.header("Accept-Encoding") or "").split(", "))
                 assert "application/atom+xml" in (asked.header("Accept") or "")
             assert [asked.target for asked in site.asked] == ["/feed?x=1", "/feed?x=1", "/next"]
+    async with Loopback() as site, Loopback() as other:
+        there = other.script("/there", redirect(302, site.script("/back", OK)))
+        site.script(
+            "/feed", redirect(302, "/feed", Set_Cookie="seen=1; Path=/feed"), redirect(302, there, Set_Cookie="b=2")
+        )
+        async with Service(feed(site.url("/feed"))) as service:
+            await service.poll()
+            site.script("/feed", OK)
+            await service.poll_next("f")
+        cookies = [asked.header("Cookie") for asked in site.asked]
+        assert cookies == [None, "seen=1", "b=2", None], "kept within the chain, forgotten with it"
+        assert other.asked[0].header("Cookie") is None
 
 
 async def test_45_delta() -> None:

@@ -182,8 +182,46 @@ async def test_login_page() -> None:
         with pytest.raises(BadStatus, match="redirects to a login page") as caught:
             await fetch(fetcher, url)
         assert caught.value.found == "login page"
-        site.script("/login?next=/feed", answer(200, FEED, Content_Type="application/rss+xml"))
-        assert (await fetch(fetcher, url)).body == FEED
+        for kind, body in (
+            ("application/rss+xml", FEED),
+            ("text/html", FEED),
+            ("text/html", b"<!-- <html> -->\n<!DOCTYPE rss>" + FEED.partition(b"?>")[2]),
+            ("text/html; charset=utf-8", b'\n{"version": "https://jsonfeed.org/version/1.1"}'),
+        ):
+            site.script("/login?next=/feed", answer(200, body, Content_Type=kind))
+            assert (await fetch(fetcher, url)).body == body
+
+
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\nContent-Length: 9\r\n\r\n" * 2])
+@pytest.mark.parametrize("step", [1, 7, 10**6])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Content-Length: {0}\r\nContent-Length: {0}\r\n",
+        "content-length: {0}, {0}\r\n",
+        "Content-Length: {0}\r\nX: y\r\nCONTENT-LENGTH:{0} ,{0}\r\n",
+    ],
+)
+async def test_a_length_that_is_said_twice(interim: bytes, step: int, lines: str) -> None:
+    """The same one each time is one length (RFC 9110, 8.6), wherever the packets are cut."""
+    said = interim + OK + lines.format(len(FEED)).encode() + b"\r\n" + FEED
+
+    async def play(writer: asyncio.StreamWriter) -> None:
+        for start in range(0, len(said), step):
+            writer.write(said[start : start + step])
+            await asyncio.sleep(0)
+
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        assert (await fetch(fetcher, site.script("/", play))).body == FEED
+
+
+@pytest.mark.parametrize("lines", ["Content-Length: {0}\r\nContent-Length: 5\r\n", "Content-Length: {0}, 5\r\n"])
+async def test_two_lengths_are_no_answer(lines: str) -> None:
+    """Which of them would hold is what attacks live on."""
+    said = OK + lines.format(len(FEED)).encode() + b"\r\n" + FEED
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        with pytest.raises(Unreachable, match="not valid HTTP"):
+            await fetch(fetcher, site.script("/", said))
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,14 @@ def _registrable(host: str) -> str | None:
     return domain or ".".join(name.split(".")[-2:])  # the name is itself a public suffix
 
 
+def registrable(host: str) -> str | None:
+    """The registrable domain of a public host; None for addresses, private names and public suffixes (`github.io`)."""
+    if _is_address(host) or "." not in host or host.rpartition(".")[2] in PRIVATE:
+        return None
+    domain: str | None = _suffixes().privatesuffix(host)
+    return domain
+
+
 @cache
 def _suffixes() -> Any:
     # Loading the list costs 40 ms; a run that meets only private hosts never pays it.
