@@ -1,8 +1,8 @@
 # docker build -t aggregator .
 # docker run -v ./config:/config:ro -v state:/var/lib/aggregator -p 127.0.0.1:8080:8080 aggregator
 #
-# Inside a container the page is reached from outside only if it listens there:
-#   settings: {web: {listen: "0.0.0.0:8080", password: "${WEB_PASSWORD}"}}
+# In a container the page listens on every address, whatever settings.web.listen says, so that a published port reaches
+# it; therefore it wants a password: settings: {web: {password: "${WEB_PASSWORD}"}} and -e WEB_PASSWORD=…
 
 FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
@@ -28,11 +28,15 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d dist \
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /var/lib/aggregator --create-home aggregator
 COPY --from=build /opt/aggregator /opt/aggregator
-ENV PATH=/opt/aggregator/bin:$PATH PYTHONUNBUFFERED=1 AGGREGATOR_CONFIG=/config XDG_STATE_HOME=/var/lib
+ENV PATH=/opt/aggregator/bin:$PATH PYTHONUNBUFFERED=1 AGGREGATOR_CONFIG=/config XDG_STATE_HOME=/var/lib \
+    AGGREGATOR_LISTEN=0.0.0.0:8080
 USER 10001
 WORKDIR /var/lib/aggregator
 VOLUME /var/lib/aggregator
 EXPOSE 8080
 STOPSIGNAL SIGTERM
+# The start period: an upgrade of the schema copies the database first.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=300s CMD ["python", "-c", "import os, urllib.request; \
+urllib.request.urlopen('http://127.0.0.1:' + os.environ['AGGREGATOR_LISTEN'].rpartition(':')[2] + '/healthz', timeout=8)"]
 ENTRYPOINT ["aggregator"]
 CMD ["run"]

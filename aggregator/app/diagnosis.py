@@ -52,7 +52,7 @@ class Exposed:
 
     path: str
     mode: int
-    why: Literal["secret", "writable"]
+    why: Literal["secret", "writable", "database"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +140,9 @@ def _files(exposed: Sequence[Exposed]) -> Iterator[Trouble]:
         if file.why == "secret":
             message = f"it holds a secret, and everybody on this machine can read it (mode {file.mode:o})"
             yield _error("secret", file.path, message, f"chmod o-r {file.path}")
+        elif file.why == "database":
+            message = f"others on this machine can read it (mode {file.mode:o}); keys in feeds' addresses are in it"
+            yield _error("secret", file.path, message, f"chmod 600 {file.path}")
         else:
             message = f"everybody on this machine can change it (mode {file.mode:o})"
             yield _error("writable", file.path, message, f"chmod o-w {file.path}")

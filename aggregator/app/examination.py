@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from aggregator import config
 from aggregator.app.clock import SystemClock
@@ -28,6 +29,7 @@ from aggregator.core.settings import Config, Web
 from aggregator.notify import check_channels
 from aggregator.observe.logs import redact
 from aggregator.store import open_store
+from aggregator.store.files import OTHERS, family
 from aggregator.store.inspecting import Condition, inspect_database
 
 SAMPLE = 500
@@ -127,10 +129,17 @@ def _exposed(path: Path, loaded: config.Loaded) -> Iterator[Exposed]:
             yield from _if_open(file.parent / name.strip(), stat.S_IROTH, "secret")
 
 
-def _if_open(file: Path, bit: int, why: str) -> Iterator[Exposed]:
+def _exposed_database(database: Condition) -> Iterator[Exposed]:
+    """The files of a database of ours that others may read."""
+    if os.name == "posix" and database.path and database.revision:
+        for file in family(database.path):
+            yield from _if_open(file, OTHERS, "database")
+
+
+def _if_open(file: Path, bit: int, why: Literal["secret", "writable", "database"]) -> Iterator[Exposed]:
     mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0
     if mode & bit:
-        yield Exposed(path=str(file), mode=mode, why="secret" if why == "secret" else "writable")
+        yield Exposed(path=str(file), mode=mode, why=why)
 
 
 # --- the database --------------------------------------------------------------------------------
@@ -142,7 +151,8 @@ async def _with_database(facts: Facts, wanted: Config) -> Facts:
         database = inspect_database(url)
     except StoreError as error:
         return replace(facts, database_error=str(error))
-    facts = replace(facts, database=database, free_bytes=_free(database))
+    exposed = (*facts.exposed, *_exposed_database(database))
+    facts = replace(facts, database=database, free_bytes=_free(database), exposed=exposed)
     if database.path:
         facts = replace(facts, file_system=file_system(database.path, _mounts()))
     if not database.is_current or database.damage:

@@ -42,7 +42,8 @@ def note(folder: Path, process: Process) -> Iterator[None]:
     unready = path.with_suffix(".new")  # nobody looks at it before it is locked and whole
     try:
         _tidy(folder)
-        file = unready.open("x", encoding="utf-8")
+        mine_only = os.open(unready, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        file = os.fdopen(mine_only, "w", encoding="utf-8")
     except OSError as error:
         log.warning("`aggregator status` will not see this process: %s: %s", path, error.strerror)
         yield

@@ -33,14 +33,24 @@ def db() -> None:
 
 
 @db.command()
+@click.option("--no-backup", is_flag=True, help="Do not copy an SQLite database before its schema is changed.")
 @config_option
-def upgrade() -> None:
-    """Bring the schema to the newest revision (`run` does this by itself)."""
+def upgrade(no_backup: bool) -> None:
+    """Bring the schema to the newest revision (`run` does this by itself).
 
-    async def work(house: "House") -> None:
-        echo(f"schema {await house.store.upkeep.upgrade()}")
+    An SQLite database is copied beside itself first, as FILE.before-upgrade; the copy is kept until the next upgrade.
+    """
+    from aggregator.app import quiet_logs, run
+    from aggregator.app.places import database_url
+    from aggregator.store import upgrade_store
 
-    in_house(work)
+    loaded = load(warn=False)
+    quiet_logs(loaded)
+    make_dirs = loaded.config.settings.database is None
+    done = run(upgrade_store(database_url(loaded.config), make_dirs=make_dirs, backup=not no_backup))
+    echo(f"schema {done.revision}")
+    if done.copy:
+        echo(f"the database as it was before (schema {done.before}) is kept in {done.copy}")
 
 
 @db.command()

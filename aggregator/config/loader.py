@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -23,6 +23,7 @@ from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 from aggregator.core.rules import Rule, run_tests
 from aggregator.core.settings import Config, revealed
 
+LISTEN = "AGGREGATOR_LISTEN"  # where the page listens in a container, whatever settings.web.listen says
 _UNEDITED: Mapping[Path, str] = MappingProxyType({})
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
@@ -102,6 +103,9 @@ def build(
     config, invalid = _validated(root, value, told=expander.errors)
     errors.extend((*expander.errors, *invalid, *names.duplicates(root, value), *names.contradictions(root, value)))
     notes = [*names.unknown(root, value), *names.dubious(root, value)] if complete else []
+    if config is not None and (listen := environ.get(LISTEN)):
+        config, open_page = _listening(config, listen)
+        notes.extend(open_page)
     rules, judged = compiled(root, value, errors, before.rules if before else ())
     notes.extend(judged)
     if complete and config is not None:
@@ -148,6 +152,27 @@ def _validated(
         found = (in_words(error, root) for error in wrong.errors(include_url=False))
         failed = {(error.file, error.line) for error in told}
         return None, [error for error in found if error and (error.file, error.line) not in failed]
+
+
+def _listening(config: Config, listen: str) -> tuple[Config, list[ConfigError]]:
+    """The configuration with the page at the address that the environment names, and what is wrong with that address.
+
+    Where others can reach it and nobody is asked for a password, the service will not start; other commands do.
+    """
+
+    def wrong(message: str, hint: str, severity: Literal["error", "warning"]) -> list[ConfigError]:
+        return [ConfigError(file=f"${LISTEN}", line=1, column=1, message=message, hint=hint, severity=severity)]
+
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        return config, wrong(f"{listen!r} is not an address and port", "for example 0.0.0.0:8080", "error")
+    web = config.settings.web.model_copy(update={"listen": listen})
+    settings = config.settings.model_copy(update={"web": web})
+    config = config.model_copy(update={"settings": settings})
+    if not web.enabled or web.password or web.token or not names.is_open(host):
+        return config, []
+    message = f"{listen} is open to others and the page has no password; `aggregator run` will not start"
+    return config, wrong(message, 'add settings: {web: {password: "${WEB_PASSWORD}"}}', "warning")
 
 
 def _places(root: Pairs, value: dict[str, Any]) -> dict[tuple[str, str], Place]:

@@ -212,7 +212,7 @@ def _listen(node: Scalar, web: dict[str, Any]) -> Iterator[ConfigError]:
         yield node.source.error(
             node.start, f"listen: {node.text!r} is not an address and port", "for example 127.0.0.1:8080"
         )
-    elif _open(host) and revealed(web.get("enabled")) not in ("false", "no"):
+    elif is_open(host) and revealed(web.get("enabled")) not in ("false", "no"):
         password, token = (str(revealed(web.get(name) or "")) for name in ("password", "token"))
         if not password and not token:
             hint = 'add password: "${WEB_PASSWORD}", or listen on 127.0.0.1'
@@ -221,7 +221,8 @@ def _listen(node: Scalar, web: dict[str, Any]) -> Iterator[ConfigError]:
             yield node.source.error(node.start, f"{node.text} can be reached by others, and {weak.wrong}", weak.hint)
 
 
-def _open(host: str) -> bool:
+def is_open(host: str) -> bool:
+    """Whether others can reach what listens at a host."""
     try:
         return not ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -327,8 +327,8 @@ class Notifier(Protocol):
 class Upkeep(Protocol):
     """Keeping the database in order. Raises StoreError, SchemaOutOfDate."""
 
-    async def upgrade(self) -> str:
-        """Bring the schema to the newest; gives its revision."""
+    async def upgrade(self, *, backup: bool = True) -> str:
+        """Bring the schema to the newest; gives its revision. `backup`: keep a copy of an SQLite file first."""
         ...
 
     def fault(self) -> DatabaseFault | None:

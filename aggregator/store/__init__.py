@@ -7,11 +7,15 @@ are called, not before: commands that need no database do not wait for it.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aggregator.core.model import Entry
 from aggregator.ports import Catalog, Feeds, Outbox, Subscriptions, Texts, Upkeep
 
-__all__ = ["Store", "copy_store", "count_rows", "open_store"]
+if TYPE_CHECKING:
+    from aggregator.store.upgrading import Upgraded
+
+__all__ = ["Store", "copy_store", "count_rows", "open_store", "upgrade_store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,18 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool 
     from aggregator.store.opening import open_store
 
     return open_store(url, index_text=index_text, make_dirs=make_dirs)
+
+
+async def upgrade_store(url: str, *, make_dirs: bool = False, backup: bool = True) -> "Upgraded":
+    """Create the database or bring it to the newest schema; says what was done. Raises StoreError, SchemaOutOfDate."""
+    from aggregator.store.files import tighten
+    from aggregator.store.place import read_place
+    from aggregator.store.upgrading import upgrade
+
+    place = read_place(url)
+    if place.path is not None:
+        tighten(place.path)
+    return await asyncio.to_thread(upgrade, place, make_dirs=make_dirs, backup=backup)
 
 
 async def count_rows(url: str) -> int:

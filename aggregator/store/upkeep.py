@@ -13,6 +13,7 @@ from aggregator.store.backup import back_up
 from aggregator.store.columns import micros
 from aggregator.store.dialect import Dialect
 from aggregator.store.engine import Database
+from aggregator.store.files import tighten
 from aggregator.store.indexing import Indexing
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.reader import Reader
@@ -61,15 +62,18 @@ class SqlUpkeep:
         self._indexing = indexing
         self._make_dirs = make_dirs
 
-    async def upgrade(self) -> str:
-        return await asyncio.to_thread(self._upgrade)
+    async def upgrade(self, *, backup: bool = True) -> str:
+        return await asyncio.to_thread(self._upgrade, backup)
 
-    def _upgrade(self) -> str:
+    def _upgrade(self, backup: bool) -> str:
         """Mostly there is nothing to do, and then a start needs no write lock."""
+        place = self._database.place
+        if place.path is not None:
+            tighten(place.path)
         try:
             self._database.check_schema()
         except StoreError:  # whatever it is, the upgrade mends it or says it
-            return upgrade(self._database.place, make_dirs=self._make_dirs)
+            return upgrade(place, make_dirs=self._make_dirs, backup=backup).revision
         return REVISIONS[-1]
 
     def fault(self) -> DatabaseFault | None:

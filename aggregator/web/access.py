@@ -8,6 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -21,7 +22,11 @@ SESSION_LIFE = timedelta(days=30)
 MAX_SESSIONS = 1000
 MAX_PASSWORD_BYTES = 4096  # argon2id reads every byte; a cap only bounds the work of a hostile form
 ATTEMPTS, ATTEMPTS_WINDOW = 5, timedelta(minutes=5)
-ATTEMPTS_OF_ALL = 30
+ATTEMPTS_OF_ALL, QUEUE_S = 30, 0.5
+# A wrong token costs no argon2: after so many, a source gets at most one answer in so many seconds.
+GUESSES_FREE, GUESS_S, GUESSES_COUNTED = 20, 0.05, 1000
+TELL_EVERY = timedelta(minutes=1)
+MAX_SOURCES = 10_000
 HASHED = "$argon2id$"
 
 
@@ -141,31 +146,116 @@ class Sessions:
         self._live.pop(_digest(name), None)
 
 
-class Throttle:
-    """Counts failed logins by address and in all; a right password is refused too while the limit holds."""
+class Guesses:
+    """Wrong credentials of late, by where they came from: counted, told now and then, and slowed down.
+
+    Nobody is turned away here; whoever shows the right credential is not asked.
+    """
 
     def __init__(self) -> None:
-        self._failures: dict[str, deque[datetime]] = {}
+        self._failures: OrderedDict[str, deque[datetime]] = OrderedDict()
+        self._told: dict[str, datetime] = {}
+        self._lane = asyncio.Lock()
 
-    def wait_s(self, address: str, now: datetime) -> float:
-        """Seconds until this address may try again; 0: now."""
-        self._forget(now)
-        mine = self._failures.get(address, deque())
-        everyone = sorted(at for failures in self._failures.values() for at in failures)
-        waits = [mine[0] + ATTEMPTS_WINDOW - now] if len(mine) >= ATTEMPTS else []
-        if len(everyone) >= ATTEMPTS_OF_ALL:
-            waits.append(everyone[-ATTEMPTS_OF_ALL] + ATTEMPTS_WINDOW - now)
-        return max((wait.total_seconds() for wait in waits), default=0.0)
+    def failed(self, source: str, now: datetime) -> int:
+        """Count a wrong one; gives how many there were in the last minutes."""
+        key = neighbourhood(source)
+        failures = self._failures.setdefault(key, deque(maxlen=GUESSES_COUNTED))
+        self._failures.move_to_end(key)
+        failures.append(now)
+        while len(self._failures) > MAX_SOURCES:
+            forgotten, _ = self._failures.popitem(last=False)
+            self._told.pop(forgotten, None)
+        return self.count(source, now)
 
-    def failed(self, address: str, now: datetime) -> None:
-        self._failures.setdefault(address, deque(maxlen=ATTEMPTS)).append(now)
+    def count(self, source: str, now: datetime) -> int:
+        """How many there were in the last minutes."""
+        failures = self._failures.get(neighbourhood(source), deque())
+        while failures and now - failures[0] >= ATTEMPTS_WINDOW:
+            failures.popleft()
+        return len(failures)
 
-    def succeeded(self, address: str) -> None:
-        self._failures.pop(address, None)
+    def first_at(self, source: str) -> datetime:
+        """When the oldest that still counts was shown; only where `count` is not 0."""
+        return self._failures[neighbourhood(source)][0]
 
-    def _forget(self, now: datetime) -> None:
-        for address, failures in list(self._failures.items()):
-            while failures and now - failures[0] >= ATTEMPTS_WINDOW:
-                failures.popleft()
-            if not failures:
-                del self._failures[address]
+    def to_tell(self, source: str, now: datetime) -> int:
+        """How many to tell the log of; 0: it heard of this source a moment ago."""
+        key = neighbourhood(source)
+        if (last := self._told.get(key)) is not None and now - last < TELL_EVERY:
+            return 0
+        self._told[key] = now
+        return self.count(source, now)
+
+    def forget(self, source: str) -> None:
+        self._failures.pop(neighbourhood(source), None)
+
+    def everywhere(self, now: datetime) -> int:
+        """How many there were from everywhere."""
+        for key in list(self._failures):
+            if not self.count(key, now):
+                del self._failures[key]
+                self._told.pop(key, None)
+        return sum(map(len, self._failures.values()))
+
+    async def slow_down(self, count: int) -> None:
+        """Let a source with many wrong ones wait, one request after the other, in the order they came."""
+        if count > GUESSES_FREE:
+            async with self._lane:
+                await asyncio.sleep(GUESS_S)
+
+
+def neighbourhood(source: str) -> str:
+    """What counts as one source: an address, or the /64 network that a single IPv6 host may have for itself."""
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return source
+    return str(ip_network((address, 64), strict=False)) if address.version == 6 else source
+
+
+class Throttle:
+    """The limit on guessing passwords: five wrong ones in five minutes from one address, or from one browser.
+
+    A browser that somebody logged in with before has a count of its own, so that guesses of others behind the same
+    address do not lock its owner out. Guesses from many addresses lock nobody out: they only slow each other down.
+    """
+
+    def __init__(self) -> None:
+        self._guesses = Guesses()
+        self._browsers: OrderedDict[bytes, None] = OrderedDict()
+        self._lane = asyncio.Lock()
+
+    def wait_s(self, source: str, now: datetime) -> float:
+        """Seconds until this source may try again; 0: now."""
+        if self._guesses.count(source, now) < ATTEMPTS:
+            return 0.0
+        return (self._guesses.first_at(source) + ATTEMPTS_WINDOW - now).total_seconds()
+
+    def failed(self, source: str, now: datetime) -> None:
+        self._guesses.failed(source, now)
+
+    def to_tell(self, source: str, now: datetime) -> int:
+        return self._guesses.to_tell(source, now)
+
+    def succeeded(self, source: str) -> None:
+        self._guesses.forget(source)
+
+    def source(self, address: str, browser: str | None) -> str:
+        """Whose tries are counted together."""
+        known = browser is not None and _digest(browser) in self._browsers
+        return f"browser {_digest(browser or '').hex()}" if known else address
+
+    def remember_browser(self) -> str:
+        """A name for a browser that has logged in. The oldest is forgotten where there are too many."""
+        name = secrets.token_urlsafe(32)
+        self._browsers[_digest(name)] = None
+        while len(self._browsers) > MAX_SESSIONS:
+            self._browsers.popitem(last=False)
+        return name
+
+    async def queue(self, source: str, now: datetime) -> None:
+        """Where many are guessing, tries of unknown browsers pass one after the other."""
+        if self._guesses.everywhere(now) > ATTEMPTS_OF_ALL and not source.startswith("browser "):
+            async with self._lane:
+                await asyncio.sleep(QUEUE_S)

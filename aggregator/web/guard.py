@@ -5,6 +5,7 @@ A route is open only where OPEN names it; whatever is added later is closed unti
 
 import base64
 import binascii
+import logging
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
@@ -15,14 +16,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aggregator.core.settings import Web
 from aggregator.ports import Clock
-from aggregator.web.access import Doorkeeper, Sessions
+from aggregator.web.access import Doorkeeper, Guesses, Sessions
 from aggregator.web.desk import Desk
 from aggregator.web.hosts import SAFE_METHODS, allowed, from_our_page, is_loopback, split_listen
+
+log = logging.getLogger(__name__)
 
 COOKIE = "aggregator_session"
 OPEN = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/readyz")})
 STATIC = "/static/"
 HUBS = "/websub/"  # hubs show no credentials; what they bring is judged by its signature
+FEEDS_OUT = (".atom", ".opml")  # for feed readers, which can show a token by HTTP Basic only
+# What costs processor time, or a place in front of the stream: no foreign page may ask for it (an <img> would do).
+EXPENSIVE = ("/search", "/rules/edit", "/api/v1/", "/feeds.opml")
 MAX_BODY_BYTES = 4 * 2**20
 TOO_LARGE = f"The body is larger than {MAX_BODY_BYTES // 2**20} MB."
 UNKNOWN_NAME = "This site is not known by that name; settings.web.public_url names the address that others use."
@@ -44,7 +50,10 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """How a request was let in: by nobody asking, by session, by token, or not at all."""
+    """How a request was let in: "open" (nobody asks), "session", "token" (Bearer), "reader" (Basic), or as "stranger".
+
+    Only a Bearer token is never sent by a browser on its own.
+    """
 
     way: str
 
@@ -65,6 +74,7 @@ class Guard:
         self._desk = desk
         self._doorkeeper = doorkeeper
         self._sessions = sessions
+        self._guesses = Guesses()
         self._listen = listen
         doorkeeper.require_for(self._listen)
 
@@ -84,34 +94,33 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers = Headers(scope=scope)
-        visitor = self._recognise(headers)
+        visitor = self._recognise(scope, headers)
+        if not visitor.known and _shown_token(scope, headers):
+            await self._wrong_token(scope)
         scope["visitor"] = visitor
         refusal = self._refusal(scope, headers, visitor)
         target = refusal or self._app
         await target(scope, receive, _dressed(send, scope))
 
-    def _recognise(self, headers: Headers) -> Visitor:
+    def _recognise(self, scope: Scope, headers: Headers) -> Visitor:
         if not self._doorkeeper.closed():
             return Visitor("open")
-        if self._shows_token(headers.get("authorization", "")):
-            return Visitor("token")
+        if token := _shown_token(scope, headers):
+            way, shown = token
+            if self._doorkeeper.knows_token(shown):
+                return Visitor(way)
         cookie = session_cookie(headers)
         if cookie and self._sessions.alive(cookie, self._clock.now(), self._doorkeeper.era()):
             return Visitor("session")
         return Visitor("stranger")
 
-    def _shows_token(self, authorization: str) -> bool:
-        """`Bearer TOKEN`, or Basic with the token as password, which is all that feed readers can do."""
-        scheme, _, value = authorization.partition(" ")
-        if scheme.lower() == "bearer":
-            return self._doorkeeper.knows_token(value.strip())
-        if scheme.lower() == "basic":
-            try:
-                pair = base64.b64decode(value, validate=True).decode()
-            except (binascii.Error, UnicodeDecodeError):
-                return False
-            return self._doorkeeper.knows_token(pair.partition(":")[2])
-        return False
+    async def _wrong_token(self, scope: Scope) -> None:
+        """Count a wrong token, tell the log of it now and then, and keep whoever goes on guessing waiting."""
+        address = address_of(scope)
+        count = self._guesses.failed(address, self._clock.now())
+        if heard := self._guesses.to_tell(address, self._clock.now()):
+            log.warning("wrong token from %s (%d of late)", address, heard)
+        await self._guesses.slow_down(count)
 
     def _refusal(self, scope: Scope, headers: Headers, visitor: Visitor) -> Response | None:
         method, path = scope["method"], scope["path"]
@@ -128,6 +137,8 @@ class Guard:
             return _ask_to_log_in(method, path, scope["query_string"].decode("latin-1"))
         if method not in SAFE_METHODS and visitor.way != "token" and not self._from_our_page(scope, headers, authority):
             return _refuse(path, 403, "This request did not come from a page of this site, so nothing was changed.")
+        if visitor.way != "token" and path.startswith(EXPENSIVE) and _from_another_site(headers):
+            return _refuse(path, 403, "Another site asked for this; open it from a page of this site.")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > MAX_BODY_BYTES:  # the framework refuses it too, but in its own words
             return _refuse(path, 413, TOO_LARGE)
@@ -148,6 +159,30 @@ class Guard:
             scheme=scope.get("scheme", "http"),
             public_url=self._web.public_url,
         )
+
+
+def address_of(scope: Scope) -> str:
+    """Where a request comes from; that of the visitor behind a trusted proxy."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
+
+
+def _shown_token(scope: Scope, headers: Headers) -> tuple[str, str] | None:
+    """How a token is shown, and the token: by Bearer, or by Basic as the password where feed readers read."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return "token", value.strip()
+    if scheme.lower() == "basic" and scope["method"] in ("GET", "HEAD") and scope["path"].endswith(FEEDS_OUT):
+        try:
+            pair = base64.b64decode(value, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        return "reader", pair.partition(":")[2]
+    return None
+
+
+def _from_another_site(headers: Headers) -> bool:
+    return headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
 
 
 def session_cookie(headers: Headers) -> str | None:
@@ -171,8 +206,8 @@ def _refuse(path: str, status: int, message: str, headers: dict[str, str] | None
 
 
 def _ask_to_log_in(method: str, path: str, query: str) -> Response:
-    if is_for_programs(path) or path.endswith((".atom", ".opml")):
-        challenge = "Basic" if path.endswith((".atom", ".opml")) else "Bearer"
+    if is_for_programs(path) or path.endswith(FEEDS_OUT):
+        challenge = "Basic" if path.endswith(FEEDS_OUT) else "Bearer"
         asked_for = {"www-authenticate": f'{challenge} realm="aggregator"'}
         return _refuse(path, 401, "A token is needed: Authorization: Bearer TOKEN.", asked_for)
     if method not in SAFE_METHODS:

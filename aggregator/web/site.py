@@ -1,5 +1,6 @@
 """The whole site: API and pages behind the guard."""
 
+from collections.abc import Sequence
 from importlib.resources import as_file, files
 
 from fastapi import FastAPI
@@ -33,11 +34,15 @@ class _Static(StaticFiles):
 
 
 class Site:
-    """The ASGI app. `close` ends the live streams, which a stopping server would wait for."""
+    """The ASGI app. `close` ends the live streams, which a stopping server would wait for.
 
-    def __init__(self, app: ASGIApp, live: Live | None = None) -> None:
+    `proxies` are the addresses and networks that many visitors may come from at once.
+    """
+
+    def __init__(self, app: ASGIApp, live: Live | None = None, proxies: Sequence[str] = ()) -> None:
         self._app = app
         self._live = live
+        self.proxies = tuple(proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
@@ -63,7 +68,7 @@ def create_app(desk: Desk) -> Site:
     proxies = web.trusted_proxies
     if proxies:
         guarded = ProxyHeadersMiddleware(guarded, trusted_hosts=list(proxies))  # type: ignore[arg-type,assignment]
-    return Site(guarded, live)
+    return Site(guarded, live, proxies)
 
 
 def create_figures(desk: Desk, listen: str) -> Site:

@@ -204,3 +204,15 @@ def test_it_knows_the_running_service(installed: Service) -> None:
     done = installed.call("doctor", "--json")
     assert installed.stop() == 0
     assert json.loads(done.stdout)["troubles"] == []
+
+
+def test_a_database_that_others_may_read(installed: Service) -> None:
+    """Named with its mode and the remedy; the next start closes it by itself."""
+    file = installed.folder / "var" / "aggregator.db"
+    file.chmod(0o644)
+    report = examined(installed)
+    [trouble] = [found for found in report["troubles"] if found["kind"] == "secret"]
+    assert "mode 644" in trouble["message"]
+    assert trouble["remedy"] == f"chmod 600 {file.relative_to(installed.folder)}"
+    assert installed.call("feeds", "list").returncode == 0
+    assert kinds(examined(installed)) == set()

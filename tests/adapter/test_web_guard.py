@@ -11,7 +11,8 @@ from starlette.routing import Mount
 
 from aggregator.core.errors import AggregatorError
 from aggregator.web import create_app
-from aggregator.web.guard import HUBS, OPEN
+from aggregator.web.access import Guesses, Throttle
+from aggregator.web.guard import HUBS, OPEN, Guard
 from aggregator.web.hosts import safe_next, split_listen
 from aggregator.web.site import _fastapi, create_figures
 from tests.fakes.browserless import Client
@@ -46,9 +47,10 @@ def test_every_route_is_closed_to_strangers() -> None:
     """Without a credential, or with a wrong one, nothing answers but what is open on purpose."""
     _, client = closed(listen="0.0.0.0:8080")
     wrong = (None, f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", "Bearer ", "Basic eDp5")
-    for (method, path), shown in itertools.product(all_routes(), wrong):
+    for number, ((method, path), shown) in enumerate(itertools.product(all_routes(), wrong)):
         if method == "POST" and path == "/login":
             continue
+        client.address = f"192.0.2.{number % 250}"  # one address that guesses so much is slowed down
         answer = client.ask(method, path, headers={"authorization": shown})
         assert answer.status == expected_of_a_stranger(method, path), (method, path, shown)
 
@@ -84,6 +86,77 @@ def test_every_change_refuses_other_sites() -> None:
             continue
         assert client.ask(method, path, headers=headers).status == 403, (method, path, headers)
     assert repr((desk.tables, desk.reloads, desk.text)) == before
+
+
+BASIC = "Basic " + base64.b64encode(f"reader:{TOKEN}".encode()).decode()
+FROM_ELSEWHERE: tuple[dict[str, str | None], ...] = (
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+    {"sec-fetch-site": "nonsense"},
+    {"sec-fetch-site": "cross-site", "origin": "http://127.0.0.1:8080"},
+    {"origin": "https://evil.example"},
+    {"origin": "null"},
+    {"origin": None},
+    {"origin": ""},
+)
+
+
+@pytest.mark.parametrize("credential", ["cookie", "basic", "basic and cookie"])
+def test_no_other_site_writes_with_what_a_browser_sends_by_itself(credential: str) -> None:
+    """A session's cookie and a stored Basic login change nothing for a foreign page, whatever the route."""
+    desk, client = closed()
+    if "cookie" in credential:
+        client.post("/login", form={"password": PASSWORD})
+    shown = {"authorization": BASIC} if "basic" in credential else {}
+    before = repr((desk.tables, desk.reloads, desk.text))
+    unsafe = [(m, p) for m, p in all_routes() if m in ("POST", "PUT", "DELETE") and not p.startswith(HUBS)]
+    assert len(unsafe) > 20
+    for (method, path), headers in itertools.product(unsafe, FROM_ELSEWHERE):
+        if path == "/login" and credential == "basic" and headers.get("origin", 1) is None:
+            continue  # a program may log in
+        refused = client.ask(method, path, headers={**shown, **headers}).status
+        assert refused == (403 if "cookie" in credential or path == "/login" else 401), (method, path, headers)
+    assert repr((desk.tables, desk.reloads, desk.text)) == before
+
+
+def test_our_own_page_and_programs_write() -> None:
+    """The same routes open to the page's own forms with a cookie, and to a Bearer token without any origin."""
+    _, client = closed()
+    client.post("/login", form={"password": PASSWORD})
+    for headers in ({}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}):
+        assert client.post("/api/v1/reload", headers=dict(headers)).status == 200
+    program = Client(client.app, token=TOKEN)
+    assert program.post("/api/v1/reload").status == 200
+    assert program.post("/api/v1/reload", headers={"origin": "https://other.example"}).status == 200
+
+
+def test_basic_opens_nothing_but_feeds() -> None:
+    """What a browser keeps and sends by itself reads Atom and OPML; it neither writes nor opens a page."""
+    _, client = closed()
+    readable = {"/feeds/hits.atom", "/feeds/rules/1.atom", "/feeds.opml"}
+    for method, path in all_routes():
+        asked = "GET" if method == "HEAD" else method
+        status = client.ask(method, path, headers={"authorization": BASIC, "origin": None}).status
+        if path.startswith(HUBS) or (asked, path) in OPEN or path == "/metrics" or path == "/login":
+            continue
+        if asked == "GET" and path in readable:
+            assert status in (200, 404)
+        else:
+            assert status in (303, 401), (method, path)
+
+
+@pytest.mark.parametrize("path", ["/search?q=a+OR+b", "/api/v1/search?q=a", "/rules/edit", "/api/v1/hits/export"])
+def test_other_sites_ask_for_nothing_expensive(path: str) -> None:
+    """An image or a link of a foreign page starts no search; our own page, an address typed and a program do."""
+    client = Client(create_app(morning()))
+    for site in ("cross-site", "same-site"):
+        assert client.get(path, headers={"sec-fetch-site": site}).status == 403
+    for site in ("same-origin", "none", None):
+        assert client.get(path, headers={"sec-fetch-site": site}).status in (200, 422)
+    assert client.get("/", headers={"sec-fetch-site": "cross-site"}).status == 200
+    _, guarded = closed()
+    shown = {"authorization": f"Bearer {TOKEN}", "sec-fetch-site": "cross-site"}
+    assert guarded.get(path, headers=dict(shown)).status in (200, 422)
 
 
 def test_no_get_changes_anything() -> None:
@@ -240,6 +313,87 @@ def test_guessing_is_limited() -> None:
     assert other.post("/login", form={"password": PASSWORD}).status == 303
     desk.clock.at += timedelta(minutes=6)
     assert client.post("/login", form={"password": PASSWORD}).status == 303
+
+
+def test_guesses_of_others_lock_nobody_out() -> None:
+    """Thirty wrong passwords from one address, and a hundred from many, leave the right one right elsewhere."""
+    desk, client = closed()
+    for _ in range(30):
+        client.post("/login", form={"password": "guess"})
+    other = Client(client.app, address="127.0.0.9")
+    assert other.post("/login", form={"password": PASSWORD}).status == 303
+    throttle = Throttle()
+    for number in range(100):
+        throttle.failed(f"198.51.100.{number}", desk.clock.now())
+    assert throttle.wait_s("127.0.0.9", desk.clock.now()) == 0
+    for number in range(100):
+        throttle.failed(f"2001:db8::{number:x}", desk.clock.now())
+    assert throttle.wait_s("2001:db8::ffff", desk.clock.now()) > 200
+
+
+def test_a_session_is_not_asked_about_guesses() -> None:
+    """While its address is locked, and shows wrong tokens too, a session goes on."""
+    _, client = closed()
+    client.post("/login", form={"password": PASSWORD})
+    stranger = Client(client.app)
+    for _ in range(6):
+        stranger.post("/login", form={"password": "guess"})
+        stranger.get("/api/v1/hits", headers={"authorization": "Bearer wrong-wrong"})
+    assert client.get("/").status == 200
+    assert client.get("/api/v1/hits", headers={"authorization": "Bearer wrong-wrong"}).status == 200
+
+
+def test_a_browser_that_was_inside_has_a_count_of_its_own() -> None:
+    """Whoever guesses behind the same address does not keep the owner out; the owner's own guesses count."""
+    _, client = closed()
+    client.post("/login", form={"password": PASSWORD})
+    client.post("/logout")
+    assert client.get("/").status == 303
+    stranger = Client(client.app)
+    for _ in range(6):
+        stranger.post("/login", form={"password": "guess"})
+    assert stranger.post("/login", form={"password": PASSWORD}).status == 429
+    assert client.post("/login", form={"password": PASSWORD}).status == 303
+    client.post("/logout")
+    for _ in range(5):
+        client.post("/login", form={"password": "guess"})
+    assert client.post("/login", form={"password": PASSWORD}).status == 429
+
+
+def test_wrong_tokens_are_counted_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    """One line a minute and address says how many there were; no line says what was shown."""
+    desk, client = closed()
+    with caplog.at_level("WARNING"):
+        for number in range(15):
+            client.get("/api/v1/hits", headers={"authorization": f"Bearer guess-{number}"})
+        desk.clock.at += timedelta(minutes=2)
+        client.get("/feeds/hits.atom", headers={"authorization": "Basic " + base64.b64encode(b"u:guess-x").decode()})
+    told = [record.getMessage() for record in caplog.records if "token" in record.getMessage()]
+    assert told == ["wrong token from 127.0.0.1 (1 of late)", "wrong token from 127.0.0.1 (16 of late)"]
+    assert "guess" not in caplog.text
+
+
+def test_who_goes_on_guessing_tokens_waits() -> None:
+    """After twenty wrong ones the answers come one after the other; the right token is never asked to wait."""
+    _, client = closed()
+    waited: list[int] = []
+
+    class Slowed(Guesses):
+        async def slow_down(self, count: int) -> None:
+            waited.append(count)
+
+    guard = next(g for g in _inside(client.app) if isinstance(g, Guard))
+    guard._guesses = Slowed()
+    for _ in range(25):
+        client.get("/api/v1/hits", headers={"authorization": "Bearer wrong-wrong"})
+    assert client.get("/api/v1/hits", headers={"authorization": f"Bearer {TOKEN}"}).status == 200
+    assert waited == list(range(1, 26))
+
+
+def _inside(app: object) -> list[object]:
+    """An app and what it wraps."""
+    inner = getattr(app, "_app", None)
+    return [app, *(_inside(inner) if inner is not None else ())]
 
 
 def test_long_passwords_count_to_their_last_letter() -> None:

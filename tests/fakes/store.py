@@ -824,7 +824,7 @@ class MemoryUpkeep:
         self._tables = tables
         self._indexed: dict[int, int] = {}
 
-    async def upgrade(self) -> str:
+    async def upgrade(self, *, backup: bool = True) -> str:
         return REVISIONS[-1]
 
     def fault(self) -> DatabaseFault | None:

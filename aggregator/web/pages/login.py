@@ -1,6 +1,7 @@
 """Logging in and out."""
 
 import logging
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
@@ -9,12 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.web.access import SESSION_LIFE, Doorkeeper, Sessions, Throttle
 from aggregator.web.given import GivenDesk, GivenPages
-from aggregator.web.guard import COOKIE, session_cookie
+from aggregator.web.guard import COOKIE, address_of, session_cookie
 from aggregator.web.hosts import safe_next
 from aggregator.web.phrases import span
 
 log = logging.getLogger(__name__)
 router = APIRouter()
+
+BROWSER = "aggregator_browser"  # opens nothing; only its wrong passwords are counted apart
+BROWSER_LIFE = timedelta(days=365)
 
 Next = Annotated[str, Field(max_length=2048)]
 
@@ -42,32 +46,40 @@ async def enter(request: Request, desk: GivenDesk, pages: GivenPages, sent: Anno
     doorkeeper: Doorkeeper = request.app.state.doorkeeper
     sessions: Sessions = request.app.state.sessions
     throttle: Throttle = request.app.state.throttle
-    now = desk.clock.now()
-    address = request.client.host if request.client else "unknown"
-    target = safe_next(sent.next)
-    wait_s = throttle.wait_s(address, now)
+    now, address, target = desk.clock.now(), address_of(request.scope), safe_next(sent.next)
+    browser = request.cookies.get(BROWSER)
+    source = throttle.source(address, browser)
+    wait_s = throttle.wait_s(source, now)
     if wait_s > 0:
         problem = f"Too many wrong passwords. Try again in {span(wait_s)}."
         response: Response = pages.render(request, "login.html", status=429, next=target, problem=problem)
         response.headers["retry-after"] = str(round(wait_s) + 1)
         return response
-    throttle.failed(address, now)  # counted before the check, so that parallel guesses cannot slip through
+    throttle.failed(source, now)  # counted before the check, so that parallel guesses cannot slip through
+    await throttle.queue(source, now)
     if not await doorkeeper.knows_password(sent.password):
-        log.warning("wrong password from %s", address)
+        if count := throttle.to_tell(source, now):
+            log.warning("wrong password from %s (%d of late)", address, count)
         return pages.render(request, "login.html", status=401, next=target, problem="That is not the password.")
-    throttle.succeeded(address)
+    throttle.succeeded(source)
     _forget(request, sessions)
     response = RedirectResponse(target, 303)
+    _set(response, request, COOKIE, sessions.begin(now, doorkeeper.era()), SESSION_LIFE)
+    if source == address:
+        _set(response, request, BROWSER, throttle.remember_browser(), BROWSER_LIFE)
+    return response
+
+
+def _set(response: Response, request: Request, name: str, value: str, life: timedelta) -> None:
     response.set_cookie(
-        COOKIE,
-        sessions.begin(now, doorkeeper.era()),
-        max_age=int(SESSION_LIFE.total_seconds()),
+        name,
+        value,
+        max_age=int(life.total_seconds()),
         httponly=True,
         samesite="lax",
         secure=request.url.scheme == "https",
         path="/",
     )
-    return response
 
 
 @router.post("/logout")

@@ -1,0 +1,118 @@
+"""The files that a database leaves: who may read them, and the copy before an upgrade."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+
+from aggregator.app.liveness import note, own
+from aggregator.core.errors import StoreError
+from aggregator.store import open_store, upgrade_store
+from aggregator.store.migrations import REVISIONS
+from tests.contract.samples import NOW, feed
+
+pytestmark = pytest.mark.anyio
+
+COPY = "aggregator.db.before-upgrade"
+
+
+@pytest.fixture(params=[0o022, 0o000], ids=["umask 022", "umask 000"])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+@pytest.mark.usefixtures("umask")
+async def test_nobody_else_reads_what_is_stored(tmp_path: Path) -> None:
+    """Database, log, index, backup and note are 0600 and the new folder 0700, whatever the umask."""
+    folder = tmp_path / "state" / "aggregator"
+    path = folder / "aggregator.db"
+    async with open_store(f"sqlite:///{path}", index_text=lambda entry: entry.title, make_dirs=True) as store:
+        await store.upkeep.upgrade()
+        await store.feeds.sync([feed()], NOW)
+        await store.upkeep.backup(str(folder / "copy.db"))
+        with note(folder, own(datetime(2026, 5, 1, tzinfo=UTC), frozenset({"web"}), None)):
+            found = modes(folder)
+    assert {"aggregator.db", "aggregator.db-wal", "aggregator.db-shm", "copy.db"} < set(found)
+    assert len(found) == 5
+    assert set(found.values()) == {0o600}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+async def test_files_that_stand_open_are_closed_at_the_start(tmp_path: Path) -> None:
+    """What an older version left at 0644 is tightened, its log too; the right of the owner stays as it is."""
+    path = tmp_path / "aggregator.db"
+    async with open_store(f"sqlite:///{path}", index_text=lambda entry: entry.title) as store:
+        await store.upkeep.upgrade()
+        await store.feeds.sync([feed()], NOW)
+        for file in tmp_path.iterdir():
+            file.chmod(0o644)
+        async with open_store(f"sqlite:///{path}", index_text=lambda entry: entry.title) as again:
+            await again.upkeep.upgrade()
+            assert set(modes(tmp_path).values()) == {0o600}
+
+
+def old(path: Path, revision: str) -> None:
+    """A database as an older version left it."""
+    config = Config()
+    config.set_main_option("script_location", "aggregator:store/migrations")
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+def revision_of(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as database:
+        return str(database.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+
+
+def test_an_upgrade_keeps_a_copy_until_the_next(tmp_path: Path) -> None:
+    """The copy has the old schema and is private; the next upgrade replaces it, and none is made without need."""
+    path, copy = tmp_path / "aggregator.db", tmp_path / COPY
+    old(path, REVISIONS[0])
+    done = asyncio.run(upgrade_store(f"sqlite:///{path}"))
+    assert (done.revision, done.before, done.copy) == (REVISIONS[-1], REVISIONS[0], copy)
+    assert (revision_of(copy), revision_of(path)) == (REVISIONS[0], REVISIONS[-1])
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert asyncio.run(upgrade_store(f"sqlite:///{path}")).copy is None
+    path.unlink()
+    old(path, REVISIONS[1])
+    asyncio.run(upgrade_store(f"sqlite:///{path}"))
+    assert revision_of(copy) == REVISIONS[1]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["aggregator.db", COPY]
+
+
+def test_an_upgrade_without_a_copy(tmp_path: Path) -> None:
+    """--no-backup; and a new database has nothing to be copied."""
+    path = tmp_path / "aggregator.db"
+    assert asyncio.run(upgrade_store(f"sqlite:///{path}")).copy is None
+    path.unlink()
+    old(path, REVISIONS[0])
+    assert asyncio.run(upgrade_store(f"sqlite:///{path}", backup=False)).copy is None
+    assert not (tmp_path / COPY).exists()
+
+
+def test_what_cannot_be_copied_is_not_upgraded(tmp_path: Path) -> None:
+    """The sentence names the way without a copy, and the old schema is as it was."""
+    path = tmp_path / "aggregator.db"
+    old(path, REVISIONS[0])
+    (tmp_path / f"{COPY}.part").mkdir()
+    with pytest.raises(StoreError, match="--no-backup"):
+        asyncio.run(upgrade_store(f"sqlite:///{path}"))
+    assert revision_of(path) == REVISIONS[0]
