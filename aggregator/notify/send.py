@@ -10,11 +10,13 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
 from aggregator.core.errors import DeliveryError
 from aggregator.core.model import Alert, Receipt
 from aggregator.core.settings import Channel
+from aggregator.core.text.sanitize import clean_text
 from aggregator.notify import webhook
 from aggregator.notify.formats import Message, compose
 from aggregator.notify.library import load
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 
 THREADS = 4  # per channel
 CONNECT_SHARE, READ_SHARE = 0.35, 0.55  # of the channel's deadline: sockets give up before we do
+MAX_WORDS = 500  # characters of what a receiver said
 TRANSIENT_STATUS = frozenset({408, 409, 423, 425, 429})
 
 
@@ -118,6 +121,7 @@ def _prepare(service: Any, channel: Channel, alert: Alert, letter: Letter, messa
     service.retry, service.wait, service.redirects, service.request_rate_per_sec = 0, 0.0, False, 0
     service.socket_connect_timeout = min(10.0, channel.timeout_s * CONNECT_SHARE)
     service.socket_read_timeout = channel.timeout_s * READ_SHARE
+    notes.answer_by = monotonic() + channel.timeout_s * (CONNECT_SHARE + READ_SHARE)
     if message.exact:
         service.dialect_convert = lambda body, *_, **__: body
     if hasattr(service, "mail_of"):
@@ -159,7 +163,9 @@ def _wish_s(answer: str) -> float | None:
 
 
 def _error(channel: Channel, message: str, **flags: Any) -> DeliveryError:
-    return DeliveryError(f"channel {channel.name}: {message}", channel=channel.name, **flags)
+    """The words are a receiver's or a library's: a stranger's, wherever they are shown later."""
+    words = clean_text(f"channel {channel.name}: {message}", MAX_WORDS)
+    return DeliveryError(words, channel=channel.name, **flags)
 
 
 async def _in_thread(work: Callable[[], tuple[str, ...]], done: Callable[[], None]) -> tuple[str, ...]:

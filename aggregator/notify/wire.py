@@ -5,31 +5,52 @@ only the HTTP exchange tells. Every HTTP service of Apprise ends in a `requests.
 subclass here notes what it sees for the send that runs in this context, and touches nothing
 outside of one. It is put in place when notify/ loads Apprise; nobody else in the house uses
 requests.
+
+Receivers are strangers. What they answer is read here, whatever the service then does with it: not
+more than is of use, decoded under a limit, and with one deadline for all of it.
 """
 
+import io
+import socket
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.client import HTTPResponse
+from time import monotonic
 from typing import Any
 
 import requests
 from requests import sessions
-from urllib3.exceptions import MaxRetryError, NewConnectionError
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+
+from aggregator.core.text.sanitize import clean_text
+from aggregator.notify.bounded import Bounded, Overlong
 
 MOST_SIGNS = 300
+MAX_ERROR_BYTES = 4 * 1024  # of a body that only says why
+MAX_ANSWER_BYTES = 128 * 1024  # of one that a service reads itself: some echo the message
+MAX_WIRE_BYTES = MAX_ANSWER_BYTES + 64 * 1024  # of everything: interim answers, head, framing, body
+CHUNK_BYTES = 1024
+DEFAULT_ANSWER_S = 30.0
 
 
 @dataclass(slots=True)
 class Notes:
     """One send as the wire saw it. `written`: the request left, so it may have arrived.
 
+    `answer_by` (monotonic seconds) is when everything that comes back must have come.
+
     `headers` go with each request; `sign` gives those that depend on the exact bytes of its body.
     """
 
     deadline_passed: bool = False
+    answer_by: float | None = None
     written: bool = False
     status: int | None = None
     retry_after_s: float | None = None
@@ -52,8 +73,27 @@ def noting(notes: Notes) -> Iterator[None]:
         _notes.reset(token)
 
 
+class _Adapter(HTTPAdapter):
+    """Reads each answer as soon as there is one, before hooks, redirects and services get hold of it."""
+
+    def build_response(self, request: requests.PreparedRequest, answer: Any) -> requests.Response:
+        response = super().build_response(request, answer)
+        if _notes.get() is not None:
+            _read(response)
+        return response
+
+
 class _Session(sessions.Session):
     """A session that never follows redirects and writes down what happened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _Adapter())
+
+    def get_redirect_target(self, response: requests.Response) -> str | None:
+        """Where an answer leads is of no interest, and its address may be a stranger's nonsense."""
+        return None if _notes.get() is not None else super().get_redirect_target(response)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         notes = _notes.get()
@@ -64,7 +104,8 @@ class _Session(sessions.Session):
         request.headers.update(notes.headers)
         if notes.sign is not None:
             request.headers.update(notes.sign(_bytes(request)))
-        options["allow_redirects"] = False
+        request.headers["Accept-Encoding"] = "identity"
+        options["allow_redirects"], options["stream"] = False, True
         notes.written, notes.status = True, None
         try:
             response = super().send(request, **options)
@@ -76,9 +117,23 @@ class _Session(sessions.Session):
         return response
 
 
+class _Response(HTTPResponse):
+    """An answer that cannot outlast the send that it belongs to, nor fill the memory."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        notes = _notes.get()
+        if notes is None:
+            return
+        deadline = notes.answer_by if notes.answer_by is not None else monotonic() + DEFAULT_ANSWER_S
+        self.fp.close()
+        self.fp = io.BufferedReader(Bounded(sock, deadline=deadline, max_bytes=MAX_WIRE_BYTES))
+
+
 def listen() -> None:
-    """Put the noting session in the place of requests' own."""
+    """Put the noting session and the bounded answer in the place of the libraries' own."""
     sessions.Session = _Session  # type: ignore[misc]
+    HTTPConnection.response_class = _Response
 
 
 def retry_after_s(header: str | None, now: datetime | None = None) -> float | None:
@@ -102,12 +157,48 @@ def _bytes(request: requests.PreparedRequest) -> bytes:
     return request.body
 
 
+def _read(response: requests.Response) -> None:
+    """Read as much of the body as is of use, once: the service then finds it there.
+
+    The status stands, however the body ends: where it breaks off, or does not end, what came is kept.
+    """
+    limit = MAX_ANSWER_BYTES if response.ok else MAX_ERROR_BYTES
+    body = bytearray()
+    try:
+        while len(body) < limit and (chunk := response.raw.read(CHUNK_BYTES, decode_content=False)):
+            body += chunk
+    except (HTTPError, OSError):
+        pass
+    finally:
+        response.close()
+    # Nothing else may be kept of it: these are requests' own fields for a body that has been read.
+    response._content = _decoded(bytes(body), response.headers.get("Content-Encoding", ""), limit)
+    response._content_consumed = True
+
+
+def _decoded(body: bytes, encodings: str, limit: int) -> bytes:
+    """A body without its content codings, at most `limit` bytes of it; empty where one is not known.
+
+    We ask for none; a small body in such a coding may become gigabytes.
+    """
+    for coding in reversed([word.strip().lower() for word in encodings.split(",") if word.strip()][:3]):
+        if coding == "identity":
+            continue
+        if coding not in ("gzip", "x-gzip", "deflate"):
+            return b""
+        try:
+            body = zlib.decompressobj(47).decompress(body, limit)  # 47: a gzip or a zlib head
+        except zlib.error:
+            return b""
+    return body[:limit]
+
+
 def _note(notes: Notes, response: requests.Response) -> None:
     notes.status = response.status_code
     served = response.headers.get("Date")
     notes.retry_after_s = retry_after_s(response.headers.get("Retry-After"), _date(served))
     if not response.ok:
-        notes.answer = " ".join(response.text[: MOST_SIGNS * 4].split())[:MOST_SIGNS]
+        notes.answer = clean_text(response.content.decode("utf-8", "replace"), MOST_SIGNS)
 
 
 def _date(header: str | None) -> datetime | None:
@@ -127,13 +218,25 @@ def _never_left(error: requests.RequestException) -> bool:
     return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
 
 
+def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Is an error of this kind behind it? The libraries wrap each other's."""
+    for _ in range(10):
+        if error is None or isinstance(error, kind):
+            break
+        inner = next((one for one in error.args if isinstance(one, BaseException)), None)
+        error = inner or error.__cause__ or error.__context__
+    return isinstance(error, kind)
+
+
 def _words(error: requests.RequestException) -> str:
     """The failure for a person, without the URL (it may hold a token)."""
     if isinstance(error, requests.exceptions.SSLError):
         return "TLS error: the certificate or the connection was not accepted"
     if isinstance(error, requests.ConnectTimeout):
         return "no connection within the time allowed"
-    if isinstance(error, requests.Timeout):
+    if _caused_by(error, Overlong):
+        return "the answer has no end"
+    if isinstance(error, requests.Timeout) or _caused_by(error, TimeoutError):
         return "no answer within the time allowed"
     if _never_left(error):
         reason = str(error).rsplit("] ", 1)[-1].rstrip("')\"")

@@ -342,3 +342,13 @@ async def test_an_unusable_channel_dies_visibly() -> None:
     error = await failure(Channel(name="c", service="slak"))
     assert not error.transient
     assert "no service named 'slak'" in str(error)
+
+
+@pytest.mark.parametrize("body", ["\x1b[31mred\x07", "\x9b2J", "\u202eevil\u2066", "a\u200bb\u00adc", "x\r\ny", "\x00"])
+async def test_what_a_receiver_says_is_clean_before_it_is_kept(body: str) -> None:
+    """Control, bidi and invisible characters of an answer go no further than the wire; its charset is its own."""
+    with receiver() as peer:
+        peer.answer = lambda _: (500, {"Content-Type": "text/plain; charset=undefined"}, f"no {body} way".encode())
+        error = await failure(webhook(peer.url))
+    assert "HTTP 500: no" in str(error)
+    assert str(error).isprintable()
