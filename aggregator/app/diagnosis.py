@@ -12,6 +12,8 @@ from aggregator.core.model import Backlog, Delivery, DeliveryState, FeedState, H
 from aggregator.store.inspecting import Condition
 
 PYTHON = (3, 11)
+# The first releases whose email package does not write line ends out of encoded words (CVE-2024-6923).
+PATCHED: Mapping[tuple[int, ...], tuple[int, ...]] = {(3, 11): (3, 11, 10), (3, 12): (3, 12, 5)}
 SQLITE = (3, 35, 0)  # the first that knows RETURNING
 NETWORKED = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs",
@@ -114,6 +116,13 @@ def _programs(facts: Facts) -> Iterator[Trouble]:
             yield _error(
                 "version", name, f"version {_dotted(has)} is too old", f"install {name} {_dotted(needs)} or newer"
             )
+    patched = PATCHED.get(facts.python[:2])
+    if patched and facts.python < patched:
+        message = (
+            f"version {_dotted(facts.python)} lacks the fix of CVE-2024-6923 (headers of mails); "
+            "ours are written without the faulty code, other programs' are not"
+        )
+        yield _note("unpatched", "Python", message, f"install Python {_dotted(patched)} or newer")
     if not facts.fts5:
         yield _error("version", "SQLite", "it was built without full-text search (FTS5)", "use another build of Python")
 

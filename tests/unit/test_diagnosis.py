@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 SOUND = Condition(
     name="database x.db", path=Path("x.db"), newest="0001", revision="0001", bytes=5 * 10**9, checked=True
 )
-WELL = Facts(now=NOW, python=(3, 12, 1), sqlite=(3, 45, 0), database=SOUND, free_bytes=10**11)
+WELL = Facts(now=NOW, python=(3, 12, 5), sqlite=(3, 45, 0), database=SOUND, free_bytes=10**11)
 
 
 def feed(name: str = "wire", **changes: object) -> FeedState:
@@ -56,6 +56,8 @@ def test_nothing_wrong_is_nothing_said() -> None:
     ("facts", "kind", "severity", "remedy"),
     [
         (replace(WELL, python=(3, 10, 4)), "version", "error", "Python 3.11"),
+        (replace(WELL, python=(3, 11, 7)), "unpatched", "note", "Python 3.11.10"),
+        (replace(WELL, python=(3, 12, 4)), "unpatched", "note", "Python 3.12.5"),
         (replace(WELL, sqlite=(3, 31, 1)), "version", "error", "SQLite 3.35.0"),
         (replace(WELL, fts5=False), "version", "error", "another build"),
         (
