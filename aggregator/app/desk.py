@@ -7,22 +7,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import ip_address
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from aggregator import __version__, config
+from aggregator.app.discreet import shown
 from aggregator.app.finding import backtest, explained, search
 from aggregator.app.house import House
 from aggregator.app.liveness import notes_folder, running
 from aggregator.app.places import state_folder
 from aggregator.app.watching import lag_s
-from aggregator.core.errors import Busy, ConfigErrors, DatabaseFault, NotFound
+from aggregator.core.errors import Busy, ConfigErrors, DatabaseFault, FetchError, NotFound
 from aggregator.core.findings import findings
 from aggregator.core.model import Beat, DeliveryState, Finding, Status, Told
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Feed
-from aggregator.observe.logs import redact
 from aggregator.pipeline.push import Taken
 from aggregator.ports import Catalog, Clock
 from aggregator.schedule import kept_alive
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from aggregator.web.site import Site
 
 PREVIEW_S = 8.0
+LOOKUPS_AT_ONCE, LOOKUPS_S = 32, 15.0
 CHECKS_WAITING = 4  # beyond the one at work; each may read a megabyte of YAML and compile all rules
 
 Reload = Callable[[], Awaitable[ConfigErrors | None]]
@@ -259,10 +262,9 @@ class AppDesk:
         self, document: bytes, *, online: bool = False, step: Callable[[], object] = lambda: None
     ) -> Imported:
         """`online`: only feeds that can be read now are added."""
-        wanted, skipped = config.sift(config.from_opml(document), tuple(self.house.current.feeds.values()))
-        problems: list[str] = []
-        if online:
-            wanted, problems = await self._readable(wanted, step)
+        known = tuple(self.house.current.feeds.values())
+        wanted, skipped = await asyncio.to_thread(lambda: config.sift(config.from_opml(document), known))
+        wanted, problems = await (self._readable(wanted, step) if online else self._permitted(wanted))
         added = await asyncio.to_thread(config.add_feeds, self.path, [one.row() for one in wanted]) if wanted else ()
         if added:
             await self.reloading()
@@ -280,8 +282,42 @@ class AppDesk:
         problems = [f"{url}: {error}" for url, error in outcomes.items() if error]
         return tuple(one for one in wanted if not outcomes[one.url]), problems
 
+    async def _permitted(
+        self, wanted: Sequence[config.Subscription]
+    ) -> tuple[tuple[config.Subscription, ...], list[str]]:
+        """Those whose address may be read, and what is said of the others.
+
+        Names are looked up for LOOKUPS_S in all; one that is not known by then is judged when it is dialled.
+        """
+        transport = (await self.house.works()).fetcher.transport
+        examples = {_place(one.url): one.url for one in wanted}
+        refused: dict[str, str] = {}
+        gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+
+        async def judge(place: str, url: str) -> None:
+            async with gate:
+                try:
+                    await transport.permit(url)
+                except FetchError as error:
+                    refused[place] = str(error)
+
+        literal_first = sorted(examples.items(), key=lambda item: not _is_literal(item[1]))
+        tasks = [asyncio.create_task(judge(*item)) for item in literal_first]
+        done, late = await asyncio.wait(tasks, timeout=LOOKUPS_S) if tasks else (set(), set())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        for task in done:
+            task.result()
+        problems = [f"{shown(one.url)}: {refused[place]}" for one in wanted if (place := _place(one.url)) in refused]
+        return tuple(one for one in wanted if _place(one.url) not in refused), problems
+
     async def export_opml(self) -> str:
-        return redact(config.to_opml(self.house.current.config.feeds))
+        """Masked before it is written: in XML a key with an `&` is no longer the text that is known."""
+        return config.to_opml(
+            feed.model_copy(update={"url": shown(feed.url), "title": shown(feed.title)})
+            for feed in self.house.current.config.feeds
+        )
 
 
 @asynccontextmanager
@@ -323,6 +359,20 @@ async def _serving(listen: str, setting: str, site: "Site") -> AsyncIterator[str
             await serving
         for unused in sockets:
             unused.close()
+
+
+def _place(url: str) -> str:
+    """What the guard judges of an address: scheme, host and port."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
+
+
+def _is_literal(url: str) -> bool:
+    try:
+        ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _with_ends_of(file: RulesFile, text: str) -> str:

@@ -42,6 +42,11 @@ def _all_masked(found: Sequence[FeedSummary]) -> tuple[FeedSummary, ...]:
     return tuple(replace(one, state=_masked(one.state)) for one in found)
 
 
+def shown(text: str) -> str:
+    """A text with every login and known secret in it replaced."""
+    return LOGIN.sub("***@", redact(text))
+
+
 def _masked(state: FeedState) -> FeedState:
-    texts: dict[str, Any] = {name: LOGIN.sub("***@", redact(text)) for name in TEXTS if (text := getattr(state, name))}
+    texts: dict[str, Any] = {name: shown(text) for name in TEXTS if (text := getattr(state, name))}
     return replace(state, **texts)

@@ -1,5 +1,6 @@
 """Subscription lists: OPML in (folders become tags) and out (the first tag becomes the folder)."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from aggregator.core.errors import ParseError
 from aggregator.core.settings import Feed, HttpUrl
 
 MAX_BYTES = 10 * 2**20
+MAX_FEEDS = 10_000  # about what a file of feeds can hold, see source.MAX_BYTES
+_ADDRESS = re.compile(rb"\bxmlurl\s*=", re.IGNORECASE)
 
 
 class Subscription(NamedTuple):
@@ -32,13 +35,21 @@ def from_opml(document: bytes) -> tuple[Subscription, ...]:
 
     if len(document) > MAX_BYTES:
         raise ParseError(f"an OPML document larger than {MAX_BYTES // 2**20} MiB is not read", found="hostile")
+    if sum(1 for _ in _ADDRESS.finditer(document)) > MAX_FEEDS:  # counted before it costs anything to read them
+        raise _too_many()
     try:
         found = listparser.parse(document)
     except (ValueError, LookupError, RecursionError) as broken:
         raise ParseError("this is not an OPML document", transient=False) from broken
     if not found.version and not found.feeds:
         raise ParseError("this is not an OPML document", transient=False)
+    if len(found.feeds) > MAX_FEEDS:
+        raise _too_many()
     return tuple(Subscription(feed.url.strip(), _text(feed.title), _tags(feed.categories)) for feed in found.feeds)
+
+
+def _too_many() -> ParseError:
+    return ParseError(f"a document of more than {MAX_FEEDS} feeds is not imported; split it", transient=False)
 
 
 def sift(

@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from aggregator.app.desk import AppDesk
 from aggregator.app.house import open_house
 from aggregator.config import load
-from aggregator.core.errors import Busy, Conflict, Forbidden, NotFound
+from aggregator.core.errors import Busy, Conflict, Forbidden, NotFound, ParseError
+from aggregator.observe.logs import redact
+from aggregator.web import create_app
+from tests.fakes.browserless import Client
 
 pytestmark = pytest.mark.anyio
 
@@ -107,3 +111,52 @@ async def test_checks_take_turns(desk: AppDesk) -> None:
     assert sum(isinstance(one, Busy) for one in done) == 7
     assert [one for one in done if not isinstance(one, Busy) and (isinstance(one, BaseException) or not one.ok)] == []
     assert (await desk.check_rules(file.name, texts[0])).ok
+
+
+def opml(*urls: str) -> bytes:
+    """A subscription list."""
+    lines = "".join(f'<outline type="rss" text="x" xmlUrl="{url}"/>' for url in urls)
+    return f'<opml version="2.0"><body>{lines}</body></opml>'.encode()
+
+
+async def test_an_import_adds_no_private_address(desk: AppDesk) -> None:
+    """Every address of the document is judged as if it had been added alone."""
+    private = ("http://127.0.0.1/feed", "http://[::1]:8080/feed", "http://169.254.169.254/latest", "http://10.0.0.7/x")
+    report = await desk.import_opml(opml("https://nosuch.invalid/feed", *private, "http://localhost:9/feed"))
+    assert report.added == ("nosuch-invalid-feed",)
+    assert len(report.problems) == 5
+    assert "127.0.0.1" not in (desk.path / "feeds.yaml").read_text()
+
+
+async def test_an_import_is_counted_first(desk: AppDesk) -> None:
+    """A document of 60,000 feeds is refused before it is read, in any spelling and encoding."""
+    many = opml(*(f"https://h{number}.example/" for number in range(60_000)))
+    for document in (many, many.replace(b"xmlUrl", b"XMLURL"), many.decode().encode("utf-16")):
+        with pytest.raises(ParseError, match="more than 10000 feeds is not imported"):
+            await desk.import_opml(document)
+
+
+async def test_keys_are_neither_exported_nor_found(desk: AppDesk) -> None:
+    """A key with signs of XML is masked in the OPML; a search finds what is shown, and no part of a key."""
+    key = 'k3y&"<more>'
+    (desk.path / "feeds.yaml").write_text(
+        'feeds: [{url: "https://u:pass-in-yaml@a.example/f?key=${KEY}&x=1", id: a}]\n'
+    )
+    loaded = load(desk.path, {"KEY": key})
+    redact.know(loaded.secrets)
+    try:
+        async with open_house(loaded) as house:
+            keyed = AppDesk(house, desk.path)
+            document = await keyed.export_opml()
+            assert "https://***@a.example/f?key=***&amp;x=1" in document
+            client = Client(create_app(keyed))
+            found = {}
+            for words in ("a.example", "key=***", "k3y", "k3", "more", "pass-in", "u:"):
+                page = (await client.call("GET", f"/feeds?find={quote(words)}")).text
+                found[words] = 'href="/feeds/a"' in page
+    finally:
+        redact.know(())
+    assert found == {"a.example": True, "key=***": True, "k3y": False, "k3": False, "more": False, "pass-in": False,
+                     "u:": False}  # fmt: skip
+    assert "k3y" not in document
+    assert "pass-in-yaml" not in document

@@ -39,14 +39,19 @@ def _names(desk: Desk) -> dict[str, str]:
     return {feed.id: feed.title for feed in desk.current().config.feeds if feed.title}
 
 
-def _found(desk: Desk, words: str) -> list[str]:
-    """The configured feeds that are meant by a part of their id, name, address or tags."""
-    part = words.casefold()
-    return sorted(
-        feed.id
-        for feed in desk.current().config.feeds
-        if any(part in text.casefold() for text in (feed.id, feed.title or "", str(feed.url), *feed.tags))
-    )
+async def _found(desk: Desk, words: str) -> list[str]:
+    """The feeds that are meant by a part of their id, name, address or tags, as they are shown.
+
+    What is masked there cannot be searched either: who could would guess a key letter by letter.
+    """
+    part, configured = words.casefold(), {feed.id: feed for feed in desk.current().config.feeds}
+    found = []
+    for summary in await desk.catalog.feeds():
+        state, feed = summary.state, configured.get(summary.state.id)
+        texts = (state.id, state.title or "", state.url, state.configured_url, *(feed.tags if feed else ()))
+        if feed and any(part in text.casefold() for text in (*texts, feed.title)):
+            found.append(state.id)
+    return sorted(found)
 
 
 @router.get("/feeds")
@@ -60,7 +65,7 @@ async def overview(
 ) -> Response:
     """Every feed, trouble first; or those whose id, name, address or tags hold what is to be found."""
     start, wanted = (page - 1) * FEEDS_SHOWN, find.strip()
-    ids = _found(desk, wanted) if wanted else []
+    ids = await _found(desk, wanted) if wanted else []
     if wanted:
         shown = await desk.catalog.feeds(ids[start : start + FEEDS_SHOWN])
     else:
