@@ -26,6 +26,8 @@ from pydantic import (
     field_validator,
 )
 
+from aggregator.core.text.urls import host_error
+
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -151,6 +153,8 @@ def _http_url(text: str) -> str:
         host = parts.port != 0 and parts.hostname
     except ValueError as wrong:
         raise ValueError(f"{text!r} is not a web address: {wrong}") from None
+    if host and (wrong_host := host_error(host)):
+        raise ValueError(f"{text!r} is not a web address: {wrong_host}")
     if not host or re.search(r"\s", text):
         raise Unfit(text, "is not a web address", "write for example https://example.org/feed")
     return text

@@ -3,11 +3,12 @@
 import re
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from yarl import URL
 
 from aggregator.core.errors import Forbidden
+from aggregator.core.text.urls import host_error
 
 PORTS = {"http": 80, "https": 443}
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -53,27 +54,43 @@ def parse(text: str) -> Address:
     return _address(text)
 
 
-def join(base: str, location: str) -> Address:
-    """Where a `Location` seen at `base` leads (RFC 3986 §5). Raises Forbidden."""
+def join(base: Address, location: str) -> Address:
+    """Where a `Location` seen at `base` leads (RFC 3986 §5). Raises Forbidden, which names who redirected."""
     try:
-        return parse(urljoin(base, location.strip()))
+        return parse(urljoin(base.text, location.strip()))
     except ValueError as error:
-        raise Forbidden(f"redirected to something that is no address ({error})", url=base) from error
+        raise Forbidden(
+            f"{base.host}: redirects to something that is not a web address: {error}", url=base.text, transient=False
+        ) from error
+    except Forbidden as error:
+        raise Forbidden(f"{base.host}: redirects to {_shown(location)}: {error}", url=base.text) from error
 
 
 def _address(text: str) -> Address:
     try:
         url = URL(text, encoded=CLEAN.fullmatch(text) is not None)
         host, port = url.raw_host, url.port
-    except ValueError as error:
-        raise Forbidden(f"this is not a web address: {error}", url=text, transient=False) from error
+        if urlsplit(text).port != url.explicit_port:
+            raise ValueError("its port can be read in two ways")
+    except ValueError as error:  # UnicodeError, too
+        raise Forbidden(f"this is not a web address: {_shown(str(error))}", url=text, transient=False) from error
     if not host or not port or not host.isascii():
         raise Forbidden("the address names no host", url=text, transient=False)
+    if "[" in text.split("/", 3)[2] and ":" not in host:
+        raise Forbidden("this is not a web address: only IPv6 stands in brackets", url=text, transient=False)
+    if wrong := host_error(host):
+        raise Forbidden(f"this is not a web address: {wrong}", url=text, transient=False)
     scheme, host = url.scheme.lower(), host.lower()
     shown = f"[{host}]" if ":" in host else host
     authority = shown if port == PORTS[scheme] else f"{shown}:{port}"
     target = url.raw_path_qs if url.raw_path_qs.startswith("/") else f"/{url.raw_path_qs}"
     return Address(text, scheme, host, port, authority, target)
+
+
+def _shown(text: str) -> str:
+    """A stranger's words in an error: short, and without anything that does not print."""
+    printable = "".join(char if char.isprintable() else "\ufffd" for char in _bare(text))
+    return printable if len(printable) <= 100 else f"{printable[:99]}…"
 
 
 def _bare(text: str) -> str:

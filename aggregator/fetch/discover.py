@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -63,7 +63,7 @@ async def discover(url: str, transport: Transport, read: Read) -> tuple[Candidat
     address = page.url if page else url
     if page and (found := await _read(page, read)):
         return (found,)
-    named = (*known_places(url), *(linked(page) if page else ()))
+    named = (*_known_places(url), *(linked(page) if page else ()))
     results = await _try_all(named, transport, read)
     if not results and page:
         results = await _try_all(common_places(address), transport, read)
@@ -72,11 +72,19 @@ async def discover(url: str, transport: Transport, read: Read) -> tuple[Candidat
     return results
 
 
+def _known_places(url: str) -> tuple[str, ...]:
+    """Feeds of a site whose habits are known; of none where `url` is no address."""
+    try:
+        return known_places(url)
+    except ValueError:
+        return ()
+
+
 def linked(page: Response) -> tuple[str, ...]:
     """The feeds that a page names: in its head, else in its links; comment feeds last."""
     tree = LexborHTMLParser(page.body[:PAGE_BYTES])
     base = tree.css_first("base[href]")
-    root = urljoin(page.url, (base.attributes.get("href") or "") if base else "")
+    root = _joined(page.url, (base.attributes.get("href") or "") if base else "") or page.url
     head = [
         node.attributes.get("href")
         for node in tree.css("link[rel~=alternate][href]")
@@ -88,17 +96,22 @@ def linked(page: Response) -> tuple[str, ...]:
 
 
 def _looks_like_feed(href: str) -> bool:
-    return urlsplit(href).path.lower().endswith(FEED_ENDINGS)
+    return href.partition("#")[0].partition("?")[0].lower().endswith(FEED_ENDINGS)
+
+
+def _joined(root: str, href: str) -> str | None:
+    """Where a link on a page leads; None: nowhere."""
+    try:
+        return urljoin(root, href.strip())
+    except ValueError:
+        return None
 
 
 def _absolute(hrefs: Iterable[str | None], root: str) -> list[str]:
     found: dict[str, None] = {}
     for href in hrefs:
-        try:
-            url = urljoin(root, (href or "").strip())
-        except ValueError:
-            continue
-        if href and url.startswith(("http://", "https://")):
+        url = _joined(root, href or "")
+        if href and url and url.startswith(("http://", "https://")):
             found.setdefault(url.partition("#")[0])
     return list(found)[:AT_MOST]
 

@@ -111,7 +111,7 @@ class _Trip:
                 f"{self.place.host}: redirects to nowhere", status=status, url=self.place.text, hops=self.hops
             )
         hops = (*self.hops, (status, self.place.text))
-        following = addresses.join(self.place.text, location)
+        following = addresses.join(self.place, location)
         if set_here := headers.getall("Set-Cookie", ()):
             self.jar = self.jar or Jar()
             self.jar.take(self.place, set_here, headers.get("Date", ""))
@@ -191,7 +191,7 @@ class Transport:
         except FetchError as error:
             error.hops = error.hops or trip.hops
             raise
-        except (ClientError, HttpProcessingError, OSError) as error:
+        except (ClientError, HttpProcessingError, OSError, ValueError) as error:  # ValueError: of codecs, TLS, sockets
             raise error_in_words(
                 error, host=trip.place.host, url=trip.place.text, connected=trip.connected, hops=trip.hops
             ) from error

@@ -61,5 +61,7 @@ def _reason(error: Exception) -> str:
             return "the answer is not valid HTTP"
         case OSError():
             return SYSTEM.get(error.errno or 0) or (error.strerror or type(error).__name__).lower()
+        case ValueError():
+            return f"it cannot be asked ({error})"
         case _:
             return "the connection broke"

@@ -71,12 +71,16 @@ class Push:
         untold = await self._untold() if site else []
         try:
             async with asyncio.timeout(ASKING_S):
-                await asyncio.gather(
+                outcomes = await asyncio.gather(
                     *(self._ask(offer, known.get(offer.feed), site or "") for offer in due),
                     *(self._tell(leaving, site or "") for leaving in untold),
+                    return_exceptions=True,
                 )
         except TimeoutError:  # those that were not reached count as asked, and are asked again
             log.warning("hubs were slow to answer; some are asked again in ten minutes")
+            outcomes = []
+        if failed := [error for error in outcomes if isinstance(error, BaseException)]:
+            raise failed[0]
         return len(due) + len(untold)
 
     async def _end(self, subscription: Subscription) -> None:
@@ -98,6 +102,8 @@ class Push:
             await self._hub.unsubscribe(leaving, f"{site}{PATH}{leaving.callback}")
         except FetchError as error:
             log.info("a hub could not be told to stop: %s", error, extra={"hub": leaving.hub})
+        except Exception:  # a bug concerns this hub, and no other
+            log.exception("a hub could not be told to stop", extra={"hub": leaving.hub})
 
     async def _ask(self, offer: Offer, known: Subscription | None, site: str) -> None:
         """Ask a hub, for the first time or again. It may verify before it has answered, so the row comes first."""
@@ -123,6 +129,11 @@ class Push:
         except FetchError as error:
             log.info("no subscription: %s", error, extra={"feed": offer.feed})
             await self._subscriptions.save(websub.refused(asked, str(error), now))
+        except StoreError:
+            raise
+        except Exception as error:  # a bug concerns this hub, and no other: it rests for a day, as if it had refused
+            log.exception("a hub could not be asked", extra={"feed": offer.feed, "hub": offer.hub})
+            await self._subscriptions.save(websub.refused(asked, type(error).__name__, now))
 
     # --- answering -------------------------------------------------------------------------------
 

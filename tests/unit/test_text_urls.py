@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.core.text.urls import canonical_url
+from aggregator.core.text.urls import canonical_url, host_error, title_key
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,23 @@ def test_what_is_no_web_address_is_left_alone(url: str) -> None:
 def test_the_usual_port_changes_nothing(host: str, path: str) -> None:
     """Plain addresses, which are recognised at a glance, come out as those that are taken apart."""
     assert canonical_url(f"https://{host}{path}") == canonical_url(f"https://{host}:443{path}")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a..example", ".example", "example..", "", ".", "a" * 64 + ".example", "ü" * 60 + ".example", "a." * 127 + "example",
+        "a b", "a%41.example", "a,b", "a*", "a\x00b", "a\x85b", "\ud800.example", "a/b", "a@b",
+    ],
+)  # fmt: skip
+def test_impossible_hosts(host: str) -> None:
+    """A name that no resolver could be asked about is refused in words."""
+    assert host_error(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["example.org", "example.org.", "a" * 63 + ".example", "my_host", "foo-.example", "münchen.example", "::1", "127.1"]
+)  # fmt: skip
+def test_possible_hosts(host: str) -> None:
+    """What is in use passes."""
+    assert host_error(host) is None

@@ -17,6 +17,10 @@ TRACKING_PREFIXES = ("utm_", "pk_", "mtm_", "matomo_", "piwik_", "hsa_", "ga_")
 
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _PLAIN = re.compile(r"https?://((?:[a-z0-9-]+\.)+[a-z0-9-]+)((?:/[A-Za-z0-9._~-]+)*)/*")
+MAX_LABEL = 63
+MAX_HOST = 253
+
+_LABEL = re.compile(r"[A-Za-z0-9_\-\u00a1-\ud7ff\ue000-\U0010ffff]+")
 _UNRESERVED = re.compile(rb"[A-Za-z0-9._~-]")
 
 
@@ -43,6 +47,27 @@ def canonical_url(url: str) -> str:
         authority += f":{port}"
     query = "&".join(sorted(p for p in _escapes(parts.query).split("&") if p and not _tracks(p)))
     return f"https://{authority}{_escapes(parts.path).rstrip('/')}{'?' if query else ''}{query}"
+
+
+def host_error(host: str) -> str | None:
+    """What is wrong with a host name (RFC 1035 §2.3.4, RFC 5891 §4.2), or None; IP addresses are not looked at.
+
+    An underscore and a hyphen at either end are no error: such names are in use.
+    """
+    if ":" in host:
+        return None
+    name = host.removesuffix(".")
+    labels = name.split(".")
+    if not all(labels):
+        return "its host name has an empty label"
+    if not all(map(_LABEL.fullmatch, labels)):
+        return "its host name holds a character that no host name has"
+    sizes = [len(label) if label.isascii() else len(label.encode("punycode")) + 4 for label in labels]
+    if max(sizes) > MAX_LABEL:
+        return f"its host name has a label of more than {MAX_LABEL} characters"
+    if sum(sizes) + len(sizes) - 1 > MAX_HOST:
+        return f"its host name has more than {MAX_HOST} characters"
+    return None
 
 
 def _tracks(parameter: str) -> bool:
