@@ -18,6 +18,7 @@ NAMES_FOR_S = 60.0
 NAMES_AT_MOST = 4096
 SECOND_ADDRESS_AFTER_S = 0.25
 
+Given = frozenset[guard.Entry]
 AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
 
 
@@ -36,12 +37,26 @@ class Dialer:
     def close(self) -> None:
         self._resolvers.close()
 
-    async def connect(self, address: Address) -> socket.socket:
-        """A socket connected to `address`.
+    async def given_to(self, home: Address) -> Given:
+        """What `http.allow` opens to a feed that is configured at `home`."""
+        if not self.guard.all_entries:
+            return frozenset()
+        try:
+            found = _literal(home) or await self._resolve(home.host, home.port)
+        except OSError:
+            found = ()
+        return self.guard.given_to(home.host, home.port, [info[4][0] for info in found])
+
+    async def permitted(self, address: Address, given: Given) -> tuple[AddrInfo, ...]:
+        """Where `address` leads, as far as it may be dialled by whom `allow` opens `given`. As `connect`."""
+        return self._passed(_literal(address) or await self._resolve(address.host, address.port), address, given)
+
+    async def connect(self, address: Address, found: Sequence[AddrInfo]) -> socket.socket:
+        """A socket connected to one of the permitted places of `address`.
 
         Raises Forbidden, OSError (socket.gaierror where there is no such name).
         """
-        sock = await _first(await self._permitted(address))
+        sock = await _first(found)
         if self.guard.is_own(address.port) and sock.getsockname()[0] == sock.getpeername()[0]:
             sock.close()
             raise Forbidden(f"{address.host}: that is this service itself", url=address.text, transient=False)
@@ -51,22 +66,15 @@ class Dialer:
         """A socket connected to the operator's own proxy, which needs no guard. Raises OSError."""
         return await _first(_literal(address) or await self._resolve(address.host, address.port))
 
-    async def numeric(self, address: Address) -> str:
-        """A numeric address that may be dialled, for a proxy that does not resolve. As `connect`."""
-        return (await self._permitted(address))[0][4][0]
-
-    def check_name(self, address: Address) -> None:
-        """What can be checked of an address that a proxy will resolve. Raises Forbidden."""
+    def check_name(self, address: Address, given: Given) -> tuple[AddrInfo, ...]:
+        """What can be checked of an address that a proxy will resolve; gives it, if numeric. Raises Forbidden."""
         if address.host.rstrip(".").rpartition(".")[2] == "localhost":
             raise Forbidden(f"{address.host}: that is the proxy itself", url=address.text, transient=False)
-        if literal := _literal(address):
-            self._passed(literal, address)
+        literal = _literal(address)
+        return self._passed(literal, address, given) if literal else ()
 
-    async def _permitted(self, address: Address) -> tuple[AddrInfo, ...]:
-        return self._passed(_literal(address) or await self._resolve(address.host, address.port), address)
-
-    def _passed(self, found: Sequence[AddrInfo], address: Address) -> tuple[AddrInfo, ...]:
-        refusals = [self.guard.refusal(info[4][0], info[4][1], address.host) for info in found]
+    def _passed(self, found: Sequence[AddrInfo], address: Address, given: Given) -> tuple[AddrInfo, ...]:
+        refusals = [self.guard.refusal(info[4][0], info[4][1], address.host, given) for info in found]
         passed = tuple(info for info, refusal in zip(found, refusals, strict=True) if refusal is None)
         if not passed:
             raise Forbidden(f"{address.host}: {refusals[0]}", url=address.text, transient=False)

@@ -59,14 +59,14 @@ async def discover(url: str, transport: Transport, read: Read) -> tuple[Candidat
     tried with https, then http. Raises FetchError where the page cannot be had and no feed is
     known without it.
     """
-    page, problem = await _page(url, transport)
+    page, problem, home = await _page(url, transport)
     address = page.url if page else url
     if page and (found := await _read(page, read)):
         return (found,)
     named = (*_known_places(url), *(linked(page) if page else ()))
-    results = await _try_all(named, transport, read)
+    results = await _try_all(named, transport, read, home)
     if not results and page:
-        results = await _try_all(common_places(address), transport, read)
+        results = await _try_all(common_places(address), transport, read, home)
     if not results and problem:
         raise problem
     return results
@@ -116,33 +116,35 @@ def _absolute(hrefs: Iterable[str | None], root: str) -> list[str]:
     return list(found)[:AT_MOST]
 
 
-async def _page(url: str, transport: Transport) -> tuple[Response | None, FetchError | None]:
-    """The page at `url`, or what stood in the way."""
+async def _page(url: str, transport: Transport) -> tuple[Response | None, FetchError | None, str | None]:
+    """The page at `url`, or what stood in the way; and the address that was meant."""
     tried = [url] if "://" in url else [f"https://{url}", f"http://{url}"]
     problem: FetchError | None = None
     for address in tried:
         try:
-            return await _get(address, transport), None
+            return await _get(address, transport), None, address
         except FetchError as error:
             problem = problem or error
-    return None, problem
+    return None, problem, None
 
 
-async def _get(url: str, transport: Transport) -> Response:
-    response = await transport.request(Request(url=url, accepts=f"text/html, {ACCEPT}"))
+async def _get(url: str, transport: Transport, home: str | None = "") -> Response:
+    """`home`: the address that a person named; None: nobody named a usable one."""
+    request = Request(url=url, accepts=f"text/html, {ACCEPT}", home=home or "", inside=home is not None)
+    response = await transport.request(request)
     if response.status != 200:
         raise bad_status(response)
     return response
 
 
-async def _try_all(urls: Sequence[str], transport: Transport, read: Read) -> tuple[Candidate, ...]:
+async def _try_all(urls: Sequence[str], transport: Transport, read: Read, home: str | None) -> tuple[Candidate, ...]:
     """Those of `urls` that are feeds, in their order; two addresses of one feed count once."""
     room = asyncio.Semaphore(AT_ONCE)
 
     async def attempt(url: str) -> Candidate | None:
         async with room:
             try:
-                return await _read(await _get(url, transport), read)
+                return await _read(await _get(url, transport, home), read)
             except FetchError:
                 return None  # a guess that was wrong
 

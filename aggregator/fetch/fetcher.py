@@ -79,7 +79,7 @@ class HttpFetcher:
             raise refusal
         return document(response, self._clock.now() if self._clock else None)
 
-    async def subscribe(self, subscription: Subscription, callback: str) -> str | None:
+    async def subscribe(self, subscription: Subscription, callback: str, *, home: str | None) -> str | None:
         """See ports.Hub."""
         hub = subscription.address
         async with self.politeness.turn(host_key(hub)):
@@ -89,6 +89,7 @@ class HttpFetcher:
                 topic=subscription.topic,
                 callback=callback,
                 secret=subscription.secret,
+                home=home,
             )
 
     async def unsubscribe(self, leaving: Farewell, callback: str) -> None:

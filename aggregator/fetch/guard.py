@@ -8,8 +8,11 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from aggregator.core.polling.hosts import PRIVATE
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+Entry = Network | tuple[str, int]
 
 # Beyond what `is_global` refuses: it lets 6to4 relays through, and differs between Python versions.
 NOT_PUBLIC_4 = tuple(
@@ -52,45 +55,75 @@ def is_public(address: str) -> bool:
 
 
 class Guard:
-    """The predicate together with what the operator opened.
+    """The predicate together with what the operator opened, and for whom.
 
-    `allow` holds `host:port`, an address or a CIDR; `own_ports` are those that this service
-    itself listens on: on this machine they are refused whatever `allow` says.
+    `allow` holds `host:port`, an address or a CIDR; an entry serves those whose own configured
+    address it covers (`given_to`), and nobody else. An address or a network covers numeric
+    addresses and private names (`intranet`, `wiki.lan`); a public name, which its owner can point
+    anywhere, is covered only by its own `host:port`. `own_ports` are those that this service itself
+    listens on: on this machine they are refused whatever `allow` says.
     """
 
     def __init__(self, allow: Sequence[str] = (), own_ports: Iterable[int] = ()) -> None:
         self._own_ports = frozenset(own_ports)
+        self._entries = tuple(map(_entry, allow))
+        self.all_entries = frozenset(self._entries)
         self.refusal = lru_cache(maxsize=16_384)(self._refusal)
-        self._networks: list[Network] = []
-        self._places: set[tuple[str, int]] = set()
-        for entry in allow:
-            try:
-                self._networks.append(ip_network(entry.strip("[]"), strict=False))
-            except ValueError:
-                self._places.add(_place(entry))
 
-    def _refusal(self, address: str, port: int, host: str = "") -> str | None:
-        """Why `address:port`, to which `host` resolved, is not dialled; None: it may be."""
+    def _refusal(self, address: str, port: int, host: str = "", given: frozenset[Entry] | None = None) -> str | None:
+        """Why `address:port`, to which `host` resolved, is not dialled; None: it may be.
+
+        `given` are the entries of `allow` that serve whoever asks; default: all.
+        """
         found = parse(address)
         if port in self._own_ports and found.is_loopback:
             return "that is this service itself"
-        if is_public(address) or self._is_allowed(found, port, host or address):
+        covering = self._covering(found, port, host or address)
+        if is_public(address) or covering & (self.all_entries if given is None else given):
             return None
+        if covering:
+            return (
+                f"{address} is not a public address; `http.allow` opens it to feeds that are configured there, "
+                "not to what other feeds name or redirect to"
+            )
         place = f"[{host or address}]:{port}" if ":" in (host or address) else f"{host or address}:{port}"
         return f'{address} is not a public address; if it is to be read, write http: {{allow: ["{place}"]}} in settings'
+
+    def given_to(self, host: str, port: int, addresses: Iterable[str]) -> frozenset[Entry]:
+        """The entries that serve a feed whose own configured place this is; `addresses` are what `host` resolves to."""
+        resolved = [parse(address) for address in addresses]
+        return frozenset().union(
+            *(self._covering(found, port, host) for found in resolved),
+            (entry for entry in self._entries if entry == (host.lower().strip("[]"), port)),
+        )
 
     def is_own(self, port: int) -> bool:
         """Whether a connection from this machine to itself on `port` would reach this service."""
         return port in self._own_ports
 
-    def _is_allowed(self, found: Address, port: int, host: str) -> bool:
-        if (host.lower().strip("[]"), port) in self._places or (str(found), port) in self._places:
-            return True
-        return any(found.version == net.version and found in net for net in self._networks)
+    def _covering(self, found: Address, port: int, host: str) -> frozenset[Entry]:
+        name = host.lower().strip("[]")
+        private = _is_private(name)
+        return frozenset(entry for entry in self._entries if _covers(entry, found, port, name, private=private))
 
 
-def _place(entry: str) -> tuple[str, int]:
-    host, _, port = entry.strip().rpartition(":")
+def _covers(entry: Entry, found: Address, port: int, name: str, *, private: bool) -> bool:
+    if isinstance(entry, tuple):
+        return entry == (name, port) or (private and entry == (str(found), port))
+    return private and found.version == entry.version and found in entry
+
+
+def _is_private(name: str) -> bool:
+    """Whether nobody outside decides where a name leads: a number, a single word, a name of a private zone."""
+    labels = name.rstrip(".").split(".")
+    return ":" in name or len(labels) == 1 or labels[-1] in PRIVATE or labels[-1][:1].isdigit()
+
+
+def _entry(text: str) -> Entry:
+    try:
+        return ip_network(text.strip("[]"), strict=False)
+    except ValueError:
+        host, _, port = text.strip().rpartition(":")
     if not host or not port.isdigit():
-        raise ValueError(f"{entry!r} is neither host:port, nor an address, nor a network such as 10.0.0.0/8")
+        raise ValueError(f"{text!r} is neither host:port, nor an address, nor a network such as 10.0.0.0/8")
     return host.lower().strip("[]"), int(port)

@@ -9,7 +9,7 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -24,9 +24,9 @@ from aggregator.fetch import proxy as proxies
 from aggregator.fetch.address import Address
 from aggregator.fetch.cookies import Jar
 from aggregator.fetch.decode import Body, in_words
-from aggregator.fetch.dial import Dialer
+from aggregator.fetch.dial import AddrInfo, Dialer, Given
 from aggregator.fetch.exchange import Exchange, header, read_all
-from aggregator.fetch.guard import Guard
+from aggregator.fetch.guard import Guard, is_public
 from aggregator.fetch.proxy import Proxy
 from aggregator.fetch.words import in_words as error_in_words
 
@@ -45,9 +45,12 @@ LINE_BREAK = re.compile(r"[\r\n\0]")
 class Request:
     """What to ask for.
 
-    `private` headers (credentials, keys) go only to `home`'s origin, and to nobody once another
-    origin was passed. `validators` go only to the URL that gave them. `accepts` is the Accept
-    header. `delta`: offer to take only what is new (RFC 3229), with an ETag to compare with.
+    `home` is the configured address of the feed that asks; default: `url`, which a person named.
+    `private` headers (credentials, keys) go only to its origin, and to nobody once another origin was
+    passed. What `http.allow` opens is open to a request only where it covers `home` as well, and no
+    more once a public address was passed; `inside`: False where there is no such feed. `validators`
+    go only to the URL that gave them. `accepts` is the Accept header. `delta`: offer to take only
+    what is new (RFC 3229), with an ETag to compare with.
     """
 
     url: str
@@ -56,6 +59,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     private: Mapping[str, str] = field(default_factory=dict)
     home: str = ""
+    inside: bool = True
     validators: Validators | None = None
     delta: bool = False
     body: bytes = b""
@@ -88,10 +92,12 @@ class Response:
 class _Trip:
     """How far a request has come; what an error wants to tell."""
 
-    __slots__ = ("connected", "hops", "jar", "opened", "place", "private_ok", "visited")
+    __slots__ = ("connected", "given", "home", "hops", "jar", "opened", "place", "private_ok", "visited")
 
-    def __init__(self, place: Address, home: Address) -> None:
+    def __init__(self, place: Address, home: Address, given: Given | None) -> None:
         self.place = place
+        self.home = home
+        self.given = given  # None: not looked up yet
         self.hops: tuple[tuple[int, str], ...] = ()
         self.connected = self.opened = False
         self.private_ok = place.origin == home.origin
@@ -102,6 +108,11 @@ class _Trip:
     def cookies(self) -> str:
         """The Cookie header for the place that is visited now, from what was set on the way."""
         return self.jar.header(self.place) if self.jar is not None else ""
+
+    def pass_by(self, found: Sequence[AddrInfo]) -> None:
+        """Note where the place leads: from a public one, or a name left to a proxy, no way leads inside."""
+        if not found or any(is_public(info[4][0]) for info in found):
+            self.given = frozenset()
 
     def go_on(self, status: int, headers: CIMultiDictProxy[str]) -> None:
         """Follow a redirect. Raises BadStatus, Forbidden."""
@@ -168,17 +179,19 @@ class Transport:
         A name that cannot be looked up now passes: it is judged again whenever it is dialled.
         """
         place = addresses.parse(url)
-        if self._manners.proxy is not None:
-            self._dialer.check_name(place)
-            return
         with suppress(OSError):  # time-outs too
             async with asyncio.timeout(self._manners.connect_s):
-                await self._dialer.numeric(place)
+                given = await self._dialer.given_to(place)
+                if self._manners.proxy is not None:
+                    self._dialer.check_name(place, given)
+                else:
+                    await self._dialer.permitted(place, given)
 
     async def request(self, request: Request) -> Response:
         """The final answer, whatever its status, after at most five redirects."""
         place = addresses.parse(request.url)
-        trip = _Trip(place, addresses.parse(request.home) if request.home else place)
+        home = addresses.parse(request.home) if request.home else place
+        trip = _Trip(place, home, None if request.inside else frozenset())
         started = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout_at(started + self._manners.connect_s) as clock:
@@ -244,7 +257,7 @@ class Transport:
             return Exchange(loop, message, most_bytes=2 * self._most_bytes(request) + HEAD_BYTES)
 
         tls = self._tls(verify=request.verify_tls) if place.scheme == "https" else None
-        sock = await (self._through(proxy, place) if proxy else self._dialer.connect(place))
+        sock = await (self._through(proxy, trip) if proxy else self._direct(trip))
         trip.connected = True
         try:
             _, protocol = await loop.create_connection(
@@ -255,11 +268,27 @@ class Transport:
             raise
         return protocol
 
-    async def _through(self, proxy: Proxy, place: Address) -> socket.socket:
-        """A socket that leads to `place` by way of the proxy (or to the proxy, for a relayed request)."""
+    async def _direct(self, trip: _Trip) -> socket.socket:
+        found = await self._dialer.permitted(trip.place, await self._given(trip))
+        trip.pass_by(found)
+        return await self._dialer.connect(trip.place, found)
+
+    async def _given(self, trip: _Trip) -> Given:
+        """What `http.allow` opens on this trip."""
+        if trip.given is None:
+            trip.given = await self._dialer.given_to(trip.home)
+        return trip.given
+
+    async def _through(self, proxy: Proxy, trip: _Trip) -> socket.socket:
+        """A socket that leads on by way of the proxy (or to the proxy, for a relayed request)."""
+        place, given = trip.place, await self._given(trip)
         if proxy.resolves:
-            self._dialer.check_name(place)
-        host = place.host if proxy.resolves else await self._dialer.numeric(place)
+            found = self._dialer.check_name(place, given)
+            host = place.host
+        else:
+            found = await self._dialer.permitted(place, given)
+            host = found[0][4][0]
+        trip.pass_by(found)
         sock = await self._dialer.trusted(proxy.address)
         try:
             if proxy.scheme != "http":

@@ -123,7 +123,9 @@ class Push:
             )
         await self._subscriptions.save(asked)
         try:
-            moved_to = await self._hub.subscribe(asked, f"{site}{PATH}{asked.callback}")
+            feed = self._setup().feeds.get(offer.feed)
+            home = feed.url if feed else None
+            moved_to = await self._hub.subscribe(asked, f"{site}{PATH}{asked.callback}", home=home)
             if moved_to:
                 await self._subscriptions.moved(asked.feed, moved_to)
         except FetchError as error:

@@ -183,9 +183,10 @@ class Texts(Protocol):
 class Hub(Protocol):
     """Whoever can be asked to push."""
 
-    async def subscribe(self, subscription: Subscription, callback: str) -> str | None:
+    async def subscribe(self, subscription: Subscription, callback: str, *, home: str | None) -> str | None:
         """Ask for pushes to the address `callback`; gives where the hub has moved for good.
 
+        `home` is the feed's configured address (None: it has left): only a feed that is private itself may have a private hub.
         Raises BadStatus, Unreachable, TooLarge, Forbidden.
         """
         ...

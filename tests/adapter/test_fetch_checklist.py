@@ -682,7 +682,7 @@ async def test_50_websub() -> None:
             assert (state.hub, state.self_url) == (hub, url)
             asked = websub.Subscription(feed="f", hub=hub, topic=url, callback="x", secret="s3", asked_at=now)
             callback = "https://public.example/websub/x"
-            await service.fetcher.subscribe(asked, callback)
+            await service.fetcher.subscribe(asked, callback, home=asked.topic)
             form = dict(parse_qsl(site.heard("/hub")[0].body.decode()))
             assert (form["hub.mode"], form["hub.topic"], form["hub.callback"]) == ("subscribe", url, callback)
             question = {"hub.mode": "subscribe", "hub.topic": url, "hub.challenge": "c", "hub.lease_seconds": "86400"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.core.text.urls import canonical_url, host_error, title_key
+from aggregator.core.text.urls import canonical_url, host_error
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_usual_port_changes_nothing(host: str, path: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "a..example", ".example", "example..", "", ".", "a" * 64 + ".example", "ü" * 60 + ".example", "a." * 127 + "example",
+        "a..example", ".example", "example..", "", ".", "a" * 64 + ".example", "ü" * 60 + ".example", "a." * 127 + "b",
         "a b", "a%41.example", "a,b", "a*", "a\x00b", "a\x85b", "\ud800.example", "a/b", "a@b",
     ],
 )  # fmt: skip
@@ -65,7 +65,8 @@ def test_impossible_hosts(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["example.org", "example.org.", "a" * 63 + ".example", "my_host", "foo-.example", "münchen.example", "::1", "127.1"]
+    "host",
+    ["example.org", "example.org.", "a" * 63 + ".example", "my_host", "foo-.example", "münchen.example", "::1"],
 )  # fmt: skip
 def test_possible_hosts(host: str) -> None:
     """What is in use passes."""

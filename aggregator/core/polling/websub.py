@@ -107,8 +107,13 @@ def verify(subscription: Subscription, query: Mapping[str, str], now: datetime) 
 
 
 def farewell(subscription: Subscription, now: datetime) -> Farewell | None:
-    """What the hub should hear of a subscription's end; None: it never granted it."""
-    if subscription.standing is Standing.DENIED and not is_live(subscription, now):
+    """What the hub should hear of a subscription's end; None: it never granted it.
+
+    Only a hub that knew the callback, and so was asked with the feed's own permissions, ever granted one.
+    """
+    if subscription.lease_until is None or (
+        subscription.standing is Standing.DENIED and not is_live(subscription, now)
+    ):
         return None
     return Farewell(callback=subscription.callback, hub=subscription.address, topic=subscription.topic, left_at=now)
 
