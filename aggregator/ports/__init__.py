@@ -186,7 +186,7 @@ class Hub(Protocol):
     async def subscribe(self, subscription: Subscription, callback: str, *, home: str | None) -> str | None:
         """Ask for pushes to the address `callback`; gives where the hub has moved for good.
 
-        `home` is the feed's configured address (None: it has left): only a feed that is private itself may have a private hub.
+        `home` is the feed's configured address (None: it has left): only a private feed may have a private hub.
         Raises BadStatus, Unreachable, TooLarge, Forbidden.
         """
         ...
