@@ -36,12 +36,13 @@ def read(job: Job, max_body_bytes: int) -> Answer:
     body = unpacked(body, max_body_bytes)
     recognise.check_kind(body)
     source = repair.head(Source(body, url, content_type, content_language))
-    recognise.check(source.body)
-    source = repair.without_doctype(source)
+    source = repair.without_doctype(source._replace(body=recognise.feed_in(source.body)))
     hostile.check_size(source.body)
     if jsonfeed.looks_like_json(source.body):
         feed, poison = jsonfeed.read(source)
-        return _answer(feed, source, "full", [*_rows(feed, ()), *poison], len(feed.entries) + len(poison))
+        items = len(feed.entries) + len(poison)
+        _thin_out(feed)
+        return _answer(feed, source, "full", [*_rows(feed, ()), *poison], items)
     return _delta(source, memory) or _full(source)
 
 
@@ -74,12 +75,39 @@ def _full(source: Source) -> Answer:
     feed, well_formed = read_xml(source)
     items = len(feed.entries)
     layout = ladder.split(source, well_formed=well_formed)
+    kept = _thin_out(feed)
     if layout is None or len(layout.ranges) != items:
         return _answer(feed, source, "full", _rows(feed, ()), items)
-    rows = _rows(feed, [layout.entry(place) for place in range(min(items, MAX_ENTRIES))])
-    hashes = ladder.item_hashes(layout)
+    rows = _rows(feed, [layout.entry(place) for place in kept])
+    known = ladder.item_hashes(layout)
+    hashes = [known[place] for place in kept]
     memory = ladder.remember(layout, source, hashes, map(_name, rows))
     return _answer(feed, source, "full", _hashed(rows, hashes), items, memory)
+
+
+def _thin_out(feed: FeedDraft) -> Sequence[int]:
+    """Leave a feed no more entries than are read of one document, and say so; gives their places.
+
+    The youngest stay where entries have dates; else those at both ends, because one of them is where news is added.
+    """
+    count = len(feed.entries)
+    if count <= MAX_ENTRIES:
+        return range(count)
+    dates = [_date(entry) for entry in feed.entries]
+    if 10 * sum(date > 0 for date in dates) >= 9 * count:
+        kept = sorted(sorted(range(count), key=dates.__getitem__, reverse=True)[:MAX_ENTRIES])
+        which = f"the youngest {MAX_ENTRIES:,}"
+    else:
+        half = MAX_ENTRIES // 2
+        kept = [*range(half), *range(count - MAX_ENTRIES + half, count)]
+        which = f"the first and the last {half:,}"
+    feed.entries = [feed.entries[place] for place in kept]
+    feed.warnings.append(f"The feed has {count:,} entries; only {which} were read.")
+    return kept
+
+
+def _date(entry: Draft | Poison) -> float:
+    return 0.0 if isinstance(entry, tuple) else entry.published or entry.updated or 0.0
 
 
 def _name_is_shared(names: dict[bytes, bytes], hashes: Sequence[bytes], new: Sequence[int]) -> bool:
@@ -173,7 +201,7 @@ def _rows(feed: FeedDraft, raw: Sequence[bytes]) -> Rows:
     """Finished entries; one that cannot be finished is put aside with its bytes and the reason."""
     lang = language(feed.lang)
     rows: Rows = []
-    for place, draft in enumerate(feed.entries[:MAX_ENTRIES]):
+    for place, draft in enumerate(feed.entries):
         if isinstance(draft, tuple):
             rows.append(draft)
             continue
@@ -192,8 +220,6 @@ def _answer(feed: FeedDraft, source: Source, rung: str, rows: Rows, items: int, 
         if found := address(href, source.url):
             links.setdefault(relation, found)
     warnings = list(feed.warnings)
-    if items > MAX_ENTRIES:
-        warnings.append(f"The feed has {items:,} entries; only the first {MAX_ENTRIES:,} were read.")
     return (
         rung,
         clean_text(headline(feed.title, feed.literal)),

@@ -7,6 +7,8 @@ from aggregator.parse.source import Refused
 
 _LOOK_AT = 65536
 _FEED_ROOT = re.compile(rb"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel)[\s>/]", re.IGNORECASE)
+_WHOLE_ROOT = re.compile(rb"<((?:[\w.-]+:)?(?:rss|feed|RDF))\s[^<>]{0,4000}?\b(?:version|xmlns(?::\w+)?)\s*=")
+_ENTRY = re.compile(rb"<(?:[\w.-]+:)?(?:item|entry)[\s>]")
 _HTML = re.compile(rb"<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>]", re.IGNORECASE)
 _ROOT = re.compile(rb"<([A-Za-z][\w.:-]*)")
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
@@ -59,10 +61,26 @@ def check_kind(body: bytes) -> None:
             raise Refused(f"This is {kind}, not a feed.", "binary", transient=False)
 
 
-def check(body: bytes) -> None:
-    """Raise Refused for a page, by its first elements (a comment may say what it likes); JSON passes."""
-    if page := _page_in(body):
-        raise _page(page)
+def feed_in(body: bytes) -> bytes:
+    """The document, or the feed that a page is wrapped around. Raises Refused for a page without one; JSON passes.
+
+    A page is told by its first elements: comments may say what they like.
+    """
+    page = _page_in(body)
+    if page is None:
+        return body
+    if wrapped := _wrapped(body):
+        return wrapped
+    raise _page(page)
+
+
+def _wrapped(body: bytes) -> bytes | None:
+    """A whole feed with entries inside of something else."""
+    start = _WHOLE_ROOT.search(body)
+    end = body.rfind(b"</" + start[1] + b">") if start else -1
+    if not start or end < 0 or not _ENTRY.search(body, start.end(), end):
+        return None
+    return body[start.start() : end] + b"</" + start[1] + b">"
 
 
 def _page_in(body: bytes) -> bytes | None:

@@ -1,8 +1,12 @@
 """Mistakes of feeds, a test each: dates, encodings, ampersands, links; and what is no feed, in words."""
 
 import gzip
+import html
+import json
+import re
 import zlib
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -16,9 +20,11 @@ from aggregator.parse.wire import Answer
 URL = "https://feeds.example/dir/feed"
 
 
-def parsed(body: bytes, content_type: str = "application/xml", language: str = "") -> Answer:
+def parsed(
+    body: bytes, content_type: str = "application/xml", language: str = "", memory: bytes | None = None
+) -> Answer:
     """The answer of a worker."""
-    return read((body, URL, content_type, language, None), 2**20)
+    return read((body, URL, content_type, language, memory), 2**20)
 
 
 def entry(inside: str, before: str = "") -> tuple[object, ...]:
@@ -219,3 +225,148 @@ def test_a_feed_about_html_is_a_feed() -> None:
 def test_an_empty_feed_is_a_feed() -> None:
     """No entries is an answer, not an error."""
     assert parsed(b"<rss version='2.0'><channel><title>T</title></channel></rss>")[4:6] == ((), 0)
+
+
+def listing(places: Iterable[int], dated: bool = False) -> bytes:
+    """A feed with these entries, the number in the title; the higher, the younger."""
+    start = datetime(2001, 1, 1, tzinfo=UTC)
+    items = (
+        f"<item><title>{n}</title>{f'<pubDate>{start + timedelta(hours=n)}</pubDate>' if dated else ''}</item>"
+        for n in places
+    )
+    return f"<rss version='2.0'><channel><title>x</title>{''.join(items)}</channel></rss>".encode()
+
+
+def titles(answer: Answer) -> list[int]:
+    """The numbers of the entries that were read."""
+    return [int(str(row[2])) for row in answer[4]]
+
+
+@pytest.mark.parametrize("order", [range(5200), range(5199, -1, -1)])
+def test_of_a_long_feed_the_youngest_are_read(order: range) -> None:
+    """By their dates, wherever they stand; and the warning says so."""
+    answer = parsed(listing(order, dated=True))
+    assert sorted(titles(answer)) == list(range(200, 5200))
+    assert (titles(answer)[0], answer[5]) == (order[0] if order[0] else 200, 5200)
+    assert any("only the youngest 5,000 were read" in warning for warning in answer[10])
+
+
+def test_of_a_long_feed_without_dates_both_ends_are_read() -> None:
+    """What is added at either end is news at the next poll, and what was left out in the middle comes then."""
+    first = parsed(listing(range(5200)))
+    assert titles(first) == [*range(2500), *range(2700, 5200)]
+    for longer in (range(5201), range(-1, 5200)):
+        added = ({*longer} - {*range(5200)}).pop()
+        assert sorted(titles(parsed(listing(longer), memory=first[-1]))) == sorted([*range(2500, 2700), added])
+    document = {"version": "https://jsonfeed.org/version/1.1", "items": [{"title": str(n)} for n in range(5200)]}
+    assert titles(parsed(json.dumps(document).encode())) == [*range(2500), *range(2700, 5200)]
+
+
+@pytest.mark.parametrize("before", ["<html><body>", "<!DOCTYPE html><html><head><title>x</title></head><body><pre>"])
+def test_a_feed_inside_of_a_page_is_read(before: str) -> None:
+    """A whole feed with entries is what the page is there for; the word alone is not."""
+    feed = "<rss version='2.0'><channel><title>F</title><item><title>x</title></item></channel></rss>"
+    assert parsed(f"{before}{feed}</body></html>".encode())[4][0][2] == "x"
+    for page in (
+        "&lt;rss version='2.0'&gt;&lt;item&gt;",
+        "<feed></feed>",
+        "<rss version='2.0'></rss>",
+        "<channel><item>",
+    ):
+        with pytest.raises(Refused) as caught:
+            parsed(f"{before}{page}</body></html>".encode())
+        assert caught.value.found == "html"
+
+
+@pytest.mark.parametrize(
+    "prolog",
+    [
+        "<!-- <html><body> -->",
+        "<?php echo '<html>' ?>",
+        "<?xml version='1.0'?><!-- <!DOCTYPE html> --><!-- <head> -->",
+        "<!DOCTYPE rss [<!-- <html> --><!ENTITY a '<body>'>]>",
+        "<!DOCTYPE html>",
+        '<!DOCTYPE html PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">\n',
+        "<!--" + "<html>" * 20_000 + "-->",
+    ],
+)
+def test_what_stands_before_a_feed_makes_it_no_page(prolog: str) -> None:
+    """A document is what its root element is."""
+    body = f"{prolog}<rss version='2.0'><channel><title>F</title><item><title>x</title></item></channel></rss>"
+    assert parsed(body.encode())[4][0][2] == "x"
+
+
+@pytest.mark.parametrize(
+    "name", ["eacute", "alpha", "hearts", "mdash", "euro", "nbsp", "Scaron", "hellip", "rarr", "NotEqual"]
+)
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        "",
+        '<!DOCTYPE rss SYSTEM "x.dtd">',
+        '<!DOCTYPE rss PUBLIC "-//Netscape Communications//DTD RSS 0.91//EN" "http://my.netscape.com/rss-0.91.dtd">',
+        '<!DOCTYPE rss [<!ENTITY % l PUBLIC "-//W3C//ENTITIES Latin 1//EN//HTML" "a.ent"> %l;]>',
+        "<!DOCTYPE rss [<!ENTITY % s SYSTEM 'http://www.w3.org/TR/xhtml1/DTD/xhtml-symbol.ent'>%s;]>",
+        "<!DOCTYPE rss [<!ENTITY % i PUBLIC 'ISO 8879:1986//ENTITIES Publishing//EN' 'isopub.ent'>%i;]>",
+    ],
+)
+def test_entities_of_html_are_known_without_their_files(doctype: str, name: str) -> None:
+    """Whatever set is named, or none; in text and in markup."""
+    body = f"{doctype}<rss version='2.0'><channel><item><title>a&{name};b</title></item></channel></rss>"
+    assert parsed(body.encode())[4][0][2] == html.unescape(f"a&{name};b")
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        '<!ENTITY a PUBLIC "-//W3C//ENTITIES Latin 1//EN" "file:///etc/passwd">',
+        '<!ENTITY a SYSTEM "xhtml-lat1.ent">',
+        '<!ENTITY % a SYSTEM "file:///etc/passwd"> %a;',
+        '<!-- <html> --><!ENTITY % a PUBLIC "-//Evil//ENTITIES//EN" "http://127.0.0.1/x.ent"> %a;',
+    ],
+)
+def test_no_other_file_is_an_entity(definition: str) -> None:
+    """A name of a known set does not open a file, and a comment hides none."""
+    with pytest.raises(Refused) as caught:
+        parsed(f"<!DOCTYPE rss [{definition}]><rss><channel><item><title>&a;</title></item></channel></rss>".encode())
+    assert caught.value.found == "hostile"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("&#55357;&#56832;", "😀"),
+        ("&#xD83D;&#xDE00;", "😀"),
+        ("&#x0d83d;&#56832;", "😀"),
+        ("&amp;#55357;&amp;#56832;", "😀"),
+        ("<![CDATA[&#55357;&#56832;]]>", "😀"),
+        ("&#55357;", "\ufffd"),
+        ("&#56832;&#55357;", "\ufffd\ufffd"),
+        ("&#55357; &#56832;", "\ufffd \ufffd"),
+        ("&#x110000;", "\ufffd"),
+        ("&#99999999999999999999;", "\ufffd"),
+        ("&#xFFFF;", "\ufffd"),
+        ("a&#8;b", "ab"),
+        ("&#128512;", "😀"),
+    ],
+)
+def test_references_that_xml_forbids(written: str, meant: str) -> None:
+    """Joined, replaced or dropped; they never cost more than themselves."""
+    row = entry(f"<title>t</title><description>x{written}y</description>")
+    assert (row[2], row[3]) == ("t", f"x{meant}y")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"version": "https://jsonfeed.org/version/1.1", "items": [{"id": "1", "title": "a\nb\tc\u0001"}]}',
+        '\ufeff \n{"version": "https://jsonfeed.org/version/1", "items": [{"id": "1", "title": "a b c",},],}',
+        '{"version": "https://jsonfeed.org/version/1", "items": [{"id": "1", "title": "a\\ b\\x c"}]}\0\n',
+        '{"version": "https://jsonfeed.org/version/1", "items": [{"id": "1", "title": "a, ] b,} c"},]}',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-32"])
+def test_json_with_slips(body: str, encoding: str) -> None:
+    """Raw line breaks, commas too many, escapes that JSON has not: in any charset."""
+    row = parsed(body.encode(encoding), "application/json")[4][0]
+    assert re.sub(r"[^abc]", "", str(row[2])) == "abc"
