@@ -21,7 +21,7 @@ from aggregator.config.values import plain
 from aggregator.config.wording import HIDDEN, find, in_words
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 from aggregator.core.rules import Rule, run_tests
-from aggregator.core.settings import Config, revealed
+from aggregator.core.settings import Config, revealed, weak_spot
 
 LISTEN = "AGGREGATOR_LISTEN"  # where the page listens in a container, whatever settings.web.listen says
 _UNEDITED: Mapping[Path, str] = MappingProxyType({})
@@ -169,10 +169,14 @@ def _listening(config: Config, listen: str) -> tuple[Config, list[ConfigError]]:
     web = config.settings.web.model_copy(update={"listen": listen})
     settings = config.settings.model_copy(update={"web": web})
     config = config.model_copy(update={"settings": settings})
-    if not web.enabled or web.password or web.token or not names.is_open(host):
+    weak = weak_spot(*(secret.get_secret_value() if secret else None for secret in (web.password, web.token)))
+    if not web.enabled or weak is None or not names.is_open(host):
         return config, []
-    message = f"{listen} is open to others and the page has no password; `aggregator run` will not start"
-    return config, wrong(message, 'add settings: {web: {password: "${WEB_PASSWORD}"}}', "warning")
+    if not web.password and not web.token:
+        message = f"{listen} is open to others and the page has no password; `aggregator run` will not start"
+        return config, wrong(message, 'add settings: {web: {password: "${WEB_PASSWORD}"}}', "warning")
+    message = f"{listen} can be reached by others, and {weak.wrong}; `aggregator run` will not start"
+    return config, wrong(message, weak.hint, "warning")
 
 
 def _places(root: Pairs, value: dict[str, Any]) -> dict[tuple[str, str], Place]:

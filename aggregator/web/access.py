@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from aggregator.core.errors import AggregatorError
-from aggregator.core.settings import Web, weak_spot
+from aggregator.core.settings import WeakSpot, Web, weak_spot
 from aggregator.web.hosts import is_loopback, split_listen
 
 SESSION_IDLE = timedelta(days=7)
@@ -71,9 +71,13 @@ class Doorkeeper:
 
     def require_for(self, listen: str) -> None:
         """Raises AggregatorError where a site that others can reach would ask for nothing, or for a guess."""
-        known = self.secrets()
-        if not is_loopback(split_listen(listen)[0]) and (weak := weak_spot(known.password, known.token)):
+        if weak := self.weak_for(listen):
             raise AggregatorError(f"{listen} can be reached by others, and {weak.wrong}; {weak.hint}")
+
+    def weak_for(self, listen: str) -> WeakSpot | None:
+        """Why this address may not be served with the credentials of now."""
+        known = self.secrets()
+        return None if is_loopback(split_listen(listen)[0]) else weak_spot(known.password, known.token)
 
     def era(self) -> bytes:
         """Changes with the credentials; sessions of another era are dead."""

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 COOKIE = "aggregator_session"
 OPEN = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/readyz")})
+PROBES = ("/healthz", "/readyz")  # say nothing but whether the service lives
 STATIC = "/static/"
 HUBS = "/websub/"  # hubs show no credentials; what they bring is judged by its signature
 FEEDS_OUT = (".atom", ".opml")  # for feed readers, which can show a token by HTTP Basic only
@@ -125,8 +126,10 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers, visitor: Visitor) -> Response | None:
         method, path = scope["method"], scope["path"]
         authority = headers.get("host", "")
-        if visitor.way == "open" and not is_loopback(split_listen(self._listen)[0]):  # a reload took the password away
-            return _refuse(path, 503, "The page is closed: settings.web has neither a password nor a token.")
+        if path not in PROBES and (
+            weak := self._doorkeeper.weak_for(self._listen)
+        ):  # a reload took the password away, or shortened it
+            return _refuse(path, 503, f"The page is closed: {weak.wrong}.")
         if len(headers.getlist("host")) != 1 or not allowed(authority, self._listen, self._web.public_url):
             return _refuse(path, 421, UNKNOWN_NAME)
         if method not in METHODS:

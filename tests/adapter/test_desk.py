@@ -160,3 +160,18 @@ async def test_keys_are_neither_exported_nor_found(desk: AppDesk) -> None:
                      "u:": False}  # fmt: skip
     assert "k3y" not in document
     assert "pass-in-yaml" not in document
+
+
+async def test_what_is_sent_is_no_reference(desk: AppDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address, a title and a tag that look like references are written as the texts they are."""
+    monkeypatch.setenv("LEAK", "of-the-environment")
+    url, name = "https://nosuch.invalid/${LEAK}/${file:/etc/passwd}", "$${LEAK} ${LEAK}"
+    await desk.add_feed(url, title=name, tags=["${LEAK}"])
+    sent = opml("https://nosuch.invalid/2/${LEAK}").replace(b'text="x"', b'text="${LEAK}"')
+    await desk.import_opml(sent)
+    feeds = load(desk.path, {"LEAK": "of-the-environment"}).config.feeds
+    assert [(feed.url, feed.title) for feed in feeds[1:]] == [
+        (url, name),
+        ("https://nosuch.invalid/2/${LEAK}", "${LEAK}"),
+    ]
+    assert feeds[1].tags == ("${LEAK}",)

@@ -250,6 +250,9 @@ def test_a_reload_that_takes_the_password_away_closes_the_site() -> None:
     desk, client = closed(listen="0.0.0.0:8080")
     desk.web(password=None, token=None, listen="127.0.0.1:8080")
     assert client.get("/api/v1/hits").status == 503
+    desk.web(password=None, token="1")
+    answer = client.get("/api/v1/hits", headers={"authorization": "Bearer 1"})
+    assert (answer.status, "fewer than 12" in answer.text) == (503, True)
 
 
 def test_login_begins_a_new_session_and_logout_ends_it_here() -> None:
