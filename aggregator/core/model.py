@@ -161,8 +161,9 @@ class FeedState:
 
     `url` is where the feed is fetched now (it differs from `configured_url` after a confirmed
     permanent move). `interval_s` is the adaptive interval, `gap_s` the median time between new
-    entries. `move_*` holds a permanent redirect that awaits confirmation. `hub_until`: so long a
-    hub has promised to push (a subscription's to write, not a poll's).
+    entries. `volatile`: parameters of links that are other ones at each poll. `move_*` holds a permanent
+    redirect that awaits confirmation. `hub_until`: so long a hub has promised to push (a
+    subscription's to write, not a poll's).
     """
 
     id: str
@@ -191,6 +192,7 @@ class FeedState:
     move_count: int = 0
     move_since: datetime | None = None
     distrust_guid: bool = False
+    volatile: tuple[str, ...] = ()
     hub: str | None = None
     self_url: str | None = None
     hub_until: datetime | None = None

@@ -27,6 +27,7 @@ SEED = 20
 FEWEST_WORDS, LEAD_WORDS, BODY_WORDS = 20, 30, 160
 SHINGLE_WORDS, SHINGLE_SIGNS = 3, 4
 LIKE = 0.5  # of the shingles of two copies are the same
+REPORTED_AGAIN = 0.2  # likeness below which two entries of one feed at one address are two reports
 FEWEST_SHINGLES = 6
 TITLE_WORDS, TITLE_SIGNS = 4, 16
 MOST_FACTS = 120
@@ -36,6 +37,10 @@ _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+")
 _SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _SITE = re.compile(r"\s[|–—\-•·»]\s+[^|–—•·»]{2,40}$")
 _SITE_SIGNS = 80  # of the end of a title: the site's name with what sets it apart
+_NO_POST = re.compile(
+    r".*[=:~].*|!.*|comments?|respond|more(?:-\d+)?|content|main|top|rss|feed|ref|read-?more|disqus_thread|0",
+    re.IGNORECASE,
+)  # fragments that say how a reader came, or where on the page something else is
 _SENTENCE = re.compile(r"[.!?…:;\n]+|[“”\"«»„]+")
 _MULTIPLE = {"thousand": "k", "million": "m", "billion": "bn", "trillion": "tn", "mln": "m", "mrd": "bn"}
 
@@ -69,9 +74,16 @@ def keys(known: Fingerprint) -> list[str]:
     return [*url, *title, *(f"b:{band}" for band in known.bands)]
 
 
-def place(found: Fingerprint, stories: Sequence[Story]) -> Story | None:
-    """The story that this is a telling of: the likest of those that it does not contradict."""
-    ranked = [(score, story.last_at, story) for story in stories if (score := _score(found, story.fingerprint))]
+def place(found: Fingerprint, stories: Sequence[Story], feed: str | None = None) -> Story | None:
+    """The story that this is a telling of: the likest of those that it does not contradict.
+
+    `feed`: where this is a new entry of a feed that may have told the story itself.
+    """
+    ranked = [
+        (score, story.last_at, story)
+        for story in stories
+        if (score := _score(found, story.fingerprint)) and not (feed in story.feeds and _succeeds(found, story))
+    ]
     return max(ranked, key=lambda r: (r[0], r[1], r[2].id))[2] if ranked else None
 
 
@@ -93,6 +105,13 @@ def _score(one: Fingerprint, other: Fingerprint) -> float:
     if _contradict(one.facts, other.facts, like):
         return 0.0
     return 2 + like if same_title else like
+
+
+def _succeeds(found: Fingerprint, story: Story) -> bool:
+    """Is this the next report at an address that stays, from the feed that told the last one?"""
+    return (
+        found.url_key == story.fingerprint.url_key is not None and likeness(found, story.fingerprint) < REPORTED_AGAIN
+    )
 
 
 def _strangers(one: frozenset[str], other: frozenset[str], like: float) -> bool:
@@ -218,10 +237,13 @@ def _agreement(one: bytes, other: bytes) -> float:
 
 
 def _url_key(link: str | None) -> str | None:
-    """None for a home page: it is not the address of one piece of news."""
+    """None for a home page: it is not the address of one piece of news. A post of a live page has a fragment."""
     address = canonical_url(link or "")
     parts = urlsplit(address)
-    return _digest(address) if parts.hostname and (parts.path.strip("/") or parts.query) else None
+    if not (parts.hostname and (parts.path.strip("/") or parts.query)):
+        return None
+    fragment = (link or "").partition("#")[2]
+    return _digest(f"{address}#{fragment}" if fragment and not _NO_POST.fullmatch(fragment) else address)
 
 
 def _digest(text: str) -> str:

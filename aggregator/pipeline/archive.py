@@ -10,8 +10,7 @@ from aggregator.core.errors import AggregatorError, FetchError
 from aggregator.core.model import Entry, FeedState, Fetched, HostLimit, ParsedFeed
 from aggregator.core.polling.archive import PAGES, may_follow, missed
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.polling.identity import identify
-from aggregator.core.polling.news import news
+from aggregator.core.polling.news import names, news
 from aggregator.core.polling.schedule import host_limits
 from aggregator.core.settings import Feed
 from aggregator.ports import Feeds, Fetcher, Parser
@@ -73,11 +72,10 @@ class Archive:
 
     async def _unseen(self, state: FeedState, read: ParsedFeed, now: datetime) -> tuple[Sequence[Entry], bool]:
         """The page's unseen entries, and whether some of it is known."""
-        identified = identify(read.entries, state.distrust_guid)
-        keys = [key for key, _ in identified]
-        known, aliases = await self._feeds.known(state.id, keys, [alias for _, more in identified for alias in more])
+        named = names(read.entries, state)
+        known, aliases = await self._feeds.known(state.id, named.keys, named.aliases)
         found = news(
-            read, identified, known, aliases, state=state, first_poll="silent", flood_limit=len(keys), now=now,
+            read, named, known, aliases, state=state, first_poll="silent", flood_limit=len(named.identified), now=now,
             partial=True,
         )  # fmt: skip
         return missed(found.entries, state), bool(known)

@@ -35,8 +35,7 @@ from aggregator.core.polling import outage
 from aggregator.core.polling.archive import filled
 from aggregator.core.polling.health import gap_notice, transition
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.polling.identity import identify
-from aggregator.core.polling.news import News, news
+from aggregator.core.polling.news import News, names, news
 from aggregator.core.polling.schedule import after_failure, after_success
 from aggregator.core.routing import fingerprints as fingerprints_of
 from aggregator.core.routing import question, route
@@ -206,7 +205,7 @@ class Intake:
         match_s = perf_counter() - began
         fresh = [entry for entry in found.entries if entry.reason not in (Reason.CHANGED, Reason.TOO_OLD)]
         after, hosts = after_success(
-            replace(state, distrust_guid=found.distrust_guid),
+            replace(state, distrust_guid=found.distrust_guid, volatile=found.volatile),
             feed,
             settings.polling,
             response=response,
@@ -243,13 +242,11 @@ class Intake:
     ) -> News:
         """What of a document the store does not know yet."""
         polling = setup.config.settings.polling
-        identified = identify(parsed.entries, state.distrust_guid)
-        keys = [key for key, _ in identified]
-        aliases = [alias for _, others in identified for alias in others]
-        known, known_aliases = await self._feeds.known(state.id, keys, aliases)
+        named = names(parsed.entries, state)
+        known, known_aliases = await self._feeds.known(state.id, named.keys, named.aliases)
         return news(
             parsed,
-            identified,
+            named,
             known,
             known_aliases,
             state=state,

@@ -51,6 +51,7 @@ feeds = Table(
     Column("move_count", Integer, nullable=False),
     Column("move_since", Instant),
     Column("distrust_guid", Boolean, nullable=False),
+    Column("volatile", Listed),
     Column("hub", FreeText),
     Column("self_url", FreeText),
     Column("hub_until", Instant),

@@ -80,6 +80,7 @@ async def test_state_comes_back_whole(store: AnyStore) -> None:
         move_count=2,
         move_since=NOW - HOUR,
         distrust_guid=True,
+        volatile=("sessionid", ";jsessionid"),
         hub="https://hub.example/",
         self_url="https://b.example/self",
         rungs=(1, 2, 3, 4, 5),

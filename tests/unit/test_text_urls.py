@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.core.text.urls import canonical_url, host_error
+from aggregator.core.text.urls import canonical_url, host_error, parameters, without_parameters
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,11 @@ def test_impossible_hosts(host: str) -> None:
 def test_possible_hosts(host: str) -> None:
     """What is in use passes."""
     assert host_error(host) is None
+
+
+def test_parameters_can_be_left_out() -> None:
+    """Those of the path as well; what remains is canonical."""
+    link = "http://a.example/n;jsessionid=A1;x=2/m?ID=7&PHPSESSID=q&utm_source=r#f"
+    assert parameters(link) == (";jsessionid", ";x", "id", "phpsessid", "utm_source")
+    assert without_parameters(link, {";jsessionid", "phpsessid"}) == "https://a.example/n;x=2/m?ID=7"
+    assert without_parameters(link, ()) == canonical_url(link)

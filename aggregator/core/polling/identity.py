@@ -4,13 +4,16 @@ The key comes from the first usable of guid, link and text (RFC 4287, 4.2.6; RSS
 recognise an entry whose guid or link was changed under it: the same link or title with the same date.
 """
 
+import re
 from base64 import urlsafe_b64encode
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
+from itertools import combinations
+from urllib.parse import unquote
 
 from aggregator.core.model import ParsedEntry
-from aggregator.core.text.urls import canonical_url
+from aggregator.core.text.urls import canonical_url, parameters, without_parameters
 
 Identity = tuple[str, tuple[str, ...]]
 Path = tuple[str, str, str, str]
@@ -19,15 +22,22 @@ KEY_BYTES = 16
 ALIAS_BYTES = 9
 _TEXT, _LINK, _DATE = slice(0, 8), slice(8, 12), slice(12, 16)
 _SAMPLE = 500  # characters of text that stand for an undated entry
+_MOST_PARAMETERS = 6  # of a link, any two of which may change between polls
+_WAS_RAW = re.compile(r"%(?:20|22|3[CE]|5[CE]|60|7[BCD])")
+_ORIGIN = re.compile(r"https?://([^/?#]+)", re.IGNORECASE)
+_WEB_GUID = re.compile(r"https?://(www\.)?", re.IGNORECASE)
 
 
-def identify(entries: Sequence[ParsedEntry], distrust_guid: bool) -> tuple[Identity, ...]:
+def identify(
+    entries: Sequence[ParsedEntry], distrust_guid: bool, volatile: Collection[str] = ()
+) -> tuple[Identity, ...]:
     """Key and aliases of each entry of one document, in its order; verbatim copies share a key.
 
-    `distrust_guid`: the feed's guids are known to be bad, so link and title are the key. A key that
-    occurs twice in the document is made longer by link, date and title, never by a position.
+    `distrust_guid`: the feed's guids are known to be bad, so link and title are the key. `volatile`:
+    parameters of links that are other ones at each poll and name nothing. A key that occurs twice in the
+    document is made longer by link, date and title, never by a position.
     """
-    links = [canonical_url(entry.link) if entry.link else "" for entry in entries]
+    links = [without_parameters(entry.link, volatile) if entry.link else "" for entry in entries]
     paths = [_path(entry, link, distrust_guid) for entry, link in zip(entries, links, strict=True)]
     lengths = _lengths(set(paths))
     shared = {link for link, count in Counter(links).items() if count > 1 or _is_front_page(link)}
@@ -35,6 +45,50 @@ def identify(entries: Sequence[ParsedEntry], distrust_guid: bool) -> tuple[Ident
         (_digest(path[: lengths[path]], KEY_BYTES), _aliases(entry, path, link, link in shared))
         for entry, link, path in zip(entries, links, paths, strict=True)
     )
+
+
+def spellings(entry: ParsedEntry, address: str) -> tuple[str, ...]:
+    """The keys under which an entry may be known, if its guid or its link was written otherwise before.
+
+    A site that moves to https, or to or from `www.`, rewrites all its guids. Links were once taken
+    relative to the feed at `address`, and without the spaces in them.
+    """
+    guid = " ".join((entry.guid or "").split())
+    if written := _WEB_GUID.match(guid):
+        starts = ("https://", "https://www.", "http://", "http://www.")
+        others = [f"guid {start}{guid[written.end() :]}" for start in starts if start != written[0].lower()]
+    elif entry.link and not guid:
+        others = [f"link {link}{_fragment(entry)}" for link in _former_links(entry.link, address)]
+    else:
+        return ()
+    return tuple(_digest((other,), KEY_BYTES) for other in others)
+
+
+def _former_links(link: str, address: str) -> list[str]:
+    former = []
+    if _WAS_RAW.search(link):
+        former.append(canonical_url(_WAS_RAW.sub(lambda found: unquote(found[0]).strip(), link)))
+    site, feed = _ORIGIN.match(link), _ORIGIN.match(address)
+    if site and feed and site[1].lower() != feed[1].lower():
+        former.append(canonical_url(feed[0] + link[site.end() :]))
+    return former
+
+
+def undecided(entries: Sequence[ParsedEntry], distrust_guid: bool) -> tuple[Mapping[frozenset[str], str], ...]:
+    """For each entry that is named by its link: the key that it would have without each set of parameters.
+
+    Stored as aliases, they tell at the next poll which parameters of the same links have changed.
+    """
+    found = []
+    for entry in entries:
+        named = parameters(entry.link)[:_MOST_PARAMETERS] if entry.link and (distrust_guid or not entry.guid) else ()
+        keys: dict[frozenset[str], str] = {}
+        for left_out in (frozenset(some) for size in (1, 2) for some in combinations(named, size)):
+            path = _path(entry, without_parameters(entry.link or "", left_out), distrust_guid)
+            keys[left_out] = _digest(path[:1], KEY_BYTES)
+        found.append(keys)
+    shared = Counter(key for keys in found for key in set(keys.values()))
+    return tuple({names: key for names, key in keys.items() if shared[key] == 1} for keys in found)
 
 
 def guid_is_repeated(entries: Iterable[ParsedEntry]) -> bool:
@@ -103,16 +157,22 @@ def _lengths(paths: set[Path]) -> dict[Path, int]:
 
 
 def _aliases(entry: ParsedEntry, path: Path, link: str, link_is_shared: bool) -> tuple[str, ...]:
-    """Link and date, link and title, title and date; never a title or a shared link alone."""
+    """Link and date; link, title and text; title and date; never a title or a shared link alone."""
     _, _, date, title = path
-    found = []
+    found: list[tuple[str, ...]] = []
     if link and not link_is_shared:
         found.append(("link", link, date))
-    if link and title:
-        found.append(("both", link, title))
-    if title and (detail := date or (entry.summary or entry.content)[:_SAMPLE]):
+    if link and title:  # a report that keeps page and headline is another one by its date and text
+        found.append(("both", link, title, _sample(entry)))
+        if not date:
+            found.append(("both", link, title))
+    if title and (detail := date or _sample(entry)):
         found.append(("title", title, detail))
     return tuple(_digest(parts, ALIAS_BYTES) for parts in found)
+
+
+def _sample(entry: ParsedEntry) -> str:
+    return (entry.summary or entry.content)[:_SAMPLE]
 
 
 def _is_front_page(link: str) -> bool:

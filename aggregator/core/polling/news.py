@@ -3,7 +3,9 @@
 Dates never decide what is new; keys and aliases do, and the memory of keys outlives the entries.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -17,26 +19,65 @@ from aggregator.core.polling.identity import (
     identify,
     longer_key,
     same_text,
+    spellings,
+    undecided,
 )
+from aggregator.core.text.opening import opening
 
 FirstPoll = Literal["silent", "alert"] | float
 SMALLEST_WINDOW = 3  # fewer entries than this prove no gap and no bad guids
+SESSIONS = re.compile(r";?(?:\w*sess(?:ion)?_?(?:id)?|aspsessionid\w*|cfid|cftoken|zenid|oscsid)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
     """Entries to store. `flood`: too many at once, so they make one digest. `gap`: entries were
-    probably missed before these. `distrust_guid`: what the feed's state should say from now on."""
+    probably missed before these. `distrust_guid`, `volatile`: what the feed's state should say from now on."""
 
     entries: tuple[Entry, ...] = ()
     flood: bool = False
     gap: bool = False
     distrust_guid: bool = False
+    volatile: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the store is asked about a document's entries: `identified` as `identify` gives it, other spellings
+    of their keys, and the keys that they would have without parameters of their links."""
+
+    identified: tuple[Identity, ...]
+    spelled: tuple[tuple[str, ...], ...]
+    without: tuple[Mapping[frozenset[str], str], ...]
+
+    @property
+    def keys(self) -> list[str]:
+        """Every key that an entry may be known by."""
+        return [key for key, _ in self.identified] + [key for others in self.spelled for key in others]
+
+    @property
+    def aliases(self) -> list[str]:
+        """Every alias, and every key that may stand among them."""
+        return [
+            *(alias for key, others in self.identified for alias in (*others, key)),
+            *(key for keys in self.without for key in keys.values()),
+        ]
+
+
+def names(entries: Sequence[ParsedEntry], state: FeedState) -> Names:
+    """The names of a document's entries, by what is known of the feed."""
+    return Names(
+        identified=identify(entries, state.distrust_guid, state.volatile),
+        spelled=()
+        if state.last_ok_at is None or state.distrust_guid
+        else tuple(spellings(entry, state.url) for entry in entries),
+        without=undecided(entries, state.distrust_guid),
+    )
 
 
 def news(
     parsed: ParsedFeed,
-    identified: Sequence[Identity],
+    named: Names,
     known: Mapping[str, Known],
     known_aliases: frozenset[str],
     *,
@@ -48,20 +89,27 @@ def news(
 ) -> News:
     """The entries of `parsed` that are new or changed; the others are not mentioned.
 
-    `identified` is `identify(parsed.entries, state.distrust_guid)`, `known` and `known_aliases` what the
-    store remembers of its keys and aliases. `first_poll`: on the feed's first success, whether entries
+    `named` is `names(parsed.entries, state)`, `known` and `known_aliases` what the store remembers of its
+    keys and aliases. `first_poll`: on the feed's first success, whether entries
     alert, or only those younger than so many seconds. `partial`: a 226, which is no whole window.
     """
-    first = state.last_ok_at is None
+    first, identified = state.last_ok_at is None, _as_known(named, known)
     window = max(parsed.items, state.items) if partial else parsed.items
     bad_guids = not state.distrust_guid and _bad_guids(parsed, identified, known, known_aliases, first, window)
     if bad_guids:
-        identified, known = identify(parsed.entries, True), {}
+        identified, known = identify(parsed.entries, True, state.volatile), {}
+    volatile = state.volatile
+    if not (first or bad_guids):
+        volatile = _volatile(identified, named.without, known, known_aliases, state, window)
+    if volatile != state.volatile:
+        identified = identify(parsed.entries, state.distrust_guid, volatile)
     found: dict[str, Entry] = {}
-    for entry, (key, aliases) in zip(parsed.entries, identified, strict=True):
+    for entry, (key, aliases), without in zip(parsed.entries, identified, named.without, strict=True):
+        if volatile and key in known_aliases and key not in known:
+            continue  # stored before it was learnt what of its link means nothing
         told = _tell(entry, key, aliases, known, known_aliases, state.id, now)
         if told and told.key not in found:
-            found[told.key] = told
+            found[told.key] = replace(told, aliases=(*told.aliases, *without.values())) if without else told
     fresh = sum(entry.reason is Reason.NEW for entry in found.values())
     flood = not first and (fresh > flood_limit or (bad_guids and 2 * fresh > window))
     return News(
@@ -69,7 +117,43 @@ def news(
         flood=flood,
         gap=not (first or partial or bad_guids) and _missed(parsed, state, fresh),
         distrust_guid=state.distrust_guid or bad_guids,
+        volatile=volatile,
     )
+
+
+def _as_known(named: Names, known: Mapping[str, Known]) -> tuple[Identity, ...]:
+    """Identities under the keys by which entries are known, where a guid is spelled otherwise now."""
+    if not named.spelled:
+        return named.identified
+    pairs = zip(named.identified, named.spelled, strict=True)
+    return tuple(
+        (key if key in known else next((other for other in others if other in known), key), aliases)
+        for (key, aliases), others in pairs
+    )
+
+
+def _volatile(
+    identified: Sequence[Identity],
+    without: Iterable[Mapping[frozenset[str], str]],
+    known: Mapping[str, Known],
+    known_aliases: frozenset[str],
+    state: FeedState,
+    window: int,
+) -> tuple[str, ...]:
+    """The parameters of links that name nothing: those without which most entries of a window are known.
+
+    Known by headline and date (or text) as well: a page for each day is another page. A window too small to
+    prove anything proves it where all of it agrees and the parameter is called as sessions are.
+    """
+    changed: Counter[frozenset[str]] = Counter()
+    for (key, aliases), keys in zip(identified, without, strict=True):
+        if key not in known and not known_aliases.isdisjoint(aliases):
+            changed.update(names for names, other in keys.items() if other in known_aliases)
+    for names, count in sorted(changed.items(), key=lambda item: (len(item[0]), -item[1], sorted(item[0]))):
+        proven = count >= SMALLEST_WINDOW and 2 * count > window
+        if proven or (count == window and all(map(SESSIONS.fullmatch, names))):
+            return tuple(sorted({*state.volatile, *names}))
+    return state.volatile
 
 
 def _tell(
@@ -100,14 +184,14 @@ def _tell(
         aliases=aliases,
         guid=entry.guid,
         link=entry.link,
-        title=entry.title,
+        title=entry.title or opening(entry.summary or entry.content),
         summary=entry.summary,
         content=entry.content,
         author=entry.author,
         categories=entry.categories,
         enclosures=entry.enclosures,
         lang=entry.lang,
-        published_at=_not_after(entry.published_at, now),
+        published_at=_not_after(entry.published_at or entry.updated_at, now),
         updated_at=_not_after(entry.updated_at, now),
         seen_at=now,
         content_hash=digest,

@@ -7,7 +7,7 @@ from datetime import datetime
 from heapq import nlargest
 
 from aggregator.core.delivery import delivery_id
-from aggregator.core.model import Entry, Fingerprint, Story
+from aggregator.core.model import Entry, Fingerprint, Reason, Story
 from aggregator.core.settings import RuleConfig, Settings
 from aggregator.core.stories import CANDIDATES, fingerprint, keys, place
 
@@ -49,7 +49,8 @@ class Ledger:
         """The story of this entry, made if nobody told it before; the same for each of its hits."""
         if entry.key not in self._attached:
             found = self._fingerprints.get(entry.key) or fingerprint(entry)
-            near = place(found, self._candidates(found)) if self._settings.stories.collapse else None
+            feed = None if entry.reason is Reason.CHANGED else entry.feed
+            near = place(found, self._candidates(found), feed) if self._settings.stories.collapse else None
             story = self._grow(near, entry.feed) if near else self._begin(entry, found)
             self._attached[entry.key], self._told_before[entry.key] = story.id, story.told
         return self._stories[self._attached[entry.key]]

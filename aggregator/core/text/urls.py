@@ -1,6 +1,7 @@
 """One spelling for the addresses of one page, and one for its title."""
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -21,6 +22,7 @@ MAX_LABEL = 63
 MAX_HOST = 253
 
 _LABEL = re.compile(r"[A-Za-z0-9_\-\u00a1-\ud7ff\ue000-\U0010ffff]+")
+_PATH_PARAMETER = re.compile(r";([A-Za-z_][\w.-]*)=[^;/]*")
 _UNRESERVED = re.compile(rb"[A-Za-z0-9._~-]")
 
 
@@ -68,6 +70,24 @@ def host_error(host: str) -> str | None:
     if sum(sizes) + len(sizes) - 1 > MAX_HOST:
         return f"its host name has more than {MAX_HOST} characters"
     return None
+
+
+def parameters(url: str) -> tuple[str, ...]:
+    """The names of an address's parameters, in lower case, those of its path (`;jsessionid=`) with their semicolon."""
+    path, _, query = url.partition("#")[0].partition("?")
+    names = [f";{found[1]}" for found in _PATH_PARAMETER.finditer(path)]
+    names += [part.partition("=")[0] for part in query.split("&") if "=" in part]
+    return tuple(dict.fromkeys(name.lower() for name in names))
+
+
+def without_parameters(url: str, names: Collection[str]) -> str:
+    """The canonical address without these parameters."""
+    if not names:
+        return canonical_url(url)
+    path, _, query = url.partition("#")[0].partition("?")
+    path = _PATH_PARAMETER.sub(lambda found: "" if f";{found[1].lower()}" in names else found[0], path)
+    kept = "&".join(part for part in query.split("&") if part.partition("=")[0].lower() not in names)
+    return canonical_url(f"{path}?{kept}")
 
 
 def _tracks(parameter: str) -> bool:

@@ -49,6 +49,7 @@ def feed_values(state: FeedState) -> Values:
     values["etag"] = seen.etag if seen else None
     values["last_modified"] = seen.last_modified if seen else None
     values["hints"] = None if state.hints == NO_HINTS else _hints_list(state.hints)
+    values["volatile"] = list(state.volatile) or None
     values["next_poll_at"] = _next_poll(state)
     values["rungs"] = " ".join(map(str, state.rungs))
     return values
@@ -67,6 +68,8 @@ def feed_state(row: Row[Any]) -> FeedState:
         values["validators"] = Validators(url=found["validators_url"], **pair)
     if found["hints"] is not None:
         values["hints"] = _hints(found["hints"])
+    if found["volatile"] is not None:
+        values["volatile"] = tuple(found["volatile"])
     if found["next_poll_at"] not in (ALWAYS, NEVER):
         values["next_poll_at"] = instant(found["next_poll_at"])
     values["rungs"] = tuple(map(int, found["rungs"].split()))

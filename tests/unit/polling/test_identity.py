@@ -3,11 +3,20 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core.model import ParsedEntry
-from aggregator.core.polling.identity import content_hash, elsewhere, guid_is_repeated, identify, same_text
+from aggregator.core.polling.identity import (
+    content_hash,
+    elsewhere,
+    guid_is_repeated,
+    identify,
+    same_text,
+    spellings,
+    undecided,
+)
 
 MONDAY = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 ENTRY = ParsedEntry(guid="g", link="https://a.example/1", title="Title", summary="Text", published_at=MONDAY)
@@ -149,3 +158,42 @@ def test_entries_share_a_key_only_if_nothing_tells_them_apart(entries: list[Pars
         other = found.setdefault(name, entry)
         assert (other.link, other.title, other.published_at) == (entry.link, entry.title, entry.published_at)
         assert distrust_guid or other.guid == entry.guid
+
+
+@pytest.mark.parametrize("guid", ["https://a.example/1", "http://www.a.example/1", "https://www.a.example/1"])
+def test_an_address_as_guid_has_other_spellings(guid: str) -> None:
+    """A site that moves to https or to another of its names keeps its entries."""
+    before = replace(ENTRY, guid="http://a.example/1")
+    assert key(before) in spellings(replace(ENTRY, guid=guid), "https://a.example/feed")
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("https://site.example/MyReport.pdf", "https://site.example/My%20Report.pdf"),
+        ("https://site.example/a|b", "https://site.example/a%7Cb"),
+        ("https://feeds.example/2026/first?x=1", "https://site.example/2026/first?x=1"),
+    ],
+)
+def test_links_that_we_wrote_otherwise_before(before: str, now: str) -> None:
+    """Entries named by their links are known again by what an older release made of them."""
+    was = key(replace(ENTRY, guid=None, link=before))
+    assert was in spellings(replace(ENTRY, guid=None, link=now), "https://feeds.example/feed")
+
+
+def test_nothing_else_has_another_spelling() -> None:
+    """Other guids are what they are, and links of entries with guids do not matter."""
+    assert spellings(ENTRY, "https://feeds.example/feed") == ()
+    assert spellings(replace(ENTRY, guid="urn:1", link="https://a.example/a%20b"), "https://f.example/") == ()
+
+
+def test_keys_without_parameters_are_those_that_the_links_would_have() -> None:
+    """One parameter or two of them, as far as the rest still names the entry in its document."""
+    one = replace(ENTRY, guid=None, link="https://a.example/n;jsessionid=1?id=1&sid=x")
+    two = replace(ENTRY, guid=None, link="https://a.example/n;jsessionid=2?id=2&sid=x")
+    named = undecided([one, two], distrust_guid=False)[0]
+    assert named[frozenset({"sid"})] == key(replace(one, link="https://a.example/n;jsessionid=1?id=1"))
+    assert named[frozenset({"sid", ";jsessionid"})] == key(replace(one, link="https://a.example/n?id=1"))
+    assert frozenset({"id", ";jsessionid"}) not in named
+    assert identify([one], False, ["sid", ";jsessionid"])[0][0] == key(replace(one, link="https://a.example/n?id=1"))
+    assert undecided([ENTRY], distrust_guid=False) == ({},)

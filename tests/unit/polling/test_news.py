@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aggregator.core.model import Entry, FeedState, Known, ParsedEntry, ParsedFeed, Reason, Rung
-from aggregator.core.polling.identity import identify
-from aggregator.core.polling.news import FirstPoll, News, news
+from aggregator.core.polling.news import FirstPoll, News, names, news
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 URL = "https://feeds.example/f"
@@ -31,17 +30,17 @@ class Memory:
     def poll(self, *entries: ParsedEntry, items: int | None = None, partial: bool = False) -> News:
         """One poll: what is news is stored, and what may alert is counted."""
         parsed = ParsedFeed(rung=Rung.FULL, entries=entries, items=len(entries) if items is None else items)
-        identified = identify(entries, self.state.distrust_guid)
-        wanted = {key for key, _ in identified}
+        named = names(entries, self.state)
+        wanted = set(named.keys)
         known = {
             key: Known(key=key, content_hash=entry.content_hash, version=entry.version)
             for key, entry in self.entries.items()
             if key in wanted
         }
-        known_aliases = frozenset(a for _, aliases in identified for a in aliases) & self.aliases
+        known_aliases = frozenset(named.aliases) & (self.aliases | set(self.entries))
         found = news(
             parsed,
-            identified,
+            named,
             known,
             known_aliases,
             state=self.state,
@@ -57,7 +56,13 @@ class Memory:
             if entry.reason is Reason.NEW:
                 self.alerts.append(entry.title)
         self.now += timedelta(minutes=15)
-        self.state = replace(self.state, last_ok_at=self.now, items=parsed.items, distrust_guid=found.distrust_guid)
+        self.state = replace(
+            self.state,
+            last_ok_at=self.now,
+            items=parsed.items,
+            distrust_guid=found.distrust_guid,
+            volatile=found.volatile,
+        )
         return found
 
 
@@ -257,3 +262,86 @@ def test_updates_of_a_live_page_are_news() -> None:
             *(entry(str(n), link="https://feeds.example/live") for n in reversed(range(number + 1))),
         )
     assert feed.alerts == ["Title 1", "Title 2", "Title 3"]
+
+
+def test_a_report_that_keeps_page_and_headline_is_news_each_day() -> None:
+    """A new guid, date and text; a copy of one of them under another guid is not."""
+    feed = Memory()
+    for day in range(4):
+        when = NOW + timedelta(days=day)
+        report = entry(str(day), title="Situation report", link="https://feeds.example/sitrep", published_at=when)
+        feed.poll(report)
+    assert feed.alerts == ["Situation report"] * 3
+    copied = replace(report, guid="copied", published_at=NOW + timedelta(days=9))
+    assert reasons(feed.poll(copied)) == [Reason.ALIAS]
+
+
+@pytest.mark.parametrize("moved", ["https://feeds.example/{}", "https://www.feeds.example/{}"])
+def test_guids_of_a_site_that_moved_are_those_of_known_entries(moved: str) -> None:
+    """Nothing is stored again, and an edit is an edit of the entry that was there."""
+    feed = Memory()
+    feed.poll(*(entry(name, guid=f"http://feeds.example/{name}") for name in "ab"))
+    assert feed.poll(*(entry(name, guid=moved.format(name)) for name in "ab")).entries == ()
+    edited = feed.poll(entry("a", guid=moved.format("a"), summary="Other text"))
+    assert [(kept.reason, kept.version) for kept in edited.entries] == [(Reason.CHANGED, 2)]
+    assert len(feed.entries) == 2
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://feeds.example/n?id={name}&PHPSESSID={poll}",
+        "https://feeds.example/n?id={name}&a={poll}&b={poll}",
+        "https://feeds.example/{name};jsessionid={poll}?x=1",
+        "https://feeds.example/{name}?t={poll}",
+    ],
+)
+@pytest.mark.parametrize("dated", [True, False])
+def test_sessions_in_links_make_nothing_new_for_ever(link: str, dated: bool) -> None:
+    """The parameter is learnt at the second poll; what comes afterwards is news once."""
+    feed = Memory()
+    for poll, window in enumerate(["abcd", "abcd", "eabc", "feab"]):
+        made = [entry(name, guid=None, link=link.format(name=name, poll=poll)) for name in window]
+        feed.poll(*(made if dated else [replace(one, published_at=None) for one in made]))
+    assert len(feed.entries) == 6
+    assert feed.alerts == ["Title e", "Title f"]
+
+
+def test_a_feed_of_one_entry_needs_a_parameter_that_is_called_a_session() -> None:
+    """Too little to learn from, but for the names that sessions have."""
+    for name, stored in (("PHPSESSID", 1), ("page", 3)):
+        feed = Memory()
+        for poll in range(3):
+            feed.poll(entry("a", guid=None, link=f"https://feeds.example/n?{name}={poll}"))
+        assert len(feed.entries) == stored
+
+
+def test_a_page_for_each_day_is_no_session() -> None:
+    """All links changed in one parameter, and so did dates and texts: these are other entries."""
+    feed = Memory()
+    for day in range(3):
+        feed.poll(
+            *(
+                entry(
+                    f"{town} {day}", title=f"Weather in {town}", guid=None, link=f"https://w.example/?t={town}&d={day}"
+                )
+                for town in ("Oslo", "Rome", "Riga", "Bern")
+            )
+        )
+    assert feed.state.volatile == ()
+    assert len(feed.alerts) == 8
+
+
+def test_a_post_without_a_title_gets_its_first_words() -> None:
+    """What identifies it is still what the feed said."""
+    feed = Memory()
+    post = entry("a", title="", summary="Ankara keeps the systems, says the ministry. Washington answers.")
+    found = feed.poll(post)
+    assert found.entries[0].title == "Ankara keeps the systems, says the ministry"
+    assert feed.poll(post).entries == ()
+
+
+def test_an_update_alone_dates_an_entry() -> None:
+    """Atom asks for nothing else, and Dublin Core has one date."""
+    found = Memory().poll(entry("a", published_at=None, updated_at=NOW - timedelta(days=1)))
+    assert found.entries[0].published_at == NOW - timedelta(days=1)

@@ -78,6 +78,39 @@ def test_the_likest_story_is_chosen() -> None:
     assert found.id == "address"
 
 
+SHIPS = "Two ships were boarded off the northern coast; their papers named three licences."
+RADAR = "A radar site near the strait was closed for repairs, and clauses delay the parts."
+
+
+@pytest.mark.parametrize(
+    ("feed", "text", "same"),
+    [("a", RADAR, False), ("a", SHIPS + " More soon.", True), ("b", SHIPS, True), (None, RADAR, True)],
+    ids=["next report", "told again", "another feed", "an edit"],
+)
+def test_the_next_report_at_an_address_that_stays(feed: str | None, text: str, same: bool) -> None:
+    """A feed's new entry with the address and headline of its last one is another story by its text."""
+    first = entry("Daily situation report", SHIPS, link="https://example.org/sitrep")
+    told = Story(id="s", title="", fingerprint=fingerprint(first), feeds=("a",), first_at=NOW, last_at=NOW)
+    assert (place(fingerprint(replace(first, summary=text)), [told], feed) is not None) is same
+
+
+@pytest.mark.parametrize(
+    ("fragment", "same"),
+    [
+        ("post-2", False),
+        ("ships-boarded", False),
+        ("comments", True),
+        ("xtor=RSS-1", True),
+        (":~:text=a", True),
+        ("0", True),
+    ],
+)
+def test_posts_of_a_live_page_have_addresses(fragment: str, same: bool) -> None:
+    """A fragment names a post, unless it says how a reader came."""
+    one, other = (fingerprint(entry("a", link=f"https://example.org/live{tail}")) for tail in ("", f"#{fragment}"))
+    assert (one.url_key == other.url_key) is same
+
+
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_any_text_has_a_fingerprint(one: str, other: str) -> None:
     """No text breaks it, a text is like itself or too short to tell, likeness lies between 0 and 1."""
