@@ -259,9 +259,9 @@ def test_the_work_of_routing_grows_with_the_hits(kind: str, monkeypatch: pytest.
     compared: list[int] = []
     seen = ledger.place
 
-    def counting(found: Fingerprint, stories: Sequence[Story]) -> Story | None:
+    def counting(found: Fingerprint, stories: Sequence[Story], feed: str | None) -> Story | None:
         compared.append(len(stories))
-        return seen(found, stories)
+        return seen(found, stories, feed)
 
     monkeypatch.setattr(ledger, "place", counting)
     words = ["".join(sample("abcdefghijklmnoprstuv", 6)) for _ in range(4000)]
