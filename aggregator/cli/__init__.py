@@ -3,7 +3,13 @@
 import logging
 import os
 import sys
-from errno import ENOSPC
+from collections.abc import Sequence
+from errno import ENOMEM, ENOSPC
+
+# Address space in MB below which native libraries abort the process without a word, instead of raising MemoryError;
+# what is really held is about 150 MB. Threads reserve most of it.
+SERVICE_MB, COMMAND_MB = 3072, 512
+SERVICES = frozenset({"run", "worker", "demo"})
 
 
 def main() -> None:
@@ -11,7 +17,7 @@ def main() -> None:
 
     However it ends, it ends with an exit code and a sentence.
     """
-    code = _run()
+    code = _refused_for_memory(sys.argv[1:]) or _run()
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # who reads has had enough
@@ -39,12 +45,34 @@ def _run() -> int:
         return _say(
             "interrupted" if interrupted else "nothing was answered, so nothing was done", 130 if interrupted else 1
         )
+    except MemoryError:
+        return _say(f"not enough memory: about {COMMAND_MB} MB are needed; free some, or raise the limit")
     except OSError as error:
+        if error.errno == ENOMEM:
+            return _say(f"not enough memory: about {COMMAND_MB} MB are needed; free some, or raise the limit")
         place = error.filename or ("the output could not be written" if error.errno == ENOSPC else "")
         return _say(": ".join(filter(None, (place, error.strerror or str(error)))))
     except Exception:  # noqa: BLE001 - nobody above would handle it
         return _unexpected()
     return code if isinstance(code, int) else 0
+
+
+def _refused_for_memory(arguments: Sequence[str]) -> int:
+    """1, said in a sentence, where the address space is too small for the command; help needs next to nothing."""
+    if sys.platform == "win32" or {"--help", "-h", "--version"} & set(arguments):
+        return 0
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    command = next((word for word in arguments if word in SERVICES), "")
+    needed = SERVICE_MB if command else COMMAND_MB
+    if limit == resource.RLIM_INFINITY or limit >= needed << 20:
+        return 0
+    return _say(
+        f"not enough memory: the address space is limited to {limit >> 20} MB (ulimit -v), and "
+        f"`{' '.join(filter(None, ('aggregator', command)))}` needs {needed} MB; raise that limit, "
+        "or bound what is really used instead (MemoryMax= of systemd, mem_limit of compose)"
+    )
 
 
 def _say(message: str, code: int = 1) -> int:
