@@ -158,7 +158,7 @@ class Guesses:
 
     def __init__(self) -> None:
         self._failures: OrderedDict[str, deque[datetime]] = OrderedDict()
-        self._told: dict[str, datetime] = {}
+        self._told: dict[str, tuple[datetime, int]] = {}
         self._lane = asyncio.Lock()
 
     def failed(self, source: str, now: datetime) -> int:
@@ -184,12 +184,12 @@ class Guesses:
         return self._failures[neighbourhood(source)][0]
 
     def to_tell(self, source: str, now: datetime) -> int:
-        """How many to tell the log of; 0: it heard of this source a moment ago."""
-        key = neighbourhood(source)
-        if (last := self._told.get(key)) is not None and now - last < TELL_EVERY:
+        """How many to tell the log of; 0: it heard of this source a moment ago, and of more than a tenth of them."""
+        key, count = neighbourhood(source), self.count(source, now)
+        if (told := self._told.get(key)) is not None and now - told[0] < TELL_EVERY and count < 10 * told[1]:
             return 0
-        self._told[key] = now
-        return self.count(source, now)
+        self._told[key] = now, count
+        return count
 
     def forget(self, source: str) -> None:
         self._failures.pop(neighbourhood(source), None)

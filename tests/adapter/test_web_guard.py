@@ -364,7 +364,7 @@ def test_a_browser_that_was_inside_has_a_count_of_its_own() -> None:
 
 
 def test_wrong_tokens_are_counted_and_told(caplog: pytest.LogCaptureFixture) -> None:
-    """One line a minute and address says how many there were; no line says what was shown."""
+    """A line a minute, and one for ten times as many, says how many an address showed; no line says what."""
     desk, client = closed()
     with caplog.at_level("WARNING"):
         for number in range(15):
@@ -372,7 +372,7 @@ def test_wrong_tokens_are_counted_and_told(caplog: pytest.LogCaptureFixture) -> 
         desk.clock.at += timedelta(minutes=2)
         client.get("/feeds/hits.atom", headers={"authorization": "Basic " + base64.b64encode(b"u:guess-x").decode()})
     told = [record.getMessage() for record in caplog.records if "token" in record.getMessage()]
-    assert told == ["wrong token from 127.0.0.1 (1 of late)", "wrong token from 127.0.0.1 (16 of late)"]
+    assert told == [f"wrong token from 127.0.0.1 ({count} of late)" for count in (1, 10, 16)]
     assert "guess" not in caplog.text
 
 
