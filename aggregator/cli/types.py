@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from aggregator.core.settings import seconds
+from aggregator.core.values import seconds
 
 
 class Since(click.ParamType[timedelta]):

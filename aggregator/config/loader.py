@@ -21,7 +21,8 @@ from aggregator.config.values import plain
 from aggregator.config.wording import HIDDEN, find, in_words
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 from aggregator.core.rules import Rule, run_tests
-from aggregator.core.settings import Config, revealed, weak_spot
+from aggregator.core.settings import Config, weak_spot
+from aggregator.core.values import revealed
 
 LISTEN = "AGGREGATOR_LISTEN"  # where the page listens in a container, whatever settings.web.listen says
 _UNEDITED: Mapping[Path, str] = MappingProxyType({})

@@ -13,7 +13,8 @@ from aggregator.config.nodes import Items, Node, Pairs, Scalar
 from aggregator.config.values import CONSOLE
 from aggregator.config.wording import find, known_keys, unknown_key
 from aggregator.core.errors import ConfigError, did_you_mean
-from aggregator.core.settings import revealed, weak_spot
+from aggregator.core.settings import weak_spot
+from aggregator.core.values import revealed
 
 _OWN = ("url", "service", "name")
 

@@ -9,7 +9,8 @@ from xml.sax.saxutils import quoteattr
 from pydantic import TypeAdapter, ValidationError
 
 from aggregator.core.errors import ParseError
-from aggregator.core.settings import Feed, HttpUrl
+from aggregator.core.settings import Feed
+from aggregator.core.values import HttpUrl
 
 MAX_BYTES = 10 * 2**20
 MAX_FEEDS = 10_000  # about what a file of feeds can hold, see source.MAX_BYTES

@@ -13,7 +13,8 @@ from aggregator.core.errors import ConfigError, InvalidRule, Problem, did_you_me
 from aggregator.core.rules import Document, Rule, compile_rule, recompile
 from aggregator.core.rules.compile import seeks
 from aggregator.core.rules.sight import Sight
-from aggregator.core.settings import RuleConfig, Words
+from aggregator.core.settings import RuleConfig
+from aggregator.core.values import Words
 
 
 class Rulebook(NamedTuple):

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from aggregator.config.expand import UNEXPANDED, Expander
 from aggregator.config.nodes import Items, Node, Pairs, Scalar
-from aggregator.core.settings import revealed
+from aggregator.core.values import revealed
 
 Read = Callable[[Scalar], object]
 CONSOLE = "console"

@@ -11,7 +11,8 @@ from pydantic_core import ErrorDetails
 from aggregator.config.expand import UNEXPANDED, refers
 from aggregator.config.nodes import Items, Node, Pairs, Scalar
 from aggregator.core.errors import ConfigError, did_you_mean
-from aggregator.core.settings import Config, Unfit
+from aggregator.core.settings import Config
+from aggregator.core.values import Unfit
 
 Step = str | int
 HIDDEN = "'***'"  # stands where a value would be quoted that came from outside

@@ -18,7 +18,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 from aggregator.core.errors import AggregatorError
-from aggregator.core.settings import clock, seconds
+from aggregator.core.values import clock, seconds
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from aggregator.core.delivery.outcome import Held
-from aggregator.core.settings import clock, seconds
+from aggregator.core.values import clock, seconds
 
 SATURDAY = 5
 

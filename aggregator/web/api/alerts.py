@@ -9,8 +9,8 @@ from pydantic import Field
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import DeliveryState, Silence
-from aggregator.core.settings import seconds
 from aggregator.core.shapes import delivery_detail_json, delivery_json, silence_json
+from aggregator.core.values import seconds
 from aggregator.web.api import shape
 from aggregator.web.asking import Before, Listing, after_cursor, cursor_of, leading_on
 from aggregator.web.desk import Desk

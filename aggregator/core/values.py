@@ -1,0 +1,175 @@
+"""Kinds of values in a configuration: durations, sizes, times, addresses; each says in words what it is not."""
+
+import re
+from datetime import time
+from ipaddress import ip_network
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
+
+from aggregator.core.text.urls import host_error
+
+DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+ID = r"^[a-z0-9][a-z0-9._-]{0,99}$"
+
+
+class Unfit(ValueError):
+    """A value that a key cannot have: `wrong` says what it is not, `hint` what to write; neither quotes it."""
+
+    def __init__(self, value: object, wrong: str, hint: str) -> None:
+        super().__init__(f"{value!r} {wrong}; {hint}")
+        self.wrong = wrong
+        self.hint = hint
+
+
+def revealed(value: object) -> object:
+    """The text of a resolved reference, which nothing shows unless it is asked for like this."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def seconds(value: object) -> float:
+    """Seconds of `15m`, `1h30m`, `30s`, `7d`, `2w`; a bare number is refused for its missing unit."""
+    text = str(value).strip()
+    if text == "0":
+        return 0.0
+    if not re.fullmatch(rf"(?:{DURATION.pattern}\s*)+", text):
+        wrong, hint = "is not a duration", "write a number and s, m, h, d or w:"
+        if re.fullmatch(r"\d+", text):
+            raise ValueError(f"{text!r} {wrong}; {hint} {text}m")
+        raise Unfit(text, wrong, f"{hint} 15m")
+    return sum(float(number) * UNITS[unit] for number, unit in DURATION.findall(text))
+
+
+def size(value: object) -> int:
+    """Bytes of `10MiB`, `500kB`, `1048576`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(value).strip())
+    if not found or found[2].upper() not in SIZES:
+        raise Unfit(value, "is not a size", "write for example 10MiB")
+    return int(float(found[1]) * SIZES[found[2].upper()])
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise Unfit(name, "is not a time zone", "write for example Europe/Oslo") from None
+    return name
+
+
+def clock(text: str) -> time:
+    """The time of day of `07:00`."""
+    found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
+    if not found:
+        raise Unfit(text, "is not a time of day", "write for example 07:00")
+    return time(int(found[1]), int(found[2]))
+
+
+def _quiet(value: object) -> str:
+    text = str(value)
+    start, dash, end = text.partition("-")
+    if not dash or clock(start) == clock(end):
+        raise Unfit(text, "is not a span of the day", 'write for example "22:00-07:00"')
+    return text
+
+
+def _rhythm(value: object) -> str:
+    text = " ".join(str(value).split())
+    word, _, at = text.partition(" ")
+    if word in ("daily", "weekdays") and at:
+        clock(at)
+    elif text not in ("instant", "hourly"):
+        try:
+            seconds(text)
+        except ValueError:
+            raise Unfit(text, "is not a rhythm", "write instant, 15m, hourly, daily 07:00 or weekdays 07:00") from None
+    return text
+
+
+def _first_poll(value: object) -> str | float:
+    return str(value) if value in ("silent", "alert") else seconds(value)
+
+
+def named_proxies(places: tuple[str, ...]) -> tuple[str, ...]:
+    """Whoever is believed names the visitor's address, so nobody is believed without being named."""
+    for place in places:
+        try:
+            everybody = ip_network(place.strip(), strict=False).prefixlen == 0
+        except ValueError:
+            raise Unfit(
+                place, "is no address of a proxy", "write the proxy's own address or network, such as 127.0.0.1"
+            ) from None
+        if everybody:
+            raise Unfit(place, "would believe everybody", "write the proxy's own address, such as 127.0.0.1")
+    return places
+
+
+def opened(places: tuple[str, ...]) -> tuple[str, ...]:
+    for place in places:
+        host, _, port = place.strip().rpartition(":")
+        try:
+            ip_network(place.strip().strip("[]"), strict=False)
+        except ValueError:
+            if not host or not port.isdigit() or int(port) > 65_535:
+                wanted = "write host:port, an address, or a network such as 10.0.0.0/8"
+                raise Unfit(place, "opens nothing", wanted) from None
+    return places
+
+
+def _proxy(url: SecretStr) -> SecretStr:
+    if not re.match(
+        r"(?:http|socks5h?)://(?:[^/@]*@)?(?:[^/:@\[]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?/?$", url.get_secret_value()
+    ):
+        raise ValueError("this is no proxy; write http://host:port, socks5://host:port or socks5h://host:port")
+    return url
+
+
+def _http_url(text: str) -> str:
+    text = text.strip()
+    if not re.match(r"https?://[^/\s?#]+", text, re.IGNORECASE):
+        raise Unfit(text, "is not a web address", "it must start with http:// or https://")
+    try:
+        parts = urlsplit(text)
+        host = parts.port != 0 and parts.hostname
+    except ValueError as wrong:
+        raise ValueError(f"{text!r} is not a web address: {wrong}") from None
+    if host and (wrong_host := host_error(host)):
+        raise ValueError(f"{text!r} is not a web address: {wrong_host}")
+    if not host or re.search(r"\s", text):
+        raise Unfit(text, "is not a web address", "write for example https://example.org/feed")
+    return text
+
+
+_duration_schema = WithJsonSchema(
+    {"type": "string", "pattern": r"^(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$|^0$", "examples": ["15m", "6h", "7d"]}
+)
+Seconds = Annotated[float, BeforeValidator(seconds), _duration_schema]
+Bytes = Annotated[int, BeforeValidator(size), WithJsonSchema({"type": "string", "examples": ["10MiB"]})]
+Zone = Annotated[str, AfterValidator(_zone)]
+QuietHours = Annotated[str, BeforeValidator(_quiet), WithJsonSchema({"type": "string", "examples": ["22:00-07:00"]})]
+Rhythm = Annotated[
+    str,
+    BeforeValidator(_rhythm),
+    WithJsonSchema({"type": "string", "examples": ["instant", "15m", "hourly", "daily 07:00", "weekdays 07:00"]}),
+]
+FirstPoll = Annotated[
+    Literal["silent", "alert"] | float,
+    BeforeValidator(_first_poll),
+    WithJsonSchema({"type": "string", "examples": ["silent", "alert", "24h"]}),
+]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Identifier = Annotated[str, Field(pattern=ID)]
+
+
+def one_or_many(value: object) -> object:
+    """A list, also where a single value was written: `tags: defence` is `tags: [defence]`."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
+
+_Word = str | float | bool  # what an editor's YAML takes 007, 12 or NO for; all of it is read as text
+Words = Annotated[tuple[str, ...], BeforeValidator(one_or_many, json_schema_input_type=_Word | tuple[_Word, ...])]
