@@ -22,7 +22,7 @@ from aggregator.parse.wire import Answer, Job
 
 MAX_ENTRIES = 5000
 MAX_POISON_BYTES = 65536
-MAX_TRIED = 500  # entries that are tried one by one where the parser fails on all of them together
+MAX_TRIED = 1000  # parts of a document that are read where the parser fails on the whole: 50 bad entries of any number
 
 _shadow = Shadow()
 
@@ -170,27 +170,39 @@ def _tolerantly(source: Source) -> FeedDraft:
     try:
         feed, version = reference.read(source)
     except Broken as error:
-        return _one_by_one(source, reference.read, error)
+        return _without_bad_entries(source, reference.read, error)
     if not version and not feed.entries:
         raise recognise.refuse(source.body)
     return feed
 
 
-def _one_by_one(source: Source, reader: Reader, error: Exception) -> FeedDraft:
-    """The entries of a document on which feedparser fails, without those on which it fails."""
+def _without_bad_entries(source: Source, reader: Reader, error: Exception) -> FeedDraft:
+    """The entries of a document on which the reader fails, without those on which it fails: found by halving."""
     layout = ladder.split(source, well_formed=False)
-    if not layout or len(layout.ranges) > MAX_TRIED:
+    if not layout:
         raise Refused(f"The parser failed on this document ({error}).", "broken") from error
     whole: FeedDraft | None = None
     entries: list[Draft | Poison] = []
-    for place in range(len(layout.ranges)):
-        try:
-            feed, _ = reader(source.rewritten(layout.only(place)))
-        except Broken as failure:
-            entries.append((layout.entry(place)[:MAX_POISON_BYTES], str(failure)))
+    count, tries = len(layout.ranges), MAX_TRIED
+    parts = [range(count // 2, count), range(count // 2)] if count > 1 else [range(count)]
+    while parts:
+        part = parts.pop()
+        failure: Exception = error
+        if tries:
+            tries -= 1
+            try:
+                feed, _ = reader(source.rewritten(layout.only(*part)))
+            except Broken as broken:
+                failure = broken
+            else:
+                whole = whole or feed
+                entries += feed.entries
+                continue
+        if tries and len(part) > 1:
+            middle = part.start + len(part) // 2
+            parts += [range(middle, part.stop), range(part.start, middle)]
         else:
-            whole = whole or feed
-            entries += feed.entries
+            entries += [(layout.entry(place)[:MAX_POISON_BYTES], str(failure)) for place in part]
     if whole is None:
         raise Refused(f"The parser failed on every entry ({error}).", "broken") from error
     whole.entries = entries

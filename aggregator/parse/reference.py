@@ -7,6 +7,7 @@ import io
 import re
 import warnings
 from calendar import timegm
+from datetime import MAXYEAR
 from itertools import islice
 from typing import Any
 
@@ -119,4 +120,5 @@ def _date(found: Any, key: str) -> float | None:
     if when := instant(found[key]):
         return when.timestamp()
     parsed = found.get(f"{key}_parsed")
-    return float(timegm(parsed)) if parsed and parsed[0] >= EARLIEST_YEAR else None
+    # It moves dates at the end of the calendar past it, which is no instant.
+    return float(timegm(parsed)) if parsed and EARLIEST_YEAR <= parsed[0] <= MAXYEAR else None
