@@ -3,10 +3,10 @@
 Every value is frozen; `None` means absent, never failed. Words: docs/glossary.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 # --- fetch ---------------------------------------------------------------------------------------
 
@@ -32,11 +32,19 @@ class CacheHints:
     retry_after_s: float | None = None
 
 
+class Held(Protocol):
+    """A share of a budget."""
+
+    def release(self) -> None:
+        """Give it back; once is enough."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """A complete, decoded document.
 
     `delta`: only some entries are in it, as in a 226 (RFC 3229); `pushed`: it came by itself.
+    `held` is what its fetcher counts its bytes by, to be released when they are read.
     """
 
     url: str
@@ -52,6 +60,7 @@ class Fetched:
     delta: bool = False
     pushed: bool = False
     elapsed_s: float = 0.0
+    held: "Held | None" = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

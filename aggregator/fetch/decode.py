@@ -190,11 +190,16 @@ class Body:
         self._pieces: list[bytes] = []
         self._received = 0
 
-    def feed(self, data: bytes) -> None:
-        """Take received bytes."""
+    def feed(self, data: bytes) -> int:
+        """Take received bytes; gives how many bytes of the document there are."""
         self._received += len(data)
         with self._damage():
             self._unpack(data, 0)
+        return self._decoded[-1]
+
+    def discard(self) -> None:
+        """Let go of what has come."""
+        self._pieces.clear()
 
     def finish(self) -> bytes:
         """The whole decoded body."""

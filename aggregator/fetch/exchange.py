@@ -16,12 +16,15 @@ from aiohttp.http import RawResponseMessage
 from aiohttp.streams import StreamReader
 from multidict import CIMultiDictProxy
 
+from aggregator.fetch.budget import Hold
+
 LINE_BYTES = 8190
 FIELD_BYTES = 16_384
 HEADERS = 128
 BUFFER_BYTES = 65_536
 INTERIM = 8
-SLICE_BYTES = 16_384
+SLICE_BYTES = 2_048  # may decode to 200 times as much
+PAUSE_BYTES = 16_384
 HELD_BYTES = 65_536
 INTERIM_HEAD = re.compile(rb"HTTP/1\.[01] 1\d\d")
 END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
@@ -55,6 +58,7 @@ class Exchange(ResponseHandler):
         self._request = request
         self._head: bytes | None = b""  # what came of the final answer's head, until it is whole
         self._left_bytes = most_bytes
+        self.gave_up = False
         self.set_response_params(
             read_until_eof=True,
             auto_decompress=False,
@@ -115,15 +119,18 @@ class Exchange(ResponseHandler):
         raise ClientPayloadError("nothing but interim answers")
 
 
-async def read_all(body: StreamReader, take: Callable[[bytes], None]) -> None:
+async def read_all(body: StreamReader, take: Callable[[bytes], int], hold: Hold) -> None:
     """Hand a body over as it comes, in slices small enough not to hold up the other feeds.
 
-    Raises ClientPayloadError where the body is shorter than announced or its chunks are cut.
+    `take` gives how large the document has become; before it outgrows its share, a place in the budget
+    is waited for, with the sender held back. Raises ClientPayloadError where the body is shorter than
+    announced or its chunks are cut.
     """
     while data := await body.readany():
         for start in range(0, len(data), SLICE_BYTES):
-            take(data[start : start + SLICE_BYTES])
-            if start:
+            if hold.needs_place(take(data[start : start + SLICE_BYTES])):
+                await hold.take_place()
+            if start % PAUSE_BYTES == 0 and start:
                 await asyncio.sleep(0)
 
 

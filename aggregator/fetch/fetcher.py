@@ -15,6 +15,7 @@ from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.websub import Farewell, Subscription
 from aggregator.core.settings import Feed, Http, Polling
 from aggregator.fetch import guard, proxy, websub
+from aggregator.fetch.budget import Budget
 from aggregator.fetch.caching import hints, links, refreshed, validators
 from aggregator.fetch.guard import Guard
 from aggregator.fetch.politeness import Politeness
@@ -49,7 +50,7 @@ class HttpFetcher:
 
     def adopt(self, http: Http, polling: Polling) -> None:
         """Go on with other settings. Raises Forbidden for a proxy, ValueError for an `allow`, that cannot be read."""
-        self.transport.adopt(self._manners(http))
+        self.transport.adopt(self._manners(http), polling.concurrency)
         if polling.per_host != self.politeness.per_host:  # else who rests where is kept
             self.politeness = Politeness(polling.per_host, needs_gap)
 
@@ -138,6 +139,7 @@ def document(response: Response, now: datetime | None = None, *, delta: bool = F
         links=links(response, response.url),
         delta=delta,
         elapsed_s=response.elapsed_s,
+        held=response.held,
     )
 
 
@@ -159,7 +161,10 @@ async def open_fetcher(
     """
     ourselves = f"aggregator/{version}" + (f" (+{about})" if about else "")
     manners = partial(_manners, ourselves=ourselves, own_ports=tuple(own_ports))
-    fetcher = HttpFetcher(Transport(manners(http)), Politeness(polling.per_host, needs_gap), manners, clock)
+    budget = Budget(polling.concurrency, http.max_body_bytes)
+    fetcher = HttpFetcher(
+        Transport(manners(http), budget=budget), Politeness(polling.per_host, needs_gap), manners, clock
+    )
     try:
         yield fetcher
     finally:

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiohttp import ClientError
 from aiohttp.http import HttpProcessingError
@@ -22,6 +23,7 @@ from aggregator.core.model import Validators
 from aggregator.fetch import address as addresses
 from aggregator.fetch import proxy as proxies
 from aggregator.fetch.address import Address
+from aggregator.fetch.budget import Budget, Hold
 from aggregator.fetch.cookies import Jar
 from aggregator.fetch.decode import Body, in_words
 from aggregator.fetch.dial import AddrInfo, Dialer, Given
@@ -31,6 +33,7 @@ from aggregator.fetch.proxy import Proxy
 from aggregator.fetch.words import in_words as error_in_words
 
 HOPS = 5
+DEFAULT_CONCURRENCY = 128
 HEAD_BYTES = 256 * 1024
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 KEEP_METHOD = frozenset({307, 308})
@@ -83,6 +86,7 @@ class Response:
     body: bytes = b""
     hops: tuple[tuple[int, str], ...] = ()
     elapsed_s: float = 0.0
+    held: Hold | None = None
 
     def header(self, name: str) -> str:
         """A header's value byte for byte (as latin-1), or an empty string."""
@@ -159,14 +163,18 @@ class Manners:
 class Transport:
     """Sends requests. Raises Unreachable, BadStatus (about redirects), TooLarge, Forbidden."""
 
-    def __init__(self, manners: Manners, *, verified: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, manners: Manners, *, verified: ssl.SSLContext | None = None, budget: Budget | None = None
+    ) -> None:
         self._manners = manners
         self._dialer = Dialer(manners.guard)
+        self._budget = budget or Budget(DEFAULT_CONCURRENCY, manners.max_body_bytes)
         self._verified = verified
         self._unverified: ssl.SSLContext | None = None
 
-    def adopt(self, manners: Manners) -> None:
+    def adopt(self, manners: Manners, concurrency: int = DEFAULT_CONCURRENCY) -> None:
         """Go on with these; requests under way may end with the old ones."""
+        self._budget.adopt(concurrency, manners.max_body_bytes)
         self._manners = manners
         self._dialer.guard = manners.guard
 
@@ -223,12 +231,23 @@ class Transport:
                 trip.go_on(head.code, head.headers)
                 clock.reschedule(min(deadline, loop.time() + self._manners.connect_s))
                 return None
-            body = b""
+            body, held = b"", None
             if 200 <= head.code < 300:
                 intake = self._intake(request, trip, head.headers)
-                await read_all(stream, intake.feed)
-                body = intake.finish()
+                held = self._budget.hold(partial(_give_up, exchange))
+                try:
+                    await read_all(stream, intake.feed, held)
+                    if exchange.gave_up:
+                        raise _given_up(trip)
+                    body = intake.finish()
+                except BaseException:
+                    intake.discard()  # the error keeps these frames for as long as somebody keeps the error
+                    held.release()
+                    raise
+                held.complete()
         except ClientError as error:
+            if exchange.gave_up:
+                raise _given_up(trip) from error
             if exchange.overran:
                 raise TooLarge(
                     f"{trip.place.host}: the answer is more wrapping than document", url=trip.place.text
@@ -245,6 +264,7 @@ class Transport:
             body=body,
             hops=trip.hops,
             elapsed_s=loop.time() - started,
+            held=held,
         )
 
     async def _open(self, request: Request, trip: _Trip) -> Exchange:
@@ -355,6 +375,22 @@ class Transport:
         return Unreachable(
             f"{trip.place.host}: {what} after {waited}", connected=trip.connected, url=trip.place.text, hops=trip.hops
         )
+
+
+def _given_up(trip: _Trip) -> FetchError:
+    return Unreachable(
+        f"{trip.place.host}: a large document came too slowly while others waited for its place",
+        connected=True,
+        url=trip.place.text,
+        hops=trip.hops,
+    )
+
+
+def _give_up(exchange: Exchange) -> None:
+    """Break off an answer; whoever reads it hears of it as of a cut connection."""
+    exchange.gave_up = True
+    if exchange.transport is not None:
+        exchange.transport.abort()
 
 
 def _location(headers: CIMultiDictProxy[str]) -> str:

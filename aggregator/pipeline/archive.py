@@ -68,7 +68,11 @@ class Archive:
         page = await self._fetcher.fetch(feed, blank)
         if not isinstance(page, Fetched) or not may_follow(url, page.url):
             raise FetchError("the archive led to another site", url=url)
-        return page, await self._parser.parse(page, blank)
+        try:
+            return replace(page, body=b"", held=None), await self._parser.parse(page, blank)
+        finally:
+            if page.held is not None:
+                page.held.release()
 
     async def _unseen(self, state: FeedState, read: ParsedFeed, now: datetime) -> tuple[Sequence[Entry], bool]:
         """The page's unseen entries, and whether some of it is known."""

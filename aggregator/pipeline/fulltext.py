@@ -108,7 +108,11 @@ class FullTexts:
             if feed is None or not feed.full_text or not entry.link:
                 return await self._give_up(entry)
             page = await self._pages.page(feed, entry.link)
-            text = await self._reader.article(page)
+            try:
+                text = await self._reader.article(page)
+            finally:
+                if page.held is not None:
+                    page.held.release()
             return await self._take(setup, feed, entry, text)
         except (FetchError, ParseError) as error:
             return await self._failed(wish, error)

@@ -116,7 +116,8 @@ class Intake:
 
         async def read(setup: Setup, feed: Feed, state: FeedState) -> Polled:
             try:
-                return await self._read(setup, feed, state, document)
+                parsed = await self._parsed(state, document)
+                return await self._taken(setup, feed, state, document, parsed)
             except ParseError as error:
                 return await self._abandon(state, error)
 
@@ -171,12 +172,21 @@ class Intake:
             self._network.is_to_blame(host, None)
             if isinstance(response, NotModified):
                 return await self._unchanged(setup, feed, state, response, None)
-            return await self._read(setup, feed, state, response)
+            parsed = await self._parsed(state, response)
+            response = replace(response, body=b"", held=None)  # what was read need not be kept until all is stored
+            return await self._taken(setup, feed, state, response, parsed)
         except (FetchError, ParseError) as error:
             return await self._failed(setup, feed, state, error)
 
-    async def _read(self, setup: Setup, feed: Feed, state: FeedState, response: Fetched) -> Polled:
-        parsed = await self._parser.parse(response, state, self._recall(state))
+    async def _parsed(self, state: FeedState, response: Fetched) -> ParsedFeed:
+        """What is in a document; its bytes count as held until here. Raises ParseError."""
+        try:
+            return await self._parser.parse(response, state, self._recall(state))
+        finally:
+            if response.held is not None:
+                response.held.release()
+
+    async def _taken(self, setup: Setup, feed: Feed, state: FeedState, response: Fetched, parsed: ParsedFeed) -> Polled:
         if not parsed.entries:
             return await self._unchanged(setup, feed, state, response, parsed)
         return await self.take(setup, feed, state, response, parsed)
@@ -339,7 +349,7 @@ class Intake:
             after, hosts = after_failure(state, feed, settings.polling, error, now=now)
             poll = Poll(state=after, hosts=hosts, notices=self._health_news(setup, state, after, now))
         await self._feeds.commit(poll, owner=self._owner)
-        return Polled(feed=state.id, error=error)
+        return Polled(feed=state.id, error=error.with_traceback(None))  # whose frames hold the document
 
     async def _abandon(self, state: FeedState, error: AggregatorError) -> Polled:
         """Nothing is written: free the lease, so that the feed comes up again soon."""
