@@ -1,5 +1,8 @@
 """The ladder's law: what it gives is what a full parse gives, for every step from document to document."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -179,3 +182,21 @@ def test_memory_from_anywhere_is_harmless(memory: bytes) -> None:
     """Bytes that are no memory are no memory."""
     assert not ladder.same_entries(memory, Source(feed(A), URL, "application/xml"))
     assert len(parsed(feed(A, B), memory)[4]) == 2
+
+
+@pytest.mark.parametrize("dated", [True, False])
+@pytest.mark.parametrize("count", [5_100, 12_000])
+def test_a_long_feed_that_grows_at_its_end(count: int, dated: bool) -> None:
+    """What is appended is read, and what the first look left out is not taken for news."""
+    monday = datetime(2026, 3, 2, tzinfo=UTC)
+
+    def item(number: int) -> str:
+        date = f"<pubDate>{format_datetime(monday + timedelta(seconds=number))}</pubDate>" if dated else ""
+        return f"<item><guid>{number}</guid>{date}</item>"
+
+    entries = [item(number) for number in range(count + 1)]
+    first = parsed(feed(*entries[:-1]))
+    assert (len(first[4]), first[5]) == (5000, count)
+    assert first[4][-1][0] == f"https://feeds.example/{count - 1}"
+    second = parsed(feed(*entries), first[-1])
+    assert [row[0] for row in second[4]] == [f"https://feeds.example/{count}"]
