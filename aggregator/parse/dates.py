@@ -6,37 +6,19 @@ leap seconds, Y/M/D, epoch numbers, zone names, day and month names in other lan
 
 import re
 import unicodedata
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 EARLIEST_YEAR = 1900  # year 1 and the like are an unset field, not a date
 
-_MONTHS = """
-    jan feb mar apr may jun jul aug sep oct nov dec
-    january february march april may june july august september october november december
-    januar februar marz april mai juni juli august september oktober november dezember
-    janner feber maerz april mai juni juli august september oktober november dezember
-    janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre
-    enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
-    gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre
-    janeiro fevereiro marco abril maio junho julho agosto setembro outubro novembro dezembro
-    januari februari maart april mei juni juli augustus september oktober november december
-    januari februari mars april maj juni juli augusti september oktober november december
-    januar februar mars april mai juni juli august september oktober november desember
-    stycznia lutego marca kwietnia maja czerwca lipca sierpnia wrzesnia pazdziernika listopada grudnia
-    styczen luty marzec kwiecien maj czerwiec lipiec sierpien wrzesien pazdziernik listopad grudzien
-    ledna unora brezna dubna kvetna cervna cervence srpna zari rijna listopadu prosince
-    ianuarie februarie martie aprilie mai iunie iulie august septembrie octombrie noiembrie decembrie
-    januar februar marcius aprilis majus junius julius augusztus szeptember oktober november december
-    tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesakuuta heinakuuta elokuuta syyskuuta lokakuuta
-        marraskuuta joulukuuta
-    ocak subat mart nisan mayis haziran temmuz agustos eylul ekim kasim aralik
-    ιανουαριου φεβρουαριου μαρτιου απριλιου μαιου ιουνιου ιουλιου αυγουστου σεπτεμβριου οκτωβριου νοεμβριου δεκεμβριου
-    января февраля марта апреля мая июня июля августа сентября октября ноября декабря
-    январь февраль март апрель май июнь июль август сентябрь октябрь ноябрь декабрь
-    сiчня лютого березня квiтня травня червня липня серпня вересня жовтня листопада грудня
-    يناير فبراير مارس ابريل مايو يونيو يوليو اغسطس سبتمبر اكتوبر نوفمبر ديسمبر
-"""
-_ZONES = {  # minutes east of UTC; where a name is ambiguous, the one that news feeds mean
+_ENGLISH = {
+    name: place // 3 + 1
+    for place in range(0, 36, 3)
+    if (name := "JanFebMarAprMayJunJulAugSepOctNovDec"[place : place + 3])
+}
+_BUDDHIST = range(2400, 2700)  # years as Thailand counts them
+_AHEAD = 543
+_ZONES = {  # minutes east of UTC, before those of the time zone database: where one is ambiguous, what feeds mean
     "utc": 0, "gmt": 0, "ut": 0, "z": 0, "wet": 0, "uct": 0,
     "bst": 60, "west": 60, "cet": 60, "met": 60, "mez": 60, "wat": 60,
     "cest": 120, "mest": 120, "mesz": 120, "eet": 120, "sast": 120, "cat": 120,
@@ -57,24 +39,14 @@ _OFFSET = re.compile(r"([+\-−])\s*(\d{1,2}):?(\d{2})?(?!\d)")
 _NUMBERS = re.compile(r"(?<!\d)(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})(?!\d)")
 _COMPACT = re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)(?!\d)")
 _YEAR_OR_MONTH = re.compile(r"(\d{4})(?:-(\d\d))?")
-_TOKEN = re.compile(r"\d+|[^\W\d_]+")
-_AFTERNOON = ("pm", "오후", "下午", "午後", "μμ")
-_MORNING = ("am", "오전", "上午", "午前", "πμ")
-
-
-def _month_names() -> dict[str, int]:
-    """Every name, and every prefix of three letters or more that means one month only."""
-    words = _MONTHS.split()
-    full = {word: place % 12 + 1 for place, word in enumerate(words)}
-    meanings: dict[str, set[int]] = {}
-    for word, month in full.items():
-        for length in range(3, len(word)):
-            meanings.setdefault(word[:length], set()).add(month)
-    return {prefix: months.pop() for prefix, months in meanings.items() if len(months) == 1} | full
-
-
-_MONTH = _month_names()
-_ENGLISH = {name.capitalize(): month for name, month in _MONTH.items() if len(name) == 3}
+_TOKEN = re.compile(r"\d+|[^\s\d.,:;/()\[\]«»\"'’–—+−-]+")
+_MERIDIEM = re.compile(
+    r"(?:(?<![^\W\d_])a\.?m\.?(?![^\W\d_])|오전|上午|午前|π\.?μ)|((?<![^\W\d_])p\.?m\.?(?![^\W\d_])|오후|下午|午後|μ\.?μ)"
+)
+_PLACE = re.compile(
+    r"(?<![\w/])[A-Z][A-Za-z]+(?:/[A-Z][A-Za-z_]*(?:[+-]?[A-Za-z0-9]+)*)+|(?<![\w/])[A-Z]{3}\d[A-Z]{3}(?!\w)"
+)
+_LONGEST_NAME = 3  # words of a month's or a day's name
 
 
 def instant(text: str) -> datetime | None:
@@ -91,22 +63,35 @@ def instant(text: str) -> datetime | None:
 
 
 def _loosely(text: str) -> datetime | None:
-    text = _fold(text[:100].strip())
+    text = text[:100].strip()
+    place = _PLACE.search(text)
+    text = _fold(f"{text[: place.start()]} {text[place.end() :]}" if place else text).strip()
     if text.isdecimal() and len(text) in (9, 10, 13):
         return datetime.fromtimestamp(int(text[:10]) if len(text) > 9 else int(text), UTC)
     if found := _YEAR_OR_MONTH.fullmatch(text):
         return _utc(int(found[1]), int(found[2] or 1), 1, 0, 0, 0, 0)
     time = _TIME.search(text)
     before, after = (text[: time.start()], text[time.end() :]) if time else (text, "")
-    date = _date(before, after)
-    if not date:
+    day = _date(before, after)
+    if not day:
         return None
     hour, minute, second = (int(part or 0) for part in time.groups()) if time else (0, 0, 0)
-    if any(mark in text for mark in _AFTERNOON) and hour < 12:
+    half = _MERIDIEM.search(text)
+    if half and half[1] and hour < 12:
         hour += 12
-    elif any(mark in text for mark in _MORNING) and hour == 12:
+    elif half and not half[1] and hour == 12:
         hour = 0
-    return _utc(*date, hour, minute, second, _zone(after))
+    offset = _zone(after)
+    when = _utc(*day, hour, minute, second, offset or 0)
+    return _in_place(when, place[0]) if when and place and offset is None else when
+
+
+def _in_place(when: datetime, place: str) -> datetime:
+    """The instant at which clocks in `America/New_York` show what UTC shows at `when`; UTC for no place."""
+    try:
+        return when.replace(tzinfo=ZoneInfo(place)).astimezone(UTC)
+    except (ZoneInfoNotFoundError, ValueError, OverflowError, OSError):
+        return when
 
 
 def _date(before: str, after: str) -> tuple[int, int, int] | None:
@@ -116,7 +101,7 @@ def _date(before: str, after: str) -> tuple[int, int, int] | None:
         year, month, day = map(int, found.groups())
         return year, month, day
     if found := _NUMBERS.search(before) or _NUMBERS.search(after):
-        return _ordered(*found.groups(), american="am" in whole or "pm" in whole)
+        return _ordered(*found.groups(), american=bool(_MERIDIEM.search(whole)))
     if found := _COMPACT.search(before):
         year, month, day = map(int, found.groups())
         return year, month, day
@@ -133,31 +118,65 @@ def _ordered(first: str, second: str, third: str, *, american: bool) -> tuple[in
 
 
 def _spelled(tokens: list[str]) -> tuple[int, int, int] | None:
-    """`5 March 2024`, `March 5, 2024`, `5. März 24`: a month's name and the two numbers nearest to it."""
-    for place, token in enumerate(tokens):
-        month = _MONTH.get(token)
-        if not month:
-            continue
-        numbers = [t for t in tokens[max(0, place - 2) :] if t.isdecimal() and len(t) in (1, 2, 4)]
-        days = [n for n in numbers if len(n) < 3]
-        years = [n for n in numbers if len(n) == 4] or days[1:]
-        if days and years:
-            return _year(years[0]), month, int(days[0])
+    """`5 March 2024`, `March 5, 2024`, `5. März 24`: a month's name and the two numbers nearest to it.
+
+    A word that also names a day of the week is the month where no other word is; a name that means several
+    months is the one in which the day of the week agrees.
+    """
+    from aggregator.parse import calendar  # half a megabyte that most workers never need
+
+    found: list[tuple[int, int, tuple[int, ...]]] = []
+    days_of_week: set[int] = set()
+    place = 0
+    while place < len(tokens):
+        for end in range(min(len(tokens), place + _LONGEST_NAME), place, -1):
+            name = " ".join(tokens[place:end])
+            named, days = calendar.months(name), calendar.days(name)
+            if named and not days:
+                found.insert(0, (place, end, named))
+            elif named:
+                found.append((place, end, named))
+            if named or days:
+                days_of_week |= days
+                place = end - 1
+                break
+        place += 1
+    for start, end, months in found:
+        numbers = [
+            t for t in (*tokens[max(0, start - 2) : start], *tokens[end:]) if t.isdecimal() and len(t) in (1, 2, 4)
+        ]
+        days_of_month = [n for n in numbers if len(n) < 3]
+        years = [n for n in numbers if len(n) == 4] or days_of_month[1:]
+        if days_of_month and years:
+            year, day = _year(years[0]), int(days_of_month[0])
+            return year, next((m for m in months if _weekday(year, m, day) in days_of_week), months[0]), day
     return None
+
+
+def _weekday(year: int, month: int, day: int) -> int | None:
+    try:
+        return date(year, month, day).weekday()
+    except ValueError:
+        return None
 
 
 def _year(digits: str) -> int:
     """Two digits as POSIX reads them: 69 to 99 are the last century."""
     year = int(digits)
+    if year in _BUDDHIST:
+        return year - _AHEAD
     return year if len(digits) > 2 else year + (1900 if year >= 69 else 2000)
 
 
-def _zone(after: str) -> int:
-    """Minutes east of UTC, from what follows the time of day."""
+def _zone(after: str) -> int | None:
+    """Minutes east of UTC, from what follows the time of day; None where nothing is said."""
     if found := _OFFSET.search(after):
         sign, hours, minutes = found.groups()
         return (int(hours) * 60 + int(minutes or 0)) * (1 if sign == "+" else -1)
-    return next((_ZONES[token] for token in _TOKEN.findall(after) if token in _ZONES), 0)
+    from aggregator.parse.calendar_names import ZONES
+
+    zones = (_ZONES.get(token, ZONES.get(token)) for token in _TOKEN.findall(after))
+    return next((zone for zone in zones if zone is not None), None)
 
 
 def _utc(year: int, month: int, day: int, hour: int, minute: int, second: int, offset: int) -> datetime | None:
@@ -177,6 +196,11 @@ def _utc(year: int, month: int, day: int, hour: int, minute: int, second: int, o
 def _checked(when: datetime) -> datetime | None:
     when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     return when if when.year >= EARLIEST_YEAR else None
+
+
+def folded_words(text: str) -> list[str]:
+    """The words and numbers of a text, as names of months are kept."""
+    return _TOKEN.findall(_fold(text))
 
 
 def _fold(text: str) -> str:

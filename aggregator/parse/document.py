@@ -79,10 +79,10 @@ def _full(source: Source) -> Answer:
     if layout is None or len(layout.ranges) != items:
         return _answer(feed, source, "full", _rows(feed, ()), items)
     rows = _rows(feed, [layout.entry(place) for place in kept])
-    hashes = ladder.item_hashes(layout)
-    names = dict(zip(kept, map(_name, rows), strict=True))  # what was thinned out is known, lest it be news next time
-    memory = ladder.remember(layout, source, hashes, (names.get(place, ladder.NAMELESS) for place in range(items)))
-    return _answer(feed, source, "full", _hashed(rows, [hashes[place] for place in kept]), items, memory)
+    known = ladder.item_hashes(layout)
+    hashes = [known[place] for place in kept]
+    memory = ladder.remember(layout, source, hashes, map(_name, rows))
+    return _answer(feed, source, "full", _hashed(rows, hashes), items, memory)
 
 
 def _thin_out(feed: FeedDraft) -> Sequence[int]:

@@ -189,7 +189,7 @@ def unseen(layout: Layout, hashes: Sequence[bytes], known: Memory) -> tuple[list
 
 
 def remember(layout: Layout, source: Source, hashes: Sequence[bytes], names: Iterable[bytes]) -> bytes:
-    """The memory of a document: `names` are the names of its entries, NAMELESS where one was not read."""
+    """The memory of a document: `names` are the names of its first entries, as many as were read."""
     raw, first = source.body, layout.ranges[0][0]
     offset = raw.find(layout.text) if len(raw) - len(layout.text) in (0, 3) else -1  # a byte order mark
     prefix, begin = layout.prefix + max(0, offset), first + max(0, offset)
