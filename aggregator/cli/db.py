@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 Examples:
   aggregator db upgrade
   aggregator db backup /backup/aggregator-$(date +%F).db    while the service runs
+  aggregator db restore /backup/aggregator-2026-03-01.db
   aggregator db copy --to postgresql://aggregator@db.example.org/aggregator
   aggregator db check
   aggregator db prune
   aggregator db stats""",
 )
 def db() -> None:
-    """Upgrade, back up, copy, check and prune the database."""
+    """Upgrade, back up, restore, copy, check and prune the database."""
 
 
 @db.command()
@@ -63,6 +64,34 @@ def backup(file: Path) -> None:
         echo(f"{file}: {size(await house.store.upkeep.backup(str(file)))}")
 
     in_house(work, reading=True)
+
+
+@db.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@config_option
+def restore(file: Path) -> None:
+    """Put the backup FILE in the place of an SQLite database. Stop the service first.
+
+    The old database is kept beside it as NAME.before-restore. Alerts that may have been sent after the backup was made
+    are marked as possible repeats.
+    """
+    from aggregator.app import quiet_logs, run
+    from aggregator.app.liveness import notes_folder, running
+    from aggregator.app.places import database_url
+    from aggregator.store import restore_store, upgrade_store
+
+    loaded = load(warn=False)
+    quiet_logs(loaded)
+    if alive := running(notes_folder(loaded.config)):
+        pids = ", ".join(str(process.pid) for process in alive)
+        raise Conflict(f"the service is running (process {pids}): stop it first, its database cannot be replaced")
+    url = database_url(loaded.config)
+    kept = run(restore_store(url, str(file)))
+    done = run(upgrade_store(url))
+    echo(f"restored {file} (schema {done.revision})")
+    if kept:
+        echo(f"the database as it was before is kept in {kept}")
+    echo("alerts that may have been sent since the backup will be marked as possible repeats")
 
 
 @db.command(

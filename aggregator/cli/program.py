@@ -32,7 +32,7 @@ COMMANDS = {
     "deliveries": ("deliveries", "Look into the outbox; retry deliveries."),
     "channels": ("channels", "List channels; send a test alert."),
     "silence": ("silence", "Silence a rule, feed or story for a while."),
-    "db": ("db", "Upgrade, back up, copy, check and prune the database."),
+    "db": ("db", "Upgrade, back up, restore, copy, check and prune the database."),
     "schema": ("start", "Print the JSON Schema of the configuration."),
     "service": ("service", "Print a systemd unit, compose files, alerting rules, a dashboard."),
     "completion": ("service", "Print a completion script for a shell."),

@@ -13,9 +13,11 @@ from aggregator.core.model import Entry
 from aggregator.ports import Catalog, Feeds, Outbox, Subscriptions, Texts, Upkeep
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aggregator.store.upgrading import Upgraded
 
-__all__ = ["Store", "copy_store", "count_rows", "open_store", "upgrade_store"]
+__all__ = ["Store", "copy_store", "count_rows", "open_store", "restore_store", "upgrade_store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,14 @@ async def upgrade_store(url: str, *, make_dirs: bool = False, backup: bool = Tru
     if place.path is not None:
         tighten(place.path)
     return await asyncio.to_thread(upgrade, place, make_dirs=make_dirs, backup=backup)
+
+
+async def restore_store(url: str, path: str) -> "Path | None":
+    """Put a backup in the place of an SQLite database; gives where the old one is kept. Raises StoreError."""
+    from aggregator.store.backup import restore
+    from aggregator.store.place import read_place
+
+    return await asyncio.to_thread(restore, read_place(url), path)
 
 
 async def count_rows(url: str) -> int:

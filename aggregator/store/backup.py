@@ -1,5 +1,8 @@
 """A consistent copy of a running SQLite database."""
 
+import logging
+import os
+import shutil
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -7,9 +10,14 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from aggregator.core.errors import StoreError
-from aggregator.store.engine import open_file
-from aggregator.store.files import create_private
+from aggregator.store.columns import instant
+from aggregator.store.engine import open_file, require_current
+from aggregator.store.files import BEFORE_RESTORE, create_private
+from aggregator.store.migrations import REVISIONS
 from aggregator.store.place import Place
+from aggregator.store.sent import SentMark
+
+log = logging.getLogger(__name__)
 
 
 def back_up(place: Place, path: str, *, replace: bool = False) -> int:
@@ -37,6 +45,98 @@ def back_up(place: Place, path: str, *, replace: bool = False) -> int:
     return target.stat().st_size
 
 
+def restore(place: Place, path: str) -> Path | None:
+    """Put a backup in the place of the database; gives where the old one is kept. Raises StoreError, SchemaOutOfDate.
+
+    The backup is copied and looked through first; the swap is one rename. When the last alert was sent is kept
+    (store/sent.py), so that the next start marks what may be a repeat. No process may have the database open.
+    """
+    if place.path is None:
+        raise StoreError(f"{place} is restored with pg_restore")
+    backup, target = Path(path), place.path
+    partial = target.with_name(f"{target.name}.part")
+    if not backup.is_file():
+        raise StoreError(f"there is no backup {backup}; name a file that `aggregator db backup` wrote")
+    if target.exists() and backup.samefile(target):
+        raise StoreError(f"{backup} is the database itself; name a backup of it")
+    try:
+        _bring(backup, partial)
+        _look_through(partial, backup)
+        kept = _set_aside(place, target)
+        partial.replace(target)
+    except OSError as error:
+        raise StoreError(f"cannot restore {target}: {error.strerror}") from error
+    finally:
+        for ending in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                partial.with_name(partial.name + ending).unlink(missing_ok=True)
+    return kept
+
+
+def _bring(backup: Path, partial: Path) -> None:
+    """Copy a backup, with the log beside it if it has one, next to the database."""
+    for ending in ("", "-wal"):
+        source, copy = backup.with_name(backup.name + ending), partial.with_name(partial.name + ending)
+        copy.unlink(missing_ok=True)
+        if source.exists():
+            create_private(copy)
+            shutil.copyfile(source, copy)
+
+
+def _look_through(partial: Path, backup: Path) -> None:
+    """Raise StoreError unless the copy is sound and ours; its log is written into it."""
+    named = Place(URL.create("sqlite", database=str(backup)))
+    try:
+        with closing(open_file(Place(URL.create("sqlite", database=str(partial))), writing=True, create=False)) as copy:
+            (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+            tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            revision = _revision(copy) if {"feeds", "alembic_version"} <= tables else None
+            copy.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise named.explain(error) from error
+    if verdict != "ok":
+        raise StoreError(f"{backup} is damaged: {' '.join(verdict.split())}; restore an older backup")
+    if revision is None:
+        raise StoreError(f"{backup} is no database of this program; name a file that `aggregator db backup` wrote")
+    if revision not in REVISIONS:
+        require_current(revision, named)
+
+
+def _revision(copy: sqlite3.Connection) -> str | None:
+    found = copy.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(found[0]) if found else None
+
+
+def _set_aside(place: Place, target: Path) -> Path | None:
+    """Keep the old database beside the new one, and with it the log that belongs to it and to no other."""
+    if not target.exists():
+        return None
+    _remember_last_send(place, target)
+    kept = target.with_name(target.name + BEFORE_RESTORE)
+    for ending in ("", "-wal", "-shm"):
+        old, new = target.with_name(target.name + ending), kept.with_name(kept.name + ending)
+        new.unlink(missing_ok=True)
+        if ending and old.exists():
+            old.rename(new)
+    os.link(target, kept)  # the name itself is never without a database
+    return kept
+
+
+def _remember_last_send(place: Place, target: Path) -> None:
+    """Also of a database whose version kept no note of it; its log is written into it. A damaged one is left alone."""
+    sent = SentMark(target)
+    try:
+        with closing(open_file(place, writing=True, create=False)) as old:
+            (newest,) = old.execute("SELECT max(sent_at) FROM deliveries").fetchone()
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except (sqlite3.Error, StoreError) as error:
+        log.warning("%s cannot be asked when the last alert was sent: %s", place, error)
+        return
+    if newest is not None:
+        sent.note(instant(newest))
+        sent.flush()
+
+
 def _copy(place: Place, partial: Path) -> None:
     copy = Place(URL.create("sqlite", database=str(partial)))
     try:
@@ -49,4 +149,6 @@ def _copy(place: Place, partial: Path) -> None:
     except sqlite3.Error as error:
         raise copy.explain(error) from error
     if verdict != "ok":
-        raise StoreError(f"{place} is damaged, so its copy is too: {verdict}; restore an older backup")
+        raise StoreError(
+            f"{place} is damaged, so its copy is too: {' '.join(verdict.split())}; restore an older backup"
+        )

@@ -6,10 +6,12 @@ story that one poll tells is known to the next.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
+from aggregator.core.delivery import mark_repeats
 from aggregator.core.errors import Conflict, StoreError
 from aggregator.core.model import Entry, HostLimit, Poll, Question
 from aggregator.ports import Route
@@ -28,6 +30,7 @@ from aggregator.store.schema import (
     unindexed,
     wanted_texts,
 )
+from aggregator.store.sent import SentMark
 
 MOST_WANTED = 10_000  # articles that may wait to be read
 
@@ -48,10 +51,11 @@ Committed = tuple[Entry, ...] | StoreError
 class PollWriter:
     """Writes groups of polls. Its statements are made once: making them costs more than running them."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, sent: SentMark) -> None:
         self._dialect = dialect
+        self._sent = sent
         self._lock = (
-            select(feeds.c.id, feeds.c.lease_owner)
+            select(feeds.c.id, feeds.c.lease_owner, feeds.c.last_ok_at)
             .where(dialect.among(feeds.c.id, "ids"))
             .order_by(feeds.c.id)
             .with_for_update()
@@ -74,7 +78,7 @@ class PollWriter:
         """Each poll's entries with their ids, or the Conflict of a poll whose lease was lost."""
         if any(commit.route for commit in commits):
             self._dialect.take_turns(connection, ROUTING_LOCK)
-        owned = self._owned(connection, commits)
+        owned, read_at = self._owned(connection, commits)
         polls = [commit.poll for commit in owned.values()]
         states = [{"feed_id": poll.state.id, **rows.feed_values(poll.state)} for poll in polls if not poll.unfinished]
         _run(connection, self._state, states)
@@ -82,21 +86,24 @@ class PollWriter:
         ids = self.write_entries(connection, [entry for poll in polls for entry in poll.entries])
         self._write_wanted(connection, polls, ids)
         for commit in owned.values():
-            self._write_routing(connection, commit, ids)
+            self._write_routing(connection, commit, ids, read_at.get(commit.poll.state.id))
         return [
             _numbered(commit.poll, ids) if owned.get(commit.poll.state.id) is commit else _lost(commit)
             for commit in commits
         ]
 
-    def _owned(self, connection: Connection, commits: Sequence[Commit]) -> dict[str, Commit]:
-        """By feed, the commits whose lease still stands; the rows stay locked until the end."""
+    def _owned(
+        self, connection: Connection, commits: Sequence[Commit]
+    ) -> tuple[dict[str, Commit], dict[str, datetime | None]]:
+        """By feed, the commits whose lease still stands and when it was last read; rows stay locked until the end."""
         asked = self._dialect.listed([commit.poll.state.id for commit in commits])
-        owners = {row.id: row.lease_owner for row in connection.execute(self._lock, {"ids": asked})}
+        found = connection.execute(self._lock, {"ids": asked}).all()
+        owners = {row.id: row.lease_owner for row in found}
         owned: dict[str, Commit] = {}
         for commit in commits:
             if owners.get(commit.poll.state.id) == commit.owner:
                 owned.setdefault(commit.poll.state.id, commit)
-        return owned
+        return owned, {row.id: row.last_ok_at for row in found}
 
     def _write_asides(self, connection: Connection, polls: Sequence[Poll]) -> None:
         """What most polls do not have: a new memory, hosts that ask for rest, notices, poison."""
@@ -141,13 +148,14 @@ class PollWriter:
         found = connection.execute(self._ids, self._dialect.pairs(list(wanted)))
         return {(row.feed, row.key): row.id for row in found}
 
-    def _write_routing(self, connection: Connection, commit: Commit, ids: Ids) -> None:
+    def _write_routing(self, connection: Connection, commit: Commit, ids: Ids, read_at: datetime | None) -> None:
         poll = commit.poll
         if commit.route is None:
             write_hits(connection, self._dialect, poll.hits, ids)
             return
         around = answer(connection, self._dialect, commit.question or Question(), poll.state.last_polled_at)
-        write_routed(connection, self._dialect, commit.route(around), ids)
+        routed = mark_repeats(commit.route(around), poll.entries, read_at, self._sent.unsure_until)
+        write_routed(connection, self._dialect, routed, ids)
 
 
 def _upsert_entries(dialect: Dialect) -> Any:

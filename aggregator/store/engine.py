@@ -15,6 +15,7 @@ from aggregator.core.errors import DatabaseFault, SchemaOutOfDate, StoreError
 from aggregator.store.dialect import POSTGRES, SQLITE, Dialect
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.place import Place, no_schema
+from aggregator.store.sent import SentMark
 
 BUSY_MS = 10_000
 CONNECT_S = 10
@@ -29,6 +30,7 @@ class Database:
         self.dialect: Dialect = SQLITE if place.is_sqlite else POSTGRES
         self._writing = make_engine(place, writing=True)
         self._reading = make_engine(place, writing=False)
+        self.sent = SentMark(place.path)
         self.fault: DatabaseFault | None = None  # the last one, until something is written again
         self._known_good = False
         self._lock = threading.Lock()

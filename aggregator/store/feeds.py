@@ -32,7 +32,7 @@ class SqlFeeds:
 
     def __init__(self, database: Database, writer: Writer, reader: Reader) -> None:
         self._dialect = database.dialect
-        self._polls = PollWriter(database.dialect)
+        self._polls = PollWriter(database.dialect, database.sent)
         self._writer = writer
         self._reader = reader
         among = self._dialect.among

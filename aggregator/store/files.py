@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 PRIVATE = 0o600  # whatever the umask; SQLite gives its log and index the mode of the database
 PRIVATE_FOLDER = 0o700
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-BEFORE_UPGRADE = ".before-upgrade"
+BEFORE_UPGRADE, BEFORE_RESTORE = ".before-upgrade", ".before-restore"
 
 
 def create_private(path: Path) -> None:
@@ -20,8 +20,8 @@ def create_private(path: Path) -> None:
 
 
 def family(path: Path) -> Iterator[Path]:
-    """The database, what SQLite keeps beside it, and the copy of the last upgrade: those that exist."""
-    for ending in ("", "-wal", "-shm", "-journal", BEFORE_UPGRADE):
+    """The database, what SQLite keeps beside it, and the copies that were kept: those that exist."""
+    for ending in ("", "-wal", "-shm", "-journal", ".sent", BEFORE_UPGRADE, BEFORE_RESTORE):
         member = path.with_name(path.name + ending)
         if member.exists():
             yield member

@@ -26,6 +26,7 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool)
     async def close() -> None:
         await writer.close()
         await reader.close()
+        database.sent.flush()
         database.close()
 
     return Store(

@@ -73,6 +73,7 @@ class SqlOutbox:
 
     def __init__(self, database: Database, writer: Writer, reader: Reader) -> None:
         self._dialect = database.dialect
+        self._sent = database.sent
         self._writer = writer
         self._reader = reader
 
@@ -198,6 +199,8 @@ class SqlOutbox:
             self._insert(connection, also)
 
         await self._writer.alone(settle)
+        if after.sent_at is not None:
+            self._sent.note(after.sent_at)
 
     async def silences(self, now: datetime) -> tuple[Silence, ...]:
         return await self._reader.read(lambda connection: live_silences(connection, now))

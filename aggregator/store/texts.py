@@ -22,7 +22,7 @@ class SqlTexts:
 
     def __init__(self, database: Database, writer: Writer) -> None:
         self._dialect = database.dialect
-        self._polls = PollWriter(database.dialect)
+        self._polls = PollWriter(database.dialect, database.sent)
         self._writer = writer
 
     async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[WantedText, ...]:

@@ -1,11 +1,12 @@
 """Keeping the database in order: schema, backups, checks, and what is too old."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, or_, select, text, union, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, or_, select, text, union, update
 
 from aggregator.core.errors import DatabaseFault, StoreError
 from aggregator.core.model import DeliveryState
@@ -30,8 +31,11 @@ from aggregator.store.schema import (
     stories,
     unindexed,
 )
+from aggregator.store.sent import SLACK
 from aggregator.store.upgrading import upgrade
 from aggregator.store.writer import Writer
+
+log = logging.getLogger(__name__)
 
 SENDING = DeliveryState.SENDING.value
 OWNERS = union(
@@ -39,6 +43,7 @@ OWNERS = union(
     select(deliveries.c.lease_owner).where(deliveries.c.state == SENDING, deliveries.c.lease_owner.is_not(None)),
 )
 
+NEWEST_SENT = select(func.max(deliveries.c.sent_at))
 WAITING = [state.value for state in (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)]
 
 # What lies further ahead than this was written by a clock that was wrong.
@@ -73,8 +78,36 @@ class SqlUpkeep:
         try:
             self._database.check_schema()
         except StoreError:  # whatever it is, the upgrade mends it or says it
-            return upgrade(place, make_dirs=self._make_dirs, backup=backup).revision
+            upgrade(place, make_dirs=self._make_dirs, backup=backup)
+        self._notice_older()
         return REVISIONS[-1]
+
+    def _notice_older(self) -> None:
+        """Where alerts were sent that this file does not know of, a backup was put back: mark what may be a repeat."""
+        sent = self._database.sent
+        known = sent.mark()  # before the database is asked: a process that sends writes there first
+        if known.sent_at is None:
+            return
+        with self._database.reading() as connection:
+            newest_at = connection.execute(NEWEST_SENT).scalar()
+        if newest_at is not None and newest_at >= known.sent_at:
+            return
+        until = max(filter(None, (known.unsure_until, known.sent_at + SLACK)))
+        unsure = (
+            update(deliveries)
+            .where(deliveries.c.state.in_([*WAITING, SENDING]), deliveries.c.created_at <= until)
+            .values(repeat=True)
+        )
+        with self._database.writing() as connection:
+            count = connection.execute(unsure).rowcount
+        sent.reset(newest_at, until)
+        log.warning(
+            "%s is older than the last alert that was sent (%s): a backup was put back; alerts from before then are "
+            "marked as possible repeats, of those that wait %d",
+            self._database.place,
+            f"{known.sent_at:%Y-%m-%d %H:%M:%S} UTC",
+            count,
+        )
 
     def fault(self) -> DatabaseFault | None:
         return self._database.fault
@@ -187,6 +220,9 @@ class SqlUpkeep:
         ):
             await self._in_steps(partial(_remove, table=table, condition=condition))
         await self._writer.alone(lambda connection: connection.execute(delete(hosts).where(hosts.c.not_before <= now)))
+        if self._database.sent.mark().sent_at is not None:  # what is pruned is not missing
+            newest_at = await self._reader.read(lambda connection: connection.execute(NEWEST_SENT).scalar())
+            self._database.sent.reset(newest_at, self._database.sent.unsure_until)
         return removed, emptied
 
     async def _in_steps(self, step: Callable[[Connection], int]) -> int:

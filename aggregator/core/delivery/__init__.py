@@ -4,6 +4,7 @@ from aggregator.core.delivery.calendar import due_at, quiet_until, slot
 from aggregator.core.delivery.digest import compose, fold, foldable, urgency
 from aggregator.core.delivery.identity import delivery_id
 from aggregator.core.delivery.outcome import Held, Outcome, after, dead_letter, hold, suppress
+from aggregator.core.delivery.restored import mark_repeats
 
 __all__ = [
     "Held",
@@ -16,6 +17,7 @@ __all__ = [
     "fold",
     "foldable",
     "hold",
+    "mark_repeats",
     "quiet_until",
     "slot",
     "suppress",

@@ -104,7 +104,7 @@ def dead_letter(dead: Delivery, channel: str, recipient: str, now: datetime) -> 
 
 def _hopeless(tried: Delivery, outcome: Outcome, now: datetime) -> str:
     if outcome.unknown:
-        return "sent twice without an answer; it may have arrived" if tried.repeat else ""
+        return "sent twice without an answer; it may have arrived" if tried.repeat and tried.attempts > 1 else ""
     if not outcome.transient:
         return "refused"
     tried_s = (now - (tried.tried_at or now)).total_seconds()
