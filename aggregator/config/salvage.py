@@ -15,7 +15,7 @@ from aggregator.config.source import read
 from aggregator.core.errors import ConfigError, ConfigErrors
 
 ROUNDS = 5  # a rule goes when its list has gone
-_SETTINGS = re.compile(r"^\W*settings\W", re.MULTILINE)
+_SETTINGS = re.compile(r"^[^\w\n]*+settings\W", re.MULTILINE)
 
 Errors = Sequence[ConfigError]
 

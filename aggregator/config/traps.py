@@ -12,7 +12,7 @@ from aggregator.core.errors import ConfigError
 
 _LEAD = re.compile(r"""\s*(?:-\s+)*(?:[^\s'"\[{#:-][^:#'"\[{]*:(?:\s+|$))?""")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^']|'')*'")
-_COMMENT = re.compile(r"\s+#.*$")
+_COMMENT = re.compile(r"(?<!\s)\s+#")  # of one line, where a run of blanks begins
 _ESCAPE = re.compile(r'\\(?![0abtnvfre "/\\N_LPxuU])(.)')
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _TIGHT_COLON = re.compile(r"(\s*(?:- +)*[A-Za-z_]+):(?!//)([^\s:].*)")
@@ -133,7 +133,7 @@ def _values(line: str) -> Iterator[tuple[int, int, bool]]:
         if end:
             yield start, start + end, False
         return
-    for part in re.finditer(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\$\{[^}]*\}|[^\[\]{},])+""", value):
+    for part in re.finditer(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\$\{[^{}]*\}|[^\[\]{},])+""", value):
         key = re.match(r"\s*(?:[A-Za-z_]+:\s+)?", part[0])
         left = part.start() + (key.end() if key else 0)
         right = part.start() + len(part[0].rstrip())

@@ -274,13 +274,13 @@ def of_term(term: str) -> Answer | None:
     """A term with stars that match nothing but stars."""
     if "*" not in term:
         return None
-    if found := re.search(r"(\S*?[^\W\d_]{3,})\*\s+(\S.*)", term):
-        before, after = term[: found.end(1)] + "*", found[2]
+    if found := re.search(r"(?<=[^\W\d_]{3})\*\s+(\S.*)", term):
+        before, after = term[: found.start()] + "*", found[1]
         terms = " ONEAR/1 ".join(f'"{part}"' if " " in part else part for part in (before, after))
         hint = f"write {terms} in query:, or near: {{terms: [{before}, {after}], within: 1, ordered: true}}"
         return Answer(f"{term!r}: a star can only stand at the end of a term", hint)
     if re.search(r"[^\W\d_]\s+\*+\s+[^\W\d_]", term):
-        phrase = re.sub(r"\s+\*+\s+", " ", term)
+        phrase = re.sub(r"(?<!\s)\s+\*+\s+", " ", term)
         return Answer(f"{term!r}: a star does not stand for a word", f'write "{phrase}"~1 in query:')
     return None
 

@@ -8,7 +8,7 @@ from aggregator.core.rules.document import Document
 
 MAX_SNIPPET = 280  # code points
 
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]+[」』”]?|[।؟۔](?=\s|$)|\n+")
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s)|[。！？]+[」』”]?|[।؟۔](?=\s|$)|\n+")
 
 
 def snippet(document: Document, spans: Sequence[Span]) -> str:

@@ -82,7 +82,7 @@ _SHAPES = (  # of a sign that begins a document, and the next one
 _EBCDIC = b"\x4c\x6f\xa7\x94"  # <?xm
 _DECLARED = re.compile(rb"<\?xml[^>]{0,400}?\bencoding\s*=\s*[\"']?\s*([^\"'?>\s][^\"'?>]*)", re.IGNORECASE)
 _SENT = re.compile(r";\s*charset\s*=\s*[\"']?\s*([^\"';,\s][^\"';,]*)", re.IGNORECASE)
-_MARKUP = re.compile(rb"<[^>]*>|https?://[^\s<\"]+|[\x00-\x1f]+")
+_MARKUP = re.compile(rb"<[^<>]*>|https?://[^\s<\"]+|[\x00-\x1f]+")
 _WORD = re.compile(r"[^\W\d_]+")
 _WESTERN = frozenset("àâäáãåæçèéêëìíîïñòóôõöøœùúûüýÿßÀÂÄÁÃÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØŒÙÚÛÜ«»“”„‘’‚–—…·•°§©®™€£ºª¿¡²³½´\xa0\xad")
 _SIMPLIFIED = (

@@ -5,7 +5,7 @@ import re
 LONGEST = 100  # characters
 SHORTEST = 24  # a shorter sentence is an abbreviation or a greeting: the next one is taken with it
 
-_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？]+[」』”]?|[।؟۔](?=\s|$)")
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s|$)|[。！？]+[」』”]?|[।؟۔](?=\s|$)")
 _WIDE = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 
 
