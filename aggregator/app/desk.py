@@ -35,13 +35,38 @@ if TYPE_CHECKING:
 
 PREVIEW_S = 8.0
 LOOKUPS_AT_ONCE, LOOKUPS_S = 32, 15.0
-CHECKS_WAITING = 4  # beyond the one at work; each may read a megabyte of YAML and compile all rules
+MOST_WAITING = 4  # beyond those at work; each may read a megabyte of YAML, or match all that is stored
 
 Reload = Callable[[], Awaitable[ConfigErrors | None]]
 
 
 async def _nothing_runs() -> ConfigErrors | None:
     return None
+
+
+@dataclass(slots=True)
+class Turns:
+    """Costly work of one kind: so many at once, and a short queue."""
+
+    what: str
+    at_once: int
+    _free: asyncio.Semaphore = field(init=False)
+    _here: int = 0
+
+    def __post_init__(self) -> None:
+        self._free = asyncio.Semaphore(self.at_once)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and have it. Raises Busy."""
+        if self._here >= self.at_once + MOST_WAITING:
+            raise Busy(f"{MOST_WAITING} {self.what} are waiting already; try again in a moment")
+        self._here += 1
+        try:
+            async with self._free:
+                yield
+        finally:
+            self._here -= 1
 
 
 @dataclass(slots=True)
@@ -56,8 +81,8 @@ class AppDesk:
     fault: Callable[[], ConfigErrors | None] = lambda: None
     started_at: datetime | None = None
     _files: tuple[str, tuple[RulesFile, ...]] = ("", ())  # with the digest of the configuration they are of
-    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _waiting: int = 0
+    _checks: Turns = field(default_factory=lambda: Turns("checks of the configuration", at_once=1))
+    _looks: Turns = field(default_factory=lambda: Turns("searches and previews", at_once=2))
 
     @property
     def catalog(self) -> Catalog:
@@ -133,9 +158,10 @@ class AppDesk:
         before: int | None = None,
         within_s: float = inf,
     ) -> Answer:
-        return await search(
-            self.catalog, self.house.current, query, since=since, limit=limit, before=before, within_s=within_s
-        )
+        async with self._looks.turn():
+            return await search(
+                self.catalog, self.house.current, query, since=since, limit=limit, before=before, within_s=within_s
+            )
 
     # --- the rules' files ------------------------------------------------------------------------
 
@@ -162,7 +188,7 @@ class AppDesk:
 
     async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
         text = _with_ends_of(await self._known_file(name), text)
-        async with self._turn():
+        async with self._checks.turn():
             await asyncio.to_thread(config.save_file, self.path, Path(name), text, before=expected_digest)
         await self.reloading()
         return next(file for file in await self.rules_files() if file.name == name)
@@ -180,7 +206,8 @@ class AppDesk:
         )
         if not touched:
             return Preview(since=since, entries=0)
-        done = await backtest(self.catalog, self.house.current, old, new, since=since, within_s=PREVIEW_S)
+        async with self._looks.turn():
+            done = await backtest(self.catalog, self.house.current, old, new, since=since, within_s=PREVIEW_S)
         return Preview(
             since=since,
             entries=done.entries,
@@ -199,20 +226,8 @@ class AppDesk:
             config.restrict(Path(name), text)
             return config.load(self.path, os.environ, edited={Path(name): text}, before=running)
 
-        async with self._turn():
+        async with self._checks.turn():
             return await asyncio.to_thread(tried)
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """One check or edit at a time, and a short queue. Raises Busy."""
-        if self._waiting > CHECKS_WAITING:
-            raise Busy(f"{CHECKS_WAITING} checks of the configuration are waiting already; try again in a moment")
-        self._waiting += 1
-        try:
-            async with self._one_at_a_time:
-                yield
-        finally:
-            self._waiting -= 1
 
     async def _known_file(self, name: str) -> RulesFile:
         files = {file.name: file for file in await self.rules_files()}

@@ -1,5 +1,10 @@
-"""Reading what is stored through the rule language: search, previews, backtests, explanations."""
+"""Reading what is stored through the rule language: search, previews, backtests, explanations.
 
+Matching many long texts takes seconds, so it is done in a thread: the event loop, on which feeds are
+polled and pages are served, has its turn every few milliseconds.
+"""
+
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -65,23 +70,31 @@ async def search(
     """Stored entries that a query line matches, newest first: the text index proposes, the rule decides.
 
     What the index cannot narrow down (a regular expression) would mean to read everything: it ends
-    with the batch in which `within_s` is over. Raises InvalidRule.
+    with the entry in which `within_s` is over. Raises InvalidRule.
     """
     rule = rule_for_query(query, setup.config.lists)
     index, words = RuleIndex([rule]), prefilter(rule)
     deadline = monotonic() + within_s
     found: list[Found] = []
+
+    def look(proposed: Sequence[Entry]) -> Entry | None:
+        """Match in a thread; gives the entry at which it stopped, with enough found or no time left."""
+        for entry in proposed:
+            found.extend(evidence(index, setup, entry).values())
+            if (limit and len(found) == limit) or monotonic() > deadline:
+                return entry
+        return None
+
     while True:
         proposed = await catalog.search(words, since=since, limit=PAGE, before=before)
-        for entry in proposed:
-            found += evidence(index, setup, entry).values()
-            if limit and len(found) == limit:
-                return Answer(found=tuple(found), more=entry.id)
-        if len(proposed) < PAGE:
+        stopped = await asyncio.to_thread(look, proposed)
+        if stopped is None and len(proposed) < PAGE:
             return Answer(found=tuple(found))
+        if stopped is not None and limit and len(found) == limit:
+            return Answer(found=tuple(found), more=stopped.id)
+        if stopped is not None:
+            return Answer(found=tuple(found), more=stopped.id, looked_to=stopped.seen_at)
         before = proposed[-1].id
-        if monotonic() > deadline:
-            return Answer(found=tuple(found), more=before, looked_to=proposed[-1].seen_at)
 
 
 async def entry_named(catalog: Catalog, setup: Setup, name: str) -> tuple[Entry, str | None]:
@@ -176,13 +189,21 @@ async def backtest(
     tallies = {rule.id: Tally() for rule in (*old, *new)}
     then, now = RuleIndex(old), RuleIndex(new)
     deadline, count = monotonic() + within_s, 0
-    async for entries in catalog.scan(since=since):
-        for entry in entries:
+
+    def run(entries: Sequence[Entry]) -> int:
+        """Match in a thread; gives how many entries there was time for."""
+        for done, entry in enumerate(entries, 1):
             before, after = evidence(then, setup, entry), evidence(now, setup, entry)
             for rule in before.keys() | after.keys():
                 tallies[rule].count(before.get(rule), after.get(rule))
-        count += len(entries)
-        step(len(entries))
+            if monotonic() > deadline:
+                return done
+        return len(entries)
+
+    async for entries in catalog.scan(since=since):
+        done = await asyncio.to_thread(run, entries)
+        count += done
+        step(done)
         if monotonic() > deadline:
             return Backtest(entries=count, tallies=tallies, complete=False)
     return Backtest(entries=count, tallies=tallies)
