@@ -1,14 +1,20 @@
 """Search through the rule language: what it finds, where it stops, and how it goes on."""
 
+import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
 from math import inf
+from random import Random
+from time import monotonic
 
 import pytest
 
-from aggregator.app.finding import PAGE, search
+from aggregator.app.desk import Turns
+from aggregator.app.finding import PAGE, backtest, search
+from aggregator.core.errors import Busy
 from aggregator.core.model import Entry
-from aggregator.core.rules import index_text
+from aggregator.core.rules import index_text, rule_for_query
 from aggregator.core.settings import Config
 from aggregator.pipeline.setup import prepare
 from tests.contract.samples import MINUTE, NOW, entry
@@ -45,16 +51,87 @@ async def test_search_ends_with_what_was_asked_for(catalog: MemoryCatalog) -> No
 
 
 async def test_search_that_no_index_helps_says_how_far_it_looked(catalog: MemoryCatalog) -> None:
-    """Time over: the end of the batch, its date, and a way on that misses nothing."""
+    """Time over: the entry at which it was, its date, and a way on that misses nothing."""
     seen, before = 0, None
     while True:
         answer = await search(catalog, SETUP, "/ze+bra/", before=before, within_s=-1)
-        if answer.looked_to is None:
+        if answer.found:
             break
-        seen, before = seen + PAGE, answer.more
+        seen, before = seen + 1, answer.more
         assert not answer.found
         assert before == COUNT - seen + 1
         assert answer.looked_to == NOW + timedelta(minutes=before)
-    assert [one.entry.id for one in answer.found] == [1]
+    assert ([one.entry.id for one in answer.found], seen) == ([1], COUNT - 1)
     whole = await search(catalog, SETUP, "/ze+bra/", within_s=inf)
     assert (whole.found, whole.more) == (answer.found, None)
+
+
+async def lags(work: Awaitable[object]) -> tuple[float, float]:
+    """Seconds that `work` took, and the longest that the event loop kept somebody waiting meanwhile."""
+    began, worst = monotonic(), 0.0
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        asleep = monotonic()
+        await asyncio.sleep(0.001)
+        worst = max(worst, monotonic() - asleep)
+    await task
+    return monotonic() - began, worst
+
+
+@pytest.fixture(scope="module")
+def long_texts() -> MemoryCatalog:
+    """Entries of 90 kB in which hundreds of words occur."""
+    tables, dice = Tables(index_text=index_text), Random(11)
+    words = ["".join(dice.choices("abcdefghijklmnop", k=6)) for _ in range(3000)]
+    for number in range(1, 16):
+        made = entry(f"k{number}", title="Long", content=" ".join(dice.choices(words, k=13_000)))
+        tables.entries[number] = replace(made, id=number, seen_at=NOW)
+    return MemoryCatalog(tables)
+
+
+async def test_the_loop_has_its_turn_while_long_texts_are_matched(long_texts: MemoryCatalog) -> None:
+    """Two searches for 180 words each, and a backtest: nobody else waits until they are done."""
+    dice = Random(11)
+    words = ["".join(dice.choices("abcdefghijklmnop", k=6)) for _ in range(180)]
+    query = " OR ".join(words)
+    rule = rule_for_query(query, {})
+
+    async def both() -> None:
+        found, _, tested = await asyncio.gather(
+            search(long_texts, SETUP, query, limit=0),
+            search(long_texts, SETUP, query, limit=0),
+            backtest(long_texts, SETUP, [], [rule], since=None),
+        )
+        assert (len(found.found), tested.entries) == (15, 15)
+
+    took, worst = await lags(both())
+    assert worst < max(0.4, took / 6)
+
+
+async def test_a_backtest_ends_in_time(long_texts: MemoryCatalog) -> None:
+    """With the entry in which it is over, not with the batch."""
+    done = await backtest(long_texts, SETUP, [], [rule_for_query("long", {})], since=None, within_s=-1)
+    assert (done.entries, done.complete) == (1, False)
+
+
+async def test_costly_work_takes_turns() -> None:
+    """Two at once, four wait, and who comes then is told so."""
+    turns, at_work, most = Turns("searches", at_once=2), 0, 0
+    end = asyncio.Event()
+
+    async def work() -> None:
+        nonlocal at_work, most
+        async with turns.turn():
+            at_work += 1
+            most = max(most, at_work)
+            await end.wait()
+            at_work -= 1
+
+    tasks = [asyncio.create_task(work()) for _ in range(6)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy, match=r"^4 searches are waiting already; try again in a moment$"):
+        await work()
+    end.set()
+    await asyncio.gather(*tasks)
+    assert most == 2
+    await work()
