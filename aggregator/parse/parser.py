@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from aggregator.core.model import FeedState, Fetched, ParsedFeed, Rung
+from aggregator.core.polling.health import is_proven
 from aggregator.parse import values
 from aggregator.parse.ladder import merged, same_entries
 from aggregator.parse.pool import Limits, Reply
@@ -20,8 +21,8 @@ from aggregator.ports import Recall
 class Asks(Protocol):
     """Whoever answers jobs: workers, or a test."""
 
-    async def ask(self, job: Job | Page, source: str = "") -> Reply:
-        """The reply to one job that comes from `source` (a feed's id)."""
+    async def ask(self, job: Job | Page, source: str = "", *, proven: bool = False) -> Reply:
+        """The reply to one job that comes from `source` (a feed's id); `proven`: whose last poll went well."""
         ...
 
 
@@ -52,7 +53,7 @@ class LadderParser:
         if same_entries(memory, source):
             return _nothing_new(Rung.SAME_ENTRIES, state, body_hash)
         job = (fetched.body, address, fetched.content_type, fetched.content_language, memory)
-        feed = values.parsed_feed(await self._workers.ask(job, state.id), body_hash)
+        feed = values.parsed_feed(await self._workers.ask(job, state.id, proven=is_proven(state)), body_hash)
         if fetched.delta:
             feed = replace(feed, body_hash=state.body_hash, memory=merged(memory, feed.memory))
         return _discovered(feed, dict(reversed(fetched.links)))

@@ -4,6 +4,9 @@ A document gets a short while from a quick worker. One that takes more time or m
 the worker, is read again apart: by a single worker of low priority, with all that a document may cost.
 What comes from the same feed afterwards goes there at once, and so does what comes from a feed whose last
 document was refused as hostile, until one of its documents is quick and harmless again.
+
+One quick worker is kept for feeds whose last poll went well: however many strangers come at once, with
+documents that each take all that a quick worker gives, such a feed waits for none of them.
 """
 
 import asyncio
@@ -30,19 +33,22 @@ class Triage:
             cpu_s=min(limits.cpu_s, QUICK_CPU_S),
             memory_bytes=min(limits.memory_bytes, QUICK_MEMORY_BYTES),
         )
-        self._quick = Pool(workers, quick)
+        self._kept = Pool(1, quick)
+        self._quick = Pool(workers - 1, quick) if workers > 1 else self._kept
+        self._asked = {self._kept: 0, self._quick: 0}  # jobs under way
+        self._strangers = 0  # of those, from feeds that are not proven
         self._patient = Pool(1, replace(limits, nice=LOW_PRIORITY))
         self._suspects: set[str] = set()
         self._waiting = 0
         self._turn = asyncio.Lock()
 
-    async def ask(self, job: Job | Page, source: str = "") -> Reply:
-        """The answer to one job; `source` is what its next ones will have in common with it. Raises WorkerUnusable."""
+    async def ask(self, job: Job | Page, source: str = "", *, proven: bool = False) -> Reply:
+        """The answer to one job; `source` is what its next ones will have in common with it. Raises WorkerUnusable.
+
+        `proven`: the last poll of the source went well.
+        """
         if source not in self._suspects:
-            try:
-                reply = await self._quick.ask(job)
-            except WorkerDied:
-                reply = TOO_MUCH_MEMORY
+            reply = await self._ask_quick(job, proven)
             if not _is_hostile(reply):
                 return reply
             self._suspects.add(source)
@@ -52,7 +58,21 @@ class Triage:
 
     async def close(self) -> None:
         """End every process; jobs that wait are cancelled."""
-        await asyncio.gather(self._quick.close(), self._patient.close())
+        await asyncio.gather(self._kept.close(), self._quick.close(), self._patient.close())
+
+    async def _ask_quick(self, job: Job | Page, proven: bool) -> Reply:
+        pool = self._quick
+        if proven and (self._strangers or self._asked[self._kept] <= self._asked[self._quick]):
+            pool = self._kept
+        self._asked[pool] += 1
+        self._strangers += not proven
+        try:
+            return await pool.ask(job)
+        except WorkerDied:
+            return TOO_MUCH_MEMORY
+        finally:
+            self._asked[pool] -= 1
+            self._strangers -= not proven
 
     async def _ask_apart(self, job: Job | Page, source: str) -> Reply:
         if self._waiting >= MOST_WAITING:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aggregator.core.errors import AggregatorError, StoreError
 from aggregator.core.model import FeedState
+from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import host_key, interleaved
 from aggregator.pipeline.intake import Intake, Polled
 from aggregator.pipeline.setup import CurrentSetup
@@ -19,6 +20,7 @@ LEASE_S = 300.0
 CLAIM_AT_ONCE = 500
 CLAIMS = 8  # in one tick: hosts with many due feeds hide the others from a claim, one after the other
 SHARE = 4
+KEPT_FOR_PROVEN = 16  # two places of so many
 GAP_S = 1.0  # between two requests to a public host
 
 
@@ -110,7 +112,11 @@ class Poller:
             return (), False
         share = self._share()
         busy = [host for host, count in self._at_hosts.items() if count >= share]
-        states = await self._claim(free, per_host=share, busy=busy)
+        room = min(free, self._room_for_strangers())
+        states = await self._claim(room, per_host=share, busy=busy) if room > 0 else ()
+        if len(states) >= room and room < free:
+            busy += [host for host, count in Counter(host_key(s.url) for s in states).items() if count >= share]
+            states += await self._claim(free - len(states), per_host=share, busy=busy, proven=True)
         for state in states:
             task = asyncio.create_task(self._intake.poll(state), name=f"poll {state.id}")
             self._under_way[task] = state
@@ -120,6 +126,13 @@ class Poller:
         crowded = {host for host, count in claimed.items() if count >= share}
         self._crowded |= crowded
         return states, bool(crowded)
+
+    def _room_for_strangers(self) -> int:
+        """Places that feeds may take which are new or failed last: an eighth of all is kept for the others."""
+        places = self._setup().config.settings.polling.concurrency
+        return (
+            places - 2 * (places // KEPT_FOR_PROVEN) - sum(not is_proven(state) for state in self._under_way.values())
+        )
 
     def _ended(self, task: asyncio.Task[Polled]) -> None:
         """Make room; a host that had its full share, and served it, is asked for more without waiting for the tick."""

@@ -104,12 +104,14 @@ class Feeds(Protocol):
         force: bool = False,
         per_host: int | None = None,
         busy: Sequence[str] = (),
+        proven: bool = False,
     ) -> tuple[FeedState, ...]:
         """Lease up to `limit` enabled feeds that are due (`force`: due or not), most overdue first.
 
         A host whose limit lies ahead is passed over, forced or not; so is a leased feed. With `per_host`,
         of the `limit` most overdue that are not at `busy` hosts, only so many of each host are taken:
         where that was a host's share, others may be had by asking again with the host among the busy ones.
+        `proven`: only those whose last poll went well (`health.is_proven`).
         """
         ...
 

@@ -58,8 +58,11 @@ class SqlFeeds:
         force: bool = False,
         per_host: int | None = None,
         busy: Sequence[str] = (),
+        proven: bool = False,
     ) -> tuple[FeedState, ...]:
         claimable = self._claimable(now, ids, force)
+        if proven:
+            claimable += [feeds.c.last_ok_at.is_not(None), feeds.c.failures == 0]
         wanted = [*claimable, ~_host_resting(now)]
         if busy:
             wanted.append(~self._dialect.among(feeds.c.host, "busy"))

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import psutil
 import pytest
@@ -167,6 +168,31 @@ async def test_a_slow_feed_waits_apart() -> None:
         assert many[-1].transient
         mended = await asyncio.gather(*(outcome(parser, GOOD, "slow") for _ in range(12)))
         assert all(isinstance(one, ParsedFeed) for one in mended)
+
+
+async def test_strangers_do_not_slow_a_proven_feed() -> None:
+    """Forty feeds come at once, each with a document for which a quick worker does not suffice; a feed that did well
+    is read before a second one of them is given up."""
+    proven = replace(STATE, id="proven", last_ok_at=datetime(2026, 1, 1, tzinfo=UTC))
+    async with open_parser(2) as parser:
+        await parser.parse(fetched(GOOD), proven, None)
+        strangers = [asyncio.create_task(outcome(parser, endless(), f"stranger {n}")) for n in range(40)]
+        await asyncio.sleep(0)
+        for _ in range(3):
+            assert (await parser.parse(fetched(GOOD), proven, None)).items == 1
+            assert sum(task.done() for task in strangers) <= 2
+        for task in strangers:
+            task.cancel()
+        await asyncio.gather(*strangers, return_exceptions=True)
+
+
+async def test_proven_feeds_use_every_worker_while_no_stranger_waits() -> None:
+    """What is kept for them is not all that they get."""
+    before = set(psutil.Process().children())
+    proven = replace(STATE, last_ok_at=datetime(2026, 1, 1, tzinfo=UTC))
+    async with open_parser(2) as parser:
+        await asyncio.gather(*(parser.parse(fetched(GOOD), proven, None) for _ in range(40)))
+        assert len(set(psutil.Process().children()) - before) == 2
 
 
 async def test_a_document_that_takes_too_much_memory_is_refused() -> None:

@@ -115,6 +115,18 @@ async def test_a_host_gets_its_share(store: AnyStore) -> None:
     assert await claim(5, ids=["a5"], force=True) == ["a5"]
 
 
+async def test_proven_feeds_alone(store: AnyStore) -> None:
+    """Those whose last poll went well can be claimed before the others."""
+    await store.feeds.sync([feed("a"), feed("b"), feed("c")], NOW)
+    for name, failures in (("b", 0), ("c", 1)):
+        (state,) = await lease(store.feeds, name)
+        after = polled(state, next_poll_at=NOW - MINUTE, last_ok_at=NOW - HOUR, failures=failures)
+        await store.feeds.commit(Poll(state=after), owner="me")
+    claimed = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=5, proven=True)
+    assert [state.id for state in claimed] == ["b"]
+    assert len(await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=5)) == 2
+
+
 async def test_what_is_not_due_is_not_claimed_unless_forced(store: AnyStore) -> None:
     """A restart polls nothing that is not due; a person may insist."""
     await stored(store, entry())

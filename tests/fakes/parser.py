@@ -11,7 +11,7 @@ MAX_BODY_BYTES = 10 * 2**20
 class Here:
     """Answers jobs in this process, within no limits at all."""
 
-    async def ask(self, job: Job | Page, source: str = "") -> Reply:
+    async def ask(self, job: Job | Page, source: str = "", *, proven: bool = False) -> Reply:
         return answer(job, MAX_BODY_BYTES)
 
 

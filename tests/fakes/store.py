@@ -39,6 +39,7 @@ from aggregator.core.model import (
     Told,
     WantedText,
 )
+from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.websub import Farewell, Offer, Subscription
 from aggregator.core.settings import Feed
@@ -171,12 +172,15 @@ class MemoryFeeds:
         force: bool = False,
         per_host: int | None = None,
         busy: Sequence[str] = (),
+        proven: bool = False,
     ) -> tuple[FeedState, ...]:
         resting = {host for host, limit in self._tables.hosts.items() if limit.not_before > now}
         chosen = [
             row
             for row in self._tables.feeds.values()
-            if self._claimable(row, now, ids, force) and host_key(row.state.url) not in resting
+            if self._claimable(row, now, ids, force)
+            and host_key(row.state.url) not in resting
+            and (is_proven(row.state) or not proven)
         ]
         chosen.sort(key=lambda row: (row.due_at() or datetime.max.replace(tzinfo=UTC), row.state.id))
         until, claimed, shares = now + timedelta(seconds=lease_s), list[FeedState](), Counter[str]()

@@ -47,6 +47,11 @@ def after_answer(state: FeedState, signs: Signs, silent_after: float) -> Health:
     return Health.SILENT if not just_back and is_silent(signs.quiet_s, signs.gap_s, silent_after) else Health.OK
 
 
+def is_proven(state: FeedState) -> bool:
+    """Whether a feed's last poll went well: some workers and places are kept for such feeds."""
+    return state.last_ok_at is not None and state.failures == 0
+
+
 def is_silent(quiet_s: float, gap_s: float | None, silent_after: float) -> bool:
     """Whether a feed is quiet for longer than `silent_after` of its usual gaps, and a day at least."""
     return gap_s is not None and quiet_s > max(silent_after * gap_s, SILENT_AT_LEAST_S)

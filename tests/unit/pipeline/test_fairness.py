@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from aggregator.pipeline.poll import Poller
 from aggregator.pipeline.setup import prepare
 from tests.fakes.parser import inline_parser
 from tests.fakes.store import MemoryStore
-from tests.unit.pipeline.newsroom import FakeClock, item, rss
+from tests.unit.pipeline.newsroom import NOW, FakeClock, item, rss
 
 pytestmark = pytest.mark.anyio
 
@@ -47,9 +47,9 @@ class Gate:
         return Fetched(url=state.url, status=200, body=rss(item(1)))
 
 
-async def poller_over(gate: Gate, **settings: Any) -> Poller:
+async def poller_over(gate: Gate, *, slow: str = "https://slow.example/{}", **settings: Any) -> Poller:
     """A poller of 200 feeds at a slow host, the first in every order, and of 20 at hosts of their own."""
-    feeds = [{"id": f"a{n}", "url": f"https://slow.example/{n}"} for n in range(SLOW)]
+    feeds = [{"id": f"a{n}", "url": slow.format(n)} for n in range(SLOW)]
     feeds += [{"id": f"b{n}", "url": f"https://other{n}.example/"} for n in range(OTHERS)]
     config = Config.model_validate({"feeds": feeds, "settings": settings})
     setup, store, clock = prepare(config, ()), MemoryStore(index_text=lambda entry: entry.title), FakeClock()
@@ -120,3 +120,18 @@ async def test_a_single_pass_begins_everywhere() -> None:
     gate.permits = asyncio.Semaphore(0)
     once.cancel()
     await asyncio.gather(once, return_exceptions=True)
+
+
+async def test_places_are_kept_for_feeds_that_did_well() -> None:
+    """Two hundred new feeds that hang, each at a host of its own, leave an eighth of the places to proven ones."""
+    gate = Gate()
+    poller = await poller_over(gate, slow="https://slow{}.example/", polling={"concurrency": 16})
+    for row in poller._feeds._tables.feeds.values():  # type: ignore[attr-defined]
+        if row.state.id.startswith("b"):
+            row.state = replace(row.state, last_ok_at=NOW, next_poll_at=NOW)
+    for _ in range(OTHERS):
+        await poller.tick()
+        await settled(gate)
+    assert sorted(gate.polled) == sorted(f"b{n}" for n in range(OTHERS))
+    assert gate.waiting["slow"] == 14
+    await poller.drain(0)
