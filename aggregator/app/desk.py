@@ -20,11 +20,12 @@ from aggregator.app.house import House
 from aggregator.app.liveness import notes_folder, running
 from aggregator.app.places import state_folder
 from aggregator.app.watching import lag_s
-from aggregator.core.errors import Busy, ConfigErrors, DatabaseFault, FetchError, NotFound
+from aggregator.core.errors import Busy, ConfigErrors, Conflict, DatabaseFault, FetchError, NotFound, Unreachable
 from aggregator.core.findings import findings
 from aggregator.core.model import Beat, DeliveryState, Finding, Status, Told
 from aggregator.core.rules import Explanation
-from aggregator.core.settings import Feed
+from aggregator.core.settings import Auth, Feed
+from aggregator.core.text.urls import login_in, pasted_urls, with_login
 from aggregator.pipeline.push import Taken
 from aggregator.ports import Catalog, Clock
 from aggregator.schedule import kept_alive
@@ -248,6 +249,7 @@ class AppDesk:
     # --- feeds -----------------------------------------------------------------------------------
 
     async def discover(self, url: str) -> tuple[Candidate, ...]:
+        """`url`: as people paste it; a name and password in it are sent to its own origin, and not given back."""
         known = {feed.url: feed.id for feed in self.house.current.feeds.values()}
 
         from aggregator.fetch import discover as discover_feeds
@@ -267,11 +269,38 @@ class AppDesk:
             for c in found
         )
 
-    async def add_feed(self, url: str, *, title: str = "", tags: Sequence[str] = (), feed_id: str = "") -> str:
-        await (await self.house.works()).fetcher.transport.permit(url)
-        added = await asyncio.to_thread(config.add_feed, self.path, url=url, feed_id=feed_id, title=title, tags=tags)
+    async def add_feed(
+        self, url: str, *, title: str = "", tags: Sequence[str] = (), feed_id: str = "", find: bool = False
+    ) -> str:
+        """`url`: as people paste it; a name and password in it become the feed's `auth`.
+
+        `find`: it may be that of a site, and the best feed behind it is added. Raises NotFound, Conflict, FetchError;
+        what cannot be reached now is added as it is.
+        """
+        login = login_in(pasted_urls(url)[0])
+        if find and (best := await self._behind(url)):
+            login, title = login_in(with_login(best.url, login)), title or best.title
+        await (await self.house.works()).fetcher.transport.permit(login.url)
+        added = await asyncio.to_thread(
+            config.add_feed, self.path, url=login.url, feed_id=feed_id, title=title, tags=tags, auth=login.auth
+        )
         await self.reloading()
         return added.id
+
+    async def _behind(self, url: str) -> Candidate | None:
+        """The best feed behind an address; None: it cannot be reached now. Raises NotFound, Conflict, FetchError."""
+        try:
+            found = await self.discover(url)
+        except Unreachable as error:
+            if error.connected:
+                raise
+            return None
+        if not found:
+            why = "neither what it names nor the usual places of its site are feeds"
+            raise NotFound("feed", login_in(pasted_urls(url)[0]).url, why=why)
+        if found[0].known_as:
+            raise Conflict(f"{found[0].url} is watched already, as {found[0].known_as}")
+        return found[0]
 
     async def import_opml(
         self, document: bytes, *, online: bool = False, step: Callable[[], object] = lambda: None
@@ -283,17 +312,19 @@ class AppDesk:
         added = await asyncio.to_thread(config.add_feeds, self.path, [one.row() for one in wanted]) if wanted else ()
         if added:
             await self.reloading()
+        told = (config.WATCHED, config.TWICE)
         return Imported(
             added=tuple(one.id for one in added),
-            known=tuple(url for url, why in skipped if "address" not in why),
-            problems=(*(f"{url}: {why}" for url, why in skipped if "address" in why), *problems),
+            known=tuple(url for url, why in skipped if why == config.WATCHED),
+            repeated=tuple(url for url, why in skipped if why == config.TWICE),
+            problems=(*(f"{url}: {why}" for url, why in skipped if why not in told), *problems),
         )
 
     async def _readable(
         self, wanted: Sequence[config.Subscription], step: Callable[[], object]
     ) -> tuple[tuple[config.Subscription, ...], list[str]]:
         works = await self.house.works()
-        outcomes = await works.try_feeds([Feed.model_construct(url=one.url, id=one.url) for one in wanted], step=step)
+        outcomes = await works.try_feeds([_tried(one) for one in wanted], step=step)
         problems = [f"{url}: {error}" for url, error in outcomes.items() if error]
         return tuple(one for one in wanted if not outcomes[one.url]), problems
 
@@ -333,6 +364,11 @@ class AppDesk:
             feed.model_copy(update={"url": shown(feed.url), "title": shown(feed.title)})
             for feed in self.house.current.config.feeds
         )
+
+
+def _tried(one: config.Subscription) -> Feed:
+    """A feed that is only tried; named by its address."""
+    return Feed.model_construct(url=one.url, id=one.url, auth=Auth.model_validate(one.auth) if one.auth else None)
 
 
 @asynccontextmanager

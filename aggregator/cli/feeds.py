@@ -24,6 +24,7 @@ from aggregator.cli.session import at_desk, config_path, in_house, load
 from aggregator.core.errors import AggregatorError, NotFound, brief
 from aggregator.core.model import FeedState, FeedSummary, Health, Json
 from aggregator.core.shapes import feed_json, instant
+from aggregator.core.text.urls import login_in, pasted_urls, with_login
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,15 +157,16 @@ def add(url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
     """Find the feed behind URL, show it, and write it into the configuration (comments are kept)."""
 
     async def work(desk: "AppDesk") -> None:
+        login = login_in(pasted_urls(url)[0])
         found = await desk.discover(url)
         if not found:
-            raise NotFound("feed", url)
+            raise NotFound("feed", login.url)
         _introduce(found, desk.clock.now())
         if found[0].known_as:
             raise AggregatorError(f"this feed is watched already, as {found[0].known_as}")
         if not yes and not click.confirm("Add it?", default=True):
             raise SystemExit(3)
-        added = await desk.add_feed(found[0].url, title=found[0].title, tags=tags, feed_id=feed_id)
+        added = await desk.add_feed(with_login(found[0].url, login), title=found[0].title, tags=tags, feed_id=feed_id)
         echo(f"added {added}")
 
     at_desk(work)
@@ -212,7 +214,7 @@ def discover(as_json: bool, url: str) -> None:
             table(
                 ("address", "title", "entries>", "rhythm"),
                 ((c.url, c.title, c.entries, span(c.rhythm_s) if c.rhythm_s else "") for c in found),
-                empty=f"no feed found behind {url}",
+                empty=f"no feed found behind {login_in(pasted_urls(url)[0]).url}",
             )
         if not found:
             raise SystemExit(3)
@@ -246,10 +248,13 @@ def import_(file: Path, online: bool) -> None:
         with progress("trying feeds" if online else "importing") as step:
             report = await desk.import_opml(document, online=online, step=step)
         for url in report.known:
-            echo(f"skipped {url}: it is watched already, or named twice", err=True)
+            echo(f"skipped {url}: it is watched already", err=True)
+        for url in report.repeated:
+            echo(f"skipped {url}: the document names it twice", err=True)
         for problem in report.problems:
             echo(f"skipped {problem}", err=True)
-        echo(f"{len(report.added)} added, {len(report.known)} known, {len(report.problems)} failed")
+        known = len(report.known) + len(report.repeated)
+        echo(f"{len(report.added)} added, {known} known, {len(report.problems)} failed")
         if report.problems:
             raise SystemExit(1)
         if not report.added:

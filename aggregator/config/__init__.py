@@ -13,7 +13,7 @@ from aggregator.config.edit import (
     with_rule_text,
 )
 from aggregator.config.loader import Loaded, Place, channel_errors, load, rule_test_errors
-from aggregator.config.opml import Subscription, from_opml, sift, to_opml
+from aggregator.config.opml import TWICE, WATCHED, Subscription, from_opml, sift, to_opml
 from aggregator.config.reference import schema
 from aggregator.config.salvage import load_sound
 from aggregator.config.scope import restrict
@@ -21,6 +21,8 @@ from aggregator.config.source import digest
 from aggregator.config.starter import write_starter
 
 __all__ = [
+    "TWICE",
+    "WATCHED",
     "Added",
     "Loaded",
     "Place",

@@ -38,10 +38,11 @@ def add_feed(
     feed_id: str = "",
     title: str = "",
     tags: Sequence[str] = (),
+    auth: Mapping[str, str] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Added:
     """Write a feed at the end of the list of feeds. Raises ConfigErrors; then nothing was written."""
-    row = {"url": url, "id": feed_id, "title": title, "tags": list(tags)}
+    row = {"url": url, "id": feed_id, "title": title, "tags": list(tags), "auth": dict(auth or {})}
     return add_feeds(path, [{key: value for key, value in row.items() if value}], environ=environ)[0]
 
 

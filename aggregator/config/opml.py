@@ -1,7 +1,9 @@
 """Subscription lists: OPML in (folders become tags) and out (the first tag becomes the folder)."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from html import unescape
 from itertools import groupby
 from typing import NamedTuple
 from xml.sax.saxutils import quoteattr
@@ -10,11 +12,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from aggregator.core.errors import ParseError
 from aggregator.core.settings import Feed
+from aggregator.core.text import charset
+from aggregator.core.text.urls import Login, canonical_url, login_in, pasted_urls
 from aggregator.core.values import HttpUrl
 
 MAX_BYTES = 10 * 2**20
+WATCHED = "it is configured already"
+TWICE = "the document names it twice"
+
+_ADDRESS = re.compile(r"\bxmlurl\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
+_DECLARATION = re.compile(r"<\?xml[^>]*\?>")
 MAX_FEEDS = 10_000  # about what a file of feeds can hold, see source.MAX_BYTES
-_ADDRESS = re.compile(rb"\bxmlurl\s*=", re.IGNORECASE)
 
 
 class Subscription(NamedTuple):
@@ -23,10 +31,17 @@ class Subscription(NamedTuple):
     url: str
     title: str
     tags: tuple[str, ...]
+    user: str = ""
+    password: str = ""
+
+    @property
+    def auth(self) -> dict[str, str]:
+        """The keys of `auth`, where the document's address carried a name and password."""
+        return Login(self.url, self.user, self.password).auth
 
     def row(self) -> dict[str, object]:
         """The keys of a feed in YAML."""
-        row = {"url": self.url, "title": self.title, "tags": list(self.tags)}
+        row = {"url": self.url, "title": self.title, "tags": list(self.tags), "auth": self.auth}
         return {key: value for key, value in row.items() if value}
 
 
@@ -36,17 +51,26 @@ def from_opml(document: bytes) -> tuple[Subscription, ...]:
 
     if len(document) > MAX_BYTES:
         raise ParseError(f"an OPML document larger than {MAX_BYTES // 2**20} MiB is not read", found="hostile")
-    if sum(1 for _ in _ADDRESS.finditer(document)) > MAX_FEEDS:  # counted before it costs anything to read them
+    text = charset.whole(charset.utf8(document)).decode("utf-8-sig").lstrip("\ufeff \t\r\n\0")
+    text = _DECLARATION.sub("", text)
+    times = Counter(unescape(double or single).strip() for double, single in _ADDRESS.findall(text))
+    if times.total() > MAX_FEEDS:  # counted before it costs anything to read them
         raise _too_many()
+    # In ASCII, because listparser reads charsets in one way with lxml and in another without.
     try:
-        found = listparser.parse(document)
+        found = listparser.parse(text.encode("ascii", "xmlcharrefreplace"))
     except (ValueError, LookupError, RecursionError) as broken:
         raise ParseError("this is not an OPML document", transient=False) from broken
     if not found.version and not found.feeds:
         raise ParseError("this is not an OPML document", transient=False)
     if len(found.feeds) > MAX_FEEDS:
         raise _too_many()
-    return tuple(Subscription(feed.url.strip(), _text(feed.title), _tags(feed.categories)) for feed in found.feeds)
+    subscriptions = []
+    for feed in found.feeds:
+        login = login_in(pasted_urls(feed.url)[0])
+        one = Subscription(login.url, _text(feed.title), _tags(feed.categories), login.user, login.password)
+        subscriptions += [one] * max(1, times[feed.url.strip()])  # listparser makes one of those that are named twice
+    return tuple(subscriptions)
 
 
 def _too_many() -> ParseError:
@@ -58,19 +82,19 @@ def sift(
 ) -> tuple[tuple[Subscription, ...], tuple[tuple[str, str], ...]]:
     """What can be added beside the known feeds, and (url, why not) of the rest."""
     address: TypeAdapter[str] = TypeAdapter(HttpUrl)
-    taken = {_same(feed.url): "it is configured already" for feed in known}
+    taken = {canonical_url(feed.url): WATCHED for feed in known}
     new: list[Subscription] = []
     skipped: list[tuple[str, str]] = []
     for one in wanted:
         try:
-            why = taken.get(_same(address.validate_python(one.url)))
+            why = taken.get(canonical_url(address.validate_python(one.url)))
         except ValidationError:
             why = "it is not a web address"
         if why:
             skipped.append((one.url, why))
         else:
             new.append(one)
-            taken[_same(one.url)] = "the document names it twice"
+            taken[canonical_url(one.url)] = TWICE
     return tuple(new), tuple(skipped)
 
 
@@ -109,7 +133,3 @@ def _text(text: str | None) -> str:
 
 def _tags(categories: Iterable[Iterable[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for path in categories for part in path if (name := _text(part))))
-
-
-def _same(url: str) -> str:
-    return url.strip().rstrip("/").lower()

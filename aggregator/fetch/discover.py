@@ -1,10 +1,10 @@
 """From a site's address to its feeds: the page itself, its links, known habits, common paths."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser
@@ -12,16 +12,30 @@ from selectolax.lexbor import LexborHTMLParser
 from aggregator.core.errors import FetchError
 from aggregator.core.model import Fetched, ParsedFeed
 from aggregator.core.polling.pace import usual_gap
-from aggregator.fetch.fetcher import ACCEPT, document
+from aggregator.core.text import charset
+from aggregator.core.text.urls import Login, login_in, pasted_urls
+from aggregator.fetch.fetcher import ACCEPT, basic, document
 from aggregator.fetch.places import common_places, known_places
 from aggregator.fetch.refusals import bad_status
 from aggregator.fetch.transport import Request, Response, Transport
 
 PAGE_BYTES = 2**20
 AT_MOST = 12
+MOST_TRIED = 26  # in all
+LINK = re.compile(r"<([^<>]*)>([^<]*)")
+PARAMETER = re.compile(r";\s*([\w*-]+)\s*=\s*(?:\"([^\"]*)\"|([^\s;,]+))")
 AT_ONCE = 4
 LATEST = 5
 FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml")
+# Types that say less: of a link with one of these, what parses tells.
+_LOOSE = """
+application/json application/xml application/rss application/atom application/rdf application/x-rss+xml
+application/x-atom+xml application/x-rdf+xml text/xml text/rss text/rss+xml text/atom text/atom+xml text/json
+text/rdf text/rdf+xml application/x-feed+json application/jsonfeed+json application/feed
+"""
+LOOSE_TYPES = frozenset(_LOOSE.split())
+NAMED = re.compile(r"\b(?:rss|atom|rdf|feeds?|json ?feed|xml feed)\b", re.IGNORECASE)
+IN_PATH = re.compile(r"(?:^|[/._-])(?:rss2?|feeds?|atom|rdf)(?=$|[/._-])", re.IGNORECASE)
 FEED_ENDINGS = (
     ".rss",
     ".atom",
@@ -55,21 +69,25 @@ class Candidate:
 async def discover(url: str, transport: Transport, read: Read) -> tuple[Candidate, ...]:
     """The feeds behind `url`, best first; just the one where `url` is a feed itself.
 
-    `read` parses a document, or gives None where it is no feed. An address without a scheme is
-    tried with https, then http. Raises FetchError where the page cannot be had and no feed is
-    known without it.
+    `url` is an address as people paste it (see `pasted_urls`); a name and password in it go to its origin only.
+    `read` parses a document, or gives None where it is no feed. What the page's head names is tried first, then its
+    links, then the usual places, until something is a feed. Raises FetchError where the page cannot be had and no feed
+    is known without it.
     """
-    page, problem, home = await _page(url, transport)
-    address = page.url if page else url
-    if page and (found := await _read(page, read)):
+    asking = _Asking(transport, read, tuple(map(login_in, _addresses(url))))
+    page, problem = await asking.first()
+    if page and (found := await asking.read(page)):
         return (found,)
-    named = (*_known_places(url), *(linked(page) if page else ()))
-    results = await _try_all(named, transport, read, home)
-    if not results and page:
-        results = await _try_all(common_places(address), transport, read, home)
-    if not results and problem:
+    start = page.url if page else asking.tried[0].url
+    stages: list[Sequence[str]] = [(*_known_places(start), *(declared(page) if page else ()))]
+    if page:
+        stages += [linked(page), common_places(start)]
+    for stage in stages:
+        if results := await asking.all_of(stage):
+            return results
+    if problem:
         raise problem
-    return results
+    return ()
 
 
 def _known_places(url: str) -> tuple[str, ...]:
@@ -80,23 +98,52 @@ def _known_places(url: str) -> tuple[str, ...]:
         return ()
 
 
+def _addresses(url: str) -> tuple[str, ...]:
+    """What is meant by what was pasted; a bare name is tried as well."""
+    meant = pasted_urls(url)
+    return meant if "://" in meant[0] else (f"https://{meant[0]}", f"http://{meant[0]}")
+
+
+def declared(page: Response) -> tuple[str, ...]:
+    """The feeds that a page names for programs, in its Link header and its head; surer types first, comments last."""
+    tree, root = _tree(page)
+    sure = [target for target, relations, kind, _ in _link_header(page) if "feed" in relations or kind in FEED_TYPES]
+    perhaps: list[str | None] = []
+    for node in tree.css("link[href]"):
+        given = node.attributes
+        relations = (given.get("rel") or "").lower().split()
+        kind = (given.get("type") or "").lower().split(";")[0].strip()
+        if "feed" in relations or ("alternate" in relations and kind in FEED_TYPES):
+            sure.append(given.get("href") or "")
+        elif "alternate" in relations and (
+            kind in LOOSE_TYPES or (not kind and NAMED.search(f"{given.get('title')} {given.get('href')}"))
+        ):
+            perhaps.append(given.get("href"))
+    return _comments_last(_absolute((*sure, *perhaps), root))
+
+
 def linked(page: Response) -> tuple[str, ...]:
-    """The feeds that a page names: in its head, else in its links; comment feeds last."""
-    tree = LexborHTMLParser(page.body[:PAGE_BYTES])
+    """The links of a page that look like feeds, by their path or by what they say."""
+    tree, root = _tree(page)
+    by_path: list[str | None] = []
+    by_name: list[str | None] = []
+    for node in tree.css("a[href]"):
+        href = node.attributes.get("href") or ""
+        path = href.strip().partition("#")[0].partition("?")[0].lower()
+        if path.endswith(FEED_ENDINGS):
+            by_path.insert(0, href)
+        elif IN_PATH.search(path):
+            by_path.append(href)
+        elif NAMED.search(f"{node.text()[:80]} {node.attributes.get('title') or ''}"):
+            by_name.append(href)
+    return _comments_last(_absolute((*by_path, *by_name), root))
+
+
+def _tree(page: Response) -> tuple[LexborHTMLParser, str]:
+    """The page, and what its links are relative to."""
+    tree = LexborHTMLParser(charset.utf8(page.body[:PAGE_BYTES], page.header("Content-Type")))
     base = tree.css_first("base[href]")
-    root = _joined(page.url, (base.attributes.get("href") or "") if base else "") or page.url
-    head = [
-        node.attributes.get("href")
-        for node in tree.css("link[rel~=alternate][href]")
-        if (node.attributes.get("type") or "").lower().split(";")[0].strip() in FEED_TYPES
-    ]
-    body = [] if head else [node.attributes.get("href") for node in tree.css("a[href]")]
-    likely = chain(head, (href for href in body if href and _looks_like_feed(href)))
-    return tuple(sorted(_absolute(likely, root), key=lambda found: "comments" in found))
-
-
-def _looks_like_feed(href: str) -> bool:
-    return href.partition("#")[0].partition("?")[0].lower().endswith(FEED_ENDINGS)
+    return tree, _joined(page.url, (base.attributes.get("href") or "") if base else "") or page.url
 
 
 def _joined(root: str, href: str) -> str | None:
@@ -107,62 +154,92 @@ def _joined(root: str, href: str) -> str | None:
         return None
 
 
+def _link_header(page: Response) -> list[tuple[str, list[str], str, str]]:
+    """Targets of the Link header with their relations, types and titles (RFC 8288)."""
+    found = []
+    for target, parameters in LINK.findall(",".join(page.headers.getall("Link", ()))):
+        given = {key.lower(): (quoted or bare) for key, quoted, bare in PARAMETER.findall(parameters)}
+        relations = given.get("rel", "").lower().split()
+        if "alternate" in relations or "feed" in relations:
+            found.append((target, relations, given.get("type", "").lower(), given.get("title", "")))
+    return found
+
+
+def _comments_last(urls: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(urls, key=lambda found: "comments" in found))[:AT_MOST]
+
+
 def _absolute(hrefs: Iterable[str | None], root: str) -> list[str]:
     found: dict[str, None] = {}
     for href in hrefs:
         url = _joined(root, href or "")
         if href and url and url.startswith(("http://", "https://")):
             found.setdefault(url.partition("#")[0])
-    return list(found)[:AT_MOST]
+    return list(found)
 
 
-async def _page(url: str, transport: Transport) -> tuple[Response | None, FetchError | None, str | None]:
-    """The page at `url`, or what stood in the way; and the address that was meant."""
-    tried = [url] if "://" in url else [f"https://{url}", f"http://{url}"]
-    problem: FetchError | None = None
-    for address in tried:
-        try:
-            return await _get(address, transport), None, address
-        except FetchError as error:
-            problem = problem or error
-    return None, problem, None
+class _Asking:
+    """One search: how it asks and reads, and what was pasted (the likeliest address first)."""
 
+    def __init__(self, transport: Transport, read: Read, tried: tuple[Login, ...]) -> None:
+        self.tried = tried
+        self._transport = transport
+        self._read = read
+        self._asked: set[str] = set()
+        self._home: str | None = ""  # the address that was meant; empty: the one that is asked; None: none was usable
 
-async def _get(url: str, transport: Transport, home: str | None = "") -> Response:
-    """`home`: the address that a person named; None: nobody named a usable one."""
-    request = Request(url=url, accepts=f"text/html, {ACCEPT}", home=home or "", inside=home is not None)
-    response = await transport.request(request)
-    if response.status != 200:
-        raise bad_status(response)
-    return response
-
-
-async def _try_all(urls: Sequence[str], transport: Transport, read: Read, home: str | None) -> tuple[Candidate, ...]:
-    """Those of `urls` that are feeds, in their order; two addresses of one feed count once."""
-    room = asyncio.Semaphore(AT_ONCE)
-
-    async def attempt(url: str) -> Candidate | None:
-        async with room:
+    async def first(self) -> tuple[Response | None, FetchError | None]:
+        """The page at the first address that answers, or what stood in the way."""
+        problem: FetchError | None = None
+        for login in self.tried:
             try:
-                return await _read(await _get(url, transport, home), read)
-            except FetchError:
-                return None  # a guess that was wrong
+                page = await self._get(login.url)
+            except FetchError as error:
+                problem = problem or error
+            else:
+                self._home = login.url
+                return page, None
+        self._home = None
+        return None, problem
 
-    unique = list(dict.fromkeys(urls))[:AT_MOST]
-    found = await asyncio.gather(*(attempt(url) for url in unique))
-    return tuple({candidate.url: candidate for candidate in found if candidate}.values())
+    async def read(self, page: Response) -> Candidate | None:
+        """The page as a feed, if it is one."""
+        parsed = await self._read(document(page))
+        if parsed is None:
+            return None
+        dates = [entry.published_at for entry in parsed.entries if entry.published_at]
+        return Candidate(
+            url=page.url,
+            title=parsed.title,
+            entries=parsed.items,
+            newest_at=max(dates, default=None),
+            latest=tuple((entry.published_at, entry.title) for entry in parsed.entries[:LATEST]),
+            rhythm_s=usual_gap(dates),
+        )
 
+    async def all_of(self, urls: Sequence[str]) -> tuple[Candidate, ...]:
+        """Those of `urls` that are feeds, in their order; two addresses of one feed count once."""
+        room = asyncio.Semaphore(AT_ONCE)
 
-async def _read(page: Response, read: Read) -> Candidate | None:
-    parsed = await read(document(page))
-    if parsed is None:
-        return None
-    dates = [entry.published_at for entry in parsed.entries if entry.published_at]
-    return Candidate(
-        url=page.url,
-        title=parsed.title,
-        entries=parsed.items,
-        newest_at=max(dates, default=None),
-        latest=tuple((entry.published_at, entry.title) for entry in parsed.entries[:LATEST]),
-        rhythm_s=usual_gap(dates),
-    )
+        async def attempt(url: str) -> Candidate | None:
+            async with room:
+                try:
+                    return await self.read(await self._get(url))
+                except FetchError:
+                    return None  # a guess that was wrong
+
+        chosen = [url for url in dict.fromkeys(urls) if url not in self._asked][: MOST_TRIED - len(self._asked)]
+        self._asked.update(chosen)
+        found = await asyncio.gather(*map(attempt, chosen))
+        return tuple({candidate.url: candidate for candidate in found if candidate}.values())
+
+    async def _get(self, url: str) -> Response:
+        home, login = self._home, self.tried[0]
+        private = {"Authorization": basic(login.user, login.password)} if login.auth and home is not None else {}
+        request = Request(
+            url=url, accepts=f"text/html, {ACCEPT}", home=home or "", inside=home is not None, private=private
+        )
+        response = await self._transport.request(request)
+        if response.status != 200:
+            raise bad_status(response)
+        return response

@@ -216,8 +216,13 @@ def _private(feed: Feed) -> dict[str, str]:
         headers["Authorization"] = f"Bearer {feed.auth.bearer.get_secret_value()}"
     elif feed.auth and feed.auth.user is not None:
         password = feed.auth.password.get_secret_value() if feed.auth.password else ""
-        headers["Authorization"] = "Basic " + b64encode(f"{feed.auth.user}:{password}".encode()).decode("ascii")
+        headers["Authorization"] = basic(feed.auth.user, password)
     return headers
+
+
+def basic(user: str, password: str) -> str:
+    """The Authorization header's value (RFC 7617)."""
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,9 @@ COMMON_PATHS = (
     "/feed.json",
     "/blog/feed",
     "/?feed=rss2",
+    "/rss/news.xml",
+    "/rss/index.xml",
+    "/news/rss",
 )
 GITHUB_WORDS = frozenset(
     {"about", "features", "login", "marketplace", "orgs", "search", "settings", "sponsors", "topics", "trending"}

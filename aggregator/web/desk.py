@@ -115,10 +115,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """The outcome of an OPML import: feed ids added, addresses known already, problems in words."""
+    """The outcome of an OPML import: feed ids added; addresses watched already, and named twice; problems in words."""
 
     added: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
     problems: tuple[str, ...] = field(default=())
 
 
@@ -209,10 +210,10 @@ class Desk(Protocol):
         """The feeds behind an address. Raises FetchError, ParseError."""
         ...
 
-    async def add_feed(self, url: str, *, title: str = "", tags: Sequence[str] = ()) -> str:
-        """Write a feed into the configuration and reload; gives its id.
+    async def add_feed(self, url: str, *, title: str = "", tags: Sequence[str] = (), find: bool = False) -> str:
+        """Write a feed into the configuration and reload; gives its id. `find`: the best feed behind the address.
 
-        Raises ConfigErrors, Conflict, and Forbidden where it may not be read.
+        Raises ConfigErrors, Conflict, and Forbidden where it may not be read; with `find` NotFound and FetchError.
         """
         ...
 

@@ -10,9 +10,10 @@ import pytest
 from aggregator.app.desk import AppDesk
 from aggregator.app.house import open_house
 from aggregator.config import load
-from aggregator.core.errors import Busy, Conflict, Forbidden, NotFound, ParseError
+from aggregator.core.errors import BadStatus, Busy, Conflict, Forbidden, NotFound, ParseError
 from aggregator.observe.logs import redact
 from aggregator.web import create_app
+from tests.adapter.loopback import FEED, Loopback, answer
 from tests.fakes.browserless import Client
 
 pytestmark = pytest.mark.anyio
@@ -175,3 +176,55 @@ async def test_what_is_sent_is_no_reference(desk: AppDesk, monkeypatch: pytest.M
         ("https://nosuch.invalid/2/${LEAK}", "${LEAK}"),
     ]
     assert feeds[1].tags == ("${LEAK}",)
+
+
+async def test_the_feed_behind_a_site_is_added(desk: AppDesk) -> None:
+    """As `feeds add` finds it: the feed's own address and title; what is no site with a feed is said."""
+    async with Loopback() as site:
+        (desk.path / "opened.yaml").write_text('settings: {http: {allow: ["127.0.0.0/8"]}}\n')
+        site.script("/", answer(200, b"<link rel=feed href='/data'>", Content_Type="text/html"))
+        site.script("/data", answer(200, FEED))
+        async with open_house(load(desk.path, {})) as house:
+            here = AppDesk(house, desk.path)
+            await here.add_feed(f"http://me:pw%21@127.0.0.1:{site.port}/", find=True)
+            (feed,) = [one for one in load(desk.path, {}).config.feeds if one.url == site.url("/data")]
+            assert feed.title == "Loopback News"
+            assert feed.auth
+            assert (feed.auth.user, feed.auth.password and feed.auth.password.get_secret_value()) == ("me", "pw!")
+            site.script("/none", answer(200, b"<html>", Content_Type="text/html"))
+            with pytest.raises(NotFound, match="neither what it names nor the usual places"):
+                await here.add_feed(f"127.0.0.1:{site.port}/none", find=True)
+            with pytest.raises(BadStatus, match="404"):
+                await here.add_feed(site.url("/missing"), find=True)
+            assert await here.add_feed("feed://nosuch.invalid/rss", find=True)
+    assert "https://nosuch.invalid/rss" in (desk.path / "feeds.yaml").read_text()
+
+
+async def test_what_is_watched_is_not_added_again(desk: AppDesk) -> None:
+    """Neither by its address nor by that of its site."""
+    async with Loopback() as site:
+        (desk.path / "opened.yaml").write_text('settings: {http: {allow: ["127.0.0.0/8"]}}\n')
+        site.script("/", answer(200, b"<link rel=feed href='/data'>", Content_Type="text/html"))
+        site.script("/data", answer(200, FEED))
+        (desk.path / "feeds.yaml").write_text(f"feeds:\n  - {{url: '{site.url('/data')}', id: own}}\n")
+        async with open_house(load(desk.path, {})) as house:
+            with pytest.raises(Conflict, match="watched already, as own"):
+                await AppDesk(house, desk.path).add_feed(site.url("/"), find=True)
+
+
+async def test_an_import_says_what_it_left_out(desk: AppDesk) -> None:
+    """Watched already, named twice, no address; and a login is nowhere in it."""
+    urls = [
+        "https://a.example/feed/",
+        "https://u:secret@b.example/",
+        "https://u:secret@b.example",
+        "feed://c.example",
+        "x",
+    ]
+    outlines = "".join(f'<outline text="t" xmlUrl="{url}"/>' for url in [*urls, urls[3]])
+    report = await desk.import_opml(f"<opml version='2.0'><body>{outlines}</body></opml>".encode())
+    assert len(report.added) == 2
+    assert report.known == ("https://a.example/feed/",)
+    assert report.repeated == ("https://b.example", "https://c.example")
+    assert report.problems == ("x: it is not a web address",)
+    assert "secret" not in repr(report)

@@ -62,6 +62,97 @@ async def test_link_tags() -> None:
         assert not site.heard("/blog/print")
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        "<link rel=alternate type=application/json href='/x'>",
+        "<link rel='alternate feed' href='/x'>",
+        "<link rel=feed href='/x'>",
+        "<link rel=FEED type='text/html' href='/x'>",
+        "<link rel=alternate type='text/xml; charset=utf-8' href='/x'>",
+        "<link rel=Alternate type=application/xml href='/x'>",
+        "<link rel=alternate type=application/x-rss+xml href=' /x '>",
+        "<link rel=alternate type=text/rss href='/x'>",
+        "<link rel=alternate title='RSS 2.0' href='/x'>",
+    ],
+)
+async def test_signs_of_a_feed(link: str) -> None:
+    """Every relation and type by which pages name a feed."""
+    async with Loopback() as site:
+        site.script("/", page(link))
+        site.script("/x", answer(200, FEED))
+        assert [feed.url for feed in await found(site)] == [site.url("/x")]
+        assert len(site.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        '</x>; rel="alternate"; type="application/rss+xml"',
+        "</style>; rel=preload, </x>; rel=feed",
+        '</x>; title="a, b"; type=application/feed+json; rel="next alternate"',
+    ],
+)
+async def test_the_link_header(header: str) -> None:
+    """HTTP may name the feed, too (RFC 8288)."""
+    async with Loopback() as site:
+        site.script("/", answer(200, b"<html></html>", Content_Type="text/html", Link=header))
+        site.script("/x", answer(200, FEED))
+        assert [feed.url for feed in await found(site)] == [site.url("/x")]
+
+
+async def test_a_dead_link_leads_on() -> None:
+    """Where what the head names is no feed, the body's links are tried, and then the usual places."""
+    dead = "<link rel=alternate type='application/rss+xml' href='/dead'>"
+    async with Loopback() as site:
+        site.script("/", page(dead, "<a href='/x'>Our RSS feed</a><a href='/about'>About</a>"))
+        site.script("/x", answer(200, FEED))
+        assert [feed.url for feed in await found(site)] == [site.url("/x")]
+        assert not site.heard("/about")
+    async with Loopback() as site:
+        site.script("/", page(dead, "<a href='/also/dead.rss'>RSS</a>"))
+        site.script("/rss/news.xml", answer(200, FEED))
+        assert [feed.url for feed in await found(site)] == [site.url("/rss/news.xml")]
+        assert len([asked for asked in site.asked if asked.target == "/dead"]) == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["/rss/", "/section/feed/news", "/rss2?cat=1", "/de/atom/all", "/exports/main.rss", "/x.rdf"]
+)
+async def test_links_whose_path_says_so(path: str) -> None:
+    """A path of which one part is rss, feed or atom."""
+    async with Loopback() as site:
+        site.script("/", page("", f"<a href='/feedback'>x</a><a href='{path}'>x</a>"))
+        site.script(path, answer(200, FEED))
+        assert [feed.url for feed in await found(site)] == [site.url(path)]
+        assert not site.heard("/feedback")
+
+
+@pytest.mark.parametrize(
+    "form", ["feed://{}", "feed:http://{}", "pcast://{}", "{}", " <http://{}>\n", "//{}", "feed:{}"]
+)
+async def test_what_people_paste(form: str) -> None:
+    """Schemes of other programs, none at all, what stands around an address."""
+    async with Loopback() as site, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        site.script("/my%20news", answer(200, FEED))
+        pasted = form.format(f"127.0.0.1:{site.port}/my news")
+        (feed,) = await discover(pasted, fetcher.transport, read)
+        assert feed.url == site.url("/my%20news")
+
+
+async def test_a_login_in_the_address_is_used_and_not_shown() -> None:
+    """It goes to its own origin, as a header, and is no part of what was found."""
+    async with Loopback() as site, Loopback() as other, open_fetcher(HTTP, Polling(), version="0") as fetcher:
+        elsewhere = other.script("/f", answer(200, FEED))
+        site.script("/", page(f"<link rel=feed href='/own'><link rel=feed href='{elsewhere}'>"))
+        site.script("/own", answer(200, FEED))
+        pasted = f"http://us%40er:p%3Aw@127.0.0.1:{site.port}/"
+        urls = [feed.url for feed in await discover(pasted, fetcher.transport, read)]
+        assert urls == [site.url("/own"), elsewhere]
+        assert {asked.header("Authorization") for asked in site.asked} == {"Basic dXNAZXI6cDp3"}
+        assert other.asked[0].header("Authorization") is None
+
+
 async def test_links_in_the_body() -> None:
     """A page without link tags may still link to its feed."""
     async with Loopback() as site:

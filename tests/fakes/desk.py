@@ -274,7 +274,7 @@ class MemoryDesk:
             raise Unreachable(f"{url}: there is no such host", url=url)
         return self.candidates.get(url, ())
 
-    async def add_feed(self, url: str, *, title: str = "", tags: Sequence[str] = ()) -> str:
+    async def add_feed(self, url: str, *, title: str = "", tags: Sequence[str] = (), find: bool = False) -> str:
         feed_id = "added"
         state = FeedState(id=feed_id, url=url, configured_url=url, title=title, next_poll_at=self.clock.now())
         self.tables.feeds[feed_id] = FeedRow(state)

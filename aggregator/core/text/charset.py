@@ -83,6 +83,7 @@ _EBCDIC = b"\x4c\x6f\xa7\x94"  # <?xm
 _DECLARED = re.compile(rb"<\?xml[^>]{0,400}?\bencoding\s*=\s*[\"']?\s*([^\"'?>\s][^\"'?>]*)", re.IGNORECASE)
 _SENT = re.compile(r";\s*charset\s*=\s*[\"']?\s*([^\"';,\s][^\"';,]*)", re.IGNORECASE)
 _MARKUP = re.compile(rb"<[^<>]*>|https?://[^\s<\"]+|[\x00-\x1f]+")
+_VALUES = re.compile(rb"[\x00-\x20\"'<>=]+")
 _WORD = re.compile(r"[^\W\d_]+")
 _WESTERN = frozenset("àâäáãåæçèéêëìíîïñòóôõöøœùúûüýÿßÀÂÄÁÃÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØŒÙÚÛÜ«»“”„‘’‚–—…·•°§©®™€£ºª¿¡²³½´\xa0\xad")
 _SIMPLIFIED = (
@@ -290,7 +291,9 @@ def _beyond_ascii(text: str) -> int:
 
 def _guessed(body: bytes) -> str:
     """By the letters of its words; windows-1252 where they do not tell."""
-    words = b" ".join(part for part in _MARKUP.split(body) if not part.isascii())[:_SAMPLE_BYTES]
+    pieces = [part for part in _MARKUP.split(body) if not part.isascii()]
+    pieces = pieces or [part for part in _VALUES.split(body) if not part.isascii()]  # all of it is in attributes
+    words = b" ".join(pieces)[:_SAMPLE_BYTES]
     western = words.decode("cp1252", "replace")
     if {char for char in western if not char.isascii()} <= _WESTERN and _is_mostly_ascii(western):
         return body.decode("cp1252", "replace")

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Collection
 from functools import lru_cache
-from urllib.parse import unquote_to_bytes, urlsplit
+from typing import NamedTuple
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from aggregator.core.text.tokens import words
 
@@ -16,6 +17,18 @@ yclid ysclid
 TRACKING = frozenset(_TRACKING.split())
 TRACKING_PREFIXES = ("utm_", "pk_", "mtm_", "matomo_", "piwik_", "hsa_", "ga_")
 
+_WRAPPED = re.compile(r"<(.*)>|\"(.*)\"|'(.*)'", re.DOTALL)
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
+_PASTED_SCHEME = re.compile(
+    r"(https?(?=:[/\\])|https(?=//)|feeds?(?=:)|pcast(?=:)|itpc(?=:)|podcast(?=:)|rss(?=:)|zune(?=:)|view-source(?=:)):?[/\\]*",
+    re.IGNORECASE,
+)
+_NOT_WEB = re.compile(r"(?:mailto|xmpp|sips?|acct|tel|data|javascript|file|magnet|urn):", re.IGNORECASE)
+_PLACE = re.compile(
+    r"(?:[^/?#@\s]+@)?(\[[0-9a-fA-F:.]+\]|localhost|[\w-]+(?:\.[\w-]+)*\.[^\W\d_][\w-]+|\d{1,3}(?:\.\d{1,3}){3}|[\w.-]+(?=:\d))"
+    r"\.?(?::\d{1,5})?(?=[/?#]|$)"
+)
+_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)@")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _PLAIN = re.compile(r"https?://((?:[a-z0-9-]+\.)+[a-z0-9-]+)((?:/[A-Za-z0-9._~-]+)*)/*")
 MAX_LABEL = 63
@@ -88,6 +101,60 @@ def without_parameters(url: str, names: Collection[str]) -> str:
     path = _PATH_PARAMETER.sub(lambda found: "" if f";{found[1].lower()}" in names else found[0], path)
     kept = "&".join(part for part in query.split("&") if part.partition("=")[0].lower() not in names)
     return canonical_url(f"{path}?{kept}")
+
+
+class Login(NamedTuple):
+    """An address without the name and password that it carried."""
+
+    url: str
+    user: str = ""
+    password: str = ""
+
+    @property
+    def auth(self) -> dict[str, str]:
+        """The keys of a feed's `auth`; empty where nothing was carried."""
+        return {"user": self.user, "password": self.password} if self.user or self.password else {}
+
+
+def pasted_urls(text: str) -> tuple[str, ...]:
+    """The web addresses that people may mean by what they paste, the likeliest first.
+
+    `feed:`, `feed://`, `pcast://` and the like, and no scheme at all, mean https, or else http (the other way round for
+    addresses and names without a dot). Blanks around are dropped, blanks inside encoded. What is no web address by any
+    reading comes back as it is.
+    """
+    bare = text.strip()
+    if found := _WRAPPED.fullmatch(bare):
+        bare = "".join(filter(None, found.groups())).strip()
+    url = _UNSEEN.sub("", bare).replace(" ", "%20").replace("\xa0", "%20")
+    scheme, rest = "", url
+    while found := _PASTED_SCHEME.match(rest):
+        scheme, rest = found[1].lower(), rest[found.end() :]
+    if scheme in ("http", "https"):
+        return (f"{scheme}://{rest}",)
+    rest = rest.removeprefix("//")
+    if _NOT_WEB.match(rest) or not (place := _PLACE.match(rest)):
+        return (bare,)
+    host = place[1].lower()
+    private = host.startswith("[") or "." not in host or host.replace(".", "").isdecimal()
+    return tuple(f"{scheme}://{rest}" for scheme in (("http", "https") if private else ("https", "http")))
+
+
+def login_in(url: str) -> Login:
+    """An address taken apart from the `user:password@` in it, which is decoded."""
+    found = _USERINFO.match(url)
+    if not found:
+        return Login(url)
+    user, _, password = found[2].partition(":")
+    return Login(found[1] + url[found.end() :], unquote(user), unquote(password))
+
+
+def with_login(url: str, login: Login) -> str:
+    """An address with the name and password of another one of the same host; else as it is."""
+    if not login.auth or urlsplit(url).netloc != urlsplit(login.url).netloc:
+        return url
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{quote(login.user, safe='')}:{quote(login.password, safe='')}@{rest}"
 
 
 def _tracks(parameter: str) -> bool:

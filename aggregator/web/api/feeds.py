@@ -43,7 +43,12 @@ def candidate_json(candidate: Candidate) -> Json:
 
 def imported_json(report: Imported) -> Json:
     """The outcome of an import."""
-    return {"added": list(report.added), "known": list(report.known), "problems": list(report.problems)}
+    return {
+        "added": list(report.added),
+        "known": list(report.known),
+        "repeated": list(report.repeated),
+        "problems": list(report.problems),
+    }
 
 
 @router.get("/feeds", response_model=list[shape.Feed])
@@ -57,8 +62,12 @@ async def list_feeds(request: Request, desk: GivenDesk, asked: AskedNames) -> Re
 
 @router.post("/feeds", response_model=shape.Feed, status_code=201)
 async def add_feed(desk: GivenDesk, sent: shape.FeedSent) -> Response:
-    """Write a feed into the configuration."""
-    feed_id = await desk.add_feed(sent.url, title=sent.title, tags=sent.tags)
+    """Find the feed behind an address, as `feeds add` does, and write it into the configuration.
+
+    The best one found is added; 404 says that there is none, 409 that it is watched already. An address that cannot be
+    reached now is written as it is.
+    """
+    feed_id = await desk.add_feed(sent.url, title=sent.title, tags=sent.tags, find=True)
     return JSONResponse(_shape(await one_feed(desk, feed_id), desk.current().config), 201)
 
 

@@ -265,6 +265,7 @@ class Candidate(BaseModel):
 class Imported(BaseModel):
     added: list[str]
     known: list[str]
+    repeated: list[str]
     problems: list[str]
 
 

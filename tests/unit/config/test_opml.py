@@ -4,9 +4,10 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from aggregator.config import from_opml, sift, to_opml
+from aggregator.config import Subscription, from_opml, sift, to_opml
 from aggregator.core.errors import ParseError
 from aggregator.core.settings import Feed
+from aggregator.core.text.urls import login_in, pasted_urls, with_login
 
 DOCUMENT = b"""<?xml version="1.0"?>
 <opml version="2.0"><head><title>x</title></head><body>
@@ -36,6 +37,63 @@ def test_what_cannot_be_added_is_named() -> None:
         "javascript:alert(1)": "it is not a web address",
         "https://plain.example/feed/": "the document names it twice",
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("feed://a.example/rss", "https://a.example/rss"),
+        ("feed:https://a.example/rss", "https://a.example/rss"),
+        ("feed:http://a.example/rss", "http://a.example/rss"),
+        ("FEED://https://a.example/rss", "https://a.example/rss"),
+        ("pcast://a.example/rss", "https://a.example/rss"),
+        ("itpc://a.example:8080/rss", "https://a.example:8080/rss"),
+        ("a.example/rss", "https://a.example/rss"),
+        ("//a.example/rss", "https://a.example/rss"),
+        (" https://a.example/my feed.xml&#10;", "https://a.example/my%20feed.xml"),
+        ("http:/a.example/rss", "http://a.example/rss"),
+        ("feed://10.1.2.3/rss", "http://10.1.2.3/rss"),
+        ("feed://localhost:99/rss", "http://localhost:99/rss"),
+    ],
+)
+def test_addresses_of_other_readers(written: str, meant: str) -> None:
+    """What they export is mended where it can only mean one thing."""
+    document = f'<opml version="2.0"><body><outline text="a" xmlUrl="{written}"/></body></opml>'
+    (one,) = from_opml(document.encode())
+    assert sift([one], []) == ((one,), ())
+    assert one.url == meant
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "mailto:a@b.example", "hello", "ftp://a.example/x", ""])
+def test_what_is_no_address_stays_none(address: str) -> None:
+    """It is named, not mended."""
+    one = Subscription(address, "x", ())
+    assert sift([one], []) == ((), ((address, "it is not a web address"),))
+    assert pasted_urls(address) == (address,)
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16", "utf-16-be", "windows-1251", "koi8-r", "x-unknown"])
+def test_charsets(codec: str) -> None:
+    """A list is read in its own charset, declared or guessed."""
+    outline = '<outline text="Новости дня" xmlUrl="https://a.example/"/>'
+    text = f'<?xml version="1.0" encoding="{codec}"?><opml version="2.0"><body>{outline}</body></opml>'
+    (one,) = from_opml(text.encode("cp1251" if codec == "x-unknown" else codec))
+    assert one.title == "Новости дня"
+    unmarked = text.partition("?>")[2]
+    assert from_opml(b"\xef\xbb\xbf" + unmarked.encode())[0].title == "Новости дня"
+    assert from_opml(b"\n" + unmarked.encode("cp1251"))[0].title == "Новости дня"
+
+
+def test_a_login_in_an_address_becomes_auth() -> None:
+    """Decoded, apart from the address, and never in what is told."""
+    address = "https://us%40er:p%3Aw@a.example/rss"
+    outlines = "".join(f'<outline text="{name}" xmlUrl="{address}"/>' for name in "ab")
+    document = f'<opml version="2.0"><body>{outlines}</body></opml>'
+    first, second = from_opml(document.encode())
+    assert first.row() == {"url": "https://a.example/rss", "title": "a", "auth": {"user": "us@er", "password": "p:w"}}
+    assert sift([first, second], []) == ((first,), (("https://a.example/rss", "the document names it twice"),))
+    assert with_login("https://a.example/x", login_in(address)) == "https://us%40er:p%3Aw@a.example/x"
+    assert with_login("https://b.example/x", login_in(address)) == "https://b.example/x"
 
 
 def test_what_goes_out_comes_in_again() -> None:
