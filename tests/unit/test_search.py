@@ -93,7 +93,7 @@ async def test_the_loop_has_its_turn_while_long_texts_are_matched(long_texts: Me
     """Two searches for 180 words each, and a backtest: nobody else waits until they are done."""
     dice = Random(11)
     words = ["".join(dice.choices("abcdefghijklmnop", k=6)) for _ in range(180)]
-    query = " OR ".join(words)
+    query = " OR ".join([*words, "/zz+top/"])  # which no index helps: all are looked at
     rule = rule_for_query(query, {})
 
     async def both() -> None:
@@ -105,7 +105,7 @@ async def test_the_loop_has_its_turn_while_long_texts_are_matched(long_texts: Me
         assert (len(found.found), tested.entries) == (15, 15)
 
     took, worst = await lags(both())
-    assert worst < max(0.4, took / 6)
+    assert worst < took / 5
 
 
 async def test_a_backtest_ends_in_time(long_texts: MemoryCatalog) -> None:
