@@ -162,6 +162,7 @@ class Service:
         self._every("database", 1.0, self._mind_database)
         self._every("config", 2.0, self._watch_config)
         self._every("figures", 10.0, self.works.measure)
+        self._every("deaths", 10.0, self.maintainer.report_deaths)
         self._every("prune", 3600.0, self.maintainer.prune, patience_s=PRUNE_PATIENCE_S)
         if watchdog_s():
             self._every("watchdog", watchdog_s() or 1.0, self._feed_watchdog)

@@ -172,7 +172,8 @@ class FeedState:
     permanent move). `interval_s` is the adaptive interval, `gap_s` the median time between new
     entries. `volatile`: parameters of links that are other ones at each poll. `move_*` holds a permanent
     redirect that awaits confirmation. `hub_until`: so long a hub has promised to push (a
-    subscription's to write, not a poll's).
+    subscription's to write, not a poll's). `deaths`: so many processes in a row died while they
+    worked on a document of this feed.
     """
 
     id: str
@@ -206,6 +207,7 @@ class FeedState:
     self_url: str | None = None
     hub_until: datetime | None = None
     rungs: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    deaths: int = 0
     lease_owner: str | None = None
     lease_until: datetime | None = None
 
@@ -390,7 +392,7 @@ class Delivery:
     `id` is derived from what it tells, so that telling it twice is impossible; it is also the
     idempotency key. `recipient` names one of the channel's targets, or is "" for all of it.
     `tried_at` is the instant of the first attempt: an alert is given up by how long it was tried,
-    not by how long it had to wait.
+    not by how long it had to wait. `deaths`: so many processes in a row died while they sent it.
     """
 
     id: str
@@ -413,6 +415,7 @@ class Delivery:
     acknowledged_at: datetime | None = None
     last_error: str | None = None
     repeat: bool = False
+    deaths: int = 0
     lease_owner: str | None = None
     lease_until: datetime | None = None
 

@@ -15,7 +15,7 @@ from aggregator.parse.pool import Limits, Reply
 from aggregator.parse.source import Source
 from aggregator.parse.triage import Triage
 from aggregator.parse.wire import Job, Page
-from aggregator.ports import Recall
+from aggregator.ports import Begin, Recall
 
 
 class Asks(Protocol):
@@ -37,7 +37,9 @@ class LadderParser:
         """The hash by which a body is known again."""
         return blake2b(body, digest_size=16).digest()
 
-    async def parse(self, fetched: Fetched, state: FeedState, recall: Recall | None = None) -> ParsedFeed:
+    async def parse(
+        self, fetched: Fetched, state: FeedState, recall: Recall | None = None, begin: Begin | None = None
+    ) -> ParsedFeed:
         """The entries that the remembered document did not have. Raises ParseError.
 
         On the rungs SAME_BODY and SAME_ENTRIES nothing was read: the feed's own facts are those of `state`,
@@ -52,6 +54,8 @@ class LadderParser:
         source = Source(fetched.body, address, fetched.content_type, fetched.content_language)
         if same_entries(memory, source):
             return _nothing_new(Rung.SAME_ENTRIES, state, body_hash)
+        if begin:
+            await begin()
         job = (fetched.body, address, fetched.content_type, fetched.content_language, memory)
         feed = values.parsed_feed(await self._workers.ask(job, state.id, proven=is_proven(state)), body_hash)
         if fetched.delta:

@@ -180,8 +180,9 @@ class Intake:
 
     async def _parsed(self, state: FeedState, response: Fetched) -> ParsedFeed:
         """What is in a document; its bytes count as held until here. Raises ParseError."""
+        begin = partial(self._feeds.begin, state.id, self._clock.now(), owner=self._owner)
         try:
-            return await self._parser.parse(response, state, self._recall(state))
+            return await self._parser.parse(response, state, self._recall(state), begin)
         finally:
             if response.held is not None:
                 response.held.release()

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from aggregator.core.delivery import compose
 from aggregator.core.delivery.notices import health_channels, tell
 from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
-from aggregator.core.model import DeliveryState, HitFilter, Kind, Notice
+from aggregator.core.findings import findings
+from aggregator.core.model import Backlog, DeliveryState, HitFilter, Kind, Notice, Status
 from aggregator.core.settings import Channel
 from aggregator.pipeline.setup import CurrentSetup
 from aggregator.ports import Catalog, Clock, Notifier, Outbox, Upkeep
@@ -115,9 +116,22 @@ class Maintainer:
                 log.error("channel %s did not hear of the database: %s", name, error or "no answer in time")
         return accepted
 
-    async def _tell(self, notice: Notice, subject: Sequence[str], kind: Kind) -> None:
+    async def report_deaths(self) -> None:
+        """Say once for each further death which feed or alert was being worked on when processes died."""
+        now = self._clock.now()
+        for suspect in (await self._catalog.backlog(now)).suspects:
+            for finding in findings(Status(version="", now_at=now, backlog=Backlog(suspects=(suspect,)))):
+                what = "Feed" if suspect.kind == "feed" else "Alert"
+                words = f"{finding.what[:1].upper()}{finding.what[1:]}.\n{finding.remedy}"
+                notice = Notice(title=f"{what} {suspect.name} may be ending the service", body=words)
+                subject = ("deaths", suspect.kind, suspect.name, str(suspect.deaths))
+                if await self._tell(notice, subject, Kind.HEALTH):
+                    log.warning("%s", finding.what)
+
+    async def _tell(self, notice: Notice, subject: Sequence[str], kind: Kind) -> int:
+        """Put a notice into the outbox, once for its subject; gives how many rows were new."""
         config = self._setup().config
-        await self._outbox.add(
+        return await self._outbox.add(
             tell(
                 notice,
                 subject,

@@ -1,6 +1,6 @@
 """One batch of claimed deliveries of one channel, on its way out.
 
-    mute → quiet hours → fold → max_per_hour → send → settle
+    give up → mute → quiet hours → fold → max_per_hour → send → settle
 
 Each step takes rows and passes on those that it did not settle. While some are sent, the leases of
 those that wait are renewed. What was neither settled nor sent when the batch ends (the service
@@ -20,6 +20,7 @@ from aggregator.core.delivery import (
     after,
     compose,
     dead_letter,
+    deadly,
     due_at,
     fold,
     foldable,
@@ -83,7 +84,7 @@ class Batch:
         self._open = {delivery.id: delivery for delivery in claimed}
         self._lease_until = min((row.lease_until for row in claimed if row.lease_until), default=None)
         try:
-            wanted = await self._mute(claimed)
+            wanted = await self._mute(await self._give_up_deadly(claimed))
             awake = await self._keep_quiet(wanted)
             single = await self._fold(awake)
             allowed = await self._keep_rate(single)
@@ -102,6 +103,16 @@ class Batch:
             lost = Outcome(detail=reason, transient=False)
             await self._settle(delivery, after(delivery, lost, self.clock.now()))
         return self.counts
+
+    async def _give_up_deadly(self, rows: Sequence[Delivery]) -> list[Delivery]:
+        """What processes died of, again and again, is given up visibly."""
+        harmless = []
+        for row in rows:
+            if ended := deadly(row, self.clock.now()):
+                await self._settle(row, ended)
+            else:
+                harmless.append(row)
+        return harmless
 
     async def _mute(self, rows: Sequence[Delivery]) -> list[Delivery]:
         """Ask the silences again: they may be younger than the alert."""

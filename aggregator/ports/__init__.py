@@ -34,6 +34,7 @@ from aggregator.ports.catalog import Catalog as Catalog
 
 Route = Callable[[Surroundings], Routed]
 Recall = Callable[[], Awaitable[bytes | None]]
+Begin = Callable[[], Awaitable[None]]
 
 
 class Clock(Protocol):
@@ -77,11 +78,14 @@ class Reader(Protocol):
 class Parser(Protocol):
     """Bytes to entries, in a process that may die."""
 
-    async def parse(self, fetched: Fetched, state: FeedState, recall: Recall | None = None) -> ParsedFeed:
+    async def parse(
+        self, fetched: Fetched, state: FeedState, recall: Recall | None = None, begin: Begin | None = None
+    ) -> ParsedFeed:
         """The entries of `fetched` that the remembered document did not have.
 
         `recall` gives what the last parse asked to remember (None: nothing was remembered); it is
-        called only where the bytes differ from those that `state` knows. Raises ParseError.
+        called only where the bytes differ from those that `state` knows. `begin` is called before
+        anything is read of a document that has something new. Raises ParseError.
         """
         ...
 
@@ -117,6 +121,14 @@ class Feeds(Protocol):
 
     async def next_due_at(self) -> datetime | None:
         """When the next feed that nobody has leased is due; in the past: now; None: nothing to wait for."""
+        ...
+
+    async def begin(self, feed: str, now: datetime, *, owner: str) -> None:
+        """Put on record that a document of this feed is about to be worked on, until its commit or release.
+
+        Where the process dies meanwhile, the claim that finds the lease at its end counts it
+        (`FeedState.deaths`) and lets the feed rest.
+        """
         ...
 
     async def memory(self, feed: str) -> bytes | None:

@@ -61,7 +61,7 @@ class PollWriter:
             .with_for_update()
         )
         at_feed = feeds.c.id == bindparam("feed_id")
-        self._state = update(feeds).where(at_feed).values(lease_owner=None, lease_until=None)
+        self._state = update(feeds).where(at_feed).values(lease_owner=None, lease_until=None, begun_at=None)
         self._memory = dialect.put(memories)
         self._host = dialect.put(hosts, where=lambda new: new.not_before > hosts.c.not_before)
         self._notice = dialect.add(deliveries)

@@ -2,14 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, null, or_, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    func,
+    null,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from aggregator.core.model import Entry, FeedState, Known, Poll, Question
+from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.settings import Feed
 from aggregator.ports import Route
 from aggregator.store import rows
-from aggregator.store.columns import EPOCH, instant, micros
+from aggregator.store.columns import EPOCH, Instant, instant, micros
 from aggregator.store.commit import Commit, PollWriter
 from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.engine import Database
@@ -25,6 +40,20 @@ def of_feed(table: Table) -> ColumnElement[bool]:
 
 
 MEMORY = select(memories.c.data).where(of_feed(memories))
+
+BEGIN = update(feeds).where(feeds.c.id == bindparam("feed_id"), feeds.c.lease_owner == bindparam("owner"))
+LOST = (
+    select(feeds.c.id, feeds.c.deaths, feeds.c.next_poll_at)
+    .where(
+        feeds.c.begun_at.is_not(None),
+        feeds.c.lease_until <= bindparam("now", type_=Instant),
+        feeds.c.lease_owner != bindparam("owner"),
+    )
+    .with_for_update(skip_locked=True)
+)
+BRING_BACK = (
+    update(feeds).where(feeds.c.id == bindparam("feed_id")).values(lease_owner=None, lease_until=None, begun_at=None)
+)
 
 
 class SqlFeeds:
@@ -80,8 +109,24 @@ class SqlFeeds:
         bound = {} if ids is None else {"ids": self._dialect.listed(ids)}
         if busy:
             bound["busy"] = self._dialect.listed(busy)
-        claimed = await self._writer.alone(lambda connection: connection.execute(claim, bound).all())
+
+        def take(connection: Connection) -> Sequence[Row[Any]]:
+            self._bring_back(connection, now, owner)
+            return connection.execute(claim, bound).all()
+
+        claimed = await self._writer.alone(take)
         return tuple(rows.feed_state(row) for row in sorted(claimed, key=lambda row: (row.next_poll_at, row.id)))
+
+    def _bring_back(self, connection: Connection, now: datetime, owner: str) -> None:
+        """Count the deaths of those who worked on a document and whose lease ran out; a lapse of our own is none."""
+        for feed in connection.execute(LOST, {"now": now, "owner": owner}).all():
+            deaths = feed.deaths + 1
+            rests_until = micros(now + timedelta(seconds=rest_after_deaths_s(deaths)))
+            next_poll_at = max(feed.next_poll_at, rests_until)
+            connection.execute(BRING_BACK, {"feed_id": feed.id, "deaths": deaths, "next_poll_at": next_poll_at})
+
+    async def begin(self, feed: str, now: datetime, *, owner: str) -> None:
+        await self._writer.together(_begin, {"feed_id": feed, "begun_at": now, "owner": owner}, patient=True)
 
     def _claimable(self, now: datetime, ids: Sequence[str] | None, force: bool) -> list[ColumnElement[bool]]:
         """A pause gives way only to somebody who names the feed and insists."""
@@ -144,10 +189,15 @@ class SqlFeeds:
         free = (
             update(feeds)
             .where(self._dialect.among(feeds.c.id, "ids"), feeds.c.lease_owner == owner)
-            .values(lease_owner=None, lease_until=None)
+            .values(lease_owner=None, lease_until=None, begun_at=None)
         )
         bound = {"ids": self._dialect.listed(ids)}
         await self._writer.alone(lambda connection: connection.execute(free, bound))
+
+
+def _begin(connection: Connection, begun: Sequence[Mapping[str, Any]]) -> list[None]:
+    connection.execute(BEGIN, begun)
+    return [None] * len(begun)
 
 
 def _shares(first: Select[tuple[str]], per_host: int) -> Select[tuple[str]]:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from aggregator.core.delivery import after_death
 from aggregator.core.errors import Conflict
 from aggregator.core.model import Delivery, DeliveryState, Silence, Told
 from aggregator.store import rows
@@ -93,6 +94,7 @@ class SqlOutbox:
         until = now + timedelta(seconds=lease_s)
 
         def take(connection: Connection) -> list[Row[Any]]:
+            self._bring_back(connection, now, owner)
             ids = self._dialect.listed([row.id for share in chosen for row in connection.execute(share, bound)])
             taken = connection.execute(self._lease(now, owner, until), {"ids": ids}).all()
             if taken:
@@ -101,13 +103,27 @@ class SqlOutbox:
             return list(taken)
 
         claimed = [rows.delivery(row) for row in await self._writer.alone(take)]
-        return tuple(sorted(claimed, key=lambda d: (BY_URGENCY.get(d.priority, 1), d.due_at, d.created_at, d.id)))
+        return tuple(
+            sorted(claimed, key=lambda d: (BY_URGENCY.get(d.priority, 1), d.deaths, d.due_at, d.created_at, d.id))
+        )
+
+    def _bring_back(self, connection: Connection, now: datetime, owner: str) -> None:
+        """Count the deaths of those who began an attempt and whose lease ran out; a lapse of our own is none."""
+        lost = select(deliveries).where(
+            deliveries.c.state == SENDING, _due(now), BEGUN, deliveries.c.lease_owner != owner
+        )
+        found = [rows.delivery(row) for row in connection.execute(lost.with_for_update(skip_locked=True))]
+        if not found:
+            return
+        connection.execute(OPEN, [{"delivery_id": one.id, **_brought_back(one, now)} for one in found])
+        ended = {"ended_at": now, "outcome": UNKNOWN, "detail": "the process ended during this attempt"}
+        connection.execute(END_ATTEMPT, [{"delivery_id": one.id, "attempt": one.attempts, **ended} for one in found])
 
     def _fair_share(
         self, limit: int, wanted: ColumnElement[bool], channels: Sequence[str] | None
     ) -> Select[tuple[str]]:
         """Channels take turns, so that a long queue of one never starves another."""
-        order = (URGENCY, deliveries.c.due_at, deliveries.c.created_at, deliveries.c.id)
+        order = (URGENCY, deliveries.c.deaths, deliveries.c.due_at, deliveries.c.created_at, deliveries.c.id)
         turn = func.row_number().over(partition_by=deliveries.c.channel, order_by=order)
         due = select(deliveries.c.id, turn.label("turn"), URGENCY.label("urgency"), deliveries.c.due_at).where(wanted)
         if channels is not None:
@@ -259,6 +275,10 @@ class SqlOutbox:
                 _untry(connection, mine)
 
         await self._writer.alone(release)
+
+
+def _brought_back(lost: Delivery, now: datetime) -> Values:
+    return {name: value for name, value in rows.delivery_values(after_death(lost, now)).items() if name != "id"}
 
 
 def _untry(connection: Connection, claimed: Sequence[tuple[str, int]]) -> None:

@@ -3,7 +3,9 @@
 Texts from outside are FreeText; ids, states and hosts are plain Text. `wake_at` of a delivery is
 when anybody may take it next: its due time, the end of its lease, or NULL once it is settled.
 `next_poll_at` of a feed holds ALWAYS or NEVER where there is no instant, so that one index finds
-what is due.
+what is due. `begun_at` says that a document of the feed is being worked on under the lease that the
+row carries; `deaths` counts the processes, in a row, that died while they worked on a feed or sent a
+delivery (for these, attempts say whether they were begun).
 """
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
@@ -58,8 +60,13 @@ feeds = Table(
     Column("rungs", Text, nullable=False),
     Column("lease_owner", Text),
     Column("lease_until", Instant),
+    Column("begun_at", Instant),
+    Column("deaths", Integer, nullable=False, server_default="0"),
 )
 Index("feeds_due", feeds.c.next_poll_at, feeds.c.id)
+
+for _column, _condition in ((feeds.c.begun_at, feeds.c.begun_at.is_not(None)), (feeds.c.deaths, feeds.c.deaths > 0)):
+    Index(f"feeds_{_column.name}", _column, sqlite_where=_condition, postgresql_where=_condition)
 
 # Apart from the feed's row, so that an unchanged poll never rewrites it.
 memories = Table(
@@ -266,6 +273,13 @@ deliveries = Table(
     Column("lease_until", Instant),
     Column("wake_at", Instant),
     Column("acknowledged_at", Instant),
+    Column("deaths", Integer, nullable=False, server_default="0"),
+)
+Index(
+    "deliveries_deaths",
+    deliveries.c.deaths,
+    sqlite_where=deliveries.c.deaths > 0,
+    postgresql_where=deliveries.c.deaths > 0,
 )
 Index(
     "deliveries_wake",

@@ -63,7 +63,11 @@ def _start_over(connection: Connection, dialect: Dialect, moved: Sequence[Feed],
     The lease goes too, so that a poll of the old address that is under way cannot be written.
     """
     kept = {"title", "first_polled_at", "last_new_at", "newest_at", "gap_s", "rungs"}
-    restart = update(feeds).where(feeds.c.id == bindparam("feed_id")).values(lease_owner=None, lease_until=None)
+    restart = (
+        update(feeds)
+        .where(feeds.c.id == bindparam("feed_id"))
+        .values(lease_owner=None, lease_until=None, begun_at=None)
+    )
     fresh = [rows.feed_values(_fresh(feed, now)) for feed in moved]
     connection.execute(
         restart,

@@ -163,8 +163,14 @@ class SqlUpkeep:
         bound = {"owners": self._dialect.listed(owners)}
         idle = (
             update(feeds)
-            .where(self._dialect.among(feeds.c.lease_owner, "owners"))
+            .where(self._dialect.among(feeds.c.lease_owner, "owners"), feeds.c.begun_at.is_(None))
             .values(lease_owner=None, lease_until=None)
+        )
+        # A document that was being worked on counts against its feed: the next claim brings it back.
+        begun = (
+            update(feeds)
+            .where(self._dialect.among(feeds.c.lease_owner, "owners"), feeds.c.begun_at.is_not(None))
+            .values(lease_until=now)
         )
         # A delivery keeps its owner: only a lease that ran out is claimed as a possible repeat.
         lapsed = (
@@ -174,7 +180,7 @@ class SqlUpkeep:
         )
 
         def free(connection: Connection) -> int:
-            return sum(connection.execute(step, bound).rowcount for step in (idle, lapsed))
+            return sum(connection.execute(step, bound).rowcount for step in (idle, begun, lapsed))
 
         return await self._writer.alone(free)
 

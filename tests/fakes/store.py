@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from aggregator.core.delivery import after_death
 from aggregator.core.errors import Conflict, DatabaseFault, NotFound, StoreError
-from aggregator.core.findings import feed_is_overdue
+from aggregator.core.findings import SUSPECT_DEATHS, feed_is_overdue
 from aggregator.core.model import (
     TROUBLE,
     Attempt,
@@ -36,11 +37,13 @@ from aggregator.core.model import (
     Stats,
     Story,
     Surroundings,
+    Suspect,
     Told,
     WantedText,
 )
 from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import host_key
+from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.polling.websub import Farewell, Offer, Subscription
 from aggregator.core.settings import Feed
 from aggregator.core.stories import CANDIDATES
@@ -66,6 +69,7 @@ class FeedRow:
     configured: bool = True
     enabled: bool = True
     paused_at: datetime | None = None
+    begun_at: datetime | None = None
 
     def seen(self) -> FeedState:
         """As the ports show it."""
@@ -159,6 +163,7 @@ class MemoryFeeds:
             if row.state.configured_url != fresh.configured_url:
                 kept = ("title", "first_polled_at", "last_new_at", "newest_at", "gap_s", "rungs")
                 row.state = replace(fresh, **{name: getattr(row.state, name) for name in kept})
+                row.begun_at = None
                 self._tables.memories.pop(feed.id, None)
 
     async def claim_due(
@@ -174,6 +179,7 @@ class MemoryFeeds:
         busy: Sequence[str] = (),
         proven: bool = False,
     ) -> tuple[FeedState, ...]:
+        self._bring_back(now, owner)
         resting = {host for host, limit in self._tables.hosts.items() if limit.not_before > now}
         chosen = [
             row
@@ -191,6 +197,20 @@ class MemoryFeeds:
                 row.state = replace(row.state, lease_owner=owner, lease_until=until)
                 claimed.append(row.seen())
         return tuple(claimed)
+
+    def _bring_back(self, now: datetime, owner: str) -> None:
+        for row in self._tables.feeds.values():
+            state = row.state
+            if row.begun_at and state.lease_until and state.lease_until <= now and state.lease_owner != owner:
+                rest = now + timedelta(seconds=rest_after_deaths_s(state.deaths + 1))
+                next_at = max(state.next_poll_at or rest, rest)
+                freed = replace(state, lease_owner=None, lease_until=None)
+                row.state, row.begun_at = replace(freed, deaths=state.deaths + 1, next_poll_at=next_at), None
+
+    async def begin(self, feed: str, now: datetime, *, owner: str) -> None:
+        row = self._tables.feeds.get(feed)
+        if row and row.state.lease_owner == owner:
+            row.begun_at = now
 
     def _claimable(self, row: FeedRow, now: datetime, ids: Sequence[str] | None, force: bool) -> bool:
         leased = row.state.lease_until is not None and row.state.lease_until > now
@@ -233,6 +253,7 @@ class MemoryFeeds:
         if not poll.unfinished:
             kept = replace(poll.state, configured_url=row.state.configured_url, lease_owner=None, lease_until=None)
             row.state = replace(kept, hub_until=row.state.hub_until)
+            row.begun_at = None
         if poll.memory is not None:
             tables.memories[poll.state.id] = poll.memory
         tables.rest(poll.hosts)
@@ -313,6 +334,7 @@ class MemoryFeeds:
         for row in self._tables.feeds.values():
             if row.state.id in ids and row.state.lease_owner == owner:
                 row.state = replace(row.state, lease_owner=None, lease_until=None)
+                row.begun_at = None
 
 
 def keys_of(fingerprint: Fingerprint) -> set[tuple[str, str]]:
@@ -336,11 +358,23 @@ class MemoryOutbox:
         held: int | None = None,
         channels: Sequence[str] | None = None,
     ) -> tuple[Delivery, ...]:
+        self._bring_back(now, owner)
         due = [d for d in self._tables.deliveries.values() if (at := _wakes(d)) and at <= now]
         waited = [d for d in due if held is not None and d.state is DeliveryState.HELD]
         instant = [d for d in due if d not in waited]
         chosen = [*self._fair_share(instant, limit, channels), *self._fair_share(waited, held or 0, channels)]
         return tuple(self._lease(delivery, now, owner, lease_s) for delivery in sorted(chosen, key=_order))
+
+    def _bring_back(self, now: datetime, owner: str) -> None:
+        for lost in list(self._tables.deliveries.values()):
+            lapsed = lost.state is DeliveryState.SENDING and (_wakes(lost) or now) <= now
+            if lapsed and self._begun(lost) and lost.lease_owner != owner:
+                self._tables.deliveries[lost.id] = after_death(lost, now)
+                self._tables.attempts[lost.id, lost.attempts] = replace(
+                    self._tables.attempts[lost.id, lost.attempts],
+                    ended_at=now,
+                    detail="the process ended during this attempt",
+                )
 
     @staticmethod
     def _fair_share(due: Sequence[Delivery], limit: int, channels: Sequence[str] | None) -> list[Delivery]:
@@ -547,8 +581,8 @@ def _wakes(delivery: Delivery) -> datetime | None:
     return delivery.due_at if delivery.state in WAITING else None
 
 
-def _order(delivery: Delivery) -> tuple[int, datetime, datetime, str]:
-    return (URGENCY.get(delivery.priority, 1), delivery.due_at, delivery.created_at, delivery.id)
+def _order(delivery: Delivery) -> tuple[int, int, datetime, datetime, str]:
+    return (URGENCY.get(delivery.priority, 1), delivery.deaths, delivery.due_at, delivery.created_at, delivery.id)
 
 
 class MemoryCatalog:
@@ -726,7 +760,20 @@ class MemoryCatalog:
             if _wakes(delivery) and delivery.due_at <= now:
                 waits.setdefault(delivery.channel, []).append(delivery.due_at)
         channels = [Overdue(name=name, due_at=min(at), count=len(at)) for name, at in waits.items()]
+        suspects = [
+            *(
+                Suspect(kind="feed", name=row.state.id, deaths=row.state.deaths, until=row.state.next_poll_at)
+                for row in self._tables.feeds.values()
+                if row.configured and row.state.deaths >= SUSPECT_DEATHS
+            ),
+            *(
+                Suspect(kind="delivery", name=delivery.id, deaths=delivery.deaths, until=delivery.due_at)
+                for delivery in self._tables.deliveries.values()
+                if _wakes(delivery) and delivery.deaths >= SUSPECT_DEATHS
+            ),
+        ]
         return Backlog(
+            suspects=tuple(suspects),
             oldest_feed_due_at=min((state.next_poll_at for state in due if state.next_poll_at), default=None),
             feeds=tuple(late[:10]),
             feeds_overdue=len(late),
@@ -737,7 +784,7 @@ class MemoryCatalog:
         chosen = self._unsent(ids)
         for delivery in chosen:
             state = DeliveryState.RETRY if delivery.attempts else DeliveryState.PENDING
-            again = replace(delivery, state=state, reason="", due_at=now, tried_at=None)
+            again = replace(delivery, state=state, reason="", due_at=now, tried_at=None, deaths=0)
             self._tables.deliveries[delivery.id] = again
         return len(chosen)
 
@@ -892,7 +939,8 @@ class MemoryUpkeep:
     async def free(self, owners: Sequence[str], now: datetime) -> int:
         idle = [row for row in self._tables.feeds.values() if row.state.lease_owner in owners]
         for row in idle:
-            row.state = replace(row.state, lease_owner=None, lease_until=None)
+            ended = {"lease_until": now} if row.begun_at else {"lease_owner": None, "lease_until": None}
+            row.state = replace(row.state, **ended)  # type: ignore[arg-type]
         lapsed = [delivery for delivery in self._tables.deliveries.values() if delivery.lease_owner in owners]
         for delivery in lapsed:
             self._tables.deliveries[delivery.id] = replace(delivery, lease_until=now)

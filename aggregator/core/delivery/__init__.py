@@ -3,15 +3,26 @@
 from aggregator.core.delivery.calendar import due_at, quiet_until, slot
 from aggregator.core.delivery.digest import compose, fold, foldable, urgency
 from aggregator.core.delivery.identity import delivery_id
-from aggregator.core.delivery.outcome import Held, Outcome, after, dead_letter, hold, suppress
+from aggregator.core.delivery.outcome import (
+    Held,
+    Outcome,
+    after,
+    after_death,
+    dead_letter,
+    deadly,
+    hold,
+    suppress,
+)
 from aggregator.core.delivery.restored import mark_repeats
 
 __all__ = [
     "Held",
     "Outcome",
     "after",
+    "after_death",
     "compose",
     "dead_letter",
+    "deadly",
     "delivery_id",
     "due_at",
     "fold",

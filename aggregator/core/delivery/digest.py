@@ -12,9 +12,9 @@ URGENCY = {"high": 0, "normal": 1, "low": 2}
 FOLDED = frozenset(map(str, Held))
 
 
-def urgency(delivery: Delivery) -> tuple[int, datetime, str]:
-    """The order in which deliveries of one channel go out."""
-    return URGENCY.get(delivery.priority, 1), delivery.created_at, delivery.id
+def urgency(delivery: Delivery) -> tuple[int, int, datetime, str]:
+    """The order in which deliveries of one channel go out; those at which a process died are the last."""
+    return URGENCY.get(delivery.priority, 1), delivery.deaths, delivery.created_at, delivery.id
 
 
 def foldable(delivery: Delivery) -> bool:

@@ -23,6 +23,7 @@ FIRST_RETRY_S = 30.0
 LONGEST_RETRY_S = 3600.0
 GIVE_UP_S = 72 * 3600.0
 JITTER = 0.2
+MAX_DEATHS = 3  # processes that died while they sent it
 
 
 class Held(StrEnum):
@@ -46,7 +47,7 @@ class Outcome:
 
 def after(delivery: Delivery, outcome: Outcome, now: datetime) -> Delivery:
     """The delivery as it stands when this attempt (number `delivery.attempts`) is over."""
-    tried = replace(delivery, tried_at=delivery.tried_at or now, lease_owner=None, lease_until=None)
+    tried = replace(delivery, tried_at=delivery.tried_at or now, deaths=0, lease_owner=None, lease_until=None)
     if outcome.sent:
         return replace(tried, state=DeliveryState.SENT, reason="", sent_at=now, last_error=None)
     tried = replace(tried, last_error=outcome.detail)
@@ -68,6 +69,33 @@ def wait_s(delivery: Delivery, retry_after_s: float | None = None) -> float:
     digest = blake2b(f"{delivery.id}/{delivery.attempts}".encode(), digest_size=4).digest()
     usual *= 1 - JITTER * int.from_bytes(digest) / 2**32
     return max(usual, min(retry_after_s or 0.0, GIVE_UP_S))
+
+
+def after_death(delivery: Delivery, now: datetime) -> Delivery:
+    """A delivery whose attempt was begun and never ended: the process died meanwhile, perhaps of it.
+
+    After the first death it is tried again at once, behind what is not under suspicion; then it rests.
+    """
+    deaths = delivery.deaths + 1
+    rest = timedelta(seconds=wait_s(replace(delivery, attempts=deaths))) if deaths == MAX_DEATHS - 1 else timedelta()
+    return replace(
+        delivery,
+        state=DeliveryState.RETRY,
+        deaths=deaths,
+        repeat=True,
+        due_at=now + rest if rest else delivery.due_at,
+        lease_owner=None,
+        lease_until=None,
+    )
+
+
+def deadly(delivery: Delivery, now: datetime) -> Delivery | None:
+    """A delivery that was being sent at too many deaths, given up; None: it may be sent."""
+    if delivery.deaths < MAX_DEATHS:
+        return None
+    words = f"the service died {delivery.deaths} times while it was being sent; it may have arrived"
+    ended = replace(delivery, tried_at=delivery.tried_at or now, lease_owner=None, lease_until=None)
+    return replace(ended, state=DeliveryState.DEAD, reason="deadly", last_error=words)
 
 
 def hold(delivery: Delivery, until: datetime, reason: Held) -> Delivery:

@@ -52,6 +52,7 @@ REFUSALS_BEFORE_PROBES = timedelta(days=3)
 PROBE_S = WEEK_S
 BACKSTOP_S = HOUR_S
 OWN_FAULT_S = 60.0
+FIRST_REST_S, REST_FACTOR = 2.0, 8.0  # after a death: 2 s, 16 s, 2 min, 17 min, …, a day
 ASKS_FOR_LESS = frozenset({429, 503})
 LIKELY_FINAL = frozenset({401, 403, 404})
 NO_WISH = CacheHints()
@@ -132,6 +133,7 @@ def after_success(
         failures=0,
         failing_since=None,
         last_error=None,
+        deaths=0,
         interval_s=interval_s,
         gap_s=gap_s,
         items=state.items if items is None else items,
@@ -184,6 +186,14 @@ def after_failure(
         last_error=clean_text(str(error)),
     )
     return after, asked
+
+
+def rest_after_deaths_s(deaths: int) -> float:
+    """How long a feed rests, in seconds, whose document was being worked on when that many processes died in a row.
+
+    The first death costs next to nothing: whoever is killed is always in the midst of something.
+    """
+    return min(FIRST_REST_S * REST_FACTOR ** min(deaths - 1, 10), DAY_S) if deaths else 0.0
 
 
 def next_poll_at(

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 
-from aggregator.core.findings import ASSUMED_INTERVAL_S, FEED_INTERVALS, SHORTEST_INTERVAL_S
-from aggregator.core.model import Backlog, Health, Overdue
+from aggregator.core.findings import ASSUMED_INTERVAL_S, FEED_INTERVALS, SHORTEST_INTERVAL_S, SUSPECT_DEATHS
+from aggregator.core.model import Backlog, Health, Overdue, Suspect
 from aggregator.store.catalog.base import Room
 from aggregator.store.columns import Instant, instant, micros
 from aggregator.store.schema import ALWAYS, deliveries, feeds, hosts
@@ -52,7 +52,24 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
         .group_by(deliveries.c.channel)
         .order_by(waits_since, deliveries.c.channel)
     )
+    suspected = select(feeds.c.id, feeds.c.deaths, feeds.c.next_poll_at).where(
+        feeds.c.configured, feeds.c.deaths > 0, feeds.c.deaths >= SUSPECT_DEATHS
+    )
+    doubtful = select(deliveries.c.id, deliveries.c.deaths, deliveries.c.due_at).where(
+        deliveries.c.wake_at.is_not(None), deliveries.c.deaths > 0, deliveries.c.deaths >= SUSPECT_DEATHS
+    )
+    suspects = [
+        *(
+            Suspect(kind="feed", name=row.id, deaths=row.deaths, until=instant(row.next_poll_at))
+            for row in connection.execute(suspected.order_by(feeds.c.id).limit(MAX_LISTED))
+        ),
+        *(
+            Suspect(kind="delivery", name=row.id, deaths=row.deaths, until=row.due_at)
+            for row in connection.execute(doubtful.order_by(deliveries.c.id).limit(MAX_LISTED))
+        ),
+    ]
     return Backlog(
+        suspects=tuple(suspects),
         oldest_feed_due_at=None if oldest is None else instant(oldest),
         feeds=tuple(map(_feed, found)),
         feeds_overdue=found[0].all if found else 0,

@@ -60,6 +60,7 @@ class DeliveryPages(Room):
             "due_at": now,
             "wake_at": now,
             "tried_at": None,
+            "deaths": 0,
         }
         return await self._change(ids, RETRIABLE, again)
 

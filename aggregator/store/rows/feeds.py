@@ -33,6 +33,7 @@ SAME = (
     "distrust_guid",
     "hub",
     "self_url",
+    "deaths",
 )
 READ = ("id", "configured_url", "hub_until", "lease_owner", "lease_until", *SAME)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.core.delivery import Held, Outcome, after, dead_letter, delivery_id, hold
+from aggregator.core.delivery import Held, Outcome, after, after_death, dead_letter, deadly, delivery_id, hold
 from aggregator.core.delivery.outcome import wait_s
 from aggregator.core.model import Delivery, DeliveryState, Kind
 
@@ -100,3 +100,25 @@ def test_ids_do_not_run_into_each_other() -> None:
     assert delivery_id("ab", "c") != delivery_id("a", "bc")
     assert delivery_id("ab", "c") == delivery_id("ab", "c")
     assert len(delivery_id("\ud800")) == 20
+
+
+def test_a_death_during_an_attempt_is_no_proof_and_a_second_one_makes_it_rest() -> None:
+    """The first costs nothing, the second a minute at most; both are marked as possible repeats."""
+    once = after_death(claimed(), NOW + timedelta(minutes=5))
+    assert (once.state, once.deaths, once.due_at, once.repeat) == (DeliveryState.RETRY, 1, NOW, True)
+    twice = after_death(once, NOW)
+    assert twice.deaths == 2
+    assert timedelta(seconds=48) <= twice.due_at - NOW <= timedelta(seconds=60)
+    assert deadly(twice, NOW) is None
+
+
+def test_the_third_death_ends_an_alert_visibly() -> None:
+    """It is dead with its reason; whatever else ends an attempt shows that the process survived it."""
+    third = replace(after_death(claimed(deaths=2), NOW), state=DeliveryState.SENDING)
+    ended = deadly(third, NOW)
+    assert ended is not None
+    assert (ended.state, ended.reason) == (DeliveryState.DEAD, "deadly")
+    assert "died 3 times" in (ended.last_error or "")
+    for outcome in (Outcome(sent=True), Outcome(detail="421"), Outcome(unknown=True), Outcome(transient=False)):
+        assert after(claimed(deaths=2), outcome, NOW).deaths == 0
+    assert hold(claimed(deaths=2), NOW, Held.QUIET).deaths == 2

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -499,3 +500,20 @@ async def test_rows_of_a_removed_channel_do_not_wait_for_a_busy_one() -> None:
     await put(it, "a", channel="gone")
     assert (await it.tick(wait_s=0.01)).dead == 1
     assert it.state("s") is DeliveryState.SENDING
+
+
+async def test_an_alert_at_which_three_processes_died_is_given_up_and_reported() -> None:
+    """Each start takes it up again, marked; after the third death another channel tells of it."""
+    it = desk(Channel(name="desk", service="console", fallback="ops"), Channel(name="ops", service="console"))
+    await put(it, "bomb")
+    for death in range(3):
+        owner, at = f"dead{death}", NOW + death * timedelta(minutes=10)
+        claim = partial(it.store.outbox.claim, owner=owner, lease_s=60, limit=1)
+        (claimed,) = await claim(at) or await claim(at + timedelta(minutes=1))  # after two deaths it rests first
+        await it.store.outbox.begin("bomb", owner=owner, attempt=claimed.attempts)
+    await put(it, "harmless")
+    assert await it.tick(NOW + timedelta(hours=1)) == Counts(sent=1, dead=1)
+    assert it.notifier.titles() == ["harmless"]
+    assert it.row("bomb").reason == "deadly"
+    await it.tick()
+    assert [(name, alert.kind) for name, alert, _ in it.notifier.said[1:]] == [("ops", Kind.DEAD_LETTER)]

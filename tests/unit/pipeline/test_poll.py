@@ -1,10 +1,12 @@
 """The poll verb over a store in memory, a fetcher without a network and a parser without processes."""
 
+from datetime import datetime
+
 import pytest
 
 from aggregator.core.model import Health, Reason, Rung
 from tests.fakes.fetcher import Page
-from tests.fakes.store import MemoryFeeds
+from tests.fakes.store import MemoryFeeds, Tables
 from tests.unit.pipeline.newsroom import item, newsroom, rss
 
 pytestmark = pytest.mark.anyio
@@ -80,3 +82,30 @@ async def test_a_part_of_strangers_does_not_condemn_guids() -> None:
     polled = await room.poll(Page(status=226, body=rss(*renamed), etag='"2"'))
     assert {entry.reason for entry in polled.entries} == {Reason.ALIAS}
     assert not room.state.distrust_guid
+
+
+class RecordingFeeds(MemoryFeeds):
+    """The store's feeds, with a list of the documents that were begun."""
+
+    def __init__(self, tables: Tables) -> None:
+        super().__init__(tables)
+        self.begun: list[str] = []
+
+    async def begin(self, feed: str, now: datetime, *, owner: str) -> None:
+        self.begun.append(feed)
+        await super().begin(feed, now, owner=owner)
+
+
+async def test_only_a_document_with_news_is_put_on_record() -> None:
+    """An unchanged poll (304, the same bytes, the same entries) costs no further write; nothing stays begun."""
+    room = await newsroom()
+    feeds = room.store.feeds = RecordingFeeds(room.store.tables)
+    await room.poll(Page(body=rss(item(1), item(2)), etag='"1"'))
+    assert feeds.begun == ["news"]
+    assert (await room.poll()).rung is Rung.NOT_MODIFIED
+    assert (await room.poll(Page(body=rss(item(1), item(2))))).rung is Rung.SAME_BODY
+    assert (await room.poll(Page(body=rss(item(1), item(2), head="<ttl>1</ttl>")))).rung is Rung.SAME_ENTRIES
+    assert feeds.begun == ["news"]
+    await room.poll(Page(body=rss(item(3), item(2), item(1))))
+    assert feeds.begun == ["news", "news"]
+    assert room.store.tables.feeds["news"].begun_at is None

@@ -20,7 +20,7 @@ from aggregator.core.model import (
     Rung,
     Validators,
 )
-from aggregator.core.polling.schedule import after_failure, after_success, next_poll_at
+from aggregator.core.polling.schedule import after_failure, after_success, next_poll_at, rest_after_deaths_s
 from aggregator.core.settings import Feed, Polling
 
 NOW = datetime(2026, 1, 5, 9, 17, 23, tzinfo=UTC)
@@ -237,3 +237,16 @@ def test_parse_error_is_a_failure() -> None:
     """A document that is no feed counts as a failure without a status."""
     after, _ = after_failure(STATE, FEED, POLLING, ParseError("This is a web page.", found="html"), now=NOW)
     assert (after.failures, after.last_status, after.last_error) == (1, None, "This is a web page.")
+
+
+def test_a_feed_rests_longer_with_each_death_and_a_day_at_most() -> None:
+    """The first costs seconds: whoever is killed is always in the midst of something. No loop comes of it."""
+    assert [rest_after_deaths_s(n) for n in range(6)] == [0, 2, 16, 128, 1024, 8192]
+    assert rest_after_deaths_s(7) == rest_after_deaths_s(10_000) == DAY_S
+
+
+def test_a_poll_that_ended_well_clears_a_feed_of_suspicion() -> None:
+    """A failure that the service survived says nothing about the document."""
+    suspect = replace(STATE, deaths=3)
+    assert success(suspect)[0].deaths == 0
+    assert after_failure(suspect, FEED, POLLING, Unreachable("no", url=URL), now=NOW)[0].deaths == 3

@@ -1,0 +1,44 @@
+"""The real program with a fatal input: an entry or an alert that says BOMB kills the process that works on it.
+
+    python -m tests.acceptance.deadly run --config CONFIG
+
+What a document does to the machine (memory, time) is not the point here, but that the process is
+gone without a word. Rests after deaths of alerts are short, so that a test sees their end.
+"""
+
+import os
+import signal
+import sys
+from typing import Any
+
+import aggregator.core.delivery.outcome
+import aggregator.notify.send
+import aggregator.pipeline.intake
+from aggregator.cli import main
+
+_match_all = aggregator.pipeline.intake.match_all
+_send = aggregator.notify.send.AppriseNotifier.send
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def _deadly_match(setup: Any, feed: Any, entries: Any, now: Any) -> Any:
+    if any("BOMB in a document" in entry.title for entry in entries):
+        _die()
+    return await _match_all(setup, feed, entries, now)
+
+
+async def _deadly_send(self: Any, channel: Any, alert: Any, *, recipient: str = "") -> Any:
+    if "BOMB in an alert" in alert.title and channel.name == "desk":
+        _die()
+    return await _send(self, channel, alert, recipient=recipient)
+
+
+if __name__ == "__main__":
+    aggregator.core.delivery.outcome.FIRST_RETRY_S = 1.0
+    aggregator.pipeline.intake.match_all = _deadly_match
+    aggregator.notify.send.AppriseNotifier.send = _deadly_send  # type: ignore[method-assign]
+    sys.argv[0] = "aggregator"
+    main()

@@ -1,0 +1,41 @@
+"""News about the service itself."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from aggregator.pipeline.maintain import Maintainer
+from tests.unit.pipeline.newsroom import newsroom
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The service runs on asyncio."""
+    return "asyncio"
+
+
+async def test_each_further_death_is_told_once() -> None:
+    """From the second on, with what rests and what to do; the same death is not told again."""
+    room = await newsroom()
+    maintainer = Maintainer(
+        catalog=room.store.catalog,
+        outbox=room.store.outbox,
+        upkeep=room.store.upkeep,
+        setup=lambda: room.setup,
+        clock=room.clock,
+        recipients=lambda _: ("",),
+    )
+    row = room.store.tables.feeds["news"]
+    told = []
+    for deaths in (1, 2, 2, 3):
+        row.state = replace(row.state, deaths=deaths, next_poll_at=room.clock.now() + timedelta(minutes=17))
+        await maintainer.report_deaths()
+        told.append(len(room.notices()))
+    assert told == [0, 1, 1, 2]
+    notice = room.notices()[0].notice
+    assert notice is not None
+    assert notice.title == "Feed news may be ending the service"
+    assert "died 2 times while feed news was being processed; it rests for 17 min" in notice.body
