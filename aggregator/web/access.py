@@ -22,6 +22,7 @@ SESSION_LIFE = timedelta(days=30)
 MAX_SESSIONS = 1000
 MAX_PASSWORD_BYTES = 4096  # argon2id reads every byte; a cap only bounds the work of a hostile form
 ATTEMPTS, ATTEMPTS_WINDOW = 5, timedelta(minutes=5)
+FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0
 ATTEMPTS_OF_ALL, QUEUE_S = 30, 0.5
 # A wrong token costs no argon2: after so many, a source gets at most one answer in so many seconds.
 GUESSES_FREE, GUESS_S, GUESSES_COUNTED = 20, 0.05, 1000
@@ -179,9 +180,9 @@ class Guesses:
             failures.popleft()
         return len(failures)
 
-    def first_at(self, source: str) -> datetime:
-        """When the oldest that still counts was shown; only where `count` is not 0."""
-        return self._failures[neighbourhood(source)][0]
+    def last_at(self, source: str) -> datetime:
+        """When the last one was shown; only where `count` is not 0."""
+        return self._failures[neighbourhood(source)][-1]
 
     def to_tell(self, source: str, now: datetime) -> int:
         """How many to tell the log of; 0: it heard of this source a moment ago, and of more than a tenth of them."""
@@ -219,7 +220,10 @@ def neighbourhood(source: str) -> str:
 
 
 class Throttle:
-    """The limit on guessing passwords: five wrong ones in five minutes from one address, or from one browser.
+    """The limit on guessing passwords, of one address or one browser: five wrong ones in five minutes are free.
+
+    From then on each wrong one doubles the wait, up to LONGEST_WAIT_S: who knows the password waits for seconds,
+    and who tries a word list for years.
 
     A browser that somebody logged in with before has a count of its own, so that guesses of others behind the same
     address do not lock its owner out. Guesses from many addresses lock nobody out: they only slow each other down.
@@ -232,9 +236,11 @@ class Throttle:
 
     def wait_s(self, source: str, now: datetime) -> float:
         """Seconds until this source may try again; 0: now."""
-        if self._guesses.count(source, now) < ATTEMPTS:
+        over = self._guesses.count(source, now) - ATTEMPTS
+        if over < 0:
             return 0.0
-        return (self._guesses.first_at(source) + ATTEMPTS_WINDOW - now).total_seconds()
+        waited_s = (now - self._guesses.last_at(source)).total_seconds()
+        return max(0.0, min(FIRST_WAIT_S * 2.0**over, LONGEST_WAIT_S) - waited_s)
 
     def failed(self, source: str, now: datetime) -> None:
         self._guesses.failed(source, now)
