@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from time import process_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core.model import Entry, Story
-from aggregator.core.stories import fingerprint, likeness, place
+from aggregator.core.stories import fingerprint, keys, likeness, place
 from benchmarks.stories import judge, measure, pairs
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -32,6 +33,23 @@ def test_the_labelled_set() -> None:
     assert figures["wrongly_same"] == 0
     assert figures["held_out"]["precision"] >= 0.98
     assert figures["held_out"]["recall_on_copies"] >= 0.9
+
+
+@pytest.mark.parametrize("run", ["\u00a0", " ", "| ", " | a", "...", "A ", "1,"])
+def test_a_long_title_costs_no_more_than_its_length(run: str) -> None:
+    """Hundreds of thousands of characters of anything are read in no more than a few passes."""
+    title = f"S-400{run * (300_000 // len(run))}{'x' * 60}"
+    began = process_time()
+    fingerprint(entry(title, title))
+    assert process_time() - began < 10, "quadratic, it would be minutes"
+
+
+def test_copies_share_a_key() -> None:
+    """By their keys they are found, so that nobody has to compare everything with everything."""
+    known = [(fingerprint(pair.one), fingerprint(pair.other)) for pair in pairs() if judge(pair)]
+    found = sum(not {*keys(one)}.isdisjoint(keys(other)) for one, other in known)
+    assert len(known) > 200
+    assert found / len(known) > 0.97
 
 
 def test_judging_is_symmetric() -> None:
