@@ -39,6 +39,7 @@ Poison = tuple[bytes, str]  # an entry that could not be read: its bytes, the re
 
 _WEB = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_USUAL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*")
 _NOT_IN_ADDRESSES = re.compile(r"[ \"<>\\^`{|}]")
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|([A-Za-z][A-Za-z0-9]{1,31}));")
 _TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)(?=[\s/>])[^<>]*>")
@@ -144,6 +145,8 @@ def address(url: str | None, base: str = "") -> str | None:
     """An absolute http(s) address without control characters; None for `javascript:` and its kin."""
     if not url:
         return None
+    if _USUAL.fullmatch(url) and len(url) <= MAX_ADDRESS:
+        return url
     url = _CONTROL.sub("", url.strip())
     if base and not _WEB.match(url):
         try:
@@ -166,7 +169,8 @@ def _link(draft: Draft) -> str | None:
     """The address of the page itself: what stands behind a redirector is told by its link."""
     for url in (draft.original, draft.link, *draft.fallbacks):
         if found := address(url):
-            return address(destination(found))
+            behind = destination(found)
+            return found if behind is found else address(behind)
     return None
 
 

@@ -22,6 +22,7 @@ from aggregator.parse.lean_names import (
     name,
     resolve,
     scope,
+    site_of,
     told_link,
     written_link,
 )
@@ -63,7 +64,7 @@ class EntryReader:
         self._has_content, self._has_summary = has_content, False
         self._described = False
         self._files: list[str] = []
-        self._permalink = ""
+        self._permalink = "", ""  # base, as it is written
         self._media: tuple[str, str] = ("", "text/plain")
         self._title_depth = -1
         self._depths: dict[str, int] = {}
@@ -125,7 +126,9 @@ class EntryReader:
             draft.base = scopes[0][0]
         if draft.base == self._address and self._site:
             draft.base = self._site
-        draft.fallbacks = [*self._files[:1], self._permalink]
+        draft.fallbacks = self._files[:1]
+        if not site_of(draft.link) and (written := self._permalink[1]):
+            draft.fallbacks.append(mended(resolve(self._link_base(self._permalink[0]), written)))
         if not draft.title[0]:
             draft.title = self._media
         draft.lang = self._own_lang or next((lang.replace("_", "-") for _, lang in scopes if lang), None)
@@ -229,8 +232,7 @@ class EntryReader:
             value = resolve(base, value)
         if self._uppermost("id", depth):
             self.draft.guid = mended(value)
-            is_link = written and is_permalink(found.get("ispermalink"))
-            self._permalink = mended(resolve(self._link_base(base), written)) if is_link else ""
+            self._permalink = base, written if is_permalink(found.get("ispermalink")) else ""
 
     def _link_base(self, base: str) -> str:
         """xml:base, else the site, else where the document came from."""

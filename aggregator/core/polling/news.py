@@ -58,10 +58,11 @@ class Names:
     @property
     def aliases(self) -> list[str]:
         """Every alias, and every key that may stand among them."""
-        return [
-            *(alias for key, others in self.identified for alias in (*others, key)),
-            *(key for keys in self.without for key in keys.values()),
-        ]
+        found = [alias for _, others in self.identified for alias in others]
+        for (key, _), without in zip(self.identified, self.without, strict=True):
+            if without:
+                found += (key, *without.values())
+        return found
 
 
 def names(entries: Sequence[ParsedEntry], state: FeedState) -> Names:
