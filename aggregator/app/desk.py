@@ -83,6 +83,7 @@ class AppDesk:
     started_at: datetime | None = None
     _files: tuple[str, tuple[RulesFile, ...]] = ("", ())  # with the digest of the configuration they are of
     _checks: Turns = field(default_factory=lambda: Turns("checks of the configuration", at_once=1))
+    _edits: asyncio.Lock = field(default_factory=asyncio.Lock)
     _looks: Turns = field(default_factory=lambda: Turns("searches and previews", at_once=2))
 
     @property
@@ -189,7 +190,7 @@ class AppDesk:
 
     async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
         text = _with_ends_of(await self._known_file(name), text)
-        async with self._checks.turn():
+        async with self._checks.turn(), self._edits:
             await asyncio.to_thread(config.save_file, self.path, Path(name), text, before=expected_digest)
         await self.reloading()
         return next(file for file in await self.rules_files() if file.name == name)
@@ -281,9 +282,10 @@ class AppDesk:
         if find and (best := await self._behind(url)):
             login, title = login_in(with_login(best.url, login)), title or best.title
         await (await self.house.works()).fetcher.transport.permit(login.url)
-        added = await asyncio.to_thread(
-            config.add_feed, self.path, url=login.url, feed_id=feed_id, title=title, tags=tags, auth=login.auth
-        )
+        async with self._edits:  # two edits of one file would undo each other
+            added = await asyncio.to_thread(
+                config.add_feed, self.path, url=login.url, feed_id=feed_id, title=title, tags=tags, auth=login.auth
+            )
         await self.reloading()
         return added.id
 
@@ -309,7 +311,10 @@ class AppDesk:
         known = tuple(self.house.current.feeds.values())
         wanted, skipped = await asyncio.to_thread(lambda: config.sift(config.from_opml(document), known))
         wanted, problems = await (self._readable(wanted, step) if online else self._permitted(wanted))
-        added = await asyncio.to_thread(config.add_feeds, self.path, [one.row() for one in wanted]) if wanted else ()
+        added: tuple[config.Added, ...] = ()
+        if wanted:
+            async with self._edits:
+                added = await asyncio.to_thread(config.add_feeds, self.path, [one.row() for one in wanted])
         if added:
             await self.reloading()
         told = (config.WATCHED, config.TWICE)

@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -212,11 +212,19 @@ class Guesses:
 
 def neighbourhood(source: str) -> str:
     """What counts as one source: an address, or the /64 network that a single IPv6 host may have for itself."""
+    address = as_address(source)
+    if address is None or address.version == 4:
+        return str(address or source)
+    return str(ip_network((address, 64), strict=False))
+
+
+def as_address(source: str) -> IPv4Address | IPv6Address | None:
+    """An address as it is meant: a socket for both families shows those of IPv4 inside of IPv6."""
     try:
         address = ip_address(source)
     except ValueError:
-        return source
-    return str(ip_network((address, 64), strict=False)) if address.version == 6 else source
+        return None
+    return (address.ipv4_mapped or address) if address.version == 6 else address
 
 
 class Throttle:

@@ -13,7 +13,7 @@ import socket
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any
 
 import uvicorn
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aggregator.core.errors import AggregatorError
-from aggregator.web.access import neighbourhood
+from aggregator.web.access import as_address, neighbourhood
 from aggregator.web.hosts import split_listen
 from aggregator.web.site import Site
 
@@ -84,11 +84,8 @@ class _Seats:
                 del self._by_address[key]
 
     def _trusted(self, address: str) -> bool:
-        try:
-            known = ip_address(address)
-        except ValueError:
-            return False
-        return any(known in network for network in self._proxies)
+        known = as_address(address)
+        return known is not None and any(known in network for network in self._proxies)
 
 
 class _Connection(H11Protocol):

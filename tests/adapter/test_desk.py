@@ -228,3 +228,12 @@ async def test_an_import_says_what_it_left_out(desk: AppDesk) -> None:
     assert report.repeated == ("https://b.example", "https://c.example")
     assert report.problems == ("x: it is not a web address",)
     assert "secret" not in repr(report)
+
+
+async def test_edits_at_once_undo_nothing(desk: AppDesk) -> None:
+    """Feeds that are added and imported at the same moment are all there."""
+    await asyncio.gather(
+        *(desk.add_feed(f"https://nosuch.invalid/{number}") for number in range(6)),
+        desk.import_opml(opml("https://nosuch.invalid/a", "https://nosuch.invalid/b")),
+    )
+    assert len(load(desk.path, {}).config.feeds) == 1 + 6 + 2

@@ -352,6 +352,9 @@ def test_guesses_of_others_lock_nobody_out() -> None:
     for number in range(100):
         throttle.failed(f"2001:db8::{number:x}", desk.clock.now())
     assert throttle.wait_s("2001:db8::ffff", desk.clock.now()) > 0
+    for number in range(10):  # IPv4 on a socket for both families
+        throttle.failed(f"::ffff:203.0.113.{number}", desk.clock.now())
+    assert throttle.wait_s("::ffff:203.0.113.99", desk.clock.now()) == 0
 
 
 def test_a_session_is_not_asked_about_guesses() -> None:
