@@ -9,6 +9,7 @@ from html import unescape
 from html.entities import html5
 from urllib.parse import quote, urljoin
 
+from aggregator.core.text.charset import joined_references
 from aggregator.core.text.html import visible_text
 from aggregator.core.text.redirectors import destination
 from aggregator.core.text.sanitize import MAX_NAME, MAX_TITLE, UNSAFE, clean_lines, clean_text
@@ -138,7 +139,7 @@ def text(value: Text) -> str:
         return clean_lines(written[:MAX_TEXT])
     if "</br>" in written:  # one line break in XHTML, two in HTML
         written = written.replace("<br></br>", "<br>")
-    return visible_text(written[:MAX_TEXT])
+    return visible_text(joined_references(written[:MAX_TEXT]))
 
 
 def address(url: str | None, base: str = "") -> str | None:

@@ -15,7 +15,6 @@ _AMPERSAND = re.compile(
 )
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]+|\xef\xbf[\xbe\xbf]")
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
-_PAIR = re.compile(rb"&(amp;)?#(5[5-6]\d{3}|[xX]0*[dD][89abAB]\w\w);&(amp;)?#(5[67]\d{3}|[xX]0*[dD][c-fC-F]\w\w);")
 _ROOT = re.compile(rb"<\w")
 _FLOOD = re.compile(rb"\s{64,}")
 _XML_NAMES = frozenset({b"lt;", b"gt;", b"amp;", b"quot;", b"apos;"})
@@ -28,22 +27,7 @@ def head(source: Source) -> Source:
         body = body.lstrip(b" \t\r\n")
     while body.startswith(charset.BOM + charset.BOM):
         body = body.removeprefix(charset.BOM)
-    body = _paired(body)
     return source if body is source.body else source._replace(body=body)
-
-
-def _paired(body: bytes) -> bytes:
-    """One reference where a letter beyond U+FFFF is written as two surrogates, in escaped markup as well."""
-    if not any(mark in body for mark in (b"#55", b"#56", b"#xd8", b"#xD8", b"#XD8", b"#Xd8")):
-        return body
-    return _PAIR.sub(_one, body)
-
-
-def _one(found: re.Match[bytes]) -> bytes:
-    high, low = _code(found[2]), _code(found[4])
-    if not (0xD800 <= high < 0xDC00 <= low < 0xE000):
-        return found[0]
-    return b"&%s#%d;" % (found[1] or b"", 0x10000 + ((high - 0xD800) << 10) + low - 0xDC00)
 
 
 def _code(digits: bytes) -> int:
@@ -60,7 +44,8 @@ def without_doctype(source: Source) -> Source:
     Raises Refused for a document type that is hostile.
     """
     body = source.body
-    if b"<!DOCTYPE" not in body[:65536].upper() or not (found := prolog(body)).doctype:
+    found = prolog(body)
+    if not found.doctype:
         return source
     begin, end = found.doctype
     own = hostile.entities(body, body[begin:end])

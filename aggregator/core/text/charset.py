@@ -134,6 +134,9 @@ _FREQUENT = (
 _MARKS_OF_TEXT = frozenset("«»“”„‘’‚–—…·•°§©®™€£\xa0\xad№")
 _SAMPLE_BYTES = 8192
 _LIKELY = 0.2
+_PAIR = re.compile(
+    r"&#(5[56]\d{3}|[xX]0{0,4}[dD][89abAB][0-9a-fA-F]{2});&#(5[67]\d{3}|[xX]0{0,4}[dD][c-fC-F][0-9a-fA-F]{2});"
+)
 _NO_LETTERS = dict.fromkeys(range(0xF8F0, 0xF8F4), "\ufffd")  # what Python makes of four bytes in cp932
 _CESU = re.compile(rb"\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf])")
 
@@ -212,6 +215,18 @@ def _join(found: re.Match[bytes]) -> bytes:
     return found[0].decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass").decode("utf-16").encode()
 
 
+def joined_references(text: str) -> str:
+    """Markup in which no letter is written as references to two surrogates (`&#55357;&#56832;`)."""
+    return _PAIR.sub(_one_reference, text) if "&#" in text else text
+
+
+def _one_reference(found: re.Match[str]) -> str:
+    high, low = (int(half[1:], 16) if half[0] in "xX" else int(half) for half in found.groups())
+    if 0xD800 <= high < 0xDC00 <= low < 0xE000:
+        return f"&#{0x10000 + ((high - 0xD800) << 10) + low - 0xDC00};"
+    return found[0]
+
+
 def _declared(body: bytes) -> str | None:
     found = _DECLARED.search(body, 0, 1024)
     return codec(found[1].decode("latin-1")) if found else None
@@ -241,8 +256,7 @@ def _wide(body: bytes) -> bytes | None:
 
 def _weighed(body: bytes, claims: "list[str] | tuple[str, ...]", *, claimed: bool) -> bytes:
     """Bytes that are not known to be UTF-8, by claims in their order; `claimed`: UTF-8 is one of them."""
-    text = body.decode("utf-8", "replace")
-    bad = text.count("\ufffd") - body.count(b"\xef\xbf\xbd")
+    text, bad = _as_utf8(body)
     good = _beyond_ascii(text) - bad
     seven_bit = any(map(_SEVEN_BIT.match, claims))
     if not bad and not seven_bit and (claimed or not claims or good >= _enough(claims[0])):
@@ -256,6 +270,22 @@ def _weighed(body: bytes, claims: "list[str] | tuple[str, ...]", *, claimed: boo
     if good >= max(1, bad):
         return text.encode()
     return _guessed(body).encode("utf-8", "replace")
+
+
+def _as_utf8(body: bytes) -> tuple[str, int]:
+    """The text as UTF-8 has it, and the bad places in it; a sample where it is plainly another charset.
+
+    Each bad byte costs a microsecond, and all letters of another charset are bad.
+    """
+    try:
+        return body.decode(), 0
+    except UnicodeDecodeError as error:
+        sample = body[max(0, error.start - 512) : error.start + 1024].decode("utf-8", "replace")
+        bad = sample.count("\ufffd")
+        if bad > 8 and 2 * bad > _beyond_ascii(sample):
+            return sample, bad
+    text = body.decode("utf-8", "replace")
+    return text, text.count("\ufffd") - body.count(b"\xef\xbf\xbd")
 
 
 def _enough(name: str) -> int:
