@@ -165,6 +165,16 @@ TROUBLE = (Health.GONE, Health.BLOCKED, Health.FAILING, Health.EMPTIED, Health.S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredToday:
+    """What a feed stored on one day (ISO, UTC): entries, their bytes, and how many were left out."""
+
+    day: str
+    entries: int = 0
+    bytes: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeedState:
     """What the database knows of a feed; the whole memory of the polling policy.
 
@@ -172,7 +182,7 @@ class FeedState:
     permanent move). `interval_s` is the adaptive interval, `gap_s` the median time between new
     entries. `volatile`: parameters of links that are other ones at each poll. `move_*` holds a permanent
     redirect that awaits confirmation. `hub_until`: so long a hub has promised to push (a
-    subscription's to write, not a poll's). `deaths`: so many processes in a row died while they
+    subscription's to write, not a poll's). `push_missed`: polls find entries that the hub did not push. `deaths`: so many processes in a row died while they
     worked on a document of this feed.
     """
 
@@ -206,6 +216,8 @@ class FeedState:
     hub: str | None = None
     self_url: str | None = None
     hub_until: datetime | None = None
+    push_missed: bool = False
+    stored_today: StoredToday | None = None
     rungs: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
     deaths: int = 0
     lease_owner: str | None = None

@@ -206,6 +206,10 @@ class Polling(Section):
     per_host: int = Field(1, ge=1, le=64, description="Requests in flight per host.")
     first_poll: FirstPoll = Field("silent", description="silent, alert, or a duration: alert on what is younger.")
     flood_limit: int = Field(20, ge=1, description="More unseen entries than this in one poll make one digest.")
+    daily_entries: int = Field(
+        10_000, ge=1, description="Entries of one feed stored a day; beyond it only those that alert."
+    )
+    daily_bytes: Bytes = Field(64 * 2**20, description="Text of one feed stored a day; beyond it only what alerts.")
 
 
 class Http(Section):

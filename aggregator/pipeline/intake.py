@@ -31,7 +31,7 @@ from aggregator.core.model import (
     Rung,
     Surroundings,
 )
-from aggregator.core.polling import outage
+from aggregator.core.polling import outage, quota
 from aggregator.core.polling.archive import filled
 from aggregator.core.polling.health import gap_notice, transition
 from aggregator.core.polling.hosts import host_key
@@ -214,9 +214,17 @@ class Intake:
         began = perf_counter()
         hits = await match_all(setup, feed, found.entries, now)
         match_s = perf_counter() - began
+        on_update = {hit.entry_key for hit in hits if setup.rule_configs[hit.rule].on_update}
+        matched = {hit.entry_key for hit in hits}
+        needed = {e.key for e in found.entries if e.key in matched and quota.is_needed(e, on_update=e.key in on_update)}
+        kept, today = quota.limited(found.entries, needed, state, settings.polling, now)
+        if len(kept) < len(found.entries):
+            keys = {entry.key for entry in kept}
+            hits = tuple(hit for hit in hits if hit.entry_key in keys)
+            log.info("%d entries are over the day's budget", len(found.entries) - len(kept), extra={"feed": state.id})
         fresh = [entry for entry in found.entries if entry.reason not in (Reason.CHANGED, Reason.TOO_OLD)]
         after, hosts = after_success(
-            replace(state, distrust_guid=found.distrust_guid, volatile=found.volatile),
+            replace(state, distrust_guid=found.distrust_guid, volatile=found.volatile, stored_today=today),
             feed,
             settings.polling,
             response=response,
@@ -230,13 +238,13 @@ class Intake:
         )
         poll = Poll(
             state=after,
-            entries=found.entries,
+            entries=kept,
             hits=hits,
             hosts=(*hosts, *walked.hosts),
             notices=self._health_news(setup, state, after, now, missed=not walked.closed),
             memory=parsed.memory,
-            quarantined=(*parsed.quarantined, *walked.quarantined),
-            wanted=_articles(found.entries) if feed.full_text and self._full_text else (),
+            quarantined=() if today.left_out else (*parsed.quarantined, *walked.quarantined),
+            wanted=_articles(kept) if feed.full_text and self._full_text else (),
         )
         stored = await self._commit(setup, poll, now)
         return Polled(
@@ -367,8 +375,12 @@ class Intake:
     ) -> tuple[Delivery, ...]:
         """Notices about the feed itself; a gap that stayed open is told once a day."""
         settings, told = setup.config.settings, list[Delivery]()
-        notice, gap = transition(before, after, settings.health, now), gap_notice(after) if missed else None
-        for said, occasion in ((notice, (after.health.value, now.isoformat())), (gap, ("gap", f"{now:%Y-%m-%d}"))):
+        news = (
+            (transition(before, after, settings.health, now), (after.health.value, now.isoformat())),
+            (gap_notice(after) if missed else None, ("gap", f"{now:%Y-%m-%d}")),
+            (quota.notice(before, after, settings.polling, now), ("budget", f"{now:%Y-%m-%d}")),
+        )
+        for said, occasion in news:
             if said is not None:
                 told += tell(
                     said,

@@ -57,6 +57,8 @@ feeds = Table(
     Column("hub", FreeText),
     Column("self_url", FreeText),
     Column("hub_until", Instant),
+    Column("push_missed", Boolean),
+    Column("stored_today", Listed),
     Column("rungs", Text, nullable=False),
     Column("lease_owner", Text),
     Column("lease_until", Instant),

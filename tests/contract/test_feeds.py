@@ -20,6 +20,7 @@ from aggregator.core.model import (
     Reason,
     Routed,
     Silence,
+    StoredToday,
     Surroundings,
     Validators,
 )
@@ -81,6 +82,8 @@ async def test_state_comes_back_whole(store: AnyStore) -> None:
         move_since=NOW - HOUR,
         distrust_guid=True,
         volatile=("sessionid", ";jsessionid"),
+        push_missed=True,
+        stored_today=StoredToday(day="2026-03-02", entries=3, bytes=4096, left_out=1),
         hub="https://hub.example/",
         self_url="https://b.example/self",
         rungs=(1, 2, 3, 4, 5),

@@ -80,10 +80,12 @@ def after_success(
 
     `parsed` is None for a 304. `published` are the dates of the new entries that have one,
     `limits` what this feed's host asked for before. `pushed`: a hub tells us of new entries, and
-    polling is only the backstop. `gap`: entries
+    polling is only the backstop, unless polls find entries that it did not push. `gap`: entries
     came and went since the last poll, so it is made sooner, unless the feed has an `every` of its own.
     """
     came_by_itself = isinstance(response, Fetched) and response.pushed
+    push_missed = _push_missed(state, new_entries, pushed=pushed, came_by_itself=came_by_itself)
+    pushed = pushed and not push_missed
     move = moves.unchanged(state) if came_by_itself else moves.follow(state, response.hops, response.url, now)
     last_new_at = now if new_entries else state.last_new_at
     quiet_s = (now - (last_new_at or state.first_polled_at or now)).total_seconds()
@@ -138,6 +140,7 @@ def after_success(
         gap_s=gap_s,
         items=state.items if items is None else items,
         hub=_link(response, "hub") or (whole.hub if whole else state.hub),
+        push_missed=push_missed,
         self_url=_link(response, "self") or (whole.self_url if whole else state.self_url),
         rungs=_climbed(state.rungs, parsed.rung if parsed else Rung.NOT_MODIFIED),
     )
@@ -253,6 +256,13 @@ def _gap(state: FeedState, new_entries: int, published: Sequence[datetime], now:
     if state.last_new_at is None:
         return usual_gap(published)
     return blended_gap(state.gap_s, (now - state.last_new_at).total_seconds() / new_entries)
+
+
+def _push_missed(state: FeedState, new_entries: int, *, pushed: bool, came_by_itself: bool) -> bool:
+    """Whether a hub's promise counts for nothing: a poll found what it had not pushed, and it pushed nothing since."""
+    if not pushed:
+        return False
+    return state.push_missed if not new_entries else not came_by_itself
 
 
 def _newest(state: FeedState, published: Sequence[datetime], now: datetime) -> datetime | None:

@@ -19,6 +19,7 @@ from aggregator.core.model import Fetched
 
 LEASE_S = 10 * 86_400.0
 SHORTEST_LEASE_S = 300.0
+LONGEST_LEASE_S = 30 * 86_400.0
 RENEW_AT = 0.8
 VERIFIED_WITHIN = timedelta(minutes=10)
 AGAIN_AFTER = timedelta(days=1)
@@ -132,7 +133,9 @@ def is_over(leaving: Farewell, now: datetime) -> bool:
 def _activated(subscription: Subscription, query: Mapping[str, str], now: datetime) -> Subscription:
     asked = query.get("hub.lease_seconds", "")
     lease_s = (
-        max(SHORTEST_LEASE_S, float(asked)) if asked.isascii() and asked.isdigit() and len(asked) < 10 else LEASE_S
+        min(max(SHORTEST_LEASE_S, float(asked)), LONGEST_LEASE_S)
+        if asked.isascii() and asked.isdigit() and len(asked) < 10
+        else LEASE_S
     )
     return replace(
         subscription,

@@ -1,10 +1,11 @@
 """Feeds and hosts."""
 
+from dataclasses import astuple
 from typing import Any
 
 from sqlalchemy import Row
 
-from aggregator.core.model import FeedHints, FeedState, Health, HostLimit, Validators
+from aggregator.core.model import FeedHints, FeedState, Health, HostLimit, StoredToday, Validators
 from aggregator.core.polling.hosts import host_key
 from aggregator.store.columns import Values, instant, micros
 from aggregator.store.schema import ALWAYS, NEVER
@@ -51,6 +52,8 @@ def feed_values(state: FeedState) -> Values:
     values["last_modified"] = seen.last_modified if seen else None
     values["hints"] = None if state.hints == NO_HINTS else _hints_list(state.hints)
     values["volatile"] = list(state.volatile) or None
+    values["push_missed"] = state.push_missed
+    values["stored_today"] = list(astuple(state.stored_today)) if state.stored_today else None
     values["next_poll_at"] = _next_poll(state)
     values["rungs"] = " ".join(map(str, state.rungs))
     return values
@@ -69,6 +72,10 @@ def feed_state(row: Row[Any]) -> FeedState:
         values["validators"] = Validators(url=found["validators_url"], **pair)
     if found["hints"] is not None:
         values["hints"] = _hints(found["hints"])
+    values["push_missed"] = bool(found["push_missed"])
+    if found["stored_today"] is not None:
+        day, entries, size, left_out = found["stored_today"]
+        values["stored_today"] = StoredToday(day=day, entries=entries, bytes=size, left_out=left_out)
     if found["volatile"] is not None:
         values["volatile"] = tuple(found["volatile"])
     if found["next_poll_at"] not in (ALWAYS, NEVER):

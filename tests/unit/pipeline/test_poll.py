@@ -109,3 +109,19 @@ async def test_only_a_document_with_news_is_put_on_record() -> None:
     await room.poll(Page(body=rss(item(3), item(2), item(1))))
     assert feeds.begun == ["news", "news"]
     assert room.store.tables.feeds["news"].begun_at is None
+
+
+async def test_beyond_the_budget_rules_go_on_alerting() -> None:
+    """A feed that changes everything at each poll stops growing; a new entry that matches still alerts."""
+    room = await newsroom(WATCH, polling={"daily_entries": 30})
+    await room.poll(Page(body=rss(*(item(n, f"zero {n}") for n in range(20)))))
+    for turn in range(1, 6):
+        news = [item(1000 + turn, "an S-400")]
+        await room.poll(Page(body=rss(*news, *(item(100 * turn + n, f"turn {turn}, {n}") for n in range(10)))))
+    today = room.state.stored_today
+    assert today is not None
+    assert today.left_out >= 40 - 5
+    assert len(room.store.tables.entries) <= 30 + 5
+    assert room.alerted() == [f"Entry {1000 + turn}" for turn in range(1, 6)]
+    said = [delivery.notice.title for delivery in room.notices() if delivery.notice is not None]
+    assert [title for title in said if "stored today" in title] == ["News: no more of it is stored today"]

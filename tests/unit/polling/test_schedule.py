@@ -250,3 +250,27 @@ def test_a_poll_that_ended_well_clears_a_feed_of_suspicion() -> None:
     suspect = replace(STATE, deaths=3)
     assert success(suspect)[0].deaths == 0
     assert after_failure(suspect, FEED, POLLING, Unreachable("no", url=URL), now=NOW)[0].deaths == 3
+
+
+def test_a_lease_without_pushes_does_not_count() -> None:
+    """A poll that finds what the hub did not push goes back to the usual interval, until a push brings something."""
+    live = replace(STATE, last_ok_at=NOW, first_polled_at=NOW, hub="http://hub.example/")
+    feed = Feed(url="http://f.example/", id="f")
+
+    def after(state: FeedState, *, new: int = 0, by_itself: bool = False, pushed: bool = True) -> FeedState:
+        response = Fetched(url=state.url, status=200, body=b"", pushed=by_itself, delta=by_itself)
+        found, _ = after_success(
+            state, feed, Polling(), response=response, parsed=ParsedFeed(rung=Rung.FULL), new_entries=new,
+            pushed=pushed, now=NOW,
+        )  # fmt: skip
+        return found
+
+    quiet = after(live)
+    assert (quiet.push_missed, quiet.interval_s) == (False, 3600)
+    missed = after(quiet, new=1)
+    assert (missed.push_missed, missed.interval_s) == (True, 900)
+    assert after(missed).interval_s == 900
+    assert after(missed, by_itself=True).push_missed
+    mended = after(missed, new=1, by_itself=True)
+    assert (mended.push_missed, after(mended).interval_s) == (False, 3600)
+    assert not after(missed, pushed=False).push_missed

@@ -52,7 +52,16 @@ def test_not_confirmed(change: dict[str, str | None]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lease", "seconds"), [("1000", 1000), ("5", 300), ("", LEASE_S), ("soon", LEASE_S), ("9" * 99, LEASE_S)]
+    ("lease", "seconds"),
+    [
+        ("1000", 1000),
+        ("5", 300),
+        ("999999999", 30 * 86_400),
+        ("2592001", 2_592_000),
+        ("", LEASE_S),
+        ("soon", LEASE_S),
+        ("9" * 99, LEASE_S),
+    ],
 )
 def test_lease(lease: str, seconds: float) -> None:
     """The hub decides on the lease, within reason."""
