@@ -182,8 +182,8 @@ class FeedState:
     permanent move). `interval_s` is the adaptive interval, `gap_s` the median time between new
     entries. `volatile`: parameters of links that are other ones at each poll. `move_*` holds a permanent
     redirect that awaits confirmation. `hub_until`: so long a hub has promised to push (a
-    subscription's to write, not a poll's). `push_missed`: polls find entries that the hub did not push. `deaths`: so many processes in a row died while they
-    worked on a document of this feed.
+    subscription's to write, not a poll's). `push_missed`: polls find entries that the hub did not push.
+    `deaths`: so many processes in a row died while they worked on a document of this feed.
     """
 
     id: str
