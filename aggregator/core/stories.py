@@ -14,6 +14,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from itertools import zip_longest
 from operator import eq
+from struct import Struct
 from urllib.parse import urlsplit
 
 from rensa import RMinHash
@@ -33,6 +34,7 @@ TITLE_WORDS, TITLE_SIGNS = 4, 16
 MOST_FACTS = 120
 CANDIDATES = 50  # stories that one telling is compared with, at most; and of each key, those that it names
 
+_SIGNATURE = Struct(f"<{HASHES}I")
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+")
 _SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _SITE = re.compile(r"\s[|–—\-•·»]\s+[^|–—•·»]{2,40}$")
@@ -207,7 +209,7 @@ def _fold(word: str) -> str:
 
 
 def _shingles(units: Sequence[str]) -> set[str]:
-    signs = sum(len(unit) == 1 and bool(_SIGN.match(unit)) for unit in units)
+    signs = sum(1 for unit in units if len(unit) == 1 and _SIGN.match(unit))
     length = SHINGLE_SIGNS if signs * 2 > len(units) else SHINGLE_WORDS
     return {" ".join(units[i : i + length]) for i in range(len(units) - length + 1)}
 
@@ -218,7 +220,7 @@ def _sketch(shingles: set[str]) -> bytes:
         return bytes(HASHES * 4)
     minhash = RMinHash(num_perm=HASHES, seed=SEED)
     minhash.update(sorted(shingles))
-    return b"".join(int(value).to_bytes(4, "little") for value in minhash.digest())
+    return _SIGNATURE.pack(*minhash.digest())
 
 
 def _bands(sketches: Sequence[bytes]) -> Iterable[str]:
