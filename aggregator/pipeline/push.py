@@ -12,6 +12,7 @@ from typing import Literal
 from aggregator.core.errors import FetchError, StoreError
 from aggregator.core.model import FeedState, Fetched, Health
 from aggregator.core.polling import websub
+from aggregator.core.polling.schedule import rests_after_deaths
 from aggregator.core.polling.websub import Farewell, Offer, Subscription
 from aggregator.pipeline.intake import Intake
 from aggregator.pipeline.setup import CurrentSetup
@@ -175,6 +176,12 @@ class Push:
         if state is None:
             await self._catalog.poll_soon(subscription.feed, self._clock.now())
         elif state.health is Health.PAUSED:
+            await self._feeds.release([state.id], owner=self._owner)
+            return "ignored"
+        elif rests_after_deaths(state, self._clock.now()):
+            log.warning(
+                "a push for a feed that may be ending the service is left to its next poll", extra={"feed": state.id}
+            )
             await self._feeds.release([state.id], owner=self._owner)
             return "ignored"
         else:

@@ -431,6 +431,21 @@ async def test_a_paused_feed_takes_no_push() -> None:
         assert await made.titles() == {"a"}
 
 
+async def test_a_feed_that_may_be_ending_the_service_takes_no_push() -> None:
+    """A rest after deaths is not cut short by whoever pushes; one death is no reason."""
+    async with subscribed() as made:
+        feeds, upkeep = made.service.store.feeds, made.service.store.upkeep
+        for owner in ("dead1", "dead2"):
+            now = made.service.clock.now()
+            await feeds.claim_due(now, owner=owner, lease_s=60, limit=1, ids=["f"], force=True)
+            await feeds.begin("f", now, owner=owner)
+            await upkeep.free([owner], now)
+        before = await made.titles()
+        assert await made.bring(document("b", "a")) == "ignored"
+        assert await made.titles() == before
+        assert ((await made.state()).deaths, (await made.state()).lease_owner) == (2, None)
+
+
 async def test_polling_is_the_backstop() -> None:
     """With a live hub once an hour; pushes in between do not put it off for ever; without one as before."""
     async with subscribed() as made:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from aggregator.core.errors import AggregatorError, BadStatus, FetchError
+from aggregator.core.findings import SUSPECT_DEATHS
 from aggregator.core.model import (
     CacheHints,
     FeedHints,
@@ -197,6 +198,11 @@ def rest_after_deaths_s(deaths: int) -> float:
     The first death costs next to nothing: whoever is killed is always in the midst of something.
     """
     return min(FIRST_REST_S * REST_FACTOR ** min(deaths - 1, 10), DAY_S) if deaths else 0.0
+
+
+def rests_after_deaths(state: FeedState, now: datetime) -> bool:
+    """Whether a feed is under suspicion and its rest is not over: nothing that comes by itself ends it."""
+    return state.deaths >= SUSPECT_DEATHS and state.next_poll_at is not None and state.next_poll_at > now
 
 
 def next_poll_at(
