@@ -78,3 +78,11 @@ def test_an_edit_of_anything_else_is_answered_in_the_editor() -> None:
     for method, path, more in (("POST", "check", {}), ("POST", "preview", {}), ("PUT", "file", {"digest": "x"})):
         answer = client.ask(method, f"/api/v1/rules/{path}", data={**sent, **more})
         assert (answer.status, "only rules and lists" in answer.json()["detail"]) == (409, True), path
+
+
+@pytest.mark.parametrize("address", ["https://me:hunter2@a.example/", "feed://me:hunter2@a.example/x"])
+def test_a_login_that_was_pasted_is_not_shown_again(address: str) -> None:
+    """The form comes back with the address alone."""
+    answer = Client(create_app(morning())).post("/feeds/discover", form={"url": address})
+    assert "a.example/" in answer.text
+    assert "hunter2" not in answer.text

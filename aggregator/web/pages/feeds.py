@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.errors import AggregatorError
 from aggregator.core.model import Health, HitFilter
+from aggregator.core.text.urls import login_in
 from aggregator.web.answers import status_of
 from aggregator.web.api.feeds import one_feed
 from aggregator.web.cards import cards
@@ -93,7 +94,8 @@ async def discover(request: Request, desk: GivenDesk, pages: GivenPages, sent: A
         candidates = await desk.discover(sent.url)
     except AggregatorError as error:
         return _add(pages, request, sent.url, problem=error)
-    return pages.render(request, "feed_add.html", url=sent.url, candidates=candidates, problem=None, report=None)
+    shown = login_in(sent.url).url
+    return pages.render(request, "feed_add.html", url=shown, candidates=candidates, problem=None, report=None)
 
 
 @router.post("/feeds/add")
@@ -149,6 +151,7 @@ async def pause(desk: GivenDesk, feed_id: str) -> Response:
 
 
 def _add(pages: GivenPages, request: Request, url: str, *, problem: AggregatorError) -> Response:
+    url = login_in(url).url  # a password is not written into a page
     return pages.render(
         request, "feed_add.html", status=status_of(problem), url=url, candidates=None, problem=problem, report=None
     )
