@@ -1,9 +1,10 @@
 """What names of months and days mean, in every language that CLDR has."""
 
+import json
 from bisect import bisect_left
 from functools import cache
-
-from aggregator.parse.calendar_names import CONTESTED, DAYS, MONTHS
+from importlib.resources import files
+from typing import Any
 
 SHORTEST = 3  # letters that are enough of a name, where they mean one month only
 _IN_HEBREW = "ב"  # is written together with the month
@@ -34,14 +35,23 @@ def days(name: str) -> frozenset[int]:
     return frozenset(number for number, names in enumerate(_days()) if name in names)
 
 
+def zone(abbreviation: str) -> int | None:
+    """Minutes east of UTC of a zone's folded abbreviation."""
+    found: int | None = _table()["zones"].get(abbreviation)
+    return found
+
+
+@cache
+def _table() -> dict[str, Any]:
+    """What scripts/calendar-names made of CLDR and of the time zone database."""
+    table: dict[str, Any] = json.loads(files("aggregator.parse").joinpath("calendar.json").read_text("utf-8"))
+    return table
+
+
 @cache
 def _meanings() -> dict[str, tuple[int, ...]]:
-    plain = {name: (number,) for number, names in enumerate(MONTHS, 1) for name in _listed(names)}
-    return plain | {name: tuple(map(int, meanings.split())) for name, meanings in CONTESTED.items()}
-
-
-def _listed(names: str) -> list[str]:
-    return [name.replace("_", " ") for name in names.split()]
+    plain = {name: (number,) for number, names in enumerate(_table()["months"], 1) for name in names}
+    return plain | {name: tuple(meanings) for name, meanings in _table()["contested"].items()}
 
 
 @cache
@@ -51,4 +61,4 @@ def _sorted() -> list[str]:
 
 @cache
 def _days() -> tuple[frozenset[str], ...]:
-    return tuple(frozenset(_listed(names)) for names in DAYS)
+    return tuple(map(frozenset, _table()["days"]))

@@ -9,6 +9,8 @@ import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from aggregator.parse import calendar
+
 EARLIEST_YEAR = 1900  # year 1 and the like are an unset field, not a date
 
 _ENGLISH = {
@@ -123,8 +125,6 @@ def _spelled(tokens: list[str]) -> tuple[int, int, int] | None:
     A word that also names a day of the week is the month where no other word is; a name that means several
     months is the one in which the day of the week agrees.
     """
-    from aggregator.parse import calendar  # half a megabyte that most workers never need
-
     found: list[tuple[int, int, tuple[int, ...]]] = []
     days_of_week: set[int] = set()
     place = 0
@@ -173,10 +173,10 @@ def _zone(after: str) -> int | None:
     if found := _OFFSET.search(after):
         sign, hours, minutes = found.groups()
         return (int(hours) * 60 + int(minutes or 0)) * (1 if sign == "+" else -1)
-    from aggregator.parse.calendar_names import ZONES
-
-    zones = (_ZONES.get(token, ZONES.get(token)) for token in _TOKEN.findall(after))
-    return next((zone for zone in zones if zone is not None), None)
+    tokens = [token for token in _TOKEN.findall(after) if token.isalpha()]
+    if known := [_ZONES[token] for token in tokens if token in _ZONES]:
+        return known[0]
+    return next((offset for token in tokens if (offset := calendar.zone(token)) is not None), None)
 
 
 def _utc(year: int, month: int, day: int, hour: int, minute: int, second: int, offset: int) -> datetime | None:
