@@ -53,7 +53,7 @@ REFUSALS_BEFORE_PROBES = timedelta(days=3)
 PROBE_S = WEEK_S
 BACKSTOP_S = HOUR_S
 OWN_FAULT_S = 60.0
-FIRST_REST_S, REST_FACTOR = 2.0, 8.0  # after a death: 2 s, 16 s, 2 min, 17 min, …, a day
+FIRST_REST_S, REST_FACTOR = 5.0, 4.0  # after the second death 5 s, then 20 s, 80 s, 5 min, …, a day
 ASKS_FOR_LESS = frozenset({429, 503})
 LIKELY_FINAL = frozenset({401, 403, 404})
 NO_WISH = CacheHints()
@@ -195,9 +195,9 @@ def after_failure(
 def rest_after_deaths_s(deaths: int) -> float:
     """How long a feed rests, in seconds, whose document was being worked on when that many processes died in a row.
 
-    The first death costs next to nothing: whoever is killed is always in the midst of something.
+    The first death costs nothing: whoever is killed is always in the midst of something.
     """
-    return min(FIRST_REST_S * REST_FACTOR ** min(deaths - 1, 10), DAY_S) if deaths else 0.0
+    return min(FIRST_REST_S * REST_FACTOR ** min(deaths - 2, 10), DAY_S) if deaths > 1 else 0.0
 
 
 def rests_after_deaths(state: FeedState, now: datetime) -> bool:

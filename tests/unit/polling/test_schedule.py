@@ -240,9 +240,9 @@ def test_parse_error_is_a_failure() -> None:
 
 
 def test_a_feed_rests_longer_with_each_death_and_a_day_at_most() -> None:
-    """The first costs seconds: whoever is killed is always in the midst of something. No loop comes of it."""
-    assert [rest_after_deaths_s(n) for n in range(6)] == [0, 2, 16, 128, 1024, 8192]
-    assert rest_after_deaths_s(7) == rest_after_deaths_s(10_000) == DAY_S
+    """The first costs nothing: whoever is killed is always in the midst of something. No loop comes of it."""
+    assert [rest_after_deaths_s(n) for n in range(7)] == [0, 0, 5, 20, 80, 320, 1280]
+    assert rest_after_deaths_s(10) == rest_after_deaths_s(10_000) == DAY_S
 
 
 def test_a_poll_that_ended_well_clears_a_feed_of_suspicion() -> None:
