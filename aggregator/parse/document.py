@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from xml.etree.ElementTree import ParseError
 
 from aggregator.core.text import charset
+from aggregator.core.text.prolog import is_feed
 from aggregator.core.text.sanitize import clean_text
 from aggregator.parse import hostile, jsonfeed, ladder, lean, recognise, repair
 from aggregator.parse.draft import Draft, FeedDraft, Poison, Row, address, headline, language, row
@@ -171,9 +172,14 @@ def _tolerantly(source: Source) -> FeedDraft:
         feed, version = reference.read(source)
     except Broken as error:
         return _without_bad_entries(source, reference.read, error)
-    if not version and not feed.entries:
+    if not version and not feed.entries and not _is_empty_feed(feed, source.body):
         raise recognise.refuse(source.body)
     return feed
+
+
+def _is_empty_feed(feed: FeedDraft, body: bytes) -> bool:
+    """Whether a document without entries, of a kind that feedparser does not name, is a feed all the same."""
+    return is_feed(body) and bool(feed.title[0] or feed.link or b"netscape.com/rdf/simple/0.9" in body[:4096])
 
 
 def _without_bad_entries(source: Source, reader: Reader, error: Exception) -> FeedDraft:

@@ -411,3 +411,24 @@ def test_english_means_what_it_always_means() -> None:
     assert calendar.months("listopada") == (11, 10)
     assert 1 in calendar.days("mar")
     assert calendar.months("j") == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<CHANNEL><TITLE>F</TITLE></CHANNEL>",
+        "<CHANNEL HREF='https://a.example/'></CHANNEL>",
+        "<r:RDF xmlns:r='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns='http://my.netscape.com/rdf/simple/0.9/'/>",
+        "<rss version='2.0'><channel></channel></rss>",
+        "<feed xmlns='http://www.w3.org/2005/Atom'/>",
+    ],
+)
+def test_a_feed_without_entries_is_a_feed(body: str) -> None:
+    """Of the oldest kinds as well."""
+    assert parsed(body.encode())[4:6] == ((), 0)
+
+
+def test_other_rdf_is_no_feed() -> None:
+    """A vocabulary in RDF is not made one by its root."""
+    with pytest.raises(Refused, match="not a feed"):
+        parsed(b"<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><x xmlns='urn:x'/></rdf:RDF>")
