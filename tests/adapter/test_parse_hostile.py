@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import psutil
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -330,3 +331,31 @@ async def test_old_workers_are_replaced_without_loss(monkeypatch: pytest.MonkeyP
     finally:
         await crew.close()
     assert [len(reply[4]) for reply in replies] == [1] * 20
+
+
+def idle_then_killed(*, heard: bool) -> None:
+    """Kill an idle worker below its pool, on the event loop that the service runs on; then ask for two documents."""
+
+    async def main() -> None:
+        crew = Pool(1, Limits(max_body_bytes=2**20, memory_bytes=2**29, cpu_s=5, wall_s=5, idle_s=5))
+        job = (GOOD, URL, "application/xml", "", None)
+        before = set(psutil.Process().children())
+        try:
+            await crew.ask(job)
+            (worker,) = set(psutil.Process().children()) - before
+            worker.kill()
+            if heard:
+                await ended(worker)
+                await asyncio.sleep(0.1)
+            assert [len(await crew.ask(job)) > 3 for _ in range(2)] == [True, True]
+        finally:
+            await crew.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_pool_replaces_an_idle_worker_that_was_killed(heard: bool) -> None:
+    """Before the next document is written to it, or with the document tried again where nobody could know."""
+    idle_then_killed(heard=heard)
