@@ -1,5 +1,6 @@
 """Where a database is, and what is wrong there, in one sentence that shows no secret."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -135,6 +136,12 @@ class Place:
             return DatabaseFault(
                 f"there is no {self}; create it with `aggregator db upgrade`, or start `aggregator run`",
                 kind="unreachable",
+            )
+        if os.access(path, os.R_OK) and not os.access(path.parent, os.W_OK):
+            return DatabaseFault(
+                f"{self} is read-only: its directory cannot be written; mount the disk for writing, or give this user "
+                "the right to write to the file and its directory",
+                kind="read-only",
             )
         return DatabaseFault(
             f"{self} cannot be opened; give this user the right to read and write it and its directory",

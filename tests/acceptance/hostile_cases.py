@@ -256,16 +256,16 @@ def one_answer(name: str) -> Case:
 TEN = feed(*(item(n, f"S-400 number {n} {os.urandom(8).hex()}") for n in range(10)))
 
 
-def receiver_that(play: bytes | Play, *, more: str = "", number: bytes = TEN, timeout: str = "5s") -> Case:
-    """3: a receiver that answers an alert so."""
+def receiver_that(play: bytes | Play, *, accepts: bool = False) -> Case:
+    """3: a receiver that answers an alert so; one that `accepts` it with its status did what it should."""
 
     def case(stack: ExitStack) -> Attack:
         site = peers(stack).site("127.9.0.2")
         url = site.script("/hook", play)
-        made = document(number)(stack)
-        made.channels = f'  hostile-channel: {{service: webhook, url: "{url}", timeout: {timeout}{more}}}\n'
+        made = document(TEN)(stack)
+        made.channels = f'  hostile-channel: {{service: webhook, url: "{url}", timeout: 5s}}\n'
         made.rules = "  - {id: watch, any: [S-400], notify: [hostile-channel]}\n"
-        made.culprit = "hostile-channel"
+        made.culprit = "" if accepts else "hostile-channel"
         return made
 
     return case
@@ -371,7 +371,7 @@ CASES: dict[str, Case] = {
     "3 endless body of a 500": receiver_that(flood(b"HTTP/1.1 500 X\r\n\r\n", b"a" * 65_536)),
     "3 gzip bomb in a 500": receiver_that(answer(500, gzip_bomb(3000), Content_Encoding="gzip")),
     "3 endless header": receiver_that(flood(b"HTTP/1.1 500 X\r\nX-A: ", b"a" * 65_536)),
-    "3 endless body of a 200": receiver_that(flood(b"HTTP/1.1 200 X\r\n\r\n", b"a" * 65_536)),
+    "3 endless body of a 200": receiver_that(flood(b"HTTP/1.1 200 X\r\n\r\n", b"a" * 65_536), accepts=True),
     "4 endless EHLO": endless_smtp(),
     "4 endless EHLO line": endless_smtp(b"a" * 65_536),
     "5 encoded words by mail": mailed_titles(),

@@ -63,6 +63,7 @@ class Supervisor:
             "WATCHDOG_USEC": str(int(watchdog_s * 1_000_000)),
         }
         self._fed_at = 0.0
+        self._paused = False
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -78,10 +79,20 @@ class Supervisor:
             _end_tree(self.service)
             self._launch()
 
+    def pause(self) -> None:
+        """As `systemctl stop`: from now on an end is no reason to start again."""
+        with self._lock:
+            self._paused = True
+
+    def resume(self) -> None:
+        """As `systemctl start`."""
+        with self._lock:
+            self._paused = False
+            self._launch()
+
     def terminate(self, within_s: float = 60.0) -> tuple[float, int | None]:
         """SIGTERM; gives the seconds until the end and the exit code (None: it had to be killed)."""
-        with self._lock:
-            self._over.set()
+        self.pause()
         process, began = self.service.process, time.monotonic()
         assert process
         try:
@@ -112,6 +123,8 @@ class Supervisor:
             with self._lock:
                 if self._over.is_set():
                     return
+                if self._paused:
+                    continue
                 why = self._verdict()
                 if why is None:
                     continue
@@ -349,6 +362,7 @@ def trial(
     healthz_s: float = HEALTHZ_S,
     delay_s: float = DELAY_S,
     watchdog_s: float = WATCHDOG_S,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> Outcome:
     """Run the service with one attack for so many seconds and judge what became of everybody."""
     with ExitStack() as stack:
@@ -357,7 +371,7 @@ def trial(
         stack.callback(receiver.close)
         attack = case(stack)
         service, port = Service(folder), free_port()
-        supervisor = Supervisor(service, watchdog_s=watchdog_s)
+        supervisor = Supervisor(service, watchdog_s=watchdog_s, memory_bytes=memory_bytes)
         stack.callback(supervisor.close)
         arena = Arena(
             folder=folder,
