@@ -453,6 +453,7 @@ class Peers:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._servers: list[asyncio.Server] = []
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
 
@@ -463,6 +464,8 @@ class Peers:
     def site(self, host: str = "127.9.0.1") -> Loopback:
         """A loopback server at a host of its own; it ends with the loop."""
         site: Loopback = self.run(Loopback(host=host).__aenter__())
+        if site._server:
+            self._servers.append(site._server)
         return site
 
     def raw(self, converse: Callable[[Any, Any], Any], host: str = "127.9.0.1") -> int:
@@ -473,11 +476,14 @@ class Peers:
                 await converse(reader, writer)
             writer.close()
 
-        server = self.run(asyncio.start_server(handled, host, 0))
+        server: asyncio.Server = self.run(asyncio.start_server(handled, host, 0))
+        self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
     def close(self) -> None:
         async def end() -> None:
+            for server in self._servers:
+                server.close()
             for task in asyncio.all_tasks():
                 if task is not asyncio.current_task():
                     task.cancel()
@@ -487,6 +493,7 @@ class Peers:
             self.run(end())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(5)
+        self.loop.close()
 
 
 def peers(stack: ExitStack) -> Peers:
