@@ -209,7 +209,9 @@ class Polling(Section):
     daily_entries: int = Field(
         10_000, ge=1, description="Entries of one feed stored a day; beyond it only those that alert."
     )
-    daily_bytes: Bytes = Field(64 * 2**20, description="Text of one feed stored a day; beyond it only what alerts.")
+    daily_bytes: Bytes = Field(
+        64 * 2**20, alias="daily_size", description="Text of one feed stored a day; then only what alerts."
+    )
 
 
 class Http(Section):

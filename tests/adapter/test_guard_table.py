@@ -162,6 +162,7 @@ SPEAKERS = {
     "app/desk.py": "listens",
     "app/liveness.py": "`doctor` and our own page",
     "app/owner.py": "the name of this machine",
+    "notify/bounded.py": "reads sockets that others opened",
     "notify/mail.py": "channels go where the operator says",
     "notify/wire.py": "the same",
     "observe/systemd.py": "a socket of the machine's own",

@@ -58,5 +58,5 @@ def notice(before: FeedState, after: FeedState, polling: Polling, now: datetime)
         body=f"It brought {today.entries} entries and {today.bytes // 2**20} MiB today; the budget is "
         f"{polling.daily_entries} entries and {polling.daily_bytes // 2**20} MiB. Rules go on matching and alerting; "
         "entries that no alert needs are left out until midnight UTC. If that is too little, raise "
-        "settings.polling.daily_entries or daily_bytes.",
+        "settings.polling.daily_entries or daily_size.",
     )
