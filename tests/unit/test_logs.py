@@ -53,7 +53,7 @@ def test_secrets_are_cut_out(style: str) -> None:
     try:
         raise ValueError("smtp://u:pass%2Fword@host")
     except ValueError:
-        logging.getLogger("urllib3").exception("cannot log in with %s", "pass/word", extra={"url": "x?k=pass/word"})
+        logging.getLogger("feedparser").exception("cannot log in with %s", "pass/word", extra={"url": "x?k=pass/word"})
     assert not re.search("pass(/|%2F)word", said.getvalue())
     assert said.getvalue().count("***") >= 3
     assert "locals" not in said.getvalue()
