@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Table, create_engine, text
 
 from aggregator.core.model import Delivery, DeliveryState, Entry, Fingerprint, Health, Hit, HitState, Span, Story
 from aggregator.core.rules import index_text
-from aggregator.store import rows
-from aggregator.store.columns import Values
+from aggregator.store import mappers
+from aggregator.store.column_types import Values
 from aggregator.store.schema import attempts, deliveries, entries, feeds, hits, stories
 
 BATCH = 20_000
@@ -85,7 +85,7 @@ def write_entries(connection: Connection, size: Size, now: datetime, draw: rando
     """Entries over two years, oldest first, with their full text."""
     samples = [_sample(draw, now) for _ in range(VARIETY)]
     folded = [index_text(entry) for entry in samples]
-    plain = [rows.entry_values(entry) for entry in samples]
+    plain = [mappers.entry_values(entry) for entry in samples]
     step = timedelta(days=730) / size.entries
 
     def made() -> Iterator[Values]:
@@ -114,12 +114,14 @@ def write_hits(connection: Connection, size: Size, now: datetime, draw: random.R
     for row in connection.execute(
         entries.select().where(entries.c.id % every == 0).order_by(entries.c.id).limit(size.hits)
     ):
-        told.append((_hit(rows.entry(row), len(told), size, draw), row.title))
-    _insert(connection, stories, (rows.story_values(_story(told[n : n + SPREAD])) for n in range(0, len(told), SPREAD)))
-    _insert(connection, hits, (rows.hit_values(hit, hit.entry_id or 0) for hit, _ in told))
+        told.append((_hit(mappers.entry(row), len(told), size, draw), row.title))
+    _insert(
+        connection, stories, (mappers.story_values(_story(told[n : n + SPREAD])) for n in range(0, len(told), SPREAD))
+    )
+    _insert(connection, hits, (mappers.hit_values(hit, hit.entry_id or 0) for hit, _ in told))
     alerted = told[-size.deliveries :]
     sent = [_delivery(hit, title, len(alerted) - n, draw) for n, (hit, title) in enumerate(alerted)]
-    _insert(connection, deliveries, map(rows.delivery_values, sent))
+    _insert(connection, deliveries, map(mappers.delivery_values, sent))
     tries = ({"delivery": one.id, "number": 1, "started_at": one.due_at, "outcome": one.state.value} for one in sent)
     _insert(connection, attempts, ({**row, "ended_at": now, "detail": "accepted (200)"} for row in tries))
 

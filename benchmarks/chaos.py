@@ -30,9 +30,9 @@ from pathlib import Path
 import psutil
 
 from tests.acceptance.supervisor import STOP_S, Peers, Supervisor, get, kill_one_worker, workers_of
-from tests.acceptance.world import Publisher, Receiver, Service, configuration, wait_for
-from tests.adapter.loopback import Play, answer, flood, silence
-from tests.fakes.receivers import free_port
+from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
+from tests.support.loopback import Play, answer, flood, silence
+from tests.support.receivers import free_port
 
 FEEDS = ("alpha", "beta", "gamma")
 PATIENCE_S = 60.0  # in peace, without any progress

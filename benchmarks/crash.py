@@ -3,7 +3,7 @@
     python -m benchmarks.crash [--kills 1000] [--lanes 3] [--seed 1] [--json benchmarks/results/crash.json]
 
 A publisher keeps account of what it published, a receiver of what it accepted. Between them the
-real service (tests/acceptance/saboteur.py) dies again and again, then lives in peace until nothing
+real service (tests/support/fault_injection.py) dies again and again, then lives in peace until nothing
 waits. Lost: published, never accepted. Repeated: acceptances beyond an alert's first. Marked:
 repeats that say that they may be one. Cautious: first tellings that say so too. Stuck: deliveries
 that are not `sent` in the end.
@@ -27,8 +27,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Thread
 
-from tests.acceptance.saboteur import POINTS
-from tests.acceptance.world import Publisher, Receiver, configuration
+from tests.support.fault_injection import POINTS
+from tests.support.harness import Publisher, Receiver, configuration
 
 AT_RANDOM = "at random"
 PLACES = (AT_RANDOM, *POINTS)
@@ -107,7 +107,7 @@ class Ground:
         config = folder / "config.yaml"
         config.write_text(self._configuration(), encoding="utf-8")
         self.parent = subprocess.Popen(
-            [sys.executable, "-m", "tests.acceptance.saboteur", str(config), str(self.log)],
+            [sys.executable, "-m", "tests.support.fault_injection", str(config), str(self.log)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -2,7 +2,7 @@
 
     python -m benchmarks.hostile [--seconds 20] [--rounds 12] [--json benchmarks/results/hostile.json]
 
-First every hostile document and server (tests/adapter/hostile.py) is polled alone by the real house:
+First every hostile document and server (tests/support/hostile_documents.py) is polled alone by the real house:
 what the feed's error says, seconds, CPU seconds of the process tree, the most memory that the main
 process and all of its workers held, and whether a worker died of it. Then 100 healthy feeds, each with
 a new entry at every poll, are polled every four seconds, in turn without and with the hostile ones
@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from benchmarks.pipe import free_port
+from benchmarks.end_to_end import free_port
 from benchmarks.publisher import address
 
 Row = TypeVar("Row", "Case", "Phase")
@@ -69,7 +69,7 @@ class Victim:
     """The house under attack, seen from outside."""
 
     def __init__(self, config: Path) -> None:
-        command = [sys.executable, "-m", "benchmarks.victim", str(config)]
+        command = [sys.executable, "-m", "benchmarks.target_process", str(config)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._main = psutil.Process(self._process.pid)
         self._watching = threading.Event()
@@ -226,7 +226,9 @@ def main() -> None:
     port = free_port()
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         urls = {
-            case: url for case, url in json.loads(serve(stack, "benchmarks.villains")).items() if wanted.only in case
+            case: url
+            for case, url in json.loads(serve(stack, "benchmarks.hostile_servers")).items()
+            if wanted.only in case
         }
         serve(stack, "benchmarks.publisher", str(port))
         victim = Victim(configure(Path(folder), list(urls.values()), port))

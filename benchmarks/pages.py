@@ -23,8 +23,8 @@ from urllib.parse import urlencode, urlsplit
 
 from starlette.types import ASGIApp, Message
 
-from aggregator.app.desk import AppDesk
-from aggregator.app.house import open_house
+from aggregator.app.application import open_house
+from aggregator.app.backend import AppDesk
 from aggregator.config import load
 from aggregator.core.model import HitFilter
 from aggregator.ports import Catalog

@@ -26,11 +26,11 @@ import feedparser
 
 from aggregator.core.model import FeedState, Fetched, Rung
 from aggregator.core.polling.identity import content_hash, identify
-from aggregator.parse import open_parser, values
+from aggregator.parse import open_parser, replies
 from aggregator.parse.document import read
-from aggregator.parse.ladder import same_entries
+from aggregator.parse.incremental import same_entries
 from aggregator.parse.parser import LadderParser
-from aggregator.parse.source import Source
+from aggregator.parse.payload import Source
 
 URL = "https://feeds.example/feed"
 ENTRIES = 35
@@ -139,11 +139,11 @@ def measure(bodies: list[bytes], later: list[bytes]) -> dict[str, float]:
     """Every figure, in milliseconds of CPU per feed."""
     count = len(bodies)
     answers = [read((body, URL, "application/xml", "", None), MAX_BODY) for body in bodies]
-    feeds = [values.parsed_feed(answer, b"") for answer in answers]
+    feeds = [replies.parsed_feed(answer, b"") for answer in answers]
     figures = {
         "feedparser, defaults": cost(lambda n: stock(bodies[n]), min(count, 30), 2),
         "full (rung 4)": cost(lambda n: read((bodies[n], URL, "application/xml", "", None), MAX_BODY), count),
-        "values from the wire": cost(lambda n: values.parsed_feed(answers[n], b""), count),
+        "values from the wire": cost(lambda n: replies.parsed_feed(answers[n], b""), count),
         "keys and hashes": cost(
             lambda n: [*identify(feeds[n].entries, False), *map(content_hash, feeds[n].entries)], count
         ),

@@ -165,8 +165,8 @@ async def usual(path: Path, feeds: int, entries: int) -> list[Figure]:
     feed_row, entry_row = type("FeedRow", (), {}), type("EntryRow", (), {})
     mapping.map_imperatively(feed_row, feeds_table)
     mapping.map_imperatively(entry_row, entries_table)
-    from aggregator.store import rows
-    from aggregator.store.sync import _new
+    from aggregator.store import mappers
+    from aggregator.store.feed_sync import _new
 
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
@@ -191,7 +191,7 @@ async def usual(path: Path, feeds: int, entries: int) -> list[Figure]:
             with Session(engine) as session:
                 for number in range(entries):
                     row = entry_row()
-                    for column, value in rows.entry_values(make_entry(name, number)).items():
+                    for column, value in mappers.entry_values(make_entry(name, number)).items():
                         setattr(row, column, value)
                     session.add(row)
                 session.commit()

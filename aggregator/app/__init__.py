@@ -8,12 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from aggregator.app.places import default_config_path
+from aggregator.app.paths import default_config_path
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from aggregator.app.house import House
+    from aggregator.app.application import House
     from aggregator.config import Loaded
 
 __all__ = ["default_config_path", "load_config", "open_house", "quiet_logs", "run", "serve"]
@@ -36,14 +36,14 @@ def load_config(path: Path, *, sound: bool = False, edited: Mapping[Path, str] |
 
 def open_house(loaded: "Loaded", *, console: TextIO | None = None) -> "AbstractAsyncContextManager[House]":
     """Everything open for one command or the service; `console` is where console channels print."""
-    from aggregator.app.house import open_house as open_
+    from aggregator.app.application import open_house as open_
 
     return open_(loaded, console=console)
 
 
 def quiet_logs(loaded: "Loaded") -> None:
     """Logs of a command: errors only, unless the configuration asks for debug."""
-    from aggregator.observe.logs import configure_plain, redact
+    from aggregator.telemetry.logs import configure_plain, redact
 
     redact.know(loaded.secrets)
     configure_plain("debug" if loaded.config.settings.logging.level == "debug" else "error")
@@ -73,7 +73,7 @@ def serve(
 ) -> int:
     """Run the service until it is told to stop; gives the exit code. `metrics`: see Service."""
     from aggregator.app.service import Service
-    from aggregator.observe.logs import configure, redact
+    from aggregator.telemetry.logs import configure, redact
 
     loaded = load_config(path)
     logging = loaded.config.settings.logging

@@ -9,19 +9,19 @@ from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
-from aggregator.app.desk import AppDesk, figures, page
+from aggregator.app.application import House
+from aggregator.app.backend import AppDesk, figures, page
 from aggregator.app.extras import missing
-from aggregator.app.house import House
-from aggregator.app.liveness import note, notes_folder, own
-from aggregator.app.watching import observe_deliveries
-from aggregator.app.works import Works
+from aggregator.app.metrics import observe_deliveries
+from aggregator.app.processes import note, notes_folder, own
+from aggregator.app.runtime import Works
 from aggregator.config import digest as digest_of
 from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
 from aggregator.core.model import Beat
 from aggregator.notify import recipients
-from aggregator.observe.heart import Heart
-from aggregator.observe.systemd import notify, watchdog_s
-from aggregator.schedule import Schedule, kept_alive
+from aggregator.scheduler import Schedule, kept_alive
+from aggregator.telemetry.heartbeat import Heart
+from aggregator.telemetry.systemd import notify, watchdog_s
 
 log = logging.getLogger(__name__)
 

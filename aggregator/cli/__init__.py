@@ -84,7 +84,7 @@ def _say(message: str, code: int = 1) -> int:
 
 def _unexpected() -> int:
     """A fault of the program: the log knows how much of it to show."""
-    from aggregator.observe.logs import configure_plain
+    from aggregator.telemetry.logs import configure_plain
 
     if not logging.getLogger().handlers:
         configure_plain("error")

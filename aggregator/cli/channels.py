@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.context import in_house, load_sound
 from aggregator.cli.output import echo, emit, json_option, limit_option, secho, table
 from aggregator.cli.program import Group, config_option
-from aggregator.cli.session import in_house, load_sound
 from aggregator.core.errors import AggregatorError, NotFound
 from aggregator.core.model import Json, Receipt
 from aggregator.core.settings import Channel
 
 if TYPE_CHECKING:
-    from aggregator.app.house import House
+    from aggregator.app.application import House
 
 
 @click.group(

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli.complaints import complain
+from aggregator.cli.context import in_house, load
+from aggregator.cli.errors import complain
 from aggregator.cli.output import emit, json_option, plural, progress, secho
 from aggregator.cli.program import config_option
-from aggregator.cli.session import in_house, load
 from aggregator.core.errors import AggregatorError, ConfigErrors
 
 if TYPE_CHECKING:
-    from aggregator.app.house import House
+    from aggregator.app.application import House
     from aggregator.config import Loaded
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.context import in_house, load
 from aggregator.cli.output import echo, emit, json_option, plural, progress, secho, size, table
 from aggregator.cli.program import Group, config_option
-from aggregator.cli.session import in_house, load
 from aggregator.core.errors import Conflict
-from aggregator.core.shapes import stats_json
+from aggregator.core.schemas import stats_json
 
 if TYPE_CHECKING:
-    from aggregator.app.house import House
+    from aggregator.app.application import House
 
 
 @click.group(
@@ -42,7 +42,7 @@ def upgrade(no_backup: bool) -> None:
     An SQLite database is copied beside itself first, as FILE.before-upgrade; the copy is kept until the next upgrade.
     """
     from aggregator.app import quiet_logs, run
-    from aggregator.app.places import database_url
+    from aggregator.app.paths import database_url
     from aggregator.store import upgrade_store
 
     loaded = load(warn=False)
@@ -76,8 +76,8 @@ def restore(file: Path) -> None:
     are marked as possible repeats.
     """
     from aggregator.app import quiet_logs, run
-    from aggregator.app.liveness import notes_folder, running
-    from aggregator.app.places import database_url
+    from aggregator.app.paths import database_url
+    from aggregator.app.processes import notes_folder, running
     from aggregator.store import restore_store, upgrade_store
 
     loaded = load(warn=False)
@@ -110,8 +110,8 @@ def copy(target: str, as_json: bool) -> None:
     other database empty; run it again. The database that was copied is not changed.
     """
     from aggregator.app import quiet_logs, run
-    from aggregator.app.liveness import notes_folder, running
-    from aggregator.app.places import database_url
+    from aggregator.app.paths import database_url
+    from aggregator.app.processes import notes_folder, running
     from aggregator.store import copy_store, count_rows
 
     loaded = load()

@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.context import in_house
 from aggregator.cli.output import ago, echo, emit, json_option, limit_option, secho, sheet, short, style, table
 from aggregator.cli.program import Group, config_option
-from aggregator.cli.session import in_house
 from aggregator.core.errors import NotFound, brief
 from aggregator.core.model import DeliveryState
-from aggregator.core.naming import named
-from aggregator.core.shapes import delivery_detail_json, delivery_json
+from aggregator.core.schemas import delivery_detail_json, delivery_json
+from aggregator.core.titles import named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aggregator.app.house import House
+    from aggregator.app.application import House
     from aggregator.core.model import Delivery
 
 

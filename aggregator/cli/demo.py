@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from aggregator.cli.output import echo, secho, style
-from aggregator.cli.types import SINCE
+from aggregator.cli.param_types import SINCE
 
 
 @click.command(

@@ -2,9 +2,9 @@
 
 import click
 
+from aggregator.cli.context import config_path
 from aggregator.cli.output import echo, emit, json_option, plural, secho, style
 from aggregator.cli.program import config_option
-from aggregator.cli.session import config_path
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -24,9 +24,9 @@ def doctor(as_json: bool) -> None:
     and the running service. Exit 0: healthy (notes are no illness), 1: something is wrong.
     """
     from aggregator.app import run
-    from aggregator.app.diagnosis import Trouble
-    from aggregator.app.examination import examine
-    from aggregator.observe.logs import configure_plain
+    from aggregator.app.doctor.checks import Trouble
+    from aggregator.app.doctor.probe import examine
+    from aggregator.telemetry.logs import configure_plain
 
     configure_plain("critical")  # what the libraries complain about is said better here
     report = run(examine(config_path()))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.context import at_desk, config_path, in_house, load
 from aggregator.cli.output import (
     ago,
     echo,
@@ -20,20 +21,19 @@ from aggregator.cli.output import (
     table,
 )
 from aggregator.cli.program import Group, config_option
-from aggregator.cli.session import at_desk, config_path, in_house, load
 from aggregator.core.errors import AggregatorError, NotFound, brief
 from aggregator.core.model import FeedState, FeedSummary, Health, Json
-from aggregator.core.shapes import feed_json, instant
+from aggregator.core.schemas import feed_json, instant
 from aggregator.core.text.urls import login_in, pasted_urls, with_login
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from aggregator.app.desk import AppDesk
-    from aggregator.app.house import House
+    from aggregator.app.application import House
+    from aggregator.app.backend import AppDesk
+    from aggregator.core.results import Candidate
     from aggregator.core.settings import Feed
-    from aggregator.web.desk import Candidate
 
 HEALTHY = {"ok": "green", "new": "cyan", "paused": "dim"}
 
@@ -268,7 +268,7 @@ def import_(file: Path, online: bool) -> None:
 def export() -> None:
     """Write the feeds as OPML to stdout; tags become folders, a secret in an address becomes `***`."""
     from aggregator.config import to_opml
-    from aggregator.observe.logs import Redactor
+    from aggregator.telemetry.logs import Redactor
 
     loaded = load()
     raw(Redactor(loaded.secrets)(to_opml(loaded.config.feeds)))

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli.evidence import marked
+from aggregator.cli.context import in_house
+from aggregator.cli.highlight import marked
 from aggregator.cli.output import ago, console, echo, emit, json_option, limit_option, raw, sheet, short, table
+from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import Group, config_option
-from aggregator.cli.session import in_house
-from aggregator.cli.types import SINCE
 from aggregator.core.errors import NotFound
 from aggregator.core.model import HitFilter, Told
-from aggregator.core.naming import named
-from aggregator.core.shapes import hit_json
+from aggregator.core.schemas import hit_json
+from aggregator.core.titles import named
 
 if TYPE_CHECKING:
-    from aggregator.app.house import House
+    from aggregator.app.application import House
 
 ROWS_AT_ONCE = 500
 

@@ -4,13 +4,13 @@ from typing import TextIO
 
 import click
 
-from aggregator.cli.complaints import in_text, show
+from aggregator.cli.context import load
+from aggregator.cli.errors import in_text, show
 from aggregator.cli.output import console, echo, emit, json_option
 from aggregator.cli.program import config_option
-from aggregator.cli.session import load
 from aggregator.core.errors import ConfigErrors, InvalidRule, NotFound
 from aggregator.core.model import Span
-from aggregator.core.shapes import match_json
+from aggregator.core.schemas import match_json
 
 
 @click.command(

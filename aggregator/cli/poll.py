@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.context import in_house, load
 from aggregator.cli.output import echo, emit, json_option, plural, progress, secho
 from aggregator.cli.program import config_option
-from aggregator.cli.session import in_house, load
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Json
 
 if TYPE_CHECKING:
-    from aggregator.app.house import House
-    from aggregator.pipeline.intake import Polled
-    from aggregator.pipeline.outgoing import Counts
+    from aggregator.app.application import House
+    from aggregator.pipeline.delivery_batch import Counts
+    from aggregator.pipeline.ingest import Polled
 
 
 @click.command(

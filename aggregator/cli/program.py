@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from aggregator import __version__
-from aggregator.cli.complaints import complain
+from aggregator.cli.errors import complain
 from aggregator.cli.output import secho
 from aggregator.core.errors import AggregatorError, ConfigErrors, did_you_mean
 
 COMMANDS = {
-    "init": ("start", "Write a commented starter configuration."),
+    "init": ("init", "Write a commented starter configuration."),
     "demo": ("demo", "Watch a live show: a morning of news, no network needed."),
     "check": ("check", "Validate the configuration, run the rules' tests."),
     "run": ("run", "Run the service: poll, match, alert, serve the page."),
@@ -33,7 +33,7 @@ COMMANDS = {
     "channels": ("channels", "List channels; send a test alert."),
     "silence": ("silence", "Silence a rule, feed or story for a while."),
     "db": ("db", "Upgrade, back up, restore, copy, check and prune the database."),
-    "schema": ("start", "Print the JSON Schema of the configuration."),
+    "schema": ("init", "Print the JSON Schema of the configuration."),
     "service": ("service", "Print a systemd unit, compose files, alerting rules, a dashboard."),
     "completion": ("service", "Print a completion script for a shell."),
 }

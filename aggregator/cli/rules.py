@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.evidence import marked, tree
+from aggregator.cli.context import config_path, in_house, load, load_sound
+from aggregator.cli.highlight import marked, tree
 from aggregator.cli.output import (
     console,
     echo,
@@ -22,21 +23,20 @@ from aggregator.cli.output import (
     table,
     width,
 )
+from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import Group, config_option
-from aggregator.cli.session import config_path, in_house, load, load_sound
-from aggregator.cli.types import SINCE
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.model import Json
-from aggregator.core.shapes import rule_json
+from aggregator.core.schemas import rule_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aggregator.app.finding import Backtest, Tally
-    from aggregator.app.house import House
+    from aggregator.app.application import House
     from aggregator.config import Loaded
+    from aggregator.core.results import Found
     from aggregator.core.rules import Rule
-    from aggregator.web.desk import Found
+    from aggregator.pipeline.backtest import Backtest, Tally
 
 MONTH = timedelta(days=30)
 BARS = " ▁▂▃▄▅▆▇█"
@@ -161,7 +161,7 @@ def lint(as_json: bool) -> None:
     """Point out rules that are legal but probably not meant, and propose exclusions for noisy ones."""
 
     async def work(house: "House") -> list[Json]:
-        from aggregator.app.advising import advise
+        from aggregator.app.rule_advice import advise
 
         return [{"rule": f.rule, "kind": f.kind, "message": f.message, "hint": f.hint} for f in await advise(house)]
 
@@ -196,7 +196,7 @@ def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None
     old = [rule for rule in known if rule.id == rule_id]
 
     async def work(house: "House") -> None:
-        from aggregator.app.finding import backtest as run
+        from aggregator.pipeline.backtest import backtest as run
 
         start = house.clock.now() - since
         with progress("backtesting", await house.store.catalog.count_entries(start)) as step:
@@ -306,9 +306,9 @@ def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
     """
 
     async def work(house: "House") -> None:
-        from aggregator.app.finding import entry_named, feed_tags
         from aggregator.core.rules import document
         from aggregator.core.rules import explain as of_rule
+        from aggregator.pipeline.search import entry_named, feed_tags
 
         stored, of_hit = await entry_named(house.store.catalog, house.current, entry)
         wanted, known = rule_id or of_hit, tuple(house.current.rules.values())
@@ -340,7 +340,7 @@ def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> 
     chosen = [_rule(rule_id, loaded.rules)] if rule_id else [r for r in loaded.rules if r.config.enabled]
 
     async def work(house: "House") -> None:
-        from aggregator.app.applying import find, record
+        from aggregator.app.apply_rules import find, record
 
         start = house.clock.now() - since
         with progress("applying", await house.store.catalog.count_entries(start)) as step:

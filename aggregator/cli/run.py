@@ -2,8 +2,8 @@
 
 import click
 
+from aggregator.cli.context import config_path
 from aggregator.cli.program import config_option
-from aggregator.cli.session import config_path
 
 ROLES = ("poll", "deliver", "web")
 

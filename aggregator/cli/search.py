@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli.complaints import in_text, show
-from aggregator.cli.evidence import marked
+from aggregator.cli.context import at_desk
+from aggregator.cli.errors import in_text, show
+from aggregator.cli.highlight import marked
 from aggregator.cli.output import ago, echo, emit, json_option, limit_option
+from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import config_option
-from aggregator.cli.session import at_desk
-from aggregator.cli.types import SINCE
 from aggregator.core.errors import ConfigErrors, InvalidRule
-from aggregator.core.shapes import found_json
+from aggregator.core.schemas import found_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aggregator.app.desk import AppDesk
+    from aggregator.app.backend import AppDesk
 
 LOOK_S = 10.0
 

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.context import in_house
 from aggregator.cli.output import ago, echo, emit, json_option, limit_option, table
+from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import Group, config_option
-from aggregator.cli.session import in_house
-from aggregator.cli.types import SINCE
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Silence
-from aggregator.core.shapes import silence_json
+from aggregator.core.schemas import silence_json
 
 if TYPE_CHECKING:
-    from aggregator.app.house import House
+    from aggregator.app.application import House
 
 
 @click.group(

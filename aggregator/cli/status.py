@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.context import at_desk
 from aggregator.cli.output import ago, echo, emit, json_option, plural, secho, sheet, size, span
 from aggregator.cli.program import config_option
-from aggregator.cli.session import at_desk
 from aggregator.core.findings import findings
-from aggregator.core.shapes import status_json
+from aggregator.core.schemas import status_json
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from aggregator.app.desk import AppDesk
+    from aggregator.app.backend import AppDesk
     from aggregator.core.model import Process, Stats
 
 
@@ -31,7 +31,7 @@ def status(as_json: bool) -> None:
     """Show whether the service runs, feeds by state, lag, the outbox, the last alert, disk and version."""
 
     async def work(desk: "AppDesk") -> None:
-        from aggregator.app.liveness import loops_of
+        from aggregator.app.processes import loops_of
 
         found = await desk.status()
         asked = [(process, await asyncio.to_thread(loops_of, process)) for process in found.processes]

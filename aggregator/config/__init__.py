@@ -12,10 +12,10 @@ from aggregator.config.edit import (
     save_file,
     with_rule_text,
 )
+from aggregator.config.json_schema import schema
+from aggregator.config.lenient import load_sound
 from aggregator.config.loader import Loaded, Place, channel_errors, load, rule_test_errors
 from aggregator.config.opml import TWICE, WATCHED, Subscription, from_opml, sift, to_opml
-from aggregator.config.reference import schema
-from aggregator.config.salvage import load_sound
 from aggregator.config.scope import restrict
 from aggregator.config.source import digest
 from aggregator.config.starter import write_starter

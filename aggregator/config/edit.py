@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from aggregator.config import splice
+from aggregator.config import yaml_edit
 from aggregator.config.loader import Loaded, load
-from aggregator.config.nodes import Items, Node, Pairs, Scalar
-from aggregator.config.reading import parse
 from aggregator.config.scope import restrict
 from aggregator.config.source import Source, digest, files, read
 from aggregator.config.values import free_slug
+from aggregator.config.yaml_parse import parse
+from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
 from aggregator.core.errors import AggregatorError, Conflict, NotFound
 
 
@@ -60,14 +60,14 @@ def add_feeds(
         taken.add(name)
         named.append({"url": row["url"], "id": name, **row})
     source, root = _home_of(path, "feeds")
-    _save(path, source, splice.append(source, root, "feeds", named), environ)
+    _save(path, source, yaml_edit.append(source, root, "feeds", named), environ)
     return tuple(Added(str(row["id"]), source.name) for row in named)
 
 
 def remove_feed(path: Path, feed_id: str, *, environ: Mapping[str, str] = os.environ) -> str:
     """Take a feed out; gives the file. Raises NotFound, ConfigErrors (a rule may still name it)."""
     source, items, node = _item(path, "feeds", feed_id, environ)
-    _save(path, source, splice.remove(source, items, node), environ)
+    _save(path, source, yaml_edit.remove(source, items, node), environ)
     return source.name
 
 
@@ -81,13 +81,13 @@ def rule_files(path: Path) -> tuple[Text, ...]:
 def rule_text(path: Path, rule_id: str, *, environ: Mapping[str, str] = os.environ) -> Text:
     """A rule as it is written. Raises NotFound, ConfigErrors."""
     source, _, node = _item(path, "rules", rule_id, environ)
-    return Text(source.name, splice.item_text(source, node), digest(source.path))
+    return Text(source.name, yaml_edit.item_text(source, node), digest(source.path))
 
 
 def with_rule_text(path: Path, rule_id: str, text: str, *, environ: Mapping[str, str] = os.environ) -> tuple[Path, str]:
     """The file of a rule and its whole text with the rule written anew; nothing is saved."""
     source, _, node = _item(path, "rules", rule_id, environ)
-    return source.path, splice.replace(source, node, text)
+    return source.path, yaml_edit.replace(source, node, text)
 
 
 def replace_rule_text(

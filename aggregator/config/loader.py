@@ -10,15 +10,15 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from aggregator.config import names
-from aggregator.config.expand import Expander, refers
+from aggregator.config import references
+from aggregator.config.interpolate import Expander, refers
 from aggregator.config.merge import merge
-from aggregator.config.nodes import Items, Node, Pairs, Scalar
-from aggregator.config.reading import parse
-from aggregator.config.rulebook import compiled, feeds_missed, placed, rule_nodes
+from aggregator.config.messages import HIDDEN, find, in_words
+from aggregator.config.rules import compiled, feeds_missed, placed, rule_nodes
 from aggregator.config.source import read
 from aggregator.config.values import plain
-from aggregator.config.wording import HIDDEN, find, in_words
+from aggregator.config.yaml_parse import parse
+from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 from aggregator.core.rules import Rule, run_tests
 from aggregator.core.settings import Config, weak_spot
@@ -102,8 +102,10 @@ def build(
     expander = Expander(environ=environ)
     value = plain(root, expander)
     config, invalid = _validated(root, value, told=expander.errors)
-    errors.extend((*expander.errors, *invalid, *names.duplicates(root, value), *names.contradictions(root, value)))
-    notes = [*names.unknown(root, value), *names.dubious(root, value)] if complete else []
+    errors.extend(
+        (*expander.errors, *invalid, *references.duplicates(root, value), *references.contradictions(root, value))
+    )
+    notes = [*references.unknown(root, value), *references.dubious(root, value)] if complete else []
     if config is not None and (listen := environ.get(LISTEN)):
         config, open_page = _listening(config, listen)
         notes.extend(open_page)
@@ -171,7 +173,7 @@ def _listening(config: Config, listen: str) -> tuple[Config, list[ConfigError]]:
     settings = config.settings.model_copy(update={"web": web})
     config = config.model_copy(update={"settings": settings})
     weak = weak_spot(*(secret.get_secret_value() if secret else None for secret in (web.password, web.token)))
-    if not web.enabled or weak is None or not names.is_open(host):
+    if not web.enabled or weak is None or not references.is_open(host):
         return config, []
     if not web.password and not web.token:
         message = f"{listen} is open to others and the page has no password; `aggregator run` will not start"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aggregator.config.nodes import Items, Node, Pairs, Scalar
+from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
 from aggregator.core.errors import ConfigError
 
 _DEEP = ("settings",)  # sections whose mappings merge on every level; elsewhere a name is defined once

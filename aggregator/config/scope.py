@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from aggregator.config.expand import references
-from aggregator.config.nodes import Items, Node, Pairs, Scalar
-from aggregator.config.reading import parse
+from aggregator.config.interpolate import references
+from aggregator.config.messages import known_keys, unknown_key
 from aggregator.config.source import Source, content, decoded
-from aggregator.config.splice import last
-from aggregator.config.wording import known_keys, unknown_key
+from aggregator.config.yaml_edit import last
+from aggregator.config.yaml_parse import parse
+from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
 from aggregator.core.errors import ConfigError, ConfigErrors, Conflict
 
 FREE = ("rules", "lists")

@@ -4,7 +4,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-from aggregator.config.reference import schema
+from aggregator.config.json_schema import schema
 from aggregator.core.errors import AggregatorError
 
 

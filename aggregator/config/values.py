@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from aggregator.config.expand import UNEXPANDED, Expander
-from aggregator.config.nodes import Items, Node, Pairs, Scalar
+from aggregator.config.interpolate import UNEXPANDED, Expander
+from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
 from aggregator.core.values import revealed
 
 Read = Callable[[Scalar], object]

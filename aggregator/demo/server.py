@@ -6,7 +6,7 @@ from hashlib import blake2b
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 
-from aggregator.demo.outlets import feed, outlet_named, page
+from aggregator.demo.publishers import feed, outlet_named, page
 
 
 class Publisher:

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from aggregator.core.polling.hosts import registrable
-from aggregator.fetch.address import Address
+from aggregator.fetch.url import Address
 
 MOST_COOKIES = 20
 MOST_BYTES = 4096

@@ -11,12 +11,12 @@ from selectolax.lexbor import LexborHTMLParser
 
 from aggregator.core.errors import FetchError
 from aggregator.core.model import Fetched, ParsedFeed
-from aggregator.core.polling.pace import usual_gap
+from aggregator.core.polling.intervals import usual_gap
 from aggregator.core.text import charset
 from aggregator.core.text.urls import Login, login_in, pasted_urls
+from aggregator.fetch.blocked_pages import bad_status
 from aggregator.fetch.fetcher import ACCEPT, basic, document
-from aggregator.fetch.places import common_places, known_places
-from aggregator.fetch.refusals import bad_status
+from aggregator.fetch.known_sites import common_places, known_places
 from aggregator.fetch.transport import Request, Response, Transport
 
 PAGE_BYTES = 2**20

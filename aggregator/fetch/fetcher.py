@@ -14,13 +14,13 @@ from aggregator.core.model import FeedState, Fetched, NotModified, Validators
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.websub import Farewell, Subscription
 from aggregator.core.settings import Feed, Http, Polling
-from aggregator.fetch import guard, proxy, websub
+from aggregator.fetch import proxy, ssrf, websub
+from aggregator.fetch.blocked_pages import bad_status, challenge, login_page
 from aggregator.fetch.budget import Budget
-from aggregator.fetch.caching import hints, links, refreshed, validators
-from aggregator.fetch.guard import Guard
-from aggregator.fetch.politeness import Politeness
+from aggregator.fetch.host_limiter import Politeness
+from aggregator.fetch.http_headers import hints, links, refreshed, validators
 from aggregator.fetch.proxy import Proxy
-from aggregator.fetch.refusals import bad_status, challenge, login_page
+from aggregator.fetch.ssrf import Guard
 from aggregator.fetch.transport import Manners, Request, Response, Transport
 from aggregator.ports import Clock
 
@@ -188,7 +188,7 @@ def needs_gap(host: str) -> bool:
     if not name:
         return True
     try:
-        return guard.is_public(name)
+        return ssrf.is_public(name)
     except ValueError:
         return False
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from aggregator.core.errors import Forbidden, Unreachable
-from aggregator.fetch.address import Address
+from aggregator.fetch.url import Address
 
 DEFAULT_PORTS = {"http": 8080, "https": 443, "socks5": 1080, "socks5h": 1080}
 ANSWER_BYTES = 16_384

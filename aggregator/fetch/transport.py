@@ -20,17 +20,17 @@ from multidict import CIMultiDictProxy
 
 from aggregator.core.errors import BadStatus, FetchError, Forbidden, TooLarge, Unreachable
 from aggregator.core.model import Validators
-from aggregator.fetch import address as addresses
 from aggregator.fetch import proxy as proxies
-from aggregator.fetch.address import Address
+from aggregator.fetch import url as addresses
 from aggregator.fetch.budget import Budget, Hold
+from aggregator.fetch.connection import Exchange, header, read_all
 from aggregator.fetch.cookies import Jar
 from aggregator.fetch.decode import Body, in_words
-from aggregator.fetch.dial import AddrInfo, Dialer, Given
-from aggregator.fetch.exchange import Exchange, header, read_all
-from aggregator.fetch.guard import Guard, is_public
+from aggregator.fetch.dialer import AddrInfo, Dialer, Given
+from aggregator.fetch.error_messages import in_words as error_in_words
 from aggregator.fetch.proxy import Proxy
-from aggregator.fetch.words import in_words as error_in_words
+from aggregator.fetch.ssrf import Guard, is_public
+from aggregator.fetch.url import Address
 
 HOPS = 5
 DEFAULT_CONCURRENCY = 128

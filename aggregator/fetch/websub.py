@@ -3,7 +3,7 @@
 from urllib.parse import urlencode
 
 from aggregator.core.errors import BadStatus
-from aggregator.core.polling.moves import permanent_target
+from aggregator.core.polling.redirects import permanent_target
 from aggregator.core.polling.websub import LEASE_S
 from aggregator.fetch.transport import Request, Transport
 

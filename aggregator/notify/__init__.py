@@ -63,7 +63,7 @@ class _Switch:
             from aggregator.notify.console import ConsoleNotifier
 
             return ConsoleNotifier(self._stream)
-        from aggregator.notify.send import AppriseNotifier
+        from aggregator.notify.apprise_notifier import AppriseNotifier
 
         return AppriseNotifier(self._clock)
 

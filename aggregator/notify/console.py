@@ -13,9 +13,9 @@ from aggregator.core.model import Alert, Receipt
 from aggregator.core.settings import Channel
 from aggregator.core.text.sanitize import inert
 from aggregator.notify.render import Letter, text, write
-from aggregator.notify.render.letter import Group, Piece
+from aggregator.notify.render.content import Group, Piece
+from aggregator.notify.render.sanitize import Runs
 from aggregator.notify.render.text import counts
-from aggregator.notify.render.words import Runs
 
 MARK, FEED, DIM, RULE, URGENT = "bold black on yellow", "cyan", "dim", "bold white on blue", "bold white on red"
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from aggregator.core.errors import Problem, did_you_mean
-from aggregator.notify.library import plugins
+from aggregator.notify.apprise_loader import plugins
 
 # What this program decides itself, for every service.
 RULED = frozenset(

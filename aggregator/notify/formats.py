@@ -5,7 +5,7 @@ from typing import Any
 
 from aggregator.core.settings import Channel
 from aggregator.notify.render import Letter, chat, mail, template, text
-from aggregator.notify.render.words import cut
+from aggregator.notify.render.sanitize import cut
 
 DIALECTS = {
     "slack": chat.SLACK,

@@ -17,8 +17,8 @@ from pydantic import SecretStr
 
 from aggregator.core.errors import Problem, did_you_mean
 from aggregator.core.settings import Channel
+from aggregator.notify.apprise_loader import asset, library, plugins
 from aggregator.notify.fields import RULED, fields_of, mail_defaults, missing, typed, written_form
-from aggregator.notify.library import asset, library, plugins
 from aggregator.notify.signing import SHORTEST_SECRET
 
 OWN = ("console", "webhook")
@@ -92,10 +92,10 @@ def _template(channel: Channel) -> tuple[Problem, ...]:
     """An operator's template must be there, parse, and fill with an alert and with a notice."""
     if channel.template is None:
         return ()
-    from aggregator.notify.render import template, trial
+    from aggregator.notify.render import sample, template
 
     try:
-        for letter in trial.letters():
+        for letter in sample.letters():
             template.render(channel.template, letter)
     except template.BadTemplate as error:
         return (Problem(path=("template",), message=str(error)),)

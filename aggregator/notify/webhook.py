@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aggregator.core.model import Alert, Told
-from aggregator.notify.render.letter import Letter
-from aggregator.notify.render.words import web_address
+from aggregator.notify.render.content import Letter
+from aggregator.notify.render.sanitize import web_address
 
 # Apprise's json service has fields of its own; an empty replacement takes one away.
 NOT_OURS = {"version": "", "attachments": "", "type": "", "title": "", "message": ""}

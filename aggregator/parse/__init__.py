@@ -21,14 +21,14 @@ def open_parser(
     wall_s: float = 30.0,
     idle_s: float = 20.0,
 ) -> AbstractAsyncContextManager[Parser]:
-    """A parser with up to `workers` processes, and one more for documents that are slow (see triage.py).
+    """A parser with up to `workers` processes, and one more for documents that are slow (see queues.py).
 
     Workers start when they are first needed and end after `idle_s` of rest. A document may take `cpu_s` of
     processor time, `wall_s` in all and `memory_bytes` of address space; `max_body_bytes` bounds what a
     gzipped document may unpack to.
     """
     from aggregator.parse.parser import parser
-    from aggregator.parse.pool import Limits
+    from aggregator.parse.workers.pool import Limits
 
     limits = Limits(max_body_bytes=max_body_bytes, memory_bytes=memory_bytes, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s)
     return parser(workers, limits)
@@ -38,8 +38,8 @@ def open_reader(
     workers: int = 1, *, max_body_bytes: int = 10 * 2**20, cpu_s: int = 20, wall_s: float = 30.0, idle_s: float = 60.0
 ) -> AbstractAsyncContextManager[Reader]:
     """A reader of articles with processes of its own, so that no feed waits for a page."""
-    from aggregator.parse.pool import Limits
-    from aggregator.parse.reader import reader
+    from aggregator.parse.article_reader import reader
+    from aggregator.parse.workers.pool import Limits
 
     limits = Limits(max_body_bytes=max_body_bytes, memory_bytes=1024 * 2**20, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s)
     return reader(workers, limits)

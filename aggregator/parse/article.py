@@ -7,8 +7,8 @@ import logging
 import re
 from importlib.util import find_spec
 
-from aggregator.parse.source import Refused
-from aggregator.parse.wire import Article, Page
+from aggregator.parse.payload import Refused
+from aggregator.parse.workers.protocol import Article, Page
 
 MAX_TEXT = 500_000  # characters
 MAX_NODES = 200_000

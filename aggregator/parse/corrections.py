@@ -12,9 +12,9 @@ from typing import Any
 from feedparser import api
 from feedparser.mixin import _FeedParserMixin
 
-from aggregator.parse.lean_names import is_permalink, resolve, site_of
-from aggregator.parse.markup import mended
-from aggregator.parse.names import KNOWN_PREFIXES, prefix_of, renamed
+from aggregator.parse.fastxml.elements import is_permalink, resolve, site_of
+from aggregator.parse.fastxml.namespaces import KNOWN_PREFIXES, prefix_of, renamed
+from aggregator.parse.fastxml.text_type import mended
 
 _ENTRIES = frozenset({"item", "entry"})
 

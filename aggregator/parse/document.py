@@ -12,14 +12,15 @@ from xml.etree.ElementTree import ParseError
 from aggregator.core.text import charset
 from aggregator.core.text.prolog import is_feed
 from aggregator.core.text.sanitize import clean_text
-from aggregator.parse import hostile, jsonfeed, ladder, lean, recognise, repair
-from aggregator.parse.draft import Draft, FeedDraft, Poison, Row, address, headline, language, row
-from aggregator.parse.hints import hints
-from aggregator.parse.lean_names import Unusual
-from aggregator.parse.shadow import Shadow
-from aggregator.parse.source import Broken, Refused, Source
-from aggregator.parse.source import hostile as hostile_document
-from aggregator.parse.wire import Answer, Job
+from aggregator.parse import incremental, jsonfeed, limits, repair, sniff
+from aggregator.parse.crosscheck import Shadow
+from aggregator.parse.fastxml import feed as lean
+from aggregator.parse.fastxml.elements import Unusual
+from aggregator.parse.feed_hints import hints
+from aggregator.parse.normalize import Draft, FeedDraft, Poison, Row, address, headline, language, row
+from aggregator.parse.payload import Broken, Refused, Source
+from aggregator.parse.payload import hostile as hostile_document
+from aggregator.parse.workers.protocol import Answer, Job
 
 MAX_ENTRIES = 5000
 MAX_POISON_BYTES = 65536
@@ -35,10 +36,10 @@ def read(job: Job, max_body_bytes: int) -> Answer:
     """The entries of one document that `memory` does not know. Raises Refused."""
     body, url, content_type, content_language, memory = job
     body = unpacked(body, max_body_bytes)
-    recognise.check_kind(body)
+    sniff.check_kind(body)
     source = repair.head(Source(body, url, content_type, content_language))
-    source = repair.without_doctype(source._replace(body=recognise.feed_in(source.body)))
-    hostile.check_size(source.body)
+    source = repair.without_doctype(source._replace(body=sniff.feed_in(source.body)))
+    limits.check_size(source.body)
     if jsonfeed.looks_like_json(source.body):
         feed, poison = jsonfeed.read(source)
         items = len(feed.entries) + len(poison)
@@ -49,12 +50,12 @@ def read(job: Job, max_body_bytes: int) -> Answer:
 
 def _delta(source: Source, memory: bytes | None) -> Answer | None:
     """Rung 3: only the entries whose bytes are new. None where that cannot be done with certainty."""
-    known = ladder.unpacked(memory)
-    layout = ladder.split(source, well_formed=False) if known else None
+    known = incremental.unpacked(memory)
+    layout = incremental.split(source, well_formed=False) if known else None
     if not known or not layout:
         return None
-    hashes = ladder.item_hashes(layout)
-    new, document = ladder.unseen(layout, hashes, known)
+    hashes = incremental.item_hashes(layout)
+    new, document = incremental.unseen(layout, hashes, known)
     if len(new) > min(len(hashes) // 2, MAX_ENTRIES):
         return None
     feed, _ = read_xml(source.rewritten(document))
@@ -67,7 +68,7 @@ def _delta(source: Source, memory: bytes | None) -> Answer | None:
     if _name_is_shared(names, hashes, new):
         return None
     rows = _hashed(rows, [hashes[place] for place in new])
-    after = ladder.remember(layout, source, hashes, (names[item] for item in hashes))
+    after = incremental.remember(layout, source, hashes, (names[item] for item in hashes))
     return _answer(feed, source, "delta", rows, len(hashes), after)
 
 
@@ -75,14 +76,14 @@ def _full(source: Source) -> Answer:
     """Rung 4: everything, and a memory for the next time where the document can be split."""
     feed, well_formed = read_xml(source)
     items = len(feed.entries)
-    layout = ladder.split(source, well_formed=well_formed)
+    layout = incremental.split(source, well_formed=well_formed)
     kept = _thin_out(feed)
     if layout is None or len(layout.ranges) != items:
         return _answer(feed, source, "full", _rows(feed, ()), items)
     rows = _rows(feed, [layout.entry(place) for place in kept])
-    known = ladder.item_hashes(layout)
+    known = incremental.item_hashes(layout)
     hashes = [known[place] for place in kept]
-    memory = ladder.remember(layout, source, hashes, map(_name, rows))
+    memory = incremental.remember(layout, source, hashes, map(_name, rows))
     return _answer(feed, source, "full", _hashed(rows, hashes), items, memory)
 
 
@@ -115,11 +116,11 @@ def _name_is_shared(names: dict[bytes, bytes], hashes: Sequence[bytes], new: Seq
     """Whether a new entry bears the name of another one here: only the whole document tells them apart."""
     present = Counter(names[item] for item in dict.fromkeys(hashes))
     fresh = (names[hashes[place]] for place in new)
-    return any(present[name] > 1 for name in fresh if name != ladder.NAMELESS)
+    return any(present[name] > 1 for name in fresh if name != incremental.NAMELESS)
 
 
 def _name(row: Row | Poison) -> bytes:
-    return ladder.NAMELESS if len(row) == 2 else ladder.name_hash(row[0], row[1])
+    return incremental.NAMELESS if len(row) == 2 else incremental.name_hash(row[0], row[1])
 
 
 def _hashed(rows: Rows, hashes: Sequence[bytes]) -> Rows:
@@ -163,17 +164,17 @@ def _mended(source: Source) -> FeedDraft:
 
 def _tolerantly(source: Source) -> FeedDraft:
     """As feedparser reads it, after a look for what feedparser should not see."""
-    from aggregator.parse import reference  # costs a tenth of a second and 10 MB that most workers never need
+    from aggregator.parse import feedparser_reader  # costs a tenth of a second and 10 MB that most workers never need
 
     body = charset.whole(source.body)
-    hostile.check(body)
+    limits.check(body)
     source = source._replace(body=repair.for_feedparser(body))
     try:
-        feed, version = reference.read(source)
+        feed, version = feedparser_reader.read(source)
     except Broken as error:
-        return _without_bad_entries(source, reference.read, error)
+        return _without_bad_entries(source, feedparser_reader.read, error)
     if not version and not feed.entries and not _is_empty_feed(feed, source.body):
-        raise recognise.refuse(source.body)
+        raise sniff.refuse(source.body)
     return feed
 
 
@@ -184,7 +185,7 @@ def _is_empty_feed(feed: FeedDraft, body: bytes) -> bool:
 
 def _without_bad_entries(source: Source, reader: Reader, error: Exception) -> FeedDraft:
     """The entries of a document on which the reader fails, without those on which it fails: found by halving."""
-    layout = ladder.split(source, well_formed=False)
+    layout = incremental.split(source, well_formed=False)
     if not layout:
         raise Refused(f"The parser failed on this document ({error}).", "broken") from error
     whole: FeedDraft | None = None

@@ -6,8 +6,8 @@ from typing import Any
 
 from aggregator.core.text import charset
 from aggregator.parse.dates import instant
-from aggregator.parse.draft import Draft, FeedDraft, address
-from aggregator.parse.source import Refused, Source
+from aggregator.parse.normalize import Draft, FeedDraft, address
+from aggregator.parse.payload import Refused, Source
 
 _SLIP = re.compile(r'"(?:[^"\\]++|\\.)*+"|,(?=\s*+[\]}])', re.DOTALL)
 _ESCAPE = re.compile(r'\\(["\\/bfnrt]|u[0-9A-Fa-f]{4})?')

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from aggregator.core.model import FeedState, Fetched, ParsedFeed, Rung
 from aggregator.core.polling.health import is_proven
-from aggregator.parse import values
-from aggregator.parse.ladder import merged, same_entries
-from aggregator.parse.pool import Limits, Reply
-from aggregator.parse.source import Source
-from aggregator.parse.triage import Triage
-from aggregator.parse.wire import Job, Page
+from aggregator.parse import replies
+from aggregator.parse.incremental import merged, same_entries
+from aggregator.parse.payload import Source
+from aggregator.parse.workers.pool import Limits, Reply
+from aggregator.parse.workers.protocol import Job, Page
+from aggregator.parse.workers.queues import Triage
 from aggregator.ports import Begin, Recall
 
 
@@ -27,7 +27,7 @@ class Asks(Protocol):
 
 
 class LadderParser:
-    """Does as little as a document allows; see docs/decisions/0004-ladder.md."""
+    """Does as little as a document allows; see docs/decisions/0004-incremental-parsing.md."""
 
     def __init__(self, workers: Asks) -> None:
         self._workers = workers
@@ -57,7 +57,7 @@ class LadderParser:
         if begin:
             await begin()
         job = (fetched.body, address, fetched.content_type, fetched.content_language, memory)
-        feed = values.parsed_feed(await self._workers.ask(job, state.id, proven=is_proven(state)), body_hash)
+        feed = replies.parsed_feed(await self._workers.ask(job, state.id, proven=is_proven(state)), body_hash)
         if fetched.delta:
             feed = replace(feed, body_hash=state.body_hash, memory=merged(memory, feed.memory))
         return _discovered(feed, dict(reversed(fetched.links)))

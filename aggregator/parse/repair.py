@@ -5,8 +5,8 @@ from html.entities import html5, name2codepoint
 
 from aggregator.core.text import charset
 from aggregator.core.text.prolog import prolog
-from aggregator.parse import hostile
-from aggregator.parse.source import Source
+from aggregator.parse import limits
+from aggregator.parse.payload import Source
 
 _DECLARATION = re.compile(rb"<\?xml[^>]{0,1000}\?>")
 _AMPERSAND = re.compile(
@@ -48,7 +48,7 @@ def without_doctype(source: Source) -> Source:
     if not found.doctype:
         return source
     begin, end = found.doctype
-    own = hostile.entities(body, body[begin:end])
+    own = limits.entities(body, body[begin:end])
     body = body[:begin] + body[end:]
     return source._replace(body=ampersands(body, own) if b"&" in body else body)
 

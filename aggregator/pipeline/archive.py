@@ -10,7 +10,7 @@ from aggregator.core.errors import AggregatorError, FetchError
 from aggregator.core.model import Entry, FeedState, Fetched, HostLimit, ParsedFeed
 from aggregator.core.polling.archive import PAGES, may_follow, missed
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.polling.news import names, news
+from aggregator.core.polling.new_entries import names, news
 from aggregator.core.polling.schedule import host_limits
 from aggregator.core.settings import Feed
 from aggregator.ports import Feeds, Fetcher, Parser

@@ -13,7 +13,7 @@ from datetime import datetime
 from aggregator.core.model import Delivery
 from aggregator.core.routing import no_recipients
 from aggregator.core.settings import Channel, Config
-from aggregator.pipeline.outgoing import CONCURRENCY, SPARE_S, Batch, Counts
+from aggregator.pipeline.delivery_batch import CONCURRENCY, SPARE_S, Batch, Counts
 from aggregator.ports import Clock, Notifier, Outbox
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
 from aggregator.core.findings import findings
 from aggregator.core.model import Backlog, DeliveryState, HitFilter, Kind, Notice, Status
 from aggregator.core.settings import Channel
-from aggregator.pipeline.setup import CurrentSetup
+from aggregator.pipeline.active_config import CurrentSetup
 from aggregator.ports import Catalog, Clock, Notifier, Outbox, Upkeep
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""The first verb: poll. Who is polled and when it ends; intake.py is what a poll does."""
+"""The first verb: poll. Who is polled and when it ends; ingest.py is what a poll does."""
 
 import asyncio
 import logging
@@ -10,8 +10,8 @@ from aggregator.core.errors import AggregatorError, StoreError
 from aggregator.core.model import FeedState
 from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import host_key, interleaved
-from aggregator.pipeline.intake import Intake, Polled
-from aggregator.pipeline.setup import CurrentSetup
+from aggregator.pipeline.active_config import CurrentSetup
+from aggregator.pipeline.ingest import Intake, Polled
 from aggregator.ports import Clock, Feeds
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from aggregator.ports import Catalog, Feeds, Outbox, Subscriptions, Texts, Upkee
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aggregator.store.upgrading import Upgraded
+    from aggregator.store.migrate import Upgraded
 
 __all__ = ["Store", "copy_store", "count_rows", "open_store", "restore_store", "upgrade_store"]
 
@@ -46,7 +46,7 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool 
     Only `upkeep.upgrade` ever creates a database. It makes the last directory of the path too, and
     with `make_dirs` all of them.
     """
-    from aggregator.store.opening import open_store
+    from aggregator.store.factory import open_store
 
     return open_store(url, index_text=index_text, make_dirs=make_dirs)
 
@@ -54,8 +54,8 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool 
 async def upgrade_store(url: str, *, make_dirs: bool = False, backup: bool = True) -> "Upgraded":
     """Create the database or bring it to the newest schema; says what was done. Raises StoreError, SchemaOutOfDate."""
     from aggregator.store.files import tighten
-    from aggregator.store.place import read_place
-    from aggregator.store.upgrading import upgrade
+    from aggregator.store.location import read_place
+    from aggregator.store.migrate import upgrade
 
     place = read_place(url)
     if place.path is not None:
@@ -66,15 +66,15 @@ async def upgrade_store(url: str, *, make_dirs: bool = False, backup: bool = Tru
 async def restore_store(url: str, path: str) -> "Path | None":
     """Put a backup in the place of an SQLite database; gives where the old one is kept. Raises StoreError."""
     from aggregator.store.backup import restore
-    from aggregator.store.place import read_place
+    from aggregator.store.location import read_place
 
     return await asyncio.to_thread(restore, read_place(url), path)
 
 
 async def count_rows(url: str) -> int:
     """How many rows `copy_store` has to carry. Raises StoreError, SchemaOutOfDate."""
-    from aggregator.store.copying import count_rows
-    from aggregator.store.place import read_place
+    from aggregator.store.copy import count_rows
+    from aggregator.store.location import read_place
 
     return await asyncio.to_thread(count_rows, read_place(url))
 
@@ -85,8 +85,8 @@ async def copy_store(source: str, target: str, *, step: Callable[[int], None] = 
     `step` is told of every batch. Interrupted, it leaves the target as empty as it was.
     Raises StoreError, SchemaOutOfDate.
     """
-    from aggregator.store.copying import copy
-    from aggregator.store.place import read_place
+    from aggregator.store.copy import copy
+    from aggregator.store.location import read_place
 
     given_up = False
 

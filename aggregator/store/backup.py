@@ -10,11 +10,11 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from aggregator.core.errors import StoreError
-from aggregator.store.columns import instant
+from aggregator.store.column_types import instant
 from aggregator.store.engine import open_file, require_current
 from aggregator.store.files import BEFORE_RESTORE, create_private
+from aggregator.store.location import Place
 from aggregator.store.migrations import REVISIONS
-from aggregator.store.place import Place
 from aggregator.store.sent import SentMark
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from aggregator.core.delivery import mark_repeats
 from aggregator.core.errors import Conflict, StoreError
 from aggregator.core.model import Entry, HostLimit, Poll, Question
 from aggregator.ports import Route
-from aggregator.store import rows
+from aggregator.store import mappers
 from aggregator.store.dialect import ROUTING_LOCK, Dialect
 from aggregator.store.routing import Ids, answer, write_hits, write_routed
 from aggregator.store.schema import (
@@ -80,7 +80,9 @@ class PollWriter:
             self._dialect.take_turns(connection, ROUTING_LOCK)
         owned, read_at = self._owned(connection, commits)
         polls = [commit.poll for commit in owned.values()]
-        states = [{"feed_id": poll.state.id, **rows.feed_values(poll.state)} for poll in polls if not poll.unfinished]
+        states = [
+            {"feed_id": poll.state.id, **mappers.feed_values(poll.state)} for poll in polls if not poll.unfinished
+        ]
         _run(connection, self._state, states)
         self._write_asides(connection, polls)
         ids = self.write_entries(connection, [entry for poll in polls for entry in poll.entries])
@@ -115,12 +117,12 @@ class PollWriter:
         ]
         _run(connection, self._memory, memory)
         self.write_hosts(connection, [host for poll in polls for host in poll.hosts])
-        _run(connection, self._notice, [rows.delivery_values(notice) for poll in polls for notice in poll.notices])
+        _run(connection, self._notice, [mappers.delivery_values(notice) for poll in polls for notice in poll.notices])
         _run(connection, quarantined.insert(), poison)
 
     def write_hosts(self, connection: Connection, resting: Sequence[HostLimit]) -> None:
         """A host rests until the latest instant that was named."""
-        _run(connection, self._host, [rows.host_values(host) for host in resting])
+        _run(connection, self._host, [mappers.host_values(host) for host in resting])
 
     def _write_wanted(self, connection: Connection, polls: Sequence[Poll], ids: Ids) -> None:
         """Articles to be read; where too many wait already, these do without."""
@@ -137,9 +139,9 @@ class PollWriter:
         """Insert what is new, overwrite what has a higher version; gives the ids by (feed, key)."""
         if not written:
             return {}
-        _run(connection, self._entry, [rows.entry_values(entry) for entry in written])
-        _run(connection, self._key, [rows.key_values(entry) for entry in written])
-        _run(connection, self._alias, [row for entry in written for row in rows.alias_values(entry)])
+        _run(connection, self._entry, [mappers.entry_values(entry) for entry in written])
+        _run(connection, self._key, [mappers.key_values(entry) for entry in written])
+        _run(connection, self._alias, [row for entry in written for row in mappers.alias_values(entry)])
         ids = self._find_ids(connection, ((entry.feed, entry.key) for entry in written))
         _run(connection, self._unindexed, [{"entry": entry_id} for entry_id in ids.values()])
         return ids
@@ -169,7 +171,7 @@ def _upsert_entries(dialect: Dialect) -> Any:
 
 
 def _numbered(poll: Poll, ids: Ids) -> tuple[Entry, ...]:
-    return tuple(rows.numbered(entry, ids[entry.feed, entry.key]) for entry in poll.entries)
+    return tuple(mappers.numbered(entry, ids[entry.feed, entry.key]) for entry in poll.entries)
 
 
 def _lost(commit: Commit) -> Conflict:

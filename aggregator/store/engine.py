@@ -13,8 +13,8 @@ from sqlalchemy.pool import QueuePool
 
 from aggregator.core.errors import DatabaseFault, SchemaOutOfDate, StoreError
 from aggregator.store.dialect import POSTGRES, SQLITE, Dialect
+from aggregator.store.location import Place, no_schema
 from aggregator.store.migrations import REVISIONS
-from aggregator.store.place import Place, no_schema
 from aggregator.store.sent import SentMark
 
 BUSY_MS = 10_000

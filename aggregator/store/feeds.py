@@ -23,15 +23,15 @@ from aggregator.core.model import Entry, FeedState, Known, Poll, Question
 from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.settings import Feed
 from aggregator.ports import Route
-from aggregator.store import rows
-from aggregator.store.columns import EPOCH, Instant, instant, micros
+from aggregator.store import mappers
+from aggregator.store.column_types import EPOCH, Instant, instant, micros
 from aggregator.store.commit import Commit, PollWriter
 from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.engine import Database
+from aggregator.store.feed_sync import follow
 from aggregator.store.reader import Reader
 from aggregator.store.routing import answer, write_routed
 from aggregator.store.schema import ALWAYS, NEVER, aliases, entries, feeds, hosts, keys, memories
-from aggregator.store.sync import follow
 from aggregator.store.writer import Writer
 
 
@@ -115,7 +115,7 @@ class SqlFeeds:
             return connection.execute(claim, bound).all()
 
         claimed = await self._writer.alone(take)
-        return tuple(rows.feed_state(row) for row in sorted(claimed, key=lambda row: (row.next_poll_at, row.id)))
+        return tuple(mappers.feed_state(row) for row in sorted(claimed, key=lambda row: (row.next_poll_at, row.id)))
 
     def _bring_back(self, connection: Connection, now: datetime, owner: str) -> None:
         """Count the deaths of those who worked on a document and whose lease ran out; a lapse of our own is none."""

@@ -22,13 +22,13 @@ from sqlalchemy import (
 from aggregator.core.delivery import after_death
 from aggregator.core.errors import Conflict
 from aggregator.core.model import Delivery, DeliveryState, Silence, Told
-from aggregator.store import rows
-from aggregator.store.columns import Instant, Values
+from aggregator.store import mappers
+from aggregator.store.column_types import Instant, Values
 from aggregator.store.engine import Database
+from aggregator.store.hit_details import tell
 from aggregator.store.reader import Reader
 from aggregator.store.routing import live_silences
 from aggregator.store.schema import attempts, deliveries
-from aggregator.store.telling import tell
 from aggregator.store.writer import Writer
 
 SENDING = DeliveryState.SENDING.value
@@ -102,7 +102,7 @@ class SqlOutbox:
                 connection.execute(attempts.insert(), tried)
             return list(taken)
 
-        claimed = [rows.delivery(row) for row in await self._writer.alone(take)]
+        claimed = [mappers.delivery(row) for row in await self._writer.alone(take)]
         return tuple(
             sorted(claimed, key=lambda d: (BY_URGENCY.get(d.priority, 1), d.deaths, d.due_at, d.created_at, d.id))
         )
@@ -112,7 +112,7 @@ class SqlOutbox:
         lost = select(deliveries).where(
             deliveries.c.state == SENDING, _due(now), BEGUN, deliveries.c.lease_owner != owner
         )
-        found = [rows.delivery(row) for row in connection.execute(lost.with_for_update(skip_locked=True))]
+        found = [mappers.delivery(row) for row in connection.execute(lost.with_for_update(skip_locked=True))]
         if not found:
             return
         connection.execute(OPEN, [{"delivery_id": one.id, **_brought_back(one, now)} for one in found])
@@ -254,7 +254,7 @@ class SqlOutbox:
         asked = {delivery.id: delivery for delivery in added}
         known = select(deliveries.c.id).where(self._dialect.among(deliveries.c.id, "ids"))
         there = set(connection.execute(known, {"ids": self._dialect.listed(list(asked))}).scalars())
-        new = [rows.delivery_values(delivery) for delivery in asked.values() if delivery.id not in there]
+        new = [mappers.delivery_values(delivery) for delivery in asked.values() if delivery.id not in there]
         if new:
             connection.execute(self._dialect.add(deliveries), new)
         return len(new)
@@ -278,7 +278,7 @@ class SqlOutbox:
 
 
 def _brought_back(lost: Delivery, now: datetime) -> Values:
-    return {name: value for name, value in rows.delivery_values(after_death(lost, now)).items() if name != "id"}
+    return {name: value for name, value in mappers.delivery_values(after_death(lost, now)).items() if name != "id"}
 
 
 def _untry(connection: Connection, claimed: Sequence[tuple[str, int]]) -> None:
@@ -294,7 +294,7 @@ def _due(now: datetime) -> ColumnElement[bool]:
 
 def _settled(after: Delivery) -> Values:
     """All columns that an outcome may change; the lease ends with it."""
-    values = rows.delivery_values(after)
+    values = mappers.delivery_values(after)
     kept = ("id", "attempts", "created_at", "lease_owner", "lease_until")
     return {name: value for name, value in values.items() if name not in kept} | {
         "lease_owner": None,

@@ -9,8 +9,8 @@ from aggregator.core.errors import StoreError
 from aggregator.core.model import Hit, HitState, Question, Routed, RuleHistory, Silence, Story, Surroundings
 from aggregator.core.stories import CANDIDATES
 from aggregator.core.stories import keys as story_keys_of
-from aggregator.store import rows
-from aggregator.store.columns import Instant
+from aggregator.store import mappers
+from aggregator.store.column_types import Instant
 from aggregator.store.dialect import Dialect
 from aggregator.store.schema import deliveries, entries, hits, silences, stories, story_keys
 
@@ -64,7 +64,7 @@ def _related(connection: Connection, dialect: Dialect, question: Question) -> tu
         .where(stories.c.id.in_(select(ranked.c.story).where(ranked.c.place <= CANDIDATES)))
         .order_by(stories.c.first_at, stories.c.id)
     )
-    return tuple(rows.story(row) for row in connection.execute(query, {"keys": dialect.listed(wanted)}))
+    return tuple(mappers.story(row) for row in connection.execute(query, {"keys": dialect.listed(wanted)}))
 
 
 def _history(connection: Connection, rule: str, since: datetime) -> RuleHistory:
@@ -81,7 +81,7 @@ def live_silences(connection: Connection, now: datetime | None) -> tuple[Silence
     query = select(silences).order_by(silences.c.id)
     if now is not None:
         query = query.where(silences.c.until_at > now)
-    return tuple(rows.silence(row) for row in connection.execute(query))
+    return tuple(mappers.silence(row) for row in connection.execute(query))
 
 
 def write_routed(connection: Connection, dialect: Dialect, routed: Routed, ids: Ids) -> None:
@@ -89,14 +89,14 @@ def write_routed(connection: Connection, dialect: Dialect, routed: Routed, ids: 
     write_stories(connection, dialect, routed.stories)
     write_hits(connection, dialect, routed.hits, ids)
     if routed.deliveries:
-        connection.execute(dialect.add(deliveries), [rows.delivery_values(d) for d in routed.deliveries])
+        connection.execute(dialect.add(deliveries), [mappers.delivery_values(d) for d in routed.deliveries])
 
 
 def write_stories(connection: Connection, dialect: Dialect, written: Sequence[Story]) -> None:
     if not written:
         return
     keep = ["first_at", "acknowledged_at"]
-    connection.execute(dialect.put(stories, keep=keep), [rows.story_values(story) for story in written])
+    connection.execute(dialect.put(stories, keep=keep), [mappers.story_values(story) for story in written])
     found_by = [{"key": key, "story": story.id} for story in written for key in story_keys_of(story.fingerprint)]
     if found_by:
         connection.execute(dialect.add(story_keys), found_by)
@@ -104,7 +104,7 @@ def write_stories(connection: Connection, dialect: Dialect, written: Sequence[St
 
 def write_hits(connection: Connection, dialect: Dialect, written: Sequence[Hit], ids: Ids) -> None:
     if written:
-        values = [rows.hit_values(hit, _entry_id(connection, hit, ids)) for hit in written]
+        values = [mappers.hit_values(hit, _entry_id(connection, hit, ids)) for hit in written]
         connection.execute(dialect.add(hits), values)
 
 

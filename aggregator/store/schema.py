@@ -10,7 +10,7 @@ delivery (for these, attempts say whether they were begun).
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
-from aggregator.store.columns import Blob, Digests, FreeText, Instant, Line, Listed, Number
+from aggregator.store.column_types import Blob, Digests, FreeText, Instant, Line, Listed, Number
 
 ALWAYS = 0
 NEVER = 2**62

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, TSVECTOR, insert
 
-from aggregator.store.columns import Number
+from aggregator.store.column_types import Number
 from aggregator.store.schema import entries
 
 ENTRY: ColumnElement[int] = entries.c.id  # by which a search is bounded

@@ -6,13 +6,13 @@ Importing this package is cheap; the web framework is loaded when an app is made
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aggregator.web.desk import Desk
-    from aggregator.web.site import Site
+    from aggregator.ports.backend import Desk
+    from aggregator.web.app import Site
 
 
 def create_app(desk: "Desk") -> "Site":
-    """The whole site as an ASGI app; see aggregator.web.site."""
-    from aggregator.web.site import create_app as create
+    """The whole site as an ASGI app; see aggregator.web.app."""
+    from aggregator.web.app import create_app as create
 
     return create(desk)
 

@@ -10,10 +10,10 @@ from html import escape
 from feedgenerator import Atom1Feed
 
 from aggregator.core.model import Told
-from aggregator.core.shapes import hit_json, instant
+from aggregator.core.schemas import hit_json, instant
 from aggregator.core.text.sanitize import escaped, inert
-from aggregator.web.marking import marked_snippet
-from aggregator.web.render import web_link
+from aggregator.web.highlight import marked_snippet
+from aggregator.web.templating import web_link
 
 COLUMNS = (
     "created_at", "rule", "feed", "title", "link", "published_at", "snippet", "terms", "story", "state", "mark", "id",

@@ -22,9 +22,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aggregator.core.errors import AggregatorError
-from aggregator.web.access import as_address, neighbourhood
-from aggregator.web.hosts import split_listen
-from aggregator.web.site import Site
+from aggregator.web.app import Site
+from aggregator.web.auth import as_address, neighbourhood
+from aggregator.web.origins import split_listen
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.world import Publisher, Receiver, Service, closing_all
+from tests.support.harness import Publisher, Receiver, Service, closing_all
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import signal
 import sys
 from typing import Any
 
-import aggregator.core.delivery.outcome
-import aggregator.notify.send
-import aggregator.pipeline.intake
+import aggregator.core.delivery.retry
+import aggregator.notify.apprise_notifier
+import aggregator.pipeline.ingest
 from aggregator.cli import main
 
-_match_all = aggregator.pipeline.intake.match_all
-_send = aggregator.notify.send.AppriseNotifier.send
+_match_all = aggregator.pipeline.ingest.match_all
+_send = aggregator.notify.apprise_notifier.AppriseNotifier.send
 
 
 def _die() -> None:
@@ -37,8 +37,8 @@ async def _deadly_send(self: Any, channel: Any, alert: Any, *, recipient: str = 
 
 
 if __name__ == "__main__":
-    aggregator.core.delivery.outcome.FIRST_RETRY_S = 1.0
-    aggregator.pipeline.intake.match_all = _deadly_match
-    aggregator.notify.send.AppriseNotifier.send = _deadly_send  # type: ignore[method-assign]
+    aggregator.core.delivery.retry.FIRST_RETRY_S = 1.0
+    aggregator.pipeline.ingest.match_all = _deadly_match
+    aggregator.notify.apprise_notifier.AppriseNotifier.send = _deadly_send  # type: ignore[method-assign]
     sys.argv[0] = "aggregator"
     main()

@@ -18,10 +18,10 @@ from html import escape
 from typing import Any
 
 from tests.acceptance.supervisor import Arena, Attack, Case, get, kill_one_worker, peers, workers_of
-from tests.acceptance.world import wait_for
-from tests.adapter.hostile import ANSWERS, HEAVY, REFUSED, SURVIVED, gzip_bomb
-from tests.adapter.loopback import Play, answer, flood, redirect
-from tests.fakes.receivers import postbox
+from tests.support.harness import wait_for
+from tests.support.hostile_documents import ANSWERS, HEAVY, REFUSED, SURVIVED, gzip_bomb
+from tests.support.loopback import Play, answer, flood, redirect
+from tests.support.receivers import postbox
 
 WATCH = "  - {id: watch, any: [S-400], notify: [desk]}\n"
 

@@ -24,9 +24,9 @@ from typing import Any
 
 import psutil
 
-from tests.acceptance.world import Publisher, Receiver, Service, wait_for
-from tests.adapter.loopback import Loopback
-from tests.fakes.receivers import free_port
+from tests.support.harness import Publisher, Receiver, Service, wait_for
+from tests.support.loopback import Loopback
+from tests.support.receivers import free_port
 
 MEMORY_BYTES = 2**30
 WATCHDOG_S = 30.0
@@ -449,7 +449,7 @@ def _named(arena: Arena, culprit: str) -> str:
 
 
 class Peers:
-    """An event loop in a thread, for scripted servers (tests/adapter/loopback.py) and raw ones."""
+    """An event loop in a thread, for scripted servers (tests/support/loopback.py) and raw ones."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()

@@ -21,9 +21,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aggregator.cli.program import COMMANDS, program
-from aggregator.observe.logs import redact
-from tests.acceptance.world import Publisher, Receiver, configuration
-from tests.adapter.certificates import server_context
+from aggregator.telemetry.logs import redact
+from tests.support.certificates import server_context
+from tests.support.harness import Publisher, Receiver, configuration
 
 RULES = """\
   - {id: s400, title: Triumf, any: [S-400], tests: {match: [S-400s arrive], no_match: [AS-400]}}

@@ -8,8 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.acceptance.supervisor import get
-from tests.acceptance.world import Publisher, Receiver, Service, configuration, wait_for
-from tests.fakes.receivers import free_port
+from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
+from tests.support.receivers import free_port
 
 RULES = "  - {id: watch, any: [S-400]}\n"
 FULL_BYTES = 64 * 1024

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.world import Publisher, Receiver, Service, configuration, wait_for
+from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
 
 RULES = "  - {id: watch, any: [S-400]}\n"
 

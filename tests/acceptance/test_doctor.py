@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.world import Publisher, Receiver, Server, Service, closing_all, configuration, wait_for
+from tests.support.harness import Publisher, Receiver, Server, Service, closing_all, configuration, wait_for
 
 pytestmark = pytest.mark.slow
 RULES = "  - {id: s400, any: [S-400]}"

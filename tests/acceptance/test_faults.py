@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from aggregator.app import load_config
+from aggregator.app.application import open_house
 from aggregator.app.clock import SystemClock
-from aggregator.app.house import open_house
 from aggregator.app.service import Service as InProcess
-from tests.acceptance.world import Publisher, Receiver, Service, configuration, wait_for
-from tests.fakes.receivers import Postbox, free_port, postbox
+from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
+from tests.support.receivers import Postbox, free_port, postbox
 
 RULES = "  - {id: watch, any: [S-400]}\n"
 DAY = timedelta(days=1)

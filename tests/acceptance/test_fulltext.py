@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.acceptance.world import Publisher, Receiver, Service, configuration, wait_for
+from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
 
 pytest.importorskip("trafilatura")
 

@@ -15,9 +15,9 @@ import pytest
 from aggregator.app import load_config, open_house
 from aggregator.app.clock import SystemClock
 from aggregator.app.service import PATIENCE_S, Service
-from aggregator.observe.systemd import notify, watchdog_s
-from tests.acceptance.world import Publisher, Receiver, configuration, wait_for
-from tests.acceptance.world import Service as Process
+from aggregator.telemetry.systemd import notify, watchdog_s
+from tests.support.harness import Publisher, Receiver, configuration, wait_for
+from tests.support.harness import Service as Process
 
 ROLES = frozenset({"poll", "deliver", "web"})
 RED_WITHIN_S = 60

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.web.render import environment
+from aggregator.web.templating import environment
 from tests.acceptance.test_commands import Installation
-from tests.acceptance.world import Publisher, Receiver, configuration
+from tests.support.harness import Publisher, Receiver, configuration
 
 STEER = "\x1b]0;owned\x07\x1b[2J\x9b2J\u202egnp.elif\u2069\u200b\u00ad\r"
 ARRIVES = "\x9b2J\u202egnp.elif\u2069\u200b\u00ad"  # what of it an XML document can hold

@@ -7,7 +7,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.acceptance.world import Publisher, Receiver, Service, closing_all, configuration, wait_for
+from tests.support.harness import Publisher, Receiver, Service, closing_all, configuration, wait_for
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 DOCUMENTED = re.findall(r"^\| `(aggregator_\w+)`", OPERATIONS, re.MULTILINE)

@@ -3,7 +3,7 @@
 import sqlite3
 from contextlib import closing
 
-from tests.acceptance.world import Publisher, Receiver, Service, configuration, wait_for
+from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
 
 RULES = "  - {id: s400, any: [S-400]}"
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.acceptance.world import Answer, Publisher, Receiver, Server, Service, closing_all, wait_for
+from tests.support.harness import Answer, Publisher, Receiver, Server, Service, closing_all, wait_for
 
 pytestmark = pytest.mark.slow
 NAMES = "PASSWORD BEARER HEADER QUERY USERINFO PROXY HOOK JSONURL SMTP NTFY WEB TOKEN"

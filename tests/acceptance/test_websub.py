@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlencode
 
-from tests.acceptance.world import Answer, Publisher, Receiver, Service, configuration, wait_for
+from tests.support.harness import Answer, Publisher, Receiver, Service, configuration, wait_for
 
 
 class Hub(Publisher):

@@ -8,9 +8,9 @@ import pytest
 from aggregator.core.errors import FetchError
 from aggregator.fetch import budget
 from aggregator.fetch.budget import Budget
-from aggregator.fetch.guard import Guard
+from aggregator.fetch.ssrf import Guard
 from aggregator.fetch.transport import Manners, Request, Response, Transport
-from tests.adapter.loopback import FEED, Loopback, Play, answer, silence
+from tests.support.loopback import FEED, Loopback, Play, answer, silence
 
 pytestmark = pytest.mark.anyio
 

@@ -23,11 +23,11 @@ from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.schedule import after_success, next_poll_at
 from aggregator.core.settings import Polling
 from aggregator.fetch import open_fetcher
-from aggregator.fetch.politeness import Politeness
-from tests.adapter.certificates import server_context
-from tests.adapter.loopback import FEED, Answer, Loopback, answer, drip, redirect
-from tests.adapter.service import HeldClock, Service
-from tests.adapter.values import feed, state_of
+from aggregator.fetch.host_limiter import Politeness
+from tests.support.certificates import server_context
+from tests.support.feed_values import feed, state_of
+from tests.support.loopback import FEED, Answer, Loopback, answer, drip, redirect
+from tests.support.poll_harness import HeldClock, Service
 
 pytestmark = pytest.mark.anyio
 

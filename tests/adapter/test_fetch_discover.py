@@ -6,9 +6,9 @@ from aggregator.core.errors import BadStatus, ParseError, Unreachable
 from aggregator.core.model import FeedState, Fetched, ParsedFeed
 from aggregator.core.settings import Http, Polling
 from aggregator.fetch import Candidate, discover, open_fetcher
-from aggregator.fetch.places import COMMON_PATHS, common_places, known_places
-from tests.adapter.loopback import FEED, Loopback, answer, redirect
-from tests.fakes.parser import inline_parser
+from aggregator.fetch.known_sites import COMMON_PATHS, common_places, known_places
+from tests.support.inline_parser import inline_parser
+from tests.support.loopback import FEED, Loopback, answer, redirect
 
 pytestmark = pytest.mark.anyio
 

@@ -16,13 +16,13 @@ from aggregator.core.errors import BadStatus, FetchError, Forbidden, TooLarge, U
 from aggregator.core.model import Fetched
 from aggregator.core.settings import Http, Polling
 from aggregator.fetch import HttpFetcher, open_fetcher
-from aggregator.fetch.guard import Guard
-from aggregator.fetch.politeness import Politeness
+from aggregator.fetch.host_limiter import Politeness
+from aggregator.fetch.ssrf import Guard
 from aggregator.fetch.transport import Manners, Request, Transport
-from tests.adapter.certificates import client_context, server_context
-from tests.adapter.hostile import ANSWERS, OK, gzip_bomb, slow_handshake
-from tests.adapter.loopback import FEED, Loopback, answer, redirect
-from tests.adapter.values import feed, state_of
+from tests.support.certificates import client_context, server_context
+from tests.support.feed_values import feed, state_of
+from tests.support.hostile_documents import ANSWERS, OK, gzip_bomb, slow_handshake
+from tests.support.loopback import FEED, Loopback, answer, redirect
 
 pytestmark = pytest.mark.anyio
 

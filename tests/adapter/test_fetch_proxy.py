@@ -10,10 +10,10 @@ import pytest
 
 from aggregator.core.errors import Forbidden, Unreachable
 from aggregator.fetch import proxy as proxies
-from aggregator.fetch.guard import Guard
+from aggregator.fetch.ssrf import Guard
 from aggregator.fetch.transport import Manners, Request, Transport
-from tests.adapter.certificates import client_context, server_context
-from tests.adapter.loopback import FEED, Loopback, answer, redirect
+from tests.support.certificates import client_context, server_context
+from tests.support.loopback import FEED, Loopback, answer, redirect
 
 pytestmark = pytest.mark.anyio
 

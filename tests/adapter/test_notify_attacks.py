@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from aggregator.core.model import Alert, Entry, Hit, Kind, Span, Told
 from aggregator.notify.console import show
 from aggregator.notify.render import chat, mail, text, write
-from aggregator.notify.render.words import clean, web_address
+from aggregator.notify.render.sanitize import clean, web_address
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 CORPUS = yaml.safe_load((Path(__file__).parent.parent / "data" / "attacks" / "words.yaml").read_text("utf-8"))
@@ -204,7 +204,7 @@ def test_lines_cannot_be_injected() -> None:
 def test_mail_headers_cannot_be_injected() -> None:
     """A title with line breaks makes no header; the message parses back to the headers we set."""
     from aggregator.notify.formats import Message
-    from aggregator.notify.mail import StableEmail
+    from aggregator.notify.smtp import StableEmail
 
     service = StableEmail(host="example.org", from_addr="a@example.org", targets=["b@example.org"])
     for attack in ATTACKS:

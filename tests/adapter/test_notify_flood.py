@@ -19,7 +19,7 @@ from aggregator.app.clock import SystemClock
 from aggregator.core.errors import DeliveryError
 from aggregator.core.settings import Channel
 from aggregator.notify import open_notifier
-from benchmarks.samples import alerts
+from benchmarks.alert_samples import alerts
 
 def rss_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from aggregator.core.text.sanitize import clean_text
-from aggregator.notify.mail import Mail, StableEmail, header_text
-from aggregator.notify.wire import Notes
+from aggregator.notify.http_capture import Notes
+from aggregator.notify.smtp import Mail, StableEmail, header_text
 
 
 def b64(text: str) -> str:

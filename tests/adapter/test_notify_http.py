@@ -17,8 +17,8 @@ from aggregator.core.errors import DeliveryError
 from aggregator.core.model import Receipt
 from aggregator.core.settings import Channel
 from aggregator.notify import check_channels, open_notifier, recipients
-from benchmarks.samples import alerts
-from tests.fakes.receivers import Receiver, Request, free_port, receiver
+from benchmarks.alert_samples import alerts
+from tests.support.receivers import Receiver, Request, free_port, receiver
 
 WEB = "a webhook's url must start with https:// or http://"
 DESKTOP = "dbus speaks to the desktop of this machine, which a service does not have"

@@ -13,9 +13,9 @@ from aggregator.core.errors import DeliveryError
 from aggregator.core.model import Receipt
 from aggregator.core.settings import Channel
 from aggregator.notify import open_notifier, recipients
-from benchmarks.samples import alerts
-from tests.adapter.certificates import server_context
-from tests.fakes.receivers import postbox
+from benchmarks.alert_samples import alerts
+from tests.support.certificates import server_context
+from tests.support.receivers import postbox
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,8 @@ from aggregator.core.errors import DeliveryError
 from aggregator.core.settings import Channel
 from aggregator.notify import check_channels, open_notifier
 from aggregator.notify.signing import signed
-from benchmarks.samples import alerts
-from tests.fakes.receivers import Receiver, Request, receiver
+from benchmarks.alert_samples import alerts
+from tests.support.receivers import Receiver, Request, receiver
 
 SECRET = "0123456789abcdef-signing"
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ import pytest
 from aggregator.core.settings import Channel
 from aggregator.notify import check_channels
 from aggregator.notify.render import template, write
-from benchmarks.samples import alerts
+from benchmarks.alert_samples import alerts
 
 
 def render(folder: Path, source: str, kind: str = "instant", name: str = "own.txt") -> str:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from aggregator.parse import reference
+from aggregator.parse import feedparser_reader
 from aggregator.parse.document import MAX_TRIED, _without_bad_entries, read
-from aggregator.parse.draft import FeedDraft
-from aggregator.parse.source import Broken, Refused, Source
+from aggregator.parse.normalize import FeedDraft
+from aggregator.parse.payload import Broken, Refused, Source
 
 URL = "http://feeds.example/"
 IMPOSSIBLE = [
@@ -40,7 +40,7 @@ def test_an_impossible_date_is_no_date(date: str, count: int) -> None:
     answer = read((rss(count, date), URL, "application/xml", "", None), 2**24)
     assert (len(answer[4]), answer[11]) == (count, ())
     source = Source(rss(1, date), URL, "application/xml", "")
-    feed, _ = reference.read(source)
+    feed, _ = feedparser_reader.read(source)
     assert feed.entries[0].published is None  # type: ignore[union-attr]
 
 
@@ -51,7 +51,7 @@ def reader_that_breaks(asked: list[int]) -> object:
         asked.append(len(source.body))
         if b"BAD" in source.body:
             raise Broken("ValueError: bad")
-        return reference.read(source)
+        return feedparser_reader.read(source)
 
     return read_strictly
 

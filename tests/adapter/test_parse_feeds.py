@@ -12,10 +12,11 @@ import pytest
 
 from aggregator.core.text.html import visible_text
 from aggregator.core.text.sanitize import clean_lines
-from aggregator.parse import lean, reference, repair
+from aggregator.parse import feedparser_reader, repair
+from aggregator.parse.crosscheck import facts, rows
 from aggregator.parse.document import read
-from aggregator.parse.shadow import facts, rows
-from aggregator.parse.source import Source
+from aggregator.parse.fastxml import feed
+from aggregator.parse.payload import Source
 
 FEEDS = Path(__file__).parent.parent / "data" / "feeds"
 URL = "https://feeds.example/dir/feed"
@@ -57,7 +58,7 @@ def test_a_feed_gives_what_its_twin_says(name: str) -> None:
 def test_the_lean_reader_gives_what_feedparser_gives(name: str) -> None:
     """Both readers find the same facts and the same rows."""
     source = repair.head(Source((FEEDS / name).read_bytes(), URL, "application/xml"))
-    quick, (slow, _) = lean.read(source), reference.read(source)
+    quick, (slow, _) = feed.read(source), feedparser_reader.read(source)
     assert facts(quick) == facts(slow)
     assert rows(quick) == rows(slow)
 
@@ -70,7 +71,7 @@ def test_the_visible_text_is_that_of_feedparser_with_its_defaults(name: str) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stock = feedparser.parse(io.BytesIO(body), response_headers=headers)
-    ours, _ = reference.read(repair.head(Source(body, URL, "application/xml")))
+    ours, _ = feedparser_reader.read(repair.head(Source(body, URL, "application/xml")))
     for theirs, draft in zip(stock.entries, ours.entries, strict=True):
         kept = [as_seen(*value) for value in (draft.title, draft.summary, *draft.contents, *draft.more)]
         for key in ("title", "summary"):

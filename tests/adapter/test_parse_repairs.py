@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from aggregator.parse import calendar
 from aggregator.parse.dates import instant
 from aggregator.parse.document import read, unpacked
-from aggregator.parse.source import Refused
-from aggregator.parse.wire import Answer
+from aggregator.parse.payload import Refused
+from aggregator.parse.workers.protocol import Answer
 
 URL = "https://feeds.example/dir/feed"
 

@@ -14,12 +14,12 @@ import pytest
 
 from aggregator.core.errors import AggregatorError, FetchError, Forbidden
 from aggregator.core.settings import Feed
-from aggregator.fetch import dial
+from aggregator.fetch import dialer
 from aggregator.fetch.discover import discover
 from aggregator.fetch.transport import Request
-from aggregator.pipeline.push import Push
-from tests.adapter.loopback import Loopback, answer, redirect
-from tests.adapter.service import HTTP, Service
+from aggregator.pipeline.websub import Push
+from tests.support.loopback import Loopback, answer, redirect
+from tests.support.poll_harness import HTTP, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -71,20 +71,20 @@ async def nets(
     monkeypatch: pytest.MonkeyPatch, *feeds: str, allow: Sequence[str] = ("127.0.0.1:{port}", "localhost:{port}")
 ) -> AsyncIterator[Nets]:
     """`news.example` is public; `rebound.example` says it is the machine inside."""
-    first = dial._first
+    first = dialer._first
     async with Loopback() as inside, Loopback(host="127.0.0.2") as outside:
 
-        def look_up(host: str, port: int) -> list[dial.AddrInfo]:
+        def look_up(host: str, port: int) -> list[dialer.AddrInfo]:
             address = "127.0.0.1" if host in ("localhost", "rebound.example") else PUBLIC
             return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))]
 
-        async def connect(found: Sequence[dial.AddrInfo]) -> socket.socket:
+        async def connect(found: Sequence[dialer.AddrInfo]) -> socket.socket:
             if found[0][4][0] == PUBLIC:
                 found = [(*found[0][:4], ("127.0.0.2", outside.port))]
             return await first(found)
 
-        monkeypatch.setattr(dial, "_look_up", look_up)
-        monkeypatch.setattr(dial, "_first", connect)
+        monkeypatch.setattr(dialer, "_look_up", look_up)
+        monkeypatch.setattr(dialer, "_first", connect)
         urls = [url.format(port=inside.port) for url in feeds]
         service = Service(
             *(Feed(url=url, id=f"f{n}", full_text=True) for n, url in enumerate(urls)), min_interval="0", per_host=2

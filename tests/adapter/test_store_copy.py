@@ -12,11 +12,11 @@ from aggregator.core.errors import SchemaOutOfDate, StoreError
 from aggregator.core.model import HitFilter, HostLimit, Poll, Routed, Silence
 from aggregator.core.polling.websub import Farewell, Subscription
 from aggregator.store import copy_store, count_rows, open_store
-from aggregator.store.copying import BATCH
+from aggregator.store.copy import BATCH
 from aggregator.store.schema import metadata
 from tests.contract.conftest import index_text
-from tests.contract.samples import HOUR, NOW, delivery, entry, feed, hit, lease, polled, stored, story
-from tests.postgres import PostgresServer, postgres
+from tests.support.postgres import PostgresServer, postgres
+from tests.support.records import HOUR, NOW, delivery, entry, feed, hit, lease, polled, stored, story
 
 __all__ = ["postgres"]
 

@@ -15,10 +15,10 @@ from aggregator.core.errors import SchemaOutOfDate, StoreError
 from aggregator.core.model import Entry
 from aggregator.store import Store, open_store
 from aggregator.store.engine import set_pragmas
+from aggregator.store.location import read_place
 from aggregator.store.migrations import REVISIONS
-from aggregator.store.place import read_place
-from tests.contract.samples import NOW, feed
-from tests.postgres import PostgresServer, postgres
+from tests.support.postgres import PostgresServer, postgres
+from tests.support.records import NOW, feed
 
 __all__ = ["postgres"]
 

@@ -14,11 +14,11 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
 
-from aggregator.app.liveness import note, own
+from aggregator.app.processes import note, own
 from aggregator.core.errors import StoreError
 from aggregator.store import open_store, upgrade_store
 from aggregator.store.migrations import REVISIONS
-from tests.contract.samples import NOW, feed
+from tests.support.records import NOW, feed
 
 pytestmark = pytest.mark.anyio
 

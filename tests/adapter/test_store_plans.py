@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 
 from aggregator.core.model import DeliveryState, Fingerprint, HitFilter, HostLimit, Poll, Question, Routed
 from aggregator.store import Store, open_store
-from tests.contract.samples import DAY, HOUR, NOW, delivery, entry, feed, hit, lease, polled, story
+from tests.support.records import DAY, HOUR, NOW, delivery, entry, feed, hit, lease, polled, story
 
 pytestmark = pytest.mark.anyio
 

@@ -11,12 +11,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect
 
 from aggregator.store import open_store
+from aggregator.store.location import read_place
+from aggregator.store.migrate import upgrade
 from aggregator.store.migrations import REVISIONS
-from aggregator.store.place import read_place
 from aggregator.store.schema import metadata
 from aggregator.store.search_postgres import texts
-from aggregator.store.upgrading import upgrade
-from tests.postgres import PostgresServer, postgres
+from tests.support.postgres import PostgresServer, postgres
 
 __all__ = ["postgres"]
 
@@ -106,7 +106,7 @@ async def test_upgrade_that_breaks_off_leaves_what_was(tmp_path: Path, monkeypat
 
     async with open_store(url, index_text=lambda entry: entry.title) as store:
         with monkeypatch.context() as patched:
-            patched.setattr("aggregator.store.upgrading.require_current", power_cut)
+            patched.setattr("aggregator.store.migrate.require_current", power_cut)
             with pytest.raises(KeyboardInterrupt):
                 upgrade(read_place(url), make_dirs=False)
         assert "no tables yet" in (await store.upkeep.check())[0]

@@ -17,11 +17,11 @@ from aggregator.core.errors import StoreError
 from aggregator.core.model import Fingerprint, Poll, Question, Routed, Surroundings
 from aggregator.store import open_store
 from aggregator.store.engine import Database
-from aggregator.store.place import read_place
-from aggregator.store.upgrading import upgrade
+from aggregator.store.location import read_place
+from aggregator.store.migrate import upgrade
 from aggregator.store.writer import Writer
-from tests.contract.samples import NOW, delivery, entry, feed, lease, polled, story
-from tests.postgres import PostgresServer, postgres
+from tests.support.postgres import PostgresServer, postgres
+from tests.support.records import NOW, delivery, entry, feed, lease, polled, story
 
 __all__ = ["postgres"]
 
@@ -144,7 +144,7 @@ async def test_two_processes_share_a_file(url: str) -> None:
     code = """
 import asyncio, sys
 from aggregator.store import open_store
-from tests.contract.samples import delivery
+from tests.support.records import delivery
 async def main():
     async with open_store(sys.argv[1], index_text=lambda entry: entry.title) as store:
         for n in range(100):

@@ -17,13 +17,13 @@ from pydantic import BaseModel
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import Delivery, HitFilter
+from aggregator.core.results import Answer
 from aggregator.web import create_app
-from aggregator.web.api import shape
-from aggregator.web.desk import Answer
-from aggregator.web.live import Live, event
-from tests.fakes.browserless import Client
-from tests.fakes.desk import MemoryDesk
-from tests.fakes.morning import NOW, morning, told_of
+from aggregator.web.api import bodies
+from aggregator.web.events import Live, event
+from tests.support.http_client import Client
+from tests.support.memory_backend import MemoryDesk
+from tests.support.sample_data import NOW, morning, told_of
 
 
 @pytest.fixture(scope="module")
@@ -38,24 +38,24 @@ def client(desk: MemoryDesk) -> Client:
 
 
 SHAPES: tuple[tuple[str, type[BaseModel], bool], ...] = (
-    ("/api/v1/hits", shape.Hit, True),
-    ("/api/v1/hits/00001389", shape.Hit, False),
-    ("/api/v1/hits/00001389/why", shape.Explanation, True),
-    ("/api/v1/entries/5001", shape.Entry, False),
-    ("/api/v1/stories/story-1", shape.Story, False),
-    ("/api/v1/rules", shape.Rule, True),
-    ("/api/v1/rules/f35", shape.Rule, False),
-    ("/api/v1/rules/files", shape.RulesFile, True),
-    ("/api/v1/feeds", shape.Feed, True),
-    ("/api/v1/feeds/tass", shape.Feed, False),
-    ("/api/v1/deliveries", shape.Delivery, True),
-    ("/api/v1/deliveries/d1", shape.DeliveryDetail, False),
-    ("/api/v1/silences", shape.Silence, True),
-    ("/api/v1/search?q=S-400", shape.Found, True),
-    ("/api/v1/status", shape.Status, False),
-    ("/api/v1/stats", shape.Stats, False),
-    ("/healthz", shape.Health, False),
-    ("/readyz", shape.Health, False),
+    ("/api/v1/hits", bodies.Hit, True),
+    ("/api/v1/hits/00001389", bodies.Hit, False),
+    ("/api/v1/hits/00001389/why", bodies.Explanation, True),
+    ("/api/v1/entries/5001", bodies.Entry, False),
+    ("/api/v1/stories/story-1", bodies.Story, False),
+    ("/api/v1/rules", bodies.Rule, True),
+    ("/api/v1/rules/f35", bodies.Rule, False),
+    ("/api/v1/rules/files", bodies.RulesFile, True),
+    ("/api/v1/feeds", bodies.Feed, True),
+    ("/api/v1/feeds/tass", bodies.Feed, False),
+    ("/api/v1/deliveries", bodies.Delivery, True),
+    ("/api/v1/deliveries/d1", bodies.DeliveryDetail, False),
+    ("/api/v1/silences", bodies.Silence, True),
+    ("/api/v1/search?q=S-400", bodies.Found, True),
+    ("/api/v1/status", bodies.Status, False),
+    ("/api/v1/stats", bodies.Stats, False),
+    ("/healthz", bodies.Health, False),
+    ("/readyz", bodies.Health, False),
 )
 
 
@@ -68,7 +68,7 @@ def test_answers_have_the_documented_shape(client: Client, path: str, model: typ
     assert found
     for one in found:
         model.model_validate(one, extra="forbid")
-        optional = {"summary", "content"} if model is shape.Entry else set()
+        optional = {"summary", "content"} if model is bodies.Entry else set()
         assert set(one) | optional == set(model.model_fields)
 
 
@@ -266,7 +266,7 @@ def test_rules_are_checked_previewed_and_saved() -> None:
     assert (bad["ok"], bad["problems"][0]["line"]) == (False, 1)
     edit = {"name": file["name"], "text": file["text"] + "# more\n"}
     preview = client.post("/api/v1/rules/preview", data=edit).json()
-    shape.Preview.model_validate(preview, extra="forbid")
+    bodies.Preview.model_validate(preview, extra="forbid")
     assert [(c["added"], c["removed"]) for c in preview["changes"]] == [(14, 3)]
     assert client.ask("PUT", "/api/v1/rules/file", data=edit | {"digest": "0"}).status == 409
     refused = client.ask("PUT", "/api/v1/rules/file", data=edit | {"digest": file["digest"], "text": "bad"})

@@ -7,9 +7,9 @@ import pytest
 
 from aggregator.core.settings import Config
 from aggregator.web import create_app
-from tests.fakes.browserless import Client
-from tests.fakes.desk import Loaded, MemoryDesk
-from tests.fakes.morning import morning
+from tests.support.http_client import Client
+from tests.support.memory_backend import Loaded, MemoryDesk
+from tests.support.sample_data import morning
 
 MOST_BYTES = 100_000
 MANY = 3000

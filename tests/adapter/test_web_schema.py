@@ -9,7 +9,7 @@ import pytest
 
 from aggregator.web import create_app
 from aggregator.web.server import bind, serve
-from tests.fakes.morning import morning
+from tests.support.sample_data import morning
 
 EXAMPLES = "8"
 

@@ -12,7 +12,7 @@ import pytest
 from aggregator.core.errors import AggregatorError
 from aggregator.web import create_app
 from aggregator.web.server import Limits, bind, serve
-from tests.fakes.morning import morning
+from tests.support.sample_data import morning
 
 
 def test_a_taken_port_is_named_with_the_remedy() -> None:

@@ -12,9 +12,9 @@ import pytest
 from aggregator.core.model import FeedState
 from aggregator.core.polling.websub import Standing, Subscription
 from aggregator.core.settings import Feed
-from aggregator.pipeline.push import Push
-from tests.adapter.loopback import Answer, Loopback, answer, redirect
-from tests.adapter.service import Service
+from aggregator.pipeline.websub import Push
+from tests.support.loopback import Answer, Loopback, answer, redirect
+from tests.support.poll_harness import Service
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from aggregator.web import create_app
 from aggregator.web.server import bind, serve
-from tests.fakes.desk import MemoryDesk
-from tests.fakes.morning import morning
+from tests.support.memory_backend import MemoryDesk
+from tests.support.sample_data import morning
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

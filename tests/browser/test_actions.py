@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Opener, Site
-from tests.fakes.morning import told_of
+from tests.support.sample_data import told_of
 
 
 def test_keys_move_and_mark(site: Site, open_page: Opener) -> None:

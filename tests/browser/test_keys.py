@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Opener, Site
-from tests.browser.pages import PAGES
+from tests.browser.page_list import PAGES
 
 UNREACHED = """
 () => [...document.querySelectorAll("button, a[href], input:not([type=hidden]), select, textarea, summary")]

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Opener, Site
-from tests.browser.pages import PAGES
+from tests.browser.page_list import PAGES
 
 SIZES = [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")]
 WRONG = {"results-wrong": 422, "nothing": 404}  # pages that answer with an error, which the console tells

@@ -15,9 +15,9 @@ from aggregator.core.model import (
     Story,
     Validators,
 )
-from aggregator.web.desk import Candidate
+from aggregator.core.results import Candidate
 from tests.browser.conftest import Opener, Site
-from tests.fakes.morning import told_of
+from tests.support.sample_data import told_of
 
 RUN = "window.ran=(window.ran||0)+1"
 

@@ -9,8 +9,8 @@ import pytest
 
 from aggregator.core.model import Entry
 from aggregator.store import Store, open_store
-from tests.fakes.store import MemoryStore
-from tests.postgres import PostgresServer, postgres
+from tests.support.memory_store import MemoryStore
+from tests.support.postgres import PostgresServer, postgres
 
 __all__ = ["postgres"]
 

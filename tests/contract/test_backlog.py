@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from aggregator.core.model import Backlog, DeliveryState, FeedState, HostLimit, Overdue, Poll
-from tests.contract.samples import HOUR, MINUTE, NOW, AnyStore, delivery, feed
+from tests.support.records import HOUR, MINUTE, NOW, AnyStore, delivery, feed
 
 pytestmark = pytest.mark.anyio
 

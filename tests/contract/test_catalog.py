@@ -7,7 +7,7 @@ import pytest
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import DeliveryState, Health, HitFilter, HitState, Poll, Routed, Silence
-from tests.contract.samples import (
+from tests.support.records import (
     DAY,
     HOUR,
     MINUTE,

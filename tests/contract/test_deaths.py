@@ -7,7 +7,7 @@ import pytest
 
 from aggregator.core.model import Delivery, DeliveryState, FeedState, Poll, Suspect
 from aggregator.core.polling.schedule import rest_after_deaths_s
-from tests.contract.samples import DAY, HOUR, MINUTE, NOW, AnyStore, delivery, feed
+from tests.support.records import DAY, HOUR, MINUTE, NOW, AnyStore, delivery, feed
 
 pytestmark = pytest.mark.anyio
 

@@ -24,7 +24,7 @@ from aggregator.core.model import (
     Surroundings,
     Validators,
 )
-from tests.contract.samples import (
+from tests.support.records import (
     DAY,
     HOUR,
     MINUTE,

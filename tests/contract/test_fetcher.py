@@ -10,8 +10,8 @@ from aggregator.core.model import CacheHints, FeedState, Fetched, NotModified, V
 from aggregator.core.settings import Feed, Http, Polling
 from aggregator.fetch import open_fetcher
 from aggregator.ports import Fetcher
-from tests.adapter.loopback import FEED, Answer, Loopback, answer, redirect
-from tests.fakes.fetcher import FakeFetcher, Page
+from tests.support.fake_fetcher import FakeFetcher, Page
+from tests.support.loopback import FEED, Answer, Loopback, answer, redirect
 
 pytestmark = pytest.mark.anyio
 

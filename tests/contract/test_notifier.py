@@ -16,9 +16,9 @@ from aggregator.core.errors import DeliveryError
 from aggregator.core.settings import Channel
 from aggregator.notify import open_notifier, recipients
 from aggregator.ports import Notifier
-from benchmarks.samples import alerts
-from tests.fakes.notifier import FakeNotifier
-from tests.fakes.receivers import free_port, postbox, receiver
+from benchmarks.alert_samples import alerts
+from tests.support.fake_notifier import FakeNotifier
+from tests.support.receivers import free_port, postbox, receiver
 
 pytestmark = pytest.mark.anyio
 HEADLINE = "Putin and Erdogan discuss S-400 deliveries despite CAATSA threat"

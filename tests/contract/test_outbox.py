@@ -8,7 +8,7 @@ import pytest
 
 from aggregator.core.errors import Conflict
 from aggregator.core.model import Attempt, Delivery, DeliveryState, Kind, Notice, Routed, Silence
-from tests.contract.samples import DAY, HOUR, MINUTE, NOW, AnyStore, delivery, entry, feed, hit, stored, story
+from tests.support.records import DAY, HOUR, MINUTE, NOW, AnyStore, delivery, entry, feed, hit, stored, story
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from aggregator.core.errors import ParseError
 from aggregator.core.model import FeedState, Fetched, Rung
 from aggregator.parse import open_parser
 from aggregator.ports import Parser, Recall
-from tests.fakes.parser import inline_parser
+from tests.support.inline_parser import inline_parser
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ import pytest
 
 from aggregator.core.model import Poll
 from aggregator.core.polling.websub import Farewell, Offer, Standing, Subscription
-from tests.contract.samples import DAY, HOUR, NOW, AnyStore, feed, lease, polled
+from tests.support.records import DAY, HOUR, NOW, AnyStore, feed, lease, polled
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from aggregator.schedule import kept_alive
+from aggregator.scheduler import kept_alive
 
 pytestmark = pytest.mark.anyio
 

@@ -2,18 +2,9 @@
 
 from aggregator.core.delivery.calendar import due_at, quiet_until, slot
 from aggregator.core.delivery.digest import compose, fold, foldable, urgency
-from aggregator.core.delivery.identity import delivery_id
-from aggregator.core.delivery.outcome import (
-    Held,
-    Outcome,
-    after,
-    after_death,
-    dead_letter,
-    deadly,
-    hold,
-    suppress,
-)
+from aggregator.core.delivery.ids import delivery_id
 from aggregator.core.delivery.restored import mark_repeats
+from aggregator.core.delivery.retry import Held, Outcome, after, after_death, dead_letter, deadly, hold, suppress
 
 __all__ = [
     "Held",

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from aggregator.core.delivery.outcome import Held
+from aggregator.core.delivery.retry import Held
 from aggregator.core.values import clock, seconds
 
 SATURDAY = 5

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from aggregator.core.delivery.identity import delivery_id
-from aggregator.core.delivery.outcome import Held
+from aggregator.core.delivery.ids import delivery_id
+from aggregator.core.delivery.retry import Held
 from aggregator.core.model import Alert, Delivery, DeliveryState, HitState, Kind, Notice, Told
 from aggregator.core.settings import Channel
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from aggregator.core.delivery.calendar import slot
-from aggregator.core.delivery.identity import delivery_id
+from aggregator.core.delivery.ids import delivery_id
 from aggregator.core.model import Delivery, DeliveryState, Kind, Notice
 from aggregator.core.settings import Channel, Settings
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from aggregator.core.model import Entry, FeedState, Reason
-from aggregator.core.polling.news import News
+from aggregator.core.polling.new_entries import News
 
 PAGES = 10
 WRITTEN_BEFORE = timedelta(days=1)  # an entry may appear that long after its own date

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from aggregator.core.errors import AggregatorError, Unreachable
 from aggregator.core.model import FeedState
-from aggregator.core.polling.pace import spread
+from aggregator.core.polling.intervals import spread
 
 WINDOW = timedelta(minutes=1)
 FEWEST_HOSTS = 4

@@ -6,7 +6,7 @@ Servers may slow us down, never speed us up:
            not before Retry-After                                        at most 31 days
            out of skipHours and skipDays; never sooner than min_interval
 
-Nothing here reads a clock or rolls dice: spread is derived from the feed's id (pace.py).
+Nothing here reads a clock or rolls dice: spread is derived from the feed's id (intervals.py).
 """
 
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ from aggregator.core.model import (
     Rung,
     Validators,
 )
-from aggregator.core.polling import health, moves
+from aggregator.core.polling import health, redirects
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.polling.pace import (
+from aggregator.core.polling.intervals import (
     DAY_S,
     HOUR_S,
     JITTER,
@@ -87,7 +87,7 @@ def after_success(
     came_by_itself = isinstance(response, Fetched) and response.pushed
     push_missed = _push_missed(state, new_entries, pushed=pushed, came_by_itself=came_by_itself)
     pushed = pushed and not push_missed
-    move = moves.unchanged(state) if came_by_itself else moves.follow(state, response.hops, response.url, now)
+    move = redirects.unchanged(state) if came_by_itself else redirects.follow(state, response.hops, response.url, now)
     last_new_at = now if new_entries else state.last_new_at
     quiet_s = (now - (last_new_at or state.first_polled_at or now)).total_seconds()
     gap_s = _gap(state, new_entries, published, now)

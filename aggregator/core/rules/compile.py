@@ -9,19 +9,19 @@ from hashlib import sha256
 from typing import Literal, TypeGuard
 
 from aggregator.core.errors import InvalidRule, Problem
-from aggregator.core.rules import habits
-from aggregator.core.rules.document import Document
+from aggregator.core.rules import foreign_syntax
+from aggregator.core.rules.atoms import Atom, BadTerm, atom, respelled
+from aggregator.core.rules.clauses import MAX_NEAR, All, Clause, Close, Either, Fit, Never, Placed, Seek, fields_of
+from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.lexer import LIST_NAME
-from aggregator.core.rules.nodes import And, In, Listed, Near, Node, Not, Or, Regex, Slop, Term
-from aggregator.core.rules.plan import MAX_NEAR, All, Clause, Close, Either, Fit, Never, Placed, Seek, fields_of
-from aggregator.core.rules.query import parse_query, print_query
+from aggregator.core.rules.match_context import Sight
+from aggregator.core.rules.query_parser import parse_query, print_query
 from aggregator.core.rules.regex import BadPattern, pattern
-from aggregator.core.rules.scripts import code_spellings, name_spellings
-from aggregator.core.rules.sight import Sight
-from aggregator.core.rules.terms import Atom, BadTerm, atom, respelled
-from aggregator.core.rules.tongues import misnamed
+from aggregator.core.rules.syntax_tree import And, In, Listed, Near, Node, Not, Or, Regex, Slop, Term
+from aggregator.core.rules.transliteration import code_spellings, name_spellings
 from aggregator.core.settings import RuleConfig
 from aggregator.core.text.language import language
+from aggregator.core.text.language_codes import misnamed
 from aggregator.core.text.tokens import token_texts
 
 MAX_TERMS = 20_000  # of one rule, lists filled in
@@ -169,7 +169,11 @@ class _Compilation:
     def _term(self, text: str, path: Path) -> Node:
         """A list item, with a warning where it looks like something else."""
         node = item(text)
-        if isinstance(node, Term) and node.text == (body := " ".join(text.split())) and (habit := habits.of_item(body)):
+        if (
+            isinstance(node, Term)
+            and node.text == (body := " ".join(text.split()))
+            and (habit := foreign_syntax.of_item(body))
+        ):
             self._problem(habit.message, habit.hint, path, severity=habit.severity)
         return self._at(node, path)
 
@@ -257,7 +261,7 @@ class _Compilation:
         self.terms += 1
         if self.terms > MAX_TERMS:
             raise BadTerm(f"more than {MAX_TERMS} terms in one rule", "split the rule")
-        if habit := habits.of_term(text):
+        if habit := foreign_syntax.of_term(text):
             raise BadTerm(habit.message, habit.hint)
         if len(text) > MAX_TERM:
             raise BadTerm(f"a term of more than {MAX_TERM} characters", "use the few words that matter")

@@ -6,15 +6,15 @@ from difflib import get_close_matches
 from itertools import islice
 
 from aggregator.core.model import Json, Span
-from aggregator.core.rules import habits
+from aggregator.core.rules import foreign_syntax
+from aggregator.core.rules.atoms import Atom, atom
+from aggregator.core.rules.clauses import All, Clause, Close, Either, Fit, Never, Seek, fields_of
 from aggregator.core.rules.compile import ALL_FIELDS, Rule
-from aggregator.core.rules.document import Document
+from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.index import spans
-from aggregator.core.rules.plan import All, Clause, Close, Either, Fit, Never, Seek, fields_of
-from aggregator.core.rules.query import print_query
-from aggregator.core.rules.sight import Sight
+from aggregator.core.rules.match_context import Sight
+from aggregator.core.rules.query_parser import print_query
 from aggregator.core.rules.snippet import snippet
-from aggregator.core.rules.terms import Atom, atom
 
 MAX_SHOWN = 5  # spans of one clause
 MAX_ENDING = 4  # letters by which two forms of a word differ
@@ -150,7 +150,7 @@ def _near_miss(seek: Seek, sight: Sight) -> str:
     written = seek.atoms[0]
     if hint := _other_field(seek, sight):
         return f"not found; {hint}"
-    if habit := habits.of_item(seek.label):
+    if habit := foreign_syntax.of_item(seek.label):
         return f"not found as it is written; {habit.hint}"
     for miss in (_other_capitals, _other_separators, _other_inflection, _similar):
         if hint := miss(written, seek.fields, sight):

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from aggregator.core.model import Span
+from aggregator.core.rules.clauses import MAX_SPANS, Clause, Key
 from aggregator.core.rules.compile import Rule
-from aggregator.core.rules.document import Document
-from aggregator.core.rules.plan import MAX_SPANS, Clause, Key
+from aggregator.core.rules.entry_document import Document
+from aggregator.core.rules.match_context import BASIC_FIELDS, Sight
 from aggregator.core.rules.regex import Pattern, Prefilter
-from aggregator.core.rules.sight import BASIC_FIELDS, Sight
 
 _PLACE = {name: n for n, name in enumerate((*BASIC_FIELDS, "author", "category", "link", "feed", "lang"))}
 _EVERYWHERE = """

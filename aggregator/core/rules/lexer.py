@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 
 from aggregator.core.errors import InvalidRule, Problem
-from aggregator.core.rules import habits
-from aggregator.core.rules.habits import Answer
-from aggregator.core.rules.nodes import FIELDS
+from aggregator.core.rules import foreign_syntax
+from aggregator.core.rules.foreign_syntax import Answer
+from aggregator.core.rules.syntax_tree import FIELDS
 
 OPERATORS = ("AND", "OR", "NOT", "NEAR", "ONEAR")
 LIST_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
@@ -88,7 +88,7 @@ def _phrase(text: str, at: int) -> tuple[Lexeme, int]:
     if found[0].endswith("~"):
         raise _failure("a number is missing after ~", found.end() - 1, 'write for example "air defence"~3')
     phrase, rest = _unescaped(found[1]), _BARE.match(text, found.end())
-    if rest and (habit := habits.after_phrase(phrase, rest[0])):
+    if rest and (habit := foreign_syntax.after_phrase(phrase, rest[0])):
         raise _refused(habit, found.end())
     if not phrase.strip():
         raise _failure("this phrase is empty", at, "write words between the quotation marks")
@@ -100,12 +100,12 @@ def _field(text: str, found: re.Match[str]) -> Lexeme:
     if name in FIELDS:
         return Lexeme("field", name, at)
     value = _BARE.match(text, found.end())
-    raise _refused(habits.of_field(name, value[0] if value else ""), at)
+    raise _refused(foreign_syntax.of_field(name, value[0] if value else ""), at)
 
 
 def _word(text: str, bare: re.Match[str]) -> Lexeme:
     word, at = bare[0], bare.start()
-    if passage := habits.of_passage(text, at):
+    if passage := foreign_syntax.of_passage(text, at):
         raise _refused(passage, at)
     if word in ("AND", "OR", "NOT"):
         return Lexeme(word, word, at)
@@ -118,7 +118,7 @@ def _word(text: str, bare: re.Match[str]) -> Lexeme:
         if rest:
             raise _failure(f"{near[1]} {rest[1]} is written otherwise here", at, f"write {near[1]}/{rest[1]}")
         return Lexeme("NEAR", near[1], at, number)
-    if word[-1] == ":" and habits.is_field(word[:-1]):
+    if word[-1] == ":" and foreign_syntax.is_field(word[:-1]):
         raise _failure(
             f"a blank stands after {word}", bare.end(), f"write {word} directly before the word or parenthesis"
         )
@@ -126,7 +126,7 @@ def _word(text: str, bare: re.Match[str]) -> Lexeme:
         raise _failure("an exact spelling ends with 'c", at, "write for example 'US'c")
     if word in ("-", "–", "—"):
         raise _failure("a dash by itself means nothing", at, "put it directly before the word to exclude, or write NOT")
-    if habit := habits.of_word(word):
+    if habit := foreign_syntax.of_word(word):
         raise _refused(habit, at)
     return Lexeme("word", word, at)
 
@@ -137,9 +137,9 @@ def _doubts(lexemes: list[Lexeme]) -> list[Problem]:
     for place, lexeme in enumerate(lexemes):
         answer = None
         if lexeme.kind == "word":
-            answer = habits.doubt(lexeme.text, between=habits.between_terms(kinds, place))
+            answer = foreign_syntax.doubt(lexeme.text, between=foreign_syntax.between_terms(kinds, place))
         elif lexeme.kind == "phrase":
-            answer = habits.doubt_of_phrase(lexeme.text)
+            answer = foreign_syntax.doubt_of_phrase(lexeme.text)
         if answer:
             found.append(_problem(answer, lexeme.offset))
     return found

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aggregator.core.model import RuleFigures
+from aggregator.core.rules.atoms import Atom
+from aggregator.core.rules.clauses import All, Clause, Either, Never, Seek
 from aggregator.core.rules.compile import Rule, seeks
-from aggregator.core.rules.nodes import Node
-from aggregator.core.rules.plan import All, Clause, Either, Never, Seek
-from aggregator.core.rules.terms import Atom
+from aggregator.core.rules.syntax_tree import Node
 
 SILENT_DAYS = 90
 COMMON_SHARE = 0.05  # of the stored entries

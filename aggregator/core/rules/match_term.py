@@ -2,14 +2,14 @@
 
 from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.model import Span
-from aggregator.core.rules import habits
+from aggregator.core.rules import foreign_syntax
+from aggregator.core.rules.atoms import BadTerm
+from aggregator.core.rules.clauses import Seek
 from aggregator.core.rules.compile import item, spellings_of
-from aggregator.core.rules.document import Document
+from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.index import spans
-from aggregator.core.rules.nodes import Listed, Term
-from aggregator.core.rules.plan import Seek
-from aggregator.core.rules.sight import Sight
-from aggregator.core.rules.terms import BadTerm
+from aggregator.core.rules.match_context import Sight
+from aggregator.core.rules.syntax_tree import Listed, Term
 
 
 def match_term(term: str, text: str) -> tuple[Span, ...]:
@@ -20,7 +20,7 @@ def match_term(term: str, text: str) -> tuple[Span, ...]:
     node = item(term)
     wanted = node if isinstance(node, Term) else Term(term)
     try:
-        if habit := habits.of_term(wanted.text):
+        if habit := foreign_syntax.of_term(wanted.text):
             raise BadTerm(habit.message, habit.hint)
         seek = Seek(wanted, wanted.text, spellings_of(wanted.text, wanted.exact), ("content",))
     except BadTerm as error:
@@ -34,7 +34,7 @@ def doubts_of_term(term: str) -> tuple[Problem, ...]:
     if isinstance(node, Listed):
         message = f"lists stand in the configuration; here {term} is looked for as it is written"
         return (Problem(path=(), message=message, hint="write one of its terms, or --rule ID", severity="warning"),)
-    habit = habits.of_item(node.text) if node.text == " ".join(term.split()) else None
+    habit = foreign_syntax.of_item(node.text) if node.text == " ".join(term.split()) else None
     if habit is None:
         return ()
     hint = f"{habit.hint}; --term takes a single term"

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
+from aggregator.core.rules.atoms import Atom
+from aggregator.core.rules.clauses import All, Clause, Close, Either, Seek
 from aggregator.core.rules.compile import Rule, seeks
-from aggregator.core.rules.plan import All, Clause, Close, Either, Seek
-from aggregator.core.rules.terms import Atom
 
 MAX_GROUP = 200  # alternatives; a larger group costs the index more than it saves
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from aggregator.core.model import Span
-from aggregator.core.rules.document import Document
+from aggregator.core.rules.entry_document import Document
 
 MAX_SNIPPET = 280  # code points
 

@@ -1,5 +1,5 @@
 """Alerts in the words and markup of each kind of service."""
 
-from aggregator.notify.render.letter import Letter, write
+from aggregator.notify.render.content import Letter, write
 
 __all__ = ["Letter", "write"]

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
-from aggregator.notify.render.letter import Letter, Piece
+from aggregator.notify.render.content import Letter, Piece
+from aggregator.notify.render.sanitize import Runs, cut, plain, shorten
 from aggregator.notify.render.text import counts
-from aggregator.notify.render.words import Runs, cut, plain, shorten
 
 # An invisible sign behind @ keeps @everyone, @here and @room from being a mention anywhere.
 NO_MENTION = "@\u2060"

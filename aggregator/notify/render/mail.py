@@ -6,9 +6,9 @@ No picture, font or script is loaded from anywhere. The text part beside it is r
 from collections.abc import Sequence
 from html import escape
 
-from aggregator.notify.render.letter import Group, Letter, Piece
+from aggregator.notify.render.content import Group, Letter, Piece
+from aggregator.notify.render.sanitize import Runs, cut
 from aggregator.notify.render.text import charted, counts
-from aggregator.notify.render.words import Runs, cut
 
 INK, GREY, LINE, PAPER, ACCENT, GLOW = "#1c2430", "#667085", "#e4e7ec", "#f5f6f8", "#1f4e8c", "#ffe9a8"
 URGENT = "#b42318"

@@ -10,8 +10,8 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from aggregator.notify.render.letter import Letter
-from aggregator.notify.render.words import cut, plain
+from aggregator.notify.render.content import Letter
+from aggregator.notify.render.sanitize import cut, plain
 
 MOST_SIGNS = 50_000
 LARGEST_FILE = 100_000

@@ -1,7 +1,7 @@
 """Plain text: the text part of mails, webhooks, and services that know no markup."""
 
-from aggregator.notify.render.letter import Group, Letter, Piece
-from aggregator.notify.render.words import Runs, cut, plain
+from aggregator.notify.render.content import Group, Letter, Piece
+from aggregator.notify.render.sanitize import Runs, cut, plain
 
 BAR = 24
 

@@ -9,15 +9,15 @@ from pydantic import Field
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import DeliveryState, Silence
-from aggregator.core.shapes import delivery_detail_json, delivery_json, silence_json
+from aggregator.core.schemas import delivery_detail_json, delivery_json, silence_json
+from aggregator.core.titles import named
 from aggregator.core.values import seconds
-from aggregator.web.api import shape
-from aggregator.web.asking import Before, Listing, after_cursor, cursor_of, leading_on
-from aggregator.web.desk import Desk
-from aggregator.web.given import GivenDesk
-from aggregator.web.naming import named
+from aggregator.ports.backend import Desk
+from aggregator.web.api import bodies
+from aggregator.web.dependencies import GivenDesk
+from aggregator.web.params import Before, Listing, after_cursor, cursor_of, leading_on
 
-router = APIRouter(tags=["alerts"], responses=shape.ERRORS)
+router = APIRouter(tags=["alerts"], responses=bodies.ERRORS)
 
 MAX_SILENCE = timedelta(days=999)
 
@@ -54,7 +54,7 @@ async def silence(
     return await desk.catalog.add_silence(wanted)
 
 
-@router.get("/deliveries", response_model=list[shape.Delivery])
+@router.get("/deliveries", response_model=list[bodies.Delivery])
 async def list_deliveries(request: Request, desk: GivenDesk, asked: Annotated[DeliveriesAsked, Query()]) -> Response:
     """The outbox, newest first. The `Link` header leads to the next page."""
     found = await desk.catalog.deliveries(states=asked.state, limit=asked.limit, before=after_cursor(asked.before))
@@ -63,39 +63,39 @@ async def list_deliveries(request: Request, desk: GivenDesk, asked: Annotated[De
     return JSONResponse([delivery_json(delivery) for delivery in found], headers=headers)
 
 
-@router.post("/deliveries/retry", response_model=shape.Count)
-async def retry(desk: GivenDesk, sent: shape.IdsSent) -> Response:
+@router.post("/deliveries/retry", response_model=bodies.Count)
+async def retry(desk: GivenDesk, sent: bodies.IdsSent) -> Response:
     """Make dead, held or waiting deliveries due now."""
     return JSONResponse({"count": await desk.catalog.retry(sent.ids, desk.clock.now())})
 
 
-@router.post("/deliveries/acknowledge", response_model=shape.Count)
-async def acknowledge(desk: GivenDesk, sent: shape.IdsSent) -> Response:
+@router.post("/deliveries/acknowledge", response_model=bodies.Count)
+async def acknowledge(desk: GivenDesk, sent: bodies.IdsSent) -> Response:
     """Note that a person knows of sent or dead deliveries: their stories do not alert again by their spread."""
     return JSONResponse({"count": await desk.catalog.acknowledge(sent.ids, desk.clock.now())})
 
 
-@router.post("/deliveries/cancel", response_model=shape.Count)
-async def cancel(desk: GivenDesk, sent: shape.IdsSent) -> Response:
+@router.post("/deliveries/cancel", response_model=bodies.Count)
+async def cancel(desk: GivenDesk, sent: bodies.IdsSent) -> Response:
     """Suppress deliveries that are not sent yet."""
     return JSONResponse({"count": await desk.catalog.cancel(sent.ids)})
 
 
-@router.get("/deliveries/{delivery_id}", response_model=shape.DeliveryDetail)
+@router.get("/deliveries/{delivery_id}", response_model=bodies.DeliveryDetail)
 async def show_delivery(desk: GivenDesk, delivery_id: Annotated[str, Path(max_length=200)]) -> Response:
     """One delivery with every try and what it tells."""
     delivery, attempts, tellings = await desk.catalog.delivery(delivery_id)
     return JSONResponse(delivery_detail_json(delivery, attempts, named(tellings, desk.current().config)))
 
 
-@router.get("/silences", response_model=list[shape.Silence])
+@router.get("/silences", response_model=list[bodies.Silence])
 async def list_silences(desk: GivenDesk) -> Response:
     """Live silences."""
     return JSONResponse([silence_json(one) for one in await desk.catalog.silences(desk.clock.now())])
 
 
-@router.post("/silences", response_model=shape.Silence, status_code=201)
-async def add_silence(desk: GivenDesk, sent: shape.SilenceSent) -> Response:
+@router.post("/silences", response_model=bodies.Silence, status_code=201)
+async def add_silence(desk: GivenDesk, sent: bodies.SilenceSent) -> Response:
     """Do not hear of a rule, a feed or a story for a while."""
     made = await silence(desk, rule=sent.rule, feed=sent.feed, story=sent.story, last=sent.last, reason=sent.reason)
     return JSONResponse(silence_json(made), 201)

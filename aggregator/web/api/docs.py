@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from aggregator.core.model import Json
-from aggregator.web.given import GivenPages
+from aggregator.web.dependencies import GivenPages
 
 router = APIRouter(include_in_schema=False)
 

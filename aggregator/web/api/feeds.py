@@ -5,14 +5,15 @@ from fastapi.responses import JSONResponse
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import FeedSummary, Json
+from aggregator.core.results import Candidate, Imported
+from aggregator.core.schemas import feed_json, instant
 from aggregator.core.settings import Config
-from aggregator.core.shapes import feed_json, instant
-from aggregator.web.api import shape
-from aggregator.web.asking import AskedNames, leading_on
-from aggregator.web.desk import Candidate, Desk, Imported
-from aggregator.web.given import GivenDesk
+from aggregator.ports.backend import Desk
+from aggregator.web.api import bodies
+from aggregator.web.dependencies import GivenDesk
+from aggregator.web.params import AskedNames, leading_on
 
-router = APIRouter(tags=["feeds"], responses=shape.ERRORS)
+router = APIRouter(tags=["feeds"], responses=bodies.ERRORS)
 
 BEFORE_MARKUP = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"  # byte order marks and white space
 
@@ -51,7 +52,7 @@ def imported_json(report: Imported) -> Json:
     }
 
 
-@router.get("/feeds", response_model=list[shape.Feed])
+@router.get("/feeds", response_model=list[bodies.Feed])
 async def list_feeds(request: Request, desk: GivenDesk, asked: AskedNames) -> Response:
     """The configured feeds by id. The `Link` header leads to the next page."""
     feeds = {feed.id: feed for feed in desk.current().config.feeds}
@@ -60,8 +61,8 @@ async def list_feeds(request: Request, desk: GivenDesk, asked: AskedNames) -> Re
     return JSONResponse([feed_json(s, feeds.get(s.state.id)) for s in found], headers=headers)
 
 
-@router.post("/feeds", response_model=shape.Feed, status_code=201)
-async def add_feed(desk: GivenDesk, sent: shape.FeedSent) -> Response:
+@router.post("/feeds", response_model=bodies.Feed, status_code=201)
+async def add_feed(desk: GivenDesk, sent: bodies.FeedSent) -> Response:
     """Find the feed behind an address, as `feeds add` does, and write it into the configuration.
 
     The best one found is added; 404 says that there is none, 409 that it is watched already. An address that cannot be
@@ -71,15 +72,15 @@ async def add_feed(desk: GivenDesk, sent: shape.FeedSent) -> Response:
     return JSONResponse(_shape(await one_feed(desk, feed_id), desk.current().config), 201)
 
 
-@router.post("/feeds/discover", response_model=list[shape.Candidate])
-async def discover(desk: GivenDesk, sent: shape.AddressSent) -> Response:
+@router.post("/feeds/discover", response_model=list[bodies.Candidate])
+async def discover(desk: GivenDesk, sent: bodies.AddressSent) -> Response:
     """The feeds behind a site's address; nothing is written."""
     return JSONResponse([candidate_json(one) for one in await desk.discover(sent.url)])
 
 
 @router.post(
     "/feeds/import",
-    response_model=shape.Imported,
+    response_model=bodies.Imported,
     openapi_extra={
         "requestBody": {"required": True, "content": {"text/x-opml": {"schema": {"type": "string", "pattern": "^<"}}}}
     },
@@ -92,13 +93,13 @@ async def import_opml(request: Request, desk: GivenDesk) -> Response:
     return JSONResponse(imported_json(await desk.import_opml(document)))
 
 
-@router.get("/feeds/{feed_id}", response_model=shape.Feed)
+@router.get("/feeds/{feed_id}", response_model=bodies.Feed)
 async def show_feed(desk: GivenDesk, feed_id: str) -> Response:
     """One feed."""
     return JSONResponse(_shape(await one_feed(desk, feed_id), desk.current().config))
 
 
-@router.post("/feeds/{feed_id}/poll", response_model=shape.Feed)
+@router.post("/feeds/{feed_id}/poll", response_model=bodies.Feed)
 async def poll_feed(desk: GivenDesk, feed_id: str) -> Response:
     """Make a feed due now; its host's wishes still hold."""
     await one_feed(desk, feed_id)
@@ -106,8 +107,8 @@ async def poll_feed(desk: GivenDesk, feed_id: str) -> Response:
     return JSONResponse(_shape(await one_feed(desk, feed_id), desk.current().config))
 
 
-@router.put("/feeds/{feed_id}/paused", response_model=shape.Feed)
-async def pause_feed(desk: GivenDesk, feed_id: str, sent: shape.PauseSent) -> Response:
+@router.put("/feeds/{feed_id}/paused", response_model=bodies.Feed)
+async def pause_feed(desk: GivenDesk, feed_id: str, sent: bodies.PauseSent) -> Response:
     """Pause a feed, or let it go on."""
     await one_feed(desk, feed_id)
     await desk.catalog.pause(feed_id, sent.paused, desk.clock.now())

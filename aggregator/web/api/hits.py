@@ -8,10 +8,13 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 
 from aggregator.core.model import HitFilter, Json, Told
-from aggregator.core.shapes import entry_json, found_json, hit_json, instant, story_json
+from aggregator.core.schemas import entry_json, found_json, hit_json, instant, story_json
+from aggregator.core.titles import named
+from aggregator.ports.backend import Desk
 from aggregator.web import export
-from aggregator.web.api import shape
-from aggregator.web.asking import (
+from aggregator.web.api import bodies
+from aggregator.web.dependencies import GivenDesk, GivenLive
+from aggregator.web.params import (
     AskedHits,
     HitsAsked,
     Listing,
@@ -22,11 +25,8 @@ from aggregator.web.asking import (
     look_s,
     moment,
 )
-from aggregator.web.desk import Desk
-from aggregator.web.given import GivenDesk, GivenLive
-from aggregator.web.naming import named
 
-router = APIRouter(tags=["hits"], responses=shape.ERRORS)
+router = APIRouter(tags=["hits"], responses=bodies.ERRORS)
 
 ROWS_AT_ONCE = 500
 MAX_ENTRY_ID = 2**63 - 1
@@ -57,7 +57,7 @@ async def _one(desk: Desk, hit_id: str) -> Json:
     return hit_json(told)
 
 
-@router.get("/hits", response_model=list[shape.Hit])
+@router.get("/hits", response_model=list[bodies.Hit])
 async def list_hits(request: Request, desk: GivenDesk, asked: AskedHits) -> Response:
     """Hits, newest first. The `Link` header leads to the next page."""
     found = await desk.catalog.hits(asked.filter(desk.clock.now()), limit=asked.limit)
@@ -98,40 +98,40 @@ async def _rows(desk: GivenDesk, wanted: HitFilter, write: Callable[[Sequence[To
         first, before = False, (tellings[-1].hit.created_at, tellings[-1].hit.id)
 
 
-@router.get("/hits/{hit_id}", response_model=shape.Hit)
+@router.get("/hits/{hit_id}", response_model=bodies.Hit)
 async def show_hit(desk: GivenDesk, hit_id: HitId) -> Response:
     """One hit."""
     return JSONResponse(await _one(desk, hit_id))
 
 
-@router.get("/hits/{hit_id}/why", response_model=list[shape.Explanation])
+@router.get("/hits/{hit_id}/why", response_model=list[bodies.Explanation])
 async def explain_hit(desk: GivenDesk, hit_id: HitId) -> Response:
     """Why the rule matches, clause by clause, as `rules explain --json` has it; empty where the rule is gone."""
     why = await desk.explain(await desk.catalog.hit(hit_id))
     return JSONResponse([why.to_json()] if why else [])
 
 
-@router.put("/hits/{hit_id}/mark", response_model=shape.Hit)
-async def mark_hit(desk: GivenDesk, hit_id: HitId, sent: shape.MarkSent) -> Response:
+@router.put("/hits/{hit_id}/mark", response_model=bodies.Hit)
+async def mark_hit(desk: GivenDesk, hit_id: HitId, sent: bodies.MarkSent) -> Response:
     """Mark a hit relevant or irrelevant, or take the mark away (null)."""
     await desk.catalog.mark(hit_id, sent.mark)
     return JSONResponse(await _one(desk, hit_id))
 
 
-@router.get("/entries/{entry_id}", response_model=shape.Entry)
+@router.get("/entries/{entry_id}", response_model=bodies.Entry)
 async def show_entry(desk: GivenDesk, entry_id: Annotated[int, Path(ge=1, le=MAX_ENTRY_ID)]) -> Response:
     """A stored entry with its text."""
     return JSONResponse(entry_json(await desk.catalog.entry(entry_id)))
 
 
-@router.get("/stories/{story_id}", response_model=shape.Story)
+@router.get("/stories/{story_id}", response_model=bodies.Story)
 async def show_story(desk: GivenDesk, story_id: Annotated[str, Path(max_length=200)]) -> Response:
     """A story with its hits."""
     story, tellings = await desk.catalog.story(story_id)
     return JSONResponse(story_json(story, named(tellings, desk.current().config)))
 
 
-@router.get("/search", response_model=list[shape.Found], responses=LOOKED_TO)
+@router.get("/search", response_model=list[bodies.Found], responses=LOOKED_TO)
 async def search(request: Request, desk: GivenDesk, asked: Annotated[SearchAsked, Query()]) -> Response:
     """Stored entries that match a query line, newest first. The `Link` header leads on.
 

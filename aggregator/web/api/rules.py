@@ -7,14 +7,15 @@ from fastapi.responses import JSONResponse
 
 from aggregator.core.errors import ConfigError, NotFound
 from aggregator.core.model import Json, RuleFigures
+from aggregator.core.results import Found, Preview, RulesFile, Verdict
+from aggregator.core.schemas import found_json, instant, rule_json
 from aggregator.core.settings import RuleConfig
-from aggregator.core.shapes import found_json, instant, rule_json
-from aggregator.web.api import shape
-from aggregator.web.asking import AskedNames, leading_on, moment
-from aggregator.web.desk import Desk, Found, Preview, RulesFile, Verdict
-from aggregator.web.given import GivenDesk
+from aggregator.ports.backend import Desk
+from aggregator.web.api import bodies
+from aggregator.web.dependencies import GivenDesk
+from aggregator.web.params import AskedNames, leading_on, moment
 
-router = APIRouter(tags=["rules"], responses=shape.ERRORS)
+router = APIRouter(tags=["rules"], responses=bodies.ERRORS)
 
 
 def problems_json(problems: Iterable[ConfigError]) -> list[Json]:
@@ -80,7 +81,7 @@ def _file_json(file: RulesFile) -> Json:
     return {"name": file.name, "text": file.text, "digest": file.digest}
 
 
-@router.get("/rules", response_model=list[shape.Rule])
+@router.get("/rules", response_model=list[bodies.Rule])
 async def list_rules(request: Request, desk: GivenDesk, asked: AskedNames) -> Response:
     """The configured rules with their figures, as they are written. The `Link` header leads to the next page."""
     rules = desk.current().config.rules
@@ -92,32 +93,32 @@ async def list_rules(request: Request, desk: GivenDesk, asked: AskedNames) -> Re
     return JSONResponse([rule_json(rule, figures.get(rule.id)) for rule in shown], headers=headers)
 
 
-@router.get("/rules/files", response_model=list[shape.RulesFile])
+@router.get("/rules/files", response_model=list[bodies.RulesFile])
 async def list_files(desk: GivenDesk) -> Response:
     """The files that hold rules, with their text."""
     return JSONResponse([_file_json(file) for file in await desk.rules_files()])
 
 
-@router.post("/rules/check", response_model=shape.Verdict)
-async def check(desk: GivenDesk, sent: shape.RulesSent) -> Response:
+@router.post("/rules/check", response_model=bodies.Verdict)
+async def check(desk: GivenDesk, sent: bodies.RulesSent) -> Response:
     """What the loader would say of an edited file; nothing is written."""
     return JSONResponse(verdict_json(await desk.check_rules(sent.name, sent.text)))
 
 
-@router.post("/rules/preview", response_model=shape.Preview)
-async def preview(desk: GivenDesk, sent: shape.PreviewSent) -> Response:
+@router.post("/rules/preview", response_model=bodies.Preview)
+async def preview(desk: GivenDesk, sent: bodies.PreviewSent) -> Response:
     """What an edit adds to and removes from the hits of stored entries; nothing is written."""
     now = desk.clock.now()
     return JSONResponse(preview_json(await desk.preview(sent.name, sent.text, moment(sent.since, now) or now)))
 
 
-@router.put("/rules/file", response_model=shape.RulesFile)
-async def save(desk: GivenDesk, sent: shape.RulesSaved) -> Response:
+@router.put("/rules/file", response_model=bodies.RulesFile)
+async def save(desk: GivenDesk, sent: bodies.RulesSaved) -> Response:
     """Write an edited file and run it; 409 where it changed on disk meanwhile, 422 where it is not sound."""
     return JSONResponse(_file_json(await desk.save_rules(sent.name, sent.text, sent.digest)))
 
 
-@router.get("/rules/{rule_id}", response_model=shape.Rule)
+@router.get("/rules/{rule_id}", response_model=bodies.Rule)
 async def show_rule(desk: GivenDesk, rule_id: str) -> Response:
     """One rule with its figures."""
     rules = desk.current().config.rules

@@ -7,38 +7,38 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from aggregator.core.errors import StoreError
-from aggregator.core.shapes import stats_json, status_json
-from aggregator.web.api import shape
+from aggregator.core.schemas import stats_json, status_json
+from aggregator.web.api import bodies
 from aggregator.web.api.rules import verdict_json
-from aggregator.web.given import GivenDesk
+from aggregator.web.dependencies import GivenDesk
 
 log = logging.getLogger(__name__)
 
-router = APIRouter(tags=["system"], responses=shape.ERRORS)
+router = APIRouter(tags=["system"], responses=bodies.ERRORS)
 plain = APIRouter(tags=["system"])
-UNWELL: dict[int | str, dict[str, Any]] = {503: {"model": shape.Health, "description": "A loop is late."}}
+UNWELL: dict[int | str, dict[str, Any]] = {503: {"model": bodies.Health, "description": "A loop is late."}}
 
 
-@router.get("/status", response_model=shape.Status)
+@router.get("/status", response_model=bodies.Status)
 async def status(desk: GivenDesk) -> Response:
     """The service at one glance."""
     return JSONResponse(status_json(await desk.status()))
 
 
-@router.get("/stats", response_model=shape.Stats)
+@router.get("/stats", response_model=bodies.Stats)
 async def stats(desk: GivenDesk) -> Response:
     """How much is stored."""
     return JSONResponse(stats_json(await desk.catalog.stats()))
 
 
-@router.post("/reload", response_model=shape.Verdict, responses={422: {"model": shape.Verdict}})
+@router.post("/reload", response_model=bodies.Verdict, responses={422: {"model": bodies.Verdict}})
 async def reload(desk: GivenDesk) -> Response:
     """Read the configuration again; 422 with the problems where the old one keeps running."""
     verdict = await desk.reload()
     return JSONResponse(verdict_json(verdict), 200 if verdict.ok else 422)
 
 
-@plain.get("/healthz", response_model=shape.Health, responses=UNWELL)
+@plain.get("/healthz", response_model=bodies.Health, responses=UNWELL)
 async def healthz(desk: GivenDesk) -> Response:
     """Whether every loop gave its sign of life in time; open to all, and says no more than that."""
     beats = desk.beats()
@@ -46,7 +46,7 @@ async def healthz(desk: GivenDesk) -> Response:
     return JSONResponse({"ok": well, "loops": {beat.name: not beat.late for beat in beats}}, 200 if well else 503)
 
 
-@plain.get("/readyz", response_model=shape.Health, responses=UNWELL)
+@plain.get("/readyz", response_model=bodies.Health, responses=UNWELL)
 async def readyz(desk: GivenDesk) -> Response:
     """Whether the database answers and takes what is written, and nothing is stuck, by area; open to all."""
     try:

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.model import DeliveryState
-from aggregator.web.asking import after_cursor, cursor_of
-from aggregator.web.cards import cards
-from aggregator.web.given import GivenDesk, GivenPages, then
-from aggregator.web.hosts import safe_next
-from aggregator.web.naming import named
+from aggregator.core.titles import named
+from aggregator.web.dependencies import GivenDesk, GivenPages, then
+from aggregator.web.origins import safe_next
+from aggregator.web.params import after_cursor, cursor_of
+from aggregator.web.view_models import cards
 
 router = APIRouter()
 

@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregator.core.errors import AggregatorError
 from aggregator.core.model import Health, HitFilter
 from aggregator.core.text.urls import login_in
-from aggregator.web.answers import status_of
+from aggregator.core.titles import named
+from aggregator.ports.backend import Desk
 from aggregator.web.api.feeds import one_feed
-from aggregator.web.cards import cards
-from aggregator.web.desk import Desk
-from aggregator.web.given import GivenDesk, GivenPages, then
-from aggregator.web.naming import named
+from aggregator.web.dependencies import GivenDesk, GivenPages, then
+from aggregator.web.errors import status_of
+from aggregator.web.view_models import cards
 
 router = APIRouter()
 

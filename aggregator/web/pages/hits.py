@@ -9,14 +9,13 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.settings import Feed, RuleConfig
-from aggregator.web.asking import AskedPage, cursor
-from aggregator.web.cards import by_day, cards
-from aggregator.web.given import GivenDesk, GivenPages, then
-from aggregator.web.hosts import safe_next
-from aggregator.web.marking import marked, places
-from aggregator.web.naming import named
-from aggregator.web.render import reader_zone
-from aggregator.web.why import lines
+from aggregator.core.titles import named
+from aggregator.web.dependencies import GivenDesk, GivenPages, then
+from aggregator.web.highlight import marked, places
+from aggregator.web.origins import safe_next
+from aggregator.web.params import AskedPage, cursor
+from aggregator.web.templating import reader_zone
+from aggregator.web.view_models import by_day, cards, lines
 
 router = APIRouter()
 

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.web.access import SESSION_LIFE, Doorkeeper, Sessions, Throttle
-from aggregator.web.given import GivenDesk, GivenPages
-from aggregator.web.guard import COOKIE, address_of, session_cookie
-from aggregator.web.hosts import safe_next
-from aggregator.web.phrases import span
+from aggregator.web.auth import SESSION_LIFE, Doorkeeper, Sessions, Throttle
+from aggregator.web.dependencies import GivenDesk, GivenPages
+from aggregator.web.filters import span
+from aggregator.web.middleware import COOKIE, address_of, session_cookie
+from aggregator.web.origins import safe_next
 
 log = logging.getLogger(__name__)
 router = APIRouter()

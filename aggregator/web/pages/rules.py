@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.errors import AggregatorError, Busy, ConfigErrors, Conflict, NotFound
 from aggregator.core.model import HitFilter, RuleFigures
-from aggregator.core.shapes import precision
-from aggregator.web.answers import status_of
-from aggregator.web.cards import cards
-from aggregator.web.desk import Desk, Preview, RulesFile, Verdict
-from aggregator.web.given import GivenDesk, GivenPages, then
-from aggregator.web.naming import named
+from aggregator.core.results import Preview, RulesFile, Verdict
+from aggregator.core.schemas import precision
+from aggregator.core.titles import named
+from aggregator.ports.backend import Desk
+from aggregator.web.dependencies import GivenDesk, GivenPages, then
+from aggregator.web.errors import status_of
+from aggregator.web.view_models import cards
 
 router = APIRouter()
 

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from aggregator.core.errors import InvalidRule
-from aggregator.web.asking import look_s, moment
-from aggregator.web.desk import Answer, Found
-from aggregator.web.given import GivenDesk, GivenPages
-from aggregator.web.marking import Piece, marked, marked_snippet
+from aggregator.core.results import Answer, Found
+from aggregator.web.dependencies import GivenDesk, GivenPages
+from aggregator.web.highlight import Piece, marked, marked_snippet
 from aggregator.web.pages.hits import SPANS_BACK
+from aggregator.web.params import look_s, moment
 
 router = APIRouter()
 

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregator.core.titles import named
 from aggregator.web.api.alerts import silence
-from aggregator.web.given import GivenDesk, GivenPages, then
-from aggregator.web.hosts import safe_next
-from aggregator.web.naming import named
+from aggregator.web.dependencies import GivenDesk, GivenPages, then
+from aggregator.web.origins import safe_next
 
 router = APIRouter()
 

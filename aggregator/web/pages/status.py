@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from aggregator.core.findings import findings
-from aggregator.web.given import GivenDesk, GivenPages, then
+from aggregator.web.dependencies import GivenDesk, GivenPages, then
 
 router = APIRouter()
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 
 from aggregator.core.model import Entry, Told
-from aggregator.web.given import GivenDesk, GivenPages
-from aggregator.web.marking import Piece, differences, likeness, marked
+from aggregator.web.dependencies import GivenDesk, GivenPages
+from aggregator.web.highlight import Piece, differences, likeness, marked
 
 router = APIRouter()
 

@@ -4,7 +4,7 @@
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone) document.cookie = `aggregator_zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=lax`;
 
-// Times said in words ("14 min ago") are said anew each half minute; the words are those of phrases.py.
+// Times said in words ("14 min ago") are said anew each half minute; the words are those of filters.py.
 function span(seconds) {
   const whole = Math.round(Math.abs(seconds));
   if (whole < 60) return `${whole} s`;

@@ -17,7 +17,7 @@ from aggregator.config import (
     save_file,
 )
 from aggregator.core.errors import AggregatorError, ConfigErrors, Conflict, NotFound
-from tests.unit.config.writing import written
+from tests.unit.config.config_files import written
 
 FEEDS = """
 # The feeds of the desk.

@@ -6,7 +6,7 @@ import pytest
 
 from aggregator.config import channel_errors, digest, load, rule_test_errors
 from aggregator.core.errors import ConfigErrors, Problem
-from tests.unit.config.writing import loaded, refused, written
+from tests.unit.config.config_files import loaded, refused, written
 
 
 def test_scalars_in_rules_are_the_text_that_was_written(tmp_path: Path) -> None:

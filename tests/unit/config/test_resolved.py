@@ -13,7 +13,7 @@ from aggregator.config import Loaded, channel_errors, load
 from aggregator.core.errors import ConfigErrors
 from aggregator.core.settings import Channel, Config, Feed, Section, Settings
 from aggregator.notify import check_channels
-from tests.unit.config.writing import loaded, refused, written
+from tests.unit.config.config_files import loaded, refused, written
 
 LINES = ("root:x:0:0:superuser:/root:/bin/sh", "daemon:x:1:1:servant:/usr/sbin", "zq7", "Ünïcode-Zeile-42")
 BODY = "\n".join(LINES)

@@ -6,7 +6,7 @@ import pytest
 
 from aggregator.config import restrict, save_file
 from aggregator.core.errors import AggregatorError, ConfigErrors, Conflict
-from tests.unit.config.writing import written
+from tests.unit.config.config_files import written
 
 FILE = """\
 # Everything in one file.

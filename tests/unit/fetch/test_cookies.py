@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core.polling.hosts import host_key
-from aggregator.fetch import address
+from aggregator.fetch import url as address
 from aggregator.fetch.cookies import MOST_BYTES_SENT, MOST_COOKIES, Jar
 
 FEED = "https://news.example.co.uk/a/feed"

@@ -6,8 +6,8 @@ import pytest
 
 from aggregator.core.errors import BadStatus
 from aggregator.core.model import HitState, Reason
-from tests.fakes.fetcher import Page
-from tests.unit.pipeline.newsroom import NOW, Newsroom, item, newsroom, rss
+from tests.support.fake_fetcher import Page
+from tests.unit.pipeline.builders import NOW, Newsroom, item, newsroom, rss
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,8 @@ from aggregator.core.errors import DeliveryError, StoreError
 from aggregator.core.model import Delivery, DeliveryState, Entry, Hit, Kind, Notice, Silence
 from aggregator.core.settings import Channel, Config, RuleConfig
 from aggregator.pipeline.deliver import MAX_CLAIMED, Counts, Deliver
-from tests.fakes.notifier import FakeNotifier
-from tests.fakes.store import MemoryStore
+from tests.support.fake_notifier import FakeNotifier
+from tests.support.memory_store import MemoryStore
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 pytestmark = pytest.mark.anyio

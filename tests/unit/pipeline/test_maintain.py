@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from aggregator.pipeline.maintain import Maintainer
-from tests.unit.pipeline.newsroom import newsroom
+from tests.unit.pipeline.builders import newsroom
 
 pytestmark = pytest.mark.anyio
 

@@ -6,9 +6,9 @@ import pytest
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import Entry, HitState, Kind, Poll, Reason
-from aggregator.pipeline import intake
-from tests.fakes.fetcher import Page
-from tests.unit.pipeline.newsroom import item, newsroom, rss
+from aggregator.pipeline import ingest
+from tests.support.fake_fetcher import Page
+from tests.unit.pipeline.builders import item, newsroom, rss
 
 pytestmark = pytest.mark.anyio
 RULE = {"id": "r", "any": ["missile"]}
@@ -16,7 +16,7 @@ RULE = {"id": "r", "any": ["missile"]}
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "PART", 10)
+    monkeypatch.setattr(ingest, "PART", 10)
 
 
 async def test_a_large_poll_is_written_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

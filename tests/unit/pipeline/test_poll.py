@@ -5,9 +5,9 @@ from datetime import datetime
 import pytest
 
 from aggregator.core.model import Health, Reason, Rung
-from tests.fakes.fetcher import Page
-from tests.fakes.store import MemoryFeeds, Tables
-from tests.unit.pipeline.newsroom import item, newsroom, rss
+from tests.support.fake_fetcher import Page
+from tests.support.memory_store import MemoryFeeds, Tables
+from tests.unit.pipeline.builders import item, newsroom, rss
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ import pytest
 
 from aggregator.core.errors import StoreError
 from aggregator.core.polling.websub import Farewell, Offer, Standing, Subscription
-from aggregator.pipeline.push import Push
-from tests.unit.pipeline.newsroom import NOW, newsroom
+from aggregator.pipeline.websub import Push
+from tests.unit.pipeline.builders import NOW, newsroom
 
 pytestmark = pytest.mark.anyio
 

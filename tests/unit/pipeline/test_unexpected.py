@@ -9,11 +9,11 @@ import pytest
 
 from aggregator.core.errors import Conflict, StoreError
 from aggregator.core.model import Entry, Fetched, Health, NotModified, Poll
-from aggregator.pipeline.intake import Intake, Polled
+from aggregator.pipeline.ingest import Intake, Polled
 from aggregator.pipeline.poll import Poller
-from tests.fakes.fetcher import FakeFetcher, Page
-from tests.fakes.store import MemoryFeeds
-from tests.unit.pipeline.newsroom import URL, Newsroom, item, newsroom, rss
+from tests.support.fake_fetcher import FakeFetcher, Page
+from tests.support.memory_store import MemoryFeeds
+from tests.unit.pipeline.builders import URL, Newsroom, item, newsroom, rss
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,94 @@
+"""The composition root: the database and the setup that holds now; all names meet here."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from aggregator.app.clock import SystemClock
+from aggregator.app.masking import discreet
+from aggregator.app.paths import database_url
+from aggregator.app.processes import dead_owners, new_owner
+from aggregator.config import Loaded, load
+from aggregator.core.rules import index_text
+from aggregator.pipeline.active_config import Setup, prepare
+from aggregator.pipeline.maintain import Maintainer
+from aggregator.store import Store, open_store
+from aggregator.telemetry.logs import redact
+
+if TYPE_CHECKING:
+    from aggregator.app.runtime import Works
+
+
+@dataclass(slots=True, kw_only=True)
+class House:
+    """What every command needs; `works()` opens the rest."""
+
+    loaded: Loaded
+    current: Setup
+    store: Store
+    clock: SystemClock = field(default_factory=SystemClock)
+    owner: str = field(default_factory=new_owner)
+    console: TextIO | None = None
+    _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _works: "Works | None" = None
+
+    def setup(self) -> Setup:
+        return self.current
+
+    async def works(self) -> "Works":
+        """Transport, parsers and notifiers; opened once, closed with the house."""
+        if self._works is None:
+            from aggregator.app.runtime import open_works
+
+            self._works = await self._closing.enter_async_context(open_works(self))
+        return self._works
+
+    def maintainer(self) -> Maintainer:
+        from aggregator.notify import recipients
+
+        return Maintainer(
+            catalog=self.store.catalog,
+            outbox=self.store.outbox,
+            upkeep=self.store.upkeep,
+            setup=self.setup,
+            clock=self.clock,
+            recipients=recipients,
+        )
+
+    async def reload(self, path: Path) -> None:
+        """Take over the configuration at `path`. Raises ConfigErrors; then nothing has changed."""
+        loaded, current = await asyncio.to_thread(self._prepare, path)  # polling and matching go on meanwhile
+        await self.store.feeds.sync(loaded.config.feeds, self.clock.now())
+        redact.know(loaded.secrets | self.loaded.secrets)
+        self.loaded, self.current = loaded, current
+        if self._works is not None:
+            self._works.fetcher.adopt(loaded.config.settings.http, loaded.config.settings.polling)
+
+    def _prepare(self, path: Path) -> tuple[Loaded, Setup]:
+        loaded = load(path, os.environ, before=self.loaded)
+        return loaded, prepare(loaded.config, loaded.rules, loaded.digest, before=self.current)
+
+
+@asynccontextmanager
+async def open_house(loaded: Loaded, *, console: TextIO | None = None) -> AsyncIterator[House]:
+    """Open the database: upgraded, free of the leases of the dead, its feeds those of the configuration.
+
+    `console` is where console channels print; default: stdout.
+    """
+    redact.know(loaded.secrets)
+    clock = SystemClock()
+    async with AsyncExitStack() as closing:
+        make_dirs = loaded.config.settings.database is None
+        store = open_store(database_url(loaded.config), index_text=index_text, make_dirs=make_dirs)
+        await closing.enter_async_context(store)
+        await store.upkeep.upgrade()
+        await store.upkeep.free(dead_owners(await store.upkeep.owners()), clock.now())
+        if not loaded.faults:  # a feed that was left out for its faults is still ours
+            await store.feeds.sync(loaded.config.feeds, clock.now())
+        current = prepare(loaded.config, loaded.rules, loaded.digest)
+        store = replace(store, catalog=discreet(store.catalog))
+        yield House(loaded=loaded, current=current, store=store, clock=clock, _closing=closing, console=console)

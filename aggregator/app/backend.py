@@ -1,0 +1,443 @@
+"""The desk: what the pages and the commands do beyond reading the database (web.desk.Desk)."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import ip_address
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from aggregator import __version__, config
+from aggregator.app.application import House
+from aggregator.app.masking import shown
+from aggregator.app.metrics import lag_s
+from aggregator.app.paths import state_folder
+from aggregator.app.processes import notes_folder, running
+from aggregator.core.errors import Busy, ConfigErrors, Conflict, DatabaseFault, FetchError, NotFound, Unreachable
+from aggregator.core.findings import findings
+from aggregator.core.model import Beat, DeliveryState, Finding, Status, Told
+from aggregator.core.results import Answer, Candidate, Imported, Preview, RulesFile, Verdict
+from aggregator.core.rules import Explanation
+from aggregator.core.settings import Auth, Feed
+from aggregator.core.text.urls import login_in, pasted_urls, with_login
+from aggregator.pipeline.backtest import backtest
+from aggregator.pipeline.search import explained, search
+from aggregator.pipeline.websub import Taken
+from aggregator.ports import Catalog, Clock
+from aggregator.scheduler import kept_alive
+
+if TYPE_CHECKING:
+    from aggregator.web.app import Site
+
+PREVIEW_S = 8.0
+LOOKUPS_AT_ONCE, LOOKUPS_S = 32, 15.0
+MOST_WAITING = 4  # beyond those at work; each may read a megabyte of YAML, or match all that is stored
+
+Reload = Callable[[], Awaitable[ConfigErrors | None]]
+
+
+async def _nothing_runs() -> ConfigErrors | None:
+    return None
+
+
+@dataclass(slots=True)
+class Turns:
+    """Costly work of one kind: so many at once, and a short queue."""
+
+    what: str
+    at_once: int
+    _free: asyncio.Semaphore = field(init=False)
+    _here: int = 0
+
+    def __post_init__(self) -> None:
+        self._free = asyncio.Semaphore(self.at_once)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and have it. Raises Busy."""
+        if self._here >= self.at_once + MOST_WAITING:
+            raise Busy(f"{MOST_WAITING} {self.what} are waiting already; try again in a moment")
+        self._here += 1
+        try:
+            async with self._free:
+                yield
+        finally:
+            self._here -= 1
+
+
+@dataclass(slots=True)
+class AppDesk:
+    """Implements `web.desk.Desk` over an open house."""
+
+    house: House
+    path: Path
+    reloading: Reload = _nothing_runs
+    beats: Callable[[], tuple[Beat, ...]] = tuple
+    figures: Callable[[], bytes] = bytes
+    fault: Callable[[], ConfigErrors | None] = lambda: None
+    started_at: datetime | None = None
+    _files: tuple[str, tuple[RulesFile, ...]] = ("", ())  # with the digest of the configuration they are of
+    _checks: Turns = field(default_factory=lambda: Turns("checks of the configuration", at_once=1))
+    _edits: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _looks: Turns = field(default_factory=lambda: Turns("searches and previews", at_once=2))
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.house.store.catalog
+
+    @property
+    def clock(self) -> Clock:
+        return self.house.clock
+
+    def current(self) -> config.Loaded:
+        return self.house.loaded
+
+    def database_fault(self) -> DatabaseFault | None:
+        return self.house.store.upkeep.fault()
+
+    def metrics(self) -> tuple[bytes, str]:
+        return self.figures(), "text/plain; version=0.0.4; charset=utf-8"
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    async def findings(self) -> tuple[Finding, ...]:
+        now = self.clock.now()
+        backlog = await self.catalog.backlog(now)
+        fault = str(self.database_fault() or "")
+        return findings(
+            Status(version=__version__, now_at=now, beats=self.beats(), backlog=backlog, database_fault=fault)
+        )
+
+    async def status(self) -> Status:
+        now = self.clock.now()
+        health = await self.catalog.health()
+        outbox = await self.catalog.outbox()
+        sent = await self.catalog.deliveries(states=[DeliveryState.SENT], limit=1)
+        folder, loaded = state_folder(), self.house.loaded
+        return Status(
+            version=__version__,
+            now_at=now,
+            started_at=self.started_at,
+            beats=self.beats(),
+            feeds=tuple((word.value, count) for word, count in health.items()),
+            lag_s=lag_s(await self.house.store.feeds.next_due_at(), now),
+            outbox=tuple((state.value, count) for state, count in outbox.items() if count),
+            last_alert_at=sent[0].sent_at if sent else None,
+            stats=await self.catalog.stats(),
+            disk_free_bytes=shutil.disk_usage(folder if folder.exists() else Path.cwd()).free,
+            versions=_versions(),
+            warnings=tuple(
+                map(
+                    str,
+                    (
+                        *filter(None, [self.database_fault()]),
+                        *(fault.errors if (fault := self.fault()) else ()),
+                        *loaded.faults,
+                        *loaded.warnings,
+                    ),
+                )
+            ),
+            processes=await asyncio.to_thread(running, notes_folder(loaded.config)),
+            backlog=await self.catalog.backlog(now),
+            database_fault=str(self.database_fault() or ""),
+        )
+
+    async def explain(self, told: Told) -> Explanation | None:
+        rule = self.house.current.rules.get(told.hit.rule)
+        return explained(rule, told, self.house.current) if rule else None
+
+    async def search(
+        self,
+        query: str,
+        *,
+        since: datetime | None = None,
+        limit: int = 50,
+        before: int | None = None,
+        within_s: float = inf,
+    ) -> Answer:
+        async with self._looks.turn():
+            return await search(
+                self.catalog, self.house.current, query, since=since, limit=limit, before=before, within_s=within_s
+            )
+
+    # --- the rules' files ------------------------------------------------------------------------
+
+    async def reload(self) -> Verdict:
+        errors = await self.reloading()
+        return Verdict(
+            problems=errors.errors if errors else self.house.loaded.warnings, rules=tuple(self.house.current.rules)
+        )
+
+    async def rules_files(self) -> tuple[RulesFile, ...]:
+        digest = await asyncio.to_thread(config.digest, self.path)
+        if not digest or digest != self._files[0]:
+            found = await asyncio.to_thread(config.rule_files, self.path)
+            self._files = digest, tuple(RulesFile(name=f.file, text=f.text, digest=f.digest) for f in found)
+        return self._files[1]
+
+    async def check_rules(self, name: str, text: str) -> Verdict:
+        try:
+            loaded = await self._with(name, text)
+        except ConfigErrors as errors:
+            return Verdict(problems=errors.errors)
+        failing = await asyncio.to_thread(config.rule_test_errors, loaded)
+        return Verdict(problems=(*loaded.warnings, *failing), rules=tuple(rule.id for rule in loaded.rules))
+
+    async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
+        text = _with_ends_of(await self._known_file(name), text)
+        async with self._checks.turn(), self._edits:
+            await asyncio.to_thread(config.save_file, self.path, Path(name), text, before=expected_digest)
+        await self.reloading()
+        return next(file for file in await self.rules_files() if file.name == name)
+
+    async def preview(self, name: str, text: str, since: datetime) -> Preview:
+        edited = {rule.id: rule for rule in (await self._with(name, text)).rules}
+        running = self.house.current.rules
+        touched = [
+            rule_id
+            for rule_id in {**running, **edited}
+            if rule_id not in running or rule_id not in edited or running[rule_id].version != edited[rule_id].version
+        ]
+        old, new = (
+            [rules[i] for i in touched if i in rules and rules[i].config.enabled] for rules in (running, edited)
+        )
+        if not touched:
+            return Preview(since=since, entries=0)
+        async with self._looks.turn():
+            done = await backtest(self.catalog, self.house.current, old, new, since=since, within_s=PREVIEW_S)
+        return Preview(
+            since=since,
+            entries=done.entries,
+            changes=tuple(tally.change(rule) for rule, tally in done.tallies.items()),
+            complete=done.complete,
+        )
+
+    async def _with(self, name: str, text: str) -> config.Loaded:
+        """The configuration as it would be with `text` in that file. Raises ConfigErrors, Conflict, NotFound, Busy."""
+        running, file = self.house.loaded, await self._known_file(name)
+        text = _with_ends_of(file, text)
+        if file.text == text and self._files[0] == running.digest:
+            return running
+
+        def tried() -> config.Loaded:
+            config.restrict(Path(name), text)
+            return config.load(self.path, os.environ, edited={Path(name): text}, before=running)
+
+        async with self._checks.turn():
+            return await asyncio.to_thread(tried)
+
+    async def _known_file(self, name: str) -> RulesFile:
+        files = {file.name: file for file in await self.rules_files()}
+        if name not in files:
+            raise NotFound("file", name, list(files))
+        return files[name]
+
+    # --- hubs ------------------------------------------------------------------------------------
+
+    async def hub_asks(self, callback: str, query: Mapping[str, str]) -> str | None:
+        return await (await self.house.works()).push().verify(callback, query)
+
+    async def hub_pushes(
+        self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
+    ) -> Taken:
+        return await (await self.house.works()).push().receive(callback, content_type, signature, read)
+
+    # --- feeds -----------------------------------------------------------------------------------
+
+    async def discover(self, url: str) -> tuple[Candidate, ...]:
+        """`url`: as people paste it; a name and password in it are sent to its own origin, and not given back."""
+        known = {feed.url: feed.id for feed in self.house.current.feeds.values()}
+
+        from aggregator.fetch import discover as discover_feeds
+
+        works = await self.house.works()
+        found = await discover_feeds(url, works.fetcher.transport, works.read)
+        return tuple(
+            Candidate(
+                url=c.url,
+                title=c.title,
+                entries=c.entries,
+                newest_at=c.newest_at,
+                titles=tuple(title for _, title in c.latest),
+                known_as=known.get(c.url),
+                rhythm_s=c.rhythm_s,
+            )
+            for c in found
+        )
+
+    async def add_feed(
+        self, url: str, *, title: str = "", tags: Sequence[str] = (), feed_id: str = "", find: bool = False
+    ) -> str:
+        """`url`: as people paste it; a name and password in it become the feed's `auth`.
+
+        `find`: it may be that of a site, and the best feed behind it is added. Raises NotFound, Conflict, FetchError;
+        what cannot be reached now is added as it is.
+        """
+        login = login_in(pasted_urls(url)[0])
+        if find and (best := await self._behind(url)):
+            login, title = login_in(with_login(best.url, login)), title or best.title
+        await (await self.house.works()).fetcher.transport.permit(login.url)
+        async with self._edits:  # two edits of one file would undo each other
+            added = await asyncio.to_thread(
+                config.add_feed, self.path, url=login.url, feed_id=feed_id, title=title, tags=tags, auth=login.auth
+            )
+        await self.reloading()
+        return added.id
+
+    async def _behind(self, url: str) -> Candidate | None:
+        """The best feed behind an address; None: it cannot be reached now. Raises NotFound, Conflict, FetchError."""
+        try:
+            found = await self.discover(url)
+        except Unreachable as error:
+            if error.connected:
+                raise
+            return None
+        if not found:
+            why = "neither what it names nor the usual places of its site are feeds"
+            raise NotFound("feed", login_in(pasted_urls(url)[0]).url, why=why)
+        if found[0].known_as:
+            raise Conflict(f"{found[0].url} is watched already, as {found[0].known_as}")
+        return found[0]
+
+    async def import_opml(
+        self, document: bytes, *, online: bool = False, step: Callable[[], object] = lambda: None
+    ) -> Imported:
+        """`online`: only feeds that can be read now are added."""
+        known = tuple(self.house.current.feeds.values())
+        wanted, skipped = await asyncio.to_thread(lambda: config.sift(config.from_opml(document), known))
+        wanted, problems = await (self._readable(wanted, step) if online else self._permitted(wanted))
+        added: tuple[config.Added, ...] = ()
+        if wanted:
+            async with self._edits:
+                added = await asyncio.to_thread(config.add_feeds, self.path, [one.row() for one in wanted])
+        if added:
+            await self.reloading()
+        told = (config.WATCHED, config.TWICE)
+        return Imported(
+            added=tuple(one.id for one in added),
+            known=tuple(url for url, why in skipped if why == config.WATCHED),
+            repeated=tuple(url for url, why in skipped if why == config.TWICE),
+            problems=(*(f"{url}: {why}" for url, why in skipped if why not in told), *problems),
+        )
+
+    async def _readable(
+        self, wanted: Sequence[config.Subscription], step: Callable[[], object]
+    ) -> tuple[tuple[config.Subscription, ...], list[str]]:
+        works = await self.house.works()
+        outcomes = await works.try_feeds([_tried(one) for one in wanted], step=step)
+        problems = [f"{url}: {error}" for url, error in outcomes.items() if error]
+        return tuple(one for one in wanted if not outcomes[one.url]), problems
+
+    async def _permitted(
+        self, wanted: Sequence[config.Subscription]
+    ) -> tuple[tuple[config.Subscription, ...], list[str]]:
+        """Those whose address may be read, and what is said of the others.
+
+        Names are looked up for LOOKUPS_S in all; one that is not known by then is judged when it is dialled.
+        """
+        transport = (await self.house.works()).fetcher.transport
+        examples = {_place(one.url): one.url for one in wanted}
+        refused: dict[str, str] = {}
+        gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+
+        async def judge(place: str, url: str) -> None:
+            async with gate:
+                try:
+                    await transport.permit(url)
+                except FetchError as error:
+                    refused[place] = str(error)
+
+        literal_first = sorted(examples.items(), key=lambda item: not _is_literal(item[1]))
+        tasks = [asyncio.create_task(judge(*item)) for item in literal_first]
+        done, late = await asyncio.wait(tasks, timeout=LOOKUPS_S) if tasks else (set(), set())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        for task in done:
+            task.result()
+        problems = [f"{shown(one.url)}: {refused[place]}" for one in wanted if (place := _place(one.url)) in refused]
+        return tuple(one for one in wanted if _place(one.url) not in refused), problems
+
+    async def export_opml(self) -> str:
+        """Masked before it is written: in XML a key with an `&` is no longer the text that is known."""
+        return config.to_opml(
+            feed.model_copy(update={"url": shown(feed.url), "title": shown(feed.title)})
+            for feed in self.house.current.config.feeds
+        )
+
+
+def _tried(one: config.Subscription) -> Feed:
+    """A feed that is only tried; named by its address."""
+    return Feed.model_construct(url=one.url, id=one.url, auth=Auth.model_validate(one.auth) if one.auth else None)
+
+
+@asynccontextmanager
+async def page(desk: AppDesk, listen: str) -> AsyncIterator[str]:
+    """Serve the pages while the context lasts; gives their address. Raises AggregatorError."""
+    from aggregator.web.app import create_app
+
+    async with _serving(listen, "settings.web.listen", create_app(desk)) as address:
+        yield address
+
+
+@asynccontextmanager
+async def figures(desk: AppDesk, listen: str) -> AsyncIterator[str]:
+    """Serve health and figures alone, likewise."""
+    from aggregator.web.app import create_figures
+
+    async with _serving(listen, "settings.metrics.listen", create_figures(desk, listen)) as address:
+        yield address
+
+
+@asynccontextmanager
+async def _serving(listen: str, setting: str, site: "Site") -> AsyncIterator[str]:
+    """A server that is started again on the same port where it ends before the context does."""
+    from aggregator.web.server import bind, serve
+
+    sockets = [bind(listen, setting)]
+    host, port = sockets[0].getsockname()[:2]
+    place = f"{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def run() -> None:
+        await serve(site, bound=sockets.pop() if sockets else bind(place, setting))
+
+    serving = asyncio.create_task(kept_alive("the page", run), name="page")
+    try:
+        yield f"http://{place}/"
+    finally:
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
+        for unused in sockets:
+            unused.close()
+
+
+def _place(url: str) -> str:
+    """What the guard judges of an address: scheme, host and port."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
+
+
+def _is_literal(url: str) -> bool:
+    try:
+        ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _with_ends_of(file: RulesFile, text: str) -> str:
+    """The text with the line ends of the file, which browsers take away: to change them all changes no rule."""
+    return text.replace("\n", "\r\n") if "\r\n" in file.text and "\r\n" not in text else text
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    from importlib.metadata import version
+
+    return tuple((name, version(name)) for name in ("feedparser", "aiohttp", "SQLAlchemy", "apprise", "APScheduler"))

@@ -1,0 +1,1 @@
+"""`doctor`: look at an installation (probe) and judge what was found (checks)."""

@@ -1,0 +1,358 @@
+"""What is wrong, and how to mend it: facts in, troubles out. The facts are gathered in probe.py."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from aggregator import DISTRIBUTION
+from aggregator.core.errors import ConfigError, brief
+from aggregator.core.findings import findings
+from aggregator.core.model import Backlog, Delivery, DeliveryState, FeedState, Health, RuleFigures, Severity, Status
+from aggregator.store.inspect import Condition
+
+PYTHON = (3, 11)
+# The first releases whose email package does not write line ends out of encoded words (CVE-2024-6923).
+PATCHED: Mapping[tuple[int, ...], tuple[int, ...]] = {(3, 11): (3, 11, 10), (3, 12): (3, 12, 5)}
+SQLITE = (3, 35, 0)  # the first that knows RETURNING
+NETWORKED = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs",
+     "nfs4", "smb3", "smbfs"}
+)  # fmt: skip
+FULL_BYTES, SCARCE_BYTES = 200 * 10**6, 10**9
+PATIENCE = timedelta(minutes=15)
+DRIFT = timedelta(minutes=5)
+FUTURE = timedelta(days=1)
+ENOUGH_ENTRIES = 1000  # a rule that matched none of so many deserves a look
+MOST_NAMED = 10  # troubles of one kind that are told one by one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """One thing that is wrong. `kind` is a stable word for programs; a note is no reason to act at once."""
+
+    kind: str
+    severity: Severity
+    about: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What answers on the page's port: nobody, this program, or somebody else."""
+
+    listen: str
+    holder: Literal["nobody", "us", "another"] = "nobody"
+    late: tuple[str, ...] = ()
+    open_to_all: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposed:
+    """A file that others on this machine can read or write although they should not."""
+
+    path: str
+    mode: int
+    why: Literal["secret", "writable", "database"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the database tells of the past. `limited` feeds wait because their host asked for it."""
+
+    feeds: tuple[FeedState, ...] = ()
+    limited: frozenset[str] = frozenset()
+    rules: tuple[RuleFigures, ...] = ()
+    entries: int = 0
+    from_future: Mapping[str, int] = field(default_factory=dict)
+    dead: int = 0
+    last_dead: tuple[Delivery, ...] = ()
+    waiting: tuple[Delivery, ...] = ()
+    backlog: Backlog = field(default_factory=Backlog)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that was found out; None or empty: it could not be, or nothing was there."""
+
+    now: datetime
+    python: tuple[int, ...]
+    sqlite: tuple[int, ...]
+    fts5: bool = True
+    config: tuple[ConfigError, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()  # (what is configured, the extra that it needs)
+    database: Condition | None = None
+    database_error: str = ""
+    file_system: str = ""
+    free_bytes: int | None = None
+    page: Page | None = None
+    exposed: tuple[Exposed, ...] = ()
+    known: Known | None = None
+
+
+def diagnose(facts: Facts) -> tuple[Trouble, ...]:
+    """All troubles, the worst first, otherwise in the order in which they should be mended."""
+    found = [
+        *_programs(facts),
+        *_config(facts.config),
+        *_extras(facts.missing),
+        *_database(facts),
+        *_disk(facts),
+        *(_page(facts.page) if facts.page else ()),
+        *_files(facts.exposed),
+        *(_past(facts.known, facts.now) if facts.known else ()),
+    ]
+    order: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
+    return tuple(sorted(found, key=lambda trouble: order[trouble.severity]))
+
+
+# --- the machine ---------------------------------------------------------------------------------
+
+
+def _programs(facts: Facts) -> Iterator[Trouble]:
+    for name, has, needs in (("Python", facts.python[:2], PYTHON), ("SQLite", facts.sqlite, SQLITE)):
+        if has < needs:
+            yield _error(
+                "version", name, f"version {_dotted(has)} is too old", f"install {name} {_dotted(needs)} or newer"
+            )
+    patched = PATCHED.get(facts.python[:2])
+    if patched and facts.python < patched:
+        message = (
+            f"version {_dotted(facts.python)} lacks the fix of CVE-2024-6923 (headers of mails); "
+            "ours are written without the faulty code, other programs' are not"
+        )
+        yield _note("unpatched", "Python", message, f"install Python {_dotted(patched)} or newer")
+    if not facts.fts5:
+        yield _error("version", "SQLite", "it was built without full-text search (FTS5)", "use another build of Python")
+
+
+def _extras(missing: Sequence[tuple[str, str]]) -> Iterator[Trouble]:
+    for what, extra in missing:
+        remedy = f"pip install '{DISTRIBUTION}[{extra}]', or remove the key"
+        yield _error("extra", what, f"it needs the extra {extra}, which is not installed", remedy)
+
+
+def _disk(facts: Facts) -> Iterator[Trouble]:
+    if facts.free_bytes is None:
+        return
+    free, size = facts.free_bytes, facts.database.bytes if facts.database else 0
+    remedy = "free some space, or shorten settings.retention and run `aggregator db prune`"
+    if free < FULL_BYTES:
+        yield _error("disk", "disk", f"only {free / 1e6:.0f} MB are free", remedy)
+    elif free < max(SCARCE_BYTES, size):
+        yield _warning("disk", "disk", f"only {free / 1e6:.0f} MB are free, too little for a backup in place", remedy)
+
+
+def _files(exposed: Sequence[Exposed]) -> Iterator[Trouble]:
+    for file in exposed:
+        if file.why == "secret":
+            message = f"it holds a secret, and everybody on this machine can read it (mode {file.mode:o})"
+            yield _error("secret", file.path, message, f"chmod o-r {file.path}")
+        elif file.why == "database":
+            message = f"others on this machine can read it (mode {file.mode:o}); keys in feeds' addresses are in it"
+            yield _error("secret", file.path, message, f"chmod 600 {file.path}")
+        else:
+            message = f"everybody on this machine can change it (mode {file.mode:o})"
+            yield _error("writable", file.path, message, f"chmod o-w {file.path}")
+
+
+# --- the installation ----------------------------------------------------------------------------
+
+
+def _config(problems: Sequence[ConfigError]) -> Iterator[Trouble]:
+    for problem in problems:
+        where = f"{problem.file}:{problem.line}:{problem.column}"
+        remedy = problem.hint or "correct the line; `aggregator check` tells whether it is right"
+        make = _error if problem.severity == "error" else _warning
+        yield make("config", where, problem.message, remedy)
+
+
+def _database(facts: Facts) -> Iterator[Trouble]:
+    if facts.database_error:
+        yield _split("database", "database", facts.database_error)
+    database = facts.database
+    if database is None:
+        return
+    if facts.file_system in NETWORKED:
+        message = f"it lies on a network file system ({facts.file_system}), where locks cannot be trusted"
+        yield _error("network", database.name, message, "put it on a local disk, or use PostgreSQL")
+    if not database.writable:
+        remedy = "give this user the right to write the file and its directory"
+        yield _error("unwritable", database.name, "it cannot be written", remedy)
+    if not database.exists:
+        yield _warning("missing", database.name, "it does not exist yet", "start `aggregator run`, which creates it")
+    elif database.error:
+        yield _split("database", database.name, database.error.removeprefix(database.name).strip())
+    elif database.is_newer:
+        message = f"its schema {database.revision} is newer than {database.newest} of this program"
+        yield _error("newer", database.name, message, "use the newer program, or restore a backup made before it")
+    elif database.revision != database.newest:
+        message = f"its schema is {database.revision or 'empty'}, this program needs {database.newest}"
+        yield _warning("older", database.name, message, "back it up, then run `aggregator db upgrade`")
+    for line in database.damage:
+        yield _error("damaged", database.name, line, "restore the newest backup: docs/operations.md")
+    if database.is_current and database.path and not database.checked:
+        remedy = "look at night: `aggregator db check`"
+        yield _note("unchecked", database.name, "it is too large to look for damage in passing", remedy)
+
+
+def _page(page: Page) -> Iterator[Trouble]:
+    if page.open_to_all:
+        message = (
+            f"it would listen on {page.listen} for others and ask nobody for a password; the service will not start"
+        )
+        yield _error("open", "page", message, "set settings.web.password, or listen on 127.0.0.1")
+    if page.holder == "another":
+        message = f"another program holds {page.listen}"
+        yield _error("port", "page", message, "stop that program, or set settings.web.listen to another port")
+    for loop in page.late:
+        remedy = "look into the log for its last error; restart the service if there is none"
+        yield _error("late", f"loop {loop}", "the service runs, but this loop gives no sign of life", remedy)
+
+
+# --- the past ------------------------------------------------------------------------------------
+
+
+def _past(known: Known, now: datetime) -> Iterator[Trouble]:
+    if not known.feeds:
+        yield _warning("nothing", "feeds", "nothing is watched", "aggregator feeds add URL")
+    yield from _clock(known, now)
+    stopped = list(_stopped(known, now))
+    yield from stopped
+    yield from _stuck(known, now, without="lag" if stopped else "")
+    yield from _outbox(known)
+    yield from _some([trouble for state in known.feeds for trouble in _feed(state)], "feeds", "aggregator feeds list")
+    yield from _some(list(_rules(known)), "rules", "aggregator rules lint")
+
+
+def _clock(known: Known, now: datetime) -> Iterator[Trouble]:
+    newest = max((state.last_polled_at for state in known.feeds if state.last_polled_at), default=now)
+    if newest > now + DRIFT:
+        message = f"it stands {_span(newest - now)} behind the last poll in the database"
+        yield _error("clock", "clock", message, "set this machine's clock (chrony, systemd-timesyncd)")
+    feeds, polled = len(known.from_future), sum(state.last_polled_at is not None for state in known.feeds)
+    if feeds >= 3 and feeds * 2 > polled:
+        message = f"{feeds} of {polled} feeds date entries into its future"
+        yield _warning("clock", "clock", message, "compare it with another clock; it is probably slow")
+    else:
+        for feed, count in list(known.from_future.items())[:MOST_NAMED]:
+            message = f"{count} entries are dated into the future"
+            yield _note("future", f"feed {feed}", message, "nothing to do: no date decides what is new")
+
+
+def _stuck(known: Known, now: datetime, without: str) -> Iterator[Trouble]:
+    """What every status shows. Where the service stands still, each overdue feed says no more than that."""
+    for one in findings(Status(version="", now_at=now, backlog=known.backlog)):
+        if one.kind != without:
+            yield Trouble(kind=one.kind, severity=one.severity, about=one.area, message=one.what, remedy=one.remedy)
+
+
+def _stopped(known: Known, now: datetime) -> Iterator[Trouble]:
+    live = [state for state in known.feeds if state.health not in (Health.PAUSED, Health.GONE)]
+    due = [s for s in live if s.next_poll_at and s.lease_owner is None and s.id not in known.limited]
+    if not live or not due:
+        return
+    polled = max((state.last_polled_at for state in live if state.last_polled_at), default=None)
+    first = min(due, key=lambda state: state.next_poll_at or now)
+    waits = now - (first.next_poll_at or now)
+    start = "start it: `aggregator run`, or `systemctl start aggregator`"
+    if polled is None:
+        yield _warning("stopped", "service", "no feed was ever polled", start)
+    elif waits > PATIENCE and now - polled > PATIENCE:
+        message = f"it does not run: the last poll was {_span(now - polled)} ago, {len(due)} feeds wait"
+        yield _error("stopped", "service", message, start)
+
+
+def _outbox(known: Known) -> Iterator[Trouble]:
+    if known.dead:
+        last = "; ".join(f"{d.title!r} on {d.channel}: {_why(d)}" for d in known.last_dead)
+        message = f"{known.dead} given up" + (f", the last of them {last}" if last else "")
+        remedy = "mend the channel, then `aggregator deliveries list --state dead` and `deliveries retry ID`"
+        yield _error("dead", "alerts", message, remedy)
+    retried: dict[str, list[Delivery]] = {}
+    for delivery in known.waiting:
+        if delivery.state is DeliveryState.RETRY:
+            retried.setdefault(delivery.channel, []).append(delivery)
+    for channel, failed in retried.items():
+        alerts = f"{failed[0].title!r}" + (f" and {len(failed) - 1} more" if len(failed) > 1 else "")
+        times = max(delivery.attempts for delivery in failed)
+        message = f"{alerts} failed{f' up to {times} times' if times > 1 else ''}: {_why(failed[0])}"
+        yield _warning("retry", f"channel {channel}", message, f"aggregator channels test {channel}")
+
+
+def _why(delivery: Delivery) -> str:
+    return brief((delivery.last_error or delivery.reason).removeprefix(f"channel {delivery.channel}: "))
+
+
+def _feed(state: FeedState) -> Iterator[Trouble]:
+    about, name = f"feed {state.id}", state.id
+    match state.health:
+        case Health.FAILING:
+            message = f"{state.failures} polls failed: {state.last_error}"
+            yield _warning("failing", about, message, f"open {state.url}; if it moved, aggregator feeds discover SITE")
+        case Health.BLOCKED:
+            message = f"the site keeps us out: {state.last_error}"
+            remedy = "ask its owner, or give the feed a user_agent, auth or proxy"
+            yield _warning("blocked", about, message, remedy)
+        case Health.GONE:
+            message = "its publisher removed it for good (410)"
+            yield _warning("gone", about, message, f"aggregator feeds remove {name}, or find its successor")
+        case Health.EMPTIED:
+            message = "it answers without a single entry"
+            yield _warning("emptied", about, message, f"open {state.url} and see whether the feed moved")
+        case Health.SILENT:
+            yield _note("silent", about, "it brought nothing for unusually long", f"open {state.url} and compare")
+        case Health.MOVED:
+            yield _note("moved", about, f"it is fetched from {state.url} now", "write that address into its url")
+
+
+def _rules(known: Known) -> Iterator[Trouble]:
+    if known.entries < ENOUGH_ENTRIES:
+        return
+    for rule in known.rules:
+        if not rule.hits:
+            message = f"it matched none of {known.entries:,} stored entries"
+            yield _note("mute", f"rule {rule.rule}", message, f"aggregator rules backtest {rule.rule} --since 365d")
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def _error(kind: str, about: str, message: str, remedy: str) -> Trouble:
+    return Trouble(kind=kind, severity="error", about=about, message=message, remedy=remedy)
+
+
+def _warning(kind: str, about: str, message: str, remedy: str) -> Trouble:
+    return Trouble(kind=kind, severity="warning", about=about, message=message, remedy=remedy)
+
+
+def _note(kind: str, about: str, message: str, remedy: str) -> Trouble:
+    return Trouble(kind=kind, severity="note", about=about, message=message, remedy=remedy)
+
+
+def _split(kind: str, about: str, sentence: str) -> Trouble:
+    """An error's own sentence: the thing; the remedy."""
+    message, _, remedy = sentence.partition("; ")
+    return _error(kind, about, message, remedy or "look at settings.database and the system's log")
+
+
+def _some(troubles: Sequence[Trouble], about: str, command: str) -> Iterator[Trouble]:
+    """The first of many like troubles, and how many more there are."""
+    yield from troubles[:MOST_NAMED]
+    if more := troubles[MOST_NAMED:]:
+        worst = "warning" if any(trouble.severity == "warning" for trouble in more) else "note"
+        make = _warning if worst == "warning" else _note
+        yield make("more", about, f"{len(more)} more like these", command)
+
+
+def _dotted(version: Sequence[int]) -> str:
+    return ".".join(map(str, version))
+
+
+def _span(length: timedelta) -> str:
+    minutes = length.total_seconds() / 60
+    for size, unit in ((1440, "d"), (60, "h")):
+        if minutes >= 2 * size:
+            return f"{minutes / size:.0f} {unit}"
+    return f"{max(1, minutes):.0f} min"

@@ -1,0 +1,213 @@
+"""Looks at an installation without changing anything, and gathers the facts of a diagnosis."""
+
+import os
+import re
+import shutil
+import sqlite3
+import stat
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from aggregator import config
+from aggregator.app.clock import SystemClock
+from aggregator.app.doctor.checks import FUTURE, Exposed, Facts, Known, Page, Trouble, diagnose
+from aggregator.app.extras import missing
+from aggregator.app.paths import database_url
+from aggregator.app.processes import loops_at
+from aggregator.config.source import files
+from aggregator.core.errors import AggregatorError, ConfigError, ConfigErrors, StoreError
+from aggregator.core.model import DeliveryState
+from aggregator.core.polling.hosts import host_key
+from aggregator.core.rules import index_text
+from aggregator.core.settings import Config, Web
+from aggregator.notify import check_channels
+from aggregator.store import open_store
+from aggregator.store.files import OTHERS, family
+from aggregator.store.inspect import Condition, inspect_database
+from aggregator.telemetry.logs import redact
+
+SAMPLE = 500
+SECRET_FILE = re.compile(r"\$\{file:([^}]+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The troubles, and what was looked at."""
+
+    troubles: tuple[Trouble, ...]
+    looked_at: tuple[str, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Notes are no illness."""
+        return all(trouble.severity == "note" for trouble in self.troubles)
+
+
+async def examine(path: Path) -> Report:
+    """Everything that is wrong with the installation whose configuration is at `path`."""
+    facts = Facts(
+        now=SystemClock().now(), python=sys.version_info[:3], sqlite=sqlite3.sqlite_version_info, fts5=_has_fts5()
+    )
+    looked_at = ["programs", "configuration"]
+    try:
+        loaded = config.load(path, os.environ)
+    except ConfigErrors as errors:
+        return Report(troubles=diagnose(replace(facts, config=errors.errors)), looked_at=tuple(looked_at))
+    redact.know(loaded.secrets)
+    settings = loaded.config.settings
+    facts = replace(
+        facts,
+        config=_config_problems(loaded),
+        missing=tuple(missing(loaded.config)),
+        page=_page(settings.web) if settings.web.enabled else None,
+        exposed=tuple(_exposed(path, loaded)),
+    )
+    looked_at += ["channels", "extras", "page", "files", "database", "disk"]
+    facts = await _with_database(facts, loaded.config)
+    if facts.known:
+        looked_at += ["feeds", "rules", "alerts", "clock"]
+    return Report(troubles=tuple(map(_redacted, diagnose(facts))), looked_at=tuple(looked_at))
+
+
+def _redacted(trouble: Trouble) -> Trouble:
+    return replace(trouble, message=redact(trouble.message), remedy=redact(trouble.remedy))
+
+
+def _has_fts5() -> bool:
+    with closing(sqlite3.connect(":memory:")) as memory:
+        try:
+            memory.execute("CREATE VIRTUAL TABLE probe USING fts5(text)")
+        except sqlite3.OperationalError:
+            return False
+    return True
+
+
+def _config_problems(loaded: config.Loaded) -> tuple[ConfigError, ...]:
+    channels = config.channel_errors(loaded, check_channels(loaded.config.channels.values()))
+    return (*loaded.warnings, *config.rule_test_errors(loaded), *channels)
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+
+def _page(web: Web) -> Page:
+    from aggregator.web.origins import is_loopback, split_listen
+
+    host, port = split_listen(web.listen)
+    guarded = any(secret and secret.get_secret_value() for secret in (web.password, web.token))
+    page = Page(listen=web.listen, open_to_all=not guarded and not is_loopback(host))
+    if port == 0:
+        return page
+    try:
+        loops = loops_at(host, port)
+    except ConnectionRefusedError:
+        return page
+    if loops is None:
+        return replace(page, holder="another")
+    return replace(page, holder="us", late=tuple(name for name, well in loops.items() if not well))
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _exposed(path: Path, loaded: config.Loaded) -> Iterator[Exposed]:
+    """Configuration that others may change or that holds secrets which they may read."""
+    if os.name != "posix":
+        return
+    for file in files(path):
+        text = file.read_text(encoding="utf-8-sig", errors="replace")
+        if any(secret in text for secret in loaded.secrets):
+            yield from _if_open(file, stat.S_IROTH, "secret")
+        yield from _if_open(file, stat.S_IWOTH, "writable")
+        for name in dict.fromkeys(SECRET_FILE.findall(text)):
+            yield from _if_open(file.parent / name.strip(), stat.S_IROTH, "secret")
+
+
+def _exposed_database(database: Condition) -> Iterator[Exposed]:
+    """The files of a database of ours that others may read."""
+    if os.name == "posix" and database.path and database.revision:
+        for file in family(database.path):
+            yield from _if_open(file, OTHERS, "database")
+
+
+def _if_open(file: Path, bit: int, why: Literal["secret", "writable", "database"]) -> Iterator[Exposed]:
+    mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0
+    if mode & bit:
+        yield Exposed(path=str(file), mode=mode, why=why)
+
+
+# --- the database --------------------------------------------------------------------------------
+
+
+async def _with_database(facts: Facts, wanted: Config) -> Facts:
+    url = database_url(wanted)
+    try:
+        database = inspect_database(url)
+    except StoreError as error:
+        return replace(facts, database_error=str(error))
+    exposed = (*facts.exposed, *_exposed_database(database))
+    facts = replace(facts, database=database, free_bytes=_free(database), exposed=exposed)
+    if database.path:
+        facts = replace(facts, file_system=file_system(database.path, _mounts()))
+    if not database.is_current or database.damage:
+        return facts
+    try:
+        return replace(facts, known=await _read(url, wanted, facts.now))
+    except AggregatorError as error:
+        return replace(facts, database_error=str(error))
+
+
+def _free(database: Condition) -> int | None:
+    if database.path is None:
+        return None
+    folder = next(above for above in database.path.absolute().parents if above.exists())
+    return shutil.disk_usage(folder).free
+
+
+async def _read(url: str, wanted: Config, now: datetime) -> Known:
+    async with open_store(url, index_text=index_text) as store:
+        catalog = store.catalog
+        ids = {feed.id for feed in wanted.feeds if feed.enabled}
+        feeds = tuple(found.state for found in await catalog.feeds() if found.state.id in ids)
+        limits = {limit.host for limit in await catalog.hosts() if limit.not_before > now}
+        latest = await catalog.entries(limit=SAMPLE)
+        future = Counter(e.feed for e in latest if e.published_at and e.published_at > e.seen_at + FUTURE)
+        enabled = {rule.id for rule in wanted.rules if rule.enabled}
+        waiting = [DeliveryState.PENDING, DeliveryState.RETRY]
+        return Known(
+            feeds=feeds,
+            limited=frozenset(state.id for state in feeds if host_key(state.url) in limits),
+            rules=tuple(figures for figures in await catalog.rules(now) if figures.rule in enabled),
+            entries=await catalog.count_entries(),
+            from_future=future,
+            dead=(await catalog.outbox()).get(DeliveryState.DEAD, 0),
+            last_dead=await catalog.deliveries(states=[DeliveryState.DEAD], limit=1),
+            backlog=await catalog.backlog(now),
+            waiting=await catalog.deliveries(states=waiting, limit=SAMPLE),
+        )
+
+
+def file_system(path: Path, mounts: str) -> str:
+    """The type of the file system that holds `path`, by the text of /proc/self/mountinfo; "": not known."""
+    place, best, found = path.absolute(), -1, ""
+    for line in mounts.splitlines():
+        left, dash, right = line.partition(" - ")
+        fields = left.split()
+        if dash and len(fields) > 4:
+            point = Path(fields[4].replace("\\040", " "))
+            if len(point.parts) >= best and (point == place or point in place.parents):
+                best, found = len(point.parts), right.split()[0]
+    return found
+
+
+def _mounts() -> str:
+    try:
+        return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,46 @@
+"""From what the verbs did to figures."""
+
+from datetime import datetime
+
+from aggregator.core.model import Reason
+from aggregator.pipeline.articles import Reading
+from aggregator.pipeline.delivery_batch import Counts
+from aggregator.pipeline.ingest import Polled
+from aggregator.telemetry.metrics import Metrics
+
+
+def observe_poll(metrics: Metrics, polled: Polled) -> None:
+    """Count one poll."""
+    metrics.polls.labels(polled.rung.value if polled.rung else "failed").inc()
+    metrics.poll_seconds.observe(polled.elapsed_s)
+    if polled.gap:
+        metrics.gaps.labels(polled.gap).inc()
+    if not polled.entries:
+        return
+    metrics.entries.labels("new").inc(polled.new)
+    metrics.entries.labels("updated").inc(polled.updated)
+    metrics.hits.inc(polled.hits)
+    metrics.match_seconds.observe(polled.match_s)
+    for entry in polled.entries:
+        if entry.published_at and entry.reason is Reason.NEW:
+            metrics.seen_seconds.observe(max(0.0, (entry.seen_at - entry.published_at).total_seconds()))
+
+
+def observe_reading(metrics: Metrics, reading: Reading) -> None:
+    """Count one article."""
+    metrics.articles.labels(reading.outcome).inc()
+    metrics.hits.inc(reading.hits)
+
+
+def observe_deliveries(metrics: Metrics, counts: Counts) -> None:
+    """Count what one tick delivered."""
+    for outcome in ("sent", "retry", "dead", "held", "suppressed"):
+        metrics.deliveries.labels(outcome).inc(getattr(counts, outcome))
+    for wait_s in counts.waits_s:
+        metrics.sent_seconds.observe(wait_s)
+
+
+def lag_s(due_at: datetime | None, now: datetime) -> float:
+    """How long the most overdue feed has been waiting; one that was never polled waits for nobody yet."""
+    overdue = due_at is not None and due_at.year > 1970
+    return max(0.0, (now - due_at).total_seconds()) if due_at and overdue else 0.0

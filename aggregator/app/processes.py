@@ -1,0 +1,155 @@
+"""Who runs: each process of the service leaves a note beside the database and keeps it locked while it lives."""
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from secrets import token_hex
+from typing import IO
+from urllib.parse import urlsplit
+
+from aggregator.app.paths import database_url, state_folder
+from aggregator.core.model import Process
+from aggregator.core.schemas import process_json
+from aggregator.core.settings import Config
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there, nothing is known
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
+ANSWER_S = 3.0
+_NOTES = "service-*.json"
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask, not where to listen
+
+
+def notes_folder(config: Config) -> Path:
+    """Beside the database's file, else in the state folder."""
+    backend, _, path = database_url(config).partition(":///")
+    return Path(path.partition("?")[0]).parent if backend == "sqlite" else state_folder()
+
+
+@contextmanager
+def note(folder: Path, process: Process) -> Iterator[None]:
+    """Leave a note while the context lasts; the kernel unlocks it however we end."""
+    path = folder / f"service-{process.pid}-{token_hex(4)}.json"
+    unready = path.with_suffix(".new")  # nobody looks at it before it is locked and whole
+    try:
+        _tidy(folder)
+        mine_only = os.open(unready, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        file = os.fdopen(mine_only, "w", encoding="utf-8")
+    except OSError as error:
+        log.warning("`aggregator status` will not see this process: %s: %s", path, error.strerror)
+        yield
+        return
+    with file:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        json.dump(process_json(process), file)
+        file.flush()
+        unready.rename(path)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def running(folder: Path) -> tuple[Process, ...]:
+    """The processes of the service on this machine, the oldest first."""
+    found = []
+    for path in folder.glob(_NOTES):
+        with suppress(OSError, ValueError, KeyError, TypeError), path.open(encoding="utf-8") as file:
+            if not _is_held(file):
+                continue
+            said = json.load(file)
+            started_at = datetime.fromisoformat(said["started_at"])
+            roles = tuple(map(str, said["roles"]))
+            found.append(Process(pid=int(said["pid"]), started_at=started_at, roles=roles, page=said["page"]))
+    return tuple(sorted(found, key=lambda process: process.started_at))
+
+
+def loops_of(process: Process) -> Mapping[str, bool] | None:
+    """Which loops of a process are well, by what it says of itself; None where it has no page, or says nothing."""
+    address = urlsplit(process.page or "")
+    if not address.hostname or not address.port:
+        return None
+    with suppress(OSError):
+        return loops_at(address.hostname, address.port)
+    return None
+
+
+def loops_at(host: str, port: int) -> Mapping[str, bool] | None:
+    """Which loops are well at an address; None where something else answers. Raises ConnectionRefusedError."""
+    connection = HTTPConnection(_ANYWHERE.get(host, host), port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", "/healthz")
+        answer = json.loads(connection.getresponse().read(65_536))
+        return {str(name): bool(well) for name, well in answer["loops"].items()}
+    except ConnectionRefusedError:
+        raise
+    except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    finally:
+        connection.close()
+
+
+def own(started_at: datetime, roles: frozenset[str], page: str | None) -> Process:
+    """This process."""
+    return Process(pid=os.getpid(), started_at=started_at, roles=tuple(sorted(roles)), page=page)
+
+
+def _tidy(folder: Path) -> None:
+    """Take away the notes of the dead."""
+    for path in folder.glob(_NOTES):
+        with suppress(OSError):
+            with path.open(encoding="utf-8") as file:
+                held = _is_held(file)
+            if not held:
+                path.unlink(missing_ok=True)
+
+
+def _is_held(file: IO[str]) -> bool:
+    if not fcntl:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def new_owner() -> str:
+    """`host:pid:token`: names this run of this process."""
+    return f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
+
+
+def dead_owners(owners: Iterable[str]) -> tuple[str, ...]:
+    """Those of `owners` that ran on this machine and do not live any more.
+
+    A number that another program took over meanwhile counts as alive: its leases run out by
+    themselves. In a container every run may be process 1; there, only its own number is dead.
+    """
+    return tuple(owner for owner in owners if _is_dead(owner))
+
+
+def _is_dead(owner: str) -> bool:
+    host, _, rest = owner.rpartition(":")[0].rpartition(":")
+    if host != socket.gethostname() or not rest.isdigit():
+        return False
+    pid = int(rest)
+    if pid == os.getpid():
+        return True  # an earlier run had our number; we have claimed nothing yet
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

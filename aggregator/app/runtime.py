@@ -1,0 +1,198 @@
+"""The part of the house that reaches out: transport, parsers, notifiers, and the verbs over them.
+
+Opened when it is first needed, since most commands only read the database.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from secrets import token_hex, token_urlsafe
+from typing import TYPE_CHECKING
+
+from aggregator import __version__
+from aggregator.app.metrics import lag_s, observe_poll, observe_reading
+from aggregator.core.errors import AggregatorError, FetchError, ParseError
+from aggregator.core.model import Alert, DeliveryState, FeedState, Fetched, Health, Kind, Notice, ParsedFeed, Receipt
+from aggregator.core.settings import Channel, Feed, Settings
+from aggregator.fetch import HttpFetcher, open_fetcher
+from aggregator.notify import open_notifier, recipients
+from aggregator.parse import open_parser, open_reader
+from aggregator.parse.article import is_available as articles_can_be_read
+from aggregator.pipeline.articles import FullTexts
+from aggregator.pipeline.deliver import Deliver
+from aggregator.pipeline.delivery_batch import Counts
+from aggregator.pipeline.ingest import Intake
+from aggregator.pipeline.poll import Poller
+from aggregator.pipeline.websub import Push
+from aggregator.ports import Notifier, Parser, Reader
+from aggregator.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from aggregator.app.application import House
+
+
+@dataclass(slots=True, kw_only=True)
+class Works:
+    """The adapters that reach out; makes the verbs that poll and deliver."""
+
+    house: "House"
+    fetcher: HttpFetcher
+    parser: Parser
+    reader: Reader
+    notifier: Notifier
+    metrics: Metrics
+
+    def intake(self) -> Intake:
+        return Intake(
+            feeds=self.house.store.feeds,
+            fetcher=self.fetcher,
+            parser=self.parser,
+            setup=self.house.setup,
+            clock=self.house.clock,
+            owner=self.house.owner,
+            recipients=recipients,
+            observe=lambda polled: observe_poll(self.metrics, polled),
+            full_text=articles_can_be_read(),
+        )
+
+    def poller(self) -> Poller:
+        house = self.house
+        return Poller(self.intake(), feeds=house.store.feeds, setup=house.setup, clock=house.clock, owner=house.owner)
+
+    def push(self) -> Push:
+        return Push(
+            subscriptions=self.house.store.subscriptions,
+            hub=self.fetcher,
+            feeds=self.house.store.feeds,
+            catalog=self.house.store.catalog,
+            intake=self.intake(),
+            setup=self.house.setup,
+            clock=self.house.clock,
+            owner=self.house.owner,
+            secret=lambda: token_urlsafe(24),
+        )
+
+    def full_texts(self) -> FullTexts:
+        return FullTexts(
+            texts=self.house.store.texts,
+            pages=self.fetcher,
+            reader=self.reader,
+            setup=self.house.setup,
+            clock=self.house.clock,
+            recipients=recipients,
+            observe=lambda reading: observe_reading(self.metrics, reading),
+        )
+
+    def deliverer(self) -> Deliver:
+        return Deliver(
+            self.house.store.outbox,
+            self.notifier,
+            lambda: self.house.current.config,
+            self.house.clock,
+            owner=self.house.owner,
+            recipients=recipients,
+        )
+
+    async def deliver_due(self) -> Counts:
+        """Send what is due now, once, and the reports of what was given up; what fails waits for its retry."""
+        deliverer = self.deliverer()
+        counts = await deliverer.tick(self.house.clock.now())
+        if counts.dead:
+            counts.add(await deliverer.tick(self.house.clock.now()))
+        return counts
+
+    async def measure(self) -> None:
+        """Bring the gauges up to date."""
+        now, store = self.house.clock.now(), self.house.store
+        due_at = await store.feeds.next_due_at()
+        feeds, outbox = await store.catalog.health(), await store.catalog.outbox()
+        self.metrics.observe_feeds({health.value: feeds.get(health, 0) for health in Health})
+        self.metrics.observe_outbox({state.value: outbox.get(state, 0) for state in DeliveryState})
+        self.metrics.lag.set(lag_s(due_at, now))
+        backlog = await store.catalog.backlog(now)
+        self.metrics.observe_oldest_due(
+            feed_s=lag_s(backlog.oldest_feed_due_at, now), delivery_s=lag_s(backlog.oldest_delivery_due_at, now)
+        )
+        self.metrics.rules.set(sum(rule.config.enabled for rule in self.house.current.rules.values()))
+
+    async def read(self, document: Fetched) -> ParsedFeed | None:
+        """A document as a feed, or None where it is none."""
+        blank = FeedState(id="", url=document.url, configured_url=document.url)
+        try:
+            return await self.parser.parse(document, blank, None)
+        except ParseError:
+            return None
+
+    async def try_feeds(self, feeds: Sequence[Feed], step: Callable[[], object]) -> dict[str, AggregatorError | None]:
+        """What fetching and parsing each feed once gives, without storing anything; None: it works."""
+        room = asyncio.Semaphore(self.house.current.config.settings.polling.concurrency)
+        outcomes: dict[str, AggregatorError | None] = {}
+
+        async def attempt(feed: Feed) -> None:
+            async with room:
+                outcomes[feed.id] = await self._try(feed)
+            step()
+
+        await asyncio.gather(*map(attempt, feeds))
+        return outcomes
+
+    async def _try(self, feed: Feed) -> AggregatorError | None:
+        state = FeedState(id=feed.id, url=feed.url, configured_url=feed.url)
+        try:
+            answer = await self.fetcher.fetch(feed, state)
+            if isinstance(answer, Fetched):
+                await self.parser.parse(answer, state, None)
+        except (FetchError, ParseError) as error:
+            return error
+        return None
+
+    async def test_channel(self, channel: Channel) -> list[tuple[str, Receipt | AggregatorError]]:
+        """What each recipient of a channel answers to a test alert."""
+        words = Notice(title="Test alert from aggregator", body=f"If you read this, the channel {channel.name} works.")
+        answers: list[tuple[str, Receipt | AggregatorError]] = []
+        for recipient in recipients(channel):
+            alert = Alert(
+                id=token_hex(10),
+                kind=Kind.TEST,
+                title=words.title,
+                notice=words,
+                time_zone=channel.time_zone,
+                created_at=self.house.clock.now(),
+            )
+            try:
+                answers.append((recipient, await self.notifier.send(channel, alert, recipient=recipient)))
+            except AggregatorError as error:
+                answers.append((recipient, error))
+        return answers
+
+
+def own_ports(settings: Settings) -> tuple[int, ...]:
+    """The ports on which we listen ourselves: no feed may lead there, whatever else is allowed."""
+    places = (settings.web.listen if settings.web.enabled else None, settings.metrics.listen)
+    ports = [int(place.rpartition(":")[2]) for place in places if place]
+    return tuple(port for port in ports if port)
+
+
+@asynccontextmanager
+async def open_works(house: "House") -> AsyncIterator[Works]:
+    """The transport is closed at the end, and the parsers with it; they start when first needed."""
+    settings = house.current.config.settings
+    async with AsyncExitStack() as stack:
+        yield Works(
+            house=house,
+            fetcher=await stack.enter_async_context(
+                open_fetcher(
+                    settings.http,
+                    settings.polling,
+                    version=__version__,
+                    about=settings.web.public_url if settings.web.enabled else None,
+                    own_ports=own_ports(settings),
+                    clock=house.clock,
+                )
+            ),
+            parser=await stack.enter_async_context(open_parser(max_body_bytes=settings.http.max_body_bytes)),
+            reader=await stack.enter_async_context(open_reader(max_body_bytes=settings.http.max_body_bytes)),
+            notifier=open_notifier(house.clock, house.console),
+            metrics=Metrics(__version__),
+        )

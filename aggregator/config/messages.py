@@ -1,0 +1,185 @@
+"""Validation errors in the words of the person who wrote the file."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from aggregator.config.interpolate import UNEXPANDED, refers
+from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.core.errors import ConfigError, did_you_mean
+from aggregator.core.settings import Config
+from aggregator.core.values import Unfit
+
+Step = str | int
+HIDDEN = "'***'"  # stands where a value would be quoted that came from outside
+
+# What other tools call the keys of a rule.
+_RULE_KEYS = {
+    **dict.fromkeys(("terms", "keywords", "keyword", "words", "phrases", "include", "should", "whitelist"), "any"),
+    **dict.fromkeys(("must", "required", "require", "and"), "all"),
+    **dict.fromkeys(("must_not", "exclude", "excludes", "not", "ignore", "without"), "none"),
+    **dict.fromkeys(("filter", "q", "search", "expression", "boolean", "match"), "query"),
+    **dict.fromkeys(("pattern", "patterns", "regexp", "re"), "regex"),
+    **dict.fromkeys(("fields", "field", "scope"), "in"),
+    **dict.fromkeys(("language", "languages"), "lang"),
+    **dict.fromkeys(("alert", "alerts", "channel", "channels", "notification", "notifications", "email"), "notify"),
+    **dict.fromkeys(("schedule", "realert", "digest", "interval"), "deliver"),
+    **dict.fromkeys(("frequency", "num_events", "timeframe"), "threshold: {hits: 5, within: 6h}"),
+    **dict.fromkeys(("tags", "folder", "folders", "sources", "source"), "feeds: {tags: […]}"),
+    **dict.fromkeys(("proximity", "within", "distance"), "near: {terms: […], within: 10}"),
+    **dict.fromkeys(("name", "label"), "title, beside a short id:"),
+    **dict.fromkeys(("description", "comment", "note"), "a comment: # …"),
+    **dict.fromkeys(("disabled", "active"), "enabled: false"),
+    "new_term": "first_in: 90d",
+}
+
+
+def find(node: Node, path: Sequence[Step]) -> Node:
+    """The node at a path, or the deepest one above it that was written.
+
+    A single value that stands for a list is its own first item.
+    """
+    for step in path:
+        below: Node | None = None
+        if isinstance(step, str) and isinstance(node, Pairs):
+            below = node.get(step)
+        elif isinstance(step, int) and isinstance(node, Items) and step < len(node.nodes):
+            below = node.nodes[step]
+        elif step == 0 and not isinstance(node, Items):
+            continue
+        if below is None:
+            return node
+        node = below
+    return node
+
+
+def in_words(wrong: ErrorDetails, root: Pairs) -> ConfigError | None:
+    """One validation error with its place; None where the empty item it is about was told already."""
+    path = wrong["loc"]
+    node = find(root, path)
+    if isinstance(node, Scalar) and node.absent:
+        return None
+    if wrong["type"] == "extra_forbidden":
+        return _unknown_key(path, root)
+    if wrong["type"] == "missing":
+        return node.source.error(node.start, f"{path[-1]!r} is missing", _owner(path))
+    message, hint = _said(wrong, node, hidden=path[0] not in UNEXPANDED and refers(node))
+    label = next((f"{step}: " for step in reversed(path) if isinstance(step, str)), "")
+    return node.source.error(node.start, f"{label}{message}", hint)
+
+
+def known_keys(path: Sequence[Step]) -> list[str]:
+    """The keys that a mapping at this path may have; none where it is free."""
+    model: Any = Config
+    for step in path:
+        model = _inner(model)
+        if get_origin(model) is dict:
+            model = get_args(model)[1]
+        elif isinstance(step, str):
+            model = _fields(model).get(step)
+    return [*_fields(_inner(model))]
+
+
+def _fields(model: Any) -> dict[str, Any]:
+    """The keys of a model with the kinds of their values."""
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return {}
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def unknown_key(key: Scalar, known: Sequence[str]) -> ConfigError:
+    """The complaint about a key that nobody reads."""
+    ours = _RULE_KEYS.get(key.text.casefold().replace("-", "_")) if "query" in known else None
+    hint = f"write {ours}" if ours else did_you_mean(key.text, known).strip(" ()")
+    return key.source.error(key.start, f"unknown key {key.text!r}", hint or f"known here: {', '.join(known)}")
+
+
+def _unknown_key(path: Sequence[Step], root: Pairs) -> ConfigError:
+    parent, name = find(root, path[:-1]), str(path[-1])
+    key = parent.key(name) if isinstance(parent, Pairs) else None
+    known = known_keys(path[:-1])
+    if key is None:
+        return parent.source.error(
+            parent.start, f"unknown key {name!r}", did_you_mean(name, known).strip(" ()") or None
+        )
+    return unknown_key(key, known)
+
+
+def _inner(annotation: Any) -> Any:
+    """The kind behind `tuple[Kind, ...]`, `Kind | None` and `Annotated[Kind, …]`."""
+    while get_origin(annotation) in (Annotated, tuple, Union, UnionType):
+        annotation = next(a for a in get_args(annotation) if a not in (NoneType, Ellipsis))
+    return annotation
+
+
+def _owner(path: Sequence[Step]) -> str | None:
+    owners = {"feeds": "a feed needs its url", "rules": "a rule needs an id"}
+    return owners.get(str(path[0])) if len(path) == 3 else None
+
+
+_KINDS = {
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "dict_type": "a mapping (key: value)",
+    "model_type": "a mapping (key: value)",
+    "model_attributes_type": "a mapping (key: value)",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+}
+_LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "greater_than": lambda ctx: f"must be more than {ctx['gt']:g}",
+    "greater_than_equal": lambda ctx: f"must be at least {ctx['ge']:g}",
+    "less_than": lambda ctx: f"must be less than {ctx['lt']:g}",
+    "less_than_equal": lambda ctx: f"must be at most {ctx['le']:g}",
+}
+
+
+def _said(wrong: ErrorDetails, node: Node, *, hidden: bool) -> tuple[str, str | None]:
+    kind, context = wrong["type"], wrong.get("ctx", {})
+    value = HIDDEN if hidden else repr(wrong["input"])
+    if kind in _KINDS:
+        return f"expected {_KINDS[kind]}, found {_found(node)}", None if hidden else _mapping_hint(kind, node)
+    if kind in _LIMITS:
+        return _LIMITS[kind](context), None
+    if kind == "literal_error":
+        words = re.findall(r"'([^']*)'", context["expected"])
+        near = "" if hidden else did_you_mean(str(wrong["input"]), words).strip(" ()")
+        return f"{value} is not one of {', '.join(words)}", near or None
+    if kind == "string_pattern_mismatch":
+        proposal = "" if hidden else re.sub(r"[^a-z0-9]+", "-", str(wrong["input"]).casefold()).strip("-")
+        return f"{value} has characters that an id may not have", f"for example {proposal or 'my-name'}"
+    if hidden:
+        error = context.get("error")
+        if isinstance(error, Unfit):
+            return f"{HIDDEN} {error.wrong}", error.hint
+        return f"{HIDDEN} does not fit here", "look at what the reference stands for; it is not shown"
+    text = wrong["msg"].removeprefix("Value error, ")
+    message, _, hint = text.partition("; ")
+    return message, hint or None
+
+
+def _found(node: Node) -> str:
+    if isinstance(node, Scalar):
+        return repr(node.text) if len(node.text) < 60 else "a text"
+    return "a list" if isinstance(node, Items) else "a mapping"
+
+
+def _mapping_hint(kind: str, node: Node) -> str | None:
+    """The usual slip behind a wrong kind: a colon in a term, or a bare URL as a feed."""
+    if kind == "string_type" and isinstance(node, Pairs):
+        written = node.source.text[node.start : node.end].strip()
+        return (
+            f"a text with a colon is quoted: '{written}'" if "\n" not in written and written[:1] not in "{[" else None
+        )
+    if kind.startswith("model") and isinstance(node, Scalar) and node.text.startswith("http"):
+        return f"write: - url: {node.text}"
+    return None

@@ -1,0 +1,230 @@
+"""Names that refer to each other: feeds, tags, channels; and what no single value can tell."""
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from aggregator.config.interpolate import refers
+from aggregator.config.messages import find, known_keys, unknown_key
+from aggregator.config.values import CONSOLE
+from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.core.errors import ConfigError, did_you_mean
+from aggregator.core.settings import weak_spot
+from aggregator.core.values import revealed
+
+_OWN = ("url", "service", "name")
+
+
+def duplicates(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
+    """Feed ids, feed addresses and rule ids that were given twice, each with the first place."""
+    feeds, rules = _rows(root, value, "feeds"), _rows(root, value, "rules")
+    yield from _twice(feeds, "id", "feed id")
+    yield from _twice(feeds, "url", "feed address")
+    yield from _twice(rules, "id", "rule id")
+
+
+def unknown(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
+    """References to channels, feeds and tags that do not exist."""
+    channels = _Known(_names(value.get("channels")))
+    feeds = [row for _, row in _rows(root, value, "feeds")]
+    ids = _Known(feed["id"] for feed in feeds if "id" in feed)
+    tags = _Known(tag for feed in feeds for tag in _list(feed.get("tags")))
+    for rule in _nodes(root.get("rules")):
+        yield from _missing(rule, ("notify",), "channel", channels)
+        yield from _missing(rule, ("feeds", "ids"), "feed", ids)
+        yield from _missing(rule, ("feeds", "not_ids"), "feed", ids)
+        for error in _missing(rule, ("feeds", "tags"), "feed with the tag", tags):
+            yield replace(error, severity="warning")
+    yield from _missing(root, ("settings", "default_channels"), "channel", channels, value)
+    yield from _missing(root, ("settings", "health", "notify"), "channel", channels, value)
+    for name, channel in _channels(root):
+        fallback = channel.get("fallback")
+        if isinstance(fallback, Scalar) and fallback.text == name.text:
+            yield fallback.source.error(fallback.start, "a channel cannot be its own fallback", "name another one")
+        yield from _missing(channel, ("fallback",), "channel", channels, value["channels"].get(name.text))
+
+
+def contradictions(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
+    """Channels without a way to send, a database that cannot be one, and a page that would be open to everyone."""
+    for name, channel in _channels(root):
+        yield from _channel(name, channel)
+    settings = root.get("settings")
+    database = settings.get("database") if isinstance(settings, Pairs) else None
+    if isinstance(database, Scalar) and not database.absent:
+        yield from _database(database, str(revealed(value["settings"]["database"])))
+    web = find(root, ("settings", "web"))
+    if isinstance(web, Pairs) and (listen := web.get("listen")) and isinstance(listen, Scalar):
+        yield from _listen(listen, (value.get("settings") or {}).get("web") or {})
+
+
+def dubious(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
+    """What is allowed but deserves a word."""
+    for node, feed in _rows(root, value, "feeds"):
+        if str(revealed(feed.get("verify_tls", ""))).lower() in ("false", "no", "off", "0"):
+            place = find(node, ("verify_tls",))
+            error = place.source.error(place.start, "certificates of this feed are not verified", "anyone can forge it")
+            yield replace(error, severity="warning")
+    if not value.get("feeds"):
+        error = root.source.error(root.start, "no feeds: nothing is watched", "add one with `aggregator feeds add URL`")
+        yield replace(error, severity="warning")
+
+
+# --- pieces --------------------------------------------------------------------------------------
+
+
+def _rows(root: Pairs, value: dict[str, Any], section: str) -> list[tuple[Node, dict[str, Any]]]:
+    """The items of a list section that are mappings: as written, and as values."""
+    rows = value.get(section)
+    nodes = _nodes(root.get(section))
+    if not isinstance(rows, list) or len(rows) != len(nodes):
+        return []
+    return [(node, row) for node, row in zip(nodes, rows, strict=True) if isinstance(row, dict)]
+
+
+def _nodes(node: Node | None) -> Sequence[Node]:
+    return node.nodes if isinstance(node, Items) else ()
+
+
+def _channels(root: Pairs) -> Iterator[tuple[Scalar, Pairs]]:
+    section = root.get("channels")
+    if isinstance(section, Pairs):
+        yield from ((name, channel) for name, channel in section.pairs if isinstance(channel, Pairs))
+
+
+def _names(value: object) -> list[str]:
+    return [*value] if isinstance(value, dict) else [CONSOLE]
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else () if value is None else (value,)
+
+
+def _twice(rows: Sequence[tuple[Node, dict[str, Any]]], key: str, what: str) -> Iterator[ConfigError]:
+    first: dict[str, Node] = {}
+    for node, row in rows:
+        text = revealed(row.get(key))
+        if not isinstance(text, str):
+            continue
+        same = _address(text) if key == "url" else text
+        place = find(node, (key,))
+        if before := first.get(same):
+            line, _ = before.source.place(before.start)
+            hint = f"first in {before.source.name}:{line}"
+            written = place.text if isinstance(place, Scalar) and refers(place) else text
+            yield place.source.error(place.start, f"{what} {written!r} is given twice", hint)
+        else:
+            first[same] = place
+
+
+def _address(url: str) -> str:
+    """What makes two addresses the same feed: case of scheme and host, default port, fragment."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        return url
+    default = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    place = f"{parts.hostname}:{port}" if port and port != default else f"{parts.hostname}"
+    return f"{parts.scheme.lower()}://{parts.username or ''}@{place}{parts.path or '/'}?{parts.query}"
+
+
+class _Known:
+    """Names that exist; those that came through a reference are compared, and never proposed."""
+
+    def __init__(self, names: Iterable[object]) -> None:
+        found = list(names)
+        self._all = {str(revealed(name)) for name in found}
+        self._shown = sorted({str(name) for name in found if not isinstance(name, SecretStr)})
+
+    def __contains__(self, name: object) -> bool:
+        return str(revealed(name)) in self._all
+
+    def hint(self, name: str) -> str | None:
+        near = did_you_mean(name, self._shown).strip(" ()")
+        return near or (f"known: {', '.join(self._shown[:8])}" if self._shown else None)
+
+
+def _missing(
+    node: Node, path: tuple[str, ...], what: str, known: _Known, value: object = None
+) -> Iterator[ConfigError]:
+    """Texts at a path, one or a list of them, that are no known name.
+
+    `value` is what stands there once references are expanded; None: nothing is expanded there.
+    """
+    for step in path:
+        below = node.get(step) if isinstance(node, Pairs) else None
+        if below is None:
+            return
+        node = below
+        value = value.get(step) if isinstance(value, dict) else None
+    items = node.nodes if isinstance(node, Items) else (node,)
+    values = value if isinstance(value, list) and len(value) == len(items) else [value] * len(items)
+    for item, meant in zip(items, values, strict=True):
+        if isinstance(item, Scalar) and not item.absent and (item.text if meant is None else meant) not in known:
+            yield item.source.error(item.start, f"no {what} named {item.text!r}", known.hint(item.text))
+
+
+def _channel(name: Scalar, channel: Pairs) -> Iterator[ConfigError]:
+    url, service = channel.key("url"), channel.key("service")
+    if (own := channel.key("name")) is not None:
+        yield own.source.error(own.start, "unknown key 'name'", f"the name of this channel is {name.text!r}")
+    kind = channel.get("service")
+    webhook = isinstance(kind, Scalar) and kind.text == "webhook"  # the one service that is an address itself
+    if url and service and not webhook:
+        yield service.source.error(service.start, "a channel has a url or a service, not both", "remove one of them")
+    elif not url and not service:
+        hint = "write url: and an Apprise URL, or service: and its fields"
+        yield name.source.error(name.start, f"channel {name.text!r} says nowhere to send", hint)
+    elif url and not webhook:
+        known = [key for key in known_keys(("channels", name.text)) if key not in _OWN]
+        yield from (unknown_key(key, known) for key, _ in channel.pairs if key.text not in (*known, *_OWN))
+
+
+def _database(node: Scalar, url: str) -> Iterator[ConfigError]:
+    """What `run` would refuse; the URL itself is not shown, it may hold a password."""
+    backend, _, rest = url.partition("://")
+    message, hint = f"{backend} is no database that is supported", "write sqlite:///var/aggregator.db or postgresql://…"
+    if not rest and "://" not in url:
+        message = "this is not the URL of a database"
+        hint = f"write sqlite:///{url}" if "@" not in url else hint
+    elif backend in ("postgresql", "postgresql+psycopg"):
+        return
+    elif backend.startswith("postgres"):
+        message, hint = f"{backend} is not the name of PostgreSQL here", "write postgresql://…"
+    elif backend == "sqlite":
+        path = rest.partition("?")[0]
+        if path.startswith("/") and path not in ("/", "/:memory:"):
+            return
+        message = "this names no file to keep" if path.strip("/") in ("", ":memory:") else "a slash is missing"
+        hint = "write sqlite:///var/aggregator.db" if "file" in message else f"write sqlite:///{rest}"
+    if refers(node):
+        message, hint = "what stands here is not the URL of a database", "sqlite:///var/aggregator.db or postgresql://…"
+    yield node.source.error(node.start, message, hint)
+
+
+def _listen(node: Scalar, web: dict[str, Any]) -> Iterator[ConfigError]:
+    listen = str(revealed(web.get("listen", "")))
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        yield node.source.error(
+            node.start, f"listen: {node.text!r} is not an address and port", "for example 127.0.0.1:8080"
+        )
+    elif is_open(host) and revealed(web.get("enabled")) not in ("false", "no"):
+        password, token = (str(revealed(web.get(name) or "")) for name in ("password", "token"))
+        if not password and not token:
+            hint = 'add password: "${WEB_PASSWORD}", or listen on 127.0.0.1'
+            yield node.source.error(node.start, "this address is open to others and the page has no password", hint)
+        elif weak := weak_spot(password, token):
+            yield node.source.error(node.start, f"{node.text} can be reached by others, and {weak.wrong}", weak.hint)
+
+
+def is_open(host: str) -> bool:
+    """Whether others can reach what listens at a host."""
+    try:
+        return not ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.rstrip(".").lower() != "localhost"

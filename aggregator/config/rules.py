@@ -1,0 +1,116 @@
+"""Rules of a configuration, compiled; what the compiler says of them gets its place in a file."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from aggregator.config.messages import find
+from aggregator.config.yaml_offsets import index_of
+from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.core.errors import ConfigError, InvalidRule, Problem, did_you_mean
+from aggregator.core.rules import Document, Rule, compile_rule, recompile
+from aggregator.core.rules.compile import seeks
+from aggregator.core.rules.match_context import Sight
+from aggregator.core.settings import RuleConfig
+from aggregator.core.values import Words
+
+
+class Rulebook(NamedTuple):
+    """The rules that compile, and the errors and warnings of all."""
+
+    rules: tuple[Rule, ...]
+    problems: tuple[ConfigError, ...]
+
+
+def compiled(
+    root: Pairs, value: Mapping[str, Any], errors: Sequence[ConfigError], before: Sequence[Rule] = ()
+) -> Rulebook:
+    """Compile the rules in which no error was found so far; rules of `before` that did not change are kept."""
+    sound = {config.id: (node, config) for node, config in _sound(root, value, errors)}
+    known = {rule.id: rule for rule in before}
+    lists = _lists(value.get("lists"))
+    rules, failures = recompile((config for _, config in sound.values()), lists, known)
+    told = [(rule.id, problem) for rule in rules for problem in rule.warnings]
+    told += [(failure.rule, problem) for failure in failures for problem in failure.problems]
+    problems = [placed(problem, sound[name][0], root) for name, problem in told]
+    used = {name for rule in rules for name, _ in rule.lists}
+    idle = (placed(problem, root, root) for name in lists if name not in used for problem in _idle(name, lists))
+    told_lines = {(error.file, error.line) for error in errors}
+    problems += [problem for problem in idle if (problem.file, problem.line) not in told_lines]
+    return Rulebook(tuple(rules), tuple(problems))
+
+
+def _idle(name: str, lists: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
+    """What is wrong with a list that no rule uses yet."""
+    try:
+        found: Sequence[Problem] = compile_rule(RuleConfig(id="list", any=(f"${name}",)), lists).warnings
+    except InvalidRule as error:
+        found = error.problems
+    for problem in found:
+        yield problem if problem.path[:1] == ("lists",) else replace(problem, path=("lists", name))
+
+
+def feeds_missed(rules: Sequence[Rule], feeds: Sequence[str], root: Pairs) -> Iterator[ConfigError]:
+    """Warnings about `feed:` in a query that names none of the feeds."""
+    nodes = rule_nodes(root)
+    for rule in rules:
+        for seek in seeks(rule.plan) if "feed" in rule.fields else ():
+            named = (Sight(Document(feed=feed), ("feed",)) for feed in feeds)
+            if seek.fields == ("feed",) and not any(seek.holds(sight) for sight in named):
+                near = did_you_mean(seek.label, feeds).strip(" ()") or None
+                message = f"no feed has {seek.label!r} in its id"
+                problem = Problem(path=("query",), message=message, hint=near, severity="warning")
+                yield placed(problem, nodes[rule.id], root)
+
+
+def placed(problem: Problem, item: Node, root: Pairs) -> ConfigError:
+    """A problem of an item with its place in the file; a path into `lists` starts at the top."""
+    node = find(root if problem.path[:1] == ("lists",) else item, problem.path)
+    index, excerpt = node.start, None
+    if isinstance(node, Scalar) and problem.offset is not None:
+        index = index_of(node, problem.offset)
+        excerpt = node.source.line(node.source.place(index)[0])
+    error = node.source.error(index, problem.message, problem.hint)
+    return replace(error, severity=problem.severity, excerpt=excerpt)
+
+
+def rule_nodes(root: Pairs) -> dict[str, Node]:
+    """Where each rule is written, by id."""
+    rules = root.get("rules")
+    nodes = rules.nodes if isinstance(rules, Items) else ()
+    named = ((node.get("id"), node) for node in nodes if isinstance(node, Pairs))
+    return {name.text: node for name, node in named if isinstance(name, Scalar)}
+
+
+def _sound(root: Pairs, value: Mapping[str, Any], errors: Sequence[ConfigError]) -> Sequence[tuple[Node, RuleConfig]]:
+    rows, values = root.get("rules"), value.get("rules")
+    if not isinstance(rows, Items) or not isinstance(values, list):
+        return ()
+    found = []
+    for node, row in zip(rows.nodes, values, strict=True):
+        if not any(inside(error, node) for error in errors):
+            try:
+                found.append((node, RuleConfig.model_validate(row, by_alias=True, by_name=False)))
+            except ValidationError:
+                continue  # told with the rest of the configuration
+    return found
+
+
+def _lists(value: object) -> dict[str, tuple[str, ...]]:
+    """The term lists that are sound by themselves."""
+    sound: dict[str, tuple[str, ...]] = {}
+    adapter: TypeAdapter[tuple[str, ...]] = TypeAdapter(Words)
+    for name, terms in value.items() if isinstance(value, dict) else ():
+        try:
+            sound[name] = adapter.validate_python(terms)
+        except ValidationError:
+            continue  # told with the rest of the configuration
+    return sound
+
+
+def inside(error: ConfigError, node: Node) -> bool:
+    """Whether an error points into a node."""
+    first, last = node.source.place(node.start), node.source.place(node.end)
+    return error.file == node.source.name and first <= (error.line, error.column) <= last

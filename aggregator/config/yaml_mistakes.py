@@ -1,0 +1,255 @@
+"""What people mean when YAML does not understand them: the corrected line for each known trap."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import yaml
+
+from aggregator.config.source import Source
+from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.core.errors import ConfigError
+
+_LEAD = re.compile(r"""\s*(?:-\s+)*(?:[^\s'"\[{#:-][^:#'"\[{]*:(?:\s+|$))?""")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^']|'')*'")
+_COMMENT = re.compile(r"(?<!\s)\s+#")  # of one line, where a run of blanks begins
+_ESCAPE = re.compile(r'\\(?![0abtnvfre "/\\N_LPxuU])(.)')
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_TIGHT_COLON = re.compile(r"(\s*(?:- +)*[A-Za-z_]+):(?!//)([^\s:].*)")
+_LOST = re.compile(r"\s*(?:- +)*(?:-|[\w-]+:)\s+(#\S.*)")
+_OPENED = {"sequence": ("list", "]"), "flow": ("mapping", "}"), "": ("quote", "the closing quote")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flaw:
+    """A trap somebody fell into; `corrected` is the whole line as it was meant, where that is known."""
+
+    line: int
+    column: int
+    message: str
+    hint: str | None = None
+    corrected: str | None = None
+
+    def error(self, source: Source) -> ConfigError:
+        hint = self.hint or (f"write: {self.corrected.strip()}" if self.corrected is not None else None)
+        return ConfigError(file=source.name, line=self.line, column=self.column, message=self.message, hint=hint)
+
+
+def in_syntax(source: Source, problem: yaml.MarkedYAMLError) -> Flaw:
+    """What is behind a parser's complaint: a known trap in the lines it names, else its own words."""
+    for number in _suspects(source, problem):
+        if flaw := _in_line(source, number):
+            return flaw
+    return _in_words(problem)
+
+
+def in_tree(root: Node) -> Iterator[ConfigError]:
+    """What YAML accepts but nobody means: lost items, texts eaten by a comment, control characters."""
+    yield from _lost_items(root)
+    if isinstance(root, Pairs):
+        for section in ("rules", "lists"):
+            if (node := root.get(section)) and not (isinstance(node, Scalar) and node.absent):
+                yield from _lost_values(node)
+                yield from _controls(node)
+
+
+def single_quoted(text: str) -> str:
+    """A YAML scalar in which nothing is special."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+# --- syntax --------------------------------------------------------------------------------------
+
+
+def _suspects(source: Source, problem: yaml.MarkedYAMLError) -> list[int]:
+    """Line numbers to look at: the complaint's own, the last written one before it, its context's."""
+    at = min(_line(problem.problem_mark), len(source.starts))
+    before = next((n for n in range(at - 1, 0, -1) if source.line(n).strip()), at)
+    context = min(_line(problem.context_mark) if problem.context_mark else at, len(source.starts))
+    return list(dict.fromkeys((at, context, before)))
+
+
+def _line(mark: object) -> int:
+    return int(getattr(mark, "line", 0)) + 1
+
+
+def _in_line(source: Source, number: int) -> Flaw | None:
+    line = source.line(number)
+    if found := re.match(r"( *\t[ \t]*)(\S.*)", line):
+        width = _indent(source, number, found[2])
+        return Flaw(
+            line=number,
+            column=line.index("\t") + 1,
+            message="a tab indents this line, YAML wants spaces",
+            hint=f"write {width} spaces before: {found[2]}",
+            corrected=" " * width + found[2],
+        )
+    if re.match(r"(<{7}|={7}|>{7})( |$)", line):
+        return Flaw(line=number, column=1, message="a merge conflict is not resolved", hint="keep one side")
+    if (found := _TIGHT_COLON.match(line)) and not _QUOTED.match(line.strip()):
+        message, corrected = "a space is missing after the colon", f"{found[1]}: {found[2]}"
+        return Flaw(line=number, column=found.end(1) + 1, message=message, corrected=corrected)
+    return _in_values(number, line)
+
+
+def _indent(source: Source, number: int, text: str) -> int:
+    """Where a line was meant to begin, from the line above it."""
+    above = [source.line(n) for n in range(number - 1, 0, -1) if source.line(n).strip()]
+    if not above:
+        return 0
+    widths = [len(line) - len(line.lstrip()) for line in above]
+    key = widths[0] + (2 if above[0].lstrip().startswith("- ") else 0)
+    if above[0].rstrip().endswith(":"):
+        return key + 2
+    if text.startswith("- "):
+        return next((w for w, line in zip(widths, above, strict=True) if line.lstrip().startswith("- ")), key)
+    return key
+
+
+def _in_values(number: int, line: str) -> Flaw | None:
+    """The first value of a line that must be quoted; all of them are in the corrected line."""
+    first: tuple[int, str] | None = None
+    corrected, done = "", 0
+    for start, end, flow in _values(line):
+        if verdict := _verdict(line[start:end], flow=flow):
+            message, better = verdict
+            first = first or (start, message)
+            corrected += line[done:start] + better
+            done = end
+    if not first:
+        return None
+    return Flaw(line=number, column=first[0] + 1, message=first[1], corrected=corrected + line[done:])
+
+
+def _values(line: str) -> Iterator[tuple[int, int, bool]]:
+    """The spans of the values on one line: one, or (True) those between brackets and commas."""
+    lead = _LEAD.match(line)
+    start = lead.end() if lead else 0
+    value = line[start:]
+    if not value.startswith(("[", "{")) or re.match(r"\[[^\[\]]*\]\s+[^\s#,\]}]|\{[^{}]*\}\s+[^\s#,\]}]", value):
+        quoted = _QUOTED.match(value)
+        cut = _COMMENT.search(value, quoted.end() if quoted else 0)
+        end = cut.start() if cut else len(value.rstrip())
+        if end:
+            yield start, start + end, False
+        return
+    for part in re.finditer(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|\$\{[^{}]*\}|[^\[\]{},])+""", value):
+        key = re.match(r"\s*(?:[A-Za-z_]+:\s+)?", part[0])
+        left = part.start() + (key.end() if key else 0)
+        right = part.start() + len(part[0].rstrip())
+        if left < right:
+            yield start + left, start + right, True
+
+
+def _verdict(value: str, *, flow: bool) -> tuple[str, str] | None:
+    """What is wrong with an unquoted (or badly quoted) value, and how it is written."""
+    quoted = _QUOTED.match(value)
+    if quoted and (rest := value[quoted.end() :]):
+        if rest[0].isspace() or rest[0] in "~*)":
+            return "text goes on after the closing quote", single_quoted(value)
+        if value.endswith(value[0]):
+            return "a quote inside quotes ends the text", single_quoted(value[1:-1])
+        return "text goes on after the closing quote", single_quoted(value)
+    if quoted:
+        if value[0] == '"' and (wrong := _ESCAPE.search(value)):
+            return f"\\{wrong[1]} means nothing in double quotes", single_quoted(value[1:-1].replace('\\"', '"'))
+        return None
+    if flow and "${" in value:
+        return "${…} between brackets must be quoted", f'"{value}"'
+    if value[0] in "@`%*&!|>#" or (value[0] in "[{" and value[-1] not in "]}"):
+        if value in ("|", ">", "|-", ">-", "|+", ">+"):
+            return None
+        if value[0] == "#":
+            return "# begins a comment, the rest of this list is lost", single_quoted(value)
+        return f"{value[0]} at the beginning means something else in YAML", single_quoted(value)
+    if re.search(r":(\s|$)", value):
+        return "a colon in an unquoted text", single_quoted(value)
+    return None
+
+
+def _in_words(problem: yaml.MarkedYAMLError) -> Flaw:
+    """The parser's complaint, where no trap is known."""
+    mark, context = problem.problem_mark, problem.context_mark
+    line, column = _line(mark), int(getattr(mark, "column", 0)) + 1
+    words, hint = f"this is not YAML: {problem.problem}", "check indentation, quotes and brackets"
+    said = f"{problem.context} {problem.problem}"
+    if context and ("flow" in said or "end of stream" in said):
+        line, column = _line(context), context.column + 1
+        opened, closing = next(pair for key, pair in _OPENED.items() if key in said)
+        words, hint = f"this {opened} is never closed", f"{closing} is missing"
+    elif "mapping values" in said:
+        words, hint = "this key does not fit here", "indent it like the keys above"
+    elif "expected '-'" in said or "expected key" in said or "block end" in said:
+        block = f"the block that begins in line {_line(context)}" if context else "what stands above"
+        words, hint = f"this line does not fit {block}", "check its indentation and the quotes"
+    elif "expected ':'" in said:
+        words, hint = "a colon is missing after this key", "write key: value"
+        line, column = (_line(context), context.column + 1) if context else (line, column)
+    return Flaw(line=line, column=column, message=words, hint=hint)
+
+
+# --- meaning -------------------------------------------------------------------------------------
+
+
+def _lost_items(node: Node) -> Iterator[ConfigError]:
+    if isinstance(node, Items):
+        for item in node.nodes:
+            if isinstance(item, Scalar) and item.absent:
+                yield _lost(item, "this item is empty", "write a value, or remove the dash")
+            else:
+                yield from _lost_items(item)
+    elif isinstance(node, Pairs):
+        for _, value in node.pairs:
+            yield from _lost_items(value)
+
+
+def _lost_values(node: Node) -> Iterator[ConfigError]:
+    if isinstance(node, Pairs):
+        for key, value in node.pairs:
+            if isinstance(value, Scalar) and value.absent:
+                yield _lost(value, f"{key.text!r} has no value", "write a value, or remove the key", key)
+            else:
+                yield from _lost_values(value)
+    elif isinstance(node, Items):
+        for item in node.nodes:
+            yield from _lost_values(item)
+
+
+def _lost(empty: Scalar, message: str, hint: str, key: Scalar | None = None) -> ConfigError:
+    source = empty.source
+    number, _ = source.place(key.start if key else empty.start)
+    line = source.line(number)
+    if found := _LOST.match(line):
+        quoted = f'"{found[1].rstrip()}"' if '"' not in found[1] else single_quoted(found[1].rstrip())
+        flaw = Flaw(
+            line=number,
+            column=found.start(1) + 1,
+            message=f"{message}: # begins a comment",
+            corrected=line[: found.start(1)] + quoted,
+        )
+        return flaw.error(source)
+    return source.error(key.start if key else empty.start, message, hint)
+
+
+def _controls(node: Node) -> Iterator[ConfigError]:
+    if isinstance(node, Scalar):
+        if node.style == '"' and (found := _CONTROL.search(node.text)):
+            yield _control(node, found[0])
+    elif isinstance(node, Items):
+        for item in node.nodes:
+            yield from _controls(item)
+    else:
+        for _, value in node.pairs:
+            yield from _controls(value)
+
+
+def _control(scalar: Scalar, character: str) -> ConfigError:
+    source = scalar.source
+    number, column = source.place(scalar.start)
+    line = source.line(number)
+    written = source.text[scalar.start : scalar.end]
+    name = {"\b": "a backspace", "\a": "a bell", "\f": "a form feed", "\v": "a vertical tab", "\x1b": "an escape"}
+    message = f"this text has {name.get(character, 'a control')} character: a backslash in double quotes is an escape"
+    better = single_quoted(written[1:-1].replace('\\"', '"'))
+    corrected = line.replace(written, better) if "\n" not in written else better
+    return Flaw(line=number, column=column, message=message, corrected=corrected).error(source)

@@ -1,0 +1,139 @@
+"""What an attempt makes of a delivery.
+
+    pending ─┐                 ┌─> sent
+    held ────┼─> sending ──────┼─> retry ──> (due again)
+    retry ───┘                 ├─> held   (quiet hours, max_per_hour)
+                               ├─> suppressed (silence)
+                               └─> dead   (permanent, too long, or twice without an answer)
+
+Retries wait 30 s · 2ⁿ up to an hour, a little less by a jitter that is derived from the
+delivery's id (so that a crowd which failed together does not return together), or as long as the
+service asked for.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import blake2b
+
+from aggregator.core.delivery.ids import delivery_id
+from aggregator.core.model import Delivery, DeliveryState, Kind, Notice
+
+FIRST_RETRY_S = 30.0
+LONGEST_RETRY_S = 3600.0
+GIVE_UP_S = 72 * 3600.0
+JITTER = 0.2
+MAX_DEATHS = 3  # processes that died while they sent it
+
+
+class Held(StrEnum):
+    """Why a delivery waits. All of these are told as one digest when the wait is over."""
+
+    DIGEST = "digest"
+    QUIET = "quiet hours"
+    RATE = "max_per_hour"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one attempt ended. `unknown`: the request was written and no answer came."""
+
+    sent: bool = False
+    detail: str = ""
+    transient: bool = True
+    unknown: bool = False
+    retry_after_s: float | None = None
+
+
+def after(delivery: Delivery, outcome: Outcome, now: datetime) -> Delivery:
+    """The delivery as it stands when this attempt (number `delivery.attempts`) is over."""
+    tried = replace(delivery, tried_at=delivery.tried_at or now, deaths=0, lease_owner=None, lease_until=None)
+    if outcome.sent:
+        return replace(tried, state=DeliveryState.SENT, reason="", sent_at=now, last_error=None)
+    tried = replace(tried, last_error=outcome.detail)
+    if verdict := _hopeless(tried, outcome, now):
+        return replace(tried, state=DeliveryState.DEAD, reason=verdict)
+    return replace(
+        tried,
+        state=DeliveryState.RETRY,
+        reason="no answer; it may have arrived" if outcome.unknown else "",
+        repeat=tried.repeat or outcome.unknown,
+        due_at=now + timedelta(seconds=wait_s(tried, outcome.retry_after_s)),
+    )
+
+
+def wait_s(delivery: Delivery, retry_after_s: float | None = None) -> float:
+    """Seconds until the attempt after number `delivery.attempts`."""
+    doublings = min(max(delivery.attempts - 1, 0), 30)
+    usual = min(FIRST_RETRY_S * 2.0**doublings, LONGEST_RETRY_S)
+    digest = blake2b(f"{delivery.id}/{delivery.attempts}".encode(), digest_size=4).digest()
+    usual *= 1 - JITTER * int.from_bytes(digest) / 2**32
+    return max(usual, min(retry_after_s or 0.0, GIVE_UP_S))
+
+
+def after_death(delivery: Delivery, now: datetime) -> Delivery:
+    """A delivery whose attempt was begun and never ended: the process died meanwhile, perhaps of it.
+
+    After the first death it is tried again at once, behind what is not under suspicion; then it rests.
+    """
+    deaths = delivery.deaths + 1
+    rest = timedelta(seconds=wait_s(replace(delivery, attempts=deaths))) if deaths == MAX_DEATHS - 1 else timedelta()
+    return replace(
+        delivery,
+        state=DeliveryState.RETRY,
+        deaths=deaths,
+        repeat=True,
+        due_at=now + rest if rest else delivery.due_at,
+        lease_owner=None,
+        lease_until=None,
+    )
+
+
+def deadly(delivery: Delivery, now: datetime) -> Delivery | None:
+    """A delivery that was being sent at too many deaths, given up; None: it may be sent."""
+    if delivery.deaths < MAX_DEATHS:
+        return None
+    words = f"the service died {delivery.deaths} times while it was being sent; it may have arrived"
+    ended = replace(delivery, tried_at=delivery.tried_at or now, lease_owner=None, lease_until=None)
+    return replace(ended, state=DeliveryState.DEAD, reason="deadly", last_error=words)
+
+
+def hold(delivery: Delivery, until: datetime, reason: Held) -> Delivery:
+    """A claimed delivery that may not be said yet."""
+    return replace(
+        delivery, state=DeliveryState.HELD, due_at=until, reason=str(reason), lease_owner=None, lease_until=None
+    )
+
+
+def suppress(delivery: Delivery, reason: str) -> Delivery:
+    """A delivery that a person does not want any more."""
+    return replace(delivery, state=DeliveryState.SUPPRESSED, reason=reason, lease_owner=None, lease_until=None)
+
+
+def dead_letter(dead: Delivery, channel: str, recipient: str, now: datetime) -> Delivery:
+    """The report of a dead delivery, for another channel."""
+    to = f"{dead.channel} ({dead.recipient})" if dead.recipient else dead.channel
+    tries = f"{dead.attempts} attempt{'s' * (dead.attempts != 1)}"
+    body = (
+        f"“{dead.title}” was given up after {tries}: {dead.last_error or dead.reason}\n"
+        f"Try again with: aggregator deliveries retry {dead.id}"
+    )
+    return Delivery(
+        id=delivery_id("dead", dead.id, channel, recipient),
+        kind=Kind.DEAD_LETTER,
+        channel=channel,
+        recipient=recipient,
+        title=f"Not delivered to {to}",
+        notice=Notice(title=f"Not delivered to {to}", body=body),
+        created_at=now,
+        due_at=now,
+    )
+
+
+def _hopeless(tried: Delivery, outcome: Outcome, now: datetime) -> str:
+    if outcome.unknown:
+        return "sent twice without an answer; it may have arrived" if tried.repeat and tried.attempts > 1 else ""
+    if not outcome.transient:
+        return "refused"
+    tried_s = (now - (tried.tried_at or now)).total_seconds()
+    return "given up after 72 h" if tried_s >= GIVE_UP_S else ""

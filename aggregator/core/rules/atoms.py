@@ -1,0 +1,297 @@
+"""Terms: a word, a phrase, a designator; where it stands in a text.
+
+An Atom is one spelling of a term, ready to be looked for. See docs/rules.md for what a person may
+expect; the judges of separators are in gaps.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from unicodedata import category
+
+from aggregator.core.rules.separators import Code, Gap, Sides, Symbol, gap_of, tidy
+from aggregator.core.text.affixes import stems
+from aggregator.core.text.fold import fold_cased
+from aggregator.core.text.tokens import Reading, between, kind, lone_word, words
+
+BEGINNING = 4  # characters by which prefixes are looked up; the shortest prefix has three
+MAX_OCCURRENCES = 10_000  # of one atom in one field
+_DROPPED_AROUND = " \t\n\u00a0'\"-_.,;:!?…()[]{}«»„“”‘’‚‹›·、。，：；！？（）「」『』【】《》"
+_WORD = re.compile(r"\S+")
+_INITIAL_AFTER = re.compile(r"\.[^\W\d_]\b")
+_INITIAL_BEFORE = re.compile(r"(?:^|\W)[^\W\d_]\.$")
+_NUMBER_POINT = ".,٫٬'’"
+
+
+class BadTerm(ValueError):
+    """A term that cannot be looked for; `hint` says what to write."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Atom:
+    """One spelling of a term. Atoms are compared by `key`, which holds all that matters.
+
+    `tokens` are folded; `gaps` judge what stands between them; `lead` and `trail` are symbols that
+    must touch the first and last token; `cased` are the tokens' capitals where they matter.
+    """
+
+    term: str
+    tokens: tuple[str, ...]
+    gaps: tuple[Gap, ...] = ()
+    lead: str = ""
+    trail: str = ""
+    prefix: bool = False
+    cased: tuple[str, ...] | None = None
+    code: bool = False
+    key: tuple[object, ...] = field(init=False)
+    required: tuple[str, ...] = field(init=False)  # words without which a document cannot have it
+    beginning: str = field(init=False)  # of a prefix that is a single word
+    bare: bool = field(init=False)  # a word that stands wherever its token does
+    _hash: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        key = (self.tokens, self.gaps, self.lead, self.trail, self.prefix, self.cased, self.code)
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "_hash", hash(key))
+        object.__setattr__(self, "required", self.tokens[:-1] if self.prefix else self.tokens)
+        single = self.prefix and len(self.tokens) == 1
+        object.__setattr__(self, "beginning", self.tokens[0][:BEGINNING] if single else "")
+        object.__setattr__(self, "bare", self._is_bare())
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Atom) and self._hash == other._hash and self.key == other.key)
+
+    def _is_bare(self) -> bool:
+        if len(self.tokens) > 1 or self.lead or self.trail or self.cased is not None:
+            return False
+        return kind(self.tokens[0]) == "unspaced" or (len(self.tokens[0]) > 1 and kind(self.tokens[0]) == "letter")
+
+    def find(self, reading: Reading) -> list[tuple[int, int]]:
+        """The token ranges of `reading` where this atom stands, in order, at most MAX_OCCURRENCES."""
+        size = len(self.tokens)
+        starts: Iterable[int] = self._single(reading) if size == 1 else self._sequences(reading)
+        if not self.bare:
+            starts = (at for at in starts if self.stands(reading, at))
+        return [(at, at + size) for at in islice(starts, MAX_OCCURRENCES)]
+
+    def span(self, reading: Reading, at: int) -> tuple[int, int]:
+        """The code points that this atom covers when it stands at token `at`."""
+        last = at + len(self.tokens) - 1
+        start = reading.extent(at, self.tokens[0])[0] - len(self.lead)
+        end = reading.place(last)[1] if self.prefix else reading.extent(last, self.tokens[-1])[1]
+        return start, end + len(self.trail)
+
+    def _single(self, reading: Reading) -> Sequence[int]:
+        return reading.starting(self.tokens[0]) if self.prefix else reading.at(self.tokens[0])
+
+    def _sequences(self, reading: Reading) -> Iterator[int]:
+        """Where all tokens follow each other, found from the rarest one."""
+        whole = self.tokens[:-1] if self.prefix else self.tokens
+        places = [reading.at(word) for word in whole]
+        anchor = min(range(len(whole)), key=lambda k: len(places[k]))
+        words, last = reading.words, len(self.tokens) - 1
+        for at in places[anchor]:
+            start = at - anchor
+            if 0 <= start < len(words) - last and all(
+                self._token_at(words[start + k], k, last) for k in range(last + 1)
+            ):
+                yield start
+
+    def _token_at(self, word: str, k: int, last: int) -> bool:
+        token = self.tokens[k]
+        if word == token:
+            return True
+        if k == last and self.prefix:
+            return word.startswith(token)
+        if word < "\u0590" or 0 < k < last:
+            return False
+        return any(stem == token and (not before if k else not after) for stem, before, after in stems(word))
+
+    def stands(self, reading: Reading, at: int) -> bool:
+        """Whether separators, symbols, surroundings and capitals are right for tokens that stand at `at`."""
+        return (
+            all(self._gap(reading, at + k, gap) for k, gap in enumerate(self.gaps))
+            and self._edges(reading, at)
+            and (self.cased is None or self._capitals(reading, at))
+        )
+
+    def _gap(self, reading: Reading, at: int, gap: Gap) -> bool:
+        text = reading.text
+        (start, end), (after, beyond) = reading.place(at), reading.place(at + 1)
+        initial = isinstance(gap, Code) and start > 1 and text[start - 1] == "." and text[start - 2].isalpha()
+        sides = Sides(text[start:end], text[after:beyond], initial)
+        return gap.allows(between(text, end, after), sides)
+
+    def _edges(self, reading: Reading, at: int) -> bool:
+        """Symbols where the term has them; and not inside a longer number or code."""
+        text, last = reading.text, at + len(self.tokens) - 1
+        start, end = reading.place(at)[0], reading.place(last)[1]
+        if self.lead and not _leads(self.lead, text, start):
+            return False
+        if self.trail and not _trails(self.trail, text, end):
+            return False
+        first_kind, last_kind = kind(self.tokens[0]), kind(self.tokens[-1])
+        if first_kind == "digit" and not self.lead and _number_goes_on(text, start - 1, -1):
+            return False
+        if last_kind == "digit" and not self.trail and _number_goes_on(text, end, 1):
+            return False
+        if first_kind == "digit" and _inside_code(reading, at, code=self.code):
+            return False
+        if self.code and first_kind == "letter" and text[start - 1 : start].isdecimal():
+            return False
+        if self._initials and (
+            _INITIAL_AFTER.match(text, end) or _INITIAL_BEFORE.search(text[max(0, start - 3) : start])
+        ):
+            return False
+        return (
+            len(self.tokens) > 1 or len(self.tokens[0]) > 1 or first_kind != "letter" or self._alone(text, start, end)
+        )
+
+    @property
+    def _initials(self) -> bool:
+        return any(isinstance(gap, Symbol) and gap.written == "." for gap in self.gaps) and len(self.tokens[-1]) == 1
+
+    def _alone(self, text: str, start: int, end: int) -> bool:
+        """A single letter is a word only by itself: not the C of C++, C4 or R&D."""
+        before, after = text[start - 1 : start], text[end : end + 1]
+        return not (
+            (before.isdecimal() or before in ("&", "＆"))
+            or (not self.trail and (after.isdecimal() or after in tuple("+#&＋＃＆")))
+        )
+
+    def _capitals(self, reading: Reading, at: int) -> bool:
+        assert self.cased is not None
+        for k, cased in enumerate(self.cased):
+            start, end = reading.extent(at + k, self.tokens[k])
+            written = fold_cased(reading.text[start:end])
+            if written != cased and not (self.prefix and k == len(self.cased) - 1 and written.startswith(cased)):
+                return False
+        return True
+
+
+def _leads(lead: str, text: str, start: int) -> bool:
+    before = text[max(0, start - len(lead)) : start]
+    if tidy(before) != lead:
+        return False
+    earlier = text[max(0, start - len(lead) - 1) : max(0, start - len(lead))]
+    return category(lead[0]) == "Sc" or not (earlier.isalnum() or earlier == lead[0])
+
+
+def _trails(trail: str, text: str, end: int) -> bool:
+    after = text[end : end + len(trail)]
+    return tidy(after) == trail and text[end + len(trail) : end + len(trail) + 1] != after[-1:]
+
+
+def _number_goes_on(text: str, at: int, step: int) -> bool:
+    """Whether a number goes on over its point or thousands separator at `at`."""
+    beyond = at + step
+    return 0 <= at < len(text) and 0 <= beyond < len(text) and text[at] in _NUMBER_POINT and text[beyond].isdecimal()
+
+
+def _inside_code(reading: Reading, at: int, *, code: bool) -> bool:
+    """Whether digits continue a designator on their left: S400, S-400; not anti-400 or in 400."""
+    if not at or kind(reading.words[at - 1]) == "unspaced":
+        return False
+    gap = reading.text[reading.ends[at - 1] : reading.starts[at]]
+    letters = reading.text[reading.starts[at - 1] : reading.ends[at - 1]]
+    if not gap:
+        return letters[-1:].isalpha() and (letters.isupper() or code or len(letters) > 1)
+    return len(gap) == 1 and gap in "-\u2010\u2011\u2013_" and letters.isupper() and len(letters) <= 4
+
+
+@lru_cache(maxsize=1 << 18)
+def atom(term: str, exact: bool = False) -> Atom:
+    """The atom of a term as a person writes it; a star at the end makes it a prefix.
+
+    Raises BadTerm.
+    """
+    body = term.strip()
+    if word := lone_word(body):
+        return Atom(term=term, tokens=(word,), cased=(fold_cased(body),) if exact else None)
+    prefix = body.endswith("*")
+    body = body[:-1] if prefix else body
+    if "*" in body and not re.search(r"\*(?=\W|$)", body):
+        raise BadTerm(
+            f"{term!r}: a star can only stand at the end of a word", "write the beginning of the word and a star"
+        )
+    reading = Reading(body)
+    if not reading.words:
+        raise BadTerm(f"{term!r} has no letter or digit to look for", "a regex can ask for signs alone")
+    if prefix and not body[-1:].isalnum() and category(body[-1])[0] != "M":
+        raise BadTerm(f"{term!r}: a star must touch the beginning of a word", "write for example sanction*")
+    if prefix and sum(map(len, reading.words)) < 3:
+        raise BadTerm(
+            f"{term!r}: a star needs at least 3 letters before it",
+            "write the words that you mean, or a longer beginning",
+        )
+    written = [body[start:end] for start, end in zip(reading.starts, reading.ends, strict=True)]
+    codes = _code_words(body, reading)
+    gaps = tuple(
+        gap_of(
+            between(body, reading.ends[k], reading.starts[k + 1]),
+            written[k],
+            written[k + 1],
+            code=codes[k] is not None and codes[k] == codes[k + 1],
+        )
+        for k in range(len(written) - 1)
+    )
+    return Atom(
+        term=term,
+        tokens=tuple(reading.words),
+        gaps=gaps,
+        lead=_symbols(body[: reading.starts[0]], leading=True),
+        trail="" if prefix else _symbols(body[reading.ends[-1] :], leading=False),
+        prefix=prefix,
+        cased=tuple(map(fold_cased, written)) if exact else None,
+        code=any(code is not None for code in codes) and _has_code(gaps),
+    )
+
+
+def respelled(written: Atom, term: str) -> Atom:
+    """The atom of a designator's spelling in another script: other letters, everything else as it was."""
+    tokens = tuple(words(term))
+    if len(tokens) != len(written.tokens) or written.lead or written.trail or written.cased is not None:
+        return atom(term, written.cased is not None)
+    return Atom(term=term, tokens=tokens, gaps=written.gaps, prefix=written.prefix, code=True)
+
+
+def _has_code(gaps: Sequence[Gap]) -> bool:
+    """Whether a term has a designator's gap."""
+    return any(isinstance(gap, Code) for gap in gaps)
+
+
+def _code_words(body: str, reading: Reading) -> list[int | None]:
+    """For each token, the start of the blank-free word around it where that has letters and digits."""
+    codes: list[int | None] = [None] * len(reading.words)
+    if not any(map(str.isdecimal, body)):
+        return codes
+    starts = reading.starts
+    for found in _WORD.finditer(body):
+        inside = [k for k, start in enumerate(starts) if found.start() <= start < found.end()]
+        kinds = {kind(reading.words[k]) for k in inside}
+        if {"letter", "digit"} <= kinds:
+            for k in inside:
+                codes[k] = found.start()
+    return codes
+
+
+def _symbols(around: str, *, leading: bool) -> str:
+    """The significant symbols that touch a term's edge: the # of #MeToo, the ++ of C++, the . of .NET."""
+    if not around:
+        return ""
+    tidied = tidy(around)
+    if leading:
+        touching = re.search(r"\S*$", tidied)
+        kept = touching[0].lstrip(_DROPPED_AROUND) if touching else ""
+        return kept or ("." if touching and touching[0].endswith(".") else "")
+    touching = re.match(r"\S*", tidied)
+    return touching[0].rstrip(_DROPPED_AROUND) if touching else ""

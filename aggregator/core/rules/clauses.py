@@ -1,0 +1,358 @@
+"""A rule's tree made ready to be evaluated: lists filled in, spellings added, fields known.
+
+Each clause answers three questions: does it hold, where (spans), and which keys must a document
+have for it to hold at all (triggers, for the index).
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+
+from aggregator.core.model import Span
+from aggregator.core.rules.atoms import Atom
+from aggregator.core.rules.match_context import Sight
+from aggregator.core.rules.regex import Pattern
+from aggregator.core.rules.syntax_tree import Node
+from aggregator.core.text.fold import fold_cased
+from aggregator.core.text.language import stem
+
+MAX_SPANS = 50  # of one match
+MAX_CHAINS = 20  # ways in which a NEAR is shown to hold
+MAX_NEAR = 8  # terms of an unordered NEAR
+
+Key = str | tuple[str] | tuple[str, str] | Pattern  # a word, a beginning, a pair, a pattern
+Weight = Callable[[str], float]
+Keys = tuple[float, frozenset[Key]] | None  # None: nothing can be said, look at every document
+Evidence = tuple[tuple[Atom, int], ...]
+Place = tuple[int, int, Evidence]
+
+
+@dataclass(frozen=True, slots=True)
+class Seek:
+    """A term in any of its spellings. `stems`: the written words, where inflections count."""
+
+    node: Node
+    label: str
+    atoms: tuple[Atom, ...]
+    fields: tuple[str, ...]
+    stems: tuple[str, ...] = ()
+
+    def holds(self, sight: Sight) -> bool:
+        vocabulary, everywhere = sight.vocabulary, self.fields == sight.fields
+        for atom in self.atoms:
+            if vocabulary.issuperset(atom.required):
+                if atom.beginning and atom.beginning not in sight.beginnings(len(atom.beginning)):
+                    continue
+                if everywhere and atom.bare and not atom.prefix:
+                    return True
+                for field in self.fields:
+                    if sight.places(atom, field):
+                        return True
+        return bool(self.stems) and any(True for field in self.fields for _ in self._inflected(sight, field))
+
+    def places(self, sight: Sight, field: str) -> Iterator[Place]:
+        vocabulary = sight.vocabulary
+        for atom in self.atoms:
+            if vocabulary.issuperset(atom.required):
+                for start, end in sight.places(atom, field):
+                    yield start, end, ((atom, start),)
+        if self.stems:
+            yield from self._inflected(sight, field)
+
+    def spans(self, sight: Sight) -> Iterator[Span]:
+        for atom in self.atoms:
+            if sight.vocabulary.issuperset(atom.required):
+                for field in self.fields:
+                    for at, _ in sight.places(atom, field):
+                        yield span_of(atom, at, sight, field, self.label)
+        if self.stems:
+            for field in self.fields:
+                for at, _, ((inflected, _),) in self._inflected(sight, field):
+                    yield span_of(inflected, at, sight, field, self.label)
+
+    def keys(self, weight: Weight) -> Keys:
+        if self.stems:
+            return None
+        return _every(atom_keys(atom, weight) for atom in self.atoms)
+
+    def _inflected(self, sight: Sight, field: str) -> Iterator[Place]:
+        wanted, stemmed = stem(self.stems, sight.lang), sight.stemmed(field)
+        model = self.atoms[0]
+        for at in range(len(stemmed) - len(wanted) + 1):
+            if stemmed[at] == wanted[0] and stemmed[at : at + len(wanted)] == wanted:
+                inflected = _as_written(model, sight, field, at)
+                if inflected.stands(sight.reading(field), at):
+                    yield at, at + len(wanted), ((inflected, at),)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A pattern, wherever it matches."""
+
+    node: Node
+    label: str
+    pattern: Pattern
+    fields: tuple[str, ...]
+
+    def holds(self, sight: Sight) -> bool:
+        return any(sight.matches(self.pattern, field) for field in self.fields)
+
+    def spans(self, sight: Sight) -> Iterator[Span]:
+        for field in self.fields:
+            text = sight.reading(field).text
+            for start, end in sight.matches(self.pattern, field):
+                yield Span(field=field, start=start, end=end, text=text[start:end], term=self.label)
+
+    def keys(self, _weight: Weight) -> Keys:
+        return 50.0, frozenset([self.pattern])
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every child holds."""
+
+    node: Node
+    children: tuple["Clause", ...]
+
+    def holds(self, sight: Sight) -> bool:
+        for child in self.children:  # noqa: SIM110 -- the hottest loop of matching
+            if not child.holds(sight):
+                return False
+        return True
+
+    def spans(self, sight: Sight) -> Iterator[Span]:
+        for child in self.children:
+            yield from child.spans(sight)
+
+    def keys(self, weight: Weight) -> Keys:
+        return _best(child.keys(weight) for child in self.children)
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """At least one child holds."""
+
+    node: Node
+    children: tuple["Clause", ...]
+
+    def holds(self, sight: Sight) -> bool:
+        for child in self.children:  # noqa: SIM110 -- the hottest loop of matching
+            if child.holds(sight):
+                return True
+        return False
+
+    def places(self, sight: Sight, field: str) -> Iterator[Place]:
+        for child in self.children:
+            assert isinstance(child, Placed)
+            yield from child.places(sight, field)
+
+    def spans(self, sight: Sight) -> Iterator[Span]:
+        for child in self.children:
+            if not isinstance(child, All) or child.holds(sight):  # only of a conjunction can a part be found
+                yield from child.spans(sight)
+
+    def keys(self, weight: Weight) -> Keys:
+        return _every(child.keys(weight) for child in self.children)
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """The child does not hold."""
+
+    node: Node
+    child: "Clause"
+
+    def holds(self, sight: Sight) -> bool:
+        return not self.child.holds(sight)
+
+    def spans(self, _sight: Sight) -> Iterator[Span]:
+        return iter(())
+
+    def keys(self, _weight: Weight) -> Keys:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """One place of each child, in one field, at most `within` words between neighbours.
+
+    `total`: `within` counts all words in between together (a phrase with slop).
+    """
+
+    node: Node
+    children: tuple["Placed", ...]
+    within: int
+    ordered: bool
+    fields: tuple[str, ...]
+    total: bool = False
+
+    def holds(self, sight: Sight) -> bool:
+        return any(True for field in self.fields for _ in self.places(sight, field))
+
+    def places(self, sight: Sight, field: str) -> Iterator[Place]:
+        columns = [sorted(child.places(sight, field), key=_by_place) for child in self.children]
+        if all(columns):
+            if self.total:
+                yield from islice(_loose(columns, self.within), MAX_CHAINS)
+            elif self.ordered:
+                yield from islice(_in_order(columns, self.within), MAX_CHAINS)
+            else:
+                yield from islice(_in_any_order(columns, self.within), MAX_CHAINS)
+
+    def spans(self, sight: Sight) -> Iterator[Span]:
+        for field in self.fields:
+            for _, _, evidence in self.places(sight, field):
+                for atom, at in evidence:
+                    yield span_of(atom, at, sight, field, atom.term)
+
+    def keys(self, weight: Weight) -> Keys:
+        return _best(child.keys(weight) for child in self.children)
+
+
+Placed = Seek | Either | Close
+Clause = Seek | Fit | All | Either | Never | Close
+
+
+def span_of(atom: Atom, at: int, sight: Sight, field: str, label: str) -> Span:
+    """The span of an atom that stands at token `at` of a field."""
+    reading = sight.reading(field)
+    start, end = atom.span(reading, at)
+    return Span(field=field, start=start, end=end, text=reading.text[start:end], term=label)
+
+
+def atom_keys(atom: Atom, weight: Weight) -> Keys:
+    """The key by which an atom is found: its rarest word or pair of words, or how its prefix begins."""
+    tokens = atom.tokens
+    if len(tokens) == 1:
+        if atom.prefix:
+            return weight(tokens[0]) * 4, frozenset([(atom.beginning,)])
+        return weight(tokens[0]), frozenset([tokens[0]])
+    # An affix may hide the first token and the last one (see text.affixes): those are no keys.
+    first = 1 if tokens[0] >= "\u0590" and "\u0590" <= tokens[0][0] <= "\u06ff" else 0
+    last = len(tokens) - (1 if atom.prefix or "\u1100" <= tokens[-1][0] <= "\u11ff" else 0)
+    options = [(min(weight(a), weight(b)) / 8, (a, b)) for a, b in pairwise(tokens[first:last])]
+    if options:
+        cost, pair = min(options)
+        return cost, frozenset([pair])
+    whole = tokens[first:last] or (tokens[:1] if first == 0 or len(tokens) == 1 else tokens[-1:])
+    word = min(whole, key=weight)
+    return weight(word), frozenset([word])
+
+
+def _every(all_keys: Iterable[Keys]) -> Keys:
+    cost, keys = 0.0, frozenset[Key]()
+    for found in all_keys:
+        if found is None:
+            return None
+        cost, keys = cost + found[0], keys | found[1]
+    return cost, keys
+
+
+def _best(all_keys: Iterable[Keys]) -> Keys:
+    return min((found for found in all_keys if found is not None), key=lambda found: found[0], default=None)
+
+
+def _by_place(place: Place) -> tuple[int, int]:
+    return place[0], place[1]
+
+
+def _as_written(model: Atom, sight: Sight, field: str, at: int) -> Atom:
+    """`model` with the inflected words that stand in the text."""
+    reading = sight.reading(field)
+    size = len(model.tokens)
+    cased = model.cased
+    if cased is not None:
+        written = [reading.text[reading.starts[at + k] : reading.ends[at + k]] for k in range(size)]
+        same = all(word[:1].isupper() == capital[:1].isupper() for word, capital in zip(written, cased, strict=True))
+        cased = tuple(map(fold_cased, written)) if same else cased
+    return Atom(
+        term=model.term,
+        tokens=tuple(reading.words[at : at + size]),
+        gaps=model.gaps,
+        lead=model.lead,
+        trail=model.trail,
+        cased=cased,
+        code=model.code,
+    )
+
+
+def _in_order(columns: Sequence[Sequence[Place]], within: int) -> Iterator[Place]:
+    """Chains of one place per column, each after the one before; one chain per end."""
+    chains = list(columns[0])
+    for column in columns[1:]:
+        chains.sort(key=lambda chain: chain[1])
+        ends = [end for _, end, _ in chains]
+        longer: list[Place] = []
+        for start, end, evidence in column:
+            before = bisect_right(ends, start) - 1
+            if before >= 0 and start - ends[before] <= within:
+                first, _, earlier = chains[before]
+                longer.append((first, end, earlier + evidence))
+        chains = longer
+    yield from chains
+
+
+def _loose(columns: Sequence[Sequence[Place]], extra: int) -> Iterator[Place]:
+    """Chains in order with at most `extra` words in between altogether."""
+    starts = [[start for start, _, _ in column] for column in columns]
+    for first, end, evidence in columns[0]:
+        between = 0
+        chain = evidence
+        for column, at in zip(columns[1:], starts[1:], strict=True):
+            following = bisect_left(at, end)
+            if following == len(column):
+                return
+            between += column[following][0] - end
+            end, chain = column[following][1], chain + column[following][2]
+            if between > extra:
+                break
+        else:
+            yield first, end, chain
+
+
+def _in_any_order(columns: Sequence[Sequence[Place]], within: int) -> Iterator[Place]:
+    """Chains of one place per column in any order: a walk over places that grows sets of columns.
+
+    For each set of columns, the ends of its chains that are still near enough are kept in order.
+    """
+    everything = (1 << len(columns)) - 1
+    open_ends: dict[int, list[tuple[int, int, Evidence]]] = {}
+    places = sorted(
+        ((start, end, k, seen) for k, column in enumerate(columns) for start, end, seen in column), key=_walk
+    )
+    for start, end, k, seen in places:
+        bit = 1 << k
+        grown: list[tuple[int, tuple[int, int, Evidence]]] = [(bit, (end, start, seen))]
+        for mask, ends in open_ends.items():
+            if mask & bit:
+                continue
+            del ends[: bisect_left(ends, start - within, key=_end)]
+            before = bisect_right(ends, start, key=_end) - 1
+            if before >= 0:
+                _, first, earlier = ends[before]
+                grown.append((mask | bit, (end, first, earlier + seen)))
+        for mask, chain in grown:
+            if mask == everything:
+                yield chain[1], chain[0], chain[2]
+            else:
+                insort(open_ends.setdefault(mask, []), chain, key=_end)
+
+
+def _walk(place: tuple[int, int, int, Evidence]) -> tuple[int, int, int]:
+    return place[:3]
+
+
+def _end(chain: tuple[int, int, Evidence]) -> int:
+    return chain[0]
+
+
+def fields_of(clause: Clause) -> Iterator[str]:
+    """The fields that a clause looks at, repeated as they come."""
+    if isinstance(clause, Never):
+        yield from fields_of(clause.child)
+    elif isinstance(clause, All | Either):
+        for child in clause.children:
+            yield from fields_of(child)
+    else:
+        yield from clause.fields

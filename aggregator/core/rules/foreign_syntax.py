@@ -1,0 +1,340 @@
+r"""What people bring along from other tools, and what it is called here.
+
+The tables pair a pattern with what is wrong and what to write; `{0}` is the text, `{1}` its first
+group, and a group named `at` the character that is wrong. A query that holds such a habit is
+refused, or warned of where it may be meant as it stands; an item of a list is a term whatever it
+looks like, so there it is always a warning.
+"""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Literal, NamedTuple
+
+from aggregator.core.rules.syntax_tree import FIELDS
+
+Severity = Literal["error", "warning"]
+
+
+class Answer(NamedTuple):
+    """What is wrong with a piece of text, what to write, and where in it the wrong character is."""
+
+    message: str
+    hint: str
+    at: int = 0
+    severity: Severity = "error"
+
+
+class Habit(NamedTuple):
+    """A row of a table below."""
+
+    pattern: str
+    message: str
+    hint: str
+
+
+_OPERATORS = {"&&": "AND", "&": "AND", "||": "OR", "|": "OR", "!": "NOT", "+": "AND", ",": "AND", ";": "OR"}
+_FIELDS = {
+    **dict.fromkeys(("intitle", "allintitle", "headline", "header", "heading", "subject", "titel"), "title"),
+    **dict.fromkeys(("description", "abstract", "excerpt", "lead"), "summary"),
+    **dict.fromkeys(("intext", "allintext", "body", "text", "fulltext"), "content"),
+    **dict.fromkeys(("by", "byline", "creator", "writer", "inauthor"), "author"),
+    **dict.fromkeys(("inurl", "allinurl", "url", "uri", "site", "domain", "host", "links"), "link"),
+    **dict.fromkeys(("source", "from", "publication", "outlet", "feedid", "rss", "f"), "feed"),
+    **dict.fromkeys(("tag", "tags", "label", "hashtag", "keyword", "keywords", "topic", "c"), "category"),
+    **dict.fromkeys(("language", "languages", "langs"), "lang"),
+}
+_AGE = "how old an entry may be is said by max_age: 7d in a rule, by --since 7d in a search"
+_ELSEWHERE = {
+    **dict.fromkeys(("date", "after", "before", "since", "until", "published", "pubdate", "daterange", "age"), _AGE),
+    **dict.fromkeys(
+        ("country", "region", "location", "sourcecountry", "sourcetype", "type"),
+        "give feeds tags and write feeds: {tags: […]} in the rule",
+    ),
+    **dict.fromkeys(("re", "regex", "regexp", "pattern"), "write a pattern between slashes: /C[AB]ATSA/"),
+    **dict.fromkeys(("near", "onear", "within", "around"), "write NEAR/5 between two terms"),
+    "_exists_": "an empty field is not looked for; remove it",
+}
+
+# Words that are operators elsewhere, in English and in other languages: what is written here.
+_SAID_AS = {
+    "xor": "(a OR b) NOT (a AND b)", "andnot": "NOT", "nor": "NOT", "followedby": "ONEAR/10", "next": "ONEAR/1",
+    "before": "ONEAR/10", "around": "NEAR/10", "within": "NEAR/10", "adj": "NEAR/1", "sentence": "NEAR/15",
+    "paragraph": "NEAR/50", "same": "NEAR/15", "but": "AND", "und": "AND", "oder": "OR", "nicht": "NOT", "et": "AND",
+    "ou": "OR", "sauf": "NOT", "y": "AND", "ve": "AND", "veya": "OR", "och": "AND", "og": "AND", "eller": "OR",
+    "и": "AND", "или": "OR", "не": "NOT",
+}  # fmt: skip
+_SMALL = ("and", "or", "not", "near", "onear")
+
+_OPERATOR = r"(?:AND|OR|NOT|XOR|ANDNOT|O?NEAR(?:/\d+)?|&&|\|\|?|(?i:(?:near|onear|w|within|adj|pre|n)/\d+|adj\d+))"
+_DISTANCE = re.compile(
+    r"(O?NEAR|WITHIN|AROUND|NEXT|BEFORE|FOLLOWEDBY|ADJ|PRE|W|N|P)([/:~=]?)-?(\d+)[a-z]{0,5},?", re.IGNORECASE
+)
+_ORDERED = ("PRE", "P", "ONEAR", "NEXT", "BEFORE", "FOLLOWEDBY")
+_ORDINARY = re.compile(r"[^\W_](?:[\w.'’ -]*\w)?\*?")  # words and blanks; what is left is looked at more closely
+
+_WEIGHT = "weights mean nothing here, a rule matches or it does not"
+_FUZZY = "words that are merely similar cannot be asked for"
+_CURLY = "curly quotation marks mean nothing here"
+_STAR = "a star can only stand at the end of a word"
+
+# A bare word of a query.
+_WORDS = (
+    Habit(r".*\w(?P<at>&&)\w.*", "&& is written AND here", "write AND, with a blank on both sides"),
+    Habit(r".*\w(?P<at>\|\|)\w.*", "|| is written OR here", "write OR, with a blank on both sides"),
+    Habit(r"(?i:o?near|within|w|n)?/(?i:s|sentence|f)", "sentences are not counted here", "write NEAR/15"),
+    Habit(r"(?i:o?near|within|w|n)?/(?i:p|paragraph)", "paragraphs are not counted here", "write NEAR/50"),
+    Habit(
+        r"\+(\w.*)",
+        "+ before a word is not used here",
+        "every word is required unless OR stands between; write {1}",
+    ),
+    Habit(r"!(\w.*)", "! before a word is not used here", "write NOT {1}"),
+    Habit(r"([~=])([^\W\d].*)", "{1} before a word is not used here", "write {2}, or list the words that you mean"),
+    Habit(r"[~/](\d+)", "{0} stands alone", 'write a NEAR/{1} b, or a phrase with more words in it: "a b"~{1}'),
+    Habit(r"NOT/(\d+)", "{0} is written otherwise here", "write a NOT (a NEAR/{1} b)"),
+    Habit(r"([\w-]+)~[\d.]*", _FUZZY, "write {1}* or list the spellings"),
+    Habit(r"(.*\w)(?P<at>\^)[\d.]+", _WEIGHT, "write {1}"),
+    Habit(r"\^[\d.]+", _WEIGHT, "remove it"),
+    Habit(r"([,;]).+", "{1} joins nothing here", "write OR where either will do, AND where both must occur"),
+    Habit(r"[<>]=?\d\S*", "numbers are not compared here", f"{_AGE}; to look for the text itself quote it"),
+    Habit(r"(\w+)(?P<at>\?)(\w+)", "? does not stand for a letter here", r"write /\b{1}.{3}\b/"),
+    Habit(r"(\w{3,})(?P<at>\*)\w.*", _STAR, "write the beginning and a star: {1}*"),
+    Habit(r"[^*]*(?P<at>\*)\w.*", _STAR, "write the beginning and a star, at least 3 letters, or a /pattern/"),
+    Habit(r"\*+", "a star alone would match everything", "write at least 3 letters before it"),
+    Habit(r"[`´].*", "these quotation marks mean nothing here", 'write "air defence" with straight ones'),
+    Habit(r"[‘’]([^‘’]+)[‘’]c", _CURLY, "write '{1}'c with straight ones"),
+    Habit(r"(?:\$\{|%)([A-Za-z_][\w-]*)[}%]", "a list is written otherwise here", "write ${1}"),
+    Habit(r"\$([A-Za-z_][\w-]*)[^\w-].*", "a list stands alone, with nothing after its name", "write ${1}"),
+    Habit(r"\$[^\W\d].*", "the name of a list has the letters a–z, digits, - and _", "rename it under lists:"),
+    Habit(r"/(.+)/[a-z]+", "a pattern has no letters after it: capitals never count", "write /{1}/"),
+    Habit(r"(.*)(?P<at>\\)(.*)", "a backslash escapes nothing outside of quotes", 'quote it: "{1}{3}"'),
+)
+
+# Several words of a query, from the first one on.
+_PASSAGES = (
+    Habit(r"(?:O?NEAR|WITHIN|AROUND)\s*\(\s*(\d+)\s*\)", "{0} is written otherwise here", "write NEAR/{1}"),
+    Habit(r"(?:WITHIN|AROUND)\s+(\d+)(?!\S)", "{0} is written otherwise here", "write NEAR/{1}"),
+    Habit(r"O?NEAR\(.*,\s*(\d+)\s*\)", "NEAR stands between two terms", "write a NEAR/{1} b"),
+    Habit(r"[\[{]\S+\s+TO\s+\S+[\]}]", "ranges are not known here", f"{_AGE}; numbers can be asked for by a /pattern/"),
+    Habit(r"BUT\s+NOT(?!\S)", "BUT NOT is written NOT here", "write NOT"),
+    Habit(r"‘([^‘’\"]+\s[^‘’\"]+)’", _CURLY, 'write "{1}" with straight ones'),
+    Habit(
+        r"'([^'\"]+)'(?=[\s)]|$)",
+        "an exact spelling ends with 'c",
+        "write \"{1}\", or '{1}'c where the capitals count",
+    ),
+)
+_FIELD_LIKE = re.compile(r"([A-Za-z_]+)(\s+:|:\s+|\s*==?\s*)(?=[\w\"$(])")
+
+# What touches the closing quotation mark of a phrase.
+_AFTER_PHRASE = (
+    Habit(r"c", "an exact spelling stands in single quotes", "write '{phrase}'c"),
+    Habit(r"\^[\d.]+", _WEIGHT, "remove it"),
+    Habit(
+        r"[,;|&].*",
+        "quoted phrases are joined by operators",
+        "write OR where either will do, AND where both must occur",
+    ),
+    Habit(r"(?:@|/|w/?)(\d+).*", "words inside a phrase are counted with ~", 'write "{phrase}"~{1}'),
+    Habit(r".*", "text goes on after the closing quotation mark", "put a blank or an operator there"),
+)
+
+# An item of any:, all:, none:, near: or a list.
+_ITEMS = (
+    Habit(r".*(&\w+;).*", "{1} is looked for as it is written", "write the character that it stands for"),
+    Habit(
+        rf".*\s{_OPERATOR}\s.*|\(.*\sor\s.*\)",
+        "'{0}' is looked for as one phrase",
+        "put it into query: to use operators",
+    ),
+    Habit(
+        r".*\sor\s.*|.*;.*|.*,.*,.*",
+        "'{0}' is looked for as one phrase",
+        "write each as an item of its own, or quote it twice: '\"{0}\"'",
+    ),
+    Habit(
+        r"(?:NOT\s+|[-!])([^\W\d_\"'$].*|[\"'$].+)",
+        "'{0}' excludes nothing: it is looked for like {1}",
+        "write {1} under none:, or all of it in query:",
+    ),
+    Habit(r"([+=~])([^\W\d_].*)", "{1} before a term means nothing here", "write {2}"),
+    Habit(r"/(.+)/[a-z]{0,3}", "'{0}' is looked for as it is written", "write it under regex: '{1}', or in query:"),
+    Habit(
+        r".*(?:\\[bdwsBDWS.]|\(\?|\.[*+]|\w\[[^\]]+\]|\[[^\]]+\][*+{{\w]|\w\|\w).*|\^\w.*|.*\w\$",
+        "'{0}' is looked for as it is written, not as a pattern",
+        "write it under regex: '{0}'",
+    ),
+    Habit(r"(\w+)\?(\w+)", "? does not stand for a letter here", r"write it under regex: '\b{1}.{2}\b'"),
+    Habit(r'("[^"]*")~\d+', "~ after a phrase means nothing in a list", "write query: '{0}'"),
+    Habit(r"(.*\w)~[\d.]*", _FUZZY, "write {1}* or list the spellings"),
+    Habit(r"(.*\S)\s?\^[\d.]+", _WEIGHT, "write {1}"),
+    Habit(
+        r"[\"“”‘’]([^\"“”‘’]+)[\"“”‘’]c", "'{0}' is looked for as it is written", "for these capitals write \"'{1}'c\""
+    ),
+    Habit(
+        r'"[^"]*"(?:\s+"[^"]*")+',
+        "'{0}' is looked for as one phrase",
+        "write each as an item of its own, or use query:",
+    ),
+    Habit(
+        r"\$[A-Za-z_][\w-]*\s.*", "a list stands alone, so '{0}' is looked for as it is written", "write query: '{0}'"
+    ),
+    Habit(r"(\$[A-Za-z_][\w-]*)\W.*", "a list stands alone, so '{0}' is looked for as it is written", "write {1}"),
+)
+
+
+def is_field(name: str) -> bool:
+    """Whether `name` is a field, here or elsewhere."""
+    return name.lower() in FIELDS or name.lower() in _FIELDS
+
+
+def of_field(name: str, value: str) -> Answer:
+    """`name:value` where `name` is no field; `value` is what follows, as far as it is known."""
+    known = name.lower()
+    ours = _FIELDS.get(known)
+    if not ours and known not in _ELSEWHERE:
+        ours = next(iter(get_close_matches(known, FIELDS, n=1, cutoff=0.7)), None)
+    quoted = f': "{name}:{value}"' if value and '"' not in value else ""
+    fields = f"fields are {', '.join(FIELDS)}; to look for the text itself, quote it{quoted}"
+    return Answer(f"there is no field {name!r}", f"write {ours}:{value}" if ours else _ELSEWHERE.get(known, fields))
+
+
+def of_word(word: str) -> Answer | None:
+    """A bare word of a query."""
+    if _ORDINARY.fullmatch(word) and ("-" in word or not any(map(str.isdigit, word))):
+        return None
+    operator = word if word in _OPERATORS else word[:2]
+    if operator in _OPERATORS:
+        return Answer(f"{operator} is written {_OPERATORS[operator]} here", f"write {_OPERATORS[operator]}")
+    if distance := _distance(word):
+        return Answer(f"{word} is written otherwise here", f"write {distance}")
+    return _first(_WORDS, word)
+
+
+def of_passage(text: str, at: int) -> Answer | None:
+    """Several words of a query, beginning at `at`."""
+    if field := _FIELD_LIKE.match(text, at):
+        blank = field[2] == ":" or field[1] not in FIELDS or field[2][0] != ":"
+        if is_field(field[1]) and blank:
+            ours = _FIELDS.get(field[1].lower(), field[1].lower())
+            message = f"{' '.join(field[0].split())} is written otherwise here"
+            return Answer(message, f"write {ours}: directly before the word or parenthesis")
+    if text[at] not in "ABNOW[{‘'":
+        return None
+    for habit in _PASSAGES:
+        if found := re.compile(habit.pattern).match(text, at):
+            return _answer(habit, found)
+    return None
+
+
+def after_phrase(phrase: str, rest: str) -> Answer | None:
+    """What touches the closing quotation mark of a phrase: `"US"c`, `"air defence"^2`, `"a b"@5`."""
+    return _first(_AFTER_PHRASE, rest, phrase=phrase) if rest else None
+
+
+def doubt(word: str, *, between: bool) -> Answer | None:
+    """A word of a query that is surely meant otherwise; `between`: terms stand on both sides."""
+    small = word.casefold()
+    quote = "or quote it if you mean the word"
+    if small in _SMALL:
+        message = f"{word!r} in small letters is a word that must occur, not an operator"
+        return _warning(message, f"write {word.upper()}, {quote}")
+    if between and small in _SAID_AS and word.isupper():
+        return _warning(f"{word} is a word that must occur, not an operator", f"write {_SAID_AS[small]}, {quote}")
+    if between and (near := re.fullmatch(r"[WN](\d{1,2})", word)):
+        return _warning(f"{word} is a word that must occur, not a distance", f"write NEAR/{near[1]}, {quote}")
+    if word.isalpha():
+        return None
+    if re.fullmatch(r"ATLEAST\d+", word):
+        return _warning(f"{word} is a word that must occur", "how often a term occurs is not counted; remove it")
+    if word[-1] in ",;" and len(word) > 1:
+        return _warning(
+            f"{word[-1]} joins nothing, so this and what follows must both occur",
+            "write OR between them where either will do, AND where both must occur",
+        )
+    if re.search(r"[^\W\d][,;|][^\W\d]", word):
+        return _warning(f"{word} is looked for as one term", f"write OR where either will do, {quote}")
+    if word.startswith(("http://", "https://")):
+        link = word.partition("://")[2]
+        return _warning("an address is looked for in the text", f"write link:{link} for where an entry leads")
+    if word[0] == "/" and word.count("/") == 1:
+        return _warning(f"{word} is looked for as a word", "a pattern ends with a slash, too: /C[AB]ATSA/")
+    return None
+
+
+def doubt_of_phrase(phrase: str) -> Answer | None:
+    """A phrase of a query that holds operators."""
+    if not re.search(rf"\s{_OPERATOR}\s", phrase):
+        return None
+    return _warning("what stands in quotes is looked for as one phrase, its operators too", "leave out the quotes")
+
+
+def of_term(term: str) -> Answer | None:
+    """A term with stars that match nothing but stars."""
+    if "*" not in term:
+        return None
+    if found := re.search(r"(?<=[^\W\d_]{3})\*\s+(\S.*)", term):
+        before, after = term[: found.start()] + "*", found[1]
+        terms = " ONEAR/1 ".join(f'"{part}"' if " " in part else part for part in (before, after))
+        hint = f"write {terms} in query:, or near: {{terms: [{before}, {after}], within: 1, ordered: true}}"
+        return Answer(f"{term!r}: a star can only stand at the end of a term", hint)
+    if re.search(r"[^\W\d_]\s+\*+\s+[^\W\d_]", term):
+        phrase = re.sub(r"(?<!\s)\s+\*+\s+", " ", term)
+        return Answer(f"{term!r}: a star does not stand for a word", f'write "{phrase}"~1 in query:')
+    return None
+
+
+def of_item(item: str) -> Answer | None:
+    """An item of any:, all:, none:, near: or a list: a term that looks like something else."""
+    if field := re.fullmatch(r"[-+!]?([A-Za-z_]{2,}):(\S.*)", item):
+        if not is_field(field[1]):
+            return None
+        return _warning(f"'{item}' is looked for as these words, in any field", _for_field(field[1], field[2]))
+    if _ORDINARY.fullmatch(item) and not re.search(r"(?:^|\s)(?:or|[A-Z]{2,})\s", item):
+        return None
+    found = _first(_ITEMS, item)
+    return found and found._replace(severity="warning")
+
+
+def between_terms(kinds: Sequence[str], at: int) -> bool:
+    """Whether terms, not operators, stand on both sides of a lexeme."""
+    terms = ("word", "phrase", "exact", "list", "regex")
+    before, after = kinds[at - 1] if at else "", kinds[at + 1] if at + 1 < len(kinds) else ""
+    return before in (*terms, ")") and after in (*terms, "(", "field", "NOT")
+
+
+def _first(habits: Sequence[Habit], text: str, **also: str) -> Answer | None:
+    for habit in habits:
+        if found := re.fullmatch(habit.pattern, text, re.DOTALL):
+            return _answer(habit, found, **also)
+    return None
+
+
+def _answer(habit: Habit, found: re.Match[str], **also: str) -> Answer:
+    groups = (found[0], *found.groups())
+    at = found.start("at") - found.start() if "at" in found.re.groupindex else 0
+    return Answer(habit.message.format(*groups, **also), habit.hint.format(*groups, **also), at)
+
+
+def _distance(word: str) -> str | None:
+    """`WITHIN/5`, `near:5`, `ADJ5` as it is written here; not W5, N5 and P5, which are names of things."""
+    found = _DISTANCE.fullmatch(word)
+    if not found or (not found[2] and (len(found[1]) == 1 or not (word[0].isupper() or found[1] == "near"))):
+        return None
+    ours = "ONEAR" if found[1].upper() in _ORDERED else "NEAR"
+    return f"{ours}/{min(max(int(found[3]), 1), 1000)}"
+
+
+def _for_field(name: str, value: str) -> str:
+    ours = _FIELDS.get(name.lower(), name.lower())
+    if ours == "lang":
+        return f"write lang: [{value}] as a key of the rule"
+    if ours == "feed":
+        return f"write feeds: {{ids: [{value}]}} as a key of the rule"
+    written = f'"{value}"' if " " in value and '"' not in value else value
+    return f"write query: '{ours}:{written}', or in: [{ours}] beside the terms"
+
+
+def _warning(message: str, hint: str) -> Answer:
+    return Answer(message, hint, severity="warning")

@@ -1,0 +1,77 @@
+"""One document while rules look at it: everything is read and worked out at most once."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from aggregator.core.rules.atoms import Atom
+from aggregator.core.rules.entry_document import Document
+from aggregator.core.rules.regex import Pattern
+from aggregator.core.text.affixes import stems
+from aggregator.core.text.language import guess_language, language, stem
+from aggregator.core.text.tokens import Reading
+
+BASIC_FIELDS = ("title", "summary", "content")
+
+Places = list[tuple[int, int]]
+
+
+class Sight:
+    """A document's readings, and where atoms and patterns stand in them."""
+
+    def __init__(self, document: Document, fields: Sequence[str] = BASIC_FIELDS) -> None:
+        self.document = document
+        self.fields = tuple(fields)
+        self._readings: dict[str, Reading] = {}
+        self._places: dict[tuple[int, str], Places] = {}
+        self._matches: dict[tuple[Pattern, str], Places] = {}
+        self._beginnings: dict[int, set[str]] = {}
+        self._stems: dict[str, list[str]] = {}
+        # The folded tokens of all fields, one field after the other; and every word, also without its affixes.
+        self.words: list[str] = [word for field in self.fields for word in self.reading(field).words]
+        self.vocabulary = set(self.words)
+        self.vocabulary.update([stem for word in self.vocabulary if word >= "\u0590" for stem, _, _ in stems(word)])
+
+    def reading(self, field: str) -> Reading:
+        """The tokens of a field."""
+        found = self._readings.get(field)
+        if found is None:
+            found = self._readings[field] = Reading(self.lang if field == "lang" else self.document.field(field))
+        return found
+
+    def beginnings(self, size: int) -> set[str]:
+        """How the words begin, so many characters of them."""
+        found = self._beginnings.get(size)
+        if found is None:
+            found = self._beginnings[size] = {word[:size] for word in self.vocabulary}
+        return found
+
+    def places(self, atom: Atom, field: str) -> Places:
+        """The token ranges where an atom stands in a field."""
+        key = (id(atom), field)  # atoms are cached by their term, and hashing them costs more than it saves
+        found = self._places.get(key)
+        if found is None:
+            found = self._places[key] = atom.find(self.reading(field))
+        return found
+
+    def matches(self, pattern: Pattern, field: str) -> Places:
+        """The code-point ranges where a pattern matches in a field."""
+        key = (pattern, field)
+        found = self._matches.get(key)
+        if found is None:
+            found = self._matches[key] = list(pattern.find(self.reading(field).text))
+        return found
+
+    def stemmed(self, field: str) -> list[str]:
+        """The stems of a field's tokens, in the document's language."""
+        found = self._stems.get(field)
+        if found is None:
+            reading = self.reading(field)
+            written = [reading.text[start:end] for start, end in zip(reading.starts, reading.ends, strict=True)]
+            found = self._stems[field] = stem(written, self.lang)
+        return found
+
+    @cached_property
+    def lang(self) -> str:
+        """The document's language: as it says, else as it looks."""
+        said = language(self.document.lang)
+        return said or guess_language(f"{self.document.title} {self.document.summary} {self.document.content[:400]}")

@@ -1,0 +1,60 @@
+"""A rule's own tests."""
+
+from collections.abc import Iterator
+
+from aggregator.core.errors import Problem
+from aggregator.core.rules.clauses import fields_of
+from aggregator.core.rules.compile import Rule
+from aggregator.core.rules.entry_document import Document
+from aggregator.core.rules.explain import Explained, explain
+from aggregator.core.rules.index import spans
+from aggregator.core.rules.match_context import Sight
+
+
+def run_tests(rule: Rule) -> tuple[Problem, ...]:
+    """What the rule's inline tests find wrong. A text stands in every field that the rule searches.
+
+    Filters on feeds and languages are not tested: a test is a text, not an entry.
+    """
+    problems = []
+    for index, text in enumerate(rule.config.tests.match):
+        if not _holds(rule, text):
+            problems.append(
+                Problem(path=("tests", "match", index), message=f"does not match {text!r}", hint=_why(rule, text))
+            )
+    for index, text in enumerate(rule.config.tests.no_match):
+        sight = _sight(rule, text)
+        if rule.plan.holds(sight):
+            found = ", ".join(dict.fromkeys(f"{span.text!r}" for span in spans(rule.plan, sight)))
+            problems.append(
+                Problem(path=("tests", "no_match", index), message=f"matches {text!r}", hint=f"found {found}")
+            )
+    return tuple(problems)
+
+
+def _holds(rule: Rule, text: str) -> bool:
+    return rule.plan.holds(_sight(rule, text))
+
+
+def _sight(rule: Rule, text: str) -> Sight:
+    fields = tuple(dict.fromkeys(fields_of(rule.plan)))
+    return Sight(_document(fields, text), fields)
+
+
+def _document(fields: tuple[str, ...], text: str) -> Document:
+    texts = {field: text for field in fields if field not in ("feed", "lang")}
+    return Document(**texts)  # type: ignore[arg-type]
+
+
+def _why(rule: Rule, text: str) -> str | None:
+    tree = explain(rule, _document(tuple(fields_of(rule.plan)), text)).tree
+    missing = [
+        node for node in _walk(tree) if not node.satisfied and not node.children and node.kind in ("term", "regex")
+    ]
+    return "; ".join(f"{node.text}: {node.hint}" for node in missing[:3]) or None
+
+
+def _walk(node: Explained) -> Iterator[Explained]:
+    yield node
+    for child in node.children:
+        yield from _walk(child)

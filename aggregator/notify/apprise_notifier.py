@@ -1,0 +1,197 @@
+"""One alert to one recipient through Apprise, with a hard deadline and an honest answer.
+
+A send runs in a thread of its own, at most a few per channel: Apprise blocks, and a thread that
+hangs in a dead service cannot be stopped, only left. It is left to its socket's own time-outs,
+holds its channel's place meanwhile, and nobody else's.
+"""
+
+import asyncio
+import logging
+import re
+import threading
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any
+
+from aggregator.core.errors import DeliveryError
+from aggregator.core.model import Alert, Receipt
+from aggregator.core.settings import Channel
+from aggregator.core.text.sanitize import clean_text
+from aggregator.notify import webhook
+from aggregator.notify.apprise_loader import load
+from aggregator.notify.formats import Message, compose
+from aggregator.notify.http_capture import Notes, noting
+from aggregator.notify.render import Letter, template, text, write
+from aggregator.notify.render.template import BadTemplate
+from aggregator.notify.secrets import redact, secrets_of
+from aggregator.notify.services import BadChannel, Target, instantiate, signing_secret, targets
+from aggregator.notify.signing import signed
+from aggregator.ports import Clock
+
+log = logging.getLogger(__name__)
+
+THREADS = 4  # per channel
+CONNECT_SHARE, READ_SHARE = 0.35, 0.55  # of the channel's deadline: sockets give up before we do
+MAX_WORDS = 500  # characters of what a receiver said
+TRANSIENT_STATUS = frozenset({408, 409, 423, 425, 429})
+
+
+class AppriseNotifier:
+    """Sends through Apprise. One per process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._places: dict[str, asyncio.Semaphore] = {}
+        self._loading: asyncio.Task[None] | None = None
+
+    async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
+        """Raises DeliveryError."""
+        await self._loaded()
+        notes = Notes(sign=self._signer(channel))
+        places = self._places.setdefault(channel.name, asyncio.Semaphore(THREADS))
+        try:
+            async with asyncio.timeout(channel.timeout_s):
+                await places.acquire()
+                details = await _in_thread(lambda: _send(channel, alert, recipient, notes), places.release)
+        except TimeoutError:
+            # A thread that has not written yet will not; one that has may still succeed.
+            notes.deadline_passed = True
+            raise DeliveryError(
+                f"channel {channel.name}: no answer within {channel.timeout_s:g} s",
+                channel=channel.name,
+                unknown=notes.written,
+            ) from None
+        return Receipt(detail="; ".join(details))
+
+    def _signer(self, channel: Channel) -> Callable[[bytes], Mapping[str, str]] | None:
+        """What signs each request of a webhook that has a secret, at the moment it goes out."""
+        secret = signing_secret(channel)
+        return (lambda body: signed(body, secret, self._clock.now())) if secret else None
+
+    async def _loaded(self) -> None:
+        """Load Apprise once, before any deadline runs: on a busy machine it takes seconds."""
+        failed = self._loading is not None and self._loading.done() and self._loading.exception() is not None
+        if self._loading is None or failed:
+            self._loading = asyncio.create_task(asyncio.to_thread(load))
+        await asyncio.shield(self._loading)
+
+
+def _send(channel: Channel, alert: Alert, recipient: str, notes: Notes) -> tuple[str, ...]:
+    """Everything that blocks: load, compose, speak. Gives what each service answered."""
+    try:
+        chosen = [target for target in targets(channel) if recipient in ("", target.label)]
+        if not chosen:
+            raise _error(channel, f"{recipient!r} is no longer a recipient of this channel", transient=False)
+        letter = write(alert)
+        return tuple(_speak(channel, alert, letter, target, notes) for target in chosen)
+    except (BadChannel, BadTemplate) as error:
+        raise _error(channel, str(error), transient=False) from error
+
+
+def _speak(channel: Channel, alert: Alert, letter: Letter, target: Target, notes: Notes) -> str:
+    service = _service(channel, alert, letter, target, notes)
+    message = compose(letter, channel, target.schema, service)
+    _prepare(service, channel, alert, letter, message, notes)
+    with noting(notes):
+        result = _notify(service, message)
+    if result:
+        return f"{target.label}: accepted" + (f" ({notes.status})" if notes.status else "")
+    said = notes.answer or notes.failure or _said(result)
+    status = f"HTTP {notes.status}: " if notes.status and not said.startswith(str(notes.status)) else ""
+    raise _verdict(channel, target, notes, redact(f"{status}{said}", secrets_of(channel)))
+
+
+def _service(channel: Channel, alert: Alert, letter: Letter, target: Target, notes: Notes) -> Any:
+    """A fresh service for one delivery: it has no state that another send could see."""
+    if channel.service == "webhook":
+        words = template.render(channel.template, letter) if channel.template else text.render(letter)
+        fields = {**webhook.NOT_OURS, **webhook.document(alert, letter, words)}
+        headers = {**target.arguments.get("headers", {}), **webhook.headers(alert)}
+        return instantiate(target, payload=fields, headers=headers)
+    if target.schema in ("mailto", "mailtos"):
+        from aggregator.notify.smtp import StableEmail
+
+        return instantiate(target, StableEmail)
+    notes.headers = webhook.headers(alert) if target.schema in ("json", "jsons", "xml", "xmls", "form", "forms") else {}
+    return instantiate(target)
+
+
+def _prepare(service: Any, channel: Channel, alert: Alert, letter: Letter, message: Message, notes: Notes) -> None:
+    """Take from Apprise what we do ourselves: pausing, retrying, redirecting, converting."""
+    service.retry, service.wait, service.redirects, service.request_rate_per_sec = 0, 0.0, False, 0
+    service.socket_connect_timeout = min(10.0, channel.timeout_s * CONNECT_SHARE)
+    service.socket_read_timeout = channel.timeout_s * READ_SHARE
+    notes.answer_by = monotonic() + channel.timeout_s * (CONNECT_SHARE + READ_SHARE)
+    if message.exact:
+        service.dialect_convert = lambda body, *_, **__: body
+    if hasattr(service, "mail_of"):
+        service.notes, service.mail = notes, service.mail_of(alert, message)
+    link = next((piece.link for piece in letter.pieces if piece.link), letter.page)
+    if hasattr(service, "click") and not service.click and link:
+        service.click = link
+
+
+def _notify(service: Any, message: Message) -> Any:
+    import apprise
+
+    speaker = apprise.Apprise(asset=service.asset)
+    speaker.add(service)
+    kind = apprise.NotifyFormat(message.format)
+    return speaker.notify(body=message.body, title=message.title, body_format=kind, log_level=logging.WARNING)
+
+
+def _said(result: Any) -> str:
+    """The last words of Apprise about a send that the wire knows nothing of."""
+    lines = [entry.message for one in result for entry in one.logs()] or [e.message for e in result.call_logs()]
+    return " ".join(lines[-1].split()) if lines else "not accepted, without a reason"
+
+
+def _verdict(channel: Channel, target: Target, notes: Notes, said: str) -> DeliveryError:
+    status = notes.status
+    smtp = target.schema in ("mailto", "mailtos")
+    if status is None:
+        return _error(channel, f"{target.label}: {said}", unknown=notes.written)
+    refused = 500 <= status < 600 if smtp else 300 <= status < 500 and status not in TRANSIENT_STATUS
+    wait_s = notes.retry_after_s if notes.retry_after_s is not None else _wish_s(notes.answer)
+    return _error(channel, f"{target.label}: {said}", transient=not refused, retry_after_s=wait_s)
+
+
+def _wish_s(answer: str) -> float | None:
+    """`retry_after` in the answers of Discord, Telegram (s) and Matrix (`retry_after_ms`)."""
+    found = re.search(r'"retry_after(_ms)?"\s*:\s*(\d+(?:\.\d+)?)', answer)
+    return float(found[2]) / (1000 if found[1] else 1) if found else None
+
+
+def _error(channel: Channel, message: str, **flags: Any) -> DeliveryError:
+    """The words are a receiver's or a library's: a stranger's, wherever they are shown later."""
+    words = clean_text(f"channel {channel.name}: {message}", MAX_WORDS)
+    return DeliveryError(words, channel=channel.name, **flags)
+
+
+async def _in_thread(work: Callable[[], tuple[str, ...]], done: Callable[[], None]) -> tuple[str, ...]:
+    """Run blocking work in a daemon thread; `done` is called when it really ends, waited for or not."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[tuple[str, ...]] = loop.create_future()
+
+    def settle(result: tuple[str, ...] | None, error: BaseException | None) -> None:
+        done()
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result or ())
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except BaseException as caught:  # noqa: BLE001 -- carried over to whoever awaits it
+            error = caught
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:
+            log.debug("a send ended after the loop had closed")
+
+    threading.Thread(target=run, name="notify", daemon=True).start()
+    return await future

@@ -1,0 +1,262 @@
+"""Mails: a stable Message-ID, our own text part beside the HTML, and the server's own words on failure.
+
+Apprise reads the address and knows the providers' hosts and ports; what it builds itself has a
+random Message-ID and a text part without links, and its verdict is yes or no.
+
+The headers are written here, byte by byte: the email package decodes what looks like an encoded
+word when a header is set, and before 3.11.10 and 3.12.5 wrote out the line ends in it
+(CVE-2024-6923). Servers are strangers, whose replies are read under a limit (bounded.py).
+"""
+
+import io
+import re
+import smtplib
+import ssl
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from time import monotonic
+from typing import Any
+
+from apprise.plugins.email.base import NotifyEmail
+from apprise.plugins.email.common import SMTPSecureMode
+
+from aggregator.core.model import Alert
+from aggregator.core.text.sanitize import clean_text
+from aggregator.notify.bounded import Bounded
+from aggregator.notify.formats import Message
+from aggregator.notify.http_capture import DEFAULT_ANSWER_S, Notes
+
+MAX_REPLY_BYTES = 16 * 1024  # of a reply with all of its lines; a server names a few dozen extensions
+MAX_HEADER = 900  # characters of a text in a header
+MAX_LINE = 76  # characters (RFC 2047, 2)
+WORD_BYTES = 39  # of UTF-8 in one encoded word of less than 75 characters
+FOLD = "\r\n "
+_NAME = re.compile(r"[!-9;-~]{1,70}", re.ASCII)
+_PLAIN = re.compile(r"[ -~]*", re.ASCII)
+_ATOMS = re.compile(r"[\w!#$%&'*+/=?^`{|}~ -]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """What a mail says. `name` makes its Message-ID: the same for each attempt."""
+
+    subject: str
+    text: str
+    html: str | None
+    name: str
+    at: datetime
+    urgent: bool = False
+
+
+class StableEmail(NotifyEmail):  # type: ignore[misc]
+    """Apprise's e-mail service, sending a mail that we composed."""
+
+    mail: Mail
+    notes: Notes
+
+    @staticmethod
+    def mail_of(alert: Alert, message: Message) -> Mail:
+        """The mail of an alert."""
+        return Mail(
+            subject=message.title,
+            text=message.body if message.format == "text" else "",
+            html=message.html or (message.body if message.format == "html" else None),
+            name=alert.id,
+            at=alert.created_at,
+            urgent=alert.priority == "high",
+        )
+
+    def send(self, *_: Any, **__: Any) -> bool:
+        """Send `self.mail` to the one recipient; what the server said is in `self.notes`."""
+        try:
+            with _Connection(self) as server:
+                server.deliver(self)
+        except smtplib.SMTPRecipientsRefused as error:
+            code, words = next(iter(error.recipients.values()))
+            self._refused(code, words)
+        except smtplib.SMTPResponseException as error:
+            self._refused(error.smtp_code, error.smtp_error)
+        except smtplib.SMTPException as error:
+            self.notes.failure = clean_text(f"the connection to the mail server broke: {error}", 300)
+        except OSError as error:
+            self.notes.failure = f"mail server {self.smtp_host}:{self.port}: {error.strerror or error}"
+        else:
+            self.notes.status = 250
+            return True
+        return False
+
+    def compose(self) -> bytes:
+        """The message (RFC 5322), with text and HTML as alternatives (RFC 2046, 5.1.4)."""
+        body = EmailMessage()
+        body.set_content(self.mail.text)
+        if self.mail.html:
+            body.add_alternative(self.mail.html, subtype="html")
+        return "".join(self._headers()).encode("ascii") + body.as_bytes(policy=SMTP)
+
+    def _headers(self) -> Iterator[str]:
+        mail = self.mail
+        fields = {
+            "Subject": header_text("Subject", mail.subject) or "(no title)",
+            "From": mailbox(*self.from_addr),
+            "To": f",{FOLD}".join(mailbox(name, address) for name, address in self.targets),
+            "Cc": f",{FOLD}".join(mailbox("", address) for address in sorted(self.cc)),
+            "Reply-To": f",{FOLD}".join(mailbox("", address) for address in sorted(self.reply_to)),
+            "Message-ID": f"<{_address(f'{mail.name}@' + self.from_addr[1].rpartition('@')[2])}>",
+            "Date": format_datetime(mail.at),
+            "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office answers, please
+            "Importance": "high" if mail.urgent else "",
+        }
+        ours = {name.lower() for name in fields} | {"bcc", "mime-version"}
+        for name, value in self.headers.items():
+            if _NAME.fullmatch(name) and name.lower() not in ours and not name.lower().startswith("content-"):
+                fields[name] = header_text(name, value)
+        return (f"{name}: {value}\r\n" for name, value in fields.items() if value)
+
+    def recipients(self) -> list[str]:
+        """Everybody on the envelope."""
+        return [address for _, address in self.targets] + sorted(self.cc) + sorted(self.bcc)
+
+    def _refused(self, code: int, words: bytes | str) -> None:
+        text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+        self.notes.status, self.notes.written = code, False
+        self.notes.answer = clean_text(f"{code} {text}", 300)
+
+
+def header_text(name: str, text: str) -> str:
+    """The value of a header that says a text: one line's worth, folded, and nothing in it an encoded word of its own.
+
+    A text that is not plain, or holds what a reader may take for an encoded word, is encoded as a
+    whole (RFC 2047); whoever decodes it once sees it as it was.
+    """
+    text = clean_text(text, MAX_HEADER)
+    words = text.split(" ")
+    fits = max(map(len, words)) < MAX_LINE - len(name) - 2
+    if fits and "=?" not in text and _PLAIN.fullmatch(text):
+        return _folded(words, len(name) + 2)
+    return FOLD.join(_encoded_words(text))
+
+
+def mailbox(name: str | bool | None, address: str) -> str:
+    """A display name and an address (RFC 5322, 3.4)."""
+    phrase = clean_text(name, MAX_HEADER) if isinstance(name, str) else ""
+    if not phrase:
+        return _address(address)
+    plain = _ATOMS.fullmatch(phrase) and "=?" not in phrase and len(phrase) < MAX_LINE // 2
+    shown = phrase if plain else FOLD.join(_encoded_words(phrase))
+    return f"{shown} <{_address(address)}>"
+
+
+def _address(address: str) -> str:
+    """An address without anything that could end it or its header; beyond ASCII only its domain may lie."""
+    local, _, domain = re.sub(r"[\s<>,;\x00-\x20\x7f]", "", address).rpartition("@")
+    with suppress(UnicodeError):
+        domain = domain.encode("idna").decode("ascii")
+    bare = f"{local}@{domain}" if local else domain
+    return bare.encode("ascii", "replace").decode("ascii").replace("=?", "==")
+
+
+def _folded(words: list[str], start: int) -> str:
+    lines: list[str] = []
+    line = words[0]
+    for word in words[1:]:
+        if len(line) + 1 + len(word) + (0 if lines else start) > MAX_LINE:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}"
+    return FOLD.join([*lines, line])
+
+
+def _encoded_words(text: str) -> Iterator[str]:
+    """The text as encoded words, each with whole characters (RFC 2047, 5)."""
+    piece = b""
+    for sign in text:
+        code = sign.encode("utf-8", "replace")
+        if len(piece) + len(code) > WORD_BYTES:
+            yield f"=?utf-8?b?{b64encode(piece).decode('ascii')}?="
+            piece = b""
+        piece += code
+    yield f"=?utf-8?b?{b64encode(piece).decode('ascii')}?="
+
+
+class _Bounded(smtplib.SMTP):
+    """SMTP whose every reply has a limit, and which has one deadline for all of them (monotonic seconds)."""
+
+    deadline: float
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self._bounded = Bounded(self.sock, deadline=self.deadline, max_bytes=MAX_REPLY_BYTES)
+            self.file = io.BufferedReader(self._bounded)
+        self._bounded.allow(MAX_REPLY_BYTES)
+        return super().getreply()
+
+
+class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
+    """The same, with TLS from the first byte."""
+
+
+class _Connection:
+    """A session with a mail server: TLS and login as Apprise knows them for a provider."""
+
+    def __init__(self, service: StableEmail) -> None:
+        self._service = service
+        self._server: _Bounded | None = None
+
+    def __enter__(self) -> "_Connection":
+        """Raises smtplib.SMTPException, OSError."""
+        service = self._service
+        context = ssl.create_default_context()
+        if not service.verify_certificate:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        timeout_s = service.socket_connect_timeout
+        tls = service.secure_mode == SMTPSecureMode.SSL
+        server = _BoundedTls(timeout=timeout_s, context=context) if tls else _Bounded(timeout=timeout_s)
+        server.deadline = service.notes.answer_by or monotonic() + DEFAULT_ANSWER_S
+        server._host = service.smtp_host  # type: ignore[attr-defined]  # what its constructor sets when it connects
+        try:
+            code, words = server.connect(service.smtp_host, service.port)
+            if code != 220:
+                raise smtplib.SMTPConnectError(code, words)
+            if service.secure_mode == SMTPSecureMode.STARTTLS:
+                server.starttls(context=context)
+            if service.user and service.password:
+                server.login(service.user, service.password)
+        except BaseException:
+            server.close()
+            raise
+        self._server = server
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server is not None:
+            with suppress(smtplib.SMTPException, OSError):
+                self._server.quit()
+            self._server.close()
+
+    def deliver(self, service: StableEmail) -> None:
+        """Hand the message over. Raises smtplib.SMTPException, OSError.
+
+        Only from DATA on may a broken connection mean that the message arrived all the same.
+        """
+        server = self._server
+        assert server is not None
+        server.ehlo_or_helo_if_needed()
+        self._expect(server.mail(service.from_addr[1]), smtplib.SMTPResponseException)
+        refused = {to: reply for to in service.recipients() if (reply := server.rcpt(to))[0] not in (250, 251)}
+        if refused:
+            raise smtplib.SMTPRecipientsRefused(refused)
+        message = service.compose()
+        service.notes.written = True
+        self._expect(server.data(message), smtplib.SMTPDataError)
+
+    @staticmethod
+    def _expect(reply: tuple[int, bytes], error: type[smtplib.SMTPResponseException]) -> None:
+        if reply[0] != 250:
+            raise error(*reply)

@@ -1,0 +1,38 @@
+"""The port Reader: pages to articles, in workers of their own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aggregator.core.errors import ParseError
+from aggregator.core.model import Fetched
+from aggregator.core.text.sanitize import clean_lines, clean_text
+from aggregator.parse.workers.pool import Limits, Pool, WorkerDied
+
+
+class ArticleReader:
+    """Asks a worker for the article on a page."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def article(self, page: Fetched) -> str:
+        """The article's text. Raises ParseError."""
+        try:
+            reply = await self._pool.ask((page.body, page.url, page.content_type))
+        except WorkerDied as death:
+            reply = death.refusal
+        if len(reply) == 3:
+            message, found, transient = reply
+            raise ParseError(clean_text(message), found=found, transient=transient)
+        text: str = reply[0]
+        return clean_lines(text)
+
+
+@asynccontextmanager
+async def reader(workers: int, limits: Limits) -> AsyncIterator[ArticleReader]:
+    """The reader with its pool, which ends with the context."""
+    pool = Pool(workers, limits)
+    try:
+        yield ArticleReader(pool)
+    finally:
+        await pool.close()

@@ -1,0 +1,119 @@
+"""Names, attributes, addresses and scopes of elements, as feedparser sees them."""
+
+import re
+from urllib.parse import urljoin
+from xml.etree.ElementTree import Element
+
+from aggregator.parse.fastxml.namespaces import name_of, prefix_of, words
+from aggregator.parse.fastxml.text_type import mended
+from aggregator.parse.limits import MAX_ATTRIBUTES
+
+MAX_DEPTH = 20
+KINDS = {"text": "text/plain", "plain": "text/plain", "html": "text/html", "xhtml": "application/xhtml+xml"}
+
+_PLAIN_ADDRESS = re.compile(
+    r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?/[^\x00-\x20\x7f;?#]*(?:\?[^\x00-\x20\x7f#]+)?(?:\#[^\x00-\x20\x7f]+)?"
+)
+_SLASHES = re.compile(r"^([A-Za-z][A-Za-z0-9+-.]*://)(/*)(.*?)")
+_WEB = re.compile(r"https?://[^/?#\s]")
+_DATA = re.compile(r"xml|json|oembed", re.IGNORECASE)
+_NO = frozenset({"false", "0", "no", "f", "n", "off"})
+READ_ATTRIBUTES = words("base domain href ispermalink label lang lastmod mode rel scheme src term text type uri url")
+
+_names: dict[str, str] = {}
+HALF_ENTITY = re.compile(r"&([A-Za-z0-9_]+);")
+
+
+class Unusual(Exception):
+    """Something that only feedparser knows how to read."""
+
+
+def name(element: Element) -> str:
+    """The element's short name; see names.py."""
+    found = _names.get(element.tag)
+    if found is None:
+        if len(_names) > 5000:
+            _names.clear()
+        found = _names[element.tag] = name_of(element.tag)
+    return found
+
+
+def attributes(element: Element) -> dict[str, str]:
+    """Attributes under the names that feedparser gives them; `rel` and `type` in lower case."""
+    if len(element.attrib) > MAX_ATTRIBUTES:
+        raise Unusual("attributes")
+    found: dict[str, str] = {}
+    for key, value in element.attrib.items():
+        if key.startswith("{"):
+            uri, _, local = key[1:].partition("}")
+            prefix = prefix_of(uri)
+            if not prefix and local.lower() in READ_ATTRIBUTES:
+                raise Unusual(f"attribute {key}")
+            key = f"{prefix}:{local}"
+        found[key.lower()] = value
+    for key in ("rel", "type"):
+        if key in found:
+            found[key] = found[key].lower()
+    return found
+
+
+def resolve(base: str, uri: str) -> str:
+    """`uri` against `base`, as feedparser joins them."""
+    if _PLAIN_ADDRESS.fullmatch(uri):
+        return uri
+    try:
+        return urljoin(base, _SLASHES.sub(r"\1\3", uri))
+    except ValueError:
+        return ""
+
+
+def site_of(link: str | None) -> str | None:
+    """The channel's link where others can be relative to it."""
+    return link if link and _WEB.match(link) else None
+
+
+def is_permalink(written: str | None) -> bool:
+    """Whether a guid with this `isPermaLink` is an address; it is where nothing is said (RSS 2.0)."""
+    return written is None or written.strip().lower() not in _NO
+
+
+def scope(found: dict[str, str], base: str, lang: str | None) -> tuple[str, str | None]:
+    """Base address and language inside an element with these attributes."""
+    if written := found.get("xml:base", found.get("base")):
+        base = resolve(base, written)
+        if not base.startswith(("http://", "https://")):
+            raise Unusual("xml:base")
+    given = found.get("xml:lang", found.get("lang"))
+    return base, lang if given is None else given or None
+
+
+def told_link(found: dict[str, str], base: str) -> tuple[str, str | None, bool, bool]:
+    """Relation, address, whether it is a page, and else whether it is a file to read, for a link's attributes.
+
+    The address is None where it has to be the text of the element.
+    """
+    relation = found.get("rel", "alternate")
+    written = found.get("url", found.get("uri", found.get("href")))
+    if not written and "href" not in found:
+        return relation, None, True, False
+    kind = found.get("type", "application/atom+xml" if relation == "self" else "text/html")
+    page = relation == "alternate" and KINDS.get(kind, kind) in ("text/html", "application/xhtml+xml")
+    return relation, resolve(base, written or found["href"]), page, not page and is_file(relation, kind)
+
+
+def is_file(relation: str | None, kind: str | None) -> bool:
+    """Whether a link leads to the entry in a form that people read, such as PDF, and not to data."""
+    return relation == "alternate" and not _DATA.search(kind or "")
+
+
+def written_link(element: Element, base: str) -> str:
+    """The address in the text of a link; `?a=1&amp;b;=2` is what some make of `?a=1&b=2`."""
+    value = leaf(element)
+    return mended(resolve(base, value) if value else value)
+
+
+def leaf(element: Element) -> str:
+    """The text of an element without children."""
+    if len(element):
+        raise Unusual(f"markup in {element.tag}")
+    return (element.text or "").strip()

@@ -1,0 +1,221 @@
+"""Entries between the document and the wire: markup becomes visible text, addresses become absolute.
+
+A reader (reference.py, feed.py, jsonfeed.py) fills drafts with what the document says; `row` is the one
+place where that becomes what the rest of the house stores, so that readers cannot differ in it.
+"""
+
+import re
+from html import unescape
+from html.entities import html5
+from urllib.parse import quote, urljoin
+
+from aggregator.core.text.charset import joined_references
+from aggregator.core.text.html import visible_text
+from aggregator.core.text.redirectors import destination
+from aggregator.core.text.sanitize import MAX_NAME, MAX_TITLE, UNSAFE, clean_lines, clean_text
+from aggregator.parse.fastxml.text_type import HTML_ELEMENTS
+
+MAX_TEXT = 2**20  # characters of one text, before its markup is removed
+MAX_ADDRESS = 4096
+RELATIONS = frozenset({"hub", "self", "prev-archive"})
+MAX_LIST = 100  # categories or enclosures of one entry
+EARLIEST = 921456000.0  # 15 March 1999, RSS 0.90: what is dated before the first feed was never dated
+
+Row = tuple[
+    str | None,  # guid
+    str | None,  # link
+    str,  # title
+    str,  # summary
+    str,  # content
+    str,  # author
+    tuple[str, ...],  # categories
+    float | None,  # published, seconds since 1970
+    float | None,  # updated
+    tuple[str, ...],  # enclosures
+    str | None,  # lang
+    str | None,  # raw hash
+]
+Text = tuple[str, str]  # value, media type
+Poison = tuple[bytes, str]  # an entry that could not be read: its bytes, the reason
+
+_WEB = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_USUAL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*")
+_NOT_IN_ADDRESSES = re.compile(r"[ \"<>\\^`{|}]")
+_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|([A-Za-z][A-Za-z0-9]{1,31}));")
+_TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)(?=[\s/>])[^<>]*>")
+_LEFTOVER = re.compile(r"\w* ?\(([^()]+)|(.+?) <\w*>")
+_LANG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
+
+
+class Draft:
+    """One entry as its document gives it; `base` is the address that its links are relative to.
+
+    `original` goes before `link`, as the address that a service replaced; `fallbacks` come after it. `more`
+    are descriptions beside summary and contents, which often repeat them. `literal`: Atom, whose plain text
+    means what it says (RFC 4287, 3.1.1.1).
+    """
+
+    __slots__ = (
+        "base", "contents", "enclosures", "fallbacks", "guid", "lang", "link", "literal", "more", "original", "people",
+        "published", "summary", "tags", "title", "updated",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.guid: str | None = None
+        self.link: str | None = None
+        self.original: str | None = None
+        self.fallbacks: list[str] = []
+        self.more: list[Text] = []
+        self.literal = False
+        self.title: Text = ("", "text/plain")
+        self.summary: Text = ("", "text/html")
+        self.contents: list[Text] = []
+        self.people: list[str] = []
+        self.tags: list[str] = []
+        self.published: float | None = None
+        self.updated: float | None = None
+        self.enclosures: list[str] = []
+        self.lang: str | None = None
+        self.base = ""
+
+
+class FeedDraft:
+    """What a document says about itself; `links` are (relation, address) of the relations that we follow."""
+
+    __slots__ = ("entries", "lang", "link", "links", "literal", "title", "warnings")
+
+    def __init__(self) -> None:
+        self.title: Text = ("", "text/plain")
+        self.link: str | None = None
+        self.lang: str | None = None
+        self.literal = False
+        self.links: list[tuple[str, str]] = []
+        self.entries: list[Draft | Poison] = []
+        self.warnings: list[str] = []
+
+    def linked(self, relation: str | None, href: str | None) -> None:
+        """Remember a link of the feed, if it is of use."""
+        if relation in RELATIONS and href:
+            self.links.append((relation, href))
+
+
+def row(draft: Draft, feed_lang: str | None) -> Row:
+    """The finished entry. A summary that only repeats the content is dropped."""
+    contents = [content for content in draft.contents if content[0]]
+    summary = "" if any(content[0] == draft.summary[0] for content in contents) else text(draft.summary)
+    whole = headline(draft.title, draft.literal)
+    title = clean_text(whole)
+    if len(whole) > MAX_TITLE and not (summary or contents):  # what is cut off is found where it stands alone
+        summary = whole
+    return (
+        (draft.guid or "").strip()[:MAX_ADDRESS] or None,
+        _link(draft),
+        title,
+        summary,
+        _content(contents, draft.more, summary),
+        clean_text(", ".join(dict.fromkeys(filter(None, map(_person, draft.people[:MAX_LIST]))))),
+        tuple(dict.fromkeys(filter(None, map(_short, draft.tags[:MAX_LIST])))),
+        _believed(draft.published),
+        _believed(draft.updated),
+        _enclosures(draft),
+        language(draft.lang) or feed_lang,
+        None,
+    )
+
+
+def headline(title: Text, literal: bool) -> str:
+    """A whole title, without entities that were escaped once too often; `literal` as in Draft."""
+    shown = text(title)
+    return shown if literal and title[1] == "text/plain" else _unescaped(shown)
+
+
+def text(value: Text) -> str:
+    """Visible text of a value, by its media type."""
+    written, kind = value
+    if "<![CDATA[" in written:  # escaped together with what it holds
+        written = written.replace("<![CDATA[", "").replace("]]>", "")
+    if kind == "text/plain":
+        return clean_lines(written[:MAX_TEXT])
+    if "</br>" in written:  # one line break in XHTML, two in HTML
+        written = written.replace("<br></br>", "<br>")
+    return visible_text(joined_references(written[:MAX_TEXT]))
+
+
+def address(url: str | None, base: str = "") -> str | None:
+    """An absolute http(s) address without control characters; None for `javascript:` and its kin."""
+    if not url:
+        return None
+    if _USUAL.fullmatch(url) and len(url) <= MAX_ADDRESS:
+        return url
+    url = _CONTROL.sub("", url.strip())
+    if base and not _WEB.match(url):
+        try:
+            url = urljoin(base, url)
+        except ValueError:
+            return None
+    url = UNSAFE.sub(lambda found: quote(found[0], errors="replace"), url)
+    if not _WEB.match(url) or len(url) > MAX_ADDRESS:
+        return None
+    return _NOT_IN_ADDRESSES.sub(lambda sign: quote(sign[0]), url) if _NOT_IN_ADDRESSES.search(url) else url
+
+
+def language(tag: str | None) -> str | None:
+    """A language tag (RFC 5646) in lower case, or None where it is none."""
+    tag = (tag or "").strip()
+    return tag.replace("_", "-").lower() if _LANG.fullmatch(tag) else None
+
+
+def _link(draft: Draft) -> str | None:
+    """The address of the page itself: what stands behind a redirector is told by its link."""
+    for url in (draft.original, draft.link, *draft.fallbacks):
+        if found := address(url):
+            behind = destination(found)
+            return found if behind is found else address(behind)
+    return None
+
+
+def _content(contents: list[Text], more: list[Text], summary: str) -> str:
+    """All contents, and of further descriptions those that say more than summary and contents."""
+    texts = list(filter(None, map(text, dict.fromkeys(contents))))
+    for further in filter(None, map(text, more)):
+        if further not in summary and not any(further in known for known in texts):
+            texts.append(further)
+    return "\n\n".join(texts)
+
+
+def _believed(when: float | None) -> float | None:
+    return when if when is not None and when >= EARLIEST else None
+
+
+def _short(written: str) -> str:
+    """A name or a term, which some write as markup."""
+    found = _TAG.search(written) if "<" in written else None
+    shown = visible_text(written) if found and found[1].lower() in HTML_ELEMENTS else clean_lines(written)
+    return clean_text(_unescaped(shown).replace("\n\n", ", "), MAX_NAME)
+
+
+def _unescaped(shown: str) -> str:
+    """Text without references that are left over: somebody escaped it twice, or three times."""
+    if "&" not in shown:
+        return shown
+    return clean_lines(_REFERENCE.sub(_character, _REFERENCE.sub(_character, shown)))
+
+
+def _character(found: re.Match[str]) -> str:
+    return unescape(found[0]) if not found[1] or f"{found[1]};" in html5 else found[0]
+
+
+def _person(name: str) -> str:
+    """A name without what is left of an address whose top-level domain is longer than feedparser expects."""
+    name = _short(name)
+    if found := _LEFTOVER.fullmatch(name):
+        return found[1] or found[2]
+    return name
+
+
+def _enclosures(draft: Draft) -> tuple[str, ...]:
+    if not draft.enclosures:
+        return ()
+    found = (address(url, draft.base) for url in draft.enclosures[:MAX_LIST])
+    return tuple(dict.fromkeys(filter(None, found)))

@@ -1,0 +1,59 @@
+"""Answers of a parse worker as the values that the rest of the house speaks."""
+
+from datetime import UTC, datetime, timedelta
+
+from aggregator.core.errors import ParseError
+from aggregator.core.model import FeedHints, ParsedEntry, ParsedFeed, Rung
+from aggregator.core.text.sanitize import clean_text
+from aggregator.parse.normalize import Row
+from aggregator.parse.workers.protocol import Answer, Refusal
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parsed_feed(reply: Answer | Refusal, body_hash: bytes) -> ParsedFeed:
+    """The value that a reply stands for. Raises the ParseError that a refusal stands for."""
+    if len(reply) == 3:
+        message, found, transient = reply
+        raise ParseError(clean_text(message), found=found, transient=transient)
+    rung, title, link, lang, rows, items, hints, hub, self_url, archive, warnings, quarantined, memory = reply
+    ttl_s, period_s, hours, days = hints
+    return ParsedFeed(
+        rung=Rung(rung),
+        title=title,
+        link=link,
+        lang=lang,
+        entries=tuple(map(entry, rows)),
+        items=items,
+        hints=FeedHints(ttl_s=ttl_s, update_period_s=period_s, skip_hours=frozenset(hours), skip_days=frozenset(days)),
+        hub=hub,
+        self_url=self_url,
+        prev_archive=archive,
+        warnings=tuple(warnings),
+        quarantined=tuple((data, clean_text(reason)) for data, reason in quarantined),
+        body_hash=body_hash,
+        memory=memory,
+    )
+
+
+def entry(row: Row) -> ParsedEntry:
+    """One row as a value."""
+    guid, link, title, summary, content, author, categories, published, updated, enclosures, lang, raw_hash = row
+    return ParsedEntry(
+        guid=guid,
+        link=link,
+        title=title,
+        summary=summary,
+        content=content,
+        author=author,
+        categories=categories,
+        published_at=_at(published),
+        updated_at=_at(updated),
+        enclosures=enclosures,
+        lang=lang,
+        raw_hash=raw_hash,
+    )
+
+
+def _at(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _EPOCH + timedelta(seconds=seconds)

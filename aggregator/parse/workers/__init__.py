@@ -1,0 +1,1 @@
+"""Parse in separate processes that may die: pool, queues, protocol, and the worker itself."""

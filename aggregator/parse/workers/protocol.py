@@ -1,0 +1,48 @@
+"""What goes over the pipe between the service and a parse worker: marshalled tuples in frames.
+
+marshal, because it is the fastest and, unlike pickle, makes nothing but plain values: a worker that was
+taken over by a hostile document can lie about that document, and no more.
+"""
+
+import marshal
+import struct
+from typing import Any
+
+from aggregator.parse.normalize import Row
+
+HELLO = b"ready\n"
+HEADER = struct.Struct("<I")
+MAX_FRAME = 256 * 2**20
+
+Job = tuple[bytes, str, str, str, bytes | None]  # body, url, content type, content language, memory
+Page = tuple[bytes, str, str]  # body, url, content type
+Article = tuple[str]  # text
+Hints = tuple[float | None, float | None, tuple[int, ...], tuple[int, ...]]
+Answer = tuple[
+    str,  # rung
+    str,  # title
+    str | None,  # link
+    str | None,  # lang
+    tuple[Row, ...],
+    int,  # items
+    Hints,
+    str | None,  # hub
+    str | None,  # self
+    str | None,  # previous archive
+    tuple[str, ...],  # warnings
+    tuple[tuple[bytes, str], ...],  # quarantined
+    bytes | None,  # memory
+]
+Refusal = tuple[str, str, bool]  # message, found, transient
+TOO_MUCH_MEMORY: Refusal = ("The document needs more memory than a feed may.", "hostile", False)
+
+
+def frame(message: Any) -> bytes:
+    """A message with its length before it."""
+    payload = marshal.dumps(message)
+    return HEADER.pack(len(payload)) + payload
+
+
+def unframe(payload: bytes) -> Any:
+    """The message of a frame. Raises ValueError, EOFError or TypeError on nonsense."""
+    return marshal.loads(payload)  # noqa: S302 -- a worker's bytes, and marshal builds only plain values

@@ -1,0 +1,96 @@
+"""Whoever was slow or hostile once waits in a queue of his own, so that nobody else waits for him.
+
+A document gets a short while from a quick worker. One that takes more time or memory than that, or kills
+the worker, is read again apart: by a single worker of low priority, with all that a document may cost.
+What comes from the same feed afterwards goes there at once, and so does what comes from a feed whose last
+document was refused as hostile, until one of its documents is quick and harmless again.
+
+One quick worker is kept for feeds whose last poll went well: however many strangers come at once, with
+documents that each take all that a quick worker gives, such a feed waits for none of them.
+"""
+
+import asyncio
+from dataclasses import replace
+
+from aggregator.parse.workers.pool import Limits, Pool, Reply, WorkerDied
+from aggregator.parse.workers.protocol import TOO_MUCH_MEMORY, Job, Page, Refusal
+
+QUICK_CPU_S = 1
+QUICK_MEMORY_BYTES = 96 * 2**20
+HARMLESS_S = 1.0
+LOW_PRIORITY = 19
+MOST_WAITING = 8  # apart, each for as long as a document may take: well within the lease of a poll
+
+BUSY: Refusal = ("The document waits behind other slow ones; it is read at a later poll.", "broken", True)
+
+
+class Triage:
+    """Answers jobs with two pools: quick workers for nearly everything, one patient worker for the rest."""
+
+    def __init__(self, workers: int, limits: Limits) -> None:
+        quick = replace(
+            limits,
+            cpu_s=min(limits.cpu_s, QUICK_CPU_S),
+            memory_bytes=min(limits.memory_bytes, QUICK_MEMORY_BYTES),
+        )
+        self._kept = Pool(1, quick)
+        self._quick = Pool(workers - 1, quick) if workers > 1 else self._kept
+        self._asked = {self._kept: 0, self._quick: 0}  # jobs under way
+        self._strangers = 0  # of those, from feeds that are not proven
+        self._patient = Pool(1, replace(limits, nice=LOW_PRIORITY))
+        self._suspects: set[str] = set()
+        self._waiting = 0
+        self._turn = asyncio.Lock()
+
+    async def ask(self, job: Job | Page, source: str = "", *, proven: bool = False) -> Reply:
+        """The answer to one job; `source` is what its next ones will have in common with it. Raises WorkerUnusable.
+
+        `proven`: the last poll of the source went well.
+        """
+        if source not in self._suspects:
+            reply = await self._ask_quick(job, proven)
+            if not _is_hostile(reply):
+                return reply
+            self._suspects.add(source)
+            if reply != TOO_MUCH_MEMORY:
+                return reply
+        return await self._ask_apart(job, source)
+
+    async def close(self) -> None:
+        """End every process; jobs that wait are cancelled."""
+        await asyncio.gather(self._kept.close(), self._quick.close(), self._patient.close())
+
+    async def _ask_quick(self, job: Job | Page, proven: bool) -> Reply:
+        pool = self._quick
+        if proven and (self._strangers or self._asked[self._kept] <= self._asked[self._quick]):
+            pool = self._kept
+        self._asked[pool] += 1
+        self._strangers += not proven
+        try:
+            return await pool.ask(job)
+        except WorkerDied:
+            return TOO_MUCH_MEMORY
+        finally:
+            self._asked[pool] -= 1
+            self._strangers -= not proven
+
+    async def _ask_apart(self, job: Job | Page, source: str) -> Reply:
+        if self._waiting >= MOST_WAITING:
+            return BUSY
+        self._waiting += 1
+        try:
+            async with self._turn:
+                began = asyncio.get_running_loop().time()
+                try:
+                    reply = await self._patient.ask(job)
+                except WorkerDied as death:
+                    return death.refusal
+                if not _is_hostile(reply) and asyncio.get_running_loop().time() - began < HARMLESS_S:
+                    self._suspects.discard(source)
+                return reply
+        finally:
+            self._waiting -= 1
+
+
+def _is_hostile(reply: Reply) -> bool:
+    return len(reply) == 3 and reply[1] == "hostile"

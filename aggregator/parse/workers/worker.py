@@ -1,0 +1,89 @@
+"""A parse worker: a process of its own that may be killed, `python -m aggregator.parse.workers.worker`.
+
+It reads frames with batches of jobs from standard input and answers each on standard output. It has no
+network, no database and no secrets, and a limit on memory, on time of the processor, and on its age.
+"""
+
+import os
+import resource
+import sys
+from typing import BinaryIO
+
+from aggregator.parse.document import read
+from aggregator.parse.payload import Refused
+from aggregator.parse.workers import protocol
+
+MAX_DOCUMENTS = 5000
+MAX_RESIDENT_BYTES = 100 * 2**20
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: int) -> None:
+    """Answer until the pipe is closed or the worker is too old or too big; it says so in its last answer."""
+    documents = 0
+    while header := requests.read(protocol.HEADER.size):
+        (length,) = protocol.HEADER.unpack(header)
+        jobs = protocol.unframe(requests.read(length))
+        _allow_cpu(cpu_s)
+        replies = [answer(job, max_body_bytes) for job in jobs]
+        documents += len(jobs)
+        leaving = documents >= MAX_DOCUMENTS or _resident_bytes() > MAX_RESIDENT_BYTES
+        answers.write(protocol.frame((leaving, replies)))
+        answers.flush()
+        if leaving:
+            return
+
+
+def answer(
+    job: protocol.Job | protocol.Page, max_body_bytes: int
+) -> protocol.Answer | protocol.Article | protocol.Refusal:
+    """The reply to one job: a feed is read with what is remembered of it, a page for its article."""
+    try:
+        if len(job) == 3:
+            from aggregator.parse import article  # most workers never see a page
+
+            return article.read(job, max_body_bytes)
+        return read(job, max_body_bytes)
+    except Refused as refusal:
+        return refusal.message, refusal.found, refusal.transient
+    except (MemoryError, RecursionError):
+        return protocol.TOO_MUCH_MEMORY
+    except Exception as error:  # noqa: BLE001 -- no document ends a worker by what we did not think of
+        return f"The parser failed on this document ({type(error).__name__}: {error}).", "broken", False
+
+
+def _allow_cpu(seconds: int) -> None:
+    """The kernel ends this process where the next batch takes longer than `seconds` of processor time."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, hard))
+
+
+def _resident_bytes() -> int:
+    """Memory in use now. The peak that getrusage knows includes that of the process we were forked from."""
+    try:
+        with open("/proc/self/statm", "rb") as figures:
+            return int(figures.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0  # no /proc: age and address space limit the worker all the same
+
+
+def main(arguments: list[str]) -> None:
+    """`MEMORY_BYTES CPU_SECONDS BODY_BYTES NICE`: the limits, set before the first byte of a document is seen."""
+    memory_bytes, cpu_s, max_body_bytes, nice = map(int, arguments)
+    os.nice(nice)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    answers = os.fdopen(os.dup(1), "wb")
+    answers.write(protocol.HELLO)
+    try:
+        answers.flush()
+    except BrokenPipeError:  # who started us was killed meanwhile; his log needs no traceback
+        os._exit(0)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    serve(sys.stdin.buffer, answers, cpu_s=cpu_s, max_body_bytes=max_body_bytes)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

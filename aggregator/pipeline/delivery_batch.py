@@ -1,0 +1,292 @@
+"""One batch of claimed deliveries of one channel, on its way out.
+
+    give up → mute → quiet hours → fold → max_per_hour → send → settle
+
+Each step takes rows and passes on those that it did not settle. While some are sent, the leases of
+those that wait are renewed. What was neither settled nor sent when the batch ends (the service
+stops, the database fails) goes back unsent.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+
+from aggregator.core.delivery import (
+    Held,
+    Outcome,
+    after,
+    compose,
+    dead_letter,
+    deadly,
+    due_at,
+    fold,
+    foldable,
+    hold,
+    quiet_until,
+    suppress,
+    urgency,
+)
+from aggregator.core.errors import Conflict, DeliveryError, StoreError
+from aggregator.core.model import Alert, Delivery, DeliveryState, Kind, Silence, Told
+from aggregator.core.routing import silenced
+from aggregator.core.settings import Channel, Config
+from aggregator.core.titles import named
+from aggregator.ports import Clock, Notifier, Outbox
+
+log = logging.getLogger(__name__)
+
+CONCURRENCY = 4  # recipients of a channel that are spoken to at the same time
+SPARE_S = 15.0  # how much longer than the channel's own deadline we wait for its notifier
+RATE_RHYTHM = "15m"  # how often what max_per_hour holds back is looked at again
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the deliveries that were due."""
+
+    sent: int = 0
+    retry: int = 0
+    dead: int = 0
+    held: int = 0
+    suppressed: int = 0
+    waits_s: tuple[float, ...] = field(default=(), compare=False)  # of what was sent: how long it had been due
+
+    def add(self, other: "Counts") -> None:
+        """Add the figures of another count."""
+        for figure in fields(self):
+            setattr(self, figure.name, getattr(self, figure.name) + getattr(other, figure.name))
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """Rows that were claimed together; `run` sees every one of them to its end."""
+
+    channel: Channel
+    config: Config
+    outbox: Outbox
+    notifier: Notifier
+    clock: Clock
+    owner: str
+    lease_s: float
+    recipients: Callable[[Channel], Sequence[str]]
+    counts: Counts = field(default_factory=Counts)
+    more: bool = False  # something was folded or given back, and is due again
+    progress: bool = False  # at least one row was sent, settled or folded
+    _open: dict[str, Delivery] = field(default_factory=dict)
+    _lease_until: datetime | None = None
+    _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def run(self, claimed: Sequence[Delivery]) -> Counts:
+        """Raises StoreError."""
+        self._open = {delivery.id: delivery for delivery in claimed}
+        self._lease_until = min((row.lease_until for row in claimed if row.lease_until), default=None)
+        try:
+            wanted = await self._mute(await self._give_up_deadly(claimed))
+            awake = await self._keep_quiet(wanted)
+            single = await self._fold(awake)
+            allowed = await self._keep_rate(single)
+            await self._send_all(sorted(allowed, key=urgency))
+        finally:
+            self.progress = len(self._open) < len(claimed)
+            if self._open:
+                self.more = True
+                await self.outbox.release(tuple(self._open), owner=self.owner)
+        return self.counts
+
+    async def bury(self, claimed: Sequence[Delivery], reason: str) -> Counts:
+        """Give up what can never be sent, visibly."""
+        self._open = {delivery.id: delivery for delivery in claimed}
+        for delivery in claimed:
+            lost = Outcome(detail=reason, transient=False)
+            await self._settle(delivery, after(delivery, lost, self.clock.now()))
+        return self.counts
+
+    async def _give_up_deadly(self, rows: Sequence[Delivery]) -> list[Delivery]:
+        """What processes died of, again and again, is given up visibly."""
+        harmless = []
+        for row in rows:
+            if ended := deadly(row, self.clock.now()):
+                await self._settle(row, ended)
+            else:
+                harmless.append(row)
+        return harmless
+
+    async def _mute(self, rows: Sequence[Delivery]) -> list[Delivery]:
+        """Ask the silences again: they may be younger than the alert."""
+        now = self.clock.now()
+        silences = await self.outbox.silences(now)
+        wanted = []
+        for row in rows:
+            told = await self.outbox.told(row) if silences and row.hits else ()
+            quiet = [_silence(t, silences, now) for t in told]
+            if told and all(quiet):
+                reason = next((s.reason for s in quiet if s and s.reason), "")
+                await self._settle(row, suppress(row, f"silenced: {reason}" if reason else "silenced"))
+            else:
+                wanted.append(row)
+        return wanted
+
+    async def _keep_quiet(self, rows: Sequence[Delivery]) -> list[Delivery]:
+        now = self.clock.now()
+        ends = quiet_until(self.channel.quiet_hours, now, self.channel.time_zone)
+        if ends is None:
+            return list(rows)
+        passing = [row for row in rows if row.priority == "high" or row.kind is Kind.TEST]
+        for row in rows:
+            if row not in passing:
+                await self._settle(row, hold(row, ends, Held.QUIET))
+        return passing
+
+    async def _fold(self, rows: Sequence[Delivery]) -> list[Delivery]:
+        """Make one digest of what waited for the same recipient; it is claimed in the next batch."""
+        waited: dict[str, list[Delivery]] = defaultdict(list)
+        for row in rows:
+            if foldable(row):
+                waited[row.recipient].append(row)
+        folded: set[str] = set()
+        for members in waited.values():
+            if len(members) > 1:
+                await self.outbox.fold(members, fold(members, self.clock.now()), owner=self.owner)
+                folded.update(member.id for member in members)
+        for name in folded:
+            self.more = True
+            del self._open[name]
+        return [row for row in rows if row.id not in folded]
+
+    async def _keep_rate(self, rows: Sequence[Delivery]) -> list[Delivery]:
+        if self.channel.max_per_hour is None:
+            return list(rows)
+        now = self.clock.now()
+        sent = await self.outbox.sent_since(self.channel.name, now - timedelta(hours=1))
+        room = max(0, self.channel.max_per_hour - sent)
+        ordered = sorted(rows, key=urgency)
+        for row in ordered[room:]:
+            await self._settle(row, hold(row, due_at(RATE_RHYTHM, now), Held.RATE))
+        return ordered[:room]
+
+    async def _send_all(self, rows: Sequence[Delivery]) -> None:
+        """To each recipient one after the other: a crash can then repeat one message to him, not several."""
+        places = asyncio.Semaphore(CONCURRENCY)
+        queues: dict[str, list[Delivery]] = defaultdict(list)
+        for row in rows:
+            queues[row.recipient].append(row)
+
+        async def empty(queue: Sequence[Delivery]) -> None:
+            for row in queue:
+                async with places:
+                    await self._renew()
+                    if row.id in self._open:
+                        await self._send_one(row)
+
+        # Where one fails, the others' attempts end first: what is cancelled on the wire is in doubt for ever.
+        ended = await asyncio.gather(*map(empty, queues.values()), return_exceptions=True)
+        for error in ended:
+            if isinstance(error, BaseException):
+                raise error
+
+    async def _renew(self) -> None:
+        """Before an attempt: would it be over before somebody else may claim its row? Else renew what waits.
+
+        An attempt takes half a lease at most, so whoever waits behind one still holds a lease here.
+        """
+        async with self._renewing:
+            now = self.clock.now()
+            if self._lease_until is None or self._lease_until - now > timedelta(seconds=self._deadline_s):
+                return
+            self._lease_until = now + timedelta(seconds=self.lease_s)
+            kept = await self.outbox.renew(tuple(self._open), owner=self.owner, until=self._lease_until)
+            for name in self._open.keys() - kept:
+                log.warning("delivery %s was taken over before it was sent; it is left to the other", name)
+                del self._open[name]
+
+    @property
+    def _deadline_s(self) -> float:
+        """When an attempt is given up, in seconds."""
+        return self.channel.timeout_s + SPARE_S
+
+    async def _send_one(self, row: Delivery) -> None:
+        """Send a row; a bug that it meets is its own failure and stops none of the others."""
+        try:
+            await self._send(row)
+        except StoreError:
+            raise
+        except Exception as error:
+            log.exception("cannot send delivery %s on channel %s", row.id, row.channel)
+            failed = Outcome(detail=f"internal error: {type(error).__name__}")
+            await self._settle(row, after(row, failed, self.clock.now()))
+
+    async def _send(self, row: Delivery) -> None:
+        now = self.clock.now()
+        silences = await self.outbox.silences(now)
+        told = [t for t in await self.outbox.told(row) if not _silence(t, silences, now)] if row.hits else []
+        alert = compose(row, named(told, self.config), self.channel, self.config.settings.web.public_url)
+        # From here on it may have been said: a cancelled attempt is left to its lease, not released.
+        self._open.pop(row.id, None)
+        try:
+            await self.outbox.begin(row.id, owner=self.owner, attempt=row.attempts)
+        except Conflict:
+            log.warning("delivery %s was taken over before it was sent; it is left to the other", row.id)
+            return
+        except StoreError:
+            self._open[row.id] = row  # nothing was said: it goes back
+            raise
+        outcome = await self._attempt(row, alert)
+        await self._settle(row, after(row, outcome, self.clock.now()))
+
+    async def _attempt(self, row: Delivery, alert: Alert) -> Outcome:
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                receipt = await self.notifier.send(self.channel, alert, recipient=row.recipient)
+        except DeliveryError as error:
+            return Outcome(
+                detail=str(error),
+                transient=error.transient,
+                unknown=error.unknown,
+                retry_after_s=error.retry_after_s,
+            )
+        except TimeoutError:
+            return Outcome(detail=f"no answer in {self._deadline_s:g} s", unknown=True)
+        return Outcome(sent=True, detail=receipt.detail)
+
+    async def _settle(self, row: Delivery, settled: Delivery) -> None:
+        letters = self._letters(settled) if settled.state is DeliveryState.DEAD else ()
+        self._open.pop(row.id, None)
+        try:
+            await self.outbox.settle(settled, owner=self.owner, attempt=row.attempts, also=letters, at=self.clock.now())
+        except Conflict:
+            log.warning("delivery %s was taken over while it was being sent; it may arrive twice", row.id)
+            return
+        self._note(settled)
+
+    def _note(self, settled: Delivery) -> None:
+        state = settled.state.value
+        setattr(self.counts, state, getattr(self.counts, state) + 1)
+        if settled.sent_at is not None:
+            self.counts.waits_s += (max(0.0, (settled.sent_at - settled.due_at).total_seconds()),)
+        where = (settled.id, settled.channel, settled.last_error or settled.reason)
+        if settled.state is DeliveryState.DEAD:
+            log.error("delivery %s on channel %s was given up: %s", *where)
+        elif settled.state is DeliveryState.RETRY:
+            log.warning("delivery %s on channel %s will be tried again: %s", *where)
+
+    def _letters(self, dead: Delivery) -> tuple[Delivery, ...]:
+        """The report of a loss, on another channel; the loss of a report is only logged."""
+        fallback = None if dead.kind is Kind.DEAD_LETTER else self._fallback(dead.channel)
+        if fallback is None:
+            return ()
+        return tuple(dead_letter(dead, fallback.name, to, self.clock.now()) for to in self.recipients(fallback))
+
+    def _fallback(self, name: str) -> Channel | None:
+        channels, settings = self.config.channels, self.config.settings
+        wish = channels[name].fallback if name in channels else None
+        ops = settings.health.notify if settings.health.notify is not None else settings.default_channels
+        names = [wish] if wish else [*ops, *settings.default_channels]
+        return next((channels[other] for other in names if other != name and other in channels), None)
+
+
+def _silence(told: Told, silences: Sequence[Silence], now: datetime) -> Silence | None:
+    hit = told.hit
+    return next((s for s in silences if silenced(hit.rule, hit.feed, hit.story, s, now)), None)

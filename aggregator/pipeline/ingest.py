@@ -1,0 +1,440 @@
+"""One feed, one document: what is done with it, from top to bottom; nothing is decided here.
+
+fetch → parse → news → match → next poll → commit (and route, inside the commit). Up to the commit
+a crash costs nothing; after it nothing can be lost.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from time import perf_counter
+from typing import Literal
+
+from aggregator.core.delivery.notices import health_channels, tell
+from aggregator.core.errors import AggregatorError, Conflict, FetchError, ParseError, StoreError, brief
+from aggregator.core.model import (
+    Delivery,
+    Entry,
+    FeedState,
+    Fetched,
+    Fingerprint,
+    Hit,
+    Kind,
+    NotModified,
+    ParsedFeed,
+    Poll,
+    Reason,
+    Routed,
+    Rung,
+    Surroundings,
+)
+from aggregator.core.polling import outage, quota
+from aggregator.core.polling.archive import filled
+from aggregator.core.polling.health import gap_notice, transition
+from aggregator.core.polling.hosts import host_key
+from aggregator.core.polling.new_entries import News, names, news
+from aggregator.core.polling.schedule import after_failure, after_success
+from aggregator.core.routing import fingerprints as fingerprints_of
+from aggregator.core.routing import question, route
+from aggregator.core.settings import Channel, Feed
+from aggregator.pipeline.active_config import CurrentSetup, Setup
+from aggregator.pipeline.archive import Archive, Walked
+from aggregator.pipeline.connectivity import Network
+from aggregator.pipeline.matching import breathing, match_all
+from aggregator.ports import Clock, Feeds, Fetcher, Parser, Recall
+
+log = logging.getLogger(__name__)
+
+PART = 500  # entries in one transaction: others that want to write wait no longer than these take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polled:
+    """What one poll brought. `match_s` and `elapsed_s` are seconds; `error` is why it gave nothing.
+
+    `gap`: entries came and went between two polls; "closed" where the feed's archive had them.
+    """
+
+    feed: str
+    rung: Rung | None = None
+    entries: tuple[Entry, ...] = ()
+    hits: int = 0
+    gap: Literal["open", "closed"] | None = None
+    error: AggregatorError | None = None
+    elapsed_s: float = 0.0
+    match_s: float = 0.0
+
+    @property
+    def new(self) -> int:
+        return sum(entry.reason is not Reason.CHANGED for entry in self.entries)
+
+    @property
+    def updated(self) -> int:
+        return sum(entry.reason is Reason.CHANGED for entry in self.entries)
+
+
+class Intake:
+    """Takes in documents of leased feeds: those it fetches, and those that come by themselves.
+
+    `full_text`: articles can be read here, so those of feeds that want it are put on the list.
+    """
+
+    def __init__(
+        self,
+        *,
+        feeds: Feeds,
+        fetcher: Fetcher,
+        parser: Parser,
+        setup: CurrentSetup,
+        clock: Clock,
+        owner: str,
+        recipients: Callable[[Channel], Sequence[str]],
+        observe: Callable[[Polled], None] = lambda _: None,
+        full_text: bool = False,
+    ) -> None:
+        self._full_text = full_text
+        self._feeds = feeds
+        self._fetcher = fetcher
+        self._parser = parser
+        self._archive = Archive(feeds, fetcher, parser)
+        self._setup = setup
+        self._clock = clock
+        self._owner = owner
+        self._recipients = recipients
+        self._observe = observe
+        self._network = Network(clock)
+
+    async def poll(self, state: FeedState) -> Polled:
+        """Poll one leased feed; what goes wrong with it is data, and never leaves."""
+        return await self._watched(state, self._poll, counts=True)
+
+    async def receive(self, state: FeedState, document: Fetched) -> Polled:
+        """Take in a document of a leased feed that came by itself; one that cannot be read changes nothing."""
+
+        async def read(setup: Setup, feed: Feed, state: FeedState) -> Polled:
+            try:
+                parsed = await self._parsed(state, document)
+                return await self._taken(setup, feed, state, document, parsed)
+            except ParseError as error:
+                return await self._abandon(state, error)
+
+        return await self._watched(state, read, counts=False)
+
+    async def _watched(
+        self, state: FeedState, work: Callable[[Setup, Feed, FeedState], Awaitable[Polled]], *, counts: bool
+    ) -> Polled:
+        """Do the work; a bug stops one feed, not the service. `counts`: its errors are failures of the feed."""
+        began = perf_counter()
+        setup = self._setup()
+        feed = setup.feeds.get(state.id)
+        if feed is None:  # it left the configuration after it was claimed
+            return await self._abandon(state, AggregatorError(f"{state.id} is no longer configured"))
+        try:
+            polled = await work(setup, feed, state)
+        except Conflict as error:
+            polled = await self._abandon(state, error)
+        except StoreError as error:
+            log.error("poll could not be stored: %s", error, extra={"feed": state.id})
+            polled = await (self._counted(setup, feed, state, error) if counts else self._abandon(state, error))
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_being_ended():
+                raise
+            words = _in_words(error)
+            log.error("poll failed unexpectedly: %s", words, exc_info=not state.failures, extra={"feed": state.id})
+            known = AggregatorError(f"the poll failed unexpectedly ({words})")
+            polled = await (self._counted(setup, feed, state, known) if counts else self._abandon(state, known))
+        polled = replace(polled, elapsed_s=perf_counter() - began)
+        try:
+            self._observe(polled)
+        except Exception:  # figures are no reason to lose a poll
+            log.exception("a poll could not be counted", extra={"feed": state.id})
+        return polled
+
+    async def _counted(self, setup: Setup, feed: Feed, state: FeedState, error: AggregatorError) -> Polled:
+        """Put an error of ours on record as a failure of the feed, which backs off; that ends the lease, too."""
+        now = self._clock.now()
+        after, hosts = after_failure(state, feed, setup.config.settings.polling, error, ours=True, now=now)
+        poll = Poll(state=after, hosts=hosts, notices=self._health_news(setup, state, after, now))
+        try:
+            await self._feeds.commit(poll, owner=self._owner)
+        except StoreError:  # not even that can be written
+            return await self._abandon(state, error)
+        return Polled(feed=state.id, error=error)
+
+    async def _poll(self, setup: Setup, feed: Feed, state: FeedState) -> Polled:
+        host = host_key(state.url)
+        try:
+            with self._network.asking(host):
+                response = await self._fetcher.fetch(feed, state)
+            self._network.is_to_blame(host, None)
+            if isinstance(response, NotModified):
+                return await self._unchanged(setup, feed, state, response, None)
+            parsed = await self._parsed(state, response)
+            response = replace(response, body=b"", held=None)  # what was read need not be kept until all is stored
+            return await self._taken(setup, feed, state, response, parsed)
+        except (FetchError, ParseError) as error:
+            return await self._failed(setup, feed, state, error)
+
+    async def _parsed(self, state: FeedState, response: Fetched) -> ParsedFeed:
+        """What is in a document; its bytes count as held until here. Raises ParseError."""
+        begin = partial(self._feeds.begin, state.id, self._clock.now(), owner=self._owner)
+        try:
+            return await self._parser.parse(response, state, self._recall(state), begin)
+        finally:
+            if response.held is not None:
+                response.held.release()
+
+    async def _taken(self, setup: Setup, feed: Feed, state: FeedState, response: Fetched, parsed: ParsedFeed) -> Polled:
+        if not parsed.entries:
+            return await self._unchanged(setup, feed, state, response, parsed)
+        return await self.take(setup, feed, state, response, parsed)
+
+    def _recall(self, state: FeedState) -> Recall | None:
+        return partial(self._feeds.memory, state.id) if state.first_polled_at else None
+
+    async def take(
+        self,
+        setup: Setup,
+        feed: Feed,
+        state: FeedState,
+        response: Fetched,
+        parsed: ParsedFeed,
+    ) -> Polled:
+        """Store and match a document's entries, decide who is told, and commit it all at once."""
+        now, settings = self._clock.now(), setup.config.settings
+        found = await self._news(setup, feed, state, response, parsed, now)
+        walked = await self._archive.walk(feed, state, response, parsed, now) if found.gap else Walked(closed=True)
+        if walked.entries:
+            found = filled(found, walked.entries, settings.polling.flood_limit)
+        if feed.full_text:
+            found = replace(found, entries=await self._with_articles(state, found.entries))
+        began = perf_counter()
+        hits = await match_all(setup, feed, found.entries, now)
+        match_s = perf_counter() - began
+        on_update = {hit.entry_key for hit in hits if setup.rule_configs[hit.rule].on_update}
+        matched = {hit.entry_key for hit in hits}
+        needed = {e.key for e in found.entries if e.key in matched and quota.is_needed(e, on_update=e.key in on_update)}
+        kept, today = quota.limited(found.entries, needed, state, settings.polling, now)
+        if len(kept) < len(found.entries):
+            keys = {entry.key for entry in kept}
+            hits = tuple(hit for hit in hits if hit.entry_key in keys)
+            log.info("%d entries are over the day's budget", len(found.entries) - len(kept), extra={"feed": state.id})
+        fresh = [entry for entry in found.entries if entry.reason not in (Reason.CHANGED, Reason.TOO_OLD)]
+        after, hosts = after_success(
+            replace(state, distrust_guid=found.distrust_guid, volatile=found.volatile, stored_today=today),
+            feed,
+            settings.polling,
+            response=response,
+            parsed=parsed,
+            new_entries=len(fresh),
+            published=[entry.published_at for entry in fresh if entry.published_at],
+            silent_after=settings.health.silent_after,
+            pushed=state.hub_until is not None and state.hub_until > now,
+            gap=found.gap,
+            now=now,
+        )
+        poll = Poll(
+            state=after,
+            entries=kept,
+            hits=hits,
+            hosts=(*hosts, *walked.hosts),
+            notices=self._health_news(setup, state, after, now, missed=not walked.closed),
+            memory=parsed.memory,
+            quarantined=() if today.left_out else (*parsed.quarantined, *walked.quarantined),
+            wanted=_articles(kept) if feed.full_text and self._full_text else (),
+        )
+        stored = await self._commit(setup, poll, now)
+        return Polled(
+            feed=state.id,
+            rung=parsed.rung,
+            entries=stored,
+            hits=len(hits),
+            gap=("closed" if walked.closed else "open") if found.gap else None,
+            match_s=match_s,
+        )
+
+    async def _news(
+        self, setup: Setup, feed: Feed, state: FeedState, response: Fetched, parsed: ParsedFeed, now: datetime
+    ) -> News:
+        """What of a document the store does not know yet."""
+        polling = setup.config.settings.polling
+        named = names(parsed.entries, state)
+        known, known_aliases = await self._feeds.known(state.id, named.keys, named.aliases)
+        return news(
+            parsed,
+            named,
+            known,
+            known_aliases,
+            state=state,
+            first_poll=feed.first_poll if feed.first_poll is not None else polling.first_poll,
+            flood_limit=polling.flood_limit,
+            now=now,
+            partial=response.delta,
+        )
+
+    async def _with_articles(self, state: FeedState, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """An edit of a teaser does not take away the article that was read: the longer content stays."""
+        changed = [entry.key for entry in entries if entry.reason is Reason.CHANGED]
+        articles = await self._feeds.contents(state.id, changed) if changed else {}
+        return tuple(
+            replace(entry, content=max(entry.content, articles.get(entry.key, ""), key=len)) for entry in entries
+        )
+
+    async def _commit(self, setup: Setup, poll: Poll, now: datetime) -> tuple[Entry, ...]:
+        """Write a poll, a large one in parts; its hits are routed while they are written.
+
+        Each part holds entries with their own hits, so a crash between two of them loses nothing: what is
+        not stored yet is as new on the next poll as it was on this one.
+        """
+        matched = {hit.entry_key for hit in poll.hits}
+        fingerprints: dict[str, Fingerprint] = {}
+        async for some in breathing([entry for entry in poll.entries if entry.key in matched]):
+            fingerprints |= fingerprints_of(some)
+        stored: list[Entry] = []
+        for number, part in enumerate(_parts(poll)):
+            mine = {hit.entry_key for hit in part.hits}
+            entries = {entry.key: entry for entry in part.entries if entry.key in mine}
+            known = {key: fingerprints[key] for key in entries if key in fingerprints}
+            asked = question(part.hits, entries, setup.rule_configs, setup.config.settings, now, known)
+            answer = partial(self._route, setup, part.hits, entries, now, known, number) if asked else None
+            stored += await self._feeds.commit(part, owner=self._owner, question=asked, route=answer)
+        return tuple(stored)
+
+    def _route(
+        self,
+        setup: Setup,
+        hits: Sequence[Hit],
+        entries: Mapping[str, Entry],
+        now: datetime,
+        fingerprints: Mapping[str, Fingerprint],
+        part: int,
+        around: Surroundings,
+    ) -> Routed:
+        return route(
+            hits,
+            entries,
+            setup.rule_configs,
+            setup.config.channels,
+            setup.config.settings,
+            around,
+            now,
+            recipients=self._recipients,
+            fingerprints=fingerprints,
+            part=part,
+        )
+
+    async def _unchanged(
+        self, setup: Setup, feed: Feed, state: FeedState, response: Fetched | NotModified, parsed: ParsedFeed | None
+    ) -> Polled:
+        settings, now = setup.config.settings, self._clock.now()
+        after, hosts = after_success(
+            state,
+            feed,
+            settings.polling,
+            response=response,
+            parsed=parsed,
+            silent_after=settings.health.silent_after,
+            pushed=state.hub_until is not None and state.hub_until > now,
+            now=now,
+        )
+        poll = Poll(
+            state=after,
+            hosts=hosts,
+            notices=self._health_news(setup, state, after, now),
+            memory=parsed.memory if parsed else None,
+        )
+        await self._feeds.commit(poll, owner=self._owner)
+        return Polled(feed=state.id, rung=parsed.rung if parsed else Rung.NOT_MODIFIED)
+
+    async def _failed(self, setup: Setup, feed: Feed, state: FeedState, error: FetchError | ParseError) -> Polled:
+        settings, now = setup.config.settings, self._clock.now()
+        if self._network.is_to_blame(host_key(state.url), error):
+            poll = Poll(state=outage.postponed(state, now))
+        else:
+            log.info("poll gave nothing: %s", error, extra={"feed": state.id})
+            after, hosts = after_failure(state, feed, settings.polling, error, now=now)
+            poll = Poll(state=after, hosts=hosts, notices=self._health_news(setup, state, after, now))
+        await self._feeds.commit(poll, owner=self._owner)
+        return Polled(feed=state.id, error=error.with_traceback(None))  # whose frames hold the document
+
+    async def _abandon(self, state: FeedState, error: AggregatorError) -> Polled:
+        """Nothing is written: free the lease, so that the feed comes up again soon."""
+        if isinstance(error, Conflict):
+            log.error("poll could not be stored: %s", error, extra={"feed": state.id})
+        try:
+            await self._feeds.release([state.id], owner=self._owner)
+        except StoreError as second:
+            log.warning("the lease could not be freed, it runs out by itself: %s", second, extra={"feed": state.id})
+        return Polled(feed=state.id, error=error)
+
+    def _health_news(
+        self, setup: Setup, before: FeedState, after: FeedState, now: datetime, *, missed: bool = False
+    ) -> tuple[Delivery, ...]:
+        """Notices about the feed itself; a gap that stayed open is told once a day."""
+        settings, told = setup.config.settings, list[Delivery]()
+        news = (
+            (transition(before, after, settings.health, now), (after.health.value, now.isoformat())),
+            (gap_notice(after) if missed else None, ("gap", f"{now:%Y-%m-%d}")),
+            (quota.notice(before, after, settings.polling, now), ("budget", f"{now:%Y-%m-%d}")),
+        )
+        for said, occasion in news:
+            if said is not None:
+                told += tell(
+                    said,
+                    ("feed", after.id, *occasion),
+                    health_channels(settings),
+                    setup.config.channels,
+                    now,
+                    kind=Kind.HEALTH,
+                    recipients=self._recipients,
+                )
+        return tuple(told)
+
+
+def _is_being_ended() -> bool:
+    """Whether this task was cancelled, as opposed to something that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _in_words(error: BaseException) -> str:
+    """An unknown error in one line that every database stores."""
+    text = f"{type(error).__name__}: {error}".replace("\0", "").encode("utf-8", "backslashreplace").decode()
+    return brief(text, 300)
+
+
+def _parts(poll: Poll) -> Iterator[Poll]:
+    """A poll as transactions of at most PART entries; entries with hits first, the oldest of them before all.
+
+    So what is told together stays together as far as it can, and the feed's own state comes last.
+    """
+    if len(poll.entries) <= PART:
+        yield poll
+        return
+    hits: dict[str, list[Hit]] = {}
+    for hit in poll.hits:
+        hits.setdefault(hit.entry_key, []).append(hit)
+    seen_at = poll.entries[0].seen_at
+    ordered = sorted(
+        poll.entries, key=lambda e: (e.key not in hits, (e.published_at or seen_at) if e.key in hits else seen_at)
+    )
+    wanted = frozenset(poll.wanted)
+    for start in range(0, len(ordered), PART):
+        entries = tuple(ordered[start : start + PART])
+        part = replace(
+            poll,
+            entries=entries,
+            hits=tuple(hit for entry in entries for hit in hits.get(entry.key, ())),
+            wanted=tuple(entry.key for entry in entries if entry.key in wanted),
+        )
+        if start + PART < len(ordered):
+            part = replace(part, unfinished=True, hosts=(), notices=(), memory=None, quarantined=())
+        yield part
+
+
+def _articles(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """The keys of entries whose articles are worth a visit: news that comes one by one, not a flood."""
+    return tuple(entry.key for entry in entries if entry.link and entry.reason is Reason.NEW)

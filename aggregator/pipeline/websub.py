@@ -1,0 +1,207 @@
+"""WebSub: hubs are asked to push, and what they push is taken in as a poll is; in the end they are told to stop.
+
+A push is answered when it is stored; one that cannot be taken in at the moment makes its feed due,
+so that the next poll finds the entry.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal
+
+from aggregator.core.errors import FetchError, StoreError
+from aggregator.core.model import FeedState, Fetched, Health
+from aggregator.core.polling import websub
+from aggregator.core.polling.schedule import rests_after_deaths
+from aggregator.core.polling.websub import Farewell, Offer, Subscription
+from aggregator.pipeline.active_config import CurrentSetup
+from aggregator.pipeline.ingest import Intake
+from aggregator.ports import Catalog, Clock, Feeds, Hub, Subscriptions
+
+log = logging.getLogger(__name__)
+
+PATH = "/websub/"
+ASKED_AT_ONCE = 20  # of one tick: hubs are few, and each gets one request a second
+ASKING_S = 40.0  # the loop must be seen to live
+LEASE_S = 120.0
+TRIES, PAUSE_S = 10, 0.3  # to get a feed that is being polled at this moment
+
+Taken = Literal["taken", "ignored", "unknown"]
+
+
+class Push:
+    """Keeps subscriptions, answers hubs, takes in what they bring. Without a public URL there is none of it."""
+
+    def __init__(
+        self,
+        *,
+        subscriptions: Subscriptions,
+        hub: Hub,
+        feeds: Feeds,
+        catalog: Catalog,
+        intake: Intake,
+        setup: CurrentSetup,
+        clock: Clock,
+        owner: str,
+        secret: Callable[[], str],
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._hub = hub
+        self._feeds = feeds
+        self._catalog = catalog
+        self._intake = intake
+        self._setup = setup
+        self._clock = clock
+        self._owner = owner
+        self._secret = secret
+
+    def _site(self) -> str | None:
+        web = self._setup().config.settings.web
+        return web.public_url.rstrip("/") if web.enabled and web.public_url else None
+
+    # --- asking ----------------------------------------------------------------------------------
+
+    async def tick(self) -> int:
+        """Ask hubs that are to be asked, forget what nobody offers any more; gives how many were asked."""
+        site = self._site()
+        known = {one.feed: one for one in await self._subscriptions.all()}
+        offers = await self._subscriptions.offers() if site else ()
+        for feed in sorted(known.keys() - {offer.feed for offer in offers}):
+            await self._end(known[feed])
+        due = websub.unanswered(offers, known, self._clock.now())[:ASKED_AT_ONCE]
+        untold = await self._untold() if site else []
+        try:
+            async with asyncio.timeout(ASKING_S):
+                outcomes = await asyncio.gather(
+                    *(self._ask(offer, known.get(offer.feed), site or "") for offer in due),
+                    *(self._tell(leaving, site or "") for leaving in untold),
+                    return_exceptions=True,
+                )
+        except TimeoutError:  # those that were not reached count as asked, and are asked again
+            log.warning("hubs were slow to answer; some are asked again in ten minutes")
+            outcomes = []
+        if failed := [error for error in outcomes if isinstance(error, BaseException)]:
+            raise failed[0]
+        return len(due) + len(untold)
+
+    async def _end(self, subscription: Subscription) -> None:
+        """Nothing more is taken from this hub for this feed; it is told so at its time."""
+        leaving = websub.farewell(subscription, self._clock.now())
+        await self._subscriptions.remove([subscription.feed], [leaving] if leaving else [])
+
+    async def _untold(self) -> list[Farewell]:
+        """Whom to tell of a subscription's end; those that had time enough to ask back are forgotten."""
+        leaving, now = await self._subscriptions.leaving(), self._clock.now()
+        if over := [one.callback for one in leaving if websub.is_over(one, now)]:
+            await self._subscriptions.forget(over)
+        return [one for one in leaving if not one.told and not websub.is_over(one, now)][:ASKED_AT_ONCE]
+
+    async def _tell(self, leaving: Farewell, site: str) -> None:
+        """Once: a hub that does not hear finds nobody at the callback, and its lease runs out."""
+        await self._subscriptions.told(leaving.callback)
+        try:
+            await self._hub.unsubscribe(leaving, f"{site}{PATH}{leaving.callback}")
+        except FetchError as error:
+            log.info("a hub could not be told to stop: %s", error, extra={"hub": leaving.hub})
+        except Exception:  # a bug concerns this hub, and no other
+            log.exception("a hub could not be told to stop", extra={"hub": leaving.hub})
+
+    async def _ask(self, offer: Offer, known: Subscription | None, site: str) -> None:
+        """Ask a hub, for the first time or again. It may verify before it has answered, so the row comes first."""
+        now = self._clock.now()
+        if known and websub.is_for(known, offer):
+            asked = websub.asked_again(known, now)
+        else:
+            if known:
+                await self._end(known)
+            asked = Subscription(
+                feed=offer.feed,
+                hub=offer.hub,
+                topic=offer.topic,
+                callback=self._secret(),
+                secret=self._secret(),
+                asked_at=now,
+            )
+        await self._subscriptions.save(asked)
+        try:
+            feed = self._setup().feeds.get(offer.feed)
+            home = feed.url if feed else None
+            moved_to = await self._hub.subscribe(asked, f"{site}{PATH}{asked.callback}", home=home)
+            if moved_to:
+                await self._subscriptions.moved(asked.feed, moved_to)
+        except FetchError as error:
+            log.info("no subscription: %s", error, extra={"feed": offer.feed})
+            await self._subscriptions.save(websub.refused(asked, str(error), now))
+        except StoreError:
+            raise
+        except Exception as error:  # a bug concerns this hub, and no other: it rests for a day, as if it had refused
+            log.exception("a hub could not be asked", extra={"feed": offer.feed, "hub": offer.hub})
+            await self._subscriptions.save(websub.refused(asked, type(error).__name__, now))
+
+    # --- answering -------------------------------------------------------------------------------
+
+    async def verify(self, callback: str, query: Mapping[str, str]) -> str | None:
+        """What to answer a hub that asks whether we mean it; None: we do not."""
+        subscription = await self._subscriptions.of(callback) if self._site() else None
+        if subscription is None:
+            return await self._release(callback, query)
+        verdict = websub.verify(subscription, query, self._clock.now())
+        if verdict.subscription != subscription:
+            await self._subscriptions.save(verdict.subscription)
+            log.info("hub: %s", verdict.subscription.standing.value, extra={"feed": subscription.feed})
+        return verdict.reply
+
+    async def _release(self, callback: str, query: Mapping[str, str]) -> str | None:
+        for leaving in await self._subscriptions.leaving() if self._site() else ():
+            if leaving.callback == callback and (reply := websub.release(leaving, query)):
+                await self._subscriptions.forget([callback])
+                return reply
+        return None
+
+    async def receive(
+        self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
+    ) -> Taken:
+        """Take in what was pushed to a callback. The body is read only where the callback is known.
+
+        Raises StoreError: then the hub should come again.
+        """
+        subscription = await self._subscriptions.of(callback) if self._site() else None
+        if subscription is None:
+            return "unknown"
+        body = await read()
+        if not websub.is_live(subscription, self._clock.now()) or not websub.is_genuine(subscription, signature, body):
+            log.warning("a push without a lease or a fitting signature was ignored", extra={"feed": subscription.feed})
+            return "ignored"
+        state = await self._claim(subscription.feed)
+        if state is None:
+            await self._catalog.poll_soon(subscription.feed, self._clock.now())
+        elif state.health is Health.PAUSED:
+            await self._feeds.release([state.id], owner=self._owner)
+            return "ignored"
+        elif rests_after_deaths(state, self._clock.now()):
+            log.warning(
+                "a push for a feed that may be ending the service is left to its next poll", extra={"feed": state.id}
+            )
+            await self._feeds.release([state.id], owner=self._owner)
+            return "ignored"
+        else:
+            await self._take(state, websub.pushed(subscription, body, content_type))
+        return "taken"
+
+    async def _claim(self, feed: str) -> FeedState | None:
+        """The feed's lease; None where somebody kept it all the while, or its host rests."""
+        for _ in range(TRIES):
+            claimed = await self._feeds.claim_due(
+                self._clock.now(), owner=self._owner, lease_s=LEASE_S, limit=1, ids=[feed], force=True
+            )
+            if claimed:
+                return claimed[0]
+            await asyncio.sleep(PAUSE_S)
+        return None
+
+    async def _take(self, state: FeedState, document: Fetched) -> None:
+        polled = await self._intake.receive(state, document)
+        if isinstance(polled.error, StoreError):
+            raise polled.error
+        if polled.error is not None:  # an empty ping, or something else: the feed itself will tell
+            await self._catalog.poll_soon(state.id, self._clock.now())

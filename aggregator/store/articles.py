@@ -1,0 +1,85 @@
+"""Wishes for full texts: which entries still wait for their article, and what comes of it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from aggregator.core.errors import Conflict
+from aggregator.core.model import Entry, HostLimit, Question, WantedText
+from aggregator.ports import Route
+from aggregator.store import mappers
+from aggregator.store.commit import PollWriter
+from aggregator.store.dialect import ROUTING_LOCK
+from aggregator.store.engine import Database
+from aggregator.store.routing import answer, write_routed
+from aggregator.store.schema import entries, feeds, hosts, wanted_texts
+from aggregator.store.writer import Writer
+
+
+class SqlTexts:
+    """`ports.Texts` over SQL."""
+
+    def __init__(self, database: Database, writer: Writer) -> None:
+        self._dialect = database.dialect
+        self._polls = PollWriter(database.dialect, database.sent)
+        self._writer = writer
+
+    async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[WantedText, ...]:
+        resting = select(hosts.c.host).where(hosts.c.not_before > now)
+        chosen = (
+            select(wanted_texts.c.entry)
+            .join(entries, entries.c.id == wanted_texts.c.entry)
+            .join(feeds, feeds.c.id == entries.c.feed)
+            .where(wanted_texts.c.next_at <= now, feeds.c.host.not_in(resting))
+            .order_by(wanted_texts.c.next_at, wanted_texts.c.entry)
+            .limit(limit)
+            .with_for_update(of=wanted_texts, skip_locked=True)
+            .cte("chosen")
+        )
+        take = (
+            update(wanted_texts)
+            .where(wanted_texts.c.entry.in_(select(chosen.c.entry)))
+            .values(tries=wanted_texts.c.tries + 1, next_at=now + timedelta(seconds=lease_s))
+            .returning(wanted_texts.c.entry, wanted_texts.c.tries)
+        )
+
+        def taken(connection: Connection) -> tuple[WantedText, ...]:
+            tries = {row.entry: row.tries for row in connection.execute(take)}
+            if not tries:
+                return ()
+            found = connection.execute(select(entries).where(entries.c.id.in_(tries)).order_by(entries.c.id))
+            return tuple(WantedText(entry=mappers.entry(row), tries=tries[row.id]) for row in found)
+
+        return await self._writer.alone(taken)
+
+    async def put_off(self, entry: int, until: datetime, hosts: Sequence[HostLimit] = ()) -> None:
+        later = update(wanted_texts).where(wanted_texts.c.entry == entry).values(next_at=until)
+
+        def write(connection: Connection) -> None:
+            connection.execute(later)
+            self._polls.write_hosts(connection, hosts)
+
+        await self._writer.alone(write)
+
+    async def drop(self, wanted: Sequence[int]) -> None:
+        forget = delete(wanted_texts).where(wanted_texts.c.entry.in_(wanted))
+        await self._writer.alone(lambda connection: connection.execute(forget))
+
+    async def fill(self, entry: Entry, now: datetime, *, question: Question | None, route: Route) -> int:
+        forget = delete(wanted_texts).where(wanted_texts.c.entry == bindparam("wanted"))
+        stored = select(entries.c.version).where(entries.c.id == entry.id).with_for_update()
+
+        def write(connection: Connection) -> int:
+            self._dialect.take_turns(connection, ROUTING_LOCK)
+            if connection.execute(stored).scalar() != entry.version - 1:
+                raise Conflict(f"feed {entry.feed}: the entry was edited while its article was read")
+            ids = self._polls.write_entries(connection, [entry])
+            connection.execute(forget, {"wanted": entry.id})
+            if question is None:
+                return 0
+            routed = route(answer(connection, self._dialect, question, now))
+            write_routed(connection, self._dialect, routed, ids)
+            return len(routed.hits)
+
+        return await self._writer.alone(write)

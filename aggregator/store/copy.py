@@ -1,0 +1,152 @@
+"""All of a database into another, empty one: from SQLite to PostgreSQL, or back.
+
+Rows travel as they are stored, table after table, in batches. The source is read as of one instant,
+and the target is written in one transaction: a copy that does not reach its end leaves nothing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, MetaData, Select, Table, Text, func, insert, select, text
+from sqlalchemy.types import TypeEngine
+
+from aggregator.core.errors import StoreError
+from aggregator.store.column_types import Digests, FreeText, Instant, Listed
+from aggregator.store.engine import make_engine, read_revision, require_current
+from aggregator.store.location import Place
+from aggregator.store.migrate import upgrade
+from aggregator.store.schema import metadata
+from aggregator.store.search_index import search_of
+
+BATCH = 1000
+INDEX = "entry_text"
+
+Step = Callable[[int], None]
+
+
+def count_rows(place: Place) -> int:
+    """How many rows a copy has to carry. Raises StoreError, SchemaOutOfDate."""
+    engine = make_engine(place, writing=False)
+    try:
+        with place.speaking(), engine.connect() as connection:
+            require_current(read_revision(connection, place), place)
+            queries = [*map(select, metadata.sorted_tables), search_of(place).EVERY]
+            return sum(connection.execute(select(func.count()).select_from(q.subquery())).scalar_one() for q in queries)
+    finally:
+        engine.dispose()
+
+
+def copy(source: Place, target: Place, step: Step) -> Mapping[str, int]:
+    """Copy everything and compare what arrived; gives the rows of each table.
+
+    The target's tables are made where it has none. `step` hears of each batch; what it raises ends
+    the copy. Raises StoreError (the target is not empty, say), SchemaOutOfDate.
+    """
+    reading, writing = make_engine(source, writing=False), make_engine(target, writing=True)
+    if not source.is_sqlite:
+        reading = reading.execution_options(isolation_level="REPEATABLE READ")
+    try:
+        with source.speaking():
+            connection = reading.connect()
+        with connection as there:
+            require_current(read_revision(there, source), source)
+            upgrade(target, make_dirs=False)
+            with target.speaking(), writing.begin() as here:
+                return _Copy(there, here, source, target, step).run()
+    finally:
+        reading.dispose()
+        writing.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """One copy under way, between two open transactions."""
+
+    there: Connection
+    here: Connection
+    source: Place
+    target: Place
+    step: Step
+
+    def run(self) -> Mapping[str, int]:
+        tables = [_as_stored(table) for table in metadata.sorted_tables]
+        for table in tables:
+            if self.here.execute(select(table).limit(1)).first():
+                raise StoreError(
+                    f"{self.target} is not empty: there are rows in {table.name}; name a database that has none"
+                )
+        copied = {table.name: self._table(table) for table in tables}
+        copied[INDEX] = self._index()
+        if not self.target.is_sqlite:
+            self._advance_sequences()
+        self.here.execute(text("ANALYZE"))
+        return copied
+
+    def _table(self, table: Table) -> int:
+        sent = _Sum()
+        for batch in self._read(select(table)):
+            self.here.execute(insert(table), [row._asdict() for row in batch])
+            sent.add(batch)
+            self.step(len(batch))
+        arrived = _Sum()
+        for batch in self.here.execute(_streamed(select(table))).partitions():
+            arrived.add(batch)
+        if arrived != sent:
+            raise StoreError(f"{self.target}: {table.name} did not arrive as it was sent; nothing was copied")
+        return sent.rows
+
+    def _index(self) -> int:
+        """The folded texts; each database builds its own index over them."""
+        search, rows = search_of(self.target), 0
+        for batch in self._read(search_of(self.source).EVERY):
+            search.add(self.here, [(entry, folded.strip()) for entry, folded in batch])
+            rows += len(batch)
+            self.step(len(batch))
+        return rows
+
+    def _read(self, query: Select[Any]) -> Iterator[Sequence[Any]]:
+        """Batches of the source, whose errors are told as its own."""
+        with self.source.speaking():
+            batches = self.there.execute(_streamed(query)).partitions()
+        while True:
+            with self.source.speaking():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def _advance_sequences(self) -> None:
+        """New rows are numbered behind those that came with a number (`setval` ignores NULL: an empty table)."""
+        for table in metadata.sorted_tables:
+            column = table.autoincrement_column
+            if column is not None:
+                sequence = func.pg_get_serial_sequence(table.name, column.name)
+                self.here.execute(select(func.setval(sequence, func.max(column))))
+
+
+@dataclass(slots=True)
+class _Sum:
+    """How many rows, and a sum over their contents in which their order plays no part."""
+
+    rows: int = 0
+    content: int = 0
+
+    def add(self, batch: Sequence[Any]) -> None:
+        self.rows += len(batch)
+        self.content += sum(hash(tuple(row)) for row in batch)
+
+
+def _streamed(query: Select[Any]) -> Select[Any]:
+    return query.execution_options(yield_per=BATCH)
+
+
+def _as_stored(table: Table) -> Table:
+    """The table with plain columns: no instant or list is made of a value that only passes through."""
+    return Table(table.name, MetaData(), *(Column(column.name, _plain(column.type)) for column in table.columns))
+
+
+def _plain(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    if isinstance(kind, Instant):
+        return BigInteger()
+    return Text() if isinstance(kind, FreeText | Listed | Digests) else kind

@@ -1,0 +1,74 @@
+"""Hits as they are told: each with its entry, the feed's title, and who else carries the story."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from aggregator.core.model import Story, Told
+from aggregator.store import mappers
+from aggregator.store.dialect import Dialect
+from aggregator.store.schema import entries, feeds, hits, stories
+
+# Both tables have columns of the same names; those of the entry are told apart by their label.
+LABELS = tuple((column.name, f"entry__{column.name}") for column in entries.columns)
+TOLD: Select[Any] = (
+    select(
+        *hits.columns,
+        *(entries.c[name].label(label) for name, label in LABELS),
+        feeds.c.configured_title,
+        feeds.c.title,
+    )
+    .join_from(hits, entries, hits.c.entry == entries.c.id)
+    .join(feeds, feeds.c.id == hits.c.feed)
+)
+NEWEST = (hits.c.created_at.desc(), hits.c.id.desc())
+
+
+def tell(connection: Connection, dialect: Dialect, ids: Sequence[str]) -> tuple[Told, ...]:
+    """The hits with these ids, newest first; those that were pruned are left out."""
+    if not ids:
+        return ()
+    query = TOLD.where(dialect.among(hits.c.id, "ids")).order_by(*NEWEST)
+    return told(connection, dialect, connection.execute(query, {"ids": dialect.listed(ids)}).all())
+
+
+def told(connection: Connection, dialect: Dialect, found: Sequence[Row[Any]]) -> tuple[Told, ...]:
+    """Rows of TOLD as values; a rule's title is for the caller to know, here it is its id."""
+    carriers = _carriers(connection, dialect, {row.story for row in found if row.story})
+    titles = feed_titles(connection, dialect, {feed for feeds_of in carriers.values() for feed in feeds_of})
+    return tuple(_told(row, carriers, titles) for row in found)
+
+
+def _told(row: Row[Any], carriers: Mapping[str, Sequence[str]], titles: Mapping[str, str]) -> Told:
+    found = row._asdict()
+    return Told(
+        hit=mappers.hit_of(found),
+        entry=mappers.entry_of({name: found[label] for name, label in LABELS}),
+        feed_title=row.configured_title or row.title or row.feed,
+        rule_title=row.rule,
+        also_in=tuple(titles.get(feed, feed) for feed in carriers.get(row.story, ()) if feed != row.feed),
+    )
+
+
+def _carriers(connection: Connection, dialect: Dialect, wanted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    found = read_stories(connection, dialect, wanted)
+    return {story.id: story.feeds for story in found}
+
+
+def read_stories(connection: Connection, dialect: Dialect, wanted: Iterable[str]) -> tuple[Story, ...]:
+    ids = sorted(wanted)
+    if not ids:
+        return ()
+    query = select(stories).where(dialect.among(stories.c.id, "ids"))
+    return tuple(mappers.story(row) for row in connection.execute(query, {"ids": dialect.listed(ids)}))
+
+
+def feed_titles(connection: Connection, dialect: Dialect, wanted: Iterable[str]) -> Mapping[str, str]:
+    """The names of feeds as people see them, by id."""
+    ids = sorted(wanted)
+    if not ids:
+        return {}
+    query = select(feeds.c.id, feeds.c.configured_title, feeds.c.title).where(dialect.among(feeds.c.id, "ids"))
+    found = connection.execute(query, {"ids": dialect.listed(ids)})
+    return {row.id: row.configured_title or row.title or row.id for row in found}

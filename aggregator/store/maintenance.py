@@ -1,0 +1,271 @@
+"""Keeping the database in order: schema, backups, checks, and what is too old."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, or_, select, text, union, update
+
+from aggregator.core.errors import DatabaseFault, StoreError
+from aggregator.core.model import DeliveryState
+from aggregator.store.backup import back_up
+from aggregator.store.column_types import micros
+from aggregator.store.dialect import Dialect
+from aggregator.store.engine import Database
+from aggregator.store.files import tighten
+from aggregator.store.migrate import upgrade
+from aggregator.store.migrations import REVISIONS
+from aggregator.store.reader import Reader
+from aggregator.store.schema import (
+    NEVER,
+    attempts,
+    deliveries,
+    entries,
+    feeds,
+    hits,
+    hosts,
+    quarantined,
+    silences,
+    stories,
+    unindexed,
+)
+from aggregator.store.search_index import Indexing
+from aggregator.store.sent import SLACK
+from aggregator.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+SENDING = DeliveryState.SENDING.value
+OWNERS = union(
+    select(feeds.c.lease_owner).where(feeds.c.lease_owner.is_not(None)),
+    select(deliveries.c.lease_owner).where(deliveries.c.state == SENDING, deliveries.c.lease_owner.is_not(None)),
+)
+
+NEWEST_SENT = select(func.max(deliveries.c.sent_at))
+WAITING = [state.value for state in (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)]
+
+# What lies further ahead than this was written by a clock that was wrong.
+AHEAD = timedelta(minutes=1)
+FAR_AHEAD = timedelta(days=3)  # no server's wish for rest is obeyed for so long
+
+# Rows removed in one transaction: few enough that a poll's commit never waits long.
+STEP = 500
+
+
+class SqlUpkeep:
+    """`ports.Upkeep` over SQL."""
+
+    def __init__(
+        self, database: Database, writer: Writer, reader: Reader, indexing: Indexing, *, make_dirs: bool
+    ) -> None:
+        self._database = database
+        self._dialect: Dialect = database.dialect
+        self._writer = writer
+        self._reader = reader
+        self._indexing = indexing
+        self._make_dirs = make_dirs
+
+    async def upgrade(self, *, backup: bool = True) -> str:
+        return await asyncio.to_thread(self._upgrade, backup)
+
+    def _upgrade(self, backup: bool) -> str:
+        """Mostly there is nothing to do, and then a start needs no write lock."""
+        place = self._database.place
+        if place.path is not None:
+            tighten(place.path)
+        try:
+            self._database.check_schema()
+        except StoreError:  # whatever it is, the upgrade mends it or says it
+            upgrade(place, make_dirs=self._make_dirs, backup=backup)
+        self._notice_older()
+        return REVISIONS[-1]
+
+    def _notice_older(self) -> None:
+        """Where alerts were sent that this file does not know of, a backup was put back: mark what may be a repeat."""
+        sent = self._database.sent
+        known = sent.mark()  # before the database is asked: a process that sends writes there first
+        if known.sent_at is None:
+            return
+        with self._database.reading() as connection:
+            newest_at = connection.execute(NEWEST_SENT).scalar()
+        if newest_at is not None and newest_at >= known.sent_at:
+            return
+        until = max(filter(None, (known.unsure_until, known.sent_at + SLACK)))
+        unsure = (
+            update(deliveries)
+            .where(deliveries.c.state.in_([*WAITING, SENDING]), deliveries.c.created_at <= until)
+            .values(repeat=True)
+        )
+        with self._database.writing() as connection:
+            count = connection.execute(unsure).rowcount
+        sent.reset(newest_at, until)
+        log.warning(
+            "%s is older than the last alert that was sent (%s): a backup was put back; alerts from before then are "
+            "marked as possible repeats, of those that wait %d",
+            self._database.place,
+            f"{known.sent_at:%Y-%m-%d %H:%M:%S} UTC",
+            count,
+        )
+
+    def fault(self) -> DatabaseFault | None:
+        return self._database.fault
+
+    async def backup(self, path: str) -> int:
+        await asyncio.to_thread(self._database.check_schema)  # never a copy of what is not ours
+        return await asyncio.to_thread(back_up, self._database.place, path)
+
+    async def check(self) -> tuple[str, ...]:
+        try:
+            found = await self._reader.read(self._look)
+        except StoreError as error:
+            return (str(error),)
+        if self._database.place.is_sqlite:
+            found = [*found, *await self._check_index()]
+        return tuple(found)
+
+    def _look(self, connection: Connection) -> list[str]:
+        """The database's own opinion, then what no constraint can hold."""
+        wrong: list[str] = []
+        if self._database.place.is_sqlite:
+            lines = connection.execute(text("PRAGMA integrity_check(20)")).scalars().all()
+            wrong += [f"damaged: {line}" for line in lines if line != "ok"]
+            loose = connection.execute(text("PRAGMA foreign_key_check")).all()
+            wrong += [f"a row of {row[0]} points to a missing row of {row[2]}" for row in loose[:20]]
+        orphans = (
+            (feeds, feeds.c.lease_owner.is_not(None) & feeds.c.lease_until.is_(None), "a lease without an end"),
+            (feeds, feeds.c.lease_owner.is_not(None) & ~feeds.c.configured, "a lease, but left the configuration"),
+            (
+                deliveries,
+                (deliveries.c.state == SENDING) & deliveries.c.lease_until.is_(None),
+                "is being sent without a lease",
+            ),
+        )
+        for table, condition, words in orphans:
+            found = connection.execute(select(table.c.id).where(condition).order_by(table.c.id).limit(20)).scalars()
+            wrong += [f"{table.name} {row}: {words}" for row in found]
+        return wrong
+
+    async def _check_index(self) -> list[str]:
+        verify = text("INSERT INTO entry_text (entry_text) VALUES ('integrity-check')")
+        try:
+            await self._writer.alone(lambda connection: connection.execute(verify))
+        except StoreError as error:
+            return [f"full-text index: {error}"]
+        return []
+
+    async def owners(self) -> tuple[str, ...]:
+        found = await self._reader.read(lambda connection: connection.execute(OWNERS).scalars().all())
+        return tuple(sorted(found))
+
+    async def free(self, owners: Sequence[str], now: datetime) -> int:
+        bound = {"owners": self._dialect.listed(owners)}
+        idle = (
+            update(feeds)
+            .where(self._dialect.among(feeds.c.lease_owner, "owners"), feeds.c.begun_at.is_(None))
+            .values(lease_owner=None, lease_until=None)
+        )
+        # A document that was being worked on counts against its feed: the next claim brings it back.
+        begun = (
+            update(feeds)
+            .where(self._dialect.among(feeds.c.lease_owner, "owners"), feeds.c.begun_at.is_not(None))
+            .values(lease_until=now)
+        )
+        # A delivery keeps its owner: only a lease that ran out is claimed as a possible repeat.
+        lapsed = (
+            update(deliveries)
+            .where(deliveries.c.state == SENDING, self._dialect.among(deliveries.c.lease_owner, "owners"))
+            .values(lease_until=now, wake_at=now)
+        )
+
+        def free(connection: Connection) -> int:
+            return sum(connection.execute(step, bound).rowcount for step in (idle, begun, lapsed))
+
+        return await self._writer.alone(free)
+
+    async def catch_up(self, now: datetime) -> int:
+        future, far = now + AHEAD, now + FAR_AHEAD
+        put_off = (
+            update(feeds)
+            .where(feeds.c.last_polled_at > future, feeds.c.next_poll_at > micros(now), feeds.c.next_poll_at < NEVER)
+            .values(next_poll_at=micros(now))
+        )
+        tried = exists().where(attempts.c.delivery == deliveries.c.id, attempts.c.started_at > future)
+        waiting = (
+            update(deliveries)
+            .where(
+                deliveries.c.state.in_(WAITING),
+                deliveries.c.wake_at > now,
+                or_(deliveries.c.created_at > future, tried),
+            )
+            .values(due_at=now, wake_at=now)
+        )
+        resting = delete(hosts).where(hosts.c.not_before > far)
+
+        def catch_up(connection: Connection) -> int:
+            connection.execute(resting)
+            return sum(connection.execute(step).rowcount for step in (put_off, waiting))
+
+        return await self._writer.alone(catch_up)
+
+    async def index_text(self, limit: int = 1000) -> int:
+        return await self._indexing.bring_up_to_date(limit)
+
+    async def prune(self, now: datetime, *, entries_s: float, content_s: float) -> tuple[int, int]:
+        oldest = now - timedelta(seconds=entries_s)
+        fullest = now - timedelta(seconds=content_s)
+        removed = await self._in_steps(lambda connection: self._remove_entries(connection, oldest))
+        emptied = await self._in_steps(lambda connection: self._empty_entries(connection, fullest))
+        settled = deliveries.c.wake_at.is_(None) & (deliveries.c.created_at < oldest)
+        for table, condition in (
+            (deliveries, settled),
+            (stories, stories.c.last_at < oldest),
+            (quarantined, quarantined.c.seen_at < fullest),
+            (silences, silences.c.until_at < fullest),
+        ):
+            await self._in_steps(partial(_remove, table=table, condition=condition))
+        await self._writer.alone(lambda connection: connection.execute(delete(hosts).where(hosts.c.not_before <= now)))
+        if self._database.sent.mark().sent_at is not None:  # what is pruned is not missing
+            newest_at = await self._reader.read(lambda connection: connection.execute(NEWEST_SENT).scalar())
+            self._database.sent.reset(newest_at, self._database.sent.unsure_until)
+        return removed, emptied
+
+    async def _in_steps(self, step: Callable[[Connection], int]) -> int:
+        total = 0
+        while done := await self._writer.alone(step):
+            total += done
+        return total
+
+    def _remove_entries(self, connection: Connection, oldest: datetime) -> int:
+        """Entries go with their hits and their place in the index; their keys stay."""
+        query = select(entries.c.id).where(entries.c.seen_at < oldest).order_by(entries.c.seen_at).limit(STEP)
+        old = list(connection.execute(query).scalars())
+        if old:
+            self._indexing.search.remove(connection, old)
+            connection.execute(delete(entries).where(entries.c.id.in_(old)))
+        return len(old)
+
+    def _empty_entries(self, connection: Connection, fullest: datetime) -> int:
+        """Texts that nothing matched; their titles stay, and are all that the index keeps."""
+        query = (
+            select(entries.c.id)
+            .where(
+                entries.c.has_text.is_(True),
+                entries.c.seen_at < fullest,
+                ~select(hits.c.id).where(hits.c.entry == entries.c.id).exists(),
+            )
+            .order_by(entries.c.seen_at)
+            .limit(STEP)
+        )
+        old = list(connection.execute(query).scalars())
+        if old:
+            empty = update(entries).where(entries.c.id.in_(old)).values(summary="", content="", has_text=False)
+            connection.execute(empty)
+            connection.execute(self._dialect.add(unindexed), [{"entry": entry} for entry in old])
+        return len(old)
+
+
+def _remove(connection: Connection, table: Table, condition: ColumnElement[bool]) -> int:
+    some = select(table.c.id).where(condition).limit(STEP)
+    return connection.execute(delete(table).where(table.c.id.in_(some.scalar_subquery()))).rowcount

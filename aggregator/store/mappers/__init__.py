@@ -1,0 +1,31 @@
+"""Rows to values and back. What each column means is said in schema.py.
+
+A value is built from the whole row at once: asking a row for its columns one by one costs more
+than everything else that is done with it.
+"""
+
+from aggregator.store.mappers.deliveries import attempt, delivery, delivery_values, silence
+from aggregator.store.mappers.entries import alias_values, entry, entry_of, entry_values, key_values, numbered
+from aggregator.store.mappers.feeds import feed_state, feed_values, host_limit, host_values
+from aggregator.store.mappers.hits import hit_of, hit_values, story, story_values
+
+__all__ = [
+    "alias_values",
+    "attempt",
+    "delivery",
+    "delivery_values",
+    "entry",
+    "entry_of",
+    "entry_values",
+    "feed_state",
+    "feed_values",
+    "hit_of",
+    "hit_values",
+    "host_limit",
+    "host_values",
+    "key_values",
+    "numbered",
+    "silence",
+    "story",
+    "story_values",
+]

@@ -1,0 +1,108 @@
+"""Feeds and hosts."""
+
+from dataclasses import astuple
+from typing import Any
+
+from sqlalchemy import Row
+
+from aggregator.core.model import FeedHints, FeedState, Health, HostLimit, StoredToday, Validators
+from aggregator.core.polling.hosts import host_key
+from aggregator.store.column_types import Values, instant, micros
+from aggregator.store.schema import ALWAYS, NEVER
+
+# Columns that a poll writes and that are named like the field they hold, in the same form.
+SAME = (
+    "url",
+    "title",
+    "health_since",
+    "body_hash",
+    "first_polled_at",
+    "last_polled_at",
+    "last_ok_at",
+    "last_new_at",
+    "newest_at",
+    "last_status",
+    "failures",
+    "failing_since",
+    "last_error",
+    "interval_s",
+    "gap_s",
+    "items",
+    "move_url",
+    "move_count",
+    "move_since",
+    "distrust_guid",
+    "hub",
+    "self_url",
+    "deaths",
+)
+READ = ("id", "configured_url", "hub_until", "lease_owner", "lease_until", *SAME)
+
+NO_HINTS = FeedHints()
+
+
+def feed_values(state: FeedState) -> Values:
+    """The columns that a poll changes (not id, not what the configuration or a person says)."""
+    values = {name: getattr(state, name) for name in SAME}
+    seen = state.validators
+    values["host"] = host_key(state.url)
+    values["health"] = state.health.value
+    values["validators_url"] = seen.url if seen else None
+    values["etag"] = seen.etag if seen else None
+    values["last_modified"] = seen.last_modified if seen else None
+    values["hints"] = None if state.hints == NO_HINTS else _hints_list(state.hints)
+    values["volatile"] = list(state.volatile) or None
+    values["push_missed"] = state.push_missed
+    values["stored_today"] = list(astuple(state.stored_today)) if state.stored_today else None
+    values["next_poll_at"] = _next_poll(state)
+    values["rungs"] = " ".join(map(str, state.rungs))
+    return values
+
+
+def feed_state(row: Row[Any]) -> FeedState:
+    """A feed's row as a value; a pause covers whatever health lies under it."""
+    found = row._asdict()
+    values = {name: found[name] for name in READ}
+    values["title"] = found["configured_title"] or found["title"]
+    values["health"] = Health(found["health"])
+    if found["paused_at"] is not None:
+        values["health"], values["health_since"] = Health.PAUSED, found["paused_at"]
+    if found["validators_url"] is not None:
+        pair = {name: found[name] for name in ("etag", "last_modified")}
+        values["validators"] = Validators(url=found["validators_url"], **pair)
+    if found["hints"] is not None:
+        values["hints"] = _hints(found["hints"])
+    values["push_missed"] = bool(found["push_missed"])
+    if found["stored_today"] is not None:
+        day, entries, size, left_out = found["stored_today"]
+        values["stored_today"] = StoredToday(day=day, entries=entries, bytes=size, left_out=left_out)
+    if found["volatile"] is not None:
+        values["volatile"] = tuple(found["volatile"])
+    if found["next_poll_at"] not in (ALWAYS, NEVER):
+        values["next_poll_at"] = instant(found["next_poll_at"])
+    values["rungs"] = tuple(map(int, found["rungs"].split()))
+    return FeedState(**values)
+
+
+def _next_poll(state: FeedState) -> int:
+    """A feed that was never polled is due at once; one that is gone, never."""
+    if state.next_poll_at is not None:
+        return micros(state.next_poll_at)
+    return NEVER if state.health is Health.GONE else ALWAYS
+
+
+def _hints_list(hints: FeedHints) -> list[Any]:
+    return [hints.ttl_s, hints.update_period_s, sorted(hints.skip_hours), sorted(hints.skip_days)]
+
+
+def _hints(given: list[Any]) -> FeedHints:
+    ttl_s, period_s, hours, days = given
+    return FeedHints(ttl_s=ttl_s, update_period_s=period_s, skip_hours=frozenset(hours), skip_days=frozenset(days))
+
+
+def host_values(limit: HostLimit) -> Values:
+    return {"host": limit.host, "not_before": limit.not_before, "reason": limit.reason}
+
+
+def host_limit(row: Row[Any]) -> HostLimit:
+    return HostLimit(**row._asdict())

@@ -1,0 +1,102 @@
+"""Bringing a database's schema to the newest, by one process at a time."""
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from aggregator.core.errors import StoreError
+from aggregator.store.backup import back_up
+from aggregator.store.dialect import POSTGRES, SQLITE, UPGRADE_LOCK
+from aggregator.store.engine import make_engine, read_revision, require_current
+from aggregator.store.files import BEFORE_UPGRADE, PRIVATE_FOLDER, create_private
+from aggregator.store.location import Place
+from aggregator.store.migrations import REVISIONS
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upgraded:
+    """What an upgrade did: the revision now and `before` (None: there were no tables), and the copy that was kept."""
+
+    revision: str
+    before: str | None
+    copy: Path | None = None
+
+
+def upgrade(place: Place, *, make_dirs: bool, backup: bool = True) -> Upgraded:
+    """Create or upgrade the database. Raises StoreError, SchemaOutOfDate.
+
+    The whole upgrade is one transaction: a crash in its midst leaves the old schema. A process
+    that comes second waits, and finds nothing left to do. With `backup`, an SQLite database is
+    copied beside itself first; the copy of the upgrade before goes.
+    """
+    copy = None
+    if place.path is not None:
+        _prepare_file(place.path, place, make_dirs)
+    engine = make_engine(place, writing=True, create=True)
+    dialect = SQLITE if place.is_sqlite else POSTGRES
+    try:
+        with place.speaking(), engine.begin() as connection:
+            dialect.take_turns(connection, UPGRADE_LOCK)
+            before = read_revision(connection, place)
+            if before in REVISIONS[:-1] and place.path is not None and backup:
+                copy = _keep(place, place.path)  # nobody writes meanwhile: the lock is ours
+            if before is None or before in REVISIONS[:-1]:
+                _run(connection)
+                log.info("%s %s: schema %s", "created" if before is None else "upgraded", place, REVISIONS[-1])
+            if copy:
+                log.warning("the database as it was before the upgrade (schema %s) is kept in %s", before, copy)
+            require_current(read_revision(connection, place), place)
+    finally:
+        engine.dispose()
+    return Upgraded(revision=REVISIONS[-1], before=before, copy=copy)
+
+
+def _keep(place: Place, path: Path) -> Path:
+    """Copy the database beside itself."""
+    copy = path.with_name(path.name + BEFORE_UPGRADE)
+    try:
+        back_up(place, str(copy), replace=True)
+    except StoreError as error:
+        raise StoreError(
+            f"{place} is not upgraded, because it cannot be copied first: {error}; "
+            "mend that, or upgrade without a copy: `aggregator db upgrade --no-backup`"
+        ) from error
+    return copy
+
+
+def _prepare_file(path: Path, place: Place, make_dirs: bool) -> None:
+    """A directory for a new file: the last one of its path, or all of them where it is our own choice."""
+    if path.exists():
+        return
+    try:
+        path.parent.mkdir(PRIVATE_FOLDER, parents=make_dirs, exist_ok=True)
+        with suppress(FileExistsError):  # another process was faster
+            create_private(path)  # an empty file is an empty database; and an OSError says more than SQLite does
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next(above for above in path.parents if above.is_file())
+        remedy = "move it away, or name another place in settings.database"
+        raise StoreError(f"{place} cannot be created: {file} is a file, not a directory; {remedy}") from error
+    except FileNotFoundError as error:
+        missing = path.parent.parent
+        raise StoreError(f"{place} cannot be created: there is no directory {missing}; create it") from error
+    except OSError as error:
+        raise StoreError(
+            f"{place} cannot be created ({error.strerror}); give this user the right to write to {path.parent}"
+        ) from error
+
+
+def _run(connection: Connection) -> None:
+    # Alembic takes a tenth of a second to import: only those who upgrade pay for it.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(files("aggregator.store.migrations")).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

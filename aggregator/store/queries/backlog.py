@@ -1,0 +1,83 @@
+"""What is due and not done, and what was under way when a process died."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, case, func, select
+
+from aggregator.core.findings import ASSUMED_INTERVAL_S, FEED_INTERVALS, SHORTEST_INTERVAL_S, SUSPECT_DEATHS
+from aggregator.core.model import Backlog, Health, Overdue, Suspect
+from aggregator.store.column_types import Instant, instant, micros
+from aggregator.store.queries.base import Room
+from aggregator.store.schema import ALWAYS, deliveries, feeds, hosts
+
+MAX_LISTED = 10
+INTERVAL_S: ColumnElement[float] = case(
+    (feeds.c.interval_s.is_(None), ASSUMED_INTERVAL_S),
+    (feeds.c.interval_s < SHORTEST_INTERVAL_S, SHORTEST_INTERVAL_S),
+    else_=feeds.c.interval_s,
+)
+
+
+class BacklogPages(Room):
+    """The catalog's view of what is stuck."""
+
+    async def backlog(self, now: datetime) -> Backlog:
+        return await self._reader.read(lambda connection: _backlog(connection, now))
+
+
+def _backlog(connection: Connection, now: datetime) -> Backlog:
+    due = (
+        feeds.c.configured,
+        feeds.c.enabled,
+        feeds.c.paused_at.is_(None),
+        feeds.c.health != Health.GONE.value,
+        feeds.c.next_poll_at > ALWAYS,
+        feeds.c.next_poll_at <= micros(now),
+        feeds.c.host.not_in(select(hosts.c.host).where(hosts.c.not_before > now)),
+    )
+    oldest = connection.execute(select(func.min(feeds.c.next_poll_at)).where(*due)).scalar()
+    is_overdue = micros(now) - feeds.c.next_poll_at > INTERVAL_S * (FEED_INTERVALS * 1e6)
+    late = (
+        select(feeds.c.id, feeds.c.next_poll_at, feeds.c.interval_s, func.count().over().label("all"))
+        .where(*due, is_overdue)
+        .order_by(feeds.c.next_poll_at, feeds.c.id)
+        .limit(MAX_LISTED)
+    )
+    found = connection.execute(late).all() if oldest is not None else []
+    waits_since = func.min(deliveries.c.due_at, type_=Instant).label("due_at")
+    waiting = (
+        select(deliveries.c.channel, func.count().label("rows"), waits_since)
+        .where(deliveries.c.wake_at.is_not(None), deliveries.c.due_at <= now)
+        .group_by(deliveries.c.channel)
+        .order_by(waits_since, deliveries.c.channel)
+    )
+    suspected = select(feeds.c.id, feeds.c.deaths, feeds.c.next_poll_at).where(
+        feeds.c.configured, feeds.c.deaths > 0, feeds.c.deaths >= SUSPECT_DEATHS
+    )
+    doubtful = select(deliveries.c.id, deliveries.c.deaths, deliveries.c.due_at).where(
+        deliveries.c.wake_at.is_not(None), deliveries.c.deaths > 0, deliveries.c.deaths >= SUSPECT_DEATHS
+    )
+    suspects = [
+        *(
+            Suspect(kind="feed", name=row.id, deaths=row.deaths, until=instant(row.next_poll_at))
+            for row in connection.execute(suspected.order_by(feeds.c.id).limit(MAX_LISTED))
+        ),
+        *(
+            Suspect(kind="delivery", name=row.id, deaths=row.deaths, until=row.due_at)
+            for row in connection.execute(doubtful.order_by(deliveries.c.id).limit(MAX_LISTED))
+        ),
+    ]
+    return Backlog(
+        suspects=tuple(suspects),
+        oldest_feed_due_at=None if oldest is None else instant(oldest),
+        feeds=tuple(map(_feed, found)),
+        feeds_overdue=found[0].all if found else 0,
+        channels=tuple(
+            Overdue(name=row.channel, due_at=row.due_at, count=row.rows) for row in connection.execute(waiting)
+        ),
+    )
+
+
+def _feed(row: Row[Any]) -> Overdue:
+    return Overdue(name=row.id, due_at=instant(row.next_poll_at), interval_s=row.interval_s)

@@ -1,0 +1,108 @@
+"""The outbox for people: what waits, what was sent, what was given up, and second chances."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, case, func, or_, select, update
+
+from aggregator.core.errors import NotFound
+from aggregator.core.model import Attempt, Delivery, DeliveryState, Told
+from aggregator.store import mappers
+from aggregator.store.hit_details import tell
+from aggregator.store.queries.base import Room, earlier, limited
+from aggregator.store.schema import attempts, deliveries, hits, stories
+
+WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
+RETRIABLE = (*WAITING, DeliveryState.DEAD)
+ENDED = (DeliveryState.SENT, DeliveryState.DEAD)
+
+
+class DeliveryPages(Room):
+    """The catalog's deliveries."""
+
+    async def deliveries(
+        self,
+        *,
+        states: Sequence[DeliveryState] = (),
+        limit: int = 50,
+        before: tuple[datetime, str] | None = None,
+    ) -> tuple[Delivery, ...]:
+        query = limited(select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id.desc()), limit)
+        if states:
+            query = query.where(deliveries.c.state.in_([state.value for state in states]))
+        if before is not None:
+            query = query.where(earlier(deliveries, *before))
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        return tuple(map(mappers.delivery, found))
+
+    async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[Told, ...]]:
+        def read(connection: Connection) -> tuple[Delivery, tuple[Attempt, ...], tuple[Told, ...]]:
+            row = connection.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
+            if row is None:
+                raise NotFound("delivery", delivery_id)
+            tries = select(attempts).where(attempts.c.delivery == delivery_id).order_by(attempts.c.number)
+            found = mappers.delivery(row)
+            made = tuple(map(mappers.attempt, connection.execute(tries)))
+            return found, made, tell(connection, self._dialect, found.hits)
+
+        return await self._reader.read(read)
+
+    async def outbox(self) -> Mapping[DeliveryState, int]:
+        query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        return {DeliveryState(state): count for state, count in found}
+
+    async def retry(self, ids: Sequence[str], now: datetime) -> int:
+        tried = deliveries.c.attempts > 0
+        again = {
+            "state": case((tried, DeliveryState.RETRY.value), else_=DeliveryState.PENDING.value),
+            "reason": "",
+            "due_at": now,
+            "wake_at": now,
+            "tried_at": None,
+            "deaths": 0,
+        }
+        return await self._change(ids, RETRIABLE, again)
+
+    async def acknowledge(self, ids: Sequence[str], now: datetime) -> int:
+        fresh = (
+            update(deliveries)
+            .where(
+                self._dialect.among(deliveries.c.id, "ids"),
+                deliveries.c.state.in_([state.value for state in ENDED]),
+                deliveries.c.acknowledged_at.is_(None),
+            )
+            .values(acknowledged_at=now)
+            .returning(deliveries.c.story, deliveries.c.hits)
+        )
+        told = select(hits.c.story).where(self._dialect.among(hits.c.id, "hits"))
+        known = (
+            update(stories)
+            .where(or_(self._dialect.among(stories.c.id, "stories"), stories.c.id.in_(told)))
+            .values(acknowledged_at=now)
+        )
+
+        def acknowledge(connection: Connection) -> int:
+            found = connection.execute(fresh, {"ids": self._dialect.listed(ids)}).all()
+            named = [row.story for row in found if row.story]
+            hit_ids = [hit for row in found for hit in row.hits]
+            connection.execute(known, {"stories": self._dialect.listed(named), "hits": self._dialect.listed(hit_ids)})
+            return len(found)
+
+        return await self._writer.alone(acknowledge)
+
+    async def cancel(self, ids: Sequence[str]) -> int:
+        suppressed = {"state": DeliveryState.SUPPRESSED.value, "reason": "cancelled by hand", "wake_at": None}
+        return await self._change(ids, RETRIABLE, suppressed)
+
+    async def _change(self, ids: Sequence[str], states: Sequence[DeliveryState], values: Mapping[str, object]) -> int:
+        change = (
+            update(deliveries)
+            .where(
+                self._dialect.among(deliveries.c.id, "ids"),
+                deliveries.c.state.in_([state.value for state in states]),
+            )
+            .values(**values)
+        )
+        bound = {"ids": self._dialect.listed(ids)}
+        return await self._writer.alone(lambda connection: connection.execute(change, bound).rowcount)

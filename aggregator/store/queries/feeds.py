@@ -1,0 +1,119 @@
+"""Feeds for people: their state and figures, and what may be changed by hand."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, func, select, update
+
+from aggregator.core.errors import NotFound
+from aggregator.core.model import TROUBLE, FeedSummary, Health, HostLimit
+from aggregator.store import mappers
+from aggregator.store.column_types import micros
+from aggregator.store.queries.base import Days, Room, day_of, days, first_day, limited
+from aggregator.store.schema import ALWAYS, NEVER, entries, feeds, hits, hosts
+
+# A pause covers whatever health lies under it.
+SHOWN: ColumnElement[str] = case((feeds.c.paused_at.is_not(None), Health.PAUSED.value), else_=feeds.c.health)
+WORST_FIRST = case({word.value: rank for rank, word in enumerate(TROUBLE)}, value=SHOWN, else_=len(TROUBLE))
+
+
+class FeedPages(Room):
+    """The catalog's feeds."""
+
+    async def feeds(
+        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0
+    ) -> tuple[FeedSummary, ...]:
+        query = limited(select(feeds).where(feeds.c.id > after).order_by(feeds.c.id), limit)
+        return await self._reader.read(lambda connection: self._summaries(connection, query, ids))
+
+    async def feed_page(
+        self, *, health: Health | None = None, offset: int = 0, limit: int = 50
+    ) -> tuple[FeedSummary, ...]:
+        query = limited(select(feeds).where(feeds.c.configured).order_by(WORST_FIRST, feeds.c.id), limit).offset(offset)
+        if health is not None:
+            query = query.where(SHOWN.in_([health.value]))
+        return await self._reader.read(lambda connection: self._counted(connection, connection.execute(query).all()))
+
+    async def health(self) -> Mapping[Health, int]:
+        query = select(SHOWN, func.count()).where(feeds.c.configured).group_by(SHOWN)
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        return {Health(word): count for word, count in found}
+
+    def _summaries(
+        self, connection: Connection, query: Select[Any], ids: Sequence[str] | None
+    ) -> tuple[FeedSummary, ...]:
+        if ids is None:
+            found = connection.execute(query.where(feeds.c.configured)).all()
+        else:
+            bound = {"ids": self._dialect.listed(ids)}
+            found = connection.execute(query.where(self._dialect.among(feeds.c.id, "ids")), bound).all()
+            for missing in [feed for feed in ids if feed not in {row.id for row in found}]:
+                raise unknown_feed(connection, missing)
+        return self._counted(connection, found)
+
+    def _counted(self, connection: Connection, found: Sequence[Row[Any]]) -> tuple[FeedSummary, ...]:
+        wanted = [row.id for row in found]
+        counted = self._count(connection, entries, wanted)
+        matched = self._count(connection, hits, wanted)
+        return tuple(
+            FeedSummary(state=mappers.feed_state(row), entries=counted.get(row.id, 0), hits=matched.get(row.id, 0))
+            for row in found
+        )
+
+    def _count(self, connection: Connection, table: Table, ids: Sequence[str]) -> Mapping[str, int]:
+        query = (
+            select(table.c.feed, func.count().label("rows"))
+            .where(self._dialect.among(table.c.feed, "ids"))
+            .group_by(table.c.feed)
+        )
+        found = connection.execute(query, {"ids": self._dialect.listed(ids)})
+        return {row.feed: row.rows for row in found}
+
+    async def feed_days(self, ids: Sequence[str], now: datetime) -> Mapping[str, Days]:
+        query = (
+            select(entries.c.feed, day_of(entries.c.seen_at), func.count())
+            .where(self._dialect.among(entries.c.feed, "ids"), entries.c.seen_at >= first_day(now))
+            .group_by(entries.c.feed, day_of(entries.c.seen_at))
+        )
+        bound = {"ids": self._dialect.listed(ids)}
+        found = await self._reader.read(lambda connection: connection.execute(query, bound).all())
+        counted: dict[str, list[tuple[int, int]]] = {feed: [] for feed in ids}
+        for feed, day, count in found:
+            counted[feed].append((day, count))
+        return {feed: days(of_feed, now) for feed, of_feed in counted.items()}
+
+    async def hosts(self) -> tuple[HostLimit, ...]:
+        query = select(hosts).order_by(hosts.c.not_before.desc(), hosts.c.host)
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        return tuple(map(mappers.host_limit, found))
+
+    async def pause(self, feed: str, paused: bool, now: datetime) -> None:
+        """A pause that ends gives a feed that was gone another chance."""
+        another_chance = feeds.c.health.in_([Health.GONE.value, Health.PAUSED.value])
+        change = (
+            {"paused_at": func.coalesce(feeds.c.paused_at, micros(now))}
+            if paused
+            else {
+                "paused_at": None,
+                "health": case((another_chance, Health.NEW.value), else_=feeds.c.health),
+                "next_poll_at": case((feeds.c.next_poll_at == NEVER, ALWAYS), else_=feeds.c.next_poll_at),
+            }
+        )
+        await self._change_feed(feed, change)
+
+    async def poll_soon(self, feed: str, now: datetime) -> None:
+        await self._change_feed(feed, {"next_poll_at": micros(now)})
+
+    async def _change_feed(self, feed: str, values: Mapping[str, object]) -> None:
+        change = update(feeds).where(feeds.c.id == feed).values(**values)
+
+        def apply(connection: Connection) -> None:
+            if not connection.execute(change).rowcount:
+                raise unknown_feed(connection, feed)
+
+        await self._writer.alone(apply)
+
+
+def unknown_feed(connection: Connection, feed: str) -> NotFound:
+    return NotFound("feed", feed, list(connection.execute(select(feeds.c.id)).scalars()))

@@ -1,0 +1,175 @@
+"""Hits for people: listings, marks, stories, and the figures of each rule."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
+
+from aggregator.core.errors import NotFound
+from aggregator.core.model import HitFilter, HitState, RuleFigures, Story, Told
+from aggregator.store.column_types import Instant
+from aggregator.store.hit_details import NEWEST, TOLD, read_stories, tell, told
+from aggregator.store.queries.base import Days, Room, day_of, days, earlier, first_day, limited
+from aggregator.store.schema import hits
+
+MEMBERS = 20  # hits of one story in a listing of stories
+PLACE = tuple_(hits.c.created_at, hits.c.id)
+
+
+class HitPages(Room):
+    """The catalog's hits."""
+
+    async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[Told, ...]:
+        query = limited(TOLD.where(*_conditions(wanted)).order_by(*NEWEST), limit)
+        return await self._reader.read(lambda connection: self._told(connection, query))
+
+    def _told(self, connection: Connection, query: Select[Any]) -> tuple[Told, ...]:
+        return told(connection, self._dialect, connection.execute(query).all())
+
+    async def tales(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[Told, ...], ...]:
+        firsts = limited(select(hits.c.story, hits.c.entry).where(*_conditions(wanted), *_first(wanted)), limit)
+
+        def read(connection: Connection) -> tuple[tuple[Told, ...], ...]:
+            found = connection.execute(firsts.order_by(*NEWEST)).all()
+            tales: dict[str | int, list[Told]] = {row.story or row.entry: [] for row in found}
+            for one in self._told(connection, _members(wanted, tales)):
+                tales[one.hit.story or one.entry.id or 0].append(one)
+            return tuple(map(tuple, tales.values()))
+
+        return await self._reader.read(read)
+
+    async def hit(self, hit_id: str) -> Told:
+        found = await self._reader.read(lambda connection: tell(connection, self._dialect, [hit_id]))
+        if not found:
+            raise NotFound("hit", hit_id)
+        return found[0]
+
+    async def hit_days(self, wanted: HitFilter, now: datetime) -> Days:
+        query = (
+            select(day_of(hits.c.created_at), func.count())
+            .where(*_conditions(wanted), hits.c.created_at >= first_day(now))
+            .group_by(day_of(hits.c.created_at))
+        )
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        return days([(day, count) for day, count in found], now)
+
+    async def mark(self, hit_id: str, mark: str | None) -> None:
+        change = update(hits).where(hits.c.id == hit_id).values(mark=mark)
+
+        def apply(connection: Connection) -> None:
+            if not connection.execute(change).rowcount:
+                raise NotFound("hit", hit_id)
+
+        await self._writer.alone(apply)
+
+    async def story(self, story_id: str) -> tuple[Story, tuple[Told, ...]]:
+        query = TOLD.where(hits.c.story == story_id).order_by(*NEWEST)
+
+        def read(connection: Connection) -> tuple[Story, tuple[Told, ...]]:
+            for story in read_stories(connection, self._dialect, [story_id]):
+                return story, self._told(connection, query)
+            raise NotFound("story", story_id)
+
+        return await self._reader.read(read)
+
+    async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleFigures, ...]:
+        wanted = true() if ids is None else hits.c.rule.in_(ids)
+        totals, by_day = await self._reader.read(lambda connection: _figures(connection, now, wanted))
+        return tuple(
+            RuleFigures(
+                rule=row.rule,
+                hits=row.hits,
+                alerts=row.alerts,
+                relevant=row.relevant,
+                irrelevant=row.irrelevant,
+                last_hit_at=row.last_hit_at,
+                days=days(by_day.get(row.rule, []), now),
+            )
+            for row in totals
+        )
+
+
+def _figures(
+    connection: Connection, now: datetime, wanted: ColumnElement[bool]
+) -> tuple[Sequence[Row[Any]], Mapping[str, list[tuple[int, int]]]]:
+    totals = (
+        select(
+            hits.c.rule,
+            func.count().label("hits"),
+            _count(hits.c.state == HitState.ALERTED.value, "alerts"),
+            _count(hits.c.mark == "relevant", "relevant"),
+            _count(hits.c.mark == "irrelevant", "irrelevant"),
+            func.max(hits.c.created_at, type_=Instant).label("last_hit_at"),
+        )
+        .where(wanted)
+        .group_by(hits.c.rule)
+        .order_by(hits.c.rule)
+    )
+    daily = (
+        select(hits.c.rule, day_of(hits.c.created_at), func.count())
+        .where(wanted, hits.c.created_at >= first_day(now))
+        .group_by(hits.c.rule, day_of(hits.c.created_at))
+    )
+    by_day: dict[str, list[tuple[int, int]]] = {}
+    for rule, day, count in connection.execute(daily):
+        by_day.setdefault(rule, []).append((day, count))
+    return connection.execute(totals).all(), by_day
+
+
+def _count(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
+    return func.count(case((condition, 1))).label(label)
+
+
+def _first(wanted: HitFilter) -> tuple[ColumnElement[bool], ...]:
+    """Whether no other hit of the listing told the same story (or entry, where there is none) before."""
+    other = hits.alias()
+    among = (*_conditions(replace(wanted, before=None), other), tuple_(other.c.created_at, other.c.id) < PLACE)
+    alone = and_(other.c.story.is_(None), other.c.entry == hits.c.entry)
+    return (
+        ~exists().where(other.c.story == hits.c.story, *among),
+        or_(hits.c.story.is_not(None), ~exists().where(alone, *among)),
+    )
+
+
+def _members(wanted: HitFilter, tales: Iterable[str | int]) -> Select[Any]:
+    """The hits of these stories and entries that the listing has, the first MEMBERS of each."""
+    stories, alone = [t for t in tales if isinstance(t, str)], [t for t in tales if isinstance(t, int)]
+    tale = func.coalesce(hits.c.story, cast(hits.c.entry, Text))
+    numbered = (
+        select(hits.c.id, func.row_number().over(partition_by=tale, order_by=PLACE.clauses).label("number"))
+        .where(*_conditions(replace(wanted, before=None)))
+        .where(or_(hits.c.story.in_(stories), and_(hits.c.story.is_(None), hits.c.entry.in_(alone))))
+        .subquery()
+    )
+    return TOLD.where(hits.c.id.in_(select(numbered.c.id).where(numbered.c.number <= MEMBERS))).order_by(*NEWEST)
+
+
+def _conditions(wanted: HitFilter, table: FromClause = hits) -> list[ColumnElement[bool]]:
+    exact = {"rule": wanted.rule, "feed": wanted.feed, "story": wanted.story, "mark": wanted.mark}
+    conditions: list[ColumnElement[bool]] = [table.c[name] == value for name, value in exact.items() if value]
+    if wanted.since is not None:
+        conditions.append(table.c.created_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(table.c.created_at < wanted.until)
+    if wanted.before is not None:
+        conditions.append(earlier(hits, *wanted.before))
+    return conditions

@@ -1,0 +1,23 @@
+"""Short ids: what people read in an alert and type into a command."""
+
+from typing import Literal
+
+from sqlalchemy import select
+
+from aggregator.core.errors import NotFound
+from aggregator.store.queries.base import Room
+from aggregator.store.schema import deliveries, hits
+
+TABLES = {"hit": hits, "delivery": deliveries}
+
+
+class Names(Room):
+    """The catalog's whole ids."""
+
+    async def named(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
+        ids = TABLES[kind].c.id
+        query = select(ids).where(ids.startswith(beginning, autoescape=True)).order_by(ids).limit(2)
+        found = await self._reader.read(lambda connection: connection.execute(query).scalars().all())
+        if beginning in found or len(found) == 1:
+            return str(found[0])
+        raise NotFound(kind, beginning, why="several begin so; write more of it" if found else "")

@@ -1,0 +1,279 @@
+"""Who may enter: password, token, sessions, and the limit on guessing. Nothing here is written to disk."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from aggregator.core.errors import AggregatorError
+from aggregator.core.settings import WeakSpot, Web, weak_spot
+from aggregator.web.origins import is_loopback, split_listen
+
+SESSION_IDLE = timedelta(days=7)
+SESSION_LIFE = timedelta(days=30)
+MAX_SESSIONS = 1000
+MAX_PASSWORD_BYTES = 4096  # argon2id reads every byte; a cap only bounds the work of a hostile form
+ATTEMPTS, ATTEMPTS_WINDOW = 5, timedelta(minutes=5)
+FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0
+ATTEMPTS_OF_ALL, QUEUE_S = 30, 0.5
+# A wrong token costs no argon2: after so many, a source gets at most one answer in so many seconds.
+GUESSES_FREE, GUESS_S, GUESSES_COUNTED = 20, 0.05, 1000
+TELL_EVERY = timedelta(minutes=1)
+MAX_SOURCES = 10_000
+HASHED = "$argon2id$"
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The credentials as configured; `password` may be an argon2id hash instead of the words."""
+
+    password: str | None
+    token: str | None
+
+    @classmethod
+    def of(cls, web: Web) -> "Secrets":
+        return cls(
+            web.password.get_secret_value() or None if web.password else None,
+            web.token.get_secret_value() or None if web.token else None,
+        )
+
+    @property
+    def any(self) -> bool:
+        return bool(self.password or self.token)
+
+
+class Doorkeeper:
+    """Checks credentials against the running configuration; a changed password ends all sessions."""
+
+    def __init__(self, web: Callable[[], Web]) -> None:
+        self._web = web
+        self._hasher = PasswordHasher()
+        self._hashed: tuple[str, str] | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    def secrets(self) -> Secrets:
+        return Secrets.of(self._web())
+
+    def closed(self) -> bool:
+        """Whether anybody must show a credential."""
+        return self.secrets().any
+
+    def require_for(self, listen: str) -> None:
+        """Raises AggregatorError where a site that others can reach would ask for nothing, or for a guess."""
+        if weak := self.weak_for(listen):
+            raise AggregatorError(f"{listen} can be reached by others, and {weak.wrong}; {weak.hint}")
+
+    def weak_for(self, listen: str) -> WeakSpot | None:
+        """Why this address may not be served with the credentials of now."""
+        known = self.secrets()
+        return None if is_loopback(split_listen(listen)[0]) else weak_spot(known.password, known.token)
+
+    def era(self) -> bytes:
+        """Changes with the credentials; sessions of another era are dead."""
+        known = self.secrets()
+        return _digest(f"{known.password}\0{known.token}")
+
+    def knows_token(self, shown: str) -> bool:
+        """In constant time, by equal-length digests."""
+        token = self.secrets().token
+        return token is not None and hmac.compare_digest(_digest(shown), _digest(token))
+
+    async def knows_password(self, shown: str) -> bool:
+        """argon2id in a thread, one at a time: each check costs 64 MiB for its moment.
+
+        Where only a token is configured, people log in with it.
+        """
+        known = self.secrets()
+        if len(shown.encode("utf-8", "surrogatepass")) > MAX_PASSWORD_BYTES or not known.any:
+            return False
+        if known.password is None:
+            return self.knows_token(shown)
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._verify, known.password, shown)
+
+    def _verify(self, password: str, shown: str) -> bool:
+        if password.startswith(HASHED):
+            hashed = password
+        else:
+            if self._hashed is None or self._hashed[0] != password:
+                self._hashed = (password, self._hasher.hash(password))
+            hashed = self._hashed[1]
+        try:
+            return self._hasher.verify(hashed, shown)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+@dataclass(slots=True)
+class _Session:
+    era: bytes
+    began_at: datetime
+    seen_at: datetime
+
+
+class Sessions:
+    """Sessions live here and die here; the cookie is a random name of 256 bits, kept only as a digest."""
+
+    def __init__(self) -> None:
+        self._live: OrderedDict[bytes, _Session] = OrderedDict()
+
+    def begin(self, now: datetime, era: bytes) -> str:
+        """A new session; gives the cookie's value. The oldest is dropped where there are too many."""
+        name = secrets.token_urlsafe(32)
+        self._live[_digest(name)] = _Session(era, now, now)
+        while len(self._live) > MAX_SESSIONS:
+            self._live.popitem(last=False)
+        return name
+
+    def alive(self, name: str, now: datetime, era: bytes) -> bool:
+        session = self._live.get(_digest(name))
+        if session is None:
+            return False
+        if session.era != era or now - session.seen_at > SESSION_IDLE or now - session.began_at > SESSION_LIFE:
+            self.end(name)
+            return False
+        session.seen_at = now
+        return True
+
+    def end(self, name: str) -> None:
+        self._live.pop(_digest(name), None)
+
+
+class Guesses:
+    """Wrong credentials of late, by where they came from: counted, told now and then, and slowed down.
+
+    Nobody is turned away here; whoever shows the right credential is not asked.
+    """
+
+    def __init__(self) -> None:
+        self._failures: OrderedDict[str, deque[datetime]] = OrderedDict()
+        self._told: dict[str, tuple[datetime, int]] = {}
+        self._lane = asyncio.Lock()
+
+    def failed(self, source: str, now: datetime) -> int:
+        """Count a wrong one; gives how many there were in the last minutes."""
+        key = neighbourhood(source)
+        failures = self._failures.setdefault(key, deque(maxlen=GUESSES_COUNTED))
+        self._failures.move_to_end(key)
+        failures.append(now)
+        while len(self._failures) > MAX_SOURCES:
+            forgotten, _ = self._failures.popitem(last=False)
+            self._told.pop(forgotten, None)
+        return self.count(source, now)
+
+    def count(self, source: str, now: datetime) -> int:
+        """How many there were in the last minutes."""
+        failures = self._failures.get(neighbourhood(source), deque())
+        while failures and now - failures[0] >= ATTEMPTS_WINDOW:
+            failures.popleft()
+        return len(failures)
+
+    def last_at(self, source: str) -> datetime:
+        """When the last one was shown; only where `count` is not 0."""
+        return self._failures[neighbourhood(source)][-1]
+
+    def to_tell(self, source: str, now: datetime) -> int:
+        """How many to tell the log of; 0: it heard of this source a moment ago, and of more than a tenth of them."""
+        key, count = neighbourhood(source), self.count(source, now)
+        if (told := self._told.get(key)) is not None and now - told[0] < TELL_EVERY and count < 10 * told[1]:
+            return 0
+        self._told[key] = now, count
+        return count
+
+    def forget(self, source: str) -> None:
+        self._failures.pop(neighbourhood(source), None)
+
+    def everywhere(self, now: datetime) -> int:
+        """How many there were from everywhere."""
+        for key in list(self._failures):
+            if not self.count(key, now):
+                del self._failures[key]
+                self._told.pop(key, None)
+        return sum(map(len, self._failures.values()))
+
+    async def slow_down(self, count: int) -> None:
+        """Let a source with many wrong ones wait, one request after the other, in the order they came."""
+        if count > GUESSES_FREE:
+            async with self._lane:
+                await asyncio.sleep(GUESS_S)
+
+
+def neighbourhood(source: str) -> str:
+    """What counts as one source: an address, or the /64 network that a single IPv6 host may have for itself."""
+    address = as_address(source)
+    if address is None or address.version == 4:
+        return str(address or source)
+    return str(ip_network((address, 64), strict=False))
+
+
+def as_address(source: str) -> IPv4Address | IPv6Address | None:
+    """An address as it is meant: a socket for both families shows those of IPv4 inside of IPv6."""
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if address.version == 6 else address
+
+
+class Throttle:
+    """The limit on guessing passwords, of one address or one browser: five wrong ones in five minutes are free.
+
+    From then on each wrong one doubles the wait, up to LONGEST_WAIT_S: who knows the password waits for seconds,
+    and who tries a word list for years.
+
+    A browser that somebody logged in with before has a count of its own, so that guesses of others behind the same
+    address do not lock its owner out. Guesses from many addresses lock nobody out: they only slow each other down.
+    """
+
+    def __init__(self) -> None:
+        self._guesses = Guesses()
+        self._browsers: OrderedDict[bytes, None] = OrderedDict()
+        self._lane = asyncio.Lock()
+
+    def wait_s(self, source: str, now: datetime) -> float:
+        """Seconds until this source may try again; 0: now."""
+        over = self._guesses.count(source, now) - ATTEMPTS
+        if over < 0:
+            return 0.0
+        waited_s = (now - self._guesses.last_at(source)).total_seconds()
+        return max(0.0, min(FIRST_WAIT_S * 2.0**over, LONGEST_WAIT_S) - waited_s)
+
+    def failed(self, source: str, now: datetime) -> None:
+        self._guesses.failed(source, now)
+
+    def to_tell(self, source: str, now: datetime) -> int:
+        return self._guesses.to_tell(source, now)
+
+    def succeeded(self, source: str) -> None:
+        self._guesses.forget(source)
+
+    def source(self, address: str, browser: str | None) -> str:
+        """Whose tries are counted together."""
+        known = browser is not None and _digest(browser) in self._browsers
+        return f"browser {_digest(browser or '').hex()}" if known else address
+
+    def remember_browser(self) -> str:
+        """A name for a browser that has logged in. The oldest is forgotten where there are too many."""
+        name = secrets.token_urlsafe(32)
+        self._browsers[_digest(name)] = None
+        while len(self._browsers) > MAX_SESSIONS:
+            self._browsers.popitem(last=False)
+        return name
+
+    async def queue(self, source: str, now: datetime) -> None:
+        """Where many are guessing, tries of unknown browsers pass one after the other."""
+        if self._guesses.everywhere(now) > ATTEMPTS_OF_ALL and not source.startswith("browser "):
+            async with self._lane:
+                await asyncio.sleep(QUEUE_S)

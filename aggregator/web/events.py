@@ -1,0 +1,127 @@
+"""News of new hits for open pages: one look at the store feeds every listener (server-sent events).
+
+The store is asked, not the pipeline, so that hits of other processes are told too. Nothing is
+asked while nobody listens. Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from aggregator.core.errors import AggregatorError
+from aggregator.core.model import HitFilter, Told
+from aggregator.core.schemas import hit_json
+from aggregator.ports import Catalog, Clock
+from aggregator.web.params import cursor
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 2.0
+PING_S = 15.0
+OVERLAP = timedelta(seconds=10)
+AT_ONCE = 100
+QUEUE = 200
+MAX_LISTENERS = 100
+
+
+class TooManyListeners(AggregatorError):
+    """Every place in front of the stream is taken."""
+
+
+def event(told: Told) -> str:
+    """One event; its id is a cursor, which a browser sends back when it reconnects."""
+    return f"id: {cursor(told)}\nevent: hit\ndata: {json.dumps(hit_json(told), ensure_ascii=False)}\n\n"
+
+
+class Live:
+    """Listeners, and the one task that looks for them."""
+
+    def __init__(self, catalog: Catalog, clock: Clock, *, look_s: float = LOOK_S) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._look_s = look_s
+        self._listeners: set[asyncio.Queue[Told | None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def require_room(self) -> None:
+        """Raises TooManyListeners."""
+        if len(self._listeners) >= MAX_LISTENERS:
+            raise TooManyListeners(f"{MAX_LISTENERS} pages listen already; close one")
+
+    async def listen(self, since: tuple[datetime, str] | None = None) -> AsyncIterator[str]:
+        """Events from now on, or from where a listener was cut off; a comment when it is quiet."""
+        queue = self._join()
+        try:
+            yield "retry: 3000\n\n"
+            for told in await self._missed(since):
+                yield event(told)
+            while True:
+                try:
+                    told_or_end = await asyncio.wait_for(queue.get(), PING_S)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                    continue
+                if told_or_end is None:
+                    return
+                yield event(told_or_end)
+        finally:
+            self._leave(queue)
+
+    async def close(self) -> None:
+        """End every stream, so that a stopping server need not wait for its readers."""
+        for queue in self._listeners:
+            queue.put_nowait(None)
+        await self._stop()
+
+    def _join(self) -> "asyncio.Queue[Told | None]":
+        queue: asyncio.Queue[Told | None] = asyncio.Queue()
+        self._listeners.add(queue)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._look(self._clock.now()))
+        return queue
+
+    def _leave(self, queue: "asyncio.Queue[Told | None]") -> None:
+        self._listeners.discard(queue)
+        if not self._listeners and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _missed(self, since: tuple[datetime, str] | None) -> tuple[Told, ...]:
+        if since is None:
+            return ()
+        found = await self._catalog.hits(HitFilter(since=since[0]), limit=AT_ONCE)
+        return tuple(told for told in reversed(found) if (told.hit.created_at, told.hit.id) > since)
+
+    async def _look(self, start: datetime) -> None:
+        """Look every few seconds; the overlap catches commits that were slow to become visible."""
+        told_already: dict[str, datetime] = {}
+        while True:
+            await asyncio.sleep(self._look_s)
+            now = self._clock.now()
+            try:
+                found = await self._catalog.hits(HitFilter(since=max(start, now - OVERLAP)), limit=AT_ONCE)
+            except AggregatorError as error:
+                log.warning("live news pauses: %s", error)
+                continue
+            except Exception:  # listeners wait for this one task: it must not end by a bug
+                log.exception("live news failed; it goes on")
+                continue
+            for told in reversed(found):
+                if told.hit.id not in told_already:
+                    told_already[told.hit.id] = told.hit.created_at
+                    self._tell(told)
+            told_already = {k: at for k, at in told_already.items() if now - at < 6 * OVERLAP}
+
+    def _tell(self, told: Told) -> None:
+        for queue in self._listeners:
+            if queue.qsize() < QUEUE:  # a reader that does not read misses news, and nobody waits for it
+                queue.put_nowait(told)

@@ -1,0 +1,236 @@
+"""The one gate in front of every route: host, headers, origin, credentials. Deny by default.
+
+A route is open only where OPEN names it; whatever is added later is closed until it stands there.
+"""
+
+import base64
+import binascii
+import logging
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aggregator.core.settings import Web
+from aggregator.ports import Clock
+from aggregator.ports.backend import Desk
+from aggregator.web.auth import Doorkeeper, Guesses, Sessions
+from aggregator.web.origins import SAFE_METHODS, allowed, from_our_page, is_loopback, split_listen
+
+log = logging.getLogger(__name__)
+
+COOKIE = "aggregator_session"
+OPEN = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/readyz")})
+PROBES = ("/healthz", "/readyz")  # say nothing but whether the service lives
+STATIC = "/static/"
+HUBS = "/websub/"  # hubs show no credentials; what they bring is judged by its signature
+FEEDS_OUT = (".atom", ".opml")  # for feed readers, which can show a token by HTTP Basic only
+# What costs processor time, or a place in front of the stream: no foreign page may ask for it (an <img> would do).
+EXPENSIVE = ("/search", "/rules/edit", "/api/v1/", "/feeds.opml")
+MAX_BODY_BYTES = 4 * 2**20
+TOO_LARGE = f"The body is larger than {MAX_BODY_BYTES // 2**20} MB."
+UNKNOWN_NAME = "This site is not known by that name; settings.web.public_url names the address that others use."
+METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """How a request was let in: "open" (nobody asks), "session", "token" (Bearer), "reader" (Basic), or as "stranger".
+
+    Only a Bearer token is never sent by a browser on its own.
+    """
+
+    way: str
+
+    @property
+    def known(self) -> bool:
+        return self.way != "stranger"
+
+
+class Guard:
+    """ASGI middleware; `scope["visitor"]` tells the routes who is there.
+
+    `listen` is that of the start: a reload cannot move the socket. Raises AggregatorError where
+    others could reach a site that asks for nothing.
+    """
+
+    def __init__(self, app: ASGIApp, *, desk: Desk, listen: str, doorkeeper: Doorkeeper, sessions: Sessions) -> None:
+        self._app = app
+        self._desk = desk
+        self._doorkeeper = doorkeeper
+        self._sessions = sessions
+        self._guesses = Guesses()
+        self._listen = listen
+        doorkeeper.require_for(self._listen)
+
+    @property
+    def _web(self) -> Web:
+        return self._desk.current().config.settings.web
+
+    @property
+    def _clock(self) -> Clock:
+        return self._desk.clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # no websocket route exists
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = Headers(scope=scope)
+        visitor = self._recognise(scope, headers)
+        if not visitor.known and _shown_token(scope, headers):
+            await self._wrong_token(scope)
+        scope["visitor"] = visitor
+        refusal = self._refusal(scope, headers, visitor)
+        target = refusal or self._app
+        await target(scope, receive, _dressed(send, scope))
+
+    def _recognise(self, scope: Scope, headers: Headers) -> Visitor:
+        if not self._doorkeeper.closed():
+            return Visitor("open")
+        if token := _shown_token(scope, headers):
+            way, shown = token
+            if self._doorkeeper.knows_token(shown):
+                return Visitor(way)
+        cookie = session_cookie(headers)
+        if cookie and self._sessions.alive(cookie, self._clock.now(), self._doorkeeper.era()):
+            return Visitor("session")
+        return Visitor("stranger")
+
+    async def _wrong_token(self, scope: Scope) -> None:
+        """Count a wrong token, tell the log of it now and then, and keep whoever goes on guessing waiting."""
+        address = address_of(scope)
+        count = self._guesses.failed(address, self._clock.now())
+        if heard := self._guesses.to_tell(address, self._clock.now()):
+            log.warning("wrong token from %s (%d of late)", address, heard)
+        await self._guesses.slow_down(count)
+
+    def _refusal(self, scope: Scope, headers: Headers, visitor: Visitor) -> Response | None:
+        method, path = scope["method"], scope["path"]
+        authority = headers.get("host", "")
+        if path not in PROBES and (
+            weak := self._doorkeeper.weak_for(self._listen)
+        ):  # a reload took the password away, or shortened it
+            return _refuse(path, 503, f"The page is closed: {weak.wrong}.")
+        if len(headers.getlist("host")) != 1 or not allowed(authority, self._listen, self._web.public_url):
+            return _refuse(path, 421, UNKNOWN_NAME)
+        if method not in METHODS:
+            return _refuse(path, 405, "That method is not known here.", {"allow": ", ".join(sorted(METHODS))})
+        if path.startswith(HUBS) and method in ("GET", "POST"):
+            return None
+        if not visitor.known and not self._open(method, path):
+            return _ask_to_log_in(method, path, scope["query_string"].decode("latin-1"))
+        if method not in SAFE_METHODS and visitor.way != "token" and not self._from_our_page(scope, headers, authority):
+            return _refuse(path, 403, "This request did not come from a page of this site, so nothing was changed.")
+        if visitor.way != "token" and path.startswith(EXPENSIVE) and _from_another_site(headers):
+            return _refuse(path, 403, "Another site asked for this; open it from a page of this site.")
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > MAX_BODY_BYTES:  # the framework refuses it too, but in its own words
+            return _refuse(path, 413, TOO_LARGE)
+        return None
+
+    def _open(self, method: str, path: str) -> bool:
+        asked = "GET" if method == "HEAD" else method
+        if (asked, path) in OPEN or (asked == "GET" and path.startswith(STATIC)):
+            return True
+        return (asked, path) == ("GET", "/metrics") and is_loopback(split_listen(self._listen)[0])
+
+    def _from_our_page(self, scope: Scope, headers: Headers, authority: str) -> bool:
+        return from_our_page(
+            fetch_site=headers.get("sec-fetch-site"),
+            origin=headers.get("origin"),
+            has_cookie="cookie" in headers,
+            authority=authority,
+            scheme=scope.get("scheme", "http"),
+            public_url=self._web.public_url,
+        )
+
+
+def address_of(scope: Scope) -> str:
+    """Where a request comes from; that of the visitor behind a trusted proxy."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
+
+
+def _shown_token(scope: Scope, headers: Headers) -> tuple[str, str] | None:
+    """How a token is shown, and the token: by Bearer, or by Basic as the password where feed readers read."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return "token", value.strip()
+    if scheme.lower() == "basic" and scope["method"] in ("GET", "HEAD") and scope["path"].endswith(FEEDS_OUT):
+        try:
+            pair = base64.b64decode(value, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        return "reader", pair.partition(":")[2]
+    return None
+
+
+def _from_another_site(headers: Headers) -> bool:
+    return headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
+
+
+def session_cookie(headers: Headers) -> str | None:
+    """The session's name from the Cookie header."""
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None
+
+
+def is_for_programs(path: str) -> bool:
+    """Whether a path answers with JSON rather than a page."""
+    return path.startswith(("/api/", "/metrics", "/healthz", "/readyz"))
+
+
+def _refuse(path: str, status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    if is_for_programs(path):
+        return JSONResponse({"detail": message}, status, headers)
+    return PlainTextResponse(message + "\n", status, headers)
+
+
+def _ask_to_log_in(method: str, path: str, query: str) -> Response:
+    if is_for_programs(path) or path.endswith(FEEDS_OUT):
+        challenge = "Basic" if path.endswith(FEEDS_OUT) else "Bearer"
+        asked_for = {"www-authenticate": f'{challenge} realm="aggregator"'}
+        return _refuse(path, 401, "A token is needed: Authorization: Bearer TOKEN.", asked_for)
+    if method not in SAFE_METHODS:
+        return _refuse(path, 401, "Please log in first.")
+    wanted = path + (f"?{query}" if query else "")
+    return RedirectResponse("/login" + (f"?next={quote(wanted, safe='')}" if wanted != "/" else ""), 303)
+
+
+def _dressed(send: Send, scope: Scope) -> Send:
+    """Add the protective headers to whatever answers."""
+
+    async def dressed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            if "cache-control" not in headers:
+                headers["cache-control"] = "no-store"
+            if scope.get("scheme") == "https":
+                headers["strict-transport-security"] = "max-age=31536000"
+        await send(message)
+
+    return dressed

@@ -1,0 +1,167 @@
+"""Templates: one environment, everything escaped, nothing undefined; and what every page knows."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from functools import cache, partial
+from importlib.resources import files
+from urllib.parse import quote, unquote, urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from aggregator import __version__
+from aggregator.core.text.sanitize import inert
+from aggregator.core.titles import titles
+from aggregator.ports.backend import Desk
+from aggregator.web import chart, filters
+from aggregator.web.middleware import Visitor
+
+ZONE_COOKIE = "aggregator_zone"
+MAX_ZONE_CHARS = 64
+DESIGNATION = re.compile(r"\b(\w{1,5}-\d[\w-]{0,12})")
+WHOLE = Markup('<span class="whole">{}</span>')
+
+DONE = {
+    "marked": "Marked.",
+    "silenced": "Silenced.",
+    "unsilenced": "The silence was lifted.",
+    "saved": "Saved and running.",
+    "added": "The feed was added and will be polled within a minute.",
+    "polled": "The feed is due now.",
+    "paused": "Paused. Its entries stay.",
+    "resumed": "Resumed. It is due now.",
+    "retried": "Due again.",
+    "cancelled": "Cancelled.",
+    "acknowledged": "Acknowledged: its story will not alert again because more sources carry it.",
+    "reloaded": "The configuration was read again and is running.",
+    "nothing": "There was nothing to do.",
+}
+
+
+def web_link(url: str | None) -> str | None:
+    """The address where it is safe behind a link (http or https), else None."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return None
+    return url.strip() if parts.scheme.lower() in ("http", "https") and parts.netloc else None
+
+
+def link_host(url: str | None) -> str:
+    """The host that a link really leads to, for showing beside it."""
+    safe = web_link(url)
+    return (urlsplit(safe).hostname or "").removeprefix("www.") if safe else ""
+
+
+def whole(text: str) -> Markup:
+    """The text, escaped, in which no designation (S-400, F-35) is broken at its hyphen."""
+    parts = DESIGNATION.split(text)
+    kept = (WHOLE.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
+    return Markup("").join(kept)
+
+
+def base_name(path: str) -> str:
+    """`rules.yaml` of a longer path, which stands in the title."""
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
+@cache
+def _static_digest(name: str) -> str:
+    resource = files("aggregator.web").joinpath("static", name)
+    return hashlib.sha256(resource.read_bytes()).hexdigest()[:12]
+
+
+def static(name: str) -> str:
+    """The address of a static file, with its digest, so that it may be cached for ever."""
+    return f"/static/{name}?v={_static_digest(name)}"
+
+
+def query(**values: object) -> str:
+    """`?a=1&b=2` of the values that are set; nothing where none is."""
+    given = {key: str(value) for key, value in values.items() if value not in (None, "")}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _shown(value: object) -> object:
+    """What a template prints: no control, bidi or invisible character of whatever source reaches a page."""
+    if isinstance(value, Markup):
+        return Markup(inert(value))  # noqa: S704 -- it was markup before, and characters only go
+    return inert(value) if isinstance(value, str) else value
+
+
+def environment() -> Environment:
+    """Jinja2 with escaping everywhere, whatever a template is called."""
+    env = Environment(
+        loader=PackageLoader("aggregator.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        finalize=_shown,
+    )
+    env.globals.update(
+        static=static, query=query, columns=chart.columns, sparkline=chart.sparkline, version=__version__
+    )
+    env.filters.update(
+        web_link=web_link,
+        link_host=link_host,
+        base_name=base_name,
+        whole=whole,
+        segment=partial(quote, safe=""),
+        begin=filters.begin,
+        span=filters.span,
+        count=filters.count,
+        amount=filters.amount,
+        ago=filters.ago,
+        due=filters.due,
+        clock=filters.clock,
+        stamp=filters.stamp,
+        period=filters.period,
+        full=filters.full,
+        day_title=filters.day_title,
+        health=filters.health,
+    )
+    return env
+
+
+def reader_zone(request: Request) -> tzinfo:
+    """The reader's time zone, which a script leaves in a cookie; UTC without."""
+    name = unquote(request.cookies.get(ZONE_COOKIE, ""))
+    if not name or len(name) > MAX_ZONE_CHARS:
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return UTC
+
+
+class Pages:
+    """Renders a template with what every page knows."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._env = environment()
+
+    def render(self, request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        visitor: Visitor = request.scope.get("visitor", Visitor("stranger"))
+        now: datetime = self._desk.clock.now()
+        zone = reader_zone(request)
+        known: Mapping[str, object] = {
+            "path": request.url.path,
+            "visitor": visitor,
+            "now": now,
+            "zone": zone,
+            "zone_name": getattr(zone, "key", "UTC"),
+            "titles": titles(self._desk.current().config),
+            "today": now.astimezone(zone).date(),
+            "done": DONE.get(request.query_params.get("done", "")),
+        }
+        return HTMLResponse(self._env.get_template(template).render({**known, **values}), status)

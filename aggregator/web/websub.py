@@ -1,0 +1,34 @@
+"""Where hubs call (WebSub): addresses nobody can guess, open to the world, bounded in size."""
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import PlainTextResponse, Response
+
+from aggregator.core.errors import StoreError
+from aggregator.web.dependencies import GivenDesk
+from aggregator.web.middleware import HUBS
+
+router = APIRouter(include_in_schema=False)
+
+MAX_QUERY = 8192
+STATUS = {"taken": 202, "ignored": 202, "unknown": 410}  # a wrong signature learns nothing (section 7.1)
+
+
+@router.get(HUBS + "{callback}")
+async def verify(request: Request, desk: GivenDesk, callback: str) -> Response:
+    """Confirm a subscription that we asked for; 404 for any other."""
+    query = {} if len(request.url.query) > MAX_QUERY else dict(request.query_params)
+    reply = await desk.hub_asks(callback, query)
+    return PlainTextResponse(reply or "", 404 if reply is None else 200)
+
+
+@router.post(HUBS + "{callback}")
+async def receive(request: Request, desk: GivenDesk, callback: str) -> Response:
+    """Take in a push. 410: nobody here wants it; 503: come again."""
+    headers = request.headers
+    try:
+        taken = await desk.hub_pushes(
+            callback, headers.get("content-type", ""), headers.get("x-hub-signature", ""), request.body
+        )
+    except StoreError as error:
+        raise HTTPException(503, str(error)) from error
+    return Response(status_code=STATUS[taken])

@@ -1,0 +1,239 @@
+"""The desk over a real house: files on disk, a real database, no network."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from aggregator.app.application import open_house
+from aggregator.app.backend import AppDesk
+from aggregator.config import load
+from aggregator.core.errors import BadStatus, Busy, Conflict, Forbidden, NotFound, ParseError
+from aggregator.telemetry.logs import redact
+from aggregator.web import create_app
+from tests.support.http_client import Client
+from tests.support.loopback import FEED, Loopback, answer
+
+pytestmark = pytest.mark.anyio
+
+RULES = "rules:\n  - id: s400\n    any: [S-400]\n"
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[AppDesk]:
+    """A desk over a folder of two files."""
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "feeds.yaml").write_text("feeds:\n  - url: https://a.example/feed\n")
+    (folder / "rules.yaml").write_text(RULES)
+    (folder / "settings.yaml").write_text(
+        f"settings: {{database: 'sqlite:///{tmp_path}/a.db', web: {{enabled: false}}}}\n"
+    )
+    async with open_house(load(folder, {})) as house:
+        yield AppDesk(house, folder)
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("http://127.0.0.1/feed", 'http: {allow: ["127.0.0.1:80"]}'),
+        ("https://10.1.2.3:8443/feed", 'http: {allow: ["10.1.2.3:8443"]}'),
+        ("http://[::1]:8080/feed", 'http: {allow: ["[::1]:8080"]}'),
+        ("http://localhost:9000/feed", 'http: {allow: ["localhost:9000"]}'),
+    ],
+)
+async def test_private_addresses_are_not_added(desk: AppDesk, url: str, line: str) -> None:
+    """The refusal names the very line that opens the address, the line does open it, and nothing is written before."""
+    before = (desk.path / "feeds.yaml").read_text()
+    with pytest.raises(Forbidden) as refused:
+        await desk.add_feed(url)
+    assert line in str(refused.value)
+    assert (desk.path / "feeds.yaml").read_text() == before
+    (desk.path / "opened.yaml").write_text(f"settings: {{{line}}}\n")
+    async with open_house(load(desk.path, {})) as house:
+        assert await AppDesk(house, desk.path).add_feed(url)
+    assert url in (desk.path / "feeds.yaml").read_text()
+
+
+async def test_names_that_nobody_knows_now_may_be_added(desk: AppDesk) -> None:
+    """Being offline keeps nobody from adding a feed; the address is judged when it is dialled."""
+    assert await desk.add_feed("https://nosuch.invalid/feed")
+
+
+async def test_what_runs_is_not_loaded_again(desk: AppDesk) -> None:
+    """The files are read anew when they change, an edit is judged, and the text that runs has its known verdict."""
+    (file,) = await desk.rules_files()
+    assert (await desk.check_rules(file.name, file.text)).rules == ("s400",)
+    assert (await desk.rules_files())[0] is file
+    assert not (await desk.check_rules(file.name, "rules:\n  - id: s400\n    anny: [x]\n")).ok
+    (desk.path / "rules.yaml").write_text(RULES + "  - id: caatsa\n    any: [CAATSA]\n")
+    (changed,) = await desk.rules_files()
+    assert (await desk.check_rules(changed.name, changed.text)).rules == ("s400", "caatsa")
+    with pytest.raises(NotFound):
+        await desk.check_rules("feeds.yaml", "")
+
+
+async def test_only_rules_and_lists_are_edited(desk: AppDesk) -> None:
+    """Check, preview and save refuse everything else alike, whoever asks, and read no file for it."""
+    (file,) = await desk.rules_files()
+    evil = RULES + "channels: {x: {url: 'json://evil.example', template: /etc/passwd}}\n"
+    for tried in (
+        desk.check_rules(file.name, evil),
+        desk.preview(file.name, evil, desk.clock.now()),
+        desk.save_rules(file.name, evil, file.digest),
+    ):
+        with pytest.raises(Conflict, match="only rules and lists can be changed here"):
+            await tried
+    verdict = await desk.check_rules(file.name, RULES.replace("S-400", '"${file:/etc/passwd}"'))
+    assert [problem.message for problem in verdict.problems] == [
+        "${file:/etc/passwd} is a reference that the file on disk does not have"
+    ]
+    assert (desk.path / "rules.yaml").read_text() == RULES
+
+
+async def test_line_ends_of_windows_are_kept(desk: AppDesk) -> None:
+    """A browser sends every line end alike; the file keeps its own."""
+    (desk.path / "rules.yaml").write_bytes(b"# note\r\nsettings: {}\r\n" + RULES.replace("\n", "\r\n").encode())
+    (file,) = await desk.rules_files()
+    text = file.text.replace("\r\n", "\n").replace("S-400", "S-400, S-500")
+    assert (await desk.check_rules(file.name, text)).ok
+    saved = await desk.save_rules(file.name, text, file.digest)
+    assert saved.text.count("\r\n") == saved.text.count("\n") == 5
+    assert "S-500" in saved.text
+
+
+async def test_checks_take_turns(desk: AppDesk) -> None:
+    """One check is at work, few wait, and the others are asked to come back."""
+    (file,) = await desk.rules_files()
+    texts = [RULES + f"  - id: r{n}\n    any: [x{n}]\n" for n in range(12)]
+    done = await asyncio.gather(*(desk.check_rules(file.name, text) for text in texts), return_exceptions=True)
+    assert sum(isinstance(one, Busy) for one in done) == 7
+    assert [one for one in done if not isinstance(one, Busy) and (isinstance(one, BaseException) or not one.ok)] == []
+    assert (await desk.check_rules(file.name, texts[0])).ok
+
+
+def opml(*urls: str) -> bytes:
+    """A subscription list."""
+    lines = "".join(f'<outline type="rss" text="x" xmlUrl="{url}"/>' for url in urls)
+    return f'<opml version="2.0"><body>{lines}</body></opml>'.encode()
+
+
+async def test_an_import_adds_no_private_address(desk: AppDesk) -> None:
+    """Every address of the document is judged as if it had been added alone."""
+    private = ("http://127.0.0.1/feed", "http://[::1]:8080/feed", "http://169.254.169.254/latest", "http://10.0.0.7/x")
+    report = await desk.import_opml(opml("https://nosuch.invalid/feed", *private, "http://localhost:9/feed"))
+    assert report.added == ("nosuch-invalid-feed",)
+    assert len(report.problems) == 5
+    assert "127.0.0.1" not in (desk.path / "feeds.yaml").read_text()
+
+
+async def test_an_import_is_counted_first(desk: AppDesk) -> None:
+    """A document of 60,000 feeds is refused before it is read, in any spelling and encoding."""
+    many = opml(*(f"https://h{number}.example/" for number in range(60_000)))
+    for document in (many, many.replace(b"xmlUrl", b"XMLURL"), many.decode().encode("utf-16")):
+        with pytest.raises(ParseError, match="more than 10000 feeds is not imported"):
+            await desk.import_opml(document)
+
+
+async def test_keys_are_neither_exported_nor_found(desk: AppDesk) -> None:
+    """A key with signs of XML is masked in the OPML; a search finds what is shown, and no part of a key."""
+    key = 'k3y&"<more>'
+    (desk.path / "feeds.yaml").write_text(
+        'feeds: [{url: "https://u:pass-in-yaml@a.example/f?key=${KEY}&x=1", id: a}]\n'
+    )
+    loaded = load(desk.path, {"KEY": key})
+    redact.know(loaded.secrets)
+    try:
+        async with open_house(loaded) as house:
+            keyed = AppDesk(house, desk.path)
+            document = await keyed.export_opml()
+            assert "https://***@a.example/f?key=***&amp;x=1" in document
+            client = Client(create_app(keyed))
+            found = {}
+            for words in ("a.example", "key=***", "k3y", "k3", "more", "pass-in", "u:"):
+                page = (await client.call("GET", f"/feeds?find={quote(words)}")).text
+                found[words] = 'href="/feeds/a"' in page
+    finally:
+        redact.know(())
+    assert found == {"a.example": True, "key=***": True, "k3y": False, "k3": False, "more": False, "pass-in": False,
+                     "u:": False}  # fmt: skip
+    assert "k3y" not in document
+    assert "pass-in-yaml" not in document
+
+
+async def test_what_is_sent_is_no_reference(desk: AppDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address, a title and a tag that look like references are written as the texts they are."""
+    monkeypatch.setenv("LEAK", "of-the-environment")
+    url, name = "https://nosuch.invalid/${LEAK}/${file:/etc/passwd}", "$${LEAK} ${LEAK}"
+    await desk.add_feed(url, title=name, tags=["${LEAK}"])
+    sent = opml("https://nosuch.invalid/2/${LEAK}").replace(b'text="x"', b'text="${LEAK}"')
+    await desk.import_opml(sent)
+    feeds = load(desk.path, {"LEAK": "of-the-environment"}).config.feeds
+    assert [(feed.url, feed.title) for feed in feeds[1:]] == [
+        (url, name),
+        ("https://nosuch.invalid/2/${LEAK}", "${LEAK}"),
+    ]
+    assert feeds[1].tags == ("${LEAK}",)
+
+
+async def test_the_feed_behind_a_site_is_added(desk: AppDesk) -> None:
+    """As `feeds add` finds it: the feed's own address and title; what is no site with a feed is said."""
+    async with Loopback() as site:
+        (desk.path / "opened.yaml").write_text('settings: {http: {allow: ["127.0.0.0/8"]}}\n')
+        site.script("/", answer(200, b"<link rel=feed href='/data'>", Content_Type="text/html"))
+        site.script("/data", answer(200, FEED))
+        async with open_house(load(desk.path, {})) as house:
+            here = AppDesk(house, desk.path)
+            await here.add_feed(f"http://me:pw%21@127.0.0.1:{site.port}/", find=True)
+            (feed,) = [one for one in load(desk.path, {}).config.feeds if one.url == site.url("/data")]
+            assert feed.title == "Loopback News"
+            assert feed.auth
+            assert (feed.auth.user, feed.auth.password and feed.auth.password.get_secret_value()) == ("me", "pw!")
+            site.script("/none", answer(200, b"<html>", Content_Type="text/html"))
+            with pytest.raises(NotFound, match="neither what it names nor the usual places"):
+                await here.add_feed(f"127.0.0.1:{site.port}/none", find=True)
+            with pytest.raises(BadStatus, match="404"):
+                await here.add_feed(site.url("/missing"), find=True)
+            assert await here.add_feed("feed://nosuch.invalid/rss", find=True)
+    assert "https://nosuch.invalid/rss" in (desk.path / "feeds.yaml").read_text()
+
+
+async def test_what_is_watched_is_not_added_again(desk: AppDesk) -> None:
+    """Neither by its address nor by that of its site."""
+    async with Loopback() as site:
+        (desk.path / "opened.yaml").write_text('settings: {http: {allow: ["127.0.0.0/8"]}}\n')
+        site.script("/", answer(200, b"<link rel=feed href='/data'>", Content_Type="text/html"))
+        site.script("/data", answer(200, FEED))
+        (desk.path / "feeds.yaml").write_text(f"feeds:\n  - {{url: '{site.url('/data')}', id: own}}\n")
+        async with open_house(load(desk.path, {})) as house:
+            with pytest.raises(Conflict, match="watched already, as own"):
+                await AppDesk(house, desk.path).add_feed(site.url("/"), find=True)
+
+
+async def test_an_import_says_what_it_left_out(desk: AppDesk) -> None:
+    """Watched already, named twice, no address; and a login is nowhere in it."""
+    urls = [
+        "https://a.example/feed/",
+        "https://u:secret@b.example/",
+        "https://u:secret@b.example",
+        "feed://c.example",
+        "x",
+    ]
+    outlines = "".join(f'<outline text="t" xmlUrl="{url}"/>' for url in [*urls, urls[3]])
+    report = await desk.import_opml(f"<opml version='2.0'><body>{outlines}</body></opml>".encode())
+    assert len(report.added) == 2
+    assert report.known == ("https://a.example/feed/",)
+    assert report.repeated == ("https://b.example", "https://c.example")
+    assert report.problems == ("x: it is not a web address",)
+    assert "secret" not in repr(report)
+
+
+async def test_edits_at_once_undo_nothing(desk: AppDesk) -> None:
+    """Feeds that are added and imported at the same moment are all there."""
+    await asyncio.gather(
+        *(desk.add_feed(f"https://nosuch.invalid/{number}") for number in range(6)),
+        desk.import_opml(opml("https://nosuch.invalid/a", "https://nosuch.invalid/b")),
+    )
+    assert len(load(desk.path, {}).config.feeds) == 1 + 6 + 2

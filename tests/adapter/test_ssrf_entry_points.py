@@ -1,0 +1,376 @@
+"""One table: every way out of the house × every address that must not be dialled × DNS and redirects that lie.
+
+The ways out are those of the real house, with nothing but name resolution and the dialling itself
+replaced by a ledger. `test_the_list_is_complete` reads the source: whoever adds a way out adds it here.
+"""
+
+import ast
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aggregator.app.application import House, open_house
+from aggregator.app.backend import AppDesk
+from aggregator.app.clock import SystemClock
+from aggregator.app.runtime import Works
+from aggregator.config import load
+from aggregator.core.errors import AggregatorError
+from aggregator.core.model import Entry, FeedState, Fetched, ParsedFeed, Rung, WantedText
+from aggregator.core.polling.websub import Farewell, Offer, Subscription
+from aggregator.core.settings import Feed
+from aggregator.fetch import dialer
+from aggregator.pipeline.active_config import prepare
+from aggregator.pipeline.archive import Archive
+from aggregator.pipeline.articles import FullTexts
+from aggregator.pipeline.websub import Push
+from aggregator.web import create_app
+from tests.adapter.test_fetch_ssrf import SPELLINGS
+from tests.support.http_client import Client
+from tests.support.loopback import Loopback, redirect
+from tests.unit.fetch.test_ssrf import SPECIAL
+
+pytestmark = pytest.mark.anyio
+
+SOURCE = Path(dialer.__file__).parent.parent
+PUBLIC = "93.184.216.34"
+NAMED = [address for address in SPECIAL if "%" not in address]  # no name resolves to an address with a zone
+HOPS = (1, 5)
+
+
+# --- the ways out ----------------------------------------------------------------------------------
+
+
+async def poll(house: House, works: Works, urls: Sequence[str]) -> None:
+    """Feeds are polled."""
+    await watch(house, urls)
+    await works.poller().once(force=True, done=lambda _: None)
+
+
+async def archive(house: House, works: Works, urls: Sequence[str]) -> None:
+    """Feeds that moved on by more than their window name their archives."""
+    walk = Archive(house.store.feeds, works.fetcher, works.parser).walk
+
+    async def one(url: str) -> None:
+        feed, state = Feed(id="f", url=url), FeedState(id="f", url=url, configured_url=url)
+        parsed = ParsedFeed(rung=Rung.FULL, prev_archive=url)
+        await walk(feed, state, Fetched(url=f"{url}latest", status=200, body=b""), parsed, house.clock.now())
+
+    await asyncio.gather(*map(one, urls))
+
+
+async def articles(house: House, works: Works, urls: Sequence[str]) -> None:
+    """Entries link to the pages that their articles are on."""
+    await watch(house, ["https://feeds.example/"], full_text=True)
+    verb = FullTexts(
+        texts=Wishes(urls), pages=works.fetcher, reader=works.reader, setup=house.setup, clock=house.clock,
+        recipients=lambda _: (),
+    )  # fmt: skip
+    await verb.once()
+
+
+async def hubs(house: House, works: Works, urls: Sequence[str]) -> None:
+    """Feeds name hubs."""
+    push = push_over(house, works, Hubs(urls))
+    while await push.tick():
+        pass
+
+
+def push_over(house: House, works: Works, hubs: "Hubs") -> Push:
+    return Push(
+        subscriptions=hubs, hub=works.fetcher, feeds=house.store.feeds, catalog=house.store.catalog,
+        intake=works.intake(), setup=house.setup, clock=house.clock, owner="t", secret=lambda: "s",
+    )  # fmt: skip
+
+
+async def farewells(house: House, works: Works, urls: Sequence[str]) -> None:
+    """Hubs are told when a feed has left."""
+    push = push_over(house, works, Hubs((), leaving=urls))
+    while await push.tick():
+        pass
+
+
+async def trial(house: House, works: Works, urls: Sequence[str]) -> None:
+    """`check --online` tries every feed."""
+    await works.try_feeds([Feed.model_construct(url=url, id=url) for url in urls], step=lambda: None)
+
+
+async def import_online(house: House, works: Works, urls: Sequence[str]) -> None:
+    """`feeds import --online` tries the feeds of a file."""
+    outlines = "".join(f'<outline xmlUrl="{url}" text="x"/>' for url in urls)
+    await desk_of(house).import_opml(f"<opml version='2.0'><body>{outlines}</body></opml>".encode(), online=True)
+
+
+async def discovery(house: House, works: Works, urls: Sequence[str]) -> None:
+    """`feeds discover` and `feeds add` look behind an address."""
+
+    async def one(url: str) -> None:
+        with suppress(AggregatorError):
+            await desk_of(house).discover(url)
+
+    await asyncio.gather(*map(one, urls))
+
+
+async def page_form(house: House, works: Works, urls: Sequence[str]) -> None:
+    """So does the form on the page."""
+    client = Client(create_app(desk_of(house)))
+    for url in urls:
+        answer = await client.call("POST", "/feeds/discover", form={"url": url})
+        assert answer.status in (200, 422, 502), answer.text
+
+
+async def api(house: House, works: Works, urls: Sequence[str]) -> None:
+    """And so does the API."""
+    client = Client(create_app(desk_of(house)))
+    for url in urls:
+        answer = await client.call("POST", "/api/v1/feeds/discover", data={"url": url})
+        assert answer.status >= 400 or "control" in url, answer.text
+
+
+WAYS = (poll, archive, articles, hubs, farewells, trial, import_online, discovery, page_form, api)
+
+# Where the source leaves the house or hands on to somebody who does, and by which way the table gets there.
+KNOWN = {
+    ("app/backend.py", "discover"): api,
+    ("app/backend.py", "discover_feeds"): discovery,
+    ("app/runtime.py", "fetch"): trial,
+    ("cli/feeds.py", "discover"): discovery,
+    ("pipeline/archive.py", "fetch"): archive,
+    ("pipeline/articles.py", "page"): articles,
+    ("pipeline/ingest.py", "fetch"): poll,
+    ("pipeline/websub.py", "subscribe"): hubs,
+    ("pipeline/websub.py", "unsubscribe"): farewells,
+    ("web/api/feeds.py", "discover"): api,
+    ("web/pages/feeds.py", "discover"): page_form,
+}
+OUTWARD = {"fetch", "page", "subscribe", "unsubscribe", "discover", "discover_feeds", "request", "try_feeds"}
+TRIED = {("app/backend.py", "try_feeds"): import_online, ("cli/check.py", "try_feeds"): trial}
+HARMLESS = {
+    ("app/processes.py", "request"),  # `doctor` asks our own page, at the address that it listens on
+    ("app/service.py", "page"),  # opens our own pages
+    ("demo/server.py", "page"),
+}
+# Who may speak to the network at all, by what is imported.
+NETWORK = {"aiohttp", "http.client", "httpx", "requests", "smtplib", "socket", "ssl", "urllib.request", "urllib3"}
+SPEAKERS = {
+    "app/backend.py": "listens",
+    "app/processes.py": "`doctor` and our own page",
+    "app/owner.py": "the name of this machine",
+    "notify/bounded.py": "reads sockets that others opened",
+    "notify/smtp.py": "channels go where the operator says",
+    "notify/http_capture.py": "the same",
+    "telemetry/systemd.py": "a socket of the machine's own",
+    "web/origins.py": "the name of this machine",
+    "web/server.py": "listens",
+}
+
+
+# --- what they are told ----------------------------------------------------------------------------
+
+
+@dataclass
+class Outside:
+    """Name servers and everybody's machines: what was looked up, and which addresses were dialled."""
+
+    site: Loopback
+    dialled: list[str] = field(default_factory=list)
+    asked: dict[str, int] = field(default_factory=dict)
+
+    def look_up(self, host: str, port: int) -> list[dialer.AddrInfo]:
+        """`special7.example` is special; `turncoat7.example` is public once, and special ever after."""
+        name = host.partition(".")[0]
+        times = self.asked[host] = self.asked.get(host, 0) + 1
+        address = PUBLIC
+        if name.startswith("special") or (name.startswith("turncoat") and times > 1):
+            address = NAMED[int(name.removeprefix("special").removeprefix("turncoat"))]
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))]
+
+    async def connect(self, found: Sequence[dialer.AddrInfo]) -> socket.socket:
+        """Whoever is dialled is noted; behind the public address is the site, for those who hop."""
+        self.dialled += [info[4][0] for info in found]
+        if found[0][4][:2] != (PUBLIC, 80):
+            raise ConnectionRefusedError(111, "refused")
+        sock = socket.socket()
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.site.port))
+        return sock
+
+    def addresses(self) -> list[str]:
+        """Every address that nobody may be led to, as spelled, as named, and at the end of one hop and of five."""
+        literal = [f"http://{spelling}:7/" for spelling in SPELLINGS]
+        literal += [f"http://[{a.replace('%', '%25')}]:7/" if ":" in a else f"http://{a}:7/" for a in SPECIAL]
+        named = [f"http://special{number}.example:7/" for number in range(len(NAMED))]
+        hopping = []
+        for number, target in enumerate((*literal, *named)):
+            for hops in HOPS:
+                for left in range(hops, 0, -1):
+                    following = target if left == 1 else f"/{number}/{hops}/{left - 1}"
+                    self.site.script(f"/{number}/{hops}/{left}", redirect(307, following))
+                hopping.append(f"http://hop{number}x{hops}.example/{number}/{hops}/{hops}")
+        return [*literal, *named, *hopping]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+async def test_nobody_inside_is_dialled(
+    way: Callable[[House, Works, Sequence[str]], Awaitable[None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is told, no way out leads to an address that is not public; to a public one it does lead."""
+    monkeypatch.setattr(dialer, "NAMES_FOR_S", -1.0)
+    async with Loopback() as site, house_in(tmp_path) as (house, works):
+        outside = Outside(site)
+        monkeypatch.setattr(dialer, "_look_up", outside.look_up)
+        monkeypatch.setattr(dialer, "_first", outside.connect)
+        await way(house, works, ["http://control.example/"])
+        assert outside.dialled.count(PUBLIC) >= 1
+        hostile = outside.addresses()
+        await way(house, works, hostile)
+        assert set(outside.dialled) == {PUBLIC}
+        assert len([asked for asked in site.asked if asked.target.endswith("/1")]) == len(hostile) // 3 * 2
+        turncoats = [f"http://turncoat{number}.example:7/" for number in range(len(NAMED))]
+        for _ in range(2):
+            await way(house, works, turncoats)
+        assert set(outside.dialled) == {PUBLIC}
+        assert all(outside.asked[f"turncoat{number}.example"] >= 2 for number in range(len(NAMED)))
+
+
+def test_the_list_is_complete() -> None:
+    """Every call that leads outside is in the table, and nobody else imports what speaks to the network."""
+    calls, speakers = set[tuple[str, str]](), set[str]()
+    for path in sorted(SOURCE.rglob("*.py")):
+        name, tree = path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+        if name.startswith("fetch/"):
+            continue
+        calls |= {(name, called) for node in ast.walk(tree) if (called := _called(node)) in OUTWARD}
+        if any(module in NETWORK for node in ast.walk(tree) for module in _imported(node)):
+            speakers.add(name)
+    assert calls - HARMLESS == KNOWN.keys() | TRIED.keys()
+    assert not speakers - SPEAKERS.keys()
+    assert {*KNOWN.values(), *TRIED.values()} == set(WAYS)
+
+
+def test_one_dialler() -> None:
+    """Inside fetch/, sockets are opened in dialer.py alone, and only the transport is handed them."""
+    opening = {"socket", "sock_connect", "start_connection", "open_connection", "create_connection", "urlopen"}
+    opened = {
+        (path.name, called)
+        for path in sorted((SOURCE / "fetch").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (called := _called(node)) in opening
+    }
+    assert opened == {
+        ("dialer.py", "socket"),
+        ("dialer.py", "sock_connect"),
+        ("dialer.py", "start_connection"),
+        ("transport.py", "create_connection"),
+    }
+
+
+def _called(node: ast.AST) -> str:
+    if not isinstance(node, ast.Call):
+        return ""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+    else:
+        return []
+    return [*names, *(name.partition(".")[0] for name in names)]
+
+
+# --- the house -------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def house_in(folder: Path) -> AsyncIterator[tuple[House, Works]]:
+    """The real house, with a public URL so that it asks hubs."""
+    path = folder / "config.yaml"
+    path.write_text(
+        f"settings: {{database: 'sqlite:///{folder}/db.sqlite', default_channels: [console],\n"
+        "  web: {enabled: true, public_url: 'https://public.example/'}, http: {timeout: 5s}}\n"
+        "channels: {console: {service: console}}\nfeeds: []\nrules: []\n",
+        encoding="utf-8",
+    )
+    async with open_house(load(path, {})) as house:
+        yield house, await house.works()
+
+
+def desk_of(house: House) -> AppDesk:
+    return AppDesk(house, Path())
+
+
+async def watch(house: House, urls: Sequence[str], **more: Any) -> None:
+    """Make these the feeds of the house."""
+    feeds = tuple(Feed.model_construct(id=f"f{n}", url=url).model_copy(update=more) for n, url in enumerate(urls))
+    house.current = prepare(house.loaded.config.model_copy(update={"feeds": feeds}), ())
+    await house.store.feeds.sync(feeds, house.clock.now())
+
+
+class Wishes:
+    """Articles to be read, each once."""
+
+    def __init__(self, links: Sequence[str]) -> None:
+        self._links = list(links)
+
+    async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[WantedText, ...]:
+        taken, self._links = self._links[:limit], self._links[limit:]
+        return tuple(
+            WantedText(entry=Entry(id=1, feed="f0", key=link, link=link, seen_at=now), tries=3) for link in taken
+        )
+
+    async def put_off(self, *_: object) -> None:
+        raise AssertionError("the third try is the last")
+
+    async def drop(self, wanted: Sequence[int]) -> None:
+        """Given up, as it should."""
+
+    async def fill(self, *_: object, **__: object) -> int:
+        raise AssertionError("nothing can have been read")
+
+
+class Hubs:
+    """Feeds that name hubs, none of which was asked yet, and hubs that feeds have left."""
+
+    def __init__(self, hubs: Sequence[str], leaving: Sequence[str] = ()) -> None:
+        self._leaving = list(leaving)
+        self._offers = tuple(Offer(feed=f"f{n}", hub=hub, topic="https://t.example/") for n, hub in enumerate(hubs))
+        self._saved: dict[str, Subscription] = {}
+
+    async def offers(self) -> tuple[Offer, ...]:
+        return self._offers
+
+    async def all(self) -> tuple[Subscription, ...]:
+        return tuple(self._saved.values())
+
+    async def of(self, callback: str) -> Subscription | None:
+        raise AssertionError("no hub was reached")
+
+    async def save(self, subscription: Subscription) -> None:
+        self._saved[subscription.feed] = subscription
+
+    async def remove(self, names: Sequence[str], leaving: Sequence[Farewell] = ()) -> None:
+        """None was ever granted."""
+
+    async def moved(self, *_: object) -> None:
+        raise AssertionError("no hub was reached")
+
+    async def leaving(self) -> tuple[Farewell, ...]:
+        now = SystemClock().now()
+        return tuple(Farewell(callback=hub, hub=hub, topic="https://t.example/", left_at=now) for hub in self._leaving)
+
+    async def told(self, callback: str) -> None:
+        self._leaving.remove(callback)
+
+    async def forget(self, callbacks: Sequence[str]) -> None:
+        raise AssertionError("no hub has had its day")

@@ -1,0 +1,72 @@
+"""What pages say in words: times, periods, changes, places."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from aggregator.core.model import Span
+from aggregator.web.filters import begin, period, stamp
+from aggregator.web.highlight import Piece, differences, places
+from aggregator.web.templating import whole
+
+NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
+OSLO = ZoneInfo("Europe/Oslo")
+WORDS = st.lists(st.sampled_from(["radar", "Kiel", "S-400", "and", "ships."]), max_size=12).map(" ".join)
+
+
+def test_an_hour_of_another_day_says_the_day() -> None:
+    """Only what is of the reader's own day stands without a date."""
+    assert stamp(NOON, NOON, OSLO) == "13:00"
+    assert stamp(NOON - timedelta(hours=13, minutes=30), NOON, OSLO) == "4 Mar 23:30"
+    assert stamp(NOON - timedelta(hours=12, minutes=30), NOON, OSLO) == "00:30"
+    assert stamp(NOON - timedelta(days=365), NOON, OSLO) == "5 Mar 2025 13:00"
+
+
+def test_a_period_says_its_day_once() -> None:
+    """Two hours of one day share it; an instant is no period."""
+    assert period(NOON, NOON + timedelta(minutes=8), UTC) == "5 Mar 2026 12:00–12:08 UTC"
+    assert period(NOON, NOON, UTC) == "5 Mar 2026 12:00 UTC"
+    assert period(NOON, NOON + timedelta(days=1), UTC) == "5 Mar 2026 12:00 UTC – 6 Mar 2026 12:00 UTC"
+
+
+def test_a_sentence_begins_and_names_keep_their_letters() -> None:
+    """Only the first letter is raised."""
+    assert begin("digest of the S-400 rule") == "Digest of the S-400 rule"
+    assert begin("") == ""
+
+
+@given(WORDS, WORDS)
+def test_differences_hold_both_texts(old: str, new: str) -> None:
+    """Without what is gone stands the new text, without what is new the old one; no change ends in a blank."""
+    pieces = differences(old, new)
+    assert _text(pieces, "gone") == new.split()
+    assert [word.casefold() for word in _text(pieces, "new")] == [word.casefold() for word in old.split()]
+    assert all(piece.text == piece.text.strip() for piece in pieces if piece.mark)
+
+
+def _text(pieces: tuple[Piece, ...], without: str) -> list[str]:
+    return "".join(piece.text for piece in pieces if piece.mark != without).split()
+
+
+def test_a_designation_is_not_broken_and_nothing_is_let_in() -> None:
+    """Only the hyphen of S-400 is kept together; what stands around it and in it is escaped."""
+    assert whole("S-400 <b>") == '<span class="whole">S-400</span> &lt;b&gt;'
+    assert whole("well-known & CVE-2026-21413") == 'well-known &amp; <span class="whole">CVE-2026-21413</span>'
+
+
+@given(st.text())
+def test_a_text_is_whole_without_its_marks(text: str) -> None:
+    """Whatever the text, the reader sees all of it."""
+    assert whole(text).striptags().split() == Markup.escape(text).striptags().split()
+
+
+def test_a_spelling_is_named_once() -> None:
+    """With every field in which it stands; another spelling of the same term stands by itself."""
+    spans = [
+        Span(field=field, start=0, end=5, text=text, term="S-400")
+        for field, text in (("title", "S-400"), ("summary", "S400"), ("summary", "S-400"), ("summary", "S-400"))
+    ]
+    assert places(spans) == (("S-400", "S-400", ("title", "summary")), ("S400", "S-400", ("summary",)))

@@ -1,0 +1,107 @@
+"""The pictures of the README, taken anew from the pages over the desk of a morning.
+
+python -m tests.browser.screenshots [DIRECTORY]    (docs/images without one; needs Chromium)
+"""
+
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from aggregator.core.results import Change, Found, Preview
+from tests.browser.conftest import CHROMIUM, FLAGS, run
+from tests.support.memory_backend import MemoryDesk
+from tests.support.sample_data import morning, told_of
+
+MOST_BYTES = 200_000
+OLD = "    any: [CAATSA]\n"
+EDITED = '    any: [CAATSA, "secondary sanctions"]\n    none: [museum]\n'
+ADDED = (
+    ("ofac", "Treasury warns banks in Ankara of secondary sanctions"),
+    ("defense-news", "India asks to be spared secondary sanctions over two S-400 regiments"),
+    ("tass", "Moscow calls secondary sanctions on its buyers a tariff by another name"),
+)
+REMOVED = (("csis", "Ten years of CAATSA: a museum of good intentions"),)
+
+
+class Desk(MemoryDesk):
+    """A desk whose preview fits the edit that the picture shows."""
+
+    async def preview(self, name: str, text: str, since: datetime) -> Preview:
+        added, removed = (
+            tuple(
+                Found(entry=told_of(n, feed, title, "", self.clock.now(), "caatsa").entry, feed_title=feed)
+                for n, (feed, title) in enumerate(rows)
+            )
+            for rows in (ADDED, REMOVED)
+        )
+        change = Change(
+            rule="caatsa", before=33, after=35, added=len(added), removed=len(removed),
+            added_samples=added, removed_samples=removed,
+        )  # fmt: skip
+        return Preview(since=since, entries=4212, changes=(change,))
+
+
+def desk() -> Desk:
+    """A morning on which somebody has begun to mark."""
+    base = morning()
+    for hit, mark in (("0000138d", "relevant"), ("00001390", "irrelevant")):
+        base.tables.hits[hit] = replace(base.tables.hits[hit], mark=mark)
+    return Desk(tables=base.tables, clock=base.clock, loaded=base.loaded, candidates=base.candidates)
+
+
+def edit(page: Page) -> None:
+    """Change a rule and wait for what it does."""
+    area = page.get_by_label("The file")
+    area.fill(area.input_value().replace(OLD, EDITED))
+    page.locator(".changes .minus").first.wait_for()
+    page.mouse.click(1240, 740)
+
+
+def still(page: Page) -> None:
+    """A page that is ready when it is loaded."""
+
+
+PICTURES = (
+    ("hits", "/", 1280, 752, "light", 1.25, still),
+    ("hits-phone-dark", "/", 360, 752, "dark", 2, still),
+    ("feeds-dark", "/feeds", 1280, 780, "dark", 1.25, still),
+    ("rules-editor", "/rules/edit", 1280, 780, "light", 1.25, edit),
+)
+
+
+def take(browser: Browser, address: str, folder: Path) -> None:
+    """Every picture; an error where one is too heavy for a README."""
+    for name, path, width, height, scheme, scale, prepare in PICTURES:
+        page = browser.new_page(
+            viewport={"width": width, "height": height}, device_scale_factor=scale,
+            color_scheme=scheme,  # type: ignore[arg-type]
+            reduced_motion="reduce", timezone_id="Europe/Oslo",
+        )  # fmt: skip
+        for _ in range(2):  # the first visit leaves the reader's zone, the second shows it
+            page.goto(address + path)
+            page.locator("[data-pulse].ok").wait_for()
+        prepare(page)
+        target = folder / f"{name}.png"
+        page.screenshot(path=str(target))
+        page.close()
+        size = target.stat().st_size
+        print(f"{target}: {size:,} bytes")
+        if size > MOST_BYTES:
+            raise SystemExit(f"{target} is larger than {MOST_BYTES:,} bytes")
+
+
+def main() -> None:
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextmanager(run)(desk()) as site, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        take(browser, site.address, folder)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""The real service with one trap in it: at the n-th passage of a named point the process kills itself.
+
+The traps wrap the ports of a real house; nothing in the product knows of them. A warm parent that
+has imported everything forks one service for each order, so that a thousand kills take minutes:
+
+    python -m tests.support.fault_injection CONFIG LOG
+
+Orders are JSON lines on stdin, `{"point": "after send", "passage": 2}` (no point: no trap). For
+each, stdout gets a line with the process id of the service, and one with its exit code at its end.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+import aggregator.notify.apprise_notifier
+import aggregator.store.factory  # noqa: F401  warm: what is imported here, no child imports again
+from aggregator.app import load_config, run
+from aggregator.app.application import open_house
+from aggregator.app.service import Service
+from aggregator.core.model import (
+    Alert,
+    Delivery,
+    DeliveryState,
+    Entry,
+    Fetched,
+    Poll,
+    Question,
+    Receipt,
+    Routed,
+    Surroundings,
+)
+from aggregator.core.settings import Channel
+from aggregator.ports import Feeds, Fetcher, Notifier, Outbox, Route
+from aggregator.telemetry.logs import configure
+
+POINTS = (
+    "after fetch",  # a document has come, nothing of it is written
+    "inside commit",  # entries are written, hits and deliveries are not
+    "before COMMIT",  # all is written, the database has not been told to keep it
+    "after commit",  # all is kept, nobody knows
+    "after claim",  # a delivery is leased, its message is not made
+    "after begin",  # the attempt is on record, nothing is sent
+    "after send",  # the receiver has it, the attempt is not over
+    "before settle",  # the attempt is over, the outcome is not written
+    "after settle",  # the outcome is written
+)
+ROLES = frozenset({"poll", "deliver"})
+SHORT_S = 0.1
+
+
+class Trap:
+    """Springs at the n-th passage of its point."""
+
+    def __init__(self, point: str, passage: int) -> None:
+        assert point in ("", *POINTS), point
+        self.point, self.left, self.committing = point, passage, False
+        event.listen(Engine, "commit", self._commit)
+
+    def passing(self, point: str) -> None:
+        if point == self.point:
+            self.left -= 1
+            if self.left <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def _commit(self, _: object) -> None:
+        """In the writer's thread: the transaction of a poll with hits is about to be kept."""
+        if self.committing:
+            self.committing = False
+            self.passing("before COMMIT")
+
+
+class Trapped:
+    """Passes everything on to the port that it wraps."""
+
+    def __init__(self, inner: Any, trap: Trap) -> None:
+        self._inner, self._trap = inner, trap
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class TrappedFetcher(Trapped):
+    _inner: Fetcher
+
+    async def fetch(self, *asked: Any) -> Any:
+        answer = await self._inner.fetch(*asked)
+        if isinstance(answer, Fetched):
+            self._trap.passing("after fetch")
+        return answer
+
+
+class TrappedFeeds(Trapped):
+    _inner: Feeds
+
+    async def commit(
+        self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None
+    ) -> tuple[Entry, ...]:
+        if route is None:
+            return await self._inner.commit(poll, owner=owner)
+        written = await self._inner.commit(poll, owner=owner, question=question, route=self._routing(route))
+        self._trap.passing("after commit")
+        return written
+
+    def _routing(self, route: Route) -> Route:
+        def routing(around: Surroundings) -> Routed:
+            routed = route(around)
+            self._trap.passing("inside commit")
+            self._trap.committing = True
+            return routed
+
+        return routing
+
+
+class TrappedOutbox(Trapped):
+    _inner: Outbox
+
+    async def claim(self, now: datetime, **asked: Any) -> tuple[Delivery, ...]:
+        claimed = await self._inner.claim(now, **asked)
+        if claimed:
+            self._trap.passing("after claim")
+        return claimed
+
+    async def begin(self, delivery: str, **asked: Any) -> None:
+        await self._inner.begin(delivery, **asked)
+        self._trap.passing("after begin")
+
+    async def settle(self, after: Delivery, **asked: Any) -> None:
+        if after.state is DeliveryState.SENT:
+            self._trap.passing("before settle")
+        await self._inner.settle(after, **asked)
+        if after.state is DeliveryState.SENT:
+            self._trap.passing("after settle")
+
+
+class TrappedNotifier(Trapped):
+    _inner: Notifier
+
+    async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
+        receipt = await self._inner.send(channel, alert, recipient=recipient)
+        self._trap.passing("after send")
+        return receipt
+
+
+class HastyService(Service):
+    """The same loops, ten times a second: little of a life is then spent away from the traps."""
+
+    def _every(self, name: str, seconds: float, tick: Callable[[], Any], **options: Any) -> None:
+        super()._every(name, SHORT_S if name in ROLES else seconds, tick, **options)
+
+
+def live(config: Path, point: str, passage: int) -> None:
+    """Open the house, lay the trap, run the service until it is told to stop, or dies."""
+    loaded = load_config(config)
+    configure("warning", "json")
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it remarks on every tick that found the last at work
+    trap = Trap(point, passage)
+
+    async def serve() -> None:
+        async with open_house(loaded) as house:
+            house.store = replace(
+                house.store,
+                feeds=TrappedFeeds(house.store.feeds, trap),
+                outbox=TrappedOutbox(house.store.outbox, trap),
+            )
+            works = await house.works()
+            works.fetcher = TrappedFetcher(works.fetcher, trap)  # type: ignore[assignment]
+            works.notifier = TrappedNotifier(works.notifier, trap)
+            await HastyService(house, works, config, ROLES).run()
+
+    run(serve())
+
+
+def fork(work: Callable[[], None], log: Path) -> int:
+    """Run `work` in a child with its output in `log`; gives the child's process id."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for number, file in ((0, null), (1, out), (2, out)):
+        os.dup2(file, number)
+    code = 70
+    try:
+        work()
+        code = 0
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stderr.flush()
+        if sys.exc_info()[0]:
+            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        os._exit(code)
+
+
+def main(arguments: Sequence[str]) -> None:
+    config, log = map(Path, arguments)
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = fork(lambda order=order: live(config, order.get("point", ""), order.get("passage", 1)), log)  # type: ignore[misc]
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,287 @@
+"""A desk for the pages: the store in memory, toys instead of the loader and the network."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from math import inf
+from typing import Any, Literal
+
+from aggregator.core.errors import (
+    ConfigError,
+    ConfigErrors,
+    Conflict,
+    DatabaseFault,
+    InvalidRule,
+    NotFound,
+    Problem,
+    Unreachable,
+)
+from aggregator.core.findings import findings
+from aggregator.core.model import (
+    Beat,
+    Entry,
+    FeedState,
+    Finding,
+    Span,
+    Status,
+    Told,
+)
+from aggregator.core.results import Answer, Candidate, Change, Found, Imported, Preview, RulesFile, Verdict
+from aggregator.core.rules import Explained, Explanation
+from aggregator.core.settings import Config
+from tests.support.memory_store import FeedRow, MemoryCatalog, Tables
+
+RULES_TEXT = """\
+# What the desk watches.
+lists:
+  turkey: [Turkey, Türkiye, Tyrkia, Турция, Ankara]
+
+rules:
+  - id: s400-turkey
+    title: S-400 and Turkey
+    any: [S-400, "SA-21 Growler"]
+    all: [$turkey]
+    none: [cricket]
+    priority: high
+    tests:
+      match: ["Ankara takes delivery of S-400s"]
+      no_match: ["IBM AS-400 museum in Ankara"]
+
+  - id: caatsa
+    title: CAATSA sanctions
+    any: [CAATSA]
+
+  - id: f35
+    title: F-35 programme
+    any: [F-35, "Joint Strike Fighter"]
+    feeds: {tags: [defence]}
+
+  - id: cve-edge        # firewalls and VPN boxes
+    query: 'title:CVE-2026* AND (Fortinet OR Ivanti OR "Palo Alto")'
+    deliver: hourly
+"""
+
+
+@dataclass
+class FixedClock:
+    """A clock that stands until it is moved."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+
+def spans_of(text: str, field_name: str, terms: Sequence[str]) -> tuple[Span, ...]:
+    """Every place of the terms in a text."""
+    found = []
+    for term in terms:
+        at = text.find(term)
+        while at >= 0:
+            found.append(Span(field=field_name, start=at, end=at + len(term), text=term, term=term))
+            at = text.find(term, at + 1)
+    return tuple(found)
+
+
+def plain_text(entry: Entry) -> str:
+    """What the fake store searches."""
+    return f"{entry.title} {entry.summary} {entry.content}".casefold()
+
+
+@dataclass
+class Loaded:
+    """The configuration that runs."""
+
+    config: Config
+    warnings: tuple[ConfigError, ...] = ()
+
+
+@dataclass
+class MemoryDesk:
+    """A Desk over a MemoryCatalog; rules are one text whose check is a toy (a line with `bad` is wrong)."""
+
+    tables: Tables = field(default_factory=lambda: Tables(index_text=plain_text))
+    clock: FixedClock = field(default_factory=lambda: FixedClock(datetime(2026, 3, 5, tzinfo=UTC)))
+    loaded: Loaded = field(default_factory=lambda: Loaded(Config()))
+    text: str = RULES_TEXT
+    late: frozenset[str] = frozenset()
+    fault: DatabaseFault | None = None
+    reloads: int = 0
+    candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
+
+    @property
+    def catalog(self) -> MemoryCatalog:
+        return MemoryCatalog(self.tables)
+
+    def current(self) -> Loaded:
+        return self.loaded
+
+    def web(self, **settings: Any) -> "MemoryDesk":
+        """Change settings.web of the running configuration."""
+        config = self.loaded.config.model_dump(exclude={"channels"})
+        web = config["settings"]["web"] | settings
+        changed = self.loaded.config.settings.model_copy(
+            update={"web": type(self.loaded.config.settings.web).model_validate(web)}
+        )
+        self.loaded = Loaded(self.loaded.config.model_copy(update={"settings": changed}), self.loaded.warnings)
+        return self
+
+    def beats(self) -> Sequence[Beat]:
+        now = self.clock.now()
+        return tuple(
+            Beat(name=name, last_at=now - timedelta(seconds=age), patience_s=30, late=name in self.late)
+            for name, age in (("poll", 2), ("deliver", 1), ("configuration", 2), ("upkeep", 400))
+        )
+
+    async def hub_asks(self, callback: str, query: Mapping[str, str]) -> str | None:
+        return query.get("hub.challenge") if callback == "known" else None
+
+    async def hub_pushes(
+        self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
+    ) -> Literal["taken", "ignored", "unknown"]:
+        if callback != "known":
+            return "unknown"
+        return "taken" if signature == f"length={len(await read())}" else "ignored"
+
+    def database_fault(self) -> DatabaseFault | None:
+        return self.fault
+
+    async def findings(self) -> tuple[Finding, ...]:
+        now = self.clock.now()
+        backlog = await self.catalog.backlog(now)
+        beats, fault = tuple(self.beats()), str(self.fault or "")
+        return findings(Status(version="0.1.0", now_at=now, beats=beats, backlog=backlog, database_fault=fault))
+
+    async def status(self) -> Status:
+        now = self.clock.now()
+        healths = Counter(row.seen().health.value for row in self.tables.feeds.values())
+        return Status(
+            version="0.1.0",
+            now_at=now,
+            started_at=now - timedelta(days=6, hours=3),
+            beats=tuple(self.beats()),
+            feeds=tuple(healths.items()),
+            lag_s=4.0,
+            outbox=tuple((state.value, n) for state, n in (await self.catalog.outbox()).items()),
+            last_alert_at=max((d.sent_at for d in self.tables.deliveries.values() if d.sent_at), default=None),
+            stats=await self.catalog.stats(),
+            disk_free_bytes=81_400_000_000,
+            backlog=await self.catalog.backlog(now),
+            versions=(("Python", "3.11.9"), ("SQLite", "3.46.1")),
+        )
+
+    def metrics(self) -> tuple[bytes, str]:
+        return b"aggregator_up 1\n", "text/plain; version=0.0.4; charset=utf-8"
+
+    async def reload(self) -> Verdict:
+        self.reloads += 1
+        return await self.check_rules("rules.yaml", self.text)
+
+    def _file(self) -> RulesFile:
+        return RulesFile(name="rules.yaml", text=self.text, digest=hashlib.sha256(self.text.encode()).hexdigest())
+
+    async def rules_files(self) -> tuple[RulesFile, ...]:
+        return (self._file(),)
+
+    async def check_rules(self, name: str, text: str) -> Verdict:
+        if name != "rules.yaml":
+            raise NotFound("file of rules", name, ["rules.yaml"])
+        if "channels:" in text:
+            raise Conflict("only rules and lists can be changed here, but line 1 (channels) is not as in rules.yaml")
+        problems = tuple(
+            ConfigError(
+                file=name,
+                line=number,
+                column=line.index("bad") + 1,
+                message=f"unknown key {line.strip()[:40]!r}",
+                hint="did you mean 'any'?",
+            )
+            for number, line in enumerate(text.splitlines(), 1)
+            if "bad" in line
+        )
+        ids = tuple(line.split("id:")[1].split("#")[0].strip() for line in text.splitlines() if "- id:" in line)
+        return Verdict(problems=problems, rules=ids)
+
+    async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
+        verdict = await self.check_rules(name, text)
+        if not verdict.ok:
+            raise ConfigErrors(verdict.problems)
+        if expected_digest != self._file().digest:
+            raise Conflict("rules.yaml was changed on disk since you began to edit it; nothing was written")
+        self.text = text
+        return self._file()
+
+    async def preview(self, name: str, text: str, since: datetime) -> Preview:
+        verdict = await self.check_rules(name, text)
+        if not verdict.ok:
+            raise ConfigErrors(verdict.problems)
+        entries = await self.catalog.entries(since=since, limit=0)
+        if text == self.text or not entries:
+            return Preview(since=since, entries=len(entries))
+        samples = tuple(Found(entry=entry, feed_title=entry.feed) for entry in entries[:5])
+        change = Change(
+            rule="s400-turkey",
+            before=22,
+            after=33,
+            added=14,
+            removed=3,
+            added_samples=samples[:3],
+            removed_samples=samples[3:],
+        )
+        return Preview(since=since, entries=len(entries), changes=(change,))
+
+    async def explain(self, told: Told) -> Explanation | None:
+        clauses = (
+            Explained(kind="any", text="S-400, SA-21 Growler", satisfied=True, spans=told.hit.spans[:3]),
+            Explained(kind="list", text="$turkey", satisfied=True, hint="found Ankara in the summary"),
+            Explained(kind="not", text="none: cricket", satisfied=True, hint="not there"),
+            Explained(kind="term", text="sanctions", satisfied=False, hint="found 'sanction': write sanction*"),
+        )
+        tree = Explained(kind="all", text="all of", satisfied=True, children=clauses)
+        return Explanation(rule=told.hit.rule, matched=True, barred="", tree=tree, snippet=told.hit.snippet)
+
+    async def search(
+        self,
+        query: str,
+        *,
+        since: datetime | None = None,
+        limit: int = 50,
+        before: int | None = None,
+        within_s: float = inf,
+    ) -> Answer:
+        if query.count('"') % 2:
+            problem = Problem(
+                path=("query",), message="the phrase that begins here has no closing quote", offset=query.index('"')
+            )
+            raise InvalidRule("query", [problem])
+        words = [w.strip('"*') for w in query.split() if w.isalnum() or "-" in w or w.endswith("*")]
+        found = await self.catalog.search([[w.casefold()] for w in words], since=since, limit=limit, before=before)
+        shown = tuple(
+            Found(
+                entry=e,
+                feed_title=self.tables.feed_title(e.feed),
+                spans=spans_of(e.title, "title", words) + spans_of(e.summary, "summary", words),
+                snippet=e.summary,
+            )
+            for e in found
+        )
+        return Answer(found=shown, more=found[-1].id if len(found) == limit else None)
+
+    async def discover(self, url: str) -> tuple[Candidate, ...]:
+        if "unreachable" in url:
+            raise Unreachable(f"{url}: there is no such host", url=url)
+        return self.candidates.get(url, ())
+
+    async def add_feed(self, url: str, *, title: str = "", tags: Sequence[str] = (), find: bool = False) -> str:
+        feed_id = "added"
+        state = FeedState(id=feed_id, url=url, configured_url=url, title=title, next_poll_at=self.clock.now())
+        self.tables.feeds[feed_id] = FeedRow(state)
+        return feed_id
+
+    async def import_opml(self, document: bytes) -> Imported:
+        return Imported(added=("one", "two"), known=("three",), problems=("https://: this is not an address",))
+
+    async def export_opml(self) -> str:
+        return '<?xml version="1.0"?><opml version="2.0"><head/><body/></opml>'

@@ -1,0 +1,48 @@
+"""The JSON Schema and the starter: what `aggregator schema` and `aggregator init` give."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from aggregator.config import load, schema, write_starter
+from aggregator.config.json_schema import keys
+from aggregator.core.errors import AggregatorError
+
+
+def test_the_schema_speaks_the_yaml_and_not_the_code() -> None:
+    """Keys as written in the files, durations as text, defaults that could be written."""
+    found = schema()
+    polling = found["$defs"]["Polling"]
+    assert found["$schema"].endswith("2020-12/schema")
+    assert polling["properties"]["every"] | {"description": ""} == {
+        "default": "15m",
+        "description": "",
+        "examples": ["15m", "6h", "7d"],
+        "pattern": r"^(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$|^0$",
+        "type": "string",
+    }
+    assert polling["additionalProperties"] is False
+    assert not [key for _, key in keys() if key.endswith(("_s", "_bytes", "in_"))]
+    json.dumps(found)
+
+
+def test_every_key_is_described() -> None:
+    """An editor shows a sentence for each key."""
+    nested = {"polling", "http", "stories", "health", "retention", "web", "metrics", "logging"}
+    parts = schema()["$defs"]
+    bare = [(s, k) for s, k in keys() if not parts[s]["properties"][k].get("description") and k not in nested]
+    assert bare == []
+
+
+def test_the_starter_loads_and_is_never_written_over(tmp_path: Path) -> None:
+    """`init` gives a working folder once."""
+    folder = tmp_path / "config"
+    names = [file.name for file in write_starter(folder)]
+    assert names == ["channels.yaml", "feeds.yaml", "rules.yaml", "schema.json", "settings.yaml"]
+    found = load(folder, {})
+    assert (len(found.config.feeds), found.warnings) == (3, ())
+    (folder / "feeds.yaml").write_text("mine")
+    with pytest.raises(AggregatorError, match=r"exists already; nothing was written"):
+        write_starter(folder)
+    assert (folder / "feeds.yaml").read_text() == "mine"

@@ -1,0 +1,357 @@
+"""What becomes of each hit, and which deliveries are made of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aggregator.core.model import (
+    DeliveryState,
+    Entry,
+    Fingerprint,
+    Hit,
+    HitState,
+    Kind,
+    Reason,
+    Routed,
+    RuleHistory,
+    Silence,
+    Story,
+    Surroundings,
+)
+from aggregator.core.routing import fingerprints, question, route, story_index
+from aggregator.core.settings import Channel, RuleConfig, Settings
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+sample = Random(7).sample
+TEXT = (
+    "The presidents of Russia and Turkey discussed further cooperation on the S-400 air defence system on Monday, the"
+    " Kremlin said, as Washington warned Ankara that a second batch would trigger sanctions. Grain was mentioned too."
+)
+CHANNELS = {name: Channel(name=name, service="console") for name in ("desk", "ops", "phone")}
+CHANNELS["night"] = Channel(name="night", service="console", quiet_hours="08:00-12:00")
+
+
+def rule(name: str = "s400", **changes: Any) -> RuleConfig:
+    return RuleConfig(id=name, any=("S-400",), **{"notify": ("desk",), **changes})
+
+
+def entry(key: str = "k1", feed: str = "tass", **changes: Any) -> Entry:
+    made = Entry(feed=feed, key=key, title=f"Title of {key} about the S-400 deal", seen_at=NOW, published_at=NOW)
+    return replace(made, **changes)
+
+
+def hit(of: Entry, rule: str = "s400", **changes: Any) -> Hit:
+    name = f"{rule}/{of.feed}/{of.key}/{of.version}"
+    made = Hit(id=name, rule=rule, feed=of.feed, entry_key=of.key, entry_version=of.version, created_at=NOW)
+    return replace(made, **changes)
+
+
+def run(
+    hits: list[Hit],
+    entries: list[Entry],
+    rules: list[RuleConfig],
+    around: Surroundings | None = None,
+    settings: dict[str, Any] | None = None,
+    **options: Any,
+) -> Routed:
+    found = {e.key: e for e in entries}
+    known = {r.id: r for r in rules}
+    return route(
+        hits,
+        found,
+        known,
+        CHANNELS,
+        Settings(**(settings or {})),
+        around or Surroundings(),
+        options.pop("now", NOW),
+        **options,
+    )
+
+
+def one(of: Entry, config: RuleConfig | None = None, **options: Any) -> Routed:
+    config = config or rule()
+    return run([hit(of, config.id)], [of], [config], **options)
+
+
+def test_a_new_hit_is_alerted_now() -> None:
+    """A hit on news makes one pending delivery that names rule, hit, story and title."""
+    routed = one(entry())
+    (decided,), (delivery,) = routed.hits, routed.deliveries
+    assert (decided.state, decided.reason, decided.story) == (HitState.ALERTED, "", routed.stories[0].id)
+    assert (delivery.state, delivery.due_at, delivery.kind) == (DeliveryState.PENDING, NOW, Kind.HIT)
+    assert (delivery.channel, delivery.rules, delivery.hits) == ("desk", ("s400",), (decided.id,))
+    assert delivery.title == entry().title
+
+
+@pytest.mark.parametrize("reason", [Reason.BASELINE, Reason.ALIAS, Reason.TOO_OLD])
+def test_what_is_no_news_is_recorded_and_held(reason: Reason) -> None:
+    """Hits on a first poll, on moved and on old entries are kept with the reason, and tell nobody."""
+    routed = one(entry(reason=reason))
+    assert [(h.state, h.reason) for h in routed.hits] == [(HitState.HELD, str(reason))]
+    assert routed.deliveries == ()
+
+
+def test_a_flood_is_told_in_one_digest() -> None:
+    """Many unseen entries in one poll make one message per channel, whichever rules they match."""
+    entries = [entry(f"k{i}", reason=Reason.FLOOD) for i in range(30)]
+    hits = [hit(e, name) for e in entries for name in ("s400", "caatsa")]
+    routed = run(hits, entries, [rule(), rule("caatsa")])
+    (digest,) = routed.deliveries
+    assert (digest.kind, len(digest.hits), digest.rules) == (Kind.DIGEST, 60, ("caatsa", "s400"))
+    assert {(h.state, h.reason) for h in routed.hits} == {(HitState.HELD, "flood")}
+
+
+def test_older_than_the_rule_wants() -> None:
+    """`max_age` holds the alert and says so; without a date an entry is as young as we saw it."""
+    old = rule(max_age="7d")
+    assert one(entry(published_at=NOW - timedelta(days=8)), old).hits[0].reason == "max_age"
+    assert one(entry(published_at=None), old).hits[0].state is HitState.ALERTED
+
+
+def test_silenced() -> None:
+    """A live silence of the rule suppresses with the person's reason; an old one does not."""
+    quiet = Silence(rule="s400", until_at=NOW + timedelta(hours=1), reason="exercise", created_at=NOW)
+    assert one(entry(), around=Surroundings(silences=(quiet,))).hits[0].reason == "silenced: exercise"
+    over = replace(quiet, until_at=NOW)
+    assert one(entry(), around=Surroundings(silences=(over,))).hits[0].state is HitState.ALERTED
+    elsewhere = replace(quiet, feed="bbc")
+    assert one(entry(), around=Surroundings(silences=(elsewhere,))).hits[0].state is HitState.ALERTED
+
+
+def test_several_rules_make_one_delivery() -> None:
+    """Two rules on one entry and one channel are one message, as soon and urgent as the keenest asks."""
+    e = entry()
+    rules = [rule(), rule("caatsa", priority="high", deliver="hourly")]
+    (delivery,) = run([hit(e), hit(e, "caatsa")], [e], rules).deliveries
+    assert (delivery.rules, delivery.priority, delivery.due_at) == (("caatsa", "s400"), "high", NOW)
+    assert len(delivery.hits) == 2
+
+
+def test_a_channel_gets_only_what_is_for_it() -> None:
+    """Rules with different channels make a delivery on each."""
+    e = entry()
+    routed = run([hit(e), hit(e, "caatsa")], [e], [rule(), rule("caatsa", notify=("ops", "phone"))])
+    assert {(d.channel, d.rules) for d in routed.deliveries} == {
+        ("desk", ("s400",)),
+        ("ops", ("caatsa",)),
+        ("phone", ("caatsa",)),
+    }
+
+
+def test_default_channels() -> None:
+    """A rule without `notify` tells the default channels; one with an empty list tells nobody, but alerts."""
+    assert one(entry(), rule(notify=None), settings={"default_channels": ["ops"]}).deliveries[0].channel == "ops"
+    routed = one(entry(), rule(notify=()))
+    assert (routed.deliveries, routed.hits[0].state) == ((), HitState.ALERTED)
+
+
+def test_one_row_per_recipient() -> None:
+    """Each recipient of a channel has a delivery with an id of its own."""
+    routed = one(entry(), recipients=lambda _channel: ("ann", "bob"))
+    assert [d.recipient for d in routed.deliveries] == ["ann", "bob"]
+    assert len({d.id for d in routed.deliveries}) == 2
+
+
+def test_a_digest_rule_waits() -> None:
+    """`daily 07:00` makes a held row that is due tomorrow at seven."""
+    (delivery,) = one(entry(), rule(deliver="daily 07:00")).deliveries
+    assert (delivery.state, delivery.reason) == (DeliveryState.HELD, "digest")
+    assert delivery.due_at == datetime(2026, 3, 3, 7, 0, tzinfo=UTC)
+
+
+def test_quiet_hours_hold() -> None:
+    """In quiet hours the row waits for their end; high priority passes."""
+    (held,) = one(entry(), rule(notify=("night",))).deliveries
+    assert (held.state, held.reason, held.due_at.hour) == (DeliveryState.HELD, "quiet hours", 12)
+    (urgent,) = one(entry(), rule(notify=("night",), priority="high")).deliveries
+    assert urgent.state is DeliveryState.PENDING
+
+
+def test_copies_in_one_poll_collapse() -> None:
+    """Two copies that arrive together are one story: the older alerts, the younger is collapsed."""
+    first = entry("a", published_at=NOW - timedelta(minutes=5), content=TEXT)
+    copy = entry("b", title="Leaders speak about the S-400 again", content=TEXT)
+    routed = run([hit(copy), hit(first)], [first, copy], [rule()])
+    states = {h.entry_key: h.state for h in routed.hits}
+    assert states == {"a": HitState.ALERTED, "b": HitState.COLLAPSED}
+    assert len(routed.stories) == len(routed.deliveries) == 1
+
+
+def told_story() -> Story:
+    """A story that TASS told and the rule alerted on."""
+    return one(entry("first", content=TEXT)).stories[0]
+
+
+def test_a_copy_in_another_feed_joins_the_story() -> None:
+    """A copy elsewhere makes no second alert; the story learns who else carries it."""
+    story = told_story()
+    routed = one(entry("copy", feed="blog", content=TEXT), around=Surroundings(stories=(story,)))
+    assert (routed.hits[0].state, routed.hits[0].reason) == (HitState.COLLAPSED, "story told already")
+    assert routed.hits[0].story == story.id
+    assert routed.stories[0].feeds == ("tass", "blog")
+    assert routed.deliveries == ()
+
+
+def test_renotify_sources_alerts_once_more() -> None:
+    """When the wished number of feeds carries a story it is told again, once."""
+    story = replace(told_story(), feeds=("tass", "bbc"))
+    around, wish = Surroundings(stories=(story,)), {"stories": {"renotify_sources": 3}}
+    routed = one(entry("copy", feed="blog", content=TEXT), around=around, settings=wish)
+    assert routed.hits[0].state is HitState.ALERTED
+    later = one(entry("copy2", feed="dn", content=TEXT), around=Surroundings(stories=routed.stories), settings=wish)
+    assert later.hits[0].state is HitState.COLLAPSED
+
+
+def test_an_acknowledged_story_does_not_alert_again_by_its_spread() -> None:
+    """A person who knows of a story is not told that more feeds carry it."""
+    story = replace(told_story(), feeds=("tass", "bbc"), acknowledged_at=NOW)
+    around, wish = Surroundings(stories=(story,)), {"stories": {"renotify_sources": 3}}
+    routed = one(entry("copy", feed="blog", content=TEXT), around=around, settings=wish)
+    assert (routed.hits[0].state, routed.deliveries) == (HitState.COLLAPSED, ())
+    assert routed.stories[0].feeds == ("tass", "bbc", "blog")
+
+
+def test_collapse_can_be_switched_off() -> None:
+    """With `collapse: false` every copy alerts."""
+    off = {"stories": {"collapse": False}}
+    routed = one(entry("copy", feed="blog", content=TEXT), around=Surroundings(stories=(told_story(),)), settings=off)
+    assert routed.hits[0].state is HitState.ALERTED
+
+
+def test_a_story_that_was_told_slowly_is_told_at_once_by_an_urgent_rule() -> None:
+    """A digest does not swallow the instant alert of another rule; the same or a lazier rule stays silent."""
+    story = told_story()
+    rules = [rule(deliver="daily 07:00"), rule("caatsa", priority="high")]
+    e = entry("copy", feed="blog", content=TEXT)
+    keen = run([hit(e, "caatsa")], [e], rules, Surroundings(stories=(story,)))
+    assert keen.hits[0].state is HitState.ALERTED
+    told_at_once = [rule(), rule("caatsa")]
+    same = run([hit(e, "caatsa")], [e], told_at_once, Surroundings(stories=(story,)))
+    assert same.hits[0].state is HitState.COLLAPSED
+
+
+def test_a_held_first_telling_does_not_silence_the_next() -> None:
+    """If the first copy was not told (its feed was silenced), the next copy is."""
+    quiet = Silence(feed="tass", until_at=NOW + timedelta(hours=1), created_at=NOW)
+    story = one(entry("first", content=TEXT), around=Surroundings(silences=(quiet,))).stories[0]
+    routed = one(entry("copy", feed="blog", content=TEXT), around=Surroundings(stories=(story,)))
+    assert routed.hits[0].state is HitState.ALERTED
+
+
+@pytest.mark.parametrize("reason", [Reason.BASELINE, Reason.ALIAS, Reason.TOO_OLD])
+def test_what_is_never_told_needs_no_story(reason: Reason) -> None:
+    """A feed's past is recorded as it is, without comparing it; the first fresh copy is told."""
+    old = entry("first", content=TEXT, reason=reason)
+    assert fingerprints([old, entry("new")]).keys() == {"new"}
+    routed = one(old)
+    assert (routed.stories, routed.hits[0].story, routed.hits[0].reason) == ((), None, str(reason))
+
+
+@pytest.mark.parametrize("kind", ["unrelated", "one opening", "one headline"])
+def test_the_work_of_routing_grows_with_the_hits(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four times the hits are about four times the comparisons, also where all of them look alike."""
+    compared: list[int] = []
+    seen = story_index.place
+
+    def counting(found: Fingerprint, stories: Sequence[Story], feed: str | None) -> Story | None:
+        compared.append(len(stories))
+        return seen(found, stories, feed)
+
+    monkeypatch.setattr(story_index, "place", counting)
+    words = ["".join(sample("abcdefghijklmnoprstuv", 6)) for _ in range(4000)]
+    work = []
+    for count in (100, 400):
+        compared.clear()
+        opening = TEXT if kind == "one opening" else ""
+        title = "The S-400 forecast for the coming week" if kind == "one headline" else ""
+        many = [
+            entry(
+                f"k{i}",
+                title=title or f"S-400 {' '.join(sample(words, 7))}",
+                content=f"{opening} {i} {' '.join(sample(words, 40))}",
+                published_at=NOW - timedelta(minutes=i),
+            )
+            for i in range(count)
+        ]
+        routed = run([hit(e) for e in many], many, [rule()])
+        assert len(routed.hits) == count
+        assert max(compared) <= 50
+        work.append(sum(compared) + count)
+    assert work[1] <= 8 * work[0]
+
+
+def test_a_fingerprint_that_is_known_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made before the transaction in which the hits are routed."""
+    e = entry("k", content=TEXT)
+    known = fingerprints([e])
+    monkeypatch.setattr(story_index, "fingerprint", None)
+    settings = Settings(default_channels=("desk",))
+    asked = question([hit(e)], {"k": e}, {"s400": rule()}, settings, NOW, known)
+    assert asked is not None
+    assert asked.fingerprints == (known["k"],)
+    routed = route([hit(e)], {"k": e}, {"s400": rule()}, CHANNELS, settings, Surroundings(), NOW, fingerprints=known)
+    assert routed.stories[0].fingerprint == known["k"]
+
+
+def test_updates_alert_only_where_wanted() -> None:
+    """An edited entry is told again with `on_update`, three times at most."""
+    story = told_story()
+    edited = entry("first", content=TEXT, version=2, reason=Reason.CHANGED)
+    around = Surroundings(stories=(story,))
+    assert one(edited, around=around).hits[0].state is HitState.COLLAPSED
+    assert one(edited, rule(on_update=True), around=around).hits[0].state is HitState.ALERTED
+    often = replace(edited, version=5)
+    assert one(often, rule(on_update=True), around=around).hits[0].reason == "told of 3 updates already"
+
+
+def test_a_rule_that_left_the_configuration() -> None:
+    """A hit of a rule that was removed meanwhile is kept, with the reason."""
+    e = entry()
+    assert run([hit(e)], [e], []).hits[0].reason == "rule removed"
+
+
+def test_threshold_waits_and_then_tells_all() -> None:
+    """Hits below the threshold are held; the one that meets it makes one alert that lists them all."""
+    wants = rule(threshold={"hits": 3, "within": "6h", "sources": 2})
+    assert one(entry(), wants).hits[0].state is HitState.HELD
+    before = tuple((NOW - timedelta(hours=i), feed, f"h{i}") for i, feed in ((2, "bbc"), (1, "tass")))
+    around = Surroundings(histories=(RuleHistory(rule="s400", hits=before),))
+    routed = one(entry(), wants, around=around)
+    assert routed.hits[0].state is HitState.ALERTED
+    (delivery,) = routed.deliveries
+    assert set(delivery.hits) == {"h2", "h1", routed.hits[0].id}
+
+
+def test_the_question_asks_for_what_is_needed() -> None:
+    """Fingerprints of the entries, the story window, and the past of rules that need it."""
+    e = entry()
+    asked = question([hit(e)], {e.key: e}, {"s400": rule(first_in="24h")}, Settings(), NOW)
+    assert asked is not None
+    assert (len(asked.fingerprints), asked.stories_since) == (1, NOW - timedelta(hours=72))
+    assert asked.histories == (("s400", NOW - timedelta(hours=24)),)
+    assert question([], {}, {}, Settings(), NOW) is None
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcdef"), st.sampled_from(["s400", "caatsa"])), min_size=1, max_size=12, unique=True
+    )
+)
+def test_routing_twice_gives_the_same_and_loses_nothing(pairs: list[tuple[str, str]]) -> None:
+    """Ids do not depend on the order of hits; every alerted hit is in a delivery, every hit comes back."""
+    entries = [entry(key, content=TEXT if key in "ab" else "") for key in sorted({k for k, _ in pairs})]
+    by_key = {e.key: e for e in entries}
+    hits = [hit(by_key[key], name) for key, name in pairs]
+    rules = [rule(), rule("caatsa", notify=("ops", "desk"))]
+    first, second = run(hits, entries, rules), run(hits[::-1], entries, rules)
+    assert first == second
+    assert {h.id for h in first.hits} == {h.id for h in hits}
+    told = {name for d in first.deliveries for name in d.hits}
+    assert {h.id for h in first.hits if h.state is HitState.ALERTED} <= told
+    assert len({d.id for d in first.deliveries}) == len(first.deliveries)

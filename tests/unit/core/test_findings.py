@@ -1,0 +1,92 @@
+"""What a status shows to be wrong: values in, findings out."""
+
+from datetime import UTC, datetime, timedelta
+
+from aggregator.core.findings import feed_is_overdue, findings, is_healthy
+from aggregator.core.model import Backlog, Beat, Finding, Overdue, Process, Status, Suspect
+from aggregator.core.schemas import status_json
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+EMPTY = Backlog()
+
+
+def status(backlog: Backlog = EMPTY, **rest: object) -> Status:
+    return Status(version="1", now_at=NOW, backlog=backlog, **rest)  # type: ignore[arg-type]
+
+
+def only(found: tuple[Finding, ...]) -> Finding:
+    [finding] = found
+    return finding
+
+
+def test_a_service_that_does_its_work_has_no_findings() -> None:
+    """Work that is due for a moment is not stuck."""
+    channels = (Overdue(name="desk", due_at=NOW - 10 * MINUTE, count=40),)
+    assert findings(status(Backlog(oldest_feed_due_at=NOW - MINUTE, channels=channels))) == ()
+
+
+def test_a_feed_is_overdue_by_its_own_interval() -> None:
+    """More than twice the interval, a minute at least; one that was never answered is given a quarter of an hour."""
+    assert feed_is_overdue(NOW - 31 * MINUTE, 900.0, NOW)
+    assert not feed_is_overdue(NOW - 30 * MINUTE, 900.0, NOW)
+    assert not feed_is_overdue(NOW - 2 * MINUTE, 1.0, NOW)
+    assert feed_is_overdue(NOW - 3 * MINUTE, 1.0, NOW)
+    assert not feed_is_overdue(NOW - 30 * MINUTE, None, NOW)
+
+
+def test_overdue_feeds_are_named_and_counted() -> None:
+    """The first few by name with how long they wait, the others by number."""
+    feeds = tuple(Overdue(name=f"f{n}", due_at=NOW - 60 * MINUTE, interval_s=600.0) for n in range(10))
+    found = findings(status(Backlog(feeds=feeds, feeds_overdue=30)))
+    assert [(one.severity, one.area) for one in found] == [("error", "feeds")] * 6
+    assert found[0].what == "feed f0 has been due for 60 min, more than twice its interval, 10 min"
+    assert found[-1].what.startswith("25 more feeds are overdue")
+    assert all(one.remedy for one in found)
+
+
+def test_an_alert_that_is_due_for_ten_minutes_is_a_finding_of_its_channel() -> None:
+    """Each channel for itself: a stuck one is named, a quick one is not."""
+    late = Overdue(name="mail", due_at=NOW - 11 * MINUTE, count=3)
+    finding = only(findings(status(Backlog(channels=(late, Overdue(name="desk", due_at=NOW))))))
+    assert (finding.severity, finding.area) == ("error", "alerts")
+    assert finding.what == "3 alerts are due on channel mail and not sent, the oldest for 11 min"
+    assert "channels test mail" in finding.remedy
+
+
+def test_what_was_under_way_at_two_deaths_is_a_warning() -> None:
+    """One death is chance; the second is reported with what rests, and for how long."""
+    suspects = (
+        Suspect(kind="feed", name="once", deaths=1),
+        Suspect(kind="feed", name="bomb", deaths=3, until=NOW + 20 * MINUTE),
+        Suspect(kind="delivery", name="d1", deaths=2),
+    )
+    feed, alert = findings(status(Backlog(suspects=suspects)))
+    assert (feed.severity, feed.what) == (
+        "warning",
+        "the service died 3 times while feed bomb was being processed; it rests for 20 min",
+    )
+    assert "d1" in alert.what
+
+
+def test_late_loops_are_findings_wherever_they_are_seen() -> None:
+    """Those of this process, and those that another one tells of itself."""
+    beats = (Beat(name="poll", last_at=NOW, patience_s=45.0, late=True),)
+    other = Process(pid=1, started_at=NOW, roles=("deliver",), page=None, loops=(("deliver", False), ("poll", False)))
+    found = findings(status(beats=beats, processes=(other,)))
+    assert [one.what for one in found] == [f"the loop {name} gives no sign of life" for name in ("deliver", "poll")]
+
+
+def test_the_worst_comes_first_and_decides() -> None:
+    """`ok` of the status is True only where no finding is a warning or an error."""
+    backlog = Backlog(
+        suspects=(Suspect(kind="feed", name="bomb", deaths=2),),
+        channels=(Overdue(name="mail", due_at=NOW - 60 * MINUTE),),
+    )
+    shape = status_json(status(backlog))
+    assert [one["severity"] for one in shape["findings"]] == ["error", "warning"]
+    assert set(shape["findings"][0]) >= {"severity", "area", "what", "remedy"}
+    assert shape["ok"] is False
+    assert status_json(status())["ok"] is True
+    note = Finding(kind="k", severity="note", area="feeds", what="w", remedy="r")
+    assert is_healthy((note,))

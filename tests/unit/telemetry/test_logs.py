@@ -1,0 +1,79 @@
+"""What the service writes to its log: whole lines, JSON where no person looks, and no secret anywhere."""
+
+import io
+import json
+import logging
+import re
+import unicodedata
+from collections.abc import Iterator
+
+import pytest
+
+from aggregator.telemetry.logs import configure, configure_plain, redact
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    redact.know(())
+
+
+def test_a_line_of_json() -> None:
+    """Every record is one JSON document with its level, logger, instant and extras."""
+    said = io.StringIO()
+    configure("info", "json", said)
+    logging.getLogger("aggregator.poll").info("poll gave %s", "nothing", extra={"feed": "wire"})
+    line = json.loads(said.getvalue())
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "poll gave nothing", "feed": "wire", "level": "info", "logger": "aggregator.poll"}
+
+
+def test_an_exception_is_part_of_its_line() -> None:
+    """A traceback does not break the stream of JSON lines."""
+    said = io.StringIO()
+    configure("info", "json", said)
+    try:
+        raise ValueError("no good")
+    except ValueError:
+        logging.getLogger("aggregator").exception("it failed")
+    [line] = said.getvalue().splitlines()
+    assert "ValueError: no good" in json.loads(line)["exception"]
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_secrets_are_cut_out(style: str) -> None:
+    """Of the message, of extras and of tracebacks, also percent-encoded."""
+    said = io.StringIO()
+    configure("info", style, said)
+    redact.know({"pass/word"})
+    try:
+        raise ValueError("smtp://u:pass%2Fword@host")
+    except ValueError:
+        logging.getLogger("feedparser").exception("cannot log in with %s", "pass/word", extra={"url": "x?k=pass/word"})
+    assert not re.search("pass(/|%2F)word", said.getvalue())
+    assert said.getvalue().count("***") >= 3
+    assert "locals" not in said.getvalue()
+
+
+@pytest.mark.parametrize("style", ["json", "console", "plain", "plain debug"])
+def test_nothing_logged_steers_a_terminal(style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A title in a message, an extra or a traceback shows its escapes, and does not begin a line of its own."""
+    said = io.StringIO()
+    if style.startswith("plain"):
+        configure_plain("debug" if "debug" in style else "info")
+    else:
+        configure("info", style, said)
+    try:
+        raise ValueError("\x1b[2J\x9b2J")
+    except ValueError:
+        logging.getLogger("aggregator").exception(
+            "no feed: %s", "\u202egnp\x07\r\nerror: forged", extra={"feed": "\x9c"}
+        )
+    written = said.getvalue() + capsys.readouterr().err
+    assert not {char for char in written if unicodedata.category(char) in ("Cc", "Cf")} - {"\n"}
+    assert "\\u202egnp" in written
+    assert not any(line.startswith(("error: forged", "\x1b")) for line in written.splitlines())
