@@ -49,7 +49,7 @@ async def kept_alive(
         await asyncio.sleep(pause_s)
 
 
-class Pause(BaseTrigger):  # type: ignore[misc]  # the library is untyped
+class FixedPause(BaseTrigger):  # type: ignore[misc]  # the library is untyped
     """So many seconds after the last time, or after now where that has passed.
 
     The library's own interval lists every time that was missed: millions after a week of sleep.
@@ -63,15 +63,15 @@ class Pause(BaseTrigger):  # type: ignore[misc]  # the library is untyped
         return after if after > now else now + self.length
 
 
-class Schedule:
+class Scheduler:
     """Named ticks, each with a heart that is seen beating.
 
     `beat(name)` is called after every tick that ended well; the watchdog reads those beats, so
     that a loop that hangs or fails for ever is noticed although the process lives.
     """
 
-    def __init__(self, beat: Callable[[str], None], failed: Callable[[str, BaseException], None]) -> None:
-        self._beat = beat
+    def __init__(self, loop: Callable[[str], None], failed: Callable[[str, BaseException], None]) -> None:
+        self._beat = loop
         self._failed = failed
         self._running: set[asyncio.Task[Any]] = set()
         self._faults: dict[str, str] = {}
@@ -84,7 +84,7 @@ class Schedule:
 
     def every(self, name: str, seconds_between: float, tick: Tick, *, now: datetime) -> None:
         """Run `tick` now and then every so many seconds; never two at once."""
-        pause = Pause(seconds_between)
+        pause = FixedPause(seconds_between)
         self._scheduler.add_job(self._guarded(name, tick), pause, id=name, next_run_time=now, replace_existing=True)
 
     def rhythm(self, name: str, rhythm: str, zone: str, tick: Tick) -> None:
@@ -95,7 +95,7 @@ class Schedule:
             days = "mon-fri" if word == "weekdays" else "*"
             trigger = CronTrigger(hour=time.hour, minute=time.minute, day_of_week=days, timezone=ZoneInfo(zone))
         else:
-            trigger = Pause(3600.0 if word == "hourly" else seconds(rhythm))
+            trigger = FixedPause(3600.0 if word == "hourly" else seconds(rhythm))
         self._scheduler.add_job(self._guarded(name, tick), trigger, id=name, replace_existing=True)
 
     def resume(self, now: datetime) -> None:

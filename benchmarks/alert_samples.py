@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from aggregator.core.model import Alert, Entry, Hit, Kind, Notice, Span, Told
-from aggregator.notify.console import show
-from aggregator.notify.render import chat, mail, text, write
+from aggregator.core.model import Alert, AlertKind, Entry, Hit, HitDetail, Notice, Span
+from aggregator.notify.console import print_alert
+from aggregator.notify.render import build_content, chat, mail, text
 from aggregator.notify.webhook import document
 
 NOW = datetime(2026, 3, 2, 8, 14, tzinfo=UTC)
@@ -59,7 +59,7 @@ NEWS = (
 )  # fmt: skip
 
 
-def told(number: int) -> Told:
+def detail(number: int) -> HitDetail:
     """One of the samples as a stored hit."""
     rule, rule_title, feed, link, title, sentence, also = NEWS[number]
     at = NOW - timedelta(minutes=17 * number)
@@ -76,24 +76,26 @@ def told(number: int) -> Told:
         id=f"h{number}", rule=rule, feed=entry.feed, entry_key=entry.key, spans=spans, snippet=sentence,
         story=f"s{number}", created_at=NOW,
     )  # fmt: skip
-    return Told(hit=hit, entry=entry, feed_title=feed, rule_title=rule_title, also_in=also)
+    return HitDetail(hit=hit, entry=entry, feed_title=feed, rule_title=rule_title, also_in=also)
 
 
 def alerts() -> dict[str, Alert]:
     """An instant alert, an urgent one that may be a repeat, a digest, and a notice."""
-    first = told(0)
+    first = detail(0)
     instant = Alert(
-        id="1f0c77aa90b2d4e6f811", kind=Kind.HIT, title=first.entry.title, told=(first,), time_zone="Europe/Oslo",
+        id="1f0c77aa90b2d4e6f811", kind=AlertKind.HIT, title=first.entry.title, hits=(first,), time_zone="Europe/Oslo",
         page="https://aggregator.example.org/alerts/1f0c77aa90b2d4e6f811", created_at=NOW,
     )  # fmt: skip
-    again = replace(told(1), hit=replace(told(1).hit, id="h9", feed="tass", entry_key="9"), feed_title="TASS")
-    digest = replace(instant, kind=Kind.DIGEST, title="6 alerts", told=(*(told(i) for i in range(5)), again), more=37)
+    again = replace(detail(1), hit=replace(detail(1).hit, id="h9", feed="tass", entry_key="9"), feed_title="TASS")
+    digest = replace(
+        instant, kind=AlertKind.DIGEST, title="6 alerts", hits=(*(detail(i) for i in range(5)), again), more=37
+    )
     notice = Notice(title="Feed janes is failing", body="No answer since 05:10.\nThe last five polls timed out.")
     return {
         "instant": instant,
         "urgent": replace(instant, priority="high", repeat=True, why="5 of 5 hits from 4 of 3 feeds in 6 h"),
         "digest": digest,
-        "notice": replace(instant, kind=Kind.HEALTH, title=notice.title, told=(), notice=notice, page=None),
+        "notice": replace(instant, kind=AlertKind.HEALTH, title=notice.title, hits=(), notice=notice, page=None),
     }
 
 
@@ -102,23 +104,25 @@ def main(arguments: list[str]) -> int:
     folder = Path(arguments[0] if arguments else "artefacts/samples")
     folder.mkdir(parents=True, exist_ok=True)
     for name, alert in alerts().items():
-        letter = write(alert)
+        alert_content = build_content(alert)
         formats = {
-            "mail.html": mail.render(letter),
-            "mail.txt": text.render(letter),
-            "push.txt": text.short(letter, 300),
-            "slack.txt": chat.render(letter, chat.SLACK, 30_000, title=True),
-            "discord.md": chat.render(letter, chat.DISCORD, 2000, title=True),
-            "telegram.html": chat.render(letter, chat.TELEGRAM, 4096, title=True),
-            "matrix.html": chat.render(letter, chat.MATRIX, 30_000, title=True),
-            "markdown.md": chat.render(letter, chat.MARKDOWN, 30_000, title=True),
-            "webhook.json": json.dumps(document(alert, letter, text.render(letter)), indent=2, ensure_ascii=False),
+            "mail.html": mail.render(alert_content),
+            "mail.txt": text.render(alert_content),
+            "push.txt": text.short(alert_content, 300),
+            "slack.txt": chat.render(alert_content, chat.SLACK, 30_000, title=True),
+            "discord.md": chat.render(alert_content, chat.DISCORD, 2000, title=True),
+            "telegram.html": chat.render(alert_content, chat.TELEGRAM, 4096, title=True),
+            "matrix.html": chat.render(alert_content, chat.MATRIX, 30_000, title=True),
+            "markdown.md": chat.render(alert_content, chat.MARKDOWN, 30_000, title=True),
+            "webhook.json": json.dumps(
+                document(alert, alert_content, text.render(alert_content)), indent=2, ensure_ascii=False
+            ),
         }
         for ending, content in formats.items():
             (folder / f"{name}.{ending}").write_text(content, encoding="utf-8")
     terminal = Console(record=True, width=110, force_terminal=True, file=io.StringIO(), highlight=False)
     for alert in alerts().values():
-        show(terminal, write(alert))
+        print_alert(terminal, build_content(alert))
     terminal.save_svg(str(folder / "console.svg"), title="aggregator run")
     print(folder)
     return 0

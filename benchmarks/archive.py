@@ -110,16 +110,18 @@ def write_entries(connection: Connection, size: Size, now: datetime, draw: rando
 def write_hits(connection: Connection, size: Size, now: datetime, draw: random.Random) -> None:
     """Hits over the same time, their stories, and alerts of some of them."""
     every = size.entries // size.hits
-    told: list[tuple[Hit, str]] = []
+    detail: list[tuple[Hit, str]] = []
     for row in connection.execute(
         entries.select().where(entries.c.id % every == 0).order_by(entries.c.id).limit(size.hits)
     ):
-        told.append((_hit(mappers.entry(row), len(told), size, draw), row.title))
+        detail.append((_hit(mappers.entry(row), len(detail), size, draw), row.title))
     _insert(
-        connection, stories, (mappers.story_values(_story(told[n : n + SPREAD])) for n in range(0, len(told), SPREAD))
+        connection,
+        stories,
+        (mappers.story_values(_story(detail[n : n + SPREAD])) for n in range(0, len(detail), SPREAD)),
     )
-    _insert(connection, hits, (mappers.hit_values(hit, hit.entry_id or 0) for hit, _ in told))
-    alerted = told[-size.deliveries :]
+    _insert(connection, hits, (mappers.hit_values(hit, hit.entry_id or 0) for hit, _ in detail))
+    alerted = detail[-size.deliveries :]
     sent = [_delivery(hit, title, len(alerted) - n, draw) for n, (hit, title) in enumerate(alerted)]
     _insert(connection, deliveries, map(mappers.delivery_values, sent))
     tries = ({"delivery": one.id, "number": 1, "started_at": one.due_at, "outcome": one.state.value} for one in sent)
@@ -153,15 +155,15 @@ def _hit(entry: Entry, number: int, size: Size, draw: random.Random) -> Hit:
     )
 
 
-def _story(told: list[tuple[Hit, str]]) -> Story:
+def _story(detail: list[tuple[Hit, str]]) -> Story:
     return Story(
-        id=told[0][0].story or "",
-        title=told[0][1],
-        fingerprint=Fingerprint(title_key=told[0][0].id),
-        feeds=tuple(dict.fromkeys(hit.feed for hit, _ in told)),
-        told=(told[0][0].rule,),
-        first_at=told[0][0].created_at,
-        last_at=told[-1][0].created_at,
+        id=detail[0][0].story or "",
+        title=detail[0][1],
+        fingerprint=Fingerprint(title_key=detail[0][0].id),
+        feeds=tuple(dict.fromkeys(hit.feed for hit, _ in detail)),
+        alerted_rules=(detail[0][0].rule,),
+        first_at=detail[0][0].created_at,
+        last_at=detail[-1][0].created_at,
     )
 
 

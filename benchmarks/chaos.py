@@ -35,7 +35,7 @@ from tests.support.loopback import Play, answer, flood, silence
 from tests.support.receivers import free_port
 
 FEEDS = ("alpha", "beta", "gamma")
-PATIENCE_S = 60.0  # in peace, without any progress
+TIMEOUT_S = 60.0  # in peace, without any progress
 
 
 class Skipped(Exception):
@@ -117,7 +117,7 @@ class Stage:
     def peace(self) -> None:
         """Wait until everything was accepted, or it is clear that it will not be; then take account and stop."""
         done, since = -1, time.monotonic()
-        while set(self.ledger) - (accepted := self.accepted()).keys() and time.monotonic() - since < PATIENCE_S:
+        while set(self.ledger) - (accepted := self.accepted()).keys() and time.monotonic() - since < TIMEOUT_S:
             if len(accepted) > done:
                 done, since = len(accepted), time.monotonic()
             time.sleep(0.3)

@@ -34,8 +34,8 @@ AT_RANDOM = "at random"
 PLACES = (AT_RANDOM, *POINTS)
 FEEDS = ("alpha", "beta", "gamma")
 SHARE = 40  # kills on one ground
-LONGEST_LIFE_S = 20.0
-PATIENCE_S = 30.0  # in peace, without any progress
+MAX_LIFE_S = 20.0
+TIMEOUT_S = 30.0  # in peace, without any progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,7 @@ class Ground:
         self.kills += 1
 
     def _await_trap(self, life: Life) -> None:
-        deadline = time.monotonic() + LONGEST_LIFE_S
+        deadline = time.monotonic() + MAX_LIFE_S
         while not life.over(0.5):
             self.publish(1)
             if time.monotonic() > deadline:
@@ -149,7 +149,7 @@ class Ground:
         """Let the service live until everything has arrived and nothing waits, or it is clear that it will not."""
         life = Life(self.parent, "", 1)
         done, since = -1, time.monotonic()
-        while self.waiting() and time.monotonic() - since < PATIENCE_S:
+        while self.waiting() and time.monotonic() - since < TIMEOUT_S:
             if len(self.receiver.accepted) > done:
                 done, since = len(self.receiver.accepted), time.monotonic()
             time.sleep(0.2)
@@ -216,8 +216,8 @@ def shares(kills: int) -> list[tuple[str, int]]:
 def crash(kills: int, lanes: int, seed: object = 1) -> list[Account]:
     """One account for each point, with their sum at the end."""
     dealt = shares(kills)
-    with ThreadPoolExecutor(lanes) as room:
-        parts = room.map(lambda job: try_point(job[1][0], job[1][1], f"{seed}/{job[0]}"), enumerate(dealt))
+    with ThreadPoolExecutor(lanes) as fixture:
+        parts = fixture.map(lambda job: try_point(job[1][0], job[1][1], f"{seed}/{job[0]}"), enumerate(dealt))
         accounts = {point: Account(point=point) for point in PLACES}
         for part in parts:
             accounts[part.point] += part

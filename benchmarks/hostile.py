@@ -65,8 +65,8 @@ class Phase:
     hostile_polls: int
 
 
-class Victim:
-    """The house under attack, seen from outside."""
+class TargetProcess:
+    """The application under attack, seen from outside."""
 
     def __init__(self, config: Path) -> None:
         command = [sys.executable, "-m", "benchmarks.target_process", str(config)]
@@ -128,7 +128,7 @@ def _resident_mb(process: psutil.Process) -> float:
 
 
 def configure(folder: Path, villains: Sequence[str], port: int) -> Path:
-    """A file for the house: healthy feeds h0 …, hostile ones v0 …"""
+    """A file for the application: healthy feeds h0 …, hostile ones v0 …"""
     feeds = [
         f'  - {{id: h{n}, url: "http://{address(n * 10)}:{port}/f/{n * 10}", every: {EVERY_S}s}}'
         for n in range(HEALTHY)
@@ -149,20 +149,20 @@ def configure(folder: Path, villains: Sequence[str], port: int) -> Path:
     return config
 
 
-def measure(victim: Victim, number: int, case: str) -> Case:
+def measure(target: TargetProcess, number: int, case: str) -> Case:
     """One poll of one hostile feed, with a warm worker beside it."""
-    victim.ask(poll="h0")
-    before, used = victim.workers(), victim.cpu_s()
-    with victim.watched():
-        answer = victim.ask(poll=f"v{number}")
-    after = victim.workers()
+    target.ask(poll="h0")
+    before, used = target.workers(), target.cpu_s()
+    with target.watched():
+        answer = target.ask(poll=f"v{number}")
+    after = target.workers()
     return Case(
         case=case,
         outcome=answer["error"] or f"read, {answer['new']} new",
         seconds=round(answer["seconds"], 2),
-        cpu_s=round(victim.cpu_s() - used, 2),
-        main_mb=round(victim.main_mb),
-        workers_mb=round(victim.workers_mb),
+        cpu_s=round(target.cpu_s() - used, 2),
+        main_mb=round(target.main_mb),
+        workers_mb=round(target.workers_mb),
         worker="lives" if before <= after else "ended",
     )
 
@@ -187,11 +187,11 @@ def news(port: int) -> Iterator[None]:
         publisher.join()
 
 
-def live(victim: Victim, seconds: float, hostile: Sequence[str], again_s: float, *, awake: bool) -> Phase:
+def live(target: TargetProcess, seconds: float, hostile: Sequence[str], again_s: float, *, awake: bool) -> Phase:
     """Healthy feeds for a while, and hostile ones beside them or not."""
-    used = victim.cpu_s()
-    with victim.watched():
-        taken = victim.ask(live_s=seconds, hostile=list(hostile), again_s=again_s, awake=awake)["seconds"]
+    used = target.cpu_s()
+    with target.watched():
+        taken = target.ask(live_s=seconds, hostile=list(hostile), again_s=again_s, awake=awake)["seconds"]
     healthy = [1000 * one for feed, times in taken.items() if feed.startswith("h") for one in times]
     cuts = quantiles(healthy, n=100)
     return Phase(
@@ -200,8 +200,8 @@ def live(victim: Victim, seconds: float, hostile: Sequence[str], again_s: float,
         p50_ms=round(cuts[49], 1),
         p99_ms=round(cuts[98], 1),
         max_ms=round(max(healthy), 1),
-        tree_mb=round(victim.tree_mb),
-        cpu_s=round(victim.cpu_s() - used, 1),
+        tree_mb=round(target.tree_mb),
+        cpu_s=round(target.cpu_s() - used, 1),
         hostile_polls=sum(len(times) for feed, times in taken.items() if feed.startswith("v")),
     )
 
@@ -231,17 +231,17 @@ def main() -> None:
             if wanted.only in case
         }
         serve(stack, "benchmarks.publisher", str(port))
-        victim = Victim(configure(Path(folder), list(urls.values()), port))
-        stack.callback(victim.end)
+        target = TargetProcess(configure(Path(folder), list(urls.values()), port))
+        stack.callback(target.end)
         with news(port):
-            cases = [shown(measure(victim, number, case), case_line) for number, case in enumerate(urls)]
+            cases = [shown(measure(target, number, case), case_line) for number, case in enumerate(urls)]
             villains = [f"v{number}" for number in range(len(urls))]
             for number in range(HEALTHY):  # evenly, as feeds of long standing are
-                victim.ask(poll=f"h{number}")
+                target.ask(poll=f"h{number}")
                 time.sleep(EVERY_S / HEALTHY)
-            live(victim, 2 * EVERY_S, villains, wanted.again, awake=False)
+            live(target, 2 * EVERY_S, villains, wanted.again, awake=False)
             phases = [
-                shown(live(victim, wanted.seconds, villains, wanted.again, awake=awake), phase_line)
+                shown(live(target, wanted.seconds, villains, wanted.again, awake=awake), phase_line)
                 for _ in range(wanted.rounds)
                 for awake in (False, True)
             ]

@@ -23,8 +23,8 @@ from urllib.parse import urlencode, urlsplit
 
 from starlette.types import ASGIApp, Message
 
-from aggregator.app.application import open_house
-from aggregator.app.backend import AppDesk
+from aggregator.app.application import open_application
+from aggregator.app.backend import AppBackend
 from aggregator.config import load
 from aggregator.core.model import HitFilter
 from aggregator.ports import Catalog
@@ -105,8 +105,8 @@ async def measure(site: ASGIApp, path: str) -> Figure:
 
 async def addresses(catalog: Catalog) -> list[str]:
     """Every page, every route of the API that can be asked, and searches of each kind."""
-    told = (await catalog.hits(HitFilter(), limit=2000))[-1]
-    hit, story, feed = told.hit.id, told.hit.story, feed_id(7)
+    detail = (await catalog.hits(HitFilter(), limit=2000))[-1]
+    hit, story, feed = detail.hit.id, detail.hit.story, feed_id(7)
     (delivery,) = await catalog.deliveries(limit=1)
     pages = [
         "/", "/?rule=rule003", f"/?feed={feed}", "/?mark=relevant", "/?since=24h", f"/hits/{hit}", f"/stories/{story}",
@@ -116,7 +116,7 @@ async def addresses(catalog: Catalog) -> list[str]:
     ]  # fmt: skip
     routes = [
         "hits", f"hits/{hit}", f"hits/{hit}/why", "hits/export?since=7d", f"stories/{story}",
-        f"entries/{told.entry.id}",
+        f"entries/{detail.entry.id}",
         "rules", "rules/rule003", "rules/files", "feeds", f"feeds/{feed}", "deliveries", "deliveries?state=dead",
         f"deliveries/{delivery.id}", "silences", "status", "stats", "search?q=sanctions",
     ]  # fmt: skip
@@ -128,15 +128,15 @@ async def run(folder: Path, size: Size) -> list[Figure]:
     database = folder / "full.db"
     empty = not database.exists()
     write_config(folder, size)
-    async with open_house(load(folder, {})) as house:
+    async with open_application(load(folder, {})) as app:
         if empty:
             await asyncio.to_thread(fill, database, size, datetime.now(UTC))
-        while await house.store.upkeep.index_text():  # what a migration left to be indexed anew
+        while await app.store.maintenance.index_text():  # what a migration left to be indexed anew
             pass
-        works = await house.works()
-        await works.measure()
-        site = create_app(AppDesk(house, folder, figures=works.metrics.text))
-        return [show(await measure(site, path)) for path in await addresses(house.store.catalog)]
+        runtime = await app.runtime()
+        await runtime.measure()
+        site = create_app(AppBackend(app, folder, metrics_source=runtime.metrics.text))
+        return [show(await measure(site, path)) for path in await addresses(app.store.catalog)]
 
 
 def show(one: Figure) -> Figure:

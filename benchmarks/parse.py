@@ -24,13 +24,13 @@ from typing import Any
 
 import feedparser
 
-from aggregator.core.model import FeedState, Fetched, Rung
+from aggregator.core.model import FeedState, Fetched, ParseLevel
 from aggregator.core.polling.identity import content_hash, identify
 from aggregator.parse import open_parser, replies
 from aggregator.parse.document import read
 from aggregator.parse.incremental import same_entries
-from aggregator.parse.parser import LadderParser
-from aggregator.parse.payload import Source
+from aggregator.parse.parser import IncrementalParser
+from aggregator.parse.payload import Payload
 
 URL = "https://feeds.example/feed"
 ENTRIES = 35
@@ -154,7 +154,7 @@ def measure(bodies: list[bytes], later: list[bytes]) -> dict[str, float]:
         assert all(len(read(job, MAX_BODY)[4]) == 1 for job in jobs)
         figures["one new entry (rung 3)"] = cost(lambda n: read(jobs[n], MAX_BODY), count)
         moved = [
-            Source(body.replace(b"lastBuildDate>", b"lastBuildDate> ", 1), URL, "application/xml") for body in bodies
+            Payload(body.replace(b"lastBuildDate>", b"lastBuildDate> ", 1), URL, "application/xml") for body in bodies
         ]
         assert all(map(same_entries, memories, moved))
         figures["only the head changed (rung 2)"] = cost(lambda n: same_entries(memories[n], moved[n]), count)
@@ -167,13 +167,13 @@ async def unchanged(body: bytes) -> None:
     """Two hundred times the same body."""
     response = Fetched(url=URL, status=200, body=body, content_type="application/xml")
     state = FeedState(id="f", url=URL, configured_url=URL)
-    parser = LadderParser(Nobody())
-    state = replace(state, body_hash=LadderParser.fingerprint(body))
+    parser = IncrementalParser(NoRunner())
+    state = replace(state, body_hash=IncrementalParser.fingerprint(body))
     for _ in range(200):
-        assert (await parser.parse(response, state, None)).rung is Rung.SAME_BODY
+        assert (await parser.parse(response, state, None)).parse_level is ParseLevel.SAME_BODY
 
 
-class Nobody:
+class NoRunner:
     """Is never asked."""
 
     async def ask(self, job: object) -> Any:

@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, registry
 
-from aggregator.core.model import Entry, FeedState, Health, Poll
+from aggregator.core.model import Entry, FeedState, Health, PollResult
 from aggregator.core.settings import Feed
 from aggregator.store import Store, open_store
 from aggregator.store.schema import entries as entries_table
@@ -98,13 +98,13 @@ class Bench:
 
     async def commit(self, states: list[FeedState], entries: Callable[[str], tuple[Entry, ...]]) -> int:
         """As the service does it: 128 polls in flight."""
-        before, room = self.transactions(), asyncio.Semaphore(128)
+        before, fixture = self.transactions(), asyncio.Semaphore(128)
         later = NOW + self.round * timedelta(hours=2) + timedelta(hours=1)
 
         async def one(state: FeedState) -> None:
-            async with room:
+            async with fixture:
                 after = replace(state, health=Health.OK, last_polled_at=NOW, next_poll_at=later)
-                await self.store.feeds.commit(Poll(state=after, entries=entries(state.id)), owner="bench")
+                await self.store.feeds.commit(PollResult(state=after, entries=entries(state.id)), owner="bench")
 
         await asyncio.gather(*map(one, states))
         return self.transactions() - before
@@ -124,7 +124,7 @@ class Bench:
                 await self.store.feeds.known(name, keys, aliases)
 
         async def index() -> None:
-            while await self.store.upkeep.index_text(1000):
+            while await self.store.maintenance.index_text(1000):
                 pass
 
         async def search() -> None:
@@ -155,7 +155,7 @@ async def ours(url: str, feeds: int, entries: int) -> list[Figure]:
         return f"{entry.title} {entry.summary} {entry.content}".lower()
 
     async with open_store(url, index_text=fold) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
         return await Bench(store, feeds, entries).run()
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from aggregator.core.model import Entry, Fingerprint, Story
-from aggregator.core.stories import fingerprint, likeness, place
+from aggregator.core.stories import find_story, fingerprint, similarity
 
 DATA = Path(__file__).parent.parent / "tests" / "data" / "stories"
 OWN_ENDING = "Our correspondent adds that observers had expected the news for some time and that reactions are awaited."
@@ -125,7 +125,7 @@ def judge(pair: Pair) -> bool:
     if not _keys(first) & _keys(second):
         return False
     story = Story(id="s", title=pair.one.title, fingerprint=first, feeds=("agency",), first_at=NOW, last_at=NOW)
-    return place(second, (story,)) is not None
+    return find_story(second, (story,)) is not None
 
 
 def _keys(known: Fingerprint) -> set[str]:
@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.errors:
         for pair in pairs():
             if judge(pair) != pair.same:
-                like = likeness(fingerprint(pair.one), fingerprint(pair.other))
+                like = similarity(fingerprint(pair.one), fingerprint(pair.other))
                 print(f"\n{pair.kind}: same={pair.same}, likeness {like:.2f}\n  {pair.one.title}\n  {pair.other.title}")
     return 0 if figures["precision"] >= 0.98 and figures["recall_on_copies"] >= 0.9 else 1
 

@@ -95,15 +95,17 @@ class Publisher(BaseHTTPRequestHandler):
     """Answers with an outlet's feed; what is posted is accepted."""
 
     def do_GET(self) -> None:
-        outlet, now = self.path.strip("/"), datetime.now(UTC)
+        publisher, now = self.path.strip("/"), datetime.now(UTC)
         items = "".join(
             f"<item><title>{escape(title)}</title><guid isPermaLink='false'>{number}</guid>"
             f"<pubDate>{format_datetime(now - timedelta(days=days), usegmt=True)}</pubDate>"
             f"<description>{escape(text)}</description></item>"
             for number, (days, of, title, text) in enumerate(NEWS)
-            if of == outlet
+            if of == publisher
         )
-        head = f"<rss version='2.0'><channel><title>{outlet}</title><language>{OUTLETS.get(outlet, 'en')}</language>"
+        head = (
+            f"<rss version='2.0'><channel><title>{publisher}</title><language>{OUTLETS.get(publisher, 'en')}</language>"
+        )
         self._answer(f"{head}{items}</channel></rss>".encode())
 
     def do_POST(self) -> None:
@@ -132,7 +134,7 @@ def publisher() -> Iterator[str]:
         server.shutdown()
 
 
-class Session:
+class TerminalSession:
     """A terminal in a folder; what is typed and what is answered goes onto a recording console."""
 
     def __init__(self, folder: Path) -> None:
@@ -188,7 +190,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def play(session: Session) -> None:
+def play(session: TerminalSession) -> None:
     """The session of docs/rules.md."""
     session.say("A first try, with habits of other tools")
     session.write(FIRST)
@@ -221,10 +223,10 @@ def main(arguments: list[str]) -> int:
     with publisher() as host, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "config").mkdir()
-        feeds = "".join(f"  - {{id: {outlet}, url: 'http://{host}/{outlet}'}}\n" for outlet in OUTLETS)
+        feeds = "".join(f"  - {{id: {publisher}, url: 'http://{host}/{publisher}'}}\n" for publisher in OUTLETS)
         (folder / "config" / "all.yaml").write_text(SETTINGS.format(host=host) + feeds, encoding="utf-8")
         at_terminal(["aggregator", "poll", "--force"], folder)
-        session = Session(folder)
+        session = TerminalSession(folder)
         play(session)
     session.screen.save_svg(str(target), title=TITLE, code_format=drawing(), unique_id="session")
     print(f"{target}: {target.stat().st_size / 1000:.0f} kB")

@@ -13,10 +13,10 @@ from aggregator.app.paths import default_config_path
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from aggregator.app.application import House
+    from aggregator.app.application import Application
     from aggregator.config import Loaded
 
-__all__ = ["default_config_path", "load_config", "open_house", "quiet_logs", "run", "serve"]
+__all__ = ["default_config_path", "load_config", "open_application", "quiet_logs", "run", "serve"]
 
 T = TypeVar("T")
 
@@ -29,14 +29,14 @@ def load_config(path: Path, *, sound: bool = False, edited: Mapping[Path, str] |
     """
     import os
 
-    from aggregator.config import load, load_sound
+    from aggregator.config import load, load_valid
 
-    return load_sound(path, os.environ) if sound else load(path, os.environ, edited=edited or {})
+    return load_valid(path, os.environ) if sound else load(path, os.environ, edited=edited or {})
 
 
-def open_house(loaded: "Loaded", *, console: TextIO | None = None) -> "AbstractAsyncContextManager[House]":
+def open_application(loaded: "Loaded", *, console: TextIO | None = None) -> "AbstractAsyncContextManager[Application]":
     """Everything open for one command or the service; `console` is where console channels print."""
-    from aggregator.app.application import open_house as open_
+    from aggregator.app.application import open_application as open_
 
     return open_(loaded, console=console)
 
@@ -45,7 +45,7 @@ def quiet_logs(loaded: "Loaded") -> None:
     """Logs of a command: errors only, unless the configuration asks for debug."""
     from aggregator.telemetry.logs import configure_plain, redact
 
-    redact.know(loaded.secrets)
+    redact.set_secrets(loaded.secrets)
     configure_plain("debug" if loaded.config.settings.logging.level == "debug" else "error")
 
 
@@ -77,12 +77,12 @@ def serve(
 
     loaded = load_config(path)
     logging = loaded.config.settings.logging
-    redact.know(loaded.secrets)
+    redact.set_secrets(loaded.secrets)
     configure(logging.level, logging.format)
 
     async def live() -> None:
-        async with open_house(loaded) as house:
-            service = Service(house, await house.works(), path, roles, metrics=metrics)
+        async with open_application(loaded) as app:
+            service = Service(app, await app.runtime(), path, roles, metrics=metrics)
             await service.run(ready=ready, span=span)
 
     run(live())

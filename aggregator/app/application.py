@@ -9,43 +9,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from aggregator.app.clock import SystemClock
-from aggregator.app.masking import discreet
+from aggregator.app.masking import masked_catalog
 from aggregator.app.paths import database_url
 from aggregator.app.processes import dead_owners, new_owner
 from aggregator.config import Loaded, load
 from aggregator.core.rules import index_text
-from aggregator.pipeline.active_config import Setup, prepare
+from aggregator.pipeline.active_config import ActiveConfig, activate
 from aggregator.pipeline.maintain import Maintainer
 from aggregator.store import Store, open_store
 from aggregator.telemetry.logs import redact
 
 if TYPE_CHECKING:
-    from aggregator.app.runtime import Works
+    from aggregator.app.runtime import Runtime
 
 
 @dataclass(slots=True, kw_only=True)
-class House:
-    """What every command needs; `works()` opens the rest."""
+class Application:
+    """What every command needs; `runtime()` opens the rest."""
 
     loaded: Loaded
-    current: Setup
+    current: ActiveConfig
     store: Store
     clock: SystemClock = field(default_factory=SystemClock)
     owner: str = field(default_factory=new_owner)
     console: TextIO | None = None
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _works: "Works | None" = None
+    _runtime: "Runtime | None" = None
 
-    def setup(self) -> Setup:
+    def active(self) -> ActiveConfig:
         return self.current
 
-    async def works(self) -> "Works":
-        """Transport, parsers and notifiers; opened once, closed with the house."""
-        if self._works is None:
-            from aggregator.app.runtime import open_works
+    async def runtime(self) -> "Runtime":
+        """Transport, parsers and notifiers; opened once, closed with the application."""
+        if self._runtime is None:
+            from aggregator.app.runtime import open_runtime
 
-            self._works = await self._closing.enter_async_context(open_works(self))
-        return self._works
+            self._runtime = await self._closing.enter_async_context(open_runtime(self))
+        return self._runtime
 
     def maintainer(self) -> Maintainer:
         from aggregator.notify import recipients
@@ -53,8 +53,8 @@ class House:
         return Maintainer(
             catalog=self.store.catalog,
             outbox=self.store.outbox,
-            upkeep=self.store.upkeep,
-            setup=self.setup,
+            upkeep=self.store.maintenance,
+            active=self.active,
             clock=self.clock,
             recipients=recipients,
         )
@@ -63,32 +63,32 @@ class House:
         """Take over the configuration at `path`. Raises ConfigErrors; then nothing has changed."""
         loaded, current = await asyncio.to_thread(self._prepare, path)  # polling and matching go on meanwhile
         await self.store.feeds.sync(loaded.config.feeds, self.clock.now())
-        redact.know(loaded.secrets | self.loaded.secrets)
+        redact.set_secrets(loaded.secrets | self.loaded.secrets)
         self.loaded, self.current = loaded, current
-        if self._works is not None:
-            self._works.fetcher.adopt(loaded.config.settings.http, loaded.config.settings.polling)
+        if self._runtime is not None:
+            self._runtime.fetcher.reconfigure(loaded.config.settings.http, loaded.config.settings.polling)
 
-    def _prepare(self, path: Path) -> tuple[Loaded, Setup]:
+    def _prepare(self, path: Path) -> tuple[Loaded, ActiveConfig]:
         loaded = load(path, os.environ, before=self.loaded)
-        return loaded, prepare(loaded.config, loaded.rules, loaded.digest, before=self.current)
+        return loaded, activate(loaded.config, loaded.rules, loaded.digest, before=self.current)
 
 
 @asynccontextmanager
-async def open_house(loaded: Loaded, *, console: TextIO | None = None) -> AsyncIterator[House]:
+async def open_application(loaded: Loaded, *, console: TextIO | None = None) -> AsyncIterator[Application]:
     """Open the database: upgraded, free of the leases of the dead, its feeds those of the configuration.
 
     `console` is where console channels print; default: stdout.
     """
-    redact.know(loaded.secrets)
+    redact.set_secrets(loaded.secrets)
     clock = SystemClock()
     async with AsyncExitStack() as closing:
         make_dirs = loaded.config.settings.database is None
         store = open_store(database_url(loaded.config), index_text=index_text, make_dirs=make_dirs)
         await closing.enter_async_context(store)
-        await store.upkeep.upgrade()
-        await store.upkeep.free(dead_owners(await store.upkeep.owners()), clock.now())
+        await store.maintenance.upgrade()
+        await store.maintenance.release_leases_of(dead_owners(await store.maintenance.owners()), clock.now())
         if not loaded.faults:  # a feed that was left out for its faults is still ours
             await store.feeds.sync(loaded.config.feeds, clock.now())
-        current = prepare(loaded.config, loaded.rules, loaded.digest)
-        store = replace(store, catalog=discreet(store.catalog))
-        yield House(loaded=loaded, current=current, store=store, clock=clock, _closing=closing, console=console)
+        current = activate(loaded.config, loaded.rules, loaded.digest)
+        store = replace(store, catalog=masked_catalog(store.catalog))
+        yield Application(loaded=loaded, current=current, store=store, clock=clock, _closing=closing, console=console)

@@ -5,54 +5,56 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from aggregator.app.application import House
-from aggregator.core.model import Entry, Hit, Reason, Routed, Surroundings
-from aggregator.core.routing import question, route
+from aggregator.app.application import Application
+from aggregator.core.model import Entry, Hit, Reason, RoutingContext, RoutingResult
+from aggregator.core.routing import route, routing_query
 from aggregator.core.rules import Rule, RuleIndex
 from aggregator.notify import recipients
 from aggregator.pipeline.matching import match
 
 
-async def find(
-    house: House, rules: Sequence[Rule], since: datetime, step: Callable[[int], object]
+async def find_hits(
+    app: Application, rules: Sequence[Rule], since: datetime, step: Callable[[int], object]
 ) -> tuple[tuple[Entry, ...], tuple[Hit, ...]]:
     """The stored entries that these rules match, and the hits."""
-    setup, now = replace(house.current, index=RuleIndex(rules)), house.clock.now()
+    active, now = replace(app.current, index=RuleIndex(rules)), app.clock.now()
     entries: list[Entry] = []
     hits: list[Hit] = []
-    async for batch in house.store.catalog.scan(since=since):
+    async for batch in app.store.catalog.scan(since=since):
         for entry in batch:
-            feed = setup.feeds.get(entry.feed)
-            if feed and (found := match(setup, feed, [entry], now)):
+            feed = active.feeds.get(entry.feed)
+            if feed and (found := match(active, feed, [entry], now)):
                 entries.append(replace(entry, reason=Reason.APPLIED))
                 hits += found
         step(len(batch))
     return tuple(entries), tuple(hits)
 
 
-async def record(house: House, entries: Sequence[Entry], hits: Sequence[Hit]) -> int:
+async def record_hits(app: Application, entries: Sequence[Entry], hits: Sequence[Hit]) -> int:
     """Store those hits that are not known yet and make their alerts; gives how many were new."""
-    setup, now = house.current, house.clock.now()
+    active, now = app.current, app.clock.now()
     by_key = {(entry.feed, entry.key): entry for entry in entries}
     new = 0
     for feed in dict.fromkeys(entry.feed for entry in entries):
-        mine = {key: entry for (owner, key), entry in by_key.items() if owner == feed}
+        feed_entries = {key: entry for (owner, key), entry in by_key.items() if owner == feed}
         chosen = [hit for hit in hits if hit.feed == feed]
-        asked = question(chosen, mine, setup.rule_configs, setup.config.settings, now)
+        asked = routing_query(chosen, feed_entries, active.rule_configs, active.config.settings, now)
         if asked:
-            new += await house.store.feeds.record(asked, partial(_route, house, chosen, mine, now), now)
+            new += await app.store.feeds.record(asked, partial(_route, app, chosen, feed_entries, now), now)
     return new
 
 
-def _route(house: House, hits: Sequence[Hit], entries: dict[str, Entry], now: datetime, around: Surroundings) -> Routed:
-    setup = house.current
+def _route(
+    app: Application, hits: Sequence[Hit], entries: dict[str, Entry], now: datetime, context: RoutingContext
+) -> RoutingResult:
+    active = app.current
     return route(
         hits,
         entries,
-        setup.rule_configs,
-        setup.config.channels,
-        setup.config.settings,
-        around,
+        active.rule_configs,
+        active.config.channels,
+        active.config.settings,
+        context,
         now,
         recipients=recipients,
     )

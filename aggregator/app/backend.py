@@ -1,4 +1,4 @@
-"""The desk: what the pages and the commands do beyond reading the database (web.desk.Desk)."""
+"""The backend: what the pages and the commands do beyond reading the database (ports.backend.Backend)."""
 
 import asyncio
 import os
@@ -14,35 +14,35 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aggregator import __version__, config
-from aggregator.app.application import House
+from aggregator.app.application import Application
 from aggregator.app.masking import shown
 from aggregator.app.metrics import lag_s
-from aggregator.app.paths import state_folder
-from aggregator.app.processes import notes_folder, running
+from aggregator.app.paths import state_directory
+from aggregator.app.processes import registry_folder, running_processes
 from aggregator.core.errors import Busy, ConfigErrors, Conflict, DatabaseFault, FetchError, NotFound, Unreachable
 from aggregator.core.findings import findings
-from aggregator.core.model import Beat, DeliveryState, Finding, Status, Told
-from aggregator.core.results import Answer, Candidate, Imported, Preview, RulesFile, Verdict
+from aggregator.core.model import DeliveryState, Finding, HitDetail, LoopStatus, Status
+from aggregator.core.results import FeedCandidate, ImportResult, Preview, RulesCheck, RulesFile, SearchResult
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Auth, Feed
 from aggregator.core.text.urls import login_in, pasted_urls, with_login
 from aggregator.pipeline.backtest import backtest
-from aggregator.pipeline.search import explained, search
-from aggregator.pipeline.websub import Taken
+from aggregator.pipeline.search import explain_hit, search
+from aggregator.pipeline.websub import PushOutcome
 from aggregator.ports import Catalog, Clock
 from aggregator.scheduler import kept_alive
 
 if TYPE_CHECKING:
-    from aggregator.web.app import Site
+    from aggregator.web.app import WebApp
 
 PREVIEW_S = 8.0
-LOOKUPS_AT_ONCE, LOOKUPS_S = 32, 15.0
-MOST_WAITING = 4  # beyond those at work; each may read a megabyte of YAML, or match all that is stored
+MAX_CONCURRENT_LOOKUPS, LOOKUPS_S = 32, 15.0
+MAX_WAITING = 4  # beyond those at work; each may read a megabyte of YAML, or match all that is stored
 
 Reload = Callable[[], Awaitable[ConfigErrors | None]]
 
 
-async def _nothing_runs() -> ConfigErrors | None:
+async def _no_reload() -> ConfigErrors | None:
     return None
 
 
@@ -61,8 +61,8 @@ class Turns:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn, and have it. Raises Busy."""
-        if self._here >= self.at_once + MOST_WAITING:
-            raise Busy(f"{MOST_WAITING} {self.what} are waiting already; try again in a moment")
+        if self._here >= self.at_once + MAX_WAITING:
+            raise Busy(f"{MAX_WAITING} {self.what} are waiting already; try again in a moment")
         self._here += 1
         try:
             async with self._free:
@@ -72,14 +72,14 @@ class Turns:
 
 
 @dataclass(slots=True)
-class AppDesk:
-    """Implements `web.desk.Desk` over an open house."""
+class AppBackend:
+    """Implements `ports.backend.Backend` over an open application."""
 
-    house: House
+    app: Application
     path: Path
-    reloading: Reload = _nothing_runs
-    beats: Callable[[], tuple[Beat, ...]] = tuple
-    figures: Callable[[], bytes] = bytes
+    reloading: Reload = _no_reload
+    loop_statuses: Callable[[], tuple[LoopStatus, ...]] = tuple
+    metrics_source: Callable[[], bytes] = bytes
     fault: Callable[[], ConfigErrors | None] = lambda: None
     started_at: datetime | None = None
     _files: tuple[str, tuple[RulesFile, ...]] = ("", ())  # with the digest of the configuration they are of
@@ -89,20 +89,20 @@ class AppDesk:
 
     @property
     def catalog(self) -> Catalog:
-        return self.house.store.catalog
+        return self.app.store.catalog
 
     @property
     def clock(self) -> Clock:
-        return self.house.clock
+        return self.app.clock
 
     def current(self) -> config.Loaded:
-        return self.house.loaded
+        return self.app.loaded
 
     def database_fault(self) -> DatabaseFault | None:
-        return self.house.store.upkeep.fault()
+        return self.app.store.maintenance.fault()
 
     def metrics(self) -> tuple[bytes, str]:
-        return self.figures(), "text/plain; version=0.0.4; charset=utf-8"
+        return self.metrics_source(), "text/plain; version=0.0.4; charset=utf-8"
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class AppDesk:
         backlog = await self.catalog.backlog(now)
         fault = str(self.database_fault() or "")
         return findings(
-            Status(version=__version__, now_at=now, beats=self.beats(), backlog=backlog, database_fault=fault)
+            Status(version=__version__, now_at=now, loops=self.loop_statuses(), backlog=backlog, database_fault=fault)
         )
 
     async def status(self) -> Status:
@@ -119,14 +119,14 @@ class AppDesk:
         health = await self.catalog.health()
         outbox = await self.catalog.outbox()
         sent = await self.catalog.deliveries(states=[DeliveryState.SENT], limit=1)
-        folder, loaded = state_folder(), self.house.loaded
+        folder, loaded = state_directory(), self.app.loaded
         return Status(
             version=__version__,
             now_at=now,
             started_at=self.started_at,
-            beats=self.beats(),
+            loops=self.loop_statuses(),
             feeds=tuple((word.value, count) for word, count in health.items()),
-            lag_s=lag_s(await self.house.store.feeds.next_due_at(), now),
+            lag_s=lag_s(await self.app.store.feeds.next_due_at(), now),
             outbox=tuple((state.value, count) for state, count in outbox.items() if count),
             last_alert_at=sent[0].sent_at if sent else None,
             stats=await self.catalog.stats(),
@@ -143,14 +143,14 @@ class AppDesk:
                     ),
                 )
             ),
-            processes=await asyncio.to_thread(running, notes_folder(loaded.config)),
+            processes=await asyncio.to_thread(running_processes, registry_folder(loaded.config)),
             backlog=await self.catalog.backlog(now),
             database_fault=str(self.database_fault() or ""),
         )
 
-    async def explain(self, told: Told) -> Explanation | None:
-        rule = self.house.current.rules.get(told.hit.rule)
-        return explained(rule, told, self.house.current) if rule else None
+    async def explain(self, detail: HitDetail) -> Explanation | None:
+        rule = self.app.current.rules.get(detail.hit.rule)
+        return explain_hit(rule, detail, self.app.current) if rule else None
 
     async def search(
         self,
@@ -160,18 +160,18 @@ class AppDesk:
         limit: int = 50,
         before: int | None = None,
         within_s: float = inf,
-    ) -> Answer:
+    ) -> SearchResult:
         async with self._looks.turn():
             return await search(
-                self.catalog, self.house.current, query, since=since, limit=limit, before=before, within_s=within_s
+                self.catalog, self.app.current, query, since=since, limit=limit, before=before, within_s=within_s
             )
 
     # --- the rules' files ------------------------------------------------------------------------
 
-    async def reload(self) -> Verdict:
+    async def reload(self) -> RulesCheck:
         errors = await self.reloading()
-        return Verdict(
-            problems=errors.errors if errors else self.house.loaded.warnings, rules=tuple(self.house.current.rules)
+        return RulesCheck(
+            problems=errors.errors if errors else self.app.loaded.warnings, rules=tuple(self.app.current.rules)
         )
 
     async def rules_files(self) -> tuple[RulesFile, ...]:
@@ -181,13 +181,13 @@ class AppDesk:
             self._files = digest, tuple(RulesFile(name=f.file, text=f.text, digest=f.digest) for f in found)
         return self._files[1]
 
-    async def check_rules(self, name: str, text: str) -> Verdict:
+    async def check_rules(self, name: str, text: str) -> RulesCheck:
         try:
             loaded = await self._with(name, text)
         except ConfigErrors as errors:
-            return Verdict(problems=errors.errors)
+            return RulesCheck(problems=errors.errors)
         failing = await asyncio.to_thread(config.rule_test_errors, loaded)
-        return Verdict(problems=(*loaded.warnings, *failing), rules=tuple(rule.id for rule in loaded.rules))
+        return RulesCheck(problems=(*loaded.warnings, *failing), rules=tuple(rule.id for rule in loaded.rules))
 
     async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
         text = _with_ends_of(await self._known_file(name), text)
@@ -198,7 +198,7 @@ class AppDesk:
 
     async def preview(self, name: str, text: str, since: datetime) -> Preview:
         edited = {rule.id: rule for rule in (await self._with(name, text)).rules}
-        running = self.house.current.rules
+        running = self.app.current.rules
         touched = [
             rule_id
             for rule_id in {**running, **edited}
@@ -210,7 +210,7 @@ class AppDesk:
         if not touched:
             return Preview(since=since, entries=0)
         async with self._looks.turn():
-            done = await backtest(self.catalog, self.house.current, old, new, since=since, within_s=PREVIEW_S)
+            done = await backtest(self.catalog, self.app.current, old, new, since=since, within_s=PREVIEW_S)
         return Preview(
             since=since,
             entries=done.entries,
@@ -220,7 +220,7 @@ class AppDesk:
 
     async def _with(self, name: str, text: str) -> config.Loaded:
         """The configuration as it would be with `text` in that file. Raises ConfigErrors, Conflict, NotFound, Busy."""
-        running, file = self.house.loaded, await self._known_file(name)
+        running, file = self.app.loaded, await self._known_file(name)
         text = _with_ends_of(file, text)
         if file.text == text and self._files[0] == running.digest:
             return running
@@ -240,32 +240,32 @@ class AppDesk:
 
     # --- hubs ------------------------------------------------------------------------------------
 
-    async def hub_asks(self, callback: str, query: Mapping[str, str]) -> str | None:
-        return await (await self.house.works()).push().verify(callback, query)
+    async def verify_subscription(self, callback: str, query: Mapping[str, str]) -> str | None:
+        return await (await self.app.runtime()).websub().verify(callback, query)
 
-    async def hub_pushes(
+    async def receive_push(
         self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
-    ) -> Taken:
-        return await (await self.house.works()).push().receive(callback, content_type, signature, read)
+    ) -> PushOutcome:
+        return await (await self.app.runtime()).websub().receive(callback, content_type, signature, read)
 
     # --- feeds -----------------------------------------------------------------------------------
 
-    async def discover(self, url: str) -> tuple[Candidate, ...]:
+    async def discover(self, url: str) -> tuple[FeedCandidate, ...]:
         """`url`: as people paste it; a name and password in it are sent to its own origin, and not given back."""
-        known = {feed.url: feed.id for feed in self.house.current.feeds.values()}
+        known = {feed.url: feed.id for feed in self.app.current.feeds.values()}
 
         from aggregator.fetch import discover as discover_feeds
 
-        works = await self.house.works()
-        found = await discover_feeds(url, works.fetcher.transport, works.read)
+        runtime = await self.app.runtime()
+        found = await discover_feeds(url, runtime.fetcher.transport, runtime.read)
         return tuple(
-            Candidate(
+            FeedCandidate(
                 url=c.url,
                 title=c.title,
                 entries=c.entries,
                 newest_at=c.newest_at,
                 titles=tuple(title for _, title in c.latest),
-                known_as=known.get(c.url),
+                existing_id=known.get(c.url),
                 rhythm_s=c.rhythm_s,
             )
             for c in found
@@ -282,7 +282,7 @@ class AppDesk:
         login = login_in(pasted_urls(url)[0])
         if find and (best := await self._behind(url)):
             login, title = login_in(with_login(best.url, login)), title or best.title
-        await (await self.house.works()).fetcher.transport.permit(login.url)
+        await (await self.app.runtime()).fetcher.transport.check_allowed(login.url)
         async with self._edits:  # two edits of one file would undo each other
             added = await asyncio.to_thread(
                 config.add_feed, self.path, url=login.url, feed_id=feed_id, title=title, tags=tags, auth=login.auth
@@ -290,7 +290,7 @@ class AppDesk:
         await self.reloading()
         return added.id
 
-    async def _behind(self, url: str) -> Candidate | None:
+    async def _behind(self, url: str) -> FeedCandidate | None:
         """The best feed behind an address; None: it cannot be reached now. Raises NotFound, Conflict, FetchError."""
         try:
             found = await self.discover(url)
@@ -301,55 +301,55 @@ class AppDesk:
         if not found:
             why = "neither what it names nor the usual places of its site are feeds"
             raise NotFound("feed", login_in(pasted_urls(url)[0]).url, why=why)
-        if found[0].known_as:
-            raise Conflict(f"{found[0].url} is watched already, as {found[0].known_as}")
+        if found[0].existing_id:
+            raise Conflict(f"{found[0].url} is watched already, as {found[0].existing_id}")
         return found[0]
 
     async def import_opml(
         self, document: bytes, *, online: bool = False, step: Callable[[], object] = lambda: None
-    ) -> Imported:
+    ) -> ImportResult:
         """`online`: only feeds that can be read now are added."""
-        known = tuple(self.house.current.feeds.values())
-        wanted, skipped = await asyncio.to_thread(lambda: config.sift(config.from_opml(document), known))
+        known = tuple(self.app.current.feeds.values())
+        wanted, skipped = await asyncio.to_thread(lambda: config.split_known(config.from_opml(document), known))
         wanted, problems = await (self._readable(wanted, step) if online else self._permitted(wanted))
-        added: tuple[config.Added, ...] = ()
+        added: tuple[config.AddedFeed, ...] = ()
         if wanted:
             async with self._edits:
                 added = await asyncio.to_thread(config.add_feeds, self.path, [one.row() for one in wanted])
         if added:
             await self.reloading()
-        told = (config.WATCHED, config.TWICE)
-        return Imported(
+        detail = (config.WATCHED, config.TWICE)
+        return ImportResult(
             added=tuple(one.id for one in added),
             known=tuple(url for url, why in skipped if why == config.WATCHED),
             repeated=tuple(url for url, why in skipped if why == config.TWICE),
-            problems=(*(f"{url}: {why}" for url, why in skipped if why not in told), *problems),
+            problems=(*(f"{url}: {why}" for url, why in skipped if why not in detail), *problems),
         )
 
     async def _readable(
-        self, wanted: Sequence[config.Subscription], step: Callable[[], object]
-    ) -> tuple[tuple[config.Subscription, ...], list[str]]:
-        works = await self.house.works()
-        outcomes = await works.try_feeds([_tried(one) for one in wanted], step=step)
+        self, wanted: Sequence[config.OpmlOutline], step: Callable[[], object]
+    ) -> tuple[tuple[config.OpmlOutline, ...], list[str]]:
+        runtime = await self.app.runtime()
+        outcomes = await runtime.try_feeds([_tried(one) for one in wanted], step=step)
         problems = [f"{url}: {error}" for url, error in outcomes.items() if error]
         return tuple(one for one in wanted if not outcomes[one.url]), problems
 
     async def _permitted(
-        self, wanted: Sequence[config.Subscription]
-    ) -> tuple[tuple[config.Subscription, ...], list[str]]:
+        self, wanted: Sequence[config.OpmlOutline]
+    ) -> tuple[tuple[config.OpmlOutline, ...], list[str]]:
         """Those whose address may be read, and what is said of the others.
 
         Names are looked up for LOOKUPS_S in all; one that is not known by then is judged when it is dialled.
         """
-        transport = (await self.house.works()).fetcher.transport
+        transport = (await self.app.runtime()).fetcher.transport
         examples = {_place(one.url): one.url for one in wanted}
         refused: dict[str, str] = {}
-        gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+        gate = asyncio.Semaphore(MAX_CONCURRENT_LOOKUPS)
 
         async def judge(place: str, url: str) -> None:
             async with gate:
                 try:
-                    await transport.permit(url)
+                    await transport.check_allowed(url)
                 except FetchError as error:
                     refused[place] = str(error)
 
@@ -368,35 +368,35 @@ class AppDesk:
         """Masked before it is written: in XML a key with an `&` is no longer the text that is known."""
         return config.to_opml(
             feed.model_copy(update={"url": shown(feed.url), "title": shown(feed.title)})
-            for feed in self.house.current.config.feeds
+            for feed in self.app.current.config.feeds
         )
 
 
-def _tried(one: config.Subscription) -> Feed:
+def _tried(one: config.OpmlOutline) -> Feed:
     """A feed that is only tried; named by its address."""
     return Feed.model_construct(url=one.url, id=one.url, auth=Auth.model_validate(one.auth) if one.auth else None)
 
 
 @asynccontextmanager
-async def page(desk: AppDesk, listen: str) -> AsyncIterator[str]:
+async def web_server(backend: AppBackend, listen: str) -> AsyncIterator[str]:
     """Serve the pages while the context lasts; gives their address. Raises AggregatorError."""
     from aggregator.web.app import create_app
 
-    async with _serving(listen, "settings.web.listen", create_app(desk)) as address:
+    async with _serving(listen, "settings.web.listen", create_app(backend)) as address:
         yield address
 
 
 @asynccontextmanager
-async def figures(desk: AppDesk, listen: str) -> AsyncIterator[str]:
+async def metrics_server(backend: AppBackend, listen: str) -> AsyncIterator[str]:
     """Serve health and figures alone, likewise."""
-    from aggregator.web.app import create_figures
+    from aggregator.web.app import create_metrics_app
 
-    async with _serving(listen, "settings.metrics.listen", create_figures(desk, listen)) as address:
+    async with _serving(listen, "settings.metrics.listen", create_metrics_app(backend, listen)) as address:
         yield address
 
 
 @asynccontextmanager
-async def _serving(listen: str, setting: str, site: "Site") -> AsyncIterator[str]:
+async def _serving(listen: str, setting: str, site: "WebApp") -> AsyncIterator[str]:
     """A server that is started again on the same port where it ends before the context does."""
     from aggregator.web.server import bind, serve
 

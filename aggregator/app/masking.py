@@ -13,12 +13,12 @@ LOGIN = re.compile(r"(?<=://)[^\s/@]+@")  # also one that was written into the Y
 TEXTS = ("url", "configured_url", "title", "last_error", "move_url", "hub", "self_url")
 
 
-def discreet(catalog: Catalog) -> Catalog:
+def masked_catalog(catalog: Catalog) -> Catalog:
     """The same catalog, with every login and known secret in its feeds replaced by `***`."""
-    return cast(Catalog, _Discreet(catalog))
+    return cast(Catalog, _MaskedCatalog(catalog))
 
 
-class _Discreet:
+class _MaskedCatalog:
     """Passes everything on but the listing of feeds, the one place where configured addresses come back."""
 
     def __init__(self, catalog: Catalog) -> None:

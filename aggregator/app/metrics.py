@@ -1,17 +1,17 @@
-"""From what the verbs did to figures."""
+"""Update metrics from what the pipeline did."""
 
 from datetime import datetime
 
 from aggregator.core.model import Reason
-from aggregator.pipeline.articles import Reading
-from aggregator.pipeline.delivery_batch import Counts
-from aggregator.pipeline.ingest import Polled
+from aggregator.pipeline.articles import ArticleResult
+from aggregator.pipeline.delivery_batch import DeliveryCounts
+from aggregator.pipeline.ingest import PolledFeed
 from aggregator.telemetry.metrics import Metrics
 
 
-def observe_poll(metrics: Metrics, polled: Polled) -> None:
+def observe_poll(metrics: Metrics, polled: PolledFeed) -> None:
     """Count one poll."""
-    metrics.polls.labels(polled.rung.value if polled.rung else "failed").inc()
+    metrics.polls.labels(polled.parse_level.value if polled.parse_level else "failed").inc()
     metrics.poll_seconds.observe(polled.elapsed_s)
     if polled.gap:
         metrics.gaps.labels(polled.gap).inc()
@@ -26,13 +26,13 @@ def observe_poll(metrics: Metrics, polled: Polled) -> None:
             metrics.seen_seconds.observe(max(0.0, (entry.seen_at - entry.published_at).total_seconds()))
 
 
-def observe_reading(metrics: Metrics, reading: Reading) -> None:
+def observe_reading(metrics: Metrics, reading: ArticleResult) -> None:
     """Count one article."""
     metrics.articles.labels(reading.outcome).inc()
     metrics.hits.inc(reading.hits)
 
 
-def observe_deliveries(metrics: Metrics, counts: Counts) -> None:
+def observe_deliveries(metrics: Metrics, counts: DeliveryCounts) -> None:
     """Count what one tick delivered."""
     for outcome in ("sent", "retry", "dead", "held", "suppressed"):
         metrics.deliveries.labels(outcome).inc(getattr(counts, outcome))

@@ -15,10 +15,10 @@ def database_url(config: Config) -> str:
     """The configured database, else SQLite in `./var` beside a `./config`, else in the state folder."""
     if config.settings.database:
         return config.settings.database.get_secret_value()
-    return f"sqlite:///{state_folder() / 'aggregator.db'}"
+    return f"sqlite:///{state_directory() / 'aggregator.db'}"
 
 
-def state_folder() -> Path:
+def state_directory() -> Path:
     """`./var` where one works in a folder of one's own, `$XDG_STATE_HOME/aggregator` elsewhere."""
     if Path("var").is_dir() or Path("config").exists():
         return Path("var")

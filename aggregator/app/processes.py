@@ -13,7 +13,7 @@ from secrets import token_hex
 from typing import IO
 from urllib.parse import urlsplit
 
-from aggregator.app.paths import database_url, state_folder
+from aggregator.app.paths import database_url, state_directory
 from aggregator.core.model import Process
 from aggregator.core.schemas import process_json
 from aggregator.core.settings import Config
@@ -25,19 +25,19 @@ except ImportError:  # not on Windows: there, nothing is known
 
 log = logging.getLogger(__name__)
 
-ANSWER_S = 3.0
-_NOTES = "service-*.json"
+REPLY_TIMEOUT_S = 3.0
+_REGISTRY = "service-*.json"
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask, not where to listen
 
 
-def notes_folder(config: Config) -> Path:
+def registry_folder(config: Config) -> Path:
     """Beside the database's file, else in the state folder."""
     backend, _, path = database_url(config).partition(":///")
-    return Path(path.partition("?")[0]).parent if backend == "sqlite" else state_folder()
+    return Path(path.partition("?")[0]).parent if backend == "sqlite" else state_directory()
 
 
 @contextmanager
-def note(folder: Path, process: Process) -> Iterator[None]:
+def register(folder: Path, process: Process) -> Iterator[None]:
     """Leave a note while the context lasts; the kernel unlocks it however we end."""
     path = folder / f"service-{process.pid}-{token_hex(4)}.json"
     unready = path.with_suffix(".new")  # nobody looks at it before it is locked and whole
@@ -61,10 +61,10 @@ def note(folder: Path, process: Process) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def running(folder: Path) -> tuple[Process, ...]:
+def running_processes(folder: Path) -> tuple[Process, ...]:
     """The processes of the service on this machine, the oldest first."""
     found = []
-    for path in folder.glob(_NOTES):
+    for path in folder.glob(_REGISTRY):
         with suppress(OSError, ValueError, KeyError, TypeError), path.open(encoding="utf-8") as file:
             if not _is_held(file):
                 continue
@@ -87,7 +87,7 @@ def loops_of(process: Process) -> Mapping[str, bool] | None:
 
 def loops_at(host: str, port: int) -> Mapping[str, bool] | None:
     """Which loops are well at an address; None where something else answers. Raises ConnectionRefusedError."""
-    connection = HTTPConnection(_ANYWHERE.get(host, host), port, timeout=ANSWER_S)
+    connection = HTTPConnection(_ANYWHERE.get(host, host), port, timeout=REPLY_TIMEOUT_S)
     try:
         connection.request("GET", "/healthz")
         answer = json.loads(connection.getresponse().read(65_536))
@@ -100,14 +100,14 @@ def loops_at(host: str, port: int) -> Mapping[str, bool] | None:
         connection.close()
 
 
-def own(started_at: datetime, roles: frozenset[str], page: str | None) -> Process:
+def this_process(started_at: datetime, roles: frozenset[str], page: str | None) -> Process:
     """This process."""
     return Process(pid=os.getpid(), started_at=started_at, roles=tuple(sorted(roles)), page=page)
 
 
 def _tidy(folder: Path) -> None:
     """Take away the notes of the dead."""
-    for path in folder.glob(_NOTES):
+    for path in folder.glob(_REGISTRY):
         with suppress(OSError):
             with path.open(encoding="utf-8") as file:
                 held = _is_held(file)

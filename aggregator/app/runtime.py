@@ -1,4 +1,4 @@
-"""The part of the house that reaches out: transport, parsers, notifiers, and the verbs over them.
+"""The part of the application that reaches out: transport, parsers, notifiers, and the pipeline over them.
 
 Opened when it is first needed, since most commands only read the database.
 """
@@ -13,98 +13,108 @@ from typing import TYPE_CHECKING
 from aggregator import __version__
 from aggregator.app.metrics import lag_s, observe_poll, observe_reading
 from aggregator.core.errors import AggregatorError, FetchError, ParseError
-from aggregator.core.model import Alert, DeliveryState, FeedState, Fetched, Health, Kind, Notice, ParsedFeed, Receipt
+from aggregator.core.model import (
+    Alert,
+    AlertKind,
+    DeliveryState,
+    FeedState,
+    Fetched,
+    Health,
+    Notice,
+    ParsedFeed,
+    Receipt,
+)
 from aggregator.core.settings import Channel, Feed, Settings
 from aggregator.fetch import HttpFetcher, open_fetcher
 from aggregator.notify import open_notifier, recipients
 from aggregator.parse import open_parser, open_reader
 from aggregator.parse.article import is_available as articles_can_be_read
-from aggregator.pipeline.articles import FullTexts
+from aggregator.pipeline.articles import ArticleFetcher
 from aggregator.pipeline.deliver import Deliver
-from aggregator.pipeline.delivery_batch import Counts
-from aggregator.pipeline.ingest import Intake
+from aggregator.pipeline.delivery_batch import DeliveryCounts
+from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.poll import Poller
-from aggregator.pipeline.websub import Push
-from aggregator.ports import Notifier, Parser, Reader
+from aggregator.pipeline.websub import WebSub
+from aggregator.ports import ArticleReader, Notifier, Parser
 from aggregator.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from aggregator.app.application import House
+    from aggregator.app.application import Application
 
 
 @dataclass(slots=True, kw_only=True)
-class Works:
-    """The adapters that reach out; makes the verbs that poll and deliver."""
+class Runtime:
+    """The adapters that reach out; makes the pipeline parts that poll and deliver."""
 
-    house: "House"
+    app: "Application"
     fetcher: HttpFetcher
     parser: Parser
-    reader: Reader
+    reader: ArticleReader
     notifier: Notifier
     metrics: Metrics
 
-    def intake(self) -> Intake:
-        return Intake(
-            feeds=self.house.store.feeds,
+    def ingestor(self) -> Ingestor:
+        return Ingestor(
+            feeds=self.app.store.feeds,
             fetcher=self.fetcher,
             parser=self.parser,
-            setup=self.house.setup,
-            clock=self.house.clock,
-            owner=self.house.owner,
+            active=self.app.active,
+            clock=self.app.clock,
+            owner=self.app.owner,
             recipients=recipients,
             observe=lambda polled: observe_poll(self.metrics, polled),
             full_text=articles_can_be_read(),
         )
 
     def poller(self) -> Poller:
-        house = self.house
-        return Poller(self.intake(), feeds=house.store.feeds, setup=house.setup, clock=house.clock, owner=house.owner)
+        app = self.app
+        return Poller(self.ingestor(), feeds=app.store.feeds, active=app.active, clock=app.clock, owner=app.owner)
 
-    def push(self) -> Push:
-        return Push(
-            subscriptions=self.house.store.subscriptions,
+    def websub(self) -> WebSub:
+        return WebSub(
+            subscriptions=self.app.store.subscriptions,
             hub=self.fetcher,
-            feeds=self.house.store.feeds,
-            catalog=self.house.store.catalog,
-            intake=self.intake(),
-            setup=self.house.setup,
-            clock=self.house.clock,
-            owner=self.house.owner,
+            feeds=self.app.store.feeds,
+            catalog=self.app.store.catalog,
+            ingestor=self.ingestor(),
+            active=self.app.active,
+            clock=self.app.clock,
+            owner=self.app.owner,
             secret=lambda: token_urlsafe(24),
         )
 
-    def full_texts(self) -> FullTexts:
-        return FullTexts(
-            texts=self.house.store.texts,
+    def article_fetcher(self) -> ArticleFetcher:
+        return ArticleFetcher(
+            texts=self.app.store.articles,
             pages=self.fetcher,
             reader=self.reader,
-            setup=self.house.setup,
-            clock=self.house.clock,
+            active=self.app.active,
+            clock=self.app.clock,
             recipients=recipients,
             observe=lambda reading: observe_reading(self.metrics, reading),
         )
 
     def deliverer(self) -> Deliver:
         return Deliver(
-            self.house.store.outbox,
+            self.app.store.outbox,
             self.notifier,
-            lambda: self.house.current.config,
-            self.house.clock,
-            owner=self.house.owner,
+            lambda: self.app.current.config,
+            self.app.clock,
+            owner=self.app.owner,
             recipients=recipients,
         )
 
-    async def deliver_due(self) -> Counts:
+    async def deliver_due(self) -> DeliveryCounts:
         """Send what is due now, once, and the reports of what was given up; what fails waits for its retry."""
         deliverer = self.deliverer()
-        counts = await deliverer.tick(self.house.clock.now())
+        counts = await deliverer.tick(self.app.clock.now())
         if counts.dead:
-            counts.add(await deliverer.tick(self.house.clock.now()))
+            counts.add(await deliverer.tick(self.app.clock.now()))
         return counts
 
     async def measure(self) -> None:
         """Bring the gauges up to date."""
-        now, store = self.house.clock.now(), self.house.store
+        now, store = self.app.clock.now(), self.app.store
         due_at = await store.feeds.next_due_at()
         feeds, outbox = await store.catalog.health(), await store.catalog.outbox()
         self.metrics.observe_feeds({health.value: feeds.get(health, 0) for health in Health})
@@ -114,7 +124,7 @@ class Works:
         self.metrics.observe_oldest_due(
             feed_s=lag_s(backlog.oldest_feed_due_at, now), delivery_s=lag_s(backlog.oldest_delivery_due_at, now)
         )
-        self.metrics.rules.set(sum(rule.config.enabled for rule in self.house.current.rules.values()))
+        self.metrics.rules.set(sum(rule.config.enabled for rule in self.app.current.rules.values()))
 
     async def read(self, document: Fetched) -> ParsedFeed | None:
         """A document as a feed, or None where it is none."""
@@ -126,11 +136,11 @@ class Works:
 
     async def try_feeds(self, feeds: Sequence[Feed], step: Callable[[], object]) -> dict[str, AggregatorError | None]:
         """What fetching and parsing each feed once gives, without storing anything; None: it works."""
-        room = asyncio.Semaphore(self.house.current.config.settings.polling.concurrency)
+        fixture = asyncio.Semaphore(self.app.current.config.settings.polling.concurrency)
         outcomes: dict[str, AggregatorError | None] = {}
 
         async def attempt(feed: Feed) -> None:
-            async with room:
+            async with fixture:
                 outcomes[feed.id] = await self._try(feed)
             step()
 
@@ -154,11 +164,11 @@ class Works:
         for recipient in recipients(channel):
             alert = Alert(
                 id=token_hex(10),
-                kind=Kind.TEST,
+                kind=AlertKind.TEST,
                 title=words.title,
                 notice=words,
                 time_zone=channel.time_zone,
-                created_at=self.house.clock.now(),
+                created_at=self.app.clock.now(),
             )
             try:
                 answers.append((recipient, await self.notifier.send(channel, alert, recipient=recipient)))
@@ -167,7 +177,7 @@ class Works:
         return answers
 
 
-def own_ports(settings: Settings) -> tuple[int, ...]:
+def _own_ports(settings: Settings) -> tuple[int, ...]:
     """The ports on which we listen ourselves: no feed may lead there, whatever else is allowed."""
     places = (settings.web.listen if settings.web.enabled else None, settings.metrics.listen)
     ports = [int(place.rpartition(":")[2]) for place in places if place]
@@ -175,24 +185,24 @@ def own_ports(settings: Settings) -> tuple[int, ...]:
 
 
 @asynccontextmanager
-async def open_works(house: "House") -> AsyncIterator[Works]:
+async def open_runtime(app: "Application") -> AsyncIterator[Runtime]:
     """The transport is closed at the end, and the parsers with it; they start when first needed."""
-    settings = house.current.config.settings
+    settings = app.current.config.settings
     async with AsyncExitStack() as stack:
-        yield Works(
-            house=house,
+        yield Runtime(
+            app=app,
             fetcher=await stack.enter_async_context(
                 open_fetcher(
                     settings.http,
                     settings.polling,
                     version=__version__,
                     about=settings.web.public_url if settings.web.enabled else None,
-                    own_ports=own_ports(settings),
-                    clock=house.clock,
+                    own_ports=_own_ports(settings),
+                    clock=app.clock,
                 )
             ),
             parser=await stack.enter_async_context(open_parser(max_body_bytes=settings.http.max_body_bytes)),
             reader=await stack.enter_async_context(open_reader(max_body_bytes=settings.http.max_body_bytes)),
-            notifier=open_notifier(house.clock, house.console),
+            notifier=open_notifier(app.clock, app.console),
             metrics=Metrics(__version__),
         )

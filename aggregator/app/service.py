@@ -9,29 +9,29 @@ from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
-from aggregator.app.application import House
-from aggregator.app.backend import AppDesk, figures, page
+from aggregator.app.application import Application
+from aggregator.app.backend import AppBackend, metrics_server, web_server
 from aggregator.app.extras import missing
 from aggregator.app.metrics import observe_deliveries
-from aggregator.app.processes import note, notes_folder, own
-from aggregator.app.runtime import Works
+from aggregator.app.processes import register, registry_folder, this_process
+from aggregator.app.runtime import Runtime
 from aggregator.config import digest as digest_of
 from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
-from aggregator.core.model import Beat
+from aggregator.core.model import LoopStatus
 from aggregator.notify import recipients
-from aggregator.scheduler import Schedule, kept_alive
-from aggregator.telemetry.heartbeat import Heart
+from aggregator.scheduler import Scheduler, kept_alive
+from aggregator.telemetry.heartbeat import HeartbeatMonitor
 from aggregator.telemetry.systemd import notify, watchdog_s
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 8.0
-PATIENCE_S = 45.0
-PRUNE_PATIENCE_S = 1800.0  # a year's worth at once, after a change of settings.retention, is no hang
+LOOP_TIMEOUT_S = 45.0
+PRUNE_TIMEOUT_S = 1800.0  # a year's worth at once, after a change of settings.retention, is no hang
 DELIVER_WAIT_S = 0.5
 CLOCK_S = 5.0
 FAULT_LASTS_S = 60.0  # a full disk, a restart of the server: people hear of it where it lasts longer
-SET_BACK = timedelta(seconds=2)
+CLOCK_JUMP = timedelta(seconds=2)
 
 Ready = Callable[[str | None], None]
 
@@ -40,27 +40,33 @@ class Service:
     """Runs the roles of one process until it is told to stop."""
 
     def __init__(
-        self, house: House, works: Works, config_path: Path, roles: frozenset[str], *, metrics: str | None = None
+        self,
+        app: Application,
+        runtime: Runtime,
+        config_path: Path,
+        roles: frozenset[str],
+        *,
+        metrics: str | None = None,
     ) -> None:
         """`metrics`: where figures are served, whatever settings.metrics.listen says and beside a page too."""
-        self.house = house
-        self.works = works
+        self.app = app
+        self.works = runtime
         self.path = config_path
         self.roles = roles
         self.metrics = metrics
-        self.heart = Heart()
-        self.schedule = Schedule(self._beat, self._failed)
-        self.poller = works.poller()
-        self.full_texts = works.full_texts()
-        self.deliverer = works.deliverer()
-        self.maintainer = house.maintainer()
-        self.desk = AppDesk(
-            house,
+        self.heart = HeartbeatMonitor()
+        self.schedule = Scheduler(self._beat, self._failed)
+        self.poller = runtime.poller()
+        self.full_texts = runtime.article_fetcher()
+        self.deliverer = runtime.deliverer()
+        self.maintainer = app.maintainer()
+        self.backend = AppBackend(
+            app,
             config_path,
             self.reload,
-            self._beats,
-            works.metrics.text,
-            started_at=house.clock.now(),
+            self._loop_statuses,
+            runtime.metrics.text,
+            started_at=app.clock.now(),
             fault=lambda: self._fault,
         )
         self._fault: ConfigErrors | None = None
@@ -69,27 +75,27 @@ class Service:
         self._fault_told: str | None = None
         self._stop = asyncio.Event()
         self._reloading: set[asyncio.Task[ConfigErrors | None]] = set()
-        self._seen_digest = house.loaded.digest
+        self._seen_digest = app.loaded.digest
 
     async def run(self, *, ready: Ready | None = None, span: timedelta | None = None) -> None:
         """Start the loops, say READY, wait for the end, drain."""
         self._listen()
         self._warn_of_extras()
-        await self._meet_channels()
-        await self.house.store.upkeep.catch_up(self.house.clock.now())
+        await self._load_channels()
+        await self.app.store.maintenance.repair_future_dates(self.app.clock.now())
         async with contextlib.AsyncExitStack() as stack:
-            self.heart.expect("clock", CLOCK_S + PATIENCE_S, self.house.clock.now())
-            clock = asyncio.create_task(kept_alive("clock", self._mind_the_clock, self._failed), name="clock")
+            self.heart.expect("clock", CLOCK_S + LOOP_TIMEOUT_S, self.app.clock.now())
+            clock = asyncio.create_task(kept_alive("clock", self._watch_clock, self._failed), name="clock")
             stack.callback(clock.cancel)
             address = await self._open_page(stack)
-            started_at = self.desk.started_at or self.house.clock.now()
-            folder = notes_folder(self.house.current.config)
-            stack.enter_context(note(folder, own(started_at, self.roles, address)))
+            started_at = self.backend.started_at or self.app.clock.now()
+            folder = registry_folder(self.app.current.config)
+            stack.enter_context(register(folder, this_process(started_at, self.roles, address)))
             self._plan()
             self.schedule.start()
             log.info(
                 "ready",
-                extra={"feeds": len(self.house.current.feeds), "rules": len(self.house.current.rules), "page": address},
+                extra={"feeds": len(self.app.current.feeds), "rules": len(self.app.current.rules), "page": address},
             )
             notify("READY=1")
             if ready:
@@ -101,21 +107,21 @@ class Service:
             await self._drain()
 
     def _warn_of_extras(self) -> None:
-        for what, extra in missing(self.house.current.config):
+        for what, extra in missing(self.app.current.config):
             log.warning("%s is off: it needs the extra %s, which is not installed", what, extra)
 
-    async def _meet_channels(self) -> None:
+    async def _load_channels(self) -> None:
         """Look up everybody's recipients now: the first look loads Apprise, for which no commit should wait."""
-        await asyncio.gather(*(asyncio.to_thread(recipients, c) for c in self.house.current.config.channels.values()))
+        await asyncio.gather(*(asyncio.to_thread(recipients, c) for c in self.app.current.config.channels.values()))
 
     async def _open_page(self, stack: contextlib.AsyncExitStack) -> str | None:
         """The page's address, where this process has one; without a page, figures alone may have an address."""
-        settings = self.house.current.config.settings
+        settings = self.app.current.config.settings
         shown = "web" in self.roles and settings.web.enabled
         listen = self.metrics or (None if shown else settings.metrics.listen)
         if listen:
-            await stack.enter_async_context(figures(self.desk, listen))
-        return await stack.enter_async_context(page(self.desk, settings.web.listen)) if shown else None
+            await stack.enter_async_context(metrics_server(self.backend, listen))
+        return await stack.enter_async_context(web_server(self.backend, settings.web.listen)) if shown else None
 
     async def _drain(self) -> None:
         """Stop claiming, let what is under way end, free the leases of the rest."""
@@ -129,7 +135,7 @@ class Service:
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._told_to_stop)
+            loop.add_signal_handler(number, self._stop_requested)
         loop.add_signal_handler(signal.SIGHUP, self._told_to_reload)
 
     def _told_to_reload(self) -> None:
@@ -144,7 +150,7 @@ class Service:
 
         task.add_done_callback(ended)
 
-    def _told_to_stop(self) -> None:
+    def _stop_requested(self) -> None:
         if self._stop.is_set():  # the second time, a person is impatient
             raise SystemExit(1)
         self._stop.set()
@@ -154,59 +160,59 @@ class Service:
     def _plan(self) -> None:
         if "poll" in self.roles:
             self._every("poll", 1.0, self.poller.tick)
-            self._every("hubs", 60.0, self.works.push().tick)
+            self._every("hubs", 60.0, self.works.websub().tick)
             self._every("articles", 2.0, self._read_articles)
-            self._every("index", 5.0, self.house.store.upkeep.index_text)
+            self._every("index", 5.0, self.app.store.maintenance.index_text)
         if "deliver" in self.roles:
             self._every("deliver", 1.0, self._deliver)
         self._every("database", 1.0, self._mind_database)
         self._every("config", 2.0, self._watch_config)
         self._every("figures", 10.0, self.works.measure)
         self._every("deaths", 10.0, self.maintainer.report_deaths)
-        self._every("prune", 3600.0, self.maintainer.prune, patience_s=PRUNE_PATIENCE_S)
+        self._every("prune", 3600.0, self.maintainer.prune, timeout_s=PRUNE_TIMEOUT_S)
         if watchdog_s():
-            self._every("watchdog", watchdog_s() or 1.0, self._feed_watchdog)
+            self._every("watchdog", watchdog_s() or 1.0, self._ping_watchdog)
         self._plan_heartbeat()
 
     def _every(
-        self, name: str, seconds: float, tick: Callable[[], Awaitable[object]], *, patience_s: float = PATIENCE_S
+        self, name: str, seconds: float, tick: Callable[[], Awaitable[object]], *, timeout_s: float = LOOP_TIMEOUT_S
     ) -> None:
-        now = self.house.clock.now()
-        self.heart.expect(name, seconds + patience_s, now)
+        now = self.app.clock.now()
+        self.heart.expect(name, seconds + timeout_s, now)
         self.works.metrics.expect(name)
         self.schedule.every(name, seconds, tick, now=now)
 
     def _plan_heartbeat(self) -> None:
-        rhythm = self.house.current.config.settings.health.heartbeat
+        rhythm = self.app.current.config.settings.health.heartbeat
         if rhythm and "deliver" in self.roles:
             self.schedule.rhythm("heartbeat", rhythm, "UTC", self.maintainer.heartbeat)
         else:
             self.schedule.forget("heartbeat")
 
     def _beat(self, name: str) -> None:
-        now = self.house.clock.now()
+        now = self.app.clock.now()
         self.heart.beat(name, now)
         self.works.metrics.beat(name, now.timestamp())
 
     def _failed(self, name: str, error: BaseException) -> None:
         if isinstance(error, DatabaseFault):  # the loop is alive: /readyz tells of the database, no restart mends it
-            self.heart.beat(name, self.house.clock.now())
+            self.heart.beat(name, self.app.clock.now())
         self.heart.failed(name, error)
         self.works.metrics.tick_failures.labels(name).inc()
 
-    def _beats(self) -> tuple[Beat, ...]:
-        return self.heart.beats(self.house.clock.now())
+    def _loop_statuses(self) -> tuple[LoopStatus, ...]:
+        return self.heart.statuses(self.app.clock.now())
 
     async def _read_articles(self) -> None:
-        if any(feed.full_text for feed in self.house.current.config.feeds):
+        if any(feed.full_text for feed in self.app.current.config.feeds):
             await self.full_texts.tick()
 
     async def _deliver(self) -> None:
-        counts = await self.deliverer.tick(self.house.clock.now(), wait_s=DELIVER_WAIT_S)
+        counts = await self.deliverer.tick(self.app.clock.now(), wait_s=DELIVER_WAIT_S)
         observe_deliveries(self.works.metrics, counts)
 
-    async def _feed_watchdog(self) -> None:
-        late = [beat.name for beat in self.heart.beats(self.house.clock.now()) if beat.late]
+    async def _ping_watchdog(self) -> None:
+        late = [loop.name for loop in self.heart.statuses(self.app.clock.now()) if loop.late]
         if late:
             log.error("loops are late; the watchdog is not fed", extra={"loops": late})
         else:
@@ -214,7 +220,7 @@ class Service:
 
     async def _mind_database(self) -> None:
         """Report a fault of the database: at once where it is damaged, else once it has lasted."""
-        fault, known = self.house.store.upkeep.fault(), self._database_fault
+        fault, known = self.app.store.maintenance.fault(), self._database_fault
         self._database_fault = fault
         self.works.metrics.database_up.set(fault is None)
         if fault is None:
@@ -232,22 +238,22 @@ class Service:
             self._fault_told = fault.kind
             await self.maintainer.warn_of_database(fault, self.works.notifier)
 
-    async def _mind_the_clock(self) -> None:
+    async def _watch_clock(self) -> None:
         """Ticks and due times go by the clock on the wall: set back, it would keep them all waiting."""
         while True:
-            wall, steady = self.house.clock.now(), monotonic()
+            wall, steady = self.app.clock.now(), monotonic()
             self._beat("clock")
             await asyncio.sleep(CLOCK_S)
             expected = wall + timedelta(seconds=monotonic() - steady)
-            if expected - self.house.clock.now() > SET_BACK:
-                await self._set_back(expected - self.house.clock.now())
+            if expected - self.app.clock.now() > CLOCK_JUMP:
+                await self._clock_set_back(expected - self.app.clock.now())
 
-    async def _set_back(self, by: timedelta) -> None:
-        now = self.house.clock.now()
+    async def _clock_set_back(self, by: timedelta) -> None:
+        now = self.app.clock.now()
         self.schedule.resume(now)
-        self.heart.again(now)
+        self.heart.restart(now)
         try:
-            count = await self.house.store.upkeep.catch_up(now)
+            count = await self.app.store.maintenance.repair_future_dates(now)
         except AggregatorError as error:
             log.error("the clock was set back by %s; what waits for the old time goes on waiting: %s", by, error)
         else:
@@ -264,7 +270,7 @@ class Service:
         """Take over the configuration on disk; where it is faulty, the old one goes on and people hear of it."""
         try:
             self._seen_digest = await asyncio.to_thread(digest_of, self.path)
-            await self.house.reload(self.path)
+            await self.app.reload(self.path)
         except ConfigErrors as errors:
             log.error("the edited configuration is faulty; the old one keeps running\n%s", errors)
             self.works.metrics.reloads.labels("refused").inc()
@@ -278,9 +284,9 @@ class Service:
         self._fault = None
         self.works.metrics.reloads.labels("taken").inc()
         self._plan_heartbeat()
-        await self._meet_channels()
+        await self._load_channels()
         log.info(
             "configuration taken over",
-            extra={"feeds": len(self.house.current.feeds), "rules": len(self.house.current.rules)},
+            extra={"feeds": len(self.app.current.feeds), "rules": len(self.app.current.rules)},
         )
         return None

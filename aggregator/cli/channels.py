@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import in_house, load_sound
+from aggregator.cli.context import load_sound, with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, secho, table
-from aggregator.cli.program import Group, config_option
+from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import AggregatorError, NotFound
 from aggregator.core.model import Json, Receipt
 from aggregator.core.settings import Channel
 
 if TYPE_CHECKING:
-    from aggregator.app.application import House
+    from aggregator.app.application import Application
 
 
 @click.group(
-    cls=Group,
+    cls=CommandGroup,
     epilog="""\b
 Examples:
   aggregator channels list
@@ -65,14 +65,14 @@ def list_(as_json: bool, limit: int) -> None:
 def test(as_json: bool, name: str) -> None:
     """Send a test alert and print what each service really answered."""
 
-    async def work(house: "House") -> None:
-        channel = house.setup().config.channels.get(name)
+    async def work(app: "Application") -> None:
+        channel = app.active().config.channels.get(name)
         if channel is None:
-            raise NotFound("channel", name, list(house.setup().config.channels))
-        works = await house.works()
+            raise NotFound("channel", name, list(app.active().config.channels))
+        runtime = await app.runtime()
         results = [
             {"recipient": recipient, "ok": isinstance(answer, Receipt), "detail": _words(answer)}
-            for recipient, answer in await works.test_channel(channel)
+            for recipient, answer in await runtime.test_channel(channel)
         ]
         if as_json:
             emit({"channel": name, "results": results})
@@ -83,7 +83,7 @@ def test(as_json: bool, name: str) -> None:
         if not all(row["ok"] for row in results):
             raise SystemExit(1)
 
-    in_house(work, console=sys.stderr if as_json else None)
+    with_app(work, console=sys.stderr if as_json else None)
 
 
 def _words(answer: Receipt | AggregatorError) -> str:

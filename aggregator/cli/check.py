@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli.context import in_house, load
-from aggregator.cli.errors import complain
+from aggregator.cli.context import load, with_app
+from aggregator.cli.errors import print_errors
 from aggregator.cli.output import emit, json_option, plural, progress, secho
 from aggregator.cli.program import config_option
 from aggregator.core.errors import AggregatorError, ConfigErrors
 
 if TYPE_CHECKING:
-    from aggregator.app.application import House
+    from aggregator.app.application import Application
     from aggregator.config import Loaded
 
 
@@ -40,32 +40,32 @@ def check(online: bool, as_json: bool) -> None:
         if as_json:
             emit({"ok": False, "errors": [_shape(error) for error in failed.errors]})
         else:
-            complain(failed)
+            print_errors(failed)
         raise SystemExit(2) from None
-    troubles = _try_feeds(loaded) if online else []
+    findings = _try_feeds(loaded) if online else []
     config = loaded.config
     tests = sum(len(rule.tests.match) + len(rule.tests.no_match) for rule in config.rules)
     if as_json:
         emit(
             {
-                "ok": not troubles,
+                "ok": not findings,
                 "errors": [],
                 "warnings": [_shape(warning) for warning in loaded.warnings],
                 "feeds": len(config.feeds),
                 "rules": len(config.rules),
                 "tests": tests,
                 "channels": len(config.channels),
-                "unreachable": [{"feed": feed, "error": str(error)} for feed, error in troubles],
+                "unreachable": [{"feed": feed, "error": str(error)} for feed, error in findings],
             }
         )
     else:
-        for feed, error in troubles:
+        for feed, error in findings:
             secho(f"{feed}: {error}", fg="red", err=True)
         rules = f"{plural(len(config.rules), 'rule')} ({plural(tests, 'test')} passed)"
         good = f"{plural(len(config.feeds), 'feed')}, {rules}, {plural(len(config.channels), 'channel')}"
-        bad = f"{len(troubles)} of {plural(len(config.feeds), 'feed')} cannot be read"
-        secho(bad if troubles else f"{good}: all is well", fg="red" if troubles else "green")
-    if troubles:
+        bad = f"{len(findings)} of {plural(len(config.feeds), 'feed')} cannot be read"
+        secho(bad if findings else f"{good}: all is well", fg="red" if findings else "green")
+    if findings:
         raise SystemExit(1)
 
 
@@ -83,10 +83,10 @@ def _shape(error: Any) -> dict[str, Any]:
 def _try_feeds(loaded: "Loaded") -> list[tuple[str, AggregatorError]]:
     """Fetch and parse each feed once, without storing anything."""
 
-    async def work(house: "House") -> list[tuple[str, AggregatorError]]:
+    async def work(app: "Application") -> list[tuple[str, AggregatorError]]:
         with progress("trying feeds", len(loaded.config.feeds)) as step:
-            works = await house.works()
-            tried = await works.try_feeds(loaded.config.feeds, step=step)
+            runtime = await app.runtime()
+            tried = await runtime.try_feeds(loaded.config.feeds, step=step)
             return [(feed, error) for feed, error in tried.items() if error]
 
-    return in_house(work, loaded)
+    return with_app(work, loaded)

@@ -1,4 +1,4 @@
-"""What commands share: finding the configuration, opening the house, running a coroutine."""
+"""What commands share: finding the configuration, opening the application, running a coroutine."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import click
 
-from aggregator.cli.errors import show
+from aggregator.cli.errors import print_problems
 from aggregator.cli.output import echo, plural, secho
 
 if TYPE_CHECKING:
-    from aggregator.app.application import House
-    from aggregator.app.backend import AppDesk
+    from aggregator.app.application import Application
+    from aggregator.app.backend import AppBackend
     from aggregator.config import Loaded
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def load(*, warn: bool = True) -> "Loaded":
 
     loaded = load_config(config_path())
     if warn:
-        show(loaded.warnings)
+        print_problems(loaded.warnings)
     return loaded
 
 
@@ -45,32 +45,32 @@ def load_sound() -> "Loaded":
 
     loaded = load_config(config_path(), sound=True)
     if loaded.faults:
-        show(loaded.faults)
+        print_problems(loaded.faults)
         count = plural(sum(fault.severity == "error" for fault in loaded.faults), "error")
         secho(f"the configuration has {count}; what is stored is shown all the same", fg="yellow", err=True)
     return loaded
 
 
-def in_house(
-    work: Callable[["House"], Awaitable[T]],
+def with_app(
+    work: Callable[["Application"], Awaitable[T]],
     loaded: "Loaded | None" = None,
     *,
     reading: bool = False,
     console: TextIO | None = None,
 ) -> T:
-    """Open the house (database, transport, workers), do `work`, close it. Ctrl-C is clean.
+    """Open the application (database, transport, workers), do `work`, close it. Ctrl-C is clean.
 
     `reading`: a faulty configuration does not stop it. `console` is where console channels print:
     not on stdout, where a JSON document goes.
     """
-    from aggregator.app import open_house, quiet_logs, run
+    from aggregator.app import open_application, quiet_logs, run
 
     loaded = loaded or (load_sound() if reading else load(warn=False))
     quiet_logs(loaded)
 
     async def visit() -> T:
-        async with open_house(loaded, console=console) as house:
-            return await work(house)
+        async with open_application(loaded, console=console) as app:
+            return await work(app)
 
     try:
         return run(visit())
@@ -79,12 +79,12 @@ def in_house(
         raise SystemExit(130) from None
 
 
-def at_desk(work: Callable[["AppDesk"], Awaitable[T]], *, reading: bool = False) -> T:
-    """Like `in_house`, for what the pages can do too."""
+def with_backend(work: Callable[["AppBackend"], Awaitable[T]], *, reading: bool = False) -> T:
+    """Like `with_app`, for what the pages can do too."""
 
-    async def sit(house: "House") -> T:
-        from aggregator.app.backend import AppDesk
+    async def sit(app: "Application") -> T:
+        from aggregator.app.backend import AppBackend
 
-        return await work(AppDesk(house, config_path()))
+        return await work(AppBackend(app, config_path()))
 
-    return in_house(sit, reading=reading)
+    return with_app(sit, reading=reading)

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import in_house, load
+from aggregator.cli.context import load, with_app
 from aggregator.cli.output import echo, emit, json_option, plural, progress, secho, size, table
-from aggregator.cli.program import Group, config_option
+from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import Conflict
 from aggregator.core.schemas import stats_json
 
 if TYPE_CHECKING:
-    from aggregator.app.application import House
+    from aggregator.app.application import Application
 
 
 @click.group(
-    cls=Group,
+    cls=CommandGroup,
     epilog="""\b
 Examples:
   aggregator db upgrade
@@ -60,10 +60,10 @@ def upgrade(no_backup: bool) -> None:
 def backup(file: Path) -> None:
     """Write a consistent copy to FILE, which must not exist; the service may go on."""
 
-    async def work(house: "House") -> None:
-        echo(f"{file}: {size(await house.store.upkeep.backup(str(file)))}")
+    async def work(app: "Application") -> None:
+        echo(f"{file}: {size(await app.store.maintenance.backup(str(file)))}")
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)
 
 
 @db.command()
@@ -77,12 +77,12 @@ def restore(file: Path) -> None:
     """
     from aggregator.app import quiet_logs, run
     from aggregator.app.paths import database_url
-    from aggregator.app.processes import notes_folder, running
+    from aggregator.app.processes import registry_folder, running_processes
     from aggregator.store import restore_store, upgrade_store
 
     loaded = load(warn=False)
     quiet_logs(loaded)
-    if alive := running(notes_folder(loaded.config)):
+    if alive := running_processes(registry_folder(loaded.config)):
         pids = ", ".join(str(process.pid) for process in alive)
         raise Conflict(f"the service is running (process {pids}): stop it first, its database cannot be replaced")
     url = database_url(loaded.config)
@@ -111,13 +111,13 @@ def copy(target: str, as_json: bool) -> None:
     """
     from aggregator.app import quiet_logs, run
     from aggregator.app.paths import database_url
-    from aggregator.app.processes import notes_folder, running
+    from aggregator.app.processes import registry_folder, running_processes
     from aggregator.store import copy_store, count_rows
 
     loaded = load()
     quiet_logs(loaded)
     source = database_url(loaded.config)
-    if alive := running(notes_folder(loaded.config)):
+    if alive := running_processes(registry_folder(loaded.config)):
         pids = ", ".join(str(process.pid) for process in alive)
         raise Conflict(f"the service is running (process {pids}): stop it first, or the copy misses what comes in")
 
@@ -142,15 +142,15 @@ def copy(target: str, as_json: bool) -> None:
 def check() -> None:
     """Look for damage; exit 1 where there is some."""
 
-    async def work(house: "House") -> None:
-        troubles = await house.store.upkeep.check()
-        for trouble in troubles:
-            secho(trouble, fg="red")
-        if troubles:
+    async def work(app: "Application") -> None:
+        findings = await app.store.maintenance.check()
+        for finding in findings:
+            secho(finding, fg="red")
+        if findings:
             raise SystemExit(1)
         secho("the database is sound", fg="green")
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)
 
 
 @db.command()
@@ -158,11 +158,11 @@ def check() -> None:
 def prune() -> None:
     """Remove what is older than settings.retention; the memory of what was seen stays."""
 
-    async def work(house: "House") -> None:
-        removed, emptied = await house.maintainer().prune()
+    async def work(app: "Application") -> None:
+        removed, emptied = await app.maintainer().prune()
         echo(f"{plural(removed, 'entry', 'entries')} removed, {plural(emptied, 'text')} emptied")
 
-    in_house(work)
+    with_app(work)
 
 
 @db.command()
@@ -171,11 +171,11 @@ def prune() -> None:
 def stats(as_json: bool) -> None:
     """Count what is stored."""
 
-    async def work(house: "House") -> None:
-        shape = stats_json(await house.store.catalog.stats())
+    async def work(app: "Application") -> None:
+        shape = stats_json(await app.store.catalog.stats())
         if as_json:
             emit(shape)
         else:
             table(("what", "how many>"), ((key, f"{value:,}") for key, value in shape.items()), empty="")
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)

@@ -4,23 +4,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import in_house
-from aggregator.cli.output import ago, echo, emit, json_option, limit_option, secho, sheet, short, style, table
-from aggregator.cli.program import Group, config_option
+from aggregator.cli.context import with_app
+from aggregator.cli.output import ago, echo, emit, json_option, limit_option, print_fields, secho, short, style, table
+from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import NotFound, brief
 from aggregator.core.model import DeliveryState
 from aggregator.core.schemas import delivery_detail_json, delivery_json
-from aggregator.core.titles import named
+from aggregator.core.titles import with_titles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aggregator.app.application import House
+    from aggregator.app.application import Application
     from aggregator.core.model import Delivery
 
 
 @click.group(
-    cls=Group,
+    cls=CommandGroup,
     epilog="""\b
 Examples:
   aggregator deliveries list --state dead
@@ -42,12 +42,12 @@ def deliveries() -> None:
 def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
     """List deliveries, newest first."""
 
-    async def work(house: "House") -> None:
-        rows = await house.store.catalog.deliveries(states=[DeliveryState(s) for s in states], limit=limit)
+    async def work(app: "Application") -> None:
+        rows = await app.store.catalog.deliveries(states=[DeliveryState(s) for s in states], limit=limit)
         if as_json:
             emit([delivery_json(row) for row in rows])
             return
-        now = house.clock.now()
+        now = app.clock.now()
         table(
             ("id!", "channel!", "state!", "tries>", "due!", "why", "title"),
             (
@@ -65,7 +65,7 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
             empty=f"no delivery is {' or '.join(states)}" if states else "the outbox is empty",
         )
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)
 
 
 def _why(delivery: "Delivery") -> str:
@@ -81,16 +81,16 @@ def _why(delivery: "Delivery") -> str:
 def show(as_json: bool, delivery_id: str) -> None:
     """Show one delivery with every attempt."""
 
-    async def work(house: "House") -> None:
-        whole = await house.store.catalog.named("delivery", delivery_id)
-        delivery, attempts, told = await house.store.catalog.delivery(whole)
+    async def work(app: "Application") -> None:
+        full_id = await app.store.catalog.resolve_id("delivery", delivery_id)
+        delivery, attempts, detail = await app.store.catalog.delivery(full_id)
         if as_json:
-            emit(delivery_detail_json(delivery, attempts, named(told, house.current.config)))
+            emit(delivery_detail_json(delivery, attempts, with_titles(detail, app.current.config)))
             return
-        now = house.clock.now()
+        now = app.clock.now()
         secho(delivery.title, bold=True)
         reason = f" ({delivery.reason})" if delivery.reason else ""
-        sheet(
+        print_fields(
             {
                 "id": delivery.id,
                 "channel": delivery.channel + (f", {delivery.recipient}" if delivery.recipient else ""),
@@ -100,9 +100,9 @@ def show(as_json: bool, delivery_id: str) -> None:
                 "acknowledged": ago(delivery.acknowledged_at, now) if delivery.acknowledged_at else "",
             }
         )
-        if told:
+        if detail:
             echo()
-        for t in told:
+        for t in detail:
             echo("  ", style(t.hit.rule, bold=True), f": {t.entry.title}  {t.entry.link or ''}".rstrip())
         echo()
         table(
@@ -111,7 +111,7 @@ def show(as_json: bool, delivery_id: str) -> None:
             empty="not tried yet",
         )
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)
 
 
 @deliveries.command()
@@ -120,14 +120,14 @@ def show(as_json: bool, delivery_id: str) -> None:
 def retry(ids: tuple[str, ...]) -> None:
     """Make dead, held or waiting deliveries due now; the service sends them at its next tick."""
 
-    async def work(house: "House") -> None:
-        count = await house.store.catalog.retry(await _whole(house, ids), house.clock.now())
+    async def work(app: "Application") -> None:
+        count = await app.store.catalog.retry(await _whole(app, ids), app.clock.now())
         others = "; what was sent, or is on its way, is not" if count < len(ids) else ""
         echo(f"{count} of {len(ids)} will be sent again{others}")
         if not count:
             raise SystemExit(3)
 
-    in_house(work)
+    with_app(work)
 
 
 @deliveries.command()
@@ -136,21 +136,21 @@ def retry(ids: tuple[str, ...]) -> None:
 def ack(ids: tuple[str, ...]) -> None:
     """Acknowledge alerts that were sent or given up: their stories do not alert again because they spread."""
 
-    async def work(house: "House") -> None:
-        count = await house.store.catalog.acknowledge(await _whole(house, ids), house.clock.now())
+    async def work(app: "Application") -> None:
+        count = await app.store.catalog.acknowledge(await _whole(app, ids), app.clock.now())
         echo(f"{count} of {len(ids)} acknowledged")
         if not count:
             raise SystemExit(3)
 
-    in_house(work)
+    with_app(work)
 
 
-async def _whole(house: "House", ids: "Sequence[str]") -> list[str]:
+async def _whole(app: "Application", ids: "Sequence[str]") -> list[str]:
     """Ids as an alert shows them, made whole; those that name nothing are said and left out."""
     found = []
     for beginning in ids:
         try:
-            found.append(await house.store.catalog.named("delivery", beginning))
+            found.append(await app.store.catalog.resolve_id("delivery", beginning))
         except NotFound as error:
             echo(f"skipped: {error}", err=True)
     return found

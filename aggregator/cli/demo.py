@@ -29,10 +29,10 @@ def demo(span: timedelta | None, listen: str) -> None:
     """
     from aggregator.app import serve
     from aggregator.app.clock import SystemClock
-    from aggregator.demo.server import Publisher
+    from aggregator.demo.server import PublisherServer
     from aggregator.demo.show import stage
 
-    publisher = Publisher(SystemClock().now())
+    publisher = PublisherServer(SystemClock().now())
     publisher.start()
     try:
         with tempfile.TemporaryDirectory(prefix="aggregator-demo-") as folder:

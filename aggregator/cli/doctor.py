@@ -24,27 +24,27 @@ def doctor(as_json: bool) -> None:
     and the running service. Exit 0: healthy (notes are no illness), 1: something is wrong.
     """
     from aggregator.app import run
-    from aggregator.app.doctor.checks import Trouble
-    from aggregator.app.doctor.probe import examine
+    from aggregator.app.doctor.checks import DoctorFinding
+    from aggregator.app.doctor.probe import run_checks
     from aggregator.telemetry.logs import configure_plain
 
     configure_plain("critical")  # what the libraries complain about is said better here
-    report = run(examine(config_path()))
+    report = run(run_checks(config_path()))
 
-    def shape(trouble: Trouble) -> dict[str, str]:
+    def shape(problem: DoctorFinding) -> dict[str, str]:
         names = ("kind", "severity", "about", "message", "remedy")
-        return {name: str(getattr(trouble, name)) for name in names}
+        return {name: str(getattr(problem, name)) for name in names}
 
     if as_json:
-        troubles = [shape(trouble) for trouble in report.troubles]
-        emit({"ok": report.healthy, "troubles": troubles, "looked_at": list(report.looked_at)})
+        findings = [shape(problem) for problem in report.findings]
+        emit({"ok": report.healthy, "troubles": findings, "looked_at": list(report.checked)})
     else:
-        for trouble in report.troubles:
-            secho(f"{trouble.severity:<8}", fg=COLOURS[trouble.severity], nl=False)
-            echo(style(trouble.about, bold=True), f": {trouble.message}")
-            echo(f"        → {trouble.remedy}")
-        secho(_verdict(len(report.troubles), report.healthy), fg="green" if report.healthy else "red")
-        echo(f"looked at: {', '.join(report.looked_at)}", err=True)
+        for finding in report.findings:
+            secho(f"{finding.severity:<8}", fg=COLOURS[finding.severity], nl=False)
+            echo(style(finding.about, bold=True), f": {finding.message}")
+            echo(f"        → {finding.remedy}")
+        secho(_verdict(len(report.findings), report.healthy), fg="green" if report.healthy else "red")
+        echo(f"looked at: {', '.join(report.checked)}", err=True)
     raise SystemExit(0 if report.healthy else 1)
 
 

@@ -10,14 +10,14 @@ from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 MARGIN = "    "
 
 
-def complain(errors: ConfigErrors) -> None:
+def print_errors(errors: ConfigErrors) -> None:
     """Every problem with its place, and the number of errors."""
-    show(errors.errors)
+    print_problems(errors.errors)
     count = sum(error.severity == "error" for error in errors.errors)
     echo(plural(count, "error"), err=True)
 
 
-def show(problems: Iterable[ConfigError]) -> None:
+def print_problems(problems: Iterable[ConfigError]) -> None:
     """Problems on stderr, one below the other."""
     for problem in problems:
         secho(f"{problem.file}:{problem.line}:{problem.column}: ", bold=True, err=True, nl=False)
@@ -27,7 +27,7 @@ def show(problems: Iterable[ConfigError]) -> None:
             _point(problem.excerpt, problem.column)
 
 
-def in_text(problems: Iterable[Problem], text: str, name: str) -> tuple[ConfigError, ...]:
+def located_in(problems: Iterable[Problem], text: str, name: str) -> tuple[ConfigError, ...]:
     """Problems of a text that was given on the command line, placed in it; `name` stands for a file's name."""
     line = " ".join(text.split("\n"))
     return tuple(

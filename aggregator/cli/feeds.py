@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import at_desk, config_path, in_house, load
+from aggregator.cli.context import config_path, load, with_app, with_backend
 from aggregator.cli.output import (
     ago,
     echo,
@@ -13,14 +13,14 @@ from aggregator.cli.output import (
     json_option,
     limit_option,
     plural,
+    print_fields,
     progress,
     raw,
     secho,
-    sheet,
     span,
     table,
 )
-from aggregator.cli.program import Group, config_option
+from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import AggregatorError, NotFound, brief
 from aggregator.core.model import FeedState, FeedSummary, Health, Json
 from aggregator.core.schemas import feed_json, instant
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from aggregator.app.application import House
-    from aggregator.app.backend import AppDesk
-    from aggregator.core.results import Candidate
+    from aggregator.app.application import Application
+    from aggregator.app.backend import AppBackend
+    from aggregator.core.results import FeedCandidate
     from aggregator.core.settings import Feed
 
 HEALTHY = {"ok": "green", "new": "cyan", "paused": "dim"}
 
 
 @click.group(
-    cls=Group,
+    cls=CommandGroup,
     epilog="""\b
 Examples:
   aggregator feeds list
@@ -61,11 +61,11 @@ def feeds() -> None:
 def list_(as_json: bool, limit: int) -> None:
     """List feeds with their health and rhythm."""
 
-    async def work(house: "House") -> None:
-        setup, now = house.setup(), house.clock.now()
-        rows = [row for row in await house.store.catalog.feeds() if row.state.id in setup.feeds][: limit or None]
+    async def work(app: "Application") -> None:
+        active, now = app.active(), app.clock.now()
+        rows = [row for row in await app.store.catalog.feeds() if row.state.id in active.feeds][: limit or None]
         if as_json:
-            emit([feed_json(row, setup.feeds.get(row.state.id)) for row in rows])
+            emit([feed_json(row, active.feeds.get(row.state.id)) for row in rows])
             return
         from rich.text import Text
 
@@ -86,14 +86,14 @@ def list_(as_json: bool, limit: int) -> None:
             empty="no feeds; `aggregator feeds add URL` adds one",
         )
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)
 
 
-async def _one(house: "House", feed_id: str) -> FeedSummary:
-    known = list(house.setup().feeds)
+async def _one(app: "Application", feed_id: str) -> FeedSummary:
+    known = list(app.active().feeds)
     if feed_id not in known:
         raise NotFound("feed", feed_id, known)
-    return (await house.store.catalog.feeds([feed_id]))[0]
+    return (await app.store.catalog.feeds([feed_id]))[0]
 
 
 @feeds.command()
@@ -103,14 +103,14 @@ async def _one(house: "House", feed_id: str) -> FeedSummary:
 def show(as_json: bool, feed_id: str) -> None:
     """Show one feed: validators, rhythm, last error."""
 
-    async def work(house: "House") -> None:
-        row, feed = await _one(house, feed_id), house.setup().feeds[feed_id]
+    async def work(app: "Application") -> None:
+        row, feed = await _one(app, feed_id), app.active().feeds[feed_id]
         if as_json:
             emit(feed_json(row, feed))
         else:
-            _tell(row, feed, house.clock.now())
+            _status_fields(row, feed, app.clock.now())
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)
 
 
 def _due(state: FeedState, now: "datetime") -> str:
@@ -120,12 +120,12 @@ def _due(state: FeedState, now: "datetime") -> str:
     return ago(state.next_poll_at, now) if state.next_poll_at else "now"
 
 
-def _tell(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
+def _status_fields(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
     """A feed in the words of a person who wonders how it is."""
     state = row.state
     seen = state.validators
     secho(feed.title or state.title or state.id, bold=True)
-    sheet(
+    print_fields(
         {
             "id": state.id,
             "address": state.url,
@@ -156,23 +156,25 @@ def _tell(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
 def add(url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
     """Find the feed behind URL, show it, and write it into the configuration (comments are kept)."""
 
-    async def work(desk: "AppDesk") -> None:
+    async def work(backend: "AppBackend") -> None:
         login = login_in(pasted_urls(url)[0])
-        found = await desk.discover(url)
+        found = await backend.discover(url)
         if not found:
             raise NotFound("feed", login.url)
-        _introduce(found, desk.clock.now())
-        if found[0].known_as:
-            raise AggregatorError(f"this feed is watched already, as {found[0].known_as}")
+        _show_candidate(found, backend.clock.now())
+        if found[0].existing_id:
+            raise AggregatorError(f"this feed is watched already, as {found[0].existing_id}")
         if not yes and not click.confirm("Add it?", default=True):
             raise SystemExit(3)
-        added = await desk.add_feed(with_login(found[0].url, login), title=found[0].title, tags=tags, feed_id=feed_id)
+        added = await backend.add_feed(
+            with_login(found[0].url, login), title=found[0].title, tags=tags, feed_id=feed_id
+        )
         echo(f"added {added}")
 
-    at_desk(work)
+    with_backend(work)
 
 
-def _introduce(found: "Sequence[Candidate]", now: "datetime") -> None:
+def _show_candidate(found: "Sequence[FeedCandidate]", now: "datetime") -> None:
     """The feed that would be added: its title, last entries and rhythm."""
     best = found[0]
     secho(best.title or best.url, bold=True)
@@ -206,8 +208,8 @@ def remove(feed_id: str) -> None:
 def discover(as_json: bool, url: str) -> None:
     """Show which feeds stand behind the address of a site."""
 
-    async def work(desk: "AppDesk") -> None:
-        found = await desk.discover(url)
+    async def work(backend: "AppBackend") -> None:
+        found = await backend.discover(url)
         if as_json:
             emit([candidate_json(candidate) for candidate in found])
         else:
@@ -219,10 +221,10 @@ def discover(as_json: bool, url: str) -> None:
         if not found:
             raise SystemExit(3)
 
-    at_desk(work)
+    with_backend(work)
 
 
-def candidate_json(candidate: "Candidate") -> Json:
+def candidate_json(candidate: "FeedCandidate") -> Json:
     """A feed that was discovered."""
     return {
         "url": candidate.url,
@@ -231,7 +233,8 @@ def candidate_json(candidate: "Candidate") -> Json:
         "newest_at": instant(candidate.newest_at),
         "titles": list(candidate.titles),
         "rhythm_s": candidate.rhythm_s,
-        "known_as": candidate.known_as,
+        "existing_id": candidate.existing_id,
+        "known_as": candidate.existing_id,  # the old key, for one release
     }
 
 
@@ -244,9 +247,9 @@ def import_(file: Path, online: bool) -> None:
 
     document = file.read_bytes()
 
-    async def work(desk: "AppDesk") -> None:
+    async def work(backend: "AppBackend") -> None:
         with progress("trying feeds" if online else "importing") as step:
-            report = await desk.import_opml(document, online=online, step=step)
+            report = await backend.import_opml(document, online=online, step=step)
         for url in report.known:
             echo(f"skipped {url}: it is watched already", err=True)
         for url in report.repeated:
@@ -260,7 +263,7 @@ def import_(file: Path, online: bool) -> None:
         if not report.added:
             raise SystemExit(3)
 
-    at_desk(work)
+    with_backend(work)
 
 
 @feeds.command()

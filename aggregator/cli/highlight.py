@@ -9,10 +9,10 @@ from aggregator.core.model import Span
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from aggregator.core.rules import Explained
+    from aggregator.core.rules import ExplainedClause
 
 
-def marked(text: str, spans: Iterable[Span], style: str = "") -> "Text":
+def highlighted(text: str, spans: Iterable[Span], style: str = "") -> "Text":
     """`text` with the words of `spans` marked."""
     from rich.text import Text
 
@@ -21,7 +21,7 @@ def marked(text: str, spans: Iterable[Span], style: str = "") -> "Text":
     return shown
 
 
-def tree(clause: "Explained", depth: int = 1) -> None:
+def clause_lines(clause: "ExplainedClause", depth: int = 1) -> None:
     """A clause and those below it, one a line; of a choice only what was found, or came close."""
     mark = style("✓", fg="green") if clause.satisfied else style("✗", fg="red")
     found = ", ".join(dict.fromkeys(f"“{span.text}” in {span.field}" for span in clause.spans))
@@ -30,6 +30,6 @@ def tree(clause: "Explained", depth: int = 1) -> None:
     plain = [child for child in clause.children if clause.kind in ("any", "list") and child.hint == "not found"]
     for child in clause.children:
         if child not in plain:
-            tree(child, depth + 1)
+            clause_lines(child, depth + 1)
     if plain and not clause.satisfied:
         echo("  " * depth, "  ", mark, f" none of: {', '.join(child.text for child in plain)}")

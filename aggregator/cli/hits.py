@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli.context import in_house
-from aggregator.cli.highlight import marked
-from aggregator.cli.output import ago, console, echo, emit, json_option, limit_option, raw, sheet, short, table
+from aggregator.cli.context import with_app
+from aggregator.cli.highlight import highlighted
+from aggregator.cli.output import ago, console, echo, emit, json_option, limit_option, print_fields, raw, short, table
 from aggregator.cli.param_types import SINCE
-from aggregator.cli.program import Group, config_option
+from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import NotFound
-from aggregator.core.model import HitFilter, Told
+from aggregator.core.model import HitDetail, HitFilter
 from aggregator.core.schemas import hit_json
-from aggregator.core.titles import named
+from aggregator.core.titles import with_titles
 
 if TYPE_CHECKING:
-    from aggregator.app.application import House
+    from aggregator.app.application import Application
 
-ROWS_AT_ONCE = 500
+PAGE_SIZE = 500
 
 
 @click.group(
-    cls=Group,
+    cls=CommandGroup,
     epilog="""\b
 Examples:
   aggregator hits list --rule caatsa --since 24h
@@ -48,20 +48,20 @@ def filters(command: Any) -> Any:
 
 
 async def _find(
-    house: "House",
+    app: "Application",
     limit: int,
     rule: str | None,
     feed: str | None,
     story: str | None,
     since: timedelta | None,
     before: tuple[datetime, str] | None = None,
-) -> tuple[Told, ...]:
-    setup = house.setup()
-    if rule and rule not in setup.rules and not await house.store.catalog.hits(HitFilter(rule=rule), limit=1):
-        raise NotFound("rule", rule, list(setup.rules))
-    now = house.clock.now()
+) -> tuple[HitDetail, ...]:
+    active = app.active()
+    if rule and rule not in active.rules and not await app.store.catalog.hits(HitFilter(rule=rule), limit=1):
+        raise NotFound("rule", rule, list(active.rules))
+    now = app.clock.now()
     wanted = HitFilter(rule=rule, feed=feed, story=story, since=now - since if since else None, before=before)
-    return named(await house.store.catalog.hits(wanted, limit=limit), house.current.config)
+    return with_titles(await app.store.catalog.hits(wanted, limit=limit), app.current.config)
 
 
 @hits.command("list")
@@ -72,12 +72,12 @@ async def _find(
 def list_(as_json: bool, limit: int, **wanted: Any) -> None:
     """List hits, newest first."""
 
-    async def work(house: "House") -> None:
-        found = await _find(house, limit, **wanted)
+    async def work(app: "Application") -> None:
+        found = await _find(app, limit, **wanted)
         if as_json:
-            emit([hit_json(told) for told in found])
+            emit([hit_json(detail) for detail in found])
             return
-        now = house.clock.now()
+        now = app.clock.now()
         table(
             ("id!", "when!", "rule!", "feed!", "state", "evidence"),
             (
@@ -87,20 +87,20 @@ def list_(as_json: bool, limit: int, **wanted: Any) -> None:
             empty="no hit is like that" if any(wanted.values()) else "no hits yet; `aggregator poll` looks for some",
         )
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)
 
 
-def _state(told: Told) -> str:
-    return f"{told.hit.state.value}{f' ({told.hit.reason})' if told.hit.reason else ''}"
+def _state(detail: HitDetail) -> str:
+    return f"{detail.hit.state.value}{f' ({detail.hit.reason})' if detail.hit.reason else ''}"
 
 
-def _evidence(told: Told) -> Any:
+def _evidence(detail: HitDetail) -> Any:
     """Title and snippet, with the matched words marked."""
     from rich.text import Text
 
-    snippet = told.hit.snippet if told.hit.snippet != told.entry.title else ""
-    title = marked(told.entry.title, told.hit.spans, "bold")
-    return Text("\n").join([title, marked(snippet, told.hit.spans)]) if snippet else title
+    snippet = detail.hit.snippet if detail.hit.snippet != detail.entry.title else ""
+    title = highlighted(detail.entry.title, detail.hit.spans, "bold")
+    return Text("\n").join([title, highlighted(snippet, detail.hit.spans)]) if snippet else title
 
 
 @hits.command()
@@ -110,30 +110,30 @@ def _evidence(told: Told) -> Any:
 def show(as_json: bool, hit_id: str) -> None:
     """Show one hit with its entry, its story, and why the rule matched."""
 
-    async def work(house: "House") -> None:
-        catalog, now = house.store.catalog, house.clock.now()
-        (told,) = named([await catalog.hit(await catalog.named("hit", hit_id))], house.current.config)
+    async def work(app: "Application") -> None:
+        catalog, now = app.store.catalog, app.clock.now()
+        (detail,) = with_titles([await catalog.hit(await catalog.resolve_id("hit", hit_id))], app.current.config)
         if as_json:
-            emit(hit_json(told))
+            emit(hit_json(detail))
             return
-        hit, entry = told.hit, told.entry
-        console().print(_evidence(told))
-        sheet(
+        hit, entry = detail.hit, detail.entry
+        console().print(_evidence(detail))
+        print_fields(
             {
                 "link": entry.link,
-                "rule": hit.rule + (f" ({told.rule_title})" if told.rule_title not in ("", hit.rule) else ""),
-                "feed": f"{told.feed_title}, {ago(entry.published_at or entry.seen_at, now)}",
+                "rule": hit.rule + (f" ({detail.rule_title})" if detail.rule_title not in ("", hit.rule) else ""),
+                "feed": f"{detail.feed_title}, {ago(entry.published_at or entry.seen_at, now)}",
                 "found": ago(hit.created_at, now),
-                "state": _state(told),
+                "state": _state(detail),
                 "marked": hit.mark,
                 "story": hit.story,
-                "also in": ", ".join(told.also_in),
+                "also in": ", ".join(detail.also_in),
                 "entry": str(entry.id),
                 "why": f"aggregator rules explain {hit.id[:8]}",
             }
         )
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)
 
 
 @hits.command()
@@ -143,12 +143,12 @@ def show(as_json: bool, hit_id: str) -> None:
 def mark(hit_id: str, mark: str) -> None:
     """Say whether a hit was worth your time; `rules list` shows each rule's precision."""
 
-    async def work(house: "House") -> None:
-        whole = await house.store.catalog.named("hit", hit_id)
-        await house.store.catalog.mark(whole, None if mark == "none" else mark)
-        echo(f"{whole}: {mark}")
+    async def work(app: "Application") -> None:
+        full_id = await app.store.catalog.resolve_id("hit", hit_id)
+        await app.store.catalog.mark(full_id, None if mark == "none" else mark)
+        echo(f"{full_id}: {mark}")
 
-    in_house(work)
+    with_app(work)
 
 
 @hits.command()
@@ -159,21 +159,21 @@ def mark(hit_id: str, mark: str) -> None:
 def export(style: str, limit: int, **wanted: Any) -> None:
     """Write hits to stdout as CSV (safe to open in a spreadsheet), JSON lines or Atom; all of them."""
 
-    async def work(house: "House") -> None:
+    async def work(app: "Application") -> None:
         from aggregator.web.export import as_atom, as_csv, as_jsonl
 
         if style == "atom":
-            web = house.current.config.settings.web
+            web = app.current.config.settings.web
             site = (web.public_url or f"http://{web.listen}").rstrip("/")
-            found, now = await _find(house, limit, **wanted), house.clock.now()
+            found, now = await _find(app, limit, **wanted), app.clock.now()
             raw(as_atom(found, title="Hits", site=site, path="/feeds/hits.atom", now=now))
             return
         left, before, first = limit or inf, None, True
         while left > 0:  # by the page: there may be more of them than memory
-            page = await _find(house, int(min(left, ROWS_AT_ONCE)), before=before, **wanted)
+            page = await _find(app, int(min(left, PAGE_SIZE)), before=before, **wanted)
             raw(as_csv(page, head=first) if style == "csv" else as_jsonl(page))
-            if len(page) < ROWS_AT_ONCE:
+            if len(page) < PAGE_SIZE:
                 return
             left, before, first = left - len(page), (page[-1].hit.created_at, page[-1].hit.id), False
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)

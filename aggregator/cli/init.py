@@ -31,6 +31,6 @@ Examples:
 )
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors that complete and check YAML."""
-    from aggregator.config import schema as of_configuration
+    from aggregator.config import build_schema as of_configuration
 
     emit(of_configuration())

@@ -5,7 +5,7 @@ from typing import TextIO
 import click
 
 from aggregator.cli.context import load
-from aggregator.cli.errors import in_text, show
+from aggregator.cli.errors import located_in, print_problems
 from aggregator.cli.output import console, echo, emit, json_option
 from aggregator.cli.program import config_option
 from aggregator.core.errors import ConfigErrors, InvalidRule, NotFound
@@ -46,13 +46,13 @@ def match(file: TextIO, rule: str | None, term: str | None, as_json: bool) -> No
 
 
 def _by_term(term: str, text: str) -> list[tuple[str, tuple[Span, ...]]]:
-    from aggregator.core.rules import doubts_of_term, match_term
+    from aggregator.core.rules import lint_term, match_term
 
-    show(in_text(doubts_of_term(term), term, "term"))
+    print_problems(located_in(lint_term(term), term, "term"))
     try:
         spans = match_term(term, text)
     except InvalidRule as error:
-        raise ConfigErrors(in_text(error.problems, term, "term")) from error
+        raise ConfigErrors(located_in(error.problems, term, "term")) from error
     return [(term, spans)] if spans else []
 
 

@@ -59,10 +59,10 @@ def emit(value: Any) -> None:
 
 def console(*, stderr: bool = False) -> "Console":
     """A console that colours only on a terminal."""
-    from aggregator.cli.screen import Screen
+    from aggregator.cli.screen import PipeSafeConsole
 
     terminal = _is_terminal(stderr)  # in a pipe nothing is folded, so that grep finds whole ids
-    return Screen(stderr=stderr, highlight=False, soft_wrap=not terminal, width=None if terminal else 500)
+    return PipeSafeConsole(stderr=stderr, highlight=False, soft_wrap=not terminal, width=None if terminal else 500)
 
 
 def _is_terminal(stderr: bool) -> bool:
@@ -91,7 +91,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) 
         echo(empty, err=True)
 
 
-def sheet(rows: Mapping[str, str | None]) -> None:
+def print_fields(rows: Mapping[str, str | None]) -> None:
     """One thing: names and values below each other; what is empty is left out."""
     shown = {name: value for name, value in rows.items() if value}
     width = max(map(len, shown), default=0)

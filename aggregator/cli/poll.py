@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import in_house, load
+from aggregator.cli.context import load, with_app
 from aggregator.cli.output import echo, emit, json_option, plural, progress, secho
 from aggregator.cli.program import config_option
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Json
 
 if TYPE_CHECKING:
-    from aggregator.app.application import House
-    from aggregator.pipeline.delivery_batch import Counts
-    from aggregator.pipeline.ingest import Polled
+    from aggregator.app.application import Application
+    from aggregator.pipeline.delivery_batch import DeliveryCounts
+    from aggregator.pipeline.ingest import PolledFeed
 
 
 @click.command(
@@ -38,20 +38,20 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
         if feed not in known:
             raise NotFound("feed", feed, known)
 
-    async def work(house: "House") -> None:
+    async def work(app: "Application") -> None:
         began = perf_counter()
-        works = await house.works()
-        tally = Tally()
+        runtime = await app.runtime()
+        tally = PassSummary()
         with progress("polling", len(feeds) or len(known)) as step:
 
-            def done(polled: "Polled") -> None:
+            def done(polled: "PolledFeed") -> None:
                 tally.add(polled)
                 step()
 
-            await works.poller().once(feeds or None, force=force, done=done)
-        counts = await works.deliver_due()
-        if await works.full_texts().once():
-            counts.add(await works.deliver_due())
+            await runtime.poller().once(feeds or None, force=force, done=done)
+        counts = await runtime.deliver_due()
+        if await runtime.article_fetcher().once():
+            counts.add(await runtime.deliver_due())
         shape = summary(tally, counts, perf_counter() - began)
         if as_json:
             emit(shape)
@@ -60,11 +60,11 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
         if shape["feeds"]["failed"]:
             raise SystemExit(1)
 
-    in_house(work, loaded, console=sys.stderr if as_json else None)
+    with_app(work, loaded, console=sys.stderr if as_json else None)
 
 
 @dataclass(slots=True)
-class Tally:
+class PassSummary:
     """What a pass brought so far; entries are counted, not kept."""
 
     polled: int = 0
@@ -74,7 +74,7 @@ class Tally:
     hits: int = 0
     errors: list[str] = field(default_factory=list)
 
-    def add(self, polled: "Polled") -> None:
+    def add(self, polled: "PolledFeed") -> None:
         """Count one poll."""
         self.polled += 1
         self.changed += bool(polled.entries)
@@ -85,7 +85,7 @@ class Tally:
             self.errors.append(f"{polled.feed}: {polled.error}")
 
 
-def summary(tally: Tally, counts: "Counts", seconds: float) -> Json:
+def summary(tally: PassSummary, counts: "DeliveryCounts", seconds: float) -> Json:
     """The contract's shape of a pass."""
     failed = len(tally.errors)
     return {
@@ -102,7 +102,7 @@ def summary(tally: Tally, counts: "Counts", seconds: float) -> Json:
     }
 
 
-def _say(tally: Tally, shape: Json) -> None:
+def _say(tally: PassSummary, shape: Json) -> None:
     for error in tally.errors:
         secho(error, fg="red", err=True)
     feeds, entries, sent = shape["feeds"], shape["entries"], shape["deliveries"]

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from aggregator import __version__
-from aggregator.cli.errors import complain
+from aggregator.cli.errors import print_errors
 from aggregator.cli.output import secho
 from aggregator.core.errors import AggregatorError, ConfigErrors, did_you_mean
 
@@ -71,7 +71,7 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except ConfigErrors as errors:
-            complain(errors)
+            print_errors(errors)
             ctx.exit(2)
         except AggregatorError as error:
             secho(f"error: {error}", fg="red", err=True)
@@ -80,22 +80,22 @@ class Program(click.Group):
             raise SystemExit(0) from None
 
 
-class Taught(click.Command):
+class CommandWithExamples(click.Command):
     """A command of a group: its help ends with the group's examples of it."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
         said = (ctx.parent.command.epilog or "") if ctx.parent else ""
         beginning = f"aggregator {ctx.parent.info_name if ctx.parent else ''} {ctx.info_name}"
-        mine = [line.strip() for line in said.splitlines() if f"{line.strip()} ".startswith(f"{beginning} ")]
-        if mine and not self.epilog:
-            formatter.write("\n  Examples:\n" + "".join(f"    {line}\n" for line in mine))
+        examples = [line.strip() for line in said.splitlines() if f"{line.strip()} ".startswith(f"{beginning} ")]
+        if examples and not self.epilog:
+            formatter.write("\n  Examples:\n" + "".join(f"    {line}\n" for line in examples))
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """A group whose epilog has an example of each of its commands."""
 
-    command_class = Taught
+    command_class = CommandWithExamples
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import config_path, in_house, load, load_sound
-from aggregator.cli.highlight import marked, tree
+from aggregator.cli.context import config_path, load, load_sound, with_app
+from aggregator.cli.highlight import clause_lines, highlighted
 from aggregator.cli.output import (
     console,
     echo,
@@ -24,7 +24,7 @@ from aggregator.cli.output import (
     width,
 )
 from aggregator.cli.param_types import SINCE
-from aggregator.cli.program import Group, config_option
+from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.model import Json
 from aggregator.core.schemas import rule_json
@@ -32,20 +32,20 @@ from aggregator.core.schemas import rule_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aggregator.app.application import House
+    from aggregator.app.application import Application
     from aggregator.config import Loaded
-    from aggregator.core.results import Found
+    from aggregator.core.results import EntryMatch
     from aggregator.core.rules import Rule
-    from aggregator.pipeline.backtest import Backtest, Tally
+    from aggregator.pipeline.backtest import Backtest, RuleChanges
 
 MONTH = timedelta(days=30)
 BARS = " ▁▂▃▄▅▆▇█"
-MOST_BARS = 50
+MAX_BARS = 50
 SHOWN = 20
 
 
 @click.group(
-    cls=Group,
+    cls=CommandGroup,
     epilog="""\b
 Examples:
   aggregator rules list
@@ -67,10 +67,10 @@ def rules() -> None:
 def list_(as_json: bool, limit: int) -> None:
     """List rules with hits, alerts and precision (the share of marked hits that were relevant)."""
 
-    async def work(house: "House") -> None:
-        now = house.clock.now()
-        figures = {f.rule: f for f in await house.store.catalog.rules(now)}
-        shapes = [rule_json(r, figures.get(r.id)) for r in house.current.config.rules][: limit or None]
+    async def work(app: "Application") -> None:
+        now = app.clock.now()
+        figures = {f.rule: f for f in await app.store.catalog.rules(now)}
+        shapes = [rule_json(r, figures.get(r.id)) for r in app.current.config.rules][: limit or None]
         if as_json:
             emit(shapes)
             return
@@ -91,7 +91,7 @@ def list_(as_json: bool, limit: int) -> None:
             empty="no rules; write one into rules.yaml",
         )
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)
 
 
 def sparkline(values: "Sequence[int]", bars: int = 30) -> str:
@@ -160,12 +160,12 @@ def test(as_json: bool) -> None:
 def lint(as_json: bool) -> None:
     """Point out rules that are legal but probably not meant, and propose exclusions for noisy ones."""
 
-    async def work(house: "House") -> list[Json]:
+    async def work(app: "Application") -> list[Json]:
         from aggregator.app.rule_advice import advise
 
-        return [{"rule": f.rule, "kind": f.kind, "message": f.message, "hint": f.hint} for f in await advise(house)]
+        return [{"rule": f.rule, "kind": f.kind, "message": f.message, "hint": f.hint} for f in await advise(app)]
 
-    findings = in_house(work)
+    findings = with_app(work)
     if as_json:
         emit(findings)
         return
@@ -195,14 +195,14 @@ def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None
     edited = _edited(rule_id, against, loaded) if against else _rule(rule_id, known)
     old = [rule for rule in known if rule.id == rule_id]
 
-    async def work(house: "House") -> None:
+    async def work(app: "Application") -> None:
         from aggregator.pipeline.backtest import backtest as run
 
-        start = house.clock.now() - since
-        with progress("backtesting", await house.store.catalog.count_entries(start)) as step:
+        start = app.clock.now() - since
+        with progress("backtesting", await app.store.catalog.count_entries(start)) as step:
             done = await run(
-                house.store.catalog,
-                house.current,
+                app.store.catalog,
+                app.current,
                 old,
                 [edited],
                 since=start,
@@ -214,7 +214,7 @@ def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None
         else:
             _show_backtest(done, tally, against is not None)
 
-    in_house(work, loaded)
+    with_app(work, loaded)
 
 
 def _edited(rule_id: str, path: Path, loaded: "Loaded") -> "Rule":
@@ -236,8 +236,8 @@ def _edited(rule_id: str, path: Path, loaded: "Loaded") -> "Rule":
         ) from None
 
 
-def _backtest_json(rule_id: str, done: "Backtest", tally: "Tally") -> Json:
-    def samples(found: "Sequence[Found]") -> list[Json]:
+def _backtest_json(rule_id: str, done: "Backtest", tally: "RuleChanges") -> Json:
+    def samples(found: "Sequence[EntryMatch]") -> list[Json]:
         return [{"id": f.entry.id, "title": f.entry.title, "feed": f.entry.feed, "snippet": f.snippet} for f in found]
 
     return {
@@ -255,7 +255,7 @@ def _backtest_json(rule_id: str, done: "Backtest", tally: "Tally") -> Json:
     }
 
 
-def _show_backtest(done: "Backtest", tally: "Tally", compared: bool) -> None:
+def _show_backtest(done: "Backtest", tally: "RuleChanges", compared: bool) -> None:
     change = f" ({tally.before} before: +{tally.added_count} −{tally.removed_count})" if compared else ""
     secho(f"{plural(tally.after, 'hit')} in {plural(done.entries, 'entry', 'entries')}{change}", bold=True)
     _histogram(tally.days)
@@ -268,7 +268,7 @@ def _show_backtest(done: "Backtest", tally: "Tally", compared: bool) -> None:
         _show_samples("for example:", tally.samples)
 
 
-def _show_samples(heading: str, found: "Sequence[Found]", sign: str = " ", colour: str = "white") -> None:
+def _show_samples(heading: str, found: "Sequence[EntryMatch]", sign: str = " ", colour: str = "white") -> None:
     """Some of what was found, the newest first."""
     from rich.text import Text
 
@@ -276,7 +276,7 @@ def _show_samples(heading: str, found: "Sequence[Found]", sign: str = " ", colou
         secho(heading, bold=True)
     for one in reversed(found):
         snippet = f"\n    {one.snippet}" if one.snippet != one.entry.title else ""
-        console().print(Text.assemble((f"{sign} ", colour), marked(f"{one.entry.title}{snippet}", one.spans)))
+        console().print(Text.assemble((f"{sign} ", colour), highlighted(f"{one.entry.title}{snippet}", one.spans)))
 
 
 def _histogram(days: "Mapping[str, int]") -> None:
@@ -285,7 +285,7 @@ def _histogram(days: "Mapping[str, int]") -> None:
         return
     known = {date.fromisoformat(day): hits for day, hits in days.items()}
     first, last = min(known), max(known)
-    size, unit = (1, "day") if (last - first).days < MOST_BARS else (7, "week")
+    size, unit = (1, "day") if (last - first).days < MAX_BARS else (7, "week")
     buckets = [0] * ((last - first).days // size + 1)
     for day, hits in known.items():
         buckets[(day - first).days // size] += hits
@@ -305,15 +305,15 @@ def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
     names the rule too.
     """
 
-    async def work(house: "House") -> None:
+    async def work(app: "Application") -> None:
         from aggregator.core.rules import document
         from aggregator.core.rules import explain as of_rule
-        from aggregator.pipeline.search import entry_named, feed_tags
+        from aggregator.pipeline.search import feed_tags, find_entry
 
-        stored, of_hit = await entry_named(house.store.catalog, house.current, entry)
-        wanted, known = rule_id or of_hit, tuple(house.current.rules.values())
+        stored, of_hit = await find_entry(app.store.catalog, app.current, entry)
+        wanted, known = rule_id or of_hit, tuple(app.current.rules.values())
         chosen = [_rule(wanted, known)] if wanted else known
-        text = document(stored, feed_tags(house.current, stored.feed))
+        text = document(stored, feed_tags(app.current, stored.feed))
         found = [of_rule(rule, text) for rule in chosen]
         shown = found if wanted else [one for one in found if one.matched] or found
         if as_json:
@@ -322,10 +322,10 @@ def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
         secho(stored.title, bold=True)
         for one in shown:
             verdict = style("matches", fg="green") if one.matched else style("does not match", fg="yellow")
-            echo(style(one.rule, bold=True), " ", verdict, f": {one.barred}" if one.barred else "")
-            tree(one.tree)
+            echo(style(one.rule, bold=True), " ", verdict, f": {one.excluded_by}" if one.excluded_by else "")
+            clause_lines(one.tree)
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)
 
 
 @rules.command()
@@ -339,13 +339,13 @@ def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> 
     loaded = load()
     chosen = [_rule(rule_id, loaded.rules)] if rule_id else [r for r in loaded.rules if r.config.enabled]
 
-    async def work(house: "House") -> None:
-        from aggregator.app.apply_rules import find, record
+    async def work(app: "Application") -> None:
+        from aggregator.app.apply_rules import find_hits, record_hits
 
-        start = house.clock.now() - since
-        with progress("applying", await house.store.catalog.count_entries(start)) as step:
-            entries, hits = await find(house, chosen, start, step)
-        new = await record(house, entries, hits) if alert else 0
+        start = app.clock.now() - since
+        with progress("applying", await app.store.catalog.count_entries(start)) as step:
+            entries, hits = await find_hits(app, chosen, start, step)
+        new = await record_hits(app, entries, hits) if alert else 0
         titles = {(e.feed, e.key): e.title for e in entries}
         if as_json:
             rows = [{"rule": h.rule, "entry": h.entry_id, "title": titles[h.feed, h.entry_key]} for h in hits]
@@ -358,4 +358,4 @@ def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> 
         done = f"{new} recorded and queued for alerts" if alert else "nothing was written; --alert records and alerts"
         echo(f"{plural(len(hits), 'hit')} in the last {span(since.total_seconds())}: {done}")
 
-    in_house(work, loaded)
+    with_app(work, loaded)

@@ -8,7 +8,7 @@ from rich.segment import Segment
 from aggregator.core.text.sanitize import inert
 
 
-class Screen(Console):
+class PipeSafeConsole(Console):
     """A console on which text only shows: what steers is rich's own, and a closed pipe is the program's affair."""
 
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:

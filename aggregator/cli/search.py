@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aggregator.cli.context import at_desk
-from aggregator.cli.errors import in_text, show
-from aggregator.cli.highlight import marked
+from aggregator.cli.context import with_backend
+from aggregator.cli.errors import located_in, print_problems
+from aggregator.cli.highlight import highlighted
 from aggregator.cli.output import ago, echo, emit, json_option, limit_option
 from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import config_option
@@ -18,9 +18,9 @@ from aggregator.core.schemas import found_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aggregator.app.backend import AppDesk
+    from aggregator.app.backend import AppBackend
 
-LOOK_S = 10.0
+TIME_LIMIT_S = 10.0
 
 
 @click.command(
@@ -43,35 +43,39 @@ def search(query: str, since: timedelta | None, before: int | None, limit: int, 
     seconds the answer says how far that went. With --limit 0 everything is read.
     """
 
-    async def work(desk: "AppDesk") -> None:
-        _judge(query, desk.current().config.lists)
-        now = desk.clock.now()
-        answer = await desk.search(
-            query, since=now - since if since else None, limit=limit, before=before, within_s=LOOK_S if limit else inf
+    async def work(backend: "AppBackend") -> None:
+        _check_query(query, backend.current().config.lists)
+        now = backend.clock.now()
+        answer = await backend.search(
+            query,
+            since=now - since if since else None,
+            limit=limit,
+            before=before,
+            within_s=TIME_LIMIT_S if limit else inf,
         )
         found = answer.found
         if as_json:
             emit([found_json(f.entry, f.feed_title, f.spans, f.snippet) for f in found])
         else:
             _show(found, now)
-        if answer.looked_to:
-            reached = f"{answer.looked_to:%Y-%m-%d %H:%M} UTC"
+        if answer.searched_back_to:
+            reached = f"{answer.searched_back_to:%Y-%m-%d %H:%M} UTC"
             echo(f"looked back to {reached}; to go on, add --before {answer.more}", err=True)
         if not found:
             raise SystemExit(3)
 
-    at_desk(work, reading=True)
+    with_backend(work, reading=True)
 
 
-def _judge(query: str, lists: "Mapping[str, tuple[str, ...]]") -> None:
+def _check_query(query: str, lists: "Mapping[str, tuple[str, ...]]") -> None:
     """Warn of what was surely not meant. Raises ConfigErrors, each pointing into the query."""
     from aggregator.core.rules import rule_for_query
 
     try:
         warnings = rule_for_query(query, lists).warnings
     except InvalidRule as error:
-        raise ConfigErrors(in_text(error.problems, query, "query")) from error
-    show(in_text(warnings, query, "query"))
+        raise ConfigErrors(located_in(error.problems, query, "query")) from error
+    print_problems(located_in(warnings, query, "query"))
 
 
 def _show(found: Any, now: Any) -> None:
@@ -80,9 +84,9 @@ def _show(found: Any, now: Any) -> None:
     from aggregator.cli.output import console
 
     for f in found:
-        console().print(marked(f.entry.title, f.spans, "bold"))
+        console().print(highlighted(f.entry.title, f.spans, "bold"))
         if f.snippet != f.entry.title:
-            console().print(marked(f"  {f.snippet}", f.spans))
+            console().print(highlighted(f"  {f.snippet}", f.spans))
         when = ago(f.entry.published_at or f.entry.seen_at, now)
         console().print(
             Text(f"  {f.feed_title}, {when} · entry {f.entry.id} · {f.entry.link or 'no link'}", style="dim")

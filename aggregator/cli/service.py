@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 
 from aggregator.cli.output import raw
-from aggregator.cli.program import Group
+from aggregator.cli.program import CommandGroup
 from aggregator.core.errors import AggregatorError
 
 UNIT_PROGRAM = "/opt/aggregator/bin/aggregator"  # what the packaged unit starts
 
 
 @click.group(
-    cls=Group,
+    cls=CommandGroup,
     epilog="""\b
 Examples:
   aggregator service print-unit > /etc/systemd/system/aggregator.service

@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import in_house
+from aggregator.cli.context import with_app
 from aggregator.cli.output import ago, echo, emit, json_option, limit_option, table
 from aggregator.cli.param_types import SINCE
-from aggregator.cli.program import Group, config_option
+from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Silence
 from aggregator.core.schemas import silence_json
 
 if TYPE_CHECKING:
-    from aggregator.app.application import House
+    from aggregator.app.application import Application
 
 
 @click.group(
-    cls=Group,
+    cls=CommandGroup,
     epilog="""\b
 Examples:
   aggregator silence add --rule s400-turkey --for 4h --reason "parade day"
@@ -41,20 +41,20 @@ def add(rule: str | None, feed: str | None, story: str | None, span: timedelta, 
     if not (rule or feed or story):
         raise click.UsageError("name what to silence: --rule, --feed or --story")
 
-    async def work(house: "House") -> None:
-        setup, now = house.setup(), house.clock.now()
-        if rule and rule not in setup.rules:
-            raise NotFound("rule", rule, list(setup.rules))
-        if feed and feed not in setup.feeds:
-            raise NotFound("feed", feed, list(setup.feeds))
+    async def work(app: "Application") -> None:
+        active, now = app.active(), app.clock.now()
+        if rule and rule not in active.rules:
+            raise NotFound("rule", rule, list(active.rules))
+        if feed and feed not in active.feeds:
+            raise NotFound("feed", feed, list(active.feeds))
         if story:
-            await house.store.catalog.story(story)
-        made = await house.store.catalog.add_silence(
+            await app.store.catalog.story(story)
+        made = await app.store.catalog.add_silence(
             Silence(rule=rule, feed=feed, story=story, until_at=now + span, reason=reason, created_at=now)
         )
         echo(f"silence {made.id}: until {made.until_at:%Y-%m-%d %H:%M} UTC")
 
-    in_house(work)
+    with_app(work)
 
 
 @silence.command("list")
@@ -64,9 +64,9 @@ def add(rule: str | None, feed: str | None, story: str | None, span: timedelta, 
 def list_(as_json: bool, limit: int) -> None:
     """List live silences."""
 
-    async def work(house: "House") -> None:
-        now = house.clock.now()
-        rows = (await house.store.catalog.silences(now))[: limit or None]
+    async def work(app: "Application") -> None:
+        now = app.clock.now()
+        rows = (await app.store.catalog.silences(now))[: limit or None]
         if as_json:
             emit([silence_json(row) for row in rows])
             return
@@ -76,7 +76,7 @@ def list_(as_json: bool, limit: int) -> None:
             empty="nothing is silenced",
         )
 
-    in_house(work, reading=True)
+    with_app(work, reading=True)
 
 
 @silence.command()
@@ -85,8 +85,8 @@ def list_(as_json: bool, limit: int) -> None:
 def remove(silence_id: int) -> None:
     """End a silence."""
 
-    async def work(house: "House") -> None:
-        await house.store.catalog.remove_silence(silence_id)
+    async def work(app: "Application") -> None:
+        await app.store.catalog.remove_silence(silence_id)
         echo(f"silence {silence_id} ended")
 
-    in_house(work)
+    with_app(work)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import at_desk
-from aggregator.cli.output import ago, echo, emit, json_option, plural, secho, sheet, size, span
+from aggregator.cli.context import with_backend
+from aggregator.cli.output import ago, echo, emit, json_option, plural, print_fields, secho, size, span
 from aggregator.cli.program import config_option
 from aggregator.core.findings import findings
 from aggregator.core.schemas import status_json
@@ -15,7 +15,7 @@ from aggregator.core.schemas import status_json
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from aggregator.app.backend import AppDesk
+    from aggregator.app.backend import AppBackend
     from aggregator.core.model import Process, Stats
 
 
@@ -30,10 +30,10 @@ Examples:
 def status(as_json: bool) -> None:
     """Show whether the service runs, feeds by state, lag, the outbox, the last alert, disk and version."""
 
-    async def work(desk: "AppDesk") -> None:
+    async def work(backend: "AppBackend") -> None:
         from aggregator.app.processes import loops_of
 
-        found = await desk.status()
+        found = await backend.status()
         asked = [(process, await asyncio.to_thread(loops_of, process)) for process in found.processes]
         known = (replace(p, loops=None if loops is None else tuple(loops.items())) for p, loops in asked)
         found = replace(found, processes=tuple(known))
@@ -41,8 +41,8 @@ def status(as_json: bool) -> None:
             emit(status_json(found))
             return
         for process in found.processes or (None,):
-            _tell(process, found.now_at)
-        sheet(
+            _status_fields(process, found.now_at)
+        print_fields(
             {
                 "feeds": ", ".join(f"{count:,} {state}" for state, count in found.feeds) or "none",
                 "lag": span(found.lag_s) if found.lag_s else "none: nothing is overdue",
@@ -56,13 +56,13 @@ def status(as_json: bool) -> None:
         for finding in findings(found):
             secho(f"{finding.severity}: {finding.what}", fg="red" if finding.severity == "error" else "yellow")
             echo(f"  → {finding.remedy}")
-        for warning in found.warnings if not desk.current().faults else ():
+        for warning in found.warnings if not backend.current().faults else ():
             secho(warning, fg="yellow", err=True)
 
-    at_desk(work, reading=True)
+    with_backend(work, reading=True)
 
 
-def _tell(process: "Process | None", now: "datetime") -> None:
+def _status_fields(process: "Process | None", now: "datetime") -> None:
     """Whether the service runs, and how it feels."""
     if process is None:
         secho("not running on this machine; `aggregator run` starts the service", fg="yellow")

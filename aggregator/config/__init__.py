@@ -1,8 +1,8 @@
 """The configuration: YAML files in, checked values out; edits that keep what people wrote."""
 
 from aggregator.config.edit import (
-    Added,
-    Text,
+    AddedFeed,
+    EditableText,
     add_feed,
     add_feeds,
     remove_feed,
@@ -12,10 +12,10 @@ from aggregator.config.edit import (
     save_file,
     with_rule_text,
 )
-from aggregator.config.json_schema import schema
-from aggregator.config.lenient import load_sound
-from aggregator.config.loader import Loaded, Place, channel_errors, load, rule_test_errors
-from aggregator.config.opml import TWICE, WATCHED, Subscription, from_opml, sift, to_opml
+from aggregator.config.json_schema import build_schema
+from aggregator.config.lenient import load_valid
+from aggregator.config.loader import Loaded, SourcePosition, channel_errors, load, rule_test_errors
+from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, split_known, to_opml
 from aggregator.config.scope import restrict
 from aggregator.config.source import digest
 from aggregator.config.starter import write_starter
@@ -23,18 +23,19 @@ from aggregator.config.starter import write_starter
 __all__ = [
     "TWICE",
     "WATCHED",
-    "Added",
+    "AddedFeed",
+    "EditableText",
     "Loaded",
-    "Place",
-    "Subscription",
-    "Text",
+    "OpmlOutline",
+    "SourcePosition",
     "add_feed",
     "add_feeds",
+    "build_schema",
     "channel_errors",
     "digest",
     "from_opml",
     "load",
-    "load_sound",
+    "load_valid",
     "remove_feed",
     "replace_rule_text",
     "restrict",
@@ -42,8 +43,7 @@ __all__ = [
     "rule_test_errors",
     "rule_text",
     "save_file",
-    "schema",
-    "sift",
+    "split_known",
     "to_opml",
     "with_rule_text",
     "write_starter",

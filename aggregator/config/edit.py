@@ -12,18 +12,18 @@ from aggregator.config.scope import restrict
 from aggregator.config.source import Source, digest, files, read
 from aggregator.config.values import free_slug
 from aggregator.config.yaml_parse import parse
-from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import AggregatorError, Conflict, NotFound
 
 
-class Added(NamedTuple):
+class AddedFeed(NamedTuple):
     """A feed that was written: its id and the file it stands in."""
 
     id: str
     file: str
 
 
-class Text(NamedTuple):
+class EditableText(NamedTuple):
     """A piece of a file for an editor; `digest` is that of the whole file when it was read."""
 
     file: str
@@ -40,7 +40,7 @@ def add_feed(
     tags: Sequence[str] = (),
     auth: Mapping[str, str] | None = None,
     environ: Mapping[str, str] = os.environ,
-) -> Added:
+) -> AddedFeed:
     """Write a feed at the end of the list of feeds. Raises ConfigErrors; then nothing was written."""
     row = {"url": url, "id": feed_id, "title": title, "tags": list(tags), "auth": dict(auth or {})}
     return add_feeds(path, [{key: value for key, value in row.items() if value}], environ=environ)[0]
@@ -48,7 +48,7 @@ def add_feed(
 
 def add_feeds(
     path: Path, rows: Sequence[Mapping[str, object]], *, environ: Mapping[str, str] = os.environ
-) -> tuple[Added, ...]:
+) -> tuple[AddedFeed, ...]:
     """Write several feeds at once, all or none; rows are keys of a feed. Raises ConfigErrors.
 
     Ids are written out, so that a feed keeps its history when its address changes.
@@ -61,7 +61,7 @@ def add_feeds(
         named.append({"url": row["url"], "id": name, **row})
     source, root = _home_of(path, "feeds")
     _save(path, source, yaml_edit.append(source, root, "feeds", named), environ)
-    return tuple(Added(str(row["id"]), source.name) for row in named)
+    return tuple(AddedFeed(str(row["id"]), source.name) for row in named)
 
 
 def remove_feed(path: Path, feed_id: str, *, environ: Mapping[str, str] = os.environ) -> str:
@@ -71,17 +71,19 @@ def remove_feed(path: Path, feed_id: str, *, environ: Mapping[str, str] = os.env
     return source.name
 
 
-def rule_files(path: Path) -> tuple[Text, ...]:
+def rule_files(path: Path) -> tuple[EditableText, ...]:
     """The files that hold rules, in the order they are loaded."""
     sources = [(source, parse(source)[0]) for source in read(path, {})[0]]
-    having = [source for source, root in sources if root is None or (isinstance(root, Pairs) and root.key("rules"))]
-    return tuple(Text(source.name, source.text, digest(source.path)) for source in having)
+    having = [
+        source for source, root in sources if root is None or (isinstance(root, MappingNode) and root.key("rules"))
+    ]
+    return tuple(EditableText(source.name, source.text, digest(source.path)) for source in having)
 
 
-def rule_text(path: Path, rule_id: str, *, environ: Mapping[str, str] = os.environ) -> Text:
+def rule_text(path: Path, rule_id: str, *, environ: Mapping[str, str] = os.environ) -> EditableText:
     """A rule as it is written. Raises NotFound, ConfigErrors."""
     source, _, node = _item(path, "rules", rule_id, environ)
-    return Text(source.name, yaml_edit.item_text(source, node), digest(source.path))
+    return EditableText(source.name, yaml_edit.item_text(source, node), digest(source.path))
 
 
 def with_rule_text(path: Path, rule_id: str, text: str, *, environ: Mapping[str, str] = os.environ) -> tuple[Path, str]:
@@ -143,12 +145,12 @@ def _write(path: Path, text: str) -> None:
         raise AggregatorError(f"{path} cannot be written: {broken.strerror}") from broken
 
 
-def _home_of(path: Path, section: str) -> tuple[Source, Pairs | None]:
+def _home_of(path: Path, section: str) -> tuple[Source, MappingNode | None]:
     """The file in which a new item of a section belongs: where the others stand, else its own."""
-    found: list[tuple[Source, Pairs]] = []
+    found: list[tuple[Source, MappingNode]] = []
     for source in read(path, {})[0]:
         root, _ = parse(source)
-        if isinstance(root, Pairs):
+        if isinstance(root, MappingNode):
             found.append((source, root))
     having = [(source, root) for source, root in found if root.key(section)]
     named = [(source, root) for source, root in having if source.path.stem == section]
@@ -160,7 +162,7 @@ def _home_of(path: Path, section: str) -> tuple[Source, Pairs | None]:
     return Source(str(file), file.read_text(encoding="utf-8") if file.exists() else "", file), None
 
 
-def _item(path: Path, section: str, name: str, environ: Mapping[str, str]) -> tuple[Source, Items, Node]:
+def _item(path: Path, section: str, name: str, environ: Mapping[str, str]) -> tuple[Source, SequenceNode, Node]:
     """An item of a list section by its id, in a tree of its own file. Raises NotFound, ConfigErrors."""
     kind = section.removesuffix("s")
     loaded = load(path, environ)
@@ -168,10 +170,10 @@ def _item(path: Path, section: str, name: str, environ: Mapping[str, str]) -> tu
     if place is None:
         raise NotFound(kind, name, [known for k, known in loaded.places if k == kind])
     rows = loaded.root.get(section)
-    node = next(n for n in (rows.nodes if isinstance(rows, Items) else ()) if _at(n) == place)
+    node = next(n for n in (rows.nodes if isinstance(rows, SequenceNode) else ()) if _at(n) == place)
     root, _ = parse(node.source)
-    items = root.get(section) if isinstance(root, Pairs) else None
-    if not isinstance(items, Items) or isinstance(node, Scalar):
+    items = root.get(section) if isinstance(root, MappingNode) else None
+    if not isinstance(items, SequenceNode) or isinstance(node, ScalarNode):
         raise NotFound(kind, name)
     return node.source, items, next(n for n in items.nodes if n.start == node.start)
 

@@ -11,14 +11,14 @@ from urllib.parse import unquote
 from pydantic import SecretStr
 
 from aggregator.config.yaml_offsets import index_of
-from aggregator.config.yaml_tree import Items, Node, Scalar
+from aggregator.config.yaml_tree import Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
 
 _REFERENCE = re.compile(r"\$?\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 UNEXPANDED = frozenset({"rules", "lists"})  # sections that are read as they are written
 _MAX_BYTES = 65_536
-_SHORTEST_LINE = 8  # of a secret with several lines: shorter ones ("}", "true") are words of every log
+_MIN_LINE = 8  # of a secret with several lines: shorter ones ("}", "true") are words of every log
 # What the kernel shows there are states and devices, among them the environment of every process.
 _NO_FILES = tuple(map(Path, ("/proc", "/sys", "/dev")))
 
@@ -34,14 +34,14 @@ class Expander:
     errors: list[ConfigError] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
 
-    def expand(self, scalar: Scalar) -> str | SecretStr:
+    def expand(self, scalar: ScalarNode) -> str | SecretStr:
         """The text with its references replaced; `$${` stands for `${`."""
         if "${" not in scalar.text:
             return scalar.text
         text = _REFERENCE.sub(lambda found: self._replace(scalar, found), scalar.text)
         return SecretStr(text) if refers(scalar) else text
 
-    def _replace(self, scalar: Scalar, found: re.Match[str]) -> str:
+    def _replace(self, scalar: ScalarNode, found: re.Match[str]) -> str:
         if found[0].startswith("$$"):
             return found[0][1:]
         name = found[1]
@@ -58,7 +58,7 @@ class Expander:
             return self._wrong(scalar, found, f"the environment variable {name} is not set", hint)
         return self._secret(self.environ[name])
 
-    def _file(self, scalar: Scalar, found: re.Match[str], name: str) -> str:
+    def _file(self, scalar: ScalarNode, found: re.Match[str], name: str) -> str:
         try:
             raw = _content(scalar.source.path.parent / name)
             text = raw.decode()
@@ -76,10 +76,10 @@ class Expander:
         if len(value) > 3:  # shorter ones would black out half of every log line
             self.secrets.update((value, unquote(value)))
         if "\n" in value:  # whoever quotes it may quote a line of it
-            self.secrets.update(line for line in map(str.strip, value.splitlines()) if len(line) >= _SHORTEST_LINE)
+            self.secrets.update(line for line in map(str.strip, value.splitlines()) if len(line) >= _MIN_LINE)
         return value
 
-    def _wrong(self, scalar: Scalar, found: re.Match[str], message: str, hint: str | None = None) -> str:
+    def _wrong(self, scalar: ScalarNode, found: re.Match[str], message: str, hint: str | None = None) -> str:
         self.errors.append(scalar.source.error(index_of(scalar, found.start()), message, hint))
         return found[0]
 
@@ -90,11 +90,11 @@ class _NoFile(ValueError):
 
 def references(node: Node) -> Iterator[str]:
     """Every reference in the values of a tree, as it is written."""
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         found = _REFERENCE.finditer(node.text) if "${" in node.text else ()
         yield from (one[0] for one in found if not one[0].startswith("$$"))
     else:
-        for below in node.nodes if isinstance(node, Items) else (value for _, value in node.pairs):
+        for below in node.nodes if isinstance(node, SequenceNode) else (value for _, value in node.pairs):
             yield from references(below)
 
 

@@ -10,7 +10,7 @@ _SECTIONS = {
     "Auth": "Login of a feed: `auth`",
     "Channel": "Channels: `channels`, by name",
     "RuleConfig": "Rules: `rules`, a list",
-    "Near": "Terms close together: `near`",
+    "NearConfig": "Terms close together: `near`",
     "FeedFilter": "Feeds of a rule: `feeds`",
     "Threshold": "Threshold of a rule: `threshold`",
     "Spike": "Loudness of a rule: `spike`",
@@ -27,7 +27,7 @@ _SECTIONS = {
 _KINDS = {"string": "text", "boolean": "true or false", "integer": "number", "number": "number", "object": "mapping"}
 
 
-def schema() -> dict[str, Any]:
+def build_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a configuration file."""
     found = Config.model_json_schema(by_alias=True, mode="validation")
     found["$defs"]["Channel"]["properties"].pop("name", None)
@@ -39,14 +39,16 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "title": "aggregator configuration"}
 
 
-def tables() -> str:
+def markdown_tables() -> str:
     """A Markdown table of the keys of each section, in the order of the models."""
-    return "\n".join(line for name, title in _SECTIONS.items() for line in _section(title, schema()["$defs"][name]))
+    return "\n".join(
+        line for name, title in _SECTIONS.items() for line in _section(title, build_schema()["$defs"][name])
+    )
 
 
-def keys() -> Iterator[tuple[str, str]]:
+def documented_keys() -> Iterator[tuple[str, str]]:
     """Every (section, key) that a configuration may have."""
-    for name, part in schema()["$defs"].items():
+    for name, part in build_schema()["$defs"].items():
         yield from ((name, key) for key in part.get("properties", {}))
 
 

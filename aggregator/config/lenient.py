@@ -8,23 +8,23 @@ from pathlib import Path
 
 from aggregator.config.loader import Loaded, build, load
 from aggregator.config.merge import merge
-from aggregator.config.rules import inside
+from aggregator.config.rules import _position_inside
 from aggregator.config.source import read
 from aggregator.config.yaml_parse import parse
-from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, ConfigErrors
 
-ROUNDS = 5  # a rule goes when its list has gone
+MAX_ROUNDS = 5  # a rule goes when its list has gone
 _SETTINGS = re.compile(r"^[^\w\n]*+settings\W", re.MULTILINE)
 
 Errors = Sequence[ConfigError]
 
 
-class _Unclear(Exception):
+class _AmbiguousDatabase(Exception):
     """The faults may hide which database is meant."""
 
 
-def load_sound(path: Path, environ: Mapping[str, str]) -> Loaded:
+def load_valid(path: Path, environ: Mapping[str, str]) -> Loaded:
     """Like `load`, without the feeds, rules, channels, lists and settings that are faulty: `faults` says which.
 
     Raises ConfigErrors where nothing is left, or where the faults may hide which database is meant.
@@ -34,55 +34,55 @@ def load_sound(path: Path, environ: Mapping[str, str]) -> Loaded:
     except ConfigErrors as errors:
         try:
             return _salvaged(path, environ, errors.errors)
-        except _Unclear:
+        except _AmbiguousDatabase:
             raise errors from None
 
 
 def _salvaged(path: Path, environ: Mapping[str, str], faults: Errors) -> Loaded:
     root, digest = _readable(path)
     wrong = faults
-    for _ in range(ROUNDS):
+    for _ in range(MAX_ROUNDS):
         root = _without(root, wrong)
         try:
             return replace(build(root, environ, digest), faults=tuple(faults))
         except ConfigErrors as errors:
             wrong = errors.errors
-    raise _Unclear
+    raise _AmbiguousDatabase
 
 
-def _readable(path: Path) -> tuple[Pairs, str]:
+def _readable(path: Path) -> tuple[MappingNode, str]:
     """The tree of those files that are YAML. Raises _Unclear."""
     sources, broken, digest = read(path, {})
     nodes = [(source, parse(source)[0]) for source in sources]
     if broken or any(node is None and _SETTINGS.search(source.text) for source, node in nodes):
-        raise _Unclear
+        raise _AmbiguousDatabase
     root, twice = merge([node for _, node in nodes if node is not None])
     if root is None or any("'database'" in error.message for error in twice):
-        raise _Unclear
+        raise _AmbiguousDatabase
     return root, digest
 
 
-def _without(root: Pairs, errors: Errors) -> Pairs:
+def _without(root: MappingNode, errors: Errors) -> MappingNode:
     """The tree without the items into which an error points. Raises _Unclear."""
-    pairs: list[tuple[Scalar, Node]] = []
+    pairs: list[tuple[ScalarNode, Node]] = []
     for key, value in root.pairs:
-        if key.text in ("feeds", "rules") and isinstance(value, Items):
+        if key.text in ("feeds", "rules") and isinstance(value, SequenceNode):
             pairs.append((key, value._replace(nodes=tuple(n for n in value.nodes if not _faulty(errors, n)))))
-        elif key.text in ("channels", "lists", "settings") and isinstance(value, Pairs):
+        elif key.text in ("channels", "lists", "settings") and isinstance(value, MappingNode):
             pairs.append((key, value._replace(pairs=_sound(value, errors))))
         elif not _faulty(errors, key, value):
             pairs.append((key, value))
         elif get_close_matches(key.text, ["settings"]):
-            raise _Unclear
+            raise _AmbiguousDatabase
     return root._replace(pairs=tuple(pairs))
 
 
-def _sound(section: Pairs, errors: Errors) -> tuple[tuple[Scalar, Node], ...]:
+def _sound(section: MappingNode, errors: Errors) -> tuple[tuple[ScalarNode, Node], ...]:
     faulty = [key.text for key, value in section.pairs if _faulty(errors, key, value)]
     if get_close_matches("database", faulty):
-        raise _Unclear
+        raise _AmbiguousDatabase
     return tuple((key, value) for key, value in section.pairs if key.text not in faulty)
 
 
 def _faulty(errors: Errors, *nodes: Node) -> bool:
-    return any(inside(error, node) for node in nodes for error in errors)
+    return any(_position_inside(error, node) for node in nodes for error in errors)

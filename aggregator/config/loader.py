@@ -13,12 +13,12 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from aggregator.config import references
 from aggregator.config.interpolate import Expander, refers
 from aggregator.config.merge import merge
-from aggregator.config.messages import HIDDEN, find, in_words
-from aggregator.config.rules import compiled, feeds_missed, placed, rule_nodes
+from aggregator.config.messages import HIDDEN, find_node, validation_error
+from aggregator.config.rules import compile_rules, feeds_missed, rule_nodes, with_position
 from aggregator.config.source import read
-from aggregator.config.values import plain
+from aggregator.config.values import to_plain
 from aggregator.config.yaml_parse import parse
-from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 from aggregator.core.rules import Rule, run_tests
 from aggregator.core.settings import Config, weak_spot
@@ -29,7 +29,7 @@ _UNEDITED: Mapping[Path, str] = MappingProxyType({})
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
-class Place(NamedTuple):
+class SourcePosition(NamedTuple):
     """Where something is written; line and column from 1."""
 
     file: str
@@ -52,8 +52,8 @@ class Loaded:
     warnings: tuple[ConfigError, ...]
     secrets: frozenset[str] = field(repr=False)
     digest: str
-    places: Mapping[tuple[str, str], Place] = field(repr=False)
-    root: Pairs = field(repr=False)
+    places: Mapping[tuple[str, str], SourcePosition] = field(repr=False)
+    root: MappingNode = field(repr=False)
     faults: tuple[ConfigError, ...] = ()
 
 
@@ -86,7 +86,7 @@ def load(
 
 
 def build(
-    root: Pairs,
+    root: MappingNode,
     environ: Mapping[str, str],
     digest: str,
     *,
@@ -100,16 +100,21 @@ def build(
     """
     errors = list(errors)
     expander = Expander(environ=environ)
-    value = plain(root, expander)
-    config, invalid = _validated(root, value, told=expander.errors)
+    value = to_plain(root, expander)
+    config, invalid = _validated(root, value, detail=expander.errors)
     errors.extend(
-        (*expander.errors, *invalid, *references.duplicates(root, value), *references.contradictions(root, value))
+        (
+            *expander.errors,
+            *invalid,
+            *references.duplicate_errors(root, value),
+            *references.contradiction_errors(root, value),
+        )
     )
-    notes = [*references.unknown(root, value), *references.dubious(root, value)] if complete else []
+    notes = [*references.unknown_errors(root, value), *references.dubious_warnings(root, value)] if complete else []
     if config is not None and (listen := environ.get(LISTEN)):
         config, open_page = _listening(config, listen)
         notes.extend(open_page)
-    rules, judged = compiled(root, value, errors, before.rules if before else ())
+    rules, judged = compile_rules(root, value, errors, before.rules if before else ())
     notes.extend(judged)
     if complete and config is not None:
         notes.extend(feeds_missed(rules, [feed.id for feed in config.feeds], root))
@@ -131,14 +136,15 @@ def rule_test_errors(loaded: Loaded) -> tuple[ConfigError, ...]:
     """The inline tests that fail, each at the text that was, or was not, matched."""
     rows = rule_nodes(loaded.root)
     failed = ((rows.get(rule.id, loaded.root), problem) for rule in loaded.rules for problem in run_tests(rule))
-    return tuple(placed(problem, node, loaded.root) for node, problem in failed)
+    return tuple(with_position(problem, node, loaded.root) for node, problem in failed)
 
 
 def channel_errors(loaded: Loaded, problems: Iterable[Problem]) -> tuple[ConfigError, ...]:
     """Problems of channels (each path begins with the channel's name) with their places; no secret in them."""
     channels = loaded.root.get("channels") or loaded.root
     return _without(
-        loaded.secrets, (placed(_unquoting(problem, channels, loaded), channels, loaded.root) for problem in problems)
+        loaded.secrets,
+        (with_position(_unquoting(problem, channels, loaded), channels, loaded.root) for problem in problems),
     )
 
 
@@ -146,14 +152,14 @@ def channel_errors(loaded: Loaded, problems: Iterable[Problem]) -> tuple[ConfigE
 
 
 def _validated(
-    root: Pairs, value: dict[str, Any], told: Sequence[ConfigError]
+    root: MappingNode, value: dict[str, Any], detail: Sequence[ConfigError]
 ) -> tuple[Config | None, list[ConfigError]]:
     """The configuration, or what is wrong with it beyond the lines where a reference failed."""
     try:
         return Config.model_validate(value, by_alias=True, by_name=False), []
     except ValidationError as wrong:
-        found = (in_words(error, root) for error in wrong.errors(include_url=False))
-        failed = {(error.file, error.line) for error in told}
+        found = (validation_error(error, root) for error in wrong.errors(include_url=False))
+        failed = {(error.file, error.line) for error in detail}
         return None, [error for error in found if error and (error.file, error.line) not in failed]
 
 
@@ -182,29 +188,29 @@ def _listening(config: Config, listen: str) -> tuple[Config, list[ConfigError]]:
     return config, wrong(message, weak.hint, "warning")
 
 
-def _places(root: Pairs, value: dict[str, Any]) -> dict[tuple[str, str], Place]:
-    places: dict[tuple[str, str], Place] = {}
+def _places(root: MappingNode, value: dict[str, Any]) -> dict[tuple[str, str], SourcePosition]:
+    places: dict[tuple[str, str], SourcePosition] = {}
     for kind, section in (("feed", "feeds"), ("rule", "rules")):
         rows = root.get(section)
-        for node, row in zip(rows.nodes if isinstance(rows, Items) else (), value.get(section, ()), strict=True):
+        for node, row in zip(rows.nodes if isinstance(rows, SequenceNode) else (), value.get(section, ()), strict=True):
             places[kind, str(revealed(row["id"]))] = _place(node)
     for kind, section in (("channel", "channels"), ("list", "lists")):
         pairs = root.get(section)
-        for key, _ in pairs.pairs if isinstance(pairs, Pairs) else ():
+        for key, _ in pairs.pairs if isinstance(pairs, MappingNode) else ():
             places[kind, key.text] = _place(key)
     return places
 
 
-def _place(node: Node) -> Place:
-    return Place(node.source.name, *node.source.place(node.start))
+def _place(node: Node) -> SourcePosition:
+    return SourcePosition(node.source.name, *node.source.place(node.start))
 
 
 def _unquoting(problem: Problem, channels: Node, loaded: Loaded) -> Problem:
     """What a service says of a value that came through a reference, without the value and without a part of it."""
-    node = find(channels, problem.path)
+    node = find_node(channels, problem.path)
     if not refers(node):
         return problem
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         hint = problem.hint if problem.hint and not _QUOTED.search(problem.hint) else None
         problem = replace(problem, message=_QUOTED.sub(HIDDEN, problem.message), hint=hint)
     pieces = {piece for secret in loaded.secrets for piece in re.findall(r"\w{4,}", secret)}

@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError
 
 _DEEP = ("settings",)  # sections whose mappings merge on every level; elsewhere a name is defined once
 
 
-def merge(roots: Sequence[Node]) -> tuple[Pairs | None, tuple[ConfigError, ...]]:
+def merge(roots: Sequence[Node]) -> tuple[MappingNode | None, tuple[ConfigError, ...]]:
     """One mapping of everything; None where no file has one."""
     errors: list[ConfigError] = []
-    merged: Pairs | None = None
+    merged: MappingNode | None = None
     for root in roots:
-        if not isinstance(root, Pairs):
-            found = "a list" if isinstance(root, Items) else "a text"
+        if not isinstance(root, MappingNode):
+            found = "a list" if isinstance(root, SequenceNode) else "a text"
             hint = "write for example feeds: and the list below it"
             errors.append(root.source.error(root.start, f"expected a mapping, found {found}", hint))
         else:
@@ -22,23 +22,23 @@ def merge(roots: Sequence[Node]) -> tuple[Pairs | None, tuple[ConfigError, ...]]
     return merged, tuple(errors)
 
 
-def _union(first: Pairs, second: Pairs, path: tuple[str, ...], errors: list[ConfigError]) -> Pairs:
+def _union(first: MappingNode, second: MappingNode, path: tuple[str, ...], errors: list[ConfigError]) -> MappingNode:
     pairs = {key.text: (key, value) for key, value in first.pairs}
     for key, value in second.pairs:
         if (before := pairs.get(key.text)) is None or _nothing(before[1]):
             pairs[key.text] = key, value
         elif not _nothing(value):
             pairs[key.text] = before[0], _joined(before, (key, value), (*path, key.text), errors)
-    return Pairs(first.source, first.start, first.end, tuple(pairs.values()))
+    return MappingNode(first.source, first.start, first.end, tuple(pairs.values()))
 
 
 def _joined(
-    before: tuple[Scalar, Node], after: tuple[Scalar, Node], path: tuple[str, ...], errors: list[ConfigError]
+    before: tuple[ScalarNode, Node], after: tuple[ScalarNode, Node], path: tuple[str, ...], errors: list[ConfigError]
 ) -> Node:
     first, second = before[1], after[1]
-    if len(path) == 1 and isinstance(first, Items) and isinstance(second, Items):
-        return Items(first.source, first.start, first.end, (*first.nodes, *second.nodes))
-    if (len(path) == 1 or path[0] in _DEEP) and isinstance(first, Pairs) and isinstance(second, Pairs):
+    if len(path) == 1 and isinstance(first, SequenceNode) and isinstance(second, SequenceNode):
+        return SequenceNode(first.source, first.start, first.end, (*first.nodes, *second.nodes))
+    if (len(path) == 1 or path[0] in _DEEP) and isinstance(first, MappingNode) and isinstance(second, MappingNode):
         return _union(first, second, path, errors)
     key, earlier = after[0], before[0]
     line, _ = earlier.source.place(earlier.start)
@@ -50,4 +50,4 @@ def _joined(
 
 
 def _nothing(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.absent
+    return isinstance(node, ScalarNode) and node.absent

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from aggregator.config.interpolate import UNEXPANDED, refers
-from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
 from aggregator.core.settings import Config
 from aggregator.core.values import Unfit
@@ -38,18 +38,18 @@ _RULE_KEYS = {
 }
 
 
-def find(node: Node, path: Sequence[Step]) -> Node:
+def find_node(node: Node, path: Sequence[Step]) -> Node:
     """The node at a path, or the deepest one above it that was written.
 
     A single value that stands for a list is its own first item.
     """
     for step in path:
         below: Node | None = None
-        if isinstance(step, str) and isinstance(node, Pairs):
+        if isinstance(step, str) and isinstance(node, MappingNode):
             below = node.get(step)
-        elif isinstance(step, int) and isinstance(node, Items) and step < len(node.nodes):
+        elif isinstance(step, int) and isinstance(node, SequenceNode) and step < len(node.nodes):
             below = node.nodes[step]
-        elif step == 0 and not isinstance(node, Items):
+        elif step == 0 and not isinstance(node, SequenceNode):
             continue
         if below is None:
             return node
@@ -57,17 +57,17 @@ def find(node: Node, path: Sequence[Step]) -> Node:
     return node
 
 
-def in_words(wrong: ErrorDetails, root: Pairs) -> ConfigError | None:
+def validation_error(wrong: ErrorDetails, root: MappingNode) -> ConfigError | None:
     """One validation error with its place; None where the empty item it is about was told already."""
     path = wrong["loc"]
-    node = find(root, path)
-    if isinstance(node, Scalar) and node.absent:
+    node = find_node(root, path)
+    if isinstance(node, ScalarNode) and node.absent:
         return None
     if wrong["type"] == "extra_forbidden":
         return _unknown_key(path, root)
     if wrong["type"] == "missing":
         return node.source.error(node.start, f"{path[-1]!r} is missing", _owner(path))
-    message, hint = _said(wrong, node, hidden=path[0] not in UNEXPANDED and refers(node))
+    message, hint = _message(wrong, node, hidden=path[0] not in UNEXPANDED and refers(node))
     label = next((f"{step}: " for step in reversed(path) if isinstance(step, str)), "")
     return node.source.error(node.start, f"{label}{message}", hint)
 
@@ -91,16 +91,16 @@ def _fields(model: Any) -> dict[str, Any]:
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
-def unknown_key(key: Scalar, known: Sequence[str]) -> ConfigError:
+def unknown_key(key: ScalarNode, known: Sequence[str]) -> ConfigError:
     """The complaint about a key that nobody reads."""
-    ours = _RULE_KEYS.get(key.text.casefold().replace("-", "_")) if "query" in known else None
-    hint = f"write {ours}" if ours else did_you_mean(key.text, known).strip(" ()")
+    replacement = _RULE_KEYS.get(key.text.casefold().replace("-", "_")) if "query" in known else None
+    hint = f"write {replacement}" if replacement else did_you_mean(key.text, known).strip(" ()")
     return key.source.error(key.start, f"unknown key {key.text!r}", hint or f"known here: {', '.join(known)}")
 
 
-def _unknown_key(path: Sequence[Step], root: Pairs) -> ConfigError:
-    parent, name = find(root, path[:-1]), str(path[-1])
-    key = parent.key(name) if isinstance(parent, Pairs) else None
+def _unknown_key(path: Sequence[Step], root: MappingNode) -> ConfigError:
+    parent, name = find_node(root, path[:-1]), str(path[-1])
+    key = parent.key(name) if isinstance(parent, MappingNode) else None
     known = known_keys(path[:-1])
     if key is None:
         return parent.source.error(
@@ -143,7 +143,7 @@ _LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def _said(wrong: ErrorDetails, node: Node, *, hidden: bool) -> tuple[str, str | None]:
+def _message(wrong: ErrorDetails, node: Node, *, hidden: bool) -> tuple[str, str | None]:
     kind, context = wrong["type"], wrong.get("ctx", {})
     value = HIDDEN if hidden else repr(wrong["input"])
     if kind in _KINDS:
@@ -168,18 +168,18 @@ def _said(wrong: ErrorDetails, node: Node, *, hidden: bool) -> tuple[str, str | 
 
 
 def _found(node: Node) -> str:
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         return repr(node.text) if len(node.text) < 60 else "a text"
-    return "a list" if isinstance(node, Items) else "a mapping"
+    return "a list" if isinstance(node, SequenceNode) else "a mapping"
 
 
 def _mapping_hint(kind: str, node: Node) -> str | None:
     """The usual slip behind a wrong kind: a colon in a term, or a bare URL as a feed."""
-    if kind == "string_type" and isinstance(node, Pairs):
+    if kind == "string_type" and isinstance(node, MappingNode):
         written = node.source.text[node.start : node.end].strip()
         return (
             f"a text with a colon is quoted: '{written}'" if "\n" not in written and written[:1] not in "{[" else None
         )
-    if kind.startswith("model") and isinstance(node, Scalar) and node.text.startswith("http"):
+    if kind.startswith("model") and isinstance(node, ScalarNode) and node.text.startswith("http"):
         return f"write: - url: {node.text}"
     return None

@@ -25,7 +25,7 @@ _DECLARATION = re.compile(r"<\?xml[^>]*\?>")
 MAX_FEEDS = 10_000  # about what a file of feeds can hold, see source.MAX_BYTES
 
 
-class Subscription(NamedTuple):
+class OpmlOutline(NamedTuple):
     """A feed that an OPML document names."""
 
     url: str
@@ -45,13 +45,13 @@ class Subscription(NamedTuple):
         return {key: value for key, value in row.items() if value}
 
 
-def from_opml(document: bytes) -> tuple[Subscription, ...]:
+def from_opml(document: bytes) -> tuple[OpmlOutline, ...]:
     """Every feed of an OPML (or FOAF, or iGoogle) document, in its order. Raises ParseError."""
     import listparser
 
     if len(document) > MAX_BYTES:
         raise ParseError(f"an OPML document larger than {MAX_BYTES // 2**20} MiB is not read", found="hostile")
-    text = charset.whole(charset.utf8(document)).decode("utf-8-sig").lstrip("\ufeff \t\r\n\0")
+    text = charset.whole(charset.as_utf8(document)).decode("utf-8-sig").lstrip("\ufeff \t\r\n\0")
     text = _DECLARATION.sub("", text)
     times = Counter(unescape(double or single).strip() for double, single in _ADDRESS.findall(text))
     if times.total() > MAX_FEEDS:  # counted before it costs anything to read them
@@ -68,7 +68,7 @@ def from_opml(document: bytes) -> tuple[Subscription, ...]:
     subscriptions = []
     for feed in found.feeds:
         login = login_in(pasted_urls(feed.url)[0])
-        one = Subscription(login.url, _text(feed.title), _tags(feed.categories), login.user, login.password)
+        one = OpmlOutline(login.url, _text(feed.title), _tags(feed.categories), login.user, login.password)
         subscriptions += [one] * max(1, times[feed.url.strip()])  # listparser makes one of those that are named twice
     return tuple(subscriptions)
 
@@ -77,13 +77,13 @@ def _too_many() -> ParseError:
     return ParseError(f"a document of more than {MAX_FEEDS} feeds is not imported; split it", transient=False)
 
 
-def sift(
-    wanted: Iterable[Subscription], known: Sequence[Feed]
-) -> tuple[tuple[Subscription, ...], tuple[tuple[str, str], ...]]:
+def split_known(
+    wanted: Iterable[OpmlOutline], known: Sequence[Feed]
+) -> tuple[tuple[OpmlOutline, ...], tuple[tuple[str, str], ...]]:
     """What can be added beside the known feeds, and (url, why not) of the rest."""
     address: TypeAdapter[str] = TypeAdapter(HttpUrl)
     taken = {canonical_url(feed.url): WATCHED for feed in known}
-    new: list[Subscription] = []
+    new: list[OpmlOutline] = []
     skipped: list[tuple[str, str]] = []
     for one in wanted:
         try:

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from aggregator.config.interpolate import refers
-from aggregator.config.messages import find, known_keys, unknown_key
+from aggregator.config.messages import find_node, known_keys, unknown_key
 from aggregator.config.values import CONSOLE
-from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
 from aggregator.core.settings import weak_spot
 from aggregator.core.values import revealed
@@ -19,7 +19,7 @@ from aggregator.core.values import revealed
 _OWN = ("url", "service", "name")
 
 
-def duplicates(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
+def duplicate_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigError]:
     """Feed ids, feed addresses and rule ids that were given twice, each with the first place."""
     feeds, rules = _rows(root, value, "feeds"), _rows(root, value, "rules")
     yield from _twice(feeds, "id", "feed id")
@@ -27,7 +27,7 @@ def duplicates(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
     yield from _twice(rules, "id", "rule id")
 
 
-def unknown(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
+def unknown_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigError]:
     """References to channels, feeds and tags that do not exist."""
     channels = _Known(_names(value.get("channels")))
     feeds = [row for _, row in _rows(root, value, "feeds")]
@@ -43,29 +43,29 @@ def unknown(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
     yield from _missing(root, ("settings", "health", "notify"), "channel", channels, value)
     for name, channel in _channels(root):
         fallback = channel.get("fallback")
-        if isinstance(fallback, Scalar) and fallback.text == name.text:
+        if isinstance(fallback, ScalarNode) and fallback.text == name.text:
             yield fallback.source.error(fallback.start, "a channel cannot be its own fallback", "name another one")
         yield from _missing(channel, ("fallback",), "channel", channels, value["channels"].get(name.text))
 
 
-def contradictions(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
+def contradiction_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigError]:
     """Channels without a way to send, a database that cannot be one, and a page that would be open to everyone."""
     for name, channel in _channels(root):
         yield from _channel(name, channel)
     settings = root.get("settings")
-    database = settings.get("database") if isinstance(settings, Pairs) else None
-    if isinstance(database, Scalar) and not database.absent:
+    database = settings.get("database") if isinstance(settings, MappingNode) else None
+    if isinstance(database, ScalarNode) and not database.absent:
         yield from _database(database, str(revealed(value["settings"]["database"])))
-    web = find(root, ("settings", "web"))
-    if isinstance(web, Pairs) and (listen := web.get("listen")) and isinstance(listen, Scalar):
+    web = find_node(root, ("settings", "web"))
+    if isinstance(web, MappingNode) and (listen := web.get("listen")) and isinstance(listen, ScalarNode):
         yield from _listen(listen, (value.get("settings") or {}).get("web") or {})
 
 
-def dubious(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
+def dubious_warnings(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigError]:
     """What is allowed but deserves a word."""
     for node, feed in _rows(root, value, "feeds"):
         if str(revealed(feed.get("verify_tls", ""))).lower() in ("false", "no", "off", "0"):
-            place = find(node, ("verify_tls",))
+            place = find_node(node, ("verify_tls",))
             error = place.source.error(place.start, "certificates of this feed are not verified", "anyone can forge it")
             yield replace(error, severity="warning")
     if not value.get("feeds"):
@@ -76,7 +76,7 @@ def dubious(root: Pairs, value: dict[str, Any]) -> Iterator[ConfigError]:
 # --- pieces --------------------------------------------------------------------------------------
 
 
-def _rows(root: Pairs, value: dict[str, Any], section: str) -> list[tuple[Node, dict[str, Any]]]:
+def _rows(root: MappingNode, value: dict[str, Any], section: str) -> list[tuple[Node, dict[str, Any]]]:
     """The items of a list section that are mappings: as written, and as values."""
     rows = value.get(section)
     nodes = _nodes(root.get(section))
@@ -86,13 +86,13 @@ def _rows(root: Pairs, value: dict[str, Any], section: str) -> list[tuple[Node, 
 
 
 def _nodes(node: Node | None) -> Sequence[Node]:
-    return node.nodes if isinstance(node, Items) else ()
+    return node.nodes if isinstance(node, SequenceNode) else ()
 
 
-def _channels(root: Pairs) -> Iterator[tuple[Scalar, Pairs]]:
+def _channels(root: MappingNode) -> Iterator[tuple[ScalarNode, MappingNode]]:
     section = root.get("channels")
-    if isinstance(section, Pairs):
-        yield from ((name, channel) for name, channel in section.pairs if isinstance(channel, Pairs))
+    if isinstance(section, MappingNode):
+        yield from ((name, channel) for name, channel in section.pairs if isinstance(channel, MappingNode))
 
 
 def _names(value: object) -> list[str]:
@@ -110,11 +110,11 @@ def _twice(rows: Sequence[tuple[Node, dict[str, Any]]], key: str, what: str) -> 
         if not isinstance(text, str):
             continue
         same = _address(text) if key == "url" else text
-        place = find(node, (key,))
+        place = find_node(node, (key,))
         if before := first.get(same):
             line, _ = before.source.place(before.start)
             hint = f"first in {before.source.name}:{line}"
-            written = place.text if isinstance(place, Scalar) and refers(place) else text
+            written = place.text if isinstance(place, ScalarNode) and refers(place) else text
             yield place.source.error(place.start, f"{what} {written!r} is given twice", hint)
         else:
             first[same] = place
@@ -156,24 +156,24 @@ def _missing(
     `value` is what stands there once references are expanded; None: nothing is expanded there.
     """
     for step in path:
-        below = node.get(step) if isinstance(node, Pairs) else None
+        below = node.get(step) if isinstance(node, MappingNode) else None
         if below is None:
             return
         node = below
         value = value.get(step) if isinstance(value, dict) else None
-    items = node.nodes if isinstance(node, Items) else (node,)
+    items = node.nodes if isinstance(node, SequenceNode) else (node,)
     values = value if isinstance(value, list) and len(value) == len(items) else [value] * len(items)
     for item, meant in zip(items, values, strict=True):
-        if isinstance(item, Scalar) and not item.absent and (item.text if meant is None else meant) not in known:
+        if isinstance(item, ScalarNode) and not item.absent and (item.text if meant is None else meant) not in known:
             yield item.source.error(item.start, f"no {what} named {item.text!r}", known.hint(item.text))
 
 
-def _channel(name: Scalar, channel: Pairs) -> Iterator[ConfigError]:
+def _channel(name: ScalarNode, channel: MappingNode) -> Iterator[ConfigError]:
     url, service = channel.key("url"), channel.key("service")
     if (own := channel.key("name")) is not None:
         yield own.source.error(own.start, "unknown key 'name'", f"the name of this channel is {name.text!r}")
     kind = channel.get("service")
-    webhook = isinstance(kind, Scalar) and kind.text == "webhook"  # the one service that is an address itself
+    webhook = isinstance(kind, ScalarNode) and kind.text == "webhook"  # the one service that is an address itself
     if url and service and not webhook:
         yield service.source.error(service.start, "a channel has a url or a service, not both", "remove one of them")
     elif not url and not service:
@@ -184,7 +184,7 @@ def _channel(name: Scalar, channel: Pairs) -> Iterator[ConfigError]:
         yield from (unknown_key(key, known) for key, _ in channel.pairs if key.text not in (*known, *_OWN))
 
 
-def _database(node: Scalar, url: str) -> Iterator[ConfigError]:
+def _database(node: ScalarNode, url: str) -> Iterator[ConfigError]:
     """What `run` would refuse; the URL itself is not shown, it may hold a password."""
     backend, _, rest = url.partition("://")
     message, hint = f"{backend} is no database that is supported", "write sqlite:///var/aggregator.db or postgresql://…"
@@ -206,7 +206,7 @@ def _database(node: Scalar, url: str) -> Iterator[ConfigError]:
     yield node.source.error(node.start, message, hint)
 
 
-def _listen(node: Scalar, web: dict[str, Any]) -> Iterator[ConfigError]:
+def _listen(node: ScalarNode, web: dict[str, Any]) -> Iterator[ConfigError]:
     listen = str(revealed(web.get("listen", "")))
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:

@@ -6,40 +6,40 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from aggregator.config.messages import find
+from aggregator.config.messages import find_node
 from aggregator.config.yaml_offsets import index_of
-from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, InvalidRule, Problem, did_you_mean
 from aggregator.core.rules import Document, Rule, compile_rule, recompile
-from aggregator.core.rules.compile import seeks
-from aggregator.core.rules.match_context import Sight
+from aggregator.core.rules.compile import term_clauses
+from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.settings import RuleConfig
 from aggregator.core.values import Words
 
 
-class Rulebook(NamedTuple):
+class CompiledRules(NamedTuple):
     """The rules that compile, and the errors and warnings of all."""
 
     rules: tuple[Rule, ...]
     problems: tuple[ConfigError, ...]
 
 
-def compiled(
-    root: Pairs, value: Mapping[str, Any], errors: Sequence[ConfigError], before: Sequence[Rule] = ()
-) -> Rulebook:
+def compile_rules(
+    root: MappingNode, value: Mapping[str, Any], errors: Sequence[ConfigError], before: Sequence[Rule] = ()
+) -> CompiledRules:
     """Compile the rules in which no error was found so far; rules of `before` that did not change are kept."""
     sound = {config.id: (node, config) for node, config in _sound(root, value, errors)}
     known = {rule.id: rule for rule in before}
     lists = _lists(value.get("lists"))
     rules, failures = recompile((config for _, config in sound.values()), lists, known)
-    told = [(rule.id, problem) for rule in rules for problem in rule.warnings]
-    told += [(failure.rule, problem) for failure in failures for problem in failure.problems]
-    problems = [placed(problem, sound[name][0], root) for name, problem in told]
+    detail = [(rule.id, problem) for rule in rules for problem in rule.warnings]
+    detail += [(failure.rule, problem) for failure in failures for problem in failure.problems]
+    problems = [with_position(problem, sound[name][0], root) for name, problem in detail]
     used = {name for rule in rules for name, _ in rule.lists}
-    idle = (placed(problem, root, root) for name in lists if name not in used for problem in _idle(name, lists))
+    idle = (with_position(problem, root, root) for name in lists if name not in used for problem in _idle(name, lists))
     told_lines = {(error.file, error.line) for error in errors}
     problems += [problem for problem in idle if (problem.file, problem.line) not in told_lines]
-    return Rulebook(tuple(rules), tuple(problems))
+    return CompiledRules(tuple(rules), tuple(problems))
 
 
 def _idle(name: str, lists: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
@@ -52,45 +52,47 @@ def _idle(name: str, lists: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
         yield problem if problem.path[:1] == ("lists",) else replace(problem, path=("lists", name))
 
 
-def feeds_missed(rules: Sequence[Rule], feeds: Sequence[str], root: Pairs) -> Iterator[ConfigError]:
+def feeds_missed(rules: Sequence[Rule], feeds: Sequence[str], root: MappingNode) -> Iterator[ConfigError]:
     """Warnings about `feed:` in a query that names none of the feeds."""
     nodes = rule_nodes(root)
     for rule in rules:
-        for seek in seeks(rule.plan) if "feed" in rule.fields else ():
-            named = (Sight(Document(feed=feed), ("feed",)) for feed in feeds)
-            if seek.fields == ("feed",) and not any(seek.holds(sight) for sight in named):
-                near = did_you_mean(seek.label, feeds).strip(" ()") or None
-                message = f"no feed has {seek.label!r} in its id"
+        for clause in term_clauses(rule.plan) if "feed" in rule.fields else ():
+            named = (MatchContext(Document(feed=feed), ("feed",)) for feed in feeds)
+            if clause.fields == ("feed",) and not any(clause.matches(context) for context in named):
+                near = did_you_mean(clause.label, feeds).strip(" ()") or None
+                message = f"no feed has {clause.label!r} in its id"
                 problem = Problem(path=("query",), message=message, hint=near, severity="warning")
-                yield placed(problem, nodes[rule.id], root)
+                yield with_position(problem, nodes[rule.id], root)
 
 
-def placed(problem: Problem, item: Node, root: Pairs) -> ConfigError:
+def with_position(problem: Problem, item: Node, root: MappingNode) -> ConfigError:
     """A problem of an item with its place in the file; a path into `lists` starts at the top."""
-    node = find(root if problem.path[:1] == ("lists",) else item, problem.path)
+    node = find_node(root if problem.path[:1] == ("lists",) else item, problem.path)
     index, excerpt = node.start, None
-    if isinstance(node, Scalar) and problem.offset is not None:
+    if isinstance(node, ScalarNode) and problem.offset is not None:
         index = index_of(node, problem.offset)
         excerpt = node.source.line(node.source.place(index)[0])
     error = node.source.error(index, problem.message, problem.hint)
     return replace(error, severity=problem.severity, excerpt=excerpt)
 
 
-def rule_nodes(root: Pairs) -> dict[str, Node]:
+def rule_nodes(root: MappingNode) -> dict[str, Node]:
     """Where each rule is written, by id."""
     rules = root.get("rules")
-    nodes = rules.nodes if isinstance(rules, Items) else ()
-    named = ((node.get("id"), node) for node in nodes if isinstance(node, Pairs))
-    return {name.text: node for name, node in named if isinstance(name, Scalar)}
+    nodes = rules.nodes if isinstance(rules, SequenceNode) else ()
+    named = ((node.get("id"), node) for node in nodes if isinstance(node, MappingNode))
+    return {name.text: node for name, node in named if isinstance(name, ScalarNode)}
 
 
-def _sound(root: Pairs, value: Mapping[str, Any], errors: Sequence[ConfigError]) -> Sequence[tuple[Node, RuleConfig]]:
+def _sound(
+    root: MappingNode, value: Mapping[str, Any], errors: Sequence[ConfigError]
+) -> Sequence[tuple[Node, RuleConfig]]:
     rows, values = root.get("rules"), value.get("rules")
-    if not isinstance(rows, Items) or not isinstance(values, list):
+    if not isinstance(rows, SequenceNode) or not isinstance(values, list):
         return ()
     found = []
     for node, row in zip(rows.nodes, values, strict=True):
-        if not any(inside(error, node) for error in errors):
+        if not any(_position_inside(error, node) for error in errors):
             try:
                 found.append((node, RuleConfig.model_validate(row, by_alias=True, by_name=False)))
             except ValidationError:
@@ -110,7 +112,7 @@ def _lists(value: object) -> dict[str, tuple[str, ...]]:
     return sound
 
 
-def inside(error: ConfigError, node: Node) -> bool:
+def _position_inside(error: ConfigError, node: Node) -> bool:
     """Whether an error points into a node."""
     first, last = node.source.place(node.start), node.source.place(node.end)
     return error.file == node.source.name and first <= (error.line, error.column) <= last

@@ -9,7 +9,7 @@ from aggregator.config.messages import known_keys, unknown_key
 from aggregator.config.source import Source, content, decoded
 from aggregator.config.yaml_edit import last
 from aggregator.config.yaml_parse import parse
-from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, ConfigErrors, Conflict
 
 FREE = ("rules", "lists")
@@ -59,8 +59,8 @@ def _source(file: Path, raw: bytes) -> Source:
 
 def _parsed(source: Source) -> tuple[_Document, tuple[ConfigError, ...]]:
     root, errors = parse(source)
-    mended = root is not None and root.source is not source  # a tree of another text than the one that was written
-    return _Document(source, None if mended else root), errors
+    repaired = root is not None and root.source is not source  # a tree of another text than the one that was written
+    return _Document(source, None if repaired else root), errors
 
 
 def _sections(document: _Document) -> Sequence[_Section]:
@@ -69,7 +69,7 @@ def _sections(document: _Document) -> Sequence[_Section]:
     Comments and empty lines just above `rules:` or `lists:` belong to those, and so do empty lines at the end.
     """
     whole, root = document.source.text, document.root
-    pairs = root.pairs if isinstance(root, Pairs) else ()
+    pairs = root.pairs if isinstance(root, MappingNode) else ()
     starts = [*(key.start for key, _ in pairs), len(whole)]
     names = ["", *(key.text for key, _ in pairs)]
     ends = [0, *(max(last(value), key.end) for key, value in pairs)]
@@ -100,15 +100,15 @@ def _above_comments(text: str, written: int, end: int) -> int:
 def _rest(document: _Document) -> object:
     """The meaning of everything else, in case the same text means something else in another surrounding."""
     root = document.root
-    if isinstance(root, Pairs):
+    if isinstance(root, MappingNode):
         return [(key.text, _plain(value)) for key, value in root.pairs if key.text not in FREE]
     return [] if root is None else _plain(root)
 
 
 def _plain(node: Node) -> object:
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         return node.style, node.text
-    if isinstance(node, Items):
+    if isinstance(node, SequenceNode):
         return [_plain(one) for one in node.nodes]
     return {key.text: _plain(value) for key, value in node.pairs}
 
@@ -117,7 +117,7 @@ def _refuse(file: Path, after: _Document, new: Sequence[_Section], old: Sequence
     """Say what differs. Raises Conflict, or ConfigErrors for a section that no file can have."""
     known, there = known_keys(()), {one.name: one.text for one in old}
     here = {one.name: one.text for one in new}
-    keys = {key.text: key for key, _ in after.root.pairs} if isinstance(after.root, Pairs) else {}
+    keys = {key.text: key for key, _ in after.root.pairs} if isinstance(after.root, MappingNode) else {}
     if strange := [unknown_key(keys[name], known) for name in here if name in keys and name not in known]:
         raise ConfigErrors(strange)
     for one in new:
@@ -152,28 +152,28 @@ def _new_references(after: _Document, before: _Document) -> Iterator[ConfigError
 
 def _new_sources(after: _Document, before: _Document) -> Iterator[ConfigError]:
     """Lists that are read from elsewhere: a file or an address is chosen by whoever can write the file."""
-    lists = after.root.get("lists") if isinstance(after.root, Pairs) else None
-    known = before.root.get("lists") if isinstance(before.root, Pairs) else None
-    for key, value in lists.pairs if isinstance(lists, Pairs) else ():
-        there = known.get(key.text) if isinstance(known, Pairs) else None
+    lists = after.root.get("lists") if isinstance(after.root, MappingNode) else None
+    known = before.root.get("lists") if isinstance(before.root, MappingNode) else None
+    for key, value in lists.pairs if isinstance(lists, MappingNode) else ():
+        there = known.get(key.text) if isinstance(known, MappingNode) else None
         named = next((name for name in _keys(value) if name.text != "use"), None)
         if named is not None and (there is None or _plain(there) != _plain(value)):
             message = f"list {key.text!r} is read from elsewhere, which the file on disk does not say"
             yield named.source.error(named.start, message, "such a list is added in the file itself")
 
 
-def _keys(node: Node) -> Iterator[Scalar]:
+def _keys(node: Node) -> Iterator[ScalarNode]:
     """Every key of every mapping in a tree."""
-    if isinstance(node, Pairs):
+    if isinstance(node, MappingNode):
         yield from (key for key, _ in node.pairs)
-    if not isinstance(node, Scalar):
-        for below in node.nodes if isinstance(node, Items) else (value for _, value in node.pairs):
+    if not isinstance(node, ScalarNode):
+        for below in node.nodes if isinstance(node, SequenceNode) else (value for _, value in node.pairs):
             yield from _keys(below)
 
 
-def _scalars(node: Node | None) -> Iterator[Scalar]:
-    if isinstance(node, Scalar):
+def _scalars(node: Node | None) -> Iterator[ScalarNode]:
+    if isinstance(node, ScalarNode):
         yield node
     elif node is not None:
-        for below in node.nodes if isinstance(node, Items) else (value for _, value in node.pairs):
+        for below in node.nodes if isinstance(node, SequenceNode) else (value for _, value in node.pairs):
             yield from _scalars(below)

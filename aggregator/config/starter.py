@@ -4,7 +4,7 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-from aggregator.config.json_schema import schema
+from aggregator.config.json_schema import build_schema
 from aggregator.core.errors import AggregatorError
 
 
@@ -15,7 +15,7 @@ def write_starter(folder: Path) -> tuple[Path, ...]:
     """
     home = files("aggregator.config").joinpath("starter")
     texts = {file.name: file.read_text("utf-8") for file in home.iterdir() if file.name.endswith(".yaml")}
-    texts["schema.json"] = json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
+    texts["schema.json"] = json.dumps(build_schema(), indent=1, ensure_ascii=False) + "\n"
     present = sorted(name for name in texts if (folder / name).exists())
     if present:
         raise AggregatorError(f"{folder / present[0]} exists already; nothing was written")

@@ -9,16 +9,16 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from aggregator.config.interpolate import UNEXPANDED, Expander
-from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.values import revealed
 
-Read = Callable[[Scalar], object]
+Read = Callable[[ScalarNode], object]
 CONSOLE = "console"
 _NOTHING = {"", "~", "null", "Null", "NULL"}
 _PORTS = {"http": 80, "https": 443}
 
 
-def plain(root: Pairs, expander: Expander) -> dict[str, Any]:
+def to_plain(root: MappingNode, expander: Expander) -> dict[str, Any]:
     """The configuration as dicts, lists and scalars, with the defaults that depend on other keys.
 
     Rules and lists are read as written; feeds, channels and settings with references expanded.
@@ -54,28 +54,28 @@ def _short(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()[:6]
 
 
-def _mapping(pairs: Pairs, reader: Callable[[str], Read]) -> dict[str, Any]:
+def _mapping(pairs: MappingNode, reader: Callable[[str], Read]) -> dict[str, Any]:
     found = ((key.text, _convert(value, reader(key.text))) for key, value in pairs.pairs)
     return {key: value for key, value in found if value is not None}
 
 
 def _convert(node: Node, read: Read) -> Any:
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         return read(node)
-    if isinstance(node, Items):
+    if isinstance(node, SequenceNode):
         return [_convert(item, read) for item in node.nodes]
     return _mapping(node, lambda _: read)
 
 
-def _written(scalar: Scalar) -> object:
+def _written(scalar: ScalarNode) -> object:
     return None if scalar.absent else scalar.text
 
 
-def _expanded(expander: Expander, scalar: Scalar) -> object:
+def _expanded(expander: Expander, scalar: ScalarNode) -> object:
     return None if not scalar.style and scalar.text in _NOTHING else expander.expand(scalar)
 
 
-def _typed(expander: Expander, scalar: Scalar) -> object:
+def _typed(expander: Expander, scalar: ScalarNode) -> object:
     """A number or a truth value only where writing it back gives the same text: 007 stays text."""
     text = _expanded(expander, scalar)
     if scalar.style or not isinstance(text, str) or text != scalar.text:

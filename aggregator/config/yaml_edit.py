@@ -5,36 +5,36 @@ from collections.abc import Mapping, Sequence
 import yaml
 
 from aggregator.config.source import Source
-from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 
 
-def written(value: object) -> str:
+def to_yaml(value: object) -> str:
     """A value on one line of YAML; `${` in it stays a text."""
     text = yaml.safe_dump(_escaped(value), default_flow_style=True, allow_unicode=True, width=10**9)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def append(source: Source, root: Pairs | None, section: str, rows: Sequence[Mapping[str, object]]) -> str:
+def append(source: Source, root: MappingNode | None, section: str, rows: Sequence[Mapping[str, object]]) -> str:
     """The text with rows added at the end of a list section, in the style that is there."""
     key, node = (root.key(section), root.get(section)) if root else (None, None)
     text, eol = source.text, "\r\n" if "\r\n" in source.text else "\n"
     if key is None or node is None:
         before = text if not text or text.endswith("\n") else text + eol
         return before + f"{section}:{eol}" + _block(rows, "  ", eol)
-    if isinstance(node, Items) and not _is_flow(node):
+    if isinstance(node, SequenceNode) and not _is_flow(node):
         at = _line_end(text, last(node))
         lead = "" if text[:at].endswith("\n") else eol
         return text[:at] + lead + _block(rows, " " * (source.place(node.start)[1] - 1), eol) + text[at:]
-    if isinstance(node, Items) and node.nodes:
+    if isinstance(node, SequenceNode) and node.nodes:
         at = last(node.nodes[-1])
-        return text[:at] + "".join(f", {written(dict(row))}" for row in rows) + text[at:]
-    end = last(node) if not isinstance(node, Scalar) or not node.absent else key.end + 1
+        return text[:at] + "".join(f", {to_yaml(dict(row))}" for row in rows) + text[at:]
+    end = last(node) if not isinstance(node, ScalarNode) or not node.absent else key.end + 1
     at = _line_end(text, end)
     lead = "" if text[:at].endswith("\n") else eol
     return text[: key.end + 1] + text[end:at] + lead + _block(rows, "  ", eol) + text[at:]
 
 
-def remove(source: Source, items: Items, node: Node) -> str:
+def remove(source: Source, items: SequenceNode, node: Node) -> str:
     """The text without one item of a list; a list that becomes empty is written `[]`."""
     text = source.text
     if len(items.nodes) == 1:
@@ -61,11 +61,11 @@ def item_text(source: Source, node: Node) -> str:
 
 def last(node: Node) -> int:
     """The code point after the last visible one of a node (blocks end late in YAML's own count)."""
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         return node.start + len(node.source.text[node.start : node.end].rstrip())
     if _is_flow(node):
         return node.end
-    return last(node.nodes[-1]) if isinstance(node, Items) else last(node.pairs[-1][1])
+    return last(node.nodes[-1]) if isinstance(node, SequenceNode) else last(node.pairs[-1][1])
 
 
 def _escaped(value: object) -> object:
@@ -80,11 +80,11 @@ def _block(rows: Sequence[Mapping[str, object]], indent: str, eol: str) -> str:
     lines: list[str] = []
     for row in rows:
         heads = [f"{indent}- ", *[f"{indent}  "] * (len(row) - 1)]
-        lines += [f"{head}{key}: {written(value)}{eol}" for head, (key, value) in zip(heads, row.items(), strict=True)]
+        lines += [f"{head}{key}: {to_yaml(value)}{eol}" for head, (key, value) in zip(heads, row.items(), strict=True)]
     return "".join(lines)
 
 
-def _is_flow(node: Items | Pairs) -> bool:
+def _is_flow(node: SequenceNode | MappingNode) -> bool:
     return node.source.text[node.start : node.start + 1] in ("[", "{")
 
 
@@ -99,5 +99,5 @@ def _item_start(text: str, index: int) -> int:
     return text.rfind("\n", 0, text.rfind("-", 0, index + 1) + 1) + 1
 
 
-def _indent_of(source: Source, items: Items) -> str:
+def _indent_of(source: Source, items: SequenceNode) -> str:
     return " " * (source.place(items.start)[1] - 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import yaml
 
 from aggregator.config.source import Source
-from aggregator.config.yaml_tree import Items, Node, Pairs, Scalar
+from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError
 
 _LEAD = re.compile(r"""\s*(?:-\s+)*(?:[^\s'"\[{#:-][^:#'"\[{]*:(?:\s+|$))?""")
@@ -21,7 +21,7 @@ _OPENED = {"sequence": ("list", "]"), "flow": ("mapping", "}"), "": ("quote", "t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flaw:
+class YamlMistake:
     """A trap somebody fell into; `corrected` is the whole line as it was meant, where that is known."""
 
     line: int
@@ -35,20 +35,20 @@ class Flaw:
         return ConfigError(file=source.name, line=self.line, column=self.column, message=self.message, hint=hint)
 
 
-def in_syntax(source: Source, problem: yaml.MarkedYAMLError) -> Flaw:
+def syntax_mistake(source: Source, problem: yaml.MarkedYAMLError) -> YamlMistake:
     """What is behind a parser's complaint: a known trap in the lines it names, else its own words."""
     for number in _suspects(source, problem):
-        if flaw := _in_line(source, number):
-            return flaw
+        if mistake := _in_line(source, number):
+            return mistake
     return _in_words(problem)
 
 
-def in_tree(root: Node) -> Iterator[ConfigError]:
+def tree_mistakes(root: Node) -> Iterator[ConfigError]:
     """What YAML accepts but nobody means: lost items, texts eaten by a comment, control characters."""
     yield from _lost_items(root)
-    if isinstance(root, Pairs):
+    if isinstance(root, MappingNode):
         for section in ("rules", "lists"):
-            if (node := root.get(section)) and not (isinstance(node, Scalar) and node.absent):
+            if (node := root.get(section)) and not (isinstance(node, ScalarNode) and node.absent):
                 yield from _lost_values(node)
                 yield from _controls(node)
 
@@ -73,11 +73,11 @@ def _line(mark: object) -> int:
     return int(getattr(mark, "line", 0)) + 1
 
 
-def _in_line(source: Source, number: int) -> Flaw | None:
+def _in_line(source: Source, number: int) -> YamlMistake | None:
     line = source.line(number)
     if found := re.match(r"( *\t[ \t]*)(\S.*)", line):
         width = _indent(source, number, found[2])
-        return Flaw(
+        return YamlMistake(
             line=number,
             column=line.index("\t") + 1,
             message="a tab indents this line, YAML wants spaces",
@@ -85,10 +85,10 @@ def _in_line(source: Source, number: int) -> Flaw | None:
             corrected=" " * width + found[2],
         )
     if re.match(r"(<{7}|={7}|>{7})( |$)", line):
-        return Flaw(line=number, column=1, message="a merge conflict is not resolved", hint="keep one side")
+        return YamlMistake(line=number, column=1, message="a merge conflict is not resolved", hint="keep one side")
     if (found := _TIGHT_COLON.match(line)) and not _QUOTED.match(line.strip()):
         message, corrected = "a space is missing after the colon", f"{found[1]}: {found[2]}"
-        return Flaw(line=number, column=found.end(1) + 1, message=message, corrected=corrected)
+        return YamlMistake(line=number, column=found.end(1) + 1, message=message, corrected=corrected)
     return _in_values(number, line)
 
 
@@ -106,7 +106,7 @@ def _indent(source: Source, number: int, text: str) -> int:
     return key
 
 
-def _in_values(number: int, line: str) -> Flaw | None:
+def _in_values(number: int, line: str) -> YamlMistake | None:
     """The first value of a line that must be quoted; all of them are in the corrected line."""
     first: tuple[int, str] | None = None
     corrected, done = "", 0
@@ -118,7 +118,7 @@ def _in_values(number: int, line: str) -> Flaw | None:
             done = end
     if not first:
         return None
-    return Flaw(line=number, column=first[0] + 1, message=first[1], corrected=corrected + line[done:])
+    return YamlMistake(line=number, column=first[0] + 1, message=first[1], corrected=corrected + line[done:])
 
 
 def _values(line: str) -> Iterator[tuple[int, int, bool]]:
@@ -167,7 +167,7 @@ def _verdict(value: str, *, flow: bool) -> tuple[str, str] | None:
     return None
 
 
-def _in_words(problem: yaml.MarkedYAMLError) -> Flaw:
+def _in_words(problem: yaml.MarkedYAMLError) -> YamlMistake:
     """The parser's complaint, where no trap is known."""
     mark, context = problem.problem_mark, problem.context_mark
     line, column = _line(mark), int(getattr(mark, "column", 0)) + 1
@@ -185,57 +185,57 @@ def _in_words(problem: yaml.MarkedYAMLError) -> Flaw:
     elif "expected ':'" in said:
         words, hint = "a colon is missing after this key", "write key: value"
         line, column = (_line(context), context.column + 1) if context else (line, column)
-    return Flaw(line=line, column=column, message=words, hint=hint)
+    return YamlMistake(line=line, column=column, message=words, hint=hint)
 
 
 # --- meaning -------------------------------------------------------------------------------------
 
 
 def _lost_items(node: Node) -> Iterator[ConfigError]:
-    if isinstance(node, Items):
+    if isinstance(node, SequenceNode):
         for item in node.nodes:
-            if isinstance(item, Scalar) and item.absent:
+            if isinstance(item, ScalarNode) and item.absent:
                 yield _lost(item, "this item is empty", "write a value, or remove the dash")
             else:
                 yield from _lost_items(item)
-    elif isinstance(node, Pairs):
+    elif isinstance(node, MappingNode):
         for _, value in node.pairs:
             yield from _lost_items(value)
 
 
 def _lost_values(node: Node) -> Iterator[ConfigError]:
-    if isinstance(node, Pairs):
+    if isinstance(node, MappingNode):
         for key, value in node.pairs:
-            if isinstance(value, Scalar) and value.absent:
+            if isinstance(value, ScalarNode) and value.absent:
                 yield _lost(value, f"{key.text!r} has no value", "write a value, or remove the key", key)
             else:
                 yield from _lost_values(value)
-    elif isinstance(node, Items):
+    elif isinstance(node, SequenceNode):
         for item in node.nodes:
             yield from _lost_values(item)
 
 
-def _lost(empty: Scalar, message: str, hint: str, key: Scalar | None = None) -> ConfigError:
+def _lost(empty: ScalarNode, message: str, hint: str, key: ScalarNode | None = None) -> ConfigError:
     source = empty.source
     number, _ = source.place(key.start if key else empty.start)
     line = source.line(number)
     if found := _LOST.match(line):
         quoted = f'"{found[1].rstrip()}"' if '"' not in found[1] else single_quoted(found[1].rstrip())
-        flaw = Flaw(
+        mistake = YamlMistake(
             line=number,
             column=found.start(1) + 1,
             message=f"{message}: # begins a comment",
             corrected=line[: found.start(1)] + quoted,
         )
-        return flaw.error(source)
+        return mistake.error(source)
     return source.error(key.start if key else empty.start, message, hint)
 
 
 def _controls(node: Node) -> Iterator[ConfigError]:
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         if node.style == '"' and (found := _CONTROL.search(node.text)):
             yield _control(node, found[0])
-    elif isinstance(node, Items):
+    elif isinstance(node, SequenceNode):
         for item in node.nodes:
             yield from _controls(item)
     else:
@@ -243,7 +243,7 @@ def _controls(node: Node) -> Iterator[ConfigError]:
             yield from _controls(value)
 
 
-def _control(scalar: Scalar, character: str) -> ConfigError:
+def _control(scalar: ScalarNode, character: str) -> ConfigError:
     source = scalar.source
     number, column = source.place(scalar.start)
     line = source.line(number)
@@ -252,4 +252,4 @@ def _control(scalar: Scalar, character: str) -> ConfigError:
     message = f"this text has {name.get(character, 'a control')} character: a backslash in double quotes is an escape"
     better = single_quoted(written[1:-1].replace('\\"', '"'))
     corrected = line.replace(written, better) if "\n" not in written else better
-    return Flaw(line=number, column=column, message=message, corrected=corrected).error(source)
+    return YamlMistake(line=number, column=column, message=message, corrected=corrected).error(source)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from aggregator.config.yaml_tree import Scalar
+from aggregator.config.yaml_tree import ScalarNode
 
 _DOUBLE = re.compile(
     r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|\r?\n[ \t]*|.)|[ \t\r\n]+|[^\\ \t\r\n]", re.DOTALL
@@ -13,7 +13,7 @@ _PLAIN = re.compile(r"[ \t\r\n]+|[^ \t\r\n]")
 _BLANKS = re.compile(r"[ \t\r\n]+")
 
 
-def index_of(scalar: Scalar, offset: int) -> int:
+def index_of(scalar: ScalarNode, offset: int) -> int:
     """The code point of the source that gave code point `offset` of the scalar's text.
 
     Exact for every visible character; within white space that YAML folded, the nearest place.
@@ -29,7 +29,7 @@ def index_of(scalar: Scalar, offset: int) -> int:
     return last
 
 
-def _pieces(scalar: Scalar, raw: str) -> Iterator[tuple[int, int, int]]:
+def _pieces(scalar: ScalarNode, raw: str) -> Iterator[tuple[int, int, int]]:
     """(offset in the text, offset in the source, code points) of each run that stayed together."""
     pattern, begin, end = _PLAIN, 0, len(raw)
     if scalar.style in ("'", '"'):

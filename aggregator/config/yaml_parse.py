@@ -17,19 +17,19 @@ def parse(source: Source) -> tuple[Node | None, tuple[ConfigError, ...]]:
     written correctly, so that one slip does not hide the next. None where that is not possible.
     """
     errors: list[ConfigError] = []
-    mended: set[int] = set()
+    repaired: set[int] = set()
     while True:
         try:
             root, refused = compose(source)
         except TooDeep as deep:
             return None, (*errors, source.error(deep.index, f"nested deeper than {MAX_DEPTH} levels"))
         except yaml.MarkedYAMLError as problem:
-            flaw = yaml_mistakes.in_syntax(source, problem)
-            errors.append(flaw.error(source))
-            if flaw.corrected is None or flaw.line in mended or len(mended) >= _REPAIRS:
+            mistake = yaml_mistakes.syntax_mistake(source, problem)
+            errors.append(mistake.error(source))
+            if mistake.corrected is None or mistake.line in repaired or len(repaired) >= _REPAIRS:
                 return None, tuple(errors)
-            mended.add(flaw.line)
-            source = source.with_line(flaw.line, flaw.corrected)
+            repaired.add(mistake.line)
+            source = source.with_line(mistake.line, mistake.corrected)
         else:
-            found = yaml_mistakes.in_tree(root) if root else ()
+            found = yaml_mistakes.tree_mistakes(root) if root else ()
             return root, (*errors, *refused, *found)

@@ -15,7 +15,7 @@ from aggregator.core.errors import ConfigError
 MAX_DEPTH = 50
 
 
-class Scalar(NamedTuple):
+class ScalarNode(NamedTuple):
     """A text; `style` is empty (plain), `'`, `"`, `|` or `>`. Positions are code points of the source."""
 
     source: Source
@@ -30,7 +30,7 @@ class Scalar(NamedTuple):
         return not self.text and not self.style
 
 
-class Items(NamedTuple):
+class SequenceNode(NamedTuple):
     """A list."""
 
     source: Source
@@ -39,24 +39,24 @@ class Items(NamedTuple):
     nodes: "tuple[Node, ...]"
 
 
-class Pairs(NamedTuple):
+class MappingNode(NamedTuple):
     """A mapping; its keys are unique."""
 
     source: Source
     start: int
     end: int
-    pairs: "tuple[tuple[Scalar, Node], ...]"
+    pairs: "tuple[tuple[ScalarNode, Node], ...]"
 
     def get(self, key: str) -> "Node | None":
         """The value of a key, if it is there."""
         return next((value for name, value in self.pairs if name.text == key), None)
 
-    def key(self, name: str) -> Scalar | None:
+    def key(self, name: str) -> ScalarNode | None:
         """The key itself, for its place."""
         return next((key for key, _ in self.pairs if key.text == name), None)
 
 
-Node: TypeAlias = Scalar | Items | Pairs
+Node: TypeAlias = ScalarNode | SequenceNode | MappingNode
 
 
 class TooDeep(Exception):
@@ -102,13 +102,13 @@ class _Tree:
         if event.anchor is not None or event.tag is not None:
             self._undecorated(event)
             text = text or self.source.text[start:end]
-        self._open[-1][1].append(Scalar(self.source, start, end, text, event.style or ""))
+        self._open[-1][1].append(ScalarNode(self.source, start, end, text, event.style or ""))
 
     def alias(self, event: Any) -> None:
         start, end = event.start_mark.index, event.end_mark.index
         written = self.source.text[start:end]
         self._refuse(event, f"YAML aliases are refused: {written}", f"a text that begins with * is quoted: '{written}'")
-        self._open[-1][1].append(Scalar(self.source, start, end, written, ""))
+        self._open[-1][1].append(ScalarNode(self.source, start, end, written, ""))
 
     def begin(self, event: Any) -> None:
         if event.anchor is not None or event.tag is not None:
@@ -119,13 +119,13 @@ class _Tree:
 
     def end_list(self, event: Any) -> None:
         start, nodes = self._open.pop()
-        self._open[-1][1].append(Items(self.source, start, event.end_mark.index, tuple(nodes)))
+        self._open[-1][1].append(SequenceNode(self.source, start, event.end_mark.index, tuple(nodes)))
 
     def end_mapping(self, event: Any) -> None:
         start, nodes = self._open.pop()
-        pairs: dict[str, tuple[Scalar, Node]] = {}
+        pairs: dict[str, tuple[ScalarNode, Node]] = {}
         for key, value in zip(nodes[::2], nodes[1::2], strict=True):
-            if not isinstance(key, Scalar):
+            if not isinstance(key, ScalarNode):
                 self.errors.append(self.source.error(key.start, "a key must be a text"))
             elif key.text in pairs:
                 line, _ = self.source.place(pairs[key.text][0].start)
@@ -133,7 +133,7 @@ class _Tree:
                 self.errors.append(self.source.error(key.start, f"key {key.text!r} is given twice", hint))
             else:
                 pairs[key.text] = key, value
-        self._open[-1][1].append(Pairs(self.source, start, event.end_mark.index, tuple(pairs.values())))
+        self._open[-1][1].append(MappingNode(self.source, start, event.end_mark.index, tuple(pairs.values())))
 
     def _undecorated(self, event: Any) -> None:
         if event.anchor is not None:

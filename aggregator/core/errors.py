@@ -1,4 +1,4 @@
-"""Every error that the house raises on purpose.
+"""Every error that the application raises on purpose.
 
 AggregatorError
 ├── ConfigErrors            everything that is wrong with the configuration, at once

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from aggregator.core.model import Finding, Overdue, Severity, Status, Suspect
 
 FEED_INTERVALS = 2.0  # a feed is overdue by more than so many of its intervals
-SHORTEST_INTERVAL_S = 60.0  # what counts as an interval at least: a poll itself takes time
+MIN_INTERVAL_S = 60.0  # what counts as an interval at least: a poll itself takes time
 ASSUMED_INTERVAL_S = 900.0  # of a feed that has none yet
 DELIVERY_S = 600.0  # an alert is overdue that was due for so long
 SUSPECT_DEATHS = 2  # one process that died in the midst of something proves nothing
@@ -38,7 +38,7 @@ def is_healthy(found: tuple[Finding, ...]) -> bool:
 
 def feed_is_overdue(due_at: datetime, interval_s: float | None, now: datetime) -> bool:
     """Whether a feed should have been polled long ago, by its own interval in seconds."""
-    interval = ASSUMED_INTERVAL_S if interval_s is None else max(interval_s, SHORTEST_INTERVAL_S)
+    interval = ASSUMED_INTERVAL_S if interval_s is None else max(interval_s, MIN_INTERVAL_S)
     return now - due_at > timedelta(seconds=FEED_INTERVALS * interval)
 
 
@@ -50,7 +50,7 @@ def _database(fault: str) -> Iterator[Finding]:
 
 
 def _loops(status: Status) -> Iterator[Finding]:
-    late = {beat.name for beat in status.beats if beat.late}
+    late = {loop.name for loop in status.loops if loop.late}
     late.update(name for process in status.processes for name, well in process.loops or () if not well)
     for name in sorted(late):
         remedy = "look into the log for its last error; restart the service if there is none"

@@ -1,4 +1,4 @@
-"""The values that flow through the house. Instants are aware UTC (`_at`), durations seconds (`_s`).
+"""The values that flow through the application. Instants are aware UTC (`_at`), durations seconds (`_s`).
 
 Every value is frozen; `None` means absent, never failed. Words: docs/glossary.md.
 """
@@ -77,8 +77,8 @@ class NotModified:
 # --- parse ---------------------------------------------------------------------------------------
 
 
-class Rung(StrEnum):
-    """How little work a poll needed; see docs/decisions on the ladder."""
+class ParseLevel(StrEnum):
+    """How little work a poll needed; see docs/decisions on incremental parsing."""
 
     NOT_MODIFIED = "not_modified"
     SAME_BODY = "same_body"
@@ -127,7 +127,7 @@ class ParsedFeed:
     `body_hash` likewise.
     """
 
-    rung: Rung
+    parse_level: ParseLevel
     title: str = ""
     link: str | None = None
     lang: str | None = None
@@ -218,7 +218,7 @@ class FeedState:
     hub_until: datetime | None = None
     push_missed: bool = False
     stored_today: StoredToday | None = None
-    rungs: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    parse_levels: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
     deaths: int = 0
     lease_owner: str | None = None
     lease_until: datetime | None = None
@@ -275,7 +275,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class StoredKey:
     """What the store remembers about one key of a feed (it outlives the entry's content)."""
 
     key: str
@@ -284,11 +284,11 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WantedText:
-    """An entry whose article is still to be read; `tries` counts the one that begins now."""
+class ArticleRequest:
+    """An entry whose article is still to be read; `attempts` counts the one that begins now."""
 
     entry: Entry
-    tries: int
+    attempts: int
 
 
 # --- match ---------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """By what two tellings of one story know each other; `bands` are keys of the MinHash."""
+    """By what two versions of one story know each other; `bands` are keys of the MinHash."""
 
     url_key: str | None = None
     title_key: str | None = None
@@ -347,7 +347,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """Copies of one piece of news. `feeds` carry it; `told` are the rules that alerted on it.
+    """Copies of one piece of news. `feeds` carry it; `alerted_rules` are the rules that alerted on it.
 
     Once a person has acknowledged an alert about it, its spread is no reason to alert again.
     """
@@ -356,7 +356,7 @@ class Story:
     title: str
     fingerprint: Fingerprint
     feeds: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
+    alerted_rules: tuple[str, ...] = ()
     first_at: datetime
     last_at: datetime
     acknowledged_at: datetime | None = None
@@ -377,7 +377,7 @@ class DeliveryState(StrEnum):
     SUPPRESSED = "suppressed"
 
 
-class Kind(StrEnum):
+class AlertKind(StrEnum):
     """What an alert is about."""
 
     HIT = "hit"
@@ -408,7 +408,7 @@ class Delivery:
     """
 
     id: str
-    kind: Kind = Kind.HIT
+    kind: AlertKind = AlertKind.HIT
     channel: str
     recipient: str = ""
     rules: tuple[str, ...] = ()
@@ -446,8 +446,8 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """One telling inside an alert: the hit with the entry behind it and who else carries it."""
+class HitDetail:
+    """One hit inside an alert: the hit with the entry behind it and who else carries it."""
 
     hit: Hit
     entry: Entry
@@ -465,9 +465,9 @@ class Alert:
     """
 
     id: str
-    kind: Kind
+    kind: AlertKind
     title: str
-    told: tuple[Told, ...] = ()
+    hits: tuple[HitDetail, ...] = ()
     notice: Notice | None = None
     why: str = ""
     more: int = 0
@@ -498,7 +498,7 @@ class RuleHistory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class RoutingQuery:
     """What routing wants to know before it decides; the store answers inside the transaction.
 
     `hits` are ids that may be stored already: those of edited entries.
@@ -511,7 +511,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class RoutingContext:
     """The answer: hits that are known, stories that share a key with a fingerprint, rule histories, live silences."""
 
     known: frozenset[str] = frozenset()
@@ -521,7 +521,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Routed:
+class RoutingResult:
     """What routing decided: hits with their state, stories made or grown, deliveries to make."""
 
     hits: tuple[Hit, ...] = ()
@@ -530,10 +530,10 @@ class Routed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Poll:
+class PollResult:
     """Everything that one poll of one feed changes, written in one transaction.
 
-    `wanted` are keys of `entries` whose articles are to be read afterwards. `unfinished`: further parts
+    `articles_wanted` are keys of `entries` whose articles are to be read afterwards. `unfinished`: further parts
     of the same poll follow, so its entries and hits are written, and the feed keeps its state and lease.
     """
 
@@ -544,7 +544,7 @@ class Poll:
     notices: tuple[Delivery, ...] = ()
     memory: bytes | None = None
     quarantined: tuple[tuple[bytes, str], ...] = ()
-    wanted: tuple[str, ...] = ()
+    articles_wanted: tuple[str, ...] = ()
     unfinished: bool = False
 
 
@@ -574,7 +574,7 @@ class HitFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleFigures:
+class RuleStats:
     """What a rule did: hits in all, alerts, marks, and (day, hits) for the last 30 days."""
 
     rule: str
@@ -609,16 +609,16 @@ class Stats:
     bytes: int
 
 
-# --- health of the house -----------------------------------------------------------------------------
+# --- health of the service -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beat:
+class LoopStatus:
     """A loop's sign of life; `late` where none came within its patience, `error` why its last tick failed."""
 
     name: str
     last_at: datetime | None
-    patience_s: float
+    timeout_s: float
     late: bool = False
     error: str | None = None
 
@@ -696,7 +696,7 @@ class Status:
     version: str
     now_at: datetime
     started_at: datetime | None = None
-    beats: tuple[Beat, ...] = ()
+    loops: tuple[LoopStatus, ...] = ()
     feeds: tuple[tuple[str, int], ...] = ()
     lag_s: float = 0.0
     outbox: tuple[tuple[str, int], ...] = ()

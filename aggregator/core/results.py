@@ -17,7 +17,7 @@ class RulesFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class RulesCheck:
     """What the loader says of an edited file: problems by line, and the ids of its rules.
 
     `problems` holds errors and warnings; the file can be saved where none is an error.
@@ -32,7 +32,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class EntryMatch:
     """A stored entry that a query matches, with its evidence."""
 
     entry: Entry
@@ -42,20 +42,20 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class SearchResult:
     """What a search found, newest first.
 
-    `more` is the `before` that continues it; None: everything was looked at. `looked_to` is set where
+    `more` is the `before` that continues it; None: everything was looked at. `searched_back_to` is set where
     time ran out before enough was found: what was stored earlier has not been looked at.
     """
 
-    found: tuple[Found, ...] = ()
+    found: tuple[EntryMatch, ...] = ()
     more: int | None = None
-    looked_to: datetime | None = None
+    searched_back_to: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class RuleChange:
     """What an edit does to one rule over stored entries; the samples are at most a handful each."""
 
     rule: str
@@ -63,8 +63,8 @@ class Change:
     after: int
     added: int
     removed: int
-    added_samples: tuple[Found, ...] = ()
-    removed_samples: tuple[Found, ...] = ()
+    added_samples: tuple[EntryMatch, ...] = ()
+    removed_samples: tuple[EntryMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +76,12 @@ class Preview:
 
     since: datetime
     entries: int
-    changes: tuple[Change, ...] = ()
+    changes: tuple[RuleChange, ...] = ()
     complete: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class FeedCandidate:
     """A feed behind an address, looked at but not yet added; `rhythm_s` is its usual gap between entries."""
 
     url: str
@@ -89,12 +89,12 @@ class Candidate:
     entries: int = 0
     newest_at: datetime | None = None
     titles: tuple[str, ...] = ()
-    known_as: str | None = None
+    existing_id: str | None = None
     rhythm_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class ImportResult:
     """The outcome of an OPML import: feed ids added; addresses watched already, and named twice; problems in words."""
 
     added: tuple[str, ...] = ()

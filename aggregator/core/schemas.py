@@ -10,21 +10,21 @@ from datetime import UTC, datetime
 from aggregator.core.findings import findings, is_healthy
 from aggregator.core.model import (
     Attempt,
-    Beat,
     Delivery,
     Entry,
     FeedSummary,
     Finding,
     Hit,
+    HitDetail,
     Json,
+    LoopStatus,
     Process,
-    RuleFigures,
+    RuleStats,
     Silence,
     Span,
     Stats,
     Status,
     Story,
-    Told,
 )
 from aggregator.core.settings import Feed, RuleConfig
 
@@ -67,7 +67,8 @@ def feed_json(summary: FeedSummary, feed: Feed | None = None) -> Json:
         "last_ok_at": instant(state.last_ok_at),
         "last_new_at": instant(state.last_new_at),
         "gap_s": state.gap_s,
-        "rungs": list(state.rungs),
+        "parse_levels": list(state.parse_levels),
+        "rungs": list(state.parse_levels),  # the old key, for one release
         "configured": feed is not None,
     }
 
@@ -103,14 +104,14 @@ def _entry_of_hit(entry: Entry) -> Json:
     return {"id": entry.id, "title": entry.title, "link": entry.link, "published_at": instant(entry.published_at)}
 
 
-def hit_json(told: Told) -> Json:
+def hit_json(detail: HitDetail) -> Json:
     """A hit with the entry behind it and who else carries the story."""
-    hit: Hit = told.hit
+    hit: Hit = detail.hit
     return {
         "id": hit.id,
         "rule": hit.rule,
         "feed": hit.feed,
-        "entry": _entry_of_hit(told.entry),
+        "entry": _entry_of_hit(detail.entry),
         "spans": [span_json(span) for span in hit.spans],
         "snippet": hit.snippet,
         "story": hit.story,
@@ -118,21 +119,21 @@ def hit_json(told: Told) -> Json:
         "state": hit.state.value,
         "reason": hit.reason,
         "mark": hit.mark,
-        "rule_title": told.rule_title,
-        "feed_title": told.feed_title,
-        "also_in": list(told.also_in),
+        "rule_title": detail.rule_title,
+        "feed_title": detail.feed_title,
+        "also_in": list(detail.also_in),
     }
 
 
-def story_json(story: Story, tellings: Sequence[Told] = ()) -> Json:
-    """A story with its tellings (hits), in the order given."""
+def story_json(story: Story, details: Sequence[HitDetail] = ()) -> Json:
+    """A story with its hits, in the order given."""
     return {
         "id": story.id,
         "title": story.title,
         "feeds": list(story.feeds),
         "first_at": instant(story.first_at),
         "last_at": instant(story.last_at),
-        "hits": [hit_json(told) for told in tellings],
+        "hits": [hit_json(detail) for detail in details],
     }
 
 
@@ -170,23 +171,25 @@ def attempt_json(attempt: Attempt) -> Json:
     }
 
 
-def delivery_detail_json(delivery: Delivery, attempts: Sequence[Attempt], tellings: Sequence[Told] = ()) -> Json:
+def delivery_detail_json(delivery: Delivery, attempts: Sequence[Attempt], details: Sequence[HitDetail] = ()) -> Json:
     """An outbox row with every try and what it tells."""
     return delivery_json(delivery) | {
-        "tries": [attempt_json(attempt) for attempt in attempts],
-        "told": [hit_json(told) for told in tellings],
+        "attempt_history": [attempt_json(attempt) for attempt in attempts],
+        "hit_details": [hit_json(detail) for detail in details],
+        "tries": [attempt_json(attempt) for attempt in attempts],  # the old keys, for one release
+        "told": [hit_json(detail) for detail in details],
     }
 
 
-def precision(figures: RuleFigures) -> float | None:
+def precision(figures: RuleStats) -> float | None:
     """The share of marked hits that were marked relevant; None where nothing was marked."""
     marked = figures.relevant + figures.irrelevant
     return round(figures.relevant / marked, 4) if marked else None
 
 
-def rule_json(rule: RuleConfig, figures: RuleFigures | None = None) -> Json:
+def rule_json(rule: RuleConfig, figures: RuleStats | None = None) -> Json:
     """A rule as written, in the YAML's own keys (what was left at its default is left out), with its figures."""
-    figures = figures or RuleFigures(rule=rule.id)
+    figures = figures or RuleStats(rule=rule.id)
     return {
         "id": rule.id,
         "title": rule.title or rule.id,
@@ -229,14 +232,15 @@ def stats_json(stats: Stats) -> Json:
     }
 
 
-def beat_json(beat: Beat) -> Json:
+def loop_json(loop: LoopStatus) -> Json:
     """A loop's sign of life; `ok` is False where it is late."""
     return {
-        "name": beat.name,
-        "ok": not beat.late,
-        "last_at": instant(beat.last_at),
-        "patience_s": beat.patience_s,
-        "error": beat.error,
+        "name": loop.name,
+        "ok": not loop.late,
+        "last_at": instant(loop.last_at),
+        "timeout_s": loop.timeout_s,
+        "patience_s": loop.timeout_s,  # the old key, for one release
+        "error": loop.error,
     }
 
 
@@ -273,7 +277,7 @@ def status_json(status: Status) -> Json:
         "version": status.version,
         "now_at": instant(status.now_at),
         "started_at": instant(status.started_at),
-        "loops": [beat_json(beat) for beat in status.beats],
+        "loops": [loop_json(loop) for loop in status.loops],
         "feeds": dict(status.feeds),
         "lag_s": status.lag_s,
         "outbox": dict(status.outbox),

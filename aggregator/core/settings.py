@@ -95,7 +95,7 @@ class FeedFilter(Section):
     not_ids: Words = Field((), description="Not these feeds.")
 
 
-class Near(Section):
+class NearConfig(Section):
     """Terms that stand close together."""
 
     terms: Words = Field(description="Two or more terms.")
@@ -138,9 +138,9 @@ class RuleConfig(Section):
     any: Words = Field((), description="At least one of these terms.")
     all: Words = Field((), description="Every one of these terms.")
     none: Words = Field((), description="None of these terms.")
-    near: Annotated[tuple[Near, ...], BeforeValidator(one_or_many, json_schema_input_type=Near | tuple[Near, ...])] = (
-        Field((), description="Terms close together; one mapping or a list.")
-    )
+    near: Annotated[
+        tuple[NearConfig, ...], BeforeValidator(one_or_many, json_schema_input_type=NearConfig | tuple[NearConfig, ...])
+    ] = Field((), description="Terms close together; one mapping or a list.")
     query: str | None = Field(None, description="The same power in one line; see docs/rules.md.")
     regex: Words = Field((), description="RE2 patterns, one of which must match.")
     in_: Annotated[
@@ -265,7 +265,7 @@ class Web(Section):
     )
 
 
-FEWEST_OF_PASSWORD, FEWEST_OF_TOKEN = 8, 12  # a token is tried faster than a password
+MIN_PASSWORD, MIN_TOKEN = 8, 12  # a token is tried faster than a password
 
 
 class WeakSpot(NamedTuple):
@@ -282,7 +282,7 @@ def weak_spot(password: str | None, token: str | None) -> WeakSpot | None:
             "there is neither a password nor a token",
             "set settings.web.password (or token), or listen on 127.0.0.1",
         )
-    for name, secret, fewest in (("password", password, FEWEST_OF_PASSWORD), ("token", token, FEWEST_OF_TOKEN)):
+    for name, secret, fewest in (("password", password, MIN_PASSWORD), ("token", token, MIN_TOKEN)):
         if secret and len(secret) < fewest:
             return WeakSpot(
                 f"settings.web.{name} has fewer than {fewest} characters",
@@ -291,7 +291,7 @@ def weak_spot(password: str | None, token: str | None) -> WeakSpot | None:
     return None
 
 
-class Figures(Section):
+class MetricsConfig(Section):
     """What a process without a page says of itself to a monitor."""
 
     listen: str | None = Field(None, description="Address and port of /metrics, /healthz and /readyz; default: none.")
@@ -315,7 +315,7 @@ class Settings(Section):
     health: HealthSettings = HealthSettings()
     retention: Retention = Retention()
     web: Web = Web()
-    metrics: Figures = Figures()
+    metrics: MetricsConfig = MetricsConfig()
     logging: Logging = Logging()
 
 

@@ -1,6 +1,6 @@
-"""Copies of one piece of news: by what they are known, and when two tellings are one story.
+"""Copies of one piece of news: by what they are known, and when two versions are one story.
 
-Two tellings are one story where they share their canonical address, their title, or most of their
+Two versions are one story where they share their canonical address, their title, or most of their
 words — and do not contradict each other. The last part matters most: a daily market report or an
 earthquake notice is nine tenths template, and only its numbers and names say that it is another
 event. A wrong "same" hides news for ever, a wrong "different" costs one more alert; in doubt,
@@ -25,14 +25,14 @@ from aggregator.core.text.urls import canonical_url
 HASHES = 64  # per sketch; the standard error of a likeness of one half is 0.06
 ROWS = 4  # per band: 16 bands of 4 find a likeness of one half with probability 0.64, of 0.7 with 0.99
 SEED = 20
-FEWEST_WORDS, LEAD_WORDS, BODY_WORDS = 20, 30, 160
+MIN_WORDS, LEAD_WORDS, BODY_WORDS = 20, 30, 160
 SHINGLE_WORDS, SHINGLE_SIGNS = 3, 4
-LIKE = 0.5  # of the shingles of two copies are the same
+SIMILARITY = 0.5  # of the shingles of two copies are the same
 REPORTED_AGAIN = 0.2  # likeness below which two entries of one feed at one address are two reports
-FEWEST_SHINGLES = 6
+MIN_SHINGLES = 6
 TITLE_WORDS, TITLE_SIGNS = 4, 16
-MOST_FACTS = 120
-CANDIDATES = 50  # stories that one telling is compared with, at most; and of each key, those that it names
+MAX_FACTS = 120
+CANDIDATES = 50  # stories that one version is compared with, at most; and of each key, those that it names
 
 _SIGNATURE = Struct(f"<{HASHES}I")
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+")
@@ -48,10 +48,10 @@ _MULTIPLE = {"thousand": "k", "million": "m", "billion": "bn", "trillion": "tn",
 
 
 def fingerprint(entry: Entry) -> Fingerprint:
-    """By what another telling of this entry's news would be known."""
+    """By what another version of this entry's news would be known."""
     body = entry.content if len(entry.content) > len(entry.summary) else entry.summary
     title, words = _title(entry.title), _units(body, BODY_WORDS)
-    if len(words) < FEWEST_WORDS:
+    if len(words) < MIN_WORDS:
         words = _units(entry.title) + words
     lead, whole = words[:LEAD_WORDS], words[:BODY_WORDS]
     sketches = [_sketch(_shingles(part)) for part in (lead, whole)]
@@ -66,7 +66,7 @@ def fingerprint(entry: Entry) -> Fingerprint:
 
 
 def keys(known: Fingerprint) -> list[str]:
-    """The keys under which a telling is looked up; a letter says of which kind each is.
+    """The keys under which a version is looked up; a letter says of which kind each is.
 
     Copies share one of them: their address, their title, or a band of their sketch (a likeness of 0.7
     does with probability 0.99).
@@ -76,8 +76,8 @@ def keys(known: Fingerprint) -> list[str]:
     return [*url, *title, *(f"b:{band}" for band in known.bands)]
 
 
-def place(found: Fingerprint, stories: Sequence[Story], feed: str | None = None) -> Story | None:
-    """The story that this is a telling of: the likest of those that it does not contradict.
+def find_story(found: Fingerprint, stories: Sequence[Story], feed: str | None = None) -> Story | None:
+    """The story that this is a version of: the likest of those that it does not contradict.
 
     `feed`: where this is a new entry of a feed that may have told the story itself.
     """
@@ -89,7 +89,7 @@ def place(found: Fingerprint, stories: Sequence[Story], feed: str | None = None)
     return max(ranked, key=lambda r: (r[0], r[1], r[2].id))[2] if ranked else None
 
 
-def likeness(one: Fingerprint, other: Fingerprint) -> float:
+def similarity(one: Fingerprint, other: Fingerprint) -> float:
     """The share of their shingles that two texts have in common (estimated): leads or wholes."""
     size = HASHES * 4
     pairs = [(one.signature[i : i + size], other.signature[i : i + size]) for i in (0, size)]
@@ -98,9 +98,9 @@ def likeness(one: Fingerprint, other: Fingerprint) -> float:
 
 def _score(one: Fingerprint, other: Fingerprint) -> float:
     """Zero: not the same story. The address weighs most, then the title, then the words."""
-    like = likeness(one, other)
+    like = similarity(one, other)
     same_title = bool(one.title_key) and one.title_key == other.title_key
-    if like < LIKE and not same_title and not (one.url_key and one.url_key == other.url_key):
+    if like < SIMILARITY and not same_title and not (one.url_key and one.url_key == other.url_key):
         return 0.0
     if one.url_key and one.url_key == other.url_key and not _strangers(one.facts, other.facts, like):
         return 4 + like
@@ -112,7 +112,7 @@ def _score(one: Fingerprint, other: Fingerprint) -> float:
 def _succeeds(found: Fingerprint, story: Story) -> bool:
     """Is this the next report at an address that stays, from the feed that told the last one?"""
     return (
-        found.url_key == story.fingerprint.url_key is not None and likeness(found, story.fingerprint) < REPORTED_AGAIN
+        found.url_key == story.fingerprint.url_key is not None and similarity(found, story.fingerprint) < REPORTED_AGAIN
     )
 
 
@@ -136,9 +136,9 @@ def _contradict(one: frozenset[str], other: frozenset[str], like: float) -> bool
 
 
 def _differ(one: frozenset[str], other: frozenset[str], kind: str, *, allowed: float) -> bool:
-    mine, yours = ({fact for fact in facts if fact[0] == kind} for facts in (one, other))
-    smaller = min(len(mine), len(yours))
-    return bool(smaller) and 1 - len(mine & yours) / smaller > allowed
+    first, second = ({fact for fact in facts if fact[0] == kind} for facts in (one, other))
+    smaller = min(len(first), len(second))
+    return bool(smaller) and 1 - len(first & second) / smaller > allowed
 
 
 def _facts(title: str, body: str) -> frozenset[str]:
@@ -147,7 +147,7 @@ def _facts(title: str, body: str) -> frozenset[str]:
     headline, named = _numbers(title), set() if _is_title_case(title) else _names(title)
     facts = {f"#{n}" for n in headline} | {f"1{n}" for n in headline | _numbers(opening)}
     facts |= {f"T{n}" for n in named} | {f"A{n}" for n in named | _names(opening)}
-    return frozenset(sorted(facts)[:MOST_FACTS])
+    return frozenset(sorted(facts)[:MAX_FACTS])
 
 
 def _numbers(text: str) -> set[str]:
@@ -171,8 +171,8 @@ def _names(text: str) -> set[str]:
 
 def _is_title_case(title: str) -> bool:
     words: list[str] = _WORD.findall(title)[1:]
-    letters = [word for word in words if word[0].isalpha() and len(word) > 3]
-    return sum(1 for word in letters if word[0].isupper()) > len(letters) * 0.6
+    contents = [word for word in words if word[0].isalpha() and len(word) > 3]
+    return sum(1 for word in contents if word[0].isupper()) > len(contents) * 0.6
 
 
 def _title(title: str) -> str:
@@ -216,7 +216,7 @@ def _shingles(units: Sequence[str]) -> set[str]:
 
 def _sketch(shingles: set[str]) -> bytes:
     """HASHES minima, little endian; zeros where there is too little text to compare."""
-    if len(shingles) < FEWEST_SHINGLES:
+    if len(shingles) < MIN_SHINGLES:
         return bytes(HASHES * 4)
     minhash = RMinHash(num_perm=HASHES, seed=SEED)
     minhash.update(sorted(shingles))

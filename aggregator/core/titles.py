@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from aggregator.core.model import Told
+from aggregator.core.model import HitDetail
 from aggregator.core.settings import Config
 
 
-def titles(config: Config) -> dict[str, str]:
+def rule_titles(config: Config) -> dict[str, str]:
     """The rules that have a title, by id."""
     return {rule.id: rule.title for rule in config.rules if rule.title}
 
 
-def named(tellings: Iterable[Told], config: Config) -> tuple[Told, ...]:
-    """The tellings with the titles of their rules; a rule that is gone keeps its id."""
-    names = titles(config)
-    return tuple(replace(told, rule_title=names.get(told.hit.rule, told.rule_title)) for told in tellings)
+def with_titles(details: Iterable[HitDetail], config: Config) -> tuple[HitDetail, ...]:
+    """The hits with the titles of their rules; a rule that is gone keeps its id."""
+    names = rule_titles(config)
+    return tuple(replace(detail, rule_title=names.get(detail.hit.rule, detail.rule_title)) for detail in details)

@@ -9,7 +9,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlet:
+class Publisher:
     """A publisher and the format of its feed."""
 
     id: str
@@ -19,7 +19,7 @@ class Outlet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class NewsItem:
     """One piece of news; `at_s` below zero was there before the show began."""
 
     at_s: float
@@ -29,15 +29,15 @@ class Piece:
     text: str
 
 
-OUTLETS = (
-    Outlet(id="meridian", title="Meridian News Agency", format="rss", lang="en"),
-    Outlet(id="bosphorus-daily", title="Bosphorus Daily", format="rss", lang="en"),
-    Outlet(id="nordic-watch", title="Nordisk forsvarsblogg", format="blogger", lang="en"),
-    Outlet(id="strategy-review", title="Strategy Review", format="rdf", lang="en"),
-    Outlet(id="vestnik-oborony", title="Вестник обороны", format="json", lang="ru"),
+PUBLISHERS = (
+    Publisher(id="meridian", title="Meridian News Agency", format="rss", lang="en"),
+    Publisher(id="bosphorus-daily", title="Bosphorus Daily", format="rss", lang="en"),
+    Publisher(id="nordic-watch", title="Nordisk forsvarsblogg", format="blogger", lang="en"),
+    Publisher(id="strategy-review", title="Strategy Review", format="rdf", lang="en"),
+    Publisher(id="vestnik-oborony", title="Вестник обороны", format="json", lang="ru"),
 )
 
-WIRE = (
+NEWS_ITEMS = (
     "Russian President Vladimir Putin and his Turkish counterpart Recep Tayyip Erdogan discussed further cooperation "
     "on the S-400 air defence system in a telephone call on Sunday, the Kremlin said. The talks come as Washington "
     "repeats its warning that new deliveries would bring sanctions under CAATSA, the act that punishes significant "
@@ -45,71 +45,71 @@ WIRE = (
     "programme as a result. A second regiment has been under negotiation since then."
 )
 
-MORNING = (
-    Piece(
+STARTS_AT = (
+    NewsItem(
         at_s=-9000,
         outlet="meridian",
         slug="grain-corridor",
         title="Grain ships leave port after inspection",
         text="Three vessels carrying grain left the harbour on Saturday evening after a joint inspection.",
     ),
-    Piece(
+    NewsItem(
         at_s=-8000,
         outlet="bosphorus-daily",
         slug="lira",
         title="Lira steady ahead of rate decision",
         text="The lira was little changed as investors waited for the central bank. Analysts expect no surprise.",
     ),
-    Piece(
+    NewsItem(
         at_s=-7000,
         outlet="nordic-watch",
         slug="winter-exercise",
         title="Winter exercise begins in the north",
         text="Some 9,000 soldiers from six countries take part in this year's exercise.",
     ),
-    Piece(
+    NewsItem(
         at_s=-6000,
         outlet="strategy-review",
         slug="drones",
         title="What cheap drones change, and what they do not",
         text="A long look at procurement, attrition and the arithmetic of interceptors.",
     ),
-    Piece(
+    NewsItem(
         at_s=-5000,
         outlet="vestnik-oborony",
         slug="ucheniya",
         title="Учения на Балтике завершены",
         text="Корабли вернулись в пункты базирования.",
     ),
-    Piece(
+    NewsItem(
         at_s=2,
         outlet="meridian",
         slug="s400-call",
         title="Putin, Erdogan discuss S-400 cooperation despite threat of CAATSA sanctions",
-        text=WIRE,
+        text=NEWS_ITEMS,
     ),
-    Piece(
+    NewsItem(
         at_s=5,
         outlet="strategy-review",
         slug="as400-museum",
         title="The AS-400 that would not die",
         text="A museum in Ankara shows an IBM AS-400 that ran a bank's books for thirty years.",
     ),
-    Piece(
+    NewsItem(
         at_s=8,
         outlet="nordic-watch",
         slug="kremlin-kaller",
         title="Putin, Erdogan discuss S-400 cooperation despite threat of CAATSA sanctions",
-        text=WIRE + " (Gjengitt etter Meridian.)",
+        text=NEWS_ITEMS + " (Gjengitt etter Meridian.)",
     ),
-    Piece(
+    NewsItem(
         at_s=11,
         outlet="bosphorus-daily",
         slug="troops",
         title="U.S. 400 troops short of target in training mission",
         text="The mission has 400 fewer trainers than planned, an official said on Monday.",
     ),
-    Piece(
+    NewsItem(
         at_s=15,
         outlet="bosphorus-daily",
         slug="second-regiment",
@@ -118,7 +118,7 @@ MORNING = (
         "capital play down the risk of CAATSA's sanctions and point to waivers granted to others. "
         "The opposition asked for a debate in parliament before any contract is signed.",
     ),
-    Piece(
+    NewsItem(
         at_s=20,
         outlet="vestnik-oborony",
         slug="s400-peregovory",
@@ -126,7 +126,7 @@ MORNING = (
         text="Анкара продолжает переговоры о втором полке зенитных систем С-400, несмотря на угрозу санкций "
         "по закону CAATSA, сообщил источник.",
     ),
-    Piece(
+    NewsItem(
         at_s=26,
         outlet="meridian",
         slug="cve",
@@ -134,21 +134,21 @@ MORNING = (
         text="The national security agency urged operators to install an update for CVE-2026-41207, a flaw in a "
         "mail gateway that is being exploited to run code without a password.",
     ),
-    Piece(
+    NewsItem(
         at_s=32,
         outlet="strategy-review",
         slug="market",
         title="Train delayed: CLASS-400 locomotive fails again",
         text="Passengers waited for two hours. The operator apologised.",
     ),
-    Piece(
+    NewsItem(
         at_s=38,
         outlet="meridian",
         slug="ferry",
         title="Ferry service resumes after storm",
         text="Boats run again every half hour between the two shores.",
     ),
-    Piece(
+    NewsItem(
         at_s=45,
         outlet="strategy-review",
         slug="caatsa-explainer",
@@ -156,14 +156,14 @@ MORNING = (
         text="A review of every waiver and designation under the Countering America's Adversaries Through Sanctions "
         "Act, and of the purchases that were dropped because of it.",
     ),
-    Piece(
+    NewsItem(
         at_s=52,
         outlet="nordic-watch",
         slug="patrol",
         title="Nytt patruljefly på plass",
         text="Flyet landet i går kveld. Mannskapet begynner opplæringen i neste uke.",
     ),
-    Piece(
+    NewsItem(
         at_s=60,
         outlet="bosphorus-daily",
         slug="football",

@@ -6,10 +6,10 @@ from hashlib import blake2b
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 
-from aggregator.demo.publishers import feed, outlet_named, page
+from aggregator.demo.publishers import feed, page, publisher_named
 
 
-class Publisher:
+class PublisherServer:
     """Serves the morning's feeds; until the show begins, they are as they were the day before."""
 
     def __init__(self, started_at: datetime) -> None:
@@ -37,10 +37,10 @@ class Publisher:
     def answer(self, path: str) -> tuple[str, bytes] | None:
         """Content type and body of a path, or None."""
         name, _, rest = path.strip("/").partition("/")
-        outlet = outlet_named(name)
-        if outlet is None:
+        publisher = publisher_named(name)
+        if publisher is None:
             return None
-        return feed(self.base, outlet, self.started_at, self.elapsed_s) if rest == "feed" else page(outlet, rest)
+        return feed(self.base, publisher, self.started_at, self.elapsed_s) if rest == "feed" else page(publisher, rest)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         publisher = self

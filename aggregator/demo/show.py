@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aggregator.demo.news import OUTLETS
+from aggregator.demo.news import PUBLISHERS
 
 RULES = """\
 rules:
@@ -25,7 +25,7 @@ def stage(folder: Path, publisher: str, listen: str) -> Path:
     """Write the demo's configuration into `folder`; gives the path for `--config`."""
     feeds = "".join(
         f"  - {{id: {o.id}, title: {o.title!r}, url: '{publisher}/{o.id}/feed', every: 1s, tags: [demo]}}\n"
-        for o in OUTLETS
+        for o in PUBLISHERS
     )
     host = publisher.removeprefix("http://")
     config = folder / "config"

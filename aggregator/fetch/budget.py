@@ -62,13 +62,13 @@ class Budget:
 
     def __init__(self, concurrency: int, max_body_bytes: int, total_bytes: int = BUDGET_BYTES) -> None:
         self._total_bytes = total_bytes
-        self.adopt(concurrency, max_body_bytes)
+        self.reconfigure(concurrency, max_body_bytes)
         self._holders: WeakSet[Hold] = WeakSet()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._most_taken = 0
 
-    def adopt(self, concurrency: int, max_body_bytes: int) -> None:
+    def reconfigure(self, concurrency: int, max_body_bytes: int) -> None:
         """Go on with other settings; who holds a place keeps it."""
         self.small_bytes = min(SMALL_BYTES, self._total_bytes // 4 // concurrency)
         self._max_body_bytes = max_body_bytes

@@ -45,7 +45,7 @@ def _said_once(head: bytes) -> bytes:
     return LENGTH.sub(b"", head).replace(b"\n", b"\nContent-Length: " + value + b"\r\n", 1)
 
 
-class Exchange(ResponseHandler):
+class HttpConnection(ResponseHandler):
     """A protocol that writes its request at once and holds the answer.
 
     Bounds: 128 headers of 16 KiB, a status line of 8 KiB, 8 interim answers, `most_bytes` in all (the

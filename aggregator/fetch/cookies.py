@@ -11,11 +11,11 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from aggregator.core.polling.hosts import registrable
-from aggregator.fetch.url import Address
+from aggregator.fetch.url import ParsedUrl
 
-MOST_COOKIES = 20
-MOST_BYTES = 4096
-MOST_BYTES_SENT = 8192
+MAX_COOKIES = 20
+MAX_BYTES = 4096
+MAX_BYTES_SENT = 8192
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 DASHED = re.compile(r"(\d\d)-(\w{3})-(\d{2,4})")
 VALUE = re.compile(r"[^\x00-\x1f\x7f]*")
@@ -31,7 +31,7 @@ class Cookie(NamedTuple):
     host_only: bool
     secure: bool
 
-    def suits(self, place: Address) -> bool:
+    def suits(self, place: ParsedUrl) -> bool:
         """Whether it is sent to this address."""
         if self.secure and place.scheme != "https":
             return False
@@ -48,35 +48,35 @@ class Jar:
     def __init__(self) -> None:
         self._cookies: dict[tuple[str, str, str], Cookie] = {}
 
-    def take(self, place: Address, lines: Sequence[str], date: str = "") -> None:
+    def take(self, place: ParsedUrl, lines: Sequence[str], date: str = "") -> None:
         """Remember what an answer's Set-Cookie headers set; what is not sound is not remembered.
 
         `date` is the answer's own Date header.
         """
-        for line in lines[:MOST_COOKIES]:
+        for line in lines[:MAX_COOKIES]:
             if (found := _read(line, place, date)) is None:
                 continue
             cookie, gone = found
             key = cookie.domain, cookie.path, cookie.name
             self._cookies.pop(key, None)
-            if not gone and len(self._cookies) < MOST_COOKIES:
+            if not gone and len(self._cookies) < MAX_COOKIES:
                 self._cookies[key] = cookie
 
-    def header(self, place: Address) -> str:
+    def header(self, place: ParsedUrl) -> str:
         """The Cookie header for a request to this address (longest path first), or an empty string."""
         suited = sorted((c for c in self._cookies.values() if c.suits(place)), key=lambda cookie: -len(cookie.path))
         text = ""
         for cookie in suited:
             longer = f"{text}; {cookie.name}={cookie.value}" if text else f"{cookie.name}={cookie.value}"
-            text = longer if len(longer) <= MOST_BYTES_SENT else text
+            text = longer if len(longer) <= MAX_BYTES_SENT else text
         return text
 
 
-def _read(line: str, place: Address, date: str) -> tuple[Cookie, bool] | None:
+def _read(line: str, place: ParsedUrl, date: str) -> tuple[Cookie, bool] | None:
     """The cookie of a Set-Cookie header and whether it ends one; None where it may not be set here."""
     pair, *rest = line.split(";")
     name, equals, value = (part.strip() for part in pair.partition("="))
-    if not equals or not NAME.fullmatch(name) or not VALUE.fullmatch(value) or len(pair) > MOST_BYTES:
+    if not equals or not NAME.fullmatch(name) or not VALUE.fullmatch(value) or len(pair) > MAX_BYTES:
         return None
     attributes = {key.strip().lower(): text.strip() for key, _, text in (part.partition("=") for part in rest)}
     secure = "secure" in attributes
@@ -98,15 +98,15 @@ def _read(line: str, place: Address, date: str) -> tuple[Cookie, bool] | None:
     return Cookie(name, value, bound_to, path, host_only, secure), _is_over(attributes, date)
 
 
-def _unit(place: Address) -> str:
+def _unit(place: ParsedUrl) -> str:
     """What a cookie is bound to: a public host by its name, an address or a private name with its port."""
     return place.host if registrable(place.host) else f"{place.host}:{place.port}"
 
 
 def _may_share(domain: str, host: str) -> bool:
     """Whether a host may set cookies for this domain: a parent of its own, not above its registrable domain."""
-    ours = registrable(host) if host.endswith("." + domain) else None
-    return ours is not None and (domain == ours or domain.endswith("." + ours))
+    own_domain = registrable(host) if host.endswith("." + domain) else None
+    return own_domain is not None and (domain == own_domain or domain.endswith("." + own_domain))
 
 
 def _is_over(attributes: dict[str, str], date: str) -> bool:

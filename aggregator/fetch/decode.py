@@ -24,7 +24,7 @@ OURS = frozenset({"gzip", "x-gzip", "deflate", "br"})
 NOT_OURS = frozenset(
     {"zstd", "x-zstd", "compress", "x-compress", "bzip2", "x-bzip2", "lzma", "xz", "exi", "dcb", "dcz"}
 )
-MOST_LAYERS = 3
+MAX_LAYERS = 3
 LOOK_AT_BYTES = 64
 CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
@@ -41,7 +41,7 @@ class Decoder(Protocol):
         ...
 
 
-class Identity:
+class IdentityDecoder:
     """Bytes as they come."""
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
@@ -51,7 +51,7 @@ class Identity:
         return True
 
 
-class Zlib:
+class ZlibDecoder:
     """gzip (of several members, RFC 1952), and deflate with or without its wrapper.
 
     A body that claims gzip and is not is taken as it is: servers and caches do that.
@@ -102,7 +102,7 @@ class Zlib:
         return b""
 
 
-class Brotli:
+class BrotliDecoder:
     """br (RFC 7932)."""
 
     def __init__(self) -> None:
@@ -135,26 +135,26 @@ class Layer:
             self._head += data
             if len(self._head) < LOOK_AT_BYTES:
                 return
-            self._decoder, data = self._told(), self._head
+            self._decoder, data = self._detail(), self._head
         yield from self._decoder.pieces(data)
 
     def rest(self) -> Iterator[bytes]:
         """What was too short to be told while more could come."""
         if self._decoder is None and self._head:
-            self._decoder = self._told()
+            self._decoder = self._detail()
             yield from self._decoder.pieces(self._head)
 
     def is_complete(self) -> bool:
         return self._decoder is None or self._decoder.is_complete()
 
-    def _told(self) -> Decoder:
+    def _detail(self) -> Decoder:
         if self._head.startswith(GZIP_MAGIC):
-            return Zlib(gzip=True)
+            return ZlibDecoder(gzip=True)
         if self._claim in NOT_OURS and not _is_plain(self._head):
             raise Unasked
         if self._claim not in OURS or _is_plain(self._head):
-            return Identity()
-        return Brotli() if self._claim == "br" else Zlib(gzip=self._claim != "deflate")
+            return IdentityDecoder()
+        return BrotliDecoder() if self._claim == "br" else ZlibDecoder(gzip=self._claim != "deflate")
 
 
 class Unasked(Exception):
@@ -175,13 +175,13 @@ def claims(encoding: str) -> list[str]:
     return [name for name in reversed(named) if name in OURS or name in NOT_OURS]
 
 
-class Body:
+class DecodedBody:
     """A body that grows under its caps. Raises TooLarge, Unreachable."""
 
     def __init__(self, encoding: str, *, max_bytes: int, host: str, url: str) -> None:
         named = claims(encoding)
-        if len(named) > MOST_LAYERS:
-            raise Unreachable(f"{host}: the answer is packed more than {MOST_LAYERS} times", connected=True, url=url)
+        if len(named) > MAX_LAYERS:
+            raise Unreachable(f"{host}: the answer is packed more than {MAX_LAYERS} times", connected=True, url=url)
         self._layers = [Layer(name) for name in (*named, "")]  # the last one: packed once more than the header says
         self._decoded = [0] * len(self._layers)
         self._max_bytes = max_bytes
@@ -238,7 +238,7 @@ class Body:
 
     def _check(self, decoded: int) -> None:
         if decoded > self._max_bytes:
-            raise TooLarge(f"{self._host}: the document is larger than {in_words(self._max_bytes)}", url=self._url)
+            raise TooLarge(f"{self._host}: the document is larger than {format_size(self._max_bytes)}", url=self._url)
         if decoded > RATIO_FROM_BYTES and decoded > RATIO * self._received:
             raise TooLarge(
                 f"{self._host}: the answer expands more than {RATIO} times; that is a decompression bomb",
@@ -246,7 +246,7 @@ class Body:
             )
 
 
-def in_words(size_bytes: int) -> str:
+def format_size(size_bytes: int) -> str:
     """`10 MiB`, `512 KiB`, `300 bytes`."""
     for unit, name in ((2**20, "MiB"), (2**10, "KiB")):
         if size_bytes >= unit:

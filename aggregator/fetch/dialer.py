@@ -9,13 +9,13 @@ import aiohappyeyeballs
 
 from aggregator.core.errors import Forbidden
 from aggregator.fetch import ssrf
-from aggregator.fetch.resolver import Resolvers
-from aggregator.fetch.ssrf import Guard
-from aggregator.fetch.url import Address
+from aggregator.fetch.resolver import ResolverPool
+from aggregator.fetch.ssrf import AddressPolicy
+from aggregator.fetch.url import ParsedUrl
 
 RESOLVERS = 32
-NAMES_FOR_S = 60.0
-NAMES_AT_MOST = 4096
+NAME_TTL_S = 60.0
+MAX_CACHED_NAMES = 4096
 SECOND_ADDRESS_AFTER_S = 0.25
 
 Given = frozenset[ssrf.Entry]
@@ -29,15 +29,15 @@ class Dialer:
     cannot slip by, because there is no next time between the check and the connection.
     """
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: AddressPolicy) -> None:
         self.guard = guard
         self._names: dict[tuple[str, int], tuple[float, tuple[AddrInfo, ...]]] = {}
-        self._resolvers = Resolvers(RESOLVERS, lambda host, port: _look_up(host, port))
+        self._resolvers = ResolverPool(RESOLVERS, lambda host, port: _look_up(host, port))
 
     def close(self) -> None:
         self._resolvers.close()
 
-    async def given_to(self, home: Address) -> Given:
+    async def given_to(self, home: ParsedUrl) -> Given:
         """What `http.allow` opens to a feed that is configured at `home`."""
         if not self.guard.all_entries:
             return frozenset()
@@ -47,11 +47,11 @@ class Dialer:
             found = ()
         return self.guard.given_to(home.host, home.port, [info[4][0] for info in found])
 
-    async def permitted(self, address: Address, given: Given) -> tuple[AddrInfo, ...]:
+    async def permitted(self, address: ParsedUrl, given: Given) -> tuple[AddrInfo, ...]:
         """Where `address` leads, as far as it may be dialled by whom `allow` opens `given`. As `connect`."""
         return self._passed(_literal(address) or await self._resolve(address.host, address.port), address, given)
 
-    async def connect(self, address: Address, found: Sequence[AddrInfo]) -> socket.socket:
+    async def connect(self, address: ParsedUrl, found: Sequence[AddrInfo]) -> socket.socket:
         """A socket connected to one of the permitted places of `address`.
 
         Raises Forbidden, OSError (socket.gaierror where there is no such name).
@@ -62,18 +62,18 @@ class Dialer:
             raise Forbidden(f"{address.host}: that is this service itself", url=address.text, transient=False)
         return sock
 
-    async def trusted(self, address: Address) -> socket.socket:
+    async def trusted(self, address: ParsedUrl) -> socket.socket:
         """A socket connected to the operator's own proxy, which needs no guard. Raises OSError."""
         return await _first(_literal(address) or await self._resolve(address.host, address.port))
 
-    def check_name(self, address: Address, given: Given) -> tuple[AddrInfo, ...]:
+    def check_name(self, address: ParsedUrl, given: Given) -> tuple[AddrInfo, ...]:
         """What can be checked of an address that a proxy will resolve; gives it, if numeric. Raises Forbidden."""
         if address.host.rstrip(".").rpartition(".")[2] == "localhost":
             raise Forbidden(f"{address.host}: that is the proxy itself", url=address.text, transient=False)
         literal = _literal(address)
         return self._passed(literal, address, given) if literal else ()
 
-    def _passed(self, found: Sequence[AddrInfo], address: Address, given: Given) -> tuple[AddrInfo, ...]:
+    def _passed(self, found: Sequence[AddrInfo], address: ParsedUrl, given: Given) -> tuple[AddrInfo, ...]:
         refusals = [self.guard.refusal(info[4][0], info[4][1], address.host, given) for info in found]
         passed = tuple(info for info, refusal in zip(found, refusals, strict=True) if refusal is None)
         if not passed:
@@ -85,9 +85,9 @@ class Dialer:
         until, found = self._names.get((host, port), (0.0, ()))
         if until < loop.time():
             found = tuple(await self._resolvers.ask(host, port))
-            if len(self._names) >= NAMES_AT_MOST:
+            if len(self._names) >= MAX_CACHED_NAMES:
                 self._names.clear()
-            self._names[host, port] = (loop.time() + NAMES_FOR_S, found)
+            self._names[host, port] = (loop.time() + NAME_TTL_S, found)
         return found
 
 
@@ -95,7 +95,7 @@ class Dialer:
 def _numeric(host: str) -> str | None:
     """The address meant by `127.1`, `0x7f000001`, `::1` …, as the system's own functions read it."""
     try:
-        return str(ssrf.parse(host))
+        return str(ssrf.parse_ip(host))
     except ValueError:
         pass
     try:
@@ -104,7 +104,7 @@ def _numeric(host: str) -> str | None:
         return None
 
 
-def _literal(address: Address) -> tuple[AddrInfo, ...] | None:
+def _literal(address: ParsedUrl) -> tuple[AddrInfo, ...] | None:
     found = _numeric(address.host)
     if found is None:
         return None

@@ -16,15 +16,15 @@ from aggregator.core.text import charset
 from aggregator.core.text.urls import Login, login_in, pasted_urls
 from aggregator.fetch.blocked_pages import bad_status
 from aggregator.fetch.fetcher import ACCEPT, basic, document
-from aggregator.fetch.known_sites import common_places, known_places
+from aggregator.fetch.known_sites import common_feeds, known_feeds
 from aggregator.fetch.transport import Request, Response, Transport
 
 PAGE_BYTES = 2**20
-AT_MOST = 12
-MOST_TRIED = 26  # in all
+MAX_CANDIDATES = 12
+MAX_TRIED = 26  # in all
 LINK = re.compile(r"<([^<>]*)>([^<]*)")
 PARAMETER = re.compile(r";\s*([\w*-]+)\s*=\s*(?:\"([^\"]*)\"|([^\s;,]+))")
-AT_ONCE = 4
+CONCURRENCY = 4
 LATEST = 5
 FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml")
 # Types that say less: of a link with one of these, what parses tells.
@@ -55,7 +55,7 @@ Read = Callable[[Fetched], Awaitable[ParsedFeed | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class DiscoveredFeed:
     """A feed that was found and read. `latest` are its newest entries, `rhythm_s` their usual gap."""
 
     url: str
@@ -66,7 +66,7 @@ class Candidate:
     rhythm_s: float | None = None
 
 
-async def discover(url: str, transport: Transport, read: Read) -> tuple[Candidate, ...]:
+async def discover(url: str, transport: Transport, read: Read) -> tuple[DiscoveredFeed, ...]:
     """The feeds behind `url`, best first; just the one where `url` is a feed itself.
 
     `url` is an address as people paste it (see `pasted_urls`); a name and password in it go to its origin only.
@@ -81,7 +81,7 @@ async def discover(url: str, transport: Transport, read: Read) -> tuple[Candidat
     start = page.url if page else asking.tried[0].url
     stages: list[Sequence[str]] = [(*_known_places(start), *(declared(page) if page else ()))]
     if page:
-        stages += [linked(page), common_places(start)]
+        stages += [linked(page), common_feeds(start)]
     for stage in stages:
         if results := await asking.all_of(stage):
             return results
@@ -93,7 +93,7 @@ async def discover(url: str, transport: Transport, read: Read) -> tuple[Candidat
 def _known_places(url: str) -> tuple[str, ...]:
     """Feeds of a site whose habits are known; of none where `url` is no address."""
     try:
-        return known_places(url)
+        return known_feeds(url)
     except ValueError:
         return ()
 
@@ -141,7 +141,7 @@ def linked(page: Response) -> tuple[str, ...]:
 
 def _tree(page: Response) -> tuple[LexborHTMLParser, str]:
     """The page, and what its links are relative to."""
-    tree = LexborHTMLParser(charset.utf8(page.body[:PAGE_BYTES], page.header("Content-Type")))
+    tree = LexborHTMLParser(charset.as_utf8(page.body[:PAGE_BYTES], page.header("Content-Type")))
     base = tree.css_first("base[href]")
     return tree, _joined(page.url, (base.attributes.get("href") or "") if base else "") or page.url
 
@@ -166,7 +166,7 @@ def _link_header(page: Response) -> list[tuple[str, list[str], str, str]]:
 
 
 def _comments_last(urls: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(urls, key=lambda found: "comments" in found))[:AT_MOST]
+    return tuple(sorted(urls, key=lambda found: "comments" in found))[:MAX_CANDIDATES]
 
 
 def _absolute(hrefs: Iterable[str | None], root: str) -> list[str]:
@@ -202,13 +202,13 @@ class _Asking:
         self._home = None
         return None, problem
 
-    async def read(self, page: Response) -> Candidate | None:
+    async def read(self, page: Response) -> DiscoveredFeed | None:
         """The page as a feed, if it is one."""
         parsed = await self._read(document(page))
         if parsed is None:
             return None
         dates = [entry.published_at for entry in parsed.entries if entry.published_at]
-        return Candidate(
+        return DiscoveredFeed(
             url=page.url,
             title=parsed.title,
             entries=parsed.items,
@@ -217,18 +217,18 @@ class _Asking:
             rhythm_s=usual_gap(dates),
         )
 
-    async def all_of(self, urls: Sequence[str]) -> tuple[Candidate, ...]:
+    async def all_of(self, urls: Sequence[str]) -> tuple[DiscoveredFeed, ...]:
         """Those of `urls` that are feeds, in their order; two addresses of one feed count once."""
-        room = asyncio.Semaphore(AT_ONCE)
+        fixture = asyncio.Semaphore(CONCURRENCY)
 
-        async def attempt(url: str) -> Candidate | None:
-            async with room:
+        async def attempt(url: str) -> DiscoveredFeed | None:
+            async with fixture:
                 try:
                     return await self.read(await self._get(url))
                 except FetchError:
                     return None  # a guess that was wrong
 
-        chosen = [url for url in dict.fromkeys(urls) if url not in self._asked][: MOST_TRIED - len(self._asked)]
+        chosen = [url for url in dict.fromkeys(urls) if url not in self._asked][: MAX_TRIED - len(self._asked)]
         self._asked.update(chosen)
         found = await asyncio.gather(*map(attempt, chosen))
         return tuple({candidate.url: candidate for candidate in found if candidate}.values())

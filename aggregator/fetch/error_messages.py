@@ -38,8 +38,8 @@ SYSTEM = {
 Hops = tuple[tuple[int, str], ...]
 
 
-def in_words(error: Exception, *, host: str, url: str, connected: bool, hops: Hops) -> FetchError:
-    """The house's error for what a library or the system raised."""
+def describe_error(error: Exception, *, host: str, url: str, connected: bool, hops: Hops) -> FetchError:
+    """The application's error for what a library or the system raised."""
     if isinstance(error, HttpProcessingError) and any(words in error.message for words in TOO_LARGE):
         return TooLarge(f"{host}: the answer's headers are too large", url=url, hops=hops)
     return Unreachable(f"{host}: {_reason(error)}", connected=connected, url=url, hops=hops)

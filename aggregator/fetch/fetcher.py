@@ -12,16 +12,16 @@ from pydantic import SecretStr
 from aggregator.core.errors import BadStatus
 from aggregator.core.model import FeedState, Fetched, NotModified, Validators
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.polling.websub import Farewell, Subscription
+from aggregator.core.polling.websub import HubSubscription, Unsubscription
 from aggregator.core.settings import Feed, Http, Polling
 from aggregator.fetch import proxy, ssrf, websub
 from aggregator.fetch.blocked_pages import bad_status, challenge, login_page
 from aggregator.fetch.budget import Budget
-from aggregator.fetch.host_limiter import Politeness
+from aggregator.fetch.host_limiter import HostLimiter
 from aggregator.fetch.http_headers import hints, links, refreshed, validators
 from aggregator.fetch.proxy import Proxy
-from aggregator.fetch.ssrf import Guard
-from aggregator.fetch.transport import Manners, Request, Response, Transport
+from aggregator.fetch.ssrf import AddressPolicy
+from aggregator.fetch.transport import Request, Response, Transport, TransportConfig
 from aggregator.ports import Clock
 
 ACCEPT = (
@@ -39,20 +39,20 @@ class HttpFetcher:
     def __init__(
         self,
         transport: Transport,
-        politeness: Politeness,
-        manners: Callable[[Http], Manners],
+        politeness: HostLimiter,
+        config: Callable[[Http], TransportConfig],
         clock: Clock | None = None,
     ) -> None:
         self.transport = transport
         self.politeness = politeness
-        self._manners = manners
+        self._config = config
         self._clock = clock
 
-    def adopt(self, http: Http, polling: Polling) -> None:
+    def reconfigure(self, http: Http, polling: Polling) -> None:
         """Go on with other settings. Raises Forbidden for a proxy, ValueError for an `allow`, that cannot be read."""
-        self.transport.adopt(self._manners(http), polling.concurrency)
+        self.transport.reconfigure(self._config(http), polling.concurrency)
         if polling.per_host != self.politeness.per_host:  # else who rests where is kept
-            self.politeness = Politeness(polling.per_host, needs_gap)
+            self.politeness = HostLimiter(polling.per_host, needs_gap)
 
     async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
         """One conditional GET with its redirects, when the host's turn has come.
@@ -80,7 +80,7 @@ class HttpFetcher:
             raise refusal
         return document(response, self._clock.now() if self._clock else None)
 
-    async def subscribe(self, subscription: Subscription, callback: str, *, home: str | None) -> str | None:
+    async def subscribe(self, subscription: HubSubscription, callback: str, *, home: str | None) -> str | None:
         """See ports.Hub."""
         hub = subscription.address
         async with self.politeness.turn(host_key(hub)):
@@ -93,7 +93,7 @@ class HttpFetcher:
                 home=home,
             )
 
-    async def unsubscribe(self, leaving: Farewell, callback: str) -> None:
+    async def unsubscribe(self, leaving: Unsubscription, callback: str) -> None:
         """See ports.Hub."""
         async with self.politeness.turn(host_key(leaving.hub)):
             await websub.unsubscribe(self.transport, hub=leaving.hub, topic=leaving.topic, callback=callback)
@@ -160,10 +160,10 @@ async def open_fetcher(
     for an `allow`, that cannot be read.
     """
     ourselves = f"aggregator/{version}" + (f" (+{about})" if about else "")
-    manners = partial(_manners, ourselves=ourselves, own_ports=tuple(own_ports))
+    config = partial(_transport_config, ourselves=ourselves, own_ports=tuple(own_ports))
     budget = Budget(polling.concurrency, http.max_body_bytes)
     fetcher = HttpFetcher(
-        Transport(manners(http), budget=budget), Politeness(polling.per_host, needs_gap), manners, clock
+        Transport(config(http), budget=budget), HostLimiter(polling.per_host, needs_gap), config, clock
     )
     try:
         yield fetcher
@@ -171,14 +171,14 @@ async def open_fetcher(
         fetcher.transport.close()
 
 
-def _manners(http: Http, *, ourselves: str, own_ports: Sequence[int]) -> Manners:
-    return Manners(
-        guard=Guard(http.allow, own_ports),
+def _transport_config(http: Http, *, ourselves: str, own_ports: Sequence[int]) -> TransportConfig:
+    return TransportConfig(
+        policy=AddressPolicy(http.allow, own_ports),
         user_agent=http.user_agent or ourselves,
         timeout_s=http.timeout_s,
         connect_timeout_s=http.connect_timeout_s,
         max_body_bytes=http.max_body_bytes,
-        proxy=proxy.parse(http.proxy.get_secret_value()) if http.proxy else None,
+        proxy=proxy.parse_proxy(http.proxy.get_secret_value()) if http.proxy else None,
     )
 
 
@@ -227,4 +227,4 @@ def basic(user: str, password: str) -> str:
 
 @lru_cache(maxsize=256)
 def _proxy(url: SecretStr) -> Proxy:
-    return proxy.parse(url.get_secret_value())
+    return proxy.parse_proxy(url.get_secret_value())

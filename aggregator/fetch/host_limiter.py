@@ -7,7 +7,7 @@ GAP_S = 1.0
 SWEEP_AT = 8192
 
 
-class _Place:
+class _HostSlot:
     """A host that requests are queueing for, or have just left."""
 
     __slots__ = ("free_at", "turns", "users")
@@ -23,7 +23,7 @@ class Turn:
 
     __slots__ = ("_host", "_place", "_politeness")
 
-    def __init__(self, politeness: "Politeness", host: str, place: _Place) -> None:
+    def __init__(self, politeness: "HostLimiter", host: str, place: _HostSlot) -> None:
         self._politeness = politeness
         self._host = host
         self._place = place
@@ -49,7 +49,7 @@ class Turn:
         self._politeness.leave(self._host, self._place)
 
 
-class Politeness:
+class HostLimiter:
     """At most `per_host` requests to a host at a time, and a second between two on public hosts.
 
     An operator who raises `per_host` above 1 has asked for more, and gets no gap either.
@@ -59,16 +59,16 @@ class Politeness:
     def __init__(self, per_host: int, needs_gap: Callable[[str], bool]) -> None:
         self.per_host = per_host
         self._needs_gap = needs_gap if per_host == 1 else lambda _: False
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, _HostSlot] = {}
 
     def turn(self, host: str) -> Turn:
         """The next turn at `host` (a host_key)."""
         place = self._places.get(host)
         if place is None:
-            place = self._places[host] = _Place(self.per_host)
+            place = self._places[host] = _HostSlot(self.per_host)
         return Turn(self, host, place)
 
-    def leave(self, host: str, place: _Place) -> None:
+    def leave(self, host: str, place: _HostSlot) -> None:
         """Start the gap; forget hosts that nobody waits for."""
         if self._needs_gap(host):
             place.free_at = asyncio.get_running_loop().time() + GAP_S

@@ -16,7 +16,7 @@ LINK = re.compile(r"<([^<>]*)>([^<]*)")
 REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,]+))", re.IGNORECASE)
 
 
-class Headers(Protocol):
+class HasHeaders(Protocol):
     """Something with headers: a Response."""
 
     def header(self, name: str) -> str:
@@ -24,7 +24,7 @@ class Headers(Protocol):
         ...
 
 
-def validators(response: Headers, url: str) -> Validators | None:
+def validators(response: HasHeaders, url: str) -> Validators | None:
     """The pair that this response gave, exactly as it was written; None where it gave none."""
     etag, modified = response.header("ETag"), response.header("Last-Modified")
     if not etag and not modified:
@@ -32,7 +32,7 @@ def validators(response: Headers, url: str) -> Validators | None:
     return Validators(url=url, etag=etag or None, last_modified=modified or None)
 
 
-def refreshed(old: Validators, response: Headers) -> Validators | None:
+def refreshed(old: Validators, response: HasHeaders) -> Validators | None:
     """The pair after a 304: what it names replaces the old (RFC 9111 §4.3.4); None: nothing was named."""
     etag, modified = response.header("ETag"), response.header("Last-Modified")
     if not etag and not modified:
@@ -43,7 +43,7 @@ def refreshed(old: Validators, response: Headers) -> Validators | None:
 NO_HINTS = CacheHints()
 
 
-def hints(response: Headers, now: datetime | None = None) -> CacheHints:
+def hints(response: HasHeaders, now: datetime | None = None) -> CacheHints:
     """How long to stay away, in seconds. `s-maxage` is for shared caches and ignored.
 
     Dates are read relative to the response's own Date, else to `now`; without either they say
@@ -76,7 +76,7 @@ def http_date(text: str) -> datetime | None:
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
 
 
-def links(response: Headers, url: str) -> tuple[tuple[str, str], ...]:
+def links(response: HasHeaders, url: str) -> tuple[tuple[str, str], ...]:
     """(relation, absolute URL) of every Link header's target."""
     text = response.header("Link")
     if not text:

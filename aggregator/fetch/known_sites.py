@@ -28,7 +28,7 @@ YOUTUBE = "https://www.youtube.com/feeds/videos.xml?"
 Finder = Callable[[SplitResult, list[str]], list[str]]
 
 
-def known_places(url: str) -> tuple[str, ...]:
+def known_feeds(url: str) -> tuple[str, ...]:
     """Feeds of a site whose habits are known, best first; empty for any other."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower().removeprefix("www.").removeprefix("m.")
@@ -41,7 +41,7 @@ def known_places(url: str) -> tuple[str, ...]:
     return ()
 
 
-def common_places(url: str) -> tuple[str, ...]:
+def common_feeds(url: str) -> tuple[str, ...]:
     """Addresses that are worth a try on any site."""
     parts = urlsplit(url)
     root = f"{parts.scheme}://{parts.netloc}"

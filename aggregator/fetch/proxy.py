@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from aggregator.core.errors import Forbidden, Unreachable
-from aggregator.fetch.url import Address
+from aggregator.fetch.url import ParsedUrl
 
 DEFAULT_PORTS = {"http": 8080, "https": 443, "socks5": 1080, "socks5h": 1080}
 ANSWER_BYTES = 16_384
@@ -42,10 +42,10 @@ class Proxy:
         return self.scheme != "socks5"
 
     @property
-    def address(self) -> Address:
+    def address(self) -> ParsedUrl:
         """What to dial; its text carries no credentials."""
         place = f"{self.host}:{self.port}"
-        return Address(f"{self.scheme}://{place}", self.scheme, self.host, self.port, place, "")
+        return ParsedUrl(f"{self.scheme}://{place}", self.scheme, self.host, self.port, place, "")
 
     @property
     def authorization(self) -> str | None:
@@ -54,7 +54,7 @@ class Proxy:
         return "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
 
 
-def parse(url: str) -> Proxy:
+def parse_proxy(url: str) -> Proxy:
     """Read `http://[user:password@]host[:port]`, `socks5://…` or `socks5h://…`. Raises Forbidden."""
     try:
         parts = urlsplit(url.strip())
@@ -73,7 +73,7 @@ def parse(url: str) -> Proxy:
     )
 
 
-async def tunnel(sock: socket.socket, proxy: Proxy, target: Address) -> None:
+async def tunnel(sock: socket.socket, proxy: Proxy, target: ParsedUrl) -> None:
     """Ask an HTTP proxy for a tunnel to `target`. Raises Unreachable, OSError."""
     lines = [f"CONNECT {_place(target.host, target.port)} HTTP/1.1", f"Host: {_place(target.host, target.port)}"]
     if proxy.authorization:

@@ -12,34 +12,34 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Generic, NamedTuple, TypeVar
 
-Found = TypeVar("Found")
+Resolved = TypeVar("Resolved")
 
 
-class _Question(NamedTuple, Generic[Found]):
+class _Lookup(NamedTuple, Generic[Resolved]):
     loop: asyncio.AbstractEventLoop
-    answer: asyncio.Future[Found]
+    answer: asyncio.Future[Resolved]
     host: str
     port: int
 
 
-class Resolvers(Generic[Found]):
+class ResolverPool(Generic[Resolved]):
     """Up to `most` threads that call `look_up`, started as they are needed."""
 
-    def __init__(self, most: int, look_up: Callable[[str, int], Found]) -> None:
+    def __init__(self, most: int, look_up: Callable[[str, int], Resolved]) -> None:
         self._most = most
         self._look_up = look_up
-        self._questions: SimpleQueue[_Question[Found] | None] = SimpleQueue()
+        self._questions: SimpleQueue[_Lookup[Resolved] | None] = SimpleQueue()
         self._threads = self._open = 0
 
-    async def ask(self, host: str, port: int) -> Found:
+    async def ask(self, host: str, port: int) -> Resolved:
         """What `look_up` gives, or raises."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Found] = loop.create_future()
+        answer: asyncio.Future[Resolved] = loop.create_future()
         self._open += 1
         if self._threads < min(self._open, self._most):
             self._threads += 1
             Thread(target=self._work, name=f"dns {self._threads}", daemon=True).start()
-        self._questions.put(_Question(loop, answer, host, port))
+        self._questions.put(_Lookup(loop, answer, host, port))
         return await answer
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class Resolvers(Generic[Found]):
             with suppress(RuntimeError):  # the loop is closed: nobody is left to hear of it
                 question.loop.call_soon_threadsafe(self._settle, answer, settle)
 
-    def _settle(self, answer: asyncio.Future[Found], settle: Callable[[], object]) -> None:
+    def _settle(self, answer: asyncio.Future[Resolved], settle: Callable[[], object]) -> None:
         self._open -= 1
         if not answer.cancelled():
             settle()

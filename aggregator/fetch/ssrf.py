@@ -10,9 +10,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from aggregator.core.polling.hosts import PRIVATE
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
-Entry = Network | tuple[str, int]
+IpAddress = IPv4Address | IPv6Address
+IpNetwork = IPv4Network | IPv6Network
+Entry = IpNetwork | tuple[str, int]
 
 # Beyond what `is_global` refuses: it lets 6to4 relays through, and differs between Python versions.
 NOT_PUBLIC_4 = tuple(
@@ -27,7 +27,7 @@ NAT64 = IPv6Network("64:ff9b::/96")
 
 
 @lru_cache(maxsize=16_384)
-def parse(address: str) -> Address:
+def parse_ip(address: str) -> IpAddress:
     """The address meant by a numeric string, IPv4 unwrapped from its IPv6 forms.
 
     Raises ValueError.
@@ -47,14 +47,14 @@ def is_public(address: str) -> bool:
 
     Raises ValueError where it is not an address.
     """
-    found = parse(address)
+    found = parse_ip(address)
     if isinstance(found, IPv4Address):
         special = found.is_multicast or found.is_reserved or any(found in net for net in NOT_PUBLIC_4)
         return found.is_global and not special
     return found.scope_id is None and found in UNICAST_6 and not any(found in net for net in NOT_PUBLIC_6)
 
 
-class Guard:
+class AddressPolicy:
     """The predicate together with what the operator opened, and for whom.
 
     `allow` holds `host:port`, an address or a CIDR; an entry serves those whose own configured
@@ -75,7 +75,7 @@ class Guard:
 
         `given` are the entries of `allow` that serve whoever asks; default: all.
         """
-        found = parse(address)
+        found = parse_ip(address)
         if port in self._own_ports and found.is_loopback:
             return "that is this service itself"
         covering = self._covering(found, port, host or address)
@@ -91,7 +91,7 @@ class Guard:
 
     def given_to(self, host: str, port: int, addresses: Iterable[str]) -> frozenset[Entry]:
         """The entries that serve a feed whose own configured place this is; `addresses` are what `host` resolves to."""
-        resolved = [parse(address) for address in addresses]
+        resolved = [parse_ip(address) for address in addresses]
         return frozenset().union(
             *(self._covering(found, port, host) for found in resolved),
             (entry for entry in self._entries if entry == (host.lower().strip("[]"), port)),
@@ -101,13 +101,13 @@ class Guard:
         """Whether a connection from this machine to itself on `port` would reach this service."""
         return port in self._own_ports
 
-    def _covering(self, found: Address, port: int, host: str) -> frozenset[Entry]:
+    def _covering(self, found: IpAddress, port: int, host: str) -> frozenset[Entry]:
         name = host.lower().strip("[]")
         private = _is_private(name)
         return frozenset(entry for entry in self._entries if _covers(entry, found, port, name, private=private))
 
 
-def _covers(entry: Entry, found: Address, port: int, name: str, *, private: bool) -> bool:
+def _covers(entry: Entry, found: IpAddress, port: int, name: str, *, private: bool) -> bool:
     if isinstance(entry, tuple):
         return entry == (name, port) or (private and entry == (str(found), port))
     return private and found.version == entry.version and found in entry

@@ -23,16 +23,16 @@ from aggregator.core.model import Validators
 from aggregator.fetch import proxy as proxies
 from aggregator.fetch import url as addresses
 from aggregator.fetch.budget import Budget, Hold
-from aggregator.fetch.connection import Exchange, header, read_all
+from aggregator.fetch.connection import HttpConnection, header, read_all
 from aggregator.fetch.cookies import Jar
-from aggregator.fetch.decode import Body, in_words
+from aggregator.fetch.decode import DecodedBody, format_size
 from aggregator.fetch.dialer import AddrInfo, Dialer, Given
-from aggregator.fetch.error_messages import in_words as error_in_words
+from aggregator.fetch.error_messages import describe_error as error_in_words
 from aggregator.fetch.proxy import Proxy
-from aggregator.fetch.ssrf import Guard, is_public
-from aggregator.fetch.url import Address
+from aggregator.fetch.ssrf import AddressPolicy, is_public
+from aggregator.fetch.url import ParsedUrl
 
-HOPS = 5
+MAX_HOPS = 5
 DEFAULT_CONCURRENCY = 128
 HEAD_BYTES = 256 * 1024
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -93,12 +93,12 @@ class Response:
         return header(self.headers, name)
 
 
-class _Trip:
+class _RedirectState:
     """How far a request has come; what an error wants to tell."""
 
     __slots__ = ("connected", "given", "home", "hops", "jar", "opened", "place", "private_ok", "visited")
 
-    def __init__(self, place: Address, home: Address, given: Given | None) -> None:
+    def __init__(self, place: ParsedUrl, home: ParsedUrl, given: Given | None) -> None:
         self.place = place
         self.home = home
         self.given = given  # None: not looked up yet
@@ -118,7 +118,7 @@ class _Trip:
         if not found or any(is_public(info[4][0]) for info in found):
             self.given = frozenset()
 
-    def go_on(self, status: int, headers: CIMultiDictProxy[str]) -> None:
+    def follow_redirect(self, status: int, headers: CIMultiDictProxy[str]) -> None:
         """Follow a redirect. Raises BadStatus, Forbidden."""
         location = _location(headers)
         if not location:
@@ -126,16 +126,16 @@ class _Trip:
                 f"{self.place.host}: redirects to nowhere", status=status, url=self.place.text, hops=self.hops
             )
         hops = (*self.hops, (status, self.place.text))
-        following = addresses.join(self.place, location)
+        following = addresses.join_url(self.place, location)
         if set_here := headers.getall("Set-Cookie", ()):
             self.jar = self.jar or Jar()
             self.jar.take(self.place, set_here, headers.get("Date", ""))
         visit = following.text, self.jar.header(following) if self.jar else ""
         if visit in self.visited:
             raise BadStatus(f"{self.place.host}: redirects in a circle", status=status, url=self.place.text, hops=hops)
-        if len(hops) > HOPS:
+        if len(hops) > MAX_HOPS:
             raise BadStatus(
-                f"{self.place.host}: more than {HOPS} redirects", status=status, url=self.place.text, hops=hops
+                f"{self.place.host}: more than {MAX_HOPS} redirects", status=status, url=self.place.text, hops=hops
             )
         self.private_ok = self.private_ok and following.origin == self.place.origin
         self.place, self.hops = following, hops
@@ -144,10 +144,10 @@ class _Trip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manners:
+class TransportConfig:
     """How requests are made: what may be dialled, as whom, how long and how much; by which proxy."""
 
-    guard: Guard
+    policy: AddressPolicy
     user_agent: str
     timeout_s: float = 30.0
     connect_timeout_s: float = 10.0
@@ -164,121 +164,127 @@ class Transport:
     """Sends requests. Raises Unreachable, BadStatus (about redirects), TooLarge, Forbidden."""
 
     def __init__(
-        self, manners: Manners, *, verified: ssl.SSLContext | None = None, budget: Budget | None = None
+        self, config: TransportConfig, *, verified: ssl.SSLContext | None = None, budget: Budget | None = None
     ) -> None:
-        self._manners = manners
-        self._dialer = Dialer(manners.guard)
-        self._budget = budget or Budget(DEFAULT_CONCURRENCY, manners.max_body_bytes)
+        self._config = config
+        self._dialer = Dialer(config.policy)
+        self._budget = budget or Budget(DEFAULT_CONCURRENCY, config.max_body_bytes)
         self._verified = verified
         self._unverified: ssl.SSLContext | None = None
 
-    def adopt(self, manners: Manners, concurrency: int = DEFAULT_CONCURRENCY) -> None:
+    def reconfigure(self, config: TransportConfig, concurrency: int = DEFAULT_CONCURRENCY) -> None:
         """Go on with these; requests under way may end with the old ones."""
-        self._budget.adopt(concurrency, manners.max_body_bytes)
-        self._manners = manners
-        self._dialer.guard = manners.guard
+        self._budget.reconfigure(concurrency, config.max_body_bytes)
+        self._config = config
+        self._dialer.guard = config.policy
 
     def close(self) -> None:
         self._dialer.close()
 
-    async def permit(self, url: str) -> None:
+    async def check_allowed(self, url: str) -> None:
         """Whether a request to this address would be let out. Raises Forbidden.
 
         A name that cannot be looked up now passes: it is judged again whenever it is dialled.
         """
-        place = addresses.parse(url)
+        place = addresses.parse_url(url)
         with suppress(OSError):  # time-outs too
-            async with asyncio.timeout(self._manners.connect_s):
+            async with asyncio.timeout(self._config.connect_s):
                 given = await self._dialer.given_to(place)
-                if self._manners.proxy is not None:
+                if self._config.proxy is not None:
                     self._dialer.check_name(place, given)
                 else:
                     await self._dialer.permitted(place, given)
 
     async def request(self, request: Request) -> Response:
         """The final answer, whatever its status, after at most five redirects."""
-        place = addresses.parse(request.url)
-        home = addresses.parse(request.home) if request.home else place
-        trip = _Trip(place, home, None if request.inside else frozenset())
+        place = addresses.parse_url(request.url)
+        home = addresses.parse_url(request.home) if request.home else place
+        redirect = _RedirectState(place, home, None if request.inside else frozenset())
         started = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(started + self._manners.connect_s) as clock:
+            async with asyncio.timeout_at(started + self._config.connect_s) as clock:
                 while True:
-                    response = await self._visit(request, trip, clock, started)
+                    response = await self._visit(request, redirect, clock, started)
                     if response is not None:
                         return response
         except TimeoutError as error:
-            raise self._late(trip) from error
+            raise self._late(redirect) from error
         except FetchError as error:
-            error.hops = error.hops or trip.hops
+            error.hops = error.hops or redirect.hops
             raise
         except (ClientError, HttpProcessingError, OSError, ValueError) as error:  # ValueError: of codecs, TLS, sockets
             raise error_in_words(
-                error, host=trip.place.host, url=trip.place.text, connected=trip.connected, hops=trip.hops
+                error,
+                host=redirect.place.host,
+                url=redirect.place.text,
+                connected=redirect.connected,
+                hops=redirect.hops,
             ) from error
 
-    async def _visit(self, request: Request, trip: _Trip, clock: asyncio.Timeout, started: float) -> Response | None:
+    async def _visit(
+        self, request: Request, redirect: _RedirectState, clock: asyncio.Timeout, started: float
+    ) -> Response | None:
         """Ask one address; None where it led the trip on to another."""
         loop = asyncio.get_running_loop()
-        deadline = started + self._manners.timeout_s
-        exchange = await self._open(request, trip)
+        deadline = started + self._config.timeout_s
+        exchange = await self._open(request, redirect)
         transport = exchange.transport
         try:
-            trip.opened = True
+            redirect.opened = True
             clock.reschedule(deadline)
             head, stream = await exchange.answer()
             if head.code in REDIRECTS and (request.method == "GET" or head.code in KEEP_METHOD):
-                trip.go_on(head.code, head.headers)
-                clock.reschedule(min(deadline, loop.time() + self._manners.connect_s))
+                redirect.follow_redirect(head.code, head.headers)
+                clock.reschedule(min(deadline, loop.time() + self._config.connect_s))
                 return None
             body, held = b"", None
             if 200 <= head.code < 300:
-                intake = self._intake(request, trip, head.headers)
+                ingestor = self._ingestor(request, redirect, head.headers)
                 held = self._budget.hold(partial(_give_up, exchange))
                 try:
-                    await read_all(stream, intake.feed, held)
+                    await read_all(stream, ingestor.feed, held)
                     if exchange.gave_up:
-                        raise _given_up(trip)
-                    body = intake.finish()
+                        raise _given_up(redirect)
+                    body = ingestor.finish()
                 except BaseException:
-                    intake.discard()  # the error keeps these frames for as long as somebody keeps the error
+                    ingestor.discard()  # the error keeps these frames for as long as somebody keeps the error
                     held.release()
                     raise
                 held.complete()
         except ClientError as error:
             if exchange.gave_up:
-                raise _given_up(trip) from error
+                raise _given_up(redirect) from error
             if exchange.overran:
                 raise TooLarge(
-                    f"{trip.place.host}: the answer is more wrapping than document", url=trip.place.text
+                    f"{redirect.place.host}: the answer is more wrapping than document", url=redirect.place.text
                 ) from error
             raise
         finally:
             if transport is not None:
                 transport.abort()
         return Response(
-            url=trip.place.text,
+            url=redirect.place.text,
             status=head.code,
             reason=head.reason or "",
             headers=head.headers,
             body=body,
-            hops=trip.hops,
+            hops=redirect.hops,
             elapsed_s=loop.time() - started,
             held=held,
         )
 
-    async def _open(self, request: Request, trip: _Trip) -> Exchange:
+    async def _open(self, request: Request, redirect: _RedirectState) -> HttpConnection:
         """Dial, through the proxy if there is one, shake hands, and send the request."""
-        place, proxy = trip.place, request.proxy or self._manners.proxy
-        message = self._message(request, trip, proxy)
+        place, proxy = redirect.place, request.proxy or self._config.proxy
+        message = self._message(request, redirect, proxy)
         loop = asyncio.get_running_loop()
 
-        def exchange() -> Exchange:
-            return Exchange(loop, message, most_bytes=2 * self._most_bytes(request) + HEAD_BYTES)
+        def exchange() -> HttpConnection:
+            return HttpConnection(loop, message, most_bytes=2 * self._most_bytes(request) + HEAD_BYTES)
 
         tls = self._tls(verify=request.verify_tls) if place.scheme == "https" else None
-        sock = await (self._through(proxy, trip) if proxy else self._direct(trip))
-        trip.connected = True
+        sock = await (self._through(proxy, redirect) if proxy else self._direct(redirect))
+        redirect.connected = True
         try:
             _, protocol = await loop.create_connection(
                 exchange, sock=sock, ssl=tls, server_hostname=place.host if tls else None
@@ -288,27 +294,27 @@ class Transport:
             raise
         return protocol
 
-    async def _direct(self, trip: _Trip) -> socket.socket:
-        found = await self._dialer.permitted(trip.place, await self._given(trip))
-        trip.pass_by(found)
-        return await self._dialer.connect(trip.place, found)
+    async def _direct(self, redirect: _RedirectState) -> socket.socket:
+        found = await self._dialer.permitted(redirect.place, await self._given(redirect))
+        redirect.pass_by(found)
+        return await self._dialer.connect(redirect.place, found)
 
-    async def _given(self, trip: _Trip) -> Given:
+    async def _given(self, redirect: _RedirectState) -> Given:
         """What `http.allow` opens on this trip."""
-        if trip.given is None:
-            trip.given = await self._dialer.given_to(trip.home)
-        return trip.given
+        if redirect.given is None:
+            redirect.given = await self._dialer.given_to(redirect.home)
+        return redirect.given
 
-    async def _through(self, proxy: Proxy, trip: _Trip) -> socket.socket:
+    async def _through(self, proxy: Proxy, redirect: _RedirectState) -> socket.socket:
         """A socket that leads on by way of the proxy (or to the proxy, for a relayed request)."""
-        place, given = trip.place, await self._given(trip)
+        place, given = redirect.place, await self._given(redirect)
         if proxy.resolves:
             found = self._dialer.check_name(place, given)
             host = place.host
         else:
             found = await self._dialer.permitted(place, given)
             host = found[0][4][0]
-        trip.pass_by(found)
+        redirect.pass_by(found)
         sock = await self._dialer.trusted(proxy.address)
         try:
             if proxy.scheme != "http":
@@ -320,19 +326,19 @@ class Transport:
             raise
         return sock
 
-    def _message(self, request: Request, trip: _Trip, proxy: Proxy | None) -> bytes:
+    def _message(self, request: Request, redirect: _RedirectState, proxy: Proxy | None) -> bytes:
         """The request's bytes for this hop; a plain request through an HTTP proxy names the whole address."""
-        place = trip.place
+        place = redirect.place
         relayed = proxy if proxy is not None and proxy.scheme == place.scheme == "http" else None
         target = f"http://{place.authority}{place.target}" if relayed else place.target
         fields = {
-            "user-agent": ("User-Agent", request.user_agent or self._manners.user_agent),
+            "user-agent": ("User-Agent", request.user_agent or self._config.user_agent),
             "accept": ("Accept", request.accepts),
             "accept-encoding": ("Accept-Encoding", ENCODINGS),
         }
-        for own in (request.headers, request.private if trip.private_ok else {}):
+        for own in (request.headers, request.private if redirect.private_ok else {}):
             fields.update({name.lower(): (name, value) for name, value in own.items()})
-        if cookies := trip.cookies:
+        if cookies := redirect.cookies:
             _, given = fields.get("cookie", ("Cookie", ""))
             fields["cookie"] = ("Cookie", f"{given}; {cookies}" if given else cookies)
         if relayed and relayed.authorization:
@@ -347,15 +353,17 @@ class Transport:
         return "\r\n".join(lines).encode("latin-1") + request.body
 
     def _most_bytes(self, request: Request) -> int:
-        return request.max_body_bytes or self._manners.max_body_bytes
+        return request.max_body_bytes or self._config.max_body_bytes
 
-    def _intake(self, request: Request, trip: _Trip, headers: CIMultiDictProxy[str]) -> Body:
+    def _ingestor(self, request: Request, redirect: _RedirectState, headers: CIMultiDictProxy[str]) -> DecodedBody:
         most = self._most_bytes(request)
         announced = headers.get("Content-Length", "")
         if announced.isdigit() and int(announced) > most:
-            raise TooLarge(f"{trip.place.host}: the document is larger than {in_words(most)}", url=trip.place.text)
+            raise TooLarge(
+                f"{redirect.place.host}: the document is larger than {format_size(most)}", url=redirect.place.text
+            )
         encoding = ",".join(headers.getall("Content-Encoding", ()))
-        return Body(encoding, max_bytes=most, host=trip.place.host, url=trip.place.text)
+        return DecodedBody(encoding, max_bytes=most, host=redirect.place.host, url=redirect.place.text)
 
     def _tls(self, *, verify: bool) -> ssl.SSLContext:
         """A prebuilt context: loading the authorities costs as much as a hundred requests."""
@@ -369,24 +377,27 @@ class Transport:
             self._unverified.verify_mode = ssl.CERT_NONE
         return self._unverified
 
-    def _late(self, trip: _Trip) -> FetchError:
-        waited = f"{self._manners.timeout_s:g} s" if trip.opened else f"{self._manners.connect_s:g} s"
-        what = "no complete answer" if trip.opened else "no connection"
+    def _late(self, redirect: _RedirectState) -> FetchError:
+        waited = f"{self._config.timeout_s:g} s" if redirect.opened else f"{self._config.connect_s:g} s"
+        what = "no complete answer" if redirect.opened else "no connection"
         return Unreachable(
-            f"{trip.place.host}: {what} after {waited}", connected=trip.connected, url=trip.place.text, hops=trip.hops
+            f"{redirect.place.host}: {what} after {waited}",
+            connected=redirect.connected,
+            url=redirect.place.text,
+            hops=redirect.hops,
         )
 
 
-def _given_up(trip: _Trip) -> FetchError:
+def _given_up(redirect: _RedirectState) -> FetchError:
     return Unreachable(
-        f"{trip.place.host}: a large document came too slowly while others waited for its place",
+        f"{redirect.place.host}: a large document came too slowly while others waited for its place",
         connected=True,
-        url=trip.place.text,
-        hops=trip.hops,
+        url=redirect.place.text,
+        hops=redirect.hops,
     )
 
 
-def _give_up(exchange: Exchange) -> None:
+def _give_up(exchange: HttpConnection) -> None:
     """Break off an answer; whoever reads it hears of it as of a cut connection."""
     exchange.gave_up = True
     if exchange.transport is not None:
@@ -411,7 +422,7 @@ def _conditions(validators: Validators, *, delta: bool) -> list[str]:
     return lines
 
 
-def _field(name: str, value: str, place: Address) -> str:
+def _field(name: str, value: str, place: ParsedUrl) -> str:
     """A header line; what a person typed goes out as UTF-8. Raises Forbidden."""
     if name.lower() in OURS or not FIELD_NAME.fullmatch(name) or LINE_BREAK.search(value):
         raise Forbidden(f"{place.host}: the header {name!r} cannot be set", url=place.text, transient=False)

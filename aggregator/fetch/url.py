@@ -17,7 +17,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 CLEAN = re.compile(r"[!$-;=?-Z\[\]_a-z~]*")
 
 
-class Address(NamedTuple):
+class ParsedUrl(NamedTuple):
     """A web address, ready to be dialled and asked for; everything is ASCII.
 
     `text` is the address as it was given, stripped and without its fragment.
@@ -37,7 +37,7 @@ class Address(NamedTuple):
 
 
 @lru_cache(maxsize=16_384)
-def parse(text: str) -> Address:
+def parse_url(text: str) -> ParsedUrl:
     """Read an absolute http or https address. Raises Forbidden."""
     text = text.strip().partition("#")[0]
     scheme = SCHEME.match(text)
@@ -54,10 +54,10 @@ def parse(text: str) -> Address:
     return _address(text)
 
 
-def join(base: Address, location: str) -> Address:
+def join_url(base: ParsedUrl, location: str) -> ParsedUrl:
     """Where a `Location` seen at `base` leads (RFC 3986 §5). Raises Forbidden, which names who redirected."""
     try:
-        return parse(urljoin(base.text, location.strip()))
+        return parse_url(urljoin(base.text, location.strip()))
     except ValueError as error:
         raise Forbidden(
             f"{base.host}: redirects to something that is not a web address: {error}", url=base.text, transient=False
@@ -66,7 +66,7 @@ def join(base: Address, location: str) -> Address:
         raise Forbidden(f"{base.host}: redirects to {_shown(location)}: {error}", url=base.text) from error
 
 
-def _address(text: str) -> Address:
+def _address(text: str) -> ParsedUrl:
     try:
         url = URL(text, encoded=CLEAN.fullmatch(text) is not None)
         host, port = url.raw_host, url.port
@@ -84,7 +84,7 @@ def _address(text: str) -> Address:
     shown = f"[{host}]" if ":" in host else host
     authority = shown if port == PORTS[scheme] else f"{shown}:{port}"
     target = url.raw_path_qs if url.raw_path_qs.startswith("/") else f"/{url.raw_path_qs}"
-    return Address(text, scheme, host, port, authority, target)
+    return ParsedUrl(text, scheme, host, port, authority, target)
 
 
 def _shown(text: str) -> str:

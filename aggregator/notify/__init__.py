@@ -10,13 +10,13 @@ from aggregator.ports import Clock, Notifier
 
 __all__ = ["check_channels", "open_notifier", "recipients"]
 
-MOST_CHANNELS = 1000
+MAX_CHANNELS = 1000
 _recipients: dict[int, tuple[Channel, tuple[str, ...]]] = {}  # by identity: a reload makes new channels
 
 
 def open_notifier(clock: Clock, stream: TextIO | None = None) -> Notifier:
     """The port's implementation; `stream` is where the console channel prints (default: stdout)."""
-    return _Switch(clock, stream)
+    return _NotifierSwitch(clock, stream)
 
 
 def recipients(channel: Channel) -> tuple[str, ...]:
@@ -30,9 +30,9 @@ def recipients(channel: Channel) -> tuple[str, ...]:
         return ("",)
     known = _recipients.get(id(channel))
     if known is None or known[0] is not channel:
-        if len(_recipients) > MOST_CHANNELS:
+        if len(_recipients) > MAX_CHANNELS:
             _recipients.clear()
-        known = _recipients[id(channel)] = (channel, _named(channel))
+        known = _recipients[id(channel)] = (channel, _channel_name(channel))
     return known[1]
 
 
@@ -44,7 +44,7 @@ def check_channels(channels: Iterable[Channel]) -> tuple[Problem, ...]:
     return tuple(problems)
 
 
-class _Switch:
+class _NotifierSwitch:
     """Sends to the console or through Apprise."""
 
     def __init__(self, clock: Clock, stream: TextIO | None) -> None:
@@ -53,13 +53,13 @@ class _Switch:
         self._speakers: dict[bool, Notifier] = {}
 
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
-        here = channel.service == "console"
-        if here not in self._speakers:
-            self._speakers[here] = self._open(here)
-        return await self._speakers[here].send(channel, alert, recipient=recipient)
+        to_console = channel.service == "console"
+        if to_console not in self._speakers:
+            self._speakers[to_console] = self._open(to_console)
+        return await self._speakers[to_console].send(channel, alert, recipient=recipient)
 
-    def _open(self, here: bool) -> Notifier:
-        if here:
+    def _open(self, to_console: bool) -> Notifier:
+        if to_console:
             from aggregator.notify.console import ConsoleNotifier
 
             return ConsoleNotifier(self._stream)
@@ -68,9 +68,9 @@ class _Switch:
         return AppriseNotifier(self._clock)
 
 
-def _named(channel: Channel) -> tuple[str, ...]:
+def _channel_name(channel: Channel) -> tuple[str, ...]:
     from aggregator.notify.services import BadChannel
-    from aggregator.notify.services import recipients as named
+    from aggregator.notify.services import recipients_of as named
 
     try:
         return named(channel) or ("",)
@@ -79,9 +79,9 @@ def _named(channel: Channel) -> tuple[str, ...]:
 
 
 def _check(channel: Channel) -> tuple[Problem, ...]:
-    from aggregator.notify.services import check
+    from aggregator.notify.services import check_channel
 
-    return check(channel)
+    return check_channel(channel)
 
 
 def _below(name: str, problem: Problem) -> Problem:

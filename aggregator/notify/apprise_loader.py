@@ -47,7 +47,7 @@ def library() -> Any:
         logger.propagate = False
         logger.setLevel(logging.WARNING)
         logger.addHandler(logging.NullHandler())
-    from aggregator.notify.http_capture import listen
+    from aggregator.notify.http_capture import install_capture
 
-    listen()
+    install_capture()
     return apprise

@@ -19,9 +19,9 @@ from aggregator.core.settings import Channel
 from aggregator.core.text.sanitize import clean_text
 from aggregator.notify import webhook
 from aggregator.notify.apprise_loader import load
-from aggregator.notify.formats import Message, compose
-from aggregator.notify.http_capture import Notes, noting
-from aggregator.notify.render import Letter, template, text, write
+from aggregator.notify.formats import RenderedMessage, compose
+from aggregator.notify.http_capture import HttpCapture, capturing
+from aggregator.notify.render import AlertContent, build_content, template, text
 from aggregator.notify.render.template import BadTemplate
 from aggregator.notify.secrets import redact, secrets_of
 from aggregator.notify.services import BadChannel, Target, instantiate, signing_secret, targets
@@ -30,7 +30,7 @@ from aggregator.ports import Clock
 
 log = logging.getLogger(__name__)
 
-THREADS = 4  # per channel
+MAX_THREADS = 4  # per channel
 CONNECT_SHARE, READ_SHARE = 0.35, 0.55  # of the channel's deadline: sockets give up before we do
 MAX_WORDS = 500  # characters of what a receiver said
 TRANSIENT_STATUS = frozenset({408, 409, 423, 425, 429})
@@ -47,8 +47,8 @@ class AppriseNotifier:
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
         """Raises DeliveryError."""
         await self._loaded()
-        notes = Notes(sign=self._signer(channel))
-        places = self._places.setdefault(channel.name, asyncio.Semaphore(THREADS))
+        notes = HttpCapture(sign=self._signer(channel))
+        places = self._places.setdefault(channel.name, asyncio.Semaphore(MAX_THREADS))
         try:
             async with asyncio.timeout(channel.timeout_s):
                 await places.acquire()
@@ -76,47 +76,49 @@ class AppriseNotifier:
         await asyncio.shield(self._loading)
 
 
-def _send(channel: Channel, alert: Alert, recipient: str, notes: Notes) -> tuple[str, ...]:
+def _send(channel: Channel, alert: Alert, recipient: str, notes: HttpCapture) -> tuple[str, ...]:
     """Everything that blocks: load, compose, speak. Gives what each service answered."""
     try:
         chosen = [target for target in targets(channel) if recipient in ("", target.label)]
         if not chosen:
             raise _error(channel, f"{recipient!r} is no longer a recipient of this channel", transient=False)
-        letter = write(alert)
-        return tuple(_speak(channel, alert, letter, target, notes) for target in chosen)
+        content = build_content(alert)
+        return tuple(_compose_and_send(channel, alert, content, target, notes) for target in chosen)
     except (BadChannel, BadTemplate) as error:
         raise _error(channel, str(error), transient=False) from error
 
 
-def _speak(channel: Channel, alert: Alert, letter: Letter, target: Target, notes: Notes) -> str:
-    service = _service(channel, alert, letter, target, notes)
-    message = compose(letter, channel, target.schema, service)
-    _prepare(service, channel, alert, letter, message, notes)
-    with noting(notes):
+def _compose_and_send(channel: Channel, alert: Alert, content: AlertContent, target: Target, notes: HttpCapture) -> str:
+    service = _service(channel, alert, content, target, notes)
+    message = compose(content, channel, target.schema, service)
+    _prepare(service, channel, alert, content, message, notes)
+    with capturing(notes):
         result = _notify(service, message)
     if result:
         return f"{target.label}: accepted" + (f" ({notes.status})" if notes.status else "")
-    said = notes.answer or notes.failure or _said(result)
+    said = notes.answer or notes.failure or _apprise_error(result)
     status = f"HTTP {notes.status}: " if notes.status and not said.startswith(str(notes.status)) else ""
     raise _verdict(channel, target, notes, redact(f"{status}{said}", secrets_of(channel)))
 
 
-def _service(channel: Channel, alert: Alert, letter: Letter, target: Target, notes: Notes) -> Any:
+def _service(channel: Channel, alert: Alert, content: AlertContent, target: Target, notes: HttpCapture) -> Any:
     """A fresh service for one delivery: it has no state that another send could see."""
     if channel.service == "webhook":
-        words = template.render(channel.template, letter) if channel.template else text.render(letter)
-        fields = {**webhook.NOT_OURS, **webhook.document(alert, letter, words)}
+        words = template.render(channel.template, content) if channel.template else text.render(content)
+        fields = {**webhook.RESERVED_KEYS, **webhook.document(alert, content, words)}
         headers = {**target.arguments.get("headers", {}), **webhook.headers(alert)}
         return instantiate(target, payload=fields, headers=headers)
     if target.schema in ("mailto", "mailtos"):
-        from aggregator.notify.smtp import StableEmail
+        from aggregator.notify.smtp import SmtpService
 
-        return instantiate(target, StableEmail)
+        return instantiate(target, SmtpService)
     notes.headers = webhook.headers(alert) if target.schema in ("json", "jsons", "xml", "xmls", "form", "forms") else {}
     return instantiate(target)
 
 
-def _prepare(service: Any, channel: Channel, alert: Alert, letter: Letter, message: Message, notes: Notes) -> None:
+def _prepare(
+    service: Any, channel: Channel, alert: Alert, content: AlertContent, message: RenderedMessage, notes: HttpCapture
+) -> None:
     """Take from Apprise what we do ourselves: pausing, retrying, redirecting, converting."""
     service.retry, service.wait, service.redirects, service.request_rate_per_sec = 0, 0.0, False, 0
     service.socket_connect_timeout = min(10.0, channel.timeout_s * CONNECT_SHARE)
@@ -126,12 +128,12 @@ def _prepare(service: Any, channel: Channel, alert: Alert, letter: Letter, messa
         service.dialect_convert = lambda body, *_, **__: body
     if hasattr(service, "mail_of"):
         service.notes, service.mail = notes, service.mail_of(alert, message)
-    link = next((piece.link for piece in letter.pieces if piece.link), letter.page)
+    link = next((piece.link for piece in content.pieces if piece.link), content.page)
     if hasattr(service, "click") and not service.click and link:
         service.click = link
 
 
-def _notify(service: Any, message: Message) -> Any:
+def _notify(service: Any, message: RenderedMessage) -> Any:
     import apprise
 
     speaker = apprise.Apprise(asset=service.asset)
@@ -140,23 +142,23 @@ def _notify(service: Any, message: Message) -> Any:
     return speaker.notify(body=message.body, title=message.title, body_format=kind, log_level=logging.WARNING)
 
 
-def _said(result: Any) -> str:
+def _apprise_error(result: Any) -> str:
     """The last words of Apprise about a send that the wire knows nothing of."""
     lines = [entry.message for one in result for entry in one.logs()] or [e.message for e in result.call_logs()]
     return " ".join(lines[-1].split()) if lines else "not accepted, without a reason"
 
 
-def _verdict(channel: Channel, target: Target, notes: Notes, said: str) -> DeliveryError:
+def _verdict(channel: Channel, target: Target, notes: HttpCapture, said: str) -> DeliveryError:
     status = notes.status
     smtp = target.schema in ("mailto", "mailtos")
     if status is None:
         return _error(channel, f"{target.label}: {said}", unknown=notes.written)
     refused = 500 <= status < 600 if smtp else 300 <= status < 500 and status not in TRANSIENT_STATUS
-    wait_s = notes.retry_after_s if notes.retry_after_s is not None else _wish_s(notes.answer)
+    wait_s = notes.retry_after_s if notes.retry_after_s is not None else _retry_after_s(notes.answer)
     return _error(channel, f"{target.label}: {said}", transient=not refused, retry_after_s=wait_s)
 
 
-def _wish_s(answer: str) -> float | None:
+def _retry_after_s(answer: str) -> float | None:
     """`retry_after` in the answers of Discord, Telegram (s) and Matrix (`retry_after_ms`)."""
     found = re.search(r'"retry_after(_ms)?"\s*:\s*(\d+(?:\.\d+)?)', answer)
     return float(found[2]) / (1000 if found[1] else 1) if found else None

@@ -12,9 +12,9 @@ from rich.text import Text
 from aggregator.core.model import Alert, Receipt
 from aggregator.core.settings import Channel
 from aggregator.core.text.sanitize import inert
-from aggregator.notify.render import Letter, text, write
-from aggregator.notify.render.content import Group, Piece
-from aggregator.notify.render.sanitize import Runs
+from aggregator.notify.render import AlertContent, build_content, text
+from aggregator.notify.render.content import RuleGroup, StoryItem
+from aggregator.notify.render.sanitize import TextRuns
 from aggregator.notify.render.text import counts
 
 MARK, FEED, DIM, RULE, URGENT = "bold black on yellow", "cyan", "dim", "bold white on blue", "bold white on red"
@@ -37,47 +37,49 @@ class ConsoleNotifier:
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:  # noqa: ARG002
         """Never fails but with DeliveryError's cause: a stream that is gone loses its reader, not us."""
         stream = self._stream or sys.stdout
-        letter = write(alert)
+        content = build_content(alert)
         console = _Terminal(file=stream, highlight=False, soft_wrap=not stream.isatty())
         if console.is_terminal:
-            show(console, letter)
+            print_alert(console, content)
         else:
-            subject = "" if letter.pieces and not letter.is_digest else f"{letter.subject}\n"
-            stream.write(inert(f"\n{subject}{text.render(letter, stars=False)}\n"))
+            subject = "" if content.pieces and not content.is_digest else f"{content.subject}\n"
+            stream.write(inert(f"\n{subject}{text.render(content, stars=False)}\n"))
         stream.flush()
         return Receipt(detail="printed")
 
 
-def show(console: Console, letter: Letter) -> None:
-    """Print a letter in colours."""
+def print_alert(console: Console, content: AlertContent) -> None:
+    """Print an alert in colours."""
     console.print()
-    if letter.is_digest or not letter.pieces:
-        head = Text.assemble(_badge(letter), " ", (letter.subject, "bold"))
+    if content.is_digest or not content.pieces:
+        head = Text.assemble(_badge(content), " ", (content.subject, "bold"))
         console.print(head)
-        if letter.is_digest and letter.pieces:
-            console.print(Text(f"{counts(letter)} · {letter.short_id}", style=DIM))
-    if letter.why:
-        console.print(Text(letter.why, style=DIM))
-    if letter.body:
-        console.print(Padding(Text(letter.body), (0, 0, 0, 2)))
-    for group in letter.groups:
-        _group(console, letter, group)
-    if letter.more:
-        console.print(Text(f"… and {letter.more} more", style=DIM))
+        if content.is_digest and content.pieces:
+            console.print(Text(f"{counts(content)} · {content.short_id}", style=DIM))
+    if content.why:
+        console.print(Text(content.why, style=DIM))
+    if content.body:
+        console.print(Padding(Text(content.body), (0, 0, 0, 2)))
+    for group in content.groups:
+        _group(console, content, group)
+    if content.more:
+        console.print(Text(f"… and {content.more} more", style=DIM))
 
 
-def _group(console: Console, letter: Letter, group: Group) -> None:
-    if letter.is_digest:
+def _group(console: Console, content: AlertContent, group: RuleGroup) -> None:
+    if content.is_digest:
         console.print()
         console.print(Text.assemble((f" {group.rule} ", RULE), (f" {group.hits}", DIM)))
     for piece in group.pieces:
-        badges = Text() if letter.is_digest else Text(" ").join([_badge(letter), *map(_rule, piece.rules)]) + Text(" ")
+        badges = (
+            Text() if content.is_digest else Text(" ").join([_badge(content), *map(_rule, piece.rules)]) + Text(" ")
+        )
         console.print(badges + _runs(piece.title, "bold"))
-        for line in _lines(piece, letter):
+        for line in _lines(piece, content):
             console.print(Padding(line, (0, 0, 0, 2)))
 
 
-def _lines(piece: Piece, letter: Letter) -> list[Text]:
+def _lines(piece: StoryItem, content: AlertContent) -> list[Text]:
     lines = []
     if piece.sentence:
         lines.append(_runs(piece.sentence, ""))
@@ -86,23 +88,23 @@ def _lines(piece: Piece, letter: Letter) -> list[Text]:
         source.append(f" · also in {piece.also}", DIM)
     if piece.others:
         source.append(f" · +{piece.others} more on this", DIM)
-    if not letter.is_digest:
-        source.append(f" · {letter.short_id}", DIM)
+    if not content.is_digest:
+        source.append(f" · {content.short_id}", DIM)
     lines.append(source)
     if piece.link:
         lines.append(Text(piece.link, style=f"{DIM} link {piece.link}", overflow="fold"))
     return lines
 
 
-def _badge(letter: Letter) -> Text:
-    badge = Text(f" {letter.label.upper()} ", style=URGENT if letter.high else "bold black on green")
-    return badge + (Text(" possible repeat ", style="black on magenta") if letter.repeat else Text())
+def _badge(content: AlertContent) -> Text:
+    badge = Text(f" {content.label.upper()} ", style=URGENT if content.high else "bold black on green")
+    return badge + (Text(" possible repeat ", style="black on magenta") if content.repeat else Text())
 
 
 def _rule(name: str) -> Text:
     return Text(f" {name} ", style=RULE)
 
 
-def _runs(runs: Runs, style: str) -> Text:
+def _runs(runs: TextRuns, style: str) -> Text:
     """Text objects, never markup: a feed's [bold] is four letters in brackets."""
     return Text.assemble(*((run.text, MARK if run.marked else style) for run in runs))

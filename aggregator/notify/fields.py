@@ -74,7 +74,7 @@ def mail_defaults(schema: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def written_form(schema: str) -> str:
+def field_help(schema: str) -> str:
     """How a URL of this service is written."""
     forms = details_of(schema)["templates"]
     return str(forms[0]).replace("{schema}", schema)

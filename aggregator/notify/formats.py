@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aggregator.core.settings import Channel
-from aggregator.notify.render import Letter, chat, mail, template, text
+from aggregator.notify.render import AlertContent, chat, mail, template, text
 from aggregator.notify.render.sanitize import cut
 
 DIALECTS = {
@@ -18,11 +18,11 @@ DIALECTS = {
 BODY_FORMAT = {"slack": "markdown", "discord": "markdown", "guilded": "markdown", "matrix": "html", "matrixs": "html"}
 SHORT = 1200  # a service that takes no more than this gets the short form
 PUSH = frozenset({"ntfy", "ntfys", "gotify", "gotifys", "pover", "join", "prowl", "bark", "barks", "lametric", "pbul"})
-PUSH_SIGNS = 900
+PUSH_CHARS = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class RenderedMessage:
     """What Apprise is given: `body` is written in `format` already."""
 
     title: str
@@ -32,41 +32,45 @@ class Message:
     html: str | None = None
 
 
-def compose(letter: Letter, channel: Channel, schema: str, service: Any) -> Message:
+def compose(content: AlertContent, channel: Channel, schema: str, service: Any) -> RenderedMessage:
     """The message for one service, within its limits."""
     limit = int(getattr(service, "body_maxlen", 0) or 32_768)
     titled = int(getattr(service, "title_maxlen", 250)) > 0
-    title = cut(subject(letter), min(int(getattr(service, "title_maxlen", 0)) or 250, 250))
+    title = cut(subject(content), min(int(getattr(service, "title_maxlen", 0)) or 250, 250))
     if channel.template:
         kind = "html" if channel.template.endswith((".html", ".htm")) else "text"
-        return Message(title=title, body=cut(template.render(channel.template, letter), limit), format=kind)
+        return RenderedMessage(title=title, body=cut(template.render(channel.template, content), limit), format=kind)
     if schema in ("mailto", "mailtos"):
-        html = None if channel.format == "text" else mail.render(letter)
-        return Message(title=title, body=text.render(letter), format="text", html=html)
+        html = None if channel.format == "text" else mail.render(content)
+        return RenderedMessage(title=title, body=text.render(content), format="text", html=html)
     if schema in DIALECTS:
-        body = chat.render(letter, DIALECTS[schema], min(limit, 30_000), title=not titled)
+        body = chat.render(content, DIALECTS[schema], min(limit, 30_000), title=not titled)
         kind = BODY_FORMAT.get(schema, "html")
-        return Message(title=title if titled else "", body=body, format=kind, exact=True)
+        return RenderedMessage(title=title if titled else "", body=body, format=kind, exact=True)
     if schema in PUSH or limit <= SHORT:
-        body = text.short(letter, min(limit - (0 if titled else len(title) + 2), PUSH_SIGNS))
-        return Message(title=title, body=body, format="text")
-    return _general(letter, channel, service, title, limit, titled=titled)
+        body = text.short(content, min(limit - (0 if titled else len(title) + 2), PUSH_CHARS))
+        return RenderedMessage(title=title, body=body, format="text")
+    return _general(content, channel, service, title, limit, titled=titled)
 
 
-def subject(letter: Letter) -> str:
+def subject(content: AlertContent) -> str:
     """The subject line, with what must be seen first."""
-    return ("[possible repeat] " if letter.repeat else "") + letter.subject
+    return ("[possible repeat] " if content.repeat else "") + content.subject
 
 
-def _general(letter: Letter, channel: Channel, service: Any, title: str, limit: int, *, titled: bool) -> Message:
+def _general(
+    content: AlertContent, channel: Channel, service: Any, title: str, limit: int, *, titled: bool
+) -> RenderedMessage:
     """A service without a dialect of its own: what the channel asks for, else what it likes best."""
     known = [str(getattr(f, "value", f)) for f in service._formats()]
     wanted = channel.format if channel.format in known else known[0]
-    room = limit - (0 if titled else len(title) + 2)
+    fixture = limit - (0 if titled else len(title) + 2)
     if wanted == "markdown":
-        return Message(title=title, body=chat.render(letter, chat.MARKDOWN, room, title=False), format="markdown")
+        return RenderedMessage(
+            title=title, body=chat.render(content, chat.MARKDOWN, fixture, title=False), format="markdown"
+        )
     if wanted == "html" and limit > 20_000:
-        return Message(title=title, body=mail.render(letter), format="html")
+        return RenderedMessage(title=title, body=mail.render(content), format="html")
     if wanted == "html":
-        return Message(title=title, body=chat.render(letter, chat.MATRIX, room, title=False), format="html")
-    return Message(title=title, body=cut(text.render(letter), room), format="text")
+        return RenderedMessage(title=title, body=chat.render(content, chat.MATRIX, fixture, title=False), format="html")
+    return RenderedMessage(title=title, body=cut(text.render(content), fixture), format="text")

@@ -3,7 +3,7 @@
 Apprise answers yes or no. Whether to try again, when, and whether the message may have arrived,
 only the HTTP exchange tells. Every HTTP service of Apprise ends in a `requests.Session`; the
 subclass here notes what it sees for the send that runs in this context, and touches nothing
-outside of one. It is put in place when notify/ loads Apprise; nobody else in the house uses
+outside of one. It is put in place when notify/ loads Apprise; nobody else in the application uses
 requests.
 
 Receivers are strangers. What they answer is read here, whatever the service then does with it: not
@@ -32,7 +32,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from aggregator.core.text.sanitize import clean_text
 from aggregator.notify.bounded import Bounded, Overlong
 
-MOST_SIGNS = 300
+MAX_CHARS = 300
 MAX_ERROR_BYTES = 4 * 1024  # of a body that only says why
 MAX_ANSWER_BYTES = 128 * 1024  # of one that a service reads itself: some echo the message
 MAX_WIRE_BYTES = MAX_ANSWER_BYTES + 64 * 1024  # of everything: interim answers, head, framing, body
@@ -41,7 +41,7 @@ DEFAULT_ANSWER_S = 30.0
 
 
 @dataclass(slots=True)
-class Notes:
+class HttpCapture:
     """One send as the wire saw it. `written`: the request left, so it may have arrived.
 
     `answer_by` (monotonic seconds) is when everything that comes back must have come.
@@ -60,17 +60,17 @@ class Notes:
     sign: Callable[[bytes], Mapping[str, str]] | None = None
 
 
-_notes: ContextVar[Notes | None] = ContextVar("notes", default=None)
+_capture: ContextVar[HttpCapture | None] = ContextVar("notes", default=None)
 
 
 @contextmanager
-def noting(notes: Notes) -> Iterator[None]:
+def capturing(notes: HttpCapture) -> Iterator[None]:
     """Everything that this context sends is written down in `notes`."""
-    token = _notes.set(notes)
+    token = _capture.set(notes)
     try:
         yield
     finally:
-        _notes.reset(token)
+        _capture.reset(token)
 
 
 class _Adapter(HTTPAdapter):
@@ -78,12 +78,12 @@ class _Adapter(HTTPAdapter):
 
     def build_response(self, request: requests.PreparedRequest, answer: Any) -> requests.Response:
         response = super().build_response(request, answer)
-        if _notes.get() is not None:
+        if _capture.get() is not None:
             _read(response)
         return response
 
 
-class _Session(sessions.Session):
+class _CapturingSession(sessions.Session):
     """A session that never follows redirects and writes down what happened."""
 
     def __init__(self) -> None:
@@ -93,10 +93,10 @@ class _Session(sessions.Session):
 
     def get_redirect_target(self, response: requests.Response) -> str | None:
         """Where an answer leads is of no interest, and its address may be a stranger's nonsense."""
-        return None if _notes.get() is not None else super().get_redirect_target(response)
+        return None if _capture.get() is not None else super().get_redirect_target(response)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        notes = _notes.get()
+        notes = _capture.get()
         if notes is None:
             return super().send(request, **options)
         if notes.deadline_passed:
@@ -111,9 +111,9 @@ class _Session(sessions.Session):
             response = super().send(request, **options)
         except requests.RequestException as error:
             notes.written = not _never_left(error)
-            notes.failure = _words(error)
+            notes.failure = _describe_error(error)
             raise
-        _note(notes, response)
+        _record(notes, response)
         return response
 
 
@@ -122,7 +122,7 @@ class _Response(HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
-        notes = _notes.get()
+        notes = _capture.get()
         if notes is None:
             return
         deadline = notes.answer_by if notes.answer_by is not None else monotonic() + DEFAULT_ANSWER_S
@@ -130,9 +130,9 @@ class _Response(HTTPResponse):
         self.fp = io.BufferedReader(Bounded(sock, deadline=deadline, max_bytes=MAX_WIRE_BYTES))
 
 
-def listen() -> None:
+def install_capture() -> None:
     """Put the noting session and the bounded answer in the place of the libraries' own."""
-    sessions.Session = _Session  # type: ignore[misc]
+    sessions.Session = _CapturingSession  # type: ignore[misc]
     HTTPConnection.response_class = _Response
 
 
@@ -193,12 +193,12 @@ def _decoded(body: bytes, encodings: str, limit: int) -> bytes:
     return body[:limit]
 
 
-def _note(notes: Notes, response: requests.Response) -> None:
+def _record(notes: HttpCapture, response: requests.Response) -> None:
     notes.status = response.status_code
     served = response.headers.get("Date")
     notes.retry_after_s = retry_after_s(response.headers.get("Retry-After"), _date(served))
     if not response.ok:
-        notes.answer = clean_text(response.content.decode("utf-8", "replace"), MOST_SIGNS)
+        notes.answer = clean_text(response.content.decode("utf-8", "replace"), MAX_CHARS)
 
 
 def _date(header: str | None) -> datetime | None:
@@ -228,7 +228,7 @@ def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
     return isinstance(error, kind)
 
 
-def _words(error: requests.RequestException) -> str:
+def _describe_error(error: requests.RequestException) -> str:
     """The failure for a person, without the URL (it may hold a token)."""
     if isinstance(error, requests.exceptions.SSLError):
         return "TLS error: the certificate or the connection was not accepted"

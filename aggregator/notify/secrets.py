@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from aggregator.core.settings import Channel
 
 HIDDEN = "***"
-FEWEST_SIGNS = 4
+MIN_SECRET_CHARS = 4
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/@]+@")
 _LOGIN = re.compile(r"\b(basic|bearer|token)\s+[\w+/=.~-]{8,}", re.IGNORECASE)
 _PUBLIC_FIELDS = frozenset({"host", "port", "to", "targets", "from", "name", "smtp", "mode", "format", "user", "topic"})
@@ -24,7 +24,7 @@ def secrets_of(channel: Channel) -> tuple[str, ...]:
     for name, value in channel.fields.items():
         if name not in _PUBLIC_FIELDS or isinstance(value, SecretStr):
             found.update(_strings(value))
-    return tuple(sorted((s for s in found if len(s) >= FEWEST_SIGNS), key=len, reverse=True))
+    return tuple(sorted((s for s in found if len(s) >= MIN_SECRET_CHARS), key=len, reverse=True))
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from aggregator.core.errors import Problem, did_you_mean
 from aggregator.core.settings import Channel
 from aggregator.notify.apprise_loader import asset, library, plugins
-from aggregator.notify.fields import RULED, fields_of, mail_defaults, missing, typed, written_form
-from aggregator.notify.signing import SHORTEST_SECRET
+from aggregator.notify.fields import RULED, field_help, fields_of, mail_defaults, missing, typed
+from aggregator.notify.signing import MIN_SECRET_BYTES
 
 OWN = ("console", "webhook")
 # They speak to the desktop or the terminal of this machine, run for minutes, or load code from a file.
@@ -65,7 +65,7 @@ def targets(channel: Channel) -> tuple[Target, ...]:
     return tuple(unique)
 
 
-def recipients(channel: Channel) -> tuple[str, ...]:
+def recipients_of(channel: Channel) -> tuple[str, ...]:
     """The names of a channel's recipients: one outbox row each; `("",)` where there is just one."""
     if channel.service == "console":
         return ("",)
@@ -73,7 +73,7 @@ def recipients(channel: Channel) -> tuple[str, ...]:
     return labels if len(labels) > 1 else ("",)
 
 
-def check(channel: Channel) -> tuple[Problem, ...]:
+def check_channel(channel: Channel) -> tuple[Problem, ...]:
     """What is wrong with a channel; paths lead from the channel."""
     if channel.service == "console":
         return tuple(Problem(path=(name,), message=f"the console has no field {name!r}") for name in channel.fields)
@@ -95,8 +95,8 @@ def _template(channel: Channel) -> tuple[Problem, ...]:
     from aggregator.notify.render import sample, template
 
     try:
-        for letter in sample.letters():
-            template.render(channel.template, letter)
+        for content in sample.sample_contents():
+            template.render(channel.template, content)
     except template.BadTemplate as error:
         return (Problem(path=("template",), message=str(error)),)
     return ()
@@ -133,7 +133,7 @@ def _addressed(channel: Channel) -> Iterator[Target]:
         parsed = _parsed(url)
         if not parsed:
             message = f"{schema}:// is known, but something in this URL is missing or misspelt"
-            raise BadChannel([Problem(path=path, message=message, hint=f"it is written {written_form(schema)}")])
+            raise BadChannel([Problem(path=path, message=message, hint=f"it is written {field_help(schema)}")])
         yield from _split(parsed["schema"], parsed)
 
 
@@ -185,8 +185,8 @@ def _webhook(channel: Channel) -> Iterator[Target]:
         )
     if not channel.url:
         raise BadChannel([Problem(path=(), message="a webhook needs url: https://…")])
-    if "secret" in channel.fields and len(signing_secret(channel)) < SHORTEST_SECRET:
-        message = f"a secret that signs has at least {SHORTEST_SECRET} characters"
+    if "secret" in channel.fields and len(signing_secret(channel)) < MIN_SECRET_BYTES:
+        message = f"a secret that signs has at least {MIN_SECRET_BYTES} characters"
         raise BadChannel([Problem(path=("secret",), message=message, hint="make one: openssl rand -hex 32")])
     fields = {name: _revealed(value) for name, value in channel.fields.items()}
     headers = dict(fields.get("headers") or {})

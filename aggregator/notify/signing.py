@@ -9,7 +9,7 @@ from datetime import datetime
 
 TIMESTAMP = "X-Aggregator-Timestamp"
 SIGNATURE = "X-Aggregator-Signature"
-SHORTEST_SECRET = 16
+MIN_SECRET_BYTES = 16
 
 
 def signed(body: bytes, secret: str, at: datetime) -> dict[str, str]:

@@ -29,8 +29,8 @@ from apprise.plugins.email.common import SMTPSecureMode
 from aggregator.core.model import Alert
 from aggregator.core.text.sanitize import clean_text
 from aggregator.notify.bounded import Bounded
-from aggregator.notify.formats import Message
-from aggregator.notify.http_capture import DEFAULT_ANSWER_S, Notes
+from aggregator.notify.formats import RenderedMessage
+from aggregator.notify.http_capture import DEFAULT_ANSWER_S, HttpCapture
 
 MAX_REPLY_BYTES = 16 * 1024  # of a reply with all of its lines; a server names a few dozen extensions
 MAX_HEADER = 900  # characters of a text in a header
@@ -43,7 +43,7 @@ _ATOMS = re.compile(r"[\w!#$%&'*+/=?^`{|}~ -]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mail:
+class MailMessage:
     """What a mail says. `name` makes its Message-ID: the same for each attempt."""
 
     subject: str
@@ -54,16 +54,16 @@ class Mail:
     urgent: bool = False
 
 
-class StableEmail(NotifyEmail):  # type: ignore[misc]
+class SmtpService(NotifyEmail):  # type: ignore[misc]
     """Apprise's e-mail service, sending a mail that we composed."""
 
-    mail: Mail
-    notes: Notes
+    mail: MailMessage
+    notes: HttpCapture
 
     @staticmethod
-    def mail_of(alert: Alert, message: Message) -> Mail:
+    def mail_of(alert: Alert, message: RenderedMessage) -> MailMessage:
         """The mail of an alert."""
-        return Mail(
+        return MailMessage(
             subject=message.title,
             text=message.body if message.format == "text" else "",
             html=message.html or (message.body if message.format == "html" else None),
@@ -75,7 +75,7 @@ class StableEmail(NotifyEmail):  # type: ignore[misc]
     def send(self, *_: Any, **__: Any) -> bool:
         """Send `self.mail` to the one recipient; what the server said is in `self.notes`."""
         try:
-            with _Connection(self) as server:
+            with _SmtpConnection(self) as server:
                 server.deliver(self)
         except smtplib.SMTPRecipientsRefused as error:
             code, words = next(iter(error.recipients.values()))
@@ -112,9 +112,9 @@ class StableEmail(NotifyEmail):  # type: ignore[misc]
             "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office answers, please
             "Importance": "high" if mail.urgent else "",
         }
-        ours = {name.lower() for name in fields} | {"bcc", "mime-version"}
+        reserved = {name.lower() for name in fields} | {"bcc", "mime-version"}
         for name, value in self.headers.items():
-            if _NAME.fullmatch(name) and name.lower() not in ours and not name.lower().startswith("content-"):
+            if _NAME.fullmatch(name) and name.lower() not in reserved and not name.lower().startswith("content-"):
                 fields[name] = header_text(name, value)
         return (f"{name}: {value}\r\n" for name, value in fields.items() if value)
 
@@ -202,14 +202,14 @@ class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
     """The same, with TLS from the first byte."""
 
 
-class _Connection:
+class _SmtpConnection:
     """A session with a mail server: TLS and login as Apprise knows them for a provider."""
 
-    def __init__(self, service: StableEmail) -> None:
+    def __init__(self, service: SmtpService) -> None:
         self._service = service
         self._server: _Bounded | None = None
 
-    def __enter__(self) -> "_Connection":
+    def __enter__(self) -> "_SmtpConnection":
         """Raises smtplib.SMTPException, OSError."""
         service = self._service
         context = ssl.create_default_context()
@@ -240,7 +240,7 @@ class _Connection:
                 self._server.quit()
             self._server.close()
 
-    def deliver(self, service: StableEmail) -> None:
+    def deliver(self, service: SmtpService) -> None:
         """Hand the message over. Raises smtplib.SMTPException, OSError.
 
         Only from DATA on may a broken connection mean that the message arrived all the same.

@@ -3,28 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aggregator.core.model import Alert, Told
-from aggregator.notify.render.content import Letter
+from aggregator.core.model import Alert, HitDetail
+from aggregator.notify.render.content import AlertContent
 from aggregator.notify.render.sanitize import web_address
 
 # Apprise's json service has fields of its own; an empty replacement takes one away.
-NOT_OURS = {"version": "", "attachments": "", "type": "", "title": "", "message": ""}
+RESERVED_KEYS = {"version": "", "attachments": "", "type": "", "title": "", "message": ""}
 
 
-def document(alert: Alert, letter: Letter, text: str) -> Mapping[str, Any]:
+def document(alert: Alert, content: AlertContent, text: str) -> Mapping[str, Any]:
     """Everything about an alert, as plain JSON values; texts are as the feed had them."""
     return {
         "id": alert.id,
         "kind": alert.kind.value,
-        "subject": letter.subject,
+        "subject": content.subject,
         "text": text,
         "priority": alert.priority,
         "possible_repeat": alert.repeat,
         "why": alert.why,
         "more": alert.more,
         "created_at": alert.created_at.isoformat(),
-        "page": letter.page,
-        "hits": [_hit(told) for told in alert.told],
+        "page": content.page,
+        "hits": [_hit(detail) for detail in alert.hits],
     }
 
 
@@ -33,14 +33,14 @@ def headers(alert: Alert) -> dict[str, str]:
     return {"Idempotency-Key": alert.id}
 
 
-def _hit(told: Told) -> dict[str, Any]:
-    hit, entry = told.hit, told.entry
+def _hit(detail: HitDetail) -> dict[str, Any]:
+    hit, entry = detail.hit, detail.entry
     return {
         "id": hit.id,
         "rule": hit.rule,
-        "rule_title": told.rule_title,
+        "rule_title": detail.rule_title,
         "feed": hit.feed,
-        "feed_title": told.feed_title,
+        "feed_title": detail.feed_title,
         "story": hit.story,
         "title": entry.title,
         "link": web_address(entry.link),
@@ -49,5 +49,5 @@ def _hit(told: Told) -> dict[str, Any]:
         "spans": [
             {"field": s.field, "start": s.start, "end": s.end, "text": s.text, "term": s.term} for s in hit.spans
         ],
-        "also_in": list(told.also_in),
+        "also_in": list(detail.also_in),
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # a worker process imports this package too, and needs none of these
     from contextlib import AbstractAsyncContextManager
 
-    from aggregator.ports import Parser, Reader
+    from aggregator.ports import ArticleReader, Parser
 
 __all__ = ["open_parser", "open_reader"]
 
@@ -28,18 +28,22 @@ def open_parser(
     gzipped document may unpack to.
     """
     from aggregator.parse.parser import parser
-    from aggregator.parse.workers.pool import Limits
+    from aggregator.parse.workers.pool import WorkerLimits
 
-    limits = Limits(max_body_bytes=max_body_bytes, memory_bytes=memory_bytes, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s)
+    limits = WorkerLimits(
+        max_body_bytes=max_body_bytes, memory_bytes=memory_bytes, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s
+    )
     return parser(workers, limits)
 
 
 def open_reader(
     workers: int = 1, *, max_body_bytes: int = 10 * 2**20, cpu_s: int = 20, wall_s: float = 30.0, idle_s: float = 60.0
-) -> AbstractAsyncContextManager[Reader]:
+) -> AbstractAsyncContextManager[ArticleReader]:
     """A reader of articles with processes of its own, so that no feed waits for a page."""
-    from aggregator.parse.article_reader import reader
-    from aggregator.parse.workers.pool import Limits
+    from aggregator.parse.article_reader import open_article_reader
+    from aggregator.parse.workers.pool import WorkerLimits
 
-    limits = Limits(max_body_bytes=max_body_bytes, memory_bytes=1024 * 2**20, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s)
-    return reader(workers, limits)
+    limits = WorkerLimits(
+        max_body_bytes=max_body_bytes, memory_bytes=1024 * 2**20, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s
+    )
+    return open_article_reader(workers, limits)

@@ -7,8 +7,8 @@ import logging
 import re
 from importlib.util import find_spec
 
-from aggregator.parse.payload import Refused
-from aggregator.parse.workers.protocol import Article, Page
+from aggregator.parse.payload import Rejected
+from aggregator.parse.workers.protocol import Article, ArticlePage
 
 MAX_TEXT = 500_000  # characters
 MAX_NODES = 200_000
@@ -22,19 +22,19 @@ def is_available() -> bool:
     return find_spec("trafilatura") is not None
 
 
-def read(page: Page, max_body_bytes: int) -> Article:
+def read(page: ArticlePage, max_body_bytes: int) -> Article:
     """The article's text, its paragraphs on lines of their own. Raises Refused."""
     body, url, content_type = page
     if len(body) > max_body_bytes or body.count(b"<") > MAX_NODES:
-        raise Refused("The page is larger than an article is.", "hostile", transient=False)
+        raise Rejected("The page is larger than an article is.", "hostile", transient=False)
     if not _HTML.search(body[:65_536]):
-        raise Refused("The page is not HTML.", "binary", transient=False)
+        raise Rejected("The page is not HTML.", "binary", transient=False)
     import trafilatura
 
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # standard error leads nowhere here
     text = trafilatura.extract(_decoded(body, content_type), url=url, include_comments=False)
     if not text:
-        raise Refused("There is no article on the page.", "empty")
+        raise Rejected("There is no article on the page.", "empty")
     return (text[:MAX_TEXT],)
 
 

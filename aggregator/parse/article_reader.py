@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from aggregator.core.errors import ParseError
 from aggregator.core.model import Fetched
 from aggregator.core.text.sanitize import clean_lines, clean_text
-from aggregator.parse.workers.pool import Limits, Pool, WorkerDied
+from aggregator.parse.workers.pool import Pool, WorkerDied, WorkerLimits
 
 
-class ArticleReader:
+class PooledArticleReader:
     """Asks a worker for the article on a page."""
 
     def __init__(self, pool: Pool) -> None:
@@ -29,10 +29,10 @@ class ArticleReader:
 
 
 @asynccontextmanager
-async def reader(workers: int, limits: Limits) -> AsyncIterator[ArticleReader]:
+async def open_article_reader(workers: int, limits: WorkerLimits) -> AsyncIterator[PooledArticleReader]:
     """The reader with its pool, which ends with the context."""
     pool = Pool(workers, limits)
     try:
-        yield ArticleReader(pool)
+        yield PooledArticleReader(pool)
     finally:
         await pool.close()

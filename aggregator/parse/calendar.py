@@ -17,7 +17,7 @@ def months(name: str) -> tuple[int, ...]:
         return found
     if name.startswith(_IN_HEBREW) and (found := known.get(name[1:])):
         return found
-    if len(name) < SHORTEST or any(letter.isdecimal() for letter in name):
+    if len(name) < SHORTEST or any(content.isdecimal() for content in name):
         return ()
     names = _sorted()
     meant: set[tuple[int, ...]] = set()

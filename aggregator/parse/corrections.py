@@ -14,7 +14,7 @@ from feedparser.mixin import _FeedParserMixin
 
 from aggregator.parse.fastxml.elements import is_permalink, resolve, site_of
 from aggregator.parse.fastxml.namespaces import KNOWN_PREFIXES, prefix_of, renamed
-from aggregator.parse.fastxml.text_type import mended
+from aggregator.parse.fastxml.text_type import unescape_if_html
 
 _ENTRIES = frozenset({"item", "entry"})
 
@@ -221,7 +221,7 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
         if self.pop("id") is not None and self.depth <= self._depths.get("id", self.depth):
             self._depths["id"] = self.depth
             named = written and self._permalink
-            entry["permalink"] = mended(resolve(self._link_base(entry), written)) if named else ""
+            entry["permalink"] = unescape_if_html(resolve(self._link_base(entry), written)) if named else ""
 
     _end_id = _end_guid
 

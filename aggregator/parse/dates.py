@@ -48,7 +48,7 @@ _MERIDIEM = re.compile(
 _PLACE = re.compile(
     r"(?<![\w/])[A-Z][A-Za-z]+(?:/[A-Z][A-Za-z_]*(?:[+-]?[A-Za-z0-9]+)*)+|(?<![\w/])[A-Z]{3}\d[A-Z]{3}(?!\w)"
 )
-_LONGEST_NAME = 3  # words of a month's or a day's name
+_MAX_NAME = 3  # words of a month's or a day's name
 
 
 def instant(text: str) -> datetime | None:
@@ -129,7 +129,7 @@ def _spelled(tokens: list[str]) -> tuple[int, int, int] | None:
     days_of_week: set[int] = set()
     place = 0
     while place < len(tokens):
-        for end in range(min(len(tokens), place + _LONGEST_NAME), place, -1):
+        for end in range(min(len(tokens), place + _MAX_NAME), place, -1):
             name = " ".join(tokens[place:end])
             named, days = calendar.months(name), calendar.days(name)
             if named and not days:

@@ -1,4 +1,4 @@
-"""One document, from bytes to rows: unpack, recognise, mend, take the lowest rung that will do.
+"""One document, from bytes to rows: unpack, recognise, repair, take the cheapest level that will do.
 
 Runs inside a worker. The readers are tried from quick to tolerant: lean, lean on the mended text,
 feedparser.
@@ -13,45 +13,54 @@ from aggregator.core.text import charset
 from aggregator.core.text.prolog import is_feed
 from aggregator.core.text.sanitize import clean_text
 from aggregator.parse import incremental, jsonfeed, limits, repair, sniff
-from aggregator.parse.crosscheck import Shadow
+from aggregator.parse.crosscheck import Crosscheck
 from aggregator.parse.fastxml import feed as lean
-from aggregator.parse.fastxml.elements import Unusual
+from aggregator.parse.fastxml.elements import Unsupported
 from aggregator.parse.feed_hints import hints
-from aggregator.parse.normalize import Draft, FeedDraft, Poison, Row, address, headline, language, row
-from aggregator.parse.payload import Broken, Refused, Source
-from aggregator.parse.payload import hostile as hostile_document
-from aggregator.parse.workers.protocol import Answer, Job
+from aggregator.parse.normalize import (
+    EntryRecord,
+    Quarantined,
+    RawEntry,
+    RawFeed,
+    address,
+    headline,
+    language,
+    to_record,
+)
+from aggregator.parse.payload import Payload, ReaderFailure, Rejected
+from aggregator.parse.payload import rejected_as_hostile as hostile_document
+from aggregator.parse.workers.protocol import Job, ParseReply
 
 MAX_ENTRIES = 5000
 MAX_POISON_BYTES = 65536
 MAX_TRIED = 1000  # parts of a document that are read where the parser fails on the whole: 50 bad entries of any number
 
-_shadow = Shadow()
+_crosscheck = Crosscheck()
 
-Reader = Callable[[Source], tuple[FeedDraft, str]]
-Rows = list[Row | Poison]  # in the order of the document; what could not be read stands in its place
+FeedReader = Callable[[Payload], tuple[RawFeed, str]]
+Rows = list[EntryRecord | Quarantined]  # in the order of the document; what could not be read stands in its place
 
 
-def read(job: Job, max_body_bytes: int) -> Answer:
+def read(job: Job, max_body_bytes: int) -> ParseReply:
     """The entries of one document that `memory` does not know. Raises Refused."""
     body, url, content_type, content_language, memory = job
-    body = unpacked(body, max_body_bytes)
+    body = decompressed(body, max_body_bytes)
     sniff.check_kind(body)
-    source = repair.head(Source(body, url, content_type, content_language))
+    source = repair.declared_head(Payload(body, url, content_type, content_language))
     source = repair.without_doctype(source._replace(body=sniff.feed_in(source.body)))
     limits.check_size(source.body)
     if jsonfeed.looks_like_json(source.body):
         feed, poison = jsonfeed.read(source)
         items = len(feed.entries) + len(poison)
         _thin_out(feed)
-        return _answer(feed, source, "full", [*_rows(feed, ()), *poison], items)
+        return _reply(feed, source, "full", [*_rows(feed, ()), *poison], items)
     return _delta(source, memory) or _full(source)
 
 
-def _delta(source: Source, memory: bytes | None) -> Answer | None:
-    """Rung 3: only the entries whose bytes are new. None where that cannot be done with certainty."""
-    known = incremental.unpacked(memory)
-    layout = incremental.split(source, well_formed=False) if known else None
+def _delta(source: Payload, memory: bytes | None) -> ParseReply | None:
+    """Level 3: only the entries whose bytes are new. None where that cannot be done with certainty."""
+    known = incremental.unpack_memory(memory)
+    layout = incremental.split_entries(source, well_formed=False) if known else None
     if not known or not layout:
         return None
     hashes = incremental.item_hashes(layout)
@@ -69,25 +78,25 @@ def _delta(source: Source, memory: bytes | None) -> Answer | None:
         return None
     rows = _hashed(rows, [hashes[place] for place in new])
     after = incremental.remember(layout, source, hashes, (names[item] for item in hashes))
-    return _answer(feed, source, "delta", rows, len(hashes), after)
+    return _reply(feed, source, "delta", rows, len(hashes), after)
 
 
-def _full(source: Source) -> Answer:
-    """Rung 4: everything, and a memory for the next time where the document can be split."""
+def _full(source: Payload) -> ParseReply:
+    """Level 4: everything, and a memory for the next time where the document can be split."""
     feed, well_formed = read_xml(source)
     items = len(feed.entries)
-    layout = incremental.split(source, well_formed=well_formed)
+    layout = incremental.split_entries(source, well_formed=well_formed)
     kept = _thin_out(feed)
     if layout is None or len(layout.ranges) != items:
-        return _answer(feed, source, "full", _rows(feed, ()), items)
+        return _reply(feed, source, "full", _rows(feed, ()), items)
     rows = _rows(feed, [layout.entry(place) for place in kept])
     known = incremental.item_hashes(layout)
     hashes = [known[place] for place in kept]
     memory = incremental.remember(layout, source, hashes, map(_name, rows))
-    return _answer(feed, source, "full", _hashed(rows, hashes), items, memory)
+    return _reply(feed, source, "full", _hashed(rows, hashes), items, memory)
 
 
-def _thin_out(feed: FeedDraft) -> Sequence[int]:
+def _thin_out(feed: RawFeed) -> Sequence[int]:
     """Leave a feed no more entries than are read of one document, and say so; gives their places.
 
     The youngest stay where entries have dates; else those at both ends, because one of them is where news is added.
@@ -108,18 +117,18 @@ def _thin_out(feed: FeedDraft) -> Sequence[int]:
     return kept
 
 
-def _date(entry: Draft | Poison) -> float:
+def _date(entry: RawEntry | Quarantined) -> float:
     return 0.0 if isinstance(entry, tuple) else entry.published or entry.updated or 0.0
 
 
 def _name_is_shared(names: dict[bytes, bytes], hashes: Sequence[bytes], new: Sequence[int]) -> bool:
     """Whether a new entry bears the name of another one here: only the whole document tells them apart."""
     present = Counter(names[item] for item in dict.fromkeys(hashes))
-    fresh = (names[hashes[place]] for place in new)
-    return any(present[name] > 1 for name in fresh if name != incremental.NAMELESS)
+    new_names = (names[hashes[place]] for place in new)
+    return any(present[name] > 1 for name in new_names if name != incremental.NAMELESS)
 
 
-def _name(row: Row | Poison) -> bytes:
+def _name(row: EntryRecord | Quarantined) -> bytes:
     return incremental.NAMELESS if len(row) == 2 else incremental.name_hash(row[0], row[1])
 
 
@@ -128,41 +137,41 @@ def _hashed(rows: Rows, hashes: Sequence[bytes]) -> Rows:
     return [row if len(row) == 2 else (*row[:-1], item.hex()) for row, item in zip(rows, hashes, strict=False)]
 
 
-def read_xml(source: Source) -> tuple[FeedDraft, bool]:
+def read_xml(source: Payload) -> tuple[RawFeed, bool]:
     """The feed, and whether the document is known to be well-formed XML. Raises Refused."""
-    if not _shadow.trusted:
+    if not _crosscheck.trusted:
         return _tolerantly(source), False
     try:
-        return _compared(lean.read(source), source), True
-    except Unusual:
+        return _compared(lean.read_feed(source), source), True
+    except Unsupported:
         return _tolerantly(source), False
     except (ParseError, ValueError) as error:
-        feed = _mended(source)
+        feed = _repaired(source)
         feed.warnings = [f"The document is not well-formed XML ({error}); it was read tolerantly."]
     return feed, False
 
 
-def _compared(feed: FeedDraft, source: Source) -> FeedDraft:
+def _compared(feed: RawFeed, source: Payload) -> RawFeed:
     """What the lean reader found, unless it is feedparser's turn to look and it sees something else."""
-    if not _shadow.is_due():
+    if not _crosscheck.is_due():
         return feed
     other = _tolerantly(source)
-    if _shadow.agree(feed, other):
+    if _crosscheck.agree(feed, other):
         return feed
     other.warnings.append("The lean reader disagrees with feedparser on this document; feedparser is used from now on.")
     return other
 
 
-def _mended(source: Source) -> FeedDraft:
+def _repaired(source: Payload) -> RawFeed:
     """An ill-formed document, read after its usual mistakes are mended."""
-    mended = source._replace(body=repair.ampersands(repair.closed(charset.whole(source.body))))
+    repaired = source._replace(body=repair.ampersands(repair.closed(charset.whole(source.body))))
     try:
-        return lean.read(mended)
-    except (Unusual, ParseError, ValueError):
-        return _tolerantly(mended)
+        return lean.read_feed(repaired)
+    except (Unsupported, ParseError, ValueError):
+        return _tolerantly(repaired)
 
 
-def _tolerantly(source: Source) -> FeedDraft:
+def _tolerantly(source: Payload) -> RawFeed:
     """As feedparser reads it, after a look for what feedparser should not see."""
     from aggregator.parse import feedparser_reader  # costs a tenth of a second and 10 MB that most workers never need
 
@@ -171,68 +180,70 @@ def _tolerantly(source: Source) -> FeedDraft:
     source = source._replace(body=repair.for_feedparser(body))
     try:
         feed, version = feedparser_reader.read(source)
-    except Broken as error:
+    except ReaderFailure as error:
         return _without_bad_entries(source, feedparser_reader.read, error)
     if not version and not feed.entries and not _is_empty_feed(feed, source.body):
-        raise sniff.refuse(source.body)
+        raise sniff.reject(source.body)
     return feed
 
 
-def _is_empty_feed(feed: FeedDraft, body: bytes) -> bool:
+def _is_empty_feed(feed: RawFeed, body: bytes) -> bool:
     """Whether a document without entries, of a kind that feedparser does not name, is a feed all the same."""
     return is_feed(body) and bool(feed.title[0] or feed.link or b"netscape.com/rdf/simple/0.9" in body[:4096])
 
 
-def _without_bad_entries(source: Source, reader: Reader, error: Exception) -> FeedDraft:
+def _without_bad_entries(source: Payload, reader: FeedReader, error: Exception) -> RawFeed:
     """The entries of a document on which the reader fails, without those on which it fails: found by halving."""
-    layout = incremental.split(source, well_formed=False)
+    layout = incremental.split_entries(source, well_formed=False)
     if not layout:
-        raise Refused(f"The parser failed on this document ({error}).", "broken") from error
-    whole: FeedDraft | None = None
-    entries: list[Draft | Poison] = []
-    count, tries = len(layout.ranges), MAX_TRIED
+        raise Rejected(f"The parser failed on this document ({error}).", "broken") from error
+    whole: RawFeed | None = None
+    entries: list[RawEntry | Quarantined] = []
+    count, attempts = len(layout.ranges), MAX_TRIED
     parts = [range(count // 2, count), range(count // 2)] if count > 1 else [range(count)]
     while parts:
         part = parts.pop()
         failure: Exception = error
-        if tries:
-            tries -= 1
+        if attempts:
+            attempts -= 1
             try:
                 feed, _ = reader(source.rewritten(layout.only(*part)))
-            except Broken as broken:
+            except ReaderFailure as broken:
                 failure = broken
             else:
                 whole = whole or feed
                 entries += feed.entries
                 continue
-        if tries and len(part) > 1:
+        if attempts and len(part) > 1:
             middle = part.start + len(part) // 2
             parts += [range(middle, part.stop), range(part.start, middle)]
         else:
             entries += [(layout.entry(place)[:MAX_POISON_BYTES], str(failure)) for place in part]
     if whole is None:
-        raise Refused(f"The parser failed on every entry ({error}).", "broken") from error
+        raise Rejected(f"The parser failed on every entry ({error}).", "broken") from error
     whole.entries = entries
     return whole
 
 
-def _rows(feed: FeedDraft, raw: Sequence[bytes]) -> Rows:
+def _rows(feed: RawFeed, raw: Sequence[bytes]) -> Rows:
     """Finished entries; one that cannot be finished is put aside with its bytes and the reason."""
     lang = language(feed.lang)
     rows: Rows = []
-    for place, draft in enumerate(feed.entries):
-        if isinstance(draft, tuple):
-            rows.append(draft)
+    for place, raw_entry in enumerate(feed.entries):
+        if isinstance(raw_entry, tuple):
+            rows.append(raw_entry)
             continue
         try:
-            rows.append(row(draft, lang))
+            rows.append(to_record(raw_entry, lang))
         except Exception as error:  # noqa: BLE001 -- whatever is wrong with one entry does not concern the others
             kept = raw[place][:MAX_POISON_BYTES] if place < len(raw) else b""
             rows.append((kept, f"{type(error).__name__}: {error}"))
     return rows
 
 
-def _answer(feed: FeedDraft, source: Source, rung: str, rows: Rows, items: int, memory: bytes | None = None) -> Answer:
+def _reply(
+    feed: RawFeed, source: Payload, level: str, rows: Rows, items: int, memory: bytes | None = None
+) -> ParseReply:
     """What is sent back for a feed that was read."""
     links: dict[str, str] = {}
     for relation, href in feed.links:
@@ -240,7 +251,7 @@ def _answer(feed: FeedDraft, source: Source, rung: str, rows: Rows, items: int, 
             links.setdefault(relation, found)
     warnings = list(feed.warnings)
     return (
-        rung,
+        level,
         clean_text(headline(feed.title, feed.literal)),
         address(feed.link, source.url),
         language(feed.lang),
@@ -256,7 +267,7 @@ def _answer(feed: FeedDraft, source: Source, rung: str, rows: Rows, items: int, 
     )
 
 
-def unpacked(body: bytes, max_bytes: int) -> bytes:
+def decompressed(body: bytes, max_bytes: int) -> bytes:
     """The body, decompressed where it is gzip (by its magic number, whatever the headers said)."""
     if not body.startswith(b"\x1f\x8b"):
         return body
@@ -264,9 +275,9 @@ def unpacked(body: bytes, max_bytes: int) -> bytes:
         stream = zlib.decompressobj(wbits=31)
         plain = stream.decompress(body, max_bytes)
     except zlib.error as error:
-        raise Refused(f"The gzipped document is damaged ({error}).", "broken") from error
+        raise Rejected(f"The gzipped document is damaged ({error}).", "broken") from error
     if stream.unconsumed_tail:
         raise hostile_document(f"The document unpacks to more than {max_bytes // 2**20} MiB.")
     if not stream.eof:
-        raise Refused("The gzipped document is cut off.", "broken")
+        raise Rejected("The gzipped document is cut off.", "broken")
     return plain

@@ -16,14 +16,14 @@ import feedparser
 from aggregator.parse.corrections import corrected
 from aggregator.parse.dates import EARLIEST_YEAR, instant
 from aggregator.parse.fastxml.elements import KINDS, is_file
-from aggregator.parse.normalize import Draft, FeedDraft, Text
-from aggregator.parse.payload import IN_UTF8, Broken, Source
+from aggregator.parse.normalize import RawEntry, RawFeed, Text
+from aggregator.parse.payload import IN_UTF8, Payload, ReaderFailure
 
 _HARMLESS = (feedparser.CharacterEncodingOverride, feedparser.NonXMLContentType)
 _ILL_FORMED = "The document is not well-formed XML ({}); it was read tolerantly."
 
 
-def read(source: Source) -> tuple[FeedDraft, str]:
+def read(source: Payload) -> tuple[RawFeed, str]:
     """The feed of a document in UTF-8 as feedparser reads it, and the version that it recognised ("" for none).
 
     Raises Broken where feedparser raises anything.
@@ -47,14 +47,14 @@ def read(source: Source) -> tuple[FeedDraft, str]:
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:
-        raise Broken(f"{type(error).__name__}: {error}") from error
+        raise ReaderFailure(f"{type(error).__name__}: {error}") from error
     if parsed.bozo and not isinstance(parsed.bozo_exception, _HARMLESS):
         feed.warnings.append(_ILL_FORMED.format(re.sub(r"^<unknown>:", "line ", str(parsed.bozo_exception))))
     return feed, parsed.version
 
 
-def _feed(found: Any) -> FeedDraft:
-    feed = FeedDraft()
+def _feed(found: Any) -> RawFeed:
+    feed = RawFeed()
     feed.title = _text(found, "title", "text/plain")
     feed.link = found.get("link")
     feed.lang = found.get("language")
@@ -63,36 +63,36 @@ def _feed(found: Any) -> FeedDraft:
     return feed
 
 
-def _entry(found: Any, base: str, literal: bool) -> Draft:
-    draft = Draft()
-    draft.literal = literal
-    draft.guid = found.get("id")
-    draft.link = found.get("link")
-    draft.original = _origin(found)
-    draft.title = _text(found, "title", "text/plain")
-    if not draft.title[0]:
-        draft.title = _text(found, "media_title", "text/plain")
-    draft.summary = _text(found, "summary", "text/html")
+def _entry(found: Any, base: str, literal: bool) -> RawEntry:
+    raw = RawEntry()
+    raw.literal = literal
+    raw.guid = found.get("id")
+    raw.link = found.get("link")
+    raw.original = _origin(found)
+    raw.title = _text(found, "title", "text/plain")
+    if not raw.title[0]:
+        raw.title = _text(found, "media_title", "text/plain")
+    raw.summary = _text(found, "summary", "text/html")
     contents = found.get("content", ())
-    draft.contents = [(content["value"], content.get("type", "text/html")) for content in contents]
-    draft.more = found.get("more_texts", [])
+    raw.contents = [(content["value"], content.get("type", "text/html")) for content in contents]
+    raw.more = found.get("more_texts", [])
     people = found.get("authors", ())
-    draft.people = [name for name in (p.get("name") or p.get("email") for p in people) if name]
-    draft.tags = [term for term in (tag.get("term") or tag.get("label") for tag in found.get("tags", ())) if term]
-    draft.published = _date(found, "published")
-    if draft.published is None:
-        draft.published = _date(found, "created")
-    draft.updated = _date(found, "updated")
+    raw.people = [name for name in (p.get("name") or p.get("email") for p in people) if name]
+    raw.tags = [term for term in (tag.get("term") or tag.get("label") for tag in found.get("tags", ())) if term]
+    raw.published = _date(found, "published")
+    if raw.published is None:
+        raw.published = _date(found, "created")
+    raw.updated = _date(found, "updated")
     links = found.get("links", ())
-    draft.enclosures = [link["href"] for link in links if link.get("rel") == "enclosure" and link.get("href")]
+    raw.enclosures = [link["href"] for link in links if link.get("rel") == "enclosure" and link.get("href")]
     details = [detail for detail in (found.get("title_detail"), found.get("summary_detail"), *contents) if detail]
-    draft.lang = found.get("language") or next((d["language"] for d in details if d.get("language")), None)
-    draft.base = next((d["base"] for d in details if d.get("base")), base)
-    if draft.base == base and found.get("site"):
-        draft.base = found["site"]
+    raw.lang = found.get("language") or next((d["language"] for d in details if d.get("language")), None)
+    raw.base = next((d["base"] for d in details if d.get("base")), base)
+    if raw.base == base and found.get("site"):
+        raw.base = found["site"]
     files = (link["href"] for link in links if link.get("href") and not _is_page(link) and is_file(*_kind(link)))
-    draft.fallbacks = [*islice(files, 1), found.get("permalink", "")]
-    return draft
+    raw.fallbacks = [*islice(files, 1), found.get("permalink", "")]
+    return raw
 
 
 def _kind(link: Any) -> tuple[str | None, str | None]:

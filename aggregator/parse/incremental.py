@@ -1,9 +1,9 @@
 """Do not do the work: what of a document was there before, told by hashes of its bytes.
 
 A feed is an envelope around entries that stand side by side. If neither the envelope's meaning nor an
-entry's bytes changed, reading that entry again gives what it gave before. `split` finds the entries,
-`Memory` is what is kept of them from one poll to the next, `same_entries` is the cheapest comparison
-(rung 2), `unseen` makes a small document of what is new (rung 3). See docs/decisions/0004-incremental-parsing.md.
+entry's bytes changed, reading that entry again gives what it gave before. `split_entries` finds the entries,
+`FeedMemory` is what is kept of them from one poll to the next, `same_entries` is the cheapest comparison
+(level 2), `unseen` makes a small document of what is new (level 3). See docs/decisions/0004-incremental-parsing.md.
 """
 
 import re
@@ -15,7 +15,7 @@ from xml.parsers.expat import ExpatError, ParserCreate
 
 from aggregator.core.text.charset import BOM
 from aggregator.parse.fastxml.namespaces import are_usual, declarations
-from aggregator.parse.payload import Source
+from aggregator.parse.payload import Payload
 
 VERSION = 1
 MAX_MIDDLE = 65536
@@ -58,7 +58,7 @@ class Layout(NamedTuple):
         return b"".join((before, *map(self.entry, places), after))
 
 
-class Memory(NamedTuple):
+class FeedMemory(NamedTuple):
     """What a poll leaves for the next: hashes of envelope, entries (in order) and their names."""
 
     prefix: int
@@ -84,7 +84,7 @@ class Memory(NamedTuple):
         return head + b"".join(_ITEM.pack(*item) for item in self.items)
 
 
-def unpacked(memory: bytes | None) -> Memory | None:
+def unpack_memory(memory: bytes | None) -> FeedMemory | None:
     """The memory in these bytes; None where they are of another version, or damaged."""
     if not memory or memory[0] != VERSION or len(memory) < _HEADER.size:
         return None
@@ -92,12 +92,12 @@ def unpacked(memory: bytes | None) -> Memory | None:
     if len(memory) != _HEADER.size + count * _ITEM.size:
         return None
     items = tuple(_ITEM.iter_unpack(memory[_HEADER.size :]))
-    return Memory(prefix, prefix_hash, headers_hash, inherited_hash, tail, tail_hash, items)
+    return FeedMemory(prefix, prefix_hash, headers_hash, inherited_hash, tail, tail_hash, items)
 
 
-def same_entries(memory: bytes | None, source: Source) -> bool:
-    """Rung 2: only what stands between the ancestors' tags and the first entry changed, and nothing inherited."""
-    known = unpacked(memory)
+def same_entries(memory: bytes | None, source: Payload) -> bool:
+    """Level 2: only what stands between the ancestors' tags and the first entry changed, and nothing inherited."""
+    known = unpack_memory(memory)
     if not known or not known.tail or headers_hash(source) != known.headers_hash:
         return False
     body, begin = source.body, len(source.body) - known.tail
@@ -112,7 +112,7 @@ def same_entries(memory: bytes | None, source: Source) -> bool:
     )
 
 
-def split(source: Source, *, well_formed: bool) -> Layout | None:
+def split_entries(source: Payload, *, well_formed: bool) -> Layout | None:
     """The entries of a document, or None where they cannot be told apart with certainty.
 
     Not split: nested entries, entries with anything between them, a `<language>` inside one, a document
@@ -178,7 +178,7 @@ def item_hashes(layout: Layout) -> list[bytes]:
     return [blake2b(text[start:end], key=key, digest_size=8).digest() for start, end in layout.ranges]
 
 
-def unseen(layout: Layout, hashes: Sequence[bytes], known: Memory) -> tuple[list[int], bytes]:
+def unseen(layout: Layout, hashes: Sequence[bytes], known: FeedMemory) -> tuple[list[int], bytes]:
     """Places of the entries that are new, and a document of the first entry and those.
 
     The first entry leads even if it is known: feedparser lets the envelope colour the first entry it meets.
@@ -188,12 +188,12 @@ def unseen(layout: Layout, hashes: Sequence[bytes], known: Memory) -> tuple[list
     return new, layout.only(0, *(place for place in new if place))
 
 
-def remember(layout: Layout, source: Source, hashes: Sequence[bytes], names: Iterable[bytes]) -> bytes:
+def remember(layout: Layout, source: Payload, hashes: Sequence[bytes], names: Iterable[bytes]) -> bytes:
     """The memory of a document: `names` are the names of its first entries, as many as were read."""
     raw, first = source.body, layout.ranges[0][0]
     offset = raw.find(layout.text) if len(raw) - len(layout.text) in (0, 3) else -1  # a byte order mark
     prefix, begin = layout.prefix + max(0, offset), first + max(0, offset)
-    return Memory(
+    return FeedMemory(
         prefix=prefix,
         prefix_hash=_hash(raw[:prefix]),
         headers_hash=headers_hash(source),
@@ -206,7 +206,7 @@ def remember(layout: Layout, source: Source, hashes: Sequence[bytes], names: Ite
 
 def merged(memory: bytes | None, part: bytes | None) -> bytes | None:
     """The memory of a whole document with the entries of a part added; None: it stays as it is."""
-    known, added = unpacked(memory), unpacked(part)
+    known, added = unpack_memory(memory), unpack_memory(part)
     if not known or not added:
         return None
     items = tuple(dict((*added.items, *known.items)).items())[: max(MAX_MERGED, len(known.items))]
@@ -218,7 +218,7 @@ def name_hash(guid: str | None, link: str | None) -> bytes:
     return _hash((guid or link or "").encode(), 4) if guid or link else NAMELESS
 
 
-def headers_hash(source: Source) -> bytes:
+def headers_hash(source: Payload) -> bytes:
     """8 bytes for what HTTP said that changes the meaning of entries."""
     return _hash("\0".join((source.url, source.content_type, source.content_language)).encode("utf-8", "surrogatepass"))
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from aggregator.core.text import charset
 from aggregator.parse.dates import instant
-from aggregator.parse.normalize import Draft, FeedDraft, address
-from aggregator.parse.payload import Refused, Source
+from aggregator.parse.normalize import RawEntry, RawFeed, address
+from aggregator.parse.payload import Payload, Rejected
 
 _SLIP = re.compile(r'"(?:[^"\\]++|\\.)*+"|,(?=\s*+[\]}])', re.DOTALL)
 _ESCAPE = re.compile(r'\\(["\\/bfnrt]|u[0-9A-Fa-f]{4})?')
@@ -18,12 +18,12 @@ def looks_like_json(body: bytes) -> bool:
     return body[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
 
 
-def read(source: Source) -> tuple[FeedDraft, tuple[tuple[bytes, str], ...]]:
+def read(source: Payload) -> tuple[RawFeed, tuple[tuple[bytes, str], ...]]:
     """The feed and what of it could not be read. Raises Refused."""
     document, warnings = _loaded(charset.whole(source.body).decode("utf-8-sig"))
     if not isinstance(document, dict) or not isinstance(document.get("items"), list) or not _is_feed(document):
-        raise Refused("This is JSON, but not a JSON Feed.", "json")
-    feed = FeedDraft()
+        raise Rejected("This is JSON, but not a JSON Feed.", "json")
+    feed = RawFeed()
     feed.warnings += warnings
     feed.title = _string(document, "title"), "text/plain"
     feed.link = _string(document, "home_page_url") or None
@@ -54,7 +54,7 @@ def _loaded(text: str) -> tuple[Any, list[str]]:
     try:
         document = json.loads(_SLIP.sub(_without_slip, text.strip("\0 \t\r\n\ufeff;")), strict=False)
     except ValueError:
-        raise Refused(f"This looks like JSON but cannot be read ({why}).", "broken") from None
+        raise Rejected(f"This looks like JSON but cannot be read ({why}).", "broken") from None
     return document, [f"The document is not valid JSON ({why}); it was read tolerantly."]
 
 
@@ -67,24 +67,24 @@ def _is_feed(document: dict[str, Any]) -> bool:
     return "jsonfeed.org" in _string(document, "version") or "feed_url" in document or "home_page_url" in document
 
 
-def _entry(item: dict[str, Any], base: str) -> Draft:
-    draft = Draft()
-    draft.base = base
-    draft.guid = _string(item, "id") or None
-    draft.link = address(_string(item, "url"), base)
-    draft.fallbacks = [address(_string(item, "external_url"), base) or "", draft.guid or ""]
-    draft.title = _string(item, "title"), "text/plain"
-    draft.summary = _string(item, "summary"), "text/plain"
+def _entry(item: dict[str, Any], base: str) -> RawEntry:
+    raw = RawEntry()
+    raw.base = base
+    raw.guid = _string(item, "id") or None
+    raw.link = address(_string(item, "url"), base)
+    raw.fallbacks = [address(_string(item, "external_url"), base) or "", raw.guid or ""]
+    raw.title = _string(item, "title"), "text/plain"
+    raw.summary = _string(item, "summary"), "text/plain"
     html, plain = _string(item, "content_html"), _string(item, "content_text")
-    draft.contents = [(html, "text/html") if html else (plain, "text/plain")]
+    raw.contents = [(html, "text/html") if html else (plain, "text/plain")]
     people = _listed(item, "authors") or [item.get("author")]
-    draft.people = [_string(person, "name") or _string(person, "url") for person in people if isinstance(person, dict)]
-    draft.tags = [tag for tag in _listed(item, "tags") if isinstance(tag, str)]
-    draft.published, draft.updated = _date(item, "date_published"), _date(item, "date_modified")
+    raw.people = [_string(person, "name") or _string(person, "url") for person in people if isinstance(person, dict)]
+    raw.tags = [tag for tag in _listed(item, "tags") if isinstance(tag, str)]
+    raw.published, raw.updated = _date(item, "date_published"), _date(item, "date_modified")
     files = _listed(item, "attachments")
-    draft.enclosures = [_string(file, "url") for file in files if isinstance(file, dict) and _string(file, "url")]
-    draft.lang = _string(item, "language") or None
-    return draft
+    raw.enclosures = [_string(file, "url") for file in files if isinstance(file, dict) and _string(file, "url")]
+    raw.lang = _string(item, "language") or None
+    return raw
 
 
 def _string(item: dict[str, Any], key: str) -> str:

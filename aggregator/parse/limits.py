@@ -8,7 +8,7 @@ import re
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from aggregator.core.text.prolog import prolog
-from aggregator.parse.payload import hostile
+from aggregator.parse.payload import rejected_as_hostile
 
 MAX_DEPTH = 100
 MAX_ATTRIBUTES = 200
@@ -29,7 +29,7 @@ _KNOWN_SET = re.compile(
 def check_size(body: bytes) -> None:
     """Refuse more markup than a feed has. Cheap enough for every document."""
     if body.count(b"<") > 2 * MAX_NODES:
-        raise hostile(f"The document has more than {MAX_NODES:,} elements.")
+        raise rejected_as_hostile(f"The document has more than {MAX_NODES:,} elements.")
 
 
 def check(body: bytes) -> None:
@@ -49,12 +49,12 @@ def entities(body: bytes, prologue: bytes) -> dict[bytes, bytes]:
         if external and parameter and _KNOWN_SET.fullmatch(place):
             continue
         if external:
-            raise hostile("The document refers to files outside of itself.")
+            raise rejected_as_hostile("The document refers to files outside of itself.")
         if b"&" in value.replace(b"&#", b"") and body.count(b"<!ENTITY") > 1:
-            raise hostile("The document defines entities by other entities.")
+            raise rejected_as_hostile("The document defines entities by other entities.")
         total += len(value) * body.count(b"&" + name + b";")
         if total > MAX_EXPANSION:
-            raise hostile("The document unfolds to more than it may (its entities repeat each other).")
+            raise rejected_as_hostile("The document unfolds to more than it may (its entities repeat each other).")
         if not parameter:
             found.setdefault(name, value)
     return found
@@ -69,11 +69,11 @@ def _check_well_formed(body: bytes) -> int | None:
         depth += 1
         nodes += 1
         if depth > MAX_DEPTH:
-            raise hostile(f"The document is nested more than {MAX_DEPTH} levels deep.")
+            raise rejected_as_hostile(f"The document is nested more than {MAX_DEPTH} levels deep.")
         if len(attributes) > MAX_ATTRIBUTES:
-            raise hostile(f"An element has more than {MAX_ATTRIBUTES} attributes.")
+            raise rejected_as_hostile(f"An element has more than {MAX_ATTRIBUTES} attributes.")
         if nodes > MAX_NODES:
-            raise hostile(f"The document has more than {MAX_NODES:,} elements.")
+            raise rejected_as_hostile(f"The document has more than {MAX_NODES:,} elements.")
 
     def end(_name: str) -> None:
         nonlocal depth
@@ -94,10 +94,10 @@ def _check_tags(rest: bytes) -> None:
     for piece in rest.split(b"<"):
         tag = piece.partition(b">")[0]
         if tag.count(b"=") > MAX_ATTRIBUTES:
-            raise hostile(f"An element has more than {MAX_ATTRIBUTES} attributes.")
+            raise rejected_as_hostile(f"An element has more than {MAX_ATTRIBUTES} attributes.")
         if tag[:1] == b"/":
             depth = max(0, depth - 1)
         elif tag[:1].isalpha() and tag[-1:] != b"/":
             depth += 1
             if depth > 20 * MAX_DEPTH:
-                raise hostile("The document opens elements without end.")
+                raise rejected_as_hostile("The document opens elements without end.")

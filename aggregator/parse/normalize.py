@@ -1,7 +1,7 @@
 """Entries between the document and the wire: markup becomes visible text, addresses become absolute.
 
-A reader (reference.py, feed.py, jsonfeed.py) fills drafts with what the document says; `row` is the one
-place where that becomes what the rest of the house stores, so that readers cannot differ in it.
+A reader (reference.py, feed.py, jsonfeed.py) fills drafts with what the document says; `to_record` is the one
+place where that becomes what the rest of the application stores, so that readers cannot differ in it.
 """
 
 import re
@@ -21,7 +21,7 @@ RELATIONS = frozenset({"hub", "self", "prev-archive"})
 MAX_LIST = 100  # categories or enclosures of one entry
 EARLIEST = 921456000.0  # 15 March 1999, RSS 0.90: what is dated before the first feed was never dated
 
-Row = tuple[
+EntryRecord = tuple[
     str | None,  # guid
     str | None,  # link
     str,  # title
@@ -36,7 +36,7 @@ Row = tuple[
     str | None,  # raw hash
 ]
 Text = tuple[str, str]  # value, media type
-Poison = tuple[bytes, str]  # an entry that could not be read: its bytes, the reason
+Quarantined = tuple[bytes, str]  # an entry that could not be read: its bytes, the reason
 
 _WEB = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
@@ -48,7 +48,7 @@ _LEFTOVER = re.compile(r"\w* ?\(([^()]+)|(.+?) <\w*>")
 _LANG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8}){0,4}")
 
 
-class Draft:
+class RawEntry:
     """One entry as its document gives it; `base` is the address that its links are relative to.
 
     `original` goes before `link`, as the address that a service replaced; `fallbacks` come after it. `more`
@@ -80,7 +80,7 @@ class Draft:
         self.base = ""
 
 
-class FeedDraft:
+class RawFeed:
     """What a document says about itself; `links` are (relation, address) of the relations that we follow."""
 
     __slots__ = ("entries", "lang", "link", "links", "literal", "title", "warnings")
@@ -91,7 +91,7 @@ class FeedDraft:
         self.lang: str | None = None
         self.literal = False
         self.links: list[tuple[str, str]] = []
-        self.entries: list[Draft | Poison] = []
+        self.entries: list[RawEntry | Quarantined] = []
         self.warnings: list[str] = []
 
     def linked(self, relation: str | None, href: str | None) -> None:
@@ -100,26 +100,26 @@ class FeedDraft:
             self.links.append((relation, href))
 
 
-def row(draft: Draft, feed_lang: str | None) -> Row:
+def to_record(raw: RawEntry, feed_lang: str | None) -> EntryRecord:
     """The finished entry. A summary that only repeats the content is dropped."""
-    contents = [content for content in draft.contents if content[0]]
-    summary = "" if any(content[0] == draft.summary[0] for content in contents) else text(draft.summary)
-    whole = headline(draft.title, draft.literal)
+    contents = [content for content in raw.contents if content[0]]
+    summary = "" if any(content[0] == raw.summary[0] for content in contents) else text(raw.summary)
+    whole = headline(raw.title, raw.literal)
     title = clean_text(whole)
     if len(whole) > MAX_TITLE and not (summary or contents):  # what is cut off is found where it stands alone
         summary = whole
     return (
-        (draft.guid or "").strip()[:MAX_ADDRESS] or None,
-        _link(draft),
+        (raw.guid or "").strip()[:MAX_ADDRESS] or None,
+        _link(raw),
         title,
         summary,
-        _content(contents, draft.more, summary),
-        clean_text(", ".join(dict.fromkeys(filter(None, map(_person, draft.people[:MAX_LIST]))))),
-        tuple(dict.fromkeys(filter(None, map(_short, draft.tags[:MAX_LIST])))),
-        _believed(draft.published),
-        _believed(draft.updated),
-        _enclosures(draft),
-        language(draft.lang) or feed_lang,
+        _content(contents, raw.more, summary),
+        clean_text(", ".join(dict.fromkeys(filter(None, map(_person, raw.people[:MAX_LIST]))))),
+        tuple(dict.fromkeys(filter(None, map(_short, raw.tags[:MAX_LIST])))),
+        _believed(raw.published),
+        _believed(raw.updated),
+        _enclosures(raw),
+        language(raw.lang) or feed_lang,
         None,
     )
 
@@ -166,9 +166,9 @@ def language(tag: str | None) -> str | None:
     return tag.replace("_", "-").lower() if _LANG.fullmatch(tag) else None
 
 
-def _link(draft: Draft) -> str | None:
+def _link(raw: RawEntry) -> str | None:
     """The address of the page itself: what stands behind a redirector is told by its link."""
-    for url in (draft.original, draft.link, *draft.fallbacks):
+    for url in (raw.original, raw.link, *raw.fallbacks):
         if found := address(url):
             behind = destination(found)
             return found if behind is found else address(behind)
@@ -214,8 +214,8 @@ def _person(name: str) -> str:
     return name
 
 
-def _enclosures(draft: Draft) -> tuple[str, ...]:
-    if not draft.enclosures:
+def _enclosures(raw: RawEntry) -> tuple[str, ...]:
+    if not raw.enclosures:
         return ()
-    found = (address(url, draft.base) for url in draft.enclosures[:MAX_LIST])
+    found = (address(url, raw.base) for url in raw.enclosures[:MAX_LIST])
     return tuple(dict.fromkeys(filter(None, found)))

@@ -7,29 +7,29 @@ from hashlib import blake2b
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from aggregator.core.model import FeedState, Fetched, ParsedFeed, Rung
+from aggregator.core.model import FeedState, Fetched, ParsedFeed, ParseLevel
 from aggregator.core.polling.health import is_proven
 from aggregator.parse import replies
 from aggregator.parse.incremental import merged, same_entries
-from aggregator.parse.payload import Source
-from aggregator.parse.workers.pool import Limits, Reply
-from aggregator.parse.workers.protocol import Job, Page
-from aggregator.parse.workers.queues import Triage
+from aggregator.parse.payload import Payload
+from aggregator.parse.workers.pool import Reply, WorkerLimits
+from aggregator.parse.workers.protocol import ArticlePage, Job
+from aggregator.parse.workers.queues import ParserQueues
 from aggregator.ports import Begin, Recall
 
 
-class Asks(Protocol):
+class JobRunner(Protocol):
     """Whoever answers jobs: workers, or a test."""
 
-    async def ask(self, job: Job | Page, source: str = "", *, proven: bool = False) -> Reply:
+    async def ask(self, job: Job | ArticlePage, source: str = "", *, proven: bool = False) -> Reply:
         """The reply to one job that comes from `source` (a feed's id); `proven`: whose last poll went well."""
         ...
 
 
-class LadderParser:
+class IncrementalParser:
     """Does as little as a document allows; see docs/decisions/0004-incremental-parsing.md."""
 
-    def __init__(self, workers: Asks) -> None:
+    def __init__(self, workers: JobRunner) -> None:
         self._workers = workers
 
     @staticmethod
@@ -42,18 +42,18 @@ class LadderParser:
     ) -> ParsedFeed:
         """The entries that the remembered document did not have. Raises ParseError.
 
-        On the rungs SAME_BODY and SAME_ENTRIES nothing was read: the feed's own facts are those of `state`,
+        At the levels SAME_BODY and SAME_ENTRIES nothing was read: the feed's own facts are those of `state`,
         and there is nothing new to remember. After a part of a document (a 226, a push) the next whole one
         is still compared with the last whole one; the part's entries are remembered beside it.
         """
         body_hash = self.fingerprint(fetched.body)
         if body_hash == state.body_hash:
-            return _nothing_new(Rung.SAME_BODY, state, body_hash)
+            return _nothing_new(ParseLevel.SAME_BODY, state, body_hash)
         memory = await recall() if recall else None
         address = _base(fetched.url)
-        source = Source(fetched.body, address, fetched.content_type, fetched.content_language)
+        source = Payload(fetched.body, address, fetched.content_type, fetched.content_language)
         if same_entries(memory, source):
-            return _nothing_new(Rung.SAME_ENTRIES, state, body_hash)
+            return _nothing_new(ParseLevel.SAME_ENTRIES, state, body_hash)
         if begin:
             await begin()
         job = (fetched.body, address, fetched.content_type, fetched.content_language, memory)
@@ -68,9 +68,9 @@ def _base(url: str) -> str:
     return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
-def _nothing_new(rung: Rung, state: FeedState, body_hash: bytes) -> ParsedFeed:
+def _nothing_new(level: ParseLevel, state: FeedState, body_hash: bytes) -> ParsedFeed:
     return ParsedFeed(
-        rung=rung,
+        parse_level=level,
         title=state.title,
         items=state.items,
         hints=state.hints,
@@ -88,10 +88,10 @@ def _discovered(feed: ParsedFeed, links: dict[str, str]) -> ParsedFeed:
 
 
 @asynccontextmanager
-async def parser(workers: int, limits: Limits) -> AsyncIterator[LadderParser]:
+async def parser(workers: int, limits: WorkerLimits) -> AsyncIterator[IncrementalParser]:
     """The parser with its workers, which end with the context."""
-    crew = Triage(workers, limits)
+    queues = ParserQueues(workers, limits)
     try:
-        yield LadderParser(crew)
+        yield IncrementalParser(queues)
     finally:
-        await crew.close()
+        await queues.close()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 IN_UTF8 = "application/xml; charset=utf-8"
 
 
-class Source(NamedTuple):
+class Payload(NamedTuple):
     """Decoded bytes and the headers that change their meaning; `url` is where they came from."""
 
     body: bytes
@@ -13,12 +13,12 @@ class Source(NamedTuple):
     content_type: str = ""
     content_language: str = ""
 
-    def rewritten(self, text: bytes) -> "Source":
+    def rewritten(self, text: bytes) -> "Payload":
         """The same document after our own hands were on it: in UTF-8, whatever it says of itself."""
-        return Source(text, self.url, IN_UTF8, self.content_language)
+        return Payload(text, self.url, IN_UTF8, self.content_language)
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """The document is not a feed, or may not be read; inside a worker what ParseError is outside.
 
     `found` is a word of ParseError's; `transient` is False where the same bytes will fail again.
@@ -31,10 +31,10 @@ class Refused(Exception):
         self.transient = transient
 
 
-class Broken(Exception):
+class ReaderFailure(Exception):
     """A reader itself failed on a document."""
 
 
-def hostile(message: str) -> Refused:
+def rejected_as_hostile(message: str) -> Rejected:
     """A refusal of bytes that no honest feed is made of."""
-    return Refused(message, "hostile", transient=False)
+    return Rejected(message, "hostile", transient=False)

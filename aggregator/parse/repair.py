@@ -6,7 +6,7 @@ from html.entities import html5, name2codepoint
 from aggregator.core.text import charset
 from aggregator.core.text.prolog import prolog
 from aggregator.parse import limits
-from aggregator.parse.payload import Source
+from aggregator.parse.payload import Payload
 
 _DECLARATION = re.compile(rb"<\?xml[^>]{0,1000}\?>")
 _AMPERSAND = re.compile(
@@ -20,9 +20,9 @@ _FLOOD = re.compile(rb"\s{64,}")
 _XML_NAMES = frozenset({b"lt;", b"gt;", b"amp;", b"quot;", b"apos;"})
 
 
-def head(source: Source) -> Source:
+def declared_head(source: Payload) -> Payload:
     """The document in UTF-8, without white space before the declaration."""
-    body = charset.utf8(source.body, source.content_type)
+    body = charset.as_utf8(source.body, source.content_type)
     if body[:1].isspace():
         body = body.lstrip(b" \t\r\n")
     while body.startswith(charset.BOM + charset.BOM):
@@ -38,7 +38,7 @@ def _code(digits: bytes) -> int:
         return -1
 
 
-def without_doctype(source: Source) -> Source:
+def without_doctype(source: Payload) -> Payload:
     """The document type's entities put in their places; those of HTML's sets come from our own table, from no file.
 
     Raises Refused for a document type that is hostile.
@@ -70,8 +70,8 @@ def ampersands(text: bytes, own: dict[bytes, bytes] | None = None) -> bytes:
             return whole
         if (value := defined.get(name[:-1])) is not None:
             return value
-        letter = _named(name.decode("ascii", "replace"))
-        return letter.encode() if letter else b"&amp;" + whole[1:]
+        content = _named(name.decode("ascii", "replace"))
+        return content.encode() if content else b"&amp;" + whole[1:]
 
     text = charset.joined(_AMPERSAND.sub(reference, text))
     return _CONTROL.sub(b"", _SURROGATE.sub(b"\xef\xbf\xbd", text) if b"\xed" in text else text)

@@ -1,25 +1,25 @@
-"""Answers of a parse worker as the values that the rest of the house speaks."""
+"""Answers of a parse worker as the values that the rest of the application speaks."""
 
 from datetime import UTC, datetime, timedelta
 
 from aggregator.core.errors import ParseError
-from aggregator.core.model import FeedHints, ParsedEntry, ParsedFeed, Rung
+from aggregator.core.model import FeedHints, ParsedEntry, ParsedFeed, ParseLevel
 from aggregator.core.text.sanitize import clean_text
-from aggregator.parse.normalize import Row
-from aggregator.parse.workers.protocol import Answer, Refusal
+from aggregator.parse.normalize import EntryRecord
+from aggregator.parse.workers.protocol import ParseReply, Refusal
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def parsed_feed(reply: Answer | Refusal, body_hash: bytes) -> ParsedFeed:
+def parsed_feed(reply: ParseReply | Refusal, body_hash: bytes) -> ParsedFeed:
     """The value that a reply stands for. Raises the ParseError that a refusal stands for."""
     if len(reply) == 3:
         message, found, transient = reply
         raise ParseError(clean_text(message), found=found, transient=transient)
-    rung, title, link, lang, rows, items, hints, hub, self_url, archive, warnings, quarantined, memory = reply
+    level, title, link, lang, rows, items, hints, hub, self_url, archive, warnings, quarantined, memory = reply
     ttl_s, period_s, hours, days = hints
     return ParsedFeed(
-        rung=Rung(rung),
+        parse_level=ParseLevel(level),
         title=title,
         link=link,
         lang=lang,
@@ -36,7 +36,7 @@ def parsed_feed(reply: Answer | Refusal, body_hash: bytes) -> ParsedFeed:
     )
 
 
-def entry(row: Row) -> ParsedEntry:
+def entry(row: EntryRecord) -> ParsedEntry:
     """One row as a value."""
     guid, link, title, summary, content, author, categories, published, updated, enclosures, lang, raw_hash = row
     return ParsedEntry(

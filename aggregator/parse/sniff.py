@@ -3,7 +3,7 @@
 import re
 
 from aggregator.core.text.prolog import prolog
-from aggregator.parse.payload import Refused
+from aggregator.parse.payload import Rejected
 
 _LOOK_AT = 65536
 _FEED_ROOT = re.compile(rb"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel)[\s>/]", re.IGNORECASE)
@@ -55,10 +55,10 @@ def check_kind(body: bytes) -> None:
     """Raise Refused for what is empty or of another kind, as its first bytes tell, in whatever charset."""
     start = body[:_LOOK_AT].lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0")
     if not start and len(body) < _LOOK_AT:
-        raise Refused("The document is empty.", "empty")
+        raise Rejected("The document is empty.", "empty")
     for magic, kind in _BINARY.items():
         if body.startswith(magic) or start.startswith(magic):
-            raise Refused(f"This is {kind}, not a feed.", "binary", transient=False)
+            raise Rejected(f"This is {kind}, not a feed.", "binary", transient=False)
 
 
 def feed_in(body: bytes) -> bytes:
@@ -93,29 +93,29 @@ def _page_in(body: bytes) -> bytes | None:
     return kind + rest if _HTML.search(kind + rest) else None
 
 
-def refuse(body: bytes, detail: str = "") -> Refused:
+def reject(body: bytes, detail: str = "") -> Rejected:
     """The reason for a document that passed `check` and in which no reader found a feed."""
     start = body[:_LOOK_AT]
     if b"\0" in start[:1000] and b"<\0" not in start[:1000] and b"\0<" not in start[:1000]:
-        return Refused("This is binary data, not a feed.", "binary")
+        return Rejected("This is binary data, not a feed.", "binary")
     if page := _page_in(body):
         return _page(page)
     if root := _ROOT.match(body, prolog(body).root):
         name = root[1].decode("ascii", "replace")
         why = f": {detail}" if detail else ""
-        return Refused(f"This is XML, but not a feed (it begins with <{name}>){why}.", "broken")
-    return Refused("This is plain text, not a feed.", "broken")
+        return Rejected(f"This is XML, but not a feed (it begins with <{name}>){why}.", "broken")
+    return Rejected("This is plain text, not a feed.", "broken")
 
 
-def _page(page: bytes) -> Refused:
+def _page(page: bytes) -> Rejected:
     """Which kind of page was sent in place of the feed."""
     for who, marks in _CHALLENGED_BY:
         if marks.search(page):
-            return Refused(f"The server wants proof that a person is asking (a challenge by {who}).", "challenge")
+            return Rejected(f"The server wants proof that a person is asking (a challenge by {who}).", "challenge")
     if _PORTAL.search(page):
-        return Refused("A captive portal answered in place of the server: the network wants a login.", "login page")
+        return Rejected("A captive portal answered in place of the server: the network wants a login.", "login page")
     title = _TITLE.search(page)
     if _PASSWORD.search(page) or (title and _LOGIN.search(title[1])):
-        return Refused("The server sent a login page instead of the feed.", "login page")
+        return Rejected("The server sent a login page instead of the feed.", "login page")
     called = f' ("{" ".join(title[1].decode("utf-8", "replace").split())[:80]}")' if title else ""
-    return Refused(f"This is an HTML page{called} instead of a feed.", "html")
+    return Rejected(f"This is an HTML page{called} instead of a feed.", "html")

@@ -1,4 +1,4 @@
-"""What we watch, at one moment: the configuration in the form that the verbs eat."""
+"""What we watch, at one moment: the configuration in the form that the pipeline reads."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from aggregator.core.settings import Config, Feed, RuleConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
+class ActiveConfig:
     """A configuration with its compiled rules; replaced whole on reload, never changed."""
 
     config: Config
@@ -19,14 +19,16 @@ class Setup:
     digest: str = ""
 
 
-CurrentSetup = Callable[[], Setup]
-"""Gives the setup that holds now; verbs ask once per poll or tick."""
+CurrentConfig = Callable[[], ActiveConfig]
+"""Gives the setup that holds now; the pipeline asks once per poll or tick."""
 
 
-def prepare(config: Config, rules: Sequence[Rule], digest: str = "", before: Setup | None = None) -> Setup:
+def activate(
+    config: Config, rules: Sequence[Rule], digest: str = "", before: ActiveConfig | None = None
+) -> ActiveConfig:
     """Build a setup; where `before` is given, only the rules that changed are indexed anew."""
     live = tuple(rule for rule in rules if rule.config.enabled)
-    return Setup(
+    return ActiveConfig(
         config=config,
         feeds={feed.id: feed for feed in config.feeds},
         rules={rule.id: rule for rule in rules},

@@ -8,20 +8,20 @@ from datetime import datetime
 
 from aggregator.core.errors import AggregatorError, FetchError
 from aggregator.core.model import Entry, FeedState, Fetched, HostLimit, ParsedFeed
-from aggregator.core.polling.archive import PAGES, may_follow, missed
+from aggregator.core.polling.archive import PAGES, may_follow, unseen_entries
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.polling.new_entries import names, news
+from aggregator.core.polling.new_entries import find_new_entries, names
 from aggregator.core.polling.schedule import host_limits
 from aggregator.core.settings import Feed
 from aggregator.ports import Feeds, Fetcher, Parser
 
 log = logging.getLogger(__name__)
 
-AT_MOST_S = 120.0  # well within the lease of the poll
+MAX_DURATION_S = 120.0  # well within the lease of the poll
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walked:
+class ArchiveResult:
     """What the archive held; `closed`: it led back to what is known, or to its own end."""
 
     entries: tuple[Entry, ...] = ()
@@ -30,7 +30,7 @@ class Walked:
     closed: bool = False
 
 
-class Archive:
+class ArchiveReader:
     """Walks back through archive documents, politely and not for ever."""
 
     def __init__(self, feeds: Feeds, fetcher: Fetcher, parser: Parser) -> None:
@@ -38,20 +38,22 @@ class Archive:
         self._fetcher = fetcher
         self._parser = parser
 
-    async def walk(self, feed: Feed, state: FeedState, document: Fetched, parsed: ParsedFeed, now: datetime) -> Walked:
+    async def read(
+        self, feed: Feed, state: FeedState, document: Fetched, parsed: ParsedFeed, now: datetime
+    ) -> ArchiveResult:
         """The unseen entries of up to ten archive pages. Whatever fails only ends the walk."""
-        walked, seen = Walked(), {document.url}
+        result, seen = ArchiveResult(), {document.url}
         where, following = document.url, parsed.prev_archive
         try:
-            async with asyncio.timeout(AT_MOST_S):
+            async with asyncio.timeout(MAX_DURATION_S):
                 while following and may_follow(where, following) and following not in seen and len(seen) <= PAGES:
                     seen.add(following)
-                    page, read = await self._read(feed, state, following)
+                    page, read = await self._read_page(feed, state, following)
                     entries, known = await self._unseen(state, read, now)
-                    walked = replace(
-                        walked,
-                        entries=(*walked.entries, *entries),
-                        quarantined=(*walked.quarantined, *read.quarantined),
+                    result = replace(
+                        result,
+                        entries=(*result.entries, *entries),
+                        quarantined=(*result.quarantined, *read.quarantined),
                         closed=known or read.prev_archive is None,
                     )
                     where, following = page.url, None if known else read.prev_archive
@@ -59,10 +61,10 @@ class Archive:
             log.info("the archive could not be read to its end: %s", error, extra={"feed": state.id})
             asked_s = error.retry_after_s if isinstance(error, FetchError) else None
             limits = host_limits(host_key(following or where), asked_s, now, "Retry-After")
-            return replace(walked, hosts=limits, closed=False)
-        return walked
+            return replace(result, hosts=limits, closed=False)
+        return result
 
-    async def _read(self, feed: Feed, state: FeedState, url: str) -> tuple[Fetched, ParsedFeed]:
+    async def _read_page(self, feed: Feed, state: FeedState, url: str) -> tuple[Fetched, ParsedFeed]:
         """One page, as a document that nobody remembers."""
         blank = FeedState(id=state.id, url=url, configured_url=state.configured_url)
         page = await self._fetcher.fetch(feed, blank)
@@ -78,8 +80,8 @@ class Archive:
         """The page's unseen entries, and whether some of it is known."""
         named = names(read.entries, state)
         known, aliases = await self._feeds.known(state.id, named.keys, named.aliases)
-        found = news(
+        found = find_new_entries(
             read, named, known, aliases, state=state, first_poll="silent", flood_limit=len(named.identified), now=now,
             partial=True,
         )  # fmt: skip
-        return missed(found.entries, state), bool(known)
+        return unseen_entries(found.entries, state), bool(known)

@@ -9,33 +9,33 @@ from math import inf
 from time import monotonic
 
 from aggregator.core.model import Entry
-from aggregator.core.results import Change, Found
+from aggregator.core.results import EntryMatch, RuleChange
 from aggregator.core.rules import (
     Rule,
     RuleIndex,
 )
-from aggregator.pipeline.active_config import Setup
-from aggregator.pipeline.search import evidence
+from aggregator.pipeline.active_config import ActiveConfig
+from aggregator.pipeline.search import matches_in
 from aggregator.ports import Catalog
 
 SAMPLES = 5
 
 
 @dataclass(slots=True)
-class Tally:
+class RuleChanges:
     """What one rule finds over stored entries, in its old and its new form."""
 
     before: int = 0
     after: int = 0
-    added: list[Found] = field(default_factory=list)
-    removed: list[Found] = field(default_factory=list)
+    added: list[EntryMatch] = field(default_factory=list)
+    removed: list[EntryMatch] = field(default_factory=list)
     added_count: int = 0
     removed_count: int = 0
     days: Counter[str] = field(default_factory=Counter)
     feeds: Counter[str] = field(default_factory=Counter)
-    samples: list[Found] = field(default_factory=list)
+    samples: list[EntryMatch] = field(default_factory=list)
 
-    def count(self, old: Found | None, new: Found | None) -> None:
+    def count(self, old: EntryMatch | None, new: EntryMatch | None) -> None:
         """Take in what the two forms found in one entry."""
         self.before += old is not None
         self.after += new is not None
@@ -50,9 +50,9 @@ class Tally:
             self.removed_count += 1
             self.removed = [*self.removed, old][-SAMPLES:]
 
-    def change(self, rule: str) -> Change:
+    def change(self, rule: str) -> RuleChange:
         """As the pages show it."""
-        return Change(
+        return RuleChange(
             rule=rule,
             before=self.before,
             after=self.after,
@@ -68,13 +68,13 @@ class Backtest:
     """Old rules against new ones over stored entries; `complete` is False where time ran out."""
 
     entries: int
-    tallies: dict[str, Tally]
+    tallies: dict[str, RuleChanges]
     complete: bool = True
 
 
 async def backtest(
     catalog: Catalog,
-    setup: Setup,
+    active: ActiveConfig,
     old: Sequence[Rule],
     new: Sequence[Rule],
     *,
@@ -83,14 +83,14 @@ async def backtest(
     step: Callable[[int], None] = lambda _: None,
 ) -> Backtest:
     """Run both sets of rules over what is stored, on the service's own code path."""
-    tallies = {rule.id: Tally() for rule in (*old, *new)}
+    tallies = {rule.id: RuleChanges() for rule in (*old, *new)}
     then, now = RuleIndex(old), RuleIndex(new)
     deadline, count = monotonic() + within_s, 0
 
     def run(entries: Sequence[Entry]) -> int:
         """Match in a thread; gives how many entries there was time for."""
         for done, entry in enumerate(entries, 1):
-            before, after = evidence(then, setup, entry), evidence(now, setup, entry)
+            before, after = matches_in(then, active, entry), matches_in(now, active, entry)
             for rule in before.keys() | after.keys():
                 tallies[rule].count(before.get(rule), after.get(rule))
             if monotonic() > deadline:

@@ -13,17 +13,17 @@ from aggregator.ports import Clock
 log = logging.getLogger(__name__)
 
 
-class Network:
+class OutageDetector:
     """Gathers how polls ended, and which are under way."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._outcomes: deque[outage.Outcome] = deque(maxlen=2000)
+        self._outcomes: deque[outage.Reachability] = deque(maxlen=2000)
         self._asked_at: dict[str, datetime] = {}
         self._down_since: datetime | None = None
 
     @contextmanager
-    def asking(self, host: str) -> Iterator[None]:
+    def polling(self, host: str) -> Iterator[None]:
         """While a host is asked, nothing is concluded from it yet."""
         self._asked_at.setdefault(host, self._clock.now())
         try:
@@ -31,10 +31,10 @@ class Network:
         finally:
             self._asked_at.pop(host, None)
 
-    def is_to_blame(self, host: str, error: AggregatorError | None) -> bool:
+    def record_outcome(self, host: str, error: AggregatorError | None) -> bool:
         """Count how a poll of `host` ended; whether that was the fault of our own network."""
         now = self._clock.now()
-        outcome = outage.outcome(host, error, now)
+        outcome = outage.reachability(host, error, now)
         self._outcomes.append(outcome)
         if outcome.connected and self._down_since is None:
             return False

@@ -1,4 +1,4 @@
-"""The deliver verb: what is due goes out once, and every outcome is written down.
+"""Deliver: what is due goes out once, and every outcome is written down.
 
 Every channel has a queue of its own, so a slow one delays nobody: a tick gives each idle channel
 its turn and leaves those alone that are still busy with an earlier one. A turn may take longer
@@ -13,7 +13,7 @@ from datetime import datetime
 from aggregator.core.model import Delivery
 from aggregator.core.routing import no_recipients
 from aggregator.core.settings import Channel, Config
-from aggregator.pipeline.delivery_batch import CONCURRENCY, SPARE_S, Batch, Counts
+from aggregator.pipeline.delivery_batch import CONCURRENCY, SPARE_S, DeliveryBatch, DeliveryCounts
 from aggregator.ports import Clock, Notifier, Outbox
 
 log = logging.getLogger(__name__)
@@ -40,11 +40,11 @@ class Deliver:
     ) -> None:
         self._outbox, self._notifier, self._config, self._clock = outbox, notifier, config, clock
         self._owner, self._recipients = owner, recipients
-        self._turns: dict[str, asyncio.Task[Counts]] = {}
-        self._counts = Counts()
+        self._turns: dict[str, asyncio.Task[DeliveryCounts]] = {}
+        self._counts = DeliveryCounts()
         self._stopping = False
 
-    async def tick(self, now: datetime, *, wait_s: float | None = None) -> Counts:
+    async def tick(self, now: datetime, *, wait_s: float | None = None) -> DeliveryCounts:
         """Give every idle channel its turn; gives what became of the deliveries.
 
         Waits at most `wait_s` seconds (None: until all turns are over); a turn that takes longer
@@ -57,10 +57,10 @@ class Deliver:
         if self._turns:
             await asyncio.wait(self._turns.values(), timeout=wait_s)
         if unknown := due - channels.keys():
-            self._counts.add(await self._bury(sorted(unknown)))
+            self._counts.add(await self._give_up(sorted(unknown)))
         return self._collect()
 
-    async def stop(self, within_s: float = 8.0) -> Counts:
+    async def stop(self, within_s: float = 8.0) -> DeliveryCounts:
         """Claim nothing new, let what is being sent finish, give the rest back."""
         self._stopping = True
         if self._turns:
@@ -70,7 +70,7 @@ class Deliver:
             await asyncio.gather(*late, return_exceptions=True)
         return self._collect()
 
-    def _collect(self) -> Counts:
+    def _collect(self) -> DeliveryCounts:
         """The counts of the turns that are over. A turn that failed is logged; raises the first such StoreError."""
         failed: BaseException | None = None
         for name in [name for name, turn in self._turns.items() if turn.done()]:
@@ -83,12 +83,12 @@ class Deliver:
                 self._counts.add(turn.result())
         if failed is not None:
             raise failed  # the counts are kept for the next tick
-        counts, self._counts = self._counts, Counts()
+        counts, self._counts = self._counts, DeliveryCounts()
         return counts
 
-    async def _turn(self, channel: Channel) -> Counts:
+    async def _turn(self, channel: Channel) -> DeliveryCounts:
         """Everything that is due on one channel, until nothing is or nothing moves."""
-        counts = Counts()
+        counts = DeliveryCounts()
         while not self._stopping:
             claimed = await self._claim(channel.timeout_s, [channel.name])
             if not claimed:
@@ -104,12 +104,12 @@ class Deliver:
         due_at = None if self._stopping else await self._outbox.next_due_at()
         return frozenset() if due_at is None or due_at > now else await self._outbox.due_channels(now)
 
-    async def _bury(self, channels: Sequence[str]) -> Counts:
+    async def _give_up(self, channels: Sequence[str]) -> DeliveryCounts:
         """What waits for a channel that left the configuration would wait for ever; say so."""
-        counts = Counts()
+        counts = DeliveryCounts()
         for delivery in await self._claim(SPARE_S, channels):
             gone = Channel(name=delivery.channel, service="removed")
-            counts.add(await self._batch(gone).bury([delivery], f"channel {gone.name} is no longer configured"))
+            counts.add(await self._batch(gone).give_up([delivery], f"channel {gone.name} is no longer configured"))
         return counts
 
     async def _claim(self, timeout_s: float, channels: Sequence[str]) -> tuple[Delivery, ...]:
@@ -126,8 +126,8 @@ class Deliver:
     def _lease_s(timeout_s: float) -> float:
         return LEASE_DEADLINES * (timeout_s + SPARE_S)
 
-    def _batch(self, channel: Channel) -> Batch:
-        return Batch(
+    def _batch(self, channel: Channel) -> DeliveryBatch:
+        return DeliveryBatch(
             channel=channel,
             config=self._config(),
             outbox=self._outbox,

@@ -15,25 +15,25 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 
 from aggregator.core.delivery import (
-    Held,
-    Outcome,
-    after,
+    AttemptResult,
+    HoldReason,
     compose,
-    dead_letter,
+    dead_letter_notice,
     deadly,
     due_at,
     fold,
     foldable,
     hold,
     quiet_until,
+    settled,
     suppress,
     urgency,
 )
 from aggregator.core.errors import Conflict, DeliveryError, StoreError
-from aggregator.core.model import Alert, Delivery, DeliveryState, Kind, Silence, Told
+from aggregator.core.model import Alert, AlertKind, Delivery, DeliveryState, HitDetail, Silence
 from aggregator.core.routing import silenced
 from aggregator.core.settings import Channel, Config
-from aggregator.core.titles import named
+from aggregator.core.titles import with_titles
 from aggregator.ports import Clock, Notifier, Outbox
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ RATE_RHYTHM = "15m"  # how often what max_per_hour holds back is looked at again
 
 
 @dataclass(slots=True)
-class Counts:
+class DeliveryCounts:
     """What became of the deliveries that were due."""
 
     sent: int = 0
@@ -54,14 +54,14 @@ class Counts:
     suppressed: int = 0
     waits_s: tuple[float, ...] = field(default=(), compare=False)  # of what was sent: how long it had been due
 
-    def add(self, other: "Counts") -> None:
+    def add(self, other: "DeliveryCounts") -> None:
         """Add the figures of another count."""
         for figure in fields(self):
             setattr(self, figure.name, getattr(self, figure.name) + getattr(other, figure.name))
 
 
 @dataclass(slots=True, kw_only=True)
-class Batch:
+class DeliveryBatch:
     """Rows that were claimed together; `run` sees every one of them to its end."""
 
     channel: Channel
@@ -72,14 +72,14 @@ class Batch:
     owner: str
     lease_s: float
     recipients: Callable[[Channel], Sequence[str]]
-    counts: Counts = field(default_factory=Counts)
+    counts: DeliveryCounts = field(default_factory=DeliveryCounts)
     more: bool = False  # something was folded or given back, and is due again
     progress: bool = False  # at least one row was sent, settled or folded
     _open: dict[str, Delivery] = field(default_factory=dict)
     _lease_until: datetime | None = None
     _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def run(self, claimed: Sequence[Delivery]) -> Counts:
+    async def run(self, claimed: Sequence[Delivery]) -> DeliveryCounts:
         """Raises StoreError."""
         self._open = {delivery.id: delivery for delivery in claimed}
         self._lease_until = min((row.lease_until for row in claimed if row.lease_until), default=None)
@@ -96,12 +96,12 @@ class Batch:
                 await self.outbox.release(tuple(self._open), owner=self.owner)
         return self.counts
 
-    async def bury(self, claimed: Sequence[Delivery], reason: str) -> Counts:
+    async def give_up(self, claimed: Sequence[Delivery], reason: str) -> DeliveryCounts:
         """Give up what can never be sent, visibly."""
         self._open = {delivery.id: delivery for delivery in claimed}
         for delivery in claimed:
-            lost = Outcome(detail=reason, transient=False)
-            await self._settle(delivery, after(delivery, lost, self.clock.now()))
+            lost = AttemptResult(detail=reason, transient=False)
+            await self._settle(delivery, settled(delivery, lost, self.clock.now()))
         return self.counts
 
     async def _give_up_deadly(self, rows: Sequence[Delivery]) -> list[Delivery]:
@@ -120,9 +120,9 @@ class Batch:
         silences = await self.outbox.silences(now)
         wanted = []
         for row in rows:
-            told = await self.outbox.told(row) if silences and row.hits else ()
-            quiet = [_silence(t, silences, now) for t in told]
-            if told and all(quiet):
+            detail = await self.outbox.hit_details(row) if silences and row.hits else ()
+            quiet = [_silence(t, silences, now) for t in detail]
+            if detail and all(quiet):
                 reason = next((s.reason for s in quiet if s and s.reason), "")
                 await self._settle(row, suppress(row, f"silenced: {reason}" if reason else "silenced"))
             else:
@@ -134,10 +134,10 @@ class Batch:
         ends = quiet_until(self.channel.quiet_hours, now, self.channel.time_zone)
         if ends is None:
             return list(rows)
-        passing = [row for row in rows if row.priority == "high" or row.kind is Kind.TEST]
+        passing = [row for row in rows if row.priority == "high" or row.kind is AlertKind.TEST]
         for row in rows:
             if row not in passing:
-                await self._settle(row, hold(row, ends, Held.QUIET))
+                await self._settle(row, hold(row, ends, HoldReason.QUIET))
         return passing
 
     async def _fold(self, rows: Sequence[Delivery]) -> list[Delivery]:
@@ -161,11 +161,11 @@ class Batch:
             return list(rows)
         now = self.clock.now()
         sent = await self.outbox.sent_since(self.channel.name, now - timedelta(hours=1))
-        room = max(0, self.channel.max_per_hour - sent)
+        fixture = max(0, self.channel.max_per_hour - sent)
         ordered = sorted(rows, key=urgency)
-        for row in ordered[room:]:
-            await self._settle(row, hold(row, due_at(RATE_RHYTHM, now), Held.RATE))
-        return ordered[:room]
+        for row in ordered[fixture:]:
+            await self._settle(row, hold(row, due_at(RATE_RHYTHM, now), HoldReason.RATE))
+        return ordered[:fixture]
 
     async def _send_all(self, rows: Sequence[Delivery]) -> None:
         """To each recipient one after the other: a crash can then repeat one message to him, not several."""
@@ -215,14 +215,14 @@ class Batch:
             raise
         except Exception as error:
             log.exception("cannot send delivery %s on channel %s", row.id, row.channel)
-            failed = Outcome(detail=f"internal error: {type(error).__name__}")
-            await self._settle(row, after(row, failed, self.clock.now()))
+            failed = AttemptResult(detail=f"internal error: {type(error).__name__}")
+            await self._settle(row, settled(row, failed, self.clock.now()))
 
     async def _send(self, row: Delivery) -> None:
         now = self.clock.now()
         silences = await self.outbox.silences(now)
-        told = [t for t in await self.outbox.told(row) if not _silence(t, silences, now)] if row.hits else []
-        alert = compose(row, named(told, self.config), self.channel, self.config.settings.web.public_url)
+        detail = [t for t in await self.outbox.hit_details(row) if not _silence(t, silences, now)] if row.hits else []
+        alert = compose(row, with_titles(detail, self.config), self.channel, self.config.settings.web.public_url)
         # From here on it may have been said: a cancelled attempt is left to its lease, not released.
         self._open.pop(row.id, None)
         try:
@@ -234,28 +234,30 @@ class Batch:
             self._open[row.id] = row  # nothing was said: it goes back
             raise
         outcome = await self._attempt(row, alert)
-        await self._settle(row, after(row, outcome, self.clock.now()))
+        await self._settle(row, settled(row, outcome, self.clock.now()))
 
-    async def _attempt(self, row: Delivery, alert: Alert) -> Outcome:
+    async def _attempt(self, row: Delivery, alert: Alert) -> AttemptResult:
         try:
             async with asyncio.timeout(self._deadline_s):
                 receipt = await self.notifier.send(self.channel, alert, recipient=row.recipient)
         except DeliveryError as error:
-            return Outcome(
+            return AttemptResult(
                 detail=str(error),
                 transient=error.transient,
                 unknown=error.unknown,
                 retry_after_s=error.retry_after_s,
             )
         except TimeoutError:
-            return Outcome(detail=f"no answer in {self._deadline_s:g} s", unknown=True)
-        return Outcome(sent=True, detail=receipt.detail)
+            return AttemptResult(detail=f"no answer in {self._deadline_s:g} s", unknown=True)
+        return AttemptResult(sent=True, detail=receipt.detail)
 
     async def _settle(self, row: Delivery, settled: Delivery) -> None:
-        letters = self._letters(settled) if settled.state is DeliveryState.DEAD else ()
+        contents = self._contents(settled) if settled.state is DeliveryState.DEAD else ()
         self._open.pop(row.id, None)
         try:
-            await self.outbox.settle(settled, owner=self.owner, attempt=row.attempts, also=letters, at=self.clock.now())
+            await self.outbox.settle(
+                settled, owner=self.owner, attempt=row.attempts, also=contents, at=self.clock.now()
+            )
         except Conflict:
             log.warning("delivery %s was taken over while it was being sent; it may arrive twice", row.id)
             return
@@ -272,21 +274,21 @@ class Batch:
         elif settled.state is DeliveryState.RETRY:
             log.warning("delivery %s on channel %s will be tried again: %s", *where)
 
-    def _letters(self, dead: Delivery) -> tuple[Delivery, ...]:
+    def _contents(self, dead: Delivery) -> tuple[Delivery, ...]:
         """The report of a loss, on another channel; the loss of a report is only logged."""
-        fallback = None if dead.kind is Kind.DEAD_LETTER else self._fallback(dead.channel)
+        fallback = None if dead.kind is AlertKind.DEAD_LETTER else self._fallback(dead.channel)
         if fallback is None:
             return ()
-        return tuple(dead_letter(dead, fallback.name, to, self.clock.now()) for to in self.recipients(fallback))
+        return tuple(dead_letter_notice(dead, fallback.name, to, self.clock.now()) for to in self.recipients(fallback))
 
     def _fallback(self, name: str) -> Channel | None:
         channels, settings = self.config.channels, self.config.settings
-        wish = channels[name].fallback if name in channels else None
+        request = channels[name].fallback if name in channels else None
         ops = settings.health.notify if settings.health.notify is not None else settings.default_channels
-        names = [wish] if wish else [*ops, *settings.default_channels]
+        names = [request] if request else [*ops, *settings.default_channels]
         return next((channels[other] for other in names if other != name and other in channels), None)
 
 
-def _silence(told: Told, silences: Sequence[Silence], now: datetime) -> Silence | None:
-    hit = told.hit
+def _silence(detail: HitDetail, silences: Sequence[Silence], now: datetime) -> Silence | None:
+    hit = detail.hit
     return next((s for s in silences if silenced(hit.rule, hit.feed, hit.story, s, now)), None)

@@ -1,7 +1,6 @@
 """One feed, one document: what is done with it, from top to bottom; nothing is decided here.
 
-fetch → parse → news → match → next poll → commit (and route, inside the commit). Up to the commit
-a crash costs nothing; after it nothing can be lost.
+fetch → parse → news → match → next poll → commit (and route, inside it). A crash before it costs nothing.
 """
 
 import asyncio
@@ -13,36 +12,36 @@ from functools import partial
 from time import perf_counter
 from typing import Literal
 
-from aggregator.core.delivery.notices import health_channels, tell
+from aggregator.core.delivery.notices import health_channels, notice_deliveries
 from aggregator.core.errors import AggregatorError, Conflict, FetchError, ParseError, StoreError, brief
 from aggregator.core.model import (
+    AlertKind,
     Delivery,
     Entry,
     FeedState,
     Fetched,
     Fingerprint,
     Hit,
-    Kind,
     NotModified,
     ParsedFeed,
-    Poll,
+    ParseLevel,
+    PollResult,
     Reason,
-    Routed,
-    Rung,
-    Surroundings,
+    RoutingContext,
+    RoutingResult,
 )
 from aggregator.core.polling import outage, quota
-from aggregator.core.polling.archive import filled
+from aggregator.core.polling.archive import with_archive
 from aggregator.core.polling.health import gap_notice, transition
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.polling.new_entries import News, names, news
+from aggregator.core.polling.new_entries import NewEntries, find_new_entries, names
 from aggregator.core.polling.schedule import after_failure, after_success
 from aggregator.core.routing import fingerprints as fingerprints_of
-from aggregator.core.routing import question, route
+from aggregator.core.routing import route, routing_query
 from aggregator.core.settings import Channel, Feed
-from aggregator.pipeline.active_config import CurrentSetup, Setup
-from aggregator.pipeline.archive import Archive, Walked
-from aggregator.pipeline.connectivity import Network
+from aggregator.pipeline.active_config import ActiveConfig, CurrentConfig
+from aggregator.pipeline.archive import ArchiveReader, ArchiveResult
+from aggregator.pipeline.connectivity import OutageDetector
 from aggregator.pipeline.matching import breathing, match_all
 from aggregator.ports import Clock, Feeds, Fetcher, Parser, Recall
 
@@ -52,14 +51,14 @@ PART = 500  # entries in one transaction: others that want to write wait no long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Polled:
+class PolledFeed:
     """What one poll brought. `match_s` and `elapsed_s` are seconds; `error` is why it gave nothing.
 
     `gap`: entries came and went between two polls; "closed" where the feed's archive had them.
     """
 
     feed: str
-    rung: Rung | None = None
+    parse_level: ParseLevel | None = None
     entries: tuple[Entry, ...] = ()
     hits: int = 0
     gap: Literal["open", "closed"] | None = None
@@ -76,7 +75,7 @@ class Polled:
         return sum(entry.reason is Reason.CHANGED for entry in self.entries)
 
 
-class Intake:
+class Ingestor:
     """Takes in documents of leased feeds: those it fetches, and those that come by themselves.
 
     `full_text`: articles can be read here, so those of feeds that want it are put on the list.
@@ -88,64 +87,64 @@ class Intake:
         feeds: Feeds,
         fetcher: Fetcher,
         parser: Parser,
-        setup: CurrentSetup,
+        active: CurrentConfig,
         clock: Clock,
         owner: str,
         recipients: Callable[[Channel], Sequence[str]],
-        observe: Callable[[Polled], None] = lambda _: None,
+        observe: Callable[[PolledFeed], None] = lambda _: None,
         full_text: bool = False,
     ) -> None:
         self._full_text = full_text
         self._feeds = feeds
         self._fetcher = fetcher
         self._parser = parser
-        self._archive = Archive(feeds, fetcher, parser)
-        self._setup = setup
+        self._archive = ArchiveReader(feeds, fetcher, parser)
+        self._active = active
         self._clock = clock
         self._owner = owner
         self._recipients = recipients
         self._observe = observe
-        self._network = Network(clock)
+        self._network = OutageDetector(clock)
 
-    async def poll(self, state: FeedState) -> Polled:
+    async def poll(self, state: FeedState) -> PolledFeed:
         """Poll one leased feed; what goes wrong with it is data, and never leaves."""
         return await self._watched(state, self._poll, counts=True)
 
-    async def receive(self, state: FeedState, document: Fetched) -> Polled:
+    async def receive(self, state: FeedState, document: Fetched) -> PolledFeed:
         """Take in a document of a leased feed that came by itself; one that cannot be read changes nothing."""
 
-        async def read(setup: Setup, feed: Feed, state: FeedState) -> Polled:
+        async def read(active: ActiveConfig, feed: Feed, state: FeedState) -> PolledFeed:
             try:
                 parsed = await self._parsed(state, document)
-                return await self._taken(setup, feed, state, document, parsed)
+                return await self._taken(active, feed, state, document, parsed)
             except ParseError as error:
                 return await self._abandon(state, error)
 
         return await self._watched(state, read, counts=False)
 
     async def _watched(
-        self, state: FeedState, work: Callable[[Setup, Feed, FeedState], Awaitable[Polled]], *, counts: bool
-    ) -> Polled:
+        self, state: FeedState, work: Callable[[ActiveConfig, Feed, FeedState], Awaitable[PolledFeed]], *, counts: bool
+    ) -> PolledFeed:
         """Do the work; a bug stops one feed, not the service. `counts`: its errors are failures of the feed."""
         began = perf_counter()
-        setup = self._setup()
-        feed = setup.feeds.get(state.id)
+        active = self._active()
+        feed = active.feeds.get(state.id)
         if feed is None:  # it left the configuration after it was claimed
             return await self._abandon(state, AggregatorError(f"{state.id} is no longer configured"))
         try:
-            polled = await work(setup, feed, state)
+            polled = await work(active, feed, state)
         except Conflict as error:
             polled = await self._abandon(state, error)
         except StoreError as error:
             log.error("poll could not be stored: %s", error, extra={"feed": state.id})
-            polled = await (self._counted(setup, feed, state, error) if counts else self._abandon(state, error))
+            polled = await (self._counted(active, feed, state, error) if counts else self._abandon(state, error))
         except (Exception, asyncio.CancelledError) as error:
             if _is_being_ended():
                 raise
             words = _in_words(error)
             log.error("poll failed unexpectedly: %s", words, exc_info=not state.failures, extra={"feed": state.id})
             known = AggregatorError(f"the poll failed unexpectedly ({words})")
-            polled = await (self._counted(setup, feed, state, known) if counts else self._abandon(state, known))
+            polled = await (self._counted(active, feed, state, known) if counts else self._abandon(state, known))
         polled = replace(polled, elapsed_s=perf_counter() - began)
         try:
             self._observe(polled)
@@ -153,30 +152,30 @@ class Intake:
             log.exception("a poll could not be counted", extra={"feed": state.id})
         return polled
 
-    async def _counted(self, setup: Setup, feed: Feed, state: FeedState, error: AggregatorError) -> Polled:
+    async def _counted(self, active: ActiveConfig, feed: Feed, state: FeedState, error: AggregatorError) -> PolledFeed:
         """Put an error of ours on record as a failure of the feed, which backs off; that ends the lease, too."""
         now = self._clock.now()
-        after, hosts = after_failure(state, feed, setup.config.settings.polling, error, ours=True, now=now)
-        poll = Poll(state=after, hosts=hosts, notices=self._health_news(setup, state, after, now))
+        after, hosts = after_failure(state, feed, active.config.settings.polling, error, ours=True, now=now)
+        poll = PollResult(state=after, hosts=hosts, notices=self._health_news(active, state, after, now))
         try:
             await self._feeds.commit(poll, owner=self._owner)
         except StoreError:  # not even that can be written
             return await self._abandon(state, error)
-        return Polled(feed=state.id, error=error)
+        return PolledFeed(feed=state.id, error=error)
 
-    async def _poll(self, setup: Setup, feed: Feed, state: FeedState) -> Polled:
+    async def _poll(self, active: ActiveConfig, feed: Feed, state: FeedState) -> PolledFeed:
         host = host_key(state.url)
         try:
-            with self._network.asking(host):
+            with self._network.polling(host):
                 response = await self._fetcher.fetch(feed, state)
-            self._network.is_to_blame(host, None)
+            self._network.record_outcome(host, None)
             if isinstance(response, NotModified):
-                return await self._unchanged(setup, feed, state, response, None)
+                return await self._unchanged(active, feed, state, response, None)
             parsed = await self._parsed(state, response)
             response = replace(response, body=b"", held=None)  # what was read need not be kept until all is stored
-            return await self._taken(setup, feed, state, response, parsed)
+            return await self._taken(active, feed, state, response, parsed)
         except (FetchError, ParseError) as error:
-            return await self._failed(setup, feed, state, error)
+            return await self._failed(active, feed, state, error)
 
     async def _parsed(self, state: FeedState, response: Fetched) -> ParsedFeed:
         """What is in a document; its bytes count as held until here. Raises ParseError."""
@@ -187,34 +186,38 @@ class Intake:
             if response.held is not None:
                 response.held.release()
 
-    async def _taken(self, setup: Setup, feed: Feed, state: FeedState, response: Fetched, parsed: ParsedFeed) -> Polled:
+    async def _taken(
+        self, active: ActiveConfig, feed: Feed, state: FeedState, response: Fetched, parsed: ParsedFeed
+    ) -> PolledFeed:
         if not parsed.entries:
-            return await self._unchanged(setup, feed, state, response, parsed)
-        return await self.take(setup, feed, state, response, parsed)
+            return await self._unchanged(active, feed, state, response, parsed)
+        return await self.take(active, feed, state, response, parsed)
 
     def _recall(self, state: FeedState) -> Recall | None:
         return partial(self._feeds.memory, state.id) if state.first_polled_at else None
 
     async def take(
         self,
-        setup: Setup,
+        active: ActiveConfig,
         feed: Feed,
         state: FeedState,
         response: Fetched,
         parsed: ParsedFeed,
-    ) -> Polled:
+    ) -> PolledFeed:
         """Store and match a document's entries, decide who is told, and commit it all at once."""
-        now, settings = self._clock.now(), setup.config.settings
-        found = await self._news(setup, feed, state, response, parsed, now)
-        walked = await self._archive.walk(feed, state, response, parsed, now) if found.gap else Walked(closed=True)
-        if walked.entries:
-            found = filled(found, walked.entries, settings.polling.flood_limit)
+        now, settings = self._clock.now(), active.config.settings
+        found = await self._news(active, feed, state, response, parsed, now)
+        archive = (
+            await self._archive.read(feed, state, response, parsed, now) if found.gap else ArchiveResult(closed=True)
+        )
+        if archive.entries:
+            found = with_archive(found, archive.entries, settings.polling.flood_limit)
         if feed.full_text:
             found = replace(found, entries=await self._with_articles(state, found.entries))
         began = perf_counter()
-        hits = await match_all(setup, feed, found.entries, now)
+        hits = await match_all(active, feed, found.entries, now)
         match_s = perf_counter() - began
-        on_update = {hit.entry_key for hit in hits if setup.rule_configs[hit.rule].on_update}
+        on_update = {hit.entry_key for hit in hits if active.rule_configs[hit.rule].on_update}
         matched = {hit.entry_key for hit in hits}
         needed = {e.key for e in found.entries if e.key in matched and quota.is_needed(e, on_update=e.key in on_update)}
         kept, today = quota.limited(found.entries, needed, state, settings.polling, now)
@@ -222,48 +225,48 @@ class Intake:
             keys = {entry.key for entry in kept}
             hits = tuple(hit for hit in hits if hit.entry_key in keys)
             log.info("%d entries are over the day's budget", len(found.entries) - len(kept), extra={"feed": state.id})
-        fresh = [entry for entry in found.entries if entry.reason not in (Reason.CHANGED, Reason.TOO_OLD)]
+        new_entries = [entry for entry in found.entries if entry.reason not in (Reason.CHANGED, Reason.TOO_OLD)]
         after, hosts = after_success(
             replace(state, distrust_guid=found.distrust_guid, volatile=found.volatile, stored_today=today),
             feed,
             settings.polling,
             response=response,
             parsed=parsed,
-            new_entries=len(fresh),
-            published=[entry.published_at for entry in fresh if entry.published_at],
+            new_entries=len(new_entries),
+            published=[entry.published_at for entry in new_entries if entry.published_at],
             silent_after=settings.health.silent_after,
             pushed=state.hub_until is not None and state.hub_until > now,
             gap=found.gap,
             now=now,
         )
-        poll = Poll(
+        poll = PollResult(
             state=after,
             entries=kept,
             hits=hits,
-            hosts=(*hosts, *walked.hosts),
-            notices=self._health_news(setup, state, after, now, missed=not walked.closed),
+            hosts=(*hosts, *archive.hosts),
+            notices=self._health_news(active, state, after, now, missed=not archive.closed),
             memory=parsed.memory,
-            quarantined=() if today.left_out else (*parsed.quarantined, *walked.quarantined),
-            wanted=_articles(kept) if feed.full_text and self._full_text else (),
+            quarantined=() if today.left_out else (*parsed.quarantined, *archive.quarantined),
+            articles_wanted=_articles(kept) if feed.full_text and self._full_text else (),
         )
-        stored = await self._commit(setup, poll, now)
-        return Polled(
+        stored = await self._commit(active, poll, now)
+        return PolledFeed(
             feed=state.id,
-            rung=parsed.rung,
+            parse_level=parsed.parse_level,
             entries=stored,
             hits=len(hits),
-            gap=("closed" if walked.closed else "open") if found.gap else None,
+            gap=("closed" if archive.closed else "open") if found.gap else None,
             match_s=match_s,
         )
 
     async def _news(
-        self, setup: Setup, feed: Feed, state: FeedState, response: Fetched, parsed: ParsedFeed, now: datetime
-    ) -> News:
+        self, active: ActiveConfig, feed: Feed, state: FeedState, response: Fetched, parsed: ParsedFeed, now: datetime
+    ) -> NewEntries:
         """What of a document the store does not know yet."""
-        polling = setup.config.settings.polling
+        polling = active.config.settings.polling
         named = names(parsed.entries, state)
         known, known_aliases = await self._feeds.known(state.id, named.keys, named.aliases)
-        return news(
+        return find_new_entries(
             parsed,
             named,
             known,
@@ -283,7 +286,7 @@ class Intake:
             replace(entry, content=max(entry.content, articles.get(entry.key, ""), key=len)) for entry in entries
         )
 
-    async def _commit(self, setup: Setup, poll: Poll, now: datetime) -> tuple[Entry, ...]:
+    async def _commit(self, active: ActiveConfig, poll: PollResult, now: datetime) -> tuple[Entry, ...]:
         """Write a poll, a large one in parts; its hits are routed while they are written.
 
         Each part holds entries with their own hits, so a crash between two of them loses nothing: what is
@@ -295,31 +298,31 @@ class Intake:
             fingerprints |= fingerprints_of(some)
         stored: list[Entry] = []
         for number, part in enumerate(_parts(poll)):
-            mine = {hit.entry_key for hit in part.hits}
-            entries = {entry.key: entry for entry in part.entries if entry.key in mine}
+            hit_keys = {hit.entry_key for hit in part.hits}
+            entries = {entry.key: entry for entry in part.entries if entry.key in hit_keys}
             known = {key: fingerprints[key] for key in entries if key in fingerprints}
-            asked = question(part.hits, entries, setup.rule_configs, setup.config.settings, now, known)
-            answer = partial(self._route, setup, part.hits, entries, now, known, number) if asked else None
+            asked = routing_query(part.hits, entries, active.rule_configs, active.config.settings, now, known)
+            answer = partial(self._route, active, part.hits, entries, now, known, number) if asked else None
             stored += await self._feeds.commit(part, owner=self._owner, question=asked, route=answer)
         return tuple(stored)
 
     def _route(
         self,
-        setup: Setup,
+        active: ActiveConfig,
         hits: Sequence[Hit],
         entries: Mapping[str, Entry],
         now: datetime,
         fingerprints: Mapping[str, Fingerprint],
         part: int,
-        around: Surroundings,
-    ) -> Routed:
+        context: RoutingContext,
+    ) -> RoutingResult:
         return route(
             hits,
             entries,
-            setup.rule_configs,
-            setup.config.channels,
-            setup.config.settings,
-            around,
+            active.rule_configs,
+            active.config.channels,
+            active.config.settings,
+            context,
             now,
             recipients=self._recipients,
             fingerprints=fingerprints,
@@ -327,9 +330,14 @@ class Intake:
         )
 
     async def _unchanged(
-        self, setup: Setup, feed: Feed, state: FeedState, response: Fetched | NotModified, parsed: ParsedFeed | None
-    ) -> Polled:
-        settings, now = setup.config.settings, self._clock.now()
+        self,
+        active: ActiveConfig,
+        feed: Feed,
+        state: FeedState,
+        response: Fetched | NotModified,
+        parsed: ParsedFeed | None,
+    ) -> PolledFeed:
+        settings, now = active.config.settings, self._clock.now()
         after, hosts = after_success(
             state,
             feed,
@@ -340,27 +348,29 @@ class Intake:
             pushed=state.hub_until is not None and state.hub_until > now,
             now=now,
         )
-        poll = Poll(
+        poll = PollResult(
             state=after,
             hosts=hosts,
-            notices=self._health_news(setup, state, after, now),
+            notices=self._health_news(active, state, after, now),
             memory=parsed.memory if parsed else None,
         )
         await self._feeds.commit(poll, owner=self._owner)
-        return Polled(feed=state.id, rung=parsed.rung if parsed else Rung.NOT_MODIFIED)
+        return PolledFeed(feed=state.id, parse_level=parsed.parse_level if parsed else ParseLevel.NOT_MODIFIED)
 
-    async def _failed(self, setup: Setup, feed: Feed, state: FeedState, error: FetchError | ParseError) -> Polled:
-        settings, now = setup.config.settings, self._clock.now()
-        if self._network.is_to_blame(host_key(state.url), error):
-            poll = Poll(state=outage.postponed(state, now))
+    async def _failed(
+        self, active: ActiveConfig, feed: Feed, state: FeedState, error: FetchError | ParseError
+    ) -> PolledFeed:
+        settings, now = active.config.settings, self._clock.now()
+        if self._network.record_outcome(host_key(state.url), error):
+            poll = PollResult(state=outage.postpone(state, now))
         else:
             log.info("poll gave nothing: %s", error, extra={"feed": state.id})
             after, hosts = after_failure(state, feed, settings.polling, error, now=now)
-            poll = Poll(state=after, hosts=hosts, notices=self._health_news(setup, state, after, now))
+            poll = PollResult(state=after, hosts=hosts, notices=self._health_news(active, state, after, now))
         await self._feeds.commit(poll, owner=self._owner)
-        return Polled(feed=state.id, error=error.with_traceback(None))  # whose frames hold the document
+        return PolledFeed(feed=state.id, error=error.with_traceback(None))  # whose frames hold the document
 
-    async def _abandon(self, state: FeedState, error: AggregatorError) -> Polled:
+    async def _abandon(self, state: FeedState, error: AggregatorError) -> PolledFeed:
         """Nothing is written: free the lease, so that the feed comes up again soon."""
         if isinstance(error, Conflict):
             log.error("poll could not be stored: %s", error, extra={"feed": state.id})
@@ -368,13 +378,13 @@ class Intake:
             await self._feeds.release([state.id], owner=self._owner)
         except StoreError as second:
             log.warning("the lease could not be freed, it runs out by itself: %s", second, extra={"feed": state.id})
-        return Polled(feed=state.id, error=error)
+        return PolledFeed(feed=state.id, error=error)
 
     def _health_news(
-        self, setup: Setup, before: FeedState, after: FeedState, now: datetime, *, missed: bool = False
+        self, active: ActiveConfig, before: FeedState, after: FeedState, now: datetime, *, missed: bool = False
     ) -> tuple[Delivery, ...]:
         """Notices about the feed itself; a gap that stayed open is told once a day."""
-        settings, told = setup.config.settings, list[Delivery]()
+        settings, detail = active.config.settings, list[Delivery]()
         news = (
             (transition(before, after, settings.health, now), (after.health.value, now.isoformat())),
             (gap_notice(after) if missed else None, ("gap", f"{now:%Y-%m-%d}")),
@@ -382,16 +392,16 @@ class Intake:
         )
         for said, occasion in news:
             if said is not None:
-                told += tell(
+                detail += notice_deliveries(
                     said,
                     ("feed", after.id, *occasion),
                     health_channels(settings),
-                    setup.config.channels,
+                    active.config.channels,
                     now,
-                    kind=Kind.HEALTH,
+                    kind=AlertKind.HEALTH,
                     recipients=self._recipients,
                 )
-        return tuple(told)
+        return tuple(detail)
 
 
 def _is_being_ended() -> bool:
@@ -406,7 +416,7 @@ def _in_words(error: BaseException) -> str:
     return brief(text, 300)
 
 
-def _parts(poll: Poll) -> Iterator[Poll]:
+def _parts(poll: PollResult) -> Iterator[PollResult]:
     """A poll as transactions of at most PART entries; entries with hits first, the oldest of them before all.
 
     So what is told together stays together as far as it can, and the feed's own state comes last.
@@ -421,14 +431,14 @@ def _parts(poll: Poll) -> Iterator[Poll]:
     ordered = sorted(
         poll.entries, key=lambda e: (e.key not in hits, (e.published_at or seen_at) if e.key in hits else seen_at)
     )
-    wanted = frozenset(poll.wanted)
+    wanted = frozenset(poll.articles_wanted)
     for start in range(0, len(ordered), PART):
         entries = tuple(ordered[start : start + PART])
         part = replace(
             poll,
             entries=entries,
             hits=tuple(hit for entry in entries for hit in hits.get(entry.key, ())),
-            wanted=tuple(entry.key for entry in entries if entry.key in wanted),
+            articles_wanted=tuple(entry.key for entry in entries if entry.key in wanted),
         )
         if start + PART < len(ordered):
             part = replace(part, unfinished=True, hosts=(), notices=(), memory=None, quarantined=())

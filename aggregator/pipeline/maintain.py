@@ -1,4 +1,4 @@
-"""The third verb: keep the house in order, and say a word about it when there is news."""
+"""Maintain: keep the database in order, and say a word about it when there is news."""
 
 import asyncio
 import logging
@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from aggregator.core.delivery import compose
-from aggregator.core.delivery.notices import health_channels, tell
+from aggregator.core.delivery.notices import health_channels, notice_deliveries
 from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
 from aggregator.core.findings import findings
-from aggregator.core.model import Backlog, DeliveryState, HitFilter, Kind, Notice, Status
+from aggregator.core.model import AlertKind, Backlog, DeliveryState, HitFilter, Notice, Status
 from aggregator.core.settings import Channel
-from aggregator.pipeline.active_config import CurrentSetup
-from aggregator.ports import Catalog, Clock, Notifier, Outbox, Upkeep
+from aggregator.pipeline.active_config import CurrentConfig
+from aggregator.ports import Catalog, Clock, Maintenance, Notifier, Outbox
 
 log = logging.getLogger(__name__)
 
@@ -26,22 +26,22 @@ class Maintainer:
         *,
         catalog: Catalog,
         outbox: Outbox,
-        upkeep: Upkeep,
-        setup: CurrentSetup,
+        upkeep: Maintenance,
+        active: CurrentConfig,
         clock: Clock,
         recipients: Callable[[Channel], Sequence[str]],
     ) -> None:
         self._catalog = catalog
         self._outbox = outbox
         self._upkeep = upkeep
-        self._setup = setup
+        self._active = active
         self._clock = clock
         self._recipients = recipients
         self._last_heartbeat_at: datetime | None = None
 
     async def prune(self) -> tuple[int, int]:
         """Apply the retention; gives (entries removed, texts emptied)."""
-        kept = self._setup().config.settings.retention
+        kept = self._active().config.settings.retention
         removed, emptied = await self._upkeep.prune(
             self._clock.now(), entries_s=kept.entries_s, content_s=kept.content_s
         )
@@ -60,7 +60,7 @@ class Maintainer:
         waiting = sum(
             outbox.get(state, 0) for state in (DeliveryState.PENDING, DeliveryState.RETRY, DeliveryState.HELD)
         )
-        rules = Counter(told.hit.rule for told in hits).most_common(5)
+        rules = Counter(detail.hit.rule for detail in hits).most_common(5)
         lines = [
             f"Feeds: {', '.join(f'{count} {word.value}' for word, count in health.items())}",
             f"Hits since {since:%Y-%m-%d %H:%M} UTC: {len(hits)}"
@@ -69,14 +69,14 @@ class Maintainer:
         ]
         title = f"aggregator is alive: {len(hits)} hits" if hits else "aggregator is alive: nothing matched"
         await self._tell(
-            Notice(title=title, body="\n".join(lines)), ("heartbeat", f"{now:%Y-%m-%dT%H:%M}"), Kind.HEARTBEAT
+            Notice(title=title, body="\n".join(lines)), ("heartbeat", f"{now:%Y-%m-%dT%H:%M}"), AlertKind.HEARTBEAT
         )
 
     async def notice_faulty_config(self, errors: ConfigErrors, digest: str) -> None:
         """Say once for each faulty version of the files that it was not taken over."""
         body = "\n".join(map(str, errors.errors[:10]))
         notice = Notice(title="The edited configuration is faulty; the old one keeps running", body=body)
-        await self._tell(notice, ("config", digest), Kind.HEALTH)
+        await self._tell(notice, ("config", digest), AlertKind.HEALTH)
 
     async def warn_of_database(self, fault: DatabaseFault, notifier: Notifier) -> int:
         """Say past the outbox, which cannot be written, what is wrong with the database; gives who accepted it.
@@ -86,7 +86,7 @@ class Maintainer:
         thing, _, remedy = str(fault).partition("; ")
         body = f"{thing}. {remedy[:1].upper()}{remedy[1:]}." if remedy else thing
         notice = Notice(title="The database cannot be used: alerts are not sent", body=body)
-        config = self._setup().config
+        config = self._active().config
         first = [name for name in health_channels(config.settings) if name in config.channels]
         for names in (first, [name for name in config.channels if name not in first]):
             sent = await asyncio.gather(*(self._say(notice, fault.kind, name, notifier) for name in names))
@@ -96,15 +96,15 @@ class Maintainer:
 
     async def _say(self, notice: Notice, kind: str, name: str, notifier: Notifier) -> int:
         """To each recipient of one channel, without a row; gives how many accepted it."""
-        config, now, accepted = self._setup().config, self._clock.now(), 0
+        config, now, accepted = self._active().config, self._clock.now(), 0
         channel = config.channels[name]
-        for row in tell(
+        for row in notice_deliveries(
             notice,
             ("database", kind, now.isoformat()),
             [name],
             config.channels,
             now,
-            kind=Kind.HEALTH,
+            kind=AlertKind.HEALTH,
             recipients=self._recipients,
         ):
             alert = compose(row, (), channel, config.settings.web.public_url)
@@ -125,14 +125,14 @@ class Maintainer:
                 words = f"{finding.what[:1].upper()}{finding.what[1:]}.\n{finding.remedy}"
                 notice = Notice(title=f"{what} {suspect.name} may be ending the service", body=words)
                 subject = ("deaths", suspect.kind, suspect.name, str(suspect.deaths))
-                if await self._tell(notice, subject, Kind.HEALTH):
+                if await self._tell(notice, subject, AlertKind.HEALTH):
                     log.warning("%s", finding.what)
 
-    async def _tell(self, notice: Notice, subject: Sequence[str], kind: Kind) -> int:
+    async def _tell(self, notice: Notice, subject: Sequence[str], kind: AlertKind) -> int:
         """Put a notice into the outbox, once for its subject; gives how many rows were new."""
-        config = self._setup().config
+        config = self._active().config
         return await self._outbox.add(
-            tell(
+            notice_deliveries(
                 notice,
                 subject,
                 health_channels(config.settings),

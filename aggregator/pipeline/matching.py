@@ -9,21 +9,21 @@ from aggregator.core.delivery import delivery_id
 from aggregator.core.model import Entry, Hit
 from aggregator.core.rules import document, snippet
 from aggregator.core.settings import Feed, RuleConfig
-from aggregator.pipeline.active_config import Setup
+from aggregator.pipeline.active_config import ActiveConfig
 
-AT_ONCE = 20  # entries that are worked on without a break: some milliseconds
+CONCURRENCY = 20  # entries that are worked on without a break: some milliseconds
 
 T = TypeVar("T")
 
 
-def match(setup: Setup, feed: Feed, entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
+def match(active: ActiveConfig, feed: Feed, entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
     """Every hit of every rule on these entries of one feed."""
     hits = []
     for entry in entries:
         text = document(entry, feed.tags)
         hits += [
             Hit(
-                id=hit_id(setup.rule_configs[found.rule], entry),
+                id=hit_id(active.rule_configs[found.rule], entry),
                 rule=found.rule,
                 feed=entry.feed,
                 entry_key=entry.key,
@@ -33,22 +33,22 @@ def match(setup: Setup, feed: Feed, entries: Sequence[Entry], now: datetime) -> 
                 snippet=snippet(text, found.spans),
                 created_at=now,
             )
-            for found in setup.index.match(text)
+            for found in active.index.match(text)
         ]
     return tuple(hits)
 
 
-async def match_all(setup: Setup, feed: Feed, entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
+async def match_all(active: ActiveConfig, feed: Feed, entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
     """`match` of many entries."""
-    return tuple([hit async for some in breathing(entries) for hit in match(setup, feed, some, now)])
+    return tuple([hit async for some in breathing(entries) for hit in match(active, feed, some, now)])
 
 
 async def breathing(many: Sequence[T]) -> AsyncIterator[Sequence[T]]:
     """A few of `many` at a time; in between, the event loop has its turn."""
-    for start in range(0, len(many), AT_ONCE):
+    for start in range(0, len(many), CONCURRENCY):
         if start:
             await asyncio.sleep(0)
-        yield many[start : start + AT_ONCE]
+        yield many[start : start + CONCURRENCY]
 
 
 def hit_id(rule: RuleConfig, entry: Entry) -> str:

@@ -1,4 +1,4 @@
-"""The first verb: poll. Who is polled and when it ends; ingest.py is what a poll does."""
+"""Poll. Who is polled and when it ends; ingest.py is what a poll does."""
 
 import asyncio
 import logging
@@ -10,14 +10,14 @@ from aggregator.core.errors import AggregatorError, StoreError
 from aggregator.core.model import FeedState
 from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import host_key, interleaved
-from aggregator.pipeline.active_config import CurrentSetup
-from aggregator.pipeline.ingest import Intake, Polled
+from aggregator.pipeline.active_config import CurrentConfig
+from aggregator.pipeline.ingest import Ingestor, PolledFeed
 from aggregator.ports import Clock, Feeds
 
 log = logging.getLogger(__name__)
 
 LEASE_S = 300.0
-CLAIM_AT_ONCE = 500
+CLAIM_SIZE = 500
 CLAIMS = 8  # in one tick: hosts with many due feeds hide the others from a claim, one after the other
 SHARE = 4
 KEPT_FOR_PROVEN = 16  # two places of so many
@@ -31,13 +31,13 @@ class Poller:
     place and a lease.
     """
 
-    def __init__(self, intake: Intake, *, feeds: Feeds, setup: CurrentSetup, clock: Clock, owner: str) -> None:
-        self._intake = intake
+    def __init__(self, ingestor: Ingestor, *, feeds: Feeds, active: CurrentConfig, clock: Clock, owner: str) -> None:
+        self._ingestor = ingestor
         self._feeds = feeds
-        self._setup = setup
+        self._active = active
         self._clock = clock
         self._owner = owner
-        self._under_way: dict[asyncio.Task[Polled], FeedState] = {}
+        self._under_way: dict[asyncio.Task[PolledFeed], FeedState] = {}
         self._at_hosts: Counter[str] = Counter()
         self._crowded: set[str] = set()
         self._beside: set[asyncio.Task[None]] = set()
@@ -58,10 +58,10 @@ class Poller:
         return started
 
     async def once(
-        self, ids: Sequence[str] | None = None, *, force: bool = False, done: Callable[[Polled], object]
+        self, ids: Sequence[str] | None = None, *, force: bool = False, done: Callable[[PolledFeed], object]
     ) -> None:
         """One pass over what is due (`ids`: of these; `force`: due or not), to its end; `done` hears of each poll."""
-        wanted = list(self._setup().feeds) if ids is None else ids
+        wanted = list(self._active().feeds) if ids is None else ids
         queue, turn = self._claimed(wanted, force), asyncio.Lock()
 
         async def work() -> None:
@@ -70,15 +70,15 @@ class Poller:
                     state = await anext(queue, None)
                 if state is None:
                     return
-                done(await self._intake.poll(state))
+                done(await self._ingestor.poll(state))
 
-        room = self._setup().config.settings.polling.concurrency
-        await asyncio.gather(*(work() for _ in range(min(room, len(wanted)))))
+        fixture = self._active().config.settings.polling.concurrency
+        await asyncio.gather(*(work() for _ in range(min(fixture, len(wanted)))))
 
     async def _claimed(self, ids: Sequence[str], force: bool) -> AsyncIterator[FeedState]:
         """Those of `ids` that may be polled, claimed a chunk at a time and each once."""
-        for start in range(0, len(ids), CLAIM_AT_ONCE):
-            chunk = ids[start : start + CLAIM_AT_ONCE]
+        for start in range(0, len(ids), CLAIM_SIZE):
+            chunk = ids[start : start + CLAIM_SIZE]
             for state in interleaved(await self._claim(len(chunk), ids=chunk, force=force)):
                 yield state
 
@@ -101,24 +101,24 @@ class Poller:
 
     def _share(self) -> int:
         """How many feeds of one host are claimed at a time: twice as many are served within half a lease."""
-        settings = self._setup().config.settings
+        settings = self._active().config.settings
         in_time = int(LEASE_S / 2 / (settings.http.timeout_s + GAP_S))
         return max(1, min(SHARE, in_time)) * settings.polling.per_host
 
     async def _start(self) -> tuple[tuple[FeedState, ...], bool]:
         """Claim and begin once, as far as there is room; also whether a host may have more that is due."""
-        free = self._setup().config.settings.polling.concurrency - len(self._under_way)
+        free = self._active().config.settings.polling.concurrency - len(self._under_way)
         if free <= 0 or self._draining:
             return (), False
         share = self._share()
         busy = [host for host, count in self._at_hosts.items() if count >= share]
-        room = min(free, self._room_for_strangers())
-        states = await self._claim(room, per_host=share, busy=busy) if room > 0 else ()
-        if len(states) >= room and room < free:
+        fixture = min(free, self._room_for_strangers())
+        states = await self._claim(fixture, per_host=share, busy=busy) if fixture > 0 else ()
+        if len(states) >= fixture and fixture < free:
             busy += [host for host, count in Counter(host_key(s.url) for s in states).items() if count >= share]
             states += await self._claim(free - len(states), per_host=share, busy=busy, proven=True)
         for state in states:
-            task = asyncio.create_task(self._intake.poll(state), name=f"poll {state.id}")
+            task = asyncio.create_task(self._ingestor.poll(state), name=f"poll {state.id}")
             self._under_way[task] = state
             self._at_hosts[host_key(state.url)] += 1
             task.add_done_callback(self._ended)
@@ -129,12 +129,12 @@ class Poller:
 
     def _room_for_strangers(self) -> int:
         """Places that feeds may take which are new or failed last: an eighth of all is kept for the others."""
-        places = self._setup().config.settings.polling.concurrency
+        places = self._active().config.settings.polling.concurrency
         return (
             places - 2 * (places // KEPT_FOR_PROVEN) - sum(not is_proven(state) for state in self._under_way.values())
         )
 
-    def _ended(self, task: asyncio.Task[Polled]) -> None:
+    def _ended(self, task: asyncio.Task[PolledFeed]) -> None:
         """Make room; a host that had its full share, and served it, is asked for more without waiting for the tick."""
         state = self._under_way.pop(task)
         if not self._draining and (task.cancelled() or task.exception()):

@@ -13,23 +13,23 @@ from aggregator.core.errors import FetchError, StoreError
 from aggregator.core.model import FeedState, Fetched, Health
 from aggregator.core.polling import websub
 from aggregator.core.polling.schedule import rests_after_deaths
-from aggregator.core.polling.websub import Farewell, Offer, Subscription
-from aggregator.pipeline.active_config import CurrentSetup
-from aggregator.pipeline.ingest import Intake
+from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
+from aggregator.pipeline.active_config import CurrentConfig
+from aggregator.pipeline.ingest import Ingestor
 from aggregator.ports import Catalog, Clock, Feeds, Hub, Subscriptions
 
 log = logging.getLogger(__name__)
 
 PATH = "/websub/"
-ASKED_AT_ONCE = 20  # of one tick: hubs are few, and each gets one request a second
-ASKING_S = 40.0  # the loop must be seen to live
+CONCURRENCY = 20  # of one tick: hubs are few, and each gets one request a second
+REQUEST_TIMEOUT_S = 40.0  # the loop must be seen to live
 LEASE_S = 120.0
-TRIES, PAUSE_S = 10, 0.3  # to get a feed that is being polled at this moment
+MAX_ATTEMPTS, PAUSE_S = 10, 0.3  # to get a feed that is being polled at this moment
 
-Taken = Literal["taken", "ignored", "unknown"]
+PushOutcome = Literal["taken", "ignored", "unknown"]
 
 
-class Push:
+class WebSub:
     """Keeps subscriptions, answers hubs, takes in what they bring. Without a public URL there is none of it."""
 
     def __init__(
@@ -39,8 +39,8 @@ class Push:
         hub: Hub,
         feeds: Feeds,
         catalog: Catalog,
-        intake: Intake,
-        setup: CurrentSetup,
+        ingestor: Ingestor,
+        active: CurrentConfig,
         clock: Clock,
         owner: str,
         secret: Callable[[], str],
@@ -49,14 +49,14 @@ class Push:
         self._hub = hub
         self._feeds = feeds
         self._catalog = catalog
-        self._intake = intake
-        self._setup = setup
+        self._ingestor = ingestor
+        self._active = active
         self._clock = clock
         self._owner = owner
         self._secret = secret
 
     def _site(self) -> str | None:
-        web = self._setup().config.settings.web
+        web = self._active().config.settings.web
         return web.public_url.rstrip("/") if web.enabled and web.public_url else None
 
     # --- asking ----------------------------------------------------------------------------------
@@ -68,13 +68,13 @@ class Push:
         offers = await self._subscriptions.offers() if site else ()
         for feed in sorted(known.keys() - {offer.feed for offer in offers}):
             await self._end(known[feed])
-        due = websub.unanswered(offers, known, self._clock.now())[:ASKED_AT_ONCE]
-        untold = await self._untold() if site else []
+        due = websub.unanswered(offers, known, self._clock.now())[:CONCURRENCY]
+        untold = await self._pending_unsubscriptions() if site else []
         try:
-            async with asyncio.timeout(ASKING_S):
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 outcomes = await asyncio.gather(
                     *(self._ask(offer, known.get(offer.feed), site or "") for offer in due),
-                    *(self._tell(leaving, site or "") for leaving in untold),
+                    *(self._unsubscribe(leaving, site or "") for leaving in untold),
                     return_exceptions=True,
                 )
         except TimeoutError:  # those that were not reached count as asked, and are asked again
@@ -84,21 +84,21 @@ class Push:
             raise failed[0]
         return len(due) + len(untold)
 
-    async def _end(self, subscription: Subscription) -> None:
+    async def _end(self, subscription: HubSubscription) -> None:
         """Nothing more is taken from this hub for this feed; it is told so at its time."""
-        leaving = websub.farewell(subscription, self._clock.now())
+        leaving = websub.unsubscription(subscription, self._clock.now())
         await self._subscriptions.remove([subscription.feed], [leaving] if leaving else [])
 
-    async def _untold(self) -> list[Farewell]:
+    async def _pending_unsubscriptions(self) -> list[Unsubscription]:
         """Whom to tell of a subscription's end; those that had time enough to ask back are forgotten."""
         leaving, now = await self._subscriptions.leaving(), self._clock.now()
         if over := [one.callback for one in leaving if websub.is_over(one, now)]:
             await self._subscriptions.forget(over)
-        return [one for one in leaving if not one.told and not websub.is_over(one, now)][:ASKED_AT_ONCE]
+        return [one for one in leaving if not one.requested and not websub.is_over(one, now)][:CONCURRENCY]
 
-    async def _tell(self, leaving: Farewell, site: str) -> None:
+    async def _unsubscribe(self, leaving: Unsubscription, site: str) -> None:
         """Once: a hub that does not hear finds nobody at the callback, and its lease runs out."""
-        await self._subscriptions.told(leaving.callback)
+        await self._subscriptions.mark_requested(leaving.callback)
         try:
             await self._hub.unsubscribe(leaving, f"{site}{PATH}{leaving.callback}")
         except FetchError as error:
@@ -106,7 +106,7 @@ class Push:
         except Exception:  # a bug concerns this hub, and no other
             log.exception("a hub could not be told to stop", extra={"hub": leaving.hub})
 
-    async def _ask(self, offer: Offer, known: Subscription | None, site: str) -> None:
+    async def _ask(self, offer: Offer, known: HubSubscription | None, site: str) -> None:
         """Ask a hub, for the first time or again. It may verify before it has answered, so the row comes first."""
         now = self._clock.now()
         if known and websub.is_for(known, offer):
@@ -114,7 +114,7 @@ class Push:
         else:
             if known:
                 await self._end(known)
-            asked = Subscription(
+            asked = HubSubscription(
                 feed=offer.feed,
                 hub=offer.hub,
                 topic=offer.topic,
@@ -124,7 +124,7 @@ class Push:
             )
         await self._subscriptions.save(asked)
         try:
-            feed = self._setup().feeds.get(offer.feed)
+            feed = self._active().feeds.get(offer.feed)
             home = feed.url if feed else None
             moved_to = await self._hub.subscribe(asked, f"{site}{PATH}{asked.callback}", home=home)
             if moved_to:
@@ -160,7 +160,7 @@ class Push:
 
     async def receive(
         self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
-    ) -> Taken:
+    ) -> PushOutcome:
         """Take in what was pushed to a callback. The body is read only where the callback is known.
 
         Raises StoreError: then the hub should come again.
@@ -190,7 +190,7 @@ class Push:
 
     async def _claim(self, feed: str) -> FeedState | None:
         """The feed's lease; None where somebody kept it all the while, or its host rests."""
-        for _ in range(TRIES):
+        for _ in range(MAX_ATTEMPTS):
             claimed = await self._feeds.claim_due(
                 self._clock.now(), owner=self._owner, lease_s=LEASE_S, limit=1, ids=[feed], force=True
             )
@@ -200,7 +200,7 @@ class Push:
         return None
 
     async def _take(self, state: FeedState, document: Fetched) -> None:
-        polled = await self._intake.receive(state, document)
+        polled = await self._ingestor.receive(state, document)
         if isinstance(polled.error, StoreError):
             raise polled.error
         if polled.error is not None:  # an empty ping, or something else: the feed itself will tell

@@ -1,4 +1,4 @@
-"""What the verbs of pipeline/ need from the outside world. Each port names what it raises.
+"""What pipeline/ needs from the outside world. Each port names what it raises.
 
 Adapters implement these; nothing here knows a library. Where a method is `async`, it may wait
 for the network, a disk or another process; nothing else may. What people read is in `catalog`.
@@ -11,28 +11,28 @@ from typing import Protocol
 from aggregator.core.errors import DatabaseFault
 from aggregator.core.model import (
     Alert,
+    ArticleRequest,
     Delivery,
     Entry,
     FeedState,
     Fetched,
+    HitDetail,
     HostLimit,
-    Known,
     NotModified,
     ParsedFeed,
-    Poll,
-    Question,
+    PollResult,
     Receipt,
-    Routed,
+    RoutingContext,
+    RoutingQuery,
+    RoutingResult,
     Silence,
-    Surroundings,
-    Told,
-    WantedText,
+    StoredKey,
 )
-from aggregator.core.polling.websub import Farewell, Offer, Subscription
+from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Channel, Feed
 from aggregator.ports.catalog import Catalog as Catalog
 
-Route = Callable[[Surroundings], Routed]
+Route = Callable[[RoutingContext], RoutingResult]
 Recall = Callable[[], Awaitable[bytes | None]]
 Begin = Callable[[], Awaitable[None]]
 
@@ -67,7 +67,7 @@ class Pages(Protocol):
         ...
 
 
-class Reader(Protocol):
+class ArticleReader(Protocol):
     """Pages to articles, in a process that may die."""
 
     async def article(self, page: Fetched) -> str:
@@ -137,7 +137,7 @@ class Feeds(Protocol):
 
     async def known(
         self, feed: str, keys: Sequence[str], aliases: Sequence[str] = ()
-    ) -> tuple[Mapping[str, Known], frozenset[str]]:
+    ) -> tuple[Mapping[str, StoredKey], frozenset[str]]:
         """Which of `keys` were ever stored for this feed, and which of `aliases`; tombstones too."""
         ...
 
@@ -146,7 +146,7 @@ class Feeds(Protocol):
         ...
 
     async def commit(
-        self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None
+        self, poll: PollResult, *, owner: str, question: RoutingQuery | None = None, route: Route | None = None
     ) -> tuple[Entry, ...]:
         """Write all of a poll, or nothing, and free its lease; gives the entries with their ids.
 
@@ -157,7 +157,7 @@ class Feeds(Protocol):
         """
         ...
 
-    async def record(self, question: Question, route: Route, now: datetime) -> int:
+    async def record(self, question: RoutingQuery, route: Route, now: datetime) -> int:
         """Write what `route` decides about hits on stored entries (`rules apply`); gives how many hits."""
         ...
 
@@ -166,10 +166,10 @@ class Feeds(Protocol):
         ...
 
 
-class Texts(Protocol):
-    """Wishes for full texts, which `Feeds.commit` makes of `Poll.wanted`. Every method raises StoreError."""
+class ArticleQueue(Protocol):
+    """Wishes for full texts, which `Feeds.commit` makes of `PollResult.wanted`. Every method raises StoreError."""
 
-    async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[WantedText, ...]:
+    async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[ArticleRequest, ...]:
         """Take up to `limit` wishes whose time has come, longest waiting first.
 
         Each take is a try, and nobody is given the same wish again for `lease_s` seconds. Wishes of
@@ -185,7 +185,7 @@ class Texts(Protocol):
         """Forget the wishes for these entries."""
         ...
 
-    async def fill(self, entry: Entry, now: datetime, *, question: Question | None, route: Route) -> int:
+    async def fill(self, entry: Entry, now: datetime, *, question: RoutingQuery | None, route: Route) -> int:
         """Write an entry's next version and what `route` decides, and forget the wish; gives how many hits were new.
 
         As in `Feeds.commit`, `question` is answered and `route` called inside the transaction.
@@ -197,7 +197,7 @@ class Texts(Protocol):
 class Hub(Protocol):
     """Whoever can be asked to push."""
 
-    async def subscribe(self, subscription: Subscription, callback: str, *, home: str | None) -> str | None:
+    async def subscribe(self, subscription: HubSubscription, callback: str, *, home: str | None) -> str | None:
         """Ask for pushes to the address `callback`; gives where the hub has moved for good.
 
         `home` is the feed's configured address (None: it has left): only a private feed may have a private hub.
@@ -205,7 +205,7 @@ class Hub(Protocol):
         """
         ...
 
-    async def unsubscribe(self, leaving: Farewell, callback: str) -> None:
+    async def unsubscribe(self, leaving: Unsubscription, callback: str) -> None:
         """Ask for no more pushes to the address `callback`. Raises as `subscribe`."""
         ...
 
@@ -217,13 +217,13 @@ class Subscriptions(Protocol):
         """The feeds that are polled and name a hub."""
         ...
 
-    async def all(self) -> tuple[Subscription, ...]: ...
+    async def all(self) -> tuple[HubSubscription, ...]: ...
 
-    async def of(self, callback: str) -> Subscription | None:
+    async def of(self, callback: str) -> HubSubscription | None:
         """The subscription with this callback."""
         ...
 
-    async def save(self, subscription: Subscription) -> None:
+    async def save(self, subscription: HubSubscription) -> None:
         """Put a feed's subscription in place of what it had, and its lease into the feed's state."""
         ...
 
@@ -231,15 +231,15 @@ class Subscriptions(Protocol):
         """Remember where a feed's hub has moved; what the hub has verified meanwhile stands."""
         ...
 
-    async def remove(self, names: Sequence[str], leaving: Sequence[Farewell] = ()) -> None:
+    async def remove(self, names: Sequence[str], leaving: Sequence[Unsubscription] = ()) -> None:
         """Forget the subscriptions of these feeds, and that anybody pushes, but not what their hubs are to hear."""
         ...
 
-    async def leaving(self) -> tuple[Farewell, ...]:
+    async def leaving(self) -> tuple[Unsubscription, ...]:
         """What hubs are to hear, or may ask about."""
         ...
 
-    async def told(self, callback: str) -> None:
+    async def mark_requested(self, callback: str) -> None:
         """Note that the hub heard of a subscription's end."""
         ...
 
@@ -290,7 +290,7 @@ class Outbox(Protocol):
         """
         ...
 
-    async def told(self, delivery: Delivery) -> tuple[Told, ...]:
+    async def hit_details(self, delivery: Delivery) -> tuple[HitDetail, ...]:
         """The hits of a delivery with their entries, newest first."""
         ...
 
@@ -339,7 +339,7 @@ class Notifier(Protocol):
         ...
 
 
-class Upkeep(Protocol):
+class Maintenance(Protocol):
     """Keeping the database in order. Raises StoreError, SchemaOutOfDate."""
 
     async def upgrade(self, *, backup: bool = True) -> str:
@@ -366,11 +366,11 @@ class Upkeep(Protocol):
         """Who holds leases, of feeds or deliveries."""
         ...
 
-    async def free(self, owners: Sequence[str], now: datetime) -> int:
+    async def release_leases_of(self, owners: Sequence[str], now: datetime) -> int:
         """End the leases of processes that died; what they were sending may be a repeat. Gives how many."""
         ...
 
-    async def catch_up(self, now: datetime) -> int:
+    async def repair_future_dates(self, now: datetime) -> int:
         """Make due what a clock that ran ahead put off: feeds polled, alerts made or tried after `now`.
 
         Gives how many.

@@ -1,4 +1,4 @@
-"""What the pages and the API need from the rest of the house. The composition root provides it.
+"""What the pages and the API need from the rest of the application. The composition root provides it.
 
 Reading goes through `catalog`; everything that touches files, feeds or loops is a method here.
 Every method may raise an AggregatorError, whose text is shown to the person.
@@ -10,14 +10,14 @@ from math import inf
 from typing import Literal, Protocol
 
 from aggregator.core.errors import ConfigError
-from aggregator.core.model import Beat, Finding, Status, Told
-from aggregator.core.results import Answer, Candidate, Imported, Preview, RulesFile, Verdict
+from aggregator.core.model import Finding, HitDetail, LoopStatus, Status
+from aggregator.core.results import FeedCandidate, ImportResult, Preview, RulesCheck, RulesFile, SearchResult
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Config
 from aggregator.ports import Catalog, Clock
 
 
-class Current(Protocol):
+class RunningConfig(Protocol):
     """The configuration that runs now, with what the loader warned of."""
 
     @property
@@ -27,7 +27,7 @@ class Current(Protocol):
     def warnings(self) -> Sequence[ConfigError]: ...
 
 
-class Desk(Protocol):
+class Backend(Protocol):
     """Everything behind the pages."""
 
     @property
@@ -36,11 +36,11 @@ class Desk(Protocol):
     @property
     def clock(self) -> Clock: ...
 
-    def current(self) -> Current:
+    def current(self) -> RunningConfig:
         """The configuration that runs now; cheap, called on each request."""
         ...
 
-    def beats(self) -> Sequence[Beat]:
+    def loop_statuses(self) -> Sequence[LoopStatus]:
         """The loops' signs of life; cheap, asked every few seconds."""
         ...
 
@@ -56,7 +56,7 @@ class Desk(Protocol):
         """The Prometheus page and its content type."""
         ...
 
-    async def reload(self) -> Verdict:
+    async def reload(self) -> RulesCheck:
         """Read the configuration again and run it if it is sound; the old one keeps running otherwise."""
         ...
 
@@ -64,7 +64,7 @@ class Desk(Protocol):
         """The files that hold rules, in the order they are loaded."""
         ...
 
-    async def check_rules(self, name: str, text: str) -> Verdict:
+    async def check_rules(self, name: str, text: str) -> RulesCheck:
         """What the loader would say of the whole configuration with `text` in place of that file.
 
         Raises Conflict where more than rules and lists differs from the file, Busy, NotFound.
@@ -84,7 +84,7 @@ class Desk(Protocol):
         """What the edit adds and removes over stored entries. Raises as check_rules does, and ConfigErrors."""
         ...
 
-    async def explain(self, told: Told) -> Explanation | None:
+    async def explain(self, detail: HitDetail) -> Explanation | None:
         """Why the rule of a hit matches its entry, clause by clause; None where the rule is gone."""
         ...
 
@@ -96,21 +96,21 @@ class Desk(Protocol):
         limit: int = 50,
         before: int | None = None,
         within_s: float = inf,
-    ) -> Answer:
+    ) -> SearchResult:
         """Stored entries that match a query line, as many as are found in time. Raises InvalidRule."""
         ...
 
-    async def hub_asks(self, callback: str, query: Mapping[str, str]) -> str | None:
+    async def verify_subscription(self, callback: str, query: Mapping[str, str]) -> str | None:
         """The answer to a hub's question at a callback (WebSub, 5.3); None: we did not ask for this."""
         ...
 
-    async def hub_pushes(
+    async def receive_push(
         self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
     ) -> Literal["taken", "ignored", "unknown"]:
         """Take in what a hub pushed; `read` gives the body. Raises StoreError."""
         ...
 
-    async def discover(self, url: str) -> tuple[Candidate, ...]:
+    async def discover(self, url: str) -> tuple[FeedCandidate, ...]:
         """The feeds behind an address. Raises FetchError, ParseError."""
         ...
 
@@ -121,7 +121,7 @@ class Desk(Protocol):
         """
         ...
 
-    async def import_opml(self, document: bytes) -> Imported:
+    async def import_opml(self, document: bytes) -> ImportResult:
         """Add the feeds of an OPML document. Raises ParseError."""
         ...
 

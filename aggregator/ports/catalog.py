@@ -12,13 +12,13 @@ from aggregator.core.model import (
     Entry,
     FeedSummary,
     Health,
+    HitDetail,
     HitFilter,
     HostLimit,
-    RuleFigures,
+    RuleStats,
     Silence,
     Stats,
     Story,
-    Told,
 )
 
 
@@ -76,9 +76,9 @@ class Catalog(Protocol):
         """
         ...
 
-    async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[Told, ...]: ...
+    async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[HitDetail, ...]: ...
 
-    async def tales(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[Told, ...], ...]:
+    async def stories_of_hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[HitDetail, ...], ...]:
         """The hits of a listing by their story (else by their entry), so that a story is in one place only.
 
         A tale stands where it was told first, latest beginning first, and holds its hits newest
@@ -86,13 +86,13 @@ class Catalog(Protocol):
         """
         ...
 
-    async def hit(self, hit_id: str) -> Told: ...
+    async def hit(self, hit_id: str) -> HitDetail: ...
 
     async def hit_days(self, wanted: HitFilter, now: datetime) -> tuple[tuple[str, int], ...]:
         """(day, hits) of the last 30 days in UTC, oldest first, days without hits included."""
         ...
 
-    async def named(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
+    async def resolve_id(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
         """The whole id that begins so, where only one does."""
         ...
 
@@ -100,9 +100,9 @@ class Catalog(Protocol):
         """`relevant`, `irrelevant` or None."""
         ...
 
-    async def story(self, story_id: str) -> tuple[Story, tuple[Told, ...]]: ...
+    async def story(self, story_id: str) -> tuple[Story, tuple[HitDetail, ...]]: ...
 
-    async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleFigures, ...]:
+    async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         """Of every rule that ever had a hit (or of those with these ids), by id."""
         ...
 
@@ -116,7 +116,7 @@ class Catalog(Protocol):
         """`before` (created_at, id) continues a listing."""
         ...
 
-    async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[Told, ...]]: ...
+    async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[HitDetail, ...]]: ...
 
     async def outbox(self) -> Mapping[DeliveryState, int]:
         """How many deliveries are in each state."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aggregator.core.model import Entry
-from aggregator.ports import Catalog, Feeds, Outbox, Subscriptions, Texts, Upkeep
+from aggregator.ports import ArticleQueue, Catalog, Feeds, Maintenance, Outbox, Subscriptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +25,11 @@ class Store:
     """The database's faces. `close`, or the end of `async with`, writes what waits."""
 
     feeds: Feeds
-    texts: Texts
+    articles: ArticleQueue
     subscriptions: Subscriptions
     outbox: Outbox
     catalog: Catalog
-    upkeep: Upkeep
+    maintenance: Maintenance
     close: Callable[[], Awaitable[None]]
 
     async def __aenter__(self) -> "Store":
@@ -54,10 +54,10 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool 
 async def upgrade_store(url: str, *, make_dirs: bool = False, backup: bool = True) -> "Upgraded":
     """Create the database or bring it to the newest schema; says what was done. Raises StoreError, SchemaOutOfDate."""
     from aggregator.store.files import tighten
-    from aggregator.store.location import read_place
+    from aggregator.store.location import parse_location
     from aggregator.store.migrate import upgrade
 
-    place = read_place(url)
+    place = parse_location(url)
     if place.path is not None:
         tighten(place.path)
     return await asyncio.to_thread(upgrade, place, make_dirs=make_dirs, backup=backup)
@@ -66,17 +66,17 @@ async def upgrade_store(url: str, *, make_dirs: bool = False, backup: bool = Tru
 async def restore_store(url: str, path: str) -> "Path | None":
     """Put a backup in the place of an SQLite database; gives where the old one is kept. Raises StoreError."""
     from aggregator.store.backup import restore
-    from aggregator.store.location import read_place
+    from aggregator.store.location import parse_location
 
-    return await asyncio.to_thread(restore, read_place(url), path)
+    return await asyncio.to_thread(restore, parse_location(url), path)
 
 
 async def count_rows(url: str) -> int:
     """How many rows `copy_store` has to carry. Raises StoreError, SchemaOutOfDate."""
     from aggregator.store.copy import count_rows
-    from aggregator.store.location import read_place
+    from aggregator.store.location import parse_location
 
-    return await asyncio.to_thread(count_rows, read_place(url))
+    return await asyncio.to_thread(count_rows, parse_location(url))
 
 
 async def copy_store(source: str, target: str, *, step: Callable[[int], None] = lambda _: None) -> Mapping[str, int]:
@@ -85,8 +85,8 @@ async def copy_store(source: str, target: str, *, step: Callable[[int], None] = 
     `step` is told of every batch. Interrupted, it leaves the target as empty as it was.
     Raises StoreError, SchemaOutOfDate.
     """
-    from aggregator.store.copy import copy
-    from aggregator.store.location import read_place
+    from aggregator.store.copy import copy_database
+    from aggregator.store.location import parse_location
 
     given_up = False
 
@@ -96,7 +96,9 @@ async def copy_store(source: str, target: str, *, step: Callable[[int], None] = 
         step(rows)
 
     try:
-        return await asyncio.to_thread(copy, read_place(source), read_place(target, "the other database"), go_on)
+        return await asyncio.to_thread(
+            copy_database, parse_location(source), parse_location(target, "the other database"), go_on
+        )
     except asyncio.CancelledError:
         given_up = True  # the thread sees it at its next batch, and rolls back
         raise

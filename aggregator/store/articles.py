@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from aggregator.core.errors import Conflict
-from aggregator.core.model import Entry, HostLimit, Question, WantedText
+from aggregator.core.model import ArticleRequest, Entry, HostLimit, RoutingQuery
 from aggregator.ports import Route
 from aggregator.store import mappers
 from aggregator.store.commit import PollWriter
@@ -17,7 +17,7 @@ from aggregator.store.schema import entries, feeds, hosts, wanted_texts
 from aggregator.store.writer import Writer
 
 
-class SqlTexts:
+class SqlArticleQueue:
     """`ports.Texts` over SQL."""
 
     def __init__(self, database: Database, writer: Writer) -> None:
@@ -25,7 +25,7 @@ class SqlTexts:
         self._polls = PollWriter(database.dialect, database.sent)
         self._writer = writer
 
-    async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[WantedText, ...]:
+    async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[ArticleRequest, ...]:
         resting = select(hosts.c.host).where(hosts.c.not_before > now)
         chosen = (
             select(wanted_texts.c.entry)
@@ -44,14 +44,14 @@ class SqlTexts:
             .returning(wanted_texts.c.entry, wanted_texts.c.tries)
         )
 
-        def taken(connection: Connection) -> tuple[WantedText, ...]:
-            tries = {row.entry: row.tries for row in connection.execute(take)}
-            if not tries:
+        def taken(connection: Connection) -> tuple[ArticleRequest, ...]:
+            attempts = {row.entry: row.tries for row in connection.execute(take)}
+            if not attempts:
                 return ()
-            found = connection.execute(select(entries).where(entries.c.id.in_(tries)).order_by(entries.c.id))
-            return tuple(WantedText(entry=mappers.entry(row), tries=tries[row.id]) for row in found)
+            found = connection.execute(select(entries).where(entries.c.id.in_(attempts)).order_by(entries.c.id))
+            return tuple(ArticleRequest(entry=mappers.entry(row), attempts=attempts[row.id]) for row in found)
 
-        return await self._writer.alone(taken)
+        return await self._writer.execute(taken)
 
     async def put_off(self, entry: int, until: datetime, hosts: Sequence[HostLimit] = ()) -> None:
         later = update(wanted_texts).where(wanted_texts.c.entry == entry).values(next_at=until)
@@ -60,18 +60,18 @@ class SqlTexts:
             connection.execute(later)
             self._polls.write_hosts(connection, hosts)
 
-        await self._writer.alone(write)
+        await self._writer.execute(write)
 
     async def drop(self, wanted: Sequence[int]) -> None:
         forget = delete(wanted_texts).where(wanted_texts.c.entry.in_(wanted))
-        await self._writer.alone(lambda connection: connection.execute(forget))
+        await self._writer.execute(lambda connection: connection.execute(forget))
 
-    async def fill(self, entry: Entry, now: datetime, *, question: Question | None, route: Route) -> int:
+    async def fill(self, entry: Entry, now: datetime, *, question: RoutingQuery | None, route: Route) -> int:
         forget = delete(wanted_texts).where(wanted_texts.c.entry == bindparam("wanted"))
         stored = select(entries.c.version).where(entries.c.id == entry.id).with_for_update()
 
         def write(connection: Connection) -> int:
-            self._dialect.take_turns(connection, ROUTING_LOCK)
+            self._dialect.advisory_lock(connection, ROUTING_LOCK)
             if connection.execute(stored).scalar() != entry.version - 1:
                 raise Conflict(f"feed {entry.feed}: the entry was edited while its article was read")
             ids = self._polls.write_entries(connection, [entry])
@@ -82,4 +82,4 @@ class SqlTexts:
             write_routed(connection, self._dialect, routed, ids)
             return len(routed.hits)
 
-        return await self._writer.alone(write)
+        return await self._writer.execute(write)

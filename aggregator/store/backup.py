@@ -13,14 +13,14 @@ from aggregator.core.errors import StoreError
 from aggregator.store.column_types import instant
 from aggregator.store.engine import open_file, require_current
 from aggregator.store.files import BEFORE_RESTORE, create_private
-from aggregator.store.location import Place
+from aggregator.store.location import DatabaseLocation
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.sent import SentMark
 
 log = logging.getLogger(__name__)
 
 
-def back_up(place: Place, path: str, *, replace: bool = False) -> int:
+def back_up(place: DatabaseLocation, path: str, *, replace: bool = False) -> int:
     """Copy the database to a new file that only its owner may read; gives its bytes. Raises StoreError.
 
     The copy is made beside its name and renamed when it is whole: what has the name is a backup.
@@ -45,7 +45,7 @@ def back_up(place: Place, path: str, *, replace: bool = False) -> int:
     return target.stat().st_size
 
 
-def restore(place: Place, path: str) -> Path | None:
+def restore(place: DatabaseLocation, path: str) -> Path | None:
     """Put a backup in the place of the database; gives where the old one is kept. Raises StoreError, SchemaOutOfDate.
 
     The backup is copied and looked through first; the swap is one rename. When the last alert was sent is kept
@@ -85,15 +85,17 @@ def _bring(backup: Path, partial: Path) -> None:
 
 def _look_through(partial: Path, backup: Path) -> None:
     """Raise StoreError unless the copy is sound and ours; its log is written into it."""
-    named = Place(URL.create("sqlite", database=str(backup)))
+    named = DatabaseLocation(URL.create("sqlite", database=str(backup)))
     try:
-        with closing(open_file(Place(URL.create("sqlite", database=str(partial))), writing=True, create=False)) as copy:
+        with closing(
+            open_file(DatabaseLocation(URL.create("sqlite", database=str(partial))), writing=True, create=False)
+        ) as copy:
             (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
             tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             revision = _revision(copy) if {"feeds", "alembic_version"} <= tables else None
             copy.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:
-        raise named.explain(error) from error
+        raise named.translate(error) from error
     if verdict != "ok":
         raise StoreError(f"{backup} is damaged: {' '.join(verdict.split())}; restore an older backup")
     if revision is None:
@@ -107,7 +109,7 @@ def _revision(copy: sqlite3.Connection) -> str | None:
     return str(found[0]) if found else None
 
 
-def _set_aside(place: Place, target: Path) -> Path | None:
+def _set_aside(place: DatabaseLocation, target: Path) -> Path | None:
     """Keep the old database beside the new one, and with it the log that belongs to it and to no other."""
     if not target.exists():
         return None
@@ -122,7 +124,7 @@ def _set_aside(place: Place, target: Path) -> Path | None:
     return kept
 
 
-def _remember_last_send(place: Place, target: Path) -> None:
+def _remember_last_send(place: DatabaseLocation, target: Path) -> None:
     """Also of a database whose version kept no note of it; its log is written into it. A damaged one is left alone."""
     sent = SentMark(target)
     try:
@@ -137,8 +139,8 @@ def _remember_last_send(place: Place, target: Path) -> None:
         sent.flush()
 
 
-def _copy(place: Place, partial: Path) -> None:
-    copy = Place(URL.create("sqlite", database=str(partial)))
+def _copy(place: DatabaseLocation, partial: Path) -> None:
+    copy = DatabaseLocation(URL.create("sqlite", database=str(partial)))
     try:
         with (
             closing(open_file(place, writing=False, create=False)) as source,
@@ -147,7 +149,7 @@ def _copy(place: Place, partial: Path) -> None:
             source.backup(target)
             (verdict,) = target.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        raise copy.explain(error) from error
+        raise copy.translate(error) from error
     if verdict != "ok":
         raise StoreError(
             f"{place} is damaged, so its copy is too: {' '.join(verdict.split())}; restore an older backup"

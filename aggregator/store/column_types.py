@@ -74,7 +74,7 @@ class Line(FreeText):
         return lambda value: masked(value) if value else value
 
 
-class Listed(UserDefinedType[Any]):
+class JsonList(UserDefinedType[Any]):
     """A list or mapping as compact JSON in ASCII; tuples come back as lists."""
 
     cache_ok = True
@@ -89,7 +89,7 @@ class Listed(UserDefinedType[Any]):
         return _load
 
 
-class Digests(UserDefinedType[Any]):
+class DigestList(UserDefinedType[Any]):
     """Keys, which have no spaces, in one text."""
 
     cache_ok = True
@@ -125,5 +125,5 @@ def storable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in text)
+        return "".join("\ufffd" if "\ud800" <= content <= "\udfff" else content for content in text)
     return text

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from aggregator.core.delivery import mark_repeats
 from aggregator.core.errors import Conflict, StoreError
-from aggregator.core.model import Entry, HostLimit, Poll, Question
+from aggregator.core.model import Entry, HostLimit, PollResult, RoutingQuery
 from aggregator.ports import Route
 from aggregator.store import mappers
 from aggregator.store.dialect import ROUTING_LOCK, Dialect
@@ -32,16 +32,16 @@ from aggregator.store.schema import (
 )
 from aggregator.store.sent import SentMark
 
-MOST_WANTED = 10_000  # articles that may wait to be read
+MAX_ARTICLE_REQUESTS = 10_000  # articles that may wait to be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class PollCommit:
     """A poll on its way into the database, with the routing that is to be done there."""
 
-    poll: Poll
+    poll: PollResult
     owner: str
-    question: Question | None
+    question: RoutingQuery | None
     route: Route | None
 
 
@@ -56,28 +56,28 @@ class PollWriter:
         self._sent = sent
         self._lock = (
             select(feeds.c.id, feeds.c.lease_owner, feeds.c.last_ok_at)
-            .where(dialect.among(feeds.c.id, "ids"))
+            .where(dialect.is_in(feeds.c.id, "ids"))
             .order_by(feeds.c.id)
             .with_for_update()
         )
         at_feed = feeds.c.id == bindparam("feed_id")
         self._state = update(feeds).where(at_feed).values(lease_owner=None, lease_until=None, begun_at=None)
-        self._memory = dialect.put(memories)
-        self._host = dialect.put(hosts, where=lambda new: new.not_before > hosts.c.not_before)
-        self._notice = dialect.add(deliveries)
+        self._memory = dialect.upsert(memories)
+        self._host = dialect.upsert(hosts, where=lambda new: new.not_before > hosts.c.not_before)
+        self._notice = dialect.insert_ignore(deliveries)
         self._entry = _upsert_entries(dialect)
-        self._key = dialect.put(keys, where=lambda new: new.version > keys.c.version, keep=["seen_at"])
-        self._alias = dialect.add(aliases)
-        self._unindexed = dialect.add(unindexed)
-        self._wanted = dialect.add(wanted_texts)
+        self._key = dialect.upsert(keys, where=lambda new: new.version > keys.c.version, keep=["seen_at"])
+        self._alias = dialect.insert_ignore(aliases)
+        self._unindexed = dialect.insert_ignore(unindexed)
+        self._wanted = dialect.insert_ignore(wanted_texts)
         self._ids = select(entries.c.feed, entries.c.key, entries.c.id).where(
             dialect.paired(entries.c.feed, entries.c.key)
         )
 
-    def write(self, connection: Connection, commits: Sequence[Commit]) -> list[Committed]:
+    def write(self, connection: Connection, commits: Sequence[PollCommit]) -> list[Committed]:
         """Each poll's entries with their ids, or the Conflict of a poll whose lease was lost."""
         if any(commit.route for commit in commits):
-            self._dialect.take_turns(connection, ROUTING_LOCK)
+            self._dialect.advisory_lock(connection, ROUTING_LOCK)
         owned, read_at = self._owned(connection, commits)
         polls = [commit.poll for commit in owned.values()]
         states = [
@@ -95,19 +95,19 @@ class PollWriter:
         ]
 
     def _owned(
-        self, connection: Connection, commits: Sequence[Commit]
-    ) -> tuple[dict[str, Commit], dict[str, datetime | None]]:
+        self, connection: Connection, commits: Sequence[PollCommit]
+    ) -> tuple[dict[str, PollCommit], dict[str, datetime | None]]:
         """By feed, the commits whose lease still stands and when it was last read; rows stay locked until the end."""
-        asked = self._dialect.listed([commit.poll.state.id for commit in commits])
+        asked = self._dialect.list_param([commit.poll.state.id for commit in commits])
         found = connection.execute(self._lock, {"ids": asked}).all()
         owners = {row.id: row.lease_owner for row in found}
-        owned: dict[str, Commit] = {}
+        owned: dict[str, PollCommit] = {}
         for commit in commits:
             if owners.get(commit.poll.state.id) == commit.owner:
                 owned.setdefault(commit.poll.state.id, commit)
         return owned, {row.id: row.last_ok_at for row in found}
 
-    def _write_asides(self, connection: Connection, polls: Sequence[Poll]) -> None:
+    def _write_asides(self, connection: Connection, polls: Sequence[PollResult]) -> None:
         """What most polls do not have: a new memory, hosts that ask for rest, notices, poison."""
         memory = [{"feed": poll.state.id, "data": poll.memory} for poll in polls if poll.memory is not None]
         poison = [
@@ -124,16 +124,16 @@ class PollWriter:
         """A host rests until the latest instant that was named."""
         _run(connection, self._host, [mappers.host_values(host) for host in resting])
 
-    def _write_wanted(self, connection: Connection, polls: Sequence[Poll], ids: Ids) -> None:
+    def _write_wanted(self, connection: Connection, polls: Sequence[PollResult], ids: Ids) -> None:
         """Articles to be read; where too many wait already, these do without."""
         wanted = [
             {"entry": ids[poll.state.id, key], "tries": 0, "next_at": poll.state.last_polled_at}
             for poll in polls
-            for key in poll.wanted
+            for key in poll.articles_wanted
         ]
         if wanted:
             waiting = connection.execute(select(func.count()).select_from(wanted_texts)).scalar_one()
-            _run(connection, self._wanted, wanted[: max(0, MOST_WANTED - waiting)])
+            _run(connection, self._wanted, wanted[: max(0, MAX_ARTICLE_REQUESTS - waiting)])
 
     def write_entries(self, connection: Connection, written: Sequence[Entry]) -> Ids:
         """Insert what is new, overwrite what has a higher version; gives the ids by (feed, key)."""
@@ -150,13 +150,13 @@ class PollWriter:
         found = connection.execute(self._ids, self._dialect.pairs(list(wanted)))
         return {(row.feed, row.key): row.id for row in found}
 
-    def _write_routing(self, connection: Connection, commit: Commit, ids: Ids, read_at: datetime | None) -> None:
+    def _write_routing(self, connection: Connection, commit: PollCommit, ids: Ids, read_at: datetime | None) -> None:
         poll = commit.poll
         if commit.route is None:
             write_hits(connection, self._dialect, poll.hits, ids)
             return
-        around = answer(connection, self._dialect, commit.question or Question(), poll.state.last_polled_at)
-        routed = mark_repeats(commit.route(around), poll.entries, read_at, self._sent.unsure_until)
+        context = answer(connection, self._dialect, commit.question or RoutingQuery(), poll.state.last_polled_at)
+        routed = mark_repeats(commit.route(context), poll.entries, read_at, self._sent.unsure_until)
         write_routed(connection, self._dialect, routed, ids)
 
 
@@ -170,11 +170,11 @@ def _upsert_entries(dialect: Dialect) -> Any:
     )
 
 
-def _numbered(poll: Poll, ids: Ids) -> tuple[Entry, ...]:
+def _numbered(poll: PollResult, ids: Ids) -> tuple[Entry, ...]:
     return tuple(mappers.numbered(entry, ids[entry.feed, entry.key]) for entry in poll.entries)
 
 
-def _lost(commit: Commit) -> Conflict:
+def _lost(commit: PollCommit) -> Conflict:
     return Conflict(f"feed {commit.poll.state.id}: the lease of this poll was lost, so its result was not written")
 
 

@@ -12,9 +12,9 @@ from sqlalchemy import BigInteger, Column, Connection, MetaData, Select, Table, 
 from sqlalchemy.types import TypeEngine
 
 from aggregator.core.errors import StoreError
-from aggregator.store.column_types import Digests, FreeText, Instant, Listed
+from aggregator.store.column_types import DigestList, FreeText, Instant, JsonList
 from aggregator.store.engine import make_engine, read_revision, require_current
-from aggregator.store.location import Place
+from aggregator.store.location import DatabaseLocation
 from aggregator.store.migrate import upgrade
 from aggregator.store.schema import metadata
 from aggregator.store.search_index import search_of
@@ -25,11 +25,11 @@ INDEX = "entry_text"
 Step = Callable[[int], None]
 
 
-def count_rows(place: Place) -> int:
+def count_rows(place: DatabaseLocation) -> int:
     """How many rows a copy has to carry. Raises StoreError, SchemaOutOfDate."""
     engine = make_engine(place, writing=False)
     try:
-        with place.speaking(), engine.connect() as connection:
+        with place.translate_errors(), engine.connect() as connection:
             require_current(read_revision(connection, place), place)
             queries = [*map(select, metadata.sorted_tables), search_of(place).EVERY]
             return sum(connection.execute(select(func.count()).select_from(q.subquery())).scalar_one() for q in queries)
@@ -37,7 +37,7 @@ def count_rows(place: Place) -> int:
         engine.dispose()
 
 
-def copy(source: Place, target: Place, step: Step) -> Mapping[str, int]:
+def copy_database(source: DatabaseLocation, target: DatabaseLocation, step: Step) -> Mapping[str, int]:
     """Copy everything and compare what arrived; gives the rows of each table.
 
     The target's tables are made where it has none. `step` hears of each batch; what it raises ends
@@ -47,26 +47,26 @@ def copy(source: Place, target: Place, step: Step) -> Mapping[str, int]:
     if not source.is_sqlite:
         reading = reading.execution_options(isolation_level="REPEATABLE READ")
     try:
-        with source.speaking():
+        with source.translate_errors():
             connection = reading.connect()
         with connection as there:
             require_current(read_revision(there, source), source)
             upgrade(target, make_dirs=False)
-            with target.speaking(), writing.begin() as here:
-                return _Copy(there, here, source, target, step).run()
+            with target.translate_errors(), writing.begin() as target_connection:
+                return _CopyRun(there, target_connection, source, target, step).run()
     finally:
         reading.dispose()
         writing.dispose()
 
 
 @dataclass(frozen=True, slots=True)
-class _Copy:
+class _CopyRun:
     """One copy under way, between two open transactions."""
 
     there: Connection
     here: Connection
-    source: Place
-    target: Place
+    source: DatabaseLocation
+    target: DatabaseLocation
     step: Step
 
     def run(self) -> Mapping[str, int]:
@@ -84,12 +84,12 @@ class _Copy:
         return copied
 
     def _table(self, table: Table) -> int:
-        sent = _Sum()
+        sent = _Checksum()
         for batch in self._read(select(table)):
             self.here.execute(insert(table), [row._asdict() for row in batch])
             sent.add(batch)
             self.step(len(batch))
-        arrived = _Sum()
+        arrived = _Checksum()
         for batch in self.here.execute(_streamed(select(table))).partitions():
             arrived.add(batch)
         if arrived != sent:
@@ -107,10 +107,10 @@ class _Copy:
 
     def _read(self, query: Select[Any]) -> Iterator[Sequence[Any]]:
         """Batches of the source, whose errors are told as its own."""
-        with self.source.speaking():
+        with self.source.translate_errors():
             batches = self.there.execute(_streamed(query)).partitions()
         while True:
-            with self.source.speaking():
+            with self.source.translate_errors():
                 batch = next(batches, None)
             if batch is None:
                 return
@@ -126,7 +126,7 @@ class _Copy:
 
 
 @dataclass(slots=True)
-class _Sum:
+class _Checksum:
     """How many rows, and a sum over their contents in which their order plays no part."""
 
     rows: int = 0
@@ -149,4 +149,4 @@ def _as_stored(table: Table) -> Table:
 def _plain(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     if isinstance(kind, Instant):
         return BigInteger()
-    return Text() if isinstance(kind, FreeText | Listed | Digests) else kind
+    return Text() if isinstance(kind, FreeText | JsonList | DigestList) else kind

@@ -18,23 +18,23 @@ class Dialect:
     """How to say it: inserts that know conflicts, membership in a long list, and taking turns.
 
     `among(column, name)` holds where the column is one of the values bound to `name`, which are
-    given as `listed(values)`. `paired(first, second)` holds where two columns are one of the pairs
+    given as `list_param(values)`. `paired(first, second)` holds where two columns are one of the pairs
     that are bound by `pairs(values)`.
     """
 
     name: str
     insert: Callable[[Table], Any]
-    among: Callable[[ColumnElement[str], str], ColumnElement[bool]]
-    listed: Callable[[Sequence[str]], Any]
+    is_in: Callable[[ColumnElement[str], str], ColumnElement[bool]]
+    list_param: Callable[[Sequence[str]], Any]
     paired: Callable[[ColumnElement[str], ColumnElement[str]], ColumnElement[bool]]
     pairs: Callable[[Sequence[tuple[str, str]]], dict[str, Any]]
-    take_turns: Callable[[Connection, int], None]
+    advisory_lock: Callable[[Connection, int], None]
 
-    def add(self, table: Table) -> Any:
+    def insert_ignore(self, table: Table) -> Any:
         """An insert that leaves rows alone which exist."""
         return self.insert(table).on_conflict_do_nothing()
 
-    def put(
+    def upsert(
         self, table: Table, *, where: Callable[[Any], ColumnElement[bool]] | None = None, keep: Sequence[str] = ()
     ) -> Any:
         """An insert that overwrites the row with the same key, but for the columns in `keep`.
@@ -87,18 +87,18 @@ def _advisory(connection: Connection, lock: int) -> None:
 SQLITE = Dialect(
     name="sqlite",
     insert=sqlite.insert,
-    among=_among_json,
-    listed=json.dumps,
+    is_in=_among_json,
+    list_param=json.dumps,
     paired=_pairs_json,
     pairs=lambda values: {"pairs": json.dumps(values)},
-    take_turns=_alone_already,
+    advisory_lock=_alone_already,
 )
 POSTGRES = Dialect(
     name="postgresql",
     insert=_insert_postgres,
-    among=_among_array,
-    listed=list,
+    is_in=_among_array,
+    list_param=list,
     paired=_pairs_arrays,
     pairs=lambda values: {"firsts": [first for first, _ in values], "seconds": [second for _, second in values]},
-    take_turns=_advisory,
+    advisory_lock=_advisory,
 )

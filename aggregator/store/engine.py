@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool
 
 from aggregator.core.errors import DatabaseFault, SchemaOutOfDate, StoreError
 from aggregator.store.dialect import POSTGRES, SQLITE, Dialect
-from aggregator.store.location import Place, no_schema
+from aggregator.store.location import DatabaseLocation, no_schema
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.sent import SentMark
 
@@ -25,7 +25,7 @@ READERS = 4
 class Database:
     """One engine for the writer, one for readers. Nothing is opened before it is needed."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: DatabaseLocation) -> None:
         self.place = place
         self.dialect: Dialect = SQLITE if place.is_sqlite else POSTGRES
         self._writing = make_engine(place, writing=True)
@@ -38,7 +38,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that may write; commits at the end. Raises StoreError."""
-        with self._noting(), self.place.speaking():
+        with self._noting(), self.place.translate_errors():
             self.check_schema()
             with self._writing.begin() as connection:
                 yield connection
@@ -48,7 +48,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads. Raises StoreError."""
-        with self._noting(), self.place.speaking():
+        with self._noting(), self.place.translate_errors():
             self.check_schema()
             with self._reading.connect() as connection:
                 yield connection
@@ -65,7 +65,7 @@ class Database:
 
     def revision(self) -> str | None:
         """The schema's revision; None: it has no tables. Raises StoreError."""
-        with self.place.speaking(), self._reading.connect() as connection:
+        with self.place.translate_errors(), self._reading.connect() as connection:
             return read_revision(connection, self.place)
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class Database:
             self._known_good = True
 
 
-def require_current(revision: str | None, place: Place) -> None:
+def require_current(revision: str | None, place: DatabaseLocation) -> None:
     """Raise SchemaOutOfDate, with the remedy, unless the schema is the one that we know."""
     if revision is None:
         raise no_schema(place)
@@ -96,7 +96,7 @@ def require_current(revision: str | None, place: Place) -> None:
         )
 
 
-def read_revision(connection: Connection, place: Place) -> str | None:
+def read_revision(connection: Connection, place: DatabaseLocation) -> str | None:
     """What alembic wrote; None: no tables yet. Raises StoreError where the file is somebody else's."""
     tables = inspect(connection).get_table_names()
     if "feeds" in tables and "alembic_version" in tables:
@@ -106,7 +106,7 @@ def read_revision(connection: Connection, place: Place) -> str | None:
     return None
 
 
-def make_engine(place: Place, *, writing: bool, create: bool = False) -> Engine:
+def make_engine(place: DatabaseLocation, *, writing: bool, create: bool = False) -> Engine:
     """An engine whose transactions begin as they should; `create` may make the SQLite file."""
     shared: dict[str, Any] = {"hide_parameters": True, "pool_size": 1 if writing else READERS, "max_overflow": 0}
     if not place.is_sqlite:
@@ -119,7 +119,7 @@ def make_engine(place: Place, *, writing: bool, create: bool = False) -> Engine:
     return engine
 
 
-def open_file(place: Place, *, writing: bool, create: bool) -> sqlite3.Connection:
+def open_file(place: DatabaseLocation, *, writing: bool, create: bool) -> sqlite3.Connection:
     """A connection that syncs every commit. Only `create` ever makes a file."""
     mode = "rwc" if create else "rw"
     connection = sqlite3.connect(
@@ -138,7 +138,7 @@ def open_file(place: Place, *, writing: bool, create: bool) -> sqlite3.Connectio
     return connection
 
 
-def set_pragmas(connection: sqlite3.Connection, place: Place, *, writing: bool) -> None:
+def set_pragmas(connection: sqlite3.Connection, place: DatabaseLocation, *, writing: bool) -> None:
     """WAL is verified: SQLite answers with the mode that it kept, and raises nothing."""
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     connection.execute("PRAGMA foreign_keys = ON")

@@ -4,24 +4,24 @@ from collections.abc import Callable
 
 from aggregator.core.model import Entry
 from aggregator.store import Store
-from aggregator.store.articles import SqlTexts
+from aggregator.store.articles import SqlArticleQueue
 from aggregator.store.engine import Database
 from aggregator.store.feeds import SqlFeeds
-from aggregator.store.location import read_place
-from aggregator.store.maintenance import SqlUpkeep
+from aggregator.store.location import parse_location
+from aggregator.store.maintenance import SqlMaintenance
 from aggregator.store.outbox import SqlOutbox
 from aggregator.store.queries import SqlCatalog
-from aggregator.store.reader import Reader
-from aggregator.store.search_index import Indexing
+from aggregator.store.reader import ReadPool
+from aggregator.store.search_index import SearchIndex
 from aggregator.store.subscriptions import SqlSubscriptions
 from aggregator.store.writer import Writer
 
 
 def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool) -> Store:
     """See `aggregator.store.open_store`."""
-    database = Database(read_place(url))
-    writer, reader = Writer(database), Reader(database)
-    indexing = Indexing(database, writer, reader, index_text)
+    database = Database(parse_location(url))
+    writer, reader = Writer(database), ReadPool(database)
+    indexing = SearchIndex(database, writer, reader, index_text)
 
     async def close() -> None:
         await writer.close()
@@ -31,10 +31,10 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool)
 
     return Store(
         feeds=SqlFeeds(database, writer, reader),
-        texts=SqlTexts(database, writer),
+        articles=SqlArticleQueue(database, writer),
         subscriptions=SqlSubscriptions(database, writer, reader),
         outbox=SqlOutbox(database, writer, reader),
         catalog=SqlCatalog(database, writer, reader, indexing),
-        upkeep=SqlUpkeep(database, writer, reader, indexing, make_dirs=make_dirs),
+        maintenance=SqlMaintenance(database, writer, reader, indexing, make_dirs=make_dirs),
         close=close,
     )

@@ -16,7 +16,7 @@ from aggregator.store.schema import feeds, memories
 CONFIGURED = (feeds.c.id, feeds.c.configured_url, feeds.c.configured_title, feeds.c.configured, feeds.c.enabled)
 
 
-def follow(connection: Connection, dialect: Dialect, wanted: Sequence[Feed], now: datetime) -> None:
+def sync_feeds(connection: Connection, dialect: Dialect, wanted: Sequence[Feed], now: datetime) -> None:
     """Add feeds, note their edits, disable those that left; those that come back go on where they were."""
     stored = {row.id: row for row in connection.execute(select(*CONFIGURED).with_for_update())}
     new = [_new(feed, now) for feed in wanted if feed.id not in stored]
@@ -25,15 +25,15 @@ def follow(connection: Connection, dialect: Dialect, wanted: Sequence[Feed], now
     gone = stored.keys() - {feed.id for feed in wanted}
 
     if new:
-        connection.execute(dialect.add(feeds), new)
+        connection.execute(dialect.insert_ignore(feeds), new)
     if edited:
         edit = update(feeds).where(feeds.c.id == bindparam("feed_id"))
         connection.execute(edit, [{"feed_id": feed.id, **_configured(feed)} for feed in edited])
     if moved:
         _start_over(connection, dialect, moved, now)
-    leave = update(feeds).where(dialect.among(feeds.c.id, "ids"), feeds.c.configured)
+    leave = update(feeds).where(dialect.is_in(feeds.c.id, "ids"), feeds.c.configured)
     if gone:
-        connection.execute(leave.values(configured=False, enabled=False), {"ids": dialect.listed(sorted(gone))})
+        connection.execute(leave.values(configured=False, enabled=False), {"ids": dialect.list_param(sorted(gone))})
 
 
 def _differs(feed: Feed, row: Any) -> bool:
@@ -68,13 +68,13 @@ def _start_over(connection: Connection, dialect: Dialect, moved: Sequence[Feed],
         .where(feeds.c.id == bindparam("feed_id"))
         .values(lease_owner=None, lease_until=None, begun_at=None)
     )
-    fresh = [mappers.feed_values(_fresh(feed, now)) for feed in moved]
+    states = [mappers.feed_values(_fresh(feed, now)) for feed in moved]
     connection.execute(
         restart,
         [
             {"feed_id": feed.id, **{name: value for name, value in values.items() if name not in kept}}
-            for feed, values in zip(moved, fresh, strict=True)
+            for feed, values in zip(moved, states, strict=True)
         ],
     )
-    forget = delete(memories).where(dialect.among(memories.c.feed, "ids"))
-    connection.execute(forget, {"ids": dialect.listed([feed.id for feed in moved])})
+    forget = delete(memories).where(dialect.is_in(memories.c.feed, "ids"))
+    connection.execute(forget, {"ids": dialect.list_param([feed.id for feed in moved])})

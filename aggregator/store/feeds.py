@@ -19,17 +19,17 @@ from sqlalchemy import (
     update,
 )
 
-from aggregator.core.model import Entry, FeedState, Known, Poll, Question
+from aggregator.core.model import Entry, FeedState, PollResult, RoutingQuery, StoredKey
 from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.settings import Feed
 from aggregator.ports import Route
 from aggregator.store import mappers
 from aggregator.store.column_types import EPOCH, Instant, instant, micros
-from aggregator.store.commit import Commit, PollWriter
+from aggregator.store.commit import PollCommit, PollWriter
 from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.engine import Database
-from aggregator.store.feed_sync import follow
-from aggregator.store.reader import Reader
+from aggregator.store.feed_sync import sync_feeds
+from aggregator.store.reader import ReadPool
 from aggregator.store.routing import answer, write_routed
 from aggregator.store.schema import ALWAYS, NEVER, aliases, entries, feeds, hosts, keys, memories
 from aggregator.store.writer import Writer
@@ -59,12 +59,12 @@ BRING_BACK = (
 class SqlFeeds:
     """`ports.Feeds` over SQL."""
 
-    def __init__(self, database: Database, writer: Writer, reader: Reader) -> None:
+    def __init__(self, database: Database, writer: Writer, reader: ReadPool) -> None:
         self._dialect = database.dialect
         self._polls = PollWriter(database.dialect, database.sent)
         self._writer = writer
         self._reader = reader
-        among = self._dialect.among
+        among = self._dialect.is_in
         self._remembered = union_all(
             select(keys.c.key, keys.c.content_hash, keys.c.version).where(of_feed(keys), among(keys.c.key, "all")),
             select(aliases.c.key, null(), null()).where(of_feed(aliases), among(aliases.c.key, "aliases")),
@@ -74,7 +74,7 @@ class SqlFeeds:
         )
 
     async def sync(self, feeds: Sequence[Feed], now: datetime) -> None:
-        await self._writer.alone(lambda connection: follow(connection, self._dialect, feeds, now))
+        await self._writer.execute(lambda connection: sync_feeds(connection, self._dialect, feeds, now))
 
     async def claim_due(
         self,
@@ -94,7 +94,7 @@ class SqlFeeds:
             claimable += [feeds.c.last_ok_at.is_not(None), feeds.c.failures == 0]
         wanted = [*claimable, ~_host_resting(now)]
         if busy:
-            wanted.append(~self._dialect.among(feeds.c.host, "busy"))
+            wanted.append(~self._dialect.is_in(feeds.c.host, "busy"))
         first = select(feeds.c.id).where(*wanted).order_by(feeds.c.next_poll_at, feeds.c.id).limit(limit)
         if per_host is not None:  # a lock needs a plain query, and what it waited for must be claimable still
             first = select(feeds.c.id).where(*claimable, feeds.c.id.in_(_shares(first, per_host)))
@@ -106,15 +106,15 @@ class SqlFeeds:
             .values(lease_owner=owner, lease_until=now + timedelta(seconds=lease_s))
             .returning(*feeds.columns)
         )
-        bound = {} if ids is None else {"ids": self._dialect.listed(ids)}
+        bound = {} if ids is None else {"ids": self._dialect.list_param(ids)}
         if busy:
-            bound["busy"] = self._dialect.listed(busy)
+            bound["busy"] = self._dialect.list_param(busy)
 
         def take(connection: Connection) -> Sequence[Row[Any]]:
             self._bring_back(connection, now, owner)
             return connection.execute(claim, bound).all()
 
-        claimed = await self._writer.alone(take)
+        claimed = await self._writer.execute(take)
         return tuple(mappers.feed_state(row) for row in sorted(claimed, key=lambda row: (row.next_poll_at, row.id)))
 
     def _bring_back(self, connection: Connection, now: datetime, owner: str) -> None:
@@ -126,13 +126,13 @@ class SqlFeeds:
             connection.execute(BRING_BACK, {"feed_id": feed.id, "deaths": deaths, "next_poll_at": next_poll_at})
 
     async def begin(self, feed: str, now: datetime, *, owner: str) -> None:
-        await self._writer.together(_begin, {"feed_id": feed, "begun_at": now, "owner": owner}, patient=True)
+        await self._writer.submit_batched(_begin, {"feed_id": feed, "begun_at": now, "owner": owner}, batched=True)
 
     def _claimable(self, now: datetime, ids: Sequence[str] | None, force: bool) -> list[ColumnElement[bool]]:
         """A pause gives way only to somebody who names the feed and insists."""
         wanted = [feeds.c.enabled, or_(feeds.c.lease_until.is_(None), feeds.c.lease_until <= now)]
         if ids is not None:
-            wanted.append(self._dialect.among(feeds.c.id, "ids"))
+            wanted.append(self._dialect.is_in(feeds.c.id, "ids"))
         if not force:
             wanted.append(feeds.c.next_poll_at <= micros(now))
         if not force or ids is None:
@@ -151,48 +151,48 @@ class SqlFeeds:
 
     async def known(
         self, feed: str, keys: Sequence[str], aliases: Sequence[str] = ()
-    ) -> tuple[Mapping[str, Known], frozenset[str]]:
+    ) -> tuple[Mapping[str, StoredKey], frozenset[str]]:
         if not keys and not aliases:
             return {}, frozenset()
-        listed = self._dialect.listed
+        listed = self._dialect.list_param
         bound = {"feed": feed, "all": listed([*keys, *aliases]), "aliases": listed(aliases)}
         found = await self._reader.read(lambda connection: connection.execute(self._remembered, bound).all())
         wanted = frozenset(keys)
         stored = {
-            key: Known(key=key, content_hash=content_hash, version=version)
+            key: StoredKey(key=key, content_hash=content_hash, version=version)
             for key, content_hash, version in found
             if version is not None and key in wanted
         }
         return stored, frozenset(aliases).intersection(key for key, _, _ in found)
 
     async def contents(self, feed: str, keys: Sequence[str]) -> Mapping[str, str]:
-        bound = {"feed": feed, "all": self._dialect.listed(keys)}
+        bound = {"feed": feed, "all": self._dialect.list_param(keys)}
         found = await self._reader.read(lambda connection: connection.execute(self._contents, bound).all())
         return {row.key: row.content for row in found}
 
     async def commit(
-        self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None
+        self, poll: PollResult, *, owner: str, question: RoutingQuery | None = None, route: Route | None = None
     ) -> tuple[Entry, ...]:
-        commit = Commit(poll=poll, owner=owner, question=question, route=route)
-        return await self._writer.together(self._polls.write, commit, patient=True)
+        commit = PollCommit(poll=poll, owner=owner, question=question, route=route)
+        return await self._writer.submit_batched(self._polls.write, commit, batched=True)
 
-    async def record(self, question: Question, route: Route, now: datetime) -> int:
+    async def record(self, question: RoutingQuery, route: Route, now: datetime) -> int:
         def record(connection: Connection) -> int:
-            self._dialect.take_turns(connection, ROUTING_LOCK)
+            self._dialect.advisory_lock(connection, ROUTING_LOCK)
             routed = route(answer(connection, self._dialect, question, now))
             write_routed(connection, self._dialect, routed, {})
             return len(routed.hits)
 
-        return await self._writer.alone(record)
+        return await self._writer.execute(record)
 
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
         free = (
             update(feeds)
-            .where(self._dialect.among(feeds.c.id, "ids"), feeds.c.lease_owner == owner)
+            .where(self._dialect.is_in(feeds.c.id, "ids"), feeds.c.lease_owner == owner)
             .values(lease_owner=None, lease_until=None, begun_at=None)
         )
-        bound = {"ids": self._dialect.listed(ids)}
-        await self._writer.alone(lambda connection: connection.execute(free, bound))
+        bound = {"ids": self._dialect.list_param(ids)}
+        await self._writer.execute(lambda connection: connection.execute(free, bound))
 
 
 def _begin(connection: Connection, begun: Sequence[Mapping[str, Any]]) -> list[None]:

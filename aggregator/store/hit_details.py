@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from aggregator.core.model import Story, Told
+from aggregator.core.model import HitDetail, Story
 from aggregator.store import mappers
 from aggregator.store.dialect import Dialect
 from aggregator.store.schema import entries, feeds, hits, stories
 
 # Both tables have columns of the same names; those of the entry are told apart by their label.
 LABELS = tuple((column.name, f"entry__{column.name}") for column in entries.columns)
-TOLD: Select[Any] = (
+HIT_DETAILS: Select[Any] = (
     select(
         *hits.columns,
         *(entries.c[name].label(label) for name, label in LABELS),
@@ -25,24 +25,24 @@ TOLD: Select[Any] = (
 NEWEST = (hits.c.created_at.desc(), hits.c.id.desc())
 
 
-def tell(connection: Connection, dialect: Dialect, ids: Sequence[str]) -> tuple[Told, ...]:
+def get_details(connection: Connection, dialect: Dialect, ids: Sequence[str]) -> tuple[HitDetail, ...]:
     """The hits with these ids, newest first; those that were pruned are left out."""
     if not ids:
         return ()
-    query = TOLD.where(dialect.among(hits.c.id, "ids")).order_by(*NEWEST)
-    return told(connection, dialect, connection.execute(query, {"ids": dialect.listed(ids)}).all())
+    query = HIT_DETAILS.where(dialect.is_in(hits.c.id, "ids")).order_by(*NEWEST)
+    return details_of(connection, dialect, connection.execute(query, {"ids": dialect.list_param(ids)}).all())
 
 
-def told(connection: Connection, dialect: Dialect, found: Sequence[Row[Any]]) -> tuple[Told, ...]:
+def details_of(connection: Connection, dialect: Dialect, found: Sequence[Row[Any]]) -> tuple[HitDetail, ...]:
     """Rows of TOLD as values; a rule's title is for the caller to know, here it is its id."""
     carriers = _carriers(connection, dialect, {row.story for row in found if row.story})
     titles = feed_titles(connection, dialect, {feed for feeds_of in carriers.values() for feed in feeds_of})
-    return tuple(_told(row, carriers, titles) for row in found)
+    return tuple(_detail(row, carriers, titles) for row in found)
 
 
-def _told(row: Row[Any], carriers: Mapping[str, Sequence[str]], titles: Mapping[str, str]) -> Told:
+def _detail(row: Row[Any], carriers: Mapping[str, Sequence[str]], titles: Mapping[str, str]) -> HitDetail:
     found = row._asdict()
-    return Told(
+    return HitDetail(
         hit=mappers.hit_of(found),
         entry=mappers.entry_of({name: found[label] for name, label in LABELS}),
         feed_title=row.configured_title or row.title or row.feed,
@@ -52,16 +52,16 @@ def _told(row: Row[Any], carriers: Mapping[str, Sequence[str]], titles: Mapping[
 
 
 def _carriers(connection: Connection, dialect: Dialect, wanted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-    found = read_stories(connection, dialect, wanted)
+    found = stories_by_id(connection, dialect, wanted)
     return {story.id: story.feeds for story in found}
 
 
-def read_stories(connection: Connection, dialect: Dialect, wanted: Iterable[str]) -> tuple[Story, ...]:
+def stories_by_id(connection: Connection, dialect: Dialect, wanted: Iterable[str]) -> tuple[Story, ...]:
     ids = sorted(wanted)
     if not ids:
         return ()
-    query = select(stories).where(dialect.among(stories.c.id, "ids"))
-    return tuple(mappers.story(row) for row in connection.execute(query, {"ids": dialect.listed(ids)}))
+    query = select(stories).where(dialect.is_in(stories.c.id, "ids"))
+    return tuple(mappers.story(row) for row in connection.execute(query, {"ids": dialect.list_param(ids)}))
 
 
 def feed_titles(connection: Connection, dialect: Dialect, wanted: Iterable[str]) -> Mapping[str, str]:
@@ -69,6 +69,6 @@ def feed_titles(connection: Connection, dialect: Dialect, wanted: Iterable[str])
     ids = sorted(wanted)
     if not ids:
         return {}
-    query = select(feeds.c.id, feeds.c.configured_title, feeds.c.title).where(dialect.among(feeds.c.id, "ids"))
-    found = connection.execute(query, {"ids": dialect.listed(ids)})
+    query = select(feeds.c.id, feeds.c.configured_title, feeds.c.title).where(dialect.is_in(feeds.c.id, "ids"))
+    found = connection.execute(query, {"ids": dialect.list_param(ids)})
     return {row.id: row.configured_title or row.title or row.id for row in found}

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select, text
 
 from aggregator.core.errors import StoreError
 from aggregator.store.engine import Database
-from aggregator.store.location import Place, read_place
+from aggregator.store.location import DatabaseLocation, parse_location
 from aggregator.store.migrations import REVISIONS
 
 # Above this a damage check takes longer than somebody who asks a quick question waits.
@@ -16,7 +16,7 @@ CHECKED_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class DatabaseState:
     """What can be seen of a database.
 
     `revision` is None without tables; `newest` is what this program wants. `path` and `bytes` are
@@ -45,26 +45,26 @@ class Condition:
         return self.revision is not None and self.revision not in REVISIONS
 
 
-def inspect_database(url: str) -> Condition:
+def inspect_database(url: str) -> DatabaseState:
     """The condition of the database behind a URL of the settings. Raises StoreError where it is no such URL."""
-    place = read_place(url)
+    place = parse_location(url)
     path = place.path
     if path is not None and not path.exists():
-        return Condition(name=str(place), newest=REVISIONS[-1], path=path, exists=False, writable=_writable(path))
+        return DatabaseState(name=str(place), newest=REVISIONS[-1], path=path, exists=False, writable=_writable(path))
     database = Database(place)
     try:
         return _condition(database, place, path)
     except StoreError as error:
-        return Condition(name=str(place), newest=REVISIONS[-1], path=path, error=str(error))
+        return DatabaseState(name=str(place), newest=REVISIONS[-1], path=path, error=str(error))
     finally:
         database.close()
 
 
-def _condition(database: Database, place: Place, path: Path | None) -> Condition:
+def _condition(database: Database, place: DatabaseLocation, path: Path | None) -> DatabaseState:
     revision = database.revision()
     size = path.stat().st_size if path else 0
     checked = path is not None and revision == REVISIONS[-1] and size <= CHECKED_BYTES
-    return Condition(
+    return DatabaseState(
         name=str(place),
         newest=REVISIONS[-1],
         path=path,
@@ -89,7 +89,7 @@ def _writable(path: Path) -> bool:
     return os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)
 
 
-def size_bytes(connection: Connection, place: Place) -> int:
+def size_bytes(connection: Connection, place: DatabaseLocation) -> int:
     """Bytes on disk, the write-ahead log of SQLite included."""
     if place.path is None:
         return int(connection.execute(select(func.pg_database_size(func.current_database()))).scalar_one())

@@ -58,7 +58,7 @@ POSTGRES_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DatabaseLocation:
     """A database's address."""
 
     url: URL
@@ -79,25 +79,25 @@ class Place:
         return f"database {self.url.database} on {host}"
 
     @contextmanager
-    def speaking(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """Translate what SQLAlchemy raises; StoreErrors pass."""
         try:
             yield
         except DBAPIError as error:
-            raise self.explain(error.orig or error) from error
+            raise self.translate(error.orig or error) from error
         except SQLAlchemyError as error:
             raise StoreError(f"{self}: {first_line(error)}") from error
 
-    def explain(self, cause: BaseException) -> StoreError:
+    def translate(self, cause: BaseException) -> StoreError:
         """A driver's exception as a StoreError."""
         if self.is_sqlite:
-            return self._explain_sqlite(cause)
-        return self._explain_postgres(cause)
+            return self._translate_sqlite(cause)
+        return self._translate_postgres(cause)
 
-    def _explain_sqlite(self, cause: BaseException) -> StoreError:
+    def _translate_sqlite(self, cause: BaseException) -> StoreError:
         code = str(getattr(cause, "sqlite_errorname", ""))
         if code.startswith("SQLITE_CANTOPEN"):
-            return self.unopened()
+            return self.cannot_open()
         for known, words in SQLITE.items():
             if code.startswith(known):
                 return self._say(words)
@@ -105,7 +105,7 @@ class Place:
             return no_schema(self)
         return StoreError(f"{self}: {first_line(cause)}")
 
-    def _explain_postgres(self, cause: BaseException) -> StoreError:
+    def _translate_postgres(self, cause: BaseException) -> StoreError:
         state = str(getattr(cause, "sqlstate", None) or "")
         if state == "42P01":
             return no_schema(self)
@@ -123,7 +123,7 @@ class Place:
         kind, said = words
         return DatabaseFault(f"{self} {said}", kind=kind) if kind else StoreError(f"{self} {said}")
 
-    def unopened(self) -> StoreError:
+    def cannot_open(self) -> StoreError:
         """Why the file could not be opened: SQLite itself does not say."""
         path = self.path
         if path is None or path.is_dir():
@@ -149,7 +149,7 @@ class Place:
         )
 
 
-def read_place(url: str, name: str = "settings.database") -> Place:
+def parse_location(url: str, name: str = "settings.database") -> DatabaseLocation:
     """The place that a URL names; `name` is what people call the URL. Raises StoreError."""
     try:
         address = make_url(url)
@@ -159,15 +159,15 @@ def read_place(url: str, name: str = "settings.database") -> Place:
         # The URL itself is not shown: it may hold a password.
         raise StoreError(f"{name} is not a database URL; write sqlite:///var/aggregator.db") from error
     if backend == "postgresql":
-        return Place(address.set(drivername="postgresql+psycopg"))
+        return DatabaseLocation(address.set(drivername="postgresql+psycopg"))
     if backend != "sqlite":
         raise StoreError(f"{name} names {backend}; only sqlite and postgresql are supported")
     if not address.database or address.database == ":memory:":
         raise StoreError(f"{name} names no file; write sqlite:///var/aggregator.db")
-    return Place(address)
+    return DatabaseLocation(address)
 
 
-def no_schema(place: Place) -> SchemaOutOfDate:
+def no_schema(place: DatabaseLocation) -> SchemaOutOfDate:
     return SchemaOutOfDate(f"{place} has no tables yet; run `aggregator db upgrade`")
 
 

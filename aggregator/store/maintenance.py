@@ -17,7 +17,7 @@ from aggregator.store.engine import Database
 from aggregator.store.files import tighten
 from aggregator.store.migrate import upgrade
 from aggregator.store.migrations import REVISIONS
-from aggregator.store.reader import Reader
+from aggregator.store.reader import ReadPool
 from aggregator.store.schema import (
     NEVER,
     attempts,
@@ -31,7 +31,7 @@ from aggregator.store.schema import (
     stories,
     unindexed,
 )
-from aggregator.store.search_index import Indexing
+from aggregator.store.search_index import SearchIndex
 from aggregator.store.sent import SLACK
 from aggregator.store.writer import Writer
 
@@ -54,11 +54,11 @@ FAR_AHEAD = timedelta(days=3)  # no server's wish for rest is obeyed for so long
 STEP = 500
 
 
-class SqlUpkeep:
+class SqlMaintenance:
     """`ports.Upkeep` over SQL."""
 
     def __init__(
-        self, database: Database, writer: Writer, reader: Reader, indexing: Indexing, *, make_dirs: bool
+        self, database: Database, writer: Writer, reader: ReadPool, indexing: SearchIndex, *, make_dirs: bool
     ) -> None:
         self._database = database
         self._dialect: Dialect = database.dialect
@@ -150,7 +150,7 @@ class SqlUpkeep:
     async def _check_index(self) -> list[str]:
         verify = text("INSERT INTO entry_text (entry_text) VALUES ('integrity-check')")
         try:
-            await self._writer.alone(lambda connection: connection.execute(verify))
+            await self._writer.execute(lambda connection: connection.execute(verify))
         except StoreError as error:
             return [f"full-text index: {error}"]
         return []
@@ -159,32 +159,32 @@ class SqlUpkeep:
         found = await self._reader.read(lambda connection: connection.execute(OWNERS).scalars().all())
         return tuple(sorted(found))
 
-    async def free(self, owners: Sequence[str], now: datetime) -> int:
-        bound = {"owners": self._dialect.listed(owners)}
+    async def release_leases_of(self, owners: Sequence[str], now: datetime) -> int:
+        bound = {"owners": self._dialect.list_param(owners)}
         idle = (
             update(feeds)
-            .where(self._dialect.among(feeds.c.lease_owner, "owners"), feeds.c.begun_at.is_(None))
+            .where(self._dialect.is_in(feeds.c.lease_owner, "owners"), feeds.c.begun_at.is_(None))
             .values(lease_owner=None, lease_until=None)
         )
         # A document that was being worked on counts against its feed: the next claim brings it back.
         begun = (
             update(feeds)
-            .where(self._dialect.among(feeds.c.lease_owner, "owners"), feeds.c.begun_at.is_not(None))
+            .where(self._dialect.is_in(feeds.c.lease_owner, "owners"), feeds.c.begun_at.is_not(None))
             .values(lease_until=now)
         )
         # A delivery keeps its owner: only a lease that ran out is claimed as a possible repeat.
         lapsed = (
             update(deliveries)
-            .where(deliveries.c.state == SENDING, self._dialect.among(deliveries.c.lease_owner, "owners"))
+            .where(deliveries.c.state == SENDING, self._dialect.is_in(deliveries.c.lease_owner, "owners"))
             .values(lease_until=now, wake_at=now)
         )
 
         def free(connection: Connection) -> int:
             return sum(connection.execute(step, bound).rowcount for step in (idle, begun, lapsed))
 
-        return await self._writer.alone(free)
+        return await self._writer.execute(free)
 
-    async def catch_up(self, now: datetime) -> int:
+    async def repair_future_dates(self, now: datetime) -> int:
         future, far = now + AHEAD, now + FAR_AHEAD
         put_off = (
             update(feeds)
@@ -207,7 +207,7 @@ class SqlUpkeep:
             connection.execute(resting)
             return sum(connection.execute(step).rowcount for step in (put_off, waiting))
 
-        return await self._writer.alone(catch_up)
+        return await self._writer.execute(catch_up)
 
     async def index_text(self, limit: int = 1000) -> int:
         return await self._indexing.bring_up_to_date(limit)
@@ -225,7 +225,9 @@ class SqlUpkeep:
             (silences, silences.c.until_at < fullest),
         ):
             await self._in_steps(partial(_remove, table=table, condition=condition))
-        await self._writer.alone(lambda connection: connection.execute(delete(hosts).where(hosts.c.not_before <= now)))
+        await self._writer.execute(
+            lambda connection: connection.execute(delete(hosts).where(hosts.c.not_before <= now))
+        )
         if self._database.sent.mark().sent_at is not None:  # what is pruned is not missing
             newest_at = await self._reader.read(lambda connection: connection.execute(NEWEST_SENT).scalar())
             self._database.sent.reset(newest_at, self._database.sent.unsure_until)
@@ -233,7 +235,7 @@ class SqlUpkeep:
 
     async def _in_steps(self, step: Callable[[Connection], int]) -> int:
         total = 0
-        while done := await self._writer.alone(step):
+        while done := await self._writer.execute(step):
             total += done
         return total
 
@@ -262,7 +264,7 @@ class SqlUpkeep:
         if old:
             empty = update(entries).where(entries.c.id.in_(old)).values(summary="", content="", has_text=False)
             connection.execute(empty)
-            connection.execute(self._dialect.add(unindexed), [{"entry": entry} for entry in old])
+            connection.execute(self._dialect.insert_ignore(unindexed), [{"entry": entry} for entry in old])
         return len(old)
 
 

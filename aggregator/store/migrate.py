@@ -13,7 +13,7 @@ from aggregator.store.backup import back_up
 from aggregator.store.dialect import POSTGRES, SQLITE, UPGRADE_LOCK
 from aggregator.store.engine import make_engine, read_revision, require_current
 from aggregator.store.files import BEFORE_UPGRADE, PRIVATE_FOLDER, create_private
-from aggregator.store.location import Place
+from aggregator.store.location import DatabaseLocation
 from aggregator.store.migrations import REVISIONS
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Upgraded:
     copy: Path | None = None
 
 
-def upgrade(place: Place, *, make_dirs: bool, backup: bool = True) -> Upgraded:
+def upgrade(place: DatabaseLocation, *, make_dirs: bool, backup: bool = True) -> Upgraded:
     """Create or upgrade the database. Raises StoreError, SchemaOutOfDate.
 
     The whole upgrade is one transaction: a crash in its midst leaves the old schema. A process
@@ -41,8 +41,8 @@ def upgrade(place: Place, *, make_dirs: bool, backup: bool = True) -> Upgraded:
     engine = make_engine(place, writing=True, create=True)
     dialect = SQLITE if place.is_sqlite else POSTGRES
     try:
-        with place.speaking(), engine.begin() as connection:
-            dialect.take_turns(connection, UPGRADE_LOCK)
+        with place.translate_errors(), engine.begin() as connection:
+            dialect.advisory_lock(connection, UPGRADE_LOCK)
             before = read_revision(connection, place)
             if before in REVISIONS[:-1] and place.path is not None and backup:
                 copy = _keep(place, place.path)  # nobody writes meanwhile: the lock is ours
@@ -57,7 +57,7 @@ def upgrade(place: Place, *, make_dirs: bool, backup: bool = True) -> Upgraded:
     return Upgraded(revision=REVISIONS[-1], before=before, copy=copy)
 
 
-def _keep(place: Place, path: Path) -> Path:
+def _keep(place: DatabaseLocation, path: Path) -> Path:
     """Copy the database beside itself."""
     copy = path.with_name(path.name + BEFORE_UPGRADE)
     try:
@@ -70,7 +70,7 @@ def _keep(place: Place, path: Path) -> Path:
     return copy
 
 
-def _prepare_file(path: Path, place: Place, make_dirs: bool) -> None:
+def _prepare_file(path: Path, place: DatabaseLocation, make_dirs: bool) -> None:
     """A directory for a new file: the last one of its path, or all of them where it is our own choice."""
     if path.exists():
         return

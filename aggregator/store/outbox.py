@@ -21,12 +21,12 @@ from sqlalchemy import (
 
 from aggregator.core.delivery import after_death
 from aggregator.core.errors import Conflict
-from aggregator.core.model import Delivery, DeliveryState, Silence, Told
+from aggregator.core.model import Delivery, DeliveryState, HitDetail, Silence
 from aggregator.store import mappers
 from aggregator.store.column_types import Instant, Values
 from aggregator.store.engine import Database
-from aggregator.store.hit_details import tell
-from aggregator.store.reader import Reader
+from aggregator.store.hit_details import get_details
+from aggregator.store.reader import ReadPool
 from aggregator.store.routing import live_silences
 from aggregator.store.schema import attempts, deliveries
 from aggregator.store.writer import Writer
@@ -72,7 +72,7 @@ UNTRIED = frozenset({DeliveryState.HELD, DeliveryState.SUPPRESSED})
 class SqlOutbox:
     """`ports.Outbox` over SQL."""
 
-    def __init__(self, database: Database, writer: Writer, reader: Reader) -> None:
+    def __init__(self, database: Database, writer: Writer, reader: ReadPool) -> None:
         self._dialect = database.dialect
         self._sent = database.sent
         self._writer = writer
@@ -88,21 +88,21 @@ class SqlOutbox:
         held: int | None = None,
         channels: Sequence[str] | None = None,
     ) -> tuple[Delivery, ...]:
-        bound = {} if channels is None else {"channels": self._dialect.listed(channels)}
+        bound = {} if channels is None else {"channels": self._dialect.list_param(channels)}
         shares = [(limit, _due(now))] if held is None else [(limit, _due(now) & ~HELD), (held, _due(now) & HELD)]
         chosen = [self._fair_share(most, due, channels) for most, due in shares]
         until = now + timedelta(seconds=lease_s)
 
         def take(connection: Connection) -> list[Row[Any]]:
             self._bring_back(connection, now, owner)
-            ids = self._dialect.listed([row.id for share in chosen for row in connection.execute(share, bound)])
+            ids = self._dialect.list_param([row.id for share in chosen for row in connection.execute(share, bound)])
             taken = connection.execute(self._lease(now, owner, until), {"ids": ids}).all()
             if taken:
                 tried = [{"delivery": t.id, "number": t.attempts, "started_at": now, "detail": ""} for t in taken]
                 connection.execute(attempts.insert(), tried)
             return list(taken)
 
-        claimed = [mappers.delivery(row) for row in await self._writer.alone(take)]
+        claimed = [mappers.delivery(row) for row in await self._writer.execute(take)]
         return tuple(
             sorted(claimed, key=lambda d: (BY_URGENCY.get(d.priority, 1), d.deaths, d.due_at, d.created_at, d.id))
         )
@@ -127,7 +127,7 @@ class SqlOutbox:
         turn = func.row_number().over(partition_by=deliveries.c.channel, order_by=order)
         due = select(deliveries.c.id, turn.label("turn"), URGENCY.label("urgency"), deliveries.c.due_at).where(wanted)
         if channels is not None:
-            due = due.where(self._dialect.among(deliveries.c.channel, "channels"))
+            due = due.where(self._dialect.is_in(deliveries.c.channel, "channels"))
         queue = due.subquery()
         return select(queue.c.id).order_by(queue.c.turn, queue.c.urgency, queue.c.due_at, queue.c.id).limit(limit)
 
@@ -135,7 +135,7 @@ class SqlOutbox:
         """Of the chosen, what nobody took meanwhile. An attempt that was begun and never settled may have arrived."""
         free = (
             select(deliveries.c.id)
-            .where(self._dialect.among(deliveries.c.id, "ids"), _due(now))
+            .where(self._dialect.is_in(deliveries.c.id, "ids"), _due(now))
             .with_for_update(skip_locked=True)
             .cte("free")
         )
@@ -165,29 +165,29 @@ class SqlOutbox:
         prolong = (
             update(deliveries)
             .where(
-                self._dialect.among(deliveries.c.id, "ids"),
+                self._dialect.is_in(deliveries.c.id, "ids"),
                 deliveries.c.state == SENDING,
                 deliveries.c.lease_owner == owner,
             )
             .values(lease_until=until, wake_at=until)
             .returning(deliveries.c.id)
         )
-        bound = {"ids": self._dialect.listed(ids)}
-        kept = await self._writer.alone(lambda connection: connection.execute(prolong, bound).scalars().all())
+        bound = {"ids": self._dialect.list_param(ids)}
+        kept = await self._writer.execute(lambda connection: connection.execute(prolong, bound).scalars().all())
         return frozenset(kept)
 
     async def begin(self, delivery: str, *, owner: str, attempt: int) -> None:
-        fence = {"delivery_id": delivery, "owner": owner, "attempt": attempt}
+        condition = {"delivery_id": delivery, "owner": owner, "attempt": attempt}
 
         def begin(connection: Connection) -> None:
-            if connection.execute(FENCED, fence).one_or_none() is None:
+            if connection.execute(FENCED, condition).one_or_none() is None:
                 raise _lost(delivery)
             connection.execute(BEGIN_ATTEMPT, {"delivery_id": delivery, "attempt": attempt})
 
-        await self._writer.alone(begin)
+        await self._writer.execute(begin)
 
-    async def told(self, delivery: Delivery) -> tuple[Told, ...]:
-        return await self._reader.read(lambda connection: tell(connection, self._dialect, delivery.hits))
+    async def hit_details(self, delivery: Delivery) -> tuple[HitDetail, ...]:
+        return await self._reader.read(lambda connection: get_details(connection, self._dialect, delivery.hits))
 
     async def settle(
         self,
@@ -198,10 +198,10 @@ class SqlOutbox:
         also: Sequence[Delivery] = (),
         at: datetime | None = None,
     ) -> None:
-        fence = {"delivery_id": after.id, "owner": owner, "attempt": attempt}
+        condition = {"delivery_id": after.id, "owner": owner, "attempt": attempt}
 
         def settle(connection: Connection) -> None:
-            before = connection.execute(FENCED, fence).one_or_none()
+            before = connection.execute(FENCED, condition).one_or_none()
             if before is None:
                 raise _lost(after.id)
             connection.execute(OPEN, {"delivery_id": after.id, **_settled(after)})
@@ -214,7 +214,7 @@ class SqlOutbox:
                 connection.execute(END_ATTEMPT, {"delivery_id": after.id, "attempt": attempt, **ended})
             self._insert(connection, also)
 
-        await self._writer.alone(settle)
+        await self._writer.execute(settle)
         if after.sent_at is not None:
             self._sent.note(after.sent_at)
 
@@ -236,27 +236,27 @@ class SqlOutbox:
         fences = [{"delivery_id": member.id, "owner": owner, "attempt": member.attempts} for member in members]
 
         def fold(connection: Connection) -> None:
-            for fence in fences:
-                if connection.execute(FENCED, fence).one_or_none() is None:
-                    raise _lost(str(fence["delivery_id"]))
+            for condition in fences:
+                if connection.execute(FENCED, condition).one_or_none() is None:
+                    raise _lost(str(condition["delivery_id"]))
             connection.execute(OPEN, [{"delivery_id": member.id, **folded} for member in members])
             _untry(connection, [(member.id, member.attempts) for member in members])
             self._insert(connection, [into])
 
-        await self._writer.alone(fold)
+        await self._writer.execute(fold)
 
     async def add(self, deliveries: Sequence[Delivery]) -> int:
-        return await self._writer.alone(lambda connection: self._insert(connection, deliveries))
+        return await self._writer.execute(lambda connection: self._insert(connection, deliveries))
 
     def _insert(self, connection: Connection, added: Sequence[Delivery]) -> int:
         if not added:
             return 0
         asked = {delivery.id: delivery for delivery in added}
-        known = select(deliveries.c.id).where(self._dialect.among(deliveries.c.id, "ids"))
-        there = set(connection.execute(known, {"ids": self._dialect.listed(list(asked))}).scalars())
+        known = select(deliveries.c.id).where(self._dialect.is_in(deliveries.c.id, "ids"))
+        there = set(connection.execute(known, {"ids": self._dialect.list_param(list(asked))}).scalars())
         new = [mappers.delivery_values(delivery) for delivery in asked.values() if delivery.id not in there]
         if new:
-            connection.execute(self._dialect.add(deliveries), new)
+            connection.execute(self._dialect.insert_ignore(deliveries), new)
         return len(new)
 
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
@@ -264,17 +264,17 @@ class SqlOutbox:
 
         def release(connection: Connection) -> None:
             held = select(deliveries.c.id, deliveries.c.attempts).where(
-                self._dialect.among(deliveries.c.id, "ids"),
+                self._dialect.is_in(deliveries.c.id, "ids"),
                 deliveries.c.state == SENDING,
                 deliveries.c.lease_owner == owner,
             )
-            bound = {"ids": self._dialect.listed(ids)}
-            mine = [(row.id, row.attempts) for row in connection.execute(held.with_for_update(), bound)]
-            if mine:
-                connection.execute(GIVE_BACK, [{"delivery_id": delivery} for delivery, _ in mine])
-                _untry(connection, mine)
+            bound = {"ids": self._dialect.list_param(ids)}
+            claimed = [(row.id, row.attempts) for row in connection.execute(held.with_for_update(), bound)]
+            if claimed:
+                connection.execute(GIVE_BACK, [{"delivery_id": delivery} for delivery, _ in claimed])
+                _untry(connection, claimed)
 
-        await self._writer.alone(release)
+        await self._writer.execute(release)
 
 
 def _brought_back(lost: Delivery, now: datetime) -> Values:
@@ -283,8 +283,8 @@ def _brought_back(lost: Delivery, now: datetime) -> Values:
 
 def _untry(connection: Connection, claimed: Sequence[tuple[str, int]]) -> None:
     """Nothing was sent under these claims, so they do not count as attempts."""
-    tries = [{"delivery_id": delivery, "attempt": attempt} for delivery, attempt in claimed]
-    connection.execute(UNTRY, tries)
+    attempts = [{"delivery_id": delivery, "attempt": attempt} for delivery, attempt in claimed]
+    connection.execute(UNTRY, attempts)
     connection.execute(UNCOUNT, [{"delivery_id": delivery} for delivery, _ in claimed])
 
 

@@ -12,7 +12,7 @@ from aggregator.store.engine import READERS, Database
 T = TypeVar("T")
 
 
-class Reader:
+class ReadPool:
     """Runs reading steps off the event loop."""
 
     def __init__(self, database: Database) -> None:

@@ -6,7 +6,16 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, func, select
 
 from aggregator.core.errors import StoreError
-from aggregator.core.model import Hit, HitState, Question, Routed, RuleHistory, Silence, Story, Surroundings
+from aggregator.core.model import (
+    Hit,
+    HitState,
+    RoutingContext,
+    RoutingQuery,
+    RoutingResult,
+    RuleHistory,
+    Silence,
+    Story,
+)
 from aggregator.core.stories import CANDIDATES
 from aggregator.core.stories import keys as story_keys_of
 from aggregator.store import mappers
@@ -26,9 +35,9 @@ LAST_ALERT = select(func.max(hits.c.created_at, type_=Instant)).where(
 )
 
 
-def answer(connection: Connection, dialect: Dialect, question: Question, now: datetime | None) -> Surroundings:
+def answer(connection: Connection, dialect: Dialect, question: RoutingQuery, now: datetime | None) -> RoutingContext:
     """Everything that `question` asks, as this transaction sees it."""
-    return Surroundings(
+    return RoutingContext(
         known=_known(connection, dialect, question.hits),
         stories=_related(connection, dialect, question),
         histories=tuple(_history(connection, rule, since) for rule, since in question.histories),
@@ -39,11 +48,11 @@ def answer(connection: Connection, dialect: Dialect, question: Question, now: da
 def _known(connection: Connection, dialect: Dialect, asked: Sequence[str]) -> frozenset[str]:
     if not asked:
         return frozenset()
-    query = select(hits.c.id).where(dialect.among(hits.c.id, "ids"))
-    return frozenset(connection.execute(query, {"ids": dialect.listed(list(asked))}).scalars())
+    query = select(hits.c.id).where(dialect.is_in(hits.c.id, "ids"))
+    return frozenset(connection.execute(query, {"ids": dialect.list_param(list(asked))}).scalars())
 
 
-def _related(connection: Connection, dialect: Dialect, question: Question) -> tuple[Story, ...]:
+def _related(connection: Connection, dialect: Dialect, question: RoutingQuery) -> tuple[Story, ...]:
     """Stories that share a key with one of the fingerprints, oldest first; of each key only its latest."""
     wanted = sorted({key for fingerprint in question.fingerprints for key in story_keys_of(fingerprint)})
     if not wanted:
@@ -54,7 +63,7 @@ def _related(connection: Connection, dialect: Dialect, question: Question) -> tu
     sharing = (
         select(story_keys.c.story, latest_first.label("place"))
         .join(stories, stories.c.id == story_keys.c.story)
-        .where(dialect.among(story_keys.c.key, "keys"))
+        .where(dialect.is_in(story_keys.c.key, "keys"))
     )
     if question.stories_since is not None:
         sharing = sharing.where(stories.c.last_at >= question.stories_since)
@@ -64,7 +73,7 @@ def _related(connection: Connection, dialect: Dialect, question: Question) -> tu
         .where(stories.c.id.in_(select(ranked.c.story).where(ranked.c.place <= CANDIDATES)))
         .order_by(stories.c.first_at, stories.c.id)
     )
-    return tuple(mappers.story(row) for row in connection.execute(query, {"keys": dialect.listed(wanted)}))
+    return tuple(mappers.story(row) for row in connection.execute(query, {"keys": dialect.list_param(wanted)}))
 
 
 def _history(connection: Connection, rule: str, since: datetime) -> RuleHistory:
@@ -84,28 +93,28 @@ def live_silences(connection: Connection, now: datetime | None) -> tuple[Silence
     return tuple(mappers.silence(row) for row in connection.execute(query))
 
 
-def write_routed(connection: Connection, dialect: Dialect, routed: Routed, ids: Ids) -> None:
+def write_routed(connection: Connection, dialect: Dialect, routed: RoutingResult, ids: Ids) -> None:
     """Hits and deliveries that exist are left alone; stories are made or grow."""
     write_stories(connection, dialect, routed.stories)
     write_hits(connection, dialect, routed.hits, ids)
     if routed.deliveries:
-        connection.execute(dialect.add(deliveries), [mappers.delivery_values(d) for d in routed.deliveries])
+        connection.execute(dialect.insert_ignore(deliveries), [mappers.delivery_values(d) for d in routed.deliveries])
 
 
 def write_stories(connection: Connection, dialect: Dialect, written: Sequence[Story]) -> None:
     if not written:
         return
     keep = ["first_at", "acknowledged_at"]
-    connection.execute(dialect.put(stories, keep=keep), [mappers.story_values(story) for story in written])
+    connection.execute(dialect.upsert(stories, keep=keep), [mappers.story_values(story) for story in written])
     found_by = [{"key": key, "story": story.id} for story in written for key in story_keys_of(story.fingerprint)]
     if found_by:
-        connection.execute(dialect.add(story_keys), found_by)
+        connection.execute(dialect.insert_ignore(story_keys), found_by)
 
 
 def write_hits(connection: Connection, dialect: Dialect, written: Sequence[Hit], ids: Ids) -> None:
     if written:
         values = [mappers.hit_values(hit, _entry_id(connection, hit, ids)) for hit in written]
-        connection.execute(dialect.add(hits), values)
+        connection.execute(dialect.insert_ignore(hits), values)
 
 
 def _entry_id(connection: Connection, hit: Hit, ids: Ids) -> int:

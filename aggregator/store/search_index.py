@@ -12,8 +12,8 @@ from aggregator.core.model import Entry
 from aggregator.store import mappers
 from aggregator.store.column_types import storable
 from aggregator.store.engine import Database
-from aggregator.store.location import Place
-from aggregator.store.reader import Reader
+from aggregator.store.location import DatabaseLocation
+from aggregator.store.reader import ReadPool
 from aggregator.store.schema import entries, unindexed
 from aggregator.store.writer import Writer
 
@@ -35,7 +35,7 @@ DONE = delete(unindexed).where(
 )
 
 
-def search_of(place: Place) -> ModuleType:
+def search_of(place: DatabaseLocation) -> ModuleType:
     """The full-text index as that database has it; only one of the two is ever imported."""
     if place.is_sqlite:
         from aggregator.store import search_sqlite
@@ -46,10 +46,10 @@ def search_of(place: Place) -> ModuleType:
     return search_postgres
 
 
-class Indexing:
+class SearchIndex:
     """Folds entries in a reader's thread and writes them in the writer's."""
 
-    def __init__(self, database: Database, writer: Writer, reader: Reader, index_text: IndexText) -> None:
+    def __init__(self, database: Database, writer: Writer, reader: ReadPool, index_text: IndexText) -> None:
         self._dialect = database.dialect
         self._writer = writer
         self._reader = reader
@@ -63,7 +63,7 @@ class Indexing:
             folded = await self._reader.read(partial(self._fold, limit=min(BATCH, limit - done)))
             if not folded:
                 break
-            await self._writer.alone(partial(self._write, folded=folded))
+            await self._writer.execute(partial(self._write, folded=folded))
             done += len(folded)
         return done
 
@@ -90,7 +90,7 @@ class Indexing:
             .with_for_update(skip_locked=True)
         )
         waiting = set(connection.execute(query).scalars())
-        mine = [(entry, version, text) for entry, version, text in folded if entry in waiting]
-        if mine:
-            self.search.add(connection, [(entry, text) for entry, _, text in mine])
-            connection.execute(DONE, [{"entry_id": entry, "version": version} for entry, version, _ in mine])
+        still_waiting = [(entry, version, text) for entry, version, text in folded if entry in waiting]
+        if still_waiting:
+            self.search.add(connection, [(entry, text) for entry, _, text in still_waiting])
+            connection.execute(DONE, [{"entry_id": entry, "version": version} for entry, version, _ in still_waiting])

@@ -34,7 +34,7 @@ from aggregator.store.schema import entries
 ENTRY: ColumnElement[int] = entries.c.id  # by which a search is bounded
 
 # What a tsvector holds at most: 2 kB to a word, 1 MB in all.
-LONGEST_WORD = 2000
+MAX_WORD = 2000
 ALL_WORDS = 900_000
 
 texts = Table(
@@ -82,13 +82,13 @@ def matching(groups: Sequence[Sequence[str]]) -> Select[Any]:
 
 def indexable(text: str) -> list[str]:
     """The distinct words of a text, as many as fit."""
-    words, room = [], ALL_WORDS
+    words, fixture = [], ALL_WORDS
     for word in sorted(set(text.split())):
         size = len(word.encode())
-        room -= size + 2
-        if room < 0:
+        fixture -= size + 2
+        if fixture < 0:
             break
-        if size <= LONGEST_WORD:
+        if size <= MAX_WORD:
             words.append(word)
     return words
 

@@ -28,7 +28,7 @@ Step = Callable[[Connection, Sequence[M]], Sequence[T | StoreError]]
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueuedWrite:
     """One caller's share of a group."""
 
     step: Step[Any, Any]
@@ -37,7 +37,7 @@ class Waiting:
     future: asyncio.Future[Any]
 
 
-Outcome = tuple[Waiting, Any]
+WriteOutcome = tuple[QueuedWrite, Any]
 
 
 class Writer:
@@ -45,32 +45,32 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._gathered: list[Waiting] = []
+        self._gathered: list[QueuedWrite] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._inbox: SimpleQueue[list[Waiting] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[list[QueuedWrite] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
         self.transactions = 0
 
-    async def together(self, step: Step[M, T], member: M, *, patient: bool = False) -> T:
-        """Write `member` with whatever else waits; `patient` lets a group gather for 20 ms.
+    async def submit_batched(self, step: Step[M, T], member: M, *, batched: bool = False) -> T:
+        """Write `member` with whatever else waits; `batched` lets a group gather for 20 ms.
 
         Raises StoreError: its own, or that of the whole group where the database failed.
         """
         if self._closed:
             raise StoreError(f"{self._database.place} is closed")
         loop = asyncio.get_running_loop()
-        waiting = Waiting(step, member, loop, loop.create_future())
+        waiting = QueuedWrite(step, member, loop, loop.create_future())
         self._gathered.append(waiting)
-        if not patient or len(self._gathered) >= GROUP or self._gathered[0].loop is not loop:
+        if not batched or len(self._gathered) >= GROUP or self._gathered[0].loop is not loop:
             self._hand_over()
         elif self._timer is None:
             self._timer = loop.call_later(LINGER_S, self._hand_over)
         return cast(T, await waiting.future)
 
-    async def alone(self, step: Callable[[Connection], T]) -> T:
+    async def execute(self, step: Callable[[Connection], T]) -> T:
         """Write something that has no like."""
-        return cast(T, await self.together(_one_by_one, step))
+        return cast(T, await self.submit_batched(_one_by_one, step))
 
     async def close(self) -> None:
         """Write what waits, then end the thread."""
@@ -102,7 +102,7 @@ class Writer:
             if ending:
                 return
 
-    def _drain(self, group: list[Waiting]) -> bool:
+    def _drain(self, group: list[QueuedWrite]) -> bool:
         """Add what came meanwhile; True: the end was called."""
         while len(group) < GROUP:
             try:
@@ -114,7 +114,7 @@ class Writer:
             group.extend(more)
         return False
 
-    def _write(self, group: Sequence[Waiting]) -> list[Outcome]:
+    def _write(self, group: Sequence[QueuedWrite]) -> list[WriteOutcome]:
         """Together; where a member spoils it, each alone; where the database fails, all fail."""
         outcomes, error, spoilt = self._transact(group)
         if error is None:
@@ -123,8 +123,8 @@ class Writer:
             return [(waiting, error) for waiting in group]
         return self._write_apart(group)
 
-    def _write_apart(self, group: Sequence[Waiting]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    def _write_apart(self, group: Sequence[QueuedWrite]) -> list[WriteOutcome]:
+        outcomes: list[WriteOutcome] = []
         for index, waiting in enumerate(group):
             written, error, spoilt = self._transact([waiting])
             if error is not None and not spoilt:
@@ -132,9 +132,9 @@ class Writer:
             outcomes.extend(written if error is None else [(waiting, error)])
         return outcomes
 
-    def _transact(self, group: Sequence[Waiting]) -> tuple[list[Outcome], Exception | None, bool]:
+    def _transact(self, group: Sequence[QueuedWrite]) -> tuple[list[WriteOutcome], Exception | None, bool]:
         """The outcomes; or the error, and whether a step raised it (not the begin or the commit)."""
-        outcomes: list[Outcome] = []
+        outcomes: list[WriteOutcome] = []
         stepping = False
         try:
             with self._database.writing() as connection:
@@ -153,16 +153,16 @@ def _one_by_one(connection: Connection, steps: Sequence[Callable[[Connection], T
     return [step(connection) for step in steps]
 
 
-def _kinds(group: Iterable[Waiting]) -> Iterable[tuple[Step[Any, Any], list[Waiting]]]:
-    kinds: dict[Step[Any, Any], list[Waiting]] = {}
+def _kinds(group: Iterable[QueuedWrite]) -> Iterable[tuple[Step[Any, Any], list[QueuedWrite]]]:
+    kinds: dict[Step[Any, Any], list[QueuedWrite]] = {}
     for waiting in group:
         kinds.setdefault(waiting.step, []).append(waiting)
     return kinds.items()
 
 
-def _report(outcomes: Iterable[Outcome]) -> None:
+def _report(outcomes: Iterable[WriteOutcome]) -> None:
     """Wake the callers: once for each loop, however many wait there."""
-    loops: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
+    loops: dict[asyncio.AbstractEventLoop, list[WriteOutcome]] = {}
     for waiting, result in outcomes:
         loops.setdefault(waiting.loop, []).append((waiting, result))
     for loop, share in loops.items():
@@ -170,7 +170,7 @@ def _report(outcomes: Iterable[Outcome]) -> None:
             loop.call_soon_threadsafe(_wake, share)
 
 
-def _wake(outcomes: Iterable[Outcome]) -> None:
+def _wake(outcomes: Iterable[WriteOutcome]) -> None:
     for waiting, result in outcomes:
         if waiting.future.done():  # its caller was cancelled; what is written stays written
             continue

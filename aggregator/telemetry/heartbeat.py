@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from aggregator.core.model import Beat
+from aggregator.core.model import LoopStatus
 
 
-class Heart:
+class HeartbeatMonitor:
     """Collects beats and says which loops are late; a loop is watched from `expect` on."""
 
     def __init__(self) -> None:
@@ -13,15 +13,15 @@ class Heart:
         self._beats: dict[str, datetime] = {}
         self._errors: dict[str, str] = {}
 
-    def expect(self, name: str, patience_s: float, now: datetime) -> None:
-        self._patience[name] = patience_s
+    def expect(self, name: str, timeout_s: float, now: datetime) -> None:
+        self._patience[name] = timeout_s
         self._beats[name] = now
 
     def beat(self, name: str, now: datetime) -> None:
         self._beats[name] = now
         self._errors.pop(name, None)
 
-    def again(self, now: datetime) -> None:
+    def restart(self, now: datetime) -> None:
         """The clock was set back: patience begins anew."""
         self._beats = dict.fromkeys(self._beats, now)
 
@@ -29,14 +29,14 @@ class Heart:
         """Remember why the last tick failed; the beat is withheld."""
         self._errors[name] = f"{type(error).__name__}: {error}"
 
-    def beats(self, now: datetime) -> tuple[Beat, ...]:
+    def statuses(self, now: datetime) -> tuple[LoopStatus, ...]:
         return tuple(
-            Beat(
+            LoopStatus(
                 name=name,
                 last_at=self._beats[name],
-                patience_s=patience,
-                late=now - self._beats[name] > timedelta(seconds=patience),
+                timeout_s=timeout,
+                late=now - self._beats[name] > timedelta(seconds=timeout),
                 error=self._errors.get(name),
             )
-            for name, patience in self._patience.items()
+            for name, timeout in self._patience.items()
         )

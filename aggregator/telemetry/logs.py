@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 from aggregator.core.text.sanitize import escaped
 
 NOISY = ("apprise", "urllib3", "apscheduler", "asyncio", "aiosmtpd", "alembic", "uvicorn")
-SHORTEST_SECRET = 4
+MIN_SECRET_CHARS = 4
 
 
 class Redactor:
@@ -23,14 +23,14 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._pattern: re.Pattern[str] | None = None
-        self.know(secrets)
+        self.set_secrets(secrets)
 
-    def know(self, secrets: Iterable[str]) -> None:
+    def set_secrets(self, secrets: Iterable[str]) -> None:
         """Forget the secrets known so far and cut out these."""
         spellings = {
             spelling
             for secret in secrets
-            if len(secret) >= SHORTEST_SECRET
+            if len(secret) >= MIN_SECRET_CHARS
             for spelling in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
         }
         longest_first = sorted(spellings, key=len, reverse=True)

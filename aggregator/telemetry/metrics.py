@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from aggregator.core.model import Rung
+from aggregator.core.model import ParseLevel
 
 MINUTES = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 21600, 86400)
 
@@ -16,7 +16,7 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         Gauge("aggregator_info", "Version of the program.", ["version"], registry=registry).labels(version).set(1)
         self.polls = Counter(
-            "aggregator_polls", "Polls by rung of the parsing ladder; failed: no document.", ["rung"], registry=registry
+            "aggregator_polls", "Polls by the work they needed; failed: no document.", ["level"], registry=registry
         )
         self.gaps = Counter(
             "aggregator_gaps",
@@ -81,7 +81,7 @@ class Metrics:
     def _begin(self) -> None:
         """Show the known labels with 0, so that what happens first is an increase and not a new series."""
         known = (
-            (self.polls, (*(rung.value for rung in Rung), "failed")),
+            (self.polls, (*(level.value for level in ParseLevel), "failed")),
             (self.gaps, ("open", "closed")),
             (self.entries, ("new", "updated")),
             (self.articles, ("read", "nothing new", "later", "given up")),

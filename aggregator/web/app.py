@@ -10,16 +10,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from aggregator import __version__
-from aggregator.ports.backend import Desk
+from aggregator.ports.backend import Backend
 from aggregator.web import api, pages, websub
 from aggregator.web.api import system
-from aggregator.web.auth import Doorkeeper, Sessions, Throttle
-from aggregator.web.errors import answer_errors
-from aggregator.web.events import Live
-from aggregator.web.middleware import MAX_BODY_BYTES, Guard
-from aggregator.web.templating import Pages
+from aggregator.web.auth import Authenticator, LoginLimiter, Sessions
+from aggregator.web.errors import install_error_handlers
+from aggregator.web.events import EventStream
+from aggregator.web.middleware import MAX_BODY_BYTES, SecurityMiddleware
+from aggregator.web.templating import Templates
 
-FOR_EVER = "public, max-age=31536000, immutable"
+IMMUTABLE = "public, max-age=31536000, immutable"
 NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
 
 
@@ -29,19 +29,19 @@ class _Static(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         if response.status_code == 200 and scope["query_string"].startswith(b"v="):
-            response.headers["cache-control"] = FOR_EVER
+            response.headers["cache-control"] = IMMUTABLE
         return response
 
 
-class Site:
+class WebApp:
     """The ASGI app. `close` ends the live streams, which a stopping server would wait for.
 
     `proxies` are the addresses and networks that many visitors may come from at once.
     """
 
-    def __init__(self, app: ASGIApp, live: Live | None = None, proxies: Sequence[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, events: EventStream | None = None, proxies: Sequence[str] = ()) -> None:
         self._app = app
-        self._live = live
+        self._live = events
         self.proxies = tuple(proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,32 +52,36 @@ class Site:
             await self._live.close()
 
 
-def create_app(desk: Desk) -> Site:
-    """The site over a desk.
+def create_app(backend: Backend) -> WebApp:
+    """The site over a backend.
 
     Raises AggregatorError where it would listen beyond loopback without any credential.
     """
-    doorkeeper = Doorkeeper(lambda: desk.current().config.settings.web)
+    authenticator = Authenticator(lambda: backend.current().config.settings.web)
     sessions = Sessions()
-    live = Live(desk.catalog, desk.clock)
+    events = EventStream(backend.catalog, backend.clock)
     app = _fastapi()
-    app.state.desk, app.state.live, app.state.pages = desk, live, Pages(desk)
-    app.state.doorkeeper, app.state.sessions, app.state.throttle = doorkeeper, sessions, Throttle()
-    web = desk.current().config.settings.web
-    guarded: ASGIApp = Guard(app, desk=desk, listen=web.listen, doorkeeper=doorkeeper, sessions=sessions)
+    app.state.backend, app.state.events, app.state.templates = backend, events, Templates(backend)
+    app.state.authenticator, app.state.sessions, app.state.login_limiter = authenticator, sessions, LoginLimiter()
+    web = backend.current().config.settings.web
+    guarded: ASGIApp = SecurityMiddleware(
+        app, backend=backend, listen=web.listen, authenticator=authenticator, sessions=sessions
+    )
     proxies = web.trusted_proxies
     if proxies:
         guarded = ProxyHeadersMiddleware(guarded, trusted_hosts=list(proxies))  # type: ignore[arg-type,assignment]
-    return Site(guarded, live, proxies)
+    return WebApp(guarded, events, proxies)
 
 
-def create_figures(desk: Desk, listen: str) -> Site:
+def create_metrics_app(backend: Backend, listen: str) -> WebApp:
     """Health and figures alone, for a process without a page; behind the same guard, with the same errors."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)  # type: ignore[arg-type]
     app.include_router(system.plain)
-    app.state.desk = desk
-    doorkeeper = Doorkeeper(lambda: desk.current().config.settings.web)
-    return Site(Guard(app, desk=desk, listen=listen, doorkeeper=doorkeeper, sessions=Sessions()))
+    app.state.backend = backend
+    authenticator = Authenticator(lambda: backend.current().config.settings.web)
+    return WebApp(
+        SecurityMiddleware(app, backend=backend, listen=listen, authenticator=authenticator, sessions=Sessions())
+    )
 
 
 def _fastapi() -> FastAPI:
@@ -97,5 +101,5 @@ def _fastapi() -> FastAPI:
     app.include_router(websub.router)
     with as_file(files("aggregator.web").joinpath("static")) as directory:
         app.mount("/static", _Static(directory=directory), name="static")
-    answer_errors(app)
+    install_error_handlers(app)
     return app

@@ -22,7 +22,7 @@ SESSION_LIFE = timedelta(days=30)
 MAX_SESSIONS = 1000
 MAX_PASSWORD_BYTES = 4096  # argon2id reads every byte; a cap only bounds the work of a hostile form
 ATTEMPTS, ATTEMPTS_WINDOW = 5, timedelta(minutes=5)
-FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0
+FIRST_WAIT_S, MAX_WAIT_S = 2.0, 60.0
 ATTEMPTS_OF_ALL, QUEUE_S = 30, 0.5
 # A wrong token costs no argon2: after so many, a source gets at most one answer in so many seconds.
 GUESSES_FREE, GUESS_S, GUESSES_COUNTED = 20, 0.05, 1000
@@ -36,14 +36,14 @@ def _digest(secret: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Secrets:
+class Credentials:
     """The credentials as configured; `password` may be an argon2id hash instead of the words."""
 
     password: str | None
     token: str | None
 
     @classmethod
-    def of(cls, web: Web) -> "Secrets":
+    def of(cls, web: Web) -> "Credentials":
         return cls(
             web.password.get_secret_value() or None if web.password else None,
             web.token.get_secret_value() or None if web.token else None,
@@ -54,7 +54,7 @@ class Secrets:
         return bool(self.password or self.token)
 
 
-class Doorkeeper:
+class Authenticator:
     """Checks credentials against the running configuration; a changed password ends all sessions."""
 
     def __init__(self, web: Callable[[], Web]) -> None:
@@ -63,8 +63,8 @@ class Doorkeeper:
         self._hashed: tuple[str, str] | None = None
         self._one_at_a_time = asyncio.Lock()
 
-    def secrets(self) -> Secrets:
-        return Secrets.of(self._web())
+    def secrets(self) -> Credentials:
+        return Credentials.of(self._web())
 
     def closed(self) -> bool:
         """Whether anybody must show a credential."""
@@ -117,7 +117,7 @@ class Doorkeeper:
 
 
 @dataclass(slots=True)
-class _Session:
+class _LoginSession:
     era: bytes
     began_at: datetime
     seen_at: datetime
@@ -127,12 +127,12 @@ class Sessions:
     """Sessions live here and die here; the cookie is a random name of 256 bits, kept only as a digest."""
 
     def __init__(self) -> None:
-        self._live: OrderedDict[bytes, _Session] = OrderedDict()
+        self._live: OrderedDict[bytes, _LoginSession] = OrderedDict()
 
     def begin(self, now: datetime, era: bytes) -> str:
         """A new session; gives the cookie's value. The oldest is dropped where there are too many."""
         name = secrets.token_urlsafe(32)
-        self._live[_digest(name)] = _Session(era, now, now)
+        self._live[_digest(name)] = _LoginSession(era, now, now)
         while len(self._live) > MAX_SESSIONS:
             self._live.popitem(last=False)
         return name
@@ -159,7 +159,7 @@ class Guesses:
 
     def __init__(self) -> None:
         self._failures: OrderedDict[str, deque[datetime]] = OrderedDict()
-        self._told: dict[str, tuple[datetime, int]] = {}
+        self._detail: dict[str, tuple[datetime, int]] = {}
         self._lane = asyncio.Lock()
 
     def failed(self, source: str, now: datetime) -> int:
@@ -170,7 +170,7 @@ class Guesses:
         failures.append(now)
         while len(self._failures) > MAX_SOURCES:
             forgotten, _ = self._failures.popitem(last=False)
-            self._told.pop(forgotten, None)
+            self._detail.pop(forgotten, None)
         return self.count(source, now)
 
     def count(self, source: str, now: datetime) -> int:
@@ -187,9 +187,9 @@ class Guesses:
     def to_tell(self, source: str, now: datetime) -> int:
         """How many to tell the log of; 0: it heard of this source a moment ago, and of more than a tenth of them."""
         key, count = neighbourhood(source), self.count(source, now)
-        if (told := self._told.get(key)) is not None and now - told[0] < TELL_EVERY and count < 10 * told[1]:
+        if (detail := self._detail.get(key)) is not None and now - detail[0] < TELL_EVERY and count < 10 * detail[1]:
             return 0
-        self._told[key] = now, count
+        self._detail[key] = now, count
         return count
 
     def forget(self, source: str) -> None:
@@ -200,7 +200,7 @@ class Guesses:
         for key in list(self._failures):
             if not self.count(key, now):
                 del self._failures[key]
-                self._told.pop(key, None)
+                self._detail.pop(key, None)
         return sum(map(len, self._failures.values()))
 
     async def slow_down(self, count: int) -> None:
@@ -227,7 +227,7 @@ def as_address(source: str) -> IPv4Address | IPv6Address | None:
     return (address.ipv4_mapped or address) if address.version == 6 else address
 
 
-class Throttle:
+class LoginLimiter:
     """The limit on guessing passwords, of one address or one browser: five wrong ones in five minutes are free.
 
     From then on each wrong one doubles the wait, up to LONGEST_WAIT_S: who knows the password waits for seconds,
@@ -248,7 +248,7 @@ class Throttle:
         if over < 0:
             return 0.0
         waited_s = (now - self._guesses.last_at(source)).total_seconds()
-        return max(0.0, min(FIRST_WAIT_S * 2.0**over, LONGEST_WAIT_S) - waited_s)
+        return max(0.0, min(FIRST_WAIT_S * 2.0**over, MAX_WAIT_S) - waited_s)
 
     def failed(self, source: str, now: datetime) -> None:
         self._guesses.failed(source, now)

@@ -64,10 +64,10 @@ def columns(days: Days, *, width: int, height: int, gap: float = 2, noun: str = 
             )
         )
     first = _short(_day(days[0][0])) if days else ""
-    return Chart(width, height, tuple(bars), first, _in_words(days, noun))
+    return Chart(width, height, tuple(bars), first, _summary(days, noun))
 
 
-def _in_words(days: Days, noun: str) -> str:
+def _summary(days: Days, noun: str) -> str:
     total = sum(value for _, value in days)
     if not total:
         return f"No {noun} in the last {len(days)} days"

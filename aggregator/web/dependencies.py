@@ -1,36 +1,36 @@
-"""What every route is given: the desk and its parts, as typed dependencies."""
+"""What every route is given: the backend and its parts, as typed dependencies."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse
 
-from aggregator.ports.backend import Desk
-from aggregator.web.events import Live
-from aggregator.web.templating import Pages, query
+from aggregator.ports.backend import Backend
+from aggregator.web.events import EventStream
+from aggregator.web.templating import Templates, query
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+def _backend(request: Request) -> Backend:
+    backend: Backend = request.app.state.backend
+    return backend
 
 
-def _live(request: Request) -> Live:
-    live: Live = request.app.state.live
-    return live
+def _events(request: Request) -> EventStream:
+    events: EventStream = request.app.state.events
+    return events
 
 
-def _pages(request: Request) -> Pages:
-    pages: Pages = request.app.state.pages
-    return pages
+def _templates(request: Request) -> Templates:
+    templates: Templates = request.app.state.templates
+    return templates
 
 
-GivenDesk = Annotated[Desk, Depends(_desk)]
-GivenLive = Annotated[Live, Depends(_live)]
-GivenPages = Annotated[Pages, Depends(_pages)]
+BackendDep = Annotated[Backend, Depends(_backend)]
+EventsDep = Annotated[EventStream, Depends(_events)]
+TemplatesDep = Annotated[Templates, Depends(_templates)]
 
 
-def then(path: str, done: str | None = None) -> RedirectResponse:
+def redirect_after_post(path: str, done: str | None = None) -> RedirectResponse:
     """Go on to a page of ours after something was done, with a word about it (a key of render.DONE)."""
     if not done:
         return RedirectResponse(path, 303)

@@ -28,7 +28,7 @@ from aggregator.core.model import Json
 from aggregator.web.api.rules import problems_json
 from aggregator.web.events import TooManyListeners
 from aggregator.web.middleware import TOO_LARGE, is_for_programs
-from aggregator.web.templating import Pages
+from aggregator.web.templating import Templates
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +44,15 @@ STATUS_OF: tuple[tuple[type[AggregatorError], int], ...] = (
     (TooManyListeners, 503),
     (Busy, 503),
 )
-WORDS = {404: "There is nothing at this address.", 405: "That cannot be done at this address.", 413: TOO_LARGE}
+MESSAGES = {404: "There is nothing at this address.", 405: "That cannot be done at this address.", 413: TOO_LARGE}
 
 
-def answer_errors(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI) -> None:
     """Give an app the answers below."""
-    app.add_exception_handler(AggregatorError, _our_error)
+    app.add_exception_handler(AggregatorError, _application_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _wrong_request)
-    app.add_exception_handler(Exception, _bug)
+    app.add_exception_handler(Exception, _internal_error)
 
 
 def status_of(error: AggregatorError) -> int:
@@ -60,40 +60,40 @@ def status_of(error: AggregatorError) -> int:
     return next((status for kind, status in STATUS_OF if isinstance(error, kind)), 500)
 
 
-async def _our_error(request: Request, error: Exception) -> Response:
+async def _application_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AggregatorError)
     status = status_of(error)
     if status >= 500:
         log.warning("%s %s: %s", request.method, request.url.path, error)
     problems = problems_json(error.errors) if isinstance(error, ConfigErrors) else None
     headers = {"retry-after": str(error.retry_after_s)} if isinstance(error, Busy) else None
-    return _say(request, status, str(error), headers, problems=problems)
+    return _respond(request, status, str(error), headers, problems=problems)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     routing = error.detail in (HTTPStatus(error.status_code).phrase, "Not Found", "Method Not Allowed")
-    detail = WORDS.get(error.status_code, error.detail) if routing else error.detail
+    detail = MESSAGES.get(error.status_code, error.detail) if routing else error.detail
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if error.status_code == 405:
         headers["allow"] = ", ".join(sorted(_methods(request)))
-    return _say(request, error.status_code, detail, headers)
+    return _respond(request, error.status_code, detail, headers)
 
 
 def _methods(request: Request) -> set[str]:
     """What can be done at an address, over all routes that share it (RFC 9110, section 15.5.6)."""
     routes = [route for route in request.app.routes if not isinstance(route, Mount)]
     every = list(iter_route_contexts(routes))
-    here = next((one.path for one in every if one.path_regex.match(request.url.path)), None)
-    return {method for one in every if one.path == here for method in one.methods or ()}
+    route_path = next((one.path for one in every if one.path_regex.match(request.url.path)), None)
+    return {method for one in every if one.path == route_path for method in one.methods or ()}
 
 
 async def _wrong_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return _say(request, 422, "; ".join(map(_words, error.errors())))
+    return _respond(request, 422, "; ".join(map(_describe_problem, error.errors())))
 
 
-def _words(problem: Mapping[str, Any]) -> str:
+def _describe_problem(problem: Mapping[str, Any]) -> str:
     """`limit: Input should be greater than or equal to 1`; of a whole body, `the body: …`."""
     kind, *path = problem["loc"]
     if problem["type"] == "json_invalid":
@@ -101,12 +101,12 @@ def _words(problem: Mapping[str, Any]) -> str:
     return f"{'.'.join(map(str, path)) or f'the {kind}'}: {problem['msg']}"
 
 
-async def _bug(request: Request, _: Exception) -> Response:
+async def _internal_error(request: Request, _: Exception) -> Response:
     """The framework logs the trace; the page only says that there is one."""
-    return _say(request, 500, "Something went wrong here. The log has the details.")
+    return _respond(request, 500, "Something went wrong here. The log has the details.")
 
 
-def _say(
+def _respond(
     request: Request,
     status: int,
     message: str,
@@ -116,7 +116,7 @@ def _say(
     if is_for_programs(request.url.path):
         said = {"detail": message} if problems is None else {"detail": message, "problems": problems}
         return JSONResponse(said, status, headers)
-    shown: Pages = request.app.state.pages
+    shown: Templates = request.app.state.templates
     response = shown.render(request, "error.html", status=status, code=status, message=message)
     response.headers.update(headers or {})
     return response

@@ -12,17 +12,17 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from aggregator.core.errors import AggregatorError
-from aggregator.core.model import HitFilter, Told
+from aggregator.core.model import HitDetail, HitFilter
 from aggregator.core.schemas import hit_json
 from aggregator.ports import Catalog, Clock
 from aggregator.web.params import cursor
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 2.0
+POLL_S = 2.0
 PING_S = 15.0
 OVERLAP = timedelta(seconds=10)
-AT_ONCE = 100
+BATCH_SIZE = 100
 QUEUE = 200
 MAX_LISTENERS = 100
 
@@ -31,19 +31,19 @@ class TooManyListeners(AggregatorError):
     """Every place in front of the stream is taken."""
 
 
-def event(told: Told) -> str:
+def event(detail: HitDetail) -> str:
     """One event; its id is a cursor, which a browser sends back when it reconnects."""
-    return f"id: {cursor(told)}\nevent: hit\ndata: {json.dumps(hit_json(told), ensure_ascii=False)}\n\n"
+    return f"id: {cursor(detail)}\nevent: hit\ndata: {json.dumps(hit_json(detail), ensure_ascii=False)}\n\n"
 
 
-class Live:
+class EventStream:
     """Listeners, and the one task that looks for them."""
 
-    def __init__(self, catalog: Catalog, clock: Clock, *, look_s: float = LOOK_S) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, *, look_s: float = POLL_S) -> None:
         self._catalog = catalog
         self._clock = clock
         self._look_s = look_s
-        self._listeners: set[asyncio.Queue[Told | None]] = set()
+        self._listeners: set[asyncio.Queue[HitDetail | None]] = set()
         self._task: asyncio.Task[None] | None = None
 
     def require_room(self) -> None:
@@ -56,8 +56,8 @@ class Live:
         queue = self._join()
         try:
             yield "retry: 3000\n\n"
-            for told in await self._missed(since):
-                yield event(told)
+            for detail in await self._missed(since):
+                yield event(detail)
             while True:
                 try:
                     told_or_end = await asyncio.wait_for(queue.get(), PING_S)
@@ -76,14 +76,14 @@ class Live:
             queue.put_nowait(None)
         await self._stop()
 
-    def _join(self) -> "asyncio.Queue[Told | None]":
-        queue: asyncio.Queue[Told | None] = asyncio.Queue()
+    def _join(self) -> "asyncio.Queue[HitDetail | None]":
+        queue: asyncio.Queue[HitDetail | None] = asyncio.Queue()
         self._listeners.add(queue)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look(self._clock.now()))
         return queue
 
-    def _leave(self, queue: "asyncio.Queue[Told | None]") -> None:
+    def _leave(self, queue: "asyncio.Queue[HitDetail | None]") -> None:
         self._listeners.discard(queue)
         if not self._listeners and self._task is not None:
             self._task.cancel()
@@ -95,11 +95,11 @@ class Live:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _missed(self, since: tuple[datetime, str] | None) -> tuple[Told, ...]:
+    async def _missed(self, since: tuple[datetime, str] | None) -> tuple[HitDetail, ...]:
         if since is None:
             return ()
-        found = await self._catalog.hits(HitFilter(since=since[0]), limit=AT_ONCE)
-        return tuple(told for told in reversed(found) if (told.hit.created_at, told.hit.id) > since)
+        found = await self._catalog.hits(HitFilter(since=since[0]), limit=BATCH_SIZE)
+        return tuple(detail for detail in reversed(found) if (detail.hit.created_at, detail.hit.id) > since)
 
     async def _look(self, start: datetime) -> None:
         """Look every few seconds; the overlap catches commits that were slow to become visible."""
@@ -108,20 +108,20 @@ class Live:
             await asyncio.sleep(self._look_s)
             now = self._clock.now()
             try:
-                found = await self._catalog.hits(HitFilter(since=max(start, now - OVERLAP)), limit=AT_ONCE)
+                found = await self._catalog.hits(HitFilter(since=max(start, now - OVERLAP)), limit=BATCH_SIZE)
             except AggregatorError as error:
                 log.warning("live news pauses: %s", error)
                 continue
             except Exception:  # listeners wait for this one task: it must not end by a bug
                 log.exception("live news failed; it goes on")
                 continue
-            for told in reversed(found):
-                if told.hit.id not in told_already:
-                    told_already[told.hit.id] = told.hit.created_at
-                    self._tell(told)
+            for detail in reversed(found):
+                if detail.hit.id not in told_already:
+                    told_already[detail.hit.id] = detail.hit.created_at
+                    self._tell(detail)
             told_already = {k: at for k, at in told_already.items() if now - at < 6 * OVERLAP}
 
-    def _tell(self, told: Told) -> None:
+    def _tell(self, detail: HitDetail) -> None:
         for queue in self._listeners:
             if queue.qsize() < QUEUE:  # a reader that does not read misses news, and nobody waits for it
-                queue.put_nowait(told)
+                queue.put_nowait(detail)

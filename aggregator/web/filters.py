@@ -94,7 +94,7 @@ def full(at: datetime | None, zone: tzinfo) -> str:
     return f"{local.day} {local:%b %Y %H:%M} {local.tzname()}"
 
 
-def begin(words: str) -> str:
+def capitalize(words: str) -> str:
     """The words as the beginning of a sentence; names inside them keep their letters."""
     return words[:1].upper() + words[1:]
 

@@ -16,14 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aggregator.core.settings import Web
 from aggregator.ports import Clock
-from aggregator.ports.backend import Desk
-from aggregator.web.auth import Doorkeeper, Guesses, Sessions
-from aggregator.web.origins import SAFE_METHODS, allowed, from_our_page, is_loopback, split_listen
+from aggregator.ports.backend import Backend
+from aggregator.web.auth import Authenticator, Guesses, Sessions
+from aggregator.web.origins import SAFE_METHODS, is_allowed_host, is_loopback, is_same_site_form, split_listen
 
 log = logging.getLogger(__name__)
 
 COOKIE = "aggregator_session"
-OPEN = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/readyz")})
+PUBLIC_PATHS = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/readyz")})
 PROBES = ("/healthz", "/readyz")  # say nothing but whether the service lives
 STATIC = "/static/"
 HUBS = "/websub/"  # hubs show no credentials; what they bring is judged by its signature
@@ -50,42 +50,44 @@ HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
+class Identity:
     """How a request was let in: "open" (nobody asks), "session", "token" (Bearer), "reader" (Basic), or as "stranger".
 
     Only a Bearer token is never sent by a browser on its own.
     """
 
-    way: str
+    method: str
 
     @property
-    def known(self) -> bool:
-        return self.way != "stranger"
+    def is_authenticated(self) -> bool:
+        return self.method != "stranger"
 
 
-class Guard:
-    """ASGI middleware; `scope["visitor"]` tells the routes who is there.
+class SecurityMiddleware:
+    """ASGI middleware; `scope["identity"]` tells the routes who is there.
 
     `listen` is that of the start: a reload cannot move the socket. Raises AggregatorError where
     others could reach a site that asks for nothing.
     """
 
-    def __init__(self, app: ASGIApp, *, desk: Desk, listen: str, doorkeeper: Doorkeeper, sessions: Sessions) -> None:
+    def __init__(
+        self, app: ASGIApp, *, backend: Backend, listen: str, authenticator: Authenticator, sessions: Sessions
+    ) -> None:
         self._app = app
-        self._desk = desk
-        self._doorkeeper = doorkeeper
+        self._backend = backend
+        self._authenticator = authenticator
         self._sessions = sessions
         self._guesses = Guesses()
         self._listen = listen
-        doorkeeper.require_for(self._listen)
+        authenticator.require_for(self._listen)
 
     @property
     def _web(self) -> Web:
-        return self._desk.current().config.settings.web
+        return self._backend.current().config.settings.web
 
     @property
     def _clock(self) -> Clock:
-        return self._desk.clock
+        return self._backend.clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -95,25 +97,25 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers = Headers(scope=scope)
-        visitor = self._recognise(scope, headers)
-        if not visitor.known and _shown_token(scope, headers):
+        identity = self._recognise(scope, headers)
+        if not identity.is_authenticated and _shown_token(scope, headers):
             await self._wrong_token(scope)
-        scope["visitor"] = visitor
-        refusal = self._refusal(scope, headers, visitor)
+        scope["identity"] = identity
+        refusal = self._refusal(scope, headers, identity)
         target = refusal or self._app
         await target(scope, receive, _dressed(send, scope))
 
-    def _recognise(self, scope: Scope, headers: Headers) -> Visitor:
-        if not self._doorkeeper.closed():
-            return Visitor("open")
+    def _recognise(self, scope: Scope, headers: Headers) -> Identity:
+        if not self._authenticator.closed():
+            return Identity("open")
         if token := _shown_token(scope, headers):
             way, shown = token
-            if self._doorkeeper.knows_token(shown):
-                return Visitor(way)
+            if self._authenticator.knows_token(shown):
+                return Identity(way)
         cookie = session_cookie(headers)
-        if cookie and self._sessions.alive(cookie, self._clock.now(), self._doorkeeper.era()):
-            return Visitor("session")
-        return Visitor("stranger")
+        if cookie and self._sessions.alive(cookie, self._clock.now(), self._authenticator.era()):
+            return Identity("session")
+        return Identity("stranger")
 
     async def _wrong_token(self, scope: Scope) -> None:
         """Count a wrong token, tell the log of it now and then, and keep whoever goes on guessing waiting."""
@@ -123,24 +125,28 @@ class Guard:
             log.warning("wrong token from %s (%d of late)", address, heard)
         await self._guesses.slow_down(count)
 
-    def _refusal(self, scope: Scope, headers: Headers, visitor: Visitor) -> Response | None:
+    def _refusal(self, scope: Scope, headers: Headers, identity: Identity) -> Response | None:
         method, path = scope["method"], scope["path"]
         authority = headers.get("host", "")
         if path not in PROBES and (
-            weak := self._doorkeeper.weak_for(self._listen)
+            weak := self._authenticator.weak_for(self._listen)
         ):  # a reload took the password away, or shortened it
             return _refuse(path, 503, f"The page is closed: {weak.wrong}.")
-        if len(headers.getlist("host")) != 1 or not allowed(authority, self._listen, self._web.public_url):
+        if len(headers.getlist("host")) != 1 or not is_allowed_host(authority, self._listen, self._web.public_url):
             return _refuse(path, 421, UNKNOWN_NAME)
         if method not in METHODS:
             return _refuse(path, 405, "That method is not known here.", {"allow": ", ".join(sorted(METHODS))})
         if path.startswith(HUBS) and method in ("GET", "POST"):
             return None
-        if not visitor.known and not self._open(method, path):
+        if not identity.is_authenticated and not self._open(method, path):
             return _ask_to_log_in(method, path, scope["query_string"].decode("latin-1"))
-        if method not in SAFE_METHODS and visitor.way != "token" and not self._from_our_page(scope, headers, authority):
+        if (
+            method not in SAFE_METHODS
+            and identity.method != "token"
+            and not self._from_our_page(scope, headers, authority)
+        ):
             return _refuse(path, 403, "This request did not come from a page of this site, so nothing was changed.")
-        if visitor.way != "token" and path.startswith(EXPENSIVE) and _from_another_site(headers):
+        if identity.method != "token" and path.startswith(EXPENSIVE) and _from_another_site(headers):
             return _refuse(path, 403, "Another site asked for this; open it from a page of this site.")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > MAX_BODY_BYTES:  # the framework refuses it too, but in its own words
@@ -149,12 +155,12 @@ class Guard:
 
     def _open(self, method: str, path: str) -> bool:
         asked = "GET" if method == "HEAD" else method
-        if (asked, path) in OPEN or (asked == "GET" and path.startswith(STATIC)):
+        if (asked, path) in PUBLIC_PATHS or (asked == "GET" and path.startswith(STATIC)):
             return True
         return (asked, path) == ("GET", "/metrics") and is_loopback(split_listen(self._listen)[0])
 
     def _from_our_page(self, scope: Scope, headers: Headers, authority: str) -> bool:
-        return from_our_page(
+        return is_same_site_form(
             fetch_site=headers.get("sec-fetch-site"),
             origin=headers.get("origin"),
             has_cookie="cookie" in headers,

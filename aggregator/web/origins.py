@@ -53,7 +53,7 @@ def host_of(authority: str) -> str | None:
     return host.rstrip(".") or None if host else None
 
 
-def allowed(authority: str, listen: str, public_url: str | None = None) -> bool:
+def is_allowed_host(authority: str, listen: str, public_url: str | None = None) -> bool:
     """Whether this `Host` header names us."""
     host = host_of(authority)
     if host is None:
@@ -65,16 +65,16 @@ def allowed(authority: str, listen: str, public_url: str | None = None) -> bool:
     return not is_loopback(bound) and (_is_address(host) or host == socket.gethostname().lower())
 
 
-def origin_is_ours(origin: str, authority: str, scheme: str, public_url: str | None = None) -> bool:
+def is_same_origin(origin: str, authority: str, scheme: str, public_url: str | None = None) -> bool:
     """Whether an `Origin` header is the site's own."""
-    ours = {f"{scheme}://{authority}".lower()}
+    own_origins = {f"{scheme}://{authority}".lower()}
     if public_url:
         public = urlsplit(public_url)
-        ours.add(f"{public.scheme}://{public.netloc}".lower())
-    return origin.lower() in ours
+        own_origins.add(f"{public.scheme}://{public.netloc}".lower())
+    return origin.lower() in own_origins
 
 
-def from_our_page(
+def is_same_site_form(
     *,
     fetch_site: str | None,
     origin: str | None,
@@ -91,7 +91,7 @@ def from_our_page(
     if fetch_site is not None:
         return fetch_site in ("same-origin", "none")
     if origin is not None:
-        return origin_is_ours(origin, authority, scheme, public_url)
+        return is_same_origin(origin, authority, scheme, public_url)
     return not has_cookie
 
 

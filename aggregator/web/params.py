@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from aggregator.core.model import HitFilter, Told
+from aggregator.core.model import HitDetail, HitFilter
 from aggregator.core.values import seconds
 
 SPAN = r"[0-9]{1,4}(\.[0-9]{1,3})?\s?(s|m|h|d|w)"
@@ -25,8 +25,8 @@ Name = Annotated[str | None, Field(max_length=200)]
 Before = Annotated[str | None, Field(max_length=300, description="Continue a listing; from the Link header.")]
 Mark = Literal["relevant", "irrelevant"]
 MAX_LIMIT = 1000
-FIRST_LOOK_S = 0.06
-LONG_LOOK_S = 1.5
+FIRST_SEARCH_S = 0.06
+LONG_SEARCH_S = 1.5
 
 
 def moment(text: str | None, now: datetime, name: str = "since") -> datetime | None:
@@ -44,14 +44,14 @@ def moment(text: str | None, now: datetime, name: str = "since") -> datetime | N
         raise HTTPException(422, message) from None
 
 
-def look_s(before: int | None) -> float:
+def search_time_s(before: int | None) -> float:
     """How long a search may read where no index helps: a moment, and longer for whoever asks to go on."""
-    return FIRST_LOOK_S if before is None else LONG_LOOK_S
+    return FIRST_SEARCH_S if before is None else LONG_SEARCH_S
 
 
-def cursor(told: Told) -> str:
+def cursor(detail: HitDetail) -> str:
     """An opaque word that continues a listing of hits after this one."""
-    return cursor_of(told.hit.created_at, told.hit.id)
+    return cursor_of(detail.hit.created_at, detail.hit.id)
 
 
 def cursor_of(created_at: datetime, name: str) -> str:
@@ -75,13 +75,13 @@ def after_cursor(word: str | None) -> tuple[datetime, str] | None:
     return parsed, hit_id
 
 
-def leading_on(request: Request, **where: object) -> dict[str, str]:
+def next_link(request: Request, **where: object) -> dict[str, str]:
     """The Link header (RFC 8288) to what follows: the same question, from another place."""
     asked = [(name, value) for name, value in request.query_params.multi_items() if name not in where]
     return {"link": f'<{request.url.path}?{urlencode([*asked, *where.items()])}>; rel="next"'}
 
 
-class Listing(BaseModel):
+class ListQuery(BaseModel):
     """How much of a listing."""
 
     model_config = ConfigDict(extra="forbid")
@@ -89,13 +89,13 @@ class Listing(BaseModel):
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="At most so many.")] = 50
 
 
-class NamesAsked(Listing):
+class NameListQuery(ListQuery):
     """A listing that has an order of its own."""
 
     after: Annotated[str, Field(max_length=200, description="Continue behind this id; from the Link header.")] = ""
 
 
-class HitsAsked(Listing):
+class HitQuery(ListQuery):
     """Which hits; all that is given must hold."""
 
     rule: Name = None
@@ -118,7 +118,7 @@ class HitsAsked(Listing):
         )
 
 
-class PageAsked(HitsAsked):
+class PageQuery(HitQuery):
     """The same from the filter form of a page, which sends empty fields too."""
 
     done: Annotated[str | None, Field(max_length=40)] = None
@@ -135,6 +135,6 @@ class PageAsked(HitsAsked):
         return {name: getattr(self, name) for name in names if getattr(self, name)}
 
 
-AskedNames = Annotated[NamesAsked, Query()]
-AskedHits = Annotated[HitsAsked, Query()]
-AskedPage = Annotated[PageAsked, Query()]
+NamesParams = Annotated[NameListQuery, Query()]
+HitParams = Annotated[HitQuery, Query()]
+PageParams = Annotated[PageQuery, Query()]

@@ -2,7 +2,7 @@
 
 Whoever opens connections and says nothing holds no more of them than its share, and not for long.
 Beyond the share a few connections are still answered, but only the question whether the service
-lives: a probe must not take a crowd before the door for a death in the house.
+lives: a probe must not take a crowd before the door for a failed part of the process.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aggregator.core.errors import AggregatorError
-from aggregator.web.app import Site
+from aggregator.web.app import WebApp
 from aggregator.web.auth import as_address, neighbourhood
 from aggregator.web.origins import split_listen
 
@@ -195,7 +195,7 @@ def _why_not(listen: str, port: int, setting: str, error: OSError) -> str:
     return f"cannot listen on {listen}: {error.strerror or error}"
 
 
-async def serve(app: Site, *, bound: socket.socket, limits: Limits | None = None) -> None:
+async def serve(app: WebApp, *, bound: socket.socket, limits: Limits | None = None) -> None:
     """Serve on a socket from `bind` until cancelled, then let open requests end within DRAIN_S seconds."""
 
     class Connection(_Connection):

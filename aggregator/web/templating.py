@@ -16,10 +16,10 @@ from markupsafe import Markup, escape
 
 from aggregator import __version__
 from aggregator.core.text.sanitize import inert
-from aggregator.core.titles import titles
-from aggregator.ports.backend import Desk
+from aggregator.core.titles import rule_titles
+from aggregator.ports.backend import Backend
 from aggregator.web import chart, filters
-from aggregator.web.middleware import Visitor
+from aggregator.web.middleware import Identity
 
 ZONE_COOKIE = "aggregator_zone"
 MAX_ZONE_CHARS = 64
@@ -60,7 +60,7 @@ def link_host(url: str | None) -> str:
     return (urlsplit(safe).hostname or "").removeprefix("www.") if safe else ""
 
 
-def whole(text: str) -> Markup:
+def keep_together(text: str) -> Markup:
     """The text, escaped, in which no designation (S-400, F-35) is broken at its hyphen."""
     parts = DESIGNATION.split(text)
     kept = (WHOLE.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
@@ -114,9 +114,9 @@ def environment() -> Environment:
         web_link=web_link,
         link_host=link_host,
         base_name=base_name,
-        whole=whole,
+        whole=keep_together,
         segment=partial(quote, safe=""),
-        begin=filters.begin,
+        begin=filters.capitalize,
         span=filters.span,
         count=filters.count,
         amount=filters.amount,
@@ -143,24 +143,24 @@ def reader_zone(request: Request) -> tzinfo:
         return UTC
 
 
-class Pages:
+class Templates:
     """Renders a template with what every page knows."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._env = environment()
 
     def render(self, request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
-        visitor: Visitor = request.scope.get("visitor", Visitor("stranger"))
-        now: datetime = self._desk.clock.now()
+        identity: Identity = request.scope.get("identity", Identity("stranger"))
+        now: datetime = self._backend.clock.now()
         zone = reader_zone(request)
         known: Mapping[str, object] = {
             "path": request.url.path,
-            "visitor": visitor,
+            "identity": identity,
             "now": now,
             "zone": zone,
             "zone_name": getattr(zone, "key", "UTC"),
-            "titles": titles(self._desk.current().config),
+            "titles": rule_titles(self._backend.current().config),
             "today": now.astimezone(zone).date(),
             "done": DONE.get(request.query_params.get("done", "")),
         }

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from itertools import groupby
 
-from aggregator.core.model import Told
-from aggregator.core.rules import Explained, Explanation
-from aggregator.web.highlight import Piece, marked, marked_snippet
+from aggregator.core.model import HitDetail
+from aggregator.core.rules import ExplainedClause, Explanation
+from aggregator.web.highlight import HighlightedText, highlighted, highlighted_snippet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class StoryCard:
     """The telling that leads, the rules that matched it, and who else tells the same."""
 
-    lead: Told
-    title: tuple[Piece, ...]
-    snippet: tuple[Piece, ...]
+    lead: HitDetail
+    title: tuple[HighlightedText, ...]
+    snippet: tuple[HighlightedText, ...]
     rules: tuple[tuple[str, str], ...]
-    hits: tuple[Told, ...]
+    hits: tuple[HitDetail, ...]
     sources: tuple[str, ...]
 
     @property
@@ -28,35 +28,35 @@ class Card:
     @property
     def terms(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """For each rule of the lead's entry: the spellings that were found."""
-        mine = [told for told in self.hits if told.hit.entry_key == self.lead.hit.entry_key]
-        return tuple((t.hit.rule, tuple(dict.fromkeys(s.text for s in t.hit.spans))) for t in mine)
+        details = [detail for detail in self.hits if detail.hit.entry_key == self.lead.hit.entry_key]
+        return tuple((t.hit.rule, tuple(dict.fromkeys(s.text for s in t.hit.spans))) for t in details)
 
 
-def _card(tellings: Sequence[Told]) -> Card:
-    lead = tellings[-1]  # listings are newest first: the last one told it first
-    spans = [span for told in tellings if told.hit.entry_key == lead.hit.entry_key for span in told.hit.spans]
-    names = (name for told in tellings for name in (told.feed_title, *told.also_in))
-    title = marked(lead.entry.title, spans, "title")
-    return Card(
+def _card(details: Sequence[HitDetail]) -> StoryCard:
+    lead = details[-1]  # listings are newest first: the last one told it first
+    spans = [span for detail in details if detail.hit.entry_key == lead.hit.entry_key for span in detail.hit.spans]
+    names = (name for detail in details for name in (detail.feed_title, *detail.also_in))
+    title = highlighted(lead.entry.title, spans, "title")
+    return StoryCard(
         lead=lead,
         title=title,
-        snippet=() if lead.hit.snippet == lead.entry.title else marked_snippet(lead.hit.snippet, spans),
-        rules=tuple({told.hit.rule: told.rule_title or told.hit.rule for told in tellings}.items()),
-        hits=tuple(reversed(tellings)),
+        snippet=() if lead.hit.snippet == lead.entry.title else highlighted_snippet(lead.hit.snippet, spans),
+        rules=tuple({detail.hit.rule: detail.rule_title or detail.hit.rule for detail in details}.items()),
+        hits=tuple(reversed(details)),
         sources=tuple(name for name in dict.fromkeys(names) if name != lead.feed_title),
     )
 
 
-def cards(tellings: Iterable[Told]) -> tuple[Card, ...]:
+def story_cards(details: Iterable[HitDetail]) -> tuple[StoryCard, ...]:
     """One card per story, newest story first, in the order in which each was last told."""
-    stories: dict[str, list[Told]] = {}
-    for told in tellings:
-        key = told.hit.story or f"{told.hit.feed}/{told.hit.entry_key}"
-        stories.setdefault(key, []).append(told)
+    stories: dict[str, list[HitDetail]] = {}
+    for detail in details:
+        key = detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}"
+        stories.setdefault(key, []).append(detail)
     return tuple(_card(group) for group in stories.values())
 
 
-def by_day(shown: Sequence[Card], zone: tzinfo) -> tuple[tuple[date, tuple[Card, ...]], ...]:
+def by_day(shown: Sequence[StoryCard], zone: tzinfo) -> tuple[tuple[date, tuple[StoryCard, ...]], ...]:
     """The cards in runs of one day of the reader's zone, newest day first."""
     ordered = sorted(shown, key=lambda card: card.at, reverse=True)
     days = groupby(ordered, key=lambda card: card.at.astimezone(zone).date())
@@ -64,7 +64,7 @@ def by_day(shown: Sequence[Card], zone: tzinfo) -> tuple[tuple[date, tuple[Card,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ExplanationLine:
     """A clause of the rule, `depth` levels in."""
 
     depth: int
@@ -73,14 +73,14 @@ class Line:
     note: str = ""
 
 
-def lines(explanation: Explanation) -> tuple[Line, ...]:
+def explanation_lines(explanation: Explanation) -> tuple[ExplanationLine, ...]:
     """A line for each clause; first what keeps the rule away from the entry, if anything does."""
-    barred = [Line(depth=0, text=explanation.barred, found=False)] if explanation.barred else []
+    barred = [ExplanationLine(depth=0, text=explanation.excluded_by, found=False)] if explanation.excluded_by else []
     return (*barred, *_below(explanation.tree, 0))
 
 
-def _below(clause: Explained, depth: int) -> Iterator[Line]:
+def _below(clause: ExplainedClause, depth: int) -> Iterator[ExplanationLine]:
     found = ", ".join(dict.fromkeys(f"“{span.text}” in {span.field}" for span in clause.spans))
-    yield Line(depth=depth, text=clause.text, found=clause.satisfied, note=found or clause.hint)
+    yield ExplanationLine(depth=depth, text=clause.text, found=clause.satisfied, note=found or clause.hint)
     for child in clause.children:
         yield from _below(child, depth + 1)

@@ -4,7 +4,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from aggregator.core.errors import StoreError
-from aggregator.web.dependencies import GivenDesk
+from aggregator.web.dependencies import BackendDep
 from aggregator.web.middleware import HUBS
 
 router = APIRouter(include_in_schema=False)
@@ -14,19 +14,19 @@ STATUS = {"taken": 202, "ignored": 202, "unknown": 410}  # a wrong signature lea
 
 
 @router.get(HUBS + "{callback}")
-async def verify(request: Request, desk: GivenDesk, callback: str) -> Response:
+async def verify(request: Request, backend: BackendDep, callback: str) -> Response:
     """Confirm a subscription that we asked for; 404 for any other."""
     query = {} if len(request.url.query) > MAX_QUERY else dict(request.query_params)
-    reply = await desk.hub_asks(callback, query)
+    reply = await backend.verify_subscription(callback, query)
     return PlainTextResponse(reply or "", 404 if reply is None else 200)
 
 
 @router.post(HUBS + "{callback}")
-async def receive(request: Request, desk: GivenDesk, callback: str) -> Response:
+async def receive(request: Request, backend: BackendDep, callback: str) -> Response:
     """Take in a push. 410: nobody here wants it; 503: come again."""
     headers = request.headers
     try:
-        taken = await desk.hub_pushes(
+        taken = await backend.receive_push(
             callback, headers.get("content-type", ""), headers.get("x-hub-signature", ""), request.body
         )
     except StoreError as error:

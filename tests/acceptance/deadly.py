@@ -24,10 +24,10 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def _deadly_match(setup: Any, feed: Any, entries: Any, now: Any) -> Any:
+async def _deadly_match(active: Any, feed: Any, entries: Any, now: Any) -> Any:
     if any("BOMB in a document" in entry.title for entry in entries):
         _die()
-    return await _match_all(setup, feed, entries, now)
+    return await _match_all(active, feed, entries, now)
 
 
 async def _deadly_send(self: Any, channel: Any, alert: Any, *, recipient: str = "") -> Any:

@@ -435,10 +435,10 @@ def _named(arena: Arena, culprit: str) -> str:
     """The readable message that names the culprit: of doctor, else of the log; "": there is none."""
     done = arena.service.call("doctor", "--json")
     with suppress(ValueError):
-        troubles = json.loads(done.stdout)
-        for trouble in troubles.get("troubles", troubles.get("findings", [])):
-            if culprit in str(trouble.get("about", trouble)) or culprit in str(trouble):
-                return f"{trouble.get('about', '')}: {trouble.get('message', trouble)}"[:200]
+        findings = json.loads(done.stdout)
+        for finding in findings.get("troubles", findings.get("findings", [])):
+            if culprit in str(finding.get("about", finding)) or culprit in str(finding):
+                return f"{finding.get('about', '')}: {finding.get('message', finding)}"[:200]
     for line in arena.log().splitlines():
         if re.search(r"warning|error|critical", line) and culprit in line:
             return line[:200]

@@ -51,7 +51,7 @@ def here(folder: Path) -> Iterator[None]:
         os.chdir(before)
         logging.getLogger().setLevel(level)
         logging.getLogger().handlers[:] = handlers
-        redact.know(())
+        redact.set_secrets(())
 
 
 class Installation:
@@ -162,8 +162,8 @@ def test_the_way_of_an_analyst(world: Installation) -> None:
     assert set(rows[0]) >= DELIVERY
     assert world.json("deliveries", "list", "--state", "dead") == []
     shown = world.json("deliveries", "show", rows[0]["id"])
-    assert [attempt["outcome"] for attempt in shown["tries"]] == ["sent"]
-    assert {told["rule_title"] for told in shown["told"]} <= {"Triumf", "caatsa"}
+    assert [attempt["outcome"] for attempt in shown["attempt_history"]] == ["sent"]
+    assert {detail["rule_title"] for detail in shown["hit_details"]} <= {"Triumf", "caatsa"}
     assert "1 of 2 acknowledged" in world.ok("deliveries", "ack", rows[0]["id"], "nosuch")
     assert world.call("deliveries", "ack", rows[0]["id"]).exit_code == 3
     assert world.json("deliveries", "show", rows[0]["id"])["acknowledged_at"]

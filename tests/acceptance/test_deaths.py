@@ -46,7 +46,7 @@ def test_a_document_that_kills_rests_and_is_reported(publisher: Publisher, recei
         [finding] = [one for one in status["findings"] if one["kind"] == "deadly"]
         assert "died 3 times while feed bomb was being processed" in finding["what"]
         assert status["ok"] is False
-        kinds = {trouble["kind"] for trouble in deadly.json("doctor")["troubles"]}
+        kinds = {finding["kind"] for finding in deadly.json("doctor")["troubles"]}
         assert "deadly" in kinds
         wait_for(lambda: any("Feed bomb may be ending" in text for text in receiver.texts()), what="the notice")
         assert deadly.stop() == 0

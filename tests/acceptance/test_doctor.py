@@ -46,17 +46,17 @@ def examined(service: Service) -> dict[str, Any]:
     assert done.stdout, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == (0 if report["ok"] else 1)
-    assert all(trouble["remedy"] and trouble["message"] for trouble in report["troubles"])
+    assert all(finding["remedy"] and finding["message"] for finding in report["troubles"])
     return report
 
 
 def kinds(report: dict[str, Any]) -> set[str]:
     """The kinds of what was found; the age of the Python that runs the tests is beside the point."""
-    return {trouble["kind"] for trouble in report["troubles"]} - {"unpatched"}
+    return {finding["kind"] for finding in report["troubles"]} - {"unpatched"}
 
 
 def remedy(report: dict[str, Any], kind: str) -> str:
-    return next(str(trouble["remedy"]) for trouble in report["troubles"] if trouble["kind"] == kind)
+    return next(str(finding["remedy"]) for finding in report["troubles"] if finding["kind"] == kind)
 
 
 def _contents(service: Service) -> dict[str, str]:
@@ -82,8 +82,8 @@ def test_a_faulty_configuration(installed: Service) -> None:
     installed.write("more.yaml", "rules:\n  - {id: f35, anny: [F-35]}\n  - {id: t, any: [x y z], notify: [desc]}\n")
     report = examined(installed)
     assert kinds(report) == {"config"}
-    assert any("more.yaml:2:" in trouble["about"] and "any" in trouble["remedy"] for trouble in report["troubles"])
-    assert any("desc" in trouble["message"] for trouble in report["troubles"])
+    assert any("more.yaml:2:" in finding["about"] and "any" in finding["remedy"] for finding in report["troubles"])
+    assert any("desc" in finding["message"] for finding in report["troubles"])
 
 
 def test_a_channel_that_cannot_work_and_a_rule_that_fails_its_test(installed: Service) -> None:
@@ -189,7 +189,7 @@ def test_a_taken_port_and_an_open_secret(installed: Service) -> None:
     report = examined(installed)
     stranger.close()
     assert kinds(report) == {"port", "secret", "writable"}
-    found = {trouble["about"] for trouble in report["troubles"] if trouble["kind"] == "secret"}
+    found = {finding["about"] for finding in report["troubles"] if finding["kind"] == "secret"}
     assert {name.rpartition("/")[2] for name in found} == {"all.yaml", "token"}
     assert "plain-as-day" not in str(report)
 
@@ -212,8 +212,8 @@ def test_a_database_that_others_may_read(installed: Service) -> None:
     file = installed.folder / "var" / "aggregator.db"
     file.chmod(0o644)
     report = examined(installed)
-    [trouble] = [found for found in report["troubles"] if found["kind"] == "secret"]
-    assert "mode 644" in trouble["message"]
-    assert trouble["remedy"] == f"chmod 600 {file.relative_to(installed.folder)}"
+    [finding] = [found for found in report["troubles"] if found["kind"] == "secret"]
+    assert "mode 644" in finding["message"]
+    assert finding["remedy"] == f"chmod 600 {file.relative_to(installed.folder)}"
     assert installed.call("feeds", "list").returncode == 0
     assert kinds(examined(installed)) == set()

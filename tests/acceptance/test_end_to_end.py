@@ -11,7 +11,7 @@ RULES = """\
 """
 
 
-def test_a_new_entry_reaches_the_desk(publisher: Publisher, receiver: Receiver, service: Service) -> None:
+def test_a_new_entry_reaches_its_channel(publisher: Publisher, receiver: Receiver, service: Service) -> None:
     """An analyst watches a feed for S-400; what was there before is silent, what is new arrives once."""
     publisher.publish("wire", "old", "S-400 delivered in 2019")
     service.write("all.yaml", configuration(publisher, receiver, ["wire"], RULES))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from aggregator.app import load_config
-from aggregator.app.application import open_house
+from aggregator.app.application import open_application
 from aggregator.app.clock import SystemClock
 from aggregator.app.service import Service as InProcess
 from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
@@ -26,7 +26,7 @@ FULL_BYTES = 64 * 1024  # no file may grow beyond this
 
 
 def watched(publisher: Publisher, receiver: Receiver, service: Service, rules: str = RULES, channels: str = "") -> None:
-    """One feed that was polled once, rules, and channels besides the desk."""
+    """One feed that was polled once, rules, and channels besides the backend."""
     publisher.publish("wire", "zero", "nothing of note")
     text = configuration(publisher, receiver, ["wire"], rules)
     service.write("all.yaml", text.replace("channels:\n", f"channels:\n{channels}"))
@@ -219,9 +219,9 @@ def test_a_clock_that_is_set(
                 await asyncio.sleep(0.05)
 
     async def story() -> None:
-        async with open_house(load_config(file)) as house:
-            house.clock = clock = Moved()
-            service = InProcess(house, await house.works(), file, frozenset({"poll", "deliver"}))
+        async with open_application(load_config(file)) as app:
+            app.clock = clock = Moved()
+            service = InProcess(app, await app.runtime(), file, frozenset({"poll", "deliver"}))
             running = asyncio.create_task(service.run())
             while not publisher.requests:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
@@ -229,8 +229,8 @@ def test_a_clock_that_is_set(
                 clock.by = by
                 publisher.publish("wire", f"k{number}", f"S-400 number {number}")
                 await accepted(number)
-            assert not any(beat.late for beat in service.heart.beats(clock.now()))
-            service._told_to_stop()
+            assert not any(loop.late for loop in service.heart.statuses(clock.now()))
+            service._stop_requested()
             await running
 
     asyncio.run(asyncio.wait_for(story(), 60))
@@ -255,8 +255,8 @@ def test_a_queue_that_outlasts_many_leases(
     at: list[float] = []
 
     async def story() -> None:
-        async with open_house(load_config(file)) as house:
-            service = InProcess(house, await house.works(), file, frozenset({"poll", "deliver"}))
+        async with open_application(load_config(file)) as app:
+            service = InProcess(app, await app.runtime(), file, frozenset({"poll", "deliver"}))
             running = asyncio.create_task(service.run())
             while not publisher.requests:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
@@ -267,10 +267,10 @@ def test_a_queue_that_outlasts_many_leases(
                 await asyncio.sleep(0.05)
                 sent = sum(message["path"] == "/desk" for message in receiver.accepted)
                 at.extend([time.monotonic()] * (sent - len(at)))
-            service._told_to_stop()
+            service._stop_requested()
             await running
 
     asyncio.run(asyncio.wait_for(story(), 90))
-    told = [message["body"]["id"] for message in receiver.accepted if message["path"] == "/desk"]
-    assert len(set(told)) == len(told) == 40
+    detail = [message["body"]["id"] for message in receiver.accepted if message["path"] == "/desk"]
+    assert len(set(detail)) == len(detail) == 40
     assert at[-1] - at[0] > 2.4, "it took longer than a lease"

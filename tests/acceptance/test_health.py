@@ -12,9 +12,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from aggregator.app import load_config, open_house
+from aggregator.app import load_config, open_application
 from aggregator.app.clock import SystemClock
-from aggregator.app.service import PATIENCE_S, Service
+from aggregator.app.service import LOOP_TIMEOUT_S, Service
 from aggregator.telemetry.systemd import notify, watchdog_s
 from tests.support.harness import Publisher, Receiver, configuration, wait_for
 from tests.support.harness import Service as Process
@@ -109,19 +109,19 @@ def test_a_hung_loop_turns_health_red_within_a_minute(
     (tmp_path / "var").mkdir()
 
     async def story() -> None:
-        async with open_house(load_config(file)) as house:
+        async with open_application(load_config(file)) as app:
             clock, stuck = Moved(), Stuck()
-            house.clock = clock
-            service = Service(house, await house.works(), file, ROLES)
+            app.clock = clock
+            service = Service(app, await app.runtime(), file, ROLES)
             service.poller = stuck  # type: ignore[assignment]
             address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             running = asyncio.create_task(service.run(ready=lambda at: address.set_result(at or "")))
             await stuck.entered.wait()
             at = await address
-            patience = {beat.name: beat.patience_s for beat in service.heart.beats(clock.now())}
-            assert {name for name in VITAL if patience[name] > RED_WITHIN_S} == set()
+            timeout = {loop.name: loop.timeout_s for loop in service.heart.statuses(clock.now())}
+            assert {name for name in VITAL if timeout[name] > RED_WITHIN_S} == set()
 
-            clock.ahead_s = PATIENCE_S - 20
+            clock.ahead_s = LOOP_TIMEOUT_S - 20
             status, loops = await _answer(at)
             assert (status, loops["poll"]) == (200, True)
             await _soon(lambda: "WATCHDOG=1" in supervisor.hear())
@@ -135,7 +135,7 @@ def test_a_hung_loop_turns_health_red_within_a_minute(
                 status, loops = await _answer(at)
             assert (status, loops["poll"]) == (503, False)
             assert len([word for word in supervisor.hear() if word == "WATCHDOG=1"]) <= fed + 1
-            service._told_to_stop()
+            service._stop_requested()
             await running
 
     asyncio.run(asyncio.wait_for(story(), 60))

@@ -74,7 +74,7 @@ PAGES = [
 ]  # fmt: skip
 
 
-class Teller(Server):
+class LeakyPublisher(Server):
     """Fails, and says everything that it was sent; /hop leads astray with the whole address."""
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -83,7 +83,7 @@ class Teller(Server):
         return 401, {"WWW-Authenticate": f'Basic realm="{path}"', "X-Path": path}, _told(path, headers, body)
 
 
-class TellingReceiver(Receiver):
+class LeakyReceiver(Receiver):
     """Refuses every alert with an echo of the request; keeps what the alerts said."""
 
     heard = ""
@@ -98,16 +98,16 @@ def _told(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
 
 
 @pytest.fixture
-def receiver() -> Iterator[TellingReceiver]:
-    server = TellingReceiver()
+def receiver() -> Iterator[LeakyReceiver]:
+    server = LeakyReceiver()
     with closing_all(server):
         yield server
 
 
 @pytest.fixture
-def seeded(tmp_path: Path, publisher: Publisher, receiver: TellingReceiver) -> Iterator[Service]:
+def seeded(tmp_path: Path, publisher: Publisher, receiver: LeakyReceiver) -> Iterator[Service]:
     """A service whose every secret is known to the test."""
-    teller = Teller()
+    teller = LeakyPublisher()
     service = Service(tmp_path, {**SEEDS, "PYTHONWARNINGS": "default"})
     (tmp_path / "secret").write_text(SEEDS["FILE"] + "\n")
     places = {
@@ -197,7 +197,7 @@ def _log(service: Service) -> str:
     return service.log.read_text(encoding="utf-8", errors="replace")
 
 
-def test_no_command_shows_a_secret(seeded: Service, publisher: Publisher, receiver: TellingReceiver) -> None:
+def test_no_command_shows_a_secret(seeded: Service, publisher: Publisher, receiver: LeakyReceiver) -> None:
     """stdout and stderr of every command that reads, polls or sends, at debug."""
     seeded.write("all.yaml", CONFIG.format(format="console", **_places(seeded)))
     seeded.call("poll", "--force")

@@ -23,11 +23,11 @@ class Line:
     text: str
     passed: bool
     seconds: float
-    trouble: str = ""
+    problem: str = ""
 
 
 @dataclass(slots=True)
-class Sheet:
+class ChecklistReport:
     """A pytest plugin that writes down what came of each test."""
 
     lines: list[Line] = field(default_factory=list)
@@ -40,13 +40,13 @@ class Sheet:
         if report.when == "call":
             number = re.search(r"test_(\d+)_", report.nodeid)
             assert number is not None, f"{report.nodeid} has no number"
-            trouble = "" if report.passed else str(report.longrepr).splitlines()[-1]
+            finding = "" if report.passed else str(report.longrepr).splitlines()[-1]
             text = self._texts[report.nodeid]
-            self.lines.append(Line(int(number[1]), text, report.passed, report.duration, trouble))
+            self.lines.append(Line(int(number[1]), text, report.passed, report.duration, finding))
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
+def captured_output() -> Iterator[None]:
     """Swallow what pytest itself prints."""
     stdout, sys.stdout = sys.stdout, StringIO()
     try:
@@ -62,16 +62,16 @@ def show(lines: list[Line]) -> None:
             print(f"\n{bold}{CHAPTERS[line.number]}{plain}")
         mark = f"{green}✓{plain}" if line.passed else f"{red}✗{plain}"
         print(f" {mark} {line.number:2}  {line.text}")
-        if line.trouble:
-            print(f"       {red}{line.trouble}{plain}")
+        if line.problem:
+            print(f"       {red}{line.problem}{plain}")
     passed = sum(line.passed for line in lines)
     print(f"\n{bold}{passed}/{len(lines)}{plain} in {sum(line.seconds for line in lines):.0f} s")
 
 
 def main(arguments: list[str]) -> int:
     """Run the list and print it; 0 where every line passed."""
-    sheet = Sheet()
-    with hushed():
+    sheet = ChecklistReport()
+    with captured_output():
         pytest.main(["-q", "--no-header", str(LIST)], plugins=[sheet])
     lines = sorted(sheet.lines, key=lambda line: line.number)
     if "--json" in arguments:

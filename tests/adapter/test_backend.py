@@ -1,4 +1,4 @@
-"""The desk over a real house: files on disk, a real database, no network."""
+"""The backend over a real house: files on disk, a real database, no network."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,13 +7,13 @@ from urllib.parse import quote
 
 import pytest
 
-from aggregator.app.application import open_house
-from aggregator.app.backend import AppDesk
+from aggregator.app.application import open_application
+from aggregator.app.backend import AppBackend
 from aggregator.config import load
 from aggregator.core.errors import BadStatus, Busy, Conflict, Forbidden, NotFound, ParseError
 from aggregator.telemetry.logs import redact
 from aggregator.web import create_app
-from tests.support.http_client import Client
+from tests.support.http_client import HttpClient
 from tests.support.loopback import FEED, Loopback, answer
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,7 @@ RULES = "rules:\n  - id: s400\n    any: [S-400]\n"
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[AppDesk]:
+async def backend(tmp_path: Path) -> AsyncIterator[AppBackend]:
     """A desk over a folder of two files."""
     folder = tmp_path / "config"
     folder.mkdir()
@@ -31,8 +31,8 @@ async def desk(tmp_path: Path) -> AsyncIterator[AppDesk]:
     (folder / "settings.yaml").write_text(
         f"settings: {{database: 'sqlite:///{tmp_path}/a.db', web: {{enabled: false}}}}\n"
     )
-    async with open_house(load(folder, {})) as house:
-        yield AppDesk(house, folder)
+    async with open_application(load(folder, {})) as app:
+        yield AppBackend(app, folder)
 
 
 @pytest.mark.parametrize(
@@ -44,74 +44,74 @@ async def desk(tmp_path: Path) -> AsyncIterator[AppDesk]:
         ("http://localhost:9000/feed", 'http: {allow: ["localhost:9000"]}'),
     ],
 )
-async def test_private_addresses_are_not_added(desk: AppDesk, url: str, line: str) -> None:
+async def test_private_addresses_are_not_added(backend: AppBackend, url: str, line: str) -> None:
     """The refusal names the very line that opens the address, the line does open it, and nothing is written before."""
-    before = (desk.path / "feeds.yaml").read_text()
+    before = (backend.path / "feeds.yaml").read_text()
     with pytest.raises(Forbidden) as refused:
-        await desk.add_feed(url)
+        await backend.add_feed(url)
     assert line in str(refused.value)
-    assert (desk.path / "feeds.yaml").read_text() == before
-    (desk.path / "opened.yaml").write_text(f"settings: {{{line}}}\n")
-    async with open_house(load(desk.path, {})) as house:
-        assert await AppDesk(house, desk.path).add_feed(url)
-    assert url in (desk.path / "feeds.yaml").read_text()
+    assert (backend.path / "feeds.yaml").read_text() == before
+    (backend.path / "opened.yaml").write_text(f"settings: {{{line}}}\n")
+    async with open_application(load(backend.path, {})) as app:
+        assert await AppBackend(app, backend.path).add_feed(url)
+    assert url in (backend.path / "feeds.yaml").read_text()
 
 
-async def test_names_that_nobody_knows_now_may_be_added(desk: AppDesk) -> None:
+async def test_names_that_nobody_knows_now_may_be_added(backend: AppBackend) -> None:
     """Being offline keeps nobody from adding a feed; the address is judged when it is dialled."""
-    assert await desk.add_feed("https://nosuch.invalid/feed")
+    assert await backend.add_feed("https://nosuch.invalid/feed")
 
 
-async def test_what_runs_is_not_loaded_again(desk: AppDesk) -> None:
+async def test_what_runs_is_not_loaded_again(backend: AppBackend) -> None:
     """The files are read anew when they change, an edit is judged, and the text that runs has its known verdict."""
-    (file,) = await desk.rules_files()
-    assert (await desk.check_rules(file.name, file.text)).rules == ("s400",)
-    assert (await desk.rules_files())[0] is file
-    assert not (await desk.check_rules(file.name, "rules:\n  - id: s400\n    anny: [x]\n")).ok
-    (desk.path / "rules.yaml").write_text(RULES + "  - id: caatsa\n    any: [CAATSA]\n")
-    (changed,) = await desk.rules_files()
-    assert (await desk.check_rules(changed.name, changed.text)).rules == ("s400", "caatsa")
+    (file,) = await backend.rules_files()
+    assert (await backend.check_rules(file.name, file.text)).rules == ("s400",)
+    assert (await backend.rules_files())[0] is file
+    assert not (await backend.check_rules(file.name, "rules:\n  - id: s400\n    anny: [x]\n")).ok
+    (backend.path / "rules.yaml").write_text(RULES + "  - id: caatsa\n    any: [CAATSA]\n")
+    (changed,) = await backend.rules_files()
+    assert (await backend.check_rules(changed.name, changed.text)).rules == ("s400", "caatsa")
     with pytest.raises(NotFound):
-        await desk.check_rules("feeds.yaml", "")
+        await backend.check_rules("feeds.yaml", "")
 
 
-async def test_only_rules_and_lists_are_edited(desk: AppDesk) -> None:
+async def test_only_rules_and_lists_are_edited(backend: AppBackend) -> None:
     """Check, preview and save refuse everything else alike, whoever asks, and read no file for it."""
-    (file,) = await desk.rules_files()
+    (file,) = await backend.rules_files()
     evil = RULES + "channels: {x: {url: 'json://evil.example', template: /etc/passwd}}\n"
     for tried in (
-        desk.check_rules(file.name, evil),
-        desk.preview(file.name, evil, desk.clock.now()),
-        desk.save_rules(file.name, evil, file.digest),
+        backend.check_rules(file.name, evil),
+        backend.preview(file.name, evil, backend.clock.now()),
+        backend.save_rules(file.name, evil, file.digest),
     ):
         with pytest.raises(Conflict, match="only rules and lists can be changed here"):
             await tried
-    verdict = await desk.check_rules(file.name, RULES.replace("S-400", '"${file:/etc/passwd}"'))
+    verdict = await backend.check_rules(file.name, RULES.replace("S-400", '"${file:/etc/passwd}"'))
     assert [problem.message for problem in verdict.problems] == [
         "${file:/etc/passwd} is a reference that the file on disk does not have"
     ]
-    assert (desk.path / "rules.yaml").read_text() == RULES
+    assert (backend.path / "rules.yaml").read_text() == RULES
 
 
-async def test_line_ends_of_windows_are_kept(desk: AppDesk) -> None:
+async def test_line_ends_of_windows_are_kept(backend: AppBackend) -> None:
     """A browser sends every line end alike; the file keeps its own."""
-    (desk.path / "rules.yaml").write_bytes(b"# note\r\nsettings: {}\r\n" + RULES.replace("\n", "\r\n").encode())
-    (file,) = await desk.rules_files()
+    (backend.path / "rules.yaml").write_bytes(b"# note\r\nsettings: {}\r\n" + RULES.replace("\n", "\r\n").encode())
+    (file,) = await backend.rules_files()
     text = file.text.replace("\r\n", "\n").replace("S-400", "S-400, S-500")
-    assert (await desk.check_rules(file.name, text)).ok
-    saved = await desk.save_rules(file.name, text, file.digest)
+    assert (await backend.check_rules(file.name, text)).ok
+    saved = await backend.save_rules(file.name, text, file.digest)
     assert saved.text.count("\r\n") == saved.text.count("\n") == 5
     assert "S-500" in saved.text
 
 
-async def test_checks_take_turns(desk: AppDesk) -> None:
+async def test_checks_take_turns(backend: AppBackend) -> None:
     """One check is at work, few wait, and the others are asked to come back."""
-    (file,) = await desk.rules_files()
+    (file,) = await backend.rules_files()
     texts = [RULES + f"  - id: r{n}\n    any: [x{n}]\n" for n in range(12)]
-    done = await asyncio.gather(*(desk.check_rules(file.name, text) for text in texts), return_exceptions=True)
+    done = await asyncio.gather(*(backend.check_rules(file.name, text) for text in texts), return_exceptions=True)
     assert sum(isinstance(one, Busy) for one in done) == 7
     assert [one for one in done if not isinstance(one, Busy) and (isinstance(one, BaseException) or not one.ok)] == []
-    assert (await desk.check_rules(file.name, texts[0])).ok
+    assert (await backend.check_rules(file.name, texts[0])).ok
 
 
 def opml(*urls: str) -> bytes:
@@ -120,57 +120,57 @@ def opml(*urls: str) -> bytes:
     return f'<opml version="2.0"><body>{lines}</body></opml>'.encode()
 
 
-async def test_an_import_adds_no_private_address(desk: AppDesk) -> None:
+async def test_an_import_adds_no_private_address(backend: AppBackend) -> None:
     """Every address of the document is judged as if it had been added alone."""
     private = ("http://127.0.0.1/feed", "http://[::1]:8080/feed", "http://169.254.169.254/latest", "http://10.0.0.7/x")
-    report = await desk.import_opml(opml("https://nosuch.invalid/feed", *private, "http://localhost:9/feed"))
+    report = await backend.import_opml(opml("https://nosuch.invalid/feed", *private, "http://localhost:9/feed"))
     assert report.added == ("nosuch-invalid-feed",)
     assert len(report.problems) == 5
-    assert "127.0.0.1" not in (desk.path / "feeds.yaml").read_text()
+    assert "127.0.0.1" not in (backend.path / "feeds.yaml").read_text()
 
 
-async def test_an_import_is_counted_first(desk: AppDesk) -> None:
+async def test_an_import_is_counted_first(backend: AppBackend) -> None:
     """A document of 60,000 feeds is refused before it is read, in any spelling and encoding."""
     many = opml(*(f"https://h{number}.example/" for number in range(60_000)))
     for document in (many, many.replace(b"xmlUrl", b"XMLURL"), many.decode().encode("utf-16")):
         with pytest.raises(ParseError, match="more than 10000 feeds is not imported"):
-            await desk.import_opml(document)
+            await backend.import_opml(document)
 
 
-async def test_keys_are_neither_exported_nor_found(desk: AppDesk) -> None:
+async def test_keys_are_neither_exported_nor_found(backend: AppBackend) -> None:
     """A key with signs of XML is masked in the OPML; a search finds what is shown, and no part of a key."""
     key = 'k3y&"<more>'
-    (desk.path / "feeds.yaml").write_text(
+    (backend.path / "feeds.yaml").write_text(
         'feeds: [{url: "https://u:pass-in-yaml@a.example/f?key=${KEY}&x=1", id: a}]\n'
     )
-    loaded = load(desk.path, {"KEY": key})
-    redact.know(loaded.secrets)
+    loaded = load(backend.path, {"KEY": key})
+    redact.set_secrets(loaded.secrets)
     try:
-        async with open_house(loaded) as house:
-            keyed = AppDesk(house, desk.path)
+        async with open_application(loaded) as app:
+            keyed = AppBackend(app, backend.path)
             document = await keyed.export_opml()
             assert "https://***@a.example/f?key=***&amp;x=1" in document
-            client = Client(create_app(keyed))
+            client = HttpClient(create_app(keyed))
             found = {}
             for words in ("a.example", "key=***", "k3y", "k3", "more", "pass-in", "u:"):
                 page = (await client.call("GET", f"/feeds?find={quote(words)}")).text
                 found[words] = 'href="/feeds/a"' in page
     finally:
-        redact.know(())
+        redact.set_secrets(())
     assert found == {"a.example": True, "key=***": True, "k3y": False, "k3": False, "more": False, "pass-in": False,
                      "u:": False}  # fmt: skip
     assert "k3y" not in document
     assert "pass-in-yaml" not in document
 
 
-async def test_what_is_sent_is_no_reference(desk: AppDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_sent_is_no_reference(backend: AppBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address, a title and a tag that look like references are written as the texts they are."""
     monkeypatch.setenv("LEAK", "of-the-environment")
     url, name = "https://nosuch.invalid/${LEAK}/${file:/etc/passwd}", "$${LEAK} ${LEAK}"
-    await desk.add_feed(url, title=name, tags=["${LEAK}"])
+    await backend.add_feed(url, title=name, tags=["${LEAK}"])
     sent = opml("https://nosuch.invalid/2/${LEAK}").replace(b'text="x"', b'text="${LEAK}"')
-    await desk.import_opml(sent)
-    feeds = load(desk.path, {"LEAK": "of-the-environment"}).config.feeds
+    await backend.import_opml(sent)
+    feeds = load(backend.path, {"LEAK": "of-the-environment"}).config.feeds
     assert [(feed.url, feed.title) for feed in feeds[1:]] == [
         (url, name),
         ("https://nosuch.invalid/2/${LEAK}", "${LEAK}"),
@@ -178,16 +178,16 @@ async def test_what_is_sent_is_no_reference(desk: AppDesk, monkeypatch: pytest.M
     assert feeds[1].tags == ("${LEAK}",)
 
 
-async def test_the_feed_behind_a_site_is_added(desk: AppDesk) -> None:
+async def test_the_feed_behind_a_site_is_added(backend: AppBackend) -> None:
     """As `feeds add` finds it: the feed's own address and title; what is no site with a feed is said."""
     async with Loopback() as site:
-        (desk.path / "opened.yaml").write_text('settings: {http: {allow: ["127.0.0.0/8"]}}\n')
+        (backend.path / "opened.yaml").write_text('settings: {http: {allow: ["127.0.0.0/8"]}}\n')
         site.script("/", answer(200, b"<link rel=feed href='/data'>", Content_Type="text/html"))
         site.script("/data", answer(200, FEED))
-        async with open_house(load(desk.path, {})) as house:
-            here = AppDesk(house, desk.path)
+        async with open_application(load(backend.path, {})) as app:
+            here = AppBackend(app, backend.path)
             await here.add_feed(f"http://me:pw%21@127.0.0.1:{site.port}/", find=True)
-            (feed,) = [one for one in load(desk.path, {}).config.feeds if one.url == site.url("/data")]
+            (feed,) = [one for one in load(backend.path, {}).config.feeds if one.url == site.url("/data")]
             assert feed.title == "Loopback News"
             assert feed.auth
             assert (feed.auth.user, feed.auth.password and feed.auth.password.get_secret_value()) == ("me", "pw!")
@@ -197,22 +197,22 @@ async def test_the_feed_behind_a_site_is_added(desk: AppDesk) -> None:
             with pytest.raises(BadStatus, match="404"):
                 await here.add_feed(site.url("/missing"), find=True)
             assert await here.add_feed("feed://nosuch.invalid/rss", find=True)
-    assert "https://nosuch.invalid/rss" in (desk.path / "feeds.yaml").read_text()
+    assert "https://nosuch.invalid/rss" in (backend.path / "feeds.yaml").read_text()
 
 
-async def test_what_is_watched_is_not_added_again(desk: AppDesk) -> None:
+async def test_what_is_watched_is_not_added_again(backend: AppBackend) -> None:
     """Neither by its address nor by that of its site."""
     async with Loopback() as site:
-        (desk.path / "opened.yaml").write_text('settings: {http: {allow: ["127.0.0.0/8"]}}\n')
+        (backend.path / "opened.yaml").write_text('settings: {http: {allow: ["127.0.0.0/8"]}}\n')
         site.script("/", answer(200, b"<link rel=feed href='/data'>", Content_Type="text/html"))
         site.script("/data", answer(200, FEED))
-        (desk.path / "feeds.yaml").write_text(f"feeds:\n  - {{url: '{site.url('/data')}', id: own}}\n")
-        async with open_house(load(desk.path, {})) as house:
+        (backend.path / "feeds.yaml").write_text(f"feeds:\n  - {{url: '{site.url('/data')}', id: own}}\n")
+        async with open_application(load(backend.path, {})) as app:
             with pytest.raises(Conflict, match="watched already, as own"):
-                await AppDesk(house, desk.path).add_feed(site.url("/"), find=True)
+                await AppBackend(app, backend.path).add_feed(site.url("/"), find=True)
 
 
-async def test_an_import_says_what_it_left_out(desk: AppDesk) -> None:
+async def test_an_import_says_what_it_left_out(backend: AppBackend) -> None:
     """Watched already, named twice, no address; and a login is nowhere in it."""
     urls = [
         "https://a.example/feed/",
@@ -222,7 +222,7 @@ async def test_an_import_says_what_it_left_out(desk: AppDesk) -> None:
         "x",
     ]
     outlines = "".join(f'<outline text="t" xmlUrl="{url}"/>' for url in [*urls, urls[3]])
-    report = await desk.import_opml(f"<opml version='2.0'><body>{outlines}</body></opml>".encode())
+    report = await backend.import_opml(f"<opml version='2.0'><body>{outlines}</body></opml>".encode())
     assert len(report.added) == 2
     assert report.known == ("https://a.example/feed/",)
     assert report.repeated == ("https://b.example", "https://c.example")
@@ -230,10 +230,10 @@ async def test_an_import_says_what_it_left_out(desk: AppDesk) -> None:
     assert "secret" not in repr(report)
 
 
-async def test_edits_at_once_undo_nothing(desk: AppDesk) -> None:
+async def test_edits_at_once_undo_nothing(backend: AppBackend) -> None:
     """Feeds that are added and imported at the same moment are all there."""
     await asyncio.gather(
-        *(desk.add_feed(f"https://nosuch.invalid/{number}") for number in range(6)),
-        desk.import_opml(opml("https://nosuch.invalid/a", "https://nosuch.invalid/b")),
+        *(backend.add_feed(f"https://nosuch.invalid/{number}") for number in range(6)),
+        backend.import_opml(opml("https://nosuch.invalid/a", "https://nosuch.invalid/b")),
     )
-    assert len(load(desk.path, {}).config.feeds) == 1 + 6 + 2
+    assert len(load(backend.path, {}).config.feeds) == 1 + 6 + 2

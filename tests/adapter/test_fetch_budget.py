@@ -8,8 +8,8 @@ import pytest
 from aggregator.core.errors import FetchError
 from aggregator.fetch import budget
 from aggregator.fetch.budget import Budget
-from aggregator.fetch.ssrf import Guard
-from aggregator.fetch.transport import Manners, Request, Response, Transport
+from aggregator.fetch.ssrf import AddressPolicy
+from aggregator.fetch.transport import Request, Response, Transport, TransportConfig
 from tests.support.loopback import FEED, Loopback, Play, answer, silence
 
 pytestmark = pytest.mark.anyio
@@ -42,14 +42,16 @@ def transport(places: int, *, timeout_s: float = 20.0) -> tuple[Transport, Budge
     made = Budget(64, MIB, total)
     made.small_bytes = 16 * 1024
     made.places = places
-    manners = Manners(guard=Guard(["127.0.0.1"]), user_agent="x", timeout_s=timeout_s, max_body_bytes=MIB)
-    return Transport(manners, budget=made), made
+    config = TransportConfig(
+        policy=AddressPolicy(["127.0.0.1"]), user_agent="x", timeout_s=timeout_s, max_body_bytes=MIB
+    )
+    return Transport(config, budget=made), made
 
 
 async def test_large_documents_take_turns() -> None:
     """Never more than there are places for; every one is read in the end, and all places come back."""
     body = b"x" * (MIB - 1)
-    way_out, room = transport(2)
+    way_out, fixture = transport(2)
     most = 0
     async with Loopback() as site:
         url = site.script("/", answer(200, body))
@@ -57,31 +59,31 @@ async def test_large_documents_take_turns() -> None:
         async def one() -> int:
             nonlocal most
             response = await way_out.request(Request(url=url))
-            most = max(most, room.taken)
+            most = max(most, fixture.taken)
             size = len(response.body)
             del response
             return size
 
         assert await asyncio.gather(*(one() for _ in range(20))) == [len(body)] * 20
     gc.collect()
-    assert (1 <= most <= 2, room.taken) == (True, 0)
+    assert (1 <= most <= 2, fixture.taken) == (True, 0)
 
 
 async def test_held_back_bytes_starve_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty senders keep the last byte back: small feeds are read at once, a large one in a few turns."""
     monkeypatch.setattr(budget, "HELD_S", 0.05)
-    way_out, room = transport(3)
+    way_out, fixture = transport(3)
     async with Loopback() as site:
         slow = site.script("/slow", held_back(MIB))
         small = site.script("/small", answer(200, FEED))
         large = site.script("/large", answer(200, b"y" * (MIB // 2)))
         senders = [asyncio.create_task(way_out.request(Request(url=slow))) for _ in range(50)]
-        while room.taken < 3:  # noqa: ASYNC110 -- what is waited for is a count
+        while fixture.taken < 3:  # noqa: ASYNC110 -- what is waited for is a count
             await asyncio.sleep(0.01)
         held = 0
         for _ in range(10):
             assert (await way_out.request(Request(url=small))).body == FEED
-            held = max(held, room.taken)
+            held = max(held, fixture.taken)
         assert held <= 3
         async with asyncio.timeout(15):
             response = await way_out.request(Request(url=large))
@@ -93,12 +95,12 @@ async def test_held_back_bytes_starve_nobody(monkeypatch: pytest.MonkeyPatch) ->
         assert any(isinstance(one, FetchError) and "too slowly" in str(one) for one in outcomes)
         del outcomes, senders
     gc.collect()
-    assert room.taken == 0
+    assert fixture.taken == 0
 
 
 async def test_a_failed_document_gives_its_place_back() -> None:
     """Cut off, too large or late: the place is free when the error is raised, whoever keeps the error."""
-    way_out, room = transport(1, timeout_s=1.0)
+    way_out, fixture = transport(1, timeout_s=1.0)
     async with Loopback() as site:
         cut = b"HTTP/1.1 200 X\r\nContent-Length: 900000\r\n\r\n" + b"x" * 500_000
         site.script("/cut", cut)
@@ -107,26 +109,26 @@ async def test_a_failed_document_gives_its_place_back() -> None:
         errors: list[object] = []
         for path in ("/cut", "/late", "/large", "/cut"):
             errors += await asyncio.gather(way_out.request(Request(url=site.url(path))), return_exceptions=True)
-            assert room.taken == 0
+            assert fixture.taken == 0
         assert all(isinstance(error, FetchError) for error in errors)
 
 
 async def test_readers_hold_their_places() -> None:
     """A document that waits to be parsed still counts, and is not hurried; it goes with its last use, or by hand."""
-    way_out, room = transport(1)
+    way_out, fixture = transport(1)
     async with Loopback() as site:
         url = site.script("/", answer(200, b"x" * (MIB // 2)))
         first: Response | None = await way_out.request(Request(url=url))
         waiting = asyncio.create_task(way_out.request(Request(url=url)))
         await asyncio.sleep(0.2)
-        assert (room.taken, waiting.done()) == (1, False)
+        assert (fixture.taken, waiting.done()) == (1, False)
         del first
         gc.collect()
         second = await asyncio.wait_for(waiting, 10)
         assert second.held is not None
         second.held.release()
         second.held.release()
-        assert room.taken == 0
+        assert fixture.taken == 0
 
 
 def test_the_sum_is_within_the_budget() -> None:

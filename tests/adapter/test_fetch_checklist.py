@@ -23,11 +23,11 @@ from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.schedule import after_success, next_poll_at
 from aggregator.core.settings import Polling
 from aggregator.fetch import open_fetcher
-from aggregator.fetch.host_limiter import Politeness
+from aggregator.fetch.host_limiter import HostLimiter
 from tests.support.certificates import server_context
 from tests.support.feed_values import feed, state_of
 from tests.support.loopback import FEED, Answer, Loopback, answer, drip, redirect
-from tests.support.poll_harness import HeldClock, Service
+from tests.support.poll_harness import ManualClock, PollHarness
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ def document(*names: str, head: str = "") -> bytes:
 
 async def second_request(first: Answer, then: Answer = UNCHANGED) -> tuple[str | None, str | None]:
     """What a feed that answered `first` is asked next: (If-None-Match, If-Modified-Since)."""
-    async with Loopback() as site, Service(feed(site.script("/feed", first, then))) as service:
+    async with Loopback() as site, PollHarness(feed(site.script("/feed", first, then))) as service:
         await service.poll()
         await service.poll_next("f")
         last = site.asked[-1]
@@ -56,14 +56,14 @@ async def second_request(first: Answer, then: Answer = UNCHANGED) -> tuple[str |
 
 async def pause_after(said: Answer, **configured: object) -> float:
     """How many seconds a feed that answered this is left alone."""
-    async with Loopback() as site, Service(feed(site.script("/feed", said), **configured)) as service:
+    async with Loopback() as site, PollHarness(feed(site.script("/feed", said), **configured)) as service:
         await service.poll()
         return await service.wait_s("f")
 
 
 async def failure(said: Answer, *, url: str | None = None, state: FeedState | None = None) -> FetchError:
     """The error that such an answer makes."""
-    async with Loopback() as site, Service(feed(site.script("/feed", said))) as service:
+    async with Loopback() as site, PollHarness(feed(site.script("/feed", said))) as service:
         with pytest.raises(FetchError) as caught:
             await service.fetcher.fetch(feed(url or site.url("/feed")), state or state_of(url or site.url("/feed")))
         return caught.value
@@ -74,7 +74,7 @@ async def failure(said: Answer, *, url: str | None = None, state: FeedState | No
 
 async def test_01_new_feed() -> None:
     """A new feed is asked once, by GET, without conditions."""
-    async with Loopback() as site, Service(feed(site.script("/feed", OK))) as service:
+    async with Loopback() as site, PollHarness(feed(site.script("/feed", OK))) as service:
         await service.poll()
         (asked,) = site.asked
         assert asked.method == "GET"
@@ -108,7 +108,7 @@ async def test_06_new_pair_same_body() -> None:
     """A new pair with an identical body is the pair that goes out next."""
     async with Loopback() as site:
         url = site.script("/feed", OK, answer(200, FEED, ETag='"v2"', Last_Modified="later"), UNCHANGED)
-        async with Service(feed(url)) as service:
+        async with PollHarness(feed(url)) as service:
             await service.poll()
             await service.poll_next("f")
             await service.poll_next("f")
@@ -119,7 +119,7 @@ async def test_07_atomic_pair() -> None:
     """What a later 200 leaves out is forgotten."""
     async with Loopback() as site:
         url = site.script("/feed", OK, answer(200, FEED, Last_Modified="later"), UNCHANGED)
-        async with Service(feed(url)) as service:
+        async with PollHarness(feed(url)) as service:
             await service.poll()
             await service.poll_next("f")
             await service.poll_next("f")
@@ -128,7 +128,7 @@ async def test_07_atomic_pair() -> None:
 
 async def test_08_304_keeps() -> None:
     """A 304 without validators keeps the pair."""
-    async with Loopback() as site, Service(feed(site.script("/feed", OK, UNCHANGED))) as service:
+    async with Loopback() as site, PollHarness(feed(site.script("/feed", OK, UNCHANGED))) as service:
         await service.poll()
         await service.poll_next("f")
         await service.poll_next("f")
@@ -138,7 +138,7 @@ async def test_08_304_keeps() -> None:
 async def test_09_304_updates() -> None:
     """A 304 with a changed validator updates it (RFC 9111 §4.3.4)."""
     async with Loopback() as site:
-        async with Service(feed(site.script("/feed", OK, answer(304, ETag='"v2"'), UNCHANGED))) as service:
+        async with PollHarness(feed(site.script("/feed", OK, answer(304, ETag='"v2"'), UNCHANGED))) as service:
             await service.poll()
             await service.poll_next("f")
             await service.poll_next("f")
@@ -147,8 +147,8 @@ async def test_09_304_updates() -> None:
 
 async def test_10_errors_keep() -> None:
     """After a time-out, a refusal, 5xx or 429 the next request carries the old pair."""
-    for trouble in (drip(b"HTTP/1.1 200 OK\r\n", b"A", 0.1), answer(500), answer(503), answer(429), b""):
-        async with Loopback() as site, Service(feed(site.script("/feed", OK, trouble, UNCHANGED))) as service:
+    for finding in (drip(b"HTTP/1.1 200 OK\r\n", b"A", 0.1), answer(500), answer(503), answer(429), b""):
+        async with Loopback() as site, PollHarness(feed(site.script("/feed", OK, finding, UNCHANGED))) as service:
             await service.poll()
             await service.poll_next("f")
             assert (await service.state("f")).failures == 1
@@ -161,7 +161,7 @@ async def test_11_broken_200() -> None:
     cut = answer(200, FEED, ETag='"bad"', Content_Length="9999")
     page = answer(200, b"<html><body>Sorry</body></html>", ETag='"bad"', Content_Type="text/html")
     for broken in (cut, page, answer(200, b"", ETag='"bad"')):
-        async with Loopback() as site, Service(feed(site.script("/feed", OK, broken, UNCHANGED))) as service:
+        async with Loopback() as site, PollHarness(feed(site.script("/feed", OK, broken, UNCHANGED))) as service:
             await service.poll()
             await service.poll_next("f")
             await service.poll_next("f")
@@ -170,7 +170,7 @@ async def test_11_broken_200() -> None:
 
 async def test_12_always_conditional() -> None:
     """In 14 days no request is unconditional, and a poll by hand is conditional too."""
-    async with Loopback() as site, Service(feed(site.script("/feed", OK, UNCHANGED), every="6h")) as service:
+    async with Loopback() as site, PollHarness(feed(site.script("/feed", OK, UNCHANGED), every="6h")) as service:
         await service.poll()
         end = service.clock.now() + timedelta(days=14)
         while service.clock.now() < end:
@@ -184,7 +184,9 @@ async def test_13_validators_of_one_url() -> None:
     """Validators go to the URL that gave them, and to no other redirect target."""
     async with Loopback() as site:
         a, b = site.script("/a", answer(200, FEED, ETag='"a"'), UNCHANGED), site.script("/b", OK, UNCHANGED)
-        async with Service(feed(site.script("/feed", redirect(302, a), redirect(302, b), redirect(302, b)))) as service:
+        async with PollHarness(
+            feed(site.script("/feed", redirect(302, a), redirect(302, b), redirect(302, b)))
+        ) as service:
             for _ in range(3):
                 await service.poll_next("f")
         assert [asked.header("If-None-Match") for asked in site.heard("/feed")] == [None, None, None]
@@ -198,10 +200,10 @@ async def test_14_default_interval() -> None:
     """The default interval comes from the settings, and outlives restarts and changes of summer time."""
     async with Loopback() as site:
         url = site.script("/feed", OK, UNCHANGED)
-        clock = HeldClock(datetime(2026, 3, 29, 0, 40, tzinfo=UTC))  # Europe moves its clocks at 01:00 UTC
+        clock = ManualClock(datetime(2026, 3, 29, 0, 40, tzinfo=UTC))  # Europe moves its clocks at 01:00 UTC
         database = None
         for _ in range(4):
-            async with Service(feed(url), clock=clock, database=database, every="15m") as service:
+            async with PollHarness(feed(url), clock=clock, database=database, every="15m") as service:
                 database = service.database
                 await service.poll_next("f")
                 assert 900 <= await service.wait_s("f") <= 990
@@ -212,7 +214,7 @@ async def test_15_floor() -> None:
     async with Loopback() as site:
         url = site.script("/feed", OK)
         for floor, expected_s in (("60s", 60), ("5s", 5)):
-            async with Service(feed(url, every="1s"), min_interval=floor) as service:
+            async with PollHarness(feed(url, every="1s"), min_interval=floor) as service:
                 await service.poll()
                 assert expected_s <= await service.wait_s("f") <= expected_s * 1.1
 
@@ -220,9 +222,9 @@ async def test_15_floor() -> None:
 async def test_16_restarts() -> None:
     """Twenty restarts in ten minutes add no poll."""
     async with Loopback() as site:
-        url, clock, database = site.script("/feed", OK, UNCHANGED), HeldClock(), None
+        url, clock, database = site.script("/feed", OK, UNCHANGED), ManualClock(), None
         for _ in range(20):
-            async with Service(feed(url), clock=clock, database=database) as service:
+            async with PollHarness(feed(url), clock=clock, database=database) as service:
                 database = service.database
                 await service.poll()
             clock.move(seconds=30)
@@ -238,10 +240,10 @@ async def test_17_overdue() -> None:
         async with Loopback(host="0.0.0.0", port=0) as everywhere:
             everywhere._scripts = site._scripts
             urls = [url.replace(f":{site.port}/", f":{everywhere.port}/") for url in urls]
-            async with Service(*(feed(url, f"f{n}") for n, url in enumerate(urls)), concurrency=32) as service:
+            async with PollHarness(*(feed(url, f"f{n}") for n, url in enumerate(urls)), concurrency=32) as service:
                 await service.poll()
                 assert len(everywhere.asked) == 500
-                assert everywhere.most_in_flight <= 32
+                assert everywhere.max_in_flight <= 32
                 waits = [await service.wait_s(f"f{n}") for n in range(0, 500, 10)]
         assert max(waits) - min(waits) > 60
 
@@ -261,10 +263,10 @@ async def test_19_one_at_a_time() -> None:
     """One request is in flight per host, and a second lies between two to a public one."""
     async with Loopback() as site:
         feeds = [feed(site.script(f"/{n}", OK), f"f{n}") for n in range(8)]
-        async with Service(*feeds) as service:
+        async with PollHarness(*feeds) as service:
             await service.poll()
-        assert (len(site.asked), site.most_in_flight) == (8, 1)
-    polite, begun = Politeness(1, needs_gap=lambda _: True), []
+        assert (len(site.asked), site.max_in_flight) == (8, 1)
+    polite, begun = HostLimiter(1, needs_gap=lambda _: True), []
 
     async def ask() -> None:
         async with polite.turn("example.org"):
@@ -295,7 +297,7 @@ async def test_22_503_likewise() -> None:
 async def test_23_bare_429() -> None:
     """A bare 429 or 503 means at least twice the interval, and growing."""
     for status in (429, 503):
-        async with Loopback() as site, Service(feed(site.script("/feed", answer(status)))) as service:
+        async with Loopback() as site, PollHarness(feed(site.script("/feed", answer(status)))) as service:
             waits = []
             for _ in range(4):
                 await service.poll_next("f")
@@ -318,11 +320,11 @@ async def test_25_host_limit() -> None:
             feed(site.script("/b", OK), "b"),
             feed(other.script("/c", OK), "c"),
         ]
-        async with Service(feeds[0]) as service:
+        async with PollHarness(feeds[0]) as service:
             await service.poll()
             clock, database = service.clock, service.database
             assert [limit.host for limit in await service.hosts()] == [host_key(site.url())]
-        async with Service(*feeds, clock=clock, database=database) as service:
+        async with PollHarness(*feeds, clock=clock, database=database) as service:
             await service.poll()
             await service.force()
             assert (len(site.heard("/b")), len(other.asked)) == (0, 2)
@@ -340,7 +342,7 @@ async def test_27_max_age_304() -> None:
     """max-age on a 304 is a minimum too."""
     async with Loopback() as site:
         url = site.script("/feed", OK, answer(304, Cache_Control="max-age=7200"))
-        async with Service(feed(url)) as service:
+        async with PollHarness(feed(url)) as service:
             await service.poll()
             await service.poll_next("f")
             assert 7200 <= await service.wait_s("f") <= 7920
@@ -369,7 +371,7 @@ async def test_30_ttl() -> None:
     assert 900 <= await pause_after(answer(200, document("a", head="<ttl>120</ttl>")), ignore_cache_hints=True) <= 990
     async with Loopback() as site:
         said = answer(200, document("a", head="<ttl>120</ttl>"), ETag=ETAG)
-        async with Service(feed(site.script("/feed", said, UNCHANGED))) as service:
+        async with PollHarness(feed(site.script("/feed", said, UNCHANGED))) as service:
             await service.poll()
             await service.poll_next("f")
             assert await service.wait_s("f") >= 7200
@@ -380,7 +382,7 @@ async def test_31_skip_hours() -> None:
     hours = "".join(f"<hour>{hour}</hour>" for hour in range(9, 18))
     async with Loopback() as site:  # the clock stands at 09:17 on a Monday
         url = site.script("/feed", answer(200, document("a", head=f"<skipHours>{hours}</skipHours>")))
-        async with Service(feed(url)) as service:
+        async with PollHarness(feed(url)) as service:
             await service.poll()
             due = (await service.state("f")).next_poll_at
             assert due is not None
@@ -409,7 +411,7 @@ async def test_33_adaptive() -> None:
     async def interval_after(days: int, **configured: object) -> tuple[float, float]:
         async with Loopback() as site:
             url = site.script("/feed", answer(200, document("a"), ETag=ETAG), UNCHANGED)
-            async with Service(feed(url, **configured)) as service:
+            async with PollHarness(feed(url, **configured)) as service:
                 await service.poll()
                 service.clock.move(days=days)
                 await service.poll()
@@ -428,7 +430,7 @@ async def test_33_adaptive() -> None:
 
 async def test_34_backoff() -> None:
     """Errors back off exponentially with jitter to a day at most, for ever, and end with the first success."""
-    async with Loopback() as site, Service(feed(site.script("/feed", answer(500)))) as service:
+    async with Loopback() as site, PollHarness(feed(site.script("/feed", answer(500)))) as service:
         waits = []
         for _ in range(14):
             await service.poll_next("f")
@@ -448,8 +450,8 @@ async def test_34_backoff() -> None:
 
 async def test_35_one_request() -> None:
     """A poll is one request and its redirects: nothing is tried twice in secret."""
-    for trouble in (answer(500), answer(503), b"", b"nonsense\r\n\r\n", answer(200, FEED, Content_Length="9999")):
-        async with Loopback() as site, Service(feed(site.script("/feed", trouble))) as service:
+    for finding in (answer(500), answer(503), b"", b"nonsense\r\n\r\n", answer(200, FEED, Content_Length="9999")):
+        async with Loopback() as site, PollHarness(feed(site.script("/feed", finding))) as service:
             await service.poll()
             assert (len(site.asked), site.connections) == (1, 1)
 
@@ -458,7 +460,7 @@ async def moved_by(status: int, target: Answer, *, polls: int = 6, every: str = 
     """The URL of a feed that was redirected for a while, relative to the server, and its state."""
     async with Loopback() as site:
         site.script("/new", target)
-        async with Service(feed(site.script("/old", redirect(status, "/new")), every=every)) as service:
+        async with PollHarness(feed(site.script("/old", redirect(status, "/new")), every=every)) as service:
             for _ in range(polls):
                 await service.poll_next("f")
             state = await service.state("f")
@@ -488,7 +490,7 @@ async def test_38_move_to_nothing() -> None:
 
 async def test_39_gone() -> None:
     """410 ends polling, is told, and leaves the entries."""
-    async with Loopback() as site, Service(feed(site.script("/feed", OK, answer(410)))) as service:
+    async with Loopback() as site, PollHarness(feed(site.script("/feed", OK, answer(410)))) as service:
         await service.poll()
         state = await service.poll_next("f")
         assert (state.health, state.next_poll_at) == (Health.GONE, None)
@@ -500,7 +502,7 @@ async def test_39_gone() -> None:
 async def test_40_refused_for_days() -> None:
     """404, 401 or 403 for days means a weekly probe, and one notice."""
     for status in (404, 401, 403):
-        async with Loopback() as site, Service(feed(site.script("/feed", OK, answer(status)))) as service:
+        async with Loopback() as site, PollHarness(feed(site.script("/feed", OK, answer(status)))) as service:
             moods = [(await service.poll_next("f")).health for _ in range(20)]
             assert 6 * DAY_S < await service.wait_s("f") <= 7 * DAY_S
             assert sum(after is not before for before, after in pairwise(moods)) == 1
@@ -508,7 +510,7 @@ async def test_40_refused_for_days() -> None:
 
 async def test_41_redirect_limits() -> None:
     """At most five redirects; Location may be relative; circles and other schemes are refused."""
-    async with Loopback() as site, Service(feed(site.url("/0"))) as service:
+    async with Loopback() as site, PollHarness(feed(site.url("/0"))) as service:
         for n in range(7):
             site.script(f"/{n}", redirect(302, f"/{n + 1}"))
         site.script("/deep/a", redirect(302, "../fine?x=1"))
@@ -542,7 +544,7 @@ async def test_42_other_origins() -> None:
             headers={"X-Key": "secret"},
         )
         site.script("/moved", redirect(302, other.script("/there", redirect(302, site.script("/back", OK)))))
-        async with Service(own) as service:
+        async with PollHarness(own) as service:
             state = state_of(own.url, validators=Validators(url=own.url, etag=ETAG))
             await service.fetcher.fetch(own, state)
         home, same_origin, back = site.asked
@@ -562,7 +564,7 @@ async def test_42_other_origins() -> None:
 
 async def test_43_user_agent() -> None:
     """The User-Agent names program, version and who runs it, where that is configured, and stays the same."""
-    async with Loopback() as site, Service(feed(site.script("/feed", OK, UNCHANGED, OK))) as service:
+    async with Loopback() as site, PollHarness(feed(site.script("/feed", OK, UNCHANGED, OK))) as service:
         await service.poll()
         await service.poll_next("f")
         assert [asked.header("User-Agent") for asked in site.asked] == ["aggregator/1.2.3 (+https://desk.example/)"] * 2
@@ -576,7 +578,7 @@ async def test_44_request() -> None:
     for packed, name in ((gzip.compress(FEED), "gzip"), (brotli.compress(FEED), "br")):
         said = answer(200, packed, Content_Encoding=name, Set_Cookie="a=b", ETag=ETAG)
         async with Loopback() as site:
-            async with Service(feed(site.script("/feed?x=1", said, redirect(302, "/next")))) as service:
+            async with PollHarness(feed(site.script("/feed?x=1", said, redirect(302, "/next")))) as service:
                 await service.poll()
                 await service.poll_next("f")
                 assert len(await service.entries("f")) == 2
@@ -591,7 +593,7 @@ async def test_44_request() -> None:
         site.script(
             "/feed", redirect(302, "/feed", Set_Cookie="seen=1; Path=/feed"), redirect(302, there, Set_Cookie="b=2")
         )
-        async with Service(feed(site.url("/feed"))) as service:
+        async with PollHarness(feed(site.url("/feed"))) as service:
             await service.poll()
             site.script("/feed", OK)
             await service.poll_next("f")
@@ -604,7 +606,9 @@ async def test_45_delta() -> None:
     """A-IM: feed goes out only with a validator; a 226 is added to what is there, nothing is taken away."""
     async with Loopback() as site:
         delta = answer(226, document("c"), ETag='"v2"', IM="feed")
-        async with Service(feed(site.script("/feed", answer(200, document("b", "a"), ETag=ETAG), delta))) as service:
+        async with PollHarness(
+            feed(site.script("/feed", answer(200, document("b", "a"), ETag=ETAG), delta))
+        ) as service:
             await service.poll()
             state = await service.poll_next("f")
             assert [asked.header("A-IM") for asked in site.asked] == [None, "feed"]
@@ -649,7 +653,7 @@ async def test_47_lying_length() -> None:
 
 async def test_48_tls() -> None:
     """TLS is verified; only a feed that says verify_tls: false is fetched all the same."""
-    async with Loopback(tls=server_context()) as site, Service(feed(site.script("/feed", OK))) as service:
+    async with Loopback(tls=server_context()) as site, PollHarness(feed(site.script("/feed", OK))) as service:
         with pytest.raises(Unreachable, match="TLS: certificate"):
             await service.fetcher.fetch(feed(site.url("/feed")), state_of(site.url("/feed")))
         trusting = feed(site.url("/feed"), verify_tls=False)
@@ -660,7 +664,7 @@ async def test_49_together() -> None:
     """Validators are committed with the entries they vouch for, or not at all."""
     async with Loopback() as site:
         url = site.script("/feed", OK)
-        async with Service(feed(url)) as service:
+        async with PollHarness(feed(url)) as service:
             response = await service.fetcher.fetch(feed(url), await service.state("f"))
             assert not isinstance(response, NotModified)
             assert response.validators is not None
@@ -676,11 +680,11 @@ async def test_50_websub() -> None:
     async with Loopback() as site:
         hub = site.script("/hub", answer(202))
         url = site.script("/feed", answer(200, document("a"), Link=f'<{hub}>; rel="hub", </feed>; rel="self"'))
-        async with Service(feed(url)) as service:
+        async with PollHarness(feed(url)) as service:
             await service.poll()
             state, now = await service.state("f"), service.clock.now()
             assert (state.hub, state.self_url) == (hub, url)
-            asked = websub.Subscription(feed="f", hub=hub, topic=url, callback="x", secret="s3", asked_at=now)
+            asked = websub.HubSubscription(feed="f", hub=hub, topic=url, callback="x", secret="s3", asked_at=now)
             callback = "https://public.example/websub/x"
             await service.fetcher.subscribe(asked, callback, home=asked.topic)
             form = dict(parse_qsl(site.heard("/hub")[0].body.decode()))

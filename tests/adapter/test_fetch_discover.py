@@ -5,8 +5,8 @@ import pytest
 from aggregator.core.errors import BadStatus, ParseError, Unreachable
 from aggregator.core.model import FeedState, Fetched, ParsedFeed
 from aggregator.core.settings import Http, Polling
-from aggregator.fetch import Candidate, discover, open_fetcher
-from aggregator.fetch.known_sites import COMMON_PATHS, common_places, known_places
+from aggregator.fetch import DiscoveredFeed, discover, open_fetcher
+from aggregator.fetch.known_sites import COMMON_PATHS, common_feeds, known_feeds
 from tests.support.inline_parser import inline_parser
 from tests.support.loopback import FEED, Loopback, answer, redirect
 
@@ -29,7 +29,7 @@ def page(head: str = "", body: str = "") -> bytes:
     return answer(200, f"<html><head>{head}</head><body>{body}</body></html>".encode(), Content_Type="text/html")
 
 
-async def found(site: Loopback, target: str = "/") -> tuple[Candidate, ...]:
+async def found(site: Loopback, target: str = "/") -> tuple[DiscoveredFeed, ...]:
     async with open_fetcher(HTTP, Polling(), version="0") as fetcher:
         return await discover(site.url(target), fetcher.transport, read)
 
@@ -233,9 +233,9 @@ async def test_hostile_page() -> None:
 )
 def test_known_places(url: str, first: str | None) -> None:
     """Sites whose habits are known are asked at the right place."""
-    assert next(iter(known_places(url)), None) == first
+    assert next(iter(known_feeds(url)), None) == first
 
 
 def test_common_places_below_a_path() -> None:
     """A blog below a path is tried there first."""
-    assert common_places("https://example.org/blog/")[0] == "https://example.org/blog/feed"
+    assert common_feeds("https://example.org/blog/")[0] == "https://example.org/blog/feed"

@@ -16,9 +16,9 @@ from aggregator.core.errors import BadStatus, FetchError, Forbidden, TooLarge, U
 from aggregator.core.model import Fetched
 from aggregator.core.settings import Http, Polling
 from aggregator.fetch import HttpFetcher, open_fetcher
-from aggregator.fetch.host_limiter import Politeness
-from aggregator.fetch.ssrf import Guard
-from aggregator.fetch.transport import Manners, Request, Transport
+from aggregator.fetch.host_limiter import HostLimiter
+from aggregator.fetch.ssrf import AddressPolicy
+from aggregator.fetch.transport import Request, Transport, TransportConfig
 from tests.support.certificates import client_context, server_context
 from tests.support.feed_values import feed, state_of
 from tests.support.hostile_documents import ANSWERS, OK, gzip_bomb, slow_handshake
@@ -86,7 +86,9 @@ async def test_others_do_not_notice() -> None:
 async def test_certificates(certificate: str, words: str) -> None:
     """What is wrong with a certificate is said; a good one passes."""
     for name, expected in ((certificate, words), ("good", None)):
-        transport = Transport(Manners(guard=Guard(["127.0.0.1"]), user_agent="x"), verified=client_context())
+        transport = Transport(
+            TransportConfig(policy=AddressPolicy(["127.0.0.1"]), user_agent="x"), verified=client_context()
+        )
         async with Loopback(tls=server_context(name)) as site:
             request = Request(url=site.script("/", answer(200, FEED)))
             if expected is None:
@@ -271,7 +273,7 @@ async def test_headers_replace_ours() -> None:
 
 async def test_politeness() -> None:
     """Turns are taken in order, survive errors and cancellation, and leave nothing behind."""
-    polite = Politeness(1, needs_gap=lambda _: False)
+    polite = HostLimiter(1, needs_gap=lambda _: False)
     order: list[int] = []
 
     async def ask(number: int) -> None:
@@ -292,7 +294,7 @@ async def test_politeness() -> None:
 
 def test_context_is_prebuilt() -> None:
     """The TLS context is made once: it costs as much as a hundred requests."""
-    transport = Transport(Manners(guard=Guard(), user_agent="x"))
+    transport = Transport(TransportConfig(policy=AddressPolicy(), user_agent="x"))
     assert transport._tls(verify=True) is transport._tls(verify=True)
     assert transport._tls(verify=True).verify_mode is ssl.CERT_REQUIRED
     transport.close()

@@ -10,14 +10,14 @@ import pytest
 
 from aggregator.core.errors import Forbidden, Unreachable
 from aggregator.fetch import proxy as proxies
-from aggregator.fetch.ssrf import Guard
-from aggregator.fetch.transport import Manners, Request, Transport
+from aggregator.fetch.ssrf import AddressPolicy
+from aggregator.fetch.transport import Request, Transport, TransportConfig
 from tests.support.certificates import client_context, server_context
 from tests.support.loopback import FEED, Loopback, answer, redirect
 
 pytestmark = pytest.mark.anyio
 
-OPEN = Guard(["127.0.0.0/8"])
+OPEN = AddressPolicy(["127.0.0.0/8"])
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,9 +93,11 @@ async def relay(site: Loopback, **how: object) -> AsyncIterator[Relay]:
         await asyncio.gather(*made.tasks, return_exceptions=True)
 
 
-def transport(url: str, guard: Guard = OPEN) -> Transport:
-    manners = Manners(guard=guard, user_agent="x", timeout_s=2, connect_timeout_s=1, proxy=proxies.parse(url))
-    return Transport(manners, verified=client_context())
+def transport(url: str, guard: AddressPolicy = OPEN) -> Transport:
+    config = TransportConfig(
+        policy=guard, user_agent="x", timeout_s=2, connect_timeout_s=1, proxy=proxies.parse_proxy(url)
+    )
+    return Transport(config, verified=client_context())
 
 
 async def test_plain_through_http_proxy() -> None:
@@ -159,7 +161,7 @@ async def test_socks_refusals() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "[::1]", "localhost", "10.0.0.1"])
 async def test_guard_behind_a_proxy(host: str, scheme: str) -> None:
     """What can be checked behind a proxy is checked, on redirects too: the proxy may stand where others may not."""
-    closed = Guard()
+    closed = AddressPolicy()
     async with Loopback() as proxy:
         sender = transport(f"{scheme}://127.0.0.1:{proxy.port}", closed)
         with pytest.raises(Forbidden):
@@ -182,4 +184,4 @@ async def test_names_below_localhost(scheme: str) -> None:
 def test_unreadable_proxies(url: str) -> None:
     """A proxy that cannot be read is refused with the forms that can."""
     with pytest.raises(Forbidden, match="proxy"):
-        proxies.parse(url)
+        proxies.parse_proxy(url)

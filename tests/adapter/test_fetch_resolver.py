@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from aggregator.fetch.resolver import Resolvers
+from aggregator.fetch.resolver import ResolverPool
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ async def test_answers_and_errors() -> None:
             raise socket.gaierror(socket.EAI_NONAME, "no such name")
         return f"{host}:{port}"
 
-    resolvers = Resolvers(3, look_up)
+    resolvers = ResolverPool(3, look_up)
     found = await asyncio.gather(*(resolvers.ask(f"h{n}", n) for n in range(20)))
     assert found == [f"h{n}:{n}" for n in range(20)]
     with pytest.raises(socket.gaierror):
@@ -56,7 +56,7 @@ async def test_answers_and_errors() -> None:
 
 async def test_one_at_a_time_needs_one_thread() -> None:
     """Threads are started for questions that wait."""
-    resolvers = Resolvers(8, lambda _, __: threading.current_thread().name)
+    resolvers = ResolverPool(8, lambda _, __: threading.current_thread().name)
     assert len({await resolvers.ask("h", 1) for _ in range(5)}) == 1
     resolvers.close()
 
@@ -70,7 +70,7 @@ async def test_whoever_does_not_wait_is_not_answered() -> None:
         gate.wait(5)
         return host
 
-    resolvers = Resolvers(1, look_up)
+    resolvers = ResolverPool(1, look_up)
     first, second = (asyncio.create_task(resolvers.ask(host, 1)) for host in ("first", "second"))
     await asyncio.sleep(0.02)
     second.cancel()

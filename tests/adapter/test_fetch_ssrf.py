@@ -113,7 +113,7 @@ async def test_names_that_change_their_answer(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(dialer, "_look_up", look_up)
     monkeypatch.setattr(dialer, "_first", connect)
-    monkeypatch.setattr(dialer, "NAMES_FOR_S", -1.0)
+    monkeypatch.setattr(dialer, "NAME_TTL_S", -1.0)
     async with guarded() as fetcher:
         for _ in range(2):
             with pytest.raises(FetchError):
@@ -258,9 +258,9 @@ async def test_an_edit_opens_and_closes() -> None:
         url = site.script("/", answer(200, FEED))
         with pytest.raises(Forbidden):
             await fetch_feed(fetcher, url)
-        fetcher.adopt(Http(allow=(f"127.0.0.1:{site.port}",)), Polling())
+        fetcher.reconfigure(Http(allow=(f"127.0.0.1:{site.port}",)), Polling())
         await fetch_feed(fetcher, url)
-        fetcher.adopt(Http(), Polling())
+        fetcher.reconfigure(Http(), Polling())
         with pytest.raises(Forbidden):
             await fetch_feed(fetcher, url)
 

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from aggregator.core.model import Alert, Entry, Hit, Kind, Span, Told
-from aggregator.notify.console import show
-from aggregator.notify.render import chat, mail, text, write
+from aggregator.core.model import Alert, AlertKind, Entry, Hit, HitDetail, Span
+from aggregator.notify.console import print_alert
+from aggregator.notify.render import build_content, chat, mail, text
 from aggregator.notify.render.sanitize import clean, web_address
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -27,23 +27,23 @@ TRICKS = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2061-\u
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 HTML_RENDERERS = {
     "mail": mail.render,
-    "telegram": lambda letter: chat.render(letter, chat.TELEGRAM, 4096, title=True),
-    "matrix": lambda letter: chat.render(letter, chat.MATRIX, 30_000, title=True),
+    "telegram": lambda content: chat.render(content, chat.TELEGRAM, 4096, title=True),
+    "matrix": lambda content: chat.render(content, chat.MATRIX, 30_000, title=True),
 }
 RENDERERS = {
     **HTML_RENDERERS,
     "text": text.render,
-    "push": lambda letter: text.short(letter, 300),
-    "slack": lambda letter: chat.render(letter, chat.SLACK, 30_000, title=True),
-    "discord": lambda letter: chat.render(letter, chat.DISCORD, 2000, title=True),
-    "markdown": lambda letter: chat.render(letter, chat.MARKDOWN, 30_000, title=True),
+    "push": lambda content: text.short(content, 300),
+    "slack": lambda content: chat.render(content, chat.SLACK, 30_000, title=True),
+    "discord": lambda content: chat.render(content, chat.DISCORD, 2000, title=True),
+    "markdown": lambda content: chat.render(content, chat.MARKDOWN, 30_000, title=True),
 }
 LIMITS = {"telegram": 4096, "discord": 2000, "push": 300, "slack": 30_000, "matrix": 30_000, "markdown": 30_000}
 
 
 def alert(attack: str, count: int = 1) -> Alert:
     """An alert with the attack in every field that a feed controls."""
-    told = []
+    detail = []
     for number in range(count):
         entry = Entry(feed="f", key=str(number), title=attack, summary=attack, link=attack, seen_at=NOW)
         spans = tuple(
@@ -58,9 +58,9 @@ def alert(attack: str, count: int = 1) -> Alert:
             snippet=f"{attack} {number}",
             created_at=NOW,
         )
-        told.append(Told(hit=hit, entry=entry, feed_title=attack, rule_title="Rule", also_in=(attack,) * 5))
-    kind = Kind.HIT if count == 1 else Kind.DIGEST
-    return Alert(id="0123456789abcdef", kind=kind, title=attack, told=tuple(told), why=attack, created_at=NOW)
+        detail.append(HitDetail(hit=hit, entry=entry, feed_title=attack, rule_title="Rule", also_in=(attack,) * 5))
+    kind = AlertKind.HIT if count == 1 else AlertKind.DIGEST
+    return Alert(id="0123456789abcdef", kind=kind, title=attack, hits=tuple(detail), why=attack, created_at=NOW)
 
 
 class Tags(HTMLParser):
@@ -95,7 +95,7 @@ def test_the_corpus_is_large() -> None:
 def test_no_hidden_or_control_signs(name: str) -> None:
     """No format carries signs that hide, reverse or control; only ours, behind @, is invisible."""
     for attack in ATTACKS:
-        rendered = RENDERERS[name](write(alert(attack)))
+        rendered = RENDERERS[name](build_content(alert(attack)))
         assert not TRICKS.search(rendered), attack
         assert not CONTROL.search(rendered), attack
         assert "\u2060" not in rendered.replace("@\u2060", ""), attack
@@ -106,7 +106,7 @@ def test_no_hidden_or_control_signs(name: str) -> None:
 def test_nobody_is_mentioned(name: str) -> None:
     """No @ of a stranger stands directly before a name in a chat."""
     for attack in ATTACKS:
-        rendered = RENDERERS[name](write(alert(attack)))
+        rendered = RENDERERS[name](build_content(alert(attack)))
         outside_links = re.sub(r"<https?://[^>]*>|\(https?://[^)]*\)|href=\"[^\"]*\"", "", rendered)
         assert not re.search(r"@(?!\u2060)", outside_links), attack
 
@@ -115,9 +115,9 @@ def test_nobody_is_mentioned(name: str) -> None:
 def test_limits_hold(name: str) -> None:
     """Single alerts and digests of 200 stories stay within what the service takes."""
     for attack in ATTACKS:
-        assert len(RENDERERS[name](write(alert(attack)))) <= LIMITS[name], attack
+        assert len(RENDERERS[name](build_content(alert(attack)))) <= LIMITS[name], attack
     for attack in ATTACKS[::10]:
-        assert len(RENDERERS[name](write(alert(attack, 200)))) <= LIMITS[name], attack
+        assert len(RENDERERS[name](build_content(alert(attack, 200)))) <= LIMITS[name], attack
 
 
 ALLOWED = {
@@ -133,9 +133,11 @@ ALLOWED = {
 @pytest.mark.parametrize("name", HTML_RENDERERS)
 def test_html_holds_only_our_tags(name: str) -> None:
     """A stranger's markup is text: only our tags and attributes, and as many as a harmless title makes."""
-    harmless = [tag for tag, _ in Tags(HTML_RENDERERS[name](write(alert("A harmless title of some length")))).tags]
+    harmless = [
+        tag for tag, _ in Tags(HTML_RENDERERS[name](build_content(alert("A harmless title of some length")))).tags
+    ]
     for attack in ATTACKS:
-        found = Tags(HTML_RENDERERS[name](write(alert(attack)))).tags
+        found = Tags(HTML_RENDERERS[name](build_content(alert(attack)))).tags
         assert {tag for tag, _ in found} <= ALLOWED[name], attack
         names = {attribute for _, attributes in found for attribute in attributes}
         assert not {n for n in names if n.startswith("on") or n in ("src", "srcset", "action")}, attack
@@ -146,7 +148,7 @@ def test_html_holds_only_our_tags(name: str) -> None:
 def test_html_links_lead_where_they_say(name: str) -> None:
     """Each link is http(s) without a user name, and its host is what is shown."""
     for attack in ATTACKS:
-        html = HTML_RENDERERS[name](write(alert(attack)))
+        html = HTML_RENDERERS[name](build_content(alert(attack)))
         for url, shown in re.findall(r'<a href="([^"]*)"[^>]*>([^<]*)</a>', html):
             parts = urlsplit(url)
             assert parts.scheme in ("http", "https"), attack
@@ -159,14 +161,16 @@ def test_html_links_lead_where_they_say(name: str) -> None:
 def test_html_keeps_the_words(name: str) -> None:
     """What is neutralised can still be read: the cleaned words are in the message."""
     for attack in SHORT:
-        words = " ".join("".join(Tags(HTML_RENDERERS[name](write(alert(attack)))).words).replace("\u2060", "").split())
+        words = " ".join(
+            "".join(Tags(HTML_RENDERERS[name](build_content(alert(attack)))).words).replace("\u2060", "").split()
+        )
         assert clean(attack) in words, attack
 
 
 def test_slack_knows_only_our_angle_brackets() -> None:
     """Every <…> in a Slack message is a link of ours that shows its host; no raw formatting is left."""
     for attack in ATTACKS:
-        rendered = chat.render(write(alert(attack)), chat.SLACK, 30_000, title=True)
+        rendered = chat.render(build_content(alert(attack)), chat.SLACK, 30_000, title=True)
         for inner in re.findall(r"<([^>]*)>", rendered):
             url, _, shown = inner.partition("|")
             assert shown == (urlsplit(url).hostname or "").removeprefix("www."), attack
@@ -196,21 +200,23 @@ def test_markdown_reads_back_as_the_words() -> None:
 
 def test_lines_cannot_be_injected() -> None:
     """Whatever a title holds, a text alert has the lines of a harmless one, at most."""
-    harmless = text.render(write(alert("A title https://example.org"))).count("\n")
+    harmless = text.render(build_content(alert("A title https://example.org"))).count("\n")
     for attack in ATTACKS:
-        assert text.render(write(alert(attack))).count("\n") <= harmless + 2, attack
+        assert text.render(build_content(alert(attack))).count("\n") <= harmless + 2, attack
 
 
 def test_mail_headers_cannot_be_injected() -> None:
     """A title with line breaks makes no header; the message parses back to the headers we set."""
-    from aggregator.notify.formats import Message
-    from aggregator.notify.smtp import StableEmail
+    from aggregator.notify.formats import RenderedMessage
+    from aggregator.notify.smtp import SmtpService
 
-    service = StableEmail(host="example.org", from_addr="a@example.org", targets=["b@example.org"])
+    service = SmtpService(host="example.org", from_addr="a@example.org", targets=["b@example.org"])
     for attack in ATTACKS:
         made = alert(attack)
-        letter = write(made)
-        message = Message(title=letter.subject, body=text.render(letter), html=mail.render(letter), format="text")
+        content = build_content(made)
+        message = RenderedMessage(
+            title=content.subject, body=text.render(content), html=mail.render(content), format="text"
+        )
         service.mail = service.mail_of(made, message)
         parsed = message_from_bytes(service.compose(), policy=SMTP)
         assert set(parsed.keys()) == {
@@ -226,7 +232,7 @@ def test_the_terminal_obeys_only_us() -> None:
 
     for attack in ATTACKS:
         stream = io.StringIO()
-        show(Console(file=stream, width=200, highlight=False), write(alert(attack)))
+        print_alert(Console(file=stream, width=200, highlight=False), build_content(alert(attack)))
         assert "\x1b" not in stream.getvalue(), attack
     assert "[bold red]" in _shown("[bold red]console[/]")
 
@@ -235,7 +241,7 @@ def _shown(attack: str) -> str:
     from rich.console import Console
 
     stream = io.StringIO()
-    show(Console(file=stream, width=200, highlight=False), write(alert(attack)))
+    print_alert(Console(file=stream, width=200, highlight=False), build_content(alert(attack)))
     return stream.getvalue()
 
 
@@ -265,9 +271,9 @@ def test_attacks_in_notices() -> None:
     from aggregator.core.model import Notice
 
     for attack in ATTACKS:
-        notice = replace(alert(attack), told=(), notice=Notice(title=attack, body=f"{attack}\nsecond line"))
+        notice = replace(alert(attack), hits=(), notice=Notice(title=attack, body=f"{attack}\nsecond line"))
         for name, render in RENDERERS.items():
-            rendered = render(write(notice))
+            rendered = render(build_content(notice))
             assert not TRICKS.search(rendered), (name, attack)
             if name in LIMITS:
                 assert len(rendered) <= LIMITS[name], (name, attack)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from aggregator.core.text.sanitize import clean_text
-from aggregator.notify.http_capture import Notes
-from aggregator.notify.smtp import Mail, StableEmail, header_text
+from aggregator.notify.http_capture import HttpCapture
+from aggregator.notify.smtp import MailMessage, SmtpService, header_text
 
 
 def b64(text: str) -> str:
@@ -53,25 +53,25 @@ TITLES = [
 
 
 class Service:
-    """What StableEmail.compose reads of Apprise's service."""
+    """What SmtpService.compose reads of Apprise's service."""
 
     targets = ((None, "desk@example.org"),)
     from_addr: tuple[Any, str] = ("aggregator", "aggregator@example.org")
     cc: frozenset[str] = frozenset()
     reply_to: frozenset[str] = frozenset()
     headers: dict[str, str] = {}  # noqa: RUF012
-    notes = Notes()
+    notes = HttpCapture()
 
     def __init__(self, title: str, **fields: Any) -> None:
         at = datetime(2026, 3, 1, tzinfo=UTC)
-        self.mail = Mail(subject=title, text="text", html="<p>text</p>", name="1f0c", at=at)
+        self.mail = MailMessage(subject=title, text="text", html="<p>text</p>", name="1f0c", at=at)
         for name, value in fields.items():
             setattr(self, name, value)
 
     def bytes(self) -> bytes:
-        return StableEmail.compose(self)  # type: ignore[arg-type]
+        return SmtpService.compose(self)  # type: ignore[arg-type]
 
-    _headers = StableEmail._headers
+    _headers = SmtpService._headers
 
 
 def parsed(raw: bytes) -> list[Message]:

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The house speaks asyncio."""
+    """The application speaks asyncio."""
     return "asyncio"
 
 
@@ -291,13 +291,13 @@ async def test_no_secret_is_ever_told(said: list[str]) -> None:
         peer.answer = lambda request: (500, {}, f"echo {request.path} {request.headers}".encode())
         url = f"http://me:user-PASS@127.0.0.1:{peer.port}/TOKEN-in-path?key=query-SECRET"
         error = await failure(webhook(url, token="bearer-SECRET"))
-        told = [str(error), *said]
-        told += [
+        detail = [str(error), *said]
+        detail += [
             repr(problem) for problem in check_channels([Channel(name="x", url=(SecretStr("foo://TOKEN-in-path"),))])
         ]
-        told += [repr(p) for p in check_channels([Channel(name="x", url=(SecretStr("slack://TOKEN-in-path/b/c"),))])]
+        detail += [repr(p) for p in check_channels([Channel(name="x", url=(SecretStr("slack://TOKEN-in-path/b/c"),))])]
     for secret in secrets:
-        assert not [line for line in told if secret in line], secret
+        assert not [line for line in detail if secret in line], secret
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The house speaks asyncio."""
+    """The application speaks asyncio."""
     return "asyncio"
 
 

@@ -6,14 +6,14 @@ import pytest
 
 from aggregator.core.settings import Channel
 from aggregator.notify import check_channels
-from aggregator.notify.render import template, write
+from aggregator.notify.render import build_content, template
 from benchmarks.alert_samples import alerts
 
 
 def render(folder: Path, source: str, kind: str = "instant", name: str = "own.txt") -> str:
     path = folder / name
     path.write_text(source, encoding="utf-8")
-    return template.render(str(path), write(alerts()[kind]))
+    return template.render(str(path), build_content(alerts()[kind]))
 
 
 def test_values(tmp_path: Path) -> None:
@@ -36,9 +36,9 @@ def test_html_templates_escape(tmp_path: Path) -> None:
     """In an .html template a stranger's words cannot become markup."""
     path = tmp_path / "own.html"
     path.write_text("<b>{{ body }}</b>", encoding="utf-8")
-    from aggregator.notify.render import Letter
+    from aggregator.notify.render import AlertContent
 
-    rendered = template.render(str(path), Letter(subject="s", body="<script>alert(1)</script>"))
+    rendered = template.render(str(path), AlertContent(subject="s", body="<script>alert(1)</script>"))
     assert rendered == "<b>&lt;script&gt;alert(1)&lt;/script&gt;</b>"
 
 
@@ -77,7 +77,7 @@ def test_output_is_capped(tmp_path: Path) -> None:
     """A template that talks too much is cut."""
     inner = "{% for b in subject %}{% for c in subject %}" + "words " * 20 + "{% endfor %}{% endfor %}"
     loops = "{% for a in subject %}" + inner + "{% endfor %}"
-    assert len(render(tmp_path, loops)) == template.MOST_SIGNS
+    assert len(render(tmp_path, loops)) == template.MAX_CHARS
 
 
 def test_mistakes_are_found_at_load(tmp_path: Path) -> None:

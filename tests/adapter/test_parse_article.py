@@ -8,7 +8,7 @@ import pytest
 from aggregator.core.errors import ParseError
 from aggregator.core.model import Fetched
 from aggregator.parse import open_reader
-from aggregator.ports import Reader
+from aggregator.ports import ArticleReader
 
 pytest.importorskip("trafilatura")
 pytestmark = pytest.mark.anyio
@@ -21,12 +21,12 @@ PAGE = f"<!doctype html><html><head><title>Noon</title></head><body>{NAVIGATION}
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The house speaks asyncio."""
+    """The application speaks asyncio."""
     return "asyncio"
 
 
 @pytest.fixture
-async def reader() -> AsyncIterator[Reader]:
+async def reader() -> AsyncIterator[ArticleReader]:
     """One worker."""
     async with open_reader(1, wall_s=20) as opened:
         yield opened
@@ -37,7 +37,7 @@ def page(body: bytes | str, content_type: str = "text/html") -> Fetched:
     return Fetched(url="https://news.example/1", status=200, body=data, content_type=content_type)
 
 
-async def test_the_article_without_what_surrounds_it(reader: Reader) -> None:
+async def test_the_article_without_what_surrounds_it(reader: ArticleReader) -> None:
     """Paragraphs come as plain text, menus do not."""
     text = await reader.article(page(PAGE))
     assert text.count("S-400") == 4
@@ -45,7 +45,7 @@ async def test_the_article_without_what_surrounds_it(reader: Reader) -> None:
     assert "Sport and weather" not in text
 
 
-async def test_the_encoding_that_http_names(reader: Reader) -> None:
+async def test_the_encoding_that_http_names(reader: ArticleReader) -> None:
     """The header outranks the page's own word."""
     russian = PAGE.replace("noon", "полдень").replace("<head>", "<head><meta charset='utf-8'>")
     text = await reader.article(page(russian.encode("windows-1251"), "text/html; charset=windows-1251"))
@@ -62,7 +62,7 @@ async def test_the_encoding_that_http_names(reader: Reader) -> None:
         (b"<html>" + b"<b>" * 300_000, "hostile"),
     ],
 )
-async def test_what_is_no_article(reader: Reader, body: bytes, found: str) -> None:
+async def test_what_is_no_article(reader: ArticleReader, body: bytes, found: str) -> None:
     """Refused in words, and the next page is read all the same."""
     with pytest.raises(ParseError) as caught:
         await reader.article(page(body))

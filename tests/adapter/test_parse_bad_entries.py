@@ -4,8 +4,8 @@ import pytest
 
 from aggregator.parse import feedparser_reader
 from aggregator.parse.document import MAX_TRIED, _without_bad_entries, read
-from aggregator.parse.normalize import FeedDraft
-from aggregator.parse.payload import Broken, Refused, Source
+from aggregator.parse.normalize import RawFeed
+from aggregator.parse.payload import Payload, ReaderFailure, Rejected
 
 URL = "http://feeds.example/"
 IMPOSSIBLE = [
@@ -39,7 +39,7 @@ def test_an_impossible_date_is_no_date(date: str, count: int) -> None:
     """Every entry is read, whatever the length of the feed; the one with the date has none."""
     answer = read((rss(count, date), URL, "application/xml", "", None), 2**24)
     assert (len(answer[4]), answer[11]) == (count, ())
-    source = Source(rss(1, date), URL, "application/xml", "")
+    source = Payload(rss(1, date), URL, "application/xml", "")
     feed, _ = feedparser_reader.read(source)
     assert feed.entries[0].published is None  # type: ignore[union-attr]
 
@@ -47,10 +47,10 @@ def test_an_impossible_date_is_no_date(date: str, count: int) -> None:
 def reader_that_breaks(asked: list[int]) -> object:
     """A reader that fails wherever a bad entry is among the others, as feedparser would."""
 
-    def read_strictly(source: Source) -> tuple[FeedDraft, str]:
+    def read_strictly(source: Payload) -> tuple[RawFeed, str]:
         asked.append(len(source.body))
         if b"BAD" in source.body:
-            raise Broken("ValueError: bad")
+            raise ReaderFailure("ValueError: bad")
         return feedparser_reader.read(source)
 
     return read_strictly
@@ -60,12 +60,12 @@ def reader_that_breaks(asked: list[int]) -> object:
 def test_bad_entries_are_found_at_any_length(count: int) -> None:
     """Those that break the reader stand in their places with the reason; the others are read, in order."""
     bad = frozenset({0, count // 3, count - 1}) if count > 3 else frozenset({count - 1})
-    source, asked = Source(rss(count, bad=bad), URL, "application/xml", ""), list[int]()
+    source, asked = Payload(rss(count, bad=bad), URL, "application/xml", ""), list[int]()
     if count == 1:
-        with pytest.raises(Refused):
-            _without_bad_entries(source, reader_that_breaks(asked), Broken("x"))  # type: ignore[arg-type]
+        with pytest.raises(Rejected):
+            _without_bad_entries(source, reader_that_breaks(asked), ReaderFailure("x"))  # type: ignore[arg-type]
         return
-    feed = _without_bad_entries(source, reader_that_breaks(asked), Broken("x"))  # type: ignore[arg-type]
+    feed = _without_bad_entries(source, reader_that_breaks(asked), ReaderFailure("x"))  # type: ignore[arg-type]
     poison = {place for place, entry in enumerate(feed.entries) if isinstance(entry, tuple)}
     assert poison == bad
     assert len(feed.entries) == count
@@ -77,7 +77,7 @@ def test_bad_entries_are_found_at_any_length(count: int) -> None:
 
 def test_a_document_full_of_bad_entries_is_given_up() -> None:
     """The search is bounded; what was not looked at alone is put aside with the rest."""
-    source, asked = Source(rss(5000, bad=frozenset(range(0, 5000, 2))), URL, "application/xml", ""), list[int]()
-    feed = _without_bad_entries(source, reader_that_breaks(asked), Broken("x"))  # type: ignore[arg-type]
+    source, asked = Payload(rss(5000, bad=frozenset(range(0, 5000, 2))), URL, "application/xml", ""), list[int]()
+    feed = _without_bad_entries(source, reader_that_breaks(asked), ReaderFailure("x"))  # type: ignore[arg-type]
     assert len(feed.entries) == 5000
     assert len(asked) <= MAX_TRIED

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aggregator.parse import document, feedparser_reader
-from aggregator.parse.crosscheck import Shadow, facts, rows
+from aggregator.parse.crosscheck import Crosscheck, facts, rows
 from aggregator.parse.fastxml import feed as lean
 from aggregator.parse.fastxml import namespaces, text_type
-from aggregator.parse.fastxml.elements import Unusual
-from aggregator.parse.payload import Source
+from aggregator.parse.fastxml.elements import Unsupported
+from aggregator.parse.payload import Payload
 
 FEEDS = Path(__file__).parent.parent / "data" / "feeds"
 URL = "https://feeds.example/dir/feed?x=1"
@@ -108,10 +108,10 @@ def bent(draw: st.DrawFn) -> bytes:
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_the_lean_reader_is_feedparser_or_silent(body: bytes, language: str) -> None:
     """On whatever it accepts it finds the same feed, field by field."""
-    source = Source(body, URL, "application/xml", language)
+    source = Payload(body, URL, "application/xml", language)
     try:
-        quick = lean.read(source)
-    except (Unusual, ParseError):
+        quick = lean.read_feed(source)
+    except (Unsupported, ParseError):
         return
     slow, _ = feedparser_reader.read(source)
     assert facts(quick) == facts(slow)
@@ -139,15 +139,15 @@ def test_the_guess_at_markup_is_that_of_feedparser(text: str) -> None:
 
 def test_a_disagreement_ends_the_use_of_the_lean_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shadow believes feedparser, says so, and does not ask the lean reader again."""
-    monkeypatch.setattr(document, "_shadow", Shadow(every=1))
-    source = Source(WHOLE[0], URL, "application/xml")
+    monkeypatch.setattr(document, "_crosscheck", Crosscheck(every=1))
+    source = Payload(WHOLE[0], URL, "application/xml")
     feed, trusted = document.read_xml(source)
     assert trusted
     assert not feed.warnings
-    quick = lean.read(source)
+    quick = lean.read_feed(source)
     quick.entries[0].title = "changed", "text/plain"  # type: ignore[union-attr]
-    monkeypatch.setattr(lean, "read", lambda _: quick)
+    monkeypatch.setattr(lean, "read_feed", lambda _: quick)
     feed, _ = document.read_xml(source)
     assert "disagrees" in feed.warnings[0]
     assert feed.entries[0].title[0].startswith("Putin")  # type: ignore[union-attr]
-    assert not document._shadow.trusted
+    assert not document._crosscheck.trusted

@@ -16,12 +16,24 @@ from aggregator.parse import feedparser_reader, repair
 from aggregator.parse.crosscheck import facts, rows
 from aggregator.parse.document import read
 from aggregator.parse.fastxml import feed
-from aggregator.parse.payload import Source
+from aggregator.parse.payload import Payload
 
 FEEDS = Path(__file__).parent.parent / "data" / "feeds"
 URL = "https://feeds.example/dir/feed"
 NAMES = [path.name for path in sorted(FEEDS.iterdir()) if not path.name.endswith(".expected.json")]
-FACTS = ["rung", "title", "link", "lang", "entries", "items", "hints", "hub", "self_url", "prev_archive", "warnings"]
+FACTS = [
+    "parse_level",
+    "title",
+    "link",
+    "lang",
+    "entries",
+    "items",
+    "hints",
+    "hub",
+    "self_url",
+    "prev_archive",
+    "warnings",
+]
 FACTS.append("quarantined")
 FIELDS = ["guid", "link", "title", "summary", "content", "author", "categories", "published", "updated"]
 FIELDS += ["enclosures", "lang"]
@@ -57,8 +69,8 @@ def test_a_feed_gives_what_its_twin_says(name: str) -> None:
 @pytest.mark.parametrize("name", ["rss.xml", "atom.xml", "rdf.xml", "podcast.xml", "publishers.xml", "papers.xml"])
 def test_the_lean_reader_gives_what_feedparser_gives(name: str) -> None:
     """Both readers find the same facts and the same rows."""
-    source = repair.head(Source((FEEDS / name).read_bytes(), URL, "application/xml"))
-    quick, (slow, _) = feed.read(source), feedparser_reader.read(source)
+    source = repair.declared_head(Payload((FEEDS / name).read_bytes(), URL, "application/xml"))
+    quick, (slow, _) = feed.read_feed(source), feedparser_reader.read(source)
     assert facts(quick) == facts(slow)
     assert rows(quick) == rows(slow)
 
@@ -71,9 +83,9 @@ def test_the_visible_text_is_that_of_feedparser_with_its_defaults(name: str) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stock = feedparser.parse(io.BytesIO(body), response_headers=headers)
-    ours, _ = feedparser_reader.read(repair.head(Source(body, URL, "application/xml")))
-    for theirs, draft in zip(stock.entries, ours.entries, strict=True):
-        kept = [as_seen(*value) for value in (draft.title, draft.summary, *draft.contents, *draft.more)]
+    ours, _ = feedparser_reader.read(repair.declared_head(Payload(body, URL, "application/xml")))
+    for theirs, raw in zip(stock.entries, ours.entries, strict=True):
+        kept = [as_seen(*value) for value in (raw.title, raw.summary, *raw.contents, *raw.more)]
         for key in ("title", "summary"):
             assert as_seen(theirs.get(key, ""), theirs.get(f"{key}_detail", {}).get("type", "text/html")) in kept
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from aggregator.parse import incremental
 from aggregator.parse.document import read
-from aggregator.parse.payload import Source
-from aggregator.parse.workers.protocol import Answer
+from aggregator.parse.payload import Payload
+from aggregator.parse.workers.protocol import ParseReply
 
 URL = "https://feeds.example/f"
 RSS = (
@@ -66,32 +66,32 @@ def documents(draw: st.DrawFn, form: str) -> bytes:
 steps = st.sampled_from([RSS, ATOM, RDF]).flatmap(lambda form: st.lists(documents(form), min_size=2, max_size=4))
 
 
-def parsed(body: bytes, memory: bytes | None = None, url: str = URL) -> Answer:
+def parsed(body: bytes, memory: bytes | None = None, url: str = URL) -> ParseReply:
     """The answer of a worker."""
     return read((body, url, "application/xml", "", memory), 2**20)
 
 
-def rows(answer: Answer) -> list[tuple[object, ...]]:
+def rows(answer: ParseReply) -> list[tuple[object, ...]]:
     """Entries without the hash of their bytes."""
     return [row[:-1] for row in answer[4]]
 
 
 @given(steps)
 @settings(max_examples=120, deadline=None)
-def test_the_ladder_gives_what_a_full_parse_gives(bodies: list[bytes]) -> None:
+def test_incremental_parsing_gives_what_a_full_parse_gives(bodies: list[bytes]) -> None:
     """Entries of a step are entries of the full parse, and what it leaves out was given by an earlier step."""
-    told: list[tuple[object, ...]] = []
+    detail: list[tuple[object, ...]] = []
     memory: bytes | None = None
     for body in bodies:
         full = parsed(body)
-        if not incremental.same_entries(memory, Source(body, URL, "application/xml")):
+        if not incremental.same_entries(memory, Payload(body, URL, "application/xml")):
             answer = parsed(body, memory)
             assert [row for row in rows(answer) if row not in rows(full)] == []
             assert answer[1:4] == full[1:4]
             assert answer[5] == full[5]
-            told += rows(answer)
+            detail += rows(answer)
             memory = answer[-1] or memory
-        assert [row for row in rows(full) if row not in told] == []
+        assert [row for row in rows(full) if row not in detail] == []
 
 
 def feed(*entries: str, head: str = "") -> bytes:
@@ -105,7 +105,7 @@ A, B, C = (ENTRIES[RSS].format(name, "text") for name in "abc")
 
 
 def test_one_new_entry_is_read_alone() -> None:
-    """Rung 3 reads what is new and knows the others."""
+    """Level 3 reads what is new and knows the others."""
     answer = parsed(feed(C, A, B), parsed(feed(A, B))[-1])
     assert (answer[0], [row[2] for row in answer[4]], answer[5]) == ("delta", ["c & text"], 3)
 
@@ -152,22 +152,22 @@ def test_another_address_makes_all_entries_new() -> None:
 )
 def test_what_is_never_split(body: bytes) -> None:
     """Where entries cannot be told apart with certainty, they are not."""
-    assert incremental.split(Source(body, URL, "application/xml"), well_formed=False) is None
+    assert incremental.split_entries(Payload(body, URL, "application/xml"), well_formed=False) is None
 
 
 def test_markup_in_cdata_and_comments_is_no_entry() -> None:
     """Only tags are tags."""
     body = feed("<!-- <item> -->", A.replace("text</d", "<![CDATA[</item><item>]]></d"), B)
-    layout = incremental.split(Source(body, URL, "application/xml"), well_formed=False)
+    layout = incremental.split_entries(Payload(body, URL, "application/xml"), well_formed=False)
     assert layout
     assert len(layout.ranges) == 2
 
 
 def test_a_new_entry_before_known_bytes_is_not_overlooked() -> None:
-    """Rung 2 compares from the first entry on, so an entry put before it must be noticed."""
+    """Level 2 compares from the first entry on, so an entry put before it must be noticed."""
     memory = parsed(feed(A, B))[-1]
-    assert incremental.same_entries(memory, Source(feed(A, B, head="<ttl>5</ttl>"), URL, "application/xml"))
-    assert not incremental.same_entries(memory, Source(feed(C, A, B), URL, "application/xml"))
+    assert incremental.same_entries(memory, Payload(feed(A, B, head="<ttl>5</ttl>"), URL, "application/xml"))
+    assert not incremental.same_entries(memory, Payload(feed(C, A, B), URL, "application/xml"))
 
 
 def test_a_repeated_name_needs_the_whole_document() -> None:
@@ -180,7 +180,7 @@ def test_a_repeated_name_needs_the_whole_document() -> None:
 @given(st.binary(max_size=200))
 def test_memory_from_anywhere_is_harmless(memory: bytes) -> None:
     """Bytes that are no memory are no memory."""
-    assert not incremental.same_entries(memory, Source(feed(A), URL, "application/xml"))
+    assert not incremental.same_entries(memory, Payload(feed(A), URL, "application/xml"))
     assert len(parsed(feed(A, B), memory)[4]) == 2
 
 

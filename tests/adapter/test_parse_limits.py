@@ -16,10 +16,10 @@ from aggregator.core.errors import ParseError
 from aggregator.core.model import FeedState, Fetched, ParsedFeed
 from aggregator.parse import open_parser
 from aggregator.parse.document import read
-from aggregator.parse.payload import Refused
+from aggregator.parse.payload import Rejected
 from aggregator.parse.replies import parsed_feed
 from aggregator.parse.workers import pool, worker
-from aggregator.parse.workers.pool import Asked, Limits, Pool, Reply, Worker, WorkerUnusable
+from aggregator.parse.workers.pool import Asked, Pool, Reply, Worker, WorkerLimits, WorkerUnusable
 from aggregator.ports import Parser
 from tests.support.hostile_documents import GOOD, HEAVY, REFUSED, SURVIVED, rss
 
@@ -32,7 +32,7 @@ STATE = FeedState(id="f", url=URL, configured_url=URL)
 def test_a_hostile_document_is_refused_at_once(case: str) -> None:
     """Before feedparser sees it, with a sentence for the person who reads the feed's error."""
     began = time.process_time()
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         read((REFUSED[case](), URL, "application/xml", "", None), 10 * 2**20)
     assert caught.value.found == "hostile"
     assert not caught.value.transient
@@ -46,7 +46,7 @@ def test_a_clumsy_document_costs_seconds_at_most(case: str) -> None:
     try:
         answer = read((SURVIVED[case](), URL, "application/xml", "", None), 10 * 2**20)
         assert len(answer[4]) == 1
-    except Refused:
+    except Rejected:
         assert case == "a declaration of encodings"
     assert time.process_time() - began < 8
 
@@ -68,7 +68,7 @@ def test_a_text_without_an_end_is_cut() -> None:
 def test_a_page_is_named_without_what_steers() -> None:
     """The title of a page in place of a feed is part of a sentence, which a terminal shows."""
     page = "<html><title>\x1b[2J\x9b2J\u202enigol</title></html>".encode()
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         read((page, URL, "text/html", "", None), 10 * 2**20)
     with pytest.raises(ParseError, match=r'^This is an HTML page \("\[2J2Jnigol"\) instead of a feed\.$'):
         parsed_feed((caught.value.message, caught.value.found, caught.value.transient), b"")
@@ -81,7 +81,7 @@ def test_no_exception_ends_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
         raise LookupError("unknown encoding: x")
 
     monkeypatch.setattr(worker, "read", unforeseen)
-    message, found, transient = worker.answer((GOOD, URL, "application/xml", "", None), 2**20)
+    message, found, transient = worker.run_job((GOOD, URL, "application/xml", "", None), 2**20)
     assert (found, transient) == ("broken", False)
     assert message == "The parser failed on this document (LookupError: unknown encoding: x)."
 
@@ -103,7 +103,7 @@ def test_no_bytes_under_any_label_are_more_than_refused(raw: bytes, label: str, 
         declaration + GOOD.replace(b"fine", raw),
         b"<!DOCTYPE rss [" + raw + b"]>" + GOOD,
     ):
-        reply = worker.answer((body, URL, sent, "", None), 2**20)
+        reply = worker.run_job((body, URL, sent, "", None), 2**20)
         assert len(reply) > 3 or "The parser failed" not in str(reply[0])
 
 
@@ -168,8 +168,8 @@ async def test_a_slow_feed_waits_apart() -> None:
         assert [isinstance(one, ParsedFeed) for one in many] == [True] * 8 + [False] * 4
         assert isinstance(many[-1], ParseError)
         assert many[-1].transient
-        mended = await asyncio.gather(*(outcome(parser, GOOD, "slow") for _ in range(12)))
-        assert all(isinstance(one, ParsedFeed) for one in mended)
+        repaired = await asyncio.gather(*(outcome(parser, GOOD, "slow") for _ in range(12)))
+        assert all(isinstance(one, ParsedFeed) for one in repaired)
 
 
 async def test_strangers_do_not_slow_a_proven_feed() -> None:
@@ -269,18 +269,18 @@ async def test_a_worker_killed_while_idle_costs_no_document() -> None:
 async def test_a_worker_killed_while_busy_costs_no_document() -> None:
     """What it was reading goes to a new process, each document by itself."""
     before = set(psutil.Process().children())
-    limits = Limits(max_body_bytes=2**24, memory_bytes=2**29, cpu_s=20, wall_s=20, idle_s=5)
-    crew = Pool(1, limits)
+    limits = WorkerLimits(max_body_bytes=2**24, memory_bytes=2**29, cpu_s=20, wall_s=20, idle_s=5)
+    queues = Pool(1, limits)
     job, long = ((body, URL, "application/xml", "", None) for body in (GOOD, endless()))
     try:
-        await crew.ask(job)
+        await queues.ask(job)
         (worker,) = set(psutil.Process().children()) - before
-        asked = [asyncio.create_task(crew.ask(one)) for one in (long, job, job)]
+        asked = [asyncio.create_task(queues.ask(one)) for one in (long, job, job)]
         await asyncio.sleep(0.1)
         worker.kill()
         replies = await asyncio.gather(*asked)
     finally:
-        await crew.close()
+        await queues.close()
     assert [len(reply) > 3 for reply in replies] == [True] * 3
 
 
@@ -288,8 +288,8 @@ async def test_a_bug_in_a_lane_fails_its_jobs_at_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody waits for an answer that cannot come; the next jobs are answered; the log says what happened."""
-    limits = Limits(max_body_bytes=2**20, memory_bytes=2**29, cpu_s=5, wall_s=5, idle_s=5)
-    crew = Pool(2, limits)
+    limits = WorkerLimits(max_body_bytes=2**20, memory_bytes=2**29, cpu_s=5, wall_s=5, idle_s=5)
+    queues = Pool(2, limits)
     asks = Worker.ask
     broken = 3
 
@@ -304,12 +304,12 @@ async def test_a_bug_in_a_lane_fails_its_jobs_at_once(
     job = (GOOD, URL, "application/xml", "", None)
     try:
         async with asyncio.timeout(20):
-            failed = await asyncio.gather(*(crew.ask(job) for _ in range(3)), return_exceptions=True)
+            failed = await asyncio.gather(*(queues.ask(job) for _ in range(3)), return_exceptions=True)
             while broken:
-                await asyncio.gather(crew.ask(job), return_exceptions=True)
-            assert len(await crew.ask(job)) > 3
+                await asyncio.gather(queues.ask(job), return_exceptions=True)
+            assert len(await queues.ask(job)) > 3
     finally:
-        await crew.close()
+        await queues.close()
     assert {type(one) for one in failed} <= {WorkerUnusable, tuple}
     assert "nobody thought of this" in str(next(one for one in failed if isinstance(one, WorkerUnusable)))
     assert "lane failed" in caplog.text
@@ -317,8 +317,8 @@ async def test_a_bug_in_a_lane_fails_its_jobs_at_once(
 
 async def test_old_workers_are_replaced_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that says that it leaves has answered everything it was asked."""
-    limits = Limits(max_body_bytes=2**20, memory_bytes=2**29, cpu_s=5, wall_s=5, idle_s=5)
-    crew = Pool(1, limits)
+    limits = WorkerLimits(max_body_bytes=2**20, memory_bytes=2**29, cpu_s=5, wall_s=5, idle_s=5)
+    queues = Pool(1, limits)
     exchanged = pool._exchange
 
     async def leaving(process: asyncio.subprocess.Process, jobs: object) -> object:
@@ -328,9 +328,9 @@ async def test_old_workers_are_replaced_without_loss(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(pool, "_exchange", leaving)
     job = (GOOD, URL, "application/xml", "", None)
     try:
-        replies = await asyncio.gather(*(crew.ask(job) for _ in range(20)))
+        replies = await asyncio.gather(*(queues.ask(job) for _ in range(20)))
     finally:
-        await crew.close()
+        await queues.close()
     assert [len(reply[4]) for reply in replies] == [1] * 20
 
 
@@ -338,19 +338,19 @@ def idle_then_killed(*, heard: bool) -> None:
     """Kill an idle worker below its pool, on the event loop that the service runs on; then ask for two documents."""
 
     async def main() -> None:
-        crew = Pool(1, Limits(max_body_bytes=2**20, memory_bytes=2**29, cpu_s=5, wall_s=5, idle_s=5))
+        queues = Pool(1, WorkerLimits(max_body_bytes=2**20, memory_bytes=2**29, cpu_s=5, wall_s=5, idle_s=5))
         job = (GOOD, URL, "application/xml", "", None)
         before = set(psutil.Process().children())
         try:
-            await crew.ask(job)
+            await queues.ask(job)
             (worker,) = set(psutil.Process().children()) - before
             worker.kill()
             if heard:
                 await ended(worker)
                 await asyncio.sleep(0.1)
-            assert [len(await crew.ask(job)) > 3 for _ in range(2)] == [True, True]
+            assert [len(await queues.ask(job)) > 3 for _ in range(2)] == [True, True]
         finally:
-            await crew.close()
+            await queues.close()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())

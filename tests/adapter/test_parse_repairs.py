@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from aggregator.parse import calendar
 from aggregator.parse.dates import instant
-from aggregator.parse.document import read, unpacked
-from aggregator.parse.payload import Refused
-from aggregator.parse.workers.protocol import Answer
+from aggregator.parse.document import decompressed, read
+from aggregator.parse.payload import Rejected
+from aggregator.parse.workers.protocol import ParseReply
 
 URL = "https://feeds.example/dir/feed"
 
 
 def parsed(
     body: bytes, content_type: str = "application/xml", language: str = "", memory: bytes | None = None
-) -> Answer:
+) -> ParseReply:
     """The answer of a worker."""
     return read((body, URL, content_type, language, memory), 2**20)
 
@@ -197,10 +197,10 @@ def test_gzip_that_lies() -> None:
     """Cut off, damaged and exploding archives are refused."""
     whole = gzip.compress(bytes(4 * 2**20))
     for body, found in ((whole[:-9], "hostile"), (gzip.compress(b"x" * 99)[:-9], "broken"), (b"\x1f\x8bzz", "broken")):
-        with pytest.raises(Refused) as caught:
-            unpacked(body, 2**20)
+        with pytest.raises(Rejected) as caught:
+            decompressed(body, 2**20)
         assert caught.value.found == found
-    assert unpacked(zlib.compress(b"plain"), 99) == zlib.compress(b"plain")
+    assert decompressed(zlib.compress(b"plain"), 99) == zlib.compress(b"plain")
 
 
 def test_a_text_without_end_is_cut() -> None:
@@ -242,7 +242,7 @@ def test_five_thousand_entries_are_enough() -> None:
 )
 def test_what_was_sent_in_place_of_a_feed(body: bytes, found: str, words: str) -> None:
     """The reason names what is there, in words and in one word."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         parsed(body)
     assert caught.value.found == found
     assert words in caught.value.message
@@ -269,7 +269,7 @@ def listing(places: Iterable[int], dated: bool = False) -> bytes:
     return f"<rss version='2.0'><channel><title>x</title>{''.join(items)}</channel></rss>".encode()
 
 
-def titles(answer: Answer) -> list[int]:
+def titles(answer: ParseReply) -> list[int]:
     """The numbers of the entries that were read."""
     return [int(str(row[2])) for row in answer[4]]
 
@@ -305,7 +305,7 @@ def test_a_feed_inside_of_a_page_is_read(before: str) -> None:
         "<rss version='2.0'></rss>",
         "<channel><item>",
     ):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Rejected) as caught:
             parsed(f"{before}{page}</body></html>".encode())
         assert caught.value.found == "html"
 
@@ -359,7 +359,7 @@ def test_entities_of_html_are_known_without_their_files(doctype: str, name: str)
 )
 def test_no_other_file_is_an_entity(definition: str) -> None:
     """A name of a known set does not open a file, and a comment hides none."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         parsed(f"<!DOCTYPE rss [{definition}]><rss><channel><item><title>&a;</title></item></channel></rss>".encode())
     assert caught.value.found == "hostile"
 
@@ -430,5 +430,5 @@ def test_a_feed_without_entries_is_a_feed(body: str) -> None:
 
 def test_other_rdf_is_no_feed() -> None:
     """A vocabulary in RDF is not made one by its root."""
-    with pytest.raises(Refused, match="not a feed"):
+    with pytest.raises(Rejected, match="not a feed"):
         parsed(b"<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><x xmlns='urn:x'/></rdf:RDF>")

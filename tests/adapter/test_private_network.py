@@ -17,9 +17,9 @@ from aggregator.core.settings import Feed
 from aggregator.fetch import dialer
 from aggregator.fetch.discover import discover
 from aggregator.fetch.transport import Request
-from aggregator.pipeline.websub import Push
+from aggregator.pipeline.websub import WebSub
 from tests.support.loopback import Loopback, answer, redirect
-from tests.support.poll_harness import HTTP, Service
+from tests.support.poll_harness import HTTP, PollHarness
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +47,7 @@ class Nets:
 
     inside: Loopback
     outside: Loopback
-    service: Service
+    service: PollHarness
 
     def targets(self) -> list[str]:
         """Every way to write the machine inside."""
@@ -55,13 +55,13 @@ class Nets:
         hosts = ["127.0.0.1", "localhost", "127.1", "2130706433", "[::ffff:127.0.0.1]", "rebound.example"]
         return [f"http://{host}:{port}/admin/delete" for host in hosts]
 
-    def push(self) -> Push:
+    def push(self) -> WebSub:
         service = self.service
         web = service.config.settings.web.model_copy(update={"public_url": "https://public.example/"})
-        setup = service.setup(service.config.settings.model_copy(update={"web": web}))
-        return Push(
+        active = service.setup(service.config.settings.model_copy(update={"web": web}))
+        return WebSub(
             subscriptions=service.store.subscriptions, hub=service.fetcher, feeds=service.store.feeds,
-            catalog=service.store.catalog, intake=service.intake, setup=lambda: setup, clock=service.clock,
+            catalog=service.store.catalog, ingestor=service.intake, active=lambda: active, clock=service.clock,
             owner="test", secret=iter(f"s{n}" for n in range(1000)).__next__,
         )  # fmt: skip
 
@@ -86,7 +86,7 @@ async def nets(
         monkeypatch.setattr(dialer, "_look_up", look_up)
         monkeypatch.setattr(dialer, "_first", connect)
         urls = [url.format(port=inside.port) for url in feeds]
-        service = Service(
+        service = PollHarness(
             *(Feed(url=url, id=f"f{n}", full_text=True) for n, url in enumerate(urls)), min_interval="0", per_host=2
         )
         opened = [one.format(port=inside.port) for one in allow]

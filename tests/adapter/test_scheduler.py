@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from aggregator.scheduler import Schedule
+from aggregator.scheduler import Scheduler
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +16,7 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The house speaks asyncio."""
+    """The application speaks asyncio."""
     return "asyncio"
 
 
@@ -34,7 +34,7 @@ async def test_a_clock_that_jumps(traveller: time_machine.Traveller, hours: int)
     async def tick(name: str) -> None:
         ticks.append(name)
 
-    schedule = Schedule(lambda _: None, lambda _, error: ticks.append(str(error)))
+    schedule = Scheduler(lambda _: None, lambda _, error: ticks.append(str(error)))
     schedule.every("poll", 0.05, lambda: tick("poll"), now=NOW)
     schedule.rhythm("heartbeat", "daily 09:01", "UTC", lambda: tick("heartbeat"))
     schedule.start()
@@ -66,7 +66,7 @@ async def test_a_long_tick_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
         await asyncio.sleep(0.15)
         running -= 1
 
-    schedule = Schedule(lambda _: None, lambda _, error: None)
+    schedule = Scheduler(lambda _: None, lambda _, error: None)
     schedule.every("poll", 0.02, tick, now=NOW)
     schedule.start()
     await asyncio.sleep(0.4)

@@ -1,4 +1,4 @@
-"""One table: every way out of the house × every address that must not be dialled × DNS and redirects that lie.
+"""One table: every way out of the application × every address that must not be dialled × DNS and redirects that lie.
 
 The ways out are those of the real house, with nothing but name resolution and the dialling itself
 replaced by a ledger. `test_the_list_is_complete` reads the source: whoever adds a way out adds it here.
@@ -16,23 +16,23 @@ from typing import Any
 
 import pytest
 
-from aggregator.app.application import House, open_house
-from aggregator.app.backend import AppDesk
+from aggregator.app.application import Application, open_application
+from aggregator.app.backend import AppBackend
 from aggregator.app.clock import SystemClock
-from aggregator.app.runtime import Works
+from aggregator.app.runtime import Runtime
 from aggregator.config import load
 from aggregator.core.errors import AggregatorError
-from aggregator.core.model import Entry, FeedState, Fetched, ParsedFeed, Rung, WantedText
-from aggregator.core.polling.websub import Farewell, Offer, Subscription
+from aggregator.core.model import ArticleRequest, Entry, FeedState, Fetched, ParsedFeed, ParseLevel
+from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Feed
 from aggregator.fetch import dialer
-from aggregator.pipeline.active_config import prepare
-from aggregator.pipeline.archive import Archive
-from aggregator.pipeline.articles import FullTexts
-from aggregator.pipeline.websub import Push
+from aggregator.pipeline.active_config import activate
+from aggregator.pipeline.archive import ArchiveReader
+from aggregator.pipeline.articles import ArticleFetcher
+from aggregator.pipeline.websub import WebSub
 from aggregator.web import create_app
 from tests.adapter.test_fetch_ssrf import SPELLINGS
-from tests.support.http_client import Client
+from tests.support.http_client import HttpClient
 from tests.support.loopback import Loopback, redirect
 from tests.unit.fetch.test_ssrf import SPECIAL
 
@@ -47,87 +47,87 @@ HOPS = (1, 5)
 # --- the ways out ----------------------------------------------------------------------------------
 
 
-async def poll(house: House, works: Works, urls: Sequence[str]) -> None:
+async def poll(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
     """Feeds are polled."""
-    await watch(house, urls)
-    await works.poller().once(force=True, done=lambda _: None)
+    await watch(app, urls)
+    await runtime.poller().once(force=True, done=lambda _: None)
 
 
-async def archive(house: House, works: Works, urls: Sequence[str]) -> None:
+async def archive(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
     """Feeds that moved on by more than their window name their archives."""
-    walk = Archive(house.store.feeds, works.fetcher, works.parser).walk
+    walk = ArchiveReader(app.store.feeds, runtime.fetcher, runtime.parser).read
 
     async def one(url: str) -> None:
         feed, state = Feed(id="f", url=url), FeedState(id="f", url=url, configured_url=url)
-        parsed = ParsedFeed(rung=Rung.FULL, prev_archive=url)
-        await walk(feed, state, Fetched(url=f"{url}latest", status=200, body=b""), parsed, house.clock.now())
+        parsed = ParsedFeed(parse_level=ParseLevel.FULL, prev_archive=url)
+        await walk(feed, state, Fetched(url=f"{url}latest", status=200, body=b""), parsed, app.clock.now())
 
     await asyncio.gather(*map(one, urls))
 
 
-async def articles(house: House, works: Works, urls: Sequence[str]) -> None:
+async def articles(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
     """Entries link to the pages that their articles are on."""
-    await watch(house, ["https://feeds.example/"], full_text=True)
-    verb = FullTexts(
-        texts=Wishes(urls), pages=works.fetcher, reader=works.reader, setup=house.setup, clock=house.clock,
+    await watch(app, ["https://feeds.example/"], full_text=True)
+    verb = ArticleFetcher(
+        texts=ArticleRequests(urls), pages=runtime.fetcher, reader=runtime.reader, active=app.active, clock=app.clock,
         recipients=lambda _: (),
     )  # fmt: skip
     await verb.once()
 
 
-async def hubs(house: House, works: Works, urls: Sequence[str]) -> None:
+async def hubs(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
     """Feeds name hubs."""
-    push = push_over(house, works, Hubs(urls))
+    push = push_over(app, runtime, Hubs(urls))
     while await push.tick():
         pass
 
 
-def push_over(house: House, works: Works, hubs: "Hubs") -> Push:
-    return Push(
-        subscriptions=hubs, hub=works.fetcher, feeds=house.store.feeds, catalog=house.store.catalog,
-        intake=works.intake(), setup=house.setup, clock=house.clock, owner="t", secret=lambda: "s",
+def push_over(app: Application, runtime: Runtime, hubs: "Hubs") -> WebSub:
+    return WebSub(
+        subscriptions=hubs, hub=runtime.fetcher, feeds=app.store.feeds, catalog=app.store.catalog,
+        ingestor=runtime.ingestor(), active=app.active, clock=app.clock, owner="t", secret=lambda: "s",
     )  # fmt: skip
 
 
-async def farewells(house: House, works: Works, urls: Sequence[str]) -> None:
+async def farewells(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
     """Hubs are told when a feed has left."""
-    push = push_over(house, works, Hubs((), leaving=urls))
+    push = push_over(app, runtime, Hubs((), leaving=urls))
     while await push.tick():
         pass
 
 
-async def trial(house: House, works: Works, urls: Sequence[str]) -> None:
+async def trial(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
     """`check --online` tries every feed."""
-    await works.try_feeds([Feed.model_construct(url=url, id=url) for url in urls], step=lambda: None)
+    await runtime.try_feeds([Feed.model_construct(url=url, id=url) for url in urls], step=lambda: None)
 
 
-async def import_online(house: House, works: Works, urls: Sequence[str]) -> None:
+async def import_online(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
     """`feeds import --online` tries the feeds of a file."""
     outlines = "".join(f'<outline xmlUrl="{url}" text="x"/>' for url in urls)
-    await desk_of(house).import_opml(f"<opml version='2.0'><body>{outlines}</body></opml>".encode(), online=True)
+    await desk_of(app).import_opml(f"<opml version='2.0'><body>{outlines}</body></opml>".encode(), online=True)
 
 
-async def discovery(house: House, works: Works, urls: Sequence[str]) -> None:
+async def discovery(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
     """`feeds discover` and `feeds add` look behind an address."""
 
     async def one(url: str) -> None:
         with suppress(AggregatorError):
-            await desk_of(house).discover(url)
+            await desk_of(app).discover(url)
 
     await asyncio.gather(*map(one, urls))
 
 
-async def page_form(house: House, works: Works, urls: Sequence[str]) -> None:
+async def page_form(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
     """So does the form on the page."""
-    client = Client(create_app(desk_of(house)))
+    client = HttpClient(create_app(desk_of(app)))
     for url in urls:
         answer = await client.call("POST", "/feeds/discover", form={"url": url})
         assert answer.status in (200, 422, 502), answer.text
 
 
-async def api(house: House, works: Works, urls: Sequence[str]) -> None:
+async def api(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
     """And so does the API."""
-    client = Client(create_app(desk_of(house)))
+    client = HttpClient(create_app(desk_of(app)))
     for url in urls:
         answer = await client.call("POST", "/api/v1/feeds/discover", data={"url": url})
         assert answer.status >= 400 or "control" in url, answer.text
@@ -135,7 +135,7 @@ async def api(house: House, works: Works, urls: Sequence[str]) -> None:
 
 WAYS = (poll, archive, articles, hubs, farewells, trial, import_online, discovery, page_form, api)
 
-# Where the source leaves the house or hands on to somebody who does, and by which way the table gets there.
+# Where the source leaves the application or hands on to somebody who does, and by which way the table gets there.
 KNOWN = {
     ("app/backend.py", "discover"): api,
     ("app/backend.py", "discover_feeds"): discovery,
@@ -219,24 +219,26 @@ class Outside:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-async def test_nobody_inside_is_dialled(
-    way: Callable[[House, Works, Sequence[str]], Awaitable[None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_no_private_address_is_dialled(
+    way: Callable[[Application, Runtime, Sequence[str]], Awaitable[None]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever it is told, no way out leads to an address that is not public; to a public one it does lead."""
-    monkeypatch.setattr(dialer, "NAMES_FOR_S", -1.0)
-    async with Loopback() as site, house_in(tmp_path) as (house, works):
+    monkeypatch.setattr(dialer, "NAME_TTL_S", -1.0)
+    async with Loopback() as site, house_in(tmp_path) as (app, runtime):
         outside = Outside(site)
         monkeypatch.setattr(dialer, "_look_up", outside.look_up)
         monkeypatch.setattr(dialer, "_first", outside.connect)
-        await way(house, works, ["http://control.example/"])
+        await way(app, runtime, ["http://control.example/"])
         assert outside.dialled.count(PUBLIC) >= 1
         hostile = outside.addresses()
-        await way(house, works, hostile)
+        await way(app, runtime, hostile)
         assert set(outside.dialled) == {PUBLIC}
         assert len([asked for asked in site.asked if asked.target.endswith("/1")]) == len(hostile) // 3 * 2
         turncoats = [f"http://turncoat{number}.example:7/" for number in range(len(NAMED))]
         for _ in range(2):
-            await way(house, works, turncoats)
+            await way(app, runtime, turncoats)
         assert set(outside.dialled) == {PUBLIC}
         assert all(outside.asked[f"turncoat{number}.example"] >= 2 for number in range(len(NAMED)))
 
@@ -289,11 +291,11 @@ def _imported(node: ast.AST) -> list[str]:
     return [*names, *(name.partition(".")[0] for name in names)]
 
 
-# --- the house -------------------------------------------------------------------------------------
+# --- the application -------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
-async def house_in(folder: Path) -> AsyncIterator[tuple[House, Works]]:
+async def house_in(folder: Path) -> AsyncIterator[tuple[Application, Runtime]]:
     """The real house, with a public URL so that it asks hubs."""
     path = folder / "config.yaml"
     path.write_text(
@@ -302,31 +304,31 @@ async def house_in(folder: Path) -> AsyncIterator[tuple[House, Works]]:
         "channels: {console: {service: console}}\nfeeds: []\nrules: []\n",
         encoding="utf-8",
     )
-    async with open_house(load(path, {})) as house:
-        yield house, await house.works()
+    async with open_application(load(path, {})) as app:
+        yield app, await app.runtime()
 
 
-def desk_of(house: House) -> AppDesk:
-    return AppDesk(house, Path())
+def desk_of(app: Application) -> AppBackend:
+    return AppBackend(app, Path())
 
 
-async def watch(house: House, urls: Sequence[str], **more: Any) -> None:
-    """Make these the feeds of the house."""
+async def watch(app: Application, urls: Sequence[str], **more: Any) -> None:
+    """Make these the feeds of the application."""
     feeds = tuple(Feed.model_construct(id=f"f{n}", url=url).model_copy(update=more) for n, url in enumerate(urls))
-    house.current = prepare(house.loaded.config.model_copy(update={"feeds": feeds}), ())
-    await house.store.feeds.sync(feeds, house.clock.now())
+    app.current = activate(app.loaded.config.model_copy(update={"feeds": feeds}), ())
+    await app.store.feeds.sync(feeds, app.clock.now())
 
 
-class Wishes:
+class ArticleRequests:
     """Articles to be read, each once."""
 
     def __init__(self, links: Sequence[str]) -> None:
         self._links = list(links)
 
-    async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[WantedText, ...]:
+    async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[ArticleRequest, ...]:
         taken, self._links = self._links[:limit], self._links[limit:]
         return tuple(
-            WantedText(entry=Entry(id=1, feed="f0", key=link, link=link, seen_at=now), tries=3) for link in taken
+            ArticleRequest(entry=Entry(id=1, feed="f0", key=link, link=link, seen_at=now), attempts=3) for link in taken
         )
 
     async def put_off(self, *_: object) -> None:
@@ -345,31 +347,33 @@ class Hubs:
     def __init__(self, hubs: Sequence[str], leaving: Sequence[str] = ()) -> None:
         self._leaving = list(leaving)
         self._offers = tuple(Offer(feed=f"f{n}", hub=hub, topic="https://t.example/") for n, hub in enumerate(hubs))
-        self._saved: dict[str, Subscription] = {}
+        self._saved: dict[str, HubSubscription] = {}
 
     async def offers(self) -> tuple[Offer, ...]:
         return self._offers
 
-    async def all(self) -> tuple[Subscription, ...]:
+    async def all(self) -> tuple[HubSubscription, ...]:
         return tuple(self._saved.values())
 
-    async def of(self, callback: str) -> Subscription | None:
+    async def of(self, callback: str) -> HubSubscription | None:
         raise AssertionError("no hub was reached")
 
-    async def save(self, subscription: Subscription) -> None:
+    async def save(self, subscription: HubSubscription) -> None:
         self._saved[subscription.feed] = subscription
 
-    async def remove(self, names: Sequence[str], leaving: Sequence[Farewell] = ()) -> None:
+    async def remove(self, names: Sequence[str], leaving: Sequence[Unsubscription] = ()) -> None:
         """None was ever granted."""
 
     async def moved(self, *_: object) -> None:
         raise AssertionError("no hub was reached")
 
-    async def leaving(self) -> tuple[Farewell, ...]:
+    async def leaving(self) -> tuple[Unsubscription, ...]:
         now = SystemClock().now()
-        return tuple(Farewell(callback=hub, hub=hub, topic="https://t.example/", left_at=now) for hub in self._leaving)
+        return tuple(
+            Unsubscription(callback=hub, hub=hub, topic="https://t.example/", left_at=now) for hub in self._leaving
+        )
 
-    async def told(self, callback: str) -> None:
+    async def mark_requested(self, callback: str) -> None:
         self._leaving.remove(callback)
 
     async def forget(self, callbacks: Sequence[str]) -> None:

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import create_engine, select
 
 from aggregator.core.errors import SchemaOutOfDate, StoreError
-from aggregator.core.model import HitFilter, HostLimit, Poll, Routed, Silence
-from aggregator.core.polling.websub import Farewell, Subscription
+from aggregator.core.model import HitFilter, HostLimit, PollResult, RoutingResult, Silence
+from aggregator.core.polling.websub import HubSubscription, Unsubscription
 from aggregator.store import copy_store, count_rows, open_store
 from aggregator.store.copy import BATCH
 from aggregator.store.schema import metadata
@@ -29,23 +29,26 @@ ODD = "Türkiye’de S-400 😀 \u202eطهران\u202c " + "x" * 5000
 async def fill(url: str) -> None:
     """A database with something in every table, more than a batch of entries, and texts still to be indexed."""
     async with open_store(url, index_text=index_text) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
         await store.feeds.sync([feed("a"), feed("b", title="Ö")], NOW)
         many = [entry(f"n{n}", title=f"Number {n}", aliases=(f"g{n}",)) for n in range(MANY)]
         await stored(
-            store, entry("k1", title=ODD, categories=("ü", "b"), published_at=NOW - HOUR), *many, wanted=("k1",)
+            store,
+            entry("k1", title=ODD, categories=("ü", "b"), published_at=NOW - HOUR),
+            *many,
+            articles_wanted=("k1",),
         )
-        routed = Routed(
+        routed = RoutingResult(
             hits=(hit(story="s1"),),
             stories=(story(feeds=("a", "b")),),
             deliveries=(delivery(hits=("h1",), story="s1"),),
         )
         await stored(store, entry("k2"), routed=routed, memory=b"\x00\xff", quarantined=((b"<x", "broken"),))
-        await store.upkeep.index_text(MANY)
+        await store.maintenance.index_text(MANY)
         await stored(store, entry("k3", title="late"))
         (state,) = await lease(store.feeds, "b")
         await store.feeds.commit(
-            Poll(state=polled(state), hosts=(HostLimit(host="b.example", not_before=NOW + HOUR, reason="429"),)),
+            PollResult(state=polled(state), hosts=(HostLimit(host="b.example", not_before=NOW + HOUR, reason="429"),)),
             owner="me",
         )
         (claimed,) = await store.outbox.claim(NOW, owner="me", lease_s=60, limit=1)
@@ -53,9 +56,9 @@ async def fill(url: str) -> None:
         await store.catalog.mark("h1", "relevant")
         await store.catalog.add_silence(Silence(rule="r", until_at=NOW + HOUR, reason="ja", created_at=NOW))
         await store.subscriptions.save(
-            Subscription(feed="a", hub="https://h/", topic="https://a/", callback="c", secret="s", asked_at=NOW)
+            HubSubscription(feed="a", hub="https://h/", topic="https://a/", callback="c", secret="s", asked_at=NOW)
         )
-        left = Farewell(callback="d", hub="https://h/", topic="https://b/", left_at=NOW)
+        left = Unsubscription(callback="d", hub="https://h/", topic="https://b/", left_at=NOW)
         await store.subscriptions.remove(["b"], [left])
 
 
@@ -82,7 +85,7 @@ async def test_a_copy_is_whole(tmp_path: Path) -> None:
     assert (copied["entries"], copied["entry_text"], copied["unindexed"]) == (MANY + 3, MANY, 3)
     assert sum(steps) == sum(copied.values()) == await count_rows(sqlite(tmp_path / "a.db"))
     async with open_store(sqlite(tmp_path / "b.db"), index_text=index_text) as store:
-        assert await store.upkeep.check() == ()
+        assert await store.maintenance.check() == ()
         assert [found.key for found in await store.catalog.search([["türkiye’de"]])] == ["k1"]
         assert [found.key for found in await store.catalog.search([["late"]])] == ["k3"]
         assert len(await store.catalog.search([["number"]], limit=0)) == MANY
@@ -99,19 +102,19 @@ async def test_there_and_back(tmp_path: Path, postgres: PostgresServer) -> None:
     assert dump(first) == dump(between) == dump(last)
     async with open_store(between, index_text=index_text) as store:
         assert [found.key for found in await store.catalog.search([["türkiye’de"], ["s-400"]])] == ["k1"]
-        assert [told.hit.id for told in await store.catalog.hits(HitFilter())] == ["h1"]
+        assert [detail.hit.id for detail in await store.catalog.hits(HitFilter())] == ["h1"]
         (new,) = await stored(store, entry("k9"))
         assert new.id == MANY + 4
         assert (await store.catalog.add_silence(Silence(rule="r", until_at=NOW, reason="", created_at=NOW))).id == 2
     async with open_store(last, index_text=index_text) as store:
-        assert await store.upkeep.check() == ()
+        assert await store.maintenance.check() == ()
 
 
 async def test_nothing_is_mixed(tmp_path: Path) -> None:
     """A target with rows is refused, and left as it is; so is a source of another schema."""
     await fill(sqlite(tmp_path / "a.db"))
     async with open_store(sqlite(tmp_path / "b.db"), index_text=index_text) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
         await store.feeds.sync([feed("mine")], NOW)
     before = dump(sqlite(tmp_path / "b.db"))
     with pytest.raises(StoreError, match="is not empty: there are rows in feeds"):
@@ -154,7 +157,7 @@ async def test_what_arrives_otherwise_is_not_taken(tmp_path: Path) -> None:
     """A target that changes a value on its way in is found out, and keeps nothing."""
     await fill(sqlite(tmp_path / "a.db"))
     async with open_store(sqlite(tmp_path / "b.db"), index_text=index_text) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
     with sqlite3.connect(tmp_path / "b.db") as connection:
         connection.execute(
             "CREATE TRIGGER odd AFTER INSERT ON silences "

@@ -15,7 +15,7 @@ from aggregator.core.errors import SchemaOutOfDate, StoreError
 from aggregator.core.model import Entry
 from aggregator.store import Store, open_store
 from aggregator.store.engine import set_pragmas
-from aggregator.store.location import read_place
+from aggregator.store.location import parse_location
 from aggregator.store.migrations import REVISIONS
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.records import NOW, feed
@@ -55,7 +55,7 @@ async def refusal(where: Path | str, **options: bool) -> str:
     """What `db upgrade`, and so every start, answers."""
     async with opened(where, **options) as store:
         with pytest.raises(StoreError) as caught:
-            await store.upkeep.upgrade()
+            await store.maintenance.upgrade()
     return one_sentence(caught.value)
 
 
@@ -71,7 +71,7 @@ async def made(tmp_path: Path) -> Path:
     """A database that is well."""
     path = tmp_path / "aggregator.db"
     async with opened(path) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
         await use(store)
     return path
 
@@ -125,11 +125,11 @@ async def test_missing_database_is_not_created_by_use(tmp_path: Path) -> None:
 async def test_last_directory_is_created(tmp_path: Path) -> None:
     """`var/` need not exist; a path that is wrong earlier is an error, unless it is our own."""
     async with opened(tmp_path / "var" / "aggregator.db") as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
     far = tmp_path / "state" / "deep" / "aggregator.db"
     assert f"there is no directory {tmp_path / 'state'}" in await refusal(far)
     async with opened(far, make_dirs=True) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
     assert far.exists()
 
 
@@ -160,9 +160,9 @@ async def test_damaged_database(made: Path) -> None:
         file.write(b"\xa5" * size)
     assert "is damaged; restore the newest backup" in await complaint(made)
     async with opened(made) as store:
-        assert any("damaged" in line for line in await store.upkeep.check())
+        assert any("damaged" in line for line in await store.maintenance.check())
         with pytest.raises(StoreError, match="damaged"):
-            await store.upkeep.backup(str(made.with_suffix(".backup")))
+            await store.maintenance.backup(str(made.with_suffix(".backup")))
     assert not made.with_suffix(".backup").exists()
 
 
@@ -198,7 +198,7 @@ async def test_newer_database(made: Path) -> None:
     async with opened(made) as store:
         with pytest.raises(SchemaOutOfDate):
             await store.catalog.stats()
-        assert "newer" in (await store.upkeep.check())[0]
+        assert "newer" in (await store.maintenance.check())[0]
 
 
 async def test_older_database(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +245,7 @@ async def test_unreadable_database(public_folder: Path) -> None:
     """No right to read: said, with what to do."""
     path = public_folder / "aggregator.db"
     async with opened(path) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
     path.chmod(0o600)
     with not_root():
         assert "give this user the right to read and write" in await complaint(path)
@@ -255,7 +255,7 @@ async def test_read_only_database(public_folder: Path) -> None:
     """No right to write: said, with what to do."""
     path = public_folder / "aggregator.db"
     async with opened(path) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
     path.chmod(0o444)
     with not_root():
         assert "give this user the right to" in await complaint(path)
@@ -274,14 +274,14 @@ def test_file_system_without_a_shared_log() -> None:
         closing(sqlite3.connect(":memory:")) as connection,
         pytest.raises(StoreError, match="cannot use a write-ahead log"),
     ):
-        set_pragmas(connection, read_place("sqlite:///x.db"), writing=True)
+        set_pragmas(connection, parse_location("sqlite:///x.db"), writing=True)
 
 
 async def test_backup_says_why_it_cannot_be_written(made: Path, tmp_path: Path) -> None:
     """A missing directory is named; nothing half written stays behind."""
     async with opened(made) as store:
         with pytest.raises(StoreError, match="there is no directory"):
-            await store.upkeep.backup(str(tmp_path / "none" / "backup.db"))
+            await store.maintenance.backup(str(tmp_path / "none" / "backup.db"))
     assert not list(tmp_path.glob("**/*.part"))
 
 
@@ -313,7 +313,7 @@ async def test_server_without_our_tables(postgres: PostgresServer) -> None:
     url = postgres.create()
     assert "has no tables yet; run `aggregator db upgrade`" in await complaint(url)
     async with opened(url) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
@@ -326,4 +326,4 @@ async def test_backup_of_a_server_is_pg_dump(postgres: PostgresServer, tmp_path:
     """What we cannot do well is said, with who can."""
     async with opened(postgres.emptied()) as store:
         with pytest.raises(StoreError, match="pg_dump"):
-            await store.upkeep.backup(str(tmp_path / "backup"))
+            await store.maintenance.backup(str(tmp_path / "backup"))

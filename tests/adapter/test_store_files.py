@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
 
-from aggregator.app.processes import note, own
+from aggregator.app.processes import register, this_process
 from aggregator.core.errors import StoreError
 from aggregator.store import open_store, upgrade_store
 from aggregator.store.migrations import REVISIONS
@@ -42,10 +42,10 @@ async def test_nobody_else_reads_what_is_stored(tmp_path: Path) -> None:
     folder = tmp_path / "state" / "aggregator"
     path = folder / "aggregator.db"
     async with open_store(f"sqlite:///{path}", index_text=lambda entry: entry.title, make_dirs=True) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
         await store.feeds.sync([feed()], NOW)
-        await store.upkeep.backup(str(folder / "copy.db"))
-        with note(folder, own(datetime(2026, 5, 1, tzinfo=UTC), frozenset({"web"}), None)):
+        await store.maintenance.backup(str(folder / "copy.db"))
+        with register(folder, this_process(datetime(2026, 5, 1, tzinfo=UTC), frozenset({"web"}), None)):
             found = modes(folder)
     assert {"aggregator.db", "aggregator.db-wal", "aggregator.db-shm", "copy.db"} < set(found)
     assert len(found) == 5
@@ -57,12 +57,12 @@ async def test_files_that_stand_open_are_closed_at_the_start(tmp_path: Path) -> 
     """What an older version left at 0644 is tightened, its log too; the right of the owner stays as it is."""
     path = tmp_path / "aggregator.db"
     async with open_store(f"sqlite:///{path}", index_text=lambda entry: entry.title) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
         await store.feeds.sync([feed()], NOW)
         for file in tmp_path.iterdir():
             file.chmod(0o644)
         async with open_store(f"sqlite:///{path}", index_text=lambda entry: entry.title) as again:
-            await again.upkeep.upgrade()
+            await again.maintenance.upgrade()
             assert set(modes(tmp_path).values()) == {0o600}
 
 

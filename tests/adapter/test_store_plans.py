@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from aggregator.core.model import DeliveryState, Fingerprint, HitFilter, HostLimit, Poll, Question, Routed
+from aggregator.core.model import (
+    DeliveryState,
+    Fingerprint,
+    HitFilter,
+    HostLimit,
+    PollResult,
+    RoutingQuery,
+    RoutingResult,
+)
 from aggregator.store import Store, open_store
 from tests.support.records import DAY, HOUR, NOW, delivery, entry, feed, hit, lease, polled, story
 
@@ -55,7 +63,7 @@ def scanned(engine: Engine, seen: Seen) -> set[tuple[str, str]]:
 async def test_polling_and_sending_never_scan(tmp_path: Path, seen: Seen) -> None:
     """Claim, known, memory, commit with routing, deliver, settle, fold, listings: all go by an index."""
     async with open_store(f"sqlite:///{tmp_path / 'aggregator.db'}", index_text=lambda e: e.title) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
         await store.feeds.sync([feed("a"), feed("b")], NOW)
         engine = watch(store, seen)
         await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=1)
@@ -65,34 +73,36 @@ async def test_polling_and_sending_never_scan(tmp_path: Path, seen: Seen) -> Non
         (state,) = await lease(store.feeds, "a")
         await store.feeds.memory("a")
         await store.feeds.known("a", ["k1"], ["a1"])
-        question = Question(
+        question = RoutingQuery(
             hits=("h1",), fingerprints=(Fingerprint(url_key="u1"),), stories_since=NOW, histories=(("r", NOW - DAY),)
         )
-        routed = Routed(hits=(hit(story="s1"),), stories=(story(),), deliveries=(delivery(hits=("h1",)),))
-        poll = Poll(state=polled(state), entries=(entry(),), memory=b"m", hosts=(HostLimit(host="h", not_before=NOW),))
+        routed = RoutingResult(hits=(hit(story="s1"),), stories=(story(),), deliveries=(delivery(hits=("h1",)),))
+        poll = PollResult(
+            state=polled(state), entries=(entry(),), memory=b"m", hosts=(HostLimit(host="h", not_before=NOW),)
+        )
         await store.feeds.commit(poll, owner="me", question=question, route=lambda _: routed)
 
         await store.outbox.next_due_at()
         await store.outbox.add([delivery("d2")])
         first, second = await store.outbox.claim(NOW, owner="me", lease_s=60, limit=9)
-        await store.outbox.told(first)
+        await store.outbox.hit_details(first)
         await store.outbox.sent_since("desk", NOW - HOUR)
         await store.outbox.settle(replace(first, state=DeliveryState.SENT, sent_at=NOW), owner="me", attempt=1)
         await store.outbox.fold([second], delivery("digest"), owner="me")
         await store.outbox.claim(NOW, owner="me", lease_s=60, limit=9, channels=["desk"])
         await store.outbox.release(["digest"], owner="me")
 
-        await store.upkeep.index_text()
+        await store.maintenance.index_text()
         await store.catalog.entries(limit=50)
         await store.catalog.entries(feed="a", since=NOW, limit=50)
         await store.catalog.hits(HitFilter())
-        await store.catalog.tales(HitFilter())
+        await store.catalog.stories_of_hits(HitFilter())
         await store.catalog.hits(HitFilter(rule="r", before=(NOW, "h1")))
         await store.catalog.hits(HitFilter(feed="a"))
         await store.catalog.hits(HitFilter(story="s1"))
         await store.catalog.search([["title"]], before=9)
         await store.catalog.deliveries(limit=50)
         await store.catalog.deliveries(states=[DeliveryState.DEAD], limit=50)
-        await store.upkeep.prune(NOW + timedelta(days=1), entries_s=86400 * 365, content_s=86400 * 90)
+        await store.maintenance.prune(NOW + timedelta(days=1), entries_s=86400 * 365, content_s=86400 * 90)
         assert len(seen) > 30
         assert scanned(engine, seen) == set()

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect
 
 from aggregator.store import open_store
-from aggregator.store.location import read_place
+from aggregator.store.location import parse_location
 from aggregator.store.migrate import upgrade
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.schema import metadata
@@ -46,7 +46,7 @@ def indexes(connection: Connection) -> dict[str, tuple[str, ...]]:
 def test_migrations_make_the_tables_that_the_code_knows_on_sqlite(tmp_path: Path) -> None:
     """No column, key or index is missing or left over."""
     path = tmp_path / "aggregator.db"
-    upgrade(read_place(f"sqlite:///{path}"), make_dirs=False)
+    upgrade(parse_location(f"sqlite:///{path}"), make_dirs=False)
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         assert differences(connection) == []
@@ -59,7 +59,7 @@ def test_migrations_make_the_tables_that_the_code_knows_on_sqlite(tmp_path: Path
 def test_migrations_make_the_tables_that_the_code_knows_on_postgresql(postgres: PostgresServer) -> None:
     """The same on the other database, with its table of texts."""
     url = postgres.create()
-    upgrade(read_place(url), make_dirs=False)
+    upgrade(parse_location(url), make_dirs=False)
     engine = create_engine(url)
     with engine.connect() as connection:
         assert differences(connection) == []
@@ -81,7 +81,7 @@ async def race(url: str) -> set[str]:
     """Six processes that start at the same moment, as six stores."""
     stores = [open_store(url, index_text=lambda entry: entry.title) for _ in range(6)]
     try:
-        return set(await asyncio.gather(*(store.upkeep.upgrade() for store in stores)))
+        return set(await asyncio.gather(*(store.maintenance.upgrade() for store in stores)))
     finally:
         await asyncio.gather(*(store.close() for store in stores))
 
@@ -108,7 +108,7 @@ async def test_upgrade_that_breaks_off_leaves_what_was(tmp_path: Path, monkeypat
         with monkeypatch.context() as patched:
             patched.setattr("aggregator.store.migrate.require_current", power_cut)
             with pytest.raises(KeyboardInterrupt):
-                upgrade(read_place(url), make_dirs=False)
-        assert "no tables yet" in (await store.upkeep.check())[0]
-        await store.upkeep.upgrade()
-        assert await store.upkeep.check() == ()
+                upgrade(parse_location(url), make_dirs=False)
+        assert "no tables yet" in (await store.maintenance.check())[0]
+        await store.maintenance.upgrade()
+        assert await store.maintenance.check() == ()

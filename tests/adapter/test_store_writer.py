@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import Connection, text
 
 from aggregator.core.errors import StoreError
-from aggregator.core.model import Fingerprint, Poll, Question, Routed, Surroundings
+from aggregator.core.model import Fingerprint, PollResult, RoutingContext, RoutingQuery, RoutingResult
 from aggregator.store import open_store
 from aggregator.store.engine import Database
-from aggregator.store.location import read_place
+from aggregator.store.location import parse_location
 from aggregator.store.migrate import upgrade
 from aggregator.store.writer import Writer
 from tests.support.postgres import PostgresServer, postgres
@@ -32,14 +32,14 @@ pytestmark = pytest.mark.anyio
 def url(tmp_path: Path) -> str:
     """A migrated SQLite database."""
     made = f"sqlite:///{tmp_path / 'aggregator.db'}"
-    upgrade(read_place(made), make_dirs=False)
+    upgrade(parse_location(made), make_dirs=False)
     return made
 
 
 @pytest.fixture
 async def writer(url: str) -> AsyncIterator[Writer]:
     """A writer on a table of numbers."""
-    database = Database(read_place(url))
+    database = Database(parse_location(url))
     with database.writing() as connection:
         connection.execute(text("CREATE TABLE numbers (number INTEGER CHECK (number >= 0))"))
     writer = Writer(database)
@@ -61,7 +61,7 @@ def written(url: str) -> list[int]:
 
 async def test_what_waits_is_one_transaction(writer: Writer, url: str) -> None:
     """Fifty callers at once are one commit, and each gets its own answer."""
-    answers = await asyncio.gather(*(writer.together(note, n, patient=True) for n in range(50) if n != 13))
+    answers = await asyncio.gather(*(writer.submit_batched(note, n, batched=True) for n in range(50) if n != 13))
     assert answers == [n * 2 for n in range(50) if n != 13]
     assert writer.transactions == 1
     assert written(url) == [n for n in range(50) if n != 13]
@@ -69,16 +69,16 @@ async def test_what_waits_is_one_transaction(writer: Writer, url: str) -> None:
 
 async def test_urgent_write_takes_the_patient_ones_along(writer: Writer) -> None:
     """Nobody waits longer because somebody else was in a hurry."""
-    patient = [asyncio.ensure_future(writer.together(note, n, patient=True)) for n in range(3)]
+    batched = [asyncio.ensure_future(writer.submit_batched(note, n, batched=True)) for n in range(3)]
     await asyncio.sleep(0)
-    await writer.together(note, 9)
-    assert all(task.done() for task in patient)
+    await writer.submit_batched(note, 9)
+    assert all(task.done() for task in batched)
     assert writer.transactions == 1
 
 
 async def test_failing_member_fails_alone(writer: Writer, url: str) -> None:
     """The group is written again one by one: the others never know."""
-    asked = [writer.together(note, n, patient=True) for n in (1, -2, 3)]
+    asked = [writer.submit_batched(note, n, batched=True) for n in (1, -2, 3)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert (answers[0], answers[2]) == (2, 6)
     assert isinstance(answers[1], StoreError)
@@ -87,7 +87,7 @@ async def test_failing_member_fails_alone(writer: Writer, url: str) -> None:
 
 async def test_refusal_is_not_a_failure(writer: Writer, url: str) -> None:
     """An answer that is an error is raised for its caller, and the group stands."""
-    asked = [writer.together(note, n, patient=True) for n in (12, 13)]
+    asked = [writer.submit_batched(note, n, batched=True) for n in (12, 13)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert (answers[0], str(answers[1])) == (24, "unlucky")
     assert writer.transactions == 1
@@ -100,24 +100,24 @@ async def test_bug_in_one_step_is_raised_to_its_caller_only(writer: Writer) -> N
     def broken(_: Connection) -> int:
         raise ZeroDivisionError
 
-    bad, good = await asyncio.gather(writer.alone(broken), writer.together(note, 4), return_exceptions=True)
+    bad, good = await asyncio.gather(writer.execute(broken), writer.submit_batched(note, 4), return_exceptions=True)
     assert isinstance(bad, ZeroDivisionError)
     assert good == 8
-    assert await writer.together(note, 5) == 10
+    assert await writer.submit_batched(note, 5) == 10
 
 
 async def test_cancelled_caller_does_not_disturb(writer: Writer, url: str) -> None:
     """What was handed over is written, whether or not anybody still waits for it."""
-    task = asyncio.create_task(writer.together(note, 1, patient=True))
+    task = asyncio.create_task(writer.submit_batched(note, 1, batched=True))
     await asyncio.sleep(0)
     task.cancel()
-    assert await writer.together(note, 2) == 4
+    assert await writer.submit_batched(note, 2) == 4
     assert written(url) == [1, 2]
 
 
 async def test_close_writes_what_waits(url: str, writer: Writer) -> None:
     """The end loses nothing."""
-    waiting = asyncio.create_task(writer.together(note, 7, patient=True))
+    waiting = asyncio.create_task(writer.submit_batched(note, 7, batched=True))
     await asyncio.sleep(0)
     await writer.close()
     assert await waiting == 14
@@ -126,7 +126,7 @@ async def test_close_writes_what_waits(url: str, writer: Writer) -> None:
 
 async def test_sqlite_is_opened_safely(url: str) -> None:
     """WAL, a sync for every commit, foreign keys, patience with others; readers cannot write."""
-    database = Database(read_place(url))
+    database = Database(parse_location(url))
 
     def asked(connection: Connection, name: str) -> object:
         return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -162,7 +162,7 @@ asyncio.run(main())
             _, said = await other.communicate()
             assert other.returncode == 0, said.decode()
         assert len(await store.catalog.deliveries(limit=0)) == 300
-        assert await store.upkeep.check() == ()
+        assert await store.maintenance.check() == ()
 
 
 async def test_backup_is_whole_while_writing_goes_on(url: str, tmp_path: Path) -> None:
@@ -171,12 +171,12 @@ async def test_backup_is_whole_while_writing_goes_on(url: str, tmp_path: Path) -
     async with open_store(url, index_text=lambda entry: entry.title) as store:
         await store.outbox.add([delivery(f"before{n}") for n in range(50)])
         writing = asyncio.gather(*(store.outbox.add([delivery(f"during{n}")]) for n in range(50)))
-        size = await store.upkeep.backup(str(target))
+        size = await store.maintenance.backup(str(target))
         await writing
     copied = tmp_path / "copy.db"
     shutil.copy(target, copied)
     async with open_store(f"sqlite:///{copied}", index_text=lambda entry: entry.title) as store:
-        assert await store.upkeep.check() == ()
+        assert await store.maintenance.check() == ()
         assert (await store.catalog.stats()).deliveries >= 50
     assert size > 0
 
@@ -187,7 +187,7 @@ async def test_unstorable_letters_are_replaced_one_for_one(url: str) -> None:
         await store.feeds.sync([feed()], NOW)
         (state,) = await lease(store.feeds, "a")
         hostile = entry(title="a\0b\ud800c", summary="\udfff", link="http://x/\0")
-        await store.feeds.commit(Poll(state=polled(state, last_error="\0"), entries=(hostile,)), owner="me")
+        await store.feeds.commit(PollResult(state=polled(state, last_error="\0"), entries=(hostile,)), owner="me")
         (found,) = await store.catalog.entries()
         assert (found.title, found.summary, found.link) == ("a\ufffdb\ufffdc", "\ufffd", "http://x/\ufffd")
         assert len(await store.catalog.search([["a\0b\ud800c"]])) == 1
@@ -199,7 +199,7 @@ async def test_unstorable_letters_are_replaced_on_postgresql_too(postgres: Postg
     async with open_store(postgres.emptied(), index_text=lambda entry: entry.title) as store:
         await store.feeds.sync([feed()], NOW)
         (state,) = await lease(store.feeds, "a")
-        await store.feeds.commit(Poll(state=polled(state), entries=(entry(title="a\0b\ud800c"),)), owner="me")
+        await store.feeds.commit(PollResult(state=polled(state), entries=(entry(title="a\0b\ud800c"),)), owner="me")
         (found,) = await store.catalog.search([["a\0b\ud800c"]])
         assert found.title == "a\ufffdb\ufffdc"
 
@@ -228,7 +228,7 @@ async def test_processes_on_one_server_share_the_work(postgres: PostgresServer) 
 async def test_processes_on_one_server_tell_a_story_once(postgres: PostgresServer) -> None:
     """Routing takes turns across processes: one story is made of twenty copies."""
     url = postgres.emptied()
-    question = Question(fingerprints=(Fingerprint(url_key="u1"),))
+    question = RoutingQuery(fingerprints=(Fingerprint(url_key="u1"),))
     async with (
         open_store(url, index_text=lambda entry: entry.title) as one,
         open_store(url, index_text=lambda entry: entry.title) as two,
@@ -237,19 +237,19 @@ async def test_processes_on_one_server_tell_a_story_once(postgres: PostgresServe
         await one.feeds.sync([feed(name) for name in names], NOW)
         states = await lease(one.feeds, *names)
 
-        def route(name: str, around: Surroundings) -> Routed:
-            if around.stories:
-                (known,) = around.stories
-                return Routed(stories=(replace(known, feeds=(*known.feeds, name)),))
-            return Routed(stories=(story(name, feeds=(name,)),))
+        def route(name: str, context: RoutingContext) -> RoutingResult:
+            if context.stories:
+                (known,) = context.stories
+                return RoutingResult(stories=(replace(known, feeds=(*known.feeds, name)),))
+            return RoutingResult(stories=(story(name, feeds=(name,)),))
 
         await asyncio.gather(
             *(
                 (one, two)[n % 2].feeds.commit(
-                    Poll(state=polled(state)),
+                    PollResult(state=polled(state)),
                     owner="me",
                     question=question,
-                    route=lambda around, name=state.id: route(name, around),  # type: ignore[misc]
+                    route=lambda context, name=state.id: route(name, context),  # type: ignore[misc]
                 )
                 for n, state in enumerate(states)
             )

@@ -17,24 +17,24 @@ from pydantic import BaseModel
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import Delivery, HitFilter
-from aggregator.core.results import Answer
+from aggregator.core.results import SearchResult
 from aggregator.web import create_app
 from aggregator.web.api import bodies
-from aggregator.web.events import Live, event
-from tests.support.http_client import Client
-from tests.support.memory_backend import MemoryDesk
-from tests.support.sample_data import NOW, morning, told_of
+from aggregator.web.events import EventStream, event
+from tests.support.http_client import HttpClient
+from tests.support.memory_backend import MemoryBackend
+from tests.support.sample_data import NOW, detail_of, sample_tables
 
 
 @pytest.fixture(scope="module")
-def desk() -> MemoryDesk:
+def backend() -> MemoryBackend:
     """A desk that these tests may change as long as they look only at their own change."""
-    return morning()
+    return sample_tables()
 
 
 @pytest.fixture(scope="module")
-def client(desk: MemoryDesk) -> Client:
-    return Client(create_app(desk))
+def client(backend: MemoryBackend) -> HttpClient:
+    return HttpClient(create_app(backend))
 
 
 SHAPES: tuple[tuple[str, type[BaseModel], bool], ...] = (
@@ -51,16 +51,16 @@ SHAPES: tuple[tuple[str, type[BaseModel], bool], ...] = (
     ("/api/v1/deliveries", bodies.Delivery, True),
     ("/api/v1/deliveries/d1", bodies.DeliveryDetail, False),
     ("/api/v1/silences", bodies.Silence, True),
-    ("/api/v1/search?q=S-400", bodies.Found, True),
+    ("/api/v1/search?q=S-400", bodies.EntryMatch, True),
     ("/api/v1/status", bodies.Status, False),
     ("/api/v1/stats", bodies.Stats, False),
-    ("/healthz", bodies.Health, False),
-    ("/readyz", bodies.Health, False),
+    ("/healthz", bodies.HealthCheck, False),
+    ("/readyz", bodies.HealthCheck, False),
 )
 
 
 @pytest.mark.parametrize(("path", "model", "many"), SHAPES)
-def test_answers_have_the_documented_shape(client: Client, path: str, model: type[BaseModel], many: bool) -> None:
+def test_answers_have_the_documented_shape(client: HttpClient, path: str, model: type[BaseModel], many: bool) -> None:
     """What the OpenAPI document promises is what comes: every key, no other."""
     answer = client.get(path)
     assert answer.status == 200
@@ -72,7 +72,7 @@ def test_answers_have_the_documented_shape(client: Client, path: str, model: typ
         assert set(one) | optional == set(model.model_fields)
 
 
-def walked(client: Client, path: str | None) -> list[str]:
+def walked(client: HttpClient, path: str | None) -> list[str]:
     """The ids of a whole listing, page after page."""
     seen: list[str] = []
     while path:
@@ -83,27 +83,27 @@ def walked(client: Client, path: str | None) -> list[str]:
     return seen
 
 
-def test_paging_gives_each_hit_once(client: Client, desk: MemoryDesk) -> None:
+def test_paging_gives_each_hit_once(client: HttpClient, backend: MemoryBackend) -> None:
     """The Link header leads through the whole listing."""
-    assert sorted(walked(client, "/api/v1/hits?limit=50")) == sorted(desk.tables.hits)
+    assert sorted(walked(client, "/api/v1/hits?limit=50")) == sorted(backend.tables.hits)
 
 
-def test_paging_gives_each_delivery_once(client: Client, desk: MemoryDesk) -> None:
+def test_paging_gives_each_delivery_once(client: HttpClient, backend: MemoryBackend) -> None:
     """Of all states, or of some; a cursor that is none of ours is refused."""
-    assert sorted(walked(client, "/api/v1/deliveries?limit=2")) == sorted(desk.tables.deliveries)
-    some = {one.id for one in desk.tables.deliveries.values() if one.state.value in ("sent", "dead")}
+    assert sorted(walked(client, "/api/v1/deliveries?limit=2")) == sorted(backend.tables.deliveries)
+    some = {one.id for one in backend.tables.deliveries.values() if one.state.value in ("sent", "dead")}
     assert set(walked(client, "/api/v1/deliveries?limit=1&state=sent&state=dead")) == some
     assert client.get("/api/v1/deliveries?before=x").status == 404
 
 
-def test_paging_keeps_the_order_of_feeds_and_rules(client: Client, desk: MemoryDesk) -> None:
+def test_paging_keeps_the_order_of_feeds_and_rules(client: HttpClient, backend: MemoryBackend) -> None:
     """Feeds by id, rules as they are written, each once; nothing comes after a rule that does not exist."""
-    assert walked(client, "/api/v1/feeds?limit=2") == sorted(desk.tables.feeds)
-    assert walked(client, "/api/v1/rules?limit=3") == [rule.id for rule in desk.current().config.rules]
+    assert walked(client, "/api/v1/feeds?limit=2") == sorted(backend.tables.feeds)
+    assert walked(client, "/api/v1/rules?limit=3") == [rule.id for rule in backend.current().config.rules]
     assert client.get("/api/v1/rules?after=nosuch").status == 404
 
 
-def test_filters_are_instants_or_spans(client: Client) -> None:
+def test_filters_are_instants_or_spans(client: HttpClient) -> None:
     """`since` takes a span back from now, a day or an instant; anything else is answered in words."""
     for since in ("24h", "2026-03-05", "2026-03-05T00:00:00Z", "2026-03-05T00:00:00%2B03:00"):
         assert client.get(f"/api/v1/hits?since={since}").json()
@@ -116,7 +116,7 @@ def test_filters_are_instants_or_spans(client: Client) -> None:
     assert client.get("/api/v1/hits?nosuch=1").status == 422
 
 
-def test_marks_are_set_and_taken(client: Client) -> None:
+def test_marks_are_set_and_taken(client: HttpClient) -> None:
     """A mark is relevant, irrelevant or nothing."""
     path = "/api/v1/hits/0000138c/mark"
     assert client.ask("PUT", path, data={"mark": "relevant"}).json()["mark"] == "relevant"
@@ -125,7 +125,7 @@ def test_marks_are_set_and_taken(client: Client) -> None:
     assert client.ask("PUT", "/api/v1/hits/nosuch/mark", data={"mark": None}).status == 404
 
 
-def test_errors_are_one_sentence(client: Client) -> None:
+def test_errors_are_one_sentence(client: HttpClient) -> None:
     """What does not exist, cannot be read or is not possible is said as JSON."""
     assert client.get("/api/v1/hits/nosuch").json() == {"detail": "no hit named 'nosuch'"}
     assert "did you mean 'caatsa'" in client.get("/api/v1/rules/catsa").json()["detail"]
@@ -159,7 +159,7 @@ def test_errors_are_one_sentence(client: Client) -> None:
     ],
 )
 def test_refusals_have_one_shape(
-    client: Client, method: str, path: str, sent: dict[str, Any], status: int, words: str
+    client: HttpClient, method: str, path: str, sent: dict[str, Any], status: int, words: str
 ) -> None:
     """Whatever is wrong with a request, and whoever notices: one sentence under `detail`."""
     refused = client.ask(method, path, **sent)
@@ -169,13 +169,13 @@ def test_refusals_have_one_shape(
 
 def test_what_is_stuck_is_not_ready() -> None:
     """An alert due for ten minutes: /readyz is red and names the area only; the status and its page say the rest."""
-    desk = morning()
+    backend = sample_tables()
     stuck = Delivery(
-        id="stuck", channel="desk-email", title="S-400", created_at=desk.clock.now(), due_at=desk.clock.now()
+        id="stuck", channel="desk-email", title="S-400", created_at=backend.clock.now(), due_at=backend.clock.now()
     )
-    desk.tables.deliveries["stuck"] = stuck
-    desk.clock.at += timedelta(minutes=11)
-    client = Client(create_app(desk))
+    backend.tables.deliveries["stuck"] = stuck
+    backend.clock.at += timedelta(minutes=11)
+    client = HttpClient(create_app(backend))
     answer = client.get("/readyz")
     assert (answer.status, answer.json()["ok"], answer.json()["loops"]["alerts"]) == (503, False, False)
     assert "desk-email" not in answer.text
@@ -191,14 +191,14 @@ def test_what_is_stuck_is_not_ready() -> None:
 def test_a_store_that_fails_is_a_503() -> None:
     """A database that does not answer is said as such, and nothing is ready."""
 
-    class Broken(MemoryDesk):
+    class Broken(MemoryBackend):
         @property
         def catalog(self) -> Any:
             raise StoreError("the database is locked")
 
-    desk = morning()
-    client = Client(create_app(desk))
-    desk.__class__ = Broken
+    backend = sample_tables()
+    client = HttpClient(create_app(backend))
+    backend.__class__ = Broken
     assert client.get("/api/v1/hits").status == 503
     assert client.get("/readyz").status == 503
     assert "database is locked" in client.get("/").text
@@ -207,14 +207,14 @@ def test_a_store_that_fails_is_a_503() -> None:
 def test_search_says_how_far_it_looked() -> None:
     """Where the index does not help, page and API say how far they looked, and lead on."""
 
-    class Slow(MemoryDesk):
-        async def search(self, query: str, **asked: Any) -> Answer:
+    class Slow(MemoryBackend):
+        async def search(self, query: str, **asked: Any) -> SearchResult:
             assert asked["within_s"] < 0.1 if asked["before"] is None else asked["within_s"] > 1
-            return Answer(more=4711, looked_to=NOW - timedelta(days=9))
+            return SearchResult(more=4711, searched_back_to=NOW - timedelta(days=9))
 
-    desk = morning()
-    desk.__class__ = Slow
-    client = Client(create_app(desk))
+    backend = sample_tables()
+    backend.__class__ = Slow
+    client = HttpClient(create_app(backend))
     said = client.get("/api/v1/search?q=/S-?400/&since=30d")
     assert said.json() == []
     assert said.header("looked-back-to") == "2026-02-24T14:20:00Z"
@@ -225,7 +225,7 @@ def test_search_says_how_far_it_looked() -> None:
     assert client.get("/search?q=x&before=4711").status == 200
 
 
-def test_silences_come_and_go(client: Client) -> None:
+def test_silences_come_and_go(client: HttpClient) -> None:
     """A silence is of one thing, for a while that makes sense."""
     made = client.post("/api/v1/silences", data={"rule": "caatsa", "for": "4h", "reason": "known"})
     assert made.status == 201
@@ -241,7 +241,7 @@ def test_silences_come_and_go(client: Client) -> None:
     assert client.ask("DELETE", f"/api/v1/silences/{made.json()['id']}").status == 404
 
 
-def test_silences_are_of_what_exists(client: Client) -> None:
+def test_silences_are_of_what_exists(client: HttpClient) -> None:
     """A name that nobody knows is refused with its name; durations are those of the configuration."""
     post = partial(client.post, "/api/v1/silences")
     refused = post(data={"rule": "catsa", "for": "4h"})
@@ -259,8 +259,8 @@ def test_silences_are_of_what_exists(client: Client) -> None:
 
 def test_rules_are_checked_previewed_and_saved() -> None:
     """The file is checked with places, previewed, and saved only over what was read."""
-    desk = morning()
-    client = Client(create_app(desk))
+    backend = sample_tables()
+    client = HttpClient(create_app(backend))
     file = client.get("/api/v1/rules/files").json()[0]
     bad = client.post("/api/v1/rules/check", data={"name": file["name"], "text": "bad: 1\n"}).json()
     assert (bad["ok"], bad["problems"][0]["line"]) == (False, 1)
@@ -273,24 +273,24 @@ def test_rules_are_checked_previewed_and_saved() -> None:
     assert (refused.status, refused.json()["problems"][0]["line"]) == (422, 1)
     assert refused.json()["detail"].startswith("rules.yaml:1:1: error: ")
     assert client.ask("PUT", "/api/v1/rules/file", data=edit | {"digest": file["digest"]}).status == 200
-    assert desk.text.endswith("# more\n")
+    assert backend.text.endswith("# more\n")
     assert client.post("/api/v1/rules/check", data={"name": "../etc/passwd", "text": ""}).status == 404
 
 
 def test_reload_says_what_is_wrong() -> None:
     """A broken configuration is a 422 with places; a sound one a 200."""
-    desk = morning()
-    client = Client(create_app(desk))
+    backend = sample_tables()
+    client = HttpClient(create_app(backend))
     assert client.post("/api/v1/reload").json()["ok"] is True
-    desk.text += "bad: 1\n"
+    backend.text += "bad: 1\n"
     answer = client.post("/api/v1/reload")
     assert (answer.status, answer.json()["problems"][0]["file"]) == (422, "rules.yaml")
 
 
 def test_deliveries_are_retried_and_cancelled() -> None:
     """By ids, with a count; states filter the listing."""
-    desk = morning()
-    client = Client(create_app(desk))
+    backend = sample_tables()
+    client = HttpClient(create_app(backend))
     assert [d["id"] for d in client.get("/api/v1/deliveries?state=dead").json()] == ["d3"]
     assert len(client.get("/api/v1/deliveries?state=dead&state=held").json()) == 2
     assert client.post("/api/v1/deliveries/retry", data={"ids": ["d3", "nosuch"]}).json() == {"count": 1}
@@ -303,7 +303,7 @@ def test_deliveries_are_retried_and_cancelled() -> None:
 
 def test_feeds_are_added_polled_and_paused() -> None:
     """What the pages can do, programs can."""
-    client = Client(create_app(morning()))
+    client = HttpClient(create_app(sample_tables()))
     assert client.post("/api/v1/feeds", data={"url": "https://new.example/feed"}).status == 201
     assert client.ask("PUT", "/api/v1/feeds/tass/paused", data={"paused": True}).json()["state"] == "paused"
     assert client.post("/api/v1/feeds/tass/poll").json()["next_poll_at"] == "2026-03-05T14:20:00Z"
@@ -313,19 +313,19 @@ def test_feeds_are_added_polled_and_paused() -> None:
     assert [one["known_as"] for one in found] == [None, "tass"]
 
 
-def hostile(desk: MemoryDesk, text: str) -> None:
-    told = told_of(6666, "tass", text, text, desk.clock.now(), "caatsa")
-    desk.tables.entries[6666] = replace(told.entry, link=text)
-    desk.tables.hits["hostile"] = replace(told.hit, id="hostile", snippet=text)
+def hostile(backend: MemoryBackend, text: str) -> None:
+    detail = detail_of(6666, "tass", text, text, backend.clock.now(), "caatsa")
+    backend.tables.entries[6666] = replace(detail.entry, link=text)
+    backend.tables.hits["hostile"] = replace(detail.hit, id="hostile", snippet=text)
 
 
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-2+3", "@SUM(1)", "\t=1", "\r=1", " =1", "＝1", '"=1'])
 def test_csv_is_no_formula(text: str) -> None:
     """No cell of an export begins like a formula, and every cell comes back through a CSV reader."""
-    desk = morning()
-    hostile(desk, text)
+    backend = sample_tables()
+    hostile(backend, text)
     rows = list(
-        csv.reader(io.StringIO(Client(create_app(desk)).get("/api/v1/hits/export?rule=caatsa").text, newline=""))
+        csv.reader(io.StringIO(HttpClient(create_app(backend)).get("/api/v1/hits/export?rule=caatsa").text, newline=""))
     )
     assert rows[0][0] == "created_at"
     assert {len(row) for row in rows} == {12}
@@ -335,21 +335,23 @@ def test_csv_is_no_formula(text: str) -> None:
 
 def test_exports_are_whole() -> None:
     """An export holds every hit, in pages of the store that nobody sees."""
-    desk = morning()
+    backend = sample_tables()
     for number in range(1200):
-        told = told_of(20000 + number, "tass", "CAATSA", "CAATSA", desk.clock.now() - timedelta(hours=number), "caatsa")
-        desk.tables.hits[told.hit.id], desk.tables.entries[20000 + number] = told.hit, told.entry
-    client = Client(create_app(desk))
+        detail = detail_of(
+            20000 + number, "tass", "CAATSA", "CAATSA", backend.clock.now() - timedelta(hours=number), "caatsa"
+        )
+        backend.tables.hits[detail.hit.id], backend.tables.entries[20000 + number] = detail.hit, detail.entry
+    client = HttpClient(create_app(backend))
     lines = client.get("/api/v1/hits/export?format=jsonl").text.splitlines()
-    assert len({json.loads(line)["id"] for line in lines}) == len(lines) == len(desk.tables.hits)
+    assert len({json.loads(line)["id"] for line in lines}) == len(lines) == len(backend.tables.hits)
     assert len(list(csv.reader(io.StringIO(client.get("/api/v1/hits/export").text)))) == len(lines) + 1
 
 
 def test_atom_is_read_by_readers() -> None:
     """The feeds out are Atom that feedparser likes, whatever stands in the hits."""
-    desk = morning()
-    hostile(desk, "]]><script>alert(1)</script>\x00\x0b\ufffe & <b> \U0001f600")
-    client = Client(create_app(desk))
+    backend = sample_tables()
+    hostile(backend, "]]><script>alert(1)</script>\x00\x0b\ufffe & <b> \U0001f600")
+    client = HttpClient(create_app(backend))
     for path in ("/feeds/hits.atom", "/feeds/rules/caatsa.atom"):
         answer = client.get(path)
         assert (answer.header("content-type") or "").startswith("application/atom+xml")
@@ -363,16 +365,16 @@ def test_atom_is_read_by_readers() -> None:
 
 def test_an_empty_atom_feed_stands() -> None:
     """A rule without hits has a feed too."""
-    answer = Client(create_app(morning())).get("/feeds/rules/hypersonic.atom")
+    answer = HttpClient(create_app(sample_tables())).get("/feeds/rules/hypersonic.atom")
     assert ET.fromstring(answer.body).findtext("{http://www.w3.org/2005/Atom}updated") == "2026-03-05T14:20:00+00:00"
 
 
 def test_health_is_red_when_a_loop_is_late() -> None:
     """A hung loop turns the whole answer, by name and without more."""
-    desk = morning()
-    client = Client(create_app(desk))
+    backend = sample_tables()
+    client = HttpClient(create_app(backend))
     assert client.get("/healthz").status == 200
-    desk.late = frozenset({"poll"})
+    backend.late = frozenset({"poll"})
     answer = client.get("/healthz")
     assert (answer.status, answer.json()["loops"]["poll"]) == (503, False)
     assert set(answer.json()) == {"ok", "loops"}
@@ -380,15 +382,15 @@ def test_health_is_red_when_a_loop_is_late() -> None:
 
 def test_secrets_are_nowhere() -> None:
     """Neither password nor token nor a channel's address stands in any answer."""
-    desk = morning(password="zebra-password", token="zebra-token")
-    client = Client(create_app(desk), token="zebra-token")
+    backend = sample_tables(password="zebra-password", token="zebra-token")
+    client = HttpClient(create_app(backend), token="zebra-token")
     for path in ("/", "/status", "/rules/edit", "/api/v1/status", "/api/openapi.json", "/feeds.opml", "/metrics"):
         body = client.get(path).text
         assert "zebra" not in body
         assert "smtp.example.org" not in body
 
 
-def test_the_document_names_every_route(client: Client) -> None:
+def test_the_document_names_every_route(client: HttpClient) -> None:
     """OpenAPI describes the API and nothing of the pages; our own page of it loads nothing from others."""
     document = client.get("/api/openapi.json").json()
     assert "/api/v1/hits" in document["paths"]
@@ -404,15 +406,15 @@ def test_live_news_are_told_once() -> None:
     """Each new hit is told once to every listener, from the moment of listening on."""
 
     async def story() -> list[str]:
-        desk = morning()
-        live = Live(desk.catalog, desk.clock, look_s=0.01)
+        backend = sample_tables()
+        live = EventStream(backend.catalog, backend.clock, look_s=0.01)
         first, second = live.listen(), live.listen()
         opened = [await anext(first), await anext(second)]
         assert all(line.startswith("retry") for line in opened)
-        desk.clock.at += timedelta(seconds=1)
+        backend.clock.at += timedelta(seconds=1)
         for number in (8001, 8002):
-            told = told_of(number, "tass", "CAATSA", "CAATSA", desk.clock.now(), "caatsa")
-            desk.tables.hits[told.hit.id], desk.tables.entries[number] = told.hit, told.entry
+            detail = detail_of(number, "tass", "CAATSA", "CAATSA", backend.clock.now(), "caatsa")
+            backend.tables.hits[detail.hit.id], backend.tables.entries[number] = detail.hit, detail.entry
         heard = [await anext(first), await anext(first), await anext(second), await anext(second)]
         await asyncio.sleep(0.05)
         await live.close()
@@ -429,9 +431,9 @@ def test_live_news_are_caught_up() -> None:
     """After a break a listener hears what it missed, and nothing twice."""
 
     async def story() -> str:
-        desk = morning()
-        found = await desk.catalog.hits(HitFilter(), limit=3)
-        live = Live(desk.catalog, desk.clock, look_s=0.01)
+        backend = sample_tables()
+        found = await backend.catalog.hits(HitFilter(), limit=3)
+        live = EventStream(backend.catalog, backend.clock, look_s=0.01)
         stream = live.listen((found[2].hit.created_at, found[2].hit.id))
         lines = [await anext(stream) for _ in range(3)]
         await live.close()
@@ -444,6 +446,6 @@ def test_events_are_single_lines() -> None:
     """A line break in a hit cannot make an event of its own."""
 
     text = "x\n\nevent: hit\ndata: y\r\rid: 7\u2028"
-    told = told_of(1, "tass", text, text, NOW, "caatsa")
-    lines = re.split(r"\r\n|\r|\n", event(told))  # as the specification has it
+    detail = detail_of(1, "tass", text, text, NOW, "caatsa")
+    lines = re.split(r"\r\n|\r|\n", event(detail))  # as the specification has it
     assert [line.split(":")[0] for line in lines] == ["id", "event", "data", "", ""]

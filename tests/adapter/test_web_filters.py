@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from aggregator.core.model import Span
-from aggregator.web.filters import begin, period, stamp
-from aggregator.web.highlight import Piece, differences, places
-from aggregator.web.templating import whole
+from aggregator.web.filters import capitalize, period, stamp
+from aggregator.web.highlight import HighlightedText, differences, spellings_by_field
+from aggregator.web.templating import keep_together
 
 NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
 OSLO = ZoneInfo("Europe/Oslo")
@@ -34,8 +34,8 @@ def test_a_period_says_its_day_once() -> None:
 
 def test_a_sentence_begins_and_names_keep_their_letters() -> None:
     """Only the first letter is raised."""
-    assert begin("digest of the S-400 rule") == "Digest of the S-400 rule"
-    assert begin("") == ""
+    assert capitalize("digest of the S-400 rule") == "Digest of the S-400 rule"
+    assert capitalize("") == ""
 
 
 @given(WORDS, WORDS)
@@ -47,20 +47,20 @@ def test_differences_hold_both_texts(old: str, new: str) -> None:
     assert all(piece.text == piece.text.strip() for piece in pieces if piece.mark)
 
 
-def _text(pieces: tuple[Piece, ...], without: str) -> list[str]:
+def _text(pieces: tuple[HighlightedText, ...], without: str) -> list[str]:
     return "".join(piece.text for piece in pieces if piece.mark != without).split()
 
 
 def test_a_designation_is_not_broken_and_nothing_is_let_in() -> None:
     """Only the hyphen of S-400 is kept together; what stands around it and in it is escaped."""
-    assert whole("S-400 <b>") == '<span class="whole">S-400</span> &lt;b&gt;'
-    assert whole("well-known & CVE-2026-21413") == 'well-known &amp; <span class="whole">CVE-2026-21413</span>'
+    assert keep_together("S-400 <b>") == '<span class="whole">S-400</span> &lt;b&gt;'
+    assert keep_together("well-known & CVE-2026-21413") == 'well-known &amp; <span class="whole">CVE-2026-21413</span>'
 
 
 @given(st.text())
 def test_a_text_is_whole_without_its_marks(text: str) -> None:
     """Whatever the text, the reader sees all of it."""
-    assert whole(text).striptags().split() == Markup.escape(text).striptags().split()
+    assert keep_together(text).striptags().split() == Markup.escape(text).striptags().split()
 
 
 def test_a_spelling_is_named_once() -> None:
@@ -69,4 +69,4 @@ def test_a_spelling_is_named_once() -> None:
         Span(field=field, start=0, end=5, text=text, term="S-400")
         for field, text in (("title", "S-400"), ("summary", "S400"), ("summary", "S-400"), ("summary", "S-400"))
     ]
-    assert places(spans) == (("S-400", "S-400", ("title", "summary")), ("S400", "S-400", ("summary",)))
+    assert spellings_by_field(spans) == (("S-400", "S-400", ("title", "summary")), ("S400", "S-400", ("summary",)))

@@ -11,22 +11,22 @@ from starlette.routing import Mount
 
 from aggregator.core.errors import AggregatorError
 from aggregator.web import create_app
-from aggregator.web.app import _fastapi, create_figures
-from aggregator.web.auth import Guesses, Throttle
-from aggregator.web.middleware import HUBS, OPEN, Guard
+from aggregator.web.app import _fastapi, create_metrics_app
+from aggregator.web.auth import Guesses, LoginLimiter
+from aggregator.web.middleware import HUBS, PUBLIC_PATHS, SecurityMiddleware
 from aggregator.web.origins import safe_next, split_listen
-from tests.support.http_client import Client
-from tests.support.memory_backend import MemoryDesk
-from tests.support.sample_data import morning
+from tests.support.http_client import HttpClient
+from tests.support.memory_backend import MemoryBackend
+from tests.support.sample_data import sample_tables
 
 PASSWORD = "correct horse battery staple"
 TOKEN = "a-long-token-for-programs"
 
 
-def closed(**web: object) -> tuple[MemoryDesk, Client]:
+def closed(**web: object) -> tuple[MemoryBackend, HttpClient]:
     """A site that asks for a password or a token."""
-    desk = morning(**({"password": PASSWORD, "token": TOKEN} | web))
-    return desk, Client(create_app(desk))
+    backend = sample_tables(**({"password": PASSWORD, "token": TOKEN} | web))
+    return backend, HttpClient(create_app(backend))
 
 
 def all_routes() -> list[tuple[str, str]]:
@@ -35,7 +35,7 @@ def all_routes() -> list[tuple[str, str]]:
     return sorted({(method, re.sub(r"\{[^}]*\}", "1", one.path)) for one in found for method in one.methods or ()})
 
 
-def test_the_walk_sees_every_kind_of_route() -> None:
+def test_all_route_kinds_are_covered() -> None:
     """The list of routes that the other tests walk is not empty by accident."""
     known = set(all_routes())
     assert {("GET", "/"), ("POST", "/logout"), ("GET", "/api/v1/hits"), ("DELETE", "/api/v1/silences/1")} <= known
@@ -58,7 +58,7 @@ def test_every_route_is_closed_to_strangers() -> None:
 def expected_of_a_stranger(method: str, path: str) -> int:
     """200 where it is open on purpose; pages lead to the login, everything else asks for a token."""
     asked = "GET" if method == "HEAD" else method
-    if (asked, path) in OPEN:
+    if (asked, path) in PUBLIC_PATHS:
         return 200
     if path.startswith(HUBS):  # open, but nobody's
         return 404 if asked == "GET" else 410
@@ -68,9 +68,9 @@ def expected_of_a_stranger(method: str, path: str) -> int:
 
 def test_every_change_refuses_other_sites() -> None:
     """A request that changes something is refused where a browser says that it comes from elsewhere."""
-    desk = morning()
-    client = Client(create_app(desk))
-    before = repr((desk.tables, desk.reloads, desk.text))
+    backend = sample_tables()
+    client = HttpClient(create_app(backend))
+    before = repr((backend.tables, backend.reloads, backend.text))
     foreign: tuple[dict[str, str | None], ...] = (
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
@@ -85,7 +85,7 @@ def test_every_change_refuses_other_sites() -> None:
         if path.startswith(HUBS):  # judged by its signature, see test_web_websub.py
             continue
         assert client.ask(method, path, headers=headers).status == 403, (method, path, headers)
-    assert repr((desk.tables, desk.reloads, desk.text)) == before
+    assert repr((backend.tables, backend.reloads, backend.text)) == before
 
 
 BASIC = "Basic " + base64.b64encode(f"reader:{TOKEN}".encode()).decode()
@@ -104,11 +104,11 @@ FROM_ELSEWHERE: tuple[dict[str, str | None], ...] = (
 @pytest.mark.parametrize("credential", ["cookie", "basic", "basic and cookie"])
 def test_no_other_site_writes_with_what_a_browser_sends_by_itself(credential: str) -> None:
     """A session's cookie and a stored Basic login change nothing for a foreign page, whatever the route."""
-    desk, client = closed()
+    backend, client = closed()
     if "cookie" in credential:
         client.post("/login", form={"password": PASSWORD})
     shown = {"authorization": BASIC} if "basic" in credential else {}
-    before = repr((desk.tables, desk.reloads, desk.text))
+    before = repr((backend.tables, backend.reloads, backend.text))
     unsafe = [(m, p) for m, p in all_routes() if m in ("POST", "PUT", "DELETE") and not p.startswith(HUBS)]
     assert len(unsafe) > 20
     for (method, path), headers in itertools.product(unsafe, FROM_ELSEWHERE):
@@ -116,7 +116,7 @@ def test_no_other_site_writes_with_what_a_browser_sends_by_itself(credential: st
             continue  # a program may log in
         refused = client.ask(method, path, headers={**shown, **headers}).status
         assert refused == (403 if "cookie" in credential or path == "/login" else 401), (method, path, headers)
-    assert repr((desk.tables, desk.reloads, desk.text)) == before
+    assert repr((backend.tables, backend.reloads, backend.text)) == before
 
 
 def test_our_own_page_and_programs_write() -> None:
@@ -125,7 +125,7 @@ def test_our_own_page_and_programs_write() -> None:
     client.post("/login", form={"password": PASSWORD})
     for headers in ({}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}):
         assert client.post("/api/v1/reload", headers=dict(headers)).status == 200
-    program = Client(client.app, token=TOKEN)
+    program = HttpClient(client.app, token=TOKEN)
     assert program.post("/api/v1/reload").status == 200
     assert program.post("/api/v1/reload", headers={"origin": "https://other.example"}).status == 200
 
@@ -137,7 +137,7 @@ def test_basic_opens_nothing_but_feeds() -> None:
     for method, path in all_routes():
         asked = "GET" if method == "HEAD" else method
         status = client.ask(method, path, headers={"authorization": BASIC, "origin": None}).status
-        if path.startswith(HUBS) or (asked, path) in OPEN or path == "/metrics" or path == "/login":
+        if path.startswith(HUBS) or (asked, path) in PUBLIC_PATHS or path == "/metrics" or path == "/login":
             continue
         if asked == "GET" and path in readable:
             assert status in (200, 404)
@@ -148,7 +148,7 @@ def test_basic_opens_nothing_but_feeds() -> None:
 @pytest.mark.parametrize("path", ["/search?q=a+OR+b", "/api/v1/search?q=a", "/rules/edit", "/api/v1/hits/export"])
 def test_other_sites_ask_for_nothing_expensive(path: str) -> None:
     """An image or a link of a foreign page starts no search; our own page, an address typed and a program do."""
-    client = Client(create_app(morning()))
+    client = HttpClient(create_app(sample_tables()))
     for site in ("cross-site", "same-site"):
         assert client.get(path, headers={"sec-fetch-site": site}).status == 403
     for site in ("same-origin", "none", None):
@@ -160,14 +160,14 @@ def test_other_sites_ask_for_nothing_expensive(path: str) -> None:
 
 
 def test_no_get_changes_anything() -> None:
-    """A GET leaves the desk as it was, so that an image in a feed can do no harm."""
-    desk = morning()
-    client = Client(create_app(desk))
-    before = repr((desk.tables, desk.reloads, desk.text))
+    """A GET leaves the backend as it was, so that an image in a feed can do no harm."""
+    backend = sample_tables()
+    client = HttpClient(create_app(backend))
+    before = repr((backend.tables, backend.reloads, backend.text))
     for method, path in all_routes():
         if method in ("GET", "HEAD") and path != "/api/v1/events":
             client.ask(method, path)
-    assert repr((desk.tables, desk.reloads, desk.text)) == before
+    assert repr((backend.tables, backend.reloads, backend.text)) == before
 
 
 def test_token_opens_the_api() -> None:
@@ -183,7 +183,7 @@ def test_token_opens_the_api() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:8080", "LOCALHOST:8080", "news.example.org"])
 def test_own_names_are_answered(host: str) -> None:
     """Loopback names and the public address are ours."""
-    client = Client(create_app(morning(public_url="https://news.example.org")), host=host)
+    client = HttpClient(create_app(sample_tables(public_url="https://news.example.org")), host=host)
     assert client.get("/readyz").status == 200
 
 
@@ -204,14 +204,14 @@ def test_own_names_are_answered(host: str) -> None:
 )
 def test_foreign_names_are_refused(host: str) -> None:
     """A name that was rebound to this machine reaches nothing, not even the login page."""
-    client = Client(create_app(morning()), host=host)
+    client = HttpClient(create_app(sample_tables()), host=host)
     for path in ("/", "/login", "/healthz", "/static/site.css"):
         assert client.get(path).status == 421
 
 
 def test_forwarded_headers_of_strangers_are_ignored() -> None:
     """X-Forwarded-* changes nothing unless the proxy is named in the settings."""
-    client = Client(create_app(morning()))
+    client = HttpClient(create_app(sample_tables()))
     answer = client.get("/", headers={"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"})
     assert answer.status == 200
     assert b"evil.example" not in answer.body
@@ -220,8 +220,8 @@ def test_forwarded_headers_of_strangers_are_ignored() -> None:
 
 def test_forwarded_headers_of_a_named_proxy_are_believed() -> None:
     """Behind a proxy that is named, the cookie is secure and the limit counts the real address."""
-    desk = morning(password=PASSWORD, trusted_proxies=["127.0.0.1"], public_url="https://127.0.0.1:8080")
-    client = Client(create_app(desk))
+    backend = sample_tables(password=PASSWORD, trusted_proxies=["127.0.0.1"], public_url="https://127.0.0.1:8080")
+    client = HttpClient(create_app(backend))
     sent = {"x-forwarded-proto": "https", "x-forwarded-for": "198.51.100.7", "origin": "https://127.0.0.1:8080"}
     answer = client.post("/login", form={"password": PASSWORD}, headers=dict(sent))
     assert "Secure" in answer.cookies()[0]
@@ -232,25 +232,25 @@ def test_beyond_loopback_a_credential_is_needed() -> None:
     """Without password and token the site refuses to be reachable, and says what to set."""
     for listen in ("0.0.0.0:8080", "[::]:8080", "192.0.2.1:80", ":8080"):
         with pytest.raises(AggregatorError, match=r"settings\.web\.password"):
-            create_app(morning(listen=listen))
-    create_app(morning(listen="0.0.0.0:8080", token=TOKEN))
-    create_app(morning(listen="[::1]:8080"))
+            create_app(sample_tables(listen=listen))
+    create_app(sample_tables(listen="0.0.0.0:8080", token=TOKEN))
+    create_app(sample_tables(listen="[::1]:8080"))
 
 
 def test_beyond_loopback_a_credential_is_no_guess() -> None:
     """A short token or password is refused where others can reach the page, and is the owner's affair where not."""
     for name, secret in (("token", "1"), ("token", "x" * 11), ("password", "seven77")):
         with pytest.raises(AggregatorError, match=rf"settings\.web\.{name} has fewer than"):
-            create_app(morning(listen="0.0.0.0:8080", **{"password": PASSWORD, "token": TOKEN, name: secret}))
-        create_app(morning(listen="127.0.0.1:8080", **{name: secret}))
+            create_app(sample_tables(listen="0.0.0.0:8080", **{"password": PASSWORD, "token": TOKEN, name: secret}))
+        create_app(sample_tables(listen="127.0.0.1:8080", **{name: secret}))
 
 
 def test_a_reload_that_takes_the_password_away_closes_the_site() -> None:
     """The socket cannot move, so a site that asks for nothing any more answers nothing."""
-    desk, client = closed(listen="0.0.0.0:8080")
-    desk.web(password=None, token=None, listen="127.0.0.1:8080")
+    backend, client = closed(listen="0.0.0.0:8080")
+    backend.web(password=None, token=None, listen="127.0.0.1:8080")
     assert client.get("/api/v1/hits").status == 503
-    desk.web(password=None, token="1")
+    backend.web(password=None, token="1")
     answer = client.get("/api/v1/hits", headers={"authorization": "Bearer 1"})
     assert (answer.status, "fewer than 12" in answer.text) == (503, True)
 
@@ -293,75 +293,75 @@ def test_logout_by_get_does_not_exist() -> None:
 
 def test_sessions_grow_old() -> None:
     """A session ends after a week without use, and with every change of the password."""
-    desk, client = closed()
+    backend, client = closed()
     client.post("/login", form={"password": PASSWORD})
-    desk.clock.at += timedelta(days=6)
+    backend.clock.at += timedelta(days=6)
     assert client.get("/").status == 200
-    desk.clock.at += timedelta(days=8)
+    backend.clock.at += timedelta(days=8)
     assert client.get("/").status == 303
     client.post("/login", form={"password": PASSWORD})
-    desk.web(password="another one")
+    backend.web(password="another one")
     assert client.get("/").status == 303
 
 
 def test_guessing_is_limited() -> None:
     """After five wrong passwords an address waits, even with the right one, for seconds; another does not."""
-    desk, client = closed()
+    backend, client = closed()
     for _ in range(5):
         assert client.post("/login", form={"password": "guess"}).status == 401
     for _ in range(30):  # what is turned away counts for nothing
         answer = client.post("/login", form={"password": PASSWORD})
         assert answer.status == 429
     assert 1 <= int(answer.header("retry-after") or 0) <= 3
-    other = Client(client.app, address="127.0.0.9")
+    other = HttpClient(client.app, address="127.0.0.9")
     assert other.post("/login", form={"password": PASSWORD}).status == 303
-    desk.clock.at += timedelta(seconds=2)
+    backend.clock.at += timedelta(seconds=2)
     assert client.post("/login", form={"password": PASSWORD}).status == 303
     assert client.post("/login", form={"password": "guess"}).status == 401
 
 
 def test_the_wait_grows_with_every_guess() -> None:
     """Trying again as soon as possible gives few tries in a day, and no wait is longer than a minute."""
-    desk, throttle = morning(), Throttle()
-    now, tries, longest = desk.clock.now(), 0, 0.0
+    backend, login_limiter = sample_tables(), LoginLimiter()
+    now, attempts, longest = backend.clock.now(), 0, 0.0
     until = now + timedelta(days=1)
     while now < until:
-        wait_s = throttle.wait_s("192.0.2.1", now)
+        wait_s = login_limiter.wait_s("192.0.2.1", now)
         longest = max(longest, wait_s)
         now += timedelta(seconds=wait_s)
-        throttle.failed("192.0.2.1", now)
-        tries += 1
+        login_limiter.failed("192.0.2.1", now)
+        attempts += 1
     assert longest == 60
-    assert tries < 5000
+    assert attempts < 5000
     for _ in range(20):  # parallel ones are counted before they are checked
-        throttle.failed("192.0.2.2", now)
-    assert throttle.wait_s("192.0.2.2", now) == 60
+        login_limiter.failed("192.0.2.2", now)
+    assert login_limiter.wait_s("192.0.2.2", now) == 60
 
 
 def test_guesses_of_others_lock_nobody_out() -> None:
     """Thirty wrong passwords from one address, and a hundred from many, leave the right one right elsewhere."""
-    desk, client = closed()
+    backend, client = closed()
     for _ in range(30):
         client.post("/login", form={"password": "guess"})
-    other = Client(client.app, address="127.0.0.9")
+    other = HttpClient(client.app, address="127.0.0.9")
     assert other.post("/login", form={"password": PASSWORD}).status == 303
-    throttle = Throttle()
+    login_limiter = LoginLimiter()
     for number in range(100):
-        throttle.failed(f"198.51.100.{number}", desk.clock.now())
-    assert throttle.wait_s("127.0.0.9", desk.clock.now()) == 0
+        login_limiter.failed(f"198.51.100.{number}", backend.clock.now())
+    assert login_limiter.wait_s("127.0.0.9", backend.clock.now()) == 0
     for number in range(100):
-        throttle.failed(f"2001:db8::{number:x}", desk.clock.now())
-    assert throttle.wait_s("2001:db8::ffff", desk.clock.now()) > 0
+        login_limiter.failed(f"2001:db8::{number:x}", backend.clock.now())
+    assert login_limiter.wait_s("2001:db8::ffff", backend.clock.now()) > 0
     for number in range(10):  # IPv4 on a socket for both families
-        throttle.failed(f"::ffff:203.0.113.{number}", desk.clock.now())
-    assert throttle.wait_s("::ffff:203.0.113.99", desk.clock.now()) == 0
+        login_limiter.failed(f"::ffff:203.0.113.{number}", backend.clock.now())
+    assert login_limiter.wait_s("::ffff:203.0.113.99", backend.clock.now()) == 0
 
 
 def test_a_session_is_not_asked_about_guesses() -> None:
     """While its address is locked, and shows wrong tokens too, a session goes on."""
     _, client = closed()
     client.post("/login", form={"password": PASSWORD})
-    stranger = Client(client.app)
+    stranger = HttpClient(client.app)
     for _ in range(6):
         stranger.post("/login", form={"password": "guess"})
         stranger.get("/api/v1/hits", headers={"authorization": "Bearer wrong-wrong"})
@@ -375,7 +375,7 @@ def test_a_browser_that_was_inside_has_a_count_of_its_own() -> None:
     client.post("/login", form={"password": PASSWORD})
     client.post("/logout")
     assert client.get("/").status == 303
-    stranger = Client(client.app)
+    stranger = HttpClient(client.app)
     for _ in range(6):
         stranger.post("/login", form={"password": "guess"})
     assert stranger.post("/login", form={"password": PASSWORD}).status == 429
@@ -388,14 +388,14 @@ def test_a_browser_that_was_inside_has_a_count_of_its_own() -> None:
 
 def test_wrong_tokens_are_counted_and_told(caplog: pytest.LogCaptureFixture) -> None:
     """A line a minute, and one for ten times as many, says how many an address showed; no line says what."""
-    desk, client = closed()
+    backend, client = closed()
     with caplog.at_level("WARNING"):
         for number in range(15):
             client.get("/api/v1/hits", headers={"authorization": f"Bearer guess-{number}"})
-        desk.clock.at += timedelta(minutes=2)
+        backend.clock.at += timedelta(minutes=2)
         client.get("/feeds/hits.atom", headers={"authorization": "Basic " + base64.b64encode(b"u:guess-x").decode()})
-    told = [record.getMessage() for record in caplog.records if "token" in record.getMessage()]
-    assert told == [f"wrong token from 127.0.0.1 ({count} of late)" for count in (1, 10, 16)]
+    detail = [record.getMessage() for record in caplog.records if "token" in record.getMessage()]
+    assert detail == [f"wrong token from 127.0.0.1 ({count} of late)" for count in (1, 10, 16)]
     assert "guess" not in caplog.text
 
 
@@ -408,7 +408,7 @@ def test_who_goes_on_guessing_tokens_waits() -> None:
         async def slow_down(self, count: int) -> None:
             waited.append(count)
 
-    guard = next(g for g in _inside(client.app) if isinstance(g, Guard))
+    guard = next(g for g in _inside(client.app) if isinstance(g, SecurityMiddleware))
     guard._guesses = Slowed()
     for _ in range(25):
         client.get("/api/v1/hits", headers={"authorization": "Bearer wrong-wrong"})
@@ -425,8 +425,8 @@ def _inside(app: object) -> list[object]:
 def test_long_passwords_count_to_their_last_letter() -> None:
     """No byte of a long password is cut off, and an absurdly long guess costs nothing."""
     long = "x" * 100
-    desk = morning(password=long + "a")
-    client = Client(create_app(desk))
+    backend = sample_tables(password=long + "a")
+    client = HttpClient(create_app(backend))
     assert client.post("/login", form={"password": long + "b"}).status == 401
     assert client.post("/login", form={"password": "y" * 50_000}).status == 401
     assert client.post("/login", form={"password": long + "a"}).status == 303
@@ -436,13 +436,13 @@ def test_a_hash_may_stand_for_the_password() -> None:
     """The configuration may hold an argon2id hash instead of the words."""
     from argon2 import PasswordHasher
 
-    client = Client(create_app(morning(password=PasswordHasher().hash(PASSWORD))))
+    client = HttpClient(create_app(sample_tables(password=PasswordHasher().hash(PASSWORD))))
     assert client.post("/login", form={"password": PASSWORD}).status == 303
 
 
 def test_a_token_alone_locks_the_pages_too() -> None:
     """Where only a token is configured, people log in with it."""
-    client = Client(create_app(morning(token=TOKEN)))
+    client = HttpClient(create_app(sample_tables(token=TOKEN)))
     assert client.get("/").status == 303
     assert client.post("/login", form={"password": "wrong"}).status == 401
     assert client.post("/login", form={"password": TOKEN}).status == 303
@@ -479,7 +479,7 @@ def test_next_keeps_a_path_with_its_question() -> None:
 )
 def test_protective_headers_are_on_every_answer(path: str) -> None:
     """The policy allows nothing inline, nothing foreign, no frame; nothing is sniffed."""
-    answer = Client(create_app(morning())).get(path)
+    answer = HttpClient(create_app(sample_tables())).get(path)
     policy = answer.header("content-security-policy") or ""
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -490,35 +490,35 @@ def test_protective_headers_are_on_every_answer(path: str) -> None:
 
 def test_answers_are_not_kept_by_caches() -> None:
     """Pages and data are private; only files whose address carries their digest are kept."""
-    client = Client(create_app(morning()))
+    client = HttpClient(create_app(sample_tables()))
     assert client.get("/").header("cache-control") == "no-store"
     assert client.get("/static/site.css?v=1").header("cache-control") == "public, max-age=31536000, immutable"
 
 
 def test_static_files_do_not_lead_out_of_their_folder() -> None:
     """Paths that climb find nothing."""
-    client = Client(create_app(morning()))
+    client = HttpClient(create_app(sample_tables()))
     for path in ("/static/../site.py", "/static/%2e%2e/site.py", "/static//etc/passwd", "/static/..%2fsite.py"):
         assert client.get(path).status == 404
 
 
 def test_large_bodies_are_refused() -> None:
     """More than 4 MiB is not read."""
-    client = Client(create_app(morning()))
+    client = HttpClient(create_app(sample_tables()))
     assert client.post("/api/v1/feeds/import", body=b"x" * (4 * 2**20 + 1)).status == 413
     assert client.post("/login", form={"password": "x" * (5 * 2**20)}).status == 413
 
 
 def test_unknown_methods_are_refused() -> None:
     """TRACE and inventions are no way in."""
-    client = Client(create_app(morning()))
+    client = HttpClient(create_app(sample_tables()))
     for method in ("TRACE", "CONNECT", "PROPFIND", "get"):
         assert client.ask(method, "/").status == 405
 
 
 def test_unknown_keys_are_refused() -> None:
     """A request cannot set what its form does not have."""
-    client = Client(create_app(morning()))
+    client = HttpClient(create_app(sample_tables()))
     sent = {"rule": "f35", "for": "1h", "id": 7, "until_at": "2099-01-01T00:00:00Z"}
     assert client.post("/api/v1/silences", data=sent).status == 422
     assert client.post("/hits/00001389/mark", form={"mark": "relevant", "rule": "x"}).status == 422
@@ -547,10 +547,10 @@ def test_listen_is_read_in_every_spelling() -> None:
 def test_figures_beyond_loopback_ask_for_the_token() -> None:
     """A worker's address keeps the rules of the page: health is open, figures are not, and never without a secret."""
     with pytest.raises(AggregatorError, match="neither a password nor a token"):
-        create_figures(morning(), "0.0.0.0:9464")
-    site = create_figures(morning().web(token=TOKEN), "0.0.0.0:9464")
-    stranger, monitor = Client(site), Client(site, token=TOKEN)
+        create_metrics_app(sample_tables(), "0.0.0.0:9464")
+    site = create_metrics_app(sample_tables().web(token=TOKEN), "0.0.0.0:9464")
+    stranger, monitor = HttpClient(site), HttpClient(site, token=TOKEN)
     assert [stranger.get(path).status for path in ("/healthz", "/readyz", "/metrics")] == [200, 200, 401]
     assert monitor.get("/metrics").status == 200
     assert monitor.get("/api/v1/hits").status == 404
-    assert Client(create_figures(morning(), "127.0.0.1:9464")).get("/metrics").status == 200
+    assert HttpClient(create_metrics_app(sample_tables(), "127.0.0.1:9464")).get("/metrics").status == 200

@@ -7,31 +7,31 @@ import pytest
 
 from aggregator.core.settings import Config
 from aggregator.web import create_app
-from tests.support.http_client import Client
-from tests.support.memory_backend import Loaded, MemoryDesk
-from tests.support.sample_data import morning
+from tests.support.http_client import HttpClient
+from tests.support.memory_backend import Loaded, MemoryBackend
+from tests.support.sample_data import sample_tables
 
-MOST_BYTES = 100_000
+MAX_BYTES = 100_000
 MANY = 3000
 
 
 @pytest.fixture(scope="module")
-def crowded() -> Client:
+def crowded() -> HttpClient:
     """A site of thousands of feeds and rules."""
-    desk: MemoryDesk = morning()
+    backend: MemoryBackend = sample_tables()
     feeds = [{"id": f"feed{n}", "url": f"https://{n}.example/"} for n in range(MANY)]
     rules = [{"id": f"rule{n}", "any": ["x"]} for n in range(MANY)]
-    desk.loaded = Loaded(Config.model_validate({"feeds": feeds, "rules": rules}))
-    return Client(create_app(desk))
+    backend.loaded = Loaded(Config.model_validate({"feeds": feeds, "rules": rules}))
+    return HttpClient(create_app(backend))
 
 
 @pytest.mark.parametrize("path", ["/", "/?rule=rule7", "/rules", "/rules?page=75", "/feeds", "/status"])
-def test_pages_stay_light(crowded: Client, path: str) -> None:
+def test_pages_stay_light(crowded: HttpClient, path: str) -> None:
     """No page lists thousands of names."""
-    assert len(crowded.get(path).body) < MOST_BYTES
+    assert len(crowded.get(path).body) < MAX_BYTES
 
 
-def test_rules_are_listed_by_the_page(crowded: Client) -> None:
+def test_rules_are_listed_by_the_page(crowded: HttpClient) -> None:
     """Each rule stands on one page, in the order of the file."""
     assert 'href="/rules/rule39"' in crowded.get("/rules").text
     second = crowded.get("/rules?page=2").text
@@ -40,15 +40,15 @@ def test_rules_are_listed_by_the_page(crowded: Client) -> None:
     assert "page 2 of 75" in second
 
 
-def test_a_filter_of_thousands_is_typed(crowded: Client) -> None:
+def test_a_filter_of_thousands_is_typed(crowded: HttpClient) -> None:
     """Where a list would be too long, the id is written, and what was chosen stays."""
     assert '<input name="rule" value="rule7"' in crowded.get("/?rule=rule7").text
 
 
 def test_a_story_is_on_one_page_only() -> None:
     """Older leads through all pages; each story, and each entry that is alone, has one card with all of its sources."""
-    desk = morning()
-    client = Client(create_app(desk))
+    backend = sample_tables()
+    client = HttpClient(create_app(backend))
     cards: list[str] = []
     path = "/"
     for _ in range(100):
@@ -60,14 +60,14 @@ def test_a_story_is_on_one_page_only() -> None:
         path = unescape(older[1])
     else:
         pytest.fail("the pages never end")
-    told = {hit.id: hit.story or f"{hit.feed}/{hit.entry_key}" for hit in desk.tables.hits.values()}
-    assert len(told) > len(set(told.values())) > 60
-    assert sorted(told[card] for card in cards) == sorted(set(told.values()))
+    detail = {hit.id: hit.story or f"{hit.feed}/{hit.entry_key}" for hit in backend.tables.hits.values()}
+    assert len(detail) > len(set(detail.values())) > 60
+    assert sorted(detail[card] for card in cards) == sorted(set(detail.values()))
 
 
 def test_an_edit_of_anything_else_is_answered_in_the_editor() -> None:
     """What was typed stands there again, with the sentence that says what differs."""
-    client = Client(create_app(morning()))
+    client = HttpClient(create_app(sample_tables()))
     for do in ("check", "preview", "save"):
         typed = "channels: {evil: {url: 'json://evil.example'}}\n"
         answer = client.post("/rules/edit", form={"name": "rules.yaml", "text": typed, "digest": "x", "do": do})
@@ -83,6 +83,6 @@ def test_an_edit_of_anything_else_is_answered_in_the_editor() -> None:
 @pytest.mark.parametrize("address", ["https://me:hunter2@a.example/", "feed://me:hunter2@a.example/x"])
 def test_a_login_that_was_pasted_is_not_shown_again(address: str) -> None:
     """The form comes back with the address alone."""
-    answer = Client(create_app(morning())).post("/feeds/discover", form={"url": address})
+    answer = HttpClient(create_app(sample_tables())).post("/feeds/discover", form={"url": address})
     assert "a.example/" in answer.text
     assert "hunter2" not in answer.text

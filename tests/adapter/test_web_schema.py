@@ -9,7 +9,7 @@ import pytest
 
 from aggregator.web import create_app
 from aggregator.web.server import bind, serve
-from tests.support.sample_data import morning
+from tests.support.sample_data import sample_tables
 
 EXAMPLES = "8"
 
@@ -21,7 +21,7 @@ def test_the_api_keeps_its_promises(tmp_path: Path) -> None:
     async def story() -> tuple[int, str]:
         bound = bind("127.0.0.1:0")
         address = f"http://127.0.0.1:{bound.getsockname()[1]}/api/openapi.json"
-        task = asyncio.create_task(serve(create_app(morning()), bound=bound))
+        task = asyncio.create_task(serve(create_app(sample_tables()), bound=bound))
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", address, "--max-examples", EXAMPLES, "--seed", "1",
             "--exclude-path", "/api/v1/events", "--workers", "1", "--generation-database", "none", "--no-color",

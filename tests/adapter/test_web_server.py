@@ -12,7 +12,7 @@ import pytest
 from aggregator.core.errors import AggregatorError
 from aggregator.web import create_app
 from aggregator.web.server import Limits, bind, serve
-from tests.support.sample_data import morning
+from tests.support.sample_data import sample_tables
 
 
 def test_a_taken_port_is_named_with_the_remedy() -> None:
@@ -39,7 +39,7 @@ def test_serving_leaves_signals_alone_and_ends_at_once() -> None:
     async def story() -> tuple[int, str, float]:
         bound = bind("127.0.0.1:0")
         address = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        task = asyncio.create_task(serve(create_app(morning()), bound=bound))
+        task = asyncio.create_task(serve(create_app(sample_tables()), bound=bound))
         async with aiohttp.ClientSession() as session:
             async with session.get(f"{address}/healthz") as answer:
                 status = answer.status
@@ -68,7 +68,7 @@ GET = "GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 async def served(limits: Limits | None = None) -> AsyncIterator[int]:
     """A site on a port of its own."""
     bound = bind("127.0.0.1:0")
-    task = asyncio.create_task(serve(create_app(morning()), bound=bound, limits=limits))
+    task = asyncio.create_task(serve(create_app(sample_tables()), bound=bound, limits=limits))
     try:
         yield bound.getsockname()[1]
     finally:
@@ -178,7 +178,7 @@ def test_streams_and_slow_answers_are_no_silence() -> None:
 
 def test_proxies_have_more_than_one_share() -> None:
     """Behind a proxy everybody comes from its address; the limit in all still holds."""
-    site = create_app(morning(trusted_proxies=["127.0.0.0/8"]))
+    site = create_app(sample_tables(trusted_proxies=["127.0.0.0/8"]))
     assert site.proxies == ("127.0.0.0/8",)
 
     async def story() -> list[int]:

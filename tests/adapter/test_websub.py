@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from aggregator.core.model import FeedState
-from aggregator.core.polling.websub import Standing, Subscription
+from aggregator.core.polling.websub import HubSubscription, SubscriptionState
 from aggregator.core.settings import Feed
-from aggregator.pipeline.websub import Push
+from aggregator.pipeline.websub import WebSub
 from tests.support.loopback import Answer, Loopback, answer, redirect
-from tests.support.poll_harness import Service
+from tests.support.poll_harness import PollHarness
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ PUBLIC = "https://public.example/aggregator/"
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The house speaks asyncio."""
+    """The application speaks asyncio."""
     return "asyncio"
 
 
@@ -40,23 +40,23 @@ class World:
     """A feed at a site with a hub, the service that polls it, and what hubs talk to."""
 
     site: Loopback
-    service: Service
+    service: PollHarness
     names: list[str] = field(default_factory=list)
     public: str | None = PUBLIC
 
     @property
-    def push(self) -> Push:
+    def push(self) -> WebSub:
         service = self.service
         web = service.config.settings.web.model_copy(update={"public_url": self.public})
         settings = service.config.settings.model_copy(update={"web": web})
-        setup = service.setup(settings)
-        return Push(
+        active = service.setup(settings)
+        return WebSub(
             subscriptions=service.store.subscriptions,
             hub=service.fetcher,
             feeds=service.store.feeds,
             catalog=service.store.catalog,
-            intake=service.intake,
-            setup=lambda: setup,
+            ingestor=service.intake,
+            active=lambda: active,
             clock=service.clock,
             owner="test",
             secret=self._name,
@@ -66,7 +66,7 @@ class World:
         self.names.append(f"name{len(self.names)}")
         return self.names[-1]
 
-    async def subscription(self) -> Subscription:
+    async def subscription(self) -> HubSubscription:
         (found,) = await self.service.store.subscriptions.all()
         return found
 
@@ -108,7 +108,7 @@ async def world(
     async with Loopback() as site:
         site.script("/hub", *(hub or (answer(202),)))
         url = site.script(path, said or answer(200, document("a"), Link=f'<{site.url("/hub")}>; rel="hub"'))
-        async with Service(Feed(url=url, id="f")) as service:
+        async with PollHarness(Feed(url=url, id="f")) as service:
             await service.poll()
             yield World(site, service, public=public)
 
@@ -130,7 +130,9 @@ async def test_100_discovery_in_the_header() -> None:
     async with Loopback() as site:
         hub = site.script("/hub", answer(202))
         links = f'<{hub}>; rel="hub", <{site.url("/self")}>; rel="self"'
-        async with Service(Feed(url=site.script("/feed", answer(200, document("a"), Link=links)), id="f")) as service:
+        async with PollHarness(
+            Feed(url=site.script("/feed", answer(200, document("a"), Link=links)), id="f")
+        ) as service:
             await service.poll()
             made = World(site, service)
             await made.push.tick()
@@ -145,7 +147,9 @@ async def test_103_discovery_in_the_document() -> None:
     async with Loopback() as site:
         hub = site.script("/hub", answer(202))
         head = f"<atom:link rel='hub' href='{hub}'/><atom:link rel='self' href='{site.url('/named')}'/>"
-        async with Service(Feed(url=site.script("/feed", answer(200, document("a", head=head))), id="f")) as service:
+        async with PollHarness(
+            Feed(url=site.script("/feed", answer(200, document("a", head=head))), id="f")
+        ) as service:
             await service.poll()
             made = World(site, service)
             await made.push.tick()
@@ -158,7 +162,7 @@ async def test_104_the_header_comes_first() -> None:
         first, second = site.script("/first", answer(202)), site.script("/second", answer(202))
         body = document("a", head=f"<atom:link rel='hub' href='{second}'/>")
         url = site.script("/feed", answer(200, body, Link=f'<{first}>; rel="hub"'))
-        async with Service(Feed(url=url, id="f")) as service:
+        async with PollHarness(Feed(url=url, id="f")) as service:
             await service.poll()
             await World(site, service).push.tick()
             assert (len(site.heard("/first")), len(site.heard("/second"))) == (1, 0)
@@ -173,7 +177,7 @@ async def test_201_a_temporary_redirect_of_the_topic() -> None:
         hub = site.script("/hub", answer(202))
         site.script("/moved", answer(200, document("a"), Link=f'<{hub}>; rel="hub"'))
         url = site.script("/feed", redirect(302, "/moved"))
-        async with Service(Feed(url=url, id="f")) as service:
+        async with PollHarness(Feed(url=url, id="f")) as service:
             await service.poll()
             made = World(site, service)
             await made.push.tick()
@@ -187,7 +191,7 @@ async def test_203_204_a_redirect_of_the_hub(status: int) -> None:
         made.site.script("/other", answer(202))
         await made.push.tick()
         assert made.asked("/other") == made.asked("/hub")
-        assert (await made.subscription()).standing is Standing.REQUESTED
+        assert (await made.subscription()).standing is SubscriptionState.REQUESTED
 
 
 async def test_a_permanent_redirect_of_the_hub_is_remembered() -> None:
@@ -216,7 +220,7 @@ async def test_a_permanent_redirect_of_the_topic() -> None:
     async with Loopback() as site:
         hub = site.script("/hub", answer(202))
         site.script("/new", answer(200, document("a"), Link=f'<{hub}>; rel="hub"'))
-        async with Service(Feed(url=site.script("/feed", redirect(301, "/new")), id="f")) as service:
+        async with PollHarness(Feed(url=site.script("/feed", redirect(301, "/new")), id="f")) as service:
             made = World(site, service)
             for _ in range(4):
                 await service.force()
@@ -232,7 +236,7 @@ async def test_205_only_what_was_asked_for_is_confirmed() -> None:
         assert await made.verify(topic="https://other.example/") is None
         assert await made.verify(mode="unsubscribe") is None
         assert await made.push.verify("guessed", {"hub.mode": "subscribe", "hub.challenge": "c"}) is None
-        assert (await made.subscription()).standing is Standing.REQUESTED
+        assert (await made.subscription()).standing is SubscriptionState.REQUESTED
 
 
 async def test_a_hub_is_told_that_the_feed_left() -> None:
@@ -288,7 +292,7 @@ async def test_a_hub_that_refuses_is_asked_again_after_a_day() -> None:
     async with world(answer(403)) as made:
         await made.push.tick()
         refused = await made.subscription()
-        assert (refused.standing, refused.lease_until) == (Standing.DENIED, None)
+        assert (refused.standing, refused.lease_until) == (SubscriptionState.DENIED, None)
         assert "403" in refused.reason
         assert (await made.state()).hub_until is None
         assert await made.push.tick() == 0
@@ -301,7 +305,11 @@ async def test_a_hub_that_denies() -> None:
     async with subscribed() as made:
         assert await made.verify(mode="denied", reason="closed") == ""
         denied = await made.subscription()
-        assert (denied.standing, denied.reason, (await made.state()).hub_until) == (Standing.DENIED, "closed", None)
+        assert (denied.standing, denied.reason, (await made.state()).hub_until) == (
+            SubscriptionState.DENIED,
+            "closed",
+            None,
+        )
         assert await made.bring(document("b")) == "ignored"
         assert await made.push.tick() == 0
 
@@ -434,12 +442,12 @@ async def test_a_paused_feed_takes_no_push() -> None:
 async def test_a_feed_that_may_be_ending_the_service_takes_no_push() -> None:
     """A rest after deaths is not cut short by whoever pushes; one death is no reason."""
     async with subscribed() as made:
-        feeds, upkeep = made.service.store.feeds, made.service.store.upkeep
+        feeds, upkeep = made.service.store.feeds, made.service.store.maintenance
         for owner in ("dead1", "dead2"):
             now = made.service.clock.now()
             await feeds.claim_due(now, owner=owner, lease_s=60, limit=1, ids=["f"], force=True)
             await feeds.begin("f", now, owner=owner)
-            await upkeep.free([owner], now)
+            await upkeep.release_leases_of([owner], now)
         before = await made.titles()
         assert await made.bring(document("b", "a")) == "ignored"
         assert await made.titles() == before
@@ -467,7 +475,7 @@ async def test_a_push_keeps_what_polls_know() -> None:
         hub = site.script("/hub", answer(202))
         site.script("/new", answer(200, document("b", "a"), ETag='"1"', Link=f'<{hub}>; rel="hub"'))
         url = site.script("/feed", redirect(301, "/new"))
-        async with Service(Feed(url=url, id="f")) as service:
+        async with PollHarness(Feed(url=url, id="f")) as service:
             await service.poll()
             made = World(site, service)
             await made.push.tick()

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from aggregator.web import create_app
 from aggregator.web.server import bind, serve
-from tests.support.memory_backend import MemoryDesk
-from tests.support.sample_data import morning
+from tests.support.memory_backend import MemoryBackend
+from tests.support.sample_data import sample_tables
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -36,20 +36,20 @@ class Site:
     """A running site, its desk, and what its pages complained of or asked for."""
 
     address: str
-    desk: MemoryDesk
+    backend: MemoryBackend
     complaints: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
 
-def run(desk: MemoryDesk) -> Iterator[Site]:
-    """Serve a desk on a free port, in a thread of its own."""
+def run(backend: MemoryBackend) -> Iterator[Site]:
+    """Serve a backend on a free port, in a thread of its own."""
     bound = bind("127.0.0.1:0")
     loop = asyncio.new_event_loop()
     task: list[asyncio.Task[None]] = []
 
     def serving() -> None:
         asyncio.set_event_loop(loop)
-        task.append(loop.create_task(serve(create_app(desk), bound=bound)))
+        task.append(loop.create_task(serve(create_app(backend), bound=bound)))
         try:
             loop.run_until_complete(asyncio.wait(task))
         finally:
@@ -59,7 +59,7 @@ def run(desk: MemoryDesk) -> Iterator[Site]:
     thread = threading.Thread(target=serving, daemon=True)
     thread.start()
     try:
-        yield Site(f"http://127.0.0.1:{port}", desk)
+        yield Site(f"http://127.0.0.1:{port}", backend)
     finally:
         loop.call_soon_threadsafe(lambda: task[0].cancel())
         thread.join(10)
@@ -68,7 +68,7 @@ def run(desk: MemoryDesk) -> Iterator[Site]:
 @pytest.fixture
 def site() -> Iterator[Site]:
     """A site with a morning of news, fresh for each test."""
-    yield from run(morning())
+    yield from run(sample_tables())
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The pictures of the README, taken anew from the pages over the desk of a morning.
+"""The pictures of the README, taken anew from the pages over the backend of a morning.
 
 python -m tests.browser.screenshots [DIRECTORY]    (docs/images without one; needs Chromium)
 """
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from aggregator.core.results import Change, Found, Preview
+from aggregator.core.results import EntryMatch, Preview, RuleChange
 from tests.browser.conftest import CHROMIUM, FLAGS, run
-from tests.support.memory_backend import MemoryDesk
-from tests.support.sample_data import morning, told_of
+from tests.support.memory_backend import MemoryBackend
+from tests.support.sample_data import detail_of, sample_tables
 
-MOST_BYTES = 200_000
+MAX_BYTES = 200_000
 OLD = "    any: [CAATSA]\n"
 EDITED = '    any: [CAATSA, "secondary sanctions"]\n    none: [museum]\n'
 ADDED = (
@@ -27,18 +27,18 @@ ADDED = (
 REMOVED = (("csis", "Ten years of CAATSA: a museum of good intentions"),)
 
 
-class Desk(MemoryDesk):
+class Desk(MemoryBackend):
     """A desk whose preview fits the edit that the picture shows."""
 
     async def preview(self, name: str, text: str, since: datetime) -> Preview:
         added, removed = (
             tuple(
-                Found(entry=told_of(n, feed, title, "", self.clock.now(), "caatsa").entry, feed_title=feed)
+                EntryMatch(entry=detail_of(n, feed, title, "", self.clock.now(), "caatsa").entry, feed_title=feed)
                 for n, (feed, title) in enumerate(rows)
             )
             for rows in (ADDED, REMOVED)
         )
-        change = Change(
+        change = RuleChange(
             rule="caatsa", before=33, after=35, added=len(added), removed=len(removed),
             added_samples=added, removed_samples=removed,
         )  # fmt: skip
@@ -47,7 +47,7 @@ class Desk(MemoryDesk):
 
 def desk() -> Desk:
     """A morning on which somebody has begun to mark."""
-    base = morning()
+    base = sample_tables()
     for hit, mark in (("0000138d", "relevant"), ("00001390", "irrelevant")):
         base.tables.hits[hit] = replace(base.tables.hits[hit], mark=mark)
     return Desk(tables=base.tables, clock=base.clock, loaded=base.loaded, candidates=base.candidates)
@@ -90,8 +90,8 @@ def take(browser: Browser, address: str, folder: Path) -> None:
         page.close()
         size = target.stat().st_size
         print(f"{target}: {size:,} bytes")
-        if size > MOST_BYTES:
-            raise SystemExit(f"{target} is larger than {MOST_BYTES:,} bytes")
+        if size > MAX_BYTES:
+            raise SystemExit(f"{target} is larger than {MAX_BYTES:,} bytes")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Opener, Site
-from tests.support.sample_data import told_of
+from tests.support.sample_data import detail_of
 
 
 def test_keys_move_and_mark(site: Site, open_page: Opener) -> None:
@@ -21,7 +21,7 @@ def test_keys_move_and_mark(site: Site, open_page: Opener) -> None:
     expect(first).to_be_focused()
     page.keyboard.press("r")
     expect(first.get_by_role("button", name="Relevant", exact=True)).to_have_attribute("aria-pressed", "true")
-    assert site.desk.tables.hits["00001389"].mark == "relevant"
+    assert site.backend.tables.hits["00001389"].mark == "relevant"
     page.keyboard.press("/")
     page.wait_for_url("**/search")
     field = page.get_by_role("searchbox")
@@ -49,25 +49,27 @@ def test_a_mark_is_kept_and_taken_away(site: Site, open_page: Opener, scripts: b
     button = page.locator("#hit-00001389").get_by_role("button", name="Irrelevant")
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
-    assert site.desk.tables.hits["00001389"].mark == "irrelevant"
+    assert site.backend.tables.hits["00001389"].mark == "irrelevant"
     button.click()
     expect(button).to_have_attribute("aria-pressed", "false")
-    assert site.desk.tables.hits["00001389"].mark is None
+    assert site.backend.tables.hits["00001389"].mark is None
 
 
 def test_new_hits_are_announced(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
     """A hit that comes while the page is open is counted, and one press shows it."""
     page = open_page("/")
     page.wait_for_timeout(500)
-    desk = site.desk
-    desk.clock.at += timedelta(seconds=5)
-    told = told_of(7777, "tass", "CAATSA waiver signed", "The CAATSA waiver was signed.", desk.clock.now(), "caatsa")
-    desk.tables.hits[told.hit.id], desk.tables.entries[7777] = told.hit, told.entry
+    backend = site.backend
+    backend.clock.at += timedelta(seconds=5)
+    detail = detail_of(
+        7777, "tass", "CAATSA waiver signed", "The CAATSA waiver was signed.", backend.clock.now(), "caatsa"
+    )
+    backend.tables.hits[detail.hit.id], backend.tables.entries[7777] = detail.hit, detail.entry
     link = page.get_by_role("link", name="1 new hit")
     link.wait_for(timeout=8000)
     keep(page, "hits-new")
     link.click()
-    expect(page.locator(f"#hit-{told.hit.id}")).to_be_visible()
+    expect(page.locator(f"#hit-{detail.hit.id}")).to_be_visible()
 
 
 def test_filters_live_in_the_address(open_page: Opener) -> None:
@@ -90,12 +92,12 @@ def test_a_silence_is_made_and_lifted(site: Site, open_page: Opener) -> None:
     page.get_by_label("Why").fill("told enough")
     page.get_by_role("button", name="Silence").click()
     expect(page.get_by_role("status")).to_have_text("Silenced.")
-    number, made = site.desk.tables.silences.popitem()
-    site.desk.tables.silences[number] = made
+    number, made = site.backend.tables.silences.popitem()
+    site.backend.tables.silences[number] = made
     assert (made.story, made.rule, made.reason) == ("story-1", None, "told enough")
     page.goto(site.address + "/status")
     page.get_by_role("button", name="Lift").last.click()
-    assert number not in site.desk.tables.silences
+    assert number not in site.backend.tables.silences
 
 
 def test_the_editor_tells_while_typing(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
@@ -112,41 +114,41 @@ def test_the_editor_tells_while_typing(site: Site, open_page: Opener, keep: Call
     keep(page, "editor-problem-1280-light")
     problem.get_by_role("link").click()
     expect(area).to_be_focused()
-    area.fill(site.desk.text.replace("[CAATSA]", "[CAATSA, sanction*]"))
+    area.fill(site.backend.text.replace("[CAATSA]", "[CAATSA, sanction*]"))
     expect(page.locator("[data-verdict] .fine")).to_contain_text("4 rules")
     expect(page.locator("[data-preview] .plus").first).to_have_text("+14")
     expect(page.locator("[data-preview] .minus").first).to_have_text("−3")
     keep(page, "editor-preview-1280-light")
     page.get_by_role("button", name="Save and run").click()
     page.wait_for_url("**/rules?done=saved")
-    assert "[CAATSA, sanction*]" in site.desk.text
+    assert "[CAATSA, sanction*]" in site.backend.text
 
 
 def test_the_editor_works_without_scripts(site: Site, open_page: Opener) -> None:
     """Check, preview and save are buttons of a form; what was typed comes back with the problems."""
     page = open_page("/rules/edit", scripts=False)
     area = page.get_by_label("The file")
-    area.fill(site.desk.text + "bad: 1\n")
+    area.fill(site.backend.text + "bad: 1\n")
     page.get_by_role("button", name="Save and run").click()
     expect(page.locator(".problems li")).to_contain_text("unknown key")
-    expect(page.get_by_label("The file")).to_have_value(site.desk.text + "bad: 1\n")
-    page.get_by_label("The file").fill(site.desk.text + "# more\n")
+    expect(page.get_by_label("The file")).to_have_value(site.backend.text + "bad: 1\n")
+    page.get_by_label("The file").fill(site.backend.text + "# more\n")
     page.get_by_role("button", name="Preview").click()
     expect(page.locator(".changes .plus").first).to_have_text("+14")
     page.get_by_role("button", name="Save and run").click()
     page.wait_for_url("**/rules?done=saved")
-    assert site.desk.text.endswith("# more\n")
+    assert site.backend.text.endswith("# more\n")
 
 
 def test_an_edit_elsewhere_is_not_overwritten(site: Site, open_page: Opener) -> None:
     """Where the file changed on disk, nothing is written and nothing that was typed is lost."""
     page = open_page("/rules/edit")
-    page.get_by_label("The file").fill(site.desk.text + "# mine\n")
-    site.desk.text += "# theirs\n"
+    page.get_by_label("The file").fill(site.backend.text + "# mine\n")
+    site.backend.text += "# theirs\n"
     page.get_by_role("button", name="Save and run").click()
     expect(page.get_by_role("alert")).to_contain_text("changed on disk")
-    expect(page.get_by_label("The file")).to_have_value(site.desk.text.replace("# theirs", "# mine"))
-    assert site.desk.text.endswith("# theirs\n")
+    expect(page.get_by_label("The file")).to_have_value(site.backend.text.replace("# theirs", "# mine"))
+    assert site.backend.text.endswith("# theirs\n")
 
 
 def test_a_feed_is_looked_at_and_added(site: Site, open_page: Opener) -> None:
@@ -180,7 +182,7 @@ def test_a_feed_is_paused_polled_and_resumed(site: Site, open_page: Opener) -> N
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("status")).to_contain_text("Resumed")
     page.get_by_role("button", name="Poll now").click()
-    assert site.desk.tables.feeds["tass"].state.next_poll_at == site.desk.clock.now()
+    assert site.backend.tables.feeds["tass"].state.next_poll_at == site.backend.clock.now()
 
 
 def test_alerts_are_retried_and_cancelled(site: Site, open_page: Opener) -> None:
@@ -190,7 +192,7 @@ def test_alerts_are_retried_and_cancelled(site: Site, open_page: Opener) -> None
     expect(page.get_by_text("No alert is dead.")).to_be_visible()
     page.goto(site.address + "/alerts?state=held")
     page.get_by_role("button", name="Cancel").click()
-    assert site.desk.tables.deliveries["d2"].state.value == "suppressed"
+    assert site.backend.tables.deliveries["d2"].state.value == "suppressed"
 
 
 def test_alerts_are_acknowledged(site: Site, open_page: Opener) -> None:
@@ -199,7 +201,7 @@ def test_alerts_are_acknowledged(site: Site, open_page: Opener) -> None:
     page.get_by_role("button", name="Acknowledge").click()
     expect(page.get_by_role("status")).to_contain_text("Acknowledged")
     expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
-    assert site.desk.tables.deliveries["d0"].acknowledged_at == site.desk.clock.now()
+    assert site.backend.tables.deliveries["d0"].acknowledged_at == site.backend.clock.now()
     page.goto(site.address + "/alerts?state=sent")
     expect(page.get_by_text("acknowledged", exact=True)).to_have_count(1)
 
@@ -212,7 +214,7 @@ def test_what_is_wrong_with_a_query_is_said(open_page: Opener) -> None:
 
 def test_a_late_loop_is_seen_on_every_page(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
     """The pulse beside Status turns, and the status page names the loop."""
-    site.desk.late = frozenset({"deliver"})
+    site.backend.late = frozenset({"deliver"})
     page = open_page("/")
     expect(page.locator("[data-pulse]")).to_have_class("pulse late")
     page.goto(site.address + "/status")
@@ -225,7 +227,7 @@ def test_a_broken_reload_is_reported(site: Site, open_page: Opener) -> None:
     page = open_page("/status")
     page.get_by_role("button", name="Read the configuration again").click()
     expect(page.get_by_role("status")).to_contain_text("is running")
-    site.desk.text += "bad: 1\n"
+    site.backend.text += "bad: 1\n"
     page.get_by_role("button", name="Read the configuration again").click()
     expect(page.get_by_role("alert")).to_contain_text("The old configuration keeps running")
 
@@ -242,13 +244,13 @@ def test_long_listings_are_continued(site: Site, open_page: Opener) -> None:
         older.click()
         page.wait_for_load_state("load")
     assert len(seen) == len(set(seen))
-    shown = {hit.story or hit.entry_key for hit in site.desk.tables.hits.values()}
+    shown = {hit.story or hit.entry_key for hit in site.backend.tables.hits.values()}
     assert len(seen) == len(shown)
 
 
 def test_very_long_words_do_not_widen_the_page(site: Site, open_page: Opener) -> None:
     """A title without a blank, and right-to-left text, stay inside their card."""
-    tables = site.desk.tables
+    tables = site.backend.tables
     tables.entries[5001] = replace(tables.entries[5001], title="W" * 4000, summary="صفقة إس-400 " * 200)
     tables.hits["00001389"] = replace(tables.hits["00001389"], snippet="x" * 3000, spans=())
     tables.feeds["tass"].title = "F" * 300
@@ -261,12 +263,14 @@ def test_very_long_words_do_not_widen_the_page(site: Site, open_page: Opener) ->
 
 def test_each_text_has_its_own_direction(site: Site, open_page: Opener) -> None:
     """An Arabic hit stands right-to-left, its title at the edge of its text, among others that do not."""
-    tables, now = site.desk.tables, site.desk.clock.now()
-    told = told_of(7778, "tass", "تركيا تتسلم منظومة S-400", "أعلنت أنقرة تسليم S-400 هذا العام", now, "s400-turkey")
-    tables.hits[told.hit.id], tables.entries[7778] = told.hit, told.entry
+    tables, now = site.backend.tables, site.backend.clock.now()
+    detail = detail_of(
+        7778, "tass", "تركيا تتسلم منظومة S-400", "أعلنت أنقرة تسليم S-400 هذا العام", now, "s400-turkey"
+    )
+    tables.hits[detail.hit.id], tables.entries[7778] = detail.hit, detail.entry
     page = open_page("/")
     ways = "(all) => all.map((one) => getComputedStyle(one).direction)"
-    card = page.locator(f"#hit-{told.hit.id}")
+    card = page.locator(f"#hit-{detail.hit.id}")
     assert card.locator("h3, .snippet").evaluate_all(ways) == ["rtl", "rtl"]
     assert set(page.locator(".card h3").evaluate_all(ways)) == {"rtl", "ltr"}
     edges = [box["x"] + box["width"] for part in card.locator("h3, .snippet").all() if (box := part.bounding_box())]

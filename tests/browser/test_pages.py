@@ -46,7 +46,7 @@ def test_every_page_stands(
 
 def test_login_page_stands(browser: object, site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
     """The login form, wrong and right."""
-    site.desk.web(password="secret words")
+    site.backend.web(password="secret words")
     page = open_page("/rules", width=360)
     page.get_by_label("Password").fill("wrong")
     page.keyboard.press("Enter")
@@ -69,10 +69,10 @@ def test_every_page_reads_without_scripts(site: Site, open_page: Opener) -> None
         assert len(page.content().encode()) < BYTES, name
 
 
-def test_empty_house(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
+def test_empty_installation(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
     """Pages without anything to show say what to do."""
     for name in ("feeds", "entries", "hits", "stories", "deliveries", "silences"):
-        getattr(site.desk.tables, name).clear()
+        getattr(site.backend.tables, name).clear()
     page = open_page("/")
     assert "Nothing yet" in page.locator("main").inner_text()
     page.goto(site.address + "/feeds")

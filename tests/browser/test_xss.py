@@ -15,9 +15,9 @@ from aggregator.core.model import (
     Story,
     Validators,
 )
-from aggregator.core.results import Candidate
+from aggregator.core.results import FeedCandidate
 from tests.browser.conftest import Opener, Site
-from tests.support.sample_data import told_of
+from tests.support.sample_data import detail_of
 
 RUN = "window.ran=(window.ran||0)+1"
 
@@ -98,13 +98,13 @@ PAYLOADS = (
 
 def poison(site: Site, bad: str, number: int) -> list[str]:
     """Put a payload into every field that comes from outside; gives the pages that show it."""
-    tables, now = site.desk.tables, site.desk.clock.now()
-    told = told_of(number, "janes", bad, bad, now, "caatsa", bad[:60])
+    tables, now = site.backend.tables, site.backend.clock.now()
+    detail = detail_of(number, "janes", bad, bad, now, "caatsa", bad[:60])
     span = Span(field="title", start=0, end=len(bad), text=bad, term=bad)
     tables.entries[number] = replace(
-        told.entry, link=bad, author=bad, content=bad, guid=bad, categories=(bad,), enclosures=(bad,), lang=bad
+        detail.entry, link=bad, author=bad, content=bad, guid=bad, categories=(bad,), enclosures=(bad,), lang=bad
     )
-    hit = replace(told.hit, id=f"x{number}", spans=(span, replace(span, field="summary")), snippet=bad, reason=bad)
+    hit = replace(detail.hit, id=f"x{number}", spans=(span, replace(span, field="summary")), snippet=bad, reason=bad)
     tables.hits[hit.id] = hit
     tables.hits[f"y{number}"] = replace(hit, id=f"y{number}", rule=bad)
     tables.stories[bad[:60]] = Story(
@@ -124,7 +124,7 @@ def poison(site: Site, bad: str, number: int) -> list[str]:
     )
     tables.hosts["janes.example"] = HostLimit(host=bad, not_before=now + timedelta(hours=1), reason=bad)
     tables.silences[1] = Silence(id=1, story=bad, until_at=now + timedelta(hours=1), reason=bad, created_at=now)
-    site.desk.candidates["https://bad"] = (Candidate(url=bad, title=bad, titles=(bad,), known_as=bad),)
+    site.backend.candidates["https://bad"] = (FeedCandidate(url=bad, title=bad, titles=(bad,), existing_id=bad),)
     return [f"/hits/x{number}", f"/alerts/x{number}", f"/silences/add?hit=x{number}"]
 
 

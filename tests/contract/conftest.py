@@ -33,7 +33,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def migrate() -> None:
         async with open_store(f"sqlite:///{path}", index_text=index_text) as store:
-            await store.upkeep.upgrade()
+            await store.maintenance.upgrade()
 
     asyncio.run(migrate())
     return path

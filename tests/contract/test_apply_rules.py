@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import DeliveryState, Health, Question, Reason, Routed, Surroundings
+from aggregator.core.model import DeliveryState, Health, Reason, RoutingContext, RoutingQuery, RoutingResult
 from tests.support.records import HOUR, NOW, AnyStore, delivery, entry, feed, hit, lease, stored
 
 pytestmark = pytest.mark.anyio
@@ -14,22 +14,22 @@ pytestmark = pytest.mark.anyio
 async def test_known_hits_are_named(store: AnyStore) -> None:
     """Routing learns which of the hits that it asks about are stored already."""
     await stored(store, entry(), hits=(hit("h1"),))
-    seen: list[Surroundings] = []
+    seen: list[RoutingContext] = []
 
-    def route(around: Surroundings) -> Routed:
-        seen.append(around)
-        return Routed()
+    def route(context: RoutingContext) -> RoutingResult:
+        seen.append(context)
+        return RoutingResult()
 
-    assert await store.feeds.record(Question(hits=("h1", "h2")), route, NOW) == 0
+    assert await store.feeds.record(RoutingQuery(hits=("h1", "h2")), route, NOW) == 0
     assert seen[0].known == {"h1"}
 
 
 async def test_hits_on_stored_entries_are_recorded(store: AnyStore) -> None:
     """A rule that is applied to what is stored leaves hits and deliveries, and a repetition nothing more."""
     (written,) = await stored(store, entry(reason=Reason.BASELINE))
-    routed = Routed(hits=(hit("late", entry_id=written.id),), deliveries=(delivery("d", hits=("late",)),))
+    routed = RoutingResult(hits=(hit("late", entry_id=written.id),), deliveries=(delivery("d", hits=("late",)),))
     for _ in range(2):
-        assert await store.feeds.record(Question(), lambda _: routed, NOW) == 1
+        assert await store.feeds.record(RoutingQuery(), lambda _: routed, NOW) == 1
     assert (await store.catalog.hit("late")).entry.id == written.id
     assert [row.id for row in await store.catalog.deliveries()] == ["d"]
 
@@ -49,8 +49,8 @@ async def test_leases_of_the_dead_end(store: AnyStore) -> None:
     await store.outbox.add([delivery("d")])
     await store.outbox.claim(NOW, owner="dead", lease_s=300, limit=10)
     await store.outbox.begin("d", owner="dead", attempt=1)
-    assert await store.upkeep.owners() == ("dead",)
-    assert await store.upkeep.free(["dead"], NOW + timedelta(seconds=1)) == 2
+    assert await store.maintenance.owners() == ("dead",)
+    assert await store.maintenance.release_leases_of(["dead"], NOW + timedelta(seconds=1)) == 2
     later = NOW + timedelta(seconds=2)
     assert [state.id for state in await lease(store.feeds, "a", owner="alive", at=later)] == ["a"]
     (again,) = await store.outbox.claim(later, owner="alive", lease_s=300, limit=10)
@@ -61,16 +61,16 @@ async def test_leases_of_the_living_stand(store: AnyStore) -> None:
     """Nobody else's lease is touched, and freeing nobody frees nothing."""
     await store.feeds.sync([feed("a")], NOW)
     await lease(store.feeds, "a", owner="alive")
-    assert await store.upkeep.free([], NOW) == 0
-    assert await store.upkeep.free(["dead"], NOW) == 0
+    assert await store.maintenance.release_leases_of([], NOW) == 0
+    assert await store.maintenance.release_leases_of(["dead"], NOW) == 0
     assert await lease(store.feeds, "a", owner="other", at=NOW + HOUR * 0) == ()
 
 
 async def test_short_ids_name_one_thing(store: AnyStore) -> None:
     """The beginning of an id is enough where only one begins so; a whole id always is."""
     await store.outbox.add([delivery("ab12cd"), delivery("ab34ef"), delivery("ab34")])
-    assert await store.catalog.named("delivery", "ab1") == "ab12cd"
-    assert await store.catalog.named("delivery", "ab34") == "ab34"
+    assert await store.catalog.resolve_id("delivery", "ab1") == "ab12cd"
+    assert await store.catalog.resolve_id("delivery", "ab34") == "ab34"
     for wrong in ("ab", "zz", "%"):
         with pytest.raises(NotFound, match=wrong):
-            await store.catalog.named("delivery", wrong)
+            await store.catalog.resolve_id("delivery", wrong)

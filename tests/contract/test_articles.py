@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from aggregator.core.errors import Conflict
-from aggregator.core.model import HitFilter, HostLimit, Poll, Question, Routed, Surroundings
+from aggregator.core.model import HitFilter, HostLimit, PollResult, RoutingContext, RoutingQuery, RoutingResult
 from tests.support.records import DAY, HOUR, MINUTE, NOW, AnyStore, delivery, entry, feed, hit, lease, polled, stored
 
 pytestmark = pytest.mark.anyio
@@ -14,46 +14,49 @@ pytestmark = pytest.mark.anyio
 
 async def wished(store: AnyStore, *keys: str) -> None:
     """Entries that want their articles."""
-    await stored(store, *(entry(key) for key in keys), wanted=keys)
+    await stored(store, *(entry(key) for key in keys), articles_wanted=keys)
 
 
-async def test_a_wish_is_due_at_once(store: AnyStore) -> None:
+async def test_an_article_request_is_due_at_once(store: AnyStore) -> None:
     """What a poll wants is given with its entry, the longest waiting first, each as its first try."""
     await wished(store, "k1", "k2")
-    first, second = await store.texts.due(NOW, lease_s=60, limit=10)
-    assert [(wish.entry.title, wish.tries) for wish in (first, second)] == [("Title k1", 1), ("Title k2", 1)]
+    first, second = await store.articles.due(NOW, lease_s=60, limit=10)
+    assert [(request.entry.title, request.attempts) for request in (first, second)] == [
+        ("Title k1", 1),
+        ("Title k2", 1),
+    ]
     assert first.entry.id is not None
 
 
-async def test_a_wish_is_given_to_one_at_a_time(store: AnyStore) -> None:
+async def test_an_article_request_is_given_to_one_at_a_time(store: AnyStore) -> None:
     """A wish that was taken rests for its lease, and then it is another try."""
     await wished(store, "k1", "k2")
-    (first,) = await store.texts.due(NOW, lease_s=60, limit=1)
-    (second,) = await store.texts.due(NOW, lease_s=60, limit=10)
+    (first,) = await store.articles.due(NOW, lease_s=60, limit=1)
+    (second,) = await store.articles.due(NOW, lease_s=60, limit=10)
     assert {first.entry.key, second.entry.key} == {"k1", "k2"}
-    assert await store.texts.due(NOW + timedelta(seconds=59), lease_s=60, limit=10) == ()
-    again = await store.texts.due(NOW + MINUTE, lease_s=60, limit=10)
-    assert [wish.tries for wish in again] == [2, 2]
+    assert await store.articles.due(NOW + timedelta(seconds=59), lease_s=60, limit=10) == ()
+    again = await store.articles.due(NOW + MINUTE, lease_s=60, limit=10)
+    assert [request.attempts for request in again] == [2, 2]
 
 
-async def test_a_wish_can_be_put_off(store: AnyStore) -> None:
+async def test_an_article_request_can_be_put_off(store: AnyStore) -> None:
     """It is due when it was put off to; hosts that asked for rest get it."""
     await wished(store, "k1")
-    (wish,) = await store.texts.due(NOW, lease_s=60, limit=1)
+    (request,) = await store.articles.due(NOW, lease_s=60, limit=1)
     limit = HostLimit(host="b.example", not_before=NOW + DAY, reason="Retry-After")
-    await store.texts.put_off(wish.entry.id or 0, NOW + HOUR, [limit])
-    assert await store.texts.due(NOW + HOUR - MINUTE, lease_s=60, limit=1) == ()
-    assert len(await store.texts.due(NOW + HOUR, lease_s=60, limit=1)) == 1
+    await store.articles.put_off(request.entry.id or 0, NOW + HOUR, [limit])
+    assert await store.articles.due(NOW + HOUR - MINUTE, lease_s=60, limit=1) == ()
+    assert len(await store.articles.due(NOW + HOUR, lease_s=60, limit=1)) == 1
     assert await store.catalog.hosts() == (limit,)
 
 
-async def test_a_wish_can_be_dropped(store: AnyStore) -> None:
+async def test_an_article_request_can_be_dropped(store: AnyStore) -> None:
     """It does not come again, and its entry stays."""
     await wished(store, "k1", "k2")
-    (wish,) = await store.texts.due(NOW, lease_s=60, limit=1)
-    await store.texts.drop([wish.entry.id or 0])
-    (left,) = await store.texts.due(NOW + DAY, lease_s=60, limit=10)
-    assert left.entry.key != wish.entry.key
+    (request,) = await store.articles.due(NOW, lease_s=60, limit=1)
+    await store.articles.drop([request.entry.id or 0])
+    (left,) = await store.articles.due(NOW + DAY, lease_s=60, limit=10)
+    assert left.entry.key != request.entry.key
     assert await store.catalog.count_entries() == 2
 
 
@@ -61,81 +64,81 @@ async def test_a_resting_host_is_left_alone(store: AnyStore) -> None:
     """Wishes of a feed whose host asked for rest wait for its end."""
     await wished(store, "k1")
     limit = HostLimit(host="a.example", not_before=NOW + HOUR)
-    await store.texts.put_off(0, NOW, [limit])
-    assert await store.texts.due(NOW, lease_s=60, limit=1) == ()
-    assert len(await store.texts.due(NOW + HOUR, lease_s=60, limit=1)) == 1
+    await store.articles.put_off(0, NOW, [limit])
+    assert await store.articles.due(NOW, lease_s=60, limit=1) == ()
+    assert len(await store.articles.due(NOW + HOUR, lease_s=60, limit=1)) == 1
 
 
 async def test_an_article_becomes_the_next_version(store: AnyStore) -> None:
     """Entry, hits and alerts are written together; the feed's own text stays what edits are told by."""
     await wished(store, "k1")
-    (wish,) = await store.texts.due(NOW, lease_s=60, limit=1)
-    whole = replace(wish.entry, content="The whole article", version=2)
-    seen: list[Surroundings] = []
+    (request,) = await store.articles.due(NOW, lease_s=60, limit=1)
+    whole = replace(request.entry, content="The whole article", version=2)
+    seen: list[RoutingContext] = []
 
-    def route(around: Surroundings) -> Routed:
-        seen.append(around)
-        return Routed(hits=(hit("h1", entry_version=2),), deliveries=(delivery("d1", hits=("h1",)),))
+    def route(context: RoutingContext) -> RoutingResult:
+        seen.append(context)
+        return RoutingResult(hits=(hit("h1", entry_version=2),), deliveries=(delivery("d1", hits=("h1",)),))
 
-    assert await store.texts.fill(whole, NOW, question=Question(hits=("h1",)), route=route) == 1
+    assert await store.articles.fill(whole, NOW, question=RoutingQuery(hits=("h1",)), route=route) == 1
     assert seen[0].known == frozenset()
-    found = await store.catalog.entry(wish.entry.id or 0)
+    found = await store.catalog.entry(request.entry.id or 0)
     assert (found.content, found.version, found.content_hash) == ("The whole article", 2, b"1")
-    (told,) = await store.catalog.hits(HitFilter())
-    assert (told.hit.id, told.hit.entry_version) == ("h1", 2)
+    (detail,) = await store.catalog.hits(HitFilter())
+    assert (detail.hit.id, detail.hit.entry_version) == ("h1", 2)
     assert (await store.catalog.delivery("d1"))[0].hits == ("h1",)
     known, _ = await store.feeds.known("a", ["k1"])
     assert (known["k1"].version, known["k1"].content_hash) == (2, b"1")
-    assert await store.texts.due(NOW + DAY, lease_s=60, limit=1) == ()
+    assert await store.articles.due(NOW + DAY, lease_s=60, limit=1) == ()
 
 
 async def test_an_article_without_a_question_is_only_stored(store: AnyStore) -> None:
     """Where no rule matched, nothing is routed."""
     await wished(store, "k1")
-    (wish,) = await store.texts.due(NOW, lease_s=60, limit=1)
+    (request,) = await store.articles.due(NOW, lease_s=60, limit=1)
 
-    def route(around: Surroundings) -> Routed:
+    def route(context: RoutingContext) -> RoutingResult:
         raise AssertionError("nothing was asked")
 
-    whole = replace(wish.entry, content="The whole article", version=2)
-    assert await store.texts.fill(whole, NOW, question=None, route=route) == 0
-    assert (await store.catalog.entry(wish.entry.id or 0)).content == "The whole article"
+    whole = replace(request.entry, content="The whole article", version=2)
+    assert await store.articles.fill(whole, NOW, question=None, route=route) == 0
+    assert (await store.catalog.entry(request.entry.id or 0)).content == "The whole article"
 
 
 async def test_an_edit_meanwhile_wins(store: AnyStore) -> None:
     """The article of an entry that was edited while it was read is not written over the edit; the wish stands."""
     await wished(store, "k1")
-    (wish,) = await store.texts.due(NOW, lease_s=60, limit=1)
+    (request,) = await store.articles.due(NOW, lease_s=60, limit=1)
     (state,) = await lease(store.feeds, "a")
     edited = entry("k1", title="Edited", version=2)
-    await store.feeds.commit(Poll(state=polled(state), entries=(edited,)), owner="me")
+    await store.feeds.commit(PollResult(state=polled(state), entries=(edited,)), owner="me")
     with pytest.raises(Conflict):
-        await store.texts.fill(
-            replace(wish.entry, content="late", version=2), NOW, question=None, route=lambda _: Routed()
+        await store.articles.fill(
+            replace(request.entry, content="late", version=2), NOW, question=None, route=lambda _: RoutingResult()
         )
-    assert (await store.catalog.entry(wish.entry.id or 0)).title == "Edited"
-    (again,) = await store.texts.due(NOW + MINUTE, lease_s=60, limit=1)
-    assert (again.entry.version, again.tries) == (2, 2)
+    assert (await store.catalog.entry(request.entry.id or 0)).title == "Edited"
+    (again,) = await store.articles.due(NOW + MINUTE, lease_s=60, limit=1)
+    assert (again.entry.version, again.attempts) == (2, 2)
 
 
 async def test_an_entry_wants_its_text_once(store: AnyStore) -> None:
     """A poll that is repeated makes no second wish, nor does it set the tries back."""
     await wished(store, "k1")
-    await store.texts.due(NOW, lease_s=60, limit=1)
-    await stored(store, entry("k1"), wanted=("k1",))
-    (wish,) = await store.texts.due(NOW + MINUTE, lease_s=60, limit=10)
-    assert wish.tries == 2
+    await store.articles.due(NOW, lease_s=60, limit=1)
+    await stored(store, entry("k1"), articles_wanted=("k1",))
+    (request,) = await store.articles.due(NOW + MINUTE, lease_s=60, limit=10)
+    assert request.attempts == 2
 
 
 async def test_removed_entries_want_nothing(store: AnyStore) -> None:
     """Retention takes the wish with the entry."""
     await wished(store, "k1")
-    await store.upkeep.prune(NOW + 2 * DAY, entries_s=86400, content_s=86400)
-    assert await store.texts.due(NOW + 3 * DAY, lease_s=60, limit=1) == ()
+    await store.maintenance.prune(NOW + 2 * DAY, entries_s=86400, content_s=86400)
+    assert await store.articles.due(NOW + 3 * DAY, lease_s=60, limit=1) == ()
 
 
-async def test_a_feed_that_left_keeps_its_wishes(store: AnyStore) -> None:
+async def test_a_feed_that_left_keeps_its_article_requests(store: AnyStore) -> None:
     """Whether a wish still counts is for the verb to say."""
     await wished(store, "k1")
     await store.feeds.sync([feed("b")], NOW)
-    assert len(await store.texts.due(NOW, lease_s=60, limit=1)) == 1
+    assert len(await store.articles.due(NOW, lease_s=60, limit=1)) == 1

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.core.model import Backlog, DeliveryState, FeedState, HostLimit, Overdue, Poll
+from aggregator.core.model import Backlog, DeliveryState, FeedState, HostLimit, Overdue, PollResult
 from tests.support.records import HOUR, MINUTE, NOW, AnyStore, delivery, feed
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +17,7 @@ async def polled(store: AnyStore, name: str, *, due_at: timedelta, interval_s: f
     after: FeedState = replace(
         state, last_polled_at=NOW, first_polled_at=NOW, next_poll_at=NOW + due_at, interval_s=interval_s
     )
-    await store.feeds.commit(Poll(state=after), owner="me")
+    await store.feeds.commit(PollResult(state=after), owner="me")
 
 
 async def test_nothing_is_due(store: AnyStore) -> None:
@@ -50,7 +50,7 @@ async def test_feeds_that_rest_are_not_overdue(store: AnyStore) -> None:
     (state,) = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=1, ids=["b"], force=True)
     after = replace(state, last_polled_at=NOW, next_poll_at=NOW + MINUTE, interval_s=900.0)
     limit = HostLimit(host="other.example", not_before=NOW + 5 * HOUR, reason="429")
-    await store.feeds.commit(Poll(state=after, hosts=(limit,)), owner="me")
+    await store.feeds.commit(PollResult(state=after, hosts=(limit,)), owner="me")
     assert [one.name for one in (await store.catalog.backlog(NOW + HOUR)).feeds] == ["a"]
     await store.catalog.pause("a", True, NOW)
     assert (await store.catalog.backlog(NOW + HOUR)).feeds == ()

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import DeliveryState, Health, HitFilter, HitState, Poll, Routed, Silence
+from aggregator.core.model import DeliveryState, Health, HitFilter, HitState, PollResult, RoutingResult, Silence
 from tests.support.records import (
     DAY,
     HOUR,
@@ -46,13 +46,13 @@ async def test_feeds_are_listed_by_the_page(store: AnyStore) -> None:
     assert await store.catalog.feeds(after="c", limit=2) == ()
 
 
-async def test_pages_of_feeds_begin_with_trouble(store: AnyStore) -> None:
+async def test_pages_of_feeds_begin_with_the_unhealthy(store: AnyStore) -> None:
     """Worst first, then by id; a page may be of one state, and counts only what it shows."""
     await store.feeds.sync([feed(name) for name in "abcd"], NOW)
     await stored(store, entry("k1"), hits=(hit(),))
     for name, health in (("c", Health.SILENT), ("d", Health.GONE)):
         (state,) = await lease(store.feeds, name)
-        await store.feeds.commit(Poll(state=replace(polled(state), health=health)), owner="me")
+        await store.feeds.commit(PollResult(state=replace(polled(state), health=health)), owner="me")
     await store.catalog.pause("b", True, NOW)
     page = store.catalog.feed_page
     assert [row.state.id for row in await page()] == ["d", "c", "a", "b"]
@@ -99,7 +99,7 @@ async def test_end_of_a_pause_gives_a_gone_feed_another_chance(store: AnyStore) 
     """Resuming is asking to try again."""
     await store.feeds.sync([feed()], NOW)
     (state,) = await lease(store.feeds, "a")
-    await store.feeds.commit(Poll(state=polled(state, health=Health.GONE, next_poll_at=None)), owner="me")
+    await store.feeds.commit(PollResult(state=polled(state, health=Health.GONE, next_poll_at=None)), owner="me")
     await store.catalog.pause("a", True, NOW)
     await store.catalog.pause("a", False, NOW)
     (state,) = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=1)
@@ -212,11 +212,11 @@ async def test_hits_are_newest_first_and_filtered(store: AnyStore) -> None:
         hit("h2", "k2", rule="other", created_at=NOW - HOUR, story="s1"),
         hit("h3", "k2", created_at=NOW - HOUR),
     )
-    await stored(store, entry("k1"), entry("k2"), routed=Routed(hits=hits, stories=(story(),)))
+    await stored(store, entry("k1"), entry("k2"), routed=RoutingResult(hits=hits, stories=(story(),)))
     await store.catalog.mark("h3", "relevant")
 
     async def found(limit: int = 50, **wanted: object) -> list[str]:
-        return [told.hit.id for told in await store.catalog.hits(HitFilter(**wanted), limit=limit)]  # type: ignore[arg-type]
+        return [detail.hit.id for detail in await store.catalog.hits(HitFilter(**wanted), limit=limit)]  # type: ignore[arg-type]
 
     assert await found() == ["h3", "h2", "h1"]
     assert await found(limit=1) == ["h3"]
@@ -229,7 +229,7 @@ async def test_hits_are_newest_first_and_filtered(store: AnyStore) -> None:
     assert await found(before=(NOW - HOUR, "h3")) == ["h2", "h1"]
 
 
-async def test_tales_hold_a_story_together(store: AnyStore) -> None:
+async def test_hits_are_grouped_by_story(store: AnyStore) -> None:
     """A story or an entry is one tale, where it began, on one page only, with the hits that the filter keeps."""
     hits = (
         hit("h1", story="s1", created_at=NOW),
@@ -239,11 +239,11 @@ async def test_tales_hold_a_story_together(store: AnyStore) -> None:
         hit("h5", "k4", created_at=NOW + 3 * HOUR),
     )
     written = [entry(key) for key in ("k1", "k2", "k3", "k4")]
-    await stored(store, *written, routed=Routed(hits=hits, stories=(story(),)))
+    await stored(store, *written, routed=RoutingResult(hits=hits, stories=(story(),)))
 
     async def found(limit: int = 50, **wanted: object) -> list[str]:
-        tales = await store.catalog.tales(HitFilter(**wanted), limit=limit)  # type: ignore[arg-type]
-        return ["+".join(told.hit.id for told in tale) for tale in tales]
+        stories = await store.catalog.stories_of_hits(HitFilter(**wanted), limit=limit)  # type: ignore[arg-type]
+        return ["+".join(detail.hit.id for detail in story_hits) for story_hits in stories]
 
     assert await found() == ["h5", "h3+h2", "h4+h1"]
     assert await found(limit=2) == ["h5", "h3+h2"]
@@ -255,12 +255,12 @@ async def test_tales_hold_a_story_together(store: AnyStore) -> None:
     assert await found(story="s1") == ["h4+h1"]
 
 
-async def test_tale_of_very_many_hits_keeps_its_beginning(store: AnyStore) -> None:
+async def test_a_story_of_very_many_hits_keeps_its_beginning(store: AnyStore) -> None:
     """The earliest twenty."""
     hits = tuple(hit(f"h{n:02}", rule=f"r{n:02}", story="s1", created_at=NOW + n * MINUTE) for n in range(30))
-    await stored(store, entry(), routed=Routed(hits=hits, stories=(story(),)))
-    ((*tale,),) = await store.catalog.tales(HitFilter())
-    assert [told.hit.id for told in tale] == [f"h{n:02}" for n in range(19, -1, -1)]
+    await stored(store, entry(), routed=RoutingResult(hits=hits, stories=(story(),)))
+    ((*story_hits,),) = await store.catalog.stories_of_hits(HitFilter())
+    assert [detail.hit.id for detail in story_hits] == [f"h{n:02}" for n in range(19, -1, -1)]
 
 
 async def test_mark_can_be_taken_back(store: AnyStore) -> None:
@@ -271,12 +271,12 @@ async def test_mark_can_be_taken_back(store: AnyStore) -> None:
         assert (await store.catalog.hit("h1")).hit.mark == mark
 
 
-async def test_story_lists_its_tellings(store: AnyStore) -> None:
+async def test_story_lists_its_versions(store: AnyStore) -> None:
     """A story with every hit that belongs to it."""
-    routed = Routed(hits=(hit("h1", story="s1"), hit("h2")), stories=(story(feeds=("a",)),))
+    routed = RoutingResult(hits=(hit("h1", story="s1"), hit("h2")), stories=(story(feeds=("a",)),))
     await stored(store, entry(), routed=routed)
-    found, told = await store.catalog.story("s1")
-    assert (found, [t.hit.id for t in told]) == (story(feeds=("a",)), ["h1"])
+    found, detail = await store.catalog.story("s1")
+    assert (found, [t.hit.id for t in detail]) == (story(feeds=("a",)), ["h1"])
 
 
 async def test_rules_have_their_figures(store: AnyStore) -> None:
@@ -337,8 +337,8 @@ async def test_delivery_shows_what_it_tells(store: AnyStore) -> None:
     """One delivery with its attempts and hits."""
     await stored(store, entry(), hits=(hit(),))
     await store.outbox.add([delivery(hits=("h1",))])
-    found, tries, told = await store.catalog.delivery("d1")
-    assert (found.id, tries, [t.hit.id for t in told]) == ("d1", (), ["h1"])
+    found, attempts, detail = await store.catalog.delivery("d1")
+    assert (found.id, attempts, [t.hit.id for t in detail]) == ("d1", (), ["h1"])
 
 
 @pytest.mark.parametrize(("state", "allowed"), [(s, s in {PENDING, HELD, RETRY, DEAD}) for s in DeliveryState])
@@ -369,13 +369,13 @@ async def test_acknowledging_is_for_what_has_ended(store: AnyStore, state: Deliv
 
 async def test_acknowledged_alert_marks_its_stories(store: AnyStore) -> None:
     """The story of an alert, and those of a digest's hits; a later copy does not wash it off."""
-    routed = Routed(hits=(hit(story="s1"),), stories=(story("s1"), story("s2"), story("s3")))
+    routed = RoutingResult(hits=(hit(story="s1"),), stories=(story("s1"), story("s2"), story("s3")))
     await stored(store, entry(), routed=routed)
     await store.outbox.add([delivery("d1", state=SENT, story="s2"), delivery("d2", state=SENT, hits=("h1",))])
     assert await store.catalog.acknowledge(["d1", "d2"], NOW) == 2
     known = [(await store.catalog.story(name))[0].acknowledged_at for name in ("s1", "s2", "s3")]
     assert known == [NOW, NOW, None]
-    await stored(store, entry("b"), routed=Routed(stories=(story("s1", feeds=("a", "b")),)))
+    await stored(store, entry("b"), routed=RoutingResult(stories=(story("s1", feeds=("a", "b")),)))
     again = (await store.catalog.story("s1"))[0]
     assert (again.feeds, again.acknowledged_at) == (("a", "b"), NOW)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.core.model import Delivery, DeliveryState, FeedState, Poll, Suspect
+from aggregator.core.model import Delivery, DeliveryState, FeedState, PollResult, Suspect
 from aggregator.core.polling.schedule import rest_after_deaths_s
 from tests.support.records import DAY, HOUR, MINUTE, NOW, AnyStore, delivery, feed
 
@@ -20,7 +20,7 @@ async def killed_while_polling(store: AnyStore, owner: str, at: timedelta) -> Fe
     """A process takes the one feed up, begins a document and dies; the next start frees what it held."""
     (state,) = await poll(store, owner, at)
     await store.feeds.begin(state.id, NOW + at, owner=owner)
-    await store.upkeep.free([owner], NOW + at)
+    await store.maintenance.release_leases_of([owner], NOW + at)
     return state
 
 
@@ -51,7 +51,7 @@ async def test_a_kill_in_the_midst_of_a_request_costs_nothing(store: AnyStore) -
     for number in range(4):
         (state,) = await poll(store, f"p{number}")
         assert state.deaths == 0
-        await store.upkeep.free([f"p{number}"], NOW)
+        await store.maintenance.release_leases_of([f"p{number}"], NOW)
 
 
 async def test_a_machine_that_is_gone_counts_as_dead_when_its_lease_ends(store: AnyStore) -> None:
@@ -69,15 +69,15 @@ async def test_what_came_to_its_end_is_not_counted(store: AnyStore) -> None:
     await store.feeds.sync([feed("a")], NOW)
     (state,) = await poll(store, "me")
     await store.feeds.begin("a", NOW, owner="other")
-    await store.upkeep.free(["me"], NOW)
+    await store.maintenance.release_leases_of(["me"], NOW)
     (state,) = await poll(store, "me")
     await store.feeds.begin("a", NOW, owner="me")
-    await store.feeds.commit(Poll(state=replace(state, last_polled_at=NOW, next_poll_at=NOW)), owner="me")
+    await store.feeds.commit(PollResult(state=replace(state, last_polled_at=NOW, next_poll_at=NOW)), owner="me")
     await poll(store, "me")
     await store.feeds.begin("a", NOW, owner="me")
     await store.feeds.release(["a"], owner="me")
     await poll(store, "me")
-    await store.upkeep.free(["me"], NOW)
+    await store.maintenance.release_leases_of(["me"], NOW)
     assert [one.deaths for one in await poll(store, "next")] == [0]
 
 
@@ -88,14 +88,14 @@ async def test_deaths_are_written_with_the_poll(store: AnyStore) -> None:
     (state,) = await poll(store, "me", MINUTE)
     assert state.deaths == 1
     after = replace(state, deaths=0, last_polled_at=NOW, next_poll_at=NOW + HOUR)
-    await store.feeds.commit(Poll(state=after), owner="me")
+    await store.feeds.commit(PollResult(state=after), owner="me")
     assert [one.deaths for one in await poll(store, "me", HOUR)] == [0]
 
 
 async def killed_while_sending(store: AnyStore, owner: str, at: timedelta) -> Delivery:
     (claimed,) = await store.outbox.claim(NOW + at, owner=owner, lease_s=60, limit=1)
     await store.outbox.begin(claimed.id, owner=owner, attempt=claimed.attempts)
-    await store.upkeep.free([owner], NOW + at)
+    await store.maintenance.release_leases_of([owner], NOW + at)
     return claimed
 
 
@@ -112,8 +112,8 @@ async def test_an_alert_counts_the_deaths_that_it_was_sent_at(store: AnyStore) -
     assert third.deaths == 2
     (last,) = await store.outbox.claim(NOW + HOUR, owner="p4", lease_s=60, limit=9)
     assert last.deaths == 3
-    tries = (await store.catalog.delivery("d1"))[1]
-    assert [(one.outcome, one.ended_at is not None) for one in tries] == [("unknown", True)] * 3 + [(None, False)]
+    attempts = (await store.catalog.delivery("d1"))[1]
+    assert [(one.outcome, one.ended_at is not None) for one in attempts] == [("unknown", True)] * 3 + [(None, False)]
 
 
 async def test_suspects_go_last_and_hold_up_nobody(store: AnyStore) -> None:

@@ -15,13 +15,13 @@ from aggregator.core.model import (
     HitFilter,
     HitState,
     HostLimit,
-    Poll,
-    Question,
+    PollResult,
     Reason,
-    Routed,
+    RoutingContext,
+    RoutingQuery,
+    RoutingResult,
     Silence,
     StoredToday,
-    Surroundings,
     Validators,
 )
 from tests.support.records import (
@@ -86,9 +86,9 @@ async def test_state_comes_back_whole(store: AnyStore) -> None:
         stored_today=StoredToday(day="2026-03-02", entries=3, bytes=4096, left_out=1),
         hub="https://hub.example/",
         self_url="https://b.example/self",
-        rungs=(1, 2, 3, 4, 5),
+        parse_levels=(1, 2, 3, 4, 5),
     )
-    await store.feeds.commit(Poll(state=after), owner="me")
+    await store.feeds.commit(PollResult(state=after), owner="me")
     (summary,) = await store.catalog.feeds()
     assert summary.state == replace(after, lease_owner=None, lease_until=None)
 
@@ -98,7 +98,7 @@ async def test_claims_the_most_overdue_first(store: AnyStore) -> None:
     await store.feeds.sync([feed(name) for name in "abc"], NOW)
     for name, late in zip("abc", (1, 3, 2), strict=True):
         (state,) = await lease(store.feeds, name)
-        await store.feeds.commit(Poll(state=polled(state, next_poll_at=NOW - late * MINUTE)), owner="me")
+        await store.feeds.commit(PollResult(state=polled(state, next_poll_at=NOW - late * MINUTE)), owner="me")
     claimed = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=2)
     assert [state.id for state in claimed] == ["b", "c"]
 
@@ -124,7 +124,7 @@ async def test_proven_feeds_alone(store: AnyStore) -> None:
     for name, failures in (("b", 0), ("c", 1)):
         (state,) = await lease(store.feeds, name)
         after = polled(state, next_poll_at=NOW - MINUTE, last_ok_at=NOW - HOUR, failures=failures)
-        await store.feeds.commit(Poll(state=after), owner="me")
+        await store.feeds.commit(PollResult(state=after), owner="me")
     claimed = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=5, proven=True)
     assert [state.id for state in claimed] == ["b"]
     assert len(await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=5)) == 2
@@ -180,7 +180,7 @@ async def test_host_that_asked_for_rest_holds_back_its_feeds(store: AnyStore) ->
     await store.feeds.sync([feed(name, url=url) for name, url in urls.items()], NOW)
     (state,) = await lease(store.feeds, "a")
     limit = HostLimit(host="example.org", not_before=NOW + HOUR, reason="429")
-    await store.feeds.commit(Poll(state=polled(state), hosts=(limit,)), owner="me")
+    await store.feeds.commit(PollResult(state=polled(state), hosts=(limit,)), owner="me")
     forced = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=10, force=True)
     assert [state.id for state in forced] == ["c"]
     assert await store.catalog.hosts() == (limit,)
@@ -194,7 +194,7 @@ async def test_host_limit_is_never_shortened(store: AnyStore) -> None:
     for name, hours in (("a", 2), ("b", 1)):
         (state,) = await lease(store.feeds, name)
         limit = HostLimit(host="h.example", not_before=NOW + hours * HOUR)
-        await store.feeds.commit(Poll(state=polled(state), hosts=(limit,)), owner="me")
+        await store.feeds.commit(PollResult(state=polled(state), hosts=(limit,)), owner="me")
     (kept,) = await store.catalog.hosts()
     assert kept.not_before == NOW + 2 * HOUR
 
@@ -203,7 +203,7 @@ async def test_gone_feed_is_never_due(store: AnyStore) -> None:
     """After a 410 polling stops, until somebody asks for it."""
     await store.feeds.sync([feed()], NOW)
     (state,) = await lease(store.feeds, "a")
-    await store.feeds.commit(Poll(state=polled(state, health=Health.GONE, next_poll_at=None)), owner="me")
+    await store.feeds.commit(PollResult(state=polled(state, health=Health.GONE, next_poll_at=None)), owner="me")
     assert await store.feeds.claim_due(NOW + 999 * DAY, owner="me", lease_s=60, limit=10) == ()
     assert await store.feeds.next_due_at() is None
     await store.catalog.poll_soon("a", NOW)
@@ -234,11 +234,11 @@ async def test_another_configured_address_starts_over_without_forgetting(store: 
     """What was said about the old address goes; entries, keys and the first poll stay."""
     await store.feeds.sync([feed()], NOW)
     (state,) = await lease(store.feeds, "a")
-    told = replace(
+    detail = replace(
         polled(state, first_polled_at=NOW - DAY, failures=4, body_hash=b"x"),
         validators=Validators(url=state.url, etag='"1"'),
     )
-    await store.feeds.commit(Poll(state=told, entries=(entry(),), memory=b"m"), owner="me")
+    await store.feeds.commit(PollResult(state=detail, entries=(entry(),), memory=b"m"), owner="me")
     await store.feeds.sync([feed(url="https://new.example/")], NOW)
     (state,) = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=10)
     assert (state.url, state.configured_url) == ("https://new.example/", "https://new.example/")
@@ -254,14 +254,14 @@ async def test_poll_of_an_address_that_was_edited_meanwhile_is_not_written(store
     (state,) = await lease(store.feeds, "a")
     await store.feeds.sync([feed(url="https://new.example/")], NOW)
     with pytest.raises(Conflict):
-        await store.feeds.commit(Poll(state=polled(state)), owner="me")
+        await store.feeds.commit(PollResult(state=polled(state)), owner="me")
 
 
 async def test_sync_of_the_same_configuration_changes_nothing(store: AnyStore) -> None:
     """A reload does not make feeds due, nor touch leases, nor undo a confirmed move."""
     await store.feeds.sync([feed()], NOW)
     (state,) = await lease(store.feeds, "a")
-    await store.feeds.commit(Poll(state=polled(state, url="https://moved.example/")), owner="me")
+    await store.feeds.commit(PollResult(state=polled(state, url="https://moved.example/")), owner="me")
     before = await store.catalog.feeds()
     await store.feeds.sync([feed()], NOW + HOUR)
     assert await store.catalog.feeds() == before
@@ -276,7 +276,7 @@ async def test_pause_survives_sync_and_polls_only_by_name(store: AnyStore) -> No
     assert await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=10, force=True) == ()
     (state,) = await lease(store.feeds, "a")
     assert (state.health, state.health_since) == (Health.PAUSED, NOW)
-    await store.feeds.commit(Poll(state=polled(state)), owner="me")
+    await store.feeds.commit(PollResult(state=polled(state)), owner="me")
     (summary,) = await store.catalog.feeds()
     assert summary.state.health is Health.PAUSED
     await store.catalog.pause("a", False, NOW)
@@ -367,17 +367,17 @@ async def test_commit_without_a_lease_writes_nothing(store: AnyStore) -> None:
     (state,) = await lease(store.feeds, "a", owner="one")
     await lease(store.feeds, "a", owner="two", at=NOW + HOUR)
     with pytest.raises(Conflict):
-        await store.feeds.commit(Poll(state=polled(state), entries=(entry(),)), owner="one")
+        await store.feeds.commit(PollResult(state=polled(state), entries=(entry(),)), owner="one")
     assert await store.catalog.entries() == ()
     with pytest.raises(Conflict):
-        await store.feeds.commit(Poll(state=replace(state, id="nobody")), owner="one")
+        await store.feeds.commit(PollResult(state=replace(state, id="nobody")), owner="one")
 
 
 async def test_one_lease_pays_for_one_commit(store: AnyStore) -> None:
     """A second commit under the same lease is refused: the first one freed it."""
     await store.feeds.sync([feed()], NOW)
     (state,) = await lease(store.feeds, "a")
-    poll = Poll(state=polled(state))
+    poll = PollResult(state=polled(state))
     results = await asyncio.gather(
         store.feeds.commit(poll, owner="me"), store.feeds.commit(poll, owner="me"), return_exceptions=True
     )
@@ -389,7 +389,7 @@ async def test_many_commits_at_once_are_all_written(store: AnyStore) -> None:
     names = [f"f{n:02}" for n in range(40)]
     await store.feeds.sync([feed(name) for name in names], NOW)
     states = await lease(store.feeds, *names)
-    polls = [Poll(state=polled(s, items=n), entries=(entry(f"k{n}", feed=s.id),)) for n, s in enumerate(states)]
+    polls = [PollResult(state=polled(s, items=n), entries=(entry(f"k{n}", feed=s.id),)) for n, s in enumerate(states)]
     written = await asyncio.gather(*(store.feeds.commit(poll, owner="me") for poll in polls))
     assert [entries[0].feed for entries in written] == [state.id for state in states]
     assert {s.state.id: s.state.items for s in await store.catalog.feeds()} == {
@@ -403,9 +403,9 @@ async def test_commit_that_fails_spoils_no_other(store: AnyStore) -> None:
     good, bad = await lease(store.feeds, "a", "b")
     stray = hit(feed="b", key="never stored")
     results = await asyncio.gather(
-        store.feeds.commit(Poll(state=polled(good), entries=(entry("k1"),)), owner="me"),
+        store.feeds.commit(PollResult(state=polled(good), entries=(entry("k1"),)), owner="me"),
         store.feeds.commit(
-            Poll(state=polled(bad), entries=(entry("k2", feed="b"),), hits=(stray,), memory=b"x"), owner="me"
+            PollResult(state=polled(bad), entries=(entry("k2", feed="b"),), hits=(stray,), memory=b"x"), owner="me"
         ),
         return_exceptions=True,
     )
@@ -420,11 +420,11 @@ async def test_route_that_raises_writes_nothing(store: AnyStore) -> None:
     await store.feeds.sync([feed()], NOW)
     (state,) = await lease(store.feeds, "a")
 
-    def route(around: Surroundings) -> Routed:
+    def route(context: RoutingContext) -> RoutingResult:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await store.feeds.commit(Poll(state=polled(state), entries=(entry(),)), owner="me", route=route)
+        await store.feeds.commit(PollResult(state=polled(state), entries=(entry(),)), owner="me", route=route)
     assert await store.catalog.entries() == ()
 
 
@@ -433,37 +433,37 @@ async def test_poll_brings_hits_and_notices(store: AnyStore) -> None:
     note = delivery("n1", title="Recovered")
     await stored(store, entry(), hits=(hit(),), notices=(note,), quarantined=((b"<bad", "not well-formed"),))
     await stored(store, entry(), hits=(hit(snippet="other"),), notices=(note,))
-    (told,) = await store.catalog.hits(HitFilter())
-    assert (told.hit.snippet, told.entry.key) == ("", "k1")
+    (detail,) = await store.catalog.hits(HitFilter())
+    assert (detail.hit.snippet, detail.entry.key) == ("", "k1")
     assert await store.catalog.deliveries() == (note,)
 
 
 async def test_routing_is_written_with_the_poll(store: AnyStore) -> None:
     """Hits with their state, stories and deliveries arrive together with the entries."""
-    routed = Routed(
+    routed = RoutingResult(
         hits=(hit(story="s1", state=HitState.ALERTED),),
-        stories=(story(feeds=("a",), told=("r",)),),
+        stories=(story(feeds=("a",), alerted_rules=("r",)),),
         deliveries=(delivery(hits=("h1",), story="s1"),),
     )
     (written,) = await stored(store, entry(), hits=(hit(),), routed=routed)
-    (told,) = await store.catalog.hits(HitFilter(story="s1"))
-    assert told.hit == replace(routed.hits[0], entry_id=written.id)
+    (detail,) = await store.catalog.hits(HitFilter(story="s1"))
+    assert detail.hit == replace(routed.hits[0], entry_id=written.id)
     assert (await store.catalog.story("s1"))[0] == routed.stories[0]
     assert await store.catalog.deliveries() == routed.deliveries
 
 
-async def asked(store: AnyStore, question: Question) -> Surroundings:
+async def asked(store: AnyStore, question: RoutingQuery) -> RoutingContext:
     """What the store answers inside a poll of feed q."""
-    heard: list[Surroundings] = []
+    heard: list[RoutingContext] = []
 
-    def route(around: Surroundings) -> Routed:
-        heard.append(around)
-        return Routed()
+    def route(context: RoutingContext) -> RoutingResult:
+        heard.append(context)
+        return RoutingResult()
 
     known = [summary.state.id for summary in await store.catalog.feeds()]
     await store.feeds.sync([feed(name) for name in {*known, "q"}], NOW)
     (state,) = await lease(store.feeds, "q")
-    await store.feeds.commit(Poll(state=polled(state)), owner="me", question=question, route=route)
+    await store.feeds.commit(PollResult(state=polled(state)), owner="me", question=question, route=route)
     return heard[-1]
 
 
@@ -479,25 +479,25 @@ async def asked(store: AnyStore, question: Question) -> Surroundings:
 )
 async def test_story_is_found_by_any_of_its_keys(store: AnyStore, fingerprint: Fingerprint, found: bool) -> None:
     """The same address, title or band leads to a story; a key of another kind does not."""
-    await stored(store, entry(), routed=Routed(stories=(story(),)))
-    around = await asked(store, Question(fingerprints=(fingerprint,)))
-    assert around.stories == ((story(),) if found else ())
+    await stored(store, entry(), routed=RoutingResult(stories=(story(),)))
+    context = await asked(store, RoutingQuery(fingerprints=(fingerprint,)))
+    assert context.stories == ((story(),) if found else ())
 
 
 async def test_story_grows_and_keeps_its_beginning(store: AnyStore) -> None:
     """A story that is written again has the new feeds, and is found by old keys and new ones."""
-    await stored(store, entry(), routed=Routed(stories=(story(feeds=("a",)),)))
+    await stored(store, entry(), routed=RoutingResult(stories=(story(feeds=("a",)),)))
     other = Fingerprint(url_key="u2", bands=("b2",))
-    grown = story(feeds=("a", "b"), told=("r",), last_at=NOW + HOUR, first_at=NOW + HOUR, fingerprint=other)
-    await stored(store, entry(), routed=Routed(stories=(grown,)))
-    (found,) = (await asked(store, Question(fingerprints=(Fingerprint(url_key="u2"),)))).stories
-    assert (found.feeds, found.told, found.first_at, found.last_at) == (("a", "b"), ("r",), NOW, NOW + HOUR)
+    grown = story(feeds=("a", "b"), alerted_rules=("r",), last_at=NOW + HOUR, first_at=NOW + HOUR, fingerprint=other)
+    await stored(store, entry(), routed=RoutingResult(stories=(grown,)))
+    (found,) = (await asked(store, RoutingQuery(fingerprints=(Fingerprint(url_key="u2"),)))).stories
+    assert (found.feeds, found.alerted_rules, found.first_at, found.last_at) == (("a", "b"), ("r",), NOW, NOW + HOUR)
 
 
 async def test_story_outside_the_window_is_not_found(store: AnyStore) -> None:
     """A story that nobody told for three days does not swallow new ones."""
-    await stored(store, entry(), routed=Routed(stories=(story(),)))
-    near = Question(fingerprints=(Fingerprint(url_key="u1"),), stories_since=NOW)
+    await stored(store, entry(), routed=RoutingResult(stories=(story(),)))
+    near = RoutingQuery(fingerprints=(Fingerprint(url_key="u1"),), stories_since=NOW)
     far = replace(near, stories_since=NOW + timedelta(seconds=1))
     assert len((await asked(store, near)).stories) == 1
     assert (await asked(store, far)).stories == ()
@@ -512,8 +512,8 @@ async def test_history_tells_when_a_rule_hit_and_alerted(store: AnyStore) -> Non
         hit("h4", rule="other"),
     )
     await stored(store, entry(), hits=hits)
-    around = await asked(store, Question(histories=(("r", NOW - HOUR), ("silent", NOW))))
-    mine, silent = around.histories
+    context = await asked(store, RoutingQuery(histories=(("r", NOW - HOUR), ("silent", NOW))))
+    mine, silent = context.histories
     assert mine.hits == ((NOW - HOUR, "a", "h3"), (NOW - MINUTE, "a", "h2"))
     assert mine.last_alert_at == NOW - 2 * HOUR
     assert (silent.rule, silent.hits, silent.last_alert_at) == ("silent", (), None)
@@ -523,27 +523,27 @@ async def test_routing_hears_of_live_silences(store: AnyStore) -> None:
     """A silence that has ended is none."""
     alive = await store.catalog.add_silence(Silence(rule="r", until_at=NOW + HOUR, created_at=NOW))
     await store.catalog.add_silence(Silence(rule="r", until_at=NOW, created_at=NOW - HOUR))
-    assert (await asked(store, Question())).silences == (alive,)
+    assert (await asked(store, RoutingQuery())).silences == (alive,)
 
 
 async def test_routing_hears_which_hits_are_known(store: AnyStore) -> None:
     """An edit of an entry that was told already tells no known hit again."""
     await stored(store, entry(), hits=(hit("h1"), hit("h2")))
-    assert (await asked(store, Question(hits=("h2", "h3")))).known == {"h2"}
+    assert (await asked(store, RoutingQuery(hits=("h2", "h3")))).known == {"h2"}
 
 
 async def test_two_feeds_that_carry_one_story_at_once_make_one(store: AnyStore) -> None:
     """Routing is alone with the database: the second poll sees what the first one made."""
     await store.feeds.sync([feed("a"), feed("b"), feed("c")], NOW)
     states = await lease(store.feeds, "a", "b", "c")
-    question = Question(fingerprints=(Fingerprint(url_key="u1"),))
+    question = RoutingQuery(fingerprints=(Fingerprint(url_key="u1"),))
     seen: list[int] = []
 
-    def route(around: Surroundings) -> Routed:
-        seen.append(len(around.stories))
-        return Routed() if around.stories else Routed(stories=(story(),))
+    def route(context: RoutingContext) -> RoutingResult:
+        seen.append(len(context.stories))
+        return RoutingResult() if context.stories else RoutingResult(stories=(story(),))
 
-    polls = [Poll(state=polled(state)) for state in states]
+    polls = [PollResult(state=polled(state)) for state in states]
     await asyncio.gather(*(store.feeds.commit(p, owner="me", question=question, route=route) for p in polls))
     assert seen == [0, 1, 1]
 

@@ -10,21 +10,21 @@ from aggregator.core.model import CacheHints, FeedState, Fetched, NotModified, V
 from aggregator.core.settings import Feed, Http, Polling
 from aggregator.fetch import open_fetcher
 from aggregator.ports import Fetcher
-from tests.support.fake_fetcher import FakeFetcher, Page
+from tests.support.fake_fetcher import FakeFetcher, FakePage
 from tests.support.loopback import FEED, Answer, Loopback, answer, redirect
 
 pytestmark = pytest.mark.anyio
 
-Publish = Callable[[str, Page], str]
+Publish = Callable[[str, FakePage], str]
 
 
 @asynccontextmanager
 async def fake_world() -> AsyncIterator[tuple[Fetcher, Publish]]:
     fetcher = FakeFetcher()
 
-    def publish(path: str, page: Page) -> str:
+    def publish(path: str, page: FakePage) -> str:
         location = page.location and f"http://fake.example{page.location}"
-        fetcher.pages[f"http://fake.example{path}"] = Page(
+        fetcher.pages[f"http://fake.example{path}"] = FakePage(
             body=page.body,
             status=page.status,
             etag=page.etag,
@@ -42,13 +42,13 @@ async def real_world() -> AsyncIterator[tuple[Fetcher, Publish]]:
     http = Http.model_validate({"allow": ["127.0.0.1"], "timeout": "2s"})
     async with Loopback() as site, open_fetcher(http, Polling(), version="0") as fetcher:
 
-        def publish(path: str, page: Page) -> str:
+        def publish(path: str, page: FakePage) -> str:
             return site.script(path, _said(site, path, page))
 
         yield fetcher, publish
 
 
-def _said(site: Loopback, path: str, page: Page) -> Answer:
+def _said(site: Loopback, path: str, page: FakePage) -> Answer:
     """The server's side of a page: conditional, as servers are."""
     if page.location is not None:
         return redirect(page.status, page.location)
@@ -85,7 +85,7 @@ async def fetch(fetcher: Fetcher, url: str, validators: Validators | None = None
 async def test_document(world: tuple[Fetcher, Publish]) -> None:
     """A document comes whole, with the pair that vouches for it and the address that gave it."""
     fetcher, publish = world
-    url = publish("/feed", Page(body=FEED, etag='"a"', last_modified="then", hints=CacheHints(max_age_s=60)))
+    url = publish("/feed", FakePage(body=FEED, etag='"a"', last_modified="then", hints=CacheHints(max_age_s=60)))
     found = await fetch(fetcher, url)
     assert isinstance(found, Fetched)
     assert (found.url, found.status, found.body, found.hops, found.delta) == (url, 200, FEED, (), False)
@@ -96,7 +96,7 @@ async def test_document(world: tuple[Fetcher, Publish]) -> None:
 async def test_not_modified(world: tuple[Fetcher, Publish]) -> None:
     """Who shows the pair of this address learns that nothing changed."""
     fetcher, publish = world
-    url = publish("/feed", Page(body=FEED, etag='"a"'))
+    url = publish("/feed", FakePage(body=FEED, etag='"a"'))
     found = await fetch(fetcher, url, Validators(url=url, etag='"a"'))
     assert isinstance(found, NotModified)
     assert found.url == url
@@ -105,23 +105,23 @@ async def test_not_modified(world: tuple[Fetcher, Publish]) -> None:
 async def test_validators_of_elsewhere(world: tuple[Fetcher, Publish]) -> None:
     """A pair that another address gave proves nothing here."""
     fetcher, publish = world
-    url = publish("/feed", Page(body=FEED, etag='"a"'))
+    url = publish("/feed", FakePage(body=FEED, etag='"a"'))
     assert isinstance(await fetch(fetcher, url, Validators(url=url + "2", etag='"a"')), Fetched)
 
 
 async def test_no_validators(world: tuple[Fetcher, Publish]) -> None:
     """Where none are given, none are there."""
     fetcher, publish = world
-    found = await fetch(fetcher, publish("/feed", Page(body=FEED)))
+    found = await fetch(fetcher, publish("/feed", FakePage(body=FEED)))
     assert found.validators is None
 
 
 async def test_redirects(world: tuple[Fetcher, Publish]) -> None:
     """Hops name the status and the address that answered with it, in order; validators fit the last address."""
     fetcher, publish = world
-    end = publish("/end", Page(body=FEED, etag='"e"'))
-    middle = publish("/middle", Page(status=302, location="/end"))
-    start = publish("/start", Page(status=301, location="/middle"))
+    end = publish("/end", FakePage(body=FEED, etag='"e"'))
+    middle = publish("/middle", FakePage(status=302, location="/end"))
+    start = publish("/start", FakePage(status=301, location="/middle"))
     found = await fetch(fetcher, start)
     assert (found.url, found.hops) == (end, ((301, start), (302, middle)))
     assert found.validators is not None
@@ -134,16 +134,16 @@ async def test_redirects(world: tuple[Fetcher, Publish]) -> None:
 async def test_endless_redirects(world: tuple[Fetcher, Publish]) -> None:
     """A circle of redirects is a bad status."""
     fetcher, publish = world
-    publish("/b", Page(status=302, location="/a"))
+    publish("/b", FakePage(status=302, location="/a"))
     with pytest.raises(BadStatus):
-        await fetch(fetcher, publish("/a", Page(status=302, location="/b")))
+        await fetch(fetcher, publish("/a", FakePage(status=302, location="/b")))
 
 
 @pytest.mark.parametrize(("status", "transient"), [(404, False), (410, False), (403, False), (429, True), (503, True)])
 async def test_bad_status(world: tuple[Fetcher, Publish], status: int, transient: bool) -> None:
     """A bad status says which, whether to hope, and how long the server wants to be left alone."""
     fetcher, publish = world
-    url = publish("/feed", Page(status=status, hints=CacheHints(retry_after_s=120)))
+    url = publish("/feed", FakePage(status=status, hints=CacheHints(retry_after_s=120)))
     with pytest.raises(BadStatus) as caught:
         await fetch(fetcher, url)
     error = caught.value

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.core.errors import StoreError
-from aggregator.core.model import DeliveryState, Health, HitFilter, HostLimit, Poll, Routed, Silence
+from aggregator.core.model import DeliveryState, Health, HitFilter, HostLimit, PollResult, RoutingResult, Silence
 from aggregator.store.migrations import REVISIONS
 from tests.support.records import DAY, HOUR, NOW, AnyStore, delivery, entry, feed, hit, lease, polled, stored, story
 
@@ -19,21 +19,21 @@ QUARTER_S = 90 * 86400.0
 
 async def prune(store: AnyStore, days: int) -> tuple[int, int]:
     """Apply the usual retention some days after NOW."""
-    return await store.upkeep.prune(NOW + days * DAY, entries_s=YEAR_S, content_s=QUARTER_S)
+    return await store.maintenance.prune(NOW + days * DAY, entries_s=YEAR_S, content_s=QUARTER_S)
 
 
 async def test_upgrade_of_a_new_schema_changes_nothing(store: AnyStore) -> None:
     """Every start upgrades; a second time there is nothing to do."""
     await stored(store, entry())
-    assert await store.upkeep.upgrade() == await store.upkeep.upgrade() == REVISIONS[-1]
+    assert await store.maintenance.upgrade() == await store.maintenance.upgrade() == REVISIONS[-1]
     assert await store.catalog.count_entries() == 1
 
 
 async def test_healthy_store_has_nothing_wrong(store: AnyStore) -> None:
     """`db check` is silent where all is well."""
     await stored(store, entry(), hits=(hit(),))
-    await store.upkeep.index_text()
-    assert await store.upkeep.check() == ()
+    await store.maintenance.index_text()
+    assert await store.maintenance.check() == ()
 
 
 async def test_backup_never_overwrites(store: AnyStore, tmp_path: Path) -> None:
@@ -41,13 +41,13 @@ async def test_backup_never_overwrites(store: AnyStore, tmp_path: Path) -> None:
     target = tmp_path / "backup.db"
     target.write_bytes(b"precious")
     with pytest.raises(StoreError):
-        await store.upkeep.backup(str(target))
+        await store.maintenance.backup(str(target))
     assert target.read_bytes() == b"precious"
 
 
 async def test_prune_removes_old_entries_with_their_hits(store: AnyStore) -> None:
     """After a year entries go, with hits, stories and settled deliveries; what still waits stays."""
-    routed = Routed(
+    routed = RoutingResult(
         hits=(hit(story="s1"),),
         stories=(story(),),
         deliveries=(delivery("sent", state=DeliveryState.SENT), delivery("waits")),
@@ -59,7 +59,7 @@ async def test_prune_removes_old_entries_with_their_hits(store: AnyStore) -> Non
     assert await store.catalog.hits(HitFilter()) == ()
     assert [d.id for d in await store.catalog.deliveries()] == ["waits"]
     assert (await store.catalog.search([["title"]]))[0].key == "young"
-    assert await store.upkeep.check() == ()
+    assert await store.maintenance.check() == ()
 
 
 async def test_keys_outlive_their_entries(store: AnyStore) -> None:
@@ -125,7 +125,9 @@ async def test_clock_that_ran_ahead_puts_nothing_off(store: AnyStore) -> None:
         (state,) = await lease(store.feeds, name)
         due_at = None if health is Health.GONE else at + HOUR
         after = polled(state, last_polled_at=at, next_poll_at=due_at, health=health)
-        await store.feeds.commit(Poll(state=after, hosts=(HostLimit(host=name, not_before=at + 3 * DAY),)), owner="me")
+        await store.feeds.commit(
+            PollResult(state=after, hosts=(HostLimit(host=name, not_before=at + 3 * DAY),)), owner="me"
+        )
     rows = [
         delivery("made", created_at=NOW + DAY, due_at=NOW + DAY),
         delivery("held", state=HELD, created_at=NOW + DAY, due_at=NOW + 2 * DAY),
@@ -138,21 +140,21 @@ async def test_clock_that_ran_ahead_puts_nothing_off(store: AnyStore) -> None:
     tried = next(row for row in claimed if row.id == "tried")
     await store.outbox.settle(replace(tried, state=RETRY, due_at=NOW + 2 * DAY), owner="me", attempt=1)
     await store.outbox.release(["made", "later"], owner="me")
-    assert await store.upkeep.catch_up(NOW) == 4
+    assert await store.maintenance.repair_future_dates(NOW) == 4
     assert [s.id for s in await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=9)] == ["a"]
     assert {d.id for d in await store.outbox.claim(NOW, owner="me", lease_s=60, limit=9)} == {"made", "held", "tried"}
     assert [limit.host for limit in await store.catalog.hosts()] == ["b"]
-    assert await store.upkeep.catch_up(NOW) == 0
+    assert await store.maintenance.repair_future_dates(NOW) == 0
 
 
 async def test_index_is_brought_up_to_date_in_bounds(store: AnyStore) -> None:
     """Each entry is indexed once for each version of it."""
     await stored(store, *(entry(f"k{n}") for n in range(5)))
-    assert await store.upkeep.index_text(3) == 3
-    assert await store.upkeep.index_text() == 2
-    assert await store.upkeep.index_text() == 0
+    assert await store.maintenance.index_text(3) == 3
+    assert await store.maintenance.index_text() == 2
+    assert await store.maintenance.index_text() == 0
     await stored(store, entry("k0", version=2))
-    assert await store.upkeep.index_text() == 1
+    assert await store.maintenance.index_text() == 1
 
 
 async def test_leases_of_dead_processes_can_be_ended(store: AnyStore) -> None:
@@ -163,8 +165,8 @@ async def test_leases_of_dead_processes_can_be_ended(store: AnyStore) -> None:
         await store.feeds.claim_due(NOW, owner=owner, lease_s=900, limit=limit)
         (claimed,) = await store.outbox.claim(NOW, owner=owner, lease_s=900, limit=limit)
         await store.outbox.begin(claimed.id, owner=owner, attempt=1)
-    assert await store.upkeep.owners() == ("alive", "dead")
-    assert await store.upkeep.free(["dead", "unknown"], NOW) == 2
+    assert await store.maintenance.owners() == ("alive", "dead")
+    assert await store.maintenance.release_leases_of(["dead", "unknown"], NOW) == 2
     assert [s.id for s in await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=9)] == ["a"]
     assert [(d.id, d.repeat) for d in await store.outbox.claim(NOW, owner="me", lease_s=60, limit=9)] == [("d1", True)]
-    assert await store.upkeep.free([], NOW) == 0
+    assert await store.maintenance.release_leases_of([], NOW) == 0

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from aggregator.core.errors import Conflict
-from aggregator.core.model import Attempt, Delivery, DeliveryState, Kind, Notice, Routed, Silence
+from aggregator.core.model import AlertKind, Attempt, Delivery, DeliveryState, Notice, RoutingResult, Silence
 from tests.support.records import DAY, HOUR, MINUTE, NOW, AnyStore, delivery, entry, feed, hit, stored, story
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ async def tries(store: AnyStore, name: str = "d1") -> tuple[Attempt, ...]:
 async def test_delivery_comes_back_whole(store: AnyStore) -> None:
     """Every field of a delivery survives its way through the outbox."""
     whole = delivery(
-        kind=Kind.HEALTH,
+        kind=AlertKind.HEALTH,
         recipient="#ops & ünï",
         rules=("r1", "r2"),
         hits=("h1", "h2"),
@@ -183,11 +183,11 @@ async def test_dead_letter_is_written_with_the_death(store: AnyStore) -> None:
     """A loss and its report are one transaction."""
     await store.outbox.add([delivery()])
     (claimed,) = await claim(store)
-    letter = delivery("letter", kind=Kind.DEAD_LETTER, channel="ops")
+    content = delivery("letter", kind=AlertKind.DEAD_LETTER, channel="ops")
     dead = replace(claimed, state=DEAD, last_error="410")
-    await store.outbox.settle(dead, owner="me", attempt=1, also=[letter])
+    await store.outbox.settle(dead, owner="me", attempt=1, also=[content])
     assert (await row(store)).state is DEAD
-    assert await row(store, "letter") == letter
+    assert await row(store, "letter") == content
 
 
 async def test_late_outcome_is_refused(store: AnyStore) -> None:
@@ -195,10 +195,10 @@ async def test_late_outcome_is_refused(store: AnyStore) -> None:
     await store.outbox.add([delivery()])
     (first,) = await claim(store)
     (second,) = await claim(store, HOUR, owner="two")
-    letter = delivery("letter")
+    content = delivery("letter")
     for owner, attempt in (("me", 1), ("me", 2), ("two", 1)):
         with pytest.raises(Conflict):
-            await store.outbox.settle(replace(first, state=SENT), owner=owner, attempt=attempt, also=[letter])
+            await store.outbox.settle(replace(first, state=SENT), owner=owner, attempt=attempt, also=[content])
     assert await row(store) == second
     await store.outbox.settle(replace(second, state=SENT), owner="two", attempt=2)
     with pytest.raises(Conflict):
@@ -225,7 +225,7 @@ async def test_digest_replaces_its_members(store: AnyStore) -> None:
     """Folding loses nothing: members end with a pointer, the digest waits with their hits."""
     await store.outbox.add([delivery("d1", hits=("h1",)), delivery("d2", hits=("h2",))])
     members = await claim(store)
-    digest = delivery("digest", kind=Kind.DIGEST, hits=("h1", "h2"))
+    digest = delivery("digest", kind=AlertKind.DIGEST, hits=("h1", "h2"))
     await store.outbox.fold(members, digest, owner="me")
     for member in members:
         found = await row(store, member.id)
@@ -258,10 +258,10 @@ async def test_counts_what_a_channel_accepted(store: AnyStore) -> None:
     assert await store.outbox.sent_since("desk", NOW - HOUR) == 1
 
 
-async def test_told_are_the_hits_with_their_entries(store: AnyStore) -> None:
+async def test_hit_details_have_their_entries(store: AnyStore) -> None:
     """Newest first, with the feed's name and who else carries the story; pruned hits are left out."""
     await store.feeds.sync([feed("a", title="A News"), feed("b", title="B News"), feed("c")], NOW)
-    routed = Routed(
+    routed = RoutingResult(
         hits=(hit("h1", "k1", story="s1"), hit("h2", "k2", created_at=NOW + MINUTE)),
         stories=(story(feeds=("a", "b", "c")),),
     )
@@ -269,11 +269,11 @@ async def test_told_are_the_hits_with_their_entries(store: AnyStore) -> None:
     await store.feeds.release([state.id], owner="me")
     await store.feeds.sync([feed("a", title="A News"), feed("b", title="B News"), feed("c")], NOW)
     await stored(store, entry("k1"), entry("k2"), routed=routed)
-    second, first = await store.outbox.told(delivery(hits=("h1", "h2", "pruned")))
+    second, first = await store.outbox.hit_details(delivery(hits=("h1", "h2", "pruned")))
     assert [second.hit.id, first.hit.id] == ["h2", "h1"]
     assert (first.entry.key, first.feed_title, first.rule_title) == ("k1", "A News", "r")
     assert (first.also_in, second.also_in) == (("B News", "c"), ())
-    assert await store.outbox.told(delivery()) == ()
+    assert await store.outbox.hit_details(delivery()) == ()
 
 
 async def test_silences_are_asked_again_before_sending(store: AnyStore) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from aggregator.core.errors import ParseError
-from aggregator.core.model import FeedState, Fetched, Rung
+from aggregator.core.model import FeedState, Fetched, ParseLevel
 from aggregator.parse import open_parser
 from aggregator.ports import Parser, Recall
 from tests.support.inline_parser import inline_parser
@@ -50,7 +50,7 @@ async def parser(request: pytest.FixtureRequest) -> AsyncIterator[Parser]:
 async def test_a_first_document_is_read_whole(parser: Parser) -> None:
     """Every entry in document order, and what the next poll needs."""
     feed = await parser.parse(document(2, 1), STATE)
-    assert (feed.rung, feed.title, feed.items) == (Rung.FULL, "News", 2)
+    assert (feed.parse_level, feed.title, feed.items) == (ParseLevel.FULL, "News", 2)
     assert [entry.guid for entry in feed.entries] == ["https://feeds.example/g2", "https://feeds.example/g1"]
     assert feed.memory
     assert feed.body_hash
@@ -62,7 +62,7 @@ async def test_the_same_bytes_are_not_read_again(parser: Parser) -> None:
     known = replace(STATE, body_hash=first.body_hash)
     asked: list[bytes | None] = []
     again = await parser.parse(document(2, 1), known, recalling(first.memory, asked))
-    assert (again.rung, again.entries, again.title, again.items) == (Rung.SAME_BODY, (), "Known", 2)
+    assert (again.parse_level, again.entries, again.title, again.items) == (ParseLevel.SAME_BODY, (), "Known", 2)
     assert (again.memory, asked) == (None, [])
 
 
@@ -70,7 +70,7 @@ async def test_a_moved_build_date_is_not_news(parser: Parser) -> None:
     """Only the head changed: no entries, and a new hash of the body."""
     first = await parser.parse(document(2, 1), STATE)
     again = await parser.parse(document(2, 1, built="tuesday afternoon"), STATE, recalling(first.memory))
-    assert (again.rung, again.entries, again.memory) == (Rung.SAME_ENTRIES, (), None)
+    assert (again.parse_level, again.entries, again.memory) == (ParseLevel.SAME_ENTRIES, (), None)
     assert again.body_hash != first.body_hash
 
 
@@ -78,10 +78,10 @@ async def test_only_unseen_entries_are_read(parser: Parser) -> None:
     """One new entry among known ones comes alone."""
     first = await parser.parse(document(2, 1), STATE)
     later = await parser.parse(document(3, 2, 1), STATE, recalling(first.memory))
-    assert (later.rung, later.items, later.title) == (Rung.DELTA, 3, "News")
+    assert (later.parse_level, later.items, later.title) == (ParseLevel.DELTA, 3, "News")
     assert [entry.title for entry in later.entries] == ["Entry 3"]
     known = await parser.parse(document(3, 2), STATE, recalling(later.memory))
-    assert (known.rung, known.entries, known.items) == (Rung.DELTA, (), 2)
+    assert (known.parse_level, known.entries, known.items) == (ParseLevel.DELTA, (), 2)
 
 
 async def test_a_part_is_added_to_what_is_remembered(parser: Parser) -> None:
@@ -92,7 +92,7 @@ async def test_a_part_is_added_to_what_is_remembered(parser: Parser) -> None:
     assert [entry.title for entry in part.entries] == ["Entry 3"]
     assert part.body_hash == first.body_hash
     whole = await parser.parse(document(3, 2, 1), known, recalling(part.memory))
-    assert (whole.rung, whole.entries, whole.items) == (Rung.DELTA, (), 3)
+    assert (whole.parse_level, whole.entries, whole.items) == (ParseLevel.DELTA, (), 3)
     again = await parser.parse(replace(document(3), delta=True), known, recalling(part.memory))
     assert (again.entries, again.memory) == ((), None)
 

@@ -1,4 +1,4 @@
-"""The floor plan holds, and the files look as the house wants them."""
+"""The layer contracts holds, and the files look as this project wants them."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ MANY_LINES = 450  # 400 deserve a hard look, these a second room
 VALUES = "aggregator/core/model.py"  # a list of values without behaviour; it is looked up, not followed
 
 
-def test_imports_keep_to_the_floors() -> None:
+def test_imports_keep_to_the_layers() -> None:
     """import-linter: imports point down, adapters do not know each other, one library has one door."""
     program = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([program, "--no-logo"], cwd=ROOT, capture_output=True, text=True)
@@ -36,7 +36,7 @@ def test_modules_are_short() -> None:
 
 @pytest.mark.parametrize("word", ["TODO", "FIXME", "XXX", "NotImplementedError"])
 def test_nothing_is_left_for_later(word: str) -> None:
-    """What is in the house works; what does not is not in the house."""
+    """What is in the tree works; what does not is not in the tree."""
     pattern = re.compile(rf"\b{word}\b")
     assert [str(file.relative_to(ROOT)) for file in CODE if pattern.search(file.read_text(encoding="utf-8"))] == []
 
@@ -53,7 +53,7 @@ def test_every_test_says_what_it_shows() -> None:
     assert silent == []
 
 
-def test_nobody_mocks() -> None:
+def test_no_mocks() -> None:
     """Fakes that pass the contract tests stand in for the world."""
     pattern = re.compile(r"\b(unittest\.mock|from unittest import mock|MagicMock|mocker)\b")
     files = [file for file in (ROOT / "tests").rglob("*.py") if file != Path(__file__)]

@@ -83,7 +83,7 @@ def test_every_loop_is_documented() -> None:
     assert [loop for loop in sorted(loops) if f"| `{loop}` |" not in OPERATIONS] == []
 
 
-def test_every_trouble_of_doctor_is_documented() -> None:
+def test_every_finding_of_doctor_is_documented() -> None:
     """Its words for programs stand in the table of troubles."""
     source = (ROOT / "aggregator" / "app" / "doctor" / "checks.py").read_text(encoding="utf-8")
     kinds = set(re.findall(r'(?:_error|_warning|_note|_split|make)\(\s*"(\w+)"', source))
@@ -93,7 +93,7 @@ def test_every_trouble_of_doctor_is_documented() -> None:
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")) + sorted(ROOT.glob("*.md")), ids=lambda p: p.name)
-def test_links_between_papers_lead_somewhere(page: Path) -> None:
+def test_links_between_pages_resolve(page: Path) -> None:
     """Every relative link names a file that is there, and a heading that is in it."""
     for target, anchor in re.findall(
         r"\]\((?!https?:|mailto:)([^)#\s]*)(#[^)\s]+)?\)", page.read_text(encoding="utf-8")
@@ -183,13 +183,13 @@ def test_the_unit_is_sound(tmp_path: Path) -> None:
 
 def test_the_watchdog_of_the_unit_is_more_patient_than_the_loops() -> None:
     """systemd waits longer than health does, and stopping fits into its time."""
-    from aggregator.app.service import DRAIN_S, PATIENCE_S
+    from aggregator.app.service import DRAIN_S, LOOP_TIMEOUT_S
 
     text = (DEPLOY / "aggregator.service").read_text(encoding="utf-8")
     seconds = {
         key: float(value) for key, value in re.findall(r"^(WatchdogSec|TimeoutStopSec)=(\d+)$", text, re.MULTILINE)
     }
-    assert seconds["WatchdogSec"] > 2 * PATIENCE_S
+    assert seconds["WatchdogSec"] > 2 * LOOP_TIMEOUT_S
     assert seconds["TimeoutStopSec"] > 2 * DRAIN_S
 
 

@@ -6,11 +6,11 @@ from aggregator.core.errors import BadStatus, FetchError, Unreachable
 from aggregator.core.model import CacheHints, FeedState, Fetched, NotModified, Validators
 from aggregator.core.settings import Feed
 
-MOST_HOPS = 5
+MAX_HOPS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class FakePage:
     """What an address answers: a document, a bad status, or (status, location) of a redirect."""
 
     body: bytes = b""
@@ -26,7 +26,7 @@ class Page:
 class FakeFetcher:
     """Fetches from `pages`; an address that is not there refuses the connection. `asked` is a ledger of URLs."""
 
-    pages: dict[str, Page | FetchError] = field(default_factory=dict)
+    pages: dict[str, FakePage | FetchError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
@@ -35,13 +35,13 @@ class FakeFetcher:
         while (page := self._page(url)).location is not None:
             hops.append((page.status, url))
             url = page.location
-            if len(hops) > MOST_HOPS or url in (passed for _, passed in hops):
+            if len(hops) > MAX_HOPS or url in (passed for _, passed in hops):
                 raise BadStatus("redirects without end", status=page.status, url=url, hops=tuple(hops))
         if page.status != 200 and not (page.status == 226 and state.validators):
             raise _bad_status(page, url, tuple(hops))
         return _answer(page, url, state.validators, tuple(hops))
 
-    def _page(self, url: str) -> Page:
+    def _page(self, url: str) -> FakePage:
         self.asked.append(url)
         page = self.pages.get(url)
         if isinstance(page, FetchError):
@@ -51,7 +51,7 @@ class FakeFetcher:
         return page
 
 
-def _bad_status(page: Page, url: str, hops: tuple[tuple[int, str], ...]) -> BadStatus:
+def _bad_status(page: FakePage, url: str, hops: tuple[tuple[int, str], ...]) -> BadStatus:
     final = page.status in (401, 403, 404, 410)
     wait_s = page.hints.retry_after_s
     return BadStatus(
@@ -59,7 +59,9 @@ def _bad_status(page: Page, url: str, hops: tuple[tuple[int, str], ...]) -> BadS
     )
 
 
-def _answer(page: Page, url: str, known: Validators | None, hops: tuple[tuple[int, str], ...]) -> Fetched | NotModified:
+def _answer(
+    page: FakePage, url: str, known: Validators | None, hops: tuple[tuple[int, str], ...]
+) -> Fetched | NotModified:
     given = Validators(url=url, etag=page.etag, last_modified=page.last_modified)
     pair = given if page.etag or page.last_modified else None
     if known is not None and known.url == url and page.etag is not None and known.etag == page.etag:

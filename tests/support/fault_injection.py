@@ -26,7 +26,7 @@ from sqlalchemy import Engine, event
 import aggregator.notify.apprise_notifier
 import aggregator.store.factory  # noqa: F401  warm: what is imported here, no child imports again
 from aggregator.app import load_config, run
-from aggregator.app.application import open_house
+from aggregator.app.application import open_application
 from aggregator.app.service import Service
 from aggregator.core.model import (
     Alert,
@@ -34,11 +34,11 @@ from aggregator.core.model import (
     DeliveryState,
     Entry,
     Fetched,
-    Poll,
-    Question,
+    PollResult,
     Receipt,
-    Routed,
-    Surroundings,
+    RoutingContext,
+    RoutingQuery,
+    RoutingResult,
 )
 from aggregator.core.settings import Channel
 from aggregator.ports import Feeds, Fetcher, Notifier, Outbox, Route
@@ -59,7 +59,7 @@ ROLES = frozenset({"poll", "deliver"})
 SHORT_S = 0.1
 
 
-class Trap:
+class Fault:
     """Springs at the n-th passage of its point."""
 
     def __init__(self, point: str, passage: int) -> None:
@@ -80,17 +80,17 @@ class Trap:
             self.passing("before COMMIT")
 
 
-class Trapped:
+class FaultRaised:
     """Passes everything on to the port that it wraps."""
 
-    def __init__(self, inner: Any, trap: Trap) -> None:
+    def __init__(self, inner: Any, trap: Fault) -> None:
         self._inner, self._trap = inner, trap
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
 
-class TrappedFetcher(Trapped):
+class FaultyFetcher(FaultRaised):
     _inner: Fetcher
 
     async def fetch(self, *asked: Any) -> Any:
@@ -100,11 +100,11 @@ class TrappedFetcher(Trapped):
         return answer
 
 
-class TrappedFeeds(Trapped):
+class FaultyFeeds(FaultRaised):
     _inner: Feeds
 
     async def commit(
-        self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None
+        self, poll: PollResult, *, owner: str, question: RoutingQuery | None = None, route: Route | None = None
     ) -> tuple[Entry, ...]:
         if route is None:
             return await self._inner.commit(poll, owner=owner)
@@ -113,8 +113,8 @@ class TrappedFeeds(Trapped):
         return written
 
     def _routing(self, route: Route) -> Route:
-        def routing(around: Surroundings) -> Routed:
-            routed = route(around)
+        def routing(context: RoutingContext) -> RoutingResult:
+            routed = route(context)
             self._trap.passing("inside commit")
             self._trap.committing = True
             return routed
@@ -122,7 +122,7 @@ class TrappedFeeds(Trapped):
         return routing
 
 
-class TrappedOutbox(Trapped):
+class FaultyOutbox(FaultRaised):
     _inner: Outbox
 
     async def claim(self, now: datetime, **asked: Any) -> tuple[Delivery, ...]:
@@ -143,7 +143,7 @@ class TrappedOutbox(Trapped):
             self._trap.passing("after settle")
 
 
-class TrappedNotifier(Trapped):
+class FaultyNotifier(FaultRaised):
     _inner: Notifier
 
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
@@ -152,31 +152,31 @@ class TrappedNotifier(Trapped):
         return receipt
 
 
-class HastyService(Service):
+class FastService(Service):
     """The same loops, ten times a second: little of a life is then spent away from the traps."""
 
     def _every(self, name: str, seconds: float, tick: Callable[[], Any], **options: Any) -> None:
         super()._every(name, SHORT_S if name in ROLES else seconds, tick, **options)
 
 
-def live(config: Path, point: str, passage: int) -> None:
-    """Open the house, lay the trap, run the service until it is told to stop, or dies."""
+def run_service(config: Path, point: str, passage: int) -> None:
+    """Open the application, lay the trap, run the service until it is told to stop, or dies."""
     loaded = load_config(config)
     configure("warning", "json")
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it remarks on every tick that found the last at work
-    trap = Trap(point, passage)
+    trap = Fault(point, passage)
 
     async def serve() -> None:
-        async with open_house(loaded) as house:
-            house.store = replace(
-                house.store,
-                feeds=TrappedFeeds(house.store.feeds, trap),
-                outbox=TrappedOutbox(house.store.outbox, trap),
+        async with open_application(loaded) as app:
+            app.store = replace(
+                app.store,
+                feeds=FaultyFeeds(app.store.feeds, trap),
+                outbox=FaultyOutbox(app.store.outbox, trap),
             )
-            works = await house.works()
-            works.fetcher = TrappedFetcher(works.fetcher, trap)  # type: ignore[assignment]
-            works.notifier = TrappedNotifier(works.notifier, trap)
-            await HastyService(house, works, config, ROLES).run()
+            runtime = await app.runtime()
+            runtime.fetcher = FaultyFetcher(runtime.fetcher, trap)  # type: ignore[assignment]
+            runtime.notifier = FaultyNotifier(runtime.notifier, trap)
+            await FastService(app, runtime, config, ROLES).run()
 
     run(serve())
 
@@ -207,7 +207,7 @@ def main(arguments: Sequence[str]) -> None:
     config, log = map(Path, arguments)
     for line in sys.stdin:
         order = json.loads(line)
-        child = fork(lambda order=order: live(config, order.get("point", ""), order.get("passage", 1)), log)  # type: ignore[misc]
+        child = fork(lambda order=order: run_service(config, order.get("point", ""), order.get("passage", 1)), log)  # type: ignore[misc]
         print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message
 
 
 @dataclass
-class Answer:
+class HttpAnswer:
     """What came back; headers are in order, names in lower case."""
 
     status: int
@@ -33,7 +33,7 @@ class Answer:
 
 
 @dataclass
-class Client:
+class HttpClient:
     """A browser's good manners (Host, Origin, cookies) unless told otherwise."""
 
     app: ASGIApp
@@ -43,7 +43,7 @@ class Client:
     token: str | None = None
     jar: dict[str, str] = field(default_factory=dict)
 
-    def ask(self, method: str, path: str, **more: Any) -> Answer:
+    def ask(self, method: str, path: str, **more: Any) -> HttpAnswer:
         """As `call`, from where no loop runs."""
         return asyncio.run(self.call(method, path, **more))
 
@@ -56,7 +56,7 @@ class Client:
         form: dict[str, str] | None = None,
         data: Any = None,
         body: bytes = b"",
-    ) -> Answer:
+    ) -> HttpAnswer:
         """One request; a header given as None is left out."""
         sent: dict[str, str | None] = {"host": self.host}
         if method not in ("GET", "HEAD", "OPTIONS") and not self.token:
@@ -74,13 +74,13 @@ class Client:
         sent |= headers or {}
         return await self._call(method, path, {k: v for k, v in sent.items() if v is not None}, body)
 
-    def get(self, path: str, **more: Any) -> Answer:
+    def get(self, path: str, **more: Any) -> HttpAnswer:
         return self.ask("GET", path, **more)
 
-    def post(self, path: str, **more: Any) -> Answer:
+    def post(self, path: str, **more: Any) -> HttpAnswer:
         return self.ask("POST", path, **more)
 
-    async def _call(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+    async def _call(self, method: str, path: str, headers: dict[str, str], body: bytes) -> HttpAnswer:
         parts = urlsplit(path)
         scope = {
             "type": "http",
@@ -112,7 +112,7 @@ class Client:
 
         await self.app(scope, receive, send)
         start = next(message for message in sent if message["type"] == "http.response.start")
-        answer = Answer(
+        answer = HttpAnswer(
             start["status"],
             [(k.decode().lower(), v.decode()) for k, v in start["headers"]],
             b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body"),

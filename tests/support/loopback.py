@@ -29,7 +29,7 @@ FEED = b"""<?xml version="1.0" encoding="utf-8"?>
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ReceivedRequest:
     """A request as it arrived; headers keep their order, case and bytes (as latin-1)."""
 
     method: str
@@ -100,10 +100,10 @@ class Loopback:
 
     host: str = "127.0.0.1"
     tls: ssl.SSLContext | None = None
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[ReceivedRequest] = field(default_factory=list)
     connections: int = 0
     in_flight: int = 0
-    most_in_flight: int = 0
+    max_in_flight: int = 0
     port: int = 0
     _scripts: dict[str, list[Answer]] = field(default_factory=dict)
     _server: asyncio.Server | None = None
@@ -118,7 +118,7 @@ class Loopback:
         scheme = "https" if self.tls else "http"
         return f"{scheme}://{host or self.host}:{self.port}{target}"
 
-    def heard(self, target: str) -> list[Asked]:
+    def heard(self, target: str) -> list[ReceivedRequest]:
         """The requests for one target."""
         return [asked for asked in self.asked if asked.target == target]
 
@@ -144,7 +144,7 @@ class Loopback:
         task.add_done_callback(self._tasks.discard)
         self.connections += 1
         self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
             await self._converse(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
@@ -162,7 +162,9 @@ class Loopback:
         length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
         body = await reader.readexactly(length)
         self.asked.append(
-            Asked(method=method, target=target, headers=headers, body=body, at=asyncio.get_running_loop().time())
+            ReceivedRequest(
+                method=method, target=target, headers=headers, body=body, at=asyncio.get_running_loop().time()
+            )
         )
         path = target.partition("?")[0]
         script = self._scripts.get(target) or self._scripts.get(path) or [answer(404, b"no such page")]

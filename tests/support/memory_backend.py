@@ -19,17 +19,18 @@ from aggregator.core.errors import (
     Unreachable,
 )
 from aggregator.core.findings import findings
-from aggregator.core.model import (
-    Beat,
-    Entry,
-    FeedState,
-    Finding,
-    Span,
-    Status,
-    Told,
+from aggregator.core.model import Entry, FeedState, Finding, HitDetail, LoopStatus, Span, Status
+from aggregator.core.results import (
+    EntryMatch,
+    FeedCandidate,
+    ImportResult,
+    Preview,
+    RuleChange,
+    RulesCheck,
+    RulesFile,
+    SearchResult,
 )
-from aggregator.core.results import Answer, Candidate, Change, Found, Imported, Preview, RulesFile, Verdict
-from aggregator.core.rules import Explained, Explanation
+from aggregator.core.rules import ExplainedClause, Explanation
 from aggregator.core.settings import Config
 from tests.support.memory_store import FeedRow, MemoryCatalog, Tables
 
@@ -99,8 +100,8 @@ class Loaded:
 
 
 @dataclass
-class MemoryDesk:
-    """A Desk over a MemoryCatalog; rules are one text whose check is a toy (a line with `bad` is wrong)."""
+class MemoryBackend:
+    """A backend over a MemoryCatalog; rules are one text whose check is a toy (a line with `bad` is wrong)."""
 
     tables: Tables = field(default_factory=lambda: Tables(index_text=plain_text))
     clock: FixedClock = field(default_factory=lambda: FixedClock(datetime(2026, 3, 5, tzinfo=UTC)))
@@ -109,7 +110,7 @@ class MemoryDesk:
     late: frozenset[str] = frozenset()
     fault: DatabaseFault | None = None
     reloads: int = 0
-    candidates: dict[str, tuple[Candidate, ...]] = field(default_factory=dict)
+    candidates: dict[str, tuple[FeedCandidate, ...]] = field(default_factory=dict)
 
     @property
     def catalog(self) -> MemoryCatalog:
@@ -118,7 +119,7 @@ class MemoryDesk:
     def current(self) -> Loaded:
         return self.loaded
 
-    def web(self, **settings: Any) -> "MemoryDesk":
+    def web(self, **settings: Any) -> "MemoryBackend":
         """Change settings.web of the running configuration."""
         config = self.loaded.config.model_dump(exclude={"channels"})
         web = config["settings"]["web"] | settings
@@ -128,17 +129,17 @@ class MemoryDesk:
         self.loaded = Loaded(self.loaded.config.model_copy(update={"settings": changed}), self.loaded.warnings)
         return self
 
-    def beats(self) -> Sequence[Beat]:
+    def loop_statuses(self) -> Sequence[LoopStatus]:
         now = self.clock.now()
         return tuple(
-            Beat(name=name, last_at=now - timedelta(seconds=age), patience_s=30, late=name in self.late)
+            LoopStatus(name=name, last_at=now - timedelta(seconds=age), timeout_s=30, late=name in self.late)
             for name, age in (("poll", 2), ("deliver", 1), ("configuration", 2), ("upkeep", 400))
         )
 
-    async def hub_asks(self, callback: str, query: Mapping[str, str]) -> str | None:
+    async def verify_subscription(self, callback: str, query: Mapping[str, str]) -> str | None:
         return query.get("hub.challenge") if callback == "known" else None
 
-    async def hub_pushes(
+    async def receive_push(
         self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
     ) -> Literal["taken", "ignored", "unknown"]:
         if callback != "known":
@@ -151,8 +152,8 @@ class MemoryDesk:
     async def findings(self) -> tuple[Finding, ...]:
         now = self.clock.now()
         backlog = await self.catalog.backlog(now)
-        beats, fault = tuple(self.beats()), str(self.fault or "")
-        return findings(Status(version="0.1.0", now_at=now, beats=beats, backlog=backlog, database_fault=fault))
+        loops, fault = tuple(self.loop_statuses()), str(self.fault or "")
+        return findings(Status(version="0.1.0", now_at=now, loops=loops, backlog=backlog, database_fault=fault))
 
     async def status(self) -> Status:
         now = self.clock.now()
@@ -161,7 +162,7 @@ class MemoryDesk:
             version="0.1.0",
             now_at=now,
             started_at=now - timedelta(days=6, hours=3),
-            beats=tuple(self.beats()),
+            loops=tuple(self.loop_statuses()),
             feeds=tuple(healths.items()),
             lag_s=4.0,
             outbox=tuple((state.value, n) for state, n in (await self.catalog.outbox()).items()),
@@ -175,7 +176,7 @@ class MemoryDesk:
     def metrics(self) -> tuple[bytes, str]:
         return b"aggregator_up 1\n", "text/plain; version=0.0.4; charset=utf-8"
 
-    async def reload(self) -> Verdict:
+    async def reload(self) -> RulesCheck:
         self.reloads += 1
         return await self.check_rules("rules.yaml", self.text)
 
@@ -185,7 +186,7 @@ class MemoryDesk:
     async def rules_files(self) -> tuple[RulesFile, ...]:
         return (self._file(),)
 
-    async def check_rules(self, name: str, text: str) -> Verdict:
+    async def check_rules(self, name: str, text: str) -> RulesCheck:
         if name != "rules.yaml":
             raise NotFound("file of rules", name, ["rules.yaml"])
         if "channels:" in text:
@@ -202,7 +203,7 @@ class MemoryDesk:
             if "bad" in line
         )
         ids = tuple(line.split("id:")[1].split("#")[0].strip() for line in text.splitlines() if "- id:" in line)
-        return Verdict(problems=problems, rules=ids)
+        return RulesCheck(problems=problems, rules=ids)
 
     async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
         verdict = await self.check_rules(name, text)
@@ -220,8 +221,8 @@ class MemoryDesk:
         entries = await self.catalog.entries(since=since, limit=0)
         if text == self.text or not entries:
             return Preview(since=since, entries=len(entries))
-        samples = tuple(Found(entry=entry, feed_title=entry.feed) for entry in entries[:5])
-        change = Change(
+        samples = tuple(EntryMatch(entry=entry, feed_title=entry.feed) for entry in entries[:5])
+        change = RuleChange(
             rule="s400-turkey",
             before=22,
             after=33,
@@ -232,15 +233,15 @@ class MemoryDesk:
         )
         return Preview(since=since, entries=len(entries), changes=(change,))
 
-    async def explain(self, told: Told) -> Explanation | None:
+    async def explain(self, detail: HitDetail) -> Explanation | None:
         clauses = (
-            Explained(kind="any", text="S-400, SA-21 Growler", satisfied=True, spans=told.hit.spans[:3]),
-            Explained(kind="list", text="$turkey", satisfied=True, hint="found Ankara in the summary"),
-            Explained(kind="not", text="none: cricket", satisfied=True, hint="not there"),
-            Explained(kind="term", text="sanctions", satisfied=False, hint="found 'sanction': write sanction*"),
+            ExplainedClause(kind="any", text="S-400, SA-21 Growler", satisfied=True, spans=detail.hit.spans[:3]),
+            ExplainedClause(kind="list", text="$turkey", satisfied=True, hint="found Ankara in the summary"),
+            ExplainedClause(kind="not", text="none: cricket", satisfied=True, hint="not there"),
+            ExplainedClause(kind="term", text="sanctions", satisfied=False, hint="found 'sanction': write sanction*"),
         )
-        tree = Explained(kind="all", text="all of", satisfied=True, children=clauses)
-        return Explanation(rule=told.hit.rule, matched=True, barred="", tree=tree, snippet=told.hit.snippet)
+        tree = ExplainedClause(kind="all", text="all of", satisfied=True, children=clauses)
+        return Explanation(rule=detail.hit.rule, matched=True, excluded_by="", tree=tree, snippet=detail.hit.snippet)
 
     async def search(
         self,
@@ -250,7 +251,7 @@ class MemoryDesk:
         limit: int = 50,
         before: int | None = None,
         within_s: float = inf,
-    ) -> Answer:
+    ) -> SearchResult:
         if query.count('"') % 2:
             problem = Problem(
                 path=("query",), message="the phrase that begins here has no closing quote", offset=query.index('"')
@@ -259,7 +260,7 @@ class MemoryDesk:
         words = [w.strip('"*') for w in query.split() if w.isalnum() or "-" in w or w.endswith("*")]
         found = await self.catalog.search([[w.casefold()] for w in words], since=since, limit=limit, before=before)
         shown = tuple(
-            Found(
+            EntryMatch(
                 entry=e,
                 feed_title=self.tables.feed_title(e.feed),
                 spans=spans_of(e.title, "title", words) + spans_of(e.summary, "summary", words),
@@ -267,9 +268,9 @@ class MemoryDesk:
             )
             for e in found
         )
-        return Answer(found=shown, more=found[-1].id if len(found) == limit else None)
+        return SearchResult(found=shown, more=found[-1].id if len(found) == limit else None)
 
-    async def discover(self, url: str) -> tuple[Candidate, ...]:
+    async def discover(self, url: str) -> tuple[FeedCandidate, ...]:
         if "unreachable" in url:
             raise Unreachable(f"{url}: there is no such host", url=url)
         return self.candidates.get(url, ())
@@ -280,8 +281,8 @@ class MemoryDesk:
         self.tables.feeds[feed_id] = FeedRow(state)
         return feed_id
 
-    async def import_opml(self, document: bytes) -> Imported:
-        return Imported(added=("one", "two"), known=("three",), problems=("https://: this is not an address",))
+    async def import_opml(self, document: bytes) -> ImportResult:
+        return ImportResult(added=("one", "two"), known=("three",), problems=("https://: this is not an address",))
 
     async def export_opml(self) -> str:
         return '<?xml version="1.0"?><opml version="2.0"><head/><body/></opml>'

@@ -13,6 +13,7 @@ from aggregator.core.errors import Conflict, DatabaseFault, NotFound, StoreError
 from aggregator.core.findings import SUSPECT_DEATHS, feed_is_overdue
 from aggregator.core.model import (
     TROUBLE,
+    ArticleRequest,
     Attempt,
     Backlog,
     Delivery,
@@ -23,28 +24,27 @@ from aggregator.core.model import (
     Fingerprint,
     Health,
     Hit,
+    HitDetail,
     HitFilter,
     HitState,
     HostLimit,
-    Known,
     Overdue,
-    Poll,
-    Question,
-    Routed,
-    RuleFigures,
+    PollResult,
+    RoutingContext,
+    RoutingQuery,
+    RoutingResult,
     RuleHistory,
+    RuleStats,
     Silence,
     Stats,
+    StoredKey,
     Story,
-    Surroundings,
     Suspect,
-    Told,
-    WantedText,
 )
 from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.schedule import rest_after_deaths_s
-from aggregator.core.polling.websub import Farewell, Offer, Subscription
+from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Feed
 from aggregator.core.stories import CANDIDATES
 from aggregator.ports import Route
@@ -52,7 +52,7 @@ from aggregator.store.migrations import REVISIONS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-MOST_WANTED = 10_000
+MAX_ARTICLE_REQUESTS = 10_000
 WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
 URGENCY = {"high": 0, "normal": 1, "low": 2}
 
@@ -94,12 +94,12 @@ class Tables:
     hosts: dict[str, HostLimit] = field(default_factory=dict)
     entries: dict[int, Entry] = field(default_factory=dict)
     emptied: set[int] = field(default_factory=set)
-    keys: dict[tuple[str, str], Known] = field(default_factory=dict)
+    keys: dict[tuple[str, str], StoredKey] = field(default_factory=dict)
     aliases: set[tuple[str, str]] = field(default_factory=set)
     quarantined: list[tuple[str, bytes, str]] = field(default_factory=list)
     wanted: dict[int, tuple[int, datetime]] = field(default_factory=dict)
-    subscriptions: dict[str, Subscription] = field(default_factory=dict)
-    farewells: dict[str, Farewell] = field(default_factory=dict)
+    subscriptions: dict[str, HubSubscription] = field(default_factory=dict)
+    farewells: dict[str, Unsubscription] = field(default_factory=dict)
     hits: dict[str, Hit] = field(default_factory=dict)
     stories: dict[str, Story] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
@@ -130,14 +130,14 @@ class Tables:
     def live_silences(self, now: datetime | None) -> tuple[Silence, ...]:
         return tuple(s for s in self.silences.values() if now is None or s.until_at > now)
 
-    def tell(self, hits: Iterable[Hit]) -> tuple[Told, ...]:
+    def details(self, hits: Iterable[Hit]) -> tuple[HitDetail, ...]:
         ordered = sorted(hits, key=lambda hit: (hit.created_at, hit.id), reverse=True)
-        return tuple(self._told(hit) for hit in ordered if hit.entry_id in self.entries)
+        return tuple(self._details(hit) for hit in ordered if hit.entry_id in self.entries)
 
-    def _told(self, hit: Hit) -> Told:
+    def _details(self, hit: Hit) -> HitDetail:
         assert hit.entry_id is not None
         story = self.stories.get(hit.story or "")
-        return Told(
+        return HitDetail(
             hit=hit,
             entry=self.entries[hit.entry_id],
             feed_title=self.feed_title(hit.feed),
@@ -161,7 +161,7 @@ class MemoryFeeds:
             row = rows.setdefault(feed.id, FeedRow(state=fresh))
             row.title, row.configured, row.enabled = feed.title, True, feed.enabled
             if row.state.configured_url != fresh.configured_url:
-                kept = ("title", "first_polled_at", "last_new_at", "newest_at", "gap_s", "rungs")
+                kept = ("title", "first_polled_at", "last_new_at", "newest_at", "gap_s", "parse_levels")
                 row.state = replace(fresh, **{name: getattr(row.state, name) for name in kept})
                 row.begun_at = None
                 self._tables.memories.pop(feed.id, None)
@@ -231,7 +231,7 @@ class MemoryFeeds:
 
     async def known(
         self, feed: str, keys: Sequence[str], aliases: Sequence[str] = ()
-    ) -> tuple[Mapping[str, Known], frozenset[str]]:
+    ) -> tuple[Mapping[str, StoredKey], frozenset[str]]:
         tables = self._tables
         stored = {key: tables.keys[feed, key] for key in keys if (feed, key) in tables.keys}
         return stored, frozenset(a for a in aliases if (feed, a) in tables.aliases or (feed, a) in tables.keys)
@@ -241,14 +241,14 @@ class MemoryFeeds:
         return {one.key: one.content for one in wanted if one.content}
 
     async def commit(
-        self, poll: Poll, *, owner: str, question: Question | None = None, route: Route | None = None
+        self, poll: PollResult, *, owner: str, question: RoutingQuery | None = None, route: Route | None = None
     ) -> tuple[Entry, ...]:
         tables, row = self._tables, self._tables.feeds.get(poll.state.id)
         if row is None or row.state.lease_owner != owner:
             raise Conflict(f"feed {poll.state.id}: lease lost")
-        routed = Routed(hits=poll.hits)
+        routed = RoutingResult(hits=poll.hits)
         if route is not None:
-            routed = route(self._answer(question or Question(), poll.state.last_polled_at))
+            routed = route(self._answer(question or RoutingQuery(), poll.state.last_polled_at))
         self._check_hits(poll, routed.hits)
         if not poll.unfinished:
             kept = replace(poll.state, configured_url=row.state.configured_url, lease_owner=None, lease_until=None)
@@ -260,19 +260,19 @@ class MemoryFeeds:
         tables.quarantined += [(poll.state.id, data, reason) for data, reason in poll.quarantined]
         entries = tuple(self.store_entry(entry) for entry in poll.entries)
         numbers = {entry.key: entry.id for entry in entries}
-        for key in poll.wanted[: max(0, MOST_WANTED - len(tables.wanted))]:
+        for key in poll.articles_wanted[: max(0, MAX_ARTICLE_REQUESTS - len(tables.wanted))]:
             tables.wanted.setdefault(numbers[key] or 0, (0, poll.state.last_polled_at or EPOCH))
         self._write(routed)
         for notice in poll.notices:
             tables.deliveries.setdefault(notice.id, notice)
         return entries
 
-    async def record(self, question: Question, route: Route, now: datetime) -> int:
+    async def record(self, question: RoutingQuery, route: Route, now: datetime) -> int:
         routed = route(self._answer(question, now))
         self._write(routed)
         return len(routed.hits)
 
-    def _write(self, routed: Routed) -> None:
+    def _write(self, routed: RoutingResult) -> None:
         tables = self._tables
         for hit in routed.hits:
             entry_id = hit.entry_id if hit.entry_id is not None else tables.entry_id(hit.feed, hit.entry_key)
@@ -284,7 +284,7 @@ class MemoryFeeds:
         for delivery in routed.deliveries:
             tables.deliveries.setdefault(delivery.id, delivery)
 
-    def _check_hits(self, poll: Poll, hits: Sequence[Hit]) -> None:
+    def _check_hits(self, poll: PollResult, hits: Sequence[Hit]) -> None:
         """Before anything is written: all or nothing."""
         new = {(entry.feed, entry.key) for entry in poll.entries}
         for hit in hits:
@@ -296,7 +296,7 @@ class MemoryFeeds:
         tables, place = self._tables, (entry.feed, entry.key)
         known = tables.keys.get(place)
         if known is None or known.version < entry.version:
-            tables.keys[place] = Known(key=entry.key, content_hash=entry.content_hash, version=entry.version)
+            tables.keys[place] = StoredKey(key=entry.key, content_hash=entry.content_hash, version=entry.version)
         tables.aliases |= {(entry.feed, alias) for alias in entry.aliases}
         there = tables.entry_id(*place)
         if there is None:
@@ -307,7 +307,7 @@ class MemoryFeeds:
             tables.emptied.discard(there)
         return replace(entry, id=there)
 
-    def _answer(self, question: Question, now: datetime | None) -> Surroundings:
+    def _answer(self, question: RoutingQuery, now: datetime | None) -> RoutingContext:
         wanted = {key for fingerprint in question.fingerprints for key in keys_of(fingerprint)}
         since = question.stories_since or EPOCH
         recent = sorted((s for s in self._tables.stories.values() if s.last_at >= since), key=lambda s: s.id)
@@ -315,7 +315,7 @@ class MemoryFeeds:
         near = {
             s.id: s for key in wanted for s in [s for s in recent if key in keys_of(s.fingerprint)][:CANDIDATES]
         }.values()
-        return Surroundings(
+        return RoutingContext(
             known=frozenset(question.hits) & self._tables.hits.keys(),
             stories=tuple(sorted(near, key=lambda story: (story.first_at, story.id))),
             histories=tuple(self._history(rule, at) for rule, at in question.histories),
@@ -420,8 +420,8 @@ class MemoryOutbox:
         begun = replace(self._tables.attempts[delivery, attempt], outcome="unknown")
         self._tables.attempts[delivery, attempt] = begun
 
-    async def told(self, delivery: Delivery) -> tuple[Told, ...]:
-        return self._tables.tell(self._tables.hits[hit] for hit in delivery.hits if hit in self._tables.hits)
+    async def hit_details(self, delivery: Delivery) -> tuple[HitDetail, ...]:
+        return self._tables.details(self._tables.hits[hit] for hit in delivery.hits if hit in self._tables.hits)
 
     async def settle(
         self,
@@ -499,30 +499,30 @@ class MemorySubscriptions:
             Offer(feed=state.id, hub=state.hub, topic=state.self_url or state.url) for state in polled if state.hub
         )
 
-    async def all(self) -> tuple[Subscription, ...]:
+    async def all(self) -> tuple[HubSubscription, ...]:
         return tuple(self._tables.subscriptions[feed] for feed in sorted(self._tables.subscriptions))
 
-    async def of(self, callback: str) -> Subscription | None:
+    async def of(self, callback: str) -> HubSubscription | None:
         return next((one for one in self._tables.subscriptions.values() if one.callback == callback), None)
 
-    async def save(self, subscription: Subscription) -> None:
+    async def save(self, subscription: HubSubscription) -> None:
         self._tables.subscriptions[subscription.feed] = subscription
         self._promise(subscription.feed, subscription.lease_until)
 
     async def moved(self, feed: str, to: str) -> None:
         self._tables.subscriptions[feed] = replace(self._tables.subscriptions[feed], moved_to=to)
 
-    async def remove(self, names: Sequence[str], leaving: Sequence[Farewell] = ()) -> None:
+    async def remove(self, names: Sequence[str], leaving: Sequence[Unsubscription] = ()) -> None:
         for feed in names:
             self._tables.subscriptions.pop(feed, None)
             self._promise(feed, None)
         self._tables.farewells |= {one.callback: one for one in leaving}
 
-    async def leaving(self) -> tuple[Farewell, ...]:
+    async def leaving(self) -> tuple[Unsubscription, ...]:
         return tuple(sorted(self._tables.farewells.values(), key=lambda one: (one.left_at, one.callback)))
 
-    async def told(self, callback: str) -> None:
-        self._tables.farewells[callback] = replace(self._tables.farewells[callback], told=True)
+    async def mark_requested(self, callback: str) -> None:
+        self._tables.farewells[callback] = replace(self._tables.farewells[callback], requested=True)
 
     async def forget(self, callbacks: Sequence[str]) -> None:
         for callback in callbacks:
@@ -537,21 +537,21 @@ def _id(state: FeedState) -> str:
     return state.id
 
 
-class MemoryTexts:
+class MemoryArticleQueue:
     """`ports.Texts` in memory."""
 
     def __init__(self, tables: Tables, feeds: MemoryFeeds) -> None:
         self._tables = tables
         self._feeds = feeds
 
-    async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[WantedText, ...]:
+    async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[ArticleRequest, ...]:
         tables = self._tables
-        tables.wanted = {entry: wish for entry, wish in tables.wanted.items() if entry in tables.entries}
+        tables.wanted = {entry: request for entry, request in tables.wanted.items() if entry in tables.entries}
         waiting = sorted((at, entry, tries) for entry, (tries, at) in tables.wanted.items() if at <= now)
         chosen = [(entry, tries + 1) for _, entry, tries in waiting if not self._rests(entry, now)][:limit]
-        for entry, tries in chosen:
-            tables.wanted[entry] = (tries, now + timedelta(seconds=lease_s))
-        return tuple(WantedText(entry=tables.entries[entry], tries=tries) for entry, tries in sorted(chosen))
+        for entry, attempts in chosen:
+            tables.wanted[entry] = (attempts, now + timedelta(seconds=lease_s))
+        return tuple(ArticleRequest(entry=tables.entries[entry], attempts=tries) for entry, tries in sorted(chosen))
 
     def _rests(self, entry: int, now: datetime) -> bool:
         limit = self._tables.hosts.get(host_key(self._tables.feeds[self._tables.entries[entry].feed].state.url))
@@ -566,7 +566,7 @@ class MemoryTexts:
         for entry in wanted:
             self._tables.wanted.pop(entry, None)
 
-    async def fill(self, entry: Entry, now: datetime, *, question: Question | None, route: Route) -> int:
+    async def fill(self, entry: Entry, now: datetime, *, question: RoutingQuery | None, route: Route) -> int:
         before = self._tables.entries.get(entry.id or 0)
         if before is None or before.version != entry.version - 1:
             raise Conflict(f"feed {entry.feed}: edited meanwhile")
@@ -606,10 +606,10 @@ class MemoryCatalog:
     async def feed_page(
         self, *, health: Health | None = None, offset: int = 0, limit: int = 50
     ) -> tuple[FeedSummary, ...]:
-        found = sorted(await self.feeds(), key=_trouble_first)
+        found = sorted(await self.feeds(), key=_worst_first)
         return _first([row for row in found if health in (None, row.state.health)][offset:], limit)
 
-    async def named(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
+    async def resolve_id(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
         there = self._tables.hits if kind == "hit" else self._tables.deliveries
         found = sorted(name for name in there if name.startswith(beginning))
         if beginning in found or len(found) == 1:
@@ -669,19 +669,23 @@ class MemoryCatalog:
         words = " ".join(term.removesuffix("*").split())
         return bool(words) and (f" {words}" if term.endswith("*") else f" {words} ") in text
 
-    async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[Told, ...]:
-        return _first(self._tables.tell(hit for hit in self._tables.hits.values() if _fits(hit, wanted)), limit)
+    async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[HitDetail, ...]:
+        return _first(self._tables.details(hit for hit in self._tables.hits.values() if _fits(hit, wanted)), limit)
 
-    async def tales(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[Told, ...], ...]:
-        tales: dict[str, list[Told]] = {}
-        for told in await self.hits(replace(wanted, before=None), limit=0):
-            tales.setdefault(told.hit.story or f"{told.hit.feed}/{told.hit.entry_key}", []).append(told)
-        found = sorted(tales.values(), key=lambda tale: _place(tale[-1]), reverse=True)
-        later = [tuple(tale[-20:]) for tale in found if not wanted.before or _place(tale[-1]) < wanted.before]
+    async def stories_of_hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[HitDetail, ...], ...]:
+        stories: dict[str, list[HitDetail]] = {}
+        for detail in await self.hits(replace(wanted, before=None), limit=0):
+            stories.setdefault(detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}", []).append(detail)
+        found = sorted(stories.values(), key=lambda story_hits: _place(story_hits[-1]), reverse=True)
+        later = [
+            tuple(story_hits[-20:])
+            for story_hits in found
+            if not wanted.before or _place(story_hits[-1]) < wanted.before
+        ]
         return _first(later, limit)
 
-    async def hit(self, hit_id: str) -> Told:
-        return self._tables.tell([self._hit(hit_id)])[0]
+    async def hit(self, hit_id: str) -> HitDetail:
+        return self._tables.details([self._hit(hit_id)])[0]
 
     def _hit(self, hit_id: str) -> Hit:
         if hit_id not in self._tables.hits:
@@ -694,19 +698,19 @@ class MemoryCatalog:
     async def mark(self, hit_id: str, mark: str | None) -> None:
         self._tables.hits[hit_id] = replace(self._hit(hit_id), mark=mark)
 
-    async def story(self, story_id: str) -> tuple[Story, tuple[Told, ...]]:
+    async def story(self, story_id: str) -> tuple[Story, tuple[HitDetail, ...]]:
         if story_id not in self._tables.stories:
             raise NotFound("story", story_id)
         hits = [hit for hit in self._tables.hits.values() if hit.story == story_id]
-        return self._tables.stories[story_id], self._tables.tell(hits)
+        return self._tables.stories[story_id], self._tables.details(hits)
 
-    async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleFigures, ...]:
+    async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         names = sorted({hit.rule for hit in self._tables.hits.values() if ids is None or hit.rule in ids})
         return tuple(self._figures(name, now) for name in names)
 
-    def _figures(self, rule: str, now: datetime) -> RuleFigures:
+    def _figures(self, rule: str, now: datetime) -> RuleStats:
         hits = [hit for hit in self._tables.hits.values() if hit.rule == rule]
-        return RuleFigures(
+        return RuleStats(
             rule=rule,
             hits=len(hits),
             alerts=sum(hit.state is HitState.ALERTED for hit in hits),
@@ -730,13 +734,13 @@ class MemoryCatalog:
         ]
         return _first(sorted(wanted, key=lambda d: (d.created_at, d.id), reverse=True), limit)
 
-    async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[Told, ...]]:
+    async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[HitDetail, ...]]:
         if delivery_id not in self._tables.deliveries:
             raise NotFound("delivery", delivery_id)
         found = self._tables.deliveries[delivery_id]
         made = sorted(number for name, number in self._tables.attempts if name == delivery_id)
-        tries = tuple(self._tables.attempts[delivery_id, number] for number in made)
-        return found, tries, await MemoryOutbox(self._tables).told(found)
+        attempts = tuple(self._tables.attempts[delivery_id, number] for number in made)
+        return found, attempts, await MemoryOutbox(self._tables).hit_details(found)
 
     async def outbox(self) -> Mapping[DeliveryState, int]:
         return Counter(delivery.state for delivery in self._tables.deliveries.values())
@@ -794,8 +798,8 @@ class MemoryCatalog:
         chosen = [row for row in rows if row and row.state in ended and not row.acknowledged_at]
         for delivery in chosen:
             self._tables.deliveries[delivery.id] = replace(delivery, acknowledged_at=now)
-            told = {hit.story for hit in map(self._tables.hits.get, delivery.hits) if hit}
-            for story in (told | {delivery.story}) & self._tables.stories.keys():
+            detail = {hit.story for hit in map(self._tables.hits.get, delivery.hits) if hit}
+            for story in (detail | {delivery.story}) & self._tables.stories.keys():
                 self._tables.stories[story] = replace(self._tables.stories[story], acknowledged_at=now)
         return len(chosen)
 
@@ -839,7 +843,7 @@ class MemoryCatalog:
         return Stats(feeds=counts[0], entries=counts[1], hits=counts[2], deliveries=counts[3], bytes=1)
 
 
-def _trouble_first(row: FeedSummary) -> tuple[int, str]:
+def _worst_first(row: FeedSummary) -> tuple[int, str]:
     health = row.state.health
     return (TROUBLE.index(health) if health in TROUBLE else len(TROUBLE)), row.state.id
 
@@ -860,15 +864,15 @@ def _fits(hit: Hit, wanted: HitFilter) -> bool:
     return exact and after and until and (wanted.before is None or (hit.created_at, hit.id) < wanted.before)
 
 
-def _place(told: Told) -> tuple[datetime, str]:
-    return told.hit.created_at, told.hit.id
+def _place(detail: HitDetail) -> tuple[datetime, str]:
+    return detail.hit.created_at, detail.hit.id
 
 
 def _first(found: Sequence[T], limit: int) -> tuple[T, ...]:
     return tuple(found[:limit] if limit else found)
 
 
-class MemoryUpkeep:
+class MemoryMaintenance:
     """`ports.Upkeep` in memory."""
 
     def __init__(self, tables: Tables) -> None:
@@ -915,7 +919,7 @@ class MemoryUpkeep:
         sending = {delivery.lease_owner for delivery in self._tables.deliveries.values()}
         return tuple(sorted(owner for owner in polling | sending if owner))
 
-    async def catch_up(self, now: datetime) -> int:
+    async def repair_future_dates(self, now: datetime) -> int:
         tables, future = self._tables, now + timedelta(minutes=1)
         put_off = [
             row
@@ -936,7 +940,7 @@ class MemoryUpkeep:
         tables.hosts = {name: limit for name, limit in tables.hosts.items() if limit.not_before <= far}
         return len(put_off) + len(waiting)
 
-    async def free(self, owners: Sequence[str], now: datetime) -> int:
+    async def release_leases_of(self, owners: Sequence[str], now: datetime) -> int:
         idle = [row for row in self._tables.feeds.values() if row.state.lease_owner in owners]
         for row in idle:
             ended = {"lease_until": now} if row.begun_at else {"lease_owner": None, "lease_until": None}
@@ -964,11 +968,11 @@ class MemoryStore:
     def __init__(self, *, index_text: IndexText) -> None:
         self.tables = Tables(index_text=index_text)
         self.feeds = MemoryFeeds(self.tables)
-        self.texts = MemoryTexts(self.tables, self.feeds)
+        self.articles = MemoryArticleQueue(self.tables, self.feeds)
         self.subscriptions = MemorySubscriptions(self.tables)
         self.outbox = MemoryOutbox(self.tables)
         self.catalog = MemoryCatalog(self.tables)
-        self.upkeep = MemoryUpkeep(self.tables)
+        self.maintenance = MemoryMaintenance(self.tables)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -15,8 +15,8 @@ from aggregator.core.model import Entry, FeedState, Fetched, HostLimit
 from aggregator.core.rules import index_text
 from aggregator.core.settings import Config, Feed, Settings
 from aggregator.fetch import HttpFetcher, open_fetcher
-from aggregator.pipeline.active_config import Setup, prepare
-from aggregator.pipeline.ingest import Intake, Polled
+from aggregator.pipeline.active_config import ActiveConfig, activate
+from aggregator.pipeline.ingest import Ingestor, PolledFeed
 from aggregator.pipeline.poll import Poller
 from aggregator.store import Store, open_store
 from tests.support.inline_parser import inline_parser
@@ -25,7 +25,7 @@ START = datetime(2026, 1, 5, 9, 17, 23, tzinfo=UTC)
 HTTP = {"allow": ["127.0.0.0/8"], "timeout": "2s", "connect_timeout": "1s"}
 
 
-class HeldClock:
+class ManualClock:
     """A clock that stands still until it is moved."""
 
     def __init__(self, now: datetime = START) -> None:
@@ -41,19 +41,19 @@ class HeldClock:
         self._now = max(self._now, at)
 
 
-class Service:
+class PollHarness:
     """Polls `feeds` as the service would; closing and opening it again is a restart."""
 
     def __init__(
-        self, *feeds: Feed, clock: HeldClock | None = None, database: Path | None = None, **polling: Any
+        self, *feeds: Feed, clock: ManualClock | None = None, database: Path | None = None, **polling: Any
     ) -> None:
-        self.clock = clock or HeldClock()
+        self.clock = clock or ManualClock()
         self.database = database or _fresh_database()
         self.config = Config.model_validate({"feeds": feeds, "settings": {"polling": polling, "http": HTTP}})
         self._stack = AsyncExitStack()
         self.fetcher: HttpFetcher
         self.store: Store
-        self.intake: Intake
+        self.intake: Ingestor
         self.poller: Poller
 
     async def __aenter__(self) -> Self:
@@ -67,17 +67,17 @@ class Service:
             )
         )
         await self.store.feeds.sync(self.config.feeds, self.clock.now())
-        setup = self.setup(self.config.settings)
-        self.intake = Intake(
+        active = self.setup(self.config.settings)
+        self.intake = Ingestor(
             feeds=self.store.feeds,
             fetcher=self.fetcher,
             parser=inline_parser(),
-            setup=lambda: setup,
+            active=lambda: active,
             clock=self.clock,
             owner="test",
             recipients=lambda _: (),
         )
-        self.poller = Poller(self.intake, feeds=self.store.feeds, setup=lambda: setup, clock=self.clock, owner="test")
+        self.poller = Poller(self.intake, feeds=self.store.feeds, active=lambda: active, clock=self.clock, owner="test")
         return self
 
     async def __aexit__(
@@ -85,20 +85,20 @@ class Service:
     ) -> None:
         await self._stack.aclose()
 
-    def setup(self, settings: Settings) -> Setup:
+    def setup(self, settings: Settings) -> ActiveConfig:
         """What is watched, with other settings."""
-        return prepare(self.config.model_copy(update={"settings": settings}), ())
+        return activate(self.config.model_copy(update={"settings": settings}), ())
 
-    async def poll(self) -> tuple[Polled, ...]:
+    async def poll(self) -> tuple[PolledFeed, ...]:
         """Poll what is due at this moment."""
         return await self._pass()
 
-    async def force(self) -> tuple[Polled, ...]:
+    async def force(self) -> tuple[PolledFeed, ...]:
         """Poll everything, due or not, as a person can ask for."""
         return await self._pass(force=True)
 
-    async def _pass(self, *, force: bool = False) -> tuple[Polled, ...]:
-        polled: list[Polled] = []
+    async def _pass(self, *, force: bool = False) -> tuple[PolledFeed, ...]:
+        polled: list[PolledFeed] = []
         await self.poller.once(force=force, done=polled.append)
         return tuple(polled)
 
@@ -140,7 +140,7 @@ def _template() -> Path:
 
     async def make() -> None:
         async with open_store(f"sqlite:///{path}", index_text=index_text) as store:
-            await store.upkeep.upgrade()
+            await store.maintenance.upgrade()
 
     maker = Thread(target=lambda: asyncio.run(make()))  # the caller's own loop is running
     maker.start()

@@ -61,7 +61,7 @@ class PostgresServer:
 
 async def _migrate(url: str) -> None:
     async with open_store(url, index_text=lambda entry: entry.title) as store:
-        await store.upkeep.upgrade()
+        await store.maintenance.upgrade()
 
 
 def start() -> str:

@@ -4,7 +4,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aggregator.core.model import Delivery, Entry, FeedState, Fingerprint, Health, Hit, Poll, Question, Routed, Story
+from aggregator.core.model import (
+    Delivery,
+    Entry,
+    FeedState,
+    Fingerprint,
+    Health,
+    Hit,
+    PollResult,
+    RoutingQuery,
+    RoutingResult,
+    Story,
+)
 from aggregator.core.settings import Feed
 from aggregator.ports import Feeds
 from aggregator.store import Store
@@ -57,7 +68,7 @@ async def stored(store: AnyStore, *entries: Entry, **rest: Any) -> tuple[Entry, 
         configured = [summary.state.id for summary in await store.catalog.feeds()]
         await store.feeds.sync([feed(known) for known in (*configured, name)], NOW)
     (state,) = await lease(store.feeds, name)
-    routed: Routed | None = rest.pop("routed", None)
+    routed: RoutingResult | None = rest.pop("routed", None)
     route = None if routed is None else lambda _: routed
-    poll = Poll(state=polled(state), entries=entries, **rest)
-    return await store.feeds.commit(poll, owner="me", question=Question(), route=route)
+    poll = PollResult(state=polled(state), entries=entries, **rest)
+    return await store.feeds.commit(poll, owner="me", question=RoutingQuery(), route=route)

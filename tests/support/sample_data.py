@@ -1,4 +1,4 @@
-"""A morning of news on a desk: feeds, hits, stories, an outbox with every state, thirty days behind it."""
+"""A morning of news on a backend: feeds, hits, stories, an outbox with every state, thirty days behind it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,6 +6,7 @@ from typing import Any
 
 from aggregator.core.errors import ConfigError
 from aggregator.core.model import (
+    AlertKind,
     Attempt,
     Delivery,
     DeliveryState,
@@ -14,18 +15,17 @@ from aggregator.core.model import (
     Fingerprint,
     Health,
     Hit,
+    HitDetail,
     HitState,
     HostLimit,
-    Kind,
     Notice,
     Reason,
     Silence,
     Story,
-    Told,
 )
-from aggregator.core.results import Candidate
+from aggregator.core.results import FeedCandidate
 from aggregator.core.settings import Config
-from tests.support.memory_backend import FixedClock, Loaded, MemoryDesk, plain_text, spans_of
+from tests.support.memory_backend import FixedClock, Loaded, MemoryBackend, plain_text, spans_of
 from tests.support.memory_store import FeedRow, Tables
 
 NOW = datetime(2026, 3, 5, 14, 20, tzinfo=UTC)
@@ -54,7 +54,7 @@ ERRORS = {
     "csis": None,
 }
 LEAD = "Putin and Erdogan discuss S-400 cooperation under threat of CAATSA sanctions"
-TELLINGS = (
+NEWS_ITEMS = (
     (
         "tass",
         LEAD,
@@ -182,9 +182,9 @@ def configuration(**web: Any) -> Config:
     )
 
 
-def told_of(
+def detail_of(
     number: int, feed: str, title: str, summary: str, at: datetime, rule: str, story: str | None = None, **hit: Any
-) -> Told:
+) -> HitDetail:
     """One telling with its evidence."""
     names = {feed_id: name for feed_id, name, *_ in FEEDS}
     terms = TERMS.get(rule, ())
@@ -211,24 +211,26 @@ def told_of(
         snippet=summary,
         **hit,
     )
-    return Told(hit=made, entry=entry, feed_title=names.get(feed, feed), rule_title=TITLES.get(rule, rule))
+    return HitDetail(hit=made, entry=entry, feed_title=names.get(feed, feed), rule_title=TITLES.get(rule, rule))
 
 
-def _add(tables: Tables, told: Told) -> None:
-    tables.hits[told.hit.id] = told.hit
-    tables.entries[told.entry.id or 0] = told.entry
+def _add(tables: Tables, detail: HitDetail) -> None:
+    tables.hits[detail.hit.id] = detail.hit
+    tables.entries[detail.entry.id or 0] = detail.entry
 
 
 def _news(tables: Tables, now: datetime) -> None:
     number = 5000
-    for feed, title, summary, minutes, rule, story in TELLINGS:
+    for feed, title, summary, minutes, rule, story in NEWS_ITEMS:
         number += 1
         first = story is None or not any(hit.story == story for hit in tables.hits.values())
         state = HitState.ALERTED if first else HitState.COLLAPSED
-        _add(tables, told_of(number, feed, title, summary, now - timedelta(minutes=minutes), rule, story, state=state))
-    second = told_of(5001, "tass", LEAD, TELLINGS[0][2], now - timedelta(minutes=12), "caatsa", "story-1")
+        _add(
+            tables, detail_of(number, feed, title, summary, now - timedelta(minutes=minutes), rule, story, state=state)
+        )
+    second = detail_of(5001, "tass", LEAD, NEWS_ITEMS[0][2], now - timedelta(minutes=12), "caatsa", "story-1")
     _add(tables, replace(second, hit=replace(second.hit, id="caatsa-5001", state=HitState.COLLAPSED)))
-    held = told_of(
+    held = detail_of(
         5020,
         "csis",
         "How the S-400 changed Ankara's options",
@@ -239,7 +241,7 @@ def _news(tables: Tables, now: datetime) -> None:
         reason="older than 7 d",
     )
     _add(tables, held)
-    for story, title in (("story-1", LEAD), ("story-2", TELLINGS[6][1])):
+    for story, title in (("story-1", LEAD), ("story-2", NEWS_ITEMS[6][1])):
         mine = [hit for hit in tables.hits.values() if hit.story == story]
         at = [hit.created_at for hit in mine]
         tables.stories[story] = Story(
@@ -247,7 +249,7 @@ def _news(tables: Tables, now: datetime) -> None:
             title=title,
             fingerprint=Fingerprint(),
             feeds=tuple(dict.fromkeys(hit.feed for hit in mine)),
-            told=("s400-turkey",),
+            alerted_rules=("s400-turkey",),
             first_at=min(at),
             last_at=max(at),
         )
@@ -263,7 +265,7 @@ def _past(tables: Tables, now: datetime) -> None:
                 number += 1
                 at = now - timedelta(days=back, hours=index, minutes=17 * copy)
                 rule = ("s400-turkey", "f35", "caatsa", "cve-edge")[(seed >> 4) % 4]
-                told = told_of(
+                detail = detail_of(
                     number,
                     feed,
                     f"Earlier report {number} on {TITLES[rule]}",
@@ -271,10 +273,10 @@ def _past(tables: Tables, now: datetime) -> None:
                     at,
                     rule,
                 )
-                tables.entries[number] = told.entry
+                tables.entries[number] = detail.entry
                 if (seed >> 12) % 3 == 0:
                     mark = (None, "relevant", "relevant", "irrelevant")[(seed >> 16) % 4]
-                    _add(tables, replace(told, hit=replace(told.hit, mark=mark)))
+                    _add(tables, replace(detail, hit=replace(detail.hit, mark=mark)))
 
 
 def _feeds(tables: Tables, now: datetime) -> None:
@@ -297,7 +299,7 @@ def _feeds(tables: Tables, now: datetime) -> None:
             last_error=ERRORS.get(feed),
             interval_s=interval,
             gap_s=interval * 4,
-            rungs=(912 - index, 40, 12, 0, 66 + index),
+            parse_levels=(912 - index, 40, 12, 0, 66 + index),
         )
         tables.feeds[feed] = FeedRow(state, title=title)
     tables.hosts["janes.example"] = HostLimit(
@@ -339,16 +341,16 @@ def _outbox(tables: Tables, now: datetime) -> None:
         ("0000138f", "console", DeliveryState.SUPPRESSED, {"reason": "silenced: travelling"}),
     )
     for index, (hit, channel, state, more) in enumerate(rows):
-        told = tables.hits[hit]
-        at = told.created_at
+        detail = tables.hits[hit]
+        at = detail.created_at
         values: dict[str, Any] = {"due_at": at, "sent_at": at if state is DeliveryState.SENT else None} | more
         made = Delivery(
             id=f"d{index}",
             channel=channel,
-            rules=(told.rule,),
+            rules=(detail.rule,),
             hits=(hit,),
-            title=tables.entries[told.entry_id or 0].title,
-            story=told.story,
+            title=tables.entries[detail.entry_id or 0].title,
+            story=detail.story,
             state=state,
             created_at=at,
             **values,
@@ -368,7 +370,7 @@ def _outbox(tables: Tables, now: datetime) -> None:
     )
     tables.deliveries["d9"] = Delivery(
         id="d9",
-        kind=Kind.HEALTH,
+        kind=AlertKind.HEALTH,
         channel="console",
         title=notice.title,
         notice=notice,
@@ -380,7 +382,7 @@ def _outbox(tables: Tables, now: datetime) -> None:
     )
 
 
-def morning(now: datetime = NOW, **web: Any) -> MemoryDesk:
+def sample_tables(now: datetime = NOW, **web: Any) -> MemoryBackend:
     """A desk with feeds, hits, stories, an outbox with every state, and thirty days behind it."""
     tables = Tables(index_text=plain_text)
     _past(tables, now)
@@ -400,16 +402,16 @@ def morning(now: datetime = NOW, **web: Any) -> MemoryDesk:
     )
     site = "https://bloomquist.example"
     titles = ("Treaty verification by satellite", "Three numbers from the budget", "What a test ban would need")
-    found = Candidate(
+    found = FeedCandidate(
         url=f"{site}/feeds/posts/default",
         title="Bloomquist on Arms Control",
         entries=25,
         newest_at=now - timedelta(days=2),
         titles=titles,
     )
-    return MemoryDesk(
+    return MemoryBackend(
         tables=tables,
         clock=FixedClock(now),
         loaded=Loaded(configuration(**web), (warning,)),
-        candidates={site: (found, replace(found, url=FEEDS[0][2], title="TASS", known_as="tass"))},
+        candidates={site: (found, replace(found, url=FEEDS[0][2], title="TASS", existing_id="tass"))},
     )

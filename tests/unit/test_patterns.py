@@ -26,7 +26,7 @@ UNITS = (
     "((", "[", "[[", "{", "${", "${a", "&", "&#", "%", "%4", "/", "//", "://", "a://", "@", "a@", "a.", "a:", ":", ";",
     ",", '"', "'", "=", "a=", "=?", "|", "| ", " | ", "*", "**", "+", "\\", "#", "\u2028", "й", "漢", "—",
 )  # fmt: skip
-LONG, ENOUGH_S, PATIENCE_S = 8_000, 0.02, 1.5
+LONG, ENOUGH_S, TIMEOUT_S = 8_000, 0.02, 1.5
 FUNCTIONS = {"compile", "search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
 
 
@@ -134,7 +134,7 @@ def texts(pattern: re.Pattern[Any], size: int) -> Iterator[Any]:
 
 def spent_s(pattern: re.Pattern[Any], text: Any, anywhere: bool) -> float:
     """Processor time of one application; all matches where the pattern may begin anywhere."""
-    signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE_S)
+    signal.setitimer(signal.ITIMER_VIRTUAL, TIMEOUT_S)
     began = process_time()
     try:
         if anywhere:
@@ -144,7 +144,7 @@ def spent_s(pattern: re.Pattern[Any], text: Any, anywhere: bool) -> float:
             pattern.fullmatch(text)
             pattern.match(text)
     except TooLong:
-        return PATIENCE_S
+        return TIMEOUT_S
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     return process_time() - began
@@ -166,7 +166,7 @@ def grows_too_fast(pattern: re.Pattern[Any], anywhere: bool) -> str:
         spent = spent_s(pattern, text, anywhere)
         if spent < ENOUGH_S:
             continue
-        if spent >= PATIENCE_S:
+        if spent >= TIMEOUT_S:
             return f"{text[:12]!r}…: without an end"
         times = []
         for size in (LONG // 4, LONG // 2, LONG):

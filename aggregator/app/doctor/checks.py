@@ -8,8 +8,8 @@ from typing import Literal
 from aggregator import DISTRIBUTION
 from aggregator.core.errors import ConfigError, brief
 from aggregator.core.findings import findings
-from aggregator.core.model import Backlog, Delivery, DeliveryState, FeedState, Health, RuleFigures, Severity, Status
-from aggregator.store.inspect import Condition
+from aggregator.core.model import Backlog, Delivery, DeliveryState, FeedState, Health, RuleStats, Severity, Status
+from aggregator.store.inspect import DatabaseState
 
 PYTHON = (3, 11)
 # The first releases whose email package does not write line ends out of encoded words (CVE-2024-6923).
@@ -20,15 +20,15 @@ NETWORKED = frozenset(
      "nfs4", "smb3", "smbfs"}
 )  # fmt: skip
 FULL_BYTES, SCARCE_BYTES = 200 * 10**6, 10**9
-PATIENCE = timedelta(minutes=15)
+MAX_LAG = timedelta(minutes=15)
 DRIFT = timedelta(minutes=5)
 FUTURE = timedelta(days=1)
-ENOUGH_ENTRIES = 1000  # a rule that matched none of so many deserves a look
-MOST_NAMED = 10  # troubles of one kind that are told one by one
+MIN_ENTRIES = 1000  # a rule that matched none of so many deserves a look
+MAX_NAMED = 10  # troubles of one kind that are told one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class DoctorFinding:
     """One thing that is wrong. `kind` is a stable word for programs; a note is no reason to act at once."""
 
     kind: str
@@ -39,7 +39,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class WebPort:
     """What answers on the page's port: nobody, this program, or somebody else."""
 
     listen: str
@@ -49,7 +49,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exposed:
+class ExposedFile:
     """A file that others on this machine can read or write although they should not."""
 
     path: str
@@ -58,12 +58,12 @@ class Exposed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class DatabaseFacts:
     """What the database tells of the past. `limited` feeds wait because their host asked for it."""
 
     feeds: tuple[FeedState, ...] = ()
     limited: frozenset[str] = frozenset()
-    rules: tuple[RuleFigures, ...] = ()
+    rules: tuple[RuleStats, ...] = ()
     entries: int = 0
     from_future: Mapping[str, int] = field(default_factory=dict)
     dead: int = 0
@@ -82,16 +82,16 @@ class Facts:
     fts5: bool = True
     config: tuple[ConfigError, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()  # (what is configured, the extra that it needs)
-    database: Condition | None = None
+    database: DatabaseState | None = None
     database_error: str = ""
     file_system: str = ""
     free_bytes: int | None = None
-    page: Page | None = None
-    exposed: tuple[Exposed, ...] = ()
-    known: Known | None = None
+    page: WebPort | None = None
+    exposed: tuple[ExposedFile, ...] = ()
+    known: DatabaseFacts | None = None
 
 
-def diagnose(facts: Facts) -> tuple[Trouble, ...]:
+def diagnose(facts: Facts) -> tuple[DoctorFinding, ...]:
     """All troubles, the worst first, otherwise in the order in which they should be mended."""
     found = [
         *_programs(facts),
@@ -101,16 +101,16 @@ def diagnose(facts: Facts) -> tuple[Trouble, ...]:
         *_disk(facts),
         *(_page(facts.page) if facts.page else ()),
         *_files(facts.exposed),
-        *(_past(facts.known, facts.now) if facts.known else ()),
+        *(_stored(facts.known, facts.now) if facts.known else ()),
     ]
     order: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
-    return tuple(sorted(found, key=lambda trouble: order[trouble.severity]))
+    return tuple(sorted(found, key=lambda finding: order[finding.severity]))
 
 
 # --- the machine ---------------------------------------------------------------------------------
 
 
-def _programs(facts: Facts) -> Iterator[Trouble]:
+def _programs(facts: Facts) -> Iterator[DoctorFinding]:
     for name, has, needs in (("Python", facts.python[:2], PYTHON), ("SQLite", facts.sqlite, SQLITE)):
         if has < needs:
             yield _error(
@@ -127,13 +127,13 @@ def _programs(facts: Facts) -> Iterator[Trouble]:
         yield _error("version", "SQLite", "it was built without full-text search (FTS5)", "use another build of Python")
 
 
-def _extras(missing: Sequence[tuple[str, str]]) -> Iterator[Trouble]:
+def _extras(missing: Sequence[tuple[str, str]]) -> Iterator[DoctorFinding]:
     for what, extra in missing:
         remedy = f"pip install '{DISTRIBUTION}[{extra}]', or remove the key"
         yield _error("extra", what, f"it needs the extra {extra}, which is not installed", remedy)
 
 
-def _disk(facts: Facts) -> Iterator[Trouble]:
+def _disk(facts: Facts) -> Iterator[DoctorFinding]:
     if facts.free_bytes is None:
         return
     free, size = facts.free_bytes, facts.database.bytes if facts.database else 0
@@ -144,7 +144,7 @@ def _disk(facts: Facts) -> Iterator[Trouble]:
         yield _warning("disk", "disk", f"only {free / 1e6:.0f} MB are free, too little for a backup in place", remedy)
 
 
-def _files(exposed: Sequence[Exposed]) -> Iterator[Trouble]:
+def _files(exposed: Sequence[ExposedFile]) -> Iterator[DoctorFinding]:
     for file in exposed:
         if file.why == "secret":
             message = f"it holds a secret, and everybody on this machine can read it (mode {file.mode:o})"
@@ -160,7 +160,7 @@ def _files(exposed: Sequence[Exposed]) -> Iterator[Trouble]:
 # --- the installation ----------------------------------------------------------------------------
 
 
-def _config(problems: Sequence[ConfigError]) -> Iterator[Trouble]:
+def _config(problems: Sequence[ConfigError]) -> Iterator[DoctorFinding]:
     for problem in problems:
         where = f"{problem.file}:{problem.line}:{problem.column}"
         remedy = problem.hint or "correct the line; `aggregator check` tells whether it is right"
@@ -168,7 +168,7 @@ def _config(problems: Sequence[ConfigError]) -> Iterator[Trouble]:
         yield make("config", where, problem.message, remedy)
 
 
-def _database(facts: Facts) -> Iterator[Trouble]:
+def _database(facts: Facts) -> Iterator[DoctorFinding]:
     if facts.database_error:
         yield _split("database", "database", facts.database_error)
     database = facts.database
@@ -197,7 +197,7 @@ def _database(facts: Facts) -> Iterator[Trouble]:
         yield _note("unchecked", database.name, "it is too large to look for damage in passing", remedy)
 
 
-def _page(page: Page) -> Iterator[Trouble]:
+def _page(page: WebPort) -> Iterator[DoctorFinding]:
     if page.open_to_all:
         message = (
             f"it would listen on {page.listen} for others and ask nobody for a password; the service will not start"
@@ -214,7 +214,7 @@ def _page(page: Page) -> Iterator[Trouble]:
 # --- the past ------------------------------------------------------------------------------------
 
 
-def _past(known: Known, now: datetime) -> Iterator[Trouble]:
+def _stored(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
     if not known.feeds:
         yield _warning("nothing", "feeds", "nothing is watched", "aggregator feeds add URL")
     yield from _clock(known, now)
@@ -222,11 +222,13 @@ def _past(known: Known, now: datetime) -> Iterator[Trouble]:
     yield from stopped
     yield from _stuck(known, now, without="lag" if stopped else "")
     yield from _outbox(known)
-    yield from _some([trouble for state in known.feeds for trouble in _feed(state)], "feeds", "aggregator feeds list")
-    yield from _some(list(_rules(known)), "rules", "aggregator rules lint")
+    yield from _limited(
+        [finding for state in known.feeds for finding in _feed(state)], "feeds", "aggregator feeds list"
+    )
+    yield from _limited(list(_rules(known)), "rules", "aggregator rules lint")
 
 
-def _clock(known: Known, now: datetime) -> Iterator[Trouble]:
+def _clock(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
     newest = max((state.last_polled_at for state in known.feeds if state.last_polled_at), default=now)
     if newest > now + DRIFT:
         message = f"it stands {_span(newest - now)} behind the last poll in the database"
@@ -236,19 +238,21 @@ def _clock(known: Known, now: datetime) -> Iterator[Trouble]:
         message = f"{feeds} of {polled} feeds date entries into its future"
         yield _warning("clock", "clock", message, "compare it with another clock; it is probably slow")
     else:
-        for feed, count in list(known.from_future.items())[:MOST_NAMED]:
+        for feed, count in list(known.from_future.items())[:MAX_NAMED]:
             message = f"{count} entries are dated into the future"
             yield _note("future", f"feed {feed}", message, "nothing to do: no date decides what is new")
 
 
-def _stuck(known: Known, now: datetime, without: str) -> Iterator[Trouble]:
+def _stuck(known: DatabaseFacts, now: datetime, without: str) -> Iterator[DoctorFinding]:
     """What every status shows. Where the service stands still, each overdue feed says no more than that."""
     for one in findings(Status(version="", now_at=now, backlog=known.backlog)):
         if one.kind != without:
-            yield Trouble(kind=one.kind, severity=one.severity, about=one.area, message=one.what, remedy=one.remedy)
+            yield DoctorFinding(
+                kind=one.kind, severity=one.severity, about=one.area, message=one.what, remedy=one.remedy
+            )
 
 
-def _stopped(known: Known, now: datetime) -> Iterator[Trouble]:
+def _stopped(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
     live = [state for state in known.feeds if state.health not in (Health.PAUSED, Health.GONE)]
     due = [s for s in live if s.next_poll_at and s.lease_owner is None and s.id not in known.limited]
     if not live or not due:
@@ -259,12 +263,12 @@ def _stopped(known: Known, now: datetime) -> Iterator[Trouble]:
     start = "start it: `aggregator run`, or `systemctl start aggregator`"
     if polled is None:
         yield _warning("stopped", "service", "no feed was ever polled", start)
-    elif waits > PATIENCE and now - polled > PATIENCE:
+    elif waits > MAX_LAG and now - polled > MAX_LAG:
         message = f"it does not run: the last poll was {_span(now - polled)} ago, {len(due)} feeds wait"
         yield _error("stopped", "service", message, start)
 
 
-def _outbox(known: Known) -> Iterator[Trouble]:
+def _outbox(known: DatabaseFacts) -> Iterator[DoctorFinding]:
     if known.dead:
         last = "; ".join(f"{d.title!r} on {d.channel}: {_why(d)}" for d in known.last_dead)
         message = f"{known.dead} given up" + (f", the last of them {last}" if last else "")
@@ -285,7 +289,7 @@ def _why(delivery: Delivery) -> str:
     return brief((delivery.last_error or delivery.reason).removeprefix(f"channel {delivery.channel}: "))
 
 
-def _feed(state: FeedState) -> Iterator[Trouble]:
+def _feed(state: FeedState) -> Iterator[DoctorFinding]:
     about, name = f"feed {state.id}", state.id
     match state.health:
         case Health.FAILING:
@@ -307,8 +311,8 @@ def _feed(state: FeedState) -> Iterator[Trouble]:
             yield _note("moved", about, f"it is fetched from {state.url} now", "write that address into its url")
 
 
-def _rules(known: Known) -> Iterator[Trouble]:
-    if known.entries < ENOUGH_ENTRIES:
+def _rules(known: DatabaseFacts) -> Iterator[DoctorFinding]:
+    if known.entries < MIN_ENTRIES:
         return
     for rule in known.rules:
         if not rule.hits:
@@ -319,29 +323,29 @@ def _rules(known: Known) -> Iterator[Trouble]:
 # --- words ---------------------------------------------------------------------------------------
 
 
-def _error(kind: str, about: str, message: str, remedy: str) -> Trouble:
-    return Trouble(kind=kind, severity="error", about=about, message=message, remedy=remedy)
+def _error(kind: str, about: str, message: str, remedy: str) -> DoctorFinding:
+    return DoctorFinding(kind=kind, severity="error", about=about, message=message, remedy=remedy)
 
 
-def _warning(kind: str, about: str, message: str, remedy: str) -> Trouble:
-    return Trouble(kind=kind, severity="warning", about=about, message=message, remedy=remedy)
+def _warning(kind: str, about: str, message: str, remedy: str) -> DoctorFinding:
+    return DoctorFinding(kind=kind, severity="warning", about=about, message=message, remedy=remedy)
 
 
-def _note(kind: str, about: str, message: str, remedy: str) -> Trouble:
-    return Trouble(kind=kind, severity="note", about=about, message=message, remedy=remedy)
+def _note(kind: str, about: str, message: str, remedy: str) -> DoctorFinding:
+    return DoctorFinding(kind=kind, severity="note", about=about, message=message, remedy=remedy)
 
 
-def _split(kind: str, about: str, sentence: str) -> Trouble:
+def _split(kind: str, about: str, sentence: str) -> DoctorFinding:
     """An error's own sentence: the thing; the remedy."""
     message, _, remedy = sentence.partition("; ")
     return _error(kind, about, message, remedy or "look at settings.database and the system's log")
 
 
-def _some(troubles: Sequence[Trouble], about: str, command: str) -> Iterator[Trouble]:
+def _limited(findings: Sequence[DoctorFinding], about: str, command: str) -> Iterator[DoctorFinding]:
     """The first of many like troubles, and how many more there are."""
-    yield from troubles[:MOST_NAMED]
-    if more := troubles[MOST_NAMED:]:
-        worst = "warning" if any(trouble.severity == "warning" for trouble in more) else "note"
+    yield from findings[:MAX_NAMED]
+    if more := findings[MAX_NAMED:]:
+        worst = "warning" if any(finding.severity == "warning" for finding in more) else "note"
         make = _warning if worst == "warning" else _note
         yield make("more", about, f"{len(more)} more like these", command)
 

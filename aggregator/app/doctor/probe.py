@@ -16,7 +16,7 @@ from typing import Literal
 
 from aggregator import config
 from aggregator.app.clock import SystemClock
-from aggregator.app.doctor.checks import FUTURE, Exposed, Facts, Known, Page, Trouble, diagnose
+from aggregator.app.doctor.checks import FUTURE, DatabaseFacts, DoctorFinding, ExposedFile, Facts, WebPort, diagnose
 from aggregator.app.extras import missing
 from aggregator.app.paths import database_url
 from aggregator.app.processes import loops_at
@@ -29,7 +29,7 @@ from aggregator.core.settings import Config, Web
 from aggregator.notify import check_channels
 from aggregator.store import open_store
 from aggregator.store.files import OTHERS, family
-from aggregator.store.inspect import Condition, inspect_database
+from aggregator.store.inspect import DatabaseState, inspect_database
 from aggregator.telemetry.logs import redact
 
 SAMPLE = 500
@@ -40,16 +40,16 @@ SECRET_FILE = re.compile(r"\$\{file:([^}]+)\}")
 class Report:
     """The troubles, and what was looked at."""
 
-    troubles: tuple[Trouble, ...]
-    looked_at: tuple[str, ...]
+    findings: tuple[DoctorFinding, ...]
+    checked: tuple[str, ...]
 
     @property
     def healthy(self) -> bool:
         """Notes are no illness."""
-        return all(trouble.severity == "note" for trouble in self.troubles)
+        return all(finding.severity == "note" for finding in self.findings)
 
 
-async def examine(path: Path) -> Report:
+async def run_checks(path: Path) -> Report:
     """Everything that is wrong with the installation whose configuration is at `path`."""
     facts = Facts(
         now=SystemClock().now(), python=sys.version_info[:3], sqlite=sqlite3.sqlite_version_info, fts5=_has_fts5()
@@ -58,8 +58,8 @@ async def examine(path: Path) -> Report:
     try:
         loaded = config.load(path, os.environ)
     except ConfigErrors as errors:
-        return Report(troubles=diagnose(replace(facts, config=errors.errors)), looked_at=tuple(looked_at))
-    redact.know(loaded.secrets)
+        return Report(findings=diagnose(replace(facts, config=errors.errors)), checked=tuple(looked_at))
+    redact.set_secrets(loaded.secrets)
     settings = loaded.config.settings
     facts = replace(
         facts,
@@ -72,11 +72,11 @@ async def examine(path: Path) -> Report:
     facts = await _with_database(facts, loaded.config)
     if facts.known:
         looked_at += ["feeds", "rules", "alerts", "clock"]
-    return Report(troubles=tuple(map(_redacted, diagnose(facts))), looked_at=tuple(looked_at))
+    return Report(findings=tuple(map(_redacted, diagnose(facts))), checked=tuple(looked_at))
 
 
-def _redacted(trouble: Trouble) -> Trouble:
-    return replace(trouble, message=redact(trouble.message), remedy=redact(trouble.remedy))
+def _redacted(finding: DoctorFinding) -> DoctorFinding:
+    return replace(finding, message=redact(finding.message), remedy=redact(finding.remedy))
 
 
 def _has_fts5() -> bool:
@@ -96,12 +96,12 @@ def _config_problems(loaded: config.Loaded) -> tuple[ConfigError, ...]:
 # --- the page ------------------------------------------------------------------------------------
 
 
-def _page(web: Web) -> Page:
+def _page(web: Web) -> WebPort:
     from aggregator.web.origins import is_loopback, split_listen
 
     host, port = split_listen(web.listen)
     guarded = any(secret and secret.get_secret_value() for secret in (web.password, web.token))
-    page = Page(listen=web.listen, open_to_all=not guarded and not is_loopback(host))
+    page = WebPort(listen=web.listen, open_to_all=not guarded and not is_loopback(host))
     if port == 0:
         return page
     try:
@@ -116,7 +116,7 @@ def _page(web: Web) -> Page:
 # --- files ---------------------------------------------------------------------------------------
 
 
-def _exposed(path: Path, loaded: config.Loaded) -> Iterator[Exposed]:
+def _exposed(path: Path, loaded: config.Loaded) -> Iterator[ExposedFile]:
     """Configuration that others may change or that holds secrets which they may read."""
     if os.name != "posix":
         return
@@ -129,17 +129,17 @@ def _exposed(path: Path, loaded: config.Loaded) -> Iterator[Exposed]:
             yield from _if_open(file.parent / name.strip(), stat.S_IROTH, "secret")
 
 
-def _exposed_database(database: Condition) -> Iterator[Exposed]:
+def _exposed_database(database: DatabaseState) -> Iterator[ExposedFile]:
     """The files of a database of ours that others may read."""
     if os.name == "posix" and database.path and database.revision:
         for file in family(database.path):
             yield from _if_open(file, OTHERS, "database")
 
 
-def _if_open(file: Path, bit: int, why: Literal["secret", "writable", "database"]) -> Iterator[Exposed]:
+def _if_open(file: Path, bit: int, why: Literal["secret", "writable", "database"]) -> Iterator[ExposedFile]:
     mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0
     if mode & bit:
-        yield Exposed(path=str(file), mode=mode, why=why)
+        yield ExposedFile(path=str(file), mode=mode, why=why)
 
 
 # --- the database --------------------------------------------------------------------------------
@@ -163,14 +163,14 @@ async def _with_database(facts: Facts, wanted: Config) -> Facts:
         return replace(facts, database_error=str(error))
 
 
-def _free(database: Condition) -> int | None:
+def _free(database: DatabaseState) -> int | None:
     if database.path is None:
         return None
     folder = next(above for above in database.path.absolute().parents if above.exists())
     return shutil.disk_usage(folder).free
 
 
-async def _read(url: str, wanted: Config, now: datetime) -> Known:
+async def _read(url: str, wanted: Config, now: datetime) -> DatabaseFacts:
     async with open_store(url, index_text=index_text) as store:
         catalog = store.catalog
         ids = {feed.id for feed in wanted.feeds if feed.enabled}
@@ -180,7 +180,7 @@ async def _read(url: str, wanted: Config, now: datetime) -> Known:
         future = Counter(e.feed for e in latest if e.published_at and e.published_at > e.seen_at + FUTURE)
         enabled = {rule.id for rule in wanted.rules if rule.enabled}
         waiting = [DeliveryState.PENDING, DeliveryState.RETRY]
-        return Known(
+        return DatabaseFacts(
             feeds=feeds,
             limited=frozenset(state.id for state in feeds if host_key(state.url) in limits),
             rules=tuple(figures for figures in await catalog.rules(now) if figures.rule in enabled),

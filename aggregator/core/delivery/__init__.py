@@ -4,15 +4,23 @@ from aggregator.core.delivery.calendar import due_at, quiet_until, slot
 from aggregator.core.delivery.digest import compose, fold, foldable, urgency
 from aggregator.core.delivery.ids import delivery_id
 from aggregator.core.delivery.restored import mark_repeats
-from aggregator.core.delivery.retry import Held, Outcome, after, after_death, dead_letter, deadly, hold, suppress
+from aggregator.core.delivery.retry import (
+    AttemptResult,
+    HoldReason,
+    after_death,
+    dead_letter_notice,
+    deadly,
+    hold,
+    settled,
+    suppress,
+)
 
 __all__ = [
-    "Held",
-    "Outcome",
-    "after",
+    "AttemptResult",
+    "HoldReason",
     "after_death",
     "compose",
-    "dead_letter",
+    "dead_letter_notice",
     "deadly",
     "delivery_id",
     "due_at",
@@ -21,6 +29,7 @@ __all__ = [
     "hold",
     "mark_repeats",
     "quiet_until",
+    "settled",
     "slot",
     "suppress",
     "urgency",

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from aggregator.core.delivery.retry import Held
+from aggregator.core.delivery.retry import HoldReason
 from aggregator.core.values import clock, seconds
 
 SATURDAY = 5
@@ -51,9 +51,9 @@ def quiet_until(quiet_hours: str | None, now: datetime, zone: str = "UTC") -> da
 
 def slot(rhythm: str, priority: str, quiet_hours: str | None, now: datetime, zone: str = "UTC") -> tuple[datetime, str]:
     """When an alert is due, and why that is not now (empty: it is now)."""
-    due, reason = due_at(rhythm, now, zone), "" if rhythm == "instant" else str(Held.DIGEST)
+    due, reason = due_at(rhythm, now, zone), "" if rhythm == "instant" else str(HoldReason.DIGEST)
     if priority != "high" and (ends := quiet_until(quiet_hours, due, zone)):
-        return ends, reason or str(Held.QUIET)
+        return ends, reason or str(HoldReason.QUIET)
     return due, reason
 
 

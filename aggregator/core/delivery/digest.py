@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from aggregator.core.delivery.ids import delivery_id
-from aggregator.core.delivery.retry import Held
-from aggregator.core.model import Alert, Delivery, DeliveryState, HitState, Kind, Notice, Told
+from aggregator.core.delivery.retry import HoldReason
+from aggregator.core.model import Alert, AlertKind, Delivery, DeliveryState, HitDetail, HitState, Notice
 from aggregator.core.settings import Channel
 
 URGENCY = {"high": 0, "normal": 1, "low": 2}
-FOLDED = frozenset(map(str, Held))
+FOLDED = frozenset(map(str, HoldReason))
 
 
 def urgency(delivery: Delivery) -> tuple[int, int, datetime, str]:
@@ -19,7 +19,7 @@ def urgency(delivery: Delivery) -> tuple[int, int, datetime, str]:
 
 def foldable(delivery: Delivery) -> bool:
     """May this row become part of a digest? Only what waited, and was not tried on its own yet."""
-    waited = delivery.reason in FOLDED and delivery.kind in (Kind.HIT, Kind.DIGEST)
+    waited = delivery.reason in FOLDED and delivery.kind in (AlertKind.HIT, AlertKind.DIGEST)
     return waited and delivery.tried_at is None
 
 
@@ -30,7 +30,7 @@ def fold(members: Sequence[Delivery], now: datetime) -> Delivery:
     hits = tuple(dict.fromkeys(hit for member in ordered for hit in member.hits))
     return Delivery(
         id=delivery_id("digest", first.channel, first.recipient, *sorted(member.id for member in members)),
-        kind=Kind.DIGEST,
+        kind=AlertKind.DIGEST,
         channel=first.channel,
         recipient=first.recipient,
         rules=tuple(rules),
@@ -44,17 +44,17 @@ def fold(members: Sequence[Delivery], now: datetime) -> Delivery:
     )
 
 
-def compose(delivery: Delivery, told: Sequence[Told], channel: Channel, public_url: str | None = None) -> Alert:
+def compose(delivery: Delivery, detail: Sequence[HitDetail], channel: Channel, public_url: str | None = None) -> Alert:
     """What is to be said. A delivery whose entries are gone still says its title."""
-    notice = delivery.notice or (None if told else Notice(title=delivery.title))
+    notice = delivery.notice or (None if detail else Notice(title=delivery.title))
     return Alert(
         id=delivery.id,
         kind=delivery.kind,
         title=delivery.title,
-        told=tuple(told),
+        hits=tuple(detail),
         notice=notice,
-        why=next((t.hit.reason for t in told if t.hit.state is HitState.ALERTED and t.hit.reason), ""),
-        more=max(0, len(delivery.hits) - len(told)) if told else 0,
+        why=next((t.hit.reason for t in detail if t.hit.state is HitState.ALERTED and t.hit.reason), ""),
+        more=max(0, len(delivery.hits) - len(detail)) if detail else 0,
         priority=delivery.priority,
         repeat=delivery.repeat,
         time_zone=channel.time_zone,
@@ -64,8 +64,8 @@ def compose(delivery: Delivery, told: Sequence[Told], channel: Channel, public_u
 
 
 def _title(members: Sequence[Delivery], hits: int) -> str:
-    if any(member.reason == Held.RATE for member in members):
+    if any(member.reason == HoldReason.RATE for member in members):
         return f"{hits} more"
-    if all(member.reason == Held.QUIET for member in members):
+    if all(member.reason == HoldReason.QUIET for member in members):
         return f"{hits} alerts from the quiet hours"
     return f"{hits} alerts"

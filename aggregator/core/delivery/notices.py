@@ -5,7 +5,7 @@ from datetime import datetime
 
 from aggregator.core.delivery.calendar import slot
 from aggregator.core.delivery.ids import delivery_id
-from aggregator.core.model import Delivery, DeliveryState, Kind, Notice
+from aggregator.core.model import AlertKind, Delivery, DeliveryState, Notice
 from aggregator.core.settings import Channel, Settings
 
 
@@ -14,14 +14,14 @@ def health_channels(settings: Settings) -> tuple[str, ...]:
     return settings.default_channels if settings.health.notify is None else settings.health.notify
 
 
-def tell(
+def notice_deliveries(
     notice: Notice,
     subject: Sequence[str],
     names: Sequence[str],
     channels: Mapping[str, Channel],
     now: datetime,
     *,
-    kind: Kind,
+    kind: AlertKind,
     recipients: Callable[[Channel], Sequence[str]],
 ) -> tuple[Delivery, ...]:
     """A delivery for each recipient of each named channel; the same `subject` gives the same ids."""
@@ -34,7 +34,7 @@ def tell(
 
 
 def _delivery(
-    notice: Notice, subject: Sequence[str], channel: Channel, recipient: str, now: datetime, kind: Kind
+    notice: Notice, subject: Sequence[str], channel: Channel, recipient: str, now: datetime, kind: AlertKind
 ) -> Delivery:
     due, reason = slot("instant", "normal", channel.quiet_hours, now, channel.time_zone)
     return Delivery(

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from aggregator.core.model import Entry, Routed
+from aggregator.core.model import Entry, RoutingResult
 
 
 def mark_repeats(
-    routed: Routed, entries: Iterable[Entry], read_at: datetime | None, unsure_until: datetime | None
-) -> Routed:
+    routed: RoutingResult, entries: Iterable[Entry], read_at: datetime | None, unsure_until: datetime | None
+) -> RoutingResult:
     """Mark as possible repeats the alerts of a feed's first poll since then.
 
     `read_at` is when the feed was last read before this poll, as far as the database knows; until `unsure_until`

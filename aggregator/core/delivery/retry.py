@@ -17,16 +17,16 @@ from enum import StrEnum
 from hashlib import blake2b
 
 from aggregator.core.delivery.ids import delivery_id
-from aggregator.core.model import Delivery, DeliveryState, Kind, Notice
+from aggregator.core.model import AlertKind, Delivery, DeliveryState, Notice
 
 FIRST_RETRY_S = 30.0
-LONGEST_RETRY_S = 3600.0
+MAX_RETRY_S = 3600.0
 GIVE_UP_S = 72 * 3600.0
 JITTER = 0.2
 MAX_DEATHS = 3  # processes that died while they sent it
 
 
-class Held(StrEnum):
+class HoldReason(StrEnum):
     """Why a delivery waits. All of these are told as one digest when the wait is over."""
 
     DIGEST = "digest"
@@ -35,7 +35,7 @@ class Held(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class AttemptResult:
     """How one attempt ended. `unknown`: the request was written and no answer came."""
 
     sent: bool = False
@@ -45,7 +45,7 @@ class Outcome:
     retry_after_s: float | None = None
 
 
-def after(delivery: Delivery, outcome: Outcome, now: datetime) -> Delivery:
+def settled(delivery: Delivery, outcome: AttemptResult, now: datetime) -> Delivery:
     """The delivery as it stands when this attempt (number `delivery.attempts`) is over."""
     tried = replace(delivery, tried_at=delivery.tried_at or now, deaths=0, lease_owner=None, lease_until=None)
     if outcome.sent:
@@ -65,7 +65,7 @@ def after(delivery: Delivery, outcome: Outcome, now: datetime) -> Delivery:
 def wait_s(delivery: Delivery, retry_after_s: float | None = None) -> float:
     """Seconds until the attempt after number `delivery.attempts`."""
     doublings = min(max(delivery.attempts - 1, 0), 30)
-    usual = min(FIRST_RETRY_S * 2.0**doublings, LONGEST_RETRY_S)
+    usual = min(FIRST_RETRY_S * 2.0**doublings, MAX_RETRY_S)
     digest = blake2b(f"{delivery.id}/{delivery.attempts}".encode(), digest_size=4).digest()
     usual *= 1 - JITTER * int.from_bytes(digest) / 2**32
     return max(usual, min(retry_after_s or 0.0, GIVE_UP_S))
@@ -98,7 +98,7 @@ def deadly(delivery: Delivery, now: datetime) -> Delivery | None:
     return replace(ended, state=DeliveryState.DEAD, reason="deadly", last_error=words)
 
 
-def hold(delivery: Delivery, until: datetime, reason: Held) -> Delivery:
+def hold(delivery: Delivery, until: datetime, reason: HoldReason) -> Delivery:
     """A claimed delivery that may not be said yet."""
     return replace(
         delivery, state=DeliveryState.HELD, due_at=until, reason=str(reason), lease_owner=None, lease_until=None
@@ -110,17 +110,17 @@ def suppress(delivery: Delivery, reason: str) -> Delivery:
     return replace(delivery, state=DeliveryState.SUPPRESSED, reason=reason, lease_owner=None, lease_until=None)
 
 
-def dead_letter(dead: Delivery, channel: str, recipient: str, now: datetime) -> Delivery:
+def dead_letter_notice(dead: Delivery, channel: str, recipient: str, now: datetime) -> Delivery:
     """The report of a dead delivery, for another channel."""
     to = f"{dead.channel} ({dead.recipient})" if dead.recipient else dead.channel
-    tries = f"{dead.attempts} attempt{'s' * (dead.attempts != 1)}"
+    attempts = f"{dead.attempts} attempt{'s' * (dead.attempts != 1)}"
     body = (
-        f"“{dead.title}” was given up after {tries}: {dead.last_error or dead.reason}\n"
+        f"“{dead.title}” was given up after {attempts}: {dead.last_error or dead.reason}\n"
         f"Try again with: aggregator deliveries retry {dead.id}"
     )
     return Delivery(
         id=delivery_id("dead", dead.id, channel, recipient),
-        kind=Kind.DEAD_LETTER,
+        kind=AlertKind.DEAD_LETTER,
         channel=channel,
         recipient=recipient,
         title=f"Not delivered to {to}",
@@ -130,7 +130,7 @@ def dead_letter(dead: Delivery, channel: str, recipient: str, now: datetime) -> 
     )
 
 
-def _hopeless(tried: Delivery, outcome: Outcome, now: datetime) -> str:
+def _hopeless(tried: Delivery, outcome: AttemptResult, now: datetime) -> str:
     if outcome.unknown:
         return "sent twice without an answer; it may have arrived" if tried.repeat and tried.attempts > 1 else ""
     if not outcome.transient:

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from aggregator.core.model import Entry, FeedState, Reason
-from aggregator.core.polling.new_entries import News
+from aggregator.core.polling.new_entries import NewEntries
 
 PAGES = 10
-WRITTEN_BEFORE = timedelta(days=1)  # an entry may appear that long after its own date
+ALREADY_PUBLISHED = timedelta(days=1)  # an entry may appear that long after its own date
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -18,7 +18,7 @@ def may_follow(document: str, archive: str | None) -> bool:
     return archive is not None and _origin(document) == _origin(archive) is not None
 
 
-def missed(entries: Iterable[Entry], state: FeedState) -> tuple[Entry, ...]:
+def unseen_entries(entries: Iterable[Entry], state: FeedState) -> tuple[Entry, ...]:
     """The unseen entries of an archive page; what is clearly older than our last look is no news.
 
     Edits are left out: an archive may keep an older text than we have.
@@ -27,18 +27,18 @@ def missed(entries: Iterable[Entry], state: FeedState) -> tuple[Entry, ...]:
     return tuple(_aged(entry, since) for entry in entries if entry.reason is not Reason.CHANGED)
 
 
-def filled(found: News, more: Iterable[Entry], flood_limit: int) -> News:
+def with_archive(found: NewEntries, more: Iterable[Entry], flood_limit: int) -> NewEntries:
     """The news of a poll with what its archive held; all of it counts for the flood guard."""
     entries = {entry.key: entry for entry in (*more, *found.entries)}
-    fresh = sum(entry.reason in (Reason.NEW, Reason.FLOOD) for entry in entries.values())
-    flood = found.flood or fresh > flood_limit
-    told = tuple(_flooded(entry) for entry in entries.values()) if flood else tuple(entries.values())
-    return replace(found, entries=told, flood=flood)
+    new_count = sum(entry.reason in (Reason.NEW, Reason.FLOOD) for entry in entries.values())
+    flood = found.flood or new_count > flood_limit
+    detail = tuple(_flooded(entry) for entry in entries.values()) if flood else tuple(entries.values())
+    return replace(found, entries=detail, flood=flood)
 
 
 def _since(state: FeedState) -> datetime | None:
     """Before this, nothing can have been missed: we had looked already, or were not there yet."""
-    looked = state.last_ok_at - WRITTEN_BEFORE if state.last_ok_at else None
+    looked = state.last_ok_at - ALREADY_PUBLISHED if state.last_ok_at else None
     return max((at for at in (looked, state.first_polled_at) if at), default=None)
 
 

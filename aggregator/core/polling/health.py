@@ -22,13 +22,13 @@ from aggregator.core.settings import HealthSettings
 FAILURES = 3
 REFUSALS = 2
 REFUSED = frozenset({"html", "login page", "challenge"})
-SILENT_AT_LEAST_S = 86_400.0
-ILL = frozenset({Health.FAILING, Health.BLOCKED})
-NOTABLE = frozenset({*ILL, Health.GONE, Health.SILENT, Health.EMPTIED, Health.MOVED})
+MIN_SILENCE_S = 86_400.0
+UNHEALTHY = frozenset({Health.FAILING, Health.BLOCKED})
+NOTABLE = frozenset({*UNHEALTHY, Health.GONE, Health.SILENT, Health.EMPTIED, Health.MOVED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signs:
+class FeedSigns:
     """What a successful poll shows: entries in the whole document (None: not looked at), and rhythm."""
 
     items: int | None = None
@@ -37,7 +37,7 @@ class Signs:
     gap_s: float | None = None
 
 
-def after_answer(state: FeedState, signs: Signs, silent_after: float) -> Health:
+def health_after_success(state: FeedState, signs: FeedSigns, silent_after: float) -> Health:
     """The health of a feed that has just answered well; `state` is the one before."""
     if signs.moved:
         return Health.MOVED
@@ -54,7 +54,7 @@ def is_proven(state: FeedState) -> bool:
 
 def is_silent(quiet_s: float, gap_s: float | None, silent_after: float) -> bool:
     """Whether a feed is quiet for longer than `silent_after` of its usual gaps, and a day at least."""
-    return gap_s is not None and quiet_s > max(silent_after * gap_s, SILENT_AT_LEAST_S)
+    return gap_s is not None and quiet_s > max(silent_after * gap_s, MIN_SILENCE_S)
 
 
 def _is_emptied(state: FeedState, items: int | None) -> bool:
@@ -63,14 +63,14 @@ def _is_emptied(state: FeedState, items: int | None) -> bool:
     return items == 0 and (state.items > 0 or state.health is Health.EMPTIED)
 
 
-def after_error(state: FeedState, error: AggregatorError, failures: int) -> Health:
+def health_after_error(state: FeedState, error: AggregatorError, failures: int) -> Health:
     """The health of a feed whose poll failed for the `failures`-th time in a row."""
     health = _under_pause(state)
     if health is Health.GONE:
         return health
     if isinstance(error, BadStatus) and error.status == 410:
         return Health.GONE
-    if health in ILL:
+    if health in UNHEALTHY:
         return health
     if refusal(error) and failures >= REFUSALS:
         return Health.BLOCKED
@@ -96,7 +96,7 @@ def transition(before: FeedState, after: FeedState, settings: HealthSettings, no
         return None
     name = after.title or after.id
     if after.health in NOTABLE:
-        return Notice(title=f"{name}: {_headline(after)}", body=_story(before, after, settings, now))
+        return Notice(title=f"{name}: {_headline(after)}", body=_notice_body(before, after, settings, now))
     if after.health is Health.OK and before.health in NOTABLE - {Health.MOVED}:
         since = f" since {_when(before.health_since)}" if before.health_since else ""
         return Notice(title=f"{name}: recovered", body=f"It was {before.health.value}{since}.")
@@ -129,7 +129,7 @@ def _headline(after: FeedState) -> str:
             return "the feed has moved"
 
 
-def _story(before: FeedState, after: FeedState, settings: HealthSettings, now: datetime) -> str:
+def _notice_body(before: FeedState, after: FeedState, settings: HealthSettings, now: datetime) -> str:
     match after.health:
         case Health.FAILING | Health.BLOCKED:
             since = f" since {_when(after.failing_since)}" if after.failing_since else ""

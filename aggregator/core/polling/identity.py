@@ -15,14 +15,14 @@ from urllib.parse import unquote
 from aggregator.core.model import ParsedEntry
 from aggregator.core.text.urls import canonical_url, parameters, without_parameters
 
-Identity = tuple[str, tuple[str, ...]]
+EntryIdentity = tuple[str, tuple[str, ...]]
 Path = tuple[str, str, str, str]
 
 KEY_BYTES = 16
 ALIAS_BYTES = 9
 _TEXT, _LINK, _DATE = slice(0, 8), slice(8, 12), slice(12, 16)
 _SAMPLE = 500  # characters of text that stand for an undated entry
-_MOST_PARAMETERS = 6  # of a link, any two of which may change between polls
+_MAX_PARAMETERS = 6  # of a link, any two of which may change between polls
 _WAS_RAW = re.compile(r"%(?:20|22|3[CE]|5[CE]|60|7[BCD])")
 _ORIGIN = re.compile(r"https?://([^/?#]+)", re.IGNORECASE)
 _WEB_GUID = re.compile(r"https?://(www\.)?", re.IGNORECASE)
@@ -30,7 +30,7 @@ _WEB_GUID = re.compile(r"https?://(www\.)?", re.IGNORECASE)
 
 def identify(
     entries: Sequence[ParsedEntry], distrust_guid: bool, volatile: Collection[str] = ()
-) -> tuple[Identity, ...]:
+) -> tuple[EntryIdentity, ...]:
     """Key and aliases of each entry of one document, in its order; verbatim copies share a key.
 
     `distrust_guid`: the feed's guids are known to be bad, so link and title are the key. `volatile`:
@@ -81,7 +81,7 @@ def undecided(entries: Sequence[ParsedEntry], distrust_guid: bool) -> tuple[Mapp
     """
     found = []
     for entry in entries:
-        named = parameters(entry.link)[:_MOST_PARAMETERS] if entry.link and (distrust_guid or not entry.guid) else ()
+        named = parameters(entry.link)[:_MAX_PARAMETERS] if entry.link and (distrust_guid or not entry.guid) else ()
         keys: dict[frozenset[str], str] = {}
         for left_out in (frozenset(some) for size in (1, 2) for some in combinations(named, size)):
             path = _path(entry, without_parameters(entry.link or "", left_out), distrust_guid)
@@ -118,7 +118,7 @@ def same_text(one: bytes, other: bytes) -> bool:
     return one[_TEXT] == other[_TEXT]
 
 
-def elsewhere(one: bytes, other: bytes) -> bool:
+def is_elsewhere(one: bytes, other: bytes) -> bool:
     """Whether two content hashes are of entries with different links that do not share a date."""
     links = one[_LINK], other[_LINK]
     dates = one[_DATE], other[_DATE]

@@ -12,20 +12,20 @@ DAY_S = 86_400.0
 WEEK_S = 7 * DAY_S
 
 JITTER = 0.1
-SLOWEST_S = DAY_S
+MAX_INTERVAL_S = DAY_S
 QUIET_S = WEEK_S
 GAP_WEIGHT = 0.2
 
 
-def chance(*parts: object) -> float:
+def hash_fraction(*parts: object) -> float:
     """A number in [0, 1) that depends on nothing but `parts`: spread without randomness."""
     digest = blake2b("\0".join(map(str, parts)).encode("utf-8", "replace"), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
-def spread(feed: str, now: datetime) -> float:
+def jittered(feed: str, now: datetime) -> float:
     """A factor of 1 to 1.1: half of the jitter is the feed's own phase, half is this poll's."""
-    return 1 + JITTER * (chance(feed) + chance(feed, now.timestamp())) / 2
+    return 1 + JITTER * (hash_fraction(feed) + hash_fraction(feed, now.timestamp())) / 2
 
 
 def adaptive_interval(every_s: float, quiet_s: float, max_latency_s: float | None = None) -> float:
@@ -35,11 +35,11 @@ def adaptive_interval(every_s: float, quiet_s: float, max_latency_s: float | Non
     `every_s`, except where `max_latency_s` itself is.
     """
     slower = every_s * max(1.0, quiet_s / QUIET_S) ** 2
-    interval = max(every_s, min(slower, SLOWEST_S))
+    interval = max(every_s, min(slower, MAX_INTERVAL_S))
     return interval if max_latency_s is None else min(interval, max_latency_s)
 
 
-def hurried(interval_s: float, last_s: float | None, every_s: float, *, gap: bool, floor_s: float) -> float:
+def shortened(interval_s: float, last_s: float | None, every_s: float, *, gap: bool, floor_s: float) -> float:
     """An interval that halves with each gap, and comes back by a quarter with each poll without one.
 
     `last_s` is the interval before; one below `every_s` was shortened. Never below `floor_s`.
@@ -52,7 +52,7 @@ def hurried(interval_s: float, last_s: float | None, every_s: float, *, gap: boo
 
 def backoff(interval_s: float, doublings: int) -> float:
     """`interval_s` doubled so many times, at most a day (or `interval_s`, where that is longer)."""
-    return min(interval_s * 2.0 ** min(doublings, 30), max(SLOWEST_S, interval_s))
+    return min(interval_s * 2.0 ** min(doublings, 30), max(MAX_INTERVAL_S, interval_s))
 
 
 def usual_gap(published: Sequence[datetime]) -> float | None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from aggregator.core.model import Entry, FeedState, Known, ParsedEntry, ParsedFeed, Reason
+from aggregator.core.model import Entry, FeedState, ParsedEntry, ParsedFeed, Reason, StoredKey
 from aggregator.core.polling.identity import (
-    Identity,
+    EntryIdentity,
     content_hash,
-    elsewhere,
     guid_is_repeated,
     identify,
+    is_elsewhere,
     longer_key,
     same_text,
     spellings,
@@ -25,12 +25,12 @@ from aggregator.core.polling.identity import (
 from aggregator.core.text.opening import opening
 
 FirstPoll = Literal["silent", "alert"] | float
-SMALLEST_WINDOW = 3  # fewer entries than this prove no gap and no bad guids
+MIN_WINDOW = 3  # fewer entries than this prove no gap and no bad guids
 SESSIONS = re.compile(r";?(?:\w*sess(?:ion)?_?(?:id)?|aspsessionid\w*|cfid|cftoken|zenid|oscsid)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class NewEntries:
     """Entries to store. `flood`: too many at once, so they make one digest. `gap`: entries were
     probably missed before these. `distrust_guid`, `volatile`: what the feed's state should say from now on."""
 
@@ -46,7 +46,7 @@ class Names:
     """What the store is asked about a document's entries: `identified` as `identify` gives it, other spellings
     of their keys, and the keys that they would have without parameters of their links."""
 
-    identified: tuple[Identity, ...]
+    identified: tuple[EntryIdentity, ...]
     spelled: tuple[tuple[str, ...], ...]
     without: tuple[Mapping[frozenset[str], str], ...]
 
@@ -76,10 +76,10 @@ def names(entries: Sequence[ParsedEntry], state: FeedState) -> Names:
     )
 
 
-def news(
+def find_new_entries(
     parsed: ParsedFeed,
     named: Names,
-    known: Mapping[str, Known],
+    known: Mapping[str, StoredKey],
     known_aliases: frozenset[str],
     *,
     state: FeedState,
@@ -87,7 +87,7 @@ def news(
     flood_limit: int,
     now: datetime,
     partial: bool = False,
-) -> News:
+) -> NewEntries:
     """The entries of `parsed` that are new or changed; the others are not mentioned.
 
     `named` is `names(parsed.entries, state)`, `known` and `known_aliases` what the store remembers of its
@@ -108,21 +108,21 @@ def news(
     for entry, (key, aliases), without in zip(parsed.entries, identified, named.without, strict=True):
         if volatile and key in known_aliases and key not in known:
             continue  # stored before it was learnt what of its link means nothing
-        told = _tell(entry, key, aliases, known, known_aliases, state.id, now)
-        if told and told.key not in found:
-            found[told.key] = replace(told, aliases=(*told.aliases, *without.values())) if without else told
-    fresh = sum(entry.reason is Reason.NEW for entry in found.values())
-    flood = not first and (fresh > flood_limit or (bad_guids and 2 * fresh > window))
-    return News(
+        detail = _new_or_changed(entry, key, aliases, known, known_aliases, state.id, now)
+        if detail and detail.key not in found:
+            found[detail.key] = replace(detail, aliases=(*detail.aliases, *without.values())) if without else detail
+    new_count = sum(entry.reason is Reason.NEW for entry in found.values())
+    flood = not first and (new_count > flood_limit or (bad_guids and 2 * new_count > window))
+    return NewEntries(
         entries=tuple(_judged(entry, first, first_poll, flood, now) for entry in found.values()),
         flood=flood,
-        gap=not (first or partial or bad_guids) and _missed(parsed, state, fresh),
+        gap=not (first or partial or bad_guids) and _missed(parsed, state, new_count),
         distrust_guid=state.distrust_guid or bad_guids,
         volatile=volatile,
     )
 
 
-def _as_known(named: Names, known: Mapping[str, Known]) -> tuple[Identity, ...]:
+def _as_known(named: Names, known: Mapping[str, StoredKey]) -> tuple[EntryIdentity, ...]:
     """Identities under the keys by which entries are known, where a guid is spelled otherwise now."""
     if not named.spelled:
         return named.identified
@@ -134,9 +134,9 @@ def _as_known(named: Names, known: Mapping[str, Known]) -> tuple[Identity, ...]:
 
 
 def _volatile(
-    identified: Sequence[Identity],
+    identified: Sequence[EntryIdentity],
     without: Iterable[Mapping[frozenset[str], str]],
-    known: Mapping[str, Known],
+    known: Mapping[str, StoredKey],
     known_aliases: frozenset[str],
     state: FeedState,
     window: int,
@@ -151,17 +151,17 @@ def _volatile(
         if key not in known and not known_aliases.isdisjoint(aliases):
             changed.update(names for names, other in keys.items() if other in known_aliases)
     for names, count in sorted(changed.items(), key=lambda item: (len(item[0]), -item[1], sorted(item[0]))):
-        proven = count >= SMALLEST_WINDOW and 2 * count > window
+        proven = count >= MIN_WINDOW and 2 * count > window
         if proven or (count == window and all(map(SESSIONS.fullmatch, names))):
             return tuple(sorted({*state.volatile, *names}))
     return state.volatile
 
 
-def _tell(
+def _new_or_changed(
     entry: ParsedEntry,
     key: str,
     aliases: tuple[str, ...],
-    known: Mapping[str, Known],
+    known: Mapping[str, StoredKey],
     known_aliases: frozenset[str],
     feed: str,
     now: datetime,
@@ -173,7 +173,7 @@ def _tell(
     if before := known.get(key):
         if same_text(before.content_hash, digest):
             return None
-        if elsewhere(before.content_hash, digest):  # the guid of another entry, used again
+        if is_elsewhere(before.content_hash, digest):  # the guid of another entry, used again
             if seen_before:
                 return None
             key = longer_key(entry)
@@ -219,8 +219,8 @@ def _alerts_at_first(entry: Entry, first_poll: FirstPoll, now: datetime) -> bool
 
 def _bad_guids(
     parsed: ParsedFeed,
-    identified: Sequence[Identity],
-    known: Mapping[str, Known],
+    identified: Sequence[EntryIdentity],
+    known: Mapping[str, StoredKey],
     known_aliases: frozenset[str],
     first: bool,
     window: int,
@@ -232,12 +232,12 @@ def _bad_guids(
         bool(entry.guid) and key not in known and not known_aliases.isdisjoint(aliases)
         for entry, (key, aliases) in zip(parsed.entries, identified, strict=True)
     )
-    return not first and renamed >= SMALLEST_WINDOW and 2 * renamed > window
+    return not first and renamed >= MIN_WINDOW and 2 * renamed > window
 
 
-def _missed(parsed: ParsedFeed, state: FeedState, fresh: int) -> bool:
+def _missed(parsed: ParsedFeed, state: FeedState, new_count: int) -> bool:
     """Nothing in the window is known, although the feed had entries: it moved on by more than its length."""
-    return state.items > 0 and parsed.items >= SMALLEST_WINDOW and fresh >= parsed.items
+    return state.items > 0 and parsed.items >= MIN_WINDOW and new_count >= parsed.items
 
 
 def _not_after(when: datetime | None, now: datetime) -> datetime | None:

@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 
 from aggregator.core.errors import AggregatorError, Unreachable
 from aggregator.core.model import FeedState
-from aggregator.core.polling.intervals import spread
+from aggregator.core.polling.intervals import jittered
 
 WINDOW = timedelta(minutes=1)
-FEWEST_HOSTS = 4
+MIN_HOSTS = 4
 UNDECIDED_FOR = timedelta(seconds=5)
 PROBE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Reachability:
     """Whether one poll got through to its host (what the host answered does not matter)."""
 
     at: datetime
@@ -23,13 +23,13 @@ class Outcome:
     connected: bool
 
 
-def outcome(host: str, error: AggregatorError | None, now: datetime) -> Outcome:
+def reachability(host: str, error: AggregatorError | None, now: datetime) -> Reachability:
     """The outcome of a poll of `host` that ended with `error`, or well."""
     cut_off = isinstance(error, Unreachable) and not error.connected
-    return Outcome(at=now, host=host, connected=not cut_off)
+    return Reachability(at=now, host=host, connected=not cut_off)
 
 
-def recent(outcomes: Sequence[Outcome], now: datetime) -> tuple[Outcome, ...]:
+def recent_outcomes(outcomes: Sequence[Reachability], now: datetime) -> tuple[Reachability, ...]:
     """Those of the last minute."""
     return tuple(outcome for outcome in outcomes if now - outcome.at <= WINDOW)
 
@@ -39,18 +39,20 @@ def undecided(asked_at: Mapping[str, datetime], now: datetime) -> frozenset[str]
     return frozenset(host for host, at in asked_at.items() if now - at < UNDECIDED_FOR)
 
 
-def network_is_down(outcomes: Sequence[Outcome], now: datetime, undecided: Collection[str] = ()) -> bool:
+def network_is_down(outcomes: Sequence[Reachability], now: datetime, undecided: Collection[str] = ()) -> bool:
     """Whether more than half of the distinct hosts polled in the last minute could not be reached.
 
     A host's latest outcome counts. Of fewer than four hosts nothing is concluded. `undecided` hosts
     count as reachable: just after a start the first to fail are the dead ones, which fail at once.
     """
-    latest = {outcome.host: outcome.connected for outcome in sorted(recent(outcomes, now), key=lambda seen: seen.at)}
+    latest = {
+        outcome.host: outcome.connected for outcome in sorted(recent_outcomes(outcomes, now), key=lambda seen: seen.at)
+    }
     lost = sum(not connected for connected in latest.values())
     asked = len(latest.keys() | undecided)
-    return len(latest) >= FEWEST_HOSTS and lost * 2 > asked
+    return len(latest) >= MIN_HOSTS and lost * 2 > asked
 
 
-def postponed(state: FeedState, now: datetime) -> FeedState:
+def postpone(state: FeedState, now: datetime) -> FeedState:
     """The feed's state when the network was down: probed again soon, no error counted."""
-    return replace(state, next_poll_at=now + timedelta(seconds=PROBE_S * spread(state.id, now)))
+    return replace(state, next_poll_at=now + timedelta(seconds=PROBE_S * jittered(state.id, now)))

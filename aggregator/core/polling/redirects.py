@@ -11,7 +11,7 @@ CONFIRMED_OVER = timedelta(hours=24)
 PERMANENT = frozenset({301, 308})
 
 
-class Move(NamedTuple):
+class RedirectMemory(NamedTuple):
     """What a state remembers about a move; `url` is where the feed is fetched from now on."""
 
     url: str
@@ -31,19 +31,19 @@ def permanent_target(hops: Sequence[tuple[int, str]], final: str) -> str | None:
     return final if hops else None
 
 
-def unchanged(state: FeedState) -> Move:
+def unchanged(state: FeedState) -> RedirectMemory:
     """What is remembered, where nobody was asked."""
-    return Move(state.url, state.move_url, state.move_count, state.move_since)
+    return RedirectMemory(state.url, state.move_url, state.move_count, state.move_since)
 
 
-def follow(state: FeedState, hops: Sequence[tuple[int, str]], final: str, now: datetime) -> Move:
+def follow(state: FeedState, hops: Sequence[tuple[int, str]], final: str, now: datetime) -> RedirectMemory:
     """What a successful poll says about a move: begun, counted, confirmed or over."""
     target = permanent_target(hops, final)
     if target is None or target == state.url:
-        return Move(state.url)
+        return RedirectMemory(state.url)
     if target != state.move_url or state.move_since is None:
-        return Move(state.url, target, 1, now)
+        return RedirectMemory(state.url, target, 1, now)
     count = state.move_count + 1
     if count >= CONFIRMATIONS and now - state.move_since >= CONFIRMED_OVER:
-        return Move(target)
-    return Move(state.url, target, count, state.move_since)
+        return RedirectMemory(target)
+    return RedirectMemory(state.url, target, count, state.move_since)

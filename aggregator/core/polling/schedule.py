@@ -24,7 +24,7 @@ from aggregator.core.model import (
     HostLimit,
     NotModified,
     ParsedFeed,
-    Rung,
+    ParseLevel,
     Validators,
 )
 from aggregator.core.polling import health, redirects
@@ -37,18 +37,18 @@ from aggregator.core.polling.intervals import (
     adaptive_interval,
     backoff,
     blended_gap,
-    chance,
-    hurried,
+    hash_fraction,
+    jittered,
     out_of_skipped,
-    spread,
+    shortened,
     usual_gap,
 )
 from aggregator.core.settings import Feed, Polling
 from aggregator.core.text.sanitize import clean_text
 
-HINTS_AT_MOST_S = WEEK_S
-RETRY_AT_MOST_S = 31 * DAY_S
-LATEST = timedelta(days=31)
+MAX_HINT_S = WEEK_S
+MAX_RETRY_AFTER_S = 31 * DAY_S
+MAX_WAIT = timedelta(days=31)
 REFUSALS_BEFORE_PROBES = timedelta(days=3)
 PROBE_S = WEEK_S
 BACKSTOP_S = HOUR_S
@@ -56,10 +56,10 @@ OWN_FAULT_S = 60.0
 FIRST_REST_S, REST_FACTOR = 5.0, 4.0  # after the second death 5 s, then 20 s, 80 s, 5 min, …, a day
 ASKS_FOR_LESS = frozenset({429, 503})
 LIKELY_FINAL = frozenset({401, 403, 404})
-NO_WISH = CacheHints()
-NO_RHYTHM = FeedHints()
-LADDER = tuple(Rung)
-COUNTED = frozenset({Rung.DELTA, Rung.FULL})
+NO_HINTS = CacheHints()
+NO_FEED_HINTS = FeedHints()
+PARSE_LEVELS = tuple(ParseLevel)
+COUNTED = frozenset({ParseLevel.DELTA, ParseLevel.FULL})
 
 
 def after_success(
@@ -94,13 +94,13 @@ def after_success(
     every_s = feed.every_s or polling.every_s
     interval_s = adaptive_interval(max(every_s, BACKSTOP_S) if pushed else every_s, quiet_s, feed.max_latency_s)
     if feed.every_s is None and not pushed:
-        interval_s = hurried(interval_s, state.interval_s, every_s, gap=gap, floor_s=polling.min_interval_s)
-    whole = parsed if parsed and parsed.rung in COUNTED and not _partial(response) else None
+        interval_s = shortened(interval_s, state.interval_s, every_s, gap=gap, floor_s=polling.min_interval_s)
+    whole = parsed if parsed and parsed.parse_level in COUNTED and not _partial(response) else None
     items = whole.items if whole else None
     hints = whole.hints if whole else state.hints
-    mood = health.after_answer(
+    new_health = health.health_after_success(
         state,
-        health.Signs(items=items, moved=move.url != state.url, quiet_s=quiet_s, gap_s=gap_s),
+        health.FeedSigns(items=items, moved=move.url != state.url, quiet_s=quiet_s, gap_s=gap_s),
         silent_after,
     )
     answered = host_key(response.url)
@@ -121,8 +121,8 @@ def after_success(
         state,
         **move._asdict(),
         title=(parsed and parsed.title) or state.title,
-        health=mood,
-        health_since=state.health_since if mood is state.health else now,
+        health=new_health,
+        health_since=state.health_since if new_health is state.health else now,
         validators=_validators(state, response),
         body_hash=(parsed and parsed.body_hash) or state.body_hash,
         hints=hints,
@@ -143,7 +143,7 @@ def after_success(
         hub=_link(response, "hub") or (whole.hub if whole else state.hub),
         push_missed=push_missed,
         self_url=_link(response, "self") or (whole.self_url if whole else state.self_url),
-        rungs=_climbed(state.rungs, parsed.rung if parsed else Rung.NOT_MODIFIED),
+        parse_levels=_counted_level(state.parse_levels, parsed.parse_level if parsed else ParseLevel.NOT_MODIFIED),
     )
     return after, asked
 
@@ -171,7 +171,7 @@ def after_failure(
     if ours:
         interval_s = min(interval_s, OWN_FAULT_S)
     delay_s = _pause(state.id, status, failures, failing_since, asked_s, interval_s, now)
-    mood = health.after_error(state, error, failures)
+    new_health = health.health_after_error(state, error, failures)
     asked: tuple[HostLimit, ...] = ()
     if asked_s or status == 429:
         where = host_key(error.url if isinstance(error, FetchError) else state.url)
@@ -179,11 +179,11 @@ def after_failure(
     next_at = max([now + timedelta(seconds=delay_s), *(limit.not_before for limit in (*limits, *asked))])
     after = replace(
         state,
-        health=mood,
-        health_since=state.health_since if mood is state.health else now,
+        health=new_health,
+        health_since=state.health_since if new_health is state.health else now,
         first_polled_at=state.first_polled_at,
         last_polled_at=now,
-        next_poll_at=None if mood is Health.GONE else min(next_at, now + LATEST),
+        next_poll_at=None if new_health is Health.GONE else min(next_at, now + MAX_WAIT),
         last_status=status,
         failures=failures,
         failing_since=failing_since,
@@ -209,8 +209,8 @@ def next_poll_at(
     feed: str,
     *,
     interval_s: float,
-    cache: CacheHints = NO_WISH,
-    hints: FeedHints = NO_RHYTHM,
+    cache: CacheHints = NO_HINTS,
+    hints: FeedHints = NO_FEED_HINTS,
     ignore_hints: bool = False,
     min_interval_s: float = 0.0,
     not_before: Sequence[datetime] = (),
@@ -221,12 +221,12 @@ def next_poll_at(
     `ignore_hints` leaves aside what the feed and its caching headers wish, never Retry-After
     (`not_before`).
     """
-    wishes = () if ignore_hints else (cache.max_age_s, cache.expires_s, hints.ttl_s, hints.update_period_s)
-    factor = spread(feed, now)
-    wished_s = min(max((wish or 0.0 for wish in wishes), default=0.0) * factor, HINTS_AT_MOST_S)
+    requests = () if ignore_hints else (cache.max_age_s, cache.expires_s, hints.ttl_s, hints.update_period_s)
+    factor = jittered(feed, now)
+    wished_s = min(max((request or 0.0 for request in requests), default=0.0) * factor, MAX_HINT_S)
     at = now + timedelta(seconds=max(interval_s * factor, min_interval_s * factor, wished_s))
-    at = max([at, *(min(limit, now + LATEST) for limit in not_before)])
-    return at if ignore_hints else out_of_skipped(at, hints.skip_hours, hints.skip_days, chance(feed))
+    at = max([at, *(min(limit, now + MAX_WAIT) for limit in not_before)])
+    return at if ignore_hints else out_of_skipped(at, hints.skip_hours, hints.skip_days, hash_fraction(feed))
 
 
 def _pause(
@@ -239,11 +239,11 @@ def _pause(
     now: datetime,
 ) -> float:
     """Seconds to wait after an error: a weekly probe, what the server asked, or a doubling back-off."""
-    luck = chance(feed, now.timestamp())
+    luck = hash_fraction(feed, now.timestamp())
     if status in LIKELY_FINAL and now - failing_since >= REFUSALS_BEFORE_PROBES:
         return PROBE_S * (1 - JITTER * luck)
     if asked_s is not None:
-        return max(interval_s, min(asked_s, RETRY_AT_MOST_S)) * (1 + JITTER * luck / 10)
+        return max(interval_s, min(asked_s, MAX_RETRY_AFTER_S)) * (1 + JITTER * luck / 10)
     delay_s = backoff(interval_s, failures if status in ASKS_FOR_LESS else failures - 1)
     longest_s = max(DAY_S, interval_s)
     return min(delay_s * (1 + JITTER * luck), longest_s * (1 - JITTER * luck / 2))
@@ -253,7 +253,7 @@ def host_limits(host: str, asked_s: float | None, now: datetime, reason: str) ->
     """What a host's wish for rest means for all feeds on it; `asked_s` in seconds, None: no wish."""
     if not asked_s:
         return ()
-    return (HostLimit(host=host, not_before=now + timedelta(seconds=min(asked_s, RETRY_AT_MOST_S)), reason=reason),)
+    return (HostLimit(host=host, not_before=now + timedelta(seconds=min(asked_s, MAX_RETRY_AFTER_S)), reason=reason),)
 
 
 def _gap(state: FeedState, new_entries: int, published: Sequence[datetime], now: datetime) -> float | None:
@@ -293,6 +293,6 @@ def _link(response: Fetched | NotModified, relation: str) -> str | None:
     return next((url for rel, url in links if rel == relation), None)
 
 
-def _climbed(rungs: tuple[int, int, int, int, int], rung: Rung) -> tuple[int, int, int, int, int]:
-    a, b, c, d, e = (count + (step is rung) for step, count in zip(LADDER, rungs, strict=True))
+def _counted_level(levels: tuple[int, int, int, int, int], level: ParseLevel) -> tuple[int, int, int, int, int]:
+    a, b, c, d, e = (count + (step is level) for step, count in zip(PARSE_LEVELS, levels, strict=True))
     return a, b, c, d, e

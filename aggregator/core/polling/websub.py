@@ -18,16 +18,16 @@ from enum import StrEnum
 from aggregator.core.model import Fetched
 
 LEASE_S = 10 * 86_400.0
-SHORTEST_LEASE_S = 300.0
-LONGEST_LEASE_S = 30 * 86_400.0
+MIN_LEASE_S = 300.0
+MAX_LEASE_S = 30 * 86_400.0
 RENEW_AT = 0.8
 VERIFIED_WITHIN = timedelta(minutes=10)
-AGAIN_AFTER = timedelta(days=1)
-FAREWELL_WITHIN = timedelta(days=1)
+RETRY_AFTER = timedelta(days=1)
+UNSUBSCRIBE_WITHIN = timedelta(days=1)
 DIGESTS = frozenset({"sha1", "sha256", "sha384", "sha512"})  # §7.1
 
 
-class Standing(StrEnum):
+class SubscriptionState(StrEnum):
     """Where a subscription stands."""
 
     REQUESTED = "requested"
@@ -36,7 +36,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
+class HubSubscription:
     """A feed's subscription at its hub. `callback` is the unguessable end of an address of ours."""
 
     feed: str
@@ -44,7 +44,7 @@ class Subscription:
     topic: str
     callback: str
     secret: str = field(repr=False)
-    standing: Standing = Standing.REQUESTED
+    standing: SubscriptionState = SubscriptionState.REQUESTED
     asked_at: datetime
     renew_at: datetime | None = None
     lease_until: datetime | None = None
@@ -58,14 +58,14 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Farewell:
-    """A subscription that is to end. `told` is whether the hub was asked to; it may come to ask back."""
+class Unsubscription:
+    """A subscription that is to end. `requested` is whether the hub was asked to; it may come to ask back."""
 
     callback: str
     hub: str
     topic: str
     left_at: datetime
-    told: bool = False
+    requested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,92 +78,96 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class VerificationReply:
     """The answer to a hub's question: what to reply (None: 404), and the subscription after it."""
 
     reply: str | None
-    subscription: Subscription
+    subscription: HubSubscription
 
 
-def verify(subscription: Subscription, query: Mapping[str, str], now: datetime) -> Verdict:
+def verify(subscription: HubSubscription, query: Mapping[str, str], now: datetime) -> VerificationReply:
     """Answer a hub that asks whether a subscription, or a denial of it, is meant (§5.2, §5.3).
 
     Only what this subscriber asked for is confirmed; unsubscriptions are `release`'s.
     """
     if query.get("hub.topic") != subscription.topic:
-        return Verdict(reply=None, subscription=subscription)
+        return VerificationReply(reply=None, subscription=subscription)
     match query.get("hub.mode"):
         case "denied":
             denied = replace(
                 subscription,
-                standing=Standing.DENIED,
-                renew_at=now + AGAIN_AFTER,
+                standing=SubscriptionState.DENIED,
+                renew_at=now + RETRY_AFTER,
                 lease_until=None,
                 reason="".join(char for char in query.get("hub.reason", "")[:200] if char.isprintable()),
             )
-            return Verdict(reply="", subscription=denied)
-        case "subscribe" if subscription.standing is not Standing.DENIED and query.get("hub.challenge"):
-            return Verdict(reply=query["hub.challenge"], subscription=_activated(subscription, query, now))
-    return Verdict(reply=None, subscription=subscription)
+            return VerificationReply(reply="", subscription=denied)
+        case "subscribe" if subscription.standing is not SubscriptionState.DENIED and query.get("hub.challenge"):
+            return VerificationReply(reply=query["hub.challenge"], subscription=_activated(subscription, query, now))
+    return VerificationReply(reply=None, subscription=subscription)
 
 
-def farewell(subscription: Subscription, now: datetime) -> Farewell | None:
+def unsubscription(subscription: HubSubscription, now: datetime) -> Unsubscription | None:
     """What the hub should hear of a subscription's end; None: it never granted it.
 
     Only a hub that knew the callback, and so was asked with the feed's own permissions, ever granted one.
     """
     if subscription.lease_until is None or (
-        subscription.standing is Standing.DENIED and not is_live(subscription, now)
+        subscription.standing is SubscriptionState.DENIED and not is_live(subscription, now)
     ):
         return None
-    return Farewell(callback=subscription.callback, hub=subscription.address, topic=subscription.topic, left_at=now)
+    return Unsubscription(
+        callback=subscription.callback, hub=subscription.address, topic=subscription.topic, left_at=now
+    )
 
 
-def release(leaving: Farewell, query: Mapping[str, str]) -> str | None:
+def release(leaving: Unsubscription, query: Mapping[str, str]) -> str | None:
     """Answer a hub that asks whether an unsubscription is meant (§5.3): the challenge, or None."""
     meant = query.get("hub.mode") == "unsubscribe" and query.get("hub.topic") == leaving.topic
     return (query.get("hub.challenge") or None) if meant else None
 
 
-def is_over(leaving: Farewell, now: datetime) -> bool:
+def is_over(leaving: Unsubscription, now: datetime) -> bool:
     """Whether a hub had time enough to ask back."""
-    return now - leaving.left_at >= FAREWELL_WITHIN
+    return now - leaving.left_at >= UNSUBSCRIBE_WITHIN
 
 
-def _activated(subscription: Subscription, query: Mapping[str, str], now: datetime) -> Subscription:
+def _activated(subscription: HubSubscription, query: Mapping[str, str], now: datetime) -> HubSubscription:
     asked = query.get("hub.lease_seconds", "")
     lease_s = (
-        min(max(SHORTEST_LEASE_S, float(asked)), LONGEST_LEASE_S)
+        min(max(MIN_LEASE_S, float(asked)), MAX_LEASE_S)
         if asked.isascii() and asked.isdigit() and len(asked) < 10
         else LEASE_S
     )
     return replace(
         subscription,
-        standing=Standing.ACTIVE,
+        standing=SubscriptionState.ACTIVE,
         renew_at=now + timedelta(seconds=lease_s * RENEW_AT),
         lease_until=now + timedelta(seconds=lease_s),
         reason="",
     )
 
 
-def is_live(subscription: Subscription, now: datetime) -> bool:
+def is_live(subscription: HubSubscription, now: datetime) -> bool:
     """Whether pushes are to be expected and believed."""
     return subscription.lease_until is not None and subscription.lease_until > now
 
 
-def is_due(subscription: Subscription, now: datetime) -> bool:
+def is_due(subscription: HubSubscription, now: datetime) -> bool:
     """Whether it is time to ask the hub (again): for renewal, after a denial, or for want of a verification."""
-    if subscription.standing is Standing.REQUESTED:
+    if subscription.standing is SubscriptionState.REQUESTED:
         return now - subscription.asked_at >= VERIFIED_WITHIN
     return subscription.renew_at is not None and subscription.renew_at <= now
 
 
-def is_for(subscription: Subscription, offer: Offer) -> bool:
+def is_for(subscription: HubSubscription, offer: Offer) -> bool:
     """Whether a subscription is still for what its feed offers: hubs and topics move."""
     return (subscription.hub, subscription.topic) == (offer.hub, offer.topic)
 
 
-def unanswered(offers: Iterable[Offer], subscriptions: Mapping[str, Subscription], now: datetime) -> tuple[Offer, ...]:
+def unanswered(
+    offers: Iterable[Offer], subscriptions: Mapping[str, HubSubscription], now: datetime
+) -> tuple[Offer, ...]:
     """The offers that a hub should be asked about now; `subscriptions` are by feed."""
     return tuple(
         offer
@@ -172,22 +176,22 @@ def unanswered(offers: Iterable[Offer], subscriptions: Mapping[str, Subscription
     )
 
 
-def refused(subscription: Subscription, reason: str, now: datetime) -> Subscription:
+def refused(subscription: HubSubscription, reason: str, now: datetime) -> HubSubscription:
     """The subscription after the hub could not be asked; an old lease runs on.
 
     The next time it is asked where the feed says that it is.
     """
     return replace(
-        subscription, standing=Standing.DENIED, renew_at=now + AGAIN_AFTER, reason=reason[:200], moved_to=None
+        subscription, standing=SubscriptionState.DENIED, renew_at=now + RETRY_AFTER, reason=reason[:200], moved_to=None
     )
 
 
-def asked_again(subscription: Subscription, now: datetime) -> Subscription:
+def asked_again(subscription: HubSubscription, now: datetime) -> HubSubscription:
     """The subscription after it was asked for anew; pushes under the old lease are still believed."""
-    return replace(subscription, standing=Standing.REQUESTED, asked_at=now, reason="")
+    return replace(subscription, standing=SubscriptionState.REQUESTED, asked_at=now, reason="")
 
 
-def is_genuine(subscription: Subscription, signature: str, body: bytes) -> bool:
+def is_genuine(subscription: HubSubscription, signature: str, body: bytes) -> bool:
     """Whether `X-Hub-Signature` proves that a push comes from who knows the secret (§7.1)."""
     method, _, given = signature.strip().partition("=")
     if method not in DIGESTS or not given.isascii():
@@ -196,6 +200,6 @@ def is_genuine(subscription: Subscription, signature: str, body: bytes) -> bool:
     return hmac.compare_digest(expected, given.lower())
 
 
-def pushed(subscription: Subscription, body: bytes, content_type: str) -> Fetched:
+def pushed(subscription: HubSubscription, body: bytes, content_type: str) -> Fetched:
     """A push as the poll would have brought it: a document of the topic, of which only some may be in it."""
     return Fetched(url=subscription.topic, status=200, body=body, content_type=content_type, delta=True, pushed=True)

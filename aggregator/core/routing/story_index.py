@@ -9,7 +9,7 @@ from heapq import nlargest
 from aggregator.core.delivery import delivery_id
 from aggregator.core.model import Entry, Fingerprint, Reason, Story
 from aggregator.core.settings import RuleConfig, Settings
-from aggregator.core.stories import CANDIDATES, fingerprint, keys, place
+from aggregator.core.stories import CANDIDATES, find_story, fingerprint, keys
 
 URGENCY = {"low": 0, "normal": 1, "high": 2}
 
@@ -19,7 +19,7 @@ def notified(rule: RuleConfig, settings: Settings) -> tuple[str, ...]:
     return settings.default_channels if rule.notify is None else rule.notify
 
 
-class Ledger:
+class StoryIndex:
     """Stories by id and by key; grows as entries attach. Lives for one call of `route`.
 
     `fingerprints` are those that are known already, by entry key: making one takes half a millisecond,
@@ -50,24 +50,24 @@ class Ledger:
         if entry.key not in self._attached:
             found = self._fingerprints.get(entry.key) or fingerprint(entry)
             feed = None if entry.reason is Reason.CHANGED else entry.feed
-            near = place(found, self._candidates(found), feed) if self._settings.stories.collapse else None
+            near = find_story(found, self._candidates(found), feed) if self._settings.stories.collapse else None
             story = self._grow(near, entry.feed) if near else self._begin(entry, found)
-            self._attached[entry.key], self._told_before[entry.key] = story.id, story.told
+            self._attached[entry.key], self._told_before[entry.key] = story.id, story.alerted_rules
         return self._stories[self._attached[entry.key]]
 
     def channels(self, rule: RuleConfig) -> tuple[str, ...]:
         """Every channel of a rule."""
         return notified(rule, self._settings)
 
-    def untold(self, entry_key: str, rule: RuleConfig) -> tuple[str, ...]:
+    def unalerted_channels(self, entry_key: str, rule: RuleConfig) -> tuple[str, ...]:
         """The channels of `rule` that no earlier entry of the story told as fast and as urgently.
 
         Rules that hit the same entry do not take it from each other: they share one delivery.
         """
-        told = {channel for name in self._told_before[entry_key] for channel in self._covered(name, rule)}
-        return tuple(channel for channel in notified(rule, self._settings) if channel not in told)
+        detail = {channel for name in self._told_before[entry_key] for channel in self._covered(name, rule)}
+        return tuple(channel for channel in notified(rule, self._settings) if channel not in detail)
 
-    def spread(self, story: Story) -> int | None:
+    def sources_to_announce(self, story: Story) -> int | None:
         """How many feeds carry the story, where this poll made it so many as to alert again.
 
         Not of a story that a person has acknowledged.
@@ -76,11 +76,11 @@ class Ledger:
         grown = wanted and self._grown.get(story.id) == wanted
         return wanted if grown and story.acknowledged_at is None else None
 
-    def tell(self, story: Story, rule: str) -> None:
+    def record_alert(self, story: Story, rule: str) -> None:
         """Remember that this rule alerts on this story."""
         current = self._stories[story.id]
-        if rule not in current.told:
-            self._put(replace(current, told=(*current.told, rule)))
+        if rule not in current.alerted_rules:
+            self._put(replace(current, alerted_rules=(*current.alerted_rules, rule)))
 
     def changed(self) -> tuple[Story, ...]:
         """The stories to be written."""

@@ -2,21 +2,46 @@
 
 from aggregator.core.rules.compile import Rule, compile_rule, recompile, rule_for_query
 from aggregator.core.rules.entry_document import Document, document, index_text
-from aggregator.core.rules.explain import Explained, Explanation, explain
+from aggregator.core.rules.explain import ExplainedClause, Explanation, explain
 from aggregator.core.rules.feedback import Proposal, precision, propose
-from aggregator.core.rules.index import Match, RuleIndex
-from aggregator.core.rules.lint import Finding, lint
-from aggregator.core.rules.match_term import doubts_of_term, match_term
+from aggregator.core.rules.index import RuleIndex, RuleMatch
+from aggregator.core.rules.lint import LintFinding, lint
+from aggregator.core.rules.match_term import lint_term, match_term
 from aggregator.core.rules.prefilter import prefilter, spellings
 from aggregator.core.rules.query_parser import parse_query, print_query
 from aggregator.core.rules.rule_tests import run_tests
 from aggregator.core.rules.snippet import snippet
 from aggregator.core.rules.syntax_tree import Node
-from aggregator.core.rules.triggers import Verdict, fires, lookback_s
+from aggregator.core.rules.triggers import TriggerDecision, fires, lookback_s
 
 __all__ = [
-    "Document", "Explained", "Explanation", "Finding", "Match", "Node", "Proposal", "Rule", "RuleIndex", "Verdict",
-    "compile_rule", "document", "doubts_of_term", "explain", "fires", "index_text", "lint", "lookback_s", "match_term",
-    "parse_query", "precision", "prefilter", "print_query", "propose", "recompile", "rule_for_query", "run_tests",
-    "snippet", "spellings",
+    "Document",
+    "ExplainedClause",
+    "Explanation",
+    "LintFinding",
+    "Node",
+    "Proposal",
+    "Rule",
+    "RuleIndex",
+    "RuleMatch",
+    "TriggerDecision",
+    "compile_rule",
+    "document",
+    "explain",
+    "fires",
+    "index_text",
+    "lint",
+    "lint_term",
+    "lookback_s",
+    "match_term",
+    "parse_query",
+    "precision",
+    "prefilter",
+    "print_query",
+    "propose",
+    "recompile",
+    "rule_for_query",
+    "run_tests",
+    "snippet",
+    "spellings",
 ]  # fmt: skip

@@ -11,10 +11,17 @@ from functools import lru_cache
 from itertools import islice
 from unicodedata import category
 
-from aggregator.core.rules.separators import Code, Gap, Sides, Symbol, gap_of, tidy
+from aggregator.core.rules.separators import (
+    CodeSeparator,
+    Separator,
+    SeparatorContext,
+    SymbolSeparator,
+    normalize_separator,
+    separator_of,
+)
 from aggregator.core.text.affixes import stems
 from aggregator.core.text.fold import fold_cased
-from aggregator.core.text.tokens import Reading, between, kind, lone_word, words
+from aggregator.core.text.tokens import TokenizedText, between, lone_word, token_kind, words
 
 BEGINNING = 4  # characters by which prefixes are looked up; the shortest prefix has three
 MAX_OCCURRENCES = 10_000  # of one atom in one field
@@ -37,13 +44,13 @@ class BadTerm(ValueError):
 class Atom:
     """One spelling of a term. Atoms are compared by `key`, which holds all that matters.
 
-    `tokens` are folded; `gaps` judge what stands between them; `lead` and `trail` are symbols that
+    `tokens` are folded; `separators` judge what stands between them; `lead` and `trail` are symbols that
     must touch the first and last token; `cased` are the tokens' capitals where they matter.
     """
 
     term: str
     tokens: tuple[str, ...]
-    gaps: tuple[Gap, ...] = ()
+    separators: tuple[Separator, ...] = ()
     lead: str = ""
     trail: str = ""
     prefix: bool = False
@@ -56,7 +63,7 @@ class Atom:
     _hash: int = field(init=False)
 
     def __post_init__(self) -> None:
-        key = (self.tokens, self.gaps, self.lead, self.trail, self.prefix, self.cased, self.code)
+        key = (self.tokens, self.separators, self.lead, self.trail, self.prefix, self.cased, self.code)
         object.__setattr__(self, "key", key)
         object.__setattr__(self, "_hash", hash(key))
         object.__setattr__(self, "required", self.tokens[:-1] if self.prefix else self.tokens)
@@ -73,27 +80,29 @@ class Atom:
     def _is_bare(self) -> bool:
         if len(self.tokens) > 1 or self.lead or self.trail or self.cased is not None:
             return False
-        return kind(self.tokens[0]) == "unspaced" or (len(self.tokens[0]) > 1 and kind(self.tokens[0]) == "letter")
+        return token_kind(self.tokens[0]) == "unspaced" or (
+            len(self.tokens[0]) > 1 and token_kind(self.tokens[0]) == "letter"
+        )
 
-    def find(self, reading: Reading) -> list[tuple[int, int]]:
+    def find(self, reading: TokenizedText) -> list[tuple[int, int]]:
         """The token ranges of `reading` where this atom stands, in order, at most MAX_OCCURRENCES."""
         size = len(self.tokens)
         starts: Iterable[int] = self._single(reading) if size == 1 else self._sequences(reading)
         if not self.bare:
-            starts = (at for at in starts if self.stands(reading, at))
+            starts = (at for at in starts if self.is_valid_at(reading, at))
         return [(at, at + size) for at in islice(starts, MAX_OCCURRENCES)]
 
-    def span(self, reading: Reading, at: int) -> tuple[int, int]:
+    def span(self, reading: TokenizedText, at: int) -> tuple[int, int]:
         """The code points that this atom covers when it stands at token `at`."""
         last = at + len(self.tokens) - 1
         start = reading.extent(at, self.tokens[0])[0] - len(self.lead)
         end = reading.place(last)[1] if self.prefix else reading.extent(last, self.tokens[-1])[1]
         return start, end + len(self.trail)
 
-    def _single(self, reading: Reading) -> Sequence[int]:
+    def _single(self, reading: TokenizedText) -> Sequence[int]:
         return reading.starting(self.tokens[0]) if self.prefix else reading.at(self.tokens[0])
 
-    def _sequences(self, reading: Reading) -> Iterator[int]:
+    def _sequences(self, reading: TokenizedText) -> Iterator[int]:
         """Where all tokens follow each other, found from the rarest one."""
         whole = self.tokens[:-1] if self.prefix else self.tokens
         places = [reading.at(word) for word in whole]
@@ -116,22 +125,22 @@ class Atom:
             return False
         return any(stem == token and (not before if k else not after) for stem, before, after in stems(word))
 
-    def stands(self, reading: Reading, at: int) -> bool:
+    def is_valid_at(self, reading: TokenizedText, at: int) -> bool:
         """Whether separators, symbols, surroundings and capitals are right for tokens that stand at `at`."""
         return (
-            all(self._gap(reading, at + k, gap) for k, gap in enumerate(self.gaps))
+            all(self._separator(reading, at + k, gap) for k, gap in enumerate(self.separators))
             and self._edges(reading, at)
             and (self.cased is None or self._capitals(reading, at))
         )
 
-    def _gap(self, reading: Reading, at: int, gap: Gap) -> bool:
+    def _separator(self, reading: TokenizedText, at: int, gap: Separator) -> bool:
         text = reading.text
         (start, end), (after, beyond) = reading.place(at), reading.place(at + 1)
-        initial = isinstance(gap, Code) and start > 1 and text[start - 1] == "." and text[start - 2].isalpha()
-        sides = Sides(text[start:end], text[after:beyond], initial)
+        initial = isinstance(gap, CodeSeparator) and start > 1 and text[start - 1] == "." and text[start - 2].isalpha()
+        sides = SeparatorContext(text[start:end], text[after:beyond], initial)
         return gap.allows(between(text, end, after), sides)
 
-    def _edges(self, reading: Reading, at: int) -> bool:
+    def _edges(self, reading: TokenizedText, at: int) -> bool:
         """Symbols where the term has them; and not inside a longer number or code."""
         text, last = reading.text, at + len(self.tokens) - 1
         start, end = reading.place(at)[0], reading.place(last)[1]
@@ -139,7 +148,7 @@ class Atom:
             return False
         if self.trail and not _trails(self.trail, text, end):
             return False
-        first_kind, last_kind = kind(self.tokens[0]), kind(self.tokens[-1])
+        first_kind, last_kind = token_kind(self.tokens[0]), token_kind(self.tokens[-1])
         if first_kind == "digit" and not self.lead and _number_goes_on(text, start - 1, -1):
             return False
         if last_kind == "digit" and not self.trail and _number_goes_on(text, end, 1):
@@ -158,7 +167,10 @@ class Atom:
 
     @property
     def _initials(self) -> bool:
-        return any(isinstance(gap, Symbol) and gap.written == "." for gap in self.gaps) and len(self.tokens[-1]) == 1
+        return (
+            any(isinstance(gap, SymbolSeparator) and gap.written == "." for gap in self.separators)
+            and len(self.tokens[-1]) == 1
+        )
 
     def _alone(self, text: str, start: int, end: int) -> bool:
         """A single letter is a word only by itself: not the C of C++, C4 or R&D."""
@@ -168,7 +180,7 @@ class Atom:
             or (not self.trail and (after.isdecimal() or after in tuple("+#&＋＃＆")))
         )
 
-    def _capitals(self, reading: Reading, at: int) -> bool:
+    def _capitals(self, reading: TokenizedText, at: int) -> bool:
         assert self.cased is not None
         for k, cased in enumerate(self.cased):
             start, end = reading.extent(at + k, self.tokens[k])
@@ -180,7 +192,7 @@ class Atom:
 
 def _leads(lead: str, text: str, start: int) -> bool:
     before = text[max(0, start - len(lead)) : start]
-    if tidy(before) != lead:
+    if normalize_separator(before) != lead:
         return False
     earlier = text[max(0, start - len(lead) - 1) : max(0, start - len(lead))]
     return category(lead[0]) == "Sc" or not (earlier.isalnum() or earlier == lead[0])
@@ -188,7 +200,7 @@ def _leads(lead: str, text: str, start: int) -> bool:
 
 def _trails(trail: str, text: str, end: int) -> bool:
     after = text[end : end + len(trail)]
-    return tidy(after) == trail and text[end + len(trail) : end + len(trail) + 1] != after[-1:]
+    return normalize_separator(after) == trail and text[end + len(trail) : end + len(trail) + 1] != after[-1:]
 
 
 def _number_goes_on(text: str, at: int, step: int) -> bool:
@@ -197,15 +209,15 @@ def _number_goes_on(text: str, at: int, step: int) -> bool:
     return 0 <= at < len(text) and 0 <= beyond < len(text) and text[at] in _NUMBER_POINT and text[beyond].isdecimal()
 
 
-def _inside_code(reading: Reading, at: int, *, code: bool) -> bool:
+def _inside_code(reading: TokenizedText, at: int, *, code: bool) -> bool:
     """Whether digits continue a designator on their left: S400, S-400; not anti-400 or in 400."""
-    if not at or kind(reading.words[at - 1]) == "unspaced":
+    if not at or token_kind(reading.words[at - 1]) == "unspaced":
         return False
     gap = reading.text[reading.ends[at - 1] : reading.starts[at]]
-    letters = reading.text[reading.starts[at - 1] : reading.ends[at - 1]]
+    contents = reading.text[reading.starts[at - 1] : reading.ends[at - 1]]
     if not gap:
-        return letters[-1:].isalpha() and (letters.isupper() or code or len(letters) > 1)
-    return len(gap) == 1 and gap in "-\u2010\u2011\u2013_" and letters.isupper() and len(letters) <= 4
+        return contents[-1:].isalpha() and (contents.isupper() or code or len(contents) > 1)
+    return len(gap) == 1 and gap in "-\u2010\u2011\u2013_" and contents.isupper() and len(contents) <= 4
 
 
 @lru_cache(maxsize=1 << 18)
@@ -223,7 +235,7 @@ def atom(term: str, exact: bool = False) -> Atom:
         raise BadTerm(
             f"{term!r}: a star can only stand at the end of a word", "write the beginning of the word and a star"
         )
-    reading = Reading(body)
+    reading = TokenizedText(body)
     if not reading.words:
         raise BadTerm(f"{term!r} has no letter or digit to look for", "a regex can ask for signs alone")
     if prefix and not body[-1:].isalnum() and category(body[-1])[0] != "M":
@@ -236,7 +248,7 @@ def atom(term: str, exact: bool = False) -> Atom:
     written = [body[start:end] for start, end in zip(reading.starts, reading.ends, strict=True)]
     codes = _code_words(body, reading)
     gaps = tuple(
-        gap_of(
+        separator_of(
             between(body, reading.ends[k], reading.starts[k + 1]),
             written[k],
             written[k + 1],
@@ -247,7 +259,7 @@ def atom(term: str, exact: bool = False) -> Atom:
     return Atom(
         term=term,
         tokens=tuple(reading.words),
-        gaps=gaps,
+        separators=gaps,
         lead=_symbols(body[: reading.starts[0]], leading=True),
         trail="" if prefix else _symbols(body[reading.ends[-1] :], leading=False),
         prefix=prefix,
@@ -261,15 +273,15 @@ def respelled(written: Atom, term: str) -> Atom:
     tokens = tuple(words(term))
     if len(tokens) != len(written.tokens) or written.lead or written.trail or written.cased is not None:
         return atom(term, written.cased is not None)
-    return Atom(term=term, tokens=tokens, gaps=written.gaps, prefix=written.prefix, code=True)
+    return Atom(term=term, tokens=tokens, separators=written.separators, prefix=written.prefix, code=True)
 
 
-def _has_code(gaps: Sequence[Gap]) -> bool:
+def _has_code(gaps: Sequence[Separator]) -> bool:
     """Whether a term has a designator's gap."""
-    return any(isinstance(gap, Code) for gap in gaps)
+    return any(isinstance(gap, CodeSeparator) for gap in gaps)
 
 
-def _code_words(body: str, reading: Reading) -> list[int | None]:
+def _code_words(body: str, reading: TokenizedText) -> list[int | None]:
     """For each token, the start of the blank-free word around it where that has letters and digits."""
     codes: list[int | None] = [None] * len(reading.words)
     if not any(map(str.isdecimal, body)):
@@ -277,18 +289,18 @@ def _code_words(body: str, reading: Reading) -> list[int | None]:
     starts = reading.starts
     for found in _WORD.finditer(body):
         inside = [k for k, start in enumerate(starts) if found.start() <= start < found.end()]
-        kinds = {kind(reading.words[k]) for k in inside}
+        kinds = {token_kind(reading.words[k]) for k in inside}
         if {"letter", "digit"} <= kinds:
             for k in inside:
                 codes[k] = found.start()
     return codes
 
 
-def _symbols(around: str, *, leading: bool) -> str:
+def _symbols(context: str, *, leading: bool) -> str:
     """The significant symbols that touch a term's edge: the # of #MeToo, the ++ of C++, the . of .NET."""
-    if not around:
+    if not context:
         return ""
-    tidied = tidy(around)
+    tidied = normalize_separator(context)
     if leading:
         touching = re.search(r"\S*$", tidied)
         kept = touching[0].lstrip(_DROPPED_AROUND) if touching else ""

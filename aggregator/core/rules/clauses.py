@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 
 from aggregator.core.model import Span
 from aggregator.core.rules.atoms import Atom
-from aggregator.core.rules.match_context import Sight
+from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.rules.regex import Pattern
 from aggregator.core.rules.syntax_tree import Node
 from aggregator.core.text.fold import fold_cased
@@ -25,11 +25,11 @@ Key = str | tuple[str] | tuple[str, str] | Pattern  # a word, a beginning, a pai
 Weight = Callable[[str], float]
 Keys = tuple[float, frozenset[Key]] | None  # None: nothing can be said, look at every document
 Evidence = tuple[tuple[Atom, int], ...]
-Place = tuple[int, int, Evidence]
+Positions = tuple[int, int, Evidence]
 
 
 @dataclass(frozen=True, slots=True)
-class Seek:
+class TermClause:
     """A term in any of its spellings. `stems`: the written words, where inflections count."""
 
     node: Node
@@ -38,56 +38,56 @@ class Seek:
     fields: tuple[str, ...]
     stems: tuple[str, ...] = ()
 
-    def holds(self, sight: Sight) -> bool:
-        vocabulary, everywhere = sight.vocabulary, self.fields == sight.fields
+    def matches(self, context: MatchContext) -> bool:
+        vocabulary, everywhere = context.vocabulary, self.fields == context.fields
         for atom in self.atoms:
             if vocabulary.issuperset(atom.required):
-                if atom.beginning and atom.beginning not in sight.beginnings(len(atom.beginning)):
+                if atom.beginning and atom.beginning not in context.prefix_ranges(len(atom.beginning)):
                     continue
                 if everywhere and atom.bare and not atom.prefix:
                     return True
                 for field in self.fields:
-                    if sight.places(atom, field):
+                    if context.token_ranges(atom, field):
                         return True
-        return bool(self.stems) and any(True for field in self.fields for _ in self._inflected(sight, field))
+        return bool(self.stems) and any(True for field in self.fields for _ in self._inflected(context, field))
 
-    def places(self, sight: Sight, field: str) -> Iterator[Place]:
-        vocabulary = sight.vocabulary
+    def positions(self, context: MatchContext, field: str) -> Iterator[Positions]:
+        vocabulary = context.vocabulary
         for atom in self.atoms:
             if vocabulary.issuperset(atom.required):
-                for start, end in sight.places(atom, field):
+                for start, end in context.token_ranges(atom, field):
                     yield start, end, ((atom, start),)
         if self.stems:
-            yield from self._inflected(sight, field)
+            yield from self._inflected(context, field)
 
-    def spans(self, sight: Sight) -> Iterator[Span]:
+    def spans(self, context: MatchContext) -> Iterator[Span]:
         for atom in self.atoms:
-            if sight.vocabulary.issuperset(atom.required):
+            if context.vocabulary.issuperset(atom.required):
                 for field in self.fields:
-                    for at, _ in sight.places(atom, field):
-                        yield span_of(atom, at, sight, field, self.label)
+                    for at, _ in context.token_ranges(atom, field):
+                        yield span_of(atom, at, context, field, self.label)
         if self.stems:
             for field in self.fields:
-                for at, _, ((inflected, _),) in self._inflected(sight, field):
-                    yield span_of(inflected, at, sight, field, self.label)
+                for at, _, ((inflected, _),) in self._inflected(context, field):
+                    yield span_of(inflected, at, context, field, self.label)
 
     def keys(self, weight: Weight) -> Keys:
         if self.stems:
             return None
         return _every(atom_keys(atom, weight) for atom in self.atoms)
 
-    def _inflected(self, sight: Sight, field: str) -> Iterator[Place]:
-        wanted, stemmed = stem(self.stems, sight.lang), sight.stemmed(field)
+    def _inflected(self, context: MatchContext, field: str) -> Iterator[Positions]:
+        wanted, stemmed = stem(self.stems, context.lang), context.stemmed(field)
         model = self.atoms[0]
         for at in range(len(stemmed) - len(wanted) + 1):
             if stemmed[at] == wanted[0] and stemmed[at : at + len(wanted)] == wanted:
-                inflected = _as_written(model, sight, field, at)
-                if inflected.stands(sight.reading(field), at):
+                inflected = _as_written(model, context, field, at)
+                if inflected.is_valid_at(context.reading(field), at):
                     yield at, at + len(wanted), ((inflected, at),)
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class RegexClause:
     """A pattern, wherever it matches."""
 
     node: Node
@@ -95,13 +95,13 @@ class Fit:
     pattern: Pattern
     fields: tuple[str, ...]
 
-    def holds(self, sight: Sight) -> bool:
-        return any(sight.matches(self.pattern, field) for field in self.fields)
+    def matches(self, context: MatchContext) -> bool:
+        return any(context.matches(self.pattern, field) for field in self.fields)
 
-    def spans(self, sight: Sight) -> Iterator[Span]:
+    def spans(self, context: MatchContext) -> Iterator[Span]:
         for field in self.fields:
-            text = sight.reading(field).text
-            for start, end in sight.matches(self.pattern, field):
+            text = context.reading(field).text
+            for start, end in context.matches(self.pattern, field):
                 yield Span(field=field, start=start, end=end, text=text[start:end], term=self.label)
 
     def keys(self, _weight: Weight) -> Keys:
@@ -109,64 +109,64 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class AndClause:
     """Every child holds."""
 
     node: Node
     children: tuple["Clause", ...]
 
-    def holds(self, sight: Sight) -> bool:
+    def matches(self, context: MatchContext) -> bool:
         for child in self.children:  # noqa: SIM110 -- the hottest loop of matching
-            if not child.holds(sight):
+            if not child.matches(context):
                 return False
         return True
 
-    def spans(self, sight: Sight) -> Iterator[Span]:
+    def spans(self, context: MatchContext) -> Iterator[Span]:
         for child in self.children:
-            yield from child.spans(sight)
+            yield from child.spans(context)
 
     def keys(self, weight: Weight) -> Keys:
         return _best(child.keys(weight) for child in self.children)
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
+class OrClause:
     """At least one child holds."""
 
     node: Node
     children: tuple["Clause", ...]
 
-    def holds(self, sight: Sight) -> bool:
+    def matches(self, context: MatchContext) -> bool:
         for child in self.children:  # noqa: SIM110 -- the hottest loop of matching
-            if child.holds(sight):
+            if child.matches(context):
                 return True
         return False
 
-    def places(self, sight: Sight, field: str) -> Iterator[Place]:
+    def positions(self, context: MatchContext, field: str) -> Iterator[Positions]:
         for child in self.children:
-            assert isinstance(child, Placed)
-            yield from child.places(sight, field)
+            assert isinstance(child, PositionedClause)
+            yield from child.positions(context, field)
 
-    def spans(self, sight: Sight) -> Iterator[Span]:
+    def spans(self, context: MatchContext) -> Iterator[Span]:
         for child in self.children:
-            if not isinstance(child, All) or child.holds(sight):  # only of a conjunction can a part be found
-                yield from child.spans(sight)
+            if not isinstance(child, AndClause) or child.matches(context):  # only of a conjunction can a part be found
+                yield from child.spans(context)
 
     def keys(self, weight: Weight) -> Keys:
         return _every(child.keys(weight) for child in self.children)
 
 
 @dataclass(frozen=True, slots=True)
-class Never:
+class NotClause:
     """The child does not hold."""
 
     node: Node
     child: "Clause"
 
-    def holds(self, sight: Sight) -> bool:
-        return not self.child.holds(sight)
+    def matches(self, context: MatchContext) -> bool:
+        return not self.child.matches(context)
 
-    def spans(self, _sight: Sight) -> Iterator[Span]:
+    def spans(self, _sight: MatchContext) -> Iterator[Span]:
         return iter(())
 
     def keys(self, _weight: Weight) -> Keys:
@@ -174,24 +174,24 @@ class Never:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class NearClause:
     """One place of each child, in one field, at most `within` words between neighbours.
 
     `total`: `within` counts all words in between together (a phrase with slop).
     """
 
     node: Node
-    children: tuple["Placed", ...]
+    children: tuple["PositionedClause", ...]
     within: int
     ordered: bool
     fields: tuple[str, ...]
     total: bool = False
 
-    def holds(self, sight: Sight) -> bool:
-        return any(True for field in self.fields for _ in self.places(sight, field))
+    def matches(self, context: MatchContext) -> bool:
+        return any(True for field in self.fields for _ in self.positions(context, field))
 
-    def places(self, sight: Sight, field: str) -> Iterator[Place]:
-        columns = [sorted(child.places(sight, field), key=_by_place) for child in self.children]
+    def positions(self, context: MatchContext, field: str) -> Iterator[Positions]:
+        columns = [sorted(child.positions(context, field), key=_by_place) for child in self.children]
         if all(columns):
             if self.total:
                 yield from islice(_loose(columns, self.within), MAX_CHAINS)
@@ -200,23 +200,23 @@ class Close:
             else:
                 yield from islice(_in_any_order(columns, self.within), MAX_CHAINS)
 
-    def spans(self, sight: Sight) -> Iterator[Span]:
+    def spans(self, context: MatchContext) -> Iterator[Span]:
         for field in self.fields:
-            for _, _, evidence in self.places(sight, field):
+            for _, _, evidence in self.positions(context, field):
                 for atom, at in evidence:
-                    yield span_of(atom, at, sight, field, atom.term)
+                    yield span_of(atom, at, context, field, atom.term)
 
     def keys(self, weight: Weight) -> Keys:
         return _best(child.keys(weight) for child in self.children)
 
 
-Placed = Seek | Either | Close
-Clause = Seek | Fit | All | Either | Never | Close
+PositionedClause = TermClause | OrClause | NearClause
+Clause = TermClause | RegexClause | AndClause | OrClause | NotClause | NearClause
 
 
-def span_of(atom: Atom, at: int, sight: Sight, field: str, label: str) -> Span:
+def span_of(atom: Atom, at: int, context: MatchContext, field: str, label: str) -> Span:
     """The span of an atom that stands at token `at` of a field."""
-    reading = sight.reading(field)
+    reading = context.reading(field)
     start, end = atom.span(reading, at)
     return Span(field=field, start=start, end=end, text=reading.text[start:end], term=label)
 
@@ -253,13 +253,13 @@ def _best(all_keys: Iterable[Keys]) -> Keys:
     return min((found for found in all_keys if found is not None), key=lambda found: found[0], default=None)
 
 
-def _by_place(place: Place) -> tuple[int, int]:
+def _by_place(place: Positions) -> tuple[int, int]:
     return place[0], place[1]
 
 
-def _as_written(model: Atom, sight: Sight, field: str, at: int) -> Atom:
+def _as_written(model: Atom, context: MatchContext, field: str, at: int) -> Atom:
     """`model` with the inflected words that stand in the text."""
-    reading = sight.reading(field)
+    reading = context.reading(field)
     size = len(model.tokens)
     cased = model.cased
     if cased is not None:
@@ -269,7 +269,7 @@ def _as_written(model: Atom, sight: Sight, field: str, at: int) -> Atom:
     return Atom(
         term=model.term,
         tokens=tuple(reading.words[at : at + size]),
-        gaps=model.gaps,
+        separators=model.separators,
         lead=model.lead,
         trail=model.trail,
         cased=cased,
@@ -277,13 +277,13 @@ def _as_written(model: Atom, sight: Sight, field: str, at: int) -> Atom:
     )
 
 
-def _in_order(columns: Sequence[Sequence[Place]], within: int) -> Iterator[Place]:
+def _in_order(columns: Sequence[Sequence[Positions]], within: int) -> Iterator[Positions]:
     """Chains of one place per column, each after the one before; one chain per end."""
     chains = list(columns[0])
     for column in columns[1:]:
         chains.sort(key=lambda chain: chain[1])
         ends = [end for _, end, _ in chains]
-        longer: list[Place] = []
+        longer: list[Positions] = []
         for start, end, evidence in column:
             before = bisect_right(ends, start) - 1
             if before >= 0 and start - ends[before] <= within:
@@ -293,7 +293,7 @@ def _in_order(columns: Sequence[Sequence[Place]], within: int) -> Iterator[Place
     yield from chains
 
 
-def _loose(columns: Sequence[Sequence[Place]], extra: int) -> Iterator[Place]:
+def _loose(columns: Sequence[Sequence[Positions]], extra: int) -> Iterator[Positions]:
     """Chains in order with at most `extra` words in between altogether."""
     starts = [[start for start, _, _ in column] for column in columns]
     for first, end, evidence in columns[0]:
@@ -311,7 +311,7 @@ def _loose(columns: Sequence[Sequence[Place]], extra: int) -> Iterator[Place]:
             yield first, end, chain
 
 
-def _in_any_order(columns: Sequence[Sequence[Place]], within: int) -> Iterator[Place]:
+def _in_any_order(columns: Sequence[Sequence[Positions]], within: int) -> Iterator[Positions]:
     """Chains of one place per column in any order: a walk over places that grows sets of columns.
 
     For each set of columns, the ends of its chains that are still near enough are kept in order.
@@ -349,9 +349,9 @@ def _end(chain: tuple[int, int, Evidence]) -> int:
 
 def fields_of(clause: Clause) -> Iterator[str]:
     """The fields that a clause looks at, repeated as they come."""
-    if isinstance(clause, Never):
+    if isinstance(clause, NotClause):
         yield from fields_of(clause.child)
-    elif isinstance(clause, All | Either):
+    elif isinstance(clause, AndClause | OrClause):
         for child in clause.children:
             yield from fields_of(child)
     else:

@@ -11,17 +11,28 @@ from typing import Literal, TypeGuard
 from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.rules import foreign_syntax
 from aggregator.core.rules.atoms import Atom, BadTerm, atom, respelled
-from aggregator.core.rules.clauses import MAX_NEAR, All, Clause, Close, Either, Fit, Never, Placed, Seek, fields_of
+from aggregator.core.rules.clauses import (
+    MAX_NEAR,
+    AndClause,
+    Clause,
+    NearClause,
+    NotClause,
+    OrClause,
+    PositionedClause,
+    RegexClause,
+    TermClause,
+    fields_of,
+)
 from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.lexer import LIST_NAME
-from aggregator.core.rules.match_context import Sight
+from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.rules.query_parser import parse_query, print_query
 from aggregator.core.rules.regex import BadPattern, pattern
-from aggregator.core.rules.syntax_tree import And, In, Listed, Near, Node, Not, Or, Regex, Slop, Term
+from aggregator.core.rules.syntax_tree import And, FieldScope, ListRef, Near, Node, Not, Or, Regex, SloppyPhrase, Term
 from aggregator.core.rules.transliteration import code_spellings, name_spellings
 from aggregator.core.settings import RuleConfig
 from aggregator.core.text.language import language
-from aggregator.core.text.language_codes import misnamed
+from aggregator.core.text.language_codes import suggest_code
 from aggregator.core.text.tokens import token_texts
 
 MAX_TERMS = 20_000  # of one rule, lists filled in
@@ -50,7 +61,7 @@ class Rule:
     terms: int = 0
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
-    def admits(self, document: Document, sight: Sight) -> bool:
+    def admits(self, document: Document, context: MatchContext) -> bool:
         """Whether the feed and the language of a document are the rule's business."""
         feeds = self.config.feeds
         if feeds.ids and document.feed not in feeds.ids:
@@ -59,7 +70,7 @@ class Rule:
             return False
         if document.feed in feeds.not_ids:
             return False
-        return not self.langs or sight.lang in self.langs
+        return not self.langs or context.lang in self.langs
 
 
 def compile_rule(config: RuleConfig, lists: Lists) -> Rule:
@@ -172,9 +183,9 @@ class _Compilation:
         if (
             isinstance(node, Term)
             and node.text == (body := " ".join(text.split()))
-            and (habit := foreign_syntax.of_item(body))
+            and (syntax := foreign_syntax.advise_item(body))
         ):
-            self._problem(habit.message, habit.hint, path, severity=habit.severity)
+            self._problem(syntax.message, syntax.hint, path, severity=syntax.severity)
         return self._at(node, path)
 
     def _query(self, query: str) -> list[Node]:
@@ -232,51 +243,51 @@ class _Compilation:
                 return self._seek(Term(language(tag)), False, fields) if self._language(tag, self._path) else None
             case Term(_, exact):
                 return self._seek(node, exact, fields)
-            case Slop():
+            case SloppyPhrase():
                 return self._slop(node, fields)
-            case Listed():
+            case ListRef():
                 return self._listed(node, fields)
             case Regex(source):
-                return Fit(node, f"/{source}/", pattern(source, self.config.case == "exact"), fields)
-            case In(field_name, child):
+                return RegexClause(node, f"/{source}/", pattern(source, self.config.case == "exact"), fields)
+            case FieldScope(field_name, child):
                 return self._clause(child, (field_name,))
             case Not(child):
                 inner = self._clause(child, fields)
-                return inner and Never(node, inner)
+                return inner and NotClause(node, inner)
             case And(children):
-                return self._several(All, node, children, fields)
+                return self._several(AndClause, node, children, fields)
             case Or(children):
-                return self._several(Either, node, children, fields)
+                return self._several(OrClause, node, children, fields)
             case Near():
                 return self._near(node, fields)
 
     def _several(
-        self, kind: type[All] | type[Either], node: Node, children: tuple[Node, ...], fields: tuple[str, ...]
+        self, kind: type[AndClause] | type[OrClause], node: Node, children: tuple[Node, ...], fields: tuple[str, ...]
     ) -> Clause | None:
         made = [self._clause(child, fields) for child in children]
         return kind(node, tuple(clause for clause in made if clause)) if all(made) else None
 
-    def _seek(self, node: Term, exact: bool, fields: tuple[str, ...]) -> Seek:
+    def _seek(self, node: Term, exact: bool, fields: tuple[str, ...]) -> TermClause:
         text = node.text
         self.terms += 1
         if self.terms > MAX_TERMS:
             raise BadTerm(f"more than {MAX_TERMS} terms in one rule", "split the rule")
-        if habit := foreign_syntax.of_term(text):
-            raise BadTerm(habit.message, habit.hint)
+        if syntax := foreign_syntax.advise_term(text):
+            raise BadTerm(syntax.message, syntax.hint)
         if len(text) > MAX_TERM:
             raise BadTerm(f"a term of more than {MAX_TERM} characters", "use the few words that matter")
         exact = exact or self.config.case == "exact"
         stems = tuple(token_texts(text)) if self.config.stem and not text.rstrip().endswith("*") else ()
-        return Seek(node, text, spellings_of(text, exact, self.config.translit), fields, stems)
+        return TermClause(node, text, spellings_of(text, exact, self.config.translit), fields, stems)
 
-    def _slop(self, node: Slop, fields: tuple[str, ...]) -> Clause:
+    def _slop(self, node: SloppyPhrase, fields: tuple[str, ...]) -> Clause:
         parts = tuple(self._seek(Term(word), False, fields) for word in node.text.split())
-        return parts[0] if len(parts) == 1 else Close(node, parts, node.extra, True, fields, total=True)
+        return parts[0] if len(parts) == 1 else NearClause(node, parts, node.extra, True, fields, total=True)
 
-    def _listed(self, node: Listed, fields: tuple[str, ...]) -> Clause | None:
+    def _listed(self, node: ListRef, fields: tuple[str, ...]) -> Clause | None:
         made = [self._clause(term, fields) for term in self._list(node.name, ())]
         whole = tuple(clause for clause in made if clause)
-        return None if len(whole) < len(made) else whole[0] if len(whole) == 1 else Either(node, whole)
+        return None if len(whole) < len(made) else whole[0] if len(whole) == 1 else OrClause(node, whole)
 
     def _list(self, name: str, above: tuple[str, ...]) -> list[Term]:
         """The terms of a list, of the lists in it too."""
@@ -290,7 +301,7 @@ class _Compilation:
         terms: list[Term] = []
         for index, text in enumerate(self.lists[name]):
             match self._term(text, ("lists", name, index)):
-                case Listed(inner):
+                case ListRef(inner):
                     terms += self._list(inner, (*above, name))
                 case Term() as term:
                     terms.append(term)
@@ -300,7 +311,7 @@ class _Compilation:
 
     def _language(self, tag: str, path: Path) -> bool:
         """Whether a language has this code; else no entry could ever have it, and that is an error."""
-        code = misnamed(tag)
+        code = suggest_code(tag)
         if code is not None:
             hint = f"write {code}" if code else "languages have two letters (ISO 639-1): en, de, tr, ru, ar, zh, …"
             self._problem(f"no language has the code {tag!r}", hint, path, self._offset)
@@ -311,7 +322,7 @@ class _Compilation:
             raise BadTerm("near needs two terms or more", "near: {terms: [S-400, sanction*], within: 12}")
         if len(node.children) > MAX_NEAR and not node.ordered:
             raise BadTerm(f"near takes at most {MAX_NEAR} terms in any order", "use ordered: true, or fewer terms")
-        made: list[Placed] = []
+        made: list[PositionedClause] = []
         for child in node.children:
             clause = self._clause(child, fields)
             if clause is None:
@@ -322,7 +333,7 @@ class _Compilation:
                     hint = "write a NEAR/5 c AND b NEAR/5 c for (a AND b) NEAR/5 c"
                 raise BadTerm(f"{print_query(child)} cannot stand beside NEAR", hint)
             made.append(clause)
-        return Close(node, tuple(made), node.within, node.ordered, fields)
+        return NearClause(node, tuple(made), node.within, node.ordered, fields)
 
     def _problem(
         self,
@@ -335,11 +346,11 @@ class _Compilation:
         self.problems.append(Problem(path=path, message=message, hint=hint, offset=offset, severity=severity))
 
 
-def item(text: str) -> Term | Listed:
+def item(text: str) -> Term | ListRef:
     """What an item of any:, all:, none:, near: or a list says: a term, "phrase", pre*, $list or 'exact'c."""
     body = " ".join(text.split())
     if _LISTED.fullmatch(body):
-        return Listed(body[1:])
+        return ListRef(body[1:])
     if len(body) > 3 and body.startswith("'") and body.endswith("'c"):
         return Term(body[1:-2], exact=True)
     if len(body) > 2 and body[0] == body[-1] == '"' and '"' not in body[1:-1]:
@@ -364,30 +375,32 @@ def _joined(kind: Callable[[tuple[Node, ...]], Node], nodes: list[Node]) -> Node
     return nodes[0] if len(nodes) == 1 else kind(tuple(nodes))
 
 
-def _is_placed(clause: Clause) -> TypeGuard[Placed]:
-    return isinstance(clause, Seek | Close) or (isinstance(clause, Either) and all(map(_is_placed, clause.children)))
+def _is_placed(clause: Clause) -> TypeGuard[PositionedClause]:
+    return isinstance(clause, TermClause | NearClause) or (
+        isinstance(clause, OrClause) and all(map(_is_placed, clause.children))
+    )
 
 
 def _only_excludes(clause: Clause) -> Node | None:
     """The part of a clause that holds in documents with none of its terms, if there is one."""
     match clause:
-        case Never():
+        case NotClause():
             return clause.node
-        case All():
+        case AndClause():
             loose = [_only_excludes(child) for child in clause.children]
             return loose[0] if all(loose) else None
-        case Either():
+        case OrClause():
             return next((node for child in clause.children if (node := _only_excludes(child))), None)
     return None
 
 
-def seeks(clause: Clause) -> Iterator[Seek]:
+def term_clauses(clause: Clause) -> Iterator[TermClause]:
     """Every term of a plan, excluded ones too."""
     match clause:
-        case Seek():
+        case TermClause():
             yield clause
-        case Never():
-            yield from seeks(clause.child)
-        case All() | Either() | Close():
+        case NotClause():
+            yield from term_clauses(clause.child)
+        case AndClause() | OrClause() | NearClause():
             for child in clause.children:
-                yield from seeks(child)
+                yield from term_clauses(child)

@@ -8,11 +8,20 @@ from itertools import islice
 from aggregator.core.model import Json, Span
 from aggregator.core.rules import foreign_syntax
 from aggregator.core.rules.atoms import Atom, atom
-from aggregator.core.rules.clauses import All, Clause, Close, Either, Fit, Never, Seek, fields_of
+from aggregator.core.rules.clauses import (
+    AndClause,
+    Clause,
+    NearClause,
+    NotClause,
+    OrClause,
+    RegexClause,
+    TermClause,
+    fields_of,
+)
 from aggregator.core.rules.compile import ALL_FIELDS, Rule
 from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.index import spans
-from aggregator.core.rules.match_context import Sight
+from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.rules.query_parser import print_query
 from aggregator.core.rules.snippet import snippet
 
@@ -21,7 +30,7 @@ MAX_ENDING = 4  # letters by which two forms of a word differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
+class ExplainedClause:
     """A clause of a rule: whether it is satisfied, the evidence, and a near miss where it is not.
 
     `kind` is one of all, any, not, near, list, term, regex.
@@ -32,7 +41,7 @@ class Explained:
     satisfied: bool
     spans: tuple[Span, ...] = ()
     hint: str = ""
-    children: tuple["Explained", ...] = ()
+    children: tuple["ExplainedClause", ...] = ()
 
     def to_json(self) -> Json:
         """The clause as plain values."""
@@ -56,12 +65,12 @@ class Explained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """`matched`: the rule matches; `barred`: why the document is none of its business, or ""."""
+    """`matched`: the rule matches; `excluded_by`: why the document is none of its business, or ""."""
 
     rule: str
     matched: bool
-    barred: str
-    tree: Explained
+    excluded_by: str
+    tree: ExplainedClause
     snippet: str
 
     def to_json(self) -> Json:
@@ -69,7 +78,8 @@ class Explanation:
         return {
             "rule": self.rule,
             "matched": self.matched,
-            "barred": self.barred,
+            "excluded_by": self.excluded_by,
+            "barred": self.excluded_by,  # the old key, for one release
             "tree": self.tree.to_json(),
             "snippet": self.snippet,
         }
@@ -77,20 +87,20 @@ class Explanation:
 
 def explain(rule: Rule, document: Document) -> Explanation:
     """Every clause of `rule` held against `document`."""
-    sight = Sight(document, tuple(dict.fromkeys((*ALL_FIELDS, *fields_of(rule.plan)))))
-    tree = _explained(rule.plan, sight)
-    barred = _barred(rule, document, sight)
+    context = MatchContext(document, tuple(dict.fromkeys((*ALL_FIELDS, *fields_of(rule.plan)))))
+    tree = _explained(rule.plan, context)
+    barred = _barred(rule, document, context)
     return Explanation(
         rule=rule.id,
         matched=tree.satisfied and not barred,
-        barred=barred,
+        excluded_by=barred,
         tree=tree,
-        snippet=snippet(document, spans(rule.plan, sight)) if tree.satisfied else "",
+        snippet=snippet(document, spans(rule.plan, context)) if tree.satisfied else "",
     )
 
 
-def _barred(rule: Rule, document: Document, sight: Sight) -> str:
-    if rule.admits(document, sight):
+def _barred(rule: Rule, document: Document, context: MatchContext) -> str:
+    if rule.admits(document, context):
         return ""
     feeds = rule.config.feeds
     if document.feed in feeds.not_ids:
@@ -99,87 +109,89 @@ def _barred(rule: Rule, document: Document, sight: Sight) -> str:
         return f"feed {document.feed} is not among the rule's feeds"
     if feeds.tags and not set(feeds.tags) & set(document.feed_tags):
         return f"feed {document.feed} has none of the tags {', '.join(feeds.tags)}"
-    return f"the language is {sight.lang or 'unknown'}, not {' or '.join(sorted(rule.langs))}"
+    return f"the language is {context.lang or 'unknown'}, not {' or '.join(sorted(rule.langs))}"
 
 
-def _explained(clause: Clause, sight: Sight, *, missed: bool = True) -> Explained:
+def _explained(clause: Clause, context: MatchContext, *, missed: bool = True) -> ExplainedClause:
     """`missed`: the rule would need this clause, so say what it came close to; else no hint would help."""
-    satisfied = clause.holds(sight)
+    satisfied = clause.matches(context)
     text = print_query(clause.node)
-    shown = tuple(islice(dict.fromkeys(clause.spans(sight)), MAX_SHOWN)) if satisfied else ()
+    shown = tuple(islice(dict.fromkeys(clause.spans(context)), MAX_SHOWN)) if satisfied else ()
     missed = missed and not satisfied
     match clause:
-        case Seek():
-            hint = "" if satisfied else _near_miss(clause, sight) if missed else "not found"
-            return Explained(kind="term", text=text, satisfied=satisfied, spans=shown, hint=hint)
-        case Fit():
+        case TermClause():
+            hint = "" if satisfied else _near_miss(clause, context) if missed else "not found"
+            return ExplainedClause(kind="term", text=text, satisfied=satisfied, spans=shown, hint=hint)
+        case RegexClause():
             hint = "" if satisfied else "no match"
-            return Explained(kind="regex", text=text, satisfied=satisfied, spans=shown, hint=hint)
-        case Never(child=child):
-            inner = _explained(child, sight, missed=False)
+            return ExplainedClause(kind="regex", text=text, satisfied=satisfied, spans=shown, hint=hint)
+        case NotClause(child=child):
+            inner = _explained(child, context, missed=False)
             hint = "" if satisfied else "found, but excluded"
-            return Explained(kind="not", text=text, satisfied=satisfied, hint=hint, children=(inner,))
-        case Close():
-            children = tuple(_explained(child, sight, missed=missed) for child in clause.children)
-            hint = "" if satisfied else _too_far(clause, sight, all(c.satisfied for c in children))
-            return Explained(kind="near", text=text, satisfied=satisfied, spans=shown, hint=hint, children=children)
-        case All() | Either():
-            kind = "all" if isinstance(clause, All) else "list" if text.startswith("$") else "any"
-            return Explained(
+            return ExplainedClause(kind="not", text=text, satisfied=satisfied, hint=hint, children=(inner,))
+        case NearClause():
+            children = tuple(_explained(child, context, missed=missed) for child in clause.children)
+            hint = "" if satisfied else _too_far(clause, context, all(c.satisfied for c in children))
+            return ExplainedClause(
+                kind="near", text=text, satisfied=satisfied, spans=shown, hint=hint, children=children
+            )
+        case AndClause() | OrClause():
+            kind = "all" if isinstance(clause, AndClause) else "list" if text.startswith("$") else "any"
+            return ExplainedClause(
                 kind=kind,
                 text=text,
                 satisfied=satisfied,
-                children=tuple(_explained(child, sight, missed=missed) for child in clause.children),
+                children=tuple(_explained(child, context, missed=missed) for child in clause.children),
             )
 
 
-def _too_far(clause: Close, sight: Sight, present: bool) -> str:
+def _too_far(clause: NearClause, context: MatchContext, present: bool) -> str:
     if not present:
         return ""
     for within in (50, 200, 1000):
-        wider = Close(clause.node, clause.children, within, clause.ordered, clause.fields, clause.total)
-        if within > clause.within and wider.holds(sight):
+        wider = NearClause(clause.node, clause.children, within, clause.ordered, clause.fields, clause.total)
+        if within > clause.within and wider.matches(context):
             return f"they occur, but more than {clause.within} words apart (within {within})"
     if clause.ordered:
         return "they occur, but not in this order and this near"
     return "they occur, but far apart or in different fields"
 
 
-def _near_miss(seek: Seek, sight: Sight) -> str:
+def _near_miss(clause: TermClause, context: MatchContext) -> str:
     """What the document has instead of a term, and what to write to find that."""
-    written = seek.atoms[0]
-    if hint := _other_field(seek, sight):
+    written = clause.atoms[0]
+    if hint := _other_field(clause, context):
         return f"not found; {hint}"
-    if habit := foreign_syntax.of_item(seek.label):
-        return f"not found as it is written; {habit.hint}"
+    if syntax := foreign_syntax.advise_item(clause.label):
+        return f"not found as it is written; {syntax.hint}"
     for miss in (_other_capitals, _other_separators, _other_inflection, _similar):
-        if hint := miss(written, seek.fields, sight):
+        if hint := miss(written, clause.fields, context):
             return f"not found; {hint}"
     return "not found"
 
 
-def _other_field(seek: Seek, sight: Sight) -> str:
+def _other_field(clause: TermClause, context: MatchContext) -> str:
     for field in ALL_FIELDS:
-        if field not in seek.fields and any(sight.places(each, field) for each in seek.atoms):
-            also = f", or write {field}:{print_query(seek.node)} in query:" if len(seek.fields) == 1 else ""
+        if field not in clause.fields and any(context.token_ranges(each, field) for each in clause.atoms):
+            also = f", or write {field}:{print_query(clause.node)} in query:" if len(clause.fields) == 1 else ""
             return f"it is in {field}, which is not searched: add {field} to in:{also}"
     return ""
 
 
-def _other_capitals(written: Atom, fields: tuple[str, ...], sight: Sight) -> str:
+def _other_capitals(written: Atom, fields: tuple[str, ...], context: MatchContext) -> str:
     if written.cased is None:
         return ""
     folded = atom(written.term)
-    found = next(((f, at) for f in fields for at in sight.places(folded, f)), None)
-    return f"found {_text(folded, sight, *found)!r}: the capitals differ" if found else ""
+    found = next(((f, at) for f in fields for at in context.token_ranges(folded, f)), None)
+    return f"found {_text(folded, context, *found)!r}: the capitals differ" if found else ""
 
 
-def _other_separators(written: Atom, fields: tuple[str, ...], sight: Sight) -> str:
+def _other_separators(written: Atom, fields: tuple[str, ...], context: MatchContext) -> str:
     size = len(written.tokens)
-    if size < 2 or not sight.vocabulary.issuperset(written.required):
+    if size < 2 or not context.vocabulary.issuperset(written.required):
         return ""
     for field in fields:
-        reading = sight.reading(field)
+        reading = context.reading(field)
         for at in reading.at(written.tokens[0]):
             if tuple(reading.words[at : at + size]) == written.tokens:
                 found = reading.text[reading.starts[at] : reading.ends[at + size - 1]]
@@ -190,12 +202,12 @@ def _other_separators(written: Atom, fields: tuple[str, ...], sight: Sight) -> s
     )
 
 
-def _other_inflection(written: Atom, fields: tuple[str, ...], sight: Sight) -> str:
+def _other_inflection(written: Atom, fields: tuple[str, ...], context: MatchContext) -> str:
     """The word of the document that shares the most letters with the term's last word."""
     token = written.tokens[-1]
     if len(token) < 4:
         return ""
-    known = {word for field in fields for word in sight.reading(field).words}
+    known = {word for field in fields for word in context.reading(field).words}
     kin = [(_shared(word, token), word) for word in known if word[:3] == token[:3]]
     shared, word = max(kin, default=(0, ""))
     shorter, longer = sorted((len(word), len(token)))
@@ -205,18 +217,18 @@ def _other_inflection(written: Atom, fields: tuple[str, ...], sight: Sight) -> s
     return f"found {word!r}: write {whole[: len(whole) - len(token) + shared]}*"
 
 
-def _similar(written: Atom, fields: tuple[str, ...], sight: Sight) -> str:
+def _similar(written: Atom, fields: tuple[str, ...], context: MatchContext) -> str:
     token = written.tokens[-1]
     if len(token) < 5:
         return ""
-    known = dict.fromkeys(word for field in fields for word in sight.reading(field).words)
+    known = dict.fromkeys(word for field in fields for word in context.reading(field).words)
     near = get_close_matches(token, islice(known, 5000), n=1, cutoff=0.8)
     return f"found the similar {near[0]!r}" if near else ""
 
 
-def _text(found: Atom, sight: Sight, field: str, place: tuple[int, int]) -> str:
-    start, end = found.span(sight.reading(field), place[0])
-    return sight.reading(field).text[start:end]
+def _text(found: Atom, context: MatchContext, field: str, place: tuple[int, int]) -> str:
+    start, end = found.span(context.reading(field), place[0])
+    return context.reading(field).text[start:end]
 
 
 def _shared(one: str, other: str) -> int:

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log
 
-from aggregator.core.rules.compile import Rule, seeks
+from aggregator.core.rules.compile import Rule, term_clauses
 from aggregator.core.text.fold import fold
-from aggregator.core.text.tokens import Reading, kind
+from aggregator.core.text.tokens import TokenizedText, token_kind
 
-LEAST_SCORE = 1.5  # an odds ratio of about 4.5
-LEAST_TEXTS = 2  # irrelevant texts that a proposed word must be in
+MIN_SCORE = 1.5  # an odds ratio of about 4.5
+MIN_TEXTS = 2  # irrelevant texts that a proposed word must be in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def propose(rule: Rule, relevant: Sequence[str], irrelevant: Sequence[str], limi
     Words that the rule itself looks for are never proposed, nor is one that would lose more
     relevant hits than it removes irrelevant ones.
     """
-    own = {token for seek in seeks(rule.plan) for each in seek.atoms for token in each.tokens}
+    own = {token for clause in term_clauses(rule.plan) for each in clause.atoms for token in each.tokens}
     good, bad = _occurrences(relevant), _occurrences(irrelevant)
     spelled = _spellings(irrelevant)
     proposals = (
@@ -63,9 +63,9 @@ def propose(rule: Rule, relevant: Sequence[str], irrelevant: Sequence[str], limi
             score=round(_log_odds(count, len(irrelevant), good[word], len(relevant)), 2),
         )
         for word, count in bad.items()
-        if count >= LEAST_TEXTS and count > good[word] and word not in own
+        if count >= MIN_TEXTS and count > good[word] and word not in own
     )
-    best = sorted((p for p in proposals if p.score >= LEAST_SCORE), key=lambda p: (-p.score, -p.irrelevant, p.term))
+    best = sorted((p for p in proposals if p.score >= MIN_SCORE), key=lambda p: (-p.score, -p.irrelevant, p.term))
     return tuple(best[:limit])
 
 
@@ -75,7 +75,10 @@ def _log_odds(in_bad: int, bad: int, in_good: int, good: int) -> float:
 
 def _occurrences(texts: Iterable[str]) -> Counter[str]:
     return Counter(
-        word for text in texts for word in set(Reading(text).words) if len(word) > 2 and kind(word) == "letter"
+        word
+        for text in texts
+        for word in set(TokenizedText(text).words)
+        if len(word) > 2 and token_kind(word) == "letter"
     )
 
 
@@ -83,7 +86,7 @@ def _spellings(texts: Iterable[str]) -> dict[str, str]:
     """Folded word → how it is first written."""
     found: dict[str, str] = {}
     for text in texts:
-        reading = Reading(text)
+        reading = TokenizedText(text)
         for start, end in zip(reading.starts, reading.ends, strict=True):
             written = reading.text[start:end]
             found.setdefault(fold(written), written)

@@ -16,7 +16,7 @@ from aggregator.core.rules.syntax_tree import FIELDS
 Severity = Literal["error", "warning"]
 
 
-class Answer(NamedTuple):
+class SyntaxAdvice(NamedTuple):
     """What is wrong with a piece of text, what to write, and where in it the wrong character is."""
 
     message: str
@@ -25,7 +25,7 @@ class Answer(NamedTuple):
     severity: Severity = "error"
 
 
-class Habit(NamedTuple):
+class ForeignSyntax(NamedTuple):
     """A row of a table below."""
 
     pattern: str
@@ -80,46 +80,50 @@ _STAR = "a star can only stand at the end of a word"
 
 # A bare word of a query.
 _WORDS = (
-    Habit(r".*\w(?P<at>&&)\w.*", "&& is written AND here", "write AND, with a blank on both sides"),
-    Habit(r".*\w(?P<at>\|\|)\w.*", "|| is written OR here", "write OR, with a blank on both sides"),
-    Habit(r"(?i:o?near|within|w|n)?/(?i:s|sentence|f)", "sentences are not counted here", "write NEAR/15"),
-    Habit(r"(?i:o?near|within|w|n)?/(?i:p|paragraph)", "paragraphs are not counted here", "write NEAR/50"),
-    Habit(
+    ForeignSyntax(r".*\w(?P<at>&&)\w.*", "&& is written AND here", "write AND, with a blank on both sides"),
+    ForeignSyntax(r".*\w(?P<at>\|\|)\w.*", "|| is written OR here", "write OR, with a blank on both sides"),
+    ForeignSyntax(r"(?i:o?near|within|w|n)?/(?i:s|sentence|f)", "sentences are not counted here", "write NEAR/15"),
+    ForeignSyntax(r"(?i:o?near|within|w|n)?/(?i:p|paragraph)", "paragraphs are not counted here", "write NEAR/50"),
+    ForeignSyntax(
         r"\+(\w.*)",
         "+ before a word is not used here",
         "every word is required unless OR stands between; write {1}",
     ),
-    Habit(r"!(\w.*)", "! before a word is not used here", "write NOT {1}"),
-    Habit(r"([~=])([^\W\d].*)", "{1} before a word is not used here", "write {2}, or list the words that you mean"),
-    Habit(r"[~/](\d+)", "{0} stands alone", 'write a NEAR/{1} b, or a phrase with more words in it: "a b"~{1}'),
-    Habit(r"NOT/(\d+)", "{0} is written otherwise here", "write a NOT (a NEAR/{1} b)"),
-    Habit(r"([\w-]+)~[\d.]*", _FUZZY, "write {1}* or list the spellings"),
-    Habit(r"(.*\w)(?P<at>\^)[\d.]+", _WEIGHT, "write {1}"),
-    Habit(r"\^[\d.]+", _WEIGHT, "remove it"),
-    Habit(r"([,;]).+", "{1} joins nothing here", "write OR where either will do, AND where both must occur"),
-    Habit(r"[<>]=?\d\S*", "numbers are not compared here", f"{_AGE}; to look for the text itself quote it"),
-    Habit(r"(\w+)(?P<at>\?)(\w+)", "? does not stand for a letter here", r"write /\b{1}.{3}\b/"),
-    Habit(r"(\w{3,})(?P<at>\*)\w.*", _STAR, "write the beginning and a star: {1}*"),
-    Habit(r"[^*]*(?P<at>\*)\w.*", _STAR, "write the beginning and a star, at least 3 letters, or a /pattern/"),
-    Habit(r"\*+", "a star alone would match everything", "write at least 3 letters before it"),
-    Habit(r"[`´].*", "these quotation marks mean nothing here", 'write "air defence" with straight ones'),
-    Habit(r"[‘’]([^‘’]+)[‘’]c", _CURLY, "write '{1}'c with straight ones"),
-    Habit(r"(?:\$\{|%)([A-Za-z_][\w-]*)[}%]", "a list is written otherwise here", "write ${1}"),
-    Habit(r"\$([A-Za-z_][\w-]*)[^\w-].*", "a list stands alone, with nothing after its name", "write ${1}"),
-    Habit(r"\$[^\W\d].*", "the name of a list has the letters a–z, digits, - and _", "rename it under lists:"),
-    Habit(r"/(.+)/[a-z]+", "a pattern has no letters after it: capitals never count", "write /{1}/"),
-    Habit(r"(.*)(?P<at>\\)(.*)", "a backslash escapes nothing outside of quotes", 'quote it: "{1}{3}"'),
+    ForeignSyntax(r"!(\w.*)", "! before a word is not used here", "write NOT {1}"),
+    ForeignSyntax(
+        r"([~=])([^\W\d].*)", "{1} before a word is not used here", "write {2}, or list the words that you mean"
+    ),
+    ForeignSyntax(r"[~/](\d+)", "{0} stands alone", 'write a NEAR/{1} b, or a phrase with more words in it: "a b"~{1}'),
+    ForeignSyntax(r"NOT/(\d+)", "{0} is written otherwise here", "write a NOT (a NEAR/{1} b)"),
+    ForeignSyntax(r"([\w-]+)~[\d.]*", _FUZZY, "write {1}* or list the spellings"),
+    ForeignSyntax(r"(.*\w)(?P<at>\^)[\d.]+", _WEIGHT, "write {1}"),
+    ForeignSyntax(r"\^[\d.]+", _WEIGHT, "remove it"),
+    ForeignSyntax(r"([,;]).+", "{1} joins nothing here", "write OR where either will do, AND where both must occur"),
+    ForeignSyntax(r"[<>]=?\d\S*", "numbers are not compared here", f"{_AGE}; to look for the text itself quote it"),
+    ForeignSyntax(r"(\w+)(?P<at>\?)(\w+)", "? does not stand for a letter here", r"write /\b{1}.{3}\b/"),
+    ForeignSyntax(r"(\w{3,})(?P<at>\*)\w.*", _STAR, "write the beginning and a star: {1}*"),
+    ForeignSyntax(r"[^*]*(?P<at>\*)\w.*", _STAR, "write the beginning and a star, at least 3 letters, or a /pattern/"),
+    ForeignSyntax(r"\*+", "a star alone would match everything", "write at least 3 letters before it"),
+    ForeignSyntax(r"[`´].*", "these quotation marks mean nothing here", 'write "air defence" with straight ones'),
+    ForeignSyntax(r"[‘’]([^‘’]+)[‘’]c", _CURLY, "write '{1}'c with straight ones"),
+    ForeignSyntax(r"(?:\$\{|%)([A-Za-z_][\w-]*)[}%]", "a list is written otherwise here", "write ${1}"),
+    ForeignSyntax(r"\$([A-Za-z_][\w-]*)[^\w-].*", "a list stands alone, with nothing after its name", "write ${1}"),
+    ForeignSyntax(r"\$[^\W\d].*", "the name of a list has the letters a–z, digits, - and _", "rename it under lists:"),
+    ForeignSyntax(r"/(.+)/[a-z]+", "a pattern has no letters after it: capitals never count", "write /{1}/"),
+    ForeignSyntax(r"(.*)(?P<at>\\)(.*)", "a backslash escapes nothing outside of quotes", 'quote it: "{1}{3}"'),
 )
 
 # Several words of a query, from the first one on.
 _PASSAGES = (
-    Habit(r"(?:O?NEAR|WITHIN|AROUND)\s*\(\s*(\d+)\s*\)", "{0} is written otherwise here", "write NEAR/{1}"),
-    Habit(r"(?:WITHIN|AROUND)\s+(\d+)(?!\S)", "{0} is written otherwise here", "write NEAR/{1}"),
-    Habit(r"O?NEAR\(.*,\s*(\d+)\s*\)", "NEAR stands between two terms", "write a NEAR/{1} b"),
-    Habit(r"[\[{]\S+\s+TO\s+\S+[\]}]", "ranges are not known here", f"{_AGE}; numbers can be asked for by a /pattern/"),
-    Habit(r"BUT\s+NOT(?!\S)", "BUT NOT is written NOT here", "write NOT"),
-    Habit(r"‘([^‘’\"]+\s[^‘’\"]+)’", _CURLY, 'write "{1}" with straight ones'),
-    Habit(
+    ForeignSyntax(r"(?:O?NEAR|WITHIN|AROUND)\s*\(\s*(\d+)\s*\)", "{0} is written otherwise here", "write NEAR/{1}"),
+    ForeignSyntax(r"(?:WITHIN|AROUND)\s+(\d+)(?!\S)", "{0} is written otherwise here", "write NEAR/{1}"),
+    ForeignSyntax(r"O?NEAR\(.*,\s*(\d+)\s*\)", "NEAR stands between two terms", "write a NEAR/{1} b"),
+    ForeignSyntax(
+        r"[\[{]\S+\s+TO\s+\S+[\]}]", "ranges are not known here", f"{_AGE}; numbers can be asked for by a /pattern/"
+    ),
+    ForeignSyntax(r"BUT\s+NOT(?!\S)", "BUT NOT is written NOT here", "write NOT"),
+    ForeignSyntax(r"‘([^‘’\"]+\s[^‘’\"]+)’", _CURLY, 'write "{1}" with straight ones'),
+    ForeignSyntax(
         r"'([^'\"]+)'(?=[\s)]|$)",
         "an exact spelling ends with 'c",
         "write \"{1}\", or '{1}'c where the capitals count",
@@ -129,58 +133,62 @@ _FIELD_LIKE = re.compile(r"([A-Za-z_]+)(\s+:|:\s+|\s*==?\s*)(?=[\w\"$(])")
 
 # What touches the closing quotation mark of a phrase.
 _AFTER_PHRASE = (
-    Habit(r"c", "an exact spelling stands in single quotes", "write '{phrase}'c"),
-    Habit(r"\^[\d.]+", _WEIGHT, "remove it"),
-    Habit(
+    ForeignSyntax(r"c", "an exact spelling stands in single quotes", "write '{phrase}'c"),
+    ForeignSyntax(r"\^[\d.]+", _WEIGHT, "remove it"),
+    ForeignSyntax(
         r"[,;|&].*",
         "quoted phrases are joined by operators",
         "write OR where either will do, AND where both must occur",
     ),
-    Habit(r"(?:@|/|w/?)(\d+).*", "words inside a phrase are counted with ~", 'write "{phrase}"~{1}'),
-    Habit(r".*", "text goes on after the closing quotation mark", "put a blank or an operator there"),
+    ForeignSyntax(r"(?:@|/|w/?)(\d+).*", "words inside a phrase are counted with ~", 'write "{phrase}"~{1}'),
+    ForeignSyntax(r".*", "text goes on after the closing quotation mark", "put a blank or an operator there"),
 )
 
 # An item of any:, all:, none:, near: or a list.
 _ITEMS = (
-    Habit(r".*(&\w+;).*", "{1} is looked for as it is written", "write the character that it stands for"),
-    Habit(
+    ForeignSyntax(r".*(&\w+;).*", "{1} is looked for as it is written", "write the character that it stands for"),
+    ForeignSyntax(
         rf".*\s{_OPERATOR}\s.*|\(.*\sor\s.*\)",
         "'{0}' is looked for as one phrase",
         "put it into query: to use operators",
     ),
-    Habit(
+    ForeignSyntax(
         r".*\sor\s.*|.*;.*|.*,.*,.*",
         "'{0}' is looked for as one phrase",
         "write each as an item of its own, or quote it twice: '\"{0}\"'",
     ),
-    Habit(
+    ForeignSyntax(
         r"(?:NOT\s+|[-!])([^\W\d_\"'$].*|[\"'$].+)",
         "'{0}' excludes nothing: it is looked for like {1}",
         "write {1} under none:, or all of it in query:",
     ),
-    Habit(r"([+=~])([^\W\d_].*)", "{1} before a term means nothing here", "write {2}"),
-    Habit(r"/(.+)/[a-z]{0,3}", "'{0}' is looked for as it is written", "write it under regex: '{1}', or in query:"),
-    Habit(
+    ForeignSyntax(r"([+=~])([^\W\d_].*)", "{1} before a term means nothing here", "write {2}"),
+    ForeignSyntax(
+        r"/(.+)/[a-z]{0,3}", "'{0}' is looked for as it is written", "write it under regex: '{1}', or in query:"
+    ),
+    ForeignSyntax(
         r".*(?:\\[bdwsBDWS.]|\(\?|\.[*+]|\w\[[^\]]+\]|\[[^\]]+\][*+{{\w]|\w\|\w).*|\^\w.*|.*\w\$",
         "'{0}' is looked for as it is written, not as a pattern",
         "write it under regex: '{0}'",
     ),
-    Habit(r"(\w+)\?(\w+)", "? does not stand for a letter here", r"write it under regex: '\b{1}.{2}\b'"),
-    Habit(r'("[^"]*")~\d+', "~ after a phrase means nothing in a list", "write query: '{0}'"),
-    Habit(r"(.*\w)~[\d.]*", _FUZZY, "write {1}* or list the spellings"),
-    Habit(r"(.*\S)\s?\^[\d.]+", _WEIGHT, "write {1}"),
-    Habit(
+    ForeignSyntax(r"(\w+)\?(\w+)", "? does not stand for a letter here", r"write it under regex: '\b{1}.{2}\b'"),
+    ForeignSyntax(r'("[^"]*")~\d+', "~ after a phrase means nothing in a list", "write query: '{0}'"),
+    ForeignSyntax(r"(.*\w)~[\d.]*", _FUZZY, "write {1}* or list the spellings"),
+    ForeignSyntax(r"(.*\S)\s?\^[\d.]+", _WEIGHT, "write {1}"),
+    ForeignSyntax(
         r"[\"“”‘’]([^\"“”‘’]+)[\"“”‘’]c", "'{0}' is looked for as it is written", "for these capitals write \"'{1}'c\""
     ),
-    Habit(
+    ForeignSyntax(
         r'"[^"]*"(?:\s+"[^"]*")+',
         "'{0}' is looked for as one phrase",
         "write each as an item of its own, or use query:",
     ),
-    Habit(
+    ForeignSyntax(
         r"\$[A-Za-z_][\w-]*\s.*", "a list stands alone, so '{0}' is looked for as it is written", "write query: '{0}'"
     ),
-    Habit(r"(\$[A-Za-z_][\w-]*)\W.*", "a list stands alone, so '{0}' is looked for as it is written", "write {1}"),
+    ForeignSyntax(
+        r"(\$[A-Za-z_][\w-]*)\W.*", "a list stands alone, so '{0}' is looked for as it is written", "write {1}"
+    ),
 )
 
 
@@ -189,51 +197,53 @@ def is_field(name: str) -> bool:
     return name.lower() in FIELDS or name.lower() in _FIELDS
 
 
-def of_field(name: str, value: str) -> Answer:
+def advise_field(name: str, value: str) -> SyntaxAdvice:
     """`name:value` where `name` is no field; `value` is what follows, as far as it is known."""
     known = name.lower()
-    ours = _FIELDS.get(known)
-    if not ours and known not in _ELSEWHERE:
-        ours = next(iter(get_close_matches(known, FIELDS, n=1, cutoff=0.7)), None)
+    field = _FIELDS.get(known)
+    if not field and known not in _ELSEWHERE:
+        field = next(iter(get_close_matches(known, FIELDS, n=1, cutoff=0.7)), None)
     quoted = f': "{name}:{value}"' if value and '"' not in value else ""
     fields = f"fields are {', '.join(FIELDS)}; to look for the text itself, quote it{quoted}"
-    return Answer(f"there is no field {name!r}", f"write {ours}:{value}" if ours else _ELSEWHERE.get(known, fields))
+    return SyntaxAdvice(
+        f"there is no field {name!r}", f"write {field}:{value}" if field else _ELSEWHERE.get(known, fields)
+    )
 
 
-def of_word(word: str) -> Answer | None:
+def advise_word(word: str) -> SyntaxAdvice | None:
     """A bare word of a query."""
     if _ORDINARY.fullmatch(word) and ("-" in word or not any(map(str.isdigit, word))):
         return None
     operator = word if word in _OPERATORS else word[:2]
     if operator in _OPERATORS:
-        return Answer(f"{operator} is written {_OPERATORS[operator]} here", f"write {_OPERATORS[operator]}")
+        return SyntaxAdvice(f"{operator} is written {_OPERATORS[operator]} here", f"write {_OPERATORS[operator]}")
     if distance := _distance(word):
-        return Answer(f"{word} is written otherwise here", f"write {distance}")
+        return SyntaxAdvice(f"{word} is written otherwise here", f"write {distance}")
     return _first(_WORDS, word)
 
 
-def of_passage(text: str, at: int) -> Answer | None:
+def advise_passage(text: str, at: int) -> SyntaxAdvice | None:
     """Several words of a query, beginning at `at`."""
     if field := _FIELD_LIKE.match(text, at):
         blank = field[2] == ":" or field[1] not in FIELDS or field[2][0] != ":"
         if is_field(field[1]) and blank:
-            ours = _FIELDS.get(field[1].lower(), field[1].lower())
+            field_name = _FIELDS.get(field[1].lower(), field[1].lower())
             message = f"{' '.join(field[0].split())} is written otherwise here"
-            return Answer(message, f"write {ours}: directly before the word or parenthesis")
+            return SyntaxAdvice(message, f"write {field_name}: directly before the word or parenthesis")
     if text[at] not in "ABNOW[{‘'":
         return None
-    for habit in _PASSAGES:
-        if found := re.compile(habit.pattern).match(text, at):
-            return _answer(habit, found)
+    for syntax in _PASSAGES:
+        if found := re.compile(syntax.pattern).match(text, at):
+            return _answer(syntax, found)
     return None
 
 
-def after_phrase(phrase: str, rest: str) -> Answer | None:
+def after_phrase(phrase: str, rest: str) -> SyntaxAdvice | None:
     """What touches the closing quotation mark of a phrase: `"US"c`, `"air defence"^2`, `"a b"@5`."""
     return _first(_AFTER_PHRASE, rest, phrase=phrase) if rest else None
 
 
-def doubt(word: str, *, between: bool) -> Answer | None:
+def lint_word(word: str, *, between: bool) -> SyntaxAdvice | None:
     """A word of a query that is surely meant otherwise; `between`: terms stand on both sides."""
     small = word.casefold()
     quote = "or quote it if you mean the word"
@@ -263,14 +273,14 @@ def doubt(word: str, *, between: bool) -> Answer | None:
     return None
 
 
-def doubt_of_phrase(phrase: str) -> Answer | None:
+def lint_phrase(phrase: str) -> SyntaxAdvice | None:
     """A phrase of a query that holds operators."""
     if not re.search(rf"\s{_OPERATOR}\s", phrase):
         return None
     return _warning("what stands in quotes is looked for as one phrase, its operators too", "leave out the quotes")
 
 
-def of_term(term: str) -> Answer | None:
+def advise_term(term: str) -> SyntaxAdvice | None:
     """A term with stars that match nothing but stars."""
     if "*" not in term:
         return None
@@ -278,14 +288,14 @@ def of_term(term: str) -> Answer | None:
         before, after = term[: found.start()] + "*", found[1]
         terms = " ONEAR/1 ".join(f'"{part}"' if " " in part else part for part in (before, after))
         hint = f"write {terms} in query:, or near: {{terms: [{before}, {after}], within: 1, ordered: true}}"
-        return Answer(f"{term!r}: a star can only stand at the end of a term", hint)
+        return SyntaxAdvice(f"{term!r}: a star can only stand at the end of a term", hint)
     if re.search(r"[^\W\d_]\s+\*+\s+[^\W\d_]", term):
         phrase = re.sub(r"(?<!\s)\s+\*+\s+", " ", term)
-        return Answer(f"{term!r}: a star does not stand for a word", f'write "{phrase}"~1 in query:')
+        return SyntaxAdvice(f"{term!r}: a star does not stand for a word", f'write "{phrase}"~1 in query:')
     return None
 
 
-def of_item(item: str) -> Answer | None:
+def advise_item(item: str) -> SyntaxAdvice | None:
     """An item of any:, all:, none:, near: or a list: a term that looks like something else."""
     if field := re.fullmatch(r"[-+!]?([A-Za-z_]{2,}):(\S.*)", item):
         if not is_field(field[1]):
@@ -297,24 +307,24 @@ def of_item(item: str) -> Answer | None:
     return found and found._replace(severity="warning")
 
 
-def between_terms(kinds: Sequence[str], at: int) -> bool:
+def advise_between(kinds: Sequence[str], at: int) -> bool:
     """Whether terms, not operators, stand on both sides of a lexeme."""
     terms = ("word", "phrase", "exact", "list", "regex")
     before, after = kinds[at - 1] if at else "", kinds[at + 1] if at + 1 < len(kinds) else ""
     return before in (*terms, ")") and after in (*terms, "(", "field", "NOT")
 
 
-def _first(habits: Sequence[Habit], text: str, **also: str) -> Answer | None:
-    for habit in habits:
-        if found := re.fullmatch(habit.pattern, text, re.DOTALL):
-            return _answer(habit, found, **also)
+def _first(habits: Sequence[ForeignSyntax], text: str, **also: str) -> SyntaxAdvice | None:
+    for syntax in habits:
+        if found := re.fullmatch(syntax.pattern, text, re.DOTALL):
+            return _answer(syntax, found, **also)
     return None
 
 
-def _answer(habit: Habit, found: re.Match[str], **also: str) -> Answer:
+def _answer(syntax: ForeignSyntax, found: re.Match[str], **also: str) -> SyntaxAdvice:
     groups = (found[0], *found.groups())
     at = found.start("at") - found.start() if "at" in found.re.groupindex else 0
-    return Answer(habit.message.format(*groups, **also), habit.hint.format(*groups, **also), at)
+    return SyntaxAdvice(syntax.message.format(*groups, **also), syntax.hint.format(*groups, **also), at)
 
 
 def _distance(word: str) -> str | None:
@@ -322,19 +332,19 @@ def _distance(word: str) -> str | None:
     found = _DISTANCE.fullmatch(word)
     if not found or (not found[2] and (len(found[1]) == 1 or not (word[0].isupper() or found[1] == "near"))):
         return None
-    ours = "ONEAR" if found[1].upper() in _ORDERED else "NEAR"
-    return f"{ours}/{min(max(int(found[3]), 1), 1000)}"
+    operator = "ONEAR" if found[1].upper() in _ORDERED else "NEAR"
+    return f"{operator}/{min(max(int(found[3]), 1), 1000)}"
 
 
 def _for_field(name: str, value: str) -> str:
-    ours = _FIELDS.get(name.lower(), name.lower())
-    if ours == "lang":
+    field = _FIELDS.get(name.lower(), name.lower())
+    if field == "lang":
         return f"write lang: [{value}] as a key of the rule"
-    if ours == "feed":
+    if field == "feed":
         return f"write feeds: {{ids: [{value}]}} as a key of the rule"
     written = f'"{value}"' if " " in value and '"' not in value else value
-    return f"write query: '{ours}:{written}', or in: [{ours}] beside the terms"
+    return f"write query: '{field}:{written}', or in: [{field}] beside the terms"
 
 
-def _warning(message: str, hint: str) -> Answer:
-    return Answer(message, hint, severity="warning")
+def _warning(message: str, hint: str) -> SyntaxAdvice:
+    return SyntaxAdvice(message, hint, severity="warning")

@@ -14,7 +14,7 @@ from aggregator.core.model import Span
 from aggregator.core.rules.clauses import MAX_SPANS, Clause, Key
 from aggregator.core.rules.compile import Rule
 from aggregator.core.rules.entry_document import Document
-from aggregator.core.rules.match_context import BASIC_FIELDS, Sight
+from aggregator.core.rules.match_context import BASIC_FIELDS, MatchContext
 from aggregator.core.rules.regex import Pattern, Prefilter
 
 _PLACE = {name: n for n, name in enumerate((*BASIC_FIELDS, "author", "category", "link", "feed", "lang"))}
@@ -25,7 +25,7 @@ la le les na o of og on os per pour que se som the to un und une van ve von w wi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class RuleMatch:
     """A rule that a document satisfies, and where its terms stand: by field, then by place; capped."""
 
     rule: str
@@ -57,17 +57,17 @@ class RuleIndex:
         """The rule of that id, if it is here."""
         return self._rules.get(rule_id)
 
-    def match(self, document: Document) -> tuple[Match, ...]:
+    def match(self, document: Document) -> tuple[RuleMatch, ...]:
         """Every rule that `document` satisfies, in the order of the rules."""
-        sight = Sight(document, self._fields)
-        candidates = self._candidates(sight)
+        context = MatchContext(document, self._fields)
+        candidates = self._candidates(context)
         if not candidates:
             return ()
         rules = [self._rules[rule_id] for rule_id in sorted(candidates, key=self._order.__getitem__)]
         return tuple(
-            Match(rule=rule.id, spans=spans(rule.plan, sight))
+            RuleMatch(rule=rule.id, spans=spans(rule.plan, context))
             for rule in rules
-            if rule.plan.holds(sight) and rule.admits(document, sight)
+            if rule.plan.matches(context) and rule.admits(document, context)
         )
 
     def replace(self, rules: Iterable[Rule]) -> "RuleIndex":
@@ -92,17 +92,17 @@ class RuleIndex:
 
     # --- looking --------------------------------------------------------------------------------
 
-    def _candidates(self, sight: Sight) -> set[str]:
+    def _candidates(self, context: MatchContext) -> set[str]:
         found = set(self._always)
-        present: list[Key] = [*self._known.intersection(sight.vocabulary)]
+        present: list[Key] = [*self._known.intersection(context.vocabulary)]
         for size, known in self._beginnings:
-            present += [(beginning,) for beginning in known.intersection(sight.beginnings(size))]
+            present += [(beginning,) for beginning in known.intersection(context.prefix_ranges(size))]
         if self._pairs:
-            present += self._known.intersection(pairwise(sight.words))
+            present += self._known.intersection(pairwise(context.words))
         for key in present:
             found.update(self._postings[key])
         if self._patterns:
-            text = "\n".join(sight.reading(name).text for name in self._fields)
+            text = "\n".join(context.reading(name).text for name in self._fields)
             for pattern in self._prefilter.candidates(text):
                 found.update(self._postings[pattern])
         return found
@@ -149,9 +149,9 @@ class RuleIndex:
         self._fields = tuple(name for name in _PLACE if name in used)
 
 
-def spans(plan: Clause, sight: Sight) -> tuple[Span, ...]:
+def spans(plan: Clause, context: MatchContext) -> tuple[Span, ...]:
     """The evidence of a plan that holds: no span twice, by field and place, at most MAX_SPANS."""
-    found = {(span.field, span.start, span.end): span for span in islice(plan.spans(sight), 8 * MAX_SPANS)}
+    found = {(span.field, span.start, span.end): span for span in islice(plan.spans(context), 8 * MAX_SPANS)}
     return tuple(sorted(found.values(), key=_by_place)[:MAX_SPANS])
 
 

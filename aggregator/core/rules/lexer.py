@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.rules import foreign_syntax
-from aggregator.core.rules.foreign_syntax import Answer
+from aggregator.core.rules.foreign_syntax import SyntaxAdvice
 from aggregator.core.rules.syntax_tree import FIELDS
 
 OPERATORS = ("AND", "OR", "NOT", "NEAR", "ONEAR")
@@ -41,10 +41,10 @@ def lex(text: str) -> tuple[list[Lexeme], list[Problem]]:
             continue
         lexeme, at = _next(text, at)
         lexemes.append(lexeme)
-    return lexemes, _doubts(lexemes)
+    return lexemes, _warnings(lexemes)
 
 
-def stands_bare(word: str) -> bool:
+def needs_no_quotes(word: str) -> bool:
     """Whether `word` can be written in a query without quotes."""
     try:
         lexemes, doubts = lex(word)
@@ -88,8 +88,8 @@ def _phrase(text: str, at: int) -> tuple[Lexeme, int]:
     if found[0].endswith("~"):
         raise _failure("a number is missing after ~", found.end() - 1, 'write for example "air defence"~3')
     phrase, rest = _unescaped(found[1]), _BARE.match(text, found.end())
-    if rest and (habit := foreign_syntax.after_phrase(phrase, rest[0])):
-        raise _refused(habit, found.end())
+    if rest and (syntax := foreign_syntax.after_phrase(phrase, rest[0])):
+        raise _refused(syntax, found.end())
     if not phrase.strip():
         raise _failure("this phrase is empty", at, "write words between the quotation marks")
     return Lexeme("phrase", phrase, at, None if found[2] is None else min(int(found[2]), 1000)), found.end()
@@ -100,12 +100,12 @@ def _field(text: str, found: re.Match[str]) -> Lexeme:
     if name in FIELDS:
         return Lexeme("field", name, at)
     value = _BARE.match(text, found.end())
-    raise _refused(foreign_syntax.of_field(name, value[0] if value else ""), at)
+    raise _refused(foreign_syntax.advise_field(name, value[0] if value else ""), at)
 
 
 def _word(text: str, bare: re.Match[str]) -> Lexeme:
     word, at = bare[0], bare.start()
-    if passage := foreign_syntax.of_passage(text, at):
+    if passage := foreign_syntax.advise_passage(text, at):
         raise _refused(passage, at)
     if word in ("AND", "OR", "NOT"):
         return Lexeme(word, word, at)
@@ -126,20 +126,20 @@ def _word(text: str, bare: re.Match[str]) -> Lexeme:
         raise _failure("an exact spelling ends with 'c", at, "write for example 'US'c")
     if word in ("-", "–", "—"):
         raise _failure("a dash by itself means nothing", at, "put it directly before the word to exclude, or write NOT")
-    if habit := foreign_syntax.of_word(word):
-        raise _refused(habit, at)
+    if syntax := foreign_syntax.advise_word(word):
+        raise _refused(syntax, at)
     return Lexeme("word", word, at)
 
 
-def _doubts(lexemes: list[Lexeme]) -> list[Problem]:
+def _warnings(lexemes: list[Lexeme]) -> list[Problem]:
     kinds = [lexeme.kind for lexeme in lexemes]
     found = []
     for place, lexeme in enumerate(lexemes):
         answer = None
         if lexeme.kind == "word":
-            answer = foreign_syntax.doubt(lexeme.text, between=foreign_syntax.between_terms(kinds, place))
+            answer = foreign_syntax.lint_word(lexeme.text, between=foreign_syntax.advise_between(kinds, place))
         elif lexeme.kind == "phrase":
-            answer = foreign_syntax.doubt_of_phrase(lexeme.text)
+            answer = foreign_syntax.lint_phrase(lexeme.text)
         if answer:
             found.append(_problem(answer, lexeme.offset))
     return found
@@ -149,11 +149,11 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
-def _refused(answer: Answer, offset: int) -> InvalidRule:
+def _refused(answer: SyntaxAdvice, offset: int) -> InvalidRule:
     return InvalidRule("query", [_problem(answer, offset)])
 
 
-def _problem(answer: Answer, offset: int) -> Problem:
+def _problem(answer: SyntaxAdvice, offset: int) -> Problem:
     return Problem(
         path=(), message=answer.message, hint=answer.hint, offset=offset + answer.at, severity=answer.severity
     )

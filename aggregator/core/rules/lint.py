@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aggregator.core.model import RuleFigures
+from aggregator.core.model import RuleStats
 from aggregator.core.rules.atoms import Atom
-from aggregator.core.rules.clauses import All, Clause, Either, Never, Seek
-from aggregator.core.rules.compile import Rule, seeks
+from aggregator.core.rules.clauses import AndClause, Clause, NotClause, OrClause, TermClause
+from aggregator.core.rules.compile import Rule, term_clauses
 from aggregator.core.rules.syntax_tree import Node
 
 SILENT_DAYS = 90
@@ -21,7 +21,7 @@ _WORDS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class LintFinding:
     """Something about one rule; `kind` is a stable word for programs."""
 
     rule: str
@@ -32,21 +32,21 @@ class Finding:
 
 def lint(
     rules: Sequence[Rule],
-    figures: Iterable[RuleFigures] = (),
+    figures: Iterable[RuleStats] = (),
     *,
     now: datetime | None = None,
     frequencies: Mapping[str, int] | None = None,
     entries: int = 0,
     channels: Collection[str] = (),
     default_channels: Collection[str] = (),
-) -> tuple[Finding, ...]:
+) -> tuple[LintFinding, ...]:
     """Findings in the order of the rules; those about channels last.
 
     `frequencies` counts the stored entries, of `entries`, that a folded word occurs in; `now` is
     needed to tell which rules are silent. Whatever is not given is not judged.
     """
     known = {figure.rule: figure for figure in figures}
-    findings: list[Finding] = []
+    findings: list[LintFinding] = []
     for rule in rules:
         findings += _contradictions(rule)
         findings += _acronyms(rule)
@@ -58,54 +58,54 @@ def lint(
     return tuple(findings)
 
 
-def _contradictions(rule: Rule) -> Iterator[Finding]:
+def _contradictions(rule: Rule) -> Iterator[LintFinding]:
     """A term that is required and excluded can never be there and not be there."""
-    excluded = {seek.atoms[0] for seek in _excluded(rule.plan)}
-    for seek in _required(rule.plan):
-        if seek.atoms[0] in excluded:
-            yield Finding(
+    excluded = {term_clause.atoms[0] for term_clause in _excluded(rule.plan)}
+    for clause in _required(rule.plan):
+        if clause.atoms[0] in excluded:
+            yield LintFinding(
                 rule=rule.id,
                 kind="never",
-                message=f"can never match: {seek.label!r} is required and excluded",
+                message=f"can never match: {clause.label!r} is required and excluded",
                 hint="remove it from one of the two",
             )
     options = _options(rule.plan)
     if options and options <= excluded:
-        yield Finding(rule=rule.id, kind="never", message="can never match: all of its terms are excluded")
+        yield LintFinding(rule=rule.id, kind="never", message="can never match: all of its terms are excluded")
 
 
-def _acronyms(rule: Rule) -> Iterator[Finding]:
-    for seek in seeks(rule.plan):
-        written = seek.atoms[0]
-        if written.cased is None and seek.label.isupper() and seek.label.lower() in _WORDS:
-            yield Finding(
+def _acronyms(rule: Rule) -> Iterator[LintFinding]:
+    for clause in term_clauses(rule.plan):
+        written = clause.atoms[0]
+        if written.cased is None and clause.label.isupper() and clause.label.lower() in _WORDS:
+            yield LintFinding(
                 rule=rule.id,
                 kind="acronym",
-                message=f"{seek.label} also finds the word {seek.label.lower()!r}",
-                hint=f"write '{seek.label}'c in a list or query, or case: exact",
+                message=f"{clause.label} also finds the word {clause.label.lower()!r}",
+                hint=f"write '{clause.label}'c in a list or query, or case: exact",
             )
 
 
-def _common(rule: Rule, frequencies: Mapping[str, int], entries: int) -> Iterator[Finding]:
+def _common(rule: Rule, frequencies: Mapping[str, int], entries: int) -> Iterator[LintFinding]:
     if entries < 100:
         return
-    for seek in _required(rule.plan):
-        word = seek.atoms[0].tokens
+    for clause in _required(rule.plan):
+        word = clause.atoms[0].tokens
         count = frequencies.get(word[0], 0) if len(word) == 1 else 0
-        if count > COMMON_SHARE * entries and seek.atoms[0] in _options(rule.plan):
-            yield Finding(
+        if count > COMMON_SHARE * entries and clause.atoms[0] in _options(rule.plan):
+            yield LintFinding(
                 rule=rule.id,
                 kind="common",
-                message=f"{seek.label!r} is in {count} of {entries} entries",
+                message=f"{clause.label!r} is in {count} of {entries} entries",
                 hint="add what must stand beside it, with all: or near:",
             )
 
 
-def _silent(rule: Rule, figure: RuleFigures | None, now: datetime | None) -> Iterator[Finding]:
+def _silent(rule: Rule, figure: RuleStats | None, now: datetime | None) -> Iterator[LintFinding]:
     if now is None or figure is None:
         return
     if figure.last_hit_at is None or now - figure.last_hit_at > timedelta(days=SILENT_DAYS):
-        yield Finding(
+        yield LintFinding(
             rule=rule.id,
             kind="silent",
             message=f"no hit in {SILENT_DAYS} days",
@@ -113,12 +113,12 @@ def _silent(rule: Rule, figure: RuleFigures | None, now: datetime | None) -> Ite
         )
 
 
-def _doubles(rules: Sequence[Rule]) -> Iterator[Finding]:
+def _doubles(rules: Sequence[Rule]) -> Iterator[LintFinding]:
     seen: dict[tuple[Node, str], str] = {}
     for rule in rules:
         first = seen.setdefault((rule.tree, rule.version), rule.id)
         if first != rule.id:
-            yield Finding(
+            yield LintFinding(
                 rule=rule.id,
                 kind="duplicate",
                 message=f"matches exactly what {first} matches",
@@ -126,7 +126,7 @@ def _doubles(rules: Sequence[Rule]) -> Iterator[Finding]:
             )
 
 
-def _swallowed(rules: Sequence[Rule]) -> Iterator[Finding]:
+def _swallowed(rules: Sequence[Rule]) -> Iterator[LintFinding]:
     """Rules that are a plain choice of terms, all of which another plain choice has too."""
     plain = [(rule, _options(rule.plan)) for rule in rules if _is_choice(rule)]
     by_atom: dict[Atom, list[int]] = {}
@@ -137,7 +137,7 @@ def _swallowed(rules: Sequence[Rule]) -> Iterator[Finding]:
         shared = set.intersection(*(set(by_atom[atom]) for atom in atoms))
         wider = [other for other in sorted(shared) if other != place and atoms < plain[other][1]]
         if wider:
-            yield Finding(
+            yield LintFinding(
                 rule=rule.id,
                 kind="swallowed",
                 message=f"everything that it matches is matched by {plain[wider[0]][0].id} too",
@@ -145,11 +145,11 @@ def _swallowed(rules: Sequence[Rule]) -> Iterator[Finding]:
             )
 
 
-def _unused(rules: Sequence[Rule], channels: Collection[str], defaults: Collection[str]) -> Iterator[Finding]:
+def _unused(rules: Sequence[Rule], channels: Collection[str], defaults: Collection[str]) -> Iterator[LintFinding]:
     used = {name for rule in rules for name in (rule.config.notify if rule.config.notify is not None else defaults)}
     for name in channels:
         if name not in used:
-            yield Finding(rule="", kind="channel", message=f"no rule uses the channel {name}")
+            yield LintFinding(rule="", kind="channel", message=f"no rule uses the channel {name}")
 
 
 def _is_choice(rule: Rule) -> bool:
@@ -157,38 +157,40 @@ def _is_choice(rule: Rule) -> bool:
     filtered = config.lang or config.feeds.ids or config.feeds.tags or config.feeds.not_ids
     usual = ("title", "summary", "content")
     clause = rule.plan
-    terms = clause.children if isinstance(clause, Either) else (clause,)
-    return not filtered and all(isinstance(term, Seek) and term.fields == usual and not term.stems for term in terms)
+    terms = clause.children if isinstance(clause, OrClause) else (clause,)
+    return not filtered and all(
+        isinstance(term, TermClause) and term.fields == usual and not term.stems for term in terms
+    )
 
 
-def _required(clause: Clause) -> Iterator[Seek]:
+def _required(clause: Clause) -> Iterator[TermClause]:
     """Terms that must occur for a clause to hold."""
-    if isinstance(clause, Seek):
+    if isinstance(clause, TermClause):
         yield clause
-    elif isinstance(clause, All):
+    elif isinstance(clause, AndClause):
         for child in clause.children:
             yield from _required(child)
 
 
-def _excluded(clause: Clause) -> Iterator[Seek]:
+def _excluded(clause: Clause) -> Iterator[TermClause]:
     """Terms that must not occur for a clause to hold."""
-    if isinstance(clause, Never):
+    if isinstance(clause, NotClause):
         inner = clause.child
-        terms = inner.children if isinstance(inner, Either) else (inner,)
-        yield from (term for term in terms if isinstance(term, Seek))
-    elif isinstance(clause, All):
+        terms = inner.children if isinstance(inner, OrClause) else (inner,)
+        yield from (term for term in terms if isinstance(term, TermClause))
+    elif isinstance(clause, AndClause):
         for child in clause.children:
             yield from _excluded(child)
 
 
 def _options(clause: Clause) -> frozenset[Atom]:
     """The terms one of which must occur, where a clause is or has such a choice; else nothing."""
-    if isinstance(clause, Seek):
+    if isinstance(clause, TermClause):
         return frozenset([clause.atoms[0]])
-    if isinstance(clause, Either):
-        terms = [child for child in clause.children if isinstance(child, Seek)]
+    if isinstance(clause, OrClause):
+        terms = [child for child in clause.children if isinstance(child, TermClause)]
         return frozenset(term.atoms[0] for term in terms) if len(terms) == len(clause.children) else frozenset()
-    if isinstance(clause, All):
-        choices = [_options(child) for child in clause.children if not isinstance(child, Never)]
+    if isinstance(clause, AndClause):
+        choices = [_options(child) for child in clause.children if not isinstance(child, NotClause)]
         return choices[0] if len(choices) == 1 else frozenset()
     return frozenset()

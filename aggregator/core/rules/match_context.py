@@ -8,22 +8,22 @@ from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.regex import Pattern
 from aggregator.core.text.affixes import stems
 from aggregator.core.text.language import guess_language, language, stem
-from aggregator.core.text.tokens import Reading
+from aggregator.core.text.tokens import TokenizedText
 
 BASIC_FIELDS = ("title", "summary", "content")
 
-Places = list[tuple[int, int]]
+TokenRanges = list[tuple[int, int]]
 
 
-class Sight:
+class MatchContext:
     """A document's readings, and where atoms and patterns stand in them."""
 
     def __init__(self, document: Document, fields: Sequence[str] = BASIC_FIELDS) -> None:
         self.document = document
         self.fields = tuple(fields)
-        self._readings: dict[str, Reading] = {}
-        self._places: dict[tuple[int, str], Places] = {}
-        self._matches: dict[tuple[Pattern, str], Places] = {}
+        self._readings: dict[str, TokenizedText] = {}
+        self._places: dict[tuple[int, str], TokenRanges] = {}
+        self._matches: dict[tuple[Pattern, str], TokenRanges] = {}
         self._beginnings: dict[int, set[str]] = {}
         self._stems: dict[str, list[str]] = {}
         # The folded tokens of all fields, one field after the other; and every word, also without its affixes.
@@ -31,21 +31,21 @@ class Sight:
         self.vocabulary = set(self.words)
         self.vocabulary.update([stem for word in self.vocabulary if word >= "\u0590" for stem, _, _ in stems(word)])
 
-    def reading(self, field: str) -> Reading:
+    def reading(self, field: str) -> TokenizedText:
         """The tokens of a field."""
         found = self._readings.get(field)
         if found is None:
-            found = self._readings[field] = Reading(self.lang if field == "lang" else self.document.field(field))
+            found = self._readings[field] = TokenizedText(self.lang if field == "lang" else self.document.field(field))
         return found
 
-    def beginnings(self, size: int) -> set[str]:
+    def prefix_ranges(self, size: int) -> set[str]:
         """How the words begin, so many characters of them."""
         found = self._beginnings.get(size)
         if found is None:
             found = self._beginnings[size] = {word[:size] for word in self.vocabulary}
         return found
 
-    def places(self, atom: Atom, field: str) -> Places:
+    def token_ranges(self, atom: Atom, field: str) -> TokenRanges:
         """The token ranges where an atom stands in a field."""
         key = (id(atom), field)  # atoms are cached by their term, and hashing them costs more than it saves
         found = self._places.get(key)
@@ -53,7 +53,7 @@ class Sight:
             found = self._places[key] = atom.find(self.reading(field))
         return found
 
-    def matches(self, pattern: Pattern, field: str) -> Places:
+    def matches(self, pattern: Pattern, field: str) -> TokenRanges:
         """The code-point ranges where a pattern matches in a field."""
         key = (pattern, field)
         found = self._matches.get(key)

@@ -4,12 +4,12 @@ from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.model import Span
 from aggregator.core.rules import foreign_syntax
 from aggregator.core.rules.atoms import BadTerm
-from aggregator.core.rules.clauses import Seek
+from aggregator.core.rules.clauses import TermClause
 from aggregator.core.rules.compile import item, spellings_of
 from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.index import spans
-from aggregator.core.rules.match_context import Sight
-from aggregator.core.rules.syntax_tree import Listed, Term
+from aggregator.core.rules.match_context import MatchContext
+from aggregator.core.rules.syntax_tree import ListRef, Term
 
 
 def match_term(term: str, text: str) -> tuple[Span, ...]:
@@ -20,22 +20,22 @@ def match_term(term: str, text: str) -> tuple[Span, ...]:
     node = item(term)
     wanted = node if isinstance(node, Term) else Term(term)
     try:
-        if habit := foreign_syntax.of_term(wanted.text):
-            raise BadTerm(habit.message, habit.hint)
-        seek = Seek(wanted, wanted.text, spellings_of(wanted.text, wanted.exact), ("content",))
+        if syntax := foreign_syntax.advise_term(wanted.text):
+            raise BadTerm(syntax.message, syntax.hint)
+        clause = TermClause(wanted, wanted.text, spellings_of(wanted.text, wanted.exact), ("content",))
     except BadTerm as error:
         raise InvalidRule("term", [Problem(path=(), message=str(error), hint=error.hint)]) from error
-    return spans(seek, Sight(Document(content=text), ("content",)))
+    return spans(clause, MatchContext(Document(content=text), ("content",)))
 
 
-def doubts_of_term(term: str) -> tuple[Problem, ...]:
+def lint_term(term: str) -> tuple[Problem, ...]:
     """Warnings about a term that looks like something else: an operator, a list, a pattern."""
     node = item(term)
-    if isinstance(node, Listed):
+    if isinstance(node, ListRef):
         message = f"lists stand in the configuration; here {term} is looked for as it is written"
         return (Problem(path=(), message=message, hint="write one of its terms, or --rule ID", severity="warning"),)
-    habit = foreign_syntax.of_item(node.text) if node.text == " ".join(term.split()) else None
-    if habit is None:
+    syntax = foreign_syntax.advise_item(node.text) if node.text == " ".join(term.split()) else None
+    if syntax is None:
         return ()
-    hint = f"{habit.hint}; --term takes a single term"
-    return (Problem(path=(), message=habit.message, hint=hint, severity="warning"),)
+    hint = f"{syntax.hint}; --term takes a single term"
+    return (Problem(path=(), message=syntax.message, hint=hint, severity="warning"),)

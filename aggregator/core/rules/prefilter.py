@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from aggregator.core.rules.atoms import Atom
-from aggregator.core.rules.clauses import All, Clause, Close, Either, Seek
-from aggregator.core.rules.compile import Rule, seeks
+from aggregator.core.rules.clauses import AndClause, Clause, NearClause, OrClause, TermClause
+from aggregator.core.rules.compile import Rule, term_clauses
 
 MAX_GROUP = 200  # alternatives; a larger group costs the index more than it saves
 
@@ -24,24 +24,24 @@ def prefilter(rule: Rule) -> tuple[Group, ...]:
 
 def spellings(rule: Rule) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Each term that is also found in other scripts, with these spellings (`rules show`)."""
-    others = {seek.label: tuple(atom.term for atom in seek.atoms[1:]) for seek in seeks(rule.plan)}
+    others = {clause.label: tuple(atom.term for atom in clause.atoms[1:]) for clause in term_clauses(rule.plan)}
     return tuple((term, spelled) for term, spelled in others.items() if spelled)
 
 
 def _groups(clause: Clause) -> list[Group]:
-    if isinstance(clause, Seek):
+    if isinstance(clause, TermClause):
         return _seek(clause)
-    if isinstance(clause, All | Close):
+    if isinstance(clause, AndClause | NearClause):
         return [group for child in clause.children for group in _groups(child)]
-    if isinstance(clause, Either):
+    if isinstance(clause, OrClause):
         return _either(_groups(child) for child in clause.children)
     return []
 
 
-def _seek(seek: Seek) -> list[Group]:
-    if seek.stems or not _INDEXED.issuperset(seek.fields):
+def _seek(clause: TermClause) -> list[Group]:
+    if clause.stems or not _INDEXED.issuperset(clause.fields):
         return []
-    words = [_indexed(atom) for atom in seek.atoms]
+    words = [_indexed(atom) for atom in clause.atoms]
     return [tuple(dict.fromkeys(word for word in words if word))] if all(words) else []
 
 

@@ -11,8 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aggregator.core.errors import InvalidRule, Problem
-from aggregator.core.rules.lexer import Lexeme, lex, stands_bare
-from aggregator.core.rules.syntax_tree import NEAR_WORDS, And, In, Listed, Near, Node, Not, Or, Regex, Slop, Term
+from aggregator.core.rules.lexer import Lexeme, lex, needs_no_quotes
+from aggregator.core.rules.syntax_tree import (
+    NEAR_WORDS,
+    And,
+    FieldScope,
+    ListRef,
+    Near,
+    Node,
+    Not,
+    Or,
+    Regex,
+    SloppyPhrase,
+    Term,
+)
 
 MAX_DEPTH = 50
 MAX_QUERY = 20_000  # code points
@@ -44,17 +56,17 @@ def print_query(node: Node) -> str:
         case Near(children, within, ordered):
             word = "ONEAR" if ordered else "NEAR"
             return f" {word}/{within} ".join(_wrapped(child, Or, And, Not, Near) for child in children)
-        case In(field, Regex(pattern)) if pattern[:1].isspace() or pattern[:1] in "/\\":  # else a stray slash
+        case FieldScope(field, Regex(pattern)) if pattern[:1].isspace() or pattern[:1] in "/\\":  # else a stray slash
             return f"{field}:({print_query(Regex(pattern))})"
-        case In(field, child):
+        case FieldScope(field, child):
             return f"{field}:{_wrapped(child, Or, And, Not, Near)}"
         case Term(text, exact=True):
             return "'" + _escaped(text, "'") + "'c"
         case Term(text):
-            return text if stands_bare(text) else _quoted(text)
-        case Slop(text, extra):
+            return text if needs_no_quotes(text) else _quoted(text)
+        case SloppyPhrase(text, extra):
             return f"{_quoted(text)}~{extra}"
-        case Listed(name):
+        case ListRef(name):
             return f"${name}"
         case Regex(pattern):
             return "/" + pattern.replace("/", "\\/") + "/"
@@ -171,11 +183,11 @@ class _Parser:
                     raise failure(
                         f"nothing to look for after {lexeme.text}:", lexeme.offset, f"write {lexeme.text}:word"
                     )
-                return In(lexeme.text, self._nested(self._atom, lexeme))
+                return FieldScope(lexeme.text, self._nested(self._atom, lexeme))
             case "list":
-                return Listed(lexeme.text)
+                return ListRef(lexeme.text)
             case "phrase":
-                return Term(lexeme.text) if lexeme.number is None else Slop(lexeme.text, lexeme.number)
+                return Term(lexeme.text) if lexeme.number is None else SloppyPhrase(lexeme.text, lexeme.number)
             case "word":
                 return Term(lexeme.text)
             case "exact":

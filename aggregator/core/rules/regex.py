@@ -125,7 +125,7 @@ def _translate(source: str, *, boundaries: bool | None) -> str:
     pieces: list[str] = []
     glued = False  # the last element is a literal letter, after which a literal letter needs no marker
     for piece in _PIECE.finditer(source):
-        text, letter = piece[0], False
+        text, content = piece[0], False
         consumes = bool(piece["set"] or (piece["plain"] and text not in "^$|()") or piece["escape"])
         if text == r"\b":
             text, consumes = (_BOUNDARY if boundaries else ""), False
@@ -138,12 +138,12 @@ def _translate(source: str, *, boundaries: bool | None) -> str:
         elif piece["set"]:
             text = _set(text)
         elif piece["plain"] and text.isalnum():
-            letter = True
-        if consumes and boundaries and not (letter and glued):
+            content = True
+        if consumes and boundaries and not (content and glued):
             text = f"(?:{_BOUNDARY}?{_passing(text)})"
         elif text == "$" and boundaries:
             text = f"{_BOUNDARY}?$"
-        glued = letter
+        glued = content
         pieces.append(text)
     return "".join(pieces)
 

@@ -6,9 +6,9 @@ from aggregator.core.errors import Problem
 from aggregator.core.rules.clauses import fields_of
 from aggregator.core.rules.compile import Rule
 from aggregator.core.rules.entry_document import Document
-from aggregator.core.rules.explain import Explained, explain
+from aggregator.core.rules.explain import ExplainedClause, explain
 from aggregator.core.rules.index import spans
-from aggregator.core.rules.match_context import Sight
+from aggregator.core.rules.match_context import MatchContext
 
 
 def run_tests(rule: Rule) -> tuple[Problem, ...]:
@@ -23,9 +23,9 @@ def run_tests(rule: Rule) -> tuple[Problem, ...]:
                 Problem(path=("tests", "match", index), message=f"does not match {text!r}", hint=_why(rule, text))
             )
     for index, text in enumerate(rule.config.tests.no_match):
-        sight = _sight(rule, text)
-        if rule.plan.holds(sight):
-            found = ", ".join(dict.fromkeys(f"{span.text!r}" for span in spans(rule.plan, sight)))
+        context = _sight(rule, text)
+        if rule.plan.matches(context):
+            found = ", ".join(dict.fromkeys(f"{span.text!r}" for span in spans(rule.plan, context)))
             problems.append(
                 Problem(path=("tests", "no_match", index), message=f"matches {text!r}", hint=f"found {found}")
             )
@@ -33,12 +33,12 @@ def run_tests(rule: Rule) -> tuple[Problem, ...]:
 
 
 def _holds(rule: Rule, text: str) -> bool:
-    return rule.plan.holds(_sight(rule, text))
+    return rule.plan.matches(_sight(rule, text))
 
 
-def _sight(rule: Rule, text: str) -> Sight:
+def _sight(rule: Rule, text: str) -> MatchContext:
     fields = tuple(dict.fromkeys(fields_of(rule.plan)))
-    return Sight(_document(fields, text), fields)
+    return MatchContext(_document(fields, text), fields)
 
 
 def _document(fields: tuple[str, ...], text: str) -> Document:
@@ -54,7 +54,7 @@ def _why(rule: Rule, text: str) -> str | None:
     return "; ".join(f"{node.text}: {node.hint}" for node in missing[:3]) or None
 
 
-def _walk(node: Explained) -> Iterator[Explained]:
+def _walk(node: ExplainedClause) -> Iterator[ExplainedClause]:
     yield node
     for child in node.children:
         yield from _walk(child)

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from aggregator.core.text.tokens import is_wide, kind
+from aggregator.core.text.tokens import is_wide, token_kind
 
 DASHES = "-\u2010\u2011\u2012\u2013\u2212\uff0d\ufe63\u05be\u058a"
 APOSTROPHES = "'\u2018\u2019\u02bc\u02b9\u02bb\u02bf\u2032\u00b4`\uff07"
@@ -29,7 +29,7 @@ _TIDY = str.maketrans(
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
+class SeparatorContext:
     """The tokens around a gap as the text writes them."""
 
     left: str
@@ -38,17 +38,17 @@ class Sides:
 
 
 @dataclass(frozen=True, slots=True)
-class Glued:
+class NoSeparator:
     """Nothing between: scripts without blanks, and changes of script inside a word."""
 
     wide: bool
 
-    def allows(self, gap: str, _sides: Sides) -> bool:
+    def allows(self, gap: str, _sides: SeparatorContext) -> bool:
         return not gap or gap == "\n" or (self.wide and gap in _WIDE_JOINERS)
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class CodeSeparator:
     """Between letters and digits of a designator: nothing, one joiner, or one blank.
 
     The blank only where the letters are capitals (or begin with one, as the term's do: `Su 57`) and are not
@@ -59,7 +59,7 @@ class Code:
     blank: bool = True
     nothing: bool = True
 
-    def allows(self, gap: str, sides: Sides) -> bool:
+    def allows(self, gap: str, sides: SeparatorContext) -> bool:
         if not gap:
             return self.nothing
         if len(gap) != 1:
@@ -68,13 +68,13 @@ class Code:
             return self.nothing or gap in _NUMBER_JOINERS
         return self.blank and bool(_ONE_SPACE.match(gap)) and not sides.initial and self._capital(sides)
 
-    def _capital(self, sides: Sides) -> bool:
-        letters = sides.right if sides.left[-1:].isdecimal() else sides.left
-        return letters == letters.upper() or (self.mixed and letters[0].isupper())
+    def _capital(self, sides: SeparatorContext) -> bool:
+        contents = sides.right if sides.left[-1:].isdecimal() else sides.left
+        return contents == contents.upper() or (self.mixed and contents[0].isupper())
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class WordSeparator:
     """Between words: blanks, a line break, a hyphen, an apostrophe; never a paragraph.
 
     `short` is the capital spelling of a letter or two beside digits (`MH 17`): nothing will do too.
@@ -83,17 +83,17 @@ class Plain:
     unspaced: bool = False
     short: str | None = None
 
-    def allows(self, gap: str, sides: Sides) -> bool:
+    def allows(self, gap: str, sides: SeparatorContext) -> bool:
         if not gap:
             return self.unspaced or self.short is not None
         if self.short is not None and len(self.short) == 1 and _ONE_SPACE.match(gap):
-            letters = sides.right if sides.left[-1:].isdecimal() else sides.left
-            return letters == letters.upper()
+            contents = sides.right if sides.left[-1:].isdecimal() else sides.left
+            return contents == contents.upper()
         return bool(_PLAIN.fullmatch(gap))
 
 
 @dataclass(frozen=True, slots=True)
-class Symbol:
+class SymbolSeparator:
     """Significant characters, as in AT&T or 2.0: the text must have them too.
 
     `soft` punctuation (`Alphabet, Inc.`) may also be left out, as between plain words.
@@ -102,8 +102,8 @@ class Symbol:
     written: str
     soft: bool = False
 
-    def allows(self, gap: str, sides: Sides) -> bool:
-        tidied = tidy(gap)
+    def allows(self, gap: str, sides: SeparatorContext) -> bool:
+        tidied = normalize_separator(gap)
         if tidied == self.written:
             return True
         if self.written in ("&", "/") and tidied.strip(" ") == self.written:
@@ -113,42 +113,42 @@ class Symbol:
         return self.soft and bool(_PLAIN.fullmatch(gap))
 
 
-Gap = Glued | Code | Plain | Symbol
+Separator = NoSeparator | CodeSeparator | WordSeparator | SymbolSeparator
 
 
-def tidy(gap: str) -> str:
+def normalize_separator(gap: str) -> str:
     """`gap` with one spelling for every dash, apostrophe, quotation mark and run of blanks."""
     return re.sub(r"\s+", " ", normalize("NFKC", gap.translate(_TIDY)))
 
 
-def gap_of(written: str, left: str, right: str, *, code: bool) -> Gap:
+def separator_of(written: str, left: str, right: str, *, code: bool) -> Separator:
     """The judge for a gap that the term writes as `written` between the tokens `left` and `right`.
 
     `left` and `right` are as the term spells them; `code`: the word around has letters and digits.
     """
-    kinds = {kind(left.casefold()), kind(right.casefold())}
-    letters = right if left[-1:].isdecimal() else left
+    kinds = {token_kind(left.casefold()), token_kind(right.casefold())}
+    contents = right if left[-1:].isdecimal() else left
     mixed = kinds == {"letter", "digit"}
     if not written:
-        return Code(_is_mixed(letters)) if mixed else Glued(is_wide(left) or is_wide(right))
-    tidied = tidy(written)
+        return CodeSeparator(_is_mixed(contents)) if mixed else NoSeparator(is_wide(left) or is_wide(right))
+    tidied = normalize_separator(written)
     if tidied in ("-", "_"):
-        return _joined(letters, kinds, code=code)
+        return _joined(contents, kinds, code=code)
     if tidied == "/" and code and "letter" in kinds:
-        return Code(_is_mixed(letters), blank=False)
+        return CodeSeparator(_is_mixed(contents), blank=False)
     if not tidied.strip(" -'_"):
-        short = letters if mixed and len(letters) <= 4 and letters.isupper() else None
-        return Plain("unspaced" in kinds, short)
-    return Symbol(tidied, soft=" " in tidied and not set(tidied) & set("&/+#@=%$€£"))
+        short = contents if mixed and len(contents) <= 4 and contents.isupper() else None
+        return WordSeparator("unspaced" in kinds, short)
+    return SymbolSeparator(tidied, soft=" " in tidied and not set(tidied) & set("&/+#@=%$€£"))
 
 
-def _joined(letters: str, kinds: set[str], *, code: bool) -> Gap:
+def _joined(contents: str, kinds: set[str], *, code: bool) -> Separator:
     if not code and kinds != {"digit"}:
-        return Plain("unspaced" in kinds)
+        return WordSeparator("unspaced" in kinds)
     if kinds == {"digit"}:
-        return Code(False, blank=False, nothing=False)
-    return Code(_is_mixed(letters))
+        return CodeSeparator(False, blank=False, nothing=False)
+    return CodeSeparator(_is_mixed(contents))
 
 
-def _is_mixed(letters: str) -> bool:
-    return letters not in (letters.upper(), letters.lower())
+def _is_mixed(contents: str) -> bool:
+    return contents not in (contents.upper(), contents.lower())

@@ -1,6 +1,6 @@
 """The tree that a rule is: what a person wrote, however they wrote it.
 
-Lists stay names here (`Listed`); they are filled in when the rule is compiled.
+Lists stay names here (`ListRef`); they are filled in when the rule is compiled.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Slop:
+class SloppyPhrase:
     """A phrase with at most `extra` other words inside it."""
 
     text: str
@@ -26,7 +26,7 @@ class Slop:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListRef:
     """Any term of a named list."""
 
     name: str
@@ -70,11 +70,11 @@ class Near:
 
 
 @dataclass(frozen=True, slots=True)
-class In:
+class FieldScope:
     """This, in one field."""
 
     field: str
     child: "Node"
 
 
-Node = Term | Slop | Listed | Regex | And | Or | Not | Near | In
+Node = Term | SloppyPhrase | ListRef | Regex | And | Or | Not | Near | FieldScope

@@ -12,7 +12,7 @@ from itertools import islice, product
 
 from aggregator.core.text.fold import fold
 
-Respell = Callable[[str], str | None]
+Respelling = Callable[[str], str | None]
 
 MAX_SPELLINGS = 24
 MAX_CODE_LETTERS = 6  # longer runs of letters are words, and words are not respelled silently
@@ -46,12 +46,12 @@ _FROM_GREEK: dict[str, tuple[str, ...]] = {
     **{a: (b,) for a, b in zip("αγδεζικλμνοπρστ", "agdeziklmnoprst", strict=True)},
 }  # fmt: skip
 _NAMES_TO_CYRILLIC: dict[str, tuple[str, ...]] = {
-    **{letters: (spelled,) for letters, spelled in _TO_CYRILLIC.items()},
+    **{contents: (spelled,) for contents, spelled in _TO_CYRILLIC.items()},
     "c": ("к", "ц"), "ck": ("к",), "ee": ("и",), "h": ("х", "г"), "j": ("дж", "й"), "oo": ("у",), "ph": ("ф",),
     "th": ("т",), "w": ("в", "у"), "x": ("кс",), "y": ("и", "й", "ий"), "iy": ("ий",), "^e": ("э", "е"),
 }  # fmt: skip
 _NAMES_TO_GREEK: dict[str, tuple[str, ...]] = {
-    **{letters: (spelled,) for letters, spelled in _TO_GREEK.items()},
+    **{contents: (spelled,) for contents, spelled in _TO_GREEK.items()},
     "b": ("μπ", "β"), "d": ("ντ", "δ"), "g": ("γκ", "γ"), "th": ("θ",), "ph": ("φ",), "ou": ("ου",), "j": ("τζ",),
     "h": ("χ", ""), "u": ("ου",), "sh": ("σ",), "ch": ("τσ",), "y": ("ι",), "v": ("β",), "w": ("ου",),
 }  # fmt: skip
@@ -76,7 +76,7 @@ _CALLED: dict[str, dict[str, str]] = {
 _LOOKS_CYRILLIC = dict(zip("ABCEHKMOPTXY", "АВСЕНКМОРТХУ", strict=True))
 _LOOKS_GREEK = dict(zip("ABEZHIKMNOPTYX", "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", strict=True))
 _LOOKS_LATIN = {other: latin for table in (_LOOKS_CYRILLIC, _LOOKS_GREEK) for latin, other in table.items()}
-_LETTER_CALLED = {fold(name): letter for names in _CALLED.values() for letter, name in reversed(names.items())}
+_LETTER_CALLED = {fold(name): content for names in _CALLED.values() for content, name in reversed(names.items())}
 
 
 @lru_cache(maxsize=1 << 14)
@@ -117,17 +117,17 @@ def _in_latin(term: str) -> tuple[list[str], list[str]]:
     heard = [_each_run(term, lambda run: _LETTER_CALLED.get(fold(run), "").upper() or None)]
     for pattern, table in ((_CYRILLIC, _FROM_CYRILLIC), (_GREEK, _FROM_GREEK)):
         if pattern.search(bare):
-            heard += [_each_run(term, partial(_heard, table=table, nth=nth)) for nth in range(2)]
+            heard += [_each_run(term, partial(_transcribed, table=table, nth=nth)) for nth in range(2)]
     seen = _each_run(term, _looks(_LOOKS_LATIN))
     return [spelled for spelled in heard if spelled], [seen] if seen else []
 
 
-def _heard(run: str, table: Mapping[str, tuple[str, ...]], nth: int) -> str:
+def _transcribed(run: str, table: Mapping[str, tuple[str, ...]], nth: int) -> str:
     pieces = _pieces(fold(run), table)
     return _like(run, "".join(options[min(nth, len(options) - 1)] for options in pieces))
 
 
-def _each_run(term: str, respell: Respell) -> str | None:
+def _each_run(term: str, respell: Respelling) -> str | None:
     """`term` with the letters of its designators respelled; None where some cannot be."""
     pieces: list[str] = []
     at = 0
@@ -141,23 +141,23 @@ def _each_run(term: str, respell: Respell) -> str | None:
     return "".join((*pieces, term[at:])) if pieces else None
 
 
-def _single(table: Mapping[str, str]) -> Respell:
-    options = {letters: (spelled,) for letters, spelled in table.items()}
+def _single(table: Mapping[str, str]) -> Respelling:
+    options = {contents: (spelled,) for contents, spelled in table.items()}
 
     def respell(run: str) -> str | None:
         bare = fold(run)
         if len(bare) > 1:  # a C by itself looks like С, but sounds like К in a word
             bare = re.sub("c(?![ehiy])", "k", bare)
-        if not _LATIN.fullmatch(bare) or any(letter not in options for letter in bare):
+        if not _LATIN.fullmatch(bare) or any(content not in options for content in bare):
             return None
         return _like(run, "".join(spelled for (spelled,) in _pieces(bare, options)))
 
     return respell
 
 
-def _looks(table: Mapping[str, str]) -> Respell:
+def _looks(table: Mapping[str, str]) -> Respelling:
     def respell(run: str) -> str | None:
-        return "".join(table[letter] for letter in run) if set(run) <= table.keys() else None
+        return "".join(table[content] for content in run) if set(run) <= table.keys() else None
 
     return respell
 
@@ -170,14 +170,18 @@ def _arabic(run: str) -> str | None:
     return {"ا": "أ", "ي": "إي"}.get(spelled[0], spelled[0]) + spelled[1:] if spelled else None
 
 
-def _called(script: str) -> Respell:
+def _called(script: str) -> Respelling:
     names = _CALLED[script]
 
     def respell(run: str) -> str | None:
-        letters = fold(run)
-        if len(letters) > 3 or not (run.isupper() or len(run) == 1) or any(letter not in names for letter in letters):
+        contents = fold(run)
+        if (
+            len(contents) > 3
+            or not (run.isupper() or len(run) == 1)
+            or any(content not in names for content in contents)
+        ):
             return None
-        return " ".join(names[letter] for letter in letters)
+        return " ".join(names[content] for content in contents)
 
     return respell
 

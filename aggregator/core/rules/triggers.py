@@ -7,13 +7,13 @@ from aggregator.core.model import RuleHistory
 from aggregator.core.settings import RuleConfig, Spike, Threshold
 
 SPIKE_WINDOWS = 28  # how many windows of the past make a rule's usual rhythm
-SPIKE_LEAST = 3  # hits; fewer are never a spike
+MIN_SPIKE_HITS = 3  # hits; fewer are never a spike
 
-Hit = tuple[datetime, str, str]
+HitInstant = tuple[datetime, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class TriggerDecision:
     """`fires`, why or why not, and the ids of the hits that made it, oldest first."""
 
     fires: bool
@@ -30,7 +30,7 @@ def lookback_s(config: RuleConfig) -> float:
     )
 
 
-def fires(config: RuleConfig, history: RuleHistory, now: datetime) -> Verdict:
+def fires(config: RuleConfig, history: RuleHistory, now: datetime) -> TriggerDecision:
     """Whether the newest hits of a rule, which are in `history`, make an alert.
 
     Every condition that the rule names must be met; hits that an earlier alert told of do not
@@ -48,51 +48,51 @@ def fires(config: RuleConfig, history: RuleHistory, now: datetime) -> Verdict:
         return refused[0]
     made = dict.fromkeys(hit for verdict in verdicts for hit in verdict.hits)
     order = [hit for _, _, hit in history.hits if hit in made]
-    return Verdict(fires=True, reason="; ".join(verdict.reason for verdict in verdicts), hits=tuple(order))
+    return TriggerDecision(fires=True, reason="; ".join(verdict.reason for verdict in verdicts), hits=tuple(order))
 
 
-def _threshold(wanted: Threshold, history: RuleHistory, now: datetime) -> Verdict:
-    told = history.last_alert_at
-    recent = [hit for hit in _within(history, now, wanted.within_s) if told is None or hit[0] > told]
+def _threshold(wanted: Threshold, history: RuleHistory, now: datetime) -> TriggerDecision:
+    detail = history.last_alert_at
+    recent = [hit for hit in _within(history, now, wanted.within_s) if detail is None or hit[0] > detail]
     feeds = {feed for _, feed, _ in recent}
     count = (
         f"{len(recent)} of {wanted.hits} hits from {len(feeds)} of {wanted.sources} feeds in {_span(wanted.within_s)}"
     )
     enough = len(recent) >= wanted.hits and len(feeds) >= wanted.sources
-    return Verdict(fires=enough, reason=count, hits=_ids(recent) if enough else ())
+    return TriggerDecision(fires=enough, reason=count, hits=_ids(recent) if enough else ())
 
 
-def _spike(wanted: Spike, history: RuleHistory, now: datetime) -> Verdict:
+def _spike(wanted: Spike, history: RuleHistory, now: datetime) -> TriggerDecision:
     """The hits of one window against the mean of the windows before, which is at least one hit."""
     recent = _within(history, now, wanted.within_s)
     window = timedelta(seconds=wanted.within_s)
     before = [at for at, _, _ in history.hits if now - (SPIKE_WINDOWS + 1) * window <= at <= now - window]
     usual = len(before) / SPIKE_WINDOWS
-    told = history.last_alert_at
-    quiet = told is None or told <= now - window
-    loud = len(recent) >= max(SPIKE_LEAST, wanted.factor * max(usual, 1.0))
+    detail = history.last_alert_at
+    quiet = detail is None or detail <= now - window
+    loud = len(recent) >= max(MIN_SPIKE_HITS, wanted.factor * max(usual, 1.0))
     reason = f"{len(recent)} hits in {_span(wanted.within_s)}, usually {usual:.1f}"
     if loud and not quiet:
-        return Verdict(fires=False, reason=f"{reason}; this spike was told already")
-    return Verdict(fires=loud, reason=reason, hits=_ids(recent) if loud else ())
+        return TriggerDecision(fires=False, reason=f"{reason}; this spike was told already")
+    return TriggerDecision(fires=loud, reason=reason, hits=_ids(recent) if loud else ())
 
 
-def _first(silence_s: float, history: RuleHistory, now: datetime) -> Verdict:
+def _first(silence_s: float, history: RuleHistory, now: datetime) -> TriggerDecision:
     recent = _within(history, now, silence_s)
     if not recent:
-        return Verdict(fires=False, reason="no hit")
+        return TriggerDecision(fires=False, reason="no hit")
     first = recent[0]
     same_moment = [hit for hit in recent if hit[0] == first[0]]
     if len(same_moment) < len(recent):
-        return Verdict(fires=False, reason=f"not the first mention in {_span(silence_s)}")
-    return Verdict(fires=True, reason=f"first mention in {_span(silence_s)}", hits=_ids(same_moment))
+        return TriggerDecision(fires=False, reason=f"not the first mention in {_span(silence_s)}")
+    return TriggerDecision(fires=True, reason=f"first mention in {_span(silence_s)}", hits=_ids(same_moment))
 
 
-def _within(history: RuleHistory, now: datetime, seconds: float) -> list[Hit]:
+def _within(history: RuleHistory, now: datetime, seconds: float) -> list[HitInstant]:
     return [hit for hit in history.hits if hit[0] > now - timedelta(seconds=seconds)]
 
 
-def _ids(hits: list[Hit]) -> tuple[str, ...]:
+def _ids(hits: list[HitInstant]) -> tuple[str, ...]:
     return tuple(hit for _, _, hit in hits)
 
 

@@ -21,7 +21,7 @@ _PARTICLES = frozenset(
 # prefix → the fewest letters that must remain
 _ARABIC = dict.fromkeys(map(fold, ("ال", "وال", "فال", "بال", "كال", "وبال", "لل", "ولل")), 3)
 _ARABIC |= dict.fromkeys("وبلك", 4)
-_HEBREW = dict.fromkeys([*"הובלמשכ", *(f"ו{letter}" for letter in "הבלמשכ")], 4)
+_HEBREW = dict.fromkeys([*"הובלמשכ", *(f"ו{content}" for content in "הבלמשכ")], 4)
 
 Stem = tuple[str, int, int]
 

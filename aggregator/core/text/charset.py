@@ -172,7 +172,7 @@ def _known(name: str) -> str | None:
     return _CODECS.get(re.sub(r"[^0-9a-z]", "", found.name), found.name)
 
 
-def utf8(body: bytes, content_type: str = "") -> bytes:
+def as_utf8(body: bytes, content_type: str = "") -> bytes:
     """A document in UTF-8: the very `body` where it claims to be that (then it may hold bad bytes; see `whole`).
 
     `content_type` is the header's value. A byte order mark of UTF-8 stays.
@@ -359,5 +359,5 @@ def _likeness(text: str, first: str, last: str, frequent: str) -> float:
 
 def _is_mostly_ascii(text: str) -> bool:
     """Whether the words that go beyond ASCII are written in it for the most part, as those of western Europe are."""
-    letters = "".join(word for word in _WORD.findall(text) if not word.isascii())
-    return 2 * _beyond_ascii(letters) <= len(letters)
+    contents = "".join(word for word in _WORD.findall(text) if not word.isascii())
+    return 2 * _beyond_ascii(contents) <= len(contents)

@@ -28,7 +28,7 @@ _MARKS = re.compile(
 )
 
 
-class Table(dict[int, str]):
+class FoldTable(dict[int, str]):
     """A table for str.translate that works out each code point the first time it is met."""
 
     def __init__(self, each: Callable[[str], str]) -> None:
@@ -62,8 +62,8 @@ def _folded(char: str) -> str:
     return _MARKS.sub("", normalize("NFKD", _bare(char).casefold())).translate(LETTERS)
 
 
-FOLDED = Table(_folded)
-_BARE = Table(_bare)
+FOLDED = FoldTable(_folded)
+_BARE = FoldTable(_bare)
 
 
 def fold(text: str) -> str:
@@ -81,7 +81,7 @@ def fold_with_offsets(text: str) -> tuple[str, Sequence[int]]:
     return text.translate(FOLDED), offsets(text, FOLDED)
 
 
-def offsets(text: str, table: Table) -> Sequence[int]:
+def offsets(text: str, table: FoldTable) -> Sequence[int]:
     """For each character of text.translate(table), the index in `text` that it came from."""
     resized = table.resized(text)
     if not resized:

@@ -15,8 +15,8 @@ address article aside blockquote body caption center dd details dialog dir div d
 form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup option p pre section summary table
 tbody td tfoot th thead tr ul
 """
-_UNSEEN = "audio canvas iframe noembed noframes script style template title video"
-PARAGRAPHS, UNSEEN = frozenset(_PARAGRAPHS.split()), frozenset(_UNSEEN.split())
+_HIDDEN = "audio canvas iframe noembed noframes script style template title video"
+PARAGRAPHS, HIDDEN = frozenset(_PARAGRAPHS.split()), frozenset(_HIDDEN.split())
 
 _MARKUP = re.compile(
     r"""<!--(?:-?>|.*?(?:--!?>|\Z))                               # comment
@@ -44,7 +44,7 @@ def visible_text(html: str) -> str:
         _append(pieces, html[at : found.start()], preformatted > 0)
         at = found.end()
         name = (found["name"] or "").lower()
-        if name in UNSEEN and not found["close"]:
+        if name in HIDDEN and not found["close"]:
             hidden = hidden or _Hidden(html)
             at = hidden.after(at, name, found[0].endswith("/>"))
         elif name == "br":

@@ -46,7 +46,7 @@ wuu xal xmf yue zgh
 """
 
 
-def misnamed(tag: str) -> str | None:
+def suggest_code(tag: str) -> str | None:
     """What to write in place of `tag`: a code, or "" where none is near. None: it is a code already."""
     code = language(tag)
     if code in _codes():

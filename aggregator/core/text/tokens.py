@@ -16,9 +16,9 @@ from operator import add, sub
 from unicodedata import category
 
 from aggregator.core.text.affixes import stems
-from aggregator.core.text.fold import FOLDED, IGNORABLE, Table, offsets
+from aggregator.core.text.fold import FOLDED, IGNORABLE, FoldTable, offsets
 
-_MOST_CHUNKS, _LONGEST_CHUNK = 30_000, 24  # what is remembered of texts in other scripts: about 5 MB
+_MAX_CHUNKS, _MAX_CHUNK = 30_000, 24  # what is remembered of texts in other scripts: about 5 MB
 _FEW_PLACES = 8  # of one text that are looked for one by one, rather than all at once
 _MANY = 64  # characters of a text to be replaced one after the other
 _FEW = 500  # tokens through which a search is quicker than an index made for it
@@ -84,7 +84,7 @@ def _word_part(char: str) -> str:
     return folded if kind == "So" and len(folded) == 1 and _UNSPACED_START.match(folded) else " "
 
 
-WORDS = Table(_word_part)
+WORDS = FoldTable(_word_part)
 
 
 def words(text: str) -> list[str]:
@@ -123,8 +123,8 @@ class _Chunks(dict[str, list[str]]):
 
     def __missing__(self, chunk: str) -> list[str]:
         found: list[str] = _TOKEN.findall(chunk)
-        if len(chunk) <= _LONGEST_CHUNK:
-            if len(self) >= _MOST_CHUNKS:
+        if len(chunk) <= _MAX_CHUNK:
+            if len(self) >= _MAX_CHUNKS:
                 self.clear()
             self[chunk] = found
         return found
@@ -148,11 +148,11 @@ class Token:
 
 def tokens(text: str) -> tuple[Token, ...]:
     """The tokens of `text` with their places."""
-    reading = Reading(text)
+    reading = TokenizedText(text)
     return tuple(map(Token, reading.words, reading.starts, reading.ends))
 
 
-def kind(word: str) -> str:
+def token_kind(word: str) -> str:
     """What a folded token is: "digit", "letter", or "unspaced" (no blanks between words)."""
     if word[0].isdecimal():
         return "digit"
@@ -164,7 +164,7 @@ def is_wide(word: str) -> bool:
     return bool(_WIDE.match(word))
 
 
-class Reading:
+class TokenizedText:
     """A text read once: its tokens at once, their places only when somebody asks.
 
     `words[i]` is the folded token i, `starts[i]` and `ends[i]` delimit it in `text`.
@@ -281,5 +281,5 @@ def between(text: str, end: int, start: int) -> str:
 
 def token_texts(text: str) -> Sequence[str]:
     """The tokens of `text` as they are written."""
-    reading = Reading(text)
+    reading = TokenizedText(text)
     return [reading.text[start:end] for start, end in zip(reading.starts, reading.ends, strict=True)]

@@ -1,5 +1,5 @@
 """Alerts in the words and markup of each kind of service."""
 
-from aggregator.notify.render.content import Letter, write
+from aggregator.notify.render.content import AlertContent, build_content
 
-__all__ = ["Letter", "write"]
+__all__ = ["AlertContent", "build_content"]

@@ -1,6 +1,6 @@
-"""An alert as a letter: everything that any format shows, cleaned, in the order in which it is read.
+"""The content of an alert: everything that any format shows, cleaned, in the order in which it is read.
 
-A format only decides how a letter looks; what is in it, and what is too much, is decided here.
+A format only decides how an alert looks; what is in it, and what is too much, is decided here.
 """
 
 from collections import Counter
@@ -9,27 +9,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from aggregator.core.model import Alert, Entry, Kind, Span, Told
-from aggregator.notify.render.sanitize import Run, Runs, clean, cut, host_of, mark, shorten, web_address
+from aggregator.core.model import Alert, AlertKind, Entry, HitDetail, Span
+from aggregator.notify.render.sanitize import TextRun, TextRuns, clean, cut, host_of, mark_spans, shorten, web_address
 
 TITLE, SENTENCE, NAME = 300, 400, 80
-MOST_STORIES = 60
+MAX_STORIES = 60
 ALSO_NAMED = 3
 LABELS = {
-    Kind.DIGEST: "digest",
-    Kind.HEALTH: "health",
-    Kind.HEARTBEAT: "alive",
-    Kind.DEAD_LETTER: "not delivered",
-    Kind.TEST: "test",
+    AlertKind.DIGEST: "digest",
+    AlertKind.HEALTH: "health",
+    AlertKind.HEARTBEAT: "alive",
+    AlertKind.DEAD_LETTER: "not delivered",
+    AlertKind.TEST: "test",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """One story of a letter. `others` counts further entries of the same story, `hits` all of its hits."""
+class StoryItem:
+    """One story of an alert. `others` counts further entries of the same story, `hits` all of its hits."""
 
-    title: Runs
-    sentence: Runs
+    title: TextRuns
+    sentence: TextRuns
     feed: str
     when: str
     link: str | None
@@ -41,21 +41,21 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class RuleGroup:
     """The stories of one rule."""
 
     rule: str
     hits: int
-    pieces: tuple[Piece, ...]
+    pieces: tuple[StoryItem, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class AlertContent:
     """What a format renders. `sources` are feeds with their hits, the busiest first."""
 
     subject: str
     label: str = "alert"
-    groups: tuple[Group, ...] = ()
+    groups: tuple[RuleGroup, ...] = ()
     body: str = ""
     why: str = ""
     more: int = 0
@@ -69,69 +69,70 @@ class Letter:
     zone: str = "UTC"
 
     @property
-    def pieces(self) -> tuple[Piece, ...]:
+    def pieces(self) -> tuple[StoryItem, ...]:
         """The stories of all groups."""
         return tuple(piece for group in self.groups for piece in group.pieces)
 
 
-def write(alert: Alert) -> Letter:
-    """The letter of an alert."""
+def build_content(alert: Alert) -> AlertContent:
+    """The content of an alert."""
     groups = _groups(alert)
     shown = sum(piece.hits for group in groups for piece in group.pieces)
-    told = {t.hit.id: t for t in alert.told}
-    sources = Counter(clean(t.feed_title) or t.hit.feed for t in told.values())
+    detail = {t.hit.id: t for t in alert.hits}
+    sources = Counter(clean(t.feed_title) or t.hit.feed for t in detail.values())
     notice = alert.notice
-    return Letter(
+    return AlertContent(
         subject=_subject(alert),
         label="urgent" if alert.priority == "high" else LABELS.get(alert.kind, "alert"),
         groups=groups,
         body=_lines(notice.body) if notice else "",
         why=clean(alert.why),
         more=alert.more + max(0, sum(group.hits for group in groups) - shown),
-        hits=len(told) + alert.more,
+        hits=len(detail) + alert.more,
         sources=tuple(sources.most_common(8)),
         short_id=alert.id[:8],
         repeat=alert.repeat,
         high=alert.priority == "high",
-        is_digest=alert.kind is Kind.DIGEST or sum(len(group.pieces) for group in groups) > 1,
+        is_digest=alert.kind is AlertKind.DIGEST or sum(len(group.pieces) for group in groups) > 1,
         page=web_address(alert.page) or (web_address(notice.link) if notice else None),
         zone=alert.time_zone,
     )
 
 
 def _subject(alert: Alert) -> str:
-    if alert.notice and not alert.told:
+    if alert.notice and not alert.hits:
         return cut(clean(alert.notice.title or alert.title), TITLE)
-    if alert.kind is Kind.DIGEST:
-        rules = list(dict.fromkeys(clean(t.rule_title) or t.hit.rule for t in alert.told))
+    if alert.kind is AlertKind.DIGEST:
+        rules = list(dict.fromkeys(clean(t.rule_title) or t.hit.rule for t in alert.hits))
         return cut(f"{clean(alert.title)}: {', '.join(rules)}" if rules else clean(alert.title), TITLE)
     return cut(clean(alert.title), TITLE)
 
 
-def _groups(alert: Alert) -> tuple[Group, ...]:
+def _groups(alert: Alert) -> tuple[RuleGroup, ...]:
     """Stories under the first rule that found them, the busiest rule first."""
-    stories: dict[str, list[Told]] = {}
-    for told in alert.told:
-        stories.setdefault(told.hit.story or f"{told.hit.feed}/{told.hit.entry_key}", []).append(told)
-    rules: dict[str, list[list[Told]]] = {}
+    stories: dict[str, list[HitDetail]] = {}
+    for detail in alert.hits:
+        stories.setdefault(detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}", []).append(detail)
+    rules: dict[str, list[list[HitDetail]]] = {}
     for story in stories.values():
         rules.setdefault(clean(story[0].rule_title) or story[0].hit.rule, []).append(story)
-    groups, room = [], MOST_STORIES
+    groups, fixture = [], MAX_STORIES
     for rule, found in sorted(rules.items(), key=lambda item: -sum(map(len, item[1]))):
-        pieces = tuple(_piece(story, alert.time_zone) for story in found[:room])
-        groups.append(Group(rule=rule, hits=sum(map(len, found)), pieces=pieces))
-        room -= len(pieces)
+        pieces = tuple(_piece(story, alert.time_zone) for story in found[:fixture])
+        groups.append(RuleGroup(rule=rule, hits=sum(map(len, found)), pieces=pieces))
+        fixture -= len(pieces)
     return tuple(groups)
 
 
-def _piece(story: Sequence[Told], zone: str) -> Piece:
+def _piece(story: Sequence[HitDetail], zone: str) -> StoryItem:
     first = story[0]
     entries = {(t.hit.feed, t.hit.entry_key) for t in story}
     on_first = [t for t in story if (t.hit.feed, t.hit.entry_key) == (first.hit.feed, first.hit.entry_key)]
     spans = [span for t in on_first for span in t.hit.spans]
     link = web_address(first.entry.link)
-    return Piece(
-        title=shorten(mark(first.entry.title, 0, _within(spans, "title")), TITLE) or (Run("(without a title)"),),
+    return StoryItem(
+        title=shorten(mark_spans(first.entry.title, 0, _within(spans, "title")), TITLE)
+        or (TextRun("(without a title)"),),
         sentence=_sentence(first.entry, [t.hit.snippet for t in on_first], spans),
         feed=cut(clean(first.feed_title) or first.hit.feed, NAME),
         when=_when(first.entry.published_at or first.entry.seen_at, zone),
@@ -144,17 +145,17 @@ def _piece(story: Sequence[Told], zone: str) -> Piece:
     )
 
 
-def _sentence(entry: Entry, snippets: Sequence[str], spans: Sequence[Span]) -> Runs:
+def _sentence(entry: Entry, snippets: Sequence[str], spans: Sequence[Span]) -> TextRuns:
     """Of the sentences that matched the one with most terms, marked where it lies in its field."""
     texts = {"title": entry.title, "summary": entry.summary, "content": entry.content}
-    found: list[Runs] = []
+    found: list[TextRuns] = []
     for snippet in (snippet.strip().strip("…").strip() for snippet in snippets):
         if not snippet or clean(snippet) == clean(entry.title):
             continue
         field = next((f for f in ("summary", "content", "title") if snippet in texts[f]), None)
         at = texts[field].find(snippet) if field else 0
         inside = [s for s in _within(spans, field) if s.start >= at and s.end <= at + len(snippet)]
-        found.append(shorten(mark(snippet, at, inside), SENTENCE))
+        found.append(shorten(mark_spans(snippet, at, inside), SENTENCE))
     return max(found, key=lambda runs: sum(run.marked for run in runs), default=())
 
 
@@ -177,4 +178,4 @@ def _lines(text: str) -> str:
     return "\n".join(clean(line) for line in text.splitlines()).strip()
 
 
-__all__ = ["Group", "Letter", "Piece", "write"]
+__all__ = ["AlertContent", "RuleGroup", "StoryItem", "build_content"]

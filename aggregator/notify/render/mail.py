@@ -6,8 +6,8 @@ No picture, font or script is loaded from anywhere. The text part beside it is r
 from collections.abc import Sequence
 from html import escape
 
-from aggregator.notify.render.content import Group, Letter, Piece
-from aggregator.notify.render.sanitize import Runs, cut
+from aggregator.notify.render.content import AlertContent, RuleGroup, StoryItem
+from aggregator.notify.render.sanitize import TextRuns, cut
 from aggregator.notify.render.text import charted, counts
 
 INK, GREY, LINE, PAPER, ACCENT, GLOW = "#1c2430", "#667085", "#e4e7ec", "#f5f6f8", "#1f4e8c", "#ffe9a8"
@@ -16,40 +16,41 @@ FONT = "-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-
 CHART_PX = 220
 
 
-def render(letter: Letter) -> str:
+def render(content: AlertContent) -> str:
     """A complete document."""
-    body = [_opening(letter), *_middle(letter), _closing(letter)]
+    body = [_opening(content), *_middle(content), _closing(content)]
     return _DOCUMENT.format(
-        title=escape(letter.subject), preview=escape(_preview(letter)), paper=PAPER, font=FONT, line=LINE, ink=INK,
-        top=URGENT if letter.high else ACCENT, body="".join(body),
+        title=escape(content.subject), preview=escape(_preview(content)), paper=PAPER, font=FONT, line=LINE, ink=INK,
+        top=URGENT if content.high else ACCENT, body="".join(body),
     )  # fmt: skip
 
 
-def _opening(letter: Letter) -> str:
-    marker = _tag("possible repeat", URGENT) if letter.repeat else ""
-    rules = "" if letter.is_digest else "".join(_tag(rule, ACCENT) for piece in letter.pieces for rule in piece.rules)
-    heading = letter.subject if letter.is_digest or not letter.pieces else ""
+def _opening(content: AlertContent) -> str:
+    marker = _tag("possible repeat", URGENT) if content.repeat else ""
+    rules = "" if content.is_digest else "".join(_tag(rule, ACCENT) for piece in content.pieces for rule in piece.rules)
+    heading = content.subject if content.is_digest or not content.pieces else ""
     title = f'<h1 style="margin:6px 0 0;font-size:20px;line-height:1.3;font-weight:650">{escape(heading)}</h1>'
-    summary = counts(letter) if letter.is_digest and letter.pieces else ""
-    small = " · ".join(part for part in (letter.why, summary) if part)
+    summary = counts(content) if content.is_digest and content.pieces else ""
+    small = " · ".join(part for part in (content.why, summary) if part)
     note = f'<p style="margin:4px 0 0;color:{GREY};font-size:13px">{escape(small)}</p>' if small else ""
     kicker = (
-        f'<span style="font-size:11px;letter-spacing:.08em;text-transform:uppercase;color:{GREY}">{letter.label}</span>'
+        f'<span style="font-size:11px;letter-spacing:.08em;'
+        f'text-transform:uppercase;color:{GREY}">{content.label}</span>'
     )
     return _row(f"{kicker} {rules}{marker}{title if heading else ''}{note}", top=22, bottom=4)
 
 
-def _middle(letter: Letter) -> list[str]:
-    if letter.body:
-        text = escape(letter.body).replace("\n", "<br>")
+def _middle(content: AlertContent) -> list[str]:
+    if content.body:
+        text = escape(content.body).replace("\n", "<br>")
         return [_row(f'<p style="margin:0;font-size:15px;line-height:1.55">{text}</p>', top=10, bottom=14)]
-    if not letter.is_digest:
-        return [_piece(piece, large=True) for piece in letter.pieces]
-    chart = [_chart(letter.sources)] if charted(letter) else []
-    return chart + [row for group in letter.groups for row in _group(group)]
+    if not content.is_digest:
+        return [_piece(piece, large=True) for piece in content.pieces]
+    chart = [_chart(content.sources)] if charted(content) else []
+    return chart + [row for group in content.groups for row in _group(group)]
 
 
-def _group(group: Group) -> list[str]:
+def _group(group: RuleGroup) -> list[str]:
     head = (
         f'<h2 style="margin:0;padding:0 0 6px;border-bottom:2px solid {ACCENT};font-size:15px;color:{ACCENT}">'
         f'{escape(group.rule)} <span style="color:{GREY};font-weight:400">{group.hits}</span></h2>'
@@ -57,7 +58,7 @@ def _group(group: Group) -> list[str]:
     return [_row(head, top=18, bottom=0), *(_piece(piece) for piece in group.pieces)]
 
 
-def _piece(piece: Piece, *, large: bool = False) -> str:
+def _piece(piece: StoryItem, *, large: bool = False) -> str:
     size = 21 if large else 16
     title = _runs(piece.title)
     if piece.link:
@@ -73,12 +74,12 @@ def _piece(piece: Piece, *, large: bool = False) -> str:
     return _row("".join(lines), top=12, bottom=12, line=not large)
 
 
-def _sentence(sentence: Runs) -> str:
+def _sentence(sentence: TextRuns) -> str:
     style = f"margin:9px 0 0;padding:2px 0 2px 12px;border-left:3px solid {LINE};font-size:15px;line-height:1.55"
     return f'<blockquote style="{style}">{_runs(sentence)}</blockquote>'
 
 
-def _foot(piece: Piece) -> str:
+def _foot(piece: StoryItem) -> str:
     link = _link(piece.link, piece.host) if piece.link else ""
     also = f'<span style="color:{GREY}">also in {escape(piece.also)}</span>' if piece.also else ""
     parts = " &nbsp; ".join(part for part in (link, also) if part)
@@ -101,10 +102,10 @@ def _chart(sources: Sequence[tuple[str, int]]) -> str:
     )
 
 
-def _closing(letter: Letter) -> str:
-    more = f'<p style="margin:0 0 8px;font-size:14px">… and {letter.more} more</p>' if letter.more else ""
-    page = f" · {_link(letter.page, 'open in aggregator')}" if letter.page else ""
-    note = f"{escape(letter.short_id)} · times in {escape(letter.zone)}{page}"
+def _closing(content: AlertContent) -> str:
+    more = f'<p style="margin:0 0 8px;font-size:14px">… and {content.more} more</p>' if content.more else ""
+    page = f" · {_link(content.page, 'open in aggregator')}" if content.page else ""
+    note = f"{escape(content.short_id)} · times in {escape(content.zone)}{page}"
     return _row(f'{more}<p style="margin:0;font-size:12px;color:{GREY}">{note}</p>', top=12, bottom=18, line=True)
 
 
@@ -122,17 +123,17 @@ def _link(url: str | None, text: str) -> str:
     return f'<a href="{escape(url or "")}" style="color:{ACCENT}">{escape(text)}</a>'
 
 
-def _runs(runs: Runs) -> str:
+def _runs(runs: TextRuns) -> str:
     glow = f"background:{GLOW};color:{INK};border-radius:2px;padding:0 1px"
     return "".join(
         f'<mark style="{glow}">{escape(run.text)}</mark>' if run.marked else escape(run.text) for run in runs
     )
 
 
-def _preview(letter: Letter) -> str:
+def _preview(content: AlertContent) -> str:
     """What an inbox shows behind the subject."""
-    first = next(iter(letter.pieces), None)
-    return cut("".join(run.text for run in first.sentence) if first else letter.body, 140)
+    first = next(iter(content.pieces), None)
+    return cut("".join(run.text for run in first.sentence) if first else content.body, 140)
 
 
 _DOCUMENT = """<!doctype html>

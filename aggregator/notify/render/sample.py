@@ -1,14 +1,14 @@
-"""Letters on which an operator's template is tried before it has to work."""
+"""Alerts on which an operator's template is tried before it has to work."""
 
-from aggregator.notify.render.content import Group, Letter, Piece
-from aggregator.notify.render.sanitize import Run
+from aggregator.notify.render.content import AlertContent, RuleGroup, StoryItem
+from aggregator.notify.render.sanitize import TextRun
 
 
-def letters() -> tuple[Letter, ...]:
+def sample_contents() -> tuple[AlertContent, ...]:
     """An alert with everything in it, a digest, and a notice."""
-    piece = Piece(
-        title=(Run("Ankara receives "), Run("S-400", marked=True)),
-        sentence=(Run("The "), Run("S-400", marked=True), Run(" batteries arrived.")),
+    piece = StoryItem(
+        title=(TextRun("Ankara receives "), TextRun("S-400", marked=True)),
+        sentence=(TextRun("The "), TextRun("S-400", marked=True), TextRun(" batteries arrived.")),
         feed="Example News",
         when="Mon 2 Mar 09:14",
         link="https://example.org/news/1",
@@ -16,8 +16,8 @@ def letters() -> tuple[Letter, ...]:
         also="Other News",
         rules=("S-400 and Turkey",),
     )
-    group = Group(rule="S-400 and Turkey", hits=2, pieces=(piece,))
+    group = RuleGroup(rule="S-400 and Turkey", hits=2, pieces=(piece,))
     sources = (("Example News", 2),)
-    alert = Letter(subject="Ankara receives S-400", groups=(group,), hits=1, sources=sources, short_id="1f0c77aa")
-    digest = Letter(subject="2 alerts", label="digest", groups=(group, group), hits=4, more=2, is_digest=True)
-    return alert, digest, Letter(subject="Test alert", label="test", body="It works.", short_id="1f0c77aa")
+    alert = AlertContent(subject="Ankara receives S-400", groups=(group,), hits=1, sources=sources, short_id="1f0c77aa")
+    digest = AlertContent(subject="2 alerts", label="digest", groups=(group, group), hits=4, more=2, is_digest=True)
+    return alert, digest, AlertContent(subject="Test alert", label="test", body="It works.", short_id="1f0c77aa")

@@ -22,14 +22,14 @@ _HOST = re.compile(r"[\w.\-:%]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TextRun:
     """A stretch of text; `marked` where a term was found."""
 
     text: str
     marked: bool = False
 
 
-Runs = tuple[Run, ...]
+TextRuns = tuple[TextRun, ...]
 
 
 def clean(text: str) -> str:
@@ -52,50 +52,50 @@ def cut(text: str, length: int) -> str:
     return text[:end].rstrip(" ,;:–—-") + ELLIPSIS
 
 
-def plain(runs: Iterable[Run]) -> str:
+def plain(runs: Iterable[TextRun]) -> str:
     """Runs without their marks."""
     return "".join(run.text for run in runs)
 
 
-def mark(text: str, offset: int, spans: Sequence[Span]) -> Runs:
+def mark_spans(text: str, offset: int, spans: Sequence[Span]) -> TextRuns:
     """Runs of a slice of a field that begins at code point `offset`, marked by spans of that field."""
     runs, at = [], 0
     for start, end in sorted((max(span.start - offset, 0), min(span.end - offset, len(text))) for span in spans):
         if start < at or end <= start:
             continue
-        runs += [Run(text[at:start]), Run(text[start:end], marked=True)]
+        runs += [TextRun(text[at:start]), TextRun(text[start:end], marked=True)]
         at = end
-    return tidy([*runs, Run(text[at:])])
+    return tidy([*runs, TextRun(text[at:])])
 
 
-def tidy(runs: Iterable[Run]) -> Runs:
+def tidy(runs: Iterable[TextRun]) -> TextRuns:
     """Cleaned runs on one line; spaces between them are kept, empty ones are dropped."""
-    tidied: list[Run] = []
+    tidied: list[TextRun] = []
     for run in runs:
         inner = clean(run.text)
         before = " " if run.text[:1].isspace() and tidied and not tidied[-1].text.endswith(" ") else ""
         after = " " if inner and run.text[-1:].isspace() else ""
         if text := before + inner + after:
-            tidied.append(Run(text, run.marked))
+            tidied.append(TextRun(text, run.marked))
     if tidied and tidied[-1].text.endswith(" "):
-        tidied[-1] = Run(tidied[-1].text.rstrip(), tidied[-1].marked)
+        tidied[-1] = TextRun(tidied[-1].text.rstrip(), tidied[-1].marked)
     return tuple(tidied)
 
 
-def shorten(runs: Runs, length: int) -> Runs:
+def shorten(runs: TextRuns, length: int) -> TextRuns:
     """Runs of at most `length` code points; the marked words are kept in sight."""
     if len(plain(runs)) <= length:
         return runs
     first = next((i for i, run in enumerate(runs) if run.marked), 0)
     before = plain(runs[:first])
-    room = max(length // 3, length - len(plain(runs[first:])) - 1)
-    head = before if len(before) <= room else ELLIPSIS + before[len(before) - room + 1 :].partition(" ")[2]
-    shortened, left = ([Run(head)] if head else []), length - len(head)
+    fixture = max(length // 3, length - len(plain(runs[first:])) - 1)
+    head = before if len(before) <= fixture else ELLIPSIS + before[len(before) - fixture + 1 :].partition(" ")[2]
+    shortened, left = ([TextRun(head)] if head else []), length - len(head)
     for run in runs[first:]:
         if left <= 0:
             break
         piece = cut(run.text, left)
-        shortened.append(Run(piece, run.marked))
+        shortened.append(TextRun(piece, run.marked))
         left -= len(piece)
         if piece != run.text:
             break

@@ -10,11 +10,11 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from aggregator.notify.render.content import Letter
+from aggregator.notify.render.content import AlertContent
 from aggregator.notify.render.sanitize import cut, plain
 
-MOST_SIGNS = 50_000
-LARGEST_FILE = 100_000
+MAX_CHARS = 50_000
+MAX_FILE_BYTES = 100_000
 # Those that cannot make much of little (as center(10**9) does) and reach no attribute.
 FILTERS = (  # noqa: SIM905 -- a list of words reads best as words
     "capitalize count d default e escape first groupby int join last length list lower map rejectattr replace reverse"
@@ -26,12 +26,12 @@ class BadTemplate(ValueError):
     """A template that cannot be read, parsed or filled; the text says why and where."""
 
 
-def render(path: str, letter: Letter) -> str:
-    """The template of a file, filled with the letter, cut at MOST_SIGNS. Raises BadTemplate."""
+def render(path: str, content: AlertContent) -> str:
+    """The template of a file, filled with the alert, cut at MOST_SIGNS. Raises BadTemplate."""
     try:
-        pieces, left = [], MOST_SIGNS
+        pieces, left = [], MAX_CHARS
         for piece in (
-            _environment(path.endswith((".html", ".htm"))).from_string(_source(path)).generate(_values(letter))
+            _environment(path.endswith((".html", ".htm"))).from_string(_source(path)).generate(_values(content))
         ):
             pieces.append(piece[:left])
             left -= len(piece)
@@ -45,13 +45,13 @@ def render(path: str, letter: Letter) -> str:
         raise BadTemplate(f"template {path}: {cut(str(error), 300)}") from error
 
 
-def _values(letter: Letter) -> Mapping[str, object]:
+def _values(content: AlertContent) -> Mapping[str, object]:
     """Strings, numbers, lists: nothing in a template can be called but what Jinja2 brings."""
-    values = asdict(letter)
+    values = asdict(content)
     for group in values["groups"]:
         for piece in group["pieces"]:
             piece["parts"] = {"title": piece["title"], "sentence": piece["sentence"]}
-    for group, source in zip(values["groups"], letter.groups, strict=True):
+    for group, source in zip(values["groups"], content.groups, strict=True):
         for piece, original in zip(group["pieces"], source.pieces, strict=True):
             piece["title"], piece["sentence"] = plain(original.title), plain(original.sentence)
     values["pieces"] = [piece for group in values["groups"] for piece in group["pieces"]]
@@ -61,9 +61,9 @@ def _values(letter: Letter) -> Mapping[str, object]:
 def _source(path: str) -> str:
     try:
         with Path(path).open("rb") as file:
-            text = file.read(LARGEST_FILE + 1)
-        if len(text) > LARGEST_FILE:
-            raise BadTemplate(f"template {path} is larger than {LARGEST_FILE} bytes")
+            text = file.read(MAX_FILE_BYTES + 1)
+        if len(text) > MAX_FILE_BYTES:
+            raise BadTemplate(f"template {path} is larger than {MAX_FILE_BYTES} bytes")
         return text.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise BadTemplate(f"template {path} cannot be read: {error}") from error

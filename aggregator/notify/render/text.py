@@ -1,25 +1,25 @@
 """Plain text: the text part of mails, webhooks, and services that know no markup."""
 
-from aggregator.notify.render.content import Group, Letter, Piece
-from aggregator.notify.render.sanitize import Runs, cut, plain
+from aggregator.notify.render.content import AlertContent, RuleGroup, StoryItem
+from aggregator.notify.render.sanitize import TextRuns, cut, plain
 
 BAR = 24
 
 
-def render(letter: Letter, *, stars: bool = True) -> str:
-    """The whole letter; `stars` marks *terms* in sentences."""
-    parts = [_opening(letter), *_body(letter, stars), _closing(letter)]
+def render(content: AlertContent, *, stars: bool = True) -> str:
+    """The whole alert; `stars` marks *terms* in sentences."""
+    parts = [_opening(content), *_body(content, stars), _closing(content)]
     return "\n\n".join(part for part in parts if part)
 
 
-def short(letter: Letter, length: int) -> str:
+def short(content: AlertContent, length: int) -> str:
     """A push message or SMS: the sentence, where from, when; or the first headlines of a digest."""
-    pieces = letter.pieces
+    pieces = content.pieces
     if not pieces:
-        return cut(letter.body or letter.subject, length)
+        return cut(content.body or content.subject, length)
     if len(pieces) == 1:
         piece = pieces[0]
-        tail = f"{piece.feed} · {piece.when}{_brief(letter)}"
+        tail = f"{piece.feed} · {piece.when}{_brief(content)}"
         head = plain(piece.sentence) or plain(piece.title)
         return f"{cut(head, max(20, length - len(tail) - 1))}\n{tail}"[:length]
     lines, left = [], length - 16
@@ -29,44 +29,46 @@ def short(letter: Letter, length: int) -> str:
             break
         lines.append(line)
         left -= len(line) + 1
-    rest = letter.hits - len(lines)
+    rest = content.hits - len(lines)
     return "\n".join([*lines, *([f"… and {rest} more"] if rest > 0 else [])])[:length]
 
 
-def counts(letter: Letter) -> str:
+def counts(content: AlertContent) -> str:
     """`12 hits in 5 stories from 3 feeds`"""
 
     def say(number: int, one: str, many: str) -> str:
         return f"{number} {one if number == 1 else many}"
 
-    stories, feeds = len(letter.pieces), len(letter.sources)
-    return f"{say(letter.hits, 'hit', 'hits')} in {say(stories, 'story', 'stories')} from {say(feeds, 'feed', 'feeds')}"
+    stories, feeds = len(content.pieces), len(content.sources)
+    return (
+        f"{say(content.hits, 'hit', 'hits')} in {say(stories, 'story', 'stories')} from {say(feeds, 'feed', 'feeds')}"
+    )
 
 
-def charted(letter: Letter) -> bool:
+def charted(content: AlertContent) -> bool:
     """Is there enough to draw?"""
-    return len(letter.sources) > 1 and letter.sources[0][1] > 1
+    return len(content.sources) > 1 and content.sources[0][1] > 1
 
 
-def _opening(letter: Letter) -> str:
-    return " ".join(part for part in ("[possible repeat]" if letter.repeat else "", letter.why) if part)
+def _opening(content: AlertContent) -> str:
+    return " ".join(part for part in ("[possible repeat]" if content.repeat else "", content.why) if part)
 
 
-def _body(letter: Letter, stars: bool) -> list[str]:
-    if letter.body:
-        return [letter.body]
-    if not letter.is_digest:
-        return [_piece(piece, stars) for piece in letter.pieces]
-    chart = f"\n{_chart(letter)}" if charted(letter) else ""
-    return [counts(letter) + chart] + [_group(group, stars) for group in letter.groups]
+def _body(content: AlertContent, stars: bool) -> list[str]:
+    if content.body:
+        return [content.body]
+    if not content.is_digest:
+        return [_piece(piece, stars) for piece in content.pieces]
+    chart = f"\n{_chart(content)}" if charted(content) else ""
+    return [counts(content) + chart] + [_group(group, stars) for group in content.groups]
 
 
-def _group(group: Group, stars: bool) -> str:
+def _group(group: RuleGroup, stars: bool) -> str:
     head = f"{group.rule} ({group.hits})"
     return "\n\n".join([f"{head}\n{'-' * min(len(head), 60)}", *(_piece(piece, stars) for piece in group.pieces)])
 
 
-def _piece(piece: Piece, stars: bool) -> str:
+def _piece(piece: StoryItem, stars: bool) -> str:
     others = f" (+{piece.others} more on this)" if piece.others else ""
     lines = [
         plain(piece.title) + others,
@@ -78,24 +80,24 @@ def _piece(piece: Piece, stars: bool) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _chart(letter: Letter) -> str:
-    most = max((count for _, count in letter.sources), default=1)
-    width = min(max((len(name) for name, _ in letter.sources), default=0), 28)
+def _chart(content: AlertContent) -> str:
+    most = max((count for _, count in content.sources), default=1)
+    width = min(max((len(name) for name, _ in content.sources), default=0), 28)
     return "\n".join(
         f"  {cut(name, width):<{width}} {'█' * max(1, round(count * BAR / most))} {count}"
-        for name, count in letter.sources
+        for name, count in content.sources
     )
 
 
-def _closing(letter: Letter) -> str:
-    more = f"… and {letter.more} more\n" if letter.more else ""
-    page = f" · {letter.page}" if letter.page else ""
-    return f"{more}[{letter.short_id}] times in {letter.zone}{page}"
+def _closing(content: AlertContent) -> str:
+    more = f"… and {content.more} more\n" if content.more else ""
+    page = f" · {content.page}" if content.page else ""
+    return f"{more}[{content.short_id}] times in {content.zone}{page}"
 
 
-def _brief(letter: Letter) -> str:
-    return f" · {letter.short_id}{' · possible repeat' if letter.repeat else ''}"
+def _brief(content: AlertContent) -> str:
+    return f" · {content.short_id}{' · possible repeat' if content.repeat else ''}"
 
 
-def _runs(runs: Runs, stars: bool) -> str:
+def _runs(runs: TextRuns, stars: bool) -> str:
     return "".join(f"*{run.text}*" if run.marked and stars else run.text for run in runs)

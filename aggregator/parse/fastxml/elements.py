@@ -5,7 +5,7 @@ from urllib.parse import urljoin
 from xml.etree.ElementTree import Element
 
 from aggregator.parse.fastxml.namespaces import name_of, prefix_of, words
-from aggregator.parse.fastxml.text_type import mended
+from aggregator.parse.fastxml.text_type import unescape_if_html
 from aggregator.parse.limits import MAX_ATTRIBUTES
 
 MAX_DEPTH = 20
@@ -24,7 +24,7 @@ _names: dict[str, str] = {}
 HALF_ENTITY = re.compile(r"&([A-Za-z0-9_]+);")
 
 
-class Unusual(Exception):
+class Unsupported(Exception):
     """Something that only feedparser knows how to read."""
 
 
@@ -41,14 +41,14 @@ def name(element: Element) -> str:
 def attributes(element: Element) -> dict[str, str]:
     """Attributes under the names that feedparser gives them; `rel` and `type` in lower case."""
     if len(element.attrib) > MAX_ATTRIBUTES:
-        raise Unusual("attributes")
+        raise Unsupported("attributes")
     found: dict[str, str] = {}
     for key, value in element.attrib.items():
         if key.startswith("{"):
             uri, _, local = key[1:].partition("}")
             prefix = prefix_of(uri)
             if not prefix and local.lower() in READ_ATTRIBUTES:
-                raise Unusual(f"attribute {key}")
+                raise Unsupported(f"attribute {key}")
             key = f"{prefix}:{local}"
         found[key.lower()] = value
     for key in ("rel", "type"):
@@ -82,12 +82,12 @@ def scope(found: dict[str, str], base: str, lang: str | None) -> tuple[str, str 
     if written := found.get("xml:base", found.get("base")):
         base = resolve(base, written)
         if not base.startswith(("http://", "https://")):
-            raise Unusual("xml:base")
+            raise Unsupported("xml:base")
     given = found.get("xml:lang", found.get("lang"))
     return base, lang if given is None else given or None
 
 
-def told_link(found: dict[str, str], base: str) -> tuple[str, str | None, bool, bool]:
+def resolved_link(found: dict[str, str], base: str) -> tuple[str, str | None, bool, bool]:
     """Relation, address, whether it is a page, and else whether it is a file to read, for a link's attributes.
 
     The address is None where it has to be the text of the element.
@@ -109,11 +109,11 @@ def is_file(relation: str | None, kind: str | None) -> bool:
 def written_link(element: Element, base: str) -> str:
     """The address in the text of a link; `?a=1&amp;b;=2` is what some make of `?a=1&b=2`."""
     value = leaf(element)
-    return mended(resolve(base, value) if value else value)
+    return unescape_if_html(resolve(base, value) if value else value)
 
 
 def leaf(element: Element) -> str:
     """The text of an element without children."""
     if len(element):
-        raise Unusual(f"markup in {element.tag}")
+        raise Unsupported(f"markup in {element.tag}")
     return (element.text or "").strip()

@@ -14,21 +14,21 @@ from aggregator.parse.fastxml.elements import (
     HALF_ENTITY,
     KINDS,
     MAX_DEPTH,
-    Unusual,
+    Unsupported,
     attributes,
     is_permalink,
     leaf,
     name,
     resolve,
+    resolved_link,
     scope,
     site_of,
-    told_link,
     written_link,
 )
 from aggregator.parse.fastxml.namespaces import FOREIGN, words
-from aggregator.parse.fastxml.text_type import looks_like_html, mended
+from aggregator.parse.fastxml.text_type import looks_like_html, unescape_if_html
 from aggregator.parse.fastxml.xhtml import markup
-from aggregator.parse.normalize import Draft
+from aggregator.parse.normalize import RawEntry
 
 _XHTML = "application/xhtml+xml"
 _READABLE = frozenset({"text/plain", "text/html", _XHTML})
@@ -56,7 +56,7 @@ class EntryReader:
     def __init__(
         self, address: str, base: str, lang: str | None, version: str, has_content: bool, site: str | None
     ) -> None:
-        self.draft = Draft()
+        self.draft = RawEntry()
         self.draft.base = address
         self._address, self._site = address, site
         self._base, self._lang, self._version = base, lang, version
@@ -77,12 +77,12 @@ class EntryReader:
         self._scopes: dict[str, tuple[str, str | None]] = {}
         self._content_scopes: list[tuple[str, str | None]] = []
 
-    def read(self, element: Element) -> Draft:
+    def read(self, element: Element) -> RawEntry:
         """The whole entry. Raises Unusual."""
         if element.attrib:
             found = attributes(element)
             if "lastmod" in found or "href" in found:
-                raise Unusual("an entry with an address of its own")
+                raise Unsupported("an entry with an address of its own")
             self._base, self._lang = scope(found, self._base, self._lang)
             self.draft.guid = found.get("rdf:about") or None
         self._children(element, 1)
@@ -90,13 +90,13 @@ class EntryReader:
 
     def _children(self, parent: Iterable[Element], depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise Unusual("depth")
+            raise Unsupported("depth")
         for child in parent:
             called = name(child)
             if handler := _HANDLERS.get(called):
                 handler(self, child, depth)
             elif called in _DANGEROUS:
-                raise Unusual(called)
+                raise Unsupported(called)
             elif len(child) and called != FOREIGN:
                 self._inside(child, called, depth)
 
@@ -106,33 +106,33 @@ class EntryReader:
         Not so in a vocabulary that nobody knows: what stands there is about something else.
         """
         if called in _HOLDS_MARKUP:
-            raise Unusual(called)
+            raise Unsupported(called)
         if element.attrib:
             found = attributes(element)
             if scope(found, self._base, self._lang) != (self._base, self._lang):
-                raise Unusual("a scope around elements")
+                raise Unsupported("a scope around elements")
         self._children(element, depth + 1)
 
-    def _finished(self) -> Draft:
-        draft = self.draft
-        draft.people = [found for found in (p.get("name") or p.get("email") for p in self._people) if found]
-        draft.tags = [term for term in (tag[0] or tag[2] for tag in self._tags) if term]
-        draft.published = self._date("published")
-        if draft.published is None:
-            draft.published = self._date("created")
-        draft.updated = self._date("updated")
+    def _finished(self) -> RawEntry:
+        raw = self.draft
+        raw.people = [found for found in (p.get("name") or p.get("email") for p in self._people) if found]
+        raw.tags = [term for term in (tag[0] or tag[2] for tag in self._tags) if term]
+        raw.published = self._date("published")
+        if raw.published is None:
+            raw.published = self._date("created")
+        raw.updated = self._date("updated")
         scopes = [self._scopes[key] for key in ("title", "summary") if key in self._scopes] + self._content_scopes
         if scopes:
-            draft.base = scopes[0][0]
-        if draft.base == self._address and self._site:
-            draft.base = self._site
-        draft.fallbacks = self._files[:1]
-        if not site_of(draft.link) and (written := self._permalink[1]):
-            draft.fallbacks.append(mended(resolve(self._link_base(self._permalink[0]), written)))
-        if not draft.title[0]:
-            draft.title = self._media
-        draft.lang = self._own_lang or next((lang.replace("_", "-") for _, lang in scopes if lang), None)
-        return draft
+            raw.base = scopes[0][0]
+        if raw.base == self._address and self._site:
+            raw.base = self._site
+        raw.fallbacks = self._files[:1]
+        if not site_of(raw.link) and (written := self._permalink[1]):
+            raw.fallbacks.append(unescape_if_html(resolve(self._link_base(self._permalink[0]), written)))
+        if not raw.title[0]:
+            raw.title = self._media
+        raw.lang = self._own_lang or next((lang.replace("_", "-") for _, lang in scopes if lang), None)
+        return raw
 
     def _date(self, key: str) -> float | None:
         written = self._dates.get(key)
@@ -140,7 +140,7 @@ class EntryReader:
             return None
         when = instant(written)
         if when is None:
-            raise Unusual(f"date {written!r}")
+            raise Unsupported(f"date {written!r}")
         return when.timestamp()
 
     def _uppermost(self, key: str, depth: int) -> bool:
@@ -161,11 +161,11 @@ class EntryReader:
             kind = found.get("type", default)
             kind = KINDS.get(kind, kind)
             if kind not in _READABLE or found.get("mode") == "base64":
-                raise Unusual(f"content of type {kind}")
+                raise Unsupported(f"content of type {kind}")
             base, lang = scope(found, base, lang)
         if kind == _XHTML:
-            return mended(markup(element, unwrap=self._version == "atom10")), kind, base, lang
-        value = mended(leaf(element))
+            return unescape_if_html(markup(element, unwrap=self._version == "atom10")), kind, base, lang
+        value = unescape_if_html(leaf(element))
         if kind == "text/plain" and not self._is_atom and looks_like_html(value):
             kind = "text/html"
         return value, kind, base, lang
@@ -231,7 +231,7 @@ class EntryReader:
         if value and found.get("ispermalink", "true") == "true":
             value = resolve(base, value)
         if self._uppermost("id", depth):
-            self.draft.guid = mended(value)
+            self.draft.guid = unescape_if_html(value)
             self._permalink = base, written if is_permalink(found.get("ispermalink")) else ""
 
     def _link_base(self, base: str) -> str:
@@ -241,11 +241,11 @@ class EntryReader:
     def _link(self, element: Element, depth: int) -> None:
         found = attributes(element)
         base = self._link_base(scope(found, self._base, None)[0])
-        relation, href, page, is_file = told_link(found, base)
+        relation, href, page, is_file = resolved_link(found, base)
         if href is None:
             href = HALF_ENTITY.sub(r"&\g<1>", written_link(element, base).replace("&amp;", "&"))
         elif len(element):
-            raise Unusual("markup in link")
+            raise Unsupported("markup in link")
         if page and href and self._uppermost("link", depth):
             self.draft.link = href
         if is_file and href:
@@ -258,12 +258,12 @@ class EntryReader:
         if href := found.get("url", found.get("uri", found.get("href"))):
             self.draft.enclosures.append(href)
         if len(element):
-            raise Unusual("markup in enclosure")
+            raise Unsupported("markup in enclosure")
 
     # --- dates, people, categories ---------------------------------------------------------------
 
     def _dated(self, key: str, element: Element, depth: int) -> None:
-        value = mended(leaf(element))
+        value = unescape_if_html(leaf(element))
         if self._uppermost(key, depth):
             self._dates[key] = value
 
@@ -288,10 +288,10 @@ class EntryReader:
                 self._complete(person)
                 person[key] = value
             elif not _is_idle(part, called):
-                raise Unusual(f"{called} in author")
+                raise Unsupported(f"{called} in author")
         if len(element) and not person:
-            raise Unusual("an author without a name")
-        value = "" if len(element) else mended(leaf(element))
+            raise Unsupported("an author without a name")
+        value = "" if len(element) else unescape_if_html(leaf(element))
         if self._uppermost("author", depth):
             self._byline = value
         self._complete(person)
@@ -308,7 +308,7 @@ class EntryReader:
 
     def _contributor(self, element: Element, _depth: int) -> None:
         if any(len(part) or name(part) not in _PERSON_PARTS for part in element):
-            raise Unusual("contributor")
+            raise Unsupported("contributor")
 
     def _category(self, element: Element, _depth: int, scheme: str | None = None) -> None:
         found = attributes(element) if element.attrib else {}
@@ -327,14 +327,14 @@ class EntryReader:
         if not len(element):
             self._category_text(element)
         elif any(name(part) != "itunes_category" or (part.tail or "").strip() for part in element):
-            raise Unusual("markup in a category")
+            raise Unsupported("markup in a category")
         elif (element.text or "").strip():
-            raise Unusual("text around categories")
+            raise Unsupported("text around categories")
         for part in element:
             self._itunes_category(part, depth + 1)
 
     def _category_text(self, element: Element) -> None:
-        if not (value := mended(leaf(element))):
+        if not (value := unescape_if_html(leaf(element))):
             return
         if self._tags and not self._tags[-1][0]:
             self._tags[-1][0] = value
@@ -343,9 +343,9 @@ class EntryReader:
 
     def _keywords(self, element: Element, _depth: int) -> None:
         if element.attrib:
-            raise Unusual("keywords with attributes")
+            raise Unsupported("keywords with attributes")
         scheme = "http://www.itunes.com/" if name(element) == "itunes_keywords" else None
-        for term in mended(leaf(element)).split(","):
+        for term in unescape_if_html(leaf(element)).split(","):
             if term.strip():
                 self._tag(term.strip(), scheme, None)
 
@@ -357,7 +357,7 @@ class EntryReader:
     # --- the rest --------------------------------------------------------------------------------
 
     def _language(self, element: Element, depth: int) -> None:
-        value = mended(leaf(element))
+        value = unescape_if_html(leaf(element))
         if self._uppermost("language", depth):
             self._own_lang = value
 
@@ -367,7 +367,7 @@ class EntryReader:
             called = name(part)
             if called not in _SOURCE_PARTS:
                 if not _is_idle(part, called):
-                    raise Unusual(f"{called} in source")
+                    raise Unsupported(f"{called} in source")
             elif called in ("author", "contributor"):
                 self._contributor(part, depth)
             else:
@@ -378,7 +378,7 @@ class EntryReader:
 
     def _original(self, element: Element, depth: int) -> None:
         """The address of the page, where `link` leads to a service that counts readers."""
-        value = mended(leaf(element))
+        value = unescape_if_html(leaf(element))
         if not element.attrib and self._uppermost("original", depth):
             self.draft.original = value
 

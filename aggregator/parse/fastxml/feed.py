@@ -11,21 +11,21 @@ from aggregator.core.text.charset import BOM
 from aggregator.parse.fastxml.elements import (
     HALF_ENTITY,
     KINDS,
-    Unusual,
+    Unsupported,
     attributes,
     leaf,
     name,
     resolve,
+    resolved_link,
     scope,
     site_of,
-    told_link,
     written_link,
 )
 from aggregator.parse.fastxml.entry import EntryReader
 from aggregator.parse.fastxml.namespaces import ATOM_URI, RSS1_URI, are_usual, declarations, words
-from aggregator.parse.fastxml.text_type import looks_like_html, mended
-from aggregator.parse.normalize import FeedDraft
-from aggregator.parse.payload import Source
+from aggregator.parse.fastxml.text_type import looks_like_html, unescape_if_html
+from aggregator.parse.normalize import RawFeed
+from aggregator.parse.payload import Payload
 
 _ROOT = re.compile(rb"<\w")
 _PICTURE_PARTS = words("title link description url href width height name")
@@ -40,15 +40,15 @@ _DESCRIPTIONS = words("description dc_description media_description")
 _CONTENTS = words("content content_encoded fullitem")
 
 
-def read(source: Source) -> FeedDraft:
+def read_feed(source: Payload) -> RawFeed:
     """The feed of a document in UTF-8, as feedparser has it. Raises Unusual; ParseError where it is not well-formed."""
     text = source.body.removeprefix(BOM)
     start = _ROOT.search(text)
     if not start or b"<!DOCTYPE" in text[: start.start()]:
-        raise Unusual("a document type")
+        raise Unsupported("a document type")
     declared = declarations(text)
     if not are_usual(declared):
-        raise Unusual("namespaces")
+        raise Unsupported("namespaces")
     parser = XMLParser(encoding="utf-8")  # noqa: S314 -- without a DTD there are no entities
     parser.feed(text)
     return _Reader(source, parser.close(), declared).read()
@@ -57,30 +57,30 @@ def read(source: Source) -> FeedDraft:
 class _Reader:
     """Feed-level facts, and the place of the entries."""
 
-    def __init__(self, source: Source, root: Element, declared: set[tuple[str, str]]) -> None:
+    def __init__(self, source: Payload, root: Element, declared: set[tuple[str, str]]) -> None:
         self._root = root
         self._address = source.url
         self._declared = {uri.lower() for _, uri in declared}
-        self._feed = FeedDraft()
+        self._feed = RawFeed()
         self._feed.lang = (source.content_language or "").replace("_", "-") or None
         found = attributes(root)
         self._base, self._lang = scope(found, resolve(source.url, source.url), source.content_language or None)
         if not self._base.startswith(("http://", "https://")):
-            raise Unusual("an address that is not on the web")
+            raise Unsupported("an address that is not on the web")
         self._version = self._told_version()
         self._feed.literal = self._version.startswith("atom")
         self._has_content = self._has_summary = False
         if self._lang and name(root) in ("feed", "rss"):
             self._feed.lang = self._lang.replace("_", "-")
 
-    def read(self) -> FeedDraft:
+    def read(self) -> RawFeed:
         kind = name(self._root)
         if kind == "feed":
             self._level(self._root)
         elif kind in ("rss", "rdf_rdf"):
             self._channels(self._root, kind)
         else:
-            raise Unusual(f"root {kind}")
+            raise Unsupported(f"root {kind}")
         return self._feed
 
     def _channels(self, root: Element, kind: str) -> None:
@@ -92,7 +92,7 @@ class _Reader:
                 found = attributes(child)
                 before = self._base, self._lang
                 if "lastmod" in found or "href" in found:
-                    raise Unusual("a channel with an address of its own")
+                    raise Unsupported("a channel with an address of its own")
                 self._base, self._lang = scope(found, *before)
                 self._level(child)
                 self._base, self._lang = before
@@ -112,7 +112,7 @@ class _Reader:
                 self._entry(child)
             elif called in ("title", "language", "dc_language", "id"):
                 if called in once or (called == "title" and self._feed.entries):
-                    raise Unusual(f"a {called} where none is expected")
+                    raise Unsupported(f"a {called} where none is expected")
                 once.add(called)
                 self._fact(child, called)
             elif called == "link":
@@ -140,12 +140,12 @@ class _Reader:
 
     def _fact(self, element: Element, called: str) -> None:
         found = attributes(element)
-        value = mended(leaf(element))
+        value = unescape_if_html(leaf(element))
         if called == "title":
             kind = found.get("type", "text/plain")
             kind = KINDS.get(kind, kind)
             if kind not in ("text/plain", "text/html") or found.get("mode") == "base64":
-                raise Unusual(f"title of type {kind}")
+                raise Unsupported(f"title of type {kind}")
             if kind == "text/plain" and not self._version.startswith("atom") and looks_like_html(value):
                 kind = "text/html"
             self._feed.title = value, kind
@@ -158,11 +158,11 @@ class _Reader:
     def _link(self, element: Element) -> None:
         found = attributes(element)
         base = scope(found, self._base, None)[0]
-        relation, href, page, _ = told_link(found, base)
+        relation, href, page, _ = resolved_link(found, base)
         if href is None:
             href = HALF_ENTITY.sub(r"&\g<1>", written_link(element, base))
         elif len(element):
-            raise Unusual("markup in link")
+            raise Unsupported("markup in link")
         if page:
             self._feed.link = href
         self._feed.linked(relation, href)
@@ -173,21 +173,21 @@ class _Reader:
         if kind == "rss":
             return "rss"
         if (ATOM_URI in self._declared) != (uri == ATOM_URI) or (kind == "feed" and RSS1_URI in self._declared):
-            raise Unusual("Atom mixed with something else")
+            raise Unsupported("Atom mixed with something else")
         return ("atom10" if uri == ATOM_URI else "atom") if kind == "feed" else "rdf"
 
 
 def _picture(element: Element) -> None:
     if any(len(part) or name(part) not in _PICTURE_PARTS for part in element):
-        raise Unusual("image")
+        raise Unsupported("image")
 
 
 def _nothing(element: Element, called: str) -> None:
     """Make sure that nothing in an element that we pass over matters to feedparser."""
     if called in _FEED_PARTS and called != "items":
-        raise Unusual(called)
+        raise Unsupported(called)
     if len(element) and any(name(part) in _FEED_PARTS for part in element.iter() if part is not element):
-        raise Unusual(f"{called} with parts")
+        raise Unsupported(f"{called} with parts")
 
 
-__all__ = ["ParseError", "Unusual", "read"]
+__all__ = ["ParseError", "Unsupported", "read_feed"]

@@ -1,4 +1,4 @@
-"""How feedparser guesses whether a "plain" text is HTML, and mends letters that were encoded twice.
+"""How feedparser guesses whether a "plain" text is HTML, and repairs letters that were encoded twice.
 
 The lean reader has to make the same guesses; a test holds these against feedparser's own.
 """
@@ -34,7 +34,7 @@ def looks_like_html(text: str) -> bool:
     return all(name in entitydefs for name in _ENTITY_NAME.findall(text))
 
 
-def mended(text: str) -> str:
+def unescape_if_html(text: str) -> str:
     """UTF-8 that was taken for ISO 8859-1 and encoded again, and Windows letters in the control range."""
     if text.isascii():
         return text

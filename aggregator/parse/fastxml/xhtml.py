@@ -2,7 +2,7 @@
 
 from xml.etree.ElementTree import Element
 
-from aggregator.parse.fastxml.elements import MAX_DEPTH, Unusual, attributes, name
+from aggregator.parse.fastxml.elements import MAX_DEPTH, Unsupported, attributes, name
 
 _XHTML = "xhtml_"
 _NOT_INLINE = frozenset({"xhtml_body", "xhtml_svg", "xhtml_math"})
@@ -27,13 +27,13 @@ def _blank_around(element: Element) -> str:
 
 def _write(element: Element, pieces: list[str], depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise Unusual("depth")
+        raise Unsupported("depth")
     if element.text:
         pieces.append(_escaped(element.text))
     for child in element:
         called = name(child)
         if not called.startswith(_XHTML) or called in _NOT_INLINE:
-            raise Unusual(f"{child.tag} in text")
+            raise Unsupported(f"{child.tag} in text")
         tag = called.removeprefix(_XHTML)
         given = "".join(f' {key}="{_quoted(value)}"' for key, value in attributes(child).items())
         pieces.append(f"<{tag}{given}>")

@@ -28,7 +28,7 @@ START_S = 30.0
 GONE_S = 5.0
 
 Reply = tuple[Any, ...]  # a wire.Answer or wire.Article, or a wire.Refusal
-Asked = protocol.Job | protocol.Page
+Asked = protocol.Job | protocol.ArticlePage
 
 _ENDINGS: dict[int, str] = {
     signal.SIGXCPU: "took too much processor time",
@@ -39,7 +39,7 @@ _ENDINGS: dict[int, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class WorkerLimits:
     """What one document may cost, how long a worker waits for work, and how far it stands back for other programs."""
 
     max_body_bytes: int
@@ -73,7 +73,7 @@ class WorkerUnusable(Exception):
 class Pool:
     """Up to `workers` processes that answer jobs."""
 
-    def __init__(self, workers: int, limits: Limits) -> None:
+    def __init__(self, workers: int, limits: WorkerLimits) -> None:
         self._workers = workers
         self._limits = limits
         self._queue: asyncio.Queue[tuple[Asked, asyncio.Future[Reply]]] = asyncio.Queue()
@@ -182,7 +182,7 @@ def _fail(jobs: Sequence[tuple[Asked, asyncio.Future[Reply]]], error: Exception)
 class Worker:
     """One process, started with its first job and again after each death."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: WorkerLimits) -> None:
         self._limits = limits
         self._process: asyncio.subprocess.Process | None = None
 

@@ -8,22 +8,22 @@ import marshal
 import struct
 from typing import Any
 
-from aggregator.parse.normalize import Row
+from aggregator.parse.normalize import EntryRecord
 
 HELLO = b"ready\n"
 HEADER = struct.Struct("<I")
 MAX_FRAME = 256 * 2**20
 
 Job = tuple[bytes, str, str, str, bytes | None]  # body, url, content type, content language, memory
-Page = tuple[bytes, str, str]  # body, url, content type
+ArticlePage = tuple[bytes, str, str]  # body, url, content type
 Article = tuple[str]  # text
 Hints = tuple[float | None, float | None, tuple[int, ...], tuple[int, ...]]
-Answer = tuple[
-    str,  # rung
+ParseReply = tuple[
+    str,  # parse level
     str,  # title
     str | None,  # link
     str | None,  # lang
-    tuple[Row, ...],
+    tuple[EntryRecord, ...],
     int,  # items
     Hints,
     str | None,  # hub

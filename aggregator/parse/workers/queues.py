@@ -12,22 +12,22 @@ documents that each take all that a quick worker gives, such a feed waits for no
 import asyncio
 from dataclasses import replace
 
-from aggregator.parse.workers.pool import Limits, Pool, Reply, WorkerDied
-from aggregator.parse.workers.protocol import TOO_MUCH_MEMORY, Job, Page, Refusal
+from aggregator.parse.workers.pool import Pool, Reply, WorkerDied, WorkerLimits
+from aggregator.parse.workers.protocol import TOO_MUCH_MEMORY, ArticlePage, Job, Refusal
 
 QUICK_CPU_S = 1
 QUICK_MEMORY_BYTES = 96 * 2**20
 HARMLESS_S = 1.0
 LOW_PRIORITY = 19
-MOST_WAITING = 8  # apart, each for as long as a document may take: well within the lease of a poll
+MAX_WAITING = 8  # apart, each for as long as a document may take: well within the lease of a poll
 
 BUSY: Refusal = ("The document waits behind other slow ones; it is read at a later poll.", "broken", True)
 
 
-class Triage:
+class ParserQueues:
     """Answers jobs with two pools: quick workers for nearly everything, one patient worker for the rest."""
 
-    def __init__(self, workers: int, limits: Limits) -> None:
+    def __init__(self, workers: int, limits: WorkerLimits) -> None:
         quick = replace(
             limits,
             cpu_s=min(limits.cpu_s, QUICK_CPU_S),
@@ -42,7 +42,7 @@ class Triage:
         self._waiting = 0
         self._turn = asyncio.Lock()
 
-    async def ask(self, job: Job | Page, source: str = "", *, proven: bool = False) -> Reply:
+    async def ask(self, job: Job | ArticlePage, source: str = "", *, proven: bool = False) -> Reply:
         """The answer to one job; `source` is what its next ones will have in common with it. Raises WorkerUnusable.
 
         `proven`: the last poll of the source went well.
@@ -60,7 +60,7 @@ class Triage:
         """End every process; jobs that wait are cancelled."""
         await asyncio.gather(self._kept.close(), self._quick.close(), self._patient.close())
 
-    async def _ask_quick(self, job: Job | Page, proven: bool) -> Reply:
+    async def _ask_quick(self, job: Job | ArticlePage, proven: bool) -> Reply:
         pool = self._quick
         if proven and (self._strangers or self._asked[self._kept] <= self._asked[self._quick]):
             pool = self._kept
@@ -74,8 +74,8 @@ class Triage:
             self._asked[pool] -= 1
             self._strangers -= not proven
 
-    async def _ask_apart(self, job: Job | Page, source: str) -> Reply:
-        if self._waiting >= MOST_WAITING:
+    async def _ask_apart(self, job: Job | ArticlePage, source: str) -> Reply:
+        if self._waiting >= MAX_WAITING:
             return BUSY
         self._waiting += 1
         try:

@@ -10,7 +10,7 @@ import sys
 from typing import BinaryIO
 
 from aggregator.parse.document import read
-from aggregator.parse.payload import Refused
+from aggregator.parse.payload import Rejected
 from aggregator.parse.workers import protocol
 
 MAX_DOCUMENTS = 5000
@@ -24,7 +24,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: 
         (length,) = protocol.HEADER.unpack(header)
         jobs = protocol.unframe(requests.read(length))
         _allow_cpu(cpu_s)
-        replies = [answer(job, max_body_bytes) for job in jobs]
+        replies = [run_job(job, max_body_bytes) for job in jobs]
         documents += len(jobs)
         leaving = documents >= MAX_DOCUMENTS or _resident_bytes() > MAX_RESIDENT_BYTES
         answers.write(protocol.frame((leaving, replies)))
@@ -33,9 +33,9 @@ def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: 
             return
 
 
-def answer(
-    job: protocol.Job | protocol.Page, max_body_bytes: int
-) -> protocol.Answer | protocol.Article | protocol.Refusal:
+def run_job(
+    job: protocol.Job | protocol.ArticlePage, max_body_bytes: int
+) -> protocol.ParseReply | protocol.Article | protocol.Refusal:
     """The reply to one job: a feed is read with what is remembered of it, a page for its article."""
     try:
         if len(job) == 3:
@@ -43,7 +43,7 @@ def answer(
 
             return article.read(job, max_body_bytes)
         return read(job, max_body_bytes)
-    except Refused as refusal:
+    except Rejected as refusal:
         return refusal.message, refusal.found, refusal.transient
     except (MemoryError, RecursionError):
         return protocol.TOO_MUCH_MEMORY

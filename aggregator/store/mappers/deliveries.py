@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from aggregator.core.model import Attempt, Delivery, DeliveryState, Kind, Notice, Silence
+from aggregator.core.model import AlertKind, Attempt, Delivery, DeliveryState, Notice, Silence
 from aggregator.store.column_types import Values
 from aggregator.store.schema import deliveries
 
@@ -32,7 +32,7 @@ def delivery_values(delivery: Delivery) -> Values:
 def delivery(row: Row[Any]) -> Delivery:
     found = row._asdict()
     return Delivery(
-        kind=Kind(found["kind"]),
+        kind=AlertKind(found["kind"]),
         rules=tuple(found["rules"]),
         hits=tuple(found["hits"]),
         notice=_notice(found["notice"]),

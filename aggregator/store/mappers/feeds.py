@@ -55,7 +55,7 @@ def feed_values(state: FeedState) -> Values:
     values["push_missed"] = state.push_missed
     values["stored_today"] = list(astuple(state.stored_today)) if state.stored_today else None
     values["next_poll_at"] = _next_poll(state)
-    values["rungs"] = " ".join(map(str, state.rungs))
+    values["rungs"] = " ".join(map(str, state.parse_levels))
     return values
 
 
@@ -80,7 +80,7 @@ def feed_state(row: Row[Any]) -> FeedState:
         values["volatile"] = tuple(found["volatile"])
     if found["next_poll_at"] not in (ALWAYS, NEVER):
         values["next_poll_at"] = instant(found["next_poll_at"])
-    values["rungs"] = tuple(map(int, found["rungs"].split()))
+    values["parse_levels"] = tuple(map(int, found["rungs"].split()))
     return FeedState(**values)
 
 

@@ -1,15 +1,15 @@
 """The reading side, for commands and pages, and what people change by hand."""
 
 from aggregator.store.queries.backlog import BacklogPages
-from aggregator.store.queries.deliveries import DeliveryPages
-from aggregator.store.queries.entries import EntryPages
-from aggregator.store.queries.feeds import FeedPages
-from aggregator.store.queries.hits import HitPages
-from aggregator.store.queries.ids import Names
-from aggregator.store.queries.silences import SilencePages
+from aggregator.store.queries.deliveries import DeliveryQueries
+from aggregator.store.queries.entries import EntryQueries
+from aggregator.store.queries.feeds import FeedQueries
+from aggregator.store.queries.hits import HitQueries
+from aggregator.store.queries.ids import IdQueries
+from aggregator.store.queries.silences import SilenceQueries
 
 
-class SqlCatalog(FeedPages, EntryPages, HitPages, DeliveryPages, SilencePages, BacklogPages, Names):
+class SqlCatalog(FeedQueries, EntryQueries, HitQueries, DeliveryQueries, SilenceQueries, BacklogPages, IdQueries):
     """`ports.Catalog` over SQL."""
 
 

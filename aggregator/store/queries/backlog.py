@@ -5,21 +5,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, case, func, select
 
-from aggregator.core.findings import ASSUMED_INTERVAL_S, FEED_INTERVALS, SHORTEST_INTERVAL_S, SUSPECT_DEATHS
+from aggregator.core.findings import ASSUMED_INTERVAL_S, FEED_INTERVALS, MIN_INTERVAL_S, SUSPECT_DEATHS
 from aggregator.core.model import Backlog, Health, Overdue, Suspect
 from aggregator.store.column_types import Instant, instant, micros
-from aggregator.store.queries.base import Room
+from aggregator.store.queries.base import QueryBase
 from aggregator.store.schema import ALWAYS, deliveries, feeds, hosts
 
 MAX_LISTED = 10
 INTERVAL_S: ColumnElement[float] = case(
     (feeds.c.interval_s.is_(None), ASSUMED_INTERVAL_S),
-    (feeds.c.interval_s < SHORTEST_INTERVAL_S, SHORTEST_INTERVAL_S),
+    (feeds.c.interval_s < MIN_INTERVAL_S, MIN_INTERVAL_S),
     else_=feeds.c.interval_s,
 )
 
 
-class BacklogPages(Room):
+class BacklogPages(QueryBase):
     """The catalog's view of what is stuck."""
 
     async def backlog(self, now: datetime) -> Backlog:

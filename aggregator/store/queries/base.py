@@ -18,8 +18,8 @@ from sqlalchemy import (
 
 from aggregator.store.column_types import EPOCH, Instant
 from aggregator.store.engine import Database
-from aggregator.store.reader import Reader
-from aggregator.store.search_index import Indexing
+from aggregator.store.reader import ReadPool
+from aggregator.store.search_index import SearchIndex
 from aggregator.store.writer import Writer
 
 DAYS = 30
@@ -30,10 +30,10 @@ DAY_MICROS = literal_column("86400000000", BigInteger)
 Days = tuple[tuple[str, int], ...]
 
 
-class Room:
+class QueryBase:
     """A part of the catalog: reads in the reader's threads, writes through the writer."""
 
-    def __init__(self, database: Database, writer: Writer, reader: Reader, indexing: Indexing) -> None:
+    def __init__(self, database: Database, writer: Writer, reader: ReadPool, indexing: SearchIndex) -> None:
         self._database = database
         self._dialect = database.dialect
         self._writer = writer

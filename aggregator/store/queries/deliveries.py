@@ -6,10 +6,10 @@ from datetime import datetime
 from sqlalchemy import Connection, case, func, or_, select, update
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import Attempt, Delivery, DeliveryState, Told
+from aggregator.core.model import Attempt, Delivery, DeliveryState, HitDetail
 from aggregator.store import mappers
-from aggregator.store.hit_details import tell
-from aggregator.store.queries.base import Room, earlier, limited
+from aggregator.store.hit_details import get_details
+from aggregator.store.queries.base import QueryBase, earlier, limited
 from aggregator.store.schema import attempts, deliveries, hits, stories
 
 WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
@@ -17,7 +17,7 @@ RETRIABLE = (*WAITING, DeliveryState.DEAD)
 ENDED = (DeliveryState.SENT, DeliveryState.DEAD)
 
 
-class DeliveryPages(Room):
+class DeliveryQueries(QueryBase):
     """The catalog's deliveries."""
 
     async def deliveries(
@@ -35,15 +35,15 @@ class DeliveryPages(Room):
         found = await self._reader.read(lambda connection: connection.execute(query).all())
         return tuple(map(mappers.delivery, found))
 
-    async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[Told, ...]]:
-        def read(connection: Connection) -> tuple[Delivery, tuple[Attempt, ...], tuple[Told, ...]]:
+    async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[HitDetail, ...]]:
+        def read(connection: Connection) -> tuple[Delivery, tuple[Attempt, ...], tuple[HitDetail, ...]]:
             row = connection.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
             if row is None:
                 raise NotFound("delivery", delivery_id)
             tries = select(attempts).where(attempts.c.delivery == delivery_id).order_by(attempts.c.number)
             found = mappers.delivery(row)
             made = tuple(map(mappers.attempt, connection.execute(tries)))
-            return found, made, tell(connection, self._dialect, found.hits)
+            return found, made, get_details(connection, self._dialect, found.hits)
 
         return await self._reader.read(read)
 
@@ -65,31 +65,33 @@ class DeliveryPages(Room):
         return await self._change(ids, RETRIABLE, again)
 
     async def acknowledge(self, ids: Sequence[str], now: datetime) -> int:
-        fresh = (
+        unacknowledged = (
             update(deliveries)
             .where(
-                self._dialect.among(deliveries.c.id, "ids"),
+                self._dialect.is_in(deliveries.c.id, "ids"),
                 deliveries.c.state.in_([state.value for state in ENDED]),
                 deliveries.c.acknowledged_at.is_(None),
             )
             .values(acknowledged_at=now)
             .returning(deliveries.c.story, deliveries.c.hits)
         )
-        told = select(hits.c.story).where(self._dialect.among(hits.c.id, "hits"))
+        detail = select(hits.c.story).where(self._dialect.is_in(hits.c.id, "hits"))
         known = (
             update(stories)
-            .where(or_(self._dialect.among(stories.c.id, "stories"), stories.c.id.in_(told)))
+            .where(or_(self._dialect.is_in(stories.c.id, "stories"), stories.c.id.in_(detail)))
             .values(acknowledged_at=now)
         )
 
         def acknowledge(connection: Connection) -> int:
-            found = connection.execute(fresh, {"ids": self._dialect.listed(ids)}).all()
+            found = connection.execute(unacknowledged, {"ids": self._dialect.list_param(ids)}).all()
             named = [row.story for row in found if row.story]
             hit_ids = [hit for row in found for hit in row.hits]
-            connection.execute(known, {"stories": self._dialect.listed(named), "hits": self._dialect.listed(hit_ids)})
+            connection.execute(
+                known, {"stories": self._dialect.list_param(named), "hits": self._dialect.list_param(hit_ids)}
+            )
             return len(found)
 
-        return await self._writer.alone(acknowledge)
+        return await self._writer.execute(acknowledge)
 
     async def cancel(self, ids: Sequence[str]) -> int:
         suppressed = {"state": DeliveryState.SUPPRESSED.value, "reason": "cancelled by hand", "wake_at": None}
@@ -99,10 +101,10 @@ class DeliveryPages(Room):
         change = (
             update(deliveries)
             .where(
-                self._dialect.among(deliveries.c.id, "ids"),
+                self._dialect.is_in(deliveries.c.id, "ids"),
                 deliveries.c.state.in_([state.value for state in states]),
             )
             .values(**values)
         )
-        bound = {"ids": self._dialect.listed(ids)}
-        return await self._writer.alone(lambda connection: connection.execute(change, bound).rowcount)
+        bound = {"ids": self._dialect.list_param(ids)}
+        return await self._writer.execute(lambda connection: connection.execute(change, bound).rowcount)

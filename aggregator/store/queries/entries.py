@@ -12,15 +12,15 @@ from aggregator.core.model import Entry, Stats
 from aggregator.store import mappers
 from aggregator.store.column_types import storable
 from aggregator.store.inspect import size_bytes
-from aggregator.store.queries.base import Room, limited
+from aggregator.store.queries.base import QueryBase, limited
 from aggregator.store.schema import deliveries, entries, feeds, hits
 
-DISORDER = 1000  # entries that polls may have stored in another order than they saw them
+ARRIVAL_SLACK = 1000  # entries that polls may have stored in another order than they saw them
 
 NEWEST = (entries.c.seen_at.desc(), entries.c.id.desc())
 
 
-class EntryPages(Room):
+class EntryQueries(QueryBase):
     """The catalog's entries."""
 
     async def entry(self, entry_id: int) -> Entry:
@@ -95,7 +95,7 @@ def _first_since(since: datetime) -> ScalarSelect[int]:
 
     Ids follow `seen_at` but for polls that were committed side by side: the least of many is taken.
     """
-    oldest = select(entries.c.id).where(entries.c.seen_at >= since).order_by(entries.c.seen_at).limit(DISORDER)
+    oldest = select(entries.c.id).where(entries.c.seen_at >= since).order_by(entries.c.seen_at).limit(ARRIVAL_SLACK)
     return select(func.min(oldest.subquery().c.id)).scalar_subquery()
 
 

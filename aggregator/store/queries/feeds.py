@@ -10,7 +10,7 @@ from aggregator.core.errors import NotFound
 from aggregator.core.model import TROUBLE, FeedSummary, Health, HostLimit
 from aggregator.store import mappers
 from aggregator.store.column_types import micros
-from aggregator.store.queries.base import Days, Room, day_of, days, first_day, limited
+from aggregator.store.queries.base import Days, QueryBase, day_of, days, first_day, limited
 from aggregator.store.schema import ALWAYS, NEVER, entries, feeds, hits, hosts
 
 # A pause covers whatever health lies under it.
@@ -18,7 +18,7 @@ SHOWN: ColumnElement[str] = case((feeds.c.paused_at.is_not(None), Health.PAUSED.
 WORST_FIRST = case({word.value: rank for rank, word in enumerate(TROUBLE)}, value=SHOWN, else_=len(TROUBLE))
 
 
-class FeedPages(Room):
+class FeedQueries(QueryBase):
     """The catalog's feeds."""
 
     async def feeds(
@@ -46,8 +46,8 @@ class FeedPages(Room):
         if ids is None:
             found = connection.execute(query.where(feeds.c.configured)).all()
         else:
-            bound = {"ids": self._dialect.listed(ids)}
-            found = connection.execute(query.where(self._dialect.among(feeds.c.id, "ids")), bound).all()
+            bound = {"ids": self._dialect.list_param(ids)}
+            found = connection.execute(query.where(self._dialect.is_in(feeds.c.id, "ids")), bound).all()
             for missing in [feed for feed in ids if feed not in {row.id for row in found}]:
                 raise unknown_feed(connection, missing)
         return self._counted(connection, found)
@@ -64,19 +64,19 @@ class FeedPages(Room):
     def _count(self, connection: Connection, table: Table, ids: Sequence[str]) -> Mapping[str, int]:
         query = (
             select(table.c.feed, func.count().label("rows"))
-            .where(self._dialect.among(table.c.feed, "ids"))
+            .where(self._dialect.is_in(table.c.feed, "ids"))
             .group_by(table.c.feed)
         )
-        found = connection.execute(query, {"ids": self._dialect.listed(ids)})
+        found = connection.execute(query, {"ids": self._dialect.list_param(ids)})
         return {row.feed: row.rows for row in found}
 
     async def feed_days(self, ids: Sequence[str], now: datetime) -> Mapping[str, Days]:
         query = (
             select(entries.c.feed, day_of(entries.c.seen_at), func.count())
-            .where(self._dialect.among(entries.c.feed, "ids"), entries.c.seen_at >= first_day(now))
+            .where(self._dialect.is_in(entries.c.feed, "ids"), entries.c.seen_at >= first_day(now))
             .group_by(entries.c.feed, day_of(entries.c.seen_at))
         )
-        bound = {"ids": self._dialect.listed(ids)}
+        bound = {"ids": self._dialect.list_param(ids)}
         found = await self._reader.read(lambda connection: connection.execute(query, bound).all())
         counted: dict[str, list[tuple[int, int]]] = {feed: [] for feed in ids}
         for feed, day, count in found:
@@ -112,7 +112,7 @@ class FeedPages(Room):
             if not connection.execute(change).rowcount:
                 raise unknown_feed(connection, feed)
 
-        await self._writer.alone(apply)
+        await self._writer.execute(apply)
 
 
 def unknown_feed(connection: Connection, feed: str) -> NotFound:

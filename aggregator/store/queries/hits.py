@@ -25,40 +25,40 @@ from sqlalchemy import (
 )
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import HitFilter, HitState, RuleFigures, Story, Told
+from aggregator.core.model import HitDetail, HitFilter, HitState, RuleStats, Story
 from aggregator.store.column_types import Instant
-from aggregator.store.hit_details import NEWEST, TOLD, read_stories, tell, told
-from aggregator.store.queries.base import Days, Room, day_of, days, earlier, first_day, limited
+from aggregator.store.hit_details import HIT_DETAILS, NEWEST, details_of, get_details, stories_by_id
+from aggregator.store.queries.base import Days, QueryBase, day_of, days, earlier, first_day, limited
 from aggregator.store.schema import hits
 
 MEMBERS = 20  # hits of one story in a listing of stories
 PLACE = tuple_(hits.c.created_at, hits.c.id)
 
 
-class HitPages(Room):
+class HitQueries(QueryBase):
     """The catalog's hits."""
 
-    async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[Told, ...]:
-        query = limited(TOLD.where(*_conditions(wanted)).order_by(*NEWEST), limit)
-        return await self._reader.read(lambda connection: self._told(connection, query))
+    async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[HitDetail, ...]:
+        query = limited(HIT_DETAILS.where(*_conditions(wanted)).order_by(*NEWEST), limit)
+        return await self._reader.read(lambda connection: self._details(connection, query))
 
-    def _told(self, connection: Connection, query: Select[Any]) -> tuple[Told, ...]:
-        return told(connection, self._dialect, connection.execute(query).all())
+    def _details(self, connection: Connection, query: Select[Any]) -> tuple[HitDetail, ...]:
+        return details_of(connection, self._dialect, connection.execute(query).all())
 
-    async def tales(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[Told, ...], ...]:
+    async def stories_of_hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[HitDetail, ...], ...]:
         firsts = limited(select(hits.c.story, hits.c.entry).where(*_conditions(wanted), *_first(wanted)), limit)
 
-        def read(connection: Connection) -> tuple[tuple[Told, ...], ...]:
+        def read(connection: Connection) -> tuple[tuple[HitDetail, ...], ...]:
             found = connection.execute(firsts.order_by(*NEWEST)).all()
-            tales: dict[str | int, list[Told]] = {row.story or row.entry: [] for row in found}
-            for one in self._told(connection, _members(wanted, tales)):
-                tales[one.hit.story or one.entry.id or 0].append(one)
-            return tuple(map(tuple, tales.values()))
+            stories: dict[str | int, list[HitDetail]] = {row.story or row.entry: [] for row in found}
+            for one in self._details(connection, _members(wanted, stories)):
+                stories[one.hit.story or one.entry.id or 0].append(one)
+            return tuple(map(tuple, stories.values()))
 
         return await self._reader.read(read)
 
-    async def hit(self, hit_id: str) -> Told:
-        found = await self._reader.read(lambda connection: tell(connection, self._dialect, [hit_id]))
+    async def hit(self, hit_id: str) -> HitDetail:
+        found = await self._reader.read(lambda connection: get_details(connection, self._dialect, [hit_id]))
         if not found:
             raise NotFound("hit", hit_id)
         return found[0]
@@ -79,23 +79,23 @@ class HitPages(Room):
             if not connection.execute(change).rowcount:
                 raise NotFound("hit", hit_id)
 
-        await self._writer.alone(apply)
+        await self._writer.execute(apply)
 
-    async def story(self, story_id: str) -> tuple[Story, tuple[Told, ...]]:
-        query = TOLD.where(hits.c.story == story_id).order_by(*NEWEST)
+    async def story(self, story_id: str) -> tuple[Story, tuple[HitDetail, ...]]:
+        query = HIT_DETAILS.where(hits.c.story == story_id).order_by(*NEWEST)
 
-        def read(connection: Connection) -> tuple[Story, tuple[Told, ...]]:
-            for story in read_stories(connection, self._dialect, [story_id]):
-                return story, self._told(connection, query)
+        def read(connection: Connection) -> tuple[Story, tuple[HitDetail, ...]]:
+            for story in stories_by_id(connection, self._dialect, [story_id]):
+                return story, self._details(connection, query)
             raise NotFound("story", story_id)
 
         return await self._reader.read(read)
 
-    async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleFigures, ...]:
+    async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         wanted = true() if ids is None else hits.c.rule.in_(ids)
         totals, by_day = await self._reader.read(lambda connection: _figures(connection, now, wanted))
         return tuple(
-            RuleFigures(
+            RuleStats(
                 rule=row.rule,
                 hits=row.hits,
                 alerts=row.alerts,
@@ -153,14 +153,14 @@ def _first(wanted: HitFilter) -> tuple[ColumnElement[bool], ...]:
 def _members(wanted: HitFilter, tales: Iterable[str | int]) -> Select[Any]:
     """The hits of these stories and entries that the listing has, the first MEMBERS of each."""
     stories, alone = [t for t in tales if isinstance(t, str)], [t for t in tales if isinstance(t, int)]
-    tale = func.coalesce(hits.c.story, cast(hits.c.entry, Text))
+    story_hits = func.coalesce(hits.c.story, cast(hits.c.entry, Text))
     numbered = (
-        select(hits.c.id, func.row_number().over(partition_by=tale, order_by=PLACE.clauses).label("number"))
+        select(hits.c.id, func.row_number().over(partition_by=story_hits, order_by=PLACE.clauses).label("number"))
         .where(*_conditions(replace(wanted, before=None)))
         .where(or_(hits.c.story.in_(stories), and_(hits.c.story.is_(None), hits.c.entry.in_(alone))))
         .subquery()
     )
-    return TOLD.where(hits.c.id.in_(select(numbered.c.id).where(numbered.c.number <= MEMBERS))).order_by(*NEWEST)
+    return HIT_DETAILS.where(hits.c.id.in_(select(numbered.c.id).where(numbered.c.number <= MEMBERS))).order_by(*NEWEST)
 
 
 def _conditions(wanted: HitFilter, table: FromClause = hits) -> list[ColumnElement[bool]]:

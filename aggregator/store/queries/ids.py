@@ -5,16 +5,16 @@ from typing import Literal
 from sqlalchemy import select
 
 from aggregator.core.errors import NotFound
-from aggregator.store.queries.base import Room
+from aggregator.store.queries.base import QueryBase
 from aggregator.store.schema import deliveries, hits
 
 TABLES = {"hit": hits, "delivery": deliveries}
 
 
-class Names(Room):
+class IdQueries(QueryBase):
     """The catalog's whole ids."""
 
-    async def named(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
+    async def resolve_id(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
         ids = TABLES[kind].c.id
         query = select(ids).where(ids.startswith(beginning, autoescape=True)).order_by(ids).limit(2)
         found = await self._reader.read(lambda connection: connection.execute(query).scalars().all())

@@ -7,12 +7,12 @@ from sqlalchemy import Connection, delete, insert
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Silence
-from aggregator.store.queries.base import Room
+from aggregator.store.queries.base import QueryBase
 from aggregator.store.routing import live_silences
 from aggregator.store.schema import silences
 
 
-class SilencePages(Room):
+class SilenceQueries(QueryBase):
     """The catalog's silences."""
 
     async def silences(self, now: datetime) -> tuple[Silence, ...]:
@@ -21,7 +21,7 @@ class SilencePages(Room):
     async def add_silence(self, silence: Silence) -> Silence:
         columns = ("rule", "feed", "story", "until_at", "reason", "created_at")
         add = insert(silences).values({name: getattr(silence, name) for name in columns}).returning(silences.c.id)
-        added = await self._writer.alone(lambda connection: connection.execute(add).scalar_one())
+        added = await self._writer.execute(lambda connection: connection.execute(add).scalar_one())
         return replace(silence, id=added)
 
     async def remove_silence(self, silence_id: int) -> None:
@@ -29,4 +29,4 @@ class SilencePages(Room):
             if not connection.execute(delete(silences).where(silences.c.id == silence_id)).rowcount:
                 raise NotFound("silence", str(silence_id))
 
-        await self._writer.alone(remove)
+        await self._writer.execute(remove)

@@ -1,4 +1,4 @@
-"""The JSON API under /api/v1: the shapes of core/schemas.py over the catalog and the desk."""
+"""The JSON API under /api/v1: the shapes of core/schemas.py over the catalog and the backend."""
 
 from fastapi import APIRouter
 

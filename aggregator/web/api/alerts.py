@@ -10,19 +10,19 @@ from pydantic import Field
 from aggregator.core.errors import NotFound
 from aggregator.core.model import DeliveryState, Silence
 from aggregator.core.schemas import delivery_detail_json, delivery_json, silence_json
-from aggregator.core.titles import named
+from aggregator.core.titles import with_titles
 from aggregator.core.values import seconds
-from aggregator.ports.backend import Desk
+from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
-from aggregator.web.dependencies import GivenDesk
-from aggregator.web.params import Before, Listing, after_cursor, cursor_of, leading_on
+from aggregator.web.dependencies import BackendDep
+from aggregator.web.params import Before, ListQuery, after_cursor, cursor_of, next_link
 
 router = APIRouter(tags=["alerts"], responses=bodies.ERRORS)
 
 MAX_SILENCE = timedelta(days=999)
 
 
-class DeliveriesAsked(Listing):
+class DeliveryQuery(ListQuery):
     """Which deliveries."""
 
     state: Annotated[list[DeliveryState], Field(default_factory=list)]
@@ -30,7 +30,7 @@ class DeliveriesAsked(Listing):
 
 
 async def silence(
-    desk: Desk, *, rule: str | None, feed: str | None, story: str | None, last: str, reason: str
+    backend: Backend, *, rule: str | None, feed: str | None, story: str | None, last: str, reason: str
 ) -> Silence:
     """Add a silence of exactly one thing for a while. 422 where it is not that; raises NotFound."""
     if sum(map(bool, (rule, feed, story))) != 1:
@@ -41,68 +41,68 @@ async def silence(
         raise HTTPException(422, f"for: {error}") from None
     if not 0 < length_s <= MAX_SILENCE.total_seconds():
         raise HTTPException(422, "for: a silence lasts longer than nothing and at most 999 days")
-    current = desk.current().config
+    current = backend.current().config
     if rule and rule not in (ids := [one.id for one in current.rules]):
         raise NotFound("rule", rule, ids)
     if feed and feed not in (ids := [one.id for one in current.feeds]):
         raise NotFound("feed", feed, ids)
     if story:
-        await desk.catalog.story(story)
-    now = desk.clock.now()
+        await backend.catalog.story(story)
+    now = backend.clock.now()
     until = now + timedelta(seconds=length_s)
     wanted = Silence(rule=rule, feed=feed, story=story, until_at=until, reason=reason.strip(), created_at=now)
-    return await desk.catalog.add_silence(wanted)
+    return await backend.catalog.add_silence(wanted)
 
 
 @router.get("/deliveries", response_model=list[bodies.Delivery])
-async def list_deliveries(request: Request, desk: GivenDesk, asked: Annotated[DeliveriesAsked, Query()]) -> Response:
+async def list_deliveries(request: Request, backend: BackendDep, asked: Annotated[DeliveryQuery, Query()]) -> Response:
     """The outbox, newest first. The `Link` header leads to the next page."""
-    found = await desk.catalog.deliveries(states=asked.state, limit=asked.limit, before=after_cursor(asked.before))
+    found = await backend.catalog.deliveries(states=asked.state, limit=asked.limit, before=after_cursor(asked.before))
     last = found[-1] if len(found) == asked.limit else None
-    headers = leading_on(request, before=cursor_of(last.created_at, last.id)) if last else {}
+    headers = next_link(request, before=cursor_of(last.created_at, last.id)) if last else {}
     return JSONResponse([delivery_json(delivery) for delivery in found], headers=headers)
 
 
 @router.post("/deliveries/retry", response_model=bodies.Count)
-async def retry(desk: GivenDesk, sent: bodies.IdsSent) -> Response:
+async def retry(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
     """Make dead, held or waiting deliveries due now."""
-    return JSONResponse({"count": await desk.catalog.retry(sent.ids, desk.clock.now())})
+    return JSONResponse({"count": await backend.catalog.retry(sent.ids, backend.clock.now())})
 
 
 @router.post("/deliveries/acknowledge", response_model=bodies.Count)
-async def acknowledge(desk: GivenDesk, sent: bodies.IdsSent) -> Response:
+async def acknowledge(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
     """Note that a person knows of sent or dead deliveries: their stories do not alert again by their spread."""
-    return JSONResponse({"count": await desk.catalog.acknowledge(sent.ids, desk.clock.now())})
+    return JSONResponse({"count": await backend.catalog.acknowledge(sent.ids, backend.clock.now())})
 
 
 @router.post("/deliveries/cancel", response_model=bodies.Count)
-async def cancel(desk: GivenDesk, sent: bodies.IdsSent) -> Response:
+async def cancel(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
     """Suppress deliveries that are not sent yet."""
-    return JSONResponse({"count": await desk.catalog.cancel(sent.ids)})
+    return JSONResponse({"count": await backend.catalog.cancel(sent.ids)})
 
 
 @router.get("/deliveries/{delivery_id}", response_model=bodies.DeliveryDetail)
-async def show_delivery(desk: GivenDesk, delivery_id: Annotated[str, Path(max_length=200)]) -> Response:
+async def show_delivery(backend: BackendDep, delivery_id: Annotated[str, Path(max_length=200)]) -> Response:
     """One delivery with every try and what it tells."""
-    delivery, attempts, tellings = await desk.catalog.delivery(delivery_id)
-    return JSONResponse(delivery_detail_json(delivery, attempts, named(tellings, desk.current().config)))
+    delivery, attempts, details = await backend.catalog.delivery(delivery_id)
+    return JSONResponse(delivery_detail_json(delivery, attempts, with_titles(details, backend.current().config)))
 
 
 @router.get("/silences", response_model=list[bodies.Silence])
-async def list_silences(desk: GivenDesk) -> Response:
+async def list_silences(backend: BackendDep) -> Response:
     """Live silences."""
-    return JSONResponse([silence_json(one) for one in await desk.catalog.silences(desk.clock.now())])
+    return JSONResponse([silence_json(one) for one in await backend.catalog.silences(backend.clock.now())])
 
 
 @router.post("/silences", response_model=bodies.Silence, status_code=201)
-async def add_silence(desk: GivenDesk, sent: bodies.SilenceSent) -> Response:
+async def add_silence(backend: BackendDep, sent: bodies.CreateSilence) -> Response:
     """Do not hear of a rule, a feed or a story for a while."""
-    made = await silence(desk, rule=sent.rule, feed=sent.feed, story=sent.story, last=sent.last, reason=sent.reason)
+    made = await silence(backend, rule=sent.rule, feed=sent.feed, story=sent.story, last=sent.last, reason=sent.reason)
     return JSONResponse(silence_json(made), 201)
 
 
 @router.delete("/silences/{silence_id}", status_code=204)
-async def remove_silence(desk: GivenDesk, silence_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
+async def remove_silence(backend: BackendDep, silence_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
     """Lift a silence."""
-    await desk.catalog.remove_silence(silence_id)
+    await backend.catalog.remove_silence(silence_id)
     return Response(status_code=204)

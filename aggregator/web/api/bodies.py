@@ -25,7 +25,7 @@ class ConfigProblem(BaseModel):
     severity: Literal["error", "warning"]
 
 
-class Problem(BaseModel):
+class ErrorResponse(BaseModel):
     """An error in one sentence; `problems` where a configuration is at fault."""
 
     detail: str
@@ -33,15 +33,15 @@ class Problem(BaseModel):
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The request cannot be read."},
-    401: {"model": Problem, "description": "A token or a session is needed."},
-    403: {"model": Problem, "description": "The request did not come from a page of this site."},
-    404: {"model": Problem, "description": "There is no such thing."},
-    409: {"model": Problem, "description": "Somebody else changed it first."},
-    413: {"model": Problem, "description": "The body is too large."},
-    422: {"model": Problem, "description": "The request cannot be understood; the detail says why."},
-    502: {"model": Problem, "description": "The other server did not answer well."},
-    503: {"model": Problem, "description": "The database does not answer."},
+    400: {"model": ErrorResponse, "description": "The request cannot be read."},
+    401: {"model": ErrorResponse, "description": "A token or a session is needed."},
+    403: {"model": ErrorResponse, "description": "The request did not come from a page of this site."},
+    404: {"model": ErrorResponse, "description": "There is no such thing."},
+    409: {"model": ErrorResponse, "description": "Somebody else changed it first."},
+    413: {"model": ErrorResponse, "description": "The body is too large."},
+    422: {"model": ErrorResponse, "description": "The request cannot be understood; the detail says why."},
+    502: {"model": ErrorResponse, "description": "The other server did not answer well."},
+    503: {"model": ErrorResponse, "description": "The database does not answer."},
 }
 
 
@@ -94,7 +94,7 @@ class Entry(BaseModel):
     content: str = ""
 
 
-class Found(Entry):
+class EntryMatch(Entry):
     feed_title: str
     spans: list[Span]
     snippet: str
@@ -151,7 +151,8 @@ class Feed(BaseModel):
     last_ok_at: At | None
     last_new_at: At | None
     gap_s: float | None
-    rungs: list[int]
+    parse_levels: list[int]
+    rungs: list[int]  # the old key, for one release
     configured: bool
 
 
@@ -184,7 +185,9 @@ class Attempt(BaseModel):
 
 
 class DeliveryDetail(Delivery):
-    tries: list[Attempt]
+    attempt_history: list[Attempt]
+    hit_details: list[Hit]
+    tries: list[Attempt]  # the old keys, for one release
     told: list[Hit]
 
 
@@ -210,7 +213,8 @@ class Loop(BaseModel):
     name: str
     ok: bool
     last_at: At | None
-    patience_s: float
+    timeout_s: float
+    patience_s: float  # the old key, for one release
     error: str | None
 
 
@@ -253,23 +257,24 @@ class Status(BaseModel):
     warnings: list[str]
 
 
-class Candidate(BaseModel):
+class FeedCandidate(BaseModel):
     url: str
     title: str
     entries: int
     newest_at: At | None
     titles: list[str]
-    known_as: str | None
+    existing_id: str | None
+    known_as: str | None  # the old key, for one release
 
 
-class Imported(BaseModel):
+class ImportResult(BaseModel):
     added: list[str]
     known: list[str]
     repeated: list[str]
     problems: list[str]
 
 
-class Verdict(BaseModel):
+class RulesCheck(BaseModel):
     ok: bool
     problems: list[ConfigProblem]
     rules: list[str]
@@ -281,21 +286,21 @@ class RulesFile(BaseModel):
     digest: str
 
 
-class Change(BaseModel):
+class RuleChange(BaseModel):
     rule: str
     before: int
     after: int
     added: int
     removed: int
-    added_samples: list[Found]
-    removed_samples: list[Found]
+    added_samples: list[EntryMatch]
+    removed_samples: list[EntryMatch]
 
 
 class Preview(BaseModel):
     since: At
     entries: int
     complete: bool
-    changes: list[Change]
+    changes: list[RuleChange]
 
 
 class Evidence(BaseModel):
@@ -317,7 +322,8 @@ class Clause(BaseModel):
 class Explanation(BaseModel):
     rule: str
     matched: bool
-    barred: str
+    excluded_by: str
+    barred: str  # the old key, for one release
     tree: Clause
     snippet: str
 
@@ -329,51 +335,51 @@ class Count(BaseModel):
 # --- what requests send ------------------------------------------------------------------------------
 
 
-class Sent(BaseModel):
+class RequestBody(BaseModel):
     """A request's body; a key that is not listed is refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class MarkSent(Sent):
+class SetMark(RequestBody):
     mark: Mark | None
 
 
-class FeedSent(Sent):
+class CreateFeed(RequestBody):
     url: Address
     title: Annotated[str, Field(max_length=300)] = ""
     tags: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)] = []
 
 
-class AddressSent(Sent):
+class DiscoverFeeds(RequestBody):
     url: Address
 
 
-class PauseSent(Sent):
+class SetPaused(RequestBody):
     paused: bool
 
 
-class RulesSent(Sent):
+class RulesUpload(RequestBody):
     name: Id
     text: Text
 
 
-class RulesSaved(RulesSent):
+class RulesSaved(RulesUpload):
     digest: Annotated[str, Field(max_length=200, description="Of the text that was edited.")]
 
 
-class PreviewSent(RulesSent):
+class PreviewRequest(RulesUpload):
     since: Moment = "30d"
 
 
-class IdsSent(Sent):
+class DeliveryIds(RequestBody):
     ids: Annotated[list[Id], Field(min_length=1, max_length=1000)]
 
 
 SPAN = r"^([1-9][0-9]{0,2} ?(s|m|h|d)|[1-9][0-9]?h ?[1-9][0-9]?m|[1-9][0-9]?d ?[1-9][0-9]?h)$"  # some that are taken
 
 
-class SilenceSent(Sent):
+class CreateSilence(RequestBody):
     """Of exactly one of rule, feed and story."""
 
     model_config = ConfigDict(
@@ -393,7 +399,7 @@ class SilenceSent(Sent):
     reason: Annotated[str, Field(max_length=500)] = ""
 
 
-class Health(BaseModel):
+class HealthCheck(BaseModel):
     """Whether every loop gives its sign of life."""
 
     ok: bool

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from aggregator.core.model import Json
-from aggregator.web.dependencies import GivenPages
+from aggregator.web.dependencies import TemplatesDep
 
 router = APIRouter(include_in_schema=False)
 
@@ -68,7 +68,7 @@ def models(document: dict[str, Any]) -> list[Json]:
 
 
 @router.get("/api/docs")
-async def show(request: Request, pages: GivenPages) -> Response:
+async def show(request: Request, templates: TemplatesDep) -> Response:
     """Every operation and every shape."""
     document = request.app.openapi()
-    return pages.render(request, "docs.html", chapters=chapters(document), models=models(document))
+    return templates.render(request, "docs.html", chapters=chapters(document), models=models(document))

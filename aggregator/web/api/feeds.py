@@ -5,24 +5,24 @@ from fastapi.responses import JSONResponse
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import FeedSummary, Json
-from aggregator.core.results import Candidate, Imported
+from aggregator.core.results import FeedCandidate, ImportResult
 from aggregator.core.schemas import feed_json, instant
 from aggregator.core.settings import Config
-from aggregator.ports.backend import Desk
+from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
-from aggregator.web.dependencies import GivenDesk
-from aggregator.web.params import AskedNames, leading_on
+from aggregator.web.dependencies import BackendDep
+from aggregator.web.params import NamesParams, next_link
 
 router = APIRouter(tags=["feeds"], responses=bodies.ERRORS)
 
 BEFORE_MARKUP = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"  # byte order marks and white space
 
 
-async def one_feed(desk: Desk, feed_id: str) -> FeedSummary:
+async def one_feed(backend: Backend, feed_id: str) -> FeedSummary:
     """A feed of the configuration or of the past. Raises NotFound."""
-    found = await desk.catalog.feeds([feed_id])
+    found = await backend.catalog.feeds([feed_id])
     if not found:
-        raise NotFound("feed", feed_id, [feed.id for feed in desk.current().config.feeds])
+        raise NotFound("feed", feed_id, [feed.id for feed in backend.current().config.feeds])
     return found[0]
 
 
@@ -30,7 +30,7 @@ def _shape(summary: FeedSummary, config: Config) -> Json:
     return feed_json(summary, next((feed for feed in config.feeds if feed.id == summary.state.id), None))
 
 
-def candidate_json(candidate: Candidate) -> Json:
+def candidate_json(candidate: FeedCandidate) -> Json:
     """A feed behind an address."""
     return {
         "url": candidate.url,
@@ -38,11 +38,12 @@ def candidate_json(candidate: Candidate) -> Json:
         "entries": candidate.entries,
         "newest_at": instant(candidate.newest_at),
         "titles": list(candidate.titles),
-        "known_as": candidate.known_as,
+        "existing_id": candidate.existing_id,
+        "known_as": candidate.existing_id,  # the old key, for one release
     }
 
 
-def imported_json(report: Imported) -> Json:
+def imported_json(report: ImportResult) -> Json:
     """The outcome of an import."""
     return {
         "added": list(report.added),
@@ -53,63 +54,63 @@ def imported_json(report: Imported) -> Json:
 
 
 @router.get("/feeds", response_model=list[bodies.Feed])
-async def list_feeds(request: Request, desk: GivenDesk, asked: AskedNames) -> Response:
+async def list_feeds(request: Request, backend: BackendDep, asked: NamesParams) -> Response:
     """The configured feeds by id. The `Link` header leads to the next page."""
-    feeds = {feed.id: feed for feed in desk.current().config.feeds}
-    found = await desk.catalog.feeds(after=asked.after, limit=asked.limit)
-    headers = leading_on(request, after=found[-1].state.id) if len(found) == asked.limit else {}
+    feeds = {feed.id: feed for feed in backend.current().config.feeds}
+    found = await backend.catalog.feeds(after=asked.after, limit=asked.limit)
+    headers = next_link(request, after=found[-1].state.id) if len(found) == asked.limit else {}
     return JSONResponse([feed_json(s, feeds.get(s.state.id)) for s in found], headers=headers)
 
 
 @router.post("/feeds", response_model=bodies.Feed, status_code=201)
-async def add_feed(desk: GivenDesk, sent: bodies.FeedSent) -> Response:
+async def add_feed(backend: BackendDep, sent: bodies.CreateFeed) -> Response:
     """Find the feed behind an address, as `feeds add` does, and write it into the configuration.
 
     The best one found is added; 404 says that there is none, 409 that it is watched already. An address that cannot be
     reached now is written as it is.
     """
-    feed_id = await desk.add_feed(sent.url, title=sent.title, tags=sent.tags, find=True)
-    return JSONResponse(_shape(await one_feed(desk, feed_id), desk.current().config), 201)
+    feed_id = await backend.add_feed(sent.url, title=sent.title, tags=sent.tags, find=True)
+    return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config), 201)
 
 
-@router.post("/feeds/discover", response_model=list[bodies.Candidate])
-async def discover(desk: GivenDesk, sent: bodies.AddressSent) -> Response:
+@router.post("/feeds/discover", response_model=list[bodies.FeedCandidate])
+async def discover(backend: BackendDep, sent: bodies.DiscoverFeeds) -> Response:
     """The feeds behind a site's address; nothing is written."""
-    return JSONResponse([candidate_json(one) for one in await desk.discover(sent.url)])
+    return JSONResponse([candidate_json(one) for one in await backend.discover(sent.url)])
 
 
 @router.post(
     "/feeds/import",
-    response_model=bodies.Imported,
+    response_model=bodies.ImportResult,
     openapi_extra={
         "requestBody": {"required": True, "content": {"text/x-opml": {"schema": {"type": "string", "pattern": "^<"}}}}
     },
 )
-async def import_opml(request: Request, desk: GivenDesk) -> Response:
+async def import_opml(request: Request, backend: BackendDep) -> Response:
     """Add the feeds of an OPML document, sent as the body."""
     document = await request.body()
     if not document.lstrip(BEFORE_MARKUP).startswith(b"<"):
         raise HTTPException(422, "the body must be an OPML document")
-    return JSONResponse(imported_json(await desk.import_opml(document)))
+    return JSONResponse(imported_json(await backend.import_opml(document)))
 
 
 @router.get("/feeds/{feed_id}", response_model=bodies.Feed)
-async def show_feed(desk: GivenDesk, feed_id: str) -> Response:
+async def show_feed(backend: BackendDep, feed_id: str) -> Response:
     """One feed."""
-    return JSONResponse(_shape(await one_feed(desk, feed_id), desk.current().config))
+    return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config))
 
 
 @router.post("/feeds/{feed_id}/poll", response_model=bodies.Feed)
-async def poll_feed(desk: GivenDesk, feed_id: str) -> Response:
+async def poll_feed(backend: BackendDep, feed_id: str) -> Response:
     """Make a feed due now; its host's wishes still hold."""
-    await one_feed(desk, feed_id)
-    await desk.catalog.poll_soon(feed_id, desk.clock.now())
-    return JSONResponse(_shape(await one_feed(desk, feed_id), desk.current().config))
+    await one_feed(backend, feed_id)
+    await backend.catalog.poll_soon(feed_id, backend.clock.now())
+    return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config))
 
 
 @router.put("/feeds/{feed_id}/paused", response_model=bodies.Feed)
-async def pause_feed(desk: GivenDesk, feed_id: str, sent: bodies.PauseSent) -> Response:
+async def pause_feed(backend: BackendDep, feed_id: str, sent: bodies.SetPaused) -> Response:
     """Pause a feed, or let it go on."""
-    await one_feed(desk, feed_id)
-    await desk.catalog.pause(feed_id, sent.paused, desk.clock.now())
-    return JSONResponse(_shape(await one_feed(desk, feed_id), desk.current().config))
+    await one_feed(backend, feed_id)
+    await backend.catalog.pause(feed_id, sent.paused, backend.clock.now())
+    return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config))

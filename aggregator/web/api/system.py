@@ -10,47 +10,47 @@ from aggregator.core.errors import StoreError
 from aggregator.core.schemas import stats_json, status_json
 from aggregator.web.api import bodies
 from aggregator.web.api.rules import verdict_json
-from aggregator.web.dependencies import GivenDesk
+from aggregator.web.dependencies import BackendDep
 
 log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["system"], responses=bodies.ERRORS)
 plain = APIRouter(tags=["system"])
-UNWELL: dict[int | str, dict[str, Any]] = {503: {"model": bodies.Health, "description": "A loop is late."}}
+UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"model": bodies.HealthCheck, "description": "A loop is late."}}
 
 
 @router.get("/status", response_model=bodies.Status)
-async def status(desk: GivenDesk) -> Response:
+async def status(backend: BackendDep) -> Response:
     """The service at one glance."""
-    return JSONResponse(status_json(await desk.status()))
+    return JSONResponse(status_json(await backend.status()))
 
 
 @router.get("/stats", response_model=bodies.Stats)
-async def stats(desk: GivenDesk) -> Response:
+async def stats(backend: BackendDep) -> Response:
     """How much is stored."""
-    return JSONResponse(stats_json(await desk.catalog.stats()))
+    return JSONResponse(stats_json(await backend.catalog.stats()))
 
 
-@router.post("/reload", response_model=bodies.Verdict, responses={422: {"model": bodies.Verdict}})
-async def reload(desk: GivenDesk) -> Response:
+@router.post("/reload", response_model=bodies.RulesCheck, responses={422: {"model": bodies.RulesCheck}})
+async def reload(backend: BackendDep) -> Response:
     """Read the configuration again; 422 with the problems where the old one keeps running."""
-    verdict = await desk.reload()
+    verdict = await backend.reload()
     return JSONResponse(verdict_json(verdict), 200 if verdict.ok else 422)
 
 
-@plain.get("/healthz", response_model=bodies.Health, responses=UNWELL)
-async def healthz(desk: GivenDesk) -> Response:
+@plain.get("/healthz", response_model=bodies.HealthCheck, responses=UNHEALTHY)
+async def healthz(backend: BackendDep) -> Response:
     """Whether every loop gave its sign of life in time; open to all, and says no more than that."""
-    beats = desk.beats()
-    well = not any(beat.late for beat in beats)
-    return JSONResponse({"ok": well, "loops": {beat.name: not beat.late for beat in beats}}, 200 if well else 503)
+    loops = backend.loop_statuses()
+    well = not any(loop.late for loop in loops)
+    return JSONResponse({"ok": well, "loops": {loop.name: not loop.late for loop in loops}}, 200 if well else 503)
 
 
-@plain.get("/readyz", response_model=bodies.Health, responses=UNWELL)
-async def readyz(desk: GivenDesk) -> Response:
+@plain.get("/readyz", response_model=bodies.HealthCheck, responses=UNHEALTHY)
+async def readyz(backend: BackendDep) -> Response:
     """Whether the database answers and takes what is written, and nothing is stuck, by area; open to all."""
     try:
-        found = await desk.findings()
+        found = await backend.findings()
     except StoreError as error:
         log.warning("not ready: %s", error)
         return JSONResponse({"ok": False, "loops": {"database": False}}, 503)
@@ -60,7 +60,7 @@ async def readyz(desk: GivenDesk) -> Response:
 
 
 @plain.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(desk: GivenDesk) -> Response:
+async def metrics(backend: BackendDep) -> Response:
     """Figures for Prometheus."""
-    body, content_type = desk.metrics()
+    body, content_type = backend.metrics()
     return Response(body, headers={"content-type": content_type})

@@ -6,22 +6,22 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.model import DeliveryState
-from aggregator.core.titles import named
-from aggregator.web.dependencies import GivenDesk, GivenPages, then
+from aggregator.core.titles import with_titles
+from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
 from aggregator.web.origins import safe_next
 from aggregator.web.params import after_cursor, cursor_of
-from aggregator.web.view_models import cards
+from aggregator.web.view_models import story_cards
 
 router = APIRouter()
 
 SHOWN = 50
-TOLD = 40
+HITS_SHOWN = 40
 RETRIABLE = frozenset({DeliveryState.DEAD, DeliveryState.HELD, DeliveryState.RETRY})
 CANCELLABLE = frozenset({DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY})
 ENDED = frozenset({DeliveryState.SENT, DeliveryState.DEAD})
 
 
-class Where(BaseModel):
+class ReturnForm(BaseModel):
     """The page to go back to."""
 
     model_config = ConfigDict(extra="forbid")
@@ -32,49 +32,50 @@ class Where(BaseModel):
 @router.get("/alerts")
 async def outbox(
     request: Request,
-    desk: GivenDesk,
-    pages: GivenPages,
+    backend: BackendDep,
+    templates: TemplatesDep,
     state: DeliveryState | None = None,
     before: Annotated[str | None, Field(max_length=300)] = None,
 ) -> Response:
     """Deliveries, newest first, by state."""
     states = (state,) if state else ()
-    found = await desk.catalog.deliveries(states=states, limit=SHOWN, before=after_cursor(before))
-    counts = {one.value: number for one, number in (await desk.catalog.outbox()).items()}
+    found = await backend.catalog.deliveries(states=states, limit=SHOWN, before=after_cursor(before))
+    counts = {one.value: number for one, number in (await backend.catalog.outbox()).items()}
     more = cursor_of(found[-1].created_at, found[-1].id) if len(found) == SHOWN else None
-    return pages.render(
+    return templates.render(
         request, "alerts.html", deliveries=found, counts=counts, state=state, states=DeliveryState, more=more,
         before=before, retriable=RETRIABLE, cancellable=CANCELLABLE, ended=ENDED,
     )  # fmt: skip
 
 
 @router.get("/alerts/{delivery_id}")
-async def one(request: Request, desk: GivenDesk, pages: GivenPages, delivery_id: str) -> Response:
+async def one(request: Request, backend: BackendDep, templates: TemplatesDep, delivery_id: str) -> Response:
     """One delivery: every try, and what it tells."""
-    delivery, attempts, tellings = await desk.catalog.delivery(delivery_id)
-    recent = cards(named(tellings, desk.current().config))
-    return pages.render(
-        request, "alert.html", delivery=delivery, attempts=attempts, recent=recent[:TOLD], more=len(recent[TOLD:]),
+    delivery, attempts, details = await backend.catalog.delivery(delivery_id)
+    recent = story_cards(with_titles(details, backend.current().config))
+    return templates.render(
+        request, "alert.html", delivery=delivery, attempts=attempts, recent=recent[:HITS_SHOWN],
+        more=len(recent[HITS_SHOWN:]),
         retriable=RETRIABLE, cancellable=CANCELLABLE, ended=ENDED,
     )  # fmt: skip
 
 
 @router.post("/alerts/{delivery_id}/retry")
-async def retry(desk: GivenDesk, delivery_id: str, sent: Annotated[Where, Form()]) -> Response:
+async def retry(backend: BackendDep, delivery_id: str, sent: Annotated[ReturnForm, Form()]) -> Response:
     """Make a delivery due now."""
-    done = await desk.catalog.retry([delivery_id], desk.clock.now())
-    return then(safe_next(sent.next), "retried" if done else "nothing")
+    done = await backend.catalog.retry([delivery_id], backend.clock.now())
+    return redirect_after_post(safe_next(sent.next), "retried" if done else "nothing")
 
 
 @router.post("/alerts/{delivery_id}/acknowledge")
-async def acknowledge(desk: GivenDesk, delivery_id: str, sent: Annotated[Where, Form()]) -> Response:
+async def acknowledge(backend: BackendDep, delivery_id: str, sent: Annotated[ReturnForm, Form()]) -> Response:
     """Note that a person knows."""
-    done = await desk.catalog.acknowledge([delivery_id], desk.clock.now())
-    return then(safe_next(sent.next), "acknowledged" if done else "nothing")
+    done = await backend.catalog.acknowledge([delivery_id], backend.clock.now())
+    return redirect_after_post(safe_next(sent.next), "acknowledged" if done else "nothing")
 
 
 @router.post("/alerts/{delivery_id}/cancel")
-async def cancel(desk: GivenDesk, delivery_id: str, sent: Annotated[Where, Form()]) -> Response:
+async def cancel(backend: BackendDep, delivery_id: str, sent: Annotated[ReturnForm, Form()]) -> Response:
     """Suppress a delivery that is not sent yet."""
-    done = await desk.catalog.cancel([delivery_id])
-    return then(safe_next(sent.next), "cancelled" if done else "nothing")
+    done = await backend.catalog.cancel([delivery_id])
+    return redirect_after_post(safe_next(sent.next), "cancelled" if done else "nothing")

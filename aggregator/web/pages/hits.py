@@ -9,24 +9,24 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.settings import Feed, RuleConfig
-from aggregator.core.titles import named
-from aggregator.web.dependencies import GivenDesk, GivenPages, then
-from aggregator.web.highlight import marked, places
+from aggregator.core.titles import with_titles
+from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
+from aggregator.web.highlight import highlighted, spellings_by_field
 from aggregator.web.origins import safe_next
-from aggregator.web.params import AskedPage, cursor
+from aggregator.web.params import PageParams, cursor
 from aggregator.web.templating import reader_zone
-from aggregator.web.view_models import by_day, cards, lines
+from aggregator.web.view_models import by_day, explanation_lines, story_cards
 
 router = APIRouter()
 
-TALES_SHOWN = 30
+STORIES_SHOWN = 30
 SPANS_BACK = (("24h", "last 24 hours"), ("7d", "last 7 days"), ("30d", "last 30 days"))
 FIELDS = ("title", "summary", "content")
 MAX_TEXT = 40_000
-PLACES_SHOWN = 40
+SPELLINGS_SHOWN = 40
 
 
-class Marked(BaseModel):
+class MarkForm(BaseModel):
     """What the two buttons under a hit send; an empty mark takes it away."""
 
     model_config = ConfigDict(extra="forbid")
@@ -41,20 +41,20 @@ def _names(named: Sequence[RuleConfig | Feed]) -> list[tuple[str, str]]:
 
 
 @router.get("/")
-async def stream(request: Request, desk: GivenDesk, pages: GivenPages, asked: AskedPage) -> Response:
+async def stream(request: Request, backend: BackendDep, templates: TemplatesDep, asked: PageParams) -> Response:
     """Hits, newest first, one card per story, under their days."""
-    now, config = desk.clock.now(), desk.current().config
+    now, config = backend.clock.now(), backend.current().config
     wanted = asked.filter(now)
-    tales = await desk.catalog.tales(wanted, limit=TALES_SHOWN)
-    tellings = named(chain.from_iterable(tales), config)
-    chart = await desk.catalog.hit_days(replace(wanted, since=None, until=None, before=None), now)
-    return pages.render(
+    stories = await backend.catalog.stories_of_hits(wanted, limit=STORIES_SHOWN)
+    details = with_titles(chain.from_iterable(stories), config)
+    chart = await backend.catalog.hit_days(replace(wanted, since=None, until=None, before=None), now)
+    return templates.render(
         request,
         "hits.html",
         asked=asked,
-        days=by_day(cards(tellings), reader_zone(request)),
+        days=by_day(story_cards(details), reader_zone(request)),
         chart=chart,
-        more=cursor(tales[-1][-1]) if len(tales) == TALES_SHOWN else None,
+        more=cursor(stories[-1][-1]) if len(stories) == STORIES_SHOWN else None,
         back=SPANS_BACK,
         rules=_names(config.rules),
         feeds=_names(config.feeds),
@@ -63,20 +63,25 @@ async def stream(request: Request, desk: GivenDesk, pages: GivenPages, asked: As
 
 
 @router.get("/hits/{hit_id}")
-async def one(request: Request, desk: GivenDesk, pages: GivenPages, hit_id: str) -> Response:
+async def one(request: Request, backend: BackendDep, templates: TemplatesDep, hit_id: str) -> Response:
     """One hit: the text with its evidence, why it matched, what became of it."""
-    (told,) = named([await desk.catalog.hit(hit_id)], desk.current().config)
-    texts = {name: marked(getattr(told.entry, name)[:MAX_TEXT], told.hit.spans, name) for name in FIELDS}
-    why = await desk.explain(told)
-    clauses = lines(why) if why else ()
-    return pages.render(
-        request, "hit.html", told=told, texts=texts, clauses=clauses, places=places(told.hit.spans)[:PLACES_SHOWN]
+    (detail,) = with_titles([await backend.catalog.hit(hit_id)], backend.current().config)
+    texts = {name: highlighted(getattr(detail.entry, name)[:MAX_TEXT], detail.hit.spans, name) for name in FIELDS}
+    why = await backend.explain(detail)
+    clauses = explanation_lines(why) if why else ()
+    return templates.render(
+        request,
+        "hit.html",
+        detail=detail,
+        texts=texts,
+        clauses=clauses,
+        places=spellings_by_field(detail.hit.spans)[:SPELLINGS_SHOWN],
     )
 
 
 @router.post("/hits/{hit_id}/mark")
-async def mark(desk: GivenDesk, hit_id: str, sent: Annotated[Marked, Form()]) -> Response:
+async def mark(backend: BackendDep, hit_id: str, sent: Annotated[MarkForm, Form()]) -> Response:
     """Mark a hit, or take the mark away."""
-    await desk.catalog.hit(hit_id)
-    await desk.catalog.mark(hit_id, sent.mark or None)
-    return then(safe_next(sent.next), "marked")
+    await backend.catalog.hit(hit_id)
+    await backend.catalog.mark(hit_id, sent.mark or None)
+    return redirect_after_post(safe_next(sent.next), "marked")

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.web.auth import SESSION_LIFE, Doorkeeper, Sessions, Throttle
-from aggregator.web.dependencies import GivenDesk, GivenPages
+from aggregator.web.auth import SESSION_LIFE, Authenticator, LoginLimiter, Sessions
+from aggregator.web.dependencies import BackendDep, TemplatesDep
 from aggregator.web.filters import span
 from aggregator.web.middleware import COOKIE, address_of, session_cookie
 from aggregator.web.origins import safe_next
@@ -23,7 +23,7 @@ BROWSER_LIFE = timedelta(days=365)
 Next = Annotated[str, Field(max_length=2048)]
 
 
-class Credentials(BaseModel):
+class LoginForm(BaseModel):
     """What the login form sends."""
 
     model_config = ConfigDict(extra="forbid")
@@ -33,40 +33,42 @@ class Credentials(BaseModel):
 
 
 @router.get("/login")
-async def ask(request: Request, pages: GivenPages, next: Next = "/") -> Response:
+async def ask(request: Request, templates: TemplatesDep, next: Next = "/") -> Response:
     """The login form; who is inside already is sent on."""
-    if request.scope["visitor"].known:
+    if request.scope["identity"].is_authenticated:
         return RedirectResponse(safe_next(next), 303)
-    return pages.render(request, "login.html", next=safe_next(next), problem=None)
+    return templates.render(request, "login.html", next=safe_next(next), problem=None)
 
 
 @router.post("/login")
-async def enter(request: Request, desk: GivenDesk, pages: GivenPages, sent: Annotated[Credentials, Form()]) -> Response:
+async def enter(
+    request: Request, backend: BackendDep, templates: TemplatesDep, sent: Annotated[LoginForm, Form()]
+) -> Response:
     """Check the password and begin a new session (never the one that came with the request)."""
-    doorkeeper: Doorkeeper = request.app.state.doorkeeper
+    authenticator: Authenticator = request.app.state.authenticator
     sessions: Sessions = request.app.state.sessions
-    throttle: Throttle = request.app.state.throttle
-    now, address, target = desk.clock.now(), address_of(request.scope), safe_next(sent.next)
+    login_limiter: LoginLimiter = request.app.state.login_limiter
+    now, address, target = backend.clock.now(), address_of(request.scope), safe_next(sent.next)
     browser = request.cookies.get(BROWSER)
-    source = throttle.source(address, browser)
-    wait_s = throttle.wait_s(source, now)
+    source = login_limiter.source(address, browser)
+    wait_s = login_limiter.wait_s(source, now)
     if wait_s > 0:
         problem = f"Too many wrong passwords. Try again in {span(wait_s)}."
-        response: Response = pages.render(request, "login.html", status=429, next=target, problem=problem)
+        response: Response = templates.render(request, "login.html", status=429, next=target, problem=problem)
         response.headers["retry-after"] = str(round(wait_s) + 1)
         return response
-    throttle.failed(source, now)  # counted before the check, so that parallel guesses cannot slip through
-    await throttle.queue(source, now)
-    if not await doorkeeper.knows_password(sent.password):
-        if count := throttle.to_tell(source, now):
+    login_limiter.failed(source, now)  # counted before the check, so that parallel guesses cannot slip through
+    await login_limiter.queue(source, now)
+    if not await authenticator.knows_password(sent.password):
+        if count := login_limiter.to_tell(source, now):
             log.warning("wrong password from %s (%d of late)", address, count)
-        return pages.render(request, "login.html", status=401, next=target, problem="That is not the password.")
-    throttle.succeeded(source)
+        return templates.render(request, "login.html", status=401, next=target, problem="That is not the password.")
+    login_limiter.succeeded(source)
     _forget(request, sessions)
     response = RedirectResponse(target, 303)
-    _set(response, request, COOKIE, sessions.begin(now, doorkeeper.era()), SESSION_LIFE)
+    _set(response, request, COOKIE, sessions.begin(now, authenticator.era()), SESSION_LIFE)
     if source == address:
-        _set(response, request, BROWSER, throttle.remember_browser(), BROWSER_LIFE)
+        _set(response, request, BROWSER, login_limiter.remember_browser(), BROWSER_LIFE)
     return response
 
 

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.errors import AggregatorError, Busy, ConfigErrors, Conflict, NotFound
-from aggregator.core.model import HitFilter, RuleFigures
-from aggregator.core.results import Preview, RulesFile, Verdict
+from aggregator.core.model import HitFilter, RuleStats
+from aggregator.core.results import Preview, RulesCheck, RulesFile
 from aggregator.core.schemas import precision
-from aggregator.core.titles import named
-from aggregator.ports.backend import Desk
-from aggregator.web.dependencies import GivenDesk, GivenPages, then
+from aggregator.core.titles import with_titles
+from aggregator.ports.backend import Backend
+from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
 from aggregator.web.errors import status_of
-from aggregator.web.view_models import cards
+from aggregator.web.view_models import story_cards
 
 router = APIRouter()
 
@@ -24,7 +24,7 @@ RULES_SHOWN = 40
 RECENT = 20
 
 
-class Edited(BaseModel):
+class EditorForm(BaseModel):
     """What the editor sends: the text, the digest it began from, and the button."""
 
     model_config = ConfigDict(extra="forbid")
@@ -35,66 +35,72 @@ class Edited(BaseModel):
     do: Literal["check", "preview", "save"] = "check"
 
 
-async def _figures(desk: Desk, ids: Sequence[str]) -> dict[str, RuleFigures]:
-    return {one.rule: one for one in await desk.catalog.rules(desk.clock.now(), ids)}
+async def _figures(backend: Backend, ids: Sequence[str]) -> dict[str, RuleStats]:
+    return {one.rule: one for one in await backend.catalog.rules(backend.clock.now(), ids)}
 
 
 @router.get("/rules")
 async def overview(
-    request: Request, desk: GivenDesk, pages: GivenPages, page: Annotated[int, Field(ge=1, le=100_000)] = 1
+    request: Request, backend: BackendDep, templates: TemplatesDep, page: Annotated[int, Field(ge=1, le=100_000)] = 1
 ) -> Response:
     """Every rule with hits, precision and rhythm, as they are written."""
-    rules = desk.current().config.rules
+    rules = backend.current().config.rules
     shown = rules[(page - 1) * RULES_SHOWN : page * RULES_SHOWN]
-    figures = await _figures(desk, [rule.id for rule in shown])
-    rows = [(rule, figures.get(rule.id) or RuleFigures(rule=rule.id)) for rule in shown]
-    return pages.render(
+    figures = await _figures(backend, [rule.id for rule in shown])
+    rows = [(rule, figures.get(rule.id) or RuleStats(rule=rule.id)) for rule in shown]
+    return templates.render(
         request, "rules.html", rows=rows, precision=precision, page=page, pages=-(-len(rules) // RULES_SHOWN)
     )
 
 
 @router.get("/rules/edit")
-async def editor(request: Request, desk: GivenDesk, pages: GivenPages, file: str = "", rule: str = "") -> Response:
+async def editor(
+    request: Request, backend: BackendDep, templates: TemplatesDep, file: str = "", rule: str = ""
+) -> Response:
     """The editor, with the file as it is on disk."""
-    files = await desk.rules_files()
+    files = await backend.rules_files()
     shown = _file(files, file) if file else _file_of(files, rule)
-    verdict = await desk.check_rules(shown.name, shown.text)
-    return _editor(pages, request, files, shown, verdict=verdict, rule=rule)
+    verdict = await backend.check_rules(shown.name, shown.text)
+    return _editor(templates, request, files, shown, verdict=verdict, rule=rule)
 
 
 @router.post("/rules/edit")
-async def edited(request: Request, desk: GivenDesk, pages: GivenPages, sent: Annotated[Edited, Form()]) -> Response:
+async def edited(
+    request: Request, backend: BackendDep, templates: TemplatesDep, sent: Annotated[EditorForm, Form()]
+) -> Response:
     """Check, preview or save an edit; what was typed is never lost."""
-    files = await desk.rules_files()
+    files = await backend.rules_files()
     text = sent.text.replace("\r\n", "\n")  # forms send CRLF whatever was typed
-    draft = RulesFile(name=_file(files, sent.name).name, text=text, digest=sent.digest)
-    verdict: Verdict | None = None
+    raw = RulesFile(name=_file(files, sent.name).name, text=text, digest=sent.digest)
+    verdict: RulesCheck | None = None
     try:
-        verdict = await desk.check_rules(draft.name, draft.text)
+        verdict = await backend.check_rules(raw.name, raw.text)
         if not verdict.ok or sent.do == "check":
-            return _editor(pages, request, files, draft, verdict=verdict, status=200 if sent.do == "check" else 422)
+            return _editor(templates, request, files, raw, verdict=verdict, status=200 if sent.do == "check" else 422)
         if sent.do == "preview":
-            since = desk.clock.now() - timedelta(days=PREVIEW_DAYS)
-            preview = await desk.preview(draft.name, draft.text, since)
-            return _editor(pages, request, files, draft, verdict=verdict, preview=preview)
-        await desk.save_rules(draft.name, draft.text, draft.digest)
+            since = backend.clock.now() - timedelta(days=PREVIEW_DAYS)
+            preview = await backend.preview(raw.name, raw.text, since)
+            return _editor(templates, request, files, raw, verdict=verdict, preview=preview)
+        await backend.save_rules(raw.name, raw.text, raw.digest)
     except ConfigErrors as error:
-        return _editor(pages, request, files, draft, verdict=Verdict(problems=error.errors), status=422)
+        return _editor(templates, request, files, raw, verdict=RulesCheck(problems=error.errors), status=422)
     except (Conflict, Busy) as problem:
-        return _editor(pages, request, files, draft, verdict=verdict, problem=problem, status=status_of(problem))
-    return then("/rules", "saved")
+        return _editor(templates, request, files, raw, verdict=verdict, problem=problem, status=status_of(problem))
+    return redirect_after_post("/rules", "saved")
 
 
 @router.get("/rules/{rule_id}")
-async def one(request: Request, desk: GivenDesk, pages: GivenPages, rule_id: str) -> Response:
+async def one(request: Request, backend: BackendDep, templates: TemplatesDep, rule_id: str) -> Response:
     """One rule: what it says, what it did, its latest hits."""
-    rules = {rule.id: rule for rule in desk.current().config.rules}
+    rules = {rule.id: rule for rule in backend.current().config.rules}
     if rule_id not in rules:
         raise NotFound("rule", rule_id, tuple(rules))
-    figures = (await _figures(desk, [rule_id])).get(rule_id) or RuleFigures(rule=rule_id)
-    recent = cards(named(await desk.catalog.hits(HitFilter(rule=rule_id), limit=RECENT), desk.current().config))
+    figures = (await _figures(backend, [rule_id])).get(rule_id) or RuleStats(rule=rule_id)
+    recent = story_cards(
+        with_titles(await backend.catalog.hits(HitFilter(rule=rule_id), limit=RECENT), backend.current().config)
+    )
     definition = rules[rule_id].model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"id", "title"})
-    return pages.render(
+    return templates.render(
         request, "rule.html", rule=rules[rule_id], figures=figures, precision=precision, recent=recent,
         definition=definition,
     )  # fmt: skip
@@ -115,19 +121,19 @@ def _file_of(files: tuple[RulesFile, ...], rule: str) -> RulesFile:
 
 
 def _editor(
-    pages: GivenPages,
+    templates: TemplatesDep,
     request: Request,
     files: tuple[RulesFile, ...],
     shown: RulesFile,
     *,
-    verdict: Verdict | None,
+    verdict: RulesCheck | None,
     preview: Preview | None = None,
     problem: AggregatorError | None = None,
     rule: str = "",
     status: int = 200,
 ) -> Response:
     names = [file.name for file in files]
-    return pages.render(
+    return templates.render(
         request, "editor.html", status=status, names=names, file=shown, verdict=verdict, preview=preview,
         problem=problem, rule=rule, preview_days=PREVIEW_DAYS,
     )  # fmt: skip

@@ -6,46 +6,46 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from aggregator.core.errors import InvalidRule
-from aggregator.core.results import Answer, Found
-from aggregator.web.dependencies import GivenDesk, GivenPages
-from aggregator.web.highlight import Piece, marked, marked_snippet
+from aggregator.core.results import EntryMatch, SearchResult
+from aggregator.web.dependencies import BackendDep, TemplatesDep
+from aggregator.web.highlight import HighlightedText, highlighted, highlighted_snippet
 from aggregator.web.pages.hits import SPANS_BACK
-from aggregator.web.params import look_s, moment
+from aggregator.web.params import moment, search_time_s
 
 router = APIRouter()
 
 SHOWN = 40
-Result = tuple[Found, tuple[Piece, ...], tuple[Piece, ...]]
+Result = tuple[EntryMatch, tuple[HighlightedText, ...], tuple[HighlightedText, ...]]
 
 
-def _result(found: Found) -> Result:
-    title = marked(found.entry.title, found.spans, "title")
+def _result(found: EntryMatch) -> Result:
+    title = highlighted(found.entry.title, found.spans, "title")
     same = found.snippet == found.entry.title
-    return found, title, () if same else marked_snippet(found.snippet, found.spans)
+    return found, title, () if same else highlighted_snippet(found.snippet, found.spans)
 
 
 @router.get("/search")
 async def search(
     request: Request,
-    desk: GivenDesk,
-    pages: GivenPages,
+    backend: BackendDep,
+    templates: TemplatesDep,
     q: Annotated[str, Field(max_length=2000)] = "",
     since: Annotated[str, Field(max_length=40)] = "",
     before: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None,
 ) -> Response:
     """Entries that a query line matches, newest first; what is wrong with it is said beside the field."""
     question, problem = q.strip(), None
-    answer = Answer()
+    answer = SearchResult()
     if question:
         try:
-            answer = await desk.search(
-                question, since=moment(since or None, desk.clock.now()), limit=SHOWN, before=before,
-                within_s=look_s(before),
+            answer = await backend.search(
+                question, since=moment(since or None, backend.clock.now()), limit=SHOWN, before=before,
+                within_s=search_time_s(before),
             )  # fmt: skip
         except InvalidRule as error:
             problem = error
     results = [_result(found) for found in answer.found]
-    return pages.render(
+    return templates.render(
         request, "search.html", status=422 if problem else 200, q=question, since=since, results=results,
         problems=problem.problems if problem else (), answer=answer, back=SPANS_BACK,
     )  # fmt: skip

@@ -3,35 +3,35 @@
 from fastapi import APIRouter, Request, Response
 
 from aggregator.core.findings import findings
-from aggregator.web.dependencies import GivenDesk, GivenPages, then
+from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
 
 router = APIRouter()
 
 
 @router.get("/status")
-async def show(request: Request, desk: GivenDesk, pages: GivenPages) -> Response:
+async def show(request: Request, backend: BackendDep, templates: TemplatesDep) -> Response:
     """The service at one glance."""
-    return await _page(request, desk, pages)
+    return await _page(request, backend, templates)
 
 
 @router.post("/reload")
-async def reload(request: Request, desk: GivenDesk, pages: GivenPages) -> Response:
+async def reload(request: Request, backend: BackendDep, templates: TemplatesDep) -> Response:
     """Read the configuration again; what is wrong with it is shown, and the old one keeps running."""
-    verdict = await desk.reload()
+    verdict = await backend.reload()
     if verdict.ok:
-        return then("/status", "reloaded")
-    return await _page(request, desk, pages, problems=verdict.problems, code=422)
+        return redirect_after_post("/status", "reloaded")
+    return await _page(request, backend, templates, problems=verdict.problems, code=422)
 
 
 async def _page(
-    request: Request, desk: GivenDesk, pages: GivenPages, *, problems: object = (), code: int = 200
+    request: Request, backend: BackendDep, templates: TemplatesDep, *, problems: object = (), code: int = 200
 ) -> Response:
-    now = desk.clock.now()
-    silences = await desk.catalog.silences(now)
-    hosts = await desk.catalog.hosts()
-    current = desk.current()
-    state = await desk.status()
-    return pages.render(
+    now = backend.clock.now()
+    silences = await backend.catalog.silences(now)
+    hosts = await backend.catalog.hosts()
+    current = backend.current()
+    state = await backend.status()
+    return templates.render(
         request, "status.html", status=code, state=state, found=findings(state), silences=silences, problems=problems,
         hosts=[host for host in hosts if host.not_before > now], channels=current.config.channels,
         warnings=current.warnings,

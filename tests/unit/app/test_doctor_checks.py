@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.app.doctor.checks import Exposed, Facts, Known, Page, Trouble, diagnose
+from aggregator.app.doctor.checks import DatabaseFacts, DoctorFinding, ExposedFile, Facts, WebPort, diagnose
 from aggregator.app.doctor.probe import file_system
 from aggregator.core.errors import ConfigError
-from aggregator.core.model import Backlog, Delivery, DeliveryState, FeedState, Health, Overdue, RuleFigures
-from aggregator.store.inspect import Condition
+from aggregator.core.model import Backlog, Delivery, DeliveryState, FeedState, Health, Overdue, RuleStats
+from aggregator.store.inspect import DatabaseState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-SOUND = Condition(
+SOUND = DatabaseState(
     name="database x.db", path=Path("x.db"), newest="0001", revision="0001", bytes=5 * 10**9, checked=True
 )
 WELL = Facts(now=NOW, python=(3, 12, 5), sqlite=(3, 45, 0), database=SOUND, free_bytes=10**11)
@@ -38,13 +38,13 @@ def delivery(**changes: object) -> Delivery:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def only(facts: Facts) -> Trouble:
-    [trouble] = diagnose(facts)
-    return trouble
+def only(facts: Facts) -> DoctorFinding:
+    [finding] = diagnose(facts)
+    return finding
 
 
 def known(*feeds: FeedState, **rest: object) -> Facts:
-    return replace(WELL, known=replace(Known(feeds=feeds or (feed(),)), **rest))  # type: ignore[arg-type]
+    return replace(WELL, known=replace(DatabaseFacts(feeds=feeds or (feed(),)), **rest))  # type: ignore[arg-type]
 
 
 def test_nothing_wrong_is_nothing_said() -> None:
@@ -76,12 +76,17 @@ def test_nothing_wrong_is_nothing_said() -> None:
         (replace(WELL, database=replace(SOUND, damage=("row 7 missing",))), "damaged", "error", "newest backup"),
         (replace(WELL, database=replace(SOUND, checked=False)), "unchecked", "note", "db check"),
         (replace(WELL, database_error="it is locked; end that process"), "database", "error", "end that process"),
-        (replace(WELL, page=Page(listen="0.0.0.0:80", open_to_all=True)), "open", "error", "web.password"),
-        (replace(WELL, page=Page(listen="127.0.0.1:80", holder="another")), "port", "error", "web.listen"),
-        (replace(WELL, page=Page(listen="", holder="us", late=("poll",))), "late", "error", "log"),
-        (replace(WELL, exposed=(Exposed(path="s", mode=0o644, why="secret"),)), "secret", "error", "chmod o-r s"),
-        (replace(WELL, exposed=(Exposed(path="s", mode=0o666, why="writable"),)), "writable", "error", "chmod o-w s"),
-        (replace(WELL, known=Known()), "nothing", "warning", "feeds add"),
+        (replace(WELL, page=WebPort(listen="0.0.0.0:80", open_to_all=True)), "open", "error", "web.password"),
+        (replace(WELL, page=WebPort(listen="127.0.0.1:80", holder="another")), "port", "error", "web.listen"),
+        (replace(WELL, page=WebPort(listen="", holder="us", late=("poll",))), "late", "error", "log"),
+        (replace(WELL, exposed=(ExposedFile(path="s", mode=0o644, why="secret"),)), "secret", "error", "chmod o-r s"),
+        (
+            replace(WELL, exposed=(ExposedFile(path="s", mode=0o666, why="writable"),)),
+            "writable",
+            "error",
+            "chmod o-w s",
+        ),
+        (replace(WELL, known=DatabaseFacts()), "nothing", "warning", "feeds add"),
         (known(feed(health=Health.FAILING, failures=4)), "failing", "warning", "discover"),
         (known(feed(health=Health.BLOCKED)), "blocked", "warning", "user_agent"),
         (known(feed(health=Health.GONE)), "gone", "warning", "feeds remove wire"),
@@ -98,14 +103,14 @@ def test_nothing_wrong_is_nothing_said() -> None:
             "aggregator run",
         ),
         (known(waiting=(delivery(state=DeliveryState.RETRY),)), "retry", "warning", "channels test desk"),
-        (known(rules=(RuleFigures(rule="f35"),), entries=5000), "mute", "note", "backtest f35"),
+        (known(rules=(RuleStats(rule="f35"),), entries=5000), "mute", "note", "backtest f35"),
     ],
 )
-def test_each_trouble_has_its_remedy(facts: Facts, kind: str, severity: str, remedy: str) -> None:
+def test_each_finding_has_its_remedy(facts: Facts, kind: str, severity: str, remedy: str) -> None:
     """One fact that is wrong is one trouble with its severity and what to do."""
-    trouble = only(facts)
-    assert (trouble.kind, trouble.severity) == (kind, severity)
-    assert remedy in trouble.remedy
+    finding = only(facts)
+    assert (finding.kind, finding.severity) == (kind, severity)
+    assert remedy in finding.remedy
 
 
 def test_a_service_that_stands_still_and_one_that_lags() -> None:
@@ -132,7 +137,7 @@ def test_a_slow_clock_shows_in_many_feeds() -> None:
     assert only(known(*feeds, from_future={"a": 1, "b": 2, "c": 1})).kind == "clock"
 
 
-def test_many_like_troubles_are_counted() -> None:
+def test_many_like_findings_are_counted() -> None:
     """A hundred failing feeds are ten lines and a number; the worst troubles come first."""
     feeds = [feed(f"f{number}", health=Health.FAILING) for number in range(100)]
     found = diagnose(known(*feeds, dead=1))
@@ -144,8 +149,8 @@ def test_many_like_troubles_are_counted() -> None:
 def test_mistakes_of_the_configuration_keep_their_place() -> None:
     """File, line and column; the loader's hint is the remedy."""
     wrong = ConfigError(file="a.yaml", line=2, column=3, message="unknown key", hint="did you mean 'any'?")
-    trouble = only(replace(WELL, config=(wrong,)))
-    assert (trouble.about, trouble.remedy) == ("a.yaml:2:3", "did you mean 'any'?")
+    finding = only(replace(WELL, config=(wrong,)))
+    assert (finding.about, finding.remedy) == ("a.yaml:2:3", "did you mean 'any'?")
     assert only(replace(WELL, config=(replace(wrong, severity="warning"),))).severity == "warning"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.config import load, load_sound
+from aggregator.config import load, load_valid
 from aggregator.core.errors import ConfigErrors
 
 SOUND = """\
@@ -28,7 +28,7 @@ def loaded(tmp_path: Path, *edits: tuple[str, str]) -> tuple[list[str], list[str
         text = text.replace(old, new)
     path = tmp_path / "all.yaml"
     path.write_text(text, encoding="utf-8")
-    found = load_sound(path, {})
+    found = load_valid(path, {})
     database = found.config.settings.database
     assert database
     assert database.get_secret_value() == "sqlite:///kept.db"
@@ -85,11 +85,11 @@ def test_a_file_that_is_not_yaml_is_left_out_of_a_folder(tmp_path: Path) -> None
     """Unless it is the one with the settings."""
     (tmp_path / "all.yaml").write_text(SOUND, encoding="utf-8")
     (tmp_path / "more.yaml").write_text("rules: [\n", encoding="utf-8")
-    found = load_sound(tmp_path, {})
+    found = load_valid(tmp_path, {})
     assert len(found.rules) == 2
     assert "never closed" in str(found.faults[0])
     (tmp_path / "more.yaml").write_text("settings: {\n", encoding="utf-8")
     with pytest.raises(ConfigErrors):
-        load_sound(tmp_path, {})
+        load_valid(tmp_path, {})
     with pytest.raises(ConfigErrors):
         load(tmp_path, {})

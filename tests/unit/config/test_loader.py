@@ -1,4 +1,4 @@
-"""Loading: what is read how, joined how, and given to the rest of the house."""
+"""Loading: what is read how, joined how, and given to the rest of the application."""
 
 from pathlib import Path
 

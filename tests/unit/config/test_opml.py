@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from aggregator.config import Subscription, from_opml, sift, to_opml
+from aggregator.config import OpmlOutline, from_opml, split_known, to_opml
 from aggregator.core.errors import ParseError
 from aggregator.core.settings import Feed
 from aggregator.core.text.urls import login_in, pasted_urls, with_login
@@ -30,7 +30,7 @@ def test_folders_and_categories_become_tags() -> None:
 
 def test_what_cannot_be_added_is_named() -> None:
     """Known feeds, repetitions and what is no web address are told with the reason."""
-    new, skipped = sift(from_opml(DOCUMENT), [Feed(url="https://naval.example/feed", id="n")])
+    new, skipped = split_known(from_opml(DOCUMENT), [Feed(url="https://naval.example/feed", id="n")])
     assert [one.url for one in new] == ["https://plain.example/feed"]
     assert dict(skipped) == {
         "https://naval.example/feed": "it is configured already",
@@ -60,15 +60,15 @@ def test_addresses_of_other_readers(written: str, meant: str) -> None:
     """What they export is mended where it can only mean one thing."""
     document = f'<opml version="2.0"><body><outline text="a" xmlUrl="{written}"/></body></opml>'
     (one,) = from_opml(document.encode())
-    assert sift([one], []) == ((one,), ())
+    assert split_known([one], []) == ((one,), ())
     assert one.url == meant
 
 
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "mailto:a@b.example", "hello", "ftp://a.example/x", ""])
 def test_what_is_no_address_stays_none(address: str) -> None:
     """It is named, not mended."""
-    one = Subscription(address, "x", ())
-    assert sift([one], []) == ((), ((address, "it is not a web address"),))
+    one = OpmlOutline(address, "x", ())
+    assert split_known([one], []) == ((), ((address, "it is not a web address"),))
     assert pasted_urls(address) == (address,)
 
 
@@ -91,7 +91,7 @@ def test_a_login_in_an_address_becomes_auth() -> None:
     document = f'<opml version="2.0"><body>{outlines}</body></opml>'
     first, second = from_opml(document.encode())
     assert first.row() == {"url": "https://a.example/rss", "title": "a", "auth": {"user": "us@er", "password": "p:w"}}
-    assert sift([first, second], []) == ((first,), (("https://a.example/rss", "the document names it twice"),))
+    assert split_known([first, second], []) == ((first,), (("https://a.example/rss", "the document names it twice"),))
     assert with_login("https://a.example/x", login_in(address)) == "https://us%40er:p%3Aw@a.example/x"
     assert with_login("https://b.example/x", login_in(address)) == "https://b.example/x"
 

@@ -143,7 +143,7 @@ def test_blank_lines_of_a_text_are_no_comments(tmp_path: Path) -> None:
         tried(tmp_path, before.replace("\n\n\n", "\n\n\n\n"), before)
 
 
-def test_what_cannot_be_read_is_mended_on_disk(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_repaired_on_disk(tmp_path: Path) -> None:
     """Of a file that is no YAML nobody can tell what else differs."""
     with pytest.raises(Conflict, match="mend it there"):
         tried(tmp_path, "rules: []\n", "channels: {x: [}\nrules: []\n")

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from aggregator.config.source import Source
 from aggregator.config.yaml_offsets import index_of
-from aggregator.config.yaml_tree import Items, Scalar, compose
+from aggregator.config.yaml_tree import ScalarNode, SequenceNode, compose
 
 TEXTS = st.text(st.sampled_from("ab'\"\\: é😀\n#-{}0"), min_size=1, max_size=60)
 
 
-def scalar(text: str) -> Scalar:
+def scalar(text: str) -> ScalarNode:
     root, _ = compose(Source("f", text, Path("f")))
-    assert isinstance(root, Items)
-    assert isinstance(root.nodes[0], Scalar)
+    assert isinstance(root, SequenceNode)
+    assert isinstance(root.nodes[0], ScalarNode)
     return root.nodes[0]
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from aggregator.core.findings import feed_is_overdue, findings, is_healthy
-from aggregator.core.model import Backlog, Beat, Finding, Overdue, Process, Status, Suspect
+from aggregator.core.model import Backlog, Finding, LoopStatus, Overdue, Process, Status, Suspect
 from aggregator.core.schemas import status_json
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -71,9 +71,9 @@ def test_what_was_under_way_at_two_deaths_is_a_warning() -> None:
 
 def test_late_loops_are_findings_wherever_they_are_seen() -> None:
     """Those of this process, and those that another one tells of itself."""
-    beats = (Beat(name="poll", last_at=NOW, patience_s=45.0, late=True),)
+    loops = (LoopStatus(name="poll", last_at=NOW, timeout_s=45.0, late=True),)
     other = Process(pid=1, started_at=NOW, roles=("deliver",), page=None, loops=(("deliver", False), ("poll", False)))
-    found = findings(status(beats=beats, processes=(other,)))
+    found = findings(status(loops=loops, processes=(other,)))
     assert [one.what for one in found] == [f"the loop {name} gives no sign of life" for name in ("deliver", "poll")]
 
 

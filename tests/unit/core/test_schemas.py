@@ -6,20 +6,20 @@ from datetime import UTC, datetime, timedelta, timezone
 from aggregator.core import schemas
 from aggregator.core.model import (
     Attempt,
-    Beat,
     Delivery,
     Entry,
     FeedState,
     FeedSummary,
     Fingerprint,
     Hit,
-    RuleFigures,
+    HitDetail,
+    LoopStatus,
+    RuleStats,
     Silence,
     Span,
     Stats,
     Status,
     Story,
-    Told,
     Validators,
 )
 from aggregator.core.settings import Feed, RuleConfig
@@ -32,7 +32,7 @@ ENTRY = Entry(
 HIT = Hit(
     id="h1", rule="s400", feed="tass", entry_key="k", entry_id=7, spans=(SPAN,), snippet="S-400 sold", created_at=NOON
 )
-TOLD = Told(hit=HIT, entry=ENTRY, feed_title="TASS", rule_title="S-400", also_in=("Defense News",))
+TOLD = HitDetail(hit=HIT, entry=ENTRY, feed_title="TASS", rule_title="S-400", also_in=("Defense News",))
 
 
 def test_instants_are_utc_with_a_z() -> None:
@@ -79,14 +79,14 @@ def test_delivery_shapes() -> None:
     shape = schemas.delivery_detail_json(delivery, [Attempt(delivery="d1", number=1, started_at=NOON)], [TOLD])
     contract = "id channel rules hits state reason attempts due_at sent_at last_error title"
     assert set(contract.split()) <= set(shape)
-    assert shape["tries"][0]["number"] == 1
-    assert shape["told"][0]["id"] == "h1"
+    assert shape["attempt_history"][0]["number"] == 1
+    assert shape["hit_details"][0]["id"] == "h1"
 
 
 def test_rule_shape() -> None:
     """A rule is given in the YAML's own keys, with precision only where something was marked."""
     rule = RuleConfig.model_validate({"id": "s400", "any": ["S-400"], "in": ["title"], "max_age": "7d"})
-    shape = schemas.rule_json(rule, RuleFigures(rule="s400", relevant=3, irrelevant=1, days=(("2026-03-01", 4),)))
+    shape = schemas.rule_json(rule, RuleStats(rule="s400", relevant=3, irrelevant=1, days=(("2026-03-01", 4),)))
     assert shape["definition"]["any"] == ["S-400"]
     assert shape["definition"]["in"] == ["title"]
     assert shape["precision"] == 0.75
@@ -96,12 +96,12 @@ def test_rule_shape() -> None:
 
 def test_status_is_not_ok_when_a_loop_is_late() -> None:
     """One late loop turns the whole status."""
-    beats = (
-        Beat(name="poll", last_at=NOON, patience_s=30),
-        Beat(name="deliver", last_at=None, patience_s=30, late=True),
+    loops = (
+        LoopStatus(name="poll", last_at=NOON, timeout_s=30),
+        LoopStatus(name="deliver", last_at=None, timeout_s=30, late=True),
     )
     stats = Stats(feeds=1, entries=2, hits=3, deliveries=4, bytes=5)
-    shape = schemas.status_json(Status(version="1", now_at=NOON, beats=beats, stats=stats))
+    shape = schemas.status_json(Status(version="1", now_at=NOON, loops=loops, stats=stats))
     assert shape["ok"] is False
     assert [loop["ok"] for loop in shape["loops"]] == [True, False]
     assert shape["stats"] == {"feeds": 1, "entries": 2, "hits": 3, "deliveries": 4, "bytes": 5}

@@ -1,4 +1,4 @@
-"""When two tellings are one story."""
+"""When two versions are one story."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core.model import Entry, Story
-from aggregator.core.stories import fingerprint, keys, likeness, place
+from aggregator.core.stories import find_story, fingerprint, keys, similarity
 from benchmarks.stories import judge, measure, pairs
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -21,7 +21,7 @@ def entry(title: str, text: str = "", link: str | None = None) -> Entry:
 
 def same(one: Entry, other: Entry) -> bool:
     story = Story(id="s", title=one.title, fingerprint=fingerprint(one), first_at=NOW, last_at=NOW)
-    return place(fingerprint(other), (story,)) is not None
+    return find_story(fingerprint(other), (story,)) is not None
 
 
 def test_the_labelled_set() -> None:
@@ -53,7 +53,7 @@ def test_copies_share_a_key() -> None:
 
 
 def test_judging_is_symmetric() -> None:
-    """Which of two tellings came first does not matter."""
+    """Which of two versions came first does not matter."""
     for pair in pairs()[::5]:
         assert judge(pair) == judge(replace_order(pair))
 
@@ -91,7 +91,7 @@ def test_the_likest_story_is_chosen() -> None:
         Story(id=name, title="", fingerprint=fingerprint(e), first_at=NOW, last_at=NOW)
         for name, e in (("title", replace(news, link=None)), ("address", replace(news, title="Tanks", key="x")))
     ]
-    found = place(fingerprint(news), stories)
+    found = find_story(fingerprint(news), stories)
     assert found is not None
     assert found.id == "address"
 
@@ -108,8 +108,8 @@ RADAR = "A radar site near the strait was closed for repairs, and clauses delay 
 def test_the_next_report_at_an_address_that_stays(feed: str | None, text: str, same: bool) -> None:
     """A feed's new entry with the address and headline of its last one is another story by its text."""
     first = entry("Daily situation report", SHIPS, link="https://example.org/sitrep")
-    told = Story(id="s", title="", fingerprint=fingerprint(first), feeds=("a",), first_at=NOW, last_at=NOW)
-    assert (place(fingerprint(replace(first, summary=text)), [told], feed) is not None) is same
+    detail = Story(id="s", title="", fingerprint=fingerprint(first), feeds=("a",), first_at=NOW, last_at=NOW)
+    assert (find_story(fingerprint(replace(first, summary=text)), [detail], feed) is not None) is same
 
 
 @pytest.mark.parametrize(
@@ -134,5 +134,5 @@ def test_any_text_has_a_fingerprint(one: str, other: str) -> None:
     """No text breaks it, a text is like itself or too short to tell, likeness lies between 0 and 1."""
     a, b = fingerprint(entry(one, other)), fingerprint(entry(other, one))
     assert a == fingerprint(entry(one, other))
-    assert 0.0 <= likeness(a, b) <= 1.0
-    assert likeness(a, a) in (0.0, 1.0)
+    assert 0.0 <= similarity(a, b) <= 1.0
+    assert similarity(a, a) in (0.0, 1.0)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from aggregator.core.polling.hosts import host_key
 from aggregator.fetch import url as address
-from aggregator.fetch.cookies import MOST_BYTES_SENT, MOST_COOKIES, Jar
+from aggregator.fetch.cookies import MAX_BYTES_SENT, MAX_COOKIES, Jar
 
 FEED = "https://news.example.co.uk/a/feed"
 DATE = "Mon, 02 Mar 2026 10:00:00 GMT"
@@ -15,8 +15,8 @@ DATE = "Mon, 02 Mar 2026 10:00:00 GMT"
 def sent(url: str, *lines: str, set_at: str = FEED) -> str:
     """The Cookie header for `url` after `set_at` answered with these lines."""
     jar = Jar()
-    jar.take(address.parse(set_at), lines, DATE)
-    return jar.header(address.parse(url))
+    jar.take(address.parse_url(set_at), lines, DATE)
+    return jar.header(address.parse_url(url))
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_a_later_cookie_replaces_an_earlier_one() -> None:
 
 def test_caps() -> None:
     """Of many cookies some are kept, and a request does not grow without bound."""
-    assert sent(FEED, *(f"c{n}=1" for n in range(100))).count("=") == MOST_COOKIES
-    assert len(sent(FEED, *(f"c{n}={'x' * 4000}" for n in range(5)))) <= MOST_BYTES_SENT
+    assert sent(FEED, *(f"c{n}=1" for n in range(100))).count("=") == MAX_COOKIES
+    assert len(sent(FEED, *(f"c{n}={'x' * 4000}" for n in range(5)))) <= MAX_BYTES_SENT
 
 
 HOSTS = st.sampled_from(

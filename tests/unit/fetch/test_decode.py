@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core.errors import TooLarge, Unreachable
-from aggregator.fetch.decode import Body
+from aggregator.fetch.decode import DecodedBody
 
 FEED = b"<?xml version='1.0'?><rss><channel><title>S-400</title></channel></rss>" * 3
 SHORT = b"<a/>"
@@ -39,7 +39,7 @@ DOCUMENTS += ["<rss>x</rss>".encode("utf-16"), "<rss>x</rss>".encode("utf-16-le"
 
 def decoded(encoding: str, raw: bytes, step: int = 10**9, most: int = 10**7) -> bytes:
     """The body, fed in pieces of `step` bytes."""
-    body = Body(encoding, max_bytes=most, host="h", url="http://h/")
+    body = DecodedBody(encoding, max_bytes=most, host="h", url="http://h/")
     for start in range(0, len(raw), step):
         body.feed(raw[start : start + step])
     return body.finish()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.fetch.ssrf import Guard, is_public
+from aggregator.fetch.ssrf import AddressPolicy, is_public
 
 SPECIAL = [
     "0.0.0.0",
@@ -77,7 +77,7 @@ PUBLIC = [
 def test_special_addresses(address: str) -> None:
     """No special-purpose address passes."""
     assert not is_public(address)
-    assert Guard().refusal(address, 80) is not None
+    assert AddressPolicy().refusal(address, 80) is not None
 
 
 def test_enough_special_addresses() -> None:
@@ -88,7 +88,7 @@ def test_enough_special_addresses() -> None:
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses(address: str) -> None:
     """Ordinary addresses pass, wrapped in IPv6 forms or not."""
-    assert Guard().refusal(address, 443) is None
+    assert AddressPolicy().refusal(address, 443) is None
 
 
 @given(st.ip_addresses(v=4))
@@ -110,12 +110,12 @@ def test_ipv6_outside_unicast(address: IPv6Address) -> None:
 @given(st.ip_addresses(network=IPv4Network("10.0.0.0/8")))
 def test_allowed_network(address: IPv4Address) -> None:
     """A network that the operator opened passes whole, on every port."""
-    assert Guard(["10.0.0.0/8"]).refusal(str(address), 8080) is None
+    assert AddressPolicy(["10.0.0.0/8"]).refusal(str(address), 8080) is None
 
 
 def test_allow_is_narrow() -> None:
     """A host and port opens neither other ports nor other hosts at that address."""
-    guard = Guard(["intranet:8080"])
+    guard = AddressPolicy(["intranet:8080"])
     assert guard.refusal("10.1.2.3", 8080, "intranet") is None
     assert guard.refusal("10.1.2.3", 8080, "Intranet") is None
     assert guard.refusal("10.1.2.3", 8081, "intranet") is not None
@@ -125,6 +125,6 @@ def test_allow_is_narrow() -> None:
 
 def test_own_ports_win() -> None:
     """The service's own port on this machine stays closed whatever is allowed."""
-    guard = Guard(["127.0.0.0/8", "127.0.0.1:8080"], own_ports=[8080])
+    guard = AddressPolicy(["127.0.0.0/8", "127.0.0.1:8080"], own_ports=[8080])
     assert guard.refusal("127.0.0.1", 8080) is not None
     assert guard.refusal("127.0.0.1", 8900) is None

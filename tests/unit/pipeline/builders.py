@@ -7,10 +7,10 @@ from typing import Any
 from aggregator.core.model import Delivery, Entry, FeedState, HitState
 from aggregator.core.rules import compile_rule
 from aggregator.core.settings import Config, Feed, RuleConfig
-from aggregator.pipeline.active_config import Setup, prepare
-from aggregator.pipeline.ingest import Intake, Polled
+from aggregator.pipeline.active_config import ActiveConfig, activate
+from aggregator.pipeline.ingest import Ingestor, PolledFeed
 from aggregator.pipeline.poll import Poller
-from tests.support.fake_fetcher import FakeFetcher, Page
+from tests.support.fake_fetcher import FakeFetcher, FakePage
 from tests.support.inline_parser import inline_parser
 from tests.support.memory_store import MemoryStore
 
@@ -32,10 +32,10 @@ class FakeClock:
 
 
 @dataclass
-class Newsroom:
+class PollFixture:
     """One feed, its rules, and the verb that polls it."""
 
-    setup: Setup
+    setup: ActiveConfig
     store: MemoryStore = field(default_factory=lambda: MemoryStore(index_text=lambda entry: entry.title))
     fetcher: FakeFetcher = field(default_factory=FakeFetcher)
     clock: FakeClock = field(default_factory=FakeClock)
@@ -43,24 +43,24 @@ class Newsroom:
 
     @property
     def poller(self) -> Poller:
-        intake = Intake(
+        ingestor = Ingestor(
             feeds=self.store.feeds,
             fetcher=self.fetcher,
             parser=inline_parser(),
-            setup=lambda: self.setup,
+            active=lambda: self.setup,
             clock=self.clock,
             owner="me",
             recipients=lambda _: ("",),
             full_text=self.full_text,
         )
-        return Poller(intake, feeds=self.store.feeds, setup=lambda: self.setup, clock=self.clock, owner="me")
+        return Poller(ingestor, feeds=self.store.feeds, active=lambda: self.setup, clock=self.clock, owner="me")
 
-    async def poll(self, page: Page | None = None) -> Polled:
+    async def poll(self, page: FakePage | None = None) -> PolledFeed:
         """Poll the feed, ten minutes after the last time, with `page` at its address."""
         if page is not None:
             self.fetcher.pages[URL] = page
         self.clock.move(minutes=10)
-        polled: list[Polled] = []
+        polled: list[PolledFeed] = []
         await self.poller.once(force=True, done=polled.append)
         return polled[0]
 
@@ -83,7 +83,7 @@ class Newsroom:
         return [delivery for delivery in self.store.tables.deliveries.values() if delivery.notice]
 
 
-async def newsroom(*rules: dict[str, Any], feed: dict[str, Any] | None = None, **settings: Any) -> Newsroom:
+async def poll_fixture(*rules: dict[str, Any], feed: dict[str, Any] | None = None, **settings: Any) -> PollFixture:
     """A room that watches one feed; rules are given as in YAML."""
     made = Feed.model_validate({"id": "news", "url": URL, **(feed or {})})
     configs = tuple(RuleConfig.model_validate(rule) for rule in rules)
@@ -95,9 +95,9 @@ async def newsroom(*rules: dict[str, Any], feed: dict[str, Any] | None = None, *
             "settings": {"default_channels": ["desk"], "stories": {"collapse": False}, **settings},
         }
     )
-    room = Newsroom(setup=prepare(config, [compile_rule(one, {}) for one in configs]))
-    await room.store.feeds.sync(config.feeds, room.clock.now())
-    return room
+    fixture = PollFixture(setup=activate(config, [compile_rule(one, {}) for one in configs]))
+    await fixture.store.feeds.sync(config.feeds, fixture.clock.now())
+    return fixture
 
 
 def item(key: object, text: str = "", at: datetime | None = None) -> str:

@@ -8,9 +8,9 @@ import pytest
 from aggregator.core.errors import BadStatus, FetchError, ParseError, Unreachable
 from aggregator.core.model import Fetched, Reason
 from aggregator.core.settings import Feed
-from aggregator.pipeline.articles import FullTexts, Reading
-from tests.support.fake_fetcher import Page
-from tests.unit.pipeline.builders import Newsroom, item, newsroom, rss
+from aggregator.pipeline.articles import ArticleFetcher, ArticleResult
+from tests.support.fake_fetcher import FakePage
+from tests.unit.pipeline.builders import PollFixture, item, poll_fixture, rss
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ FULL = {"full_text": True}
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The house speaks asyncio."""
+    """The application speaks asyncio."""
     return "asyncio"
 
 
@@ -46,25 +46,25 @@ class Site:
         return found
 
 
-def verb(room: Newsroom, site: Site, readings: list[Reading] | None = None) -> FullTexts:
+def verb(fixture: PollFixture, site: Site, readings: list[ArticleResult] | None = None) -> ArticleFetcher:
     """The verb over a room and a site."""
-    return FullTexts(
-        texts=room.store.texts,
+    return ArticleFetcher(
+        texts=fixture.store.articles,
         pages=site,
         reader=site,
-        setup=lambda: room.setup,
-        clock=room.clock,
+        active=lambda: fixture.setup,
+        clock=fixture.clock,
         recipients=lambda _: ("",),
         observe=[].append if readings is None else readings.append,
     )
 
 
-async def at_work(*rules: Mapping[str, object], feed: dict[str, object] = FULL) -> Newsroom:
+async def at_work(*rules: Mapping[str, object], feed: dict[str, object] = FULL) -> PollFixture:
     """A room whose feed has had its first poll, with an entry nobody wants to read."""
-    room = await newsroom(*map(dict, rules), feed=feed)
-    room.full_text = True
-    await room.poll(Page(body=rss(item(1, "old"))))
-    return room
+    fixture = await poll_fixture(*map(dict, rules), feed=feed)
+    fixture.full_text = True
+    await fixture.poll(FakePage(body=rss(item(1, "old"))))
+    return fixture
 
 
 def article(number: int, text: str) -> dict[str, str | FetchError | ParseError]:
@@ -73,141 +73,141 @@ def article(number: int, text: str) -> dict[str, str | FetchError | ParseError]:
 
 async def test_an_article_hits_what_its_summary_did_not() -> None:
     """The rule that the summary did not meet alerts on the article; its evidence is in the content."""
-    room = await at_work(MISSILE)
-    assert (await room.poll(Page(body=rss(item(2, "short"), item(1, "old"))))).hits == 0
-    site, readings = Site(article(2, "Long, and in the end an S-400.")), list[Reading]()
-    assert await verb(room, site, readings).once() == 1
-    assert (room.alerted(), room.entry("Entry 2").content) == (["Entry 2"], "Long, and in the end an S-400.")
-    (hit,) = room.store.tables.hits.values()
+    fixture = await at_work(MISSILE)
+    assert (await fixture.poll(FakePage(body=rss(item(2, "short"), item(1, "old"))))).hits == 0
+    site, readings = Site(article(2, "Long, and in the end an S-400.")), list[ArticleResult]()
+    assert await verb(fixture, site, readings).once() == 1
+    assert (fixture.alerted(), fixture.entry("Entry 2").content) == (["Entry 2"], "Long, and in the end an S-400.")
+    (hit,) = fixture.store.tables.hits.values()
     assert (hit.spans[0].field, hit.entry_version) == ("content", 2)
-    assert len(room.store.tables.deliveries) == 1
+    assert len(fixture.store.tables.deliveries) == 1
     assert (readings[0].outcome, readings[0].hits) == ("read", 1)
-    assert await verb(room, site).once() == 0
+    assert await verb(fixture, site).once() == 0
 
 
 async def test_what_the_summary_told_is_not_repeated() -> None:
     """A rule that alerted on the summary says nothing about the article, also one that wants updates."""
-    room = await at_work(MISSILE, TREATY)
-    await room.poll(Page(body=rss(item(2, "an S-400 and a treaty"), item(1, "old"))))
-    before = dict(room.store.tables.deliveries)
-    assert len(room.store.tables.hits) == 2
-    await verb(room, Site(article(2, "The treaty says more about the S-400 than one thought."))).once()
-    assert len(room.store.tables.hits) == 2
-    assert room.store.tables.deliveries == before
-    assert room.entry("Entry 2").version == 2
+    fixture = await at_work(MISSILE, TREATY)
+    await fixture.poll(FakePage(body=rss(item(2, "an S-400 and a treaty"), item(1, "old"))))
+    before = dict(fixture.store.tables.deliveries)
+    assert len(fixture.store.tables.hits) == 2
+    await verb(fixture, Site(article(2, "The treaty says more about the S-400 than one thought."))).once()
+    assert len(fixture.store.tables.hits) == 2
+    assert fixture.store.tables.deliveries == before
+    assert fixture.entry("Entry 2").version == 2
 
 
 async def test_the_old_and_the_known_are_not_read() -> None:
     """First polls, edits and other feeds' entries want no articles."""
-    room = await at_work(MISSILE)
-    await room.poll(Page(body=rss(item(1, "old, and edited"))))
-    assert room.entry("Entry 1").reason is Reason.CHANGED
-    assert await verb(room, Site()).once() == 0
+    fixture = await at_work(MISSILE)
+    await fixture.poll(FakePage(body=rss(item(1, "old, and edited"))))
+    assert fixture.entry("Entry 1").reason is Reason.CHANGED
+    assert await verb(fixture, Site()).once() == 0
     plain = await at_work(MISSILE, feed={})
-    await plain.poll(Page(body=rss(item(2, "short"), item(1, "old"))))
+    await plain.poll(FakePage(body=rss(item(2, "short"), item(1, "old"))))
     assert plain.store.tables.wanted == {}
 
 
 async def test_without_the_extra_nothing_is_wanted() -> None:
     """Where articles cannot be read, none are put on the list."""
-    room = await at_work(MISSILE)
-    room.full_text = False
-    await room.poll(Page(body=rss(item(2, "short"), item(1, "old"))))
-    assert room.store.tables.wanted == {}
+    fixture = await at_work(MISSILE)
+    fixture.full_text = False
+    await fixture.poll(FakePage(body=rss(item(2, "short"), item(1, "old"))))
+    assert fixture.store.tables.wanted == {}
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "finding",
     [Unreachable("refused", url="u"), BadStatus("busy", status=503, url="u"), ParseError("no article", found="empty")],
 )
-async def test_three_tries_and_no_more(trouble: FetchError | ParseError) -> None:
+async def test_three_tries_and_no_more(finding: FetchError | ParseError) -> None:
     """What may pass is tried again, later each time, and given up after the third try; the entry stays as it was."""
-    room = await at_work(MISSILE)
-    await room.poll(Page(body=rss(item(2, "short"), item(1, "old"))))
-    site, readings = Site({"https://news.example/2": trouble}), list[Reading]()
+    fixture = await at_work(MISSILE)
+    await fixture.poll(FakePage(body=rss(item(2, "short"), item(1, "old"))))
+    site, readings = Site({"https://news.example/2": finding}), list[ArticleResult]()
     for _ in range(5):
-        await verb(room, site, readings).once()
-        assert await verb(room, site).once() == 0
-        room.clock.move(minutes=20)
+        await verb(fixture, site, readings).once()
+        assert await verb(fixture, site).once() == 0
+        fixture.clock.move(minutes=20)
     assert len(site.asked) == 3
     assert [reading.outcome for reading in readings] == ["later", "later", "given up"]
-    assert (room.entry("Entry 2").version, room.store.tables.wanted) == (1, {})
+    assert (fixture.entry("Entry 2").version, fixture.store.tables.wanted) == (1, {})
 
 
 async def test_a_final_answer_is_not_asked_for_again() -> None:
     """A page that is gone is given up at once."""
-    room = await at_work(MISSILE)
-    await room.poll(Page(body=rss(item(2, "short"), item(1, "old"))))
+    fixture = await at_work(MISSILE)
+    await fixture.poll(FakePage(body=rss(item(2, "short"), item(1, "old"))))
     gone = BadStatus("gone", status=410, url="u", transient=False)
     site = Site({"https://news.example/2": gone})
-    await verb(room, site).once()
-    assert room.store.tables.wanted == {}
+    await verb(fixture, site).once()
+    assert fixture.store.tables.wanted == {}
 
 
 async def test_a_tired_host_is_left_alone() -> None:
     """Retry-After holds for the article, and for the feeds of that host."""
-    room = await at_work(MISSILE)
-    await room.poll(Page(body=rss(item(2, "short"), item(1, "old"))))
+    fixture = await at_work(MISSILE)
+    await fixture.poll(FakePage(body=rss(item(2, "short"), item(1, "old"))))
     busy = BadStatus("busy", status=429, url="u", retry_after_s=7200)
     site = Site({"https://news.example/2": busy})
-    await verb(room, site).once()
-    room.clock.move(hours=1)
-    assert await verb(room, site).once() == 0
-    assert "news.example" in room.store.tables.hosts
-    room.clock.move(hours=1, seconds=1)
-    assert await verb(room, site).once() == 1
+    await verb(fixture, site).once()
+    fixture.clock.move(hours=1)
+    assert await verb(fixture, site).once() == 0
+    assert "news.example" in fixture.store.tables.hosts
+    fixture.clock.move(hours=1, seconds=1)
+    assert await verb(fixture, site).once() == 1
 
 
 async def test_a_shorter_text_adds_nothing() -> None:
     """A page that says less than the feed changes nothing."""
-    room = await at_work(MISSILE)
-    await room.poll(Page(body=rss(item(2, "a long summary of it all"), item(1, "old"))))
-    await verb(room, Site(article(2, "S-400"))).once()
-    assert (room.entry("Entry 2").version, room.store.tables.wanted) == (1, {})
+    fixture = await at_work(MISSILE)
+    await fixture.poll(FakePage(body=rss(item(2, "a long summary of it all"), item(1, "old"))))
+    await verb(fixture, Site(article(2, "S-400"))).once()
+    assert (fixture.entry("Entry 2").version, fixture.store.tables.wanted) == (1, {})
 
 
 async def test_an_edit_after_the_article_is_an_edit() -> None:
     """The feed's unchanged entry is not news after its article was stored; an edited one is its next version."""
-    room = await at_work(MISSILE)
-    await room.poll(Page(body=rss(item(2, "short"), item(1, "old"))))
-    await verb(room, Site(article(2, "Long, and in the end an S-400."))).once()
-    assert (await room.poll(Page(body=rss(item(2, "short"), item(1, "old"), head="<ttl>1</ttl>")))).entries == ()
-    edited = await room.poll(Page(body=rss(item(2, "short, edited"), item(1, "old"))))
+    fixture = await at_work(MISSILE)
+    await fixture.poll(FakePage(body=rss(item(2, "short"), item(1, "old"))))
+    await verb(fixture, Site(article(2, "Long, and in the end an S-400."))).once()
+    assert (await fixture.poll(FakePage(body=rss(item(2, "short"), item(1, "old"), head="<ttl>1</ttl>")))).entries == ()
+    edited = await fixture.poll(FakePage(body=rss(item(2, "short, edited"), item(1, "old"))))
     (entry,) = edited.entries
     assert (entry.reason, entry.version) == (Reason.CHANGED, 3)
 
 
 async def test_an_edited_teaser_does_not_take_the_article_away() -> None:
     """Title and summary are the new ones, the article stays, and is matched with them; a longer text replaces it."""
-    room = await at_work({"id": "both", "all": ["treaty", "edited"], "on_update": True})
-    await room.poll(Page(body=rss(item(2, "short"), item(1, "old"))))
-    await verb(room, Site(article(2, "Long, and in the end a treaty."))).once()
-    edited = await room.poll(Page(body=rss(item(2, "short, edited"), item(1, "old"))))
-    entry = room.entry("Entry 2")
+    fixture = await at_work({"id": "both", "all": ["treaty", "edited"], "on_update": True})
+    await fixture.poll(FakePage(body=rss(item(2, "short"), item(1, "old"))))
+    await verb(fixture, Site(article(2, "Long, and in the end a treaty."))).once()
+    edited = await fixture.poll(FakePage(body=rss(item(2, "short, edited"), item(1, "old"))))
+    entry = fixture.entry("Entry 2")
     assert (entry.summary, entry.content) == ("short, edited", "Long, and in the end a treaty.")
     assert edited.hits == 1
     encoded = "<c:encoded xmlns:c='http://purl.org/rss/1.0/modules/content/'>{}</c:encoded></item>"
     whole = encoded.format("The whole text, as the feed itself has it now.")
-    await room.poll(Page(body=rss(item(2, "short").replace("</item>", whole), item(1, "old"))))
-    assert room.entry("Entry 2").content == "The whole text, as the feed itself has it now."
+    await fixture.poll(FakePage(body=rss(item(2, "short").replace("</item>", whole), item(1, "old"))))
+    assert fixture.entry("Entry 2").content == "The whole text, as the feed itself has it now."
 
 
 async def test_a_feed_that_wants_it_no_more() -> None:
     """A wish of a feed that lost its full_text, or left, is dropped without a request."""
-    room = await at_work(MISSILE)
-    await room.poll(Page(body=rss(item(2, "short"), item(1, "old"))))
-    plain = await newsroom(MISSILE)
-    room.setup = plain.setup
+    fixture = await at_work(MISSILE)
+    await fixture.poll(FakePage(body=rss(item(2, "short"), item(1, "old"))))
+    plain = await poll_fixture(MISSILE)
+    fixture.setup = plain.setup
     site = Site()
-    await verb(room, site).once()
-    assert (site.asked, room.store.tables.wanted) == ([], {})
+    await verb(fixture, site).once()
+    assert (site.asked, fixture.store.tables.wanted) == ([], {})
 
 
 async def test_a_flood_is_not_read() -> None:
     """Many entries at once make one digest of their summaries; their site is not flooded in turn."""
-    room = await newsroom(MISSILE, feed=FULL, polling={"flood_limit": 2})
-    room.full_text = True
-    await room.poll(Page(body=rss(item(1, "old"))))
-    await room.poll(Page(body=rss(*(item(number, "short") for number in range(2, 7)), item(1, "old"))))
-    assert room.entry("Entry 2").reason is Reason.FLOOD
-    assert room.store.tables.wanted == {}
+    fixture = await poll_fixture(MISSILE, feed=FULL, polling={"flood_limit": 2})
+    fixture.full_text = True
+    await fixture.poll(FakePage(body=rss(item(1, "old"))))
+    await fixture.poll(FakePage(body=rss(*(item(number, "short") for number in range(2, 7)), item(1, "old"))))
+    assert fixture.entry("Entry 2").reason is Reason.FLOOD
+    assert fixture.store.tables.wanted == {}

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from aggregator.core.errors import Unreachable
-from aggregator.pipeline.connectivity import Network
+from aggregator.pipeline.connectivity import OutageDetector
 from tests.unit.pipeline.builders import FakeClock
 
 LOST = Unreachable("connection refused", url="u")
@@ -15,33 +15,33 @@ LOST = Unreachable("connection refused", url="u")
 def test_the_dead_are_first_after_a_start() -> None:
     """While most hosts have only just been asked, those that fail at once prove nothing."""
     clock = FakeClock()
-    network = Network(clock)
+    network = OutageDetector(clock)
     with ExitStack() as stack:
         for number in range(20):
-            stack.enter_context(network.asking(f"h{number}"))
-        assert not any(network.is_to_blame(f"dead{number}", LOST) for number in range(8))
+            stack.enter_context(network.polling(f"h{number}"))
+        assert not any(network.record_outcome(f"dead{number}", LOST) for number in range(8))
 
 
 def test_long_silence_is_no_proof_of_life() -> None:
     """Where name resolution hangs, nobody answers: hosts that were asked a while ago are not waited for."""
     clock = FakeClock()
-    network = Network(clock)
+    network = OutageDetector(clock)
     with ExitStack() as stack:
         for number in range(20):
-            stack.enter_context(network.asking(f"h{number}"))
+            stack.enter_context(network.polling(f"h{number}"))
         clock.move(seconds=10)
-        assert [network.is_to_blame(f"h{number}", LOST) for number in range(5)] == [False, False, False, True, True]
+        assert [network.record_outcome(f"h{number}", LOST) for number in range(5)] == [False, False, False, True, True]
 
 
 def test_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """One line when it begins and one when it is over, however many polls fail between."""
     caplog.set_level(logging.INFO)
     clock = FakeClock()
-    network = Network(clock)
+    network = OutageDetector(clock)
     for number in range(30):
-        network.is_to_blame(f"h{number}", LOST)
+        network.record_outcome(f"h{number}", LOST)
     assert [record.message[:10] for record in caplog.records] == ["most hosts"]
     clock.move(seconds=90)
-    assert not network.is_to_blame("h1", None)
-    network.is_to_blame("h2", None)
+    assert not network.record_outcome("h1", None)
+    network.record_outcome("h2", None)
     assert [record.message for record in caplog.records][1:] == ["hosts can be reached again, after 90 s"]

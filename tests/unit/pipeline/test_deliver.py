@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from aggregator.core.errors import DeliveryError, StoreError
-from aggregator.core.model import Delivery, DeliveryState, Entry, Hit, Kind, Notice, Silence
+from aggregator.core.model import AlertKind, Delivery, DeliveryState, Entry, Hit, Notice, Silence
 from aggregator.core.settings import Channel, Config, RuleConfig
-from aggregator.pipeline.deliver import MAX_CLAIMED, Counts, Deliver
+from aggregator.pipeline.deliver import MAX_CLAIMED, Deliver, DeliveryCounts
 from tests.support.fake_notifier import FakeNotifier
 from tests.support.memory_store import MemoryStore
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The house speaks asyncio."""
+    """The application speaks asyncio."""
     return "asyncio"
 
 
@@ -45,7 +45,7 @@ class Desk:
     clock: FakeClock
     verb: Deliver
 
-    async def tick(self, at: datetime | None = None, **options: Any) -> Counts:
+    async def tick(self, at: datetime | None = None, **options: Any) -> DeliveryCounts:
         self.clock.at = at or self.clock.at
         return await self.verb.tick(self.clock.at, **options)
 
@@ -64,32 +64,38 @@ def desk(*channels: Channel, rules: Sequence[RuleConfig] = (), **settings: Any) 
     return Desk(store, notifier, clock, verb)
 
 
-def told(desk: Desk, name: str, rule: str = "s400") -> str:
+def told(backend: Desk, name: str, rule: str = "s400") -> str:
     """A stored hit; gives its id."""
-    number = desk.store.tables.number()
+    number = backend.store.tables.number()
     entry = Entry(id=number, feed="tass", key=name, title=f"Title {name}", seen_at=NOW)
     hit = Hit(id=f"hit-{name}", rule=rule, feed="tass", entry_key=name, entry_id=number, created_at=NOW)
-    desk.store.tables.entries[number] = entry
-    desk.store.tables.hits[hit.id] = hit
+    backend.store.tables.entries[number] = entry
+    backend.store.tables.hits[hit.id] = hit
     return hit.id
 
 
-async def put(desk: Desk, *names: str, channel: str = "desk", **changes: Any) -> None:
+async def put(backend: Desk, *names: str, channel: str = "desk", **changes: Any) -> None:
     """Rows in the outbox, each with a hit."""
     for name in names:
         row = Delivery(
-            id=name, channel=channel, rules=("s400",), hits=(told(desk, name),), title=name, created_at=NOW, due_at=NOW
+            id=name,
+            channel=channel,
+            rules=("s400",),
+            hits=(told(backend, name),),
+            title=name,
+            created_at=NOW,
+            due_at=NOW,
         )
-        await desk.store.outbox.add([replace(row, **changes)])
+        await backend.store.outbox.add([replace(row, **changes)])
 
 
 async def test_what_is_due_is_sent_once() -> None:
     """A due alert is said with its entry, recorded as sent, and never said again."""
     it = desk(Channel(name="desk", service="console"))
     await put(it, "a")
-    assert await it.tick() == Counts(sent=1)
-    assert await it.tick(NOW + timedelta(days=1)) == Counts()
-    assert [alert.told[0].entry.title for _, alert, _ in it.notifier.said] == ["Title a"]
+    assert await it.tick() == DeliveryCounts(sent=1)
+    assert await it.tick(NOW + timedelta(days=1)) == DeliveryCounts()
+    assert [alert.hits[0].entry.title for _, alert, _ in it.notifier.said] == ["Title a"]
     assert it.row("a").sent_at == NOW
 
 
@@ -101,7 +107,7 @@ async def test_an_alert_names_its_rule_by_its_title() -> None:
     await put(it, "b", hits=(told(it, "hit-of-b", "su57"),))
     await put(it, "c", hits=(told(it, "hit-of-c", "gone"),))
     await it.tick()
-    titles = {alert.title: alert.told[0].rule_title for _, alert, _ in it.notifier.said}
+    titles = {alert.title: alert.hits[0].rule_title for _, alert, _ in it.notifier.said}
     assert titles == {"a": "S-400 and Turkey", "b": "su57", "c": "gone"}
 
 
@@ -110,11 +116,11 @@ async def test_a_temporary_failure_is_tried_again_when_its_time_has_come() -> No
     it = desk(Channel(name="desk", service="console"))
     await put(it, "a")
     it.notifier.fails["desk"] = DeliveryError("channel desk: 421 busy", channel="desk")
-    assert await it.tick() == Counts(retry=1)
+    assert await it.tick() == DeliveryCounts(retry=1)
     assert it.row("a").last_error == "channel desk: 421 busy"
     it.notifier.fails.clear()
-    assert await it.tick(NOW + timedelta(seconds=20)) == Counts()
-    assert await it.tick(NOW + timedelta(seconds=31)) == Counts(sent=1)
+    assert await it.tick(NOW + timedelta(seconds=20)) == DeliveryCounts()
+    assert await it.tick(NOW + timedelta(seconds=31)) == DeliveryCounts(sent=1)
     assert it.row("a").attempts == 2
 
 
@@ -129,7 +135,7 @@ async def test_smtp_down_for_three_hours() -> None:
         at += timedelta(seconds=10)
     assert it.row("a").attempts <= 12
     it.notifier.fails.clear()
-    assert await it.tick(at + timedelta(hours=1)) == Counts(sent=1)
+    assert await it.tick(at + timedelta(hours=1)) == DeliveryCounts(sent=1)
 
 
 async def test_retry_after_is_obeyed() -> None:
@@ -149,7 +155,7 @@ async def test_a_refusal_is_reported_on_the_fallback_channel() -> None:
     assert (await it.tick()).dead == 1
     await it.tick()
     name, alert, _ = it.notifier.said[-1]
-    assert (name, alert.kind) == ("ops", Kind.DEAD_LETTER)
+    assert (name, alert.kind) == ("ops", AlertKind.DEAD_LETTER)
     assert alert.notice is not None
     assert "550 no such user" in alert.notice.body
 
@@ -163,7 +169,7 @@ async def test_a_dead_letter_never_makes_another() -> None:
     for _ in range(5):
         await it.tick()
     kinds = [(row.kind, row.state) for row in it.store.tables.deliveries.values()]
-    assert kinds == [(Kind.HIT, DeliveryState.DEAD), (Kind.DEAD_LETTER, DeliveryState.DEAD)]
+    assert kinds == [(AlertKind.HIT, DeliveryState.DEAD), (AlertKind.DEAD_LETTER, DeliveryState.DEAD)]
 
 
 async def test_no_answer_is_marked_as_possible_repeat() -> None:
@@ -171,7 +177,7 @@ async def test_no_answer_is_marked_as_possible_repeat() -> None:
     it = desk(Channel(name="desk", service="console"))
     await put(it, "a")
     it.notifier.fails["desk"] = DeliveryError("no answer", channel="desk", unknown=True)
-    assert await it.tick() == Counts(retry=1)
+    assert await it.tick() == DeliveryCounts(retry=1)
     it.notifier.fails.clear()
     await it.tick(NOW + timedelta(minutes=1))
     assert it.notifier.said[0][1].repeat
@@ -183,8 +189,8 @@ async def test_a_crash_between_send_and_settle_repeats_once_and_says_so() -> Non
     await put(it, "a")
     await it.store.outbox.claim(NOW, owner="dead", lease_s=60, limit=1)
     await it.store.outbox.begin("a", owner="dead", attempt=1)
-    assert await it.tick(NOW + timedelta(seconds=59)) == Counts()
-    assert await it.tick(NOW + timedelta(seconds=60)) == Counts(sent=1)
+    assert await it.tick(NOW + timedelta(seconds=59)) == DeliveryCounts()
+    assert await it.tick(NOW + timedelta(seconds=60)) == DeliveryCounts(sent=1)
     assert it.notifier.said[0][1].repeat
 
 
@@ -193,7 +199,7 @@ async def test_a_crash_before_the_sending_is_not_called_a_repeat() -> None:
     it = desk(Channel(name="desk", service="console"))
     await put(it, "a")
     await it.store.outbox.claim(NOW, owner="dead", lease_s=60, limit=1)
-    assert await it.tick(NOW + timedelta(seconds=60)) == Counts(sent=1)
+    assert await it.tick(NOW + timedelta(seconds=60)) == DeliveryCounts(sent=1)
     assert not it.notifier.said[0][1].repeat
 
 
@@ -207,7 +213,7 @@ async def test_each_recipient_is_spoken_to_in_turn() -> None:
     begun = [number for number in it.store.tables.attempts.values() if number.outcome == "unknown"]
     assert sorted(attempt.delivery for attempt in begun) == ["a1", "b1"]
     it.notifier.waits["desk"].set()
-    assert await it.tick() == Counts(sent=4)
+    assert await it.tick() == DeliveryCounts(sent=4)
 
 
 async def test_who_lost_the_lease_does_not_send() -> None:
@@ -238,11 +244,11 @@ async def test_a_slow_channel_delays_nobody() -> None:
     it.notifier.waits["slow"] = asyncio.Event()
     await put(it, "s", channel="slow")
     await put(it, "a")
-    assert await it.tick(wait_s=0.3) == Counts(sent=1)
+    assert await it.tick(wait_s=0.3) == DeliveryCounts(sent=1)
     await put(it, "b")
-    assert await it.tick(wait_s=0.3) == Counts(sent=1)
+    assert await it.tick(wait_s=0.3) == DeliveryCounts(sent=1)
     it.notifier.waits["slow"].set()
-    assert await it.tick() == Counts(sent=1)
+    assert await it.tick() == DeliveryCounts(sent=1)
 
 
 async def test_stop_leaves_an_unfinished_send_to_its_lease() -> None:
@@ -253,7 +259,7 @@ async def test_stop_leaves_an_unfinished_send_to_its_lease() -> None:
     await it.tick(wait_s=0.01)
     await it.verb.stop(within_s=0.01)
     assert it.state("a") is DeliveryState.SENDING
-    assert await it.tick() == Counts()
+    assert await it.tick() == DeliveryCounts()
 
 
 async def test_quiet_hours_hold_and_then_tell_in_one_digest() -> None:
@@ -262,21 +268,21 @@ async def test_quiet_hours_hold_and_then_tell_in_one_digest() -> None:
     await put(it, "a", "b", "c")
     await put(it, "urgent", priority="high")
     night = datetime(2026, 3, 2, 22, 30, tzinfo=UTC)
-    assert await it.tick(night) == Counts(sent=1, held=3)
+    assert await it.tick(night) == DeliveryCounts(sent=1, held=3)
     assert it.notifier.titles() == ["urgent"]
     assert (it.row("a").reason, it.row("a").due_at) == ("quiet hours", datetime(2026, 3, 3, 6, 0, tzinfo=UTC))
-    assert await it.tick(datetime(2026, 3, 3, 5, 59, tzinfo=UTC)) == Counts()
+    assert await it.tick(datetime(2026, 3, 3, 5, 59, tzinfo=UTC)) == DeliveryCounts()
     assert (await it.tick(datetime(2026, 3, 3, 6, 0, tzinfo=UTC))).sent == 1
     _, alert, _ = it.notifier.said[-1]
-    assert (alert.kind, len(alert.told)) == (Kind.DIGEST, 3)
+    assert (alert.kind, len(alert.hits)) == (AlertKind.DIGEST, 3)
 
 
 async def test_a_digest_of_one_is_an_alert() -> None:
     """A single alert that waited is told as itself."""
     it = desk(Channel(name="desk", service="console"))
     await put(it, "a", state=DeliveryState.HELD, reason="digest")
-    assert await it.tick() == Counts(sent=1)
-    assert it.notifier.said[0][1].kind is Kind.HIT
+    assert await it.tick() == DeliveryCounts(sent=1)
+    assert it.notifier.said[0][1].kind is AlertKind.HIT
 
 
 async def test_digests_are_folded_per_recipient() -> None:
@@ -285,7 +291,7 @@ async def test_digests_are_folded_per_recipient() -> None:
     await put(it, "a1", "a2", recipient="ann", state=DeliveryState.HELD, reason="digest")
     await put(it, "b1", "b2", recipient="bob", state=DeliveryState.HELD, reason="digest")
     assert (await it.tick()).sent == 2
-    assert sorted((to, len(alert.told)) for _, alert, to in it.notifier.said) == [("ann", 2), ("bob", 2)]
+    assert sorted((to, len(alert.hits)) for _, alert, to in it.notifier.said) == [("ann", 2), ("bob", 2)]
     assert it.row("a1").reason.startswith("folded into")
 
 
@@ -299,7 +305,7 @@ async def test_max_per_hour_folds_the_rest_and_drops_nothing() -> None:
     for minute in range(1, 130):
         await it.tick(NOW + timedelta(minutes=minute))
     assert it.notifier.titles()[3:] == ["42 more"]
-    said = [t.hit.id for _, alert, _ in it.notifier.said for t in alert.told]
+    said = [t.hit.id for _, alert, _ in it.notifier.said for t in alert.hits]
     assert sorted(said) == [f"hit-{name}" for name in names]
 
 
@@ -310,7 +316,7 @@ async def test_a_silence_that_is_younger_than_the_alert_is_heard() -> None:
     await it.store.catalog.add_silence(
         Silence(rule="s400", until_at=NOW + timedelta(hours=4), reason="exercise", created_at=NOW)
     )
-    assert await it.tick() == Counts(suppressed=1)
+    assert await it.tick() == DeliveryCounts(suppressed=1)
     assert (it.state("a"), it.row("a").reason) == (DeliveryState.SUPPRESSED, "silenced: exercise")
 
 
@@ -319,11 +325,15 @@ async def test_a_silenced_hit_leaves_a_digest_that_goes_on() -> None:
     it = desk(Channel(name="desk", service="console"))
     hits = (told(it, "a"), told(it, "b", rule="caatsa"))
     await it.store.outbox.add(
-        [Delivery(id="d", kind=Kind.DIGEST, channel="desk", hits=hits, title="2 alerts", created_at=NOW, due_at=NOW)]
+        [
+            Delivery(
+                id="d", kind=AlertKind.DIGEST, channel="desk", hits=hits, title="2 alerts", created_at=NOW, due_at=NOW
+            )
+        ]
     )
     await it.store.catalog.add_silence(Silence(rule="s400", until_at=NOW + timedelta(hours=4), created_at=NOW))
-    assert await it.tick() == Counts(sent=1)
-    assert [t.hit.rule for t in it.notifier.said[0][1].told] == ["caatsa"]
+    assert await it.tick() == DeliveryCounts(sent=1)
+    assert [t.hit.rule for t in it.notifier.said[0][1].hits] == ["caatsa"]
 
 
 async def test_rows_of_a_channel_that_left_the_configuration_die_visibly() -> None:
@@ -333,14 +343,14 @@ async def test_rows_of_a_channel_that_left_the_configuration_die_visibly() -> No
     assert (await it.tick()).dead == 1
     assert it.row("a").last_error == "channel gone is no longer configured"
     await it.tick()
-    assert it.notifier.said[-1][1].kind is Kind.DEAD_LETTER
+    assert it.notifier.said[-1][1].kind is AlertKind.DEAD_LETTER
 
 
 async def test_a_notice_needs_no_hit() -> None:
     """Health, heartbeat and test messages carry their own words."""
     it = desk(Channel(name="desk", service="console"))
-    await put(it, "n", kind=Kind.TEST, hits=(), notice=Notice(title="Test", body="It works."))
-    assert await it.tick() == Counts(sent=1)
+    await put(it, "n", kind=AlertKind.TEST, hits=(), notice=Notice(title="Test", body="It works."))
+    assert await it.tick() == DeliveryCounts(sent=1)
     assert it.notifier.said[0][1].notice == Notice(title="Test", body="It works.")
 
 
@@ -349,7 +359,7 @@ async def test_an_alert_whose_entries_are_gone_is_still_told() -> None:
     it = desk(Channel(name="desk", service="console"))
     await put(it, "a")
     it.store.tables.entries.clear()
-    assert await it.tick() == Counts(sent=1)
+    assert await it.tick() == DeliveryCounts(sent=1)
     assert it.notifier.said[0][1].notice == Notice(title="a")
 
 
@@ -378,7 +388,7 @@ async def test_many_rows_are_sent_in_batches(rows: int) -> None:
     """More rows than one batch sends all go out in one tick, once each."""
     it = desk(Channel(name="desk", service="console"))
     await put(it, *[f"n{i}" for i in range(rows)])
-    assert await it.tick() == Counts(sent=rows)
+    assert await it.tick() == DeliveryCounts(sent=rows)
     assert len(set(it.notifier.titles())) == rows
 
 
@@ -393,7 +403,7 @@ async def test_a_queue_longer_than_a_lease_is_sent_to_its_end(seconds: int) -> N
         it.clock.at += timedelta(seconds=seconds)
 
     it.notifier.before = pass_time
-    assert await it.tick() == Counts(sent=300)
+    assert await it.tick() == DeliveryCounts(sent=300)
     assert sorted(it.notifier.titles()) == names
     assert {it.row(name).attempts for name in names} == {1}
 
@@ -422,8 +432,8 @@ async def test_leases_are_renewed_while_others_are_sent() -> None:
             assert row.lease_until is None or row.lease_until > it.clock.at
 
     it.notifier.before = pass_time
-    assert await it.tick() == Counts(sent=MAX_CLAIMED)
-    assert await other.tick(it.clock.at) == Counts()
+    assert await it.tick() == DeliveryCounts(sent=MAX_CLAIMED)
+    assert await other.tick(it.clock.at) == DeliveryCounts()
 
 
 async def test_a_hanging_channel_does_not_change_the_rhythm_of_a_healthy_one() -> None:
@@ -433,7 +443,7 @@ async def test_a_hanging_channel_does_not_change_the_rhythm_of_a_healthy_one() -
     await put(it, *[f"d{i:03}" for i in range(300)], channel="dead")
     for minute in range(20):
         await put(it, f"h{minute}")
-        assert await it.tick(NOW + timedelta(minutes=minute), wait_s=0.05) == Counts(sent=1)
+        assert await it.tick(NOW + timedelta(minutes=minute), wait_s=0.05) == DeliveryCounts(sent=1)
     it.notifier.waits["dead"].set()
     await it.tick()
     assert {it.state(f"d{i:03}") for i in range(300)} == {DeliveryState.SENT}
@@ -489,7 +499,7 @@ async def test_a_turn_that_fails_is_logged_and_frees_its_alerts(caplog: pytest.L
     assert "channel desk" in caplog.text
     assert it.state("a") is DeliveryState.PENDING
     it.store.outbox.begin = begin  # type: ignore[method-assign]
-    assert await it.tick() == Counts(sent=2)
+    assert await it.tick() == DeliveryCounts(sent=2)
 
 
 async def test_rows_of_a_removed_channel_do_not_wait_for_a_busy_one() -> None:
@@ -512,8 +522,8 @@ async def test_an_alert_at_which_three_processes_died_is_given_up_and_reported()
         (claimed,) = await claim(at) or await claim(at + timedelta(minutes=1))  # after two deaths it rests first
         await it.store.outbox.begin("bomb", owner=owner, attempt=claimed.attempts)
     await put(it, "harmless")
-    assert await it.tick(NOW + timedelta(hours=1)) == Counts(sent=1, dead=1)
+    assert await it.tick(NOW + timedelta(hours=1)) == DeliveryCounts(sent=1, dead=1)
     assert it.notifier.titles() == ["harmless"]
     assert it.row("bomb").reason == "deadly"
     await it.tick()
-    assert [(name, alert.kind) for name, alert, _ in it.notifier.said[1:]] == [("ops", Kind.DEAD_LETTER)]
+    assert [(name, alert.kind) for name, alert, _ in it.notifier.said[1:]] == [("ops", AlertKind.DEAD_LETTER)]

@@ -9,8 +9,8 @@ import pytest
 
 from aggregator.core.model import FeedState, Fetched
 from aggregator.core.settings import Config, Feed
-from aggregator.pipeline.active_config import prepare
-from aggregator.pipeline.ingest import Intake
+from aggregator.pipeline.active_config import activate
+from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.poll import Poller
 from tests.support.inline_parser import inline_parser
 from tests.support.memory_store import MemoryStore
@@ -23,7 +23,7 @@ SLOW, OTHERS = 200, 20
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The house speaks asyncio."""
+    """The application speaks asyncio."""
     return "asyncio"
 
 
@@ -52,13 +52,13 @@ async def poller_over(gate: Gate, *, slow: str = "https://slow.example/{}", **se
     feeds = [{"id": f"a{n}", "url": slow.format(n)} for n in range(SLOW)]
     feeds += [{"id": f"b{n}", "url": f"https://other{n}.example/"} for n in range(OTHERS)]
     config = Config.model_validate({"feeds": feeds, "settings": settings})
-    setup, store, clock = prepare(config, ()), MemoryStore(index_text=lambda entry: entry.title), FakeClock()
+    active, store, clock = activate(config, ()), MemoryStore(index_text=lambda entry: entry.title), FakeClock()
     await store.feeds.sync(config.feeds, clock.now())
-    intake = Intake(
-        feeds=store.feeds, fetcher=gate, parser=inline_parser(), setup=lambda: setup, clock=clock, owner="me",
+    ingestor = Ingestor(
+        feeds=store.feeds, fetcher=gate, parser=inline_parser(), active=lambda: active, clock=clock, owner="me",
         recipients=lambda _: (),
     )  # fmt: skip
-    return Poller(intake, feeds=store.feeds, setup=lambda: setup, clock=clock, owner="me")
+    return Poller(ingestor, feeds=store.feeds, active=lambda: active, clock=clock, owner="me")
 
 
 async def settled(gate: Gate) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from aggregator.pipeline.maintain import Maintainer
-from tests.unit.pipeline.builders import newsroom
+from tests.unit.pipeline.builders import poll_fixture
 
 pytestmark = pytest.mark.anyio
 
@@ -19,23 +19,23 @@ def anyio_backend() -> str:
 
 async def test_each_further_death_is_told_once() -> None:
     """From the second on, with what rests and what to do; the same death is not told again."""
-    room = await newsroom()
+    fixture = await poll_fixture()
     maintainer = Maintainer(
-        catalog=room.store.catalog,
-        outbox=room.store.outbox,
-        upkeep=room.store.upkeep,
-        setup=lambda: room.setup,
-        clock=room.clock,
+        catalog=fixture.store.catalog,
+        outbox=fixture.store.outbox,
+        upkeep=fixture.store.maintenance,
+        active=lambda: fixture.setup,
+        clock=fixture.clock,
         recipients=lambda _: ("",),
     )
-    row = room.store.tables.feeds["news"]
-    told = []
+    row = fixture.store.tables.feeds["news"]
+    detail = []
     for deaths in (1, 2, 2, 3):
-        row.state = replace(row.state, deaths=deaths, next_poll_at=room.clock.now() + timedelta(minutes=17))
+        row.state = replace(row.state, deaths=deaths, next_poll_at=fixture.clock.now() + timedelta(minutes=17))
         await maintainer.report_deaths()
-        told.append(len(room.notices()))
-    assert told == [0, 1, 1, 2]
-    notice = room.notices()[0].notice
+        detail.append(len(fixture.notices()))
+    assert detail == [0, 1, 1, 2]
+    notice = fixture.notices()[0].notice
     assert notice is not None
     assert notice.title == "Feed news may be ending the service"
     assert "died 2 times while feed news was being processed; it rests for 17 min" in notice.body

@@ -4,10 +4,10 @@ from datetime import datetime
 
 import pytest
 
-from aggregator.core.model import Health, Reason, Rung
-from tests.support.fake_fetcher import Page
+from aggregator.core.model import Health, ParseLevel, Reason
+from tests.support.fake_fetcher import FakePage
 from tests.support.memory_store import MemoryFeeds, Tables
-from tests.unit.pipeline.builders import item, newsroom, rss
+from tests.unit.pipeline.builders import item, poll_fixture, rss
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +16,7 @@ WATCH = {"id": "watch", "any": ["S-400"]}
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The house speaks asyncio."""
+    """The application speaks asyncio."""
     return "asyncio"
 
 
@@ -32,56 +32,56 @@ class CountingFeeds(MemoryFeeds):
 
 async def test_an_unchanged_body_needs_no_memory() -> None:
     """A 200 with the same bytes reads no memory and writes none; a new entry reads it once."""
-    room = await newsroom()
-    feeds = room.store.feeds = CountingFeeds(room.store.tables)
-    await room.poll(Page(body=rss(item(1), item(2))))
-    assert (await room.poll()).rung is Rung.SAME_BODY
+    fixture = await poll_fixture()
+    feeds = fixture.store.feeds = CountingFeeds(fixture.store.tables)
+    await fixture.poll(FakePage(body=rss(item(1), item(2))))
+    assert (await fixture.poll()).parse_level is ParseLevel.SAME_BODY
     assert feeds.recalled == 0
-    assert (await room.poll(Page(body=rss(item(3), item(2), item(1))))).rung is Rung.DELTA
+    assert (await fixture.poll(FakePage(body=rss(item(3), item(2), item(1))))).parse_level is ParseLevel.DELTA
     assert feeds.recalled == 1
 
 
 async def test_a_part_deletes_nothing_and_renews_nothing() -> None:
     """After a 226 the old entries stay, the next whole document has no news, and nothing alerts twice."""
-    room = await newsroom(WATCH)
-    await room.poll(Page(body=rss(item(1, "an S-400"), item(2)), etag='"1"'))
-    part = await room.poll(Page(status=226, body=rss(item(3, "an S-400")), etag='"2"'))
+    fixture = await poll_fixture(WATCH)
+    await fixture.poll(FakePage(body=rss(item(1, "an S-400"), item(2)), etag='"1"'))
+    part = await fixture.poll(FakePage(status=226, body=rss(item(3, "an S-400")), etag='"2"'))
     assert [entry.title for entry in part.entries] == ["Entry 3"]
-    assert (room.state.items, room.state.health) == (2, Health.OK)
-    assert room.state.validators is not None
-    assert room.state.validators.etag == '"2"'
-    whole = await room.poll(Page(body=rss(item(3, "an S-400"), item(2), item(1, "an S-400")), etag='"3"'))
+    assert (fixture.state.items, fixture.state.health) == (2, Health.OK)
+    assert fixture.state.validators is not None
+    assert fixture.state.validators.etag == '"2"'
+    whole = await fixture.poll(FakePage(body=rss(item(3, "an S-400"), item(2), item(1, "an S-400")), etag='"3"'))
     assert whole.entries == ()
-    assert room.titles() == ["Entry 1", "Entry 2", "Entry 3"]
-    assert room.alerted() == ["Entry 3"]
+    assert fixture.titles() == ["Entry 1", "Entry 2", "Entry 3"]
+    assert fixture.alerted() == ["Entry 3"]
 
 
 async def test_a_part_says_nothing_about_the_feed() -> None:
     """Hub, address and rhythm are those of the last whole document, also where a part names none."""
     head = "<ttl>30</ttl><atom:link rel='hub' href='https://hub.example/'/>"
-    room = await newsroom()
-    await room.poll(Page(body=rss(item(1), item(2), head=head), etag='"1"'))
-    await room.poll(Page(status=226, body=rss(item(3)), etag='"2"'))
-    assert (room.state.hub, room.state.hints.ttl_s) == ("https://hub.example/", 1800)
+    fixture = await poll_fixture()
+    await fixture.poll(FakePage(body=rss(item(1), item(2), head=head), etag='"1"'))
+    await fixture.poll(FakePage(status=226, body=rss(item(3)), etag='"2"'))
+    assert (fixture.state.hub, fixture.state.hints.ttl_s) == ("https://hub.example/", 1800)
 
 
 async def test_an_empty_part_is_no_alarm() -> None:
     """A 226 without an entry does not make the feed look emptied."""
-    room = await newsroom()
-    await room.poll(Page(body=rss(item(1), item(2)), etag='"1"'))
-    await room.poll(Page(status=226, body=rss(), etag='"2"'))
-    assert (room.state.health, room.state.items) == (Health.OK, 2)
+    fixture = await poll_fixture()
+    await fixture.poll(FakePage(body=rss(item(1), item(2)), etag='"1"'))
+    await fixture.poll(FakePage(status=226, body=rss(), etag='"2"'))
+    assert (fixture.state.health, fixture.state.items) == (Health.OK, 2)
 
 
 async def test_a_part_of_strangers_does_not_condemn_guids() -> None:
     """New guids of three known entries are a majority of a part, not of the feed: no distrust."""
     many = [item(number) for number in range(20)]
-    room = await newsroom()
-    await room.poll(Page(body=rss(*many), etag='"1"'))
+    fixture = await poll_fixture()
+    await fixture.poll(FakePage(body=rss(*many), etag='"1"'))
     renamed = [item(number).replace(f">{number}</guid>", f">x{number}</guid>") for number in range(3)]
-    polled = await room.poll(Page(status=226, body=rss(*renamed), etag='"2"'))
+    polled = await fixture.poll(FakePage(status=226, body=rss(*renamed), etag='"2"'))
     assert {entry.reason for entry in polled.entries} == {Reason.ALIAS}
-    assert not room.state.distrust_guid
+    assert not fixture.state.distrust_guid
 
 
 class RecordingFeeds(MemoryFeeds):
@@ -98,30 +98,32 @@ class RecordingFeeds(MemoryFeeds):
 
 async def test_only_a_document_with_news_is_put_on_record() -> None:
     """An unchanged poll (304, the same bytes, the same entries) costs no further write; nothing stays begun."""
-    room = await newsroom()
-    feeds = room.store.feeds = RecordingFeeds(room.store.tables)
-    await room.poll(Page(body=rss(item(1), item(2)), etag='"1"'))
+    fixture = await poll_fixture()
+    feeds = fixture.store.feeds = RecordingFeeds(fixture.store.tables)
+    await fixture.poll(FakePage(body=rss(item(1), item(2)), etag='"1"'))
     assert feeds.begun == ["news"]
-    assert (await room.poll()).rung is Rung.NOT_MODIFIED
-    assert (await room.poll(Page(body=rss(item(1), item(2))))).rung is Rung.SAME_BODY
-    assert (await room.poll(Page(body=rss(item(1), item(2), head="<ttl>1</ttl>")))).rung is Rung.SAME_ENTRIES
+    assert (await fixture.poll()).parse_level is ParseLevel.NOT_MODIFIED
+    assert (await fixture.poll(FakePage(body=rss(item(1), item(2))))).parse_level is ParseLevel.SAME_BODY
+    assert (
+        await fixture.poll(FakePage(body=rss(item(1), item(2), head="<ttl>1</ttl>")))
+    ).parse_level is ParseLevel.SAME_ENTRIES
     assert feeds.begun == ["news"]
-    await room.poll(Page(body=rss(item(3), item(2), item(1))))
+    await fixture.poll(FakePage(body=rss(item(3), item(2), item(1))))
     assert feeds.begun == ["news", "news"]
-    assert room.store.tables.feeds["news"].begun_at is None
+    assert fixture.store.tables.feeds["news"].begun_at is None
 
 
 async def test_beyond_the_budget_rules_go_on_alerting() -> None:
     """A feed that changes everything at each poll stops growing; a new entry that matches still alerts."""
-    room = await newsroom(WATCH, polling={"daily_entries": 30})
-    await room.poll(Page(body=rss(*(item(n, f"zero {n}") for n in range(20)))))
+    fixture = await poll_fixture(WATCH, polling={"daily_entries": 30})
+    await fixture.poll(FakePage(body=rss(*(item(n, f"zero {n}") for n in range(20)))))
     for turn in range(1, 6):
         news = [item(1000 + turn, "an S-400")]
-        await room.poll(Page(body=rss(*news, *(item(100 * turn + n, f"turn {turn}, {n}") for n in range(10)))))
-    today = room.state.stored_today
+        await fixture.poll(FakePage(body=rss(*news, *(item(100 * turn + n, f"turn {turn}, {n}") for n in range(10)))))
+    today = fixture.state.stored_today
     assert today is not None
     assert today.left_out >= 40 - 5
-    assert len(room.store.tables.entries) <= 30 + 5
-    assert room.alerted() == [f"Entry {1000 + turn}" for turn in range(1, 6)]
-    said = [delivery.notice.title for delivery in room.notices() if delivery.notice is not None]
+    assert len(fixture.store.tables.entries) <= 30 + 5
+    assert fixture.alerted() == [f"Entry {1000 + turn}" for turn in range(1, 6)]
+    said = [delivery.notice.title for delivery in fixture.notices() if delivery.notice is not None]
     assert [title for title in said if "stored today" in title] == ["News: no more of it is stored today"]

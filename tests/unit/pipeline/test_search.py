@@ -15,15 +15,16 @@ from aggregator.core.errors import Busy
 from aggregator.core.model import Entry
 from aggregator.core.rules import index_text, rule_for_query
 from aggregator.core.settings import Config
-from aggregator.pipeline import search as finding
-from aggregator.pipeline.active_config import prepare
+from aggregator.pipeline import backtest as backtest_module
+from aggregator.pipeline import search as search_module
+from aggregator.pipeline.active_config import activate
 from aggregator.pipeline.backtest import backtest
 from aggregator.pipeline.search import PAGE, search
 from tests.support.memory_store import MemoryCatalog, Tables
 from tests.support.records import MINUTE, NOW, entry
 
 pytestmark = pytest.mark.anyio
-SETUP = prepare(Config(), ())
+SETUP = activate(Config(), ())
 COUNT = 3 * PAGE + 7
 
 
@@ -47,7 +48,7 @@ async def test_search_ends_with_what_was_asked_for(catalog: MemoryCatalog) -> No
     """So many, newest first, and where they go on."""
     answer = await search(catalog, SETUP, "talks", limit=3)
     assert [one.entry.id for one in answer.found] == [COUNT, COUNT - 1, COUNT - 2]
-    assert (answer.more, answer.looked_to) == (COUNT - 2, None)
+    assert (answer.more, answer.searched_back_to) == (COUNT - 2, None)
     rest = await search(catalog, SETUP, "talks", limit=0, before=answer.more)
     assert (len(rest.found), rest.more) == (COUNT - 4, None)
 
@@ -62,7 +63,7 @@ async def test_search_that_no_index_helps_says_how_far_it_looked(catalog: Memory
         seen, before = seen + 1, answer.more
         assert not answer.found
         assert before == COUNT - seen + 1
-        assert answer.looked_to == NOW + timedelta(minutes=before)
+        assert answer.searched_back_to == NOW + timedelta(minutes=before)
     assert ([one.entry.id for one in answer.found], seen) == ([1], COUNT - 1)
     whole = await search(catalog, SETUP, "/ze+bra/", within_s=inf)
     assert (whole.found, whole.more) == (answer.found, None)
@@ -86,13 +87,14 @@ async def test_the_loop_has_its_turn_while_long_texts_are_matched(
     dice, threads, turns = Random(11), list[int](), 0
     words = ["".join(dice.choices("abcdefghijklmnop", k=6)) for _ in range(180)]
     query = " OR ".join([*words, "/zz+top/"])  # which no index helps: all are looked at
-    seen = finding.evidence
+    seen = search_module.matches_in
 
     def noted(*given: Any) -> Any:
         threads.append(get_ident())
         return seen(*given)
 
-    monkeypatch.setattr(finding, "evidence", noted)
+    for module in (search_module, backtest_module):
+        monkeypatch.setattr(module, "matches_in", noted)
     work = asyncio.gather(
         search(long_texts, SETUP, query, limit=0),
         backtest(long_texts, SETUP, [], [rule_for_query(query, {})], since=None),

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from aggregator.core.errors import Conflict, StoreError
-from aggregator.core.model import Entry, Fetched, Health, NotModified, Poll
-from aggregator.pipeline.ingest import Intake, Polled
+from aggregator.core.model import Entry, Fetched, Health, NotModified, PollResult
+from aggregator.pipeline.ingest import Ingestor, PolledFeed
 from aggregator.pipeline.poll import Poller
-from tests.support.fake_fetcher import FakeFetcher, Page
+from tests.support.fake_fetcher import FakeFetcher, FakePage
 from tests.support.memory_store import MemoryFeeds
-from tests.unit.pipeline.builders import URL, Newsroom, item, newsroom, rss
+from tests.unit.pipeline.builders import URL, PollFixture, item, poll_fixture, rss
 
 pytestmark = pytest.mark.anyio
 
@@ -36,17 +36,17 @@ class Broken(FakeFetcher):
         raise self.error()
 
 
-async def ticks(room: Newsroom, seconds: int) -> list[Polled]:
+async def ticks(fixture: PollFixture, seconds: int) -> list[PolledFeed]:
     """Tick once a second; gives the polls."""
-    polled: list[Polled] = []
-    poller = room.poller
-    poller._intake._observe = polled.append
+    polled: list[PolledFeed] = []
+    poller = fixture.poller
+    poller._ingestor._observe = polled.append
     for _ in range(seconds):
         await poller.tick()
         while poller._under_way or poller._beside:
             await asyncio.gather(*poller._under_way, *poller._beside, return_exceptions=True)
             await asyncio.sleep(0)
-        room.clock.move(seconds=1)
+        fixture.clock.move(seconds=1)
     return polled
 
 
@@ -66,28 +66,28 @@ async def test_an_unexpected_error_counts_and_backs_off(
     error: Callable[[], BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
     """In ten minutes of ticks there are a handful of polls, health says so, one traceback at most is logged."""
-    room = await newsroom()
-    room.fetcher = Broken(error)
-    polled = await ticks(room, 600)
+    fixture = await poll_fixture()
+    fixture.fetcher = Broken(error)
+    polled = await ticks(fixture, 600)
     assert 3 <= len(polled) <= 5
     assert all(one.error is not None for one in polled)
-    assert room.state.failures == len(polled)
-    assert room.state.health is Health.FAILING
-    assert room.state.last_error
-    room.state.last_error.encode()
-    assert "\0" not in room.state.last_error
+    assert fixture.state.failures == len(polled)
+    assert fixture.state.health is Health.FAILING
+    assert fixture.state.last_error
+    fixture.state.last_error.encode()
+    assert "\0" not in fixture.state.last_error
     assert caplog.text.count("Traceback") <= 1
 
 
 async def test_after_a_bug_the_feed_recovers() -> None:
     """The first good poll ends it."""
-    room = await newsroom()
-    room.fetcher = Broken(lambda: RuntimeError("x"))
-    await ticks(room, 300)
-    room.fetcher = FakeFetcher({URL: Page(body=rss(item(1)))})
-    polled = await room.poll()
+    fixture = await poll_fixture()
+    fixture.fetcher = Broken(lambda: RuntimeError("x"))
+    await ticks(fixture, 300)
+    fixture.fetcher = FakeFetcher({URL: FakePage(body=rss(item(1)))})
+    polled = await fixture.poll()
     assert polled.error is None
-    assert (room.state.failures, room.state.last_error) == (0, None)
+    assert (fixture.state.failures, fixture.state.last_error) == (0, None)
 
 
 class Unwritable(MemoryFeeds):
@@ -96,7 +96,7 @@ class Unwritable(MemoryFeeds):
     refuse_all = False
     error: type[StoreError] = StoreError
 
-    async def commit(self, poll: Poll, **more: Any) -> tuple[Entry, ...]:
+    async def commit(self, poll: PollResult, **more: Any) -> tuple[Entry, ...]:
         if poll.entries or self.refuse_all:
             raise self.error("the value is out of range")
         return await super().commit(poll, **more)
@@ -104,42 +104,42 @@ class Unwritable(MemoryFeeds):
 
 async def test_entries_that_cannot_be_stored_do_not_make_us_hurry() -> None:
     """The publisher is asked a handful of times in ten minutes, and the feed's error says why."""
-    room = await newsroom()
-    room.store.feeds = Unwritable(room.store.tables)
-    room.fetcher.pages[URL] = Page(body=rss(item(1)))
-    polled = await ticks(room, 600)
+    fixture = await poll_fixture()
+    fixture.store.feeds = Unwritable(fixture.store.tables)
+    fixture.fetcher.pages[URL] = FakePage(body=rss(item(1)))
+    polled = await ticks(fixture, 600)
     assert 3 <= len(polled) <= 5
-    assert "out of range" in (room.state.last_error or "")
+    assert "out of range" in (fixture.state.last_error or "")
 
 
 async def test_a_lost_lease_is_nobody_s_failure() -> None:
     """A Conflict counts nothing: whoever took the feed over writes its state."""
-    room = await newsroom()
-    room.store.feeds = feeds = Unwritable(room.store.tables)
+    fixture = await poll_fixture()
+    fixture.store.feeds = feeds = Unwritable(fixture.store.tables)
     feeds.error = Conflict
-    room.fetcher.pages[URL] = Page(body=rss(item(1)))
-    polled = await room.poll()
+    fixture.fetcher.pages[URL] = FakePage(body=rss(item(1)))
+    polled = await fixture.poll()
     assert isinstance(polled.error, Conflict)
-    assert room.state.failures == 0
+    assert fixture.state.failures == 0
 
 
 async def test_a_poll_that_ends_without_a_result_frees_its_feed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Even where the last line of defence fails, nobody waits for the lease."""
-    room = await newsroom()
-    poller = room.poller
+    fixture = await poll_fixture()
+    poller = fixture.poller
 
-    async def poll(intake: Intake, state: Any) -> Polled:
+    async def poll(ingestor: Ingestor, state: Any) -> PolledFeed:
         raise SystemError("a bug in the defence")
 
-    monkeypatch.setattr(Intake, "poll", poll)
+    monkeypatch.setattr(Ingestor, "poll", poll)
     await poller.tick()
     await asyncio.gather(*poller._under_way, return_exceptions=True)
     await asyncio.sleep(0)
     await asyncio.gather(*poller._beside)
-    claimed = await room.store.feeds.claim_due(
-        room.clock.now() + timedelta(seconds=1), owner="other", lease_s=1, limit=1, ids=["news"], force=True
+    claimed = await fixture.store.feeds.claim_due(
+        fixture.clock.now() + timedelta(seconds=1), owner="other", lease_s=1, limit=1, ids=["news"], force=True
     )
     assert [state.id for state in claimed] == ["news"]
     assert "a bug in the defence" in caplog.text
@@ -147,17 +147,17 @@ async def test_a_poll_that_ends_without_a_result_frees_its_feed(
 
 async def test_a_cancelled_poll_is_cancelled() -> None:
     """A stop is a stop: nothing is counted, and the lease is freed by the drain."""
-    room = await newsroom()
+    fixture = await poll_fixture()
 
     class Slow(FakeFetcher):
         async def fetch(self, feed: Any, state: Any) -> Fetched | NotModified:
             await asyncio.sleep(60)
             raise AssertionError
 
-    room.fetcher = Slow()
-    poller: Poller = room.poller
+    fixture.fetcher = Slow()
+    poller: Poller = fixture.poller
     await poller.tick()
     await asyncio.sleep(0)
     await poller.drain(0.01)
-    assert room.state.failures == 0
-    assert room.state.lease_owner is None
+    assert fixture.state.failures == 0
+    assert fixture.state.lease_owner is None

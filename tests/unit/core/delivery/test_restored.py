@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from aggregator.core.delivery import mark_repeats
-from aggregator.core.model import Routed
+from aggregator.core.model import RoutingResult
 from tests.support.records import NOW, delivery, entry, hit
 
 HOUR = timedelta(hours=1)
@@ -25,8 +25,8 @@ HOUR = timedelta(hours=1)
 )
 def test_marks(published: datetime | None, read: datetime | None, until: datetime | None, marked: bool) -> None:
     """Of the first poll since then, all but what is surely younger."""
-    told = entry(published_at=published)
+    detail = entry(published_at=published)
     found = hit()
-    routed = Routed(hits=(found,), deliveries=(replace(delivery(), hits=(found.id,), repeat=False),))
-    [row] = mark_repeats(routed, [told], read, until).deliveries
+    routed = RoutingResult(hits=(found,), deliveries=(replace(delivery(), hits=(found.id,), repeat=False),))
+    [row] = mark_repeats(routed, [detail], read, until).deliveries
     assert row.repeat is marked

@@ -6,9 +6,18 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.core.delivery import Held, Outcome, after, after_death, dead_letter, deadly, delivery_id, hold
+from aggregator.core.delivery import (
+    AttemptResult,
+    HoldReason,
+    after_death,
+    dead_letter_notice,
+    deadly,
+    delivery_id,
+    hold,
+    settled,
+)
 from aggregator.core.delivery.retry import wait_s
-from aggregator.core.model import Delivery, DeliveryState, Kind
+from aggregator.core.model import AlertKind, Delivery, DeliveryState
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -29,13 +38,13 @@ def claimed(**changes: object) -> Delivery:
 
 def test_accepted() -> None:
     """An accepted alert is sent, with its instant and without a lease or an old error."""
-    sent = after(claimed(last_error="421 busy"), Outcome(sent=True), NOW)
+    sent = settled(claimed(last_error="421 busy"), AttemptResult(sent=True), NOW)
     assert (sent.state, sent.sent_at, sent.last_error, sent.lease_owner) == (DeliveryState.SENT, NOW, None, None)
 
 
 def test_temporary_failure_waits_thirty_seconds_at_most() -> None:
     """The first retry comes after 24 to 30 seconds and keeps the service's words."""
-    retry = after(claimed(), Outcome(detail="421 try again"), NOW)
+    retry = settled(claimed(), AttemptResult(detail="421 try again"), NOW)
     assert retry.state is DeliveryState.RETRY
     assert timedelta(seconds=24) <= retry.due_at - NOW <= timedelta(seconds=30)
     assert (retry.last_error, retry.tried_at, retry.repeat) == ("421 try again", NOW, False)
@@ -57,7 +66,7 @@ def test_a_service_that_asks_for_patience_gets_it() -> None:
 
 def test_refusal_is_final() -> None:
     """A permanent failure is dead at once and keeps the reason that the service gave."""
-    dead = after(claimed(), Outcome(detail="550 no such user", transient=False), NOW)
+    dead = settled(claimed(), AttemptResult(detail="550 no such user", transient=False), NOW)
     assert (dead.state, dead.reason, dead.last_error) == (DeliveryState.DEAD, "refused", "550 no such user")
 
 
@@ -65,33 +74,33 @@ def test_given_up_after_three_days_of_trying() -> None:
     """The 72 h count from the first attempt, not from the news."""
     long_ago = NOW - timedelta(hours=100)
     waited = claimed(created_at=long_ago)
-    assert after(waited, Outcome(), NOW).state is DeliveryState.RETRY
+    assert settled(waited, AttemptResult(), NOW).state is DeliveryState.RETRY
     tried = claimed(created_at=long_ago, tried_at=NOW - timedelta(hours=72))
-    assert after(tried, Outcome(), NOW).state is DeliveryState.DEAD
+    assert settled(tried, AttemptResult(), NOW).state is DeliveryState.DEAD
 
 
 def test_no_answer_is_resent_once_and_marked() -> None:
     """An attempt without an answer is repeated once, marked; a second one ends visibly."""
-    once = after(claimed(), Outcome(unknown=True, detail="no answer in 20 s"), NOW)
+    once = settled(claimed(), AttemptResult(unknown=True, detail="no answer in 20 s"), NOW)
     assert (once.state, once.repeat) == (DeliveryState.RETRY, True)
-    twice = after(replace(once, state=DeliveryState.SENDING, attempts=2), Outcome(unknown=True), NOW)
+    twice = settled(replace(once, state=DeliveryState.SENDING, attempts=2), AttemptResult(unknown=True), NOW)
     assert twice.state is DeliveryState.DEAD
     assert "may have arrived" in twice.reason
 
 
 def test_dead_letter_names_the_loss_and_the_remedy() -> None:
     """The report says what was lost, where, why, and how to try again."""
-    dead = after(claimed(recipient="ann@example.org"), Outcome(detail="550 no such user", transient=False), NOW)
-    letter = dead_letter(dead, "console", "", NOW)
-    assert letter.kind is Kind.DEAD_LETTER
-    assert letter.notice is not None
-    assert letter.title == "Not delivered to desk (ann@example.org)"
-    assert all(word in letter.notice.body for word in ("S-400", "550 no such user", "aggregator deliveries retry d1"))
+    dead = settled(claimed(recipient="ann@example.org"), AttemptResult(detail="550 no such user", transient=False), NOW)
+    content = dead_letter_notice(dead, "console", "", NOW)
+    assert content.kind is AlertKind.DEAD_LETTER
+    assert content.notice is not None
+    assert content.title == "Not delivered to desk (ann@example.org)"
+    assert all(word in content.notice.body for word in ("S-400", "550 no such user", "aggregator deliveries retry d1"))
 
 
 def test_held() -> None:
     """A held delivery says why and until when, and frees its lease."""
-    held = hold(claimed(), NOW + timedelta(hours=1), Held.QUIET)
+    held = hold(claimed(), NOW + timedelta(hours=1), HoldReason.QUIET)
     assert (held.state, held.reason, held.lease_owner) == (DeliveryState.HELD, "quiet hours", None)
 
 
@@ -119,6 +128,11 @@ def test_the_third_death_ends_an_alert_visibly() -> None:
     assert ended is not None
     assert (ended.state, ended.reason) == (DeliveryState.DEAD, "deadly")
     assert "died 3 times" in (ended.last_error or "")
-    for outcome in (Outcome(sent=True), Outcome(detail="421"), Outcome(unknown=True), Outcome(transient=False)):
-        assert after(claimed(deaths=2), outcome, NOW).deaths == 0
-    assert hold(claimed(deaths=2), NOW, Held.QUIET).deaths == 2
+    for outcome in (
+        AttemptResult(sent=True),
+        AttemptResult(detail="421"),
+        AttemptResult(unknown=True),
+        AttemptResult(transient=False),
+    ):
+        assert settled(claimed(deaths=2), outcome, NOW).deaths == 0
+    assert hold(claimed(deaths=2), NOW, HoldReason.QUIET).deaths == 2

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aggregator.core.delivery import quiet_until
 from aggregator.core.errors import DeliveryError
-from aggregator.core.model import Alert, Entry, Hit, Kind, Reason, Surroundings
+from aggregator.core.model import Alert, AlertKind, Entry, Hit, Reason, RoutingContext
 from aggregator.core.routing import route
 from aggregator.core.settings import Channel, Config, RuleConfig, Settings
 from aggregator.pipeline.deliver import Deliver
@@ -73,7 +73,7 @@ class Week:
             {rule.id: rule},
             self.config.channels,
             self.config.settings,
-            Surroundings(),
+            RoutingContext(),
             self.clock.at,
         )
         self.store.tables.entries[number] = entry
@@ -87,7 +87,7 @@ class Week:
         self.said_at += [self.clock.at] * (len(self.notifier.said) - before)
 
     def told(self) -> Counter[str]:
-        return Counter(t.hit.id for _, alert, _ in self.notifier.said for t in alert.told)
+        return Counter(t.hit.id for _, alert, _ in self.notifier.said for t in alert.hits)
 
 
 arrivals = st.lists(
@@ -98,7 +98,7 @@ arrivals = st.lists(
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The house speaks asyncio."""
+    """The application speaks asyncio."""
     return "asyncio"
 
 
@@ -135,10 +135,10 @@ async def test_nothing_lost_nothing_twice_nothing_early(
     arrived = await live(week, coming)
     assert week.told() == Counter(list(arrived))
     for at, (_, alert, _) in zip(week.said_at, week.notifier.said, strict=True):
-        for told in alert.told:
-            came, rhythm, priority = arrived[told.hit.id]
+        for detail in alert.hits:
+            came, rhythm, priority = arrived[detail.hit.id]
             assert at >= came
-            if alert.kind is Kind.HIT and rhythm.endswith("07:00") and most is None and priority != "high":
+            if alert.kind is AlertKind.HIT and rhythm.endswith("07:00") and most is None and priority != "high":
                 local = at.astimezone(ZoneInfo(zone))
                 assert (local.hour, local.minute) == (7, 0)
                 assert not (rhythm.startswith("weekdays") and local.weekday() >= 5)
@@ -171,4 +171,4 @@ async def test_urgent_alerts_of_the_night_do_not_wait() -> None:
     arrived = await live(week, [(i * 12, "instant", "high") for i in range(10)])
     for at, (_, alert, _) in zip(week.said_at, week.notifier.said, strict=True):
         assert isinstance(alert, Alert)
-        assert at == arrived[alert.told[0].hit.id][0]
+        assert at == arrived[alert.hits[0].hit.id][0]

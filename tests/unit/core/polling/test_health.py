@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aggregator.core.errors import AggregatorError, BadStatus, ParseError, Unreachable
-from aggregator.core.model import FeedState, Fetched, Health, Notice, NotModified, ParsedFeed, Rung
+from aggregator.core.model import FeedState, Fetched, Health, Notice, NotModified, ParsedFeed, ParseLevel
 from aggregator.core.polling.health import transition
 from aggregator.core.polling.schedule import after_failure, after_success
 from aggregator.core.settings import Feed, HealthSettings, Polling
@@ -28,7 +28,7 @@ class Diary:
     def polled(
         self, *, items: int = 20, new: int = 0, hours: float = 1, hops: tuple[tuple[int, str], ...] = ()
     ) -> "Diary":
-        parsed = ParsedFeed(rung=Rung.FULL, items=items)
+        parsed = ParsedFeed(parse_level=ParseLevel.FULL, items=items)
         response = Fetched(url="http://moved.example/" if hops else self.state.url, status=200, body=b"x", hops=hops)
         return self._go(
             hours,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from aggregator.core.model import ParsedEntry
 from aggregator.core.polling.identity import (
     content_hash,
-    elsewhere,
     guid_is_repeated,
     identify,
+    is_elsewhere,
     same_text,
     spellings,
     undecided,
@@ -134,9 +134,9 @@ def test_elsewhere_is_another_link_and_another_date() -> None:
     """A new address with the old date is the same entry."""
     moved = replace(ENTRY, link="https://a.example/2")
     later = replace(moved, published_at=MONDAY.replace(day=3))
-    assert not elsewhere(content_hash(ENTRY), content_hash(moved))
-    assert elsewhere(content_hash(ENTRY), content_hash(later))
-    assert not elsewhere(content_hash(ENTRY), content_hash(replace(later, link=None)))
+    assert not is_elsewhere(content_hash(ENTRY), content_hash(moved))
+    assert is_elsewhere(content_hash(ENTRY), content_hash(later))
+    assert not is_elsewhere(content_hash(ENTRY), content_hash(replace(later, link=None)))
 
 
 fields = st.fixed_dictionaries(

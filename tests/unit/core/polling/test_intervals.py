@@ -11,9 +11,9 @@ from aggregator.core.polling.intervals import (
     adaptive_interval,
     backoff,
     blended_gap,
-    chance,
-    hurried,
-    spread,
+    hash_fraction,
+    jittered,
+    shortened,
     usual_gap,
 )
 
@@ -63,7 +63,7 @@ def test_blended_gap_follows() -> None:
 
 def test_chance_is_even() -> None:
     """Chance fills its range evenly."""
-    tenths = Counter(int(chance("feed", n) * 10) for n in range(5000))
+    tenths = Counter(int(hash_fraction("feed", n) * 10) for n in range(5000))
     assert set(tenths) == set(range(10))
     assert min(tenths.values()) > 400
 
@@ -71,20 +71,20 @@ def test_chance_is_even() -> None:
 @given(st.text(max_size=20), st.integers(0, 10**9))
 def test_spread(feed: str, second: int) -> None:
     """Spread lengthens by at most a tenth, whatever the id is made of."""
-    assert 1 <= spread(feed, NOW + timedelta(seconds=second)) < 1.1
+    assert 1 <= jittered(feed, NOW + timedelta(seconds=second)) < 1.1
 
 
 @given(every=st.floats(60, 86_400), gaps=st.lists(st.booleans(), max_size=40))
-def test_hurried(every: float, gaps: list[bool]) -> None:
+def test_shortened(every: float, gaps: list[bool]) -> None:
     """Between the floor and the usual interval; forty polls without a gap bring it back from anywhere."""
     interval = every
     for gap in [*gaps, *([False] * 40)]:
-        interval = hurried(every, interval, every, gap=gap, floor_s=60)
+        interval = shortened(every, interval, every, gap=gap, floor_s=60)
         assert min(60, every) <= interval <= every
     assert interval == every
 
 
 def test_a_slow_feed_is_hurried_too() -> None:
     """A gap in a feed that had fallen silent begins at the base interval."""
-    assert hurried(900, 86_400, 900, gap=True, floor_s=60) == 450
-    assert hurried(86_400, 86_400, 900, gap=False, floor_s=60) == 86_400
+    assert shortened(900, 86_400, 900, gap=True, floor_s=60) == 450
+    assert shortened(86_400, 86_400, 900, gap=False, floor_s=60) == 86_400

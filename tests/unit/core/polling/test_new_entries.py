@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aggregator.core.model import Entry, FeedState, Known, ParsedEntry, ParsedFeed, Reason, Rung
-from aggregator.core.polling.new_entries import FirstPoll, News, names, news
+from aggregator.core.model import Entry, FeedState, ParsedEntry, ParsedFeed, ParseLevel, Reason, StoredKey
+from aggregator.core.polling.new_entries import FirstPoll, NewEntries, find_new_entries, names
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 URL = "https://feeds.example/f"
@@ -27,18 +27,20 @@ class Memory:
     first_poll: FirstPoll = "silent"
     flood_limit: int = 20
 
-    def poll(self, *entries: ParsedEntry, items: int | None = None, partial: bool = False) -> News:
+    def poll(self, *entries: ParsedEntry, items: int | None = None, partial: bool = False) -> NewEntries:
         """One poll: what is news is stored, and what may alert is counted."""
-        parsed = ParsedFeed(rung=Rung.FULL, entries=entries, items=len(entries) if items is None else items)
+        parsed = ParsedFeed(
+            parse_level=ParseLevel.FULL, entries=entries, items=len(entries) if items is None else items
+        )
         named = names(entries, self.state)
         wanted = set(named.keys)
         known = {
-            key: Known(key=key, content_hash=entry.content_hash, version=entry.version)
+            key: StoredKey(key=key, content_hash=entry.content_hash, version=entry.version)
             for key, entry in self.entries.items()
             if key in wanted
         }
         known_aliases = frozenset(named.aliases) & (self.aliases | set(self.entries))
-        found = news(
+        found = find_new_entries(
             parsed,
             named,
             known,
@@ -78,7 +80,7 @@ def entry(name: str, **given: object) -> ParsedEntry:
     return ParsedEntry(**(fields | given))  # type: ignore[arg-type]
 
 
-def reasons(found: News) -> list[Reason]:
+def reasons(found: NewEntries) -> list[Reason]:
     """Why each entry was kept."""
     return [kept.reason for kept in found.entries]
 

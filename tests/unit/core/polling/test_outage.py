@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 from aggregator.core.errors import BadStatus, Unreachable
 from aggregator.core.model import FeedState
-from aggregator.core.polling.outage import Outcome, network_is_down, outcome, postponed
+from aggregator.core.polling.outage import Reachability, network_is_down, postpone, reachability
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-def outcomes(lost: int, reached: int, age_s: float = 0) -> list[Outcome]:
+def outcomes(lost: int, reached: int, age_s: float = 0) -> list[Reachability]:
     at = NOW - timedelta(seconds=age_s)
-    return [Outcome(at=at, host=f"h{n}", connected=n >= lost) for n in range(lost + reached)]
+    return [Reachability(at=at, host=f"h{n}", connected=n >= lost) for n in range(lost + reached)]
 
 
 def test_more_than_half() -> None:
@@ -36,16 +36,16 @@ def test_latest_outcome_counts() -> None:
 
 def test_what_is_an_outage() -> None:
     """Only a failed connection counts; a refusal in HTTP is an answer."""
-    assert not outcome("h", Unreachable("x", url="u"), NOW).connected
-    assert outcome("h", Unreachable("x", url="u", connected=True), NOW).connected
-    assert outcome("h", BadStatus("x", status=500, url="u"), NOW).connected
-    assert outcome("h", None, NOW).connected
+    assert not reachability("h", Unreachable("x", url="u"), NOW).connected
+    assert reachability("h", Unreachable("x", url="u", connected=True), NOW).connected
+    assert reachability("h", BadStatus("x", status=500, url="u"), NOW).connected
+    assert reachability("h", None, NOW).connected
 
 
 def test_postponed() -> None:
     """A feed hit by an outage is probed within minutes, and nothing is held against it."""
     state = FeedState(id="f", url="u", configured_url="u", failures=1, last_error="x")
-    after = postponed(state, NOW)
+    after = postpone(state, NOW)
     assert after.next_poll_at is not None
     assert timedelta(seconds=60) <= after.next_poll_at - NOW <= timedelta(seconds=66)
     assert replace(after, next_poll_at=None) == state

@@ -17,7 +17,7 @@ from aggregator.core.model import (
     HostLimit,
     NotModified,
     ParsedFeed,
-    Rung,
+    ParseLevel,
     Validators,
 )
 from aggregator.core.polling.schedule import after_failure, after_success, next_poll_at, rest_after_deaths_s
@@ -56,10 +56,10 @@ def wait_s(state: FeedState, now: datetime = NOW) -> float:
     return (state.next_poll_at - now).total_seconds()
 
 
-@given(now=instants, interval=st.floats(1, 2 * DAY_S), wishes=st.tuples(waits, waits, waits, waits))
-def test_bounds_of_the_next_poll(now: datetime, interval: float, wishes: tuple[float | None, ...]) -> None:
+@given(now=instants, interval=st.floats(1, 2 * DAY_S), requests=st.tuples(waits, waits, waits, waits))
+def test_bounds_of_the_next_poll(now: datetime, interval: float, requests: tuple[float | None, ...]) -> None:
     """The next poll is never before the interval and the floor, nor after 7 days (or the interval), jitter apart."""
-    max_age, expires, ttl, update = wishes
+    max_age, expires, ttl, update = requests
     at = next_poll_at(
         "f",
         interval_s=interval,
@@ -84,16 +84,16 @@ def test_skipped_hours_and_days(now: datetime, hours: frozenset[int], days: froz
         assert at.weekday() not in days
 
 
-@given(now=instants, wish=st.floats(0, 30 * DAY_S))
-def test_ignored_hints(now: datetime, wish: float) -> None:
+@given(now=instants, request=st.floats(0, 30 * DAY_S))
+def test_ignored_hints(now: datetime, request: float) -> None:
     """A feed that ignores hints ignores all of them, but not its host's wish."""
-    hints = FeedHints(ttl_s=wish, skip_hours=frozenset(range(23)))
+    hints = FeedHints(ttl_s=request, skip_hours=frozenset(range(23)))
     plain = next_poll_at("f", interval_s=900, now=now)
     assert (
-        next_poll_at("f", interval_s=900, cache=CacheHints(max_age_s=wish), hints=hints, ignore_hints=True, now=now)
+        next_poll_at("f", interval_s=900, cache=CacheHints(max_age_s=request), hints=hints, ignore_hints=True, now=now)
         == plain
     )
-    limit = now + timedelta(seconds=wish)
+    limit = now + timedelta(seconds=request)
     assert next_poll_at("f", interval_s=900, ignore_hints=True, not_before=[limit], now=now) >= limit
 
 
@@ -112,14 +112,19 @@ def test_unchanged_poll() -> None:
     after, limits = success(troubled)
     assert (after.failures, after.failing_since, after.last_error, after.last_status) == (0, None, None, 304)
     assert (after.validators, after.title, after.body_hash, after.items) == (STATE.validators, "News", b"h", 20)
-    assert after.rungs == (1, 0, 0, 0, 0)
+    assert after.parse_levels == (1, 0, 0, 0, 0)
     assert limits == ()
 
 
 def test_whole_document() -> None:
     """A parsed document gives title, hints, items and hub; new entries reset the rhythm."""
     parsed = ParsedFeed(
-        rung=Rung.FULL, title="Fresh", items=7, hints=FeedHints(ttl_s=7200), hub="http://hub.example/", body_hash=b"n"
+        parse_level=ParseLevel.FULL,
+        title="Fresh",
+        items=7,
+        hints=FeedHints(ttl_s=7200),
+        hub="http://hub.example/",
+        body_hash=b"n",
     )
     after, _ = success(
         response=fetched(), parsed=parsed, new_entries=2, published=[NOW - timedelta(hours=1), NOW + DAY]
@@ -135,17 +140,17 @@ def test_whole_document() -> None:
 DAY = timedelta(days=1)
 
 
-@pytest.mark.parametrize("rung", [Rung.SAME_BODY, Rung.SAME_ENTRIES])
-def test_document_that_was_not_looked_at(rung: Rung) -> None:
+@pytest.mark.parametrize("level", [ParseLevel.SAME_BODY, ParseLevel.SAME_ENTRIES])
+def test_document_that_was_not_looked_at(level: ParseLevel) -> None:
     """A parse that skipped the document leaves what it would have said."""
     state = replace(STATE, hints=FeedHints(ttl_s=7200), hub="http://hub.example/")
-    after, _ = success(state, response=fetched(), parsed=ParsedFeed(rung=rung, items=0))
+    after, _ = success(state, response=fetched(), parsed=ParsedFeed(parse_level=level, items=0))
     assert (after.items, after.hub, after.hints) == (20, "http://hub.example/", state.hints)
 
 
 def test_delta_keeps_validators_and_items() -> None:
     """A 226 or a push without validators leaves the pair, and its few items are not the document's."""
-    parsed = ParsedFeed(rung=Rung.FULL, items=1)
+    parsed = ParsedFeed(parse_level=ParseLevel.FULL, items=1)
     after, _ = success(response=fetched(status=226, delta=True), parsed=parsed, new_entries=1)
     assert (after.validators, after.items) == (STATE.validators, 20)
 
@@ -155,7 +160,7 @@ def test_baseline_knows_the_rhythm() -> None:
     new = replace(STATE, first_polled_at=None, last_new_at=None, health=Health.NEW)
     dates = [NOW - timedelta(days=400 + 2 * n) for n in range(5)]
     after, _ = success(
-        new, response=fetched(), parsed=ParsedFeed(rung=Rung.FULL, items=5), new_entries=5, published=dates
+        new, response=fetched(), parsed=ParsedFeed(parse_level=ParseLevel.FULL, items=5), new_entries=5, published=dates
     )
     assert (after.gap_s, after.health, after.first_polled_at) == (2 * DAY_S, Health.OK, NOW)
     assert wait_s(after) <= 990
@@ -260,7 +265,7 @@ def test_a_lease_without_pushes_does_not_count() -> None:
     def after(state: FeedState, *, new: int = 0, by_itself: bool = False, pushed: bool = True) -> FeedState:
         response = Fetched(url=state.url, status=200, body=b"", pushed=by_itself, delta=by_itself)
         found, _ = after_success(
-            state, feed, Polling(), response=response, parsed=ParsedFeed(rung=Rung.FULL), new_entries=new,
+            state, feed, Polling(), response=response, parsed=ParsedFeed(parse_level=ParseLevel.FULL), new_entries=new,
             pushed=pushed, now=NOW,
         )  # fmt: skip
         return found
@@ -271,6 +276,6 @@ def test_a_lease_without_pushes_does_not_count() -> None:
     assert (missed.push_missed, missed.interval_s) == (True, 900)
     assert after(missed).interval_s == 900
     assert after(missed, by_itself=True).push_missed
-    mended = after(missed, new=1, by_itself=True)
-    assert (mended.push_missed, after(mended).interval_s) == (False, 3600)
+    repaired = after(missed, new=1, by_itself=True)
+    assert (repaired.push_missed, after(repaired).interval_s) == (False, 3600)
     assert not after(missed, pushed=False).push_missed

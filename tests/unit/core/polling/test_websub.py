@@ -8,8 +8,8 @@ import pytest
 
 from aggregator.core.polling.websub import (
     LEASE_S,
-    Standing,
-    Subscription,
+    HubSubscription,
+    SubscriptionState,
     asked_again,
     is_due,
     is_genuine,
@@ -20,7 +20,7 @@ from aggregator.core.polling.websub import (
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 TOPIC = "http://news.example/feed"
-ASKED = Subscription(feed="f", hub="http://hub.example/", topic=TOPIC, callback="x", secret="s3cret", asked_at=NOW)
+ASKED = HubSubscription(feed="f", hub="http://hub.example/", topic=TOPIC, callback="x", secret="s3cret", asked_at=NOW)
 QUESTION = {"hub.mode": "subscribe", "hub.topic": TOPIC, "hub.challenge": "abc", "hub.lease_seconds": "1000"}
 
 
@@ -28,7 +28,7 @@ def test_verified() -> None:
     """A question about what was asked for is answered with the challenge and starts the lease."""
     verdict = verify(ASKED, QUESTION, NOW)
     live = verdict.subscription
-    assert (verdict.reply, live.standing) == ("abc", Standing.ACTIVE)
+    assert (verdict.reply, live.standing) == ("abc", SubscriptionState.ACTIVE)
     assert (live.renew_at, live.lease_until) == (NOW + timedelta(seconds=800), NOW + timedelta(seconds=1000))
 
 
@@ -73,7 +73,7 @@ def test_denied() -> None:
     """A denial is acknowledged and remembered with its reason; the hub is asked again after a day."""
     verdict = verify(ASKED, {"hub.mode": "denied", "hub.topic": TOPIC, "hub.reason": "too\nmany"}, NOW)
     denied = verdict.subscription
-    assert (verdict.reply, denied.standing, denied.reason) == ("", Standing.DENIED, "toomany")
+    assert (verdict.reply, denied.standing, denied.reason) == ("", SubscriptionState.DENIED, "toomany")
     assert verify(denied, QUESTION, NOW).reply is None
     assert not is_due(denied, NOW + timedelta(hours=23))
     assert is_due(denied, NOW + timedelta(hours=24))
@@ -87,7 +87,7 @@ def test_renewal() -> None:
     again = asked_again(live, NOW + timedelta(seconds=800))
     assert is_live(again, NOW + timedelta(seconds=999))
     assert not is_live(again, NOW + timedelta(seconds=1000))
-    assert verify(again, QUESTION, NOW + timedelta(seconds=801)).subscription.standing is Standing.ACTIVE
+    assert verify(again, QUESTION, NOW + timedelta(seconds=801)).subscription.standing is SubscriptionState.ACTIVE
 
 
 def test_unverified() -> None:

@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core.model import (
+    AlertKind,
     DeliveryState,
     Entry,
     Fingerprint,
     Hit,
     HitState,
-    Kind,
     Reason,
-    Routed,
+    RoutingContext,
+    RoutingResult,
     RuleHistory,
     Silence,
     Story,
-    Surroundings,
 )
-from aggregator.core.routing import fingerprints, question, route, story_index
+from aggregator.core.routing import fingerprints, route, routing_query, story_index
 from aggregator.core.settings import Channel, RuleConfig, Settings
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -56,10 +56,10 @@ def run(
     hits: list[Hit],
     entries: list[Entry],
     rules: list[RuleConfig],
-    around: Surroundings | None = None,
+    context: RoutingContext | None = None,
     settings: dict[str, Any] | None = None,
     **options: Any,
-) -> Routed:
+) -> RoutingResult:
     found = {e.key: e for e in entries}
     known = {r.id: r for r in rules}
     return route(
@@ -68,13 +68,13 @@ def run(
         known,
         CHANNELS,
         Settings(**(settings or {})),
-        around or Surroundings(),
+        context or RoutingContext(),
         options.pop("now", NOW),
         **options,
     )
 
 
-def one(of: Entry, config: RuleConfig | None = None, **options: Any) -> Routed:
+def one(of: Entry, config: RuleConfig | None = None, **options: Any) -> RoutingResult:
     config = config or rule()
     return run([hit(of, config.id)], [of], [config], **options)
 
@@ -84,7 +84,7 @@ def test_a_new_hit_is_alerted_now() -> None:
     routed = one(entry())
     (decided,), (delivery,) = routed.hits, routed.deliveries
     assert (decided.state, decided.reason, decided.story) == (HitState.ALERTED, "", routed.stories[0].id)
-    assert (delivery.state, delivery.due_at, delivery.kind) == (DeliveryState.PENDING, NOW, Kind.HIT)
+    assert (delivery.state, delivery.due_at, delivery.kind) == (DeliveryState.PENDING, NOW, AlertKind.HIT)
     assert (delivery.channel, delivery.rules, delivery.hits) == ("desk", ("s400",), (decided.id,))
     assert delivery.title == entry().title
 
@@ -103,7 +103,7 @@ def test_a_flood_is_told_in_one_digest() -> None:
     hits = [hit(e, name) for e in entries for name in ("s400", "caatsa")]
     routed = run(hits, entries, [rule(), rule("caatsa")])
     (digest,) = routed.deliveries
-    assert (digest.kind, len(digest.hits), digest.rules) == (Kind.DIGEST, 60, ("caatsa", "s400"))
+    assert (digest.kind, len(digest.hits), digest.rules) == (AlertKind.DIGEST, 60, ("caatsa", "s400"))
     assert {(h.state, h.reason) for h in routed.hits} == {(HitState.HELD, "flood")}
 
 
@@ -117,11 +117,11 @@ def test_older_than_the_rule_wants() -> None:
 def test_silenced() -> None:
     """A live silence of the rule suppresses with the person's reason; an old one does not."""
     quiet = Silence(rule="s400", until_at=NOW + timedelta(hours=1), reason="exercise", created_at=NOW)
-    assert one(entry(), around=Surroundings(silences=(quiet,))).hits[0].reason == "silenced: exercise"
+    assert one(entry(), context=RoutingContext(silences=(quiet,))).hits[0].reason == "silenced: exercise"
     over = replace(quiet, until_at=NOW)
-    assert one(entry(), around=Surroundings(silences=(over,))).hits[0].state is HitState.ALERTED
+    assert one(entry(), context=RoutingContext(silences=(over,))).hits[0].state is HitState.ALERTED
     elsewhere = replace(quiet, feed="bbc")
-    assert one(entry(), around=Surroundings(silences=(elsewhere,))).hits[0].state is HitState.ALERTED
+    assert one(entry(), context=RoutingContext(silences=(elsewhere,))).hits[0].state is HitState.ALERTED
 
 
 def test_several_rules_make_one_delivery() -> None:
@@ -191,7 +191,7 @@ def told_story() -> Story:
 def test_a_copy_in_another_feed_joins_the_story() -> None:
     """A copy elsewhere makes no second alert; the story learns who else carries it."""
     story = told_story()
-    routed = one(entry("copy", feed="blog", content=TEXT), around=Surroundings(stories=(story,)))
+    routed = one(entry("copy", feed="blog", content=TEXT), context=RoutingContext(stories=(story,)))
     assert (routed.hits[0].state, routed.hits[0].reason) == (HitState.COLLAPSED, "story told already")
     assert routed.hits[0].story == story.id
     assert routed.stories[0].feeds == ("tass", "blog")
@@ -201,18 +201,20 @@ def test_a_copy_in_another_feed_joins_the_story() -> None:
 def test_renotify_sources_alerts_once_more() -> None:
     """When the wished number of feeds carries a story it is told again, once."""
     story = replace(told_story(), feeds=("tass", "bbc"))
-    around, wish = Surroundings(stories=(story,)), {"stories": {"renotify_sources": 3}}
-    routed = one(entry("copy", feed="blog", content=TEXT), around=around, settings=wish)
+    context, request = RoutingContext(stories=(story,)), {"stories": {"renotify_sources": 3}}
+    routed = one(entry("copy", feed="blog", content=TEXT), context=context, settings=request)
     assert routed.hits[0].state is HitState.ALERTED
-    later = one(entry("copy2", feed="dn", content=TEXT), around=Surroundings(stories=routed.stories), settings=wish)
+    later = one(
+        entry("copy2", feed="dn", content=TEXT), context=RoutingContext(stories=routed.stories), settings=request
+    )
     assert later.hits[0].state is HitState.COLLAPSED
 
 
 def test_an_acknowledged_story_does_not_alert_again_by_its_spread() -> None:
     """A person who knows of a story is not told that more feeds carry it."""
     story = replace(told_story(), feeds=("tass", "bbc"), acknowledged_at=NOW)
-    around, wish = Surroundings(stories=(story,)), {"stories": {"renotify_sources": 3}}
-    routed = one(entry("copy", feed="blog", content=TEXT), around=around, settings=wish)
+    context, request = RoutingContext(stories=(story,)), {"stories": {"renotify_sources": 3}}
+    routed = one(entry("copy", feed="blog", content=TEXT), context=context, settings=request)
     assert (routed.hits[0].state, routed.deliveries) == (HitState.COLLAPSED, ())
     assert routed.stories[0].feeds == ("tass", "bbc", "blog")
 
@@ -220,7 +222,9 @@ def test_an_acknowledged_story_does_not_alert_again_by_its_spread() -> None:
 def test_collapse_can_be_switched_off() -> None:
     """With `collapse: false` every copy alerts."""
     off = {"stories": {"collapse": False}}
-    routed = one(entry("copy", feed="blog", content=TEXT), around=Surroundings(stories=(told_story(),)), settings=off)
+    routed = one(
+        entry("copy", feed="blog", content=TEXT), context=RoutingContext(stories=(told_story(),)), settings=off
+    )
     assert routed.hits[0].state is HitState.ALERTED
 
 
@@ -229,18 +233,18 @@ def test_a_story_that_was_told_slowly_is_told_at_once_by_an_urgent_rule() -> Non
     story = told_story()
     rules = [rule(deliver="daily 07:00"), rule("caatsa", priority="high")]
     e = entry("copy", feed="blog", content=TEXT)
-    keen = run([hit(e, "caatsa")], [e], rules, Surroundings(stories=(story,)))
+    keen = run([hit(e, "caatsa")], [e], rules, RoutingContext(stories=(story,)))
     assert keen.hits[0].state is HitState.ALERTED
     told_at_once = [rule(), rule("caatsa")]
-    same = run([hit(e, "caatsa")], [e], told_at_once, Surroundings(stories=(story,)))
+    same = run([hit(e, "caatsa")], [e], told_at_once, RoutingContext(stories=(story,)))
     assert same.hits[0].state is HitState.COLLAPSED
 
 
 def test_a_held_first_telling_does_not_silence_the_next() -> None:
     """If the first copy was not told (its feed was silenced), the next copy is."""
     quiet = Silence(feed="tass", until_at=NOW + timedelta(hours=1), created_at=NOW)
-    story = one(entry("first", content=TEXT), around=Surroundings(silences=(quiet,))).stories[0]
-    routed = one(entry("copy", feed="blog", content=TEXT), around=Surroundings(stories=(story,)))
+    story = one(entry("first", content=TEXT), context=RoutingContext(silences=(quiet,))).stories[0]
+    routed = one(entry("copy", feed="blog", content=TEXT), context=RoutingContext(stories=(story,)))
     assert routed.hits[0].state is HitState.ALERTED
 
 
@@ -257,13 +261,13 @@ def test_what_is_never_told_needs_no_story(reason: Reason) -> None:
 def test_the_work_of_routing_grows_with_the_hits(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four times the hits are about four times the comparisons, also where all of them look alike."""
     compared: list[int] = []
-    seen = story_index.place
+    seen = story_index.find_story
 
     def counting(found: Fingerprint, stories: Sequence[Story], feed: str | None) -> Story | None:
         compared.append(len(stories))
         return seen(found, stories, feed)
 
-    monkeypatch.setattr(story_index, "place", counting)
+    monkeypatch.setattr(story_index, "find_story", counting)
     words = ["".join(sample("abcdefghijklmnoprstuv", 6)) for _ in range(4000)]
     work = []
     for count in (100, 400):
@@ -292,10 +296,10 @@ def test_a_fingerprint_that_is_known_is_not_made_again(monkeypatch: pytest.Monke
     known = fingerprints([e])
     monkeypatch.setattr(story_index, "fingerprint", None)
     settings = Settings(default_channels=("desk",))
-    asked = question([hit(e)], {"k": e}, {"s400": rule()}, settings, NOW, known)
+    asked = routing_query([hit(e)], {"k": e}, {"s400": rule()}, settings, NOW, known)
     assert asked is not None
     assert asked.fingerprints == (known["k"],)
-    routed = route([hit(e)], {"k": e}, {"s400": rule()}, CHANNELS, settings, Surroundings(), NOW, fingerprints=known)
+    routed = route([hit(e)], {"k": e}, {"s400": rule()}, CHANNELS, settings, RoutingContext(), NOW, fingerprints=known)
     assert routed.stories[0].fingerprint == known["k"]
 
 
@@ -303,11 +307,11 @@ def test_updates_alert_only_where_wanted() -> None:
     """An edited entry is told again with `on_update`, three times at most."""
     story = told_story()
     edited = entry("first", content=TEXT, version=2, reason=Reason.CHANGED)
-    around = Surroundings(stories=(story,))
-    assert one(edited, around=around).hits[0].state is HitState.COLLAPSED
-    assert one(edited, rule(on_update=True), around=around).hits[0].state is HitState.ALERTED
+    context = RoutingContext(stories=(story,))
+    assert one(edited, context=context).hits[0].state is HitState.COLLAPSED
+    assert one(edited, rule(on_update=True), context=context).hits[0].state is HitState.ALERTED
     often = replace(edited, version=5)
-    assert one(often, rule(on_update=True), around=around).hits[0].reason == "told of 3 updates already"
+    assert one(often, rule(on_update=True), context=context).hits[0].reason == "told of 3 updates already"
 
 
 def test_a_rule_that_left_the_configuration() -> None:
@@ -321,8 +325,8 @@ def test_threshold_waits_and_then_tells_all() -> None:
     wants = rule(threshold={"hits": 3, "within": "6h", "sources": 2})
     assert one(entry(), wants).hits[0].state is HitState.HELD
     before = tuple((NOW - timedelta(hours=i), feed, f"h{i}") for i, feed in ((2, "bbc"), (1, "tass")))
-    around = Surroundings(histories=(RuleHistory(rule="s400", hits=before),))
-    routed = one(entry(), wants, around=around)
+    context = RoutingContext(histories=(RuleHistory(rule="s400", hits=before),))
+    routed = one(entry(), wants, context=context)
     assert routed.hits[0].state is HitState.ALERTED
     (delivery,) = routed.deliveries
     assert set(delivery.hits) == {"h2", "h1", routed.hits[0].id}
@@ -331,11 +335,11 @@ def test_threshold_waits_and_then_tells_all() -> None:
 def test_the_question_asks_for_what_is_needed() -> None:
     """Fingerprints of the entries, the story window, and the past of rules that need it."""
     e = entry()
-    asked = question([hit(e)], {e.key: e}, {"s400": rule(first_in="24h")}, Settings(), NOW)
+    asked = routing_query([hit(e)], {e.key: e}, {"s400": rule(first_in="24h")}, Settings(), NOW)
     assert asked is not None
     assert (len(asked.fingerprints), asked.stories_since) == (1, NOW - timedelta(hours=72))
     assert asked.histories == (("s400", NOW - timedelta(hours=24)),)
-    assert question([], {}, {}, Settings(), NOW) is None
+    assert routing_query([], {}, {}, Settings(), NOW) is None
 
 
 @given(
@@ -352,6 +356,6 @@ def test_routing_twice_gives_the_same_and_loses_nothing(pairs: list[tuple[str, s
     first, second = run(hits, entries, rules), run(hits[::-1], entries, rules)
     assert first == second
     assert {h.id for h in first.hits} == {h.id for h in hits}
-    told = {name for d in first.deliveries for name in d.hits}
-    assert {h.id for h in first.hits if h.state is HitState.ALERTED} <= told
+    detail = {name for d in first.deliveries for name in d.hits}
+    assert {h.id for h in first.hits if h.state is HitState.ALERTED} <= detail
     assert len({d.id for d in first.deliveries}) == len(first.deliveries)

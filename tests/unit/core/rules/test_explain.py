@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from aggregator.core.model import RuleFigures
+from aggregator.core.model import RuleStats
 from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, explain, lint, snippet
 from aggregator.core.settings import RuleConfig
 
@@ -45,13 +45,13 @@ def test_near_misses_say_what_to_write(keys: dict[str, Any], fields: dict[str, s
 def test_an_explanation_is_plain_values() -> None:
     """Matched, evidence and snippet, as JSON; and what bars a document."""
     rule = made(any=["S-400"], all=["$turkey"], feeds={"ids": ["wire"]})
-    told = explain(rule, Document(title="Ankara got the S‑400", feed="wire")).to_json()
-    assert told["matched"]
-    assert told["snippet"] == "Ankara got the S‑400"
-    assert told["tree"]["children"][0]["found"][0]["text"] == "S‑400"
+    detail = explain(rule, Document(title="Ankara got the S‑400", feed="wire")).to_json()
+    assert detail["matched"]
+    assert detail["snippet"] == "Ankara got the S‑400"
+    assert detail["tree"]["children"][0]["found"][0]["text"] == "S‑400"
     barred = explain(rule, Document(title="Ankara got the S‑400", feed="blog"))
     assert not barred.matched
-    assert "blog" in barred.barred
+    assert "blog" in barred.excluded_by
 
 
 def test_explaining_agrees_with_matching() -> None:
@@ -94,7 +94,7 @@ def test_lint_finds_what_was_not_meant() -> None:
         made("common", any=["government"], notify=["mail"]),
     ]
     findings = lint(
-        rules, [RuleFigures(rule="one", last_hit_at=NOW - timedelta(days=100))],
+        rules, [RuleStats(rule="one", last_hit_at=NOW - timedelta(days=100))],
         now=NOW, frequencies={"government": 300}, entries=1000, channels=["mail", "chat"],
     )  # fmt: skip
     kinds = {(finding.rule, finding.kind) for finding in findings}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from aggregator.core.errors import InvalidRule, Problem
-from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, doubts_of_term, match_term, rule_for_query
+from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, lint_term, match_term, rule_for_query
 from aggregator.core.settings import RuleConfig
 
 LISTS = {"turkey": ("Turkey", "Ankara"), "odd": ("fine", "title:foo", "wom*n")}
@@ -143,7 +143,7 @@ def test_a_habit_in_a_list_is_a_term_with_a_warning(item: str, remedy: str) -> N
 def test_terms_that_are_merely_odd_pass(term: str) -> None:
     """Signs that belong to a name are no habit."""
     assert made(any=[term]).warnings == ()
-    assert doubts_of_term(term) == ()
+    assert lint_term(term) == ()
     match_term(term, "nothing of the kind")
 
 
@@ -181,5 +181,5 @@ def test_a_language_in_a_query_is_judged_like_the_key() -> None:
 )
 def test_a_term_by_itself_is_doubted_like_an_item(term: str, said: str) -> None:
     """`aggregator match --term` takes one term, and says so."""
-    (problem,) = doubts_of_term(term)
+    (problem,) = lint_term(term)
     assert said in f"{problem.message} ({problem.hint})"

@@ -1,7 +1,7 @@
 """The index against an oracle: naive evaluation over tokens of random rules on random texts.
 
 The oracle tries every position for every term and every choice of places for every NEAR; only the
-judgement of separators is shared with the house. AGGREGATOR_ORACLE_CASES sets how many cases are run.
+judgement of separators is shared with the application. AGGREGATOR_ORACLE_CASES sets how many cases are run.
 """
 
 import os
@@ -15,10 +15,10 @@ from aggregator.core.errors import InvalidRule
 from aggregator.core.rules import Document, RuleIndex, compile_rule, print_query
 from aggregator.core.rules.atoms import Atom
 from aggregator.core.rules.compile import spellings_of
-from aggregator.core.rules.syntax_tree import And, In, Listed, Near, Node, Not, Or, Slop, Term
+from aggregator.core.rules.syntax_tree import And, FieldScope, ListRef, Near, Node, Not, Or, SloppyPhrase, Term
 from aggregator.core.settings import RuleConfig
 from aggregator.core.text.affixes import stems
-from aggregator.core.text.tokens import Reading, words
+from aggregator.core.text.tokens import TokenizedText, words
 
 CASES = int(os.environ.get("AGGREGATOR_ORACLE_CASES", "300"))
 FIELDS = ("title", "summary", "content")
@@ -55,9 +55,9 @@ def node(rng: random.Random, depth: int = 2) -> Node:
     if depth == 0 or kind < 0.3:
         leaf = rng.random()
         if leaf < 0.12:
-            return Listed(rng.choice([*LISTS]))
+            return ListRef(rng.choice([*LISTS]))
         if leaf < 0.2:
-            return Slop(rng.choice(["air defence", "air sanction", "S-400 air defence"]), rng.randint(0, 3))
+            return SloppyPhrase(rng.choice(["air defence", "air sanction", "S-400 air defence"]), rng.randint(0, 3))
         return Term(rng.choice(TERMS), exact=rng.random() < 0.1)
     if kind < 0.5:
         return Or(tuple(node(rng, depth - 1) for _ in range(rng.randint(2, 3))))
@@ -66,7 +66,7 @@ def node(rng: random.Random, depth: int = 2) -> Node:
     if kind < 0.8:
         return Not(node(rng, depth - 1))
     if kind < 0.87:
-        return In(rng.choice(FIELDS), node(rng, depth - 1))
+        return FieldScope(rng.choice(FIELDS), node(rng, depth - 1))
     children = tuple(node(rng, 0) for _ in range(rng.randint(2, 3)))
     return Near(children, rng.choice([1, 2, 4]), rng.random() < 0.5)
 
@@ -75,50 +75,50 @@ class Oracle:
     """Truth by trying everything."""
 
     def __init__(self, document: Document) -> None:
-        self.readings = {field: Reading(document.field(field)) for field in FIELDS}
+        self.readings = {field: TokenizedText(document.field(field)) for field in FIELDS}
 
-    def holds(self, tree: Node, fields: tuple[str, ...]) -> bool:
+    def matches(self, tree: Node, fields: tuple[str, ...]) -> bool:
         match tree:
             case And(children):
-                return all(self.holds(child, fields) for child in children)
+                return all(self.matches(child, fields) for child in children)
             case Or(children):
-                return any(self.holds(child, fields) for child in children)
+                return any(self.matches(child, fields) for child in children)
             case Not(child):
-                return not self.holds(child, fields)
-            case In(field, child):
-                return self.holds(child, (field,))
+                return not self.matches(child, fields)
+            case FieldScope(field, child):
+                return self.matches(child, (field,))
             case _:
-                return any(self.places(tree, field) for field in fields)
+                return any(self.positions(tree, field) for field in fields)
 
-    def places(self, tree: Node, field: str) -> set[tuple[int, int]]:
+    def positions(self, tree: Node, field: str) -> set[tuple[int, int]]:
         match tree:
             case Term(term, exact):
                 return {place for atom in spellings_of(term, exact) for place in self.find(atom, field)}
-            case Listed(name):
-                return {place for item in LISTS[name] for place in self.places(self.item(item), field)}
+            case ListRef(name):
+                return {place for item in LISTS[name] for place in self.positions(self.item(item), field)}
             case Or(children):
-                return {place for child in children for place in self.places(child, field)}
-            case Slop(phrase, extra):
-                columns = [self.places(Term(word), field) for word in phrase.split()]
+                return {place for child in children for place in self.positions(child, field)}
+            case SloppyPhrase(phrase, extra):
+                columns = [self.positions(Term(word), field) for word in phrase.split()]
                 chains = [chain for chain in product(*columns) if in_order(chain, 10**6)]
                 loose = [c for c in chains if sum(b[0] - a[1] for a, b in pairwise(c)) <= extra]
                 return {(c[0][0], min(o[-1][1] for o in loose if o[0] == c[0])) for c in loose}  # at its shortest
             case Near(children, within, ordered):
-                columns = [self.places(child, field) for child in children]
+                columns = [self.positions(child, field) for child in children]
                 orders = [columns] if ordered else [list(order) for order in permutations(columns)]
                 return {(c[0][0], c[-1][1]) for order in orders for c in product(*order) if in_order(c, within)}
         raise AssertionError(tree)
 
     def item(self, item: str) -> Node:
         if item.startswith("$"):
-            return Listed(item[1:])
+            return ListRef(item[1:])
         return Term(item[1:-2], exact=True) if item.startswith("'") else Term(item)
 
     def find(self, atom: Atom, field: str) -> set[tuple[int, int]]:
         reading, size = self.readings[field], len(atom.tokens)
         starts = range(len(reading.words) - size + 1)
         same = (at for at in starts if all(self.is_token(atom, reading.words[at + k], k) for k in range(size)))
-        return {(at, at + size) for at in same if atom.stands(reading, at)}
+        return {(at, at + size) for at in same if atom.is_valid_at(reading, at)}
 
     def is_token(self, atom: Atom, word: str, k: int) -> bool:
         token, last = atom.tokens[k], len(atom.tokens) - 1
@@ -150,7 +150,7 @@ def test_index_agrees_with_naive_evaluation(seed: int) -> None:
         except InvalidRule:
             continue  # only excludes, or AND beside NEAR
     oracle = Oracle(document)
-    expected = [rule.id for rule in rules if oracle.holds(rule.tree, rule.config.in_)]
+    expected = [rule.id for rule in rules if oracle.matches(rule.tree, rule.config.in_)]
     index = RuleIndex(rules, {word: rng.randint(0, 9) for word in words(document.title)})
     found = index.match(document)
     assert [match.rule for match in found] == expected

@@ -6,13 +6,24 @@ from hypothesis import strategies as st
 
 from aggregator.core.errors import InvalidRule
 from aggregator.core.rules import Node, parse_query, print_query
-from aggregator.core.rules.syntax_tree import FIELDS, And, In, Listed, Near, Not, Or, Regex, Slop, Term
+from aggregator.core.rules.syntax_tree import (
+    FIELDS,
+    And,
+    FieldScope,
+    ListRef,
+    Near,
+    Not,
+    Or,
+    Regex,
+    SloppyPhrase,
+    Term,
+)
 
 TEXTS = st.text(alphabet="abS-400 \"'\\$/():+*~ünicode,.ANDORNEAR/5", min_size=1, max_size=12).filter(str.strip)
 LEAVES = st.one_of(
     st.builds(Term, TEXTS, st.booleans()),
-    st.builds(Slop, TEXTS, st.integers(0, 1000)),
-    st.builds(Listed, st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,8}", fullmatch=True)),
+    st.builds(SloppyPhrase, TEXTS, st.integers(0, 1000)),
+    st.builds(ListRef, st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,8}", fullmatch=True)),
     st.builds(Regex, st.from_regex(r"[a-z/. |+]{1,8}", fullmatch=True)),
 )
 
@@ -24,11 +35,11 @@ def _branches(children: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
         st.builds(Or, several),
         st.builds(Not, children),
         st.builds(Near, several, st.integers(1, 1000), st.booleans()),
-        st.builds(In, st.sampled_from(FIELDS), children),
+        st.builds(FieldScope, st.sampled_from(FIELDS), children),
     )
 
 
-@example(In("title", Regex(" ")))
+@example(FieldScope("title", Regex(" ")))
 @example(And((Term("title:/"), Term("/"))))
 @example(And((Term("/"), Term("x"), Term("-/"))))
 @given(st.recursive(LEAVES, _branches, max_leaves=12))

@@ -9,12 +9,14 @@ import yaml
 from aggregator.core.rules import match_term
 from aggregator.core.text.fold import fold
 
-VECTORS = Path(__file__).parent.parent / "data" / "vectors"
+VECTORS = Path(__file__).parents[3] / "data" / "vectors"
 
 
 def vectors() -> Iterator[object]:
     """Every (term, text, verdict) of the YAML files, each text also composed and decomposed."""
-    for file in sorted(VECTORS.glob("*.yaml")):
+    files = sorted(VECTORS.glob("*.yaml"))
+    assert files, f"no vectors in {VECTORS}"
+    for file in files:
         for entry in yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader):
             for key in ("match", "no_match"):
                 for text in entry[key]:

@@ -121,7 +121,7 @@ def sent(label: str) -> str:
 
 def read(body: bytes, content_type: str = "text/xml") -> str:
     """The text of the document's title."""
-    text = charset.whole(charset.utf8(body, content_type)).decode("utf-8-sig")
+    text = charset.whole(charset.as_utf8(body, content_type)).decode("utf-8-sig")
     return text.partition("<title>")[2].partition("</title>")[0]
 
 
@@ -196,7 +196,7 @@ def test_wide_charsets_are_known_by_their_first_bytes(codec: str, declared: str,
         body = (before + document(MIXED, declared)).encode(codec)
         assert read(body, sent(header)) == MIXED
         assert read(WIDE[codec] + body, sent(header)) == MIXED
-    assert charset.utf8('{"title": "é"}'.encode(codec)) == '{"title": "é"}'.encode()
+    assert charset.as_utf8('{"title": "é"}'.encode(codec)) == '{"title": "é"}'.encode()
 
 
 def test_ebcdic_is_known_by_its_first_bytes() -> None:
@@ -248,10 +248,10 @@ def test_letters_as_surrogates_are_joined() -> None:
 def test_no_bytes_are_dangerous(body: bytes, label: str) -> None:
     """Whatever they are, UTF-8 comes of them."""
     for document_ in (body, f"<?xml version='1.0' encoding='{label}'?>".encode() + body):
-        charset.whole(charset.utf8(document_, sent(label))).decode()
+        charset.whole(charset.as_utf8(document_, sent(label))).decode()
 
 
 def test_plain_documents_are_not_touched() -> None:
     """What is UTF-8 stays the very same bytes: the commonest document costs nothing."""
     for body in (document(MIXED).encode(), document("plain", "iso-8859-1").encode(), document(MIXED, "UTF-8").encode()):
-        assert charset.whole(charset.utf8(body, "application/rss+xml")) is body
+        assert charset.whole(charset.as_utf8(body, "application/rss+xml")) is body

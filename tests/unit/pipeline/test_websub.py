@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from aggregator.core.errors import StoreError
-from aggregator.core.polling.websub import Farewell, Offer, Standing, Subscription
-from aggregator.pipeline.websub import Push
-from tests.unit.pipeline.builders import NOW, newsroom
+from aggregator.core.polling.websub import HubSubscription, Offer, SubscriptionState, Unsubscription
+from aggregator.pipeline.websub import WebSub
+from tests.unit.pipeline.builders import NOW, poll_fixture
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ class Hubs:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def subscribe(self, subscription: Subscription, callback: str, *, home: str | None) -> str | None:
+    async def subscribe(self, subscription: HubSubscription, callback: str, *, home: str | None) -> str | None:
         self.asked.append(subscription.hub)
         if "label" in subscription.hub:
             raise UnicodeError("label empty or too long")
@@ -32,7 +32,7 @@ class Hubs:
             raise RuntimeError("a bug")
         return None
 
-    async def unsubscribe(self, leaving: Farewell, callback: str) -> None:
+    async def unsubscribe(self, leaving: Unsubscription, callback: str) -> None:
         self.asked.append(leaving.hub)
         raise LookupError("another bug")
 
@@ -41,34 +41,39 @@ class Rows:
     """Subscriptions in memory."""
 
     def __init__(self, fails: bool = False) -> None:
-        self.saved: dict[str, Subscription] = {}
+        self.saved: dict[str, HubSubscription] = {}
         self.fails = fails
-        self.untold = [Farewell(callback="x", hub="http://left.example/", topic="t", left_at=NOW)]
+        self.untold = [Unsubscription(callback="x", hub="http://left.example/", topic="t", left_at=NOW)]
 
     async def offers(self) -> tuple[Offer, ...]:
         hubs = ("http://label.example/", "http://good.example/", "http://bug.example/", "http://other.example/")
         return tuple(Offer(feed=f"f{n}", hub=hub, topic="t") for n, hub in enumerate(hubs))
 
-    async def all(self) -> tuple[Subscription, ...]:
+    async def all(self) -> tuple[HubSubscription, ...]:
         return tuple(self.saved.values())
 
-    async def save(self, subscription: Subscription) -> None:
+    async def save(self, subscription: HubSubscription) -> None:
         if self.fails:
             raise StoreError("the disk is full")
         self.saved[subscription.feed] = subscription
 
-    async def leaving(self) -> tuple[Farewell, ...]:
+    async def leaving(self) -> tuple[Unsubscription, ...]:
         return tuple(self.untold)
 
-    async def told(self, callback: str) -> None:
+    async def mark_requested(self, callback: str) -> None:
         self.untold.clear()
 
 
-async def push_over(hubs: Hubs, rows: Rows) -> Push:
-    room = await newsroom(web={"enabled": True, "public_url": "https://public.example/"})
-    given: dict[str, Any] = {"subscriptions": rows, "hub": hubs, "feeds": room.store.feeds, "catalog": None}
-    return Push(
-        **given, intake=room.poller._intake, setup=lambda: room.setup, clock=room.clock, owner="me", secret=lambda: "s"
+async def push_over(hubs: Hubs, rows: Rows) -> WebSub:
+    fixture = await poll_fixture(web={"enabled": True, "public_url": "https://public.example/"})
+    given: dict[str, Any] = {"subscriptions": rows, "hub": hubs, "feeds": fixture.store.feeds, "catalog": None}
+    return WebSub(
+        **given,
+        ingestor=fixture.poller._ingestor,
+        active=lambda: fixture.setup,
+        clock=fixture.clock,
+        owner="me",
+        secret=lambda: "s",
     )
 
 
@@ -78,10 +83,13 @@ async def test_one_hub_s_error_stops_that_hub_only(caplog: pytest.LogCaptureFixt
     push = await push_over(hubs, rows)
     assert await push.tick() == 5
     assert len(hubs.asked) == 5
-    standing = {one.hub.split("/")[2].split(".")[0]: one.standing for one in rows.saved.values()}
-    assert standing == {
-        "label": Standing.DENIED, "good": Standing.REQUESTED, "bug": Standing.DENIED, "other": Standing.REQUESTED,
-    }  # fmt: skip
+    state = {one.hub.split("/")[2].split(".")[0]: one.standing for one in rows.saved.values()}
+    assert state == {
+        "label": SubscriptionState.DENIED,
+        "good": SubscriptionState.REQUESTED,
+        "bug": SubscriptionState.DENIED,
+        "other": SubscriptionState.REQUESTED,
+    }
     assert caplog.text.count("a hub could not be") == 3
     assert await push.tick() == 0
 
