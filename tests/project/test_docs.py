@@ -1,5 +1,6 @@
 """What stands beside the code tells the truth: documentation, example, schema, locks, scripts."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from aggregator.config import load, rule_test_errors
 from aggregator.config.json_schema import documented_keys
 
 ROOT = Path(__file__).parents[2]
+BLOB = "https://github.com/aggregator-watch/aggregator/blob/main/"
+RAW = "https://raw.githubusercontent.com/aggregator-watch/aggregator/main/"
 LOCKS = sorted(ROOT.glob("requirements*.lock"))
 
 
@@ -98,3 +101,49 @@ def test_nothing_names_the_place_where_it_was_made() -> None:
     files = [ROOT / name for name in listed.stdout.splitlines()]
     place = f"{ROOT}/".encode()
     assert [str(file) for file in files if file.is_file() and place in file.read_bytes()] == []
+
+
+def test_the_architecture_page_names_what_exists() -> None:
+    """Every path on it exists, and every function and method is defined in a file that its line names."""
+    for line in (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines():
+        quoted = re.findall(r"`([^`]+)`", line)
+        paths = [found for name in quoted if re.fullmatch(r"[\w./-]+(/|\.py)", name) for found in locate(name)]
+        functions = {name for name in quoted if re.fullmatch(r"([A-Z]\w+\.)\w+|[a-z]+(_[a-z]+)+|route", name)}
+        if line.startswith("| ") and any(path.suffix == ".py" for path in paths):
+            assert functions <= {name for path in paths if path.suffix == ".py" for name in defined(path)}, line
+
+
+def locate(name: str) -> list[Path]:
+    """The files or folders that a path of ARCHITECTURE.md may mean; fails where there is none."""
+    found = [
+        path for path in (ROOT / "aggregator" / name, ROOT / "aggregator/core" / name, ROOT / name) if path.exists()
+    ]
+    assert found, f"ARCHITECTURE.md names {name}, which does not exist"
+    return found
+
+
+def defined(path: Path) -> set[str]:
+    """The functions of a module, and its methods as Class.method."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    functions = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    classes = [node for node in body if isinstance(node, ast.ClassDef)]
+    return functions | {
+        f"{c.name}.{f.name}" for c in classes for f in c.body if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+def test_the_tour_has_ten_files() -> None:
+    """From an entry to an alert in ten steps, each with a place to start at."""
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    steps = re.findall(r"^\| (\d+) \| `([\w/]+\.py)` \| `([\w.]+)`", page, re.MULTILINE)
+    assert [int(number) for number, _, _ in steps] == list(range(1, 11))
+    assert [place for _, file, place in steps if place not in defined(ROOT / "aggregator" / file)] == []
+
+
+def test_the_readme_can_be_read_elsewhere() -> None:
+    """The package index shows it, too: links and pictures are absolute, and what they name is in the repository."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert [target for target in targets if not target.startswith("https://")] == []
+    ours = [target.removeprefix(start) for target in targets for start in (BLOB, RAW) if target.startswith(start)]
+    assert len(ours) > 10
+    assert [name for name in ours if not (ROOT / name.partition("#")[0]).exists()] == []
