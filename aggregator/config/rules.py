@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from aggregator.config.messages import find_node
+from aggregator.config.yaml_mistakes import run_together
 from aggregator.config.yaml_offsets import index_of
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, InvalidRule, Problem, did_you_mean
@@ -37,6 +38,7 @@ def compile_rules(
     problems = [with_position(problem, sound[name][0], root) for name, problem in detail]
     used = {name for rule in rules for name, _ in rule.lists}
     idle = (with_position(problem, root, root) for name in lists if name not in used for problem in _idle(name, lists))
+    problems += run_together(root)
     told_lines = {(error.file, error.line) for error in errors}
     problems += [problem for problem in idle if (problem.file, problem.line) not in told_lines]
     return CompiledRules(tuple(rules), tuple(problems))

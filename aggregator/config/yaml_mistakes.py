@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -51,6 +51,39 @@ def tree_mistakes(root: Node) -> Iterator[ConfigError]:
             if (node := root.get(section)) and not (isinstance(node, ScalarNode) and node.absent):
                 yield from _lost_values(node)
                 yield from _controls(node)
+
+
+def run_together(root: MappingNode) -> Iterator[ConfigError]:
+    """Warnings about terms written over several lines: YAML joins them into one, dashes were forgotten."""
+    for node in _terms(root):
+        quoted_twice = node.text[:1] == node.text[-1:] == '"' and len(node.text) > 2
+        if "\n" in node.source.text[node.start : node.end].rstrip() and not quoted_twice:
+            lines = [line.strip() for line in node.source.text[node.start : node.end].split("\n") if line.strip()]
+            shown = " ".join(node.text.split())
+            message = f"these {len(lines)} lines are one term: {shown[:80]!r}"
+            hint = f"write a dash before each line, or quote it twice: '\"{shown[:80]}\"'"
+            yield replace(node.source.error(node.start, message, hint), severity="warning")
+
+
+def _terms(root: MappingNode) -> Iterator[ScalarNode]:
+    """Everything that stands where terms of rules and of lists are written."""
+    rules, lists = root.get("rules"), root.get("lists")
+    for rule in rules.nodes if isinstance(rules, SequenceNode) else ():
+        for key, value in rule.pairs if isinstance(rule, MappingNode) else ():
+            if key.text in ("any", "all", "none", "regex"):
+                yield from _scalars(value)
+            elif key.text == "near":
+                for near in value.nodes if isinstance(value, SequenceNode) else (value,):
+                    if isinstance(near, MappingNode) and (terms := near.get("terms")):
+                        yield from _scalars(terms)
+    if isinstance(lists, MappingNode):
+        for _, value in lists.pairs:
+            yield from _scalars(value)
+
+
+def _scalars(node: Node) -> Iterator[ScalarNode]:
+    nodes = node.nodes if isinstance(node, SequenceNode) else (node,)
+    yield from (each for each in nodes if isinstance(each, ScalarNode) and not each.absent)
 
 
 def single_quoted(text: str) -> str:

@@ -20,12 +20,12 @@ from aggregator.core.rules.separators import (
     separator_of,
 )
 from aggregator.core.text.affixes import stems
-from aggregator.core.text.fold import fold_cased
+from aggregator.core.text.fold import IGNORABLE, fold_cased, without_invisible
 from aggregator.core.text.tokens import TokenizedText, between, lone_word, token_kind, words
 
 BEGINNING = 4  # characters by which prefixes are looked up; the shortest prefix has three
 MAX_OCCURRENCES = 10_000  # of one atom in one field
-_DROPPED_AROUND = " \t\n\u00a0'\"-_.,;:!?…()[]{}«»„“”‘’‚‹›·、。，：；！？（）「」『』【】《》"
+_DROPPED_AROUND = " \t\n\u00a0'\"-_.,;:!?…()[]{}«»„“”‘’‚‹›·、。，：；！？（）「」『』【】《》—―"
 _WORD = re.compile(r"\S+")
 _INITIAL_AFTER = re.compile(r"\.[^\W\d_]\b")
 _INITIAL_BEFORE = re.compile(r"(?:^|\W)[^\W\d_]\.$")
@@ -95,9 +95,9 @@ class Atom:
     def span(self, reading: TokenizedText, at: int) -> tuple[int, int]:
         """The code points that this atom covers when it stands at token `at`."""
         last = at + len(self.tokens) - 1
-        start = reading.extent(at, self.tokens[0])[0] - len(self.lead)
+        start = reading.extent(at, self.tokens[0])[0]
         end = reading.place(last)[1] if self.prefix else reading.extent(last, self.tokens[-1])[1]
-        return start, end + len(self.trail)
+        return _reach(reading.text, start, len(self.lead), -1), _reach(reading.text, end, len(self.trail), 1)
 
     def _single(self, reading: TokenizedText) -> Sequence[int]:
         return reading.starting(self.tokens[0]) if self.prefix else reading.at(self.tokens[0])
@@ -138,7 +138,7 @@ class Atom:
         (start, end), (after, beyond) = reading.place(at), reading.place(at + 1)
         initial = isinstance(gap, CodeSeparator) and start > 1 and text[start - 1] == "." and text[start - 2].isalpha()
         sides = SeparatorContext(text[start:end], text[after:beyond], initial)
-        return gap.allows(between(text, end, after), sides)
+        return gap.allows(between(reading.spaced, end, after), sides)
 
     def _edges(self, reading: TokenizedText, at: int) -> bool:
         """Symbols where the term has them; and not inside a longer number or code."""
@@ -191,16 +191,29 @@ class Atom:
 
 
 def _leads(lead: str, text: str, start: int) -> bool:
-    before = text[max(0, start - len(lead)) : start]
-    if normalize_separator(before) != lead:
-        return False
-    earlier = text[max(0, start - len(lead) - 1) : max(0, start - len(lead))]
-    return category(lead[0]) == "Sc" or not (earlier.isalnum() or earlier == lead[0])
+    first = _reach(text, start, len(lead), -1)
+    earlier = _seen(text, _reach(text, first, 1, -1), first)
+    return normalize_separator(_seen(text, first, start)) == lead and (
+        category(lead[0]) == "Sc" or not (earlier.isalnum() or earlier == lead[0])
+    )
 
 
 def _trails(trail: str, text: str, end: int) -> bool:
-    after = text[end : end + len(trail)]
-    return normalize_separator(after) == trail and text[end + len(trail) : end + len(trail) + 1] != after[-1:]
+    last = _reach(text, end, len(trail), 1)
+    after = _seen(text, end, last)
+    return normalize_separator(after) == trail and _seen(text, last, _reach(text, last, 1, 1)) != after[-1:]
+
+
+def _seen(text: str, start: int, end: int) -> str:
+    return IGNORABLE.sub("", text[start:end])
+
+
+def _reach(text: str, at: int, count: int, step: int) -> int:
+    """Where `count` visible characters before (`step` -1) or after `at` (1) begin or end."""
+    while count and 0 <= at + min(step, 0) < len(text):
+        count -= not IGNORABLE.match(text[at + min(step, 0)])
+        at += step
+    return at
 
 
 def _number_goes_on(text: str, at: int, step: int) -> bool:
@@ -214,10 +227,10 @@ def _inside_code(reading: TokenizedText, at: int, *, code: bool) -> bool:
     if not at or token_kind(reading.words[at - 1]) == "unspaced":
         return False
     gap = reading.text[reading.ends[at - 1] : reading.starts[at]]
-    contents = reading.text[reading.starts[at - 1] : reading.ends[at - 1]]
+    letters = reading.text[reading.starts[at - 1] : reading.ends[at - 1]]
     if not gap:
-        return contents[-1:].isalpha() and (contents.isupper() or code or len(contents) > 1)
-    return len(gap) == 1 and gap in "-\u2010\u2011\u2013_" and contents.isupper() and len(contents) <= 4
+        return letters[-1:].isalpha() and (letters.isupper() or code or len(letters) > 1)
+    return len(gap) == 1 and gap in "-\u2010\u2011\u2013_" and letters.isupper() and len(letters) <= 4
 
 
 @lru_cache(maxsize=1 << 18)
@@ -226,11 +239,11 @@ def atom(term: str, exact: bool = False) -> Atom:
 
     Raises BadTerm.
     """
-    body = term.strip()
+    body = without_invisible(term.strip())
     if word := lone_word(body):
         return Atom(term=term, tokens=(word,), cased=(fold_cased(body),) if exact else None)
-    prefix = body.endswith("*")
-    body = body[:-1] if prefix else body
+    prefix = body.endswith(("*", "＊"))
+    body = without_invisible(body[:-1]) if prefix else body
     if "*" in body and not re.search(r"\*(?=\W|$)", body):
         raise BadTerm(
             f"{term!r}: a star can only stand at the end of a word", "write the beginning of the word and a star"
@@ -249,7 +262,7 @@ def atom(term: str, exact: bool = False) -> Atom:
     codes = _code_words(body, reading)
     gaps = tuple(
         separator_of(
-            between(body, reading.ends[k], reading.starts[k + 1]),
+            between(reading.spaced, reading.ends[k], reading.starts[k + 1]),
             written[k],
             written[k + 1],
             code=codes[k] is not None and codes[k] == codes[k + 1],

@@ -31,9 +31,10 @@ from aggregator.core.rules.regex import BadPattern, pattern
 from aggregator.core.rules.syntax_tree import And, FieldScope, ListRef, Near, Node, Not, Or, Regex, SloppyPhrase, Term
 from aggregator.core.rules.transliteration import code_spellings, name_spellings
 from aggregator.core.settings import RuleConfig
+from aggregator.core.text.fold import FULL_WIDTH, without_invisible
 from aggregator.core.text.language import language
 from aggregator.core.text.language_codes import suggest_code
-from aggregator.core.text.tokens import token_texts
+from aggregator.core.text.tokens import glued, token_texts
 
 MAX_TERMS = 20_000  # of one rule, lists filled in
 MAX_TERM = 500  # code points of one term
@@ -182,7 +183,7 @@ class _Compilation:
         node = item(text)
         if (
             isinstance(node, Term)
-            and node.text == (body := " ".join(text.split()))
+            and node.text == (body := item_body(text))
             and (syntax := foreign_syntax.advise_item(body))
         ):
             self._problem(syntax.message, syntax.hint, path, severity=syntax.severity)
@@ -247,8 +248,8 @@ class _Compilation:
                 return self._slop(node, fields)
             case ListRef():
                 return self._listed(node, fields)
-            case Regex(source):
-                return RegexClause(node, f"/{source}/", pattern(source, self.config.case == "exact"), fields)
+            case Regex():
+                return self._fit(node, fields)
             case FieldScope(field_name, child):
                 return self._clause(child, (field_name,))
             case Not(child):
@@ -279,6 +280,13 @@ class _Compilation:
         exact = exact or self.config.case == "exact"
         stems = tuple(token_texts(text)) if self.config.stem and not text.rstrip().endswith("*") else ()
         return TermClause(node, text, spellings_of(text, exact, self.config.translit), fields, stems)
+
+    def _fit(self, node: Regex, fields: tuple[str, ...]) -> RegexClause:
+        made = pattern(node.pattern, self.config.case == "exact")
+        if syntax := foreign_syntax.of_pattern(node.pattern):
+            inside = self._offset + 1 if self._offset is not None else 0
+            self._problem(syntax.message, syntax.hint, self._path, inside + syntax.at, syntax.severity)
+        return RegexClause(node, f"/{node.pattern}/", made, fields)
 
     def _slop(self, node: SloppyPhrase, fields: tuple[str, ...]) -> Clause:
         parts = tuple(self._seek(Term(word), False, fields) for word in node.text.split())
@@ -348,14 +356,20 @@ class _Compilation:
 
 def item(text: str) -> Term | ListRef:
     """What an item of any:, all:, none:, near: or a list says: a term, "phrase", pre*, $list or 'exact'c."""
-    body = " ".join(text.split())
-    if _LISTED.fullmatch(body):
-        return ListRef(body[1:])
-    if len(body) > 3 and body.startswith("'") and body.endswith("'c"):
+    body = item_body(text)
+    signs = body.translate(FULL_WIDTH)
+    if _LISTED.fullmatch(signs):
+        return ListRef(signs[1:])
+    if len(body) > 3 and signs.startswith("'") and signs.endswith("'c"):
         return Term(body[1:-2], exact=True)
-    if len(body) > 2 and body[0] == body[-1] == '"' and '"' not in body[1:-1]:
+    if len(body) > 2 and signs[0] == signs[-1] == '"' and '"' not in signs[1:-1]:
         return Term(body[1:-1])
     return Term(body)
+
+
+def item_body(text: str) -> str:
+    """An item without what nobody sees in it, and with single blanks."""
+    return " ".join(without_invisible(text).split())
 
 
 @lru_cache(maxsize=1 << 17)
@@ -363,6 +377,8 @@ def spellings_of(text: str, exact: bool = False, translit: bool = False) -> tupl
     """The atoms by which a term is found: itself, and its spellings in other scripts. Raises BadTerm."""
     written = atom(text, exact)
     atoms = dict.fromkeys([written])
+    if (compound := glued(text)) != text:
+        atoms[atom(compound, exact)] = None
     if written.code:
         atoms.update(dict.fromkeys(respelled(written, spelled) for spelled in code_spellings(text)))
     if translit and not written.code and not exact:

@@ -12,8 +12,11 @@ from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
 from aggregator.core.rules.syntax_tree import FIELDS
+from aggregator.core.text.fold import FULL_WIDTH
 
 Severity = Literal["error", "warning"]
+
+DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"  # that are meant as a minus
 
 
 class SyntaxAdvice(NamedTuple):
@@ -144,6 +147,29 @@ _AFTER_PHRASE = (
     ForeignSyntax(r".*", "text goes on after the closing quotation mark", "put a blank or an operator there"),
 )
 
+_PART_OF_A_NAME = (
+    r"Inc|Ltd|LLC|LLP|L\.?P|Corp|Co|PLC|plc|AG|SE|GmbH|S\.?A|N\.?V|B\.?V|S\.?p\.?A|Jr|Sr|D\.?C|Ph\.?D|M\.?D|Esq"
+)
+
+# A pattern.
+_PATTERNS = (
+    ForeignSyntax(
+        r"(?:m|qr)?([/~#@%!])(.+)\1[a-zA-Z]{0,6}",
+        "{1} at both ends of a pattern is looked for, too",
+        "write '{2}'; capitals never count unless the rule says case: exact",
+    ),
+    ForeignSyntax(
+        r"\(i\?\)(.*)|\([imsxg]{1,3}\)(?:.*)",
+        "a group at the beginning that holds only letters is looked for; it is no flag",
+        "leave it out: capitals never count unless the rule says case: exact; other flags are (?s) and (?m)",
+    ),
+    ForeignSyntax(
+        r".*?(?P<at>\\[<>]).*",
+        "\\< and \\> are signs that are looked for, not the edges of a word",
+        r"write \b for the edge of a word",
+    ),
+)
+
 # An item of any:, all:, none:, near: or a list.
 _ITEMS = (
     ForeignSyntax(r".*(&\w+;).*", "{1} is looked for as it is written", "write the character that it stands for"),
@@ -153,12 +179,12 @@ _ITEMS = (
         "put it into query: to use operators",
     ),
     ForeignSyntax(
-        r".*\sor\s.*|.*;.*|.*,.*,.*",
+        rf".*\sor\s.*|.*[;；؛].*|(?!.*,\s*(?:{_PART_OF_A_NAME})\.?$).*(?:[^\d,][,，、،]|[,，、،]\D|[,，、،]$).*",
         "'{0}' is looked for as one phrase",
         "write each as an item of its own, or quote it twice: '\"{0}\"'",
     ),
     ForeignSyntax(
-        r"(?:NOT\s+|[-!])([^\W\d_\"'$].*|[\"'$].+)",
+        rf"(?:NOT\s+|[{DASHES}!])([^\W\d_\"'$].*|[\"'$].+)",
         "'{0}' excludes nothing: it is looked for like {1}",
         "write {1} under none:, or all of it in query:",
     ),
@@ -297,6 +323,7 @@ def advise_term(term: str) -> SyntaxAdvice | None:
 
 def advise_item(item: str) -> SyntaxAdvice | None:
     """An item of any:, all:, none:, near: or a list: a term that looks like something else."""
+    item = item.translate(FULL_WIDTH)
     if field := re.fullmatch(r"[-+!]?([A-Za-z_]{2,}):(\S.*)", item):
         if not is_field(field[1]):
             return None
@@ -304,6 +331,12 @@ def advise_item(item: str) -> SyntaxAdvice | None:
     if _ORDINARY.fullmatch(item) and not re.search(r"(?:^|\s)(?:or|[A-Z]{2,})\s", item):
         return None
     found = _first(_ITEMS, item)
+    return found and found._replace(severity="warning")
+
+
+def of_pattern(source: str) -> SyntaxAdvice | None:
+    """A pattern that another tool would take for something else."""
+    found = _first(_PATTERNS, source)
     return found and found._replace(severity="warning")
 
 

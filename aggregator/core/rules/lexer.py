@@ -1,14 +1,17 @@
 """The words of the query line."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.rules import foreign_syntax
 from aggregator.core.rules.foreign_syntax import SyntaxAdvice
 from aggregator.core.rules.syntax_tree import FIELDS
+from aggregator.core.text.fold import FULL_WIDTH, IGNORABLE
 
 OPERATORS = ("AND", "OR", "NOT", "NEAR", "ONEAR")
+DASHES = foreign_syntax.DASHES  # what editors and phones make of a minus
 LIST_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 
 _BLANK = re.compile(r"\s+")
@@ -19,6 +22,12 @@ _REGEX = re.compile(r"/((?:[^/\\]|\\.)+)/(?![^\s()])", re.DOTALL)
 _LIST = re.compile(rf"\$({LIST_NAME})(?![^\s()])")
 _FIELD = re.compile(r"([A-Za-z_]+):(?=[^\s/]|/[^/\s])")
 _NEAR = re.compile(r"(O?NEAR)(?:/(\d+))?")
+# Outside of quotes: what nobody sees (U+200C only at a word's edge), and full-width signs.
+_ODD = re.compile(
+    f"{_PHRASE.pattern}|{_EXACT.pattern}|{_REGEX.pattern}|(?P<wide>[\uff01-\uff5e])"
+    f'|(?P<unseen>(?!\u200c){IGNORABLE.pattern}|\u200c(?=[\\s()"]|\\Z)|(?:(?<=[\\s()"])|\\A)\u200c)',
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,38 @@ class Lexeme:
 
 
 def lex(text: str) -> tuple[list[Lexeme], list[Problem]]:
-    """The lexemes of a query, and warnings. Raises InvalidRule."""
+    """The lexemes of a query, and warnings. Raises InvalidRule.
+
+    What cannot be seen is not there, and full-width signs (`ＡＮＤ`, `（`) are signs, except in quotes.
+    """
+    if text.isascii():
+        return _lexed(text)
+    seen, sources = _seen(text)
+    try:
+        lexemes, doubts = _lexed(seen)
+    except InvalidRule as error:
+        raise InvalidRule(error.rule, _moved(error.problems, sources)) from None
+    return [replace(lexeme, offset=sources[lexeme.offset]) for lexeme in lexemes], _moved(doubts, sources)
+
+
+def _seen(text: str) -> tuple[str, Sequence[int]]:
+    """`text` as it is read, and for each of its characters, and its end, the index in `text`."""
+    pieces: list[str] = []
+    sources: list[int] = []
+    done = 0
+    for odd in _ODD.finditer(text):
+        if odd["wide"] or odd["unseen"]:
+            pieces += (text[done : odd.start()], "" if odd["unseen"] else odd[0].translate(FULL_WIDTH))
+            sources += range(done, odd.start() if odd["unseen"] else odd.end())
+            done = odd.end()
+    return "".join((*pieces, text[done:])), [*sources, *range(done, len(text) + 1)]
+
+
+def _moved(problems: Sequence[Problem], sources: Sequence[int]) -> list[Problem]:
+    return [replace(p, offset=None if p.offset is None else sources[p.offset]) for p in problems]
+
+
+def _lexed(text: str) -> tuple[list[Lexeme], list[Problem]]:
     lexemes: list[Lexeme] = []
     at = 0
     while at < len(text):
@@ -72,7 +112,7 @@ def _next(text: str, at: int) -> tuple[Lexeme, int]:
         return Lexeme("exact", _unescaped(exact[1]), at), exact.end()
     if char == "$" and (listed := _LIST.match(text, at)):
         return Lexeme("list", listed[1], at), listed.end()
-    if char == "-" and at + 1 < len(text) and not text[at + 1].isspace():
+    if char in DASHES and at + 1 < len(text) and not text[at + 1].isspace():
         return Lexeme("NOT", "-", at), at + 1
     if field := _FIELD.match(text, at):
         return _field(text, field), field.end()
@@ -124,7 +164,7 @@ def _word(text: str, bare: re.Match[str]) -> Lexeme:
         )
     if word[0] == "'":
         raise _failure("an exact spelling ends with 'c", at, "write for example 'US'c")
-    if word in ("-", "–", "—"):
+    if word in DASHES:
         raise _failure("a dash by itself means nothing", at, "put it directly before the word to exclude, or write NOT")
     if syntax := foreign_syntax.advise_word(word):
         raise _refused(syntax, at)

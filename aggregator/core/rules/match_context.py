@@ -30,6 +30,8 @@ class MatchContext:
         self.words: list[str] = [word for field in self.fields for word in self.reading(field).words]
         self.vocabulary = set(self.words)
         self.vocabulary.update([stem for word in self.vocabulary if word >= "\u0590" for stem, _, _ in stems(word)])
+        for field in self.fields:
+            self.vocabulary.update(self.reading(field).joined)
 
     def reading(self, field: str) -> TokenizedText:
         """The tokens of a field."""

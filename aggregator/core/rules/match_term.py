@@ -5,7 +5,7 @@ from aggregator.core.model import Span
 from aggregator.core.rules import foreign_syntax
 from aggregator.core.rules.atoms import BadTerm
 from aggregator.core.rules.clauses import TermClause
-from aggregator.core.rules.compile import item, spellings_of
+from aggregator.core.rules.compile import item, item_body, spellings_of
 from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.index import spans
 from aggregator.core.rules.match_context import MatchContext
@@ -34,7 +34,7 @@ def lint_term(term: str) -> tuple[Problem, ...]:
     if isinstance(node, ListRef):
         message = f"lists stand in the configuration; here {term} is looked for as it is written"
         return (Problem(path=(), message=message, hint="write one of its terms, or --rule ID", severity="warning"),)
-    syntax = foreign_syntax.advise_item(node.text) if node.text == " ".join(term.split()) else None
+    syntax = foreign_syntax.advise_item(node.text) if node.text == item_body(term) else None
     if syntax is None:
         return ()
     hint = f"{syntax.hint}; --term takes a single term"

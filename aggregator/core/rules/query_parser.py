@@ -8,7 +8,7 @@ parse_query(print_query(tree)) == tree. Operators only in capitals.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.rules.lexer import Lexeme, lex, needs_no_quotes
@@ -28,6 +28,7 @@ from aggregator.core.rules.syntax_tree import (
 
 MAX_DEPTH = 50
 MAX_QUERY = 20_000  # code points
+MAX_SHOWN = 200  # of a query in a warning
 
 
 def parse_query(text: str, warnings: list[Problem] | None = None, places: dict[int, int] | None = None) -> Node:
@@ -41,14 +42,18 @@ def parse_query(text: str, warnings: list[Problem] | None = None, places: dict[i
     lexemes, doubts = lex(text)
     if warnings is not None:
         warnings += doubts
-    return _Parser(lexemes, len(text), {} if places is None else places).parse()
+    parser = _Parser(lexemes, len(text), {} if places is None else places)
+    tree = parser.parse()
+    if warnings is not None:
+        warnings += parser.doubts
+    return tree
 
 
 def print_query(node: Node) -> str:
     """A query line that parses back to `node`."""
     match node:
         case Or(children):
-            return " OR ".join(_wrapped(child, Or) for child in children)
+            return " OR ".join(_wrapped(child, Or, And) for child in children)
         case And(children):
             return " AND ".join(_wrapped(child, Or, And) for child in children)
         case Not(child):
@@ -77,6 +82,27 @@ def failure(message: str, offset: int, hint: str | None = None) -> InvalidRule:
     return InvalidRule("query", [Problem(path=(), message=message, hint=hint, offset=offset)])
 
 
+def _two_readings(groups: list[list[Node]], offset: int) -> Problem:
+    """A warning about OR beside AND without brackets, with both of its meanings."""
+    ours = print_query(Or(tuple(group[0] if len(group) == 1 else And(tuple(group)) for group in groups)))
+    choices: list[list[Node]] = []
+    for group in groups:
+        choices[-1:] = [[*choices[-1], group[0]]] if choices else [[group[0]]]
+        choices += [[node] for node in group[1:]]
+    theirs = print_query(And(tuple(each[0] if len(each) == 1 else Or(tuple(each)) for each in choices)))
+    return Problem(
+        path=(),
+        message=f"OR beside AND, NOT or a blank, without brackets, is read as {_shortened(ours)}",
+        hint=f"write the brackets; where OR joins first, as in Google Alerts: {_shortened(theirs)}",
+        offset=offset,
+        severity="warning",
+    )
+
+
+def _shortened(query: str) -> str:
+    return query if len(query) <= MAX_SHOWN else query[:MAX_SHOWN].rstrip() + "…"
+
+
 def _wrapped(child: Node, *looser: type) -> str:
     printed = print_query(child)
     return f"({printed})" if isinstance(child, looser) else printed
@@ -97,6 +123,7 @@ class _Parser:
     places: dict[int, int]
     at: int = 0
     depth: int = 0
+    doubts: list[Problem] = field(default_factory=list)
 
     def parse(self) -> Node:
         if not self.lexemes:
@@ -129,16 +156,26 @@ class _Parser:
 
     def _or(self) -> Node:
         start = self._offset()
-        children = [self._and()]
+        groups, joint = [self._group_of_and()], self._peek("OR")
         while self._take("OR"):
-            children.append(self._and())
-        return children[0] if len(children) == 1 else self._placed(Or(tuple(children)), start)
+            groups.append(self._group_of_and())
+        children = [self._joined(group, offset) for group, offset in groups]
+        if len(children) == 1:
+            return children[0]
+        refused = any(isinstance(child, Not) for child in children)  # a OR NOT b would match almost everything
+        if joint and any(len(group) > 1 for group, _ in groups) and not refused:
+            self.doubts.append(_two_readings([group for group, _ in groups], joint.offset))
+        return self._placed(Or(tuple(children)), start)
 
-    def _and(self) -> Node:
+    def _group_of_and(self) -> tuple[list[Node], int]:
+        """What AND joins up to the next OR, and where it starts."""
         start = self._offset()
         children = [self._unary()]
         while self._take("AND") or self._peek("NOT", "(", "field", "list", "phrase", "word", "regex", "exact"):
             children.append(self._unary())
+        return children, start
+
+    def _joined(self, children: list[Node], start: int) -> Node:
         return children[0] if len(children) == 1 else self._placed(And(tuple(children)), start)
 
     def _unary(self) -> Node:

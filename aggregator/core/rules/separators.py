@@ -69,15 +69,15 @@ class CodeSeparator:
         return self.blank and bool(_ONE_SPACE.match(gap)) and not sides.initial and self._capital(sides)
 
     def _capital(self, sides: SeparatorContext) -> bool:
-        contents = sides.right if sides.left[-1:].isdecimal() else sides.left
-        return contents == contents.upper() or (self.mixed and contents[0].isupper())
+        letters = sides.right if sides.left[-1:].isdecimal() else sides.left
+        return letters == letters.upper() or (self.mixed and letters[0].isupper())
 
 
 @dataclass(frozen=True, slots=True)
 class WordSeparator:
     """Between words: blanks, a line break, a hyphen, an apostrophe; never a paragraph.
 
-    `short` is the capital spelling of a letter or two beside digits (`MH 17`): nothing will do too.
+    `short` are a few letters beside digits, a capital first (`MH 17`, `Mk 48`): nothing will do too.
     """
 
     unspaced: bool = False
@@ -87,8 +87,8 @@ class WordSeparator:
         if not gap:
             return self.unspaced or self.short is not None
         if self.short is not None and len(self.short) == 1 and _ONE_SPACE.match(gap):
-            contents = sides.right if sides.left[-1:].isdecimal() else sides.left
-            return contents == contents.upper()
+            letters = sides.right if sides.left[-1:].isdecimal() else sides.left
+            return letters == letters.upper()
         return bool(_PLAIN.fullmatch(gap))
 
 
@@ -127,28 +127,28 @@ def separator_of(written: str, left: str, right: str, *, code: bool) -> Separato
     `left` and `right` are as the term spells them; `code`: the word around has letters and digits.
     """
     kinds = {token_kind(left.casefold()), token_kind(right.casefold())}
-    contents = right if left[-1:].isdecimal() else left
+    letters = right if left[-1:].isdecimal() else left
     mixed = kinds == {"letter", "digit"}
     if not written:
-        return CodeSeparator(_is_mixed(contents)) if mixed else NoSeparator(is_wide(left) or is_wide(right))
+        return CodeSeparator(_is_mixed(letters)) if mixed else NoSeparator(is_wide(left) or is_wide(right))
     tidied = normalize_separator(written)
     if tidied in ("-", "_"):
-        return _joined(contents, kinds, code=code)
+        return _joined(letters, kinds, code=code)
     if tidied == "/" and code and "letter" in kinds:
-        return CodeSeparator(_is_mixed(contents), blank=False)
+        return CodeSeparator(_is_mixed(letters), blank=False)
     if not tidied.strip(" -'_"):
-        short = contents if mixed and len(contents) <= 4 and contents.isupper() else None
+        short = letters if mixed and len(letters) <= 4 and letters[0].isupper() else None
         return WordSeparator("unspaced" in kinds, short)
     return SymbolSeparator(tidied, soft=" " in tidied and not set(tidied) & set("&/+#@=%$€£"))
 
 
-def _joined(contents: str, kinds: set[str], *, code: bool) -> Separator:
+def _joined(letters: str, kinds: set[str], *, code: bool) -> Separator:
     if not code and kinds != {"digit"}:
         return WordSeparator("unspaced" in kinds)
     if kinds == {"digit"}:
         return CodeSeparator(False, blank=False, nothing=False)
-    return CodeSeparator(_is_mixed(contents))
+    return CodeSeparator(_is_mixed(letters))
 
 
-def _is_mixed(contents: str) -> bool:
-    return contents not in (contents.upper(), contents.lower())
+def _is_mixed(letters: str) -> bool:
+    return letters not in (letters.upper(), letters.lower())

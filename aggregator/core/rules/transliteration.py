@@ -46,12 +46,12 @@ _FROM_GREEK: dict[str, tuple[str, ...]] = {
     **{a: (b,) for a, b in zip("αγδεζικλμνοπρστ", "agdeziklmnoprst", strict=True)},
 }  # fmt: skip
 _NAMES_TO_CYRILLIC: dict[str, tuple[str, ...]] = {
-    **{contents: (spelled,) for contents, spelled in _TO_CYRILLIC.items()},
+    **{letters: (spelled,) for letters, spelled in _TO_CYRILLIC.items()},
     "c": ("к", "ц"), "ck": ("к",), "ee": ("и",), "h": ("х", "г"), "j": ("дж", "й"), "oo": ("у",), "ph": ("ф",),
     "th": ("т",), "w": ("в", "у"), "x": ("кс",), "y": ("и", "й", "ий"), "iy": ("ий",), "^e": ("э", "е"),
 }  # fmt: skip
 _NAMES_TO_GREEK: dict[str, tuple[str, ...]] = {
-    **{contents: (spelled,) for contents, spelled in _TO_GREEK.items()},
+    **{letters: (spelled,) for letters, spelled in _TO_GREEK.items()},
     "b": ("μπ", "β"), "d": ("ντ", "δ"), "g": ("γκ", "γ"), "th": ("θ",), "ph": ("φ",), "ou": ("ου",), "j": ("τζ",),
     "h": ("χ", ""), "u": ("ου",), "sh": ("σ",), "ch": ("τσ",), "y": ("ι",), "v": ("β",), "w": ("ου",),
 }  # fmt: skip
@@ -76,7 +76,7 @@ _CALLED: dict[str, dict[str, str]] = {
 _LOOKS_CYRILLIC = dict(zip("ABCEHKMOPTXY", "АВСЕНКМОРТХУ", strict=True))
 _LOOKS_GREEK = dict(zip("ABEZHIKMNOPTYX", "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", strict=True))
 _LOOKS_LATIN = {other: latin for table in (_LOOKS_CYRILLIC, _LOOKS_GREEK) for latin, other in table.items()}
-_LETTER_CALLED = {fold(name): content for names in _CALLED.values() for content, name in reversed(names.items())}
+_LETTER_CALLED = {fold(name): letter for names in _CALLED.values() for letter, name in reversed(names.items())}
 
 
 @lru_cache(maxsize=1 << 14)
@@ -142,13 +142,13 @@ def _each_run(term: str, respell: Respelling) -> str | None:
 
 
 def _single(table: Mapping[str, str]) -> Respelling:
-    options = {contents: (spelled,) for contents, spelled in table.items()}
+    options = {letters: (spelled,) for letters, spelled in table.items()}
 
     def respell(run: str) -> str | None:
         bare = fold(run)
         if len(bare) > 1:  # a C by itself looks like С, but sounds like К in a word
             bare = re.sub("c(?![ehiy])", "k", bare)
-        if not _LATIN.fullmatch(bare) or any(content not in options for content in bare):
+        if not _LATIN.fullmatch(bare) or any(letter not in options for letter in bare):
             return None
         return _like(run, "".join(spelled for (spelled,) in _pieces(bare, options)))
 
@@ -157,7 +157,7 @@ def _single(table: Mapping[str, str]) -> Respelling:
 
 def _looks(table: Mapping[str, str]) -> Respelling:
     def respell(run: str) -> str | None:
-        return "".join(table[content] for content in run) if set(run) <= table.keys() else None
+        return "".join(table[letter] for letter in run) if set(run) <= table.keys() else None
 
     return respell
 
@@ -174,14 +174,10 @@ def _called(script: str) -> Respelling:
     names = _CALLED[script]
 
     def respell(run: str) -> str | None:
-        contents = fold(run)
-        if (
-            len(contents) > 3
-            or not (run.isupper() or len(run) == 1)
-            or any(content not in names for content in contents)
-        ):
+        letters = fold(run)
+        if len(letters) > 3 or not (run.isupper() or len(run) == 1) or any(letter not in names for letter in letters):
             return None
-        return " ".join(names[content] for content in contents)
+        return " ".join(names[letter] for letter in letters)
 
     return respell
 

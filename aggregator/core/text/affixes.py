@@ -1,11 +1,13 @@
 """Small words that some scripts write without a blank before or after a name.
 
-Korean particles follow it (`터키가`, `북한에서`), the Arabic article, conjunction and prepositions and
-their Hebrew sisters precede it (`والتحالف`, `בטורקיה`). What English sets apart by a blank and
-Turkish by an apostrophe is free here too; a remainder that is too short to be sure of is not.
+Korean particles follow it (`터키가`, `북한에서`), the Arabic conjunctions, prepositions and article and
+their Hebrew sisters precede it, one or several of them (`بغزة`, `والتحالف`, `וכשבטורקיה`). What English
+sets apart by a blank and Turkish by an apostrophe is free here too; a remainder of fewer than three
+letters is not, nor is what is left of an everyday word that only looks like a name with a prefix.
 """
 
 from functools import lru_cache
+from itertools import product
 
 from aggregator.core.text.fold import fold
 
@@ -18,10 +20,28 @@ _PARTICLES = frozenset(
         """
     ).split()
 )
-# prefix → the fewest letters that must remain
-_ARABIC = dict.fromkeys(map(fold, ("ال", "وال", "فال", "بال", "كال", "وبال", "لل", "ولل")), 3)
-_ARABIC |= dict.fromkeys("وبلك", 4)
-_HEBREW = dict.fromkeys([*"הובלמשכ", *(f"ו{content}" for content in "הבלמשכ")], 4)
+_LEAST = 3  # letters that must remain: غزة, مصر and קטר are names
+_LONGEST = 5  # letters of all prefixes of a word
+# Conjunction, preposition, article; ل and the article ال are written لل.
+_ARABIC = frozenset(
+    (conjunction + preposition + article).replace("لال", "لل")
+    for conjunction, preposition, article in product(("", "و", "ف"), ("", "ب", "ل", "ك"), ("", "ال"))
+) - {""}
+# Conjunction, relative, preposition, article.
+_HEBREW = frozenset(map("".join, product(("", "ו"), ("", "ש", "כש", "מש", "לכש"), ("", *"בלמכ"), ("", "ה")))) - {""}
+# Paper is not "and Raqqa", a medal not "and Sam": words that begin with such a letter and end in another word.
+_WHOLE = frozenset(
+    fold(
+        """
+        ورقة ورق وسام وسط وسطى وصول وصلة وصفة وجود وقود وفاة وفود وضوح وعود وعدة ولاء ولادة ولاية ولايات ولاة وكالة
+        وكالات وكيل وكلاء وزارة وزارات وزراء وزير وزيرة وثيقة وحدة وحدات وحيد وطني وطنية وظيفة وقائع وقاية
+        بلاد بلدة بلدان بلدي بليغ بحري بحرية بحار بريد بريطانيا بسيط بطاقة بطولة بعثة بعيد بقاء بناء بنوك بنود بيان
+        بيانات بيروت لبنان لبناني لجان لجنة لحوم لسان لغات لغوي لقاء لقاءات لقاح لندن لواء ليبيا ليبي
+        كبار كبير كبيرة كتاب كتابة كتب كتلة كرام كلام كلمة كمال كميات كمية كنيسة كهرباء كوريا كيان
+        فتاة فتيات فرصة فرنسا فريق فقرة فكرة فلسطين فلسطيني فنون فيديو فيروس
+        """
+    ).split()
+)
 
 Stem = tuple[str, int, int]
 
@@ -33,8 +53,8 @@ def stems(word: str) -> tuple[Stem, ...]:
     if "\u1100" <= first <= "\u11ff":
         return _before_particles(word)
     if "\u0590" <= first <= "\u05ff":
-        return _after_prefixes(word, _HEBREW)
-    return _after_prefixes(word, _ARABIC) if "\u0600" <= first <= "\u06ff" else ()
+        return tuple(_after_prefixes(word, _HEBREW))
+    return _after_arabic(word) if "\u0600" <= first <= "\u06ff" else ()
 
 
 def _before_particles(word: str) -> tuple[Stem, ...]:
@@ -42,9 +62,15 @@ def _before_particles(word: str) -> tuple[Stem, ...]:
     return tuple((word[:at], 0, len(word) - at) for at in syllables[:4] if word[at:] in _PARTICLES)
 
 
-def _after_prefixes(word: str, prefixes: dict[str, int]) -> tuple[Stem, ...]:
-    return tuple(
-        (word[len(prefix) :], len(prefix), 0)
-        for prefix, least in prefixes.items()
-        if word.startswith(prefix) and len(word) - len(prefix) >= least
-    )
+def _after_arabic(word: str) -> tuple[Stem, ...]:
+    if word in _WHOLE:
+        return ()
+    found = _after_prefixes(word, _ARABIC)
+    # In للعراق the article of العراق has lost its first letter.
+    found += [("ا" + word[before - 1 :], before - 1, 0) for _, before, _ in found if word[:before].endswith("لل")]
+    return tuple(found)
+
+
+def _after_prefixes(word: str, prefixes: frozenset[str]) -> list[Stem]:
+    longest = min(_LONGEST, len(word) - _LEAST)
+    return [(word[size:], size, 0) for size in range(1, longest + 1) if word[:size] in prefixes]

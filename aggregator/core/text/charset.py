@@ -359,5 +359,5 @@ def _likeness(text: str, first: str, last: str, frequent: str) -> float:
 
 def _is_mostly_ascii(text: str) -> bool:
     """Whether the words that go beyond ASCII are written in it for the most part, as those of western Europe are."""
-    contents = "".join(word for word in _WORD.findall(text) if not word.isascii())
-    return 2 * _beyond_ascii(contents) <= len(contents)
+    letters = "".join(word for word in _WORD.findall(text) if not word.isascii())
+    return 2 * _beyond_ascii(letters) <= len(letters)

@@ -21,6 +21,9 @@ IGNORABLE = re.compile(
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U0001f3fb-\U0001f3ff"
     "\U000e0000-\U000e0fff]"
 )
+_UNSEEN = re.compile(f"(?!\u200c){IGNORABLE.pattern}")
+# Full-width forms of ASCII signs, as keyboards for Chinese and Japanese write them, with the ideographic blank.
+FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
 _MARKS = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
     "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08e1\u08e3-\u08ff\u1ab0-\u1aff\u1dc0-\u1dff"
@@ -69,6 +72,11 @@ _BARE = FoldTable(_bare)
 def fold(text: str) -> str:
     """`text` as it is compared."""
     return text.translate(FOLDED)
+
+
+def without_invisible(text: str) -> str:
+    """`text` without what nobody sees in it; U+200C stays inside a word, where Persian has it for a blank."""
+    return text if text.isascii() else _UNSEEN.sub("", text).strip().strip("\u200c").strip()
 
 
 def fold_cased(text: str) -> str:

@@ -15,8 +15,10 @@ address article aside blockquote body caption center dd details dialog dir div d
 form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup option p pre section summary table
 tbody td tfoot th thead tr ul
 """
-_HIDDEN = "audio canvas iframe noembed noframes script style template title video"
-PARAGRAPHS, HIDDEN = frozenset(_PARAGRAPHS.split()), frozenset(_HIDDEN.split())
+_HIDDEN = "annotation audio canvas datalist iframe noembed noframes script style template title video"
+_VOID = "area base br col embed hr img input link meta param source track wbr"
+_RUBY_TEXT = ("rt", "rp", "rtc")  # how the characters before are read: shown small, beside the text
+PARAGRAPHS, HIDDEN, VOID = (frozenset(names.split()) for names in (_PARAGRAPHS, _HIDDEN, _VOID))
 
 _MARKUP = re.compile(
     r"""<!--(?:-?>|.*?(?:--!?>|\Z))                               # comment
@@ -26,6 +28,11 @@ _MARKUP = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_ATTRIBUTE = re.compile(r"""[\s/]([^\s=>/"']++)(?:\s*+=\s*+("[^"]*"|'[^']*'|[^\s>]+))?""")
+_NOT_SHOWN = re.compile(r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))")
+_PARAGRAPH_END = re.compile(rf"</p(?=[\s/>])[^>]*+>|(?=<(?:{'|'.join(sorted(PARAGRAPHS))})[\s/>])", re.IGNORECASE)
+_NUMBERS = re.compile(r"\s*\d+(?:[\s,;\u2013-]+\d+)*\s*,?\s*", re.ASCII)
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ENDLESS_NUMBER = re.compile(r"&#[0-9]{100,};?")  # int() refuses thousands of digits
 
 
@@ -33,19 +40,23 @@ def visible_text(html: str) -> str:
     """The visible text of `html`, entities decoded once.
 
     `<br>` is a line break, a paragraph-like element ends with an empty line, an inline element
-    leaves nothing; scripts, styles, comments, attributes and fallback content are dropped. Text
-    without a single tag keeps its own line breaks.
+    leaves nothing; scripts, styles, comments, attributes, fallback content, hidden elements and the
+    reading aids of ruby are dropped. Numbers in `<sup>`, and those that a link into the page glues to
+    a number, are raised (`400¹`): they are footnotes or powers, not its next digits. Text without a
+    single tag keeps its own line breaks.
     """
     pieces: list[str] = []
-    hidden: _Hidden | None = None
+    hidden = _Hidden(html)
     at = preformatted = 0
+    small = _Small(html)
     first = found = _MARKUP.search(html)
     while found:
-        _append(pieces, html[at : found.start()], preformatted > 0)
+        if not small.silent:
+            _append(pieces, small.raised(html[at : found.start()], pieces), preformatted > 0)
         at = found.end()
         name = (found["name"] or "").lower()
-        if name in HIDDEN and not found["close"]:
-            hidden = hidden or _Hidden(html)
+        small.enter(name, found)
+        if not found["close"] and (name in HIDDEN or _is_hidden(name, found[0])):
             at = hidden.after(at, name, found[0].endswith("/>"))
         elif name == "br":
             pieces.append("\n")
@@ -55,8 +66,57 @@ def visible_text(html: str) -> str:
             if name == "pre":
                 preformatted = max(0, preformatted + (-1 if found["close"] else 1))
         found = _MARKUP.search(html, at)
-    _append(pieces, html[at:], first is None or preformatted > 0)
+    _append(pieces, small.raised(html[at:], pieces), first is None or preformatted > 0)
     return clean_lines("".join(pieces))
+
+
+def _is_hidden(name: str, tag: str) -> bool:
+    """Whether a start tag says by itself that its element is not shown."""
+    if len(tag) < len(name) + 9 or name in VOID or not name:
+        return False
+    lower = tag.lower()
+    if "hidden" not in lower and "none" not in lower and "collapse" not in lower:
+        return False
+    attributes = {key: value.strip("\"'") for key, value in _ATTRIBUTE.findall(lower, len(name) + 1)}
+    return "hidden" in attributes or bool(_NOT_SHOWN.search(unescape(attributes.get("style", ""))))
+
+
+class _Small:
+    """What is written small beside the text: footnotes and powers, and how characters are read (ruby)."""
+
+    def __init__(self, html: str) -> None:
+        self._html = html
+        self._raised = 0
+        self._linked = False  # inside a link to a place of a page
+        self._last_ruby: int | None = None
+        self.silent = False  # nothing is to be read until the next tag that says otherwise
+
+    def enter(self, name: str, tag: re.Match[str]) -> None:
+        """Take note of a tag."""
+        opens = not tag["close"]
+        if name == "sup":
+            self._raised = max(0, self._raised + (1 if opens else -1))
+        elif name == "a":
+            self._linked = opens and "#" in tag[0]
+        elif name in _RUBY_TEXT:
+            self.silent = opens and tag.end() <= self._end_of_ruby()
+        elif name in ("ruby", "rb"):
+            self.silent = False
+        elif name in PARAGRAPHS:
+            self.silent, self._raised = False, 0
+
+    def raised(self, raw: str, pieces: list[str]) -> str:
+        """Text between two tags, its digits raised where they are written so."""
+        if not (self._raised or self._linked) or not _NUMBERS.fullmatch(raw):
+            return raw
+        glued = bool(pieces) and pieces[-1][-1:].isdigit()
+        return raw.translate(_RAISED) if self._raised or glued else raw
+
+    def _end_of_ruby(self) -> int:
+        """Where the last ruby of the document ends; what stands in none is no reading aid."""
+        if self._last_ruby is None:
+            self._last_ruby = self._html.lower().rfind("</ruby")
+        return self._last_ruby
 
 
 def _append(pieces: list[str], raw: str, keep_lines: bool) -> None:
@@ -84,10 +144,13 @@ class _Hidden:
 
     def after(self, start: int, name: str, closes_itself: bool) -> int:
         """The place after the element whose start tag ends at `start`, nested ones of its kind included."""
+        if name == "p":
+            closed_at = _PARAGRAPH_END.search(self._html, start)
+            return closed_at.end() if closed_at else start
         is_code = name in ("script", "style")
         if closes_itself and not is_code:
             return start
-        tag = re.compile(rf"<(/?){name}(?=[\s/>])", re.IGNORECASE)
+        tag = re.compile(rf"<(/?){re.escape(name)}(?=[\s/>])", re.IGNORECASE)
         if closes_itself and not ((following := tag.search(self._html, start)) and following[1]):
             return start
         end = self._end(tag, start, name)
@@ -100,7 +163,7 @@ class _Hidden:
         """Where the end tag of an element begins to end."""
         if name in self._endless:
             return None
-        nests = name in ("template", "video", "audio", "canvas") and name not in self._flat
+        nests = (name not in HIDDEN or name in ("template", "video", "audio", "canvas")) and name not in self._flat
         at, depth = start, 1
         while found := tag.search(self._html, at):
             at = found.end()

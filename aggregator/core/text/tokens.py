@@ -54,6 +54,7 @@ _CLUSTERS = (
     f"[{_THAI_LAO}]",
     f"[{_KHMER}](?:\u17d2[\u1780-\u17b3]|[\u17b4-\u17d3\u17dd])*",
     f"[{_MYANMAR}](?:\u1039[\u1000-\u1021]|[\u102b-\u103e\u1056-\u1060\u1062-\u106d\u1071-\u1074\u1082-\u109d])*",
+    "[\U0001f1e6-\U0001f1ff]{2}",  # a flag is two letters of its own, paired from the left of their run
     f"[{_SYMBOL}]",
 )
 _UNSPACED = _HAN + _KANA + _THAI_LAO + _KHMER + _MYANMAR
@@ -68,6 +69,10 @@ _FOLDED_ALREADY = (
 _TO_FOLD = re.compile(f"[^{_FOLDED_ALREADY}]")
 _UNSPACED_START = re.compile(f"[{_UNSPACED}{_SYMBOL}]")
 _WIDE = re.compile(f"[{_HAN}{_KANA}]")
+# The zero-width non-joiner between Arabic letters is the half space of Persian: the parts of a compound.
+_ARABIC = f"[{_RUNS['arabic']}]"
+_HALF_SPACE = re.compile(f"(?<={_ARABIC}){IGNORABLE.pattern}*\u200c{IGNORABLE.pattern}*(?={_ARABIC})")
+_MAX_JOINED = 4  # parts of a compound that are looked for as one word
 
 
 def _word_part(char: str) -> str:
@@ -89,7 +94,17 @@ WORDS = FoldTable(_word_part)
 
 def words(text: str) -> list[str]:
     """The folded tokens of `text`, in order."""
-    return _words(_parts(text))
+    return _words(_parts(_spaced(text)))
+
+
+def glued(text: str) -> str:
+    """`text` with the compounds that half spaces (U+200C between Arabic letters) divide written as one word."""
+    return _HALF_SPACE.sub("", text) if "\u200c" in text else text
+
+
+def _spaced(text: str) -> str:
+    """`text` with blanks for half spaces, as long as it was."""
+    return _HALF_SPACE.sub(lambda gap: " " * len(gap[0]), text) if "\u200c" in text else text
 
 
 def lone_word(text: str) -> str | None:
@@ -172,7 +187,8 @@ class TokenizedText:
 
     def __init__(self, text: str) -> None:
         self.text = text if len(text) <= MAX_TEXT else text[:MAX_TEXT]
-        self._parts = _parts(self.text)
+        self.spaced = _spaced(self.text)  # the same, with blanks for half spaces
+        self._parts = _parts(self.spaced)
         self._asked = 0
         self.words = _words(self._parts)
 
@@ -191,7 +207,7 @@ class TokenizedText:
     @cached_property
     def _sources(self) -> Sequence[int]:
         """For each character of `_parts`, the index in `text` that it came from."""
-        return range(len(self.text)) if self.text.isascii() else offsets(self.text, WORDS)
+        return range(len(self.text)) if self.text.isascii() else offsets(self.spaced, WORDS)
 
     def _source(self, start: int, end: int) -> tuple[int, int]:
         """Where in `text` a part of `_parts` came from."""
@@ -230,7 +246,8 @@ class TokenizedText:
             return ()
         if prefix < "\u0590":
             return [index for index, word in enumerate(self.words) if word.startswith(prefix)]
-        return sorted({at for word in self._index if word.startswith(prefix) for at in self._index[word]})
+        starting = (word for word in self._index if word.startswith(prefix) and word not in self.joined)
+        return sorted({at for word in starting for at in self._index[word]})
 
     @cached_property
     def _index(self) -> dict[str, list[int]]:
@@ -241,6 +258,24 @@ class TokenizedText:
         for word in [word for word in found if word >= "\u0590"]:
             for stem, _, _ in stems(word):
                 found[stem] = sorted({*found.get(stem, ()), *found[word]})
+        for word, runs in self.joined.items():
+            found[word] = sorted({*found.get(word, ()), *(first for first, _ in runs)})
+        return found
+
+    @cached_property
+    def joined(self) -> dict[str, list[tuple[int, int]]]:
+        """Compounds with half spaces in them, each as one word → its first and last token."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        if self.spaced == self.text:
+            return found
+        gaps = [self.text[end:start] for end, start in zip(self.ends, self.starts[1:], strict=False)]
+        halves = ["\u200c" in gap and self.spaced[end : end + len(gap)].isspace() for gap, end in
+                  zip(gaps, self.ends, strict=False)]  # fmt: skip
+        for first in (index for index, half in enumerate(halves) if half):
+            last = first
+            while last < len(halves) and halves[last] and last - first < _MAX_JOINED:
+                last += 1
+                found.setdefault("".join(self.words[first : last + 1]), []).append((first, last))
         return found
 
     def place(self, index: int) -> tuple[int, int]:
@@ -266,6 +301,9 @@ class TokenizedText:
                 sources = offsets(piece, WORDS)
                 last = len(sources) - after
                 return start + sources[before], self._end(start + sources[last - 1] + 1)
+        for first, last in self.joined.get(word, ()):
+            if first == index:
+                return start, self.ends[last]
         return start, end
 
     def index_at(self, offset: int) -> int:

@@ -65,7 +65,7 @@ def test_any_text_is_parsed_or_answered(text: str) -> None:
     ("query", "printed"),
     [
         ("a b c", "a AND b AND c"),
-        ("a OR b c", "a OR b AND c"),
+        ("a OR b c", "a OR (b AND c)"),
         ("(a OR b) -c", "(a OR b) AND NOT c"),
         ('title:"S-400" AND ($turkey NEAR/12 sanction*)', "title:S-400 AND $turkey NEAR/12 sanction*"),
         ("a ONEAR b ONEAR/3 c", "(a ONEAR/10 b) ONEAR/3 c"),
