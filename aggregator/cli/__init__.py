@@ -24,7 +24,7 @@ def main() -> None:
         _drop_output()
     except OSError as error:
         _drop_output()
-        code = _say(f"the output could not be written: {error.strerror}")
+        code = _say(f"cannot write the output: {error.strerror}")
     sys.exit(code)
 
 
@@ -42,15 +42,13 @@ def _run() -> int:
         return wrong.exit_code
     except click.Abort as abort:
         interrupted = isinstance(abort.__cause__, KeyboardInterrupt)
-        return _say(
-            "interrupted" if interrupted else "nothing was answered, so nothing was done", 130 if interrupted else 1
-        )
+        return _say("interrupted" if interrupted else "aborted: no answer, nothing changed", 130 if interrupted else 1)
     except MemoryError:
-        return _say(f"not enough memory: about {COMMAND_MB} MB are needed; free some, or raise the limit")
+        return _say(f"not enough memory: about {COMMAND_MB} MB are needed; free some memory or raise the limit")
     except OSError as error:
         if error.errno == ENOMEM:
-            return _say(f"not enough memory: about {COMMAND_MB} MB are needed; free some, or raise the limit")
-        place = error.filename or ("the output could not be written" if error.errno == ENOSPC else "")
+            return _say(f"not enough memory: about {COMMAND_MB} MB are needed; free some memory or raise the limit")
+        place = error.filename or ("cannot write the output" if error.errno == ENOSPC else "")
         return _say(": ".join(filter(None, (place, error.strerror or str(error)))))
     except Exception:  # noqa: BLE001 - nobody above would handle it
         return _unexpected()
@@ -70,8 +68,8 @@ def _refused_for_memory(arguments: Sequence[str]) -> int:
         return 0
     return _say(
         f"not enough memory: the address space is limited to {limit >> 20} MB (ulimit -v), and "
-        f"`{' '.join(filter(None, ('aggregator', command)))}` needs {needed} MB; raise that limit, "
-        "or bound what is really used instead (MemoryMax= of systemd, mem_limit of compose)"
+        f"`{' '.join(filter(None, ('aggregator', command)))}` needs {needed} MB; raise the limit, "
+        "or limit resident memory instead (systemd: MemoryMax=, compose: mem_limit)"
     )
 
 
@@ -88,7 +86,7 @@ def _unexpected() -> int:
 
     if not logging.getLogger().handlers:
         configure_plain("error")
-    logging.getLogger(__name__).exception("this should not have happened, please report it")
+    logging.getLogger(__name__).exception("internal error; please report it")
     return 1
 
 

@@ -32,7 +32,7 @@ def channels() -> None:
 @limit_option
 @json_option
 def list_(as_json: bool, limit: int) -> None:
-    """List channels and which rules use them (never their secrets)."""
+    """List channels and the rules that use them (secrets are never shown)."""
     config = load_sound().config
     default = config.settings.default_channels
     rows: list[Json] = [
@@ -54,7 +54,7 @@ def list_(as_json: bool, limit: int) -> None:
     table(
         ("name", "service", "rules>", "default", "quiet hours"),
         ((r["name"], r["service"], len(r["rules"]), "yes" if r["default"] else "", r["quiet_hours"]) for r in rows),
-        empty="no channels",
+        empty="No channels.",
     )
 
 
@@ -63,7 +63,7 @@ def list_(as_json: bool, limit: int) -> None:
 @config_option
 @json_option
 def test(as_json: bool, name: str) -> None:
-    """Send a test alert and print what each service really answered."""
+    """Send a test alert and print each service's actual response."""
 
     async def work(app: "Application") -> None:
         channel = app.active().config.channels.get(name)
@@ -78,7 +78,7 @@ def test(as_json: bool, name: str) -> None:
             emit({"channel": name, "results": results})
         else:
             for row in results:
-                secho("accepted" if row["ok"] else "failed", fg="green" if row["ok"] else "red", nl=False)
+                secho("delivered" if row["ok"] else "failed", fg="green" if row["ok"] else "red", nl=False)
                 echo(f"  {name} {row['recipient']} {row['detail']}".replace("  ", " "))
         if not all(row["ok"] for row in results):
             raise SystemExit(1)

@@ -21,11 +21,11 @@ Examples:
   aggregator check
   aggregator check --online"""
 )
-@click.option("--online", is_flag=True, help="Try every feed, too.")
+@click.option("--online", is_flag=True, help="Also fetch every feed.")
 @config_option
 @json_option
 def check(online: bool, as_json: bool) -> None:
-    """Load and validate everything: YAML, rules and their tests, channels. Exit 2 on an error."""
+    """Validate everything: YAML, rules and their tests, channels. Exit 2 on errors."""
     from aggregator.app.extras import extra_errors
     from aggregator.config import channel_errors, rule_test_errors
     from aggregator.notify import check_channels
@@ -63,8 +63,8 @@ def check(online: bool, as_json: bool) -> None:
             secho(f"{feed}: {error}", fg="red", err=True)
         rules = f"{plural(len(config.rules), 'rule')} ({plural(tests, 'test')} passed)"
         good = f"{plural(len(config.feeds), 'feed')}, {rules}, {plural(len(config.channels), 'channel')}"
-        bad = f"{len(findings)} of {plural(len(config.feeds), 'feed')} cannot be read"
-        secho(bad if findings else f"{good}: all is well", fg="red" if findings else "green")
+        bad = f"{len(findings)} of {plural(len(config.feeds), 'feed')} could not be read"
+        secho(bad if findings else f"{good}: OK", fg="red" if findings else "green")
     if findings:
         raise SystemExit(1)
 
@@ -84,7 +84,7 @@ def _try_feeds(loaded: "Loaded") -> list[tuple[str, AggregatorError]]:
     """Fetch and parse each feed once, without storing anything."""
 
     async def work(app: "Application") -> list[tuple[str, AggregatorError]]:
-        with progress("trying feeds", len(loaded.config.feeds)) as step:
+        with progress("fetching feeds", len(loaded.config.feeds)) as step:
             runtime = await app.runtime()
             tried = await runtime.try_feeds(loaded.config.feeds, step=step)
             return [(feed, error) for feed, error in tried.items() if error]

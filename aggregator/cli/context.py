@@ -47,7 +47,7 @@ def load_sound() -> "Loaded":
     if loaded.faults:
         print_problems(loaded.faults)
         count = plural(sum(fault.severity == "error" for fault in loaded.faults), "error")
-        secho(f"the configuration has {count}; what is stored is shown all the same", fg="yellow", err=True)
+        secho(f"the configuration has {count}; showing stored data anyway", fg="yellow", err=True)
     return loaded
 
 

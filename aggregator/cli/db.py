@@ -34,12 +34,12 @@ def db() -> None:
 
 
 @db.command()
-@click.option("--no-backup", is_flag=True, help="Do not copy an SQLite database before its schema is changed.")
+@click.option("--no-backup", is_flag=True, help="Do not back up an SQLite database before changing its schema.")
 @config_option
 def upgrade(no_backup: bool) -> None:
-    """Bring the schema to the newest revision (`run` does this by itself).
+    """Upgrade the schema to the latest revision (`run` does this automatically).
 
-    An SQLite database is copied beside itself first, as FILE.before-upgrade; the copy is kept until the next upgrade.
+    An SQLite database is first copied to FILE.before-upgrade; the copy is kept until the next upgrade.
     """
     from aggregator.app import quiet_logs, run
     from aggregator.app.paths import database_url
@@ -51,14 +51,14 @@ def upgrade(no_backup: bool) -> None:
     done = run(upgrade_store(database_url(loaded.config), make_dirs=make_dirs, backup=not no_backup))
     echo(f"schema {done.revision}")
     if done.copy:
-        echo(f"the database as it was before (schema {done.before}) is kept in {done.copy}")
+        echo(f"the previous database (schema {done.before}) is kept in {done.copy}")
 
 
 @db.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @config_option
 def backup(file: Path) -> None:
-    """Write a consistent copy to FILE, which must not exist; the service may go on."""
+    """Write a consistent copy to FILE, which must not exist. The service may keep running."""
 
     async def work(app: "Application") -> None:
         echo(f"{file}: {size(await app.store.maintenance.backup(str(file)))}")
@@ -70,10 +70,10 @@ def backup(file: Path) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @config_option
 def restore(file: Path) -> None:
-    """Put the backup FILE in the place of an SQLite database. Stop the service first.
+    """Replace an SQLite database with the backup FILE. Stop the service first.
 
-    The old database is kept beside it as NAME.before-restore. Alerts that may have been sent after the backup was made
-    are marked as possible repeats.
+    The old database is kept next to it as NAME.before-restore. Alerts that may have been sent since the backup are
+    marked as possible duplicates.
     """
     from aggregator.app import quiet_logs, run
     from aggregator.app.paths import database_url
@@ -84,14 +84,14 @@ def restore(file: Path) -> None:
     quiet_logs(loaded)
     if alive := running_processes(registry_folder(loaded.config)):
         pids = ", ".join(str(process.pid) for process in alive)
-        raise Conflict(f"the service is running (process {pids}): stop it first, its database cannot be replaced")
+        raise Conflict(f"the service is running (process {pids}); stop it before replacing its database")
     url = database_url(loaded.config)
     kept = run(restore_store(url, str(file)))
     done = run(upgrade_store(url))
     echo(f"restored {file} (schema {done.revision})")
     if kept:
-        echo(f"the database as it was before is kept in {kept}")
-    echo("alerts that may have been sent since the backup will be marked as possible repeats")
+        echo(f"the previous database is kept in {kept}")
+    echo("alerts that may have been sent since the backup will be marked as possible duplicates")
 
 
 @db.command(
@@ -100,14 +100,14 @@ Examples:
   PGPASSWORD=… aggregator db copy --to postgresql://aggregator@db.example.org/aggregator
   aggregator db copy --to sqlite:////var/lib/aggregator/aggregator.db    and back"""
 )
-@click.option("--to", "target", required=True, metavar="URL", help="The database to fill; it must be empty.")
+@click.option("--to", "target", required=True, metavar="URL", help="Target database; must be empty.")
 @config_option
 @json_option
 def copy(target: str, as_json: bool) -> None:
-    """Copy everything into another database: from SQLite to PostgreSQL, or back. Stop the service first.
+    """Copy everything to another database, from SQLite to PostgreSQL or back. Stop the service first.
 
-    What arrives is compared with what was sent, row by row. A copy that is interrupted leaves the
-    other database empty; run it again. The database that was copied is not changed.
+    The copy is verified row by row. If it is interrupted, the target stays empty and the command can
+    be run again. The source database is not changed.
     """
     from aggregator.app import quiet_logs, run
     from aggregator.app.paths import database_url
@@ -119,7 +119,7 @@ def copy(target: str, as_json: bool) -> None:
     source = database_url(loaded.config)
     if alive := running_processes(registry_folder(loaded.config)):
         pids = ", ".join(str(process.pid) for process in alive)
-        raise Conflict(f"the service is running (process {pids}): stop it first, or the copy misses what comes in")
+        raise Conflict(f"the service is running (process {pids}); stop it first, or the copy will miss new entries")
 
     async def work() -> Mapping[str, int]:
         with progress("copying", await count_rows(source)) as step:
@@ -128,19 +128,19 @@ def copy(target: str, as_json: bool) -> None:
     try:
         copied = run(work())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        echo("interrupted; the other database is as empty as it was: run the same command again", err=True)
+        echo("interrupted; the target database is still empty: run the same command again", err=True)
         raise SystemExit(130) from None
     if as_json:
         emit(dict(copied))
         return
     table(("table", "rows>"), ((name, f"{rows:,}") for name, rows in copied.items()), empty="")
-    echo("everything arrived; name the new database in settings.database, then start the service")
+    echo("Copy complete. Set settings.database to the new database, then start the service.")
 
 
 @db.command()
 @config_option
 def check() -> None:
-    """Look for damage; exit 1 where there is some."""
+    """Check integrity; exit 1 if corrupt."""
 
     async def work(app: "Application") -> None:
         findings = await app.store.maintenance.check()
@@ -148,7 +148,7 @@ def check() -> None:
             secho(finding, fg="red")
         if findings:
             raise SystemExit(1)
-        secho("the database is sound", fg="green")
+        secho("The database is intact.", fg="green")
 
     with_app(work, reading=True)
 
@@ -156,11 +156,13 @@ def check() -> None:
 @db.command()
 @config_option
 def prune() -> None:
-    """Remove what is older than settings.retention; the memory of what was seen stays."""
+    """Delete what is older than settings.retention; entries already seen stay known."""
 
     async def work(app: "Application") -> None:
         removed, emptied = await app.maintainer().prune()
-        echo(f"{plural(removed, 'entry', 'entries')} removed, {plural(emptied, 'text')} emptied")
+        echo(
+            f"{plural(removed, 'entry', 'entries')} removed, full text of {plural(emptied, 'entry', 'entries')} dropped"
+        )
 
     with_app(work)
 
@@ -169,13 +171,13 @@ def prune() -> None:
 @config_option
 @json_option
 def stats(as_json: bool) -> None:
-    """Count what is stored."""
+    """Show what is stored: feeds, entries, hits, deliveries, size."""
 
     async def work(app: "Application") -> None:
         shape = stats_json(await app.store.catalog.stats())
         if as_json:
             emit(shape)
         else:
-            table(("what", "how many>"), ((key, f"{value:,}") for key, value in shape.items()), empty="")
+            table(("what", "count>"), ((key, f"{value:,}") for key, value in shape.items()), empty="")
 
     with_app(work, reading=True)

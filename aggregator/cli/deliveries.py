@@ -26,15 +26,19 @@ Examples:
   aggregator deliveries list --state dead
   aggregator deliveries show 5f1c09d2
   aggregator deliveries retry 5f1c09d2
-  aggregator deliveries ack 5f1c09d2              I know; do not tell me of it again""",
+  aggregator deliveries ack 5f1c09d2              stop alerting about this story""",
 )
 def deliveries() -> None:
-    """Look into the outbox: what was sent, what waits and why, what was given up."""
+    """Inspect deliveries: sent, waiting (and why), given up."""
 
 
 @deliveries.command("list")
 @click.option(
-    "--state", "states", multiple=True, type=click.Choice([s.value for s in DeliveryState]), help="Only these states."
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([s.value for s in DeliveryState]),
+    help="Only this state; may be repeated.",
 )
 @config_option
 @limit_option
@@ -49,7 +53,7 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
             return
         now = app.clock.now()
         table(
-            ("id!", "channel!", "state!", "tries>", "due!", "why", "title"),
+            ("id!", "channel!", "state!", "attempts>", "due!", "why", "title"),
             (
                 (
                     short(d.id),
@@ -62,7 +66,7 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
                 )
                 for d in rows
             ),
-            empty=f"no delivery is {' or '.join(states)}" if states else "the outbox is empty",
+            empty=f"No deliveries are {' or '.join(states)}." if states else "No deliveries yet.",
         )
 
     with_app(work, reading=True)
@@ -106,9 +110,9 @@ def show(as_json: bool, delivery_id: str) -> None:
             echo("  ", style(t.hit.rule, bold=True), f": {t.entry.title}  {t.entry.link or ''}".rstrip())
         echo()
         table(
-            ("try>", "when", "outcome", "detail"),
-            ((a.number, ago(a.started_at, now), a.outcome or "under way", a.detail) for a in attempts),
-            empty="not tried yet",
+            ("attempt>", "when", "outcome", "detail"),
+            ((a.number, ago(a.started_at, now), a.outcome or "in progress", a.detail) for a in attempts),
+            empty="Not attempted yet.",
         )
 
     with_app(work, reading=True)
@@ -118,12 +122,12 @@ def show(as_json: bool, delivery_id: str) -> None:
 @click.argument("ids", metavar="ID…", nargs=-1, required=True)
 @config_option
 def retry(ids: tuple[str, ...]) -> None:
-    """Make dead, held or waiting deliveries due now; the service sends them at its next tick."""
+    """Queue dead, held or waiting deliveries for immediate delivery by the service."""
 
     async def work(app: "Application") -> None:
         count = await app.store.catalog.retry(await _whole(app, ids), app.clock.now())
-        others = "; what was sent, or is on its way, is not" if count < len(ids) else ""
-        echo(f"{count} of {len(ids)} will be sent again{others}")
+        others = "; the others were sent or are being sent" if count < len(ids) else ""
+        echo(f"{count} of {len(ids)} queued{others}")
         if not count:
             raise SystemExit(3)
 
@@ -134,7 +138,7 @@ def retry(ids: tuple[str, ...]) -> None:
 @click.argument("ids", metavar="ID…", nargs=-1, required=True)
 @config_option
 def ack(ids: tuple[str, ...]) -> None:
-    """Acknowledge alerts that were sent or given up: their stories do not alert again because they spread."""
+    """Acknowledge alerts that were sent or given up: more sources carrying their stories will not alert again."""
 
     async def work(app: "Application") -> None:
         count = await app.store.catalog.acknowledge(await _whole(app, ids), app.clock.now())

@@ -16,16 +16,16 @@ Examples:
   aggregator demo
   aggregator demo --for 30s --listen 127.0.0.1:9090"""
 )
+@click.option("--for", "span", type=SINCE, metavar="DURATION", help="Stop after DURATION; default: run until Ctrl-C.")
 @click.option(
-    "--for", "span", type=SINCE, metavar="DURATION", help="End by itself after this time; default: Ctrl-C ends it."
+    "--listen", default="127.0.0.1:0", show_default=True, help="Address of the web UI; port 0: any free port."
 )
-@click.option("--listen", default="127.0.0.1:0", show_default=True, help="Address of the page; port 0: any free one.")
 def demo(span: timedelta | None, listen: str) -> None:
-    """Watch a live show, without any network.
+    """Run a self-contained demo (no network).
 
-    A publisher on this machine brings out a morning of invented news in five feeds of four formats:
-    a story told by an agency, copied by a blog, rewritten by a newspaper and translated, among
-    decoys. The real service polls it, matches three rules and alerts here on the console.
+    A local server publishes a morning of invented news in five feeds and four formats: a story from
+    an agency, copied by a blog, rewritten by a newspaper and translated, among unrelated items. The
+    real service polls the feeds, matches three rules and prints alerts on this console.
     """
     from aggregator.app import serve
     from aggregator.app.clock import SystemClock
@@ -37,13 +37,13 @@ def demo(span: timedelta | None, listen: str) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="aggregator-demo-") as folder:
             config = stage(Path(folder), publisher.base, listen)
-            secho("A morning of news begins. Watching five feeds for S-400, CAATSA and exploited flaws.", bold=True)
-            echo(f"Feeds: {publisher.base}/…/feed   Rules: {config}/rules.yaml   Ctrl-C ends the show.")
+            secho("Publishing a morning of news. Watching five feeds for S-400, CAATSA and exploited flaws.", bold=True)
+            echo(f"Feeds: {publisher.base}/…/feed   Rules: {config}/rules.yaml   Press Ctrl-C to stop.")
 
             def ready(page: str | None) -> None:
                 publisher.begin()
                 if page:
-                    echo("Page: ", style(page, underline=True), "\n")
+                    echo("Web UI: ", style(page, underline=True), "\n")
 
             code = serve(config, frozenset({"poll", "deliver", "web"}), ready=ready, span=span)
     finally:

@@ -18,10 +18,11 @@ Examples:
 @config_option
 @json_option
 def doctor(as_json: bool) -> None:
-    """Find what is wrong and say how to mend it; change nothing.
+    """Diagnose the installation and suggest fixes (read-only).
 
-    Looks at programs, configuration, channels, files, disk, clock, database, feeds, rules, alerts
-    and the running service. Exit 0: healthy (notes are no illness), 1: something is wrong.
+    Checks programs, configuration, channels, files, disk, clock, database, feeds, rules, alerts and
+    the running service. Exit 0 if healthy, 1 if there are warnings or errors; notes do not affect
+    the exit status.
     """
     from aggregator.app import run
     from aggregator.app.doctor.checks import DoctorFinding
@@ -44,11 +45,11 @@ def doctor(as_json: bool) -> None:
             echo(style(finding.about, bold=True), f": {finding.message}")
             echo(f"        → {finding.remedy}")
         secho(_verdict(len(report.findings), report.healthy), fg="green" if report.healthy else "red")
-        echo(f"looked at: {', '.join(report.checked)}", err=True)
+        echo(f"checked: {', '.join(report.checked)}", err=True)
     raise SystemExit(0 if report.healthy else 1)
 
 
 def _verdict(count: int, healthy: bool) -> str:
     if healthy:
         return "healthy" if not count else f"healthy; {plural(count, 'note')}"
-    return f"{plural(count, 'thing')} to look at"
+    return plural(count, "finding")

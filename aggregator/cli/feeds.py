@@ -44,7 +44,7 @@ HEALTHY = {"ok": "green", "new": "cyan", "paused": "dim"}
 Examples:
   aggregator feeds list
   aggregator feeds show example
-  aggregator feeds add https://example.org        finds the feed behind the page
+  aggregator feeds add https://example.org        finds the site's feed
   aggregator feeds discover https://example.org
   aggregator feeds remove example
   aggregator feeds import subscriptions.opml --check
@@ -59,7 +59,7 @@ def feeds() -> None:
 @limit_option
 @json_option
 def list_(as_json: bool, limit: int) -> None:
-    """List feeds with their health and rhythm."""
+    """List feeds with their health and activity."""
 
     async def work(app: "Application") -> None:
         active, now = app.active(), app.clock.now()
@@ -70,7 +70,7 @@ def list_(as_json: bool, limit: int) -> None:
         from rich.text import Text
 
         table(
-            ("id", "state!", "entries>", "last new!", "next poll!", "every!", "trouble"),
+            ("id", "state!", "entries>", "last new!", "next poll!", "every!", "problem"),
             (
                 (
                     row.state.id,
@@ -83,7 +83,7 @@ def list_(as_json: bool, limit: int) -> None:
                 )
                 for row in rows
             ),
-            empty="no feeds; `aggregator feeds add URL` adds one",
+            empty="No feeds. Add one with `aggregator feeds add URL`.",
         )
 
     with_app(work, reading=True)
@@ -101,7 +101,7 @@ async def _one(app: "Application", feed_id: str) -> FeedSummary:
 @config_option
 @json_option
 def show(as_json: bool, feed_id: str) -> None:
-    """Show one feed: validators, rhythm, last error."""
+    """Show one feed: schedule, activity, last error, validators."""
 
     async def work(app: "Application") -> None:
         row, feed = await _one(app, feed_id), app.active().feeds[feed_id]
@@ -132,12 +132,12 @@ def _status_fields(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
             "tags": ", ".join(feed.tags),
             "state": state.health.value
             + (f", failed {plural(state.failures, 'time')} in a row" if state.failures else ""),
-            "trouble": state.last_error,
+            "problem": state.last_error,
             "last poll": ago(state.last_polled_at, now) + (f", HTTP {state.last_status}" if state.last_status else ""),
-            "last good": ago(state.last_ok_at, now) if state.failures else "",
+            "last success": ago(state.last_ok_at, now) if state.failures else "",
             "next poll": _due(state, now),
-            "rhythm": f"polled every {span(state.interval_s)}" if state.interval_s else "",
-            "news": f"one about every {span(state.gap_s)}, the last {ago(state.last_new_at, now)}"
+            "polled": f"every {span(state.interval_s)}" if state.interval_s else "",
+            "activity": f"a new entry about every {span(state.gap_s)}, the last {ago(state.last_new_at, now)}"
             if state.gap_s
             else "",
             "stored": f"{plural(row.entries, 'entry', 'entries')}, {plural(row.hits, 'hit')}",
@@ -149,12 +149,12 @@ def _status_fields(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
 
 @feeds.command()
 @click.argument("url")
-@click.option("--id", "feed_id", default="", help="Stable name; default: made from the address.")
-@click.option("--tag", "tags", multiple=True, help="Tag; may be repeated.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--id", "feed_id", default="", help="Permanent id; default: derived from the URL.")
+@click.option("--tag", "tags", multiple=True, help="Tag to add; may be repeated.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @config_option
 def add(url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
-    """Find the feed behind URL, show it, and write it into the configuration (comments are kept)."""
+    """Find the feed at URL, show it, and add it to the configuration (comments are kept)."""
 
     async def work(backend: "AppBackend") -> None:
         login = login_in(pasted_urls(url)[0])
@@ -163,8 +163,8 @@ def add(url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
             raise NotFound("feed", login.url)
         _show_candidate(found, backend.clock.now())
         if found[0].existing_id:
-            raise AggregatorError(f"this feed is watched already, as {found[0].existing_id}")
-        if not yes and not click.confirm("Add it?", default=True):
+            raise AggregatorError(f"already watched as {found[0].existing_id}")
+        if not yes and not click.confirm("Add this feed?", default=True):
             raise SystemExit(3)
         added = await backend.add_feed(
             with_login(found[0].url, login), title=found[0].title, tags=tags, feed_id=feed_id
@@ -181,8 +181,8 @@ def _show_candidate(found: "Sequence[FeedCandidate]", now: "datetime") -> None:
     echo(f"  {best.url}")
     for title in best.titles:
         echo(f"  · {title}")
-    rhythm = f", one about every {span(best.rhythm_s)}" if best.rhythm_s else ""
-    echo(f"  {best.entries} entries, the newest {ago(best.newest_at, now)}{rhythm}")
+    rhythm = f", a new one about every {span(best.rhythm_s)}" if best.rhythm_s else ""
+    echo(f"  {plural(best.entries, 'entry', 'entries')}, the newest {ago(best.newest_at, now)}{rhythm}")
     for other in found[1:]:
         echo(f"  also found: {other.url}")
 
@@ -191,7 +191,7 @@ def _show_candidate(found: "Sequence[FeedCandidate]", now: "datetime") -> None:
 @click.argument("feed_id", metavar="ID")
 @config_option
 def remove(feed_id: str) -> None:
-    """Take a feed out of the configuration; what it brought stays stored."""
+    """Remove a feed; keep its entries."""
     from aggregator.config import remove_feed
 
     loaded = load()
@@ -206,7 +206,7 @@ def remove(feed_id: str) -> None:
 @config_option
 @json_option
 def discover(as_json: bool, url: str) -> None:
-    """Show which feeds stand behind the address of a site."""
+    """List the feeds that a site offers."""
 
     async def work(backend: "AppBackend") -> None:
         found = await backend.discover(url)
@@ -214,9 +214,9 @@ def discover(as_json: bool, url: str) -> None:
             emit([candidate_json(candidate) for candidate in found])
         else:
             table(
-                ("address", "title", "entries>", "rhythm"),
+                ("url", "title", "entries>", "every"),
                 ((c.url, c.title, c.entries, span(c.rhythm_s) if c.rhythm_s else "") for c in found),
-                empty=f"no feed found behind {login_in(pasted_urls(url)[0]).url}",
+                empty=f"No feed found at {login_in(pasted_urls(url)[0]).url}.",
             )
         if not found:
             raise SystemExit(3)
@@ -240,24 +240,24 @@ def candidate_json(candidate: "FeedCandidate") -> Json:
 
 @feeds.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--check", "online", is_flag=True, help="Try each feed first; skip those that fail.")
+@click.option("--check", "online", is_flag=True, help="Fetch each feed first; skip those that fail.")
 @config_option
 def import_(file: Path, online: bool) -> None:
-    """Add the feeds of an OPML file; folders become tags, duplicates are skipped and named. Exit 1 if any failed."""
+    """Add the feeds of an OPML file; folders become tags, duplicates are skipped. Exit 1 if any failed."""
 
     document = file.read_bytes()
 
     async def work(backend: "AppBackend") -> None:
-        with progress("trying feeds" if online else "importing") as step:
+        with progress("fetching feeds" if online else "importing") as step:
             report = await backend.import_opml(document, online=online, step=step)
         for url in report.known:
-            echo(f"skipped {url}: it is watched already", err=True)
+            echo(f"skipped {url}: already watched", err=True)
         for url in report.repeated:
-            echo(f"skipped {url}: the document names it twice", err=True)
+            echo(f"skipped {url}: listed twice", err=True)
         for problem in report.problems:
             echo(f"skipped {problem}", err=True)
         known = len(report.known) + len(report.repeated)
-        echo(f"{len(report.added)} added, {known} known, {len(report.problems)} failed")
+        echo(f"{len(report.added)} added, {known} already known, {len(report.problems)} failed")
         if report.problems:
             raise SystemExit(1)
         if not report.added:
@@ -269,7 +269,7 @@ def import_(file: Path, online: bool) -> None:
 @feeds.command()
 @config_option
 def export() -> None:
-    """Write the feeds as OPML to stdout; tags become folders, a secret in an address becomes `***`."""
+    """Print the feeds as OPML; tags become folders, secrets in URLs become `***`."""
     from aggregator.config import to_opml
     from aggregator.telemetry.logs import Redactor
 

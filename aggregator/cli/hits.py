@@ -32,16 +32,16 @@ Examples:
   aggregator hits export --format csv > hits.csv""",
 )
 def hits() -> None:
-    """List, show, mark and export hits: one rule × one entry, with the evidence."""
+    """List, show, mark and export hits (a hit is one rule matching one entry)."""
 
 
 def filters(command: Any) -> Any:
     """The options that choose hits."""
     for option in (
         click.option("--story", metavar="ID", help="Only this story."),
-        click.option("--since", type=SINCE, metavar="AGE", help="Only newer ones, e.g. 24h or 7d."),
-        click.option("--feed", metavar="ID", help="Only from this feed."),
-        click.option("--rule", metavar="ID", help="Only of this rule."),
+        click.option("--since", type=SINCE, metavar="AGE", help="Only hits newer than AGE, e.g. 24h or 7d."),
+        click.option("--feed", metavar="ID", help="Only this feed."),
+        click.option("--rule", metavar="ID", help="Only this rule."),
     ):
         command = option(command)
     return command
@@ -84,7 +84,7 @@ def list_(as_json: bool, limit: int, **wanted: Any) -> None:
                 (short(t.hit.id), ago(t.hit.created_at, now), t.hit.rule, t.hit.feed, _state(t), _evidence(t))
                 for t in found
             ),
-            empty="no hit is like that" if any(wanted.values()) else "no hits yet; `aggregator poll` looks for some",
+            empty="No matching hits." if any(wanted.values()) else "No hits yet; `aggregator poll` polls the feeds.",
         )
 
     with_app(work, reading=True)
@@ -141,7 +141,7 @@ def show(as_json: bool, hit_id: str) -> None:
 @click.argument("mark", type=click.Choice(["relevant", "irrelevant", "none"]))
 @config_option
 def mark(hit_id: str, mark: str) -> None:
-    """Say whether a hit was worth your time; `rules list` shows each rule's precision."""
+    """Mark a hit as relevant or irrelevant; `rules list` shows each rule's precision."""
 
     async def work(app: "Application") -> None:
         full_id = await app.store.catalog.resolve_id("hit", hit_id)
@@ -155,9 +155,9 @@ def mark(hit_id: str, mark: str) -> None:
 @click.option("--format", "style", type=click.Choice(["csv", "jsonl", "atom"]), default="csv", show_default=True)
 @config_option
 @filters
-@click.option("--limit", "-n", type=click.IntRange(0), default=0, help="At most N hits; default: all.")
+@click.option("--limit", "-n", type=click.IntRange(0), default=0, help="Maximum number of hits; default: all.")
 def export(style: str, limit: int, **wanted: Any) -> None:
-    """Write hits to stdout as CSV (safe to open in a spreadsheet), JSON lines or Atom; all of them."""
+    """Print hits as CSV (safe to open in a spreadsheet), JSON lines or Atom."""
 
     async def work(app: "Application") -> None:
         from aggregator.web.export import as_atom, as_csv, as_jsonl

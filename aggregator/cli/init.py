@@ -15,7 +15,7 @@ Examples:
 )
 @click.argument("folder", metavar="[DIR]", default="config", type=click.Path(file_okay=False, path_type=Path))
 def init(folder: Path) -> None:
-    """Write a commented starter configuration into DIR (default: config). Never overwrites."""
+    """Write a commented starter configuration to DIR (default: config). Never overwrites files."""
     from aggregator.config import write_starter
 
     for file in write_starter(folder):
@@ -30,7 +30,7 @@ Examples:
   aggregator schema > schema.json"""
 )
 def schema() -> None:
-    """Print the JSON Schema of the configuration, for editors that complete and check YAML."""
+    """Print the JSON Schema of the configuration, for editors that complete and validate YAML."""
     from aggregator.config import build_schema as of_configuration
 
     emit(of_configuration())

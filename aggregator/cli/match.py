@@ -22,19 +22,19 @@ Examples:
 )
 @click.argument("file", type=click.File(encoding="utf-8", errors="replace"), default="-", metavar="[FILE|-]")
 @click.option("--rule", metavar="ID", help="Only this rule.")
-@click.option("--term", metavar="T", help="A single term, without any configuration.")
+@click.option("--term", metavar="T", help="Match a single term; needs no configuration.")
 @config_option
 @json_option
 def match(file: TextIO, rule: str | None, term: str | None, as_json: bool) -> None:
-    """Match text from FILE or stdin against the rules, and show where. Exit 3 if nothing matches.
+    """Match text from FILE or stdin against the rules and show the matches. Exit 3 if there are none.
 
-    Offsets count code points of the text without its last line break.
+    Offsets count code points; the text's final line break is not part of it.
     """
     from aggregator.core.text.tokens import MAX_TEXT
 
     text = file.read(MAX_TEXT)
     if file.read(1).strip():
-        echo(f"only the first {MAX_TEXT:,} characters are read", err=True)
+        echo(f"only the first {MAX_TEXT:,} characters were read", err=True)
     text = text.removesuffix("\n")
     found = _by_term(term, text) if term is not None else _by_rules(rule, text)
     if as_json:
@@ -79,4 +79,4 @@ def _show(text: str, found: list[tuple[str, tuple[Span, ...]]]) -> None:
             Text.assemble((name, "bold"), (f"  {terms}\n" if terms and terms != name else "\n", "dim"), marked)
         )
     if not found:
-        echo("no match", err=True)
+        echo("No match.", err=True)

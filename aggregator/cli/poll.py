@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  aggregator poll                  what is due now
-  aggregator poll --force          all feeds (servers' requests for quiet still hold)
+  aggregator poll                  the feeds that are due
+  aggregator poll --force          all feeds (Retry-After is still honoured)
   aggregator poll bbc-world --force --json"""
 )
 @click.argument("feeds", nargs=-1, metavar="[FEED…]")
-@click.option("--force", is_flag=True, help="Due or not.")
+@click.option("--force", is_flag=True, help="Poll even if not due.")
 @config_option
 @json_option
 def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
-    """Make one pass: poll, match, deliver what is due, print a summary. Exit 1 if any feed failed."""
+    """Poll once: fetch due feeds, match, send due alerts, print a summary. Exit 1 if any feed failed."""
     loaded = load()
     known = [feed.id for feed in loaded.config.feeds]
     for feed in feeds:

@@ -17,25 +17,25 @@ from aggregator.core.errors import AggregatorError, ConfigErrors, did_you_mean
 
 COMMANDS = {
     "init": ("init", "Write a commented starter configuration."),
-    "demo": ("demo", "Watch a live show: a morning of news, no network needed."),
-    "check": ("check", "Validate the configuration, run the rules' tests."),
-    "run": ("run", "Run the service: poll, match, alert, serve the page."),
-    "worker": ("run", "Run a further process that polls and delivers."),
-    "poll": ("poll", "Make one pass over the feeds that are due."),
-    "status": ("status", "Show health at a glance."),
-    "doctor": ("doctor", "Find what is wrong and say how to mend it."),
+    "demo": ("demo", "Run a self-contained demo (no network)."),
+    "check": ("check", "Validate the configuration and run the rules' tests."),
+    "run": ("run", "Run the service: poll, match, alert, serve the web UI."),
+    "worker": ("run", "Run an additional process that polls and delivers."),
+    "poll": ("poll", "Poll the feeds that are due, once."),
+    "status": ("status", "Show the service's health at a glance."),
+    "doctor": ("doctor", "Diagnose the installation and suggest fixes."),
     "feeds": ("feeds", "List, add, discover, import and export feeds."),
     "rules": ("rules", "List, test, explain and backtest watch rules."),
-    "match": ("match", "Match any text against the rules."),
+    "match": ("match", "Match text against the rules."),
     "hits": ("hits", "List, show, mark and export hits."),
     "search": ("search", "Search stored entries in the rule language."),
-    "deliveries": ("deliveries", "Look into the outbox; retry deliveries."),
+    "deliveries": ("deliveries", "Inspect, retry and acknowledge deliveries."),
     "channels": ("channels", "List channels; send a test alert."),
-    "silence": ("silence", "Silence a rule, feed or story for a while."),
+    "silence": ("silence", "Mute a rule, feed or story for a while."),
     "db": ("db", "Upgrade, back up, restore, copy, check and prune the database."),
     "schema": ("init", "Print the JSON Schema of the configuration."),
-    "service": ("service", "Print a systemd unit, compose files, alerting rules, a dashboard."),
-    "completion": ("service", "Print a completion script for a shell."),
+    "service": ("service", "Print a systemd unit, compose files, alerting rules or a dashboard."),
+    "completion": ("service", "Print a shell completion script."),
 }
 
 
@@ -58,7 +58,7 @@ class Program(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}{did_you_mean(args[0], list(COMMANDS))}; see aggregator --help")
+            ctx.fail(f"no such command: {args[0]!r}{did_you_mean(args[0], list(COMMANDS))}; see aggregator --help")
         return super().resolve_command(ctx, args)
 
     def make_context(self, *args: Any, **more: Any) -> click.Context:
@@ -118,7 +118,7 @@ def config_option(command: Any) -> Any:
         callback=remember,
         expose_value=False,
         is_eager=True,
-        help="File or folder [default: $AGGREGATOR_CONFIG, else ./config].",
+        help="Configuration file or folder [default: $AGGREGATOR_CONFIG, else ./config].",
     )(command)
 
 
@@ -127,11 +127,11 @@ def config_option(command: Any) -> Any:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
-  aggregator demo                     see it work, without network
+  aggregator demo                     see it work (no network needed)
   aggregator init && aggregator run   start watching
   echo 'S-400s arrive' | aggregator match --term S-400""",
 )
 @click.version_option(__version__, prog_name="aggregator")
 @config_option
 def program() -> None:
-    """Watches news and blog feeds and tells people, within minutes, when something they care about appears."""
+    """Watch news and blog feeds, and alert people within minutes when something they care about appears."""

@@ -53,7 +53,7 @@ Examples:
   aggregator rules test
   aggregator rules lint
   aggregator rules backtest caatsa --since 30d --against edited.yaml
-  aggregator rules explain 4711 caatsa            an entry's number, address, or a hit's id
+  aggregator rules explain 4711 caatsa            an entry's number or link, or a hit's id
   aggregator rules apply caatsa --since 7d --alert""",
 )
 def rules() -> None:
@@ -88,7 +88,7 @@ def list_(as_json: bool, limit: int) -> None:
                 )
                 for s in shapes
             ),
-            empty="no rules; write one into rules.yaml",
+            empty="No rules. Write one in rules.yaml.",
         )
 
     with_app(work, reading=True)
@@ -114,7 +114,7 @@ def _rule(rule_id: str, known: "Sequence[Rule]") -> "Rule":
 @config_option
 @json_option
 def show(as_json: bool, rule_id: str) -> None:
-    """Show a rule as the matcher understands it, with the spellings it adds."""
+    """Show a rule as the matcher reads it, including the spellings it adds."""
     from aggregator.core.rules import print_query, spellings
 
     loaded = load_sound()
@@ -129,18 +129,18 @@ def show(as_json: bool, rule_id: str) -> None:
         return
     secho(rule.title or rule.id, bold=True)
     if place:
-        echo(f"  written in   {place.file}:{place.line}")
+        echo(f"  defined in   {place.file}:{place.line}")
     echo(f"  as a query   {print_query(rule.tree)}")
     echo(f"  searches     {', '.join(rule.config.in_)}")
     for term, others in added.items():
-        echo(f"  {term} is also found as {', '.join(others)}")
+        echo(f"  {term} also matches {', '.join(others)}")
 
 
 @rules.command()
 @config_option
 @json_option
 def test(as_json: bool) -> None:
-    """Run the tests that stand in the rules. Exit 2 if one fails."""
+    """Run the rules' inline tests. Exit 2 if any fails."""
     from aggregator.config import rule_test_errors
 
     loaded = load()
@@ -158,7 +158,7 @@ def test(as_json: bool) -> None:
 @config_option
 @json_option
 def lint(as_json: bool) -> None:
-    """Point out rules that are legal but probably not meant, and propose exclusions for noisy ones."""
+    """Point out rules that are valid but probably not what you meant, and suggest exclusions for noisy ones."""
 
     async def work(app: "Application") -> list[Json]:
         from aggregator.app.rule_advice import advise
@@ -174,7 +174,7 @@ def lint(as_json: bool) -> None:
         rule = (style(finding["rule"], bold=True), ": ") if finding["rule"] else ()
         echo(*rule, f"{finding['message']}{hint}")
     if not findings:
-        secho("nothing to remark", fg="green")
+        secho("No issues found.", fg="green")
 
 
 @rules.command()
@@ -184,12 +184,12 @@ def lint(as_json: bool) -> None:
     "--against",
     type=click.Path(exists=True, path_type=Path),
     metavar="FILE",
-    help="A file or folder with the edited rule; shows what it adds and removes.",
+    help="File or folder with the edited rule; shows the hits it adds and removes.",
 )
 @config_option
 @json_option
 def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None) -> None:
-    """Run a rule over stored entries: hits per day, top feeds, samples, and what an edit changes."""
+    """Run a rule over stored entries: hits per day, top feeds, samples, and the effect of an edit."""
     loaded = load()
     known = loaded.rules
     edited = _edited(rule_id, against, loaded) if against else _rule(rule_id, known)
@@ -290,7 +290,7 @@ def _histogram(days: "Mapping[str, int]") -> None:
     for day, hits in known.items():
         buckets[(day - first).days // size] += hits
     bars = style(sparkline(buckets, len(buckets)).replace(" ", "·"), fg="cyan")
-    echo(f"  by {unit}  {first} ", bars, f" {last}, at most {max(buckets)}")
+    echo(f"  by {unit}  {first} ", bars, f" {last}, peak {max(buckets)}")
 
 
 @rules.command()
@@ -299,10 +299,10 @@ def _histogram(days: "Mapping[str, int]") -> None:
 @config_option
 @json_option
 def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
-    """Show clause by clause why rules match a stored entry, or what was missing.
+    """Show clause by clause why rules match a stored entry, or why they do not.
 
-    ENTRY is its number, as `search` and `hits show` tell it, its address, or the id of a hit, which
-    names the rule too.
+    ENTRY is the number shown by `search` and `hits show`, the entry's link, or the id of a hit (which
+    implies the rule).
     """
 
     async def work(app: "Application") -> None:
@@ -331,11 +331,11 @@ def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
 @rules.command()
 @click.argument("rule_id", metavar="[ID]", required=False)
 @click.option("--since", type=SINCE, default=timedelta(days=7), metavar="AGE", help="How far back; default: 7d.")
-@click.option("--alert", is_flag=True, help="Record the hits and alert, one digest for each rule.")
+@click.option("--alert", is_flag=True, help="Record the hits and alert, one digest per rule.")
 @config_option
 @json_option
 def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> None:
-    """Run rules over entries that are stored already, e.g. after writing a new one. A dry run unless --alert."""
+    """Run rules over stored entries, e.g. after writing a new rule. A dry run unless --alert."""
     loaded = load()
     chosen = [_rule(rule_id, loaded.rules)] if rule_id else [r for r in loaded.rules if r.config.enabled]
 
@@ -354,8 +354,8 @@ def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> 
         for hit in hits[-SHOWN:]:
             echo(style(hit.rule, bold=True), f": {titles[hit.feed, hit.entry_key]}")
         if len(hits) > SHOWN:
-            echo(f"… and {plural(len(hits) - SHOWN, 'older one')}")
-        done = f"{new} recorded and queued for alerts" if alert else "nothing was written; --alert records and alerts"
+            echo(f"… and {len(hits) - SHOWN:,} older")
+        done = f"{new} recorded and queued for alerts" if alert else "dry run; use --alert to record them and alert"
         echo(f"{plural(len(hits), 'hit')} in the last {span(since.total_seconds())}: {done}")
 
     with_app(work, loaded)

@@ -19,8 +19,8 @@ def _roles(_: click.Context, __: click.Parameter, value: str) -> frozenset[str]:
 metrics_option = click.option(
     "--metrics",
     metavar="ADDRESS",
-    help="Serve /metrics, /healthz and /readyz there too, e.g. 127.0.0.1:9464 [default: settings.metrics.listen "
-    "where this process has no page].",
+    help="Also serve /metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9464 [default: "
+    "settings.metrics.listen if this process serves no web UI].",
 )
 
 
@@ -28,16 +28,16 @@ metrics_option = click.option(
     epilog="""\b
 Examples:
   aggregator run                       everything in one process
-  aggregator run --roles poll,deliver  one of several, on PostgreSQL"""
+  aggregator run --roles poll,deliver  one of several processes, with PostgreSQL"""
 )
-@click.option("--roles", default=",".join(ROLES), show_default=True, callback=_roles, help="What this process does.")
+@click.option("--roles", default=",".join(ROLES), show_default=True, callback=_roles, help="Comma-separated roles.")
 @metrics_option
 @config_option
 def run(roles: frozenset[str], metrics: str | None) -> None:
-    """Run the service until SIGTERM or Ctrl-C: poll, match, alert, serve the page.
+    """Run the service until SIGTERM or Ctrl-C: poll, match, alert, serve the web UI.
 
-    An edited configuration is taken over within seconds; a faulty edit leaves the old one running.
-    SIGHUP reloads at once.
+    Changes to the configuration take effect within seconds; if they are invalid, the running
+    configuration stays active. SIGHUP reloads at once.
     """
     from aggregator.app import serve
 
@@ -48,12 +48,12 @@ def run(roles: frozenset[str], metrics: str | None) -> None:
     epilog="""\b
 Examples:
   aggregator worker
-  aggregator worker --metrics 127.0.0.1:9465    with an address for Prometheus"""
+  aggregator worker --metrics 127.0.0.1:9465    with metrics for Prometheus"""
 )
 @metrics_option
 @config_option
 def worker(metrics: str | None) -> None:
-    """Run a further process that polls and delivers (needs PostgreSQL to be of use)."""
+    """Run an additional process that polls and delivers (requires PostgreSQL)."""
     from aggregator.app import serve
 
     raise SystemExit(serve(config_path(), frozenset({"poll", "deliver"}), metrics=metrics))

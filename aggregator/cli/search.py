@@ -28,19 +28,19 @@ TIME_LIMIT_S = 10.0
 Examples:
   aggregator search 'S-400 AND (Turkey OR Türkiye)'
   aggregator search 'title:sanction* NEAR/5 Russia' --since 30d --json
-  aggregator search '/S-?[345]00/' --limit 0    however long it takes"""
+  aggregator search '/S-?[345]00/' --limit 0    all entries, without a time limit"""
 )
 @click.argument("query")
-@click.option("--since", type=SINCE, metavar="AGE", help="Only newer ones, e.g. 24h or 7d.")
-@click.option("--before", type=click.IntRange(1), metavar="ENTRY", help="Go on: only entries older than this one.")
+@click.option("--since", type=SINCE, metavar="AGE", help="Only entries newer than AGE, e.g. 24h or 7d.")
+@click.option("--before", type=click.IntRange(1), metavar="ENTRY", help="Continue: only entries older than ENTRY.")
 @config_option
 @limit_option
 @json_option
 def search(query: str, since: timedelta | None, before: int | None, limit: int, as_json: bool) -> None:
-    """Search stored entries, newest first. Exit 3 if nothing is found.
+    """Search stored entries, newest first. Exit 3 if none match.
 
-    What the index cannot narrow down, such as a regular expression, is read entry by entry; after 10
-    seconds the answer says how far that went. With --limit 0 everything is read.
+    A query that cannot use the index, such as a regular expression, scans the entries; after 10
+    seconds the output says how far back it got. With --limit 0 there is no time limit.
     """
 
     async def work(backend: "AppBackend") -> None:
@@ -60,7 +60,7 @@ def search(query: str, since: timedelta | None, before: int | None, limit: int, 
             _show(found, now)
         if answer.searched_back_to:
             reached = f"{answer.searched_back_to:%Y-%m-%d %H:%M} UTC"
-            echo(f"looked back to {reached}; to go on, add --before {answer.more}", err=True)
+            echo(f"searched back to {reached}; to continue, add --before {answer.more}", err=True)
         if not found:
             raise SystemExit(3)
 
@@ -92,4 +92,4 @@ def _show(found: Any, now: Any) -> None:
             Text(f"  {f.feed_title}, {when} · entry {f.entry.id} · {f.entry.link or 'no link'}", style="dim")
         )
     if not found:
-        echo("nothing found", err=True)
+        echo("No entries found.", err=True)

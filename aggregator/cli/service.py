@@ -26,19 +26,19 @@ Examples:
   aggregator service print-dashboard > grafana.json""",
 )
 def service() -> None:
-    """Print what an init system, a container engine or a monitoring system needs."""
+    """Print files for systemd, containers, Prometheus and Grafana."""
 
 
 @service.command("print-unit")
 def print_unit() -> None:
-    """Print a hardened systemd unit that starts this very program."""
+    """Print a hardened systemd unit that starts this installation."""
     raw(_deploy_file("aggregator.service").replace(UNIT_PROGRAM, _program()))
 
 
 @service.command("print-compose")
-@click.option("--postgres", is_flag=True, help="With PostgreSQL instead of SQLite.")
+@click.option("--postgres", is_flag=True, help="Use PostgreSQL instead of SQLite.")
 def print_compose(postgres: bool) -> None:
-    """Print a compose file for containers."""
+    """Print a compose file."""
     raw(_deploy_file("compose.postgres.yaml" if postgres else "compose.yaml"))
 
 
@@ -80,7 +80,7 @@ def _deploy_file(name: str) -> str:
     for place in (installed, checkout):
         if place.is_file():
             return place.read_text("utf-8")
-    raise AggregatorError(f"this installation lacks deploy/{name}; install it again from the wheel")
+    raise AggregatorError(f"this installation lacks deploy/{name}; reinstall it from the wheel")
 
 
 def _program() -> str:

@@ -26,20 +26,20 @@ Examples:
   aggregator silence remove 3""",
 )
 def silence() -> None:
-    """Silence a rule, a feed or a story; its hits are still recorded."""
+    """Mute a rule, a feed or a story; its hits are still recorded."""
 
 
 @silence.command()
-@click.option("--rule", metavar="ID")
-@click.option("--feed", metavar="ID")
-@click.option("--story", metavar="ID")
+@click.option("--rule", metavar="ID", help="Mute this rule.")
+@click.option("--feed", metavar="ID", help="Mute this feed.")
+@click.option("--story", metavar="ID", help="Mute this story.")
 @click.option("--for", "span", type=SINCE, required=True, metavar="DURATION", help="How long, e.g. 4h.")
-@click.option("--reason", default="", help="Shown wherever the silence is.")
+@click.option("--reason", default="", help="Shown with the silence.")
 @config_option
 def add(rule: str | None, feed: str | None, story: str | None, span: timedelta, reason: str) -> None:
-    """Add a silence."""
+    """Mute a rule, a feed or a story for a while."""
     if not (rule or feed or story):
-        raise click.UsageError("name what to silence: --rule, --feed or --story")
+        raise click.UsageError("specify what to mute: --rule, --feed or --story")
 
     async def work(app: "Application") -> None:
         active, now = app.active(), app.clock.now()
@@ -62,7 +62,7 @@ def add(rule: str | None, feed: str | None, story: str | None, span: timedelta, 
 @limit_option
 @json_option
 def list_(as_json: bool, limit: int) -> None:
-    """List live silences."""
+    """List active silences."""
 
     async def work(app: "Application") -> None:
         now = app.clock.now()
@@ -71,9 +71,9 @@ def list_(as_json: bool, limit: int) -> None:
             emit([silence_json(row) for row in rows])
             return
         table(
-            ("id>", "of", "until", "reason"),
+            ("id>", "mutes", "ends", "reason"),
             ((s.id, s.rule or s.feed or s.story or "everything", ago(s.until_at, now), s.reason) for s in rows),
-            empty="nothing is silenced",
+            empty="No active silences.",
         )
 
     with_app(work, reading=True)
@@ -83,10 +83,10 @@ def list_(as_json: bool, limit: int) -> None:
 @click.argument("silence_id", metavar="ID", type=int)
 @config_option
 def remove(silence_id: int) -> None:
-    """End a silence."""
+    """Remove a silence."""
 
     async def work(app: "Application") -> None:
         await app.store.catalog.remove_silence(silence_id)
-        echo(f"silence {silence_id} ended")
+        echo(f"silence {silence_id} removed")
 
     with_app(work)

@@ -28,7 +28,7 @@ Examples:
 @config_option
 @json_option
 def status(as_json: bool) -> None:
-    """Show whether the service runs, feeds by state, lag, the outbox, the last alert, disk and version."""
+    """Show whether the service is running, feeds by state, lag, deliveries, last alert, disk and version."""
 
     async def work(backend: "AppBackend") -> None:
         from aggregator.app.processes import loops_of
@@ -45,8 +45,8 @@ def status(as_json: bool) -> None:
         print_fields(
             {
                 "feeds": ", ".join(f"{count:,} {state}" for state, count in found.feeds) or "none",
-                "lag": span(found.lag_s) if found.lag_s else "none: nothing is overdue",
-                "outbox": ", ".join(f"{count:,} {state}" for state, count in found.outbox) or "empty",
+                "lag": span(found.lag_s) if found.lag_s else "none",
+                "deliveries": ", ".join(f"{count:,} {state}" for state, count in found.outbox) or "none",
                 "last alert": ago(found.last_alert_at, found.now_at),
                 "stored": _stored(found.stats) if found.stats else None,
                 "disk free": size(found.disk_free_bytes) if found.disk_free_bytes is not None else None,
@@ -65,15 +65,15 @@ def status(as_json: bool) -> None:
 def _status_fields(process: "Process | None", now: "datetime") -> None:
     """Whether the service runs, and how it feels."""
     if process is None:
-        secho("not running on this machine; `aggregator run` starts the service", fg="yellow")
+        secho("not running on this machine; start the service with `aggregator run`", fg="yellow")
         return
     late = [name for name, well in process.loops or () if not well]
     since = f"running since {process.started_at:%Y-%m-%d %H:%M} UTC ({ago(process.started_at, now)})"
     secho(f"{since}, process {process.pid}: {', '.join(process.roles)}", fg="green" if not late else "yellow")
     if process.page:
-        echo(f"page {process.page}")
+        echo(f"web UI: {process.page}")
     if late:
-        hint = "`aggregator doctor` looks into it"
+        hint = "`aggregator doctor` checks why"
         secho(f"{'this loop is' if len(late) == 1 else 'these loops are'} late: {', '.join(late)}; {hint}", fg="red")
 
 

@@ -65,7 +65,7 @@ def test_a_closed_pipe_is_no_failure(folder: Path, command: tuple[str, ...]) -> 
 def test_a_full_disk_is_told(folder: Path, command: tuple[str, ...]) -> None:
     """What could not be written is a failure, in one line."""
     code, said = ended(folder, *command, to="/dev/full")
-    assert (code, said) == (1, "error: the output could not be written: No space left on device\n")
+    assert (code, said) == (1, "error: cannot write the output: No space left on device\n")
 
 
 def test_ctrl_c_is_clean(folder: Path) -> None:
