@@ -73,6 +73,8 @@ class Service:
         self._database_fault: DatabaseFault | None = None
         self._fault_since: float | None = None
         self._fault_told: str | None = None
+        self._fault_logged = False
+        self._logged_at: dict[str, float] = {}
         self._stop = asyncio.Event()
         self._reloading: set[asyncio.Task[ConfigErrors | None]] = set()
         self._seen_digest = app.loaded.digest
@@ -219,19 +221,25 @@ class Service:
             notify("WATCHDOG=1")
 
     async def _mind_database(self) -> None:
-        """Report a fault of the database: at once where it is damaged, else once it has lasted."""
+        """Report a fault of the database: to people at once where it is damaged, else once it has lasted.
+
+        The log says it at once and once a minute.
+        """
         fault, known = self.app.store.maintenance.fault(), self._database_fault
         self._database_fault = fault
         self.works.metrics.database_up.set(fault is None)
         if fault is None:
             if known is not None:
-                log.warning("the database can be written again")
                 notify("STATUS=")
-            self._fault_since, self._fault_told = None, None
+            if self._fault_logged:
+                log.warning("the database can be written again")
+            self._fault_since, self._fault_told, self._fault_logged = None, None, False
             return
         if known is None or known.kind != fault.kind:
-            log.critical("%s", fault)
             notify(f"STATUS={fault}")
+        if monotonic() - self._logged_at.get(fault.kind, -FAULT_LASTS_S) >= FAULT_LASTS_S:  # it may come and go
+            self._logged_at[fault.kind], self._fault_logged = monotonic(), True
+            log.critical("%s", fault)
         self._fault_since = self._fault_since or monotonic()
         lasts = fault.kind == "damaged" or monotonic() - self._fault_since > FAULT_LASTS_S
         if lasts and fault.kind != self._fault_told and "deliver" in self.roles:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from aggregator.core.errors import StoreError
 from aggregator.core.model import Delivery
 from aggregator.core.routing import no_recipients
 from aggregator.core.settings import Channel, Config
@@ -77,7 +78,8 @@ class Deliver:
             turn = self._turns.pop(name)
             error = None if turn.cancelled() else turn.exception()
             if error is not None:
-                log.error("the turn of channel %s failed: %s", name, error, exc_info=error)
+                bug = None if isinstance(error, StoreError) else error
+                log.error("the turn of channel %s failed: %s", name, error, exc_info=bug)
                 failed = failed or error
             elif not turn.cancelled():
                 self._counts.add(turn.result())

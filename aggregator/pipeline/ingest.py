@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Literal
 
 from aggregator.core.delivery.notices import health_channels, notice_deliveries
-from aggregator.core.errors import AggregatorError, Conflict, FetchError, ParseError, StoreError, brief
+from aggregator.core.errors import AggregatorError, Conflict, DatabaseFault, FetchError, ParseError, StoreError, brief
 from aggregator.core.model import (
     AlertKind,
     Delivery,
@@ -135,6 +135,9 @@ class Ingestor:
             polled = await work(active, feed, state)
         except Conflict as error:
             polled = await self._abandon(state, error)
+        except DatabaseFault as error:
+            log.error("poll could not be stored: %s", error, extra={"feed": state.id})
+            polled = await (self._postpone(state, error) if counts else self._abandon(state, error))
         except StoreError as error:
             log.error("poll could not be stored: %s", error, extra={"feed": state.id})
             polled = await (self._counted(active, feed, state, error) if counts else self._abandon(state, error))
@@ -157,6 +160,15 @@ class Ingestor:
         now = self._clock.now()
         after, hosts = after_failure(state, feed, active.config.settings.polling, error, ours=True, now=now)
         poll = PollResult(state=after, hosts=hosts, notices=self._health_news(active, state, after, now))
+        try:
+            await self._feeds.commit(poll, owner=self._owner)
+        except StoreError:  # not even that can be written
+            return await self._abandon(state, error)
+        return PolledFeed(feed=state.id, error=error)
+
+    async def _postpone(self, state: FeedState, error: DatabaseFault) -> PolledFeed:
+        """The database takes no poll, for which no feed is to blame: within a minute it is polled again."""
+        poll = PollResult(state=outage.postpone(state, self._clock.now(), outage.STORE_PROBE_S))
         try:
             await self._feeds.commit(poll, owner=self._owner)
         except StoreError:  # not even that can be written
@@ -377,7 +389,7 @@ class Ingestor:
         try:
             await self._feeds.release([state.id], owner=self._owner)
         except StoreError as second:
-            log.warning("the lease could not be freed, it runs out by itself: %s", second, extra={"feed": state.id})
+            log.warning("the lease could not be freed yet: %s", second, extra={"feed": state.id})
         return PolledFeed(feed=state.id, error=error)
 
     def _health_news(

@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from aggregator.core.errors import AggregatorError, StoreError
+from aggregator.core.errors import AggregatorError, DatabaseFault, StoreError
 from aggregator.core.model import FeedState
 from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import host_key, interleaved
@@ -22,6 +23,7 @@ CLAIMS = 8  # in one tick: hosts with many due feeds hide the others from a clai
 SHARE = 4
 KEPT_FOR_PROVEN = 16  # two places of so many
 GAP_S = 1.0  # between two requests to a public host
+STORE_REST = timedelta(seconds=15)  # nothing is fetched while it could not be stored
 
 
 class Poller:
@@ -42,6 +44,7 @@ class Poller:
         self._crowded: set[str] = set()
         self._beside: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
+        self._store_failed_at: datetime | None = None
         self._draining = False
 
     # --- who is polled ---------------------------------------------------------------------------
@@ -49,6 +52,8 @@ class Poller:
     async def tick(self) -> int:
         """Start polls of what is due, as far as there is room; gives how many were started."""
         started = 0
+        if self._store_rests():
+            return 0
         async with self._turn:
             for _ in range(CLAIMS):
                 states, trimmed = await self._start()
@@ -127,6 +132,15 @@ class Poller:
         self._crowded |= crowded
         return states, bool(crowded)
 
+    def _store_rests(self) -> bool:
+        """Whether a poll could not be stored a moment ago; what a clock that was set back promises does not count."""
+        if self._store_failed_at is None:
+            return False
+        rests = timedelta() <= self._clock.now() - self._store_failed_at < STORE_REST
+        if not rests:
+            self._store_failed_at = None
+        return rests
+
     def _room_for_strangers(self) -> int:
         """Places that feeds may take which are new or failed last: an eighth of all is kept for the others."""
         places = self._active().config.settings.polling.concurrency
@@ -139,6 +153,8 @@ class Poller:
         state = self._under_way.pop(task)
         if not self._draining and (task.cancelled() or task.exception()):
             self._do_beside(self._lost(state, None if task.cancelled() else task.exception()), f"release {state.id}")
+        elif not task.cancelled() and not task.exception() and isinstance(task.result().error, DatabaseFault):
+            self._store_failed_at = self._clock.now()
         host = host_key(state.url)
         self._at_hosts[host] -= 1
         if self._at_hosts[host] > 0:

@@ -162,7 +162,7 @@ class Feeds(Protocol):
         ...
 
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
-        """Free leases without a poll, on the way out."""
+        """Free leases without a poll; those that a fault of the database keeps are freed by the next claim."""
         ...
 
 

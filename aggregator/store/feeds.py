@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from aggregator.core.errors import DatabaseFault
 from aggregator.core.model import Entry, FeedState, PollResult, RoutingQuery, StoredKey
 from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.settings import Feed
@@ -69,6 +70,7 @@ class SqlFeeds:
             select(keys.c.key, keys.c.content_hash, keys.c.version).where(of_feed(keys), among(keys.c.key, "all")),
             select(aliases.c.key, null(), null()).where(of_feed(aliases), among(aliases.c.key, "aliases")),
         )
+        self._unreleased: set[tuple[str, str]] = set()  # (feed, owner): leases that a fault kept from being freed
         self._contents = select(entries.c.key, entries.c.content).where(
             of_feed(entries), among(entries.c.key, "all"), entries.c.content != ""
         )
@@ -110,11 +112,16 @@ class SqlFeeds:
         if busy:
             bound["busy"] = self._dialect.list_param(busy)
 
+        unreleased = frozenset(self._unreleased)
+
         def take(connection: Connection) -> Sequence[Row[Any]]:
+            for each in {owner for _, owner in unreleased}:
+                self._free(connection, [feed for feed, owner in unreleased if owner == each], each)
             self._bring_back(connection, now, owner)
             return connection.execute(claim, bound).all()
 
         claimed = await self._writer.execute(take)
+        self._unreleased -= unreleased
         return tuple(mappers.feed_state(row) for row in sorted(claimed, key=lambda row: (row.next_poll_at, row.id)))
 
     def _bring_back(self, connection: Connection, now: datetime, owner: str) -> None:
@@ -186,13 +193,19 @@ class SqlFeeds:
         return await self._writer.execute(record)
 
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
+        try:
+            await self._writer.execute(lambda connection: self._free(connection, ids, owner))
+        except DatabaseFault:  # what is claimed next is claimed after these are free
+            self._unreleased |= {(feed, owner) for feed in ids}
+            raise
+
+    def _free(self, connection: Connection, ids: Sequence[str], owner: str) -> None:
         free = (
             update(feeds)
             .where(self._dialect.is_in(feeds.c.id, "ids"), feeds.c.lease_owner == owner)
             .values(lease_owner=None, lease_until=None, begun_at=None)
         )
-        bound = {"ids": self._dialect.list_param(ids)}
-        await self._writer.execute(lambda connection: connection.execute(free, bound))
+        connection.execute(free, {"ids": self._dialect.list_param(ids)})
 
 
 def _begin(connection: Connection, begun: Sequence[Mapping[str, Any]]) -> list[None]:

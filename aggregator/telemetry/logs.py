@@ -12,10 +12,13 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
+from aggregator.core.errors import DatabaseFault
 from aggregator.core.text.sanitize import escaped
 
 NOISY = ("apprise", "urllib3", "apscheduler", "asyncio", "aiosmtpd", "alembic", "uvicorn")
+POOL = "sqlalchemy.pool"  # a traceback for each connection that a server ended; whoever used it says so in a line
 MIN_SECRET_CHARS = 4
+FAULT_RHYTHM_S = 60.0
 
 
 class Redactor:
@@ -41,6 +44,30 @@ class Redactor:
 
 
 redact = Redactor()
+
+
+class FaultFilter(logging.Filter):
+    """While a database or its disk is away everybody who meets it says so: of these lines one a minute is let through.
+
+    They are records that carry a DatabaseFault; none keeps its traceback. Critical ones are the service's own report.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        given = record.args if isinstance(record.args, tuple) else ()
+        carried = (*given, record.exc_info[1] if record.exc_info else None)
+        fault = next((one for one in carried if isinstance(one, DatabaseFault)), None)
+        if fault is None or logging.getLogger().isEnabledFor(logging.DEBUG):
+            return True
+        record.exc_info, record.exc_text = None, None
+        said_at = self._said_at.get(fault.kind)
+        if record.levelno < logging.CRITICAL and said_at is not None and 0 <= record.created - said_at < FAULT_RHYTHM_S:
+            return False
+        self._said_at[fault.kind] = record.created
+        return True
 
 
 class _RedactingStream(logging.StreamHandler[TextIO]):
@@ -124,9 +151,11 @@ def _escape_line(_logger: Any, _name: str, line: str | bytes) -> str:
 
 
 def _attach(handler: logging.Handler, level: str) -> None:
+    handler.addFilter(FaultFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     quiet = logging.DEBUG if root.level <= logging.DEBUG else max(logging.WARNING, root.level)
     for name in NOISY:
         logging.getLogger(name).setLevel(quiet)
+    logging.getLogger(POOL).setLevel(logging.DEBUG if root.level <= logging.DEBUG else logging.CRITICAL)

@@ -1,17 +1,19 @@
 """Everything that may be wrong with a database is said in one sentence, and nothing is ever made anew in its place."""
 
 import os
+import resource
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
 from sqlalchemy import create_engine, text
 
-from aggregator.core.errors import SchemaOutOfDate, StoreError
+from aggregator.core.errors import DatabaseFault, SchemaOutOfDate, StoreError
 from aggregator.core.model import Entry
 from aggregator.store import Store, open_store
 from aggregator.store.engine import set_pragmas
@@ -327,3 +329,31 @@ async def test_backup_of_a_server_is_pg_dump(postgres: PostgresServer, tmp_path:
     async with opened(postgres.emptied()) as store:
         with pytest.raises(StoreError, match="pg_dump"):
             await store.maintenance.backup(str(tmp_path / "backup"))
+
+
+@contextmanager
+def failing_disk() -> Iterator[None]:
+    """No file can be written by this process."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_leases_that_a_fault_kept_are_freed_by_the_next_claim(made: Path) -> None:
+    """Once the disk is back nobody waits for the end of a lease; a lease that somebody else took stays."""
+    async with opened(made) as store:
+        await store.feeds.sync([feed("a"), feed("b"), feed("c")], NOW)
+        claimed = await store.feeds.claim_due(NOW, owner="me", lease_s=300, limit=3, ids=["a", "b", "c"])
+        assert len(claimed) == 3
+        with failing_disk(), pytest.raises(DatabaseFault):
+            await store.feeds.release(["a", "b"], owner="me")
+        at = NOW + timedelta(seconds=1)
+        with failing_disk(), pytest.raises(DatabaseFault):
+            await store.feeds.claim_due(at, owner="me", lease_s=300, limit=3)
+        again = await store.feeds.claim_due(at, owner="me", lease_s=300, limit=3)
+        assert [state.id for state in again] == ["a", "b"]
+        assert await store.feeds.claim_due(at, owner="me", lease_s=300, limit=3) == (), "they are freed once"
+        assert store.maintenance.fault() is None

@@ -1,4 +1,4 @@
-"""When it is our own network that is down: then no feed is to blame."""
+"""When it is our own network or database that is away: then no feed is to blame."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ WINDOW = timedelta(minutes=1)
 MIN_HOSTS = 4
 UNDECIDED_FOR = timedelta(seconds=5)
 PROBE_S = 60.0
+STORE_PROBE_S = 45.0  # with the jitter still within a minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,6 @@ def network_is_down(outcomes: Sequence[Reachability], now: datetime, undecided: 
     return len(latest) >= MIN_HOSTS and lost * 2 > asked
 
 
-def postpone(state: FeedState, now: datetime) -> FeedState:
-    """The feed's state when the network was down: probed again soon, no error counted."""
-    return replace(state, next_poll_at=now + timedelta(seconds=PROBE_S * jittered(state.id, now)))
+def postpone(state: FeedState, now: datetime, pause_s: float = PROBE_S) -> FeedState:
+    """The feed's state when our network or our database was away: probed again soon, no error counted."""
+    return replace(state, next_poll_at=now + timedelta(seconds=pause_s * jittered(state.id, now)))

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
-from aggregator.core.errors import Conflict, StoreError
+from aggregator.core.errors import Conflict, DatabaseFault, StoreError
 from aggregator.core.model import Entry, Fetched, Health, NotModified, PollResult
 from aggregator.pipeline.ingest import Ingestor, PolledFeed
 from aggregator.pipeline.poll import Poller
@@ -94,7 +95,7 @@ class Unwritable(MemoryFeeds):
     """A store that takes no poll with entries, or none at all."""
 
     refuse_all = False
-    error: type[StoreError] = StoreError
+    error: Callable[[str], StoreError] = StoreError
 
     async def commit(self, poll: PollResult, **more: Any) -> tuple[Entry, ...]:
         if poll.entries or self.refuse_all:
@@ -110,6 +111,26 @@ async def test_entries_that_cannot_be_stored_do_not_make_us_hurry() -> None:
     polled = await ticks(fixture, 600)
     assert 3 <= len(polled) <= 5
     assert "out of range" in (fixture.state.last_error or "")
+
+
+@pytest.mark.parametrize("refuse_all", [False, True])
+@pytest.mark.parametrize("kind", ["full", "read-only", "io", "damaged", "locked", "unreachable"])
+async def test_an_outage_of_the_database_is_no_failure_of_a_feed(kind: Any, refuse_all: bool) -> None:
+    """No count, no back-off, no notice, no hurry; within a minute of its end all is polled and stored."""
+    fixture = await poll_fixture()
+    feeds = Unwritable(fixture.store.tables)
+    feeds.error, feeds.refuse_all = partial(DatabaseFault, kind=kind), refuse_all
+    healthy, fixture.store.feeds = fixture.store.feeds, feeds
+    fixture.fetcher.pages[URL] = FakePage(body=rss(item(1)))
+    polled = await ticks(fixture, 600)
+    assert 10 <= len(polled) <= 41
+    assert all(isinstance(one.error, DatabaseFault) for one in polled)
+    assert (fixture.state.failures, fixture.state.health, fixture.notices()) == (0, Health.NEW, [])
+    assert fixture.state.validators is None, "what was not stored is vouched for by nothing"
+    fixture.store.feeds = healthy
+    [stored, *_] = await ticks(fixture, 60)
+    assert stored.error is None
+    assert fixture.titles() == ["Entry 1"]
 
 
 async def test_a_lost_lease_is_nobody_s_failure() -> None:

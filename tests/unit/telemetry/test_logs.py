@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from aggregator.telemetry.logs import configure, configure_plain, redact
+from aggregator.core.errors import DatabaseFault, StoreError
+from aggregator.telemetry.logs import FaultFilter, configure, configure_plain, redact
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +78,35 @@ def test_nothing_logged_steers_a_terminal(style: str, capsys: pytest.CaptureFixt
     assert not {char for char in written if unicodedata.category(char) in ("Cc", "Cf")} - {"\n"}
     assert "\\u202egnp" in written
     assert not any(line.startswith(("error: forged", "\x1b")) for line in written.splitlines())
+
+
+def test_a_fault_of_the_database_is_said_once_a_minute() -> None:
+    """Whoever meets it: one line a minute and kind, no traceback; other errors and the service's report pass."""
+    faults, full = FaultFilter(), DatabaseFault("the disk is full; free some space", kind="full")
+    away = DatabaseFault("it cannot be reached", kind="unreachable")
+
+    def passes(at: float, error: Exception, level: int = logging.ERROR, *, raised: bool = False) -> bool:
+        exc_info = (type(error), error, None) if raised else None
+        record = logging.LogRecord("x", level, "", 0, "%s" if raised else "failed: %s", (error,), exc_info)
+        record.created = at
+        let_through = faults.filter(record)
+        assert record.exc_info is None or not isinstance(error, DatabaseFault)
+        return let_through
+
+    said = [passes(at / 10, full, raised=at % 3 == 0) for at in range(3000)]
+    assert sum(said) == 5
+    assert passes(300.1, away)
+    assert passes(300.2, StoreError("no such value"), raised=True)
+    assert passes(300.3, full, logging.CRITICAL)
+    assert not passes(359, full)
+    assert passes(200, full), "the clock was set back"
+
+
+def test_the_filter_is_in_place() -> None:
+    """Many lines about one fault come out as one, in each style."""
+    for style in ("json", "console"):
+        said = io.StringIO()
+        configure("info", style, said)
+        for _ in range(50):
+            logging.getLogger("aggregator.x").error("failed: %s", DatabaseFault("disk is full", kind="full"))
+        assert said.getvalue().count("disk is full") == 1
