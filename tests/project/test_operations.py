@@ -115,6 +115,20 @@ def test_decisions_are_short_and_numbered() -> None:
     assert {page.name: n for page in pages if (n := len(page.read_text(encoding="utf-8").splitlines())) > 40} == {}
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda page: page.stem)
+def test_decisions_have_one_format(page: Path) -> None:
+    """Title, date and status, then context, decision and consequences; the site's menu lists it."""
+    text = page.read_text(encoding="utf-8")
+    head = r"# (\d{4}): [^\n]+\n\n- Date: \d{4}-\d\d-\d\d\n- Status: (accepted|proposed|superseded by \[\d{4}\]\()"
+    found = re.match(head, text)
+    assert found is not None, "begins with '# NNNN: title', '- Date: …' and '- Status: …'"
+    assert found[1] == page.name[:4]
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+    assert f"decisions/{page.name}\n" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    sources = [name for name in re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", text) if not name.startswith("websub/")]
+    assert [name for name in sources if not (ROOT / name).exists() and not (ROOT / "aggregator" / name).exists()] == []
+
+
 # --- deploy --------------------------------------------------------------------------------------
 
 
