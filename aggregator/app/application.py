@@ -14,7 +14,8 @@ from aggregator.app.paths import database_url
 from aggregator.app.processes import dead_owners, new_owner
 from aggregator.config import Loaded, load
 from aggregator.core.rules import index_text
-from aggregator.pipeline.active_config import ActiveConfig, activate
+from aggregator.notify import recipients
+from aggregator.pipeline.context import ActiveConfig, Context, activate
 from aggregator.pipeline.maintain import Maintainer
 from aggregator.store import Store, open_store
 from aggregator.telemetry.logs import redact
@@ -39,25 +40,24 @@ class Application:
     def active(self) -> ActiveConfig:
         return self.current
 
+    @property
+    def context(self) -> Context:
+        """What the parts of the pipeline are given."""
+        return Context(config=self.active, clock=self.clock, owner=self.owner)
+
     async def runtime(self) -> "Runtime":
         """Transport, parsers and notifiers; opened once, closed with the application."""
         if self._runtime is None:
             from aggregator.app.runtime import open_runtime
 
-            self._runtime = await self._closing.enter_async_context(open_runtime(self))
+            self._runtime = await self._closing.enter_async_context(
+                open_runtime(self.context, self.store, console=self.console)
+            )
         return self._runtime
 
     def maintainer(self) -> Maintainer:
-        from aggregator.notify import recipients
-
-        return Maintainer(
-            catalog=self.store.catalog,
-            outbox=self.store.outbox,
-            upkeep=self.store.maintenance,
-            active=self.active,
-            clock=self.clock,
-            recipients=recipients,
-        )
+        store = self.store
+        return Maintainer(self.context, catalog=store.catalog, outbox=store.outbox, upkeep=store.maintenance)
 
     async def reload(self, path: Path) -> None:
         """Take over the configuration at `path`. Raises ConfigErrors; then nothing has changed."""
@@ -70,7 +70,9 @@ class Application:
 
     def _prepare(self, path: Path) -> tuple[Loaded, ActiveConfig]:
         loaded = load(path, os.environ, before=self.loaded)
-        return loaded, activate(loaded.config, loaded.rules, loaded.digest, before=self.current)
+        current = activate(loaded.config, loaded.rules, loaded.digest, recipients=recipients, before=self.current)
+        current.recipients.resolve()
+        return loaded, current
 
 
 @asynccontextmanager
@@ -89,6 +91,6 @@ async def open_application(loaded: Loaded, *, console: TextIO | None = None) -> 
         await store.maintenance.release_leases_of(dead_owners(await store.maintenance.owners()), clock.now())
         if not loaded.faults:  # a feed that was left out for its faults is still ours
             await store.feeds.sync(loaded.config.feeds, clock.now())
-        current = activate(loaded.config, loaded.rules, loaded.digest)
+        current = activate(loaded.config, loaded.rules, loaded.digest, recipients=recipients)
         store = replace(store, catalog=masked_catalog(store.catalog))
         yield Application(loaded=loaded, current=current, store=store, clock=clock, _closing=closing, console=console)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from secrets import token_hex, token_urlsafe
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 from aggregator import __version__
 from aggregator.app.metrics import lag_s, observe_poll, observe_reading
@@ -26,27 +26,27 @@ from aggregator.core.model import (
 )
 from aggregator.core.settings import Channel, Feed, Settings
 from aggregator.fetch import HttpFetcher, open_fetcher
-from aggregator.notify import open_notifier, recipients
+from aggregator.notify import open_notifier
 from aggregator.parse import open_parser, open_reader
 from aggregator.parse.article import is_available as articles_can_be_read
 from aggregator.pipeline.articles import ArticleFetcher
+from aggregator.pipeline.context import Context
 from aggregator.pipeline.deliver import Deliver
 from aggregator.pipeline.delivery_batch import DeliveryCounts
 from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.poll import Poller
 from aggregator.pipeline.websub import WebSub
 from aggregator.ports import ArticleReader, Notifier, Parser
+from aggregator.store import Store
 from aggregator.telemetry.metrics import Metrics
-
-if TYPE_CHECKING:
-    from aggregator.app.application import Application
 
 
 @dataclass(slots=True, kw_only=True)
 class Runtime:
     """The adapters that reach out; makes the pipeline parts that poll and deliver."""
 
-    app: "Application"
+    context: Context
+    store: Store
     fetcher: HttpFetcher
     parser: Parser
     reader: ArticleReader
@@ -55,66 +55,51 @@ class Runtime:
 
     def ingestor(self) -> Ingestor:
         return Ingestor(
-            feeds=self.app.store.feeds,
+            self.context,
+            feeds=self.store.feeds,
             fetcher=self.fetcher,
             parser=self.parser,
-            active=self.app.active,
-            clock=self.app.clock,
-            owner=self.app.owner,
-            recipients=recipients,
             observe=lambda polled: observe_poll(self.metrics, polled),
             full_text=articles_can_be_read(),
         )
 
     def poller(self) -> Poller:
-        app = self.app
-        return Poller(self.ingestor(), feeds=app.store.feeds, active=app.active, clock=app.clock, owner=app.owner)
+        return Poller(self.context, self.ingestor(), self.store.feeds)
 
     def websub(self) -> WebSub:
         return WebSub(
-            subscriptions=self.app.store.subscriptions,
+            self.context,
+            subscriptions=self.store.subscriptions,
             hub=self.fetcher,
-            feeds=self.app.store.feeds,
-            catalog=self.app.store.catalog,
+            feeds=self.store.feeds,
+            catalog=self.store.catalog,
             ingestor=self.ingestor(),
-            active=self.app.active,
-            clock=self.app.clock,
-            owner=self.app.owner,
             secret=lambda: token_urlsafe(24),
         )
 
     def article_fetcher(self) -> ArticleFetcher:
         return ArticleFetcher(
-            texts=self.app.store.articles,
+            self.context,
+            texts=self.store.articles,
             pages=self.fetcher,
             reader=self.reader,
-            active=self.app.active,
-            clock=self.app.clock,
-            recipients=recipients,
             observe=lambda reading: observe_reading(self.metrics, reading),
         )
 
     def deliverer(self) -> Deliver:
-        return Deliver(
-            self.app.store.outbox,
-            self.notifier,
-            lambda: self.app.current.config,
-            self.app.clock,
-            owner=self.app.owner,
-            recipients=recipients,
-        )
+        return Deliver(self.context, self.store.outbox, self.notifier)
 
     async def deliver_due(self) -> DeliveryCounts:
         """Send what is due now, once, and the reports of what was given up; what fails waits for its retry."""
         deliverer = self.deliverer()
-        counts = await deliverer.tick(self.app.clock.now())
+        counts = await deliverer.tick(self.context.now())
         if counts.dead:
-            counts.add(await deliverer.tick(self.app.clock.now()))
+            counts.add(await deliverer.tick(self.context.now()))
         return counts
 
     async def measure(self) -> None:
         """Bring the gauges up to date."""
-        now, store = self.app.clock.now(), self.app.store
+        now, store = self.context.now(), self.store
         due_at = await store.feeds.next_due_at()
         feeds, outbox = await store.catalog.health(), await store.catalog.outbox()
         self.metrics.observe_feeds({health.value: feeds.get(health, 0) for health in Health})
@@ -124,7 +109,7 @@ class Runtime:
         self.metrics.observe_oldest_due(
             feed_s=lag_s(backlog.oldest_feed_due_at, now), delivery_s=lag_s(backlog.oldest_delivery_due_at, now)
         )
-        self.metrics.rules.set(sum(rule.config.enabled for rule in self.app.current.rules.values()))
+        self.metrics.rules.set(sum(rule.config.enabled for rule in self.context.active.rules.values()))
 
     async def read(self, document: Fetched) -> ParsedFeed | None:
         """A document as a feed, or None where it is none."""
@@ -136,7 +121,7 @@ class Runtime:
 
     async def try_feeds(self, feeds: Sequence[Feed], step: Callable[[], object]) -> dict[str, AggregatorError | None]:
         """What fetching and parsing each feed once gives, without storing anything; None: it works."""
-        fixture = asyncio.Semaphore(self.app.current.config.settings.polling.concurrency)
+        fixture = asyncio.Semaphore(self.context.active.config.settings.polling.concurrency)
         outcomes: dict[str, AggregatorError | None] = {}
 
         async def attempt(feed: Feed) -> None:
@@ -161,14 +146,14 @@ class Runtime:
         """What each recipient of a channel answers to a test alert."""
         words = Notice(title="Test alert from aggregator", body=f"If you read this, the channel {channel.name} works.")
         answers: list[tuple[str, Receipt | AggregatorError]] = []
-        for recipient in recipients(channel):
+        for recipient in self.context.active.recipients.of(channel.name):
             alert = Alert(
                 id=token_hex(10),
                 kind=AlertKind.TEST,
                 title=words.title,
                 notice=words,
                 time_zone=channel.time_zone,
-                created_at=self.app.clock.now(),
+                created_at=self.context.now(),
             )
             try:
                 answers.append((recipient, await self.notifier.send(channel, alert, recipient=recipient)))
@@ -185,12 +170,16 @@ def _own_ports(settings: Settings) -> tuple[int, ...]:
 
 
 @asynccontextmanager
-async def open_runtime(app: "Application") -> AsyncIterator[Runtime]:
-    """The transport is closed at the end, and the parsers with it; they start when first needed."""
-    settings = app.current.config.settings
+async def open_runtime(context: Context, store: Store, *, console: TextIO | None = None) -> AsyncIterator[Runtime]:
+    """The transport is closed at the end, and the parsers with it; they start when first needed.
+
+    `console` is where console channels print; default: stdout.
+    """
+    settings = context.active.config.settings
     async with AsyncExitStack() as stack:
         yield Runtime(
-            app=app,
+            context=context,
+            store=store,
             fetcher=await stack.enter_async_context(
                 open_fetcher(
                     settings.http,
@@ -198,11 +187,11 @@ async def open_runtime(app: "Application") -> AsyncIterator[Runtime]:
                     version=__version__,
                     about=settings.web.public_url if settings.web.enabled else None,
                     own_ports=_own_ports(settings),
-                    clock=app.clock,
+                    clock=context.clock,
                 )
             ),
             parser=await stack.enter_async_context(open_parser(max_body_bytes=settings.http.max_body_bytes)),
             reader=await stack.enter_async_context(open_reader(max_body_bytes=settings.http.max_body_bytes)),
-            notifier=open_notifier(app.clock, app.console),
+            notifier=open_notifier(context.clock, console),
             metrics=Metrics(__version__),
         )

@@ -18,7 +18,6 @@ from aggregator.app.runtime import Runtime
 from aggregator.config import digest as digest_of
 from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
 from aggregator.core.model import LoopStatus
-from aggregator.notify import recipients
 from aggregator.scheduler import Scheduler, kept_alive
 from aggregator.telemetry.heartbeat import HeartbeatMonitor
 from aggregator.telemetry.systemd import notify, watchdog_s
@@ -83,7 +82,7 @@ class Service:
         """Start the loops, say READY, wait for the end, drain."""
         self._listen()
         self._warn_of_extras()
-        await self._load_channels()
+        await asyncio.to_thread(self.app.current.recipients.resolve)  # loads Apprise, for which no commit should wait
         await self.app.store.maintenance.repair_future_dates(self.app.clock.now())
         async with contextlib.AsyncExitStack() as stack:
             self.heart.expect("clock", CLOCK_S + LOOP_TIMEOUT_S, self.app.clock.now())
@@ -111,10 +110,6 @@ class Service:
     def _warn_of_extras(self) -> None:
         for what, extra in missing(self.app.current.config):
             log.warning("%s is off: it needs the extra %s, which is not installed", what, extra)
-
-    async def _load_channels(self) -> None:
-        """Look up everybody's recipients now: the first look loads Apprise, for which no commit should wait."""
-        await asyncio.gather(*(asyncio.to_thread(recipients, c) for c in self.app.current.config.channels.values()))
 
     async def _open_page(self, stack: contextlib.AsyncExitStack) -> str | None:
         """The page's address, where this process has one; without a page, figures alone may have an address."""
@@ -292,7 +287,6 @@ class Service:
         self._fault = None
         self.works.metrics.reloads.labels("taken").inc()
         self._plan_heartbeat()
-        await self._load_channels()
         log.info(
             "configuration taken over",
             extra={"feeds": len(self.app.current.feeds), "rules": len(self.app.current.rules)},

@@ -161,9 +161,12 @@ def lint(as_json: bool) -> None:
     """Point out rules that are valid but probably not what you meant, and suggest exclusions for noisy ones."""
 
     async def work(app: "Application") -> list[Json]:
-        from aggregator.app.rule_advice import advise
+        from aggregator.pipeline.advise import advise
 
-        return [{"rule": f.rule, "kind": f.kind, "message": f.message, "hint": f.hint} for f in await advise(app)]
+        return [
+            {"rule": f.rule, "kind": f.kind, "message": f.message, "hint": f.hint}
+            for f in await advise(app.context, app.store.catalog)
+        ]
 
     findings = with_app(work)
     if as_json:
@@ -340,12 +343,12 @@ def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> 
     chosen = [_rule(rule_id, loaded.rules)] if rule_id else [r for r in loaded.rules if r.config.enabled]
 
     async def work(app: "Application") -> None:
-        from aggregator.app.apply_rules import find_hits, record_hits
+        from aggregator.pipeline.apply_rules import find_hits, record_hits
 
         start = app.clock.now() - since
         with progress("applying", await app.store.catalog.count_entries(start)) as step:
-            entries, hits = await find_hits(app, chosen, start, step)
-        new = await record_hits(app, entries, hits) if alert else 0
+            entries, hits = await find_hits(app.context, app.store.catalog, chosen, start, step)
+        new = await record_hits(app.context, app.store.feeds, entries, hits) if alert else 0
         titles = {(e.feed, e.key): e.title for e in entries}
         if as_json:
             rows = [{"rule": h.rule, "entry": h.entry_id, "title": titles[h.feed, h.entry_key]} for h in hits]

@@ -6,21 +6,20 @@ A wish is a row: it outlives a restart, and is given up after three tries.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Literal
 
 from aggregator.core.errors import AggregatorError, FetchError, ParseError, StoreError
-from aggregator.core.model import ArticleRequest, Entry, Hit, RoutingContext, RoutingResult
+from aggregator.core.model import ArticleRequest, Entry
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.schedule import host_limits
-from aggregator.core.routing import route, routing_query
-from aggregator.core.settings import Channel, Feed
-from aggregator.pipeline.active_config import ActiveConfig, CurrentConfig
+from aggregator.core.settings import Feed
+from aggregator.pipeline.context import ActiveConfig, Context
 from aggregator.pipeline.matching import match
-from aggregator.ports import ArticleQueue, ArticleReader, Clock, Pages
+from aggregator.ports import ArticleQueue, ArticleReader, Pages
 
 log = logging.getLogger(__name__)
 
@@ -46,28 +45,24 @@ class ArticleFetcher:
 
     def __init__(
         self,
+        context: Context,
         *,
         texts: ArticleQueue,
         pages: Pages,
         reader: ArticleReader,
-        active: CurrentConfig,
-        clock: Clock,
-        recipients: Callable[[Channel], Sequence[str]],
         observe: Callable[[ArticleResult], None] = lambda _: None,
     ) -> None:
+        self._context = context
         self._texts = texts
         self._pages = pages
         self._reader = reader
-        self._active = active
-        self._clock = clock
-        self._recipients = recipients
         self._observe = observe
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def tick(self) -> int:
         """Begin with the wishes that are due, as far as there is room; gives how many there were."""
         free = CONCURRENCY - len(self._under_way)
-        requests = await self._texts.due(self._clock.now(), lease_s=LEASE_S, limit=free) if free > 0 else ()
+        requests = await self._texts.due(self._context.now(), lease_s=LEASE_S, limit=free) if free > 0 else ()
         for request in requests:
             task = asyncio.create_task(self._work(request), name=f"article of {request.entry.feed}")
             self._under_way.add(task)
@@ -102,7 +97,7 @@ class ArticleFetcher:
                 log.exception("an article could not be put off", extra={"feed": request.entry.feed})
 
     async def _fulfil(self, request: ArticleRequest) -> ArticleResult:
-        active, entry = self._active(), request.entry
+        active, entry = self._context.active, request.entry
         feed = active.feeds.get(entry.feed)
         try:
             if feed is None or not feed.full_text or not entry.link:
@@ -125,34 +120,22 @@ class ArticleFetcher:
         if len(text) <= max(len(entry.content), len(entry.summary)):
             await self._texts.drop([_number(entry)])
             return ArticleResult(feed=entry.feed, outcome="nothing new")
-        now = self._clock.now()
+        now = self._context.now()
         updated = replace(entry, content=text, version=entry.version + 1)
         # Hits keep the names that they have on the entry as it was: what is known is not told again.
         found = match(active, feed, [replace(updated, version=entry.version)], now)
         hits = tuple(replace(hit, entry_version=updated.version) for hit in found)
         entries = {entry.key: updated}
-        asked = routing_query(hits, entries, active.rule_configs, active.config.settings, now)
+        asked = active.router.query(hits, entries, now)
         if asked is not None:
             asked = replace(asked, hits=tuple(hit.id for hit in hits))
-        stored = await self._texts.fill(
-            updated, now, question=asked, route=partial(self._route, active, hits, entries, now)
-        )
+        route = partial(active.router.route, hits, entries, now)
+        stored = await self._texts.fill(updated, now, question=asked, route=route)
         return ArticleResult(feed=entry.feed, outcome="read", hits=stored)
-
-    def _route(
-        self,
-        active: ActiveConfig,
-        hits: Sequence[Hit],
-        entries: Mapping[str, Entry],
-        now: datetime,
-        context: RoutingContext,
-    ) -> RoutingResult:
-        channels, settings = active.config.channels, active.config.settings
-        return route(hits, entries, active.rule_configs, channels, settings, context, now, recipients=self._recipients)
 
     async def _failed(self, request: ArticleRequest, error: FetchError | ParseError) -> ArticleResult:
         """Again later, where that may help; a host that wants rest gets it."""
-        entry, now = request.entry, self._clock.now()
+        entry, now = request.entry, self._context.now()
         log.info("no full text: %s", error, extra={"feed": entry.feed, "link": entry.link})
         if request.attempts >= MAX_ATTEMPTS or not error.transient:
             return await self._give_up(entry)

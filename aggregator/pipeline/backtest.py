@@ -14,7 +14,7 @@ from aggregator.core.rules import (
     Rule,
     RuleIndex,
 )
-from aggregator.pipeline.active_config import ActiveConfig
+from aggregator.pipeline.context import ActiveConfig
 from aggregator.pipeline.search import matches_in
 from aggregator.ports import Catalog
 

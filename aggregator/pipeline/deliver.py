@@ -7,15 +7,15 @@ than a lease, so it claims a few rows at a time, each time with the current time
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import Delivery
-from aggregator.core.routing import no_recipients
-from aggregator.core.settings import Channel, Config
+from aggregator.core.settings import Channel
+from aggregator.pipeline.context import Context
 from aggregator.pipeline.delivery_batch import CONCURRENCY, SPARE_S, DeliveryBatch, DeliveryCounts
-from aggregator.ports import Clock, Notifier, Outbox
+from aggregator.ports import Notifier, Outbox
 
 log = logging.getLogger(__name__)
 
@@ -27,20 +27,10 @@ MAX_FOLDED = 1000  # held rows claimed beside these: a day's digest is one messa
 
 
 class Deliver:
-    """Empties the outbox. One instance per process; `owner` names its leases."""
+    """Empties the outbox. One instance per process."""
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        notifier: Notifier,
-        config: Callable[[], Config],
-        clock: Clock,
-        *,
-        owner: str,
-        recipients: Callable[[Channel], Sequence[str]] = no_recipients,
-    ) -> None:
-        self._outbox, self._notifier, self._config, self._clock = outbox, notifier, config, clock
-        self._owner, self._recipients = owner, recipients
+    def __init__(self, context: Context, outbox: Outbox, notifier: Notifier) -> None:
+        self._context, self._outbox, self._notifier = context, outbox, notifier
         self._turns: dict[str, asyncio.Task[DeliveryCounts]] = {}
         self._counts = DeliveryCounts()
         self._stopping = False
@@ -52,7 +42,7 @@ class Deliver:
         is counted by the tick that finds it finished. Raises StoreError.
         """
         due = await self._due_channels(now)
-        channels = self._config().channels
+        channels = self._context.active.config.channels
         for name in due & channels.keys() - self._turns.keys():
             self._turns[name] = asyncio.create_task(self._turn(channels[name]), name=f"deliver {name}")
         if self._turns:
@@ -116,8 +106,8 @@ class Deliver:
 
     async def _claim(self, timeout_s: float, channels: Sequence[str]) -> tuple[Delivery, ...]:
         return await self._outbox.claim(
-            self._clock.now(),
-            owner=self._owner,
+            self._context.now(),
+            owner=self._context.owner,
             lease_s=self._lease_s(timeout_s),
             limit=MAX_CLAIMED,
             held=MAX_FOLDED,
@@ -131,11 +121,10 @@ class Deliver:
     def _batch(self, channel: Channel) -> DeliveryBatch:
         return DeliveryBatch(
             channel=channel,
-            config=self._config(),
+            active=self._context.active,
             outbox=self._outbox,
             notifier=self._notifier,
-            clock=self._clock,
-            owner=self._owner,
+            clock=self._context.clock,
+            owner=self._context.owner,
             lease_s=self._lease_s(channel.timeout_s),
-            recipients=self._recipients,
         )

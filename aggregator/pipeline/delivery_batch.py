@@ -10,7 +10,7 @@ stops, the database fails) goes back unsent.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 
@@ -32,8 +32,9 @@ from aggregator.core.delivery import (
 from aggregator.core.errors import Conflict, DeliveryError, StoreError
 from aggregator.core.model import Alert, AlertKind, Delivery, DeliveryState, HitDetail, Silence
 from aggregator.core.routing import silenced
-from aggregator.core.settings import Channel, Config
+from aggregator.core.settings import Channel
 from aggregator.core.titles import with_titles
+from aggregator.pipeline.context import ActiveConfig
 from aggregator.ports import Clock, Notifier, Outbox
 
 log = logging.getLogger(__name__)
@@ -65,13 +66,12 @@ class DeliveryBatch:
     """Rows that were claimed together; `run` sees every one of them to its end."""
 
     channel: Channel
-    config: Config
+    active: ActiveConfig
     outbox: Outbox
     notifier: Notifier
     clock: Clock
     owner: str
     lease_s: float
-    recipients: Callable[[Channel], Sequence[str]]
     counts: DeliveryCounts = field(default_factory=DeliveryCounts)
     more: bool = False  # something was folded or given back, and is due again
     progress: bool = False  # at least one row was sent, settled or folded
@@ -222,7 +222,8 @@ class DeliveryBatch:
         now = self.clock.now()
         silences = await self.outbox.silences(now)
         detail = [t for t in await self.outbox.hit_details(row) if not _silence(t, silences, now)] if row.hits else []
-        alert = compose(row, with_titles(detail, self.config), self.channel, self.config.settings.web.public_url)
+        config = self.active.config
+        alert = compose(row, with_titles(detail, config), self.channel, config.settings.web.public_url)
         # From here on it may have been said: a cancelled attempt is left to its lease, not released.
         self._open.pop(row.id, None)
         try:
@@ -279,10 +280,11 @@ class DeliveryBatch:
         fallback = None if dead.kind is AlertKind.DEAD_LETTER else self._fallback(dead.channel)
         if fallback is None:
             return ()
-        return tuple(dead_letter_notice(dead, fallback.name, to, self.clock.now()) for to in self.recipients(fallback))
+        now, recipients = self.clock.now(), self.active.recipients.of(fallback.name)
+        return tuple(dead_letter_notice(dead, fallback.name, to, now) for to in recipients)
 
     def _fallback(self, name: str) -> Channel | None:
-        channels, settings = self.config.channels, self.config.settings
+        channels, settings = self.active.config.channels, self.active.config.settings
         request = channels[name].fallback if name in channels else None
         ops = settings.health.notify if settings.health.notify is not None else settings.default_channels
         names = [request] if request else [*ops, *settings.default_channels]

@@ -5,7 +5,7 @@ fetch → parse → news → match → next poll → commit (and route, inside i
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -27,8 +27,6 @@ from aggregator.core.model import (
     ParseLevel,
     PollResult,
     Reason,
-    RoutingContext,
-    RoutingResult,
 )
 from aggregator.core.polling import outage, quota
 from aggregator.core.polling.archive import with_archive
@@ -37,13 +35,12 @@ from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.new_entries import NewEntries, find_new_entries, names
 from aggregator.core.polling.schedule import after_failure, after_success
 from aggregator.core.routing import fingerprints as fingerprints_of
-from aggregator.core.routing import route, routing_query
-from aggregator.core.settings import Channel, Feed
-from aggregator.pipeline.active_config import ActiveConfig, CurrentConfig
+from aggregator.core.settings import Feed
 from aggregator.pipeline.archive import ArchiveReader, ArchiveResult
 from aggregator.pipeline.connectivity import OutageDetector
+from aggregator.pipeline.context import ActiveConfig, Context
 from aggregator.pipeline.matching import breathing, match_all
-from aggregator.ports import Clock, Feeds, Fetcher, Parser, Recall
+from aggregator.ports import Feeds, Fetcher, Parser, Recall
 
 log = logging.getLogger(__name__)
 
@@ -83,14 +80,11 @@ class Ingestor:
 
     def __init__(
         self,
+        context: Context,
         *,
         feeds: Feeds,
         fetcher: Fetcher,
         parser: Parser,
-        active: CurrentConfig,
-        clock: Clock,
-        owner: str,
-        recipients: Callable[[Channel], Sequence[str]],
         observe: Callable[[PolledFeed], None] = lambda _: None,
         full_text: bool = False,
     ) -> None:
@@ -99,12 +93,9 @@ class Ingestor:
         self._fetcher = fetcher
         self._parser = parser
         self._archive = ArchiveReader(feeds, fetcher, parser)
-        self._active = active
-        self._clock = clock
-        self._owner = owner
-        self._recipients = recipients
+        self._context = context
         self._observe = observe
-        self._network = OutageDetector(clock)
+        self._network = OutageDetector(context.clock)
 
     async def poll(self, state: FeedState) -> PolledFeed:
         """Poll one leased feed; what goes wrong with it is data, and never leaves."""
@@ -127,7 +118,7 @@ class Ingestor:
     ) -> PolledFeed:
         """Do the work; a bug stops one feed, not the service. `counts`: its errors are failures of the feed."""
         began = perf_counter()
-        active = self._active()
+        active = self._context.active
         feed = active.feeds.get(state.id)
         if feed is None:  # it left the configuration after it was claimed
             return await self._abandon(state, AggregatorError(f"{state.id} is no longer configured"))
@@ -157,20 +148,20 @@ class Ingestor:
 
     async def _counted(self, active: ActiveConfig, feed: Feed, state: FeedState, error: AggregatorError) -> PolledFeed:
         """Put an error of ours on record as a failure of the feed, which backs off; that ends the lease, too."""
-        now = self._clock.now()
+        now = self._context.now()
         after, hosts = after_failure(state, feed, active.config.settings.polling, error, ours=True, now=now)
         poll = PollResult(state=after, hosts=hosts, notices=self._health_news(active, state, after, now))
         try:
-            await self._feeds.commit(poll, owner=self._owner)
+            await self._feeds.commit(poll, owner=self._context.owner)
         except StoreError:  # not even that can be written
             return await self._abandon(state, error)
         return PolledFeed(feed=state.id, error=error)
 
     async def _postpone(self, state: FeedState, error: DatabaseFault) -> PolledFeed:
         """The database takes no poll, for which no feed is to blame: within a minute it is polled again."""
-        poll = PollResult(state=outage.postpone(state, self._clock.now(), outage.STORE_PROBE_S))
+        poll = PollResult(state=outage.postpone(state, self._context.now(), outage.STORE_PROBE_S))
         try:
-            await self._feeds.commit(poll, owner=self._owner)
+            await self._feeds.commit(poll, owner=self._context.owner)
         except StoreError:  # not even that can be written
             return await self._abandon(state, error)
         return PolledFeed(feed=state.id, error=error)
@@ -191,7 +182,7 @@ class Ingestor:
 
     async def _parsed(self, state: FeedState, response: Fetched) -> ParsedFeed:
         """What is in a document; its bytes count as held until here. Raises ParseError."""
-        begin = partial(self._feeds.begin, state.id, self._clock.now(), owner=self._owner)
+        begin = partial(self._feeds.begin, state.id, self._context.now(), owner=self._context.owner)
         try:
             return await self._parser.parse(response, state, self._recall(state), begin)
         finally:
@@ -217,7 +208,7 @@ class Ingestor:
         parsed: ParsedFeed,
     ) -> PolledFeed:
         """Store and match a document's entries, decide who is told, and commit it all at once."""
-        now, settings = self._clock.now(), active.config.settings
+        now, settings = self._context.now(), active.config.settings
         found = await self._news(active, feed, state, response, parsed, now)
         archive = (
             await self._archive.read(feed, state, response, parsed, now) if found.gap else ArchiveResult(closed=True)
@@ -313,33 +304,12 @@ class Ingestor:
             hit_keys = {hit.entry_key for hit in part.hits}
             entries = {entry.key: entry for entry in part.entries if entry.key in hit_keys}
             known = {key: fingerprints[key] for key in entries if key in fingerprints}
-            asked = routing_query(part.hits, entries, active.rule_configs, active.config.settings, now, known)
-            answer = partial(self._route, active, part.hits, entries, now, known, number) if asked else None
-            stored += await self._feeds.commit(part, owner=self._owner, question=asked, route=answer)
+            asked = active.router.query(part.hits, entries, now, known)
+            answer = partial(active.router.route, part.hits, entries, now, fingerprints=known, part=number)
+            stored += await self._feeds.commit(
+                part, owner=self._context.owner, question=asked, route=answer if asked else None
+            )
         return tuple(stored)
-
-    def _route(
-        self,
-        active: ActiveConfig,
-        hits: Sequence[Hit],
-        entries: Mapping[str, Entry],
-        now: datetime,
-        fingerprints: Mapping[str, Fingerprint],
-        part: int,
-        context: RoutingContext,
-    ) -> RoutingResult:
-        return route(
-            hits,
-            entries,
-            active.rule_configs,
-            active.config.channels,
-            active.config.settings,
-            context,
-            now,
-            recipients=self._recipients,
-            fingerprints=fingerprints,
-            part=part,
-        )
 
     async def _unchanged(
         self,
@@ -349,7 +319,7 @@ class Ingestor:
         response: Fetched | NotModified,
         parsed: ParsedFeed | None,
     ) -> PolledFeed:
-        settings, now = active.config.settings, self._clock.now()
+        settings, now = active.config.settings, self._context.now()
         after, hosts = after_success(
             state,
             feed,
@@ -366,20 +336,20 @@ class Ingestor:
             notices=self._health_news(active, state, after, now),
             memory=parsed.memory if parsed else None,
         )
-        await self._feeds.commit(poll, owner=self._owner)
+        await self._feeds.commit(poll, owner=self._context.owner)
         return PolledFeed(feed=state.id, parse_level=parsed.parse_level if parsed else ParseLevel.NOT_MODIFIED)
 
     async def _failed(
         self, active: ActiveConfig, feed: Feed, state: FeedState, error: FetchError | ParseError
     ) -> PolledFeed:
-        settings, now = active.config.settings, self._clock.now()
+        settings, now = active.config.settings, self._context.now()
         if self._network.record_outcome(host_key(state.url), error):
             poll = PollResult(state=outage.postpone(state, now))
         else:
             log.info("poll gave nothing: %s", error, extra={"feed": state.id})
             after, hosts = after_failure(state, feed, settings.polling, error, now=now)
             poll = PollResult(state=after, hosts=hosts, notices=self._health_news(active, state, after, now))
-        await self._feeds.commit(poll, owner=self._owner)
+        await self._feeds.commit(poll, owner=self._context.owner)
         return PolledFeed(feed=state.id, error=error.with_traceback(None))  # whose frames hold the document
 
     async def _abandon(self, state: FeedState, error: AggregatorError) -> PolledFeed:
@@ -387,7 +357,7 @@ class Ingestor:
         if isinstance(error, Conflict):
             log.error("poll could not be stored: %s", error, extra={"feed": state.id})
         try:
-            await self._feeds.release([state.id], owner=self._owner)
+            await self._feeds.release([state.id], owner=self._context.owner)
         except StoreError as second:
             log.warning("the lease could not be freed yet: %s", second, extra={"feed": state.id})
         return PolledFeed(feed=state.id, error=error)
@@ -411,7 +381,7 @@ class Ingestor:
                     active.config.channels,
                     now,
                     kind=AlertKind.HEALTH,
-                    recipients=self._recipients,
+                    recipients=active.recipients.of,
                 )
         return tuple(detail)
 

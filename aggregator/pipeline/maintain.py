@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from aggregator.core.delivery import compose
@@ -11,9 +11,8 @@ from aggregator.core.delivery.notices import health_channels, notice_deliveries
 from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
 from aggregator.core.findings import findings
 from aggregator.core.model import AlertKind, Backlog, DeliveryState, HitFilter, Notice, Status
-from aggregator.core.settings import Channel
-from aggregator.pipeline.active_config import CurrentConfig
-from aggregator.ports import Catalog, Clock, Maintenance, Notifier, Outbox
+from aggregator.pipeline.context import Context
+from aggregator.ports import Catalog, Maintenance, Notifier, Outbox
 
 log = logging.getLogger(__name__)
 
@@ -21,29 +20,18 @@ log = logging.getLogger(__name__)
 class Maintainer:
     """Retention, the heartbeat, and news about the configuration."""
 
-    def __init__(
-        self,
-        *,
-        catalog: Catalog,
-        outbox: Outbox,
-        upkeep: Maintenance,
-        active: CurrentConfig,
-        clock: Clock,
-        recipients: Callable[[Channel], Sequence[str]],
-    ) -> None:
+    def __init__(self, context: Context, *, catalog: Catalog, outbox: Outbox, upkeep: Maintenance) -> None:
+        self._context = context
         self._catalog = catalog
         self._outbox = outbox
         self._upkeep = upkeep
-        self._active = active
-        self._clock = clock
-        self._recipients = recipients
         self._last_heartbeat_at: datetime | None = None
 
     async def prune(self) -> tuple[int, int]:
         """Apply the retention; gives (entries removed, texts emptied)."""
-        kept = self._active().config.settings.retention
+        kept = self._context.active.config.settings.retention
         removed, emptied = await self._upkeep.prune(
-            self._clock.now(), entries_s=kept.entries_s, content_s=kept.content_s
+            self._context.now(), entries_s=kept.entries_s, content_s=kept.content_s
         )
         if removed or emptied:
             log.info("retention", extra={"removed": removed, "emptied": emptied})
@@ -51,7 +39,7 @@ class Maintainer:
 
     async def heartbeat(self) -> None:
         """Say that we are alive and what happened since the last time (a day, at first)."""
-        now = self._clock.now()
+        now = self._context.now()
         since = self._last_heartbeat_at or now - timedelta(days=1)
         self._last_heartbeat_at = now
         health = await self._catalog.health()
@@ -86,7 +74,7 @@ class Maintainer:
         thing, _, remedy = str(fault).partition("; ")
         body = f"{thing}. {remedy[:1].upper()}{remedy[1:]}." if remedy else thing
         notice = Notice(title="The database cannot be used: alerts are not sent", body=body)
-        config = self._active().config
+        config = self._context.active.config
         first = [name for name in health_channels(config.settings) if name in config.channels]
         for names in (first, [name for name in config.channels if name not in first]):
             sent = await asyncio.gather(*(self._say(notice, fault.kind, name, notifier) for name in names))
@@ -96,7 +84,8 @@ class Maintainer:
 
     async def _say(self, notice: Notice, kind: str, name: str, notifier: Notifier) -> int:
         """To each recipient of one channel, without a row; gives how many accepted it."""
-        config, now, accepted = self._active().config, self._clock.now(), 0
+        active, now, accepted = self._context.active, self._context.now(), 0
+        config = active.config
         channel = config.channels[name]
         for row in notice_deliveries(
             notice,
@@ -105,7 +94,7 @@ class Maintainer:
             config.channels,
             now,
             kind=AlertKind.HEALTH,
-            recipients=self._recipients,
+            recipients=active.recipients.of,
         ):
             alert = compose(row, (), channel, config.settings.web.public_url)
             try:
@@ -118,7 +107,7 @@ class Maintainer:
 
     async def report_deaths(self) -> None:
         """Say once for each further death which feed or alert was being worked on when processes died."""
-        now = self._clock.now()
+        now = self._context.now()
         for suspect in (await self._catalog.backlog(now)).suspects:
             for finding in findings(Status(version="", now_at=now, backlog=Backlog(suspects=(suspect,)))):
                 what = "Feed" if suspect.kind == "feed" else "Alert"
@@ -130,15 +119,16 @@ class Maintainer:
 
     async def _tell(self, notice: Notice, subject: Sequence[str], kind: AlertKind) -> int:
         """Put a notice into the outbox, once for its subject; gives how many rows were new."""
-        config = self._active().config
+        active = self._context.active
+        config = active.config
         return await self._outbox.add(
             notice_deliveries(
                 notice,
                 subject,
                 health_channels(config.settings),
                 config.channels,
-                self._clock.now(),
+                self._context.now(),
                 kind=kind,
-                recipients=self._recipients,
+                recipients=active.recipients.of,
             )
         )

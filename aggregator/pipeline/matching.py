@@ -9,7 +9,7 @@ from aggregator.core.delivery import delivery_id
 from aggregator.core.model import Entry, Hit
 from aggregator.core.rules import document, snippet
 from aggregator.core.settings import Feed, RuleConfig
-from aggregator.pipeline.active_config import ActiveConfig
+from aggregator.pipeline.context import ActiveConfig
 
 CONCURRENCY = 20  # entries that are worked on without a break: some milliseconds
 

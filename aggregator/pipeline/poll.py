@@ -11,9 +11,9 @@ from aggregator.core.errors import AggregatorError, DatabaseFault, StoreError
 from aggregator.core.model import FeedState
 from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import host_key, interleaved
-from aggregator.pipeline.active_config import CurrentConfig
+from aggregator.pipeline.context import Context
 from aggregator.pipeline.ingest import Ingestor, PolledFeed
-from aggregator.ports import Clock, Feeds
+from aggregator.ports import Feeds
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +33,10 @@ class Poller:
     place and a lease.
     """
 
-    def __init__(self, ingestor: Ingestor, *, feeds: Feeds, active: CurrentConfig, clock: Clock, owner: str) -> None:
+    def __init__(self, context: Context, ingestor: Ingestor, feeds: Feeds) -> None:
+        self._context = context
         self._ingestor = ingestor
         self._feeds = feeds
-        self._active = active
-        self._clock = clock
-        self._owner = owner
         self._under_way: dict[asyncio.Task[PolledFeed], FeedState] = {}
         self._at_hosts: Counter[str] = Counter()
         self._crowded: set[str] = set()
@@ -66,7 +64,7 @@ class Poller:
         self, ids: Sequence[str] | None = None, *, force: bool = False, done: Callable[[PolledFeed], object]
     ) -> None:
         """One pass over what is due (`ids`: of these; `force`: due or not), to its end; `done` hears of each poll."""
-        wanted = list(self._active().feeds) if ids is None else ids
+        wanted = list(self._context.active.feeds) if ids is None else ids
         queue, turn = self._claimed(wanted, force), asyncio.Lock()
 
         async def work() -> None:
@@ -77,7 +75,7 @@ class Poller:
                     return
                 done(await self._ingestor.poll(state))
 
-        fixture = self._active().config.settings.polling.concurrency
+        fixture = self._context.active.config.settings.polling.concurrency
         await asyncio.gather(*(work() for _ in range(min(fixture, len(wanted)))))
 
     async def _claimed(self, ids: Sequence[str], force: bool) -> AsyncIterator[FeedState]:
@@ -99,20 +97,22 @@ class Poller:
         await asyncio.gather(*late, return_exceptions=True)
         await asyncio.gather(*self._beside, return_exceptions=True)
         if left:
-            await self._feeds.release(left, owner=self._owner)
+            await self._feeds.release(left, owner=self._context.owner)
 
     async def _claim(self, limit: int, **more: Any) -> tuple[FeedState, ...]:
-        return await self._feeds.claim_due(self._clock.now(), owner=self._owner, lease_s=LEASE_S, limit=limit, **more)
+        return await self._feeds.claim_due(
+            self._context.now(), owner=self._context.owner, lease_s=LEASE_S, limit=limit, **more
+        )
 
     def _share(self) -> int:
         """How many feeds of one host are claimed at a time: twice as many are served within half a lease."""
-        settings = self._active().config.settings
+        settings = self._context.active.config.settings
         in_time = int(LEASE_S / 2 / (settings.http.timeout_s + GAP_S))
         return max(1, min(SHARE, in_time)) * settings.polling.per_host
 
     async def _start(self) -> tuple[tuple[FeedState, ...], bool]:
         """Claim and begin once, as far as there is room; also whether a host may have more that is due."""
-        free = self._active().config.settings.polling.concurrency - len(self._under_way)
+        free = self._context.active.config.settings.polling.concurrency - len(self._under_way)
         if free <= 0 or self._draining:
             return (), False
         share = self._share()
@@ -136,14 +136,14 @@ class Poller:
         """Whether a poll could not be stored a moment ago; what a clock that was set back promises does not count."""
         if self._store_failed_at is None:
             return False
-        rests = timedelta() <= self._clock.now() - self._store_failed_at < STORE_REST
+        rests = timedelta() <= self._context.now() - self._store_failed_at < STORE_REST
         if not rests:
             self._store_failed_at = None
         return rests
 
     def _room_for_strangers(self) -> int:
         """Places that feeds may take which are new or failed last: an eighth of all is kept for the others."""
-        places = self._active().config.settings.polling.concurrency
+        places = self._context.active.config.settings.polling.concurrency
         return (
             places - 2 * (places // KEPT_FOR_PROVEN) - sum(not is_proven(state) for state in self._under_way.values())
         )
@@ -154,7 +154,7 @@ class Poller:
         if not self._draining and (task.cancelled() or task.exception()):
             self._do_beside(self._lost(state, None if task.cancelled() else task.exception()), f"release {state.id}")
         elif not task.cancelled() and not task.exception() and isinstance(task.result().error, DatabaseFault):
-            self._store_failed_at = self._clock.now()
+            self._store_failed_at = self._context.now()
         host = host_key(state.url)
         self._at_hosts[host] -= 1
         if self._at_hosts[host] > 0:
@@ -181,6 +181,6 @@ class Poller:
         """A poll ended with an error, which none should: the feed is free again at once, and somebody hears of it."""
         log.error("a poll ended without a result: %r", error, exc_info=error, extra={"feed": state.id})
         try:
-            await self._feeds.release([state.id], owner=self._owner)
+            await self._feeds.release([state.id], owner=self._context.owner)
         except AggregatorError as second:
             log.warning("the lease could not be freed, it runs out by itself: %s", second, extra={"feed": state.id})

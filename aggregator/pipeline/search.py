@@ -26,7 +26,7 @@ from aggregator.core.rules import (
     snippet,
 )
 from aggregator.core.rules.syntax_tree import FieldScope, Term
-from aggregator.pipeline.active_config import ActiveConfig
+from aggregator.pipeline.context import ActiveConfig
 from aggregator.ports import Catalog
 
 PAGE = 100

@@ -14,9 +14,9 @@ from aggregator.core.model import FeedState, Fetched, Health
 from aggregator.core.polling import websub
 from aggregator.core.polling.schedule import rests_after_deaths
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
-from aggregator.pipeline.active_config import CurrentConfig
+from aggregator.pipeline.context import Context
 from aggregator.pipeline.ingest import Ingestor
-from aggregator.ports import Catalog, Clock, Feeds, Hub, Subscriptions
+from aggregator.ports import Catalog, Feeds, Hub, Subscriptions
 
 log = logging.getLogger(__name__)
 
@@ -34,29 +34,25 @@ class WebSub:
 
     def __init__(
         self,
+        context: Context,
         *,
         subscriptions: Subscriptions,
         hub: Hub,
         feeds: Feeds,
         catalog: Catalog,
         ingestor: Ingestor,
-        active: CurrentConfig,
-        clock: Clock,
-        owner: str,
         secret: Callable[[], str],
     ) -> None:
+        self._context = context
         self._subscriptions = subscriptions
         self._hub = hub
         self._feeds = feeds
         self._catalog = catalog
         self._ingestor = ingestor
-        self._active = active
-        self._clock = clock
-        self._owner = owner
         self._secret = secret
 
     def _site(self) -> str | None:
-        web = self._active().config.settings.web
+        web = self._context.active.config.settings.web
         return web.public_url.rstrip("/") if web.enabled and web.public_url else None
 
     # --- asking ----------------------------------------------------------------------------------
@@ -68,7 +64,7 @@ class WebSub:
         offers = await self._subscriptions.offers() if site else ()
         for feed in sorted(known.keys() - {offer.feed for offer in offers}):
             await self._end(known[feed])
-        due = websub.unanswered(offers, known, self._clock.now())[:CONCURRENCY]
+        due = websub.unanswered(offers, known, self._context.now())[:CONCURRENCY]
         untold = await self._pending_unsubscriptions() if site else []
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
@@ -86,12 +82,12 @@ class WebSub:
 
     async def _end(self, subscription: HubSubscription) -> None:
         """Nothing more is taken from this hub for this feed; it is told so at its time."""
-        leaving = websub.unsubscription(subscription, self._clock.now())
+        leaving = websub.unsubscription(subscription, self._context.now())
         await self._subscriptions.remove([subscription.feed], [leaving] if leaving else [])
 
     async def _pending_unsubscriptions(self) -> list[Unsubscription]:
         """Whom to tell of a subscription's end; those that had time enough to ask back are forgotten."""
-        leaving, now = await self._subscriptions.leaving(), self._clock.now()
+        leaving, now = await self._subscriptions.leaving(), self._context.now()
         if over := [one.callback for one in leaving if websub.is_over(one, now)]:
             await self._subscriptions.forget(over)
         return [one for one in leaving if not one.requested and not websub.is_over(one, now)][:CONCURRENCY]
@@ -108,7 +104,7 @@ class WebSub:
 
     async def _ask(self, offer: Offer, known: HubSubscription | None, site: str) -> None:
         """Ask a hub, for the first time or again. It may verify before it has answered, so the row comes first."""
-        now = self._clock.now()
+        now = self._context.now()
         if known and websub.is_for(known, offer):
             asked = websub.asked_again(known, now)
         else:
@@ -124,7 +120,7 @@ class WebSub:
             )
         await self._subscriptions.save(asked)
         try:
-            feed = self._active().feeds.get(offer.feed)
+            feed = self._context.active.feeds.get(offer.feed)
             home = feed.url if feed else None
             moved_to = await self._hub.subscribe(asked, f"{site}{PATH}{asked.callback}", home=home)
             if moved_to:
@@ -145,7 +141,7 @@ class WebSub:
         subscription = await self._subscriptions.of(callback) if self._site() else None
         if subscription is None:
             return await self._release(callback, query)
-        verdict = websub.verify(subscription, query, self._clock.now())
+        verdict = websub.verify(subscription, query, self._context.now())
         if verdict.subscription != subscription:
             await self._subscriptions.save(verdict.subscription)
             log.info("hub: %s", verdict.subscription.standing.value, extra={"feed": subscription.feed})
@@ -169,20 +165,22 @@ class WebSub:
         if subscription is None:
             return "unknown"
         body = await read()
-        if not websub.is_live(subscription, self._clock.now()) or not websub.is_genuine(subscription, signature, body):
+        if not websub.is_live(subscription, self._context.now()) or not websub.is_genuine(
+            subscription, signature, body
+        ):
             log.warning("a push without a lease or a fitting signature was ignored", extra={"feed": subscription.feed})
             return "ignored"
         state = await self._claim(subscription.feed)
         if state is None:
-            await self._catalog.poll_soon(subscription.feed, self._clock.now())
+            await self._catalog.poll_soon(subscription.feed, self._context.now())
         elif state.health is Health.PAUSED:
-            await self._feeds.release([state.id], owner=self._owner)
+            await self._feeds.release([state.id], owner=self._context.owner)
             return "ignored"
-        elif rests_after_deaths(state, self._clock.now()):
+        elif rests_after_deaths(state, self._context.now()):
             log.warning(
                 "a push for a feed that may be ending the service is left to its next poll", extra={"feed": state.id}
             )
-            await self._feeds.release([state.id], owner=self._owner)
+            await self._feeds.release([state.id], owner=self._context.owner)
             return "ignored"
         else:
             await self._take(state, websub.pushed(subscription, body, content_type))
@@ -192,7 +190,7 @@ class WebSub:
         """The feed's lease; None where somebody kept it all the while, or its host rests."""
         for _ in range(MAX_ATTEMPTS):
             claimed = await self._feeds.claim_due(
-                self._clock.now(), owner=self._owner, lease_s=LEASE_S, limit=1, ids=[feed], force=True
+                self._context.now(), owner=self._context.owner, lease_s=LEASE_S, limit=1, ids=[feed], force=True
             )
             if claimed:
                 return claimed[0]
@@ -204,4 +202,4 @@ class WebSub:
         if isinstance(polled.error, StoreError):
             raise polled.error
         if polled.error is not None:  # an empty ping, or something else: the feed itself will tell
-            await self._catalog.poll_soon(state.id, self._clock.now())
+            await self._catalog.poll_soon(state.id, self._context.now())

@@ -58,11 +58,10 @@ class Nets:
     def push(self) -> WebSub:
         service = self.service
         web = service.config.settings.web.model_copy(update={"public_url": "https://public.example/"})
-        active = service.setup(service.config.settings.model_copy(update={"web": web}))
         return WebSub(
+            service.context(service.config.settings.model_copy(update={"web": web})),
             subscriptions=service.store.subscriptions, hub=service.fetcher, feeds=service.store.feeds,
-            catalog=service.store.catalog, ingestor=service.intake, active=lambda: active, clock=service.clock,
-            owner="test", secret=iter(f"s{n}" for n in range(1000)).__next__,
+            catalog=service.store.catalog, ingestor=service.intake, secret=iter(f"s{n}" for n in range(1000)).__next__,
         )  # fmt: skip
 
 

@@ -26,9 +26,9 @@ from aggregator.core.model import ArticleRequest, Entry, FeedState, Fetched, Par
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Feed
 from aggregator.fetch import dialer
-from aggregator.pipeline.active_config import activate
 from aggregator.pipeline.archive import ArchiveReader
 from aggregator.pipeline.articles import ArticleFetcher
+from aggregator.pipeline.context import activate
 from aggregator.pipeline.websub import WebSub
 from aggregator.web import create_app
 from tests.adapter.test_fetch_ssrf import SPELLINGS
@@ -68,10 +68,7 @@ async def archive(app: Application, runtime: Runtime, urls: Sequence[str]) -> No
 async def articles(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
     """Entries link to the pages that their articles are on."""
     await watch(app, ["https://feeds.example/"], full_text=True)
-    verb = ArticleFetcher(
-        texts=ArticleRequests(urls), pages=runtime.fetcher, reader=runtime.reader, active=app.active, clock=app.clock,
-        recipients=lambda _: (),
-    )  # fmt: skip
+    verb = ArticleFetcher(app.context, texts=ArticleRequests(urls), pages=runtime.fetcher, reader=runtime.reader)
     await verb.once()
 
 
@@ -84,8 +81,8 @@ async def hubs(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
 
 def push_over(app: Application, runtime: Runtime, hubs: "Hubs") -> WebSub:
     return WebSub(
-        subscriptions=hubs, hub=runtime.fetcher, feeds=app.store.feeds, catalog=app.store.catalog,
-        ingestor=runtime.ingestor(), active=app.active, clock=app.clock, owner="t", secret=lambda: "s",
+        app.context, subscriptions=hubs, hub=runtime.fetcher, feeds=app.store.feeds, catalog=app.store.catalog,
+        ingestor=runtime.ingestor(), secret=lambda: "s",
     )  # fmt: skip
 
 

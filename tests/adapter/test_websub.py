@@ -49,16 +49,13 @@ class World:
         service = self.service
         web = service.config.settings.web.model_copy(update={"public_url": self.public})
         settings = service.config.settings.model_copy(update={"web": web})
-        active = service.setup(settings)
         return WebSub(
+            service.context(settings),
             subscriptions=service.store.subscriptions,
             hub=service.fetcher,
             feeds=service.store.feeds,
             catalog=service.store.catalog,
             ingestor=service.intake,
-            active=lambda: active,
-            clock=service.clock,
-            owner="test",
             secret=self._name,
         )
 

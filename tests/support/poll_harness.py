@@ -15,7 +15,7 @@ from aggregator.core.model import Entry, FeedState, Fetched, HostLimit
 from aggregator.core.rules import index_text
 from aggregator.core.settings import Config, Feed, Settings
 from aggregator.fetch import HttpFetcher, open_fetcher
-from aggregator.pipeline.active_config import ActiveConfig, activate
+from aggregator.pipeline.context import Context, activate
 from aggregator.pipeline.ingest import Ingestor, PolledFeed
 from aggregator.pipeline.poll import Poller
 from aggregator.store import Store, open_store
@@ -67,17 +67,9 @@ class PollHarness:
             )
         )
         await self.store.feeds.sync(self.config.feeds, self.clock.now())
-        active = self.setup(self.config.settings)
-        self.intake = Ingestor(
-            feeds=self.store.feeds,
-            fetcher=self.fetcher,
-            parser=inline_parser(),
-            active=lambda: active,
-            clock=self.clock,
-            owner="test",
-            recipients=lambda _: (),
-        )
-        self.poller = Poller(self.intake, feeds=self.store.feeds, active=lambda: active, clock=self.clock, owner="test")
+        context = self.context(self.config.settings)
+        self.intake = Ingestor(context, feeds=self.store.feeds, fetcher=self.fetcher, parser=inline_parser())
+        self.poller = Poller(context, self.intake, self.store.feeds)
         return self
 
     async def __aexit__(
@@ -85,9 +77,10 @@ class PollHarness:
     ) -> None:
         await self._stack.aclose()
 
-    def setup(self, settings: Settings) -> ActiveConfig:
-        """What is watched, with other settings."""
-        return activate(self.config.model_copy(update={"settings": settings}), ())
+    def context(self, settings: Settings) -> Context:
+        """The context of the service, with other settings."""
+        active = activate(self.config.model_copy(update={"settings": settings}))
+        return Context(config=lambda: active, clock=self.clock, owner="test")
 
     async def poll(self) -> tuple[PolledFeed, ...]:
         """Poll what is due at this moment."""

@@ -22,14 +22,14 @@ def notice_deliveries(
     now: datetime,
     *,
     kind: AlertKind,
-    recipients: Callable[[Channel], Sequence[str]],
+    recipients: Callable[[str], Sequence[str]],
 ) -> tuple[Delivery, ...]:
     """A delivery for each recipient of each named channel; the same `subject` gives the same ids."""
     return tuple(
         _delivery(notice, subject, channels[name], recipient, now, kind)
         for name in names
         if name in channels
-        for recipient in recipients(channels[name])
+        for recipient in recipients(name)
     )
 
 

@@ -1,6 +1,6 @@
 """From hits to deliveries: who is told of what, when, and why not."""
 
-from aggregator.core.routing.deliveries import no_recipients
-from aggregator.core.routing.router import fingerprints, route, routing_query, silenced
+from aggregator.core.routing.deliveries import Recipients, whole_channel
+from aggregator.core.routing.router import Router, fingerprints, silenced
 
-__all__ = ["fingerprints", "no_recipients", "route", "routing_query", "silenced"]
+__all__ = ["Recipients", "Router", "fingerprints", "silenced", "whole_channel"]

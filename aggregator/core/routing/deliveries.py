@@ -26,16 +26,43 @@ class PlannedAlert:
     story: str | None = None
 
 
-def no_recipients(_channel: Channel) -> Sequence[str]:
-    """A channel that is told as a whole."""
+def whole_channel(_channel: Channel) -> Sequence[str]:
+    """A channel with one recipient: itself."""
     return ("",)
+
+
+class Recipients:
+    """Name those that each channel of one configuration reaches; every channel is looked up once.
+
+    The first look may take seconds (it loads the library that speaks to the channel): a service calls
+    `resolve` in a thread before the configuration is in force, a command looks up what it needs.
+    """
+
+    def __init__(
+        self, channels: Mapping[str, Channel], find: Callable[[Channel], Sequence[str]] = whole_channel
+    ) -> None:
+        self._channels, self._find = channels, find
+        self._names: dict[str, Sequence[str]] = {}
+
+    def of(self, channel: str) -> Sequence[str]:
+        """The recipients of a channel, one delivery each; none where it is not configured."""
+        if channel not in self._channels:
+            return ()
+        if channel not in self._names:
+            self._names[channel] = self._find(self._channels[channel])
+        return self._names[channel]
+
+    def resolve(self) -> None:
+        """Look up every channel."""
+        for name in self._channels:
+            self.of(name)
 
 
 def deliveries(
     details: Iterable[PlannedAlert],
     channels: Mapping[str, Channel],
     now: datetime,
-    recipients: Callable[[Channel], Sequence[str]] = no_recipients,
+    recipients: Recipients,
 ) -> tuple[Delivery, ...]:
     """The rows of all planned alerts; a channel that is not configured gets none (config/ refuses it)."""
     alerts: dict[tuple[str, tuple[str, ...]], list[PlannedAlert]] = {}
@@ -45,8 +72,7 @@ def deliveries(
     return tuple(
         _delivery(channels[name], recipient, group, now)
         for (name, _), group in alerts.items()
-        if name in channels
-        for recipient in recipients(channels[name])
+        for recipient in recipients.of(name)
     )
 
 

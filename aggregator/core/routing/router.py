@@ -9,7 +9,7 @@
 7. otherwise                       → alerted
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -27,7 +27,7 @@ from aggregator.core.model import (
     Silence,
     Story,
 )
-from aggregator.core.routing.deliveries import PlannedAlert, deliveries, no_recipients
+from aggregator.core.routing.deliveries import PlannedAlert, Recipients, deliveries
 from aggregator.core.routing.story_index import StoryIndex, notified
 from aggregator.core.rules.triggers import fires
 from aggregator.core.settings import Channel, RuleConfig, Settings
@@ -45,68 +45,73 @@ def fingerprints(entries: Iterable[Entry]) -> dict[str, Fingerprint]:
     return {entry.key: fingerprint(entry) for entry in entries if entry.reason not in STALE}
 
 
-def routing_query(
-    hits: Sequence[Hit],
-    entries: Mapping[str, Entry],
-    rules: Mapping[str, RuleConfig],
-    settings: Settings,
-    now: datetime,
-    known: Mapping[str, Fingerprint] | None = None,
-) -> RoutingQuery | None:
-    """What the store must look up before these hits are routed; None where there are none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Router:
+    """Route hits by the rules, channels and settings of one configuration."""
 
-    `entries` are the entries of the hits, by key; `known` their `fingerprints`, if they are made already.
-    """
-    if not hits:
-        return None
-    asked = {hit.rule: rules[hit.rule] for hit in hits if hit.rule in rules and conditional(rules[hit.rule])}
-    histories = tuple((name, now - timedelta(seconds=looks_back_s(rule))) for name, rule in asked.items())
-    edited = tuple(hit.id for hit in hits if entries[hit.entry_key].reason not in FIRST_SEEN)
-    if not settings.stories.collapse:
-        return RoutingQuery(hits=edited, histories=histories)
-    if known is None:
-        known = fingerprints(entries[key] for key in dict.fromkeys(hit.entry_key for hit in hits))
-    return RoutingQuery(
-        hits=edited,
-        fingerprints=tuple(known.values()),
-        stories_since=now - timedelta(seconds=settings.stories.window_s),
-        histories=histories,
-    )
+    rules: Mapping[str, RuleConfig]
+    channels: Mapping[str, Channel]
+    settings: Settings
+    recipients: Recipients
 
+    def query(
+        self,
+        hits: Sequence[Hit],
+        entries: Mapping[str, Entry],
+        now: datetime,
+        known: Mapping[str, Fingerprint] | None = None,
+    ) -> RoutingQuery | None:
+        """Say what the store must look up before these hits are routed; None where there are none.
 
-def route(
-    hits: Sequence[Hit],
-    entries: Mapping[str, Entry],
-    rules: Mapping[str, RuleConfig],
-    channels: Mapping[str, Channel],
-    settings: Settings,
-    context: RoutingContext,
-    now: datetime,
-    *,
-    recipients: Callable[[Channel], Sequence[str]] = no_recipients,
-    fingerprints: Mapping[str, Fingerprint] | None = None,
-    part: int = 0,
-) -> RoutingResult:
-    """Decide about every hit of one poll that is not known yet, oldest entry first.
+        `entries` are the entries of the hits, by key; `known` their `fingerprints`, if they are made already.
+        """
+        if not hits:
+            return None
+        rules = self.rules
+        asked = {hit.rule: rules[hit.rule] for hit in hits if hit.rule in rules and conditional(rules[hit.rule])}
+        histories = tuple((name, now - timedelta(seconds=looks_back_s(rule))) for name, rule in asked.items())
+        edited = tuple(hit.id for hit in hits if entries[hit.entry_key].reason not in FIRST_SEEN)
+        if not self.settings.stories.collapse:
+            return RoutingQuery(hits=edited, histories=histories)
+        if known is None:
+            known = fingerprints(entries[key] for key in dict.fromkeys(hit.entry_key for hit in hits))
+        return RoutingQuery(
+            hits=edited,
+            fingerprints=tuple(known.values()),
+            stories_since=now - timedelta(seconds=self.settings.stories.window_s),
+            histories=histories,
+        )
 
-    Run twice on the same input it gives the same ids, so a repeated commit tells nothing twice.
-    `recipients` names those that a channel reaches, each of whom gets a delivery of his own;
-    `fingerprints` as for `routing_query`; `part` counts the parts of a poll that is written in several,
-    each of which tells what is its own.
-    """
-    index = StoryIndex(context.stories, rules, settings, now, fingerprints or {})
-    unknown = (hit for hit in hits if hit.id not in context.known)
-    ordered = sorted(unknown, key=lambda hit: (entries[hit.entry_key].published_at or now, hit.entry_key, hit.rule))
-    verdicts = [_decide(hit, entries[hit.entry_key], rules.get(hit.rule), context, index, now) for hit in ordered]
-    verdicts = _thresholds(verdicts, rules, settings, context.histories, now)
-    details = [detail for verdict in verdicts for detail in verdict.hits]
-    if part:
-        details = [t if t.story else replace(t, subject=(*t.subject, f"part {part}")) for t in details]
-    return RoutingResult(
-        hits=tuple(verdict.hit for verdict in verdicts),
-        stories=index.changed(),
-        deliveries=deliveries(details, channels, now, recipients),
-    )
+    def route(
+        self,
+        hits: Sequence[Hit],
+        entries: Mapping[str, Entry],
+        now: datetime,
+        context: RoutingContext,
+        *,
+        fingerprints: Mapping[str, Fingerprint] | None = None,
+        part: int = 0,
+    ) -> RoutingResult:
+        """Decide about every hit of one poll that is not known yet, oldest entry first.
+
+        Run twice on the same input it gives the same ids, so a repeated commit tells nothing twice.
+        `context` is the answer to `query`, `fingerprints` as there; `part` counts the parts of a poll that
+        is written in several, each of which tells what is its own.
+        """
+        rules, settings = self.rules, self.settings
+        index = StoryIndex(context.stories, rules, settings, now, fingerprints or {})
+        unknown = (hit for hit in hits if hit.id not in context.known)
+        ordered = sorted(unknown, key=lambda hit: (entries[hit.entry_key].published_at or now, hit.entry_key, hit.rule))
+        verdicts = [_decide(hit, entries[hit.entry_key], rules.get(hit.rule), context, index, now) for hit in ordered]
+        verdicts = _thresholds(verdicts, rules, settings, context.histories, now)
+        details = [detail for verdict in verdicts for detail in verdict.hits]
+        if part:
+            details = [t if t.story else replace(t, subject=(*t.subject, f"part {part}")) for t in details]
+        return RoutingResult(
+            hits=tuple(verdict.hit for verdict in verdicts),
+            stories=index.changed(),
+            deliveries=deliveries(details, self.channels, now, self.recipients),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 from aggregator.core.model import Delivery, Entry, FeedState, HitState
 from aggregator.core.rules import compile_rule
 from aggregator.core.settings import Config, Feed, RuleConfig
-from aggregator.pipeline.active_config import ActiveConfig, activate
+from aggregator.pipeline.context import ActiveConfig, Context, activate
 from aggregator.pipeline.ingest import Ingestor, PolledFeed
 from aggregator.pipeline.poll import Poller
 from tests.support.fake_fetcher import FakeFetcher, FakePage
@@ -42,18 +42,19 @@ class PollFixture:
     full_text: bool = False
 
     @property
+    def context(self) -> Context:
+        return Context(config=lambda: self.setup, clock=self.clock, owner="me")
+
+    @property
     def poller(self) -> Poller:
         ingestor = Ingestor(
+            self.context,
             feeds=self.store.feeds,
             fetcher=self.fetcher,
             parser=inline_parser(),
-            active=lambda: self.setup,
-            clock=self.clock,
-            owner="me",
-            recipients=lambda _: ("",),
             full_text=self.full_text,
         )
-        return Poller(ingestor, feeds=self.store.feeds, active=lambda: self.setup, clock=self.clock, owner="me")
+        return Poller(self.context, ingestor, self.store.feeds)
 
     async def poll(self, page: FakePage | None = None) -> PolledFeed:
         """Poll the feed, ten minutes after the last time, with `page` at its address."""

@@ -49,12 +49,10 @@ class Site:
 def verb(fixture: PollFixture, site: Site, readings: list[ArticleResult] | None = None) -> ArticleFetcher:
     """The verb over a room and a site."""
     return ArticleFetcher(
+        fixture.context,
         texts=fixture.store.articles,
         pages=site,
         reader=site,
-        active=lambda: fixture.setup,
-        clock=fixture.clock,
-        recipients=lambda _: ("",),
         observe=[].append if readings is None else readings.append,
     )
 

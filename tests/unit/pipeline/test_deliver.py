@@ -12,6 +12,7 @@ import pytest
 from aggregator.core.errors import DeliveryError, StoreError
 from aggregator.core.model import AlertKind, Delivery, DeliveryState, Entry, Hit, Notice, Silence
 from aggregator.core.settings import Channel, Config, RuleConfig
+from aggregator.pipeline.context import Context, activate
 from aggregator.pipeline.deliver import MAX_CLAIMED, Deliver, DeliveryCounts
 from tests.support.fake_notifier import FakeNotifier
 from tests.support.memory_store import MemoryStore
@@ -60,7 +61,7 @@ def desk(*channels: Channel, rules: Sequence[RuleConfig] = (), **settings: Any) 
     """A desk with these channels."""
     config = Config(channels={channel.name: channel for channel in channels}, rules=tuple(rules), settings=settings)
     store, notifier, clock = MemoryStore(index_text=lambda entry: entry.title), FakeNotifier(), FakeClock()
-    verb = Deliver(store.outbox, notifier, lambda: config, clock, owner="me")
+    verb = Deliver(Context(config=lambda: activate(config), clock=clock, owner="me"), store.outbox, notifier)
     return Desk(store, notifier, clock, verb)
 
 
@@ -369,7 +370,9 @@ async def test_two_services_on_one_outbox_say_nothing_twice() -> None:
     names = [f"n{i}" for i in range(30)]
     await put(it, *names)
     config = Config(channels={"desk": Channel(name="desk", service="console")})
-    other = Deliver(it.store.outbox, it.notifier, lambda: config, it.clock, owner="other")
+    other = Deliver(
+        Context(config=lambda: activate(config), clock=it.clock, owner="other"), it.store.outbox, it.notifier
+    )
     await asyncio.gather(it.tick(), other.tick(NOW))
     assert sorted(it.notifier.titles()) == sorted(names)
 
@@ -416,7 +419,7 @@ async def test_a_turn_holds_no_more_than_fits_into_a_lease() -> None:
     await it.tick(wait_s=0.01)
     sending = [row for row in it.store.tables.deliveries.values() if row.state is DeliveryState.SENDING]
     assert len(sending) == MAX_CLAIMED
-    other = Deliver(it.store.outbox, FakeNotifier(), it.verb._config, it.clock, owner="other")
+    other = Deliver(replace(it.verb._context, owner="other"), it.store.outbox, FakeNotifier())
     assert (await other.tick(NOW)).sent == 100 - MAX_CLAIMED
 
 
@@ -424,7 +427,7 @@ async def test_leases_are_renewed_while_others_are_sent() -> None:
     """Who waits behind slow attempts is not claimed by another process, however long that takes."""
     it = desk(Channel(name="desk", service="console"))
     await put(it, *[f"n{i}" for i in range(MAX_CLAIMED)])
-    other = Deliver(it.store.outbox, FakeNotifier(), it.verb._config, it.clock, owner="other")
+    other = Deliver(replace(it.verb._context, owner="other"), it.store.outbox, FakeNotifier())
 
     def pass_time(_: str) -> None:
         it.clock.at += timedelta(seconds=34)

@@ -9,7 +9,7 @@ import pytest
 
 from aggregator.core.model import FeedState, Fetched
 from aggregator.core.settings import Config, Feed
-from aggregator.pipeline.active_config import activate
+from aggregator.pipeline.context import Context, activate
 from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.poll import Poller
 from tests.support.inline_parser import inline_parser
@@ -54,11 +54,8 @@ async def poller_over(gate: Gate, *, slow: str = "https://slow.example/{}", **se
     config = Config.model_validate({"feeds": feeds, "settings": settings})
     active, store, clock = activate(config, ()), MemoryStore(index_text=lambda entry: entry.title), FakeClock()
     await store.feeds.sync(config.feeds, clock.now())
-    ingestor = Ingestor(
-        feeds=store.feeds, fetcher=gate, parser=inline_parser(), active=lambda: active, clock=clock, owner="me",
-        recipients=lambda _: (),
-    )  # fmt: skip
-    return Poller(ingestor, feeds=store.feeds, active=lambda: active, clock=clock, owner="me")
+    context = Context(config=lambda: active, clock=clock, owner="me")
+    return Poller(context, Ingestor(context, feeds=store.feeds, fetcher=gate, parser=inline_parser()), store.feeds)
 
 
 async def settled(gate: Gate) -> None:

@@ -21,12 +21,10 @@ async def test_each_further_death_is_told_once() -> None:
     """From the second on, with what rests and what to do; the same death is not told again."""
     fixture = await poll_fixture()
     maintainer = Maintainer(
+        fixture.context,
         catalog=fixture.store.catalog,
         outbox=fixture.store.outbox,
         upkeep=fixture.store.maintenance,
-        active=lambda: fixture.setup,
-        clock=fixture.clock,
-        recipients=lambda _: ("",),
     )
     row = fixture.store.tables.feeds["news"]
     detail = []

@@ -17,8 +17,8 @@ from aggregator.core.rules import index_text, rule_for_query
 from aggregator.core.settings import Config
 from aggregator.pipeline import backtest as backtest_module
 from aggregator.pipeline import search as search_module
-from aggregator.pipeline.active_config import activate
 from aggregator.pipeline.backtest import backtest
+from aggregator.pipeline.context import activate
 from aggregator.pipeline.search import PAGE, search
 from tests.support.memory_store import MemoryCatalog, Tables
 from tests.support.records import MINUTE, NOW, entry

@@ -68,11 +68,9 @@ async def push_over(hubs: Hubs, rows: Rows) -> WebSub:
     fixture = await poll_fixture(web={"enabled": True, "public_url": "https://public.example/"})
     given: dict[str, Any] = {"subscriptions": rows, "hub": hubs, "feeds": fixture.store.feeds, "catalog": None}
     return WebSub(
+        fixture.context,
         **given,
         ingestor=fixture.poller._ingestor,
-        active=lambda: fixture.setup,
-        clock=fixture.clock,
-        owner="me",
         secret=lambda: "s",
     )
 

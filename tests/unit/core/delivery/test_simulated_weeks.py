@@ -1,7 +1,7 @@
 """Simulated weeks: whatever arrives, whenever, nothing is lost, nothing comes early, nothing comes twice."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from aggregator.core.delivery import quiet_until
 from aggregator.core.errors import DeliveryError
 from aggregator.core.model import Alert, AlertKind, Entry, Hit, Reason, RoutingContext
-from aggregator.core.routing import route
 from aggregator.core.settings import Channel, Config, RuleConfig, Settings
+from aggregator.pipeline.context import Context, activate
 from aggregator.pipeline.deliver import Deliver
 from tests.support.fake_notifier import FakeNotifier
 from tests.support.memory_store import MemoryStore
@@ -56,7 +56,9 @@ class Week:
             name="desk", service="console", time_zone=self.zone, quiet_hours=self.quiet, max_per_hour=self.most
         )
         self.config = Config(channels={"desk": self.channel}, settings=Settings())
-        self.verb = Deliver(self.store.outbox, self.notifier, lambda: self.config, self.clock, owner="me")
+        self.active = activate(self.config)
+        context = Context(config=lambda: self.active, clock=self.clock, owner="me")
+        self.verb = Deliver(context, self.store.outbox, self.notifier)
 
     async def arrive(self, number: int, rhythm: str, priority: str) -> str:
         """A new entry matched a rule of this rhythm."""
@@ -67,15 +69,8 @@ class Week:
         hit = Hit(
             id=f"h{number}", rule=rule.id, feed="f", entry_key=entry.key, entry_id=number, created_at=self.clock.at
         )
-        routed = route(
-            [hit],
-            {entry.key: entry},
-            {rule.id: rule},
-            self.config.channels,
-            self.config.settings,
-            RoutingContext(),
-            self.clock.at,
-        )
+        router = replace(self.active.router, rules={rule.id: rule})
+        routed = router.route([hit], {entry.key: entry}, self.clock.at, RoutingContext())
         self.store.tables.entries[number] = entry
         self.store.tables.hits[hit.id] = routed.hits[0]
         await self.store.outbox.add(routed.deliveries)

@@ -1,6 +1,6 @@
 """What becomes of each hit, and which deliveries are made of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -24,7 +24,7 @@ from aggregator.core.model import (
     Silence,
     Story,
 )
-from aggregator.core.routing import fingerprints, route, routing_query, story_index
+from aggregator.core.routing import Recipients, Router, fingerprints, story_index, whole_channel
 from aggregator.core.settings import Channel, RuleConfig, Settings
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -62,16 +62,14 @@ def run(
 ) -> RoutingResult:
     found = {e.key: e for e in entries}
     known = {r.id: r for r in rules}
-    return route(
-        hits,
-        found,
-        known,
-        CHANNELS,
-        Settings(**(settings or {})),
-        context or RoutingContext(),
-        options.pop("now", NOW),
-        **options,
-    )
+    router = router_of(known, Settings(**(settings or {})), options.pop("recipients", whole_channel))
+    return router.route(hits, found, options.pop("now", NOW), context or RoutingContext(), **options)
+
+
+def router_of(
+    rules: dict[str, RuleConfig], settings: Settings, find: Callable[[Channel], Sequence[str]] = whole_channel
+) -> Router:
+    return Router(rules=rules, channels=CHANNELS, settings=settings, recipients=Recipients(CHANNELS, find))
 
 
 def one(of: Entry, config: RuleConfig | None = None, **options: Any) -> RoutingResult:
@@ -295,11 +293,11 @@ def test_a_fingerprint_that_is_known_is_not_made_again(monkeypatch: pytest.Monke
     e = entry("k", content=TEXT)
     known = fingerprints([e])
     monkeypatch.setattr(story_index, "fingerprint", None)
-    settings = Settings(default_channels=("desk",))
-    asked = routing_query([hit(e)], {"k": e}, {"s400": rule()}, settings, NOW, known)
+    router = router_of({"s400": rule()}, Settings(default_channels=("desk",)))
+    asked = router.query([hit(e)], {"k": e}, NOW, known)
     assert asked is not None
     assert asked.fingerprints == (known["k"],)
-    routed = route([hit(e)], {"k": e}, {"s400": rule()}, CHANNELS, settings, RoutingContext(), NOW, fingerprints=known)
+    routed = router.route([hit(e)], {"k": e}, NOW, RoutingContext(), fingerprints=known)
     assert routed.stories[0].fingerprint == known["k"]
 
 
@@ -335,11 +333,12 @@ def test_threshold_waits_and_then_tells_all() -> None:
 def test_the_question_asks_for_what_is_needed() -> None:
     """Fingerprints of the entries, the story window, and the past of rules that need it."""
     e = entry()
-    asked = routing_query([hit(e)], {e.key: e}, {"s400": rule(first_in="24h")}, Settings(), NOW)
+    router = router_of({"s400": rule(first_in="24h")}, Settings())
+    asked = router.query([hit(e)], {e.key: e}, NOW)
     assert asked is not None
     assert (len(asked.fingerprints), asked.stories_since) == (1, NOW - timedelta(hours=72))
     assert asked.histories == (("s400", NOW - timedelta(hours=24)),)
-    assert routing_query([], {}, {}, Settings(), NOW) is None
+    assert router.query([], {}, NOW) is None
 
 
 @given(
