@@ -5,12 +5,11 @@ are called, not before: commands that need no database do not wait for it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from aggregator.core.model import Entry
-from aggregator.ports import ArticleQueue, Catalog, Feeds, Maintenance, Outbox, Subscriptions
+from aggregator.store.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,25 +17,6 @@ if TYPE_CHECKING:
     from aggregator.store.migrate import Upgraded
 
 __all__ = ["Store", "copy_store", "count_rows", "open_store", "restore_store", "upgrade_store"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
-    """The database's faces. `close`, or the end of `async with`, writes what waits."""
-
-    feeds: Feeds
-    articles: ArticleQueue
-    subscriptions: Subscriptions
-    outbox: Outbox
-    catalog: Catalog
-    maintenance: Maintenance
-    close: Callable[[], Awaitable[None]]
-
-    async def __aenter__(self) -> "Store":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
 
 def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool = False) -> Store:

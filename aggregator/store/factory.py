@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from aggregator.core.model import Entry
-from aggregator.store import Store
 from aggregator.store.articles import SqlArticleQueue
 from aggregator.store.engine import Database
 from aggregator.store.feeds import SqlFeeds
@@ -13,6 +12,7 @@ from aggregator.store.outbox import SqlOutbox
 from aggregator.store.queries import SqlCatalog
 from aggregator.store.reader import ReadPool
 from aggregator.store.search_index import SearchIndex
+from aggregator.store.store import Store
 from aggregator.store.subscriptions import SqlSubscriptions
 from aggregator.store.writer import Writer
 

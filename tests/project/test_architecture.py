@@ -4,6 +4,8 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Set
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,35 @@ def test_imports_keep_to_the_layers() -> None:
     program = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([program, "--no-logo"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_no_import_circles() -> None:
+    """No module needs itself through others; imports in functions and under TYPE_CHECKING count too."""
+    modules = {_module_name(file): file for file in CODE}
+    imports = {name: _imports(name, file, modules.keys()) - {name} for name, file in modules.items()}
+    assert imports["aggregator.app.application"] >= {"aggregator.app.runtime"}, "a lazy import is not seen"
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+def _module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(name: str, file: Path, modules: Set[str]) -> set[str]:
+    """The modules that a file names in any import; `from package import module` is the module."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name} imports relatively"
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {one if one in modules else str(node.module) for one in full}
+    return found & modules
 
 
 def test_no_file_is_named_for_nothing() -> None:
