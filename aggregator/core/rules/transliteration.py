@@ -14,12 +14,17 @@ from aggregator.core.text.fold import fold
 
 Respelling = Callable[[str], str | None]
 
-MAX_SPELLINGS = 24
-MAX_CODE_LETTERS = 6  # longer runs of letters are words, and words are not respelled silently
+MAX_SPELLINGS = 36
+MAX_WAYS = 12  # of spelling a designator's name in Cyrillic: Герань, Геран
+MAX_CODE_LETTERS = 12  # of a run: Красуха-4 has seven
+_MAX_TRIED = 4096  # ways of spelling a name, from which those with the fewest oddities are taken
 
 _LETTERS = re.compile(r"[^\W\d_]+")
 _BLANK_FREE = re.compile(r"\S+")
 _CYRILLIC = re.compile(r"[\u0400-\u052f]")
+_UKRAINIAN = re.compile("[іїєґ]")
+# After which consonants Russian and Ukrainian may write a soft sign: at the end of a word, and before a consonant.
+_SOFT_AT_END, _SOFT_WITHIN, _CONSONANTS = "бвдзлмнпрст", "лнрстдз", "бвгґджзклмнпрстфхцчшщ"
 _GREEK = re.compile(r"[\u0370-\u03ff]")
 _LATIN = re.compile(r"[a-z]+")
 
@@ -36,9 +41,22 @@ _TO_ARABIC = {
 # Keys are folded: й is и here, ё is е.
 _FROM_CYRILLIC: dict[str, tuple[str, ...]] = {
     "ии": ("y", "iy", "ii", "yi"), "ыи": ("y", "yi"), "х": ("kh", "h", "x"), "ю": ("yu", "iu"), "я": ("ya", "ia"),
-    "ц": ("ts", "c"), "щ": ("shch",), "ч": ("ch",), "ш": ("sh",), "ж": ("zh",), "ы": ("y",), "э": ("e",), "ь": ("",),
-    "ъ": ("",), "є": ("ye",), "і": ("i", "yi"), "ґ": ("g",),
+    "ц": ("ts", "c", "z"), "щ": ("shch",), "ч": ("ch",), "ш": ("sh",), "ж": ("zh",), "ы": ("y",), "э": ("e",),
+    "ь": ("",), "ъ": ("",), "є": ("ye",), "і": ("i", "yi"), "ґ": ("g",),
     **{a: (b,) for a, b in zip("абвгдезиклмнопрстуф", "abvgdeziklmnoprstuf", strict=True)},
+    "дж": ("dzh", "j"),
+}  # fmt: skip
+_FROM_UKRAINIAN: dict[str, tuple[str, ...]] = {
+    **_FROM_CYRILLIC,
+    "г": ("h", "g"), "и": ("y", "i"), "і": ("i",), "иі": ("yi", "yyi"), "ии": ("y", "yi", "yy", "iy"),
+    "є": ("ye", "ie", "e"), "я": ("ia", "ya"), "ю": ("iu", "yu"), "х": ("kh", "h"), "зг": ("zh", "zgh"),
+}  # fmt: skip
+# How a designator's name may be written in Cyrillic, the likeliest first.
+_WAYS_TO_CYRILLIC: dict[str, tuple[str, ...]] = {
+    **{letters: (spelled,) for letters, spelled in _TO_CYRILLIC.items()},
+    "c": ("к",), "ce": ("це", "се"), "ci": ("ци", "си"), "cy": ("ци", "си"), "ck": ("к",), "j": ("дж", "й", "ж"),
+    "h": ("х", "г"), "i": ("и", "і"), "^e": ("э", "е"), "^z": ("з", "ц"), "iy": ("ий",), "x": ("кс", "х"),
+    "w": ("в", "у"),
 }  # fmt: skip
 _FROM_GREEK: dict[str, tuple[str, ...]] = {
     "μπ": ("b", "mp"), "ντ": ("d", "nt"), "γκ": ("g", "gk"), "ου": ("ou", "u"), "φ": ("f", "ph"), "χ": ("ch", "h"),
@@ -49,6 +67,13 @@ _NAMES_TO_CYRILLIC: dict[str, tuple[str, ...]] = {
     **{letters: (spelled,) for letters, spelled in _TO_CYRILLIC.items()},
     "c": ("к", "ц"), "ck": ("к",), "ee": ("и",), "h": ("х", "г"), "j": ("дж", "й"), "oo": ("у",), "ph": ("ф",),
     "th": ("т",), "w": ("в", "у"), "x": ("кс",), "y": ("и", "й", "ий"), "iy": ("ий",), "^e": ("э", "е"),
+}  # fmt: skip
+_NAMES_TO_UKRAINIAN: dict[str, tuple[str, ...]] = {
+    **_NAMES_TO_CYRILLIC,
+    "i": ("і", "и"), "y": ("и", "ий", "й"), "yi": ("ї", "иї"), "h": ("г", "х"), "g": ("г", "ґ"),
+    "e": ("е", "є"), "^e": ("е",),
+    "ye": ("є",), "ie": ("іє", "є"), "ia": ("ія", "я"), "iu": ("ю",), "sky": ("ський",), "skyi": ("ський",),
+    "skyy": ("ський",), "skiy": ("ський",), "tsk": ("цьк", "цк"), "yy": ("ий",),
 }  # fmt: skip
 _NAMES_TO_GREEK: dict[str, tuple[str, ...]] = {
     **{letters: (spelled,) for letters, spelled in _TO_GREEK.items()},
@@ -91,6 +116,12 @@ def code_spellings(term: str) -> tuple[str, ...]:
             spelled = _each_run(latin, respell)
             if spelled:
                 found[spelled] = None
+    if not _CYRILLIC.search(fold(term)):
+        ways = (_each_run(latin, partial(_nth_cyrillic, nth=n)) for latin in (term, *heard) for n in range(MAX_WAYS))
+        found.update(dict.fromkeys(spelled for spelled in ways if spelled))
+    else:
+        ways = (_each_run(term, partial(_nth_latin, nth=n)) for n in range(MAX_WAYS))
+        found.update(dict.fromkeys(spelled for spelled in ways if spelled))
     found.update(dict.fromkeys(seen))
     found.pop(term)
     return tuple(islice(found, MAX_SPELLINGS))
@@ -98,15 +129,17 @@ def code_spellings(term: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 14)
 def name_spellings(term: str) -> tuple[str, ...]:
-    """A name's likely spellings in Latin, Cyrillic and Greek letters, without itself."""
+    """A name's likely spellings in Latin, Cyrillic (Russian and Ukrainian) and Greek letters, without itself."""
     bare = fold(term)
     tables: Sequence[Mapping[str, tuple[str, ...]]]
-    if _CYRILLIC.search(bare):
-        tables = (_FROM_CYRILLIC,)
+    if _UKRAINIAN.search(bare):
+        tables = (_FROM_UKRAINIAN,)
+    elif _CYRILLIC.search(bare):
+        tables = (_FROM_CYRILLIC, _FROM_UKRAINIAN)
     elif _GREEK.search(bare):
         tables = (_FROM_GREEK,)
     else:
-        tables = (_NAMES_TO_CYRILLIC, _NAMES_TO_GREEK)
+        tables = (_NAMES_TO_CYRILLIC, _NAMES_TO_UKRAINIAN, _NAMES_TO_GREEK)
     found = (spelled for table in tables for spelled in islice(_respellings(bare, table), MAX_SPELLINGS // len(tables)))
     return tuple(dict.fromkeys(spelled for spelled in found if spelled != bare))
 
@@ -204,7 +237,52 @@ def _pieces(bare: str, table: Mapping[str, tuple[str, ...]]) -> list[tuple[str, 
 
 
 def _respellings(bare: str, table: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    return map("".join, product(*_pieces(bare, table)))
+    """The spellings of a name, those with the fewest unusual pieces first."""
+    pieces = _softened(_pieces(bare, table)) if table in (_NAMES_TO_CYRILLIC, _NAMES_TO_UKRAINIAN) else None
+    return _likeliest(pieces or _pieces(bare, table))
+
+
+def _likeliest(pieces: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    numbered = islice(product(*map(_numbered, pieces)), _MAX_TRIED)
+    ranked = sorted(numbered, key=lambda choice: sum(number for number, _ in choice))
+    return ("".join(piece for _, piece in choice) for choice in ranked)
+
+
+def _numbered(options: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
+    return tuple(enumerate(options))
+
+
+def _softened(pieces: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Cyrillic pieces with a soft sign as a further option where one may stand."""
+    found: list[tuple[str, ...]] = []
+    for options, following in zip(pieces, [*pieces[1:], ("",)], strict=True):
+        letter, after = options[0][-1:], following[0][:1]
+        soft = _SOFT_AT_END if not after.isalpha() else _SOFT_WITHIN if after in _CONSONANTS and letter != after else ""
+        found.append((*options, options[0] + "ь") if letter and letter in soft else options)
+    return found
+
+
+def _nth_cyrillic(run: str, nth: int) -> str | None:
+    """The nth likeliest way to write a designator's name in Cyrillic; of a letter or two there is one way."""
+    ways = _cyrillic_ways(fold(run)) if len(run) > 2 else ()
+    return _like(run, ways[min(nth, len(ways) - 1)]) if ways else _cyrillic(run)
+
+
+def _nth_latin(run: str, nth: int) -> str | None:
+    ways = _latin_ways(fold(run))
+    return _like(run, ways[min(nth, len(ways) - 1)]) if ways else None
+
+
+@lru_cache(maxsize=1 << 12)
+def _latin_ways(bare: str) -> tuple[str, ...]:
+    return tuple(islice(_likeliest(_pieces(bare, {**_FROM_CYRILLIC, "к": ("k", "c")})), MAX_WAYS))
+
+
+@lru_cache(maxsize=1 << 12)
+def _cyrillic_ways(bare: str) -> tuple[str, ...]:
+    if not _LATIN.fullmatch(bare):
+        return ()
+    return tuple(islice(_likeliest(_softened(_pieces(bare, _WAYS_TO_CYRILLIC))), MAX_WAYS))
 
 
 _cyrillic, _greek, _sound_arabic = _single(_TO_CYRILLIC), _single(_TO_GREEK), _single(_TO_ARABIC)
