@@ -4,13 +4,13 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from aggregator.core.model import Entry, HitFilter
-from aggregator.core.rules import LintFinding, Rule, index_text, lint, propose
+from aggregator.core.rules import LintFinding, Rule, index_text, lint, not_near, propose
+from aggregator.core.rules.feedback import MIN_MARKED
 from aggregator.pipeline.context import Context
 from aggregator.ports import Catalog
 
 SAMPLE = 5000
 MARKED = 2000
-MIN_IRRELEVANT = 3
 
 
 async def advise(context: Context, catalog: Catalog) -> tuple[LintFinding, ...]:
@@ -28,7 +28,7 @@ async def advise(context: Context, catalog: Catalog) -> tuple[LintFinding, ...]:
         channels=tuple(config.channels),
         default_channels=config.settings.default_channels,
     )
-    proposals = [finding for rule in rules for finding in await _exclusions(catalog, rule)]
+    proposals = [finding for rule in rules for finding in await _exclusions(catalog, rule, words, entries)]
     return (*findings, *proposals)
 
 
@@ -38,15 +38,20 @@ async def _frequencies(catalog: Catalog, now: datetime) -> tuple[Counter[str], i
     return Counter(word for entry in entries for word in set(index_text(entry).split())), len(entries)
 
 
-async def _exclusions(catalog: Catalog, rule: Rule) -> list[LintFinding]:
+async def _exclusions(catalog: Catalog, rule: Rule, words: Counter[str], entries: int) -> list[LintFinding]:
     bad = await catalog.hits(HitFilter(rule=rule.id, mark="irrelevant"), limit=MARKED)
-    if len(bad) < MIN_IRRELEVANT:
+    if len(bad) < MIN_MARKED:
         return []
     good = await catalog.hits(HitFilter(rule=rule.id, mark="relevant"), limit=MARKED)
     relevant, irrelevant = ([_text(detail.entry) for detail in group] for group in (good, bad))
     return [
-        LintFinding(rule=rule.id, kind="noisy", message=f"{p.term!r} is {p.why}", hint=f"add it to none: [{p.term}]")
-        for p in propose(rule, relevant, irrelevant)
+        LintFinding(
+            rule=rule.id,
+            kind="noisy",
+            message=f"{p.term!r} is {p.why}",
+            hint=f"add it to none: [{p.term}], or only where it stands close: query: '{not_near(rule, p.term)}'",
+        )
+        for p in propose(rule, relevant, irrelevant, frequencies=words, entries=entries)
     ]
 
 

@@ -5,7 +5,7 @@ from aggregator.core.rules.entry_document import Document, document, index_text
 from aggregator.core.rules.explain import ExplainedClause, Explanation, explain
 from aggregator.core.rules.feedback import Proposal, precision, propose
 from aggregator.core.rules.index import RuleIndex, RuleMatch
-from aggregator.core.rules.lint import LintFinding, lint
+from aggregator.core.rules.lint import LintFinding, lint, not_near
 from aggregator.core.rules.match_term import lint_term, match_term
 from aggregator.core.rules.prefilter import prefilter, spellings
 from aggregator.core.rules.query_parser import parse_query, print_query
@@ -34,6 +34,7 @@ __all__ = [
     "lint_term",
     "lookback_s",
     "match_term",
+    "not_near",
     "parse_query",
     "precision",
     "prefilter",

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aggregator.core.model import RuleStats
-from aggregator.core.rules.atoms import Atom
+from aggregator.core.rules.atoms import Atom, atom
 from aggregator.core.rules.clauses import AndClause, Clause, NotClause, OrClause, TermClause
-from aggregator.core.rules.compile import Rule, term_clauses
-from aggregator.core.rules.syntax_tree import Node
+from aggregator.core.rules.compile import Rule, item, term_clauses
+from aggregator.core.rules.query_parser import MAX_SHOWN, print_query
+from aggregator.core.rules.syntax_tree import NEAR_WORDS, And, ListRef, Near, Node, Not, Or, Term
 
 SILENT_DAYS = 90
 COMMON_SHARE = 0.05  # of the stored entries
@@ -49,6 +50,7 @@ def lint(
     findings: list[LintFinding] = []
     for rule in rules:
         findings += _contradictions(rule)
+        findings += _exclusions(rule)
         findings += _acronyms(rule)
         findings += _common(rule, frequencies or {}, entries)
         findings += _silent(rule, known.get(rule.id), now)
@@ -72,6 +74,36 @@ def _contradictions(rule: Rule) -> Iterator[LintFinding]:
     options = _options(rule.plan)
     if options and options <= excluded:
         yield LintFinding(rule=rule.id, kind="never", message="can never match: all of its terms are excluded")
+
+
+def not_near(rule: Rule, word: str) -> str:
+    """A query line that excludes `word` only where it stands close to what `rule` looks for."""
+    parts = rule.tree.children if isinstance(rule.tree, And) else (rule.tree,)
+    wanted = [part for part in parts if not isinstance(part, Not)]
+    placed = next((part for part in wanted if _takes_near(part)), None)
+    kept = print_query(wanted[0] if len(wanted) == 1 else And(tuple(wanted)))
+    if placed is None or len(kept) > MAX_SHOWN:
+        return f"… NOT (term NEAR/{NEAR_WORDS} {print_query(Term(word))})"
+    kept = f"({kept})" if isinstance(wanted[0], Or) and len(wanted) == 1 else kept
+    return f"{kept} NOT ({print_query(Near((placed, Term(word))))})"
+
+
+def _takes_near(node: Node) -> bool:
+    return isinstance(node, Term | ListRef | Near) or (isinstance(node, Or) and all(map(_takes_near, node.children)))
+
+
+def _exclusions(rule: Rule) -> Iterator[LintFinding]:
+    """A single word under `none:` that is looked for in whole texts: one mention in passing silences the rule."""
+    if not {"summary", "content"} & set(rule.config.in_):
+        return
+    for node in map(item, rule.config.none):
+        if isinstance(node, Term) and len(atom(node.text).tokens) == 1:
+            yield LintFinding(
+                rule=rule.id,
+                kind="excludes",
+                message=f"none: excludes every entry that says {node.text!r} once, anywhere",
+                hint=f"to exclude it only close to the terms, write query: '{not_near(rule, node.text)}'",
+            )
 
 
 def _acronyms(rule: Rule) -> Iterator[LintFinding]:
@@ -131,10 +163,10 @@ def _swallowed(rules: Sequence[Rule]) -> Iterator[LintFinding]:
     plain = [(rule, _options(rule.plan)) for rule in rules if _is_choice(rule)]
     by_atom: dict[Atom, list[int]] = {}
     for place, (_, atoms) in enumerate(plain):
-        for atom in atoms:
-            by_atom.setdefault(atom, []).append(place)
+        for each in atoms:
+            by_atom.setdefault(each, []).append(place)
     for place, (rule, atoms) in enumerate(plain):
-        shared = set.intersection(*(set(by_atom[atom]) for atom in atoms))
+        shared = set.intersection(*(set(by_atom[each]) for each in atoms))
         wider = [other for other in sorted(shared) if other != place and atoms < plain[other][1]]
         if wider:
             yield LintFinding(
