@@ -30,13 +30,17 @@ Positions = tuple[int, int, Evidence]
 
 @dataclass(frozen=True, slots=True)
 class TermClause:
-    """A term in any of its spellings. `stems`: the written words, where inflections count."""
+    """A term in any of its spellings. `stems`: the written words, where inflections count.
+
+    `lang`: the language that `lang:` asks for; a document whose language cannot be told may be in it.
+    """
 
     node: Node
     label: str
     atoms: tuple[Atom, ...]
     fields: tuple[str, ...]
     stems: tuple[str, ...] = ()
+    lang: str = ""
 
     def matches(self, context: MatchContext) -> bool:
         vocabulary, everywhere = context.vocabulary, self.fields == context.fields
@@ -49,7 +53,9 @@ class TermClause:
                 for field in self.fields:
                     if context.token_ranges(atom, field):
                         return True
-        return bool(self.stems) and any(True for field in self.fields for _ in self._inflected(context, field))
+        if self.stems:
+            return any(True for field in self.fields for _ in self._inflected(context, field))
+        return bool(self.lang) and context.may_be(self.lang)
 
     def positions(self, context: MatchContext, field: str) -> Iterator[Positions]:
         vocabulary = context.vocabulary
@@ -72,18 +78,20 @@ class TermClause:
                     yield span_of(inflected, at, context, field, self.label)
 
     def keys(self, weight: Weight) -> Keys:
-        if self.stems:
+        if self.stems or self.lang:
             return None
         return _every(atom_keys(atom, weight) for atom in self.atoms)
 
     def _inflected(self, context: MatchContext, field: str) -> Iterator[Positions]:
-        wanted, stemmed = stem(self.stems, context.lang), context.stemmed(field)
-        model = self.atoms[0]
-        for at in range(len(stemmed) - len(wanted) + 1):
-            if stemmed[at] == wanted[0] and stemmed[at : at + len(wanted)] == wanted:
-                inflected = _as_written(model, context, field, at)
-                if inflected.is_valid_at(context.reading(field), at):
-                    yield at, at + len(wanted), ((inflected, at),)
+        model, done = self.atoms[0], set[int]()
+        for lang in context.languages:
+            wanted, stemmed = stem(self.stems, lang), context.stemmed(field, lang)
+            for at in range(len(stemmed) - len(wanted) + 1):
+                if stemmed[at] == wanted[0] and at not in done and stemmed[at : at + len(wanted)] == wanted:
+                    done.add(at)
+                    inflected = _as_written(model, context, field, at)
+                    if inflected.is_valid_at(context.reading(field), at):
+                        yield at, at + len(wanted), ((inflected, at),)
 
 
 @dataclass(frozen=True, slots=True)

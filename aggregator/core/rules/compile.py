@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from hashlib import sha256
@@ -32,7 +32,7 @@ from aggregator.core.rules.syntax_tree import And, FieldScope, ListRef, Near, No
 from aggregator.core.rules.transliteration import code_spellings, name_spellings
 from aggregator.core.settings import RuleConfig
 from aggregator.core.text.fold import FULL_WIDTH, without_invisible
-from aggregator.core.text.language import language
+from aggregator.core.text.language import has_stemmer, language, stemmed_script
 from aggregator.core.text.language_codes import suggest_code
 from aggregator.core.text.tokens import glued, token_texts
 
@@ -71,7 +71,7 @@ class Rule:
             return False
         if document.feed in feeds.not_ids:
             return False
-        return not self.langs or context.lang in self.langs
+        return not self.langs or any(context.may_be(lang) for lang in self.langs)
 
 
 def compile_rule(config: RuleConfig, lists: Lists) -> Rule:
@@ -142,6 +142,7 @@ class _Compilation:
         self._path: Path = ()
         self._offsets: dict[int, int] = {}  # id of a node → where it starts in the query
         self._offset: int | None = None
+        self._negated = False  # under a NOT: a language that cannot be told excludes nothing
 
     # --- the tree -------------------------------------------------------------------------------
 
@@ -204,6 +205,18 @@ class _Compilation:
         self._origin[id(node)] = path
         return node
 
+    def _warn_of_stems(self, plan: Clause) -> None:
+        """Warn of languages whose endings nobody here knows."""
+        langs = [language(tag) for tag in self.config.lang]
+        unknown = [lang for lang in langs if not has_stemmer(lang)]
+        missing = f"stem: knows no endings of {' and '.join(unknown)}" if unknown else ""
+        other = (clause.label for clause in term_clauses(plan) if clause.stems and not stemmed_script(clause.label))
+        if not langs and (label := next(other, None)):
+            missing = f"stem: knows no endings of the language of {label!r}"
+        if missing:
+            hint = "write the beginning of the word and a star, or list its forms"
+            self._problem(f"{missing}, so only the words themselves are found", hint, ("stem",), severity="warning")
+
     # --- the plan -------------------------------------------------------------------------------
 
     def plan(self, tree: Node) -> Clause | None:
@@ -213,6 +226,8 @@ class _Compilation:
         if len([p for p in self.problems[before:] if p.severity == "error"]) or clause is None:
             return None
         loose = _only_excludes(clause)
+        if self.config.stem:
+            self._warn_of_stems(clause)
         if loose is not None:
             self._problem(
                 "this part only excludes, so it would match almost everything",
@@ -241,7 +256,7 @@ class _Compilation:
     def _made(self, node: Node, fields: tuple[str, ...]) -> Clause | None:
         match node:
             case Term(tag) if fields == ("lang",):
-                return self._seek(Term(language(tag)), False, fields) if self._language(tag, self._path) else None
+                return self._spoken(tag, fields) if self._language(tag, self._path) else None
             case Term(_, exact):
                 return self._seek(node, exact, fields)
             case SloppyPhrase():
@@ -253,7 +268,9 @@ class _Compilation:
             case FieldScope(field_name, child):
                 return self._clause(child, (field_name,))
             case Not(child):
+                self._negated = not self._negated
                 inner = self._clause(child, fields)
+                self._negated = not self._negated
                 return inner and NotClause(node, inner)
             case And(children):
                 return self._several(AndClause, node, children, fields)
@@ -280,6 +297,10 @@ class _Compilation:
         exact = exact or self.config.case == "exact"
         stems = tuple(token_texts(text)) if self.config.stem and not text.rstrip().endswith("*") else ()
         return TermClause(node, text, spellings_of(text, exact, self.config.translit), fields, stems)
+
+    def _spoken(self, tag: str, fields: tuple[str, ...]) -> TermClause:
+        clause = self._seek(Term(language(tag)), False, fields)
+        return clause if self._negated else replace(clause, lang=clause.label)
 
     def _fit(self, node: Regex, fields: tuple[str, ...]) -> RegexClause:
         made = pattern(node.pattern, self.config.case == "exact")

@@ -1,7 +1,7 @@
 """Why a rule matched a document, or what was missing. Same code path as matching."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import islice
 
@@ -18,12 +18,13 @@ from aggregator.core.rules.clauses import (
     TermClause,
     fields_of,
 )
-from aggregator.core.rules.compile import ALL_FIELDS, Rule
+from aggregator.core.rules.compile import ALL_FIELDS, Rule, term_clauses
 from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.index import spans
 from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.rules.query_parser import print_query
 from aggregator.core.rules.snippet import snippet
+from aggregator.core.text.language import has_stemmer
 
 MAX_SHOWN = 5  # spans of one clause
 MAX_ENDING = 4  # letters by which two forms of a word differ
@@ -33,7 +34,7 @@ MAX_ENDING = 4  # letters by which two forms of a word differ
 class ExplainedClause:
     """A clause of a rule: whether it is satisfied, the evidence, and a near miss where it is not.
 
-    `kind` is one of all, any, not, near, list, term, regex.
+    `kind` is one of all, any, not, near, list, term, regex, lang.
     """
 
     kind: str
@@ -90,6 +91,12 @@ def explain(rule: Rule, document: Document) -> Explanation:
     context = MatchContext(document, tuple(dict.fromkeys((*ALL_FIELDS, *fields_of(rule.plan)))))
     tree = _explained(rule.plan, context)
     barred = _barred(rule, document, context)
+    if (rule.langs or any(clause.lang for clause in term_clauses(rule.plan))) and not context.lang and not barred:
+        text = f"lang: {', '.join(rule.config.lang)}".rstrip(": ")
+        hint = "too few words to tell the language, which therefore excludes nothing"
+        unsure = ExplainedClause(kind="lang", text=text, satisfied=True, hint=hint)
+        whole = ExplainedClause(kind="all", text=tree.text, satisfied=tree.satisfied, children=(tree, unsure))
+        tree = replace(tree, children=(*tree.children, unsure)) if tree.kind == "all" else whole
     return Explanation(
         rule=rule.id,
         matched=tree.satisfied and not barred,
@@ -109,7 +116,10 @@ def _barred(rule: Rule, document: Document, context: MatchContext) -> str:
         return f"feed {document.feed} is not among the rule's feeds"
     if feeds.tags and not set(feeds.tags) & set(document.feed_tags):
         return f"feed {document.feed} has none of the tags {', '.join(feeds.tags)}"
-    return f"the language is {context.lang or 'unknown'}, not {' or '.join(sorted(rule.langs))}"
+    wanted = " or ".join(sorted(rule.langs))
+    if context.lang:
+        return f"the language is {context.lang}{'' if context.said_lang else ' by its words'}, not {wanted}"
+    return f"the letters are not those of {wanted}"
 
 
 def _explained(clause: Clause, context: MatchContext, *, missed: bool = True) -> ExplainedClause:
@@ -167,6 +177,8 @@ def _near_miss(clause: TermClause, context: MatchContext) -> str:
     for miss in (_other_capitals, _other_separators, _other_inflection, _similar):
         if hint := miss(written, clause.fields, context):
             return f"not found; {hint}"
+    if clause.stems and context.lang and not has_stemmer(context.lang):
+        return f"not found; stem: knows no endings of {context.lang}: write the beginning of the word and a star"
     return "not found"
 
 

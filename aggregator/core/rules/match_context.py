@@ -7,7 +7,7 @@ from aggregator.core.rules.atoms import Atom
 from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.regex import Pattern
 from aggregator.core.text.affixes import stems
-from aggregator.core.text.language import guess_language, language, stem
+from aggregator.core.text.language import LanguageGuess, guess_language, language, stem
 from aggregator.core.text.tokens import TokenizedText
 
 BASIC_FIELDS = ("title", "summary", "content")
@@ -25,7 +25,7 @@ class MatchContext:
         self._places: dict[tuple[int, str], TokenRanges] = {}
         self._matches: dict[tuple[Pattern, str], TokenRanges] = {}
         self._beginnings: dict[int, set[str]] = {}
-        self._stems: dict[str, list[str]] = {}
+        self._stems: dict[tuple[str, str], list[str]] = {}
         # The folded tokens of all fields, one field after the other; and every word, also without its affixes.
         self.words: list[str] = [word for field in self.fields for word in self.reading(field).words]
         self.vocabulary = set(self.words)
@@ -63,17 +63,34 @@ class MatchContext:
             found = self._matches[key] = list(pattern.find(self.reading(field).text))
         return found
 
-    def stemmed(self, field: str) -> list[str]:
-        """The stems of a field's tokens, in the document's language."""
-        found = self._stems.get(field)
+    def stemmed(self, field: str, lang: str) -> list[str]:
+        """The stems of a field's tokens, in a language."""
+        found = self._stems.get((field, lang))
         if found is None:
             reading = self.reading(field)
             written = [reading.text[start:end] for start, end in zip(reading.starts, reading.ends, strict=True)]
-            found = self._stems[field] = stem(written, self.lang)
+            found = self._stems[field, lang] = stem(written, lang)
         return found
 
     @cached_property
     def lang(self) -> str:
-        """The document's language: as it says, else as it looks."""
-        said = language(self.document.lang)
-        return said or guess_language(f"{self.document.title} {self.document.summary} {self.document.content[:400]}")
+        """The document's language: as it says, else as it certainly looks; "" where that cannot be told."""
+        return self.said_lang or (self._guess.likeliest[0] if self._guess.certain else "")
+
+    @property
+    def said_lang(self) -> str:
+        """The language that the entry or its feed names."""
+        return language(self.document.lang)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages whose inflections are tried: the document's, or those that it may be in."""
+        return (self.lang,) if self.lang else self._guess.likeliest
+
+    def may_be(self, lang: str) -> bool:
+        """Whether the document can be in a language, as far as is known or can be told."""
+        return self.lang == lang if self.lang else self._guess.may_be(lang)
+
+    @cached_property
+    def _guess(self) -> LanguageGuess:
+        return guess_language(f"{self.document.title} {self.document.summary} {self.document.content[:400]}")

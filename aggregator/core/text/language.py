@@ -3,10 +3,15 @@
 The model beside this module is fastText's lid.176.ftz (lid.176.NOTICE.md); nothing is downloaded.
 """
 
+import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from itertools import takewhile
 from typing import Any
+from unicodedata import name
 
 from aggregator.core.text.fold import IGNORABLE, fold
 
@@ -21,6 +26,37 @@ _STEMMERS = {
 }  # fmt: skip
 _WINDOW = 80  # of the sample: what the model was tried with
 _SAMPLE = 400  # code points are plenty to tell a language
+# Letters in the window from which a guess of this probability is taken for certain: names and short headlines
+# are guessed as anything (`NATO, S-400, CAATSA` as Dutch, 0.92).
+_CERTAIN = ((20, 0.8), (50, 0.5))
+_LIKELY = 5  # languages that a text may be in, where none is certain
+_CERTAIN_SCRIPT = (4, 0.8)  # the same for a script that is one language's own
+# Languages that are written in other letters than Latin ones; a script that is not here is one language's own.
+_WRITTEN_IN = {
+    "CYRILLIC": "ru uk be bg sr mk kk ky mn tg tt ba cv ce os ab av kv udm mhr mrj myv sah tyv xal bxr krc lez rue mo",
+    "ARABIC": "ar fa ur ps sd ug ku ckb azb arz pnb mzn lrc ks bal dv az",
+    "CJK": "zh ja ko wuu yue gan",
+    "HEBREW": "he yi",
+    "DEVANAGARI": "hi ne mr sa bh gom mai new dty kok",
+    "BENGALI": "bn as bpy",
+    "ETHIOPIC": "am ti",
+}
+_STEMMED_SCRIPTS = frozenset(["LATIN", "CYRILLIC", "ARABIC", "GREEK", "ARMENIAN", "DEVANAGARI", "TAMIL"])
+_UKRAINIAN = re.compile("[іїєґІЇЄҐ]")
+# Endings by which Snowball's stemmers make one word of two: import and importance are not forms of one word.
+# They are looked for where a stem ends, folded; two letters of them name the derivation, whatever its own ending.
+_DERIVED = {
+    "de": "ung|igkeit|heit|keit|lich|isch|ig|ik|los|bar",
+    "fr": "ation|ateur|atric|ition|iteur|ement|ment|ivement|ivite|ite|if|iv|eux|eus|ique|isme|iste|able|ance|ence|ant",
+    "es": "ador|acion|ante|ancia|encia|idad|iv|os|ic|able|ible|ista|ismo|amient|imient|mente|logia",
+    "pt": "ador|acao|acoes|ante|ancia|encia|idade|iv|os|ic|avel|ivel|ista|ismo|ament|iment|mente|logia",
+    "it": "azion|ator|ant|anz|enz|ita|iv|os|ic|abil|ibil|ist|ism|ament|iment|mente|logi",
+    "ca": "ador|acio|ant|ancia|encia|itat|iu|iv|os|ic|able|ible|ista|isme|ament|iment|ment|logia",
+    "ro": "abil|ibil|ivit|itat|itate|ator|atii|ant|ist|ism|iv",
+    "nl": "ing|heid|heden|lijk|baar|ig|end",
+    "da": "lig|ig|els|lost", "sv": "lig|ig|els|het", "no": "elig|eleg|lig|leg|ig|eig|els|slov|lov|het",
+    "ru": "ост",
+}  # fmt: skip
 
 
 def language(tag: str | None) -> str:
@@ -29,21 +65,114 @@ def language(tag: str | None) -> str:
     return _SAME.get(primary, primary)
 
 
-def guess_language(text: str) -> str:
-    """The language that `text` is most likely in; "" where there is too little to tell."""
+_SHORT = 4  # letters: ties, died and dying are of tie and die
+_PAST = re.compile(r"(.*[aeiouy].*)(?:(?<!e)ed|ing)|((?:agr|guarant|decr|refer)ee)d")
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageGuess:
+    """What language a text looks like: the likeliest ones, and whether the first is certain.
+
+    `script` are the languages of its letters where most are not Latin; None where they could be any's.
+    """
+
+    likeliest: tuple[str, ...] = ()
+    certain: bool = False
+    script: frozenset[str] | None = None
+
+    def may_be(self, lang: str) -> bool:
+        """Whether the text can be in a language, as far as can be told."""
+        return lang == self.likeliest[0] if self.certain else self.script is None or lang in self.script
+
+
+def guess_language(text: str) -> LanguageGuess:
+    """What language `text` looks like. Only enough letters make a guess certain: names are the same in all."""
     sample = " ".join(text[:_SAMPLE].split())
-    if len(sample) < 3:
-        return ""
-    labels, _ = _model().predict(_lowered(sample[:_WINDOW]), k=1)
-    return language(labels[0].removeprefix("__label__")) if labels else ""
+    first: LanguageGuess | None = None
+    for window in (sample[at : at + _WINDOW] for at in range(0, len(sample), _WINDOW)):
+        guess = _guess(window)
+        if guess.certain:
+            return guess
+        first = first or guess
+    return first or LanguageGuess()
+
+
+def _guess(window: str) -> LanguageGuess:
+    letters = Counter(_script(char) for char in window if char.isalpha())
+    count = letters.total()
+    if len(window) < 3 or not count:
+        return LanguageGuess()
+    labels, chances = _model().predict(_lowered(window), k=_LIKELY)
+    likeliest = tuple(language(label.removeprefix("__label__")) for label in labels)
+    script, most = letters.most_common(1)[0]
+    own = script != "LATIN" and 2 * most > count
+    shared = frozenset(_WRITTEN_IN.get(script, likeliest[0] if likeliest else "").split()) if own else None
+    thresholds = (_CERTAIN_SCRIPT,) if own and script not in _WRITTEN_IN else _CERTAIN
+    certain = bool(likeliest) and any(count >= least and chances[0] >= chance for least, chance in thresholds)
+    return LanguageGuess(likeliest, certain, shared)
+
+
+@lru_cache(maxsize=1 << 12)
+def _script(letter: str) -> str:
+    """The script of a letter, as its name begins."""
+    return name(letter, "").partition(" ")[0].partition("-")[0].removeprefix("MODIFIER")
+
+
+def has_stemmer(lang: str) -> bool:
+    """Whether inflected forms are known in a language."""
+    return lang in _STEMMERS
+
+
+def stemmed_script(text: str) -> bool:
+    """Whether inflected forms are known in some language that is written like `text`."""
+    scripts = {_script(char) for char in text if char.isalpha()}
+    return not scripts or (bool(scripts & _STEMMED_SCRIPTS) and not _UKRAINIAN.search(text))
 
 
 def stem(words: Sequence[str], lang: str) -> list[str]:
-    """The folded stems of written words in a language; merely folded where it has no stemmer."""
+    """What forms of one word have in common, for written words; merely folded where the language has no stemmer.
+
+    That is more than Snowball's stem, which derived words share: the ending of a derivation belongs to it.
+    """
     stemmer = _stemmer(lang)
     if stemmer is None:
         return [fold(word) for word in words]
-    return [fold(word) for word in stemmer.stemWords([IGNORABLE.sub("", word).lower() for word in words])]
+    lowered = [IGNORABLE.sub("", word).lower() for word in words]
+    stemmed = map(fold, stemmer.stemWords(lowered))
+    if lang == "en":
+        return [f"{each} {_uninflected(fold(word))}" for word, each in zip(lowered, stemmed, strict=True)]
+    derived = _derivations(lang)
+    if derived is None:
+        return [*stemmed]
+    return [each + _derivation(fold(word), each, derived) for word, each in zip(lowered, stemmed, strict=True)]
+
+
+def _derivation(word: str, stemmed: str, derived: re.Pattern[str]) -> str:
+    """The derivation that a stemmer took off a folded word, with a blank before it; "" for an inflection."""
+    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(word, stemmed, strict=False)))
+    found = derived.match(word, common)
+    return f" {found[0][:2]}" if found else ""
+
+
+@lru_cache(maxsize=64)
+def _derivations(lang: str) -> re.Pattern[str] | None:
+    return re.compile(_DERIVED[lang]) if lang in _DERIVED else None
+
+
+def _uninflected(word: str) -> str:
+    """A folded English word without plural, past and -ing: the first of Porter's steps, and no other."""
+    if word.endswith(("ies", "ied")):
+        word = word[:-1] if len(word) <= _SHORT else f"{word[:-3]}y"
+    elif word.endswith("sses"):
+        word = word[:-2]
+    elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    if len(word) == _SHORT + 1 and word.endswith("ying"):
+        word = f"{word[0]}ie"
+    elif past := _PAST.fullmatch(word):
+        word = past[1] or past[2]
+    word = re.sub(r"(?<=..)e$", "", re.sub(r"([^aeiou])\1$", r"\1", word))
+    return re.sub(r"(?<=.[^aeiou])y$", "i", word)
 
 
 def _lowered(text: str) -> str:
