@@ -69,13 +69,24 @@ def test_first_mention_fires_once() -> None:
 def test_marks_propose_exclusions_with_their_counts() -> None:
     """Words of irrelevant hits that relevant ones do not have; never the rule's own words."""
     rule = compile_rule(config(), {})
-    relevant = ["Turkey takes the S-400", "The S-400 deal and the sanctions", "S-400 crews are trained"]
-    irrelevant = ["The S-400 museum opens", "A Museum for the S-400 railway", "Model railway S-400 in the museum"]
-    best, *_ = propose(rule, relevant, irrelevant)
-    assert best.term == "museum"
-    assert best.why == "in 3 of 3 irrelevant hits and 0 of 3 relevant ones"
-    assert all(proposal.term.lower() not in ("s", "400", "the") for proposal in propose(rule, relevant, irrelevant))
-    assert propose(rule, relevant, []) == ()
+    relevant = [f"Turkey takes S-400 number {n}, ministers insisted" for n in range(10)]
+    irrelevant = [f"The S-400 museum opens hall {n} after the holiday, which ministers praised" for n in range(10)]
+    best = propose(rule, relevant, irrelevant, limit=20)
+    assert "museum" in [proposal.term for proposal in best]
+    assert best[0].why == "in 10 of 10 irrelevant hits and 0 of 10 relevant ones"
+    assert not {"s", "400", "the", "after", "which", "ministers"} & {proposal.term.lower() for proposal in best}
+    assert propose(rule, relevant, irrelevant[:9]) == propose(rule, relevant[:9], irrelevant) == ()
+
+
+def test_no_word_that_many_entries_have_is_proposed() -> None:
+    """What is common in the stored entries says nothing about a subject, in any language."""
+    rule = compile_rule(config(), {})
+    relevant, irrelevant = ["Turkey takes the S-400"] * 10, ["Museum S-400 ndiyo sana"] * 10
+    common = {"sana": 30, "ndiyo": 2, "museum": 3}
+    found = propose(rule, relevant, irrelevant, frequencies=common, entries=1000)
+    assert [proposal.term for proposal in found] == ["Museum", "ndiyo"]
+    few = propose(rule, relevant, irrelevant, frequencies=common, entries=50)  # of which each is one of many
+    assert "sana" in [proposal.term for proposal in few]
 
 
 def test_precision_is_the_share_of_relevant_marks() -> None:
