@@ -108,7 +108,7 @@ def test_the_architecture_page_names_what_exists() -> None:
     for line in (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines():
         quoted = re.findall(r"`([^`]+)`", line)
         paths = [found for name in quoted if re.fullmatch(r"[\w./-]+(/|\.py)", name) for found in locate(name)]
-        functions = {name for name in quoted if re.fullmatch(r"([A-Z]\w+\.)\w+|[a-z]+(_[a-z]+)+|route", name)}
+        functions = {name for name in quoted if re.fullmatch(r"([A-Z]\w+\.)\w+|[a-z]+(_[a-z]+)+", name)}
         if line.startswith("| ") and any(path.suffix == ".py" for path in paths):
             assert functions <= {name for path in paths if path.suffix == ".py" for name in defined(path)}, line
 

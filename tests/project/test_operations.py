@@ -84,10 +84,10 @@ def test_every_loop_is_documented() -> None:
 
 
 def test_every_finding_of_doctor_is_documented() -> None:
-    """Its words for programs stand in the table of troubles."""
+    """Its words for programs stand in the table of findings."""
     source = (ROOT / "aggregator" / "app" / "doctor" / "checks.py").read_text(encoding="utf-8")
     kinds = set(re.findall(r'(?:_error|_warning|_note|_split|make)\(\s*"(\w+)"', source))
-    table = OPERATIONS.partition("## When something is wrong")[2]
+    table = OPERATIONS.partition("## Troubleshooting")[2]
     assert len(kinds) > 25
     assert [kind for kind in sorted(kinds) if f"`{kind}`" not in table] == []
 
