@@ -112,7 +112,7 @@ def save_file(
     if str(file) not in known:
         raise NotFound("file", str(file), list(known))
     if before is not None and digest(file) != before:
-        raise Conflict(f"{file} has changed on disk since it was opened; load it again")
+        raise Conflict(f"{file} has changed on disk since it was opened; reload it")
     restrict(file, text)
     return _save(path, Source(str(file), "", file), text, environ)
 
@@ -142,7 +142,7 @@ def _write(path: Path, text: str) -> None:
             os.unlink(name)
             raise
     except OSError as broken:
-        raise AggregatorError(f"{path} cannot be written: {broken.strerror}") from broken
+        raise AggregatorError(f"cannot write {path}: {broken.strerror}") from broken
 
 
 def _home_of(path: Path, section: str) -> tuple[Source, MappingNode | None]:

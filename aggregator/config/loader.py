@@ -182,9 +182,9 @@ def _listening(config: Config, listen: str) -> tuple[Config, list[ConfigError]]:
     if not web.enabled or weak is None or not references.is_open(host):
         return config, []
     if not web.password and not web.token:
-        message = f"{listen} is open to others and the page has no password; `aggregator run` will not start"
+        message = f"{listen} is not a loopback address and no password is set; `aggregator run` will not start"
         return config, wrong(message, 'add settings: {web: {password: "${WEB_PASSWORD}"}}', "warning")
-    message = f"{listen} can be reached by others, and {weak.wrong}; `aggregator run` will not start"
+    message = f"{listen} is not a loopback address, and {weak.wrong}; `aggregator run` will not start"
     return config, wrong(message, weak.hint, "warning")
 
 
@@ -215,7 +215,7 @@ def _unquoting(problem: Problem, channels: Node, loaded: Loaded) -> Problem:
         problem = replace(problem, message=_QUOTED.sub(HIDDEN, problem.message), hint=hint)
     pieces = {piece for secret in loaded.secrets for piece in re.findall(r"\w{4,}", secret)}
     if any(piece in f"{problem.message} {problem.hint}" and piece not in _written(node) for piece in pieces):
-        return replace(problem, message="the service refuses these fields", hint="one of them comes from a reference")
+        return replace(problem, message="the service rejects these fields", hint="one of them comes from a reference")
     return problem
 
 
@@ -276,5 +276,5 @@ def _without(secrets: Iterable[str], errors: Iterable[ConfigError]) -> tuple[Con
 
 
 def _nothing(path: Path) -> ConfigError:
-    hint = "`aggregator init` writes a configuration to start from"
-    return ConfigError(file=str(path), line=1, column=1, message="nothing is configured here", hint=hint)
+    hint = "create a starter configuration with `aggregator init`"
+    return ConfigError(file=str(path), line=1, column=1, message="the configuration is empty", hint=hint)

@@ -15,7 +15,7 @@ def merge(roots: Sequence[Node]) -> tuple[MappingNode | None, tuple[ConfigError,
     for root in roots:
         if not isinstance(root, MappingNode):
             found = "a list" if isinstance(root, SequenceNode) else "a text"
-            hint = "write for example feeds: and the list below it"
+            hint = "for example feeds: followed by a list"
             errors.append(root.source.error(root.start, f"expected a mapping, found {found}", hint))
         else:
             merged = _union(merged, root, (), errors) if merged else root
@@ -43,7 +43,7 @@ def _joined(
     key, earlier = after[0], before[0]
     line, _ = earlier.source.place(earlier.start)
     what = {"channels": "channel ", "lists": "list "}.get(path[0], "") if len(path) == 2 else ""
-    message = f"{what}{key.text!r} is given twice"
+    message = f"{what}{key.text!r} is defined twice"
     hint = f"first in {earlier.source.name}:{line}; keep one of them"
     errors.append(key.source.error(key.start, message, hint))
     return first

@@ -31,7 +31,7 @@ _RULE_KEYS = {
     **dict.fromkeys(("frequency", "num_events", "timeframe"), "threshold: {hits: 5, within: 6h}"),
     **dict.fromkeys(("tags", "folder", "folders", "sources", "source"), "feeds: {tags: […]}"),
     **dict.fromkeys(("proximity", "within", "distance"), "near: {terms: […], within: 10}"),
-    **dict.fromkeys(("name", "label"), "title, beside a short id:"),
+    **dict.fromkeys(("name", "label"), "title, in addition to a short id:"),
     **dict.fromkeys(("description", "comment", "note"), "a comment: # …"),
     **dict.fromkeys(("disabled", "active"), "enabled: false"),
     "new_term": "first_in: 90d",
@@ -66,7 +66,7 @@ def validation_error(wrong: ErrorDetails, root: MappingNode) -> ConfigError | No
     if wrong["type"] == "extra_forbidden":
         return _unknown_key(path, root)
     if wrong["type"] == "missing":
-        return node.source.error(node.start, f"{path[-1]!r} is missing", _owner(path))
+        return node.source.error(node.start, f"missing key {path[-1]!r}", _owner(path))
     message, hint = _message(wrong, node, hidden=path[0] not in UNEXPANDED and refers(node))
     label = next((f"{step}: " for step in reversed(path) if isinstance(step, str)), "")
     return node.source.error(node.start, f"{label}{message}", hint)
@@ -95,7 +95,7 @@ def unknown_key(key: ScalarNode, known: Sequence[str]) -> ConfigError:
     """The complaint about a key that nobody reads."""
     replacement = _RULE_KEYS.get(key.text.casefold().replace("-", "_")) if "query" in known else None
     hint = f"write {replacement}" if replacement else did_you_mean(key.text, known).strip(" ()")
-    return key.source.error(key.start, f"unknown key {key.text!r}", hint or f"known here: {', '.join(known)}")
+    return key.source.error(key.start, f"unknown key {key.text!r}", hint or f"known keys: {', '.join(known)}")
 
 
 def _unknown_key(path: Sequence[Step], root: MappingNode) -> ConfigError:
@@ -156,12 +156,12 @@ def _message(wrong: ErrorDetails, node: Node, *, hidden: bool) -> tuple[str, str
         return f"{value} is not one of {', '.join(words)}", near or None
     if kind == "string_pattern_mismatch":
         proposal = "" if hidden else re.sub(r"[^a-z0-9]+", "-", str(wrong["input"]).casefold()).strip("-")
-        return f"{value} has characters that an id may not have", f"for example {proposal or 'my-name'}"
+        return f"{value} contains characters that are not allowed in an id", f"for example {proposal or 'my-name'}"
     if hidden:
         error = context.get("error")
         if isinstance(error, Unfit):
             return f"{HIDDEN} {error.wrong}", error.hint
-        return f"{HIDDEN} does not fit here", "look at what the reference stands for; it is not shown"
+        return f"{HIDDEN} is not valid here", "check the value behind the reference; it is not shown"
     text = wrong["msg"].removeprefix("Value error, ")
     message, _, hint = text.partition("; ")
     return message, hint or None
@@ -178,7 +178,9 @@ def _mapping_hint(kind: str, node: Node) -> str | None:
     if kind == "string_type" and isinstance(node, MappingNode):
         written = node.source.text[node.start : node.end].strip()
         return (
-            f"a text with a colon is quoted: '{written}'" if "\n" not in written and written[:1] not in "{[" else None
+            f"quote a text that contains a colon: '{written}'"
+            if "\n" not in written and written[:1] not in "{["
+            else None
         )
     if kind.startswith("model") and isinstance(node, ScalarNode) and node.text.startswith("http"):
         return f"write: - url: {node.text}"

@@ -17,8 +17,8 @@ from aggregator.core.text.urls import Login, canonical_url, login_in, pasted_url
 from aggregator.core.values import HttpUrl
 
 MAX_BYTES = 10 * 2**20
-WATCHED = "it is configured already"
-TWICE = "the document names it twice"
+WATCHED = "already configured"
+TWICE = "listed twice"
 
 _ADDRESS = re.compile(r"\bxmlurl\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
 _DECLARATION = re.compile(r"<\?xml[^>]*\?>")
@@ -50,7 +50,7 @@ def from_opml(document: bytes) -> tuple[OpmlOutline, ...]:
     import listparser
 
     if len(document) > MAX_BYTES:
-        raise ParseError(f"an OPML document larger than {MAX_BYTES // 2**20} MiB is not read", found="hostile")
+        raise ParseError(f"the OPML document is larger than {MAX_BYTES // 2**20} MiB", found="hostile")
     text = charset.whole(charset.as_utf8(document)).decode("utf-8-sig").lstrip("\ufeff \t\r\n\0")
     text = _DECLARATION.sub("", text)
     times = Counter(unescape(double or single).strip() for double, single in _ADDRESS.findall(text))
@@ -60,9 +60,9 @@ def from_opml(document: bytes) -> tuple[OpmlOutline, ...]:
     try:
         found = listparser.parse(text.encode("ascii", "xmlcharrefreplace"))
     except (ValueError, LookupError, RecursionError) as broken:
-        raise ParseError("this is not an OPML document", transient=False) from broken
+        raise ParseError("not an OPML document", transient=False) from broken
     if not found.version and not found.feeds:
-        raise ParseError("this is not an OPML document", transient=False)
+        raise ParseError("not an OPML document", transient=False)
     if len(found.feeds) > MAX_FEEDS:
         raise _too_many()
     subscriptions = []
@@ -74,7 +74,7 @@ def from_opml(document: bytes) -> tuple[OpmlOutline, ...]:
 
 
 def _too_many() -> ParseError:
-    return ParseError(f"a document of more than {MAX_FEEDS} feeds is not imported; split it", transient=False)
+    return ParseError(f"the document has more than {MAX_FEEDS} feeds; split it", transient=False)
 
 
 def split_known(
@@ -89,7 +89,7 @@ def split_known(
         try:
             why = taken.get(canonical_url(address.validate_python(one.url)))
         except ValidationError:
-            why = "it is not a web address"
+            why = "not a web address"
         if why:
             skipped.append((one.url, why))
         else:

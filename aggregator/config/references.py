@@ -23,7 +23,7 @@ def duplicate_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[Confi
     """Feed ids, feed addresses and rule ids that were given twice, each with the first place."""
     feeds, rules = _rows(root, value, "feeds"), _rows(root, value, "rules")
     yield from _twice(feeds, "id", "feed id")
-    yield from _twice(feeds, "url", "feed address")
+    yield from _twice(feeds, "url", "feed URL")
     yield from _twice(rules, "id", "rule id")
 
 
@@ -44,7 +44,9 @@ def unknown_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigE
     for name, channel in _channels(root):
         fallback = channel.get("fallback")
         if isinstance(fallback, ScalarNode) and fallback.text == name.text:
-            yield fallback.source.error(fallback.start, "a channel cannot be its own fallback", "name another one")
+            yield fallback.source.error(
+                fallback.start, "a channel cannot be its own fallback", "choose another channel"
+            )
         yield from _missing(channel, ("fallback",), "channel", channels, value["channels"].get(name.text))
 
 
@@ -66,10 +68,12 @@ def dubious_warnings(root: MappingNode, value: dict[str, Any]) -> Iterator[Confi
     for node, feed in _rows(root, value, "feeds"):
         if str(revealed(feed.get("verify_tls", ""))).lower() in ("false", "no", "off", "0"):
             place = find_node(node, ("verify_tls",))
-            error = place.source.error(place.start, "certificates of this feed are not verified", "anyone can forge it")
+            error = place.source.error(
+                place.start, "this feed's certificates are not verified", "anyone on the network path could forge it"
+            )
             yield replace(error, severity="warning")
     if not value.get("feeds"):
-        error = root.source.error(root.start, "no feeds: nothing is watched", "add one with `aggregator feeds add URL`")
+        error = root.source.error(root.start, "no feeds are configured", "add one with `aggregator feeds add URL`")
         yield replace(error, severity="warning")
 
 
@@ -115,7 +119,7 @@ def _twice(rows: Sequence[tuple[Node, dict[str, Any]]], key: str, what: str) -> 
             line, _ = before.source.place(before.start)
             hint = f"first in {before.source.name}:{line}"
             written = place.text if isinstance(place, ScalarNode) and refers(place) else text
-            yield place.source.error(place.start, f"{what} {written!r} is given twice", hint)
+            yield place.source.error(place.start, f"{what} {written!r} is defined twice", hint)
         else:
             first[same] = place
 
@@ -175,10 +179,12 @@ def _channel(name: ScalarNode, channel: MappingNode) -> Iterator[ConfigError]:
     kind = channel.get("service")
     webhook = isinstance(kind, ScalarNode) and kind.text == "webhook"  # the one service that is an address itself
     if url and service and not webhook:
-        yield service.source.error(service.start, "a channel has a url or a service, not both", "remove one of them")
+        yield service.source.error(
+            service.start, "a channel takes either url or service, not both", "remove one of them"
+        )
     elif not url and not service:
-        hint = "write url: and an Apprise URL, or service: and its fields"
-        yield name.source.error(name.start, f"channel {name.text!r} says nowhere to send", hint)
+        hint = "add url: with an Apprise URL, or service: with its fields"
+        yield name.source.error(name.start, f"channel {name.text!r} has no destination", hint)
     elif url and not webhook:
         known = [key for key in known_keys(("channels", name.text)) if key not in _OWN]
         yield from (unknown_key(key, known) for key, _ in channel.pairs if key.text not in (*known, *_OWN))
@@ -187,22 +193,22 @@ def _channel(name: ScalarNode, channel: MappingNode) -> Iterator[ConfigError]:
 def _database(node: ScalarNode, url: str) -> Iterator[ConfigError]:
     """What `run` would refuse; the URL itself is not shown, it may hold a password."""
     backend, _, rest = url.partition("://")
-    message, hint = f"{backend} is no database that is supported", "write sqlite:///var/aggregator.db or postgresql://…"
+    message, hint = f"{backend} is not a supported database", "write sqlite:///var/aggregator.db or postgresql://…"
     if not rest and "://" not in url:
-        message = "this is not the URL of a database"
+        message = "not a database URL"
         hint = f"write sqlite:///{url}" if "@" not in url else hint
     elif backend in ("postgresql", "postgresql+psycopg"):
         return
     elif backend.startswith("postgres"):
-        message, hint = f"{backend} is not the name of PostgreSQL here", "write postgresql://…"
+        message, hint = f"{backend} is not a supported driver name", "write postgresql://…"
     elif backend == "sqlite":
         path = rest.partition("?")[0]
         if path.startswith("/") and path not in ("/", "/:memory:"):
             return
-        message = "this names no file to keep" if path.strip("/") in ("", ":memory:") else "a slash is missing"
+        message = "not a SQLite URL with a file" if path.strip("/") in ("", ":memory:") else "a slash is missing"
         hint = "write sqlite:///var/aggregator.db" if "file" in message else f"write sqlite:///{rest}"
     if refers(node):
-        message, hint = "what stands here is not the URL of a database", "sqlite:///var/aggregator.db or postgresql://…"
+        message, hint = "not a database URL", "sqlite:///var/aggregator.db or postgresql://…"
     yield node.source.error(node.start, message, hint)
 
 
@@ -217,9 +223,9 @@ def _listen(node: ScalarNode, web: dict[str, Any]) -> Iterator[ConfigError]:
         password, token = (str(revealed(web.get(name) or "")) for name in ("password", "token"))
         if not password and not token:
             hint = 'add password: "${WEB_PASSWORD}", or listen on 127.0.0.1'
-            yield node.source.error(node.start, "this address is open to others and the page has no password", hint)
+            yield node.source.error(node.start, "not a loopback address, and no password is set", hint)
         elif weak := weak_spot(password, token):
-            yield node.source.error(node.start, f"{node.text} can be reached by others, and {weak.wrong}", weak.hint)
+            yield node.source.error(node.start, f"{node.text} is not a loopback address, and {weak.wrong}", weak.hint)
 
 
 def is_open(host: str) -> bool:

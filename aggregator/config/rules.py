@@ -62,7 +62,7 @@ def feeds_missed(rules: Sequence[Rule], feeds: Sequence[str], root: MappingNode)
             named = (MatchContext(Document(feed=feed), ("feed",)) for feed in feeds)
             if clause.fields == ("feed",) and not any(clause.matches(context) for context in named):
                 near = did_you_mean(clause.label, feeds).strip(" ()") or None
-                message = f"no feed has {clause.label!r} in its id"
+                message = f"no feed id contains {clause.label!r}"
                 problem = Problem(path=("query",), message=message, hint=near, severity="warning")
                 yield with_position(problem, nodes[rule.id], root)
 

@@ -13,7 +13,7 @@ from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceN
 from aggregator.core.errors import ConfigError, ConfigErrors, Conflict
 
 FREE = ("rules", "lists")
-_ELSEWHERE = "change the rest in the file itself; feeds, silences and marks have pages of their own"
+_ELSEWHERE = "edit everything else in the file itself; feeds, silences and marks have their own pages"
 
 
 class _Section(NamedTuple):
@@ -35,7 +35,7 @@ def restrict(file: Path, text: str) -> None:
         raise ConfigErrors(errors)
     before, faults = _parsed(_source(file, content(file)))
     if faults and before.root is None:
-        raise Conflict(f"what stands in {file} now cannot be read ({faults[0].message}); mend it there")
+        raise Conflict(f"{file} on disk is not valid ({faults[0].message}); fix it there first")
     new, old = _sections(after), _sections(before)
     if [(one.name, one.text) for one in new] != [(one.name, one.text) for one in old] or _rest(after) != _rest(before):
         _refuse(file, after, new, old)
@@ -127,9 +127,9 @@ def _refuse(file: Path, after: _Document, new: Sequence[_Section], old: Sequence
                 continue
             at += _common(one.text, there[one.name])
         line, _ = after.source.place(min(at, len(after.source.text)))
-        raise _conflict(f"line {line} ({one.name or 'above the first section'}) is not as in {file}")
+        raise _conflict(f"line {line} ({one.name or 'above the first section'}) differs from {file}")
     gone = next((name for name in there if name not in here), None)
-    raise _conflict(f"{gone} is missing, which {file} has" if gone else f"{file} has its sections in another order")
+    raise _conflict(f"{gone} is missing" if gone else f"the sections are in another order than in {file}")
 
 
 def _conflict(what: str) -> Conflict:
@@ -146,8 +146,8 @@ def _new_references(after: _Document, before: _Document) -> Iterator[ConfigError
     known = set(references(before.root)) if before.root else set()
     for scalar in _scalars(after.root):
         if strange := next((one for one in references(scalar) if one not in known), None):
-            message = f"{strange} is a reference that the file on disk does not have"
-            yield scalar.source.error(scalar.start, message, "references are added in the file itself")
+            message = f"the file on disk does not contain the reference {strange}"
+            yield scalar.source.error(scalar.start, message, "add references in the file itself")
 
 
 def _new_sources(after: _Document, before: _Document) -> Iterator[ConfigError]:
@@ -158,8 +158,8 @@ def _new_sources(after: _Document, before: _Document) -> Iterator[ConfigError]:
         there = known.get(key.text) if isinstance(known, MappingNode) else None
         named = next((name for name in _keys(value) if name.text != "use"), None)
         if named is not None and (there is None or _plain(there) != _plain(value)):
-            message = f"list {key.text!r} is read from elsewhere, which the file on disk does not say"
-            yield named.source.error(named.start, message, "such a list is added in the file itself")
+            message = f"list {key.text!r} is loaded from elsewhere, unlike in the file on disk"
+            yield named.source.error(named.start, message, "add such a list in the file itself")
 
 
 def _keys(node: Node) -> Iterator[ScalarNode]:

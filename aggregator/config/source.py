@@ -100,14 +100,14 @@ def content(path: Path) -> bytes:
 def decoded(path: Path, raw: bytes) -> Source | ConfigError:
     """A file's content as text, or why it is none."""
     if len(raw) > MAX_BYTES:
-        return _at_top(path, "the file is larger than 1 MB", "put feeds or rules into several files of one folder")
+        return _at_top(path, "the file is larger than 1 MB", "split feeds or rules into several files in a folder")
     if b"\0" in raw:
-        return _at_top(path, "this is not a text file: it has NUL bytes", "write YAML in UTF-8")
+        return _at_top(path, "not a text file: it contains NUL bytes", "write YAML in UTF-8")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as wrong:
         good = Source(str(path), raw[: wrong.start].decode("utf-8-sig"), path)
-        return good.error(len(good.text), "this byte is not UTF-8", "save the file in the encoding UTF-8")
+        return good.error(len(good.text), "invalid UTF-8", "save the file as UTF-8")
     source = Source(str(path), text, path)
     if not text.strip():
         return _at_top(path, "the file is empty", "write feeds: [], or remove the file")
@@ -124,11 +124,11 @@ def _digest(contents: Sequence[tuple[str, bytes]]) -> str:
 
 
 def _missing(path: Path) -> ConfigError | None:
-    start = "`aggregator init` writes a configuration to start from"
+    start = "create a starter configuration with `aggregator init`"
     if not path.exists():
-        return _at_top(path, "there is no such file or folder", start)
+        return _at_top(path, "no such file or folder", start)
     if path.is_dir() and not files(path):
-        return _at_top(path, "there is no .yaml file in this folder", start)
+        return _at_top(path, "no .yaml files in this folder", start)
     return None
 
 

@@ -18,12 +18,12 @@ def write_starter(folder: Path) -> tuple[Path, ...]:
     texts["schema.json"] = json.dumps(build_schema(), indent=1, ensure_ascii=False) + "\n"
     present = sorted(name for name in texts if (folder / name).exists())
     if present:
-        raise AggregatorError(f"{folder / present[0]} exists already; nothing was written")
+        raise AggregatorError(f"{folder / present[0]} already exists; nothing was written")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in sorted(texts.items()):
             with open(folder / name, "x", encoding="utf-8") as file:
                 file.write(text)
     except OSError as broken:
-        raise AggregatorError(f"{folder} cannot be written: {broken.strerror}") from broken
+        raise AggregatorError(f"cannot write {folder}: {broken.strerror}") from broken
     return tuple(folder / name for name in sorted(texts))

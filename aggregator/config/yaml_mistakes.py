@@ -60,8 +60,8 @@ def run_together(root: MappingNode) -> Iterator[ConfigError]:
         if "\n" in node.source.text[node.start : node.end].rstrip() and not quoted_twice:
             lines = [line.strip() for line in node.source.text[node.start : node.end].split("\n") if line.strip()]
             shown = " ".join(node.text.split())
-            message = f"these {len(lines)} lines are one term: {shown[:80]!r}"
-            hint = f"write a dash before each line, or quote it twice: '\"{shown[:80]}\"'"
+            message = f"these {len(lines)} lines form a single term: {shown[:80]!r}"
+            hint = f"start each line with a dash, or quote it twice: '\"{shown[:80]}\"'"
             yield replace(node.source.error(node.start, message, hint), severity="warning")
 
 
@@ -113,14 +113,14 @@ def _in_line(source: Source, number: int) -> YamlMistake | None:
         return YamlMistake(
             line=number,
             column=line.index("\t") + 1,
-            message="a tab indents this line, YAML wants spaces",
+            message="this line is indented with a tab; YAML requires spaces",
             hint=f"write {width} spaces before: {found[2]}",
             corrected=" " * width + found[2],
         )
     if re.match(r"(<{7}|={7}|>{7})( |$)", line):
-        return YamlMistake(line=number, column=1, message="a merge conflict is not resolved", hint="keep one side")
+        return YamlMistake(line=number, column=1, message="unresolved merge conflict", hint="keep one side")
     if (found := _TIGHT_COLON.match(line)) and not _QUOTED.match(line.strip()):
-        message, corrected = "a space is missing after the colon", f"{found[1]}: {found[2]}"
+        message, corrected = "missing space after the colon", f"{found[1]}: {found[2]}"
         return YamlMistake(line=number, column=found.end(1) + 1, message=message, corrected=corrected)
     return _in_values(number, line)
 
@@ -179,13 +179,15 @@ def _verdict(value: str, *, flow: bool) -> tuple[str, str] | None:
     quoted = _QUOTED.match(value)
     if quoted and (rest := value[quoted.end() :]):
         if rest[0].isspace() or rest[0] in "~*)":
-            return "text goes on after the closing quote", single_quoted(value)
+            return "unexpected text after the closing quote", single_quoted(value)
         if value.endswith(value[0]):
             return "a quote inside quotes ends the text", single_quoted(value[1:-1])
-        return "text goes on after the closing quote", single_quoted(value)
+        return "unexpected text after the closing quote", single_quoted(value)
     if quoted:
         if value[0] == '"' and (wrong := _ESCAPE.search(value)):
-            return f"\\{wrong[1]} means nothing in double quotes", single_quoted(value[1:-1].replace('\\"', '"'))
+            return f"\\{wrong[1]} is not a valid escape in double quotes", single_quoted(
+                value[1:-1].replace('\\"', '"')
+            )
         return None
     if flow and "${" in value:
         return "${…} between brackets must be quoted", f'"{value}"'
@@ -194,9 +196,9 @@ def _verdict(value: str, *, flow: bool) -> tuple[str, str] | None:
             return None
         if value[0] == "#":
             return "# begins a comment, the rest of this list is lost", single_quoted(value)
-        return f"{value[0]} at the beginning means something else in YAML", single_quoted(value)
+        return f"{value[0]} at the start has a special meaning in YAML", single_quoted(value)
     if re.search(r":(\s|$)", value):
-        return "a colon in an unquoted text", single_quoted(value)
+        return "unquoted text contains a colon", single_quoted(value)
     return None
 
 
@@ -204,19 +206,19 @@ def _in_words(problem: yaml.MarkedYAMLError) -> YamlMistake:
     """The parser's complaint, where no trap is known."""
     mark, context = problem.problem_mark, problem.context_mark
     line, column = _line(mark), int(getattr(mark, "column", 0)) + 1
-    words, hint = f"this is not YAML: {problem.problem}", "check indentation, quotes and brackets"
+    words, hint = f"invalid YAML: {problem.problem}", "check indentation, quotes and brackets"
     said = f"{problem.context} {problem.problem}"
     if context and ("flow" in said or "end of stream" in said):
         line, column = _line(context), context.column + 1
         opened, closing = next(pair for key, pair in _OPENED.items() if key in said)
-        words, hint = f"this {opened} is never closed", f"{closing} is missing"
+        words, hint = f"this {opened} is never closed", f"add {closing}"
     elif "mapping values" in said:
-        words, hint = "this key does not fit here", "indent it like the keys above"
+        words, hint = "unexpected key", "indent it like the keys above"
     elif "expected '-'" in said or "expected key" in said or "block end" in said:
-        block = f"the block that begins in line {_line(context)}" if context else "what stands above"
-        words, hint = f"this line does not fit {block}", "check its indentation and the quotes"
+        block = f" in the block that starts in line {_line(context)}" if context else ""
+        words, hint = f"inconsistent indentation{block}", "check the indentation and quotes"
     elif "expected ':'" in said:
-        words, hint = "a colon is missing after this key", "write key: value"
+        words, hint = "missing colon after this key", "write key: value"
         line, column = (_line(context), context.column + 1) if context else (line, column)
     return YamlMistake(line=line, column=column, message=words, hint=hint)
 
@@ -228,7 +230,7 @@ def _lost_items(node: Node) -> Iterator[ConfigError]:
     if isinstance(node, SequenceNode):
         for item in node.nodes:
             if isinstance(item, ScalarNode) and item.absent:
-                yield _lost(item, "this item is empty", "write a value, or remove the dash")
+                yield _lost(item, "empty item", "write a value, or remove the dash")
             else:
                 yield from _lost_items(item)
     elif isinstance(node, MappingNode):
@@ -282,7 +284,8 @@ def _control(scalar: ScalarNode, character: str) -> ConfigError:
     line = source.line(number)
     written = source.text[scalar.start : scalar.end]
     name = {"\b": "a backspace", "\a": "a bell", "\f": "a form feed", "\v": "a vertical tab", "\x1b": "an escape"}
-    message = f"this text has {name.get(character, 'a control')} character: a backslash in double quotes is an escape"
+    what = name.get(character, "a control")
+    message = f"this text contains {what} character: in double quotes a backslash starts an escape"
     better = single_quoted(written[1:-1].replace('\\"', '"'))
     corrected = line.replace(written, better) if "\n" not in written else better
     return YamlMistake(line=number, column=column, message=message, corrected=corrected).error(source)

@@ -95,7 +95,7 @@ class _Tree:
 
     def document(self, event: Any) -> None:
         if len(self._documents) == 1:
-            self._refuse(event, "a second YAML document begins here", "use a file for each")
+            self._refuse(event, "a second YAML document starts here", "use a separate file for each")
 
     def scalar(self, event: Any) -> None:
         start, end, text = event.start_mark.index, event.end_mark.index, event.value
@@ -107,7 +107,7 @@ class _Tree:
     def alias(self, event: Any) -> None:
         start, end = event.start_mark.index, event.end_mark.index
         written = self.source.text[start:end]
-        self._refuse(event, f"YAML aliases are refused: {written}", f"a text that begins with * is quoted: '{written}'")
+        self._refuse(event, f"YAML aliases are not allowed: {written}", f"quote a text that begins with *: '{written}'")
         self._open[-1][1].append(ScalarNode(self.source, start, end, written, ""))
 
     def begin(self, event: Any) -> None:
@@ -130,17 +130,17 @@ class _Tree:
             elif key.text in pairs:
                 line, _ = self.source.place(pairs[key.text][0].start)
                 hint = f"first in line {line}; keep one of them"
-                self.errors.append(self.source.error(key.start, f"key {key.text!r} is given twice", hint))
+                self.errors.append(self.source.error(key.start, f"key {key.text!r} is defined twice", hint))
             else:
                 pairs[key.text] = key, value
         self._open[-1][1].append(MappingNode(self.source, start, event.end_mark.index, tuple(pairs.values())))
 
     def _undecorated(self, event: Any) -> None:
         if event.anchor is not None:
-            self._refuse(event, f"YAML anchors are refused: &{event.anchor}", "quote a text that begins with &")
+            self._refuse(event, f"YAML anchors are not allowed: &{event.anchor}", "quote a text that begins with &")
         if event.tag is not None:
             written = self.source.text[event.start_mark.index :].split(maxsplit=1)[0]
-            self._refuse(event, f"YAML tags are refused: {written}", "quote a text that begins with !")
+            self._refuse(event, f"YAML tags are not allowed: {written}", "quote a text that begins with !")
 
     def _refuse(self, event: Any, message: str, hint: str) -> None:
         self.errors.append(self.source.error(event.start_mark.index, message, hint))

@@ -45,7 +45,7 @@ def feed_is_overdue(due_at: datetime, interval_s: float | None, now: datetime) -
 def _database(fault: str) -> Iterator[Finding]:
     if fault:
         what, _, remedy = fault.partition("; ")
-        remedy = remedy or "look at settings.database and the system's log"
+        remedy = remedy or "check settings.database and the system log"
         yield Finding(kind="database", severity="error", area="database", what=what, remedy=remedy)
 
 
@@ -53,9 +53,9 @@ def _loops(status: Status) -> Iterator[Finding]:
     late = {loop.name for loop in status.loops if loop.late}
     late.update(name for process in status.processes for name, well in process.loops or () if not well)
     for name in sorted(late):
-        remedy = "look into the log for its last error; restart the service if there is none"
+        remedy = "check the log for its last error; if there is none, restart the service"
         yield Finding(
-            kind="late", severity="error", area="service", what=f"the loop {name} gives no sign of life", remedy=remedy
+            kind="late", severity="error", area="service", what=f"loop {name} is not responding", remedy=remedy
         )
 
 
@@ -69,7 +69,7 @@ def _feeds(overdue: tuple[Overdue, ...], count: int, now: datetime) -> Iterator[
 
 
 def _overdue_feed(what: str) -> Finding:
-    remedy = "see that `aggregator run` runs and what its log says; else raise settings.polling.concurrency"
+    remedy = "check that `aggregator run` is running and what it logs; otherwise raise settings.polling.concurrency"
     return Finding(kind="lag", severity="error", area="feeds", what=what, remedy=remedy)
 
 
@@ -77,11 +77,10 @@ def _deliveries(due: tuple[Overdue, ...], now: datetime) -> Iterator[Finding]:
     for channel in due:
         if now - channel.due_at <= timedelta(seconds=DELIVERY_S):
             continue
-        alerts = "1 alert is due" if channel.count == 1 else f"{channel.count} alerts are due"
-        what = f"{alerts} on channel {channel.name} and not sent, the oldest for {_span(now - channel.due_at)}"
-        remedy = (
-            f"see that `aggregator run` runs; `aggregator channels test {channel.name}` shows how the channel answers"
-        )
+        alerts = "1 alert is overdue" if channel.count == 1 else f"{channel.count} alerts are overdue"
+        what = f"{alerts} on channel {channel.name}, the oldest by {_span(now - channel.due_at)}"
+        test = f"`aggregator channels test {channel.name}`"
+        remedy = f"check that `aggregator run` is running; {test} shows how the channel responds"
         yield Finding(kind="waiting", severity="error", area="alerts", what=what, remedy=remedy)
 
 
@@ -89,13 +88,13 @@ def _suspects(suspects: tuple[Suspect, ...], now: datetime) -> Iterator[Finding]
     for suspect in suspects:
         if suspect.deaths < SUSPECT_DEATHS:
             continue
-        waits = f"; it rests for {_span(suspect.until - now)}" if suspect.until and suspect.until > now else ""
+        waits = f"; paused for {_span(suspect.until - now)}" if suspect.until and suspect.until > now else ""
         if suspect.kind == "feed":
-            what = f"the service died {suspect.deaths} times while feed {suspect.name} was being processed{waits}"
-            remedy = f"look at its document; `aggregator feeds remove {suspect.name}` or a pause stops it"
+            what = f"the service crashed {suspect.deaths} times while processing feed {suspect.name}{waits}"
+            remedy = f"inspect its document; pause the feed, or remove it with `aggregator feeds remove {suspect.name}`"
         else:
-            what = f"the service died {suspect.deaths} times while alert {suspect.name} was being sent{waits}"
-            remedy = f"`aggregator deliveries show {suspect.name}` shows it and its channel"
+            what = f"the service crashed {suspect.deaths} times while sending alert {suspect.name}{waits}"
+            remedy = f"inspect it and its channel with `aggregator deliveries show {suspect.name}`"
         area = "feeds" if suspect.kind == "feed" else "alerts"
         yield Finding(kind="deadly", severity="warning", area=area, what=what, remedy=remedy)
 

@@ -309,7 +309,7 @@ class HitState(StrEnum):
     """What became of a hit."""
 
     ALERTED = "alerted"  # it has deliveries of its own
-    COLLAPSED = "collapsed"  # its story was told already
+    COLLAPSED = "collapsed"  # its story was already alerted
     HELD = "held"  # recorded, not alerted; see the reason
     SUPPRESSED = "suppressed"  # silenced by a person or a rule
 

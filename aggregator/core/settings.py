@@ -63,28 +63,34 @@ class Auth(Section):
     """How to log in to a feed: `user` and `password`, or `bearer`."""
 
     user: str | None = Field(None, description="User name for HTTP basic authentication.")
-    password: SecretStr | None = Field(None, description="Its password; write ${ENV} or ${file:…}.")
-    bearer: SecretStr | None = Field(None, description="A bearer token instead.")
+    password: SecretStr | None = Field(None, description="Password; use ${ENV} or ${file:…}.")
+    bearer: SecretStr | None = Field(None, description="Bearer token, instead of user and password.")
 
 
 class Feed(Section):
     """One watched feed."""
 
-    url: HttpUrl = Field(description="Address of the feed; the only required key.")
-    id: Identifier = Field("", validate_default=False, description="Stable name; default: a slug of host and path.")
-    title: str = Field("", description="Name shown to people; default: the feed's own title.")
+    url: HttpUrl = Field(description="URL of the feed; the only required key.")
+    id: Identifier = Field("", validate_default=False, description="Permanent id; default: a slug of host and path.")
+    title: str = Field("", description="Display name; default: the feed's own title.")
     tags: Words = Field((), description="Tags, for rules (`feeds: {tags: […]}`) and filters.")
     every_s: Seconds | None = Field(None, alias="every", description="Base interval; default: settings.polling.every.")
-    enabled: bool = Field(True, description="false: not polled, its entries stay.")
-    first_poll: FirstPoll | None = Field(None, description="silent, alert, or a duration: alert on what is younger.")
+    enabled: bool = Field(True, description="false: not polled; its entries are kept.")
+    first_poll: FirstPoll | None = Field(
+        None, description="On the first poll: silent, alert, or a duration (alert on entries younger than that)."
+    )
     auth: Auth | None = Field(None, description="Credentials; never sent to another origin.")
     headers: dict[str, SecretStr] = Field({}, description="Extra request headers; never sent to another origin.")
     user_agent: str | None = Field(None, description="User-Agent for this feed.")
     proxy: Proxy | None = Field(None, description="Proxy for this feed: http://… or socks5://….")
-    verify_tls: bool = Field(True, description="false: accept any certificate (warned about).")
-    full_text: bool = Field(False, description="Fetch the article behind each new link and match on it too.")
-    ignore_cache_hints: bool = Field(False, description="true: ignore max-age, ttl and the like; never Retry-After.")
-    max_latency_s: Seconds | None = Field(None, alias="max_latency", description="Adaptive polling never waits longer.")
+    verify_tls: bool = Field(True, description="false: accept any certificate (with a warning).")
+    full_text: bool = Field(False, description="Also fetch and match the article behind each new link.")
+    ignore_cache_hints: bool = Field(
+        False, description="true: ignore max-age, ttl and similar hints (Retry-After is always honoured)."
+    )
+    max_latency_s: Seconds | None = Field(
+        None, alias="max_latency", description="Upper limit of the adaptive interval."
+    )
 
 
 class FeedFilter(Section):
@@ -92,15 +98,15 @@ class FeedFilter(Section):
 
     tags: Words = Field((), description="Feeds with one of these tags.")
     ids: Words = Field((), description="These feeds.")
-    not_ids: Words = Field((), description="Not these feeds.")
+    not_ids: Words = Field((), description="All feeds except these.")
 
 
 class NearConfig(Section):
     """Terms that stand close together."""
 
-    terms: Words = Field(description="Two or more terms.")
-    within: int = Field(10, ge=1, le=1000, description="At most this many words between neighbours.")
-    ordered: bool = Field(False, description="true: in the order written.")
+    terms: Words = Field(description="At least two terms.")
+    within: int = Field(10, ge=1, le=1000, description="Maximum number of words between neighbouring terms.")
+    ordered: bool = Field(False, description="true: only in this order.")
 
 
 class Threshold(Section):
@@ -114,8 +120,8 @@ class Threshold(Section):
 class Spike(Section):
     """Alert when a rule is louder than its own rhythm."""
 
-    factor: float = Field(3.0, gt=1, description="How many times the usual number of hits.")
-    within_s: Seconds = Field(alias="within", description="In a window of this length.")
+    factor: float = Field(3.0, gt=1, description="Multiple of the usual number of hits.")
+    within_s: Seconds = Field(alias="within", description="Length of the window.")
 
 
 class RuleTests(Section):
@@ -132,35 +138,39 @@ class RuleConfig(Section):
     """A watch rule as written; core.rules compiles it into a Rule."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")] = Field(
-        description="Unique and stable: a–z, 0–9, hyphen."
+        description="Unique, permanent id: a–z, 0–9, hyphen."
     )
-    title: str = Field("", description="Name shown to people.")
+    title: str = Field("", description="Display name.")
     any: Words = Field((), description="At least one of these terms.")
-    all: Words = Field((), description="Every one of these terms.")
+    all: Words = Field((), description="All of these terms.")
     none: Words = Field((), description="None of these terms.")
     near: Annotated[
         tuple[NearConfig, ...], BeforeValidator(one_or_many, json_schema_input_type=NearConfig | tuple[NearConfig, ...])
     ] = Field((), description="Terms close together; one mapping or a list.")
-    query: str | None = Field(None, description="The same power in one line; see docs/rules.md.")
-    regex: Words = Field((), description="RE2 patterns, one of which must match.")
+    query: str | None = Field(None, description="The whole condition as one query; see docs/rules.md.")
+    regex: Words = Field((), description="RE2 patterns; at least one must match.")
     in_: Annotated[
         tuple[SearchedField, ...],
         BeforeValidator(one_or_many, json_schema_input_type=SearchedField | tuple[SearchedField, ...]),
     ] = Field(("title", "summary", "content"), alias="in", description="Fields searched.")
-    case: Literal["fold", "exact"] = Field("fold", description="exact: capitals as written.")
-    stem: bool = Field(False, description="true: words in every inflection, by the entry's language.")
-    translit: bool = Field(False, description="true: names in other scripts too (Эрдоган ↔ Erdogan).")
-    feeds: FeedFilter = Field(FeedFilter(), description="Which feeds; default: every feed.")
+    case: Literal["fold", "exact"] = Field("fold", description="exact: match upper and lower case as written.")
+    stem: bool = Field(False, description="true: match words in every inflection, by the entry's language.")
+    translit: bool = Field(False, description="true: also match names in other scripts (Эрдоган ↔ Erdogan).")
+    feeds: FeedFilter = Field(FeedFilter(), description="Feeds to match; default: all.")
     lang: Words = Field((), description="Languages (ISO 639-1); default: any.")
-    max_age_s: Seconds | None = Field(None, alias="max_age", description="Older entries: hit recorded, alert held.")
-    threshold: Threshold | None = Field(None, description="Alert only when so many hits came together.")
-    spike: Spike | None = Field(None, description="Alert when louder than usual.")
-    first_in_s: Seconds | None = Field(None, alias="first_in", description="Alert only on the first hit in this time.")
+    max_age_s: Seconds | None = Field(
+        None, alias="max_age", description="For entries older than this, record the hit but do not alert."
+    )
+    threshold: Threshold | None = Field(None, description="Alert only when this many hits occur close together.")
+    spike: Spike | None = Field(None, description="Alert when there are many more hits than usual.")
+    first_in_s: Seconds | None = Field(
+        None, alias="first_in", description="Alert only on the first hit in this period."
+    )
     on_update: bool = Field(False, description="true: alert again when a matched entry is edited (at most 3 times).")
     notify: Words | None = Field(None, description="Channels; default: settings.default_channels.")
     deliver: Rhythm = Field("instant", description="instant, a duration, hourly, daily HH:MM or weekdays HH:MM.")
-    priority: Literal["low", "normal", "high"] = Field("normal", description="high passes through quiet hours.")
-    enabled: bool = Field(True, description="false: not matched.")
+    priority: Literal["low", "normal", "high"] = Field("normal", description="high: alert even in quiet hours.")
+    enabled: bool = Field(True, description="false: the rule is ignored.")
     tests: RuleTests = Field(RuleTests(), description="Run by `aggregator check`.")
 
 
@@ -174,17 +184,19 @@ class Channel(Section):
         tuple[SecretStr, ...], BeforeValidator(one_or_many, json_schema_input_type=str | tuple[str, ...])
     ] = Field((), description="An Apprise URL, or a list of them.")
     service: str | None = Field(
-        None, description="console, webhook, or any service of Apprise, with its fields beside it."
+        None, description="console, webhook or any Apprise service, with its fields as further keys."
     )
-    quiet_hours: QuietHours | None = Field(None, description="Alerts are held in this span and sent as one digest.")
-    time_zone: Zone = Field("UTC", description="For quiet hours, rhythms and times in alerts.")
-    max_per_hour: int | None = Field(None, ge=1, description="More than this folds into one digest.")
+    quiet_hours: QuietHours | None = Field(
+        None, description="Alerts are held during this period, then sent as one digest."
+    )
+    time_zone: Zone = Field("UTC", description="For quiet hours, delivery schedules and times in alerts.")
+    max_per_hour: int | None = Field(None, ge=1, description="Alerts beyond this are combined into one digest.")
     format: Literal["text", "html", "markdown"] | None = Field(
-        None, description="Default: what the service likes best."
+        None, description="Default: the service's preferred format."
     )
-    template: str | None = Field(None, description="Your own Jinja2 template file for this channel.")
-    fallback: str | None = Field(None, description="Channel that hears of this channel's dead letters.")
-    timeout_s: Seconds = Field(20.0, alias="timeout", description="Hard deadline of one attempt.")
+    template: str | None = Field(None, description="Custom Jinja2 template file for this channel.")
+    fallback: str | None = Field(None, description="Channel notified when this one fails for good.")
+    timeout_s: Seconds = Field(20.0, alias="timeout", description="Time limit of one attempt.")
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -201,27 +213,33 @@ class Polling(Section):
     """How often and how gently feeds are polled."""
 
     every_s: Seconds = Field(900.0, alias="every", description="Default interval.")
-    min_interval_s: Seconds = Field(60.0, alias="min_interval", description="Hard floor between two polls of a feed.")
-    concurrency: int = Field(128, ge=1, le=2000, description="Polls in flight.")
-    per_host: int = Field(1, ge=1, le=64, description="Requests in flight per host.")
-    first_poll: FirstPoll = Field("silent", description="silent, alert, or a duration: alert on what is younger.")
-    flood_limit: int = Field(20, ge=1, description="More unseen entries than this in one poll make one digest.")
+    min_interval_s: Seconds = Field(60.0, alias="min_interval", description="Minimum time between two polls of a feed.")
+    concurrency: int = Field(128, ge=1, le=2000, description="Maximum concurrent polls.")
+    per_host: int = Field(1, ge=1, le=64, description="Maximum concurrent requests per host.")
+    first_poll: FirstPoll = Field(
+        "silent", description="On the first poll: silent, alert, or a duration (alert on entries younger than that)."
+    )
+    flood_limit: int = Field(
+        20, ge=1, description="More new entries than this in one poll are combined into one digest."
+    )
     daily_entries: int = Field(
-        10_000, ge=1, description="Entries of one feed stored a day; beyond it only those that alert."
+        10_000, ge=1, description="Entries stored per feed and day; beyond that, only those that alert."
     )
     daily_bytes: Bytes = Field(
-        64 * 2**20, alias="daily_size", description="Text of one feed stored a day; then only what alerts."
+        64 * 2**20,
+        alias="daily_size",
+        description="Text stored per feed and day; beyond that, only entries that alert.",
     )
 
 
 class Http(Section):
     """Every request that the service makes."""
 
-    timeout_s: Seconds = Field(30.0, alias="timeout", description="Total time of one request, redirects included.")
-    connect_timeout_s: Seconds = Field(10.0, alias="connect_timeout", description="Time to connect.")
-    max_body_bytes: Bytes = Field(10 * 2**20, alias="max_body", description="Largest decoded document.")
+    timeout_s: Seconds = Field(30.0, alias="timeout", description="Time limit of one request, including redirects.")
+    connect_timeout_s: Seconds = Field(10.0, alias="connect_timeout", description="Time limit for connecting.")
+    max_body_bytes: Bytes = Field(10 * 2**20, alias="max_body", description="Maximum size of a document, decompressed.")
     user_agent: str | None = Field(
-        None, description="Who we are to publishers; default: aggregator/VERSION (+web.public_url)."
+        None, description="User-Agent header; default: aggregator/VERSION (+web.public_url)."
     )
     allow: Annotated[Words, AfterValidator(opened)] = Field(
         (), description="Private addresses that may be fetched: host:port, address or CIDR."
@@ -233,35 +251,41 @@ class Stories(Section):
     """Collapsing copies of one story."""
 
     collapse: bool = Field(True, description="One alert per story.")
-    window_s: Seconds = Field(72 * 3600.0, alias="window", description="How long a story collects its copies.")
-    renotify_sources: int = Field(0, ge=0, description="Alert again when so many feeds carry it; 0: never.")
+    window_s: Seconds = Field(72 * 3600.0, alias="window", description="How long copies are added to a story.")
+    renotify_sources: int = Field(0, ge=0, description="Alert again when this many feeds carry the story; 0: never.")
 
 
 class HealthSettings(Section):
     """News about the feeds themselves."""
 
     notify: Words | None = Field(None, description="Channels; default: settings.default_channels.")
-    silent_after: float = Field(5, gt=1, description="A feed is silent after so many of its usual gaps.")
-    heartbeat: Rhythm | None = Field(None, description="A sign of life with counts, e.g. daily 08:00.")
+    silent_after: float = Field(
+        5, gt=1, description="A feed counts as silent after this many of its usual intervals without a new entry."
+    )
+    heartbeat: Rhythm | None = Field(
+        None, description="Regular message with counts that shows the service is alive, e.g. daily 08:00."
+    )
 
 
 class Retention(Section):
     """How long things are kept; the memory of keys outlives them."""
 
-    entries_s: Seconds = Field(365 * 86400.0, alias="entries", description="Entries, with their hits.")
-    content_s: Seconds = Field(90 * 86400.0, alias="content", description="Full text of entries without a hit.")
+    entries_s: Seconds = Field(365 * 86400.0, alias="entries", description="How long entries and their hits are kept.")
+    content_s: Seconds = Field(
+        90 * 86400.0, alias="content", description="How long the full text of entries without hits is kept."
+    )
 
 
 class Web(Section):
     """The page and the API."""
 
-    enabled: bool = Field(True, description="false: no page.")
+    enabled: bool = Field(True, description="false: no web UI.")
     listen: str = Field("127.0.0.1:8080", description="Address and port.")
-    public_url: HttpUrl | None = Field(None, description="Address by which others reach the page.")
-    password: SecretStr | None = Field(None, description="For people; needed beyond loopback.")
-    token: SecretStr | None = Field(None, description="Bearer token for programs.")
+    public_url: HttpUrl | None = Field(None, description="URL at which others reach the web UI.")
+    password: SecretStr | None = Field(None, description="Login password; required beyond loopback.")
+    token: SecretStr | None = Field(None, description="API bearer token.")
     trusted_proxies: Annotated[Words, AfterValidator(named_proxies)] = Field(
-        (), description="Addresses or networks of proxies whose X-Forwarded-* is believed; never `*`."
+        (), description="Addresses or networks of proxies whose X-Forwarded-* headers are trusted; `*` is refused."
     )
 
 
@@ -279,14 +303,14 @@ def weak_spot(password: str | None, token: str | None) -> WeakSpot | None:
     """What is wrong with the credentials of a page that others can reach; None: nothing."""
     if not password and not token:
         return WeakSpot(
-            "there is neither a password nor a token",
+            "neither a password nor a token is set",
             "set settings.web.password (or token), or listen on 127.0.0.1",
         )
     for name, secret, fewest in (("password", password, MIN_PASSWORD), ("token", token, MIN_TOKEN)):
         if secret and len(secret) < fewest:
             return WeakSpot(
                 f"settings.web.{name} has fewer than {fewest} characters",
-                f"make a long one, for example with openssl rand -base64 {fewest * 2}, or listen on 127.0.0.1",
+                f"generate a longer one, for example with openssl rand -base64 {fewest * 2}, or listen on 127.0.0.1",
             )
     return None
 
@@ -294,13 +318,15 @@ def weak_spot(password: str | None, token: str | None) -> WeakSpot | None:
 class MetricsConfig(Section):
     """What a process without a page says of itself to a monitor."""
 
-    listen: str | None = Field(None, description="Address and port of /metrics, /healthz and /readyz; default: none.")
+    listen: str | None = Field(
+        None, description="Separate address and port for /metrics, /healthz and /readyz; default: none."
+    )
 
 
 class Logging(Section):
     """What the service says of itself."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum level.")
     format: Literal["auto", "console", "json"] = Field("auto", description="auto: coloured on a terminal, else JSON.")
 
 
@@ -308,7 +334,7 @@ class Settings(Section):
     """Everything that is not a feed, rule, list or channel."""
 
     database: SecretStr | None = Field(None, description="SQLAlchemy URL; default: SQLite in ./var.")
-    default_channels: Words = Field((), description="Channels of rules without notify.")
+    default_channels: Words = Field((), description="Channels of rules that have no notify.")
     polling: Polling = Polling()
     http: Http = Http()
     stories: Stories = Stories()

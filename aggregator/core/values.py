@@ -85,7 +85,9 @@ def _rhythm(value: object) -> str:
         try:
             seconds(text)
         except ValueError:
-            raise Unfit(text, "is not a rhythm", "write instant, 15m, hourly, daily 07:00 or weekdays 07:00") from None
+            raise Unfit(
+                text, "is not a delivery schedule", "write instant, 15m, hourly, daily 07:00 or weekdays 07:00"
+            ) from None
     return text
 
 
@@ -100,10 +102,10 @@ def named_proxies(places: tuple[str, ...]) -> tuple[str, ...]:
             everybody = ip_network(place.strip(), strict=False).prefixlen == 0
         except ValueError:
             raise Unfit(
-                place, "is no address of a proxy", "write the proxy's own address or network, such as 127.0.0.1"
+                place, "is not the address of a proxy", "write the proxy's own address or network, such as 127.0.0.1"
             ) from None
         if everybody:
-            raise Unfit(place, "would believe everybody", "write the proxy's own address, such as 127.0.0.1")
+            raise Unfit(place, "would trust every client", "write the proxy's own address, such as 127.0.0.1")
     return places
 
 
@@ -115,7 +117,7 @@ def opened(places: tuple[str, ...]) -> tuple[str, ...]:
         except ValueError:
             if not host or not port.isdigit() or int(port) > 65_535:
                 wanted = "write host:port, an address, or a network such as 10.0.0.0/8"
-                raise Unfit(place, "opens nothing", wanted) from None
+                raise Unfit(place, "matches no address", wanted) from None
     return places
 
 
@@ -123,7 +125,7 @@ def _proxy(url: SecretStr) -> SecretStr:
     if not re.match(
         r"(?:http|socks5h?)://(?:[^/@]*@)?(?:[^/:@\[]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?/?$", url.get_secret_value()
     ):
-        raise ValueError("this is no proxy; write http://host:port, socks5://host:port or socks5h://host:port")
+        raise ValueError("not a proxy URL; write http://host:port, socks5://host:port or socks5h://host:port")
     return url
 
 

@@ -44,7 +44,7 @@ def test_a_document_that_kills_rests_and_is_reported(publisher: Publisher, recei
         assert deadly.process.poll() is None, "the fourth try is not due yet"
         status = deadly.json("status")
         [finding] = [one for one in status["findings"] if one["kind"] == "deadly"]
-        assert "died 3 times while feed bomb was being processed" in finding["what"]
+        assert "crashed 3 times while processing feed bomb" in finding["what"]
         assert status["ok"] is False
         kinds = {finding["kind"] for finding in deadly.json("doctor")["troubles"]}
         assert "deadly" in kinds
@@ -69,7 +69,7 @@ def test_an_alert_that_kills_is_given_up_and_reported(publisher: Publisher, rece
     try:
         deadly.supervise(deaths=3)
         [dead] = wait_for(lambda: deadly.json("deliveries", "list", "--state", "dead"), what="the end")
-        assert "died 3 times while it was being sent" in dead["last_error"]
+        assert "crashed 3 times while sending it" in dead["last_error"]
         wait_for(lambda: any("Not delivered to desk" in text for text in receiver.texts()), what="the report")
         assert any("S-400 seen" in text for text in receiver.texts())
         assert deadly.stop() == 0

@@ -226,7 +226,7 @@ async def test_an_import_says_what_it_left_out(backend: AppBackend) -> None:
     assert len(report.added) == 2
     assert report.known == ("https://a.example/feed/",)
     assert report.repeated == ("https://b.example", "https://c.example")
-    assert report.problems == ("x: it is not a web address",)
+    assert report.problems == ("x: not a web address",)
     assert "secret" not in repr(report)
 
 

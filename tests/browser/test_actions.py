@@ -218,7 +218,7 @@ def test_a_late_loop_is_seen_on_every_page(site: Site, open_page: Opener, keep: 
     page = open_page("/")
     expect(page.locator("[data-pulse]")).to_have_class("pulse late")
     page.goto(site.address + "/status")
-    expect(page.locator(".verdict")).to_contain_text("deliver gives no sign of life")
+    expect(page.locator(".verdict")).to_contain_text("deliver is not responding")
     keep(page, "status-late-1280-light")
 
 

@@ -67,5 +67,5 @@ def _title(members: Sequence[Delivery], hits: int) -> str:
     if any(member.reason == HoldReason.RATE for member in members):
         return f"{hits} more"
     if all(member.reason == HoldReason.QUIET for member in members):
-        return f"{hits} alerts from the quiet hours"
+        return f"{hits} alerts from quiet hours"
     return f"{hits} alerts"

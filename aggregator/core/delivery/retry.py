@@ -56,7 +56,7 @@ def settled(delivery: Delivery, outcome: AttemptResult, now: datetime) -> Delive
     return replace(
         tried,
         state=DeliveryState.RETRY,
-        reason="no answer; it may have arrived" if outcome.unknown else "",
+        reason="no response; it may have arrived" if outcome.unknown else "",
         repeat=tried.repeat or outcome.unknown,
         due_at=now + timedelta(seconds=wait_s(tried, outcome.retry_after_s)),
     )
@@ -93,7 +93,7 @@ def deadly(delivery: Delivery, now: datetime) -> Delivery | None:
     """A delivery that was being sent at too many deaths, given up; None: it may be sent."""
     if delivery.deaths < MAX_DEATHS:
         return None
-    words = f"the service died {delivery.deaths} times while it was being sent; it may have arrived"
+    words = f"the service crashed {delivery.deaths} times while sending it; it may have arrived"
     ended = replace(delivery, tried_at=delivery.tried_at or now, lease_owner=None, lease_until=None)
     return replace(ended, state=DeliveryState.DEAD, reason="deadly", last_error=words)
 
@@ -115,8 +115,8 @@ def dead_letter_notice(dead: Delivery, channel: str, recipient: str, now: dateti
     to = f"{dead.channel} ({dead.recipient})" if dead.recipient else dead.channel
     attempts = f"{dead.attempts} attempt{'s' * (dead.attempts != 1)}"
     body = (
-        f"“{dead.title}” was given up after {attempts}: {dead.last_error or dead.reason}\n"
-        f"Try again with: aggregator deliveries retry {dead.id}"
+        f"“{dead.title}” could not be delivered after {attempts}: {dead.last_error or dead.reason}\n"
+        f"Retry with: aggregator deliveries retry {dead.id}"
     )
     return Delivery(
         id=delivery_id("dead", dead.id, channel, recipient),
@@ -132,7 +132,7 @@ def dead_letter_notice(dead: Delivery, channel: str, recipient: str, now: dateti
 
 def _hopeless(tried: Delivery, outcome: AttemptResult, now: datetime) -> str:
     if outcome.unknown:
-        return "sent twice without an answer; it may have arrived" if tried.repeat and tried.attempts > 1 else ""
+        return "sent twice without a response; it may have arrived" if tried.repeat and tried.attempts > 1 else ""
     if not outcome.transient:
         return "refused"
     tried_s = (now - (tried.tried_at or now)).total_seconds()

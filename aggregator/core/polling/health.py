@@ -105,11 +105,11 @@ def transition(before: FeedState, after: FeedState, settings: HealthSettings, no
 
 def gap_notice(state: FeedState) -> Notice:
     """The notice that entries may have come and gone between two polls."""
-    every = f" It is polled every {_span(timedelta(seconds=state.interval_s))} now." if state.interval_s else ""
+    every = f" It is now polled every {_span(timedelta(seconds=state.interval_s))}." if state.interval_s else ""
     return Notice(
         title=f"{state.title or state.id}: entries may have been missed",
         body=f"Every one of its {state.items} entries was new, so others may have come and gone since the last poll."
-        f"{every} If this comes again, set a shorter `every`.",
+        f"{every} If this happens again, set a shorter `every`.",
     )
 
 
@@ -118,31 +118,31 @@ def _headline(after: FeedState) -> str:
         case Health.FAILING:
             return "cannot be polled"
         case Health.BLOCKED:
-            return "the site keeps us out"
+            return "blocked by the site"
         case Health.GONE:
-            return "the feed is gone for good"
+            return "permanently removed"
         case Health.SILENT:
-            return "unusually silent"
+            return "unusually quiet"
         case Health.EMPTIED:
-            return "the feed has become empty"
+            return "no longer has any entries"
         case _:
-            return "the feed has moved"
+            return "has moved"
 
 
 def _notice_body(before: FeedState, after: FeedState, settings: HealthSettings, now: datetime) -> str:
     match after.health:
         case Health.FAILING | Health.BLOCKED:
             since = f" since {_when(after.failing_since)}" if after.failing_since else ""
-            again = f" Next try {_when(after.next_poll_at)}." if after.next_poll_at else ""
+            again = f" Next attempt: {_when(after.next_poll_at)}." if after.next_poll_at else ""
             return f"{after.failures} polls failed{since}: {_sentence(after.last_error)}{again}"
         case Health.GONE:
-            return f"{_sentence(after.last_error)} It is not polled any more; its entries stay."
+            return f"{_sentence(after.last_error)} It is no longer polled; its entries are kept."
         case Health.SILENT:
             return _silence(after, settings, now)
         case Health.EMPTIED:
-            return f"It answers without a single entry; there were {before.items}."
+            return f"The feed responds but has no entries; it had {before.items}."
         case _:
-            return f"It is fetched from {after.url} now; the configuration still says {after.configured_url}."
+            return f"It is now fetched from {after.url}; the configuration still has {after.configured_url}."
 
 
 def _sentence(error: str | None) -> str:
@@ -153,8 +153,8 @@ def _sentence(error: str | None) -> str:
 def _silence(after: FeedState, settings: HealthSettings, now: datetime) -> str:
     last = after.last_new_at or after.first_polled_at or now
     return (
-        f"No new entry for {_span(now - last)}; usually one comes every {_span(timedelta(seconds=after.gap_s or 0))}"
-        f" (told after {settings.silent_after:g} times that, and a day at least)."
+        f"No new entry for {_span(now - last)}; usually there is one every {_span(timedelta(seconds=after.gap_s or 0))}"
+        f" (reported after {settings.silent_after:g} times that, and at least a day)."
     )
 
 

@@ -54,9 +54,9 @@ def notice(before: FeedState, after: FeedState, polling: Polling, now: datetime)
     if today is None or not today.left_out or of_day(before.stored_today, now).left_out:
         return None
     return Notice(
-        title=f"{after.title or after.id}: no more of it is stored today",
-        body=f"It brought {today.entries} entries and {today.bytes // 2**20} MiB today; the budget is "
-        f"{polling.daily_entries} entries and {polling.daily_bytes // 2**20} MiB. Rules go on matching and alerting; "
-        "entries that no alert needs are left out until midnight UTC. If that is too little, raise "
+        title=f"{after.title or after.id}: daily storage budget used up",
+        body=f"It published {today.entries} entries and {today.bytes // 2**20} MiB today; the budget is "
+        f"{polling.daily_entries} entries and {polling.daily_bytes // 2**20} MiB. Rules keep matching and alerting; "
+        "entries that no alert needs are not stored until midnight UTC. If that is too little, raise "
         "settings.polling.daily_entries or daily_size.",
     )

@@ -150,7 +150,7 @@ def _is_stale(entry: Entry, rule: RuleConfig, now: datetime) -> str:
     ):
         return "max_age"
     if entry.reason is Reason.CHANGED and rule.on_update and entry.version > MAX_UPDATES + 1:
-        return f"told of {MAX_UPDATES} updates already"
+        return f"{MAX_UPDATES} updates already alerted"
     return ""
 
 
@@ -165,7 +165,7 @@ def _join_digest(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: 
         rule=rule,
         hits=(hit.id,),
         channels=channels,
-        title=f"Many new entries in {hit.feed}" if flood else f"{rule.title or rule.id}: found in stored entries",
+        title=f"Many new entries in {hit.feed}" if flood else f"{rule.title or rule.id}: matches in stored entries",
     )
     return _Decision(replace(hit, state=HitState.HELD, reason=str(entry.reason)), (digest,))
 
@@ -179,7 +179,7 @@ def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: S
     else:
         occasion, channels = "first", index.unalerted_channels(hit.entry_key, rule)
     if not channels and index.channels(rule):
-        return _Decision(replace(hit, state=HitState.COLLAPSED, reason="story told already"))
+        return _Decision(replace(hit, state=HitState.COLLAPSED, reason="story already alerted"))
     index.record_alert(story, rule.id)
     detail = PlannedAlert(
         subject=("entry", hit.feed, hit.entry_key, occasion),

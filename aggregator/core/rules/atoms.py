@@ -245,18 +245,16 @@ def atom(term: str, exact: bool = False) -> Atom:
     prefix = body.endswith(("*", "＊"))
     body = without_invisible(body[:-1]) if prefix else body
     if "*" in body and not re.search(r"\*(?=\W|$)", body):
-        raise BadTerm(
-            f"{term!r}: a star can only stand at the end of a word", "write the beginning of the word and a star"
-        )
+        raise BadTerm(f"{term!r}: a * is only allowed at the end of a word", "write the beginning of the word and a *")
     reading = TokenizedText(body)
     if not reading.words:
-        raise BadTerm(f"{term!r} has no letter or digit to look for", "a regex can ask for signs alone")
+        raise BadTerm(f"{term!r} has no letter or digit to match", "use a regex to match punctuation alone")
     if prefix and not body[-1:].isalnum() and category(body[-1])[0] != "M":
-        raise BadTerm(f"{term!r}: a star must touch the beginning of a word", "write for example sanction*")
+        raise BadTerm(f"{term!r}: a * must directly follow the beginning of a word", "write for example sanction*")
     if prefix and sum(map(len, reading.words)) < 3:
         raise BadTerm(
-            f"{term!r}: a star needs at least 3 letters before it",
-            "write the words that you mean, or a longer beginning",
+            f"{term!r}: a * needs at least 3 letters before it",
+            "write the words you mean, or a longer beginning",
         )
     written = [body[start:end] for start, end in zip(reading.starts, reading.ends, strict=True)]
     codes = _code_words(body, reading)

@@ -174,7 +174,7 @@ class _Compilation:
         if self.config.none:
             self._problem("a rule that only excludes would match almost everything", "add any: or all:", ("none",))
         else:
-            self._problem("the rule says nothing to look for", "add for example any: [CAATSA]", ())
+            self._problem("the rule has no terms", "add for example any: [CAATSA]", ())
 
     def _terms(self, key: str, texts: tuple[str, ...]) -> list[Node]:
         return [self._term(text, (key, index)) for index, text in enumerate(texts)]
@@ -231,7 +231,7 @@ class _Compilation:
         if loose is not None:
             self._problem(
                 "this part only excludes, so it would match almost everything",
-                "join NOT to something that must occur: a AND NOT b",
+                "combine NOT with something that must occur: a AND NOT b",
                 ("query",) if self.config.query else (),
                 self._offsets.get(id(loose)),
             )
@@ -293,7 +293,7 @@ class _Compilation:
         if syntax := foreign_syntax.advise_term(text):
             raise BadTerm(syntax.message, syntax.hint)
         if len(text) > MAX_TERM:
-            raise BadTerm(f"a term of more than {MAX_TERM} characters", "use the few words that matter")
+            raise BadTerm(f"a term of more than {MAX_TERM} characters", "use only the words that matter")
         exact = exact or self.config.case == "exact"
         stems = tuple(token_texts(text)) if self.config.stem and not text.rstrip().endswith("*") else ()
         return TermClause(node, text, spellings_of(text, exact, self.config.translit), fields, stems)
@@ -348,7 +348,7 @@ class _Compilation:
 
     def _near(self, node: Near, fields: tuple[str, ...]) -> Clause | None:
         if len(node.children) < 2:
-            raise BadTerm("near needs two terms or more", "near: {terms: [S-400, sanction*], within: 12}")
+            raise BadTerm("near needs at least two terms", "near: {terms: [S-400, sanction*], within: 12}")
         if len(node.children) > MAX_NEAR and not node.ordered:
             raise BadTerm(f"near takes at most {MAX_NEAR} terms in any order", "use ordered: true, or fewer terms")
         made: list[PositionedClause] = []
@@ -360,7 +360,7 @@ class _Compilation:
                 hint = "NEAR joins words, phrases, lists and OR-groups of them"
                 if isinstance(child, And):
                     hint = "write a NEAR/5 c AND b NEAR/5 c for (a AND b) NEAR/5 c"
-                raise BadTerm(f"{print_query(child)} cannot stand beside NEAR", hint)
+                raise BadTerm(f"{print_query(child)} cannot be an operand of NEAR", hint)
             made.append(clause)
         return NearClause(node, tuple(made), node.within, node.ordered, fields)
 

@@ -163,7 +163,7 @@ def _too_far(clause: NearClause, context: MatchContext, present: bool) -> str:
         if within > clause.within and wider.matches(context):
             return f"they occur, but more than {clause.within} words apart (within {within})"
     if clause.ordered:
-        return "they occur, but not in this order and this near"
+        return "they occur, but not in this order and this close together"
     return "they occur, but far apart or in different fields"
 
 
@@ -173,7 +173,7 @@ def _near_miss(clause: TermClause, context: MatchContext) -> str:
     if hint := _other_field(clause, context):
         return f"not found; {hint}"
     if syntax := foreign_syntax.advise_item(clause.label):
-        return f"not found as it is written; {syntax.hint}"
+        return f"no literal match; {syntax.hint}"
     for miss in (_other_capitals, _other_separators, _other_inflection, _similar):
         if hint := miss(written, clause.fields, context):
             return f"not found; {hint}"
@@ -195,7 +195,7 @@ def _other_capitals(written: Atom, fields: tuple[str, ...], context: MatchContex
         return ""
     folded = atom(written.term)
     found = next(((f, at) for f in fields for at in context.token_ranges(folded, f)), None)
-    return f"found {_text(folded, context, *found)!r}: the capitals differ" if found else ""
+    return f"found {_text(folded, context, *found)!r}: the case differs" if found else ""
 
 
 def _other_separators(written: Atom, fields: tuple[str, ...], context: MatchContext) -> str:
@@ -207,7 +207,7 @@ def _other_separators(written: Atom, fields: tuple[str, ...], context: MatchCont
         for at in reading.at(written.tokens[0]):
             if tuple(reading.words[at : at + size]) == written.tokens:
                 found = reading.text[reading.starts[at] : reading.ends[at + size - 1]]
-                return f"found {' '.join(found.split())!r}, which is not taken for it"
+                return f"found {' '.join(found.split())!r}, which does not count as a match"
     words = written.term.split()
     return (
         f"its words occur, but not together: near: {{terms: [{', '.join(words)}]}}, or {' NEAR '.join(words)} in query:"

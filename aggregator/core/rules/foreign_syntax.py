@@ -47,7 +47,7 @@ _FIELDS = {
     **dict.fromkeys(("tag", "tags", "label", "hashtag", "keyword", "keywords", "topic", "c"), "category"),
     **dict.fromkeys(("language", "languages", "langs"), "lang"),
 }
-_AGE = "how old an entry may be is said by max_age: 7d in a rule, by --since 7d in a search"
+_AGE = "limit the age with max_age: 7d in a rule, or --since 7d in a search"
 _ELSEWHERE = {
     **dict.fromkeys(("date", "after", "before", "since", "until", "published", "pubdate", "daterange", "age"), _AGE),
     **dict.fromkeys(
@@ -56,7 +56,7 @@ _ELSEWHERE = {
     ),
     **dict.fromkeys(("re", "regex", "regexp", "pattern"), "write a pattern between slashes: /C[AB]ATSA/"),
     **dict.fromkeys(("near", "onear", "within", "around"), "write NEAR/5 between two terms"),
-    "_exists_": "an empty field is not looked for; remove it",
+    "_exists_": "searching for empty fields is not supported; remove it",
 }
 
 # Words that are operators elsewhere, in English and in other languages: what is written here.
@@ -76,75 +76,75 @@ _DISTANCE = re.compile(
 _ORDERED = ("PRE", "P", "ONEAR", "NEXT", "BEFORE", "FOLLOWEDBY")
 _ORDINARY = re.compile(r"[^\W_](?:[\w.'’ -]*\w)?\*?")  # words and blanks; what is left is looked at more closely
 
-_WEIGHT = "weights mean nothing here, a rule matches or it does not"
-_FUZZY = "words that are merely similar cannot be asked for"
-_CURLY = "curly quotation marks mean nothing here"
-_STAR = "a star can only stand at the end of a word"
+_WEIGHT = "weights are not supported: a rule either matches or it does not"
+_FUZZY = "fuzzy matching is not supported"
+_CURLY = "curly quotation marks are not supported"
+_STAR = "a * is only allowed at the end of a word"
 
 # A bare word of a query.
 _WORDS = (
-    ForeignSyntax(r".*\w(?P<at>&&)\w.*", "&& is written AND here", "write AND, with a blank on both sides"),
-    ForeignSyntax(r".*\w(?P<at>\|\|)\w.*", "|| is written OR here", "write OR, with a blank on both sides"),
-    ForeignSyntax(r"(?i:o?near|within|w|n)?/(?i:s|sentence|f)", "sentences are not counted here", "write NEAR/15"),
-    ForeignSyntax(r"(?i:o?near|within|w|n)?/(?i:p|paragraph)", "paragraphs are not counted here", "write NEAR/50"),
+    ForeignSyntax(r".*\w(?P<at>&&)\w.*", "&& is not an operator here", "write AND with a space on both sides"),
+    ForeignSyntax(r".*\w(?P<at>\|\|)\w.*", "|| is not an operator here", "write OR with a space on both sides"),
+    ForeignSyntax(r"(?i:o?near|within|w|n)?/(?i:s|sentence|f)", "sentence proximity is not supported", "write NEAR/15"),
+    ForeignSyntax(r"(?i:o?near|within|w|n)?/(?i:p|paragraph)", "paragraph proximity is not supported", "write NEAR/50"),
     ForeignSyntax(
         r"\+(\w.*)",
-        "+ before a word is not used here",
-        "every word is required unless OR stands between; write {1}",
+        "a leading + is not supported",
+        "every word is required unless joined by OR; write {1}",
     ),
-    ForeignSyntax(r"!(\w.*)", "! before a word is not used here", "write NOT {1}"),
+    ForeignSyntax(r"!(\w.*)", "a leading ! is not supported", "write NOT {1}"),
+    ForeignSyntax(r"([~=])([^\W\d].*)", "a leading {1} is not supported", "write {2}, or list the words you mean"),
     ForeignSyntax(
-        r"([~=])([^\W\d].*)", "{1} before a word is not used here", "write {2}, or list the words that you mean"
+        r"[~/](\d+)", "{0} has no terms around it", 'write a NEAR/{1} b, or a phrase with more words in it: "a b"~{1}'
     ),
-    ForeignSyntax(r"[~/](\d+)", "{0} stands alone", 'write a NEAR/{1} b, or a phrase with more words in it: "a b"~{1}'),
-    ForeignSyntax(r"NOT/(\d+)", "{0} is written otherwise here", "write a NOT (a NEAR/{1} b)"),
+    ForeignSyntax(r"NOT/(\d+)", "{0} uses a different syntax here", "write a NOT (a NEAR/{1} b)"),
     ForeignSyntax(r"([\w-]+)~[\d.]*", _FUZZY, "write {1}* or list the spellings"),
     ForeignSyntax(r"(.*\w)(?P<at>\^)[\d.]+", _WEIGHT, "write {1}"),
     ForeignSyntax(r"\^[\d.]+", _WEIGHT, "remove it"),
-    ForeignSyntax(r"([,;]).+", "{1} joins nothing here", "write OR where either will do, AND where both must occur"),
-    ForeignSyntax(r"[<>]=?\d\S*", "numbers are not compared here", f"{_AGE}; to look for the text itself quote it"),
-    ForeignSyntax(r"(\w+)(?P<at>\?)(\w+)", "? does not stand for a letter here", r"write /\b{1}.{3}\b/"),
-    ForeignSyntax(r"(\w{3,})(?P<at>\*)\w.*", _STAR, "write the beginning and a star: {1}*"),
-    ForeignSyntax(r"[^*]*(?P<at>\*)\w.*", _STAR, "write the beginning and a star, at least 3 letters, or a /pattern/"),
-    ForeignSyntax(r"\*+", "a star alone would match everything", "write at least 3 letters before it"),
-    ForeignSyntax(r"[`´].*", "these quotation marks mean nothing here", 'write "air defence" with straight ones'),
-    ForeignSyntax(r"[‘’]([^‘’]+)[‘’]c", _CURLY, "write '{1}'c with straight ones"),
-    ForeignSyntax(r"(?:\$\{|%)([A-Za-z_][\w-]*)[}%]", "a list is written otherwise here", "write ${1}"),
-    ForeignSyntax(r"\$([A-Za-z_][\w-]*)[^\w-].*", "a list stands alone, with nothing after its name", "write ${1}"),
-    ForeignSyntax(r"\$[^\W\d].*", "the name of a list has the letters a–z, digits, - and _", "rename it under lists:"),
-    ForeignSyntax(r"/(.+)/[a-z]+", "a pattern has no letters after it: capitals never count", "write /{1}/"),
-    ForeignSyntax(r"(.*)(?P<at>\\)(.*)", "a backslash escapes nothing outside of quotes", 'quote it: "{1}{3}"'),
+    ForeignSyntax(r"([,;]).+", "{1} is not an operator", "write OR if either will do, AND if both must occur"),
+    ForeignSyntax(
+        r"[<>]=?\d\S*", "comparing numbers is not supported", f"{_AGE}; to search for the text itself, quote it"
+    ),
+    ForeignSyntax(r"(\w+)(?P<at>\?)(\w+)", "? is not a wildcard", r"write /\b{1}.{3}\b/"),
+    ForeignSyntax(r"(\w{3,})(?P<at>\*)\w.*", _STAR, "write the beginning and a *: {1}*"),
+    ForeignSyntax(r"[^*]*(?P<at>\*)\w.*", _STAR, "write the beginning and a *, at least 3 letters, or a /pattern/"),
+    ForeignSyntax(r"\*+", "a * alone would match everything", "write at least 3 letters before it"),
+    ForeignSyntax(r"[`´].*", "these quotation marks are not supported", 'write "air defence" with straight quotes'),
+    ForeignSyntax(r"[‘’]([^‘’]+)[‘’]c", _CURLY, "write '{1}'c with straight quotes"),
+    ForeignSyntax(r"(?:\$\{|%)([A-Za-z_][\w-]*)[}%]", "lists use a different syntax here", "write ${1}"),
+    ForeignSyntax(r"\$([A-Za-z_][\w-]*)[^\w-].*", "nothing may follow the name of a list", "write ${1}"),
+    ForeignSyntax(r"\$[^\W\d].*", "list names use the letters a–z, digits, - and _", "rename it under lists:"),
+    ForeignSyntax(r"/(.+)/[a-z]+", "patterns take no flags here and always ignore case", "write /{1}/"),
+    ForeignSyntax(r"(.*)(?P<at>\\)(.*)", "a backslash escapes nothing outside quotes", 'quote it: "{1}{3}"'),
 )
 
 # Several words of a query, from the first one on.
 _PASSAGES = (
-    ForeignSyntax(r"(?:O?NEAR|WITHIN|AROUND)\s*\(\s*(\d+)\s*\)", "{0} is written otherwise here", "write NEAR/{1}"),
-    ForeignSyntax(r"(?:WITHIN|AROUND)\s+(\d+)(?!\S)", "{0} is written otherwise here", "write NEAR/{1}"),
-    ForeignSyntax(r"O?NEAR\(.*,\s*(\d+)\s*\)", "NEAR stands between two terms", "write a NEAR/{1} b"),
-    ForeignSyntax(
-        r"[\[{]\S+\s+TO\s+\S+[\]}]", "ranges are not known here", f"{_AGE}; numbers can be asked for by a /pattern/"
-    ),
-    ForeignSyntax(r"BUT\s+NOT(?!\S)", "BUT NOT is written NOT here", "write NOT"),
-    ForeignSyntax(r"‘([^‘’\"]+\s[^‘’\"]+)’", _CURLY, 'write "{1}" with straight ones'),
+    ForeignSyntax(r"(?:O?NEAR|WITHIN|AROUND)\s*\(\s*(\d+)\s*\)", "{0} uses a different syntax here", "write NEAR/{1}"),
+    ForeignSyntax(r"(?:WITHIN|AROUND)\s+(\d+)(?!\S)", "{0} uses a different syntax here", "write NEAR/{1}"),
+    ForeignSyntax(r"O?NEAR\(.*,\s*(\d+)\s*\)", "NEAR goes between two terms", "write a NEAR/{1} b"),
+    ForeignSyntax(r"[\[{]\S+\s+TO\s+\S+[\]}]", "ranges are not supported", f"{_AGE}; match numbers with a /pattern/"),
+    ForeignSyntax(r"BUT\s+NOT(?!\S)", "BUT NOT is not an operator here", "write NOT"),
+    ForeignSyntax(r"‘([^‘’\"]+\s[^‘’\"]+)’", _CURLY, 'write "{1}" with straight quotes'),
     ForeignSyntax(
         r"'([^'\"]+)'(?=[\s)]|$)",
-        "an exact spelling ends with 'c",
-        "write \"{1}\", or '{1}'c where the capitals count",
+        "exact spellings end with 'c",
+        "write \"{1}\", or '{1}'c if capitals matter",
     ),
 )
 _FIELD_LIKE = re.compile(r"([A-Za-z_]+)(\s+:|:\s+|\s*==?\s*)(?=[\w\"$(])")
 
 # What touches the closing quotation mark of a phrase.
 _AFTER_PHRASE = (
-    ForeignSyntax(r"c", "an exact spelling stands in single quotes", "write '{phrase}'c"),
+    ForeignSyntax(r"c", "exact spellings use single quotes", "write '{phrase}'c"),
     ForeignSyntax(r"\^[\d.]+", _WEIGHT, "remove it"),
     ForeignSyntax(
         r"[,;|&].*",
-        "quoted phrases are joined by operators",
-        "write OR where either will do, AND where both must occur",
+        "quoted phrases must be joined by an operator",
+        "write OR if either will do, AND if both must occur",
     ),
-    ForeignSyntax(r"(?:@|/|w/?)(\d+).*", "words inside a phrase are counted with ~", 'write "{phrase}"~{1}'),
-    ForeignSyntax(r".*", "text goes on after the closing quotation mark", "put a blank or an operator there"),
+    ForeignSyntax(r"(?:@|/|w/?)(\d+).*", "use ~ for the distance between words of a phrase", 'write "{phrase}"~{1}'),
+    ForeignSyntax(r".*", "unexpected text after the closing quotation mark", "add a space or an operator"),
 )
 
 _PART_OF_A_NAME = (
@@ -155,66 +155,62 @@ _PART_OF_A_NAME = (
 _PATTERNS = (
     ForeignSyntax(
         r"(?:m|qr)?([/~#@%!])(.+)\1[a-zA-Z]{0,6}",
-        "{1} at both ends of a pattern is looked for, too",
-        "write '{2}'; capitals never count unless the rule says case: exact",
+        "{1} at both ends is matched as part of the pattern",
+        "write '{2}'; case is ignored unless the rule has case: exact",
     ),
     ForeignSyntax(
         r"\(i\?\)(.*)|\([imsxg]{1,3}\)(?:.*)",
-        "a group at the beginning that holds only letters is looked for; it is no flag",
-        "leave it out: capitals never count unless the rule says case: exact; other flags are (?s) and (?m)",
+        "a leading group of letters is matched as text; it is not a flag",
+        "remove it: case is ignored unless the rule has case: exact; other flags are (?s) and (?m)",
     ),
     ForeignSyntax(
         r".*?(?P<at>\\[<>]).*",
-        "\\< and \\> are signs that are looked for, not the edges of a word",
-        r"write \b for the edge of a word",
+        "\\< and \\> match these characters, not word boundaries",
+        r"write \b for a word boundary",
     ),
 )
 
 # An item of any:, all:, none:, near: or a list.
 _ITEMS = (
-    ForeignSyntax(r".*(&\w+;).*", "{1} is looked for as it is written", "write the character that it stands for"),
+    ForeignSyntax(r".*(&\w+;).*", "{1} is matched literally", "write the character it stands for"),
     ForeignSyntax(
         rf".*\s{_OPERATOR}\s.*|\(.*\sor\s.*\)",
-        "'{0}' is looked for as one phrase",
-        "put it into query: to use operators",
+        "'{0}' is matched as one phrase",
+        "use query: for operators",
     ),
     ForeignSyntax(
         rf".*\sor\s.*|.*[;；؛].*|(?!.*,\s*(?:{_PART_OF_A_NAME})\.?$).*(?:[^\d,][,，、،]|[,，、،]\D|[,，、،]$).*",
-        "'{0}' is looked for as one phrase",
-        "write each as an item of its own, or quote it twice: '\"{0}\"'",
+        "'{0}' is matched as one phrase",
+        "write each as a separate item, or quote it twice: '\"{0}\"'",
     ),
     ForeignSyntax(
         rf"(?:NOT\s+|[{DASHES}!])([^\W\d_\"'$].*|[\"'$].+)",
-        "'{0}' excludes nothing: it is looked for like {1}",
-        "write {1} under none:, or all of it in query:",
+        "'{0}' excludes nothing: it matches like {1}",
+        "write {1} under none:, or the whole expression in query:",
     ),
-    ForeignSyntax(r"([+=~])([^\W\d_].*)", "{1} before a term means nothing here", "write {2}"),
-    ForeignSyntax(
-        r"/(.+)/[a-z]{0,3}", "'{0}' is looked for as it is written", "write it under regex: '{1}', or in query:"
-    ),
+    ForeignSyntax(r"([+=~])([^\W\d_].*)", "a leading {1} is not supported", "write {2}"),
+    ForeignSyntax(r"/(.+)/[a-z]{0,3}", "'{0}' is matched literally", "write it under regex: '{1}', or in query:"),
     ForeignSyntax(
         r".*(?:\\[bdwsBDWS.]|\(\?|\.[*+]|\w\[[^\]]+\]|\[[^\]]+\][*+{{\w]|\w\|\w).*|\^\w.*|.*\w\$",
-        "'{0}' is looked for as it is written, not as a pattern",
+        "'{0}' is matched literally, not as a pattern",
         "write it under regex: '{0}'",
     ),
-    ForeignSyntax(r"(\w+)\?(\w+)", "? does not stand for a letter here", r"write it under regex: '\b{1}.{2}\b'"),
-    ForeignSyntax(r'("[^"]*")~\d+', "~ after a phrase means nothing in a list", "write query: '{0}'"),
+    ForeignSyntax(r"(\w+)\?(\w+)", "? is not a wildcard", r"write it under regex: '\b{1}.{2}\b'"),
+    ForeignSyntax(r'("[^"]*")~\d+', "~ after a phrase is not supported in a list", "write query: '{0}'"),
     ForeignSyntax(r"(.*\w)~[\d.]*", _FUZZY, "write {1}* or list the spellings"),
     ForeignSyntax(r"(.*\S)\s?\^[\d.]+", _WEIGHT, "write {1}"),
     ForeignSyntax(
-        r"[\"“”‘’]([^\"“”‘’]+)[\"“”‘’]c", "'{0}' is looked for as it is written", "for these capitals write \"'{1}'c\""
+        r"[\"“”‘’]([^\"“”‘’]+)[\"“”‘’]c", "'{0}' is matched literally", "to match these capitals, write \"'{1}'c\""
     ),
     ForeignSyntax(
         r'"[^"]*"(?:\s+"[^"]*")+',
-        "'{0}' is looked for as one phrase",
-        "write each as an item of its own, or use query:",
+        "'{0}' is matched as one phrase",
+        "write each as a separate item, or use query:",
     ),
     ForeignSyntax(
-        r"\$[A-Za-z_][\w-]*\s.*", "a list stands alone, so '{0}' is looked for as it is written", "write query: '{0}'"
+        r"\$[A-Za-z_][\w-]*\s.*", "a list must stand alone, so '{0}' is matched literally", "write query: '{0}'"
     ),
-    ForeignSyntax(
-        r"(\$[A-Za-z_][\w-]*)\W.*", "a list stands alone, so '{0}' is looked for as it is written", "write {1}"
-    ),
+    ForeignSyntax(r"(\$[A-Za-z_][\w-]*)\W.*", "a list must stand alone, so '{0}' is matched literally", "write {1}"),
 )
 
 
@@ -230,10 +226,8 @@ def advise_field(name: str, value: str) -> SyntaxAdvice:
     if not field and known not in _ELSEWHERE:
         field = next(iter(get_close_matches(known, FIELDS, n=1, cutoff=0.7)), None)
     quoted = f': "{name}:{value}"' if value and '"' not in value else ""
-    fields = f"fields are {', '.join(FIELDS)}; to look for the text itself, quote it{quoted}"
-    return SyntaxAdvice(
-        f"there is no field {name!r}", f"write {field}:{value}" if field else _ELSEWHERE.get(known, fields)
-    )
+    fields = f"fields are {', '.join(FIELDS)}; to search for the text itself, quote it{quoted}"
+    return SyntaxAdvice(f"unknown field {name!r}", f"write {field}:{value}" if field else _ELSEWHERE.get(known, fields))
 
 
 def advise_word(word: str) -> SyntaxAdvice | None:
@@ -242,9 +236,9 @@ def advise_word(word: str) -> SyntaxAdvice | None:
         return None
     operator = word if word in _OPERATORS else word[:2]
     if operator in _OPERATORS:
-        return SyntaxAdvice(f"{operator} is written {_OPERATORS[operator]} here", f"write {_OPERATORS[operator]}")
+        return SyntaxAdvice(f"{operator} is not an operator here", f"write {_OPERATORS[operator]}")
     if distance := _distance(word):
-        return SyntaxAdvice(f"{word} is written otherwise here", f"write {distance}")
+        return SyntaxAdvice(f"{word} uses a different syntax here", f"write {distance}")
     return _first(_WORDS, word)
 
 
@@ -254,7 +248,7 @@ def advise_passage(text: str, at: int) -> SyntaxAdvice | None:
         blank = field[2] == ":" or field[1] not in FIELDS or field[2][0] != ":"
         if is_field(field[1]) and blank:
             field_name = _FIELDS.get(field[1].lower(), field[1].lower())
-            message = f"{' '.join(field[0].split())} is written otherwise here"
+            message = f"{' '.join(field[0].split())} uses a different syntax here"
             return SyntaxAdvice(message, f"write {field_name}: directly before the word or parenthesis")
     if text[at] not in "ABNOW[{‘'":
         return None
@@ -274,7 +268,7 @@ def lint_word(word: str, *, between: bool) -> SyntaxAdvice | None:
     small = word.casefold()
     quote = "or quote it if you mean the word"
     if small in _SMALL:
-        message = f"{word!r} in small letters is a word that must occur, not an operator"
+        message = f"lower-case {word!r} is a word that must occur, not an operator"
         return _warning(message, f"write {word.upper()}, {quote}")
     if between and small in _SAID_AS and word.isupper():
         return _warning(f"{word} is a word that must occur, not an operator", f"write {_SAID_AS[small]}, {quote}")
@@ -283,19 +277,19 @@ def lint_word(word: str, *, between: bool) -> SyntaxAdvice | None:
     if word.isalpha():
         return None
     if re.fullmatch(r"ATLEAST\d+", word):
-        return _warning(f"{word} is a word that must occur", "how often a term occurs is not counted; remove it")
+        return _warning(f"{word} is a word that must occur", "occurrences are not counted; remove it")
     if word[-1] in ",;" and len(word) > 1:
         return _warning(
-            f"{word[-1]} joins nothing, so this and what follows must both occur",
-            "write OR between them where either will do, AND where both must occur",
+            f"{word[-1]} is not an operator, so the terms before and after it must both occur",
+            "write OR between them if either will do, AND if both must occur",
         )
     if re.search(r"[^\W\d][,;|][^\W\d]", word):
-        return _warning(f"{word} is looked for as one term", f"write OR where either will do, {quote}")
+        return _warning(f"{word} is matched as one term", f"write OR if either will do, {quote}")
     if word.startswith(("http://", "https://")):
         link = word.partition("://")[2]
-        return _warning("an address is looked for in the text", f"write link:{link} for where an entry leads")
+        return _warning("the URL is searched for in the text", f"write link:{link} to match an entry's link")
     if word[0] == "/" and word.count("/") == 1:
-        return _warning(f"{word} is looked for as a word", "a pattern ends with a slash, too: /C[AB]ATSA/")
+        return _warning(f"{word} is matched as a word", "a pattern also ends with a slash: /C[AB]ATSA/")
     return None
 
 
@@ -303,7 +297,7 @@ def lint_phrase(phrase: str) -> SyntaxAdvice | None:
     """A phrase of a query that holds operators."""
     if not re.search(rf"\s{_OPERATOR}\s", phrase):
         return None
-    return _warning("what stands in quotes is looked for as one phrase, its operators too", "leave out the quotes")
+    return _warning("quoted text is matched as one phrase, including its operators", "remove the quotes")
 
 
 def advise_term(term: str) -> SyntaxAdvice | None:
@@ -314,10 +308,10 @@ def advise_term(term: str) -> SyntaxAdvice | None:
         before, after = term[: found.start()] + "*", found[1]
         terms = " ONEAR/1 ".join(f'"{part}"' if " " in part else part for part in (before, after))
         hint = f"write {terms} in query:, or near: {{terms: [{before}, {after}], within: 1, ordered: true}}"
-        return SyntaxAdvice(f"{term!r}: a star can only stand at the end of a term", hint)
+        return SyntaxAdvice(f"{term!r}: a * is only allowed at the end of a term", hint)
     if re.search(r"[^\W\d_]\s+\*+\s+[^\W\d_]", term):
         phrase = re.sub(r"(?<!\s)\s+\*+\s+", " ", term)
-        return SyntaxAdvice(f"{term!r}: a star does not stand for a word", f'write "{phrase}"~1 in query:')
+        return SyntaxAdvice(f"{term!r}: a * does not stand for a word", f'write "{phrase}"~1 in query:')
     return None
 
 
@@ -327,7 +321,7 @@ def advise_item(item: str) -> SyntaxAdvice | None:
     if field := re.fullmatch(r"[-+!]?([A-Za-z_]{2,}):(\S.*)", item):
         if not is_field(field[1]):
             return None
-        return _warning(f"'{item}' is looked for as these words, in any field", _for_field(field[1], field[2]))
+        return _warning(f"'{item}' is matched as plain words, in any field", _for_field(field[1], field[2]))
     if _ORDINARY.fullmatch(item) and not re.search(r"(?:^|\s)(?:or|[A-Z]{2,})\s", item):
         return None
     found = _first(_ITEMS, item)

@@ -105,7 +105,7 @@ def _next(text: str, at: int) -> tuple[Lexeme, int]:
     if char == '"':
         return _phrase(text, at)
     if char in "“”„«»":
-        raise _failure("curly quotation marks mean nothing here", at, 'write "air defence" with straight ones')
+        raise _failure("curly quotation marks are not supported", at, 'write "air defence" with straight quotes')
     if char == "/" and (regex := _REGEX.match(text, at)):
         return Lexeme("regex", regex[1].replace("\\/", "/"), at), regex.end()
     if char == "'" and (exact := _EXACT.match(text, at)):
@@ -156,16 +156,16 @@ def _word(text: str, bare: re.Match[str]) -> Lexeme:
             raise _failure(f"{word}: the distance is 1 to 1000 words", at + len(near[1]) + 1, f"write {nearest}")
         rest = re.match(r"\s+(\d+)(?=\s)", text[bare.end() :]) if number is None else None
         if rest:
-            raise _failure(f"{near[1]} {rest[1]} is written otherwise here", at, f"write {near[1]}/{rest[1]}")
+            raise _failure(f"{near[1]} {rest[1]} uses a different syntax here", at, f"write {near[1]}/{rest[1]}")
         return Lexeme("NEAR", near[1], at, number)
     if word[-1] == ":" and foreign_syntax.is_field(word[:-1]):
         raise _failure(
-            f"a blank stands after {word}", bare.end(), f"write {word} directly before the word or parenthesis"
+            f"unexpected space after {word}", bare.end(), f"write {word} directly before the word or parenthesis"
         )
     if word[0] == "'":
-        raise _failure("an exact spelling ends with 'c", at, "write for example 'US'c")
+        raise _failure("exact spellings end with 'c", at, "write for example 'US'c")
     if word in DASHES:
-        raise _failure("a dash by itself means nothing", at, "put it directly before the word to exclude, or write NOT")
+        raise _failure('dangling "-"', at, "put it directly before the word to exclude, or write NOT")
     if syntax := foreign_syntax.advise_word(word):
         raise _refused(syntax, at)
     return Lexeme("word", word, at)

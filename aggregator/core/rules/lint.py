@@ -113,7 +113,7 @@ def _acronyms(rule: Rule) -> Iterator[LintFinding]:
             yield LintFinding(
                 rule=rule.id,
                 kind="acronym",
-                message=f"{clause.label} also finds the word {clause.label.lower()!r}",
+                message=f"{clause.label} also matches the word {clause.label.lower()!r}",
                 hint=f"write '{clause.label}'c in a list or query, or case: exact",
             )
 
@@ -129,7 +129,7 @@ def _common(rule: Rule, frequencies: Mapping[str, int], entries: int) -> Iterato
                 rule=rule.id,
                 kind="common",
                 message=f"{clause.label!r} is in {count} of {entries} entries",
-                hint="add what must stand beside it, with all: or near:",
+                hint="narrow it down with all: or near:",
             )
 
 
@@ -141,7 +141,7 @@ def _silent(rule: Rule, figure: RuleStats | None, now: datetime | None) -> Itera
             rule=rule.id,
             kind="silent",
             message=f"no hit in {SILENT_DAYS} days",
-            hint=f"see what it would find: rules backtest {rule.id} --since 365d",
+            hint=f"see what it would match: aggregator rules backtest {rule.id} --since 365d",
         )
 
 
@@ -172,7 +172,7 @@ def _swallowed(rules: Sequence[Rule]) -> Iterator[LintFinding]:
             yield LintFinding(
                 rule=rule.id,
                 kind="swallowed",
-                message=f"everything that it matches is matched by {plain[wider[0]][0].id} too",
+                message=f"everything it matches is also matched by {plain[wider[0]][0].id}",
                 hint="remove it, unless its channels differ",
             )
 

@@ -32,8 +32,8 @@ def lint_term(term: str) -> tuple[Problem, ...]:
     """Warnings about a term that looks like something else: an operator, a list, a pattern."""
     node = item(term)
     if isinstance(node, ListRef):
-        message = f"lists stand in the configuration; here {term} is looked for as it is written"
-        return (Problem(path=(), message=message, hint="write one of its terms, or --rule ID", severity="warning"),)
+        message = f"lists are defined in the configuration; here {term} is matched literally"
+        return (Problem(path=(), message=message, hint="write one of its terms, or use --rule ID", severity="warning"),)
     syntax = foreign_syntax.advise_item(node.text) if node.text == item_body(term) else None
     if syntax is None:
         return ()

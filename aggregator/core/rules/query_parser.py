@@ -127,11 +127,11 @@ class _Parser:
 
     def parse(self) -> Node:
         if not self.lexemes:
-            raise failure("the query is empty", 0, "write a word to look for")
+            raise failure("the query is empty", 0, "write a word to search for")
         tree = self._or()
         left = self._peek()
         if left:
-            raise failure("this closing parenthesis was never opened", left.offset, "remove it, or open one before")
+            raise failure("this closing parenthesis was never opened", left.offset, "remove it, or add the opening one")
         return tree
 
     def _peek(self, *kinds: str) -> Lexeme | None:
@@ -211,15 +211,13 @@ class _Parser:
     def _bare_atom(self) -> Node:
         lexeme = self._take()
         if lexeme is None:
-            raise failure("something is missing at the end of the query", self.end, "write a word, a phrase or (")
+            raise failure("unexpected end of query", self.end, "write a word, a phrase or (")
         match lexeme.kind:
             case "(":
                 return self._group(lexeme)
             case "field":
                 if self._peek("AND", "OR", "NOT", "NEAR", ")") or not self._peek():
-                    raise failure(
-                        f"nothing to look for after {lexeme.text}:", lexeme.offset, f"write {lexeme.text}:word"
-                    )
+                    raise failure(f"no search term after {lexeme.text}:", lexeme.offset, f"write {lexeme.text}:word")
                 return FieldScope(lexeme.text, self._nested(self._atom, lexeme))
             case "list":
                 return ListRef(lexeme.text)
@@ -234,18 +232,18 @@ class _Parser:
         expected = "a word, a phrase or ("
         before = self.lexemes[self.at - 2].kind if self.at > 1 else ""
         if {before, lexeme.kind} == {"NOT", "NEAR"}:
-            raise failure("NOT and NEAR cannot touch", lexeme.offset, "write a NOT (a NEAR/5 b)")
+            raise failure("NOT cannot be an operand of NEAR", lexeme.offset, "write a NOT (a NEAR/5 b)")
         if lexeme.kind == ")":
-            raise failure(f"nothing stands before this parenthesis; expected {expected}", lexeme.offset)
+            raise failure(f"unexpected parenthesis; expected {expected}", lexeme.offset)
         raise failure(
-            f"{lexeme.text} stands where {expected} is expected",
+            f"unexpected {lexeme.text}; expected {expected}",
             lexeme.offset,
-            f'to look for the word itself write "{lexeme.text}"',
+            f'to search for the word itself, write "{lexeme.text}"',
         )
 
     def _group(self, opening: Lexeme) -> Node:
         if self._peek(")"):
-            raise failure("these parentheses are empty", opening.offset, "put terms between them, or remove them")
+            raise failure("these parentheses are empty", opening.offset, "put terms inside them, or remove them")
         node = self._nested(self._or, opening)
         if not self._take(")"):
             raise failure("this parenthesis is never closed", opening.offset, "add ) where the group ends")

@@ -84,11 +84,9 @@ def pattern(source: str, exact: bool = False) -> Pattern:
         bounded = bounded or piece[0] == r"\b"
     made = Pattern(source, exact, bounded, _translate(source, boundaries=None))
     if made._regexp.programsize > MAX_PROGRAM:
-        raise BadPattern(
-            "the pattern grows too large when its repetitions are written out", "use smaller numbers in {…}"
-        )
+        raise BadPattern("the pattern is too large once its repetitions are expanded", "use smaller numbers in {…}")
     if made._regexp.search("") is not None:
-        raise BadPattern("the pattern matches an empty text, so it would match everything", "use + instead of *")
+        raise BadPattern("the pattern matches empty text, so it would match everything", "use + instead of *")
     return made
 
 
@@ -97,13 +95,13 @@ def _refuse(piece: re.Match[str]) -> None:
         what = "look-around" if piece[0] != "(?P=" else "a back-reference"
         raise BadPattern(
             f"{piece[0]} is {what}, which cannot be matched in linear time",
-            "say it with query: NEAR, NOT and phrases",
+            "use NEAR, NOT and phrases in query: instead",
             piece.start(),
         )
     if re.fullmatch(r"\\[1-9]", piece[0]):
         raise BadPattern("a back-reference cannot be matched in linear time", "list the spellings", piece.start())
     if piece[0] == r"\B":
-        raise BadPattern(r"\B is not supported", r"say what must stand there, e.g. \w", piece.start())
+        raise BadPattern(r"\B is not supported", r"write what must be there, e.g. \w", piece.start())
 
 
 def _compile(source: str, exact: bool) -> Any:
@@ -166,7 +164,7 @@ def _set(text: str) -> str:
     def inner(found: re.Match[str]) -> str:
         name = found[1]
         if name in "WS":
-            raise BadPattern(f"\\{name} cannot stand inside […]", "turn it round: [^…]")
+            raise BadPattern(f"\\{name} is not allowed inside […]", "negate the set instead: [^…]")
         return r"\P{Nd}" if name == "D" else _CLASSES.get(name, found[0])
 
     return re.sub(r"\\(.)", inner, text, flags=re.DOTALL)

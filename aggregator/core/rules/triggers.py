@@ -73,7 +73,7 @@ def _spike(wanted: Spike, history: RuleHistory, now: datetime) -> TriggerDecisio
     loud = len(recent) >= max(MIN_SPIKE_HITS, wanted.factor * max(usual, 1.0))
     reason = f"{len(recent)} hits in {_span(wanted.within_s)}, usually {usual:.1f}"
     if loud and not quiet:
-        return TriggerDecision(fires=False, reason=f"{reason}; this spike was told already")
+        return TriggerDecision(fires=False, reason=f"{reason}; this spike was already alerted")
     return TriggerDecision(fires=loud, reason=reason, hits=_ids(recent) if loud else ())
 
 

@@ -76,7 +76,7 @@ def host_error(host: str) -> str | None:
     if not all(labels):
         return "its host name has an empty label"
     if not all(map(_LABEL.fullmatch, labels)):
-        return "its host name holds a character that no host name has"
+        return "its host name contains an invalid character"
     sizes = [len(label) if label.isascii() else len(label.encode("punycode")) + 4 for label in labels]
     if max(sizes) > MAX_LABEL:
         return f"its host name has a label of more than {MAX_LABEL} characters"

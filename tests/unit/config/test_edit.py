@@ -83,7 +83,7 @@ def test_an_edit_that_does_not_load_changes_nothing(tmp_path: Path) -> None:
     """A known address, or a rule that names the removed feed: the file stays as it was."""
     file = written(tmp_path, FEEDS + "rules: [{id: r, any: [x], feeds: {ids: [b]}}]\n")
     before = file.read_bytes()
-    with pytest.raises(ConfigErrors, match="given twice"):
+    with pytest.raises(ConfigErrors, match="defined twice"):
         add_feed(file, url="https://a.example/feed", feed_id="again", environ={})
     with pytest.raises(ConfigErrors, match="no feed named 'b'"):
         remove_feed(file, "b", environ={})

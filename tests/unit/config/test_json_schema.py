@@ -45,6 +45,6 @@ def test_the_starter_loads_and_is_never_written_over(tmp_path: Path) -> None:
     found = load(folder, {})
     assert (len(found.config.feeds), found.warnings) == (3, ())
     (folder / "feeds.yaml").write_text("mine")
-    with pytest.raises(AggregatorError, match=r"exists already; nothing was written"):
+    with pytest.raises(AggregatorError, match=r"already exists; nothing was written"):
         write_starter(folder)
     assert (folder / "feeds.yaml").read_text() == "mine"

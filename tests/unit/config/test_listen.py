@@ -30,7 +30,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
 def test_an_open_page_without_a_password_is_warned_of(tmp_path: Path) -> None:
     """`check` says that the service will not start, and what to write; loopback and no page need nothing."""
     [warning] = load(written(tmp_path), LISTEN).warnings
-    assert str(warning).startswith("$AGGREGATOR_LISTEN:1:1: warning: 0.0.0.0:8080 is open to others")
+    assert str(warning).startswith("$AGGREGATOR_LISTEN:1:1: warning: 0.0.0.0:8080 is not a loopback address")
     assert "WEB_PASSWORD" in (warning.hint or "")
     assert load(written(tmp_path, "{enabled: false}"), LISTEN).warnings == ()
     assert load(written(tmp_path), {"AGGREGATOR_LISTEN": "127.0.0.1:80"}).warnings == ()

@@ -89,8 +89,8 @@ def test_the_same_name_in_two_files_names_both_places(tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors) as caught:
         load(tmp_path, {})
     assert [str(error) for error in caught.value.errors] == [
-        f"{two}:3:5: error: 'every' is given twice (first in {one}:2; keep one of them)",
-        f"{two}:4:12: error: channel 'mail' is given twice (first in {one}:1; keep one of them)",
+        f"{two}:3:5: error: 'every' is defined twice (first in {one}:2; keep one of them)",
+        f"{two}:4:12: error: channel 'mail' is defined twice (first in {one}:1; keep one of them)",
     ]
 
 
@@ -259,7 +259,7 @@ def test_a_query_for_a_feed_that_is_not_there_is_warned_of(tmp_path: Path) -> No
     path.write_text(feeds + rules, encoding="utf-8")
     (warning,) = load(path, {}).warnings
     assert str(warning).endswith(
-        "all.yaml:5:20: warning: no feed has 'bbc-wrold' in its id (did you mean 'bbc-world'?)"
+        "all.yaml:5:20: warning: no feed id contains 'bbc-wrold' (did you mean 'bbc-world'?)"
     )
 
 
@@ -274,7 +274,7 @@ def test_a_list_is_checked_before_a_rule_uses_it(tmp_path: Path) -> None:
 def test_a_page_for_others_needs_more_than_a_guess(tmp_path: Path, listen: str) -> None:
     """A short token or password beyond loopback is refused with the words that `run` would say."""
     (error,) = refused(tmp_path, f'settings: {{web: {{listen: "{listen}", token: "1"}}}}\n')
-    assert f"{listen} can be reached by others, and settings.web.token has fewer than 12 characters" in error
+    assert f"{listen} is not a loopback address, and settings.web.token has fewer than 12 characters" in error
     (error,) = refused(tmp_path, f'settings: {{web: {{listen: "{listen}", password: "${{P}}"}}}}\n', P="short")
     assert "settings.web.password has fewer than 8 characters" in error
     loaded(tmp_path, f'settings: {{web: {{listen: "{listen}", token: "{"x" * 12}"}}}}\n')

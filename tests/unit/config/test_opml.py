@@ -33,9 +33,9 @@ def test_what_cannot_be_added_is_named() -> None:
     new, skipped = split_known(from_opml(DOCUMENT), [Feed(url="https://naval.example/feed", id="n")])
     assert [one.url for one in new] == ["https://plain.example/feed"]
     assert dict(skipped) == {
-        "https://naval.example/feed": "it is configured already",
-        "javascript:alert(1)": "it is not a web address",
-        "https://plain.example/feed/": "the document names it twice",
+        "https://naval.example/feed": "already configured",
+        "javascript:alert(1)": "not a web address",
+        "https://plain.example/feed/": "listed twice",
     }
 
 
@@ -68,7 +68,7 @@ def test_addresses_of_other_readers(written: str, meant: str) -> None:
 def test_what_is_no_address_stays_none(address: str) -> None:
     """It is named, not mended."""
     one = OpmlOutline(address, "x", ())
-    assert split_known([one], []) == ((), ((address, "it is not a web address"),))
+    assert split_known([one], []) == ((), ((address, "not a web address"),))
     assert pasted_urls(address) == (address,)
 
 
@@ -91,7 +91,7 @@ def test_a_login_in_an_address_becomes_auth() -> None:
     document = f'<opml version="2.0"><body>{outlines}</body></opml>'
     first, second = from_opml(document.encode())
     assert first.row() == {"url": "https://a.example/rss", "title": "a", "auth": {"user": "us@er", "password": "p:w"}}
-    assert split_known([first, second], []) == ((first,), (("https://a.example/rss", "the document names it twice"),))
+    assert split_known([first, second], []) == ((first,), (("https://a.example/rss", "listed twice"),))
     assert with_login("https://a.example/x", login_in(address)) == "https://us%40er:p%3Aw@a.example/x"
     assert with_login("https://b.example/x", login_in(address)) == "https://b.example/x"
 

@@ -83,32 +83,32 @@ def test_sections_may_come(tmp_path: Path) -> None:
         ("# What is watched.\nrules:", "channels2: {}\nrules:", "unknown key"),
         (FEEDS, "", "feeds is missing"),
         # tricks of YAML
-        ("lists:\n", 'channels:\n  chat: {url: "json://evil"}\nlists:\n', "key 'channels' is given twice"),
+        ("lists:\n", 'channels:\n  chat: {url: "json://evil"}\nlists:\n', "key 'channels' is defined twice"),
         ("lists:\n", "<<: {channels: {chat: {url: 'json://evil'}}}\nlists:\n", "unknown key '<<'"),
-        ("lists:\n", "? channels\n: {x: {url: 'json://evil'}}\nlists:\n", "given twice"),
-        ("lists:\n", '"chann\\x65ls": {x: {url: "json://evil"}}\nlists:\n', "given twice"),
-        ("turkey: [Turkey]", "turkey: &a [Turkey]", "anchors are refused"),
-        ("any: [S-400]", "any: *a", "aliases are refused"),
-        ("any: [S-400]", "any: !!python/object/apply:os.system [x]", "tags are refused"),
+        ("lists:\n", "? channels\n: {x: {url: 'json://evil'}}\nlists:\n", "defined twice"),
+        ("lists:\n", '"chann\\x65ls": {x: {url: "json://evil"}}\nlists:\n', "defined twice"),
+        ("turkey: [Turkey]", "turkey: &a [Turkey]", "anchors are not allowed"),
+        ("any: [S-400]", "any: *a", "aliases are not allowed"),
+        ("any: [S-400]", "any: !!python/object/apply:os.system [x]", "tags are not allowed"),
         ("  # the end\n", "  # the end\n---\nchannels: {}\n", "second YAML document"),
-        ("  # the end\n", "  # the end\n...\nchannels: {}\n", "not YAML"),
+        ("  # the end\n", "  # the end\n...\nchannels: {}\n", "invalid YAML"),
         ("# Everything in one file.\n", "---\nrules: []\n---\n", "second YAML document"),
         ("# Everything in one file.\n", "%YAML 1.1\n---\n", "above the first section"),
         ("any: [S-400]", "any: [S-400", ""),
-        ("any: [S-400]", "any: [\ud800]", "not UTF-8"),
+        ("any: [S-400]", "any: [\ud800]", "invalid UTF-8"),
         ("any: [S-400]", "any: ['\x00']", "NUL"),
         ("any: [S-400]", "any: ['\x1b[31m']", "U+001B"),
         ("any: [S-400]", "any: [x]\u2028channels:\u2028  x: {url: 'json://evil'}", ""),
         ("any: [S-400]", "any: [x]\r\rchannels: {}", ""),
         # references
-        ("any: [S-400]", 'any: ["${file:/etc/passwd}"]', "${file:/etc/passwd} is a reference that the file"),
-        ("turkey: [Turkey]", 'turkey: ["\\x24{HOME}"]', "${HOME} is a reference"),
-        ("any: [S-400]", "title: Now ${WEB_PASSWORD}\n    any: [S-400]", "${WEB_PASSWORD} is a reference"),
-        ("any: [S-400]", "any:\n      - >-\n        $\n        {A}${B}", "${B} is a reference"),
+        ("any: [S-400]", 'any: ["${file:/etc/passwd}"]', "does not contain the reference ${file:/etc/passwd}"),
+        ("turkey: [Turkey]", 'turkey: ["\\x24{HOME}"]', "reference ${HOME}"),
+        ("any: [S-400]", "title: Now ${WEB_PASSWORD}\n    any: [S-400]", "reference ${WEB_PASSWORD}"),
+        ("any: [S-400]", "any:\n      - >-\n        $\n        {A}${B}", "reference ${B}"),
         # sources of lists
-        ("turkey: [Turkey]", "turkey: {file: /etc/passwd}", "list 'turkey' is read from elsewhere"),
-        ("turkey: [Turkey]", "turkey: {url: 'http://127.0.0.1/'}", "list 'turkey' is read from elsewhere"),
-        ("turkey: [Turkey]", "turkey: [{file: /etc/passwd}]", "list 'turkey' is read from elsewhere"),
+        ("turkey: [Turkey]", "turkey: {file: /etc/passwd}", "list 'turkey' is loaded from elsewhere"),
+        ("turkey: [Turkey]", "turkey: {url: 'http://127.0.0.1/'}", "list 'turkey' is loaded from elsewhere"),
+        ("turkey: [Turkey]", "turkey: [{file: /etc/passwd}]", "list 'turkey' is loaded from elsewhere"),
     ],
 )  # fmt: skip
 def test_nothing_else_may_change(tmp_path: Path, old: str, new: str, says: str) -> None:
@@ -145,7 +145,7 @@ def test_blank_lines_of_a_text_are_no_comments(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_repaired_on_disk(tmp_path: Path) -> None:
     """Of a file that is no YAML nobody can tell what else differs."""
-    with pytest.raises(Conflict, match="mend it there"):
+    with pytest.raises(Conflict, match="fix it there"):
         tried(tmp_path, "rules: []\n", "channels: {x: [}\nrules: []\n")
 
 

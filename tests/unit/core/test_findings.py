@@ -50,7 +50,7 @@ def test_an_alert_that_is_due_for_ten_minutes_is_a_finding_of_its_channel() -> N
     late = Overdue(name="mail", due_at=NOW - 11 * MINUTE, count=3)
     finding = only(findings(status(Backlog(channels=(late, Overdue(name="desk", due_at=NOW))))))
     assert (finding.severity, finding.area) == ("error", "alerts")
-    assert finding.what == "3 alerts are due on channel mail and not sent, the oldest for 11 min"
+    assert finding.what == "3 alerts are overdue on channel mail, the oldest by 11 min"
     assert "channels test mail" in finding.remedy
 
 
@@ -64,7 +64,7 @@ def test_what_was_under_way_at_two_deaths_is_a_warning() -> None:
     feed, alert = findings(status(Backlog(suspects=suspects)))
     assert (feed.severity, feed.what) == (
         "warning",
-        "the service died 3 times while feed bomb was being processed; it rests for 20 min",
+        "the service crashed 3 times while processing feed bomb; paused for 20 min",
     )
     assert "d1" in alert.what
 
@@ -74,7 +74,7 @@ def test_late_loops_are_findings_wherever_they_are_seen() -> None:
     loops = (LoopStatus(name="poll", last_at=NOW, timeout_s=45.0, late=True),)
     other = Process(pid=1, started_at=NOW, roles=("deliver",), page=None, loops=(("deliver", False), ("poll", False)))
     found = findings(status(loops=loops, processes=(other,)))
-    assert [one.what for one in found] == [f"the loop {name} gives no sign of life" for name in ("deliver", "poll")]
+    assert [one.what for one in found] == [f"loop {name} is not responding" for name in ("deliver", "poll")]
 
 
 def test_the_worst_comes_first_and_decides() -> None:

@@ -36,4 +36,4 @@ async def test_each_further_death_is_told_once() -> None:
     notice = fixture.notices()[0].notice
     assert notice is not None
     assert notice.title == "Feed news may be ending the service"
-    assert "died 2 times while feed news was being processed; it rests for 17 min" in notice.body
+    assert "crashed 2 times while processing feed news; paused for 17 min" in notice.body

@@ -127,7 +127,7 @@ def test_the_third_death_ends_an_alert_visibly() -> None:
     ended = deadly(third, NOW)
     assert ended is not None
     assert (ended.state, ended.reason) == (DeliveryState.DEAD, "deadly")
-    assert "died 3 times" in (ended.last_error or "")
+    assert "crashed 3 times" in (ended.last_error or "")
     for outcome in (
         AttemptResult(sent=True),
         AttemptResult(detail="421"),

@@ -81,11 +81,11 @@ def test_a_single_failure_is_no_news() -> None:
 
 @pytest.mark.parametrize("error", [challenge, login, page])
 def test_blocked(error: AggregatorError) -> None:
-    """Two answers of a challenge, login page or web page mean that the site keeps us out; the notice says which."""
+    """Two answers of a challenge, login page or web page mean that blocked by the site; the notice says which."""
     diary = Diary(health=Health.OK).failed(error)
     assert diary.told == []
     diary.failed(error)
-    assert (diary.told, diary.state.health) == (["News: the site keeps us out"], Health.BLOCKED)
+    assert (diary.told, diary.state.health) == (["News: blocked by the site"], Health.BLOCKED)
     notice = transition(replace(diary.state, health=Health.OK), diary.state, SETTINGS, diary.now)
     assert isinstance(notice, Notice)
     assert str(error) in notice.body
@@ -95,7 +95,7 @@ def test_blocked(error: AggregatorError) -> None:
 def test_gone() -> None:
     """410 is told at once; a later success, asked for by hand, is a recovery."""
     diary = Diary(health=Health.OK).failed(BadStatus("gone", status=410, url=URL)).failed(refused)
-    assert (diary.told, diary.state.next_poll_at) == (["News: the feed is gone for good"], None)
+    assert (diary.told, diary.state.next_poll_at) == (["News: permanently removed"], None)
     assert diary.polled().told[-1] == "News: recovered"
     assert diary.state.next_poll_at is not None
 
@@ -104,11 +104,11 @@ def test_silent() -> None:
     """A feed is silent against its own rhythm, not by the clock."""
     daily = Diary(health=Health.OK, gap_s=86_400.0, last_new_at=NOW, first_polled_at=NOW)
     assert daily.unchanged(hours=24 * 4).told == []
-    assert daily.unchanged(hours=25).told == ["News: unusually silent"]
-    assert daily.unchanged(hours=24).polled(new=1).told == ["News: unusually silent", "News: recovered"]
+    assert daily.unchanged(hours=25).told == ["News: unusually quiet"]
+    assert daily.unchanged(hours=24).polled(new=1).told == ["News: unusually quiet", "News: recovered"]
     hourly = Diary(health=Health.OK, gap_s=3600.0, last_new_at=NOW, first_polled_at=NOW)
     assert hourly.unchanged(hours=12).told == []  # nights are quiet
-    assert hourly.unchanged(hours=13).told == ["News: unusually silent"]
+    assert hourly.unchanged(hours=13).told == ["News: unusually quiet"]
 
 
 def test_no_silence_after_failures() -> None:
@@ -121,7 +121,7 @@ def test_no_silence_after_failures() -> None:
 def test_emptied() -> None:
     """A document without entries is news where there were some; their return is too."""
     diary = Diary(health=Health.OK).polled(items=0).unchanged().polled(items=0)
-    assert (diary.told, diary.state.health) == (["News: the feed has become empty"], Health.EMPTIED)
+    assert (diary.told, diary.state.health) == (["News: no longer has any entries"], Health.EMPTIED)
     assert diary.polled(items=3).told[-1] == "News: recovered"
     assert Diary(items=0).polled(items=0).told == []
 
@@ -131,9 +131,9 @@ def test_moved() -> None:
     diary = Diary(health=Health.OK)
     for _ in range(3):
         diary.polled(hours=13, hops=((301, URL),))
-    assert diary.told == ["News: the feed has moved"]
+    assert diary.told == ["News: has moved"]
     assert diary.state.url == "http://moved.example/"
-    assert diary.polled().told == ["News: the feed has moved"]
+    assert diary.polled().told == ["News: has moved"]
 
 
 def test_new_feeds() -> None:

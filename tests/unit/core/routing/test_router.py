@@ -190,7 +190,7 @@ def test_a_copy_in_another_feed_joins_the_story() -> None:
     """A copy elsewhere makes no second alert; the story learns who else carries it."""
     story = told_story()
     routed = one(entry("copy", feed="blog", content=TEXT), context=RoutingContext(stories=(story,)))
-    assert (routed.hits[0].state, routed.hits[0].reason) == (HitState.COLLAPSED, "story told already")
+    assert (routed.hits[0].state, routed.hits[0].reason) == (HitState.COLLAPSED, "story already alerted")
     assert routed.hits[0].story == story.id
     assert routed.stories[0].feeds == ("tass", "blog")
     assert routed.deliveries == ()
@@ -309,7 +309,7 @@ def test_updates_alert_only_where_wanted() -> None:
     assert one(edited, context=context).hits[0].state is HitState.COLLAPSED
     assert one(edited, rule(on_update=True), context=context).hits[0].state is HitState.ALERTED
     often = replace(edited, version=5)
-    assert one(often, rule(on_update=True), context=context).hits[0].reason == "told of 3 updates already"
+    assert one(often, rule(on_update=True), context=context).hits[0].reason == "3 updates already alerted"
 
 
 def test_a_rule_that_left_the_configuration() -> None:

@@ -59,7 +59,7 @@ def test_every_key_is_joined_with_and() -> None:
 @pytest.mark.parametrize(
     ("keys", "path", "message"),
     [
-        ({}, (), "nothing to look for"),
+        ({}, (), "the rule has no terms"),
         ({"none": ["x"]}, ("none",), "only excludes"),
         ({"query": "a OR NOT b"}, ("query",), "only excludes"),
         ({"query": "NOT a"}, ("query",), "only excludes"),
@@ -70,7 +70,7 @@ def test_every_key_is_joined_with_and() -> None:
         ({"all": ["$loop"]}, ("all", 0), "contains itself"),
         ({"query": "a b $turky"}, ("query",), "no list $turky"),
         ({"near": {"terms": ["a"]}}, ("near", 0), "two terms"),
-        ({"query": "(a b) NEAR c"}, ("query",), "cannot stand beside NEAR"),
+        ({"query": "(a b) NEAR c"}, ("query",), "cannot be an operand of NEAR"),
         ({"regex": ["ok", "(?=x)"]}, ("regex", 1), "look-around"),
         ({"regex": ["(a)\\1"]}, ("regex", 0), "back-reference"),
         ({"regex": ["\bS-400"]}, ("regex", 0), "backspace"),

@@ -27,8 +27,8 @@ def hints(rule: Rule, **fields: Any) -> str:
     [
         ({"any": ["sanctions"]}, {"title": "a sanction"}, "found 'sanction': write sanction*"),
         ({"any": ["sanction"]}, {"title": "sanctions now"}, "found 'sanctions': write sanction*"),
-        ({"query": "'US'c"}, {"title": "tell us"}, "found 'us': the capitals differ"),
-        ({"any": ["S-400"]}, {"title": "S, 400"}, "found 'S, 400', which is not taken for it"),
+        ({"query": "'US'c"}, {"title": "tell us"}, "found 'us': the case differs"),
+        ({"any": ["S-400"]}, {"title": "S, 400"}, "found 'S, 400', which does not count as a match"),
         ({"any": ["air defence"]}, {"title": "defence in the air"}, "not together"),
         ({"any": ["deal"], "in": ["title"]}, {"content": "deal"}, "it is in content, which is not searched"),
         ({"any": ["Erdogan"]}, {"title": "Erdogen"}, "erdogen"),
