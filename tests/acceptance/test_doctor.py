@@ -70,9 +70,11 @@ def _execute(service: Service, statement: str, *values: object) -> None:
 
 
 def test_a_healthy_installation_is_called_healthy(installed: Service) -> None:
-    """Exit 0, not a word of trouble, and everything was looked at."""
+    """Exit 0, no finding, and every area was checked."""
     report = examined(installed)
-    assert report == {"ok": True, "troubles": [], "looked_at": report["looked_at"]}
+    assert set(report) == {"ok", "troubles", "looked_at"}
+    assert report["ok"]
+    assert kinds(report) == set()
     assert {"configuration", "channels", "database", "disk", "feeds", "alerts", "clock"} <= set(report["looked_at"])
     assert "healthy" in installed.call("doctor").stdout
 
@@ -204,7 +206,7 @@ def test_it_knows_the_running_service(installed: Service) -> None:
     wait_for(lambda: "ready" in installed.log.read_text(), what="the service")
     done = installed.call("doctor", "--json")
     assert installed.stop() == 0
-    assert json.loads(done.stdout)["troubles"] == []
+    assert kinds(json.loads(done.stdout)) == set()
 
 
 def test_a_database_that_others_may_read(installed: Service) -> None:

@@ -242,7 +242,7 @@ def test_a_queue_that_outlasts_many_leases(
 ) -> None:
     """A slow receiver beside one that hangs, with leases of 2.4 s: in many leases' time everything is sent once."""
     monkeypatch.chdir(tmp_path)
-    for module in ("deliver", "outgoing"):
+    for module in ("deliver", "delivery_batch"):
         monkeypatch.setattr(f"aggregator.pipeline.{module}.SPARE_S", 0.2)
     hanging = f'  hanging: {{service: webhook, url: "http://{receiver.host}/hangs", timeout: 1s}}\n'
     rules = "  - {id: watch, any: [S-400], notify: [desk, hanging]}\n"
