@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from aggregator.app.clock import SystemClock
 from aggregator.app.masking import masked_catalog
 from aggregator.app.paths import database_url
-from aggregator.app.processes import dead_owners, new_owner
+from aggregator.app.processes import dead_owners, new_owner, registry_folder
 from aggregator.config import Loaded, load
 from aggregator.core.rules import index_text
 from aggregator.notify import recipients
@@ -88,7 +88,8 @@ async def open_application(loaded: Loaded, *, console: TextIO | None = None) -> 
         store = open_store(database_url(loaded.config), index_text=index_text, make_dirs=make_dirs)
         await closing.enter_async_context(store)
         await store.maintenance.upgrade()
-        await store.maintenance.release_leases_of(dead_owners(await store.maintenance.owners()), clock.now())
+        dead = dead_owners(await store.maintenance.owners(), registry_folder(loaded.config))
+        await store.maintenance.release_leases_of(dead, clock.now())
         if not loaded.faults:  # a feed that was left out for its faults is still ours
             await store.feeds.sync(loaded.config.feeds, clock.now())
         current = activate(loaded.config, loaded.rules, loaded.digest, recipients=recipients)

@@ -1,10 +1,14 @@
-"""Who runs: each process of the service leaves a note beside the database and keeps it locked while it lives."""
+"""Who runs: each process of the service leaves a note beside the database and keeps it locked while it lives.
+
+The lock holds across containers and PID namespaces, where a process number says nothing: a note without a lock
+belongs to a process that is dead, whoever looks.
+"""
 
 import json
 import logging
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException
@@ -37,8 +41,8 @@ def registry_folder(config: Config) -> Path:
 
 
 @contextmanager
-def register(folder: Path, process: Process) -> Iterator[None]:
-    """Leave a note while the context lasts; the kernel unlocks it however we end."""
+def register(folder: Path, process: Process, owner: str = "") -> Iterator[None]:
+    """Leave a note while the context lasts; the kernel unlocks it however we end. `owner`: of this process's leases."""
     path = folder / f"service-{process.pid}-{token_hex(4)}.json"
     unready = path.with_suffix(".new")  # nobody looks at it before it is locked and whole
     try:
@@ -52,7 +56,7 @@ def register(folder: Path, process: Process) -> Iterator[None]:
     with file:
         if fcntl:
             fcntl.flock(file, fcntl.LOCK_EX)
-        json.dump(process_json(process), file)
+        json.dump(process_json(process) | {"owner": owner}, file)
         file.flush()
         unready.rename(path)
         try:
@@ -126,24 +130,50 @@ def _is_held(file: IO[str]) -> bool:
 
 
 def new_owner() -> str:
-    """`host:pid:token`: names this run of this process."""
-    return f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
+    """`host:boot:namespace:pid:token`: names this run of this process, on whichever machine and in whichever container.
 
-
-def dead_owners(owners: Iterable[str]) -> tuple[str, ...]:
-    """Those of `owners` that ran on this machine and do not live any more.
-
-    A number that another program took over meanwhile counts as alive: its leases run out by
-    themselves. In a container every run may be process 1; there, only its own number is dead.
+    `boot` and `namespace` are the kernel's; empty where it tells neither (macOS, Windows).
     """
-    return tuple(owner for owner in owners if _is_dead(owner))
+    return ":".join((*_here(), str(os.getpid()), token_hex(4)))
+
+
+def dead_owners(owners: Iterable[str], folder: Path) -> tuple[str, ...]:
+    """Those of `owners` that do not live any more, as far as that can be known.
+
+    Known are those of this PID namespace since this boot, by their number, and those that left a note in `folder`
+    without its lock. A number that another program took over meanwhile counts as alive. Leases of all others run out
+    by themselves.
+    """
+    wanted = frozenset(owners)
+    left = _owners_that_left(folder) if wanted else ()
+    return tuple(sorted(owner for owner in wanted if owner in left or _is_dead(owner)))
+
+
+def _owners_that_left(folder: Path) -> Collection[str]:
+    """The owners whose notes are no longer locked."""
+    found = set()
+    for path in folder.glob(_REGISTRY):
+        with suppress(OSError, ValueError, KeyError, TypeError), path.open(encoding="utf-8") as file:
+            if fcntl and not _is_held(file):
+                found.add(str(json.load(file)["owner"]))
+    return found
+
+
+def _here() -> tuple[str, str, str]:
+    """What a process number is valid in: the machine's name, its boot, the PID namespace."""
+    boot = namespace = ""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()[:8]
+        namespace = str(os.stat("/proc/self/ns/pid").st_ino)
+    return socket.gethostname().replace(":", "."), boot, namespace
 
 
 def _is_dead(owner: str) -> bool:
-    host, _, rest = owner.rpartition(":")[0].rpartition(":")
-    if host != socket.gethostname() or not rest.isdigit():
+    parts = owner.split(":")
+    number = parts[3] if len(parts) == 5 else ""
+    if tuple(parts[:3]) != _here() or not number.isdigit():
         return False
-    pid = int(rest)
+    pid = int(number)
     if pid == os.getpid():
         return True  # an earlier run had our number; we have claimed nothing yet
     try:

@@ -91,7 +91,8 @@ class Service:
             address = await self._open_page(stack)
             started_at = self.backend.started_at or self.app.clock.now()
             folder = registry_folder(self.app.current.config)
-            stack.enter_context(register(folder, this_process(started_at, self.roles, address)))
+            process = this_process(started_at, self.roles, address)
+            stack.enter_context(register(folder, process, self.app.owner))
             self._plan()
             self.schedule.start()
             log.info(

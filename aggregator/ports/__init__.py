@@ -373,7 +373,7 @@ class Maintenance(Protocol):
     async def repair_future_dates(self, now: datetime) -> int:
         """Make due what a clock that ran ahead put off: feeds polled, alerts made or tried after `now`.
 
-        Gives how many.
+        Gives how many. What holds those back goes too: rests of their hosts, leases, the ends of stories.
         """
         ...
 

@@ -17,8 +17,12 @@ CONFIGURED = (feeds.c.id, feeds.c.configured_url, feeds.c.configured_title, feed
 
 
 def sync_feeds(connection: Connection, dialect: Dialect, wanted: Sequence[Feed], now: datetime) -> None:
-    """Add feeds, note their edits, disable those that left; those that come back go on where they were."""
-    stored = {row.id: row for row in connection.execute(select(*CONFIGURED).with_for_update())}
+    """Add feeds, note their edits, disable those that left; those that come back go on where they were.
+
+    Rows are locked, added and edited in the order of their ids, so that two processes never wait for each other.
+    """
+    wanted = sorted(wanted, key=lambda feed: feed.id)
+    stored = {row.id: row for row in connection.execute(select(*CONFIGURED).order_by(feeds.c.id).with_for_update())}
     new = [_new(feed, now) for feed in wanted if feed.id not in stored]
     edited = [feed for feed in wanted if feed.id in stored and _differs(feed, stored[feed.id])]
     moved = [feed for feed in edited if str(feed.url) != stored[feed.id].configured_url]

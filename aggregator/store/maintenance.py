@@ -30,6 +30,7 @@ from aggregator.store.schema import (
     silences,
     stories,
     unindexed,
+    wanted_texts,
 )
 from aggregator.store.search_index import SearchIndex
 from aggregator.store.sent import SLACK
@@ -49,6 +50,7 @@ WAITING = [state.value for state in (DeliveryState.PENDING, DeliveryState.HELD, 
 # What lies further ahead than this was written by a clock that was wrong.
 AHEAD = timedelta(minutes=1)
 FAR_AHEAD = timedelta(days=3)  # no server's wish for rest is obeyed for so long
+LEASE_AHEAD = timedelta(hours=1)  # no lease is so long
 
 # Rows removed in one transaction: few enough that a poll's commit never waits long.
 STEP = 500
@@ -185,12 +187,9 @@ class SqlMaintenance:
         return await self._writer.execute(free)
 
     async def repair_future_dates(self, now: datetime) -> int:
-        future, far = now + AHEAD, now + FAR_AHEAD
-        put_off = (
-            update(feeds)
-            .where(feeds.c.last_polled_at > future, feeds.c.next_poll_at > micros(now), feeds.c.next_poll_at < NEVER)
-            .values(next_poll_at=micros(now))
-        )
+        future = now + AHEAD
+        ahead = (feeds.c.last_polled_at > future, feeds.c.next_poll_at > micros(now), feeds.c.next_poll_at < NEVER)
+        put_off = update(feeds).where(*ahead).values(next_poll_at=micros(now))
         tried = exists().where(attempts.c.delivery == deliveries.c.id, attempts.c.started_at > future)
         waiting = (
             update(deliveries)
@@ -201,13 +200,29 @@ class SqlMaintenance:
             )
             .values(due_at=now, wake_at=now)
         )
-        resting = delete(hosts).where(hosts.c.not_before > far)
+        # What goes with those: rests of their hosts, leases that nobody lives to end, and stories and articles that
+        # would wait for a time that lies years ahead.
+        asides = (
+            delete(hosts).where(
+                or_(
+                    hosts.c.not_before > now + FAR_AHEAD,
+                    hosts.c.host.in_(select(feeds.c.host).where(*ahead)),
+                )
+            ),
+            update(feeds).where(feeds.c.lease_until > now + LEASE_AHEAD).values(lease_until=now),
+            update(deliveries)
+            .where(deliveries.c.state == SENDING, deliveries.c.lease_until > now + LEASE_AHEAD)
+            .values(lease_until=now, wake_at=now),
+            update(stories).where(stories.c.last_at > future).values(last_at=now),
+            update(wanted_texts).where(wanted_texts.c.next_at > now + FAR_AHEAD).values(next_at=now),
+        )
 
-        def catch_up(connection: Connection) -> int:
-            connection.execute(resting)
+        def repair(connection: Connection) -> int:
+            for step in asides:
+                connection.execute(step)
             return sum(connection.execute(step).rowcount for step in (put_off, waiting))
 
-        return await self._writer.execute(catch_up)
+        return await self._writer.execute(repair)
 
     async def index_text(self, limit: int = 1000) -> int:
         return await self._indexing.bring_up_to_date(limit)

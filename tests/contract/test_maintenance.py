@@ -147,6 +147,23 @@ async def test_clock_that_ran_ahead_puts_nothing_off(store: AnyStore) -> None:
     assert await store.maintenance.repair_future_dates(NOW) == 0
 
 
+async def test_clock_that_ran_ahead_leaves_nothing_behind(store: AnyStore) -> None:
+    """The host of what was polled in the future need not rest, a lease of then is over, a story collects no longer."""
+    await store.feeds.sync([feed("a"), feed("b"), feed("c")], NOW)
+    year = NOW + 365 * DAY
+    await stored(store, entry(), hits=(hit(),), routed=RoutingResult(stories=(story(first_at=NOW, last_at=year),)))
+    for name, at in (("a", year), ("b", NOW)):
+        (state,) = await lease(store.feeds, name)
+        after = polled(state, last_polled_at=at, next_poll_at=at + HOUR)
+        rest = HostLimit(host=f"{name}.example", not_before=at + HOUR if name == "b" else NOW + DAY)
+        await store.feeds.commit(PollResult(state=after, hosts=(rest,)), owner="me")
+    await store.feeds.claim_due(year, owner="killed", lease_s=300, limit=9, ids=["c"])
+    assert await store.maintenance.repair_future_dates(NOW) == 1
+    assert [limit.host for limit in await store.catalog.hosts()] == ["b.example"]
+    assert {s.id for s in await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=9)} == {"a", "c"}
+    assert (await store.catalog.story("s1"))[0].last_at == NOW
+
+
 async def test_index_is_brought_up_to_date_in_bounds(store: AnyStore) -> None:
     """Each entry is indexed once for each version of it."""
     await stored(store, *(entry(f"k{n}") for n in range(5)))

@@ -926,8 +926,14 @@ class MemoryMaintenance:
             for row in tables.feeds.values()
             if row.state.last_polled_at and row.state.last_polled_at > future and (row.state.next_poll_at or now) > now
         ]
+        resting = {host_key(row.state.url) for row in put_off if row.state.next_poll_at}
         for row in put_off:
             row.state = replace(row.state, next_poll_at=now)
+        for row in tables.feeds.values():
+            if row.state.lease_until and row.state.lease_until > now + timedelta(hours=1):
+                row.state = replace(row.state, lease_until=now)
+        for story in [story for story in tables.stories.values() if story.last_at > future]:
+            tables.stories[story.id] = replace(story, last_at=now)
         tried = {attempt.delivery for attempt in tables.attempts.values() if attempt.started_at > future}
         waiting = [
             row
@@ -937,7 +943,9 @@ class MemoryMaintenance:
         for delivery in waiting:
             tables.deliveries[delivery.id] = replace(delivery, due_at=now)
         far = now + timedelta(days=3)
-        tables.hosts = {name: limit for name, limit in tables.hosts.items() if limit.not_before <= far}
+        tables.hosts = {
+            name: limit for name, limit in tables.hosts.items() if limit.not_before <= far and name not in resting
+        }
         return len(put_off) + len(waiting)
 
     async def release_leases_of(self, owners: Sequence[str], now: datetime) -> int:

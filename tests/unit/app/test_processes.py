@@ -1,9 +1,21 @@
 """Who runs: notes beside the database, held by a lock while their process lives."""
 
+import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aggregator.app.processes import loops_of, register, registry_folder, running_processes, this_process
+from aggregator.app.processes import (
+    dead_owners,
+    loops_of,
+    new_owner,
+    register,
+    registry_folder,
+    running_processes,
+    this_process,
+)
 from aggregator.core.settings import Config
 
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
@@ -44,3 +56,39 @@ def test_notes_lie_beside_the_database() -> None:
     """So that everyone who reads the database finds them."""
     config = Config.model_validate({"settings": {"database": "sqlite:////srv/news/a.db"}})
     assert registry_folder(config) == Path("/srv/news")
+
+
+def ended_process() -> int:
+    """The number of a process that lived a moment ago."""
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    return done.pid
+
+
+def owner_with(pid: int, place: int | None = None) -> str:
+    """An owner like ours with another number; with `place`, one of its other parts differs: 0 host, 1 boot, 2 space."""
+    parts = new_owner().split(":")
+    parts[3] = str(pid)
+    if place is not None:
+        parts[place] = "elsewhere"
+    return ":".join(parts)
+
+
+def test_a_number_tells_only_of_its_own_boot_and_namespace(tmp_path: Path) -> None:
+    """Who ended here is dead; the same number in another container, after another boot or elsewhere says nothing."""
+    gone, alive = ended_process(), os.getppid()
+    dead, living = owner_with(gone), owner_with(alive)
+    foreign = [owner_with(gone, place) for place in (0, 1, 2)]
+    assert dead_owners([dead, living, *foreign, "host:17:0badcafe", ""], tmp_path) == (dead,)
+
+
+def test_a_lock_tells_across_containers(tmp_path: Path) -> None:
+    """Every service may be process 1 of its container: whose note is locked lives, whose is not is dead."""
+    process = this_process(NOW, frozenset({"poll"}), None)
+    first, second = owner_with(1, 2), owner_with(1, 2).replace("elsewhere", "third")
+    (tmp_path / "service-1-00000000.json").write_text(json.dumps({"pid": 1, "owner": second}))
+    (tmp_path / "service-1-00000001.json").write_text(json.dumps({"pid": 1}))  # of an older release
+    with register(tmp_path, process, first):
+        # `register` tidies: the note of the dead is put back, as it lies there when the next process starts.
+        (tmp_path / "service-1-00000000.json").write_text(json.dumps({"pid": 1, "owner": second}))
+        assert dead_owners([first, second], tmp_path) == (second,)
