@@ -79,7 +79,7 @@ class Service:
         self._seen_digest = app.loaded.digest
 
     async def run(self, *, ready: Ready | None = None, span: timedelta | None = None) -> None:
-        """Start the loops, say READY, wait for the end, drain."""
+        """Start the loops, say READY, wait for the end, drain. Raises DatabaseFault where the database is gone."""
         self._listen()
         self._warn_of_extras()
         await asyncio.to_thread(self.app.current.recipients.resolve)  # loads Apprise, for which no commit should wait
@@ -107,6 +107,8 @@ class Service:
             notify("STOPPING=1")
             log.info("stopping; what is under way may end")
             await self._drain()
+        if self._database_fault and self._database_fault.kind == "gone":
+            raise self._database_fault  # an exit code that the supervisor takes for a failure
 
     def _warn_of_extras(self) -> None:
         for what, extra in missing(self.app.current.config):
@@ -217,9 +219,10 @@ class Service:
             notify("WATCHDOG=1")
 
     async def _mind_database(self) -> None:
-        """Report a fault of the database: to people at once where it is damaged, else once it has lasted.
+        """Report a fault of the database: to people at once where it is damaged or gone, else once it has lasted.
 
-        The log says it at once and once a minute.
+        The log says it at once and once a minute. A database that is gone ends the service: started again, it opens
+        what has that name then.
         """
         fault, known = self.app.store.maintenance.fault(), self._database_fault
         self._database_fault = fault
@@ -237,10 +240,12 @@ class Service:
             self._logged_at[fault.kind], self._fault_logged = monotonic(), True
             log.critical("%s", fault)
         self._fault_since = self._fault_since or monotonic()
-        lasts = fault.kind == "damaged" or monotonic() - self._fault_since > FAULT_LASTS_S
+        lasts = fault.kind in ("damaged", "gone") or monotonic() - self._fault_since > FAULT_LASTS_S
         if lasts and fault.kind != self._fault_told and "deliver" in self.roles:
             self._fault_told = fault.kind
             await self.maintainer.warn_of_database(fault, self.works.notifier)
+        if fault.kind == "gone":
+            self._stop.set()
 
     async def _watch_clock(self) -> None:
         """Ticks and due times go by the clock on the wall: set back, it would keep them all waiting."""

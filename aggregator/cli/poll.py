@@ -40,6 +40,7 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
 
     async def work(app: "Application") -> None:
         began = perf_counter()
+        await app.store.maintenance.repair_future_dates(app.clock.now())  # the service does so at its start
         runtime = await app.runtime()
         tally = PassSummary()
         with progress("polling", len(feeds) or len(known)) as step:

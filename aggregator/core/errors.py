@@ -179,13 +179,14 @@ class SchemaOutOfDate(StoreError):
     """The database's schema is not the one this program knows."""
 
 
-FaultKind = Literal["full", "read-only", "io", "damaged", "locked", "unreachable"]
+FaultKind = Literal["full", "read-only", "io", "damaged", "locked", "unreachable", "gone"]
 
 
 class DatabaseFault(StoreError):
     """The database as a whole cannot be read or written, whoever asks; the sentence ends with the remedy.
 
-    A restart does not help; what waits to be written is kept by its caller, who tries again.
+    A restart does not help; what waits to be written is kept by its caller, who tries again. Only where it is `gone`
+    (what was opened is no longer what has its name), nothing but a new start opens the right one.
     """
 
     def __init__(self, message: str, *, kind: FaultKind) -> None:

@@ -1,10 +1,12 @@
 """Engines and connections: how a database is opened, and the promise that its schema is ours."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +22,8 @@ from aggregator.store.sent import SentMark
 BUSY_MS = 10_000
 CONNECT_S = 10
 READERS = 4
+LASTING = frozenset({"damaged", "gone"})  # a write that works elsewhere in the file heals neither
+GONE = "put it back if that was not meant; the service ends, and opens what has that name when it is started again"
 
 
 class Database:
@@ -33,6 +37,7 @@ class Database:
         self.sent = SentMark(place.path)
         self.fault: DatabaseFault | None = None  # the last one, until something is written again
         self._known_good = False
+        self._identity: tuple[int, int] | None = None
         self._lock = threading.Lock()
 
     @contextmanager
@@ -40,9 +45,10 @@ class Database:
         """A transaction that may write; commits at the end. Raises StoreError."""
         with self._noting(), self.place.translate_errors():
             self.check_schema()
+            self.check_identity()
             with self._writing.begin() as connection:
                 yield connection
-        if self.fault and self.fault.kind != "damaged":  # a write elsewhere in the file heals no damage
+        if self.fault and self.fault.kind not in LASTING:
             self.fault = None
 
     @contextmanager
@@ -50,6 +56,7 @@ class Database:
         """A transaction that only reads. Raises StoreError."""
         with self._noting(), self.place.translate_errors():
             self.check_schema()
+            self.check_identity()
             with self._reading.connect() as connection:
                 yield connection
 
@@ -59,9 +66,40 @@ class Database:
         try:
             yield
         except DatabaseFault as fault:
-            if self.fault is None or self.fault.kind != "damaged":
-                self.fault = fault
+            self._note(fault)
             raise
+        except SchemaOutOfDate as error:
+            if not self._known_good:
+                raise
+            gone = DatabaseFault(f"the tables of {self.place} are gone; {GONE}", kind="gone")
+            self._note(gone)
+            raise gone from error
+
+    def _note(self, fault: DatabaseFault) -> None:
+        if self.fault is None or self.fault.kind not in LASTING:
+            self.fault = fault
+
+    def look(self) -> None:
+        """Notice a file that was deleted or replaced, though nobody uses it now; see `fault`."""
+        if self._known_good:
+            with suppress(DatabaseFault), self._noting():
+                self.check_identity()
+
+    def check_identity(self) -> None:
+        """Raise DatabaseFault where the path no longer leads to the file that was opened.
+
+        What is written into a file without a name is lost at the end, and what is written into two files at once
+        is in neither.
+        """
+        if self.place.path is None or self._identity is None:
+            return
+        try:
+            found = _identity(self.place.path)
+        except OSError:  # not to be looked at now, which the use itself explains better
+            return
+        if found != self._identity:
+            what = "was deleted" if found is None else "was replaced by another file"
+            raise DatabaseFault(f"{self.place} {what} while it was in use; {GONE}", kind="gone")
 
     def revision(self) -> str | None:
         """The schema's revision; None: it has no tables. Raises StoreError."""
@@ -77,6 +115,9 @@ class Database:
         if self._known_good:
             return
         with self._lock:
+            if self.place.path is not None:
+                with suppress(OSError):  # opening it says why
+                    self._identity = _identity(self.place.path)
             require_current(self.revision(), self.place)
             self._known_good = True
 
@@ -96,8 +137,25 @@ def require_current(revision: str | None, place: DatabaseLocation) -> None:
         )
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and number of a file; None: there is none. Raises OSError where that cannot be told."""
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
+
+
 def read_revision(connection: Connection, place: DatabaseLocation) -> str | None:
-    """What alembic wrote; None: no tables yet. Raises StoreError where the file is somebody else's."""
+    """What alembic wrote; None: no tables yet.
+
+    Raises StoreError where the file is somebody else's, or where not every script can be stored.
+    """
+    if not place.is_sqlite and (encoding := connection.execute(text("SHOW server_encoding")).scalar()) != "UTF8":
+        raise StoreError(
+            f"{place} is in {encoding}, in which most scripts cannot be written; make one in UTF-8 "
+            f"(createdb -E UTF8 -T template0 NAME) and name it in settings.database"
+        )
     tables = inspect(connection).get_table_names()
     if "feeds" in tables and "alembic_version" in tables:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -110,7 +168,8 @@ def make_engine(place: DatabaseLocation, *, writing: bool, create: bool = False)
     """An engine whose transactions begin as they should; `create` may make the SQLite file."""
     shared: dict[str, Any] = {"hide_parameters": True, "pool_size": 1 if writing else READERS, "max_overflow": 0}
     if not place.is_sqlite:
-        options = {"connect_timeout": CONNECT_S, "application_name": "aggregator"}
+        # The encoding, because $PGCLIENTENCODING or the database's own would stand in its place.
+        options = {"connect_timeout": CONNECT_S, "application_name": "aggregator", "client_encoding": "UTF8"}
         return create_engine(place.url, connect_args=options, pool_pre_ping=True, **shared)
     connect = partial(open_file, place, writing=writing, create=create)
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, **shared)

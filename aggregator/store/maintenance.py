@@ -112,6 +112,7 @@ class SqlMaintenance:
         )
 
     def fault(self) -> DatabaseFault | None:
+        self._database.look()
         return self._database.fault
 
     async def backup(self, path: str) -> int:

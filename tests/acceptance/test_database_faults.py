@@ -69,6 +69,23 @@ def test_damage_is_reported_past_the_database(publisher: Publisher, receiver: Re
     assert log.count("damaged") < 30, "said, not repeated every second"
 
 
+def test_deleted_database_ends_the_service(publisher: Publisher, receiver: Receiver, service: Service) -> None:
+    """The channel hears of it, nothing is written into the void, and the exit code makes a supervisor start it anew."""
+    with running(publisher, receiver, service):
+        folder = service.folder / "var"
+        for file in folder.glob("aggregator.db*"):
+            file.unlink()
+        publisher.publish("wire", "one", "S-400 seen")
+        assert service.process
+        assert service.process.wait(30) == 1
+        assert not list(folder.glob("aggregator.db*"))
+    [said] = [text for text in receiver.texts() if "database" in text]
+    assert "was deleted" in said
+    log = service.log.read_text()
+    assert "Traceback" not in log
+    assert log.count("was deleted") < 30, "said, not repeated every second"
+
+
 def damage(path: Path) -> None:
     """Overwrite every page but the first, of the database and of its log."""
     with closing(sqlite3.connect(path)) as database:

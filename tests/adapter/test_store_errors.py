@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -17,6 +18,7 @@ from aggregator.core.errors import DatabaseFault, SchemaOutOfDate, StoreError
 from aggregator.core.model import Entry
 from aggregator.store import Store, open_store
 from aggregator.store.engine import set_pragmas
+from aggregator.store.inspect import inspect_database
 from aggregator.store.location import parse_location
 from aggregator.store.migrations import REVISIONS
 from tests.support.postgres import PostgresServer, postgres
@@ -357,3 +359,71 @@ async def test_leases_that_a_fault_kept_are_freed_by_the_next_claim(made: Path) 
         assert [state.id for state in again] == ["a", "b"]
         assert await store.feeds.claim_due(at, owner="me", lease_s=300, limit=3) == (), "they are freed once"
         assert store.maintenance.fault() is None
+
+
+@pytest.mark.parametrize("fate", ["deleted", "replaced", "moved away", "directory moved away"])
+async def test_file_that_is_gone_is_noticed(made: Path, fate: str) -> None:
+    """Deleted, replaced or on a disk that is away: seen without a write, refused to all, and nothing new is made."""
+    async with opened(made) as store:
+        await use(store)
+        assert store.maintenance.fault() is None
+        other = shutil.copy(made, made.with_name("other.db"))
+        match fate:
+            case "deleted":
+                made.unlink()
+            case "replaced":
+                Path(other).rename(made)
+            case "moved away":
+                made.rename(made.with_name("elsewhere.db"))
+            case _:
+                made.parent.rename(made.parent.with_name("unmounted"))
+        before = sorted(made.parent.iterdir()) if made.parent.exists() else None
+        fault = store.maintenance.fault()
+        assert fault
+        assert fault.kind == "gone"
+        assert str(made) in one_sentence(fault)
+        for attempt in (store.feeds.sync([feed("b")], NOW), store.catalog.feeds()):
+            with pytest.raises(DatabaseFault) as caught:
+                await attempt
+            assert caught.value.kind == "gone"
+        if before is not None:
+            assert sorted(made.parent.iterdir()) == before
+
+
+async def test_file_that_is_written_by_others_is_the_same(made: Path) -> None:
+    """A second process, a backup and VACUUM leave the file the one that was opened."""
+    async with opened(made) as store:
+        await use(store)
+        async with opened(made) as second:
+            await use(second)
+        await store.maintenance.backup(str(made.with_name("backup.db")))
+        with closing(sqlite3.connect(made)) as database:
+            database.execute("VACUUM")
+        await use(store)
+        assert store.maintenance.fault() is None
+
+
+@pytest.mark.postgres
+async def test_tables_that_are_gone_are_noticed(postgres: PostgresServer) -> None:
+    """A database that was made anew under the service is no longer the one whose schema was looked at."""
+    url = postgres.create()
+    async with opened(url) as store:
+        await store.maintenance.upgrade()
+        await use(store)
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        with pytest.raises(DatabaseFault, match="gone"):
+            await use(store)
+        fault = store.maintenance.fault()
+        assert fault
+        assert fault.kind == "gone"
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "KOI8R"])
+async def test_database_that_cannot_hold_every_script_is_refused(postgres: PostgresServer, encoding: str) -> None:
+    """At the start and by every command, before an entry meets a letter that cannot be written."""
+    url = postgres.create(f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'")
+    for said in (await refusal(url), await complaint(url), inspect_database(url).error or ""):
+        assert encoding in said
+        assert "createdb -E UTF8 -T template0" in said

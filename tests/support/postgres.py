@@ -33,10 +33,10 @@ class PostgresServer:
         self._ours = self.create()
         asyncio.run(_migrate(self._ours))
 
-    def create(self) -> str:
-        """The URL of a new, empty database."""
+    def create(self, options: str = "") -> str:
+        """The URL of a new, empty database; `options` are further ones of CREATE DATABASE."""
         name = f"{self._prefix}_{next(self._numbers)}"
-        self._admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        self._admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0 {options}')
         self._made.append(name)
         info = self._admin.info
         password = f":{info.password}" if info.password else ""
