@@ -56,11 +56,11 @@ def tree_mistakes(root: Node) -> Iterator[ConfigError]:
 def run_together(root: MappingNode) -> Iterator[ConfigError]:
     """Warnings about terms written over several lines: YAML joins them into one, dashes were forgotten."""
     for node in _terms(root):
-        quoted_twice = node.text[:1] == node.text[-1:] == '"' and len(node.text) > 2
-        if "\n" in node.source.text[node.start : node.end].rstrip() and not quoted_twice:
-            lines = [line.strip() for line in node.source.text[node.start : node.end].split("\n") if line.strip()]
-            shown = " ".join(node.text.split())
-            message = f"these {len(lines)} lines form a single term: {shown[:80]!r}"
+        lines = [line for line in node.source.text[node.start : node.end].split("\n") if line.strip()]
+        count = len(lines) - (node.style in ("|", ">"))
+        shown = " ".join(node.text.split())
+        if count > 1 and not (len(shown) > 2 and shown[0] == shown[-1] == '"'):
+            message = f"these {count} lines form a single term: {shown[:80]!r}"
             hint = f"start each line with a dash, or quote it twice: '\"{shown[:80]}\"'"
             yield replace(node.source.error(node.start, message, hint), severity="warning")
 

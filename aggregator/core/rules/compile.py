@@ -31,7 +31,7 @@ from aggregator.core.rules.regex import BadPattern, pattern
 from aggregator.core.rules.syntax_tree import And, FieldScope, ListRef, Near, Node, Not, Or, Regex, SloppyPhrase, Term
 from aggregator.core.rules.transliteration import code_spellings, name_spellings
 from aggregator.core.settings import RuleConfig
-from aggregator.core.text.fold import FULL_WIDTH, without_invisible
+from aggregator.core.text.fold import FULL_WIDTH, drop_invisible, without_invisible
 from aggregator.core.text.language import has_stemmer, language, stemmed_script
 from aggregator.core.text.language_codes import suggest_code
 from aggregator.core.text.tokens import glued, token_texts
@@ -303,7 +303,7 @@ class _Compilation:
         return clause if self._negated else replace(clause, lang=clause.label)
 
     def _fit(self, node: Regex, fields: tuple[str, ...]) -> RegexClause:
-        made = pattern(node.pattern, self.config.case == "exact")
+        made = pattern(drop_invisible(node.pattern).strip("\u200c"), self.config.case == "exact")
         if syntax := foreign_syntax.of_pattern(node.pattern):
             inside = self._offset + 1 if self._offset is not None else 0
             self._problem(syntax.message, syntax.hint, self._path, inside + syntax.at, syntax.severity)

@@ -154,7 +154,7 @@ _PART_OF_A_NAME = (
 # A pattern.
 _PATTERNS = (
     ForeignSyntax(
-        r"(?:m|qr)?([/~#@%!])(.+)\1[a-zA-Z]{0,6}",
+        r"(?:m|qr)?([/~#@%!])(.+)\1[imsxugUADJX]{0,4}",
         "{1} at both ends is matched as part of the pattern",
         "write '{2}'; case is ignored unless the rule has case: exact",
     ),

@@ -20,6 +20,7 @@ MAX_CODE_LETTERS = 12  # of a run: Красуха-4 has seven
 _MAX_TRIED = 4096  # ways of spelling a name, from which those with the fewest oddities are taken
 
 _LETTERS = re.compile(r"[^\W\d_]+")
+_NAMED = re.compile(r"[^\W\d_]{4}|[^\W\d_]{2}[a-zа-яіїєґ]")  # a name, no few capitals: Geran-2, Kub-2; not AGM-158
 _BLANK_FREE = re.compile(r"\S+")
 _CYRILLIC = re.compile(r"[\u0400-\u052f]")
 _UKRAINIAN = re.compile("[іїєґ]")
@@ -116,12 +117,11 @@ def code_spellings(term: str) -> tuple[str, ...]:
             spelled = _each_run(latin, respell)
             if spelled:
                 found[spelled] = None
-    if not _CYRILLIC.search(fold(term)):
-        ways = (_each_run(latin, partial(_nth_cyrillic, nth=n)) for latin in (term, *heard) for n in range(MAX_WAYS))
-        found.update(dict.fromkeys(spelled for spelled in ways if spelled))
-    else:
-        ways = (_each_run(term, partial(_nth_latin, nth=n)) for n in range(MAX_WAYS))
-        found.update(dict.fromkeys(spelled for spelled in ways if spelled))
+    if _NAMED.search(term):
+        nth_of = _nth_latin if _CYRILLIC.search(fold(term)) else _nth_cyrillic
+        for latin in (term, *heard) if nth_of is _nth_cyrillic else (term,):
+            ways = (_each_run(latin, partial(nth_of, nth=n)) for n in range(MAX_WAYS))
+            found.update(dict.fromkeys(spelled for spelled in ways if spelled))
     found.update(dict.fromkeys(seen))
     found.pop(term)
     return tuple(islice(found, MAX_SPELLINGS))

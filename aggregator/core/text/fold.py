@@ -74,9 +74,14 @@ def fold(text: str) -> str:
     return text.translate(FOLDED)
 
 
+def drop_invisible(text: str) -> str:
+    """Return `text` without what nobody sees in it, but for U+200C, which Persian has for a blank."""
+    return text if text.isascii() else _UNSEEN.sub("", text)
+
+
 def without_invisible(text: str) -> str:
-    """`text` without what nobody sees in it; U+200C stays inside a word, where Persian has it for a blank."""
-    return text if text.isascii() else _UNSEEN.sub("", text).strip().strip("\u200c").strip()
+    """Return `text` without what nobody sees in it or around it; U+200C stays inside."""
+    return text if text.isascii() else drop_invisible(text).strip().strip("\u200c").strip()
 
 
 def fold_cased(text: str) -> str:

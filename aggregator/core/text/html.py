@@ -58,11 +58,12 @@ def visible_text(html: str) -> str:
         small.enter(name, found)
         if not found["close"] and (name in HIDDEN or _is_hidden(name, found[0])):
             at = hidden.after(at, name, found[0].endswith("/>"))
+            if name in PARAGRAPHS:
+                _end_paragraph(pieces)
         elif name == "br":
             pieces.append("\n")
         elif name in PARAGRAPHS:
-            if not pieces or pieces[-1] != "\n\n":
-                pieces.append("\n\n")
+            _end_paragraph(pieces)
             if name == "pre":
                 preformatted = max(0, preformatted + (-1 if found["close"] else 1))
         found = _MARKUP.search(html, at)
@@ -117,6 +118,11 @@ class _Small:
         if self._last_ruby is None:
             self._last_ruby = self._html.lower().rfind("</ruby")
         return self._last_ruby
+
+
+def _end_paragraph(pieces: list[str]) -> None:
+    if not pieces or pieces[-1] != "\n\n":
+        pieces.append("\n\n")
 
 
 def _append(pieces: list[str], raw: str, keep_lines: bool) -> None:

@@ -48,10 +48,10 @@ _UKRAINIAN = re.compile("[іїєґІЇЄҐ]")
 _DERIVED = {
     "de": "ung|igkeit|heit|keit|lich|isch|ig|ik|los|bar",
     "fr": "ation|ateur|atric|ition|iteur|ement|ment|ivement|ivite|ite|if|iv|eux|eus|ique|isme|iste|able|ance|ence|ant",
-    "es": "ador|acion|ante|ancia|encia|idad|iv|os|ic|able|ible|ista|ismo|amient|imient|mente|logia",
-    "pt": "ador|acao|acoes|ante|ancia|encia|idade|iv|os|ic|avel|ivel|ista|ismo|ament|iment|mente|logia",
-    "it": "azion|ator|ant|anz|enz|ita|iv|os|ic|abil|ibil|ist|ism|ament|iment|mente|logi",
-    "ca": "ador|acio|ant|ancia|encia|itat|iu|iv|os|ic|able|ible|ista|isme|ament|iment|ment|logia",
+    "es": "ador|acion|ante|ancia|encia|idad|iv|os[oa]|ic|able|ible|ista|ismo|amient|imient|mente|logia",
+    "pt": "ador|acao|acoes|ante|ancia|encia|idade|iv|os[oa]|ic|avel|ivel|ista|ismo|ament|iment|mente|logia",
+    "it": "azion|ator|ant|anz|enz|iv|os[oaei]|ic|abil|ibil|ist|ism|ament|iment|mente|logi",
+    "ca": "ador|acio|ant|ancia|encia|itat|iu|iv|ic|able|ible|ista|isme|ament|iment|ment|logia",
     "ro": "abil|ibil|ivit|itat|itate|ator|atii|ant|ist|ism|iv",
     "nl": "ing|heid|heden|lijk|baar|ig|end",
     "da": "lig|ig|els|lost", "sv": "lig|ig|els|het", "no": "elig|eleg|lig|leg|ig|eig|els|slov|lov|het",
@@ -151,12 +151,13 @@ def _derivation(word: str, stemmed: str, derived: re.Pattern[str]) -> str:
     """The derivation that a stemmer took off a folded word, with a blank before it; "" for an inflection."""
     common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(word, stemmed, strict=False)))
     found = derived.match(word, common)
-    return f" {found[0][:2]}" if found else ""
+    return f" {found[1][:2]}" if found else ""
 
 
 @lru_cache(maxsize=64)
 def _derivations(lang: str) -> re.Pattern[str] | None:
-    return re.compile(_DERIVED[lang]) if lang in _DERIVED else None
+    inflection = "(?:e[rln]?)?" if lang == "de" else ""  # German's stemmer takes the er of Sicherheit, too
+    return re.compile(f"{inflection}({_DERIVED[lang]})") if lang in _DERIVED else None
 
 
 def _uninflected(word: str) -> str:

@@ -152,6 +152,59 @@ def test_fields_and_exact_case() -> None:
     assert matches(made(any=["WHO", "'IT'c"]), title="who says")
 
 
+def test_a_language_that_cannot_be_told_excludes_nothing() -> None:
+    """By the key and in a query, wanted or not; what the entry says, or enough words, decides."""
+    turkish = "Ankara'dan S-400 açıklaması: füzeler geri gönderilmeyecek, görüşmeler sürüyor"
+    wanted = (made(any=["S-400", "NATO"], lang=["en"]), made(query="(S-400 OR NATO) lang:en"))
+    for rule in (*wanted, made(query="(S-400 OR NATO) NOT lang:tr")):
+        for title in ("NATO", "S-400 in Libya?", "NATO, S-400, CAATSA"):
+            assert matches(rule, title=title)
+            assert matches(rule, title=title, lang="en")
+            assert not matches(rule, title=title, lang="tr")
+        assert not matches(rule, title=turkish)
+    for rule in wanted:
+        assert not matches(rule, title="НАТО и S-400")  # few words, but no English letters
+
+
+def test_stems_of_short_headlines_are_tried_in_every_likely_language() -> None:
+    """A wrong guess does not hide an inflected word."""
+    rule = made(any=["sanction"], stem=True)
+    assert matches(rule, title="NATO: sanctions")
+    assert not matches(rule, title="NATO: sanctuary")
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ({"any": ["sanction"], "lang": ["uk", "en"]}, "uk"),
+        ({"any": ["санкція"]}, "'санкція'"),
+        ({"any": ["sanction", "制裁"]}, "'制裁'"),
+    ],
+)
+def test_stems_that_nobody_knows_are_warned_of(keys: dict[str, Any], named: str) -> None:
+    """A language without a stemmer finds only the words themselves, and the rule's author hears of it."""
+    (warning,) = made(stem=True, **keys).warnings
+    assert (warning.path, warning.severity) == (("stem",), "warning")
+    assert named in warning.message
+    assert made(stem=True, any=["sanction", "система"], lang=["en", "ru"]).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("latin", "other"),
+    [
+        ("Zelensky", "Зеленський"), ("Zelenskyy", "Зеленський"), ("Kyiv", "Київ"), ("Kharkiv", "Харків"),
+        ("Lviv", "Львів"), ("Chernihiv", "Чернігів"), ("Zaporizhzhia", "Запоріжжя"), ("Donetsk", "Донецьк"),
+        ("Zaluzhny", "Залужний"), ("Yermak", "Єрмак"), ("Honcharenko", "Гончаренко"), ("Igor", "Игорь"),
+        ("Sevastopol", "Севастополь"), ("Erdogan", "Эрдоган"), ("Krasukha", "Красуха"), ("Pantsir", "Панцирь"),
+    ],
+)  # fmt: skip
+def test_names_are_found_in_russian_and_ukrainian(latin: str, other: str) -> None:
+    """In both directions, and only where a rule asks for it."""
+    assert matches(made(any=[latin], translit=True), title=other)
+    assert matches(made(any=[other], translit=True), title=latin)
+    assert not matches(made(any=[latin]), title=other)
+
+
 def test_stemming_and_transliteration_only_where_asked() -> None:
     """stem: and translit: widen a rule; without them nothing is guessed."""
     assert matches(made(any=["sanction"], stem=True), title="they sanctioned it", lang="en")

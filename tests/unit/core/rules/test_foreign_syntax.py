@@ -147,6 +147,85 @@ def test_terms_that_are_merely_odd_pass(term: str) -> None:
     match_term(term, "nothing of the kind")
 
 
+@pytest.mark.parametrize(
+    ("query", "ours", "theirs"),
+    [
+        ("S-400 OR CAATSA -museum", "S-400 OR (CAATSA AND NOT museum)", "(S-400 OR CAATSA) AND NOT museum"),
+        ("Turkey S-400 OR CAATSA", "(Turkey AND S-400) OR CAATSA", "Turkey AND (S-400 OR CAATSA)"),
+        ("a AND b OR c", "(a AND b) OR c", "a AND (b OR c)"),
+        ("x (a OR b c)", "a OR (b AND c)", "(a OR b) AND c"),
+    ],
+)
+def test_or_beside_and_is_warned_of_with_both_readings(query: str, ours: str, theirs: str) -> None:
+    """Google binds OR tighter than a blank, most others do not; both readings can be taken as they stand."""
+    (warning,) = answers(query)
+    assert warning.severity == "warning"
+    assert warning.offset == query.index("OR")
+    assert warning.message.endswith(f"is read as {ours}")
+    assert warning.hint is not None
+    assert warning.hint.endswith(theirs)
+    assert answers(ours) == answers(theirs) == []
+
+
+@pytest.mark.parametrize("query", ["S-400 OR CAATSA", "(a OR b) -c", "a OR (b c)", "a b -c", "a NEAR/3 b OR c"])
+def test_brackets_and_single_operators_are_clear(query: str) -> None:
+    """Nothing is said where there is one reading."""
+    assert answers(query) == []
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "S-400, CAATSA",
+        "Ankara,Moscow",
+        "S-400,CAATSA,F-35",
+        "S-400；CAATSA",
+        "北朝鮮、韓国",
+        "قطر، مصر",
+        "S-400，CAATSA",
+        "Putin,",
+    ],
+)
+def test_a_list_in_one_item_is_warned_of(item: str) -> None:
+    """A comma or semicolon of any script makes one phrase of several terms; quoted twice it is meant."""
+    (warning,) = made(any=[item]).warnings
+    assert "one phrase" in warning.message
+    assert made(any=[f'"{item}"']).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "item", ["Alphabet, Inc.", "Sony Group Corp", "1,000 troops", "3,5 Prozent", "Martin Luther King, Jr."]
+)
+def test_a_comma_of_a_name_or_number_passes(item: str) -> None:
+    """Companies and numbers have commas of their own."""
+    assert made(any=[item]).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "remedy"),
+    [
+        ("/promocje/i", "write 'promocje'"),
+        ("m/promocje/", "write 'promocje'"),
+        ("#promocje#i", "write 'promocje'"),
+        ("~promocje~", "write 'promocje'"),
+        ("(i?)promocje", "leave it out"),
+        ("(i)promocje", "leave it out"),
+        (r"\<S-400\>", r"write \b"),
+    ],
+)
+def test_patterns_of_other_tools_are_warned_of(pattern: str, remedy: str) -> None:
+    """They are legal, and would look for their slashes and brackets."""
+    (warning,) = made(regex=[pattern]).warnings
+    assert (warning.path, warning.severity) == (("regex", 0), "warning")
+    assert remedy in (warning.hint or "")
+
+
+@pytest.mark.parametrize("pattern", ["C[AB]ATSA", "(?i)caatsa", "a/b", "(is|was) here", "/dev/null", r"\bS-400\b"])
+def test_patterns_that_are_meant_pass(pattern: str) -> None:
+    """Slashes and groups may be what is looked for."""
+    assert made(regex=[pattern]).warnings == ()
+
+
 def test_a_problem_of_a_named_list_stands_in_the_list() -> None:
     """The item is pointed at, not the rule that uses it."""
     with pytest.raises(InvalidRule) as caught:
