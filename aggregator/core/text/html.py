@@ -58,7 +58,7 @@ def visible_text(html: str) -> str:
         small.enter(name, found)
         if not found["close"] and (name in HIDDEN or _is_hidden(name, found[0])):
             at = hidden.after(at, name, found[0].endswith("/>"))
-            if name in PARAGRAPHS:
+            if name == "p":  # even a hidden one closes the one before
                 _end_paragraph(pieces)
         elif name == "br":
             pieces.append("\n")

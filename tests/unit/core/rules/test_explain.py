@@ -42,6 +42,24 @@ def test_near_misses_say_what_to_write(keys: dict[str, Any], fields: dict[str, s
     assert hint in hints(made(**keys), **fields)
 
 
+def test_a_language_that_cannot_be_told_is_said_to_exclude_nothing() -> None:
+    """Neither the pass nor the refusal is silent."""
+    for rule in (made(any=["NATO"], lang=["en"]), made(query="NATO lang:en")):
+        assert "too few words to tell the language" in hints(rule, title="NATO")
+        assert "too few" not in hints(rule, title="NATO", lang="en")
+        assert explain(rule, Document(title="NATO")).matched
+    rule = made(any=["NATO"], lang=["en"])
+    turkish = "Ankara'dan NATO açıklaması: füzeler geri gönderilmeyecek, görüşmeler sürüyor"
+    assert explain(rule, Document(title=turkish)).excluded_by == "the language is tr by its words, not en"
+    assert explain(rule, Document(title="NATO", lang="tr")).excluded_by == "the language is tr, not en"
+    assert explain(rule, Document(title="НАТО (NATO)")).excluded_by == "the letters are not those of en"
+
+
+def test_a_stem_that_no_language_knows_is_said() -> None:
+    """The entry's language has no stemmer."""
+    assert "stem: knows no endings of uk" in hints(made(any=["ракета"], stem=True), title="про щось", lang="uk")
+
+
 def test_an_explanation_is_plain_values() -> None:
     """Matched, evidence and snippet, as JSON; and what bars a document."""
     rule = made(any=["S-400"], all=["$turkey"], feeds={"ids": ["wire"]})

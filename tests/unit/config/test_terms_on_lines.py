@@ -1,0 +1,45 @@
+"""Terms written over several lines: YAML makes one of them, and nobody meant that."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.config.config_files import loaded
+
+START = "feeds: [{id: f, url: https://example.org/feed}]\n"
+
+
+def said(folder: Path, text: str) -> list[str]:
+    """Warnings as `line: message`."""
+    return [f"{warning.line}: {warning.message}" for warning in loaded(folder, START + text).warnings]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("rules:\n  - id: a\n    any:\n      S-400\n      CAATSA\n", 5),
+        ("rules:\n  - id: a\n    all:\n      - S-400\n        CAATSA\n      - law\n", 5),
+        ("rules:\n  - id: a\n    any: |\n      S-400\n      CAATSA\n", 4),
+        ("rules:\n  - id: a\n    any: law\n    none: 'S-400\n      CAATSA'\n", 5),
+        ("rules:\n  - id: a\n    near: {terms: [law, S-400\n      CAATSA], within: 3}\n", 4),
+        ("rules:\n  - {id: a, any: [$l]}\nlists:\n  l:\n    S-400\n    CAATSA\n", 6),
+    ],
+)
+def test_dashes_that_were_forgotten_are_warned_of(tmp_path: Path, text: str, line: int) -> None:
+    """Wherever terms stand, and at the line where they begin."""
+    assert said(tmp_path, text) == [f"{line}: these 2 lines are one term: 'S-400 CAATSA'"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rules:\n  - id: a\n    any: >\n      S-400\n\n    title: x\n",
+        "rules:\n  - id: a\n    any:\n      - S-400\n      - CAATSA\n",
+        "rules:\n  - id: a\n    any: '\"a title\n      of two lines\"'\n",
+        "rules:\n  - id: a\n    query: S-400\n      OR CAATSA\n",
+        "rules:\n  - id: a\n    title: a title\n      of two lines\n    any: x\n",
+    ],
+)
+def test_one_term_and_other_texts_may_have_lines(tmp_path: Path, text: str) -> None:
+    """What is quoted twice is meant; a query and a title are prose."""
+    assert said(tmp_path, text) == []
