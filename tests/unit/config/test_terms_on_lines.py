@@ -27,7 +27,7 @@ def said(folder: Path, text: str) -> list[str]:
 )
 def test_dashes_that_were_forgotten_are_warned_of(tmp_path: Path, text: str, line: int) -> None:
     """Wherever terms stand, and at the line where they begin."""
-    assert said(tmp_path, text) == [f"{line}: these 2 lines are one term: 'S-400 CAATSA'"]
+    assert said(tmp_path, text) == [f"{line}: these 2 lines form a single term: 'S-400 CAATSA'"]
 
 
 @pytest.mark.parametrize(

@@ -208,8 +208,8 @@ def test_a_comma_of_a_name_or_number_passes(item: str) -> None:
         ("m/promocje/", "write 'promocje'"),
         ("#promocje#i", "write 'promocje'"),
         ("~promocje~", "write 'promocje'"),
-        ("(i?)promocje", "leave it out"),
-        ("(i)promocje", "leave it out"),
+        ("(i?)promocje", "remove it"),
+        ("(i)promocje", "remove it"),
         (r"\<S-400\>", r"write \b"),
     ],
 )
