@@ -60,6 +60,23 @@ def test_every_command_and_option_is_documented() -> None:
         assert [option for option in options if option not in sections[path]] == [], path
 
 
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")) + sorted(ROOT.glob("*.md")), ids=lambda p: p.name)
+def test_commands_on_a_page_exist(page: Path) -> None:
+    """Every `aggregator …` in code names a command, and options that it has."""
+    known = dict(every_command(program, "aggregator"))
+    text = page.read_text(encoding="utf-8")
+    blocks = "".join(re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    lines = re.findall(r"(?:^\$? ?|\| |&& )(aggregator [a-z][^|#\n&]*)", blocks, re.MULTILINE)
+    for line in lines + re.findall(r"`(aggregator [a-z][^`]*)`", text):
+        name, rest = "aggregator", line.split()[1:]
+        while rest and f"{name} {rest[0]}" in known:
+            name, rest = f"{name} {rest[0]}", rest[1:]
+        options = {option for param in known[name].params for option in param.opts}
+        unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in options]
+        assert (name, unknown) != ("aggregator", []), f"{page.name}: {line} is no command"
+        assert unknown == [], f"{page.name}: {line}"
+
+
 def test_every_command_shows_an_example_or_is_in_a_group_that_does() -> None:
     """`--help` of what one calls first ends with examples."""
     context = click.Context(program, info_name="aggregator")
