@@ -20,13 +20,14 @@ def open_notifier(clock: Clock, stream: TextIO | None = None) -> Notifier:
 
 
 def recipients(channel: Channel) -> tuple[str, ...]:
-    """The names of a channel's recipients, each of whom gets an outbox row; `("",)` where it is one.
+    """The names of a channel's recipients, each of whom gets an outbox row; `("",)` for the console.
 
+    Also a single recipient has a name: a row belongs to one person, whoever joins the channel later.
     A channel that yields no service has one row all the same: it will die visibly, not silently.
     The first call for a channel of Apprise loads Apprise, which may take seconds; later ones are
     looked up.
     """
-    if channel.service in ("console", "webhook") and len(channel.url) < 2:
+    if channel.service == "console":
         return ("",)
     known = _recipients.get(id(channel))
     if known is None or known[0] is not channel:

@@ -66,11 +66,8 @@ def targets(channel: Channel) -> tuple[Target, ...]:
 
 
 def recipients_of(channel: Channel) -> tuple[str, ...]:
-    """The names of a channel's recipients: one outbox row each; `("",)` where there is just one."""
-    if channel.service == "console":
-        return ("",)
-    labels = tuple(target.label for target in targets(channel))
-    return labels if len(labels) > 1 else ("",)
+    """The names of a channel's recipients, one outbox row each; `("",)` for the console."""
+    return ("",) if channel.service == "console" else tuple(target.label for target in targets(channel))
 
 
 def check_channel(channel: Channel) -> tuple[Problem, ...]:
