@@ -15,10 +15,9 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.cron import CronTrigger
 
+from aggregator.core.delivery import due_at
 from aggregator.core.errors import AggregatorError
-from aggregator.core.values import clock, seconds
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +62,16 @@ class FixedPause(BaseTrigger):  # type: ignore[misc]  # the library is untyped
         return after if after > now else now + self.length
 
 
+class ByRhythm(BaseTrigger):  # type: ignore[misc]  # the library is untyped
+    """By a rhythm on a zone's clock: the same instants as those of digests, also where the clocks change."""
+
+    def __init__(self, rhythm: str, zone: str) -> None:
+        self.rhythm, self.zone = rhythm, zone
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        return due_at(self.rhythm, max(previous_fire_time or now, now), self.zone)
+
+
 class Scheduler:
     """Named ticks, each with a heart that is seen beating.
 
@@ -89,19 +98,16 @@ class Scheduler:
 
     def rhythm(self, name: str, rhythm: str, zone: str, tick: Tick) -> None:
         """Run `tick` by a rhythm of the configuration (`hourly`, `daily 08:00`, a duration …)."""
-        word, _, at = rhythm.partition(" ")
-        if word in ("daily", "weekdays"):
-            time = clock(at)
-            days = "mon-fri" if word == "weekdays" else "*"
-            trigger = CronTrigger(hour=time.hour, minute=time.minute, day_of_week=days, timezone=ZoneInfo(zone))
-        else:
-            trigger = FixedPause(3600.0 if word == "hourly" else seconds(rhythm))
-        self._scheduler.add_job(self._guarded(name, tick), trigger, id=name, replace_existing=True)
+        self._scheduler.add_job(self._guarded(name, tick), ByRhythm(rhythm, zone), id=name, replace_existing=True)
 
     def resume(self, now: datetime) -> None:
         """Go on from `now`: the clock was set back, and every next time still lies where it had been."""
         for job in self._scheduler.get_jobs():
             job.modify(next_run_time=job.trigger.get_next_fire_time(None, now))
+
+    def names(self, prefix: str) -> frozenset[str]:
+        """The ticks whose names begin like this."""
+        return frozenset(job.id for job in self._scheduler.get_jobs() if job.id.startswith(prefix))
 
     def forget(self, name: str) -> None:
         """Stop a tick; unknown names are fine."""

@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -183,11 +184,14 @@ class Service:
         self.schedule.every(name, seconds, tick, now=now)
 
     def _plan_heartbeat(self) -> None:
+        """One tick for each clock that somebody who hears of it goes by."""
         rhythm = self.app.current.config.settings.health.heartbeat
-        if rhythm and "deliver" in self.roles:
-            self.schedule.rhythm("heartbeat", rhythm, "UTC", self.maintainer.heartbeat)
-        else:
-            self.schedule.forget("heartbeat")
+        zones = self.maintainer.heartbeat_zones() if rhythm and "deliver" in self.roles else ()
+        planned = {f"heartbeat {zone}": zone for zone in zones}
+        for name in self.schedule.names("heartbeat ") - planned.keys():
+            self.schedule.forget(name)
+        for name, zone in planned.items():
+            self.schedule.rhythm(name, rhythm or "", zone, partial(self.maintainer.heartbeat, zone))
 
     def _beat(self, name: str) -> None:
         now = self.app.clock.now()

@@ -6,7 +6,7 @@ Every value is frozen; `None` means absent, never failed. Words: docs/glossary.m
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 # --- fetch ---------------------------------------------------------------------------------------
 
@@ -510,23 +510,39 @@ class RoutingQuery:
     histories: tuple[tuple[str, datetime], ...] = ()
 
 
+class Undelivered(NamedTuple):
+    """A story of which a recipient of a channel does not know: the alert about it was given up."""
+
+    story: str
+    channel: str
+    recipient: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingContext:
-    """The answer: hits that are known, stories that share a key with a fingerprint, rule histories, live silences."""
+    """The answer: hits that are known, stories that share a key with a fingerprint, rule histories, live silences.
+
+    `undelivered` names those to whom an alert about one of these stories was given up, and who never got another.
+    """
 
     known: frozenset[str] = frozenset()
     stories: tuple[Story, ...] = ()
+    undelivered: tuple[Undelivered, ...] = ()
     histories: tuple[RuleHistory, ...] = ()
     silences: tuple[Silence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingResult:
-    """What routing decided: hits with their state, stories made or grown, deliveries to make."""
+    """What routing decided: hits with their state, stories made or grown, deliveries to make.
+
+    `redelivered` are those of the context's `undelivered` for whom there is a delivery again.
+    """
 
     hits: tuple[Hit, ...] = ()
     stories: tuple[Story, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
+    redelivered: tuple[Undelivered, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

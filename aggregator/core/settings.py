@@ -168,7 +168,9 @@ class RuleConfig(Section):
     )
     on_update: bool = Field(False, description="true: alert again when a matched entry is edited (at most 3 times).")
     notify: Words | None = Field(None, description="Channels; default: settings.default_channels.")
-    deliver: Rhythm = Field("instant", description="instant, a duration, hourly, daily HH:MM or weekdays HH:MM.")
+    deliver: Rhythm = Field(
+        "instant", description="instant, a duration, hourly, daily HH:MM, weekdays HH:MM or weekly DAY HH:MM."
+    )
     priority: Literal["low", "normal", "high"] = Field("normal", description="high: alert even in quiet hours.")
     enabled: bool = Field(True, description="false: the rule is ignored.")
     tests: RuleTests = Field(RuleTests(), description="Run by `aggregator check`.")

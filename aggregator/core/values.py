@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJson
 from aggregator.core.text.urls import host_error
 
 DURATION = re.compile(r"(?<![\d.])(\d++(?:\.\d++)?)\s*+(ms|s|m|h|d|w)")
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY_NAME = "mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 ID = r"^[a-z0-9][a-z0-9._-]{0,99}$"
@@ -68,6 +70,20 @@ def clock(text: str) -> time:
     return time(int(found[1]), int(found[2]))
 
 
+def days_and_time(rhythm: str) -> tuple[frozenset[int], time] | None:
+    """The days (Monday is 0) and the time of `daily 07:00`, `weekdays 07:00`, `weekly mon 07:00`.
+
+    None for rhythms that go by no time of day. Raises ValueError for one that would but is misspelt.
+    """
+    word, _, at = rhythm.partition(" ")
+    if word in ("daily", "weekdays") and at:
+        return frozenset(range(7 if word == "daily" else 5)), clock(at)
+    if word == "weekly":
+        day, _, at = at.partition(" ")
+        return frozenset([DAYS.index(day[:3].lower())]), clock(at)
+    return None
+
+
 def _quiet(value: object) -> str:
     text = str(value)
     start, dash, end = text.partition("-")
@@ -78,16 +94,16 @@ def _quiet(value: object) -> str:
 
 def _rhythm(value: object) -> str:
     text = " ".join(str(value).split())
-    word, _, at = text.partition(" ")
-    if word in ("daily", "weekdays") and at:
-        clock(at)
+    if weekly := re.fullmatch(rf"weekly ({DAY_NAME}) (.*)", text, re.IGNORECASE):
+        text = f"weekly {weekly[1][:3].lower()} {weekly[2]}"
+    if text.startswith(("daily ", "weekdays ")) or weekly:
+        clock(text.rpartition(" ")[2])
     elif text not in ("instant", "hourly"):
         try:
             seconds(text)
         except ValueError:
-            raise Unfit(
-                text, "is not a delivery schedule", "write instant, 15m, hourly, daily 07:00 or weekdays 07:00"
-            ) from None
+            wanted = "write instant, 15m, hourly, daily 07:00, weekdays 07:00 or weekly mon 07:00"
+            raise Unfit(text, "is not a delivery schedule", wanted) from None
     return text
 
 
@@ -155,7 +171,12 @@ QuietHours = Annotated[str, BeforeValidator(_quiet), WithJsonSchema({"type": "st
 Rhythm = Annotated[
     str,
     BeforeValidator(_rhythm),
-    WithJsonSchema({"type": "string", "examples": ["instant", "15m", "hourly", "daily 07:00", "weekdays 07:00"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "examples": ["instant", "15m", "hourly", "daily 07:00", "weekdays 07:00", "weekly mon 07:00"],
+        }
+    ),
 ]
 FirstPoll = Annotated[
     Literal["silent", "alert"] | float,

@@ -10,6 +10,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -18,6 +19,7 @@ from aggregator.core.model import Alert, Receipt
 from aggregator.core.settings import Channel
 from aggregator.core.text.sanitize import clean_text
 from aggregator.notify import webhook
+from aggregator.notify.acceptance import refusal
 from aggregator.notify.apprise_loader import load
 from aggregator.notify.formats import RenderedMessage, compose
 from aggregator.notify.http_capture import HttpCapture, capturing
@@ -92,11 +94,13 @@ def _compose_and_send(channel: Channel, alert: Alert, content: AlertContent, tar
     service = _service(channel, alert, content, target, notes)
     message = compose(content, channel, target.schema, service)
     _prepare(service, channel, alert, content, message, notes)
+    notes.read_refusal = partial(refusal, target.schema)
     with capturing(notes):
         result = _notify(service, message)
-    if result:
+    if result and notes.refused is None:
         return f"{target.label}: accepted" + (f" ({notes.status})" if notes.status else "")
-    said = notes.answer or notes.failure or _apprise_error(result)
+    refused = notes.refused.words if notes.refused else ""
+    said = refused or notes.answer or notes.failure or _apprise_error(result)
     status = f"HTTP {notes.status}: " if notes.status and not said.startswith(str(notes.status)) else ""
     raise _verdict(channel, target, notes, redact(f"{status}{said}", secrets_of(channel)))
 
@@ -153,6 +157,8 @@ def _verdict(channel: Channel, target: Target, notes: HttpCapture, said: str) ->
     smtp = target.schema in ("mailto", "mailtos")
     if status is None:
         return _error(channel, f"{target.label}: {said}", unknown=notes.written)
+    if notes.refused is not None:
+        return _error(channel, f"{target.label}: {said}", transient=not notes.refused.final)
     refused = 500 <= status < 600 if smtp else 300 <= status < 500 and status not in TRANSIENT_STATUS
     wait_s = notes.retry_after_s if notes.retry_after_s is not None else _retry_after_s(notes.answer)
     return _error(channel, f"{target.label}: {said}", transient=not refused, retry_after_s=wait_s)

@@ -30,6 +30,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
 from aggregator.core.text.sanitize import clean_text
+from aggregator.notify.acceptance import Refusal
 from aggregator.notify.bounded import Bounded, Overlong
 
 MAX_CHARS = 300
@@ -46,6 +47,8 @@ class HttpCapture:
 
     `answer_by` (monotonic seconds) is when everything that comes back must have come.
 
+    `refused`: an answer of 2xx that takes nothing; `read_refusal` finds it in a body.
+
     `headers` go with each request; `sign` gives those that depend on the exact bytes of its body.
     """
 
@@ -55,9 +58,11 @@ class HttpCapture:
     status: int | None = None
     retry_after_s: float | None = None
     answer: str = ""
+    refused: Refusal | None = None
     failure: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     sign: Callable[[bytes], Mapping[str, str]] | None = None
+    read_refusal: Callable[[bytes], Refusal | None] = lambda _: None
 
 
 _capture: ContextVar[HttpCapture | None] = ContextVar("notes", default=None)
@@ -197,7 +202,9 @@ def _record(notes: HttpCapture, response: requests.Response) -> None:
     notes.status = response.status_code
     served = response.headers.get("Date")
     notes.retry_after_s = retry_after_s(response.headers.get("Retry-After"), _date(served))
-    if not response.ok:
+    if response.ok:
+        notes.refused = notes.refused or notes.read_refusal(response.content)
+    else:
         notes.answer = clean_text(response.content.decode("utf-8", "replace"), MAX_CHARS)
 
 

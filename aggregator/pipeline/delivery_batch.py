@@ -1,6 +1,6 @@
 """One batch of claimed deliveries of one channel, on its way out.
 
-    give up → mute → quiet hours → fold → max_per_hour → send → settle
+    give up → address → mute → quiet hours → fold → max_per_hour → send → settle
 
 Each step takes rows and passes on those that it did not settle. While some are sent, the leases of
 those that wait are renewed. What was neither settled nor sent when the batch ends (the service
@@ -26,6 +26,7 @@ from aggregator.core.delivery import (
     hold,
     quiet_until,
     settled,
+    split,
     suppress,
     urgency,
 )
@@ -84,7 +85,8 @@ class DeliveryBatch:
         self._open = {delivery.id: delivery for delivery in claimed}
         self._lease_until = min((row.lease_until for row in claimed if row.lease_until), default=None)
         try:
-            wanted = await self._mute(await self._give_up_deadly(claimed))
+            addressed = await self._address(await self._give_up_deadly(claimed))
+            wanted = await self._mute(addressed)
             awake = await self._keep_quiet(wanted)
             single = await self._fold(awake)
             allowed = await self._keep_rate(single)
@@ -113,6 +115,22 @@ class DeliveryBatch:
             else:
                 harmless.append(row)
         return harmless
+
+    async def _address(self, rows: Sequence[Delivery]) -> list[Delivery]:
+        """Give each recipient a row of their own, where a row was made for the channel as a whole.
+
+        Sent as one, a row of which a part was refused would be sent again to those who have it.
+        """
+        addressed = []
+        for row in rows:
+            names = () if row.recipient else self.active.recipients.of(self.channel.name)
+            if any(names):
+                words = f"one for each of: {', '.join(names)}"
+                await self._settle(row, suppress(row, words), also=split(row, names))
+                self.more = True
+            else:
+                addressed.append(row)
+        return addressed
 
     async def _mute(self, rows: Sequence[Delivery]) -> list[Delivery]:
         """Ask the silences again: they may be younger than the alert."""
@@ -252,8 +270,8 @@ class DeliveryBatch:
             return AttemptResult(detail=f"no answer in {self._deadline_s:g} s", unknown=True)
         return AttemptResult(sent=True, detail=receipt.detail)
 
-    async def _settle(self, row: Delivery, settled: Delivery) -> None:
-        contents = self._contents(settled) if settled.state is DeliveryState.DEAD else ()
+    async def _settle(self, row: Delivery, settled: Delivery, also: Sequence[Delivery] = ()) -> None:
+        contents = self._contents(settled) if settled.state is DeliveryState.DEAD else tuple(also)
         self._open.pop(row.id, None)
         try:
             await self.outbox.settle(

@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from aggregator.core.delivery import compose
 from aggregator.core.delivery.notices import health_channels, notice_deliveries
@@ -25,7 +26,7 @@ class Maintainer:
         self._catalog = catalog
         self._outbox = outbox
         self._upkeep = upkeep
-        self._last_heartbeat_at: datetime | None = None
+        self._last_heartbeats: dict[str, datetime] = {}
 
     async def prune(self) -> tuple[int, int]:
         """Apply the retention; gives (entries removed, texts emptied)."""
@@ -37,11 +38,17 @@ class Maintainer:
             log.info("retention", extra={"removed": removed, "emptied": emptied})
         return removed, emptied
 
-    async def heartbeat(self) -> None:
-        """Say that we are alive and what happened since the last time (a day, at first)."""
+    def heartbeat_zones(self) -> tuple[str, ...]:
+        """The time zones of the channels that hear heartbeats."""
+        config = self._context.active.config
+        named = health_channels(config.settings)
+        return tuple(sorted({config.channels[name].time_zone for name in named if name in config.channels}))
+
+    async def heartbeat(self, zone: str) -> None:
+        """Tell a time zone's channels that we are alive and what happened since the last time (a day, at first)."""
         now = self._context.now()
-        since = self._last_heartbeat_at or now - timedelta(days=1)
-        self._last_heartbeat_at = now
+        since = self._last_heartbeats.get(zone, now - timedelta(days=1))
+        self._last_heartbeats[zone] = now
         health = await self._catalog.health()
         hits = await self._catalog.hits(HitFilter(since=since), limit=0)
         outbox = await self._catalog.outbox()
@@ -51,14 +58,13 @@ class Maintainer:
         rules = Counter(detail.hit.rule for detail in hits).most_common(5)
         lines = [
             f"Feeds: {', '.join(f'{count} {word.value}' for word, count in health.items())}",
-            f"Hits since {since:%Y-%m-%d %H:%M} UTC: {len(hits)}"
+            f"Hits since {since.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone}): {len(hits)}"
             + (f" ({', '.join(f'{r} {n}' for r, n in rules)})" if rules else ""),
             f"Alerts waiting: {waiting}, given up: {outbox.get(DeliveryState.DEAD, 0)}",
         ]
         title = f"aggregator is alive: {len(hits)} hits" if hits else "aggregator is alive: nothing matched"
-        await self._tell(
-            Notice(title=title, body="\n".join(lines)), ("heartbeat", f"{now:%Y-%m-%dT%H:%M}"), AlertKind.HEARTBEAT
-        )
+        subject = ("heartbeat", f"{now:%Y-%m-%dT%H:%M}")
+        await self._tell(Notice(title=title, body="\n".join(lines)), subject, AlertKind.HEARTBEAT, zone)
 
     async def notice_faulty_config(self, errors: ConfigErrors, digest: str) -> None:
         """Say once for each faulty version of the files that it was not taken over."""
@@ -117,15 +123,19 @@ class Maintainer:
                 if await self._tell(notice, subject, AlertKind.HEALTH):
                     log.warning("%s", finding.what)
 
-    async def _tell(self, notice: Notice, subject: Sequence[str], kind: AlertKind) -> int:
-        """Put a notice into the outbox, once for its subject; gives how many rows were new."""
+    async def _tell(self, notice: Notice, subject: Sequence[str], kind: AlertKind, zone: str | None = None) -> int:
+        """Put a notice into the outbox, once for its subject; gives how many rows were new.
+
+        For the channels of health.notify, or those of them that go by the clock of `zone`.
+        """
         active = self._context.active
         config = active.config
+        named = [name for name in health_channels(config.settings) if name in config.channels]
         return await self._outbox.add(
             notice_deliveries(
                 notice,
                 subject,
-                health_channels(config.settings),
+                [name for name in named if zone in (None, config.channels[name].time_zone)],
                 config.channels,
                 self._context.now(),
                 kind=kind,

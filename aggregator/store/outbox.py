@@ -27,7 +27,7 @@ from aggregator.store.column_types import Instant, Values
 from aggregator.store.engine import Database
 from aggregator.store.hit_details import get_details
 from aggregator.store.reader import ReadPool
-from aggregator.store.routing import live_silences
+from aggregator.store.routing import live_silences, note_undelivered
 from aggregator.store.schema import attempts, deliveries
 from aggregator.store.writer import Writer
 
@@ -212,6 +212,8 @@ class SqlOutbox:
                 outcome = UNKNOWN if unsure else after.state.value
                 ended = {"ended_at": at or after.sent_at, "outcome": outcome, "detail": after.last_error or ""}
                 connection.execute(END_ATTEMPT, {"delivery_id": after.id, "attempt": attempt, **ended})
+            if after.state is DeliveryState.DEAD and after.hits:
+                note_undelivered(connection, self._dialect, after)
             self._insert(connection, also)
 
         await self._writer.execute(settle)

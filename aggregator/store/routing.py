@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, or_, select
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import (
+    Delivery,
     Hit,
     HitState,
     RoutingContext,
@@ -15,14 +16,16 @@ from aggregator.core.model import (
     RuleHistory,
     Silence,
     Story,
+    Undelivered,
 )
 from aggregator.core.stories import CANDIDATES
 from aggregator.core.stories import keys as story_keys_of
 from aggregator.store import mappers
 from aggregator.store.column_types import Instant
 from aggregator.store.dialect import Dialect
-from aggregator.store.schema import deliveries, entries, hits, silences, stories, story_keys
+from aggregator.store.schema import deliveries, entries, hits, silences, stories, story_keys, undelivered
 
+REACHED = delete(undelivered).where(*(undelivered.c[name] == bindparam(f"lost_{name}") for name in Undelivered._fields))
 Ids = Mapping[tuple[str, str], int]
 
 HISTORY = (
@@ -37,9 +40,11 @@ LAST_ALERT = select(func.max(hits.c.created_at, type_=Instant)).where(
 
 def answer(connection: Connection, dialect: Dialect, question: RoutingQuery, now: datetime | None) -> RoutingContext:
     """Everything that `question` asks, as this transaction sees it."""
+    related = _related(connection, dialect, question)
     return RoutingContext(
         known=_known(connection, dialect, question.hits),
-        stories=_related(connection, dialect, question),
+        stories=related,
+        undelivered=_undelivered(connection, dialect, [story.id for story in related]),
         histories=tuple(_history(connection, rule, since) for rule, since in question.histories),
         silences=live_silences(connection, now),
     )
@@ -76,6 +81,14 @@ def _related(connection: Connection, dialect: Dialect, question: RoutingQuery) -
     return tuple(mappers.story(row) for row in connection.execute(query, {"keys": dialect.list_param(wanted)}))
 
 
+def _undelivered(connection: Connection, dialect: Dialect, asked: Sequence[str]) -> tuple[Undelivered, ...]:
+    if not asked:
+        return ()
+    query = select(undelivered).where(dialect.is_in(undelivered.c.story, "stories"))
+    found = connection.execute(query, {"stories": dialect.list_param(list(asked))})
+    return tuple(sorted(Undelivered(row.story, row.channel, row.recipient) for row in found))
+
+
 def _history(connection: Connection, rule: str, since: datetime) -> RuleHistory:
     found = connection.execute(HISTORY, {"rule": rule, "since": since})
     return RuleHistory(
@@ -99,6 +112,40 @@ def write_routed(connection: Connection, dialect: Dialect, routed: RoutingResult
     write_hits(connection, dialect, routed.hits, ids)
     if routed.deliveries:
         connection.execute(dialect.insert_ignore(deliveries), [mappers.delivery_values(d) for d in routed.deliveries])
+    if routed.redelivered:
+        reached = [{f"lost_{name}": value for name, value in one._asdict().items()} for one in routed.redelivered]
+        connection.execute(REACHED, reached)
+
+
+def note_undelivered(connection: Connection, dialect: Dialect, dead: Delivery) -> None:
+    """An alert was given up: its recipient knows none of its stories, but those of which another alert tells."""
+    other = deliveries.alias("other")
+    told = exists().where(
+        other.c.channel == dead.channel,
+        other.c.recipient == dead.recipient,
+        other.c.story == stories.c.id,
+        other.c.id != dead.id,
+        or_(other.c.wake_at.is_not(None), other.c.sent_at >= stories.c.first_at),
+    )
+    unknown = select(stories.c.id).where(stories.c.id.in_(_stories_of(dialect)), ~told)
+    found = connection.execute(unknown, {"hits": dialect.list_param(list(dead.hits))}).scalars().all()
+    lost = [{"story": story, "channel": dead.channel, "recipient": dead.recipient} for story in found]
+    if lost:
+        connection.execute(dialect.insert_ignore(undelivered), lost)
+
+
+def forget_undelivered(connection: Connection, dialect: Dialect, again: Delivery) -> None:
+    """An alert that had been given up is tried again: no copy needs to tell its stories meanwhile."""
+    forget = delete(undelivered).where(
+        undelivered.c.story.in_(_stories_of(dialect)),
+        undelivered.c.channel == again.channel,
+        undelivered.c.recipient == again.recipient,
+    )
+    connection.execute(forget, {"hits": dialect.list_param(list(again.hits))})
+
+
+def _stories_of(dialect: Dialect) -> Select[tuple[str]]:
+    return select(hits.c.story).where(dialect.is_in(hits.c.id, "hits"), hits.c.story.is_not(None))
 
 
 def write_stories(connection: Connection, dialect: Dialect, written: Sequence[Story]) -> None:

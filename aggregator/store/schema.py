@@ -249,6 +249,16 @@ story_keys = Table(
 )
 Index("story_keys_story", story_keys.c.story)
 
+# Who does not know of a story: the alert about it was given up.
+undelivered = Table(
+    "undelivered",
+    metadata,
+    Column("story", Text, ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("recipient", FreeText, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

@@ -146,7 +146,7 @@ async def test_sends_can_run_at_the_same_time(case: Case) -> None:
 async def test_a_port_nobody_listens_on() -> None:
     """A peer that is not there is a temporary failure that delivered nothing."""
     channel = Channel(name="c", service="webhook", url=(SecretStr(f"http://127.0.0.1:{free_port()}"),))
-    assert recipients(channel) == ("",)
+    assert recipients(channel) == ("127.0.0.1",)
     with pytest.raises(DeliveryError) as caught:
         await open_notifier(SystemClock()).send(channel, alerts()["instant"])
     assert (caught.value.transient, caught.value.unknown) == (True, False)

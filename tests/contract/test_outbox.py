@@ -7,7 +7,18 @@ from datetime import timedelta
 import pytest
 
 from aggregator.core.errors import Conflict
-from aggregator.core.model import AlertKind, Attempt, Delivery, DeliveryState, Notice, RoutingResult, Silence
+from aggregator.core.model import (
+    AlertKind,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Notice,
+    RoutingContext,
+    RoutingQuery,
+    RoutingResult,
+    Silence,
+    Undelivered,
+)
 from tests.support.records import DAY, HOUR, MINUTE, NOW, AnyStore, delivery, entry, feed, hit, stored, story
 
 pytestmark = pytest.mark.anyio
@@ -324,3 +335,70 @@ async def test_renewed_lease_lasts_longer(store: AnyStore) -> None:
     assert kept == {"d2"}
     assert [d.id for d in await claim(store, HOUR - MINUTE, owner="three")] == ["d1"]
     assert await store.outbox.next_due_at() == NOW + HOUR
+
+
+async def undelivered(store: AnyStore) -> tuple[Undelivered, ...]:
+    """What routing hears of those who do not know of the story s1."""
+    heard: list[Undelivered] = []
+
+    def route(context: RoutingContext) -> RoutingResult:
+        heard.extend(context.undelivered)
+        return RoutingResult()
+
+    await store.feeds.record(RoutingQuery(fingerprints=(story().fingerprint,)), route, NOW)
+    return tuple(heard)
+
+
+async def lost_story(store: AnyStore, *deliveries: Delivery) -> None:
+    """A story with a hit, and these deliveries."""
+    await store.feeds.sync([feed()], NOW)
+    routed = RoutingResult(stories=(story(),), hits=(hit(story="s1"),), deliveries=deliveries)
+    await stored(store, entry(), routed=routed)
+
+
+async def give_up(store: AnyStore, name: str = "d1") -> None:
+    """Claim everything; the delivery of this name dies."""
+    (claimed,) = [one for one in await claim(store) if one.id == name]
+    dead = replace(claimed, state=DEAD, reason="refused", tried_at=NOW)
+    await store.outbox.settle(dead, owner="me", attempt=claimed.attempts, at=NOW)
+
+
+async def test_what_was_given_up_is_remembered_until_it_is_tried_again(store: AnyStore) -> None:
+    """A dead alert leaves word of who does not know of its story; a person who retries it takes the word back."""
+    await lost_story(store, delivery(recipient="ann", story="s1", hits=("h1",)))
+    await give_up(store)
+    assert await undelivered(store) == (Undelivered("s1", "desk", "ann"),)
+    await store.catalog.retry(["d1"], NOW)
+    assert await undelivered(store) == ()
+
+
+async def test_a_digest_that_was_given_up_leaves_word_of_its_stories(store: AnyStore) -> None:
+    """A digest names no story itself; its hits do."""
+    await lost_story(store, delivery(kind=AlertKind.DIGEST, recipient="ann", hits=("h1",)))
+    await give_up(store)
+    assert await undelivered(store) == (Undelivered("s1", "desk", "ann"),)
+
+
+@pytest.mark.parametrize("other", ["waits", "sent", "of another", "dead"])
+async def test_who_has_another_alert_of_the_story_is_not_forgotten(store: AnyStore, other: str) -> None:
+    """Only who has no other alert about the story, sent or waiting, does not know of it."""
+    rest = {
+        "waits": {"due_at": NOW + HOUR},
+        "sent": {"state": SENT, "sent_at": NOW + MINUTE},
+        "of another": {"due_at": NOW + HOUR, "recipient": "bob"},
+        "dead": {"state": DEAD},
+    }
+    second = replace(delivery("d2", recipient="ann", story="s1", hits=("h1",)), **rest[other])
+    await lost_story(store, delivery(recipient="ann", story="s1", hits=("h1",)), second)
+    await give_up(store)
+    known = other in ("waits", "sent")
+    assert await undelivered(store) == (() if known else (Undelivered("s1", "desk", "ann"),))
+
+
+async def test_word_of_the_lost_ends_with_their_next_alert(store: AnyStore) -> None:
+    """What routing made a delivery for again is no longer undelivered."""
+    await lost_story(store, delivery(recipient="ann", story="s1", hits=("h1",)))
+    await give_up(store)
+    lost = await undelivered(store)
+    await store.feeds.record(RoutingQuery(), lambda _: RoutingResult(redelivered=lost), NOW)
+    assert await undelivered(store) == ()

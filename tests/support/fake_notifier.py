@@ -11,7 +11,8 @@ from aggregator.core.settings import Channel
 
 @dataclass
 class FakeNotifier:
-    """`fails` raises and `waits` blocks, by the channel's name; the deadline holds as in the real one.
+    """`fails` raises, by `channel` or `channel/recipient`; `waits` blocks, by the channel's name; the
+    deadline holds as in the real one.
 
     `before` is called with the channel's name before each send: a place to let time pass.
     """
@@ -30,8 +31,9 @@ class FakeNotifier:
             except TimeoutError:
                 message = f"channel {channel.name}: no answer within {channel.timeout_s:g} s"
                 raise DeliveryError(message, channel=channel.name, unknown=True) from None
-        if channel.name in self.fails:
-            raise self.fails[channel.name]
+        for name in (channel.name, f"{channel.name}/{recipient}"):
+            if name in self.fails:
+                raise self.fails[name]
         self.said.append((channel.name, alert, recipient))
         return Receipt(detail="ok")
 

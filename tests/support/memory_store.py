@@ -40,6 +40,7 @@ from aggregator.core.model import (
     StoredKey,
     Story,
     Suspect,
+    Undelivered,
 )
 from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import host_key
@@ -104,6 +105,7 @@ class Tables:
     stories: dict[str, Story] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
+    undelivered: set[Undelivered] = field(default_factory=set)
     silences: dict[int, Silence] = field(default_factory=dict)
     numbers: int = 0
 
@@ -126,6 +128,11 @@ class Tables:
 
     def feed_title(self, name: str) -> str:
         return (self.feeds[name].seen().title if name in self.feeds else "") or name
+
+    def lost_with(self, delivery: Delivery) -> set[Undelivered]:
+        """Of which stories nobody hears where this delivery is given up."""
+        told = {hit.story for hit in map(self.hits.get, delivery.hits) if hit and hit.story}
+        return {Undelivered(story, delivery.channel, delivery.recipient) for story in told & self.stories.keys()}
 
     def live_silences(self, now: datetime | None) -> tuple[Silence, ...]:
         return tuple(s for s in self.silences.values() if now is None or s.until_at > now)
@@ -283,6 +290,7 @@ class MemoryFeeds:
             tables.stories[story.id] = replace(story, **kept)
         for delivery in routed.deliveries:
             tables.deliveries.setdefault(delivery.id, delivery)
+        tables.undelivered -= set(routed.redelivered)
 
     def _check_hits(self, poll: PollResult, hits: Sequence[Hit]) -> None:
         """Before anything is written: all or nothing."""
@@ -318,6 +326,7 @@ class MemoryFeeds:
         return RoutingContext(
             known=frozenset(question.hits) & self._tables.hits.keys(),
             stories=tuple(sorted(near, key=lambda story: (story.first_at, story.id))),
+            undelivered=tuple(sorted(u for u in self._tables.undelivered if u.story in {s.id for s in near})),
             histories=tuple(self._history(rule, at) for rule, at in question.histories),
             silences=self._tables.live_silences(now),
         )
@@ -445,6 +454,15 @@ class MemoryOutbox:
                 outcome="unknown" if unsure else after.state.value,
                 detail=after.last_error or "",
             )
+        if after.state is DeliveryState.DEAD:
+            told = {
+                d.story
+                for d in self._tables.deliveries.values()
+                if (d.channel, d.recipient) == (after.channel, after.recipient)
+                and (d.sent_at or _wakes(d))
+                and d.id != after.id
+            }
+            self._tables.undelivered |= {u for u in self._tables.lost_with(after) if u.story not in told}
         await self.add(also)
 
     def _owned(self, delivery: str, owner: str, attempt: int) -> Delivery:
@@ -789,6 +807,8 @@ class MemoryCatalog:
         for delivery in chosen:
             state = DeliveryState.RETRY if delivery.attempts else DeliveryState.PENDING
             again = replace(delivery, state=state, reason="", due_at=now, tried_at=None, deaths=0)
+            if delivery.state is DeliveryState.DEAD:
+                self._tables.undelivered -= self._tables.lost_with(delivery)
             self._tables.deliveries[delivery.id] = again
         return len(chosen)
 
@@ -910,6 +930,7 @@ class MemoryMaintenance:
         for name in gone:
             del tables.deliveries[name]
         tables.stories = {name: story for name, story in tables.stories.items() if story.last_at >= oldest}
+        tables.undelivered = {one for one in tables.undelivered if one.story in tables.stories}
         tables.silences = {name: s for name, s in tables.silences.items() if s.until_at >= fullest}
         tables.hosts = {name: limit for name, limit in tables.hosts.items() if limit.not_before > now}
         return len(old), len(emptied)

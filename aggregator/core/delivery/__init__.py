@@ -1,7 +1,7 @@
 """What becomes of an alert after it was routed: when it is due, and what an attempt makes of it."""
 
 from aggregator.core.delivery.calendar import due_at, quiet_until, slot
-from aggregator.core.delivery.digest import compose, fold, foldable, urgency
+from aggregator.core.delivery.digest import compose, fold, foldable, split, urgency
 from aggregator.core.delivery.ids import delivery_id
 from aggregator.core.delivery.restored import mark_repeats
 from aggregator.core.delivery.retry import (
@@ -31,6 +31,7 @@ __all__ = [
     "quiet_until",
     "settled",
     "slot",
+    "split",
     "suppress",
     "urgency",
 ]

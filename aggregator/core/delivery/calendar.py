@@ -10,9 +10,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from aggregator.core.delivery.retry import HoldReason
-from aggregator.core.values import clock, seconds
-
-SATURDAY = 5
+from aggregator.core.values import clock, days_and_time, seconds
 
 
 @lru_cache(maxsize=256)
@@ -26,11 +24,10 @@ def due_at(rhythm: str, now: datetime, zone: str = "UTC") -> datetime:
     Durations and `hourly` fall on multiples of themselves on the zone's clock, so that everything
     in one stretch falls due together.
     """
-    word, _, at = rhythm.partition(" ")
     if rhythm == "instant":
         return now
-    if word in ("daily", "weekdays") and at:
-        return _next(clock(at), now, zone, weekdays=word == "weekdays")
+    if named := days_and_time(rhythm):
+        return _next(*named, now, zone)
     return _boundary(3600.0 if rhythm == "hourly" else seconds(rhythm), now, zone)
 
 
@@ -61,9 +58,9 @@ def _instant(day: date, at: time, zone: str) -> datetime:
     return datetime.combine(day, at, tzinfo=_zone(zone)).astimezone(UTC)
 
 
-def _next(at: time, now: datetime, zone: str, *, weekdays: bool) -> datetime:
+def _next(days: frozenset[int], at: time, now: datetime, zone: str) -> datetime:
     day = now.astimezone(_zone(zone)).date() - timedelta(days=1)
-    while _instant(day, at, zone) <= now or (weekdays and day.weekday() >= SATURDAY):
+    while _instant(day, at, zone) <= now or day.weekday() not in days:
         day += timedelta(days=1)
     return _instant(day, at, zone)
 

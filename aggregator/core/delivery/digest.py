@@ -1,6 +1,7 @@
 """Many alerts in one, and an outbox row as the message that a person gets."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from aggregator.core.delivery.ids import delivery_id
@@ -44,6 +45,23 @@ def fold(members: Sequence[Delivery], now: datetime) -> Delivery:
     )
 
 
+def split(delivery: Delivery, recipients: Sequence[str]) -> tuple[Delivery, ...]:
+    """A claimed row that was addressed to a whole channel, as one row for each recipient of it."""
+    attempts = max(0, delivery.attempts - 1)
+    return tuple(
+        replace(
+            delivery,
+            id=delivery_id("split", delivery.id, recipient),
+            recipient=recipient,
+            state=DeliveryState.RETRY if attempts else DeliveryState.PENDING,
+            attempts=attempts,
+            lease_owner=None,
+            lease_until=None,
+        )
+        for recipient in recipients
+    )
+
+
 def compose(delivery: Delivery, detail: Sequence[HitDetail], channel: Channel, public_url: str | None = None) -> Alert:
     """What is to be said. A delivery whose entries are gone still says its title."""
     notice = delivery.notice or (None if detail else Notice(title=delivery.title))
@@ -51,7 +69,7 @@ def compose(delivery: Delivery, detail: Sequence[HitDetail], channel: Channel, p
         id=delivery.id,
         kind=delivery.kind,
         title=delivery.title,
-        hits=tuple(detail),
+        hits=tuple(sorted(detail, key=_newest_first)),
         notice=notice,
         why=next((t.hit.reason for t in detail if t.hit.state is HitState.ALERTED and t.hit.reason), ""),
         more=max(0, len(delivery.hits) - len(detail)) if detail else 0,
@@ -61,6 +79,12 @@ def compose(delivery: Delivery, detail: Sequence[HitDetail], channel: Channel, p
         page=f"{public_url.rstrip('/')}/alerts/{delivery.id}" if public_url else None,
         created_at=delivery.created_at,
     )
+
+
+def _newest_first(detail: HitDetail) -> tuple[float, int]:
+    """Alerts go by time: that of publication, which nobody has after it was seen, then the order of storing."""
+    entry = detail.entry
+    return -min(entry.published_at or entry.seen_at, entry.seen_at).timestamp(), -(entry.id or 0)
 
 
 def _title(members: Sequence[Delivery], hits: int) -> str:

@@ -1,7 +1,7 @@
 """From planned alerts to outbox rows: one per alert, channel and recipient, however many rules asked."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from aggregator.core.delivery import delivery_id, slot
@@ -15,6 +15,7 @@ class PlannedAlert:
     """One rule's wish to tell something on some channels.
 
     Planned alerts with the same `subject` become one alert; `subject` is what its id is made of.
+    `only` names, for a channel of which others have it already, those of its recipients who are to hear.
     """
 
     subject: tuple[str, ...]
@@ -24,6 +25,7 @@ class PlannedAlert:
     channels: tuple[str, ...]
     title: str
     story: str | None = None
+    only: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def whole_channel(_channel: Channel) -> Sequence[str]:
@@ -73,6 +75,7 @@ def deliveries(
         _delivery(channels[name], recipient, group, now)
         for (name, _), group in alerts.items()
         for recipient in recipients.of(name)
+        if any(name not in detail.only or recipient in detail.only[name] for detail in group)
     )
 
 

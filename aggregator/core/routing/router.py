@@ -28,7 +28,7 @@ from aggregator.core.model import (
     Story,
 )
 from aggregator.core.routing.deliveries import PlannedAlert, Recipients, deliveries
-from aggregator.core.routing.story_index import StoryIndex, notified
+from aggregator.core.routing.story_index import StoryIndex, Unreached, notified
 from aggregator.core.rules.triggers import fires
 from aggregator.core.settings import Channel, RuleConfig, Settings
 from aggregator.core.stories import fingerprint
@@ -99,7 +99,8 @@ class Router:
         is written in several, each of which tells what is its own.
         """
         rules, settings = self.rules, self.settings
-        index = StoryIndex(context.stories, rules, settings, now, fingerprints or {})
+        unreached = Unreached(context.undelivered, self.recipients.of)
+        index = StoryIndex(context.stories, rules, settings, now, fingerprints or {}, unreached)
         unknown = (hit for hit in hits if hit.id not in context.known)
         ordered = sorted(unknown, key=lambda hit: (entries[hit.entry_key].published_at or now, hit.entry_key, hit.rule))
         verdicts = [_decide(hit, entries[hit.entry_key], rules.get(hit.rule), context, index, now) for hit in ordered]
@@ -111,6 +112,7 @@ class Router:
             hits=tuple(verdict.hit for verdict in verdicts),
             stories=index.changed(),
             deliveries=deliveries(details, self.channels, now, self.recipients),
+            redelivered=unreached.reached,
         )
 
 
@@ -156,8 +158,8 @@ def _is_stale(entry: Entry, rule: RuleConfig, now: datetime) -> str:
 
 def _join_digest(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: StoryIndex, now: datetime) -> _Decision:
     """One of many at once: a feed's flood, or a rule that is applied to what is stored. One digest tells all."""
-    channels = index.unalerted_channels(hit.entry_key, rule)
-    index.record_alert(story, rule.id)
+    channels, only = index.unalerted_channels(hit.entry_key, rule)
+    index.record_alert(story, rule.id, channels)
     flood = entry.reason is Reason.FLOOD
     digest = PlannedAlert(
         subject=(entry.reason, hit.feed if flood else rule.id, now.isoformat()),
@@ -165,6 +167,7 @@ def _join_digest(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: 
         rule=rule,
         hits=(hit.id,),
         channels=channels,
+        only=only,
         title=f"Many new entries in {hit.feed}" if flood else f"{rule.title or rule.id}: matches in stored entries",
     )
     return _Decision(replace(hit, state=HitState.HELD, reason=str(entry.reason)), (digest,))
@@ -172,21 +175,24 @@ def _join_digest(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: 
 
 def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: StoryIndex) -> _Decision:
     spread = index.sources_to_announce(story)
+    only: Mapping[str, frozenset[str]] = {}
     if entry.reason is Reason.CHANGED and rule.on_update:
         occasion, channels = f"version {entry.version}", index.channels(rule)
     elif spread is not None:
         occasion, channels = f"{spread} feeds", index.channels(rule)
     else:
-        occasion, channels = "first", index.unalerted_channels(hit.entry_key, rule)
+        occasion = "first" if entry.version == 1 else f"first, version {entry.version}"
+        channels, only = index.unalerted_channels(hit.entry_key, rule)
     if not channels and index.channels(rule):
         return _Decision(replace(hit, state=HitState.COLLAPSED, reason="story already alerted"))
-    index.record_alert(story, rule.id)
+    index.record_alert(story, rule.id, channels)
     detail = PlannedAlert(
         subject=("entry", hit.feed, hit.entry_key, occasion),
         kind=AlertKind.HIT,
         rule=rule,
         hits=(hit.id,),
         channels=channels,
+        only=only,
         title=entry.title or rule.title or rule.id,
         story=story.id,
     )

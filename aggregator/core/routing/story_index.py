@@ -1,13 +1,13 @@
 """Which stories there are while one poll is routed, and who has been told of them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from heapq import nlargest
 
 from aggregator.core.delivery import delivery_id
-from aggregator.core.model import Entry, Fingerprint, Reason, Story
+from aggregator.core.model import Entry, Fingerprint, Reason, Story, Undelivered
 from aggregator.core.settings import RuleConfig, Settings
 from aggregator.core.stories import CANDIDATES, find_story, fingerprint, keys
 
@@ -17,6 +17,37 @@ URGENCY = {"low": 0, "normal": 1, "high": 2}
 def notified(rule: RuleConfig, settings: Settings) -> tuple[str, ...]:
     """The channels of a rule."""
     return settings.default_channels if rule.notify is None else rule.notify
+
+
+class Unreached:
+    """Who never got an alert about a story because it was given up; `reached` are those who get one now."""
+
+    def __init__(
+        self,
+        undelivered: Iterable[Undelivered],
+        recipients: Callable[[str], Sequence[str]],
+    ) -> None:
+        self._lost: dict[tuple[str, str], list[Undelivered]] = {}
+        for one in undelivered:
+            self._lost.setdefault((one.story, one.channel), []).append(one)
+        self._recipients = recipients
+        self._reached: dict[Undelivered, None] = {}
+
+    @property
+    def reached(self) -> tuple[Undelivered, ...]:
+        return tuple(self._reached)
+
+    def of(self, story: str, channel: str) -> frozenset[str]:
+        """The recipients of a channel who do not know of a story; an alert to nobody by name was for all of them."""
+        lost = {one.recipient for one in self._lost.get((story, channel), ())}
+        if not lost:
+            return frozenset()
+        return frozenset(to for to in self._recipients(channel) if lost & {to, ""})
+
+    def reach(self, story: str, channels: Iterable[str]) -> None:
+        """An alert about the story goes to these channels."""
+        for channel in channels:
+            self._reached.update(dict.fromkeys(self._lost.get((story, channel), ())))
 
 
 class StoryIndex:
@@ -33,7 +64,9 @@ class StoryIndex:
         settings: Settings,
         now: datetime,
         fingerprints: Mapping[str, Fingerprint],
+        unreached: Unreached,
     ) -> None:
+        self._unreached = unreached
         self._fingerprints = fingerprints
         self._stories: dict[str, Story] = {}
         self._by_key: dict[str, list[str]] = {}
@@ -59,13 +92,20 @@ class StoryIndex:
         """Every channel of a rule."""
         return notified(rule, self._settings)
 
-    def unalerted_channels(self, entry_key: str, rule: RuleConfig) -> tuple[str, ...]:
+    def unalerted_channels(
+        self, entry_key: str, rule: RuleConfig
+    ) -> tuple[tuple[str, ...], Mapping[str, frozenset[str]]]:
         """The channels of `rule` that no earlier entry of the story told as fast and as urgently.
 
+        With them those whose alert was given up; the mapping names the recipients of these who did not get it.
         Rules that hit the same entry do not take it from each other: they share one delivery.
         """
         detail = {channel for name in self._told_before[entry_key] for channel in self._covered(name, rule)}
-        return tuple(channel for channel in notified(rule, self._settings) if channel not in detail)
+        story = self._attached[entry_key]
+        lost = {channel: self._unreached.of(story, channel) for channel in detail}
+        only = {channel: names for channel, names in lost.items() if names}
+        wanted = notified(rule, self._settings)
+        return tuple(channel for channel in wanted if channel not in detail or channel in only), only
 
     def sources_to_announce(self, story: Story) -> int | None:
         """How many feeds carry the story, where this poll made it so many as to alert again.
@@ -76,8 +116,9 @@ class StoryIndex:
         grown = wanted and self._grown.get(story.id) == wanted
         return wanted if grown and story.acknowledged_at is None else None
 
-    def record_alert(self, story: Story, rule: str) -> None:
-        """Remember that this rule alerts on this story."""
+    def record_alert(self, story: Story, rule: str, channels: Iterable[str]) -> None:
+        """Remember that this rule alerts on this story, on these channels."""
+        self._unreached.reach(story.id, channels)
         current = self._stories[story.id]
         if rule not in current.alerted_rules:
             self._put(replace(current, alerted_rules=(*current.alerted_rules, rule)))

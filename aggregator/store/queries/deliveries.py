@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, case, func, or_, select, update
+from sqlalchemy import Connection, Update, case, func, or_, select, update
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Attempt, Delivery, DeliveryState, HitDetail
 from aggregator.store import mappers
 from aggregator.store.hit_details import get_details
 from aggregator.store.queries.base import QueryBase, earlier, limited
+from aggregator.store.routing import forget_undelivered
 from aggregator.store.schema import attempts, deliveries, hits, stories
 
 WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
@@ -62,7 +63,17 @@ class DeliveryQueries(QueryBase):
             "tried_at": None,
             "deaths": 0,
         }
-        return await self._change(ids, RETRIABLE, again)
+        dead = select(deliveries).where(
+            self._dialect.is_in(deliveries.c.id, "ids"), deliveries.c.state == DeliveryState.DEAD.value
+        )
+
+        def retry(connection: Connection) -> int:
+            bound = {"ids": self._dialect.list_param(ids)}
+            for row in connection.execute(dead, bound).all():
+                forget_undelivered(connection, self._dialect, mappers.delivery(row))
+            return connection.execute(self._changing(RETRIABLE, again), bound).rowcount
+
+        return await self._writer.execute(retry)
 
     async def acknowledge(self, ids: Sequence[str], now: datetime) -> int:
         unacknowledged = (
@@ -95,10 +106,11 @@ class DeliveryQueries(QueryBase):
 
     async def cancel(self, ids: Sequence[str]) -> int:
         suppressed = {"state": DeliveryState.SUPPRESSED.value, "reason": "cancelled by hand", "wake_at": None}
-        return await self._change(ids, RETRIABLE, suppressed)
+        cancel, bound = self._changing(RETRIABLE, suppressed), {"ids": self._dialect.list_param(ids)}
+        return await self._writer.execute(lambda connection: connection.execute(cancel, bound).rowcount)
 
-    async def _change(self, ids: Sequence[str], states: Sequence[DeliveryState], values: Mapping[str, object]) -> int:
-        change = (
+    def _changing(self, states: Sequence[DeliveryState], values: Mapping[str, object]) -> Update:
+        return (
             update(deliveries)
             .where(
                 self._dialect.is_in(deliveries.c.id, "ids"),
@@ -106,5 +118,3 @@ class DeliveryQueries(QueryBase):
             )
             .values(**values)
         )
-        bound = {"ids": self._dialect.list_param(ids)}
-        return await self._writer.execute(lambda connection: connection.execute(change, bound).rowcount)

@@ -258,9 +258,7 @@ def test_a_query_for_a_feed_that_is_not_there_is_warned_of(tmp_path: Path) -> No
     rules = "rules:\n  - {id: a, query: 'feed:bbc deal'}\n  - {id: b, query: 'feed:bbc-wrold deal'}\n"
     path.write_text(feeds + rules, encoding="utf-8")
     (warning,) = load(path, {}).warnings
-    assert str(warning).endswith(
-        "all.yaml:5:20: warning: no feed id contains 'bbc-wrold' (did you mean 'bbc-world'?)"
-    )
+    assert str(warning).endswith("all.yaml:5:20: warning: no feed id contains 'bbc-wrold' (did you mean 'bbc-world'?)")
 
 
 def test_a_list_is_checked_before_a_rule_uses_it(tmp_path: Path) -> None:

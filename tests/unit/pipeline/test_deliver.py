@@ -1,7 +1,7 @@
 """The deliver verb over the store in memory and a notifier that does as it is told."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,6 +11,7 @@ import pytest
 
 from aggregator.core.errors import DeliveryError, StoreError
 from aggregator.core.model import AlertKind, Delivery, DeliveryState, Entry, Hit, Notice, Silence
+from aggregator.core.routing import whole_channel
 from aggregator.core.settings import Channel, Config, RuleConfig
 from aggregator.pipeline.context import Context, activate
 from aggregator.pipeline.deliver import MAX_CLAIMED, Deliver, DeliveryCounts
@@ -57,11 +58,17 @@ class Desk:
         return self.row(name).state
 
 
-def desk(*channels: Channel, rules: Sequence[RuleConfig] = (), **settings: Any) -> Desk:
+def desk(
+    *channels: Channel,
+    rules: Sequence[RuleConfig] = (),
+    recipients: Callable[[Channel], Sequence[str]] = whole_channel,
+    **settings: Any,
+) -> Desk:
     """A desk with these channels."""
     config = Config(channels={channel.name: channel for channel in channels}, rules=tuple(rules), settings=settings)
     store, notifier, clock = MemoryStore(index_text=lambda entry: entry.title), FakeNotifier(), FakeClock()
-    verb = Deliver(Context(config=lambda: activate(config), clock=clock, owner="me"), store.outbox, notifier)
+    active = activate(config, recipients=recipients)
+    verb = Deliver(Context(config=lambda: active, clock=clock, owner="me"), store.outbox, notifier)
     return Desk(store, notifier, clock, verb)
 
 
@@ -530,3 +537,20 @@ async def test_an_alert_at_which_three_processes_died_is_given_up_and_reported()
     assert it.row("bomb").reason == "deadly"
     await it.tick()
     assert [(name, alert.kind) for name, alert, _ in it.notifier.said[1:]] == [("ops", AlertKind.DEAD_LETTER)]
+
+
+async def test_a_row_for_a_whole_channel_becomes_one_for_each_recipient() -> None:
+    """Who accepted it does not get it again because a colleague's server refused."""
+    backend = desk(Channel(name="desk"), recipients=lambda _: ("ann", "bob"))
+    await put(backend, "d1")
+    backend.notifier.fails["desk/bob"] = DeliveryError("450 later", channel="desk")
+    await backend.tick()
+    for hours in (1, 2, 3):
+        await backend.tick(NOW + timedelta(hours=hours))
+    assert backend.state("d1") is DeliveryState.SUPPRESSED
+    told = [recipient for _, _, recipient in backend.notifier.said]
+    assert told.count("ann") == 1
+    assert {row.recipient: row.state for row in backend.store.tables.deliveries.values() if row.recipient} == {
+        "ann": DeliveryState.SENT,
+        "bob": DeliveryState.RETRY,
+    }

@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from aggregator.core.settings import Channel
+from aggregator.pipeline.context import activate
 from aggregator.pipeline.maintain import Maintainer
-from tests.unit.pipeline.builders import poll_fixture
+from tests.unit.pipeline.builders import PollFixture, poll_fixture
 
 pytestmark = pytest.mark.anyio
 
@@ -17,15 +19,39 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def test_each_further_death_is_told_once() -> None:
-    """From the second on, with what rests and what to do; the same death is not told again."""
-    fixture = await poll_fixture()
-    maintainer = Maintainer(
+def maintaining(fixture: PollFixture) -> Maintainer:
+    return Maintainer(
         fixture.context,
         catalog=fixture.store.catalog,
         outbox=fixture.store.outbox,
         upkeep=fixture.store.maintenance,
     )
+
+
+async def test_heartbeats_go_by_the_clock_of_each_channel() -> None:
+    """One tick for each zone that hears of it, which tells the channels of that zone, once, in their time."""
+    fixture = await poll_fixture(health={"notify": ["oslo", "desk"], "heartbeat": "daily 08:00"})
+    config = fixture.setup.config
+    oslo = Channel(name="oslo", time_zone="Europe/Oslo")
+    other = Channel(name="other", time_zone="Asia/Tokyo")
+    channels = {**config.channels, "oslo": oslo, "other": other}
+    fixture.setup = activate(config.model_copy(update={"channels": channels}))
+    maintainer = maintaining(fixture)
+    assert maintainer.heartbeat_zones() == ("Europe/Oslo", "UTC")
+    told = []
+    for zone in maintainer.heartbeat_zones():
+        await maintainer.heartbeat(zone)
+        told.append([row.channel for row in fixture.notices()])
+    assert told == [["oslo"], ["oslo", "desk"]]
+    notice = fixture.notices()[0].notice
+    assert notice is not None
+    assert "(Europe/Oslo)" in notice.body
+
+
+async def test_each_further_death_is_told_once() -> None:
+    """From the second on, with what rests and what to do; the same death is not told again."""
+    fixture = await poll_fixture()
+    maintainer = maintaining(fixture)
     row = fixture.store.tables.feeds["news"]
     detail = []
     for deaths in (1, 2, 2, 3):

@@ -23,6 +23,7 @@ from aggregator.core.model import (
     RuleHistory,
     Silence,
     Story,
+    Undelivered,
 )
 from aggregator.core.routing import Recipients, Router, fingerprints, story_index, whole_channel
 from aggregator.core.settings import Channel, RuleConfig, Settings
@@ -358,3 +359,39 @@ def test_routing_twice_gives_the_same_and_loses_nothing(pairs: list[tuple[str, s
     detail = {name for d in first.deliveries for name in d.hits}
     assert {h.id for h in first.hits if h.state is HitState.ALERTED} <= detail
     assert len({d.id for d in first.deliveries}) == len(first.deliveries)
+
+
+def test_a_story_that_was_given_up_is_told_by_its_next_copy() -> None:
+    """Who was never reached hears of the next copy, and nobody else: others have it already."""
+    first = one(entry(content=TEXT))
+    (known,) = first.stories
+    lost = Undelivered(known.id, "desk", "ann")
+    copy = entry("copy", feed="blog", content=TEXT)
+    context = RoutingContext(stories=first.stories, undelivered=(lost, Undelivered(known.id, "gone", "bob")))
+    routed = one(copy, context=context, recipients=lambda _: ("ann", "bob"))
+    assert [(d.channel, d.recipient, d.story) for d in routed.deliveries] == [("desk", "ann", known.id)]
+    assert (routed.hits[0].state, routed.redelivered) == (HitState.ALERTED, (lost,))
+    left = one(copy, context=context, recipients=lambda _: ("bob",))
+    assert (left.hits[0].state, left.deliveries, left.redelivered) == (HitState.COLLAPSED, (), ())
+
+
+def test_an_alert_to_a_whole_channel_that_was_given_up() -> None:
+    """A row without a recipient was for all of them, so all hear of the next copy."""
+    first = one(entry(content=TEXT))
+    lost = Undelivered(first.stories[0].id, "desk", "")
+    routed = one(
+        entry("copy", feed="blog", content=TEXT),
+        context=RoutingContext(stories=first.stories, undelivered=(lost,)),
+        recipients=lambda _: ("ann", "bob"),
+    )
+    assert [d.recipient for d in routed.deliveries] == ["ann", "bob"]
+    assert routed.redelivered == (lost,)
+
+
+def test_an_edit_of_what_was_given_up_is_an_alert_of_its_own() -> None:
+    """The next version of the same entry must not take the name of the delivery that died."""
+    first = one(entry(content=TEXT))
+    context = RoutingContext(stories=first.stories, undelivered=(Undelivered(first.stories[0].id, "desk", ""),))
+    routed = one(entry(content=TEXT, version=2, reason=Reason.CHANGED), context=context)
+    assert [d.id for d in routed.deliveries] != [d.id for d in first.deliveries]
+    assert len(routed.deliveries) == 1

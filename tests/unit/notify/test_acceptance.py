@@ -1,0 +1,67 @@
+"""What services say in the body of a 200: taken, not now, or never."""
+
+import json
+
+import pytest
+
+from aggregator.notify.acceptance import refusal
+
+TAKEN = [
+    ("synology", {"success": True}),
+    ("dingtalk", {"errcode": 0, "errmsg": "ok"}),
+    ("wecombot", {"errcode": 0, "errmsg": "ok"}),
+    ("feishu", {"StatusCode": 0, "StatusMessage": "success", "code": 0, "data": {}, "msg": "success"}),
+    ("pushdeer", {"code": 0, "content": {"result": ["{}"]}, "error": ""}),
+    ("pushplus", {"code": 200, "msg": "请求成功", "data": "5f1"}),
+    ("bark", {"code": 200, "message": "success", "timestamp": 1}),
+    ("wxpusher", {"code": 1000, "msg": "处理成功", "success": True}),
+    ("schan", {"code": 0, "message": "", "data": {"errno": 0, "error": "SUCCESS"}}),
+    ("tgram", {"ok": True, "result": {"message_id": 1}}),
+    ("slack", {"ok": True}),
+    ("zulip", {"result": "success", "msg": "", "id": 4}),
+    ("rocket", {"success": True, "error": None}),
+    ("nexmo", {"message-count": "1", "messages": [{"status": "0"}]}),
+    ("mastodon", {"id": "1", "visibility": "private", "content": "error: failed"}),
+    ("gotify", {"id": 1, "appid": 2, "message": "code 5"}),
+    ("json", {"code": 5, "error": "any 2xx accepts, as the documentation promises"}),
+]
+REFUSED = [
+    ("synology", {"error": {"code": 407, "errors": "invalid token"}, "success": False}, True, "407 invalid token"),
+    ("synology", {"error": {"code": 411, "errors": "create post too fast"}, "success": False}, False, "411"),
+    ("dingtalk", {"errcode": 310000, "errmsg": "keywords not in content"}, True, "310000 keywords"),
+    ("dingtalk", {"errcode": 130101, "errmsg": "send too fast"}, False, "130101"),
+    ("wecombot", {"errcode": 93000, "errmsg": "invalid webhook url"}, True, "93000"),
+    ("wecombot", {"errcode": 45009, "errmsg": "api freq out of limit"}, False, "45009"),
+    ("feishu", {"code": 19001, "data": {}, "msg": "param invalid"}, True, "19001 param invalid"),
+    ("lark", {"code": 11232, "msg": "frequency limited"}, False, "11232"),
+    ("pushdeer", {"code": 80403, "error": "invalid key"}, True, "80403 invalid key"),
+    ("pushplus", {"code": 900, "msg": "用户账号使用受限"}, False, "900"),
+    ("tgram", {"ok": False, "description": "Unauthorized"}, True, "Unauthorized"),
+    ("slack", {"ok": False, "error": "ratelimited"}, False, "ratelimited"),
+    ("rocket", {"success": False}, False, "success"),
+    ("nexmo", {"messages": [{"status": "4", "error-text": "Bad Credentials"}]}, True, "4 Bad Credentials"),
+    ("onebot", {"status": "failed", "retcode": 1200}, False, "1200"),
+    ("one_of_tomorrow", {"errors": ["no such user"]}, True, "no such user"),
+    ("one_of_tomorrow", {"errcode": "7"}, False, "7"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "said"), TAKEN)
+def test_taken(schema: str, said: object) -> None:
+    """A success in the service's own way of saying so is none of the errors that look like it."""
+    assert refusal(schema, json.dumps(said).encode()) is None
+
+
+@pytest.mark.parametrize(("schema", "said", "final", "words"), REFUSED)
+def test_refused(schema: str, said: object, final: bool, words: str) -> None:
+    """An error is one whatever the status says; its words are kept, and whether another try can help."""
+    found = refusal(schema, json.dumps(said, ensure_ascii=False).encode())
+    assert found is not None
+    assert found.words.startswith(words) or words in found.words
+    assert found.final is final
+
+
+@pytest.mark.parametrize("body", [b"", b"ok", b"1", b"[1]", b"{", b"{" * 9000, b'{"a": "\xff"}', b"null"])
+def test_what_is_no_document_says_nothing(body: bytes) -> None:
+    """An empty, plain or broken answer leaves the status as the only word."""
+    assert refusal("synology", body) is None
