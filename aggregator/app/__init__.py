@@ -20,6 +20,8 @@ __all__ = ["default_config_path", "load_config", "open_application", "quiet_logs
 
 T = TypeVar("T")
 
+END_S = 10.0  # from the signal to end on; systemd and container engines kill later than this
+
 
 def load_config(path: Path, *, sound: bool = False, edited: Mapping[Path, str] | None = None) -> "Loaded":
     """The configuration at `path`, checked. Raises ConfigErrors.
@@ -82,8 +84,27 @@ def serve(
 
     async def live() -> None:
         async with open_application(loaded) as app:
-            service = Service(app, await app.runtime(), path, roles, metrics=metrics)
+            service = Service(app, await app.runtime(), path, roles, metrics=metrics, on_stop=_end_in_time)
             await service.run(ready=ready, span=span)
 
     run(live())
     return 0
+
+
+def _end_in_time() -> None:
+    """See to it that the process ends, also where a thread of a library, which nobody can cancel, goes on.
+
+    To what is stored it is a power cut, which loses nothing; whoever sent the signal is not kept waiting.
+    """
+    import logging
+    import os
+    import threading
+
+    def end() -> None:
+        logging.getLogger(__name__).warning("some work did not end within %g s; it is left to its lease", END_S)
+        logging.shutdown()
+        os._exit(0)
+
+    timer = threading.Timer(END_S, end)
+    timer.daemon = True
+    timer.start()

@@ -25,7 +25,7 @@ from aggregator.telemetry.systemd import notify, watchdog_s
 
 log = logging.getLogger(__name__)
 
-DRAIN_S = 8.0
+DRAIN_S = 6.0
 LOOP_TIMEOUT_S = 45.0
 PRUNE_TIMEOUT_S = 1800.0  # a year's worth at once, after a change of settings.retention, is no hang
 DELIVER_WAIT_S = 0.5
@@ -47,8 +47,12 @@ class Service:
         roles: frozenset[str],
         *,
         metrics: str | None = None,
+        on_stop: Callable[[], object] = lambda: None,
     ) -> None:
-        """`metrics`: where figures are served, whatever settings.metrics.listen says and beside a page too."""
+        """`metrics`: where figures are served, whatever settings.metrics.listen says and beside a page too.
+
+        `on_stop` is called with the first signal to end.
+        """
         self.app = app
         self.works = runtime
         self.path = config_path
@@ -75,6 +79,7 @@ class Service:
         self._fault_told: str | None = None
         self._fault_logged = False
         self._logged_at: dict[str, float] = {}
+        self._on_stop = on_stop
         self._stop = asyncio.Event()
         self._reloading: set[asyncio.Task[ConfigErrors | None]] = set()
         self._seen_digest = app.loaded.digest
@@ -89,7 +94,8 @@ class Service:
             self.heart.expect("clock", CLOCK_S + LOOP_TIMEOUT_S, self.app.clock.now())
             clock = asyncio.create_task(kept_alive("clock", self._watch_clock, self._failed), name="clock")
             stack.callback(clock.cancel)
-            address = await self._open_page(stack)
+            page = await stack.enter_async_context(contextlib.AsyncExitStack())
+            address = await self._open_page(page)
             started_at = self.backend.started_at or self.app.clock.now()
             folder = registry_folder(self.app.current.config)
             process = this_process(started_at, self.roles, address)
@@ -107,7 +113,7 @@ class Service:
                 await asyncio.wait_for(self._stop.wait(), span.total_seconds() if span else None)
             notify("STOPPING=1")
             log.info("stopping; what is under way may end")
-            await self._drain()
+            await asyncio.gather(self._drain(), page.aclose())
         if self._database_fault and self._database_fault.kind == "gone":
             raise self._database_fault  # an exit code that the supervisor takes for a failure
 
@@ -155,6 +161,7 @@ class Service:
         if self._stop.is_set():  # the second time, a person is impatient
             raise SystemExit(1)
         self._stop.set()
+        self._on_stop()
 
     # --- loops -----------------------------------------------------------------------------------
 

@@ -98,7 +98,11 @@ async def backtest(
         return len(entries)
 
     async for entries in catalog.scan(since=since):
-        done = await asyncio.to_thread(run, entries)
+        try:
+            done = await asyncio.to_thread(run, entries)
+        except asyncio.CancelledError:
+            deadline = -inf  # the thread cannot be cancelled: it ends with its entry
+            raise
         count += done
         step(done)
         if monotonic() > deadline:

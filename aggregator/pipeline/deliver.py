@@ -8,13 +8,13 @@ than a lease, so it claims a few rows at a time, each time with the current time
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import Delivery
-from aggregator.core.settings import Channel
+from aggregator.core.settings import Channel, Config
 from aggregator.pipeline.context import Context
-from aggregator.pipeline.delivery_batch import CONCURRENCY, SPARE_S, DeliveryBatch, DeliveryCounts
+from aggregator.pipeline.delivery_batch import CONCURRENCY, SPARE_S, Circuit, DeliveryBatch, DeliveryCounts
 from aggregator.ports import Notifier, Outbox
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 # deadline; a process that dies holds back no more than these.
 LEASE_DEADLINES = 2
 MAX_CLAIMED = CONCURRENCY * LEASE_DEADLINES
+UNKNOWN_CHANNEL = timedelta(minutes=10)  # so long an alert waits for a channel that is not in the configuration
+UNKNOWN_TO_NEWCOMER = timedelta(days=1)
 MAX_FOLDED = 1000  # held rows claimed beside these: a day's digest is one message, and folding sends nothing
 
 
@@ -33,6 +35,8 @@ class Deliver:
         self._context, self._outbox, self._notifier = context, outbox, notifier
         self._turns: dict[str, asyncio.Task[DeliveryCounts]] = {}
         self._counts = DeliveryCounts()
+        self._config_seen: Config | None = None
+        self._config_since = context.now()
         self._stopping = False
 
     async def tick(self, now: datetime, *, wait_s: float | None = None) -> DeliveryCounts:
@@ -41,14 +45,17 @@ class Deliver:
         Waits at most `wait_s` seconds (None: until all turns are over); a turn that takes longer
         is counted by the tick that finds it finished. Raises StoreError.
         """
+        config = self._context.active.config
+        if self._config_seen is not config or self._config_since > now:
+            self._config_seen, self._config_since = config, now
         due = await self._due_channels(now)
-        channels = self._context.active.config.channels
+        channels = config.channels
         for name in due & channels.keys() - self._turns.keys():
             self._turns[name] = asyncio.create_task(self._turn(channels[name]), name=f"deliver {name}")
         if self._turns:
             await asyncio.wait(self._turns.values(), timeout=wait_s)
         if unknown := due - channels.keys():
-            self._counts.add(await self._give_up(sorted(unknown)))
+            self._counts.add(await self._give_up(unknown, now))
         return self._collect()
 
     async def stop(self, within_s: float = 8.0) -> DeliveryCounts:
@@ -80,12 +87,12 @@ class Deliver:
 
     async def _turn(self, channel: Channel) -> DeliveryCounts:
         """Everything that is due on one channel, until nothing is or nothing moves."""
-        counts = DeliveryCounts()
+        counts, circuit = DeliveryCounts(), Circuit(channel.timeout_s)
         while not self._stopping:
             claimed = await self._claim(channel.timeout_s, [channel.name])
             if not claimed:
                 break
-            batch = self._batch(channel)
+            batch = self._batch(channel, circuit)
             counts.add(await batch.run(claimed))
             if not batch.progress or (not batch.more and len(claimed) < MAX_CLAIMED):
                 break
@@ -96,12 +103,22 @@ class Deliver:
         due_at = None if self._stopping else await self._outbox.next_due_at()
         return frozenset() if due_at is None or due_at > now else await self._outbox.due_channels(now)
 
-    async def _give_up(self, channels: Sequence[str]) -> DeliveryCounts:
-        """What waits for a channel that left the configuration would wait for ever; say so."""
-        counts = DeliveryCounts()
-        for delivery in await self._claim(SPARE_S, channels):
-            gone = Channel(name=delivery.channel, service="removed")
-            counts.add(await self._batch(gone).give_up([delivery], f"channel {gone.name} is no longer configured"))
+    async def _give_up(self, unknown: frozenset[str], now: datetime) -> DeliveryCounts:
+        """What waits for a channel that nobody knows would wait for ever; say so, once it has waited for a while.
+
+        Not at once: another process may know the channel, or the next edit brings it back. A process that has had
+        its configuration for a moment only (one pass of `poll`) leaves more time to others.
+        """
+        patience = UNKNOWN_CHANNEL if now - self._config_since >= UNKNOWN_CHANNEL else UNKNOWN_TO_NEWCOMER
+        late, counts = sorted(unknown & await self._outbox.due_channels(now - patience)), DeliveryCounts()
+        claimed = await self._claim(SPARE_S, late) if late else ()
+        if waiting := [delivery.id for delivery in claimed if delivery.due_at > now - patience]:
+            await self._outbox.release(waiting, owner=self._context.owner)
+        for delivery in claimed:
+            if delivery.due_at <= now - patience:
+                gone = Channel(name=delivery.channel, service="removed")
+                batch = self._batch(gone, Circuit(SPARE_S))
+                counts.add(await batch.give_up([delivery], f"channel {gone.name} is no longer configured"))
         return counts
 
     async def _claim(self, timeout_s: float, channels: Sequence[str]) -> tuple[Delivery, ...]:
@@ -118,7 +135,7 @@ class Deliver:
     def _lease_s(timeout_s: float) -> float:
         return LEASE_DEADLINES * (timeout_s + SPARE_S)
 
-    def _batch(self, channel: Channel) -> DeliveryBatch:
+    def _batch(self, channel: Channel, circuit: Circuit) -> DeliveryBatch:
         return DeliveryBatch(
             channel=channel,
             active=self._context.active,
@@ -127,4 +144,6 @@ class Deliver:
             clock=self._context.clock,
             owner=self._context.owner,
             lease_s=self._lease_s(channel.timeout_s),
+            circuit=circuit,
+            stopping=lambda: self._stopping,
         )

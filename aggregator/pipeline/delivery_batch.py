@@ -10,11 +10,12 @@ stops, the database fails) goes back unsent.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 
 from aggregator.core.delivery import (
+    FIRST_RETRY_S,
     AttemptResult,
     HoldReason,
     compose,
@@ -40,6 +41,7 @@ from aggregator.ports import Clock, Notifier, Outbox
 
 log = logging.getLogger(__name__)
 
+FAILURES_IN_A_ROW = 3  # to a recipient, with a deadline's time lost: the rest of his queue is put off
 CONCURRENCY = 4  # recipients of a channel that are spoken to at the same time
 SPARE_S = 15.0  # how much longer than the channel's own deadline we wait for its notifier
 RATE_RHYTHM = "15m"  # how often what max_per_hour holds back is looked at again
@@ -62,6 +64,29 @@ class DeliveryCounts:
             setattr(self, figure.name, getattr(self, figure.name) + getattr(other, figure.name))
 
 
+@dataclass(slots=True)
+class Circuit:
+    """How sending to each recipient of a channel goes, in one turn.
+
+    It opens where attempts fail one after the other and cost time: then whoever waits behind them would wait for
+    the same answer, each for a whole deadline. Failures that come at once cost nothing, so each has its own.
+    """
+
+    deadline_s: float
+    failures: dict[str, int] = field(default_factory=dict)
+    lost_s: dict[str, float] = field(default_factory=dict)
+    logged: set[str] = field(default_factory=set)
+
+    def is_open(self, recipient: str) -> bool:
+        lost_s = self.lost_s.get(recipient, 0.0)
+        return self.failures.get(recipient, 0) >= FAILURES_IN_A_ROW and lost_s >= self.deadline_s
+
+    def note(self, recipient: str, took: timedelta, *, failed: bool) -> None:
+        """An attempt is over."""
+        self.failures[recipient] = self.failures.get(recipient, 0) + 1 if failed else 0
+        self.lost_s[recipient] = self.lost_s.get(recipient, 0.0) + took.total_seconds() if failed else 0.0
+
+
 @dataclass(slots=True, kw_only=True)
 class DeliveryBatch:
     """Rows that were claimed together; `run` sees every one of them to its end."""
@@ -73,6 +98,8 @@ class DeliveryBatch:
     clock: Clock
     owner: str
     lease_s: float
+    circuit: Circuit
+    stopping: Callable[[], bool] = lambda: False  # nothing more is begun; what is on the wire may end
     counts: DeliveryCounts = field(default_factory=DeliveryCounts)
     more: bool = False  # something was folded or given back, and is due again
     progress: bool = False  # at least one row was sent, settled or folded
@@ -195,6 +222,11 @@ class DeliveryBatch:
         async def empty(queue: Sequence[Delivery]) -> None:
             for row in queue:
                 async with places:
+                    if self.stopping():
+                        return
+                    if self.circuit.is_open(row.recipient):
+                        await self._put_off([each for each in queue if each.id in self._open])
+                        return
                     await self._renew()
                     if row.id in self._open:
                         await self._send_one(row)
@@ -204,6 +236,20 @@ class DeliveryBatch:
         for error in ended:
             if isinstance(error, BaseException):
                 raise error
+
+    async def _put_off(self, rows: Sequence[Delivery]) -> None:
+        """Leave alone for a while what would only wait for a recipient who does not answer."""
+        if not rows:
+            return
+        until = self.clock.now() + timedelta(seconds=FIRST_RETRY_S)
+        await self.outbox.put_off([row.id for row in rows], until, owner=self.owner)
+        for row in rows:
+            del self._open[row.id]
+        self.counts.retry += len(rows)
+        if (to := rows[0].recipient) not in self.circuit.logged:
+            self.circuit.logged.add(to)
+            name = f"{self.channel.name} ({to})" if to else self.channel.name
+            log.warning("channel %s does not answer; what else is due there is put off for %g s", name, FIRST_RETRY_S)
 
     async def _renew(self) -> None:
         """Before an attempt: would it be over before somebody else may claim its row? Else renew what waits.
@@ -252,7 +298,11 @@ class DeliveryBatch:
         except StoreError:
             self._open[row.id] = row  # nothing was said: it goes back
             raise
+        began = self.clock.now()
         outcome = await self._attempt(row, alert)
+        self.circuit.note(
+            row.recipient, self.clock.now() - began, failed=not outcome.sent and (outcome.transient or outcome.unknown)
+        )
         await self._settle(row, settled(row, outcome, self.clock.now()))
 
     async def _attempt(self, row: Delivery, alert: Alert) -> AttemptResult:

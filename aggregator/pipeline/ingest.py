@@ -96,6 +96,7 @@ class Ingestor:
         self._context = context
         self._observe = observe
         self._network = OutageDetector(context.clock)
+        self._store_faults: dict[str, int] = {}  # by feed: polls in a row that the database did not take
 
     async def poll(self, state: FeedState) -> PolledFeed:
         """Poll one leased feed; what goes wrong with it is data, and never leaves."""
@@ -124,6 +125,7 @@ class Ingestor:
             return await self._abandon(state, AggregatorError(f"{state.id} is no longer configured"))
         try:
             polled = await work(active, feed, state)
+            self._store_faults.pop(state.id, None)
         except Conflict as error:
             polled = await self._abandon(state, error)
         except DatabaseFault as error:
@@ -159,7 +161,8 @@ class Ingestor:
 
     async def _postpone(self, state: FeedState, error: DatabaseFault) -> PolledFeed:
         """The database takes no poll, for which no feed is to blame: within a minute it is polled again."""
-        poll = PollResult(state=outage.postpone(state, self._context.now(), outage.STORE_PROBE_S))
+        faults = self._store_faults[state.id] = self._store_faults.get(state.id, 0) + 1
+        poll = PollResult(state=outage.postpone(state, self._context.now(), outage.store_probe_s(faults)))
         try:
             await self._feeds.commit(poll, owner=self._context.owner)
         except StoreError:  # not even that can be written

@@ -23,7 +23,7 @@ CLAIMS = 8  # in one tick: hosts with many due feeds hide the others from a clai
 SHARE = 4
 KEPT_FOR_PROVEN = 16  # two places of so many
 GAP_S = 1.0  # between two requests to a public host
-STORE_REST = timedelta(seconds=15)  # nothing is fetched while it could not be stored
+FIRST_STORE_REST_S, STORE_REST_S = 2.0, 30.0  # nothing is fetched while it could not be stored
 
 
 class Poller:
@@ -43,6 +43,7 @@ class Poller:
         self._beside: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         self._store_failed_at: datetime | None = None
+        self._store_rest_s = 0.0
         self._draining = False
 
     # --- who is polled ---------------------------------------------------------------------------
@@ -136,10 +137,15 @@ class Poller:
         """Whether a poll could not be stored a moment ago; what a clock that was set back promises does not count."""
         if self._store_failed_at is None:
             return False
-        rests = timedelta() <= self._context.now() - self._store_failed_at < STORE_REST
-        if not rests:
-            self._store_failed_at = None
-        return rests
+        return timedelta() <= self._context.now() - self._store_failed_at < timedelta(seconds=self._store_rest_s)
+
+    def _note_store(self, error: AggregatorError | None) -> None:
+        """Rest longer with each round of polls that could not be stored; the first that can ends it."""
+        if not isinstance(error, DatabaseFault):
+            self._store_failed_at, self._store_rest_s = None, 0.0
+        elif not self._store_rests():
+            self._store_failed_at = self._context.now()
+            self._store_rest_s = min(max(FIRST_STORE_REST_S, 2 * self._store_rest_s), STORE_REST_S)
 
     def _room_for_strangers(self) -> int:
         """Places that feeds may take which are new or failed last: an eighth of all is kept for the others."""
@@ -153,8 +159,8 @@ class Poller:
         state = self._under_way.pop(task)
         if not self._draining and (task.cancelled() or task.exception()):
             self._do_beside(self._lost(state, None if task.cancelled() else task.exception()), f"release {state.id}")
-        elif not task.cancelled() and not task.exception() and isinstance(task.result().error, DatabaseFault):
-            self._store_failed_at = self._context.now()
+        elif not task.cancelled() and not task.exception():
+            self._note_store(task.result().error)
         host = host_key(state.url)
         self._at_hosts[host] -= 1
         if self._at_hosts[host] > 0:

@@ -87,7 +87,11 @@ async def search(
 
     while True:
         proposed = await catalog.search(words, since=since, limit=PAGE, before=before)
-        stopped = await asyncio.to_thread(look, proposed)
+        try:
+            stopped = await asyncio.to_thread(look, proposed)
+        except asyncio.CancelledError:
+            deadline = -inf  # the thread cannot be cancelled: it ends with its entry
+            raise
         if stopped is None and len(proposed) < PAGE:
             return SearchResult(found=tuple(found))
         if stopped is not None and limit and len(found) == limit:

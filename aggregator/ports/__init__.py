@@ -330,6 +330,10 @@ class Outbox(Protocol):
         """Give claimed deliveries back unsent."""
         ...
 
+    async def put_off(self, ids: Sequence[str], until: datetime, *, owner: str) -> None:
+        """Give claimed deliveries back unsent, due again at `until`."""
+        ...
+
 
 class Notifier(Protocol):
     """Says an alert on a channel."""

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    Update,
     and_,
     bindparam,
     case,
@@ -39,12 +40,12 @@ BY_URGENCY = {"high": 0, "normal": 1, "low": 2}
 
 OPEN = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
 UNCOUNT = OPEN.values(attempts=deliveries.c.attempts - 1)
-GIVE_BACK = OPEN.values(
-    state=case((deliveries.c.attempts > 1, DeliveryState.RETRY.value), else_=DeliveryState.PENDING.value),
-    lease_owner=None,
-    lease_until=None,
-    wake_at=deliveries.c.due_at,
-)
+UNCLAIMED = {
+    "state": case((deliveries.c.attempts > 1, DeliveryState.RETRY.value), else_=DeliveryState.PENDING.value),
+    "lease_owner": None,
+    "lease_until": None,
+}
+GIVE_BACK = OPEN.values(**UNCLAIMED, wake_at=deliveries.c.due_at)
 FENCED = (
     select(deliveries.c.repeat)
     .where(
@@ -263,8 +264,13 @@ class SqlOutbox:
 
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
         """Back to where they were: no attempt was made, so none is counted or kept."""
+        await self._give_back(ids, GIVE_BACK, owner)
 
-        def release(connection: Connection) -> None:
+    async def put_off(self, ids: Sequence[str], until: datetime, *, owner: str) -> None:
+        await self._give_back(ids, OPEN.values(**UNCLAIMED, due_at=until, wake_at=until), owner)
+
+    async def _give_back(self, ids: Sequence[str], statement: Update, owner: str) -> None:
+        def give_back(connection: Connection) -> None:
             held = select(deliveries.c.id, deliveries.c.attempts).where(
                 self._dialect.is_in(deliveries.c.id, "ids"),
                 deliveries.c.state == SENDING,
@@ -273,10 +279,10 @@ class SqlOutbox:
             bound = {"ids": self._dialect.list_param(ids)}
             claimed = [(row.id, row.attempts) for row in connection.execute(held.with_for_update(), bound)]
             if claimed:
-                connection.execute(GIVE_BACK, [{"delivery_id": delivery} for delivery, _ in claimed])
+                connection.execute(statement, [{"delivery_id": delivery} for delivery, _ in claimed])
                 _untry(connection, claimed)
 
-        await self._writer.execute(release)
+        await self._writer.execute(give_back)
 
 
 def _brought_back(lost: Delivery, now: datetime) -> Values:

@@ -232,6 +232,21 @@ async def test_released_delivery_was_not_tried(store: AnyStore) -> None:
     assert [(first.repeat, first.attempts), (second.repeat, second.attempts)] == [(True, 2), (False, 1)]
 
 
+async def test_what_is_put_off_is_due_later(store: AnyStore) -> None:
+    """As released, but due at another time; whoever lost the lease puts nothing off."""
+    await store.outbox.add([delivery(), delivery("d2")])
+    await claim(store, owner="me")
+    later = NOW + 2 * HOUR
+    await store.outbox.put_off(["d1", "none"], later, owner="other")
+    await store.outbox.put_off(["d1", "none"], later, owner="me")
+    await store.outbox.release(["d2"], owner="me")
+    put_off = await row(store, "d1")
+    assert (put_off.state, put_off.attempts, put_off.due_at) == (PENDING, 0, later)
+    assert [one.id for one in await claim(store, HOUR, owner="me")] == ["d2"]
+    await store.outbox.release(["d2"], owner="me")
+    assert sorted(one.id for one in await claim(store, 2 * HOUR, owner="me")) == ["d1", "d2"]
+
+
 async def test_digest_replaces_its_members(store: AnyStore) -> None:
     """Folding loses nothing: members end with a pointer, the digest waits with their hits."""
     await store.outbox.add([delivery("d1", hits=("h1",)), delivery("d2", hits=("h2",))])

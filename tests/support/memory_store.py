@@ -497,10 +497,14 @@ class MemoryOutbox:
         return len(new)
 
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
+        await self.put_off(ids, None, owner=owner)
+
+    async def put_off(self, ids: Sequence[str], until: datetime | None, *, owner: str) -> None:
         for delivery in map(self._tables.deliveries.get, ids):
             if delivery and delivery.state is DeliveryState.SENDING and delivery.lease_owner == owner:
                 state = DeliveryState.RETRY if delivery.attempts > 1 else DeliveryState.PENDING
-                self._untry(replace(delivery, state=state, lease_owner=None, lease_until=None))
+                due_at = until or delivery.due_at
+                self._untry(replace(delivery, state=state, due_at=due_at, lease_owner=None, lease_until=None))
 
 
 class MemorySubscriptions:

@@ -5,6 +5,7 @@ from aggregator.core.delivery.digest import compose, fold, foldable, split, urge
 from aggregator.core.delivery.ids import delivery_id
 from aggregator.core.delivery.restored import mark_repeats
 from aggregator.core.delivery.retry import (
+    FIRST_RETRY_S,
     AttemptResult,
     HoldReason,
     after_death,
@@ -16,6 +17,7 @@ from aggregator.core.delivery.retry import (
 )
 
 __all__ = [
+    "FIRST_RETRY_S",
     "AttemptResult",
     "HoldReason",
     "after_death",

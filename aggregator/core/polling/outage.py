@@ -12,7 +12,7 @@ WINDOW = timedelta(minutes=1)
 MIN_HOSTS = 4
 UNDECIDED_FOR = timedelta(seconds=5)
 PROBE_S = 60.0
-STORE_PROBE_S = 45.0  # with the jitter still within a minute
+FIRST_STORE_PROBE_S, STORE_PROBE_S = 5.0, 45.0  # with the jitter still within a minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,11 @@ def network_is_down(outcomes: Sequence[Reachability], now: datetime, undecided: 
     lost = sum(not connected for connected in latest.values())
     asked = len(latest.keys() | undecided)
     return len(latest) >= MIN_HOSTS and lost * 2 > asked
+
+
+def store_probe_s(faults: int) -> float:
+    """Seconds until a feed is polled again whose poll the database did not take so many times in a row."""
+    return min(FIRST_STORE_PROBE_S * 2.0 ** min(faults - 1, 10), STORE_PROBE_S)
 
 
 def postpone(state: FeedState, now: datetime, pause_s: float = PROBE_S) -> FeedState:

@@ -15,6 +15,7 @@ from aggregator.core.routing import whole_channel
 from aggregator.core.settings import Channel, Config, RuleConfig
 from aggregator.pipeline.context import Context, activate
 from aggregator.pipeline.deliver import MAX_CLAIMED, Deliver, DeliveryCounts
+from aggregator.pipeline.delivery_batch import Circuit
 from tests.support.fake_notifier import FakeNotifier
 from tests.support.memory_store import MemoryStore
 
@@ -36,6 +37,9 @@ class FakeClock:
 
     def now(self) -> datetime:
         return self.at
+
+    def move(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
 
 
 @dataclass
@@ -230,7 +234,9 @@ async def test_who_lost_the_lease_does_not_send() -> None:
     await put(it, "a")
     (claimed,) = await it.store.outbox.claim(NOW, owner="me", lease_s=60, limit=1)
     await it.store.outbox.claim(NOW + timedelta(minutes=2), owner="other", lease_s=60, limit=1)
-    await it.verb._batch(Channel(name="desk", service="console")).run([replace(claimed, lease_until=None)])
+    await it.verb._batch(Channel(name="desk", service="console"), Circuit(20.0)).run(
+        [replace(claimed, lease_until=None)]
+    )
     assert it.notifier.said == []
     assert it.row("a").lease_owner == "other"
 
@@ -345,10 +351,15 @@ async def test_a_silenced_hit_leaves_a_digest_that_goes_on() -> None:
 
 
 async def test_rows_of_a_channel_that_left_the_configuration_die_visibly() -> None:
-    """Nothing waits for ever: a removed channel's alerts are given up and reported."""
+    """Nothing waits for ever: after ten minutes a removed channel's alerts are given up and reported."""
     it = desk(Channel(name="ops", service="console"), default_channels=["ops"])
     await put(it, "a", channel="gone")
-    assert (await it.tick()).dead == 1
+    await put(it, "young", channel="gone", due_at=NOW + timedelta(minutes=5))
+    for minute in range(10):
+        assert await it.tick(NOW + timedelta(minutes=minute)) == DeliveryCounts()
+    assert (it.state("a"), it.row("a").attempts) == (DeliveryState.PENDING, 0)
+    assert (await it.tick(NOW + timedelta(minutes=10))).dead == 1
+    assert (it.state("young"), it.row("young").attempts) == (DeliveryState.PENDING, 0)
     assert it.row("a").last_error == "channel gone is no longer configured"
     await it.tick()
     assert it.notifier.said[-1][1].kind is AlertKind.DEAD_LETTER
@@ -517,9 +528,96 @@ async def test_rows_of_a_removed_channel_do_not_wait_for_a_busy_one() -> None:
     it = desk(Channel(name="slow", service="console"))
     it.notifier.waits["slow"] = asyncio.Event()
     await put(it, "s", channel="slow")
-    await put(it, "a", channel="gone")
+    await put(it, "a", channel="gone", due_at=NOW - timedelta(days=1))
     assert (await it.tick(wait_s=0.01)).dead == 1
     assert it.state("s") is DeliveryState.SENDING
+
+
+async def test_a_channel_that_comes_back_in_time_gets_its_alerts() -> None:
+    """Whoever has had this configuration for a moment only buries nothing that is younger than a day."""
+    it = desk(Channel(name="ops", service="console"))
+    channels = it.verb._context.active.config.channels
+    await put(it, "a", channel="desk", due_at=NOW - timedelta(hours=23))
+    assert await it.tick() == DeliveryCounts()
+    assert await it.tick(NOW + timedelta(minutes=9)) == DeliveryCounts()
+    edited = Config(channels={**channels, "desk": Channel(name="desk", service="console")})
+    it.verb._context = replace(it.verb._context, config=lambda: activate(edited))
+    assert await it.tick(NOW + timedelta(minutes=11)) == DeliveryCounts(sent=1)
+
+
+async def test_a_reload_begins_the_wait_anew() -> None:
+    """Ten minutes are counted at the configuration that holds."""
+    it = desk(Channel(name="ops", service="console"))
+    await put(it, "a", channel="gone")
+    await it.tick()
+    edited = it.verb._context.active.config.model_copy()
+    it.verb._context = replace(it.verb._context, config=lambda: activate(edited))
+    await it.tick(NOW + timedelta(minutes=9))
+    assert await it.tick(NOW + timedelta(minutes=18)) == DeliveryCounts()
+    assert (await it.tick(NOW + timedelta(minutes=19))).dead == 1
+
+
+def hanging(it: Desk, name: str, seconds: float, error: DeliveryError | None = None) -> None:
+    """Each attempt on this channel takes so long and fails."""
+    it.notifier.before = lambda channel: it.clock.move(seconds) if channel == name else None
+    it.notifier.fails[name] = error or DeliveryError("no answer", channel=name, unknown=True)
+
+
+async def test_a_dead_channel_costs_one_pass_a_few_deadlines() -> None:
+    """Three attempts that each took their time are enough: the rest is put off unsent, and nothing is lost."""
+    it = desk(Channel(name="desk", service="console", timeout="20s"))
+    await put(it, *(f"a{n:03d}" for n in range(300)))
+    hanging(it, "desk", 35.0)
+    counts = await it.tick()
+    assert it.clock.at == NOW + timedelta(seconds=3 * 35)
+    assert (counts.sent, counts.dead) == (0, 0)
+    rows = list(it.store.tables.deliveries.values())
+    assert sorted(row.attempts for row in rows) == [0] * 297 + [1] * 3
+    assert {row.state for row in rows} == {DeliveryState.PENDING, DeliveryState.RETRY}
+    assert all(row.due_at > it.clock.at for row in rows if row.attempts == 0)
+    it.notifier.fails.clear()
+    it.notifier.before = lambda _: None
+    assert (await it.tick(it.clock.at + timedelta(minutes=2))).sent == 300
+
+
+async def test_failures_at_once_cost_nothing_and_put_nothing_off() -> None:
+    """A refused connection and an HTTP 500 are each alert's own failure."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, *(f"a{n:03d}" for n in range(30)))
+    it.notifier.fails["desk"] = DeliveryError("connection refused", channel="desk")
+    assert (await it.tick()).retry == 30
+    assert {row.attempts for row in it.store.tables.deliveries.values()} == {1}
+
+
+async def test_the_circuit_is_the_recipient_s() -> None:
+    """Who answers gets all of his, whoever else does not."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, *(f"a{n}" for n in range(9)), recipient="ann")
+    circuit = Circuit(20.0)
+    for _ in range(3):
+        circuit.note("bob", timedelta(seconds=20), failed=True)
+    assert circuit.is_open("bob")
+    assert not circuit.is_open("ann")
+    circuit.note("bob", timedelta(seconds=20), failed=False)
+    assert not circuit.is_open("bob")
+    assert (await it.tick()).sent == 9
+
+
+async def test_a_stop_begins_nothing_more() -> None:
+    """What is on the wire ends; what waits behind it goes back unsent, at once."""
+    it = desk(Channel(name="desk", service="console"))
+    await put(it, "a", "b", "c")
+    it.notifier.waits["desk"] = asyncio.Event()
+    await it.tick(wait_s=0.01)
+    stopping = asyncio.create_task(it.verb.stop())
+    await asyncio.sleep(0)
+    it.notifier.waits["desk"].set()
+    assert (await stopping).sent == 1
+    assert sorted((row.state, row.attempts) for row in it.store.tables.deliveries.values()) == [
+        (DeliveryState.PENDING, 0),
+        (DeliveryState.PENDING, 0),
+        (DeliveryState.SENT, 1),
+    ]
 
 
 async def test_an_alert_at_which_three_processes_died_is_given_up_and_reported() -> None:
