@@ -73,7 +73,8 @@ def test_commands_on_a_page_exist(page: Path) -> None:
             name, rest = f"{name} {rest[0]}", rest[1:]
         options = {option for param in known[name].params for option in param.opts}
         unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in options]
-        assert (name, unknown) != ("aggregator", []), f"{page.name}: {line} is no command"
+        assert name != "aggregator", f"{page.name}: {line} is no command"
+        assert not (rest and isinstance(known[name], click.Group)), f"{page.name}: {line} is no command"
         assert unknown == [], f"{page.name}: {line}"
 
 
@@ -161,6 +162,32 @@ def test_alert_rules_and_dashboard_know_the_metrics() -> None:
     counters = {name for name, kind in metric_names().items() if kind == "counter" and name.endswith("_total")}
     shown = " ".join(target["expr"] for panel in panels for target in panel["targets"])
     assert [name for name in sorted(counters) if name not in shown] == []
+
+
+def metric_labels() -> dict[str, set[str]]:
+    """The labels of each metric, by its name without a suffix."""
+    collectors = Metrics("0")._registry._collector_to_names
+    return {family.name: set(one._labelnames) for one in collectors for family in one.collect()}  # type: ignore[attr-defined]
+
+
+def test_labels_are_those_of_the_metrics() -> None:
+    """The table of docs/operations.md, the dashboard and the alert rules use the labels that the metrics have."""
+    known = metric_labels()
+    table = re.findall(r"^\| `(aggregator_\w+?)(?:_total)?` \|([^|]*)\|", OPERATIONS, re.MULTILINE)
+    assert {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in table} == known
+    for file in ("alerts.yaml", "grafana.json"):
+        for expression in yaml.safe_load((DEPLOY / file).read_text(encoding="utf-8")).values():
+            for query in re.findall(r"'expr': (?:'([^']*)'|\"([^\"]*)\")", str(expression)):
+                text = "".join(query)
+                used = {
+                    name for part in re.findall(r"by \(([^)]*)\)", text) for name in part.replace(" ", "").split(",")
+                }
+                used |= {
+                    name for part in re.findall(r"{([^}]*)}", text) for name in re.findall(r"(\w+)(?==|!=|!~)", part)
+                }
+                metrics = [name for name in known if name in text]
+                assert metrics
+                assert used - {"job", "le"} <= set().union(*(known[name] for name in metrics)), f"{file}: {text}"
 
 
 def test_the_dashboard_has_no_overlaps() -> None:
