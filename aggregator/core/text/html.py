@@ -6,6 +6,7 @@ never closed swallows the rest, which is also what remains of a summary cut off 
 """
 
 import re
+from collections.abc import Iterator
 from html import unescape
 
 from aggregator.core.text.sanitize import clean_lines
@@ -18,6 +19,8 @@ tbody td tfoot th thead tr ul
 _HIDDEN = "annotation audio canvas datalist iframe noembed noframes script style template title video"
 _VOID = "area base br col embed hr img input link meta param source track wbr"
 _RUBY_TEXT = ("rt", "rp", "rtc")  # how the characters before are read: shown small, beside the text
+_SMALL = frozenset(["a", "sup", "ruby", "rb", *_RUBY_TEXT])
+_MAX_HIDDEN_NAMES = 50  # kinds of elements whose ends are looked for: documents with more are made to be slow
 PARAGRAPHS, HIDDEN, VOID = (frozenset(names.split()) for names in (_PARAGRAPHS, _HIDDEN, _VOID))
 
 _MARKUP = re.compile(
@@ -28,6 +31,7 @@ _MARKUP = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_HIDES = re.compile("hidden|display|visibility", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""[\s/]([^\s=>/"']++)(?:\s*+=\s*+("[^"]*"|'[^']*'|[^\s>]+))?""")
 _NOT_SHOWN = re.compile(r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))")
 _PARAGRAPH_END = re.compile(rf"</p(?=[\s/>])[^>]*+>|(?=<(?:{'|'.join(sorted(PARAGRAPHS))})[\s/>])", re.IGNORECASE)
@@ -48,26 +52,33 @@ def visible_text(html: str) -> str:
     pieces: list[str] = []
     hidden = _Hidden(html)
     at = preformatted = 0
-    small = _Small(html)
+    small, hides = _Small(html), _hiding_places(html)
+    hiding_at = next(hides, len(html))  # the next place that may hide an element
     first = found = _MARKUP.search(html)
     while found:
-        if not small.silent:
-            _append(pieces, small.raised(html[at : found.start()], pieces), preformatted > 0)
+        raw = html[at : found.start()]
+        _append(pieces, raw if small.is_plain else small.read(raw, pieces), preformatted > 0)
         at = found.end()
         name = (found["name"] or "").lower()
-        small.enter(name, found)
-        if not found["close"] and (name in HIDDEN or _is_hidden(name, found[0])):
+        if name in _SMALL or not small.is_plain:
+            small.enter(name, found)
+        is_hidden = name in HIDDEN
+        if hiding_at < at:
+            is_hidden = is_hidden or _is_hidden(name, found[0])
+            hiding_at = next((place for place in hides if place >= at), len(html))
+        if is_hidden and not found["close"]:
             at = hidden.after(at, name, found[0].endswith("/>"))
             if name == "p":  # even a hidden one closes the one before
-                _end_paragraph(pieces)
+                pieces.append("\n\n")
         elif name == "br":
             pieces.append("\n")
         elif name in PARAGRAPHS:
-            _end_paragraph(pieces)
+            if not pieces or pieces[-1] != "\n\n":
+                pieces.append("\n\n")
             if name == "pre":
                 preformatted = max(0, preformatted + (-1 if found["close"] else 1))
         found = _MARKUP.search(html, at)
-    _append(pieces, small.raised(html[at:], pieces), first is None or preformatted > 0)
+    _append(pieces, small.read(html[at:], pieces), first is None or preformatted > 0)
     return clean_lines("".join(pieces))
 
 
@@ -90,7 +101,8 @@ class _Small:
         self._raised = 0
         self._linked = False  # inside a link to a place of a page
         self._last_ruby: int | None = None
-        self.silent = False  # nothing is to be read until the next tag that says otherwise
+        self._silent = False  # nothing is to be read until the next tag that says otherwise
+        self.is_plain = True
 
     def enter(self, name: str, tag: re.Match[str]) -> None:
         """Take note of a tag."""
@@ -100,15 +112,18 @@ class _Small:
         elif name == "a":
             self._linked = opens and "#" in tag[0]
         elif name in _RUBY_TEXT:
-            self.silent = opens and tag.end() <= self._end_of_ruby()
+            self._silent = opens and tag.end() <= self._end_of_ruby()
         elif name in ("ruby", "rb"):
-            self.silent = False
+            self._silent = False
         elif name in PARAGRAPHS:
-            self.silent, self._raised = False, 0
+            self._silent, self._raised = False, 0
+        self.is_plain = not (self._silent or self._raised or self._linked)
 
-    def raised(self, raw: str, pieces: list[str]) -> str:
-        """Text between two tags, its digits raised where they are written so."""
-        if not (self._raised or self._linked) or not _NUMBERS.fullmatch(raw):
+    def read(self, raw: str, pieces: list[str]) -> str:
+        """Text between two tags: nothing where a reading aid stands, digits raised where they are written so."""
+        if self._silent:
+            return ""
+        if self.is_plain or not _NUMBERS.fullmatch(raw):
             return raw
         glued = bool(pieces) and pieces[-1][-1:].isdigit()
         return raw.translate(_RAISED) if self._raised or glued else raw
@@ -120,9 +135,11 @@ class _Small:
         return self._last_ruby
 
 
-def _end_paragraph(pieces: list[str]) -> None:
-    if not pieces or pieces[-1] != "\n\n":
-        pieces.append("\n\n")
+def _hiding_places(html: str) -> Iterator[int]:
+    """Where words stand by which a tag may hide its element."""
+    lower = html.lower()  # to look for words in it is much quicker than to match them
+    if "hidden" in lower or "display" in lower or "visibility" in lower:
+        yield from (found.start() for found in _HIDES.finditer(html))
 
 
 def _append(pieces: list[str], raw: str, keep_lines: bool) -> None:
@@ -147,13 +164,17 @@ class _Hidden:
         self._html = html
         self._flat: set[str] = set()  # an element of these has no end, if those inside of it are counted
         self._endless: set[str] = set()  # no element of these is closed any more
+        self._names: set[str] = set()
 
     def after(self, start: int, name: str, closes_itself: bool) -> int:
         """The place after the element whose start tag ends at `start`, nested ones of its kind included."""
         if name == "p":
             closed_at = _PARAGRAPH_END.search(self._html, start)
             return closed_at.end() if closed_at else start
+        self._names.add(name)
         is_code = name in ("script", "style")
+        if len(self._names) > _MAX_HIDDEN_NAMES and name not in HIDDEN:
+            return start
         if closes_itself and not is_code:
             return start
         tag = re.compile(rf"<(/?){re.escape(name)}(?=[\s/>])", re.IGNORECASE)
