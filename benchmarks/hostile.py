@@ -87,7 +87,7 @@ class TargetProcess:
 
     def cpu_s(self) -> float:
         """Processor time of the tree, of the dead too."""
-        used = sum(self._main.cpu_times()[:4])
+        used: float = sum(self._main.cpu_times()[:4])
         for child in self._main.children(recursive=True):
             try:
                 used += sum(child.cpu_times()[:2])

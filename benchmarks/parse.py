@@ -31,6 +31,7 @@ from aggregator.parse.document import read
 from aggregator.parse.incremental import same_entries
 from aggregator.parse.parser import IncrementalParser
 from aggregator.parse.payload import Payload
+from aggregator.parse.workers import protocol
 
 URL = "https://feeds.example/feed"
 ENTRIES = 35
@@ -176,8 +177,10 @@ async def unchanged(body: bytes) -> None:
 class NoRunner:
     """Is never asked."""
 
-    async def ask(self, job: object) -> Any:
-        raise AssertionError(job)
+    async def ask(
+        self, job: protocol.Job | protocol.ArticlePage, source: str = "", *, proven: bool = False
+    ) -> tuple[Any, ...]:
+        raise AssertionError((job, source, proven))
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from aggregator.app import runtime as works_module
+from aggregator.app import runtime as runtime_module
 from aggregator.app.application import Application, open_application
 from aggregator.app.runtime import Runtime
 from aggregator.config import load
@@ -77,5 +77,5 @@ def record(_: object, polled: PolledFeed) -> None:
 
 
 if __name__ == "__main__":
-    works_module.observe_poll = record  # type: ignore[assignment]
+    vars(runtime_module)["observe_poll"] = record  # where the runtime looks it up
     asyncio.run(main(Path(sys.argv[1])))

@@ -507,7 +507,8 @@ def workers_of(service: Service) -> list[psutil.Process]:
     """The parse workers of the service: its children that run Python."""
     assert service.process
     with suppress(psutil.Error):
-        return psutil.Process(service.process.pid).children(recursive=True)
+        children: list[psutil.Process] = psutil.Process(service.process.pid).children(recursive=True)
+        return children
     return []
 
 

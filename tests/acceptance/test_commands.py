@@ -301,11 +301,15 @@ def faulty(text: str) -> Callable[[Installation], None]:
     return lambda made: made.write(text)
 
 
+def binary(made: Installation) -> None:
+    (made.config / "all.yaml").write_bytes(bytes(range(256)))
+
+
 HUGE = "feeds: []\n" + "# " + "x" * 1_100_000
 FAULTS: list[tuple[str, Callable[[Installation], None], str]] = [
     ("missing", lambda made: made.config.rmdir(), "config"),
     ("huge", faulty(HUGE), "1 MB"),
-    ("binary", lambda made: (made.config / "all.yaml").write_bytes(bytes(range(256))) and None, "all.yaml:1:"),  # type: ignore[func-returns-value]
+    ("binary", binary, "all.yaml:1:"),
     ("not yaml", faulty("feeds: [\n"), "all.yaml:"),
     ("alias", faulty("a: &a 1\nb: *a\n"), "alias"),
     ("unknown key", faulty("fedes: []\n"), "did you mean 'feeds'"),
@@ -327,10 +331,12 @@ def test_a_faulty_configuration(name: str, spoil: Callable[[Installation], None]
     """Exit 2 with the place and a word that helps, from whatever writes or runs; who only reads goes on if he can."""
     made = Installation(tmp_path / "x", None, None)  # type: ignore[arg-type]
     spoil(made)
-    for command in (("check",), ("poll",), ("hits", "mark", "1", "none")):
+    writing: list[tuple[str, ...]] = [("check",), ("poll",), ("hits", "mark", "1", "none")]
+    for command in writing:
         assert words in made.refused(*command, code=2)
     assert made.call("run").exit_code == 2
-    for command in (("hits", "list"), ("status",), ("search", "x-ray"), ("feeds", "list"), ("deliveries", "list")):
+    reading: list[tuple[str, ...]] = [("hits", "list"), ("status",), ("search", "x-ray"), ("feeds", "list")]
+    for command in (*reading, ("deliveries", "list")):
         done = made.call(*command, "--json")
         assert words in done.stderr
         assert done.exit_code == (2 if name in UNREADABLE else 3 if command[0] == "search" else 0)

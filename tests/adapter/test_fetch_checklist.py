@@ -11,6 +11,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
+from typing import Any
 from urllib.parse import parse_qsl
 
 import brotli
@@ -54,7 +55,7 @@ async def second_request(first: Answer, then: Answer = UNCHANGED) -> tuple[str |
         return last.header("If-None-Match"), last.header("If-Modified-Since")
 
 
-async def pause_after(said: Answer, **configured: object) -> float:
+async def pause_after(said: Answer, **configured: Any) -> float:
     """How many seconds a feed that answered this is left alone."""
     async with Loopback() as site, PollHarness(feed(site.script("/feed", said), **configured)) as service:
         await service.poll()
@@ -408,7 +409,7 @@ async def test_32_syndication() -> None:
 async def test_33_adaptive() -> None:
     """Weeks without news slow a feed down (to a day at most, or max_latency); a new entry ends that."""
 
-    async def interval_after(days: int, **configured: object) -> tuple[float, float]:
+    async def interval_after(days: int, **configured: Any) -> tuple[float, float]:
         async with Loopback() as site:
             url = site.script("/feed", answer(200, document("a"), ETag=ETAG), UNCHANGED)
             async with PollHarness(feed(url, **configured)) as service:
@@ -629,9 +630,9 @@ async def test_46_caps() -> None:
     for said in (big, endless, *bombs):
         assert isinstance(await failure(said), TooLarge)
     loop = asyncio.get_running_loop()
-    for said in (drip(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"), drip(b"HTTP/1.1 200 OK\r\nA: ", b"b")):
+    for slow in (drip(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"), drip(b"HTTP/1.1 200 OK\r\nA: ", b"b")):
         began = loop.time()
-        assert isinstance(await failure(said), Unreachable)
+        assert isinstance(await failure(slow), Unreachable)
         assert 1.9 <= loop.time() - began < 3
 
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -17,6 +18,7 @@ from markdown_it import MarkdownIt
 from aggregator.core.model import Alert, AlertKind, Entry, Hit, HitDetail, Span
 from aggregator.notify.console import print_alert
 from aggregator.notify.render import build_content, chat, mail, text
+from aggregator.notify.render.content import AlertContent
 from aggregator.notify.render.sanitize import clean, web_address
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -25,12 +27,12 @@ ATTACKS = [attack for family in CORPUS.values() for attack in family] + ["A" * 6
 SHORT = [attack for attack in ATTACKS if len(attack) < 200]
 TRICKS = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2061-\u206f\ufeff\U000e0000-\U000e0fff]")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-HTML_RENDERERS = {
+HTML_RENDERERS: dict[str, Callable[[AlertContent], str]] = {
     "mail": mail.render,
     "telegram": lambda content: chat.render(content, chat.TELEGRAM, 4096, title=True),
     "matrix": lambda content: chat.render(content, chat.MATRIX, 30_000, title=True),
 }
-RENDERERS = {
+RENDERERS: dict[str, Callable[[AlertContent], str]] = {
     **HTML_RENDERERS,
     "text": text.render,
     "push": lambda content: text.short(content, 300),

@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
-from email.message import Message
+from email.message import EmailMessage, Message
 from typing import Any
 
 import pytest
@@ -106,9 +106,12 @@ def test_no_title_becomes_a_header_or_a_body(title: str) -> None:
         for name, address in (("From", "aggregator@example.org"), ("To", "desk@example.org")):
             assert str(message[name]).endswith(f"{address}>" if wanted else address)
     new = parsed(raw)[1]
+    assert isinstance(new, EmailMessage)
     assert [one.addr_spec for one in new["To"].addresses] == ["desk@example.org"]
     assert [one.addr_spec for one in new["From"].addresses] == ["aggregator@example.org"]
-    assert new.get_body(("plain",)).get_content().strip() == "text"  # type: ignore[attr-defined]
+    body = new.get_body(("plain",))
+    assert isinstance(body, EmailMessage)
+    assert body.get_content().strip() == "text"
 
 
 @pytest.mark.parametrize("title", TITLES, ids=range(len(TITLES)))

@@ -16,6 +16,7 @@ from aggregator.parse import feedparser_reader, repair
 from aggregator.parse.crosscheck import facts, rows
 from aggregator.parse.document import read
 from aggregator.parse.fastxml import feed
+from aggregator.parse.normalize import RawEntry
 from aggregator.parse.payload import Payload
 
 FEEDS = Path(__file__).parent.parent / "data" / "feeds"
@@ -47,7 +48,8 @@ def as_twin(answer: Any) -> dict[str, Any]:
     found["warnings"] = len(found["warnings"])
     found["splittable"] = answer[-1] is not None
     kept = {key: value for key, value in found.items() if value not in (None, "", (), [])}
-    return json.loads(json.dumps(kept))
+    twin: dict[str, Any] = json.loads(json.dumps(kept))
+    return twin
 
 
 def entry(row: Any) -> dict[str, Any]:
@@ -85,6 +87,7 @@ def test_the_visible_text_is_that_of_feedparser_with_its_defaults(name: str) -> 
         stock = feedparser.parse(io.BytesIO(body), response_headers=headers)
     ours, _ = feedparser_reader.read(repair.declared_head(Payload(body, URL, "application/xml")))
     for theirs, raw in zip(stock.entries, ours.entries, strict=True):
+        assert isinstance(raw, RawEntry)
         kept = [as_seen(*value) for value in (raw.title, raw.summary, *raw.contents, *raw.more)]
         for key in ("title", "summary"):
             assert as_seen(theirs.get(key, ""), theirs.get(f"{key}_detail", {}).get("type", "text/html")) in kept

@@ -81,9 +81,9 @@ def test_no_exception_ends_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
         raise LookupError("unknown encoding: x")
 
     monkeypatch.setattr(worker, "read", unforeseen)
-    message, found, transient = worker.run_job((GOOD, URL, "application/xml", "", None), 2**20)
-    assert (found, transient) == ("broken", False)
-    assert message == "The parser failed on this document (LookupError: unknown encoding: x)."
+    refusal = worker.run_job((GOOD, URL, "application/xml", "", None), 2**20)
+    words = "The parser failed on this document (LookupError: unknown encoding: x)."
+    assert refusal == (words, "broken", False)
 
 
 @given(

@@ -144,7 +144,11 @@ async def test_an_interrupted_copy_leaves_nothing(tmp_path: Path) -> None:
 
     begun = asyncio.Event()
     loop = asyncio.get_running_loop()
-    copying = asyncio.create_task(copy_store(source, target, step=lambda _: loop.call_soon_threadsafe(begun.set)))
+
+    def begin(_: int) -> None:
+        loop.call_soon_threadsafe(begun.set)
+
+    copying = asyncio.create_task(copy_store(source, target, step=begin))
     await begun.wait()
     copying.cancel()
     with pytest.raises(asyncio.CancelledError):

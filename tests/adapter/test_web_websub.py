@@ -3,7 +3,7 @@
 import pytest
 
 from aggregator.web import create_app
-from aggregator.web.app import MAX_BODY_BYTES
+from aggregator.web.middleware import MAX_BODY_BYTES
 from tests.support.http_client import HttpClient
 from tests.support.sample_data import sample_tables
 

@@ -199,7 +199,7 @@ def fork(work: Callable[[], None], log: Path) -> int:
         with contextlib.suppress(Exception):
             sys.stderr.flush()
         if sys.exc_info()[0]:
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
         os._exit(code)
 
 

@@ -286,8 +286,9 @@ class MemoryFeeds:
             tables.hits.setdefault(hit.id, replace(hit, entry_id=entry_id))
         for story in routed.stories:
             before = tables.stories.get(story.id)
-            kept = {"first_at": before.first_at, "acknowledged_at": before.acknowledged_at} if before else {}
-            tables.stories[story.id] = replace(story, **kept)
+            tables.stories[story.id] = (
+                replace(story, first_at=before.first_at, acknowledged_at=before.acknowledged_at) if before else story
+            )
         for delivery in routed.deliveries:
             tables.deliveries.setdefault(delivery.id, delivery)
         tables.undelivered -= set(routed.redelivered)
@@ -823,8 +824,9 @@ class MemoryCatalog:
         for delivery in chosen:
             self._tables.deliveries[delivery.id] = replace(delivery, acknowledged_at=now)
             detail = {hit.story for hit in map(self._tables.hits.get, delivery.hits) if hit}
-            for story in (detail | {delivery.story}) & self._tables.stories.keys():
-                self._tables.stories[story] = replace(self._tables.stories[story], acknowledged_at=now)
+            for name, story in self._tables.stories.items():
+                if name in detail or name == delivery.story:
+                    self._tables.stories[name] = replace(story, acknowledged_at=now)
         return len(chosen)
 
     async def cancel(self, ids: Sequence[str]) -> int:
@@ -977,7 +979,7 @@ class MemoryMaintenance:
         idle = [row for row in self._tables.feeds.values() if row.state.lease_owner in owners]
         for row in idle:
             ended = {"lease_until": now} if row.begun_at else {"lease_owner": None, "lease_until": None}
-            row.state = replace(row.state, **ended)  # type: ignore[arg-type]
+            row.state = replace(row.state, **ended)
         lapsed = [delivery for delivery in self._tables.deliveries.values() if delivery.lease_owner in owners]
         for delivery in lapsed:
             self._tables.deliveries[delivery.id] = replace(delivery, lease_until=now)

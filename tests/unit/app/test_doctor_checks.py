@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,7 +126,7 @@ def test_a_service_that_stands_still_and_one_that_lags() -> None:
 
 def test_feeds_that_wait_for_a_reason_do_not_lag() -> None:
     """Paused, gone, leased, and asked by their host to wait."""
-    late = {"last_polled_at": NOW - timedelta(hours=9), "next_poll_at": NOW - timedelta(hours=8)}
+    late: dict[str, Any] = {"last_polled_at": NOW - timedelta(hours=9), "next_poll_at": NOW - timedelta(hours=8)}
     assert diagnose(known(feed(health=Health.PAUSED, **late))) == ()
     assert diagnose(known(feed(lease_owner="x", **late))) == ()
     assert diagnose(known(feed(**late), limited=frozenset({"wire"}))) == ()

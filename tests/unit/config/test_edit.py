@@ -65,7 +65,7 @@ def test_feeds_are_added_to_lists_of_every_style(tmp_path: Path, text: str) -> N
     file = tmp_path / "config.yaml"
     file.write_bytes(text.encode())
     known = len(load(file, {}).config.feeds)
-    rows = [{"url": "https://x.example/"}, {"url": "https://y.example/", "tags": ["t"]}]
+    rows: list[dict[str, object]] = [{"url": "https://x.example/"}, {"url": "https://y.example/", "tags": ["t"]}]
     add_feeds(file, rows, environ={})
     assert [feed.id for feed in load(file, {}).config.feeds[known:]] == ["x-example", "y-example"]
     assert ("\r\n" in text) == ("\r\n" in file.read_bytes().decode())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aggregator.core.model import Entry, Story
 from aggregator.core.stories import find_story, fingerprint, keys, similarity
-from benchmarks.stories import judge, measure, pairs
+from benchmarks.stories import Pair, judge, measure, pairs
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -58,8 +58,8 @@ def test_judging_is_symmetric() -> None:
         assert judge(pair) == judge(replace_order(pair))
 
 
-def replace_order(pair: object) -> object:
-    return replace(pair, one=pair.other, other=pair.one)  # type: ignore[type-var,attr-defined]
+def replace_order(pair: Pair) -> Pair:
+    return replace(pair, one=pair.other, other=pair.one)
 
 
 @pytest.mark.parametrize(

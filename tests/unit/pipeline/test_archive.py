@@ -1,6 +1,7 @@
 """The gap guard: what came and went between two polls is read back from the feed's archive."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def window(*numbers: int, archive: str | None = None, at: datetime | None = None
     return FakePage(body=rss(*(item(number, "an S-400", at) for number in numbers), head=head))
 
 
-async def watched(**settings: object) -> PollFixture:
+async def watched(**settings: Any) -> PollFixture:
     """A room that knows entries 1 to 3 of a busy feed."""
     fixture = await poll_fixture(WATCH, **settings)
     await fixture.poll(window(1, 2, 3))

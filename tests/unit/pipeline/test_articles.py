@@ -48,18 +48,19 @@ class Site:
 
 def verb(fixture: PollFixture, site: Site, readings: list[ArticleResult] | None = None) -> ArticleFetcher:
     """The verb over a room and a site."""
+    ignored: list[ArticleResult] = []
     return ArticleFetcher(
         fixture.context,
         texts=fixture.store.articles,
         pages=site,
         reader=site,
-        observe=[].append if readings is None else readings.append,
+        observe=(readings if readings is not None else ignored).append,
     )
 
 
-async def at_work(*rules: Mapping[str, object], feed: dict[str, object] = FULL) -> PollFixture:
+async def at_work(*rules: Mapping[str, object], feed: Mapping[str, object] = FULL) -> PollFixture:
     """A room whose feed has had its first poll, with an entry nobody wants to read."""
-    fixture = await poll_fixture(*map(dict, rules), feed=feed)
+    fixture = await poll_fixture(*map(dict, rules), feed=dict(feed))
     fixture.full_text = True
     await fixture.poll(FakePage(body=rss(item(1, "old"))))
     return fixture

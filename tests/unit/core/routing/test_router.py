@@ -27,6 +27,7 @@ from aggregator.core.model import (
 )
 from aggregator.core.routing import Recipients, Router, fingerprints, story_index, whole_channel
 from aggregator.core.settings import Channel, RuleConfig, Settings
+from aggregator.core.stories import find_story
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 sample = Random(7).sample
@@ -260,7 +261,7 @@ def test_what_is_never_told_needs_no_story(reason: Reason) -> None:
 def test_the_work_of_routing_grows_with_the_hits(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four times the hits are about four times the comparisons, also where all of them look alike."""
     compared: list[int] = []
-    seen = story_index.find_story
+    seen = find_story
 
     def counting(found: Fingerprint, stories: Sequence[Story], feed: str | None) -> Story | None:
         compared.append(len(stories))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aggregator.core.errors import InvalidRule
+from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.rules import Node, parse_query, print_query
 from aggregator.core.rules.syntax_tree import (
     FIELDS,
@@ -119,7 +119,7 @@ def test_habits_of_other_tools_are_answered(query: str, offset: int, answer: str
 
 def test_small_operators_are_words_with_a_warning() -> None:
     """A lower-case or is legal, and surely not meant."""
-    warnings: list[object] = []
+    warnings: list[Problem] = []
     assert parse_query("a or b", warnings) == And((Term("a"), Term("or"), Term("b")))
     assert len(warnings) == 1
 
