@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -397,7 +398,7 @@ async def test_a_digest_that_was_given_up_leaves_word_of_its_stories(store: AnyS
 @pytest.mark.parametrize("other", ["waits", "sent", "of another", "dead"])
 async def test_who_has_another_alert_of_the_story_is_not_forgotten(store: AnyStore, other: str) -> None:
     """Only who has no other alert about the story, sent or waiting, does not know of it."""
-    rest = {
+    rest: dict[str, dict[str, Any]] = {
         "waits": {"due_at": NOW + HOUR},
         "sent": {"state": SENT, "sent_at": NOW + MINUTE},
         "of another": {"due_at": NOW + HOUR, "recipient": "bob"},
