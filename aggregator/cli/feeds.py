@@ -22,8 +22,8 @@ from aggregator.cli.output import (
 )
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import AggregatorError, NotFound, brief
-from aggregator.core.model import FeedState, FeedSummary, Health, Json
-from aggregator.core.schemas import feed_json, instant
+from aggregator.core.model import FeedState, FeedSummary, Health
+from aggregator.core.schemas import candidate_json, feed_json
 from aggregator.core.text.urls import login_in, pasted_urls, with_login
 
 if TYPE_CHECKING:
@@ -222,20 +222,6 @@ def discover(as_json: bool, url: str) -> None:
             raise SystemExit(3)
 
     with_backend(work)
-
-
-def candidate_json(candidate: "FeedCandidate") -> Json:
-    """A feed that was discovered."""
-    return {
-        "url": candidate.url,
-        "title": candidate.title,
-        "entries": candidate.entries,
-        "newest_at": instant(candidate.newest_at),
-        "titles": list(candidate.titles),
-        "rhythm_s": candidate.rhythm_s,
-        "existing_id": candidate.existing_id,
-        "known_as": candidate.existing_id,  # the old key, for one release
-    }
 
 
 @feeds.command("import")

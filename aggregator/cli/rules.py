@@ -27,16 +27,15 @@ from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.model import Json
-from aggregator.core.schemas import rule_json
+from aggregator.core.schemas import backtest_json, explanation_json, lint_json, rule_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aggregator.app.application import Application
     from aggregator.config import Loaded
-    from aggregator.core.results import EntryMatch
+    from aggregator.core.results import BacktestResult, EntryMatch, RuleTally
     from aggregator.core.rules import Rule
-    from aggregator.pipeline.backtest import Backtest, RuleChanges
 
 MONTH = timedelta(days=30)
 BARS = " ▁▂▃▄▅▆▇█"
@@ -163,10 +162,7 @@ def lint(as_json: bool) -> None:
     async def work(app: "Application") -> list[Json]:
         from aggregator.pipeline.advise import advise
 
-        return [
-            {"rule": f.rule, "kind": f.kind, "message": f.message, "hint": f.hint}
-            for f in await advise(app.context, app.store.catalog)
-        ]
+        return [lint_json(f) for f in await advise(app.context, app.store.catalog)]
 
     findings = with_app(work)
     if as_json:
@@ -213,7 +209,7 @@ def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None
             )
         tally = done.tallies[rule_id]
         if as_json:
-            emit(_backtest_json(rule_id, done, tally))
+            emit(backtest_json(rule_id, done.entries, tally))
         else:
             _show_backtest(done, tally, against is not None)
 
@@ -239,26 +235,7 @@ def _edited(rule_id: str, path: Path, loaded: "Loaded") -> "Rule":
         ) from None
 
 
-def _backtest_json(rule_id: str, done: "Backtest", tally: "RuleChanges") -> Json:
-    def samples(found: "Sequence[EntryMatch]") -> list[Json]:
-        return [{"id": f.entry.id, "title": f.entry.title, "feed": f.entry.feed, "snippet": f.snippet} for f in found]
-
-    return {
-        "rule": rule_id,
-        "entries": done.entries,
-        "hits": tally.after,
-        "before": tally.before,
-        "added": tally.added_count,
-        "removed": tally.removed_count,
-        "days": [{"day": day, "hits": hits} for day, hits in sorted(tally.days.items())],
-        "feeds": [{"feed": feed, "hits": hits} for feed, hits in tally.feeds.most_common(10)],
-        "samples": samples(tally.samples),
-        "added_samples": samples(tally.added),
-        "removed_samples": samples(tally.removed),
-    }
-
-
-def _show_backtest(done: "Backtest", tally: "RuleChanges", compared: bool) -> None:
+def _show_backtest(done: "BacktestResult", tally: "RuleTally", compared: bool) -> None:
     change = f" ({tally.before} before: +{tally.added_count} −{tally.removed_count})" if compared else ""
     secho(f"{plural(tally.after, 'hit')} in {plural(done.entries, 'entry', 'entries')}{change}", bold=True)
     _histogram(tally.days)
@@ -320,7 +297,7 @@ def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
         found = [of_rule(rule, text) for rule in chosen]
         shown = found if wanted else [one for one in found if one.matched] or found
         if as_json:
-            emit([one.to_json() for one in shown])
+            emit([explanation_json(one) for one in shown])
             return
         secho(stored.title, bold=True)
         for one in shown:

@@ -55,7 +55,7 @@ def search(query: str, since: timedelta | None, before: int | None, limit: int, 
         )
         found = answer.found
         if as_json:
-            emit([found_json(f.entry, f.feed_title, f.spans, f.snippet) for f in found])
+            emit([found_json(f) for f in found])
         else:
             _show(found, now)
         if answer.searched_back_to:

@@ -1,10 +1,13 @@
-"""What searches, previews and imports return, to commands and pages alike."""
+"""What searches, previews, backtests and imports return, to commands and pages alike."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from aggregator.core.errors import ConfigError
 from aggregator.core.model import Entry, Span
+
+SAMPLES = 5  # of each kind that a backtest keeps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,57 @@ class RuleChange:
     removed: int
     added_samples: tuple[EntryMatch, ...] = ()
     removed_samples: tuple[EntryMatch, ...] = ()
+
+
+@dataclass(slots=True)
+class RuleTally:
+    """What one rule finds over stored entries, in its old and its new form."""
+
+    before: int = 0
+    after: int = 0
+    added: list[EntryMatch] = field(default_factory=list)
+    removed: list[EntryMatch] = field(default_factory=list)
+    added_count: int = 0
+    removed_count: int = 0
+    days: Counter[str] = field(default_factory=Counter)
+    feeds: Counter[str] = field(default_factory=Counter)
+    samples: list[EntryMatch] = field(default_factory=list)
+
+    def count(self, old: EntryMatch | None, new: EntryMatch | None) -> None:
+        """Take in what the two forms found in one entry."""
+        self.before += old is not None
+        self.after += new is not None
+        if new is not None:
+            self.days[f"{new.entry.published_at or new.entry.seen_at:%Y-%m-%d}"] += 1
+            self.feeds[new.entry.feed] += 1
+            self.samples = [*self.samples, new][-SAMPLES:]
+        if new is not None and old is None:
+            self.added_count += 1
+            self.added = [*self.added, new][-SAMPLES:]
+        if old is not None and new is None:
+            self.removed_count += 1
+            self.removed = [*self.removed, old][-SAMPLES:]
+
+    def change(self, rule: str) -> RuleChange:
+        """As the pages show it."""
+        return RuleChange(
+            rule=rule,
+            before=self.before,
+            after=self.after,
+            added=self.added_count,
+            removed=self.removed_count,
+            added_samples=tuple(self.added),
+            removed_samples=tuple(self.removed),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacktestResult:
+    """Old rules against new ones over stored entries; `complete` is False where time ran out."""
+
+    entries: int
+    tallies: dict[str, RuleTally]
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

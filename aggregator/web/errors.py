@@ -25,7 +25,7 @@ from aggregator.core.errors import (
     StoreError,
 )
 from aggregator.core.model import Json
-from aggregator.web.api.rules import problems_json
+from aggregator.core.schemas import problems_json
 from aggregator.web.events import TooManyListeners
 from aggregator.web.middleware import TOO_LARGE, is_for_programs
 from aggregator.web.templating import Templates

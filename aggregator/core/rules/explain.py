@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import islice
 
-from aggregator.core.model import Json, Span
+from aggregator.core.model import Span
 from aggregator.core.rules import foreign_syntax
 from aggregator.core.rules.atoms import Atom, atom
 from aggregator.core.rules.clauses import (
@@ -44,17 +44,6 @@ class ExplainedClause:
     hint: str = ""
     children: tuple["ExplainedClause", ...] = ()
 
-    def to_json(self) -> Json:
-        """The clause as plain values."""
-        return {
-            "kind": self.kind,
-            "text": self.text,
-            "satisfied": self.satisfied,
-            "found": [{"field": s.field, "start": s.start, "end": s.end, "text": s.text} for s in self.spans],
-            "hint": self.hint,
-            "children": [child.to_json() for child in self.children],
-        }
-
     def lines(self, depth: int = 0) -> Iterator[str]:
         """The tree as text, one clause a line."""
         found = ", ".join(dict.fromkeys(f"{span.text!r} in {span.field}" for span in self.spans))
@@ -73,17 +62,6 @@ class Explanation:
     excluded_by: str
     tree: ExplainedClause
     snippet: str
-
-    def to_json(self) -> Json:
-        """The explanation as plain values."""
-        return {
-            "rule": self.rule,
-            "matched": self.matched,
-            "excluded_by": self.excluded_by,
-            "barred": self.excluded_by,  # the old key, for one release
-            "tree": self.tree.to_json(),
-            "snippet": self.snippet,
-        }
 
 
 def explain(rule: Rule, document: Document) -> Explanation:

@@ -6,39 +6,39 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
+from aggregator.core import schemas
 from aggregator.core.errors import StoreError
-from aggregator.core.schemas import stats_json, status_json
+from aggregator.core.schemas import check_json, stats_json, status_json
 from aggregator.web.api import bodies
-from aggregator.web.api.rules import verdict_json
 from aggregator.web.dependencies import BackendDep
 
 log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["system"], responses=bodies.ERRORS)
 plain = APIRouter(tags=["system"])
-UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"model": bodies.HealthCheck, "description": "A loop is late."}}
+UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"model": schemas.HealthCheck, "description": "A loop is late."}}
 
 
-@router.get("/status", response_model=bodies.Status)
+@router.get("/status", response_model=schemas.Status)
 async def status(backend: BackendDep) -> Response:
     """The service at one glance."""
     return JSONResponse(status_json(await backend.status()))
 
 
-@router.get("/stats", response_model=bodies.Stats)
+@router.get("/stats", response_model=schemas.Stats)
 async def stats(backend: BackendDep) -> Response:
     """How much is stored."""
     return JSONResponse(stats_json(await backend.catalog.stats()))
 
 
-@router.post("/reload", response_model=bodies.RulesCheck, responses={422: {"model": bodies.RulesCheck}})
+@router.post("/reload", response_model=schemas.RulesCheck, responses={422: {"model": schemas.RulesCheck}})
 async def reload(backend: BackendDep) -> Response:
     """Read the configuration again; 422 with the problems where the old one keeps running."""
     verdict = await backend.reload()
-    return JSONResponse(verdict_json(verdict), 200 if verdict.ok else 422)
+    return JSONResponse(check_json(verdict), 200 if verdict.ok else 422)
 
 
-@plain.get("/healthz", response_model=bodies.HealthCheck, responses=UNHEALTHY)
+@plain.get("/healthz", response_model=schemas.HealthCheck, responses=UNHEALTHY)
 async def healthz(backend: BackendDep) -> Response:
     """Whether every loop gave its sign of life in time; open to all, and says no more than that."""
     loops = backend.loop_statuses()
@@ -46,7 +46,7 @@ async def healthz(backend: BackendDep) -> Response:
     return JSONResponse({"ok": well, "loops": {loop.name: not loop.late for loop in loops}}, 200 if well else 503)
 
 
-@plain.get("/readyz", response_model=bodies.HealthCheck, responses=UNHEALTHY)
+@plain.get("/readyz", response_model=schemas.HealthCheck, responses=UNHEALTHY)
 async def readyz(backend: BackendDep) -> Response:
     """Whether the database answers and takes what is written, and nothing is stuck, by area; open to all."""
     try:

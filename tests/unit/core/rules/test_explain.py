@@ -7,6 +7,7 @@ import pytest
 
 from aggregator.core.model import RuleStats
 from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, explain, lint, snippet
+from aggregator.core.schemas import explanation_json
 from aggregator.core.settings import RuleConfig
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -63,7 +64,7 @@ def test_a_stem_that_no_language_knows_is_said() -> None:
 def test_an_explanation_is_plain_values() -> None:
     """Matched, evidence and snippet, as JSON; and what bars a document."""
     rule = made(any=["S-400"], all=["$turkey"], feeds={"ids": ["wire"]})
-    detail = explain(rule, Document(title="Ankara got the S‑400", feed="wire")).to_json()
+    detail = explanation_json(explain(rule, Document(title="Ankara got the S‑400", feed="wire")))
     assert detail["matched"]
     assert detail["snippet"] == "Ankara got the S‑400"
     assert detail["tree"]["children"][0]["found"][0]["text"] == "S‑400"
