@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from aggregator.app.application import Application
     from aggregator.config import Loaded
+    from aggregator.core.redaction import Redactor
 
 __all__ = ["default_config_path", "load_config", "open_application", "quiet_logs", "run", "serve"]
 
@@ -36,19 +37,25 @@ def load_config(path: Path, *, sound: bool = False, edited: Mapping[Path, str] |
     return load_valid(path, os.environ) if sound else load(path, os.environ, edited=edited or {})
 
 
-def open_application(loaded: "Loaded", *, console: TextIO | None = None) -> "AbstractAsyncContextManager[Application]":
-    """Everything open for one command or the service; `console` is where console channels print."""
+def open_application(
+    loaded: "Loaded", *, console: TextIO | None = None, redact: "Redactor | None" = None
+) -> "AbstractAsyncContextManager[Application]":
+    """Everything open for one command or the service; `console` is where console channels print.
+
+    `redact`: what cuts secrets out of the logs; a reload gives it the new ones.
+    """
     from aggregator.app.application import open_application as open_
 
-    return open_(loaded, console=console)
+    return open_(loaded, console=console, redact=redact)
 
 
 def quiet_logs(loaded: "Loaded") -> None:
     """Logs of a command: errors only, unless the configuration asks for debug."""
-    from aggregator.telemetry.logs import configure_plain, redact
+    from aggregator.core.redaction import Redactor
+    from aggregator.telemetry.logs import configure_plain
 
-    redact.set_secrets(loaded.secrets)
-    configure_plain("debug" if loaded.config.settings.logging.level == "debug" else "error")
+    level = "debug" if loaded.config.settings.logging.level == "debug" else "error"
+    configure_plain(level, Redactor(loaded.secrets))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -75,15 +82,16 @@ def serve(
 ) -> int:
     """Run the service until it is told to stop; gives the exit code. `metrics`: see Service."""
     from aggregator.app.service import Service
-    from aggregator.telemetry.logs import configure, redact
+    from aggregator.core.redaction import Redactor
+    from aggregator.telemetry.logs import configure
 
     loaded = load_config(path)
     logging = loaded.config.settings.logging
-    redact.set_secrets(loaded.secrets)
-    configure(logging.level, logging.format)
+    redact = Redactor(loaded.secrets)
+    configure(logging.level, logging.format, redact)
 
     async def live() -> None:
-        async with open_application(loaded) as app:
+        async with open_application(loaded, redact=redact) as app:
             service = Service(app, await app.runtime(), path, roles, metrics=metrics, on_stop=_end_in_time)
             await service.run(ready=ready, span=span)
 

@@ -13,12 +13,12 @@ from aggregator.app.masking import masked_catalog
 from aggregator.app.paths import database_url
 from aggregator.app.processes import dead_owners, new_owner, registry_folder
 from aggregator.config import Loaded, load
+from aggregator.core.redaction import Redactor
 from aggregator.core.rules import index_text
 from aggregator.notify import recipients
 from aggregator.pipeline.context import ActiveConfig, Context, activate
 from aggregator.pipeline.maintain import Maintainer
 from aggregator.store import Store, open_store
-from aggregator.telemetry.logs import redact
 
 if TYPE_CHECKING:
     from aggregator.app.runtime import Runtime
@@ -31,6 +31,7 @@ class Application:
     loaded: Loaded
     current: ActiveConfig
     store: Store
+    redact: Redactor
     clock: SystemClock = field(default_factory=SystemClock)
     owner: str = field(default_factory=new_owner)
     console: TextIO | None = None
@@ -63,7 +64,7 @@ class Application:
         """Take over the configuration at `path`. Raises ConfigErrors; then nothing has changed."""
         loaded, current = await asyncio.to_thread(self._prepare, path)  # polling and matching go on meanwhile
         await self.store.feeds.sync(loaded.config.feeds, self.clock.now())
-        redact.set_secrets(loaded.secrets | self.loaded.secrets)
+        self.redact.set_secrets(loaded.secrets | self.loaded.secrets)
         self.loaded, self.current = loaded, current
         if self._runtime is not None:
             self._runtime.fetcher.reconfigure(loaded.config.settings.http, loaded.config.settings.polling)
@@ -76,12 +77,14 @@ class Application:
 
 
 @asynccontextmanager
-async def open_application(loaded: Loaded, *, console: TextIO | None = None) -> AsyncIterator[Application]:
+async def open_application(
+    loaded: Loaded, *, console: TextIO | None = None, redact: Redactor | None = None
+) -> AsyncIterator[Application]:
     """Open the database: upgraded, free of the leases of the dead, its feeds those of the configuration.
 
-    `console` is where console channels print; default: stdout.
+    `console` is where console channels print; default: stdout. `redact` is shared with the logs.
     """
-    redact.set_secrets(loaded.secrets)
+    redact = redact or Redactor(loaded.secrets)
     clock = SystemClock()
     async with AsyncExitStack() as closing:
         make_dirs = loaded.config.settings.database is None
@@ -93,5 +96,13 @@ async def open_application(loaded: Loaded, *, console: TextIO | None = None) -> 
         if not loaded.faults:  # a feed that was left out for its faults is still ours
             await store.feeds.sync(loaded.config.feeds, clock.now())
         current = activate(loaded.config, loaded.rules, loaded.digest, recipients=recipients)
-        store = replace(store, catalog=masked_catalog(store.catalog))
-        yield Application(loaded=loaded, current=current, store=store, clock=clock, _closing=closing, console=console)
+        store = replace(store, catalog=masked_catalog(store.catalog, redact))
+        yield Application(
+            loaded=loaded,
+            current=current,
+            store=store,
+            redact=redact,
+            clock=clock,
+            console=console,
+            _closing=closing,
+        )

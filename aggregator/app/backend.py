@@ -361,13 +361,19 @@ class AppBackend:
         await asyncio.gather(*late, return_exceptions=True)
         for task in done:
             task.result()
-        problems = [f"{shown(one.url)}: {refused[place]}" for one in wanted if (place := _place(one.url)) in refused]
+        problems = [
+            f"{shown(one.url, self.app.redact)}: {refused[place]}"
+            for one in wanted
+            if (place := _place(one.url)) in refused
+        ]
         return tuple(one for one in wanted if _place(one.url) not in refused), problems
 
     async def export_opml(self) -> str:
         """Masked before it is written: in XML a key with an `&` is no longer the text that is known."""
         return config.to_opml(
-            feed.model_copy(update={"url": shown(feed.url), "title": shown(feed.title)})
+            feed.model_copy(
+                update={"url": shown(feed.url, self.app.redact), "title": shown(feed.title, self.app.redact)}
+            )
             for feed in self.app.current.config.feeds
         )
 

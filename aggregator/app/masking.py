@@ -1,28 +1,26 @@
 """The catalog for people's eyes: a feed's address may hold a key or a password, and they need not see it."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from aggregator.core.model import FeedState, FeedSummary, Health
+from aggregator.core.redaction import Redactor, hide_logins
 from aggregator.ports import Catalog
-from aggregator.telemetry.logs import redact
 
-LOGIN = re.compile(r"(?<=://)[^\s/@]+@")  # also one that was written into the YAML as it is
 TEXTS = ("url", "configured_url", "title", "last_error", "move_url", "hub", "self_url")
 
 
-def masked_catalog(catalog: Catalog) -> Catalog:
+def masked_catalog(catalog: Catalog, redact: Redactor) -> Catalog:
     """The same catalog, with every login and known secret in its feeds replaced by `***`."""
-    return cast(Catalog, _MaskedCatalog(catalog))
+    return cast(Catalog, _MaskedCatalog(catalog, redact))
 
 
 class _MaskedCatalog:
     """Passes everything on but the listing of feeds, the one place where configured addresses come back."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, catalog: Catalog, redact: Redactor) -> None:
+        self._catalog, self._redact = catalog, redact
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._catalog, name)
@@ -30,23 +28,22 @@ class _MaskedCatalog:
     async def feeds(
         self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0
     ) -> tuple[FeedSummary, ...]:
-        return _all_masked(await self._catalog.feeds(ids, after=after, limit=limit))
+        return self._all_masked(await self._catalog.feeds(ids, after=after, limit=limit))
 
     async def feed_page(
         self, *, health: Health | None = None, offset: int = 0, limit: int = 50
     ) -> tuple[FeedSummary, ...]:
-        return _all_masked(await self._catalog.feed_page(health=health, offset=offset, limit=limit))
+        return self._all_masked(await self._catalog.feed_page(health=health, offset=offset, limit=limit))
+
+    def _all_masked(self, found: Sequence[FeedSummary]) -> tuple[FeedSummary, ...]:
+        return tuple(replace(one, state=_masked(one.state, self._redact)) for one in found)
 
 
-def _all_masked(found: Sequence[FeedSummary]) -> tuple[FeedSummary, ...]:
-    return tuple(replace(one, state=_masked(one.state)) for one in found)
+def shown(text: str, redact: Redactor) -> str:
+    """A text with every known secret in it replaced, and every login, also one that stands in the YAML as it is."""
+    return hide_logins(redact(text))
 
 
-def shown(text: str) -> str:
-    """A text with every login and known secret in it replaced."""
-    return LOGIN.sub("***@", redact(text))
-
-
-def _masked(state: FeedState) -> FeedState:
-    texts: dict[str, Any] = {name: shown(text) for name in TEXTS if (text := getattr(state, name))}
+def _masked(state: FeedState, redact: Redactor) -> FeedState:
+    texts: dict[str, Any] = {name: shown(text, redact) for name in TEXTS if (text := getattr(state, name))}
     return replace(state, **texts)

@@ -82,10 +82,11 @@ def _say(message: str, code: int = 1) -> int:
 
 def _unexpected() -> int:
     """A fault of the program: the log knows how much of it to show."""
+    from aggregator.core.redaction import Redactor
     from aggregator.telemetry.logs import configure_plain
 
     if not logging.getLogger().handlers:
-        configure_plain("error")
+        configure_plain("error", Redactor())
     logging.getLogger(__name__).exception("internal error; please report it")
     return 1
 

@@ -27,10 +27,12 @@ def doctor(as_json: bool) -> None:
     from aggregator.app import run
     from aggregator.app.doctor.checks import DoctorFinding
     from aggregator.app.doctor.probe import run_checks
+    from aggregator.core.redaction import Redactor
     from aggregator.telemetry.logs import configure_plain
 
-    configure_plain("critical")  # what the libraries complain about is said better here
-    report = run(run_checks(config_path()))
+    redact = Redactor()
+    configure_plain("critical", redact)  # what the libraries complain about is said better here
+    report = run(run_checks(config_path(), redact))
 
     def shape(problem: DoctorFinding) -> dict[str, str]:
         names = ("kind", "severity", "about", "message", "remedy")

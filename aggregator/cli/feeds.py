@@ -257,7 +257,7 @@ def import_(file: Path, online: bool) -> None:
 def export() -> None:
     """Print the feeds as OPML; tags become folders, secrets in URLs become `***`."""
     from aggregator.config import to_opml
-    from aggregator.telemetry.logs import Redactor
+    from aggregator.core.redaction import Redactor
 
     loaded = load()
     raw(Redactor(loaded.secrets)(to_opml(loaded.config.feeds)))

@@ -20,6 +20,7 @@ from aggregator.config.values import to_plain
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
+from aggregator.core.redaction import Redactor
 from aggregator.core.rules import Rule, run_tests
 from aggregator.core.settings import Config, weak_spot
 from aggregator.core.values import revealed
@@ -257,13 +258,7 @@ def _sorted(errors: Iterable[ConfigError]) -> tuple[ConfigError, ...]:
 
 def _without(secrets: Iterable[str], errors: Iterable[ConfigError]) -> tuple[ConfigError, ...]:
     """Errors that quote a value quote no secret."""
-    known = sorted(secrets, key=len, reverse=True)
-
-    def masked(text: str) -> str:
-        for secret in known:
-            text = text.replace(secret, "***")
-        return text
-
+    masked = Redactor(secrets, min_chars=1)
     return tuple(
         replace(
             e,

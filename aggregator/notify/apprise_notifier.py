@@ -16,6 +16,7 @@ from typing import Any
 
 from aggregator.core.errors import DeliveryError
 from aggregator.core.model import Alert, Receipt
+from aggregator.core.redaction import Redactor, hide_credentials
 from aggregator.core.settings import Channel
 from aggregator.core.text.sanitize import clean_text
 from aggregator.notify import webhook
@@ -25,7 +26,7 @@ from aggregator.notify.formats import RenderedMessage, compose
 from aggregator.notify.http_capture import HttpCapture, capturing
 from aggregator.notify.render import AlertContent, build_content, template, text
 from aggregator.notify.render.template import BadTemplate
-from aggregator.notify.secrets import redact, secrets_of
+from aggregator.notify.secrets import secrets_of
 from aggregator.notify.services import BadChannel, Target, instantiate, signing_secret, targets
 from aggregator.notify.signing import signed
 from aggregator.ports import Clock
@@ -102,7 +103,7 @@ def _compose_and_send(channel: Channel, alert: Alert, content: AlertContent, tar
     refused = notes.refused.words if notes.refused else ""
     said = refused or notes.answer or notes.failure or _apprise_error(result)
     status = f"HTTP {notes.status}: " if notes.status and not said.startswith(str(notes.status)) else ""
-    raise _verdict(channel, target, notes, redact(f"{status}{said}", secrets_of(channel)))
+    raise _verdict(channel, target, notes, hide_credentials(Redactor(secrets_of(channel))(f"{status}{said}")))
 
 
 def _service(channel: Channel, alert: Alert, content: AlertContent, target: Target, notes: HttpCapture) -> Any:

@@ -1,18 +1,13 @@
 """What of a channel must never be read by anybody: taken out of every word that leaves notify/."""
 
-import re
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr
 
+from aggregator.core.redaction import MIN_SECRET_CHARS
 from aggregator.core.settings import Channel
 
-HIDDEN = "***"
-MIN_SECRET_CHARS = 4
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/@]+@")
-_LOGIN = re.compile(r"\b(basic|bearer|token)\s+[\w+/=.~-]{8,}", re.IGNORECASE)
 _PUBLIC_FIELDS = frozenset({"host", "port", "to", "targets", "from", "name", "smtp", "mode", "format", "user", "topic"})
 
 
@@ -25,13 +20,6 @@ def secrets_of(channel: Channel) -> tuple[str, ...]:
         if name not in _PUBLIC_FIELDS or isinstance(value, SecretStr):
             found.update(_strings(value))
     return tuple(sorted((s for s in found if len(s) >= MIN_SECRET_CHARS), key=len, reverse=True))
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text without the secrets, and without credentials in any URL or login header."""
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN)
-    return _LOGIN.sub(rf"\1 {HIDDEN}", _CREDENTIALS.sub(f"{HIDDEN}@", text))
 
 
 def _parts(url: str) -> set[str]:

@@ -6,44 +6,17 @@ end a line before its time, is written as its escape (`\\u001b`), in JSON too.
 """
 
 import logging
-import re
 import sys
-from collections.abc import Iterable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, TextIO
-from urllib.parse import quote, quote_plus
 
 from aggregator.core.errors import DatabaseFault
+from aggregator.core.redaction import Redactor
 from aggregator.core.text.sanitize import escaped
 
 NOISY = ("apprise", "urllib3", "apscheduler", "asyncio", "aiosmtpd", "alembic", "uvicorn")
 POOL = "sqlalchemy.pool"  # a traceback for each connection that a server ended; whoever used it says so in a line
-MIN_SECRET_CHARS = 4
 FAULT_RHYTHM_S = 60.0
-
-
-class Redactor:
-    """Replaces every known secret by `***`, also in its percent-encoded spelling."""
-
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._pattern: re.Pattern[str] | None = None
-        self.set_secrets(secrets)
-
-    def set_secrets(self, secrets: Iterable[str]) -> None:
-        """Forget the secrets known so far and cut out these."""
-        spellings = {
-            spelling
-            for secret in secrets
-            if len(secret) >= MIN_SECRET_CHARS
-            for spelling in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
-        }
-        longest_first = sorted(spellings, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if spellings else None
-
-    def __call__(self, text: str) -> str:
-        return self._pattern.sub("***", text) if self._pattern else text
-
-
-redact = Redactor()
 
 
 class FaultFilter(logging.Filter):
@@ -71,8 +44,12 @@ class FaultFilter(logging.Filter):
 
 
 class _RedactingStream(logging.StreamHandler[TextIO]):
+    def __init__(self, stream: TextIO, redact: Redactor) -> None:
+        super().__init__(stream)
+        self._redact = redact
+
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return self._redact(super().format(record))
 
 
 class _Escaping(logging.Formatter):
@@ -94,14 +71,14 @@ class _OneLine(logging.Formatter):
         return escaped(" ".join(f"{record.levelname.lower()}: {record.getMessage()}{cause}".split()))
 
 
-def configure_plain(level: str) -> None:
+def configure_plain(level: str, redact: Redactor) -> None:
     """One line for each record on stderr, for commands; needs no more than the standard library."""
-    handler = _RedactingStream(sys.stderr)
+    handler = _RedactingStream(sys.stderr, redact)
     handler.setFormatter(_Escaping("%(levelname)s: %(message)s") if level == "debug" else _OneLine())
     _attach(handler, level)
 
 
-def configure(level: str, style: str, stream: TextIO | None = None) -> None:
+def configure(level: str, style: str, redact: Redactor, stream: TextIO | None = None) -> None:
     """Send all logging to `stream` (default: stderr); `style` is auto, console or json."""
     import structlog
 
@@ -126,7 +103,7 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         if pretty
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False), _escape_line]
     )
-    handler = _RedactingStream(stream)
+    handler = _RedactingStream(stream, redact)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

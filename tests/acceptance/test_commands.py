@@ -21,7 +21,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aggregator.cli.program import COMMANDS, program
-from aggregator.telemetry.logs import redact
 from tests.support.certificates import server_context
 from tests.support.harness import Publisher, Receiver, configuration
 
@@ -51,7 +50,6 @@ def here(folder: Path) -> Iterator[None]:
         os.chdir(before)
         logging.getLogger().setLevel(level)
         logging.getLogger().handlers[:] = handlers
-        redact.set_secrets(())
 
 
 class Installation:

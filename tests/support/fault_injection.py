@@ -40,6 +40,7 @@ from aggregator.core.model import (
     RoutingQuery,
     RoutingResult,
 )
+from aggregator.core.redaction import Redactor
 from aggregator.core.settings import Channel
 from aggregator.ports import Feeds, Fetcher, Notifier, Outbox, Route
 from aggregator.telemetry.logs import configure
@@ -162,7 +163,7 @@ class FastService(Service):
 def run_service(config: Path, point: str, passage: int) -> None:
     """Open the application, lay the trap, run the service until it is told to stop, or dies."""
     loaded = load_config(config)
-    configure("warning", "json")
+    configure("warning", "json", Redactor(loaded.secrets))
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it remarks on every tick that found the last at work
     trap = Fault(point, passage)
 

@@ -24,13 +24,13 @@ from aggregator.config.source import files
 from aggregator.core.errors import AggregatorError, ConfigError, ConfigErrors, StoreError
 from aggregator.core.model import DeliveryState
 from aggregator.core.polling.hosts import host_key
+from aggregator.core.redaction import Redactor
 from aggregator.core.rules import index_text
 from aggregator.core.settings import Config, Web
 from aggregator.notify import check_channels
 from aggregator.store import open_store
 from aggregator.store.files import OTHERS, family
 from aggregator.store.inspect import DatabaseState, inspect_database
-from aggregator.telemetry.logs import redact
 
 SAMPLE = 500
 SECRET_FILE = re.compile(r"\$\{file:([^}]+)\}")
@@ -49,8 +49,11 @@ class Report:
         return all(finding.severity == "note" for finding in self.findings)
 
 
-async def run_checks(path: Path) -> Report:
-    """Everything that is wrong with the installation whose configuration is at `path`."""
+async def run_checks(path: Path, redact: Redactor) -> Report:
+    """Everything that is wrong with the installation whose configuration is at `path`.
+
+    `redact` learns its secrets.
+    """
     facts = Facts(
         now=SystemClock().now(), python=sys.version_info[:3], sqlite=sqlite3.sqlite_version_info, fts5=_has_fts5()
     )
@@ -72,10 +75,10 @@ async def run_checks(path: Path) -> Report:
     facts = await _with_database(facts, loaded.config)
     if facts.known:
         looked_at += ["feeds", "rules", "alerts", "clock"]
-    return Report(findings=tuple(map(_redacted, diagnose(facts))), checked=tuple(looked_at))
+    return Report(findings=tuple(_redacted(finding, redact) for finding in diagnose(facts)), checked=tuple(looked_at))
 
 
-def _redacted(finding: DoctorFinding) -> DoctorFinding:
+def _redacted(finding: DoctorFinding, redact: Redactor) -> DoctorFinding:
     return replace(finding, message=redact(finding.message), remedy=redact(finding.remedy))
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from aggregator.core.errors import DatabaseFault, StoreError
-from aggregator.telemetry.logs import FaultFilter, configure, configure_plain, redact
+from aggregator.core.redaction import Redactor
+from aggregator.telemetry.logs import FaultFilter, configure, configure_plain
 
 
 @pytest.fixture(autouse=True)
@@ -20,13 +21,12 @@ def _as_before() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    redact.set_secrets(())
 
 
 def test_a_line_of_json() -> None:
     """Every record is one JSON document with its level, logger, instant and extras."""
     said = io.StringIO()
-    configure("info", "json", said)
+    configure("info", "json", Redactor(), said)
     logging.getLogger("aggregator.poll").info("poll gave %s", "nothing", extra={"feed": "wire"})
     line = json.loads(said.getvalue())
     assert line.pop("timestamp").endswith("Z")
@@ -36,7 +36,7 @@ def test_a_line_of_json() -> None:
 def test_an_exception_is_part_of_its_line() -> None:
     """A traceback does not break the stream of JSON lines."""
     said = io.StringIO()
-    configure("info", "json", said)
+    configure("info", "json", Redactor(), said)
     try:
         raise ValueError("no good")
     except ValueError:
@@ -49,8 +49,7 @@ def test_an_exception_is_part_of_its_line() -> None:
 def test_secrets_are_cut_out(style: str) -> None:
     """Of the message, of extras and of tracebacks, also percent-encoded."""
     said = io.StringIO()
-    configure("info", style, said)
-    redact.set_secrets({"pass/word"})
+    configure("info", style, Redactor({"pass/word"}), said)
     try:
         raise ValueError("smtp://u:pass%2Fword@host")
     except ValueError:
@@ -65,9 +64,9 @@ def test_nothing_logged_steers_a_terminal(style: str, capsys: pytest.CaptureFixt
     """A title in a message, an extra or a traceback shows its escapes, and does not begin a line of its own."""
     said = io.StringIO()
     if style.startswith("plain"):
-        configure_plain("debug" if "debug" in style else "info")
+        configure_plain("debug" if "debug" in style else "info", Redactor())
     else:
-        configure("info", style, said)
+        configure("info", style, Redactor(), said)
     try:
         raise ValueError("\x1b[2J\x9b2J")
     except ValueError:
@@ -106,7 +105,7 @@ def test_the_filter_is_in_place() -> None:
     """Many lines about one fault come out as one, in each style."""
     for style in ("json", "console"):
         said = io.StringIO()
-        configure("info", style, said)
+        configure("info", style, Redactor(), said)
         for _ in range(50):
             logging.getLogger("aggregator.x").error("failed: %s", DatabaseFault("disk is full", kind="full"))
         assert said.getvalue().count("disk is full") == 1

@@ -1,0 +1,46 @@
+"""Cut secrets out of texts before anybody reads them: logs, errors, pages, exports, outcomes of deliveries."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+HIDDEN = "***"
+MIN_SECRET_CHARS = 4  # shorter ones occur in ordinary words
+_LOGIN = re.compile(r"(?<=://)[^\s/@]+@")
+_HEADER = re.compile(r"\b(basic|bearer|token)\s+[\w+/=.~-]{8,}", re.IGNORECASE)
+
+
+class Redactor:
+    """Replace every known secret by `***`, also in its percent-encoded spelling.
+
+    One value is shared by all who show texts of one configuration; a reload gives it the new secrets.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), *, min_chars: int = MIN_SECRET_CHARS) -> None:
+        self._pattern: re.Pattern[str] | None = None
+        self._min_chars = min_chars
+        self.set_secrets(secrets)
+
+    def set_secrets(self, secrets: Iterable[str]) -> None:
+        """Forget the secrets known so far and cut out these."""
+        spellings = {
+            spelling
+            for secret in secrets
+            if len(secret) >= self._min_chars
+            for spelling in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
+        }
+        longest_first = sorted(spellings, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if spellings else None
+
+    def __call__(self, text: str) -> str:
+        return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+
+def hide_logins(text: str) -> str:
+    """Replace the user and password of every URL."""
+    return _LOGIN.sub(f"{HIDDEN}@", text)
+
+
+def hide_credentials(text: str) -> str:
+    """Replace logins in URLs and the values of Authorization headers."""
+    return _HEADER.sub(rf"\1 {HIDDEN}", hide_logins(text))
