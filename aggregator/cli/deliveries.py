@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.context import with_app
-from aggregator.cli.output import ago, echo, emit, json_option, limit_option, print_fields, secho, short, style, table
+from aggregator.cli.output import echo, emit, json_option, limit_option, print_fields, secho, short, style, table
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import NotFound, brief
+from aggregator.core.humanize import ago
 from aggregator.core.model import DeliveryState
 from aggregator.core.schemas import delivery_detail_json, delivery_json
 from aggregator.core.titles import with_titles

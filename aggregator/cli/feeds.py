@@ -7,7 +7,6 @@ import click
 
 from aggregator.cli.context import config_path, load, with_app, with_backend
 from aggregator.cli.output import (
-    ago,
     echo,
     emit,
     json_option,
@@ -17,11 +16,11 @@ from aggregator.cli.output import (
     progress,
     raw,
     secho,
-    span,
     table,
 )
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import AggregatorError, NotFound, brief
+from aggregator.core.humanize import ago, span
 from aggregator.core.model import FeedState, FeedSummary, Health
 from aggregator.core.schemas import candidate_json, feed_json
 from aggregator.core.text.urls import login_in, pasted_urls, with_login

@@ -8,10 +8,11 @@ import click
 
 from aggregator.cli.context import with_app
 from aggregator.cli.highlight import highlighted
-from aggregator.cli.output import ago, console, echo, emit, json_option, limit_option, print_fields, raw, short, table
+from aggregator.cli.output import console, echo, emit, json_option, limit_option, print_fields, raw, short, table
 from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import NotFound
+from aggregator.core.humanize import ago
 from aggregator.core.model import HitDetail, HitFilter
 from aggregator.core.schemas import hit_json
 from aggregator.core.titles import with_titles

@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -146,22 +145,3 @@ def progress(description: str, total: float | None = None) -> Iterator[Step]:
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total)
         yield lambda count=1: bar.advance(task, count)
-
-
-def ago(then: datetime | None, now: datetime) -> str:
-    """`3 min ago`, `in 2 h`, `never`."""
-    if then is None:
-        return "never"
-    distance = (now - then).total_seconds()
-    text = span(abs(distance))
-    return f"{text} ago" if distance >= 0 else f"in {text}"
-
-
-def span(seconds: float | None) -> str:
-    """Seconds in the largest fitting unit: `45 s`, `15 min`, `6 h`, `3 d`."""
-    if seconds is None:
-        return "–"
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size * 1.5 or (seconds >= size and unit != "d"):
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -18,7 +18,6 @@ from aggregator.cli.output import (
     plural,
     progress,
     secho,
-    span,
     style,
     table,
     width,
@@ -26,6 +25,7 @@ from aggregator.cli.output import (
 from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import ConfigErrors, NotFound
+from aggregator.core.humanize import span
 from aggregator.core.model import Json
 from aggregator.core.schemas import backtest_json, explanation_json, lint_json, rule_json
 

@@ -9,10 +9,11 @@ import click
 from aggregator.cli.context import with_backend
 from aggregator.cli.errors import located_in, print_problems
 from aggregator.cli.highlight import highlighted
-from aggregator.cli.output import ago, echo, emit, json_option, limit_option
+from aggregator.cli.output import echo, emit, json_option, limit_option
 from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import config_option
 from aggregator.core.errors import ConfigErrors, InvalidRule
+from aggregator.core.humanize import ago
 from aggregator.core.schemas import found_json
 
 if TYPE_CHECKING:

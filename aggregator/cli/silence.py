@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.context import with_app
-from aggregator.cli.output import ago, echo, emit, json_option, limit_option, table
+from aggregator.cli.output import echo, emit, json_option, limit_option, table
 from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import NotFound
+from aggregator.core.humanize import ago
 from aggregator.core.model import Silence
 from aggregator.core.schemas import silence_json
 

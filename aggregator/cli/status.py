@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.context import with_backend
-from aggregator.cli.output import ago, echo, emit, json_option, plural, print_fields, secho, size, span
+from aggregator.cli.output import echo, emit, json_option, plural, print_fields, secho, size
 from aggregator.cli.program import config_option
 from aggregator.core.findings import findings
+from aggregator.core.humanize import ago, span
 from aggregator.core.schemas import status_json
 
 if TYPE_CHECKING:

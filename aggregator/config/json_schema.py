@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from aggregator.core.humanize import written
 from aggregator.core.settings import Config
 
 _SECTIONS = {
@@ -35,7 +36,9 @@ def build_schema() -> dict[str, Any]:
         for about in part.get("properties", {}).values():
             about.pop("title", None)
             if isinstance(about.get("default"), float | int) and about.get("type") == "string":
-                about["default"] = _span(about["default"]) if "pattern" in about else f"{about['default'] // 2**20}MiB"
+                about["default"] = (
+                    written(about["default"]) if "pattern" in about else f"{about['default'] // 2**20}MiB"
+                )
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "title": "aggregator configuration"}
 
 
@@ -71,13 +74,6 @@ def _default(about: Mapping[str, Any]) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{', '.join(value) if isinstance(value, list) else value}`"
-
-
-def _span(seconds: float) -> str:
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length and seconds % length == 0:
-            return f"{seconds / length:g}{unit}"
-    return f"{seconds:g}s"
 
 
 def _kind(about: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ returns is no proof that work gets done, so the work itself is looked at: what i
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from aggregator.core.humanize import span
 from aggregator.core.model import Finding, Overdue, Severity, Status, Suspect
 
 FEED_INTERVALS = 2.0  # a feed is overdue by more than so many of its intervals
@@ -61,8 +62,8 @@ def _loops(status: Status) -> Iterator[Finding]:
 
 def _feeds(overdue: tuple[Overdue, ...], count: int, now: datetime) -> Iterator[Finding]:
     for feed in overdue[:MAX_NAMED]:
-        every = f", {_span(timedelta(seconds=feed.interval_s))}" if feed.interval_s else ""
-        what = f"feed {feed.name} has been due for {_span(now - feed.due_at)}, more than twice its interval{every}"
+        every = f", {span(feed.interval_s)}" if feed.interval_s else ""
+        what = f"feed {feed.name} has been due for {span(now - feed.due_at)}, more than twice its interval{every}"
         yield _overdue_feed(what)
     if count > MAX_NAMED:
         yield _overdue_feed(f"{count - MAX_NAMED} more feeds are overdue by more than twice their interval")
@@ -78,7 +79,7 @@ def _deliveries(due: tuple[Overdue, ...], now: datetime) -> Iterator[Finding]:
         if now - channel.due_at <= timedelta(seconds=DELIVERY_S):
             continue
         alerts = "1 alert is overdue" if channel.count == 1 else f"{channel.count} alerts are overdue"
-        what = f"{alerts} on channel {channel.name}, the oldest by {_span(now - channel.due_at)}"
+        what = f"{alerts} on channel {channel.name}, the oldest by {span(now - channel.due_at)}"
         test = f"`aggregator channels test {channel.name}`"
         remedy = f"check that `aggregator run` is running; {test} shows how the channel responds"
         yield Finding(kind="waiting", severity="error", area="alerts", what=what, remedy=remedy)
@@ -88,7 +89,7 @@ def _suspects(suspects: tuple[Suspect, ...], now: datetime) -> Iterator[Finding]
     for suspect in suspects:
         if suspect.deaths < SUSPECT_DEATHS:
             continue
-        waits = f"; paused for {_span(suspect.until - now)}" if suspect.until and suspect.until > now else ""
+        waits = f"; paused for {span(suspect.until - now)}" if suspect.until and suspect.until > now else ""
         if suspect.kind == "feed":
             what = f"the service crashed {suspect.deaths} times while processing feed {suspect.name}{waits}"
             remedy = f"inspect its document; pause the feed, or remove it with `aggregator feeds remove {suspect.name}`"
@@ -97,11 +98,3 @@ def _suspects(suspects: tuple[Suspect, ...], now: datetime) -> Iterator[Finding]
             remedy = f"inspect it and its channel with `aggregator deliveries show {suspect.name}`"
         area = "feeds" if suspect.kind == "feed" else "alerts"
         yield Finding(kind="deadly", severity="warning", area=area, what=what, remedy=remedy)
-
-
-def _span(length: timedelta) -> str:
-    minutes = length.total_seconds() / 60
-    for size, unit in ((1440, "d"), (60, "h")):
-        if minutes >= 2 * size:
-            return f"{minutes / size:.0f} {unit}"
-    return f"{max(1, minutes):.0f} min"

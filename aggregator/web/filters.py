@@ -2,9 +2,8 @@
 
 from datetime import date, datetime, timedelta, tzinfo
 
+from aggregator.core.humanize import ago, span
 from aggregator.core.model import FeedState, Health
-
-MINUTE, HOUR, DAY = 60, 3600, 86400
 
 HEALTH = {
     Health.NEW: "waiting for its first poll",
@@ -17,32 +16,6 @@ HEALTH = {
     Health.MOVED: "moved",
     Health.PAUSED: "paused",
 }
-
-
-def span(seconds: float | None) -> str:
-    """`45 s`, `15 min`, `2 h 5 min`, `3 d`: two units at most."""
-    if seconds is None:
-        return "–"
-    whole = round(abs(seconds))
-    if whole < MINUTE:
-        return f"{whole} s"
-    if whole < HOUR:
-        return f"{round(whole / MINUTE)} min"
-    if whole < DAY:
-        hours, rest = divmod(round(whole / MINUTE), 60)
-        return f"{hours} h {rest} min" if rest and hours < 10 else f"{hours} h"
-    days, rest = divmod(round(whole / HOUR), 24)
-    return f"{days} d {rest} h" if rest and days < 3 else f"{days} d"
-
-
-def ago(at: datetime | None, now: datetime) -> str:
-    """`14 min ago`, `in 6 min`, `now`, `never`."""
-    if at is None:
-        return "never"
-    seconds = (now - at).total_seconds()
-    if abs(seconds) < 5:
-        return "now"
-    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(seconds)}"
 
 
 def due(at: datetime | None, now: datetime) -> str:
@@ -121,5 +94,5 @@ def health(state: FeedState, now: datetime) -> str:
     words = HEALTH[state.health]
     since = state.failing_since if state.health is Health.FAILING else state.health_since
     if since and state.health not in (Health.NEW, Health.OK):
-        words += f" for {span((now - since).total_seconds())}"
+        words += f" for {span(now - since)}"
     return words

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from aggregator import __version__
+from aggregator.core import humanize
 from aggregator.core.text.sanitize import inert
 from aggregator.core.titles import rule_titles
 from aggregator.ports.backend import Backend
@@ -117,10 +118,10 @@ def environment() -> Environment:
         whole=keep_together,
         segment=partial(quote, safe=""),
         begin=filters.capitalize,
-        span=filters.span,
+        span=humanize.span,
         count=filters.count,
         amount=filters.amount,
-        ago=filters.ago,
+        ago=humanize.ago,
         due=filters.due,
         clock=filters.clock,
         stamp=filters.stamp,

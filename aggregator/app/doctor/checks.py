@@ -8,6 +8,7 @@ from typing import Literal
 from aggregator import DISTRIBUTION
 from aggregator.core.errors import ConfigError, brief
 from aggregator.core.findings import findings
+from aggregator.core.humanize import span
 from aggregator.core.model import Backlog, Delivery, DeliveryState, FeedState, Health, RuleStats, Severity, Status
 from aggregator.store.inspect import DatabaseState
 
@@ -231,7 +232,7 @@ def _stored(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
 def _clock(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
     newest = max((state.last_polled_at for state in known.feeds if state.last_polled_at), default=now)
     if newest > now + DRIFT:
-        message = f"it stands {_span(newest - now)} behind the last poll in the database"
+        message = f"it stands {span(newest - now)} behind the last poll in the database"
         yield _error("clock", "clock", message, "set this machine's clock (chrony, systemd-timesyncd)")
     feeds, polled = len(known.from_future), sum(state.last_polled_at is not None for state in known.feeds)
     if feeds >= 3 and feeds * 2 > polled:
@@ -264,7 +265,7 @@ def _stopped(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
     if polled is None:
         yield _warning("stopped", "service", "no feed was ever polled", start)
     elif waits > MAX_LAG and now - polled > MAX_LAG:
-        message = f"it does not run: the last poll was {_span(now - polled)} ago, {len(due)} feeds wait"
+        message = f"it does not run: the last poll was {span(now - polled)} ago, {len(due)} feeds wait"
         yield _error("stopped", "service", message, start)
 
 
@@ -352,11 +353,3 @@ def _limited(findings: Sequence[DoctorFinding], about: str, command: str) -> Ite
 
 def _dotted(version: Sequence[int]) -> str:
     return ".".join(map(str, version))
-
-
-def _span(length: timedelta) -> str:
-    minutes = length.total_seconds() / 60
-    for size, unit in ((1440, "d"), (60, "h")):
-        if minutes >= 2 * size:
-            return f"{minutes / size:.0f} {unit}"
-    return f"{max(1, minutes):.0f} min"

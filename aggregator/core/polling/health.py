@@ -13,9 +13,10 @@ another without a success between them (only GONE ends all). So every change is 
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from aggregator.core.errors import AggregatorError, BadStatus, ParseError
+from aggregator.core.humanize import span
 from aggregator.core.model import FeedState, Health, Notice
 from aggregator.core.settings import HealthSettings
 
@@ -105,7 +106,7 @@ def transition(before: FeedState, after: FeedState, settings: HealthSettings, no
 
 def gap_notice(state: FeedState) -> Notice:
     """The notice that entries may have come and gone between two polls."""
-    every = f" It is now polled every {_span(timedelta(seconds=state.interval_s))}." if state.interval_s else ""
+    every = f" It is now polled every {span(state.interval_s)}." if state.interval_s else ""
     return Notice(
         title=f"{state.title or state.id}: entries may have been missed",
         body=f"Every one of its {state.items} entries was new, so others may have come and gone since the last poll."
@@ -153,18 +154,10 @@ def _sentence(error: str | None) -> str:
 def _silence(after: FeedState, settings: HealthSettings, now: datetime) -> str:
     last = after.last_new_at or after.first_polled_at or now
     return (
-        f"No new entry for {_span(now - last)}; usually there is one every {_span(timedelta(seconds=after.gap_s or 0))}"
+        f"No new entry for {span(now - last)}; usually there is one every {span(after.gap_s or 0)}"
         f" (reported after {settings.silent_after:g} times that, and at least a day)."
     )
 
 
 def _when(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC" if at else "the start"
-
-
-def _span(length: timedelta) -> str:
-    minutes = length.total_seconds() / 60
-    for size, unit in ((2 * 1440, "days"), (2 * 60, "hours")):
-        if minutes >= size:
-            return f"{minutes / (size / 2):.0f} {unit}"
-    return f"{max(1, minutes):.0f} min"

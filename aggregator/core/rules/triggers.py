@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from aggregator.core.humanize import written
 from aggregator.core.model import RuleHistory
 from aggregator.core.settings import RuleConfig, Spike, Threshold
 
@@ -56,7 +57,7 @@ def _threshold(wanted: Threshold, history: RuleHistory, now: datetime) -> Trigge
     recent = [hit for hit in _within(history, now, wanted.within_s) if detail is None or hit[0] > detail]
     feeds = {feed for _, feed, _ in recent}
     count = (
-        f"{len(recent)} of {wanted.hits} hits from {len(feeds)} of {wanted.sources} feeds in {_span(wanted.within_s)}"
+        f"{len(recent)} of {wanted.hits} hits from {len(feeds)} of {wanted.sources} feeds in {written(wanted.within_s)}"
     )
     enough = len(recent) >= wanted.hits and len(feeds) >= wanted.sources
     return TriggerDecision(fires=enough, reason=count, hits=_ids(recent) if enough else ())
@@ -71,7 +72,7 @@ def _spike(wanted: Spike, history: RuleHistory, now: datetime) -> TriggerDecisio
     detail = history.last_alert_at
     quiet = detail is None or detail <= now - window
     loud = len(recent) >= max(MIN_SPIKE_HITS, wanted.factor * max(usual, 1.0))
-    reason = f"{len(recent)} hits in {_span(wanted.within_s)}, usually {usual:.1f}"
+    reason = f"{len(recent)} hits in {written(wanted.within_s)}, usually {usual:.1f}"
     if loud and not quiet:
         return TriggerDecision(fires=False, reason=f"{reason}; this spike was already alerted")
     return TriggerDecision(fires=loud, reason=reason, hits=_ids(recent) if loud else ())
@@ -84,8 +85,8 @@ def _first(silence_s: float, history: RuleHistory, now: datetime) -> TriggerDeci
     first = recent[0]
     same_moment = [hit for hit in recent if hit[0] == first[0]]
     if len(same_moment) < len(recent):
-        return TriggerDecision(fires=False, reason=f"not the first mention in {_span(silence_s)}")
-    return TriggerDecision(fires=True, reason=f"first mention in {_span(silence_s)}", hits=_ids(same_moment))
+        return TriggerDecision(fires=False, reason=f"not the first mention in {written(silence_s)}")
+    return TriggerDecision(fires=True, reason=f"first mention in {written(silence_s)}", hits=_ids(same_moment))
 
 
 def _within(history: RuleHistory, now: datetime, seconds: float) -> list[HitInstant]:
@@ -94,10 +95,3 @@ def _within(history: RuleHistory, now: datetime, seconds: float) -> list[HitInst
 
 def _ids(hits: list[HitInstant]) -> tuple[str, ...]:
     return tuple(hit for _, _, hit in hits)
-
-
-def _span(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregator.core.humanize import span
 from aggregator.web.auth import SESSION_LIFE, Authenticator, LoginLimiter, Sessions
 from aggregator.web.dependencies import BackendDep, TemplatesDep
-from aggregator.web.filters import span
 from aggregator.web.middleware import COOKIE, address_of, session_cookie
 from aggregator.web.origins import safe_next
 

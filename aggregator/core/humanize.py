@@ -1,0 +1,39 @@
+"""Durations and distances in time as people read them, and durations as they are written in YAML."""
+
+from datetime import datetime, timedelta
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def span(length: timedelta | float | None) -> str:
+    """Format seconds as `45 s`, `15 min`, `2 h 5 min`, `3 d`: two units at most; `–` for None."""
+    if length is None:
+        return "–"
+    whole = round(abs(length.total_seconds() if isinstance(length, timedelta) else length))
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{round(whole / MINUTE)} min"
+    if whole < DAY:
+        hours, rest = divmod(round(whole / MINUTE), 60)
+        return f"{hours} h {rest} min" if rest and hours < 10 else f"{hours} h"
+    days, rest = divmod(round(whole / HOUR), 24)
+    return f"{days} d {rest} h" if rest and days < 3 else f"{days} d"
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """Format `14 min ago`, `in 6 min`, `now`, `never`."""
+    if at is None:
+        return "never"
+    distance = now - at
+    if abs(distance) < timedelta(seconds=5):
+        return "now"
+    return f"{span(distance)} ago" if at < now else f"in {span(distance)}"
+
+
+def written(seconds: float) -> str:
+    """Format `90m`, `6h`, `2d` exactly, as in the configuration."""
+    for unit, size in (("d", DAY), ("h", HOUR), ("m", MINUTE)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
