@@ -80,24 +80,10 @@ def rule_files(path: Path) -> tuple[EditableText, ...]:
     return tuple(EditableText(source.name, source.text, digest(source.path)) for source in having)
 
 
-def rule_text(path: Path, rule_id: str, *, environ: Mapping[str, str] = os.environ) -> EditableText:
-    """A rule as it is written. Raises NotFound, ConfigErrors."""
-    source, _, node = _item(path, "rules", rule_id, environ)
-    return EditableText(source.name, yaml_edit.item_text(source, node), digest(source.path))
-
-
 def with_rule_text(path: Path, rule_id: str, text: str, *, environ: Mapping[str, str] = os.environ) -> tuple[Path, str]:
     """The file of a rule and its whole text with the rule written anew; nothing is saved."""
     source, _, node = _item(path, "rules", rule_id, environ)
     return source.path, yaml_edit.replace(source, node, text)
-
-
-def replace_rule_text(
-    path: Path, rule_id: str, text: str, *, before: str | None = None, environ: Mapping[str, str] = os.environ
-) -> Loaded:
-    """Write a rule anew. `before`: the digest the file must still have (Conflict). Raises ConfigErrors."""
-    file, whole = with_rule_text(path, rule_id, text, environ=environ)
-    return save_file(path, file, whole, before=before, environ=environ)
 
 
 def save_file(

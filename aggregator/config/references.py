@@ -14,6 +14,7 @@ from aggregator.config.values import CONSOLE
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
 from aggregator.core.settings import weak_spot
+from aggregator.core.text.urls import DEFAULT_PORTS
 from aggregator.core.values import revealed
 
 _OWN = ("url", "service", "name")
@@ -131,7 +132,7 @@ def _address(url: str) -> str:
         port = parts.port
     except ValueError:
         return url
-    default = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    default = DEFAULT_PORTS.get(parts.scheme.lower())
     place = f"{parts.hostname}:{port}" if port and port != default else f"{parts.hostname}"
     return f"{parts.scheme.lower()}://{parts.username or ''}@{place}{parts.path or '/'}?{parts.query}"
 

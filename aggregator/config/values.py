@@ -10,12 +10,12 @@ from urllib.parse import unquote, urlsplit
 
 from aggregator.config.interpolate import UNEXPANDED, Expander
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
+from aggregator.core.text.urls import DEFAULT_PORTS
 from aggregator.core.values import revealed
 
 Read = Callable[[ScalarNode], object]
 CONSOLE = "console"
 _NOTHING = {"", "~", "null", "Null", "NULL"}
-_PORTS = {"http": 80, "https": 443}
 
 
 def to_plain(root: MappingNode, expander: Expander) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def slug(url: str) -> str:
         host, port = (parts.hostname or "").removeprefix("www."), parts.port
     except ValueError:
         return ""
-    place = f"{host}:{port}" if port and port != _PORTS.get(parts.scheme.lower()) else host
+    place = f"{host}:{port}" if port and port != DEFAULT_PORTS.get(parts.scheme.lower()) else host
     plain_text = unicodedata.normalize("NFKD", f"{place}/{unquote(parts.path)}").casefold()
     text = re.sub(r"[^a-z0-9]+", "-", "".join(c for c in plain_text if not unicodedata.combining(c))).strip("-")
     return text if len(text) <= 100 else f"{text[:93]}-{_short(url)}"

@@ -377,6 +377,12 @@ class DeliveryState(StrEnum):
     SUPPRESSED = "suppressed"
 
 
+WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
+RETRIABLE = (*WAITING, DeliveryState.DEAD)  # may be made due, or cancelled, by a person
+ENDED = (DeliveryState.SENT, DeliveryState.DEAD)
+URGENCY = {"high": 0, "normal": 1, "low": 2}  # of a priority: the lower, the sooner it goes out
+
+
 class AlertKind(StrEnum):
     """What an alert is about."""
 

@@ -7,10 +7,10 @@ RFC 6265 and what its successor adds (prefixes, public suffixes), within caps.
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from aggregator.core.polling.hosts import registrable
+from aggregator.core.text.http_dates import http_date
 from aggregator.fetch.url import ParsedUrl
 
 MAX_COOKIES = 20
@@ -114,13 +114,5 @@ def _is_over(attributes: dict[str, str], date: str) -> bool:
     age = attributes.get("max-age", "")
     if re.fullmatch(r"-?\d{1,20}", age):
         return int(age) <= 0
-    ends, now = _instant(attributes.get("expires", "")), _instant(date)
+    ends, now = http_date(DASHED.sub(r"\1 \2 \3", attributes.get("expires", ""))), http_date(date)
     return ends is not None and ends <= (now or datetime(2000, 1, 1, tzinfo=UTC))
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(DASHED.sub(r"\1 \2 \3", text))
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None

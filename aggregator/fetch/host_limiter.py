@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-GAP_S = 1.0
+from aggregator.core.polling.hosts import GAP_S
+
 SWEEP_AT = 8192
 
 

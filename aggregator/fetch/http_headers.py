@@ -4,12 +4,12 @@ RFC 9110 §8.8 (validators), §10.2.3 (Retry-After); RFC 9111 §4.2, §5.2 (fres
 """
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Protocol
 from urllib.parse import urljoin
 
 from aggregator.core.model import CacheHints, Validators
+from aggregator.core.text import http_dates
 
 MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?(\d{1,10})", re.IGNORECASE)
 LINK = re.compile(r"<([^<>]*)>([^<]*)")
@@ -56,24 +56,15 @@ def hints(response: HasHeaders, now: datetime | None = None) -> CacheHints:
     )
     if not control and not expires and not retry:
         return NO_HINTS
-    sent_at = http_date(response.header("Date")) or now
+    sent_at = http_dates.http_date(response.header("Date")) or now
     found = MAX_AGE.search(control)
     if found:
         age = response.header("Age").strip()
         left_s = float(found[1]) - (float(age) if age.isdigit() and len(age) <= 10 else 0.0)
-        return CacheHints(max_age_s=max(0.0, left_s), retry_after_s=_wait(retry, sent_at))
-    return CacheHints(expires_s=_until(expires, sent_at), retry_after_s=_wait(retry, sent_at))
-
-
-def http_date(text: str) -> datetime | None:
-    """An HTTP-date, in any of its three forms; None where it is none."""
-    if not text:
-        return None
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError, IndexError):
-        return None
-    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+        return CacheHints(max_age_s=max(0.0, left_s), retry_after_s=http_dates.retry_after_s(retry, sent_at))
+    return CacheHints(
+        expires_s=http_dates.seconds_until(expires, sent_at), retry_after_s=http_dates.retry_after_s(retry, sent_at)
+    )
 
 
 def links(response: HasHeaders, url: str) -> tuple[tuple[str, str], ...]:
@@ -90,19 +81,3 @@ def links(response: HasHeaders, url: str) -> tuple[tuple[str, str], ...]:
             except ValueError:
                 continue
     return tuple(found)
-
-
-def _wait(text: str, sent_at: datetime | None) -> float | None:
-    """Seconds of a Retry-After, given as a number or as a date."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:10])
-    return _until(text, sent_at)
-
-
-def _until(text: str, sent_at: datetime | None) -> float | None:
-    """Seconds from `sent_at` to a date that lies after it."""
-    date = http_date(text)
-    if date is None or sent_at is None or date <= sent_at:
-        return None
-    return (date - sent_at).total_seconds()

@@ -8,9 +8,8 @@ from urllib.parse import urljoin, urlsplit
 from yarl import URL
 
 from aggregator.core.errors import Forbidden
-from aggregator.core.text.urls import host_error
+from aggregator.core.text.urls import DEFAULT_PORTS, host_error
 
-PORTS = {"http": 80, "https": 443}
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 AUTHORITY = re.compile(r"[A-Za-z]+://([^/?#]*)")
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
@@ -41,7 +40,7 @@ def parse_url(text: str) -> ParsedUrl:
     """Read an absolute http or https address. Raises Forbidden."""
     text = text.strip().partition("#")[0]
     scheme = SCHEME.match(text)
-    if scheme is None or scheme[1].lower() not in PORTS:
+    if scheme is None or scheme[1].lower() not in DEFAULT_PORTS:
         named = f"{scheme[1]}: is not" if scheme else "an address without a scheme is not"
         raise Forbidden(f"{named} visited; only http and https are", url=text, transient=False)
     authority = AUTHORITY.match(text)
@@ -82,7 +81,7 @@ def _address(text: str) -> ParsedUrl:
         raise Forbidden(f"this is not a web address: {wrong}", url=text, transient=False)
     scheme, host = url.scheme.lower(), host.lower()
     shown = f"[{host}]" if ":" in host else host
-    authority = shown if port == PORTS[scheme] else f"{shown}:{port}"
+    authority = shown if port == DEFAULT_PORTS[scheme] else f"{shown}:{port}"
     target = url.raw_path_qs if url.raw_path_qs.startswith("/") else f"/{url.raw_path_qs}"
     return ParsedUrl(text, scheme, host, port, authority, target)
 

@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
 from time import monotonic
 from typing import Any
@@ -29,6 +27,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
+from aggregator.core.text.http_dates import http_date, retry_after_s
 from aggregator.core.text.sanitize import clean_text
 from aggregator.notify.acceptance import Refusal
 from aggregator.notify.bounded import Bounded, Overlong
@@ -141,18 +140,6 @@ def install_capture() -> None:
     HTTPConnection.response_class = _Response
 
 
-def retry_after_s(header: str | None, now: datetime | None = None) -> float | None:
-    """Seconds of a Retry-After field: delay or HTTP-date (RFC 9110, 10.2.3); None where it is neither."""
-    if not header:
-        return None
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    at = _date(header)
-    return max(0.0, (at - now).total_seconds()) if at and now else None
-
-
 def _bytes(request: requests.PreparedRequest) -> bytes:
     """The body as it goes out; a text is made bytes here, so that nothing can encode it otherwise later."""
     if isinstance(request.body, str):
@@ -200,21 +187,12 @@ def _decoded(body: bytes, encodings: str, limit: int) -> bytes:
 
 def _record(notes: HttpCapture, response: requests.Response) -> None:
     notes.status = response.status_code
-    served = response.headers.get("Date")
-    notes.retry_after_s = retry_after_s(response.headers.get("Retry-After"), _date(served))
+    served_at = http_date(response.headers.get("Date", ""))
+    notes.retry_after_s = retry_after_s(response.headers.get("Retry-After", ""), served_at)
     if response.ok:
         notes.refused = notes.refused or notes.read_refusal(response.content)
     else:
         notes.answer = clean_text(response.content.decode("utf-8", "replace"), MAX_CHARS)
-
-
-def _date(header: str | None) -> datetime | None:
-    """An HTTP-date; a Retry-After date is compared with the server's own clock."""
-    try:
-        at = parsedate_to_datetime(header) if header else None
-    except (ValueError, TypeError, IndexError):
-        return None
-    return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _never_left(error: requests.RequestException) -> bool:

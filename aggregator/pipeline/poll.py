@@ -10,7 +10,7 @@ from typing import Any
 from aggregator.core.errors import AggregatorError, DatabaseFault, StoreError
 from aggregator.core.model import FeedState
 from aggregator.core.polling.health import is_proven
-from aggregator.core.polling.hosts import host_key, interleaved
+from aggregator.core.polling.hosts import GAP_S, host_key, interleaved
 from aggregator.pipeline.context import Context
 from aggregator.pipeline.ingest import Ingestor, PolledFeed
 from aggregator.ports import Feeds
@@ -22,7 +22,6 @@ CLAIM_SIZE = 500
 CLAIMS = 8  # in one tick: hosts with many due feeds hide the others from a claim, one after the other
 SHARE = 4
 KEPT_FOR_PROVEN = 16  # two places of so many
-GAP_S = 1.0  # between two requests to a public host
 FIRST_STORE_REST_S, STORE_REST_S = 2.0, 30.0  # nothing is fetched while it could not be stored
 
 

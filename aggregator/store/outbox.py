@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from aggregator.core.delivery import after_death
 from aggregator.core.errors import Conflict
-from aggregator.core.model import Delivery, DeliveryState, HitDetail, Silence
+from aggregator.core.model import URGENCY, Delivery, DeliveryState, HitDetail, Silence
 from aggregator.store import mappers
 from aggregator.store.column_types import Instant, Values
 from aggregator.store.engine import Database
@@ -35,8 +35,7 @@ from aggregator.store.writer import Writer
 SENDING = DeliveryState.SENDING.value
 HELD = deliveries.c.state == DeliveryState.HELD.value
 UNKNOWN = "unknown"  # the outcome of an attempt from its beginning until it is settled
-URGENCY = case({"high": 0, "normal": 1, "low": 2}, value=deliveries.c.priority, else_=1)
-BY_URGENCY = {"high": 0, "normal": 1, "low": 2}
+BY_URGENCY = case(URGENCY, value=deliveries.c.priority, else_=1)
 
 OPEN = update(deliveries).where(deliveries.c.id == bindparam("delivery_id"))
 UNCOUNT = OPEN.values(attempts=deliveries.c.attempts - 1)
@@ -105,7 +104,7 @@ class SqlOutbox:
 
         claimed = [mappers.delivery(row) for row in await self._writer.execute(take)]
         return tuple(
-            sorted(claimed, key=lambda d: (BY_URGENCY.get(d.priority, 1), d.deaths, d.due_at, d.created_at, d.id))
+            sorted(claimed, key=lambda d: (URGENCY.get(d.priority, 1), d.deaths, d.due_at, d.created_at, d.id))
         )
 
     def _bring_back(self, connection: Connection, now: datetime, owner: str) -> None:
@@ -124,9 +123,11 @@ class SqlOutbox:
         self, limit: int, wanted: ColumnElement[bool], channels: Sequence[str] | None
     ) -> Select[tuple[str]]:
         """Channels take turns, so that a long queue of one never starves another."""
-        order = (URGENCY, deliveries.c.deaths, deliveries.c.due_at, deliveries.c.created_at, deliveries.c.id)
+        order = (BY_URGENCY, deliveries.c.deaths, deliveries.c.due_at, deliveries.c.created_at, deliveries.c.id)
         turn = func.row_number().over(partition_by=deliveries.c.channel, order_by=order)
-        due = select(deliveries.c.id, turn.label("turn"), URGENCY.label("urgency"), deliveries.c.due_at).where(wanted)
+        due = select(deliveries.c.id, turn.label("turn"), BY_URGENCY.label("urgency"), deliveries.c.due_at).where(
+            wanted
+        )
         if channels is not None:
             due = due.where(self._dialect.is_in(deliveries.c.channel, "channels"))
         queue = due.subquery()

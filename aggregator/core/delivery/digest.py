@@ -6,10 +6,9 @@ from datetime import datetime
 
 from aggregator.core.delivery.ids import delivery_id
 from aggregator.core.delivery.retry import HoldReason
-from aggregator.core.model import Alert, AlertKind, Delivery, DeliveryState, HitDetail, HitState, Notice
+from aggregator.core.model import URGENCY, Alert, AlertKind, Delivery, DeliveryState, HitDetail, HitState, Notice
 from aggregator.core.settings import Channel
 
-URGENCY = {"high": 0, "normal": 1, "low": 2}
 FOLDED = frozenset(map(str, HoldReason))
 
 

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from aggregator.core.model import Entry, FeedState, Reason
 from aggregator.core.polling.new_entries import NewEntries
+from aggregator.core.text.urls import DEFAULT_PORTS
 
 PAGES = 10
 ALREADY_PUBLISHED = timedelta(days=1)  # an entry may appear that long after its own date
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def may_follow(document: str, archive: str | None) -> bool:

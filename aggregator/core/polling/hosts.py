@@ -8,12 +8,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aggregator.core.model import FeedState
+from aggregator.core.text.urls import DEFAULT_PORTS
 
 # Special-use and customary private names (RFC 6762 appendix G, RFC 8375, RFC 6761).
 PRIVATE = frozenset(
     {"corp", "home", "internal", "intranet", "invalid", "lan", "local", "localhost", "private", "test", "arpa"}
 )
-DEFAULT_PORTS = {"http": 80, "https": 443}
+GAP_S = 1.0  # between two requests to a public host
 
 
 @lru_cache(maxsize=65_536)

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from aggregator.core.model import Entry, FeedState, ParsedEntry, ParsedFeed, Reason, StoredKey
 from aggregator.core.polling.identity import (
@@ -23,8 +22,8 @@ from aggregator.core.polling.identity import (
     undecided,
 )
 from aggregator.core.text.opening import opening
+from aggregator.core.values import FirstPoll
 
-FirstPoll = Literal["silent", "alert"] | float
 MIN_WINDOW = 3  # fewer entries than this prove no gap and no bad guids
 SESSIONS = re.compile(r";?(?:\w*sess(?:ion)?_?(?:id)?|aspsessionid\w*|cfid|cftoken|zenid|oscsid)")
 

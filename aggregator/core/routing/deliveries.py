@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from aggregator.core.delivery import delivery_id, slot
-from aggregator.core.model import AlertKind, Delivery, DeliveryState
-from aggregator.core.routing.story_index import URGENCY
+from aggregator.core.model import URGENCY, AlertKind, Delivery, DeliveryState
 from aggregator.core.settings import Channel, RuleConfig
 
 
@@ -95,7 +94,7 @@ def _delivery(channel: Channel, recipient: str, group: Sequence[PlannedAlert], n
         hits=tuple(dict.fromkeys(hit for detail in group for hit in detail.hits)),
         story=first.story,
         title=first.title,
-        priority=max((detail.rule.priority for detail in group), key=URGENCY.__getitem__),
+        priority=min((detail.rule.priority for detail in group), key=URGENCY.__getitem__),
         state=DeliveryState.HELD if reason else DeliveryState.PENDING,
         reason=reason,
         created_at=now,

@@ -29,7 +29,7 @@ from aggregator.core.model import (
 )
 from aggregator.core.routing.deliveries import PlannedAlert, Recipients, deliveries
 from aggregator.core.routing.story_index import StoryIndex, Unreached, notified
-from aggregator.core.rules.triggers import fires
+from aggregator.core.rules.triggers import fires, lookback_s
 from aggregator.core.settings import Channel, RuleConfig, Settings
 from aggregator.core.stories import fingerprint
 
@@ -37,7 +37,6 @@ MAX_UPDATES = 3
 STALE = frozenset({Reason.BASELINE, Reason.ALIAS, Reason.TOO_OLD})  # never told, so they need no story
 FIRST_SEEN = frozenset({Reason.NEW, Reason.BASELINE, Reason.FLOOD, Reason.ALIAS, Reason.TOO_OLD})
 WAITS = "waits"
-SPIKE_WINDOWS = 29  # the present one, and what is usual
 
 
 def fingerprints(entries: Iterable[Entry]) -> dict[str, Fingerprint]:
@@ -69,7 +68,7 @@ class Router:
             return None
         rules = self.rules
         asked = {hit.rule: rules[hit.rule] for hit in hits if hit.rule in rules and conditional(rules[hit.rule])}
-        histories = tuple((name, now - timedelta(seconds=looks_back_s(rule))) for name, rule in asked.items())
+        histories = tuple((name, now - timedelta(seconds=lookback_s(rule))) for name, rule in asked.items())
         edited = tuple(hit.id for hit in hits if entries[hit.entry_key].reason not in FIRST_SEEN)
         if not self.settings.stories.collapse:
             return RoutingQuery(hits=edited, histories=histories)
@@ -233,13 +232,6 @@ def _thresholds(
 def conditional(rule: RuleConfig) -> bool:
     """Does this rule alert only when there is more than one hit to tell?"""
     return rule.threshold is not None or rule.spike is not None or rule.first_in_s is not None
-
-
-def looks_back_s(rule: RuleConfig) -> float:
-    """How many seconds of its own past such a rule needs to decide."""
-    threshold_s = rule.threshold.within_s if rule.threshold else 0.0
-    spike_s = rule.spike.within_s * SPIKE_WINDOWS if rule.spike else 0.0
-    return max(threshold_s, spike_s, rule.first_in_s or 0.0)
 
 
 def _active_silence(hit: Hit, silences: Iterable[Silence], now: datetime) -> Silence | None:

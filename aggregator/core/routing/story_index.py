@@ -7,11 +7,9 @@ from datetime import datetime
 from heapq import nlargest
 
 from aggregator.core.delivery import delivery_id
-from aggregator.core.model import Entry, Fingerprint, Reason, Story, Undelivered
+from aggregator.core.model import URGENCY, Entry, Fingerprint, Reason, Story, Undelivered
 from aggregator.core.settings import RuleConfig, Settings
 from aggregator.core.stories import CANDIDATES, find_story, fingerprint, keys
-
-URGENCY = {"low": 0, "normal": 1, "high": 2}
 
 
 def notified(rule: RuleConfig, settings: Settings) -> tuple[str, ...]:
@@ -132,7 +130,7 @@ class StoryIndex:
         if earlier is None:
             return ()
         as_fast = earlier.deliver in ("instant", rule.deliver)
-        as_urgent = URGENCY[earlier.priority] >= URGENCY[rule.priority]
+        as_urgent = URGENCY[earlier.priority] <= URGENCY[rule.priority]
         return notified(earlier, self._settings) if name == rule.id or (as_fast and as_urgent) else ()
 
     def _begin(self, entry: Entry, found: Fingerprint) -> Story:

@@ -3,7 +3,7 @@
 from aggregator.core.rules.compile import Rule, compile_rule, recompile, rule_for_query
 from aggregator.core.rules.entry_document import Document, document, index_text
 from aggregator.core.rules.explain import ExplainedClause, Explanation, explain
-from aggregator.core.rules.feedback import Proposal, precision, propose
+from aggregator.core.rules.feedback import Proposal, propose
 from aggregator.core.rules.index import RuleIndex, RuleMatch
 from aggregator.core.rules.lint import LintFinding, lint, not_near
 from aggregator.core.rules.match_term import lint_term, match_term
@@ -12,7 +12,7 @@ from aggregator.core.rules.query_parser import parse_query, print_query
 from aggregator.core.rules.rule_tests import run_tests
 from aggregator.core.rules.snippet import snippet
 from aggregator.core.rules.syntax_tree import Node
-from aggregator.core.rules.triggers import TriggerDecision, fires, lookback_s
+from aggregator.core.rules.triggers import TriggerDecision, fires
 
 __all__ = [
     "Document",
@@ -32,11 +32,9 @@ __all__ = [
     "index_text",
     "lint",
     "lint_term",
-    "lookback_s",
     "match_term",
     "not_near",
     "parse_query",
-    "precision",
     "prefilter",
     "print_query",
     "propose",

@@ -70,12 +70,6 @@ class Proposal:
         )
 
 
-def precision(relevant: int, irrelevant: int) -> float | None:
-    """The share of marked hits that were relevant; None where nothing is marked."""
-    marked = relevant + irrelevant
-    return relevant / marked if marked else None
-
-
 def propose(
     rule: Rule,
     relevant: Sequence[str],

@@ -89,11 +89,6 @@ def fold_cased(text: str) -> str:
     return text.translate(_BARE)
 
 
-def fold_with_offsets(text: str) -> tuple[str, Sequence[int]]:
-    """`fold(text)`, and for each of its characters the index in `text` of where it came from."""
-    return text.translate(FOLDED), offsets(text, FOLDED)
-
-
 def offsets(text: str, table: FoldTable) -> Sequence[int]:
     """For each character of text.translate(table), the index in `text` that it came from."""
     resized = table.resized(text)

@@ -7,7 +7,6 @@ Python's `\\w` would break Hindi and Arabic words at their marks.
 """
 
 import re
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -305,10 +304,6 @@ class TokenizedText:
             if first == index:
                 return start, self.ends[last]
         return start, end
-
-    def index_at(self, offset: int) -> int:
-        """The index of the first token that ends after code point `offset`."""
-        return bisect_left(self.ends, offset + 1)
 
 
 def between(text: str, end: int, start: int) -> str:

@@ -17,6 +17,8 @@ yclid ysclid
 TRACKING = frozenset(_TRACKING.split())
 TRACKING_PREFIXES = ("utm_", "pk_", "mtm_", "matomo_", "piwik_", "hsa_", "ga_")
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
 _WRAPPED = re.compile(r"<(.*)>|\"(.*)\"|'(.*)'", re.DOTALL)
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 _PASTED_SCHEME = re.compile(

@@ -6,16 +6,12 @@ from datetime import datetime
 from sqlalchemy import Connection, Update, case, func, or_, select, update
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import Attempt, Delivery, DeliveryState, HitDetail
+from aggregator.core.model import ENDED, RETRIABLE, Attempt, Delivery, DeliveryState, HitDetail
 from aggregator.store import mappers
 from aggregator.store.hit_details import get_details
 from aggregator.store.queries.base import QueryBase, earlier, limited
 from aggregator.store.routing import forget_undelivered
 from aggregator.store.schema import attempts, deliveries, hits, stories
-
-WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
-RETRIABLE = (*WAITING, DeliveryState.DEAD)
-ENDED = (DeliveryState.SENT, DeliveryState.DEAD)
 
 
 class DeliveryQueries(QueryBase):

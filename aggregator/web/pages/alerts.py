@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.core.model import DeliveryState
+from aggregator.core.model import ENDED, RETRIABLE, WAITING, DeliveryState
 from aggregator.core.titles import with_titles
 from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
 from aggregator.web.origins import safe_next
@@ -16,9 +16,7 @@ router = APIRouter()
 
 SHOWN = 50
 HITS_SHOWN = 40
-RETRIABLE = frozenset({DeliveryState.DEAD, DeliveryState.HELD, DeliveryState.RETRY})
-CANCELLABLE = frozenset({DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY})
-ENDED = frozenset({DeliveryState.SENT, DeliveryState.DEAD})
+NOT_DUE = frozenset(RETRIABLE) - {DeliveryState.PENDING}
 
 
 class ReturnForm(BaseModel):
@@ -44,7 +42,7 @@ async def outbox(
     more = cursor_of(found[-1].created_at, found[-1].id) if len(found) == SHOWN else None
     return templates.render(
         request, "alerts.html", deliveries=found, counts=counts, state=state, states=DeliveryState, more=more,
-        before=before, retriable=RETRIABLE, cancellable=CANCELLABLE, ended=ENDED,
+        before=before, retriable=NOT_DUE, cancellable=WAITING, ended=ENDED,
     )  # fmt: skip
 
 
@@ -56,7 +54,7 @@ async def one(request: Request, backend: BackendDep, templates: TemplatesDep, de
     return templates.render(
         request, "alert.html", delivery=delivery, attempts=attempts, recent=recent[:HITS_SHOWN],
         more=len(recent[HITS_SHOWN:]),
-        retriable=RETRIABLE, cancellable=CANCELLABLE, ended=ENDED,
+        retriable=NOT_DUE, cancellable=WAITING, ended=ENDED,
     )  # fmt: skip
 
 

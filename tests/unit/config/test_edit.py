@@ -11,10 +11,9 @@ from aggregator.config import (
     digest,
     load,
     remove_feed,
-    replace_rule_text,
     rule_files,
-    rule_text,
     save_file,
+    with_rule_text,
 )
 from aggregator.core.errors import AggregatorError, ConfigErrors, Conflict, NotFound
 from tests.unit.config.config_files import written
@@ -129,10 +128,9 @@ rules:
 def test_a_rule_is_written_anew_in_its_place(tmp_path: Path) -> None:
     """The text between its dash and its last line changes, comments around it stay."""
     file = written(tmp_path, RULES)
-    text = rule_text(file, "b", environ={})
-    assert text.text == "  - id: b\n    any:\n      - S-400\n"
-    replace_rule_text(file, "b", "  - id: b\n    any: [S-500]", before=text.digest, environ={})
-    assert file.read_text() == RULES.lstrip().replace("any:\n      - S-400", "any: [S-500]")
+    where, text = with_rule_text(file, "b", "  - id: b\n    any: [S-500]", environ={})
+    assert where == file
+    assert text == RULES.lstrip().replace("any:\n      - S-400", "any: [S-500]")
 
 
 def test_a_change_on_disk_is_not_overwritten(tmp_path: Path) -> None:

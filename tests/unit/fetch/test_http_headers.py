@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core.model import Validators
-from aggregator.fetch.http_headers import hints, http_date, links, refreshed, validators
+from aggregator.core.text.http_dates import http_date
+from aggregator.fetch.http_headers import hints, links, refreshed, validators
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 URL = "http://news.example/feed"

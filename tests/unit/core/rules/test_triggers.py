@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aggregator.core.model import RuleHistory
-from aggregator.core.rules import compile_rule, fires, lookback_s, precision, propose
+from aggregator.core.rules import compile_rule, fires, propose
+from aggregator.core.rules.triggers import lookback_s
 from aggregator.core.settings import RuleConfig
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -87,9 +88,3 @@ def test_no_word_that_many_entries_have_is_proposed() -> None:
     assert [proposal.term for proposal in found] == ["Museum", "ndiyo"]
     few = propose(rule, relevant, irrelevant, frequencies=common, entries=50)  # of which each is one of many
     assert "sana" in [proposal.term for proposal in few]
-
-
-def test_precision_is_the_share_of_relevant_marks() -> None:
-    """Nothing marked, nothing known."""
-    assert precision(3, 1) == 0.75
-    assert precision(0, 0) is None

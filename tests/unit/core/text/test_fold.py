@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.core.text.fold import fold, fold_with_offsets
+from aggregator.core.text.fold import FOLDED, fold, offsets
 from aggregator.core.text.tokens import WORDS, tokens, words
 from aggregator.core.text.urls import title_key
 
@@ -25,7 +25,7 @@ def test_composition_does_not_matter(text: str) -> None:
 @given(SCRIPTS)
 def test_offsets_point_to_where_it_came_from(text: str) -> None:
     """Each folded character is part of the fold of the character that its offset names."""
-    folded, sources = fold_with_offsets(text)
+    folded, sources = fold(text), offsets(text, FOLDED)
     assert len(folded) == len(sources)
     assert all(char in fold(text[source]) for char, source in zip(folded, sources, strict=True))
 
