@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from aggregator.cli.output import echo, style
+from aggregator.core.highlight import snippet_runs
 from aggregator.core.model import Span
 
 if TYPE_CHECKING:
@@ -13,12 +14,11 @@ if TYPE_CHECKING:
 
 
 def highlighted(text: str, spans: Iterable[Span], style: str = "") -> "Text":
-    """`text` with the words of `spans` marked."""
+    """Mark in `text` the spellings of `spans`."""
     from rich.text import Text
 
-    shown = Text(text, style=style)
-    shown.highlight_words({span.text for span in spans}, style="bold yellow")
-    return shown
+    runs = snippet_runs(text, tuple(spans))
+    return Text.assemble(*((run.text, "bold yellow" if run.mark else "") for run in runs), style=style)
 
 
 def clause_lines(clause: "ExplainedClause", depth: int = 1) -> None:

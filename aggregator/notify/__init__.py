@@ -10,9 +10,6 @@ from aggregator.ports import Clock, Notifier
 
 __all__ = ["check_channels", "open_notifier", "recipients"]
 
-MAX_CHANNELS = 1000
-_recipients: dict[int, tuple[Channel, tuple[str, ...]]] = {}  # by identity: a reload makes new channels
-
 
 def open_notifier(clock: Clock, stream: TextIO | None = None) -> Notifier:
     """The port's implementation; `stream` is where the console channel prints (default: stdout)."""
@@ -24,17 +21,17 @@ def recipients(channel: Channel) -> tuple[str, ...]:
 
     Also a single recipient has a name: a row belongs to one person, whoever joins the channel later.
     A channel that yields no service has one row all the same: it will die visibly, not silently.
-    The first call for a channel of Apprise loads Apprise, which may take seconds; later ones are
-    looked up.
+    The first call for a channel of Apprise loads Apprise, which may take seconds; `ActiveConfig` keeps
+    the answers.
     """
     if channel.service == "console":
         return ("",)
-    known = _recipients.get(id(channel))
-    if known is None or known[0] is not channel:
-        if len(_recipients) > MAX_CHANNELS:
-            _recipients.clear()
-        known = _recipients[id(channel)] = (channel, _channel_name(channel))
-    return known[1]
+    from aggregator.notify.services import BadChannel, recipients_of
+
+    try:
+        return recipients_of(channel) or ("",)
+    except BadChannel:
+        return ("",)
 
 
 def check_channels(channels: Iterable[Channel]) -> tuple[Problem, ...]:
@@ -67,16 +64,6 @@ class _NotifierSwitch:
         from aggregator.notify.apprise_notifier import AppriseNotifier
 
         return AppriseNotifier(self._clock)
-
-
-def _channel_name(channel: Channel) -> tuple[str, ...]:
-    from aggregator.notify.services import BadChannel
-    from aggregator.notify.services import recipients_of as named
-
-    try:
-        return named(channel) or ("",)
-    except BadChannel:
-        return ("",)
 
 
 def _check(channel: Channel) -> tuple[Problem, ...]:

@@ -9,10 +9,10 @@ from html import escape
 
 from feedgenerator import Atom1Feed
 
+from aggregator.core.highlight import snippet_runs
 from aggregator.core.model import HitDetail
 from aggregator.core.schemas import hit_json, instant
 from aggregator.core.text.sanitize import escaped, inert
-from aggregator.web.highlight import highlighted_snippet
 from aggregator.web.templating import web_link
 
 COLUMNS = (
@@ -54,7 +54,7 @@ def as_jsonl(details: Sequence[HitDetail]) -> str:
 
 def _summary(detail: HitDetail) -> str:
     """HTML of our own making: escaped text and nothing but <p>, <mark>."""
-    pieces = highlighted_snippet(inert(detail.hit.snippet), detail.hit.spans)
+    pieces = snippet_runs(inert(detail.hit.snippet), detail.hit.spans)
     marked = "".join(f"<mark>{escape(p.text)}</mark>" if p.mark else escape(p.text) for p in pieces)
     also = f"<p>Also in {escape(inert(', '.join(detail.also_in)))}</p>" if detail.also_in else ""
     return f"<p>{marked}</p>{also}<p>{escape(detail.rule_title)} · {escape(inert(detail.feed_title))}</p>"

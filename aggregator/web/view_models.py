@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from itertools import groupby
 
+from aggregator.core.highlight import Run, field_runs, snippet_runs
 from aggregator.core.model import HitDetail
 from aggregator.core.rules import ExplainedClause, Explanation
-from aggregator.web.highlight import HighlightedText, highlighted, highlighted_snippet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,8 +15,8 @@ class StoryCard:
     """The telling that leads, the rules that matched it, and who else tells the same."""
 
     lead: HitDetail
-    title: tuple[HighlightedText, ...]
-    snippet: tuple[HighlightedText, ...]
+    title: tuple[Run, ...]
+    snippet: tuple[Run, ...]
     rules: tuple[tuple[str, str], ...]
     hits: tuple[HitDetail, ...]
     sources: tuple[str, ...]
@@ -36,11 +36,11 @@ def _card(details: Sequence[HitDetail]) -> StoryCard:
     lead = details[-1]  # listings are newest first: the last one told it first
     spans = [span for detail in details if detail.hit.entry_key == lead.hit.entry_key for span in detail.hit.spans]
     names = (name for detail in details for name in (detail.feed_title, *detail.also_in))
-    title = highlighted(lead.entry.title, spans, "title")
+    title = field_runs(lead.entry.title, spans, "title")
     return StoryCard(
         lead=lead,
         title=title,
-        snippet=() if lead.hit.snippet == lead.entry.title else highlighted_snippet(lead.hit.snippet, spans),
+        snippet=() if lead.hit.snippet == lead.entry.title else snippet_runs(lead.hit.snippet, spans),
         rules=tuple({detail.hit.rule: detail.rule_title or detail.hit.rule for detail in details}.items()),
         hits=tuple(reversed(details)),
         sources=tuple(name for name in dict.fromkeys(names) if name != lead.feed_title),

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
+from aggregator.core.highlight import Run, differences, spellings_by_field
 from aggregator.core.model import Span
 from aggregator.web.filters import capitalize, period, stamp
-from aggregator.web.highlight import HighlightedText, differences, spellings_by_field
 from aggregator.web.templating import keep_together
 
 NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
@@ -47,7 +47,7 @@ def test_differences_hold_both_texts(old: str, new: str) -> None:
     assert all(piece.text == piece.text.strip() for piece in pieces if piece.mark)
 
 
-def _text(pieces: tuple[HighlightedText, ...], without: str) -> list[str]:
+def _text(pieces: tuple[Run, ...], without: str) -> list[str]:
     return "".join(piece.text for piece in pieces if piece.mark != without).split()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from aggregator.core.highlight import split
 from aggregator.core.model import Span
 
 # Bidirectional overrides and isolates can make a link or a name read backwards; zero-width signs
@@ -59,13 +60,8 @@ def plain(runs: Iterable[TextRun]) -> str:
 
 def mark_spans(text: str, offset: int, spans: Sequence[Span]) -> TextRuns:
     """Runs of a slice of a field that begins at code point `offset`, marked by spans of that field."""
-    runs, at = [], 0
-    for start, end in sorted((max(span.start - offset, 0), min(span.end - offset, len(text))) for span in spans):
-        if start < at or end <= start:
-            continue
-        runs += [TextRun(text[at:start]), TextRun(text[start:end], marked=True)]
-        at = end
-    return tidy([*runs, TextRun(text[at:])])
+    runs = split(text, [(span.start - offset, span.end - offset) for span in spans])
+    return tidy(TextRun(run.text, marked=bool(run.mark)) for run in runs)
 
 
 def tidy(runs: Iterable[TextRun]) -> TextRuns:

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregator.core.highlight import field_runs, spellings_by_field
 from aggregator.core.settings import Feed, RuleConfig
 from aggregator.core.titles import with_titles
 from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
-from aggregator.web.highlight import highlighted, spellings_by_field
 from aggregator.web.origins import safe_next
 from aggregator.web.params import PageParams, cursor
 from aggregator.web.templating import reader_zone
@@ -66,7 +66,7 @@ async def stream(request: Request, backend: BackendDep, templates: TemplatesDep,
 async def one(request: Request, backend: BackendDep, templates: TemplatesDep, hit_id: str) -> Response:
     """One hit: the text with its evidence, why it matched, what became of it."""
     (detail,) = with_titles([await backend.catalog.hit(hit_id)], backend.current().config)
-    texts = {name: highlighted(getattr(detail.entry, name)[:MAX_TEXT], detail.hit.spans, name) for name in FIELDS}
+    texts = {name: field_runs(getattr(detail.entry, name)[:MAX_TEXT], detail.hit.spans, name) for name in FIELDS}
     why = await backend.explain(detail)
     clauses = explanation_lines(why) if why else ()
     return templates.render(

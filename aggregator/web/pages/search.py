@@ -6,22 +6,22 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from aggregator.core.errors import InvalidRule
+from aggregator.core.highlight import Run, field_runs, snippet_runs
 from aggregator.core.results import EntryMatch, SearchResult
 from aggregator.web.dependencies import BackendDep, TemplatesDep
-from aggregator.web.highlight import HighlightedText, highlighted, highlighted_snippet
 from aggregator.web.pages.hits import SPANS_BACK
 from aggregator.web.params import moment, search_time_s
 
 router = APIRouter()
 
 SHOWN = 40
-Result = tuple[EntryMatch, tuple[HighlightedText, ...], tuple[HighlightedText, ...]]
+Result = tuple[EntryMatch, tuple[Run, ...], tuple[Run, ...]]
 
 
 def _result(found: EntryMatch) -> Result:
-    title = highlighted(found.entry.title, found.spans, "title")
+    title = field_runs(found.entry.title, found.spans, "title")
     same = found.snippet == found.entry.title
-    return found, title, () if same else highlighted_snippet(found.snippet, found.spans)
+    return found, title, () if same else snippet_runs(found.snippet, found.spans)
 
 
 @router.get("/search")

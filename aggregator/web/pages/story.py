@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 
+from aggregator.core.highlight import Run, differences, field_runs, similarity_percent
 from aggregator.core.model import Entry, HitDetail
 from aggregator.web.dependencies import BackendDep, TemplatesDep
-from aggregator.web.highlight import HighlightedText, differences, highlighted, similarity_percent
 
 router = APIRouter()
 
@@ -21,9 +21,9 @@ class StoryVersion:
     """One feed's version; `changes` compares its text with the first version's where they are alike."""
 
     detail: HitDetail
-    title: tuple[HighlightedText, ...]
+    title: tuple[Run, ...]
     rules: tuple[str, ...]
-    changes: tuple[HighlightedText, ...]
+    changes: tuple[Run, ...]
     like: int | None
 
 
@@ -46,11 +46,11 @@ def story_versions(found: tuple[HitDetail, ...]) -> tuple[StoryVersion, ...]:
         out.append(
             StoryVersion(
                 detail=group[0],
-                title=highlighted(
+                title=field_runs(
                     group[0].entry.title, [span for detail in group for span in detail.hit.spans], "title"
                 ),
                 rules=tuple(dict.fromkeys(hit_detail.hit.rule for hit_detail in group)),
-                changes=differences(first, text) if alike else (HighlightedText(text[:SHOWN_CHARS]),),
+                changes=differences(first, text) if alike else (Run(text[:SHOWN_CHARS]),),
                 like=like if alike else None,
             )
         )

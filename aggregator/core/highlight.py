@@ -1,4 +1,4 @@
-"""Where to mark a text. Pure: text and spans in, pieces out; the template escapes each piece."""
+"""Where to mark a text: text and spans in, runs out; page, terminal and alert each render runs in their own way."""
 
 import difflib
 import re
@@ -11,63 +11,63 @@ WORDS_COMPARED = 220
 
 
 @dataclass(frozen=True, slots=True)
-class HighlightedText:
+class Run:
     """A run of text; `mark` is "" (plain), "hit", "new" or "gone"."""
 
     text: str
     mark: str = ""
 
 
-def _pieces(text: str, ranges: Iterable[tuple[int, int]]) -> tuple[HighlightedText, ...]:
-    """Split `text` at the ranges; what overlaps is joined, what lies outside is cut off."""
-    out: list[HighlightedText] = []
-    at = 0
+def split(text: str, ranges: Iterable[tuple[int, int]]) -> tuple[Run, ...]:
+    """Split `text` at the ranges; what overlaps or touches becomes one mark, what lies outside is cut off."""
+    joined: list[tuple[int, int]] = []
     for raw_start, raw_end in sorted(ranges):
-        start, end = max(raw_start, at), min(raw_end, len(text))
-        if start >= end:
-            continue
-        if start > at:
-            out.append(HighlightedText(text[at:start]))
-        out.append(HighlightedText(text[start:end], "hit"))
+        start, end = max(raw_start, 0), min(raw_end, len(text))
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+        elif start < end:
+            joined.append((start, end))
+    out: list[Run] = []
+    at = 0
+    for start, end in joined:
+        out += [Run(text[at:start]), Run(text[start:end], "hit")]
         at = end
-    if at < len(text):
-        out.append(HighlightedText(text[at:]))
-    return tuple(out)
+    return tuple(run for run in (*out, Run(text[at:])) if run.text)
 
 
-def highlighted(text: str, spans: Sequence[Span], field: str) -> tuple[HighlightedText, ...]:
+def field_runs(text: str, spans: Sequence[Span], field: str) -> tuple[Run, ...]:
     """A whole field with the spans that lie in it; a span that no longer fits its text is left out."""
-    return _pieces(text, [(s.start, s.end) for s in spans if s.field == field and text[s.start : s.end] == s.text])
+    return split(text, [(s.start, s.end) for s in spans if s.field == field and text[s.start : s.end] == s.text])
 
 
-def highlighted_snippet(snippet: str, spans: Sequence[Span]) -> tuple[HighlightedText, ...]:
+def snippet_runs(snippet: str, spans: Sequence[Span]) -> tuple[Run, ...]:
     """A snippet, which is cut out of its field: the matched spellings are looked up again."""
     spellings = sorted({s.text for s in spans if s.text}, key=len, reverse=True)
     if not spellings:
-        return (HighlightedText(snippet),) if snippet else ()
+        return (Run(snippet),) if snippet else ()
     either = "|".join(re.escape(spelling) for spelling in spellings)
-    return _pieces(snippet, [found.span() for found in re.finditer(rf"(?<!\w)(?:{either})", snippet)])
+    return split(snippet, [found.span() for found in re.finditer(rf"(?<!\w)(?:{either})", snippet)])
 
 
-def differences(old: str, new: str) -> tuple[HighlightedText, ...]:
+def differences(old: str, new: str) -> tuple[Run, ...]:
     """`new` with what it adds to `old` marked "new", and what it leaves out "gone"; by words, bounded."""
     before = re.findall(r"\S+\s*", old)[:WORDS_COMPARED]
     after = re.findall(r"\S+\s*", new)[:WORDS_COMPARED]
     keys = [[word.strip().casefold() for word in words] for words in (before, after)]
-    out: list[HighlightedText] = []
+    out: list[Run] = []
     for verb, a, b, c, d in difflib.SequenceMatcher(a=keys[0], b=keys[1], autojunk=False).get_opcodes():
         if verb in ("delete", "replace"):
             out += _changed(before[a:b], "gone")
         if verb in ("insert", "replace"):
             out += _changed(after[c:d], "new")
         if verb == "equal":
-            out.append(HighlightedText("".join(after[c:d]).rstrip() + " "))
+            out.append(Run("".join(after[c:d]).rstrip() + " "))
     return tuple(out)
 
 
-def _changed(words: Sequence[str], mark: str) -> tuple[HighlightedText, HighlightedText]:
+def _changed(words: Sequence[str], mark: str) -> tuple[Run, Run]:
     """A changed run, and the blank behind it, which is not part of the change."""
-    return HighlightedText("".join(words).rstrip(), mark), HighlightedText(" ")
+    return Run("".join(words).rstrip(), mark), Run(" ")
 
 
 def spellings_by_field(spans: Sequence[Span]) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
