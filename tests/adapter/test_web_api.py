@@ -15,10 +15,10 @@ import feedparser
 import pytest
 from pydantic import BaseModel
 
-from aggregator.core import schemas
 from aggregator.core.errors import StoreError
 from aggregator.core.model import Delivery, HitFilter
 from aggregator.core.results import SearchResult
+from aggregator.core.schemas import models
 from aggregator.web import create_app
 from aggregator.web.events import EventStream, event
 from tests.support.http_client import HttpClient
@@ -38,24 +38,24 @@ def client(backend: MemoryBackend) -> HttpClient:
 
 
 SHAPES: tuple[tuple[str, type[BaseModel], bool], ...] = (
-    ("/api/v1/hits", schemas.Hit, True),
-    ("/api/v1/hits/00001389", schemas.Hit, False),
-    ("/api/v1/hits/00001389/why", schemas.Explanation, True),
-    ("/api/v1/entries/5001", schemas.Entry, False),
-    ("/api/v1/stories/story-1", schemas.Story, False),
-    ("/api/v1/rules", schemas.Rule, True),
-    ("/api/v1/rules/f35", schemas.Rule, False),
-    ("/api/v1/rules/files", schemas.RulesFile, True),
-    ("/api/v1/feeds", schemas.Feed, True),
-    ("/api/v1/feeds/tass", schemas.Feed, False),
-    ("/api/v1/deliveries", schemas.Delivery, True),
-    ("/api/v1/deliveries/d1", schemas.DeliveryDetail, False),
-    ("/api/v1/silences", schemas.Silence, True),
-    ("/api/v1/search?q=S-400", schemas.EntryMatch, True),
-    ("/api/v1/status", schemas.Status, False),
-    ("/api/v1/stats", schemas.Stats, False),
-    ("/healthz", schemas.HealthCheck, False),
-    ("/readyz", schemas.HealthCheck, False),
+    ("/api/v1/hits", models.Hit, True),
+    ("/api/v1/hits/00001389", models.Hit, False),
+    ("/api/v1/hits/00001389/why", models.Explanation, True),
+    ("/api/v1/entries/5001", models.Entry, False),
+    ("/api/v1/stories/story-1", models.Story, False),
+    ("/api/v1/rules", models.Rule, True),
+    ("/api/v1/rules/f35", models.Rule, False),
+    ("/api/v1/rules/files", models.RulesFile, True),
+    ("/api/v1/feeds", models.Feed, True),
+    ("/api/v1/feeds/tass", models.Feed, False),
+    ("/api/v1/deliveries", models.Delivery, True),
+    ("/api/v1/deliveries/d1", models.DeliveryDetail, False),
+    ("/api/v1/silences", models.Silence, True),
+    ("/api/v1/search?q=S-400", models.EntryMatch, True),
+    ("/api/v1/status", models.Status, False),
+    ("/api/v1/stats", models.Stats, False),
+    ("/healthz", models.HealthCheck, False),
+    ("/readyz", models.HealthCheck, False),
 )
 
 
@@ -68,7 +68,7 @@ def test_answers_have_the_documented_shape(client: HttpClient, path: str, model:
     assert found
     for one in found:
         model.model_validate(one, extra="forbid")
-        optional = {"summary", "content"} if model is schemas.Entry else set()
+        optional = {"summary", "content"} if model is models.Entry else set()
         assert set(one) | optional == set(model.model_fields)
 
 
@@ -266,7 +266,7 @@ def test_rules_are_checked_previewed_and_saved() -> None:
     assert (bad["ok"], bad["problems"][0]["line"]) == (False, 1)
     edit = {"name": file["name"], "text": file["text"] + "# more\n"}
     preview = client.post("/api/v1/rules/preview", data=edit).json()
-    schemas.Preview.model_validate(preview, extra="forbid")
+    models.Preview.model_validate(preview, extra="forbid")
     assert [(c["added"], c["removed"]) for c in preview["changes"]] == [(14, 3)]
     assert client.ask("PUT", "/api/v1/rules/file", data=edit | {"digest": "0"}).status == 409
     refused = client.ask("PUT", "/api/v1/rules/file", data=edit | {"digest": file["digest"], "text": "bad"})

@@ -7,10 +7,9 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from aggregator.core import schemas
 from aggregator.core.errors import NotFound
 from aggregator.core.model import DeliveryState, Silence
-from aggregator.core.schemas import delivery_detail_json, delivery_json, silence_json
+from aggregator.core.schemas import delivery_detail_json, delivery_json, models, silence_json
 from aggregator.core.titles import with_titles
 from aggregator.core.values import seconds
 from aggregator.ports.backend import Backend
@@ -55,7 +54,7 @@ async def silence(
     return await backend.catalog.add_silence(wanted)
 
 
-@router.get("/deliveries", response_model=list[schemas.Delivery])
+@router.get("/deliveries", response_model=list[models.Delivery])
 async def list_deliveries(request: Request, backend: BackendDep, asked: Annotated[DeliveryQuery, Query()]) -> Response:
     """The outbox, newest first. The `Link` header leads to the next page."""
     found = await backend.catalog.deliveries(states=asked.state, limit=asked.limit, before=after_cursor(asked.before))
@@ -64,38 +63,38 @@ async def list_deliveries(request: Request, backend: BackendDep, asked: Annotate
     return JSONResponse([delivery_json(delivery) for delivery in found], headers=headers)
 
 
-@router.post("/deliveries/retry", response_model=schemas.Count)
+@router.post("/deliveries/retry", response_model=models.Count)
 async def retry(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
     """Make dead, held or waiting deliveries due now."""
     return JSONResponse({"count": await backend.catalog.retry(sent.ids, backend.clock.now())})
 
 
-@router.post("/deliveries/acknowledge", response_model=schemas.Count)
+@router.post("/deliveries/acknowledge", response_model=models.Count)
 async def acknowledge(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
     """Note that a person knows of sent or dead deliveries: their stories do not alert again by their spread."""
     return JSONResponse({"count": await backend.catalog.acknowledge(sent.ids, backend.clock.now())})
 
 
-@router.post("/deliveries/cancel", response_model=schemas.Count)
+@router.post("/deliveries/cancel", response_model=models.Count)
 async def cancel(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
     """Suppress deliveries that are not sent yet."""
     return JSONResponse({"count": await backend.catalog.cancel(sent.ids)})
 
 
-@router.get("/deliveries/{delivery_id}", response_model=schemas.DeliveryDetail)
+@router.get("/deliveries/{delivery_id}", response_model=models.DeliveryDetail)
 async def show_delivery(backend: BackendDep, delivery_id: Annotated[str, Path(max_length=200)]) -> Response:
     """One delivery with every try and what it tells."""
     delivery, attempts, details = await backend.catalog.delivery(delivery_id)
     return JSONResponse(delivery_detail_json(delivery, attempts, with_titles(details, backend.current().config)))
 
 
-@router.get("/silences", response_model=list[schemas.Silence])
+@router.get("/silences", response_model=list[models.Silence])
 async def list_silences(backend: BackendDep) -> Response:
     """Live silences."""
     return JSONResponse([silence_json(one) for one in await backend.catalog.silences(backend.clock.now())])
 
 
-@router.post("/silences", response_model=schemas.Silence, status_code=201)
+@router.post("/silences", response_model=models.Silence, status_code=201)
 async def add_silence(backend: BackendDep, sent: bodies.CreateSilence) -> Response:
     """Do not hear of a rule, a feed or a story for a while."""
     made = await silence(backend, rule=sent.rule, feed=sent.feed, story=sent.story, last=sent.last, reason=sent.reason)

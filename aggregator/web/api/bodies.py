@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from aggregator.core.schemas import ConfigProblem
+from aggregator.core.schemas.models import ConfigProblem
 from aggregator.web.params import Moment
 
 Mark = Literal["relevant", "irrelevant"]

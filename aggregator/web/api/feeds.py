@@ -3,10 +3,9 @@
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
-from aggregator.core import schemas
 from aggregator.core.errors import NotFound
 from aggregator.core.model import FeedSummary, Json
-from aggregator.core.schemas import candidate_json, feed_json, imported_json
+from aggregator.core.schemas import candidate_json, feed_json, imported_json, models
 from aggregator.core.settings import Config
 from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
@@ -30,7 +29,7 @@ def _shape(summary: FeedSummary, config: Config) -> Json:
     return feed_json(summary, next((feed for feed in config.feeds if feed.id == summary.state.id), None))
 
 
-@router.get("/feeds", response_model=list[schemas.Feed])
+@router.get("/feeds", response_model=list[models.Feed])
 async def list_feeds(request: Request, backend: BackendDep, asked: NamesParams) -> Response:
     """The configured feeds by id. The `Link` header leads to the next page."""
     feeds = {feed.id: feed for feed in backend.current().config.feeds}
@@ -39,7 +38,7 @@ async def list_feeds(request: Request, backend: BackendDep, asked: NamesParams) 
     return JSONResponse([feed_json(s, feeds.get(s.state.id)) for s in found], headers=headers)
 
 
-@router.post("/feeds", response_model=schemas.Feed, status_code=201)
+@router.post("/feeds", response_model=models.Feed, status_code=201)
 async def add_feed(backend: BackendDep, sent: bodies.CreateFeed) -> Response:
     """Find the feed behind an address, as `feeds add` does, and write it into the configuration.
 
@@ -50,7 +49,7 @@ async def add_feed(backend: BackendDep, sent: bodies.CreateFeed) -> Response:
     return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config), 201)
 
 
-@router.post("/feeds/discover", response_model=list[schemas.FeedCandidate])
+@router.post("/feeds/discover", response_model=list[models.FeedCandidate])
 async def discover(backend: BackendDep, sent: bodies.DiscoverFeeds) -> Response:
     """The feeds behind a site's address; nothing is written."""
     return JSONResponse([candidate_json(one) for one in await backend.discover(sent.url)])
@@ -58,7 +57,7 @@ async def discover(backend: BackendDep, sent: bodies.DiscoverFeeds) -> Response:
 
 @router.post(
     "/feeds/import",
-    response_model=schemas.ImportResult,
+    response_model=models.ImportResult,
     openapi_extra={
         "requestBody": {"required": True, "content": {"text/x-opml": {"schema": {"type": "string", "pattern": "^<"}}}}
     },
@@ -71,13 +70,13 @@ async def import_opml(request: Request, backend: BackendDep) -> Response:
     return JSONResponse(imported_json(await backend.import_opml(document)))
 
 
-@router.get("/feeds/{feed_id}", response_model=schemas.Feed)
+@router.get("/feeds/{feed_id}", response_model=models.Feed)
 async def show_feed(backend: BackendDep, feed_id: str) -> Response:
     """One feed."""
     return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config))
 
 
-@router.post("/feeds/{feed_id}/poll", response_model=schemas.Feed)
+@router.post("/feeds/{feed_id}/poll", response_model=models.Feed)
 async def poll_feed(backend: BackendDep, feed_id: str) -> Response:
     """Make a feed due now; its host's wishes still hold."""
     await one_feed(backend, feed_id)
@@ -85,7 +84,7 @@ async def poll_feed(backend: BackendDep, feed_id: str) -> Response:
     return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config))
 
 
-@router.put("/feeds/{feed_id}/paused", response_model=schemas.Feed)
+@router.put("/feeds/{feed_id}/paused", response_model=models.Feed)
 async def pause_feed(backend: BackendDep, feed_id: str, sent: bodies.SetPaused) -> Response:
     """Pause a feed, or let it go on."""
     await one_feed(backend, feed_id)

@@ -7,9 +7,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 
-from aggregator.core import schemas
 from aggregator.core.model import HitDetail, HitFilter, Json
-from aggregator.core.schemas import entry_json, explanation_json, found_json, hit_json, instant, story_json
+from aggregator.core.schemas import entry_json, explanation_json, found_json, hit_json, instant, models, story_json
 from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
 from aggregator.web import export
@@ -63,7 +62,7 @@ async def _one(backend: Backend, hit_id: str) -> Json:
     return hit_json(detail)
 
 
-@router.get("/hits", response_model=list[schemas.Hit])
+@router.get("/hits", response_model=list[models.Hit])
 async def list_hits(request: Request, backend: BackendDep, asked: HitParams) -> Response:
     """Hits, newest first. The `Link` header leads to the next page."""
     found = await backend.catalog.hits(asked.filter(backend.clock.now()), limit=asked.limit)
@@ -106,40 +105,40 @@ async def _rows(
         first, before = False, (details[-1].hit.created_at, details[-1].hit.id)
 
 
-@router.get("/hits/{hit_id}", response_model=schemas.Hit)
+@router.get("/hits/{hit_id}", response_model=models.Hit)
 async def show_hit(backend: BackendDep, hit_id: HitId) -> Response:
     """One hit."""
     return JSONResponse(await _one(backend, hit_id))
 
 
-@router.get("/hits/{hit_id}/why", response_model=list[schemas.Explanation])
+@router.get("/hits/{hit_id}/why", response_model=list[models.Explanation])
 async def explain_hit(backend: BackendDep, hit_id: HitId) -> Response:
     """Why the rule matches, clause by clause, as `rules explain --json` has it; empty where the rule is gone."""
     why = await backend.explain(await backend.catalog.hit(hit_id))
     return JSONResponse([explanation_json(why)] if why else [])
 
 
-@router.put("/hits/{hit_id}/mark", response_model=schemas.Hit)
+@router.put("/hits/{hit_id}/mark", response_model=models.Hit)
 async def mark_hit(backend: BackendDep, hit_id: HitId, sent: bodies.SetMark) -> Response:
     """Mark a hit relevant or irrelevant, or take the mark away (null)."""
     await backend.catalog.mark(hit_id, sent.mark)
     return JSONResponse(await _one(backend, hit_id))
 
 
-@router.get("/entries/{entry_id}", response_model=schemas.Entry)
+@router.get("/entries/{entry_id}", response_model=models.Entry)
 async def show_entry(backend: BackendDep, entry_id: Annotated[int, Path(ge=1, le=MAX_ENTRY_ID)]) -> Response:
     """A stored entry with its text."""
     return JSONResponse(entry_json(await backend.catalog.entry(entry_id)))
 
 
-@router.get("/stories/{story_id}", response_model=schemas.Story)
+@router.get("/stories/{story_id}", response_model=models.Story)
 async def show_story(backend: BackendDep, story_id: Annotated[str, Path(max_length=200)]) -> Response:
     """A story with its hits."""
     story, details = await backend.catalog.story(story_id)
     return JSONResponse(story_json(story, with_titles(details, backend.current().config)))
 
 
-@router.get("/search", response_model=list[schemas.EntryMatch], responses=SEARCHED_BACK_TO)
+@router.get("/search", response_model=list[models.EntryMatch], responses=SEARCHED_BACK_TO)
 async def search(request: Request, backend: BackendDep, asked: Annotated[SearchQuery, Query()]) -> Response:
     """Stored entries that match a query line, newest first. The `Link` header leads on.
 

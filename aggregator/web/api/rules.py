@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from aggregator.core import schemas
 from aggregator.core.errors import NotFound
 from aggregator.core.model import RuleStats
-from aggregator.core.schemas import check_json, file_json, preview_json, rule_json
+from aggregator.core.schemas import check_json, file_json, models, preview_json, rule_json
 from aggregator.core.settings import RuleConfig
 from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
@@ -31,7 +30,7 @@ async def _figures(backend: Backend, rules: Sequence[RuleConfig]) -> dict[str, R
     return {one.rule: one for one in found}
 
 
-@router.get("/rules", response_model=list[schemas.Rule])
+@router.get("/rules", response_model=list[models.Rule])
 async def list_rules(request: Request, backend: BackendDep, asked: NamesParams) -> Response:
     """The configured rules with their figures, as they are written. The `Link` header leads to the next page."""
     rules = backend.current().config.rules
@@ -43,32 +42,32 @@ async def list_rules(request: Request, backend: BackendDep, asked: NamesParams) 
     return JSONResponse([rule_json(rule, figures.get(rule.id)) for rule in shown], headers=headers)
 
 
-@router.get("/rules/files", response_model=list[schemas.RulesFile])
+@router.get("/rules/files", response_model=list[models.RulesFile])
 async def list_files(backend: BackendDep) -> Response:
     """The files that hold rules, with their text."""
     return JSONResponse([file_json(file) for file in await backend.rules_files()])
 
 
-@router.post("/rules/check", response_model=schemas.RulesCheck)
+@router.post("/rules/check", response_model=models.RulesCheck)
 async def check(backend: BackendDep, sent: bodies.RulesUpload) -> Response:
     """What the loader would say of an edited file; nothing is written."""
     return JSONResponse(check_json(await backend.check_rules(sent.name, sent.text)))
 
 
-@router.post("/rules/preview", response_model=schemas.Preview)
+@router.post("/rules/preview", response_model=models.Preview)
 async def preview(backend: BackendDep, sent: bodies.PreviewRequest) -> Response:
     """What an edit adds to and removes from the hits of stored entries; nothing is written."""
     now = backend.clock.now()
     return JSONResponse(preview_json(await backend.preview(sent.name, sent.text, moment(sent.since, now) or now)))
 
 
-@router.put("/rules/file", response_model=schemas.RulesFile)
+@router.put("/rules/file", response_model=models.RulesFile)
 async def save(backend: BackendDep, sent: bodies.RulesSaved) -> Response:
     """Write an edited file and run it; 409 where it changed on disk meanwhile, 422 where it is not sound."""
     return JSONResponse(file_json(await backend.save_rules(sent.name, sent.text, sent.digest)))
 
 
-@router.get("/rules/{rule_id}", response_model=schemas.Rule)
+@router.get("/rules/{rule_id}", response_model=models.Rule)
 async def show_rule(backend: BackendDep, rule_id: str) -> Response:
     """One rule with its figures."""
     rules = backend.current().config.rules

@@ -6,9 +6,8 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from aggregator.core import schemas
 from aggregator.core.errors import StoreError
-from aggregator.core.schemas import check_json, stats_json, status_json
+from aggregator.core.schemas import check_json, models, stats_json, status_json
 from aggregator.web.api import bodies
 from aggregator.web.dependencies import BackendDep
 
@@ -16,29 +15,29 @@ log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["system"], responses=bodies.ERRORS)
 plain = APIRouter(tags=["system"])
-UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"model": schemas.HealthCheck, "description": "A loop is late."}}
+UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"model": models.HealthCheck, "description": "A loop is late."}}
 
 
-@router.get("/status", response_model=schemas.Status)
+@router.get("/status", response_model=models.Status)
 async def status(backend: BackendDep) -> Response:
     """The service at one glance."""
     return JSONResponse(status_json(await backend.status()))
 
 
-@router.get("/stats", response_model=schemas.Stats)
+@router.get("/stats", response_model=models.Stats)
 async def stats(backend: BackendDep) -> Response:
     """How much is stored."""
     return JSONResponse(stats_json(await backend.catalog.stats()))
 
 
-@router.post("/reload", response_model=schemas.RulesCheck, responses={422: {"model": schemas.RulesCheck}})
+@router.post("/reload", response_model=models.RulesCheck, responses={422: {"model": models.RulesCheck}})
 async def reload(backend: BackendDep) -> Response:
     """Read the configuration again; 422 with the problems where the old one keeps running."""
     verdict = await backend.reload()
     return JSONResponse(check_json(verdict), 200 if verdict.ok else 422)
 
 
-@plain.get("/healthz", response_model=schemas.HealthCheck, responses=UNHEALTHY)
+@plain.get("/healthz", response_model=models.HealthCheck, responses=UNHEALTHY)
 async def healthz(backend: BackendDep) -> Response:
     """Whether every loop gave its sign of life in time; open to all, and says no more than that."""
     loops = backend.loop_statuses()
@@ -46,7 +45,7 @@ async def healthz(backend: BackendDep) -> Response:
     return JSONResponse({"ok": well, "loops": {loop.name: not loop.late for loop in loops}}, 200 if well else 503)
 
 
-@plain.get("/readyz", response_model=schemas.HealthCheck, responses=UNHEALTHY)
+@plain.get("/readyz", response_model=models.HealthCheck, responses=UNHEALTHY)
 async def readyz(backend: BackendDep) -> Response:
     """Whether the database answers and takes what is written, and nothing is stuck, by area; open to all."""
     try:

@@ -40,7 +40,7 @@ def test_overdue_feeds_are_named_and_counted() -> None:
     feeds = tuple(Overdue(name=f"f{n}", due_at=NOW - 60 * MINUTE, interval_s=600.0) for n in range(10))
     found = findings(status(Backlog(feeds=feeds, feeds_overdue=30)))
     assert [(one.severity, one.area) for one in found] == [("error", "feeds")] * 6
-    assert found[0].what == "feed f0 has been due for 60 min, more than twice its interval, 10 min"
+    assert found[0].what == "feed f0 has been due for 1 h, more than twice its interval, 10 min"
     assert found[-1].what.startswith("25 more feeds are overdue")
     assert all(one.remedy for one in found)
 

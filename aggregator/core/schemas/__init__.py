@@ -1,19 +1,46 @@
 """JSON of every value: the models that `--json`, the API, live events, exports and OpenAPI share (docs/api.md).
 
-A model reads its fields from the attributes of a value; the functions below add what is computed and return a
-dictionary of plain JSON types. Instants are ISO 8601 in UTC with a `Z`; durations are seconds (`_s`), sizes bytes.
-A model may gain keys, never lose one.
+`models` has the models; the functions here add what is computed and return a dictionary of plain JSON types.
+Instants are ISO 8601 in UTC with a `Z`; durations are seconds (`_s`), sizes bytes.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, PlainSerializer, SkipValidation, WithJsonSchema
+from typing import TYPE_CHECKING, Any
 
 from aggregator.core import model
 from aggregator.core.findings import findings, is_healthy
 from aggregator.core.model import Json
+from aggregator.core.schemas.models import (
+    TEXTS,
+    Backtest,
+    BacktestSample,
+    Clause,
+    ConfigProblem,
+    Delivery,
+    DeliveryDetail,
+    Entry,
+    EntryMatch,
+    Explanation,
+    Feed,
+    FeedCandidate,
+    Hit,
+    ImportResult,
+    LintAdvice,
+    Loop,
+    Preview,
+    Process,
+    Rule,
+    RuleChange,
+    RulesCheck,
+    RulesFile,
+    RuleSpans,
+    Schema,
+    Silence,
+    Stats,
+    Status,
+    Story,
+    instant,
+)
 
 if TYPE_CHECKING:
     from aggregator.core import results, settings
@@ -22,396 +49,33 @@ if TYPE_CHECKING:
     from aggregator.core.rules import LintFinding
     from aggregator.core.rules.explain import ExplainedClause
 
-
-def instant(at: datetime | None) -> str | None:
-    """Format `2026-03-01T08:15:00Z`; None stays None."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
-
-
-At = Annotated[
-    datetime, PlainSerializer(instant), WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization")
+__all__ = [
+    "as_json",
+    "backtest_json",
+    "candidate_json",
+    "check_json",
+    "delivery_detail_json",
+    "delivery_json",
+    "entry_json",
+    "explanation_json",
+    "feed_json",
+    "file_json",
+    "found_json",
+    "hit_json",
+    "imported_json",
+    "instant",
+    "lint_json",
+    "match_json",
+    "precision",
+    "preview_json",
+    "problems_json",
+    "process_json",
+    "rule_json",
+    "silence_json",
+    "stats_json",
+    "status_json",
+    "story_json",
 ]
-TEXTS = {"summary", "content"}
-Text = Annotated[str, SkipValidation]  # what a terminal or a file brought may hold what is no valid Unicode
-
-
-class Schema(BaseModel):
-    """Built when it is first used: a command that prints no JSON does not pay for it."""
-
-    model_config = ConfigDict(from_attributes=True, defer_build=True)
-
-
-class ConfigProblem(Schema):
-    file: Text
-    line: int
-    column: int
-    message: Text
-    hint: Text | None
-    severity: Literal["error", "warning"]
-
-
-class ErrorResponse(Schema):
-    """An error in one sentence; `problems` where a configuration is at fault."""
-
-    detail: Text
-    problems: list[ConfigProblem] | None = None
-
-
-ERRORS: dict[int | Text, dict[Text, Any]] = {
-    400: {"model": ErrorResponse, "description": "The request cannot be read."},
-    401: {"model": ErrorResponse, "description": "A token or a session is needed."},
-    403: {"model": ErrorResponse, "description": "The request did not come from a page of this site."},
-    404: {"model": ErrorResponse, "description": "There is no such thing."},
-    409: {"model": ErrorResponse, "description": "Somebody else changed it first."},
-    413: {"model": ErrorResponse, "description": "The body is too large."},
-    422: {"model": ErrorResponse, "description": "The request cannot be understood; the detail says why."},
-    502: {"model": ErrorResponse, "description": "The other server did not answer well."},
-    503: {"model": ErrorResponse, "description": "The database does not answer."},
-}
-
-
-class Span(Schema):
-    """Where a term matched; offsets count code points."""
-
-    field: Text
-    start: int
-    end: int
-    text: Text
-    term: Text
-
-
-class EntryOfHit(Schema):
-    id: int | None
-    title: Text
-    link: Text | None
-    published_at: At | None
-
-
-class Hit(Schema):
-    id: Text
-    rule: Text
-    feed: Text
-    entry: EntryOfHit
-    spans: list[Span]
-    snippet: Text
-    story: Text | None
-    created_at: At
-    state: Literal["alerted", "collapsed", "held", "suppressed"]
-    reason: Text
-    mark: Text | None
-    rule_title: Text
-    feed_title: Text
-    also_in: list[Text]
-
-
-class Entry(Schema):
-    id: int | None
-    feed: Text
-    title: Text
-    link: Text | None
-    author: Text
-    categories: list[Text]
-    lang: Text | None
-    published_at: At | None
-    updated_at: At | None
-    seen_at: At
-    version: int
-    reason: Text
-    summary: Text = ""
-    content: Text = ""
-
-
-class EntryMatch(Entry):
-    """A stored entry that a query matches, and where."""
-
-    feed_title: Text
-    spans: list[Span]
-    snippet: Text
-
-
-class Story(Schema):
-    id: Text
-    title: Text
-    feeds: list[Text]
-    first_at: At
-    last_at: At
-    hits: list[Hit]
-
-
-class Day(Schema):
-    day: Text
-    hits: int
-
-
-class Rule(Schema):
-    id: Text
-    title: Text
-    enabled: bool
-    priority: Text
-    deliver: Text
-    notify: list[Text] | None
-    definition: dict[Text, Any]
-    hits: int
-    alerts: int
-    relevant: int
-    irrelevant: int
-    precision: float | None
-    last_hit_at: At | None
-    days: list[Day]
-
-
-class Feed(Schema):
-    id: Text
-    url: Text
-    title: Text
-    tags: list[Text]
-    state: Text
-    etag: Text | None
-    last_modified: Text | None
-    last_polled_at: At | None
-    next_poll_at: At | None
-    last_status: int | None
-    failures: int
-    last_error: Text | None
-    entries: int
-    newest_at: At | None
-    interval_s: float | None
-    hits: int
-    last_ok_at: At | None
-    last_new_at: At | None
-    gap_s: float | None
-    parse_levels: list[int]
-    rungs: list[int]  # the old key, for one release
-    configured: bool
-
-
-class Delivery(Schema):
-    id: Text
-    channel: Text
-    rules: list[Text]
-    hits: list[Text]
-    state: Literal["pending", "held", "sending", "retry", "sent", "dead", "suppressed"]
-    reason: Text
-    attempts: int
-    due_at: At
-    sent_at: At | None
-    acknowledged_at: At | None
-    last_error: Text | None
-    title: Text
-    kind: Text
-    recipient: Text
-    story: Text | None
-    priority: Text
-    created_at: At
-
-
-class Attempt(Schema):
-    number: int
-    started_at: At
-    ended_at: At | None
-    outcome: Text | None
-    detail: Text
-
-
-class DeliveryDetail(Delivery):
-    attempt_history: list[Attempt]
-    hit_details: list[Hit]
-    tries: list[Attempt]  # the old keys, for one release
-    told: list[Hit]
-
-
-class Silence(Schema):
-    id: int | None
-    rule: Text | None
-    feed: Text | None
-    story: Text | None
-    until_at: At
-    reason: Text
-    created_at: At
-
-
-class Stats(Schema):
-    feeds: int
-    entries: int
-    hits: int
-    deliveries: int
-    bytes: int
-
-
-class Loop(Schema):
-    name: Text
-    ok: bool
-    last_at: At | None
-    timeout_s: float
-    patience_s: float  # the old key, for one release
-    error: Text | None
-
-
-class Process(Schema):
-    pid: int
-    started_at: At
-    roles: list[Text]
-    page: Text | None
-    loops: dict[Text, bool] | None
-
-
-class Finding(Schema):
-    """One thing that is wrong; a note is no reason to act."""
-
-    severity: Literal["error", "warning", "note"]
-    area: Text
-    what: Text
-    remedy: Text
-    kind: Text
-
-
-class Status(Schema):
-    """`ok`: no finding is a warning or an error."""
-
-    ok: bool
-    findings: list[Finding]
-    running: bool
-    processes: list[Process]
-    version: Text
-    now_at: At
-    started_at: At | None
-    loops: list[Loop]
-    feeds: dict[Text, int]
-    lag_s: float
-    outbox: dict[Text, int]
-    last_alert_at: At | None
-    stats: Stats | None
-    disk_free_bytes: int | None
-    versions: dict[Text, Text]
-    warnings: list[Text]
-
-
-class FeedCandidate(Schema):
-    url: Text
-    title: Text
-    entries: int
-    newest_at: At | None
-    titles: list[Text]
-    rhythm_s: float | None
-    existing_id: Text | None
-    known_as: Text | None  # the old key, for one release
-
-
-class ImportResult(Schema):
-    added: list[Text]
-    known: list[Text]
-    repeated: list[Text]
-    problems: list[Text]
-
-
-class RulesCheck(Schema):
-    ok: bool
-    problems: list[ConfigProblem]
-    rules: list[Text]
-
-
-class RulesFile(Schema):
-    name: Text
-    text: Text
-    digest: Text
-
-
-class RuleChange(Schema):
-    rule: Text
-    before: int
-    after: int
-    added: int
-    removed: int
-    added_samples: list[EntryMatch]
-    removed_samples: list[EntryMatch]
-
-
-class Preview(Schema):
-    since: At
-    entries: int
-    complete: bool
-    changes: list[RuleChange]
-
-
-class RuleSpans(Schema):
-    """One rule's answer to a text."""
-
-    rule: Text
-    spans: list[Span]
-
-
-class Evidence(Schema):
-    field: Text
-    start: int
-    end: int
-    text: Text
-
-
-class Clause(Schema):
-    kind: Text
-    text: Text
-    satisfied: bool
-    found: list[Evidence]
-    hint: Text
-    children: list["Clause"]
-
-
-class Explanation(Schema):
-    rule: Text
-    matched: bool
-    excluded_by: Text
-    barred: Text  # the old key, for one release
-    tree: Clause
-    snippet: Text
-
-
-class Count(Schema):
-    count: int
-
-
-class LintAdvice(Schema):
-    rule: Text
-    kind: Text
-    message: Text
-    hint: Text
-
-
-class BacktestSample(Schema):
-    id: int | None
-    title: Text
-    feed: Text
-    snippet: Text
-
-
-class FeedHits(Schema):
-    feed: Text
-    hits: int
-
-
-class Backtest(Schema):
-    """What a rule, perhaps an edited one, finds in stored entries."""
-
-    rule: Text
-    entries: int
-    hits: int
-    before: int
-    added: int
-    removed: int
-    days: list[Day]
-    feeds: list[FeedHits]
-    samples: list[BacktestSample]
-    added_samples: list[BacktestSample]
-    removed_samples: list[BacktestSample]
-
-
-class HealthCheck(Schema):
-    """Whether every loop reports in time."""
-
-    ok: bool
-    loops: dict[Text, bool]
-
-
-# --- values to JSON ------------------------------------------------------------------------------------
 
 
 def as_json(schema: type[Schema], value: object, **options: Any) -> Json:
