@@ -13,6 +13,7 @@ from aggregator.core.errors import Conflict, DatabaseFault, NotFound, StoreError
 from aggregator.core.findings import SUSPECT_DEATHS, feed_is_overdue
 from aggregator.core.model import (
     TROUBLE,
+    URGENCY,
     ArticleRequest,
     Attempt,
     Backlog,
@@ -55,7 +56,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 MAX_ARTICLE_REQUESTS = 10_000
 WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
-URGENCY = {"high": 0, "normal": 1, "low": 2}
+
 
 T = TypeVar("T")
 IndexText = Callable[[Entry], str]
