@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aggregator.core.model import Entry, FeedState, ParsedEntry, ParsedFeed, ParseLevel, Reason, StoredKey
-from aggregator.core.polling.new_entries import FirstPoll, NewEntries, find_new_entries, names
+from aggregator.core.polling.new_entries import NewEntries, find_new_entries, names
+from aggregator.core.values import FirstPoll
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 URL = "https://feeds.example/f"
