@@ -183,10 +183,10 @@ FaultKind = Literal["full", "read-only", "io", "damaged", "locked", "unreachable
 
 
 class DatabaseFault(StoreError):
-    """The database as a whole cannot be read or written, whoever asks; the sentence ends with the remedy.
+    """Raised when nobody can read or write the database; the message ends with the remedy.
 
-    A restart does not help; what waits to be written is kept by its caller, who tries again. Only where it is `gone`
-    (what was opened is no longer what has its name), nothing but a new start opens the right one.
+    A restart does not help; the caller keeps what it wanted to write and tries again.
+
     """
 
     def __init__(self, message: str, *, kind: FaultKind) -> None:
@@ -199,7 +199,7 @@ class Conflict(StoreError):
 
 
 class Busy(AggregatorError):
-    """As much of this work as may go on at once is going on; worth another try after `retry_after_s`."""
+    """The limit of concurrent work of this kind is reached; try again after `retry_after_s`."""
 
     def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
         super().__init__(message)
@@ -207,7 +207,7 @@ class Busy(AggregatorError):
 
 
 class NotFound(AggregatorError):
-    """A name that does not exist; proposes the nearest that does."""
+    """A name that does not exist; the message suggests the nearest that does."""
 
     def __init__(self, kind: str, name: str, known: Sequence[str] = (), *, why: str = "") -> None:
         super().__init__(f"no {kind} named {name!r}{did_you_mean(name, known)}{f': {why}' if why else ''}")
@@ -216,12 +216,12 @@ class NotFound(AggregatorError):
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """` (did you mean 'x'?)` for the nearest known name, else an empty string."""
+    """Return ` (did you mean 'x'?)` for the nearest known name, else an empty string."""
     near = get_close_matches(name, known, n=1, cutoff=0.6)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def brief(text: str, width: int = 80) -> str:
-    """One short line of an error's text, which may quote a server's whole page; `show` commands have all of it."""
+    """Shorten an error's text, which may quote a server's whole page, to one line; `show` commands print all of it."""
     line = " ".join(text.partition("<")[0].split()).rstrip(":") or " ".join(text.split())
     return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"

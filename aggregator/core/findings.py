@@ -1,7 +1,8 @@
-"""What is wrong with the service right now: its status in, findings out.
+"""Findings about the running service, computed from its status.
 
-One function for all who report it: status page, `status`, `/readyz` and `doctor`. A loop that
-returns is no proof that work gets done, so the work itself is looked at: what is due and not done.
+The status page, `status`, `/readyz` and `doctor` all use this one function. A loop that ticks is no
+proof that work gets done, so the work itself is checked: what is due and not done.
+
 """
 
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 
 def findings(status: Status) -> tuple[Finding, ...]:
-    """All findings, the worst first."""
+    """Return all findings, the worst first."""
     found = [
         *_database(status.database_fault),
         *_loops(status),
@@ -33,12 +34,12 @@ def findings(status: Status) -> tuple[Finding, ...]:
 
 
 def is_healthy(found: tuple[Finding, ...]) -> bool:
-    """Notes are no reason to act."""
+    """Tell whether the service is healthy; notes do not count."""
     return all(finding.severity == "note" for finding in found)
 
 
 def feed_is_overdue(due_at: datetime, interval_s: float | None, now: datetime) -> bool:
-    """Whether a feed should have been polled long ago, by its own interval in seconds."""
+    """Tell whether a feed should have been polled long ago, by its own interval in seconds."""
     interval = ASSUMED_INTERVAL_S if interval_s is None else max(interval_s, MIN_INTERVAL_S)
     return now - due_at > timedelta(seconds=FEED_INTERVALS * interval)
 

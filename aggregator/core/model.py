@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validators:
-    """What makes the next request conditional: one atomic pair and the URL that gave it."""
+    """Validators that make the next request conditional: one atomic pair and the URL that gave it."""
 
     url: str
     etag: str | None = None
@@ -22,7 +22,7 @@ class Validators:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheHints:
-    """What a response says about coming back, in seconds from the moment it was received.
+    """Caching hints of a response, in seconds from the moment it was received.
 
     `max_age_s` has `Age` subtracted already; `expires_s` is given only where max-age is absent.
     """
@@ -36,7 +36,7 @@ class Held(Protocol):
     """A share of a budget."""
 
     def release(self) -> None:
-        """Give it back; once is enough."""
+        """Give the share back; further calls do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class NotModified:
 
 
 class ParseLevel(StrEnum):
-    """How little work a poll needed; see docs/decisions on incremental parsing."""
+    """How much work a poll needed, from least to most; see docs/decisions on incremental parsing."""
 
     NOT_MODIFIED = "not_modified"
     SAME_BODY = "same_body"
@@ -89,7 +89,7 @@ class ParseLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedEntry:
-    """An entry as the feed gave it: visible plain text, absolute URLs, aware dates.
+    """An entry as the feed sent it: visible plain text, absolute URLs, aware dates.
 
     `raw_hash` identifies its bytes inside the document, where they could be delimited.
     """
@@ -110,7 +110,7 @@ class ParsedEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedHints:
-    """What a document says about its own rhythm. Hours are UTC 0–23; days 0 = Monday."""
+    """A document's hints about its publishing rhythm. Hours are UTC 0–23; days 0 = Monday."""
 
     ttl_s: float | None = None
     update_period_s: float | None = None
@@ -120,7 +120,7 @@ class FeedHints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedFeed:
-    """What parsing one document gave: its unseen entries, in document order.
+    """The result of parsing one document: its unseen entries, in document order.
 
     `items` counts every entry in the document, seen or not. `memory` is what the next parse of
     this feed needs to skip work (opaque to everyone but parse/; None: what is remembered stands);
@@ -147,7 +147,7 @@ class ParsedFeed:
 
 
 class Health(StrEnum):
-    """How a feed is doing, in one word."""
+    """The health of a feed."""
 
     NEW = "new"
     OK = "ok"
@@ -166,7 +166,7 @@ TROUBLE = (Health.GONE, Health.BLOCKED, Health.FAILING, Health.EMPTIED, Health.S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredToday:
-    """What a feed stored on one day (ISO, UTC): entries, their bytes, and how many were left out."""
+    """Entries that a feed stored on one day (ISO, UTC): their number, their bytes, and how many were left out."""
 
     day: str
     entries: int = 0
@@ -176,14 +176,15 @@ class StoredToday:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedState:
-    """What the database knows of a feed; the whole memory of the polling policy.
+    """Everything the database knows about a feed; the only memory of the polling policy.
 
     `url` is where the feed is fetched now (it differs from `configured_url` after a confirmed
     permanent move). `interval_s` is the adaptive interval, `gap_s` the median time between new
-    entries. `volatile`: parameters of links that are other ones at each poll. `move_*` holds a permanent
-    redirect that awaits confirmation. `hub_until`: so long a hub has promised to push (a
-    subscription's to write, not a poll's). `push_missed`: polls find entries that the hub did not push.
-    `deaths`: so many processes in a row died while they worked on a document of this feed.
+    entries. `volatile`: parameters of links that change with each poll. `move_*` holds a permanent
+    redirect that awaits confirmation. `hub_until`: until then a hub has promised to push (a
+    subscription writes it, not a poll). `push_missed`: polls find entries that the hub did not push.
+    `deaths`: how many processes in a row died while they worked on a document of this feed.
+
     """
 
     id: str
@@ -226,7 +227,7 @@ class FeedState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostLimit:
-    """A host's wish to be left alone; holds for every feed on it and every process."""
+    """A host's request to be left alone until an instant; valid for all its feeds and in every process."""
 
     host: str
     not_before: datetime
@@ -234,7 +235,7 @@ class HostLimit:
 
 
 class Reason(StrEnum):
-    """Why an entry was kept, and so whether it may alert."""
+    """The reason why an entry was kept, which decides whether it may alert."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -276,7 +277,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredKey:
-    """What the store remembers about one key of a feed (it outlives the entry's content)."""
+    """The stored facts about one key of a feed (they outlive the entry's content)."""
 
     key: str
     content_hash: bytes
@@ -296,7 +297,7 @@ class ArticleRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Where a term was found: code points `start` to `end` of `field`; `text` is that slice."""
+    """The place of a term: code points `start` to `end` of `field`; `text` is that slice."""
 
     field: str
     start: int
@@ -306,7 +307,7 @@ class Span:
 
 
 class HitState(StrEnum):
-    """What became of a hit."""
+    """The state of a hit after routing."""
 
     ALERTED = "alerted"  # it has deliveries of its own
     COLLAPSED = "collapsed"  # its story was already alerted
@@ -316,7 +317,7 @@ class HitState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """One rule × one entry (× one version of it), with the evidence."""
+    """A match of one rule with one version of one entry, with the evidence."""
 
     id: str
     rule: str
@@ -335,7 +336,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """By what two versions of one story know each other; `bands` are keys of the MinHash."""
+    """The traits by which two versions of one story recognise each other; `bands` are keys of the MinHash."""
 
     url_key: str | None = None
     title_key: str | None = None
@@ -366,7 +367,7 @@ class Story:
 
 
 class DeliveryState(StrEnum):
-    """Where an alert is on its way; drawn in docs/decisions on delivery."""
+    """The state of an alert between creation and receipt; drawn in docs/decisions on delivery."""
 
     PENDING = "pending"
     HELD = "held"
@@ -384,7 +385,7 @@ URGENCY = {"high": 0, "normal": 1, "low": 2}  # of a priority: the lower, the so
 
 
 class AlertKind(StrEnum):
-    """What an alert is about."""
+    """The subject of an alert."""
 
     HIT = "hit"
     DIGEST = "digest"
@@ -407,10 +408,11 @@ class Notice:
 class Delivery:
     """An outbox row: one alert for one recipient of one channel.
 
-    `id` is derived from what it tells, so that telling it twice is impossible; it is also the
+    `id` is derived from the alert's contents, so that no alert can be stored twice; it is also the
     idempotency key. `recipient` names one of the channel's targets, or is "" for all of it.
     `tried_at` is the instant of the first attempt: an alert is given up by how long it was tried,
-    not by how long it had to wait. `deaths`: so many processes in a row died while they sent it.
+    not by how long it had to wait. `deaths`: how many processes in a row died while they sent it.
+
     """
 
     id: str
@@ -440,7 +442,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """A person's wish not to hear: of a rule, a feed or a story, until an instant."""
+    """A person's request for silence about a rule, a feed or a story, until an instant."""
 
     id: int | None = None
     rule: str | None = None
@@ -453,7 +455,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitDetail:
-    """One hit inside an alert: the hit with the entry behind it and who else carries it."""
+    """A hit inside an alert, with its entry and the other sources of its story."""
 
     hit: Hit
     entry: Entry
@@ -464,10 +466,11 @@ class HitDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What a notifier is asked to say: evidence, or a notice, never both.
+    """An alert for a notifier to send: either evidence or a notice, never both.
 
     `evidence` lists the hits of a threshold or digest; `more` counts what was folded away.
     `time_zone` is the channel's; `page` is the address of our own page about it, if there is one.
+
     """
 
     id: str
@@ -486,7 +489,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """A channel accepted an alert; `detail` is what it answered, in words."""
+    """A channel's acceptance of an alert; `detail` is its answer in words."""
 
     detail: str = ""
 
@@ -496,7 +499,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleHistory:
-    """What a rule did lately: (instant, feed, hit id) of its hits, oldest first."""
+    """Recent hits of a rule: (instant, feed, hit id), oldest first."""
 
     rule: str
     hits: tuple[tuple[datetime, str, str], ...] = ()
@@ -505,9 +508,10 @@ class RuleHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingQuery:
-    """What routing wants to know before it decides; the store answers inside the transaction.
+    """The facts that routing needs before it decides; the store looks them up inside the transaction.
 
     `hits` are ids that may be stored already: those of edited entries.
+
     """
 
     hits: tuple[str, ...] = ()
@@ -526,7 +530,7 @@ class Undelivered(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingContext:
-    """The answer: hits that are known, stories that share a key with a fingerprint, rule histories, live silences.
+    """The answer to a RoutingQuery: known hits, stories that share a key, rule histories, active silences.
 
     `undelivered` names those to whom an alert about one of these stories was given up, and who never got another.
     """
@@ -540,7 +544,7 @@ class RoutingContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingResult:
-    """What routing decided: hits with their state, stories made or grown, deliveries to make.
+    """The decisions of routing: hits with their state, stories made or grown, deliveries to make.
 
     `redelivered` are those of the context's `undelivered` for whom there is a delivery again.
     """
@@ -553,7 +557,7 @@ class RoutingResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollResult:
-    """Everything that one poll of one feed changes, written in one transaction.
+    """All changes of one poll of one feed, written in one transaction.
 
     `articles_wanted` are keys of `entries` whose articles are to be read afterwards. `unfinished`: further parts
     of the same poll follow, so its entries and hits are written, and the feed keeps its state and lease.
@@ -584,7 +588,7 @@ class FeedSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitFilter:
-    """Which hits to list; None or empty: all. Newest first, `before` continues a listing."""
+    """Criteria for a list of hits; None or empty: all. Newest first, `before` continues a listing."""
 
     rule: str | None = None
     feed: str | None = None
@@ -597,7 +601,7 @@ class HitFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleStats:
-    """What a rule did: hits in all, alerts, marks, and (day, hits) for the last 30 days."""
+    """Statistics of a rule: all hits, alerts, marks, and (day, hits) of the last 30 days."""
 
     rule: str
     hits: int = 0
@@ -610,7 +614,7 @@ class RuleStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try to deliver: `outcome` is a DeliveryState or "unknown"."""
+    """One attempt to deliver: `outcome` is a DeliveryState or "unknown"."""
 
     delivery: str
     number: int
@@ -622,7 +626,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """How much is stored."""
+    """Numbers of stored rows."""
 
     feeds: int
     entries: int
@@ -636,7 +640,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopStatus:
-    """A loop's sign of life; `late` where none came within its patience, `error` why its last tick failed."""
+    """The state of a loop: `late` if no tick came within its timeout, `error` why its last tick failed."""
 
     name: str
     last_at: datetime | None
@@ -647,7 +651,7 @@ class LoopStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process of the service on this machine; `loops`: which of its loops are well, where that is known."""
+    """A process of the service on this machine; `loops`: which of its loops are healthy, if known."""
 
     pid: int
     started_at: datetime
@@ -661,7 +665,7 @@ Severity = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong, and what to do. `area` is feeds, alerts, database or service; `kind` a stable word."""
+    """A problem and its remedy. `area` is feeds, alerts, database or service; `kind` a stable word."""
 
     kind: str
     severity: Severity
@@ -692,9 +696,10 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """What is due: the feeds that are overdue by their own interval (the first few, and how many), and each channel.
+    """Overdue work: feeds that are late by their own interval (the first few, and how many), and each channel.
 
-    `oldest_feed_due_at` looks at all feeds that are due, overdue or not.
+    `oldest_feed_due_at` covers all feeds that are due, overdue or not.
+
     """
 
     oldest_feed_due_at: datetime | None = None
@@ -710,7 +715,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The service at one glance. `lag_s`: how long the most overdue feed has been waiting.
+    """The state of the service. `lag_s`: how long the most overdue feed has been waiting.
 
     `database_fault`: why nothing can be read or written, in one sentence that ends with the remedy.
     """

@@ -12,7 +12,7 @@ SAMPLES = 5  # of each kind that a backtest keeps
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesFile:
-    """One YAML file that holds rules: `name` as shown and sent back, `digest` of its bytes."""
+    """A YAML file with rules: `name` as shown and sent back, `digest` of its bytes."""
 
     name: str
     text: str
@@ -21,7 +21,7 @@ class RulesFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesCheck:
-    """What the loader says of an edited file: problems by line, and the ids of its rules.
+    """The loader's verdict on an edited file: problems by line, and the ids of its rules.
 
     `problems` holds errors and warnings; the file can be saved where none is an error.
     """
@@ -46,10 +46,11 @@ class EntryMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """What a search found, newest first.
+    """Search results, newest first.
 
-    `more` is the `before` that continues it; None: everything was looked at. `searched_back_to` is set where
-    time ran out before enough was found: what was stored earlier has not been looked at.
+    `more` is the `before` that continues the search; None: everything was searched. `searched_back_to` is
+    set if time ran out before enough was found: entries stored earlier have not been searched.
+
     """
 
     found: tuple[EntryMatch, ...] = ()
@@ -59,7 +60,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleChange:
-    """What an edit does to one rule over stored entries; the samples are at most a handful each."""
+    """The effect of an edit on one rule over stored entries; samples are at most a handful each."""
 
     rule: str
     before: int
@@ -136,7 +137,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedCandidate:
-    """A feed behind an address, looked at but not yet added; `rhythm_s` is its usual gap between entries."""
+    """A feed behind an address, fetched but not yet added; `rhythm_s` is its usual gap between entries."""
 
     url: str
     title: str = ""
@@ -149,7 +150,7 @@ class FeedCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResult:
-    """The outcome of an OPML import: feed ids added; addresses watched already, and named twice; problems in words."""
+    """The outcome of an OPML import: ids added; addresses already watched or listed twice; problems in words."""
 
     added: tuple[str, ...] = ()
     known: tuple[str, ...] = ()

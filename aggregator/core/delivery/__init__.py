@@ -1,4 +1,4 @@
-"""What becomes of an alert after it was routed: when it is due, and what an attempt makes of it."""
+"""Delivery of routed alerts: when one is due, and how an attempt changes it."""
 
 from aggregator.core.delivery.calendar import due_at, quiet_until, slot
 from aggregator.core.delivery.digest import compose, fold, foldable, split, urgency

@@ -1,8 +1,9 @@
-"""When an alert may be said: rhythms and quiet hours, on the wall clock of the channel.
+"""Due times of alerts: delivery rhythms and quiet hours, on the wall clock of the channel.
 
 A wall-clock time that a DST change skips falls on the instant that many minutes after the gap
 began; one that occurs twice means the first of the two (PEP 495, fold=0). So a daily digest comes
 exactly once on every day, and quiet hours never begin again in the repeated hour.
+
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,7 +20,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def due_at(rhythm: str, now: datetime, zone: str = "UTC") -> datetime:
-    """The next instant of a rhythm: `now` for `instant`, else strictly later.
+    """Return the next instant of a rhythm: `now` for `instant`, else strictly later.
 
     Durations and `hourly` fall on multiples of themselves on the zone's clock, so that everything
     in one stretch falls due together.
@@ -32,7 +33,7 @@ def due_at(rhythm: str, now: datetime, zone: str = "UTC") -> datetime:
 
 
 def quiet_until(quiet_hours: str | None, now: datetime, zone: str = "UTC") -> datetime | None:
-    """The end of the quiet hours that `now` lies in, or None."""
+    """Return the end of the quiet hours that `now` lies in, or None."""
     if not quiet_hours:
         return None
     first, _, last = quiet_hours.partition("-")
@@ -47,7 +48,7 @@ def quiet_until(quiet_hours: str | None, now: datetime, zone: str = "UTC") -> da
 
 
 def slot(rhythm: str, priority: str, quiet_hours: str | None, now: datetime, zone: str = "UTC") -> tuple[datetime, str]:
-    """When an alert is due, and why that is not now (empty: it is now)."""
+    """Return when an alert is due, and why that is not now (empty: it is now)."""
     due, reason = due_at(rhythm, now, zone), "" if rhythm == "instant" else str(HoldReason.DIGEST)
     if priority != "high" and (ends := quiet_until(quiet_hours, due, zone)):
         return ends, reason or str(HoldReason.QUIET)

@@ -1,4 +1,4 @@
-"""Many alerts in one, and an outbox row as the message that a person gets."""
+"""Digests of several alerts, and the message that an outbox row becomes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,18 +13,18 @@ FOLDED = frozenset(map(str, HoldReason))
 
 
 def urgency(delivery: Delivery) -> tuple[int, int, datetime, str]:
-    """The order in which deliveries of one channel go out; those at which a process died are the last."""
+    """Return the sort key of a channel's deliveries; those at which a process died come last."""
     return URGENCY.get(delivery.priority, 1), delivery.deaths, delivery.created_at, delivery.id
 
 
 def foldable(delivery: Delivery) -> bool:
-    """May this row become part of a digest? Only what waited, and was not tried on its own yet."""
+    """Tell whether a row may join a digest: only one that waited and was not tried on its own yet."""
     waited = delivery.reason in FOLDED and delivery.kind in (AlertKind.HIT, AlertKind.DIGEST)
     return waited and delivery.tried_at is None
 
 
 def fold(members: Sequence[Delivery], now: datetime) -> Delivery:
-    """One digest for one recipient that carries everything its members carry."""
+    """Fold deliveries to one recipient into one digest that carries everything its members carry."""
     ordered = sorted(members, key=urgency)
     first, rules = ordered[0], sorted({rule for member in ordered for rule in member.rules})
     hits = tuple(dict.fromkeys(hit for member in ordered for hit in member.hits))
@@ -62,7 +62,7 @@ def split(delivery: Delivery, recipients: Sequence[str]) -> tuple[Delivery, ...]
 
 
 def compose(delivery: Delivery, detail: Sequence[HitDetail], channel: Channel, public_url: str | None = None) -> Alert:
-    """What is to be said. A delivery whose entries are gone still says its title."""
+    """Compose the alert of a delivery. A delivery whose entries are gone keeps its title."""
     notice = delivery.notice or (None if detail else Notice(title=delivery.title))
     return Alert(
         id=delivery.id,

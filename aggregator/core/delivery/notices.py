@@ -1,4 +1,4 @@
-"""Alerts that are not about hits: the health of feeds, the heartbeat, a faulty edit."""
+"""Alerts that are not about hits: feed health, heartbeat, a faulty configuration."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from aggregator.core.settings import Channel, Settings
 
 
 def health_channels(settings: Settings) -> tuple[str, ...]:
-    """Who hears of the service's own affairs."""
+    """Return the names of the channels that receive notices about the service itself."""
     return settings.default_channels if settings.health.notify is None else settings.health.notify
 
 
@@ -24,7 +24,7 @@ def notice_deliveries(
     kind: AlertKind,
     recipients: Callable[[str], Sequence[str]],
 ) -> tuple[Delivery, ...]:
-    """A delivery for each recipient of each named channel; the same `subject` gives the same ids."""
+    """Build a delivery for each recipient of each named channel; the same `subject` gives the same ids."""
     return tuple(
         _delivery(notice, subject, channels[name], recipient, now, kind)
         for name in names

@@ -1,4 +1,4 @@
-"""After a backup was put back: which alerts may have been sent before, without the database knowing it."""
+"""Alerts after a backup was restored: which ones may have been sent before, unknown to the database."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -27,7 +27,7 @@ MAX_DEATHS = 3  # processes that died while they sent it
 
 
 class HoldReason(StrEnum):
-    """Why a delivery waits. All of these are told as one digest when the wait is over."""
+    """Reasons why a delivery waits. All held deliveries go out as one digest when the wait is over."""
 
     DIGEST = "digest"
     QUIET = "quiet hours"
@@ -36,7 +36,7 @@ class HoldReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """How one attempt ended. `unknown`: the request was written and no answer came."""
+    """The outcome of one attempt. `unknown`: the request was written and no answer came."""
 
     sent: bool = False
     detail: str = ""
@@ -46,7 +46,7 @@ class AttemptResult:
 
 
 def settled(delivery: Delivery, outcome: AttemptResult, now: datetime) -> Delivery:
-    """The delivery as it stands when this attempt (number `delivery.attempts`) is over."""
+    """Return the delivery after this attempt (number `delivery.attempts`) has ended."""
     tried = replace(delivery, tried_at=delivery.tried_at or now, deaths=0, lease_owner=None, lease_until=None)
     if outcome.sent:
         return replace(tried, state=DeliveryState.SENT, reason="", sent_at=now, last_error=None)
@@ -63,7 +63,7 @@ def settled(delivery: Delivery, outcome: AttemptResult, now: datetime) -> Delive
 
 
 def wait_s(delivery: Delivery, retry_after_s: float | None = None) -> float:
-    """Seconds until the attempt after number `delivery.attempts`."""
+    """Return the seconds until the attempt after number `delivery.attempts`."""
     doublings = min(max(delivery.attempts - 1, 0), 30)
     usual = min(FIRST_RETRY_S * 2.0**doublings, MAX_RETRY_S)
     digest = blake2b(f"{delivery.id}/{delivery.attempts}".encode(), digest_size=4).digest()
@@ -72,7 +72,7 @@ def wait_s(delivery: Delivery, retry_after_s: float | None = None) -> float:
 
 
 def after_death(delivery: Delivery, now: datetime) -> Delivery:
-    """A delivery whose attempt was begun and never ended: the process died meanwhile, perhaps of it.
+    """Return a delivery whose attempt began and never ended, because the process died (perhaps of it).
 
     After the first death it is tried again at once, behind what is not under suspicion; then it rests.
     """
@@ -90,7 +90,7 @@ def after_death(delivery: Delivery, now: datetime) -> Delivery:
 
 
 def deadly(delivery: Delivery, now: datetime) -> Delivery | None:
-    """A delivery that was being sent at too many deaths, given up; None: it may be sent."""
+    """Give up a delivery that was being sent at too many deaths; None: it may be sent."""
     if delivery.deaths < MAX_DEATHS:
         return None
     words = f"the service crashed {delivery.deaths} times while sending it; it may have arrived"
@@ -99,19 +99,19 @@ def deadly(delivery: Delivery, now: datetime) -> Delivery | None:
 
 
 def hold(delivery: Delivery, until: datetime, reason: HoldReason) -> Delivery:
-    """A claimed delivery that may not be said yet."""
+    """Hold a claimed delivery that may not be sent yet."""
     return replace(
         delivery, state=DeliveryState.HELD, due_at=until, reason=str(reason), lease_owner=None, lease_until=None
     )
 
 
 def suppress(delivery: Delivery, reason: str) -> Delivery:
-    """A delivery that a person does not want any more."""
+    """Suppress a delivery that is no longer wanted."""
     return replace(delivery, state=DeliveryState.SUPPRESSED, reason=reason, lease_owner=None, lease_until=None)
 
 
 def dead_letter_notice(dead: Delivery, channel: str, recipient: str, now: datetime) -> Delivery:
-    """The report of a dead delivery, for another channel."""
+    """Report a dead delivery on another channel."""
     to = f"{dead.channel} ({dead.recipient})" if dead.recipient else dead.channel
     attempts = f"{dead.attempts} attempt{'s' * (dead.attempts != 1)}"
     body = (

@@ -1,4 +1,4 @@
-"""What was missed between two polls, found in a feed's archive documents (RFC 5005, section 4)."""
+"""Recovery of entries missed between two polls from a feed's archive documents (RFC 5005, section 4)."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,12 +14,12 @@ ALREADY_PUBLISHED = timedelta(days=1)  # an entry may appear that long after its
 
 
 def may_follow(document: str, archive: str | None) -> bool:
-    """Whether the archive that a document names is the document's own publisher's: the same origin."""
+    """Tell whether the archive that a document names has the document's own origin."""
     return archive is not None and _origin(document) == _origin(archive) is not None
 
 
 def unseen_entries(entries: Iterable[Entry], state: FeedState) -> tuple[Entry, ...]:
-    """The unseen entries of an archive page; what is clearly older than our last look is no news.
+    """Return the unseen entries of an archive page, without those clearly older than the last poll.
 
     Edits are left out: an archive may keep an older text than we have.
     """
@@ -28,7 +28,7 @@ def unseen_entries(entries: Iterable[Entry], state: FeedState) -> tuple[Entry, .
 
 
 def with_archive(found: NewEntries, more: Iterable[Entry], flood_limit: int) -> NewEntries:
-    """The news of a poll with what its archive held; all of it counts for the flood guard."""
+    """Add the entries of an archive to those of a poll; all of them count for the flood guard."""
     entries = {entry.key: entry for entry in (*more, *found.entries)}
     new_count = sum(entry.reason in (Reason.NEW, Reason.FLOOD) for entry in entries.values())
     flood = found.flood or new_count > flood_limit
@@ -37,7 +37,7 @@ def with_archive(found: NewEntries, more: Iterable[Entry], flood_limit: int) -> 
 
 
 def _since(state: FeedState) -> datetime | None:
-    """Before this, nothing can have been missed: we had looked already, or were not there yet."""
+    """Return the instant before which nothing can have been missed, or None."""
     looked = state.last_ok_at - ALREADY_PUBLISHED if state.last_ok_at else None
     return max((at for at in (looked, state.first_polled_at) if at), default=None)
 

@@ -30,7 +30,7 @@ NOTABLE = frozenset({*UNHEALTHY, Health.GONE, Health.SILENT, Health.EMPTIED, Hea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSigns:
-    """What a successful poll shows: entries in the whole document (None: not looked at), and rhythm."""
+    """The evidence of a successful poll: entries in the whole document (None: not parsed), and rhythm."""
 
     items: int | None = None
     moved: bool = False
@@ -39,7 +39,7 @@ class FeedSigns:
 
 
 def health_after_success(state: FeedState, signs: FeedSigns, silent_after: float) -> Health:
-    """The health of a feed that has just answered well; `state` is the one before."""
+    """Return the health of a feed after a successful poll; `state` is the one before."""
     if signs.moved:
         return Health.MOVED
     if _is_emptied(state, signs.items):
@@ -49,12 +49,12 @@ def health_after_success(state: FeedState, signs: FeedSigns, silent_after: float
 
 
 def is_proven(state: FeedState) -> bool:
-    """Whether a feed's last poll went well: some workers and places are kept for such feeds."""
+    """Tell whether a feed's last poll went well: some workers and places are reserved for such feeds."""
     return state.last_ok_at is not None and state.failures == 0
 
 
 def is_silent(quiet_s: float, gap_s: float | None, silent_after: float) -> bool:
-    """Whether a feed is quiet for longer than `silent_after` of its usual gaps, and a day at least."""
+    """Tell whether a feed is quiet for longer than `silent_after` of its usual gaps, and for at least a day."""
     return gap_s is not None and quiet_s > max(silent_after * gap_s, MIN_SILENCE_S)
 
 
@@ -65,7 +65,7 @@ def _is_emptied(state: FeedState, items: int | None) -> bool:
 
 
 def health_after_error(state: FeedState, error: AggregatorError, failures: int) -> Health:
-    """The health of a feed whose poll failed for the `failures`-th time in a row."""
+    """Return the health of a feed whose poll failed for the `failures`-th time in a row."""
     health = _under_pause(state)
     if health is Health.GONE:
         return health
@@ -79,20 +79,20 @@ def health_after_error(state: FeedState, error: AggregatorError, failures: int) 
 
 
 def _under_pause(state: FeedState) -> Health:
-    """The health of a feed; a pause is a person's and covers what lies under it."""
+    """Return the health of a feed as it is without a pause, which a person sets."""
     if state.health is not Health.PAUSED:
         return state.health
     return Health.NEW if state.last_ok_at is None else Health.OK
 
 
 def refusal(error: AggregatorError) -> str | None:
-    """What stood in the feed's place: `challenge`, `login page` or `html`; None: something else."""
+    """Return what the host sent instead of the feed: `challenge`, `login page` or `html`; None: something else."""
     found = error.found if isinstance(error, BadStatus | ParseError) else ""
     return found if found in REFUSED else None
 
 
 def transition(before: FeedState, after: FeedState, settings: HealthSettings, now: datetime) -> Notice | None:
-    """The notice that a change of health deserves, or None; a paused feed makes no news."""
+    """Return the notice for a change of health, or None; a paused feed gets none."""
     if before.health is after.health or before.health is Health.PAUSED:
         return None
     name = after.title or after.id
@@ -105,7 +105,7 @@ def transition(before: FeedState, after: FeedState, settings: HealthSettings, no
 
 
 def gap_notice(state: FeedState) -> Notice:
-    """The notice that entries may have come and gone between two polls."""
+    """Build the notice that entries may have come and gone between two polls."""
     every = f" It is now polled every {span(state.interval_s)}." if state.interval_s else ""
     return Notice(
         title=f"{state.title or state.id}: entries may have been missed",
@@ -147,7 +147,7 @@ def _notice_body(before: FeedState, after: FeedState, settings: HealthSettings, 
 
 
 def _sentence(error: str | None) -> str:
-    """An error with one full stop: some bring their own."""
+    """End an error with exactly one full stop."""
     return f"{(error or '').rstrip('.')}."
 
 

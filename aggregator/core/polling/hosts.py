@@ -1,4 +1,4 @@
-"""The unit of politeness: whom a request bothers."""
+"""The unit of politeness: the host whose limits a request counts against."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ GAP_S = 1.0  # between two requests to a public host
 
 @lru_cache(maxsize=65_536)
 def host_key(url: str) -> str:
-    """The registrable domain of a public host; `host:port` for addresses and private names.
+    """Return the registrable domain of a public host; `host:port` for addresses and private names.
 
     `https://news.example.co.uk/feed` → `example.co.uk`; `http://127.0.0.1:8080/` →
     `127.0.0.1:8080`; `http://intranet/` → `intranet:80`. Never raises: what is no address at
@@ -57,7 +57,7 @@ def _registrable(host: str) -> str | None:
 
 
 def registrable(host: str) -> str | None:
-    """The registrable domain of a public host; None for addresses, private names and public suffixes (`github.io`)."""
+    """Return the registrable domain of a public host; None for addresses, private names and public suffixes."""
     if _is_address(host) or "." not in host or host.rpartition(".")[2] in PRIVATE:
         return None
     domain: str | None = _suffixes().privatesuffix(host)
@@ -73,7 +73,7 @@ def _suffixes() -> Any:
 
 
 def interleaved(states: Iterable[FeedState]) -> list[FeedState]:
-    """The first feed of each host, then the second of each, and so on; otherwise in the given order."""
+    """Order states so that the first feeds of all hosts come before the second ones; else in the given order."""
     ranks: Counter[str] = Counter()
     ranked = []
     for state in states:

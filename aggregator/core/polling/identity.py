@@ -1,7 +1,8 @@
-"""Which entry is this: a key within its feed, aliases that only ever suppress an alert, a hash of its text.
+"""Identity of entries: a key within the feed, aliases that only ever suppress an alert, a hash of the text.
 
 The key comes from the first usable of guid, link and text (RFC 4287, 4.2.6; RSS 2.0, guid). Aliases
-recognise an entry whose guid or link was changed under it: the same link or title with the same date.
+recognise an entry whose guid or link has changed: the same link or title with the same date.
+
 """
 
 import re
@@ -31,11 +32,12 @@ _WEB_GUID = re.compile(r"https?://(www\.)?", re.IGNORECASE)
 def identify(
     entries: Sequence[ParsedEntry], distrust_guid: bool, volatile: Collection[str] = ()
 ) -> tuple[EntryIdentity, ...]:
-    """Key and aliases of each entry of one document, in its order; verbatim copies share a key.
+    """Return key and aliases of each entry of a document, in its order; verbatim copies share a key.
 
     `distrust_guid`: the feed's guids are known to be bad, so link and title are the key. `volatile`:
-    parameters of links that are other ones at each poll and name nothing. A key that occurs twice in the
+    parameters of links that change with each poll and identify nothing. A key that occurs twice in the
     document is made longer by link, date and title, never by a position.
+
     """
     links = [without_parameters(entry.link, volatile) if entry.link else "" for entry in entries]
     paths = [_path(entry, link, distrust_guid) for entry, link in zip(entries, links, strict=True)]
@@ -48,10 +50,11 @@ def identify(
 
 
 def spellings(entry: ParsedEntry, address: str) -> tuple[str, ...]:
-    """The keys under which an entry may be known, if its guid or its link was written otherwise before.
+    """Return the keys that an entry has under other spellings of its guid or link.
 
-    A site that moves to https, or to or from `www.`, rewrites all its guids. Links were once taken
+    A site that moves to https, or to or from `www.`, rewrites all its guids. Earlier versions took links
     relative to the feed at `address`, and without the spaces in them.
+
     """
     guid = " ".join((entry.guid or "").split())
     if written := _WEB_GUID.match(guid):
@@ -75,9 +78,10 @@ def _former_links(link: str, address: str) -> list[str]:
 
 
 def undecided(entries: Sequence[ParsedEntry], distrust_guid: bool) -> tuple[Mapping[frozenset[str], str], ...]:
-    """For each entry that is named by its link: the key that it would have without each set of parameters.
+    """Return, for each entry identified by its link, the key it would have without each set of parameters.
 
-    Stored as aliases, they tell at the next poll which parameters of the same links have changed.
+    Stored as aliases, these tell at the next poll which parameters of the same links have changed.
+
     """
     found = []
     for entry in entries:
@@ -92,7 +96,7 @@ def undecided(entries: Sequence[ParsedEntry], distrust_guid: bool) -> tuple[Mapp
 
 
 def guid_is_repeated(entries: Iterable[ParsedEntry]) -> bool:
-    """Whether one guid of a document stands for entries that differ in link, or in title where links are absent."""
+    """Tell whether entries of a document share a guid but differ in link (or in title, if links are absent)."""
     first: dict[str, ParsedEntry] = {}
     for entry in entries:
         other = first.setdefault(entry.guid, entry) if entry.guid else entry
@@ -102,10 +106,11 @@ def guid_is_repeated(entries: Iterable[ParsedEntry]) -> bool:
 
 
 def content_hash(entry: ParsedEntry) -> bytes:
-    """16 bytes about what an entry says: 8 of its text, 4 of its link and 4 of its date (zeros where absent).
+    """Return 16 bytes: 8 for an entry's text, 4 for its link and 4 for its date (zeros if absent).
 
-    An edit changes the text. Links carry session numbers and dates are touched, so they tell nothing
-    about edits; they tell whether a known guid was given to another entry.
+    An edit changes the text. Links contain session ids and dates are touched, so they are no sign of
+    an edit; they show whether a known guid was given to another entry.
+
     """
     words = (entry.title, entry.summary, entry.content, entry.author, *sorted(entry.categories))
     files = (url.partition("?")[0] for url in entry.enclosures)
@@ -114,25 +119,25 @@ def content_hash(entry: ParsedEntry) -> bytes:
 
 
 def same_text(one: bytes, other: bytes) -> bool:
-    """Whether two content hashes are of the same text."""
+    """Tell whether two content hashes are of the same text."""
     return one[_TEXT] == other[_TEXT]
 
 
 def is_elsewhere(one: bytes, other: bytes) -> bool:
-    """Whether two content hashes are of entries with different links that do not share a date."""
+    """Tell whether two content hashes are of entries with different links that do not share a date."""
     links = one[_LINK], other[_LINK]
     dates = one[_DATE], other[_DATE]
     return all(map(any, links)) and links[0] != links[1] and not (any(dates[0]) and dates[0] == dates[1])
 
 
 def longer_key(entry: ParsedEntry) -> str:
-    """The key of an entry whose guid is known for another entry."""
+    """Return the key of an entry whose guid is known for another entry."""
     link = canonical_url(entry.link) if entry.link else ""
     return _digest(_path(entry, link, False), KEY_BYTES)
 
 
 def _path(entry: ParsedEntry, link: str, distrust_guid: bool) -> Path:
-    """What names an entry, from the general to the particular; the key is a beginning of it."""
+    """Return the parts of an entry's identity, from general to particular; its key is a prefix of them."""
     place = link + _fragment(entry)
     if entry.guid and not distrust_guid:
         base = f"guid {' '.join(entry.guid.split())}"
@@ -144,7 +149,7 @@ def _path(entry: ParsedEntry, link: str, distrust_guid: bool) -> Path:
 
 
 def _lengths(paths: set[Path]) -> dict[Path, int]:
-    """How much of each path is needed to tell it from the others."""
+    """Return how much of each path is needed to tell it from the others."""
     lengths = dict.fromkeys(paths, 1)
     for length in (1, 2, 3):
         same = Counter(path[:length] for path, needed in lengths.items() if needed == length)
@@ -157,7 +162,7 @@ def _lengths(paths: set[Path]) -> dict[Path, int]:
 
 
 def _aliases(entry: ParsedEntry, path: Path, link: str, link_is_shared: bool) -> tuple[str, ...]:
-    """Link and date; link, title and text; title and date; never a title or a shared link alone."""
+    """Return the aliases: link and date; link, title and text; title and date; never a title or shared link alone."""
     _, _, date, title = path
     found: list[tuple[str, ...]] = []
     if link and not link_is_shared:
@@ -176,12 +181,12 @@ def _sample(entry: ParsedEntry) -> str:
 
 
 def _is_front_page(link: str) -> bool:
-    """Whether a canonical link leads to a host and no further."""
+    """Tell whether a canonical link has no path beyond the host."""
     return link.count("/") == 2 and "?" not in link
 
 
 def _fragment(entry: ParsedEntry) -> str:
-    """Live pages give every entry the same address with a fragment of its own."""
+    """Return the fragment that identifies an entry of a live page, whose entries share one address."""
     _, mark, fragment = (entry.link or "").partition("#")
     return mark + fragment
 

@@ -1,4 +1,4 @@
-"""How long to wait, in seconds and instants: intervals, back-off, skipped hours, spread."""
+"""Waiting times in seconds and instants: intervals, back-off, skipped hours, spread."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,18 +18,18 @@ GAP_WEIGHT = 0.2
 
 
 def hash_fraction(*parts: object) -> float:
-    """A number in [0, 1) that depends on nothing but `parts`: spread without randomness."""
+    """Return a number in [0, 1) that depends only on `parts`: spread without randomness."""
     digest = blake2b("\0".join(map(str, parts)).encode("utf-8", "replace"), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
 def jittered(feed: str, now: datetime) -> float:
-    """A factor of 1 to 1.1: half of the jitter is the feed's own phase, half is this poll's."""
+    """Return a factor of 1 to 1.1: half of the jitter is the feed's own phase, half is this poll's."""
     return 1 + JITTER * (hash_fraction(feed) + hash_fraction(feed, now.timestamp())) / 2
 
 
 def adaptive_interval(every_s: float, quiet_s: float, max_latency_s: float | None = None) -> float:
-    """`every_s` while a feed speaks; after a week of silence it grows with the silence squared.
+    """Return `every_s` while a feed publishes; after a week of silence, more by the silence squared.
 
     Two weeks: 4 ×, a month: 18 ×, never above a day, nor above `max_latency_s`; never below
     `every_s`, except where `max_latency_s` itself is.
@@ -40,7 +40,7 @@ def adaptive_interval(every_s: float, quiet_s: float, max_latency_s: float | Non
 
 
 def shortened(interval_s: float, last_s: float | None, every_s: float, *, gap: bool, floor_s: float) -> float:
-    """An interval that halves with each gap, and comes back by a quarter with each poll without one.
+    """Halve an interval with each gap, and restore it by a quarter with each poll without one.
 
     `last_s` is the interval before; one below `every_s` was shortened. Never below `floor_s`.
     """
@@ -51,19 +51,19 @@ def shortened(interval_s: float, last_s: float | None, every_s: float, *, gap: b
 
 
 def backoff(interval_s: float, doublings: int) -> float:
-    """`interval_s` doubled so many times, at most a day (or `interval_s`, where that is longer)."""
+    """Double `interval_s` `doublings` times, up to a day (or `interval_s`, if that is longer)."""
     return min(interval_s * 2.0 ** min(doublings, 30), max(MAX_INTERVAL_S, interval_s))
 
 
 def usual_gap(published: Sequence[datetime]) -> float | None:
-    """The median time between entries of one document, in seconds; None with too few dates."""
+    """Return the median time between entries of one document, in seconds; None with too few dates."""
     dates = sorted(at.timestamp() for at in published)
     gaps = [later - earlier for earlier, later in pairwise(dates)]
     return median(gaps) if len(gaps) >= 2 else None
 
 
 def blended_gap(gap_s: float | None, sample_s: float) -> float:
-    """The usual gap after one more was seen: a geometric mean that forgets, so outliers weigh little."""
+    """Update the usual gap with a new sample: a geometric mean that forgets, so outliers weigh little."""
     sample = max(1.0, sample_s)
     if gap_s is None:
         return sample
@@ -71,7 +71,7 @@ def blended_gap(gap_s: float | None, sample_s: float) -> float:
 
 
 def out_of_skipped(at: datetime, hours: frozenset[int], days: frozenset[int], phase: float) -> datetime:
-    """`at`, or the first moment after it that lies in no skipped hour or day (UTC; days 0 = Monday).
+    """Return `at`, or the first moment after it in no skipped hour or day (UTC; days 0 = Monday).
 
     A moved instant lands `phase` (0–1) into the first quarter of its hour, so that the feeds of
     one publisher do not return together. Where everything is skipped, nothing is.

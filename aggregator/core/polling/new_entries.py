@@ -1,6 +1,7 @@
-"""What of a document is news: new, changed, or kept without an alert, each entry with its reason.
+"""New and changed entries of a document, each with the reason if it may not alert.
 
 Dates never decide what is new; keys and aliases do, and the memory of keys outlives the entries.
+
 """
 
 import re
@@ -51,12 +52,12 @@ class Names:
 
     @property
     def keys(self) -> list[str]:
-        """Every key that an entry may be known by."""
+        """List every key that an entry may be known by."""
         return [key for key, _ in self.identified] + [key for others in self.spelled for key in others]
 
     @property
     def aliases(self) -> list[str]:
-        """Every alias, and every key that may stand among them."""
+        """List every alias, and every key that may be stored among them."""
         found = [alias for _, others in self.identified for alias in others]
         for (key, _), without in zip(self.identified, self.without, strict=True):
             if without:
@@ -65,7 +66,7 @@ class Names:
 
 
 def names(entries: Sequence[ParsedEntry], state: FeedState) -> Names:
-    """The names of a document's entries, by what is known of the feed."""
+    """Return the names of a document's entries, with what is known of the feed."""
     return Names(
         identified=identify(entries, state.distrust_guid, state.volatile),
         spelled=()
@@ -87,11 +88,12 @@ def find_new_entries(
     now: datetime,
     partial: bool = False,
 ) -> NewEntries:
-    """The entries of `parsed` that are new or changed; the others are not mentioned.
+    """Return the entries of `parsed` that are new or changed, without the others.
 
     `named` is `names(parsed.entries, state)`, `known` and `known_aliases` what the store remembers of its
-    keys and aliases. `first_poll`: on the feed's first success, whether entries
-    alert, or only those younger than so many seconds. `partial`: a 226, which is no whole window.
+    keys and aliases. `first_poll`: on the feed's first success, whether entries alert, or only those
+    younger than this many seconds. `partial`: a 226, which is no whole window.
+
     """
     first, identified = state.last_ok_at is None, _as_known(named, known)
     window = max(parsed.items, state.items) if partial else parsed.items
@@ -122,7 +124,7 @@ def find_new_entries(
 
 
 def _as_known(named: Names, known: Mapping[str, StoredKey]) -> tuple[EntryIdentity, ...]:
-    """Identities under the keys by which entries are known, where a guid is spelled otherwise now."""
+    """Replace identities by the stored keys of entries whose guid is spelled differently now."""
     if not named.spelled:
         return named.identified
     pairs = zip(named.identified, named.spelled, strict=True)
@@ -140,10 +142,11 @@ def _volatile(
     state: FeedState,
     window: int,
 ) -> tuple[str, ...]:
-    """The parameters of links that name nothing: those without which most entries of a window are known.
+    """Return the parameters of links that identify nothing: without them, most entries of a window are known.
 
     Known by headline and date (or text) as well: a page for each day is another page. A window too small to
-    prove anything proves it where all of it agrees and the parameter is called as sessions are.
+    prove anything proves it only if all of it agrees and the parameter has the name of a session id.
+
     """
     changed: Counter[frozenset[str]] = Counter()
     for (key, aliases), keys in zip(identified, without, strict=True):
@@ -165,7 +168,7 @@ def _new_or_changed(
     feed: str,
     now: datetime,
 ) -> Entry | None:
-    """The entry to store, or None where it is stored already."""
+    """Return the entry to store, or None if it is stored already."""
     digest = content_hash(entry)
     seen_before = not known_aliases.isdisjoint(aliases)
     version, reason = 1, Reason.ALIAS if seen_before else Reason.NEW
@@ -201,7 +204,7 @@ def _new_or_changed(
 
 
 def _judged(entry: Entry, first: bool, first_poll: FirstPoll, flood: bool, now: datetime) -> Entry:
-    """The entry with the reason why a new one may not alert, if there is one."""
+    """Set the reason why a new entry may not alert, if there is one."""
     if entry.reason is not Reason.NEW:
         return entry
     if first and not _alerts_at_first(entry, first_poll, now):
@@ -224,7 +227,7 @@ def _bad_guids(
     first: bool,
     window: int,
 ) -> bool:
-    """One guid for several entries, or new guids for most of a window's entries, known by link and title."""
+    """Detect bad guids: one for several entries, or new ones for most entries known by link and title."""
     if guid_is_repeated(parsed.entries):
         return True
     renamed = sum(
@@ -235,10 +238,10 @@ def _bad_guids(
 
 
 def _missed(parsed: ParsedFeed, state: FeedState, new_count: int) -> bool:
-    """Nothing in the window is known, although the feed had entries: it moved on by more than its length."""
+    """Tell whether nothing in the window is known, although the feed had entries: it moved on by its length."""
     return state.items > 0 and parsed.items >= MIN_WINDOW and new_count >= parsed.items
 
 
 def _not_after(when: datetime | None, now: datetime) -> datetime | None:
-    """A date in the future is a mistake; such an entry stands where it was seen."""
+    """Clamp a date in the future, which is a mistake, to the instant when the entry was seen."""
     return min(when, now) if when else None

@@ -1,4 +1,4 @@
-"""When it is our own network or database that is away: then no feed is to blame."""
+"""Detection of local network or database outages, during which no feed is blamed."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ FIRST_STORE_PROBE_S, STORE_PROBE_S = 5.0, 45.0  # with the jitter still within a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reachability:
-    """Whether one poll got through to its host (what the host answered does not matter)."""
+    """Whether one poll got through to its host (its answer does not matter)."""
 
     at: datetime
     host: str
@@ -25,23 +25,23 @@ class Reachability:
 
 
 def reachability(host: str, error: AggregatorError | None, now: datetime) -> Reachability:
-    """The outcome of a poll of `host` that ended with `error`, or well."""
+    """Return the outcome of a poll of `host` that ended with `error`, or without."""
     cut_off = isinstance(error, Unreachable) and not error.connected
     return Reachability(at=now, host=host, connected=not cut_off)
 
 
 def recent_outcomes(outcomes: Sequence[Reachability], now: datetime) -> tuple[Reachability, ...]:
-    """Those of the last minute."""
+    """Return the outcomes of the last minute."""
     return tuple(outcome for outcome in outcomes if now - outcome.at <= WINDOW)
 
 
 def undecided(asked_at: Mapping[str, datetime], now: datetime) -> frozenset[str]:
-    """The hosts that were asked so short a time ago that their silence means nothing yet."""
+    """Return the hosts that were asked so recently that their silence means nothing yet."""
     return frozenset(host for host, at in asked_at.items() if now - at < UNDECIDED_FOR)
 
 
 def network_is_down(outcomes: Sequence[Reachability], now: datetime, undecided: Collection[str] = ()) -> bool:
-    """Whether more than half of the distinct hosts polled in the last minute could not be reached.
+    """Tell whether more than half of the distinct hosts polled in the last minute could not be reached.
 
     A host's latest outcome counts. Of fewer than four hosts nothing is concluded. `undecided` hosts
     count as reachable: just after a start the first to fail are the dead ones, which fail at once.
@@ -60,5 +60,5 @@ def store_probe_s(faults: int) -> float:
 
 
 def postpone(state: FeedState, now: datetime, pause_s: float = PROBE_S) -> FeedState:
-    """The feed's state when our network or our database was away: probed again soon, no error counted."""
+    """Return a feed's state after a local outage: polled again soon, no error counted."""
     return replace(state, next_poll_at=now + timedelta(seconds=pause_s * jittered(state.id, now)))

@@ -1,8 +1,9 @@
-"""How much of a feed is stored a day. What a rule needs is stored whatever the budget says.
+"""Daily storage budget of a feed. Entries that a rule needs are stored regardless of the budget.
 
 Beyond the budget, entries that no alert needs are left out: new ones without a hit, edits without a hit
 of a rule with `on_update`. They are matched all the same, and are as unknown to the next poll as they
-were to this one. A first poll is never cut: it is the memory of what was there before.
+were to this one. A first poll is never cut, because it records what was there before.
+
 """
 
 from collections.abc import Collection, Sequence
@@ -15,7 +16,7 @@ from aggregator.core.settings import Polling
 def limited(
     entries: Sequence[Entry], needed: Collection[str], state: FeedState, polling: Polling, now: datetime
 ) -> tuple[tuple[Entry, ...], StoredToday]:
-    """The entries to store, and what the feed has then stored today; `needed` are keys that alerts hang on."""
+    """Return the entries to store and the feed's new daily count; `needed` are keys that alerts depend on."""
     today = of_day(state.stored_today, now)
     count, size, left_out = today.entries, today.bytes, today.left_out
     kept: list[Entry] = []
@@ -31,25 +32,25 @@ def limited(
 
 
 def is_needed(entry: Entry, *, on_update: bool) -> bool:
-    """Whether an entry with a hit may alert; `on_update`: one of its rules alerts on edits, too."""
+    """Tell whether an entry with a hit may alert; `on_update`: one of its rules alerts on edits, too."""
     return entry.reason is not Reason.CHANGED or on_update
 
 
 def of_day(stored: StoredToday | None, now: datetime) -> StoredToday:
-    """What was stored on the present day, in UTC."""
+    """Return the count of the present day, in UTC."""
     day = now.date().isoformat()
     return stored if stored is not None and stored.day == day else StoredToday(day=day)
 
 
 def size_of(entry: Entry) -> int:
-    """About how many bytes an entry takes."""
+    """Return roughly how many bytes an entry takes."""
     texts = (entry.key, entry.guid, entry.link, entry.title, entry.summary, entry.content, entry.author)
     more = (*entry.aliases, *entry.categories, *entry.enclosures)
     return sum(len(text.encode("utf-8", "replace")) for text in (*texts, *more) if text)
 
 
 def notice(before: FeedState, after: FeedState, polling: Polling, now: datetime) -> Notice | None:
-    """What is said once a day when a feed's budget is exhausted."""
+    """Return the notice, once a day, that a feed's budget is exhausted."""
     today = after.stored_today
     if today is None or not today.left_out or of_day(before.stored_today, now).left_out:
         return None

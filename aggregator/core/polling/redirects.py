@@ -1,4 +1,4 @@
-"""Permanent redirects: believed after three confirmations over a day, and only where a feed lives."""
+"""Permanent redirects: accepted after three confirmations over a day, and only if a feed is there."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ PERMANENT = frozenset({301, 308})
 
 
 class RedirectMemory(NamedTuple):
-    """What a state remembers about a move; `url` is where the feed is fetched from now on."""
+    """A remembered move; `url` is where the feed is fetched from now on."""
 
     url: str
     move_url: str | None = None
@@ -21,7 +21,7 @@ class RedirectMemory(NamedTuple):
 
 
 def permanent_target(hops: Sequence[tuple[int, str]], final: str) -> str | None:
-    """Where the unbroken row of permanent redirects at the start of `hops` leads, if anywhere.
+    """Return where the unbroken run of permanent redirects at the start of `hops` leads, if anywhere.
 
     `hops` are (status, URL that answered with it), `final` is the URL that gave the document.
     """
@@ -32,12 +32,12 @@ def permanent_target(hops: Sequence[tuple[int, str]], final: str) -> str | None:
 
 
 def unchanged(state: FeedState) -> RedirectMemory:
-    """What is remembered, where nobody was asked."""
+    """Keep what is remembered, without a new answer."""
     return RedirectMemory(state.url, state.move_url, state.move_count, state.move_since)
 
 
 def follow(state: FeedState, hops: Sequence[tuple[int, str]], final: str, now: datetime) -> RedirectMemory:
-    """What a successful poll says about a move: begun, counted, confirmed or over."""
+    """Update the memory of a move after a successful poll: begun, counted, confirmed or over."""
     target = permanent_target(hops, final)
     if target is None or target == state.url:
         return RedirectMemory(state.url)

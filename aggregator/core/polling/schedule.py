@@ -1,4 +1,4 @@
-"""What a poll changes in a feed's state, and when the feed is polled again. The whole policy.
+"""The polling policy: how a poll changes a feed's state, and when the feed is polled again.
 
 Servers may slow us down, never speed us up:
 
@@ -7,6 +7,7 @@ Servers may slow us down, never speed us up:
            out of skipHours and skipDays; never sooner than min_interval
 
 Nothing here reads a clock or rolls dice: spread is derived from the feed's id (intervals.py).
+
 """
 
 from collections.abc import Sequence
@@ -77,12 +78,13 @@ def after_success(
     gap: bool = False,
     now: datetime,
 ) -> tuple[FeedState, tuple[HostLimit, ...]]:
-    """The state after an answer that could be used, and what the host asked for.
+    """Return the state after a usable answer, and the limits that the host asked for.
 
     `parsed` is None for a 304. `published` are the dates of the new entries that have one,
-    `limits` what this feed's host asked for before. `pushed`: a hub tells us of new entries, and
+    `limits` what this feed's host asked for before. `pushed`: a hub announces new entries, and
     polling is only the backstop, unless polls find entries that it did not push. `gap`: entries
     came and went since the last poll, so it is made sooner, unless the feed has an `every` of its own.
+
     """
     came_by_itself = isinstance(response, Fetched) and response.pushed
     push_missed = _push_missed(state, new_entries, pushed=pushed, came_by_itself=came_by_itself)
@@ -158,10 +160,11 @@ def after_failure(
     ours: bool = False,
     now: datetime,
 ) -> tuple[FeedState, tuple[HostLimit, ...]]:
-    """The state after a poll that gave nothing, and what the host asked for.
+    """Return the state after a failed poll, and the limits that the host asked for.
 
     Validators are kept: the next request is as conditional as this one was. A feed that is gone
-    for good has no next poll. `ours`: the publisher did nothing wrong, so the back-off starts at a minute.
+    has no next poll. `ours`: the publisher did nothing wrong, so the back-off starts at a minute.
+
     """
     failures = state.failures + 1
     failing_since = state.failing_since or now
@@ -193,15 +196,16 @@ def after_failure(
 
 
 def rest_after_deaths_s(deaths: int) -> float:
-    """How long a feed rests, in seconds, whose document was being worked on when that many processes died in a row.
+    """Return a feed's rest, in seconds, after `deaths` processes in a row died while working on its document.
 
-    The first death costs nothing: whoever is killed is always in the midst of something.
+    The first death costs nothing: a process that is killed is always in the middle of something.
+
     """
     return min(FIRST_REST_S * REST_FACTOR ** min(deaths - 2, 10), DAY_S) if deaths > 1 else 0.0
 
 
 def rests_after_deaths(state: FeedState, now: datetime) -> bool:
-    """Whether a feed is under suspicion and its rest is not over: nothing that comes by itself ends it."""
+    """Tell whether a feed is under suspicion and still resting: nothing that comes by itself ends the rest."""
     return state.deaths >= SUSPECT_DEATHS and state.next_poll_at is not None and state.next_poll_at > now
 
 
@@ -216,10 +220,11 @@ def next_poll_at(
     not_before: Sequence[datetime] = (),
     now: datetime,
 ) -> datetime:
-    """When to come again after a good answer.
+    """Return the instant of the next poll after a successful one.
 
-    `ignore_hints` leaves aside what the feed and its caching headers wish, never Retry-After
+    `ignore_hints` ignores what the feed and its caching headers ask for, but never Retry-After
     (`not_before`).
+
     """
     requests = () if ignore_hints else (cache.max_age_s, cache.expires_s, hints.ttl_s, hints.update_period_s)
     factor = jittered(feed, now)
@@ -238,7 +243,7 @@ def _pause(
     interval_s: float,
     now: datetime,
 ) -> float:
-    """Seconds to wait after an error: a weekly probe, what the server asked, or a doubling back-off."""
+    """Return the seconds to wait after an error: a weekly probe, the server's request, or a doubling back-off."""
     luck = hash_fraction(feed, now.timestamp())
     if status in LIKELY_FINAL and now - failing_since >= REFUSALS_BEFORE_PROBES:
         return PROBE_S * (1 - JITTER * luck)
@@ -250,7 +255,7 @@ def _pause(
 
 
 def host_limits(host: str, asked_s: float | None, now: datetime, reason: str) -> tuple[HostLimit, ...]:
-    """What a host's wish for rest means for all feeds on it; `asked_s` in seconds, None: no wish."""
+    """Return the limits for all feeds of a host that asked for rest; `asked_s` in seconds, None: it did not."""
     if not asked_s:
         return ()
     return (HostLimit(host=host, not_before=now + timedelta(seconds=min(asked_s, MAX_RETRY_AFTER_S)), reason=reason),)
@@ -265,20 +270,20 @@ def _gap(state: FeedState, new_entries: int, published: Sequence[datetime], now:
 
 
 def _push_missed(state: FeedState, new_entries: int, *, pushed: bool, came_by_itself: bool) -> bool:
-    """Whether a hub's promise counts for nothing: a poll found what it had not pushed, and it pushed nothing since."""
+    """Tell whether a hub's promise is void: a poll found an entry it had not pushed, and no push came since."""
     if not pushed:
         return False
     return state.push_missed if not new_entries else not came_by_itself
 
 
 def _newest(state: FeedState, published: Sequence[datetime], now: datetime) -> datetime | None:
-    """The youngest date seen; one from the future counts as now."""
+    """Return the youngest date seen; one from the future counts as now."""
     dates = [min(at, now) for at in published]
     return max([*dates, state.newest_at] if state.newest_at else dates, default=None)
 
 
 def _validators(state: FeedState, response: Fetched | NotModified) -> Validators | None:
-    """A whole document's pair replaces the old one, absent or not; a 304, a delta or a push adds to it."""
+    """Replace the validators by a whole document's pair, absent or not; a 304, a delta or a push adds to them."""
     if isinstance(response, Fetched) and not response.delta:
         return response.validators
     return response.validators or state.validators

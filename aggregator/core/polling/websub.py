@@ -1,12 +1,13 @@
-"""WebSub, the subscriber's side (W3C Recommendation, 2018): when to ask a hub, and judging what it says.
+"""WebSub, the subscriber's side (W3C Recommendation, 2018): when to ask a hub, and how to check its answers.
 
     requested ──verify──▶ active ──lease runs out──▶ requested again (renewed at 80 % of it)
         └────── denied by the hub, or the request failed: tried again after a day
 
-    the feed is gone, or names another hub: told to the hub (Farewell), which asks back once more
+    the feed is gone, or names another hub: unsubscribed; the hub asks back once more
 
-A push is only as good as its
-signature: without a secret that fits, it is dropped, and polling finds the entry anyway.
+A push is only as good as its signature: without a valid one it is dropped, and polling finds the
+entry anyway.
+
 """
 
 import hmac
@@ -28,7 +29,7 @@ DIGESTS = frozenset({"sha1", "sha256", "sha384", "sha512"})  # §7.1
 
 
 class SubscriptionState(StrEnum):
-    """Where a subscription stands."""
+    """The state of a subscription."""
 
     REQUESTED = "requested"
     ACTIVE = "active"
@@ -37,7 +38,7 @@ class SubscriptionState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubSubscription:
-    """A feed's subscription at its hub. `callback` is the unguessable end of an address of ours."""
+    """A feed's subscription at its hub. `callback` is the unguessable end of one of our addresses."""
 
     feed: str
     hub: str
@@ -53,13 +54,13 @@ class HubSubscription:
 
     @property
     def address(self) -> str:
-        """Where the hub is asked."""
+        """Return the address at which the hub is asked."""
         return self.moved_to or self.hub
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsubscription:
-    """A subscription that is to end. `requested` is whether the hub was asked to; it may come to ask back."""
+    """A subscription that is to end. `requested`: the hub was asked; it may still ask back."""
 
     callback: str
     hub: str
@@ -70,7 +71,7 @@ class Unsubscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A feed that names a hub, and the address that the hub knows it by."""
+    """A feed that names a hub, and the feed's address at that hub."""
 
     feed: str
     hub: str
@@ -79,7 +80,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationReply:
-    """The answer to a hub's question: what to reply (None: 404), and the subscription after it."""
+    """The answer to a hub's question: the reply (None: 404), and the subscription after it."""
 
     reply: str | None
     subscription: HubSubscription
@@ -108,9 +109,10 @@ def verify(subscription: HubSubscription, query: Mapping[str, str], now: datetim
 
 
 def unsubscription(subscription: HubSubscription, now: datetime) -> Unsubscription | None:
-    """What the hub should hear of a subscription's end; None: it never granted it.
+    """Return the unsubscription that a hub must receive; None: it never granted the subscription.
 
     Only a hub that knew the callback, and so was asked with the feed's own permissions, ever granted one.
+
     """
     if subscription.lease_until is None or (
         subscription.standing is SubscriptionState.DENIED and not is_live(subscription, now)
@@ -128,7 +130,7 @@ def release(leaving: Unsubscription, query: Mapping[str, str]) -> str | None:
 
 
 def is_over(leaving: Unsubscription, now: datetime) -> bool:
-    """Whether a hub had time enough to ask back."""
+    """Tell whether a hub had enough time to ask back."""
     return now - leaving.left_at >= UNSUBSCRIBE_WITHIN
 
 
@@ -149,26 +151,26 @@ def _activated(subscription: HubSubscription, query: Mapping[str, str], now: dat
 
 
 def is_live(subscription: HubSubscription, now: datetime) -> bool:
-    """Whether pushes are to be expected and believed."""
+    """Tell whether pushes are expected and believed."""
     return subscription.lease_until is not None and subscription.lease_until > now
 
 
 def is_due(subscription: HubSubscription, now: datetime) -> bool:
-    """Whether it is time to ask the hub (again): for renewal, after a denial, or for want of a verification."""
+    """Tell whether the hub must be asked (again): to renew, after a denial, or if it never verified."""
     if subscription.standing is SubscriptionState.REQUESTED:
         return now - subscription.asked_at >= VERIFIED_WITHIN
     return subscription.renew_at is not None and subscription.renew_at <= now
 
 
 def is_for(subscription: HubSubscription, offer: Offer) -> bool:
-    """Whether a subscription is still for what its feed offers: hubs and topics move."""
+    """Tell whether a subscription still matches its feed's offer: hubs and topics move."""
     return (subscription.hub, subscription.topic) == (offer.hub, offer.topic)
 
 
 def unanswered(
     offers: Iterable[Offer], subscriptions: Mapping[str, HubSubscription], now: datetime
 ) -> tuple[Offer, ...]:
-    """The offers that a hub should be asked about now; `subscriptions` are by feed."""
+    """Return the offers that a hub should be asked about now; `subscriptions` are by feed."""
     return tuple(
         offer
         for offer in offers
@@ -177,9 +179,10 @@ def unanswered(
 
 
 def refused(subscription: HubSubscription, reason: str, now: datetime) -> HubSubscription:
-    """The subscription after the hub could not be asked; an old lease runs on.
+    """Return the subscription after the request to the hub failed; an old lease runs on.
 
-    The next time it is asked where the feed says that it is.
+    The next request goes to the hub that the feed names.
+
     """
     return replace(
         subscription, standing=SubscriptionState.DENIED, renew_at=now + RETRY_AFTER, reason=reason[:200], moved_to=None
@@ -187,12 +190,12 @@ def refused(subscription: HubSubscription, reason: str, now: datetime) -> HubSub
 
 
 def asked_again(subscription: HubSubscription, now: datetime) -> HubSubscription:
-    """The subscription after it was asked for anew; pushes under the old lease are still believed."""
+    """Return the subscription after a new request; pushes under the old lease are still believed."""
     return replace(subscription, standing=SubscriptionState.REQUESTED, asked_at=now, reason="")
 
 
 def is_genuine(subscription: HubSubscription, signature: str, body: bytes) -> bool:
-    """Whether `X-Hub-Signature` proves that a push comes from who knows the secret (§7.1)."""
+    """Tell whether `X-Hub-Signature` proves that the sender of a push knows the secret (§7.1)."""
     method, _, given = signature.strip().partition("=")
     if method not in DIGESTS or not given.isascii():
         return False
@@ -201,5 +204,5 @@ def is_genuine(subscription: HubSubscription, signature: str, body: bytes) -> bo
 
 
 def pushed(subscription: HubSubscription, body: bytes, content_type: str) -> Fetched:
-    """A push as the poll would have brought it: a document of the topic, of which only some may be in it."""
+    """Convert a push to the form that a poll returns: a document of the topic, perhaps only part of it."""
     return Fetched(url=subscription.topic, status=200, body=body, content_type=content_type, delta=True, pushed=True)

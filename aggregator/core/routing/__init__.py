@@ -1,4 +1,4 @@
-"""From hits to deliveries: who is told of what, when, and why not."""
+"""Routing from hits to deliveries: who is alerted, when, and why not."""
 
 from aggregator.core.routing.deliveries import Recipients, whole_channel
 from aggregator.core.routing.router import Router, fingerprints, silenced

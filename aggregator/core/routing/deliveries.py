@@ -1,4 +1,4 @@
-"""From planned alerts to outbox rows: one per alert, channel and recipient, however many rules asked."""
+"""Outbox rows from planned alerts: one per alert, channel and recipient, however many rules asked."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from aggregator.core.settings import Channel, RuleConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedAlert:
-    """One rule's wish to tell something on some channels.
+    """A rule's request to send an alert on some channels.
 
     Planned alerts with the same `subject` become one alert; `subject` is what its id is made of.
     `only` names, for a channel of which others have it already, those of its recipients who are to hear.
@@ -28,12 +28,12 @@ class PlannedAlert:
 
 
 def whole_channel(_channel: Channel) -> Sequence[str]:
-    """A channel with one recipient: itself."""
+    """Return the only recipient of a channel without targets: the channel itself."""
     return ("",)
 
 
 class Recipients:
-    """Name those that each channel of one configuration reaches; every channel is looked up once.
+    """Look up the recipients of each channel of one configuration, once per channel.
 
     The first look may take seconds (it loads the library that speaks to the channel): a service calls
     `resolve` in a thread before the configuration is in force, a command looks up what it needs.
@@ -46,7 +46,7 @@ class Recipients:
         self._names: dict[str, Sequence[str]] = {}
 
     def of(self, channel: str) -> Sequence[str]:
-        """The recipients of a channel, one delivery each; none where it is not configured."""
+        """Return the recipients of a channel, one delivery each; none if it is not configured."""
         if channel not in self._channels:
             return ()
         if channel not in self._names:
@@ -65,7 +65,7 @@ def deliveries(
     now: datetime,
     recipients: Recipients,
 ) -> tuple[Delivery, ...]:
-    """The rows of all planned alerts; a channel that is not configured gets none (config/ refuses it)."""
+    """Build the rows of all planned alerts; a channel that is not configured gets none (config/ refuses it)."""
     alerts: dict[tuple[str, tuple[str, ...]], list[PlannedAlert]] = {}
     for detail in details:
         for name in detail.channels:
@@ -79,7 +79,7 @@ def deliveries(
 
 
 def _delivery(channel: Channel, recipient: str, group: Sequence[PlannedAlert], now: datetime) -> Delivery:
-    """One row for all rules that ask for the same: as soon and as urgent as the keenest of them."""
+    """Build one row for all rules that ask for the same: as soon and as urgent as the most pressing of them."""
     first = group[0]
     rules = tuple(sorted({detail.rule.id for detail in group}))
     due, reason = min(

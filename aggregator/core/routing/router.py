@@ -1,12 +1,13 @@
-"""What becomes of each hit of one poll. The first that applies decides, and names its reason:
+"""Routing of each hit of one poll. The first case that applies decides, and gives the reason:
 
 1. silenced by a person            → suppressed
 2. known before: baseline, alias   → held
 3. too old for its feed or rule    → held
-4. one of many at once             → held, told in one digest
+4. one of many at once             → held, reported in one digest
 5. the rule waits for more         → held, until its threshold is met
-6. its story was told already      → collapsed
+6. its story was alerted already   → collapsed
 7. otherwise                       → alerted
+
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +41,7 @@ WAITS = "waits"
 
 
 def fingerprints(entries: Iterable[Entry]) -> dict[str, Fingerprint]:
-    """By key, the fingerprints of those entries that need a story."""
+    """Return the fingerprints of those entries that need a story, by key."""
     return {entry.key: fingerprint(entry) for entry in entries if entry.reason not in STALE}
 
 
@@ -60,9 +61,10 @@ class Router:
         now: datetime,
         known: Mapping[str, Fingerprint] | None = None,
     ) -> RoutingQuery | None:
-        """Say what the store must look up before these hits are routed; None where there are none.
+        """Return what the store must look up before these hits are routed; None without hits.
 
         `entries` are the entries of the hits, by key; `known` their `fingerprints`, if they are made already.
+
         """
         if not hits:
             return None
@@ -93,9 +95,10 @@ class Router:
     ) -> RoutingResult:
         """Decide about every hit of one poll that is not known yet, oldest entry first.
 
-        Run twice on the same input it gives the same ids, so a repeated commit tells nothing twice.
-        `context` is the answer to `query`, `fingerprints` as there; `part` counts the parts of a poll that
-        is written in several, each of which tells what is its own.
+        The same input gives the same ids, so a repeated commit sends nothing twice. `context` is the answer
+        to `query`, `fingerprints` as there; `part` counts the parts of a poll that is written in several,
+        each of which has its own alerts.
+
         """
         rules, settings = self.rules, self.settings
         unreached = Unreached(context.undelivered, self.recipients.of)
@@ -143,7 +146,7 @@ def _decide(
 
 
 def _is_stale(entry: Entry, rule: RuleConfig, now: datetime) -> str:
-    """Why this entry is no news, or an empty string."""
+    """Return why this entry is too old to alert, or an empty string."""
     if (
         rule.max_age_s is not None
         and entry.published_at
@@ -156,7 +159,7 @@ def _is_stale(entry: Entry, rule: RuleConfig, now: datetime) -> str:
 
 
 def _join_digest(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: StoryIndex, now: datetime) -> _Decision:
-    """One of many at once: a feed's flood, or a rule that is applied to what is stored. One digest tells all."""
+    """Add one of many hits to a digest: of a feed's flood, or of a rule applied to stored entries."""
     channels, only = index.unalerted_channels(hit.entry_key, rule)
     index.record_alert(story, rule.id, channels)
     flood = entry.reason is Reason.FLOOD
@@ -230,17 +233,17 @@ def _thresholds(
 
 
 def conditional(rule: RuleConfig) -> bool:
-    """Does this rule alert only when there is more than one hit to tell?"""
+    """Tell whether this rule alerts only on more than one hit."""
     return rule.threshold is not None or rule.spike is not None or rule.first_in_s is not None
 
 
 def _active_silence(hit: Hit, silences: Iterable[Silence], now: datetime) -> Silence | None:
-    """A silence that is alive and names nothing but what this hit has."""
+    """Return an active silence that names nothing but what this hit has."""
     return next((s for s in silences if silenced(hit.rule, hit.feed, hit.story, s, now)), None)
 
 
 def silenced(rule: str, feed: str, story: str | None, silence: Silence, now: datetime) -> bool:
-    """Does a silence cover a hit? What it does not name, it does not ask about."""
+    """Tell whether a silence covers a hit; what the silence does not name does not matter."""
     named = [(silence.rule, rule), (silence.feed, feed), (silence.story, story)]
     requests = [(request, has) for request, has in named if request is not None]
     return now < silence.until_at and bool(requests) and all(request == has for request, has in requests)

@@ -1,4 +1,4 @@
-"""Which stories there are while one poll is routed, and who has been told of them."""
+"""The stories known while one poll is routed, and the channels that each was sent to."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from aggregator.core.stories import CANDIDATES, find_story, fingerprint, keys
 
 
 def notified(rule: RuleConfig, settings: Settings) -> tuple[str, ...]:
-    """The channels of a rule."""
+    """Return the channels of a rule."""
     return settings.default_channels if rule.notify is None else rule.notify
 
 
@@ -53,6 +53,7 @@ class StoryIndex:
 
     `fingerprints` are those that are known already, by entry key: making one takes half a millisecond,
     which is better spent before the transaction.
+
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class StoryIndex:
         self._changed: dict[str, None] = {}
 
     def attach(self, entry: Entry) -> Story:
-        """The story of this entry, made if nobody told it before; the same for each of its hits."""
+        """Return the story of this entry, made if no story has it yet; the same for each of its hits."""
         if entry.key not in self._attached:
             found = self._fingerprints.get(entry.key) or fingerprint(entry)
             feed = None if entry.reason is Reason.CHANGED else entry.feed
@@ -87,16 +88,16 @@ class StoryIndex:
         return self._stories[self._attached[entry.key]]
 
     def channels(self, rule: RuleConfig) -> tuple[str, ...]:
-        """Every channel of a rule."""
+        """Return every channel of a rule."""
         return notified(rule, self._settings)
 
     def unalerted_channels(
         self, entry_key: str, rule: RuleConfig
     ) -> tuple[tuple[str, ...], Mapping[str, frozenset[str]]]:
-        """The channels of `rule` that no earlier entry of the story told as fast and as urgently.
+        """Return the channels of `rule` that no earlier entry of the story was sent to as fast and as urgently.
 
-        With them those whose alert was given up; the mapping names the recipients of these who did not get it.
-        Rules that hit the same entry do not take it from each other: they share one delivery.
+        Rules that hit the same entry do not take channels from each other: they share one delivery.
+
         """
         detail = {channel for name in self._told_before[entry_key] for channel in self._covered(name, rule)}
         story = self._attached[entry_key]
@@ -106,9 +107,10 @@ class StoryIndex:
         return tuple(channel for channel in wanted if channel not in detail or channel in only), only
 
     def sources_to_announce(self, story: Story) -> int | None:
-        """How many feeds carry the story, where this poll made it so many as to alert again.
+        """Return how many feeds carry the story, if this poll made them enough to alert again.
 
         Not of a story that a person has acknowledged.
+
         """
         wanted = self._settings.stories.renotify_sources
         grown = wanted and self._grown.get(story.id) == wanted
@@ -122,7 +124,7 @@ class StoryIndex:
             self._put(replace(current, alerted_rules=(*current.alerted_rules, rule)))
 
     def changed(self) -> tuple[Story, ...]:
-        """The stories to be written."""
+        """Return the stories to be written."""
         return tuple(self._stories[name] for name in self._changed)
 
     def _covered(self, name: str, rule: RuleConfig) -> tuple[str, ...]:
@@ -154,10 +156,11 @@ class StoryIndex:
         return self._put(replace(story, feeds=(*story.feeds, feed), last_at=self._now))
 
     def _candidates(self, found: Fingerprint) -> list[Story]:
-        """The stories that share most with a fingerprint: its address or title, then most bands, then the latest.
+        """Return the stories most like a fingerprint: same address or title, then most bands, then the latest.
 
-        However many share a key (a series with one opening), each key names its latest only, so the cost of
+        However many share a key (a series with one opening), each key yields its latest only, so the cost of
         an entry does not grow with the number of stories.
+
         """
         shared: Counter[str] = Counter()
         for key in keys(found):
