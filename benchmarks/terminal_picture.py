@@ -1,9 +1,9 @@
-"""A terminal session as a picture: a rule is written, corrected, tested, tried, compared and applied.
+"""Draw terminal sessions as pictures: the demo, and a rule that is written, tested, compared and applied.
 
-    python -m benchmarks.terminal_picture [docs/images/rules-session.svg]
+    python -m benchmarks.terminal_picture [DIRECTORY]    (default: docs/images)
 
-The commands are the real ones, run at a terminal of 100 columns over entries that the program
-fetched from a publisher on this machine; the news are invented. Nothing of the output is edited.
+The commands are real, run in a terminal of 100 columns; for the rule, over entries that the program
+fetched from a local server. The news is invented, the output is not edited.
 """
 
 import fcntl
@@ -31,8 +31,7 @@ from rich.console import Console
 from rich.text import Text
 
 COLUMNS = 100
-TITLE = "Writing a rule"
-TARGET = Path(__file__).parent.parent / "docs" / "images" / "rules-session.svg"
+IMAGES = Path(__file__).parent.parent / "docs" / "images"
 
 OUTLETS = {"meridian": "en", "bosphorus": "en", "vestnik": "ru", "nordic": "no"}
 NEWS = (
@@ -142,7 +141,7 @@ class TerminalSession:
         self.screen = Console(record=True, width=COLUMNS, force_terminal=True, file=StringIO(), highlight=False)
 
     def say(self, comment: str) -> None:
-        """What the person at the keyboard thinks."""
+        """Add a comment of the person at the keyboard."""
         self.screen.print(Text(f"\n# {comment}", style="dim italic"))
 
     def write(self, text: str, name: str = "config/rules.yaml") -> None:
@@ -192,21 +191,21 @@ def _read(terminal: int) -> bytes:
 
 def play(session: TerminalSession) -> None:
     """The session of docs/rules.md."""
-    session.say("A first try, with habits of other tools")
+    session.say("A first draft, in another tool's syntax")
     session.write(FIRST)
     session.run("aggregator check")
-    session.say("Corrected, and with two headlines that it must find")
+    session.say("Corrected, with two headlines that must match")
     session.write(SECOND)
     session.run("aggregator check")
-    session.say("Names that belong together become a list")
+    session.say("Put related names into a list")
     session.write(THIRD)
     session.run("aggregator check")
     session.say("What would it have found in the last month?")
     session.run("aggregator rules backtest s400-turkey --since 30d")
-    session.say("No cricket; and Russian too. What would that change?")
+    session.say("Exclude cricket, add Russian. What would change?")
     session.write(FOURTH, "edited.yaml")
     session.run("aggregator rules backtest s400-turkey --against edited.yaml")
-    session.say("Better. Take it over, and catch up on what was missed")
+    session.say("Better. Use it, and alert on what was missed")
     session.run("cp edited.yaml config/rules.yaml")
     session.run("aggregator rules apply s400-turkey --alert")
 
@@ -217,9 +216,19 @@ def drawing() -> str:
     return own.replace("Fira Code, monospace", "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace")
 
 
+def save(session: TerminalSession, target: Path, title: str) -> None:
+    """Write what was recorded as an SVG picture."""
+    session.screen.save_svg(str(target), title=title, code_format=drawing(), unique_id=target.stem)
+    print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
+
+
 def main(arguments: list[str]) -> int:
-    """Play the session and draw it."""
-    target = Path(arguments[0]) if arguments else TARGET
+    """Run both sessions and draw them."""
+    images = Path(arguments[0]) if arguments else IMAGES
+    with tempfile.TemporaryDirectory() as name:
+        session = TerminalSession(Path(name))
+        session.run("aggregator demo --for 40s")
+        save(session, images / "demo.svg", "A self-contained demo")
     with publisher() as host, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "config").mkdir()
@@ -228,8 +237,7 @@ def main(arguments: list[str]) -> int:
         at_terminal(["aggregator", "poll", "--force"], folder)
         session = TerminalSession(folder)
         play(session)
-    session.screen.save_svg(str(target), title=TITLE, code_format=drawing(), unique_id="session")
-    print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
+        save(session, images / "rules-session.svg", "Writing a rule")
     return 0
 
 
