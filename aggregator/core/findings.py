@@ -29,6 +29,7 @@ def findings(status: Status) -> tuple[Finding, ...]:
         *_deliveries(status.backlog.channels, status.now_at),
         *_feeds(status.backlog.feeds, status.backlog.feeds_overdue, status.now_at),
         *_suspects(status.backlog.suspects, status.now_at),
+        *_over_budget(status.backlog.over_budget),
     ]
     return tuple(sorted(found, key=lambda finding: ORDER[finding.severity]))
 
@@ -99,3 +100,10 @@ def _suspects(suspects: tuple[Suspect, ...], now: datetime) -> Iterator[Finding]
             remedy = f"inspect it and its channel with `aggregator deliveries show {suspect.name}`"
         area = "feeds" if suspect.kind == "feed" else "alerts"
         yield Finding(kind="deadly", severity="warning", area=area, what=what, remedy=remedy)
+
+
+def _over_budget(feeds: tuple[tuple[str, int], ...]) -> Iterator[Finding]:
+    for name, left_out in feeds[:MAX_NAMED]:
+        what = f"feed {name} used up its daily storage budget; {left_out} entries that no alert needs were left out"
+        remedy = "see why so much of it is new; else raise settings.polling.daily_entries or daily_size"
+        yield Finding(kind="budget", severity="warning", area="feeds", what=what, remedy=remedy)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from aggregator.core.model import Backlog, DeliveryState, FeedState, HostLimit, Overdue, PollResult
+from aggregator.core.model import Backlog, DeliveryState, FeedState, HostLimit, Overdue, PollResult, StoredToday
 from tests.support.records import HOUR, MINUTE, NOW, AnyStore, delivery, feed
 
 pytestmark = pytest.mark.anyio
@@ -77,3 +77,15 @@ async def test_what_is_due_on_each_channel(store: AnyStore) -> None:
     assert found.oldest_delivery_due_at == NOW - HOUR
     await store.outbox.claim(NOW + MINUTE, owner="me", lease_s=60, limit=9)
     assert (await store.catalog.backlog(NOW + MINUTE)).channels == expected
+
+
+async def test_feeds_over_their_daily_budget(store: AnyStore) -> None:
+    """Those that left something out today; at midnight it is over."""
+    await store.feeds.sync([feed(name) for name in "abc"], NOW)
+    for name, left_out in (("a", 7), ("b", 0)):
+        (state,) = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=1, ids=[name], force=True)
+        today = StoredToday(day=NOW.date().isoformat(), entries=30, bytes=10, left_out=left_out)
+        after = replace(state, next_poll_at=NOW + 48 * HOUR, stored_today=today)
+        await store.feeds.commit(PollResult(state=after), owner="me")
+    assert (await store.catalog.backlog(NOW)).over_budget == (("a", 7),)
+    assert (await store.catalog.backlog(NOW + 24 * HOUR)).over_budget == ()

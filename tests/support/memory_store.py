@@ -800,7 +800,13 @@ class MemoryCatalog:
                 if _wakes(delivery) and delivery.deaths >= SUSPECT_DEATHS
             ),
         ]
+        today = [(row.state.id, row.state.stored_today) for row in self._tables.feeds.values() if row.configured]
         return Backlog(
+            over_budget=tuple(
+                (name, stored.left_out)
+                for name, stored in sorted(today, key=lambda one: one[0])
+                if stored is not None and stored.day == now.date().isoformat() and stored.left_out
+            ),
             suspects=tuple(suspects),
             oldest_feed_due_at=min((state.next_poll_at for state in due if state.next_poll_at), default=None),
             feeds=tuple(late[:10]),

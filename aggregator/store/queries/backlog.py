@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Text, case, func, select, type_coerce
 
 from aggregator.core.findings import ASSUMED_INTERVAL_S, FEED_INTERVALS, MIN_INTERVAL_S, SUSPECT_DEATHS
 from aggregator.core.model import Backlog, Health, Overdue, Suspect
@@ -68,7 +68,14 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
             for row in connection.execute(doubtful.order_by(deliveries.c.id).limit(MAX_LISTED))
         ),
     ]
+    today = type_coerce(feeds.c.stored_today, Text)  # ["2026-03-02",entries,bytes,left out]
+    capped = select(feeds.c.id, feeds.c.stored_today).where(
+        feeds.c.configured, today.like(f'["{now.date().isoformat()}",%'), today.not_like("%,0]")
+    )
     return Backlog(
+        over_budget=tuple(
+            (row.id, row.stored_today[3]) for row in connection.execute(capped.order_by(feeds.c.id).limit(MAX_LISTED))
+        ),
         suspects=tuple(suspects),
         oldest_feed_due_at=None if oldest is None else instant(oldest),
         feeds=tuple(map(_feed, found)),

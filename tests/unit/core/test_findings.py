@@ -90,3 +90,12 @@ def test_the_worst_comes_first_and_decides() -> None:
     assert status_json(status())["ok"] is True
     note = Finding(kind="k", severity="note", area="feeds", what="w", remedy="r")
     assert is_healthy((note,))
+
+
+def test_a_feed_over_its_daily_budget_is_a_warning() -> None:
+    """It is named with what was left out, and does not take the service out of rotation."""
+    [found] = findings(status(Backlog(over_budget=(("flood", 4990),))))
+    assert (found.severity, found.area) == ("warning", "feeds")
+    assert "feed flood" in found.what
+    assert "4990" in found.what
+    assert "daily_entries" in found.remedy
