@@ -12,7 +12,7 @@ from aggregator.cli.output import console, echo, emit, json_option, limit_option
 from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import NotFound
-from aggregator.core.humanize import ago
+from aggregator.core.humanize import ago, dated
 from aggregator.core.model import HitDetail, HitFilter
 from aggregator.core.schemas import hit_json
 from aggregator.core.titles import with_titles
@@ -123,7 +123,7 @@ def show(as_json: bool, hit_id: str) -> None:
             {
                 "link": entry.link,
                 "rule": hit.rule + (f" ({detail.rule_title})" if detail.rule_title not in ("", hit.rule) else ""),
-                "feed": f"{detail.feed_title}, {ago(entry.published_at or entry.seen_at, now)}",
+                "feed": f"{detail.feed_title}, {dated(entry, now)}",
                 "found": ago(hit.created_at, now),
                 "state": _state(detail),
                 "marked": hit.mark,

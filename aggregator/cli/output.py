@@ -18,6 +18,7 @@ from aggregator.core.text.sanitize import escaped, inert
 if TYPE_CHECKING:
     from rich.console import Console
 
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limit_option = click.option(
     "--limit", "-n", type=click.IntRange(0), default=50, show_default=True, help="Maximum number of rows; 0: all."

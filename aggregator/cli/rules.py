@@ -25,7 +25,7 @@ from aggregator.cli.output import (
 from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import ConfigErrors, NotFound
-from aggregator.core.humanize import span
+from aggregator.core.humanize import dated, span
 from aggregator.core.model import Json
 from aggregator.core.schemas import backtest_json, explanation_json, lint_json, rule_json
 
@@ -300,6 +300,8 @@ def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
             emit([explanation_json(one) for one in shown])
             return
         secho(stored.title, bold=True)
+        if stored.is_from_future:
+            secho(dated(stored, app.clock.now()), dim=True)
         for one in shown:
             verdict = style("matches", fg="green") if one.matched else style("does not match", fg="yellow")
             echo(style(one.rule, bold=True), " ", verdict, f": {one.excluded_by}" if one.excluded_by else "")

@@ -13,7 +13,7 @@ from aggregator.cli.output import echo, emit, json_option, limit_option
 from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import config_option
 from aggregator.core.errors import ConfigErrors, InvalidRule
-from aggregator.core.humanize import ago
+from aggregator.core.humanize import dated
 from aggregator.core.schemas import found_json
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _show(found: Any, now: Any) -> None:
         console().print(highlighted(f.entry.title, f.spans, "bold"))
         if f.snippet != f.entry.title:
             console().print(highlighted(f"  {f.snippet}", f.spans))
-        when = ago(f.entry.published_at or f.entry.seen_at, now)
+        when = dated(f.entry, now)
         console().print(
             Text(f"  {f.feed_title}, {when} · entry {f.entry.id} · {f.entry.link or 'no link'}", style="dim")
         )

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from aggregator.core.model import Entry
+
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -37,3 +39,9 @@ def written(seconds: float) -> str:
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g}{unit}"
     return f"{seconds:g}s"
+
+
+def dated(entry: Entry, now: datetime) -> str:
+    """When an entry was published, and that its date lies in the future where it does."""
+    when = ago(entry.dated_at, now)
+    return f"{when}, dated in the future: {entry.published_at:%Y-%m-%d}" if entry.is_from_future else when

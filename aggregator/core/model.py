@@ -4,7 +4,7 @@ Every value is frozen; `None` means absent, never failed. Words: docs/glossary.m
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -273,6 +273,19 @@ class Entry:
     content_hash: bytes = b""
     version: int = 1
     reason: Reason = Reason.NEW
+
+    @property
+    def dated_at(self) -> datetime:
+        """When it was published, as far as its date can be believed: nothing was, after it was seen."""
+        return min(self.published_at or self.seen_at, self.seen_at)
+
+    @property
+    def is_from_future(self) -> bool:
+        """Whether its publisher dates it to a day when it had been seen already; clocks that differ a little do not."""
+        return self.published_at is not None and self.published_at - self.seen_at > FUTURE
+
+
+FUTURE = timedelta(days=1)  # how far ahead a date is more than a clock or a time zone that is off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -699,7 +712,7 @@ class Backlog:
     """Overdue work: feeds that are late by their own interval (the first few, and how many), and each channel.
 
     `oldest_feed_due_at` covers all feeds that are due, overdue or not.
-
+    `over_budget`: feeds that may store no more today, and how many entries were left out.
     """
 
     oldest_feed_due_at: datetime | None = None
@@ -707,6 +720,7 @@ class Backlog:
     feeds_overdue: int = 0
     channels: tuple[Overdue, ...] = ()
     suspects: tuple[Suspect, ...] = ()
+    over_budget: tuple[tuple[str, int], ...] = ()
 
     @property
     def oldest_delivery_due_at(self) -> datetime | None:

@@ -90,7 +90,7 @@ class RuleTally:
         self.before += old is not None
         self.after += new is not None
         if new is not None:
-            self.days[f"{new.entry.published_at or new.entry.seen_at:%Y-%m-%d}"] += 1
+            self.days[f"{new.entry.dated_at:%Y-%m-%d}"] += 1
             self.feeds[new.entry.feed] += 1
             self.samples = [*self.samples, new][-SAMPLES:]
         if new is not None and old is None:

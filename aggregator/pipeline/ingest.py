@@ -239,7 +239,7 @@ class Ingestor:
             response=response,
             parsed=parsed,
             new_entries=len(new_entries),
-            published=[entry.published_at for entry in new_entries if entry.published_at],
+            published=[entry.dated_at for entry in new_entries if entry.published_at],
             silent_after=settings.health.silent_after,
             pushed=state.hub_until is not None and state.hub_until > now,
             gap=found.gap,
@@ -413,9 +413,7 @@ def _parts(poll: PollResult) -> Iterator[PollResult]:
     for hit in poll.hits:
         hits.setdefault(hit.entry_key, []).append(hit)
     seen_at = poll.entries[0].seen_at
-    ordered = sorted(
-        poll.entries, key=lambda e: (e.key not in hits, (e.published_at or seen_at) if e.key in hits else seen_at)
-    )
+    ordered = sorted(poll.entries, key=lambda e: (e.key not in hits, e.dated_at if e.key in hits else seen_at))
     wanted = frozenset(poll.articles_wanted)
     for start in range(0, len(ordered), PART):
         entries = tuple(ordered[start : start + PART])

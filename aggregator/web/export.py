@@ -76,7 +76,7 @@ def as_atom(details: Sequence[HitDetail], *, title: str, site: str, path: str, n
             link=web_link(detail.entry.link) or f"{site}/hits/{detail.hit.id}",
             description=_summary(detail),
             unique_id=f"tag:aggregator,2026:hit/{detail.hit.id}",
-            pubdate=(detail.entry.published_at or detail.hit.created_at).astimezone(UTC),
+            pubdate=(detail.entry.dated_at if detail.entry.published_at else detail.hit.created_at).astimezone(UTC),
             updateddate=detail.hit.created_at.astimezone(UTC),
             author_name=inert(detail.feed_title) or None,
             categories=[detail.hit.rule],

@@ -23,7 +23,6 @@ NETWORKED = frozenset(
 FULL_BYTES, SCARCE_BYTES = 200 * 10**6, 10**9
 MAX_LAG = timedelta(minutes=15)
 DRIFT = timedelta(minutes=5)
-FUTURE = timedelta(days=1)
 MIN_ENTRIES = 1000  # a rule that matched none of so many deserves a look
 MAX_NAMED = 10  # troubles of one kind that are told one by one
 

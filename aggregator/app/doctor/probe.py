@@ -16,7 +16,7 @@ from typing import Literal
 
 from aggregator import config
 from aggregator.app.clock import SystemClock
-from aggregator.app.doctor.checks import FUTURE, DatabaseFacts, DoctorFinding, ExposedFile, Facts, WebPort, diagnose
+from aggregator.app.doctor.checks import DatabaseFacts, DoctorFinding, ExposedFile, Facts, WebPort, diagnose
 from aggregator.app.extras import missing
 from aggregator.app.paths import database_url
 from aggregator.app.processes import loops_at
@@ -180,7 +180,7 @@ async def _read(url: str, wanted: Config, now: datetime) -> DatabaseFacts:
         feeds = tuple(found.state for found in await catalog.feeds() if found.state.id in ids)
         limits = {limit.host for limit in await catalog.hosts() if limit.not_before > now}
         latest = await catalog.entries(limit=SAMPLE)
-        future = Counter(e.feed for e in latest if e.published_at and e.published_at > e.seen_at + FUTURE)
+        future = Counter(e.feed for e in latest if e.is_from_future)
         enabled = {rule.id for rule in wanted.rules if rule.enabled}
         waiting = [DeliveryState.PENDING, DeliveryState.RETRY]
         return DatabaseFacts(

@@ -83,7 +83,7 @@ def compose(delivery: Delivery, detail: Sequence[HitDetail], channel: Channel, p
 def _newest_first(detail: HitDetail) -> tuple[float, int]:
     """Alerts go by time: that of publication, which nobody has after it was seen, then the order of storing."""
     entry = detail.entry
-    return -min(entry.published_at or entry.seen_at, entry.seen_at).timestamp(), -(entry.id or 0)
+    return -entry.dated_at.timestamp(), -(entry.id or 0)
 
 
 def _title(members: Sequence[Delivery], hits: int) -> str:

@@ -194,7 +194,7 @@ def _new_or_changed(
         categories=entry.categories,
         enclosures=entry.enclosures,
         lang=entry.lang,
-        published_at=_not_after(entry.published_at or entry.updated_at, now),
+        published_at=entry.published_at or entry.updated_at,  # as stated, also where it lies in the future
         updated_at=_not_after(entry.updated_at, now),
         seen_at=now,
         content_hash=digest,

@@ -104,7 +104,7 @@ class Router:
         unreached = Unreached(context.undelivered, self.recipients.of)
         index = StoryIndex(context.stories, rules, settings, now, fingerprints or {}, unreached)
         unknown = (hit for hit in hits if hit.id not in context.known)
-        ordered = sorted(unknown, key=lambda hit: (entries[hit.entry_key].published_at or now, hit.entry_key, hit.rule))
+        ordered = sorted(unknown, key=lambda hit: (entries[hit.entry_key].dated_at, hit.entry_key, hit.rule))
         verdicts = [_decide(hit, entries[hit.entry_key], rules.get(hit.rule), context, index, now) for hit in ordered]
         verdicts = _thresholds(verdicts, rules, settings, context.histories, now)
         details = [detail for verdict in verdicts for detail in verdict.hits]

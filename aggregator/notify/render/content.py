@@ -135,7 +135,7 @@ def _piece(story: Sequence[HitDetail], zone: str) -> StoryItem:
         or (TextRun("(without a title)"),),
         sentence=_sentence(first.entry, [t.hit.snippet for t in on_first], spans),
         feed=cut(clean(first.feed_title) or first.hit.feed, NAME),
-        when=_when(first.entry.published_at or first.entry.seen_at, zone),
+        when=_when(first.entry.dated_at, zone),
         link=link,
         host=host_of(link) if link else "",
         also=_also(first.also_in),

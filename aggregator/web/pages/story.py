@@ -34,7 +34,7 @@ def _text(entry: Entry) -> str:
 def story_versions(found: tuple[HitDetail, ...]) -> tuple[StoryVersion, ...]:
     """One per entry, first told first."""
     entries: dict[tuple[str, str], list[HitDetail]] = {}
-    for detail in sorted(found, key=lambda one: one.entry.published_at or one.entry.seen_at):
+    for detail in sorted(found, key=lambda one: one.entry.dated_at):
         entries.setdefault((detail.hit.feed, detail.hit.entry_key), []).append(detail)
     groups = list(entries.values())
     first = _text(groups[0][0].entry) if groups else ""

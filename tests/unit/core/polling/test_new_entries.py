@@ -152,11 +152,15 @@ def test_a_window_of_strangers_is_a_gap() -> None:
     assert not feed.poll(entry("l"), entry("m"), entry("n"), items=9).gap
 
 
-def test_a_date_in_the_future_is_the_time_of_the_fetch() -> None:
-    """Otherwise it would stand on top for years."""
+def test_a_date_in_the_future_is_kept_and_not_believed() -> None:
+    """It stands where it was seen, else it would be on top for years; who asks is told what it says."""
     feed = Memory()
     found = feed.poll(entry("a", published_at=NOW + timedelta(days=400), updated_at=NOW + timedelta(days=1)))
-    assert (found.entries[0].published_at, found.entries[0].updated_at) == (NOW, NOW)
+    stored = found.entries[0]
+    assert (stored.published_at, stored.updated_at) == (NOW + timedelta(days=400), NOW)
+    assert (stored.dated_at, stored.is_from_future) == (NOW, True)
+    ahead = feed.poll(entry("b", published_at=NOW + timedelta(hours=3))).entries[0]
+    assert (ahead.dated_at, ahead.is_from_future) == (ahead.seen_at, False)
 
 
 def test_what_was_forgotten_by_the_feed_is_remembered_here() -> None:
