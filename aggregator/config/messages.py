@@ -147,7 +147,8 @@ def _message(wrong: ErrorDetails, node: Node, *, hidden: bool) -> tuple[str, str
     kind, context = wrong["type"], wrong.get("ctx", {})
     value = HIDDEN if hidden else repr(wrong["input"])
     if kind in _KINDS:
-        return f"expected {_KINDS[kind]}, found {_found(node)}", None if hidden else _mapping_hint(kind, node)
+        hint = None if hidden else _mapping_hint(kind, node) or _list_hint(kind, node, wrong["loc"])
+        return f"expected {_KINDS[kind]}, found {_found(node)}", hint
     if kind in _LIMITS:
         return _LIMITS[kind](context), None
     if kind == "literal_error":
@@ -171,6 +172,18 @@ def _found(node: Node) -> str:
     if isinstance(node, ScalarNode):
         return repr(node.text) if len(node.text) < 60 else "a text"
     return "a list" if isinstance(node, SequenceNode) else "a mapping"
+
+
+def _list_hint(kind: str, node: Node, path: Sequence[Step]) -> str | None:
+    """What to write for a list of terms that stands where one term, or a query, is expected."""
+    if kind != "string_type" or not isinstance(node, SequenceNode):
+        return None
+    terms = [item.text for item in node.nodes if isinstance(item, ScalarNode)]
+    if len(terms) < len(node.nodes) or not terms or "\n" in "".join(terms):
+        return None
+    if "query" in path:
+        return f"write query: '{' OR '.join(terms)}', or any: [{', '.join(terms)}]"
+    return f"write each as an item of its own: [{', '.join(terms)}]" if len(path) > 2 and path[0] == "rules" else None
 
 
 def _mapping_hint(kind: str, node: Node) -> str | None:
