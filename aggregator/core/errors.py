@@ -186,7 +186,6 @@ class DatabaseFault(StoreError):
     """Raised when nobody can read or write the database; the message ends with the remedy.
 
     A restart does not help; the caller keeps what it wanted to write and tries again.
-
     """
 
     def __init__(self, message: str, *, kind: FaultKind) -> None:

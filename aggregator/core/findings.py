@@ -2,7 +2,6 @@
 
 The status page, `status`, `/readyz` and `doctor` all use this one function. A loop that ticks is no
 proof that work gets done, so the work itself is checked: what is due and not done.
-
 """
 
 from collections.abc import Iterator

@@ -184,7 +184,6 @@ class FeedState:
     redirect that awaits confirmation. `hub_until`: until then a hub has promised to push (a
     subscription writes it, not a poll). `push_missed`: polls find entries that the hub did not push.
     `deaths`: how many processes in a row died while they worked on a document of this feed.
-
     """
 
     id: str
@@ -425,7 +424,6 @@ class Delivery:
     idempotency key. `recipient` names one of the channel's targets, or is "" for all of it.
     `tried_at` is the instant of the first attempt: an alert is given up by how long it was tried,
     not by how long it had to wait. `deaths`: how many processes in a row died while they sent it.
-
     """
 
     id: str
@@ -483,7 +481,6 @@ class Alert:
 
     `evidence` lists the hits of a threshold or digest; `more` counts what was folded away.
     `time_zone` is the channel's; `page` is the address of our own page about it, if there is one.
-
     """
 
     id: str
@@ -524,7 +521,6 @@ class RoutingQuery:
     """The facts that routing needs before it decides; the store looks them up inside the transaction.
 
     `hits` are ids that may be stored already: those of edited entries.
-
     """
 
     hits: tuple[str, ...] = ()

@@ -50,7 +50,6 @@ class SearchResult:
 
     `more` is the `before` that continues the search; None: everything was searched. `searched_back_to` is
     set if time ran out before enough was found: entries stored earlier have not been searched.
-
     """
 
     found: tuple[EntryMatch, ...] = ()

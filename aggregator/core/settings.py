@@ -48,7 +48,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _resolved(cls, value: object, info: ValidationInfo) -> object:
-        """What a reference gave is a secret until a key wants it as plain text."""
+        """Unwrap a resolved reference, which stays secret until a key wants it as plain text."""
         if info.field_name is None or _keeps_secrets(cast(Hashable, cls.model_fields[info.field_name].annotation)):
             return value
         return [revealed(one) for one in value] if isinstance(value, list | tuple) else revealed(value)

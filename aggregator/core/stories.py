@@ -1,9 +1,9 @@
-"""Copies of one piece of news: by what they are known, and when two versions are one story.
+"""Copies of one piece of news: their traits, and when two versions are one story.
 
-Two versions are one story where they share their canonical address, their title, or most of their
+Two versions are one story if they share their canonical address, their title, or most of their
 words — and do not contradict each other. The last part matters most: a daily market report or an
 earthquake notice is nine tenths template, and only its numbers and names say that it is another
-event. A wrong "same" hides news for ever, a wrong "different" costs one more alert; in doubt,
+event. A wrong "same" hides news from everybody, a wrong "different" costs one more alert; in doubt,
 different.
 """
 
@@ -48,7 +48,7 @@ _MULTIPLE = {"thousand": "k", "million": "m", "billion": "bn", "trillion": "tn",
 
 
 def fingerprint(entry: Entry) -> Fingerprint:
-    """By what another version of this entry's news would be known."""
+    """Compute the traits by which another version of this entry's news is recognised."""
     body = entry.content if len(entry.content) > len(entry.summary) else entry.summary
     title, words = _title(entry.title), _units(body, BODY_WORDS)
     if len(words) < MIN_WORDS:
@@ -66,7 +66,7 @@ def fingerprint(entry: Entry) -> Fingerprint:
 
 
 def keys(known: Fingerprint) -> list[str]:
-    """The keys under which a version is looked up; a letter says of which kind each is.
+    """Return the keys under which a version is looked up; a letter says of which kind each is.
 
     Copies share one of them: their address, their title, or a band of their sketch (a likeness of 0.7
     does with probability 0.99).
@@ -77,9 +77,9 @@ def keys(known: Fingerprint) -> list[str]:
 
 
 def find_story(found: Fingerprint, stories: Sequence[Story], feed: str | None = None) -> Story | None:
-    """The story that this is a version of: the likest of those that it does not contradict.
+    """Return the story that this is a version of: the most similar one that it does not contradict.
 
-    `feed`: where this is a new entry of a feed that may have told the story itself.
+    `feed`: the feed of a new entry, which may have carried the story before.
     """
     ranked = [
         (score, story.last_at, story)
@@ -90,14 +90,14 @@ def find_story(found: Fingerprint, stories: Sequence[Story], feed: str | None = 
 
 
 def similarity(one: Fingerprint, other: Fingerprint) -> float:
-    """The share of their shingles that two texts have in common (estimated): leads or wholes."""
+    """Return the estimated share of shingles that two texts have in common: leads or wholes."""
     size = HASHES * 4
     pairs = [(one.signature[i : i + size], other.signature[i : i + size]) for i in (0, size)]
     return max((_agreement(a, b) for a, b in pairs if a.strip(b"\0") and b.strip(b"\0")), default=0.0)
 
 
 def _score(one: Fingerprint, other: Fingerprint) -> float:
-    """Zero: not the same story. The address weighs most, then the title, then the words."""
+    """Score two versions; zero: not the same story. The address weighs most, then the title, then the words."""
     like = similarity(one, other)
     same_title = bool(one.title_key) and one.title_key == other.title_key
     if like < SIMILARITY and not same_title and not (one.url_key and one.url_key == other.url_key):
@@ -110,19 +110,19 @@ def _score(one: Fingerprint, other: Fingerprint) -> float:
 
 
 def _succeeds(found: Fingerprint, story: Story) -> bool:
-    """Is this the next report at an address that stays, from the feed that told the last one?"""
+    """Tell whether this is the next report at a permanent address, from the feed that carried the last one."""
     return (
         found.url_key == story.fingerprint.url_key is not None and similarity(found, story.fingerprint) < REPORTED_AGAIN
     )
 
 
 def _strangers(one: frozenset[str], other: frozenset[str], like: float) -> bool:
-    """Do two texts at one address (a live page, a list) have nothing at all in common?"""
+    """Tell whether two texts at one address (a live page, a list) have nothing at all in common."""
     return like < 0.1 and min(len(one), len(other)) >= 3 and not one & other
 
 
 def _contradict(one: frozenset[str], other: frozenset[str], like: float) -> bool:
-    """Do two texts name different facts, each where the other does?
+    """Tell whether two texts name different facts, each where the other does.
 
     Copies that were cut short have fewer facts, so what counts is the share of the smaller set
     that the larger one lacks. Headlines are not cut: their numbers must agree, and so must the
@@ -142,7 +142,7 @@ def _differ(one: frozenset[str], other: frozenset[str], kind: str, *, allowed: f
 
 
 def _facts(title: str, body: str) -> frozenset[str]:
-    """Of the headline numbers (#) and names (T); of headline and opening numbers (1) and names (A)."""
+    """Extract facts: headline numbers (#) and names (T); numbers (1) and names (A) of headline and opening."""
     opening = " ".join(body.split(None, BODY_WORDS)[:BODY_WORDS])
     headline, named = _numbers(title), set() if _is_title_case(title) else _names(title)
     facts = {f"#{n}" for n in headline} | {f"1{n}" for n in headline | _numbers(opening)}
@@ -161,7 +161,7 @@ def _numbers(text: str) -> set[str]:
 
 
 def _names(text: str) -> set[str]:
-    """Capitalised words that do not begin a sentence."""
+    """Return capitalised words that do not begin a sentence."""
     found: set[str] = set()
     for sentence in _SENTENCE.split(text):
         words = _WORD.findall(sentence)
@@ -176,18 +176,18 @@ def _is_title_case(title: str) -> bool:
 
 
 def _title(title: str) -> str:
-    """A title without the name of its site, folded, without punctuation."""
+    """Strip the site's name from a title, fold it, and drop its punctuation."""
     title = title.strip()
     return " ".join(_units(title[:-_SITE_SIGNS] + _SITE.sub("", title[-_SITE_SIGNS:])))
 
 
 def _says_enough(title: str) -> bool:
-    """Is this title more than a heading such as “Morning briefing”?"""
+    """Tell whether this title is more than a heading such as “Morning briefing”."""
     return len(title.split()) >= TITLE_WORDS and len(title.replace(" ", "")) >= TITLE_SIGNS
 
 
 def _units(text: str, most: int | None = None) -> list[str]:
-    """Folded words; single signs in scripts that write no spaces. The first `most`, or all."""
+    """Return folded words; single signs in scripts that write no spaces. The first `most`, or all."""
     units: list[str] = []
     for found in _WORD.finditer(text):
         word = found[0]
@@ -215,7 +215,7 @@ def _shingles(units: Sequence[str]) -> set[str]:
 
 
 def _sketch(shingles: set[str]) -> bytes:
-    """HASHES minima, little endian; zeros where there is too little text to compare."""
+    """Compute HASHES minima, little endian; zeros if there is too little text to compare."""
     if len(shingles) < MIN_SHINGLES:
         return bytes(HASHES * 4)
     minhash = RMinHash(num_perm=HASHES, seed=SEED)
@@ -239,7 +239,7 @@ def _agreement(one: bytes, other: bytes) -> float:
 
 
 def _url_key(link: str | None) -> str | None:
-    """None for a home page: it is not the address of one piece of news. A post of a live page has a fragment."""
+    """Return the key of a link; None for a home page, which is not the address of one piece of news."""
     address = canonical_url(link or "")
     parts = urlsplit(address)
     if not (parts.hostname and (parts.path.strip("/") or parts.query)):

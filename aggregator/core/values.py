@@ -1,4 +1,4 @@
-"""Kinds of values in a configuration: durations, sizes, times, addresses; each says in words what it is not."""
+"""Types of configuration values: durations, sizes, times, addresses; each explains what is wrong."""
 
 import re
 from datetime import time
@@ -29,12 +29,12 @@ class Unfit(ValueError):
 
 
 def revealed(value: object) -> object:
-    """The text of a resolved reference, which nothing shows unless it is asked for like this."""
+    """Return the text of a resolved reference; nothing else shows it."""
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def seconds(value: object) -> float:
-    """Seconds of `15m`, `1h30m`, `30s`, `7d`, `2w`; a bare number is refused for its missing unit."""
+    """Parse `15m`, `1h30m`, `30s`, `7d`, `2w` to seconds; a bare number is refused for its missing unit."""
     text = str(value).strip()
     if text == "0":
         return 0.0
@@ -47,7 +47,7 @@ def seconds(value: object) -> float:
 
 
 def size(value: object) -> int:
-    """Bytes of `10MiB`, `500kB`, `1048576`."""
+    """Parse `10MiB`, `500kB`, `1048576` to bytes."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(value).strip())
     if not found or found[2].upper() not in SIZES:
         raise Unfit(value, "is not a size", "write for example 10MiB")
@@ -63,7 +63,7 @@ def _zone(name: str) -> str:
 
 
 def clock(text: str) -> time:
-    """The time of day of `07:00`."""
+    """Parse the time of day `07:00`."""
     found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
     if not found:
         raise Unfit(text, "is not a time of day", "write for example 07:00")
@@ -112,7 +112,7 @@ def _first_poll(value: object) -> str | float:
 
 
 def named_proxies(places: tuple[str, ...]) -> tuple[str, ...]:
-    """Whoever is believed names the visitor's address, so nobody is believed without being named."""
+    """Check that proxies are named one by one: a trusted proxy states the visitor's address."""
     for place in places:
         try:
             everybody = ip_network(place.strip(), strict=False).prefixlen == 0
@@ -188,7 +188,7 @@ Identifier = Annotated[str, Field(pattern=ID)]
 
 
 def one_or_many(value: object) -> object:
-    """A list, also where a single value was written: `tags: defence` is `tags: [defence]`."""
+    """Wrap a single value in a list: `tags: defence` is `tags: [defence]`."""
     return value if isinstance(value, list | tuple) else (value,)
 
 

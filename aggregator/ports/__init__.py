@@ -1,7 +1,7 @@
-"""What pipeline/ needs from the outside world. Each port names what it raises.
+"""Ports: what pipeline/ needs from the outside world. Each port names what it raises.
 
-Adapters implement these; nothing here knows a library. Where a method is `async`, it may wait
-for the network, a disk or another process; nothing else may. What people read is in `catalog`.
+Adapters implement these; nothing here knows a library. An `async` method may wait for the network, a
+disk or another process; no other method may. The reading side for people is in `catalog`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -41,7 +41,7 @@ class Clock(Protocol):
     """The only source of the present."""
 
     def now(self) -> datetime:
-        """The present, aware, in UTC."""
+        """Return the present, aware, in UTC."""
         ...
 
 
@@ -49,7 +49,7 @@ class Fetcher(Protocol):
     """One conditional GET with its redirects, guarded and bounded."""
 
     async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
-        """The document behind `state.url`, or the news that it has not changed.
+        """Fetch the document behind `state.url`, or the news that it has not changed.
 
         Raises Unreachable, BadStatus, TooLarge, Forbidden.
         """
@@ -57,10 +57,10 @@ class Fetcher(Protocol):
 
 
 class Pages(Protocol):
-    """The pages that feeds link to, on the same way out as the feeds."""
+    """Pages that feeds link to, over the same connections as the feeds."""
 
     async def page(self, feed: Feed, url: str) -> Fetched:
-        """The page at `url`, asked for with the manners, proxy and (on its own origin) credentials of `feed`.
+        """Fetch the page at `url` with the settings, proxy and (on its own origin) credentials of `feed`.
 
         Raises Unreachable, BadStatus, TooLarge, Forbidden.
         """
@@ -68,23 +68,23 @@ class Pages(Protocol):
 
 
 class ArticleReader(Protocol):
-    """Pages to articles, in a process that may die."""
+    """A reader of articles from pages, in a process that may die."""
 
     async def article(self, page: Fetched) -> str:
-        """The plain text of the article on a page. Raises ParseError."""
+        """Extract the plain text of the article on a page. Raises ParseError."""
         ...
 
 
 class Parser(Protocol):
-    """Bytes to entries, in a process that may die."""
+    """A parser from bytes to entries, in a process that may die."""
 
     async def parse(
         self, fetched: Fetched, state: FeedState, recall: Recall | None = None, begin: Begin | None = None
     ) -> ParsedFeed:
-        """The entries of `fetched` that the remembered document did not have.
+        """Return the entries of `fetched` that the remembered document did not have.
 
         `recall` gives what the last parse asked to remember (None: nothing was remembered); it is
-        called only where the bytes differ from those that `state` knows. `begin` is called before
+        called only if the bytes differ from those that `state` knows. `begin` is called before
         anything is read of a document that has something new. Raises ParseError.
         """
         ...
@@ -120,7 +120,7 @@ class Feeds(Protocol):
         ...
 
     async def next_due_at(self) -> datetime | None:
-        """When the next feed that nobody has leased is due; in the past: now; None: nothing to wait for."""
+        """Return when the next feed that nobody has leased is due; in the past: now; None: nothing to wait for."""
         ...
 
     async def begin(self, feed: str, now: datetime, *, owner: str) -> None:
@@ -132,33 +132,33 @@ class Feeds(Protocol):
         ...
 
     async def memory(self, feed: str) -> bytes | None:
-        """What the parser asked to remember of this feed."""
+        """Return what the parser asked to remember of this feed."""
         ...
 
     async def known(
         self, feed: str, keys: Sequence[str], aliases: Sequence[str] = ()
     ) -> tuple[Mapping[str, StoredKey], frozenset[str]]:
-        """Which of `keys` were ever stored for this feed, and which of `aliases`; tombstones too."""
+        """Return which of `keys` were ever stored for this feed, and which of `aliases`; tombstones too."""
         ...
 
     async def contents(self, feed: str, keys: Sequence[str]) -> Mapping[str, str]:
-        """The content of stored entries of this feed, by key; entries without any are not mentioned."""
+        """Return the content of stored entries of this feed, by key; entries without any are left out."""
         ...
 
     async def commit(
         self, poll: PollResult, *, owner: str, question: RoutingQuery | None = None, route: Route | None = None
     ) -> tuple[Entry, ...]:
-        """Write all of a poll, or nothing, and free its lease; gives the entries with their ids.
+        """Write all of a poll, or nothing, and free its lease; return the entries with their ids.
 
-        Where `route` is given, the store answers `question` and calls `route` inside the
+        If `route` is given, the store answers `question` and calls `route` inside the
         transaction (alone: no other commit sees or makes stories meanwhile) and writes what it
         decides. Idempotent: entries by (feed, key), hits and deliveries by id.
-        Raises Conflict where the lease was lost.
+        Raises Conflict if the lease was lost.
         """
         ...
 
     async def record(self, question: RoutingQuery, route: Route, now: datetime) -> int:
-        """Write what `route` decides about hits on stored entries (`rules apply`); gives how many hits."""
+        """Write what `route` decides about hits on stored entries (`rules apply`); return the number of hits."""
         ...
 
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
@@ -167,40 +167,40 @@ class Feeds(Protocol):
 
 
 class ArticleQueue(Protocol):
-    """Wishes for full texts, which `Feeds.commit` makes of `PollResult.wanted`. Every method raises StoreError."""
+    """Requests for full texts, which `Feeds.commit` makes (`articles_wanted`). Every method raises StoreError."""
 
     async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[ArticleRequest, ...]:
-        """Take up to `limit` wishes whose time has come, longest waiting first.
+        """Take up to `limit` requests that are due, longest waiting first.
 
-        Each take is a try, and nobody is given the same wish again for `lease_s` seconds. Wishes of
-        feeds whose host rests are passed over.
+        Each take is an attempt, and nobody is given the same request again for `lease_s` seconds. Requests
+        of feeds whose host rests are passed over.
         """
         ...
 
     async def put_off(self, entry: int, until: datetime, hosts: Sequence[HostLimit] = ()) -> None:
-        """Let a wish rest, and the hosts that asked for it."""
+        """Postpone a request, and record the limits of the hosts that asked for it."""
         ...
 
     async def drop(self, wanted: Sequence[int]) -> None:
-        """Forget the wishes for these entries."""
+        """Drop the requests for these entries."""
         ...
 
     async def fill(self, entry: Entry, now: datetime, *, question: RoutingQuery | None, route: Route) -> int:
-        """Write an entry's next version and what `route` decides, and forget the wish; gives how many hits were new.
+        """Write an entry's next version and what `route` decides, and drop the request; return the number of new hits.
 
         As in `Feeds.commit`, `question` is answered and `route` called inside the transaction.
-        Raises Conflict where the entry is not the one before this version any more.
+        Raises Conflict if the entry is no longer the one before this version.
         """
         ...
 
 
 class Hub(Protocol):
-    """Whoever can be asked to push."""
+    """A client of WebSub hubs."""
 
     async def subscribe(self, subscription: HubSubscription, callback: str, *, home: str | None) -> str | None:
-        """Ask for pushes to the address `callback`; gives where the hub has moved for good.
+        """Ask for pushes to the address `callback`; return where the hub has moved permanently.
 
-        `home` is the feed's configured address (None: it has left): only a private feed may have a private hub.
+        `home` is the feed's configured address (None: removed): only a private feed may have a private hub.
         Raises BadStatus, Unreachable, TooLarge, Forbidden.
         """
         ...
@@ -211,16 +211,16 @@ class Hub(Protocol):
 
 
 class Subscriptions(Protocol):
-    """Who was asked to push what. Every method raises StoreError."""
+    """Subscriptions at hubs. Every method raises StoreError."""
 
     async def offers(self) -> tuple[Offer, ...]:
-        """The feeds that are polled and name a hub."""
+        """Return the feeds that are polled and name a hub."""
         ...
 
     async def all(self) -> tuple[HubSubscription, ...]: ...
 
     async def of(self, callback: str) -> HubSubscription | None:
-        """The subscription with this callback."""
+        """Return the subscription with this callback."""
         ...
 
     async def save(self, subscription: HubSubscription) -> None:
@@ -228,23 +228,23 @@ class Subscriptions(Protocol):
         ...
 
     async def moved(self, feed: str, to: str) -> None:
-        """Remember where a feed's hub has moved; what the hub has verified meanwhile stands."""
+        """Remember where a feed's hub has moved; a verification in the meantime stays valid."""
         ...
 
     async def remove(self, names: Sequence[str], leaving: Sequence[Unsubscription] = ()) -> None:
-        """Forget the subscriptions of these feeds, and that anybody pushes, but not what their hubs are to hear."""
+        """Forget the subscriptions of these feeds, and that hubs push them, but keep `leaving` for the hubs."""
         ...
 
     async def leaving(self) -> tuple[Unsubscription, ...]:
-        """What hubs are to hear, or may ask about."""
+        """Return the unsubscriptions that hubs must receive, or may ask about."""
         ...
 
     async def mark_requested(self, callback: str) -> None:
-        """Note that the hub heard of a subscription's end."""
+        """Note that the hub was asked to end a subscription."""
         ...
 
     async def forget(self, callbacks: Sequence[str]) -> None:
-        """The hubs know, or never will."""
+        """Forget unsubscriptions that hubs know of, or never will."""
         ...
 
 
@@ -272,26 +272,26 @@ class Outbox(Protocol):
         ...
 
     async def next_due_at(self) -> datetime | None:
-        """When the next delivery may be claimed, the ends of leases included; None: nothing waits."""
+        """Return when the next delivery may be claimed, the ends of leases included; None: nothing waits."""
         ...
 
     async def due_channels(self, now: datetime) -> frozenset[str]:
-        """The channels on which something may be claimed."""
+        """Return the channels on which something may be claimed."""
         ...
 
     async def renew(self, ids: Sequence[str], *, owner: str, until: datetime) -> frozenset[str]:
-        """Prolong the leases of claimed deliveries; gives the ids of those that `owner` still holds."""
+        """Prolong the leases of claimed deliveries; return the ids of those that `owner` still holds."""
         ...
 
     async def begin(self, delivery: str, *, owner: str, attempt: int) -> None:
-        """Put on record that an attempt is about to be sent: from here on it may have arrived.
+        """Record that an attempt is about to be sent: from here on it may have arrived.
 
-        Raises Conflict where owner or attempt are no longer those of the row: then it must not be sent.
+        Raises Conflict if owner or attempt are no longer those of the row: then it must not be sent.
         """
         ...
 
     async def hit_details(self, delivery: Delivery) -> tuple[HitDetail, ...]:
-        """The hits of a delivery with their entries, newest first."""
+        """Return the hits of a delivery with their entries, newest first."""
         ...
 
     async def settle(
@@ -311,11 +311,11 @@ class Outbox(Protocol):
         ...
 
     async def silences(self, now: datetime) -> tuple[Silence, ...]:
-        """The silences that are alive, to be asked again just before sending."""
+        """Return the active silences, read again just before sending."""
         ...
 
     async def sent_since(self, channel: str, since: datetime) -> int:
-        """How many deliveries this channel accepted since an instant (for max_per_hour)."""
+        """Return how many deliveries this channel accepted since an instant (for max_per_hour)."""
         ...
 
     async def fold(self, members: Sequence[Delivery], into: Delivery, *, owner: str) -> None:
@@ -336,51 +336,51 @@ class Outbox(Protocol):
 
 
 class Notifier(Protocol):
-    """Says an alert on a channel."""
+    """A sender of alerts on channels."""
 
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
-        """Raises DeliveryError; never waits longer than the channel's timeout."""
+        """Send an alert. Raises DeliveryError; never waits longer than the channel's timeout."""
         ...
 
 
 class Maintenance(Protocol):
-    """Keeping the database in order. Raises StoreError, SchemaOutOfDate."""
+    """Upkeep of the database. Raises StoreError, SchemaOutOfDate."""
 
     async def upgrade(self, *, backup: bool = True) -> str:
-        """Bring the schema to the newest; gives its revision. `backup`: keep a copy of an SQLite file first."""
+        """Migrate the schema to the newest; return its revision. `backup`: copy an SQLite file first."""
         ...
 
     def fault(self) -> DatabaseFault | None:
-        """What makes the database unusable since the last write that worked; None: nothing."""
+        """Return what has made the database unusable since the last successful write; None: nothing."""
         ...
 
     async def backup(self, path: str) -> int:
-        """A consistent copy while the service runs; gives its bytes."""
+        """Make a consistent copy while the service runs; return its size in bytes."""
         ...
 
     async def check(self) -> tuple[str, ...]:
-        """What is wrong with the database, in words; empty: nothing."""
+        """Return what is wrong with the database, in words; empty: nothing."""
         ...
 
     async def prune(self, now: datetime, *, entries_s: float, content_s: float) -> tuple[int, int]:
-        """Remove what is too old, in small steps; gives (entries removed, texts emptied)."""
+        """Remove what is too old, in small steps; return (entries removed, texts emptied)."""
         ...
 
     async def owners(self) -> tuple[str, ...]:
-        """Who holds leases, of feeds or deliveries."""
+        """Return the holders of leases, of feeds or deliveries."""
         ...
 
     async def release_leases_of(self, owners: Sequence[str], now: datetime) -> int:
-        """End the leases of processes that died; what they were sending may be a repeat. Gives how many."""
+        """End the leases of dead processes; what they were sending may be a repeat. Return how many."""
         ...
 
     async def repair_future_dates(self, now: datetime) -> int:
-        """Make due what a clock that ran ahead put off: feeds polled, alerts made or tried after `now`.
+        """Make due what a clock that ran ahead postponed: feeds polled, alerts made or tried after `now`.
 
-        Gives how many. What holds those back goes too: rests of their hosts, leases, the ends of stories.
+        Return how many.
         """
         ...
 
     async def index_text(self, limit: int = 1000) -> int:
-        """Bring the full-text index up to date; gives how many entries were added."""
+        """Bring the full-text index up to date; return how many entries were added."""
         ...

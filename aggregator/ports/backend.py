@@ -1,4 +1,4 @@
-"""What the pages and the API need from the rest of the application. The composition root provides it.
+"""The port of pages and API to the rest of the application, which app/ implements.
 
 Reading goes through `catalog`; everything that touches files, feeds or loops is a method here.
 Every method may raise an AggregatorError, whose text is shown to the person.
@@ -18,7 +18,7 @@ from aggregator.ports import Catalog, Clock
 
 
 class RunningConfig(Protocol):
-    """The configuration that runs now, with what the loader warned of."""
+    """The running configuration, with the loader's warnings."""
 
     @property
     def config(self) -> Config: ...
@@ -28,7 +28,7 @@ class RunningConfig(Protocol):
 
 
 class Backend(Protocol):
-    """Everything behind the pages."""
+    """The application behind the pages."""
 
     @property
     def catalog(self) -> Catalog: ...
@@ -37,55 +37,55 @@ class Backend(Protocol):
     def clock(self) -> Clock: ...
 
     def current(self) -> RunningConfig:
-        """The configuration that runs now; cheap, called on each request."""
+        """Return the running configuration; cheap, called on each request."""
         ...
 
     def loop_statuses(self) -> Sequence[LoopStatus]:
-        """The loops' signs of life; cheap, asked every few seconds."""
+        """Return the states of the loops; cheap, asked every few seconds."""
         ...
 
     async def findings(self) -> tuple[Finding, ...]:
-        """What is wrong right now; cheap, unlike `status`."""
+        """Return the current findings; cheap, unlike `status`."""
         ...
 
     async def status(self) -> Status:
-        """Loops, lag, outbox, disk, versions."""
+        """Return loops, lag, outbox, disk and versions."""
         ...
 
     def metrics(self) -> tuple[bytes, str]:
-        """The Prometheus page and its content type."""
+        """Return the Prometheus page and its content type."""
         ...
 
     async def reload(self) -> RulesCheck:
-        """Read the configuration again and run it if it is sound; the old one keeps running otherwise."""
+        """Read the configuration again and run it if it is valid; otherwise the old one keeps running."""
         ...
 
     async def rules_files(self) -> tuple[RulesFile, ...]:
-        """The files that hold rules, in the order they are loaded."""
+        """Return the files that hold rules, in the order they are loaded."""
         ...
 
     async def check_rules(self, name: str, text: str) -> RulesCheck:
-        """What the loader would say of the whole configuration with `text` in place of that file.
+        """Check the whole configuration with `text` in place of that file.
 
-        Raises Conflict where more than rules and lists differs from the file, Busy, NotFound.
+        Raises Conflict if more than rules and lists differs from the file, Busy, NotFound.
         """
         ...
 
     async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
         """Write the file atomically and reload.
 
-        Raises Conflict where the file on disk is no longer the expected one or more than rules and
-        lists differs, ConfigErrors where the text is not sound (nothing is written), NotFound for an
-        unknown file, Busy.
+        Raises Conflict if the file on disk is no longer the expected one or more than rules and lists
+        differs, ConfigErrors if the text is not valid (nothing is written), NotFound for an unknown
+        file, Busy.
         """
         ...
 
     async def preview(self, name: str, text: str, since: datetime) -> Preview:
-        """What the edit adds and removes over stored entries. Raises as check_rules does, and ConfigErrors."""
+        """Return what the edit adds and removes over stored entries. Raises as check_rules does, and ConfigErrors."""
         ...
 
     async def explain(self, detail: HitDetail) -> Explanation | None:
-        """Why the rule of a hit matches its entry, clause by clause; None where the rule is gone."""
+        """Explain why the rule of a hit matches its entry, clause by clause; None if the rule was removed."""
         ...
 
     async def search(
@@ -97,27 +97,27 @@ class Backend(Protocol):
         before: int | None = None,
         within_s: float = inf,
     ) -> SearchResult:
-        """Stored entries that match a query line, as many as are found in time. Raises InvalidRule."""
+        """Return stored entries that match a query line, as many as are found in time. Raises InvalidRule."""
         ...
 
     async def verify_subscription(self, callback: str, query: Mapping[str, str]) -> str | None:
-        """The answer to a hub's question at a callback (WebSub, 5.3); None: we did not ask for this."""
+        """Answer a hub's question at a callback (WebSub, 5.3); None: we did not ask for this."""
         ...
 
     async def receive_push(
         self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
     ) -> Literal["taken", "ignored", "unknown"]:
-        """Take in what a hub pushed; `read` gives the body. Raises StoreError."""
+        """Accept a hub's push; `read` returns the body. Raises StoreError."""
         ...
 
     async def discover(self, url: str) -> tuple[FeedCandidate, ...]:
-        """The feeds behind an address. Raises FetchError, ParseError."""
+        """Find the feeds behind an address. Raises FetchError, ParseError."""
         ...
 
     async def add_feed(self, url: str, *, title: str = "", tags: Sequence[str] = (), find: bool = False) -> str:
-        """Write a feed into the configuration and reload; gives its id. `find`: the best feed behind the address.
+        """Write a feed into the configuration and reload; return its id. `find`: the best feed behind the address.
 
-        Raises ConfigErrors, Conflict, and Forbidden where it may not be read; with `find` NotFound and FetchError.
+        Raises ConfigErrors, Conflict, and Forbidden if it may not be read; with `find` NotFound and FetchError.
         """
         ...
 
@@ -126,5 +126,5 @@ class Backend(Protocol):
         ...
 
     async def export_opml(self) -> str:
-        """The configured feeds as an OPML document."""
+        """Return the configured feeds as an OPML document."""
         ...

@@ -1,4 +1,4 @@
-"""What commands and pages read, and what people change by hand."""
+"""The reading port of commands and pages, with the changes that people make by hand."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
@@ -31,21 +31,21 @@ class Catalog(Protocol):
     async def feeds(
         self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0
     ) -> tuple[FeedSummary, ...]:
-        """Configured feeds by id, those behind `after`; or exactly those with these ids, whatever became of them."""
+        """Return configured feeds by id, those behind `after`; or exactly those with these ids, even removed ones."""
         ...
 
     async def feed_page(
         self, *, health: Health | None = None, offset: int = 0, limit: int = 50
     ) -> tuple[FeedSummary, ...]:
-        """Configured feeds (in one state), those in trouble first, then by id; only those of the page are counted."""
+        """Return configured feeds (in one state), those with problems first, then by id; counts only for this page."""
         ...
 
     async def health(self) -> Mapping[Health, int]:
-        """How many configured feeds are in each state; cheap, unlike `feeds`."""
+        """Return how many configured feeds are in each state; cheap, unlike `feeds`."""
         ...
 
     async def feed_days(self, ids: Sequence[str], now: datetime) -> Mapping[str, tuple[tuple[str, int], ...]]:
-        """For each feed, (day, entries first seen) of the last 30 days in UTC, oldest first, empty days included."""
+        """Return, for each feed, (day, entries first seen) of the last 30 days in UTC, oldest first, without gaps."""
         ...
 
     async def hosts(self) -> tuple[HostLimit, ...]: ...
@@ -57,7 +57,7 @@ class Catalog(Protocol):
     ) -> tuple[Entry, ...]: ...
 
     def scan(self, *, since: datetime | None = None, batch: int = 500) -> AsyncIterator[tuple[Entry, ...]]:
-        """Every stored entry that still has its text, oldest first, in batches (backtests)."""
+        """Yield every stored entry that still has its text, oldest first, in batches (backtests)."""
         ...
 
     async def count_entries(self, since: datetime | None = None) -> int: ...
@@ -70,7 +70,7 @@ class Catalog(Protocol):
         limit: int = 50,
         before: int | None = None,
     ) -> tuple[Entry, ...]:
-        """Entries whose folded text has, for each group, one of its folded words or phrases.
+        """Return entries whose folded text has, for each group, one of its folded words or phrases.
 
         `word*` in a group is a prefix. This is a prefilter: the caller verifies with a rule.
         """
@@ -79,31 +79,31 @@ class Catalog(Protocol):
     async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[HitDetail, ...]: ...
 
     async def stories_of_hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[HitDetail, ...], ...]:
-        """The hits of a listing by their story (else by their entry), so that a story is in one place only.
+        """Return the hits of a listing grouped by story (else by entry), so that a story appears only once.
 
-        A tale stands where it was told first, latest beginning first, and holds its hits newest
-        first: of very many the earliest. `wanted.before` is the first hit of the tale before.
+        A group is sorted by its earliest hit, the latest group first, and holds its hits newest first: of
+        very many the earliest. `wanted.before` is the first hit of the group before.
         """
         ...
 
     async def hit(self, hit_id: str) -> HitDetail: ...
 
     async def hit_days(self, wanted: HitFilter, now: datetime) -> tuple[tuple[str, int], ...]:
-        """(day, hits) of the last 30 days in UTC, oldest first, days without hits included."""
+        """Return (day, hits) of the last 30 days in UTC, oldest first, days without hits included."""
         ...
 
     async def resolve_id(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
-        """The whole id that begins so, where only one does."""
+        """Return the whole id that begins so, if only one does."""
         ...
 
     async def mark(self, hit_id: str, mark: str | None) -> None:
-        """`relevant`, `irrelevant` or None."""
+        """Mark a hit `relevant`, `irrelevant` or None."""
         ...
 
     async def story(self, story_id: str) -> tuple[Story, tuple[HitDetail, ...]]: ...
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
-        """Of every rule that ever had a hit (or of those with these ids), by id."""
+        """Return the statistics of every rule that ever had a hit (or of those with these ids), by id."""
         ...
 
     async def deliveries(
@@ -113,29 +113,29 @@ class Catalog(Protocol):
         limit: int = 50,
         before: tuple[datetime, str] | None = None,
     ) -> tuple[Delivery, ...]:
-        """`before` (created_at, id) continues a listing."""
+        """Return deliveries; `before` (created_at, id) continues a listing."""
         ...
 
     async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[HitDetail, ...]]: ...
 
     async def outbox(self) -> Mapping[DeliveryState, int]:
-        """How many deliveries are in each state."""
+        """Return how many deliveries are in each state."""
         ...
 
     async def backlog(self, now: datetime) -> Backlog:
-        """What is due and not done. Feeds that are paused, gone, or whose host rests are left out."""
+        """Return what is due and not done. Feeds that are paused, gone, or whose host rests are left out."""
         ...
 
     async def retry(self, ids: Sequence[str], now: datetime) -> int:
-        """Make dead, held or waiting deliveries due now; gives how many."""
+        """Make dead, held or waiting deliveries due now; return how many."""
         ...
 
     async def acknowledge(self, ids: Sequence[str], now: datetime) -> int:
-        """Note that a person knows of sent or dead deliveries, and of their stories; gives how many were news."""
+        """Note that a person knows of sent or dead deliveries, and of their stories; return how many changed."""
         ...
 
     async def cancel(self, ids: Sequence[str]) -> int:
-        """Suppress deliveries that are not sent yet; gives how many."""
+        """Suppress deliveries that are not sent yet; return how many."""
         ...
 
     async def pause(self, feed: str, paused: bool, now: datetime) -> None: ...

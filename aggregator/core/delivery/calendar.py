@@ -3,7 +3,6 @@
 A wall-clock time that a DST change skips falls on the instant that many minutes after the gap
 began; one that occurs twice means the first of the two (PEP 495, fold=0). So a daily digest comes
 exactly once on every day, and quiet hours never begin again in the repeated hour.
-
 """
 
 from datetime import UTC, date, datetime, time, timedelta

@@ -2,7 +2,6 @@
 
 The key comes from the first usable of guid, link and text (RFC 4287, 4.2.6; RSS 2.0, guid). Aliases
 recognise an entry whose guid or link has changed: the same link or title with the same date.
-
 """
 
 import re
@@ -37,7 +36,6 @@ def identify(
     `distrust_guid`: the feed's guids are known to be bad, so link and title are the key. `volatile`:
     parameters of links that change with each poll and identify nothing. A key that occurs twice in the
     document is made longer by link, date and title, never by a position.
-
     """
     links = [without_parameters(entry.link, volatile) if entry.link else "" for entry in entries]
     paths = [_path(entry, link, distrust_guid) for entry, link in zip(entries, links, strict=True)]
@@ -54,7 +52,6 @@ def spellings(entry: ParsedEntry, address: str) -> tuple[str, ...]:
 
     A site that moves to https, or to or from `www.`, rewrites all its guids. Earlier versions took links
     relative to the feed at `address`, and without the spaces in them.
-
     """
     guid = " ".join((entry.guid or "").split())
     if written := _WEB_GUID.match(guid):
@@ -81,7 +78,6 @@ def undecided(entries: Sequence[ParsedEntry], distrust_guid: bool) -> tuple[Mapp
     """Return, for each entry identified by its link, the key it would have without each set of parameters.
 
     Stored as aliases, these tell at the next poll which parameters of the same links have changed.
-
     """
     found = []
     for entry in entries:
@@ -110,7 +106,6 @@ def content_hash(entry: ParsedEntry) -> bytes:
 
     An edit changes the text. Links contain session ids and dates are touched, so they are no sign of
     an edit; they show whether a known guid was given to another entry.
-
     """
     words = (entry.title, entry.summary, entry.content, entry.author, *sorted(entry.categories))
     files = (url.partition("?")[0] for url in entry.enclosures)

@@ -1,7 +1,6 @@
 """New and changed entries of a document, each with the reason if it may not alert.
 
 Dates never decide what is new; keys and aliases do, and the memory of keys outlives the entries.
-
 """
 
 import re
@@ -93,7 +92,6 @@ def find_new_entries(
     `named` is `names(parsed.entries, state)`, `known` and `known_aliases` what the store remembers of its
     keys and aliases. `first_poll`: on the feed's first success, whether entries alert, or only those
     younger than this many seconds. `partial`: a 226, which is no whole window.
-
     """
     first, identified = state.last_ok_at is None, _as_known(named, known)
     window = max(parsed.items, state.items) if partial else parsed.items
@@ -146,7 +144,6 @@ def _volatile(
 
     Known by headline and date (or text) as well: a page for each day is another page. A window too small to
     prove anything proves it only if all of it agrees and the parameter has the name of a session id.
-
     """
     changed: Counter[frozenset[str]] = Counter()
     for (key, aliases), keys in zip(identified, without, strict=True):

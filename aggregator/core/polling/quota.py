@@ -3,7 +3,6 @@
 Beyond the budget, entries that no alert needs are left out: new ones without a hit, edits without a hit
 of a rule with `on_update`. They are matched all the same, and are as unknown to the next poll as they
 were to this one. A first poll is never cut, because it records what was there before.
-
 """
 
 from collections.abc import Collection, Sequence

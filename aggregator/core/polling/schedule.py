@@ -7,7 +7,6 @@ Servers may slow us down, never speed us up:
            out of skipHours and skipDays; never sooner than min_interval
 
 Nothing here reads a clock or rolls dice: spread is derived from the feed's id (intervals.py).
-
 """
 
 from collections.abc import Sequence
@@ -84,7 +83,6 @@ def after_success(
     `limits` what this feed's host asked for before. `pushed`: a hub announces new entries, and
     polling is only the backstop, unless polls find entries that it did not push. `gap`: entries
     came and went since the last poll, so it is made sooner, unless the feed has an `every` of its own.
-
     """
     came_by_itself = isinstance(response, Fetched) and response.pushed
     push_missed = _push_missed(state, new_entries, pushed=pushed, came_by_itself=came_by_itself)
@@ -164,7 +162,6 @@ def after_failure(
 
     Validators are kept: the next request is as conditional as this one was. A feed that is gone
     has no next poll. `ours`: the publisher did nothing wrong, so the back-off starts at a minute.
-
     """
     failures = state.failures + 1
     failing_since = state.failing_since or now
@@ -199,7 +196,6 @@ def rest_after_deaths_s(deaths: int) -> float:
     """Return a feed's rest, in seconds, after `deaths` processes in a row died while working on its document.
 
     The first death costs nothing: a process that is killed is always in the middle of something.
-
     """
     return min(FIRST_REST_S * REST_FACTOR ** min(deaths - 2, 10), DAY_S) if deaths > 1 else 0.0
 
@@ -224,7 +220,6 @@ def next_poll_at(
 
     `ignore_hints` ignores what the feed and its caching headers ask for, but never Retry-After
     (`not_before`).
-
     """
     requests = () if ignore_hints else (cache.max_age_s, cache.expires_s, hints.ttl_s, hints.update_period_s)
     factor = jittered(feed, now)

@@ -7,7 +7,6 @@
 
 A push is only as good as its signature: without a valid one it is dropped, and polling finds the
 entry anyway.
-
 """
 
 import hmac
@@ -112,7 +111,6 @@ def unsubscription(subscription: HubSubscription, now: datetime) -> Unsubscripti
     """Return the unsubscription that a hub must receive; None: it never granted the subscription.
 
     Only a hub that knew the callback, and so was asked with the feed's own permissions, ever granted one.
-
     """
     if subscription.lease_until is None or (
         subscription.standing is SubscriptionState.DENIED and not is_live(subscription, now)
@@ -182,7 +180,6 @@ def refused(subscription: HubSubscription, reason: str, now: datetime) -> HubSub
     """Return the subscription after the request to the hub failed; an old lease runs on.
 
     The next request goes to the hub that the feed names.
-
     """
     return replace(
         subscription, standing=SubscriptionState.DENIED, renew_at=now + RETRY_AFTER, reason=reason[:200], moved_to=None

@@ -7,7 +7,6 @@
 5. the rule waits for more         → held, until its threshold is met
 6. its story was alerted already   → collapsed
 7. otherwise                       → alerted
-
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +63,6 @@ class Router:
         """Return what the store must look up before these hits are routed; None without hits.
 
         `entries` are the entries of the hits, by key; `known` their `fingerprints`, if they are made already.
-
         """
         if not hits:
             return None
@@ -98,7 +96,6 @@ class Router:
         The same input gives the same ids, so a repeated commit sends nothing twice. `context` is the answer
         to `query`, `fingerprints` as there; `part` counts the parts of a poll that is written in several,
         each of which has its own alerts.
-
         """
         rules, settings = self.rules, self.settings
         unreached = Unreached(context.undelivered, self.recipients.of)

@@ -53,7 +53,6 @@ class StoryIndex:
 
     `fingerprints` are those that are known already, by entry key: making one takes half a millisecond,
     which is better spent before the transaction.
-
     """
 
     def __init__(
@@ -97,7 +96,6 @@ class StoryIndex:
         """Return the channels of `rule` that no earlier entry of the story was sent to as fast and as urgently.
 
         Rules that hit the same entry do not take channels from each other: they share one delivery.
-
         """
         detail = {channel for name in self._told_before[entry_key] for channel in self._covered(name, rule)}
         story = self._attached[entry_key]
@@ -110,7 +108,6 @@ class StoryIndex:
         """Return how many feeds carry the story, if this poll made them enough to alert again.
 
         Not of a story that a person has acknowledged.
-
         """
         wanted = self._settings.stories.renotify_sources
         grown = wanted and self._grown.get(story.id) == wanted
@@ -160,7 +157,6 @@ class StoryIndex:
 
         However many share a key (a series with one opening), each key yields its latest only, so the cost of
         an entry does not grow with the number of stories.
-
         """
         shared: Counter[str] = Counter()
         for key in keys(found):

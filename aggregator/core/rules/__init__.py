@@ -1,4 +1,4 @@
-"""Watch rules: what people write, held against documents. The face of the package."""
+"""Watch rules: written by people, matched against documents. The public interface of the package."""
 
 from aggregator.core.rules.compile import Rule, compile_rule, recompile, rule_for_query
 from aggregator.core.rules.entry_document import Document, document, index_text

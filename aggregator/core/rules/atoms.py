@@ -1,7 +1,7 @@
-"""Terms: a word, a phrase, a designator; where it stands in a text.
+"""Terms (a word, a phrase, a designator) and where they occur in a text.
 
-An Atom is one spelling of a term, ready to be looked for. See docs/rules.md for what a person may
-expect; the judges of separators are in gaps.
+An Atom is one spelling of a term, ready to be searched for. docs/rules.md says what a person may
+expect; separators.py decides about the gaps.
 """
 
 import re
@@ -33,7 +33,7 @@ _NUMBER_POINT = ".,٫٬'’"
 
 
 class BadTerm(ValueError):
-    """A term that cannot be looked for; `hint` says what to write."""
+    """A term that cannot be searched for; `hint` says what to write."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -85,7 +85,7 @@ class Atom:
         )
 
     def find(self, reading: TokenizedText) -> list[tuple[int, int]]:
-        """The token ranges of `reading` where this atom stands, in order, at most MAX_OCCURRENCES."""
+        """Return the token ranges of `reading` where this atom occurs, in order, at most MAX_OCCURRENCES."""
         size = len(self.tokens)
         starts: Iterable[int] = self._single(reading) if size == 1 else self._sequences(reading)
         if not self.bare:
@@ -93,7 +93,7 @@ class Atom:
         return [(at, at + size) for at in islice(starts, MAX_OCCURRENCES)]
 
     def span(self, reading: TokenizedText, at: int) -> tuple[int, int]:
-        """The code points that this atom covers when it stands at token `at`."""
+        """Return the code points that this atom covers at token `at`."""
         last = at + len(self.tokens) - 1
         start = reading.extent(at, self.tokens[0])[0]
         end = reading.place(last)[1] if self.prefix else reading.extent(last, self.tokens[-1])[1]
@@ -103,7 +103,7 @@ class Atom:
         return reading.starting(self.tokens[0]) if self.prefix else reading.at(self.tokens[0])
 
     def _sequences(self, reading: TokenizedText) -> Iterator[int]:
-        """Where all tokens follow each other, found from the rarest one."""
+        """Yield where all tokens follow each other, starting from the rarest one."""
         whole = self.tokens[:-1] if self.prefix else self.tokens
         places = [reading.at(word) for word in whole]
         anchor = min(range(len(whole)), key=lambda k: len(places[k]))
@@ -126,7 +126,7 @@ class Atom:
         return any(stem == token and (not before if k else not after) for stem, before, after in stems(word))
 
     def is_valid_at(self, reading: TokenizedText, at: int) -> bool:
-        """Whether separators, symbols, surroundings and capitals are right for tokens that stand at `at`."""
+        """Tell whether separators, symbols, surroundings and capitals fit for tokens at `at`."""
         return (
             all(self._separator(reading, at + k, gap) for k, gap in enumerate(self.separators))
             and self._edges(reading, at)
@@ -141,7 +141,7 @@ class Atom:
         return gap.allows(between(reading.spaced, end, after), sides)
 
     def _edges(self, reading: TokenizedText, at: int) -> bool:
-        """Symbols where the term has them; and not inside a longer number or code."""
+        """Check the symbols at the term's edges, and that it is not inside a longer number or code."""
         text, last = reading.text, at + len(self.tokens) - 1
         start, end = reading.place(at)[0], reading.place(last)[1]
         if self.lead and not _leads(self.lead, text, start):
@@ -173,7 +173,7 @@ class Atom:
         )
 
     def _alone(self, text: str, start: int, end: int) -> bool:
-        """A single letter is a word only by itself: not the C of C++, C4 or R&D."""
+        """Tell whether a single letter is a word by itself: not the C of C++, C4 or R&D."""
         before, after = text[start - 1 : start], text[end : end + 1]
         return not (
             (before.isdecimal() or before in ("&", "＆"))
@@ -209,7 +209,7 @@ def _seen(text: str, start: int, end: int) -> str:
 
 
 def _reach(text: str, at: int, count: int, step: int) -> int:
-    """Where `count` visible characters before (`step` -1) or after `at` (1) begin or end."""
+    """Return where `count` visible characters before (`step` -1) or after `at` (1) begin or end."""
     while count and 0 <= at + min(step, 0) < len(text):
         count -= not IGNORABLE.match(text[at + min(step, 0)])
         at += step
@@ -217,13 +217,13 @@ def _reach(text: str, at: int, count: int, step: int) -> int:
 
 
 def _number_goes_on(text: str, at: int, step: int) -> bool:
-    """Whether a number goes on over its point or thousands separator at `at`."""
+    """Tell whether a number goes on over its point or thousands separator at `at`."""
     beyond = at + step
     return 0 <= at < len(text) and 0 <= beyond < len(text) and text[at] in _NUMBER_POINT and text[beyond].isdecimal()
 
 
 def _inside_code(reading: TokenizedText, at: int, *, code: bool) -> bool:
-    """Whether digits continue a designator on their left: S400, S-400; not anti-400 or in 400."""
+    """Tell whether digits continue a designator on their left: S400, S-400; not anti-400 or in 400."""
     if not at or token_kind(reading.words[at - 1]) == "unspaced":
         return False
     gap = reading.text[reading.ends[at - 1] : reading.starts[at]]
@@ -235,7 +235,7 @@ def _inside_code(reading: TokenizedText, at: int, *, code: bool) -> bool:
 
 @lru_cache(maxsize=1 << 18)
 def atom(term: str, exact: bool = False) -> Atom:
-    """The atom of a term as a person writes it; a star at the end makes it a prefix.
+    """Build the atom of a term as a person writes it; a star at the end makes it a prefix.
 
     Raises BadTerm.
     """
@@ -280,7 +280,7 @@ def atom(term: str, exact: bool = False) -> Atom:
 
 
 def respelled(written: Atom, term: str) -> Atom:
-    """The atom of a designator's spelling in another script: other letters, everything else as it was."""
+    """Build the atom of a designator's spelling in another script: other letters, everything else unchanged."""
     tokens = tuple(words(term))
     if len(tokens) != len(written.tokens) or written.lead or written.trail or written.cased is not None:
         return atom(term, written.cased is not None)
@@ -288,12 +288,12 @@ def respelled(written: Atom, term: str) -> Atom:
 
 
 def _has_code(gaps: Sequence[Separator]) -> bool:
-    """Whether a term has a designator's gap."""
+    """Tell whether a term has a designator's gap."""
     return any(isinstance(gap, CodeSeparator) for gap in gaps)
 
 
 def _code_words(body: str, reading: TokenizedText) -> list[int | None]:
-    """For each token, the start of the blank-free word around it where that has letters and digits."""
+    """Return, for each token, the start of the blank-free word around it if that has letters and digits."""
     codes: list[int | None] = [None] * len(reading.words)
     if not any(map(str.isdecimal, body)):
         return codes
@@ -308,7 +308,7 @@ def _code_words(body: str, reading: TokenizedText) -> list[int | None]:
 
 
 def _symbols(context: str, *, leading: bool) -> str:
-    """The significant symbols that touch a term's edge: the # of #MeToo, the ++ of C++, the . of .NET."""
+    """Return the significant symbols at a term's edge: the # of #MeToo, the ++ of C++, the . of .NET."""
     if not context:
         return ""
     tidied = normalize_separator(context)

@@ -1,7 +1,7 @@
-"""A rule's tree made ready to be evaluated: lists filled in, spellings added, fields known.
+"""A rule's tree, prepared for evaluation: lists filled in, spellings added, fields known.
 
-Each clause answers three questions: does it hold, where (spans), and which keys must a document
-have for it to hold at all (triggers, for the index).
+Each clause answers three questions: does it match, where (spans), and which keys must a document
+have for it to match at all (triggers, for the index).
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -30,9 +30,9 @@ Positions = tuple[int, int, Evidence]
 
 @dataclass(frozen=True, slots=True)
 class TermClause:
-    """A term in any of its spellings. `stems`: the written words, where inflections count.
+    """A term in any of its spellings. `stems`: the written words, if inflections count.
 
-    `lang`: the language that `lang:` asks for; a document whose language cannot be told may be in it.
+    `lang`: the language that `lang:` asks for; a document of unknown language may be in it.
     """
 
     node: Node
@@ -118,7 +118,7 @@ class RegexClause:
 
 @dataclass(frozen=True, slots=True)
 class AndClause:
-    """Every child holds."""
+    """Every child matches."""
 
     node: Node
     children: tuple["Clause", ...]
@@ -139,7 +139,7 @@ class AndClause:
 
 @dataclass(frozen=True, slots=True)
 class OrClause:
-    """At least one child holds."""
+    """At least one child matches."""
 
     node: Node
     children: tuple["Clause", ...]
@@ -166,7 +166,7 @@ class OrClause:
 
 @dataclass(frozen=True, slots=True)
 class NotClause:
-    """The child does not hold."""
+    """The child does not match."""
 
     node: Node
     child: "Clause"
@@ -223,14 +223,14 @@ Clause = TermClause | RegexClause | AndClause | OrClause | NotClause | NearClaus
 
 
 def span_of(atom: Atom, at: int, context: MatchContext, field: str, label: str) -> Span:
-    """The span of an atom that stands at token `at` of a field."""
+    """Return the span of an atom at token `at` of a field."""
     reading = context.reading(field)
     start, end = atom.span(reading, at)
     return Span(field=field, start=start, end=end, text=reading.text[start:end], term=label)
 
 
 def atom_keys(atom: Atom, weight: Weight) -> Keys:
-    """The key by which an atom is found: its rarest word or pair of words, or how its prefix begins."""
+    """Return the key that finds an atom: its rarest word or pair of words, or the start of its prefix."""
     tokens = atom.tokens
     if len(tokens) == 1:
         if atom.prefix:
@@ -266,7 +266,7 @@ def _by_place(place: Positions) -> tuple[int, int]:
 
 
 def _as_written(model: Atom, context: MatchContext, field: str, at: int) -> Atom:
-    """`model` with the inflected words that stand in the text."""
+    """Return `model` with the inflected words of the text."""
     reading = context.reading(field)
     size = len(model.tokens)
     cased = model.cased
@@ -286,7 +286,7 @@ def _as_written(model: Atom, context: MatchContext, field: str, at: int) -> Atom
 
 
 def _in_order(columns: Sequence[Sequence[Positions]], within: int) -> Iterator[Positions]:
-    """Chains of one place per column, each after the one before; one chain per end."""
+    """Yield chains of one place per column, each after the one before; one chain per end."""
     chains = list(columns[0])
     for column in columns[1:]:
         chains.sort(key=lambda chain: chain[1])
@@ -302,7 +302,7 @@ def _in_order(columns: Sequence[Sequence[Positions]], within: int) -> Iterator[P
 
 
 def _loose(columns: Sequence[Sequence[Positions]], extra: int) -> Iterator[Positions]:
-    """Chains in order with at most `extra` words in between altogether."""
+    """Yield chains in order with at most `extra` words in between altogether."""
     starts = [[start for start, _, _ in column] for column in columns]
     for first, end, evidence in columns[0]:
         between = 0
@@ -320,7 +320,7 @@ def _loose(columns: Sequence[Sequence[Positions]], extra: int) -> Iterator[Posit
 
 
 def _in_any_order(columns: Sequence[Sequence[Positions]], within: int) -> Iterator[Positions]:
-    """Chains of one place per column in any order: a walk over places that grows sets of columns.
+    """Yield chains of one place per column in any order: a walk over places that grows sets of columns.
 
     For each set of columns, the ends of its chains that are still near enough are kept in order.
     """
@@ -356,7 +356,7 @@ def _end(chain: tuple[int, int, Evidence]) -> int:
 
 
 def fields_of(clause: Clause) -> Iterator[str]:
-    """The fields that a clause looks at, repeated as they come."""
+    """Yield the fields that a clause searches, repeated as they come."""
     if isinstance(clause, NotClause):
         yield from fields_of(clause.child)
     elif isinstance(clause, AndClause | OrClause):

@@ -1,4 +1,4 @@
-"""From a rule as written to a rule that can be held against documents."""
+"""Compilation of a rule as written into one that can be matched against documents."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,7 +48,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule, ready. `version` is a digest of what it matches: title, channels and rhythm do not change it."""
+    """A compiled rule. `version` is a digest of what it matches: title, channels and rhythm do not change it."""
 
     id: str
     title: str
@@ -63,7 +63,7 @@ class Rule:
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def admits(self, document: Document, context: MatchContext) -> bool:
-        """Whether the feed and the language of a document are the rule's business."""
+        """Tell whether a document's feed and language pass the rule's filters."""
         feeds = self.config.feeds
         if feeds.ids and document.feed not in feeds.ids:
             return False
@@ -75,7 +75,7 @@ class Rule:
 
 
 def compile_rule(config: RuleConfig, lists: Lists) -> Rule:
-    """The rule that `config` says, with its named lists. Raises InvalidRule with every problem found."""
+    """Compile `config` with its named lists. Raises InvalidRule with every problem found."""
     work = _Compilation(config, lists)
     tree = work.tree()
     plan = work.plan(tree) if tree is not None else None
@@ -100,7 +100,7 @@ def compile_rule(config: RuleConfig, lists: Lists) -> Rule:
 def recompile(
     configs: Iterable[RuleConfig], lists: Lists, before: Mapping[str, Rule]
 ) -> tuple[list[Rule], list[InvalidRule]]:
-    """Rules for `configs`, those of `before` where nothing that they are made of has changed, and what failed."""
+    """Compile `configs`, reusing rules of `before` if nothing they depend on has changed; return the failures, too."""
     rules: list[Rule] = []
     failures: list[InvalidRule] = []
     for config in configs:
@@ -116,7 +116,7 @@ def recompile(
 
 
 def rule_for_query(query: str, lists: Lists | None = None) -> Rule:
-    """A rule that is just a query, searching every field. Raises InvalidRule."""
+    """Compile a rule from a query that searches every field. Raises InvalidRule."""
     return compile_rule(RuleConfig.model_validate({"id": "query", "query": query, "in": ALL_FIELDS}), lists or {})
 
 
@@ -130,7 +130,7 @@ def _version(config: RuleConfig, tree: Node, used: Mapping[str, tuple[str, ...]]
 
 
 class _Compilation:
-    """One rule's compilation: what went wrong, what was used, and where in the rule we are."""
+    """The compilation of one rule: its problems, the lists it used, and the current place in the rule."""
 
     def __init__(self, config: RuleConfig, lists: Lists) -> None:
         self.config = config
@@ -147,7 +147,7 @@ class _Compilation:
     # --- the tree -------------------------------------------------------------------------------
 
     def tree(self) -> Node | None:
-        """One boolean tree of everything the rule says, joined with AND."""
+        """Return one boolean tree of all of the rule's keys, joined with AND."""
         config = self.config
         for index, tag in enumerate(config.lang):
             self._language(tag, ("lang", index))
@@ -180,7 +180,7 @@ class _Compilation:
         return [self._term(text, (key, index)) for index, text in enumerate(texts)]
 
     def _term(self, text: str, path: Path) -> Node:
-        """A list item, with a warning where it looks like something else."""
+        """Parse a list item, with a warning if it looks like something else."""
         node = item(text)
         if (
             isinstance(node, Term)
@@ -206,7 +206,7 @@ class _Compilation:
         return node
 
     def _warn_of_stems(self, plan: Clause) -> None:
-        """Warn of languages whose endings nobody here knows."""
+        """Warn of languages without a stemmer."""
         langs = [language(tag) for tag in self.config.lang]
         unknown = [lang for lang in langs if not has_stemmer(lang)]
         missing = f"stem: knows no endings of {' and '.join(unknown)}" if unknown else ""
@@ -220,7 +220,7 @@ class _Compilation:
     # --- the plan -------------------------------------------------------------------------------
 
     def plan(self, tree: Node) -> Clause | None:
-        """The evaluable form of a tree; None where problems were found."""
+        """Return the evaluable form of a tree; None if problems were found."""
         before = len(self.problems)
         clause = self._clause(tree, self.config.in_)
         if len([p for p in self.problems[before:] if p.severity == "error"]) or clause is None:
@@ -319,7 +319,7 @@ class _Compilation:
         return None if len(whole) < len(made) else whole[0] if len(whole) == 1 else OrClause(node, whole)
 
     def _list(self, name: str, above: tuple[str, ...]) -> list[Term]:
-        """The terms of a list, of the lists in it too."""
+        """Return the terms of a list, including those of the lists in it."""
         if name in above:
             raise BadTerm(f"the list ${name} contains itself: {' → '.join((*above, name))}")
         if name not in self.lists:
@@ -339,7 +339,7 @@ class _Compilation:
         return terms
 
     def _language(self, tag: str, path: Path) -> bool:
-        """Whether a language has this code; else no entry could ever have it, and that is an error."""
+        """Check that a language has this code; otherwise no entry could ever have it, which is an error."""
         code = suggest_code(tag)
         if code is not None:
             hint = f"write {code}" if code else "languages have two letters (ISO 639-1): en, de, tr, ru, ar, zh, …"
@@ -376,7 +376,7 @@ class _Compilation:
 
 
 def item(text: str) -> Term | ListRef:
-    """What an item of any:, all:, none:, near: or a list says: a term, "phrase", pre*, $list or 'exact'c."""
+    """Parse an item of any:, all:, none:, near: or a list: a term, "phrase", pre*, $list or 'exact'c."""
     body = item_body(text)
     signs = body.translate(FULL_WIDTH)
     if _LISTED.fullmatch(signs):
@@ -389,13 +389,13 @@ def item(text: str) -> Term | ListRef:
 
 
 def item_body(text: str) -> str:
-    """An item without what nobody sees in it, and with single blanks."""
+    """Strip invisible characters from an item and collapse its blanks."""
     return " ".join(without_invisible(text).split())
 
 
 @lru_cache(maxsize=1 << 17)
 def spellings_of(text: str, exact: bool = False, translit: bool = False) -> tuple[Atom, ...]:
-    """The atoms by which a term is found: itself, and its spellings in other scripts. Raises BadTerm."""
+    """Return the atoms that find a term: itself, and its spellings in other scripts. Raises BadTerm."""
     written = atom(text, exact)
     atoms = dict.fromkeys([written])
     if (compound := glued(text)) != text:
@@ -419,7 +419,7 @@ def _is_placed(clause: Clause) -> TypeGuard[PositionedClause]:
 
 
 def _only_excludes(clause: Clause) -> Node | None:
-    """The part of a clause that holds in documents with none of its terms, if there is one."""
+    """Return the part of a clause that matches documents with none of its terms, if there is one."""
     match clause:
         case NotClause():
             return clause.node
@@ -432,7 +432,7 @@ def _only_excludes(clause: Clause) -> Node | None:
 
 
 def term_clauses(clause: Clause) -> Iterator[TermClause]:
-    """Every term of a plan, excluded ones too."""
+    """Yield every term of a plan, excluded ones too."""
     match clause:
         case TermClause():
             yield clause

@@ -1,4 +1,4 @@
-"""The text that rules are held against."""
+"""The text that rules are matched against."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from aggregator.core.text.tokens import words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """An entry's visible text by field, and what filters ask: feed, its tags, language (ISO 639-1)."""
+    """An entry's visible text by field, and the values for filters: feed, its tags, language (ISO 639-1)."""
 
     title: str = ""
     summary: str = ""
@@ -22,12 +22,12 @@ class Document:
     lang: str | None = None
 
     def field(self, name: str) -> str:
-        """The text of a field; "" where there is none."""
+        """Return the text of a field; "" if there is none."""
         return getattr(self, name) or ""
 
 
 def document(entry: Entry, feed_tags: Iterable[str] = ()) -> Document:
-    """What rules see of an entry. Offsets of spans point into its title, summary and content."""
+    """Build the document that rules match. Offsets of spans point into its title, summary and content."""
     return Document(
         title=entry.title,
         summary=entry.summary,
@@ -42,6 +42,6 @@ def document(entry: Entry, feed_tags: Iterable[str] = ()) -> Document:
 
 
 def index_text(entry: Entry) -> str:
-    """An entry's folded tokens, joined by blanks: what a full-text index stores (see prefilter)."""
+    """Join an entry's folded tokens with blanks, as a full-text index stores them (see prefilter)."""
     fields = (entry.title, entry.summary, entry.content, entry.author, *entry.categories, entry.link or "")
     return " ".join(word for field in fields for word in words(field))

@@ -1,4 +1,4 @@
-"""Why a rule matched a document, or what was missing. Same code path as matching."""
+"""Explanations of why a rule matched a document, or what was missing. Same code path as matching."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ MAX_ENDING = 4  # letters by which two forms of a word differ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedClause:
-    """A clause of a rule: whether it is satisfied, the evidence, and a near miss where it is not.
+    """A clause of a rule: whether it is satisfied, the evidence, and otherwise a near miss.
 
     `kind` is one of all, any, not, near, list, term, regex, lang.
     """
@@ -45,7 +45,7 @@ class ExplainedClause:
     children: tuple["ExplainedClause", ...] = ()
 
     def lines(self, depth: int = 0) -> Iterator[str]:
-        """The tree as text, one clause a line."""
+        """Yield the tree as text, one clause a line."""
         found = ", ".join(dict.fromkeys(f"{span.text!r} in {span.field}" for span in self.spans))
         detail = f" — {found or self.hint}" if found or self.hint else ""
         yield f"{'  ' * depth}{'✓' if self.satisfied else '✗'} {self.kind}: {self.text}{detail}"
@@ -55,7 +55,7 @@ class ExplainedClause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """`matched`: the rule matches; `excluded_by`: why the document is none of its business, or ""."""
+    """A rule's explanation: `matched`, and `excluded_by`, the filter that excluded the document, or ""."""
 
     rule: str
     matched: bool
@@ -65,7 +65,7 @@ class Explanation:
 
 
 def explain(rule: Rule, document: Document) -> Explanation:
-    """Every clause of `rule` held against `document`."""
+    """Explain every clause of `rule` for `document`."""
     context = MatchContext(document, tuple(dict.fromkeys((*ALL_FIELDS, *fields_of(rule.plan)))))
     tree = _explained(rule.plan, context)
     barred = _barred(rule, document, context)
@@ -101,7 +101,7 @@ def _barred(rule: Rule, document: Document, context: MatchContext) -> str:
 
 
 def _explained(clause: Clause, context: MatchContext, *, missed: bool = True) -> ExplainedClause:
-    """`missed`: the rule would need this clause, so say what it came close to; else no hint would help."""
+    """Explain a clause; `missed`: the rule would need it, so a near miss is worth a hint."""
     satisfied = clause.matches(context)
     text = print_query(clause.node)
     shown = tuple(islice(dict.fromkeys(clause.spans(context)), MAX_SHOWN)) if satisfied else ()
@@ -146,7 +146,7 @@ def _too_far(clause: NearClause, context: MatchContext, present: bool) -> str:
 
 
 def _near_miss(clause: TermClause, context: MatchContext) -> str:
-    """What the document has instead of a term, and what to write to find that."""
+    """Describe what the document has instead of a term, and how to search for that."""
     written = clause.atoms[0]
     if hint := _other_field(clause, context):
         return f"not found; {hint}"
@@ -193,7 +193,7 @@ def _other_separators(written: Atom, fields: tuple[str, ...], context: MatchCont
 
 
 def _other_inflection(written: Atom, fields: tuple[str, ...], context: MatchContext) -> str:
-    """The word of the document that shares the most letters with the term's last word."""
+    """Return the word of the document that shares the most letters with the term's last word."""
     token = written.tokens[-1]
     if len(token) < 4:
         return ""
@@ -222,5 +222,5 @@ def _text(found: Atom, context: MatchContext, field: str, place: tuple[int, int]
 
 
 def _shared(one: str, other: str) -> int:
-    """How many letters two words have in common at their beginning."""
+    """Count the letters that two words share at their beginning."""
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

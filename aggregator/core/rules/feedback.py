@@ -1,9 +1,9 @@
-"""What marks on hits teach: how precise a rule is, and which words to exclude.
+"""Lessons from marks on hits: how precise a rule is, and which words to exclude.
 
 For each word: in how many irrelevant and relevant texts it occurs, and the logarithm of the ratio
-of the odds (half a text added to each count, so that zero is no infinity). Nothing is changed by
-itself: a proposal says its counts, and a person decides. A few marks teach nothing: the words of ten
-headlines that one person liked differ from those of ten others by chance.
+of the odds (half a text added to each count, so that zero is no infinity). Nothing changes
+automatically: a proposal shows its counts, and a person decides. A few marks teach nothing: the words of
+ten headlines that one person liked differ from those of ten others by chance.
 """
 
 from collections import Counter
@@ -63,7 +63,7 @@ class Proposal:
 
     @property
     def why(self) -> str:
-        """The counts in words."""
+        """Return the counts in words."""
         return (
             f"in {self.irrelevant} of {self.irrelevant_of} irrelevant hits"
             f" and {self.relevant} of {self.relevant_of} relevant ones"
@@ -124,7 +124,7 @@ def _occurrences(texts: Iterable[str]) -> Counter[str]:
 
 
 def _spellings(texts: Iterable[str]) -> dict[str, str]:
-    """Folded word → how it is first written."""
+    """Map each folded word to its first spelling."""
     found: dict[str, str] = {}
     for text in texts:
         reading = TokenizedText(text)

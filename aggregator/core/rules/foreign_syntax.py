@@ -1,9 +1,9 @@
-r"""What people bring along from other tools, and what it is called here.
+r"""Syntax of other tools, and its equivalent here.
 
 The tables pair a pattern with what is wrong and what to write; `{0}` is the text, `{1}` its first
-group, and a group named `at` the character that is wrong. A query that holds such a habit is
-refused, or warned of where it may be meant as it stands; an item of a list is a term whatever it
-looks like, so there it is always a warning.
+group, and a group named `at` the character that is wrong. A query with such syntax is refused, or
+warned about if it may be meant literally; an item of a list is always a term, so there it is always
+a warning.
 """
 
 import re
@@ -20,7 +20,7 @@ DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"  # that
 
 
 class SyntaxAdvice(NamedTuple):
-    """What is wrong with a piece of text, what to write, and where in it the wrong character is."""
+    """The fault in a piece of text, the replacement, and the place of the wrong character."""
 
     message: str
     hint: str
@@ -215,12 +215,12 @@ _ITEMS = (
 
 
 def is_field(name: str) -> bool:
-    """Whether `name` is a field, here or elsewhere."""
+    """Tell whether `name` is a field, here or in another tool."""
     return name.lower() in FIELDS or name.lower() in _FIELDS
 
 
 def advise_field(name: str, value: str) -> SyntaxAdvice:
-    """`name:value` where `name` is no field; `value` is what follows, as far as it is known."""
+    """Advise on `name:value` where `name` is no field; `value` is what follows, as far as it is known."""
     known = name.lower()
     field = _FIELDS.get(known)
     if not field and known not in _ELSEWHERE:
@@ -231,7 +231,7 @@ def advise_field(name: str, value: str) -> SyntaxAdvice:
 
 
 def advise_word(word: str) -> SyntaxAdvice | None:
-    """A bare word of a query."""
+    """Advise on a bare word of a query."""
     if _ORDINARY.fullmatch(word) and ("-" in word or not any(map(str.isdigit, word))):
         return None
     operator = word if word in _OPERATORS else word[:2]
@@ -243,7 +243,7 @@ def advise_word(word: str) -> SyntaxAdvice | None:
 
 
 def advise_passage(text: str, at: int) -> SyntaxAdvice | None:
-    """Several words of a query, beginning at `at`."""
+    """Advise on several words of a query, beginning at `at`."""
     if field := _FIELD_LIKE.match(text, at):
         blank = field[2] == ":" or field[1] not in FIELDS or field[2][0] != ":"
         if is_field(field[1]) and blank:
@@ -259,12 +259,12 @@ def advise_passage(text: str, at: int) -> SyntaxAdvice | None:
 
 
 def after_phrase(phrase: str, rest: str) -> SyntaxAdvice | None:
-    """What touches the closing quotation mark of a phrase: `"US"c`, `"air defence"^2`, `"a b"@5`."""
+    """Advise on what touches the closing quotation mark of a phrase: `"US"c`, `"air defence"^2`, `"a b"@5`."""
     return _first(_AFTER_PHRASE, rest, phrase=phrase) if rest else None
 
 
 def lint_word(word: str, *, between: bool) -> SyntaxAdvice | None:
-    """A word of a query that is surely meant otherwise; `between`: terms stand on both sides."""
+    """Advise on a word of a query that surely means something else; `between`: terms stand on both sides."""
     small = word.casefold()
     quote = "or quote it if you mean the word"
     if small in _SMALL:
@@ -294,14 +294,14 @@ def lint_word(word: str, *, between: bool) -> SyntaxAdvice | None:
 
 
 def lint_phrase(phrase: str) -> SyntaxAdvice | None:
-    """A phrase of a query that holds operators."""
+    """Advise on a phrase of a query that contains operators."""
     if not re.search(rf"\s{_OPERATOR}\s", phrase):
         return None
     return _warning("quoted text is matched as one phrase, including its operators", "remove the quotes")
 
 
 def advise_term(term: str) -> SyntaxAdvice | None:
-    """A term with stars that match nothing but stars."""
+    """Advise on a term with stars, which match nothing but stars."""
     if "*" not in term:
         return None
     if found := re.search(r"(?<=[^\W\d_]{3})\*\s+(\S.*)", term):
@@ -316,7 +316,7 @@ def advise_term(term: str) -> SyntaxAdvice | None:
 
 
 def advise_item(item: str) -> SyntaxAdvice | None:
-    """An item of any:, all:, none:, near: or a list: a term that looks like something else."""
+    """Advise on an item of any:, all:, none:, near: or a list: a term that looks like something else."""
     item = item.translate(FULL_WIDTH)
     if field := re.fullmatch(r"[-+!]?([A-Za-z_]{2,}):(\S.*)", item):
         if not is_field(field[1]):
@@ -329,13 +329,13 @@ def advise_item(item: str) -> SyntaxAdvice | None:
 
 
 def of_pattern(source: str) -> SyntaxAdvice | None:
-    """A pattern that another tool would take for something else."""
+    """Advise on a pattern that another tool would read differently."""
     found = _first(_PATTERNS, source)
     return found and found._replace(severity="warning")
 
 
 def advise_between(kinds: Sequence[str], at: int) -> bool:
-    """Whether terms, not operators, stand on both sides of a lexeme."""
+    """Tell whether terms, not operators, stand on both sides of a lexeme."""
     terms = ("word", "phrase", "exact", "list", "regex")
     before, after = kinds[at - 1] if at else "", kinds[at + 1] if at + 1 < len(kinds) else ""
     return before in (*terms, ")") and after in (*terms, "(", "field", "NOT")
@@ -355,7 +355,7 @@ def _answer(syntax: ForeignSyntax, found: re.Match[str], **also: str) -> SyntaxA
 
 
 def _distance(word: str) -> str | None:
-    """`WITHIN/5`, `near:5`, `ADJ5` as it is written here; not W5, N5 and P5, which are names of things."""
+    """Translate `WITHIN/5`, `near:5`, `ADJ5`; not W5, N5 and P5, which are names of things."""
     found = _DISTANCE.fullmatch(word)
     if not found or (not found[2] and (len(found[1]) == 1 or not (word[0].isupper() or found[1] == "near"))):
         return None

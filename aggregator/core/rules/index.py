@@ -1,7 +1,7 @@
-"""The percolator: one index over all rules, asked for each entry.
+"""The percolator: one index over all rules, queried once per entry.
 
-A rule is looked at only when a document has one of its trigger keys: a word, a pair of adjacent
-words, the beginning of a word or a pattern's literals. What a document costs therefore does not
+A rule is evaluated only if a document has one of its trigger keys: a word, a pair of adjacent
+words, the beginning of a word or a pattern's literals. The cost of a document therefore does not
 grow with the number of rules that do not match. An index never changes; an edit makes a new one
 that shares everything else, so that a reload is an assignment.
 """
@@ -26,14 +26,14 @@ la le les na o of og on os per pour que se som the to un und une van ve von w wi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleMatch:
-    """A rule that a document satisfies, and where its terms stand: by field, then by place; capped."""
+    """A rule that a document matches, and the places of its terms: by field, then by place; capped."""
 
     rule: str
     spans: tuple[Span, ...]
 
 
 class RuleIndex:
-    """All enabled rules, ready to be asked.
+    """An index of all enabled rules.
 
     `frequencies` says in how many stored entries a folded word occurs; without it, rarity is
     guessed. It only decides which words trigger a rule, never what matches.
@@ -54,11 +54,11 @@ class RuleIndex:
         return len(self._rules)
 
     def rule(self, rule_id: str) -> Rule | None:
-        """The rule of that id, if it is here."""
+        """Return the rule of that id, or None."""
         return self._rules.get(rule_id)
 
     def match(self, document: Document) -> tuple[RuleMatch, ...]:
-        """Every rule that `document` satisfies, in the order of the rules."""
+        """Return every rule that `document` matches, in the order of the rules."""
         context = MatchContext(document, self._fields)
         candidates = self._candidates(context)
         if not candidates:
@@ -71,7 +71,7 @@ class RuleIndex:
         )
 
     def replace(self, rules: Iterable[Rule]) -> "RuleIndex":
-        """An index over `rules`; what did not change in meaning is shared with this one."""
+        """Return an index over `rules`; what did not change in meaning is shared with this one."""
         new = object.__new__(RuleIndex)
         new._weight = self._weight
         new._rules, new._keys = dict(self._rules), dict(self._keys)
@@ -134,7 +134,7 @@ class RuleIndex:
                 del self._postings[key]
 
     def _settle(self, enabled: list[Rule], before: "RuleIndex | None" = None) -> None:
-        """Work out what looking needs to know of all rules together."""
+        """Precompute what lookups need to know of all rules together."""
         self._order = {rule.id: place for place, rule in enumerate(enabled)}
         self._known = frozenset(self._postings)
         tuples = [key for key in self._known if isinstance(key, tuple)]
@@ -150,7 +150,7 @@ class RuleIndex:
 
 
 def spans(plan: Clause, context: MatchContext) -> tuple[Span, ...]:
-    """The evidence of a plan that holds: no span twice, by field and place, at most MAX_SPANS."""
+    """Return the evidence of a plan that matches: no span twice, by field and place, at most MAX_SPANS."""
     found = {(span.field, span.start, span.end): span for span in islice(plan.spans(context), 8 * MAX_SPANS)}
     return tuple(sorted(found.values(), key=_by_place)[:MAX_SPANS])
 

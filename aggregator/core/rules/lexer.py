@@ -1,4 +1,4 @@
-"""The words of the query line."""
+"""The lexer of the query line."""
 
 import re
 from collections.abc import Sequence
@@ -41,9 +41,9 @@ class Lexeme:
 
 
 def lex(text: str) -> tuple[list[Lexeme], list[Problem]]:
-    """The lexemes of a query, and warnings. Raises InvalidRule.
+    """Split a query into lexemes; return warnings, too. Raises InvalidRule.
 
-    What cannot be seen is not there, and full-width signs (`ＡＮＤ`, `（`) are signs, except in quotes.
+    Invisible characters are skipped, and full-width signs (`ＡＮＤ`, `（`) are signs, except in quotes.
     """
     if text.isascii():
         return _lexed(text)
@@ -56,7 +56,7 @@ def lex(text: str) -> tuple[list[Lexeme], list[Problem]]:
 
 
 def _seen(text: str) -> tuple[str, Sequence[int]]:
-    """`text` as it is read, and for each of its characters, and its end, the index in `text`."""
+    """Return `text` as it is read, and for each of its characters, and its end, the index in `text`."""
     pieces: list[str] = []
     sources: list[int] = []
     done = 0
@@ -85,7 +85,7 @@ def _lexed(text: str) -> tuple[list[Lexeme], list[Problem]]:
 
 
 def needs_no_quotes(word: str) -> bool:
-    """Whether `word` can be written in a query without quotes."""
+    """Tell whether `word` can be written in a query without quotes."""
     try:
         lexemes, doubts = lex(word)
     except InvalidRule:

@@ -1,4 +1,4 @@
-"""What is legal in a set of rules but probably not meant."""
+"""Findings about rules that are legal but probably not meant."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LintFinding:
-    """Something about one rule; `kind` is a stable word for programs."""
+    """A finding about one rule; `kind` is a stable word for programs."""
 
     rule: str
     kind: str
@@ -41,10 +41,10 @@ def lint(
     channels: Collection[str] = (),
     default_channels: Collection[str] = (),
 ) -> tuple[LintFinding, ...]:
-    """Findings in the order of the rules; those about channels last.
+    """Return the findings in the order of the rules; those about channels come last.
 
     `frequencies` counts the stored entries, of `entries`, that a folded word occurs in; `now` is
-    needed to tell which rules are silent. Whatever is not given is not judged.
+    needed to tell which rules are silent. Checks whose data is not given are skipped.
     """
     known = {figure.rule: figure for figure in figures}
     findings: list[LintFinding] = []
@@ -61,7 +61,7 @@ def lint(
 
 
 def _contradictions(rule: Rule) -> Iterator[LintFinding]:
-    """A term that is required and excluded can never be there and not be there."""
+    """Find terms that are both required and excluded."""
     excluded = {term_clause.atoms[0] for term_clause in _excluded(rule.plan)}
     for clause in _required(rule.plan):
         if clause.atoms[0] in excluded:
@@ -77,7 +77,7 @@ def _contradictions(rule: Rule) -> Iterator[LintFinding]:
 
 
 def not_near(rule: Rule, word: str) -> str:
-    """A query line that excludes `word` only where it stands close to what `rule` looks for."""
+    """Write a query that excludes `word` only if it stands close to what `rule` looks for."""
     parts = rule.tree.children if isinstance(rule.tree, And) else (rule.tree,)
     wanted = [part for part in parts if not isinstance(part, Not)]
     placed = next((part for part in wanted if _takes_near(part)), None)
@@ -93,7 +93,7 @@ def _takes_near(node: Node) -> bool:
 
 
 def _exclusions(rule: Rule) -> Iterator[LintFinding]:
-    """A single word under `none:` that is looked for in whole texts: one mention in passing silences the rule."""
+    """Find single words under `none:` that are searched for in whole texts: a passing mention silences the rule."""
     if not {"summary", "content"} & set(rule.config.in_):
         return
     for node in map(item, rule.config.none):
@@ -159,7 +159,7 @@ def _doubles(rules: Sequence[Rule]) -> Iterator[LintFinding]:
 
 
 def _swallowed(rules: Sequence[Rule]) -> Iterator[LintFinding]:
-    """Rules that are a plain choice of terms, all of which another plain choice has too."""
+    """Find rules that are a plain choice of terms, all of which another plain choice has too."""
     plain = [(rule, _options(rule.plan)) for rule in rules if _is_choice(rule)]
     by_atom: dict[Atom, list[int]] = {}
     for place, (_, atoms) in enumerate(plain):
@@ -196,7 +196,7 @@ def _is_choice(rule: Rule) -> bool:
 
 
 def _required(clause: Clause) -> Iterator[TermClause]:
-    """Terms that must occur for a clause to hold."""
+    """Yield the terms that must occur for a clause to match."""
     if isinstance(clause, TermClause):
         yield clause
     elif isinstance(clause, AndClause):
@@ -205,7 +205,7 @@ def _required(clause: Clause) -> Iterator[TermClause]:
 
 
 def _excluded(clause: Clause) -> Iterator[TermClause]:
-    """Terms that must not occur for a clause to hold."""
+    """Yield the terms that must not occur for a clause to match."""
     if isinstance(clause, NotClause):
         inner = clause.child
         terms = inner.children if isinstance(inner, OrClause) else (inner,)
@@ -216,7 +216,7 @@ def _excluded(clause: Clause) -> Iterator[TermClause]:
 
 
 def _options(clause: Clause) -> frozenset[Atom]:
-    """The terms one of which must occur, where a clause is or has such a choice; else nothing."""
+    """Return the terms one of which must occur, if a clause is or has such a choice; else nothing."""
     if isinstance(clause, TermClause):
         return frozenset([clause.atoms[0]])
     if isinstance(clause, OrClause):

@@ -1,4 +1,4 @@
-"""One document while rules look at it: everything is read and worked out at most once."""
+"""One document during matching: everything is read and computed at most once."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -16,7 +16,7 @@ TokenRanges = list[tuple[int, int]]
 
 
 class MatchContext:
-    """A document's readings, and where atoms and patterns stand in them."""
+    """A document's tokenized fields, and the places of atoms and patterns in them."""
 
     def __init__(self, document: Document, fields: Sequence[str] = BASIC_FIELDS) -> None:
         self.document = document
@@ -34,21 +34,21 @@ class MatchContext:
             self.vocabulary.update(self.reading(field).joined)
 
     def reading(self, field: str) -> TokenizedText:
-        """The tokens of a field."""
+        """Return the tokens of a field."""
         found = self._readings.get(field)
         if found is None:
             found = self._readings[field] = TokenizedText(self.lang if field == "lang" else self.document.field(field))
         return found
 
     def prefix_ranges(self, size: int) -> set[str]:
-        """How the words begin, so many characters of them."""
+        """Return the first `size` characters of each word."""
         found = self._beginnings.get(size)
         if found is None:
             found = self._beginnings[size] = {word[:size] for word in self.vocabulary}
         return found
 
     def token_ranges(self, atom: Atom, field: str) -> TokenRanges:
-        """The token ranges where an atom stands in a field."""
+        """Return the token ranges of an atom in a field."""
         key = (id(atom), field)  # atoms are cached by their term, and hashing them costs more than it saves
         found = self._places.get(key)
         if found is None:
@@ -56,7 +56,7 @@ class MatchContext:
         return found
 
     def matches(self, pattern: Pattern, field: str) -> TokenRanges:
-        """The code-point ranges where a pattern matches in a field."""
+        """Return the code-point ranges that a pattern matches in a field."""
         key = (pattern, field)
         found = self._matches.get(key)
         if found is None:
@@ -64,7 +64,7 @@ class MatchContext:
         return found
 
     def stemmed(self, field: str, lang: str) -> list[str]:
-        """The stems of a field's tokens, in a language."""
+        """Return the stems of a field's tokens in a language."""
         found = self._stems.get((field, lang))
         if found is None:
             reading = self.reading(field)
@@ -74,21 +74,21 @@ class MatchContext:
 
     @cached_property
     def lang(self) -> str:
-        """The document's language: as it says, else as it certainly looks; "" where that cannot be told."""
+        """Return the document's language: as declared, else as detected with certainty; "" if unknown."""
         return self.said_lang or (self._guess.likeliest[0] if self._guess.certain else "")
 
     @property
     def said_lang(self) -> str:
-        """The language that the entry or its feed names."""
+        """Return the language that the entry or its feed names."""
         return language(self.document.lang)
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages whose inflections are tried: the document's, or those that it may be in."""
+        """Return the languages whose inflections are tried: the document's, or those that it may be in."""
         return (self.lang,) if self.lang else self._guess.likeliest
 
     def may_be(self, lang: str) -> bool:
-        """Whether the document can be in a language, as far as is known or can be told."""
+        """Tell whether the document can be in a language, as far as is known or can be detected."""
         return self.lang == lang if self.lang else self._guess.may_be(lang)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""A single term against a text, without a rule."""
+"""Matching of a single term against a text, without a rule."""
 
 from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.model import Span
@@ -13,7 +13,7 @@ from aggregator.core.rules.syntax_tree import ListRef, Term
 
 
 def match_term(term: str, text: str) -> tuple[Span, ...]:
-    """Where `term` stands in `text`, judged as an item of a rule; the field of the spans is "content".
+    """Return where `term` occurs in `text`, as an item of a rule would; the spans' field is "content".
 
     `'US'c` asks for these capitals. Raises InvalidRule.
     """
@@ -29,7 +29,7 @@ def match_term(term: str, text: str) -> tuple[Span, ...]:
 
 
 def lint_term(term: str) -> tuple[Problem, ...]:
-    """Warnings about a term that looks like something else: an operator, a list, a pattern."""
+    """Warn about a term that looks like something else: an operator, a list, a pattern."""
     node = item(term)
     if isinstance(node, ListRef):
         message = f"lists are defined in the configuration; here {term} is matched literally"

@@ -1,4 +1,4 @@
-"""What an entry must contain for a rule to match, in the terms of a full-text index."""
+"""Conditions that an entry must meet for a rule to match, in the terms of a full-text index."""
 
 from collections.abc import Iterable
 
@@ -13,17 +13,17 @@ _INDEXED = frozenset(["title", "summary", "content", "author", "category", "link
 
 
 def prefilter(rule: Rule) -> tuple[Group, ...]:
-    """Groups, joined by AND, of folded words, phrases and `pre*`, joined by OR.
+    """Return groups, joined by AND, of folded words, phrases and `pre*`, joined by OR.
 
     Necessary, not sufficient: every matching entry's index_text has one of each group, and the
-    caller still asks the rule. No group at all: nothing can be said, look at everything.
+    caller still asks the rule. No group at all: the index cannot help, scan everything.
     """
     groups = (group for group in _groups(rule.plan) if len(group) <= MAX_GROUP)
     return tuple(dict.fromkeys(groups))
 
 
 def spellings(rule: Rule) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Each term that is also found in other scripts, with these spellings (`rules show`)."""
+    """Return each term that is also found in other scripts, with these spellings (`rules show`)."""
     others = {clause.label: tuple(atom.term for atom in clause.atoms[1:]) for clause in term_clauses(rule.plan)}
     return tuple((term, spelled) for term, spelled in others.items() if spelled)
 
@@ -46,7 +46,7 @@ def _seek(clause: TermClause) -> list[Group]:
 
 
 def _either(children: Iterable[list[Group]]) -> list[Group]:
-    """One group for all alternatives: the narrowest of each."""
+    """Merge alternatives into one group: the narrowest of each."""
     merged: dict[str, None] = {}
     for groups in children:
         if not groups:
@@ -61,7 +61,7 @@ def _size(group: Group) -> int:
 
 
 def _indexed(atom: Atom) -> str:
-    """An atom as the index writes it; "" where an affix may hide it."""
+    """Return an atom as the index writes it; "" if an affix may hide it."""
     if "\u0590" <= atom.tokens[0][0] <= "\u06ff":
         rest = atom.tokens[1:]
         return " ".join(rest) + ("*" if atom.prefix else "") if rest else ""

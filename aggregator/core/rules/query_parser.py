@@ -32,10 +32,10 @@ MAX_SHOWN = 200  # of a query in a warning
 
 
 def parse_query(text: str, warnings: list[Problem] | None = None, places: dict[int, int] | None = None) -> Node:
-    """The tree of a query line. Raises InvalidRule with the offset of the character that is wrong.
+    """Parse a query line. Raises InvalidRule with the offset of the character that is wrong.
 
-    What is legal but was surely not meant (a lower-case `or`) is appended to `warnings`; `places`
-    learns where each node starts, by its id().
+    What is legal but surely not meant (a lower-case `or`) is appended to `warnings`; `places` receives
+    the start of each node, by its id().
     """
     if len(text) > MAX_QUERY:
         raise failure(f"the query is longer than {MAX_QUERY} characters", MAX_QUERY, "use lists, or several rules")
@@ -50,7 +50,7 @@ def parse_query(text: str, warnings: list[Problem] | None = None, places: dict[i
 
 
 def print_query(node: Node) -> str:
-    """A query line that parses back to `node`."""
+    """Print a query line that parses back to `node`."""
     match node:
         case Or(children):
             return " OR ".join(_wrapped(child, Or, And) for child in children)
@@ -78,12 +78,12 @@ def print_query(node: Node) -> str:
 
 
 def failure(message: str, offset: int, hint: str | None = None) -> InvalidRule:
-    """An error at one character of a query."""
+    """Build an error at one character of a query."""
     return InvalidRule("query", [Problem(path=(), message=message, hint=hint, offset=offset)])
 
 
 def _two_readings(groups: list[list[Node]], offset: int) -> Problem:
-    """A warning about OR beside AND without brackets, with both of its meanings."""
+    """Warn about OR beside AND without brackets, showing both meanings."""
     ours = print_query(Or(tuple(group[0] if len(group) == 1 else And(tuple(group)) for group in groups)))
     choices: list[list[Node]] = []
     for group in groups:
@@ -168,7 +168,7 @@ class _Parser:
         return self._placed(Or(tuple(children)), start)
 
     def _group_of_and(self) -> tuple[list[Node], int]:
-        """What AND joins up to the next OR, and where it starts."""
+        """Parse what AND joins up to the next OR; return its start, too."""
         start = self._offset()
         children = [self._unary()]
         while self._take("AND") or self._peek("NOT", "(", "field", "list", "phrase", "word", "regex", "exact"):

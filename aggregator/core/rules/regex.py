@@ -2,7 +2,7 @@
 
 RE2's own classes are ASCII. The classes are rewritten; for `\\b`, which has no equivalent, a marker
 character is put into the text at every word boundary, `\\b` asks for the marker, and everything else
-may pass over it. This is the one door to google-re2.
+may pass over it. No other module imports google-re2.
 """
 
 import re
@@ -54,7 +54,7 @@ class Pattern:
         return _compile(_translate(self.source, boundaries=self.bounded), self.exact)
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
-        """Code-point ranges of the matches in `text`, in order, at most MAX_MATCHES; never empty ones."""
+        """Yield code-point ranges of the matches in `text`, in order, at most MAX_MATCHES; never empty ones."""
         subject, cuts = _marked(text) if self.bounded else (text, ())
         for count, found in enumerate(self._regexp.finditer(subject)):
             if count >= MAX_MATCHES:
@@ -69,7 +69,7 @@ class Pattern:
 
 @lru_cache(maxsize=1 << 14)
 def pattern(source: str, exact: bool = False) -> Pattern:
-    """The compiled pattern of what a person wrote. Raises BadPattern."""
+    """Compile a pattern. Raises BadPattern."""
     if len(source) > MAX_PATTERN:
         raise BadPattern(f"the pattern is longer than {MAX_PATTERN} characters", "split it")
     if "\x08" in source:
@@ -119,7 +119,7 @@ def _compile(source: str, exact: bool) -> Any:
 
 
 def _translate(source: str, *, boundaries: bool | None) -> str:
-    """`source` for RE2. `boundaries`: let every element pass over a marker; None: drop `\\b` altogether."""
+    """Translate `source` for RE2. `boundaries`: let every element pass over a marker; None: drop `\\b` altogether."""
     pieces: list[str] = []
     glued = False  # the last element is a literal letter, after which a literal letter needs no marker
     for piece in _PIECE.finditer(source):
@@ -147,7 +147,7 @@ def _translate(source: str, *, boundaries: bool | None) -> str:
 
 
 def _passing(text: str) -> str:
-    """An element that does not itself take the marker."""
+    """Return an element that does not itself take the marker."""
     if text == ".":
         return f"[^\\n{_BOUNDARY}]"
     return f"[^{_BOUNDARY}{text[2:]}" if text.startswith("[^") else text
@@ -172,7 +172,7 @@ def _set(text: str) -> str:
 
 @lru_cache(maxsize=8)
 def _marked(text: str) -> tuple[str, Sequence[int]]:
-    """`text` with a marker at each word boundary, and the markers' places."""
+    """Return `text` with a marker at each word boundary, and the markers' places."""
     clean = text.replace(_BOUNDARY, " ")
     at = [found.start() for found in _WORD_BOUNDARY.finditer(clean)]
     pieces = [clean[start:end] for start, end in zip([0, *at], [*at, len(clean)], strict=True)]
@@ -180,7 +180,7 @@ def _marked(text: str) -> tuple[str, Sequence[int]]:
 
 
 class Prefilter:
-    """Which of many patterns can match a text at all, by the literals in them."""
+    """A filter that finds which of many patterns can match a text, by the literals in them."""
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self._patterns = tuple(patterns)
@@ -197,7 +197,7 @@ class Prefilter:
         self._filter.Compile()
 
     def candidates(self, text: str) -> Iterator[Pattern]:
-        """The patterns that may match `text`."""
+        """Yield the patterns that may match `text`."""
         if self._patterns:
             for index in self._filter.Match(text.lower(), True) or ():
                 yield self._patterns[index]

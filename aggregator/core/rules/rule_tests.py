@@ -1,4 +1,4 @@
-"""A rule's own tests."""
+"""Inline tests of a rule."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from aggregator.core.rules.match_context import MatchContext
 
 
 def run_tests(rule: Rule) -> tuple[Problem, ...]:
-    """What the rule's inline tests find wrong. A text stands in every field that the rule searches.
+    """Run a rule's inline tests; return their failures. A text stands in every field that the rule searches.
 
     Filters on feeds and languages are not tested: a test is a text, not an entry.
     """

@@ -1,7 +1,7 @@
-"""What may stand between two tokens of a term.
+"""Separators between two tokens of a term.
 
-A term is its token sequence; whether a text says the same is judged on the separators as they
-were written. Each gap of a term becomes one of the judges below.
+A term is its token sequence; whether a text has the same term depends on the separators as they
+were written. Each gap of a term becomes one of the classes below.
 """
 
 import re
@@ -117,12 +117,12 @@ Separator = NoSeparator | CodeSeparator | WordSeparator | SymbolSeparator
 
 
 def normalize_separator(gap: str) -> str:
-    """`gap` with one spelling for every dash, apostrophe, quotation mark and run of blanks."""
+    """Write `gap` with one spelling for every dash, apostrophe, quotation mark and run of blanks."""
     return re.sub(r"\s+", " ", normalize("NFKC", gap.translate(_TIDY)))
 
 
 def separator_of(written: str, left: str, right: str, *, code: bool) -> Separator:
-    """The judge for a gap that the term writes as `written` between the tokens `left` and `right`.
+    """Return the separator for a gap that the term writes as `written` between the tokens `left` and `right`.
 
     `left` and `right` are as the term spells them; `code`: the word around has letters and digits.
     """

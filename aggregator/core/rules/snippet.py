@@ -12,7 +12,7 @@ _SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s)|[�
 
 
 def snippet(document: Document, spans: Sequence[Span]) -> str:
-    """The sentence with the most of the found terms, body before title; "" without spans.
+    """Return the sentence with the most of the found terms, body before title; "" without spans.
 
     A long sentence is cut around its first span, at blanks, with an ellipsis where it was cut.
     """

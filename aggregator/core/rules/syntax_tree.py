@@ -1,4 +1,4 @@
-"""The tree that a rule is: what a person wrote, however they wrote it.
+"""The syntax tree of a rule, whichever way it was written.
 
 Lists stay names here (`ListRef`); they are filled in when the rule is compiled.
 """
@@ -41,28 +41,28 @@ class Regex:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """All of them."""
+    """Conjunction: all of the children."""
 
     children: tuple["Node", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """At least one of them."""
+    """Disjunction: at least one of the children."""
 
     children: tuple["Node", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Not this."""
+    """Negation of the child."""
 
     child: "Node"
 
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """Each of them, in one field, with at most `within` words between neighbours."""
+    """Proximity: each child, in one field, with at most `within` words between neighbours."""
 
     children: tuple["Node", ...]
     within: int = NEAR_WORDS
@@ -71,7 +71,7 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class FieldScope:
-    """This, in one field."""
+    """Restriction of the child to one field."""
 
     field: str
     child: "Node"

@@ -1,8 +1,8 @@
-"""Spellings of a term in other scripts, worked out on the rule's side when it is loaded.
+"""Spellings of a term in other scripts, computed once when a rule is loaded.
 
 Designators travel: S-400 is С-400 in Russian, إس-400 in Arabic, एस-400 in Hindi. For code-like terms
 these spellings are always added, with the look-alike one (Cyrillic С typed for Latin C). Names are
-respelled only where a rule says `translit: true`.
+respelled only if a rule says `translit: true`.
 """
 
 import re
@@ -107,7 +107,7 @@ _LETTER_CALLED = {fold(name): letter for names in _CALLED.values() for letter, n
 
 @lru_cache(maxsize=1 << 14)
 def code_spellings(term: str) -> tuple[str, ...]:
-    """A code-like term's spellings in other scripts, without itself."""
+    """Return a code-like term's spellings in other scripts, without itself."""
     found: dict[str, None] = {}
     heard, seen = _in_latin(term)
     for latin in (term, *heard):
@@ -129,7 +129,7 @@ def code_spellings(term: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 14)
 def name_spellings(term: str) -> tuple[str, ...]:
-    """A name's likely spellings in Latin, Cyrillic (Russian and Ukrainian) and Greek letters, without itself."""
+    """Return a name's likely spellings in Latin, Cyrillic (Russian and Ukrainian) and Greek, without itself."""
     bare = fold(term)
     tables: Sequence[Mapping[str, tuple[str, ...]]]
     if _UKRAINIAN.search(bare):
@@ -145,7 +145,7 @@ def name_spellings(term: str) -> tuple[str, ...]:
 
 
 def _in_latin(term: str) -> tuple[list[str], list[str]]:
-    """Latin spellings of a term written in another script: by its sound, and by its looks."""
+    """Return Latin spellings of a term written in another script: by its sound, and by its looks."""
     bare = fold(term)
     heard = [_each_run(term, lambda run: _LETTER_CALLED.get(fold(run), "").upper() or None)]
     for pattern, table in ((_CYRILLIC, _FROM_CYRILLIC), (_GREEK, _FROM_GREEK)):
@@ -161,7 +161,7 @@ def _transcribed(run: str, table: Mapping[str, tuple[str, ...]], nth: int) -> st
 
 
 def _each_run(term: str, respell: Respelling) -> str | None:
-    """`term` with the letters of its designators respelled; None where some cannot be."""
+    """Respell the letters of a term's designators; None if some cannot be."""
     pieces: list[str] = []
     at = 0
     codes = (word for word in _BLANK_FREE.finditer(term) if any(map(str.isdecimal, word[0])))
@@ -196,7 +196,7 @@ def _looks(table: Mapping[str, str]) -> Respelling:
 
 
 def _arabic(run: str) -> str | None:
-    """A syllable by its sound (Su → سو); capitals are letters called by their names instead."""
+    """Respell a syllable by its sound (Su → سو), capitals by the names of the letters."""
     if run.isupper() and len(run) < 4:
         return None
     spelled = _sound_arabic(run)
@@ -216,14 +216,14 @@ def _called(script: str) -> Respelling:
 
 
 def _like(model: str, spelled: str) -> str:
-    """`spelled` with the capitals of `model`."""
+    """Give `spelled` the capitals of `model`."""
     if model.isupper() and (len(model) > 1 or len(spelled) == 1):
         return spelled.upper()
     return spelled[:1].upper() + spelled[1:] if model[:1].isupper() else spelled
 
 
 def _pieces(bare: str, table: Mapping[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """The options for each piece of `bare`, longest pieces first; an unknown letter stays."""
+    """List the options for each piece of `bare`, longest pieces first; an unknown letter stays."""
     pieces: list[tuple[str, ...]] = []
     at = 0
     if f"^{bare[:1]}" in table:  # some letters are spelled otherwise at the start of a word
@@ -237,7 +237,7 @@ def _pieces(bare: str, table: Mapping[str, tuple[str, ...]]) -> list[tuple[str, 
 
 
 def _respellings(bare: str, table: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """The spellings of a name, those with the fewest unusual pieces first."""
+    """Yield the spellings of a name, those with the fewest unusual pieces first."""
     pieces = _softened(_pieces(bare, table)) if table in (_NAMES_TO_CYRILLIC, _NAMES_TO_UKRAINIAN) else None
     return _likeliest(pieces or _pieces(bare, table))
 
@@ -253,7 +253,7 @@ def _numbered(options: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
 
 
 def _softened(pieces: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Cyrillic pieces with a soft sign as a further option where one may stand."""
+    """Add a soft sign as a further option to Cyrillic pieces where one may stand."""
     found: list[tuple[str, ...]] = []
     for options, following in zip(pieces, [*pieces[1:], ("",)], strict=True):
         letter, after = options[0][-1:], following[0][:1]
@@ -263,7 +263,7 @@ def _softened(pieces: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 
 def _nth_cyrillic(run: str, nth: int) -> str | None:
-    """The nth likeliest way to write a designator's name in Cyrillic; of a letter or two there is one way."""
+    """Return the nth likeliest Cyrillic spelling of a designator; a letter or two have only one."""
     ways = _cyrillic_ways(fold(run)) if len(run) > 2 else ()
     return _like(run, ways[min(nth, len(ways) - 1)]) if ways else _cyrillic(run)
 

@@ -1,4 +1,4 @@
-"""Whether hits are loud enough to alert: threshold, spike, first mention. Pure decisions."""
+"""Conditions on alerting: threshold, spike, first mention. Pure decisions."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ HitInstant = tuple[datetime, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerDecision:
-    """`fires`, why or why not, and the ids of the hits that made it, oldest first."""
+    """The decision: `fires`, the reason, and the ids of the hits behind it, oldest first."""
 
     fires: bool
     reason: str = ""
@@ -23,7 +23,7 @@ class TriggerDecision:
 
 
 def lookback_s(config: RuleConfig) -> float:
-    """How far back, in seconds, a history must reach for `fires`; 0: no history is needed."""
+    """Return how many seconds back a history must reach for `fires`; 0: no history is needed."""
     return max(
         config.threshold.within_s if config.threshold else 0.0,
         config.spike.within_s * (SPIKE_WINDOWS + 1) if config.spike else 0.0,
@@ -32,10 +32,10 @@ def lookback_s(config: RuleConfig) -> float:
 
 
 def fires(config: RuleConfig, history: RuleHistory, now: datetime) -> TriggerDecision:
-    """Whether the newest hits of a rule, which are in `history`, make an alert.
+    """Decide whether the newest hits of a rule, which are in `history`, make an alert.
 
-    Every condition that the rule names must be met; hits that an earlier alert told of do not
-    count towards the next threshold. Without conditions every hit fires.
+    Every condition that the rule names must be met; hits of an earlier alert do not count towards the
+    next threshold. Without conditions every hit fires.
     """
     verdicts = []
     if config.threshold:
@@ -64,7 +64,7 @@ def _threshold(wanted: Threshold, history: RuleHistory, now: datetime) -> Trigge
 
 
 def _spike(wanted: Spike, history: RuleHistory, now: datetime) -> TriggerDecision:
-    """The hits of one window against the mean of the windows before, which is at least one hit."""
+    """Compare the hits of one window with the mean of the windows before, which is at least one hit."""
     recent = _within(history, now, wanted.within_s)
     window = timedelta(seconds=wanted.within_s)
     before = [at for at, _, _ in history.hits if now - (SPIKE_WINDOWS + 1) * window <= at <= now - window]

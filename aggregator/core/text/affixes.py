@@ -1,9 +1,9 @@
 """Small words that some scripts write without a blank before or after a name.
 
 Korean particles follow it (`터키가`, `북한에서`), the Arabic conjunctions, prepositions and article and
-their Hebrew sisters precede it, one or several of them (`بغزة`, `والتحالف`, `וכשבטורקיה`). What English
-sets apart by a blank and Turkish by an apostrophe is free here too; a remainder of fewer than three
-letters is not, nor is what is left of an everyday word that only looks like a name with a prefix.
+their Hebrew sisters precede it, one or several of them (`بغزة`, `والتحالف`, `וכשבטורקיה`). They may be
+absent or present, as English blanks and Turkish apostrophes are. A remainder of fewer than three
+letters is no match, nor is what is left of an everyday word that only looks like a name with a prefix.
 """
 
 from functools import lru_cache
@@ -48,7 +48,7 @@ Stem = tuple[str, int, int]
 
 @lru_cache(maxsize=1 << 15)
 def stems(word: str) -> tuple[Stem, ...]:
-    """The words that may stand inside the folded token `word`: (stem, characters before, after)."""
+    """Return the words that may stand inside the folded token `word`: (stem, characters before, after)."""
     first = word[0]
     if "\u1100" <= first <= "\u11ff":
         return _before_particles(word)

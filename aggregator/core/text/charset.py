@@ -1,7 +1,7 @@
-"""From bytes in any charset to UTF-8: labels as people write them, claims weighed against the bytes.
+"""Conversion of bytes in any charset to UTF-8: labels as people write them, weighed against the bytes.
 
-What holds where they contradict: a byte order mark, or the shape of UTF-16 and UTF-32 (XML 1.0, appendix F);
-UTF-8 where somebody claims it and the bytes are UTF-8, or where they can hardly be anything else; the document's
+Priority if they contradict: a byte order mark, or the shape of UTF-16 and UTF-32 (XML 1.0, appendix F);
+UTF-8 if somebody claims it and the bytes are UTF-8, or if they can hardly be anything else; the document's
 own declaration; HTTP's header; a guess. A claim holds only if the bytes decode; docs/decisions/0010 says why.
 """
 
@@ -143,7 +143,7 @@ _CESU = re.compile(rb"\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf
 
 @lru_cache(maxsize=1024)
 def codec(label: str) -> str | None:
-    """Python's codec for a charset's label, however it is spelt; None where it names no charset.
+    """Return Python's codec for a charset's label, however it is spelt; None if it names no charset.
 
     As the WHATWG Encoding Standard has it: ISO 8859-1 is windows-1252, GB 2312 is read as GB 18030.
     """
@@ -160,7 +160,7 @@ def codec(label: str) -> str | None:
 
 
 def _known(name: str) -> str | None:
-    """A text codec of Python's, under the name that we use for it."""
+    """Return a text codec of Python's, under our name for it."""
     try:
         found = codecs.lookup(name)
     except (LookupError, ValueError):
@@ -173,7 +173,7 @@ def _known(name: str) -> str | None:
 
 
 def as_utf8(body: bytes, content_type: str = "") -> bytes:
-    """A document in UTF-8: the very `body` where it claims to be that (then it may hold bad bytes; see `whole`).
+    """Return a document in UTF-8: `body` itself if it claims to be that (it may hold bad bytes; see `whole`).
 
     `content_type` is the header's value. A byte order mark of UTF-8 stays.
     """
@@ -196,7 +196,7 @@ def as_utf8(body: bytes, content_type: str = "") -> bytes:
 
 
 def whole(body: bytes) -> bytes:
-    """The same in UTF-8 without a fault: a bad byte among good ones becomes U+FFFD, other charsets are guessed."""
+    """Return faultless UTF-8: a bad byte among good ones becomes U+FFFD, other charsets are guessed."""
     if body.isascii():
         return body
     try:
@@ -207,7 +207,7 @@ def whole(body: bytes) -> bytes:
 
 
 def joined(body: bytes) -> bytes:
-    """UTF-8 in which no letter is written as two surrogates (CESU-8)."""
+    """Join letters that UTF-8 writes as two surrogates (CESU-8)."""
     return _CESU.sub(_join, body) if b"\xed" in body else body
 
 
@@ -216,7 +216,7 @@ def _join(found: re.Match[bytes]) -> bytes:
 
 
 def joined_references(text: str) -> str:
-    """Markup in which no letter is written as references to two surrogates (`&#55357;&#56832;`)."""
+    """Join letters that markup writes as references to two surrogates (`&#55357;&#56832;`)."""
     return _PAIR.sub(_one_reference, text) if "&#" in text else text
 
 
@@ -238,7 +238,7 @@ def _sent(content_type: str) -> str | None:
 
 
 def _wide(body: bytes) -> bytes | None:
-    """What is written in units of two or four bytes."""
+    """Decode text written in units of two or four bytes."""
     start = body[:4]
     if b"\0" not in start and start[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return None
@@ -255,7 +255,7 @@ def _wide(body: bytes) -> bytes | None:
 
 
 def _weighed(body: bytes, claims: "list[str] | tuple[str, ...]", *, claimed: bool) -> bytes:
-    """Bytes that are not known to be UTF-8, by claims in their order; `claimed`: UTF-8 is one of them."""
+    """Decode bytes that are not known to be UTF-8 by `claims`, in order; `claimed`: UTF-8 is one of them."""
     text, bad = _as_utf8(body)
     good = _beyond_ascii(text) - bad
     seven_bit = any(map(_SEVEN_BIT.match, claims))
@@ -273,7 +273,7 @@ def _weighed(body: bytes, claims: "list[str] | tuple[str, ...]", *, claimed: boo
 
 
 def _as_utf8(body: bytes) -> tuple[str, int]:
-    """The text as UTF-8 has it, and the bad places in it; a sample where it is plainly another charset.
+    """Decode as UTF-8 and count the bad places; only a sample if it is plainly another charset.
 
     Each bad byte costs a microsecond, and all letters of another charset are bad.
     """
@@ -289,14 +289,14 @@ def _as_utf8(body: bytes) -> tuple[str, int]:
 
 
 def _enough(name: str) -> int:
-    """Letters of UTF-8 after which a document is not in another charset by any chance."""
+    """Return how many letters of UTF-8 rule out that a document is in another charset by chance."""
     if name == "cp1252":
         return 1
     return 12 if _LARGE.match(name) else 4
 
 
 def _decoded(body: bytes, name: str) -> str | None:
-    """The text as `name` (or a charset of its kin) has it, with U+FFFD for what it has not."""
+    """Decode as `name` (or a charset of its family), with U+FFFD for undefined bytes."""
     best: str | None = None
     for one in (name, *_KIN.get(name, ())):
         try:
@@ -315,12 +315,12 @@ def _faults(text: str) -> int:
 
 
 def _beyond_ascii(text: str) -> int:
-    """How many characters are not ASCII."""
+    """Count the characters beyond ASCII."""
     return len(text) - len(text.encode("ascii", "ignore"))
 
 
 def _guessed(body: bytes) -> str:
-    """By the letters of its words; windows-1252 where they do not tell."""
+    """Guess the charset by the letters of its words; windows-1252 if they do not tell."""
     pieces = [part for part in _MARKUP.split(body) if not part.isascii()]
     pieces = pieces or [part for part in _VALUES.split(body) if not part.isascii()]  # all of it is in attributes
     words = b" ".join(pieces)[:_SAMPLE_BYTES]
@@ -338,7 +338,7 @@ def _guessed(body: bytes) -> str:
 
 
 def _likeness(text: str, first: str, last: str, frequent: str) -> float:
-    """From -3 to 1: how much the letters beyond ASCII are those that a language uses."""
+    """Score from -3 to 1 how well the letters beyond ASCII fit a language."""
     points = count = 0.0
     for char in text:
         if char.isascii():
@@ -358,6 +358,6 @@ def _likeness(text: str, first: str, last: str, frequent: str) -> float:
 
 
 def _is_mostly_ascii(text: str) -> bool:
-    """Whether the words that go beyond ASCII are written in it for the most part, as those of western Europe are."""
+    """Tell whether words with letters beyond ASCII are mostly ASCII, as those of western Europe are."""
     letters = "".join(word for word in _WORD.findall(text) if not word.isascii())
     return 2 * _beyond_ascii(letters) <= len(letters)

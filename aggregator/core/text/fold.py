@@ -32,7 +32,7 @@ _MARKS = re.compile(
 
 
 class FoldTable(dict[int, str]):
-    """A table for str.translate that works out each code point the first time it is met."""
+    """A table for str.translate that computes each code point the first time it occurs."""
 
     def __init__(self, each: Callable[[str], str]) -> None:
         super().__init__()
@@ -46,12 +46,12 @@ class FoldTable(dict[int, str]):
         return value
 
     def resized(self, text: str) -> set[str]:
-        """The characters of `text` that become none or several, so that offsets move."""
+        """Return the characters of `text` that become none or several, so that offsets move."""
         return {char for char in set(text) - self._single if len(self[ord(char)]) != 1}
 
 
 def _bare(char: str) -> str:
-    """`char` decomposed, without what is dropped; capitals stay."""
+    """Decompose `char` and drop what folding drops; capitals stay."""
     if IGNORABLE.match(char):
         return ""
     return _MARKS.sub("", "".join(_digit(c) for c in normalize("NFKD", char)))
@@ -70,7 +70,7 @@ _BARE = FoldTable(_bare)
 
 
 def fold(text: str) -> str:
-    """`text` as it is compared."""
+    """Fold `text` for comparison."""
     return text.translate(FOLDED)
 
 
@@ -85,12 +85,12 @@ def without_invisible(text: str) -> str:
 
 
 def fold_cased(text: str) -> str:
-    """`text` with marks, widths and digits folded but its capitals kept, for exact case."""
+    """Fold marks, widths and digits of `text` but keep its capitals, for exact case."""
     return text.translate(_BARE)
 
 
 def offsets(text: str, table: FoldTable) -> Sequence[int]:
-    """For each character of text.translate(table), the index in `text` that it came from."""
+    """Return, for each character of text.translate(table), the index in `text` that it came from."""
     resized = table.resized(text)
     if not resized:
         return range(len(text))

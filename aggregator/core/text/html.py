@@ -1,8 +1,8 @@
-"""From HTML to the text that a person would see.
+"""Conversion of HTML to the text that a person would see.
 
-One pass over the tags, without building a tree: linear in time on whatever is sent, however deep
-or broken. Tags end as a browser ends them (HTML Living Standard, 13.2.5): a tag or comment that is
-never closed swallows the rest, which is also what remains of a summary cut off inside a tag.
+One pass over the tags, without building a tree: linear in time on any input, however deep or broken.
+Tags end as a browser ends them (HTML Living Standard, 13.2.5): a tag or comment that is never closed
+swallows the rest, which is also what remains of a summary cut off inside a tag.
 """
 
 import re
@@ -41,7 +41,7 @@ _ENDLESS_NUMBER = re.compile(r"&#[0-9]{100,};?")  # int() refuses thousands of d
 
 
 def visible_text(html: str) -> str:
-    """The visible text of `html`, entities decoded once.
+    """Return the visible text of `html`, entities decoded once.
 
     `<br>` is a line break, a paragraph-like element ends with an empty line, an inline element
     leaves nothing; scripts, styles, comments, attributes, fallback content, hidden elements and the
@@ -83,7 +83,7 @@ def visible_text(html: str) -> str:
 
 
 def _is_hidden(name: str, tag: str) -> bool:
-    """Whether a start tag says by itself that its element is not shown."""
+    """Tell whether a start tag says by itself that its element is not shown."""
     if len(tag) < len(name) + 9 or name in VOID or not name:
         return False
     lower = tag.lower()
@@ -94,7 +94,7 @@ def _is_hidden(name: str, tag: str) -> bool:
 
 
 class _Small:
-    """What is written small beside the text: footnotes and powers, and how characters are read (ruby)."""
+    """Small text beside the text proper: footnotes and powers, and readings of characters (ruby)."""
 
     def __init__(self, html: str) -> None:
         self._html = html
@@ -105,7 +105,7 @@ class _Small:
         self.is_plain = True
 
     def enter(self, name: str, tag: re.Match[str]) -> None:
-        """Take note of a tag."""
+        """Record a tag."""
         opens = not tag["close"]
         if name == "sup":
             self._raised = max(0, self._raised + (1 if opens else -1))
@@ -129,7 +129,7 @@ class _Small:
         return raw.translate(_RAISED) if self._raised or glued else raw
 
     def _end_of_ruby(self) -> int:
-        """Where the last ruby of the document ends; what stands in none is no reading aid."""
+        """Return where the last ruby of the document ends; text outside is no reading aid."""
         if self._last_ruby is None:
             self._last_ruby = self._html.lower().rfind("</ruby")
         return self._last_ruby
@@ -153,11 +153,11 @@ def _append(pieces: list[str], raw: str, keep_lines: bool) -> None:
 
 
 class _Hidden:
-    """Where the text of one document goes on after elements that are not shown.
+    """The end of hidden elements, and so where the visible text of a document goes on.
 
-    Publishers write XML where browsers read HTML: `<iframe/>` holds nothing, and what is never closed holds
-    nothing that may be lost. Code is the exception, unless another element of its kind comes next. What was
-    found out about a kind of element is remembered, so that the time stays linear.
+    Publishers write XML where browsers read HTML: `<iframe/>` is empty, and an element that is never closed
+    must not hide text. Code is the exception, unless another element of its kind comes next. Results
+    per kind of element are remembered, so that the time stays linear.
     """
 
     def __init__(self, html: str) -> None:
@@ -167,7 +167,7 @@ class _Hidden:
         self._names: set[str] = set()
 
     def after(self, start: int, name: str, closes_itself: bool) -> int:
-        """The place after the element whose start tag ends at `start`, nested ones of its kind included."""
+        """Return the place after the element whose start tag ends at `start`, nested ones of its kind included."""
         if name == "p":
             closed_at = _PARAGRAPH_END.search(self._html, start)
             return closed_at.end() if closed_at else start
@@ -187,7 +187,7 @@ class _Hidden:
         return len(self._html) if closed < 0 else closed + 1
 
     def _end(self, tag: re.Pattern[str], start: int, name: str) -> int | None:
-        """Where the end tag of an element begins to end."""
+        """Return where the end tag of an element starts."""
         if name in self._endless:
             return None
         nests = (name not in HIDDEN or name in ("template", "video", "audio", "canvas")) and name not in self._flat

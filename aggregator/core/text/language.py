@@ -1,4 +1,4 @@
-"""Languages: naming, guessing and stemming. Both libraries load only where a rule asks.
+"""Languages: naming, guessing and stemming. Both libraries load only if a rule asks.
 
 The model beside this module is fastText's lid.176.ftz (lid.176.NOTICE.md); nothing is downloaded.
 """
@@ -60,7 +60,7 @@ _DERIVED = {
 
 
 def language(tag: str | None) -> str:
-    """The primary language of a tag (`en-GB` → en, `nb` → no); "" for none."""
+    """Return the primary language of a tag (`en-GB` → en, `nb` → no); "" for none."""
     primary = (tag or "").strip().replace("_", "-").partition("-")[0].lower()
     return _SAME.get(primary, primary)
 
@@ -71,9 +71,9 @@ _PAST = re.compile(r"(.*[aeiouy].*)(?:(?<!e)ed|ing)|((?:agr|guarant|decr|refer)e
 
 @dataclass(frozen=True, slots=True)
 class LanguageGuess:
-    """What language a text looks like: the likeliest ones, and whether the first is certain.
+    """The likely languages of a text, and whether the first is certain.
 
-    `script` are the languages of its letters where most are not Latin; None where they could be any's.
+    `script` are the languages of its letters if most are not Latin; None if they could be any's.
     """
 
     likeliest: tuple[str, ...] = ()
@@ -81,12 +81,12 @@ class LanguageGuess:
     script: frozenset[str] | None = None
 
     def may_be(self, lang: str) -> bool:
-        """Whether the text can be in a language, as far as can be told."""
+        """Tell whether the text can be in a language, as far as can be detected."""
         return lang == self.likeliest[0] if self.certain else self.script is None or lang in self.script
 
 
 def guess_language(text: str) -> LanguageGuess:
-    """What language `text` looks like. Only enough letters make a guess certain: names are the same in all."""
+    """Guess the language of `text`. Only enough letters make a guess certain: names look the same in all."""
     sample = " ".join(text[:_SAMPLE].split())
     first: LanguageGuess | None = None
     for window in (sample[at : at + _WINDOW] for at in range(0, len(sample), _WINDOW)):
@@ -114,25 +114,25 @@ def _guess(window: str) -> LanguageGuess:
 
 @lru_cache(maxsize=1 << 12)
 def _script(letter: str) -> str:
-    """The script of a letter, as its name begins."""
+    """Return the script of a letter, the first word of its Unicode name."""
     return name(letter, "").partition(" ")[0].partition("-")[0].removeprefix("MODIFIER")
 
 
 def has_stemmer(lang: str) -> bool:
-    """Whether inflected forms are known in a language."""
+    """Tell whether inflected forms are known in a language."""
     return lang in _STEMMERS
 
 
 def stemmed_script(text: str) -> bool:
-    """Whether inflected forms are known in some language that is written like `text`."""
+    """Tell whether inflected forms are known in some language that is written like `text`."""
     scripts = {_script(char) for char in text if char.isalpha()}
     return not scripts or (bool(scripts & _STEMMED_SCRIPTS) and not _UKRAINIAN.search(text))
 
 
 def stem(words: Sequence[str], lang: str) -> list[str]:
-    """What forms of one word have in common, for written words; merely folded where the language has no stemmer.
+    """Reduce written words to what their inflected forms share; only fold them if there is no stemmer.
 
-    That is more than Snowball's stem, which derived words share: the ending of a derivation belongs to it.
+    That is longer than Snowball's stem, which derived words share: the ending of a derivation stays.
     """
     stemmer = _stemmer(lang)
     if stemmer is None:
@@ -148,7 +148,7 @@ def stem(words: Sequence[str], lang: str) -> list[str]:
 
 
 def _derivation(word: str, stemmed: str, derived: re.Pattern[str]) -> str:
-    """The derivation that a stemmer took off a folded word, with a blank before it; "" for an inflection."""
+    """Return the derivation that a stemmer removed from a folded word, after a blank; "" for an inflection."""
     common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(word, stemmed, strict=False)))
     found = derived.match(word, common)
     return f" {found[1][:2]}" if found else ""
@@ -161,7 +161,7 @@ def _derivations(lang: str) -> re.Pattern[str] | None:
 
 
 def _uninflected(word: str) -> str:
-    """A folded English word without plural, past and -ing: the first of Porter's steps, and no other."""
+    """Strip plural, past and -ing from a folded English word: the first of Porter's steps, and no other."""
     if word.endswith(("ies", "ied")):
         word = word[:-1] if len(word) <= _SHORT else f"{word[:-3]}y"
     elif word.endswith("sses"):
@@ -177,7 +177,7 @@ def _uninflected(word: str) -> str:
 
 
 def _lowered(text: str) -> str:
-    """A headline in capitals is taken for Japanese."""
+    """Lower a headline in capitals, which would be taken for Japanese."""
     latin = [char for char in text if char.isascii() and char.isalpha()]
     shouted = text.isupper() or (len(text) > 5 and sum(char.isupper() for char in latin) > 0.8 * len(latin))
     return text.lower() if shouted else text

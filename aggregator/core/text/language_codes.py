@@ -1,4 +1,4 @@
-"""Languages as people call them, and the codes (ISO 639-1) that rules use."""
+"""Names of languages and the codes (ISO 639-1) that rules use."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -47,7 +47,7 @@ wuu xal xmf yue zgh
 
 
 def suggest_code(tag: str) -> str | None:
-    """What to write in place of `tag`: a code, or "" where none is near. None: it is a code already."""
+    """Suggest a code in place of `tag`, or "" if none is near. None: it is a code already."""
     code = language(tag)
     if code in _codes():
         return None
@@ -63,7 +63,7 @@ def _codes() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _called() -> dict[str, str]:
-    """Every other name of a language, folded, with its code."""
+    """Map every other name of a language, folded, to its code."""
     return {fold(name): code for code, name in (*_pairs(_MISTAKEN), *_pairs(_NAMES)) if name != code}
 
 

@@ -1,4 +1,4 @@
-"""The first words of a text, for what has no headline: posts of Mastodon, Telegram, micro.blog."""
+"""The first words of a text without a headline: posts of Mastodon, Telegram, micro.blog."""
 
 import re
 
@@ -10,7 +10,7 @@ _WIDE = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400
 
 
 def opening(text: str) -> str:
-    """The first sentence on one line, or as many of its words as have room, with an ellipsis."""
+    """Return the first sentence on one line, or as many of its words as fit, with an ellipsis."""
     line = " ".join(text[: 4 * LONGEST].split())
     ends = (found for found in _END.finditer(line, 0, LONGEST) if _length(line[: found.end()]) >= SHORTEST)
     if end := next(ends, None):
@@ -22,5 +22,5 @@ def opening(text: str) -> str:
 
 
 def _length(text: str) -> int:
-    """A sign of a script without spaces says as much as three letters."""
+    """Measure a text; a sign of a script without spaces says as much as three letters."""
     return len(text) + 2 * len(_WIDE.findall(text))

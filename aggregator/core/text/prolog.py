@@ -1,4 +1,4 @@
-"""What stands before the root element of a document: declaration, comments, instructions, document type."""
+"""The prolog of a document before its root element: declaration, comments, instructions, document type."""
 
 import re
 from typing import NamedTuple
@@ -13,14 +13,14 @@ _FEED = re.compile(rb"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel)[\s>/]", re.IGNORECA
 
 
 class Prolog(NamedTuple):
-    """Where the root element begins (the end of the text if there is none), and the range of the document type."""
+    """The start of the root element (the end of the text if there is none), and the range of the document type."""
 
     root: int
     doctype: tuple[int, int] | None
 
 
 def prolog(text: bytes) -> Prolog:
-    """The prolog of a document in UTF-8, well-formed or not; what looks like a tag in a comment is none."""
+    """Find the prolog of a document in UTF-8, well-formed or not; a tag inside a comment does not count."""
     at, doctype = 0, None
     while found := _NEXT.search(text, at):
         mark = found[0].upper()
@@ -40,5 +40,5 @@ def prolog(text: bytes) -> Prolog:
 
 
 def is_feed(text: bytes) -> bool:
-    """Whether the root element is one that feeds have."""
+    """Tell whether the root element is one that feeds have."""
     return _FEED.match(text, prolog(text[:65536]).root) is not None

@@ -1,4 +1,4 @@
-"""Where a link leads that goes through somebody who counts clicks, as far as the link itself says it."""
+"""Targets of links that go through click counters, as far as the link itself contains them."""
 
 import re
 from base64 import urlsafe_b64decode
@@ -55,7 +55,7 @@ _SUSPECT = re.compile(
 
 
 def destination(url: str) -> str:
-    """The address behind redirectors, or `url` itself where there is none; nobody is asked."""
+    """Return the address behind redirectors, or `url` itself if there is none; without any request."""
     for _ in range(DEEPEST):
         found = _behind(url)
         if not found or not _WEB.match(found):
@@ -88,12 +88,12 @@ def _behind(url: str) -> str | None:
 
 
 def _plain(value: str) -> str:
-    """Bing writes `a1` and the address in base 64."""
+    """Decode Bing's form: `a1` and the address in base 64."""
     return _decoded(value[2:]).decode("utf-8", "replace") if value.startswith("a1aHR0c") else value
 
 
 def _article(code: str) -> str | None:
-    """The older ids of Google News hold the address between length and end; the newer ones do not."""
+    """Decode an older id of Google News, which holds the address; newer ones do not."""
     found = _ADDRESS.search(_decoded(code))
     return found[0].decode() if found else None
 

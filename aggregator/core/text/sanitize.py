@@ -1,4 +1,4 @@
-"""Text from outside, made safe to store and to show; every function takes linear time.
+"""Sanitising of untrusted text for storage and display; every function takes linear time.
 
 `clean_text` and `clean_lines` are applied once, before anything is stored. What remains holds no
 control, bidi or invisible character, no run of white space and no more than its share of length, so
@@ -54,17 +54,17 @@ _EDGES = "".join(map(chr, (9, 10, 32, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x20
 
 
 def clean_text(text: str, limit: int = MAX_TITLE) -> str:
-    """`text` as one line of at most `limit` characters, for titles, names and sentences.
+    """Clean `text` to one line of at most `limit` characters, for titles, names and sentences.
 
-    A run of white space of any kind becomes one blank; a single no-break or wide space stays. What
-    is cut off leaves an ellipsis.
+    A run of white space of any kind becomes one blank; a single no-break or wide space stays. A text
+    that is cut ends in an ellipsis.
     """
     line = _ANY_SPACES.sub(" ", _without_unsafe(text)).strip(_EDGES)
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip(_EDGES)}…"
 
 
 def clean_lines(text: str) -> str:
-    """`text` with its lines and paragraphs, for summaries and contents."""
+    """Clean `text` but keep its lines and paragraphs, for summaries and contents."""
     text = _without_unsafe(text)
     text = _SPACES.sub(" ", text)
     if "\n" in text:
@@ -73,17 +73,17 @@ def clean_lines(text: str) -> str:
 
 
 def inert(text: str) -> str:
-    """`text` as a terminal may show it: lines and blanks as they are, nothing that steers or hides."""
+    """Make `text` safe for a terminal: lines and blanks stay, control and invisible characters go."""
     return _DROPPED.sub(r"\1", text.replace("\r", "")) if _ODD.search(text) else text
 
 
 def escaped(text: str) -> str:
-    r"""`text` with what steers or hides written as `\u202e`, which also is its spelling inside JSON."""
+    r"""Write control and invisible characters of `text` as `\u202e`, which also is their spelling inside JSON."""
     return _ESCAPED.sub(_spelled, text) if _ODD.search(text) else text
 
 
 def masked(text: str, limit: int = MAX_TITLE) -> str:
-    """`text` as it was stored before it was cleaned on the way in, fit to be shown as one line.
+    """Mask unsafe characters of `text` that was stored uncleaned by an earlier version, as one line.
 
     Character stands for character, so that the places of matches in it still hold.
     """

@@ -1,4 +1,4 @@
-"""Tokens: what a word is, in every script.
+"""Tokens: the words of a text, in every script.
 
 A token is a run of letters of one script with their marks, a run of digits, or one character (with
 its marks) of a script written without spaces: Han, kana, Thai, Lao, Khmer, Myanmar. A change
@@ -75,7 +75,7 @@ _MAX_JOINED = 4  # parts of a compound that are looked for as one word
 
 
 def _word_part(char: str) -> str:
-    """What `char` contributes to tokens: its fold, or a blank."""
+    """Return what `char` contributes to tokens: its fold, or a blank."""
     folded, kind = FOLDED[ord(char)], category(char)
     if not folded:
         return ""
@@ -92,28 +92,28 @@ WORDS = FoldTable(_word_part)
 
 
 def words(text: str) -> list[str]:
-    """The folded tokens of `text`, in order."""
+    """Return the folded tokens of `text`, in order."""
     return _words(_parts(_spaced(text)))
 
 
 def glued(text: str) -> str:
-    """`text` with the compounds that half spaces (U+200C between Arabic letters) divide written as one word."""
+    """Join the compounds of `text` that half spaces (U+200C between Arabic letters) divide into one word."""
     return _HALF_SPACE.sub("", text) if "\u200c" in text else text
 
 
 def _spaced(text: str) -> str:
-    """`text` with blanks for half spaces, as long as it was."""
+    """Replace half spaces in `text` by blanks; the length stays."""
     return _HALF_SPACE.sub(lambda gap: " " * len(gap[0]), text) if "\u200c" in text else text
 
 
 def lone_word(text: str) -> str | None:
-    """The token of a text that is one word of letters and nothing else; None where it is more, or less."""
+    """Return the token of a text that is a single word of letters; None if it is more, or less."""
     parts = _parts(text)
     return parts if text.isalpha() and _words(parts) == [parts] else None
 
 
 def _parts(text: str) -> str:
-    """`text` folded, with blanks for all that is no token; punctuation may stay where all is ASCII."""
+    """Fold `text`, with blanks for all that is no token; punctuation may stay if all is ASCII."""
     lower = text.lower()
     if lower.isascii():
         return lower
@@ -126,14 +126,14 @@ def _parts(text: str) -> str:
 
 
 def _words(parts: str) -> list[str]:
-    """The tokens in what `_parts` gave."""
+    """Return the tokens in the result of `_parts`."""
     if parts.isascii():
         return _ASCII_TOKEN.findall(parts)
     return [*chain.from_iterable(map(_CHUNKS.__getitem__, parts.split()))]
 
 
 class _Chunks(dict[str, list[str]]):
-    """The tokens of what stands between blanks: the same few words make up most texts."""
+    """A cache of the tokens between blanks: few distinct words make up most texts."""
 
     def __missing__(self, chunk: str) -> list[str]:
         found: list[str] = _TOKEN.findall(chunk)
@@ -153,7 +153,7 @@ def _token(parts: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A folded word and where it stands: code points `start` to `end` of the original text."""
+    """A folded word and its place: code points `start` to `end` of the original text."""
 
     folded: str
     start: int
@@ -161,25 +161,25 @@ class Token:
 
 
 def tokens(text: str) -> tuple[Token, ...]:
-    """The tokens of `text` with their places."""
+    """Return the tokens of `text` with their places."""
     reading = TokenizedText(text)
     return tuple(map(Token, reading.words, reading.starts, reading.ends))
 
 
 def token_kind(word: str) -> str:
-    """What a folded token is: "digit", "letter", or "unspaced" (no blanks between words)."""
+    """Return the kind of a folded token: "digit", "letter", or "unspaced" (no blanks between words)."""
     if word[0].isdecimal():
         return "digit"
     return "unspaced" if _UNSPACED_START.match(word) else "letter"
 
 
 def is_wide(word: str) -> bool:
-    """Han or kana: scripts where a blank inside a word is only typography."""
+    """Tell whether a word is Han or kana, scripts in which a blank inside a word is only typography."""
     return bool(_WIDE.match(word))
 
 
 class TokenizedText:
-    """A text read once: its tokens at once, their places only when somebody asks.
+    """A tokenized text: its tokens at once, their places only on demand.
 
     `words[i]` is the folded token i, `starts[i]` and `ends[i]` delimit it in `text`.
     """
@@ -205,16 +205,16 @@ class TokenizedText:
 
     @cached_property
     def _sources(self) -> Sequence[int]:
-        """For each character of `_parts`, the index in `text` that it came from."""
+        """Return, for each character of `_parts`, the index in `text` that it came from."""
         return range(len(self.text)) if self.text.isascii() else offsets(self.spaced, WORDS)
 
     def _source(self, start: int, end: int) -> tuple[int, int]:
-        """Where in `text` a part of `_parts` came from."""
+        """Return the range of `text` that a part of `_parts` came from."""
         sources = self._sources
         return (start, end) if isinstance(sources, range) else (sources[start], self._end(sources[end - 1] + 1))
 
     def _end(self, end: int) -> int:
-        """`end`, after the combining marks that belong to the last letter."""
+        """Move `end` behind the combining marks that belong to the last letter."""
         text = self.text
         while end < len(text) and WORDS[ord(text[end])] == "" and category(text[end])[0] == "M":
             end += 1
@@ -229,7 +229,7 @@ class TokenizedText:
         return self._places[1]
 
     def at(self, word: str) -> Sequence[int]:
-        """The indices where the folded `word` stands, also inside affixes (see affixes)."""
+        """Return the indices of the folded `word`, also inside affixes (see affixes)."""
         words = self.words
         if word >= "\u0590" or len(words) > _FEW:
             return self._index.get(word, ())
@@ -240,7 +240,7 @@ class TokenizedText:
         return found
 
     def starting(self, prefix: str) -> Sequence[int]:
-        """The indices of tokens that start with `prefix`, also behind their affixes."""
+        """Return the indices of tokens that start with `prefix`, also behind their affixes."""
         if prefix not in self._parts:
             return ()
         if prefix < "\u0590":
@@ -250,7 +250,7 @@ class TokenizedText:
 
     @cached_property
     def _index(self) -> dict[str, list[int]]:
-        """Folded token, whole or without its affixes → the indices where it stands."""
+        """Map each folded token, whole or without its affixes, to its indices."""
         found: dict[str, list[int]] = {}
         for index, word in enumerate(self.words):
             found.setdefault(word, []).append(index)
@@ -263,7 +263,7 @@ class TokenizedText:
 
     @cached_property
     def joined(self) -> dict[str, list[tuple[int, int]]]:
-        """Compounds with half spaces in them, each as one word → its first and last token."""
+        """Map compounds with half spaces in them, each as one word, to their first and last token."""
         found: dict[str, list[tuple[int, int]]] = {}
         if self.spaced == self.text:
             return found
@@ -278,7 +278,7 @@ class TokenizedText:
         return found
 
     def place(self, index: int) -> tuple[int, int]:
-        """Where token `index` starts and ends: as `starts` and `ends` say, without working out all of them."""
+        """Return start and end of token `index`, as in `starts` and `ends`, without computing all of them."""
         word, parts, words = self.words[index], self._parts, self.words
         self._asked += 1
         if self._asked > _FEW_PLACES or word >= "\u0590" or parts.count(word) != words.count(word):
@@ -290,7 +290,7 @@ class TokenizedText:
         return self._source(start, start + len(word))
 
     def extent(self, index: int, word: str) -> tuple[int, int]:
-        """Where `word` stands inside token `index`: the token's place, less its affixes."""
+        """Return the place of `word` inside token `index`: the token's place, less its affixes."""
         start, end = self.place(index)
         if self.words[index] == word:
             return start, end
@@ -307,12 +307,12 @@ class TokenizedText:
 
 
 def between(text: str, end: int, start: int) -> str:
-    """What stands between a token that ends at `end` and one that starts at `start`, without ignorable characters."""
+    """Return the text between two tokens, from `end` to `start`, without ignorable characters."""
     gap = text[end:start]
     return gap if len(gap) < 2 and gap.isascii() else IGNORABLE.sub("", gap[:64])
 
 
 def token_texts(text: str) -> Sequence[str]:
-    """The tokens of `text` as they are written."""
+    """Return the tokens of `text` as they are written."""
     reading = TokenizedText(text)
     return [reading.text[start:end] for start, end in zip(reading.starts, reading.ends, strict=True)]

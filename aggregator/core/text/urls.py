@@ -1,4 +1,4 @@
-"""One spelling for the addresses of one page, and one for its title."""
+"""Canonical forms of a page's address and of its title."""
 
 import re
 from collections.abc import Collection
@@ -43,7 +43,7 @@ _UNRESERVED = re.compile(rb"[A-Za-z0-9._~-]")
 
 @lru_cache(maxsize=4096)  # keys, hashes and stories ask for the same links, one document at a time
 def canonical_url(url: str) -> str:
-    """An address for comparison, never for fetching: two links to one page give one string.
+    """Return an address for comparison, never for fetching: two links to one page give one string.
 
     Folds scheme (http is https), host, default port, percent-escapes (RFC 3986, 6.2.2), trailing
     slash, fragment, tracking parameters and the order of the others. What is no web address is
@@ -67,7 +67,7 @@ def canonical_url(url: str) -> str:
 
 
 def host_error(host: str) -> str | None:
-    """What is wrong with a host name (RFC 1035 §2.3.4, RFC 5891 §4.2), or None; IP addresses are not looked at.
+    """Return the fault of a host name (RFC 1035 §2.3.4, RFC 5891 §4.2), or None; IP addresses are not checked.
 
     An underscore and a hyphen at either end are no error: such names are in use.
     """
@@ -88,7 +88,7 @@ def host_error(host: str) -> str | None:
 
 
 def parameters(url: str) -> tuple[str, ...]:
-    """The names of an address's parameters, in lower case, those of its path (`;jsessionid=`) with their semicolon."""
+    """Return the lower-case names of an address's parameters; those of its path with a semicolon (`;jsessionid`)."""
     path, _, query = url.partition("#")[0].partition("?")
     names = [f";{found[1]}" for found in _PATH_PARAMETER.finditer(path)]
     names += [part.partition("=")[0] for part in query.split("&") if "=" in part]
@@ -96,7 +96,7 @@ def parameters(url: str) -> tuple[str, ...]:
 
 
 def without_parameters(url: str, names: Collection[str]) -> str:
-    """The canonical address without these parameters."""
+    """Return the canonical address without these parameters."""
     if not names:
         return canonical_url(url)
     path, _, query = url.partition("#")[0].partition("?")
@@ -106,7 +106,7 @@ def without_parameters(url: str, names: Collection[str]) -> str:
 
 
 class Login(NamedTuple):
-    """An address without the name and password that it carried."""
+    """An address without its user name and password, which are kept beside it."""
 
     url: str
     user: str = ""
@@ -114,12 +114,12 @@ class Login(NamedTuple):
 
     @property
     def auth(self) -> dict[str, str]:
-        """The keys of a feed's `auth`; empty where nothing was carried."""
+        """Return the keys of a feed's `auth`; empty without credentials."""
         return {"user": self.user, "password": self.password} if self.user or self.password else {}
 
 
 def pasted_urls(text: str) -> tuple[str, ...]:
-    """The web addresses that people may mean by what they paste, the likeliest first.
+    """Return the web addresses that a pasted text may mean, the likeliest first.
 
     `feed:`, `feed://`, `pcast://` and the like, and no scheme at all, mean https, or else http (the other way round for
     addresses and names without a dot). Blanks around are dropped, blanks inside encoded. What is no web address by any
@@ -143,7 +143,7 @@ def pasted_urls(text: str) -> tuple[str, ...]:
 
 
 def login_in(url: str) -> Login:
-    """An address taken apart from the `user:password@` in it, which is decoded."""
+    """Split an address from the `user:password@` in it, which is decoded."""
     found = _USERINFO.match(url)
     if not found:
         return Login(url)
@@ -152,7 +152,7 @@ def login_in(url: str) -> Login:
 
 
 def with_login(url: str, login: Login) -> str:
-    """An address with the name and password of another one of the same host; else as it is."""
+    """Add the name and password of another address of the same host; otherwise leave the address as it is."""
     if not login.auth or urlsplit(url).netloc != urlsplit(login.url).netloc:
         return url
     scheme, _, rest = url.partition("://")
@@ -174,5 +174,5 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def title_key(title: str) -> str:
-    """A title for comparison: its folded words, so that case, marks and punctuation do not count."""
+    """Return a title for comparison: its folded words, so that case, marks and punctuation do not count."""
     return " ".join(words(title))
