@@ -60,7 +60,7 @@ def _keeps_secrets(annotation: Hashable) -> bool:
 
 
 class Auth(Section):
-    """How to log in to a feed: `user` and `password`, or `bearer`."""
+    """Credentials for a feed: `user` and `password`, or `bearer`."""
 
     user: str | None = Field(None, description="User name for HTTP basic authentication.")
     password: SecretStr | None = Field(None, description="Password; use ${ENV} or ${file:…}.")
@@ -94,7 +94,7 @@ class Feed(Section):
 
 
 class FeedFilter(Section):
-    """Which feeds a rule looks at; empty: every feed."""
+    """The feeds that a rule applies to; default: all feeds."""
 
     tags: Words = Field((), description="Feeds with one of these tags.")
     ids: Words = Field((), description="These feeds.")
@@ -102,7 +102,7 @@ class FeedFilter(Section):
 
 
 class NearConfig(Section):
-    """Terms that stand close together."""
+    """Terms that must be close together."""
 
     terms: Words = Field(description="At least two terms.")
     within: int = Field(10, ge=1, le=1000, description="Maximum number of words between neighbouring terms.")
@@ -110,7 +110,7 @@ class NearConfig(Section):
 
 
 class Threshold(Section):
-    """Alert only when so many hits came from so many feeds."""
+    """Alert only when there are enough hits from enough feeds."""
 
     hits: int = Field(1, ge=1, le=10_000, description="At least this many hits …")
     within_s: Seconds = Field(alias="within", description="… within this time …")
@@ -118,7 +118,7 @@ class Threshold(Section):
 
 
 class Spike(Section):
-    """Alert when a rule is louder than its own rhythm."""
+    """Alert when a rule has more hits than usual."""
 
     factor: float = Field(3.0, gt=1, description="Multiple of the usual number of hits.")
     within_s: Seconds = Field(alias="within", description="Length of the window.")
@@ -212,7 +212,7 @@ class Channel(Section):
 
 
 class Polling(Section):
-    """How often and how gently feeds are polled."""
+    """When feeds are polled, and how much is stored."""
 
     every_s: Seconds = Field(900.0, alias="every", description="Default interval.")
     min_interval_s: Seconds = Field(60.0, alias="min_interval", description="Minimum time between two polls of a feed.")
@@ -235,7 +235,7 @@ class Polling(Section):
 
 
 class Http(Section):
-    """Every request that the service makes."""
+    """Settings for all outgoing requests."""
 
     timeout_s: Seconds = Field(30.0, alias="timeout", description="Time limit of one request, including redirects.")
     connect_timeout_s: Seconds = Field(10.0, alias="connect_timeout", description="Time limit for connecting.")
@@ -250,7 +250,7 @@ class Http(Section):
 
 
 class Stories(Section):
-    """Collapsing copies of one story."""
+    """Combining copies of one story into one alert."""
 
     collapse: bool = Field(True, description="One alert per story.")
     window_s: Seconds = Field(72 * 3600.0, alias="window", description="How long copies are added to a story.")
@@ -258,7 +258,7 @@ class Stories(Section):
 
 
 class HealthSettings(Section):
-    """News about the feeds themselves."""
+    """Notices about feeds and the service."""
 
     notify: Words | None = Field(None, description="Channels; default: settings.default_channels.")
     silent_after: float = Field(
@@ -270,7 +270,7 @@ class HealthSettings(Section):
 
 
 class Retention(Section):
-    """How long things are kept; the memory of keys outlives them."""
+    """How long entries are kept; their keys are kept forever."""
 
     entries_s: Seconds = Field(365 * 86400.0, alias="entries", description="How long entries and their hits are kept.")
     content_s: Seconds = Field(
@@ -279,7 +279,7 @@ class Retention(Section):
 
 
 class Web(Section):
-    """The page and the API."""
+    """Web UI and API."""
 
     enabled: bool = Field(True, description="false: no web UI.")
     listen: str = Field("127.0.0.1:8080", description="Address and port.")
@@ -318,7 +318,7 @@ def weak_spot(password: str | None, token: str | None) -> WeakSpot | None:
 
 
 class MetricsConfig(Section):
-    """What a process without a page says of itself to a monitor."""
+    """Metrics and health probes of a process without a web UI."""
 
     listen: str | None = Field(
         None, description="Separate address and port for /metrics, /healthz and /readyz; default: none."
@@ -326,7 +326,7 @@ class MetricsConfig(Section):
 
 
 class Logging(Section):
-    """What the service says of itself."""
+    """Logging."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum level.")
     format: Literal["auto", "console", "json"] = Field("auto", description="auto: coloured on a terminal, else JSON.")
