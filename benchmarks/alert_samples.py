@@ -109,11 +109,11 @@ def main(arguments: list[str]) -> int:
             "mail.html": mail.render(alert_content),
             "mail.txt": text.render(alert_content),
             "push.txt": text.short(alert_content, 300),
-            "slack.txt": chat.render(alert_content, chat.SLACK, 30_000, title=True),
-            "discord.md": chat.render(alert_content, chat.DISCORD, 2000, title=True),
-            "telegram.html": chat.render(alert_content, chat.TELEGRAM, 4096, title=True),
-            "matrix.html": chat.render(alert_content, chat.MATRIX, 30_000, title=True),
-            "markdown.md": chat.render(alert_content, chat.MARKDOWN, 30_000, title=True),
+            "slack.txt": "\n\n".join(chat.render(alert_content, chat.SLACK, 30_000, title=True)),
+            "discord.md": "\n\n".join(chat.render(alert_content, chat.DISCORD, 2000, title=True)),
+            "telegram.html": "\n\n".join(chat.render(alert_content, chat.TELEGRAM, 4096, title=True)),
+            "matrix.html": "\n\n".join(chat.render(alert_content, chat.MATRIX, 30_000, title=True)),
+            "markdown.md": "\n\n".join(chat.render(alert_content, chat.MARKDOWN, 30_000, title=True)),
             "webhook.json": json.dumps(
                 document(alert, alert_content, text.render(alert_content)), indent=2, ensure_ascii=False
             ),

@@ -22,7 +22,7 @@ from aggregator.core.text.sanitize import clean_text
 from aggregator.notify import webhook
 from aggregator.notify.acceptance import refusal
 from aggregator.notify.apprise_loader import load
-from aggregator.notify.formats import RenderedMessage, compose
+from aggregator.notify.formats import RenderedMessage, compose, link_of
 from aggregator.notify.http_capture import HttpCapture, capturing
 from aggregator.notify.render import AlertContent, build_content, template, text
 from aggregator.notify.render.template import BadTemplate
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 MAX_THREADS = 4  # per channel
 CONNECT_SHARE, READ_SHARE = 0.35, 0.55  # of the channel's deadline: sockets give up before we do
+MAX_UNFINISHED = 1000  # long alerts of which a part was accepted
 MAX_WORDS = 500  # characters of what a receiver said
 TRANSIENT_STATUS = frozenset({408, 409, 423, 425, 429})
 
@@ -45,6 +46,7 @@ class AppriseNotifier:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._places: dict[str, asyncio.Semaphore] = {}
+        self._parts = AcceptedParts()
         self._loading: asyncio.Task[None] | None = None
 
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
@@ -55,7 +57,7 @@ class AppriseNotifier:
         try:
             async with asyncio.timeout(channel.timeout_s):
                 await places.acquire()
-                details = await _in_thread(lambda: _send(channel, alert, recipient, notes), places.release)
+                details = await _in_thread(lambda: _send(channel, alert, recipient, notes, self._parts), places.release)
         except TimeoutError:
             # A thread that has not written yet will not; one that has may still succeed.
             notes.deadline_passed = True
@@ -79,22 +81,75 @@ class AppriseNotifier:
         await asyncio.shield(self._loading)
 
 
-def _send(channel: Channel, alert: Alert, recipient: str, notes: HttpCapture) -> tuple[str, ...]:
+class AcceptedParts:
+    """Which parts of long alerts were accepted, so that a retry goes on where the last attempt ended.
+
+    Kept in memory only: after a crash the alert is a possible repeat in any case.
+    """
+
+    def __init__(self) -> None:
+        self._accepted: dict[str, set[str]] = {}
+
+    def has(self, key: str, body: str) -> bool:
+        return body in self._accepted.get(key, ())
+
+    def add(self, key: str, body: str) -> None:
+        """Remember a part; the oldest alerts are forgotten where there are too many."""
+        self._accepted.setdefault(key, set()).add(body)
+        while len(self._accepted) > MAX_UNFINISHED:
+            del self._accepted[next(iter(self._accepted))]
+
+    def forget(self, key: str) -> None:
+        self._accepted.pop(key, None)
+
+
+def _send(channel: Channel, alert: Alert, recipient: str, notes: HttpCapture, parts: AcceptedParts) -> tuple[str, ...]:
     """Everything that blocks: load, compose, speak. Gives what each service answered."""
     try:
         chosen = [target for target in targets(channel) if recipient in ("", target.label)]
         if not chosen:
             raise _error(channel, f"{recipient!r} is no longer a recipient of this channel", transient=False)
         content = build_content(alert)
-        return tuple(_compose_and_send(channel, alert, content, target, notes) for target in chosen)
+        return tuple(_compose_and_send(channel, alert, content, target, notes, parts) for target in chosen)
     except (BadChannel, BadTemplate) as error:
         raise _error(channel, str(error), transient=False) from error
 
 
-def _compose_and_send(channel: Channel, alert: Alert, content: AlertContent, target: Target, notes: HttpCapture) -> str:
+def _compose_and_send(
+    channel: Channel,
+    alert: Alert,
+    content: AlertContent,
+    target: Target,
+    notes: HttpCapture,
+    parts: AcceptedParts,
+) -> str:
+    """Send the parts of an alert that were not accepted before, one after the other, for half of the deadline."""
+    until = monotonic() + channel.timeout_s / 2
+    messages = compose(content, channel, target.schema, _service(channel, alert, content, target, notes))
+    key = f"{alert.id}/{target.label}"
+    said = ""
+    for number, message in enumerate(messages, 1):
+        if parts.has(key, message.body):
+            continue
+        if number > 1 and monotonic() > until:
+            raise _error(channel, f"{target.label}: {number - 1} of {len(messages)} parts were sent, the rest follows")
+        said = _send_part(channel, alert, content, target, notes, message)
+        if len(messages) > 1:
+            parts.add(key, message.body)
+    parts.forget(key)
+    return said or f"{target.label}: accepted"
+
+
+def _send_part(
+    channel: Channel,
+    alert: Alert,
+    content: AlertContent,
+    target: Target,
+    notes: HttpCapture,
+    message: RenderedMessage,
+) -> str:
     service = _service(channel, alert, content, target, notes)
-    message = compose(content, channel, target.schema, service)
-    _prepare(service, channel, alert, content, message, notes)
+    _prepare(service, channel, alert, content, target, message, notes)
     notes.read_refusal = partial(refusal, target.schema)
     with capturing(notes):
         result = _notify(service, message)
@@ -122,7 +177,13 @@ def _service(channel: Channel, alert: Alert, content: AlertContent, target: Targ
 
 
 def _prepare(
-    service: Any, channel: Channel, alert: Alert, content: AlertContent, message: RenderedMessage, notes: HttpCapture
+    service: Any,
+    channel: Channel,
+    alert: Alert,
+    content: AlertContent,
+    target: Target,
+    message: RenderedMessage,
+    notes: HttpCapture,
 ) -> None:
     """Take from Apprise what we do ourselves: pausing, retrying, redirecting, converting."""
     service.retry, service.wait, service.redirects, service.request_rate_per_sec = 0, 0.0, False, 0
@@ -133,9 +194,23 @@ def _prepare(
         service.dialect_convert = lambda body, *_, **__: body
     if hasattr(service, "mail_of"):
         service.notes, service.mail = notes, service.mail_of(alert, message)
-    link = next((piece.link for piece in content.pieces if piece.link), content.page)
-    if hasattr(service, "click") and not service.click and link:
-        service.click = link
+    link = link_of(content)
+    for field in ("click", "supplemental_url"):
+        if link and hasattr(service, field) and not getattr(service, field):
+            setattr(service, field, link)
+    if target.schema in ("discord", "guilded", "fluxer"):
+        _mention_nobody(service)
+
+
+def _mention_nobody(service: Any) -> None:
+    """Let a message mention those whom the operator named (`ping=`), and nobody else."""
+    send = service._send
+
+    def without_mentions(payload: Any, *args: Any, **options: Any) -> Any:
+        named = payload.pop("allow_mentions", None) if getattr(service, "ping", None) else None
+        return send({**payload, "allowed_mentions": named or {"parse": []}}, *args, **options)
+
+    service._send = without_mentions
 
 
 def _notify(service: Any, message: RenderedMessage) -> Any:

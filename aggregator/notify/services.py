@@ -32,6 +32,11 @@ NAMES = {
     "telegram": "tgram",
     "teams": "workflows",
 }
+# A feed's words are published in the operator's name only where somebody asked for it.
+PRIVATE_UNLESS_SAID = {
+    **dict.fromkeys(("mastodon", "mastodons", "toot", "toots"), ("private", "direct")),
+    **dict.fromkeys(("misskey", "misskeys"), ("followers", "followers")),
+}
 # What Apprise says of one channel's arguments must not be told as another's.
 _ONE_AT_A_TIME = Lock()
 
@@ -131,6 +136,8 @@ def _addressed(channel: Channel) -> Iterator[Target]:
         if not parsed:
             message = f"{schema}:// is known, but something in this URL is missing or misspelt"
             raise BadChannel([Problem(path=path, message=message, hint=f"it is written {field_help(schema)}")])
+        if "visibility" in parsed and "visibility" not in parsed.get("qsd", {}):
+            del parsed["visibility"]  # Apprise's own default is the whole world
         yield from _split(parsed["schema"], parsed)
 
 
@@ -223,6 +230,8 @@ def signing_secret(channel: Channel) -> str:
 def _split(schema: str, arguments: Mapping[str, Any]) -> Iterator[Target]:
     """One target per recipient, where a service sends to each of them on its own anyway."""
     plain = {key: value for key, value in arguments.items() if key not in RULED}
+    if schema in PRIVATE_UNLESS_SAID and not plain.get("visibility"):
+        plain["visibility"] = PRIVATE_UNLESS_SAID[schema][bool(plain.get("targets"))]
     many = _addresses(schema, plain.get("targets"))
     if len(many) < 2 or plain.get("cc") or plain.get("bcc"):
         yield Target(many[0] if len(many) == 1 else schema, schema, plain)

@@ -39,13 +39,13 @@ def test_times_are_those_of_the_channel() -> None:
 
 
 def test_a_huge_digest_says_what_it_left_out() -> None:
-    """Of 500 stories sixty are shown and the rest is counted."""
+    """Of 500 stories 300 are shown and the rest is counted."""
     many = tuple(
         replace(detail(0), hit=replace(detail(0).hit, id=f"h{i}", story=f"s{i}", entry_key=str(i))) for i in range(500)
     )
     content = build_content(Alert(id="x" * 20, kind=AlertKind.DIGEST, title="500 alerts", hits=many, created_at=NOW))
-    assert (len(content.pieces), content.more) == (60, 440)
-    assert "… and 440 more" in text.render(content)
+    assert (len(content.pieces), content.more) == (300, 200)
+    assert "… and 200 more" in text.render(content)
 
 
 @pytest.mark.parametrize(

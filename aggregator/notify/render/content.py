@@ -13,7 +13,7 @@ from aggregator.core.model import Alert, AlertKind, Entry, HitDetail, Span
 from aggregator.notify.render.sanitize import TextRun, TextRuns, clean, cut, host_of, mark_spans, shorten, web_address
 
 TITLE, SENTENCE, NAME = 300, 400, 80
-MAX_STORIES = 60
+MAX_STORIES = 300  # in one digest; what it holds beyond is counted
 ALSO_NAMED = 3
 LABELS = {
     AlertKind.DIGEST: "digest",

@@ -1,6 +1,6 @@
 """The operator's own words: a Jinja2 template, in a sandbox, over plain values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,8 @@ from aggregator.notify.render.content import AlertContent
 from aggregator.notify.render.sanitize import cut, plain
 
 MAX_CHARS = 50_000
+STRANGERS = ("subject", "body", "why")  # values that hold a feed's words
+STRANGERS_OF_PIECE = ("title", "sentence", "feed", "also")
 MAX_FILE_BYTES = 100_000
 # Those that cannot make much of little (as center(10**9) does) and reach no attribute.
 FILTERS = (  # noqa: SIM905 -- a list of words reads best as words
@@ -26,12 +28,15 @@ class BadTemplate(ValueError):
     """A template that cannot be read, parsed or filled; the text says why and where."""
 
 
-def render(path: str, content: AlertContent) -> str:
-    """The template of a file, filled with the alert, cut at MOST_SIGNS. Raises BadTemplate."""
+def render(path: str, content: AlertContent, words: Callable[[str], str] = str) -> str:
+    """The template of a file, filled with the alert, cut at MAX_CHARS. Raises BadTemplate.
+
+    `words` makes strangers' texts literal for the service that the template is for; addresses stay.
+    """
     try:
         pieces, left = [], MAX_CHARS
         for piece in (
-            _environment(path.endswith((".html", ".htm"))).from_string(_source(path)).generate(_values(content))
+            _environment(path.endswith((".html", ".htm"))).from_string(_source(path)).generate(_values(content, words))
         ):
             pieces.append(piece[:left])
             left -= len(piece)
@@ -45,7 +50,7 @@ def render(path: str, content: AlertContent) -> str:
         raise BadTemplate(f"template {path}: {cut(str(error), 300)}") from error
 
 
-def _values(content: AlertContent) -> Mapping[str, object]:
+def _values(content: AlertContent, words: Callable[[str], str]) -> Mapping[str, object]:
     """Strings, numbers, lists: nothing in a template can be called but what Jinja2 brings."""
     values = asdict(content)
     for group in values["groups"]:
@@ -54,6 +59,17 @@ def _values(content: AlertContent) -> Mapping[str, object]:
     for group, source in zip(values["groups"], content.groups, strict=True):
         for piece, original in zip(group["pieces"], source.pieces, strict=True):
             piece["title"], piece["sentence"] = plain(original.title), plain(original.sentence)
+    for name in STRANGERS:
+        values[name] = words(values[name])
+    values["sources"] = [(words(feed), hits) for feed, hits in content.sources]
+    for group in values["groups"]:
+        group["rule"] = words(group["rule"])
+        for piece in group["pieces"]:
+            piece.update({name: words(piece[name]) for name in STRANGERS_OF_PIECE})
+            piece["rules"] = [words(rule) for rule in piece["rules"]]
+            piece["parts"] = {
+                name: [{**run, "text": words(run["text"])} for run in runs] for name, runs in piece["parts"].items()
+            }
     values["pieces"] = [piece for group in values["groups"] for piece in group["pieces"]]
     return values
 

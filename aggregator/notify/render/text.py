@@ -1,5 +1,7 @@
 """Plain text: the text part of mails, webhooks, and services that know no markup."""
 
+from collections.abc import Callable
+
 from aggregator.notify.render.content import AlertContent, RuleGroup, StoryItem
 from aggregator.notify.render.sanitize import TextRuns, cut, plain
 
@@ -12,25 +14,62 @@ def render(content: AlertContent, *, stars: bool = True) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def short(content: AlertContent, length: int) -> str:
-    """A push message or SMS: the sentence, where from, when; or the first headlines of a digest."""
+def short(
+    content: AlertContent,
+    length: int,
+    *,
+    title: bool = True,
+    words: Callable[[str], str] = str,
+    link: Callable[[str], str] = str,
+    linked: bool = True,
+) -> str:
+    """A push message or SMS of at most `length` code points: what matched, where and when, and the link.
+
+    Of a digest, the first headlines. `title`: the service shows the subject itself. `words` and `link` write
+    a stranger's text and an address; `linked`: the address belongs into the text.
+    """
     pieces = content.pieces
-    if not pieces:
-        return cut(content.body or content.subject, length)
     if len(pieces) == 1:
-        piece = pieces[0]
-        tail = f"{piece.feed} · {piece.when}{_brief(content)}"
-        head = plain(piece.sentence) or plain(piece.title)
-        return f"{cut(head, max(20, length - len(tail) - 1))}\n{tail}"[:length]
-    lines, left = [], length - 16
+        return _short_story(content, pieces[0], length, title=title, words=words, link=link if linked else None)
+    subject = [] if title and (pieces or content.body) else [words(content.subject)]
+    if not pieces:
+        return cut("\n".join([*subject, *map(words, content.body.splitlines())]), length)
+    page = link(content.page) if content.page else ""
+    page = page if len(page) < length // 2 else ""
+    lines, left = subject, length - 16 - len(page) - sum(map(len, subject))
     for piece in pieces:
-        line = f"• {cut(plain(piece.title), 100)} ({piece.feed})"
+        line = words(f"• {cut(plain(piece.title), 100)} ({piece.feed})")
         if len(line) + 1 > left:
             break
         lines.append(line)
         left -= len(line) + 1
-    rest = content.hits - len(lines)
-    return "\n".join([*lines, *([f"… and {rest} more"] if rest > 0 else [])])[:length]
+    rest = content.hits - sum(piece.hits for piece in pieces[: len(lines) - len(subject)])
+    more = [f"… and {rest} more"] if rest > 0 else []
+    return "\n".join(part for part in (*lines, *more, page) if part)[:length]
+
+
+def _short_story(
+    content: AlertContent,
+    piece: StoryItem,
+    length: int,
+    *,
+    title: bool,
+    words: Callable[[str], str],
+    link: Callable[[str], str] | None,
+) -> str:
+    """The link is what remains of a story when there is room for nothing else."""
+    urls = [link(url) for url in (piece.link, content.page) if url and link]
+    url = next((one for one in urls if len(one) <= length - 40), "")
+    tail = words(f"{piece.feed} · {piece.when}{_brief(content)}")
+    room = length - len(url) - len(tail) - 2
+    if room < 40:
+        tail, room = "", length - len(url) - 1
+    headline, sentence = words(plain(piece.title)), words(plain(piece.sentence))
+    if not title:
+        head = headline if len(headline) + 24 > room or not sentence else f"{headline}\n{sentence}"
+    else:
+        head = sentence
+    return "\n".join(part for part in (cut(head, max(0, room)), tail, url) if part)[:length]
 
 
 def counts(content: AlertContent) -> str:
