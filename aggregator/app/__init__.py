@@ -82,10 +82,12 @@ def serve(
 ) -> int:
     """Run the service until it is told to stop; gives the exit code. `metrics`: see Service."""
     from aggregator.app.service import Service
+    from aggregator.app.usable import require_usable
     from aggregator.core.redaction import Redactor
     from aggregator.telemetry.logs import configure
 
     loaded = load_config(path)
+    require_usable(loaded)
     logging = loaded.config.settings.logging
     redact = Redactor(loaded.secrets)
     configure(logging.level, logging.format, redact)

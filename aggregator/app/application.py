@@ -12,6 +12,7 @@ from aggregator.app.clock import SystemClock
 from aggregator.app.masking import masked_catalog
 from aggregator.app.paths import database_url
 from aggregator.app.processes import dead_owners, new_owner, registry_folder
+from aggregator.app.usable import require_usable
 from aggregator.config import Loaded, load
 from aggregator.core.redaction import Redactor
 from aggregator.core.rules import index_text
@@ -60,17 +61,24 @@ class Application:
         store = self.store
         return Maintainer(self.context, catalog=store.catalog, outbox=store.outbox, upkeep=store.maintenance)
 
-    async def reload(self, path: Path) -> None:
-        """Take over the configuration at `path`. Raises ConfigErrors; then nothing has changed."""
+    async def reload(self, path: Path, *, digest: str | None = None) -> bool:
+        """Take over the configuration at `path`. Raises ConfigErrors; then nothing has changed.
+
+        False, and nothing has changed either, where it is no longer the one with `digest`.
+        """
         loaded, current = await asyncio.to_thread(self._prepare, path)  # polling and matching go on meanwhile
+        if digest not in (None, loaded.digest):
+            return False
         await self.store.feeds.sync(loaded.config.feeds, self.clock.now())
         self.redact.set_secrets(loaded.secrets | self.loaded.secrets)
         self.loaded, self.current = loaded, current
         if self._runtime is not None:
             self._runtime.fetcher.reconfigure(loaded.config.settings.http, loaded.config.settings.polling)
+        return True
 
     def _prepare(self, path: Path) -> tuple[Loaded, ActiveConfig]:
         loaded = load(path, os.environ, before=self.loaded)
+        require_usable(loaded, before=self.loaded)
         current = activate(loaded.config, loaded.rules, loaded.digest, recipients=recipients, before=self.current)
         current.recipients.resolve()
         return loaded, current

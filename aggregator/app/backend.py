@@ -10,7 +10,7 @@ from datetime import datetime
 from ipaddress import ip_address
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aggregator import __version__, config
@@ -107,12 +107,9 @@ class AppBackend:
     # --- reading ---------------------------------------------------------------------------------
 
     async def findings(self) -> tuple[Finding, ...]:
-        now = self.clock.now()
+        now, loops = self.clock.now(), self.loop_statuses()
         backlog = await self.catalog.backlog(now)
-        fault = str(self.database_fault() or "")
-        return findings(
-            Status(version=__version__, now_at=now, loops=self.loop_statuses(), backlog=backlog, database_fault=fault)
-        )
+        return findings(Status(version=__version__, now_at=now, loops=loops, backlog=backlog, **self._faults()))
 
     async def status(self) -> Status:
         now = self.clock.now()
@@ -145,8 +142,12 @@ class AppBackend:
             ),
             processes=await asyncio.to_thread(running_processes, registry_folder(loaded.config)),
             backlog=await self.catalog.backlog(now),
-            database_fault=str(self.database_fault() or ""),
+            **self._faults(),
         )
+
+    def _faults(self) -> dict[str, Any]:
+        errors = tuple(map(str, fault.errors)) if (fault := self.fault()) else ()
+        return {"database_fault": str(self.database_fault() or ""), "config_errors": errors}
 
     async def explain(self, detail: HitDetail) -> Explanation | None:
         rule = self.app.current.rules.get(detail.hit.rule)

@@ -82,7 +82,8 @@ class Service:
         self._on_stop = on_stop
         self._stop = asyncio.Event()
         self._reloading: set[asyncio.Task[ConfigErrors | None]] = set()
-        self._seen_digest = app.loaded.digest
+        self._seen_digest: str = app.loaded.digest
+        self._looked_at_digest = app.loaded.digest
 
     async def run(self, *, ready: Ready | None = None, span: timedelta | None = None) -> None:
         """Start the loops, say READY, wait for the end, drain. Raises DatabaseFault where the database is gone."""
@@ -282,24 +283,39 @@ class Service:
     # --- reload ----------------------------------------------------------------------------------
 
     async def _watch_config(self) -> None:
+        """Take over an edit that two looks agree on: what is still being written is no configuration yet."""
         digest = await asyncio.to_thread(digest_of, self.path)
-        if digest != self._seen_digest:
-            await self.reload()
+        still, self._looked_at_digest = digest == self._looked_at_digest, digest
+        if still and digest != self._seen_digest:
+            await self._take_over(digest)
 
     async def reload(self) -> ConfigErrors | None:
         """Take over the configuration on disk; where it is faulty, the old one goes on and people hear of it."""
         try:
-            self._seen_digest = await asyncio.to_thread(digest_of, self.path)
-            await self.app.reload(self.path)
+            return await self._take_over(None)
+        except AggregatorError as error:
+            log.error("the configuration could not be taken over: %s", error)
+            return None
+
+    async def _take_over(self, digest: str | None) -> ConfigErrors | None:
+        """Take over what is on disk, if it still has `digest`. Raises AggregatorError; the next look tries again."""
+        self._seen_digest = await asyncio.to_thread(digest_of, self.path) if digest is None else digest
+        try:
+            taken = await self.app.reload(self.path, digest=digest)
         except ConfigErrors as errors:
+            if digest not in (None, await asyncio.to_thread(digest_of, self.path)):
+                return None  # it was written to meanwhile
             log.error("the edited configuration is faulty; the old one keeps running\n%s", errors)
             self.works.metrics.reloads.labels("refused").inc()
             self._fault = errors
             await self.maintainer.notice_faulty_config(errors, self._seen_digest)
             return errors
-        except AggregatorError as error:
-            log.error("the configuration could not be taken over: %s", error)
+        except AggregatorError:
+            self._seen_digest = self.app.loaded.digest
             self.works.metrics.reloads.labels("failed").inc()
+            raise
+        if not taken:  # the next looks see what it has become
+            self._seen_digest = self.app.loaded.digest
             return None
         self._fault = None
         self.works.metrics.reloads.labels("taken").inc()

@@ -27,13 +27,11 @@ Examples:
 def check(online: bool, as_json: bool) -> None:
     """Validate everything: YAML, rules and their tests, channels. Exit 2 on errors."""
     from aggregator.app.extras import extra_errors
-    from aggregator.config import channel_errors, rule_test_errors
-    from aggregator.notify import check_channels
+    from aggregator.app.usable import usage_problems
 
     try:
         loaded = load()
-        channels = channel_errors(loaded, check_channels(loaded.config.channels.values()))
-        errors = (*rule_test_errors(loaded), *channels, *extra_errors(loaded))
+        errors = (*usage_problems(loaded), *extra_errors(loaded))
         if any(error.severity == "error" for error in errors):
             raise ConfigErrors(errors)
     except ConfigErrors as failed:

@@ -32,7 +32,10 @@ Examples:
 @json_option
 def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Poll once: fetch due feeds, match, send due alerts, print a summary. Exit 1 if any feed failed."""
+    from aggregator.app.usable import require_usable
+
     loaded = load()
+    require_usable(loaded)
     known = [feed.id for feed in loaded.config.feeds]
     for feed in feeds:
         if feed not in known:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from aggregator.config import yaml_edit
 from aggregator.config.loader import Loaded, load
 from aggregator.config.scope import restrict
-from aggregator.config.source import Source, digest, files, read
+from aggregator.config.source import Source, file_digest, files, read
 from aggregator.config.values import free_slug
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
@@ -77,7 +77,7 @@ def rule_files(path: Path) -> tuple[EditableText, ...]:
     having = [
         source for source, root in sources if root is None or (isinstance(root, MappingNode) and root.key("rules"))
     ]
-    return tuple(EditableText(source.name, source.text, digest(source.path)) for source in having)
+    return tuple(EditableText(source.name, source.text, file_digest(source.path)) for source in having)
 
 
 def with_rule_text(path: Path, rule_id: str, text: str, *, environ: Mapping[str, str] = os.environ) -> tuple[Path, str]:
@@ -97,7 +97,7 @@ def save_file(
     known = {str(child): child for child in files(path)}
     if str(file) not in known:
         raise NotFound("file", str(file), list(known))
-    if before is not None and digest(file) != before:
+    if before is not None and file_digest(file) != before:
         raise Conflict(f"{file} has changed on disk since it was opened; reload it")
     restrict(file, text)
     return _save(path, Source(str(file), "", file), text, environ)

@@ -1,15 +1,15 @@
 """`${ENV}` and `${file:/path}` in values: the only way in for secrets."""
 
-import os
 import re
-import stat
+import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 from pydantic import SecretStr
 
+from aggregator.config.source import MAX_SECRET_BYTES, NotASecretFile, secret_content
 from aggregator.config.yaml_offsets import index_of
 from aggregator.config.yaml_tree import Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
@@ -17,10 +17,10 @@ from aggregator.core.errors import ConfigError, did_you_mean
 _REFERENCE = re.compile(r"\$?\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 UNEXPANDED = frozenset({"rules", "lists"})  # sections that are read as they are written
-_MAX_BYTES = 65_536
 _MIN_LINE = 8  # of a secret with several lines: shorter ones ("}", "true") are words of every log
-# What the kernel shows there are states and devices, among them the environment of every process.
-_NO_FILES = tuple(map(Path, ("/proc", "/sys", "/dev")))
+_ALIKE = re.compile(r"\$\{(file:[^}]*|[A-Z_][A-Z0-9_]*)\}")  # a whole text that somebody meant to be replaced
+_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Co", "Cn", "Cs"})
+_SEVERAL_LINES = ("-----BEGIN ", "{", "[")  # keys and JSON, which have several
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class Expander:
 
     environ: Mapping[str, str]
     errors: list[ConfigError] = field(default_factory=list)
+    warnings: list[ConfigError] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
 
     def expand(self, scalar: ScalarNode) -> str | SecretStr:
@@ -56,36 +57,89 @@ class Expander:
             near = did_you_mean(name, [known for known in self.environ if known.isupper()]).strip(" ()")
             hint = near or f"export {name}=… before the start"
             return self._wrong(scalar, found, f"the environment variable {name} is not set", hint)
-        return self._secret(self.environ[name])
+        value = self.environ[name]
+        ends = "ends with a line break" if value.endswith(("\r", "\n")) and value.strip() else ""
+        hint = "remove it; a file with Windows line ends leaves \\r behind"
+        return (
+            self._wrong(scalar, found, f"the environment variable {name} {ends}", hint)
+            if ends
+            else self._secret(scalar, found, f"the environment variable {name}", value)
+        )
 
     def _file(self, scalar: ScalarNode, found: re.Match[str], name: str) -> str:
         try:
-            raw = _content(scalar.source.path.parent / name)
+            raw = secret_content(scalar.source.path.parent / name)
             text = raw.decode()
-        except _NoFile as refused:
+        except NotASecretFile as refused:
             return self._wrong(scalar, found, f"{name!r} {refused}", "put the secret into an ordinary file")
         except OSError as broken:
             return self._wrong(scalar, found, f"{name!r} cannot be read: {broken.strerror}")
         except ValueError:  # not UTF-8, or a name that no file can have
             return self._wrong(scalar, found, f"{name!r} is not text in UTF-8")
-        if len(raw) > _MAX_BYTES:
+        if len(raw) > MAX_SECRET_BYTES:
             return self._wrong(scalar, found, f"{name!r} is larger than 64 kB", "a secret is one short line")
-        return self._secret(text.rstrip("\r\n"))
+        return self._secret(scalar, found, repr(name), text.rstrip("\r\n"))
 
-    def _secret(self, value: str) -> str:
+    def _secret(self, scalar: ScalarNode, found: re.Match[str], name: str, value: str) -> str:
+        """The value, remembered; what it carries beside the secret is an error or a warning that does not show it."""
+        flaw = _flaw(value)
+        if flaw and flaw.severity == "error":
+            return self._wrong(scalar, found, f"{name} {flaw.what}", flaw.hint)
+        if flaw:
+            warning = scalar.source.error(index_of(scalar, found.start()), f"{name} {flaw.what}", flaw.hint)
+            self.warnings.append(replace(warning, severity="warning"))
         if len(value) > 3:  # shorter ones would black out half of every log line
             self.secrets.update((value, unquote(value)))
         if "\n" in value:  # whoever quotes it may quote a line of it
             self.secrets.update(line for line in map(str.strip, value.splitlines()) if len(line) >= _MIN_LINE)
         return value
 
+    def keep(self, scalar: ScalarNode) -> str:
+        """The text as it is written, in sections where nothing is replaced; what looks as if it should be is wrong."""
+        if "${" in scalar.text and _ALIKE.fullmatch(scalar.text.strip()):
+            message = f"{scalar.text.strip()} is not replaced in rules and lists"
+            hint = "write the terms themselves, each on its own line: - term"
+            self.errors.append(scalar.source.error(scalar.start, message, hint))
+        return scalar.text
+
+    def refuse_section(self, key: ScalarNode, value: Node) -> bool:
+        """Whether a whole section was to come through a reference, which is wrong: it would be one text."""
+        if not isinstance(value, ScalarNode) or not refers(value):
+            return False
+        hint = f"write {key.text}: into a YAML file of this folder; a reference stands for one value"
+        self.errors.append(value.source.error(value.start, f"{key.text!r} cannot come from a reference", hint))
+        return True
+
     def _wrong(self, scalar: ScalarNode, found: re.Match[str], message: str, hint: str | None = None) -> str:
         self.errors.append(scalar.source.error(index_of(scalar, found.start()), message, hint))
         return found[0]
 
 
-class _NoFile(ValueError):
-    """A path that is never read, whatever stands there."""
+class _Flaw(NamedTuple):
+    """What a value carries beside the secret, as the end of a sentence that does not show it."""
+
+    severity: Literal["error", "warning"]
+    what: str
+    hint: str
+
+
+def _flaw(value: str) -> _Flaw | None:
+    """What makes a value unusable (error), or probably not what was meant (warning)."""
+    if not value.strip():
+        return _Flaw("error", "contains only white space" if value else "is empty", "set it, or remove the key")
+    if value.startswith("\ufeff"):
+        return _Flaw("error", "begins with a byte order mark (BOM)", "save it as UTF-8 without BOM")
+    odd = next((sign for sign in value if sign not in "\t\r\n" and unicodedata.category(sign) in _INVISIBLE), None)
+    if odd:
+        return _Flaw("error", f"contains the invisible character U+{ord(odd):04X}", "type it again; it is not shown")
+    lines = len(value.splitlines())
+    if lines > 1 and not value.lstrip().startswith(_SEVERAL_LINES):
+        return _Flaw("error", f"has {lines} lines", "a secret is one line; for a list, write one reference per item")
+    if value != value.strip():
+        return _Flaw("warning", "begins or ends with white space", "remove it, unless it is part of the secret")
+    if len(value) > 2 and value[0] == value[-1] and value[0] in "'\"`":
+        return _Flaw("warning", "is enclosed in quotes", "remove them, unless they are part of the secret")
+    return None
 
 
 def references(node: Node) -> Iterator[str]:
@@ -101,17 +155,3 @@ def references(node: Node) -> Iterator[str]:
 def refers(node: Node) -> bool:
     """Whether what a node says may come from outside, so that nobody may quote it."""
     return any(True for _ in references(node))
-
-
-def _content(path: Path) -> bytes:
-    """Up to a byte more than is allowed of an ordinary file. Raises OSError, _NoFile."""
-    for place in (Path(os.path.normpath(path)), Path(os.path.realpath(path))):
-        if any(root == place or root in place.parents for root in _NO_FILES):
-            raise _NoFile("is no place for a secret: nothing is read below /proc, /sys and /dev")
-    if not stat.S_ISREG(path.stat().st_mode):  # to open a device may set it off
-        raise _NoFile("is not an ordinary file")
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    with open(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise _NoFile("is not an ordinary file")
-        return file.read(_MAX_BYTES + 1)

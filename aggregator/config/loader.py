@@ -15,7 +15,7 @@ from aggregator.config.interpolate import Expander, refers
 from aggregator.config.merge import merge
 from aggregator.config.messages import HIDDEN, find_node, validation_error
 from aggregator.config.rules import compile_rules, feeds_missed, rule_nodes, with_position
-from aggregator.config.source import read
+from aggregator.config.source import read, unread_warnings
 from aggregator.config.values import to_plain
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
@@ -83,7 +83,8 @@ def load(
     errors.extend(found)
     if root is None:
         raise ConfigErrors(_sorted(errors) or [_nothing(path)])
-    return build(root, environ, digest, errors=errors, complete=complete, before=before)
+    notes = unread_warnings(path)
+    return build(root, environ, digest, errors=errors, notes=notes, complete=complete, before=before)
 
 
 def build(
@@ -92,12 +93,14 @@ def build(
     digest: str,
     *,
     errors: Iterable[ConfigError] = (),
+    notes: Iterable[ConfigError] = (),
     complete: bool = True,
     before: Loaded | None = None,
 ) -> Loaded:
     """The configuration that a tree says. Raises ConfigErrors: those given, and all that is wrong with the tree.
 
-    Of a tree that is not complete, because a file was not fit to be read, names are not looked up.
+    `notes` are warnings of what is no part of the tree. Of a tree that is not complete, because a file was not fit to
+    be read, names are not looked up.
     """
     errors = list(errors)
     expander = Expander(environ=environ)
@@ -111,7 +114,9 @@ def build(
             *references.contradiction_errors(root, value),
         )
     )
-    notes = [*references.unknown_errors(root, value), *references.dubious_warnings(root, value)] if complete else []
+    notes = [*notes, *expander.warnings]
+    if complete:
+        notes += (*references.unknown_errors(root, value), *references.dubious_warnings(root, value))
     if config is not None and (listen := environ.get(LISTEN)):
         config, open_page = _listening(config, listen)
         notes.extend(open_page)
@@ -133,10 +138,12 @@ def build(
     )
 
 
-def rule_test_errors(loaded: Loaded) -> tuple[ConfigError, ...]:
-    """The inline tests that fail, each at the text that was, or was not, matched."""
+def rule_test_errors(loaded: Loaded, *, before: Loaded | None = None) -> tuple[ConfigError, ...]:
+    """The inline tests that fail, each at the text that was, or was not, matched; not of the very rules of `before`."""
     rows = rule_nodes(loaded.root)
-    failed = ((rows.get(rule.id, loaded.root), problem) for rule in loaded.rules for problem in run_tests(rule))
+    known = {id(rule) for rule in before.rules} if before else ()
+    tested = (rule for rule in loaded.rules if id(rule) not in known)
+    failed = ((rows.get(rule.id, loaded.root), problem) for rule in tested for problem in run_tests(rule))
     return tuple(with_position(problem, node, loaded.root) for node, problem in failed)
 
 

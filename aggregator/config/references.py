@@ -76,6 +76,11 @@ def dubious_warnings(root: MappingNode, value: dict[str, Any]) -> Iterator[Confi
     if not value.get("feeds"):
         error = root.source.error(root.start, "no feeds are configured", "add one with `aggregator feeds add URL`")
         yield replace(error, severity="warning")
+    elif not value.get("rules"):
+        error = root.source.error(
+            root.start, "no rules are configured: nothing will alert", "write one into rules.yaml"
+        )
+        yield replace(error, severity="warning")
 
 
 # --- pieces --------------------------------------------------------------------------------------

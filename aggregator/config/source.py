@@ -3,15 +3,29 @@
 import hashlib
 import os
 import re
+import stat
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from aggregator.core.errors import ConfigError
 
 MAX_BYTES = 2**20
+MAX_SECRET_BYTES = 65_536
 SUFFIXES = (".yaml", ".yml")
+MAX_SUBFOLDER_FILES = 1000  # a folder that holds more is not looked through for YAML
+_FILE_REFERENCE = re.compile(rb"\$\{file:([^}]+)\}")
+# What the kernel shows there are states and devices, among them the environment of every process.
+_NO_FILES = tuple(map(Path, ("/proc", "/sys", "/dev")))
+# Names that somebody meant to be read: a hidden ending, capitals, an ending with a slip, none at all.
+_LOOKALIKE = re.compile(
+    r".+\.ya?ml(\.\w+|~)|.+\.(ya?mll?|yam|ylm|yalm|ymal)|(feeds|rules|channels|lists|settings|config)(\.(txt|json|toml))?",
+    re.IGNORECASE,
+)
+_COPY = re.compile(r"(.+\.ya?ml)(~|\.(bak|backup|old|orig|save|swp|swo|tmp|part))", re.IGNORECASE)
+_NOT_MEANT = re.compile(r".+\.(disabled|off|example|sample|dist|in|j2|tmpl|template)", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -53,8 +67,58 @@ def files(path: Path) -> tuple[Path, ...]:
     """The YAML files behind a path: itself, or those directly in the folder, by name."""
     if not path.is_dir():
         return (path,)
-    found = (child for child in path.iterdir() if child.suffix in SUFFIXES and not child.name.startswith("."))
-    return tuple(sorted(child for child in found if child.is_file()))
+    return tuple(child for child in _named_so(path) if child.is_file())
+
+
+def unread_warnings(path: Path) -> tuple[ConfigError, ...]:
+    """Warnings of what lies in a folder, looks like configuration, and is not read."""
+    try:
+        children = sorted(path.iterdir()) if path.is_dir() else []
+        found = [replace(_at_top(child, *why), severity="warning") for child in children if (why := _unread(child))]
+    except OSError:  # whoever reads the folder says so
+        return ()
+    return tuple(found)
+
+
+def _named_so(folder: Path) -> list[Path]:
+    """What is called like a configuration file, whatever it is."""
+    return sorted(child for child in folder.iterdir() if child.suffix in SUFFIXES and not child.name.startswith("."))
+
+
+def _unread(child: Path) -> tuple[str, str] | None:
+    """Why something in a folder is not read although it looks as if it should be, and what to do."""
+    name = child.name
+    if name.startswith(".") or child.suffix in SUFFIXES or _NOT_MEANT.fullmatch(name):
+        return None
+    if child.is_dir():
+        below = next((entry.name for entry in _some(child) if entry.name.endswith(SUFFIXES)), None)
+        return (f"{name}/{below} is not read: subfolders are ignored", f"move {below} up") if below else None
+    if (copy := _COPY.fullmatch(name)) and child.with_name(copy[1]).exists():
+        return None  # an editor's copy of what is read
+    if not _LOOKALIKE.fullmatch(name):
+        return None
+    whole = re.match(r"(.+?)\.ya?ml", name, re.IGNORECASE)
+    proposal = f"{(whole[1] if whole else child.stem).lower()}.yaml"
+    return f"{name} is not read: its name does not end in .yaml or .yml", f"rename it to {proposal}"
+
+
+def _some(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(islice(entries, MAX_SUBFOLDER_FILES), key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _no_file(path: Path) -> ConfigError:
+    """The complaint about something with the name of a configuration file that is none."""
+    if path.is_symlink() and not path.exists():
+        message = f"{path.name} is a link that leads nowhere: {os.readlink(path)}"
+        return _at_top(path, message, "correct the link, or remove it")
+    if path.is_dir():
+        hint = "Docker creates a folder where a mounted file is missing; put the file there, or rename the folder"
+        return _at_top(path, f"{path.name} is a folder, not a file", hint)
+    return _at_top(path, f"{path.name} is not an ordinary file", "write the configuration into an ordinary file")
 
 
 def read(path: Path, edited: Mapping[Path, str]) -> tuple[tuple[Source, ...], tuple[ConfigError, ...], str]:
@@ -68,24 +132,35 @@ def read(path: Path, edited: Mapping[Path, str]) -> tuple[tuple[Source, ...], tu
     except OSError as broken:
         return (), (_at_top(path, f"cannot be read: {broken.strerror}"),), ""
     sources: list[Source] = []
-    errors: list[ConfigError] = []
-    contents: list[tuple[str, bytes]] = []
+    errors = [_no_file(child) for child in _named_so(path) if not child.is_file()] if path.is_dir() else []
+    contents: list[tuple[Path, bytes]] = []
     for file in sorted({*files(path), *edited}):
         try:
             raw = edited[file].encode() if file in edited else content(file)
         except OSError as broken:
             errors.append(_at_top(file, f"cannot be read: {broken.strerror}"))
             continue
-        contents.append((file.name, raw))
+        contents.append((file, raw))
         source = decoded(file, raw)
         (sources if isinstance(source, Source) else errors).append(source)  # type: ignore[arg-type]
     return tuple(sources), tuple(errors), _digest(contents)
 
 
 def digest(path: Path) -> str:
-    """A hash over names and contents of the files behind a path; empty where nothing can be read."""
+    """A hash over names and contents of the files behind a path, and of the files that `${file:…}` names in them.
+
+    Empty where nothing can be read.
+    """
     try:
-        return _digest([(file.name, content(file)) for file in files(path)])
+        return _digest([(file, content(file)) for file in files(path)])
+    except OSError:
+        return ""
+
+
+def file_digest(file: Path) -> str:
+    """A hash over one file alone; empty where it cannot be read."""
+    try:
+        return _digest([(file, content(file))], references=False)
     except OSError:
         return ""
 
@@ -116,18 +191,51 @@ def decoded(path: Path, raw: bytes) -> Source | ConfigError:
     return source
 
 
-def _digest(contents: Sequence[tuple[str, bytes]]) -> str:
+class NotASecretFile(ValueError):
+    """A path that is never read, whatever stands there."""
+
+
+def secret_content(path: Path) -> bytes:
+    """Up to a byte more than is allowed of an ordinary file. Raises OSError, NotASecretFile."""
+    for place in (Path(os.path.normpath(path)), Path(os.path.realpath(path))):
+        if any(root == place or root in place.parents for root in _NO_FILES):
+            raise NotASecretFile("is no place for a secret: nothing is read below /proc, /sys and /dev")
+    if not stat.S_ISREG(path.stat().st_mode):  # to open a device may set it off
+        raise NotASecretFile("is not an ordinary file")
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise NotASecretFile("is not an ordinary file")
+        return file.read(MAX_SECRET_BYTES + 1)
+
+
+def _digest(contents: Sequence[tuple[Path, bytes]], *, references: bool = True) -> str:
     total = hashlib.sha256()
-    for name, raw in contents:
-        total.update(f"{name}\0{len(raw)}\0".encode(errors="surrogateescape") + raw)
+    for file, raw in contents:
+        total.update(f"{file.name}\0{len(raw)}\0".encode(errors="surrogateescape") + raw)
+    for file in sorted({one for path, raw in contents for one in _referenced(path, raw)} if references else ()):
+        try:
+            found = secret_content(file)
+        except (OSError, ValueError) as none:
+            found = type(none).__name__.encode()
+        total.update(f"{file}\0{len(found)}\0".encode(errors="surrogateescape") + found)
     return total.hexdigest()[:32] if contents else ""
+
+
+def _referenced(path: Path, raw: bytes) -> Iterator[Path]:
+    """The files that a configuration file names, as they would be looked for; also those in its comments."""
+    for found in _FILE_REFERENCE.finditer(raw):
+        yield path.parent / found[1].decode(errors="surrogateescape").strip()
 
 
 def _missing(path: Path) -> ConfigError | None:
     start = "create a starter configuration with `aggregator init`"
     if not path.exists():
         return _at_top(path, "no such file or folder", start)
-    if path.is_dir() and not files(path):
+    if path.is_dir() and not _named_so(path):
+        near = next((child for child in sorted(path.iterdir()) if _unread(child)), None)
+        if near and (why := _unread(near)):
+            return _at_top(near, *why)
         return _at_top(path, "no .yaml files in this folder", start)
     return None
 

@@ -24,8 +24,10 @@ def to_plain(root: MappingNode, expander: Expander) -> dict[str, Any]:
     Rules and lists are read as written; feeds, channels and settings with references expanded.
     """
     expanded, typed = partial(_expanded, expander), partial(_typed, expander)
-    readers: dict[str, Read] = {**dict.fromkeys(UNEXPANDED, _written), "channels": typed}
+    readers: dict[str, Read] = {**dict.fromkeys(UNEXPANDED, partial(_written, expander)), "channels": typed}
+    root = root._replace(pairs=tuple(pair for pair in root.pairs if not expander.refuse_section(*pair)))
     value = _mapping(root, lambda key: readers.get(key, expanded))
+    _anchor_paths(root, value)
     _name_channels(value)
     _name_feeds(value)
     return value
@@ -67,8 +69,8 @@ def _convert(node: Node, read: Read) -> Any:
     return _mapping(node, lambda _: read)
 
 
-def _written(scalar: ScalarNode) -> object:
-    return None if scalar.absent else scalar.text
+def _written(expander: Expander, scalar: ScalarNode) -> object:
+    return None if scalar.absent else expander.keep(scalar)
 
 
 def _expanded(expander: Expander, scalar: ScalarNode) -> object:
@@ -89,6 +91,18 @@ def _typed(expander: Expander, scalar: ScalarNode) -> object:
         except ValueError:
             continue
     return text
+
+
+def _anchor_paths(root: MappingNode, value: dict[str, Any]) -> None:
+    """Paths begin at the file that names them, wherever the program was started."""
+    section, channels = root.get("channels"), value.get("channels")
+    if not isinstance(section, MappingNode) or not isinstance(channels, dict):
+        return
+    for name, node in section.pairs:
+        named = node.get("template") if isinstance(node, MappingNode) else None
+        channel = channels.get(name.text)
+        if isinstance(named, ScalarNode) and isinstance(channel, dict) and (path := revealed(channel.get("template"))):
+            channel["template"] = str(named.source.path.parent / str(path))
 
 
 def _name_channels(value: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ def findings(status: Status) -> tuple[Finding, ...]:
     """Return all findings, the worst first."""
     found = [
         *_database(status.database_fault),
+        *_config(status.config_errors),
         *_loops(status),
         *_deliveries(status.backlog.channels, status.now_at),
         *_feeds(status.backlog.feeds, status.backlog.feeds_overdue, status.now_at),
@@ -49,6 +50,14 @@ def _database(fault: str) -> Iterator[Finding]:
         what, _, remedy = fault.partition("; ")
         remedy = remedy or "check settings.database and the system log"
         yield Finding(kind="database", severity="error", area="database", what=what, remedy=remedy)
+
+
+def _config(errors: tuple[str, ...]) -> Iterator[Finding]:
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        what = f"the configuration on disk is invalid, and the previous one is still running: {errors[0]}{more}"
+        remedy = "correct it; `aggregator check` tells whether it is right"
+        yield Finding(kind="config", severity="error", area="configuration", what=what, remedy=remedy)
 
 
 def _loops(status: Status) -> Iterator[Finding]:

@@ -728,6 +728,7 @@ class Status:
     """The state of the service. `lag_s`: how long the most overdue feed has been waiting.
 
     `database_fault`: why nothing can be read or written, in one sentence that ends with the remedy.
+    `config_errors`: what is wrong with the configuration on disk, in whose place an older one runs.
     """
 
     version: str
@@ -745,6 +746,7 @@ class Status:
     processes: tuple[Process, ...] = ()
     backlog: Backlog = Backlog()
     database_fault: str = ""
+    config_errors: tuple[str, ...] = ()
 
 
 Json = dict[str, Any]

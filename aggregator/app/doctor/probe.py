@@ -20,6 +20,7 @@ from aggregator.app.doctor.checks import DatabaseFacts, DoctorFinding, ExposedFi
 from aggregator.app.extras import missing
 from aggregator.app.paths import database_url
 from aggregator.app.processes import loops_at
+from aggregator.app.usable import usage_problems
 from aggregator.config.source import files
 from aggregator.core.errors import AggregatorError, ConfigError, ConfigErrors, StoreError
 from aggregator.core.model import DeliveryState
@@ -27,7 +28,6 @@ from aggregator.core.polling.hosts import host_key
 from aggregator.core.redaction import Redactor
 from aggregator.core.rules import index_text
 from aggregator.core.settings import Config, Web
-from aggregator.notify import check_channels
 from aggregator.store import open_store
 from aggregator.store.files import OTHERS, family
 from aggregator.store.inspect import DatabaseState, inspect_database
@@ -92,8 +92,7 @@ def _has_fts5() -> bool:
 
 
 def _config_problems(loaded: config.Loaded) -> tuple[ConfigError, ...]:
-    channels = config.channel_errors(loaded, check_channels(loaded.config.channels.values()))
-    return (*loaded.warnings, *config.rule_test_errors(loaded), *channels)
+    return (*loaded.warnings, *usage_problems(loaded))
 
 
 # --- the page ------------------------------------------------------------------------------------

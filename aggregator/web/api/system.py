@@ -54,7 +54,7 @@ async def readyz(backend: BackendDep) -> Response:
         log.warning("not ready: %s", error)
         return JSONResponse({"ok": False, "loops": {"database": False}}, 503)
     stuck = {finding.area for finding in found if finding.severity == "error"}
-    areas = {area: area not in stuck for area in ("database", "feeds", "alerts", "service")}
+    areas = {area: area not in stuck for area in ("database", "feeds", "alerts", "configuration", "service")}
     return JSONResponse({"ok": not stuck, "loops": areas}, 503 if stuck else 200)
 
 

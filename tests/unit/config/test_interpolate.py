@@ -88,3 +88,87 @@ def test_environment_names_are_proposed_but_not_values(tmp_path: Path) -> None:
     (error,) = refused(tmp_path, FEED.format(value="${FEED_PASSWROD}"), FEED_PASSWORD="hush-hush")
     assert "did you mean 'FEED_PASSWORD'?" in error
     assert "hush" not in error
+
+
+FLAWS = [
+    ("", "error", "is empty"),
+    (" \t", "error", "contains only white space"),
+    ("\ufeffhunter2", "error", "begins with a byte order mark (BOM)"),
+    ("hunter\u200b2", "error", "contains the invisible character U+200B"),
+    ("hunter2\u2028", "error", "contains the invisible character U+2028"),
+    ("hunter2\x00", "error", "contains the invisible character U+0000"),
+    ("hunter2\nhunter3", "error", "has 2 lines"),
+    ("hunter2 ", "warning", "begins or ends with white space"),
+    ("\xa0hunter2", "warning", "begins or ends with white space"),
+    ('"hunter2"', "warning", "is enclosed in quotes"),
+    ("'hunter2'", "warning", "is enclosed in quotes"),
+]
+
+
+@pytest.mark.parametrize(("value", "severity", "words"), FLAWS)
+@pytest.mark.parametrize("source", ["environment", "file"])
+def test_what_a_secret_carries_beside_itself_is_named(
+    tmp_path: Path, source: str, value: str, severity: str, words: str
+) -> None:
+    """With its name, and without a sign of its value."""
+    name = "the environment variable TOKEN" if source == "environment" else "'token'"
+    (tmp_path / "token").write_text(value, encoding="utf-8", newline="")
+    text = (
+        FEED.format(value="${TOKEN}" if source == "environment" else "${file:token}") + "rules: [{id: a, any: [x]}]\n"
+    )
+    try:
+        found = loaded(tmp_path, text, TOKEN=value).warnings
+    except ConfigErrors as errors:
+        found = errors.errors
+    (flaw,) = found
+    assert (flaw.line, flaw.severity) == (1, severity)
+    assert flaw.message == f"{name} {words}"
+    assert "hunter" not in str(flaw)
+
+
+@pytest.mark.parametrize("ending", ["\r", "\n", "\r\n"])
+def test_a_line_break_at_the_end_belongs_to_a_file_only(tmp_path: Path, ending: str) -> None:
+    """Of a file it is no part of the secret; in the environment nobody takes it away."""
+    (tmp_path / "token").write_text(f"hunter2{ending}", newline="")
+    assert header(tmp_path, "${file:token}") == "hunter2"
+    (error,) = refused(tmp_path, FEED.format(value="${TOKEN}"), TOKEN=f"hunter2{ending}")
+    assert "the environment variable TOKEN ends with a line break" in error
+
+
+@pytest.mark.parametrize(
+    "value", ["-----BEGIN KEY-----\nabc\n-----END KEY-----", '{"key":\n "abc"}', "two words", "a'b"]
+)
+def test_a_secret_that_is_meant_so_is_taken(tmp_path: Path, value: str) -> None:
+    """Keys and JSON have several lines; blanks and quotes inside are nobody's mistake."""
+    assert header(tmp_path, "${KEY}", KEY=value) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "what"),
+    [
+        ("lists: {a: '${file:names.txt}'}\n", "1:12", "${file:names.txt} is not replaced in rules and lists"),
+        ("lists: {a: [x, '${file:names.txt}']}\n", "1:16", "${file:names.txt} is not replaced in rules and lists"),
+        (
+            "rules: [{id: a, any: '${file:names.txt}'}]\n",
+            "1:22",
+            "${file:names.txt} is not replaced in rules and lists",
+        ),
+        ("rules: [{id: a, any: ['${NAMES}']}]\n", "1:23", "${NAMES} is not replaced in rules and lists"),
+        ("lists: '${file:names.txt}'\n", "1:8", "'lists' cannot come from a reference"),
+        ("feeds: '${file:names.txt}'\n", "1:8", "'feeds' cannot come from a reference"),
+        ("channels: ${file:names.txt}\n", "1:11", "'channels' cannot come from a reference"),
+        ("feeds: [{url: 'https://a.example/', tags: '${file:names.txt}'}]\n", "1:44", "'names.txt' has 2 lines"),
+    ],
+)
+def test_a_list_does_not_come_through_a_reference(tmp_path: Path, text: str, place: str, what: str) -> None:
+    """Neither as one term with that name nor as one text of several lines; the hint says what to write."""
+    (tmp_path / "names.txt").write_text("one\ntwo\n")
+    (error,) = refused(tmp_path, text)
+    assert error.startswith(f"{place}: {what} (")
+    assert "write" in error
+
+
+def test_a_term_that_only_holds_such_signs_is_a_term(tmp_path: Path) -> None:
+    """People watch for exploits that are written so."""
+    found = loaded(tmp_path, "rules: [{id: a, any: ['${jndi:ldap', 'US${AMOUNT}', '$${HOME}']}]\n")
+    assert len(found.rules) == 1

@@ -8,7 +8,7 @@ from aggregator.config import load
 from aggregator.core.errors import ConfigErrors
 
 LISTEN = {"AGGREGATOR_LISTEN": "0.0.0.0:8080"}
-FEEDS = "feeds: [{url: 'https://a.example/feed'}]\n"
+FEEDS = "feeds: [{url: 'https://a.example/feed'}]\nrules: [{id: a, any: [x]}]\n"
 
 
 def written(folder: Path, web: str = "") -> Path:
