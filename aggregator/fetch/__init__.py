@@ -1,4 +1,4 @@
-"""Everything that leaves this machine, except alerts: feeds, pages, discovery, WebSub."""
+"""Outgoing requests except alerts: feeds, pages, discovery, WebSub."""
 
 from aggregator.fetch.discover import DiscoveredFeed, discover
 from aggregator.fetch.fetcher import HttpFetcher, open_fetcher

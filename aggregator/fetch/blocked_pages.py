@@ -1,4 +1,4 @@
-"""Answers that are no document: named by their status and headers, in words that help."""
+"""Answers without a document: named by their status and headers, in words that help."""
 
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -39,7 +39,7 @@ REMEDIES = {
 
 
 def bad_status(response: Response) -> BadStatus:
-    """The error for an answer whose status carries no document."""
+    """Build the error for an answer whose status carries no document."""
     host = urlsplit(response.url).hostname or response.url
     found = challenge(response)
     status = response.status
@@ -60,7 +60,7 @@ def bad_status(response: Response) -> BadStatus:
 
 
 def challenge(response: Response) -> str | None:
-    """Whose "are you human?" page this is, as far as headers tell; None: nobody's."""
+    """Return whose "are you human?" page this is, as far as headers tell; None: nobody's."""
     cookies = response.headers.getall("Set-Cookie", [])
     if response.header("cf-mitigated").lower() == "challenge":
         return "a Cloudflare challenge"
@@ -74,7 +74,7 @@ def challenge(response: Response) -> str | None:
 
 
 def login_page(response: Response) -> BadStatus | None:
-    """The error where redirects led to a page for logging in; None: they did not, or to a feed after all."""
+    """Return the error if redirects led to a login page; None: they did not, or to a feed after all."""
     if not response.hops or not _is_html(response):
         return None
     if is_feed(response.body) or response.body.lstrip()[:1] == b"{":
@@ -96,7 +96,7 @@ def _is_html(response: Response) -> bool:
 
 
 def _phrase(response: Response) -> str:
-    """The standard's words for a status; a server's own only for one that has none."""
+    """Return the standard's words for a status; a server's own only if it has none."""
     try:
         return HTTPStatus(response.status).phrase
     except ValueError:

@@ -20,7 +20,7 @@ TRIM_BYTES = 16 * 2**20
 
 
 class Hold:
-    """What one document takes of the budget; given back when nothing refers to it any more, or by `release`."""
+    """The share of one document in the budget; returned by `release`, or when nothing refers to it any more."""
 
     __slots__ = ("__weakref__", "_budget", "_evict", "has_place", "since")
 
@@ -38,11 +38,11 @@ class Hold:
         await self._budget.take(self)
 
     def complete(self) -> None:
-        """The document is all here: from now on only its readers hold it, and nobody can hurry them."""
+        """Mark the document as complete: from now on only its readers hold it, and nobody can hurry them."""
         self._evict = None
 
     def evict(self) -> bool:
-        """Make a sender give up; whether there was one."""
+        """Make a sender give up; return whether there was one."""
         evict, self._evict = self._evict, None
         if evict is not None:
             evict()
@@ -69,7 +69,7 @@ class Budget:
         self._most_taken = 0
 
     def reconfigure(self, concurrency: int, max_body_bytes: int) -> None:
-        """Go on with other settings; who holds a place keeps it."""
+        """Apply other settings; holders of a place keep it."""
         self.small_bytes = min(SMALL_BYTES, self._total_bytes // 4 // concurrency)
         self._max_body_bytes = max_body_bytes
         # A body is there twice for a moment, when its pieces are joined; that moment is nobody else's.
@@ -78,11 +78,11 @@ class Budget:
 
     @property
     def taken(self) -> int:
-        """How many places are held."""
+        """Count the places that are held."""
         return len(self._holders)
 
     def hold(self, evict: Callable[[], object]) -> Hold:
-        """A hold for a document that begins to come; `evict` ends it where others wait for too long."""
+        """Return a hold for a document that begins to arrive; `evict` ends it if others wait for too long."""
         return Hold(self, evict)
 
     async def take(self, hold: Hold) -> None:
@@ -119,7 +119,7 @@ class Budget:
                 return
 
     def _hurry(self, loop: asyncio.AbstractEventLoop) -> None:
-        """See to it that a place becomes free: the longest holder's, as soon as it had its time."""
+        """Free a place: that of the longest holder, as soon as its minimum time is over."""
         if self._timer is not None:
             return
         since = min((hold.since for hold in self._holders), default=loop.time())
@@ -138,7 +138,7 @@ class Budget:
 
 
 def _trim() -> None:
-    """Give freed memory back to the system, which the C library keeps otherwise; where it is glibc."""
+    """Return freed memory to the system, which the C library keeps otherwise; only with glibc."""
     try:
         ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(TRIM_BYTES))
     except (AttributeError, OSError):

@@ -32,7 +32,7 @@ LENGTH = re.compile(rb"(?<=\n)content-length[ \t]*:([^\r\n]*)\r?\n", re.IGNORECA
 
 
 def _said_once(head: bytes) -> bytes:
-    """A head without the repetition of a Content-Length; two different ones are left for the parser to refuse.
+    """Remove the repetition of a Content-Length; the parser refuses two different ones.
 
     RFC 9110, 8.6: on several lines, or as a list on one.
     """
@@ -83,7 +83,7 @@ class HttpConnection(ResponseHandler):
             self._begin(self._head + data, max(0, len(self._head) - 3))
 
     def _begin(self, data: bytes, searched: int) -> None:
-        """Hand the head over when it is whole, its length said once (the parser refuses one that is said twice)."""
+        """Pass the head on when it is complete, its length given once (the parser refuses a repeated one)."""
         while end := END_OF_HEAD.search(data, searched):
             head, data, searched = data[: end.end()], data[end.end() :], 0
             if INTERIM_HEAD.match(head):
@@ -104,11 +104,11 @@ class HttpConnection(ResponseHandler):
 
     @property
     def overran(self) -> bool:
-        """Whether more was sent than any answer may have."""
+        """Tell whether more was sent than any answer may have."""
         return self._left_bytes < 0
 
     async def answer(self) -> tuple[RawResponseMessage, StreamReader]:
-        """The head of the final answer, and its body to come.
+        """Return the head of the final answer, and its body to come.
 
         Raises aiohttp's ClientError and HttpProcessingError, OSError.
         """
@@ -120,11 +120,11 @@ class HttpConnection(ResponseHandler):
 
 
 async def read_all(body: StreamReader, take: Callable[[bytes], int], hold: Hold) -> None:
-    """Hand a body over as it comes, in slices small enough not to hold up the other feeds.
+    """Pass a body on as it arrives, in slices small enough not to delay the other feeds.
 
-    `take` gives how large the document has become; before it outgrows its share, a place in the budget
-    is waited for, with the sender held back. Raises ClientPayloadError where the body is shorter than
-    announced or its chunks are cut.
+    `take` returns how large the document has become; before it outgrows its share, this waits for a place
+    in the budget and pauses the sender. Raises ClientPayloadError if the body is shorter than announced or
+    its chunks are cut.
     """
     while data := await body.readany():
         for start in range(0, len(data), SLICE_BYTES):
@@ -135,6 +135,6 @@ async def read_all(body: StreamReader, take: Callable[[bytes], int], hold: Hold)
 
 
 def header(headers: CIMultiDictProxy[str], name: str) -> str:
-    """A header's value, each character one byte as it came (latin-1); empty where absent."""
+    """Return a header's value, each character one byte as received (latin-1); empty if absent."""
     value = headers.get(name, "")
     return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")

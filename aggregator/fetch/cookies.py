@@ -1,7 +1,7 @@
-"""Cookies of one request and its redirects: some servers give the feed only to whoever brings back what they set.
+"""Cookies of one request and its redirects: some servers require the cookie that they have just set.
 
 The jar is made by the first redirect that sets one, and is thrown away with the answer; nothing is kept between polls.
-RFC 6265 and what its successor adds (prefixes, public suffixes), within caps.
+RFC 6265 and its successor's additions (prefixes, public suffixes), within caps.
 """
 
 import re
@@ -32,7 +32,7 @@ class Cookie(NamedTuple):
     secure: bool
 
     def suits(self, place: ParsedUrl) -> bool:
-        """Whether it is sent to this address."""
+        """Tell whether the cookie is sent to this address."""
         if self.secure and place.scheme != "https":
             return False
         host = _unit(place)
@@ -43,13 +43,13 @@ class Cookie(NamedTuple):
 
 
 class Jar:
-    """The cookies of one trip."""
+    """The cookies of one request and its redirects."""
 
     def __init__(self) -> None:
         self._cookies: dict[tuple[str, str, str], Cookie] = {}
 
     def take(self, place: ParsedUrl, lines: Sequence[str], date: str = "") -> None:
-        """Remember what an answer's Set-Cookie headers set; what is not sound is not remembered.
+        """Store the cookies of an answer's Set-Cookie headers; invalid ones are ignored.
 
         `date` is the answer's own Date header.
         """
@@ -63,7 +63,7 @@ class Jar:
                 self._cookies[key] = cookie
 
     def header(self, place: ParsedUrl) -> str:
-        """The Cookie header for a request to this address (longest path first), or an empty string."""
+        """Return the Cookie header for a request to this address (longest path first), or an empty string."""
         suited = sorted((c for c in self._cookies.values() if c.suits(place)), key=lambda cookie: -len(cookie.path))
         text = ""
         for cookie in suited:
@@ -73,7 +73,7 @@ class Jar:
 
 
 def _read(line: str, place: ParsedUrl, date: str) -> tuple[Cookie, bool] | None:
-    """The cookie of a Set-Cookie header and whether it ends one; None where it may not be set here."""
+    """Parse a Set-Cookie header; tell whether it deletes the cookie. None if it may not be set here."""
     pair, *rest = line.split(";")
     name, equals, value = (part.strip() for part in pair.partition("="))
     if not equals or not NAME.fullmatch(name) or not VALUE.fullmatch(value) or len(pair) > MAX_BYTES:
@@ -99,18 +99,18 @@ def _read(line: str, place: ParsedUrl, date: str) -> tuple[Cookie, bool] | None:
 
 
 def _unit(place: ParsedUrl) -> str:
-    """What a cookie is bound to: a public host by its name, an address or a private name with its port."""
+    """Return the scope of a cookie: a public host by its name, an address or a private name with its port."""
     return place.host if registrable(place.host) else f"{place.host}:{place.port}"
 
 
 def _may_share(domain: str, host: str) -> bool:
-    """Whether a host may set cookies for this domain: a parent of its own, not above its registrable domain."""
+    """Tell whether a host may set cookies for this domain: a parent, but not above its registrable domain."""
     own_domain = registrable(host) if host.endswith("." + domain) else None
     return own_domain is not None and (domain == own_domain or domain.endswith("." + own_domain))
 
 
 def _is_over(attributes: dict[str, str], date: str) -> bool:
-    """Whether the cookie only ends what was set before; the server's own `Date` says what is past."""
+    """Tell whether the cookie only deletes an earlier one; the server's own `Date` is the reference."""
     age = attributes.get("max-age", "")
     if re.fullmatch(r"-?\d{1,20}", age):
         return int(age) <= 0

@@ -33,16 +33,16 @@ class Decoder(Protocol):
     """One Content-Encoding; raises zlib.error or brotli.error on broken data."""
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """What `data` decodes to, at most PIECE_BYTES at a time."""
+        """Yield the decoded `data`, at most PIECE_BYTES at a time."""
         ...
 
     def is_complete(self) -> bool:
-        """Whether the encoded stream has reached its own end."""
+        """Tell whether the encoded stream has reached its own end."""
         ...
 
 
 class IdentityDecoder:
-    """Bytes as they come."""
+    """Bytes as they arrive."""
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         yield data
@@ -122,7 +122,7 @@ class BrotliDecoder:
 
 
 class Layer:
-    """One coding, told by its claim and by how it begins. `claim` is empty for what nobody claims."""
+    """One coding, recognised by its claim and its first bytes. `claim` is empty if nothing was claimed."""
 
     def __init__(self, claim: str) -> None:
         self._claim = claim
@@ -130,7 +130,7 @@ class Layer:
         self._decoder: Decoder | None = None
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """What `data` decodes to. Raises zlib.error, brotli.error; Unasked for a coding that is not ours."""
+        """Yield the decoded `data`. Raises zlib.error, brotli.error; Unasked for a coding that is not ours."""
         if self._decoder is None:
             self._head += data
             if len(self._head) < LOOK_AT_BYTES:
@@ -139,7 +139,7 @@ class Layer:
         yield from self._decoder.pieces(data)
 
     def rest(self) -> Iterator[bytes]:
-        """What was too short to be told while more could come."""
+        """Yield what was too short to be recognised while more could come."""
         if self._decoder is None and self._head:
             self._decoder = self._detail()
             yield from self._decoder.pieces(self._head)
@@ -162,7 +162,7 @@ class Unasked(Exception):
 
 
 def _is_plain(head: bytes) -> bool:
-    """Whether the first bytes are those of a document: compressed ones hold control characters before long."""
+    """Tell whether the first bytes are a document's: compressed ones soon contain control characters."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")):
         return True
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -170,7 +170,7 @@ def _is_plain(head: bytes) -> bool:
 
 
 def claims(encoding: str) -> list[str]:
-    """The codings that a Content-Encoding names, the outermost first."""
+    """Return the codings that a Content-Encoding names, the outermost first."""
     named = [name.strip().lower() for name in encoding.split(",")]
     return [name for name in reversed(named) if name in OURS or name in NOT_OURS]
 
@@ -191,18 +191,18 @@ class DecodedBody:
         self._received = 0
 
     def feed(self, data: bytes) -> int:
-        """Take received bytes; gives how many bytes of the document there are."""
+        """Take received bytes; return the size of the document so far."""
         self._received += len(data)
         with self._damage():
             self._unpack(data, 0)
         return self._decoded[-1]
 
     def discard(self) -> None:
-        """Let go of what has come."""
+        """Drop everything received."""
         self._pieces.clear()
 
     def finish(self) -> bytes:
-        """The whole decoded body."""
+        """Return the whole decoded body."""
         with self._damage():
             for place, layer in enumerate(self._layers):
                 for piece in layer.rest():
@@ -216,7 +216,7 @@ class DecodedBody:
             self._keep(piece, place)
 
     def _keep(self, piece: bytes, place: int) -> None:
-        """A piece on its way from one layer to the next; each has the same caps."""
+        """Pass a piece from one layer to the next; each has the same caps."""
         self._decoded[place] += len(piece)
         self._check(self._decoded[place])
         if place + 1 < len(self._layers):
@@ -226,7 +226,7 @@ class DecodedBody:
 
     @contextmanager
     def _damage(self) -> Iterator[None]:
-        """What a decoder raises, in words."""
+        """Describe an exception of a decoder."""
         try:
             yield
         except Unasked as error:
@@ -247,7 +247,7 @@ class DecodedBody:
 
 
 def format_size(size_bytes: int) -> str:
-    """`10 MiB`, `512 KiB`, `300 bytes`."""
+    """Format a size: `10 MiB`, `512 KiB`, `300 bytes`."""
     for unit, name in ((2**20, "MiB"), (2**10, "KiB")):
         if size_bytes >= unit:
             return f"{size_bytes / unit:g} {name}"

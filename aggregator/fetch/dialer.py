@@ -1,4 +1,4 @@
-"""Connecting: names to addresses, addresses past the guard, sockets to whoever answers first."""
+"""Connecting: names to addresses, addresses past the address policy, sockets to the first that answers."""
 
 import asyncio
 import socket
@@ -23,9 +23,9 @@ AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]
 
 
 class Dialer:
-    """Opens sockets to addresses that the guard lets pass; resolved names are kept for a minute.
+    """Opens sockets to permitted addresses; resolved names are kept for a minute.
 
-    The guard sees exactly what is dialled: a name that is answered differently the next time
+    The policy checks exactly what is dialled: a name that resolves differently the next time
     cannot slip by, because there is no next time between the check and the connection.
     """
 
@@ -38,7 +38,7 @@ class Dialer:
         self._resolvers.close()
 
     async def given_to(self, home: ParsedUrl) -> Given:
-        """What `http.allow` opens to a feed that is configured at `home`."""
+        """Return what `http.allow` opens to a feed that is configured at `home`."""
         if not self.guard.all_entries:
             return frozenset()
         try:
@@ -48,13 +48,13 @@ class Dialer:
         return self.guard.given_to(home.host, home.port, [info[4][0] for info in found])
 
     async def permitted(self, address: ParsedUrl, given: Given) -> tuple[AddrInfo, ...]:
-        """Where `address` leads, as far as it may be dialled by whom `allow` opens `given`. As `connect`."""
+        """Return the addresses of `address` that may be dialled with what `allow` opens. Raises as `connect`."""
         return self._passed(_literal(address) or await self._resolve(address.host, address.port), address, given)
 
     async def connect(self, address: ParsedUrl, found: Sequence[AddrInfo]) -> socket.socket:
-        """A socket connected to one of the permitted places of `address`.
+        """Connect a socket to one of the permitted places of `address`.
 
-        Raises Forbidden, OSError (socket.gaierror where there is no such name).
+        Raises Forbidden, OSError (socket.gaierror if there is no such name).
         """
         sock = await _first(found)
         if self.guard.is_own(address.port) and sock.getsockname()[0] == sock.getpeername()[0]:
@@ -63,11 +63,11 @@ class Dialer:
         return sock
 
     async def trusted(self, address: ParsedUrl) -> socket.socket:
-        """A socket connected to the operator's own proxy, which needs no guard. Raises OSError."""
+        """Connect a socket to the operator's own proxy, which needs no check. Raises OSError."""
         return await _first(_literal(address) or await self._resolve(address.host, address.port))
 
     def check_name(self, address: ParsedUrl, given: Given) -> tuple[AddrInfo, ...]:
-        """What can be checked of an address that a proxy will resolve; gives it, if numeric. Raises Forbidden."""
+        """Check what can be checked of an address that a proxy will resolve; return it if numeric. Raises Forbidden."""
         if address.host.rstrip(".").rpartition(".")[2] == "localhost":
             raise Forbidden(f"{address.host}: that is the proxy itself", url=address.text, transient=False)
         literal = _literal(address)
@@ -93,7 +93,7 @@ class Dialer:
 
 @lru_cache(maxsize=16_384)
 def _numeric(host: str) -> str | None:
-    """The address meant by `127.1`, `0x7f000001`, `::1` …, as the system's own functions read it."""
+    """Return the address meant by `127.1`, `0x7f000001`, `::1` …, as the system's own functions read it."""
     try:
         return str(ssrf.parse_ip(host))
     except ValueError:
@@ -117,7 +117,7 @@ def _look_up(host: str, port: int) -> list[AddrInfo]:
 
 
 async def _first(found: Sequence[AddrInfo]) -> socket.socket:
-    """A socket connected to the first address that answers (RFC 8305). Raises OSError."""
+    """Connect a socket to the first address that answers (RFC 8305). Raises OSError."""
     if len(found) > 1:
         infos = [(family, kind, proto, name, place) for family, kind, proto, name, place in found]
         return await aiohappyeyeballs.start_connection(infos, happy_eyeballs_delay=SECOND_ADDRESS_AFTER_S)

@@ -1,4 +1,4 @@
-"""From a site's address to its feeds: the page itself, its links, known habits, common paths."""
+"""Discovery of a site's feeds: the page itself, its links, known sites, common paths."""
 
 import asyncio
 import re
@@ -67,12 +67,12 @@ class DiscoveredFeed:
 
 
 async def discover(url: str, transport: Transport, read: Read) -> tuple[DiscoveredFeed, ...]:
-    """The feeds behind `url`, best first; just the one where `url` is a feed itself.
+    """Return the feeds behind `url`, best first; just the one if `url` is a feed itself.
 
     `url` is an address as people paste it (see `pasted_urls`); a name and password in it go to its origin only.
-    `read` parses a document, or gives None where it is no feed. What the page's head names is tried first, then its
-    links, then the usual places, until something is a feed. Raises FetchError where the page cannot be had and no feed
-    is known without it.
+    `read` parses a document, or returns None if it is no feed. What the page's head names is tried first, then its
+    links, then the usual places, until something is a feed. Raises FetchError if the page cannot be fetched and no
+    feed is known without it.
     """
     asking = _Asking(transport, read, tuple(map(login_in, _addresses(url))))
     page, problem = await asking.first()
@@ -91,7 +91,7 @@ async def discover(url: str, transport: Transport, read: Read) -> tuple[Discover
 
 
 def _known_places(url: str) -> tuple[str, ...]:
-    """Feeds of a site whose habits are known; of none where `url` is no address."""
+    """Return feeds of a well-known site; none if `url` is no address."""
     try:
         return known_feeds(url)
     except ValueError:
@@ -99,13 +99,13 @@ def _known_places(url: str) -> tuple[str, ...]:
 
 
 def _addresses(url: str) -> tuple[str, ...]:
-    """What is meant by what was pasted; a bare name is tried as well."""
+    """Return the addresses that a pasted text may mean; a bare name is tried as well."""
     meant = pasted_urls(url)
     return meant if "://" in meant[0] else (f"https://{meant[0]}", f"http://{meant[0]}")
 
 
 def declared(page: Response) -> tuple[str, ...]:
-    """The feeds that a page names for programs, in its Link header and its head; surer types first, comments last."""
+    """Return the feeds that a page declares in its Link header and its head; surer types first, comments last."""
     tree, root = _tree(page)
     sure = [target for target, relations, kind, _ in _link_header(page) if "feed" in relations or kind in FEED_TYPES]
     perhaps: list[str | None] = []
@@ -123,7 +123,7 @@ def declared(page: Response) -> tuple[str, ...]:
 
 
 def linked(page: Response) -> tuple[str, ...]:
-    """The links of a page that look like feeds, by their path or by what they say."""
+    """Return the links of a page that look like feeds, by their path or their text."""
     tree, root = _tree(page)
     by_path: list[str | None] = []
     by_name: list[str | None] = []
@@ -140,14 +140,14 @@ def linked(page: Response) -> tuple[str, ...]:
 
 
 def _tree(page: Response) -> tuple[LexborHTMLParser, str]:
-    """The page, and what its links are relative to."""
+    """Parse the page; return its tree and what its links are relative to."""
     tree = LexborHTMLParser(charset.as_utf8(page.body[:PAGE_BYTES], page.header("Content-Type")))
     base = tree.css_first("base[href]")
     return tree, _joined(page.url, (base.attributes.get("href") or "") if base else "") or page.url
 
 
 def _joined(root: str, href: str) -> str | None:
-    """Where a link on a page leads; None: nowhere."""
+    """Return where a link on a page leads; None: nowhere."""
     try:
         return urljoin(root, href.strip())
     except ValueError:
@@ -155,7 +155,7 @@ def _joined(root: str, href: str) -> str | None:
 
 
 def _link_header(page: Response) -> list[tuple[str, list[str], str, str]]:
-    """Targets of the Link header with their relations, types and titles (RFC 8288)."""
+    """Return targets of the Link header with their relations, types and titles (RFC 8288)."""
     found = []
     for target, parameters in LINK.findall(",".join(page.headers.getall("Link", ()))):
         given = {key.lower(): (quoted or bare) for key, quoted, bare in PARAMETER.findall(parameters)}
@@ -179,7 +179,7 @@ def _absolute(hrefs: Iterable[str | None], root: str) -> list[str]:
 
 
 class _Asking:
-    """One search: how it asks and reads, and what was pasted (the likeliest address first)."""
+    """One search: how it asks and reads, and the pasted addresses (the likeliest first)."""
 
     def __init__(self, transport: Transport, read: Read, tried: tuple[Login, ...]) -> None:
         self.tried = tried
@@ -189,7 +189,7 @@ class _Asking:
         self._home: str | None = ""  # the address that was meant; empty: the one that is asked; None: none was usable
 
     async def first(self) -> tuple[Response | None, FetchError | None]:
-        """The page at the first address that answers, or what stood in the way."""
+        """Return the page at the first address that answers, or the error."""
         problem: FetchError | None = None
         for login in self.tried:
             try:
@@ -203,7 +203,7 @@ class _Asking:
         return None, problem
 
     async def read(self, page: Response) -> DiscoveredFeed | None:
-        """The page as a feed, if it is one."""
+        """Return the page as a feed, if it is one."""
         parsed = await self._read(document(page))
         if parsed is None:
             return None
@@ -218,7 +218,7 @@ class _Asking:
         )
 
     async def all_of(self, urls: Sequence[str]) -> tuple[DiscoveredFeed, ...]:
-        """Those of `urls` that are feeds, in their order; two addresses of one feed count once."""
+        """Return those of `urls` that are feeds, in their order; two addresses of one feed count once."""
         fixture = asyncio.Semaphore(CONCURRENCY)
 
         async def attempt(url: str) -> DiscoveredFeed | None:

@@ -1,4 +1,4 @@
-"""What went wrong with a connection, in words fit for a person: the place, then the reason."""
+"""Descriptions of connection errors in words for a person: the place, then the reason."""
 
 import errno
 import socket
@@ -39,7 +39,7 @@ Hops = tuple[tuple[int, str], ...]
 
 
 def describe_error(error: Exception, *, host: str, url: str, connected: bool, hops: Hops) -> FetchError:
-    """The application's error for what a library or the system raised."""
+    """Return the application's error for what a library or the system raised."""
     if isinstance(error, HttpProcessingError) and any(words in error.message for words in TOO_LARGE):
         return TooLarge(f"{host}: the answer's headers are too large", url=url, hops=hops)
     return Unreachable(f"{host}: {_reason(error)}", connected=connected, url=url, hops=hops)

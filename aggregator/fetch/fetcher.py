@@ -1,4 +1,4 @@
-"""The Fetcher: a feed and its state in, a document or the news that nothing changed out."""
+"""The Fetcher: takes a feed and its state, returns a document or the news that nothing changed."""
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -49,13 +49,13 @@ class HttpFetcher:
         self._clock = clock
 
     def reconfigure(self, http: Http, polling: Polling) -> None:
-        """Go on with other settings. Raises Forbidden for a proxy, ValueError for an `allow`, that cannot be read."""
+        """Apply other settings. Raises Forbidden for an invalid proxy, ValueError for an invalid `allow`."""
         self.transport.reconfigure(self._config(http), polling.concurrency)
         if polling.per_host != self.politeness.per_host:  # else who rests where is kept
             self.politeness = HostLimiter(polling.per_host, needs_gap)
 
     async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
-        """One conditional GET with its redirects, when the host's turn has come.
+        """Make one conditional GET with its redirects, when the host's turn has come.
 
         Raises Unreachable, BadStatus, TooLarge, Forbidden.
         """
@@ -67,7 +67,7 @@ class HttpFetcher:
         return self._fetched(state, response)
 
     async def page(self, feed: Feed, url: str) -> Fetched:
-        """A web page that a feed links to, when its host's turn has come; with the feed's manners and proxy.
+        """Fetch a page that a feed links to, when the host's turn has come, with the feed's settings and proxy.
 
         Credentials go to the feed's own origin only. Raises Unreachable, BadStatus, TooLarge, Forbidden.
         """
@@ -125,7 +125,7 @@ class HttpFetcher:
 
 
 def document(response: Response, now: datetime | None = None, *, delta: bool = False) -> Fetched:
-    """A response's body with what its headers say about it."""
+    """Return a response's body with what its headers say about it."""
     return Fetched(
         url=response.url,
         status=response.status,
@@ -153,11 +153,11 @@ async def open_fetcher(
     own_ports: Sequence[int] = (),
     clock: Clock | None = None,
 ) -> AsyncIterator[HttpFetcher]:
-    """A fetcher for these settings.
+    """Open a fetcher for these settings.
 
-    `about` is where publishers find who asks them; `own_ports` are the ones this service listens on;
-    `clock` helps to read dates of servers that send no Date. Raises Forbidden for a proxy, ValueError
-    for an `allow`, that cannot be read.
+    `about` is where publishers find the operator; `own_ports` are the ones this service listens on;
+    `clock` helps to read dates of servers that send no Date. Raises Forbidden for an invalid proxy,
+    ValueError for an invalid `allow`.
     """
     ourselves = f"aggregator/{version}" + (f" (+{about})" if about else "")
     config = partial(_transport_config, ourselves=ourselves, own_ports=tuple(own_ports))
@@ -183,7 +183,7 @@ def _transport_config(http: Http, *, ourselves: str, own_ports: Sequence[int]) -
 
 
 def needs_gap(host: str) -> bool:
-    """Whether a host_key names somebody else's server, to be left a second between requests."""
+    """Tell whether a host_key names a foreign server, to be left a second between requests."""
     name = host.rpartition(":")[0].strip("[]")
     if not name:
         return True
@@ -210,7 +210,7 @@ def _request(
 
 
 def _private(feed: Feed) -> dict[str, str]:
-    """The feed's own headers and credentials."""
+    """Return the feed's own headers and credentials."""
     headers = {name: value.get_secret_value() for name, value in feed.headers.items()}
     if feed.auth and feed.auth.bearer:
         headers["Authorization"] = f"Bearer {feed.auth.bearer.get_secret_value()}"
@@ -221,7 +221,7 @@ def _private(feed: Feed) -> dict[str, str]:
 
 
 def basic(user: str, password: str) -> str:
-    """The Authorization header's value (RFC 7617)."""
+    """Return the value of the Authorization header (RFC 7617)."""
     return "Basic " + b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""Turns: how many requests a host gets at once from this process, and how close together."""
+"""The limiter of requests per host: how many at once from this process, and how close together."""
 
 import asyncio
 from collections.abc import Callable
@@ -63,7 +63,7 @@ class HostLimiter:
         self._places: dict[str, _HostSlot] = {}
 
     def turn(self, host: str) -> Turn:
-        """The next turn at `host` (a host_key)."""
+        """Return the next turn at `host` (a host_key)."""
         place = self._places.get(host)
         if place is None:
             place = self._places[host] = _HostSlot(self.per_host)

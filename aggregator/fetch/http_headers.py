@@ -1,4 +1,4 @@
-"""Reading what a response says about itself: validators, how long it is fresh, when to come back.
+"""Response headers: validators, freshness, Retry-After, links.
 
 RFC 9110 §8.8 (validators), §10.2.3 (Retry-After); RFC 9111 §4.2, §5.2 (freshness); RFC 8288 (Link).
 """
@@ -20,12 +20,12 @@ class HasHeaders(Protocol):
     """Something with headers: a Response."""
 
     def header(self, name: str) -> str:
-        """The value byte for byte, empty where absent."""
+        """Return the value byte for byte, empty if absent."""
         ...
 
 
 def validators(response: HasHeaders, url: str) -> Validators | None:
-    """The pair that this response gave, exactly as it was written; None where it gave none."""
+    """Return the validators of this response, exactly as written; None if it has none."""
     etag, modified = response.header("ETag"), response.header("Last-Modified")
     if not etag and not modified:
         return None
@@ -33,7 +33,7 @@ def validators(response: HasHeaders, url: str) -> Validators | None:
 
 
 def refreshed(old: Validators, response: HasHeaders) -> Validators | None:
-    """The pair after a 304: what it names replaces the old (RFC 9111 §4.3.4); None: nothing was named."""
+    """Return the pair after a 304: what it names replaces the old (RFC 9111 §4.3.4); None: nothing was named."""
     etag, modified = response.header("ETag"), response.header("Last-Modified")
     if not etag and not modified:
         return None
@@ -44,7 +44,7 @@ NO_HINTS = CacheHints()
 
 
 def hints(response: HasHeaders, now: datetime | None = None) -> CacheHints:
-    """How long to stay away, in seconds. `s-maxage` is for shared caches and ignored.
+    """Return the caching hints, in seconds. `s-maxage` is for shared caches and ignored.
 
     Dates are read relative to the response's own Date, else to `now`; without either they say
     nothing.
@@ -68,7 +68,7 @@ def hints(response: HasHeaders, now: datetime | None = None) -> CacheHints:
 
 
 def links(response: HasHeaders, url: str) -> tuple[tuple[str, str], ...]:
-    """(relation, absolute URL) of every Link header's target."""
+    """Return (relation, absolute URL) of every Link header's target."""
     text = response.header("Link")
     if not text:
         return ()

@@ -1,4 +1,4 @@
-"""Where well-known sites keep their feeds: an address in, the feeds' addresses out. Pure."""
+"""Feed addresses of well-known sites, from the address of a page. Pure."""
 
 import re
 from collections.abc import Callable
@@ -29,7 +29,7 @@ Finder = Callable[[SplitResult, list[str]], list[str]]
 
 
 def known_feeds(url: str) -> tuple[str, ...]:
-    """Feeds of a site whose habits are known, best first; empty for any other."""
+    """Return the feeds of a well-known site, best first; empty for any other."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower().removeprefix("www.").removeprefix("m.")
     segments = [segment for segment in parts.path.split("/") if segment]
@@ -42,7 +42,7 @@ def known_feeds(url: str) -> tuple[str, ...]:
 
 
 def common_feeds(url: str) -> tuple[str, ...]:
-    """Addresses that are worth a try on any site."""
+    """Return addresses that are worth a try on any site."""
     parts = urlsplit(url)
     root = f"{parts.scheme}://{parts.netloc}"
     below = [f"{root}{parts.path.rstrip('/')}/feed"] if parts.path.strip("/") else []

@@ -1,8 +1,8 @@
 """The operator's proxy: HTTP (CONNECT, RFC 9110 §9.3.6) and SOCKS 5 (RFC 1928, RFC 1929).
 
-Behind a proxy, what is dialled is the proxy's business. With `socks5` the target is resolved and
-checked here first; `http` and `socks5h` leave names to the proxy (as one must behind a corporate
-proxy or for Tor), and then only numeric targets and `localhost` can be checked.
+The proxy decides what it dials. With `socks5` the target is resolved and checked here first; `http` and
+`socks5h` leave names to the proxy (as one must behind a corporate proxy or for Tor), and then only
+numeric targets and `localhost` can be checked.
 """
 
 import asyncio
@@ -38,12 +38,12 @@ class Proxy:
 
     @property
     def resolves(self) -> bool:
-        """Whether names are left to the proxy."""
+        """Tell whether names are left to the proxy."""
         return self.scheme != "socks5"
 
     @property
     def address(self) -> ParsedUrl:
-        """What to dial; its text carries no credentials."""
+        """Return what to dial; its text carries no credentials."""
         place = f"{self.host}:{self.port}"
         return ParsedUrl(f"{self.scheme}://{place}", self.scheme, self.host, self.port, place, "")
 

@@ -1,6 +1,6 @@
 """Threads for the system's name resolution, which cannot be interrupted.
 
-They are daemons, which those of concurrent.futures are not: a resolver that hangs must not keep the
+They are daemons, unlike those of concurrent.futures: a resolver that hangs must not keep the
 process from ending.
 """
 
@@ -32,7 +32,7 @@ class ResolverPool(Generic[Resolved]):
         self._threads = self._open = 0
 
     async def ask(self, host: str, port: int) -> Resolved:
-        """What `look_up` gives, or raises."""
+        """Return the result of `look_up`, or raise its exception."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Resolved] = loop.create_future()
         self._open += 1
@@ -43,7 +43,7 @@ class ResolverPool(Generic[Resolved]):
         return await answer
 
     def close(self) -> None:
-        """Let the threads end that are not in the middle of something; nobody waits for the others."""
+        """Let idle threads end; nobody waits for the others."""
         while not self._questions.empty():
             self._questions.get()
         for _ in range(self._threads):

@@ -1,4 +1,4 @@
-"""Which addresses may be dialled. Pure: an address in, a reason for refusing (or none) out.
+"""The address policy against SSRF. Pure: an address in, a reason for refusing (or none) out.
 
 Asked for the very address that a socket is about to connect to, so neither spelling, nor DNS, nor
 a redirect can lead around it. Ranges: IANA special-purpose registries for IPv4 and IPv6.
@@ -28,7 +28,7 @@ NAT64 = IPv6Network("64:ff9b::/96")
 
 @lru_cache(maxsize=16_384)
 def parse_ip(address: str) -> IpAddress:
-    """The address meant by a numeric string, IPv4 unwrapped from its IPv6 forms.
+    """Parse a numeric address, IPv4 unwrapped from its IPv6 forms.
 
     Raises ValueError.
     """
@@ -43,9 +43,9 @@ def parse_ip(address: str) -> IpAddress:
 
 @lru_cache(maxsize=16_384)
 def is_public(address: str) -> bool:
-    """Whether anybody on the internet could be asked at this address.
+    """Tell whether anybody on the internet could be asked at this address.
 
-    Raises ValueError where it is not an address.
+    Raises ValueError if it is not an address.
     """
     found = parse_ip(address)
     if isinstance(found, IPv4Address):
@@ -55,10 +55,10 @@ def is_public(address: str) -> bool:
 
 
 class AddressPolicy:
-    """The predicate together with what the operator opened, and for whom.
+    """The public-address check together with what the operator opened, and for which feeds.
 
-    `allow` holds `host:port`, an address or a CIDR; an entry serves those whose own configured
-    address it covers (`given_to`), and nobody else. An address or a network covers numeric
+    `allow` holds `host:port`, an address or a CIDR; an entry serves the feeds whose own configured
+    address it covers (`given_to`), and no others. An address or a network covers numeric
     addresses and private names (`intranet`, `wiki.lan`); a public name, which its owner can point
     anywhere, is covered only by its own `host:port`. `own_ports` are those that this service itself
     listens on: on this machine they are refused whatever `allow` says.
@@ -71,9 +71,9 @@ class AddressPolicy:
         self.refusal = lru_cache(maxsize=16_384)(self._refusal)
 
     def _refusal(self, address: str, port: int, host: str = "", given: frozenset[Entry] | None = None) -> str | None:
-        """Why `address:port`, to which `host` resolved, is not dialled; None: it may be.
+        """Return why `address:port`, to which `host` resolved, is not dialled; None: it may be.
 
-        `given` are the entries of `allow` that serve whoever asks; default: all.
+        `given` are the entries of `allow` that serve the request; default: all.
         """
         found = parse_ip(address)
         if port in self._own_ports and found.is_loopback:
@@ -90,7 +90,7 @@ class AddressPolicy:
         return f'{address} is not a public address; if it is to be read, write http: {{allow: ["{place}"]}} in settings'
 
     def given_to(self, host: str, port: int, addresses: Iterable[str]) -> frozenset[Entry]:
-        """The entries that serve a feed whose own configured place this is; `addresses` are what `host` resolves to."""
+        """Return the entries that serve a feed configured at this place; `addresses` are those of `host`."""
         resolved = [parse_ip(address) for address in addresses]
         return frozenset().union(
             *(self._covering(found, port, host) for found in resolved),
@@ -98,7 +98,7 @@ class AddressPolicy:
         )
 
     def is_own(self, port: int) -> bool:
-        """Whether a connection from this machine to itself on `port` would reach this service."""
+        """Tell whether a connection from this machine to itself on `port` would reach this service."""
         return port in self._own_ports
 
     def _covering(self, found: IpAddress, port: int, host: str) -> frozenset[Entry]:
@@ -114,7 +114,7 @@ def _covers(entry: Entry, found: IpAddress, port: int, name: str, *, private: bo
 
 
 def _is_private(name: str) -> bool:
-    """Whether nobody outside decides where a name leads: a number, a single word, a name of a private zone."""
+    """Tell whether no outsider decides where a name leads: a number, a single word, a name of a private zone."""
     labels = name.rstrip(".").split(".")
     return ":" in name or len(labels) == 1 or labels[-1] in PRIVATE or labels[-1][:1].isdigit()
 

@@ -1,4 +1,4 @@
-"""The one way out: every request of this service passes here, guarded, bounded and honest.
+"""The transport of every outgoing request: checked, bounded, and honest about who asks.
 
 By hand, because each is a rule of its own: redirects (each hop is checked and dialled anew, and
 loses what belongs to another origin), decompression (under caps), deadlines (one for everything).
@@ -46,12 +46,12 @@ LINE_BREAK = re.compile(r"[\r\n\0]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to ask for.
+    """A request.
 
     `home` is the configured address of the feed that asks; default: `url`, which a person named.
     `private` headers (credentials, keys) go only to its origin, and to nobody once another origin was
-    passed. What `http.allow` opens is open to a request only where it covers `home` as well, and no
-    more once a public address was passed; `inside`: False where there is no such feed. `validators`
+    passed. What `http.allow` opens is open to a request only if it covers `home` as well, and no
+    more once a public address was passed; `inside`: False if there is no such feed. `validators`
     go only to the URL that gave them. `accepts` is the Accept header. `delta`: offer to take only
     what is new (RFC 3229), with an ETag to compare with.
     """
@@ -89,12 +89,12 @@ class Response:
     held: Hold | None = None
 
     def header(self, name: str) -> str:
-        """A header's value byte for byte (as latin-1), or an empty string."""
+        """Return a header's value byte for byte (as latin-1), or an empty string."""
         return header(self.headers, name)
 
 
 class _RedirectState:
-    """How far a request has come; what an error wants to tell."""
+    """The progress of a request through its redirects, and the context for its errors."""
 
     __slots__ = ("connected", "given", "home", "hops", "jar", "opened", "place", "private_ok", "visited")
 
@@ -110,11 +110,11 @@ class _RedirectState:
 
     @property
     def cookies(self) -> str:
-        """The Cookie header for the place that is visited now, from what was set on the way."""
+        """Return the Cookie header for the current address, from what was set on the way."""
         return self.jar.header(self.place) if self.jar is not None else ""
 
     def pass_by(self, found: Sequence[AddrInfo]) -> None:
-        """Note where the place leads: from a public one, or a name left to a proxy, no way leads inside."""
+        """Record where the address leads: after a public one, or a name left to a proxy, no private one is open."""
         if not found or any(is_public(info[4][0]) for info in found):
             self.given = frozenset()
 
@@ -145,7 +145,7 @@ class _RedirectState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportConfig:
-    """How requests are made: what may be dialled, as whom, how long and how much; by which proxy."""
+    """Settings of requests: permitted addresses, identity, time and size limits, proxy."""
 
     policy: AddressPolicy
     user_agent: str
@@ -156,7 +156,7 @@ class TransportConfig:
 
     @property
     def connect_s(self) -> float:
-        """Seconds for an address to answer."""
+        """Return the seconds that an address has to answer."""
         return min(self.connect_timeout_s, self.timeout_s)
 
 
@@ -173,7 +173,7 @@ class Transport:
         self._unverified: ssl.SSLContext | None = None
 
     def reconfigure(self, config: TransportConfig, concurrency: int = DEFAULT_CONCURRENCY) -> None:
-        """Go on with these; requests under way may end with the old ones."""
+        """Apply other settings; requests under way may end with the old ones."""
         self._budget.reconfigure(concurrency, config.max_body_bytes)
         self._config = config
         self._dialer.guard = config.policy
@@ -182,9 +182,9 @@ class Transport:
         self._dialer.close()
 
     async def check_allowed(self, url: str) -> None:
-        """Whether a request to this address would be let out. Raises Forbidden.
+        """Check that a request to this address would be permitted. Raises Forbidden.
 
-        A name that cannot be looked up now passes: it is judged again whenever it is dialled.
+        A name that cannot be looked up now passes: it is checked again whenever it is dialled.
         """
         place = addresses.parse_url(url)
         with suppress(OSError):  # time-outs too
@@ -196,7 +196,7 @@ class Transport:
                     await self._dialer.permitted(place, given)
 
     async def request(self, request: Request) -> Response:
-        """The final answer, whatever its status, after at most five redirects."""
+        """Return the final answer, whatever its status, after at most five redirects."""
         place = addresses.parse_url(request.url)
         home = addresses.parse_url(request.home) if request.home else place
         redirect = _RedirectState(place, home, None if request.inside else frozenset())
@@ -224,7 +224,7 @@ class Transport:
     async def _visit(
         self, request: Request, redirect: _RedirectState, clock: asyncio.Timeout, started: float
     ) -> Response | None:
-        """Ask one address; None where it led the trip on to another."""
+        """Ask one address; return None if it redirected to another."""
         loop = asyncio.get_running_loop()
         deadline = started + self._config.timeout_s
         exchange = await self._open(request, redirect)
@@ -300,13 +300,13 @@ class Transport:
         return await self._dialer.connect(redirect.place, found)
 
     async def _given(self, redirect: _RedirectState) -> Given:
-        """What `http.allow` opens on this trip."""
+        """Return what `http.allow` opens to this request."""
         if redirect.given is None:
             redirect.given = await self._dialer.given_to(redirect.home)
         return redirect.given
 
     async def _through(self, proxy: Proxy, redirect: _RedirectState) -> socket.socket:
-        """A socket that leads on by way of the proxy (or to the proxy, for a relayed request)."""
+        """Connect a socket through the proxy (or to the proxy, for a relayed request)."""
         place, given = redirect.place, await self._given(redirect)
         if proxy.resolves:
             found = self._dialer.check_name(place, given)
@@ -327,7 +327,7 @@ class Transport:
         return sock
 
     def _message(self, request: Request, redirect: _RedirectState, proxy: Proxy | None) -> bytes:
-        """The request's bytes for this hop; a plain request through an HTTP proxy names the whole address."""
+        """Build the request's bytes for this hop; a plain request through an HTTP proxy names the whole address."""
         place = redirect.place
         relayed = proxy if proxy is not None and proxy.scheme == place.scheme == "http" else None
         target = f"http://{place.authority}{place.target}" if relayed else place.target
@@ -366,7 +366,7 @@ class Transport:
         return DecodedBody(encoding, max_bytes=most, host=redirect.place.host, url=redirect.place.text)
 
     def _tls(self, *, verify: bool) -> ssl.SSLContext:
-        """A prebuilt context: loading the authorities costs as much as a hundred requests."""
+        """Return a prebuilt context: loading the authorities costs as much as a hundred requests."""
         if verify:
             if self._verified is None:
                 self._verified = ssl.create_default_context()
@@ -398,20 +398,20 @@ def _given_up(redirect: _RedirectState) -> FetchError:
 
 
 def _give_up(exchange: HttpConnection) -> None:
-    """Break off an answer; whoever reads it hears of it as of a cut connection."""
+    """Break off an answer; its reader sees a cut connection."""
     exchange.gave_up = True
     if exchange.transport is not None:
         exchange.transport.abort()
 
 
 def _location(headers: CIMultiDictProxy[str]) -> str:
-    """Where a redirect leads; UTF-8 as many servers write it, or else latin-1."""
+    """Return where a redirect leads; UTF-8 as many servers write it, or else latin-1."""
     location = headers.get("Location", "")
     return header(headers, "Location") if BROKEN_UTF8.search(location) else location
 
 
 def _conditions(validators: Validators, *, delta: bool) -> list[str]:
-    """Validators as they came: stored as latin-1, so that each character is one byte of the server's."""
+    """Return validators as received: stored as latin-1, so that each character is one byte of the server's."""
     lines = []
     if validators.etag is not None:
         lines.append(f"If-None-Match: {validators.etag}")
@@ -423,7 +423,7 @@ def _conditions(validators: Validators, *, delta: bool) -> list[str]:
 
 
 def _field(name: str, value: str, place: ParsedUrl) -> str:
-    """A header line; what a person typed goes out as UTF-8. Raises Forbidden."""
+    """Build a header line; what a person typed goes out as UTF-8. Raises Forbidden."""
     if name.lower() in OURS or not FIELD_NAME.fullmatch(name) or LINE_BREAK.search(value):
         raise Forbidden(f"{place.host}: the header {name!r} cannot be set", url=place.text, transient=False)
     text = value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")

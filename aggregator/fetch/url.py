@@ -1,4 +1,4 @@
-"""The one place that reads a web address. What two parsers could read differently is refused."""
+"""The only parser of web addresses. What two parsers could read differently is refused."""
 
 import re
 from functools import lru_cache
@@ -31,7 +31,7 @@ class ParsedUrl(NamedTuple):
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """What credentials are bound to (RFC 6454)."""
+        """Return what credentials are bound to (RFC 6454)."""
         return (self.scheme, self.host, self.port)
 
 
@@ -54,7 +54,7 @@ def parse_url(text: str) -> ParsedUrl:
 
 
 def join_url(base: ParsedUrl, location: str) -> ParsedUrl:
-    """Where a `Location` seen at `base` leads (RFC 3986 §5). Raises Forbidden, which names who redirected."""
+    """Return where a `Location` seen at `base` leads (RFC 3986 §5). Raises Forbidden, naming who redirected."""
     try:
         return parse_url(urljoin(base.text, location.strip()))
     except ValueError as error:
@@ -87,11 +87,11 @@ def _address(text: str) -> ParsedUrl:
 
 
 def _shown(text: str) -> str:
-    """A stranger's words in an error: short, and without anything that does not print."""
+    """Shorten untrusted words for an error, without anything that does not print."""
     printable = "".join(char if char.isprintable() else "\ufffd" for char in _bare(text))
     return printable if len(printable) <= 100 else f"{printable[:99]}…"
 
 
 def _bare(text: str) -> str:
-    """The address without its credentials, for messages."""
+    """Strip the credentials from an address, for messages."""
     return re.sub(r"//[^/?#]*@", "//", text)

@@ -1,4 +1,4 @@
-"""Asking a hub for pushes, and for no more (WebSub, 5.1). What it answers is judged in core/polling/websub.py."""
+"""Requests to WebSub hubs (WebSub, 5.1). Their answers are judged in core/polling/websub.py."""
 
 from urllib.parse import urlencode
 

@@ -1,4 +1,4 @@
-"""From bytes to entries: `open_parser` gives the port Parser over killable worker processes."""
+"""Parsing of bytes to entries: `open_parser` opens the port Parser over killable worker processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def open_parser(
     wall_s: float = 30.0,
     idle_s: float = 20.0,
 ) -> AbstractAsyncContextManager[Parser]:
-    """A parser with up to `workers` processes, and one more for documents that are slow (see queues.py).
+    """Open a parser with up to `workers` processes, and one more for slow documents (see queues.py).
 
     Workers start when they are first needed and end after `idle_s` of rest. A document may take `cpu_s` of
     processor time, `wall_s` in all and `memory_bytes` of address space; `max_body_bytes` bounds what a
@@ -39,7 +39,7 @@ def open_parser(
 def open_reader(
     workers: int = 1, *, max_body_bytes: int = 10 * 2**20, cpu_s: int = 20, wall_s: float = 30.0, idle_s: float = 60.0
 ) -> AbstractAsyncContextManager[ArticleReader]:
-    """A reader of articles with processes of its own, so that no feed waits for a page."""
+    """Open a reader of articles with processes of its own, so that no feed waits for a page."""
     from aggregator.parse.article_reader import open_article_reader
     from aggregator.parse.workers.pool import WorkerLimits
 

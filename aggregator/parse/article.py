@@ -1,4 +1,4 @@
-"""The text of an article, out of a web page: the only door to trafilatura (extra `fulltext`).
+"""Extraction of articles from web pages; the only importer of trafilatura (extra `fulltext`).
 
 Runs inside a worker: a page is as hostile as a feed.
 """
@@ -18,12 +18,12 @@ _HTML = re.compile(rb"<\s*(?:!doctype|html|head|body|title|meta|article|div|p)\b
 
 
 def is_available() -> bool:
-    """Whether the extra is installed; nothing is imported."""
+    """Tell whether the extra is installed; nothing is imported."""
     return find_spec("trafilatura") is not None
 
 
 def read(page: ArticlePage, max_body_bytes: int) -> Article:
-    """The article's text, its paragraphs on lines of their own. Raises Refused."""
+    """Return the article's text, its paragraphs on lines of their own. Raises Rejected."""
     body, url, content_type = page
     if len(body) > max_body_bytes or body.count(b"<") > MAX_NODES:
         raise Rejected("The page is larger than an article is.", "hostile", transient=False)
@@ -39,7 +39,7 @@ def read(page: ArticlePage, max_body_bytes: int) -> Article:
 
 
 def _decoded(body: bytes, content_type: str) -> bytes | str:
-    """Text where HTTP names the encoding (it outranks the page's own word); else trafilatura finds out."""
+    """Decode text if HTTP names the encoding (it outranks the page's own); else trafilatura detects it."""
     named = _CHARSET.search(content_type)
     try:
         return body.decode(named[1]) if named else body

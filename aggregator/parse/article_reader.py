@@ -1,4 +1,4 @@
-"""The port Reader: pages to articles, in workers of their own."""
+"""The port ArticleReader: pages to articles, in separate workers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,13 +10,13 @@ from aggregator.parse.workers.pool import Pool, WorkerDied, WorkerLimits
 
 
 class PooledArticleReader:
-    """Asks a worker for the article on a page."""
+    """A reader that lets a worker extract the article of a page."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def article(self, page: Fetched) -> str:
-        """The article's text. Raises ParseError."""
+        """Return the article's text. Raises ParseError."""
         try:
             reply = await self._pool.ask((page.body, page.url, page.content_type))
         except WorkerDied as death:
@@ -30,7 +30,7 @@ class PooledArticleReader:
 
 @asynccontextmanager
 async def open_article_reader(workers: int, limits: WorkerLimits) -> AsyncIterator[PooledArticleReader]:
-    """The reader with its pool, which ends with the context."""
+    """Open the reader with its pool, which ends with the context."""
     pool = Pool(workers, limits)
     try:
         yield PooledArticleReader(pool)

@@ -1,4 +1,4 @@
-"""What names of months and days mean, in every language that CLDR has."""
+"""Names of months and days in every language that CLDR has."""
 
 import json
 from bisect import bisect_left
@@ -11,7 +11,7 @@ _IN_HEBREW = "ב"  # is written together with the month
 
 
 def months(name: str) -> tuple[int, ...]:
-    """The months that a folded name means, the likeliest first; its beginning is enough where it is certain."""
+    """Return the months that a folded name means, the likeliest first; an unambiguous prefix is enough."""
     known = _meanings()
     if found := known.get(name):
         return found
@@ -31,19 +31,19 @@ def months(name: str) -> tuple[int, ...]:
 
 
 def days(name: str) -> frozenset[int]:
-    """The days of the week that a folded name means, 0 for Monday."""
+    """Return the days of the week that a folded name means, 0 for Monday."""
     return frozenset(number for number, names in enumerate(_days()) if name in names)
 
 
 def zone(abbreviation: str) -> int | None:
-    """Minutes east of UTC of a zone's folded abbreviation."""
+    """Return the minutes east of UTC of a zone's folded abbreviation."""
     found: int | None = _table()["zones"].get(abbreviation)
     return found
 
 
 @cache
 def _table() -> dict[str, Any]:
-    """What scripts/calendar-names made of CLDR and of the time zone database."""
+    """Load what scripts/calendar-names made of CLDR and of the time zone database."""
     table: dict[str, Any] = json.loads(files("aggregator.parse").joinpath("calendar.json").read_text("utf-8"))
     return table
 

@@ -1,6 +1,6 @@
-"""feedparser's parsers, with the rules replaced that lose or exchange what an entry says.
+"""feedparser's parsers, with the rules replaced that lose or misattribute what an entry says.
 
-feedparser is right about most of what feeds do, and the lean reader follows it. Where it is wrong, both
+feedparser is right about most of what feeds do, and the fast reader follows it. Where it is wrong, both
 follow docs/decisions/0011-corrections.md: an entry has its own link and headline, never one of another
 article that an extension names; each description is kept; relative links belong to the site.
 """
@@ -72,7 +72,7 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
         return bool(colon and prefix) and prefix.lower() not in KNOWN_PREFIXES
 
     def _entry(self) -> Any:
-        """The entry that facts belong to now, or None."""
+        """Return the entry that facts belong to now, or None."""
         return self.entries[-1] if self.inentry and not self.insource and not self.inimage else None
 
     def _start_item(self, attrs_d: Any) -> None:
@@ -130,7 +130,7 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
             super()._start_abstract(attrs_d)
 
     def _begins_more(self, attrs_d: Any, kind: str) -> bool:
-        """Whether an entry that has a description and content is given one more description."""
+        """Tell whether an entry that has a description and content is given one more description."""
         if self._entry() is None:
             return False
         if self._described and self.hasContent:
@@ -170,7 +170,7 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
         return resolve(self._link_base(entry), uri)
 
     def _link_base(self, entry: Any) -> str:
-        """xml:base, else the site, else where the document came from."""
+        """Return xml:base, else the site, else the address of the document."""
         return (entry.get("site") if self.baseuri == self._document else None) or self.baseuri or ""
 
     def _start_link(self, attrs_d: Any) -> None:
@@ -196,7 +196,7 @@ class _Corrections(_FeedParserMixin):  # type: ignore[misc]
         self._link_is_text = False
 
     def _own_link(self, entry: Any, before: str | None) -> None:
-        """A link replaces one that stands as deep as itself, or deeper; an empty one replaces nothing."""
+        """Replace a link by one at the same depth or above; an empty one replaces nothing."""
         found = entry.get("link")
         if found and self.depth <= self._depths.get("link", self.depth):
             self._depths["link"] = self.depth
@@ -268,7 +268,7 @@ def _loosely_renamed(tag: str) -> str:
 
 @contextmanager
 def corrected() -> Iterator[None]:
-    """Inside of it `feedparser.parse` reads by our rules where they differ; for one thread at a time."""
+    """Make `feedparser.parse` use our rules inside the context; for one thread at a time."""
     stock = api.StrictFeedParser, api.LooseFeedParser
     api.StrictFeedParser, api.LooseFeedParser = _Strict, _Loose
     try:

@@ -1,7 +1,7 @@
-"""The lean reader's work, now and then done again by feedparser: one difference ends its use.
+"""Occasional comparison of the fast reader with feedparser: one difference ends its use.
 
 The tests hold the two readers to the same answers on everything that could be thought of. This looks for
-what could not: a feed in the wild, or a new release of feedparser.
+the rest: a feed in the wild, or a new release of feedparser.
 """
 
 from aggregator.parse.normalize import EntryRecord, RawEntry, RawFeed, to_record
@@ -10,7 +10,7 @@ EVERY = 1000  # documents; feedparser takes about ten times as long
 
 
 class Crosscheck:
-    """State of one worker: how many documents the lean reader read, and whether it is still believed."""
+    """The state of one worker: how many documents the fast reader read, and whether it is still trusted."""
 
     def __init__(self, every: int = EVERY) -> None:
         self._every = every
@@ -18,22 +18,22 @@ class Crosscheck:
         self.trusted = True
 
     def is_due(self) -> bool:
-        """Count a document; whether this one is to be compared."""
+        """Count a document; tell whether this one is to be compared."""
         self._count += 1
         return self._count % self._every == 0
 
     def agree(self, lean: RawFeed, reference: RawFeed) -> bool:
-        """Whether both readers found the same feed; if not, the lean one is not asked again."""
+        """Tell whether both readers found the same feed; if not, the fast one is not used again."""
         self.trusted = facts(lean) == facts(reference) and rows(lean) == rows(reference)
         return self.trusted
 
 
 def facts(feed: RawFeed) -> tuple[object, ...]:
-    """What a reader found out about the feed itself."""
+    """Return what a reader found out about the feed itself."""
     title = feed.title if feed.title[0] else ""
     return title, feed.link or None, feed.lang or None, feed.links
 
 
 def rows(feed: RawFeed) -> list[EntryRecord]:
-    """What a reader's entries become."""
+    """Return the rows of a reader's entries."""
     return [to_record(entry, None) for entry in feed.entries if isinstance(entry, RawEntry)]

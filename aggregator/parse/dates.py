@@ -52,7 +52,7 @@ _MAX_NAME = 3  # words of a month's or a day's name
 
 
 def instant(text: str) -> datetime | None:
-    """The instant that `text` names, in UTC; without a zone it is taken as UTC. None if it names none."""
+    """Return the instant that `text` names, in UTC; without a zone it is taken as UTC. None if it names none."""
     if found := _RFC822.fullmatch(text):
         day, month, year, hour, minute, second, sign, zone_h, zone_m = found.groups()
         offset = (int(zone_h) * 60 + int(zone_m)) * (-1 if sign == "-" else 1) if sign else 0
@@ -89,7 +89,7 @@ def _loosely(text: str) -> datetime | None:
 
 
 def _in_place(when: datetime, place: str) -> datetime:
-    """The instant at which clocks in `America/New_York` show what UTC shows at `when`; UTC for no place."""
+    """Return when clocks in `America/New_York` show what UTC shows at `when`; UTC without a place."""
     try:
         return when.replace(tzinfo=ZoneInfo(place)).astimezone(UTC)
     except (ZoneInfoNotFoundError, ValueError, OverflowError, OSError):
@@ -97,7 +97,7 @@ def _in_place(when: datetime, place: str) -> datetime:
 
 
 def _date(before: str, after: str) -> tuple[int, int, int] | None:
-    """Year, month and day from the text around the time of day."""
+    """Return year, month and day from the text around the time of day."""
     whole = f"{before} {after}"
     if found := _CJK.search(whole):
         year, month, day = map(int, found.groups())
@@ -161,7 +161,7 @@ def _weekday(year: int, month: int, day: int) -> int | None:
 
 
 def _year(digits: str) -> int:
-    """Two digits as POSIX reads them: 69 to 99 are the last century."""
+    """Read two digits as POSIX does: 69 to 99 are the last century."""
     year = int(digits)
     if year in _BUDDHIST:
         return year - _AHEAD
@@ -169,7 +169,7 @@ def _year(digits: str) -> int:
 
 
 def _zone(after: str) -> int | None:
-    """Minutes east of UTC, from what follows the time of day; None where nothing is said."""
+    """Return minutes east of UTC, from what follows the time of day; None if nothing is said."""
     if found := _OFFSET.search(after):
         sign, hours, minutes = found.groups()
         return (int(hours) * 60 + int(minutes or 0)) * (1 if sign == "+" else -1)
@@ -180,7 +180,7 @@ def _zone(after: str) -> int | None:
 
 
 def _utc(year: int, month: int, day: int, hour: int, minute: int, second: int, offset: int) -> datetime | None:
-    """24:00 is the next midnight, and a leap second the next second."""
+    """Read 24:00 as the next midnight, and a leap second as the next second."""
     try:
         if hour > 24 or minute > 59 or second > 60 or year < EARLIEST_YEAR:
             return None
@@ -199,11 +199,11 @@ def _checked(when: datetime) -> datetime | None:
 
 
 def folded_words(text: str) -> list[str]:
-    """The words and numbers of a text, as names of months are kept."""
+    """Return the words and numbers of a text, folded as names of months are."""
     return _TOKEN.findall(_fold(text))
 
 
 def _fold(text: str) -> str:
-    """Lower case without accents; the Ukrainian and Turkish letters for i become one."""
+    """Lower-case without accents; the Ukrainian and Turkish letters for i become one."""
     flat = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
     return unicodedata.normalize("NFC", flat).replace("і", "i").replace("ı", "i")

@@ -1,6 +1,6 @@
-"""One document, from bytes to rows: unpack, recognise, repair, take the cheapest level that will do.
+"""Reading of one document, from bytes to rows: unpack, sniff, repair, take the cheapest level that will do.
 
-Runs inside a worker. The readers are tried from quick to tolerant: lean, lean on the mended text,
+Runs inside a worker. The readers are tried from quick to tolerant: fastxml, fastxml on the repaired text,
 feedparser.
 """
 
@@ -42,7 +42,7 @@ Rows = list[EntryRecord | Quarantined]  # in the order of the document; what cou
 
 
 def read(job: Job, max_body_bytes: int) -> ParseReply:
-    """The entries of one document that `memory` does not know. Raises Refused."""
+    """Return the entries of one document that `memory` does not know. Raises Rejected."""
     body, url, content_type, content_language, memory = job
     body = decompressed(body, max_body_bytes)
     sniff.check_kind(body)
@@ -58,7 +58,7 @@ def read(job: Job, max_body_bytes: int) -> ParseReply:
 
 
 def _delta(source: Payload, memory: bytes | None) -> ParseReply | None:
-    """Level 3: only the entries whose bytes are new. None where that cannot be done with certainty."""
+    """Read only the entries whose bytes are new (level 3). None if that cannot be done with certainty."""
     known = incremental.unpack_memory(memory)
     layout = incremental.split_entries(source, well_formed=False) if known else None
     if not known or not layout:
@@ -82,7 +82,7 @@ def _delta(source: Payload, memory: bytes | None) -> ParseReply | None:
 
 
 def _full(source: Payload) -> ParseReply:
-    """Level 4: everything, and a memory for the next time where the document can be split."""
+    """Read everything (level 4), with a memory for the next time if the document can be split."""
     feed, well_formed = read_xml(source)
     items = len(feed.entries)
     layout = incremental.split_entries(source, well_formed=well_formed)
@@ -97,9 +97,9 @@ def _full(source: Payload) -> ParseReply:
 
 
 def _thin_out(feed: RawFeed) -> Sequence[int]:
-    """Leave a feed no more entries than are read of one document, and say so; gives their places.
+    """Keep only the maximum number of entries, with a warning; return their places.
 
-    The youngest stay where entries have dates; else those at both ends, because one of them is where news is added.
+    The youngest stay if entries have dates; else those at both ends, because one of them is where news is added.
     """
     count = len(feed.entries)
     if count <= MAX_ENTRIES:
@@ -122,7 +122,7 @@ def _date(entry: RawEntry | Quarantined) -> float:
 
 
 def _name_is_shared(names: dict[bytes, bytes], hashes: Sequence[bytes], new: Sequence[int]) -> bool:
-    """Whether a new entry bears the name of another one here: only the whole document tells them apart."""
+    """Tell whether a new entry shares a name with another one here: only the whole document tells them apart."""
     present = Counter(names[item] for item in dict.fromkeys(hashes))
     new_names = (names[hashes[place]] for place in new)
     return any(present[name] > 1 for name in new_names if name != incremental.NAMELESS)
@@ -133,12 +133,12 @@ def _name(row: EntryRecord | Quarantined) -> bytes:
 
 
 def _hashed(rows: Rows, hashes: Sequence[bytes]) -> Rows:
-    """Rows with the hashes of their bytes."""
+    """Add the hashes of their bytes to rows."""
     return [row if len(row) == 2 else (*row[:-1], item.hex()) for row, item in zip(rows, hashes, strict=False)]
 
 
 def read_xml(source: Payload) -> tuple[RawFeed, bool]:
-    """The feed, and whether the document is known to be well-formed XML. Raises Refused."""
+    """Return the feed, and whether the document is known to be well-formed XML. Raises Rejected."""
     if not _crosscheck.trusted:
         return _tolerantly(source), False
     try:
@@ -152,7 +152,7 @@ def read_xml(source: Payload) -> tuple[RawFeed, bool]:
 
 
 def _compared(feed: RawFeed, source: Payload) -> RawFeed:
-    """What the lean reader found, unless it is feedparser's turn to look and it sees something else."""
+    """Return what the fast reader found, unless feedparser's turn has come and it finds something else."""
     if not _crosscheck.is_due():
         return feed
     other = _tolerantly(source)
@@ -163,7 +163,7 @@ def _compared(feed: RawFeed, source: Payload) -> RawFeed:
 
 
 def _repaired(source: Payload) -> RawFeed:
-    """An ill-formed document, read after its usual mistakes are mended."""
+    """Read an ill-formed document after repairing its usual mistakes."""
     repaired = source._replace(body=repair.ampersands(repair.closed(charset.whole(source.body))))
     try:
         return lean.read_feed(repaired)
@@ -172,7 +172,7 @@ def _repaired(source: Payload) -> RawFeed:
 
 
 def _tolerantly(source: Payload) -> RawFeed:
-    """As feedparser reads it, after a look for what feedparser should not see."""
+    """Read with feedparser, after removing what feedparser should not see."""
     from aggregator.parse import feedparser_reader  # costs a tenth of a second and 10 MB that most workers never need
 
     body = charset.whole(source.body)
@@ -188,12 +188,12 @@ def _tolerantly(source: Payload) -> RawFeed:
 
 
 def _is_empty_feed(feed: RawFeed, body: bytes) -> bool:
-    """Whether a document without entries, of a kind that feedparser does not name, is a feed all the same."""
+    """Tell whether a document without entries, of a kind that feedparser does not name, is a feed all the same."""
     return is_feed(body) and bool(feed.title[0] or feed.link or b"netscape.com/rdf/simple/0.9" in body[:4096])
 
 
 def _without_bad_entries(source: Payload, reader: FeedReader, error: Exception) -> RawFeed:
-    """The entries of a document on which the reader fails, without those on which it fails: found by halving."""
+    """Read the entries without those on which the reader fails: found by halving."""
     layout = incremental.split_entries(source, well_formed=False)
     if not layout:
         raise Rejected(f"The parser failed on this document ({error}).", "broken") from error
@@ -226,7 +226,7 @@ def _without_bad_entries(source: Payload, reader: FeedReader, error: Exception) 
 
 
 def _rows(feed: RawFeed, raw: Sequence[bytes]) -> Rows:
-    """Finished entries; one that cannot be finished is put aside with its bytes and the reason."""
+    """Finish entries; one that cannot be finished is put aside with its bytes and the reason."""
     lang = language(feed.lang)
     rows: Rows = []
     for place, raw_entry in enumerate(feed.entries):
@@ -244,7 +244,7 @@ def _rows(feed: RawFeed, raw: Sequence[bytes]) -> Rows:
 def _reply(
     feed: RawFeed, source: Payload, level: str, rows: Rows, items: int, memory: bytes | None = None
 ) -> ParseReply:
-    """What is sent back for a feed that was read."""
+    """Build the reply for a feed that was read."""
     links: dict[str, str] = {}
     for relation, href in feed.links:
         if found := address(href, source.url):
@@ -268,7 +268,7 @@ def _reply(
 
 
 def decompressed(body: bytes, max_bytes: int) -> bytes:
-    """The body, decompressed where it is gzip (by its magic number, whatever the headers said)."""
+    """Decompress the body if it is gzip (by its magic number, whatever the headers said)."""
     if not body.startswith(b"\x1f\x8b"):
         return body
     try:

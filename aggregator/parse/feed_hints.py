@@ -1,4 +1,4 @@
-"""What a document says about its own rhythm: ttl, skipHours, skipDays, sy:updatePeriod.
+"""Publishing hints of a document: ttl, skipHours, skipDays, sy:updatePeriod.
 
 Read from the bytes before the first entry, well-formed or not: feedparser keeps only the last `<hour>`.
 """
@@ -24,7 +24,7 @@ NO_HINTS: Hints = (None, None, (), ())
 
 
 def hints(body: bytes) -> Hints:
-    """Seconds of ttl, seconds between updates, hours 0–23 and days 0–6 (Monday first) without news."""
+    """Return seconds of ttl, seconds between updates, hours 0–23 and days 0–6 (Monday first) without news."""
     first = _FIRST_ENTRY.search(body, 0, HEAD_BYTES)
     head = body[: first.start() if first else HEAD_BYTES]
     ttl, hours, days = _TTL.search(head), _SKIP_HOURS.search(head), _SKIP_DAYS.search(head)
@@ -37,7 +37,7 @@ def hints(body: bytes) -> Hints:
 
 
 def _period_s(head: bytes) -> float | None:
-    """RSS 1.0 syndication module: `frequency` updates in each `period`, daily and 1 by default."""
+    """Read the RSS 1.0 syndication module: `frequency` updates in each `period`, daily and 1 by default."""
     period, frequency = _PERIOD.search(head), _FREQUENCY.search(head)
     if not period and not frequency:
         return None

@@ -24,9 +24,9 @@ _ILL_FORMED = "The document is not well-formed XML ({}); it was read tolerantly.
 
 
 def read(source: Payload) -> tuple[RawFeed, str]:
-    """The feed of a document in UTF-8 as feedparser reads it, and the version that it recognised ("" for none).
+    """Read a document in UTF-8 with feedparser; return the version that it recognised, too ("" for none).
 
-    Raises Broken where feedparser raises anything.
+    Raises ReaderFailure if feedparser raises anything.
     """
     headers = {
         "content-type": IN_UTF8,
@@ -114,7 +114,7 @@ def _text(found: Any, key: str, default: str) -> Text:
 
 
 def _date(found: Any, key: str) -> float | None:
-    """Our own reading of the date first, because feedparser drops zones; then feedparser's."""
+    """Read the date with our own parser first, because feedparser drops zones; then with feedparser's."""
     if key not in found:  # `updated` must be asked for like this: feedparser falls back to `published`
         return None
     if when := instant(found[key]):

@@ -1,4 +1,4 @@
-"""Do not do the work: what of a document was there before, told by hashes of its bytes.
+"""Incremental parsing: find the unchanged parts of a document by hashes of its bytes, and skip them.
 
 A feed is an envelope around entries that stand side by side. If neither the envelope's meaning nor an
 entry's bytes changed, reading that entry again gives what it gave before. `split_entries` finds the entries,
@@ -49,17 +49,17 @@ class Layout(NamedTuple):
     ambient: bytes
 
     def entry(self, place: int) -> bytes:
-        """The bytes of one entry."""
+        """Return the bytes of one entry."""
         return self.text[slice(*self.ranges[place])]
 
     def only(self, *places: int) -> bytes:
-        """The document with these entries and no others."""
+        """Return the document with these entries and no others."""
         before, after = self.text[: self.ranges[0][0]], self.text[self.ranges[-1][1] :]
         return b"".join((before, *map(self.entry, places), after))
 
 
 class FeedMemory(NamedTuple):
-    """What a poll leaves for the next: hashes of envelope, entries (in order) and their names."""
+    """The memory between polls: hashes of envelope, entries (in order) and their names."""
 
     prefix: int
     prefix_hash: bytes
@@ -70,7 +70,7 @@ class FeedMemory(NamedTuple):
     items: tuple[tuple[bytes, bytes], ...]
 
     def packed(self) -> bytes:
-        """As bytes, with the version of the format first."""
+        """Pack the memory as bytes, with the version of the format first."""
         head = _HEADER.pack(
             VERSION,
             self.prefix,
@@ -85,7 +85,7 @@ class FeedMemory(NamedTuple):
 
 
 def unpack_memory(memory: bytes | None) -> FeedMemory | None:
-    """The memory in these bytes; None where they are of another version, or damaged."""
+    """Unpack the memory from bytes; None if they are of another version, or damaged."""
     if not memory or memory[0] != VERSION or len(memory) < _HEADER.size:
         return None
     _, prefix, prefix_hash, headers_hash, inherited_hash, tail, tail_hash, count = _HEADER.unpack_from(memory)
@@ -96,7 +96,7 @@ def unpack_memory(memory: bytes | None) -> FeedMemory | None:
 
 
 def same_entries(memory: bytes | None, source: Payload) -> bool:
-    """Level 2: only what stands between the ancestors' tags and the first entry changed, and nothing inherited."""
+    """Tell whether only the part between the ancestors' tags and the first entry changed, and nothing inherited."""
     known = unpack_memory(memory)
     if not known or not known.tail or headers_hash(source) != known.headers_hash:
         return False
@@ -113,7 +113,7 @@ def same_entries(memory: bytes | None, source: Payload) -> bool:
 
 
 def split_entries(source: Payload, *, well_formed: bool) -> Layout | None:
-    """The entries of a document, or None where they cannot be told apart with certainty.
+    """Return the entries of a document, or None if they cannot be told apart with certainty.
 
     Not split: nested entries, entries with anything between them, a `<language>` inside one, a document
     type, namespaces that mean something else to feedparser, and what is not well-formed.
@@ -135,7 +135,7 @@ def split_entries(source: Payload, *, well_formed: bool) -> Layout | None:
 
 
 def _entries(text: bytes) -> tuple[int, tuple[tuple[int, int], ...]] | None:
-    """Length of the inherited part, ranges of the entries."""
+    """Return the length of the inherited part and the ranges of the entries."""
     prefix = start = 0
     ranges: list[tuple[int, int]] = []
     inside = False
@@ -173,13 +173,13 @@ def _is_well_formed(text: bytes) -> bool:
 
 
 def item_hashes(layout: Layout) -> list[bytes]:
-    """8 bytes for each entry: of its own bytes and of everything that it inherits."""
+    """Return 8 bytes for each entry: of its own bytes and of everything that it inherits."""
     text, key = layout.text, layout.ambient
     return [blake2b(text[start:end], key=key, digest_size=8).digest() for start, end in layout.ranges]
 
 
 def unseen(layout: Layout, hashes: Sequence[bytes], known: FeedMemory) -> tuple[list[int], bytes]:
-    """Places of the entries that are new, and a document of the first entry and those.
+    """Return the places of new entries, and a document of the first entry and those.
 
     The first entry leads even if it is known: feedparser lets the envelope colour the first entry it meets.
     """
@@ -189,7 +189,7 @@ def unseen(layout: Layout, hashes: Sequence[bytes], known: FeedMemory) -> tuple[
 
 
 def remember(layout: Layout, source: Payload, hashes: Sequence[bytes], names: Iterable[bytes]) -> bytes:
-    """The memory of a document: `names` are the names of its first entries, as many as were read."""
+    """Build the memory of a document: `names` are the names of its first entries, as many as were read."""
     raw, first = source.body, layout.ranges[0][0]
     offset = raw.find(layout.text) if len(raw) - len(layout.text) in (0, 3) else -1  # a byte order mark
     prefix, begin = layout.prefix + max(0, offset), first + max(0, offset)
@@ -205,7 +205,7 @@ def remember(layout: Layout, source: Payload, hashes: Sequence[bytes], names: It
 
 
 def merged(memory: bytes | None, part: bytes | None) -> bytes | None:
-    """The memory of a whole document with the entries of a part added; None: it stays as it is."""
+    """Add the entries of a part to the memory of a whole document; None: it stays as it is."""
     known, added = unpack_memory(memory), unpack_memory(part)
     if not known or not added:
         return None
@@ -214,12 +214,12 @@ def merged(memory: bytes | None, part: bytes | None) -> bytes | None:
 
 
 def name_hash(guid: str | None, link: str | None) -> bytes:
-    """4 bytes for what names an entry; zeros for an entry without a name."""
+    """Return 4 bytes for what names an entry; zeros for an entry without a name."""
     return _hash((guid or link or "").encode(), 4) if guid or link else NAMELESS
 
 
 def headers_hash(source: Payload) -> bytes:
-    """8 bytes for what HTTP said that changes the meaning of entries."""
+    """Return 8 bytes for the HTTP headers that change the meaning of entries."""
     return _hash("\0".join((source.url, source.content_type, source.content_language)).encode("utf-8", "surrogatepass"))
 
 

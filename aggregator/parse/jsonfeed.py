@@ -14,12 +14,12 @@ _ESCAPE = re.compile(r'\\(["\\/bfnrt]|u[0-9A-Fa-f]{4})?')
 
 
 def looks_like_json(body: bytes) -> bool:
-    """Whether the first sign of a document is that of a JSON object or array."""
+    """Tell whether the first sign of a document is that of a JSON object or array."""
     return body[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
 
 
 def read(source: Payload) -> tuple[RawFeed, tuple[tuple[bytes, str], ...]]:
-    """The feed and what of it could not be read. Raises Refused."""
+    """Return the feed and what of it could not be read. Raises Rejected."""
     document, warnings = _loaded(charset.whole(source.body).decode("utf-8-sig"))
     if not isinstance(document, dict) or not isinstance(document.get("items"), list) or not _is_feed(document):
         raise Rejected("This is JSON, but not a JSON Feed.", "json")
@@ -43,7 +43,7 @@ def read(source: Payload) -> tuple[RawFeed, tuple[tuple[bytes, str], ...]]:
 
 
 def _loaded(text: str) -> tuple[Any, list[str]]:
-    """What the text says, raw line breaks and other control characters in strings included. Raises Refused.
+    """Load JSON, raw line breaks and other control characters in strings included. Raises Rejected.
 
     Commas too many and escapes that JSON does not have are forgiven, with a warning.
     """
@@ -59,7 +59,7 @@ def _loaded(text: str) -> tuple[Any, list[str]]:
 
 
 def _without_slip(found: re.Match[str]) -> str:
-    """A string with sound escapes; nothing for a comma before a closing bracket."""
+    """Return a string with valid escapes; nothing for a comma before a closing bracket."""
     return _ESCAPE.sub(lambda escape: escape[0] if escape[1] else "", found[0]) if found[0][0] == '"' else ""
 
 
@@ -88,7 +88,7 @@ def _entry(item: dict[str, Any], base: str) -> RawEntry:
 
 
 def _string(item: dict[str, Any], key: str) -> str:
-    """A string; numbers are common where ids should be strings."""
+    """Return a string; numbers are common where ids should be strings."""
     value = item.get(key)
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()  # lone surrogates cannot be stored

@@ -41,7 +41,7 @@ def check(body: bytes) -> None:
 
 
 def entities(body: bytes, prologue: bytes) -> dict[bytes, bytes]:
-    """The general entities that a document defines, by name. Raises Refused for what is made to harm."""
+    """Return the general entities that a document defines, by name. Raises Rejected for attacks."""
     total = 0
     found: dict[bytes, bytes] = {}
     for parameter, name, double, single, external, place in _ENTITY.findall(prologue):
@@ -61,7 +61,7 @@ def entities(body: bytes, prologue: bytes) -> dict[bytes, bytes]:
 
 
 def _check_well_formed(body: bytes) -> int | None:
-    """Walk the document as far as it is well-formed; gives the offset where it ceases to be."""
+    """Walk the document as far as it is well-formed; return the offset where it ceases to be."""
     depth = nodes = 0
 
     def start(_name: str, attributes: dict[str, str]) -> None:
@@ -89,7 +89,7 @@ def _check_well_formed(body: bytes) -> int | None:
 
 
 def _check_tags(rest: bytes) -> None:
-    """The same for text that is no XML any more, by counting."""
+    """Check the same in text that is no XML any more, by counting."""
     depth = 0
     for piece in rest.split(b"<"):
         tag = piece.partition(b">")[0]

@@ -1,7 +1,7 @@
-"""Entries between the document and the wire: markup becomes visible text, addresses become absolute.
+"""Normalised entries: markup becomes visible text, addresses become absolute.
 
-A reader (reference.py, feed.py, jsonfeed.py) fills drafts with what the document says; `to_record` is the one
-place where that becomes what the rest of the application stores, so that readers cannot differ in it.
+A reader (feedparser_reader.py, fastxml, jsonfeed.py) fills raw entries with what the document says; `to_record` is
+the one place where that becomes what the rest of the application stores, so that readers cannot differ in it.
 """
 
 import re
@@ -81,7 +81,7 @@ class RawEntry:
 
 
 class RawFeed:
-    """What a document says about itself; `links` are (relation, address) of the relations that we follow."""
+    """A document's facts about itself; `links` are (relation, address) of the relations that we follow."""
 
     __slots__ = ("entries", "lang", "link", "links", "literal", "title", "warnings")
 
@@ -101,7 +101,7 @@ class RawFeed:
 
 
 def to_record(raw: RawEntry, feed_lang: str | None) -> EntryRecord:
-    """The finished entry. A summary that only repeats the content is dropped."""
+    """Return the finished entry. A summary that only repeats the content is dropped."""
     contents = [content for content in raw.contents if content[0]]
     summary = "" if any(content[0] == raw.summary[0] for content in contents) else text(raw.summary)
     whole = headline(raw.title, raw.literal)
@@ -125,13 +125,13 @@ def to_record(raw: RawEntry, feed_lang: str | None) -> EntryRecord:
 
 
 def headline(title: Text, literal: bool) -> str:
-    """A whole title, without entities that were escaped once too often; `literal` as in Draft."""
+    """Return a whole title, without entities that were escaped once too often; `literal` as in RawEntry."""
     shown = text(title)
     return shown if literal and title[1] == "text/plain" else _unescaped(shown)
 
 
 def text(value: Text) -> str:
-    """Visible text of a value, by its media type."""
+    """Return the visible text of a value, by its media type."""
     written, kind = value
     if "<![CDATA[" in written:  # escaped together with what it holds
         written = written.replace("<![CDATA[", "").replace("]]>", "")
@@ -143,7 +143,7 @@ def text(value: Text) -> str:
 
 
 def address(url: str | None, base: str = "") -> str | None:
-    """An absolute http(s) address without control characters; None for `javascript:` and its kin."""
+    """Return an absolute http(s) address without control characters; None for `javascript:` and its kin."""
     if not url:
         return None
     if _USUAL.fullmatch(url) and len(url) <= MAX_ADDRESS:
@@ -161,13 +161,13 @@ def address(url: str | None, base: str = "") -> str | None:
 
 
 def language(tag: str | None) -> str | None:
-    """A language tag (RFC 5646) in lower case, or None where it is none."""
+    """Return a language tag (RFC 5646) in lower case, or None if it is none."""
     tag = (tag or "").strip()
     return tag.replace("_", "-").lower() if _LANG.fullmatch(tag) else None
 
 
 def _link(raw: RawEntry) -> str | None:
-    """The address of the page itself: what stands behind a redirector is told by its link."""
+    """Return the address of the page itself, from behind a redirector if its link contains it."""
     for url in (raw.original, raw.link, *raw.fallbacks):
         if found := address(url):
             behind = destination(found)
@@ -176,7 +176,7 @@ def _link(raw: RawEntry) -> str | None:
 
 
 def _content(contents: list[Text], more: list[Text], summary: str) -> str:
-    """All contents, and of further descriptions those that say more than summary and contents."""
+    """Return all contents, and of further descriptions those that say more than summary and contents."""
     texts = list(filter(None, map(text, dict.fromkeys(contents))))
     for further in filter(None, map(text, more)):
         if further not in summary and not any(further in known for known in texts):
@@ -189,14 +189,14 @@ def _believed(when: float | None) -> float | None:
 
 
 def _short(written: str) -> str:
-    """A name or a term, which some write as markup."""
+    """Return the text of a name or a term, which some write as markup."""
     found = _TAG.search(written) if "<" in written else None
     shown = visible_text(written) if found and found[1].lower() in HTML_ELEMENTS else clean_lines(written)
     return clean_text(_unescaped(shown).replace("\n\n", ", "), MAX_NAME)
 
 
 def _unescaped(shown: str) -> str:
-    """Text without references that are left over: somebody escaped it twice, or three times."""
+    """Unescape references that are left over: somebody escaped the text twice, or three times."""
     if "&" not in shown:
         return shown
     return clean_lines(_REFERENCE.sub(_character, _REFERENCE.sub(_character, shown)))
@@ -207,7 +207,7 @@ def _character(found: re.Match[str]) -> str:
 
 
 def _person(name: str) -> str:
-    """A name without what is left of an address whose top-level domain is longer than feedparser expects."""
+    """Strip from a name the rest of an address whose top-level domain is longer than feedparser expects."""
     name = _short(name)
     if found := _LEFTOVER.fullmatch(name):
         return found[1] or found[2]

@@ -1,4 +1,4 @@
-"""The port Parser: what can be decided by comparing hashes is decided here, the rest in a worker."""
+"""The port Parser: what hashes can decide is decided here, the rest in a worker."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,10 +19,10 @@ from aggregator.ports import Begin, Recall
 
 
 class JobRunner(Protocol):
-    """Whoever answers jobs: workers, or a test."""
+    """A runner of jobs: workers, or a test."""
 
     async def ask(self, job: Job | ArticlePage, source: str = "", *, proven: bool = False) -> Reply:
-        """The reply to one job that comes from `source` (a feed's id); `proven`: whose last poll went well."""
+        """Return the reply to one job that comes from `source` (a feed's id); `proven`: its last poll went well."""
         ...
 
 
@@ -34,13 +34,13 @@ class IncrementalParser:
 
     @staticmethod
     def fingerprint(body: bytes) -> bytes:
-        """The hash by which a body is known again."""
+        """Return the hash by which a body is recognised."""
         return blake2b(body, digest_size=16).digest()
 
     async def parse(
         self, fetched: Fetched, state: FeedState, recall: Recall | None = None, begin: Begin | None = None
     ) -> ParsedFeed:
-        """The entries that the remembered document did not have. Raises ParseError.
+        """Return the entries that the remembered document did not have. Raises ParseError.
 
         At the levels SAME_BODY and SAME_ENTRIES nothing was read: the feed's own facts are those of `state`,
         and there is nothing new to remember. After a part of a document (a 226, a push) the next whole one
@@ -64,7 +64,7 @@ class IncrementalParser:
 
 
 def _base(url: str) -> str:
-    """What links are relative to: without the query, which may hold a reader's own key and stays out of entries."""
+    """Return what links are relative to: without the query, which may hold a reader's own key."""
     return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
@@ -81,7 +81,7 @@ def _nothing_new(level: ParseLevel, state: FeedState, body_hash: bytes) -> Parse
 
 
 def _discovered(feed: ParsedFeed, links: dict[str, str]) -> ParsedFeed:
-    """Hub and self as HTTP names them before the document does (WebSub, 4)."""
+    """Return hub and self as HTTP names them before the document does (WebSub, 4)."""
     if "hub" not in links and "self" not in links:
         return feed
     return replace(feed, hub=links.get("hub", feed.hub), self_url=links.get("self", feed.self_url))
@@ -89,7 +89,7 @@ def _discovered(feed: ParsedFeed, links: dict[str, str]) -> ParsedFeed:
 
 @asynccontextmanager
 async def parser(workers: int, limits: WorkerLimits) -> AsyncIterator[IncrementalParser]:
-    """The parser with its workers, which end with the context."""
+    """Open the parser with its workers, which end with the context."""
     queues = ParserQueues(workers, limits)
     try:
         yield IncrementalParser(queues)

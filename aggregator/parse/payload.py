@@ -1,4 +1,4 @@
-"""A document on its way into a reader, with what HTTP said about it, and how a document is refused."""
+"""A document for a reader, with the HTTP headers that matter, and the ways to refuse it."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class Payload(NamedTuple):
     content_language: str = ""
 
     def rewritten(self, text: bytes) -> "Payload":
-        """The same document after our own hands were on it: in UTF-8, whatever it says of itself."""
+        """Return the same document after a repair: in UTF-8, whatever it says of itself."""
         return Payload(text, self.url, IN_UTF8, self.content_language)
 
 
@@ -36,5 +36,5 @@ class ReaderFailure(Exception):
 
 
 def rejected_as_hostile(message: str) -> Rejected:
-    """A refusal of bytes that no honest feed is made of."""
+    """Refuse bytes that no honest feed is made of."""
     return Rejected(message, "hostile", transient=False)

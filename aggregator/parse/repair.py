@@ -1,4 +1,4 @@
-"""Mistakes that feeds make and readers trip over, mended before anybody reads."""
+"""Repairs of common mistakes in feeds, before any reader sees them."""
 
 import re
 from html.entities import html5, name2codepoint
@@ -21,7 +21,7 @@ _XML_NAMES = frozenset({b"lt;", b"gt;", b"amp;", b"quot;", b"apos;"})
 
 
 def declared_head(source: Payload) -> Payload:
-    """The document in UTF-8, without white space before the declaration."""
+    """Return the document in UTF-8, without white space before the declaration."""
     body = charset.as_utf8(source.body, source.content_type)
     if body[:1].isspace():
         body = body.lstrip(b" \t\r\n")
@@ -31,7 +31,7 @@ def declared_head(source: Payload) -> Payload:
 
 
 def _code(digits: bytes) -> int:
-    """The number in a reference, or -1."""
+    """Return the number in a reference, or -1."""
     try:
         return int(digits[1:], 16) if digits[:1] in b"xX" else int(digits)
     except ValueError:
@@ -39,7 +39,7 @@ def _code(digits: bytes) -> int:
 
 
 def without_doctype(source: Payload) -> Payload:
-    """The document type's entities put in their places; those of HTML's sets come from our own table, from no file.
+    """Replace the document type's entities; those of HTML come from our own table, never from a file.
 
     Raises Refused for a document type that is hostile.
     """
@@ -54,9 +54,9 @@ def without_doctype(source: Payload) -> Payload:
 
 
 def ampersands(text: bytes, own: dict[bytes, bytes] | None = None) -> bytes:
-    """A document in which every & is a reference that XML knows, without the characters that XML forbids.
+    """Make every & a reference that XML knows, and drop the characters that XML forbids.
 
-    `AT&T`, `?a=1&b=2` and `&nbsp;` are what makes most broken feeds broken. `own`: entities that the document defines.
+    `AT&T`, `?a=1&b=2` and `&nbsp;` break most broken feeds. `own`: entities that the document defines.
     """
     defined = own or {}
 
@@ -78,13 +78,13 @@ def ampersands(text: bytes, own: dict[bytes, bytes] | None = None) -> bytes:
 
 
 def _named(name: str) -> str | None:
-    """The text of an entity of HTML, by its name and semicolon."""
+    """Return the text of an entity of HTML, by its name and semicolon."""
     code = name2codepoint.get(name[:-1])
     return chr(code) if code else html5.get(name)
 
 
 def _numbered(whole: bytes, digits: bytes) -> bytes:
-    """A numeric reference; what XML forbids becomes what it was meant to be, U+FFFD or nothing."""
+    """Resolve a numeric reference; what XML forbids becomes what it was meant to be, U+FFFD or nothing."""
     code = _code(digits[:12])
     if 0x20 <= code < 0xD800 or code in (9, 10, 13) or 0xE000 <= code < 0xFFFE or 0x10000 <= code < 0x110000:
         return whole
@@ -94,7 +94,7 @@ def _numbered(whole: bytes, digits: bytes) -> bytes:
 
 
 def for_feedparser(body: bytes) -> bytes:
-    """Defused: no flood of white space before the root, and a declaration on a line of its own.
+    """Defuse white space before the root, and put the declaration on a line of its own.
 
     Two of feedparser's regular expressions are quadratic or worse on those.
     """
@@ -107,7 +107,7 @@ def for_feedparser(body: bytes) -> bytes:
 
 
 def closed(text: bytes) -> bytes:
-    """An ill-formed document without a comment or CDATA section that never ends, which swallows the rest."""
+    """Close a comment or CDATA section that never ends, which would swallow the rest."""
     for opening, closing in ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>")):
         last = text.rfind(closing)
         unclosed = text.find(opening, last + 1 if last >= 0 else 0)

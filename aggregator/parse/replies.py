@@ -1,4 +1,4 @@
-"""Answers of a parse worker as the values that the rest of the application speaks."""
+"""Replies of a parse worker as values of the application."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parsed_feed(reply: ParseReply | Refusal, body_hash: bytes) -> ParsedFeed:
-    """The value that a reply stands for. Raises the ParseError that a refusal stands for."""
+    """Return the value of a reply. Raises the ParseError of a refusal."""
     if len(reply) == 3:
         message, found, transient = reply
         raise ParseError(clean_text(message), found=found, transient=transient)
@@ -37,7 +37,7 @@ def parsed_feed(reply: ParseReply | Refusal, body_hash: bytes) -> ParsedFeed:
 
 
 def entry(row: EntryRecord) -> ParsedEntry:
-    """One row as a value."""
+    """Return one row as a value."""
     guid, link, title, summary, content, author, categories, published, updated, enclosures, lang, raw_hash = row
     return ParsedEntry(
         guid=guid,

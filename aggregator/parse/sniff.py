@@ -1,4 +1,4 @@
-"""What stands where a feed should be: a page, a login, a challenge, nothing. Said in words."""
+"""Detection of what was sent in place of a feed: a page, a login, a challenge, nothing."""
 
 import re
 
@@ -52,7 +52,7 @@ _BINARY = {
 
 
 def check_kind(body: bytes) -> None:
-    """Raise Refused for what is empty or of another kind, as its first bytes tell, in whatever charset."""
+    """Raise Rejected for what is empty or of another kind, by its first bytes, in whatever charset."""
     start = body[:_LOOK_AT].lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0")
     if not start and len(body) < _LOOK_AT:
         raise Rejected("The document is empty.", "empty")
@@ -62,9 +62,9 @@ def check_kind(body: bytes) -> None:
 
 
 def feed_in(body: bytes) -> bytes:
-    """The document, or the feed that a page is wrapped around. Raises Refused for a page without one; JSON passes.
+    """Return the document, or the feed inside a page. Raises Rejected for a page without one; JSON passes.
 
-    A page is told by its first elements: comments may say what they like.
+    A page is recognised by its first elements: comments may say what they like.
     """
     page = _page_in(body)
     if page is None:
@@ -75,7 +75,7 @@ def feed_in(body: bytes) -> bytes:
 
 
 def _wrapped(body: bytes) -> bytes | None:
-    """A whole feed with entries inside of something else."""
+    """Return a whole feed with entries inside of something else."""
     start = _WHOLE_ROOT.search(body)
     end = body.rfind(b"</" + start[1] + b">") if start else -1
     if not start or end < 0 or not _ENTRY.search(body, start.end(), end):
@@ -84,7 +84,7 @@ def _wrapped(body: bytes) -> bytes | None:
 
 
 def _page_in(body: bytes) -> bytes | None:
-    """The beginning of a page that stands in place of the feed, if one does."""
+    """Return the beginning of a page that was sent in place of the feed, if one was."""
     found = prolog(body)
     rest = body[found.root : found.root + _LOOK_AT]
     if root := _FEED_ROOT.search(rest):
@@ -94,7 +94,7 @@ def _page_in(body: bytes) -> bytes | None:
 
 
 def reject(body: bytes, detail: str = "") -> Rejected:
-    """The reason for a document that passed `check` and in which no reader found a feed."""
+    """Return the reason for a document that passed `check_kind` and in which no reader found a feed."""
     start = body[:_LOOK_AT]
     if b"\0" in start[:1000] and b"<\0" not in start[:1000] and b"\0<" not in start[:1000]:
         return Rejected("This is binary data, not a feed.", "binary")
@@ -108,7 +108,7 @@ def reject(body: bytes, detail: str = "") -> Rejected:
 
 
 def _page(page: bytes) -> Rejected:
-    """Which kind of page was sent in place of the feed."""
+    """Return which kind of page was sent in place of the feed."""
     for who, marks in _CHALLENGED_BY:
         if marks.search(page):
             return Rejected(f"The server wants proof that a person is asking (a challenge by {who}).", "challenge")

@@ -1,6 +1,6 @@
-"""What is known, in a database: SQLite by default, PostgreSQL at scale.
+"""The store, in a database: SQLite by default, PostgreSQL at scale.
 
-`open_store` gives the ports over one database, `copy_store` fills another with it. SQLAlchemy is imported when they
+`open_store` opens the ports over one database, `copy_store` fills another with it. SQLAlchemy is imported when they
 are called, not before: commands that need no database do not wait for it.
 """
 
@@ -20,10 +20,10 @@ __all__ = ["Store", "copy_store", "count_rows", "open_store", "restore_store", "
 
 
 def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool = False) -> Store:
-    """The store behind a SQLAlchemy URL; nothing is opened or created yet. Raises StoreError.
+    """Return the store behind a SQLAlchemy URL; nothing is opened or created yet. Raises StoreError.
 
-    `index_text` gives an entry's folded words, separated by spaces, for the full-text index.
-    Only `upkeep.upgrade` ever creates a database. It makes the last directory of the path too, and
+    `index_text` returns an entry's folded words, separated by spaces, for the full-text index.
+    Only `maintenance.upgrade` ever creates a database. It makes the last directory of the path too, and
     with `make_dirs` all of them.
     """
     from aggregator.store.factory import open_store
@@ -32,7 +32,7 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool 
 
 
 async def upgrade_store(url: str, *, make_dirs: bool = False, backup: bool = True) -> "Upgraded":
-    """Create the database or bring it to the newest schema; says what was done. Raises StoreError, SchemaOutOfDate."""
+    """Create the database or migrate it; return what was done. Raises StoreError, SchemaOutOfDate."""
     from aggregator.store.files import tighten
     from aggregator.store.location import parse_location
     from aggregator.store.migrate import upgrade
@@ -44,7 +44,7 @@ async def upgrade_store(url: str, *, make_dirs: bool = False, backup: bool = Tru
 
 
 async def restore_store(url: str, path: str) -> "Path | None":
-    """Put a backup in the place of an SQLite database; gives where the old one is kept. Raises StoreError."""
+    """Replace an SQLite database by a backup; return where the old one is kept. Raises StoreError."""
     from aggregator.store.backup import restore
     from aggregator.store.location import parse_location
 
@@ -52,7 +52,7 @@ async def restore_store(url: str, path: str) -> "Path | None":
 
 
 async def count_rows(url: str) -> int:
-    """How many rows `copy_store` has to carry. Raises StoreError, SchemaOutOfDate."""
+    """Count the rows that `copy_store` has to copy. Raises StoreError, SchemaOutOfDate."""
     from aggregator.store.copy import count_rows
     from aggregator.store.location import parse_location
 
@@ -60,9 +60,9 @@ async def count_rows(url: str) -> int:
 
 
 async def copy_store(source: str, target: str, *, step: Callable[[int], None] = lambda _: None) -> Mapping[str, int]:
-    """Copy a whole database into an empty one; gives the rows of each table.
+    """Copy a whole database into an empty one; return the number of rows of each table.
 
-    `step` is told of every batch. Interrupted, it leaves the target as empty as it was.
+    `step` is called after every batch. Interrupted, it leaves the target as empty as it was.
     Raises StoreError, SchemaOutOfDate.
     """
     from aggregator.store.copy import copy_database

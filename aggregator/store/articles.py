@@ -1,4 +1,4 @@
-"""Wishes for full texts: which entries still wait for their article, and what comes of it."""
+"""Requests for full texts: which entries still wait for their article, and the outcome."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from aggregator.store.writer import Writer
 
 
 class SqlArticleQueue:
-    """`ports.Texts` over SQL."""
+    """`ports.ArticleQueue` over SQL."""
 
     def __init__(self, database: Database, writer: Writer) -> None:
         self._dialect = database.dialect

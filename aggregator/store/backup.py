@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 
 def back_up(place: DatabaseLocation, path: str, *, replace: bool = False) -> int:
-    """Copy the database to a new file that only its owner may read; gives its bytes. Raises StoreError.
+    """Copy the database to a new file that only its owner may read; return its size. Raises StoreError.
 
-    The copy is made beside its name and renamed when it is whole: what has the name is a backup.
+    The copy is made under a temporary name and renamed when complete: a file with the final name is a backup.
     """
     if not place.is_sqlite:
         raise StoreError(f"{place} is backed up with pg_dump: pg_dump --format=custom --file={path} …")
@@ -46,9 +46,9 @@ def back_up(place: DatabaseLocation, path: str, *, replace: bool = False) -> int
 
 
 def restore(place: DatabaseLocation, path: str) -> Path | None:
-    """Put a backup in the place of the database; gives where the old one is kept. Raises StoreError, SchemaOutOfDate.
+    """Replace the database by a backup; return where the old one is kept. Raises StoreError, SchemaOutOfDate.
 
-    The backup is copied and looked through first; the swap is one rename. When the last alert was sent is kept
+    The backup is copied and checked first; the swap is one rename. When the last alert was sent is kept
     (store/sent.py), so that the next start marks what may be a repeat. No process may have the database open.
     """
     if place.path is None:
@@ -84,7 +84,7 @@ def _bring(backup: Path, partial: Path) -> None:
 
 
 def _look_through(partial: Path, backup: Path) -> None:
-    """Raise StoreError unless the copy is sound and ours; its log is written into it."""
+    """Raise StoreError unless the copy is intact and ours; its log is written into it."""
     named = DatabaseLocation(URL.create("sqlite", database=str(backup)))
     try:
         with closing(
@@ -110,7 +110,7 @@ def _revision(copy: sqlite3.Connection) -> str | None:
 
 
 def _set_aside(place: DatabaseLocation, target: Path) -> Path | None:
-    """Keep the old database beside the new one, and with it the log that belongs to it and to no other."""
+    """Keep the old database beside the new one, with the log that belongs to it and to no other."""
     if not target.exists():
         return None
     _remember_last_send(place, target)
@@ -125,7 +125,7 @@ def _set_aside(place: DatabaseLocation, target: Path) -> Path | None:
 
 
 def _remember_last_send(place: DatabaseLocation, target: Path) -> None:
-    """Also of a database whose version kept no note of it; its log is written into it. A damaged one is left alone."""
+    """Record the last send, also of an older version, after writing its log into it; skip a damaged database."""
     sent = SentMark(target)
     try:
         with closing(open_file(place, writing=True, create=False)) as old:

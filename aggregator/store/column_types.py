@@ -26,12 +26,12 @@ Blob = LargeBinary()
 
 
 def micros(at: datetime) -> int:
-    """Microseconds since 1970; a naive instant is a bug and raises TypeError."""
+    """Return microseconds since 1970; a naive instant is a bug and raises TypeError."""
     return (at - EPOCH) // MICROSECOND
 
 
 def instant(value: int) -> datetime:
-    """The aware UTC instant of `micros`."""
+    """Return the aware UTC instant of `micros`."""
     return EPOCH + timedelta(microseconds=value)
 
 
@@ -66,7 +66,7 @@ class FreeText(UserDefinedType[str]):
 
 
 class Line(FreeText):
-    """One line from outside: a title, a name, the words of an error. What older releases stored comes back harmless."""
+    """One line from outside: a title, a name, an error's text. What older releases stored comes back sanitised."""
 
     cache_ok = True
 
@@ -117,7 +117,7 @@ def _load(value: str | None) -> Any:
 
 
 def storable(text: str) -> str:
-    """`text` without the code points that no database takes."""
+    """Return `text` without the code points that no database takes."""
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
     if text.isascii():

@@ -1,7 +1,7 @@
-"""The one write of a poll, for as many polls at once as happen to wait.
+"""The commit of polls: one write for all polls that happen to wait.
 
 Every statement takes the rows of all polls together; only routing goes poll by poll, because a
-story that one poll tells is known to the next.
+story of one poll must be known to the next.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ MAX_ARTICLE_REQUESTS = 10_000  # articles that may wait to be read
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollCommit:
-    """A poll on its way into the database, with the routing that is to be done there."""
+    """A poll to be written, with the routing to be done in the same transaction."""
 
     poll: PollResult
     owner: str
@@ -75,7 +75,7 @@ class PollWriter:
         )
 
     def write(self, connection: Connection, commits: Sequence[PollCommit]) -> list[Committed]:
-        """Each poll's entries with their ids, or the Conflict of a poll whose lease was lost."""
+        """Return each poll's entries with their ids, or the Conflict of a poll whose lease was lost."""
         if any(commit.route for commit in commits):
             self._dialect.advisory_lock(connection, ROUTING_LOCK)
         owned, read_at = self._owned(connection, commits)
@@ -97,7 +97,7 @@ class PollWriter:
     def _owned(
         self, connection: Connection, commits: Sequence[PollCommit]
     ) -> tuple[dict[str, PollCommit], dict[str, datetime | None]]:
-        """By feed, the commits whose lease still stands and when it was last read; rows stay locked until the end."""
+        """Return, by feed, the commits with a valid lease and when it was last read; rows stay locked until the end."""
         asked = self._dialect.list_param([commit.poll.state.id for commit in commits])
         found = connection.execute(self._lock, {"ids": asked}).all()
         owners = {row.id: row.lease_owner for row in found}
@@ -108,7 +108,7 @@ class PollWriter:
         return owned, {row.id: row.last_ok_at for row in found}
 
     def _write_asides(self, connection: Connection, polls: Sequence[PollResult]) -> None:
-        """What most polls do not have: a new memory, hosts that ask for rest, notices, poison."""
+        """Write what most polls do not have: a new memory, hosts that ask for rest, notices, quarantined entries."""
         memory = [{"feed": poll.state.id, "data": poll.memory} for poll in polls if poll.memory is not None]
         poison = [
             {"feed": poll.state.id, "seen_at": poll.state.last_polled_at, "data": data, "reason": reason}
@@ -121,11 +121,11 @@ class PollWriter:
         _run(connection, quarantined.insert(), poison)
 
     def write_hosts(self, connection: Connection, resting: Sequence[HostLimit]) -> None:
-        """A host rests until the latest instant that was named."""
+        """Let a host rest until the latest instant that was named."""
         _run(connection, self._host, [mappers.host_values(host) for host in resting])
 
     def _write_wanted(self, connection: Connection, polls: Sequence[PollResult], ids: Ids) -> None:
-        """Articles to be read; where too many wait already, these do without."""
+        """Queue articles to be read; if too many wait already, these are dropped."""
         wanted = [
             {"entry": ids[poll.state.id, key], "tries": 0, "next_at": poll.state.last_polled_at}
             for poll in polls
@@ -136,7 +136,7 @@ class PollWriter:
             _run(connection, self._wanted, wanted[: max(0, MAX_ARTICLE_REQUESTS - waiting)])
 
     def write_entries(self, connection: Connection, written: Sequence[Entry]) -> Ids:
-        """Insert what is new, overwrite what has a higher version; gives the ids by (feed, key)."""
+        """Insert what is new, overwrite what has a higher version; return the ids by (feed, key)."""
         if not written:
             return {}
         _run(connection, self._entry, [mappers.entry_values(entry) for entry in written])

@@ -1,4 +1,4 @@
-"""All of a database into another, empty one: from SQLite to PostgreSQL, or back.
+"""Copying of a database into another, empty one: from SQLite to PostgreSQL, or back.
 
 Rows travel as they are stored, table after table, in batches. The source is read as of one instant,
 and the target is written in one transaction: a copy that does not reach its end leaves nothing.
@@ -26,7 +26,7 @@ Step = Callable[[int], None]
 
 
 def count_rows(place: DatabaseLocation) -> int:
-    """How many rows a copy has to carry. Raises StoreError, SchemaOutOfDate."""
+    """Count the rows that a copy has to carry. Raises StoreError, SchemaOutOfDate."""
     engine = make_engine(place, writing=False)
     try:
         with place.translate_errors(), engine.connect() as connection:
@@ -38,10 +38,10 @@ def count_rows(place: DatabaseLocation) -> int:
 
 
 def copy_database(source: DatabaseLocation, target: DatabaseLocation, step: Step) -> Mapping[str, int]:
-    """Copy everything and compare what arrived; gives the rows of each table.
+    """Copy everything and compare what arrived; return the number of rows of each table.
 
-    The target's tables are made where it has none. `step` hears of each batch; what it raises ends
-    the copy. Raises StoreError (the target is not empty, say), SchemaOutOfDate.
+    The target's tables are made if it has none. `step` is called after each batch; what it raises ends
+    the copy. Raises StoreError (for example, if the target is not empty), SchemaOutOfDate.
     """
     reading, writing = make_engine(source, writing=False), make_engine(target, writing=True)
     if not source.is_sqlite:
@@ -97,7 +97,7 @@ class _CopyRun:
         return sent.rows
 
     def _index(self) -> int:
-        """The folded texts; each database builds its own index over them."""
+        """Copy the folded texts; each database builds its own index over them."""
         search, rows = search_of(self.target), 0
         for batch in self._read(search_of(self.source).EVERY):
             search.add(self.here, [(entry, folded.strip()) for entry, folded in batch])
@@ -106,7 +106,7 @@ class _CopyRun:
         return rows
 
     def _read(self, query: Select[Any]) -> Iterator[Sequence[Any]]:
-        """Batches of the source, whose errors are told as its own."""
+        """Yield batches of the source, whose errors are reported as its own."""
         with self.source.translate_errors():
             batches = self.there.execute(_streamed(query)).partitions()
         while True:
@@ -117,7 +117,7 @@ class _CopyRun:
             yield batch
 
     def _advance_sequences(self) -> None:
-        """New rows are numbered behind those that came with a number (`setval` ignores NULL: an empty table)."""
+        """Number new rows behind those that came with a number (`setval` ignores NULL: an empty table)."""
         for table in metadata.sorted_tables:
             column = table.autoincrement_column
             if column is not None:
@@ -127,7 +127,7 @@ class _CopyRun:
 
 @dataclass(slots=True)
 class _Checksum:
-    """How many rows, and a sum over their contents in which their order plays no part."""
+    """The number of rows, and a sum over their contents that does not depend on their order."""
 
     rows: int = 0
     content: int = 0
@@ -142,7 +142,7 @@ def _streamed(query: Select[Any]) -> Select[Any]:
 
 
 def _as_stored(table: Table) -> Table:
-    """The table with plain columns: no instant or list is made of a value that only passes through."""
+    """Return the table with plain columns: no value is converted that only passes through."""
     return Table(table.name, MetaData(), *(Column(column.name, _plain(column.type)) for column in table.columns))
 
 

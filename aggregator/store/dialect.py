@@ -1,4 +1,4 @@
-"""The few places where SQLite and PostgreSQL are spoken to differently."""
+"""Differences between SQLite and PostgreSQL, in one place."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -31,15 +31,15 @@ class Dialect:
     advisory_lock: Callable[[Connection, int], None]
 
     def insert_ignore(self, table: Table) -> Any:
-        """An insert that leaves rows alone which exist."""
+        """Return an insert that leaves existing rows alone."""
         return self.insert(table).on_conflict_do_nothing()
 
     def upsert(
         self, table: Table, *, where: Callable[[Any], ColumnElement[bool]] | None = None, keep: Sequence[str] = ()
     ) -> Any:
-        """An insert that overwrites the row with the same key, but for the columns in `keep`.
+        """Return an insert that overwrites the row with the same key, except the columns in `keep`.
 
-        `where` is given the new row and says whether it may overwrite.
+        `where` receives the new row and decides whether it may overwrite.
         """
         statement = self.insert(table)
         unique = [column.name for column in table.primary_key]
@@ -71,7 +71,7 @@ def _pairs_arrays(first: ColumnElement[str], second: ColumnElement[str]) -> Colu
 
 
 def _alone_already(connection: Connection, lock: int) -> None:
-    """BEGIN IMMEDIATE made this writer the only one."""
+    """Do nothing: BEGIN IMMEDIATE made this writer the only one."""
 
 
 def _insert_postgres(table: Table) -> Any:

@@ -1,4 +1,4 @@
-"""Engines and connections: how a database is opened, and the promise that its schema is ours."""
+"""Engines and connections: how a database is opened, and the check that its schema is ours."""
 
 import os
 import sqlite3
@@ -42,7 +42,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that may write; commits at the end. Raises StoreError."""
+        """Open a transaction that may write; it commits at the end. Raises StoreError."""
         with self._noting(), self.place.translate_errors():
             self.check_schema()
             self.check_identity()
@@ -53,7 +53,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that only reads. Raises StoreError."""
+        """Open a transaction that only reads. Raises StoreError."""
         with self._noting(), self.place.translate_errors():
             self.check_schema()
             self.check_identity()
@@ -86,7 +86,7 @@ class Database:
                 self.check_identity()
 
     def check_identity(self) -> None:
-        """Raise DatabaseFault where the path no longer leads to the file that was opened.
+        """Raise DatabaseFault if the path no longer leads to the file that was opened.
 
         What is written into a file without a name is lost at the end, and what is written into two files at once
         is in neither.
@@ -102,7 +102,7 @@ class Database:
             raise DatabaseFault(f"{self.place} {what} while it was in use; {GONE}", kind="gone")
 
     def revision(self) -> str | None:
-        """The schema's revision; None: it has no tables. Raises StoreError."""
+        """Return the schema's revision; None: it has no tables. Raises StoreError."""
         with self.place.translate_errors(), self._reading.connect() as connection:
             return read_revision(connection, self.place)
 
@@ -111,7 +111,7 @@ class Database:
         self._reading.dispose()
 
     def check_schema(self) -> None:
-        """Once, before the first use. Raises SchemaOutOfDate, StoreError."""
+        """Check the schema once, before the first use. Raises SchemaOutOfDate, StoreError."""
         if self._known_good:
             return
         with self._lock:
@@ -138,7 +138,7 @@ def require_current(revision: str | None, place: DatabaseLocation) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and number of a file; None: there is none. Raises OSError where that cannot be told."""
+    """Return device and number of a file; None: there is none. Raises OSError if that cannot be determined."""
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -147,9 +147,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def read_revision(connection: Connection, place: DatabaseLocation) -> str | None:
-    """What alembic wrote; None: no tables yet.
+    """Return the revision that alembic wrote; None: no tables yet.
 
-    Raises StoreError where the file is somebody else's, or where not every script can be stored.
+    Raises StoreError if the file is not ours, or if not every script can be stored.
     """
     if not place.is_sqlite and (encoding := connection.execute(text("SHOW server_encoding")).scalar()) != "UTF8":
         raise StoreError(
@@ -165,7 +165,7 @@ def read_revision(connection: Connection, place: DatabaseLocation) -> str | None
 
 
 def make_engine(place: DatabaseLocation, *, writing: bool, create: bool = False) -> Engine:
-    """An engine whose transactions begin as they should; `create` may make the SQLite file."""
+    """Make an engine whose transactions begin as they should; `create` may make the SQLite file."""
     shared: dict[str, Any] = {"hide_parameters": True, "pool_size": 1 if writing else READERS, "max_overflow": 0}
     if not place.is_sqlite:
         # The encoding, because $PGCLIENTENCODING or the database's own would stand in its place.
@@ -179,7 +179,7 @@ def make_engine(place: DatabaseLocation, *, writing: bool, create: bool = False)
 
 
 def open_file(place: DatabaseLocation, *, writing: bool, create: bool) -> sqlite3.Connection:
-    """A connection that syncs every commit. Only `create` ever makes a file."""
+    """Open a connection that syncs every commit. Only `create` ever makes a file."""
     mode = "rwc" if create else "rw"
     connection = sqlite3.connect(
         f"file:{quote(str(place.path))}?mode={mode}",
@@ -198,7 +198,7 @@ def open_file(place: DatabaseLocation, *, writing: bool, create: bool) -> sqlite
 
 
 def set_pragmas(connection: sqlite3.Connection, place: DatabaseLocation, *, writing: bool) -> None:
-    """WAL is verified: SQLite answers with the mode that it kept, and raises nothing."""
+    """Verify WAL: SQLite answers with the mode that it kept, and raises nothing."""
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = MEMORY")

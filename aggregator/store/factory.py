@@ -1,4 +1,4 @@
-"""Puts the store together."""
+"""The factory of the store."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Rows of feeds follow the configuration; nothing that was stored is ever removed by an edit of YAML."""
+"""Synchronisation of feed rows with the configuration; an edit of YAML never removes what was stored."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ CONFIGURED = (feeds.c.id, feeds.c.configured_url, feeds.c.configured_title, feed
 
 
 def sync_feeds(connection: Connection, dialect: Dialect, wanted: Sequence[Feed], now: datetime) -> None:
-    """Add feeds, note their edits, disable those that left; those that come back go on where they were.
+    """Add feeds, record their edits, disable removed ones; those that return go on where they were.
 
     Rows are locked, added and edited in the order of their ids, so that two processes never wait for each other.
     """
@@ -62,7 +62,7 @@ def _new(feed: Feed, now: datetime) -> Values:
 
 
 def _start_over(connection: Connection, dialect: Dialect, moved: Sequence[Feed], now: datetime) -> None:
-    """Another address: forget what was said about the old one, but not its entries nor its first poll.
+    """Reset a feed with a new address: forget facts about the old one, but not its entries nor its first poll.
 
     The lease goes too, so that a poll of the old address that is under way cannot be written.
     """

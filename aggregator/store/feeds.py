@@ -1,4 +1,4 @@
-"""The polling side: which feeds are due, what is known of them, and what a poll brought."""
+"""The polling side: due feeds, what is known of them, and the results of polls."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -125,7 +125,7 @@ class SqlFeeds:
         return tuple(mappers.feed_state(row) for row in sorted(claimed, key=lambda row: (row.next_poll_at, row.id)))
 
     def _bring_back(self, connection: Connection, now: datetime, owner: str) -> None:
-        """Count the deaths of those who worked on a document and whose lease ran out; a lapse of our own is none."""
+        """Count the deaths of processes that worked on a document and whose lease ran out; our own lapse is none."""
         for feed in connection.execute(LOST, {"now": now, "owner": owner}).all():
             deaths = feed.deaths + 1
             rests_until = micros(now + timedelta(seconds=rest_after_deaths_s(deaths)))
@@ -136,7 +136,7 @@ class SqlFeeds:
         await self._writer.submit_batched(_begin, {"feed_id": feed, "begun_at": now, "owner": owner}, batched=True)
 
     def _claimable(self, now: datetime, ids: Sequence[str] | None, force: bool) -> list[ColumnElement[bool]]:
-        """A pause gives way only to somebody who names the feed and insists."""
+        """Select claimable feeds; a pause yields only to a person who names the feed and insists."""
         wanted = [feeds.c.enabled, or_(feeds.c.lease_until.is_(None), feeds.c.lease_until <= now)]
         if ids is not None:
             wanted.append(self._dialect.is_in(feeds.c.id, "ids"))
@@ -214,7 +214,7 @@ def _begin(connection: Connection, begun: Sequence[Mapping[str, Any]]) -> list[N
 
 
 def _shares(first: Select[tuple[str]], per_host: int) -> Select[tuple[str]]:
-    """The first `per_host` of each host among these feeds."""
+    """Select the first `per_host` of each host among these feeds."""
     found = first.add_columns(feeds.c.host, feeds.c.next_poll_at).subquery()
     rank = func.row_number().over(partition_by=found.c.host, order_by=(found.c.next_poll_at, found.c.id))
     ranked = select(found.c.id, rank.label("rank")).subquery()
@@ -222,5 +222,5 @@ def _shares(first: Select[tuple[str]], per_host: int) -> Select[tuple[str]]:
 
 
 def _host_resting(now: datetime) -> ColumnElement[bool]:
-    """Whether the feed's host asked to be left alone until later."""
+    """Tell whether the feed's host asked to be left alone until later."""
     return feeds.c.host.in_(select(hosts.c.host).where(hosts.c.not_before > now))

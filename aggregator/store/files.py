@@ -1,4 +1,4 @@
-"""The files of an SQLite database, closed to others: they hold feeds' addresses with their keys in clear text."""
+"""The files of an SQLite database, private because they hold feeds' addresses with their keys in clear text."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ def create_private(path: Path) -> None:
 
 
 def family(path: Path) -> Iterator[Path]:
-    """The database, what SQLite keeps beside it, and the copies that were kept: those that exist."""
+    """Return the database, what SQLite keeps beside it, and the copies that were kept: those that exist."""
     for ending in ("", "-wal", "-shm", "-journal", ".sent", BEFORE_UPGRADE, BEFORE_RESTORE):
         member = path.with_name(path.name + ending)
         if member.exists():
@@ -28,7 +28,7 @@ def family(path: Path) -> Iterator[Path]:
 
 
 def tighten(path: Path) -> None:
-    """Close the files of a database to others, where they are ours; what is not ours is doctor's to report."""
+    """Close the files of a database to others if they are ours; doctor reports the rest."""
     if os.name != "posix":
         return
     for member in family(path):

@@ -1,4 +1,4 @@
-"""Hits as they are told: each with its entry, the feed's title, and who else carries the story."""
+"""Hits with their details: each with its entry, the feed's title, and the other sources of the story."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ NEWEST = (hits.c.created_at.desc(), hits.c.id.desc())
 
 
 def get_details(connection: Connection, dialect: Dialect, ids: Sequence[str]) -> tuple[HitDetail, ...]:
-    """The hits with these ids, newest first; those that were pruned are left out."""
+    """Return the hits with these ids, newest first; those that were pruned are left out."""
     if not ids:
         return ()
     query = HIT_DETAILS.where(dialect.is_in(hits.c.id, "ids")).order_by(*NEWEST)
@@ -34,7 +34,7 @@ def get_details(connection: Connection, dialect: Dialect, ids: Sequence[str]) ->
 
 
 def details_of(connection: Connection, dialect: Dialect, found: Sequence[Row[Any]]) -> tuple[HitDetail, ...]:
-    """Rows of TOLD as values; a rule's title is for the caller to know, here it is its id."""
+    """Convert rows of HIT_DETAILS to values; a rule's title is for the caller to know, here it is its id."""
     carriers = _carriers(connection, dialect, {row.story for row in found if row.story})
     titles = feed_titles(connection, dialect, {feed for feeds_of in carriers.values() for feed in feeds_of})
     return tuple(_detail(row, carriers, titles) for row in found)
@@ -65,7 +65,7 @@ def stories_by_id(connection: Connection, dialect: Dialect, wanted: Iterable[str
 
 
 def feed_titles(connection: Connection, dialect: Dialect, wanted: Iterable[str]) -> Mapping[str, str]:
-    """The names of feeds as people see them, by id."""
+    """Return the names of feeds as people see them, by id."""
     ids = sorted(wanted)
     if not ids:
         return {}

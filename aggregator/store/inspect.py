@@ -1,4 +1,4 @@
-"""A look at a database from outside, which changes nothing: no upgrade, no repair, no file is made."""
+"""Inspection of a database from outside, which changes nothing: no upgrade, no repair, no file is made."""
 
 import os
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ CHECKED_BYTES = 2**30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseState:
-    """What can be seen of a database.
+    """The visible condition of a database.
 
     `revision` is None without tables; `newest` is what this program wants. `path` and `bytes` are
-    SQLite's. `checked` is False where the database is too large to be read whole; then `damage`
+    SQLite's. `checked` is False if the database is too large to be read whole; then `damage`
     says nothing.
     """
 
@@ -41,12 +41,12 @@ class DatabaseState:
 
     @property
     def is_newer(self) -> bool:
-        """Whether a later version of the program wrote it."""
+        """Tell whether a later version of the program wrote it."""
         return self.revision is not None and self.revision not in REVISIONS
 
 
 def inspect_database(url: str) -> DatabaseState:
-    """The condition of the database behind a URL of the settings. Raises StoreError where it is no such URL."""
+    """Return the condition of the database behind a URL of the settings. Raises StoreError for an invalid URL."""
     place = parse_location(url)
     path = place.path
     if path is not None and not path.exists():
@@ -83,14 +83,14 @@ def _damage(database: Database) -> tuple[str, ...]:
 
 
 def _writable(path: Path) -> bool:
-    """Whether this user may write the file and, for the write-ahead log beside it, its directory."""
+    """Tell whether this user may write the file and, for the write-ahead log beside it, its directory."""
     if not path.exists():
         return next(os.access(above, os.W_OK) for above in path.absolute().parents if above.exists())
     return os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)
 
 
 def size_bytes(connection: Connection, place: DatabaseLocation) -> int:
-    """Bytes on disk, the write-ahead log of SQLite included."""
+    """Return the bytes on disk, the write-ahead log of SQLite included."""
     if place.path is None:
         return int(connection.execute(select(func.pg_database_size(func.current_database()))).scalar_one())
     files = (place.path, Path(f"{place.path}-wal"))

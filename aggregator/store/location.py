@@ -1,4 +1,4 @@
-"""Where a database is, and what is wrong there, in one sentence that shows no secret."""
+"""The location of a database, and its problems in one sentence that shows no secret."""
 
 import os
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ class DatabaseLocation:
 
     @property
     def path(self) -> Path | None:
-        """The file, where there is one."""
+        """Return the file, if there is one."""
         return Path(self.url.database) if self.is_sqlite and self.url.database else None
 
     @property
@@ -89,7 +89,7 @@ class DatabaseLocation:
             raise StoreError(f"{self}: {first_line(error)}") from error
 
     def translate(self, cause: BaseException) -> StoreError:
-        """A driver's exception as a StoreError."""
+        """Return a driver's exception as a StoreError."""
         if self.is_sqlite:
             return self._translate_sqlite(cause)
         return self._translate_postgres(cause)
@@ -124,7 +124,7 @@ class DatabaseLocation:
         return DatabaseFault(f"{self} {said}", kind=kind) if kind else StoreError(f"{self} {said}")
 
     def cannot_open(self) -> StoreError:
-        """Why the file could not be opened: SQLite itself does not say."""
+        """Return why the file could not be opened: SQLite itself does not say."""
         path = self.path
         if path is None or path.is_dir():
             return DatabaseFault(f"{self} is a directory; name a file inside it", kind="unreachable")
@@ -150,7 +150,7 @@ class DatabaseLocation:
 
 
 def parse_location(url: str, name: str = "settings.database") -> DatabaseLocation:
-    """The place that a URL names; `name` is what people call the URL. Raises StoreError."""
+    """Parse a URL; `name` is what people call the URL. Raises StoreError."""
     try:
         address = make_url(url)
         backend = address.get_backend_name()
@@ -172,5 +172,5 @@ def no_schema(place: DatabaseLocation) -> SchemaOutOfDate:
 
 
 def first_line(error: Any) -> str:
-    """The first line of an exception's words."""
+    """Return the first line of an exception's words."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""Keeping the database in order: schema, backups, checks, and what is too old."""
+"""Upkeep of the database: schema, backups, checks, and pruning."""
 
 import asyncio
 import logging
@@ -57,7 +57,7 @@ STEP = 500
 
 
 class SqlMaintenance:
-    """`ports.Upkeep` over SQL."""
+    """`ports.Maintenance` over SQL."""
 
     def __init__(
         self, database: Database, writer: Writer, reader: ReadPool, indexing: SearchIndex, *, make_dirs: bool
@@ -73,7 +73,7 @@ class SqlMaintenance:
         return await asyncio.to_thread(self._upgrade, backup)
 
     def _upgrade(self, backup: bool) -> str:
-        """Mostly there is nothing to do, and then a start needs no write lock."""
+        """Upgrade if necessary; mostly there is nothing to do, and then a start needs no write lock."""
         place = self._database.place
         if place.path is not None:
             tighten(place.path)
@@ -85,7 +85,7 @@ class SqlMaintenance:
         return REVISIONS[-1]
 
     def _notice_older(self) -> None:
-        """Where alerts were sent that this file does not know of, a backup was put back: mark what may be a repeat."""
+        """Mark possible repeats if alerts were sent that this file does not know of: a backup was restored."""
         sent = self._database.sent
         known = sent.mark()  # before the database is asked: a process that sends writes there first
         if known.sent_at is None:
@@ -129,7 +129,7 @@ class SqlMaintenance:
         return tuple(found)
 
     def _look(self, connection: Connection) -> list[str]:
-        """The database's own opinion, then what no constraint can hold."""
+        """Return the database's own findings, then what no constraint can check."""
         wrong: list[str] = []
         if self._database.place.is_sqlite:
             lines = connection.execute(text("PRAGMA integrity_check(20)")).scalars().all()
@@ -256,7 +256,7 @@ class SqlMaintenance:
         return total
 
     def _remove_entries(self, connection: Connection, oldest: datetime) -> int:
-        """Entries go with their hits and their place in the index; their keys stay."""
+        """Remove entries with their hits and their place in the index; their keys stay."""
         query = select(entries.c.id).where(entries.c.seen_at < oldest).order_by(entries.c.seen_at).limit(STEP)
         old = list(connection.execute(query).scalars())
         if old:
@@ -265,7 +265,7 @@ class SqlMaintenance:
         return len(old)
 
     def _empty_entries(self, connection: Connection, fullest: datetime) -> int:
-        """Texts that nothing matched; their titles stay, and are all that the index keeps."""
+        """Empty texts that nothing matched; their titles stay, and are all that the index keeps."""
         query = (
             select(entries.c.id)
             .where(

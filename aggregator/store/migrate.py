@@ -1,4 +1,4 @@
-"""Bringing a database's schema to the newest, by one process at a time."""
+"""Migration of a database's schema to the newest, by one process at a time."""
 
 import logging
 from contextlib import suppress
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upgraded:
-    """What an upgrade did: the revision now and `before` (None: there were no tables), and the copy that was kept."""
+    """The result of an upgrade: the revision now and `before` (None: there were no tables), and the copy kept."""
 
     revision: str
     before: str | None
@@ -71,7 +71,7 @@ def _keep(place: DatabaseLocation, path: Path) -> Path:
 
 
 def _prepare_file(path: Path, place: DatabaseLocation, make_dirs: bool) -> None:
-    """A directory for a new file: the last one of its path, or all of them where it is our own choice."""
+    """Make the directory of a new file: the last one of its path, or all of them if it is our own choice."""
     if path.exists():
         return
     try:

@@ -1,4 +1,4 @@
-"""The sending side: claim, settle, give back; each fenced by owner and attempt."""
+"""The sending side: claim, settle, release; each fenced by owner and attempt."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -108,7 +108,7 @@ class SqlOutbox:
         )
 
     def _bring_back(self, connection: Connection, now: datetime, owner: str) -> None:
-        """Count the deaths of those who began an attempt and whose lease ran out; a lapse of our own is none."""
+        """Count the deaths of processes that began an attempt and whose lease ran out; our own lapse is none."""
         lost = select(deliveries).where(
             deliveries.c.state == SENDING, _due(now), BEGUN, deliveries.c.lease_owner != owner
         )
@@ -122,7 +122,7 @@ class SqlOutbox:
     def _fair_share(
         self, limit: int, wanted: ColumnElement[bool], channels: Sequence[str] | None
     ) -> Select[tuple[str]]:
-        """Channels take turns, so that a long queue of one never starves another."""
+        """Let channels take turns, so that a long queue of one never starves another."""
         order = (BY_URGENCY, deliveries.c.deaths, deliveries.c.due_at, deliveries.c.created_at, deliveries.c.id)
         turn = func.row_number().over(partition_by=deliveries.c.channel, order_by=order)
         due = select(deliveries.c.id, turn.label("turn"), BY_URGENCY.label("urgency"), deliveries.c.due_at).where(
@@ -134,7 +134,7 @@ class SqlOutbox:
         return select(queue.c.id).order_by(queue.c.turn, queue.c.urgency, queue.c.due_at, queue.c.id).limit(limit)
 
     def _lease(self, now: datetime, owner: str, until: datetime) -> Any:
-        """Of the chosen, what nobody took meanwhile. An attempt that was begun and never settled may have arrived."""
+        """Lease the chosen rows that are still free. An attempt that was begun and never settled may have arrived."""
         free = (
             select(deliveries.c.id)
             .where(self._dialect.is_in(deliveries.c.id, "ids"), _due(now))
@@ -264,7 +264,7 @@ class SqlOutbox:
         return len(new)
 
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
-        """Back to where they were: no attempt was made, so none is counted or kept."""
+        """Put deliveries back: no attempt was made, so none is counted or kept."""
         await self._give_back(ids, GIVE_BACK, owner)
 
     async def put_off(self, ids: Sequence[str], until: datetime, *, owner: str) -> None:
@@ -291,7 +291,7 @@ def _brought_back(lost: Delivery, now: datetime) -> Values:
 
 
 def _untry(connection: Connection, claimed: Sequence[tuple[str, int]]) -> None:
-    """Nothing was sent under these claims, so they do not count as attempts."""
+    """Uncount these claims: nothing was sent under them."""
     attempts = [{"delivery_id": delivery, "attempt": attempt} for delivery, attempt in claimed]
     connection.execute(UNTRY, attempts)
     connection.execute(UNCOUNT, [{"delivery_id": delivery} for delivery, _ in claimed])
@@ -302,7 +302,7 @@ def _due(now: datetime) -> ColumnElement[bool]:
 
 
 def _settled(after: Delivery) -> Values:
-    """All columns that an outcome may change; the lease ends with it."""
+    """Return all columns that an outcome may change; the lease ends with it."""
     values = mappers.delivery_values(after)
     kept = ("id", "attempts", "created_at", "lease_owner", "lease_until")
     return {name: value for name, value in values.items() if name not in kept} | {

@@ -1,4 +1,4 @@
-"""A few threads read, each in a transaction of its own; writers do not wait for them, nor they for writers."""
+"""Threads that read, each in a transaction of its own; readers and writers do not wait for each other."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class ReadPool:
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
 
     async def read(self, step: Callable[[Connection], T]) -> T:
-        """What `step` finds. Raises StoreError, and what `step` raises."""
+        """Return the result of `step`. Raises StoreError, and what `step` raises."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, step)
 
     def _run(self, step: Callable[[Connection], T]) -> T:

@@ -1,4 +1,4 @@
-"""What routing asks of the database inside the transaction, and what it decides."""
+"""Database queries and writes of routing, inside the transaction of a commit."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -39,7 +39,7 @@ LAST_ALERT = select(func.max(hits.c.created_at, type_=Instant)).where(
 
 
 def answer(connection: Connection, dialect: Dialect, question: RoutingQuery, now: datetime | None) -> RoutingContext:
-    """Everything that `question` asks, as this transaction sees it."""
+    """Return everything that `question` asks, as this transaction sees it."""
     related = _related(connection, dialect, question)
     return RoutingContext(
         known=_known(connection, dialect, question.hits),
@@ -58,7 +58,7 @@ def _known(connection: Connection, dialect: Dialect, asked: Sequence[str]) -> fr
 
 
 def _related(connection: Connection, dialect: Dialect, question: RoutingQuery) -> tuple[Story, ...]:
-    """Stories that share a key with one of the fingerprints, oldest first; of each key only its latest."""
+    """Return stories that share a key with one of the fingerprints, oldest first; of each key only its latest."""
     wanted = sorted({key for fingerprint in question.fingerprints for key in story_keys_of(fingerprint)})
     if not wanted:
         return ()
@@ -99,7 +99,7 @@ def _history(connection: Connection, rule: str, since: datetime) -> RuleHistory:
 
 
 def live_silences(connection: Connection, now: datetime | None) -> tuple[Silence, ...]:
-    """Silences that have not ended at `now`."""
+    """Return the silences that have not ended at `now`."""
     query = select(silences).order_by(silences.c.id)
     if now is not None:
         query = query.where(silences.c.until_at > now)
@@ -107,7 +107,7 @@ def live_silences(connection: Connection, now: datetime | None) -> tuple[Silence
 
 
 def write_routed(connection: Connection, dialect: Dialect, routed: RoutingResult, ids: Ids) -> None:
-    """Hits and deliveries that exist are left alone; stories are made or grow."""
+    """Write what routing decided: existing hits and deliveries are left alone; stories are made or grow."""
     write_stories(connection, dialect, routed.stories)
     write_hits(connection, dialect, routed.hits, ids)
     if routed.deliveries:
@@ -118,7 +118,7 @@ def write_routed(connection: Connection, dialect: Dialect, routed: RoutingResult
 
 
 def note_undelivered(connection: Connection, dialect: Dialect, dead: Delivery) -> None:
-    """An alert was given up: its recipient knows none of its stories, but those of which another alert tells."""
+    """Record that an alert was given up: its recipient knows none of its stories except from other alerts."""
     other = deliveries.alias("other")
     told = exists().where(
         other.c.channel == dead.channel,
@@ -135,7 +135,7 @@ def note_undelivered(connection: Connection, dialect: Dialect, dead: Delivery) -
 
 
 def forget_undelivered(connection: Connection, dialect: Dialect, again: Delivery) -> None:
-    """An alert that had been given up is tried again: no copy needs to tell its stories meanwhile."""
+    """Remove that record when the alert is tried again: no copy needs to report its stories meanwhile."""
     forget = delete(undelivered).where(
         undelivered.c.story.in_(_stories_of(dialect)),
         undelivered.c.channel == again.channel,
@@ -165,7 +165,7 @@ def write_hits(connection: Connection, dialect: Dialect, written: Sequence[Hit],
 
 
 def _entry_id(connection: Connection, hit: Hit, ids: Ids) -> int:
-    """The entry of a hit: of this poll, or one that was stored before. Raises StoreError."""
+    """Return the entry of a hit: of this poll, or one that was stored before. Raises StoreError."""
     known = hit.entry_id if hit.entry_id is not None else ids.get((hit.feed, hit.entry_key))
     if known is None:
         query = select(entries.c.id).where(entries.c.feed == hit.feed, entries.c.key == hit.entry_key)

@@ -1,4 +1,4 @@
-"""Bringing the full-text index up to date: after the commit, so that polls never wait for it."""
+"""Updates of the full-text index: after the commit, so that polls never wait for it."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ DONE = delete(unindexed).where(
 
 
 def search_of(place: DatabaseLocation) -> ModuleType:
-    """The full-text index as that database has it; only one of the two is ever imported."""
+    """Return the full-text index of that database; only one of the two is ever imported."""
     if place.is_sqlite:
         from aggregator.store import search_sqlite
 
@@ -57,7 +57,7 @@ class SearchIndex:
         self.search = search_of(database.place)
 
     async def bring_up_to_date(self, limit: int) -> int:
-        """Index up to `limit` entries that wait; gives how many it were."""
+        """Index up to `limit` entries that wait; return how many there were."""
         done = 0
         while done < limit:
             folded = await self._reader.read(partial(self._fold, limit=min(BATCH, limit - done)))
@@ -83,7 +83,7 @@ class SearchIndex:
         return [(row.id, row.version, storable(self._index_text(mappers.entry(row)))) for row in waiting]
 
     def _write(self, connection: Connection, folded: Sequence[Folded]) -> None:
-        """Only what still waits: another process may have been faster, or an entry been removed."""
+        """Write only what still waits: another process may have been faster, or an entry been removed."""
         query = (
             select(unindexed.c.entry)
             .where(unindexed.c.entry.in_([entry for entry, _, _ in folded]))

@@ -71,7 +71,7 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def matching(groups: Sequence[Sequence[str]]) -> Select[Any]:
-    """Entries that have one term of each group, newest first."""
+    """Select entries that have one term of each group, newest first."""
     return (
         select(entries)
         .join_from(texts, entries, entries.c.id == texts.c.entry)
@@ -81,7 +81,7 @@ def matching(groups: Sequence[Sequence[str]]) -> Select[Any]:
 
 
 def indexable(text: str) -> list[str]:
-    """The distinct words of a text, as many as fit."""
+    """Return the distinct words of a text, as many as fit."""
     words, fixture = [], ALL_WORDS
     for word in sorted(set(text.split())):
         size = len(word.encode())
@@ -109,5 +109,5 @@ def _lexeme(word: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    """A space before and after every word, so that a phrase is found by its edges."""
+    """Put a space before and after every word, so that a phrase is found by its edges."""
     return f" {' '.join(text.split())} "

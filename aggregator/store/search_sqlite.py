@@ -40,7 +40,7 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def matching(groups: Sequence[Sequence[str]]) -> Select[Any]:
-    """Entries that have one term of each group, newest first."""
+    """Select entries that have one term of each group, newest first."""
     wanted = " AND ".join(f"({' OR '.join(map(_quoted, group))})" for group in groups)
     return (
         select(entries)

@@ -1,7 +1,7 @@
-"""When an alert was last sent, in a small file beside an SQLite database.
+"""The time of the last sent alert, in a small file beside an SQLite database.
 
-A database that knows of no send so late is older than that file: a backup was put back, and what was sent since is
-not known to it. Alerts from before then may be repeats, and are marked as such.
+A database whose last send is older than that file was restored from a backup, and does not know what was sent
+since. Alerts from before then may be repeats, and are marked as such.
 """
 
 import json
@@ -42,13 +42,13 @@ class SentMark:
         return self.mark().unsure_until
 
     def mark(self) -> Mark:
-        """What the file says; a file that cannot be read says nothing."""
+        """Read the file; one that cannot be read says nothing."""
         if self._mark is None:
             self._mark = self._read()
         return self._mark
 
     def note(self, sent_at: datetime) -> None:
-        """An alert was sent."""
+        """Record that an alert was sent."""
         known = self.mark()
         if self.path is None or (known.sent_at and sent_at <= known.sent_at):
             return
@@ -57,12 +57,12 @@ class SentMark:
             self.flush()
 
     def reset(self, newest_at: datetime | None, unsure_until: datetime | None) -> None:
-        """What the database itself knows now is the last known send."""
+        """Take what the database itself knows now as the last known send."""
         self._mark, self._unwritten = Mark(sent_at=newest_at, unsure_until=unsure_until), True
         self.flush()
 
     def flush(self) -> None:
-        """Write what is not written yet; where that fails, the database has told of its trouble already."""
+        """Write what is not written yet; if that fails, the database has reported its fault already."""
         if not self._unwritten or self.path is None:
             return
         self._written_at, self._unwritten = monotonic(), False

@@ -1,7 +1,7 @@
-"""One thread writes. What waits is written together, in one transaction; each caller awaits its own.
+"""The single writer thread. What waits is written together, in one transaction; each caller awaits its own.
 
 A transaction costs a sync of the disk, a statement far less, and a row in a batch almost nothing:
-so steps of one kind are handed their members all at once. A step that fails spoils nobody: the
+so steps of one kind receive their members all at once. A step that fails affects nobody else: the
 transaction is rolled back and every member is written again on its own.
 """
 
@@ -69,7 +69,7 @@ class Writer:
         return cast(T, await waiting.future)
 
     async def execute(self, step: Callable[[Connection], T]) -> T:
-        """Write something that has no like."""
+        """Write something that cannot be batched."""
         return cast(T, await self.submit_batched(_one_by_one, step))
 
     async def close(self) -> None:
@@ -103,7 +103,7 @@ class Writer:
                 return
 
     def _drain(self, group: list[QueuedWrite]) -> bool:
-        """Add what came meanwhile; True: the end was called."""
+        """Add what arrived meanwhile; True: the end was requested."""
         while len(group) < GROUP:
             try:
                 more = self._inbox.get_nowait()
@@ -115,7 +115,7 @@ class Writer:
         return False
 
     def _write(self, group: Sequence[QueuedWrite]) -> list[WriteOutcome]:
-        """Together; where a member spoils it, each alone; where the database fails, all fail."""
+        """Write together; if a member fails, each alone; if the database fails, all fail."""
         outcomes, error, spoilt = self._transact(group)
         if error is None:
             return outcomes
@@ -133,7 +133,7 @@ class Writer:
         return outcomes
 
     def _transact(self, group: Sequence[QueuedWrite]) -> tuple[list[WriteOutcome], Exception | None, bool]:
-        """The outcomes; or the error, and whether a step raised it (not the begin or the commit)."""
+        """Return the outcomes; or the error, and whether a step raised it (not the begin or the commit)."""
         outcomes: list[WriteOutcome] = []
         stepping = False
         try:

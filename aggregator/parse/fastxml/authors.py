@@ -1,4 +1,4 @@
-"""Who wrote it, out of what is written in one line; as feedparser takes it apart."""
+"""Authors from a single line, parsed as feedparser does."""
 
 import re
 
@@ -9,7 +9,7 @@ _EMAIL = re.compile(
 
 
 def byline(author: str | None) -> dict[str, str]:
-    """Name and address out of `jo@example.org (Jo)`, `Jo <jo@example.org>` or `Jo`."""
+    """Split name and address from `jo@example.org (Jo)`, `Jo <jo@example.org>` or `Jo`."""
     if not author:
         return {}
     found = _EMAIL.search(author) if "@" in author else None

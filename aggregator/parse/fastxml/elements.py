@@ -29,7 +29,7 @@ class Unsupported(Exception):
 
 
 def name(element: Element) -> str:
-    """The element's short name; see names.py."""
+    """Return the element's short name; see namespaces.py."""
     found = _names.get(element.tag)
     if found is None:
         if len(_names) > 5000:
@@ -39,7 +39,7 @@ def name(element: Element) -> str:
 
 
 def attributes(element: Element) -> dict[str, str]:
-    """Attributes under the names that feedparser gives them; `rel` and `type` in lower case."""
+    """Return attributes under the names that feedparser gives them; `rel` and `type` in lower case."""
     if len(element.attrib) > MAX_ATTRIBUTES:
         raise Unsupported("attributes")
     found: dict[str, str] = {}
@@ -58,7 +58,7 @@ def attributes(element: Element) -> dict[str, str]:
 
 
 def resolve(base: str, uri: str) -> str:
-    """`uri` against `base`, as feedparser joins them."""
+    """Join `uri` and `base` as feedparser does."""
     if _PLAIN_ADDRESS.fullmatch(uri):
         return uri
     try:
@@ -68,17 +68,17 @@ def resolve(base: str, uri: str) -> str:
 
 
 def site_of(link: str | None) -> str | None:
-    """The channel's link where others can be relative to it."""
+    """Return the channel's link if others can be relative to it."""
     return link if link and _WEB.match(link) else None
 
 
 def is_permalink(written: str | None) -> bool:
-    """Whether a guid with this `isPermaLink` is an address; it is where nothing is said (RSS 2.0)."""
+    """Tell whether a guid with this `isPermaLink` is an address; by default it is (RSS 2.0)."""
     return written is None or written.strip().lower() not in _NO
 
 
 def scope(found: dict[str, str], base: str, lang: str | None) -> tuple[str, str | None]:
-    """Base address and language inside an element with these attributes."""
+    """Return base address and language inside an element with these attributes."""
     if written := found.get("xml:base", found.get("base")):
         base = resolve(base, written)
         if not base.startswith(("http://", "https://")):
@@ -88,9 +88,9 @@ def scope(found: dict[str, str], base: str, lang: str | None) -> tuple[str, str 
 
 
 def resolved_link(found: dict[str, str], base: str) -> tuple[str, str | None, bool, bool]:
-    """Relation, address, whether it is a page, and else whether it is a file to read, for a link's attributes.
+    """Return relation, address, whether it is a page, and else whether it is a readable file, for a link.
 
-    The address is None where it has to be the text of the element.
+    The address is None if it has to be the text of the element.
     """
     relation = found.get("rel", "alternate")
     written = found.get("url", found.get("uri", found.get("href")))
@@ -102,18 +102,18 @@ def resolved_link(found: dict[str, str], base: str) -> tuple[str, str | None, bo
 
 
 def is_file(relation: str | None, kind: str | None) -> bool:
-    """Whether a link leads to the entry in a form that people read, such as PDF, and not to data."""
+    """Tell whether a link leads to the entry in a form that people read, such as PDF, and not to data."""
     return relation == "alternate" and not _DATA.search(kind or "")
 
 
 def written_link(element: Element, base: str) -> str:
-    """The address in the text of a link; `?a=1&amp;b;=2` is what some make of `?a=1&b=2`."""
+    """Return the address in the text of a link; `?a=1&amp;b;=2` is what some make of `?a=1&b=2`."""
     value = leaf(element)
     return unescape_if_html(resolve(base, value) if value else value)
 
 
 def leaf(element: Element) -> str:
-    """The text of an element without children."""
+    """Return the text of an element without children."""
     if len(element):
         raise Unsupported(f"markup in {element.tag}")
     return (element.text or "").strip()

@@ -78,7 +78,7 @@ class EntryReader:
         self._content_scopes: list[tuple[str, str | None]] = []
 
     def read(self, element: Element) -> RawEntry:
-        """The whole entry. Raises Unusual."""
+        """Read the whole entry. Raises Unsupported."""
         if element.attrib:
             found = attributes(element)
             if "lastmod" in found or "href" in found:
@@ -101,7 +101,7 @@ class EntryReader:
                 self._inside(child, called, depth)
 
     def _inside(self, element: Element, called: str, depth: int) -> None:
-        """Elements within one that means nothing to us are read as if it were not there.
+        """Read elements inside an unknown one as if that were not there.
 
         Not so in a vocabulary that nobody knows: what stands there is about something else.
         """
@@ -144,7 +144,7 @@ class EntryReader:
         return when.timestamp()
 
     def _uppermost(self, key: str, depth: int) -> bool:
-        """Whether a value found at this depth replaces what there is."""
+        """Tell whether a value found at this depth replaces an earlier one."""
         before = self._depths.get(key)
         if before is None or depth <= before:
             self._depths[key] = depth
@@ -154,7 +154,7 @@ class EntryReader:
     # --- texts -----------------------------------------------------------------------------------
 
     def _marked(self, element: Element, default: str) -> tuple[str, str, str, str | None]:
-        """The value of an element that may hold markup, with media type, base address and language."""
+        """Return an element's value that may hold markup, with media type, base address and language."""
         kind, base, lang = default, self._base, self._lang
         if element.attrib:
             found = attributes(element)
@@ -179,12 +179,12 @@ class EntryReader:
             self._title_depth = depth
 
     def _media_title(self, element: Element, depth: int) -> None:
-        """The title of a picture is the headline only where there is no other."""
+        """Take the title of a picture as the headline only if there is no other."""
         value, kind, _, _ = self._marked(element, "text/plain")
         self._media = (value if self._uppermost("media_title", depth) else self._media[0]), kind
 
     def _described_by(self, element: Element, depth: int, default: str) -> None:
-        """The first description is the summary; the next one is content, unless there is some: then it is more."""
+        """Take the first description as summary, the next as content, and further ones as `more`."""
         if self._has_summary and not self._has_content:
             self._content(element, depth)
         elif self._described and self._has_content:
@@ -235,7 +235,7 @@ class EntryReader:
             self._permalink = base, written if is_permalink(found.get("ispermalink")) else ""
 
     def _link_base(self, base: str) -> str:
-        """xml:base, else the site, else where the document came from."""
+        """Return xml:base, else the site, else the address of the document."""
         return self._site if self._site and base == self._address else base
 
     def _link(self, element: Element, depth: int) -> None:
@@ -297,7 +297,7 @@ class EntryReader:
         self._complete(person)
 
     def _complete(self, person: dict[str, str]) -> None:
-        """A person of whom nothing is known is whom the byline names; else the byline names that person."""
+        """Complete an empty person from the byline; else the byline names that person."""
         if not person:
             person.update(byline(self._byline))
             if person and self._first_person is None:
@@ -362,7 +362,7 @@ class EntryReader:
             self._own_lang = value
 
     def _source(self, element: Element, depth: int) -> None:
-        """What is said about another feed is not ours."""
+        """Skip what is said about another feed."""
         for part in element:
             called = name(part)
             if called not in _SOURCE_PARTS:
@@ -377,14 +377,14 @@ class EntryReader:
         leaf(element)
 
     def _original(self, element: Element, depth: int) -> None:
-        """The address of the page, where `link` leads to a service that counts readers."""
+        """Take the address of the page if `link` leads to a service that counts readers."""
         value = unescape_if_html(leaf(element))
         if not element.attrib and self._uppermost("original", depth):
             self.draft.original = value
 
 
 def _is_idle(element: Element, called: str) -> bool:
-    """Whether feedparser makes nothing of an element, wherever it stands."""
+    """Tell whether feedparser makes nothing of an element, wherever it stands."""
     return not len(element) and called not in _HANDLERS and (not called or "_" in called)
 
 

@@ -1,7 +1,8 @@
-"""The lean reader: well-formed RSS, RDF Site Summary and Atom in a fraction of feedparser's time.
+"""The fast reader: well-formed RSS, RDF Site Summary and Atom in a fraction of feedparser's time.
 
-It gives what reference.py gives, or raises Unusual; docs/decisions/0004-incremental-parsing.md says how that is held.
-ElementTree builds the tree in C; only documents without a DTD come here, so entities cannot be defined.
+It returns what feedparser_reader.py does, or raises Unsupported; docs/decisions/0004-incremental-parsing.md says
+how that is enforced. ElementTree builds the tree in C; only documents without a DTD come here, so entities cannot
+be defined.
 """
 
 import re
@@ -41,7 +42,7 @@ _CONTENTS = words("content content_encoded fullitem")
 
 
 def read_feed(source: Payload) -> RawFeed:
-    """The feed of a document in UTF-8, as feedparser has it. Raises Unusual; ParseError where it is not well-formed."""
+    """Read a document in UTF-8 as feedparser does. Raises Unsupported; ParseError if it is not well-formed."""
     text = source.body.removeprefix(BOM)
     start = _ROOT.search(text)
     if not start or b"<!DOCTYPE" in text[: start.start()]:
@@ -104,7 +105,7 @@ class _Reader:
                 _nothing(child, called)
 
     def _level(self, parent: Element) -> None:
-        """The elements of a channel or an Atom feed."""
+        """Read the elements of a channel or an Atom feed."""
         once: set[str] = set()
         for child in parent:
             called = name(child)
@@ -132,7 +133,7 @@ class _Reader:
         self._has_content = False
 
     def _described(self, called: str) -> None:
-        """feedparser takes a second description of the feed for content, and remembers that in the next entry."""
+        """Take a second description of the feed for content, which feedparser remembers in the next entry."""
         if called in _CONTENTS or (self._has_summary and not self._has_content):
             self._has_content = self._has_summary = True
         elif called in _SUMMARIES:
@@ -168,7 +169,7 @@ class _Reader:
         self._feed.linked(relation, href)
 
     def _told_version(self) -> str:
-        """As much of feedparser's version as decides how it guesses at markup."""
+        """Return as much of feedparser's version as decides how it guesses at markup."""
         kind, uri = name(self._root), self._root.tag[1:].partition("}")[0].lower()
         if kind == "rss":
             return "rss"
@@ -183,7 +184,7 @@ def _picture(element: Element) -> None:
 
 
 def _nothing(element: Element, called: str) -> None:
-    """Make sure that nothing in an element that we pass over matters to feedparser."""
+    """Check that nothing in an element that is skipped matters to feedparser."""
     if called in _FEED_PARTS and called != "items":
         raise Unsupported(called)
     if len(element) and any(name(part) in _FEED_PARTS for part in element.iter() if part is not element):

@@ -83,7 +83,7 @@ RSS1_URI = "http://purl.org/rss/1.0/"
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of a text, for sets that read best without quotes."""
+    """Split the words of a text, for sets that read best without quotes."""
     return frozenset(text.split())
 
 
@@ -95,7 +95,7 @@ _DECLARATION = re.compile(rb"""xmlns(?::([\w.-]+))?\s*=\s*(?:"([^"]*)"|'([^']*)'
 
 
 def name_of(tag: str) -> str:
-    """An ElementTree tag (`{uri}local`) as one short name, or FOREIGN."""
+    """Return an ElementTree tag (`{uri}local`) as one short name, or FOREIGN."""
     uri, _, local = tag[1:].partition("}") if tag.startswith("{") else ("", "", tag)
     uri, local = renamed(uri, local) or (uri, local)
     prefix = prefix_of(uri)
@@ -105,10 +105,10 @@ def name_of(tag: str) -> str:
 
 
 def renamed(uri: str, local: str) -> tuple[str, str] | None:
-    """The name that feedparser has for an element of a vocabulary that it does not know, or None.
+    """Return feedparser's name for an element of a vocabulary that it does not know, or None.
 
     `full-text` is what Russian publishers give to aggregators, whose namespaces are many; `origLink` is
-    the address that a publisher's service put its own in place of.
+    the address that a publisher's service replaced by its own.
     """
     name, uri = local.lower(), uri.lower()
     if name.replace("-", "").replace("_", "") == "fulltext" or (
@@ -123,19 +123,19 @@ def renamed(uri: str, local: str) -> tuple[str, str] | None:
 
 
 def prefix_of(uri: str) -> str | None:
-    """feedparser's prefix for a namespace, None where it has none."""
+    """Return feedparser's prefix for a namespace, None if it has none."""
     uri = uri.lower()
     return "" if "backend.userland.com/rss" in uri else PREFIXES.get(uri)
 
 
 def declarations(xml: bytes) -> set[tuple[str, str]]:
-    """Every (prefix, namespace) that is declared somewhere, and perhaps some that only look declared."""
+    """List every (prefix, namespace) that is declared, and perhaps some that only look declared."""
     found = set(_DECLARATION.findall(xml))
     return {(prefix.decode("utf-8", "replace"), (a or b).decode("utf-8", "replace")) for prefix, a, b in found}
 
 
 def are_usual(declared: set[tuple[str, str]]) -> bool:
-    """Whether no prefix means one thing to feedparser and another, or two things, in the document."""
+    """Tell whether each prefix means the same to feedparser as in the document."""
     meanings: dict[str, str | None] = {}
     for prefix, uri in declared:
         known, written = prefix_of(uri), prefix.lower()

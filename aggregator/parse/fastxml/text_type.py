@@ -1,6 +1,6 @@
-"""How feedparser guesses whether a "plain" text is HTML, and repairs letters that were encoded twice.
+"""feedparser's guess whether a "plain" text is HTML, and its repair of letters that were encoded twice.
 
-The lean reader has to make the same guesses; a test holds these against feedparser's own.
+The fast reader has to make the same guesses; a test compares these with feedparser's own.
 """
 
 import re
@@ -24,7 +24,7 @@ _WINDOWS = {code: letter for code in range(128, 160) if (letter := bytes([code])
 
 
 def looks_like_html(text: str) -> bool:
-    """Whether a text has a closing tag or an entity, and no tag or entity that HTML does not know."""
+    """Tell whether a text has a closing tag or an entity, and no tag or entity that HTML does not know."""
     if "<" not in text and "&" not in text:
         return False
     if not _CLOSING_OR_ENTITY.search(text):
@@ -35,7 +35,7 @@ def looks_like_html(text: str) -> bool:
 
 
 def unescape_if_html(text: str) -> str:
-    """UTF-8 that was taken for ISO 8859-1 and encoded again, and Windows letters in the control range."""
+    """Repair UTF-8 that was taken for ISO 8859-1 and encoded again, and Windows letters in the control range."""
     if text.isascii():
         return text
     text = _decoded_again(text)

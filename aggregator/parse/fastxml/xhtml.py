@@ -9,9 +9,9 @@ _NOT_INLINE = frozenset({"xhtml_body", "xhtml_svg", "xhtml_math"})
 
 
 def markup(element: Element, *, unwrap: bool) -> str:
-    """The children of `element` as markup; `unwrap`: without the one `<div>` that Atom 1.0 puts around them.
+    """Write the children of `element` as markup; `unwrap`: without the one `<div>` that Atom 1.0 requires.
 
-    Raises Unusual for anything but XHTML.
+    Raises Unsupported for anything but XHTML.
     """
     if unwrap and len(element) == 1 and name(element[0]) == "xhtml_div" and not _blank_around(element):
         element = element[0]
@@ -21,7 +21,7 @@ def markup(element: Element, *, unwrap: bool) -> str:
 
 
 def _blank_around(element: Element) -> str:
-    """What stands beside the only child, if it is more than white space."""
+    """Return what stands beside the only child, if it is more than white space."""
     return (element.text or "").strip() + (element[0].tail or "").strip()
 
 
@@ -44,7 +44,7 @@ def _write(element: Element, pieces: list[str], depth: int) -> None:
 
 
 def _escaped(text: str) -> str:
-    """As in xml.sax.saxutils, whose import brings half of the network library into a worker."""
+    """Escape as xml.sax.saxutils does, whose import brings half of the network library into a worker."""
     return text.replace("&", "&amp;").replace(">", "&gt;").replace("<", "&lt;")
 
 

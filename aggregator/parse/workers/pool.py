@@ -40,7 +40,7 @@ _ENDINGS: dict[int, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerLimits:
-    """What one document may cost, how long a worker waits for work, and how far it stands back for other programs."""
+    """Limits of one document, the idle time of a worker, and its priority."""
 
     max_body_bytes: int
     memory_bytes: int
@@ -62,7 +62,7 @@ class WorkerDied(Exception):
 
     @property
     def refusal(self) -> protocol.Refusal:
-        """What becomes of the document."""
+        """Return the refusal of the document."""
         return f"The document {self}; it was not read.", "hostile", False
 
 
@@ -81,7 +81,7 @@ class Pool:
         self._waiting = 0  # lanes that rest with or without a process
 
     async def ask(self, job: Asked) -> Reply:
-        """The answer to one job. Raises WorkerDied where this very document is to blame, WorkerUnusable."""
+        """Return the answer to one job. Raises WorkerDied if this very document is to blame, WorkerUnusable."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((job, future))
         if self._queue.qsize() > self._waiting and len(self._lanes) < self._workers:
@@ -100,7 +100,7 @@ class Pool:
             self._queue.get_nowait()[1].cancel()
 
     def _lane_ended(self, lane: asyncio.Task[None]) -> None:
-        """Where a lane ended by a bug and was the last one, nobody would serve what waits."""
+        """Fail waiting jobs if the last lane ended by a bug: nobody would serve them."""
         self._lanes.discard(lane)
         if lane.cancelled() or (error := lane.exception()) is None:
             return
@@ -127,7 +127,7 @@ class Pool:
             await worker.end()
 
     async def _batch(self) -> list[tuple[Asked, asyncio.Future[Reply]]]:
-        """This lane's share of what is waiting, or nothing after a rest."""
+        """Return this lane's share of what is waiting, or nothing after a rest."""
         if self._queue.empty():
             self._waiting += 1
             try:
@@ -187,7 +187,7 @@ class Worker:
         self._process: asyncio.subprocess.Process | None = None
 
     async def ask(self, jobs: Sequence[Asked]) -> list[Reply]:
-        """One reply for each job. Raises WorkerDied and WorkerUnusable."""
+        """Return one reply for each job. Raises WorkerDied and WorkerUnusable."""
         if self._process is not None and _has_ended(self._process):
             await self.end()
         process = self._process or await self._start()
@@ -209,7 +209,7 @@ class Worker:
         return list(replies)
 
     async def _exit_code(self, process: asyncio.subprocess.Process) -> int:
-        """How a process ended that closed its pipe; one that lives on regardless is killed and counts as broken."""
+        """Return the exit code of a process that closed its pipe; one that lives on is killed and counts as broken."""
         try:
             async with asyncio.timeout(GONE_S):
                 return await process.wait()
@@ -253,7 +253,7 @@ class Worker:
 
 
 def _has_ended(process: asyncio.subprocess.Process) -> bool:
-    """Whether an idle process is gone; the loop may know its pipes are closed before it knows of its end."""
+    """Tell whether an idle process is gone; the loop may notice its closed pipes before its end."""
     assert process.stdin is not None
     assert process.stdout is not None
     return process.returncode is not None or process.stdin.is_closing() or process.stdout.at_eof()
@@ -276,7 +276,7 @@ def _ending(code: int) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Where to find this package, and nothing else: a worker needs no secrets."""
+    """Return the worker's environment: where to find this package, and nothing else: it needs no secrets."""
     home = str(Path(aggregator.__file__).parent.parent)
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "SYSTEMROOT") if name in os.environ}
     return kept | {"PYTHONPATH": home}

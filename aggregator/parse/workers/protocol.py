@@ -38,11 +38,11 @@ TOO_MUCH_MEMORY: Refusal = ("The document needs more memory than a feed may.", "
 
 
 def frame(message: Any) -> bytes:
-    """A message with its length before it."""
+    """Return a message with its length before it."""
     payload = marshal.dumps(message)
     return HEADER.pack(len(payload)) + payload
 
 
 def unframe(payload: bytes) -> Any:
-    """The message of a frame. Raises ValueError, EOFError or TypeError on nonsense."""
+    """Return the message of a frame. Raises ValueError, EOFError or TypeError on nonsense."""
     return marshal.loads(payload)  # noqa: S302 -- a worker's bytes, and marshal builds only plain values

@@ -1,12 +1,12 @@
-"""Whoever was slow or hostile once waits in a queue of his own, so that nobody else waits for him.
+"""Separate queues for parsing: slow or hostile feeds wait in their own, so that no other feed waits for them.
 
 A document gets a short while from a quick worker. One that takes more time or memory than that, or kills
 the worker, is read again apart: by a single worker of low priority, with all that a document may cost.
-What comes from the same feed afterwards goes there at once, and so does what comes from a feed whose last
+Later documents of the same feed go there at once, and so do those of a feed whose last
 document was refused as hostile, until one of its documents is quick and harmless again.
 
-One quick worker is kept for feeds whose last poll went well: however many strangers come at once, with
-documents that each take all that a quick worker gives, such a feed waits for none of them.
+One quick worker is kept for feeds whose last poll went well: however many unproven feeds come at once,
+with documents that each take all that a quick worker gives, such a feed waits for none of them.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ BUSY: Refusal = ("The document waits behind other slow ones; it is read at a lat
 
 
 class ParserQueues:
-    """Answers jobs with two pools: quick workers for nearly everything, one patient worker for the rest."""
+    """Two pools for jobs: quick workers for nearly everything, one patient worker for the rest."""
 
     def __init__(self, workers: int, limits: WorkerLimits) -> None:
         quick = replace(
@@ -43,7 +43,7 @@ class ParserQueues:
         self._turn = asyncio.Lock()
 
     async def ask(self, job: Job | ArticlePage, source: str = "", *, proven: bool = False) -> Reply:
-        """The answer to one job; `source` is what its next ones will have in common with it. Raises WorkerUnusable.
+        """Return the answer to one job; `source` identifies its feed. Raises WorkerUnusable.
 
         `proven`: the last poll of the source went well.
         """

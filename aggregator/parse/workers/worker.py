@@ -18,7 +18,7 @@ MAX_RESIDENT_BYTES = 100 * 2**20
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: int) -> None:
-    """Answer until the pipe is closed or the worker is too old or too big; it says so in its last answer."""
+    """Answer until the pipe is closed or the worker is too old or too big; the last answer says so."""
     documents = 0
     while header := requests.read(protocol.HEADER.size):
         (length,) = protocol.HEADER.unpack(header)
@@ -36,7 +36,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: 
 def run_job(
     job: protocol.Job | protocol.ArticlePage, max_body_bytes: int
 ) -> protocol.ParseReply | protocol.Article | protocol.Refusal:
-    """The reply to one job: a feed is read with what is remembered of it, a page for its article."""
+    """Return the reply to one job: a feed is read with what is remembered of it, a page for its article."""
     try:
         if len(job) == 3:
             from aggregator.parse import article  # most workers never see a page
@@ -52,14 +52,14 @@ def run_job(
 
 
 def _allow_cpu(seconds: int) -> None:
-    """The kernel ends this process where the next batch takes longer than `seconds` of processor time."""
+    """Let the kernel end this process if the next batch takes longer than `seconds` of processor time."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, hard))
 
 
 def _resident_bytes() -> int:
-    """Memory in use now. The peak that getrusage knows includes that of the process we were forked from."""
+    """Return the memory in use now. The peak that getrusage knows includes that of the parent process."""
     try:
         with open("/proc/self/statm", "rb") as figures:
             return int(figures.read().split()[1]) * resource.getpagesize()
@@ -68,7 +68,7 @@ def _resident_bytes() -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """`MEMORY_BYTES CPU_SECONDS BODY_BYTES NICE`: the limits, set before the first byte of a document is seen."""
+    """Set the limits `MEMORY_BYTES CPU_SECONDS BODY_BYTES NICE` before the first byte of a document is seen."""
     memory_bytes, cpu_s, max_body_bytes, nice = map(int, arguments)
     os.nice(nice)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

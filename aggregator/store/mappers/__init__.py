@@ -1,4 +1,4 @@
-"""Rows to values and back. What each column means is said in schema.py.
+"""Mapping of rows to values and back. schema.py says what each column means.
 
 A value is built from the whole row at once: asking a row for its columns one by one costs more
 than everything else that is done with it.

@@ -42,7 +42,7 @@ def delivery(row: Row[Any]) -> Delivery:
 
 
 def _wake_at(delivery: Delivery) -> datetime | None:
-    """When a delivery may be taken next; None: it is settled."""
+    """Return when a delivery may be taken next; None: it is settled."""
     if delivery.state is DeliveryState.SENDING:
         return delivery.lease_until or delivery.due_at
     return delivery.due_at if delivery.state in UNSETTLED else None

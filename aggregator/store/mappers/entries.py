@@ -14,7 +14,7 @@ SAME = tuple(c.name for c in entries.columns if c.name not in {"id", "reason", "
 
 
 def entry_values(entry: Entry) -> Values:
-    """All columns of an entry but its id."""
+    """Return all columns of an entry but its id."""
     values = {name: getattr(entry, name) for name in SAME}
     values["categories"] = entry.categories
     values["enclosures"] = entry.enclosures
@@ -24,12 +24,12 @@ def entry_values(entry: Entry) -> Values:
 
 
 def entry(row: Row[Any]) -> Entry:
-    """An entry's row as a value."""
+    """Return an entry's row as a value."""
     return entry_of(row._asdict())
 
 
 def entry_of(found: Mapping[str, Any]) -> Entry:
-    """An entry from its columns by name."""
+    """Return an entry from its columns by name."""
     values = {name: found[name] for name in SAME}
     return Entry(
         id=found["id"],
@@ -41,7 +41,7 @@ def entry_of(found: Mapping[str, Any]) -> Entry:
 
 
 def numbered(entry: Entry, entry_id: int) -> Entry:
-    """The same entry with its id. Written out: `replace` takes twice as long, and each entry comes by here."""
+    """Return the same entry with its id. Written out: `replace` takes twice as long, on every entry."""
     return Entry(
         id=entry_id,
         feed=entry.feed,
@@ -66,7 +66,7 @@ def numbered(entry: Entry, entry_id: int) -> Entry:
 
 
 def key_values(entry: Entry) -> Values:
-    """What is remembered of an entry for ever, besides its aliases."""
+    """Return what is remembered of an entry permanently, besides its aliases."""
     return {
         "feed": entry.feed,
         "key": entry.key,
@@ -77,5 +77,5 @@ def key_values(entry: Entry) -> Values:
 
 
 def alias_values(entry: Entry) -> list[Values]:
-    """The other names of an entry, which only ever suppress an alert."""
+    """Return the other names of an entry, which only ever suppress an alert."""
     return [{"feed": entry.feed, "key": alias, "seen_at": entry.seen_at} for alias in entry.aliases]

@@ -42,7 +42,7 @@ NO_HINTS = FeedHints()
 
 
 def feed_values(state: FeedState) -> Values:
-    """The columns that a poll changes (not id, not what the configuration or a person says)."""
+    """Return the columns that a poll changes (not id, not what the configuration or a person sets)."""
     values = {name: getattr(state, name) for name in SAME}
     seen = state.validators
     values["host"] = host_key(state.url)
@@ -60,7 +60,7 @@ def feed_values(state: FeedState) -> Values:
 
 
 def feed_state(row: Row[Any]) -> FeedState:
-    """A feed's row as a value; a pause covers whatever health lies under it."""
+    """Return a feed's row as a value; a pause covers whatever health lies under it."""
     found = row._asdict()
     values = {name: found[name] for name in READ}
     values["title"] = found["configured_title"] or found["title"]
@@ -85,7 +85,7 @@ def feed_state(row: Row[Any]) -> FeedState:
 
 
 def _next_poll(state: FeedState) -> int:
-    """A feed that was never polled is due at once; one that is gone, never."""
+    """Return when a feed is due: at once if it was never polled, never if it is gone."""
     if state.next_poll_at is not None:
         return micros(state.next_poll_at)
     return NEVER if state.health is Health.GONE else ALWAYS

@@ -21,7 +21,7 @@ def hit_values(hit: Hit, entry_id: int) -> Values:
 
 
 def hit_of(found: Mapping[str, Any]) -> Hit:
-    """A hit from its columns by name."""
+    """Return a hit from its columns by name."""
     return Hit(
         entry_id=found["entry"],
         spans=tuple(

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the scripts on the connection that upkeep holds, inside its transaction."""
+"""Alembic's entry: runs the scripts on the connection that maintenance holds, inside its transaction."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""The reading side, for commands and pages, and what people change by hand."""
+"""The reading side for commands and pages, with the changes that people make by hand."""
 
 from aggregator.store.queries.backlog import BacklogPages
 from aggregator.store.queries.deliveries import DeliveryQueries

@@ -1,4 +1,4 @@
-"""What is due and not done, and what was under way when a process died."""
+"""Overdue work, and the work that was under way when a process died."""
 
 from datetime import datetime
 from typing import Any

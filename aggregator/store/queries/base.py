@@ -1,4 +1,4 @@
-"""What every part of the catalog stands on."""
+"""Common parts of the catalog's queries."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -42,28 +42,28 @@ class QueryBase:
 
 
 def limited(query: Select[Any], limit: int) -> Select[Any]:
-    """0 means all."""
+    """Limit a statement; 0 means all."""
     return query.limit(limit) if limit else query
 
 
 def earlier(table: Table, at: datetime, name: str) -> ColumnElement[bool]:
-    """What comes after the row (created_at, id) in a listing that is newest first."""
+    """Select what comes after the row (created_at, id) in a listing that is newest first."""
     return tuple_(table.c.created_at, table.c.id) < tuple_(literal(at, Instant), literal(name))
 
 
 def day_of(column: Column[datetime]) -> ColumnElement[int]:
-    """The day of an instant, counted from 1970 in UTC."""
+    """Return the day of an instant, counted from 1970 in UTC."""
     return type_coerce(column, BigInteger) // DAY_MICROS
 
 
 def first_day(now: datetime) -> datetime:
-    """The midnight with which the last 30 days begin."""
+    """Return the midnight with which the last 30 days begin."""
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return today - (DAYS - 1) * DAY
 
 
 def days(counted: Sequence[tuple[int, int]], now: datetime) -> Days:
-    """(day, count) of the last 30 days, oldest first; days that were not counted have 0."""
+    """Return (day, count) of the last 30 days, oldest first; days that were not counted have 0."""
     counts = dict(counted)
     start = (first_day(now) - EPOCH).days
     return tuple(((EPOCH + n * DAY).date().isoformat(), counts.get(n, 0)) for n in range(start, start + DAYS))

@@ -1,4 +1,4 @@
-"""The outbox for people: what waits, what was sent, what was given up, and second chances."""
+"""The outbox for people: waiting, sent and dead deliveries, and retries by hand."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -42,7 +42,7 @@ class EntryQueries(QueryBase):
         return tuple(map(mappers.entry, found))
 
     async def scan(self, *, since: datetime | None = None, batch: int = 500) -> AsyncIterator[tuple[Entry, ...]]:
-        """Each batch is a transaction of its own, so that a long scan holds nothing up."""
+        """Yield batches, each in a transaction of its own, so that a long scan holds nothing up."""
         query = select(entries).where(entries.c.has_text).order_by(entries.c.id).limit(batch)
         if since is not None:
             query = query.where(entries.c.seen_at >= since)
@@ -91,7 +91,7 @@ class EntryQueries(QueryBase):
 
 
 def _first_since(since: datetime) -> ScalarSelect[int]:
-    """The id with which the entries since an instant begin, so that no search walks on into older ones.
+    """Return the id with which the entries since an instant begin, so that no search reads on into older ones.
 
     Ids follow `seen_at` but for polls that were committed side by side: the least of many is taken.
     """

@@ -1,4 +1,4 @@
-"""Feeds for people: their state and figures, and what may be changed by hand."""
+"""Feeds for people: their state and statistics, and what may be changed by hand."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -89,7 +89,7 @@ class FeedQueries(QueryBase):
         return tuple(map(mappers.host_limit, found))
 
     async def pause(self, feed: str, paused: bool, now: datetime) -> None:
-        """A pause that ends gives a feed that was gone another chance."""
+        """Pause or resume a feed; resuming one that was gone gives it another chance."""
         another_chance = feeds.c.health.in_([Health.GONE.value, Health.PAUSED.value])
         change = (
             {"paused_at": func.coalesce(feeds.c.paused_at, micros(now))}

@@ -1,4 +1,4 @@
-"""Hits for people: listings, marks, stories, and the figures of each rule."""
+"""Hits for people: listings, marks, stories, and the statistics of each rule."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -140,7 +140,7 @@ def _count(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
 
 
 def _first(wanted: HitFilter) -> tuple[ColumnElement[bool], ...]:
-    """Whether no other hit of the listing told the same story (or entry, where there is none) before."""
+    """Tell whether no earlier hit of the listing has the same story (or entry, if there is none)."""
     other = hits.alias()
     among = (*_conditions(replace(wanted, before=None), other), tuple_(other.c.created_at, other.c.id) < PLACE)
     alone = and_(other.c.story.is_(None), other.c.entry == hits.c.entry)
@@ -151,7 +151,7 @@ def _first(wanted: HitFilter) -> tuple[ColumnElement[bool], ...]:
 
 
 def _members(wanted: HitFilter, tales: Iterable[str | int]) -> Select[Any]:
-    """The hits of these stories and entries that the listing has, the first MEMBERS of each."""
+    """Select the hits of these stories and entries that the listing has, the first MEMBERS of each."""
     stories, alone = [t for t in tales if isinstance(t, str)], [t for t in tales if isinstance(t, int)]
     story_hits = func.coalesce(hits.c.story, cast(hits.c.entry, Text))
     numbered = (

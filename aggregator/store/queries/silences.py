@@ -1,4 +1,4 @@
-"""Silences, as people make and end them."""
+"""Silences that people make and end."""
 
 from dataclasses import replace
 from datetime import datetime

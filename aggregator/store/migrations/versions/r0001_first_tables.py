@@ -19,7 +19,7 @@ CREATE VIRTUAL TABLE entry_text USING fts5(
 
 
 def only(condition: sa.ColumnElement[bool]) -> dict[str, Any]:
-    """A partial index, said to both databases."""
+    """Return the options of a partial index for both databases."""
     return {"sqlite_where": condition, "postgresql_where": condition}
 
 
