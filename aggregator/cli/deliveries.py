@@ -11,7 +11,7 @@ from aggregator.core.errors import NotFound, brief
 from aggregator.core.humanize import ago
 from aggregator.core.model import DeliveryState
 from aggregator.core.schemas import delivery_detail_json, delivery_json
-from aggregator.core.titles import with_titles
+from aggregator.core.titles import delivery_reason, with_titles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
 def _why(delivery: "Delivery") -> str:
     """What keeps or kept it, in a few words; `show` has all of them."""
     error = (delivery.last_error or "").removeprefix(f"channel {delivery.channel}: ")
-    return brief(error) or delivery.reason or ("acknowledged" if delivery.acknowledged_at else "")
+    return brief(error) or delivery_reason(delivery.reason) or ("acknowledged" if delivery.acknowledged_at else "")
 
 
 @deliveries.command()
@@ -94,7 +94,7 @@ def show(as_json: bool, delivery_id: str) -> None:
             return
         now = app.clock.now()
         secho(delivery.title, bold=True)
-        reason = f" ({delivery.reason})" if delivery.reason else ""
+        reason = f" ({delivery_reason(delivery.reason)})" if delivery.reason else ""
         print_fields(
             {
                 "id": delivery.id,

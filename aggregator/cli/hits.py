@@ -15,7 +15,7 @@ from aggregator.core.errors import NotFound
 from aggregator.core.humanize import ago, dated
 from aggregator.core.model import HitDetail, HitFilter
 from aggregator.core.schemas import hit_json
-from aggregator.core.titles import with_titles
+from aggregator.core.titles import hit_outcome, with_titles
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
@@ -82,17 +82,13 @@ def list_(as_json: bool, limit: int, **wanted: Any) -> None:
         table(
             ("id!", "when!", "rule!", "feed!", "state", "evidence"),
             (
-                (short(t.hit.id), ago(t.hit.created_at, now), t.hit.rule, t.hit.feed, _state(t), _evidence(t))
+                (short(t.hit.id), ago(t.hit.created_at, now), t.hit.rule, t.hit.feed, hit_outcome(t.hit), _evidence(t))
                 for t in found
             ),
             empty="No matching hits." if any(wanted.values()) else "No hits yet; `aggregator poll` polls the feeds.",
         )
 
     with_app(work, reading=True)
-
-
-def _state(detail: HitDetail) -> str:
-    return f"{detail.hit.state.value}{f' ({detail.hit.reason})' if detail.hit.reason else ''}"
 
 
 def _evidence(detail: HitDetail) -> Any:
@@ -125,7 +121,7 @@ def show(as_json: bool, hit_id: str) -> None:
                 "rule": hit.rule + (f" ({detail.rule_title})" if detail.rule_title not in ("", hit.rule) else ""),
                 "feed": f"{detail.feed_title}, {dated(entry, now)}",
                 "found": ago(hit.created_at, now),
-                "state": _state(detail),
+                "state": hit_outcome(hit),
                 "marked": hit.mark,
                 "story": hit.story,
                 "also in": ", ".join(detail.also_in),

@@ -1,10 +1,27 @@
-"""Titles of rules: the store knows rules by id only, the configuration knows their titles."""
+"""What people read instead of ids and states: titles of rules, outcomes of hits, reasons of deliveries.
+
+The store and JSON keep the engine's words (`held: baseline`); pages and commands say what they mean.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from aggregator.core.model import HitDetail
+from aggregator.core.model import Hit, HitDetail, HitState
 from aggregator.core.settings import Config
+
+_UNALERTED = {
+    "baseline": "already there at first poll",
+    "alias": "same entry under another id",
+    "too_old": "older than first_poll allows",
+    "max_age": "older than the rule's max_age",
+}
+_DIGESTS = {"flood": "too many at once", "applied": "rule applied to stored entries"}
+_DELIVERY_REASONS = {
+    "digest": "waiting for the digest",
+    "max_per_hour": "rate limit (max_per_hour)",
+    "refused": "rejected by the channel",
+    "deadly": "given up",
+}
 
 
 def rule_titles(config: Config) -> dict[str, str]:
@@ -16,3 +33,19 @@ def with_titles(details: Iterable[HitDetail], config: Config) -> tuple[HitDetail
     """Add the titles of rules to their hits; a rule that no longer exists keeps its id."""
     names = rule_titles(config)
     return tuple(replace(detail, rule_title=names.get(detail.hit.rule, detail.rule_title)) for detail in details)
+
+
+def hit_outcome(hit: Hit) -> str:
+    """Say in words what became of a hit: `alerted`, `not alerted: already there at first poll`."""
+    if hit.state is HitState.COLLAPSED:
+        return "duplicate of an alerted story"
+    if hit.state is HitState.HELD and hit.reason in _DIGESTS:
+        return f"alerted in a digest: {_DIGESTS[hit.reason]}"
+    if hit.state in (HitState.HELD, HitState.SUPPRESSED):
+        return f"not alerted: {_UNALERTED.get(hit.reason, hit.reason)}".removesuffix(": ")
+    return f"alerted: {hit.reason}" if hit.reason else "alerted"
+
+
+def delivery_reason(reason: str) -> str:
+    """Say in words why a delivery waits or was given up."""
+    return _DELIVERY_REASONS.get(reason, reason)

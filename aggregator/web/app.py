@@ -88,7 +88,7 @@ def _fastapi() -> FastAPI:
     app = FastAPI(
         title="aggregator",
         version=__version__,
-        description="Watches feeds and tells people what they care about. The shapes are those of `--json`.",
+        description="Watches feeds and alerts people. Responses have the same shape as the commands' `--json` output.",
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,

@@ -73,7 +73,7 @@ class Authenticator:
     def require_for(self, listen: str) -> None:
         """Raises AggregatorError where a site that others can reach would ask for nothing, or for a guess."""
         if weak := self.weak_for(listen):
-            raise AggregatorError(f"{listen} can be reached by others, and {weak.wrong}; {weak.hint}")
+            raise AggregatorError(f"{listen} is not a loopback address, and {weak.wrong}; {weak.hint}")
 
     def weak_for(self, listen: str) -> WeakSpot | None:
         """Why this address may not be served with the credentials of now."""

@@ -73,7 +73,7 @@ def _summary(days: Days, noun: str) -> str:
         return f"No {noun} in the last {len(days)} days"
     best, most = max(days, key=lambda pair: pair[1])
     when = _day(best)
-    return f"{total:,} {noun} in {len(days)} days, most on {when.day} {when:%B} ({most:,})"
+    return f"{total:,} {noun} in {len(days)} days, peak: {when.day} {when:%B} ({most:,})"
 
 
 def sparkline(days: Days, noun: str = "hits") -> Chart:

@@ -44,7 +44,7 @@ STATUS_OF: tuple[tuple[type[AggregatorError], int], ...] = (
     (TooManyListeners, 503),
     (Busy, 503),
 )
-MESSAGES = {404: "There is nothing at this address.", 405: "That cannot be done at this address.", 413: TOO_LARGE}
+MESSAGES = {404: "There is no page at this address.", 405: "This address does not support that method.", 413: TOO_LARGE}
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -103,7 +103,7 @@ def _describe_problem(problem: Mapping[str, Any]) -> str:
 
 async def _internal_error(request: Request, _: Exception) -> Response:
     """The framework logs the trace; the page only says that there is one."""
-    return _respond(request, 500, "Something went wrong here. The log has the details.")
+    return _respond(request, 500, "Internal error. See the log for details.")
 
 
 def _respond(

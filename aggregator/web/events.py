@@ -49,7 +49,7 @@ class EventStream:
     def require_room(self) -> None:
         """Raises TooManyListeners."""
         if len(self._listeners) >= MAX_LISTENERS:
-            raise TooManyListeners(f"{MAX_LISTENERS} pages listen already; close one")
+            raise TooManyListeners(f"too many open pages ({MAX_LISTENERS}); close one")
 
     async def listen(self, since: tuple[datetime, str] | None = None) -> AsyncIterator[str]:
         """Events from now on, or from where a listener was cut off; a comment when it is quiet."""
@@ -110,10 +110,10 @@ class EventStream:
             try:
                 found = await self._catalog.hits(HitFilter(since=max(start, now - OVERLAP)), limit=BATCH_SIZE)
             except AggregatorError as error:
-                log.warning("live news pauses: %s", error)
+                log.warning("live updates suspended: %s", error)
                 continue
             except Exception:  # listeners wait for this one task: it must not end by a bug
-                log.exception("live news failed; it goes on")
+                log.exception("a live update failed; continuing")
                 continue
             for detail in reversed(found):
                 if detail.hit.id not in told_already:

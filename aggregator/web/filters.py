@@ -6,12 +6,12 @@ from aggregator.core.humanize import ago, span
 from aggregator.core.model import FeedState, Health
 
 HEALTH = {
-    Health.NEW: "waiting for its first poll",
-    Health.OK: "fine",
+    Health.NEW: "awaiting its first poll",
+    Health.OK: "healthy",
     Health.FAILING: "failing",
-    Health.SILENT: "silent, against its own rhythm",
-    Health.BLOCKED: "blocking us",
-    Health.EMPTIED: "answers, but is empty",
+    Health.SILENT: "unusually quiet",
+    Health.BLOCKED: "blocked by the site",
+    Health.EMPTIED: "responds with no entries",
     Health.GONE: "gone",
     Health.MOVED: "moved",
     Health.PAUSED: "paused",
@@ -21,7 +21,7 @@ HEALTH = {
 def due(at: datetime | None, now: datetime) -> str:
     """When something comes: `in 6 min`; what should have come is `due now`."""
     if at is None:
-        return "not planned"
+        return "not scheduled"
     return "due now" if at <= now else ago(at, now)
 
 

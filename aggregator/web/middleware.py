@@ -32,7 +32,7 @@ FEEDS_OUT = (".atom", ".opml")  # for feed readers, which can show a token by HT
 EXPENSIVE = ("/search", "/rules/edit", "/api/v1/", "/feeds.opml")
 MAX_BODY_BYTES = 4 * 2**20
 TOO_LARGE = f"The body is larger than {MAX_BODY_BYTES // 2**20} MB."
-UNKNOWN_NAME = "This site is not known by that name; settings.web.public_url names the address that others use."
+UNKNOWN_NAME = "Unknown host name; set settings.web.public_url to the URL that others use."
 METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 
 HEADERS = {
@@ -122,7 +122,7 @@ class SecurityMiddleware:
         address = address_of(scope)
         count = self._guesses.failed(address, self._clock.now())
         if heard := self._guesses.to_tell(address, self._clock.now()):
-            log.warning("wrong token from %s (%d of late)", address, heard)
+            log.warning("wrong token from %s (%d recently)", address, heard)
         await self._guesses.slow_down(count)
 
     def _refusal(self, scope: Scope, headers: Headers, identity: Identity) -> Response | None:
@@ -131,11 +131,11 @@ class SecurityMiddleware:
         if path not in PROBES and (
             weak := self._authenticator.weak_for(self._listen)
         ):  # a reload took the password away, or shortened it
-            return _refuse(path, 503, f"The page is closed: {weak.wrong}.")
+            return _refuse(path, 503, f"The web UI is closed: {weak.wrong}.")
         if len(headers.getlist("host")) != 1 or not is_allowed_host(authority, self._listen, self._web.public_url):
             return _refuse(path, 421, UNKNOWN_NAME)
         if method not in METHODS:
-            return _refuse(path, 405, "That method is not known here.", {"allow": ", ".join(sorted(METHODS))})
+            return _refuse(path, 405, "Unknown method.", {"allow": ", ".join(sorted(METHODS))})
         if path.startswith(HUBS) and method in ("GET", "POST"):
             return None
         if not identity.is_authenticated and not self._open(method, path):
@@ -145,9 +145,9 @@ class SecurityMiddleware:
             and identity.method != "token"
             and not self._from_our_page(scope, headers, authority)
         ):
-            return _refuse(path, 403, "This request did not come from a page of this site, so nothing was changed.")
+            return _refuse(path, 403, "This request did not come from a page of this site; nothing was changed.")
         if identity.method != "token" and path.startswith(EXPENSIVE) and _from_another_site(headers):
-            return _refuse(path, 403, "Another site asked for this; open it from a page of this site.")
+            return _refuse(path, 403, "Requests from other sites are refused; open this from a page of this site.")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > MAX_BODY_BYTES:  # the framework refuses it too, but in its own words
             return _refuse(path, 413, TOO_LARGE)
@@ -218,7 +218,7 @@ def _ask_to_log_in(method: str, path: str, query: str) -> Response:
     if is_for_programs(path) or path.endswith(FEEDS_OUT):
         challenge = "Basic" if path.endswith(FEEDS_OUT) else "Bearer"
         asked_for = {"www-authenticate": f'{challenge} realm="aggregator"'}
-        return _refuse(path, 401, "A token is needed: Authorization: Bearer TOKEN.", asked_for)
+        return _refuse(path, 401, "Authentication required: Authorization: Bearer TOKEN.", asked_for)
     if method not in SAFE_METHODS:
         return _refuse(path, 401, "Please log in first.")
     wanted = path + (f"?{query}" if query else "")

@@ -18,11 +18,11 @@ TIME = r"T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?(Z|[+-]0[0-9]:[0-5][0-9])?"
 MOMENT = rf"^(0|{SPAN}|{DAY}({TIME})?)$"
 Moment = Annotated[
     str | None,
-    Field(max_length=40, description="An instant (ISO 8601) or a span back from now: 30d."),
+    Field(max_length=40, description="A time (ISO 8601) or an age such as 30d."),
     WithJsonSchema({"type": "string", "pattern": MOMENT, "examples": ["30d", "2026-03-01", "2026-03-01T08:00:00Z"]}),
 ]
 Name = Annotated[str | None, Field(max_length=200)]
-Before = Annotated[str | None, Field(max_length=300, description="Continue a listing; from the Link header.")]
+Before = Annotated[str | None, Field(max_length=300, description="Cursor of the next page, from the Link header.")]
 Mark = Literal["relevant", "irrelevant"]
 MAX_LIMIT = 1000
 FIRST_SEARCH_S = 0.06
@@ -40,7 +40,7 @@ def moment(text: str | None, now: datetime, name: str = "since") -> datetime | N
             at = now - timedelta(seconds=seconds(text))
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        message = f"{name}: {text!r} is neither an instant (2026-03-01T08:00:00Z) nor a span back from now (30d)"
+        message = f"{name}: {text!r} is neither a time (2026-03-01T08:00:00Z) nor an age (30d)"
         raise HTTPException(422, message) from None
 
 
@@ -71,7 +71,7 @@ def after_cursor(word: str | None) -> tuple[datetime, str] | None:
         if parsed.tzinfo is None or not hit_id:
             raise ValueError
     except (ValueError, binascii.Error):
-        raise HTTPException(404, "before: no listing gave this cursor") from None
+        raise HTTPException(404, "before: not a cursor of this listing") from None
     return parsed, hit_id
 
 
@@ -86,13 +86,13 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="At most so many.")] = 50
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Maximum number of results.")] = 50
 
 
 class NameListQuery(ListQuery):
     """A listing that has an order of its own."""
 
-    after: Annotated[str, Field(max_length=200, description="Continue behind this id; from the Link header.")] = ""
+    after: Annotated[str, Field(max_length=200, description="Start after this id; from the Link header.")] = ""
 
 
 class HitQuery(ListQuery):

@@ -170,7 +170,7 @@ def bind(listen: str, setting: str = "settings.web.listen") -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise AggregatorError(f"cannot listen on {listen}: {host!r} is not an address of this machine") from error
+        raise AggregatorError(f"cannot listen on {listen}: this machine has no address {host!r}") from error
     family, kind, protocol, _, address = found[0]
     bound = socket.socket(family, kind, protocol)
     try:
@@ -188,7 +188,7 @@ def _why_not(listen: str, port: int, setting: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
             f"cannot listen on {listen}: port {port} is in use; "
-            f"stop the program that holds it, or set {setting} to another port"
+            f"stop the program that uses it, or set {setting} to another port"
         )
     if error.errno == errno.EACCES:
         return f"cannot listen on {listen}: port {port} needs privileges; set {setting} above 1023"

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from aggregator import __version__
 from aggregator.core import humanize
 from aggregator.core.text.sanitize import inert
-from aggregator.core.titles import rule_titles
+from aggregator.core.titles import delivery_reason, hit_outcome, rule_titles
 from aggregator.ports.backend import Backend
 from aggregator.web import chart, filters
 from aggregator.web.middleware import Identity
@@ -29,18 +29,18 @@ WHOLE = Markup('<span class="whole">{}</span>')
 
 DONE = {
     "marked": "Marked.",
-    "silenced": "Silenced.",
-    "unsilenced": "The silence was lifted.",
-    "saved": "Saved and running.",
-    "added": "The feed was added and will be polled within a minute.",
-    "polled": "The feed is due now.",
-    "paused": "Paused. Its entries stay.",
-    "resumed": "Resumed. It is due now.",
-    "retried": "Due again.",
+    "silenced": "Silence added.",
+    "unsilenced": "Silence removed.",
+    "saved": "Saved and active.",
+    "added": "Feed added. It will be polled within a minute.",
+    "polled": "Poll queued.",
+    "paused": "Paused. Its entries are kept.",
+    "resumed": "Resumed. Poll queued.",
+    "retried": "Queued for another attempt.",
     "cancelled": "Cancelled.",
-    "acknowledged": "Acknowledged: its story will not alert again because more sources carry it.",
-    "reloaded": "The configuration was read again and is running.",
-    "nothing": "There was nothing to do.",
+    "acknowledged": "Acknowledged: you won't be alerted again when more sources carry this story.",
+    "reloaded": "Configuration reloaded.",
+    "nothing": "Nothing to do.",
 }
 
 
@@ -129,6 +129,8 @@ def environment() -> Environment:
         full=filters.full,
         day_title=filters.day_title,
         health=filters.health,
+        outcome=hit_outcome,
+        delivery_reason=delivery_reason,
     )
     return env
 

@@ -151,11 +151,11 @@ def test_errors_are_one_sentence(client: HttpClient) -> None:
         ("POST", "/api/v1/feeds", {}, 422, "the body: Field required"),
         ("POST", "/api/v1/feeds", {"body": b"{bad", "headers": {"content-type": "application/json"}}, 422, "not JSON"),
         ("POST", "/api/v1/feeds", {"body": b"x" * 5_000_000}, 413, "larger than 4 MB"),
-        ("GET", "/api/v1/hits", {"headers": {"host": "evil.example"}}, 421, "not known by that name"),
+        ("GET", "/api/v1/hits", {"headers": {"host": "evil.example"}}, 421, "Unknown host name"),
         ("POST", "/api/v1/hits", {"headers": {"origin": "https://evil.example"}}, 403, "nothing was changed"),
-        ("BREW", "/api/v1/hits", {}, 405, "not known here"),
-        ("DELETE", "/api/v1/hits", {}, 405, "cannot be done"),
-        ("GET", "/metrics/x", {}, 404, "nothing at this address"),
+        ("BREW", "/api/v1/hits", {}, 405, "Unknown method"),
+        ("DELETE", "/api/v1/hits", {}, 405, "does not support that method"),
+        ("GET", "/metrics/x", {}, 404, "no page at this address"),
     ],
 )
 def test_refusals_have_one_shape(

@@ -398,7 +398,7 @@ def test_wrong_tokens_are_counted_and_told(caplog: pytest.LogCaptureFixture) -> 
         backend.clock.at += timedelta(minutes=2)
         client.get("/feeds/hits.atom", headers={"authorization": "Basic " + base64.b64encode(b"u:guess-x").decode()})
     detail = [record.getMessage() for record in caplog.records if "token" in record.getMessage()]
-    assert detail == [f"wrong token from 127.0.0.1 ({count} of late)" for count in (1, 10, 16)]
+    assert detail == [f"wrong token from 127.0.0.1 ({count} recently)" for count in (1, 10, 16)]
     assert "guess" not in caplog.text
 
 

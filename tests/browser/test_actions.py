@@ -35,7 +35,7 @@ def test_the_focus_is_visible_and_skips_the_frame(open_page: Opener) -> None:
     """The first tab offers to skip to the content, and what is focused has an outline."""
     page = open_page("/")
     page.keyboard.press("Tab")
-    skip = page.get_by_role("link", name="To the content")
+    skip = page.get_by_role("link", name="Skip to content")
     expect(skip).to_be_focused()
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")
@@ -76,7 +76,7 @@ def test_filters_live_in_the_address(open_page: Opener) -> None:
     """A filter is an address that can be sent to a colleague."""
     page = open_page("/")
     page.get_by_label("Rule").select_option("f35")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Apply").click()
     page.wait_for_url("**/?rule=f35*")
     assert page.locator(".card").count() > 3
     assert page.locator(".card .chip", has_text="CAATSA").count() == 0
@@ -89,21 +89,21 @@ def test_a_silence_is_made_and_lifted(site: Site, open_page: Opener) -> None:
     page = open_page("/", scripts=False)
     page.locator("#hit-00001389").get_by_role("link", name="Silence").click()
     page.get_by_label("this story").check()
-    page.get_by_label("Why").fill("told enough")
+    page.get_by_label("Reason").fill("told enough")
     page.get_by_role("button", name="Silence").click()
-    expect(page.get_by_role("status")).to_have_text("Silenced.")
+    expect(page.get_by_role("status")).to_have_text("Silence added.")
     number, made = site.backend.tables.silences.popitem()
     site.backend.tables.silences[number] = made
     assert (made.story, made.rule, made.reason) == ("story-1", None, "told enough")
     page.goto(site.address + "/status")
-    page.get_by_role("button", name="Lift").last.click()
+    page.get_by_role("button", name="Remove").last.click()
     assert number not in site.backend.tables.silences
 
 
 def test_the_editor_tells_while_typing(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
     """A problem appears at its line, goes when it is mended, and the effect is shown before saving."""
     page = open_page("/rules/edit")
-    area = page.get_by_label("The file")
+    area = page.get_by_label("Contents of")
     area.press("Control+Home")
     area.press("End")
     area.press("Enter")
@@ -119,7 +119,7 @@ def test_the_editor_tells_while_typing(site: Site, open_page: Opener, keep: Call
     expect(page.locator("[data-preview] .plus").first).to_have_text("+14")
     expect(page.locator("[data-preview] .minus").first).to_have_text("−3")
     keep(page, "editor-preview-1280-light")
-    page.get_by_role("button", name="Save and run").click()
+    page.get_by_role("button", name="Save and apply").click()
     page.wait_for_url("**/rules?done=saved")
     assert "[CAATSA, sanction*]" in site.backend.text
 
@@ -127,15 +127,15 @@ def test_the_editor_tells_while_typing(site: Site, open_page: Opener, keep: Call
 def test_the_editor_works_without_scripts(site: Site, open_page: Opener) -> None:
     """Check, preview and save are buttons of a form; what was typed comes back with the problems."""
     page = open_page("/rules/edit", scripts=False)
-    area = page.get_by_label("The file")
+    area = page.get_by_label("Contents of")
     area.fill(site.backend.text + "bad: 1\n")
-    page.get_by_role("button", name="Save and run").click()
+    page.get_by_role("button", name="Save and apply").click()
     expect(page.locator(".problems li")).to_contain_text("unknown key")
-    expect(page.get_by_label("The file")).to_have_value(site.backend.text + "bad: 1\n")
-    page.get_by_label("The file").fill(site.backend.text + "# more\n")
+    expect(page.get_by_label("Contents of")).to_have_value(site.backend.text + "bad: 1\n")
+    page.get_by_label("Contents of").fill(site.backend.text + "# more\n")
     page.get_by_role("button", name="Preview").click()
     expect(page.locator(".changes .plus").first).to_have_text("+14")
-    page.get_by_role("button", name="Save and run").click()
+    page.get_by_role("button", name="Save and apply").click()
     page.wait_for_url("**/rules?done=saved")
     assert site.backend.text.endswith("# more\n")
 
@@ -143,26 +143,26 @@ def test_the_editor_works_without_scripts(site: Site, open_page: Opener) -> None
 def test_an_edit_elsewhere_is_not_overwritten(site: Site, open_page: Opener) -> None:
     """Where the file changed on disk, nothing is written and nothing that was typed is lost."""
     page = open_page("/rules/edit")
-    page.get_by_label("The file").fill(site.backend.text + "# mine\n")
+    page.get_by_label("Contents of").fill(site.backend.text + "# mine\n")
     site.backend.text += "# theirs\n"
-    page.get_by_role("button", name="Save and run").click()
+    page.get_by_role("button", name="Save and apply").click()
     expect(page.get_by_role("alert")).to_contain_text("changed on disk")
-    expect(page.get_by_label("The file")).to_have_value(site.backend.text.replace("# theirs", "# mine"))
+    expect(page.get_by_label("Contents of")).to_have_value(site.backend.text.replace("# theirs", "# mine"))
     assert site.backend.text.endswith("# theirs\n")
 
 
 def test_a_feed_is_looked_at_and_added(site: Site, open_page: Opener) -> None:
     """An address leads to candidates; one press adds; one that is known says so; a dead one says why."""
     page = open_page("/feeds/add")
-    page.get_by_label("Address").fill("https://unreachable.example")
-    page.get_by_role("button", name="Look").click()
+    page.get_by_label("URL").fill("https://unreachable.example")
+    page.get_by_role("button", name="Find feeds").click()
     expect(page.get_by_role("alert")).to_contain_text("there is no such host")
-    page.get_by_label("Address").fill("https://bloomquist.example")
-    page.get_by_role("button", name="Look").click()
+    page.get_by_label("URL").fill("https://bloomquist.example")
+    page.get_by_role("button", name="Find feeds").click()
     expect(page.get_by_role("heading", name="Bloomquist on Arms Control")).to_be_visible()
-    expect(page.get_by_text("Watched already as")).to_be_visible()
+    expect(page.get_by_text("Already watched as")).to_be_visible()
     page.get_by_role("button", name="Add").click()
-    expect(page.get_by_role("status")).to_contain_text("The feed was added")
+    expect(page.get_by_role("status")).to_contain_text("Feed added")
 
 
 def test_a_list_of_feeds_is_imported(site: Site, open_page: Opener) -> None:
@@ -171,7 +171,7 @@ def test_a_list_of_feeds_is_imported(site: Site, open_page: Opener) -> None:
     file = {"name": "feeds.opml", "mimeType": "text/x-opml", "buffer": b"<opml/>"}
     page.get_by_label("OPML file").set_input_files(file)  # type: ignore[arg-type]
     page.get_by_role("button", name="Import").click()
-    expect(page.get_by_role("status")).to_contain_text("2 added, 1 known already, 1 with a problem")
+    expect(page.get_by_role("status")).to_contain_text("2 added, 1 already watched, 1 failed")
 
 
 def test_a_feed_is_paused_polled_and_resumed(site: Site, open_page: Opener) -> None:
@@ -188,8 +188,8 @@ def test_a_feed_is_paused_polled_and_resumed(site: Site, open_page: Opener) -> N
 def test_alerts_are_retried_and_cancelled(site: Site, open_page: Opener) -> None:
     """A dead letter is tried again, a waiting one cancelled."""
     page = open_page("/alerts?state=dead")
-    page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_text("No alert is dead.")).to_be_visible()
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_text("No alerts are dead.")).to_be_visible()
     page.goto(site.address + "/alerts?state=held")
     page.get_by_role("button", name="Cancel").click()
     assert site.backend.tables.deliveries["d2"].state.value == "suppressed"
@@ -225,11 +225,11 @@ def test_a_late_loop_is_seen_on_every_page(site: Site, open_page: Opener, keep: 
 def test_a_broken_reload_is_reported(site: Site, open_page: Opener) -> None:
     """Reading the configuration again says what is wrong, with the place, and what keeps running."""
     page = open_page("/status")
-    page.get_by_role("button", name="Read the configuration again").click()
-    expect(page.get_by_role("status")).to_contain_text("is running")
+    page.get_by_role("button", name="Reload configuration").click()
+    expect(page.get_by_role("status")).to_contain_text("Configuration reloaded")
     site.backend.text += "bad: 1\n"
-    page.get_by_role("button", name="Read the configuration again").click()
-    expect(page.get_by_role("alert")).to_contain_text("The old configuration keeps running")
+    page.get_by_role("button", name="Reload configuration").click()
+    expect(page.get_by_role("alert")).to_contain_text("The running configuration stays active")
 
 
 def test_long_listings_are_continued(site: Site, open_page: Opener) -> None:

@@ -32,7 +32,7 @@ def test_keys_are_listed(site: Site, open_page: Opener) -> None:
     """A question mark lists every key that a button or link names; Escape gives the focus back."""
     page = open_page("/")
     press(page, "j", "?")
-    listed = page.get_by_role("dialog", name="Keys")
+    listed = page.get_by_role("dialog", name="Shortcuts")
     expect(listed).to_be_visible()
     known = set(listed.locator("kbd").all_inner_texts()) - MODIFIERS
     press(page, "Escape")
@@ -47,8 +47,8 @@ def test_keys_are_listed(site: Site, open_page: Opener) -> None:
 def test_keys_can_be_switched_off(open_page: Opener) -> None:
     """Who talks to the computer does not want single letters to act (WCAG 2.1.4); the button still lists them."""
     page = open_page("/")
-    page.get_by_role("button", name="Keys").click()
-    page.get_by_role("checkbox", name="Keys act").uncheck()
+    page.get_by_role("button", name="Shortcuts").click()
+    page.get_by_role("checkbox", name="Enable shortcuts").uncheck()
     page.get_by_role("button", name="Close").click()
     page.reload()
     press(page, "j", "?")
@@ -101,7 +101,7 @@ def test_the_focus_comes_back_after_an_action(site: Site, open_page: Opener) -> 
     page.goto(site.address + "/alerts?state=held")
     press(page, "j", "x")
     page.wait_for_url("**done=cancelled")
-    expect(page.get_by_text("No alert is held.")).to_be_visible()
+    expect(page.get_by_text("No alerts are held.")).to_be_visible()
     page.goto(site.address + "/?rule=f35")
     press(page, "j", "j", "s")
     page.get_by_label("Why").fill("air show")

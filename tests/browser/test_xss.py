@@ -169,15 +169,15 @@ def test_stories_and_previews_are_as_safe(site: Site, open_page: Opener) -> None
             page.goto(f"{site.address}/stories/{quote(bad[:60], safe='')}", wait_until="load")
             assert page.evaluate("window.ran") is None, bad
     page.goto(site.address + "/rules/edit")
-    page.get_by_label("The file").fill("rules:\n" + "\n".join(f"  # {bad!r}" for bad in PAYLOADS) + "\nx\n")
+    page.get_by_label("Contents of").fill("rules:\n" + "\n".join(f"  # {bad!r}" for bad in PAYLOADS) + "\nx\n")
     page.locator(".changes .sample").first.wait_for()
     assert page.evaluate("window.ran") is None
-    page.get_by_label("The file").fill("\n".join(f"bad {bad!r}" for bad in PAYLOADS))
+    page.get_by_label("Contents of").fill("\n".join(f"bad {bad!r}" for bad in PAYLOADS))
     page.locator(".problems li").first.wait_for()
     assert page.evaluate("window.ran") is None
     page.goto(site.address + "/feeds/add")
-    page.get_by_label("Address").fill("https://bad")
-    page.get_by_role("button", name="Look").click()
+    page.get_by_label("URL").fill("https://bad")
+    page.get_by_role("button", name="Find feeds").click()
     page.locator("article.card").first.wait_for()
     assert page.evaluate("window.ran") is None
     assert not [words for words in site.complaints if "Content Security Policy" in words]

@@ -34,13 +34,13 @@ async def silence(
 ) -> Silence:
     """Add a silence of exactly one thing for a while. 422 where it is not that; raises NotFound."""
     if sum(map(bool, (rule, feed, story))) != 1:
-        raise HTTPException(422, "a silence is of exactly one of rule, feed and story")
+        raise HTTPException(422, "name exactly one of rule, feed and story")
     try:
         length_s = seconds(last)
     except ValueError as error:
         raise HTTPException(422, f"for: {error}") from None
     if not 0 < length_s <= MAX_SILENCE.total_seconds():
-        raise HTTPException(422, "for: a silence lasts longer than nothing and at most 999 days")
+        raise HTTPException(422, "for: a silence must last more than 0 and at most 999 days")
     current = backend.current().config
     if rule and rule not in (ids := [one.id for one in current.rules]):
         raise NotFound("rule", rule, ids)
@@ -56,7 +56,7 @@ async def silence(
 
 @router.get("/deliveries", response_model=list[models.Delivery])
 async def list_deliveries(request: Request, backend: BackendDep, asked: Annotated[DeliveryQuery, Query()]) -> Response:
-    """The outbox, newest first. The `Link` header leads to the next page."""
+    """List deliveries, newest first; paginated via `Link`."""
     found = await backend.catalog.deliveries(states=asked.state, limit=asked.limit, before=after_cursor(asked.before))
     last = found[-1] if len(found) == asked.limit else None
     headers = next_link(request, before=cursor_of(last.created_at, last.id)) if last else {}
@@ -65,44 +65,44 @@ async def list_deliveries(request: Request, backend: BackendDep, asked: Annotate
 
 @router.post("/deliveries/retry", response_model=models.Count)
 async def retry(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
-    """Make dead, held or waiting deliveries due now."""
+    """Queue dead, held or waiting deliveries for immediate delivery."""
     return JSONResponse({"count": await backend.catalog.retry(sent.ids, backend.clock.now())})
 
 
 @router.post("/deliveries/acknowledge", response_model=models.Count)
 async def acknowledge(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
-    """Note that a person knows of sent or dead deliveries: their stories do not alert again by their spread."""
+    """Acknowledge sent or dead deliveries: more sources carrying their stories will not alert again."""
     return JSONResponse({"count": await backend.catalog.acknowledge(sent.ids, backend.clock.now())})
 
 
 @router.post("/deliveries/cancel", response_model=models.Count)
 async def cancel(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
-    """Suppress deliveries that are not sent yet."""
+    """Cancel deliveries that have not been sent."""
     return JSONResponse({"count": await backend.catalog.cancel(sent.ids)})
 
 
 @router.get("/deliveries/{delivery_id}", response_model=models.DeliveryDetail)
 async def show_delivery(backend: BackendDep, delivery_id: Annotated[str, Path(max_length=200)]) -> Response:
-    """One delivery with every try and what it tells."""
+    """Show one delivery with its attempts and contents."""
     delivery, attempts, details = await backend.catalog.delivery(delivery_id)
     return JSONResponse(delivery_detail_json(delivery, attempts, with_titles(details, backend.current().config)))
 
 
 @router.get("/silences", response_model=list[models.Silence])
 async def list_silences(backend: BackendDep) -> Response:
-    """Live silences."""
+    """List active silences."""
     return JSONResponse([silence_json(one) for one in await backend.catalog.silences(backend.clock.now())])
 
 
 @router.post("/silences", response_model=models.Silence, status_code=201)
 async def add_silence(backend: BackendDep, sent: bodies.CreateSilence) -> Response:
-    """Do not hear of a rule, a feed or a story for a while."""
+    """Mute a rule, a feed or a story for a while."""
     made = await silence(backend, rule=sent.rule, feed=sent.feed, story=sent.story, last=sent.last, reason=sent.reason)
     return JSONResponse(silence_json(made), 201)
 
 
 @router.delete("/silences/{silence_id}", status_code=204)
 async def remove_silence(backend: BackendDep, silence_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
-    """Lift a silence."""
+    """Remove a silence."""
     await backend.catalog.remove_silence(silence_id)
     return Response(status_code=204)

@@ -14,27 +14,27 @@ Id = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class ErrorResponse(BaseModel):
-    """An error in one sentence; `problems` where a configuration is at fault."""
+    """An error in one sentence; `problems` lists configuration errors."""
 
     detail: str
     problems: list[ConfigProblem] | None = None
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorResponse, "description": "The request cannot be read."},
-    401: {"model": ErrorResponse, "description": "A token or a session is needed."},
+    400: {"model": ErrorResponse, "description": "The request is malformed."},
+    401: {"model": ErrorResponse, "description": "A token or a session is required."},
     403: {"model": ErrorResponse, "description": "The request did not come from a page of this site."},
-    404: {"model": ErrorResponse, "description": "There is no such thing."},
-    409: {"model": ErrorResponse, "description": "Somebody else changed it first."},
+    404: {"model": ErrorResponse, "description": "Not found."},
+    409: {"model": ErrorResponse, "description": "Someone else changed it first."},
     413: {"model": ErrorResponse, "description": "The body is too large."},
-    422: {"model": ErrorResponse, "description": "The request cannot be understood; the detail says why."},
-    502: {"model": ErrorResponse, "description": "The other server did not answer well."},
-    503: {"model": ErrorResponse, "description": "The database does not answer."},
+    422: {"model": ErrorResponse, "description": "The request cannot be processed; see `detail`."},
+    502: {"model": ErrorResponse, "description": "The remote server's response was not usable."},
+    503: {"model": ErrorResponse, "description": "The database is unavailable."},
 }
 
 
 class RequestBody(BaseModel):
-    """A request's body; a key that is not listed is refused."""
+    """A request body; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -63,7 +63,7 @@ class RulesUpload(RequestBody):
 
 
 class RulesSaved(RulesUpload):
-    digest: Annotated[str, Field(max_length=200, description="Of the text that was edited.")]
+    digest: Annotated[str, Field(max_length=200, description="Digest of the text that was edited.")]
 
 
 class PreviewRequest(RulesUpload):

@@ -31,7 +31,7 @@ def _shape(summary: FeedSummary, config: Config) -> Json:
 
 @router.get("/feeds", response_model=list[models.Feed])
 async def list_feeds(request: Request, backend: BackendDep, asked: NamesParams) -> Response:
-    """The configured feeds by id. The `Link` header leads to the next page."""
+    """List configured feeds by id; paginated via `Link`."""
     feeds = {feed.id: feed for feed in backend.current().config.feeds}
     found = await backend.catalog.feeds(after=asked.after, limit=asked.limit)
     headers = next_link(request, after=found[-1].state.id) if len(found) == asked.limit else {}
@@ -40,7 +40,7 @@ async def list_feeds(request: Request, backend: BackendDep, asked: NamesParams) 
 
 @router.post("/feeds", response_model=models.Feed, status_code=201)
 async def add_feed(backend: BackendDep, sent: bodies.CreateFeed) -> Response:
-    """Find the feed behind an address, as `feeds add` does, and write it into the configuration.
+    """Find the feed at a URL, as `feeds add` does, and add it to the configuration.
 
     The best one found is added; 404 says that there is none, 409 that it is watched already. An address that cannot be
     reached now is written as it is.
@@ -51,7 +51,7 @@ async def add_feed(backend: BackendDep, sent: bodies.CreateFeed) -> Response:
 
 @router.post("/feeds/discover", response_model=list[models.FeedCandidate])
 async def discover(backend: BackendDep, sent: bodies.DiscoverFeeds) -> Response:
-    """The feeds behind a site's address; nothing is written."""
+    """List the feeds that a site offers; nothing is written."""
     return JSONResponse([candidate_json(one) for one in await backend.discover(sent.url)])
 
 
@@ -72,13 +72,13 @@ async def import_opml(request: Request, backend: BackendDep) -> Response:
 
 @router.get("/feeds/{feed_id}", response_model=models.Feed)
 async def show_feed(backend: BackendDep, feed_id: str) -> Response:
-    """One feed."""
+    """Show one feed."""
     return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config))
 
 
 @router.post("/feeds/{feed_id}/poll", response_model=models.Feed)
 async def poll_feed(backend: BackendDep, feed_id: str) -> Response:
-    """Make a feed due now; its host's wishes still hold."""
+    """Queue a poll of one feed; Retry-After is still honoured."""
     await one_feed(backend, feed_id)
     await backend.catalog.poll_soon(feed_id, backend.clock.now())
     return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config))
@@ -86,7 +86,7 @@ async def poll_feed(backend: BackendDep, feed_id: str) -> Response:
 
 @router.put("/feeds/{feed_id}/paused", response_model=models.Feed)
 async def pause_feed(backend: BackendDep, feed_id: str, sent: bodies.SetPaused) -> Response:
-    """Pause a feed, or let it go on."""
+    """Pause or resume a feed."""
     await one_feed(backend, feed_id)
     await backend.catalog.pause(feed_id, sent.paused, backend.clock.now())
     return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config))

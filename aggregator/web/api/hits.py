@@ -44,7 +44,7 @@ HitId = Annotated[str, Path(max_length=200)]
 class SearchQuery(ListQuery):
     """A question in the rule language."""
 
-    q: Annotated[str, Field(min_length=1, max_length=2000, description="A query line; see docs/rules.md.")]
+    q: Annotated[str, Field(min_length=1, max_length=2000, description="A query; see docs/rules.md.")]
     since: Moment = None
     before: Annotated[int | None, Field(ge=1, le=MAX_ENTRY_ID, description="Continue: entries older than this id.")] = (
         None
@@ -64,7 +64,7 @@ async def _one(backend: Backend, hit_id: str) -> Json:
 
 @router.get("/hits", response_model=list[models.Hit])
 async def list_hits(request: Request, backend: BackendDep, asked: HitParams) -> Response:
-    """Hits, newest first. The `Link` header leads to the next page."""
+    """List hits, newest first; paginated via `Link`."""
     found = await backend.catalog.hits(asked.filter(backend.clock.now()), limit=asked.limit)
     details = with_titles(found, backend.current().config)
     headers = next_link(request, before=cursor(details[-1])) if len(details) == asked.limit else {}
@@ -77,7 +77,7 @@ async def list_hits(request: Request, backend: BackendDep, asked: HitParams) -> 
     responses={200: {"content": {"text/csv": {}, "application/x-ndjson": {}}}},
 )
 async def export_hits(backend: BackendDep, asked: Annotated[ExportQuery, Query()]) -> Response:
-    """All hits of a filter as CSV (safe to open in a spreadsheet) or JSON Lines; `limit` is not used."""
+    """Export all matching hits as CSV (safe to open in a spreadsheet) or JSON Lines; `limit` is ignored."""
     wanted = asked.filter(backend.clock.now())
     write: Callable[[Sequence[HitDetail], bool], str] = (
         (lambda rows, first: export.as_csv(rows, head=first))
@@ -107,40 +107,40 @@ async def _rows(
 
 @router.get("/hits/{hit_id}", response_model=models.Hit)
 async def show_hit(backend: BackendDep, hit_id: HitId) -> Response:
-    """One hit."""
+    """Show one hit."""
     return JSONResponse(await _one(backend, hit_id))
 
 
 @router.get("/hits/{hit_id}/why", response_model=list[models.Explanation])
 async def explain_hit(backend: BackendDep, hit_id: HitId) -> Response:
-    """Why the rule matches, clause by clause, as `rules explain --json` has it; empty where the rule is gone."""
+    """Explain clause by clause why the rule matches, like `rules explain --json`; empty if the rule is gone."""
     why = await backend.explain(await backend.catalog.hit(hit_id))
     return JSONResponse([explanation_json(why)] if why else [])
 
 
 @router.put("/hits/{hit_id}/mark", response_model=models.Hit)
 async def mark_hit(backend: BackendDep, hit_id: HitId, sent: bodies.SetMark) -> Response:
-    """Mark a hit relevant or irrelevant, or take the mark away (null)."""
+    """Mark a hit relevant or irrelevant, or remove the mark (null)."""
     await backend.catalog.mark(hit_id, sent.mark)
     return JSONResponse(await _one(backend, hit_id))
 
 
 @router.get("/entries/{entry_id}", response_model=models.Entry)
 async def show_entry(backend: BackendDep, entry_id: Annotated[int, Path(ge=1, le=MAX_ENTRY_ID)]) -> Response:
-    """A stored entry with its text."""
+    """Show a stored entry with its text."""
     return JSONResponse(entry_json(await backend.catalog.entry(entry_id)))
 
 
 @router.get("/stories/{story_id}", response_model=models.Story)
 async def show_story(backend: BackendDep, story_id: Annotated[str, Path(max_length=200)]) -> Response:
-    """A story with its hits."""
+    """Show a story with its hits."""
     story, details = await backend.catalog.story(story_id)
     return JSONResponse(story_json(story, with_titles(details, backend.current().config)))
 
 
 @router.get("/search", response_model=list[models.EntryMatch], responses=SEARCHED_BACK_TO)
 async def search(request: Request, backend: BackendDep, asked: Annotated[SearchQuery, Query()]) -> Response:
-    """Stored entries that match a query line, newest first. The `Link` header leads on.
+    """Search stored entries, newest first; paginated via `Link`.
 
     What the index cannot narrow down is read entry by entry, for a moment only: then the header
     `Looked-Back-To` says how far that went, and there may be fewer entries than `limit`.
@@ -163,7 +163,7 @@ async def search(request: Request, backend: BackendDep, asked: Annotated[SearchQ
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 async def events(request: Request, events: EventsDep) -> Response:
-    """Server-sent events: `hit`, with a hit as data, for each new hit from now on.
+    """Stream new hits as server-sent events: `hit`, with the hit as data.
 
     After a break, `Last-Event-ID` brings what was missed.
     """

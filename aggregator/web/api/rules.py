@@ -32,7 +32,7 @@ async def _figures(backend: Backend, rules: Sequence[RuleConfig]) -> dict[str, R
 
 @router.get("/rules", response_model=list[models.Rule])
 async def list_rules(request: Request, backend: BackendDep, asked: NamesParams) -> Response:
-    """The configured rules with their figures, as they are written. The `Link` header leads to the next page."""
+    """List configured rules with their statistics, in file order; paginated via `Link`."""
     rules = backend.current().config.rules
     if asked.after:
         rules = rules[_place(rules, asked.after) + 1 :]
@@ -44,32 +44,32 @@ async def list_rules(request: Request, backend: BackendDep, asked: NamesParams) 
 
 @router.get("/rules/files", response_model=list[models.RulesFile])
 async def list_files(backend: BackendDep) -> Response:
-    """The files that hold rules, with their text."""
+    """List the files that contain rules, with their text."""
     return JSONResponse([file_json(file) for file in await backend.rules_files()])
 
 
 @router.post("/rules/check", response_model=models.RulesCheck)
 async def check(backend: BackendDep, sent: bodies.RulesUpload) -> Response:
-    """What the loader would say of an edited file; nothing is written."""
+    """Validate an edited file; nothing is written."""
     return JSONResponse(check_json(await backend.check_rules(sent.name, sent.text)))
 
 
 @router.post("/rules/preview", response_model=models.Preview)
 async def preview(backend: BackendDep, sent: bodies.PreviewRequest) -> Response:
-    """What an edit adds to and removes from the hits of stored entries; nothing is written."""
+    """Preview which hits an edit adds and removes in stored entries; nothing is written."""
     now = backend.clock.now()
     return JSONResponse(preview_json(await backend.preview(sent.name, sent.text, moment(sent.since, now) or now)))
 
 
 @router.put("/rules/file", response_model=models.RulesFile)
 async def save(backend: BackendDep, sent: bodies.RulesSaved) -> Response:
-    """Write an edited file and run it; 409 where it changed on disk meanwhile, 422 where it is not sound."""
+    """Save and apply an edited file; 409 if it has changed on disk, 422 if it is not valid."""
     return JSONResponse(file_json(await backend.save_rules(sent.name, sent.text, sent.digest)))
 
 
 @router.get("/rules/{rule_id}", response_model=models.Rule)
 async def show_rule(backend: BackendDep, rule_id: str) -> Response:
-    """One rule with its figures."""
+    """Show one rule with its statistics."""
     rules = backend.current().config.rules
     rule = rules[_place(rules, rule_id)]
     return JSONResponse(rule_json(rule, (await _figures(backend, [rule])).get(rule_id)))

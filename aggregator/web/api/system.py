@@ -15,31 +15,31 @@ log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["system"], responses=bodies.ERRORS)
 plain = APIRouter(tags=["system"])
-UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"model": models.HealthCheck, "description": "A loop is late."}}
+UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"model": models.HealthCheck, "description": "A loop is stalled."}}
 
 
 @router.get("/status", response_model=models.Status)
 async def status(backend: BackendDep) -> Response:
-    """The service at one glance."""
+    """Show the service's health."""
     return JSONResponse(status_json(await backend.status()))
 
 
 @router.get("/stats", response_model=models.Stats)
 async def stats(backend: BackendDep) -> Response:
-    """How much is stored."""
+    """Show how much is stored."""
     return JSONResponse(stats_json(await backend.catalog.stats()))
 
 
 @router.post("/reload", response_model=models.RulesCheck, responses={422: {"model": models.RulesCheck}})
 async def reload(backend: BackendDep) -> Response:
-    """Read the configuration again; 422 with the problems where the old one keeps running."""
+    """Reload the configuration; 422 with the problems if it is not valid (the running one stays active)."""
     verdict = await backend.reload()
     return JSONResponse(check_json(verdict), 200 if verdict.ok else 422)
 
 
 @plain.get("/healthz", response_model=models.HealthCheck, responses=UNHEALTHY)
 async def healthz(backend: BackendDep) -> Response:
-    """Whether every loop gave its sign of life in time; open to all, and says no more than that."""
+    """Report whether every loop responds in time; needs no authentication."""
     loops = backend.loop_statuses()
     well = not any(loop.late for loop in loops)
     return JSONResponse({"ok": well, "loops": {loop.name: not loop.late for loop in loops}}, 200 if well else 503)
@@ -47,7 +47,7 @@ async def healthz(backend: BackendDep) -> Response:
 
 @plain.get("/readyz", response_model=models.HealthCheck, responses=UNHEALTHY)
 async def readyz(backend: BackendDep) -> Response:
-    """Whether the database answers and takes what is written, and nothing is stuck, by area; open to all."""
+    """Report by area whether the database can be read and written and nothing is stuck; needs no authentication."""
     try:
         found = await backend.findings()
     except StoreError as error:
@@ -60,6 +60,6 @@ async def readyz(backend: BackendDep) -> Response:
 
 @plain.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(backend: BackendDep) -> Response:
-    """Figures for Prometheus."""
+    """Metrics for Prometheus."""
     body, content_type = backend.metrics()
     return Response(body, headers={"content-type": content_type})

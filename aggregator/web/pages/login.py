@@ -61,8 +61,8 @@ async def enter(
     await login_limiter.queue(source, now)
     if not await authenticator.knows_password(sent.password):
         if count := login_limiter.to_tell(source, now):
-            log.warning("wrong password from %s (%d of late)", address, count)
-        return templates.render(request, "login.html", status=401, next=target, problem="That is not the password.")
+            log.warning("wrong password from %s (%d recently)", address, count)
+        return templates.render(request, "login.html", status=401, next=target, problem="Wrong password.")
     login_limiter.succeeded(source)
     _forget(request, sessions)
     response = RedirectResponse(target, 303)

@@ -72,7 +72,7 @@ async function post(path, more = {}) {
     body: JSON.stringify({ name: form.elements.name.value, text: area.value, ...more }),
   });
   const body = await answer.json();
-  if (!answer.ok) throw new Error(typeof body.detail === "string" ? body.detail : "That cannot be checked.");
+  if (!answer.ok) throw new Error(typeof body.detail === "string" ? body.detail : "The check failed.");
   return body;
 }
 
@@ -94,19 +94,19 @@ function showVerdict(found) {
   }
   const parts = [element("h2", "", "Check")];
   if (found.problems.length) parts.push(list);
-  if (found.ok) parts.push(element("p", "fine", `${found.rules.length} rules, no error.`));
+  if (found.ok) parts.push(element("p", "fine", `${found.rules.length} rules, no errors`));
   verdict.replaceChildren(...parts);
   draw();
 }
 
 function showPreview(found) {
-  const days = "of the last 30 days";
-  const parts = [element("h2", "", "What it changes")];
+  const days = "from the last 30 days";
+  const parts = [element("h2", "", "Effect")];
   if (!found.changes.length) {
-    parts.push(element("p", "fine", `Nothing, over ${found.entries.toLocaleString("en")} entries ${days}.`));
+    parts.push(element("p", "fine", `No change in ${found.entries.toLocaleString("en")} entries ${days}.`));
   } else {
     const some = found.complete ? "" : " (not all were read)";
-    parts.push(element("p", "dim", `Over ${found.entries.toLocaleString("en")} entries ${days}${some}:`));
+    parts.push(element("p", "dim", `In ${found.entries.toLocaleString("en")} entries ${days}${some}:`));
     const list = element("ul", "changes");
     for (const change of found.changes) {
       const item = element("li");
