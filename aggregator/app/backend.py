@@ -62,7 +62,7 @@ class Turns:
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn, and have it. Raises Busy."""
         if self._here >= self.at_once + MAX_WAITING:
-            raise Busy(f"{MAX_WAITING} {self.what} are waiting already; try again in a moment")
+            raise Busy(f"{MAX_WAITING} {self.what} are already waiting; try again in a moment")
         self._here += 1
         try:
             async with self._free:
@@ -83,7 +83,7 @@ class AppBackend:
     fault: Callable[[], ConfigErrors | None] = lambda: None
     started_at: datetime | None = None
     _files: tuple[str, tuple[RulesFile, ...]] = ("", ())  # with the digest of the configuration they are of
-    _checks: Turns = field(default_factory=lambda: Turns("checks of the configuration", at_once=1))
+    _checks: Turns = field(default_factory=lambda: Turns("configuration checks", at_once=1))
     _edits: asyncio.Lock = field(default_factory=asyncio.Lock)
     _looks: Turns = field(default_factory=lambda: Turns("searches and previews", at_once=2))
 
@@ -300,10 +300,10 @@ class AppBackend:
                 raise
             return None
         if not found:
-            why = "neither what it names nor the usual places of its site are feeds"
+            why = "no feed is linked there or found at the usual paths of the site"
             raise NotFound("feed", login_in(pasted_urls(url)[0]).url, why=why)
         if found[0].existing_id:
-            raise Conflict(f"{found[0].url} is watched already, as {found[0].existing_id}")
+            raise Conflict(f"{found[0].url} is already watched as {found[0].existing_id}")
         return found[0]
 
     async def import_opml(

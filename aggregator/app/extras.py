@@ -23,6 +23,6 @@ def extra_errors(loaded: Loaded) -> tuple[ConfigError, ...]:
 
 def _error(loaded: Loaded, what: str, extra: str) -> ConfigError:
     place = loaded.places["feed", what.rpartition(" ")[2]]
-    message = f"{what} needs the extra {extra}, which is not installed"
+    message = f"{what} requires the extra {extra}, which is not installed"
     hint = f"pip install '{DISTRIBUTION}[{extra}]', or remove the key"
     return ConfigError(file=place.file, line=place.line, column=place.column, message=message, hint=hint)

@@ -50,7 +50,7 @@ def register(folder: Path, process: Process, owner: str = "") -> Iterator[None]:
         mine_only = os.open(unready, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         file = os.fdopen(mine_only, "w", encoding="utf-8")
     except OSError as error:
-        log.warning("`aggregator status` will not see this process: %s: %s", path, error.strerror)
+        log.warning("this process will not appear in `aggregator status`: %s: %s", path, error.strerror)
         yield
         return
     with file:

@@ -144,7 +144,7 @@ class Runtime:
 
     async def test_channel(self, channel: Channel) -> list[tuple[str, Receipt | AggregatorError]]:
         """What each recipient of a channel answers to a test alert."""
-        words = Notice(title="Test alert from aggregator", body=f"If you read this, the channel {channel.name} works.")
+        words = Notice(title="Test alert from aggregator", body=f"If you can read this, channel {channel.name} works.")
         answers: list[tuple[str, Receipt | AggregatorError]] = []
         for recipient in self.context.active.recipients.of(channel.name):
             alert = Alert(

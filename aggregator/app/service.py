@@ -113,14 +113,14 @@ class Service:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), span.total_seconds() if span else None)
             notify("STOPPING=1")
-            log.info("stopping; what is under way may end")
+            log.info("shutting down; waiting for in-flight work")
             await asyncio.gather(self._drain(), page.aclose())
         if self._database_fault and self._database_fault.kind == "gone":
             raise self._database_fault  # an exit code that the supervisor takes for a failure
 
     def _warn_of_extras(self) -> None:
         for what, extra in missing(self.app.current.config):
-            log.warning("%s is off: it needs the extra %s, which is not installed", what, extra)
+            log.warning("%s is disabled: it requires the extra %s, which is not installed", what, extra)
 
     async def _open_page(self, stack: contextlib.AsyncExitStack) -> str | None:
         """The page's address, where this process has one; without a page, figures alone may have an address."""
@@ -226,7 +226,7 @@ class Service:
     async def _ping_watchdog(self) -> None:
         late = [loop.name for loop in self.heart.statuses(self.app.clock.now()) if loop.late]
         if late:
-            log.error("loops are late; the watchdog is not fed", extra={"loops": late})
+            log.error("loops stalled; skipping watchdog ping", extra={"loops": late})
         else:
             notify("WATCHDOG=1")
 
@@ -243,7 +243,7 @@ class Service:
             if known is not None:
                 notify("STATUS=")
             if self._fault_logged:
-                log.warning("the database can be written again")
+                log.warning("the database is writable again")
             self._fault_since, self._fault_told, self._fault_logged = None, None, False
             return
         if known is None or known.kind != fault.kind:
@@ -276,9 +276,9 @@ class Service:
         try:
             count = await self.app.store.maintenance.repair_future_dates(now)
         except AggregatorError as error:
-            log.error("the clock was set back by %s; what waits for the old time goes on waiting: %s", by, error)
+            log.error("the clock was set back by %s; schedules could not be adjusted: %s", by, error)
         else:
-            log.warning("the clock was set back by %s; due at once: %d feeds and alerts", by, count)
+            log.warning("the clock was set back by %s; %d feeds and alerts are now due", by, count)
 
     # --- reload ----------------------------------------------------------------------------------
 
@@ -305,7 +305,7 @@ class Service:
         except ConfigErrors as errors:
             if digest not in (None, await asyncio.to_thread(digest_of, self.path)):
                 return None  # it was written to meanwhile
-            log.error("the edited configuration is faulty; the old one keeps running\n%s", errors)
+            log.error("invalid configuration; keeping the running one\n%s", errors)
             self.works.metrics.reloads.labels("refused").inc()
             self._fault = errors
             await self.maintainer.notice_faulty_config(errors, self._seen_digest)
@@ -321,7 +321,7 @@ class Service:
         self.works.metrics.reloads.labels("taken").inc()
         self._plan_heartbeat()
         log.info(
-            "configuration taken over",
+            "configuration reloaded",
             extra={"feeds": len(self.app.current.feeds), "rules": len(self.app.current.rules)},
         )
         return None

@@ -73,7 +73,7 @@ def restore(file: Path) -> None:
     """Replace an SQLite database with the backup FILE. Stop the service first.
 
     The old database is kept next to it as NAME.before-restore. Alerts that may have been sent since the backup are
-    marked as possible duplicates.
+    marked as possible repeats.
     """
     from aggregator.app import quiet_logs, run
     from aggregator.app.paths import database_url
@@ -91,7 +91,7 @@ def restore(file: Path) -> None:
     echo(f"restored {file} (schema {done.revision})")
     if kept:
         echo(f"the previous database is kept in {kept}")
-    echo("alerts that may have been sent since the backup will be marked as possible duplicates")
+    echo("alerts that may have been sent since the backup will be marked as possible repeats")
 
 
 @db.command(
@@ -140,7 +140,7 @@ def copy(target: str, as_json: bool) -> None:
 @db.command()
 @config_option
 def check() -> None:
-    """Check integrity; exit 1 if corrupt."""
+    """Check integrity; exit 1 if damaged."""
 
     async def work(app: "Application") -> None:
         findings = await app.store.maintenance.check()

@@ -27,14 +27,14 @@ LOGIN = frozenset(
 )
 REMEDIES = {
     400: "check the address",
-    401: "it wants a password: give the feed `auth`",
-    402: "it wants to be paid",
-    403: "the site keeps us out; another user_agent or `auth` may help",
+    401: "login required: set `auth` for this feed",
+    402: "payment required",
+    403: "blocked by the site; another user_agent or `auth` may help",
     404: "check the address",
-    406: "it has no feed to offer here",
-    410: "the feed is gone for good",
-    429: "too many requests; we come back later",
-    451: "it may not be shown here for legal reasons",
+    406: "the site offers no feed in an accepted format here",
+    410: "the feed was permanently removed",
+    429: "too many requests; polling continues later",
+    451: "unavailable for legal reasons",
 }
 
 

@@ -116,7 +116,7 @@ class HttpConnection(ResponseHandler):
             message, body = await self.read()
             if message.code >= 200:
                 return message, body
-        raise ClientPayloadError("nothing but interim answers")
+        raise ClientPayloadError("only interim responses")
 
 
 async def read_all(body: StreamReader, take: Callable[[bytes], int], hold: Hold) -> None:

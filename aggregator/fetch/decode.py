@@ -181,7 +181,9 @@ class DecodedBody:
     def __init__(self, encoding: str, *, max_bytes: int, host: str, url: str) -> None:
         named = claims(encoding)
         if len(named) > MAX_LAYERS:
-            raise Unreachable(f"{host}: the answer is packed more than {MAX_LAYERS} times", connected=True, url=url)
+            raise Unreachable(
+                f"{host}: the response is compressed more than {MAX_LAYERS} times", connected=True, url=url
+            )
         self._layers = [Layer(name) for name in (*named, "")]  # the last one: packed once more than the header says
         self._decoded = [0] * len(self._layers)
         self._max_bytes = max_bytes
@@ -208,7 +210,7 @@ class DecodedBody:
                 for piece in layer.rest():
                     self._keep(piece, place)
         if not all(layer.is_complete() for layer in self._layers):
-            raise Unreachable(f"{self._host}: the compressed answer was cut short", connected=True, url=self._url)
+            raise Unreachable(f"{self._host}: the compressed response is truncated", connected=True, url=self._url)
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
     def _unpack(self, data: bytes, place: int) -> None:
@@ -230,10 +232,10 @@ class DecodedBody:
         try:
             yield
         except Unasked as error:
-            message = f"{self._host}: answered in an encoding that was not asked for"
+            message = f"{self._host}: unsupported Content-Encoding"
             raise Unreachable(message, connected=True, url=self._url) from error
         except (zlib.error, brotli.error) as error:
-            message = f"{self._host}: the compressed answer is damaged"
+            message = f"{self._host}: the compressed response is corrupt"
             raise Unreachable(message, connected=True, url=self._url) from error
 
     def _check(self, decoded: int) -> None:
@@ -241,7 +243,7 @@ class DecodedBody:
             raise TooLarge(f"{self._host}: the document is larger than {format_size(self._max_bytes)}", url=self._url)
         if decoded > RATIO_FROM_BYTES and decoded > RATIO * self._received:
             raise TooLarge(
-                f"{self._host}: the answer expands more than {RATIO} times; that is a decompression bomb",
+                f"{self._host}: the response expands more than {RATIO} times (decompression bomb)",
                 url=self._url,
             )
 

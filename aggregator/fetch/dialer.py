@@ -59,7 +59,7 @@ class Dialer:
         sock = await _first(found)
         if self.guard.is_own(address.port) and sock.getsockname()[0] == sock.getpeername()[0]:
             sock.close()
-            raise Forbidden(f"{address.host}: that is this service itself", url=address.text, transient=False)
+            raise Forbidden(f"{address.host}: this is the service itself", url=address.text, transient=False)
         return sock
 
     async def trusted(self, address: ParsedUrl) -> socket.socket:
@@ -69,7 +69,7 @@ class Dialer:
     def check_name(self, address: ParsedUrl, given: Given) -> tuple[AddrInfo, ...]:
         """Check what can be checked of an address that a proxy will resolve; return it if numeric. Raises Forbidden."""
         if address.host.rstrip(".").rpartition(".")[2] == "localhost":
-            raise Forbidden(f"{address.host}: that is the proxy itself", url=address.text, transient=False)
+            raise Forbidden(f"{address.host}: this is the proxy itself", url=address.text, transient=False)
         literal = _literal(address)
         return self._passed(literal, address, given) if literal else ()
 

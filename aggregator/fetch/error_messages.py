@@ -13,7 +13,7 @@ CERTIFICATE = {
     9: "certificate is not valid yet",
     10: "certificate expired",
     18: "certificate is self-signed",
-    19: "certificate chain holds a self-signed certificate",
+    19: "certificate chain contains a self-signed certificate",
     20: "certificate is from an unknown issuer",
     21: "certificate chain is incomplete",
     23: "certificate was revoked",
@@ -28,7 +28,7 @@ SYSTEM = {
     errno.EPIPE: "connection reset",
     errno.ENETUNREACH: "network unreachable",
     errno.EHOSTUNREACH: "no route to the host",
-    errno.ETIMEDOUT: "no answer",
+    errno.ETIMEDOUT: "no response",
     errno.EADDRNOTAVAIL: "no local address to connect from",
     errno.EMFILE: "too many open connections on this machine",
     errno.ENFILE: "too many open connections on this machine",
@@ -41,7 +41,7 @@ Hops = tuple[tuple[int, str], ...]
 def describe_error(error: Exception, *, host: str, url: str, connected: bool, hops: Hops) -> FetchError:
     """Return the application's error for what a library or the system raised."""
     if isinstance(error, HttpProcessingError) and any(words in error.message for words in TOO_LARGE):
-        return TooLarge(f"{host}: the answer's headers are too large", url=url, hops=hops)
+        return TooLarge(f"{host}: the response headers are too large", url=url, hops=hops)
     return Unreachable(f"{host}: {_reason(error)}", connected=connected, url=url, hops=hops)
 
 
@@ -52,16 +52,18 @@ def _reason(error: Exception) -> str:
         case ssl.SSLError():
             return f"TLS: {(error.reason or 'handshake failed').lower().replace('_', ' ')}"
         case socket.gaierror():
-            return "name could not be resolved (DNS)" if error.errno == socket.EAI_AGAIN else "no such name (DNS)"
+            return (
+                "host name could not be resolved (DNS)" if error.errno == socket.EAI_AGAIN else "host not found (DNS)"
+            )
         case ServerDisconnectedError():
-            return "the connection was closed without an answer"
+            return "connection closed without a response"
         case ClientPayloadError():
-            return "the answer was cut short"
+            return "incomplete response"
         case HttpProcessingError():
-            return "the answer is not valid HTTP"
+            return "the response is not valid HTTP"
         case OSError():
             return SYSTEM.get(error.errno or 0) or (error.strerror or type(error).__name__).lower()
         case ValueError():
-            return f"it cannot be asked ({error})"
+            return f"request failed ({error})"
         case _:
-            return "the connection broke"
+            return "connection lost"

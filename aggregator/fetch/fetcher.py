@@ -102,7 +102,7 @@ class HttpFetcher:
         old = state.validators
         if old is None or old.url != response.url:
             raise BadStatus(
-                f"{urlsplit(response.url).hostname}: 304 Not Modified in answer to a request that set no condition",
+                f"{urlsplit(response.url).hostname}: 304 Not Modified in response to an unconditional request",
                 status=304,
                 url=response.url,
                 hops=response.hops,

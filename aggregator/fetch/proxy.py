@@ -60,7 +60,7 @@ def parse_proxy(url: str) -> Proxy:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError as error:
-        raise Forbidden("the proxy's address cannot be read", url="proxy", transient=False) from error
+        raise Forbidden("the proxy URL is not valid", url="proxy", transient=False) from error
     if parts.scheme not in ("http", "socks5", "socks5h") or not parts.hostname:
         wanted = "http://host:port, socks5://host:port or socks5h://host:port"
         raise Forbidden(f"the proxy must be {wanted}", url="proxy", transient=False)
@@ -84,11 +84,11 @@ async def tunnel(sock: socket.socket, proxy: Proxy, target: ParsedUrl) -> None:
     while b"\r\n\r\n" not in answer:
         data = await loop.sock_recv(sock, 1)  # no byte further: what follows is the tunnel's
         if not data or len(answer) > ANSWER_BYTES:
-            raise Unreachable("the proxy gave no answer", url=target.text)
+            raise Unreachable("no response from the proxy", url=target.text)
         answer += data
     status = answer.split(b"\r\n", 1)[0].split(b" ")[1:2]
     if status != [b"200"]:
-        shown = status[0].decode("latin-1") if status else "nothing readable"
+        shown = status[0].decode("latin-1") if status else "an unreadable response"
         raise Unreachable(f"the proxy refused a tunnel to {target.host} (HTTP {shown})", url=target.text)
 
 
@@ -99,7 +99,7 @@ async def socks5(sock: socket.socket, proxy: Proxy, host: str, port: int, url: s
     await loop.sock_sendall(sock, b"\x05" + bytes([len(methods)]) + methods)
     version, method = await _exactly(sock, 2, url)
     if version != 5 or method not in methods:
-        raise Unreachable("the proxy is no SOCKS 5 proxy, or wants other credentials", url=url)
+        raise Unreachable("not a SOCKS 5 proxy, or other credentials are required", url=url)
     if method == 2:
         await _log_in(sock, proxy, url)
     await loop.sock_sendall(sock, b"\x05\x01\x00" + _socks_address(host) + port.to_bytes(2, "big"))
@@ -116,7 +116,7 @@ async def _log_in(sock: socket.socket, proxy: Proxy, url: str) -> None:
     await asyncio.get_running_loop().sock_sendall(sock, message)
     _, status = await _exactly(sock, 2, url)
     if status:
-        raise Unreachable("the proxy refused the credentials", url=url)
+        raise Unreachable("the proxy rejected the credentials", url=url)
 
 
 async def _exactly(sock: socket.socket, size: int, url: str) -> bytes:
@@ -124,7 +124,7 @@ async def _exactly(sock: socket.socket, size: int, url: str) -> bytes:
     while len(got) < size:
         data = await asyncio.get_running_loop().sock_recv(sock, size - len(got))
         if not data:
-            raise Unreachable("the proxy hung up", url=url)
+            raise Unreachable("proxy closed the connection", url=url)
         got += data
     return got
 

@@ -77,17 +77,17 @@ class AddressPolicy:
         """
         found = parse_ip(address)
         if port in self._own_ports and found.is_loopback:
-            return "that is this service itself"
+            return "this is the service itself"
         covering = self._covering(found, port, host or address)
         if is_public(address) or covering & (self.all_entries if given is None else given):
             return None
         if covering:
             return (
-                f"{address} is not a public address; `http.allow` opens it to feeds that are configured there, "
-                "not to what other feeds name or redirect to"
+                f"{address} is not a public address; `http.allow` permits it for feeds configured there, "
+                "not for URLs that other feeds link or redirect to"
             )
         place = f"[{host or address}]:{port}" if ":" in (host or address) else f"{host or address}:{port}"
-        return f'{address} is not a public address; if it is to be read, write http: {{allow: ["{place}"]}} in settings'
+        return f'{address} is not a public address; to allow it, set http: {{allow: ["{place}"]}} in settings'
 
     def given_to(self, host: str, port: int, addresses: Iterable[str]) -> frozenset[Entry]:
         """Return the entries that serve a feed configured at this place; `addresses` are those of `host`."""
@@ -125,5 +125,5 @@ def _entry(text: str) -> Entry:
     except ValueError:
         host, _, port = text.strip().rpartition(":")
     if not host or not port.isdigit():
-        raise ValueError(f"{text!r} is neither host:port, nor an address, nor a network such as 10.0.0.0/8")
+        raise ValueError(f"{text!r} is not host:port, an address, or a network such as 10.0.0.0/8")
     return host.lower().strip("[]"), int(port)

@@ -123,7 +123,7 @@ class _RedirectState:
         location = _location(headers)
         if not location:
             raise BadStatus(
-                f"{self.place.host}: redirects to nowhere", status=status, url=self.place.text, hops=self.hops
+                f"{self.place.host}: redirect without Location", status=status, url=self.place.text, hops=self.hops
             )
         hops = (*self.hops, (status, self.place.text))
         following = addresses.join_url(self.place, location)
@@ -132,7 +132,7 @@ class _RedirectState:
             self.jar.take(self.place, set_here, headers.get("Date", ""))
         visit = following.text, self.jar.header(following) if self.jar else ""
         if visit in self.visited:
-            raise BadStatus(f"{self.place.host}: redirects in a circle", status=status, url=self.place.text, hops=hops)
+            raise BadStatus(f"{self.place.host}: redirect loop", status=status, url=self.place.text, hops=hops)
         if len(hops) > MAX_HOPS:
             raise BadStatus(
                 f"{self.place.host}: more than {MAX_HOPS} redirects", status=status, url=self.place.text, hops=hops
@@ -256,7 +256,7 @@ class Transport:
                 raise _given_up(redirect) from error
             if exchange.overran:
                 raise TooLarge(
-                    f"{redirect.place.host}: the answer is more wrapping than document", url=redirect.place.text
+                    f"{redirect.place.host}: framing overhead exceeds the limit", url=redirect.place.text
                 ) from error
             raise
         finally:
@@ -379,7 +379,7 @@ class Transport:
 
     def _late(self, redirect: _RedirectState) -> FetchError:
         waited = f"{self._config.timeout_s:g} s" if redirect.opened else f"{self._config.connect_s:g} s"
-        what = "no complete answer" if redirect.opened else "no connection"
+        what = "no complete response" if redirect.opened else "no connection"
         return Unreachable(
             f"{redirect.place.host}: {what} after {waited}",
             connected=redirect.connected,
@@ -390,7 +390,7 @@ class Transport:
 
 def _given_up(redirect: _RedirectState) -> FetchError:
     return Unreachable(
-        f"{redirect.place.host}: a large document came too slowly while others waited for its place",
+        f"{redirect.place.host}: aborted a large, slow download because other feeds were waiting",
         connected=True,
         url=redirect.place.text,
         hops=redirect.hops,

@@ -41,15 +41,15 @@ def parse_url(text: str) -> ParsedUrl:
     text = text.strip().partition("#")[0]
     scheme = SCHEME.match(text)
     if scheme is None or scheme[1].lower() not in DEFAULT_PORTS:
-        named = f"{scheme[1]}: is not" if scheme else "an address without a scheme is not"
-        raise Forbidden(f"{named} visited; only http and https are", url=text, transient=False)
+        named = f"{scheme[1]}: is not" if scheme else "a URL without a scheme is not"
+        raise Forbidden(f"{named} supported; use http or https", url=text, transient=False)
     authority = AUTHORITY.match(text)
     if authority is None or not authority[1]:
-        raise Forbidden("the address names no host", url=text, transient=False)
+        raise Forbidden("the URL has no host", url=text, transient=False)
     if "@" in authority[1]:
-        raise Forbidden("an address must not carry credentials; give them as `auth`", url=_bare(text), transient=False)
+        raise Forbidden("a URL must not contain credentials; use `auth`", url=_bare(text), transient=False)
     if "\\" in authority[1] or UNPRINTABLE.search(authority[1]):
-        raise Forbidden("the host of the address holds characters that no host has", url=text, transient=False)
+        raise Forbidden("invalid character in host name", url=text, transient=False)
     return _address(text)
 
 
@@ -58,11 +58,9 @@ def join_url(base: ParsedUrl, location: str) -> ParsedUrl:
     try:
         return parse_url(urljoin(base.text, location.strip()))
     except ValueError as error:
-        raise Forbidden(
-            f"{base.host}: redirects to something that is not a web address: {error}", url=base.text, transient=False
-        ) from error
+        raise Forbidden(f"{base.host}: invalid redirect target: {error}", url=base.text, transient=False) from error
     except Forbidden as error:
-        raise Forbidden(f"{base.host}: redirects to {_shown(location)}: {error}", url=base.text) from error
+        raise Forbidden(f"{base.host}: redirect to {_shown(location)}: {error}", url=base.text) from error
 
 
 def _address(text: str) -> ParsedUrl:
@@ -70,15 +68,15 @@ def _address(text: str) -> ParsedUrl:
         url = URL(text, encoded=CLEAN.fullmatch(text) is not None)
         host, port = url.raw_host, url.port
         if urlsplit(text).port != url.explicit_port:
-            raise ValueError("its port can be read in two ways")
+            raise ValueError("its port is ambiguous")
     except ValueError as error:  # UnicodeError, too
-        raise Forbidden(f"this is not a web address: {_shown(str(error))}", url=text, transient=False) from error
+        raise Forbidden(f"not a web address: {_shown(str(error))}", url=text, transient=False) from error
     if not host or not port or not host.isascii():
-        raise Forbidden("the address names no host", url=text, transient=False)
+        raise Forbidden("the URL has no host", url=text, transient=False)
     if "[" in text.split("/", 3)[2] and ":" not in host:
-        raise Forbidden("this is not a web address: only IPv6 stands in brackets", url=text, transient=False)
+        raise Forbidden("not a web address: only IPv6 addresses go in brackets", url=text, transient=False)
     if wrong := host_error(host):
-        raise Forbidden(f"this is not a web address: {wrong}", url=text, transient=False)
+        raise Forbidden(f"not a web address: {wrong}", url=text, transient=False)
     scheme, host = url.scheme.lower(), host.lower()
     shown = f"[{host}]" if ":" in host else host
     authority = shown if port == DEFAULT_PORTS[scheme] else f"{shown}:{port}"

@@ -62,7 +62,7 @@ class AppriseNotifier:
             # A thread that has not written yet will not; one that has may still succeed.
             notes.deadline_passed = True
             raise DeliveryError(
-                f"channel {channel.name}: no answer within {channel.timeout_s:g} s",
+                f"channel {channel.name}: no response within {channel.timeout_s:g} s",
                 channel=channel.name,
                 unknown=notes.written,
             ) from None
@@ -225,7 +225,7 @@ def _notify(service: Any, message: RenderedMessage) -> Any:
 def _apprise_error(result: Any) -> str:
     """The last words of Apprise about a send that the wire knows nothing of."""
     lines = [entry.message for one in result for entry in one.logs()] or [e.message for e in result.call_logs()]
-    return " ".join(lines[-1].split()) if lines else "not accepted, without a reason"
+    return " ".join(lines[-1].split()) if lines else "rejected without a reason"
 
 
 def _verdict(channel: Channel, target: Target, notes: HttpCapture, said: str) -> DeliveryError:
@@ -275,7 +275,7 @@ async def _in_thread(work: Callable[[], tuple[str, ...]], done: Callable[[], Non
         try:
             loop.call_soon_threadsafe(settle, result, error)
         except RuntimeError:
-            log.debug("a send ended after the loop had closed")
+            log.debug("a delivery ended after shutdown")
 
     threading.Thread(target=run, name="notify", daemon=True).start()
     return await future

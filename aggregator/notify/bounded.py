@@ -33,10 +33,10 @@ class Bounded(io.RawIOBase):
     def readinto(self, buffer: "memoryview | bytearray") -> int | None:  # type: ignore[override]
         """Raises Overlong, TimeoutError."""
         if self._left <= 0:
-            raise Overlong("the answer has no end")
+            raise Overlong("the response is endless")
         left_s = self._deadline - monotonic()
         if left_s <= 0:
-            raise TimeoutError("the answer took too long")
+            raise TimeoutError("the response took too long")
         usual = self._sock.gettimeout()
         self._sock.settimeout(left_s if usual is None else min(usual, left_s))
         try:

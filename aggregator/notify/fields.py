@@ -61,7 +61,7 @@ def typed(field: Mapping[str, Any], value: Any) -> Any:
     if kind == "choice":
         values = [str(one) for one in field.get("values", ())]
         if values and str(value) not in values:
-            raise ValueError(f"{value!r} is none of {', '.join(values)}{did_you_mean(str(value), values)}")
+            raise ValueError(f"{value!r} is not one of {', '.join(values)}{did_you_mean(str(value), values)}")
     return value if isinstance(value, dict) else str(value)
 
 

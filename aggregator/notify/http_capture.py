@@ -104,7 +104,7 @@ class _CapturingSession(sessions.Session):
         if notes is None:
             return super().send(request, **options)
         if notes.deadline_passed:
-            raise requests.ConnectTimeout("the deadline passed before the request was sent", request=request)
+            raise requests.ConnectTimeout("timed out before the request was sent", request=request)
         request.headers.update(notes.headers)
         if notes.sign is not None:
             request.headers.update(notes.sign(_bytes(request)))
@@ -145,7 +145,7 @@ def _bytes(request: requests.PreparedRequest) -> bytes:
     if isinstance(request.body, str):
         request.body = request.body.encode()
     if not isinstance(request.body, bytes):
-        raise TypeError("only a body that is known as a whole can be signed")
+        raise TypeError("a streamed body cannot be signed")
     return request.body
 
 
@@ -216,15 +216,15 @@ def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
 def _describe_error(error: requests.RequestException) -> str:
     """The failure for a person, without the URL (it may hold a token)."""
     if isinstance(error, requests.exceptions.SSLError):
-        return "TLS error: the certificate or the connection was not accepted"
+        return "TLS error: the certificate or the connection was rejected"
     if isinstance(error, requests.ConnectTimeout):
-        return "no connection within the time allowed"
+        return "connection timed out"
     if _caused_by(error, Overlong):
-        return "the answer has no end"
+        return "the response is endless"
     if isinstance(error, requests.Timeout) or _caused_by(error, TimeoutError):
-        return "no answer within the time allowed"
+        return "no response in time"
     if _never_left(error):
         reason = str(error).rsplit("] ", 1)[-1].rstrip("')\"")
         known = ("Connection refused", "Network is unreachable", "Name or service not known", "No route to host")
         return next((word for word in known if word in str(error)), "cannot connect: " + reason[:80])
-    return "the connection broke before an answer came"
+    return "connection lost before a response"

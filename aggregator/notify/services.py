@@ -86,7 +86,7 @@ def check_channel(channel: Channel) -> tuple[Problem, ...]:
     except BadChannel as error:
         return error.problems
     if not made:
-        return (Problem(path=(), message="the channel reaches nobody"),)
+        return (Problem(path=(), message="the channel has no recipients"),)
     return _template(channel)
 
 
@@ -127,15 +127,13 @@ def _addressed(channel: Channel) -> Iterator[Target]:
         path: tuple[str | int, ...] = ("url", position) if len(channel.url) > 1 else ("url",)
         schema = url.partition("://")[0].lower()
         if schema in ("http", "https") and not _parsed(url):
-            hint = "a webhook of your own is written: service: webhook, url: https://…"
-            raise BadChannel(
-                [Problem(path=path, message="no service of Apprise answers at this web address", hint=hint)]
-            )
+            hint = "for your own webhook, use service: webhook, url: https://…"
+            raise BadChannel([Problem(path=path, message="no Apprise service uses this web address", hint=hint)])
         _admit(schema if schema in plugins() or "://" in url else url, path)
         parsed = _parsed(url)
         if not parsed:
-            message = f"{schema}:// is known, but something in this URL is missing or misspelt"
-            raise BadChannel([Problem(path=path, message=message, hint=f"it is written {field_help(schema)}")])
+            message = f"{schema}:// is supported, but part of this URL is missing or misspelt"
+            raise BadChannel([Problem(path=path, message=message, hint=f"the format is {field_help(schema)}")])
         if "visibility" in parsed and "visibility" not in parsed.get("qsd", {}):
             del parsed["visibility"]  # Apprise's own default is the whole world
         yield from _split(parsed["schema"], parsed)
@@ -153,13 +151,13 @@ def _named(channel: Channel) -> Iterator[Target]:
     problems: list[Problem] = []
     for field, value in channel.fields.items():
         if field not in known:
-            hint = did_you_mean(field, tuple(known)).strip(" ()") or f"it knows {', '.join(sorted(known))}"
+            hint = did_you_mean(field, tuple(known)).strip(" ()") or f"known fields: {', '.join(sorted(known))}"
             problems.append(Problem(path=(field,), message=f"{schema} has no field {field!r}", hint=hint))
             continue
         try:
             arguments[known[field]["map_to"]] = typed(known[field], _revealed(value))
         except ValueError as error:
-            said = "what stands here does not fit" if isinstance(value, SecretStr) else str(error)
+            said = "invalid value" if isinstance(value, SecretStr) else str(error)
             problems.append(Problem(path=(field,), message=f"{field}: {said}"))
     problems += missing(schema, set(channel.fields))
     if channel.url:
@@ -190,8 +188,8 @@ def _webhook(channel: Channel) -> Iterator[Target]:
     if not channel.url:
         raise BadChannel([Problem(path=(), message="a webhook needs url: https://…")])
     if "secret" in channel.fields and len(signing_secret(channel)) < MIN_SECRET_BYTES:
-        message = f"a secret that signs has at least {MIN_SECRET_BYTES} characters"
-        raise BadChannel([Problem(path=("secret",), message=message, hint="make one: openssl rand -hex 32")])
+        message = f"a signing secret needs at least {MIN_SECRET_BYTES} characters"
+        raise BadChannel([Problem(path=("secret",), message=message, hint="generate one: openssl rand -hex 32")])
     fields = {name: _revealed(value) for name, value in channel.fields.items()}
     headers = dict(fields.get("headers") or {})
     if fields.get("token"):
@@ -255,7 +253,7 @@ def _admit(name: str, path: tuple[str | int, ...]) -> str:
     if schema not in plugins():
         schema = _by_name().get(re.sub(r"[^a-z0-9]", "", name.lower()), schema)
     if schema in REFUSED:
-        message = f"{name} speaks to the desktop of this machine, which a service does not have"
+        message = f"{name} needs a desktop session, which a service does not have"
         raise BadChannel([Problem(path=path, message=message)])
     if schema not in plugins():
         known = [*OWN, *plugins(), *NAMES]

@@ -83,7 +83,7 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
         except smtplib.SMTPResponseException as error:
             self._refused(error.smtp_code, error.smtp_error)
         except smtplib.SMTPException as error:
-            self.notes.failure = clean_text(f"the connection to the mail server broke: {error}", 300)
+            self.notes.failure = clean_text(f"connection to the mail server lost: {error}", 300)
         except OSError as error:
             self.notes.failure = f"mail server {self.smtp_host}:{self.port}: {error.strerror or error}"
         else:

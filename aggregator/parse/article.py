@@ -26,7 +26,7 @@ def read(page: ArticlePage, max_body_bytes: int) -> Article:
     """Return the article's text, its paragraphs on lines of their own. Raises Rejected."""
     body, url, content_type = page
     if len(body) > max_body_bytes or body.count(b"<") > MAX_NODES:
-        raise Rejected("The page is larger than an article is.", "hostile", transient=False)
+        raise Rejected("The page is too large for an article.", "hostile", transient=False)
     if not _HTML.search(body[:65_536]):
         raise Rejected("The page is not HTML.", "binary", transient=False)
     import trafilatura
@@ -34,7 +34,7 @@ def read(page: ArticlePage, max_body_bytes: int) -> Article:
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # standard error leads nowhere here
     text = trafilatura.extract(_decoded(body, content_type), url=url, include_comments=False)
     if not text:
-        raise Rejected("There is no article on the page.", "empty")
+        raise Rejected("No article found on the page.", "empty")
     return (text[:MAX_TEXT],)
 
 

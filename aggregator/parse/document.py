@@ -158,7 +158,7 @@ def _compared(feed: RawFeed, source: Payload) -> RawFeed:
     other = _tolerantly(source)
     if _crosscheck.agree(feed, other):
         return feed
-    other.warnings.append("The lean reader disagrees with feedparser on this document; feedparser is used from now on.")
+    other.warnings.append("The fast reader disagrees with feedparser on this document; feedparser is used from now on.")
     return other
 
 
@@ -275,9 +275,9 @@ def decompressed(body: bytes, max_bytes: int) -> bytes:
         stream = zlib.decompressobj(wbits=31)
         plain = stream.decompress(body, max_bytes)
     except zlib.error as error:
-        raise Rejected(f"The gzipped document is damaged ({error}).", "broken") from error
+        raise Rejected(f"The gzipped document is corrupt ({error}).", "broken") from error
     if stream.unconsumed_tail:
-        raise hostile_document(f"The document unpacks to more than {max_bytes // 2**20} MiB.")
+        raise hostile_document(f"The decompressed document is larger than {max_bytes // 2**20} MiB.")
     if not stream.eof:
-        raise Rejected("The gzipped document is cut off.", "broken")
+        raise Rejected("The gzipped document is truncated.", "broken")
     return plain

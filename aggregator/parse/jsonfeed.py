@@ -54,7 +54,7 @@ def _loaded(text: str) -> tuple[Any, list[str]]:
     try:
         document = json.loads(_SLIP.sub(_without_slip, text.strip("\0 \t\r\n\ufeff;")), strict=False)
     except ValueError:
-        raise Rejected(f"This looks like JSON but cannot be read ({why}).", "broken") from None
+        raise Rejected(f"This looks like JSON but cannot be parsed ({why}).", "broken") from None
     return document, [f"The document is not valid JSON ({why}); it was read tolerantly."]
 
 

@@ -49,12 +49,12 @@ def entities(body: bytes, prologue: bytes) -> dict[bytes, bytes]:
         if external and parameter and _KNOWN_SET.fullmatch(place):
             continue
         if external:
-            raise rejected_as_hostile("The document refers to files outside of itself.")
+            raise rejected_as_hostile("The document refers to external files.")
         if b"&" in value.replace(b"&#", b"") and body.count(b"<!ENTITY") > 1:
-            raise rejected_as_hostile("The document defines entities by other entities.")
+            raise rejected_as_hostile("The document defines entities in terms of other entities.")
         total += len(value) * body.count(b"&" + name + b";")
         if total > MAX_EXPANSION:
-            raise rejected_as_hostile("The document unfolds to more than it may (its entities repeat each other).")
+            raise rejected_as_hostile("The document expands beyond the limit (its entities repeat each other).")
         if not parameter:
             found.setdefault(name, value)
     return found
@@ -100,4 +100,4 @@ def _check_tags(rest: bytes) -> None:
         elif tag[:1].isalpha() and tag[-1:] != b"/":
             depth += 1
             if depth > 20 * MAX_DEPTH:
-                raise rejected_as_hostile("The document opens elements without end.")
+                raise rejected_as_hostile("The document opens elements without closing them.")

@@ -41,13 +41,13 @@ _CHALLENGES = (
 _CHALLENGED_BY = tuple((who, re.compile(marks, re.IGNORECASE)) for who, marks in _CHALLENGES)
 _BINARY = {
     b"%PDF": "a PDF file",
-    b"\x89PNG": "a picture",
-    b"\xff\xd8\xff": "a picture",
-    b"GIF8": "a picture",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"GIF8": "an image",
     b"PK\x03\x04": "a ZIP archive",
-    b"\x7fELF": "a program",
-    b"ID3": "a sound file",
-    b"OggS": "a sound file",
+    b"\x7fELF": "an executable",
+    b"ID3": "an audio file",
+    b"OggS": "an audio file",
 }
 
 
@@ -111,9 +111,9 @@ def _page(page: bytes) -> Rejected:
     """Return which kind of page was sent in place of the feed."""
     for who, marks in _CHALLENGED_BY:
         if marks.search(page):
-            return Rejected(f"The server wants proof that a person is asking (a challenge by {who}).", "challenge")
+            return Rejected(f"The server asks for proof that the visitor is human ({who} challenge).", "challenge")
     if _PORTAL.search(page):
-        return Rejected("A captive portal answered in place of the server: the network wants a login.", "login page")
+        return Rejected("A captive portal answered instead of the server: the network requires a login.", "login page")
     title = _TITLE.search(page)
     if _PASSWORD.search(page) or (title and _LOGIN.search(title[1])):
         return Rejected("The server sent a login page instead of the feed.", "login page")

@@ -58,7 +58,7 @@ class ArchiveReader:
                     )
                     where, following = page.url, None if known else read.prev_archive
         except (AggregatorError, TimeoutError) as error:
-            log.info("the archive could not be read to its end: %s", error, extra={"feed": state.id})
+            log.info("the archive could not be read completely: %s", error, extra={"feed": state.id})
             asked_s = error.retry_after_s if isinstance(error, FetchError) else None
             limits = host_limits(host_key(following or where), asked_s, now, "Retry-After")
             return replace(result, hosts=limits, closed=False)
@@ -69,7 +69,7 @@ class ArchiveReader:
         blank = FeedState(id=state.id, url=url, configured_url=state.configured_url)
         page = await self._fetcher.fetch(feed, blank)
         if not isinstance(page, Fetched) or not may_follow(url, page.url):
-            raise FetchError("the archive led to another site", url=url)
+            raise FetchError("the archive links to another site", url=url)
         try:
             return replace(page, body=b"", held=None), await self._parser.parse(page, blank)
         finally:

@@ -94,7 +94,7 @@ class ArticleFetcher:
             try:
                 self._observe(await self._failed(request, ParseError(f"{type(error).__name__}: {error}")))
             except Exception:  # its lease runs out
-                log.exception("an article could not be put off", extra={"feed": request.entry.feed})
+                log.exception("an article could not be rescheduled", extra={"feed": request.entry.feed})
 
     async def _fulfil(self, request: ArticleRequest) -> ArticleResult:
         active, entry = self._context.active, request.entry
@@ -112,7 +112,7 @@ class ArticleFetcher:
         except (FetchError, ParseError) as error:
             return await self._failed(request, error)
         except StoreError as error:  # the wish stands, and is due again when its lease runs out
-            log.warning("a full text could not be stored: %s", error, extra={"feed": entry.feed})
+            log.warning("article text could not be stored: %s", error, extra={"feed": entry.feed})
             return ArticleResult(feed=entry.feed, outcome="later")
 
     async def _take(self, active: ActiveConfig, feed: Feed, entry: Entry, text: str) -> ArticleResult:
@@ -136,7 +136,7 @@ class ArticleFetcher:
     async def _failed(self, request: ArticleRequest, error: FetchError | ParseError) -> ArticleResult:
         """Again later, where that may help; a host that wants rest gets it."""
         entry, now = request.entry, self._context.now()
-        log.info("no full text: %s", error, extra={"feed": entry.feed, "link": entry.link})
+        log.info("article extraction failed: %s", error, extra={"feed": entry.feed, "link": entry.link})
         if request.attempts >= MAX_ATTEMPTS or not error.transient:
             return await self._give_up(entry)
         asked_s = error.retry_after_s if isinstance(error, FetchError) else None

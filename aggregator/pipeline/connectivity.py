@@ -45,7 +45,7 @@ class OutageDetector:
     def _tell(self, now: datetime, *, down: bool) -> None:
         if down and self._down_since is None:
             self._down_since = now
-            log.warning("most hosts cannot be reached: our own network is down; no errors are counted until it is back")
+            log.warning("most hosts are unreachable: the local network is down; not counting errors until it is back")
         elif not down and self._down_since is not None:
-            log.warning("hosts can be reached again, after %.0f s", (now - self._down_since).total_seconds())
+            log.warning("hosts are reachable again after %.0f s", (now - self._down_since).total_seconds())
             self._down_since = None

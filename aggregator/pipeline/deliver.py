@@ -76,7 +76,7 @@ class Deliver:
             error = None if turn.cancelled() else turn.exception()
             if error is not None:
                 bug = None if isinstance(error, StoreError) else error
-                log.error("the turn of channel %s failed: %s", name, error, exc_info=bug)
+                log.error("delivery to channel %s failed: %s", name, error, exc_info=bug)
                 failed = failed or error
             elif not turn.cancelled():
                 self._counts.add(turn.result())

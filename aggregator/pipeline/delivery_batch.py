@@ -263,7 +263,7 @@ class DeliveryBatch:
             self._lease_until = now + timedelta(seconds=self.lease_s)
             kept = await self.outbox.renew(tuple(self._open), owner=self.owner, until=self._lease_until)
             for name in self._open.keys() - kept:
-                log.warning("delivery %s was taken over before it was sent; it is left to the other", name)
+                log.warning("delivery %s was taken over by another process before sending; skipping it", name)
                 del self._open[name]
 
     @property
@@ -293,7 +293,7 @@ class DeliveryBatch:
         try:
             await self.outbox.begin(row.id, owner=self.owner, attempt=row.attempts)
         except Conflict:
-            log.warning("delivery %s was taken over before it was sent; it is left to the other", row.id)
+            log.warning("delivery %s was taken over by another process before sending; skipping it", row.id)
             return
         except StoreError:
             self._open[row.id] = row  # nothing was said: it goes back
@@ -317,7 +317,7 @@ class DeliveryBatch:
                 retry_after_s=error.retry_after_s,
             )
         except TimeoutError:
-            return AttemptResult(detail=f"no answer in {self._deadline_s:g} s", unknown=True)
+            return AttemptResult(detail=f"no response in {self._deadline_s:g} s", unknown=True)
         return AttemptResult(sent=True, detail=receipt.detail)
 
     async def _settle(self, row: Delivery, settled: Delivery, also: Sequence[Delivery] = ()) -> None:
@@ -328,7 +328,7 @@ class DeliveryBatch:
                 settled, owner=self.owner, attempt=row.attempts, also=contents, at=self.clock.now()
             )
         except Conflict:
-            log.warning("delivery %s was taken over while it was being sent; it may arrive twice", row.id)
+            log.warning("delivery %s was taken over by another process while being sent; it may arrive twice", row.id)
             return
         self._note(settled)
 
@@ -341,7 +341,7 @@ class DeliveryBatch:
         if settled.state is DeliveryState.DEAD:
             log.error("delivery %s on channel %s was given up: %s", *where)
         elif settled.state is DeliveryState.RETRY:
-            log.warning("delivery %s on channel %s will be tried again: %s", *where)
+            log.warning("delivery %s on channel %s will be retried: %s", *where)
 
     def _contents(self, dead: Delivery) -> tuple[Delivery, ...]:
         """The report of a loss, on another channel; the loss of a report is only logged."""

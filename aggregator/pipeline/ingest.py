@@ -230,7 +230,7 @@ class Ingestor:
         if len(kept) < len(found.entries):
             keys = {entry.key for entry in kept}
             hits = tuple(hit for hit in hits if hit.entry_key in keys)
-            log.info("%d entries are over the day's budget", len(found.entries) - len(kept), extra={"feed": state.id})
+            log.info("%d entries exceed the daily budget", len(found.entries) - len(kept), extra={"feed": state.id})
         new_entries = [entry for entry in found.entries if entry.reason not in (Reason.CHANGED, Reason.TOO_OLD)]
         after, hosts = after_success(
             replace(state, distrust_guid=found.distrust_guid, volatile=found.volatile, stored_today=today),
@@ -349,7 +349,7 @@ class Ingestor:
         if self._network.record_outcome(host_key(state.url), error):
             poll = PollResult(state=outage.postpone(state, now))
         else:
-            log.info("poll gave nothing: %s", error, extra={"feed": state.id})
+            log.info("poll failed: %s", error, extra={"feed": state.id})
             after, hosts = after_failure(state, feed, settings.polling, error, now=now)
             poll = PollResult(state=after, hosts=hosts, notices=self._health_news(active, state, after, now))
         await self._feeds.commit(poll, owner=self._context.owner)

@@ -60,7 +60,7 @@ class Maintainer:
             f"Feeds: {', '.join(f'{count} {word.value}' for word, count in health.items())}",
             f"Hits since {since.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone}): {len(hits)}"
             + (f" ({', '.join(f'{r} {n}' for r, n in rules)})" if rules else ""),
-            f"Alerts waiting: {waiting}, given up: {outbox.get(DeliveryState.DEAD, 0)}",
+            f"Alerts waiting: {waiting}, failed: {outbox.get(DeliveryState.DEAD, 0)}",
         ]
         title = f"aggregator is alive: {len(hits)} hits" if hits else "aggregator is alive: nothing matched"
         subject = ("heartbeat", f"{now:%Y-%m-%dT%H:%M}")
@@ -69,7 +69,7 @@ class Maintainer:
     async def notice_faulty_config(self, errors: ConfigErrors, digest: str) -> None:
         """Say once for each faulty version of the files that it was not taken over."""
         body = "\n".join(map(str, errors.errors[:10]))
-        notice = Notice(title="The edited configuration is faulty; the old one keeps running", body=body)
+        notice = Notice(title="Invalid configuration change; the running configuration stays active", body=body)
         await self._tell(notice, ("config", digest), AlertKind.HEALTH)
 
     async def warn_of_database(self, fault: DatabaseFault, notifier: Notifier) -> int:
@@ -79,7 +79,7 @@ class Maintainer:
         """
         thing, _, remedy = str(fault).partition("; ")
         body = f"{thing}. {remedy[:1].upper()}{remedy[1:]}." if remedy else thing
-        notice = Notice(title="The database cannot be used: alerts are not sent", body=body)
+        notice = Notice(title="The database is unavailable: alerts are not sent", body=body)
         config = self._context.active.config
         first = [name for name in health_channels(config.settings) if name in config.channels]
         for names in (first, [name for name in config.channels if name not in first]):
@@ -108,7 +108,9 @@ class Maintainer:
                     await notifier.send(channel, alert, recipient=row.recipient)
                 accepted += 1
             except (AggregatorError, TimeoutError) as error:
-                log.error("channel %s did not hear of the database: %s", name, error or "no answer in time")
+                log.error(
+                    "channel %s could not be notified about the database: %s", name, error or "no response in time"
+                )
         return accepted
 
     async def report_deaths(self) -> None:
@@ -118,7 +120,7 @@ class Maintainer:
             for finding in findings(Status(version="", now_at=now, backlog=Backlog(suspects=(suspect,)))):
                 what = "Feed" if suspect.kind == "feed" else "Alert"
                 words = f"{finding.what[:1].upper()}{finding.what[1:]}.\n{finding.remedy}"
-                notice = Notice(title=f"{what} {suspect.name} may be ending the service", body=words)
+                notice = Notice(title=f"{what} {suspect.name} may be crashing the service", body=words)
                 subject = ("deaths", suspect.kind, suspect.name, str(suspect.deaths))
                 if await self._tell(notice, subject, AlertKind.HEALTH):
                     log.warning("%s", finding.what)

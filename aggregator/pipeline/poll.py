@@ -178,7 +178,7 @@ class Poller:
         try:
             await self.tick()
         except StoreError as error:
-            log.info("nothing could be claimed between two ticks: %s", error)
+            log.info("claiming feeds between two ticks failed: %s", error)
         except Exception:  # the next tick claims again
             log.exception("claiming between two ticks failed")
 
@@ -188,4 +188,4 @@ class Poller:
         try:
             await self._feeds.release([state.id], owner=self._context.owner)
         except AggregatorError as second:
-            log.warning("the lease could not be freed, it runs out by itself: %s", second, extra={"feed": state.id})
+            log.warning("the lease could not be released; it will expire: %s", second, extra={"feed": state.id})

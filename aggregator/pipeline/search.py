@@ -118,7 +118,7 @@ async def find_entry(catalog: Catalog, active: ActiveConfig, name: str) -> tuple
     try:
         detail = await catalog.hit(await catalog.resolve_id("hit", name))
     except NotFound as error:
-        wanted = "give its number (`search` shows it), its address, or the id of a hit"
+        wanted = "specify its number (shown by `search`), its link, or the id of a hit"
         raise NotFound("entry", name, why=wanted) from error
     return detail.entry, detail.hit.rule
 

@@ -74,7 +74,7 @@ class WebSub:
                     return_exceptions=True,
                 )
         except TimeoutError:  # those that were not reached count as asked, and are asked again
-            log.warning("hubs were slow to answer; some are asked again in ten minutes")
+            log.warning("hubs responded slowly; some will be retried in ten minutes")
             outcomes = []
         if failed := [error for error in outcomes if isinstance(error, BaseException)]:
             raise failed[0]
@@ -98,9 +98,9 @@ class WebSub:
         try:
             await self._hub.unsubscribe(leaving, f"{site}{PATH}{leaving.callback}")
         except FetchError as error:
-            log.info("a hub could not be told to stop: %s", error, extra={"hub": leaving.hub})
+            log.info("unsubscribing from a hub failed: %s", error, extra={"hub": leaving.hub})
         except Exception:  # a bug concerns this hub, and no other
-            log.exception("a hub could not be told to stop", extra={"hub": leaving.hub})
+            log.exception("unsubscribing from a hub failed", extra={"hub": leaving.hub})
 
     async def _ask(self, offer: Offer, known: HubSubscription | None, site: str) -> None:
         """Ask a hub, for the first time or again. It may verify before it has answered, so the row comes first."""
@@ -126,12 +126,12 @@ class WebSub:
             if moved_to:
                 await self._subscriptions.moved(asked.feed, moved_to)
         except FetchError as error:
-            log.info("no subscription: %s", error, extra={"feed": offer.feed})
+            log.info("subscription failed: %s", error, extra={"feed": offer.feed})
             await self._subscriptions.save(websub.refused(asked, str(error), now))
         except StoreError:
             raise
         except Exception as error:  # a bug concerns this hub, and no other: it rests for a day, as if it had refused
-            log.exception("a hub could not be asked", extra={"feed": offer.feed, "hub": offer.hub})
+            log.exception("subscribing to a hub failed", extra={"feed": offer.feed, "hub": offer.hub})
             await self._subscriptions.save(websub.refused(asked, type(error).__name__, now))
 
     # --- answering -------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ class WebSub:
         if not websub.is_live(subscription, self._context.now()) or not websub.is_genuine(
             subscription, signature, body
         ):
-            log.warning("a push without a lease or a fitting signature was ignored", extra={"feed": subscription.feed})
+            log.warning("ignored a push without a lease or a valid signature", extra={"feed": subscription.feed})
             return "ignored"
         state = await self._claim(subscription.feed)
         if state is None:
@@ -178,7 +178,7 @@ class WebSub:
             return "ignored"
         elif rests_after_deaths(state, self._context.now()):
             log.warning(
-                "a push for a feed that may be ending the service is left to its next poll", extra={"feed": state.id}
+                "a push for a feed that may be crashing the service is left to its next poll", extra={"feed": state.id}
             )
             await self._feeds.release([state.id], owner=self._context.owner)
             return "ignored"

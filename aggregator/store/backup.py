@@ -26,10 +26,10 @@ def back_up(place: DatabaseLocation, path: str, *, replace: bool = False) -> int
     The copy is made under a temporary name and renamed when complete: a file with the final name is a backup.
     """
     if not place.is_sqlite:
-        raise StoreError(f"{place} is backed up with pg_dump: pg_dump --format=custom --file={path} …")
+        raise StoreError(f"use pg_dump to back up {place}: pg_dump --format=custom --file={path} …")
     target, partial = Path(path), Path(f"{path}.part")
     if target.exists() and not replace:
-        raise StoreError(f"{target} exists already; name another file, or remove it")
+        raise StoreError(f"{target} already exists; choose another file, or remove it")
     if not target.parent.is_dir():
         raise StoreError(f"cannot write {target}: there is no directory {target.parent}; create it")
     try:
@@ -52,13 +52,13 @@ def restore(place: DatabaseLocation, path: str) -> Path | None:
     (store/sent.py), so that the next start marks what may be a repeat. No process may have the database open.
     """
     if place.path is None:
-        raise StoreError(f"{place} is restored with pg_restore")
+        raise StoreError(f"use pg_restore to restore {place}")
     backup, target = Path(path), place.path
     partial = target.with_name(f"{target.name}.part")
     if not backup.is_file():
-        raise StoreError(f"there is no backup {backup}; name a file that `aggregator db backup` wrote")
+        raise StoreError(f"no backup {backup}; specify a file written by `aggregator db backup`")
     if target.exists() and backup.samefile(target):
-        raise StoreError(f"{backup} is the database itself; name a backup of it")
+        raise StoreError(f"{backup} is the database itself; specify a backup of it")
     try:
         _bring(backup, partial)
         _look_through(partial, backup)
@@ -99,7 +99,7 @@ def _look_through(partial: Path, backup: Path) -> None:
     if verdict != "ok":
         raise StoreError(f"{backup} is damaged: {' '.join(verdict.split())}; restore an older backup")
     if revision is None:
-        raise StoreError(f"{backup} is no database of this program; name a file that `aggregator db backup` wrote")
+        raise StoreError(f"{backup} is not an aggregator database; specify a file written by `aggregator db backup`")
     if revision not in REVISIONS:
         require_current(revision, named)
 
@@ -132,7 +132,7 @@ def _remember_last_send(place: DatabaseLocation, target: Path) -> None:
             (newest,) = old.execute("SELECT max(sent_at) FROM deliveries").fetchone()
             old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except (sqlite3.Error, StoreError) as error:
-        log.warning("%s cannot be asked when the last alert was sent: %s", place, error)
+        log.warning("cannot read from %s when the last alert was sent: %s", place, error)
         return
     if newest is not None:
         sent.note(instant(newest))

@@ -175,7 +175,7 @@ def _numbered(poll: PollResult, ids: Ids) -> tuple[Entry, ...]:
 
 
 def _lost(commit: PollCommit) -> Conflict:
-    return Conflict(f"feed {commit.poll.state.id}: the lease of this poll was lost, so its result was not written")
+    return Conflict(f"feed {commit.poll.state.id}: lost the lease for this poll; its result was not written")
 
 
 def _run(connection: Connection, statement: Any, values: Sequence[Mapping[str, Any]]) -> None:

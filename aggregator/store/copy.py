@@ -73,9 +73,7 @@ class _CopyRun:
         tables = [_as_stored(table) for table in metadata.sorted_tables]
         for table in tables:
             if self.here.execute(select(table).limit(1)).first():
-                raise StoreError(
-                    f"{self.target} is not empty: there are rows in {table.name}; name a database that has none"
-                )
+                raise StoreError(f"{self.target} is not empty: {table.name} has rows; specify an empty database")
         copied = {table.name: self._table(table) for table in tables}
         copied[INDEX] = self._index()
         if not self.target.is_sqlite:
@@ -93,7 +91,7 @@ class _CopyRun:
         for batch in self.here.execute(_streamed(select(table))).partitions():
             arrived.add(batch)
         if arrived != sent:
-            raise StoreError(f"{self.target}: {table.name} did not arrive as it was sent; nothing was copied")
+            raise StoreError(f"{self.target}: {table.name} differs after copying; nothing was copied")
         return sent.rows
 
     def _index(self) -> int:

@@ -129,7 +129,7 @@ def require_current(revision: str | None, place: DatabaseLocation) -> None:
     if revision not in REVISIONS:
         raise SchemaOutOfDate(
             f"{place} has schema {revision}, newer than {REVISIONS[-1]} of this program; "
-            "use the newer program, or restore a backup made before it"
+            "use the newer program, or restore a backup made before the upgrade"
         )
     if revision != REVISIONS[-1]:
         raise SchemaOutOfDate(
@@ -160,7 +160,7 @@ def read_revision(connection: Connection, place: DatabaseLocation) -> str | None
     if "feeds" in tables and "alembic_version" in tables:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if tables and place.is_sqlite:
-        raise StoreError(f"{place} belongs to another program; name another file in settings.database")
+        raise StoreError(f"{place} belongs to another program; set settings.database to another file")
     return None
 
 

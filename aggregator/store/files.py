@@ -36,6 +36,6 @@ def tighten(path: Path) -> None:
             found = member.stat()
             if found.st_mode & OTHERS and found.st_uid == os.geteuid():
                 member.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
-                log.info("%s was readable by others (mode %o); it no longer is", member, stat.S_IMODE(found.st_mode))
+                log.info("%s was readable by other users (mode %o); fixed", member, stat.S_IMODE(found.st_mode))
         except OSError as error:
-            log.warning("%s may be readable by others, and its mode cannot be changed: %s", member, error.strerror)
+            log.warning("%s may be readable by other users, and its mode cannot be changed: %s", member, error.strerror)

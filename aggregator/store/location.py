@@ -16,35 +16,35 @@ from aggregator.core.errors import DatabaseFault, FaultKind, SchemaOutOfDate, St
 Words = tuple[FaultKind | Literal[""], str]
 
 LOCKED: Words = ("locked", "is locked by another process; end that process, or try again when it is done")
-CLOSED: Words = ("", "may not be opened; give this user the right to read and write it")
+CLOSED: Words = ("", "cannot be opened; give this user read and write permission")
 SQLITE: dict[str, Words] = {
-    "SQLITE_NOTADB": ("damaged", "is not an SQLite database; name another file, or restore a backup"),
-    "SQLITE_CORRUPT": ("damaged", "is damaged; restore the newest backup"),
+    "SQLITE_NOTADB": ("damaged", "is not an SQLite database; specify another file, or restore a backup"),
+    "SQLITE_CORRUPT": ("damaged", "is damaged; restore the latest backup"),
     "SQLITE_FULL": ("full", "cannot grow because the disk is full; free some space, nothing was lost"),
     "SQLITE_READONLY": (
         "read-only",
-        "is read-only; give this user the right to write to the file and its directory",
+        "is read-only; give this user write permission on the file and its directory",
     ),
     "SQLITE_PERM": CLOSED,
     "SQLITE_AUTH": CLOSED,
     "SQLITE_BUSY": LOCKED,
     "SQLITE_LOCKED": LOCKED,
-    "SQLITE_IOERR": ("io", "cannot be read or written; look at the disk and the system's log"),
-    "SQLITE_TOOBIG": ("", "was given a text that is too large for it"),
+    "SQLITE_IOERR": ("io", "cannot be read or written; check the disk and the system log"),
+    "SQLITE_TOOBIG": ("", "was given a text that is too large"),
 }
 
 # The same for PostgreSQL, by SQLSTATE or its class.
 POSTGRES: dict[str, Words] = {
-    "28": ("unreachable", "refuses this user or password; look at settings.database"),
+    "28": ("unreachable", "rejects this user or password; check settings.database"),
     "3D": ("unreachable", "does not exist; create it with createdb"),
-    "42501": ("", "does not let this user do that; grant it the rights on the database"),
-    "25006": ("read-only", "is read-only; name the primary server"),
+    "42501": ("", "denies this user permission; grant the rights on the database"),
+    "25006": ("read-only", "is read-only; use the primary server"),
     "53100": ("full", "cannot grow because the disk is full; free some space, nothing was lost"),
-    "53300": ("unreachable", "takes no more connections; raise max_connections or run fewer processes"),
+    "53300": ("unreachable", "accepts no more connections; raise max_connections or run fewer processes"),
     "55P03": ("locked", "is locked by another process; try again when it is done"),
     "57": ("unreachable", "is starting or stopping; try again when the server is up"),
-    "XX001": ("damaged", "is damaged; restore the newest backup"),
-    "XX002": ("damaged", "has a damaged index; rebuild it with REINDEX, or restore the newest backup"),
+    "XX001": ("damaged", "is damaged; restore the latest backup"),
+    "XX002": ("damaged", "has a damaged index; rebuild it with REINDEX, or restore the latest backup"),
 }
 
 # A connection that fails carries no SQLSTATE, only the server's words.
@@ -127,24 +127,24 @@ class DatabaseLocation:
         """Return why the file could not be opened: SQLite itself does not say."""
         path = self.path
         if path is None or path.is_dir():
-            return DatabaseFault(f"{self} is a directory; name a file inside it", kind="unreachable")
+            return DatabaseFault(f"{self} is a directory; specify a file in it", kind="unreachable")
         if not path.parent.is_dir():
             return DatabaseFault(
                 f"{self} cannot be opened: there is no directory {path.parent}; create it", kind="unreachable"
             )
         if not path.exists():
             return DatabaseFault(
-                f"there is no {self}; create it with `aggregator db upgrade`, or start `aggregator run`",
+                f"{self} does not exist; create it with `aggregator db upgrade` or `aggregator run`",
                 kind="unreachable",
             )
         if os.access(path, os.R_OK) and not os.access(path.parent, os.W_OK):
             return DatabaseFault(
-                f"{self} is read-only: its directory cannot be written; mount the disk for writing, or give this user "
-                "the right to write to the file and its directory",
+                f"{self} is read-only: its directory is not writable; remount the disk read-write, or give this user "
+                "write permission on the file and its directory",
                 kind="read-only",
             )
         return DatabaseFault(
-            f"{self} cannot be opened; give this user the right to read and write it and its directory",
+            f"{self} cannot be opened; give this user read and write permission on it and its directory",
             kind="unreachable",
         )
 
@@ -161,9 +161,11 @@ def parse_location(url: str, name: str = "settings.database") -> DatabaseLocatio
     if backend == "postgresql":
         return DatabaseLocation(address.set(drivername="postgresql+psycopg"))
     if backend != "sqlite":
-        raise StoreError(f"{name} names {backend}; only sqlite and postgresql are supported")
+        raise StoreError(f"{name} is a {backend} URL; only sqlite and postgresql are supported")
     if not address.database or address.database == ":memory:":
-        raise StoreError(f"{name} names no file; write sqlite:///var/aggregator.db")
+        raise StoreError(
+            f"{name} is not a valid SQLite URL (expected sqlite:///path); write sqlite:///var/aggregator.db"
+        )
     return DatabaseLocation(address)
 
 

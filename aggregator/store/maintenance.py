@@ -104,8 +104,8 @@ class SqlMaintenance:
             count = connection.execute(unsure).rowcount
         sent.reset(newest_at, until)
         log.warning(
-            "%s is older than the last alert that was sent (%s): a backup was put back; alerts from before then are "
-            "marked as possible repeats, of those that wait %d",
+            "%s is older than the last alert sent (%s): a backup was restored; alerts from before then are "
+            "marked as possible repeats (%d of those waiting)",
             self._database.place,
             f"{known.sent_at:%Y-%m-%d %H:%M:%S} UTC",
             count,
@@ -135,10 +135,10 @@ class SqlMaintenance:
             lines = connection.execute(text("PRAGMA integrity_check(20)")).scalars().all()
             wrong += [f"damaged: {line}" for line in lines if line != "ok"]
             loose = connection.execute(text("PRAGMA foreign_key_check")).all()
-            wrong += [f"a row of {row[0]} points to a missing row of {row[2]}" for row in loose[:20]]
+            wrong += [f"a row of {row[0]} refers to a missing row of {row[2]}" for row in loose[:20]]
         orphans = (
-            (feeds, feeds.c.lease_owner.is_not(None) & feeds.c.lease_until.is_(None), "a lease without an end"),
-            (feeds, feeds.c.lease_owner.is_not(None) & ~feeds.c.configured, "a lease, but left the configuration"),
+            (feeds, feeds.c.lease_owner.is_not(None) & feeds.c.lease_until.is_(None), "a lease without an expiry"),
+            (feeds, feeds.c.lease_owner.is_not(None) & ~feeds.c.configured, "a lease, but is no longer configured"),
             (
                 deliveries,
                 (deliveries.c.state == SENDING) & deliveries.c.lease_until.is_(None),

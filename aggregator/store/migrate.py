@@ -50,7 +50,7 @@ def upgrade(place: DatabaseLocation, *, make_dirs: bool, backup: bool = True) ->
                 _run(connection)
                 log.info("%s %s: schema %s", "created" if before is None else "upgraded", place, REVISIONS[-1])
             if copy:
-                log.warning("the database as it was before the upgrade (schema %s) is kept in %s", before, copy)
+                log.warning("the database from before the upgrade (schema %s) is kept in %s", before, copy)
             require_current(read_revision(connection, place), place)
     finally:
         engine.dispose()
@@ -64,8 +64,8 @@ def _keep(place: DatabaseLocation, path: Path) -> Path:
         back_up(place, str(copy), replace=True)
     except StoreError as error:
         raise StoreError(
-            f"{place} is not upgraded, because it cannot be copied first: {error}; "
-            "mend that, or upgrade without a copy: `aggregator db upgrade --no-backup`"
+            f"{place} was not upgraded because it cannot be backed up first: {error}; "
+            "fix that, or upgrade without a backup: `aggregator db upgrade --no-backup`"
         ) from error
     return copy
 
@@ -80,14 +80,14 @@ def _prepare_file(path: Path, place: DatabaseLocation, make_dirs: bool) -> None:
             create_private(path)  # an empty file is an empty database; and an OSError says more than SQLite does
     except (FileExistsError, NotADirectoryError) as error:
         file = next(above for above in path.parents if above.is_file())
-        remedy = "move it away, or name another place in settings.database"
+        remedy = "move it away, or change settings.database"
         raise StoreError(f"{place} cannot be created: {file} is a file, not a directory; {remedy}") from error
     except FileNotFoundError as error:
         missing = path.parent.parent
         raise StoreError(f"{place} cannot be created: there is no directory {missing}; create it") from error
     except OSError as error:
         raise StoreError(
-            f"{place} cannot be created ({error.strerror}); give this user the right to write to {path.parent}"
+            f"{place} cannot be created ({error.strerror}); give this user write permission on {path.parent}"
         ) from error
 
 

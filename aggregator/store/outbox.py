@@ -312,4 +312,4 @@ def _settled(after: Delivery) -> Values:
 
 
 def _lost(delivery: str) -> Conflict:
-    return Conflict(f"delivery {delivery}: the lease of this attempt was lost; nothing was written")
+    return Conflict(f"delivery {delivery}: lost the lease for this attempt; nothing was written")

@@ -171,5 +171,5 @@ def _entry_id(connection: Connection, hit: Hit, ids: Ids) -> int:
         query = select(entries.c.id).where(entries.c.feed == hit.feed, entries.c.key == hit.entry_key)
         known = connection.execute(query).scalar()
     if known is None:
-        raise StoreError(f"hit {hit.id} of rule {hit.rule} names an entry of feed {hit.feed} that is not stored")
+        raise StoreError(f"hit {hit.id} of rule {hit.rule} refers to an entry of feed {hit.feed} that is not stored")
     return known

@@ -70,7 +70,9 @@ class SearchIndex:
     async def before_search(self) -> None:
         """Index what waits, within reason."""
         if await self.bring_up_to_date(SEARCH_BOUND) == SEARCH_BOUND:
-            log.warning("more than %d entries wait for the full-text index; the search may miss some", SEARCH_BOUND)
+            log.warning(
+                "more than %d entries are waiting for the full-text index; searches may miss some", SEARCH_BOUND
+            )
 
     def _fold(self, connection: Connection, limit: int) -> list[Folded]:
         query = (

@@ -67,7 +67,7 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         error = record.exc_info[1] if record.exc_info else None
-        cause = f": {type(error).__name__}: {error} (settings.logging.level: debug shows where)" if error else ""
+        cause = f": {type(error).__name__}: {error} (for details, set settings.logging.level: debug)" if error else ""
         return escaped(" ".join(f"{record.levelname.lower()}: {record.getMessage()}{cause}".split()))
 
 

@@ -16,11 +16,11 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         Gauge("aggregator_info", "Version of the program.", ["version"], registry=registry).labels(version).set(1)
         self.polls = Counter(
-            "aggregator_polls", "Polls by the work they needed; failed: no document.", ["level"], registry=registry
+            "aggregator_polls", "Polls by the parsing they required; failed: no document.", ["level"], registry=registry
         )
         self.gaps = Counter(
             "aggregator_gaps",
-            "Feeds that moved on by more than their window; closed: their archive had the rest.",
+            "Polls that may have missed entries; closed: the feed's archive had the rest.",
             ["outcome"],
             registry=registry,
         )
@@ -29,12 +29,12 @@ class Metrics:
         )
         self.entries = Counter("aggregator_entries", "Entries stored.", ["kind"], registry=registry)
         self.articles = Counter(
-            "aggregator_articles", "Articles that feeds with full_text wanted.", ["outcome"], registry=registry
+            "aggregator_articles", "Articles requested by feeds with full_text.", ["outcome"], registry=registry
         )
         self.hits = Counter("aggregator_hits", "Hits recorded.", registry=registry)
         self.seen_seconds = Histogram(
             "aggregator_published_to_seen_seconds",
-            "From an entry's own date to our first sight of it.",
+            "From an entry's own date to when it was first seen.",
             buckets=MINUTES,
             registry=registry,
         )
@@ -49,7 +49,7 @@ class Metrics:
         )
         self.sent_seconds = Histogram(
             "aggregator_due_to_sent_seconds",
-            "From the moment an alert was due to its acceptance.",
+            "From an alert's due time to its acceptance.",
             buckets=MINUTES,
             registry=registry,
         )
@@ -63,18 +63,21 @@ class Metrics:
             "aggregator_lag_seconds", "How long the most overdue feed has been waiting.", registry=registry
         )
         self.database_up = Gauge(
-            "aggregator_database_up", "1 while the database takes what is written, else 0.", registry=registry
+            "aggregator_database_up", "1 while the database accepts writes, else 0.", registry=registry
         )
         self.database_up.set(1)
         self._oldest_due = Gauge(
             "aggregator_oldest_due_seconds",
-            "How long the oldest work that is due and not done has been waiting.",
+            "How long the oldest overdue work has been waiting.",
             ["kind"],
             registry=registry,
         )
-        self.rules = Gauge("aggregator_rules", "Rules that are matched.", registry=registry)
+        self.rules = Gauge("aggregator_rules", "Active rules.", registry=registry)
         self._beat = Gauge(
-            "aggregator_loop_beat_timestamp_seconds", "When a loop last ended a tick well.", ["loop"], registry=registry
+            "aggregator_loop_beat_timestamp_seconds",
+            "When a loop last completed a tick successfully.",
+            ["loop"],
+            registry=registry,
         )
         self._begin()
 

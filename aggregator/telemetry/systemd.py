@@ -19,7 +19,7 @@ def notify(message: str) -> bool:
             sock.connect(address)
             sock.sendall(message.encode())
     except OSError as error:
-        log.warning("the supervisor's notification socket does not answer: %s", error)
+        log.warning("the supervisor's notification socket does not respond: %s", error)
         return False
     return True
 

@@ -344,7 +344,7 @@ def test_a_configuration_without_anything(tmp_path: Path) -> None:
     """Nothing is watched: that is said, and nothing else is wrong."""
     made = Installation(tmp_path / "x", None, None)  # type: ignore[arg-type]
     made.write("feeds: []\n")
-    assert "nothing is watched" in made.call("check").stderr
+    assert "no feeds are configured" in made.call("check").stderr
     assert made.json("check")["feeds"] == 0
     assert made.json("poll")["feeds"]["polled"] == 0
     assert made.json("hits", "list") == []

@@ -52,7 +52,7 @@ def test_readiness_ends_with_the_first_write_that_fails(
         assert get(port, "/readyz")[0] == 200
         assert service.stop() == 0
     assert "Traceback" not in service.log.read_text()
-    assert "the database can be written again" in service.log.read_text()
+    assert "the database is writable again" in service.log.read_text()
 
 
 def test_damage_is_reported_past_the_database(publisher: Publisher, receiver: Receiver, service: Service) -> None:
@@ -62,7 +62,7 @@ def test_damage_is_reported_past_the_database(publisher: Publisher, receiver: Re
         publisher.publish("wire", "one", "S-400 seen")
         wait_for(lambda: get(port, "/readyz")[0] == 503, what="the end of readiness")
         [said] = wait_for(lambda: [t for t in receiver.texts() if "database" in t], what="the report")
-        assert "restore the newest backup" in said.lower()
+        assert "restore the latest backup" in said.lower()
         assert get(port, "/healthz")[0] == 200
         assert service.stop() == 0
     log = service.log.read_text()

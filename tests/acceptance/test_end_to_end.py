@@ -80,7 +80,7 @@ def test_a_faulty_edit_leaves_the_old_rules_running(publisher: Publisher, receiv
     publisher.publish("wire", "1", "CAATSA again")
     wait_for(lambda: any("CAATSA again" in text for text in receiver.texts()), what="an alert by the old rules")
     service.write("all.yaml", text.replace("any: [CAATSA]", "any: [Himars]"))
-    wait_for(lambda: "taken over" in service.log.read_text(), what="the reload")
+    wait_for(lambda: "configuration reloaded" in service.log.read_text(), what="the reload")
     publisher.publish("wire", "2", "Himars seen")
     wait_for(lambda: any("Himars seen" in text for text in receiver.texts()), what="an alert by the new rules")
     assert service.stop() == 0

@@ -54,11 +54,11 @@ def test_what_may_be_a_repeat_after_a_restore_says_so(
     done = service.call("db", "restore", str(copy))
     assert done.returncode == 0, done.stderr
     assert "aggregator.db.before-restore" in done.stdout
-    assert "a backup was put back" in done.stdout + done.stderr or "possible repeats" in done.stdout
+    assert "a backup was restored" in done.stdout + done.stderr or "possible repeats" in done.stdout
     assert (service.folder / "var" / "aggregator.db.before-restore").exists()
     service.start()
     wait_for(lambda: len(receiver.accepted) == 2, what="what the backup did not know")
-    assert "a backup was put back" in service.log.read_text()
+    assert "a backup was restored" in service.log.read_text()
     assert service.call("db", "restore", str(copy)).returncode == 1, "the service runs"
     publisher.publish("wire", "2", "S-400 after the restore")
     wait_for(lambda: len(receiver.accepted) == 3, what="news")
@@ -67,7 +67,7 @@ def test_what_may_be_a_repeat_after_a_restore_says_so(
     service.start()
     wait_for(lambda: "ready" in service.log.read_text().rpartition("stopping")[2], what="the next start")
     assert service.stop() == 0
-    assert service.log.read_text().count("a backup was put back") == 1
+    assert service.log.read_text().count("a backup was restored") == 1
     assert repeats(receiver) == [False, True, False]
 
 

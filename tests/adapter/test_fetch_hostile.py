@@ -230,8 +230,8 @@ async def test_two_lengths_are_no_answer(lines: str) -> None:
     ("status", "words"),
     [
         (404, "HTTP 404 Not Found; check the address"),
-        (410, "HTTP 410 Gone; the feed is gone for good"),
-        (401, "HTTP 401 Unauthorized; it wants a password"),
+        (410, "HTTP 410 Gone; the feed was permanently removed"),
+        (401, "HTTP 401 Unauthorized; login required"),
         (500, "HTTP 500 Internal Server Error"),
         (429, "HTTP 429 Too Many Requests; too many requests"),
     ],

@@ -145,7 +145,7 @@ async def test_socks_refusals() -> None:
     """What a SOCKS proxy refuses is said in words, and never shows the password."""
     async with Loopback() as site:
         async with relay(site, user=b"me") as between:
-            with pytest.raises(Unreachable, match="refused the credentials"):
+            with pytest.raises(Unreachable, match="rejected the credentials"):
                 await transport(f"socks5h://you:secret@127.0.0.1:{between.port}").request(
                     Request(url="http://a.example/")
                 )

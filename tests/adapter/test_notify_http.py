@@ -21,7 +21,7 @@ from benchmarks.alert_samples import alerts
 from tests.support.receivers import Receiver, Request, free_port, receiver
 
 WEB = "a webhook's url must start with https:// or http://"
-DESKTOP = "dbus speaks to the desktop of this machine, which a service does not have"
+DESKTOP = "dbus needs a desktop session, which a service does not have"
 pytestmark = pytest.mark.anyio
 
 
@@ -313,7 +313,7 @@ async def test_no_secret_is_ever_told(said: list[str]) -> None:
         ({"service": "dbus"}, ("c", "service"), DESKTOP, None),
         ({"service": "webhook"}, ("c",), "a webhook needs url: https://…", None),
         ({"service": "console", "colour": "red"}, ("c", "colour"), "the console has no field 'colour'", None),
-        ({}, ("c",), "the channel reaches nobody", None),
+        ({}, ("c",), "the channel has no recipients", None),
     ],
 )  # fmt: skip
 async def test_mistakes(channel: dict[str, Any], path: tuple[str, ...], message: str, hint: str | None) -> None:

@@ -103,5 +103,5 @@ def test_short_secret_is_refused() -> None:
     """A secret that can be guessed is named at its place."""
     channel = Channel(name="hook", service="webhook", url=(SecretStr("https://example.org/"),), secret="short")
     assert [(p.path, p.message) for p in check_channels([channel])] == [
-        (("hook", "secret"), "a secret that signs has at least 16 characters")
+        (("hook", "secret"), "a signing secret needs at least 16 characters")
     ]

@@ -312,7 +312,7 @@ async def test_a_bug_in_a_lane_fails_its_jobs_at_once(
         await queues.close()
     assert {type(one) for one in failed} <= {WorkerUnusable, tuple}
     assert "nobody thought of this" in str(next(one for one in failed if isinstance(one, WorkerUnusable)))
-    assert "lane failed" in caplog.text
+    assert "queue failed" in caplog.text
 
 
 async def test_old_workers_are_replaced_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,8 +106,8 @@ def not_root() -> Iterator[None]:
     ("url", "said"),
     [
         ("nonsense", "is not a database URL"),
-        ("sqlite://", "names no file"),
-        ("sqlite:///:memory:", "names no file"),
+        ("sqlite://", "not a valid SQLite URL"),
+        ("sqlite:///:memory:", "not a valid SQLite URL"),
         (f"mysql://user:{SECRET}@localhost/db", "is not a database URL|only sqlite and postgresql"),
         (f"nosuch+driver://user:{SECRET}@localhost/db", "is not a database URL"),
     ],
@@ -162,7 +162,7 @@ async def test_damaged_database(made: Path) -> None:
     with made.open("r+b") as file:
         file.seek((root - 1) * size)
         file.write(b"\xa5" * size)
-    assert "is damaged; restore the newest backup" in await complaint(made)
+    assert "is damaged; restore the latest backup" in await complaint(made)
     async with opened(made) as store:
         assert any("damaged" in line for line in await store.maintenance.check())
         with pytest.raises(StoreError, match="damaged"):
@@ -252,7 +252,7 @@ async def test_unreadable_database(public_folder: Path) -> None:
         await store.maintenance.upgrade()
     path.chmod(0o600)
     with not_root():
-        assert "give this user the right to read and write" in await complaint(path)
+        assert "give this user read and write permission" in await complaint(path)
 
 
 async def test_read_only_database(public_folder: Path) -> None:
@@ -262,13 +262,13 @@ async def test_read_only_database(public_folder: Path) -> None:
         await store.maintenance.upgrade()
     path.chmod(0o444)
     with not_root():
-        assert "give this user the right to" in await complaint(path)
+        assert "give this user write permission" in await complaint(path)
 
 
 async def test_directory_that_is_not_writable(public_folder: Path) -> None:
     """A database cannot be created where one may not write."""
     with not_root():
-        assert "give this user the right to" in await refusal(public_folder / "aggregator.db")
+        assert "give this user write permission" in await refusal(public_folder / "aggregator.db")
         assert "cannot be created" in await refusal(public_folder / "var" / "aggregator.db")
 
 

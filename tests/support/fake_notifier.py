@@ -29,7 +29,7 @@ class FakeNotifier:
                 async with asyncio.timeout(channel.timeout_s):
                     await self.waits[channel.name].wait()
             except TimeoutError:
-                message = f"channel {channel.name}: no answer within {channel.timeout_s:g} s"
+                message = f"channel {channel.name}: no response within {channel.timeout_s:g} s"
                 raise DeliveryError(message, channel=channel.name, unknown=True) from None
         for name in (channel.name, f"{channel.name}/{recipient}"):
             if name in self.fails:

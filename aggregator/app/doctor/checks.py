@@ -119,18 +119,18 @@ def _programs(facts: Facts) -> Iterator[DoctorFinding]:
     patched = PATCHED.get(facts.python[:2])
     if patched and facts.python < patched:
         message = (
-            f"version {_dotted(facts.python)} lacks the fix of CVE-2024-6923 (headers of mails); "
-            "ours are written without the faulty code, other programs' are not"
+            f"version {_dotted(facts.python)} lacks the fix for CVE-2024-6923 (mail headers); "
+            "aggregator does not use the affected code, other programs may"
         )
         yield _note("unpatched", "Python", message, f"install Python {_dotted(patched)} or newer")
     if not facts.fts5:
-        yield _error("version", "SQLite", "it was built without full-text search (FTS5)", "use another build of Python")
+        yield _error("version", "SQLite", "built without full-text search (FTS5)", "use a Python build with FTS5")
 
 
 def _extras(missing: Sequence[tuple[str, str]]) -> Iterator[DoctorFinding]:
     for what, extra in missing:
         remedy = f"pip install '{DISTRIBUTION}[{extra}]', or remove the key"
-        yield _error("extra", what, f"it needs the extra {extra}, which is not installed", remedy)
+        yield _error("extra", what, f"requires the extra {extra}, which is not installed", remedy)
 
 
 def _disk(facts: Facts) -> Iterator[DoctorFinding]:
@@ -141,19 +141,21 @@ def _disk(facts: Facts) -> Iterator[DoctorFinding]:
     if free < FULL_BYTES:
         yield _error("disk", "disk", f"only {free / 1e6:.0f} MB are free", remedy)
     elif free < max(SCARCE_BYTES, size):
-        yield _warning("disk", "disk", f"only {free / 1e6:.0f} MB are free, too little for a backup in place", remedy)
+        yield _warning(
+            "disk", "disk", f"only {free / 1e6:.0f} MB are free, too little for a backup on the same disk", remedy
+        )
 
 
 def _files(exposed: Sequence[ExposedFile]) -> Iterator[DoctorFinding]:
     for file in exposed:
         if file.why == "secret":
-            message = f"it holds a secret, and everybody on this machine can read it (mode {file.mode:o})"
+            message = f"contains a secret and is readable by everyone on this machine (mode {file.mode:o})"
             yield _error("secret", file.path, message, f"chmod o-r {file.path}")
         elif file.why == "database":
-            message = f"others on this machine can read it (mode {file.mode:o}); keys in feeds' addresses are in it"
+            message = f"readable by other users on this machine (mode {file.mode:o}); it contains keys from feed URLs"
             yield _error("secret", file.path, message, f"chmod 600 {file.path}")
         else:
-            message = f"everybody on this machine can change it (mode {file.mode:o})"
+            message = f"writable by everyone on this machine (mode {file.mode:o})"
             yield _error("writable", file.path, message, f"chmod o-w {file.path}")
 
 
@@ -163,7 +165,7 @@ def _files(exposed: Sequence[ExposedFile]) -> Iterator[DoctorFinding]:
 def _config(problems: Sequence[ConfigError]) -> Iterator[DoctorFinding]:
     for problem in problems:
         where = f"{problem.file}:{problem.line}:{problem.column}"
-        remedy = problem.hint or "correct the line; `aggregator check` tells whether it is right"
+        remedy = problem.hint or "correct the line, then run `aggregator check`"
         make = _error if problem.severity == "error" else _warning
         yield make("config", where, problem.message, remedy)
 
@@ -175,40 +177,40 @@ def _database(facts: Facts) -> Iterator[DoctorFinding]:
     if database is None:
         return
     if facts.file_system in NETWORKED:
-        message = f"it lies on a network file system ({facts.file_system}), where locks cannot be trusted"
-        yield _error("network", database.name, message, "put it on a local disk, or use PostgreSQL")
+        message = f"on a network file system ({facts.file_system}), where locking is unreliable"
+        yield _error("network", database.name, message, "move it to a local disk, or use PostgreSQL")
     if not database.writable:
-        remedy = "give this user the right to write the file and its directory"
-        yield _error("unwritable", database.name, "it cannot be written", remedy)
+        remedy = "give this user write permission on the file and its directory"
+        yield _error("unwritable", database.name, "not writable", remedy)
     if not database.exists:
-        yield _warning("missing", database.name, "it does not exist yet", "start `aggregator run`, which creates it")
+        yield _warning("missing", database.name, "does not exist yet", "`aggregator run` creates it")
     elif database.error:
         yield _split("database", database.name, database.error.removeprefix(database.name).strip())
     elif database.is_newer:
-        message = f"its schema {database.revision} is newer than {database.newest} of this program"
-        yield _error("newer", database.name, message, "use the newer program, or restore a backup made before it")
+        message = f"schema {database.revision} is newer than this program's ({database.newest})"
+        yield _error(
+            "newer", database.name, message, "use the newer program, or restore a backup made before the upgrade"
+        )
     elif database.revision != database.newest:
-        message = f"its schema is {database.revision or 'empty'}, this program needs {database.newest}"
+        message = f"schema is {database.revision or 'empty'}; this program needs {database.newest}"
         yield _warning("older", database.name, message, "back it up, then run `aggregator db upgrade`")
     for line in database.damage:
-        yield _error("damaged", database.name, line, "restore the newest backup: docs/operations.md")
+        yield _error("damaged", database.name, line, "restore the latest backup: see docs/operations.md")
     if database.is_current and database.path and not database.checked:
-        remedy = "look at night: `aggregator db check`"
-        yield _note("unchecked", database.name, "it is too large to look for damage in passing", remedy)
+        remedy = "run `aggregator db check` when load is low"
+        yield _note("unchecked", database.name, "too large for a quick integrity check", remedy)
 
 
 def _page(page: WebPort) -> Iterator[DoctorFinding]:
     if page.open_to_all:
-        message = (
-            f"it would listen on {page.listen} for others and ask nobody for a password; the service will not start"
-        )
+        message = f"{page.listen} is not a loopback address and no password is set; the service will not start"
         yield _error("open", "page", message, "set settings.web.password, or listen on 127.0.0.1")
     if page.holder == "another":
-        message = f"another program holds {page.listen}"
+        message = f"{page.listen} is in use by another program"
         yield _error("port", "page", message, "stop that program, or set settings.web.listen to another port")
     for loop in page.late:
-        remedy = "look into the log for its last error; restart the service if there is none"
-        yield _error("late", f"loop {loop}", "the service runs, but this loop gives no sign of life", remedy)
+        remedy = "check the log for its last error; if there is none, restart the service"
+        yield _error("late", f"loop {loop}", "the service is running, but this loop is not responding", remedy)
 
 
 # --- the past ------------------------------------------------------------------------------------
@@ -216,7 +218,7 @@ def _page(page: WebPort) -> Iterator[DoctorFinding]:
 
 def _stored(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
     if not known.feeds:
-        yield _warning("nothing", "feeds", "nothing is watched", "aggregator feeds add URL")
+        yield _warning("nothing", "feeds", "no feeds are configured", "aggregator feeds add URL")
     yield from _clock(known, now)
     stopped = list(_stopped(known, now))
     yield from stopped
@@ -231,16 +233,16 @@ def _stored(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
 def _clock(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
     newest = max((state.last_polled_at for state in known.feeds if state.last_polled_at), default=now)
     if newest > now + DRIFT:
-        message = f"it stands {span(newest - now)} behind the last poll in the database"
+        message = f"{span(newest - now)} behind the last poll in the database"
         yield _error("clock", "clock", message, "set this machine's clock (chrony, systemd-timesyncd)")
     feeds, polled = len(known.from_future), sum(state.last_polled_at is not None for state in known.feeds)
     if feeds >= 3 and feeds * 2 > polled:
-        message = f"{feeds} of {polled} feeds date entries into its future"
-        yield _warning("clock", "clock", message, "compare it with another clock; it is probably slow")
+        message = f"{feeds} of {polled} feeds have entries dated in the future"
+        yield _warning("clock", "clock", message, "compare this machine's clock with another; it is probably slow")
     else:
         for feed, count in list(known.from_future.items())[:MAX_NAMED]:
-            message = f"{count} entries are dated into the future"
-            yield _note("future", f"feed {feed}", message, "nothing to do: no date decides what is new")
+            message = f"{count} entries are dated in the future"
+            yield _note("future", f"feed {feed}", message, "nothing to do: dates do not decide what is new")
 
 
 def _stuck(known: DatabaseFacts, now: datetime, without: str) -> Iterator[DoctorFinding]:
@@ -262,17 +264,17 @@ def _stopped(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
     waits = now - (first.next_poll_at or now)
     start = "start it: `aggregator run`, or `systemctl start aggregator`"
     if polled is None:
-        yield _warning("stopped", "service", "no feed was ever polled", start)
+        yield _warning("stopped", "service", "no feed has been polled yet", start)
     elif waits > MAX_LAG and now - polled > MAX_LAG:
-        message = f"it does not run: the last poll was {span(now - polled)} ago, {len(due)} feeds wait"
+        message = f"not running: the last poll was {span(now - polled)} ago, {len(due)} feeds are due"
         yield _error("stopped", "service", message, start)
 
 
 def _outbox(known: DatabaseFacts) -> Iterator[DoctorFinding]:
     if known.dead:
         last = "; ".join(f"{d.title!r} on {d.channel}: {_why(d)}" for d in known.last_dead)
-        message = f"{known.dead} given up" + (f", the last of them {last}" if last else "")
-        remedy = "mend the channel, then `aggregator deliveries list --state dead` and `deliveries retry ID`"
+        message = f"{known.dead} could not be delivered" + (f", the last of them {last}" if last else "")
+        remedy = "fix the channel, then `aggregator deliveries list --state dead` and `deliveries retry ID`"
         yield _error("dead", "alerts", message, remedy)
     retried: dict[str, list[Delivery]] = {}
     for delivery in known.waiting:
@@ -296,19 +298,19 @@ def _feed(state: FeedState) -> Iterator[DoctorFinding]:
             message = f"{state.failures} polls failed: {state.last_error}"
             yield _warning("failing", about, message, f"open {state.url}; if it moved, aggregator feeds discover SITE")
         case Health.BLOCKED:
-            message = f"the site keeps us out: {state.last_error}"
-            remedy = "ask its owner, or give the feed a user_agent, auth or proxy"
+            message = f"blocked by the site: {state.last_error}"
+            remedy = "contact the site's owner, or set user_agent, auth or proxy for the feed"
             yield _warning("blocked", about, message, remedy)
         case Health.GONE:
-            message = "its publisher removed it for good (410)"
-            yield _warning("gone", about, message, f"aggregator feeds remove {name}, or find its successor")
+            message = "permanently removed by the publisher (410)"
+            yield _warning("gone", about, message, f"run aggregator feeds remove {name}, or find its replacement")
         case Health.EMPTIED:
-            message = "it answers without a single entry"
-            yield _warning("emptied", about, message, f"open {state.url} and see whether the feed moved")
+            message = "responds with no entries"
+            yield _warning("emptied", about, message, f"open {state.url} and check whether the feed has moved")
         case Health.SILENT:
-            yield _note("silent", about, "it brought nothing for unusually long", f"open {state.url} and compare")
+            yield _note("silent", about, "unusually quiet: no new entries", f"open {state.url} and compare")
         case Health.MOVED:
-            yield _note("moved", about, f"it is fetched from {state.url} now", "write that address into its url")
+            yield _note("moved", about, f"now fetched from {state.url}", "update its url")
 
 
 def _rules(known: DatabaseFacts) -> Iterator[DoctorFinding]:
@@ -316,7 +318,7 @@ def _rules(known: DatabaseFacts) -> Iterator[DoctorFinding]:
         return
     for rule in known.rules:
         if not rule.hits:
-            message = f"it matched none of {known.entries:,} stored entries"
+            message = f"matches none of {known.entries:,} stored entries"
             yield _note("mute", f"rule {rule.rule}", message, f"aggregator rules backtest {rule.rule} --since 365d")
 
 
@@ -338,7 +340,7 @@ def _note(kind: str, about: str, message: str, remedy: str) -> DoctorFinding:
 def _split(kind: str, about: str, sentence: str) -> DoctorFinding:
     """An error's own sentence: the thing; the remedy."""
     message, _, remedy = sentence.partition("; ")
-    return _error(kind, about, message, remedy or "look at settings.database and the system's log")
+    return _error(kind, about, message, remedy or "check settings.database and the system log")
 
 
 def _limited(findings: Sequence[DoctorFinding], about: str, command: str) -> Iterator[DoctorFinding]:
@@ -347,7 +349,7 @@ def _limited(findings: Sequence[DoctorFinding], about: str, command: str) -> Ite
     if more := findings[MAX_NAMED:]:
         worst = "warning" if any(finding.severity == "warning" for finding in more) else "note"
         make = _warning if worst == "warning" else _note
-        yield make("more", about, f"{len(more)} more like these", command)
+        yield make("more", about, f"{len(more)} more like this", command)
 
 
 def _dotted(version: Sequence[int]) -> str:

@@ -131,8 +131,7 @@ def _piece(story: Sequence[HitDetail], zone: str) -> StoryItem:
     spans = [span for t in on_first for span in t.hit.spans]
     link = web_address(first.entry.link)
     return StoryItem(
-        title=shorten(mark_spans(first.entry.title, 0, _within(spans, "title")), TITLE)
-        or (TextRun("(without a title)"),),
+        title=shorten(mark_spans(first.entry.title, 0, _within(spans, "title")), TITLE) or (TextRun("(no title)"),),
         sentence=_sentence(first.entry, [t.hit.snippet for t in on_first], spans),
         feed=cut(clean(first.feed_title) or first.hit.feed, NAME),
         when=_when(first.entry.dated_at, zone),

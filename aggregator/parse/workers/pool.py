@@ -32,9 +32,9 @@ Asked = protocol.Job | protocol.ArticlePage
 
 _ENDINGS: dict[int, str] = {
     signal.SIGXCPU: "took too much processor time",
-    signal.SIGKILL: "was too much for this machine",
-    signal.SIGSEGV: "broke the parser",
-    signal.SIGABRT: "broke the parser",
+    signal.SIGKILL: "exceeded this machine's resources",
+    signal.SIGSEGV: "crashed the parser",
+    signal.SIGABRT: "crashed the parser",
 }
 
 
@@ -104,7 +104,7 @@ class Pool:
         self._lanes.discard(lane)
         if lane.cancelled() or (error := lane.exception()) is None:
             return
-        log.error("a parse worker's lane ended unexpectedly", exc_info=error)
+        log.error("a parser worker's queue ended unexpectedly", exc_info=error)
         while not self._lanes and not self._queue.empty():
             _fail([self._queue.get_nowait()], WorkerUnusable(f"The parser failed unexpectedly ({error})."))
 
@@ -116,7 +116,7 @@ class Pool:
                 try:
                     await self._serve(worker, batch)
                 except Exception as error:  # a bug costs these jobs this attempt, and nobody waits for it
-                    log.exception("a parse worker's lane failed; its documents are read at a later poll")
+                    log.exception("a parser worker's queue failed; its documents will be read at a later poll")
                     _fail(batch, WorkerUnusable(f"The parser failed unexpectedly ({type(error).__name__}: {error})."))
                     await worker.end()
                 finally:
@@ -158,7 +158,7 @@ class Pool:
             replies = await worker.ask([job for job, _ in wanted])
         except WorkerDied as death:
             if death.killed and not again:
-                log.warning("a parse worker was killed from outside; its documents go to a new one")
+                log.warning("a parser worker was killed from outside; its documents go to a new one")
             if len(wanted) > 1 or (death.killed and not again):
                 for pair in wanted:
                     await self._serve(worker, [pair], again=len(wanted) == 1)
@@ -202,7 +202,7 @@ class Worker:
             code = await self._exit_code(process)
             raise WorkerDied(_ending(code), killed=code == -signal.SIGKILL) from None
         except (ValueError, EOFError, TypeError):
-            raise WorkerDied("broke the parser") from None
+            raise WorkerDied("crashed the parser") from None
         finally:
             if not answered:
                 await self.end()
@@ -240,7 +240,7 @@ class Worker:
                 limit=2**20,
             )
         except OSError as error:  # no memory, no room for processes, no descriptors
-            raise WorkerUnusable(f"The parse worker cannot be started: {error.strerror or error}.") from error
+            raise WorkerUnusable(f"The parser worker cannot be started: {error.strerror or error}.") from error
         self._process = process
         assert process.stdout is not None
         try:
@@ -248,7 +248,7 @@ class Worker:
                 await process.stdout.readuntil(protocol.HELLO)
         except (TimeoutError, asyncio.IncompleteReadError, OSError) as error:
             await self.end()
-            raise WorkerUnusable("The parse worker does not start; its error output says why.") from error
+            raise WorkerUnusable("The parser worker does not start; see its error output.") from error
         return process
 
 
@@ -272,7 +272,7 @@ async def _exchange(process: asyncio.subprocess.Process, jobs: Sequence[Asked]) 
 
 
 def _ending(code: int) -> str:
-    return _ENDINGS.get(-code, "ended the parser")
+    return _ENDINGS.get(-code, "terminated the parser")
 
 
 def _environment() -> dict[str, str]:

@@ -34,7 +34,7 @@ ParseReply = tuple[
     bytes | None,  # memory
 ]
 Refusal = tuple[str, str, bool]  # message, found, transient
-TOO_MUCH_MEMORY: Refusal = ("The document needs more memory than a feed may.", "hostile", False)
+TOO_MUCH_MEMORY: Refusal = ("The document needs more memory than a feed is allowed.", "hostile", False)
 
 
 def frame(message: Any) -> bytes:

@@ -21,7 +21,7 @@ HARMLESS_S = 1.0
 LOW_PRIORITY = 19
 MAX_WAITING = 8  # apart, each for as long as a document may take: well within the lease of a poll
 
-BUSY: Refusal = ("The document waits behind other slow ones; it is read at a later poll.", "broken", True)
+BUSY: Refusal = ("The document is queued behind other slow ones; it will be read at a later poll.", "broken", True)
 
 
 class ParserQueues:

@@ -101,7 +101,7 @@ class DeliveryQueries(QueryBase):
         return await self._writer.execute(acknowledge)
 
     async def cancel(self, ids: Sequence[str]) -> int:
-        suppressed = {"state": DeliveryState.SUPPRESSED.value, "reason": "cancelled by hand", "wake_at": None}
+        suppressed = {"state": DeliveryState.SUPPRESSED.value, "reason": "cancelled manually", "wake_at": None}
         cancel, bound = self._changing(RETRIABLE, suppressed), {"ids": self._dialect.list_param(ids)}
         return await self._writer.execute(lambda connection: connection.execute(cancel, bound).rowcount)
 

@@ -20,4 +20,4 @@ class IdQueries(QueryBase):
         found = await self._reader.read(lambda connection: connection.execute(query).scalars().all())
         if beginning in found or len(found) == 1:
             return str(found[0])
-        raise NotFound(kind, beginning, why="several begin so; write more of it" if found else "")
+        raise NotFound(kind, beginning, why="ambiguous; give more characters" if found else "")

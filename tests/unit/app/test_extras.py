@@ -26,6 +26,6 @@ def test_full_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: b
         return
     (error,) = errors
     assert (error.line, error.severity) == (3, "error")
-    assert error.message == "full_text of feed full needs the extra fulltext, which is not installed"
+    assert error.message == "full_text of feed full requires the extra fulltext, which is not installed"
     assert error.hint is not None
     assert "aggregator-watch[fulltext]" in error.hint

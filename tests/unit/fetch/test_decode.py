@@ -97,7 +97,7 @@ def test_no_body_is_dangerous(encoding: str, raw: bytes, step: int) -> None:
 
 def test_a_coding_that_is_not_ours_is_refused() -> None:
     """Nobody asked for it, and nobody here unpacks it."""
-    with pytest.raises(Unreachable, match="was not asked for"):
+    with pytest.raises(Unreachable, match="unsupported Content-Encoding"):
         decoded("zstd", bytes.fromhex("28b52ffd") + bytes(100))
 
 
@@ -107,7 +107,7 @@ def test_every_layer_has_the_caps(encoding: str) -> None:
     bomb = b"\0" * 40_000_000
     for name in encoding.split(", ")[::-1] if encoding else ["gzip"]:
         bomb = PACKERS[name](bomb)
-    with pytest.raises((TooLarge, Unreachable), match=r"bomb|larger than|packed more than 3 times"):
+    with pytest.raises((TooLarge, Unreachable), match=r"bomb|larger than|compressed more than 3 times"):
         decoded(encoding, bomb, 4096)
 
 
@@ -122,7 +122,7 @@ def test_a_layer_that_gives_nothing_has_the_caps_as_well() -> None:
 def test_half_a_body_is_none(encoding: str) -> None:
     """What was cut short is a failure, at any layer."""
     packed = PACKERS[encoding](FEED)
-    with pytest.raises(Unreachable, match=r"cut short|damaged"):
+    with pytest.raises(Unreachable, match=r"truncated|corrupt"):
         decoded(encoding, packed[:-8])
-    with pytest.raises(Unreachable, match=r"cut short|damaged"):
+    with pytest.raises(Unreachable, match=r"truncated|corrupt"):
         decoded("", gzip.compress(FEED)[:-9])

@@ -44,4 +44,4 @@ def test_said_once(caplog: pytest.LogCaptureFixture) -> None:
     clock.move(seconds=90)
     assert not network.record_outcome("h1", None)
     network.record_outcome("h2", None)
-    assert [record.message for record in caplog.records][1:] == ["hosts can be reached again, after 90 s"]
+    assert [record.message for record in caplog.records][1:] == ["hosts are reachable again after 90 s"]

@@ -61,5 +61,5 @@ async def test_each_further_death_is_told_once() -> None:
     assert detail == [0, 1, 1, 2]
     notice = fixture.notices()[0].notice
     assert notice is not None
-    assert notice.title == "Feed news may be ending the service"
+    assert notice.title == "Feed news may be crashing the service"
     assert "crashed 2 times while processing feed news; paused for 17 min" in notice.body

@@ -126,4 +126,4 @@ async def test_beyond_the_budget_rules_go_on_alerting() -> None:
     assert len(fixture.store.tables.entries) <= 30 + 5
     assert fixture.alerted() == [f"Entry {1000 + turn}" for turn in range(1, 6)]
     said = [delivery.notice.title for delivery in fixture.notices() if delivery.notice is not None]
-    assert [title for title in said if "budget" in title] == ["News: daily storage budget used up"]
+    assert [title for title in said if "storage budget" in title] == ["News: daily storage budget used up"]

@@ -129,7 +129,7 @@ async def test_costly_work_takes_turns() -> None:
 
     tasks = [asyncio.create_task(work()) for _ in range(6)]
     await asyncio.sleep(0)
-    with pytest.raises(Busy, match=r"^4 searches are waiting already; try again in a moment$"):
+    with pytest.raises(Busy, match=r"^4 searches are already waiting; try again in a moment$"):
         await work()
     end.set()
     await asyncio.gather(*tasks)

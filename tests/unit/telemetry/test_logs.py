@@ -27,10 +27,10 @@ def test_a_line_of_json() -> None:
     """Every record is one JSON document with its level, logger, instant and extras."""
     said = io.StringIO()
     configure("info", "json", Redactor(), said)
-    logging.getLogger("aggregator.poll").info("poll gave %s", "nothing", extra={"feed": "wire"})
+    logging.getLogger("aggregator.poll").info("poll %s", "failed", extra={"feed": "wire"})
     line = json.loads(said.getvalue())
     assert line.pop("timestamp").endswith("Z")
-    assert line == {"event": "poll gave nothing", "feed": "wire", "level": "info", "logger": "aggregator.poll"}
+    assert line == {"event": "poll failed", "feed": "wire", "level": "info", "logger": "aggregator.poll"}
 
 
 def test_an_exception_is_part_of_its_line() -> None:
