@@ -97,7 +97,9 @@ class Atom:
         last = at + len(self.tokens) - 1
         start = reading.extent(at, self.tokens[0])[0]
         end = reading.place(last)[1] if self.prefix else reading.extent(last, self.tokens[-1])[1]
-        return _reach(reading.text, start, len(self.lead), -1), _reach(reading.text, end, len(self.trail), 1)
+        if self.lead:
+            start = _reach(reading.text, start, len(self.lead), -1)
+        return start, _reach(reading.text, end, len(self.trail), 1) if self.trail else end
 
     def _single(self, reading: TokenizedText) -> Sequence[int]:
         return reading.starting(self.tokens[0]) if self.prefix else reading.at(self.tokens[0])

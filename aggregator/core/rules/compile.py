@@ -31,7 +31,7 @@ from aggregator.core.rules.regex import BadPattern, pattern
 from aggregator.core.rules.syntax_tree import And, FieldScope, ListRef, Near, Node, Not, Or, Regex, SloppyPhrase, Term
 from aggregator.core.rules.transliteration import code_spellings, name_spellings
 from aggregator.core.settings import RuleConfig
-from aggregator.core.text.fold import FULL_WIDTH, drop_invisible, without_invisible
+from aggregator.core.text.fold import drop_invisible, narrow, without_invisible
 from aggregator.core.text.language import has_stemmer, language, stemmed_script
 from aggregator.core.text.language_codes import suggest_code
 from aggregator.core.text.tokens import glued, token_texts
@@ -378,7 +378,7 @@ class _Compilation:
 def item(text: str) -> Term | ListRef:
     """Parse an item of any:, all:, none:, near: or a list: a term, "phrase", pre*, $list or 'exact'c."""
     body = item_body(text)
-    signs = body.translate(FULL_WIDTH)
+    signs = narrow(body)
     if _LISTED.fullmatch(signs):
         return ListRef(signs[1:])
     if len(body) > 3 and signs.startswith("'") and signs.endswith("'c"):

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
 from aggregator.core.rules.syntax_tree import FIELDS
-from aggregator.core.text.fold import FULL_WIDTH
+from aggregator.core.text.fold import narrow
 
 Severity = Literal["error", "warning"]
 
@@ -317,7 +317,7 @@ def advise_term(term: str) -> SyntaxAdvice | None:
 
 def advise_item(item: str) -> SyntaxAdvice | None:
     """Advise on an item of any:, all:, none:, near: or a list: a term that looks like something else."""
-    item = item.translate(FULL_WIDTH)
+    item = narrow(item)
     if field := re.fullmatch(r"[-+!]?([A-Za-z_]{2,}):(\S.*)", item):
         if not is_field(field[1]):
             return None

@@ -8,7 +8,7 @@ from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.rules import foreign_syntax
 from aggregator.core.rules.foreign_syntax import SyntaxAdvice
 from aggregator.core.rules.syntax_tree import FIELDS
-from aggregator.core.text.fold import FULL_WIDTH, IGNORABLE
+from aggregator.core.text.fold import IGNORABLE, narrow
 
 OPERATORS = ("AND", "OR", "NOT", "NEAR", "ONEAR")
 DASHES = foreign_syntax.DASHES  # what editors and phones make of a minus
@@ -62,7 +62,7 @@ def _seen(text: str) -> tuple[str, Sequence[int]]:
     done = 0
     for odd in _ODD.finditer(text):
         if odd["wide"] or odd["unseen"]:
-            pieces += (text[done : odd.start()], "" if odd["unseen"] else odd[0].translate(FULL_WIDTH))
+            pieces += (text[done : odd.start()], "" if odd["unseen"] else narrow(odd[0]))
             sources += range(done, odd.start() if odd["unseen"] else odd.end())
             done = odd.end()
     return "".join((*pieces, text[done:])), [*sources, *range(done, len(text) + 1)]

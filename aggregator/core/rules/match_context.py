@@ -30,8 +30,9 @@ class MatchContext:
         self.words: list[str] = [word for field in self.fields for word in self.reading(field).words]
         self.vocabulary = set(self.words)
         self.vocabulary.update([stem for word in self.vocabulary if word >= "\u0590" for stem, _, _ in stems(word)])
-        for field in self.fields:
-            self.vocabulary.update(self.reading(field).joined)
+        for reading in self._readings.values():
+            if reading.spaced is not reading.text:
+                self.vocabulary.update(reading.joined)
 
     def reading(self, field: str) -> TokenizedText:
         """Return the tokens of a field."""

@@ -120,8 +120,7 @@ def code_spellings(term: str) -> tuple[str, ...]:
     if _NAMED.search(term):
         nth_of = _nth_latin if _CYRILLIC.search(fold(term)) else _nth_cyrillic
         for latin in (term, *heard) if nth_of is _nth_cyrillic else (term,):
-            ways = (_each_run(latin, partial(nth_of, nth=n)) for n in range(MAX_WAYS))
-            found.update(dict.fromkeys(spelled for spelled in ways if spelled))
+            found.update(dict.fromkeys(_ways(latin, nth_of)))
     found.update(dict.fromkeys(seen))
     found.pop(term)
     return tuple(islice(found, MAX_SPELLINGS))
@@ -262,13 +261,24 @@ def _softened(pieces: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return found
 
 
-def _nth_cyrillic(run: str, nth: int) -> str | None:
+def _ways(term: str, nth_of: Callable[[int, str], str | None]) -> Iterator[str]:
+    """Yield the likeliest spellings of a designator, until there is no other."""
+    last = None
+    for nth in range(MAX_WAYS):
+        spelled = _each_run(term, partial(nth_of, nth))
+        if spelled is None or spelled == last:
+            return
+        yield spelled
+        last = spelled
+
+
+def _nth_cyrillic(nth: int, run: str) -> str | None:
     """Return the nth likeliest Cyrillic spelling of a designator; a letter or two have only one."""
     ways = _cyrillic_ways(fold(run)) if len(run) > 2 else ()
     return _like(run, ways[min(nth, len(ways) - 1)]) if ways else _cyrillic(run)
 
 
-def _nth_latin(run: str, nth: int) -> str | None:
+def _nth_latin(nth: int, run: str) -> str | None:
     ways = _latin_ways(fold(run))
     return _like(run, ways[min(nth, len(ways) - 1)]) if ways else None
 

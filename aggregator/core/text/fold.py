@@ -74,6 +74,11 @@ def fold(text: str) -> str:
     return text.translate(FOLDED)
 
 
+def narrow(text: str) -> str:
+    """Return `text` with its full-width ASCII signs as ASCII; as long as it was."""
+    return text if text.isascii() else text.translate(FULL_WIDTH)
+
+
 def drop_invisible(text: str) -> str:
     """Return `text` without what nobody sees in it, but for U+200C, which Persian has for a blank."""
     return text if text.isascii() else _UNSEEN.sub("", text)

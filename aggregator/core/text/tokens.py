@@ -186,7 +186,8 @@ class TokenizedText:
 
     def __init__(self, text: str) -> None:
         self.text = text if len(text) <= MAX_TEXT else text[:MAX_TEXT]
-        self.spaced = _spaced(self.text)  # the same, with blanks for half spaces
+        # The same, with blanks for half spaces: of most texts, the text itself.
+        self.spaced = _spaced(self.text) if "\u200c" in self.text else self.text
         self._parts = _parts(self.spaced)
         self._asked = 0
         self.words = _words(self._parts)
@@ -257,7 +258,7 @@ class TokenizedText:
         for word in [word for word in found if word >= "\u0590"]:
             for stem, _, _ in stems(word):
                 found[stem] = sorted({*found.get(stem, ()), *found[word]})
-        for word, runs in self.joined.items():
+        for word, runs in self.joined.items() if self.spaced is not self.text else ():
             found[word] = sorted({*found.get(word, ()), *(first for first, _ in runs)})
         return found
 
