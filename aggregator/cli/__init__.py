@@ -1,5 +1,6 @@
 """The command line. `main` is the program; each command lives in a module of its own."""
 
+import io
 import logging
 import os
 import sys
@@ -17,6 +18,7 @@ def main() -> None:
 
     However it ends, it ends with an exit code and a sentence.
     """
+    _write_anything()
     code = _refused_for_memory(sys.argv[1:]) or _run()
     try:
         sys.stdout.flush()
@@ -26,6 +28,12 @@ def main() -> None:
         _drop_output()
         code = _say(f"cannot write the output: {error.strerror}")
     sys.exit(code)
+
+
+def _write_anything() -> None:
+    """What a terminal or a file in an old encoding cannot show becomes a question mark, and stops nothing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _run() -> int:

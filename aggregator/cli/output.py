@@ -48,13 +48,14 @@ def secho(text: object, *, err: bool = False, nl: bool = True, **how: Any) -> No
 
 
 def raw(document: str) -> None:
-    """Print a document that was made safe where it was made: CSV, Atom, OPML."""
-    click.echo(document, nl=False)
+    """Print a document that was made safe where it was made: CSV, Atom, OPML; in UTF-8, as these declare."""
+    click.echo(document.encode("utf-8", "replace"), nl=False)
 
 
 def emit(value: Any) -> None:
-    """Print a JSON document; what could steer a terminal is escaped in it."""
-    click.echo(escaped(json.dumps(value, ensure_ascii=False, indent=2, default=str)))
+    """Print a JSON document; what could steer a terminal, or what stdout cannot encode, is escaped in it."""
+    ascii_only = (sys.stdout.encoding or "utf-8").lower().replace("_", "-") not in ("utf-8", "utf8")
+    click.echo(escaped(json.dumps(value, ensure_ascii=ascii_only, indent=2, default=str)))
 
 
 def console(*, stderr: bool = False) -> "Console":

@@ -231,10 +231,10 @@ def _apprise_error(result: Any) -> str:
 def _verdict(channel: Channel, target: Target, notes: HttpCapture, said: str) -> DeliveryError:
     status = notes.status
     smtp = target.schema in ("mailto", "mailtos")
-    if status is None:
-        return _error(channel, f"{target.label}: {said}", unknown=notes.written)
     if notes.refused is not None:
         return _error(channel, f"{target.label}: {said}", transient=not notes.refused.final)
+    if status is None:
+        return _error(channel, f"{target.label}: {said}", unknown=notes.written)
     refused = 500 <= status < 600 if smtp else 300 <= status < 500 and status not in TRANSIENT_STATUS
     wait_s = notes.retry_after_s if notes.retry_after_s is not None else _retry_after_s(notes.answer)
     return _error(channel, f"{target.label}: {said}", transient=not refused, retry_after_s=wait_s)

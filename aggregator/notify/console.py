@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable
-from typing import TextIO
+from typing import IO, TextIO
 
 from rich.console import Console
 from rich.padding import Padding
@@ -25,7 +25,14 @@ class _Terminal(Console):
 
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:
         """The last step of everything that rich prints."""
-        return super()._render_buffer(p if p.control else Segment(inert(p.text), p.style) for p in buffer)
+        shown = super()._render_buffer(p if p.control else Segment(inert(p.text), p.style) for p in buffer)
+        return encodable(shown, self.file)
+
+
+def encodable(text: str, stream: IO[str]) -> str:
+    """The text as a stream can write it: question marks stand for what its encoding lacks."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 class ConsoleNotifier:
@@ -43,7 +50,7 @@ class ConsoleNotifier:
             print_alert(console, content)
         else:
             subject = "" if content.pieces and not content.is_digest else f"{content.subject}\n"
-            stream.write(inert(f"\n{subject}{text.render(content, stars=False)}\n"))
+            stream.write(encodable(inert(f"\n{subject}{text.render(content, stars=False)}\n"), stream))
         stream.flush()
         return Receipt(detail="printed")
 

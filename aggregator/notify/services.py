@@ -82,12 +82,24 @@ def check_channel(channel: Channel) -> tuple[Problem, ...]:
     try:
         made = targets(channel)
         for target in made:
-            instantiate(target)
+            _try(target)
     except BadChannel as error:
         return error.problems
     if not made:
         return (Problem(path=(), message="the channel has no recipients"),)
     return _template(channel)
+
+
+def _try(target: Target) -> None:
+    """Make the service of a target once. Raises BadChannel."""
+    if target.schema not in ("mailto", "mailtos"):
+        instantiate(target)
+        return
+    from aggregator.notify.smtp import SmtpService
+
+    if not instantiate(target, SmtpService).recipients():
+        hint = "write it as ann@example.org"
+        raise BadChannel([Problem(path=("to",), message=f"{target.label!r} is not a mail address", hint=hint)])
 
 
 def _template(channel: Channel) -> tuple[Problem, ...]:

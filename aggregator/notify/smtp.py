@@ -13,13 +13,13 @@ import re
 import smtplib
 import ssl
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime
+from email.utils import format_datetime, parseaddr
 from time import monotonic
 from typing import Any
 
@@ -28,15 +28,18 @@ from apprise.plugins.email.common import SMTPSecureMode
 
 from aggregator.core.model import Alert
 from aggregator.core.text.sanitize import clean_text
+from aggregator.notify.acceptance import Refusal
 from aggregator.notify.bounded import Bounded
 from aggregator.notify.formats import RenderedMessage
 from aggregator.notify.http_capture import DEFAULT_ANSWER_S, HttpCapture
 
 MAX_REPLY_BYTES = 16 * 1024  # of a reply with all of its lines; a server names a few dozen extensions
+SEVEN_BITS = SMTP.clone(cte_type="7bit")
 MAX_HEADER = 900  # characters of a text in a header
 MAX_LINE = 76  # characters (RFC 2047, 2)
 WORD_BYTES = 39  # of UTF-8 in one encoded word of less than 75 characters
 FOLD = "\r\n "
+_FOREIGN = re.compile(r"[^\s@<>,;:\"()\[\]\x00-\x1f\x7f-\x9f]{1,64}@[^\s@<>,;:\"()\[\]\x00-\x1f\x7f-\x9f]{1,255}")
 _NAME = re.compile(r"[!-9;-~]{1,70}", re.ASCII)
 _PLAIN = re.compile(r"[ -~]*", re.ASCII)
 _ATOMS = re.compile(r"[\w!#$%&'*+/=?^`{|}~ -]+", re.ASCII)
@@ -60,6 +63,14 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
     mail: MailMessage
     notes: HttpCapture
 
+    def __init__(self, targets: Sequence[str] | str | None = None, **arguments: Any) -> None:
+        super().__init__(targets=targets, **arguments)
+        # Apprise drops an address with letters beyond ASCII, and reports a mail to nobody as sent.
+        for written in [targets] if isinstance(targets, str) else targets or ():
+            name, address = parseaddr(written)
+            if not address.isascii() and _FOREIGN.fullmatch(address):
+                self.targets.append((name or False, address))
+
     @staticmethod
     def mail_of(alert: Alert, message: RenderedMessage) -> MailMessage:
         """The mail of an alert."""
@@ -74,9 +85,14 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
 
     def send(self, *_: Any, **__: Any) -> bool:
         """Send `self.mail` to the one recipient; what the server said is in `self.notes`."""
+        if not self.recipients():
+            self.notes.refused = Refusal("none of its recipients is a mail address", final=True)
+            return False
         try:
             with _SmtpConnection(self) as server:
                 server.deliver(self)
+        except Impossible as error:
+            self.notes.refused = Refusal(f"mail server {self.smtp_host}:{self.port} {error}", final=True)
         except smtplib.SMTPRecipientsRefused as error:
             code, words = next(iter(error.recipients.values()))
             self._refused(code, words)
@@ -91,22 +107,26 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
             return True
         return False
 
-    def compose(self) -> bytes:
-        """The message (RFC 5322), with text and HTML as alternatives (RFC 2046, 5.1.4)."""
-        body = EmailMessage()
+    def compose(self, *, utf8: bool = False) -> bytes:
+        """The message (RFC 5322), with text and HTML as alternatives (RFC 2046, 5.1.4).
+
+        Its body is ASCII, in which every server reads it: not all take eight bits (RFC 6152), and one that
+        passes the mail on may not. `utf8`: addresses stand as they are (RFC 6532).
+        """
+        body = EmailMessage(policy=SEVEN_BITS)
         body.set_content(self.mail.text)
         if self.mail.html:
             body.add_alternative(self.mail.html, subtype="html")
-        return "".join(self._headers()).encode("ascii") + body.as_bytes(policy=SMTP)
+        return "".join(self._headers(utf8)).encode("utf-8" if utf8 else "ascii") + body.as_bytes()
 
-    def _headers(self) -> Iterator[str]:
+    def _headers(self, utf8: bool) -> Iterator[str]:
         mail = self.mail
         fields = {
             "Subject": header_text("Subject", mail.subject) or "(no title)",
-            "From": mailbox(*self.from_addr),
-            "To": f",{FOLD}".join(mailbox(name, address) for name, address in self.targets),
-            "Cc": f",{FOLD}".join(mailbox("", address) for address in sorted(self.cc)),
-            "Reply-To": f",{FOLD}".join(mailbox("", address) for address in sorted(self.reply_to)),
+            "From": mailbox(*self.from_addr, utf8=utf8),
+            "To": f",{FOLD}".join(mailbox(name, address, utf8=utf8) for name, address in self.targets),
+            "Cc": f",{FOLD}".join(mailbox("", address, utf8=utf8) for address in sorted(self.cc)),
+            "Reply-To": f",{FOLD}".join(mailbox("", address, utf8=utf8) for address in sorted(self.reply_to)),
             "Message-ID": f"<{_address(f'{mail.name}@' + self.from_addr[1].rpartition('@')[2])}>",
             "Date": format_datetime(mail.at),
             "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office answers, please
@@ -120,7 +140,8 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
 
     def recipients(self) -> list[str]:
         """Everybody on the envelope."""
-        return [address for _, address in self.targets] + sorted(self.cc) + sorted(self.bcc)
+        everybody = [address for _, address in self.targets] + sorted(self.cc) + sorted(self.bcc)
+        return [on_envelope(address) for address in everybody]
 
     def _refused(self, code: int, words: bytes | str) -> None:
         text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
@@ -142,23 +163,28 @@ def header_text(name: str, text: str) -> str:
     return FOLD.join(_encoded_words(text))
 
 
-def mailbox(name: str | bool | None, address: str) -> str:
+def on_envelope(address: str) -> str:
+    """An address as servers speak of it: a domain beyond ASCII in its ASCII form (RFC 5891)."""
+    local, at, domain = address.rpartition("@")
+    with suppress(UnicodeError):
+        domain = domain.encode("idna").decode("ascii")
+    return f"{local}{at}{domain}"
+
+
+def mailbox(name: str | bool | None, address: str, *, utf8: bool = False) -> str:
     """A display name and an address (RFC 5322, 3.4)."""
     phrase = clean_text(name, MAX_HEADER) if isinstance(name, str) else ""
     if not phrase:
-        return _address(address)
+        return _address(address, utf8=utf8)
     plain = _ATOMS.fullmatch(phrase) and "=?" not in phrase and len(phrase) < MAX_LINE // 2
     shown = phrase if plain else FOLD.join(_encoded_words(phrase))
-    return f"{shown} <{_address(address)}>"
+    return f"{shown} <{_address(address, utf8=utf8)}>"
 
 
-def _address(address: str) -> str:
-    """An address without anything that could end it or its header; beyond ASCII only its domain may lie."""
-    local, _, domain = re.sub(r"[\s<>,;\x00-\x20\x7f]", "", address).rpartition("@")
-    with suppress(UnicodeError):
-        domain = domain.encode("idna").decode("ascii")
-    bare = f"{local}@{domain}" if local else domain
-    return bare.encode("ascii", "replace").decode("ascii").replace("=?", "==")
+def _address(address: str, *, utf8: bool = False) -> str:
+    """An address without anything that could end it or its header; ASCII, unless the server takes `utf8`."""
+    bare = on_envelope(re.sub(r"[\s<>,;\x00-\x20\x7f-\x9f]", "", address))
+    return (bare if utf8 else bare.encode("ascii", "replace").decode("ascii")).replace("=?", "==")
 
 
 def _folded(words: list[str], start: int) -> str:
@@ -183,6 +209,10 @@ def _encoded_words(text: str) -> Iterator[str]:
             piece = b""
         piece += code
     yield f"=?utf-8?b?{b64encode(piece).decode('ascii')}?="
+
+
+class Impossible(smtplib.SMTPException):
+    """What no further attempt can change: the server lacks what the channel asks of it."""
 
 
 class _Bounded(smtplib.SMTP):
@@ -225,9 +255,9 @@ class _SmtpConnection:
             if code != 220:
                 raise smtplib.SMTPConnectError(code, words)
             if service.secure_mode == SMTPSecureMode.STARTTLS:
-                server.starttls(context=context)
+                self._start_tls(server, context)
             if service.user and service.password:
-                server.login(service.user, service.password)
+                self._log_in(server, service.user, service.password)
         except BaseException:
             server.close()
             raise
@@ -240,19 +270,47 @@ class _SmtpConnection:
                 self._server.quit()
             self._server.close()
 
+    @staticmethod
+    def _start_tls(server: _Bounded, context: ssl.SSLContext) -> None:
+        try:
+            server.starttls(context=context)
+        except smtplib.SMTPNotSupportedError:
+            hint = "use mailto:// with its port to send without encryption"
+            raise Impossible(f"offers no encryption (STARTTLS); {hint}") from None
+
+    @staticmethod
+    def _log_in(server: _Bounded, user: str, password: str) -> None:
+        server.ehlo_or_helo_if_needed()
+        if not server.has_extn("auth"):
+            hint = "take user and password out, or use mailtos:// where it wants encryption first"
+            raise Impossible(f"offers no login (AUTH); {hint}")
+        try:
+            server.login(user, password)
+        except smtplib.SMTPResponseException:
+            raise
+        except smtplib.SMTPException:
+            offered = clean_text(server.esmtp_features.get("auth", "").strip(), 100)
+            raise Impossible(f"offers no way to log in that is known here: {offered}") from None
+
     def deliver(self, service: SmtpService) -> None:
-        """Hand the message over. Raises smtplib.SMTPException, OSError.
+        """Hand the message over. Raises Impossible, smtplib.SMTPException, OSError.
 
         Only from DATA on may a broken connection mean that the message arrived all the same.
         """
         server = self._server
         assert server is not None
         server.ehlo_or_helo_if_needed()
-        self._expect(server.mail(service.from_addr[1]), smtplib.SMTPResponseException)
-        refused = {to: reply for to in service.recipients() if (reply := server.rcpt(to))[0] not in (250, 251)}
+        sender, recipients = on_envelope(service.from_addr[1]), service.recipients()
+        foreign = [address for address in (sender, *recipients) if not address.isascii()]
+        if foreign and not server.has_extn("smtputf8"):
+            named = clean_text(", ".join(foreign), 200)
+            raise Impossible(f"takes ASCII addresses only (no SMTPUTF8), so nothing can be sent to or from {named}")
+        options = ["SMTPUTF8", "BODY=8BITMIME"] if foreign else []
+        self._expect(server.mail(sender, options), smtplib.SMTPResponseException)
+        refused = {to: reply for to in recipients if (reply := server.rcpt(to))[0] not in (250, 251)}
         if refused:
             raise smtplib.SMTPRecipientsRefused(refused)
-        message = service.compose()
+        message = service.compose(utf8=bool(foreign))
         service.notes.written = True
         self._expect(server.data(message), smtplib.SMTPDataError)
 

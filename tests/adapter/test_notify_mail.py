@@ -1,9 +1,13 @@
 """Mails to a real mail server on loopback: what arrives, and what a person learns when it does not."""
 
 import socket
+import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from typing import Any
 
 import pytest
@@ -12,7 +16,7 @@ from aggregator.app.clock import SystemClock
 from aggregator.core.errors import DeliveryError
 from aggregator.core.model import Receipt
 from aggregator.core.settings import Channel
-from aggregator.notify import open_notifier, recipients
+from aggregator.notify import check_channels, open_notifier, recipients
 from benchmarks.alert_samples import alerts
 from tests.support.certificates import server_context
 from tests.support.receivers import postbox
@@ -212,3 +216,102 @@ def script(*lines: bytes | None) -> Iterator[int]:
         done.set()
         thread.join(5)
         server.close()
+
+
+async def test_a_server_without_login_is_named_at_once() -> None:
+    """A user and password that nobody asks for are a mistake that no further attempt mends."""
+    with postbox() as box:
+        error = await failure(channel(box.port, user="me", password="secret-words"))
+    assert not error.transient
+    assert not error.unknown
+    assert "offers no login (AUTH); take user and password out" in str(error)
+    assert box.mails == []
+
+
+async def test_a_server_without_encryption_is_named_at_once() -> None:
+    """STARTTLS that is not offered will not be offered in an hour."""
+    with postbox() as box:
+        error = await failure(channel(box.port, service="mailtos", mode="starttls"))
+    assert not error.transient
+    assert "offers no encryption (STARTTLS)" in str(error)
+
+
+@contextmanager
+def old_server(*extensions: str) -> Iterator[tuple[int, list[bytes]]]:
+    """A mail server that keeps what it gets byte for byte, and offers what is named."""
+    lines: list[bytes] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 old\r\n")
+            inside = False
+            while line := self.rfile.readline():
+                lines.append(line)
+                if inside:
+                    inside = line != b".\r\n"
+                    answer = b"" if inside else b"250 ok\r\n"
+                elif line.upper().startswith(b"EHLO"):
+                    named = ("old", *extensions)
+                    answer = b"".join(b"250-%s\r\n" % name.encode() for name in named) + b"250 HELP\r\n"
+                elif line.upper().startswith(b"DATA"):
+                    inside, answer = True, b"354 go on\r\n"
+                elif line.upper().startswith(b"QUIT"):
+                    self.wfile.write(b"221 bye\r\n")
+                    return
+                else:
+                    answer = b"250 ok\r\n"
+                self.wfile.write(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        try:
+            yield server.server_address[1], lines
+        finally:
+            server.shutdown()
+
+
+async def test_every_server_can_read_it() -> None:
+    """No byte beyond ASCII leaves, and what arrives reads as it was written."""
+    with old_server() as (port, lines):
+        await send(channel(port), "digest")
+    text = b"".join(lines)
+    assert text.isascii()
+    assert max(map(len, lines)) <= 1000
+    message = message_from_bytes(text.partition(b"data\r\n")[2].rpartition(b".\r\n")[0], policy=default)
+    assert isinstance(message, EmailMessage)
+    for kind in ("plain", "html"):
+        part = message.get_body((kind,))
+        assert part is not None
+        assert "Россия и Индия договорились" in part.get_content()
+
+
+async def test_a_recipient_beyond_ascii_needs_a_server_that_takes_it() -> None:
+    """Where the server takes such addresses the mail goes out; where it does not, a sentence says so."""
+    with old_server() as (port, lines):
+        error = await failure(channel(port, to=["данные@example.org"]))
+    assert not error.transient
+    assert "takes ASCII addresses only (no SMTPUTF8), so nothing can be sent to or from данные@example.org" in str(
+        error
+    )
+    assert not any(line.startswith(b"data") for line in lines)
+    with old_server("8BITMIME", "SMTPUTF8") as (port, lines):
+        await send(channel(port, to=["данные@example.org"]))
+    said = b"".join(lines).decode()
+    assert "rcpt TO:<данные@example.org>" in said
+    assert "SMTPUTF8" in said
+    assert "To: данные@example.org" in said
+
+
+async def test_a_domain_beyond_ascii_goes_to_every_server() -> None:
+    """A domain has a form in ASCII; only what stands before the @ has none."""
+    with old_server() as (port, lines):
+        await send(channel(port, to=["ann@bücher.example"]))
+    assert b"rcpt TO:<ann@xn--bcher-kva.example>\r\n" in lines
+
+
+@pytest.mark.parametrize("address", ["ann", "ann@", "@example.org", "данные", "ann@exa mple.org"])
+async def test_what_is_no_address_is_an_error_at_check(address: str) -> None:
+    """A recipient that nothing can be sent to is named before the first alert, and never counts as reached."""
+    to = channel(25, to=[address])
+    assert any("is not a mail address" in problem.message for problem in check_channels([to]))
