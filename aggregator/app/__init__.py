@@ -80,7 +80,7 @@ def serve(
     span: timedelta | None = None,
     metrics: str | None = None,
 ) -> int:
-    """Run the service until it is told to stop; gives the exit code. `metrics`: see Service."""
+    """Run the service until it is asked to stop; return the exit code. `metrics`: see Service."""
     from aggregator.app.service import Service
     from aggregator.app.usable import require_usable
     from aggregator.core.redaction import Redactor
@@ -104,7 +104,7 @@ def serve(
 def _end_in_time() -> None:
     """See to it that the process ends, also where a thread of a library, which nobody can cancel, goes on.
 
-    To what is stored it is a power cut, which loses nothing; whoever sent the signal is not kept waiting.
+    To the stored data this is like a power cut, which loses nothing; the sender of the signal is not kept waiting.
     """
     import logging
     import os

@@ -48,7 +48,7 @@ async def _no_reload() -> ConfigErrors | None:
 
 @dataclass(slots=True)
 class Turns:
-    """Costly work of one kind: so many at once, and a short queue."""
+    """Bound costly work of one kind: a maximum at once, and a short queue."""
 
     what: str
     at_once: int
@@ -395,7 +395,7 @@ async def web_server(backend: AppBackend, listen: str) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def metrics_server(backend: AppBackend, listen: str) -> AsyncIterator[str]:
-    """Serve health and figures alone, likewise."""
+    """Serve health and metrics alone, in the same way."""
     from aggregator.web.app import create_metrics_app
 
     async with _serving(listen, "settings.metrics.listen", create_metrics_app(backend, listen)) as address:

@@ -1,7 +1,7 @@
 """Who runs: each process of the service leaves a note beside the database and keeps it locked while it lives.
 
 The lock holds across containers and PID namespaces, where a process number says nothing: a note without a lock
-belongs to a process that is dead, whoever looks.
+belongs to a process that is dead, no matter which process looks.
 """
 
 import json

@@ -37,7 +37,7 @@ Ready = Callable[[str | None], None]
 
 
 class Service:
-    """Runs the roles of one process until it is told to stop."""
+    """Run the roles of one process until it is asked to stop."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Service:
         self._fault: ConfigErrors | None = None
         self._database_fault: DatabaseFault | None = None
         self._fault_since: float | None = None
-        self._fault_told: str | None = None
+        self._fault_reported: str | None = None
         self._fault_logged = False
         self._logged_at: dict[str, float] = {}
         self._on_stop = on_stop
@@ -144,9 +144,9 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_requested)
-        loop.add_signal_handler(signal.SIGHUP, self._told_to_reload)
+        loop.add_signal_handler(signal.SIGHUP, self._request_reload)
 
-    def _told_to_reload(self) -> None:
+    def _request_reload(self) -> None:
         """Reload now; what goes wrong in a way that `reload` does not know is logged."""
         task = asyncio.get_running_loop().create_task(self.reload(), name="reload")
         self._reloading.add(task)
@@ -207,7 +207,9 @@ class Service:
         self.works.metrics.beat(name, now.timestamp())
 
     def _failed(self, name: str, error: BaseException) -> None:
-        if isinstance(error, DatabaseFault):  # the loop is alive: /readyz tells of the database, no restart mends it
+        if isinstance(
+            error, DatabaseFault
+        ):  # the loop is alive: /readyz reports the database, and a restart would not help
             self.heart.beat(name, self.app.clock.now())
         self.heart.failed(name, error)
         self.works.metrics.tick_failures.labels(name).inc()
@@ -244,7 +246,7 @@ class Service:
                 notify("STATUS=")
             if self._fault_logged:
                 log.warning("the database is writable again")
-            self._fault_since, self._fault_told, self._fault_logged = None, None, False
+            self._fault_since, self._fault_reported, self._fault_logged = None, None, False
             return
         if known is None or known.kind != fault.kind:
             notify(f"STATUS={fault}")
@@ -253,8 +255,8 @@ class Service:
             log.critical("%s", fault)
         self._fault_since = self._fault_since or monotonic()
         lasts = fault.kind in ("damaged", "gone") or monotonic() - self._fault_since > FAULT_LASTS_S
-        if lasts and fault.kind != self._fault_told and "deliver" in self.roles:
-            self._fault_told = fault.kind
+        if lasts and fault.kind != self._fault_reported and "deliver" in self.roles:
+            self._fault_reported = fault.kind
             await self.maintainer.warn_of_database(fault, self.works.notifier)
         if fault.kind == "gone":
             self._stop.set()

@@ -37,7 +37,7 @@ def load(*, warn: bool = True) -> "Loaded":
 
 
 def load_sound() -> "Loaded":
-    """The configuration for those who only read what is stored: faults are told, and do not stop them.
+    """The configuration for commands that only read: errors are printed and do not stop them.
 
     Raises ConfigErrors where the faults may hide which database is meant.
     """

@@ -1,4 +1,4 @@
-"""`aggregator doctor`: what is wrong, and how to mend it."""
+"""`aggregator doctor`: diagnose the installation and suggest fixes."""
 
 import click
 

@@ -90,7 +90,7 @@ class Expander:
             self.warnings.append(replace(warning, severity="warning"))
         if len(value) > 3:  # shorter ones would black out half of every log line
             self.secrets.update((value, unquote(value)))
-        if "\n" in value:  # whoever quotes it may quote a line of it
+        if "\n" in value:  # a message may quote a single line of it
             self.secrets.update(line for line in map(str.strip, value.splitlines()) if len(line) >= _MIN_LINE)
         return value
 

@@ -39,8 +39,8 @@ def compile_rules(
     used = {name for rule in rules for name, _ in rule.lists}
     idle = (with_position(problem, root, root) for name in lists if name not in used for problem in _idle(name, lists))
     problems += run_together(root)
-    told_lines = {(error.file, error.line) for error in errors}
-    problems += [problem for problem in idle if (problem.file, problem.line) not in told_lines]
+    reported_lines = {(error.file, error.line) for error in errors}
+    problems += [problem for problem in idle if (problem.file, problem.line) not in reported_lines]
     return CompiledRules(tuple(rules), tuple(problems))
 
 
@@ -98,7 +98,7 @@ def _sound(
             try:
                 found.append((node, RuleConfig.model_validate(row, by_alias=True, by_name=False)))
             except ValidationError:
-                continue  # told with the rest of the configuration
+                continue  # reported with the rest of the configuration
     return found
 
 
@@ -110,7 +110,7 @@ def _lists(value: object) -> dict[str, tuple[str, ...]]:
         try:
             sound[name] = adapter.validate_python(terms)
         except ValidationError:
-            continue  # told with the rest of the configuration
+            continue  # reported with the rest of the configuration
     return sound
 
 

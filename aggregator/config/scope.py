@@ -151,7 +151,7 @@ def _new_references(after: _Document, before: _Document) -> Iterator[ConfigError
 
 
 def _new_sources(after: _Document, before: _Document) -> Iterator[ConfigError]:
-    """Lists that are read from elsewhere: a file or an address is chosen by whoever can write the file."""
+    """Yield errors for lists read from elsewhere: only someone who can write the file may choose a file or a URL."""
     lists = after.root.get("lists") if isinstance(after.root, MappingNode) else None
     known = before.root.get("lists") if isinstance(before.root, MappingNode) else None
     for key, value in lists.pairs if isinstance(lists, MappingNode) else ():

@@ -75,7 +75,7 @@ def unread_warnings(path: Path) -> tuple[ConfigError, ...]:
     try:
         children = sorted(path.iterdir()) if path.is_dir() else []
         found = [replace(_at_top(child, *why), severity="warning") for child in children if (why := _unread(child))]
-    except OSError:  # whoever reads the folder says so
+    except OSError:  # the one that reads the folder reports it
         return ()
     return tuple(found)
 

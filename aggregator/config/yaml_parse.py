@@ -1,4 +1,4 @@
-"""One file to one tree, with everything that is wrong in it: known traps are mended and read on."""
+"""One file to one tree, with everything that is wrong in it: known mistakes are repaired so that parsing continues."""
 
 import yaml
 

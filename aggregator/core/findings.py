@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from aggregator.core.humanize import span
 from aggregator.core.model import Finding, Overdue, Severity, Status, Suspect
 
-FEED_INTERVALS = 2.0  # a feed is overdue by more than so many of its intervals
+FEED_INTERVALS = 2.0  # a feed is overdue by more than this many of its intervals
 MIN_INTERVAL_S = 60.0  # what counts as an interval at least: a poll itself takes time
 ASSUMED_INTERVAL_S = 900.0  # of a feed that has none yet
 DELIVERY_S = 600.0  # an alert is overdue that was due for so long

@@ -113,5 +113,5 @@ def _rule(name: str) -> Text:
 
 
 def _runs(runs: TextRuns, style: str) -> Text:
-    """Text objects, never markup: a feed's [bold] is four letters in brackets."""
+    """Text objects, never markup: a feed's [bold] is plain text in brackets."""
     return Text.assemble(*((run.text, MARK if run.marked else style) for run in runs))

@@ -37,7 +37,7 @@ PRIVATE_UNLESS_SAID = {
     **dict.fromkeys(("mastodon", "mastodons", "toot", "toots"), ("private", "direct")),
     **dict.fromkeys(("misskey", "misskeys"), ("followers", "followers")),
 }
-# What Apprise says of one channel's arguments must not be told as another's.
+# What Apprise says of one channel's arguments must not be reported as another's.
 _ONE_AT_A_TIME = Lock()
 
 

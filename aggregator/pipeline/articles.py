@@ -122,7 +122,7 @@ class ArticleFetcher:
             return ArticleResult(feed=entry.feed, outcome="nothing new")
         now = self._context.now()
         updated = replace(entry, content=text, version=entry.version + 1)
-        # Hits keep the names that they have on the entry as it was: what is known is not told again.
+        # Hits keep the ids that they had before the text arrived, so that known hits do not alert again.
         found = match(active, feed, [replace(updated, version=entry.version)], now)
         hits = tuple(replace(hit, entry_version=updated.version) for hit in found)
         entries = {entry.key: updated}

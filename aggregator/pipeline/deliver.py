@@ -19,7 +19,7 @@ from aggregator.ports import Notifier, Outbox
 
 log = logging.getLogger(__name__)
 
-# A lease lasts two deadlines. So many attempts end within it even where each takes its whole
+# A lease lasts two deadlines. This many attempts end within it even where each takes its whole
 # deadline; a process that dies holds back no more than these.
 LEASE_DEADLINES = 2
 MAX_CLAIMED = CONCURRENCY * LEASE_DEADLINES

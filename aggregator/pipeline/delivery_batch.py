@@ -231,7 +231,7 @@ class DeliveryBatch:
                     if row.id in self._open:
                         await self._send_one(row)
 
-        # Where one fails, the others' attempts end first: what is cancelled on the wire is in doubt for ever.
+        # Where one fails, the others' attempts end first: what is cancelled on the wire stays in doubt.
         ended = await asyncio.gather(*map(empty, queues.values()), return_exceptions=True)
         for error in ended:
             if isinstance(error, BaseException):

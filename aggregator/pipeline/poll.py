@@ -21,7 +21,7 @@ LEASE_S = 300.0
 CLAIM_SIZE = 500
 CLAIMS = 8  # in one tick: hosts with many due feeds hide the others from a claim, one after the other
 SHARE = 4
-KEPT_FOR_PROVEN = 16  # two places of so many
+KEPT_FOR_PROVEN = 16  # of the concurrent places
 FIRST_STORE_REST_S, STORE_REST_S = 2.0, 30.0  # nothing is fetched while it could not be stored
 
 

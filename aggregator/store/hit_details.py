@@ -10,7 +10,7 @@ from aggregator.store import mappers
 from aggregator.store.dialect import Dialect
 from aggregator.store.schema import entries, feeds, hits, stories
 
-# Both tables have columns of the same names; those of the entry are told apart by their label.
+# Both tables have columns of the same names; those of the entry are distinguished by their label.
 LABELS = tuple((column.name, f"entry__{column.name}") for column in entries.columns)
 HIT_DETAILS: Select[Any] = (
     select(

@@ -79,7 +79,7 @@ class SqlMaintenance:
             tighten(place.path)
         try:
             self._database.check_schema()
-        except StoreError:  # whatever it is, the upgrade mends it or says it
+        except StoreError:  # the upgrade repairs or reports it
             upgrade(place, make_dirs=self._make_dirs, backup=backup)
         self._notice_older()
         return REVISIONS[-1]

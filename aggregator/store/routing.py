@@ -120,14 +120,14 @@ def write_routed(connection: Connection, dialect: Dialect, routed: RoutingResult
 def note_undelivered(connection: Connection, dialect: Dialect, dead: Delivery) -> None:
     """Record that an alert was given up: its recipient knows none of its stories except from other alerts."""
     other = deliveries.alias("other")
-    told = exists().where(
+    named = exists().where(
         other.c.channel == dead.channel,
         other.c.recipient == dead.recipient,
         other.c.story == stories.c.id,
         other.c.id != dead.id,
         or_(other.c.wake_at.is_not(None), other.c.sent_at >= stories.c.first_at),
     )
-    unknown = select(stories.c.id).where(stories.c.id.in_(_stories_of(dialect)), ~told)
+    unknown = select(stories.c.id).where(stories.c.id.in_(_stories_of(dialect)), ~named)
     found = connection.execute(unknown, {"hits": dialect.list_param(list(dead.hits))}).scalars().all()
     lost = [{"story": story, "channel": dead.channel, "recipient": dead.recipient} for story in found]
     if lost:

@@ -162,7 +162,7 @@ keys = Table(
     sqlite_with_rowid=False,
 )
 
-# Likewise for the secondary identities of entries.
+# The same for the secondary identities of entries.
 aliases = Table(
     "aliases",
     metadata,

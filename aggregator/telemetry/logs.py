@@ -15,7 +15,7 @@ from aggregator.core.redaction import Redactor
 from aggregator.core.text.sanitize import escaped
 
 NOISY = ("apprise", "urllib3", "apscheduler", "asyncio", "aiosmtpd", "alembic", "uvicorn")
-POOL = "sqlalchemy.pool"  # a traceback for each connection that a server ended; whoever used it says so in a line
+POOL = "sqlalchemy.pool"  # a traceback for each connection that a server closed; its user logs that in one line
 FAULT_RHYTHM_S = 60.0
 
 

@@ -24,7 +24,7 @@ MAX_PASSWORD_BYTES = 4096  # argon2id reads every byte; a cap only bounds the wo
 ATTEMPTS, ATTEMPTS_WINDOW = 5, timedelta(minutes=5)
 FIRST_WAIT_S, MAX_WAIT_S = 2.0, 60.0
 ATTEMPTS_OF_ALL, QUEUE_S = 30, 0.5
-# A wrong token costs no argon2: after so many, a source gets at most one answer in so many seconds.
+# A wrong token costs no argon2: after this many, a source gets at most one response in this many seconds.
 GUESSES_FREE, GUESS_S, GUESSES_COUNTED = 20, 0.05, 1000
 TELL_EVERY = timedelta(minutes=1)
 MAX_SOURCES = 10_000
@@ -152,9 +152,9 @@ class Sessions:
 
 
 class Guesses:
-    """Wrong credentials of late, by where they came from: counted, told now and then, and slowed down.
+    """Count recent wrong credentials by source, log them now and then, and slow the source down.
 
-    Nobody is turned away here; whoever shows the right credential is not asked.
+    Nobody is turned away here; a right credential is not counted.
     """
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ TemplatesDep = Annotated[Templates, Depends(_templates)]
 
 
 def redirect_after_post(path: str, done: str | None = None) -> RedirectResponse:
-    """Go on to a page of ours after something was done, with a word about it (a key of render.DONE)."""
+    """Redirect to a page of this site after an action, with a message (a key of templating.DONE)."""
     if not done:
         return RedirectResponse(path, 303)
     said = query(done=done)

@@ -1,6 +1,6 @@
 """News of new hits for open pages: one look at the store feeds every listener (server-sent events).
 
-The store is asked, not the pipeline, so that hits of other processes are told too. Nothing is
+The store is asked, not the pipeline, so that hits of other processes are sent too. Nothing is
 asked while nobody listens. Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
@@ -60,13 +60,13 @@ class EventStream:
                 yield event(detail)
             while True:
                 try:
-                    told_or_end = await asyncio.wait_for(queue.get(), PING_S)
+                    item = await asyncio.wait_for(queue.get(), PING_S)
                 except TimeoutError:
                     yield ": still here\n\n"
                     continue
-                if told_or_end is None:
+                if item is None:
                     return
-                yield event(told_or_end)
+                yield event(item)
         finally:
             self._leave(queue)
 
@@ -103,7 +103,7 @@ class EventStream:
 
     async def _look(self, start: datetime) -> None:
         """Look every few seconds; the overlap catches commits that were slow to become visible."""
-        told_already: dict[str, datetime] = {}
+        sent_before: dict[str, datetime] = {}
         while True:
             await asyncio.sleep(self._look_s)
             now = self._clock.now()
@@ -116,10 +116,10 @@ class EventStream:
                 log.exception("a live update failed; continuing")
                 continue
             for detail in reversed(found):
-                if detail.hit.id not in told_already:
-                    told_already[detail.hit.id] = detail.hit.created_at
+                if detail.hit.id not in sent_before:
+                    sent_before[detail.hit.id] = detail.hit.created_at
                     self._tell(detail)
-            told_already = {k: at for k, at in told_already.items() if now - at < 6 * OVERLAP}
+            sent_before = {k: at for k, at in sent_before.items() if now - at < 6 * OVERLAP}
 
     def _tell(self, detail: HitDetail) -> None:
         for queue in self._listeners:

@@ -68,7 +68,7 @@ def full(at: datetime | None, zone: tzinfo) -> str:
 
 
 def capitalize(words: str) -> str:
-    """The words as the beginning of a sentence; names inside them keep their letters."""
+    """Capitalise the first character; names inside stay as they are."""
     return words[:1].upper() + words[1:]
 
 

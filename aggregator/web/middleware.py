@@ -118,7 +118,7 @@ class SecurityMiddleware:
         return Identity("stranger")
 
     async def _wrong_token(self, scope: Scope) -> None:
-        """Count a wrong token, tell the log of it now and then, and keep whoever goes on guessing waiting."""
+        """Count a wrong token, log it now and then, and keep a guessing client waiting."""
         address = address_of(scope)
         count = self._guesses.failed(address, self._clock.now())
         if heard := self._guesses.to_tell(address, self._clock.now()):

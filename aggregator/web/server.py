@@ -1,6 +1,6 @@
 """uvicorn inside the event loop that is running, without its signal handling, and with limits on connections.
 
-Whoever opens connections and says nothing holds no more of them than its share, and not for long.
+A client that opens connections and sends nothing holds no more than its share, and not for long.
 Beyond the share a few connections are still answered, but only the question whether the service
 lives: a probe must not take a crowd before the door for a failed part of the process.
 """

@@ -12,7 +12,7 @@ from aggregator.core.rules import ExplainedClause, Explanation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoryCard:
-    """The telling that leads, the rules that matched it, and who else tells the same."""
+    """A story's leading hit, the rules that matched, and the other sources that carry it."""
 
     lead: HitDetail
     title: tuple[Run, ...]
@@ -33,7 +33,7 @@ class StoryCard:
 
 
 def _card(details: Sequence[HitDetail]) -> StoryCard:
-    lead = details[-1]  # listings are newest first: the last one told it first
+    lead = details[-1]  # listings are newest first, so the last one is the first publication
     spans = [span for detail in details if detail.hit.entry_key == lead.hit.entry_key for span in detail.hit.spans]
     names = (name for detail in details for name in (detail.feed_title, *detail.also_in))
     title = field_runs(lead.entry.title, spans, "title")
@@ -48,7 +48,7 @@ def _card(details: Sequence[HitDetail]) -> StoryCard:
 
 
 def story_cards(details: Iterable[HitDetail]) -> tuple[StoryCard, ...]:
-    """One card per story, newest story first, in the order in which each was last told."""
+    """One card per story, newest story first, in the order of each story's latest hit."""
     stories: dict[str, list[HitDetail]] = {}
     for detail in details:
         key = detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}"

@@ -1,4 +1,4 @@
-"""What is wrong, and how to mend it: facts in, troubles out. The facts are gathered in probe.py."""
+"""Diagnose an installation: facts in, findings with remedies out. The facts are gathered in probe.py."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +23,8 @@ NETWORKED = frozenset(
 FULL_BYTES, SCARCE_BYTES = 200 * 10**6, 10**9
 MAX_LAG = timedelta(minutes=15)
 DRIFT = timedelta(minutes=5)
-MIN_ENTRIES = 1000  # a rule that matched none of so many deserves a look
-MAX_NAMED = 10  # troubles of one kind that are told one by one
+MIN_ENTRIES = 1000  # a rule that matches none of this many deserves a look
+MAX_NAMED = 10  # findings of one kind that are listed one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ class Facts:
 
 
 def diagnose(facts: Facts) -> tuple[DoctorFinding, ...]:
-    """All troubles, the worst first, otherwise in the order in which they should be mended."""
+    """Return all findings, the worst first, otherwise in the order in which to fix them."""
     found = [
         *_programs(facts),
         *_config(facts.config),

@@ -132,7 +132,7 @@ def _exposed(path: Path, loaded: config.Loaded) -> Iterator[ExposedFile]:
 
 
 def _exposed_database(database: DatabaseState) -> Iterator[ExposedFile]:
-    """The files of a database of ours that others may read."""
+    """Return the files of the application's database that others may read."""
     if os.name == "posix" and database.path and database.revision:
         for file in family(database.path):
             yield from _if_open(file, OTHERS, "database")

@@ -115,7 +115,7 @@ def after_success(
         not_before=[limit.not_before for limit in (*limits, *asked)],
         now=now,
     )
-    if came_by_itself and state.next_poll_at:  # else a busy hub would put off the backstop for ever
+    if came_by_itself and state.next_poll_at:  # else a busy hub would put off the backstop forever
         next_at = min(next_at, state.next_poll_at)
     after = replace(
         state,

@@ -34,7 +34,7 @@ from aggregator.core.settings import Channel, RuleConfig, Settings
 from aggregator.core.stories import fingerprint
 
 MAX_UPDATES = 3
-STALE = frozenset({Reason.BASELINE, Reason.ALIAS, Reason.TOO_OLD})  # never told, so they need no story
+STALE = frozenset({Reason.BASELINE, Reason.ALIAS, Reason.TOO_OLD})  # never alerted, so they need no story
 FIRST_SEEN = frozenset({Reason.NEW, Reason.BASELINE, Reason.FLOOD, Reason.ALIAS, Reason.TOO_OLD})
 WAITS = "waits"
 

@@ -72,7 +72,7 @@ class StoryIndex:
             self._enter(story)
         self._rules, self._settings, self._now = rules, settings, now
         self._attached: dict[str, str] = {}
-        self._told_before: dict[str, tuple[str, ...]] = {}
+        self._alerted_before: dict[str, tuple[str, ...]] = {}
         self._grown: dict[str, int] = {}
         self._changed: dict[str, None] = {}
 
@@ -83,7 +83,7 @@ class StoryIndex:
             feed = None if entry.reason is Reason.CHANGED else entry.feed
             near = find_story(found, self._candidates(found), feed) if self._settings.stories.collapse else None
             story = self._grow(near, entry.feed) if near else self._begin(entry, found)
-            self._attached[entry.key], self._told_before[entry.key] = story.id, story.alerted_rules
+            self._attached[entry.key], self._alerted_before[entry.key] = story.id, story.alerted_rules
         return self._stories[self._attached[entry.key]]
 
     def channels(self, rule: RuleConfig) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ class StoryIndex:
 
         Rules that hit the same entry do not take channels from each other: they share one delivery.
         """
-        detail = {channel for name in self._told_before[entry_key] for channel in self._covered(name, rule)}
+        detail = {channel for name in self._alerted_before[entry_key] for channel in self._covered(name, rule)}
         story = self._attached[entry_key]
         lost = {channel: self._unreached.of(story, channel) for channel in detail}
         only = {channel: names for channel, names in lost.items() if names}

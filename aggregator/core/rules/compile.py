@@ -142,7 +142,7 @@ class _Compilation:
         self._path: Path = ()
         self._offsets: dict[int, int] = {}  # id of a node → where it starts in the query
         self._offset: int | None = None
-        self._negated = False  # under a NOT: a language that cannot be told excludes nothing
+        self._negated = False  # under a NOT: an unknown language excludes nothing
 
     # --- the tree -------------------------------------------------------------------------------
 

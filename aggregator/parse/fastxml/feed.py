@@ -68,7 +68,7 @@ class _Reader:
         self._base, self._lang = scope(found, resolve(source.url, source.url), source.content_language or None)
         if not self._base.startswith(("http://", "https://")):
             raise Unsupported("an address that is not on the web")
-        self._version = self._told_version()
+        self._version = self._declared_version()
         self._feed.literal = self._version.startswith("atom")
         self._has_content = self._has_summary = False
         if self._lang and name(root) in ("feed", "rss"):
@@ -168,7 +168,7 @@ class _Reader:
             self._feed.link = href
         self._feed.linked(relation, href)
 
-    def _told_version(self) -> str:
+    def _declared_version(self) -> str:
         """Return as much of feedparser's version as decides how it guesses at markup."""
         kind, uri = name(self._root), self._root.tag[1:].partition("}")[0].lower()
         if kind == "rss":

@@ -150,9 +150,9 @@ def _first(wanted: HitFilter) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _members(wanted: HitFilter, tales: Iterable[str | int]) -> Select[Any]:
+def _members(wanted: HitFilter, keys: Iterable[str | int]) -> Select[Any]:
     """Select the hits of these stories and entries that the listing has, the first MEMBERS of each."""
-    stories, alone = [t for t in tales if isinstance(t, str)], [t for t in tales if isinstance(t, int)]
+    stories, alone = [key for key in keys if isinstance(key, str)], [key for key in keys if isinstance(key, int)]
     story_hits = func.coalesce(hits.c.story, cast(hits.c.entry, Text))
     numbered = (
         select(hits.c.id, func.row_number().over(partition_by=story_hits, order_by=PLACE.clauses).label("number"))

@@ -43,7 +43,7 @@ def _names(backend: Backend) -> dict[str, str]:
 async def _found(backend: Backend, words: str) -> list[str]:
     """The feeds that are meant by a part of their id, name, address or tags, as they are shown.
 
-    What is masked there cannot be searched either: who could would guess a key letter by letter.
+    Masked text cannot be searched either: a search could guess a key character by character.
     """
     part, configured = words.casefold(), {feed.id: feed for feed in backend.current().config.feeds}
     found = []

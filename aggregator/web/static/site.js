@@ -29,7 +29,7 @@ setInterval(() => {
 }, 30000);
 
 // Keys. What a key does stands on the button or link as aria-keyshortcuts: first in the row that has the
-// focus, then outside of rows. A key that is typed into a field is only a letter.
+// focus, then outside of rows. A key that is typed into a field is only a character.
 const rows = () => [...document.querySelectorAll("[data-row]")];
 const rowOf = (element) => element?.closest?.("[data-row]");
 function move(step) {
@@ -151,7 +151,7 @@ if (badge) {
   let count = 0;
   const source = new EventSource("/api/v1/events");
   source.addEventListener("hit", (event) => {
-    if (JSON.parse(event.data).state === "collapsed") return; // its story stands where it was told first
+    if (JSON.parse(event.data).state === "collapsed") return; // its story is shown at its first hit
     count += 1;
     badge.textContent = count > 99 ? "99+" : String(count);
     badge.hidden = false;
