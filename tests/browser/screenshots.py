@@ -55,7 +55,7 @@ def desk() -> Desk:
 
 def edit(page: Page) -> None:
     """Change a rule and wait for what it does."""
-    area = page.get_by_label("The file")
+    area = page.get_by_label("Contents of")
     area.fill(area.input_value().replace(OLD, EDITED))
     page.locator(".changes .minus").first.wait_for()
     page.mouse.click(1240, 740)
