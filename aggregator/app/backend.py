@@ -245,9 +245,18 @@ class AppBackend:
         return await (await self.app.runtime()).websub().verify(callback, query)
 
     async def receive_push(
-        self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
+        self,
+        callback: str,
+        content_type: str,
+        signature: str,
+        read: Callable[[], Awaitable[bytes]],
+        size_bytes: int | None = None,
     ) -> PushOutcome:
-        return await (await self.app.runtime()).websub().receive(callback, content_type, signature, read)
+        from aggregator.fetch.budget import incoming
+
+        runtime = await self.app.runtime()
+        async with incoming(runtime.fetcher.transport.budget, size_bytes, read) as reading:
+            return await runtime.websub().receive(callback, content_type, signature, reading)
 
     # --- feeds -----------------------------------------------------------------------------------
 

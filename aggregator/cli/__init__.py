@@ -9,7 +9,7 @@ from errno import ENOMEM, ENOSPC
 
 # Address space in MB below which native libraries abort the process without a word, instead of raising MemoryError;
 # what is really held is about 150 MB. Threads reserve most of it.
-SERVICE_MB, COMMAND_MB = 3072, 512
+SERVICE_MB, COMMAND_MB = 768, 512
 SERVICES = frozenset({"run", "worker", "demo"})
 
 

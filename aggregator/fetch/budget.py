@@ -9,9 +9,13 @@ somebody who holds one (no deadlock), and dripping senders delay large documents
 import asyncio
 import ctypes
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from weakref import WeakSet
 
+from aggregator.core.errors import Busy
+
+INCOMING_S = 20.0  # for a place and the whole body of a document that is sent to us
 BUDGET_BYTES = 128 * 2**20
 SMALL_BYTES = 256 * 1024
 HELD_S = 5.0  # a place may be kept so long by a document that is still on its way while others wait
@@ -135,6 +139,40 @@ class Budget:
             if wanted and loop.time() - hold.since >= HELD_S and hold.evict():
                 wanted -= 1
         self._timer = loop.call_later(HELD_S / 5, self._make_room, loop)
+
+
+@asynccontextmanager
+async def incoming(
+    budget: Budget, size_bytes: int | None, read: Callable[[], Awaitable[bytes]]
+) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
+    """Read a document that somebody sends to us (`size_bytes`: how large he says it is) within the budget.
+
+    Its place is held until the context ends. The given function raises Busy where there is no place, or the sender
+    keeps it for too long: then he should come again.
+    """
+    holds: list[Hold] = []
+
+    async def reading() -> bytes:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(INCOMING_S) as deadline:
+                hold = budget.hold(lambda: deadline.reschedule(loop.time()))
+                holds.append(hold)
+                if size_bytes is None or hold.needs_place(size_bytes):
+                    await hold.take_place()
+                body = await read()
+        except TimeoutError:
+            for each in holds:
+                each.release()
+            raise Busy("too many large documents are on their way; send it again in a moment") from None
+        hold.complete()
+        return body
+
+    try:
+        yield reading
+    finally:
+        for hold in holds:
+            hold.release()
 
 
 def _trim() -> None:

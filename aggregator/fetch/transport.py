@@ -168,13 +168,13 @@ class Transport:
     ) -> None:
         self._config = config
         self._dialer = Dialer(config.policy)
-        self._budget = budget or Budget(DEFAULT_CONCURRENCY, config.max_body_bytes)
+        self.budget = budget or Budget(DEFAULT_CONCURRENCY, config.max_body_bytes)
         self._verified = verified
         self._unverified: ssl.SSLContext | None = None
 
     def reconfigure(self, config: TransportConfig, concurrency: int = DEFAULT_CONCURRENCY) -> None:
         """Apply other settings; requests under way may end with the old ones."""
-        self._budget.reconfigure(concurrency, config.max_body_bytes)
+        self.budget.reconfigure(concurrency, config.max_body_bytes)
         self._config = config
         self._dialer.guard = config.policy
 
@@ -240,7 +240,7 @@ class Transport:
             body, held = b"", None
             if 200 <= head.code < 300:
                 ingestor = self._ingestor(request, redirect, head.headers)
-                held = self._budget.hold(partial(_give_up, exchange))
+                held = self.budget.hold(partial(_give_up, exchange))
                 try:
                     await read_all(stream, ingestor.feed, held)
                     if exchange.gave_up:

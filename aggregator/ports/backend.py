@@ -105,9 +105,14 @@ class Backend(Protocol):
         ...
 
     async def receive_push(
-        self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
+        self,
+        callback: str,
+        content_type: str,
+        signature: str,
+        read: Callable[[], Awaitable[bytes]],
+        size_bytes: int | None = None,
     ) -> Literal["taken", "ignored", "unknown"]:
-        """Accept a hub's push; `read` returns the body. Raises StoreError."""
+        """Accept a hub's push; `read` returns the body, of `size_bytes` as it says. Raises StoreError, Busy."""
         ...
 
     async def discover(self, url: str) -> tuple[FeedCandidate, ...]:

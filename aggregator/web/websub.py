@@ -25,9 +25,14 @@ async def verify(request: Request, backend: BackendDep, callback: str) -> Respon
 async def receive(request: Request, backend: BackendDep, callback: str) -> Response:
     """Take in a push. 410: nobody here wants it; 503: come again."""
     headers = request.headers
+    length = headers.get("content-length", "")
     try:
         taken = await backend.receive_push(
-            callback, headers.get("content-type", ""), headers.get("x-hub-signature", ""), request.body
+            callback,
+            headers.get("content-type", ""),
+            headers.get("x-hub-signature", ""),
+            request.body,
+            int(length) if length.isdecimal() else None,
         )
     except StoreError as error:
         raise HTTPException(503, str(error)) from error

@@ -365,7 +365,64 @@ def shown_titles() -> Case:
     return lambda stack: served(stack, answer(200, page, Content_Type="text/html"), culprit="hostile")
 
 
+def moved_inside() -> Case:
+    """13: a foreign feed redirects to a private host, links there, and names it as its hub."""
+
+    def case(stack: ExitStack) -> Attack:
+        party = peers(stack)
+        inside, outside = party.site("127.9.0.9"), party.site("127.9.0.1")
+        secret = inside.script("/feed", answer(200, feed(item("secret", "S-400 secret")), Content_Type="text/xml"))
+        hub = inside.script("/admin/delete", answer(200, b"gone"))
+        links = f"<atom:link rel='hub' href='{hub}'/><atom:link rel='self' href='{secret}'/>"
+        document_ = answer(200, feed(item("one", "S-400 seen"), head=links), Content_Type="application/rss+xml")
+        feeds = [
+            ("hostile", outside.script("/feed", document_)),
+            ("hostile-moved", outside.script("/moved", redirect(302, secret))),
+        ]
+
+        def check(arena: Arena) -> str:
+            paths = [asked.target for asked in inside.asked]
+            return f"the private host was asked for {paths[:5]}" if paths else ""
+
+        return Attack(
+            feeds=feeds, culprit="hostile-moved", rules=WATCH, allow='"127.0.0.0/24", "127.9.0.1"', check=check
+        )
+
+    return case
+
+
+def endless_lease() -> Case:
+    """22: a hub that grants a lease of thirty years and pushes nothing: polls go on finding what is new."""
+    turn = iter(range(10**9))
+
+    def case(stack: ExitStack) -> Attack:
+        party = peers(stack)
+        site = party.site()
+        hub = site.script("/hub", answer(202, b""))
+
+        async def play(writer: asyncio.StreamWriter) -> None:
+            n = next(turn)
+            items = [item(k, f"S-400 number {k}") for k in range(n + 1)]
+            head = f"<atom:link rel='hub' href='{hub}'/><atom:link rel='self' href='{url}'/>"
+            writer.write(answer(200, feed(*items, head=head), Content_Type="application/rss+xml"))
+            await writer.drain()
+
+        url = site.script("/feed", play)
+
+        def act(arena: Arena) -> None:
+            """What the hub's confirmation would have left behind."""
+            wait_for(lambda: titles_of(arena) >= 1, 30, "the first entries")
+            with closing(sqlite3.connect(arena.database(), timeout=10)) as database, database:
+                until = "(CAST(strftime('%s', 'now') AS INTEGER) + 946080000) * 1000000"
+                database.execute(f"UPDATE feeds SET hub_until = {until} WHERE id = 'hostile'")
+
+        return Attack(feeds=[("hostile", url)], rules=WATCH, act=act, check=stored(4))
+
+    return case
+
+
 CASES: dict[str, Case] = {
+    "0 nobody hostile": lambda _: Attack(),
     "1 4,500 matching entries": many_matches(),
     "2 title of no-break spaces": blank_title(),
     "3 endless body of a 500": receiver_that(flood(b"HTTP/1.1 500 X\r\n\r\n", b"a" * 65_536)),
@@ -379,12 +436,14 @@ CASES: dict[str, Case] = {
     "9 redirect to a long label": bad_redirect("x" * 64 + ".example"),
     "10 hub at a..example": bad_hub(),
     "11 controls in a page's title": shown_titles(),
+    "13 led to a private host": moved_inside(),
     "14 100 documents held back": held_back(),
     "15 200 heavy feeds": crowd(),
     "16 600 half requests": half_heads(),
     "17 heavy search": heavy_search(),
     "20 item at the end of time": last_day(),
     "21 title of 1 MiB": huge_title(),
+    "22 lease of thirty years": endless_lease(),
     "28 5,000 new entries a poll": changing(),
     "A receiver of 1 s an alert": slow_receiver(),
     "B killed parse workers": killed_worker(),

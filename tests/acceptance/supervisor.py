@@ -284,6 +284,7 @@ class Attack:
     rules: str = ""
     settings: str = ""
     collapse: bool = False
+    allow: str = '"127.0.0.0/8"'
     culprit: str = ""  # must be named by the log or by doctor; "": harmless to everybody, so nobody needs to say so
     act: Callable[["Arena"], None] = lambda _: None
     check: Callable[["Arena"], str] = lambda _: ""  # a sentence: what is wrong
@@ -341,7 +342,7 @@ feeds:
   desk: {{service: webhook, url: "{arena.receiver.url}/desk"}}
 {attack.channels}settings:
   default_channels: [desk]
-  http: {{allow: ["127.0.0.0/8"], timeout: 5s}}
+  http: {{allow: [{attack.allow}], timeout: 5s}}
   stories: {{collapse: {str(attack.collapse).lower()}}}
   web: {{listen: "127.0.0.1:{arena.port}"}}
   logging: {{format: console}}

@@ -41,7 +41,7 @@ def test_too_little_memory_is_one_sentence(folder: Path, command: str) -> None:
         done = limited(folder, megabytes, *command.split())
         [line] = done.stderr.splitlines()
         assert line.startswith(f"error: not enough memory: the address space is limited to {megabytes} MB")
-        assert f"needs {3072 if command in ('run', 'worker', 'demo') else 512} MB" in line
+        assert f"needs {768 if command in ('run', 'worker', 'demo') else 512} MB" in line
         assert (done.returncode, done.stdout) == (1, "")
     assert not (folder / "var").exists()
 
@@ -51,5 +51,5 @@ def test_help_and_enough_memory(folder: Path) -> None:
     assert "Usage:" in limited(folder, 200, "--help").stdout
     done = limited(folder, 512, "check", "--config", "config")
     assert done.returncode == 0, done.stderr
-    done = limited(folder, 3072, "demo", "--for", "2s")
+    done = limited(folder, 768, "demo", "--for", "2s")
     assert done.returncode == 0, done.stderr

@@ -5,9 +5,9 @@ import gc
 
 import pytest
 
-from aggregator.core.errors import FetchError
+from aggregator.core.errors import Busy, FetchError
 from aggregator.fetch import budget
-from aggregator.fetch.budget import Budget
+from aggregator.fetch.budget import Budget, incoming
 from aggregator.fetch.ssrf import AddressPolicy
 from aggregator.fetch.transport import Request, Response, Transport, TransportConfig
 from tests.support.loopback import FEED, Loopback, Play, answer, silence
@@ -139,3 +139,50 @@ def test_the_sum_is_within_the_budget() -> None:
             assert made.small_bytes * concurrency + (made.places + 1) * most <= budget.BUDGET_BYTES
             assert made.places >= 1
     assert Budget(128, 2**30).places == 1
+
+
+async def test_what_is_pushed_to_us_takes_a_place_too() -> None:
+    """A large push holds one of the places until it was read in; small ones need none; who finds none comes again."""
+    _, fixture = transport(1)
+    read = asyncio.Event()
+
+    async def body() -> bytes:
+        await read.wait()
+        return b"x" * (MIB // 2)
+
+    async with incoming(fixture, MIB // 2, body) as first, incoming(fixture, 1000, body) as small:
+        reading = asyncio.ensure_future(first())
+        await asyncio.sleep(0)
+        assert fixture.taken == 1
+        async with incoming(fixture, None, body) as second:
+            waiting = asyncio.ensure_future(second())
+            await asyncio.sleep(0.01)
+            assert fixture.taken == 1
+            read.set()
+            assert len(await reading) == len(await small()) == MIB // 2
+            await asyncio.sleep(0.01)
+            assert not waiting.done()
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+    assert fixture.taken == 0
+
+
+async def test_a_push_that_drips_gives_its_place_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender is told to come again; the others go on."""
+    monkeypatch.setattr(budget, "HELD_S", 0.1)
+    _, fixture = transport(1)
+
+    async def drip() -> bytes:
+        await asyncio.sleep(60)
+        return b""
+
+    async def whole() -> bytes:
+        return b"x"
+
+    async with incoming(fixture, None, drip) as slow, incoming(fixture, None, whole) as quick:
+        dripping = asyncio.ensure_future(slow())
+        await asyncio.sleep(0.01)
+        waiting = asyncio.ensure_future(quick())
+        with pytest.raises(Busy):
+            await asyncio.wait_for(dripping, 10)
+        assert await asyncio.wait_for(waiting, 10) == b"x"

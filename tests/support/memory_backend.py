@@ -140,7 +140,12 @@ class MemoryBackend:
         return query.get("hub.challenge") if callback == "known" else None
 
     async def receive_push(
-        self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
+        self,
+        callback: str,
+        content_type: str,
+        signature: str,
+        read: Callable[[], Awaitable[bytes]],
+        size_bytes: int | None = None,
     ) -> Literal["taken", "ignored", "unknown"]:
         if callback != "known":
             return "unknown"

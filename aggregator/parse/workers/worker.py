@@ -71,6 +71,9 @@ def main(arguments: list[str]) -> None:
     """Set the limits `MEMORY_BYTES CPU_SECONDS BODY_BYTES NICE` before the first byte of a document is seen."""
     memory_bytes, cpu_s, max_body_bytes, nice = map(int, arguments)
     os.nice(nice)
+    _, hardest = resource.getrlimit(resource.RLIMIT_AS)
+    if hardest != resource.RLIM_INFINITY:  # the service itself was given less
+        memory_bytes = min(memory_bytes, hardest)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answers = os.fdopen(os.dup(1), "wb")
