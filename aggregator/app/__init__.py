@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows all names, and the only reader of the clock."""
+"""The composition root: the only package that imports all adapters, and the only reader of the clock."""
 
 import asyncio
 import gc
@@ -26,7 +26,7 @@ END_S = 10.0  # from the signal to end on; systemd and container engines kill la
 
 
 def load_config(path: Path, *, sound: bool = False, edited: Mapping[Path, str] | None = None) -> "Loaded":
-    """The configuration at `path`, checked. Raises ConfigErrors.
+    """Return the checked configuration at `path`. Raises ConfigErrors.
 
     `sound`: faulty parts are left out instead, unless they may hide which database is meant;
     `edited`: texts that stand for files.
@@ -41,7 +41,7 @@ def load_config(path: Path, *, sound: bool = False, edited: Mapping[Path, str] |
 def open_application(
     loaded: "Loaded", *, console: TextIO | None = None, redact: "Redactor | None" = None
 ) -> "AbstractAsyncContextManager[Application]":
-    """Everything open for one command or the service; `console` is where console channels print.
+    """Open the application for one command or the service; `console` is where console channels print.
 
     `redact`: what cuts secrets out of the logs; a reload gives it the new ones.
     """
@@ -51,7 +51,7 @@ def open_application(
 
 
 def quiet_logs(loaded: "Loaded") -> None:
-    """Logs of a command: errors only, unless the configuration asks for debug."""
+    """Set up the logs of a command: errors only, unless the configuration asks for debug."""
     from aggregator.core.redaction import Redactor
     from aggregator.telemetry.logs import configure_plain
 
@@ -60,7 +60,7 @@ def quiet_logs(loaded: "Loaded") -> None:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the fastest loop there is."""
+    """Run a coroutine on the fastest available loop."""
     # What is loaded by now stays: the collector need not look at it, nor at every 700 new values.
     gc.freeze()
     gc.set_threshold(25_000, 20, 50)
@@ -114,9 +114,9 @@ def _share_arenas() -> None:
 
 
 def _end_in_time() -> None:
-    """See to it that the process ends, also where a thread of a library, which nobody can cancel, goes on.
+    """Ensure that the process ends, even if a thread of a library, which nobody can cancel, goes on.
 
-    To the stored data this is like a power cut, which loses nothing; the sender of the signal is not kept waiting.
+    For stored data it is a power cut, which loses nothing; the sender of the signal is not kept waiting.
     """
     import logging
     import os

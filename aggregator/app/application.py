@@ -1,4 +1,4 @@
-"""The composition root: the database and the setup that holds now; all names meet here."""
+"""The application: the database and the active configuration, wired together."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Application:
-    """What every command needs; `runtime()` opens the rest."""
+    """The application of every command; `runtime()` opens the rest."""
 
     loaded: Loaded
     current: ActiveConfig
@@ -44,11 +44,11 @@ class Application:
 
     @property
     def context(self) -> Context:
-        """What the parts of the pipeline are given."""
+        """Return the context of the parts of the pipeline."""
         return Context(config=self.active, clock=self.clock, owner=self.owner)
 
     async def runtime(self) -> "Runtime":
-        """Transport, parsers and notifiers; opened once, closed with the application."""
+        """Open transport, parsers and notifiers; once, closed with the application."""
         if self._runtime is None:
             from aggregator.app.runtime import open_runtime
 
@@ -62,9 +62,9 @@ class Application:
         return Maintainer(self.context, catalog=store.catalog, outbox=store.outbox, upkeep=store.maintenance)
 
     async def reload(self, path: Path, *, digest: str | None = None) -> bool:
-        """Take over the configuration at `path`. Raises ConfigErrors; then nothing has changed.
+        """Apply the configuration at `path`. Raises ConfigErrors; then nothing has changed.
 
-        False, and nothing has changed either, where it is no longer the one with `digest`.
+        False, and nothing has changed either, if it is no longer the one with `digest`.
         """
         loaded, current = await asyncio.to_thread(self._prepare, path)  # polling and matching go on meanwhile
         if digest not in (None, loaded.digest):
@@ -88,7 +88,7 @@ class Application:
 async def open_application(
     loaded: Loaded, *, console: TextIO | None = None, redact: Redactor | None = None
 ) -> AsyncIterator[Application]:
-    """Open the database: upgraded, free of the leases of the dead, its feeds those of the configuration.
+    """Open the database: upgraded, free of dead processes' leases, its feeds those of the configuration.
 
     `console` is where console channels print; default: stdout. `redact` is shared with the logs.
     """

@@ -1,4 +1,4 @@
-"""The backend: what the pages and the commands do beyond reading the database (ports.backend.Backend)."""
+"""The backend: operations of pages and commands beyond reading the database (ports.backend.Backend)."""
 
 import asyncio
 import os
@@ -60,7 +60,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn, and have it. Raises Busy."""
+        """Wait for a turn, and hold it. Raises Busy."""
         if self._here >= self.at_once + MAX_WAITING:
             raise Busy(f"{MAX_WAITING} {self.what} are already waiting; try again in a moment")
         self._here += 1
@@ -73,7 +73,7 @@ class Turns:
 
 @dataclass(slots=True)
 class AppBackend:
-    """Implements `ports.backend.Backend` over an open application."""
+    """`ports.backend.Backend` over an open application."""
 
     app: Application
     path: Path
@@ -220,7 +220,7 @@ class AppBackend:
         )
 
     async def _with(self, name: str, text: str) -> config.Loaded:
-        """The configuration as it would be with `text` in that file. Raises ConfigErrors, Conflict, NotFound, Busy."""
+        """Return the configuration with `text` in place of that file. Raises ConfigErrors, Conflict, NotFound, Busy."""
         running, file = self.app.loaded, await self._known_file(name)
         text = _with_ends_of(file, text)
         if file.text == text and self._files[0] == running.digest:
@@ -261,7 +261,7 @@ class AppBackend:
     # --- feeds -----------------------------------------------------------------------------------
 
     async def discover(self, url: str) -> tuple[FeedCandidate, ...]:
-        """`url`: as people paste it; a name and password in it are sent to its own origin, and not given back."""
+        """Find feeds behind `url`, as pasted; a name and password in it go to its own origin, and are not returned."""
         known = {feed.url: feed.id for feed in self.app.current.feeds.values()}
 
         from aggregator.fetch import discover as discover_feeds
@@ -284,7 +284,7 @@ class AppBackend:
     async def add_feed(
         self, url: str, *, title: str = "", tags: Sequence[str] = (), feed_id: str = "", find: bool = False
     ) -> str:
-        """`url`: as people paste it; a name and password in it become the feed's `auth`.
+        """Add the feed at `url`, as pasted; a name and password in it become the feed's `auth`.
 
         `find`: it may be that of a site, and the best feed behind it is added. Raises NotFound, Conflict, FetchError;
         what cannot be reached now is added as it is.
@@ -301,7 +301,7 @@ class AppBackend:
         return added.id
 
     async def _behind(self, url: str) -> FeedCandidate | None:
-        """The best feed behind an address; None: it cannot be reached now. Raises NotFound, Conflict, FetchError."""
+        """Return the best feed behind an address; None: unreachable now. Raises NotFound, Conflict, FetchError."""
         try:
             found = await self.discover(url)
         except Unreachable as error:
@@ -318,7 +318,7 @@ class AppBackend:
     async def import_opml(
         self, document: bytes, *, online: bool = False, step: Callable[[], object] = lambda: None
     ) -> ImportResult:
-        """`online`: only feeds that can be read now are added."""
+        """Import feeds; `online`: only feeds that can be read now are added."""
         known = tuple(self.app.current.feeds.values())
         wanted, skipped = await asyncio.to_thread(lambda: config.split_known(config.from_opml(document), known))
         wanted, problems = await (self._readable(wanted, step) if online else self._permitted(wanted))
@@ -347,9 +347,9 @@ class AppBackend:
     async def _permitted(
         self, wanted: Sequence[config.OpmlOutline]
     ) -> tuple[tuple[config.OpmlOutline, ...], list[str]]:
-        """Those whose address may be read, and what is said of the others.
+        """Return feeds whose address may be read, and the problems of the others.
 
-        Names are looked up for LOOKUPS_S in all; one that is not known by then is judged when it is dialled.
+        Names are looked up for LOOKUPS_S in all; one that is not known by then is checked when it is dialled.
         """
         transport = (await self.app.runtime()).fetcher.transport
         examples = {_place(one.url): one.url for one in wanted}
@@ -379,7 +379,7 @@ class AppBackend:
         return tuple(one for one in wanted if _place(one.url) not in refused), problems
 
     async def export_opml(self) -> str:
-        """Masked before it is written: in XML a key with an `&` is no longer the text that is known."""
+        """Export feeds, masked before they are written: in XML a key with an `&` is no longer the known text."""
         return config.to_opml(
             feed.model_copy(
                 update={"url": shown(feed.url, self.app.redact), "title": shown(feed.title, self.app.redact)}
@@ -389,13 +389,13 @@ class AppBackend:
 
 
 def _tried(one: config.OpmlOutline) -> Feed:
-    """A feed that is only tried; named by its address."""
+    """Return a feed that is only tried; named by its address."""
     return Feed.model_construct(url=one.url, id=one.url, auth=Auth.model_validate(one.auth) if one.auth else None)
 
 
 @asynccontextmanager
 async def web_server(backend: AppBackend, listen: str) -> AsyncIterator[str]:
-    """Serve the pages while the context lasts; gives their address. Raises AggregatorError."""
+    """Serve the pages while the context lasts; return their address. Raises AggregatorError."""
     from aggregator.web.app import create_app
 
     async with _serving(listen, "settings.web.listen", create_app(backend)) as address:
@@ -413,7 +413,7 @@ async def metrics_server(backend: AppBackend, listen: str) -> AsyncIterator[str]
 
 @asynccontextmanager
 async def _serving(listen: str, setting: str, site: "WebApp") -> AsyncIterator[str]:
-    """A server that is started again on the same port where it ends before the context does."""
+    """Run a server that is started again on the same port if it ends before the context does."""
     from aggregator.web.server import bind, serve
 
     sockets = [bind(listen, setting)]
@@ -435,7 +435,7 @@ async def _serving(listen: str, setting: str, site: "WebApp") -> AsyncIterator[s
 
 
 def _place(url: str) -> str:
-    """What the guard judges of an address: scheme, host and port."""
+    """Return what the address policy judges: scheme, host and port."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
 
@@ -449,7 +449,7 @@ def _is_literal(url: str) -> bool:
 
 
 def _with_ends_of(file: RulesFile, text: str) -> str:
-    """The text with the line ends of the file, which browsers take away: to change them all changes no rule."""
+    """Restore the file's line ends, which browsers change: they are no edit of a rule."""
     return text.replace("\n", "\r\n") if "\r\n" in file.text and "\r\n" not in text else text
 
 

@@ -1,4 +1,4 @@
-"""What the configuration asks for that an extra of the package brings."""
+"""Extras of the package that the configuration requires."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,14 @@ from aggregator.parse.article import is_available
 
 
 def missing(config: Config) -> Iterator[tuple[str, str]]:
-    """(what is configured, the extra that it needs), once for each extra that is not installed."""
+    """Return (what is configured, the extra that it needs), once for each extra that is not installed."""
     feed = next((feed.id for feed in config.feeds if feed.full_text), None)
     if feed and not is_available():
         yield f"full_text of feed {feed}", "fulltext"
 
 
 def extra_errors(loaded: Loaded) -> tuple[ConfigError, ...]:
-    """The same as errors with their places, for `check`."""
+    """Return the same as errors with their places, for `check`."""
     return tuple(_error(loaded, what, extra) for what, extra in missing(loaded.config))
 
 

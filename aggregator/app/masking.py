@@ -1,4 +1,4 @@
-"""The catalog for people's eyes: a feed's address may hold a key or a password, and they need not see it."""
+"""Masking of secrets in the catalog: a feed's address may hold a key or a password."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,12 +12,12 @@ TEXTS = ("url", "configured_url", "title", "last_error", "move_url", "hub", "sel
 
 
 def masked_catalog(catalog: Catalog, redact: Redactor) -> Catalog:
-    """The same catalog, with every login and known secret in its feeds replaced by `***`."""
+    """Return the same catalog, with every login and known secret in its feeds replaced by `***`."""
     return cast(Catalog, _MaskedCatalog(catalog, redact))
 
 
 class _MaskedCatalog:
-    """Passes everything on but the listing of feeds, the one place where configured addresses come back."""
+    """A catalog that masks the listing of feeds, the one place where configured addresses are returned."""
 
     def __init__(self, catalog: Catalog, redact: Redactor) -> None:
         self._catalog, self._redact = catalog, redact
@@ -40,7 +40,7 @@ class _MaskedCatalog:
 
 
 def shown(text: str, redact: Redactor) -> str:
-    """A text with every known secret in it replaced, and every login, also one that stands in the YAML as it is."""
+    """Mask every known secret in a text, and every login, also one written directly in the YAML."""
     return hide_logins(redact(text))
 
 

@@ -41,6 +41,6 @@ def observe_deliveries(metrics: Metrics, counts: DeliveryCounts) -> None:
 
 
 def lag_s(due_at: datetime | None, now: datetime) -> float:
-    """How long the most overdue feed has been waiting; one that was never polled waits for nobody yet."""
+    """Return how long the most overdue feed has been waiting; one that was never polled does not count yet."""
     overdue = due_at is not None and due_at.year > 1970
     return max(0.0, (now - due_at).total_seconds()) if due_at and overdue else 0.0

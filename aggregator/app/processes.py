@@ -1,7 +1,7 @@
-"""Who runs: each process of the service leaves a note beside the database and keeps it locked while it lives.
+"""Registry of running processes: each leaves a note beside the database and keeps it locked while it lives.
 
 The lock holds across containers and PID namespaces, where a process number says nothing: a note without a lock
-belongs to a process that is dead, no matter which process looks.
+belongs to a process that is dead, whoever looks.
 """
 
 import json
@@ -35,7 +35,7 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask, 
 
 
 def registry_folder(config: Config) -> Path:
-    """Beside the database's file, else in the state folder."""
+    """Return the folder of notes: beside the database's file, else in the state folder."""
     backend, _, path = database_url(config).partition(":///")
     return Path(path.partition("?")[0]).parent if backend == "sqlite" else state_directory()
 
@@ -66,7 +66,7 @@ def register(folder: Path, process: Process, owner: str = "") -> Iterator[None]:
 
 
 def running_processes(folder: Path) -> tuple[Process, ...]:
-    """The processes of the service on this machine, the oldest first."""
+    """Return the processes of the service on this machine, the oldest first."""
     found = []
     for path in folder.glob(_REGISTRY):
         with suppress(OSError, ValueError, KeyError, TypeError), path.open(encoding="utf-8") as file:
@@ -80,7 +80,7 @@ def running_processes(folder: Path) -> tuple[Process, ...]:
 
 
 def loops_of(process: Process) -> Mapping[str, bool] | None:
-    """Which loops of a process are well, by what it says of itself; None where it has no page, or says nothing."""
+    """Return which loops of a process are healthy, by its own report; None if it has no page, or says nothing."""
     address = urlsplit(process.page or "")
     if not address.hostname or not address.port:
         return None
@@ -90,7 +90,7 @@ def loops_of(process: Process) -> Mapping[str, bool] | None:
 
 
 def loops_at(host: str, port: int) -> Mapping[str, bool] | None:
-    """Which loops are well at an address; None where something else answers. Raises ConnectionRefusedError."""
+    """Return which loops are healthy at an address; None if something else answers. Raises ConnectionRefusedError."""
     connection = HTTPConnection(_ANYWHERE.get(host, host), port, timeout=REPLY_TIMEOUT_S)
     try:
         connection.request("GET", "/healthz")
@@ -105,12 +105,12 @@ def loops_at(host: str, port: int) -> Mapping[str, bool] | None:
 
 
 def this_process(started_at: datetime, roles: frozenset[str], page: str | None) -> Process:
-    """This process."""
+    """Return this process."""
     return Process(pid=os.getpid(), started_at=started_at, roles=tuple(sorted(roles)), page=page)
 
 
 def _tidy(folder: Path) -> None:
-    """Take away the notes of the dead."""
+    """Remove the notes of dead processes."""
     for path in folder.glob(_REGISTRY):
         with suppress(OSError):
             with path.open(encoding="utf-8") as file:
@@ -130,15 +130,15 @@ def _is_held(file: IO[str]) -> bool:
 
 
 def new_owner() -> str:
-    """`host:boot:namespace:pid:token`: names this run of this process, on whichever machine and in whichever container.
+    """Return `host:boot:namespace:pid:token`: names this run of this process, on any machine and in any container.
 
-    `boot` and `namespace` are the kernel's; empty where it tells neither (macOS, Windows).
+    `boot` and `namespace` are the kernel's; empty if it tells neither (macOS, Windows).
     """
     return ":".join((*_here(), str(os.getpid()), token_hex(4)))
 
 
 def dead_owners(owners: Iterable[str], folder: Path) -> tuple[str, ...]:
-    """Those of `owners` that do not live any more, as far as that can be known.
+    """Return those of `owners` that are no longer alive, as far as that can be known.
 
     Known are those of this PID namespace since this boot, by their number, and those that left a note in `folder`
     without its lock. A number that another program took over meanwhile counts as alive. Leases of all others run out
@@ -150,7 +150,7 @@ def dead_owners(owners: Iterable[str], folder: Path) -> tuple[str, ...]:
 
 
 def _owners_that_left(folder: Path) -> Collection[str]:
-    """The owners whose notes are no longer locked."""
+    """Return the owners whose notes are no longer locked."""
     found = set()
     for path in folder.glob(_REGISTRY):
         with suppress(OSError, ValueError, KeyError, TypeError), path.open(encoding="utf-8") as file:
@@ -160,7 +160,7 @@ def _owners_that_left(folder: Path) -> Collection[str]:
 
 
 def _here() -> tuple[str, str, str]:
-    """What a process number is valid in: the machine's name, its boot, the PID namespace."""
+    """Return the scope of a process number: the machine's name, its boot, the PID namespace."""
     boot = namespace = ""
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()[:8]

@@ -1,4 +1,4 @@
-"""The part of the application that reaches out: transport, parsers, notifiers, and the pipeline over them.
+"""The runtime: transport, parsers, notifiers, and the pipeline over them.
 
 Opened when it is first needed, since most commands only read the database.
 """
@@ -43,7 +43,7 @@ from aggregator.telemetry.metrics import Metrics
 
 @dataclass(slots=True, kw_only=True)
 class Runtime:
-    """The adapters that reach out; makes the pipeline parts that poll and deliver."""
+    """The adapters with outside connections; makes the pipeline parts that poll and deliver."""
 
     context: Context
     store: Store
@@ -90,7 +90,7 @@ class Runtime:
         return Deliver(self.context, self.store.outbox, self.notifier)
 
     async def deliver_due(self) -> DeliveryCounts:
-        """Send what is due now, once, and the reports of what was given up; what fails waits for its retry."""
+        """Send what is due now, once, and the reports of dead deliveries; what fails waits for its retry."""
         deliverer = self.deliverer()
         counts = await deliverer.tick(self.context.now())
         if counts.dead:
@@ -98,7 +98,7 @@ class Runtime:
         return counts
 
     async def measure(self) -> None:
-        """Bring the gauges up to date."""
+        """Update the gauges."""
         now, store = self.context.now(), self.store
         due_at = await store.feeds.next_due_at()
         feeds, outbox = await store.catalog.health(), await store.catalog.outbox()
@@ -112,7 +112,7 @@ class Runtime:
         self.metrics.rules.set(sum(rule.config.enabled for rule in self.context.active.rules.values()))
 
     async def read(self, document: Fetched) -> ParsedFeed | None:
-        """A document as a feed, or None where it is none."""
+        """Parse a document as a feed, or return None if it is none."""
         blank = FeedState(id="", url=document.url, configured_url=document.url)
         try:
             return await self.parser.parse(document, blank, None)
@@ -120,7 +120,7 @@ class Runtime:
             return None
 
     async def try_feeds(self, feeds: Sequence[Feed], step: Callable[[], object]) -> dict[str, AggregatorError | None]:
-        """What fetching and parsing each feed once gives, without storing anything; None: it works."""
+        """Fetch and parse each feed once, without storing anything; return the errors, None: it works."""
         fixture = asyncio.Semaphore(self.context.active.config.settings.polling.concurrency)
         outcomes: dict[str, AggregatorError | None] = {}
 
@@ -143,7 +143,7 @@ class Runtime:
         return None
 
     async def test_channel(self, channel: Channel) -> list[tuple[str, Receipt | AggregatorError]]:
-        """What each recipient of a channel answers to a test alert."""
+        """Send a test alert; return what each recipient of a channel answers."""
         words = Notice(title="Test alert from aggregator", body=f"If you can read this, channel {channel.name} works.")
         answers: list[tuple[str, Receipt | AggregatorError]] = []
         for recipient in self.context.active.recipients.of(channel.name):
@@ -163,7 +163,7 @@ class Runtime:
 
 
 def _own_ports(settings: Settings) -> tuple[int, ...]:
-    """The ports on which we listen ourselves: no feed may lead there, whatever else is allowed."""
+    """Return the ports on which we listen ourselves: no feed may lead there, whatever else is allowed."""
     places = (settings.web.listen if settings.web.enabled else None, settings.metrics.listen)
     ports = [int(place.rpartition(":")[2]) for place in places if place]
     return tuple(port for port in ports if port)

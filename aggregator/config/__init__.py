@@ -1,4 +1,4 @@
-"""The configuration: YAML files in, checked values out; edits that keep what people wrote."""
+"""The configuration: YAML files in, checked values out; edits that preserve comments and layout."""
 
 from aggregator.config.edit import (
     AddedFeed,

@@ -17,7 +17,7 @@ from aggregator.core.errors import AggregatorError, Conflict, NotFound
 
 
 class AddedFeed(NamedTuple):
-    """A feed that was written: its id and the file it stands in."""
+    """A feed that was written: its id and its file."""
 
     id: str
     file: str
@@ -65,14 +65,14 @@ def add_feeds(
 
 
 def remove_feed(path: Path, feed_id: str, *, environ: Mapping[str, str] = os.environ) -> str:
-    """Take a feed out; gives the file. Raises NotFound, ConfigErrors (a rule may still name it)."""
+    """Remove a feed; return the file. Raises NotFound, ConfigErrors (a rule may still name it)."""
     source, items, node = _item(path, "feeds", feed_id, environ)
     _save(path, source, yaml_edit.remove(source, items, node), environ)
     return source.name
 
 
 def rule_files(path: Path) -> tuple[EditableText, ...]:
-    """The files that hold rules, in the order they are loaded."""
+    """Return the files that hold rules, in the order they are loaded."""
     sources = [(source, parse(source)[0]) for source in read(path, {})[0]]
     having = [
         source for source, root in sources if root is None or (isinstance(root, MappingNode) and root.key("rules"))
@@ -81,7 +81,7 @@ def rule_files(path: Path) -> tuple[EditableText, ...]:
 
 
 def with_rule_text(path: Path, rule_id: str, text: str, *, environ: Mapping[str, str] = os.environ) -> tuple[Path, str]:
-    """The file of a rule and its whole text with the rule written anew; nothing is saved."""
+    """Return the file of a rule and its whole text with the rule replaced; nothing is saved."""
     source, _, node = _item(path, "rules", rule_id, environ)
     return source.path, yaml_edit.replace(source, node, text)
 
@@ -89,9 +89,9 @@ def with_rule_text(path: Path, rule_id: str, text: str, *, environ: Mapping[str,
 def save_file(
     path: Path, file: Path, text: str, *, before: str | None = None, environ: Mapping[str, str] = os.environ
 ) -> Loaded:
-    """Replace one file of the configuration at `path`, if the whole is then sound and only rules and lists differ.
+    """Replace one file of the configuration at `path` if the result is valid and only rules and lists differ.
 
-    Raises NotFound where the file is no part of it, Conflict where the file's digest is no longer
+    Raises NotFound if the file is no part of it, Conflict if the file's digest is no longer
     `before` or something else differs, ConfigErrors.
     """
     known = {str(child): child for child in files(path)}
@@ -132,7 +132,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _home_of(path: Path, section: str) -> tuple[Source, MappingNode | None]:
-    """The file in which a new item of a section belongs: where the others stand, else its own."""
+    """Return the file in which a new item of a section belongs: with the others, else its own."""
     found: list[tuple[Source, MappingNode]] = []
     for source in read(path, {})[0]:
         root, _ = parse(source)
@@ -149,7 +149,7 @@ def _home_of(path: Path, section: str) -> tuple[Source, MappingNode | None]:
 
 
 def _item(path: Path, section: str, name: str, environ: Mapping[str, str]) -> tuple[Source, SequenceNode, Node]:
-    """An item of a list section by its id, in a tree of its own file. Raises NotFound, ConfigErrors."""
+    """Find an item of a list section by its id, in the tree of its file. Raises NotFound, ConfigErrors."""
     kind = section.removesuffix("s")
     loaded = load(path, environ)
     place = loaded.places.get((kind, name))

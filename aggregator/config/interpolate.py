@@ -1,4 +1,4 @@
-"""`${ENV}` and `${file:/path}` in values: the only way in for secrets."""
+"""`${ENV}` and `${file:/path}` in values: the only way to pass in secrets."""
 
 import re
 import unicodedata
@@ -25,7 +25,7 @@ _SEVERAL_LINES = ("-----BEGIN ", "{", "[")  # keys and JSON, which have several
 
 @dataclass(slots=True, kw_only=True)
 class Expander:
-    """Replaces references once (what they give is not looked at again) and remembers the secrets.
+    """Replaces references once (the results are not expanded again) and remembers the secrets.
 
     A text with a reference becomes a SecretStr: no message, log line or repr can show it by accident.
     """
@@ -36,7 +36,7 @@ class Expander:
     secrets: set[str] = field(default_factory=set)
 
     def expand(self, scalar: ScalarNode) -> str | SecretStr:
-        """The text with its references replaced; `$${` stands for `${`."""
+        """Expand the references of a text; `$${` stands for `${`."""
         if "${" not in scalar.text:
             return scalar.text
         text = _REFERENCE.sub(lambda found: self._replace(scalar, found), scalar.text)
@@ -81,7 +81,7 @@ class Expander:
         return self._secret(scalar, found, repr(name), text.rstrip("\r\n"))
 
     def _secret(self, scalar: ScalarNode, found: re.Match[str], name: str, value: str) -> str:
-        """The value, remembered; what it carries beside the secret is an error or a warning that does not show it."""
+        """Remember the secret; what it carries beside it is an error or a warning that does not show it."""
         flaw = _flaw(value)
         if flaw and flaw.severity == "error":
             return self._wrong(scalar, found, f"{name} {flaw.what}", flaw.hint)
@@ -95,7 +95,7 @@ class Expander:
         return value
 
     def keep(self, scalar: ScalarNode) -> str:
-        """The text as it is written, in sections where nothing is replaced; what looks as if it should be is wrong."""
+        """Keep the text as written, in sections without references; what looks like one is an error."""
         if "${" in scalar.text and _ALIKE.fullmatch(scalar.text.strip()):
             message = f"{scalar.text.strip()} is not replaced in rules and lists"
             hint = "write the terms themselves, each on its own line: - term"
@@ -103,7 +103,7 @@ class Expander:
         return scalar.text
 
     def refuse_section(self, key: ScalarNode, value: Node) -> bool:
-        """Whether a whole section was to come through a reference, which is wrong: it would be one text."""
+        """Refuse a reference in place of a whole section, which would be one text."""
         if not isinstance(value, ScalarNode) or not refers(value):
             return False
         hint = f"write {key.text}: into a YAML file of this folder; a reference stands for one value"
@@ -124,7 +124,7 @@ class _Flaw(NamedTuple):
 
 
 def _flaw(value: str) -> _Flaw | None:
-    """What makes a value unusable (error), or probably not what was meant (warning)."""
+    """Return what makes a value unusable (error), or probably not what was meant (warning)."""
     if not value.strip():
         return _Flaw("error", "contains only white space" if value else "is empty", "set it, or remove the key")
     if value.startswith("\ufeff"):
@@ -143,7 +143,7 @@ def _flaw(value: str) -> _Flaw | None:
 
 
 def references(node: Node) -> Iterator[str]:
-    """Every reference in the values of a tree, as it is written."""
+    """Yield every reference in the values of a tree, as it is written."""
     if isinstance(node, ScalarNode):
         found = _REFERENCE.finditer(node.text) if "${" in node.text else ()
         yield from (one[0] for one in found if not one[0].startswith("$$"))
@@ -153,5 +153,5 @@ def references(node: Node) -> Iterator[str]:
 
 
 def refers(node: Node) -> bool:
-    """Whether what a node says may come from outside, so that nobody may quote it."""
+    """Tell whether a node's value may come from outside, so that it must not be quoted."""
     return any(True for _ in references(node))

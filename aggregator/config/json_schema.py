@@ -1,4 +1,4 @@
-"""The configuration described: JSON Schema for editors, tables for docs/configuration.md."""
+"""Descriptions of the configuration: JSON Schema for editors, tables for docs/configuration.md."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -29,7 +29,7 @@ _KINDS = {"string": "text", "boolean": "true or false", "integer": "number", "nu
 
 
 def build_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a configuration file."""
+    """Build the JSON Schema (draft 2020-12) of a configuration file."""
     found = Config.model_json_schema(by_alias=True, mode="validation")
     found["$defs"]["Channel"]["properties"].pop("name", None)
     for part in (found, *found["$defs"].values()):
@@ -43,14 +43,14 @@ def build_schema() -> dict[str, Any]:
 
 
 def markdown_tables() -> str:
-    """A Markdown table of the keys of each section, in the order of the models."""
+    """Write a Markdown table of the keys of each section, in the order of the models."""
     return "\n".join(
         line for name, title in _SECTIONS.items() for line in _section(title, build_schema()["$defs"][name])
     )
 
 
 def documented_keys() -> Iterator[tuple[str, str]]:
-    """Every (section, key) that a configuration may have."""
+    """Yield every (section, key) that a configuration may have."""
     for name, part in build_schema()["$defs"].items():
         yield from ((name, key) for key in part.get("properties", {}))
 
@@ -77,7 +77,7 @@ def _default(about: Mapping[str, Any]) -> str:
 
 
 def _kind(about: Mapping[str, Any]) -> str:
-    """What may be written, in a few words."""
+    """Describe the allowed values in a few words."""
     if "anyOf" in about:
         kinds = [kind for option in about["anyOf"] if (kind := _kind(option)) and option.get("type") != "null"]
         listed = [kind for kind in kinds if kind.startswith("list")]

@@ -1,4 +1,4 @@
-"""The sound parts of a faulty configuration, for those who only want to read what is stored."""
+"""The valid parts of a faulty configuration, for commands that only read the database."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ class _AmbiguousDatabase(Exception):
 
 
 def load_valid(path: Path, environ: Mapping[str, str]) -> Loaded:
-    """Like `load`, without the feeds, rules, channels, lists and settings that are faulty: `faults` says which.
+    """Load like `load`, without faulty feeds, rules, channels, lists and settings: `faults` says which.
 
-    Raises ConfigErrors where nothing is left, or where the faults may hide which database is meant.
+    Raises ConfigErrors if nothing is left, or if the faults may hide which database is meant.
     """
     try:
         return load(path, environ)
@@ -51,7 +51,7 @@ def _salvaged(path: Path, environ: Mapping[str, str], faults: Errors) -> Loaded:
 
 
 def _readable(path: Path) -> tuple[MappingNode, str]:
-    """The tree of those files that are YAML. Raises _Unclear."""
+    """Return the tree of those files that are YAML. Raises _AmbiguousDatabase."""
     sources, broken, digest = read(path, {})
     nodes = [(source, parse(source)[0]) for source in sources]
     if broken or any(node is None and _SETTINGS.search(source.text) for source, node in nodes):
@@ -63,7 +63,7 @@ def _readable(path: Path) -> tuple[MappingNode, str]:
 
 
 def _without(root: MappingNode, errors: Errors) -> MappingNode:
-    """The tree without the items into which an error points. Raises _Unclear."""
+    """Return the tree without the items that errors point at. Raises _AmbiguousDatabase."""
     pairs: list[tuple[ScalarNode, Node]] = []
     for key, value in root.pairs:
         if key.text in ("feeds", "rules") and isinstance(value, SequenceNode):

@@ -1,4 +1,4 @@
-"""From files to a checked configuration with compiled rules; every error at once, with its place."""
+"""Loading of files to a checked configuration with compiled rules; every error at once, with its place."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 class SourcePosition(NamedTuple):
-    """Where something is written; line and column from 1."""
+    """The position of something in a file; line and column from 1."""
 
     file: str
     line: int
@@ -97,10 +97,10 @@ def build(
     complete: bool = True,
     before: Loaded | None = None,
 ) -> Loaded:
-    """The configuration that a tree says. Raises ConfigErrors: those given, and all that is wrong with the tree.
+    """Build the configuration of a tree. Raises ConfigErrors: those given, and all of the tree's own.
 
-    `notes` are warnings of what is no part of the tree. Of a tree that is not complete, because a file was not fit to
-    be read, names are not looked up.
+    `notes` are warnings outside the tree. In an incomplete tree, because a file could not be read, names are
+    not looked up.
     """
     errors = list(errors)
     expander = Expander(environ=environ)
@@ -139,7 +139,7 @@ def build(
 
 
 def rule_test_errors(loaded: Loaded, *, before: Loaded | None = None) -> tuple[ConfigError, ...]:
-    """The inline tests that fail, each at the text that was, or was not, matched; not of the very rules of `before`."""
+    """Return the inline tests that fail, each at its text; without rules that are unchanged since `before`."""
     rows = rule_nodes(loaded.root)
     known = {id(rule) for rule in before.rules} if before else ()
     tested = (rule for rule in loaded.rules if id(rule) not in known)
@@ -148,7 +148,7 @@ def rule_test_errors(loaded: Loaded, *, before: Loaded | None = None) -> tuple[C
 
 
 def channel_errors(loaded: Loaded, problems: Iterable[Problem]) -> tuple[ConfigError, ...]:
-    """Problems of channels (each path begins with the channel's name) with their places; no secret in them."""
+    """Yield problems of channels (each path begins with the channel's name) with their places; no secret in them."""
     channels = loaded.root.get("channels") or loaded.root
     return _without(
         loaded.secrets,
@@ -162,7 +162,7 @@ def channel_errors(loaded: Loaded, problems: Iterable[Problem]) -> tuple[ConfigE
 def _validated(
     root: MappingNode, value: dict[str, Any], detail: Sequence[ConfigError]
 ) -> tuple[Config | None, list[ConfigError]]:
-    """The configuration, or what is wrong with it beyond the lines where a reference failed."""
+    """Return the configuration, or its errors except those in lines where a reference failed."""
     try:
         return Config.model_validate(value, by_alias=True, by_name=False), []
     except ValidationError as wrong:
@@ -172,7 +172,7 @@ def _validated(
 
 
 def _listening(config: Config, listen: str) -> tuple[Config, list[ConfigError]]:
-    """The configuration with the page at the address that the environment names, and what is wrong with that address.
+    """Set the page's address from the environment; return what is wrong with it.
 
     Where others can reach it and nobody is asked for a password, the service will not start; other commands do.
     """
@@ -214,7 +214,7 @@ def _place(node: Node) -> SourcePosition:
 
 
 def _unquoting(problem: Problem, channels: Node, loaded: Loaded) -> Problem:
-    """What a service says of a value that came through a reference, without the value and without a part of it."""
+    """Return a service's words about a value from a reference, without the value or a part of it."""
     node = find_node(channels, problem.path)
     if not refers(node):
         return problem
@@ -232,7 +232,7 @@ def _written(node: Node) -> str:
 
 
 def _secrets(value: object) -> Iterator[str]:
-    """Every secret in a validated configuration, and the passwords inside URLs."""
+    """Return every secret in a validated configuration, and the passwords inside URLs."""
     if isinstance(value, SecretStr):
         yield from _spellings(value.get_secret_value())
     elif isinstance(value, dict):
@@ -248,7 +248,7 @@ def _secrets(value: object) -> Iterator[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """A secret as a log might show it: of a URL its password, and all of it where that is a token."""
+    """Return a secret as a log might show it: of a URL its password, and all of it if that is a token."""
     found = {secret}
     if "://" in secret:
         scheme, _, rest = secret.partition("://")
@@ -264,7 +264,7 @@ def _sorted(errors: Iterable[ConfigError]) -> tuple[ConfigError, ...]:
 
 
 def _without(secrets: Iterable[str], errors: Iterable[ConfigError]) -> tuple[ConfigError, ...]:
-    """Errors that quote a value quote no secret."""
+    """Redact secrets in errors that quote a value."""
     masked = Redactor(secrets, min_chars=1)
     return tuple(
         replace(

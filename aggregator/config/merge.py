@@ -9,7 +9,7 @@ _DEEP = ("settings",)  # sections whose mappings merge on every level; elsewhere
 
 
 def merge(roots: Sequence[Node]) -> tuple[MappingNode | None, tuple[ConfigError, ...]]:
-    """One mapping of everything; None where no file has one."""
+    """Merge files to one mapping; None if no file has one."""
     errors: list[ConfigError] = []
     merged: MappingNode | None = None
     for root in roots:

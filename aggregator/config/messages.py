@@ -1,4 +1,4 @@
-"""Validation errors in the words of the person who wrote the file."""
+"""Messages for validation errors, in the terms of the configuration file."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ _RULE_KEYS = {
 
 
 def find_node(node: Node, path: Sequence[Step]) -> Node:
-    """The node at a path, or the deepest one above it that was written.
+    """Return the node at a path, or the deepest one above it that was written.
 
     A single value that stands for a list is its own first item.
     """
@@ -73,7 +73,7 @@ def validation_error(wrong: ErrorDetails, root: MappingNode) -> ConfigError | No
 
 
 def known_keys(path: Sequence[Step]) -> list[str]:
-    """The keys that a mapping at this path may have; none where it is free."""
+    """Return the keys that a mapping at this path may have; none if it is free."""
     model: Any = Config
     for step in path:
         model = _inner(model)
@@ -85,14 +85,14 @@ def known_keys(path: Sequence[Step]) -> list[str]:
 
 
 def _fields(model: Any) -> dict[str, Any]:
-    """The keys of a model with the kinds of their values."""
+    """Return the keys of a model with the kinds of their values."""
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return {}
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
 def unknown_key(key: ScalarNode, known: Sequence[str]) -> ConfigError:
-    """The complaint about a key that nobody reads."""
+    """Build the error about an unknown key."""
     replacement = _RULE_KEYS.get(key.text.casefold().replace("-", "_")) if "query" in known else None
     hint = f"write {replacement}" if replacement else did_you_mean(key.text, known).strip(" ()")
     return key.source.error(key.start, f"unknown key {key.text!r}", hint or f"known keys: {', '.join(known)}")
@@ -110,7 +110,7 @@ def _unknown_key(path: Sequence[Step], root: MappingNode) -> ConfigError:
 
 
 def _inner(annotation: Any) -> Any:
-    """The kind behind `tuple[Kind, ...]`, `Kind | None` and `Annotated[Kind, …]`."""
+    """Return the kind behind `tuple[Kind, ...]`, `Kind | None` and `Annotated[Kind, …]`."""
     while get_origin(annotation) in (Annotated, tuple, Union, UnionType):
         annotation = next(a for a in get_args(annotation) if a not in (NoneType, Ellipsis))
     return annotation
@@ -175,7 +175,7 @@ def _found(node: Node) -> str:
 
 
 def _list_hint(kind: str, node: Node, path: Sequence[Step]) -> str | None:
-    """What to write for a list of terms that stands where one term, or a query, is expected."""
+    """Suggest what to write for a list of terms where one term, or a query, is expected."""
     if kind != "string_type" or not isinstance(node, SequenceNode):
         return None
     terms = [item.text for item in node.nodes if isinstance(item, ScalarNode)]
@@ -187,7 +187,7 @@ def _list_hint(kind: str, node: Node, path: Sequence[Step]) -> str | None:
 
 
 def _mapping_hint(kind: str, node: Node) -> str | None:
-    """The usual slip behind a wrong kind: a colon in a term, or a bare URL as a feed."""
+    """Suggest the usual mistake behind a wrong kind: a colon in a term, or a bare URL as a feed."""
     if kind == "string_type" and isinstance(node, MappingNode):
         written = node.source.text[node.start : node.end].strip()
         return (

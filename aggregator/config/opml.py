@@ -36,17 +36,17 @@ class OpmlOutline(NamedTuple):
 
     @property
     def auth(self) -> dict[str, str]:
-        """The keys of `auth`, where the document's address carried a name and password."""
+        """Return the keys of `auth`, if the document's address carried a name and password."""
         return Login(self.url, self.user, self.password).auth
 
     def row(self) -> dict[str, object]:
-        """The keys of a feed in YAML."""
+        """Return the keys of a feed in YAML."""
         row = {"url": self.url, "title": self.title, "tags": list(self.tags), "auth": self.auth}
         return {key: value for key, value in row.items() if value}
 
 
 def from_opml(document: bytes) -> tuple[OpmlOutline, ...]:
-    """Every feed of an OPML (or FOAF, or iGoogle) document, in its order. Raises ParseError."""
+    """Read every feed of an OPML (or FOAF, or iGoogle) document, in its order. Raises ParseError."""
     import listparser
 
     if len(document) > MAX_BYTES:
@@ -80,7 +80,7 @@ def _too_many() -> ParseError:
 def split_known(
     wanted: Iterable[OpmlOutline], known: Sequence[Feed]
 ) -> tuple[tuple[OpmlOutline, ...], tuple[tuple[str, str], ...]]:
-    """What can be added beside the known feeds, and (url, why not) of the rest."""
+    """Split feeds into those that can be added, and (url, why not) of the rest."""
     address: TypeAdapter[str] = TypeAdapter(HttpUrl)
     taken = {canonical_url(feed.url): WATCHED for feed in known}
     new: list[OpmlOutline] = []
@@ -99,7 +99,7 @@ def split_known(
 
 
 def to_opml(feeds: Iterable[Feed]) -> str:
-    """An OPML 2.0 document; tags beyond the first are in `category`."""
+    """Write an OPML 2.0 document; tags beyond the first are in `category`."""
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<opml version="2.0">', "  <head><title>Feeds</title></head>"]
     lines.append("  <body>")
     for folder, inside in groupby(sorted(feeds, key=_folder), key=_folder):
@@ -127,7 +127,7 @@ def _attribute(text: str) -> str:
 
 
 def _text(text: str | None) -> str:
-    """One line without control characters, and not longer than a title."""
+    """Return one line without control characters, and not longer than a title."""
     return "".join(c for c in " ".join((text or "").split()) if c.isprintable())[:200]
 
 

@@ -1,4 +1,4 @@
-"""Names that refer to each other: feeds, tags, channels; and what no single value can tell."""
+"""Cross-references: feeds, tags, channels; and other checks beyond a single value."""
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ _OWN = ("url", "service", "name")
 
 
 def duplicate_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigError]:
-    """Feed ids, feed addresses and rule ids that were given twice, each with the first place."""
+    """Return feed ids, feed addresses and rule ids that were given twice, each with the first place."""
     feeds, rules = _rows(root, value, "feeds"), _rows(root, value, "rules")
     yield from _twice(feeds, "id", "feed id")
     yield from _twice(feeds, "url", "feed URL")
@@ -29,7 +29,7 @@ def duplicate_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[Confi
 
 
 def unknown_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigError]:
-    """References to channels, feeds and tags that do not exist."""
+    """Return references to channels, feeds and tags that do not exist."""
     channels = _Known(_names(value.get("channels")))
     feeds = [row for _, row in _rows(root, value, "feeds")]
     ids = _Known(feed["id"] for feed in feeds if "id" in feed)
@@ -52,7 +52,7 @@ def unknown_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigE
 
 
 def contradiction_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigError]:
-    """Channels without a way to send, a database that cannot be one, and a page that would be open to everyone."""
+    """Return channels without a way to send, an impossible database, and a page that would be open to everyone."""
     for name, channel in _channels(root):
         yield from _channel(name, channel)
     settings = root.get("settings")
@@ -65,7 +65,7 @@ def contradiction_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[C
 
 
 def dubious_warnings(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigError]:
-    """What is allowed but deserves a word."""
+    """Return warnings about what is allowed but dubious."""
     for node, feed in _rows(root, value, "feeds"):
         if str(revealed(feed.get("verify_tls", ""))).lower() in ("false", "no", "off", "0"):
             place = find_node(node, ("verify_tls",))
@@ -87,7 +87,7 @@ def dubious_warnings(root: MappingNode, value: dict[str, Any]) -> Iterator[Confi
 
 
 def _rows(root: MappingNode, value: dict[str, Any], section: str) -> list[tuple[Node, dict[str, Any]]]:
-    """The items of a list section that are mappings: as written, and as values."""
+    """Return the items of a list section that are mappings: as written, and as values."""
     rows = value.get(section)
     nodes = _nodes(root.get(section))
     if not isinstance(rows, list) or len(rows) != len(nodes):
@@ -131,7 +131,7 @@ def _twice(rows: Sequence[tuple[Node, dict[str, Any]]], key: str, what: str) -> 
 
 
 def _address(url: str) -> str:
-    """What makes two addresses the same feed: case of scheme and host, default port, fragment."""
+    """Normalise an address for comparison: case of scheme and host, default port, fragment."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -143,7 +143,7 @@ def _address(url: str) -> str:
 
 
 class _Known:
-    """Names that exist; those that came through a reference are compared, and never proposed."""
+    """The existing names; those that came through a reference are compared, and never suggested."""
 
     def __init__(self, names: Iterable[object]) -> None:
         found = list(names)
@@ -161,9 +161,9 @@ class _Known:
 def _missing(
     node: Node, path: tuple[str, ...], what: str, known: _Known, value: object = None
 ) -> Iterator[ConfigError]:
-    """Texts at a path, one or a list of them, that are no known name.
+    """Return texts at a path, one or a list of them, that are no known name.
 
-    `value` is what stands there once references are expanded; None: nothing is expanded there.
+    `value` is the expanded value; None: nothing is expanded there.
     """
     for step in path:
         below = node.get(step) if isinstance(node, MappingNode) else None
@@ -197,7 +197,7 @@ def _channel(name: ScalarNode, channel: MappingNode) -> Iterator[ConfigError]:
 
 
 def _database(node: ScalarNode, url: str) -> Iterator[ConfigError]:
-    """What `run` would refuse; the URL itself is not shown, it may hold a password."""
+    """Return what `run` would refuse; the URL itself is not shown, it may hold a password."""
     backend, _, rest = url.partition("://")
     message, hint = f"{backend} is not a supported database", "write sqlite:///var/aggregator.db or postgresql://…"
     if not rest and "://" not in url:
@@ -235,7 +235,7 @@ def _listen(node: ScalarNode, web: dict[str, Any]) -> Iterator[ConfigError]:
 
 
 def is_open(host: str) -> bool:
-    """Whether others can reach what listens at a host."""
+    """Tell whether others can reach what listens at a host."""
     try:
         return not ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

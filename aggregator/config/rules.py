@@ -1,4 +1,4 @@
-"""Rules of a configuration, compiled; what the compiler says of them gets its place in a file."""
+"""Compilation of the configured rules; the compiler's problems get their places in a file."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -45,7 +45,7 @@ def compile_rules(
 
 
 def _idle(name: str, lists: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
-    """What is wrong with a list that no rule uses yet."""
+    """Check lists that no rule uses yet."""
     try:
         found: Sequence[Problem] = compile_rule(RuleConfig(id="list", any=(f"${name}",)), lists).warnings
     except InvalidRule as error:
@@ -55,7 +55,7 @@ def _idle(name: str, lists: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
 
 
 def feeds_missed(rules: Sequence[Rule], feeds: Sequence[str], root: MappingNode) -> Iterator[ConfigError]:
-    """Warnings about `feed:` in a query that names none of the feeds."""
+    """Yield warnings about `feed:` in a query that names none of the feeds."""
     nodes = rule_nodes(root)
     for rule in rules:
         for clause in term_clauses(rule.plan) if "feed" in rule.fields else ():
@@ -68,7 +68,7 @@ def feeds_missed(rules: Sequence[Rule], feeds: Sequence[str], root: MappingNode)
 
 
 def with_position(problem: Problem, item: Node, root: MappingNode) -> ConfigError:
-    """A problem of an item with its place in the file; a path into `lists` starts at the top."""
+    """Give a problem of an item its place in the file; a path into `lists` starts at the top."""
     node = find_node(root if problem.path[:1] == ("lists",) else item, problem.path)
     index, excerpt = node.start, None
     if isinstance(node, ScalarNode) and problem.offset is not None:
@@ -79,7 +79,7 @@ def with_position(problem: Problem, item: Node, root: MappingNode) -> ConfigErro
 
 
 def rule_nodes(root: MappingNode) -> dict[str, Node]:
-    """Where each rule is written, by id."""
+    """Return where each rule is written, by id."""
     rules = root.get("rules")
     nodes = rules.nodes if isinstance(rules, SequenceNode) else ()
     named = ((node.get("id"), node) for node in nodes if isinstance(node, MappingNode))
@@ -103,7 +103,7 @@ def _sound(
 
 
 def _lists(value: object) -> dict[str, tuple[str, ...]]:
-    """The term lists that are sound by themselves."""
+    """Return the term lists that are valid by themselves."""
     sound: dict[str, tuple[str, ...]] = {}
     adapter: TypeAdapter[tuple[str, ...]] = TypeAdapter(Words)
     for name, terms in value.items() if isinstance(value, dict) else ():
@@ -115,6 +115,6 @@ def _lists(value: object) -> dict[str, tuple[str, ...]]:
 
 
 def _position_inside(error: ConfigError, node: Node) -> bool:
-    """Whether an error points into a node."""
+    """Tell whether an error points into a node."""
     first, last = node.source.place(node.start), node.source.place(node.end)
     return error.file == node.source.name and first <= (error.line, error.column) <= last

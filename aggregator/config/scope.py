@@ -1,4 +1,4 @@
-"""What may be changed from outside, through the page and the API: rules and lists, and nothing else of a file."""
+"""The scope of edits through page and API: rules and lists, and nothing else of a file."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,10 +25,10 @@ class _Section(NamedTuple):
 
 
 def restrict(file: Path, text: str) -> None:
-    """Let pass what differs from the file on disk in its rules and lists only.
+    """Accept an edit that differs from the file on disk in its rules and lists only.
 
-    Raises ConfigErrors where the text is no YAML, or brings a reference or a source of a list that the
-    file does not have; Conflict where anything else differs.
+    Raises ConfigErrors if the text is no YAML, or brings a reference or a source of a list that the
+    file does not have; Conflict if anything else differs.
     """
     after, errors = _parsed(_source(file, text.encode("utf-8", "surrogatepass")))
     if errors:
@@ -64,7 +64,7 @@ def _parsed(source: Source) -> tuple[_Document, tuple[ConfigError, ...]]:
 
 
 def _sections(document: _Document) -> Sequence[_Section]:
-    """What stands outside of rules and lists, byte for byte.
+    """Return the sections other than rules and lists, byte for byte.
 
     Comments and empty lines just above `rules:` or `lists:` belong to those, and so do empty lines at the end.
     """
@@ -88,7 +88,7 @@ def _sections(document: _Document) -> Sequence[_Section]:
 
 
 def _above_comments(text: str, written: int, end: int) -> int:
-    """Where the comments and empty lines that end at `end` begin, but not before what is `written`."""
+    """Return where the comments and empty lines that end at `end` begin, but not before what is `written`."""
     while True:
         begin = text.rfind("\n", 0, max(end - 1, 0)) + 1
         line = text[begin:end].strip()
@@ -98,7 +98,7 @@ def _above_comments(text: str, written: int, end: int) -> int:
 
 
 def _rest(document: _Document) -> object:
-    """The meaning of everything else, in case the same text means something else in another surrounding."""
+    """Return the meaning of everything else, in case the same text means something else in another context."""
     root = document.root
     if isinstance(root, MappingNode):
         return [(key.text, _plain(value)) for key, value in root.pairs if key.text not in FREE]
@@ -114,7 +114,7 @@ def _plain(node: Node) -> object:
 
 
 def _refuse(file: Path, after: _Document, new: Sequence[_Section], old: Sequence[_Section]) -> None:
-    """Say what differs. Raises Conflict, or ConfigErrors for a section that no file can have."""
+    """Report what differs. Raises Conflict, or ConfigErrors for a section that no file can have."""
     known, there = known_keys(()), {one.name: one.text for one in old}
     here = {one.name: one.text for one in new}
     keys = {key.text: key for key, _ in after.root.pairs} if isinstance(after.root, MappingNode) else {}
@@ -137,7 +137,7 @@ def _conflict(what: str) -> Conflict:
 
 
 def _common(first: str, second: str) -> int:
-    """How many characters two texts begin with in common."""
+    """Count the characters that two texts share at the beginning."""
     pairs = enumerate(zip(first, second, strict=False))
     return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))
 
@@ -163,7 +163,7 @@ def _new_sources(after: _Document, before: _Document) -> Iterator[ConfigError]:
 
 
 def _keys(node: Node) -> Iterator[ScalarNode]:
-    """Every key of every mapping in a tree."""
+    """Yield every key of every mapping in a tree."""
     if isinstance(node, MappingNode):
         yield from (key for key, _ in node.pairs)
     if not isinstance(node, ScalarNode):

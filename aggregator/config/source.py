@@ -1,4 +1,4 @@
-"""Configuration files as text: which ones there are, and whether they are fit to be read."""
+"""Configuration files as text: which ones there are, and whether they can be read."""
 
 import hashlib
 import os
@@ -43,35 +43,35 @@ class Source:
         object.__setattr__(self, "starts", starts)
 
     def place(self, index: int) -> tuple[int, int]:
-        """Line and column, both from 1, of a code point of the text."""
+        """Return line and column, both from 1, of a code point of the text."""
         line = bisect_right(self.starts, index)
         return line, index - self.starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of a line that is counted from 1, without its end."""
+        """Return the text of a line that is counted from 1, without its end."""
         end = self.starts[number] if number < len(self.starts) else len(self.text)
         return self.text[self.starts[number - 1] : end].rstrip("\r\n")
 
     def with_line(self, number: int, text: str) -> "Source":
-        """The same file with one line corrected; the other lines keep their numbers."""
+        """Return the same file with one line corrected; the other lines keep their numbers."""
         start = self.starts[number - 1]
         return Source(self.name, self.text[:start] + text + self.text[start + len(self.line(number)) :], self.path)
 
     def error(self, index: int, message: str, hint: str | None = None) -> ConfigError:
-        """A problem at a code point of the text."""
+        """Build an error at a code point of the text."""
         line, column = self.place(index)
         return ConfigError(file=self.name, line=line, column=column, message=message, hint=hint)
 
 
 def files(path: Path) -> tuple[Path, ...]:
-    """The YAML files behind a path: itself, or those directly in the folder, by name."""
+    """Return the YAML files behind a path: itself, or those directly in the folder, by name."""
     if not path.is_dir():
         return (path,)
     return tuple(child for child in _named_so(path) if child.is_file())
 
 
 def unread_warnings(path: Path) -> tuple[ConfigError, ...]:
-    """Warnings of what lies in a folder, looks like configuration, and is not read."""
+    """Return warnings about files in a folder that look like configuration, and are not read."""
     try:
         children = sorted(path.iterdir()) if path.is_dir() else []
         found = [replace(_at_top(child, *why), severity="warning") for child in children if (why := _unread(child))]
@@ -81,12 +81,12 @@ def unread_warnings(path: Path) -> tuple[ConfigError, ...]:
 
 
 def _named_so(folder: Path) -> list[Path]:
-    """What is called like a configuration file, whatever it is."""
+    """Tell whether a path is named like a configuration file."""
     return sorted(child for child in folder.iterdir() if child.suffix in SUFFIXES and not child.name.startswith("."))
 
 
 def _unread(child: Path) -> tuple[str, str] | None:
-    """Why something in a folder is not read although it looks as if it should be, and what to do."""
+    """Return why something in a folder is not read although it looks as if it should be, and what to do."""
     name = child.name
     if name.startswith(".") or child.suffix in SUFFIXES or _NOT_MEANT.fullmatch(name):
         return None
@@ -111,7 +111,7 @@ def _some(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _no_file(path: Path) -> ConfigError:
-    """The complaint about something with the name of a configuration file that is none."""
+    """Build the error about something that is named like a configuration file but is no file."""
     if path.is_symlink() and not path.exists():
         message = f"{path.name} is a link that leads nowhere: {os.readlink(path)}"
         return _at_top(path, message, "correct the link, or remove it")
@@ -122,9 +122,9 @@ def _no_file(path: Path) -> ConfigError:
 
 
 def read(path: Path, edited: Mapping[Path, str]) -> tuple[tuple[Source, ...], tuple[ConfigError, ...], str]:
-    """Every readable file behind a path, what is wrong with the others, and the digest of all.
+    """Read every readable file behind a path; return the errors of the others, and the digest of all.
 
-    `edited` holds texts that stand for files (which may not be there yet).
+    `edited` holds texts that stand for files (which may not exist yet).
     """
     try:
         if not edited and (missing := _missing(path)):
@@ -147,9 +147,9 @@ def read(path: Path, edited: Mapping[Path, str]) -> tuple[tuple[Source, ...], tu
 
 
 def digest(path: Path) -> str:
-    """A hash over names and contents of the files behind a path, and of the files that `${file:…}` names in them.
+    """Hash names and contents of the files behind a path, and of the files that `${file:…}` names in them.
 
-    Empty where nothing can be read.
+    Empty if nothing can be read.
     """
     try:
         return _digest([(file, content(file)) for file in files(path)])
@@ -158,7 +158,7 @@ def digest(path: Path) -> str:
 
 
 def file_digest(file: Path) -> str:
-    """A hash over one file alone; empty where it cannot be read."""
+    """Hash one file alone; empty if it cannot be read."""
     try:
         return _digest([(file, content(file))], references=False)
     except OSError:
@@ -166,14 +166,14 @@ def file_digest(file: Path) -> str:
 
 
 def content(path: Path) -> bytes:
-    """The content, up to a byte more than is allowed; never blocks on what is not a plain file."""
+    """Read the content, up to a byte more than is allowed; never block on what is not a plain file."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with open(handle, "rb") as file:
         return file.read(MAX_BYTES + 1) or b""
 
 
 def decoded(path: Path, raw: bytes) -> Source | ConfigError:
-    """A file's content as text, or why it is none."""
+    """Decode a file's content, or say why it is no text."""
     if len(raw) > MAX_BYTES:
         return _at_top(path, "the file is larger than 1 MB", "split feeds or rules into several files in a folder")
     if b"\0" in raw:
@@ -192,11 +192,11 @@ def decoded(path: Path, raw: bytes) -> Source | ConfigError:
 
 
 class NotASecretFile(ValueError):
-    """A path that is never read, whatever stands there."""
+    """A path that is never read, whatever is there."""
 
 
 def secret_content(path: Path) -> bytes:
-    """Up to a byte more than is allowed of an ordinary file. Raises OSError, NotASecretFile."""
+    """Read an ordinary file, up to a byte more than is allowed. Raises OSError, NotASecretFile."""
     for place in (Path(os.path.normpath(path)), Path(os.path.realpath(path))):
         if any(root == place or root in place.parents for root in _NO_FILES):
             raise NotASecretFile("is no place for a secret: nothing is read below /proc, /sys and /dev")
@@ -223,7 +223,7 @@ def _digest(contents: Sequence[tuple[Path, bytes]], *, references: bool = True) 
 
 
 def _referenced(path: Path, raw: bytes) -> Iterator[Path]:
-    """The files that a configuration file names, as they would be looked for; also those in its comments."""
+    """Yield the files that a configuration file names, as they would be looked for; also those in its comments."""
     for found in _FILE_REFERENCE.finditer(raw):
         yield path.parent / found[1].decode(errors="surrogateescape").strip()
 

@@ -9,9 +9,9 @@ from aggregator.core.errors import AggregatorError
 
 
 def write_starter(folder: Path) -> tuple[Path, ...]:
-    """Write the starter files into a folder; gives their paths.
+    """Write the starter files into a folder; return their paths.
 
-    Raises AggregatorError where one of them exists: nothing is ever overwritten.
+    Raises AggregatorError if one of them exists: nothing is ever overwritten.
     """
     home = files("aggregator.config").joinpath("starter")
     texts = {file.name: file.read_text("utf-8") for file in home.iterdir() if file.name.endswith(".yaml")}

@@ -1,4 +1,4 @@
-"""From the tree of texts to plain values: which words are text, number or nothing, by section."""
+"""Conversion of the tree of texts to plain values: which words are text, number or nothing, by section."""
 
 import hashlib
 import re
@@ -19,7 +19,7 @@ _NOTHING = {"", "~", "null", "Null", "NULL"}
 
 
 def to_plain(root: MappingNode, expander: Expander) -> dict[str, Any]:
-    """The configuration as dicts, lists and scalars, with the defaults that depend on other keys.
+    """Return the configuration as dicts, lists and scalars, with the defaults that depend on other keys.
 
     Rules and lists are read as written; feeds, channels and settings with references expanded.
     """
@@ -34,7 +34,7 @@ def to_plain(root: MappingNode, expander: Expander) -> dict[str, Any]:
 
 
 def slug(url: str) -> str:
-    """The default id of a feed: its host (without `www.`) and path, `example-org-news-feed`."""
+    """Return the default id of a feed: its host (without `www.`) and path, `example-org-news-feed`."""
     try:
         parts = urlsplit(url.strip())
         host, port = (parts.hostname or "").removeprefix("www."), parts.port
@@ -47,7 +47,7 @@ def slug(url: str) -> str:
 
 
 def free_slug(url: str, taken: Collection[str]) -> str:
-    """The slug of a feed; where another feed has it, with a piece of the URL's hash."""
+    """Return the slug of a feed; if another feed has it, with a piece of the URL's hash."""
     name = slug(url) or "feed"
     return f"{name[:93]}-{_short(url)}" if name in taken else name
 
@@ -78,7 +78,7 @@ def _expanded(expander: Expander, scalar: ScalarNode) -> object:
 
 
 def _typed(expander: Expander, scalar: ScalarNode) -> object:
-    """A number or a truth value only where writing it back gives the same text: 007 stays text."""
+    """Convert to a number or a truth value only if writing it back gives the same text: 007 stays text."""
     text = _expanded(expander, scalar)
     if scalar.style or not isinstance(text, str) or text != scalar.text:
         return text
@@ -94,7 +94,7 @@ def _typed(expander: Expander, scalar: ScalarNode) -> object:
 
 
 def _anchor_paths(root: MappingNode, value: dict[str, Any]) -> None:
-    """Paths begin at the file that names them, wherever the program was started."""
+    """Anchor paths at the file that names them, wherever the program was started."""
     section, channels = root.get("channels"), value.get("channels")
     if not isinstance(section, MappingNode) or not isinstance(channels, dict):
         return

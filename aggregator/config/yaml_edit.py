@@ -1,4 +1,4 @@
-"""Changing one thing in a YAML text and nothing else: positions in, text out. Comments survive."""
+"""Edits of one thing in a YAML text and nothing else: positions in, text out. Comments survive."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,13 +9,13 @@ from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceN
 
 
 def to_yaml(value: object) -> str:
-    """A value on one line of YAML; `${` in it stays a text."""
+    """Write a value on one line of YAML; `${` in it stays a text."""
     text = yaml.safe_dump(_escaped(value), default_flow_style=True, allow_unicode=True, width=10**9)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
 def append(source: Source, root: MappingNode | None, section: str, rows: Sequence[Mapping[str, object]]) -> str:
-    """The text with rows added at the end of a list section, in the style that is there."""
+    """Add rows at the end of a list section, in its present style."""
     key, node = (root.key(section), root.get(section)) if root else (None, None)
     text, eol = source.text, "\r\n" if "\r\n" in source.text else "\n"
     if key is None or node is None:
@@ -35,7 +35,7 @@ def append(source: Source, root: MappingNode | None, section: str, rows: Sequenc
 
 
 def remove(source: Source, items: SequenceNode, node: Node) -> str:
-    """The text without one item of a list; a list that becomes empty is written `[]`."""
+    """Remove one item of a list; a list that becomes empty is written `[]`."""
     text = source.text
     if len(items.nodes) == 1:
         start, end = (items.start, last(items)) if _is_flow(items) else (_item_start(text, items.start), last(items))
@@ -49,18 +49,18 @@ def remove(source: Source, items: SequenceNode, node: Node) -> str:
 
 
 def replace(source: Source, node: Node, new: str) -> str:
-    """The text with one block item of a list (from its dash to its last line) written anew."""
+    """Replace one block item of a list (from its dash to its last line)."""
     start, end = _item_start(source.text, node.start), _line_end(source.text, last(node))
     return source.text[:start] + new.rstrip("\r\n") + "\n" + source.text[end:]
 
 
 def item_text(source: Source, node: Node) -> str:
-    """A block item of a list as it is written, from its dash to its last line."""
+    """Return a block item of a list as it is written, from its dash to its last line."""
     return source.text[_item_start(source.text, node.start) : _line_end(source.text, last(node))]
 
 
 def last(node: Node) -> int:
-    """The code point after the last visible one of a node (blocks end late in YAML's own count)."""
+    """Return the code point after the last visible one of a node (blocks end late in YAML's own count)."""
     if isinstance(node, ScalarNode):
         return node.start + len(node.source.text[node.start : node.end].rstrip())
     if _is_flow(node):
@@ -89,13 +89,13 @@ def _is_flow(node: SequenceNode | MappingNode) -> bool:
 
 
 def _line_end(text: str, index: int) -> int:
-    """The beginning of the line after the one that `index` is in (or ends)."""
+    """Return the beginning of the line after the one that `index` is in (or ends)."""
     end = text.find("\n", index)
     return len(text) if end < 0 else end + 1
 
 
 def _item_start(text: str, index: int) -> int:
-    """The beginning of the line with the dash of the item that begins at `index`."""
+    """Return the beginning of the line with the dash of the item that begins at `index`."""
     return text.rfind("\n", 0, text.rfind("-", 0, index + 1) + 1) + 1
 
 

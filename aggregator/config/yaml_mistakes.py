@@ -1,4 +1,4 @@
-"""What people mean when YAML does not understand them: the corrected line for each known trap."""
+"""Common YAML mistakes, each with the corrected line."""
 
 import re
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _OPENED = {"sequence": ("list", "]"), "flow": ("mapping", "}"), "": ("quote", "t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YamlMistake:
-    """A trap somebody fell into; `corrected` is the whole line as it was meant, where that is known."""
+    """A mistake in YAML; `corrected` is the whole line as it was meant, if that is known."""
 
     line: int
     column: int
@@ -36,7 +36,7 @@ class YamlMistake:
 
 
 def syntax_mistake(source: Source, problem: yaml.MarkedYAMLError) -> YamlMistake:
-    """What is behind a parser's complaint: a known trap in the lines it names, else its own words."""
+    """Return the mistake behind a parser's error: a known one in the lines it names, else its own words."""
     for number in _suspects(source, problem):
         if mistake := _in_line(source, number):
             return mistake
@@ -44,7 +44,7 @@ def syntax_mistake(source: Source, problem: yaml.MarkedYAMLError) -> YamlMistake
 
 
 def tree_mistakes(root: Node) -> Iterator[ConfigError]:
-    """What YAML accepts but nobody means: lost items, texts eaten by a comment, control characters."""
+    """Find what YAML accepts but nobody means: lost items, texts cut by a comment, control characters."""
     yield from _lost_items(root)
     if isinstance(root, MappingNode):
         for section in ("rules", "lists"):
@@ -54,7 +54,7 @@ def tree_mistakes(root: Node) -> Iterator[ConfigError]:
 
 
 def run_together(root: MappingNode) -> Iterator[ConfigError]:
-    """Warnings about terms written over several lines: YAML joins them into one, dashes were forgotten."""
+    """Warn about terms written over several lines: YAML joins them into one, dashes were forgotten."""
     for node in _terms(root):
         lines = [line for line in node.source.text[node.start : node.end].split("\n") if line.strip()]
         count = len(lines) - (node.style in ("|", ">"))
@@ -66,7 +66,7 @@ def run_together(root: MappingNode) -> Iterator[ConfigError]:
 
 
 def _terms(root: MappingNode) -> Iterator[ScalarNode]:
-    """Everything that stands where terms of rules and of lists are written."""
+    """Yield all terms of rules and of lists."""
     rules, lists = root.get("rules"), root.get("lists")
     for rule in rules.nodes if isinstance(rules, SequenceNode) else ():
         for key, value in rule.pairs if isinstance(rule, MappingNode) else ():
@@ -87,7 +87,7 @@ def _scalars(node: Node) -> Iterator[ScalarNode]:
 
 
 def single_quoted(text: str) -> str:
-    """A YAML scalar in which nothing is special."""
+    """Quote a YAML scalar so that nothing in it is special."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -95,7 +95,7 @@ def single_quoted(text: str) -> str:
 
 
 def _suspects(source: Source, problem: yaml.MarkedYAMLError) -> list[int]:
-    """Line numbers to look at: the complaint's own, the last written one before it, its context's."""
+    """Return line numbers to check: the error's own, the last written one before it, its context's."""
     at = min(_line(problem.problem_mark), len(source.starts))
     before = next((n for n in range(at - 1, 0, -1) if source.line(n).strip()), at)
     context = min(_line(problem.context_mark) if problem.context_mark else at, len(source.starts))
@@ -126,7 +126,7 @@ def _in_line(source: Source, number: int) -> YamlMistake | None:
 
 
 def _indent(source: Source, number: int, text: str) -> int:
-    """Where a line was meant to begin, from the line above it."""
+    """Return where a line was meant to begin, from the line above it."""
     above = [source.line(n) for n in range(number - 1, 0, -1) if source.line(n).strip()]
     if not above:
         return 0
@@ -140,7 +140,7 @@ def _indent(source: Source, number: int, text: str) -> int:
 
 
 def _in_values(number: int, line: str) -> YamlMistake | None:
-    """The first value of a line that must be quoted; all of them are in the corrected line."""
+    """Return the first value of a line that must be quoted; all of them are in the corrected line."""
     first: tuple[int, str] | None = None
     corrected, done = "", 0
     for start, end, flow in _values(line):
@@ -155,7 +155,7 @@ def _in_values(number: int, line: str) -> YamlMistake | None:
 
 
 def _values(line: str) -> Iterator[tuple[int, int, bool]]:
-    """The spans of the values on one line: one, or (True) those between brackets and commas."""
+    """Return the spans of the values on one line: one, or (True) those between brackets and commas."""
     lead = _LEAD.match(line)
     start = lead.end() if lead else 0
     value = line[start:]
@@ -175,7 +175,7 @@ def _values(line: str) -> Iterator[tuple[int, int, bool]]:
 
 
 def _verdict(value: str, *, flow: bool) -> tuple[str, str] | None:
-    """What is wrong with an unquoted (or badly quoted) value, and how it is written."""
+    """Return what is wrong with an unquoted (or badly quoted) value, and how it is written."""
     quoted = _QUOTED.match(value)
     if quoted and (rest := value[quoted.end() :]):
         if rest[0].isspace() or rest[0] in "~*)":
@@ -203,7 +203,7 @@ def _verdict(value: str, *, flow: bool) -> tuple[str, str] | None:
 
 
 def _in_words(problem: yaml.MarkedYAMLError) -> YamlMistake:
-    """The parser's complaint, where no trap is known."""
+    """Return the parser's error, if no mistake is known."""
     mark, context = problem.problem_mark, problem.context_mark
     line, column = _line(mark), int(getattr(mark, "column", 0)) + 1
     words, hint = f"invalid YAML: {problem.problem}", "check indentation, quotes and brackets"

@@ -1,4 +1,4 @@
-"""Where a character of a value stands in its file: through quotes, escapes and folded lines."""
+"""Source positions of a value's characters: through quotes, escapes and folded lines."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _BLANKS = re.compile(r"[ \t\r\n]+")
 
 
 def index_of(scalar: ScalarNode, offset: int) -> int:
-    """The code point of the source that gave code point `offset` of the scalar's text.
+    """Return the code point of the source that gave code point `offset` of the scalar's text.
 
     Exact for every visible character; within white space that YAML folded, the nearest place.
     """
@@ -30,7 +30,7 @@ def index_of(scalar: ScalarNode, offset: int) -> int:
 
 
 def _pieces(scalar: ScalarNode, raw: str) -> Iterator[tuple[int, int, int]]:
-    """(offset in the text, offset in the source, code points) of each run that stayed together."""
+    """Yield (offset in the text, offset in the source, code points) of each run that stayed together."""
     pattern, begin, end = _PLAIN, 0, len(raw)
     if scalar.style in ("'", '"'):
         pattern, begin, end = (_SINGLE if scalar.style == "'" else _DOUBLE), 1, len(raw) - 1

@@ -11,10 +11,10 @@ _REPAIRS = 100
 
 
 def parse(source: Source) -> tuple[Node | None, tuple[ConfigError, ...]]:
-    """The tree of a file and its errors.
+    """Return the tree of a file and its errors.
 
-    Where a line is a known trap, it is reported and the file is read on as if the line had been
-    written correctly, so that one slip does not hide the next. None where that is not possible.
+    A line with a known mistake is reported and the file is read on as if the line had been
+    written correctly, so that one mistake does not hide the next. None if that is not possible.
     """
     errors: list[ConfigError] = []
     repaired: set[int] = set()

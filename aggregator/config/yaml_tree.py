@@ -26,7 +26,7 @@ class ScalarNode(NamedTuple):
 
     @property
     def absent(self) -> bool:
-        """Nothing was written where a value could stand."""
+        """Tell whether nothing was written where a value could stand."""
         return not self.text and not self.style
 
 
@@ -48,11 +48,11 @@ class MappingNode(NamedTuple):
     pairs: "tuple[tuple[ScalarNode, Node], ...]"
 
     def get(self, key: str) -> "Node | None":
-        """The value of a key, if it is there."""
+        """Return the value of a key, if it is there."""
         return next((value for name, value in self.pairs if name.text == key), None)
 
     def key(self, name: str) -> ScalarNode | None:
-        """The key itself, for its place."""
+        """Return the key itself, for its place."""
         return next((key for key, _ in self.pairs if key.text == name), None)
 
 
@@ -60,7 +60,7 @@ Node: TypeAlias = ScalarNode | SequenceNode | MappingNode
 
 
 class TooDeep(Exception):
-    """Nested deeper than any configuration needs; carries the place."""
+    """Nested deeper than any configuration needs; has the place."""
 
     def __init__(self, index: int) -> None:
         super().__init__(index)
@@ -68,9 +68,9 @@ class TooDeep(Exception):
 
 
 def compose(source: Source) -> tuple[Node | None, tuple[ConfigError, ...]]:
-    """The tree of a file and what is refused in it.
+    """Return the tree of a file and its errors.
 
-    Raises yaml.YAMLError where the text is not YAML, TooDeep.
+    Raises yaml.YAMLError if the text is not YAML, TooDeep.
     """
     tree = _Tree(source)
     for event in yaml.parse(source.text, Loader=yaml.CSafeLoader):
@@ -90,7 +90,7 @@ class _Tree:
 
     @property
     def root(self) -> Node | None:
-        """The first document; None where there is none."""
+        """Return the first document; None if there is none."""
         return self._documents[0] if self._documents else None
 
     def document(self, event: Any) -> None:

@@ -1,4 +1,4 @@
-"""Saying alerts on channels: the console here, everything else through Apprise (loaded when first used)."""
+"""Sending of alerts on channels: the console here, everything else through Apprise (loaded when first used)."""
 
 from collections.abc import Iterable
 from typing import TextIO
@@ -12,15 +12,15 @@ __all__ = ["check_channels", "open_notifier", "recipients"]
 
 
 def open_notifier(clock: Clock, stream: TextIO | None = None) -> Notifier:
-    """The port's implementation; `stream` is where the console channel prints (default: stdout)."""
+    """Open the port's implementation; `stream` is where the console channel prints (default: stdout)."""
     return _NotifierSwitch(clock, stream)
 
 
 def recipients(channel: Channel) -> tuple[str, ...]:
-    """The names of a channel's recipients, each of whom gets an outbox row; `("",)` for the console.
+    """Return the names of a channel's recipients, each with its own outbox row; `("",)` for the console.
 
-    Also a single recipient has a name: a row belongs to one person, whoever joins the channel later.
-    A channel that yields no service has one row all the same: it will die visibly, not silently.
+    Even a single recipient has a name: a row belongs to one person, whoever joins the channel later.
+    A channel that yields no service has one row all the same: it will fail visibly, not silently.
     The first call for a channel of Apprise loads Apprise, which may take seconds; `ActiveConfig` keeps
     the answers.
     """
@@ -35,7 +35,7 @@ def recipients(channel: Channel) -> tuple[str, ...]:
 
 
 def check_channels(channels: Iterable[Channel]) -> tuple[Problem, ...]:
-    """What is wrong with channels; each path begins with the channel's name."""
+    """Return the problems of channels; each path begins with the channel's name."""
     problems: list[Problem] = []
     for channel in channels:
         problems += [_below(channel.name, problem) for problem in _check(channel)]

@@ -1,4 +1,4 @@
-"""What a service says about a message that it was given: an answer of 2xx may hold a refusal.
+"""Verdicts of services in their answers: a 2xx may hold a refusal.
 
 Many services answer 200 to everything and put the truth into the body: a code that is not zero,
 `success: false`, an `error`. Sources: the services' API references; answers that people reported.
@@ -56,7 +56,7 @@ class Refusal:
 
 
 def refusal(schema: str, body: bytes) -> Refusal | None:
-    """The refusal in the body of a 2xx answer, or None where the service says nothing against the message."""
+    """Return the refusal in the body of a 2xx answer, or None if the service says nothing against the message."""
     if schema in OWN_PEERS or body.lstrip()[:1] != b"{":
         return None
     try:
@@ -80,7 +80,7 @@ def refusal(schema: str, body: bytes) -> Refusal | None:
 
 
 def _reason(schema: str, said: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Code and words of a refusal."""
+    """Return code and words of a refusal."""
     error = next((said[name] for name in ("error", "errors", "Error") if _is_error(said.get(name))), None)
     code = next((str(said[name]) for name in CODES if _is_bad_code(schema, said.get(name))), "")
     failed = any(said.get(name) in (False, 0) or _word(said.get(name)) == "false" for name in ("success", "ok"))
@@ -94,7 +94,7 @@ def _reason(schema: str, said: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _vonage(said: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Vonage answers 200 with a status for each part of an SMS."""
+    """Read Vonage's answer, a 200 with a status for each part of an SMS."""
     parts = said.get("messages")
     for part in parts if isinstance(parts, list) else ():
         if isinstance(part, Mapping) and str(part.get("status", "0")) != "0":
@@ -109,7 +109,7 @@ def _is_error(value: Any) -> bool:
 
 
 def _is_bad_code(schema: str, value: Any) -> bool:
-    """A number that means failure: not 0, not one of HTTP's successes, not the service's own."""
+    """Tell whether a number means failure: not 0, not one of HTTP's successes, not the service's own."""
     if isinstance(value, bool) or value is None:
         return False
     if not re.fullmatch(r"-?\d{1,9}", str(value)):

@@ -1,4 +1,4 @@
-"""Apprise itself: loaded when first needed (47 MB), quiet, and kept from doing what we do ourselves."""
+"""Loading of Apprise: when first needed (47 MB), quiet, and kept from doing what we do ourselves."""
 
 import logging
 from functools import lru_cache
@@ -12,7 +12,7 @@ def load() -> None:
 
 @lru_cache(maxsize=1)
 def asset() -> Any:
-    """How Apprise behaves here: no disk, no plug-in paths, no redirects, no retries of its own."""
+    """Return the settings of Apprise: no disk, no plug-in paths, no redirects, no retries of its own."""
     apprise = library()
     return apprise.AppriseAsset(
         app_id="aggregator",
@@ -28,7 +28,7 @@ def asset() -> Any:
 
 @lru_cache(maxsize=1)
 def plugins() -> Any:
-    """Apprise's services by schema."""
+    """Return Apprise's services by schema."""
     library()
     from apprise.manager_plugins import NotificationManager
 
@@ -38,7 +38,7 @@ def plugins() -> Any:
 
 @lru_cache(maxsize=1)
 def library() -> Any:
-    """Apprise, loaded when first needed (47 MB), with quiet loggers."""
+    """Return Apprise, loaded when first needed (47 MB), with quiet loggers."""
     import apprise
 
     for name in ("apprise", "urllib3", "requests", "slixmpp", "paho"):

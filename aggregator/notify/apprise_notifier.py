@@ -50,7 +50,7 @@ class AppriseNotifier:
         self._loading: asyncio.Task[None] | None = None
 
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
-        """Raises DeliveryError."""
+        """Send an alert. Raises DeliveryError."""
         await self._loaded()
         notes = HttpCapture(sign=self._signer(channel))
         places = self._places.setdefault(channel.name, asyncio.Semaphore(MAX_THREADS))
@@ -69,7 +69,7 @@ class AppriseNotifier:
         return Receipt(detail="; ".join(details))
 
     def _signer(self, channel: Channel) -> Callable[[bytes], Mapping[str, str]] | None:
-        """What signs each request of a webhook that has a secret, at the moment it goes out."""
+        """Return the signer of each request of a webhook with a secret, called at the moment of sending."""
         secret = signing_secret(channel)
         return (lambda body: signed(body, secret, self._clock.now())) if secret else None
 
@@ -82,7 +82,7 @@ class AppriseNotifier:
 
 
 class AcceptedParts:
-    """Which parts of long alerts were accepted, so that a retry goes on where the last attempt ended.
+    """The accepted parts of long alerts, so that a retry goes on where the last attempt ended.
 
     Kept in memory only: after a crash the alert is a possible repeat in any case.
     """
@@ -94,7 +94,7 @@ class AcceptedParts:
         return body in self._accepted.get(key, ())
 
     def add(self, key: str, body: str) -> None:
-        """Remember a part; the oldest alerts are forgotten where there are too many."""
+        """Remember a part; the oldest alerts are forgotten if there are too many."""
         self._accepted.setdefault(key, set()).add(body)
         while len(self._accepted) > MAX_UNFINISHED:
             del self._accepted[next(iter(self._accepted))]
@@ -104,7 +104,7 @@ class AcceptedParts:
 
 
 def _send(channel: Channel, alert: Alert, recipient: str, notes: HttpCapture, parts: AcceptedParts) -> tuple[str, ...]:
-    """Everything that blocks: load, compose, speak. Gives what each service answered."""
+    """Do everything that blocks: load, compose, send. Return what each service answered."""
     try:
         chosen = [target for target in targets(channel) if recipient in ("", target.label)]
         if not chosen:
@@ -162,7 +162,7 @@ def _send_part(
 
 
 def _service(channel: Channel, alert: Alert, content: AlertContent, target: Target, notes: HttpCapture) -> Any:
-    """A fresh service for one delivery: it has no state that another send could see."""
+    """Make a fresh service for one delivery: it has no state that another send could see."""
     if channel.service == "webhook":
         words = template.render(channel.template, content) if channel.template else text.render(content)
         fields = {**webhook.RESERVED_KEYS, **webhook.document(alert, content, words)}
@@ -185,7 +185,7 @@ def _prepare(
     message: RenderedMessage,
     notes: HttpCapture,
 ) -> None:
-    """Take from Apprise what we do ourselves: pausing, retrying, redirecting, converting."""
+    """Disable what we do ourselves: pausing, retrying, redirecting, converting."""
     service.retry, service.wait, service.redirects, service.request_rate_per_sec = 0, 0.0, False, 0
     service.socket_connect_timeout = min(10.0, channel.timeout_s * CONNECT_SHARE)
     service.socket_read_timeout = channel.timeout_s * READ_SHARE
@@ -223,7 +223,7 @@ def _notify(service: Any, message: RenderedMessage) -> Any:
 
 
 def _apprise_error(result: Any) -> str:
-    """The last words of Apprise about a send that the wire knows nothing of."""
+    """Return Apprise's last words about a send that made no request."""
     lines = [entry.message for one in result for entry in one.logs()] or [e.message for e in result.call_logs()]
     return " ".join(lines[-1].split()) if lines else "rejected without a reason"
 
@@ -241,13 +241,13 @@ def _verdict(channel: Channel, target: Target, notes: HttpCapture, said: str) ->
 
 
 def _retry_after_s(answer: str) -> float | None:
-    """`retry_after` in the answers of Discord, Telegram (s) and Matrix (`retry_after_ms`)."""
+    """Read `retry_after` in the answers of Discord, Telegram (s) and Matrix (`retry_after_ms`)."""
     found = re.search(r'"retry_after(_ms)?"\s*:\s*(\d+(?:\.\d+)?)', answer)
     return float(found[2]) / (1000 if found[1] else 1) if found else None
 
 
 def _error(channel: Channel, message: str, **flags: Any) -> DeliveryError:
-    """The words are a receiver's or a library's: a stranger's, wherever they are shown later."""
+    """Build the error; its words come from a receiver or a library and are untrusted wherever they are shown."""
     words = clean_text(f"channel {channel.name}: {message}", MAX_WORDS)
     return DeliveryError(words, channel=channel.name, **flags)
 

@@ -1,4 +1,4 @@
-"""What a receiver answers, read under a limit: of its bytes, and of the time until its end.
+"""Answers of receivers, read under a limit: of their bytes, and of the time until their end.
 
 A socket's own time-out begins anew with every byte that comes, and the standard library's clients
 read heads, lines and interim answers without an end. Both limits hold here for every byte that
@@ -11,11 +11,11 @@ from time import monotonic
 
 
 class Overlong(OSError):
-    """More came than any answer needs."""
+    """More was received than any answer needs."""
 
 
 class Bounded(io.RawIOBase):
-    """The bytes that come through a socket, until `deadline` (monotonic seconds) and at most `max_bytes`."""
+    """The bytes received through a socket, until `deadline` (monotonic seconds) and at most `max_bytes`."""
 
     def __init__(self, sock: socket.socket, *, deadline: float, max_bytes: int) -> None:
         self._sock = sock
@@ -27,11 +27,11 @@ class Bounded(io.RawIOBase):
         return True
 
     def allow(self, max_bytes: int) -> None:
-        """From here on, so many more bytes may come."""
+        """Allow `max_bytes` further bytes from here on."""
         self._left = max_bytes
 
     def readinto(self, buffer: "memoryview | bytearray") -> int | None:  # type: ignore[override]
-        """Raises Overlong, TimeoutError."""
+        """Read into a buffer. Raises Overlong, TimeoutError."""
         if self._left <= 0:
             raise Overlong("the response is endless")
         left_s = self._deadline - monotonic()

@@ -1,4 +1,4 @@
-"""The console: alerts as a person at a terminal likes to read them; plain lines into a file or pipe."""
+"""The console channel: coloured alerts at a terminal; plain lines into a file or pipe."""
 
 import sys
 from collections.abc import Iterable
@@ -21,10 +21,10 @@ MARK, FEED, DIM, RULE, URGENT = "bold black on yellow", "cyan", "dim", "bold whi
 
 
 class _Terminal(Console):
-    """A terminal that is steered by nothing but our own colours."""
+    """A terminal that obeys nothing but our own colours."""
 
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:
-        """The last step of everything that rich prints."""
+        """Render everything that rich prints."""
         shown = super()._render_buffer(p if p.control else Segment(inert(p.text), p.style) for p in buffer)
         return encodable(shown, self.file)
 
@@ -36,13 +36,13 @@ def encodable(text: str, stream: IO[str]) -> str:
 
 
 class ConsoleNotifier:
-    """Prints alerts on a stream: colours where it is a terminal, plain text elsewhere."""
+    """A printer of alerts on a stream: colours on a terminal, plain text elsewhere."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
 
     async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:  # noqa: ARG002
-        """Never fails but with DeliveryError's cause: a stream that is gone loses its reader, not us."""
+        """Print an alert. A stream that is gone is no failure of the delivery."""
         stream = self._stream or sys.stdout
         content = build_content(alert)
         console = _Terminal(file=stream, highlight=False, soft_wrap=not stream.isatty())

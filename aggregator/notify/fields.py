@@ -1,4 +1,4 @@
-"""What the structured form of a service may and must hold, from Apprise's own details of its services."""
+"""Fields of a service's structured form, from Apprise's own details of its services."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ RULED = frozenset(
 
 
 def fields_of(schema: str) -> dict[str, dict[str, Any]]:
-    """What a service's structured form may hold, by key, from Apprise's own details."""
+    """Return the fields of a service's structured form, by key, from Apprise's own details."""
     details = details_of(schema)
     fields = {**details["args"], **details["kwargs"], **details["tokens"]}
     known = {}
@@ -30,7 +30,7 @@ def fields_of(schema: str) -> dict[str, dict[str, Any]]:
 
 
 def missing(schema: str, given: set[str]) -> list[Problem]:
-    """Required fields that were left out; a service with several forms needs those of one of them."""
+    """Return required fields that were left out; a service with several forms needs those of one of them."""
     details = details_of(schema)
     tokens = details["tokens"]
     has = {tokens.get(name, {}).get("map_to", name) for name in given} | given
@@ -47,7 +47,7 @@ def missing(schema: str, given: set[str]) -> list[Problem]:
 
 
 def typed(field: Mapping[str, Any], value: Any) -> Any:
-    """The value as the plug-in wants it. Raises ValueError in words for a person."""
+    """Convert a value to the plug-in's type. Raises ValueError in words for a person."""
     kind = str(field.get("type", "string")).partition(":")[0]
     if kind == "list" or field["map_to"] == "targets":
         return [str(one) for one in (value if isinstance(value, (list, tuple)) else [value])]
@@ -66,7 +66,7 @@ def typed(field: Mapping[str, Any], value: Any) -> Any:
 
 
 def mail_defaults(schema: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """`host` is the mail server, `user` the login, and whoever logs in with an address writes from it."""
+    """Derive mail fields: `host` is the mail server, `user` the login, and an address as login is the sender."""
     if schema in ("mailto", "mailtos") and "host" in arguments:
         arguments.setdefault("smtp_host", arguments["host"])
         if "@" in str(arguments.get("user", "")):
@@ -75,14 +75,14 @@ def mail_defaults(schema: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def field_help(schema: str) -> str:
-    """How a URL of this service is written."""
+    """Return how a URL of this service is written."""
     forms = details_of(schema)["templates"]
     return str(forms[0]).replace("{schema}", schema)
 
 
 @lru_cache(maxsize=256)
 def details_of(schema: str) -> dict[str, Any]:
-    """Apprise's own description of a service."""
+    """Return Apprise's own description of a service."""
     from apprise.plugins import details
 
     known: dict[str, Any] = details(plugins()[schema])

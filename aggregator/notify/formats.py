@@ -1,7 +1,7 @@
-"""Which words go to which service: the renderer, the limits and how they are counted, and where the title goes.
+"""Formats of services: the renderer, the limits and how they are counted, and the place of the title.
 
-Apprise gets text that it need not convert, and a title only where the service has a place for one: what a
-plugin does with a title differs, and none of them makes a stranger's words literal.
+Apprise gets text that it need not convert, and a title only if the service has a place for one: plugins
+treat titles differently, and none of them makes untrusted words literal.
 """
 
 from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ COUNT_CHARACTERS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedMessage:
-    """What Apprise is given: `body` is written in `format` already."""
+    """A message for Apprise: `body` is written in `format` already."""
 
     title: str
     body: str
@@ -67,7 +67,7 @@ class RenderedMessage:
 
 
 def compose(content: AlertContent, channel: Channel, schema: str, service: Any) -> tuple[RenderedMessage, ...]:
-    """The messages for one service, each within its limits; several where one cannot hold everything."""
+    """Compose the messages for one service, each within its limits; several if one cannot hold everything."""
     limit = int(getattr(service, "body_maxlen", 0) or 32_768)
     titled = int(getattr(service, "title_maxlen", 250)) > 0
     title = cut(subject(content), min(int(getattr(service, "title_maxlen", 0)) or 250, 250)) if titled else ""
@@ -90,12 +90,12 @@ def compose(content: AlertContent, channel: Channel, schema: str, service: Any) 
 
 
 def subject(content: AlertContent) -> str:
-    """The subject line, with what must be seen first."""
+    """Write the subject line, with the most important part first."""
     return ("[possible repeat] " if content.repeat else "") + content.subject
 
 
 def link_of(content: AlertContent) -> str | None:
-    """Where a tap on the message leads."""
+    """Return where a tap on the message leads."""
     return next((piece.link for piece in content.pieces if piece.link), content.page)
 
 
@@ -123,7 +123,7 @@ def _short(content: AlertContent, schema: str, service: Any, title: str, limit: 
 def _general(
     content: AlertContent, channel: Channel, schema: str, service: Any, title: str, limit: int
 ) -> tuple[RenderedMessage, ...]:
-    """A service without a dialect of its own: what the channel asks for, else what it likes best."""
+    """Format for a service without a dialect of its own: what the channel asks for, else what it likes best."""
     known = _formats(service)
     wanted = channel.format if channel.format in known else known[0]
     if wanted == "html" and _takes_mails(service, limit):
@@ -146,7 +146,7 @@ def _formats(service: Any) -> list[str]:
 
 
 def _measure(schema: str) -> Callable[[str], int]:
-    """How a service counts the length of a message."""
+    """Return how a service counts the length of a message."""
     if schema == "tgram":
         return chat.visible_utf16
     return chat.utf16 if schema in COUNT_CHARACTERS else chat.utf8

@@ -1,12 +1,12 @@
-"""What really happened on the wire while Apprise was sending.
+"""Capture of HTTP exchanges while Apprise is sending.
 
 Apprise answers yes or no. Whether to try again, when, and whether the message may have arrived,
 only the HTTP exchange tells. Every HTTP service of Apprise ends in a `requests.Session`; the
-subclass here notes what it sees for the send that runs in this context, and touches nothing
+subclass here records what it sees for the send that runs in this context, and touches nothing
 outside of one. It is put in place when notify/ loads Apprise; nobody else in the application uses
 requests.
 
-Receivers are strangers. What they answer is read here, whatever the service then does with it: not
+Receivers are untrusted. Their answers are read here, whatever the service then does with them: not
 more than is of use, decoded under a limit, and with one deadline for all of it.
 """
 
@@ -69,7 +69,7 @@ _capture: ContextVar[HttpCapture | None] = ContextVar("notes", default=None)
 
 @contextmanager
 def capturing(notes: HttpCapture) -> Iterator[None]:
-    """Everything that this context sends is written down in `notes`."""
+    """Record everything that this context sends."""
     token = _capture.set(notes)
     try:
         yield
@@ -78,7 +78,7 @@ def capturing(notes: HttpCapture) -> Iterator[None]:
 
 
 class _Adapter(HTTPAdapter):
-    """Reads each answer as soon as there is one, before hooks, redirects and services get hold of it."""
+    """An adapter that reads each answer at once, before hooks, redirects and services can touch it."""
 
     def build_response(self, request: requests.PreparedRequest, answer: Any) -> requests.Response:
         response = super().build_response(request, answer)
@@ -88,7 +88,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _CapturingSession(sessions.Session):
-    """A session that never follows redirects and writes down what happened."""
+    """A session that never follows redirects and records what happened."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class _CapturingSession(sessions.Session):
             self.mount(scheme, _Adapter())
 
     def get_redirect_target(self, response: requests.Response) -> str | None:
-        """Where an answer leads is of no interest, and its address may be a stranger's nonsense."""
+        """Ignore redirects: a receiver's target may be anything."""
         return None if _capture.get() is not None else super().get_redirect_target(response)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
@@ -135,13 +135,13 @@ class _Response(HTTPResponse):
 
 
 def install_capture() -> None:
-    """Put the noting session and the bounded answer in the place of the libraries' own."""
+    """Install the recording session and the bounded answer in place of the libraries' own."""
     sessions.Session = _CapturingSession  # type: ignore[misc]
     HTTPConnection.response_class = _Response
 
 
 def _bytes(request: requests.PreparedRequest) -> bytes:
-    """The body as it goes out; a text is made bytes here, so that nothing can encode it otherwise later."""
+    """Return the body as bytes, so that nothing can encode a text differently later."""
     if isinstance(request.body, str):
         request.body = request.body.encode()
     if not isinstance(request.body, bytes):
@@ -152,7 +152,7 @@ def _bytes(request: requests.PreparedRequest) -> bytes:
 def _read(response: requests.Response) -> None:
     """Read as much of the body as is of use, once: the service then finds it there.
 
-    The status stands, however the body ends: where it breaks off, or does not end, what came is kept.
+    The status stands, however the body ends: if it breaks off, or does not end, what came is kept.
     """
     limit = MAX_ANSWER_BYTES if response.ok else MAX_ERROR_BYTES
     body = bytearray()
@@ -169,7 +169,7 @@ def _read(response: requests.Response) -> None:
 
 
 def _decoded(body: bytes, encodings: str, limit: int) -> bytes:
-    """A body without its content codings, at most `limit` bytes of it; empty where one is not known.
+    """Decode a body's content codings, at most `limit` bytes; empty if one is unknown.
 
     We ask for none; a small body in such a coding may become gigabytes.
     """
@@ -196,7 +196,7 @@ def _record(notes: HttpCapture, response: requests.Response) -> None:
 
 
 def _never_left(error: requests.RequestException) -> bool:
-    """Did the request fail before anything of it could be written?"""
+    """Tell whether the request failed before anything of it could be written."""
     if isinstance(error, (requests.exceptions.SSLError, requests.ConnectTimeout, requests.exceptions.ProxyError)):
         return True
     cause = error.args[0] if error.args else None
@@ -204,7 +204,7 @@ def _never_left(error: requests.RequestException) -> bool:
 
 
 def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Is an error of this kind behind it? The libraries wrap each other's."""
+    """Tell whether an error of this kind is the cause: the libraries wrap each other's errors."""
     for _ in range(10):
         if error is None or isinstance(error, kind):
             break
@@ -214,7 +214,7 @@ def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
 
 
 def _describe_error(error: requests.RequestException) -> str:
-    """The failure for a person, without the URL (it may hold a token)."""
+    """Describe the failure for a person, without the URL (it may hold a token)."""
     if isinstance(error, requests.exceptions.SSLError):
         return "TLS error: the certificate or the connection was rejected"
     if isinstance(error, requests.ConnectTimeout):

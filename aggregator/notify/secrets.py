@@ -1,4 +1,4 @@
-"""What of a channel must never be read by anybody: taken out of every word that leaves notify/."""
+"""Secrets of channels, to be redacted in every text that leaves notify/."""
 
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -12,7 +12,7 @@ _PUBLIC_FIELDS = frozenset({"host", "port", "to", "targets", "from", "name", "sm
 
 
 def secrets_of(channel: Channel) -> tuple[str, ...]:
-    """Every string of a channel that may be a secret, longest first."""
+    """Return every string of a channel that may be a secret, longest first."""
     found = {secret.get_secret_value() for secret in channel.url}
     for url in list(found):
         found.update(_parts(url))
@@ -23,7 +23,7 @@ def secrets_of(channel: Channel) -> tuple[str, ...]:
 
 
 def _parts(url: str) -> set[str]:
-    """Password, tokens in the path and in the query of an Apprise URL; not its host."""
+    """Yield password and tokens in the path and in the query of an Apprise URL; not its host."""
     try:
         parts = urlsplit(url)
     except ValueError:

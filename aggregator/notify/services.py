@@ -1,4 +1,4 @@
-"""From a channel of the configuration to the services of Apprise that it means.
+"""Mapping of a configured channel to services of Apprise.
 
 A channel is an Apprise URL, several, or a `service` with its fields; each recipient in it becomes
 a `Target` of its own, so that one bad address of three fails alone and is retried alone.
@@ -59,7 +59,7 @@ class BadChannel(ValueError):
 
 
 def targets(channel: Channel) -> tuple[Target, ...]:
-    """Every recipient of a channel that is not the console. Raises BadChannel."""
+    """Return every recipient of a channel that is not the console. Raises BadChannel."""
     found = list(_named(channel) if channel.service else _addressed(channel))
     labels: dict[str, int] = {}
     unique = []
@@ -71,12 +71,12 @@ def targets(channel: Channel) -> tuple[Target, ...]:
 
 
 def recipients_of(channel: Channel) -> tuple[str, ...]:
-    """The names of a channel's recipients, one outbox row each; `("",)` for the console."""
+    """Return the names of a channel's recipients, one outbox row each; `("",)` for the console."""
     return ("",) if channel.service == "console" else tuple(target.label for target in targets(channel))
 
 
 def check_channel(channel: Channel) -> tuple[Problem, ...]:
-    """What is wrong with a channel; paths lead from the channel."""
+    """Return the problems of a channel; paths lead from the channel."""
     if channel.service == "console":
         return tuple(Problem(path=(name,), message=f"the console has no field {name!r}") for name in channel.fields)
     try:
@@ -103,7 +103,7 @@ def _try(target: Target) -> None:
 
 
 def _template(channel: Channel) -> tuple[Problem, ...]:
-    """An operator's template must be there, parse, and fill with an alert and with a notice."""
+    """Check that an operator's template is there, parses, and fills with an alert and with a notice."""
     if channel.template is None:
         return ()
     from aggregator.notify.render import sample, template
@@ -117,7 +117,7 @@ def _template(channel: Channel) -> tuple[Problem, ...]:
 
 
 def instantiate(target: Target, kind: type[Any] | None = None, **more: Any) -> Any:
-    """Apprise's service for a target. Raises BadChannel with Apprise's own words."""
+    """Make Apprise's service for a target. Raises BadChannel with Apprise's own words."""
     apprise = library()
     arguments = {**target.arguments, **more, "asset": asset(), "schema": target.schema}
     words: list[str] = []
@@ -133,7 +133,7 @@ def instantiate(target: Target, kind: type[Any] | None = None, **more: Any) -> A
 
 
 def _addressed(channel: Channel) -> Iterator[Target]:
-    """The targets of `url:`."""
+    """Return the targets of `url:`."""
     for position, secret in enumerate(channel.url):
         url = secret.get_secret_value().strip()
         path: tuple[str | int, ...] = ("url", position) if len(channel.url) > 1 else ("url",)
@@ -152,7 +152,7 @@ def _addressed(channel: Channel) -> Iterator[Target]:
 
 
 def _named(channel: Channel) -> Iterator[Target]:
-    """The targets of `service:`."""
+    """Return the targets of `service:`."""
     name = (channel.service or "").strip()
     if name == "webhook":
         yield from _webhook(channel)
@@ -183,7 +183,7 @@ def _named(channel: Channel) -> Iterator[Target]:
 
 
 def _webhook(channel: Channel) -> Iterator[Target]:
-    """Our own JSON document, posted by Apprise's json service."""
+    """Make the target of a webhook: our own JSON document, posted by Apprise's json service."""
     known = ("headers", "user", "password", "token", "secret")
     unknown = set(channel.fields) - set(known)
     if unknown:
@@ -232,13 +232,13 @@ def _webhook(channel: Channel) -> Iterator[Target]:
 
 
 def signing_secret(channel: Channel) -> str:
-    """What signs a webhook's requests; "" where nothing does."""
+    """Return the secret that signs a webhook's requests; "" without one."""
     secret = _revealed(channel.fields.get("secret")) if channel.service == "webhook" else None
     return str(secret or "")
 
 
 def _split(schema: str, arguments: Mapping[str, Any]) -> Iterator[Target]:
-    """One target per recipient, where a service sends to each of them on its own anyway."""
+    """Make one target per recipient if a service sends to each of them on its own anyway."""
     plain = {key: value for key, value in arguments.items() if key not in RULED}
     if schema in PRIVATE_UNLESS_SAID and not plain.get("visibility"):
         plain["visibility"] = PRIVATE_UNLESS_SAID[schema][bool(plain.get("targets"))]
@@ -260,7 +260,7 @@ def _addresses(schema: str, targets: object) -> list[str]:
 
 
 def _admit(name: str, path: tuple[str | int, ...]) -> str:
-    """The schema of a service, by schema or by the name that people know it under. Raises BadChannel."""
+    """Return the schema of a service, by schema or by the name that people know. Raises BadChannel."""
     schema = NAMES.get(name.lower(), name.lower())
     if schema not in plugins():
         schema = _by_name().get(re.sub(r"[^a-z0-9]", "", name.lower()), schema)
@@ -284,7 +284,7 @@ def _revealed(value: Any) -> Any:
 
 
 def _masked(text: str, arguments: Mapping[str, Any]) -> str:
-    """Apprise's words about arguments, without the arguments."""
+    """Mask the arguments in Apprise's words about them."""
     for value in arguments.values():
         if isinstance(value, str) and len(value) > 3:
             text = text.replace(value, "…")

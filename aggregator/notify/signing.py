@@ -1,7 +1,7 @@
-"""How a receiver knows that a webhook's request is ours, whole and fresh; promised in docs/channels.md.
+"""Signatures by which receivers verify that a webhook's request is ours, whole and fresh (docs/channels.md).
 
-HMAC-SHA256 (RFC 2104) over the instant, a dot and the exact bytes of the body: who replays an old
-request must keep its instant, and who changes the instant or the body breaks the signature.
+HMAC-SHA256 (RFC 2104) over the instant, a dot and the exact bytes of the body: a replayed request
+must keep its instant, and a changed instant or body breaks the signature.
 """
 
 import hmac
@@ -13,7 +13,7 @@ MIN_SECRET_BYTES = 16
 
 
 def signed(body: bytes, secret: str, at: datetime) -> dict[str, str]:
-    """The headers that vouch for a body sent at `at`: Unix seconds, and `sha256=` with the digest in hex."""
+    """Return the headers that sign a body sent at `at`: Unix seconds, and `sha256=` with the digest in hex."""
     timestamp = str(int(at.timestamp()))
     digest = hmac.digest(secret.encode(), timestamp.encode() + b"." + body, "sha256").hex()
     return {TIMESTAMP: timestamp, SIGNATURE: f"sha256={digest}"}

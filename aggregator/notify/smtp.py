@@ -47,7 +47,7 @@ _ATOMS = re.compile(r"[\w!#$%&'*+/=?^`{|}~ -]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailMessage:
-    """What a mail says. `name` makes its Message-ID: the same for each attempt."""
+    """A mail. `name` makes its Message-ID: the same for each attempt."""
 
     subject: str
     text: str
@@ -73,7 +73,7 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
 
     @staticmethod
     def mail_of(alert: Alert, message: RenderedMessage) -> MailMessage:
-        """The mail of an alert."""
+        """Build the mail of an alert."""
         return MailMessage(
             subject=message.title,
             text=message.body if message.format == "text" else "",
@@ -108,7 +108,7 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
         return False
 
     def compose(self, *, utf8: bool = False) -> bytes:
-        """The message (RFC 5322), with text and HTML as alternatives (RFC 2046, 5.1.4).
+        """Compose the message (RFC 5322), with text and HTML as alternatives (RFC 2046, 5.1.4).
 
         Its body is ASCII, in which every server reads it: not all take eight bits (RFC 6152), and one that
         passes the mail on may not. `utf8`: addresses stand as they are (RFC 6532).
@@ -139,7 +139,7 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
         return (f"{name}: {value}\r\n" for name, value in fields.items() if value)
 
     def recipients(self) -> list[str]:
-        """Everybody on the envelope."""
+        """Return everybody on the envelope."""
         everybody = [address for _, address in self.targets] + sorted(self.cc) + sorted(self.bcc)
         return [on_envelope(address) for address in everybody]
 
@@ -150,10 +150,10 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
 
 
 def header_text(name: str, text: str) -> str:
-    """The value of a header that says a text: one line's worth, folded, and nothing in it an encoded word of its own.
+    """Encode a text as a header's value: one line's worth, folded, and without an encoded word of its own.
 
     A text that is not plain, or holds what a reader may take for an encoded word, is encoded as a
-    whole (RFC 2047); whoever decodes it once sees it as it was.
+    whole (RFC 2047); decoded once, it is as it was.
     """
     text = clean_text(text, MAX_HEADER)
     words = text.split(" ")
@@ -172,7 +172,7 @@ def on_envelope(address: str) -> str:
 
 
 def mailbox(name: str | bool | None, address: str, *, utf8: bool = False) -> str:
-    """A display name and an address (RFC 5322, 3.4)."""
+    """Write a display name and an address (RFC 5322, 3.4)."""
     phrase = clean_text(name, MAX_HEADER) if isinstance(name, str) else ""
     if not phrase:
         return _address(address, utf8=utf8)
@@ -200,7 +200,7 @@ def _folded(words: list[str], start: int) -> str:
 
 
 def _encoded_words(text: str) -> Iterator[str]:
-    """The text as encoded words, each with whole characters (RFC 2047, 5)."""
+    """Encode the text as encoded words, each with whole characters (RFC 2047, 5)."""
     piece = b""
     for sign in text:
         code = sign.encode("utf-8", "replace")
@@ -240,7 +240,7 @@ class _SmtpConnection:
         self._server: _Bounded | None = None
 
     def __enter__(self) -> "_SmtpConnection":
-        """Raises smtplib.SMTPException, OSError."""
+        """Connect. Raises smtplib.SMTPException, OSError."""
         service = self._service
         context = ssl.create_default_context()
         if not service.verify_certificate:

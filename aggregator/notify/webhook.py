@@ -12,7 +12,7 @@ RESERVED_KEYS = {"version": "", "attachments": "", "type": "", "title": "", "mes
 
 
 def document(alert: Alert, content: AlertContent, text: str) -> Mapping[str, Any]:
-    """Everything about an alert, as plain JSON values; texts are as the feed had them."""
+    """Return everything about an alert, as plain JSON values; texts are as the feed had them."""
     return {
         "id": alert.id,
         "kind": alert.kind.value,
@@ -29,7 +29,7 @@ def document(alert: Alert, content: AlertContent, text: str) -> Mapping[str, Any
 
 
 def headers(alert: Alert) -> dict[str, str]:
-    """The same key for each attempt at one delivery (draft-ietf-httpapi-idempotency-key-header)."""
+    """Return the same key for each attempt at one delivery (draft-ietf-httpapi-idempotency-key-header)."""
     return {"Idempotency-Key": alert.id}
 
 

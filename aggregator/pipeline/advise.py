@@ -1,4 +1,4 @@
-"""Advice about rules: what is probably not meant, and what would make a noisy one quieter."""
+"""Advice about rules: probable mistakes, and remedies for noisy rules."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ MARKED = 2000
 
 
 async def advise(context: Context, catalog: Catalog) -> tuple[LintFinding, ...]:
-    """What `rules lint` says, over the running rules and a sample of stored entries."""
+    """Return the findings of `rules lint`, over the running rules and a sample of stored entries."""
     now, active = context.now(), context.active
     config = active.config
     rules = tuple(active.rules.values())
@@ -33,7 +33,7 @@ async def advise(context: Context, catalog: Catalog) -> tuple[LintFinding, ...]:
 
 
 async def _frequencies(catalog: Catalog, now: datetime) -> tuple[Counter[str], int]:
-    """In how many of the latest entries each folded word occurs, and how many entries those are."""
+    """Return in how many of the latest entries each folded word occurs, and how many entries those are."""
     entries = await catalog.entries(since=now - timedelta(days=30), limit=SAMPLE)
     return Counter(word for entry in entries for word in set(index_text(entry).split())), len(entries)
 

@@ -1,4 +1,4 @@
-"""Running rules over what is stored, and telling what they find as one digest each."""
+"""Application of rules to stored entries, with one digest per rule."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from aggregator.ports import Catalog, Feeds
 async def find_hits(
     context: Context, catalog: Catalog, rules: Sequence[Rule], since: datetime, step: Callable[[int], object]
 ) -> tuple[tuple[Entry, ...], tuple[Hit, ...]]:
-    """The stored entries that these rules match, and the hits."""
+    """Return the stored entries that these rules match, and the hits."""
     active, now = replace(context.active, index=RuleIndex(rules)), context.now()
     entries: list[Entry] = []
     hits: list[Hit] = []
@@ -30,7 +30,7 @@ async def find_hits(
 
 
 async def record_hits(context: Context, feeds: Feeds, entries: Sequence[Entry], hits: Sequence[Hit]) -> int:
-    """Store those hits that are not known yet and make their alerts; gives how many were new."""
+    """Store those hits that are not known yet and make their alerts; return how many were new."""
     router, now = context.active.router, context.now()
     by_key = {(entry.feed, entry.key): entry for entry in entries}
     new = 0

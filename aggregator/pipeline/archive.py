@@ -1,4 +1,4 @@
-"""The gap guard: a feed that moved on by more than its window is read back through its archive."""
+"""The gap guard: if a feed moved on by more than its window, its archive is read."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ MAX_DURATION_S = 120.0  # well within the lease of the poll
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveResult:
-    """What the archive held; `closed`: it led back to what is known, or to its own end."""
+    """The result of an archive; `closed`: it led back to what is known, or to its own end."""
 
     entries: tuple[Entry, ...] = ()
     quarantined: tuple[tuple[bytes, str], ...] = ()
@@ -31,7 +31,7 @@ class ArchiveResult:
 
 
 class ArchiveReader:
-    """Walks back through archive documents, politely and not for ever."""
+    """A reader of archive documents, polite and bounded."""
 
     def __init__(self, feeds: Feeds, fetcher: Fetcher, parser: Parser) -> None:
         self._feeds = feeds
@@ -41,7 +41,7 @@ class ArchiveReader:
     async def read(
         self, feed: Feed, state: FeedState, document: Fetched, parsed: ParsedFeed, now: datetime
     ) -> ArchiveResult:
-        """The unseen entries of up to ten archive pages. Whatever fails only ends the walk."""
+        """Return the unseen entries of up to ten archive pages. Whatever fails only ends the walk."""
         result, seen = ArchiveResult(), {document.url}
         where, following = document.url, parsed.prev_archive
         try:
@@ -65,7 +65,7 @@ class ArchiveReader:
         return result
 
     async def _read_page(self, feed: Feed, state: FeedState, url: str) -> tuple[Fetched, ParsedFeed]:
-        """One page, as a document that nobody remembers."""
+        """Read one page, as a document that nobody remembers."""
         blank = FeedState(id=state.id, url=url, configured_url=state.configured_url)
         page = await self._fetcher.fetch(feed, blank)
         if not isinstance(page, Fetched) or not may_follow(url, page.url):
@@ -77,7 +77,7 @@ class ArchiveReader:
                 page.held.release()
 
     async def _unseen(self, state: FeedState, read: ParsedFeed, now: datetime) -> tuple[Sequence[Entry], bool]:
-        """The page's unseen entries, and whether some of it is known."""
+        """Return the page's unseen entries, and whether some of it is known."""
         named = names(read.entries, state)
         known, aliases = await self._feeds.known(state.id, named.keys, named.aliases)
         found = find_new_entries(

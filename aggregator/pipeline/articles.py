@@ -1,7 +1,7 @@
 """Full text: the articles behind new entries are read after the alerts on their summaries went out.
 
-claim wishes → page → article → the entry's next version → match → commit (and route, inside it).
-A wish is a row: it outlives a restart, and is given up after three tries.
+claim requests → page → article → the entry's next version → match → commit (and route, inside it).
+A request is a row: it outlives a restart, and is dropped after three attempts.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ ArticleOutcome = Literal["read", "nothing new", "later", "given up"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticleResult:
-    """What became of one wish."""
+    """The outcome of one request."""
 
     feed: str
     outcome: ArticleOutcome
@@ -60,7 +60,7 @@ class ArticleFetcher:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def tick(self) -> int:
-        """Begin with the wishes that are due, as far as there is room; gives how many there were."""
+        """Begin with the requests that are due, as far as there is room; return how many there were."""
         free = CONCURRENCY - len(self._under_way)
         requests = await self._texts.due(self._context.now(), lease_s=LEASE_S, limit=free) if free > 0 else ()
         for request in requests:
@@ -70,7 +70,7 @@ class ArticleFetcher:
         return len(requests)
 
     async def once(self) -> int:
-        """Fulfil everything that is due, to its end; gives how many wishes there were."""
+        """Process everything that is due, to its end; return how many requests there were."""
         total = 0
         while begun := await self.tick():
             total += begun
@@ -78,7 +78,7 @@ class ArticleFetcher:
         return total
 
     async def drain(self, grace_s: float) -> None:
-        """What is under way gets `grace_s` seconds; the wishes of the rest stand."""
+        """Give work under way `grace_s` seconds; the other requests stay."""
         if not self._under_way:
             return
         _, late = await asyncio.wait(self._under_way, timeout=grace_s)
@@ -116,7 +116,7 @@ class ArticleFetcher:
             return ArticleResult(feed=entry.feed, outcome="later")
 
     async def _take(self, active: ActiveConfig, feed: Feed, entry: Entry, text: str) -> ArticleResult:
-        """Write the entry with its article, and what its rules now find."""
+        """Write the entry with its article, and the new matches of its rules."""
         if len(text) <= max(len(entry.content), len(entry.summary)):
             await self._texts.drop([_number(entry)])
             return ArticleResult(feed=entry.feed, outcome="nothing new")
@@ -134,7 +134,7 @@ class ArticleFetcher:
         return ArticleResult(feed=entry.feed, outcome="read", hits=stored)
 
     async def _failed(self, request: ArticleRequest, error: FetchError | ParseError) -> ArticleResult:
-        """Again later, where that may help; a host that wants rest gets it."""
+        """Try again later if that may help; a host that asks for rest gets it."""
         entry, now = request.entry, self._context.now()
         log.info("article extraction failed: %s", error, extra={"feed": entry.feed, "link": entry.link})
         if request.attempts >= MAX_ATTEMPTS or not error.transient:

@@ -24,13 +24,13 @@ async def backtest(
     within_s: float = inf,
     step: Callable[[int], None] = lambda _: None,
 ) -> BacktestResult:
-    """Run both sets of rules over what is stored, on the service's own code path."""
+    """Run both sets of rules over stored entries, on the service's own code path."""
     tallies = {rule.id: RuleTally() for rule in (*old, *new)}
     then, now = RuleIndex(old), RuleIndex(new)
     deadline, count = monotonic() + within_s, 0
 
     def run(entries: Sequence[Entry]) -> int:
-        """Match in a thread; gives how many entries there was time for."""
+        """Match in a thread; return how many entries there was time for."""
         for done, entry in enumerate(entries, 1):
             before, after = matches_in(then, active, entry), matches_in(now, active, entry)
             for rule in before.keys() | after.keys():

@@ -1,4 +1,4 @@
-"""Our own way to the internet, as the polls of the last minute show it. An outage is said once, and so is its end."""
+"""Detection of local outages from the polls of the last minute. An outage is logged once, and so is its end."""
 
 import logging
 from collections import deque
@@ -24,7 +24,7 @@ class OutageDetector:
 
     @contextmanager
     def polling(self, host: str) -> Iterator[None]:
-        """While a host is asked, nothing is concluded from it yet."""
+        """Note that a host is being asked, so that nothing is concluded from its silence yet."""
         self._asked_at.setdefault(host, self._clock.now())
         try:
             yield
@@ -32,7 +32,7 @@ class OutageDetector:
             self._asked_at.pop(host, None)
 
     def record_outcome(self, host: str, error: AggregatorError | None) -> bool:
-        """Count how a poll of `host` ended; whether that was the fault of our own network."""
+        """Count how a poll of `host` ended; tell whether that was the fault of our own network."""
         now = self._clock.now()
         outcome = outage.reachability(host, error, now)
         self._outcomes.append(outcome)

@@ -1,4 +1,4 @@
-"""The configuration in force, in the form that the pipeline reads, and what every step is given besides."""
+"""The active configuration in the form that the pipeline reads, and the context of every step."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class ActiveConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What every part of the pipeline is given. `owner` names the leases of this process."""
+    """The context of every part of the pipeline. `owner` names the leases of this process."""
 
     config: Callable[[], ActiveConfig]
     clock: Clock
@@ -37,7 +37,7 @@ class Context:
 
     @property
     def active(self) -> ActiveConfig:
-        """The configuration in force now; ask once per poll or tick."""
+        """Return the active configuration; ask once per poll or tick."""
         return self.config()
 
     def now(self) -> datetime:
@@ -52,7 +52,7 @@ def activate(
     recipients: Callable[[Channel], Sequence[str]] = whole_channel,
     before: ActiveConfig | None = None,
 ) -> ActiveConfig:
-    """Prepare a configuration for the pipeline; where `before` is given, only the rules that changed are indexed anew.
+    """Prepare a configuration for the pipeline; with `before`, only the rules that changed are indexed anew.
 
     `recipients` names those that a channel reaches.
     """

@@ -1,4 +1,4 @@
-"""Deliver: what is due goes out once, and every outcome is written down.
+"""Delivery: what is due goes out once, and every outcome is recorded.
 
 Every channel has a queue of its own, so a slow one delays nobody: a tick gives each idle channel
 its turn and leaves those alone that are still busy with an earlier one. A turn may take longer
@@ -40,7 +40,7 @@ class Deliver:
         self._stopping = False
 
     async def tick(self, now: datetime, *, wait_s: float | None = None) -> DeliveryCounts:
-        """Give every idle channel its turn; gives what became of the deliveries.
+        """Give every idle channel its turn; return the counts of outcomes.
 
         Waits at most `wait_s` seconds (None: until all turns are over); a turn that takes longer
         is counted by the tick that finds it finished. Raises StoreError.
@@ -59,7 +59,7 @@ class Deliver:
         return self._collect()
 
     async def stop(self, within_s: float = 8.0) -> DeliveryCounts:
-        """Claim nothing new, let what is being sent finish, give the rest back."""
+        """Claim nothing new, let what is being sent finish, release the rest."""
         self._stopping = True
         if self._turns:
             _, late = await asyncio.wait(self._turns.values(), timeout=within_s)
@@ -69,7 +69,7 @@ class Deliver:
         return self._collect()
 
     def _collect(self) -> DeliveryCounts:
-        """The counts of the turns that are over. A turn that failed is logged; raises the first such StoreError."""
+        """Return the counts of finished turns. A failed turn is logged; raises the first such StoreError."""
         failed: BaseException | None = None
         for name in [name for name, turn in self._turns.items() if turn.done()]:
             turn = self._turns.pop(name)
@@ -86,7 +86,7 @@ class Deliver:
         return counts
 
     async def _turn(self, channel: Channel) -> DeliveryCounts:
-        """Everything that is due on one channel, until nothing is or nothing moves."""
+        """Send everything that is due on one channel, until nothing is or nothing moves."""
         counts, circuit = DeliveryCounts(), Circuit(channel.timeout_s)
         while not self._stopping:
             claimed = await self._claim(channel.timeout_s, [channel.name])
@@ -99,12 +99,12 @@ class Deliver:
         return counts
 
     async def _due_channels(self, now: datetime) -> frozenset[str]:
-        """The channels on which something is due. A cheap look first: an idle service writes nothing."""
+        """Return the channels on which something is due. A cheap look first: an idle service writes nothing."""
         due_at = None if self._stopping else await self._outbox.next_due_at()
         return frozenset() if due_at is None or due_at > now else await self._outbox.due_channels(now)
 
     async def _give_up(self, unknown: frozenset[str], now: datetime) -> DeliveryCounts:
-        """What waits for a channel that nobody knows would wait for ever; say so, once it has waited for a while.
+        """Give up what has waited for a while for an unknown channel, visibly; it would wait indefinitely.
 
         Not at once: another process may know the channel, or the next edit brings it back. A process that has had
         its configuration for a moment only (one pass of `poll`) leaves more time to others.

@@ -49,7 +49,7 @@ RATE_RHYTHM = "15m"  # how often what max_per_hour holds back is looked at again
 
 @dataclass(slots=True)
 class DeliveryCounts:
-    """What became of the deliveries that were due."""
+    """Counts of outcomes of the deliveries that were due."""
 
     sent: int = 0
     retry: int = 0
@@ -66,10 +66,10 @@ class DeliveryCounts:
 
 @dataclass(slots=True)
 class Circuit:
-    """How sending to each recipient of a channel goes, in one turn.
+    """A circuit breaker for each recipient of a channel, for one turn.
 
-    It opens where attempts fail one after the other and cost time: then whoever waits behind them would wait for
-    the same answer, each for a whole deadline. Failures that come at once cost nothing, so each has its own.
+    It opens if attempts fail one after the other and cost time: otherwise each delivery behind them would wait for
+    the same answer, for a whole deadline. Failures that come at once cost nothing, so each delivery has its own.
     """
 
     deadline_s: float
@@ -82,14 +82,14 @@ class Circuit:
         return self.failures.get(recipient, 0) >= FAILURES_IN_A_ROW and lost_s >= self.deadline_s
 
     def note(self, recipient: str, took: timedelta, *, failed: bool) -> None:
-        """An attempt is over."""
+        """Record the end of an attempt."""
         self.failures[recipient] = self.failures.get(recipient, 0) + 1 if failed else 0
         self.lost_s[recipient] = self.lost_s.get(recipient, 0.0) + took.total_seconds() if failed else 0.0
 
 
 @dataclass(slots=True, kw_only=True)
 class DeliveryBatch:
-    """Rows that were claimed together; `run` sees every one of them to its end."""
+    """Rows that were claimed together; `run` brings every one of them to its end."""
 
     channel: Channel
     active: ActiveConfig
@@ -108,7 +108,7 @@ class DeliveryBatch:
     _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, claimed: Sequence[Delivery]) -> DeliveryCounts:
-        """Raises StoreError."""
+        """Process the rows. Raises StoreError."""
         self._open = {delivery.id: delivery for delivery in claimed}
         self._lease_until = min((row.lease_until for row in claimed if row.lease_until), default=None)
         try:
@@ -134,7 +134,7 @@ class DeliveryBatch:
         return self.counts
 
     async def _give_up_deadly(self, rows: Sequence[Delivery]) -> list[Delivery]:
-        """What processes died of, again and again, is given up visibly."""
+        """Give up, visibly, what processes died of again and again."""
         harmless = []
         for row in rows:
             if ended := deadly(row, self.clock.now()):
@@ -160,7 +160,7 @@ class DeliveryBatch:
         return addressed
 
     async def _mute(self, rows: Sequence[Delivery]) -> list[Delivery]:
-        """Ask the silences again: they may be younger than the alert."""
+        """Check the silences again: they may be younger than the alert."""
         now = self.clock.now()
         silences = await self.outbox.silences(now)
         wanted = []
@@ -213,7 +213,7 @@ class DeliveryBatch:
         return ordered[:fixture]
 
     async def _send_all(self, rows: Sequence[Delivery]) -> None:
-        """To each recipient one after the other: a crash can then repeat one message to him, not several."""
+        """Send to each recipient one after the other: a crash can then repeat one message to them, not several."""
         places = asyncio.Semaphore(CONCURRENCY)
         queues: dict[str, list[Delivery]] = defaultdict(list)
         for row in rows:
@@ -238,7 +238,7 @@ class DeliveryBatch:
                 raise error
 
     async def _put_off(self, rows: Sequence[Delivery]) -> None:
-        """Leave alone for a while what would only wait for a recipient who does not answer."""
+        """Postpone what would only wait for a recipient who does not answer."""
         if not rows:
             return
         until = self.clock.now() + timedelta(seconds=FIRST_RETRY_S)
@@ -252,9 +252,9 @@ class DeliveryBatch:
             log.warning("channel %s does not answer; what else is due there is put off for %g s", name, FIRST_RETRY_S)
 
     async def _renew(self) -> None:
-        """Before an attempt: would it be over before somebody else may claim its row? Else renew what waits.
+        """Renew what waits if this attempt may outlast its lease.
 
-        An attempt takes half a lease at most, so whoever waits behind one still holds a lease here.
+        An attempt takes half a lease at most, so each row behind one still holds a lease here.
         """
         async with self._renewing:
             now = self.clock.now()
@@ -268,11 +268,11 @@ class DeliveryBatch:
 
     @property
     def _deadline_s(self) -> float:
-        """When an attempt is given up, in seconds."""
+        """Return when an attempt is given up, in seconds."""
         return self.channel.timeout_s + SPARE_S
 
     async def _send_one(self, row: Delivery) -> None:
-        """Send a row; a bug that it meets is its own failure and stops none of the others."""
+        """Send a row; a bug that it triggers is its own failure and stops none of the others."""
         try:
             await self._send(row)
         except StoreError:
@@ -344,7 +344,7 @@ class DeliveryBatch:
             log.warning("delivery %s on channel %s will be retried: %s", *where)
 
     def _contents(self, dead: Delivery) -> tuple[Delivery, ...]:
-        """The report of a loss, on another channel; the loss of a report is only logged."""
+        """Report a loss on another channel; the loss of a report is only logged."""
         fallback = None if dead.kind is AlertKind.DEAD_LETTER else self._fallback(dead.channel)
         if fallback is None:
             return ()

@@ -1,4 +1,4 @@
-"""One feed, one document: what is done with it, from top to bottom; nothing is decided here.
+"""Ingestion of one document of one feed, step by step; nothing is decided here.
 
 fetch → parse → news → match → next poll → commit (and route, inside it). A crash before it costs nothing.
 """
@@ -49,9 +49,9 @@ PART = 500  # entries in one transaction: others that want to write wait no long
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolledFeed:
-    """What one poll brought. `match_s` and `elapsed_s` are seconds; `error` is why it gave nothing.
+    """The result of one poll. `match_s` and `elapsed_s` are seconds; `error` is why it failed.
 
-    `gap`: entries came and went between two polls; "closed" where the feed's archive had them.
+    `gap`: entries came and went between two polls; "closed" if the feed's archive had them.
     """
 
     feed: str
@@ -73,9 +73,9 @@ class PolledFeed:
 
 
 class Ingestor:
-    """Takes in documents of leased feeds: those it fetches, and those that come by themselves.
+    """Ingests documents of leased feeds: fetched ones, and pushed ones.
 
-    `full_text`: articles can be read here, so those of feeds that want it are put on the list.
+    `full_text`: articles can be read here, so those of feeds that want it are queued.
     """
 
     def __init__(
@@ -99,11 +99,11 @@ class Ingestor:
         self._store_faults: dict[str, int] = {}  # by feed: polls in a row that the database did not take
 
     async def poll(self, state: FeedState) -> PolledFeed:
-        """Poll one leased feed; what goes wrong with it is data, and never leaves."""
+        """Poll one leased feed; its failures are data, and never leave."""
         return await self._watched(state, self._poll, counts=True)
 
     async def receive(self, state: FeedState, document: Fetched) -> PolledFeed:
-        """Take in a document of a leased feed that came by itself; one that cannot be read changes nothing."""
+        """Ingest a pushed document of a leased feed; one that cannot be read changes nothing."""
 
         async def read(active: ActiveConfig, feed: Feed, state: FeedState) -> PolledFeed:
             try:
@@ -149,7 +149,7 @@ class Ingestor:
         return polled
 
     async def _counted(self, active: ActiveConfig, feed: Feed, state: FeedState, error: AggregatorError) -> PolledFeed:
-        """Put an error of ours on record as a failure of the feed, which backs off; that ends the lease, too."""
+        """Record an error of ours as a failure of the feed, which backs off; that ends the lease, too."""
         now = self._context.now()
         after, hosts = after_failure(state, feed, active.config.settings.polling, error, ours=True, now=now)
         poll = PollResult(state=after, hosts=hosts, notices=self._health_news(active, state, after, now))
@@ -160,7 +160,7 @@ class Ingestor:
         return PolledFeed(feed=state.id, error=error)
 
     async def _postpone(self, state: FeedState, error: DatabaseFault) -> PolledFeed:
-        """The database takes no poll, for which no feed is to blame: within a minute it is polled again."""
+        """Postpone a feed by up to a minute while the database takes no poll, for which no feed is to blame."""
         faults = self._store_faults[state.id] = self._store_faults.get(state.id, 0) + 1
         poll = PollResult(state=outage.postpone(state, self._context.now(), outage.store_probe_s(faults)))
         try:
@@ -184,7 +184,7 @@ class Ingestor:
             return await self._failed(active, feed, state, error)
 
     async def _parsed(self, state: FeedState, response: Fetched) -> ParsedFeed:
-        """What is in a document; its bytes count as held until here. Raises ParseError."""
+        """Parse a document; its bytes count as held until here. Raises ParseError."""
         begin = partial(self._feeds.begin, state.id, self._context.now(), owner=self._context.owner)
         try:
             return await self._parser.parse(response, state, self._recall(state), begin)
@@ -210,7 +210,7 @@ class Ingestor:
         response: Fetched,
         parsed: ParsedFeed,
     ) -> PolledFeed:
-        """Store and match a document's entries, decide who is told, and commit it all at once."""
+        """Store and match a document's entries, route their hits, and commit it all at once."""
         now, settings = self._context.now(), active.config.settings
         found = await self._news(active, feed, state, response, parsed, now)
         archive = (
@@ -268,7 +268,7 @@ class Ingestor:
     async def _news(
         self, active: ActiveConfig, feed: Feed, state: FeedState, response: Fetched, parsed: ParsedFeed, now: datetime
     ) -> NewEntries:
-        """What of a document the store does not know yet."""
+        """Return the entries of a document that the store does not know yet."""
         polling = active.config.settings.polling
         named = names(parsed.entries, state)
         known, known_aliases = await self._feeds.known(state.id, named.keys, named.aliases)
@@ -285,7 +285,7 @@ class Ingestor:
         )
 
     async def _with_articles(self, state: FeedState, entries: Sequence[Entry]) -> tuple[Entry, ...]:
-        """An edit of a teaser does not take away the article that was read: the longer content stays."""
+        """Keep the article that was read when a teaser is edited: the longer content stays."""
         changed = [entry.key for entry in entries if entry.reason is Reason.CHANGED]
         articles = await self._feeds.contents(state.id, changed) if changed else {}
         return tuple(
@@ -356,7 +356,7 @@ class Ingestor:
         return PolledFeed(feed=state.id, error=error.with_traceback(None))  # whose frames hold the document
 
     async def _abandon(self, state: FeedState, error: AggregatorError) -> PolledFeed:
-        """Nothing is written: free the lease, so that the feed comes up again soon."""
+        """Free the lease without writing anything, so that the feed comes up again soon."""
         if isinstance(error, Conflict):
             log.error("poll could not be stored: %s", error, extra={"feed": state.id})
         try:
@@ -368,7 +368,7 @@ class Ingestor:
     def _health_news(
         self, active: ActiveConfig, before: FeedState, after: FeedState, now: datetime, *, missed: bool = False
     ) -> tuple[Delivery, ...]:
-        """Notices about the feed itself; a gap that stayed open is told once a day."""
+        """Build notices about the feed itself; a gap that stayed open is reported once a day."""
         settings, detail = active.config.settings, list[Delivery]()
         news = (
             (transition(before, after, settings.health, now), (after.health.value, now.isoformat())),
@@ -390,21 +390,21 @@ class Ingestor:
 
 
 def _is_being_ended() -> bool:
-    """Whether this task was cancelled, as opposed to something that it waited for."""
+    """Tell whether this task was cancelled, as opposed to something that it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def _in_words(error: BaseException) -> str:
-    """An unknown error in one line that every database stores."""
+    """Describe an unknown error in one line that every database stores."""
     text = f"{type(error).__name__}: {error}".replace("\0", "").encode("utf-8", "backslashreplace").decode()
     return brief(text, 300)
 
 
 def _parts(poll: PollResult) -> Iterator[PollResult]:
-    """A poll as transactions of at most PART entries; entries with hits first, the oldest of them before all.
+    """Split a poll into transactions of at most PART entries; entries with hits first, the oldest of them before all.
 
-    So what is told together stays together as far as it can, and the feed's own state comes last.
+    So hits of one digest stay together as far as possible, and the feed's own state comes last.
     """
     if len(poll.entries) <= PART:
         yield poll
@@ -429,5 +429,5 @@ def _parts(poll: PollResult) -> Iterator[PollResult]:
 
 
 def _articles(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """The keys of entries whose articles are worth a visit: news that comes one by one, not a flood."""
+    """Return the keys of entries whose articles are worth a visit: news that comes one by one, not a flood."""
     return tuple(entry.key for entry in entries if entry.link and entry.reason is Reason.NEW)

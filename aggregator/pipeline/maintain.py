@@ -1,4 +1,4 @@
-"""Maintain: keep the database in order, and say a word about it when there is news."""
+"""Maintenance: keep the database in order, and report news about it."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ class Maintainer:
         self._last_heartbeats: dict[str, datetime] = {}
 
     async def prune(self) -> tuple[int, int]:
-        """Apply the retention; gives (entries removed, texts emptied)."""
+        """Apply the retention; return (entries removed, texts emptied)."""
         kept = self._context.active.config.settings.retention
         removed, emptied = await self._upkeep.prune(
             self._context.now(), entries_s=kept.entries_s, content_s=kept.content_s
@@ -39,13 +39,13 @@ class Maintainer:
         return removed, emptied
 
     def heartbeat_zones(self) -> tuple[str, ...]:
-        """The time zones of the channels that hear heartbeats."""
+        """Return the time zones of the channels that receive heartbeats."""
         config = self._context.active.config
         named = health_channels(config.settings)
         return tuple(sorted({config.channels[name].time_zone for name in named if name in config.channels}))
 
     async def heartbeat(self, zone: str) -> None:
-        """Tell a time zone's channels that we are alive and what happened since the last time (a day, at first)."""
+        """Send a time zone's channels a sign of life with the events since the last one (a day, at first)."""
         now = self._context.now()
         since = self._last_heartbeats.get(zone, now - timedelta(days=1))
         self._last_heartbeats[zone] = now
@@ -67,13 +67,13 @@ class Maintainer:
         await self._tell(Notice(title=title, body="\n".join(lines)), subject, AlertKind.HEARTBEAT, zone)
 
     async def notice_faulty_config(self, errors: ConfigErrors, digest: str) -> None:
-        """Say once for each faulty version of the files that it was not taken over."""
+        """Report once for each faulty version of the files that it was not applied."""
         body = "\n".join(map(str, errors.errors[:10]))
         notice = Notice(title="Invalid configuration change; the running configuration stays active", body=body)
         await self._tell(notice, ("config", digest), AlertKind.HEALTH)
 
     async def warn_of_database(self, fault: DatabaseFault, notifier: Notifier) -> int:
-        """Say past the outbox, which cannot be written, what is wrong with the database; gives who accepted it.
+        """Report a database fault past the outbox, which cannot be written; return the channels that accepted it.
 
         Tried are the channels of settings.health.notify, and all others where none of those accepts.
         """
@@ -89,7 +89,7 @@ class Maintainer:
         return 0
 
     async def _say(self, notice: Notice, kind: str, name: str, notifier: Notifier) -> int:
-        """To each recipient of one channel, without a row; gives how many accepted it."""
+        """Send to each recipient of one channel, without a row; return how many accepted it."""
         active, now, accepted = self._context.active, self._context.now(), 0
         config = active.config
         channel = config.channels[name]
@@ -114,7 +114,7 @@ class Maintainer:
         return accepted
 
     async def report_deaths(self) -> None:
-        """Say once for each further death which feed or alert was being worked on when processes died."""
+        """Report once for each further death which feed or alert was being worked on when processes died."""
         now = self._context.now()
         for suspect in (await self._catalog.backlog(now)).suspects:
             for finding in findings(Status(version="", now_at=now, backlog=Backlog(suspects=(suspect,)))):
@@ -126,7 +126,7 @@ class Maintainer:
                     log.warning("%s", finding.what)
 
     async def _tell(self, notice: Notice, subject: Sequence[str], kind: AlertKind, zone: str | None = None) -> int:
-        """Put a notice into the outbox, once for its subject; gives how many rows were new.
+        """Put a notice into the outbox, once for its subject; return how many rows were new.
 
         For the channels of health.notify, or those of them that go by the clock of `zone`.
         """

@@ -1,4 +1,4 @@
-"""Entries × rules → hits, with their evidence; many entries leave room for others between them."""
+"""Matching of entries and rules to hits, with their evidence; many entries leave room for others in between."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def match(active: ActiveConfig, feed: Feed, entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
-    """Every hit of every rule on these entries of one feed."""
+    """Return every hit of every rule on these entries of one feed."""
     hits = []
     for entry in entries:
         text = document(entry, feed.tags)
@@ -39,12 +39,12 @@ def match(active: ActiveConfig, feed: Feed, entries: Sequence[Entry], now: datet
 
 
 async def match_all(active: ActiveConfig, feed: Feed, entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
-    """`match` of many entries."""
+    """Match many entries, yielding to the event loop in between."""
     return tuple([hit async for some in breathing(entries) for hit in match(active, feed, some, now)])
 
 
 async def breathing(many: Sequence[T]) -> AsyncIterator[Sequence[T]]:
-    """A few of `many` at a time; in between, the event loop has its turn."""
+    """Yield a few of `many` at a time; in between, the event loop has its turn."""
     for start in range(0, len(many), CONCURRENCY):
         if start:
             await asyncio.sleep(0)
@@ -52,6 +52,6 @@ async def breathing(many: Sequence[T]) -> AsyncIterator[Sequence[T]]:
 
 
 def hit_id(rule: RuleConfig, entry: Entry) -> str:
-    """One for each rule and entry; one for each version too, where the rule wants to hear of updates."""
+    """Return one id for each rule and entry; one for each version too, if the rule alerts on updates."""
     version = [str(entry.version)] if rule.on_update and entry.version > 1 else []
     return delivery_id("hit", rule.id, entry.feed, entry.key, *version)

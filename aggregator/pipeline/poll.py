@@ -1,4 +1,4 @@
-"""Poll. Who is polled and when it ends; ingest.py is what a poll does."""
+"""Polling: which feeds are polled, and when it ends; ingest.py is what a poll does."""
 
 import asyncio
 import logging
@@ -26,9 +26,9 @@ FIRST_STORE_REST_S, STORE_REST_S = 2.0, 30.0  # nothing is fetched while it coul
 
 
 class Poller:
-    """Polls what is due, a bounded number of feeds at a time; `intake` does each of the polls.
+    """Polls what is due, a bounded number of feeds at a time; `ingestor` does each of the polls.
 
-    A host gets few of the places: its feeds take turns, and whoever waits for a slow one holds a
+    A host gets few of the places: its feeds take turns, and a feed that waits for a slow one holds a
     place and a lease.
     """
 
@@ -48,7 +48,7 @@ class Poller:
     # --- who is polled ---------------------------------------------------------------------------
 
     async def tick(self) -> int:
-        """Start polls of what is due, as far as there is room; gives how many were started."""
+        """Start polls of what is due, as far as there is room; return how many were started."""
         started = 0
         if self._store_rests():
             return 0
@@ -63,7 +63,7 @@ class Poller:
     async def once(
         self, ids: Sequence[str] | None = None, *, force: bool = False, done: Callable[[PolledFeed], object]
     ) -> None:
-        """One pass over what is due (`ids`: of these; `force`: due or not), to its end; `done` hears of each poll."""
+        """Poll once what is due (`ids`: of these; `force`: due or not), to its end; `done` receives each poll."""
         wanted = list(self._context.active.feeds) if ids is None else ids
         queue, turn = self._claimed(wanted, force), asyncio.Lock()
 
@@ -79,7 +79,7 @@ class Poller:
         await asyncio.gather(*(work() for _ in range(min(fixture, len(wanted)))))
 
     async def _claimed(self, ids: Sequence[str], force: bool) -> AsyncIterator[FeedState]:
-        """Those of `ids` that may be polled, claimed a chunk at a time and each once."""
+        """Yield those of `ids` that may be polled, claimed a chunk at a time and each once."""
         for start in range(0, len(ids), CLAIM_SIZE):
             chunk = ids[start : start + CLAIM_SIZE]
             for state in interleaved(await self._claim(len(chunk), ids=chunk, force=force)):
@@ -105,13 +105,13 @@ class Poller:
         )
 
     def _share(self) -> int:
-        """How many feeds of one host are claimed at a time: twice as many are served within half a lease."""
+        """Return how many feeds of one host are claimed at a time: half of what is served within half a lease."""
         settings = self._context.active.config.settings
         in_time = int(LEASE_S / 2 / (settings.http.timeout_s + GAP_S))
         return max(1, min(SHARE, in_time)) * settings.polling.per_host
 
     async def _start(self) -> tuple[tuple[FeedState, ...], bool]:
-        """Claim and begin once, as far as there is room; also whether a host may have more that is due."""
+        """Claim and begin once, as far as there is room; tell whether a host may have more that is due."""
         free = self._context.active.config.settings.polling.concurrency - len(self._under_way)
         if free <= 0 or self._draining:
             return (), False
@@ -133,7 +133,7 @@ class Poller:
         return states, bool(crowded)
 
     def _store_rests(self) -> bool:
-        """Whether a poll could not be stored a moment ago; what a clock that was set back promises does not count."""
+        """Tell whether a poll could not be stored a moment ago; ignore rests from before the clock was set back."""
         if self._store_failed_at is None:
             return False
         return timedelta() <= self._context.now() - self._store_failed_at < timedelta(seconds=self._store_rest_s)
@@ -147,14 +147,14 @@ class Poller:
             self._store_rest_s = min(max(FIRST_STORE_REST_S, 2 * self._store_rest_s), STORE_REST_S)
 
     def _room_for_strangers(self) -> int:
-        """Places that feeds may take which are new or failed last: an eighth of all is kept for the others."""
+        """Return the places for feeds that are new or failed last: an eighth of all is kept for the others."""
         places = self._context.active.config.settings.polling.concurrency
         return (
             places - 2 * (places // KEPT_FOR_PROVEN) - sum(not is_proven(state) for state in self._under_way.values())
         )
 
     def _ended(self, task: asyncio.Task[PolledFeed]) -> None:
-        """Make room; a host that had its full share, and served it, is asked for more without waiting for the tick."""
+        """Free a place; a host that had and served its full share is asked for more without waiting for the tick."""
         state = self._under_way.pop(task)
         if not self._draining and (task.cancelled() or task.exception()):
             self._do_beside(self._lost(state, None if task.cancelled() else task.exception()), f"release {state.id}")
@@ -183,7 +183,7 @@ class Poller:
             log.exception("claiming between two ticks failed")
 
     async def _lost(self, state: FeedState, error: BaseException | None) -> None:
-        """A poll ended with an error, which none should: the feed is free again at once, and somebody hears of it."""
+        """Handle a poll that ended with an unexpected error: free its feed at once, and log it."""
         log.error("a poll ended without a result: %r", error, exc_info=error, extra={"feed": state.id})
         try:
             await self._feeds.release([state.id], owner=self._context.owner)

@@ -1,4 +1,4 @@
-"""Reading what is stored through the rule language: search, previews, backtests, explanations.
+"""Reading of stored entries through the rule language: search, previews, backtests, explanations.
 
 Matching many long texts takes seconds, so it is done in a thread: the event loop, on which feeds are
 polled and pages are served, has its turn every few milliseconds.
@@ -33,7 +33,7 @@ PAGE = 100
 
 
 def feed_title(active: ActiveConfig, feed_id: str) -> str:
-    """What people call a feed."""
+    """Return what people call a feed."""
     feed = active.feeds.get(feed_id)
     return feed.title or feed_id if feed else feed_id
 
@@ -44,7 +44,7 @@ def feed_tags(active: ActiveConfig, feed_id: str) -> tuple[str, ...]:
 
 
 def matches_in(index: RuleIndex, active: ActiveConfig, entry: Entry) -> dict[str, EntryMatch]:
-    """What each rule of an index finds in an entry."""
+    """Return the matches of each rule of an index in an entry."""
     text = document(entry, feed_tags(active, entry.feed))
     return {
         match.rule: EntryMatch(
@@ -67,9 +67,9 @@ async def search(
     before: int | None = None,
     within_s: float = inf,
 ) -> SearchResult:
-    """Stored entries that a query line matches, newest first: the text index proposes, the rule decides.
+    """Return stored entries that a query line matches, newest first: the text index proposes, the rule decides.
 
-    What the index cannot narrow down (a regular expression) would mean to read everything: it ends
+    A query that the index cannot narrow down (a regular expression) would read everything: it ends
     with the entry in which `within_s` is over. Raises InvalidRule.
     """
     rule = rule_for_query(query, active.config.lists)
@@ -78,7 +78,7 @@ async def search(
     found: list[EntryMatch] = []
 
     def look(proposed: Sequence[Entry]) -> Entry | None:
-        """Match in a thread; gives the entry at which it stopped, with enough found or no time left."""
+        """Match in a thread; return the entry at which it stopped, with enough found or no time left."""
         for entry in proposed:
             found.extend(matches_in(index, active, entry).values())
             if (limit and len(found) == limit) or monotonic() > deadline:
@@ -102,7 +102,7 @@ async def search(
 
 
 async def find_entry(catalog: Catalog, active: ActiveConfig, name: str) -> tuple[Entry, str | None]:
-    """The stored entry that people mean by its number, its address, or (the beginning of) a hit's id.
+    """Find the stored entry by its number, its address, or (the beginning of) a hit's id.
 
     With a hit comes its rule. Raises NotFound.
     """
@@ -124,5 +124,5 @@ async def find_entry(catalog: Catalog, active: ActiveConfig, name: str) -> tuple
 
 
 def explain_hit(rule: Rule, detail: HitDetail, active: ActiveConfig) -> Explanation:
-    """Why a rule matches the entry of a hit."""
+    """Explain why a rule matches the entry of a hit."""
     return explain(rule, document(detail.entry, feed_tags(active, detail.entry.feed)))

@@ -1,6 +1,6 @@
-"""WebSub: hubs are asked to push, and what they push is taken in as a poll is; in the end they are told to stop.
+"""WebSub: hubs are asked to push, their pushes are ingested like polls, and in the end they are asked to stop.
 
-A push is answered when it is stored; one that cannot be taken in at the moment makes its feed due,
+A push is answered when it is stored; one that cannot be stored at the moment makes its feed due,
 so that the next poll finds the entry.
 """
 
@@ -30,7 +30,7 @@ PushOutcome = Literal["taken", "ignored", "unknown"]
 
 
 class WebSub:
-    """Keeps subscriptions, answers hubs, takes in what they bring. Without a public URL there is none of it."""
+    """Keeps subscriptions, answers hubs, ingests pushes. Disabled without a public URL."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class WebSub:
     # --- asking ----------------------------------------------------------------------------------
 
     async def tick(self) -> int:
-        """Ask hubs that are to be asked, forget what nobody offers any more; gives how many were asked."""
+        """Ask hubs that are due, forget what nobody offers any more; return how many were asked."""
         site = self._site()
         known = {one.feed: one for one in await self._subscriptions.all()}
         offers = await self._subscriptions.offers() if site else ()
@@ -81,19 +81,19 @@ class WebSub:
         return len(due) + len(untold)
 
     async def _end(self, subscription: HubSubscription) -> None:
-        """Nothing more is taken from this hub for this feed; it is told so at its time."""
+        """End a subscription: nothing more is accepted from this hub for this feed; it is told so later."""
         leaving = websub.unsubscription(subscription, self._context.now())
         await self._subscriptions.remove([subscription.feed], [leaving] if leaving else [])
 
     async def _pending_unsubscriptions(self) -> list[Unsubscription]:
-        """Whom to tell of a subscription's end; those that had time enough to ask back are forgotten."""
+        """Return unsubscriptions to be sent; those that had time enough to ask back are forgotten."""
         leaving, now = await self._subscriptions.leaving(), self._context.now()
         if over := [one.callback for one in leaving if websub.is_over(one, now)]:
             await self._subscriptions.forget(over)
         return [one for one in leaving if not one.requested and not websub.is_over(one, now)][:CONCURRENCY]
 
     async def _unsubscribe(self, leaving: Unsubscription, site: str) -> None:
-        """Once: a hub that does not hear finds nobody at the callback, and its lease runs out."""
+        """Unsubscribe once: a hub that misses it finds nobody at the callback, and its lease runs out."""
         await self._subscriptions.mark_requested(leaving.callback)
         try:
             await self._hub.unsubscribe(leaving, f"{site}{PATH}{leaving.callback}")
@@ -137,7 +137,7 @@ class WebSub:
     # --- answering -------------------------------------------------------------------------------
 
     async def verify(self, callback: str, query: Mapping[str, str]) -> str | None:
-        """What to answer a hub that asks whether we mean it; None: we do not."""
+        """Answer a hub that asks whether we mean it; None: we do not."""
         subscription = await self._subscriptions.of(callback) if self._site() else None
         if subscription is None:
             return await self._release(callback, query)
@@ -157,7 +157,7 @@ class WebSub:
     async def receive(
         self, callback: str, content_type: str, signature: str, read: Callable[[], Awaitable[bytes]]
     ) -> PushOutcome:
-        """Take in what was pushed to a callback. The body is read only where the callback is known.
+        """Ingest what was pushed to a callback. The body is read only if the callback is known.
 
         Raises StoreError: then the hub should come again.
         """
@@ -187,7 +187,7 @@ class WebSub:
         return "taken"
 
     async def _claim(self, feed: str) -> FeedState | None:
-        """The feed's lease; None where somebody kept it all the while, or its host rests."""
+        """Claim the feed's lease; None if somebody kept it all the while, or its host rests."""
         for _ in range(MAX_ATTEMPTS):
             claimed = await self._feeds.claim_due(
                 self._context.now(), owner=self._context.owner, lease_s=LEASE_S, limit=1, ids=[feed], force=True

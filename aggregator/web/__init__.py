@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def create_app(backend: "Backend") -> "WebApp":
-    """The whole site as an ASGI app; see aggregator.web.app."""
+    """Create the whole site as an ASGI app; see aggregator.web.app."""
     from aggregator.web.app import create_app as create
 
     return create(backend)

@@ -1,4 +1,4 @@
-"""The whole site: API and pages behind the guard."""
+"""The site: API and pages behind the security middleware."""
 
 from collections.abc import Sequence
 from importlib.resources import as_file, files
@@ -24,7 +24,7 @@ NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "operation_sp
 
 
 class _Static(StaticFiles):
-    """Files whose address carries their digest never change."""
+    """Static files, which never change because their address carries their digest."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -53,9 +53,9 @@ class WebApp:
 
 
 def create_app(backend: Backend) -> WebApp:
-    """The site over a backend.
+    """Create the site over a backend.
 
-    Raises AggregatorError where it would listen beyond loopback without any credential.
+    Raises AggregatorError if it would listen beyond loopback without any credential.
     """
     authenticator = Authenticator(lambda: backend.current().config.settings.web)
     sessions = Sessions()
@@ -74,7 +74,7 @@ def create_app(backend: Backend) -> WebApp:
 
 
 def create_metrics_app(backend: Backend, listen: str) -> WebApp:
-    """Health and figures alone, for a process without a page; behind the same guard, with the same errors."""
+    """Create an app with health and metrics alone, for a process without pages; same middleware, same errors."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)  # type: ignore[arg-type]
     app.include_router(system.plain)
     app.state.backend = backend

@@ -1,4 +1,4 @@
-"""Who may enter: password, token, sessions, and the limit on guessing. Nothing here is written to disk."""
+"""Authentication: password, token, sessions, and the limit on guessing. Nothing here is written to disk."""
 
 import asyncio
 import hashlib
@@ -67,33 +67,33 @@ class Authenticator:
         return Credentials.of(self._web())
 
     def closed(self) -> bool:
-        """Whether anybody must show a credential."""
+        """Tell whether a credential is required."""
         return self.secrets().any
 
     def require_for(self, listen: str) -> None:
-        """Raises AggregatorError where a site that others can reach would ask for nothing, or for a guess."""
+        """Check credentials; raises AggregatorError if a reachable site would have none, or a weak one."""
         if weak := self.weak_for(listen):
             raise AggregatorError(f"{listen} is not a loopback address, and {weak.wrong}; {weak.hint}")
 
     def weak_for(self, listen: str) -> WeakSpot | None:
-        """Why this address may not be served with the credentials of now."""
+        """Return why this address may not be served with the present credentials."""
         known = self.secrets()
         return None if is_loopback(split_listen(listen)[0]) else weak_spot(known.password, known.token)
 
     def era(self) -> bytes:
-        """Changes with the credentials; sessions of another era are dead."""
+        """Return a value that changes with the credentials; sessions of another era are dead."""
         known = self.secrets()
         return _digest(f"{known.password}\0{known.token}")
 
     def knows_token(self, shown: str) -> bool:
-        """In constant time, by equal-length digests."""
+        """Compare in constant time, by equal-length digests."""
         token = self.secrets().token
         return token is not None and hmac.compare_digest(_digest(shown), _digest(token))
 
     async def knows_password(self, shown: str) -> bool:
-        """argon2id in a thread, one at a time: each check costs 64 MiB for its moment.
+        """Check argon2id in a thread, one at a time: each check costs 64 MiB for its moment.
 
-        Where only a token is configured, people log in with it.
+        If only a token is configured, people log in with it.
         """
         known = self.secrets()
         if len(shown.encode("utf-8", "surrogatepass")) > MAX_PASSWORD_BYTES or not known.any:
@@ -124,13 +124,13 @@ class _LoginSession:
 
 
 class Sessions:
-    """Sessions live here and die here; the cookie is a random name of 256 bits, kept only as a digest."""
+    """Sessions, in memory only; the cookie is a random name of 256 bits, kept only as a digest."""
 
     def __init__(self) -> None:
         self._live: OrderedDict[bytes, _LoginSession] = OrderedDict()
 
     def begin(self, now: datetime, era: bytes) -> str:
-        """A new session; gives the cookie's value. The oldest is dropped where there are too many."""
+        """Begin a session; return the cookie's value. The oldest is dropped if there are too many."""
         name = secrets.token_urlsafe(32)
         self._live[_digest(name)] = _LoginSession(era, now, now)
         while len(self._live) > MAX_SESSIONS:
@@ -163,7 +163,7 @@ class Guesses:
         self._lane = asyncio.Lock()
 
     def failed(self, source: str, now: datetime) -> int:
-        """Count a wrong one; gives how many there were in the last minutes."""
+        """Count a wrong one; return how many there were in the last minutes."""
         key = neighbourhood(source)
         failures = self._failures.setdefault(key, deque(maxlen=GUESSES_COUNTED))
         self._failures.move_to_end(key)
@@ -174,18 +174,18 @@ class Guesses:
         return self.count(source, now)
 
     def count(self, source: str, now: datetime) -> int:
-        """How many there were in the last minutes."""
+        """Return how many there were in the last minutes."""
         failures = self._failures.get(neighbourhood(source), deque())
         while failures and now - failures[0] >= ATTEMPTS_WINDOW:
             failures.popleft()
         return len(failures)
 
     def last_at(self, source: str) -> datetime:
-        """When the last one was shown; only where `count` is not 0."""
+        """Return when the last one was shown; only if `count` is not 0."""
         return self._failures[neighbourhood(source)][-1]
 
     def to_tell(self, source: str, now: datetime) -> int:
-        """How many to tell the log of; 0: it heard of this source a moment ago, and of more than a tenth of them."""
+        """Return how many to log; 0: this source was logged a moment ago, with more than a tenth of them."""
         key, count = neighbourhood(source), self.count(source, now)
         if (detail := self._detail.get(key)) is not None and now - detail[0] < TELL_EVERY and count < 10 * detail[1]:
             return 0
@@ -196,7 +196,7 @@ class Guesses:
         self._failures.pop(neighbourhood(source), None)
 
     def everywhere(self, now: datetime) -> int:
-        """How many there were from everywhere."""
+        """Return how many there were from everywhere."""
         for key in list(self._failures):
             if not self.count(key, now):
                 del self._failures[key]
@@ -204,14 +204,14 @@ class Guesses:
         return sum(map(len, self._failures.values()))
 
     async def slow_down(self, count: int) -> None:
-        """Let a source with many wrong ones wait, one request after the other, in the order they came."""
+        """Delay a source with many wrong ones, one request after the other, in order of arrival."""
         if count > GUESSES_FREE:
             async with self._lane:
                 await asyncio.sleep(GUESS_S)
 
 
 def neighbourhood(source: str) -> str:
-    """What counts as one source: an address, or the /64 network that a single IPv6 host may have for itself."""
+    """Return the unit of counting: an address, or the /64 network that a single IPv6 host may have for itself."""
     address = as_address(source)
     if address is None or address.version == 4:
         return str(address or source)
@@ -219,7 +219,7 @@ def neighbourhood(source: str) -> str:
 
 
 def as_address(source: str) -> IPv4Address | IPv6Address | None:
-    """An address as it is meant: a socket for both families shows those of IPv4 inside of IPv6."""
+    """Return an address as it is meant: a socket for both families shows those of IPv4 inside of IPv6."""
     try:
         address = ip_address(source)
     except ValueError:
@@ -243,7 +243,7 @@ class LoginLimiter:
         self._lane = asyncio.Lock()
 
     def wait_s(self, source: str, now: datetime) -> float:
-        """Seconds until this source may try again; 0: now."""
+        """Return the seconds until this source may try again; 0: now."""
         over = self._guesses.count(source, now) - ATTEMPTS
         if over < 0:
             return 0.0
@@ -260,12 +260,12 @@ class LoginLimiter:
         self._guesses.forget(source)
 
     def source(self, address: str, browser: str | None) -> str:
-        """Whose tries are counted together."""
+        """Return the source whose attempts are counted together."""
         known = browser is not None and _digest(browser) in self._browsers
         return f"browser {_digest(browser or '').hex()}" if known else address
 
     def remember_browser(self) -> str:
-        """A name for a browser that has logged in. The oldest is forgotten where there are too many."""
+        """Name a browser that has logged in. The oldest is forgotten if there are too many."""
         name = secrets.token_urlsafe(32)
         self._browsers[_digest(name)] = None
         while len(self._browsers) > MAX_SESSIONS:
@@ -273,7 +273,7 @@ class LoginLimiter:
         return name
 
     async def queue(self, source: str, now: datetime) -> None:
-        """Where many are guessing, tries of unknown browsers pass one after the other."""
+        """Queue attempts of unknown browsers if many are guessing."""
         if self._guesses.everywhere(now) > ATTEMPTS_OF_ALL and not source.startswith("browser "):
             async with self._lane:
                 await asyncio.sleep(QUEUE_S)

@@ -31,7 +31,7 @@ class Chart:
     summary: str
 
     def outline(self, *, full: bool) -> str:
-        """The columns of the days with a value, or of those without, as one SVG path: a page holds many charts."""
+        """Draw the days with a value, or those without, as one SVG path: a page holds many charts."""
         bars = [bar for bar in self.bars if bool(bar.value) is full]
         return "".join(f"M{bar.x:g} {bar.y:g}h{bar.width:g}v{bar.height:g}h-{bar.width:g}z" for bar in bars)
 
@@ -45,7 +45,7 @@ def _day(text: str) -> date:
 
 
 def columns(days: Days, *, width: int, height: int, gap: float = 2, noun: str = "hits") -> Chart:
-    """A column per day, the highest as high as the box; an empty day keeps a hair line."""
+    """Draw a column per day, the highest as high as the box; an empty day keeps a hair line."""
     top = max((value for _, value in days), default=0)
     step = width / max(len(days), 1)
     bars = []
@@ -77,5 +77,5 @@ def _summary(days: Days, noun: str) -> str:
 
 
 def sparkline(days: Days, noun: str = "hits") -> Chart:
-    """The same, small enough for a table row."""
+    """Draw the same, small enough for a table row."""
     return columns(days, width=120, height=24, gap=1, noun=noun)

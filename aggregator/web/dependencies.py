@@ -1,4 +1,4 @@
-"""What every route is given: the backend and its parts, as typed dependencies."""
+"""Dependencies of routes: the backend and its parts, typed."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Errors as answers: which status says the same, and the sentence on a page or in JSON."""
+"""Error responses: the status of each error, and its sentence on a page or in JSON."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ MESSAGES = {404: "There is no page at this address.", 405: "This address does no
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Give an app the answers below."""
+    """Install the error handlers below in an app."""
     app.add_exception_handler(AggregatorError, _application_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _wrong_request)
@@ -56,7 +56,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def status_of(error: AggregatorError) -> int:
-    """The HTTP status that says the same as an error."""
+    """Return the HTTP status of an error."""
     return next((status for kind, status in STATUS_OF if isinstance(error, kind)), 500)
 
 
@@ -81,7 +81,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """What can be done at an address, over all routes that share it (RFC 9110, section 15.5.6)."""
+    """List the methods of an address, over all routes that share it (RFC 9110, section 15.5.6)."""
     routes = [route for route in request.app.routes if not isinstance(route, Mount)]
     every = list(iter_route_contexts(routes))
     route_path = next((one.path for one in every if one.path_regex.match(request.url.path)), None)
@@ -94,7 +94,7 @@ async def _wrong_request(request: Request, error: Exception) -> Response:
 
 
 def _describe_problem(problem: Mapping[str, Any]) -> str:
-    """`limit: Input should be greater than or equal to 1`; of a whole body, `the body: …`."""
+    """Write `limit: Input should be greater than or equal to 1`; of a whole body, `the body: …`."""
     kind, *path = problem["loc"]
     if problem["type"] == "json_invalid":
         return f"the body is not JSON: {problem['ctx']['error']} (character {path[0]})"
@@ -102,7 +102,7 @@ def _describe_problem(problem: Mapping[str, Any]) -> str:
 
 
 async def _internal_error(request: Request, _: Exception) -> Response:
-    """The framework logs the trace; the page only says that there is one."""
+    """Answer an unexpected error: the framework logs the trace, the page only says that there is one."""
     return _respond(request, 500, "Internal error. See the log for details.")
 
 

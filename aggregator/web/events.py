@@ -1,6 +1,6 @@
-"""News of new hits for open pages: one look at the store feeds every listener (server-sent events).
+"""Live updates for open pages: one poll of the store serves every listener (server-sent events).
 
-The store is asked, not the pipeline, so that hits of other processes are sent too. Nothing is
+The store is asked, not the pipeline, so that hits of other processes are reported too. Nothing is
 asked while nobody listens. Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
@@ -32,12 +32,12 @@ class TooManyListeners(AggregatorError):
 
 
 def event(detail: HitDetail) -> str:
-    """One event; its id is a cursor, which a browser sends back when it reconnects."""
+    """Format one event; its id is a cursor, which a browser sends back when it reconnects."""
     return f"id: {cursor(detail)}\nevent: hit\ndata: {json.dumps(hit_json(detail), ensure_ascii=False)}\n\n"
 
 
 class EventStream:
-    """Listeners, and the one task that looks for them."""
+    """The listeners, and the one task that looks for new hits."""
 
     def __init__(self, catalog: Catalog, clock: Clock, *, look_s: float = POLL_S) -> None:
         self._catalog = catalog
@@ -47,12 +47,12 @@ class EventStream:
         self._task: asyncio.Task[None] | None = None
 
     def require_room(self) -> None:
-        """Raises TooManyListeners."""
+        """Check that there is room for a listener. Raises TooManyListeners."""
         if len(self._listeners) >= MAX_LISTENERS:
             raise TooManyListeners(f"too many open pages ({MAX_LISTENERS}); close one")
 
     async def listen(self, since: tuple[datetime, str] | None = None) -> AsyncIterator[str]:
-        """Events from now on, or from where a listener was cut off; a comment when it is quiet."""
+        """Yield events from now on, or from where a listener was cut off; a comment when it is quiet."""
         queue = self._join()
         try:
             yield "retry: 3000\n\n"

@@ -1,4 +1,4 @@
-"""What leaves the application: CSV, JSON Lines and Atom, safe for the programs that open them."""
+"""Exports: CSV, JSON Lines and Atom, safe for the programs that open them."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def formula_safe(value: object) -> str:
-    """A CSV cell that no spreadsheet takes for a formula (OWASP: a quote in front)."""
+    """Return a CSV cell that no spreadsheet takes for a formula (OWASP: a quote in front)."""
     text = "" if value is None else inert(str(value))
     return f"'{text}" if text.lstrip().startswith(FORMULA) or text.startswith(FORMULA) else text
 
@@ -38,7 +38,7 @@ def _row(detail: HitDetail) -> list[str]:
 
 
 def as_csv(details: Sequence[HitDetail], *, head: bool = True) -> str:
-    """RFC 4180, with a header line."""
+    """Write CSV (RFC 4180), with a header line."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     if head:
@@ -48,12 +48,12 @@ def as_csv(details: Sequence[HitDetail], *, head: bool = True) -> str:
 
 
 def as_jsonl(details: Sequence[HitDetail]) -> str:
-    """A hit shape per line."""
+    """Write one hit per line."""
     return "".join(escaped(json.dumps(hit_json(detail), ensure_ascii=False)) + "\n" for detail in details)
 
 
 def _summary(detail: HitDetail) -> str:
-    """HTML of our own making: escaped text and nothing but <p>, <mark>."""
+    """Write HTML of our own: escaped text and nothing but <p>, <mark>."""
     pieces = snippet_runs(inert(detail.hit.snippet), detail.hit.spans)
     marked = "".join(f"<mark>{escape(p.text)}</mark>" if p.mark else escape(p.text) for p in pieces)
     also = f"<p>Also in {escape(inert(', '.join(detail.also_in)))}</p>" if detail.also_in else ""
@@ -61,7 +61,7 @@ def _summary(detail: HitDetail) -> str:
 
 
 def as_atom(details: Sequence[HitDetail], *, title: str, site: str, path: str, now: datetime) -> str:
-    """RFC 4287; ids are tag URIs made of hit ids, so that a reader shows each hit once."""
+    """Write Atom (RFC 4287); ids are tag URIs made of hit ids, so that a reader shows each hit once."""
     feed = Atom1Feed(
         title=title,
         link=f"{site}/",

@@ -1,4 +1,4 @@
-"""Times, durations, counts and states as a person says them."""
+"""Template filters for times, durations, counts and states."""
 
 from datetime import date, datetime, timedelta, tzinfo
 
@@ -19,14 +19,14 @@ HEALTH = {
 
 
 def due(at: datetime | None, now: datetime) -> str:
-    """When something comes: `in 6 min`; what should have come is `due now`."""
+    """Format when something is due: `in 6 min`; if overdue, `due now`."""
     if at is None:
         return "not scheduled"
     return "due now" if at <= now else ago(at, now)
 
 
 def day_title(day: date, today: date) -> str:
-    """`Today`, `Yesterday`, `Friday 27 February`, with the year where it is another."""
+    """Format `Today`, `Yesterday`, `Friday 27 February`, with the year if it is another."""
     if day == today:
         return "Today"
     if day == today - timedelta(days=1):
@@ -36,12 +36,12 @@ def day_title(day: date, today: date) -> str:
 
 
 def clock(at: datetime | None, zone: tzinfo) -> str:
-    """`14:05` in the reader's zone."""
+    """Format `14:05` in the reader's zone."""
     return f"{at.astimezone(zone):%H:%M}" if at else "–"
 
 
 def stamp(at: datetime, now: datetime, zone: tzinfo) -> str:
-    """`14:05` of today, `2 Mar 14:05` of another day: for lists that stand under no day."""
+    """Format `14:05` for today, `2 Mar 14:05` for another day: for lists without day headings."""
     local, today = at.astimezone(zone), now.astimezone(zone)
     if local.date() == today.date():
         return f"{local:%H:%M}"
@@ -50,7 +50,7 @@ def stamp(at: datetime, now: datetime, zone: tzinfo) -> str:
 
 
 def period(first: datetime, last: datetime, zone: tzinfo) -> str:
-    """`5 Mar 2026 15:08–15:16 CET`, or both days in full."""
+    """Format `5 Mar 2026 15:08–15:16 CET`, or both days in full."""
     begin, end = first.astimezone(zone), last.astimezone(zone)
     if begin.date() != end.date():
         return f"{full(first, zone)} – {full(last, zone)}"
@@ -60,7 +60,7 @@ def period(first: datetime, last: datetime, zone: tzinfo) -> str:
 
 
 def full(at: datetime | None, zone: tzinfo) -> str:
-    """`27 Feb 2026 14:05 CET`."""
+    """Format `27 Feb 2026 14:05 CET`."""
     if at is None:
         return "never"
     local = at.astimezone(zone)
@@ -73,12 +73,12 @@ def capitalize(words: str) -> str:
 
 
 def count(number: int) -> str:
-    """`1,234`."""
+    """Format `1,234`."""
     return f"{number:,}"
 
 
 def amount(number_bytes: int | None) -> str:
-    """`3.4 GB`."""
+    """Format `3.4 GB`."""
     if number_bytes is None:
         return "–"
     size = float(number_bytes)
@@ -90,7 +90,7 @@ def amount(number_bytes: int | None) -> str:
 
 
 def health(state: FeedState, now: datetime) -> str:
-    """A feed's health in words, with how long it has been so."""
+    """Describe a feed's health, with how long it has been so."""
     words = HEALTH[state.health]
     since = state.failing_since if state.health is Health.FAILING else state.health_since
     if since and state.health not in (Health.NEW, Health.OK):

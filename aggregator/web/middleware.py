@@ -1,6 +1,6 @@
-"""The one gate in front of every route: host, headers, origin, credentials. Deny by default.
+"""The security middleware in front of every route: host, headers, origin, credentials. Deny by default.
 
-A route is open only where OPEN names it; whatever is added later is closed until it stands there.
+A route is open only if OPEN names it; routes that are added later are closed until listed there.
 """
 
 import base64
@@ -51,7 +51,7 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How a request was let in: "open" (nobody asks), "session", "token" (Bearer), "reader" (Basic), or as "stranger".
+    """The way a request was let in: "open" (nothing asked), "session", "token" (Bearer), "reader" (Basic), "stranger".
 
     Only a Bearer token is never sent by a browser on its own.
     """
@@ -64,10 +64,10 @@ class Identity:
 
 
 class SecurityMiddleware:
-    """ASGI middleware; `scope["identity"]` tells the routes who is there.
+    """ASGI middleware; `scope["identity"]` tells the routes how the request was authenticated.
 
-    `listen` is that of the start: a reload cannot move the socket. Raises AggregatorError where
-    others could reach a site that asks for nothing.
+    `listen` is that of the start: a reload cannot move the socket. Raises AggregatorError if
+    others could reach a site without credentials.
     """
 
     def __init__(
@@ -171,13 +171,13 @@ class SecurityMiddleware:
 
 
 def address_of(scope: Scope) -> str:
-    """Where a request comes from; that of the visitor behind a trusted proxy."""
+    """Return the address of a request; that of the visitor behind a trusted proxy."""
     client = scope.get("client")
     return str(client[0]) if client else "unknown"
 
 
 def _shown_token(scope: Scope, headers: Headers) -> tuple[str, str] | None:
-    """How a token is shown, and the token: by Bearer, or by Basic as the password where feed readers read."""
+    """Return how a token is shown, and the token: by Bearer, or by Basic as the password on feed readers' paths."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and value.strip():
         return "token", value.strip()
@@ -195,7 +195,7 @@ def _from_another_site(headers: Headers) -> bool:
 
 
 def session_cookie(headers: Headers) -> str | None:
-    """The session's name from the Cookie header."""
+    """Return the session's name from the Cookie header."""
     try:
         morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
@@ -204,7 +204,7 @@ def session_cookie(headers: Headers) -> str | None:
 
 
 def is_for_programs(path: str) -> bool:
-    """Whether a path answers with JSON rather than a page."""
+    """Tell whether a path answers with JSON rather than a page."""
     return path.startswith(("/api/", "/metrics", "/healthz", "/readyz"))
 
 
@@ -226,7 +226,7 @@ def _ask_to_log_in(method: str, path: str, query: str) -> Response:
 
 
 def _dressed(send: Send, scope: Scope) -> Send:
-    """Add the protective headers to whatever answers."""
+    """Add the protective headers to every answer."""
 
     async def dressed(message: Message) -> None:
         if message["type"] == "http.response.start":

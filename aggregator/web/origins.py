@@ -1,4 +1,4 @@
-"""By which names the site may be called, and which requests come from its own pages.
+"""Allowed names of the site, and the requests that come from its own pages.
 
 A name that is not on the list is refused, so that a foreign name that resolves to this machine
 (DNS rebinding) reaches nothing. An address instead of a name cannot be rebound and is let through.
@@ -15,7 +15,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def split_listen(listen: str, setting: str = "settings.web.listen") -> tuple[str, int]:
-    """Host and port of `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every address) or `8080` (loopback)."""
+    """Split `127.0.0.1:8080`, `[::1]:8080`, `:8080` (every address) or `8080` (loopback) into host and port."""
     host, colon, port = listen.rpartition(":")
     if not colon:
         host, port = "127.0.0.1", listen
@@ -25,7 +25,7 @@ def split_listen(listen: str, setting: str = "settings.web.listen") -> tuple[str
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the host."""
+    """Tell whether only this machine can reach the host."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -41,7 +41,7 @@ def _is_address(host: str) -> bool:
 
 
 def host_of(authority: str) -> str | None:
-    """The lower-case host of a `Host` header; None where it is not one."""
+    """Return the lower-case host of a `Host` header; None if it is not one."""
     if not authority or any(c in authority for c in "/\\@?# \t,"):
         return None
     try:
@@ -54,7 +54,7 @@ def host_of(authority: str) -> str | None:
 
 
 def is_allowed_host(authority: str, listen: str, public_url: str | None = None) -> bool:
-    """Whether this `Host` header names us."""
+    """Tell whether this `Host` header names us."""
     host = host_of(authority)
     if host is None:
         return False
@@ -66,7 +66,7 @@ def is_allowed_host(authority: str, listen: str, public_url: str | None = None) 
 
 
 def is_same_origin(origin: str, authority: str, scheme: str, public_url: str | None = None) -> bool:
-    """Whether an `Origin` header is the site's own."""
+    """Tell whether an `Origin` header is the site's own."""
     own_origins = {f"{scheme}://{authority}".lower()}
     if public_url:
         public = urlsplit(public_url)
@@ -83,10 +83,10 @@ def is_same_site_form(
     scheme: str,
     public_url: str | None = None,
 ) -> bool:
-    """Whether a request that changes something was made by our own page or by a program.
+    """Tell whether a request that changes something was made by our own page or by a program.
 
     Browsers say where a request comes from (Sec-Fetch-Site, else Origin); a program says nothing,
-    and is believed only where no cookie speaks for it.
+    and is believed only if no cookie speaks for it.
     """
     if fetch_site is not None:
         return fetch_site in ("same-origin", "none")
@@ -96,7 +96,7 @@ def is_same_site_form(
 
 
 def safe_next(target: str | None) -> str:
-    """`target` where it is a path of this site, else `/`."""
+    """Return `target` if it is a path of this site, else `/`."""
     if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
         return "/"
     if any(ord(c) < 0x21 or c == "\\" or ord(c) == 0x7F for c in target):

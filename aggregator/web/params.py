@@ -1,4 +1,4 @@
-"""What a request asks for: instants, cursors, pages of a listing, as typed values."""
+"""Query parameters: instants, cursors, pages of a listing, as typed values."""
 
 import base64
 import binascii
@@ -30,7 +30,7 @@ LONG_SEARCH_S = 1.5
 
 
 def moment(text: str | None, now: datetime, name: str = "since") -> datetime | None:
-    """The instant of `2026-03-01`, `2026-03-01T08:00:00Z` or `30d` (that long ago). 422 where it is none."""
+    """Parse `2026-03-01`, `2026-03-01T08:00:00Z` or `30d` (that long ago) to an instant. 422 if it is none."""
     if text is None:
         return None
     try:
@@ -50,12 +50,12 @@ def search_time_s(before: int | None) -> float:
 
 
 def cursor(detail: HitDetail) -> str:
-    """An opaque word that continues a listing of hits after this one."""
+    """Return an opaque word that continues a listing of hits after this one."""
     return cursor_of(detail.hit.created_at, detail.hit.id)
 
 
 def cursor_of(created_at: datetime, name: str) -> str:
-    """The same for whatever is listed by (created_at, id)."""
+    """Return the same for a listing by (created_at, id)."""
     raw = f"{created_at.astimezone(UTC).isoformat()} {name}"
     return base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
 
@@ -76,13 +76,13 @@ def after_cursor(word: str | None) -> tuple[datetime, str] | None:
 
 
 def next_link(request: Request, **where: object) -> dict[str, str]:
-    """The Link header (RFC 8288) to what follows: the same question, from another place."""
+    """Write the Link header (RFC 8288) to the next page: the same query, from another place."""
     asked = [(name, value) for name, value in request.query_params.multi_items() if name not in where]
     return {"link": f'<{request.url.path}?{urlencode([*asked, *where.items()])}>; rel="next"'}
 
 
 class ListQuery(BaseModel):
-    """How much of a listing."""
+    """The size of a page of a listing."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -90,13 +90,13 @@ class ListQuery(BaseModel):
 
 
 class NameListQuery(ListQuery):
-    """A listing that has an order of its own."""
+    """A page of a listing with an order of its own."""
 
     after: Annotated[str, Field(max_length=200, description="Start after this id; from the Link header.")] = ""
 
 
 class HitQuery(ListQuery):
-    """Which hits; all that is given must hold."""
+    """Filters of hits; all that are given must match."""
 
     rule: Name = None
     feed: Name = None
@@ -119,7 +119,7 @@ class HitQuery(ListQuery):
 
 
 class PageQuery(HitQuery):
-    """The same from the filter form of a page, which sends empty fields too."""
+    """The same from a page's filter form, which sends empty fields too."""
 
     done: Annotated[str | None, Field(max_length=40)] = None
 
@@ -130,7 +130,7 @@ class PageQuery(HitQuery):
 
     @property
     def filters(self) -> dict[str, str | None]:
-        """What the address keeps when a listing is continued."""
+        """Return the parameters that stay when a listing is continued."""
         names = ("rule", "feed", "story", "mark", "since", "until")
         return {name: getattr(self, name) for name in names if getattr(self, name)}
 

@@ -1,8 +1,8 @@
-"""uvicorn inside the event loop that is running, without its signal handling, and with limits on connections.
+"""uvicorn inside the running event loop, without its signal handling, and with limits on connections.
 
-A client that opens connections and sends nothing holds no more than its share, and not for long.
+A source that opens connections and says nothing holds no more of them than its share, and not for long.
 Beyond the share a few connections are still answered, but only the question whether the service
-lives: a probe must not take a crowd before the door for a failed part of the process.
+lives: a probe must not take a crowd at the port for a failed part of the process.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ ALIVE = "/healthz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long a connection may keep us waiting, and how many there may be."""
+    """Limits on the idle time of a connection, and on their number."""
 
     head_s: float = 10.0  # for the whole head of a request, from its first byte or the connection's start
     idle_s: float = 30.0  # without a byte: between requests, inside a body, or of an answer that is not taken
@@ -46,7 +46,7 @@ class Limits:
 
 
 class _Quiet(uvicorn.Server):
-    """Signals belong to the service, not to one of its rooms."""
+    """A server without signal handlers: signals belong to the service as a whole."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -54,7 +54,7 @@ class _Quiet(uvicorn.Server):
 
 
 class _Seats:
-    """Which connections there are, by address; those of trusted proxies count in all only."""
+    """The open connections, by address; those of trusted proxies count in all only."""
 
     def __init__(self, limits: Limits, proxies: Sequence[str]) -> None:
         self.limits = limits
@@ -64,7 +64,7 @@ class _Seats:
         self._spare: OrderedDict[_Connection, None] = OrderedDict()
 
     def take(self, connection: "_Connection", address: str) -> bool:
-        """Whether there is a seat; else the connection is a spare one, and may push out the oldest of those."""
+        """Tell whether there is a place; else the connection is a spare one, and may push out the oldest of those."""
         key = "" if self._trusted(address) else neighbourhood(address)
         if len(self._taken) < self.limits.in_all and (not key or self._by_address[key] < self.limits.per_address):
             self._taken[connection] = key
@@ -89,7 +89,7 @@ class _Seats:
 
 
 class _Connection(H11Protocol):
-    """One connection, which is cut off where it keeps us waiting."""
+    """One connection, which is cut off if it keeps us waiting."""
 
     seats: _Seats
 
@@ -152,7 +152,7 @@ class _Connection(H11Protocol):
 
 
 def _only_alive(app: Any) -> ASGIApp:
-    """The app for a connection beyond the limits."""
+    """Return the app for a connection beyond the limits."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == ALIVE:
@@ -165,7 +165,7 @@ def _only_alive(app: Any) -> ASGIApp:
 
 
 def bind(listen: str, setting: str = "settings.web.listen") -> socket.socket:
-    """A listening socket; raises AggregatorError with the remedy (in `setting`) where the port cannot be had."""
+    """Open a listening socket. Raises AggregatorError with the remedy (in `setting`) if the port is not available."""
     host, port = split_listen(listen, setting)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

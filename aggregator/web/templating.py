@@ -1,4 +1,4 @@
-"""Templates: one environment, everything escaped, nothing undefined; and what every page knows."""
+"""Templates: one environment, everything escaped, nothing undefined; and the values that every page needs."""
 
 import hashlib
 import re
@@ -45,7 +45,7 @@ DONE = {
 
 
 def web_link(url: str | None) -> str | None:
-    """The address where it is safe behind a link (http or https), else None."""
+    """Return the address if it is safe behind a link (http or https), else None."""
     if not url:
         return None
     try:
@@ -56,20 +56,20 @@ def web_link(url: str | None) -> str | None:
 
 
 def link_host(url: str | None) -> str:
-    """The host that a link really leads to, for showing beside it."""
+    """Return the host that a link really leads to, for display beside it."""
     safe = web_link(url)
     return (urlsplit(safe).hostname or "").removeprefix("www.") if safe else ""
 
 
 def keep_together(text: str) -> Markup:
-    """The text, escaped, in which no designation (S-400, F-35) is broken at its hyphen."""
+    """Escape the text and break no designation (S-400, F-35) at its hyphen."""
     parts = DESIGNATION.split(text)
     kept = (WHOLE.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
     return Markup("").join(kept)
 
 
 def base_name(path: str) -> str:
-    """`rules.yaml` of a longer path, which stands in the title."""
+    """Return `rules.yaml` of a longer path, which is in the title."""
     return path.replace("\\", "/").rpartition("/")[2]
 
 
@@ -85,20 +85,20 @@ def static(name: str) -> str:
 
 
 def query(**values: object) -> str:
-    """`?a=1&b=2` of the values that are set; nothing where none is."""
+    """Write `?a=1&b=2` of the values that are set; nothing if none is."""
     given = {key: str(value) for key, value in values.items() if value not in (None, "")}
     return f"?{urlencode(given)}" if given else ""
 
 
 def _shown(value: object) -> object:
-    """What a template prints: no control, bidi or invisible character of whatever source reaches a page."""
+    """Strip control, bidi and invisible characters from everything that a template prints."""
     if isinstance(value, Markup):
         return Markup(inert(value))  # noqa: S704 -- it was markup before, and characters only go
     return inert(value) if isinstance(value, str) else value
 
 
 def environment() -> Environment:
-    """Jinja2 with escaping everywhere, whatever a template is called."""
+    """Return Jinja2 with escaping everywhere, whatever a template is called."""
     env = Environment(
         loader=PackageLoader("aggregator.web", "templates"),
         autoescape=True,
@@ -136,7 +136,7 @@ def environment() -> Environment:
 
 
 def reader_zone(request: Request) -> tzinfo:
-    """The reader's time zone, which a script leaves in a cookie; UTC without."""
+    """Return the reader's time zone, which a script leaves in a cookie; UTC without."""
     name = unquote(request.cookies.get(ZONE_COOKIE, ""))
     if not name or len(name) > MAX_ZONE_CHARS:
         return UTC
@@ -147,7 +147,7 @@ def reader_zone(request: Request) -> tzinfo:
 
 
 class Templates:
-    """Renders a template with what every page knows."""
+    """A renderer of templates with the values that every page needs."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

@@ -1,4 +1,4 @@
-"""Hits as a person reads them: one card per story (or entry), grouped by the reader's day."""
+"""View models of hits: one card per story (or entry), grouped by the reader's day."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class StoryCard:
 
     @property
     def terms(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """For each rule of the lead's entry: the spellings that were found."""
+        """Return, for each rule of the leading entry, the spellings that were found."""
         details = [detail for detail in self.hits if detail.hit.entry_key == self.lead.hit.entry_key]
         return tuple((t.hit.rule, tuple(dict.fromkeys(s.text for s in t.hit.spans))) for t in details)
 
@@ -57,7 +57,7 @@ def story_cards(details: Iterable[HitDetail]) -> tuple[StoryCard, ...]:
 
 
 def by_day(shown: Sequence[StoryCard], zone: tzinfo) -> tuple[tuple[date, tuple[StoryCard, ...]], ...]:
-    """The cards in runs of one day of the reader's zone, newest day first."""
+    """Group the cards by day in the reader's zone, newest day first."""
     ordered = sorted(shown, key=lambda card: card.at, reverse=True)
     days = groupby(ordered, key=lambda card: card.at.astimezone(zone).date())
     return tuple((day, tuple(run)) for day, run in days)
@@ -74,7 +74,7 @@ class ExplanationLine:
 
 
 def explanation_lines(explanation: Explanation) -> tuple[ExplanationLine, ...]:
-    """A line for each clause; first what keeps the rule away from the entry, if anything does."""
+    """Return a line for each clause; first the filter that excludes the entry, if any does."""
     barred = [ExplanationLine(depth=0, text=explanation.excluded_by, found=False)] if explanation.excluded_by else []
     return (*barred, *_below(explanation.tree, 0))
 

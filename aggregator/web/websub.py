@@ -1,4 +1,4 @@
-"""Where hubs call (WebSub): addresses nobody can guess, open to the world, bounded in size."""
+"""Callbacks for hubs (WebSub): unguessable addresses, open to the world, bounded in size."""
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -23,7 +23,7 @@ async def verify(request: Request, backend: BackendDep, callback: str) -> Respon
 
 @router.post(HUBS + "{callback}")
 async def receive(request: Request, backend: BackendDep, callback: str) -> Response:
-    """Take in a push. 410: nobody here wants it; 503: come again."""
+    """Accept a push. 410: the subscription has ended; 503: try again later."""
     headers = request.headers
     length = headers.get("content-length", "")
     try:

@@ -29,7 +29,7 @@ MAX_NAMED = 10  # findings of one kind that are listed one by one
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorFinding:
-    """One thing that is wrong. `kind` is a stable word for programs; a note is no reason to act at once."""
+    """A problem and its remedy. `kind` is a stable word for programs; a note is no reason to act at once."""
 
     kind: str
     severity: Severity
@@ -40,7 +40,7 @@ class DoctorFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebPort:
-    """What answers on the page's port: nobody, this program, or somebody else."""
+    """The program on the page's port: none, this one, or another."""
 
     listen: str
     holder: Literal["nobody", "us", "another"] = "nobody"
@@ -59,7 +59,7 @@ class ExposedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseFacts:
-    """What the database tells of the past. `limited` feeds wait because their host asked for it."""
+    """Facts from the database about the past. `limited` feeds wait because their host asked for it."""
 
     feeds: tuple[FeedState, ...] = ()
     limited: frozenset[str] = frozenset()
@@ -74,7 +74,7 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything that was found out; None or empty: it could not be, or nothing was there."""
+    """All gathered facts; None or empty: unknown, or nothing was there."""
 
     now: datetime
     python: tuple[int, ...]
@@ -246,7 +246,7 @@ def _clock(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
 
 
 def _stuck(known: DatabaseFacts, now: datetime, without: str) -> Iterator[DoctorFinding]:
-    """What every status shows. Where the service stands still, each overdue feed says no more than that."""
+    """Return what every status shows. If the service stands still, each overdue feed says no more than that."""
     for one in findings(Status(version="", now_at=now, backlog=known.backlog)):
         if one.kind != without:
             yield DoctorFinding(
@@ -338,13 +338,13 @@ def _note(kind: str, about: str, message: str, remedy: str) -> DoctorFinding:
 
 
 def _split(kind: str, about: str, sentence: str) -> DoctorFinding:
-    """An error's own sentence: the thing; the remedy."""
+    """Split an error's own sentence into the thing and the remedy."""
     message, _, remedy = sentence.partition("; ")
     return _error(kind, about, message, remedy or "check settings.database and the system log")
 
 
 def _limited(findings: Sequence[DoctorFinding], about: str, command: str) -> Iterator[DoctorFinding]:
-    """The first of many like troubles, and how many more there are."""
+    """Return the first of many similar findings, and how many more there are."""
     yield from findings[:MAX_NAMED]
     if more := findings[MAX_NAMED:]:
         worst = "warning" if any(finding.severity == "warning" for finding in more) else "note"

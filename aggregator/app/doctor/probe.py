@@ -1,4 +1,4 @@
-"""Looks at an installation without changing anything, and gathers the facts of a diagnosis."""
+"""The probe of doctor: looks at an installation without changing anything, and gathers facts."""
 
 import os
 import re
@@ -38,21 +38,21 @@ SECRET_FILE = re.compile(r"\$\{file:([^}]+)\}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The troubles, and what was looked at."""
+    """The findings, and the areas that were checked."""
 
     findings: tuple[DoctorFinding, ...]
     checked: tuple[str, ...]
 
     @property
     def healthy(self) -> bool:
-        """Notes are no illness."""
+        """Tell whether the installation is healthy; notes do not count."""
         return all(finding.severity == "note" for finding in self.findings)
 
 
 async def run_checks(path: Path, redact: Redactor) -> Report:
-    """Everything that is wrong with the installation whose configuration is at `path`.
+    """Diagnose the installation whose configuration is at `path`.
 
-    `redact` learns its secrets.
+    `redact` receives its secrets.
     """
     facts = Facts(
         now=SystemClock().now(), python=sys.version_info[:3], sqlite=sqlite3.sqlite_version_info, fts5=_has_fts5()
@@ -119,7 +119,7 @@ def _page(web: Web) -> WebPort:
 
 
 def _exposed(path: Path, loaded: config.Loaded) -> Iterator[ExposedFile]:
-    """Configuration that others may change or that holds secrets which they may read."""
+    """Return configuration files that others may change, or that hold secrets which others may read."""
     if os.name != "posix":
         return
     for file in files(path):
@@ -196,7 +196,7 @@ async def _read(url: str, wanted: Config, now: datetime) -> DatabaseFacts:
 
 
 def file_system(path: Path, mounts: str) -> str:
-    """The type of the file system that holds `path`, by the text of /proc/self/mountinfo; "": not known."""
+    """Return the type of the file system that holds `path`, by the text of /proc/self/mountinfo; "": not known."""
     place, best, found = path.absolute(), -1, ""
     for line in mounts.splitlines():
         left, dash, right = line.partition(" - ")

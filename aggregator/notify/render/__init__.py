@@ -1,4 +1,4 @@
-"""Alerts in the words and markup of each kind of service."""
+"""Rendering of alerts in the markup of each kind of service."""
 
 from aggregator.notify.render.content import AlertContent, build_content
 

@@ -1,7 +1,7 @@
-"""Markup of chats. A dialect says how to write a link, a mark and a stranger's words; the rest is shared.
+"""Markup of chats. A dialect says how to write a link, a mark and untrusted words; the rest is shared.
 
-Strangers' words can neither mention anybody, nor be markup, nor be a link that says one thing and
-leads to another: links always show the host that they lead to. Whoever has a markup of their own has
+Untrusted words can neither mention anybody, nor be markup, nor be a link that says one thing and
+leads to another: links always show the host that they lead to. Services with a markup of their own have
 a dialect; for all others there is `PLAIN`, whose words mean nothing in any markup that we know.
 """
 
@@ -39,7 +39,7 @@ GENEROSITY = (400, 200, 100, 0)  # characters of the sentence that matched
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMarkup:
-    """How one family of services writes things. `words` makes a stranger's text literal."""
+    """The dialect of one family of services. `words` makes untrusted text literal."""
 
     words: Callable[[str], str]
     bold: Callable[[str], str]
@@ -49,27 +49,27 @@ class ChatMarkup:
 
 
 def utf16(text: str) -> int:
-    """The length in UTF-16 code units, never less than in code points."""
+    """Return the length in UTF-16 code units, never less than in code points."""
     return len(text) + sum(sign > "\uffff" for sign in text)
 
 
 def visible_utf16(html: str) -> int:
-    """The length that Telegram counts: UTF-16 code units of what is left when tags and entities are read."""
+    """Return the length that Telegram counts: UTF-16 code units of the text without tags and entities."""
     return utf16(unescape(_TAG.sub("", html)))
 
 
 def utf8(text: str) -> int:
-    """The length in bytes of UTF-8."""
+    """Return the length in bytes of UTF-8."""
     return len(text.encode("utf-8", "replace"))
 
 
 def _unlinked(text: str) -> str:
-    """Nobody is mentioned, and no address becomes a link by itself."""
+    """Break mentions, and addresses that would become links by themselves."""
     return _WWW.sub(r"\1․", _SCHEME.sub("∶", text)).replace("@", NO_MENTION)
 
 
 def neutral(text: str) -> str:
-    """A stranger's text that is read as words by every service, whatever markup it knows."""
+    """Make untrusted text read as words by every service, whatever markup it knows."""
     text = text.translate(_ALL_LOOKALIKES)
     for pattern, harmless in _INSIDE:
         text = pattern.sub(harmless, text)
@@ -77,7 +77,7 @@ def neutral(text: str) -> str:
 
 
 def bare_url(url: str) -> str:
-    """An address among words: it mentions nobody and marks nothing."""
+    """Write an address among words: it mentions nobody and marks nothing."""
     for sign, code in (("@", "%40"), ("*", "%2A"), ("~", "%7E"), ("|", "%7C"), ("'", "%27")):
         url = url.replace(sign, code)
     return url
@@ -158,7 +158,7 @@ def render(
     title: bool,
     measure: Callable[[str], int] = len,
 ) -> tuple[str, ...]:
-    """The alert in parts of at most `length` each, as `measure` counts; markup is never cut, no story left out.
+    """Render the alert in parts of at most `length` each, as `measure` counts; markup is never cut, no story left out.
 
     `title`: begin with the subject, for services that have no title of their own.
     """
@@ -182,7 +182,7 @@ class _Page:
     title: bool
 
     def pack(self, generous: int) -> list[list[str]]:
-        """The blocks of each part: as many as fit beside what opens and closes it."""
+        """Return the blocks of each part: as many as fit beside what opens and closes it."""
         fixed = self.measure(self._counted(99, 99)) + self.measure(self._closing()) + 2 * self._gap
         parts: list[list[str]] = [[]]
         used = fixed
@@ -196,7 +196,7 @@ class _Page:
         return parts
 
     def finish(self, parts: Sequence[Sequence[str]]) -> Iterator[str]:
-        """The text of each part: numbered where there are several; the last has what closes the alert."""
+        """Return the text of each part: numbered if there are several; the last has what closes the alert."""
         for number, blocks in enumerate(parts, 1):
             counted = [self._counted(number, len(parts))] if len(parts) > 1 else []
             closing = [self._closing()] if number == len(parts) else []
@@ -215,7 +215,7 @@ class _Page:
             yield self._story(heading, piece, generous, room)
 
     def _story(self, heading: str, piece: StoryItem, generous: int, room: int) -> str:
-        """One story, with as much of it as a part of its own takes: its link goes last."""
+        """Write one story, with as much of it as fits a part of its own: its link goes last."""
         for sentence in (size for size in GENEROSITY if size <= generous):
             block = _piece(self.content, piece, self.dialect, sentence, heading, title=self.title)
             if self.measure(block) <= room:
@@ -227,7 +227,7 @@ class _Page:
         return self._fit(plain(piece.title), room)
 
     def _body(self, room: int) -> Iterator[str]:
-        """The words of a notice, in as many blocks as they need."""
+        """Write the words of a notice, in as many blocks as they need."""
         block = ""
         for line in self.content.body.splitlines():
             words = self.dialect.words(line)
@@ -242,7 +242,7 @@ class _Page:
             yield block
 
     def _fit(self, text: str, room: int) -> str:
-        """A stranger's words, shortened until they fit when they are written."""
+        """Shorten untrusted words until they fit when they are written."""
         size = min(len(text), max(room, 0))
         while size > 0 and self.measure(self.dialect.words(cut(text, size))) > room:
             size = size * 3 // 4
@@ -263,7 +263,7 @@ class _Page:
 
 
 def _alone(content: AlertContent) -> bool:
-    """Is the headline of the one story the subject as well?"""
+    """Tell whether the headline of the one story is the subject as well."""
     return not content.is_digest and len(content.pieces) == 1
 
 

@@ -1,4 +1,4 @@
-"""The content of an alert: everything that any format shows, cleaned, in the order in which it is read.
+"""The content of an alert: everything that any format shows, cleaned, in reading order.
 
 A format only decides how an alert looks; what is in it, and what is too much, is decided here.
 """
@@ -51,7 +51,7 @@ class RuleGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertContent:
-    """What a format renders. `sources` are feeds with their hits, the busiest first."""
+    """The content that a format renders. `sources` are feeds with their hits, the busiest first."""
 
     subject: str
     label: str = "alert"
@@ -70,12 +70,12 @@ class AlertContent:
 
     @property
     def pieces(self) -> tuple[StoryItem, ...]:
-        """The stories of all groups."""
+        """List the stories of all groups."""
         return tuple(piece for group in self.groups for piece in group.pieces)
 
 
 def build_content(alert: Alert) -> AlertContent:
-    """The content of an alert."""
+    """Build the content of an alert."""
     groups = _groups(alert)
     shown = sum(piece.hits for group in groups for piece in group.pieces)
     detail = {t.hit.id: t for t in alert.hits}
@@ -109,7 +109,7 @@ def _subject(alert: Alert) -> str:
 
 
 def _groups(alert: Alert) -> tuple[RuleGroup, ...]:
-    """Stories under the first rule that found them, the busiest rule first."""
+    """Group stories under the first rule that found them, the busiest rule first."""
     stories: dict[str, list[HitDetail]] = {}
     for detail in alert.hits:
         stories.setdefault(detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}", []).append(detail)
@@ -145,7 +145,7 @@ def _piece(story: Sequence[HitDetail], zone: str) -> StoryItem:
 
 
 def _sentence(entry: Entry, snippets: Sequence[str], spans: Sequence[Span]) -> TextRuns:
-    """Of the sentences that matched the one with most terms, marked where it lies in its field."""
+    """Return the matched sentence with the most terms, marked at its place in its field."""
     texts = {"title": entry.title, "summary": entry.summary, "content": entry.content}
     found: list[TextRuns] = []
     for snippet in (snippet.strip().strip("…").strip() for snippet in snippets):

@@ -17,7 +17,7 @@ CHART_PX = 220
 
 
 def render(content: AlertContent) -> str:
-    """A complete document."""
+    """Render a complete document."""
     body = [_opening(content), *_middle(content), _closing(content)]
     return _DOCUMENT.format(
         title=escape(content.subject), preview=escape(_preview(content)), paper=PAPER, font=FONT, line=LINE, ink=INK,
@@ -87,7 +87,7 @@ def _foot(piece: StoryItem) -> str:
 
 
 def _chart(sources: Sequence[tuple[str, int]]) -> str:
-    """Bars of table cells: the one kind of drawing that every mail program shows."""
+    """Draw bars of table cells: the one kind of drawing that every mail program shows."""
     most = max((count for _, count in sources), default=1)
     bars = "".join(
         f'<tr><td style="padding:2px 10px 2px 0;font-size:13px;color:{GREY};white-space:nowrap">'
@@ -131,7 +131,7 @@ def _runs(runs: TextRuns) -> str:
 
 
 def _preview(content: AlertContent) -> str:
-    """What an inbox shows behind the subject."""
+    """Write what an inbox shows behind the subject."""
     first = next(iter(content.pieces), None)
     return cut("".join(run.text for run in first.sentence) if first else content.body, 140)
 

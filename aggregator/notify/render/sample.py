@@ -1,11 +1,11 @@
-"""Alerts on which an operator's template is tried before it has to work."""
+"""Sample alerts for testing an operator's template."""
 
 from aggregator.notify.render.content import AlertContent, RuleGroup, StoryItem
 from aggregator.notify.render.sanitize import TextRun
 
 
 def sample_contents() -> tuple[AlertContent, ...]:
-    """An alert with everything in it, a digest, and a notice."""
+    """Return an alert with everything in it, a digest, and a notice."""
     piece = StoryItem(
         title=(TextRun("Ankara receives "), TextRun("S-400", marked=True)),
         sentence=(TextRun("The "), TextRun("S-400", marked=True), TextRun(" batteries arrived.")),

@@ -1,4 +1,4 @@
-"""Words of strangers, made fit to be shown: one line, no tricks, marked where a term was found."""
+"""Sanitising of untrusted text for display: one line, no tricks, marked where a term was found."""
 
 import re
 import unicodedata
@@ -24,7 +24,7 @@ _HOST = re.compile(r"[\w.\-:%]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class TextRun:
-    """A stretch of text; `marked` where a term was found."""
+    """A stretch of text; `marked` if a term was found there."""
 
     text: str
     marked: bool = False
@@ -34,13 +34,13 @@ TextRuns = tuple[TextRun, ...]
 
 
 def clean(text: str) -> str:
-    """Text on one line without control, hidden or direction-changing signs."""
+    """Return text on one line without control, hidden or direction-changing signs."""
     text = _CONTROL.sub(" ", _TRICKS.sub("", text))
     return _SPACE.sub(" ", _STACKED.sub(r"\1", text)).strip()
 
 
 def cut(text: str, length: int) -> str:
-    """At most `length` code points, ended between words where one is near, with an ellipsis."""
+    """Cut text to `length` code points, between words if possible, with an ellipsis."""
     if len(text) <= length:
         return text
     if length <= 1:
@@ -54,18 +54,18 @@ def cut(text: str, length: int) -> str:
 
 
 def plain(runs: Iterable[TextRun]) -> str:
-    """Runs without their marks."""
+    """Join runs without their marks."""
     return "".join(run.text for run in runs)
 
 
 def mark_spans(text: str, offset: int, spans: Sequence[Span]) -> TextRuns:
-    """Runs of a slice of a field that begins at code point `offset`, marked by spans of that field."""
+    """Split a slice of a field, from code point `offset` on, into runs marked by spans of that field."""
     runs = split(text, [(span.start - offset, span.end - offset) for span in spans])
     return tidy(TextRun(run.text, marked=bool(run.mark)) for run in runs)
 
 
 def tidy(runs: Iterable[TextRun]) -> TextRuns:
-    """Cleaned runs on one line; spaces between them are kept, empty ones are dropped."""
+    """Clean runs on one line; spaces between them are kept, empty ones are dropped."""
     tidied: list[TextRun] = []
     for run in runs:
         inner = clean(run.text)
@@ -79,7 +79,7 @@ def tidy(runs: Iterable[TextRun]) -> TextRuns:
 
 
 def shorten(runs: TextRuns, length: int) -> TextRuns:
-    """Runs of at most `length` code points; the marked words are kept in sight."""
+    """Shorten runs to at most `length` code points; the marked words are kept in sight."""
     if len(plain(runs)) <= length:
         return runs
     first = next((i for i, run in enumerate(runs) if run.marked), 0)
@@ -99,9 +99,9 @@ def shorten(runs: TextRuns, length: int) -> TextRuns:
 
 
 def web_address(url: str | None) -> str | None:
-    """A http(s) address that is safe between any brackets, or None: other schemes are never linked.
+    """Return a http(s) address that is safe between any brackets, or None: other schemes are never linked.
 
-    User names are dropped: whoever stands before an @ in an address is there to deceive
+    User names are dropped: one before an @ in an address is there to deceive
     (https://bank.example@evil.example).
     """
     url = _TRICKS.sub("", _CONTROL.sub("", url or "")).strip()
@@ -121,5 +121,5 @@ def web_address(url: str | None) -> str | None:
 
 
 def host_of(url: str) -> str:
-    """The host that a link really leads to; in punycode where it has letters beyond ASCII."""
+    """Return the host that a link really leads to; in punycode if it has letters beyond ASCII."""
     return (urlsplit(url).hostname or "").removeprefix("www.")

@@ -1,4 +1,4 @@
-"""The operator's own words: a Jinja2 template, in a sandbox, over plain values."""
+"""Templates of the operator: Jinja2, in a sandbox, over plain values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -29,9 +29,9 @@ class BadTemplate(ValueError):
 
 
 def render(path: str, content: AlertContent, words: Callable[[str], str] = str) -> str:
-    """The template of a file, filled with the alert, cut at MAX_CHARS. Raises BadTemplate.
+    """Render the template of a file with the alert, cut at MAX_CHARS. Raises BadTemplate.
 
-    `words` makes strangers' texts literal for the service that the template is for; addresses stay.
+    `words` makes untrusted text literal for the service that the template is for; addresses stay.
     """
     try:
         pieces, left = [], MAX_CHARS
@@ -51,7 +51,7 @@ def render(path: str, content: AlertContent, words: Callable[[str], str] = str) 
 
 
 def _values(content: AlertContent, words: Callable[[str], str]) -> Mapping[str, object]:
-    """Strings, numbers, lists: nothing in a template can be called but what Jinja2 brings."""
+    """Return strings, numbers, lists: nothing in a template can be called except Jinja2's own."""
     values = asdict(content)
     for group in values["groups"]:
         for piece in group["pieces"]:
@@ -94,7 +94,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         raise SecurityError(f"{left!r:.20} {operator} {right!r:.20} is not allowed here")
 
     def is_safe_callable(self, obj: object) -> bool:
-        """A caller behind `loop` or a macro is ours; a method of a string could fill the memory."""
+        """Allow callers behind `loop` or a macro, which are ours; a method of a string could fill the memory."""
         return isinstance(obj, Macro)
 
 

@@ -9,7 +9,7 @@ BAR = 24
 
 
 def render(content: AlertContent, *, stars: bool = True) -> str:
-    """The whole alert; `stars` marks *terms* in sentences."""
+    """Render the whole alert; `stars` marks *terms* in sentences."""
     parts = [_opening(content), *_body(content, stars), _closing(content)]
     return "\n\n".join(part for part in parts if part)
 
@@ -23,10 +23,10 @@ def short(
     link: Callable[[str], str] = str,
     linked: bool = True,
 ) -> str:
-    """A push message or SMS of at most `length` code points: what matched, where and when, and the link.
+    """Write a push message or SMS of at most `length` code points: the match, where and when, and the link.
 
     Of a digest, the first headlines. `title`: the service shows the subject itself. `words` and `link` write
-    a stranger's text and an address; `linked`: the address belongs into the text.
+    untrusted text and an address; `linked`: the address belongs in the text.
     """
     pieces = content.pieces
     if len(pieces) == 1:
@@ -57,7 +57,7 @@ def _short_story(
     words: Callable[[str], str],
     link: Callable[[str], str] | None,
 ) -> str:
-    """The link is what remains of a story when there is room for nothing else."""
+    """Write one story; the link is what remains if there is room for nothing else."""
     urls = [link(url) for url in (piece.link, content.page) if url and link]
     url = next((one for one in urls if len(one) <= length - 40), "")
     tail = words(f"{piece.feed} · {piece.when}{_brief(content)}")
@@ -73,7 +73,7 @@ def _short_story(
 
 
 def counts(content: AlertContent) -> str:
-    """`12 hits in 5 stories from 3 feeds`"""
+    """Write `12 hits in 5 stories from 3 feeds`."""
 
     def say(number: int, one: str, many: str) -> str:
         return f"{number} {one if number == 1 else many}"
@@ -85,7 +85,7 @@ def counts(content: AlertContent) -> str:
 
 
 def charted(content: AlertContent) -> bool:
-    """Is there enough to draw?"""
+    """Tell whether there is enough to draw a chart."""
     return len(content.sources) > 1 and content.sources[0][1] > 1
 
 

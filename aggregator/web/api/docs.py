@@ -11,7 +11,7 @@ router = APIRouter(include_in_schema=False)
 
 
 def _kind(schema: Json) -> str:
-    """A schema in a few words: `Hit[]`, `string | null`, `"relevant" | "irrelevant"`."""
+    """Describe a schema in a few words: `Hit[]`, `string | null`, `"relevant" | "irrelevant"`."""
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
     if "anyOf" in schema:
@@ -50,7 +50,7 @@ def _operation(path: str, method: str, operation: Json) -> Json:
 
 
 def chapters(document: dict[str, Any]) -> dict[str, list[Json]]:
-    """The operations of an OpenAPI document by tag."""
+    """Group the operations of an OpenAPI document by tag."""
     found: dict[str, list[Json]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -59,7 +59,7 @@ def chapters(document: dict[str, Any]) -> dict[str, list[Json]]:
 
 
 def models(document: dict[str, Any]) -> list[Json]:
-    """The named shapes of an OpenAPI document."""
+    """List the named shapes of an OpenAPI document."""
     return [
         {"name": name, "fields": [(field, _kind(schema)) for field, schema in model.get("properties", {}).items()]}
         for name, model in document["components"]["schemas"].items()
@@ -69,6 +69,6 @@ def models(document: dict[str, Any]) -> list[Json]:
 
 @router.get("/api/docs")
 async def show(request: Request, templates: TemplatesDep) -> Response:
-    """Every operation and every shape."""
+    """Show every operation and every shape."""
     document = request.app.openapi()
     return templates.render(request, "docs.html", chapters=chapters(document), models=models(document))

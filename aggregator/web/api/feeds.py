@@ -18,7 +18,7 @@ BEFORE_MARKUP = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"  # byte order marks and white
 
 
 async def one_feed(backend: Backend, feed_id: str) -> FeedSummary:
-    """A feed of the configuration or of the past. Raises NotFound."""
+    """Return a feed of the configuration or of the past. Raises NotFound."""
     found = await backend.catalog.feeds([feed_id])
     if not found:
         raise NotFound("feed", feed_id, [feed.id for feed in backend.current().config.feeds])

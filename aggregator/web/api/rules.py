@@ -18,7 +18,7 @@ router = APIRouter(tags=["rules"], responses=bodies.ERRORS)
 
 
 def _place(rules: Sequence[RuleConfig], rule_id: str) -> int:
-    """Where a rule stands among the others. Raises NotFound."""
+    """Return where a rule stands among the others. Raises NotFound."""
     ids = [rule.id for rule in rules]
     if rule_id not in ids:
         raise NotFound("rule", rule_id, ids)

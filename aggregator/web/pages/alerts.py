@@ -1,4 +1,4 @@
-"""The outbox: what was said, what waits, what was given up."""
+"""The outbox page: sent, waiting and dead deliveries."""
 
 from typing import Annotated
 
@@ -35,7 +35,7 @@ async def outbox(
     state: DeliveryState | None = None,
     before: Annotated[str | None, Field(max_length=300)] = None,
 ) -> Response:
-    """Deliveries, newest first, by state."""
+    """List deliveries, newest first, by state."""
     states = (state,) if state else ()
     found = await backend.catalog.deliveries(states=states, limit=SHOWN, before=after_cursor(before))
     counts = {one.value: number for one, number in (await backend.catalog.outbox()).items()}
@@ -48,7 +48,7 @@ async def outbox(
 
 @router.get("/alerts/{delivery_id}")
 async def one(request: Request, backend: BackendDep, templates: TemplatesDep, delivery_id: str) -> Response:
-    """One delivery: every try, and what it tells."""
+    """Show one delivery: all its attempts and hits."""
     delivery, attempts, details = await backend.catalog.delivery(delivery_id)
     recent = story_cards(with_titles(details, backend.current().config))
     return templates.render(

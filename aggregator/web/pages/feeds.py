@@ -22,7 +22,7 @@ RECENT = 20
 
 
 class AddressForm(BaseModel):
-    """What the form for a new feed sends."""
+    """The form for a new feed."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,7 +30,7 @@ class AddressForm(BaseModel):
 
 
 class FeedForm(AddressForm):
-    """What the button beside a candidate sends."""
+    """The button beside a candidate."""
 
     title: Annotated[str, Field(max_length=300)] = ""
     tags: Annotated[str, Field(max_length=500)] = ""
@@ -41,9 +41,9 @@ def _names(backend: Backend) -> dict[str, str]:
 
 
 async def _found(backend: Backend, words: str) -> list[str]:
-    """The feeds that are meant by a part of their id, name, address or tags, as they are shown.
+    """Return the feeds that match a part of their id, name, address or tags, as they are shown.
 
-    Masked text cannot be searched either: a search could guess a key character by character.
+    Masked parts cannot be searched either: otherwise a key could be guessed letter by letter.
     """
     part, configured = words.casefold(), {feed.id: feed for feed in backend.current().config.feeds}
     found = []
@@ -64,7 +64,7 @@ async def overview(
     find: Annotated[str, Field(max_length=200)] = "",
     page: Annotated[int, Field(ge=1, le=100_000)] = 1,
 ) -> Response:
-    """Every feed, trouble first; or those whose id, name, address or tags hold what is to be found."""
+    """List every feed, problems first; or those whose id, name, address or tags contain the text."""
     start, wanted = (page - 1) * FEEDS_SHOWN, find.strip()
     ids = await _found(backend, wanted) if wanted else []
     if wanted:
@@ -83,7 +83,7 @@ async def overview(
 
 @router.get("/feeds/add")
 async def ask(request: Request, templates: TemplatesDep) -> Response:
-    """The form for an address, and for a file."""
+    """Show the form for an address, and for a file."""
     return templates.render(request, "feed_add.html", url="", candidates=None, problem=None, report=None)
 
 
@@ -91,7 +91,7 @@ async def ask(request: Request, templates: TemplatesDep) -> Response:
 async def discover(
     request: Request, backend: BackendDep, templates: TemplatesDep, sent: Annotated[AddressForm, Form()]
 ) -> Response:
-    """The feeds behind an address, to be looked at before one is added."""
+    """Show the feeds behind an address, before one is added."""
     try:
         candidates = await backend.discover(sent.url)
     except AggregatorError as error:
@@ -125,7 +125,7 @@ async def import_opml(request: Request, backend: BackendDep, templates: Template
 
 @router.get("/feeds/{feed_id}")
 async def one(request: Request, backend: BackendDep, templates: TemplatesDep, feed_id: str) -> Response:
-    """One feed: health, rhythm, latest entries and hits."""
+    """Show one feed: health, activity, latest entries and hits."""
     summary = await one_feed(backend, feed_id)
     days = (await backend.catalog.feed_days([feed_id], backend.clock.now())).get(feed_id, ())
     entries = await backend.catalog.entries(feed=feed_id, limit=RECENT)
@@ -148,7 +148,7 @@ async def poll(backend: BackendDep, feed_id: str) -> Response:
 
 @router.post("/feeds/{feed_id}/pause")
 async def pause(backend: BackendDep, feed_id: str) -> Response:
-    """Pause a feed, or let it go on."""
+    """Pause or resume a feed."""
     paused = (await one_feed(backend, feed_id)).state.health is Health.PAUSED
     await backend.catalog.pause(feed_id, not paused, backend.clock.now())
     return redirect_after_post(f"/feeds/{feed_id}", "resumed" if paused else "paused")

@@ -27,7 +27,7 @@ SPELLINGS_SHOWN = 40
 
 
 class MarkForm(BaseModel):
-    """What the two buttons under a hit send; an empty mark takes it away."""
+    """The two buttons under a hit; an empty mark removes it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,13 +36,13 @@ class MarkForm(BaseModel):
 
 
 def _names(named: Sequence[RuleConfig | Feed]) -> list[tuple[str, str]]:
-    """What a filter offers: ids with the names that people gave them."""
+    """Return the choices of a filter: ids with their titles."""
     return [(one.id, one.title or one.id) for one in named]
 
 
 @router.get("/")
 async def stream(request: Request, backend: BackendDep, templates: TemplatesDep, asked: PageParams) -> Response:
-    """Hits, newest first, one card per story, under their days."""
+    """List hits, newest first, one card per story, under their days."""
     now, config = backend.clock.now(), backend.current().config
     wanted = asked.filter(now)
     stories = await backend.catalog.stories_of_hits(wanted, limit=STORIES_SHOWN)
@@ -64,7 +64,7 @@ async def stream(request: Request, backend: BackendDep, templates: TemplatesDep,
 
 @router.get("/hits/{hit_id}")
 async def one(request: Request, backend: BackendDep, templates: TemplatesDep, hit_id: str) -> Response:
-    """One hit: the text with its evidence, why it matched, what became of it."""
+    """Show one hit: the text with its evidence, why it matched, its outcome."""
     (detail,) = with_titles([await backend.catalog.hit(hit_id)], backend.current().config)
     texts = {name: field_runs(getattr(detail.entry, name)[:MAX_TEXT], detail.hit.spans, name) for name in FIELDS}
     why = await backend.explain(detail)
@@ -81,7 +81,7 @@ async def one(request: Request, backend: BackendDep, templates: TemplatesDep, hi
 
 @router.post("/hits/{hit_id}/mark")
 async def mark(backend: BackendDep, hit_id: str, sent: Annotated[MarkForm, Form()]) -> Response:
-    """Mark a hit, or take the mark away."""
+    """Mark a hit, or remove the mark."""
     await backend.catalog.hit(hit_id)
     await backend.catalog.mark(hit_id, sent.mark or None)
     return redirect_after_post(safe_next(sent.next), "marked")

@@ -24,7 +24,7 @@ Next = Annotated[str, Field(max_length=2048)]
 
 
 class LoginForm(BaseModel):
-    """What the login form sends."""
+    """The login form."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,7 +34,7 @@ class LoginForm(BaseModel):
 
 @router.get("/login")
 async def ask(request: Request, templates: TemplatesDep, next: Next = "/") -> Response:
-    """The login form; who is inside already is sent on."""
+    """Show the login form; a logged-in visitor is redirected."""
     if request.scope["identity"].is_authenticated:
         return RedirectResponse(safe_next(next), 303)
     return templates.render(request, "login.html", next=safe_next(next), problem=None)

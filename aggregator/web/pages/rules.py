@@ -1,4 +1,4 @@
-"""Rules: the list with its figures, one rule, and the editor of the file."""
+"""Rules: the list with its statistics, one rule, and the editor of the file."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -25,7 +25,7 @@ RECENT = 20
 
 
 class EditorForm(BaseModel):
-    """What the editor sends: the text, the digest it began from, and the button."""
+    """The editor's form: the text, the digest it began from, and the button."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,7 +43,7 @@ async def _figures(backend: Backend, ids: Sequence[str]) -> dict[str, RuleStats]
 async def overview(
     request: Request, backend: BackendDep, templates: TemplatesDep, page: Annotated[int, Field(ge=1, le=100_000)] = 1
 ) -> Response:
-    """Every rule with hits, precision and rhythm, as they are written."""
+    """List every rule with hits, precision and activity, as they are written."""
     rules = backend.current().config.rules
     shown = rules[(page - 1) * RULES_SHOWN : page * RULES_SHOWN]
     figures = await _figures(backend, [rule.id for rule in shown])
@@ -57,7 +57,7 @@ async def overview(
 async def editor(
     request: Request, backend: BackendDep, templates: TemplatesDep, file: str = "", rule: str = ""
 ) -> Response:
-    """The editor, with the file as it is on disk."""
+    """Show the editor, with the file as it is on disk."""
     files = await backend.rules_files()
     shown = _file(files, file) if file else _file_of(files, rule)
     verdict = await backend.check_rules(shown.name, shown.text)
@@ -91,7 +91,7 @@ async def edited(
 
 @router.get("/rules/{rule_id}")
 async def one(request: Request, backend: BackendDep, templates: TemplatesDep, rule_id: str) -> Response:
-    """One rule: what it says, what it did, its latest hits."""
+    """Show one rule: its text, its statistics, its latest hits."""
     rules = {rule.id: rule for rule in backend.current().config.rules}
     if rule_id not in rules:
         raise NotFound("rule", rule_id, tuple(rules))
@@ -114,7 +114,7 @@ def _file(files: tuple[RulesFile, ...], name: str) -> RulesFile:
 
 
 def _file_of(files: tuple[RulesFile, ...], rule: str) -> RulesFile:
-    """The file that seems to hold the rule, else the first."""
+    """Return the file that seems to hold the rule, else the first."""
     if not files:
         raise NotFound("file of rules", "rules.yaml")
     return next((file for file in files if rule and f"id: {rule}" in file.text), files[0])

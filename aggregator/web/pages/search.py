@@ -1,4 +1,4 @@
-"""Search in everything stored, in the rule language."""
+"""Search in all stored entries, in the rule language."""
 
 from typing import Annotated
 
@@ -33,7 +33,7 @@ async def search(
     since: Annotated[str, Field(max_length=40)] = "",
     before: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None,
 ) -> Response:
-    """Entries that a query line matches, newest first; what is wrong with it is said beside the field."""
+    """List entries that a query line matches, newest first; its problems are shown beside the field."""
     question, problem = q.strip(), None
     answer = SearchResult()
     if question:

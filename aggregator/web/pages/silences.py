@@ -1,4 +1,4 @@
-"""Silences: the form for one, adding, lifting."""
+"""Silences: the form for one, adding, removing."""
 
 from typing import Annotated, Literal
 
@@ -16,7 +16,7 @@ LENGTHS = (("1h", "1 hour"), ("8h", "8 hours"), ("1d", "1 day"), ("7d", "7 days"
 
 
 class SilenceForm(BaseModel):
-    """What the form sends: `what` says which of the three names is meant."""
+    """The form of a silence: `what` says which of the three names is meant."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,14 +39,14 @@ class ReturnForm(BaseModel):
 
 @router.get("/silences/add")
 async def ask(request: Request, backend: BackendDep, templates: TemplatesDep, hit: str, next: str = "/") -> Response:
-    """What to be silent about, from a hit."""
+    """Show the form, filled from a hit."""
     (detail,) = with_titles([await backend.catalog.hit(hit)], backend.current().config)
     return templates.render(request, "silence.html", detail=detail, lengths=LENGTHS, next=safe_next(next))
 
 
 @router.post("/silences/add")
 async def add(backend: BackendDep, sent: Annotated[SilenceForm, Form()]) -> Response:
-    """Be silent about a rule, a feed or a story for a while."""
+    """Mute a rule, a feed or a story for a while."""
     name = getattr(sent, sent.what)
     named = {kind: name if kind == sent.what else None for kind in ("rule", "feed", "story")}
     await silence(backend, **named, last=sent.last, reason=sent.reason)
@@ -57,6 +57,6 @@ async def add(backend: BackendDep, sent: Annotated[SilenceForm, Form()]) -> Resp
 async def remove(
     backend: BackendDep, silence_id: Annotated[int, Path(ge=1, le=2**63 - 1)], sent: Annotated[ReturnForm, Form()]
 ) -> Response:
-    """Lift a silence."""
+    """Remove a silence."""
     await backend.catalog.remove_silence(silence_id)
     return redirect_after_post(safe_next(sent.next), "unsilenced")

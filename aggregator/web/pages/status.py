@@ -1,4 +1,4 @@
-"""Status: loops, lag, outbox, silences, what is stored, versions; and reading the configuration again."""
+"""Status: loops, lag, outbox, silences, storage, versions; and the reload of the configuration."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -10,13 +10,13 @@ router = APIRouter()
 
 @router.get("/status")
 async def show(request: Request, backend: BackendDep, templates: TemplatesDep) -> Response:
-    """The service at one glance."""
+    """Show the status of the service."""
     return await _page(request, backend, templates)
 
 
 @router.post("/reload")
 async def reload(request: Request, backend: BackendDep, templates: TemplatesDep) -> Response:
-    """Read the configuration again; what is wrong with it is shown, and the old one keeps running."""
+    """Reload the configuration; problems are shown, and the old one keeps running."""
     verdict = await backend.reload()
     if verdict.ok:
         return redirect_after_post("/status", "reloaded")

@@ -1,4 +1,4 @@
-"""A story: who said it when, and what each version changes."""
+"""A story: its sources in order, and what each version changes."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ SHOWN_CHARS = 600
 
 @dataclass(frozen=True, slots=True)
 class StoryVersion:
-    """One feed's version; `changes` compares its text with the first version's where they are alike."""
+    """A feed's version; `changes` compares its text with the first version's if they are alike."""
 
     detail: HitDetail
     title: tuple[Run, ...]
@@ -59,7 +59,7 @@ def story_versions(found: tuple[HitDetail, ...]) -> tuple[StoryVersion, ...]:
 
 @router.get("/stories/{story_id}")
 async def show(request: Request, backend: BackendDep, templates: TemplatesDep, story_id: str) -> Response:
-    """Every version of a story in the order in which they came."""
+    """Show every version of a story in order of arrival."""
     story, found = await backend.catalog.story(story_id)
     detail = story_versions(found)
     return templates.render(request, "story.html", story=story, versions=detail[:SHOWN], more=len(detail[SHOWN:]))

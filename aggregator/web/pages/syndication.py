@@ -1,4 +1,4 @@
-"""Feeds out: hits as Atom, the configured feeds as OPML."""
+"""Syndication: hits as Atom, the configured feeds as OPML."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -16,7 +16,7 @@ ATOM = "application/atom+xml; charset=utf-8"
 
 
 def site_address(request: Request, backend: Backend) -> str:
-    """The address of the site for those outside, without a slash at its end."""
+    """Return the public address of the site, without a slash at its end."""
     public = backend.current().config.settings.web.public_url
     return (public or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
 
@@ -29,13 +29,13 @@ async def _atom(request: Request, backend: Backend, wanted: HitFilter, title: st
 
 @router.get("/feeds/hits.atom")
 async def all_hits(request: Request, backend: BackendDep) -> Response:
-    """The latest hits of every rule."""
+    """Return the latest hits of every rule."""
     return await _atom(request, backend, HitFilter(), "aggregator: hits")
 
 
 @router.get("/feeds/rules/{rule_id}.atom")
 async def hits_of_rule(request: Request, backend: BackendDep, rule_id: str) -> Response:
-    """The latest hits of one rule."""
+    """Return the latest hits of one rule."""
     rules = {rule.id: rule for rule in backend.current().config.rules}
     if rule_id not in rules:
         raise NotFound("rule", rule_id, tuple(rules))
@@ -44,6 +44,6 @@ async def hits_of_rule(request: Request, backend: BackendDep, rule_id: str) -> R
 
 @router.get("/feeds.opml")
 async def opml(backend: BackendDep) -> Response:
-    """The configured feeds."""
+    """Return the configured feeds."""
     headers = {"content-disposition": 'attachment; filename="feeds.opml"'}
     return Response(await backend.export_opml(), media_type="text/x-opml; charset=utf-8", headers=headers)
