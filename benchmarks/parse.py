@@ -139,27 +139,31 @@ async def pooled(bodies: Sequence[bytes]) -> float:
 def measure(bodies: list[bytes], later: list[bytes]) -> dict[str, float]:
     """Every figure, in milliseconds of CPU per feed."""
     count = len(bodies)
-    answers = [read((body, URL, "application/xml", "", None), MAX_BODY) for body in bodies]
+    answers = [read(protocol.Job(body, URL, "application/xml", "", None), MAX_BODY) for body in bodies]
     feeds = [replies.parsed_feed(answer, b"") for answer in answers]
     figures = {
         "feedparser, defaults": cost(lambda n: stock(bodies[n]), min(count, 30), 2),
-        "full (rung 4)": cost(lambda n: read((bodies[n], URL, "application/xml", "", None), MAX_BODY), count),
+        "full (level 4)": cost(
+            lambda n: read(protocol.Job(bodies[n], URL, "application/xml", "", None), MAX_BODY), count
+        ),
         "values from the wire": cost(lambda n: replies.parsed_feed(answers[n], b""), count),
         "keys and hashes": cost(
             lambda n: [*identify(feeds[n].entries, False), *map(content_hash, feeds[n].entries)], count
         ),
     }
     if later:
-        memories = [answer[-1] for answer in answers]
-        jobs = [(body, URL, "application/xml", "", memory) for body, memory in zip(later, memories, strict=True)]
-        assert all(len(read(job, MAX_BODY)[4]) == 1 for job in jobs)
-        figures["one new entry (rung 3)"] = cost(lambda n: read(jobs[n], MAX_BODY), count)
+        memories = [answer.memory for answer in answers]
+        jobs = [
+            protocol.Job(body, URL, "application/xml", "", memory) for body, memory in zip(later, memories, strict=True)
+        ]
+        assert all(len(read(job, MAX_BODY).entries) == 1 for job in jobs)
+        figures["one new entry (level 3)"] = cost(lambda n: read(jobs[n], MAX_BODY), count)
         moved = [
             Payload(body.replace(b"lastBuildDate>", b"lastBuildDate> ", 1), URL, "application/xml") for body in bodies
         ]
         assert all(map(same_entries, memories, moved))
-        figures["only the head changed (rung 2)"] = cost(lambda n: same_entries(memories[n], moved[n]), count)
-        figures["the same body (rung 1)"] = cost(lambda n: asyncio.run(unchanged(bodies[n])), 1) / 200
+        figures["only the head changed (level 2)"] = cost(lambda n: same_entries(memories[n], moved[n]), count)
+        figures["the same body (level 1)"] = cost(lambda n: asyncio.run(unchanged(bodies[n])), 1) / 200
     figures["pool, cold"] = asyncio.run(pooled(bodies * 5))
     return figures
 
@@ -177,9 +181,7 @@ async def unchanged(body: bytes) -> None:
 class NoRunner:
     """Is never asked."""
 
-    async def ask(
-        self, job: protocol.Job | protocol.ArticlePage, source: str = "", *, proven: bool = False
-    ) -> tuple[Any, ...]:
+    async def ask(self, job: protocol.Request, source: str = "", *, proven: bool = False) -> protocol.Reply:
         raise AssertionError((job, source, proven))
 
 

@@ -24,7 +24,7 @@ def is_available() -> bool:
 
 def read(page: ArticlePage, max_body_bytes: int) -> Article:
     """Return the article's text, its paragraphs on lines of their own. Raises Rejected."""
-    body, url, content_type = page
+    body = page.body
     if len(body) > max_body_bytes or body.count(b"<") > MAX_NODES:
         raise Rejected("The page is too large for an article.", "hostile", transient=False)
     if not _HTML.search(body[:65_536]):
@@ -32,10 +32,10 @@ def read(page: ArticlePage, max_body_bytes: int) -> Article:
     import trafilatura
 
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # standard error leads nowhere here
-    text = trafilatura.extract(_decoded(body, content_type), url=url, include_comments=False)
+    text = trafilatura.extract(_decoded(body, page.content_type), url=page.url, include_comments=False)
     if not text:
         raise Rejected("No article found on the page.", "empty")
-    return (text[:MAX_TEXT],)
+    return Article(text[:MAX_TEXT])
 
 
 def _decoded(body: bytes, content_type: str) -> bytes | str:

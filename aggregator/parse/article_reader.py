@@ -7,6 +7,7 @@ from aggregator.core.errors import ParseError
 from aggregator.core.model import Fetched
 from aggregator.core.text.sanitize import clean_lines, clean_text
 from aggregator.parse.workers.pool import Pool, WorkerDied, WorkerLimits
+from aggregator.parse.workers.protocol import Article, ArticlePage, Refusal, Reply
 
 
 class PooledArticleReader:
@@ -18,14 +19,14 @@ class PooledArticleReader:
     async def article(self, page: Fetched) -> str:
         """Return the article's text. Raises ParseError."""
         try:
-            reply = await self._pool.ask((page.body, page.url, page.content_type))
+            reply: Reply = await self._pool.ask(ArticlePage(page.body, page.url, page.content_type))
         except WorkerDied as death:
             reply = death.refusal
-        if len(reply) == 3:
-            message, found, transient = reply
-            raise ParseError(clean_text(message), found=found, transient=transient)
-        text: str = reply[0]
-        return clean_lines(text)
+        if isinstance(reply, Refusal):
+            raise ParseError(clean_text(reply.message), found=reply.found, transient=reply.transient)
+        if not isinstance(reply, Article):
+            raise ParseError("The parser answered with something else.")
+        return clean_lines(reply.text)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ feedparser.
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Literal
 from xml.etree.ElementTree import ParseError
 
 from aggregator.core.text import charset
@@ -43,10 +44,9 @@ Rows = list[EntryRecord | Quarantined]  # in the order of the document; what cou
 
 def read(job: Job, max_body_bytes: int) -> ParseReply:
     """Return the entries of one document that `memory` does not know. Raises Rejected."""
-    body, url, content_type, content_language, memory = job
-    body = decompressed(body, max_body_bytes)
+    body = decompressed(job.body, max_body_bytes)
     sniff.check_kind(body)
-    source = repair.declared_head(Payload(body, url, content_type, content_language))
+    source = repair.declared_head(Payload(body, job.url, job.content_type, job.content_language))
     source = repair.without_doctype(source._replace(body=sniff.feed_in(source.body)))
     limits.check_size(source.body)
     if jsonfeed.looks_like_json(source.body):
@@ -54,7 +54,7 @@ def read(job: Job, max_body_bytes: int) -> ParseReply:
         items = len(feed.entries) + len(poison)
         _thin_out(feed)
         return _reply(feed, source, "full", [*_rows(feed, ()), *poison], items)
-    return _delta(source, memory) or _full(source)
+    return _delta(source, job.memory) or _full(source)
 
 
 def _delta(source: Payload, memory: bytes | None) -> ParseReply | None:
@@ -242,28 +242,27 @@ def _rows(feed: RawFeed, raw: Sequence[bytes]) -> Rows:
 
 
 def _reply(
-    feed: RawFeed, source: Payload, level: str, rows: Rows, items: int, memory: bytes | None = None
+    feed: RawFeed, source: Payload, level: Literal["full", "delta"], rows: Rows, items: int, memory: bytes | None = None
 ) -> ParseReply:
     """Build the reply for a feed that was read."""
     links: dict[str, str] = {}
     for relation, href in feed.links:
         if found := address(href, source.url):
             links.setdefault(relation, found)
-    warnings = list(feed.warnings)
-    return (
-        level,
-        clean_text(headline(feed.title, feed.literal)),
-        address(feed.link, source.url),
-        language(feed.lang),
-        tuple(row for row in rows if len(row) != 2),
-        items,
-        hints(source.body),
-        links.get("hub"),
-        links.get("self"),
-        links.get("prev-archive"),
-        tuple(map(clean_text, warnings)),
-        tuple(row for row in rows if len(row) == 2),
-        memory,
+    return ParseReply(
+        parse_level=level,
+        title=clean_text(headline(feed.title, feed.literal)),
+        link=address(feed.link, source.url),
+        lang=language(feed.lang),
+        entries=tuple(row for row in rows if len(row) != 2),
+        items=items,
+        hints=hints(source.body),
+        hub=links.get("hub"),
+        self_url=links.get("self"),
+        prev_archive=links.get("prev-archive"),
+        warnings=tuple(map(clean_text, feed.warnings)),
+        quarantined=tuple(row for row in rows if len(row) == 2),
+        memory=memory,
     )
 
 

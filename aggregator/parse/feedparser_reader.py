@@ -42,7 +42,7 @@ def read(source: Payload) -> tuple[RawFeed, str]:
         feed = _feed(parsed.feed)
         if parsed.bozo and feed.link:
             feed.link = feed.link.replace("&amp", "&")  # the loose parser's half of an escaped ampersand
-        feed.literal = parsed.version.startswith("atom")
+        feed.literal = parsed.get("version", "").startswith("atom")
         feed.entries = [_entry(entry, source.url, feed.literal) for entry in parsed.entries]
     except (MemoryError, KeyboardInterrupt):
         raise
@@ -50,7 +50,7 @@ def read(source: Payload) -> tuple[RawFeed, str]:
         raise ReaderFailure(f"{type(error).__name__}: {error}") from error
     if parsed.bozo and not isinstance(parsed.bozo_exception, _HARMLESS):
         feed.warnings.append(_ILL_FORMED.format(re.sub(r"^<unknown>:", "line ", str(parsed.bozo_exception))))
-    return feed, parsed.version
+    return feed, parsed.get("version", "")
 
 
 def _feed(found: Any) -> RawFeed:

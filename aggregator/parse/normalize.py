@@ -7,7 +7,10 @@ the one place where that becomes what the rest of the application stores, so tha
 import re
 from html import unescape
 from html.entities import html5
+from typing import Annotated
 from urllib.parse import quote, urljoin
+
+import msgspec
 
 from aggregator.core.text.charset import joined_references
 from aggregator.core.text.html import visible_text
@@ -21,6 +24,7 @@ RELATIONS = frozenset({"hub", "self", "prev-archive"})
 MAX_LIST = 100  # categories or enclosures of one entry
 EARLIEST = 921456000.0  # 15 March 1999, RSS 0.90: what is dated before the first feed was never dated
 
+Instant = Annotated[float, msgspec.Meta(ge=-62_135_596_800, le=253_402_300_799)]  # seconds since 1970, years 1 to 9999
 EntryRecord = tuple[
     str | None,  # guid
     str | None,  # link
@@ -29,8 +33,8 @@ EntryRecord = tuple[
     str,  # content
     str,  # author
     tuple[str, ...],  # categories
-    float | None,  # published, seconds since 1970
-    float | None,  # updated
+    Instant | None,  # published
+    Instant | None,  # updated
     tuple[str, ...],  # enclosures
     str | None,  # lang
     str | None,  # raw hash

@@ -12,8 +12,8 @@ from aggregator.core.polling.health import is_proven
 from aggregator.parse import replies
 from aggregator.parse.incremental import merged, same_entries
 from aggregator.parse.payload import Payload
-from aggregator.parse.workers.pool import Reply, WorkerLimits
-from aggregator.parse.workers.protocol import ArticlePage, Job
+from aggregator.parse.workers.pool import WorkerLimits
+from aggregator.parse.workers.protocol import Job, Reply, Request
 from aggregator.parse.workers.queues import ParserQueues
 from aggregator.ports import Begin, Recall
 
@@ -21,7 +21,7 @@ from aggregator.ports import Begin, Recall
 class JobRunner(Protocol):
     """A runner of jobs: workers, or a test."""
 
-    async def ask(self, job: Job | ArticlePage, source: str = "", *, proven: bool = False) -> Reply:
+    async def ask(self, job: Request, source: str = "", *, proven: bool = False) -> Reply:
         """Return the reply to one job that comes from `source` (a feed's id); `proven`: its last poll went well."""
         ...
 
@@ -56,7 +56,7 @@ class IncrementalParser:
             return _nothing_new(ParseLevel.SAME_ENTRIES, state, body_hash)
         if begin:
             await begin()
-        job = (fetched.body, address, fetched.content_type, fetched.content_language, memory)
+        job = Job(fetched.body, address, fetched.content_type, fetched.content_language, memory)
         feed = replies.parsed_feed(await self._workers.ask(job, state.id, proven=is_proven(state)), body_hash)
         if fetched.delta:
             feed = replace(feed, body_hash=state.body_hash, memory=merged(memory, feed.memory))

@@ -6,33 +6,33 @@ from aggregator.core.errors import ParseError
 from aggregator.core.model import FeedHints, ParsedEntry, ParsedFeed, ParseLevel
 from aggregator.core.text.sanitize import clean_text
 from aggregator.parse.normalize import EntryRecord
-from aggregator.parse.workers.protocol import ParseReply, Refusal
+from aggregator.parse.workers.protocol import ParseReply, Refusal, Reply
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def parsed_feed(reply: ParseReply | Refusal, body_hash: bytes) -> ParsedFeed:
+def parsed_feed(reply: Reply, body_hash: bytes) -> ParsedFeed:
     """Return the value of a reply. Raises the ParseError of a refusal."""
-    if len(reply) == 3:
-        message, found, transient = reply
-        raise ParseError(clean_text(message), found=found, transient=transient)
-    level, title, link, lang, rows, items, hints, hub, self_url, archive, warnings, quarantined, memory = reply
-    ttl_s, period_s, hours, days = hints
+    if isinstance(reply, Refusal):
+        raise ParseError(clean_text(reply.message), found=reply.found, transient=reply.transient)
+    if not isinstance(reply, ParseReply):
+        raise ParseError("The parser answered with something else.")
+    ttl_s, period_s, hours, days = reply.hints
     return ParsedFeed(
-        parse_level=ParseLevel(level),
-        title=title,
-        link=link,
-        lang=lang,
-        entries=tuple(map(entry, rows)),
-        items=items,
+        parse_level=ParseLevel(reply.parse_level),
+        title=reply.title,
+        link=reply.link,
+        lang=reply.lang,
+        entries=tuple(map(entry, reply.entries)),
+        items=reply.items,
         hints=FeedHints(ttl_s=ttl_s, update_period_s=period_s, skip_hours=frozenset(hours), skip_days=frozenset(days)),
-        hub=hub,
-        self_url=self_url,
-        prev_archive=archive,
-        warnings=tuple(warnings),
-        quarantined=tuple((data, clean_text(reason)) for data, reason in quarantined),
+        hub=reply.hub,
+        self_url=reply.self_url,
+        prev_archive=reply.prev_archive,
+        warnings=reply.warnings,
+        quarantined=tuple((data, clean_text(reason)) for data, reason in reply.quarantined),
         body_hash=body_hash,
-        memory=memory,
+        memory=reply.memory,
     )
 
 

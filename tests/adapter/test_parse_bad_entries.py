@@ -6,6 +6,7 @@ from aggregator.parse import feedparser_reader
 from aggregator.parse.document import MAX_TRIED, _without_bad_entries, read
 from aggregator.parse.normalize import RawFeed
 from aggregator.parse.payload import Payload, ReaderFailure, Rejected
+from aggregator.parse.workers.protocol import Job
 
 URL = "http://feeds.example/"
 IMPOSSIBLE = [
@@ -37,8 +38,8 @@ def rss(count: int, date: str = "", bad: frozenset[int] = frozenset()) -> bytes:
 @pytest.mark.parametrize("count", [1, 600])
 def test_an_impossible_date_is_no_date(date: str, count: int) -> None:
     """Every entry is read, whatever the length of the feed; the one with the date has none."""
-    answer = read((rss(count, date), URL, "application/xml", "", None), 2**24)
-    assert (len(answer[4]), answer[11]) == (count, ())
+    answer = read(Job(rss(count, date), URL, "application/xml", "", None), 2**24)
+    assert (len(answer.entries), answer.quarantined) == (count, ())
     source = Payload(rss(1, date), URL, "application/xml", "")
     feed, _ = feedparser_reader.read(source)
     assert feed.entries[0].published is None  # type: ignore[union-attr]

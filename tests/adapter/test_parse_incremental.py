@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aggregator.parse import incremental
 from aggregator.parse.document import read
 from aggregator.parse.payload import Payload
-from aggregator.parse.workers.protocol import ParseReply
+from aggregator.parse.workers.protocol import Job, ParseReply
 
 URL = "https://feeds.example/f"
 RSS = (
@@ -68,12 +68,12 @@ steps = st.sampled_from([RSS, ATOM, RDF]).flatmap(lambda form: st.lists(document
 
 def parsed(body: bytes, memory: bytes | None = None, url: str = URL) -> ParseReply:
     """The answer of a worker."""
-    return read((body, url, "application/xml", "", memory), 2**20)
+    return read(Job(body, url, "application/xml", "", memory), 2**20)
 
 
 def rows(answer: ParseReply) -> list[tuple[object, ...]]:
     """Entries without the hash of their bytes."""
-    return [row[:-1] for row in answer[4]]
+    return [row[:-1] for row in answer.entries]
 
 
 @given(steps)
@@ -87,10 +87,10 @@ def test_incremental_parsing_gives_what_a_full_parse_gives(bodies: list[bytes]) 
         if not incremental.same_entries(memory, Payload(body, URL, "application/xml")):
             answer = parsed(body, memory)
             assert [row for row in rows(answer) if row not in rows(full)] == []
-            assert answer[1:4] == full[1:4]
-            assert answer[5] == full[5]
+            assert (answer.title, answer.link, answer.lang) == (full.title, full.link, full.lang)
+            assert answer.items == full.items
             detail += rows(answer)
-            memory = answer[-1] or memory
+            memory = answer.memory or memory
         assert [row for row in rows(full) if row not in detail] == []
 
 
@@ -106,14 +106,14 @@ A, B, C = (ENTRIES[RSS].format(name, "text") for name in "abc")
 
 def test_one_new_entry_is_read_alone() -> None:
     """Level 3 reads what is new and knows the others."""
-    answer = parsed(feed(C, A, B), parsed(feed(A, B))[-1])
-    assert (answer[0], [row[2] for row in answer[4]], answer[5]) == ("delta", ["c & text"], 3)
+    answer = parsed(feed(C, A, B), parsed(feed(A, B)).memory)
+    assert (answer.parse_level, [row[2] for row in answer.entries], answer.items) == ("delta", ["c & text"], 3)
 
 
 def test_an_edit_is_read_again() -> None:
     """Other bytes are another entry to the ladder."""
-    answer = parsed(feed(A.replace("text", "more"), B), parsed(feed(A, B))[-1])
-    assert [row[2] for row in answer[4]] == ["a & more"]
+    answer = parsed(feed(A.replace("text", "more"), B), parsed(feed(A, B)).memory)
+    assert [row[2] for row in answer.entries] == ["a & more"]
 
 
 @pytest.mark.parametrize(
@@ -127,14 +127,14 @@ def test_an_edit_is_read_again() -> None:
 )
 def test_another_envelope_makes_all_entries_new(changed: object) -> None:
     """What entries inherit is part of what they are."""
-    memory = parsed(feed(A, B))[-1]
+    memory = parsed(feed(A, B)).memory
     answer = parsed(changed(feed(A, B)), memory)  # type: ignore[operator]
-    assert (answer[0], len(answer[4])) == ("full", 2)
+    assert (answer.parse_level, len(answer.entries)) == ("full", 2)
 
 
 def test_another_address_makes_all_entries_new() -> None:
     """Relative links lead elsewhere after a redirect."""
-    assert len(parsed(feed(A, B), parsed(feed(A, B))[-1], url="https://moved.example/f")[4]) == 2
+    assert len(parsed(feed(A, B), parsed(feed(A, B)).memory, url="https://moved.example/f").entries) == 2
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_markup_in_cdata_and_comments_is_no_entry() -> None:
 
 def test_a_new_entry_before_known_bytes_is_not_overlooked() -> None:
     """Level 2 compares from the first entry on, so an entry put before it must be noticed."""
-    memory = parsed(feed(A, B))[-1]
+    memory = parsed(feed(A, B)).memory
     assert incremental.same_entries(memory, Payload(feed(A, B, head="<ttl>5</ttl>"), URL, "application/xml"))
     assert not incremental.same_entries(memory, Payload(feed(C, A, B), URL, "application/xml"))
 
@@ -173,15 +173,15 @@ def test_a_new_entry_before_known_bytes_is_not_overlooked() -> None:
 def test_a_repeated_name_needs_the_whole_document() -> None:
     """A new entry with the guid of one that is still there can only be told apart beside it."""
     twin = A.replace("<title>a", "<title>another")
-    answer = parsed(feed(twin, A, B), parsed(feed(A, B))[-1])
-    assert (answer[0], len(answer[4])) == ("full", 3)
+    answer = parsed(feed(twin, A, B), parsed(feed(A, B)).memory)
+    assert (answer.parse_level, len(answer.entries)) == ("full", 3)
 
 
 @given(st.binary(max_size=200))
 def test_memory_from_anywhere_is_harmless(memory: bytes) -> None:
     """Bytes that are no memory are no memory."""
     assert not incremental.same_entries(memory, Payload(feed(A), URL, "application/xml"))
-    assert len(parsed(feed(A, B), memory)[4]) == 2
+    assert len(parsed(feed(A, B), memory).entries) == 2
 
 
 @pytest.mark.parametrize("dated", [True, False])
@@ -196,7 +196,7 @@ def test_a_long_feed_that_grows_at_its_end(count: int, dated: bool) -> None:
 
     entries = [item(number) for number in range(count + 1)]
     first = parsed(feed(*entries[:-1]))
-    assert (len(first[4]), first[5]) == (5000, count)
-    assert first[4][-1][0] == f"https://feeds.example/{count - 1}"
-    second = parsed(feed(*entries), first[-1])
-    assert f"https://feeds.example/{count}" in [row[0] for row in second[4]]
+    assert (len(first.entries), first.items) == (5000, count)
+    assert first.entries[-1][0] == f"https://feeds.example/{count - 1}"
+    second = parsed(feed(*entries), first.memory)
+    assert f"https://feeds.example/{count}" in [row[0] for row in second.entries]

@@ -19,7 +19,8 @@ from aggregator.parse.document import read
 from aggregator.parse.payload import Rejected
 from aggregator.parse.replies import parsed_feed
 from aggregator.parse.workers import pool, worker
-from aggregator.parse.workers.pool import Asked, Pool, Reply, Worker, WorkerLimits, WorkerUnusable
+from aggregator.parse.workers.pool import Pool, Worker, WorkerLimits, WorkerUnusable
+from aggregator.parse.workers.protocol import Answer, Job, ParseReply, Refusal, Reply, Request
 from aggregator.ports import Parser
 from tests.support.hostile_documents import GOOD, HEAVY, REFUSED, SURVIVED, rss
 
@@ -33,7 +34,7 @@ def test_a_hostile_document_is_refused_at_once(case: str) -> None:
     """Before feedparser sees it, with a sentence for the person who reads the feed's error."""
     began = time.process_time()
     with pytest.raises(Rejected) as caught:
-        read((REFUSED[case](), URL, "application/xml", "", None), 10 * 2**20)
+        read(Job(REFUSED[case](), URL, "application/xml", "", None), 10 * 2**20)
     assert caught.value.found == "hostile"
     assert not caught.value.transient
     assert time.process_time() - began < 8
@@ -44,8 +45,8 @@ def test_a_clumsy_document_costs_seconds_at_most(case: str) -> None:
     """No reader goes quadratic on it; its entry is found, or it is refused."""
     began = time.process_time()
     try:
-        answer = read((SURVIVED[case](), URL, "application/xml", "", None), 10 * 2**20)
-        assert len(answer[4]) == 1
+        answer = read(Job(SURVIVED[case](), URL, "application/xml", "", None), 10 * 2**20)
+        assert len(answer.entries) == 1
     except Rejected:
         assert case == "a declaration of encodings"
     assert time.process_time() - began < 8
@@ -56,22 +57,22 @@ def test_a_text_without_an_end_is_cut() -> None:
     long = "S-400 \u00a0\u202e" * 100_000
     item = f"<item><title>{long}</title><author>{long}</author><category>{long}</category></item>"
     body = f"<?xml version='1.0'?><rss version='2.0'><channel><title>{long}</title>{item}</channel></rss>".encode()
-    found = read((body, URL, "application/xml", "", None), 10 * 2**20)
-    (row,) = found[4]
-    assert len(found[1]) <= 1000
+    found = read(Job(body, URL, "application/xml", "", None), 10 * 2**20)
+    (row,) = found.entries
+    assert len(found.title) <= 1000
     assert (len(row[2]) <= 1000, len(row[5]) <= 1000, len(row[6][0]) <= 200) == (True, True, True)
     assert row[2].endswith("…")
     assert len(row[3]) > 100_000
-    assert "\u202e" not in "".join((found[1], row[2], row[3], row[5], *row[6]))
+    assert "\u202e" not in "".join((found.title, row[2], row[3], row[5], *row[6]))
 
 
 def test_a_page_is_named_without_what_steers() -> None:
     """The title of a page in place of a feed is part of a sentence, which a terminal shows."""
     page = "<html><title>\x1b[2J\x9b2J\u202enigol</title></html>".encode()
     with pytest.raises(Rejected) as caught:
-        read((page, URL, "text/html", "", None), 10 * 2**20)
+        read(Job(page, URL, "text/html", "", None), 10 * 2**20)
     with pytest.raises(ParseError, match=r'^This is an HTML page \("\[2J2Jnigol"\) instead of a feed\.$'):
-        parsed_feed((caught.value.message, caught.value.found, caught.value.transient), b"")
+        parsed_feed(Refusal(caught.value.message, caught.value.found, caught.value.transient), b"")
 
 
 def test_no_exception_ends_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,9 +82,9 @@ def test_no_exception_ends_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
         raise LookupError("unknown encoding: x")
 
     monkeypatch.setattr(worker, "read", unforeseen)
-    refusal = worker.run_job((GOOD, URL, "application/xml", "", None), 2**20)
-    words = "The parser failed on this document (LookupError: unknown encoding: x)."
-    assert refusal == (words, "broken", False)
+    refusal = worker.run_job(Job(GOOD, URL, "application/xml", "", None), 2**20)
+    message = "The parser failed on this document (LookupError: unknown encoding: x)."
+    assert refusal == Refusal(message, "broken", False)
 
 
 @given(
@@ -103,8 +104,8 @@ def test_no_bytes_under_any_label_are_more_than_refused(raw: bytes, label: str, 
         declaration + GOOD.replace(b"fine", raw),
         b"<!DOCTYPE rss [" + raw + b"]>" + GOOD,
     ):
-        reply = worker.run_job((body, URL, sent, "", None), 2**20)
-        assert len(reply) > 3 or "The parser failed" not in str(reply[0])
+        reply = worker.run_job(Job(body, URL, sent, "", None), 2**20)
+        assert not isinstance(reply, Refusal) or "The parser failed" not in reply.message
 
 
 def fetched(body: bytes) -> Fetched:
@@ -271,7 +272,7 @@ async def test_a_worker_killed_while_busy_costs_no_document() -> None:
     before = set(psutil.Process().children())
     limits = WorkerLimits(max_body_bytes=2**24, memory_bytes=2**29, cpu_s=20, wall_s=20, idle_s=5)
     queues = Pool(1, limits)
-    job, long = ((body, URL, "application/xml", "", None) for body in (GOOD, endless()))
+    job, long = (Job(body, URL, "application/xml", "", None) for body in (GOOD, endless()))
     try:
         await queues.ask(job)
         (worker,) = set(psutil.Process().children()) - before
@@ -281,7 +282,7 @@ async def test_a_worker_killed_while_busy_costs_no_document() -> None:
         replies = await asyncio.gather(*asked)
     finally:
         await queues.close()
-    assert [len(reply) > 3 for reply in replies] == [True] * 3
+    assert [type(reply) for reply in replies] == [ParseReply] * 3
 
 
 async def test_a_bug_in_a_lane_fails_its_jobs_at_once(
@@ -293,7 +294,7 @@ async def test_a_bug_in_a_lane_fails_its_jobs_at_once(
     asks = Worker.ask
     broken = 3
 
-    async def ask(worker: Worker, jobs: Sequence[Asked]) -> list[Reply]:
+    async def ask(worker: Worker, jobs: Sequence[Request]) -> list[Reply]:
         nonlocal broken
         if broken:
             broken -= 1
@@ -301,16 +302,16 @@ async def test_a_bug_in_a_lane_fails_its_jobs_at_once(
         return await asks(worker, jobs)
 
     monkeypatch.setattr(Worker, "ask", ask)
-    job = (GOOD, URL, "application/xml", "", None)
+    job = Job(GOOD, URL, "application/xml", "", None)
     try:
         async with asyncio.timeout(20):
             failed = await asyncio.gather(*(queues.ask(job) for _ in range(3)), return_exceptions=True)
             while broken:
                 await asyncio.gather(queues.ask(job), return_exceptions=True)
-            assert len(await queues.ask(job)) > 3
+            assert isinstance(await queues.ask(job), ParseReply)
     finally:
         await queues.close()
-    assert {type(one) for one in failed} <= {WorkerUnusable, tuple}
+    assert {type(one) for one in failed} <= {WorkerUnusable, ParseReply}
     assert "nobody thought of this" in str(next(one for one in failed if isinstance(one, WorkerUnusable)))
     assert "queue failed" in caplog.text
 
@@ -321,17 +322,16 @@ async def test_old_workers_are_replaced_without_loss(monkeypatch: pytest.MonkeyP
     queues = Pool(1, limits)
     exchanged = pool._exchange
 
-    async def leaving(process: asyncio.subprocess.Process, jobs: object) -> object:
-        _, replies = await exchanged(process, jobs)  # type: ignore[arg-type]
-        return True, replies
+    async def leaving(process: asyncio.subprocess.Process, jobs: Sequence[Request]) -> Answer:
+        return Answer(leaving=True, replies=(await exchanged(process, jobs)).replies)
 
     monkeypatch.setattr(pool, "_exchange", leaving)
-    job = (GOOD, URL, "application/xml", "", None)
+    job = Job(GOOD, URL, "application/xml", "", None)
     try:
         replies = await asyncio.gather(*(queues.ask(job) for _ in range(20)))
     finally:
         await queues.close()
-    assert [len(reply[4]) for reply in replies] == [1] * 20
+    assert [len(reply.entries) for reply in replies if isinstance(reply, ParseReply)] == [1] * 20
 
 
 def idle_then_killed(*, heard: bool) -> None:
@@ -339,7 +339,7 @@ def idle_then_killed(*, heard: bool) -> None:
 
     async def main() -> None:
         queues = Pool(1, WorkerLimits(max_body_bytes=2**20, memory_bytes=2**29, cpu_s=5, wall_s=5, idle_s=5))
-        job = (GOOD, URL, "application/xml", "", None)
+        job = Job(GOOD, URL, "application/xml", "", None)
         before = set(psutil.Process().children())
         try:
             await queues.ask(job)
@@ -348,7 +348,7 @@ def idle_then_killed(*, heard: bool) -> None:
             if heard:
                 await ended(worker)
                 await asyncio.sleep(0.1)
-            assert [len(await queues.ask(job)) > 3 for _ in range(2)] == [True, True]
+            assert [type(await queues.ask(job)) for _ in range(2)] == [ParseReply] * 2
         finally:
             await queues.close()
 

@@ -16,7 +16,7 @@ from aggregator.parse import calendar
 from aggregator.parse.dates import instant
 from aggregator.parse.document import decompressed, read
 from aggregator.parse.payload import Rejected
-from aggregator.parse.workers.protocol import ParseReply
+from aggregator.parse.workers.protocol import Job, ParseReply
 
 URL = "https://feeds.example/dir/feed"
 
@@ -25,12 +25,12 @@ def parsed(
     body: bytes, content_type: str = "application/xml", language: str = "", memory: bytes | None = None
 ) -> ParseReply:
     """The answer of a worker."""
-    return read((body, URL, content_type, language, memory), 2**20)
+    return read(Job(body, URL, content_type, language, memory), 2**20)
 
 
 def entry(inside: str, before: str = "") -> tuple[object, ...]:
     """The row of a feed's only entry."""
-    return parsed(f"<rss version='2.0'><channel>{before}<item>{inside}</item></channel></rss>".encode())[4][0]
+    return parsed(f"<rss version='2.0'><channel>{before}<item>{inside}</item></channel></rss>".encode()).entries[0]
 
 
 @pytest.mark.parametrize(
@@ -129,21 +129,21 @@ def test_no_date_is_dangerous(text: str) -> None:
 def test_utf8_that_claims_to_be_utf16() -> None:
     """The declaration is dropped when the bytes refute it."""
     body = "<?xml version='1.0' encoding='utf-16'?><rss><channel><item><title>blåbær</title></item></channel></rss>"
-    assert parsed(body.encode())[4][0][2] == "blåbær"
-    assert parsed(body.replace("utf-16", "utf-8").encode(), "text/xml; charset=utf-16")[4][0][2] == "blåbær"
+    assert parsed(body.encode()).entries[0][2] == "blåbær"
+    assert parsed(body.replace("utf-16", "utf-8").encode(), "text/xml; charset=utf-16").entries[0][2] == "blåbær"
 
 
 def test_real_utf16_is_read() -> None:
     """With or without the claim, bytes decide."""
     body = "<?xml version='1.0' encoding='utf-16'?><rss><channel><item><title>blåbær</title></item></channel></rss>"
-    assert parsed(body.encode("utf-16"))[4][0][2] == "blåbær"
+    assert parsed(body.encode("utf-16")).entries[0][2] == "blåbær"
 
 
 def test_white_space_before_the_declaration() -> None:
     """The commonest way of being no XML at all."""
     answer = parsed(b"\n\n <?xml version='1.0'?><rss><channel><item><title>x</title></item></channel></rss>")
-    assert answer[4][0][2] == "x"
-    assert answer[-3] == ()
+    assert answer.entries[0][2] == "x"
+    assert answer.warnings == ()
 
 
 def test_bare_ampersands_and_html_entities() -> None:
@@ -184,13 +184,13 @@ def test_one_base_does_not_leak_into_the_next_entry() -> None:
         b"<feed xmlns='http://www.w3.org/2005/Atom'><entry xml:base='https://one.example/'><link href='a'/></entry>"
         b"<entry><link href='b'/></entry></feed>"
     )
-    assert [row[1] for row in parsed(body)[4]] == ["https://one.example/a", "https://feeds.example/dir/b"]
+    assert [row[1] for row in parsed(body).entries] == ["https://one.example/a", "https://feeds.example/dir/b"]
 
 
 def test_a_gzipped_body_without_a_header() -> None:
     """The magic number decides."""
     body = gzip.compress(b"<rss><channel><item><title>x</title></item></channel></rss>")
-    assert parsed(body)[4][0][2] == "x"
+    assert parsed(body).entries[0][2] == "x"
 
 
 def test_gzip_that_lies() -> None:
@@ -213,8 +213,8 @@ def test_five_thousand_entries_are_enough() -> None:
     """The rest is counted and announced."""
     body = b"<rss><channel>" + b"<item><guid>x</guid></item>" * 5001 + b"</channel></rss>"
     answer = parsed(body)
-    assert (len(answer[4]), answer[5]) == (5000, 5001)
-    assert "5,001" in answer[-3][0]
+    assert (len(answer.entries), answer.items) == (5000, 5001)
+    assert "5,001" in answer.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,8 @@ def test_a_feed_about_html_is_a_feed() -> None:
 
 def test_an_empty_feed_is_a_feed() -> None:
     """No entries is an answer, not an error."""
-    assert parsed(b"<rss version='2.0'><channel><title>T</title></channel></rss>")[4:6] == ((), 0)
+    answer = parsed(b"<rss version='2.0'><channel><title>T</title></channel></rss>")
+    assert (answer.entries, answer.items) == ((), 0)
 
 
 def listing(places: Iterable[int], dated: bool = False) -> bytes:
@@ -271,7 +272,7 @@ def listing(places: Iterable[int], dated: bool = False) -> bytes:
 
 def titles(answer: ParseReply) -> list[int]:
     """The numbers of the entries that were read."""
-    return [int(str(row[2])) for row in answer[4]]
+    return [int(str(row[2])) for row in answer.entries]
 
 
 @pytest.mark.parametrize("order", [range(5200), range(5199, -1, -1)])
@@ -279,8 +280,8 @@ def test_of_a_long_feed_the_youngest_are_read(order: range) -> None:
     """By their dates, wherever they stand; and the warning says so."""
     answer = parsed(listing(order, dated=True))
     assert sorted(titles(answer)) == list(range(200, 5200))
-    assert (titles(answer)[0], answer[5]) == (order[0] if order[0] else 200, 5200)
-    assert any("only the youngest 5,000 were read" in warning for warning in answer[10])
+    assert (titles(answer)[0], answer.items) == (order[0] if order[0] else 200, 5200)
+    assert any("only the youngest 5,000 were read" in warning for warning in answer.warnings)
 
 
 def test_of_a_long_feed_without_dates_both_ends_are_read() -> None:
@@ -289,7 +290,7 @@ def test_of_a_long_feed_without_dates_both_ends_are_read() -> None:
     assert titles(first) == [*range(2500), *range(2700, 5200)]
     for longer in (range(5201), range(-1, 5200)):
         added = ({*longer} - {*range(5200)}).pop()
-        assert sorted(titles(parsed(listing(longer), memory=first[-1]))) == sorted([*range(2500, 2700), added])
+        assert sorted(titles(parsed(listing(longer), memory=first.memory))) == sorted([*range(2500, 2700), added])
     document = {"version": "https://jsonfeed.org/version/1.1", "items": [{"title": str(n)} for n in range(5200)]}
     assert titles(parsed(json.dumps(document).encode())) == [*range(2500), *range(2700, 5200)]
 
@@ -298,7 +299,7 @@ def test_of_a_long_feed_without_dates_both_ends_are_read() -> None:
 def test_a_feed_inside_of_a_page_is_read(before: str) -> None:
     """A whole feed with entries is what the page is there for; the word alone is not."""
     feed = "<rss version='2.0'><channel><title>F</title><item><title>x</title></item></channel></rss>"
-    assert parsed(f"{before}{feed}</body></html>".encode())[4][0][2] == "x"
+    assert parsed(f"{before}{feed}</body></html>".encode()).entries[0][2] == "x"
     for page in (
         "&lt;rss version='2.0'&gt;&lt;item&gt;",
         "<feed></feed>",
@@ -325,7 +326,7 @@ def test_a_feed_inside_of_a_page_is_read(before: str) -> None:
 def test_what_stands_before_a_feed_makes_it_no_page(prolog: str) -> None:
     """A document is what its root element is."""
     body = f"{prolog}<rss version='2.0'><channel><title>F</title><item><title>x</title></item></channel></rss>"
-    assert parsed(body.encode())[4][0][2] == "x"
+    assert parsed(body.encode()).entries[0][2] == "x"
 
 
 @pytest.mark.parametrize(
@@ -345,7 +346,7 @@ def test_what_stands_before_a_feed_makes_it_no_page(prolog: str) -> None:
 def test_entities_of_html_are_known_without_their_files(doctype: str, name: str) -> None:
     """Whatever set is named, or none; in text and in markup."""
     body = f"{doctype}<rss version='2.0'><channel><item><title>a&{name};b</title></item></channel></rss>"
-    assert parsed(body.encode())[4][0][2] == html.unescape(f"a&{name};b")
+    assert parsed(body.encode()).entries[0][2] == html.unescape(f"a&{name};b")
 
 
 @pytest.mark.parametrize(
@@ -400,7 +401,7 @@ def test_references_that_xml_forbids(written: str, meant: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-32"])
 def test_json_with_slips(body: str, encoding: str) -> None:
     """Raw line breaks, commas too many, escapes that JSON has not: in any charset."""
-    row = parsed(body.encode(encoding), "application/json")[4][0]
+    row = parsed(body.encode(encoding), "application/json").entries[0]
     assert re.sub(r"[^abc]", "", str(row[2])) == "abc"
 
 
@@ -425,7 +426,8 @@ def test_english_means_what_it_always_means() -> None:
 )
 def test_a_feed_without_entries_is_a_feed(body: str) -> None:
     """Of the oldest kinds as well."""
-    assert parsed(body.encode())[4:6] == ((), 0)
+    answer = parsed(body.encode())
+    assert (answer.entries, answer.items) == ((), 0)
 
 
 def test_other_rdf_is_no_feed() -> None:

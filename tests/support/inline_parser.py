@@ -1,8 +1,7 @@
 """A parser without processes: the same decisions, made where the test stands."""
 
 from aggregator.parse.parser import IncrementalParser
-from aggregator.parse.workers.pool import Reply
-from aggregator.parse.workers.protocol import ArticlePage, Job
+from aggregator.parse.workers.protocol import Reply, Request
 from aggregator.parse.workers.worker import run_job
 
 MAX_BODY_BYTES = 10 * 2**20
@@ -11,7 +10,7 @@ MAX_BODY_BYTES = 10 * 2**20
 class InlineRunner:
     """Answers jobs in this process, within no limits at all."""
 
-    async def ask(self, job: Job | ArticlePage, source: str = "", *, proven: bool = False) -> Reply:
+    async def ask(self, job: Request, source: str = "", *, proven: bool = False) -> Reply:
         return run_job(job, MAX_BODY_BYTES)
 
 

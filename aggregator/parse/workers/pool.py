@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aggregator
 from aggregator.parse.workers import protocol
+from aggregator.parse.workers.protocol import Reply, Request
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +26,6 @@ BATCH = 8
 BATCH_BYTES = 512 * 1024
 START_S = 30.0
 GONE_S = 5.0
-
-Reply = tuple[Any, ...]  # a wire.Answer or wire.Article, or a wire.Refusal
-Asked = protocol.Job | protocol.ArticlePage
 
 _ENDINGS: dict[int, str] = {
     signal.SIGXCPU: "took too much processor time",
@@ -63,7 +60,7 @@ class WorkerDied(Exception):
     @property
     def refusal(self) -> protocol.Refusal:
         """Return the refusal of the document."""
-        return f"The document {self}; it was not read.", "hostile", False
+        return protocol.Refusal(f"The document {self}; it was not read.", "hostile", False)
 
 
 class WorkerUnusable(Exception):
@@ -76,11 +73,11 @@ class Pool:
     def __init__(self, workers: int, limits: WorkerLimits) -> None:
         self._workers = workers
         self._limits = limits
-        self._queue: asyncio.Queue[tuple[Asked, asyncio.Future[Reply]]] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[Request, asyncio.Future[Reply]]] = asyncio.Queue()
         self._lanes: set[asyncio.Task[None]] = set()
         self._waiting = 0  # lanes that rest with or without a process
 
-    async def ask(self, job: Asked) -> Reply:
+    async def ask(self, job: Request) -> Reply:
         """Return the answer to one job. Raises WorkerDied if this very document is to blame, WorkerUnusable."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((job, future))
@@ -126,7 +123,7 @@ class Pool:
             self._lanes.discard(asyncio.current_task())
             await worker.end()
 
-    async def _batch(self) -> list[tuple[Asked, asyncio.Future[Reply]]]:
+    async def _batch(self) -> list[tuple[Request, asyncio.Future[Reply]]]:
         """Return this lane's share of what is waiting, or nothing after a rest."""
         if self._queue.empty():
             self._waiting += 1
@@ -141,14 +138,14 @@ class Pool:
         else:
             batch = [self._queue.get_nowait()]
         share = min(BATCH, -(-self._queue.qsize() // self._workers))
-        size = len(batch[0][0][0])
+        size = len(batch[0][0].body)
         while len(batch) < share and size < BATCH_BYTES and not self._queue.empty():
             batch.append(self._queue.get_nowait())
-            size += len(batch[-1][0][0])
+            size += len(batch[-1][0].body)
         return batch
 
     async def _serve(
-        self, worker: "Worker", batch: Sequence[tuple[Asked, asyncio.Future[Reply]]], *, again: bool = False
+        self, worker: "Worker", batch: Sequence[tuple[Request, asyncio.Future[Reply]]], *, again: bool = False
     ) -> None:
         """Answer a batch; `again`: its one job is tried for the second time after a worker was killed."""
         wanted = [pair for pair in batch if not pair[1].done()]
@@ -173,7 +170,7 @@ class Pool:
                 future.set_result(reply)
 
 
-def _fail(jobs: Sequence[tuple[Asked, asyncio.Future[Reply]]], error: Exception) -> None:
+def _fail(jobs: Sequence[tuple[Request, asyncio.Future[Reply]]], error: Exception) -> None:
     for _, future in jobs:
         if not future.done():
             future.set_exception(error)
@@ -186,7 +183,7 @@ class Worker:
         self._limits = limits
         self._process: asyncio.subprocess.Process | None = None
 
-    async def ask(self, jobs: Sequence[Asked]) -> list[Reply]:
+    async def ask(self, jobs: Sequence[Request]) -> list[Reply]:
         """Return one reply for each job. Raises WorkerDied and WorkerUnusable."""
         if self._process is not None and _has_ended(self._process):
             await self.end()
@@ -194,19 +191,21 @@ class Worker:
         answered = False
         try:
             async with asyncio.timeout(self._limits.wall_s):
-                leaving, replies = await _exchange(process, jobs)
-            answered = len(replies) == len(jobs) and not leaving
+                answer = await _exchange(process, jobs)
+            if len(answer.replies) != len(jobs):
+                raise protocol.InvalidMessage("not one reply for each job")
+            answered = not answer.leaving
         except TimeoutError:
             raise WorkerDied(f"took longer than {self._limits.wall_s:g} s") from None
         except (asyncio.IncompleteReadError, OSError, RuntimeError):  # RuntimeError: uvloop's for a closed pipe
             code = await self._exit_code(process)
             raise WorkerDied(_ending(code), killed=code == -signal.SIGKILL) from None
-        except (ValueError, EOFError, TypeError):
+        except protocol.InvalidMessage:
             raise WorkerDied("crashed the parser") from None
         finally:
             if not answered:
                 await self.end()
-        return list(replies)
+        return answer.replies
 
     async def _exit_code(self, process: asyncio.subprocess.Process) -> int:
         """Return the exit code of a process that closed its pipe; one that lives on is killed and counts as broken."""
@@ -259,16 +258,15 @@ def _has_ended(process: asyncio.subprocess.Process) -> bool:
     return process.returncode is not None or process.stdin.is_closing() or process.stdout.at_eof()
 
 
-async def _exchange(process: asyncio.subprocess.Process, jobs: Sequence[Asked]) -> tuple[bool, list[Reply]]:
+async def _exchange(process: asyncio.subprocess.Process, jobs: Sequence[Request]) -> protocol.Answer:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(protocol.frame(list(jobs)))
     await process.stdin.drain()
     (length,) = protocol.HEADER.unpack(await process.stdout.readexactly(protocol.HEADER.size))
     if length > protocol.MAX_FRAME:
-        raise ValueError("a frame beyond every limit")
-    leaving, replies = protocol.unframe(await process.stdout.readexactly(length))
-    return leaving, replies
+        raise protocol.InvalidMessage("a frame beyond every limit")
+    return protocol.decode_answer(await process.stdout.readexactly(length))
 
 
 def _ending(code: int) -> str:

@@ -1,12 +1,13 @@
-"""What goes over the pipe between the service and a parse worker: marshalled tuples in frames.
+"""Messages between the service and a parse worker: typed structs as MessagePack, each in a frame with its length.
 
-marshal, because it is the fastest and, unlike pickle, makes nothing but plain values: a worker that was
-taken over by a hostile document can lie about that document, and no more.
+A worker that was taken over by a hostile document can lie about that document, and no more: whatever it
+sends is either one of the values below or an InvalidMessage.
 """
 
-import marshal
 import struct
-from typing import Any
+from typing import Annotated, Literal
+
+import msgspec
 
 from aggregator.parse.normalize import EntryRecord
 
@@ -14,35 +15,91 @@ HELLO = b"ready\n"
 HEADER = struct.Struct("<I")
 MAX_FRAME = 256 * 2**20
 
-Job = tuple[bytes, str, str, str, bytes | None]  # body, url, content type, content language, memory
-ArticlePage = tuple[bytes, str, str]  # body, url, content type
-Article = tuple[str]  # text
-Hints = tuple[float | None, float | None, tuple[int, ...], tuple[int, ...]]
-ParseReply = tuple[
-    str,  # parse level
-    str,  # title
-    str | None,  # link
-    str | None,  # lang
-    tuple[EntryRecord, ...],
-    int,  # items
-    Hints,
-    str | None,  # hub
-    str | None,  # self
-    str | None,  # previous archive
-    tuple[str, ...],  # warnings
-    tuple[tuple[bytes, str], ...],  # quarantined
-    bytes | None,  # memory
-]
-Refusal = tuple[str, str, bool]  # message, found, transient
-TOO_MUCH_MEMORY: Refusal = ("The document needs more memory than a feed is allowed.", "hostile", False)
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=10**10)]
+Hints = tuple[Seconds | None, Seconds | None, tuple[int, ...], tuple[int, ...]]  # ttl, period, hours, days to skip
+
+InvalidMessage = msgspec.DecodeError
 
 
-def frame(message: Any) -> bytes:
-    """Return a message with its length before it."""
-    payload = marshal.dumps(message)
+class Job(msgspec.Struct, tag="feed", array_like=True, frozen=True, gc=False):
+    """A document to read; `memory` is what was remembered of the last one (bytes of parse.incremental)."""
+
+    body: bytes
+    url: str
+    content_type: str
+    content_language: str
+    memory: bytes | None
+
+
+class ArticlePage(msgspec.Struct, tag="page", array_like=True, frozen=True, gc=False):
+    """A web page of which the article is wanted."""
+
+    body: bytes
+    url: str
+    content_type: str
+
+
+class ParseReply(msgspec.Struct, tag="feed", array_like=True, frozen=True, gc=False):
+    """What a feed says. `items` counts the entries of the document, of which `entries` are the new ones."""
+
+    parse_level: Literal["full", "delta"]
+    title: str
+    link: str | None
+    lang: str | None
+    entries: tuple[EntryRecord, ...]
+    items: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    hints: Hints
+    hub: str | None
+    self_url: str | None
+    prev_archive: str | None
+    warnings: tuple[str, ...]
+    quarantined: tuple[tuple[bytes, str], ...]  # the bytes of an entry, the reason
+    memory: bytes | None
+
+
+class Article(msgspec.Struct, tag="article", array_like=True, frozen=True, gc=False):
+    """The text of an article."""
+
+    text: str
+
+
+class Refusal(msgspec.Struct, tag="refusal", array_like=True, frozen=True, gc=False):
+    """A sentence that says why a document was not read, ParseError's word for it, whether it may differ next time."""
+
+    message: str
+    found: str
+    transient: bool
+
+
+Request = Job | ArticlePage
+Reply = ParseReply | Article | Refusal
+
+
+class Answer(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One reply for each job of a batch; `leaving`: the worker ends with this answer."""
+
+    leaving: bool
+    replies: list[Reply]
+
+
+TOO_MUCH_MEMORY = Refusal("The document needs more memory than a feed is allowed.", "hostile", False)
+
+_encoder = msgspec.msgpack.Encoder()
+_requests = msgspec.msgpack.Decoder(list[Request])
+_answers = msgspec.msgpack.Decoder(Answer)
+
+
+def frame(message: list[Request] | Answer) -> bytes:
+    """Put the length of a message before it."""
+    payload = _encoder.encode(message)
     return HEADER.pack(len(payload)) + payload
 
 
-def unframe(payload: bytes) -> Any:
-    """Return the message of a frame. Raises ValueError, EOFError or TypeError on nonsense."""
-    return marshal.loads(payload)  # noqa: S302 -- a worker's bytes, and marshal builds only plain values
+def decode_requests(payload: bytes) -> list[Request]:
+    """Read a batch of jobs. Raises InvalidMessage."""
+    return _requests.decode(payload)
+
+
+def decode_answer(payload: bytes) -> Answer:
+    """Read an answer. Raises InvalidMessage where it is anything but the values above."""
+    return _answers.decode(payload)

@@ -12,8 +12,8 @@ with documents that each take all that a quick worker gives, such a feed waits f
 import asyncio
 from dataclasses import replace
 
-from aggregator.parse.workers.pool import Pool, Reply, WorkerDied, WorkerLimits
-from aggregator.parse.workers.protocol import TOO_MUCH_MEMORY, ArticlePage, Job, Refusal
+from aggregator.parse.workers.pool import Pool, WorkerDied, WorkerLimits
+from aggregator.parse.workers.protocol import TOO_MUCH_MEMORY, Refusal, Reply, Request
 
 QUICK_CPU_S = 1
 QUICK_MEMORY_BYTES = 96 * 2**20
@@ -21,7 +21,7 @@ HARMLESS_S = 1.0
 LOW_PRIORITY = 19
 MAX_WAITING = 8  # apart, each for as long as a document may take: well within the lease of a poll
 
-BUSY: Refusal = ("The document is queued behind other slow ones; it will be read at a later poll.", "broken", True)
+BUSY = Refusal("The document is queued behind other slow ones; it will be read at a later poll.", "broken", True)
 
 
 class ParserQueues:
@@ -42,7 +42,7 @@ class ParserQueues:
         self._waiting = 0
         self._turn = asyncio.Lock()
 
-    async def ask(self, job: Job | ArticlePage, source: str = "", *, proven: bool = False) -> Reply:
+    async def ask(self, job: Request, source: str = "", *, proven: bool = False) -> Reply:
         """Return the answer to one job; `source` identifies its feed. Raises WorkerUnusable.
 
         `proven`: the last poll of the source went well.
@@ -60,7 +60,7 @@ class ParserQueues:
         """End every process; jobs that wait are cancelled."""
         await asyncio.gather(self._kept.close(), self._quick.close(), self._patient.close())
 
-    async def _ask_quick(self, job: Job | ArticlePage, proven: bool) -> Reply:
+    async def _ask_quick(self, job: Request, proven: bool) -> Reply:
         pool = self._quick
         if proven and (self._strangers or self._asked[self._kept] <= self._asked[self._quick]):
             pool = self._kept
@@ -74,7 +74,7 @@ class ParserQueues:
             self._asked[pool] -= 1
             self._strangers -= not proven
 
-    async def _ask_apart(self, job: Job | ArticlePage, source: str) -> Reply:
+    async def _ask_apart(self, job: Request, source: str) -> Reply:
         if self._waiting >= MAX_WAITING:
             return BUSY
         self._waiting += 1
@@ -93,4 +93,4 @@ class ParserQueues:
 
 
 def _is_hostile(reply: Reply) -> bool:
-    return len(reply) == 3 and reply[1] == "hostile"
+    return isinstance(reply, Refusal) and reply.found == "hostile"

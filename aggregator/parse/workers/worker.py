@@ -22,33 +22,49 @@ def serve(requests: BinaryIO, answers: BinaryIO, *, cpu_s: int, max_body_bytes: 
     documents = 0
     while header := requests.read(protocol.HEADER.size):
         (length,) = protocol.HEADER.unpack(header)
-        jobs = protocol.unframe(requests.read(length))
+        jobs = protocol.decode_requests(requests.read(length))
         _allow_cpu(cpu_s)
         replies = [run_job(job, max_body_bytes) for job in jobs]
         documents += len(jobs)
         leaving = documents >= MAX_DOCUMENTS or _resident_bytes() > MAX_RESIDENT_BYTES
-        answers.write(protocol.frame((leaving, replies)))
+        answers.write(_framed(protocol.Answer(leaving, replies)))
         answers.flush()
         if leaving:
             return
 
 
-def run_job(
-    job: protocol.Job | protocol.ArticlePage, max_body_bytes: int
-) -> protocol.ParseReply | protocol.Article | protocol.Refusal:
+def _framed(answer: protocol.Answer) -> bytes:
+    """Frame an answer; a reply that is no Unicode text is refused alone."""
+    try:
+        return protocol.frame(answer)
+    except UnicodeEncodeError:
+        replies = [_encodable(reply) for reply in answer.replies]
+        return protocol.frame(protocol.Answer(answer.leaving, replies))
+
+
+def _encodable(reply: protocol.Reply) -> protocol.Reply:
+    try:
+        protocol.frame(protocol.Answer(leaving=False, replies=[reply]))
+    except UnicodeEncodeError as error:
+        return protocol.Refusal(f"The parser failed on this document ({error.reason}).", "broken", False)
+    return reply
+
+
+def run_job(job: protocol.Request, max_body_bytes: int) -> protocol.Reply:
     """Return the reply to one job: a feed is read with what is remembered of it, a page for its article."""
     try:
-        if len(job) == 3:
+        if isinstance(job, protocol.ArticlePage):
             from aggregator.parse import article  # most workers never see a page
 
             return article.read(job, max_body_bytes)
         return read(job, max_body_bytes)
     except Rejected as refusal:
-        return refusal.message, refusal.found, refusal.transient
+        return protocol.Refusal(refusal.message, refusal.found, refusal.transient)
     except (MemoryError, RecursionError):
         return protocol.TOO_MUCH_MEMORY
     except Exception as error:  # noqa: BLE001 -- no document ends a worker by what we did not think of
-        return f"The parser failed on this document ({type(error).__name__}: {error}).", "broken", False
+        message = f"The parser failed on this document ({type(error).__name__}: {error})."
+        return protocol.Refusal(message.encode("utf-8", "replace").decode("utf-8"), "broken", False)
 
 
 def _allow_cpu(seconds: int) -> None:
