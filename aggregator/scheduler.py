@@ -49,7 +49,7 @@ async def kept_alive(
 
 
 class FixedPause(BaseTrigger):  # type: ignore[misc]  # the library is untyped
-    """So many seconds after the last time, or after now where that has passed.
+    """A fixed number of seconds after the last time, or after now if that has passed.
 
     The library's own interval lists every time that was missed: millions after a week of sleep.
     """
@@ -63,7 +63,7 @@ class FixedPause(BaseTrigger):  # type: ignore[misc]  # the library is untyped
 
 
 class ByRhythm(BaseTrigger):  # type: ignore[misc]  # the library is untyped
-    """By a rhythm on a zone's clock: the same instants as those of digests, also where the clocks change."""
+    """Instants of a rhythm on a zone's clock: the same as those of digests, even across clock changes."""
 
     def __init__(self, rhythm: str, zone: str) -> None:
         self.rhythm, self.zone = rhythm, zone
@@ -92,7 +92,7 @@ class Scheduler:
         )
 
     def every(self, name: str, seconds_between: float, tick: Tick, *, now: datetime) -> None:
-        """Run `tick` now and then every so many seconds; never two at once."""
+        """Run `tick` now and then at a fixed interval; never two at once."""
         pause = FixedPause(seconds_between)
         self._scheduler.add_job(self._guarded(name, tick), pause, id=name, next_run_time=now, replace_existing=True)
 
@@ -106,7 +106,7 @@ class Scheduler:
             job.modify(next_run_time=job.trigger.get_next_fire_time(None, now))
 
     def names(self, prefix: str) -> frozenset[str]:
-        """The ticks whose names begin like this."""
+        """Return the ticks whose names begin like this."""
         return frozenset(job.id for job in self._scheduler.get_jobs() if job.id.startswith(prefix))
 
     def forget(self, name: str) -> None:
@@ -118,7 +118,7 @@ class Scheduler:
         self._scheduler.start()
 
     async def stop(self, grace_s: float) -> None:
-        """No further tick; those under way get `grace_s` seconds to end, then are cancelled."""
+        """Start no further tick; those under way get `grace_s` seconds to end, then are cancelled."""
         self._scheduler.pause()  # not shutdown yet: that would cancel them at once
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=grace_s)

@@ -171,7 +171,7 @@ def _own_ports(settings: Settings) -> tuple[int, ...]:
 
 @asynccontextmanager
 async def open_runtime(context: Context, store: Store, *, console: TextIO | None = None) -> AsyncIterator[Runtime]:
-    """The transport is closed at the end, and the parsers with it; they start when first needed.
+    """Open the runtime; closing it ends transport and parsers, which start when first needed.
 
     `console` is where console channels print; default: stdout.
     """

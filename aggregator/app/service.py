@@ -123,7 +123,7 @@ class Service:
             log.warning("%s is disabled: it requires the extra %s, which is not installed", what, extra)
 
     async def _open_page(self, stack: contextlib.AsyncExitStack) -> str | None:
-        """The page's address, where this process has one; without a page, figures alone may have an address."""
+        """Open the page and return its address; None without a page, when metrics alone may have an address."""
         settings = self.app.current.config.settings
         shown = "web" in self.roles and settings.web.enabled
         listen = self.metrics or (None if shown else settings.metrics.listen)
@@ -192,7 +192,7 @@ class Service:
         self.schedule.every(name, seconds, tick, now=now)
 
     def _plan_heartbeat(self) -> None:
-        """One tick for each clock that somebody who hears of it goes by."""
+        """Plan one tick for each time zone whose channels receive heartbeats."""
         rhythm = self.app.current.config.settings.health.heartbeat
         zones = self.maintainer.heartbeat_zones() if rhythm and "deliver" in self.roles else ()
         planned = {f"heartbeat {zone}": zone for zone in zones}

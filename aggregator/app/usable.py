@@ -1,4 +1,4 @@
-"""What a configuration needs beyond being well-formed; the same for `check`, `run`, `poll` and reload."""
+"""Requirements of a configuration beyond being well-formed; the same for `check`, `run`, `poll` and reload."""
 
 from aggregator.config import Loaded, channel_errors, rule_test_errors
 from aggregator.core.errors import ConfigError, ConfigErrors

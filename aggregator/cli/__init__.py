@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _write_anything() -> None:
-    """What a terminal or a file in an old encoding cannot show becomes a question mark, and stops nothing."""
+    """Write a question mark for what a terminal or a file in an old encoding cannot show."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
@@ -89,7 +89,7 @@ def _say(message: str, code: int = 1) -> int:
 
 
 def _unexpected() -> int:
-    """A fault of the program: the log knows how much of it to show."""
+    """Report a fault of the program: the log level decides how much of it to show."""
     from aggregator.core.redaction import Redactor
     from aggregator.telemetry.logs import configure_plain
 
@@ -100,6 +100,6 @@ def _unexpected() -> int:
 
 
 def _drop_output() -> None:
-    """What is still buffered has nowhere to go; Python would complain of it at the very end."""
+    """Drop what is still buffered and has nowhere to go; Python would complain of it at the very end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

@@ -91,6 +91,6 @@ def _words(answer: Receipt | AggregatorError) -> str:
 
 
 def _service(channel: Channel) -> str:
-    """What kind of service a channel is; an Apprise URL shows its scheme and nothing else."""
+    """Return what kind of service a channel is; an Apprise URL shows its scheme and nothing else."""
     schemes = (url.get_secret_value().partition("://")[0] for url in channel.url)
     return channel.service or ", ".join(dict.fromkeys(schemes))

@@ -1,4 +1,4 @@
-"""What commands share: finding the configuration, opening the application, running a coroutine."""
+"""The common part of commands: finding the configuration, opening the application, running a coroutine."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ def config_path() -> Path:
 
 
 def load(*, warn: bool = True) -> "Loaded":
-    """The configuration, checked; its warnings go to stderr where they matter. Raises ConfigErrors."""
+    """Return the checked configuration; its warnings go to stderr where they matter. Raises ConfigErrors."""
     from aggregator.app import load_config
 
     loaded = load_config(config_path())
@@ -37,7 +37,7 @@ def load(*, warn: bool = True) -> "Loaded":
 
 
 def load_sound() -> "Loaded":
-    """The configuration for commands that only read: errors are printed and do not stop them.
+    """Return the configuration for commands that only read: errors are printed and do not stop them.
 
     Raises ConfigErrors where the faults may hide which database is meant.
     """

@@ -74,7 +74,7 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
 
 
 def _why(delivery: "Delivery") -> str:
-    """What keeps or kept it, in a few words; `show` has all of them."""
+    """Return in a few words why a delivery waits or failed; `show` has all of them."""
     error = (delivery.last_error or "").removeprefix(f"channel {delivery.channel}: ")
     return brief(error) or delivery_reason(delivery.reason) or ("acknowledged" if delivery.acknowledged_at else "")
 

@@ -1,4 +1,4 @@
-"""How mistakes in a configuration, a query or a term are shown: the place, the words, the remedy, a caret."""
+"""Errors in a configuration, a query or a term, printed with place, message, remedy and a caret."""
 
 import shutil
 import sys
@@ -11,7 +11,7 @@ MARGIN = "    "
 
 
 def print_errors(errors: ConfigErrors) -> None:
-    """Every problem with its place, and the number of errors."""
+    """Print every problem with its place, and the number of errors."""
     print_problems(errors.errors)
     count = sum(error.severity == "error" for error in errors.errors)
     echo(plural(count, "error"), err=True)
@@ -45,7 +45,7 @@ def located_in(problems: Iterable[Problem], text: str, name: str) -> tuple[Confi
 
 
 def _point(line: str, column: int) -> None:
-    """The line, or as much of it around the column as fits, with a caret below."""
+    """Return the line, or as much of it around the column as fits, with a caret below."""
     from rich.cells import cell_len
 
     width = max(40, shutil.get_terminal_size().columns if sys.stderr.isatty() else 120) - len(MARGIN)

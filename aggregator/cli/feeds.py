@@ -120,7 +120,7 @@ def _due(state: FeedState, now: "datetime") -> str:
 
 
 def _status_fields(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
-    """A feed in the words of a person who wonders how it is."""
+    """Return the fields that describe how a feed is doing."""
     state = row.state
     seen = state.validators
     secho(feed.title or state.title or state.id, bold=True)
@@ -174,7 +174,7 @@ def add(url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
 
 
 def _show_candidate(found: "Sequence[FeedCandidate]", now: "datetime") -> None:
-    """The feed that would be added: its title, last entries and rhythm."""
+    """Print the feed that would be added: its title, last entries and rhythm."""
     best = found[0]
     secho(best.title or best.url, bold=True)
     echo(f"  {best.url}")

@@ -1,4 +1,4 @@
-"""What was found, on a terminal: texts with their matches marked, rules as trees of ✓ and ✗."""
+"""Matches on a terminal: texts with their matches marked, rules as trees of ✓ and ✗."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ def highlighted(text: str, spans: Iterable[Span], style: str = "") -> "Text":
 
 
 def clause_lines(clause: "ExplainedClause", depth: int = 1) -> None:
-    """A clause and those below it, one a line; of a choice only what was found, or came close."""
+    """Yield a clause and those below it, one a line; of a choice only what was found, or came close."""
     mark = style("✓", fg="green") if clause.satisfied else style("✗", fg="red")
     found = ", ".join(dict.fromkeys(f"“{span.text}” in {span.field}" for span in clause.spans))
     detail = f" — {found or clause.hint}" if found or clause.hint else ""

@@ -37,7 +37,7 @@ def hits() -> None:
 
 
 def filters(command: Any) -> Any:
-    """The options that choose hits."""
+    """Add the options that choose hits."""
     for option in (
         click.option("--story", metavar="ID", help="Only this story."),
         click.option("--since", type=SINCE, metavar="AGE", help="Only hits newer than AGE, e.g. 24h or 7d."),

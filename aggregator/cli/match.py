@@ -67,7 +67,7 @@ def _by_rules(rule: str | None, text: str) -> list[tuple[str, tuple[Span, ...]]]
 
 
 def _show(text: str, found: list[tuple[str, tuple[Span, ...]]]) -> None:
-    """The text with its matches marked, for each rule."""
+    """Print the text with its matches marked, for each rule."""
     from rich.text import Text
 
     for name, spans in found:

@@ -1,4 +1,4 @@
-"""How commands speak: one JSON document for programs, tables for people, progress on stderr.
+"""Output of commands: one JSON document for programs, tables for people, progress on stderr.
 
 Whatever is printed passes through here, and nothing in it steers the terminal but our own colours: a
 title, a server's answer or the message of an error may hold anything. So no command calls click's
@@ -59,7 +59,7 @@ def emit(value: Any) -> None:
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """A console that colours only on a terminal."""
+    """Return a console that colours only on a terminal."""
     from aggregator.cli.screen import PipeSafeConsole
 
     terminal = _is_terminal(stderr)  # in a pipe nothing is folded, so that grep finds whole ids
@@ -93,7 +93,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) 
 
 
 def print_fields(rows: Mapping[str, str | None]) -> None:
-    """One thing: names and values below each other; what is empty is left out."""
+    """Print names and values below each other; what is empty is left out."""
     shown = {name: value for name, value in rows.items() if value}
     width = max(map(len, shown), default=0)
     for name, value in shown.items():
@@ -101,12 +101,12 @@ def print_fields(rows: Mapping[str, str | None]) -> None:
 
 
 def short(name: str) -> str:
-    """An id as a person types it; whole in a pipe, where programs read it."""
+    """Shorten an id to what a person types; keep it whole in a pipe, where programs read it."""
     return name[:8] if _is_terminal(stderr=False) else name
 
 
 def width() -> int:
-    """The columns of the terminal; of a pipe plenty."""
+    """Return the columns of the terminal; of a pipe plenty."""
     return console().width
 
 
@@ -124,7 +124,7 @@ def size(count: int) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Text is shown as it stands, never read as markup."""
+    """Show text as it stands, never read as markup."""
     from rich.markup import escape
 
     if value is None:
@@ -137,7 +137,7 @@ Step = Callable[..., None]
 
 @contextmanager
 def progress(description: str, total: float | None = None) -> Iterator[Step]:
-    """A progress bar on stderr; gives `step(count=1)`. Where stderr is no terminal, nothing is drawn or loaded."""
+    """Show a progress bar on stderr; yields `step(count=1)`. If stderr is no terminal, nothing is drawn or loaded."""
     if not _is_terminal(stderr=True):
         yield lambda _count=1: None
         return

@@ -69,7 +69,7 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
 
 @dataclass(slots=True)
 class PassSummary:
-    """What a pass brought so far; entries are counted, not kept."""
+    """Counts of a pass so far; entries are counted, not kept."""
 
     polled: int = 0
     changed: int = 0
@@ -90,7 +90,7 @@ class PassSummary:
 
 
 def summary(tally: PassSummary, counts: "DeliveryCounts", seconds: float) -> Json:
-    """The contract's shape of a pass."""
+    """Return the JSON shape of a pass."""
     failed = len(tally.errors)
     return {
         "feeds": {

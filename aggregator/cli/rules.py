@@ -94,7 +94,7 @@ def list_(as_json: bool, limit: int) -> None:
 
 
 def sparkline(values: "Sequence[int]", bars: int = 30) -> str:
-    """A row of bars: one for each value, or for several where there are more of them."""
+    """Draw a row of bars: one for each value, or for several if there are more of them."""
     size = -(-len(values) // bars) or 1
     values = [sum(values[at : at + size]) for at in range(0, len(values), size)]
     most = max(values, default=0) or 1
@@ -217,7 +217,7 @@ def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None
 
 
 def _edited(rule_id: str, path: Path, loaded: "Loaded") -> "Rule":
-    """The rule of another file, which may be complete or an edited copy of the file that holds the rule."""
+    """Return the rule of another file, which may be complete or an edited copy of the file that holds the rule."""
     from aggregator.app import load_config
 
     try:
@@ -249,7 +249,7 @@ def _show_backtest(done: "BacktestResult", tally: "RuleTally", compared: bool) -
 
 
 def _show_samples(heading: str, found: "Sequence[EntryMatch]", sign: str = " ", colour: str = "white") -> None:
-    """Some of what was found, the newest first."""
+    """Print some of what was found, the newest first."""
     from rich.text import Text
 
     if found:
@@ -260,7 +260,7 @@ def _show_samples(heading: str, found: "Sequence[EntryMatch]", sign: str = " ", 
 
 
 def _histogram(days: "Mapping[str, int]") -> None:
-    """A bar for each day from the first hit to the last; for each week where days would be too many."""
+    """Draw a bar for each day from the first hit to the last; for each week if days would be too many."""
     if not days:
         return
     known = {date.fromisoformat(day): hits for day, hits in days.items()}

@@ -12,11 +12,11 @@ class PipeSafeConsole(Console):
     """A console on which text only shows: what steers is rich's own, and a closed pipe is the program's affair."""
 
     def _render_buffer(self, buffer: Iterable[Segment]) -> str:
-        """The last step of everything that rich prints, tables, texts and progress bars alike."""
+        """Render everything that rich prints: tables, texts and progress bars alike."""
         return super()._render_buffer(
             part if part.control else Segment(inert(part.text), part.style) for part in buffer
         )
 
     def on_broken_pipe(self) -> None:
-        """Called by rich in the midst of handling the error."""
+        """Handle a broken pipe; rich calls this while handling the error."""
         raise BrokenPipeError

@@ -64,7 +64,7 @@ def status(as_json: bool) -> None:
 
 
 def _status_fields(process: "Process | None", now: "datetime") -> None:
-    """Whether the service runs, and how it feels."""
+    """Return the fields that say whether the service runs, and its health."""
     if process is None:
         secho("not running on this machine; start the service with `aggregator run`", fg="yellow")
         return

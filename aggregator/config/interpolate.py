@@ -116,7 +116,7 @@ class Expander:
 
 
 class _Flaw(NamedTuple):
-    """What a value carries beside the secret, as the end of a sentence that does not show it."""
+    """A problem of a value beside its secret, as the end of a sentence that does not show it."""
 
     severity: Literal["error", "warning"]
     what: str

@@ -58,7 +58,7 @@ def find_node(node: Node, path: Sequence[Step]) -> Node:
 
 
 def validation_error(wrong: ErrorDetails, root: MappingNode) -> ConfigError | None:
-    """One validation error with its place; None if its empty item has been reported already."""
+    """Build one validation error with its place; None if its empty item has been reported already."""
     path = wrong["loc"]
     node = find_node(root, path)
     if isinstance(node, ScalarNode) and node.absent:

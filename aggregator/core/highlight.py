@@ -1,4 +1,4 @@
-"""Where to mark a text: text and spans in, runs out; page, terminal and alert each render runs in their own way."""
+"""Marks in a text: text and spans in, runs out; page, terminal and alert each render runs in their own way."""
 
 import difflib
 import re
@@ -36,12 +36,12 @@ def split(text: str, ranges: Iterable[tuple[int, int]]) -> tuple[Run, ...]:
 
 
 def field_runs(text: str, spans: Sequence[Span], field: str) -> tuple[Run, ...]:
-    """A whole field with the spans that lie in it; a span that no longer fits its text is left out."""
+    """Return a whole field with the spans that lie in it; a span that no longer fits its text is left out."""
     return split(text, [(s.start, s.end) for s in spans if s.field == field and text[s.start : s.end] == s.text])
 
 
 def snippet_runs(snippet: str, spans: Sequence[Span]) -> tuple[Run, ...]:
-    """A snippet, which is cut out of its field: the matched spellings are looked up again."""
+    """Return the runs of a snippet, which is cut out of its field: the matched spellings are looked up again."""
     spellings = sorted({s.text for s in spans if s.text}, key=len, reverse=True)
     if not spellings:
         return (Run(snippet),) if snippet else ()
@@ -50,7 +50,7 @@ def snippet_runs(snippet: str, spans: Sequence[Span]) -> tuple[Run, ...]:
 
 
 def differences(old: str, new: str) -> tuple[Run, ...]:
-    """`new` with what it adds to `old` marked "new", and what it leaves out "gone"; by words, bounded."""
+    """Return `new` with its additions to `old` marked "new", and its omissions "gone"; by words, bounded."""
     before = re.findall(r"\S+\s*", old)[:WORDS_COMPARED]
     after = re.findall(r"\S+\s*", new)[:WORDS_COMPARED]
     keys = [[word.strip().casefold() for word in words] for words in (before, after)]
@@ -66,7 +66,7 @@ def differences(old: str, new: str) -> tuple[Run, ...]:
 
 
 def _changed(words: Sequence[str], mark: str) -> tuple[Run, Run]:
-    """A changed run, and the blank behind it, which is not part of the change."""
+    """Return a changed run, and the blank behind it, which is not part of the change."""
     return Run("".join(words).rstrip(), mark), Run(" ")
 
 
@@ -79,6 +79,6 @@ def spellings_by_field(spans: Sequence[Span]) -> tuple[tuple[str, str, tuple[str
 
 
 def similarity_percent(old: str, new: str) -> int:
-    """How much of two texts is the same, in per cent of their words."""
+    """Return how much of two texts is the same, in per cent of their words."""
     words = [text.casefold().split()[:WORDS_COMPARED] for text in (old, new)]
     return round(100 * difflib.SequenceMatcher(a=words[0], b=words[1], autojunk=False).ratio())

@@ -280,7 +280,7 @@ class Entry:
 
     @property
     def is_from_future(self) -> bool:
-        """Whether its publisher dates it to a day when it had been seen already; clocks that differ a little do not."""
+        """Tell whether its publisher dates it later than it was seen, by more than clocks may differ."""
         return self.published_at is not None and self.published_at - self.seen_at > FUTURE
 
 

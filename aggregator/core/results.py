@@ -1,4 +1,4 @@
-"""What searches, previews, backtests and imports return, to commands and pages alike."""
+"""Results of searches, previews, backtests and imports, shared by commands and pages."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -72,7 +72,7 @@ class RuleChange:
 
 @dataclass(slots=True)
 class RuleTally:
-    """What one rule finds over stored entries, in its old and its new form."""
+    """The matches of one rule in stored entries, in its old and its new form."""
 
     before: int = 0
     after: int = 0
@@ -100,7 +100,7 @@ class RuleTally:
             self.removed = [*self.removed, old][-SAMPLES:]
 
     def change(self, rule: str) -> RuleChange:
-        """As the pages show it."""
+        """Return the change as the pages show it."""
         return RuleChange(
             rule=rule,
             before=self.before,

@@ -202,7 +202,7 @@ class Channel(Section):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The service's own fields."""
+        """Return the service's own fields."""
         return dict(self.model_extra or {})
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
@@ -302,7 +302,7 @@ class WeakSpot(NamedTuple):
 
 
 def weak_spot(password: str | None, token: str | None) -> WeakSpot | None:
-    """What is wrong with the credentials of a page that others can reach; None: nothing."""
+    """Return what is wrong with the credentials of a page that others can reach; None: nothing."""
     if not password and not token:
         return WeakSpot(
             "neither a password nor a token is set",

@@ -1,4 +1,4 @@
-"""What people read instead of ids and states: titles of rules, outcomes of hits, reasons of deliveries.
+"""Readable names for ids and states: titles of rules, outcomes of hits, reasons of deliveries.
 
 The store and JSON keep the engine's words (`held: baseline`); pages and commands say what they mean.
 """

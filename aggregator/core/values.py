@@ -71,7 +71,7 @@ def clock(text: str) -> time:
 
 
 def days_and_time(rhythm: str) -> tuple[frozenset[int], time] | None:
-    """The days (Monday is 0) and the time of `daily 07:00`, `weekdays 07:00`, `weekly mon 07:00`.
+    """Parse days (Monday is 0) and time of `daily 07:00`, `weekdays 07:00`, `weekly mon 07:00`.
 
     None for rhythms that go by no time of day. Raises ValueError for one that would but is misspelt.
     """

@@ -17,7 +17,7 @@ TYPES = {
 
 
 def published(publisher: Publisher, elapsed_s: float) -> tuple[NewsItem, ...]:
-    """What an outlet has published by now, newest first."""
+    """Return what a publisher has published by now, newest first."""
     pieces = (p for p in STARTS_AT if p.outlet == publisher.id and p.at_s <= elapsed_s)
     return tuple(sorted(pieces, key=lambda p: -p.at_s))
 
@@ -79,7 +79,7 @@ def _post(site: str, piece: NewsItem, at: str) -> str:
 
 
 def _number(slug: str) -> int:
-    """A stable number for a slug (Python's own hash changes from run to run)."""
+    """Return a stable number for a slug (Python's own hash changes from run to run)."""
     return int.from_bytes(slug.encode()[:6], "big")
 
 

@@ -22,7 +22,7 @@ rules:
 
 
 def stage(folder: Path, publisher: str, listen: str) -> Path:
-    """Write the demo's configuration into `folder`; gives the path for `--config`."""
+    """Write the demo's configuration into `folder`; return the path for `--config`."""
     feeds = "".join(
         f"  - {{id: {o.id}, title: {o.title!r}, url: '{publisher}/{o.id}/feed', every: 1s, tags: [demo]}}\n"
         for o in PUBLISHERS

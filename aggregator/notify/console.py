@@ -30,7 +30,7 @@ class _Terminal(Console):
 
 
 def encodable(text: str, stream: IO[str]) -> str:
-    """The text as a stream can write it: question marks stand for what its encoding lacks."""
+    """Return the text as a stream can write it: question marks stand for what its encoding lacks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)
 
@@ -113,5 +113,5 @@ def _rule(name: str) -> Text:
 
 
 def _runs(runs: TextRuns, style: str) -> Text:
-    """Text objects, never markup: a feed's [bold] is plain text in brackets."""
+    """Return Text objects, never markup: a feed's [bold] is plain text in brackets."""
     return Text.assemble(*((run.text, MARK if run.marked else style) for run in runs))

@@ -164,7 +164,7 @@ def header_text(name: str, text: str) -> str:
 
 
 def on_envelope(address: str) -> str:
-    """An address as servers speak of it: a domain beyond ASCII in its ASCII form (RFC 5891)."""
+    """Return an address as servers read it: a domain beyond ASCII in its ASCII form (RFC 5891)."""
     local, at, domain = address.rpartition("@")
     with suppress(UnicodeError):
         domain = domain.encode("idna").decode("ascii")
@@ -182,7 +182,7 @@ def mailbox(name: str | bool | None, address: str, *, utf8: bool = False) -> str
 
 
 def _address(address: str, *, utf8: bool = False) -> str:
-    """An address without anything that could end it or its header; ASCII, unless the server takes `utf8`."""
+    """Return an address without anything that could end it or its header; ASCII, unless the server takes `utf8`."""
     bare = on_envelope(re.sub(r"[\s<>,;\x00-\x20\x7f-\x9f]", "", address))
     return (bare if utf8 else bare.encode("ascii", "replace").decode("ascii")).replace("=?", "==")
 
@@ -212,7 +212,7 @@ def _encoded_words(text: str) -> Iterator[str]:
 
 
 class Impossible(smtplib.SMTPException):
-    """What no further attempt can change: the server lacks what the channel asks of it."""
+    """A failure that no further attempt can change: the server lacks what the channel asks of it."""
 
 
 class _Bounded(smtplib.SMTP):

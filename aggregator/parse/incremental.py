@@ -38,7 +38,7 @@ _ITEM = struct.Struct("<8s4s")
 
 
 class Layout(NamedTuple):
-    """Where the entries of a well-formed document in UTF-8 are: byte ranges, in order.
+    """The entries of a well-formed document in UTF-8: byte ranges, in order.
 
     `prefix` is the length of what every entry inherits from: declaration and start tags of ancestors.
     """

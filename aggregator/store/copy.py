@@ -115,7 +115,7 @@ class _CopyRun:
             yield batch
 
     def _advance_sequences(self) -> None:
-        """Number new rows behind those that came with a number (`setval` ignores NULL: an empty table)."""
+        """Set sequences so that new rows get numbers behind the copied ones (`setval` ignores NULL: an empty table)."""
         for table in metadata.sorted_tables:
             column = table.autoincrement_column
             if column is not None:

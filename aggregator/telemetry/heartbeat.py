@@ -22,7 +22,7 @@ class HeartbeatMonitor:
         self._errors.pop(name, None)
 
     def restart(self, now: datetime) -> None:
-        """The clock was set back: patience begins anew."""
+        """Restart all timeouts, after the clock was set back."""
         self._beats = dict.fromkeys(self._beats, now)
 
     def failed(self, name: str, error: BaseException) -> None:

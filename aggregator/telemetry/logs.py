@@ -63,7 +63,7 @@ class _Escaping(logging.Formatter):
 
 
 class _OneLine(logging.Formatter):
-    """A record as one sentence: a person at a terminal is told what failed, not where in the code."""
+    """A record as one sentence: a person at a terminal reads what failed, not where in the code."""
 
     def format(self, record: logging.LogRecord) -> str:
         error = record.exc_info[1] if record.exc_info else None
@@ -72,7 +72,7 @@ class _OneLine(logging.Formatter):
 
 
 def configure_plain(level: str, redact: Redactor) -> None:
-    """One line for each record on stderr, for commands; needs no more than the standard library."""
+    """Log one line for each record on stderr, for commands; needs no more than the standard library."""
     handler = _RedactingStream(sys.stderr, redact)
     handler.setFormatter(_Escaping("%(levelname)s: %(message)s") if level == "debug" else _OneLine())
     _attach(handler, level)
@@ -114,7 +114,7 @@ def configure(level: str, style: str, redact: Redactor, stream: TextIO | None = 
 
 
 def _escape(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Every word of an event; only a traceback has lines, each of them set in, so that none passes for an event."""
+    """Escape every word of an event; only a traceback has lines, each indented, so that none passes for an event."""
     said = {
         name: escaped(value).replace("\n", "\n  " if name in ("exception", "stack") else "\\n")
         for name, value in event.items()

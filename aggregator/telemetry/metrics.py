@@ -106,14 +106,14 @@ class Metrics:
         self._oldest_due.labels("delivery").set(delivery_s)
 
     def expect(self, loop: str) -> None:
-        """A loop that begins has not failed yet."""
+        """Expect a loop, which has not failed before its first tick."""
         self.tick_failures.labels(loop)
 
     def beat(self, loop: str, timestamp: float) -> None:
         self._beat.labels(loop).set(timestamp)
 
     def text(self) -> bytes:
-        """The exposition format, version 0.0.4."""
+        """Return the metrics in the exposition format, version 0.0.4."""
         return generate_latest(self._registry)
 
     @staticmethod

@@ -25,7 +25,7 @@ def notify(message: str) -> bool:
 
 
 def watchdog_s() -> float | None:
-    """How often systemd wants a WATCHDOG=1 (half of WATCHDOG_USEC), or None."""
+    """Return how often systemd wants a WATCHDOG=1, in seconds (half of WATCHDOG_USEC), or None."""
     usec, pid = os.environ.get("WATCHDOG_USEC"), os.environ.get("WATCHDOG_PID")
     if not usec or (pid and pid != str(os.getpid())):
         return None

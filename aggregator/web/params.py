@@ -45,7 +45,7 @@ def moment(text: str | None, now: datetime, name: str = "since") -> datetime | N
 
 
 def search_time_s(before: int | None) -> float:
-    """How long a search may read where no index helps: a moment, and longer when the caller asks to continue."""
+    """Return how long a search may read without an index: a moment, and longer if the caller asks to continue."""
     return FIRST_SEARCH_S if before is None else LONG_SEARCH_S
 
 
@@ -61,7 +61,7 @@ def cursor_of(created_at: datetime, name: str) -> str:
 
 
 def after_cursor(word: str | None) -> tuple[datetime, str] | None:
-    """Where a listing continues. 404 if the cursor is unknown."""
+    """Return where a listing continues. 404 if the cursor is unknown."""
     if not word:
         return None
     try:

@@ -80,7 +80,7 @@ def _static_digest(name: str) -> str:
 
 
 def static(name: str) -> str:
-    """The address of a static file, with its digest, so that it can be cached forever."""
+    """Return the address of a static file, with its digest, so that it can be cached forever."""
     return f"/static/{name}?v={_static_digest(name)}"
 
 

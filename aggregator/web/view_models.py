@@ -48,7 +48,7 @@ def _card(details: Sequence[HitDetail]) -> StoryCard:
 
 
 def story_cards(details: Iterable[HitDetail]) -> tuple[StoryCard, ...]:
-    """One card per story, newest story first, in the order of each story's latest hit."""
+    """Return one card per story, newest story first, in the order of each story's latest hit."""
     stories: dict[str, list[HitDetail]] = {}
     for detail in details:
         key = detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}"

@@ -45,7 +45,7 @@ def fold(members: Sequence[Delivery], now: datetime) -> Delivery:
 
 
 def split(delivery: Delivery, recipients: Sequence[str]) -> tuple[Delivery, ...]:
-    """A claimed row that was addressed to a whole channel, as one row for each recipient of it."""
+    """Split a claimed row that was addressed to a whole channel into one row for each of its recipients."""
     attempts = max(0, delivery.attempts - 1)
     return tuple(
         replace(

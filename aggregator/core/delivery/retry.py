@@ -1,4 +1,4 @@
-"""What an attempt makes of a delivery.
+"""Outcomes of delivery attempts.
 
     pending ─┐                 ┌─> sent
     held ────┼─> sending ──────┼─> retry ──> (due again)

@@ -1,4 +1,4 @@
-"""How feeds are doing, and when that is news.
+"""The health of feeds, and the changes of it that deserve a notice.
 
              3 failures           a success
     OK ───────────────▶ FAILING ─────────────▶ OK      BLOCKED likewise: 2 answers that are

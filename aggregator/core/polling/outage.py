@@ -17,7 +17,7 @@ FIRST_STORE_PROBE_S, STORE_PROBE_S = 5.0, 45.0  # with the jitter still within a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reachability:
-    """Whether one poll got through to its host (its answer does not matter)."""
+    """The outcome of one poll for its host: reached or not (its answer does not matter)."""
 
     at: datetime
     host: str
@@ -55,7 +55,7 @@ def network_is_down(outcomes: Sequence[Reachability], now: datetime, undecided: 
 
 
 def store_probe_s(faults: int) -> float:
-    """Seconds until a feed is polled again whose poll the database did not take so many times in a row."""
+    """Return the seconds until the next poll of a feed whose last `faults` polls the database did not take."""
     return min(FIRST_STORE_PROBE_S * 2.0 ** min(faults - 1, 10), STORE_PROBE_S)
 
 

@@ -18,7 +18,7 @@ def notified(rule: RuleConfig, settings: Settings) -> tuple[str, ...]:
 
 
 class Unreached:
-    """Who never got an alert about a story because it was given up; `reached` are those who get one now."""
+    """The recipients who never got an alert about a story because it was given up; `reached` get one now."""
 
     def __init__(
         self,
@@ -36,14 +36,14 @@ class Unreached:
         return tuple(self._reached)
 
     def of(self, story: str, channel: str) -> frozenset[str]:
-        """The recipients of a channel who do not know of a story; an alert to nobody by name was for all of them."""
+        """Return a channel's recipients who do not know of a story; an alert without a name was for all of them."""
         lost = {one.recipient for one in self._lost.get((story, channel), ())}
         if not lost:
             return frozenset()
         return frozenset(to for to in self._recipients(channel) if lost & {to, ""})
 
     def reach(self, story: str, channels: Iterable[str]) -> None:
-        """An alert about the story goes to these channels."""
+        """Record that an alert about the story goes to these channels."""
         for channel in channels:
             self._reached.update(dict.fromkeys(self._lost.get((story, channel), ())))
 

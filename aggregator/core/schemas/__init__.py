@@ -84,12 +84,12 @@ def as_json(schema: type[Schema], value: object, **options: Any) -> Json:
 
 
 def match_json(rule: str, spans: Iterable[model.Span]) -> Json:
-    """One rule's answer to a text."""
+    """Return one rule's match in a text."""
     return as_json(RuleSpans, {"rule": rule, "spans": list(spans)})
 
 
 def feed_json(summary: model.FeedSummary, feed: "settings.Feed | None" = None) -> Json:
-    """A feed with its state; `feed` is its configuration, absent for one that left it."""
+    """Return a feed with its state; `feed` is its configuration, None if it was removed."""
     state = summary.state
     computed = {
         "title": (feed.title if feed else "") or state.title or state.id,
@@ -106,48 +106,48 @@ def feed_json(summary: model.FeedSummary, feed: "settings.Feed | None" = None) -
 
 
 def entry_json(entry: model.Entry, *, text: bool = True) -> Json:
-    """A stored entry; `text=False` leaves out summary and content (long listings)."""
+    """Return a stored entry; `text=False` leaves out summary and content (long listings)."""
     return as_json(Entry, entry, exclude=None if text else TEXTS)
 
 
 def found_json(found: "results.EntryMatch", *, text: bool = True) -> Json:
-    """A stored entry that a query matches, and where."""
+    """Return a stored entry with the places that a query matches."""
     computed = {"feed_title": found.feed_title, "spans": found.spans, "snippet": found.snippet}
     return as_json(EntryMatch, _fields(EntryMatch, found.entry) | computed, exclude=None if text else TEXTS)
 
 
 def hit_json(detail: model.HitDetail) -> Json:
-    """A hit with the entry behind it and who else carries the story."""
+    """Return a hit with its entry and the other sources of its story."""
     return as_json(Hit, _fields(Hit, detail.hit) | _fields(Hit, detail))
 
 
 def story_json(story: model.Story, details: Sequence[model.HitDetail] = ()) -> Json:
-    """A story with its hits, in the order given."""
+    """Return a story with its hits, in the order given."""
     return as_json(Story, _fields(Story, story) | {"hits": [_fields(Hit, d.hit) | _fields(Hit, d) for d in details]})
 
 
 def delivery_json(delivery: model.Delivery) -> Json:
-    """An outbox row."""
+    """Return an outbox row."""
     return as_json(Delivery, delivery)
 
 
 def delivery_detail_json(
     delivery: model.Delivery, attempts: Sequence[model.Attempt], details: Sequence[model.HitDetail] = ()
 ) -> Json:
-    """An outbox row with every attempt and the hits that it reports."""
+    """Return an outbox row with every attempt and the hits that it reports."""
     hits = [_fields(Hit, d.hit) | _fields(Hit, d) for d in details]
     lists = {"attempt_history": attempts, "hit_details": hits, "tries": attempts, "told": hits}
     return as_json(DeliveryDetail, _fields(Delivery, delivery) | lists)
 
 
 def precision(figures: model.RuleStats) -> float | None:
-    """The share of marked hits that were marked relevant; None where nothing was marked."""
+    """Return the share of marked hits that were marked relevant; None if nothing was marked."""
     marked = figures.relevant + figures.irrelevant
     return round(figures.relevant / marked, 4) if marked else None
 
 
 def rule_json(rule: "settings.RuleConfig", figures: model.RuleStats | None = None) -> Json:
-    """A rule as written, in the YAML's own keys (what was left at its default is left out), with its figures."""
+    """Return a rule with the YAML's own keys (defaults are left out) and its statistics."""
     figures = figures or model.RuleStats(rule=rule.id)
     computed = {
         "title": rule.title or rule.id,
@@ -159,22 +159,22 @@ def rule_json(rule: "settings.RuleConfig", figures: model.RuleStats | None = Non
 
 
 def silence_json(silence: model.Silence) -> Json:
-    """A live silence; exactly one of rule, feed and story is set, or none: everything."""
+    """Return an active silence; exactly one of rule, feed and story is set, or none: everything."""
     return as_json(Silence, silence)
 
 
 def stats_json(stats: model.Stats) -> Json:
-    """How much is stored."""
+    """Return the numbers of stored rows."""
     return as_json(Stats, stats)
 
 
 def process_json(process: model.Process) -> Json:
-    """A process of the service; `loops` says which are well, null where that is not known."""
+    """Return a process of the service; `loops` says which are healthy, null if unknown."""
     return as_json(Process, _process(process))
 
 
 def status_json(status: model.Status) -> Json:
-    """The service at one glance; `ok` is True where no finding is a warning or an error."""
+    """Return the status of the service; `ok` is True if no finding is a warning or an error."""
     found = findings(status)
     loops = [_fields(Loop, one) | {"ok": not one.late, "patience_s": one.timeout_s} for one in status.loops]
     computed = {
@@ -191,32 +191,32 @@ def status_json(status: model.Status) -> Json:
 
 
 def candidate_json(candidate: "results.FeedCandidate") -> Json:
-    """A feed behind an address."""
+    """Return a feed behind an address."""
     return as_json(FeedCandidate, _fields(FeedCandidate, candidate) | {"known_as": candidate.existing_id})
 
 
 def imported_json(report: "results.ImportResult") -> Json:
-    """The outcome of an import."""
+    """Return the outcome of an import."""
     return as_json(ImportResult, report)
 
 
 def problems_json(problems: "Iterable[ConfigError]") -> list[Json]:
-    """What the loader found, each with its place."""
+    """Return the loader's problems, each with its place."""
     return [as_json(ConfigProblem, problem) for problem in problems]
 
 
 def check_json(check: "results.RulesCheck") -> Json:
-    """Whether a text can be saved, and why not."""
+    """Return whether a text can be saved, and why not."""
     return as_json(RulesCheck, check)
 
 
 def file_json(file: "results.RulesFile") -> Json:
-    """A file that holds rules, with its text."""
+    """Return a file that holds rules, with its text."""
     return as_json(RulesFile, file)
 
 
 def preview_json(preview: "results.Preview") -> Json:
-    """What an edit adds and removes; the samples come without their texts."""
+    """Return what an edit adds and removes; the samples come without their texts."""
     samples = ("added_samples", "removed_samples")
     changes = [
         _fields(RuleChange, change)
@@ -242,7 +242,7 @@ def lint_json(finding: "LintFinding") -> Json:
 
 
 def backtest_json(rule: str, entries: int, tally: "results.RuleTally") -> Json:
-    """What a rule finds in `entries` stored entries, in its old and its new form."""
+    """Return a rule's matches in `entries` stored entries, in its old and its new form."""
 
     def samples(found: "Iterable[results.EntryMatch]") -> list[Json]:
         return [_fields(BacktestSample, one.entry) | {"snippet": one.snippet} for one in found]
@@ -275,5 +275,5 @@ def _clause(clause: "ExplainedClause") -> Json:
 
 
 def _fields(schema: type[Schema], value: object) -> Json:
-    """Those fields of a model that a value has as attributes."""
+    """Return those fields of a model that a value has as attributes."""
     return {name: getattr(value, name) for name in schema.model_fields if hasattr(value, name)}

@@ -120,7 +120,7 @@ class _Small:
         self.is_plain = not (self._silent or self._raised or self._linked)
 
     def read(self, raw: str, pieces: list[str]) -> str:
-        """Text between two tags: nothing where a reading aid stands, digits raised where they are written so."""
+        """Return text between two tags: nothing of a reading aid, raised digits if it is written so."""
         if self._silent:
             return ""
         if self.is_plain or not _NUMBERS.fullmatch(raw):
@@ -136,7 +136,7 @@ class _Small:
 
 
 def _hiding_places(html: str) -> Iterator[int]:
-    """Where words stand by which a tag may hide its element."""
+    """Return the places of words by which a tag may hide its element."""
     lower = html.lower()  # to look for words in it is much quicker than to match them
     if "hidden" in lower or "display" in lower or "visibility" in lower:
         yield from (found.start() for found in _HIDES.finditer(html))

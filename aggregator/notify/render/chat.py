@@ -311,8 +311,11 @@ def _closing(content: AlertContent, dialect: ChatMarkup) -> str:
 
 
 def _runs(runs: TextRuns, dialect: ChatMarkup) -> str:
-    """Runs with their marks. Where a mark is nothing to see, words are made literal as a whole: what two
-    runs have between them may mean something too."""
+    """Join runs with their marks.
+
+    If a mark is invisible, words are made literal as a whole: what two runs have between them may mean
+    something too.
+    """
     if dialect.bold("x") == "x":
         return dialect.words(plain(runs))
     return "".join(_run(run, dialect) for run in runs)

@@ -32,7 +32,7 @@ def _text(entry: Entry) -> str:
 
 
 def story_versions(found: tuple[HitDetail, ...]) -> tuple[StoryVersion, ...]:
-    """One per entry, in order of publication."""
+    """Return one version per entry, in order of publication."""
     entries: dict[tuple[str, str], list[HitDetail]] = {}
     for detail in sorted(found, key=lambda one: one.entry.dated_at):
         entries.setdefault((detail.hit.feed, detail.hit.entry_key), []).append(detail)

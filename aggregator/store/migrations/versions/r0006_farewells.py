@@ -1,4 +1,4 @@
-"""Where hubs moved, and what hubs are to hear of subscriptions that ended."""
+"""Addresses to which hubs moved, and unsubscriptions to be sent."""
 
 import sqlalchemy as sa
 from alembic import op

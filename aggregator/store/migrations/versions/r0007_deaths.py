@@ -1,4 +1,4 @@
-"""What was being worked on when a process died."""
+"""Work that was under way when a process died."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What a feed stored today, and whether its hub leaves entries to the polls."""
+"""The amount that a feed stored today, and whether its hub leaves entries to the polls."""
 
 import sqlalchemy as sa
 from alembic import op

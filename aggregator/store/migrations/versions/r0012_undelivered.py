@@ -1,4 +1,4 @@
-"""Who does not know of a story, because the alert about it was given up."""
+"""Recipients who do not know of a story, because the alert about it was given up."""
 
 import sqlalchemy as sa
 from alembic import op
