@@ -35,7 +35,7 @@ from aggregator.core.settings import Config
 from tests.support.memory_store import FeedRow, MemoryCatalog, Tables
 
 RULES_TEXT = """\
-# What the desk watches.
+# What the team watches.
 lists:
   turkey: [Turkey, Türkiye, Tyrkia, Турция, Ankara]
 
