@@ -1,14 +1,32 @@
 """Paths of the configuration and the default database."""
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 from aggregator.core.settings import Config
 
+MAX_LOOKED_AT = 100  # files of a working directory, which may be anybody's
+MAX_HEAD_CHARS = 65_536
+_SECTION = re.compile(r"^(feeds|rules|channels|lists|settings):(\s|$)", re.MULTILINE)
+
 
 def default_config_path() -> Path:
-    """Return `$AGGREGATOR_CONFIG`, else `./config`."""
-    return Path(os.environ.get("AGGREGATOR_CONFIG") or "config")
+    """Return `$AGGREGATOR_CONFIG`, else `./config`, else the working directory if it holds configuration files."""
+    if given := os.environ.get("AGGREGATOR_CONFIG"):
+        return Path(given)
+    config, here = Path("config"), Path()
+    return here if not config.exists() and any(map(_is_config, sorted(here.glob("*.y*ml"))[:MAX_LOOKED_AT])) else config
+
+
+def _is_config(file: Path) -> bool:
+    """Tell whether a YAML file has a section of ours; one of another program is none."""
+    with suppress(OSError, UnicodeDecodeError):
+        if file.is_file():
+            with file.open(encoding="utf-8-sig") as text:
+                return bool(_SECTION.search(text.read(MAX_HEAD_CHARS)))
+    return False
 
 
 def database_url(config: Config) -> str:

@@ -10,8 +10,9 @@ import click
 from aggregator.cli.context import load, with_app
 from aggregator.cli.output import echo, emit, json_option, plural, progress, secho, size, table
 from aggregator.cli.program import CommandGroup, config_option
+from aggregator.core import schemas
 from aggregator.core.errors import Conflict
-from aggregator.core.schemas import stats_json
+from aggregator.core.schemas import actions, stats_json
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
@@ -36,7 +37,8 @@ def db() -> None:
 @db.command()
 @click.option("--no-backup", is_flag=True, help="Do not back up an SQLite database before changing its schema.")
 @config_option
-def upgrade(no_backup: bool) -> None:
+@json_option
+def upgrade(as_json: bool, no_backup: bool) -> None:
     """Upgrade the schema to the latest revision (`run` does this automatically).
 
     An SQLite database is first copied to FILE.before-upgrade; the copy is kept until the next upgrade.
@@ -49,6 +51,10 @@ def upgrade(no_backup: bool) -> None:
     quiet_logs(loaded)
     make_dirs = loaded.config.settings.database is None
     done = run(upgrade_store(database_url(loaded.config), make_dirs=make_dirs, backup=not no_backup))
+    if as_json:
+        fields = {"revision": done.revision, "before": done.before, "copy_file": str(done.copy) if done.copy else None}
+        emit(schemas.as_json(actions.SchemaUpgraded, fields))
+        return
     echo(f"schema {done.revision}")
     if done.copy:
         echo(f"the previous database (schema {done.before}) is kept in {done.copy}")
@@ -57,11 +63,16 @@ def upgrade(no_backup: bool) -> None:
 @db.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @config_option
-def backup(file: Path) -> None:
+@json_option
+def backup(as_json: bool, file: Path) -> None:
     """Write a consistent copy to FILE, which must not exist. The service may keep running."""
 
     async def work(app: "Application") -> None:
-        echo(f"{file}: {size(await app.store.maintenance.backup(str(file)))}")
+        written = await app.store.maintenance.backup(str(file))
+        if as_json:
+            emit(schemas.as_json(actions.BackupWritten, {"file": str(file), "bytes": written}))
+        else:
+            echo(f"{file}: {size(written)}")
 
     with_app(work, reading=True)
 
@@ -69,7 +80,8 @@ def backup(file: Path) -> None:
 @db.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @config_option
-def restore(file: Path) -> None:
+@json_option
+def restore(as_json: bool, file: Path) -> None:
     """Replace an SQLite database with the backup FILE. Stop the service first.
 
     The old database is kept next to it as NAME.before-restore. Alerts that may have been sent since the backup are
@@ -88,6 +100,10 @@ def restore(file: Path) -> None:
     url = database_url(loaded.config)
     kept = run(restore_store(url, str(file)))
     done = run(upgrade_store(url))
+    if as_json:
+        fields = {"file": str(file), "revision": done.revision, "kept_file": str(kept) if kept else None}
+        emit(schemas.as_json(actions.DatabaseRestored, fields))
+        return
     echo(f"restored {file} (schema {done.revision})")
     if kept:
         echo(f"the previous database is kept in {kept}")
@@ -139,27 +155,36 @@ def copy(target: str, as_json: bool) -> None:
 
 @db.command()
 @config_option
-def check() -> None:
+@json_option
+def check(as_json: bool) -> None:
     """Check integrity; exit 1 if damaged."""
 
     async def work(app: "Application") -> None:
         findings = await app.store.maintenance.check()
-        for finding in findings:
-            secho(finding, fg="red")
+        if as_json:
+            emit(schemas.as_json(actions.DatabaseCheck, {"ok": not findings, "problems": list(findings)}))
+        else:
+            for finding in findings:
+                secho(finding, fg="red")
         if findings:
             raise SystemExit(1)
-        secho("The database is intact.", fg="green")
+        if not as_json:
+            secho("The database is intact.", fg="green")
 
     with_app(work, reading=True)
 
 
 @db.command()
 @config_option
-def prune() -> None:
+@json_option
+def prune(as_json: bool) -> None:
     """Delete what is older than settings.retention; entries already seen stay known."""
 
     async def work(app: "Application") -> None:
         removed, emptied = await app.maintainer().prune()
+        if as_json:
+            emit(schemas.as_json(actions.DatabasePruned, {"removed": removed, "emptied": emptied}))
+            return
         echo(
             f"{plural(removed, 'entry', 'entries')} removed, full text of {plural(emptied, 'entry', 'entries')} dropped"
         )

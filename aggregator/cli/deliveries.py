@@ -7,10 +7,11 @@ import click
 from aggregator.cli.context import with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, print_fields, secho, short, style, table
 from aggregator.cli.program import CommandGroup, config_option
+from aggregator.core import schemas
 from aggregator.core.errors import NotFound, brief
 from aggregator.core.humanize import ago
-from aggregator.core.model import DeliveryState
-from aggregator.core.schemas import delivery_detail_json, delivery_json
+from aggregator.core.model import DeliveryState, Json
+from aggregator.core.schemas import actions, delivery_detail_json, delivery_json
 from aggregator.core.titles import delivery_reason, with_titles
 
 if TYPE_CHECKING:
@@ -122,13 +123,18 @@ def show(as_json: bool, delivery_id: str) -> None:
 @deliveries.command()
 @click.argument("ids", metavar="ID…", nargs=-1, required=True)
 @config_option
-def retry(ids: tuple[str, ...]) -> None:
+@json_option
+def retry(as_json: bool, ids: tuple[str, ...]) -> None:
     """Queue dead, held or waiting deliveries for immediate delivery by the service."""
 
     async def work(app: "Application") -> None:
-        count = await app.store.catalog.retry(await _whole(app, ids), app.clock.now())
+        found, unknown = await _whole(app, ids)
+        count = await app.store.catalog.retry(found, app.clock.now())
         others = "; the others were sent or are being sent" if count < len(ids) else ""
-        echo(f"{count} of {len(ids)} queued{others}")
+        if as_json:
+            emit(_changed(ids, count, unknown))
+        else:
+            echo(f"{count} of {len(ids)} queued{others}")
         if not count:
             raise SystemExit(3)
 
@@ -138,24 +144,35 @@ def retry(ids: tuple[str, ...]) -> None:
 @deliveries.command()
 @click.argument("ids", metavar="ID…", nargs=-1, required=True)
 @config_option
-def ack(ids: tuple[str, ...]) -> None:
+@json_option
+def ack(as_json: bool, ids: tuple[str, ...]) -> None:
     """Acknowledge alerts that were sent or given up: more sources carrying their stories will not alert again."""
 
     async def work(app: "Application") -> None:
-        count = await app.store.catalog.acknowledge(await _whole(app, ids), app.clock.now())
-        echo(f"{count} of {len(ids)} acknowledged")
+        found, unknown = await _whole(app, ids)
+        count = await app.store.catalog.acknowledge(found, app.clock.now())
+        if as_json:
+            emit(_changed(ids, count, unknown))
+        else:
+            echo(f"{count} of {len(ids)} acknowledged")
         if not count:
             raise SystemExit(3)
 
     with_app(work)
 
 
-async def _whole(app: "Application", ids: "Sequence[str]") -> list[str]:
-    """Ids as an alert shows them, made whole; those that name nothing are said and left out."""
-    found = []
+def _changed(ids: "Sequence[str]", count: int, unknown: "Sequence[str]") -> Json:
+    fields = {"given": len(ids), "changed": count, "unknown": list(unknown)}
+    return schemas.as_json(actions.DeliveriesChanged, fields)
+
+
+async def _whole(app: "Application", ids: "Sequence[str]") -> tuple[list[str], list[str]]:
+    """Make ids whole that are written as an alert shows them; those that name nothing are said, and returned apart."""
+    found, unknown = [], []
     for beginning in ids:
         try:
             found.append(await app.store.catalog.resolve_id("delivery", beginning))
         except NotFound as error:
             echo(f"skipped: {error}", err=True)
-    return found
+            unknown.append(beginning)
+    return found, unknown

@@ -19,10 +19,11 @@ from aggregator.cli.output import (
     table,
 )
 from aggregator.cli.program import CommandGroup, config_option
+from aggregator.core import schemas
 from aggregator.core.errors import AggregatorError, NotFound, brief
 from aggregator.core.humanize import ago, span
 from aggregator.core.model import FeedState, FeedSummary, Health
-from aggregator.core.schemas import candidate_json, feed_json
+from aggregator.core.schemas import actions, candidate_json, feed_json, imported_json
 from aggregator.core.text.urls import login_in, pasted_urls, with_login
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def _status_fields(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
 @click.option("--tag", "tags", multiple=True, help="Tag to add; may be repeated.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @config_option
-def add(url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
+@json_option
+def add(as_json: bool, url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
     """Find the feed at URL, show it, and add it to the configuration (comments are kept)."""
 
     async def work(backend: "AppBackend") -> None:
@@ -160,36 +162,43 @@ def add(url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
         found = await backend.discover(url)
         if not found:
             raise NotFound("feed", login.url)
-        _show_candidate(found, backend.clock.now())
+        _show_candidate(found, backend.clock.now(), err=as_json)
         if found[0].existing_id:
             raise AggregatorError(f"already watched as {found[0].existing_id}")
-        if not yes and not click.confirm("Add this feed?", default=True):
+        best = {"added": False, "id": None, "url": found[0].url, "title": found[0].title, "tags": list(tags)}
+        if not yes and not click.confirm("Add this feed?", default=True, err=as_json):
+            if as_json:
+                emit(schemas.as_json(actions.FeedAdded, best))
             raise SystemExit(3)
         added = await backend.add_feed(
             with_login(found[0].url, login), title=found[0].title, tags=tags, feed_id=feed_id
         )
-        echo(f"added {added}")
+        if as_json:
+            emit(schemas.as_json(actions.FeedAdded, best | {"added": True, "id": added}))
+        else:
+            echo(f"added {added}")
 
     with_backend(work)
 
 
-def _show_candidate(found: "Sequence[FeedCandidate]", now: "datetime") -> None:
+def _show_candidate(found: "Sequence[FeedCandidate]", now: "datetime", *, err: bool) -> None:
     """Print the feed that would be added: its title, last entries and rhythm."""
     best = found[0]
-    secho(best.title or best.url, bold=True)
-    echo(f"  {best.url}")
+    secho(best.title or best.url, bold=True, err=err)
+    echo(f"  {best.url}", err=err)
     for title in best.titles:
-        echo(f"  · {title}")
+        echo(f"  · {title}", err=err)
     rhythm = f", a new one about every {span(best.rhythm_s)}" if best.rhythm_s else ""
-    echo(f"  {plural(best.entries, 'entry', 'entries')}, the newest {ago(best.newest_at, now)}{rhythm}")
+    echo(f"  {plural(best.entries, 'entry', 'entries')}, the newest {ago(best.newest_at, now)}{rhythm}", err=err)
     for other in found[1:]:
-        echo(f"  also found: {other.url}")
+        echo(f"  also found: {other.url}", err=err)
 
 
 @feeds.command()
 @click.argument("feed_id", metavar="ID")
 @config_option
-def remove(feed_id: str) -> None:
+@json_option
+def remove(as_json: bool, feed_id: str) -> None:
     """Remove a feed; keep its entries."""
     from aggregator.config import remove_feed
 
@@ -197,7 +206,11 @@ def remove(feed_id: str) -> None:
     known = [feed.id for feed in loaded.config.feeds]
     if feed_id not in known:
         raise NotFound("feed", feed_id, known)
-    echo(f"removed {feed_id} from {remove_feed(config_path(), feed_id)}")
+    file = remove_feed(config_path(), feed_id)
+    if as_json:
+        emit(schemas.as_json(actions.FeedRemoved, {"id": feed_id, "file": file}))
+    else:
+        echo(f"removed {feed_id} from {file}")
 
 
 @feeds.command()
@@ -227,7 +240,8 @@ def discover(as_json: bool, url: str) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--check", "online", is_flag=True, help="Fetch each feed first; skip those that fail.")
 @config_option
-def import_(file: Path, online: bool) -> None:
+@json_option
+def import_(as_json: bool, file: Path, online: bool) -> None:
     """Add the feeds of an OPML file; folders become tags, duplicates are skipped. Exit 1 if any failed."""
 
     document = file.read_bytes()
@@ -242,7 +256,10 @@ def import_(file: Path, online: bool) -> None:
         for problem in report.problems:
             echo(f"skipped {problem}", err=True)
         known = len(report.known) + len(report.repeated)
-        echo(f"{len(report.added)} added, {known} already known, {len(report.problems)} failed")
+        if as_json:
+            emit(imported_json(report))
+        else:
+            echo(f"{len(report.added)} added, {known} already known, {len(report.problems)} failed")
         if report.problems:
             raise SystemExit(1)
         if not report.added:

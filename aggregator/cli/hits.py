@@ -11,10 +11,11 @@ from aggregator.cli.highlight import highlighted
 from aggregator.cli.output import console, echo, emit, json_option, limit_option, print_fields, raw, short, table
 from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import CommandGroup, config_option
+from aggregator.core import schemas
 from aggregator.core.errors import NotFound
 from aggregator.core.humanize import ago, dated
 from aggregator.core.model import HitDetail, HitFilter
-from aggregator.core.schemas import hit_json
+from aggregator.core.schemas import actions, hit_json
 from aggregator.core.titles import hit_outcome, with_titles
 
 if TYPE_CHECKING:
@@ -137,13 +138,18 @@ def show(as_json: bool, hit_id: str) -> None:
 @click.argument("hit_id", metavar="ID")
 @click.argument("mark", type=click.Choice(["relevant", "irrelevant", "none"]))
 @config_option
-def mark(hit_id: str, mark: str) -> None:
+@json_option
+def mark(as_json: bool, hit_id: str, mark: str) -> None:
     """Mark a hit as relevant or irrelevant; `rules list` shows each rule's precision."""
 
     async def work(app: "Application") -> None:
         full_id = await app.store.catalog.resolve_id("hit", hit_id)
-        await app.store.catalog.mark(full_id, None if mark == "none" else mark)
-        echo(f"{full_id}: {mark}")
+        kept = None if mark == "none" else mark
+        await app.store.catalog.mark(full_id, kept)
+        if as_json:
+            emit(schemas.as_json(actions.HitMarked, {"id": full_id, "mark": kept}))
+        else:
+            echo(f"{full_id}: {mark}")
 
     with_app(work)
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from aggregator.cli.output import echo, emit
+from aggregator.cli.output import echo, emit, json_option
+from aggregator.core import schemas
+from aggregator.core.schemas import actions
 
 
 @click.command(
@@ -14,11 +16,16 @@ Examples:
   aggregator init /etc/aggregator"""
 )
 @click.argument("folder", metavar="[DIR]", default="config", type=click.Path(file_okay=False, path_type=Path))
-def init(folder: Path) -> None:
+@json_option
+def init(folder: Path, as_json: bool) -> None:
     """Write a commented starter configuration to DIR (default: config). Never overwrites files."""
     from aggregator.config import write_starter
 
-    for file in write_starter(folder):
+    files = write_starter(folder)
+    if as_json:
+        emit(schemas.as_json(actions.FilesWritten, {"files": [str(file) for file in files]}))
+        return
+    for file in files:
         echo(f"wrote {file}")
     option = "" if folder == Path("config") else f" --config {folder}"
     echo(f"next: aggregator check{option} && aggregator run{option}")

@@ -1,6 +1,6 @@
 """`aggregator match`: try text against rules, or against a single term."""
 
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -11,6 +11,11 @@ from aggregator.cli.program import config_option
 from aggregator.core.errors import ConfigErrors, InvalidRule, NotFound
 from aggregator.core.model import Span
 from aggregator.core.schemas import match_json
+
+if TYPE_CHECKING:
+    from aggregator.core.rules import Rule
+
+MAX_NAMED = 5
 
 
 @click.command(
@@ -57,13 +62,27 @@ def _by_term(term: str, text: str) -> list[tuple[str, tuple[Span, ...]]]:
 
 
 def _by_rules(rule: str | None, text: str) -> list[tuple[str, tuple[Span, ...]]]:
-    from aggregator.core.rules import Document, RuleIndex
+    from aggregator.core.rules import Document, RuleIndex, scope_of
 
     rules = load().rules
     if rule is not None and rule not in {known.id for known in rules}:
         raise NotFound("rule", rule, [known.id for known in rules])
-    wanted = [known for known in rules if rule in (None, known.id)]
-    return [(found.rule, found.spans) for found in RuleIndex(wanted).match(Document(content=text))]
+    if rule is not None:
+        return _by_rule(next(known for known in rules if known.id == rule), text)
+    if scoped := [known.id for known in rules if known.config.enabled and scope_of(known)]:
+        some = ", ".join(scoped[:MAX_NAMED]) + (", …" if len(scoped) > MAX_NAMED else "")
+        echo(f"rules for some feeds or languages only need --rule ID here: {some}", err=True)
+    return [(found.rule, found.spans) for found in RuleIndex(rules).match(Document(content=text))]
+
+
+def _by_rule(rule: "Rule", text: str) -> list[tuple[str, tuple[Span, ...]]]:
+    """Match as the rule's tests do, and say what else an entry would need."""
+    from aggregator.core.rules import match_text, scope_of
+
+    if scope := scope_of(rule):
+        echo(f"{rule.id} only looks at entries from {' and '.join(scope)}; here it looks at the text alone", err=True)
+    spans = match_text(rule, text)
+    return [] if spans is None else [(rule.id, spans)]
 
 
 def _show(text: str, found: list[tuple[str, tuple[Span, ...]]]) -> None:

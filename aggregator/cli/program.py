@@ -118,7 +118,7 @@ def config_option(command: Any) -> Any:
         callback=remember,
         expose_value=False,
         is_eager=True,
-        help="Configuration file or folder [default: $AGGREGATOR_CONFIG, else ./config].",
+        help="Configuration file or folder [default: $AGGREGATOR_CONFIG, else ./config, else . if it has such files].",
     )(command)
 
 

@@ -9,10 +9,11 @@ from aggregator.cli.context import with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, table
 from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import CommandGroup, config_option
+from aggregator.core import schemas
 from aggregator.core.errors import NotFound
 from aggregator.core.humanize import ago
 from aggregator.core.model import Silence
-from aggregator.core.schemas import silence_json
+from aggregator.core.schemas import actions, silence_json
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
@@ -37,7 +38,8 @@ def silence() -> None:
 @click.option("--for", "span", type=SINCE, required=True, metavar="DURATION", help="How long, e.g. 4h.")
 @click.option("--reason", default="", help="Shown with the silence.")
 @config_option
-def add(rule: str | None, feed: str | None, story: str | None, span: timedelta, reason: str) -> None:
+@json_option
+def add(as_json: bool, rule: str | None, feed: str | None, story: str | None, span: timedelta, reason: str) -> None:
     """Mute a rule, a feed or a story for a while."""
     if not (rule or feed or story):
         raise click.UsageError("specify what to mute: --rule, --feed or --story")
@@ -53,7 +55,10 @@ def add(rule: str | None, feed: str | None, story: str | None, span: timedelta, 
         made = await app.store.catalog.add_silence(
             Silence(rule=rule, feed=feed, story=story, until_at=now + span, reason=reason, created_at=now)
         )
-        echo(f"silence {made.id}: until {made.until_at:%Y-%m-%d %H:%M} UTC")
+        if as_json:
+            emit(silence_json(made))
+        else:
+            echo(f"silence {made.id}: until {made.until_at:%Y-%m-%d %H:%M} UTC")
 
     with_app(work)
 
@@ -83,11 +88,15 @@ def list_(as_json: bool, limit: int) -> None:
 @silence.command()
 @click.argument("silence_id", metavar="ID", type=int)
 @config_option
-def remove(silence_id: int) -> None:
+@json_option
+def remove(as_json: bool, silence_id: int) -> None:
     """Remove a silence."""
 
     async def work(app: "Application") -> None:
         await app.store.catalog.remove_silence(silence_id)
-        echo(f"silence {silence_id} removed")
+        if as_json:
+            emit(schemas.as_json(actions.SilenceRemoved, {"id": silence_id}))
+        else:
+            echo(f"silence {silence_id} removed")
 
     with_app(work)

@@ -21,6 +21,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aggregator.cli.program import COMMANDS, program
+from aggregator.store.migrations import REVISIONS
 from tests.support.certificates import server_context
 from tests.support.harness import Publisher, Receiver, configuration
 
@@ -130,7 +131,7 @@ def test_the_way_of_an_analyst(world: Installation) -> None:
     assert len(world.json("hits", "list", "--limit", "1", "--feed", "wire", "--since", "1h")) == 1
     story = world.json("hits", "list", "--rule", "caatsa")[0]["story"]
     assert {hit["feed"] for hit in world.json("hits", "list", "--story", story)} == {"wire"}
-    world.ok("hits", "mark", hits[0]["id"], "relevant")
+    assert world.json("hits", "mark", hits[0]["id"], "relevant") == {"id": hits[0]["id"], "mark": "relevant"}
     assert world.json("hits", "list", "--limit", "0")[0]["mark"] == "relevant"
     assert "did you mean" not in world.refused("hits", "mark", "nosuch", "relevant")
     assert world.refused("hits", "mark", hits[0]["id"], "splendid", code=2)
@@ -293,6 +294,81 @@ def test_help_is_everywhere(world: Installation) -> None:
             assert f"  aggregator {' '.join(path)}" in world.ok(*path, "--help").partition("Examples:")[2], path
     assert "did you mean 'status'" in world.refused("statsu", code=2)
     assert "No such option" in world.refused("poll", "--frce", code=2)
+
+
+DOCUMENTS = {  # commands whose stdout is a document of another kind, or a service's
+    "demo", "run", "worker", "schema", "completion", "feeds export", "hits export", "service print-unit",
+    "service print-compose", "service print-alert-rules", "service print-dashboard",
+}  # fmt: skip
+
+
+def test_every_command_that_answers_takes_json() -> None:
+    """Those that act as well as those that list; whoever scripts them need not read sentences."""
+
+    def leaves(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+        context = click.Context(group)
+        for word in group.list_commands(context):
+            command = group.get_command(context, word)
+            assert command
+            if isinstance(command, click.Group):
+                yield from leaves(command, f"{name}{word} ")
+            else:
+                yield f"{name}{word}", command
+
+    assert isinstance(program, click.Group)
+    without = {name for name, command in leaves(program, "") if "as_json" not in {p.name for p in command.params}}
+    assert without == DOCUMENTS
+
+
+def test_commands_that_act_answer_in_json(tmp_path: Path, servers: tuple[Publisher, Receiver]) -> None:
+    """One document each, with what was done; where nothing was to be done, exit 3 and the same shape."""
+    made = Installation(tmp_path, *servers)
+    made.publisher.publish("wire", "zero", "nothing of note")
+    made.publisher.publish("json", "zero", "nothing of note")
+    made.write(configuration(made.publisher, made.receiver, ["wire"], RULES, every="1h"))
+    url = f"{made.publisher.url}/json"
+
+    assert made.json("db", "upgrade") == {"revision": REVISIONS[-1], "before": None, "copy_file": None}
+    refused = {"added": False, "id": None, "url": url, "title": "json", "tags": ["t"]}
+    assert made.json("feeds", "add", url, "--tag", "t", code=3, stdin="n\n") == refused
+    added = made.json("feeds", "add", url, "--tag", "t", "--id", "news", "--yes")
+    assert added == refused | {"added": True, "id": "news"}
+    opml = made.folder / "feeds.opml"
+    opml.write_text(f"<opml><body><outline xmlUrl='{url}'/><outline xmlUrl='{url}?2'/></body></opml>")
+    imported = made.json("feeds", "import", str(opml))
+    assert (len(imported["added"]), imported["known"], imported["problems"]) == (1, [url], [])
+    assert made.json("feeds", "import", str(opml), code=3)["added"] == []
+    removed = made.json("feeds", "remove", "news")
+    assert (removed["id"], Path(removed["file"]).name) == ("news", "all.yaml")
+    backup = made.json("db", "backup", "copy.db")
+    assert (backup["file"], backup["bytes"] > 0) == ("copy.db", True)
+    assert made.json("db", "check") == {"ok": True, "problems": []}
+    assert made.json("db", "prune") == {"removed": 0, "emptied": 0}
+    restored = made.json("db", "restore", "copy.db")
+    assert (restored["file"], restored["revision"]) == ("copy.db", REVISIONS[-1])
+    assert Path(restored["kept_file"]).name == "aggregator.db.before-restore"
+    silence = made.json("silence", "add", "--rule", "s400", "--for", "4h")
+    assert silence["rule"] == "s400"
+    assert made.json("silence", "remove", str(silence["id"])) == {"id": silence["id"]}
+    assert made.json("deliveries", "retry", "nosuch", code=3) == {"given": 1, "changed": 0, "unknown": ["nosuch"]}
+    assert made.json("deliveries", "ack", "nosuch", code=3) == {"given": 1, "changed": 0, "unknown": ["nosuch"]}
+    assert len(made.json("init", "fresh")["files"]) == 5
+
+
+def test_init_then_check_inside_the_folder(tmp_path: Path) -> None:
+    """A folder that holds configuration is found; YAML of other programs is none."""
+    runner = CliRunner()
+    with here(tmp_path):
+        assert runner.invoke(program, ["init", "mine"]).exit_code == 0
+    with here(tmp_path / "mine"):
+        done = runner.invoke(program, ["check"])
+        assert (done.exit_code, done.stderr) == (0, "")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "compose.yaml").write_text("services: {aggregator: {image: x}}\n")
+    with here(tmp_path / "other"):
+        done = runner.invoke(program, ["check"])
+        assert done.exit_code == 2
+        assert "aggregator init" in done.stderr
 
 
 def faulty(text: str) -> Callable[[Installation], None]:

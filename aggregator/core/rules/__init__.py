@@ -9,7 +9,7 @@ from aggregator.core.rules.lint import LintFinding, lint, not_near
 from aggregator.core.rules.match_term import lint_term, match_term
 from aggregator.core.rules.prefilter import prefilter, spellings
 from aggregator.core.rules.query_parser import parse_query, print_query
-from aggregator.core.rules.rule_tests import run_tests
+from aggregator.core.rules.rule_tests import match_text, run_tests, scope_of
 from aggregator.core.rules.snippet import snippet
 from aggregator.core.rules.syntax_tree import Node
 from aggregator.core.rules.triggers import TriggerDecision, fires
@@ -33,6 +33,7 @@ __all__ = [
     "lint",
     "lint_term",
     "match_term",
+    "match_text",
     "not_near",
     "parse_query",
     "prefilter",
@@ -41,6 +42,7 @@ __all__ = [
     "recompile",
     "rule_for_query",
     "run_tests",
+    "scope_of",
     "snippet",
     "spellings",
 ]  # fmt: skip

@@ -1,8 +1,10 @@
 """Inline tests of a rule."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from aggregator.core.errors import Problem
+from aggregator.core.model import Span
 from aggregator.core.rules.clauses import fields_of
 from aggregator.core.rules.compile import Rule
 from aggregator.core.rules.entry_document import Document
@@ -30,6 +32,31 @@ def run_tests(rule: Rule) -> tuple[Problem, ...]:
                 Problem(path=("tests", "no_match", index), message=f"matches {text!r}", hint=f"found {found}")
             )
     return tuple(problems)
+
+
+def match_text(rule: Rule, text: str) -> tuple[Span, ...] | None:
+    """Match a text as a rule's tests do: in every field that it searches, whatever its feeds and languages.
+
+    None if it does not match; a match may have no spans. Every span is in one field, since all hold the same text.
+    """
+    context = _sight(rule, text)
+    if not rule.plan.matches(context):
+        return None
+    found = spans(rule.plan, context)
+    first = {(span.start, span.end, span.term): replace(span, field="content") for span in found}
+    return tuple(first.values())
+
+
+def scope_of(rule: Rule) -> tuple[str, ...]:
+    """What an entry needs beside its text for a rule to look at it, in words; empty: nothing."""
+    feeds, lang = rule.config.feeds, rule.config.lang
+    parts = (
+        ("a feed with one of the tags ", feeds.tags),
+        ("one of the feeds ", feeds.ids),
+        ("none of the feeds ", feeds.not_ids),
+        ("one of the languages ", lang),
+    )
+    return tuple(f"{words}{', '.join(names)}" for words, names in parts if names)
 
 
 def _holds(rule: Rule, text: str) -> bool:

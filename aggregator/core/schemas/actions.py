@@ -1,0 +1,84 @@
+"""What commands that act print with `--json`: what was done, in one document each (docs/api.md)."""
+
+from aggregator.core.schemas.models import Schema, Text
+
+
+class FilesWritten(Schema):
+    """`init`."""
+
+    files: list[Text]
+
+
+class FeedAdded(Schema):
+    """`feeds add`: the feed as it was written into the configuration; `added` is False where nobody wanted it."""
+
+    added: bool
+    id: Text | None
+    url: Text
+    title: Text
+    tags: list[Text]
+
+
+class FeedRemoved(Schema):
+    """`feeds remove`: the file from which it was taken."""
+
+    id: Text
+    file: Text
+
+
+class HitMarked(Schema):
+    """`hits mark`."""
+
+    id: Text
+    mark: Text | None
+
+
+class SilenceRemoved(Schema):
+    """`silence remove`."""
+
+    id: int
+
+
+class DeliveriesChanged(Schema):
+    """`deliveries retry` and `ack`: how many of the given ids changed; `unknown` are those that name nothing."""
+
+    given: int
+    changed: int
+    unknown: list[Text]
+
+
+class SchemaUpgraded(Schema):
+    """`db upgrade`: the revisions now and before (null: a new database), and the copy that was kept."""
+
+    revision: Text
+    before: Text | None
+    copy_file: Text | None
+
+
+class BackupWritten(Schema):
+    """`db backup`."""
+
+    file: Text
+    bytes: int
+
+
+class DatabaseRestored(Schema):
+    """`db restore`: the backup, its revision after the upgrade, and where the previous database is kept."""
+
+    file: Text
+    revision: Text
+    kept_file: Text | None
+
+
+class DatabaseCheck(Schema):
+    """`db check`: what is damaged, in words."""
+
+    ok: bool
+    problems: list[Text]
+
+
+class DatabasePruned(Schema):
+    """`db prune`: entries removed, texts emptied."""
+
+    removed: int
+    emptied: int
