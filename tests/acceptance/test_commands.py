@@ -440,7 +440,8 @@ def test_a_configuration_without_anything(tmp_path: Path) -> None:
 def test_a_database_that_cannot_be_used(spoil: Callable[[Path], object], words: str, tmp_path: Path) -> None:
     """Exit 1 with one sentence, from commands and from the service."""
     made = Installation(tmp_path / "x", None, None)  # type: ignore[arg-type]
-    made.write("feeds: [{url: 'https://a.example/feed'}]\nsettings: {database: 'sqlite:///some.db'}\n")
+    watched = "feeds: [{url: 'https://a.example/feed'}]\nrules: [{id: a, any: [x]}]\n"
+    made.write(f"{watched}settings: {{database: 'sqlite:///some.db'}}\n")
     spoil(made.folder / "some.db")
     for command in (("poll",), ("hits", "list"), ("run",), ("db", "stats"), ("status",)):
         said = made.refused(*command)
