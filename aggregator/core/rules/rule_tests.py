@@ -48,7 +48,7 @@ def match_text(rule: Rule, text: str) -> tuple[Span, ...] | None:
 
 
 def scope_of(rule: Rule) -> tuple[str, ...]:
-    """What an entry needs beside its text for a rule to look at it, in words; empty: nothing."""
+    """Return what an entry needs beside its text for a rule to look at it, in words; empty: nothing."""
     feeds, lang = rule.config.feeds, rule.config.lang
     parts = (
         ("a feed with one of the tags ", feeds.tags),
