@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import ip_address
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ from aggregator.core.model import DeliveryState, Finding, HitDetail, LoopStatus,
 from aggregator.core.results import FeedCandidate, ImportResult, Preview, RulesCheck, RulesFile, SearchResult
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Auth, Feed
-from aggregator.core.text.urls import login_in, pasted_urls, with_login
+from aggregator.core.text.urls import is_ip_address, login_in, pasted_urls, with_login
 from aggregator.pipeline.backtest import backtest
 from aggregator.pipeline.search import explain_hit, search
 from aggregator.pipeline.websub import PushOutcome
@@ -363,7 +362,7 @@ class AppBackend:
                 except FetchError as error:
                     refused[place] = str(error)
 
-        literal_first = sorted(examples.items(), key=lambda item: not _is_literal(item[1]))
+        literal_first = sorted(examples.items(), key=lambda item: not is_ip_address(urlsplit(item[1]).hostname or ""))
         tasks = [asyncio.create_task(judge(*item)) for item in literal_first]
         done, late = await asyncio.wait(tasks, timeout=LOOKUPS_S) if tasks else (set(), set())
         for task in late:
@@ -438,14 +437,6 @@ def _place(url: str) -> str:
     """Return what the address policy judges: scheme, host and port."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
-
-
-def _is_literal(url: str) -> bool:
-    try:
-        ip_address(urlsplit(url).hostname or "")
-    except ValueError:
-        return False
-    return True
 
 
 def _with_ends_of(file: RulesFile, text: str) -> str:

@@ -54,11 +54,6 @@ def replace(source: Source, node: Node, new: str) -> str:
     return source.text[:start] + new.rstrip("\r\n") + "\n" + source.text[end:]
 
 
-def item_text(source: Source, node: Node) -> str:
-    """Return a block item of a list as it is written, from its dash to its last line."""
-    return source.text[_item_start(source.text, node.start) : _line_end(source.text, last(node))]
-
-
 def last(node: Node) -> int:
     """Return the code point after the last visible one of a node (blocks end late in YAML's own count)."""
     if isinstance(node, ScalarNode):

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from aggregator.core.errors import AggregatorError
+from aggregator.core.text.urls import is_ip_address
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -30,14 +31,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def host_of(authority: str) -> str | None:
@@ -62,7 +55,7 @@ def is_allowed_host(authority: str, listen: str, public_url: str | None = None) 
     public = urlsplit(public_url).hostname if public_url else None
     if host in LOCAL or host == public or host == bound.lower():
         return True
-    return not is_loopback(bound) and (_is_address(host) or host == socket.gethostname().lower())
+    return not is_loopback(bound) and (is_ip_address(host) or host == socket.gethostname().lower())
 
 
 def is_same_origin(origin: str, authority: str, scheme: str, public_url: str | None = None) -> bool:

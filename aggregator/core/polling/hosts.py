@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache, lru_cache
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from aggregator.core.model import FeedState
-from aggregator.core.text.urls import DEFAULT_PORTS
+from aggregator.core.text.urls import DEFAULT_PORTS, is_ip_address
 
 # Special-use and customary private names (RFC 6762 appendix G, RFC 8375, RFC 6761).
 PRIVATE = frozenset(
@@ -30,19 +29,11 @@ def host_key(url: str) -> str:
         host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
         return url
-    domain = None if _is_address(host) else _registrable(host)
+    domain = None if is_ip_address(host) else _registrable(host)
     if domain:
         return domain
     shown = f"[{host}]" if ":" in host else host
     return f"{shown}:{port or DEFAULT_PORTS.get(parts.scheme, 0)}"
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _registrable(host: str) -> str | None:
@@ -58,7 +49,7 @@ def _registrable(host: str) -> str | None:
 
 def registrable(host: str) -> str | None:
     """Return the registrable domain of a public host; None for addresses, private names and public suffixes."""
-    if _is_address(host) or "." not in host or host.rpartition(".")[2] in PRIVATE:
+    if is_ip_address(host) or "." not in host or host.rpartition(".")[2] in PRIVATE:
         return None
     domain: str | None = _suffixes().privatesuffix(host)
     return domain

@@ -10,7 +10,6 @@ from aggregator.core.rules.foreign_syntax import SyntaxAdvice
 from aggregator.core.rules.syntax_tree import FIELDS
 from aggregator.core.text.fold import IGNORABLE, narrow
 
-OPERATORS = ("AND", "OR", "NOT", "NEAR", "ONEAR")
 DASHES = foreign_syntax.DASHES  # what editors and phones make of a minus
 LIST_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 

@@ -36,26 +36,6 @@ class ConfigProblem(Schema):
     severity: Literal["error", "warning"]
 
 
-class ErrorResponse(Schema):
-    """An error in one sentence; `problems` where a configuration is at fault."""
-
-    detail: Text
-    problems: list[ConfigProblem] | None = None
-
-
-ERRORS: dict[int | Text, dict[Text, Any]] = {
-    400: {"model": ErrorResponse, "description": "The request cannot be read."},
-    401: {"model": ErrorResponse, "description": "A token or a session is needed."},
-    403: {"model": ErrorResponse, "description": "The request did not come from a page of this site."},
-    404: {"model": ErrorResponse, "description": "There is no such thing."},
-    409: {"model": ErrorResponse, "description": "Somebody else changed it first."},
-    413: {"model": ErrorResponse, "description": "The body is too large."},
-    422: {"model": ErrorResponse, "description": "The request cannot be understood; the detail says why."},
-    502: {"model": ErrorResponse, "description": "The other server did not answer well."},
-    503: {"model": ErrorResponse, "description": "The database does not answer."},
-}
-
-
 class Span(Schema):
     """Where a term matched; offsets count code points."""
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
@@ -64,6 +65,15 @@ def canonical_url(url: str) -> str:
         authority += f":{port}"
     query = "&".join(sorted(p for p in _escapes(parts.query).split("&") if p and not _tracks(p)))
     return f"https://{authority}{_escapes(parts.path).rstrip('/')}{'?' if query else ''}{query}"
+
+
+def is_ip_address(host: str) -> bool:
+    """Say whether a host is an IP address; an IPv6 one comes without its brackets."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def host_error(host: str) -> str | None:
