@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 
 from aggregator.app.paths import database_url, state_directory
 from aggregator.core.model import Process
-from aggregator.core.schemas import process_json
 from aggregator.core.settings import Config
 
 try:
@@ -56,6 +55,8 @@ def register(folder: Path, process: Process, owner: str = "") -> Iterator[None]:
     with file:
         if fcntl:
             fcntl.flock(file, fcntl.LOCK_EX)
+        from aggregator.core.schemas import process_json
+
         json.dump(process_json(process) | {"owner": owner}, file)
         file.flush()
         unready.rename(path)

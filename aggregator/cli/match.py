@@ -10,7 +10,6 @@ from aggregator.cli.output import console, echo, emit, json_option
 from aggregator.cli.program import config_option
 from aggregator.core.errors import ConfigErrors, InvalidRule, NotFound
 from aggregator.core.model import Span
-from aggregator.core.schemas import match_json
 
 if TYPE_CHECKING:
     from aggregator.core.rules import Rule
@@ -43,6 +42,8 @@ def match(file: TextIO, rule: str | None, term: str | None, as_json: bool) -> No
     text = text.removesuffix("\n")
     found = _by_term(term, text) if term is not None else _by_rules(rule, text)
     if as_json:
+        from aggregator.core.schemas import match_json
+
         emit([match_json(name, spans) for name, spans in found])
     else:
         _show(text, found)

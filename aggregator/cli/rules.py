@@ -27,7 +27,6 @@ from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.humanize import dated, span
 from aggregator.core.model import Json
-from aggregator.core.schemas import backtest_json, explanation_json, lint_json, rule_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,6 +68,8 @@ def list_(as_json: bool, limit: int) -> None:
     async def work(app: "Application") -> None:
         now = app.clock.now()
         figures = {f.rule: f for f in await app.store.catalog.rules(now)}
+        from aggregator.core.schemas import rule_json
+
         shapes = [rule_json(r, figures.get(r.id)) for r in app.current.config.rules][: limit or None]
         if as_json:
             emit(shapes)
@@ -121,6 +122,8 @@ def show(as_json: bool, rule_id: str) -> None:
     place = loaded.places.get(("rule", rule_id))
     added = dict(spellings(rule))
     if as_json:
+        from aggregator.core.schemas import rule_json
+
         emit(
             rule_json(rule.config)
             | {"query": print_query(rule.tree), "spellings": added, "version": rule.version, "place": list(place or ())}
@@ -160,6 +163,7 @@ def lint(as_json: bool) -> None:
     """Point out rules that are valid but probably not what you meant, and suggest exclusions for noisy ones."""
 
     async def work(app: "Application") -> list[Json]:
+        from aggregator.core.schemas import lint_json
         from aggregator.pipeline.advise import advise
 
         return [lint_json(f) for f in await advise(app.context, app.store.catalog)]
@@ -209,6 +213,8 @@ def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None
             )
         tally = done.tallies[rule_id]
         if as_json:
+            from aggregator.core.schemas import backtest_json
+
             emit(backtest_json(rule_id, done.entries, tally))
         else:
             _show_backtest(done, tally, against is not None)
@@ -297,6 +303,8 @@ def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
         found = [of_rule(rule, text) for rule in chosen]
         shown = found if wanted else [one for one in found if one.matched] or found
         if as_json:
+            from aggregator.core.schemas import explanation_json
+
             emit([explanation_json(one) for one in shown])
             return
         secho(stored.title, bold=True)

@@ -14,7 +14,6 @@ from aggregator.cli.param_types import SINCE
 from aggregator.cli.program import config_option
 from aggregator.core.errors import ConfigErrors, InvalidRule
 from aggregator.core.humanize import dated
-from aggregator.core.schemas import found_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +55,8 @@ def search(query: str, since: timedelta | None, before: int | None, limit: int, 
         )
         found = answer.found
         if as_json:
+            from aggregator.core.schemas import found_json
+
             emit([found_json(f) for f in found])
         else:
             _show(found, now)

@@ -11,7 +11,6 @@ from aggregator.cli.output import echo, emit, json_option, plural, print_fields,
 from aggregator.cli.program import config_option
 from aggregator.core.findings import findings
 from aggregator.core.humanize import ago, span
-from aggregator.core.schemas import status_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,6 +38,8 @@ def status(as_json: bool) -> None:
         known = (replace(p, loops=None if loops is None else tuple(loops.items())) for p, loops in asked)
         found = replace(found, processes=tuple(known))
         if as_json:
+            from aggregator.core.schemas import status_json
+
             emit(status_json(found))
             return
         for process in found.processes or (None,):
