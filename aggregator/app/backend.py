@@ -18,7 +18,8 @@ from aggregator.app.masking import shown
 from aggregator.app.metrics import lag_s
 from aggregator.app.paths import state_directory
 from aggregator.app.processes import registry_folder, running_processes
-from aggregator.core.errors import Busy, ConfigErrors, Conflict, DatabaseFault, FetchError, NotFound, Unreachable
+from aggregator.app.turns import Turns
+from aggregator.core.errors import ConfigErrors, Conflict, DatabaseFault, FetchError, NotFound, Unreachable
 from aggregator.core.findings import findings
 from aggregator.core.model import DeliveryState, Finding, HitDetail, LoopStatus, Status
 from aggregator.core.results import FeedCandidate, ImportResult, Preview, RulesCheck, RulesFile, SearchResult
@@ -36,38 +37,12 @@ if TYPE_CHECKING:
 
 PREVIEW_S = 8.0
 MAX_CONCURRENT_LOOKUPS, LOOKUPS_S = 32, 15.0
-MAX_WAITING = 4  # beyond those at work; each may read a megabyte of YAML, or match all that is stored
 
 Reload = Callable[[], Awaitable[ConfigErrors | None]]
 
 
 async def _no_reload() -> ConfigErrors | None:
     return None
-
-
-@dataclass(slots=True)
-class Turns:
-    """Bound costly work of one kind: a maximum at once, and a short queue."""
-
-    what: str
-    at_once: int
-    _free: asyncio.Semaphore = field(init=False)
-    _here: int = 0
-
-    def __post_init__(self) -> None:
-        self._free = asyncio.Semaphore(self.at_once)
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn, and hold it. Raises Busy."""
-        if self._here >= self.at_once + MAX_WAITING:
-            raise Busy(f"{MAX_WAITING} {self.what} are already waiting; try again in a moment")
-        self._here += 1
-        try:
-            async with self._free:
-                yield
-        finally:
-            self._here -= 1
 
 
 @dataclass(slots=True)

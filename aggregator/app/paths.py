@@ -21,7 +21,7 @@ def default_config_path() -> Path:
 
 
 def _is_config(file: Path) -> bool:
-    """Tell whether a YAML file has a section of ours; one of another program is none."""
+    """Tell whether a YAML file has a section of a configuration; those of other programs have none."""
     with suppress(OSError, UnicodeDecodeError):
         if file.is_file():
             with file.open(encoding="utf-8-sig") as text:

@@ -1,7 +1,7 @@
 """Registry of running processes: each leaves a note beside the database and keeps it locked while it lives.
 
 The lock holds across containers and PID namespaces, where a process number says nothing: a note without a lock
-belongs to a process that is dead, whoever looks.
+belongs to a process that is dead.
 """
 
 import json

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aggregator.app.backend import Turns
+from aggregator.app.turns import Turns
 from aggregator.core.errors import Busy
 from aggregator.core.model import Entry
 from aggregator.core.rules import index_text, rule_for_query
