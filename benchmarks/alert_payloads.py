@@ -115,6 +115,12 @@ def _service(
 
 
 PHONE = ""  # shows text as text
+PDS = {"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": "https://pds.example"}
+BLUESKY: dict[str, Any] = {
+    "resolveHandle": {"did": "did:plc:1"},
+    "did:plc:1": {"id": "did:plc:1", "alsoKnownAs": ["at://ann.example.org"], "service": [PDS]},
+    "createSession": {"accessJwt": "a", "refreshJwt": "r", "did": "did:plc:1"},
+}
 SERVICES = (
     _service("Discord", f"discord://1234567890/{'a' * 64}", "mention link markdown"),
     _service("Guilded", f"guilded://1234567890/{'a' * 64}", "mention link markdown"),
@@ -143,6 +149,7 @@ SERVICES = (
     _service("ntfy", "ntfys://ntfy.example/topic", PHONE),
     _service("Mastodon", "mastodons://token@social.example", "mention link"),
     _service("Misskey", "misskeys://token@misskey.example"),
+    _service("Bluesky", "bluesky://ann.example.org@abcd-efgh-ijkl-mnop", "mention link", **BLUESKY),
     _service("Line", f"line://{'a' * 40}/U123"),
     _service("Twist", "twist://password:ann@example.org/1234:5678",
              login={"token": "t", "default_workspace": 1234, "id": 1}, get=[]),

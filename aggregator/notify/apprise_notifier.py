@@ -125,7 +125,8 @@ def _compose_and_send(
 ) -> str:
     """Send the parts of an alert that were not accepted before, one after the other, for half of the deadline."""
     until = monotonic() + channel.timeout_s / 2
-    messages = compose(content, channel, target.schema, _service(channel, alert, content, target, notes))
+    service = _service(channel, alert, content, target, notes)
+    messages = compose(content, channel, target.schema, service)
     key = f"{alert.id}/{target.label}"
     said = ""
     for number, message in enumerate(messages, 1):
@@ -133,23 +134,18 @@ def _compose_and_send(
             continue
         if number > 1 and monotonic() > until:
             raise _error(channel, f"{target.label}: {number - 1} of {len(messages)} parts were sent, the rest follows")
-        said = _send_part(channel, alert, content, target, notes, message)
+        if number > 1:
+            service = _service(channel, alert, content, target, notes)
+        _prepare(service, channel, alert, content, target, message, notes)
+        said = _send_part(channel, target, service, notes, message)
         if len(messages) > 1:
             parts.add(key, message.body)
     parts.forget(key)
     return said or f"{target.label}: accepted"
 
 
-def _send_part(
-    channel: Channel,
-    alert: Alert,
-    content: AlertContent,
-    target: Target,
-    notes: HttpCapture,
-    message: RenderedMessage,
-) -> str:
-    service = _service(channel, alert, content, target, notes)
-    _prepare(service, channel, alert, content, target, message, notes)
+def _send_part(channel: Channel, target: Target, service: Any, notes: HttpCapture, message: RenderedMessage) -> str:
+    """Speak, and hear the answer. Raises DeliveryError."""
     notes.read_refusal = partial(refusal, target.schema)
     with capturing(notes):
         result = _notify(service, message)
