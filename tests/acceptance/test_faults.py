@@ -94,21 +94,21 @@ def test_what_each_failure_of_a_channel_leaves_behind(
         rows = said(service)
         seen = {name: (row["state"], row["attempts"]) for name, row in rows.items()}
         assert seen == {
-            ("fine", ""): ("sent", 1),
-            ("busy", ""): ("retry", 1),
-            ("later", ""): ("retry", 1),
-            ("gone", ""): ("dead", 1),
-            ("denied", ""): ("dead", 1),
-            ("hangs", ""): ("retry", 1),
+            ("fine", "127.0.0.1"): ("sent", 1),
+            ("busy", "127.0.0.1"): ("retry", 1),
+            ("later", "127.0.0.1"): ("retry", 1),
+            ("gone", "127.0.0.1"): ("dead", 1),
+            ("denied", "127.0.0.1"): ("dead", 1),
+            ("hangs", "127.0.0.1"): ("retry", 1),
             ("mail-three", "ann@example.org"): ("sent", 1),
             ("mail-three", "nobody@example.org"): ("dead", 1),
             ("mail-three", "bob@example.org"): ("sent", 1),
-            ("mail-busy", ""): ("retry", 1),
-            ("mail-never", ""): ("dead", 1),
-            ("mail-early", ""): ("retry", 1),
-            ("mail-late", ""): ("retry", 1),
-            ("mail-login", ""): ("dead", 1),
-            ("mail-down", ""): ("retry", 1),
+            ("mail-busy", "desk@example.org"): ("retry", 1),
+            ("mail-never", "desk@example.org"): ("dead", 1),
+            ("mail-early", "desk@example.org"): ("retry", 1),
+            ("mail-late", "desk@example.org"): ("retry", 1),
+            ("mail-login", "desk@example.org"): ("dead", 1),
+            ("mail-down", "desk@example.org"): ("retry", 1),
         }
         words = {name[0]: row["last_error"] or "" for name, row in rows.items() if row["state"] != "sent"}
         for name, word in {"busy": "503", "later": "429", "gone": "410", "denied": "401", "mail-busy": "451"}.items():
@@ -117,7 +117,7 @@ def test_what_each_failure_of_a_channel_leaves_behind(
         assert "554" in words["mail-never"]
         unsure = {name[0] for name, row in rows.items() if "may have arrived" in row["reason"]}
         assert unsure == {"hangs", "mail-late"}, "only who may have got it is in doubt"
-        made_at, due_at = (datetime.fromisoformat(rows["later", ""][name]) for name in ("created_at", "due_at"))
+        made_at, due_at = (datetime.fromisoformat(rows["later", "127.0.0.1"][name]) for name in ("created_at", "due_at"))
         assert due_at - made_at >= timedelta(hours=2), "the service that asked for patience gets it"
         assert not any("Traceback" in word for word in words.values())
         reported = [text for text in receiver.texts() if "Not delivered to" in text]
