@@ -117,7 +117,9 @@ def test_what_each_failure_of_a_channel_leaves_behind(
         assert "554" in words["mail-never"]
         unsure = {name[0] for name, row in rows.items() if "may have arrived" in row["reason"]}
         assert unsure == {"hangs", "mail-late"}, "only who may have got it is in doubt"
-        made_at, due_at = (datetime.fromisoformat(rows["later", "127.0.0.1"][name]) for name in ("created_at", "due_at"))
+        made_at, due_at = (
+            datetime.fromisoformat(rows["later", "127.0.0.1"][name]) for name in ("created_at", "due_at")
+        )
         assert due_at - made_at >= timedelta(hours=2), "the service that asked for patience gets it"
         assert not any("Traceback" in word for word in words.values())
         reported = [text for text in receiver.texts() if "Not delivered to" in text]
