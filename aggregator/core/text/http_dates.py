@@ -4,7 +4,8 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_DELAY = re.compile(r"[0-9]{1,10}(\.[0-9]+)?", re.ASCII)
+_DELAY = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
+MAX_DELAY_S = 1e10  # what a float still counts in; callers cap it at what they are willing to wait
 
 
 def http_date(text: str) -> datetime | None:
@@ -29,4 +30,4 @@ def seconds_until(text: str, sent_at: datetime | None) -> float | None:
 def retry_after_s(text: str, sent_at: datetime | None) -> float | None:
     """Seconds of a Retry-After field, a delay or an HTTP-date; None where it is neither, or in the past."""
     text = text.strip()
-    return float(text) if _DELAY.fullmatch(text) else seconds_until(text, sent_at)
+    return min(float(text), MAX_DELAY_S) if _DELAY.fullmatch(text) else seconds_until(text, sent_at)

@@ -396,3 +396,19 @@ def test_an_edit_of_what_was_given_up_is_an_alert_of_its_own() -> None:
     routed = one(entry(content=TEXT, version=2, reason=Reason.CHANGED), context=context)
     assert [d.id for d in routed.deliveries] != [d.id for d in first.deliveries]
     assert len(routed.deliveries) == 1
+
+
+def test_each_channel_is_looked_up_once() -> None:
+    """The look may load a library; a channel that is not configured reaches nobody."""
+    asked: list[str] = []
+
+    def find(channel: Channel) -> tuple[str, ...]:
+        asked.append(channel.name)
+        return ("ann", "bob")
+
+    recipients = Recipients(CHANNELS, find)
+    assert recipients.of("desk") == recipients.of("desk") == ("ann", "bob")
+    assert asked == ["desk"]
+    assert recipients.of("elsewhere") == ()
+    recipients.resolve()
+    assert sorted(asked) == sorted(CHANNELS)
