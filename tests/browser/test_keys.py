@@ -104,7 +104,7 @@ def test_the_focus_comes_back_after_an_action(site: Site, open_page: Opener) -> 
     expect(page.get_by_text("No alerts are held.")).to_be_visible()
     page.goto(site.address + "/?rule=f35")
     press(page, "j", "j", "s")
-    page.get_by_label("Why").fill("air show")
+    page.get_by_label("Reason").fill("air show")
     press(page, "Enter")
     page.wait_for_url("**/?rule=f35&done=silenced")
     expect(page.locator("[data-row]").nth(1)).to_be_focused()
