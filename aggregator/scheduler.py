@@ -36,7 +36,7 @@ async def kept_alive(
         ended: BaseException
         try:
             await run()
-            ended = RuntimeError("it ended by itself")
+            ended = RuntimeError("it ended unexpectedly")
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -76,7 +76,7 @@ class Scheduler:
     """Named ticks, each with a heart that is seen beating.
 
     `beat(name)` is called after every tick that ended well; the watchdog reads those beats, so
-    that a loop that hangs or fails for ever is noticed although the process lives.
+    that a loop that hangs or fails forever is noticed although the process lives.
     """
 
     def __init__(self, loop: Callable[[str], None], failed: Callable[[str, BaseException], None]) -> None:

@@ -296,7 +296,7 @@ class Service:
         try:
             return await self._take_over(None)
         except AggregatorError as error:
-            log.error("the configuration could not be taken over: %s", error)
+            log.error("the configuration could not be reloaded: %s", error)
             return None
 
     async def _take_over(self, digest: str | None) -> ConfigErrors | None:

@@ -125,7 +125,7 @@ def show(as_json: bool, delivery_id: str) -> None:
 @config_option
 @json_option
 def retry(as_json: bool, ids: tuple[str, ...]) -> None:
-    """Queue dead, held or waiting deliveries for immediate delivery by the service."""
+    """Queue dead, held or waiting deliveries to be sent now."""
 
     async def work(app: "Application") -> None:
         found, unknown = await _whole(app, ids)
@@ -146,7 +146,7 @@ def retry(as_json: bool, ids: tuple[str, ...]) -> None:
 @config_option
 @json_option
 def ack(as_json: bool, ids: tuple[str, ...]) -> None:
-    """Acknowledge alerts that were sent or given up: more sources carrying their stories will not alert again."""
+    """Acknowledge alerts that were sent or given up; their stories will not alert again as more sources carry them."""
 
     async def work(app: "Application") -> None:
         found, unknown = await _whole(app, ids)

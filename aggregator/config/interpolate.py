@@ -59,7 +59,7 @@ class Expander:
             return self._wrong(scalar, found, f"the environment variable {name} is not set", hint)
         value = self.environ[name]
         ends = "ends with a line break" if value.endswith(("\r", "\n")) and value.strip() else ""
-        hint = "remove it; a file with Windows line ends leaves \\r behind"
+        hint = "remove it; a file with Windows line endings leaves a \\r"
         return (
             self._wrong(scalar, found, f"the environment variable {name} {ends}", hint)
             if ends
@@ -71,7 +71,7 @@ class Expander:
             raw = secret_content(scalar.source.path.parent / name)
             text = raw.decode()
         except NotASecretFile as refused:
-            return self._wrong(scalar, found, f"{name!r} {refused}", "put the secret into an ordinary file")
+            return self._wrong(scalar, found, f"{name!r} {refused}", "put the secret in a regular file")
         except OSError as broken:
             return self._wrong(scalar, found, f"{name!r} cannot be read: {broken.strerror}")
         except ValueError:  # not UTF-8, or a name that no file can have
@@ -106,7 +106,7 @@ class Expander:
         """Refuse a reference in place of a whole section, which would be one text."""
         if not isinstance(value, ScalarNode) or not refers(value):
             return False
-        hint = f"write {key.text}: into a YAML file of this folder; a reference stands for one value"
+        hint = f"write {key.text}: in a YAML file of this folder; a reference holds a single value"
         self.errors.append(value.source.error(value.start, f"{key.text!r} cannot come from a reference", hint))
         return True
 

@@ -113,12 +113,12 @@ def _some(folder: Path) -> list[os.DirEntry[str]]:
 def _no_file(path: Path) -> ConfigError:
     """Build the error about something that is named like a configuration file but is no file."""
     if path.is_symlink() and not path.exists():
-        message = f"{path.name} is a link that leads nowhere: {os.readlink(path)}"
-        return _at_top(path, message, "correct the link, or remove it")
+        message = f"{path.name} is a broken link: {os.readlink(path)}"
+        return _at_top(path, message, "fix or remove the link")
     if path.is_dir():
         hint = "Docker creates a folder where a mounted file is missing; put the file there, or rename the folder"
         return _at_top(path, f"{path.name} is a folder, not a file", hint)
-    return _at_top(path, f"{path.name} is not an ordinary file", "write the configuration into an ordinary file")
+    return _at_top(path, f"{path.name} is not a regular file", "put the configuration in a regular file")
 
 
 def read(path: Path, edited: Mapping[Path, str]) -> tuple[tuple[Source, ...], tuple[ConfigError, ...], str]:
@@ -201,11 +201,11 @@ def secret_content(path: Path) -> bytes:
         if any(root == place or root in place.parents for root in _NO_FILES):
             raise NotASecretFile("is no place for a secret: nothing is read below /proc, /sys and /dev")
     if not stat.S_ISREG(path.stat().st_mode):  # to open a device may set it off
-        raise NotASecretFile("is not an ordinary file")
+        raise NotASecretFile("is not a regular file")
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     with open(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise NotASecretFile("is not an ordinary file")
+            raise NotASecretFile("is not a regular file")
         return file.read(MAX_SECRET_BYTES + 1)
 
 

@@ -56,7 +56,7 @@ def _config(errors: tuple[str, ...]) -> Iterator[Finding]:
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         what = f"the configuration on disk is invalid, and the previous one is still running: {errors[0]}{more}"
-        remedy = "correct it; `aggregator check` tells whether it is right"
+        remedy = "correct it, then run `aggregator check`"
         yield Finding(kind="config", severity="error", area="configuration", what=what, remedy=remedy)
 
 

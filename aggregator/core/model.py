@@ -124,7 +124,7 @@ class ParsedFeed:
 
     `items` counts every entry in the document, seen or not. `memory` is what the next parse of
     this feed needs to skip work (opaque to everyone but parse/; None: what is remembered stands);
-    `body_hash` likewise.
+    so does `body_hash`.
     """
 
     parse_level: ParseLevel

@@ -66,7 +66,7 @@ def fingerprint(entry: Entry) -> Fingerprint:
 
 
 def keys(known: Fingerprint) -> list[str]:
-    """Return the keys under which a version is looked up; a letter says of which kind each is.
+    """Return the keys under which a version is looked up; a prefix says of which kind each is.
 
     Copies share one of them: their address, their title, or a band of their sketch (a likeness of 0.7
     does with probability 0.99).
@@ -126,7 +126,7 @@ def _contradict(one: frozenset[str], other: frozenset[str], like: float) -> bool
 
     Copies that were cut short have fewer facts, so what counts is the share of the smaller set
     that the larger one lacks. Headlines are not cut: their numbers must agree, and so must the
-    names in them unless the text is copied to the letter.
+    names in them unless the text is copied verbatim.
     """
     if _differ(one, other, "#", allowed=0.0) or _differ(one, other, "1", allowed=0.2):
         return True

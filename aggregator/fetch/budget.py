@@ -1,9 +1,9 @@
 """One budget for the bytes of documents that are held at the same time, from the first byte to the last use.
 
 A small document takes what it needs of a share that is kept for it, and never waits. A larger one takes a
-place that has room for the largest; where none is free it waits, with its sender held back, and whoever
-holds a place for long without having sent all that it has gives it up. So a place is never waited for by
-somebody who holds one (no deadlock), and dripping senders delay large documents only.
+place that has room for the largest; if none is free it waits, with its sender held back, and a sender
+that holds a place for long without having sent everything loses it. So nobody waits for a place while
+holding one (no deadlock), and dripping senders delay large documents only.
 """
 
 import asyncio

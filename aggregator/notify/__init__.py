@@ -19,7 +19,7 @@ def open_notifier(clock: Clock, stream: TextIO | None = None) -> Notifier:
 def recipients(channel: Channel) -> tuple[str, ...]:
     """Return the names of a channel's recipients, each with its own outbox row; `("",)` for the console.
 
-    Even a single recipient has a name: a row belongs to one person, whoever joins the channel later.
+    Even a single recipient has a name: a row belongs to one person, even if others join the channel later.
     A channel that yields no service has one row all the same: it will fail visibly, not silently.
     The first call for a channel of Apprise loads Apprise, which may take seconds; `ActiveConfig` keeps
     the answers.

@@ -18,7 +18,7 @@ GOOD = frozenset({"", "0", "ok", "success", "successful", "succeed", "succeeded"
 BAD = frozenset({"error", "fail", "failed", "failure", "rejected", "denied", "unauthorized", "forbidden"})
 # Codes that mean success at a service where they are not 0 or of HTTP's 2xx.
 GOOD_CODES: Mapping[str, frozenset[int]] = {"wxpusher": frozenset({1000})}
-# Codes that only time or only a person can mend, where the words beside them do not tell.
+# Codes that only time or only a person can fix, where the words beside them do not tell.
 TEMPORARY: Mapping[str, frozenset[int]] = {
     "dingtalk": frozenset({-1, 130101, 410100}),
     "wecombot": frozenset({-1, 45009}),

@@ -266,7 +266,7 @@ async def _in_thread(work: Callable[[], tuple[str, ...]], done: Callable[[], Non
         result, error = None, None
         try:
             result = work()
-        except BaseException as caught:  # noqa: BLE001 -- carried over to whoever awaits it
+        except BaseException as caught:  # noqa: BLE001 -- carried over to the task that awaits it
             error = caught
         try:
             loop.call_soon_threadsafe(settle, result, error)

@@ -65,7 +65,7 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
 
     def __init__(self, targets: Sequence[str] | str | None = None, **arguments: Any) -> None:
         super().__init__(targets=targets, **arguments)
-        # Apprise drops an address with letters beyond ASCII, and reports a mail to nobody as sent.
+        # Apprise drops an address that is not ASCII, and reports a mail to nobody as sent.
         for written in [targets] if isinstance(targets, str) else targets or ():
             name, address = parseaddr(written)
             if not address.isascii() and _FOREIGN.fullmatch(address):
@@ -282,7 +282,7 @@ class _SmtpConnection:
     def _log_in(server: _Bounded, user: str, password: str) -> None:
         server.ehlo_or_helo_if_needed()
         if not server.has_extn("auth"):
-            hint = "take user and password out, or use mailtos:// where it wants encryption first"
+            hint = "remove user and password, or use mailtos:// if it requires encryption first"
             raise Impossible(f"offers no login (AUTH); {hint}")
         try:
             server.login(user, password)
@@ -290,7 +290,7 @@ class _SmtpConnection:
             raise
         except smtplib.SMTPException:
             offered = clean_text(server.esmtp_features.get("auth", "").strip(), 100)
-            raise Impossible(f"offers no way to log in that is known here: {offered}") from None
+            raise Impossible(f"offers no supported login method: {offered}") from None
 
     def deliver(self, service: SmtpService) -> None:
         """Hand the message over. Raises Impossible, smtplib.SMTPException, OSError.
@@ -304,7 +304,7 @@ class _SmtpConnection:
         foreign = [address for address in (sender, *recipients) if not address.isascii()]
         if foreign and not server.has_extn("smtputf8"):
             named = clean_text(", ".join(foreign), 200)
-            raise Impossible(f"takes ASCII addresses only (no SMTPUTF8), so nothing can be sent to or from {named}")
+            raise Impossible(f"accepts ASCII addresses only (no SMTPUTF8); cannot send to or from {named}")
         options = ["SMTPUTF8", "BODY=8BITMIME"] if foreign else []
         self._expect(server.mail(sender, options), smtplib.SMTPResponseException)
         refused = {to: reply for to in recipients if (reply := server.rcpt(to))[0] not in (250, 251)}

@@ -113,7 +113,7 @@ def same_entries(memory: bytes | None, source: Payload) -> bool:
 
 
 def split_entries(source: Payload, *, well_formed: bool) -> Layout | None:
-    """Return the entries of a document, or None if they cannot be told apart with certainty.
+    """Return the entries of a document, or None if they cannot be distinguished with certainty.
 
     Not split: nested entries, entries with anything between them, a `<language>` inside one, a document
     type, namespaces that mean something else to feedparser, and what is not well-formed.

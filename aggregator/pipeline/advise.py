@@ -49,7 +49,7 @@ async def _exclusions(catalog: Catalog, rule: Rule, words: Counter[str], entries
             rule=rule.id,
             kind="noisy",
             message=f"{p.term!r} is {p.why}",
-            hint=f"add it to none: [{p.term}], or only where it stands close: query: '{not_near(rule, p.term)}'",
+            hint=f"add it to none: [{p.term}], or exclude it only close by: query: '{not_near(rule, p.term)}'",
         )
         for p in propose(rule, relevant, irrelevant, frequencies=words, entries=entries)
     ]

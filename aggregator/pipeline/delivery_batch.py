@@ -249,7 +249,7 @@ class DeliveryBatch:
         if (to := rows[0].recipient) not in self.circuit.logged:
             self.circuit.logged.add(to)
             name = f"{self.channel.name} ({to})" if to else self.channel.name
-            log.warning("channel %s does not answer; what else is due there is put off for %g s", name, FIRST_RETRY_S)
+            log.warning("channel %s is not responding; delaying its other deliveries by %g s", name, FIRST_RETRY_S)
 
     async def _renew(self) -> None:
         """Renew what waits if this attempt may outlast its lease.

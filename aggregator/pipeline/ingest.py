@@ -149,7 +149,7 @@ class Ingestor:
         return polled
 
     async def _counted(self, active: ActiveConfig, feed: Feed, state: FeedState, error: AggregatorError) -> PolledFeed:
-        """Record an error of ours as a failure of the feed, which backs off; that ends the lease, too."""
+        """Record an internal error as a failure of the feed, which backs off; that ends the lease, too."""
         now = self._context.now()
         after, hosts = after_failure(state, feed, active.config.settings.polling, error, ours=True, now=now)
         poll = PollResult(state=after, hosts=hosts, notices=self._health_news(active, state, after, now))

@@ -45,7 +45,7 @@ class Maintainer:
         return tuple(sorted({config.channels[name].time_zone for name in named if name in config.channels}))
 
     async def heartbeat(self, zone: str) -> None:
-        """Send a time zone's channels a sign of life with the events since the last one (a day, at first)."""
+        """Send a time zone's channels a heartbeat with the events since the last one (a day, at first)."""
         now = self._context.now()
         since = self._last_heartbeats.get(zone, now - timedelta(days=1))
         self._last_heartbeats[zone] = now

@@ -81,7 +81,7 @@ class WebSub:
         return len(due) + len(untold)
 
     async def _end(self, subscription: HubSubscription) -> None:
-        """End a subscription: nothing more is accepted from this hub for this feed; it is told so later."""
+        """End a subscription: nothing more is accepted from this hub for this feed; the hub is notified later."""
         leaving = websub.unsubscription(subscription, self._context.now())
         await self._subscriptions.remove([subscription.feed], [leaving] if leaving else [])
 

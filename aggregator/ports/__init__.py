@@ -113,7 +113,7 @@ class Feeds(Protocol):
         """Lease up to `limit` enabled feeds that are due (`force`: due or not), most overdue first.
 
         A host whose limit lies ahead is passed over, forced or not; so is a leased feed. With `per_host`,
-        of the `limit` most overdue that are not at `busy` hosts, only so many of each host are taken:
+        of the `limit` most overdue that are not at `busy` hosts, only `per_host` of each host are taken:
         where that was a host's share, others may be had by asking again with the host among the busy ones.
         `proven`: only those whose last poll went well (`health.is_proven`).
         """
@@ -263,7 +263,7 @@ class Outbox(Protocol):
     ) -> tuple[Delivery, ...]:
         """Lease deliveries that are due, or whose lease ran out (`repeat` is set on those that were begun).
 
-        At most `limit`; where `held` is given, up to so many that were held are taken beside these.
+        At most `limit`; where `held` is given, up to that many held ones are taken as well.
 
         Due are pending, retry and held ones with `due_at <= now` (held: a digest's hour has come,
         quiet hours are over); most urgent, then oldest first.

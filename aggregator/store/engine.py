@@ -23,7 +23,7 @@ BUSY_MS = 10_000
 CONNECT_S = 10
 READERS = 4
 LASTING = frozenset({"damaged", "gone"})  # a write that works elsewhere in the file heals neither
-GONE = "put it back if that was not meant; the service ends, and opens what has that name when it is started again"
+GONE = "restore it if this was unintended; the service stops, and opens the file of that name when it is started again"
 
 
 class Database:

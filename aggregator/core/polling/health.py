@@ -1,7 +1,7 @@
 """The health of feeds, and the changes of it that deserve a notice.
 
              3 failures           a success
-    OK ───────────────▶ FAILING ─────────────▶ OK      BLOCKED likewise: 2 answers that are
+    OK ───────────────▶ FAILING ─────────────▶ OK      BLOCKED as well: 2 answers that are
     │                                                   a challenge, a login page or plain HTML
     ├─ 410 ───────────▶ GONE      polling stops
     ├─ no entry for k × its usual gap ▶ SILENT   until it speaks

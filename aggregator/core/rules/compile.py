@@ -325,7 +325,7 @@ class _Compilation:
         if name not in self.lists:
             near = get_close_matches(name, self.lists, n=1)
             add = f"add it under lists:, or write '\"${name}\"' for the text itself"
-            raise BadTerm(f"there is no list ${name}", f"did you mean ${near[0]}?" if near else add)
+            raise BadTerm(f"no list named ${name}", f"did you mean ${near[0]}?" if near else add)
         self.used[name] = self.lists[name]
         terms: list[Term] = []
         for index, text in enumerate(self.lists[name]):

@@ -71,7 +71,7 @@ def explain(rule: Rule, document: Document) -> Explanation:
     barred = _barred(rule, document, context)
     if (rule.langs or any(clause.lang for clause in term_clauses(rule.plan))) and not context.lang and not barred:
         text = f"lang: {', '.join(rule.config.lang)}".rstrip(": ")
-        hint = "too few words to tell the language, which therefore excludes nothing"
+        hint = "too few words to detect the language, so it excludes nothing"
         unsure = ExplainedClause(kind="lang", text=text, satisfied=True, hint=hint)
         whole = ExplainedClause(kind="all", text=tree.text, satisfied=tree.satisfied, children=(tree, unsure))
         tree = replace(tree, children=(*tree.children, unsure)) if tree.kind == "all" else whole
@@ -96,8 +96,8 @@ def _barred(rule: Rule, document: Document, context: MatchContext) -> str:
         return f"feed {document.feed} has none of the tags {', '.join(feeds.tags)}"
     wanted = " or ".join(sorted(rule.langs))
     if context.lang:
-        return f"the language is {context.lang}{'' if context.said_lang else ' by its words'}, not {wanted}"
-    return f"the letters are not those of {wanted}"
+        return f"the language is {context.lang}{'' if context.said_lang else ' (detected)'}, not {wanted}"
+    return f"the script does not match {wanted}"
 
 
 def _explained(clause: Clause, context: MatchContext, *, missed: bool = True) -> ExplainedClause:

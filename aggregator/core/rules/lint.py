@@ -101,7 +101,7 @@ def _exclusions(rule: Rule) -> Iterator[LintFinding]:
             yield LintFinding(
                 rule=rule.id,
                 kind="excludes",
-                message=f"none: excludes every entry that says {node.text!r} once, anywhere",
+                message=f"none: excludes every entry that mentions {node.text!r} once, anywhere",
                 hint=f"to exclude it only close to the terms, write query: '{not_near(rule, node.text)}'",
             )
 

@@ -92,8 +92,8 @@ def _two_readings(groups: list[list[Node]], offset: int) -> Problem:
     theirs = print_query(And(tuple(each[0] if len(each) == 1 else Or(tuple(each)) for each in choices)))
     return Problem(
         path=(),
-        message=f"OR beside AND, NOT or a blank, without brackets, is read as {_shortened(ours)}",
-        hint=f"write the brackets; where OR joins first, as in Google Alerts: {_shortened(theirs)}",
+        message=f"OR mixed with AND, NOT or a space, without brackets, is read as {_shortened(ours)}",
+        hint=f"add brackets; if OR should bind first, as in Google Alerts: {_shortened(theirs)}",
         offset=offset,
         severity="warning",
     )

@@ -121,5 +121,5 @@ def web_address(url: str | None) -> str | None:
 
 
 def host_of(url: str) -> str:
-    """Return the host that a link really leads to; in punycode if it has letters beyond ASCII."""
+    """Return the host that a link really leads to; in punycode if it is not ASCII."""
     return (urlsplit(url).hostname or "").removeprefix("www.")

@@ -65,7 +65,7 @@ async def list_deliveries(request: Request, backend: BackendDep, asked: Annotate
 
 @router.post("/deliveries/retry", response_model=models.Count)
 async def retry(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
-    """Queue dead, held or waiting deliveries for immediate delivery."""
+    """Queue dead, held or waiting deliveries to be sent now."""
     return JSONResponse({"count": await backend.catalog.retry(sent.ids, backend.clock.now())})
 
 

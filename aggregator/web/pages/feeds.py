@@ -43,7 +43,7 @@ def _names(backend: Backend) -> dict[str, str]:
 async def _found(backend: Backend, words: str) -> list[str]:
     """Return the feeds that match a part of their id, name, address or tags, as they are shown.
 
-    Masked parts cannot be searched either: otherwise a key could be guessed letter by letter.
+    Masked parts cannot be searched either: otherwise a key could be guessed character by character.
     """
     part, configured = words.casefold(), {feed.id: feed for feed in backend.current().config.feeds}
     found = []

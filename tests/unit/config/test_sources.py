@@ -85,8 +85,8 @@ def a_circle(path: Path) -> None:
     ("make", "words"),
     [
         (a_folder, "channels.yaml is a folder, not a file (Docker"),
-        (a_link, "channels.yaml is a link that leads nowhere: /nowhere/at/all.yaml ("),
-        (a_circle, "channels.yaml is a link that leads nowhere"),
+        (a_link, "channels.yaml is a broken link: /nowhere/at/all.yaml ("),
+        (a_circle, "channels.yaml is a broken link"),
     ],
 )
 def test_what_has_the_name_and_is_no_file_is_an_error(tmp_path: Path, make: Callable[[Path], None], words: str) -> None:

@@ -46,14 +46,14 @@ def test_near_misses_say_what_to_write(keys: dict[str, Any], fields: dict[str, s
 def test_a_language_that_cannot_be_told_is_said_to_exclude_nothing() -> None:
     """Neither the pass nor the refusal is silent."""
     for rule in (made(any=["NATO"], lang=["en"]), made(query="NATO lang:en")):
-        assert "too few words to tell the language" in hints(rule, title="NATO")
+        assert "too few words to detect the language" in hints(rule, title="NATO")
         assert "too few" not in hints(rule, title="NATO", lang="en")
         assert explain(rule, Document(title="NATO")).matched
     rule = made(any=["NATO"], lang=["en"])
     turkish = "Ankara'dan NATO açıklaması: füzeler geri gönderilmeyecek, görüşmeler sürüyor"
-    assert explain(rule, Document(title=turkish)).excluded_by == "the language is tr by its words, not en"
+    assert explain(rule, Document(title=turkish)).excluded_by == "the language is tr (detected), not en"
     assert explain(rule, Document(title="NATO", lang="tr")).excluded_by == "the language is tr, not en"
-    assert explain(rule, Document(title="НАТО, С-400 и NATO")).excluded_by == "the letters are not those of en"
+    assert explain(rule, Document(title="НАТО, С-400 и NATO")).excluded_by == "the script does not match en"
 
 
 def test_a_stem_that_no_language_knows_is_said() -> None:
