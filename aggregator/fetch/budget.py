@@ -18,7 +18,7 @@ from aggregator.core.errors import Busy
 INCOMING_S = 20.0  # for a place and the whole body of a document that is sent to us
 BUDGET_BYTES = 128 * 2**20
 SMALL_BYTES = 256 * 1024
-HELD_S = 5.0  # a place may be kept so long by a document that is still on its way while others wait
+HELD_S = 5.0  # the longest that an unfinished document may keep a place while others wait
 TRIM_AT = 3  # places that were held at once
 TRIM_BYTES = 16 * 2**20
 

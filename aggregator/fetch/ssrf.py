@@ -32,6 +32,9 @@ def parse_ip(address: str) -> IpAddress:
 
     Raises ValueError.
     """
+    # ::ffff:127.0.0.1 (RFC 4291, 2.5.5.2) reaches IPv4 loopback, and a NAT64 gateway translates 64:ff9b::/96
+    # to the IPv4 address in its last 32 bits (RFC 6052), so both are judged by the address that is reached.
+    # 6to4 and Teredo, which embed an IPv4 address too, are refused as a whole (NOT_PUBLIC_6).
     found = ip_address(address)
     if isinstance(found, IPv6Address):
         if found.ipv4_mapped is not None:
@@ -51,6 +54,9 @@ def is_public(address: str) -> bool:
     if isinstance(found, IPv4Address):
         special = found.is_multicast or found.is_reserved or any(found in net for net in NOT_PUBLIC_4)
         return found.is_global and not special
+    # For IPv6 only what IANA has allocated for global unicast passes (2000::/3): a list of the
+    # good ranges stays right when new special ranges are assigned outside of it. A zone index (fe80::1%eth0)
+    # selects an interface of this machine, never a place on the internet (RFC 4007).
     return found.scope_id is None and found in UNICAST_6 and not any(found in net for net in NOT_PUBLIC_6)
 
 
@@ -76,6 +82,8 @@ class AddressPolicy:
         `given` are the entries of `allow` that serve the request; default: all.
         """
         found = parse_ip(address)
+        # Checked first, before anything is permitted: a feed that could reach our own port would act with the
+        # trust that a request from loopback has, whatever the operator opened.
         if port in self._own_ports and found.is_loopback:
             return "this is the service itself"
         covering = self._covering(found, port, host or address)
@@ -91,6 +99,8 @@ class AddressPolicy:
 
     def given_to(self, host: str, port: int, addresses: Iterable[str]) -> frozenset[Entry]:
         """Return the entries that serve a feed configured at this place; `addresses` are those of `host`."""
+        # Permission follows the configured feed, not the address alone: otherwise one `allow` for an intranet
+        # feed would let every public feed link or redirect into the intranet (CWE-441, CWE-918).
         resolved = [parse_ip(address) for address in addresses]
         return frozenset().union(
             *(self._covering(found, port, host) for found in resolved),

@@ -97,6 +97,10 @@ def unpack_memory(memory: bytes | None) -> FeedMemory | None:
 
 def same_entries(memory: bytes | None, source: Payload) -> bool:
     """Tell whether only the part between the ancestors' tags and the first entry changed, and nothing inherited."""
+    # Servers rewrite lastBuildDate or a comment at the top of every response. If prefix and tail (all entries)
+    # are byte for byte as before, and the middle changed nothing that entries inherit (language and link of
+    # the channel; xml:base is in the prefix), parsing would yield the same entries. The length of the tail says
+    # where it must begin, so nothing is searched; a new entry in the middle is excluded by the last condition.
     known = unpack_memory(memory)
     if not known or not known.tail or headers_hash(source) != known.headers_hash:
         return False
@@ -125,6 +129,10 @@ def split_entries(source: Payload, *, well_formed: bool) -> Layout | None:
     prefix, ranges = found
     if b"<!DOCTYPE" in text[: ranges[0][0]]:
         return None
+    # Each entry is hashed under a key made of everything that gives its bytes another meaning: namespace
+    # prefixes, inherited base and language, and the headers. So equal hashes mean equal results, and a
+    # change above the entries makes all of them new instead of being missed. A document type could define
+    # entities (XML 1.0, 4.2), which change the meaning of bytes anywhere; such documents are read whole.
     declared = declarations(text)
     if not are_usual(declared):
         return None
@@ -190,6 +198,8 @@ def unseen(layout: Layout, hashes: Sequence[bytes], known: FeedMemory) -> tuple[
 
 def remember(layout: Layout, source: Payload, hashes: Sequence[bytes], names: Iterable[bytes]) -> bytes:
     """Build the memory of a document: `names` are the names of its first entries, as many as were read."""
+    # Layout has the text without a byte order mark, the next poll compares raw bytes: offsets are moved by
+    # the mark's length. Without a reliable offset (the text was converted) `tail` is 0, which disables level 2.
     raw, first = source.body, layout.ranges[0][0]
     offset = raw.find(layout.text) if len(raw) - len(layout.text) in (0, 3) else -1  # a byte order mark
     prefix, begin = layout.prefix + max(0, offset), first + max(0, offset)

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 CONCURRENCY = 8
 LEASE_S = 300.0
 MAX_ATTEMPTS = 3
-PAUSE = timedelta(minutes=10)  # times the number of tries so far
+PAUSE = timedelta(minutes=10)  # times the number of attempts so far
 
 ArticleOutcome = Literal["read", "nothing new", "later", "given up"]
 
@@ -89,7 +89,7 @@ class ArticleFetcher:
     async def _work(self, request: ArticleRequest) -> None:
         try:
             self._observe(await self._fulfil(request))
-        except Exception as error:  # a bug stops one article, which counts as a try
+        except Exception as error:  # a bug stops one article, which counts as an attempt
             log.exception("reading an article failed", extra={"feed": request.entry.feed})
             try:
                 self._observe(await self._failed(request, ParseError(f"{type(error).__name__}: {error}")))
@@ -111,7 +111,7 @@ class ArticleFetcher:
             return await self._take(active, feed, entry, text)
         except (FetchError, ParseError) as error:
             return await self._failed(request, error)
-        except StoreError as error:  # the wish stands, and is due again when its lease runs out
+        except StoreError as error:  # the request stays, and is due again when its lease runs out
             log.warning("article text could not be stored: %s", error, extra={"feed": entry.feed})
             return ArticleResult(feed=entry.feed, outcome="later")
 

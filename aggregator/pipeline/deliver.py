@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 # deadline; a process that dies holds back no more than these.
 LEASE_DEADLINES = 2
 MAX_CLAIMED = CONCURRENCY * LEASE_DEADLINES
-UNKNOWN_CHANNEL = timedelta(minutes=10)  # so long an alert waits for a channel that is not in the configuration
+UNKNOWN_CHANNEL = timedelta(minutes=10)  # how long an alert waits for a channel that is not in the configuration
 UNKNOWN_TO_NEWCOMER = timedelta(days=1)
 MAX_FOLDED = 1000  # held rows claimed beside these: a day's digest is one message, and folding sends nothing
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 PATH = "/websub/"
 CONCURRENCY = 20  # of one tick: hubs are few, and each gets one request a second
-REQUEST_TIMEOUT_S = 40.0  # the loop must be seen to live
+REQUEST_TIMEOUT_S = 40.0  # the loop must report in time
 LEASE_S = 120.0
 MAX_ATTEMPTS, PAUSE_S = 10, 0.3  # to get a feed that is being polled at this moment
 

@@ -49,8 +49,8 @@ WAITING = [state.value for state in (DeliveryState.PENDING, DeliveryState.HELD, 
 
 # What lies further ahead than this was written by a clock that was wrong.
 AHEAD = timedelta(minutes=1)
-FAR_AHEAD = timedelta(days=3)  # no server's wish for rest is obeyed for so long
-LEASE_AHEAD = timedelta(hours=1)  # no lease is so long
+FAR_AHEAD = timedelta(days=3)  # no server's request for rest is obeyed for longer
+LEASE_AHEAD = timedelta(hours=1)  # no lease is longer
 
 # Rows removed in one transaction: few enough that a poll's commit never waits long.
 STEP = 500

@@ -88,6 +88,9 @@ class SqlOutbox:
         held: int | None = None,
         channels: Sequence[str] | None = None,
     ) -> tuple[Delivery, ...]:
+        # At-least-once with leases, the transactional outbox: claim in one short transaction, send outside of any,
+        # settle in another. A row is never locked while the network is waited for. `wake_at` alone says when
+        # a row may be taken (due time, or end of lease), so claims of any state need one index.
         bound = {} if channels is None else {"channels": self._dialect.list_param(channels)}
         shares = [(limit, _due(now))] if held is None else [(limit, _due(now) & ~HELD), (held, _due(now) & HELD)]
         chosen = [self._fair_share(most, due, channels) for most, due in shares]
@@ -135,6 +138,9 @@ class SqlOutbox:
 
     def _lease(self, now: datetime, owner: str, until: datetime) -> Any:
         """Lease the chosen rows that are still free. An attempt that was begun and never settled may have arrived."""
+        # SKIP LOCKED lets several processes claim side by side on PostgreSQL; the CTE re-checks `due` under the
+        # lock, because the rows were chosen before it. Repeats are marked here, in the same statement: only
+        # if BEGUN was recorded may the service have received the message, so only then is it a possible repeat.
         free = (
             select(deliveries.c.id)
             .where(self._dialect.is_in(deliveries.c.id, "ids"), _due(now))
@@ -184,6 +190,9 @@ class SqlOutbox:
         def begin(connection: Connection) -> None:
             if connection.execute(FENCED, condition).one_or_none() is None:
                 raise _lost(delivery)
+            # Written before the first byte goes out: after a crash, an attempt with this mark may have arrived,
+            # and one without it certainly has not. The fence (owner and attempt number) stops a process that
+            # slept past its lease from sending what another one has claimed meanwhile.
             connection.execute(BEGIN_ATTEMPT, {"delivery_id": delivery, "attempt": attempt})
 
         await self._writer.execute(begin)
@@ -203,6 +212,8 @@ class SqlOutbox:
         condition = {"delivery_id": after.id, "owner": owner, "attempt": attempt}
 
         def settle(connection: Connection) -> None:
+            # Fenced by the attempt number as well as the owner: the same process may have claimed the row again
+            # after its lease ran out, and the outcome of the older attempt must not settle the newer one.
             before = connection.execute(FENCED, condition).one_or_none()
             if before is None:
                 raise _lost(after.id)

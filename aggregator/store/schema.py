@@ -78,7 +78,7 @@ memories = Table(
     Column("data", Blob, nullable=False),
 )
 
-# Who was asked to push what.
+# Subscriptions at hubs.
 subscriptions = Table(
     "subscriptions",
     metadata,

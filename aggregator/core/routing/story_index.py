@@ -79,6 +79,11 @@ class StoryIndex:
     def attach(self, entry: Entry) -> Story:
         """Return the story of this entry, made if no story has it yet; the same for each of its hits."""
         if entry.key not in self._attached:
+            # Keyed by entry, not by hit: ten rules that match one entry must see the same story. What the story
+            # had alerted before this entry is remembered now, because `record_alert` changes it for the first
+            # of these rules, and the others must not be taken for repeats of an alert that they share.
+            # The feed of a new entry is passed on, since a new text at an address that its feed has used before
+            # is the next report and not a version of the last one; an edit stays a version.
             found = self._fingerprints.get(entry.key) or fingerprint(entry)
             feed = None if entry.reason is Reason.CHANGED else entry.feed
             near = find_story(found, self._candidates(found), feed) if self._settings.stories.collapse else None
@@ -128,6 +133,8 @@ class StoryIndex:
         earlier = self._rules.get(name)
         if earlier is None:
             return ()
+        # An alert that goes out in tonight's digest must not swallow an instant one about the same story, nor
+        # a low priority a high one: only an earlier rule at least as fast and as urgent covers a channel.
         as_fast = earlier.deliver in ("instant", rule.deliver)
         as_urgent = URGENCY[earlier.priority] <= URGENCY[rule.priority]
         return notified(earlier, self._settings) if name == rule.id or (as_fast and as_urgent) else ()
@@ -158,6 +165,10 @@ class StoryIndex:
         However many share a key (a series with one opening), each key yields its latest only, so the cost of
         an entry does not grow with the number of stories.
         """
+        # Locality-sensitive hashing: texts that share a MinHash band are probably similar (Leskovec, Rajaraman,
+        # Ullman, Mining of Massive Datasets, 3.4), so only these are compared. An equal address or title
+        # outweighs any number of bands. Ties are broken by time and id, never by order of arrival, so that
+        # a repeated commit decides alike.
         shared: Counter[str] = Counter()
         for key in keys(found):
             weight = 1 if key.startswith("b:") else CANDIDATES

@@ -106,6 +106,9 @@ class Atom:
 
     def _sequences(self, reading: TokenizedText) -> Iterator[int]:
         """Yield where all tokens follow each other, starting from the rarest one."""
+        # A phrase is verified from its rarest word ("of the Black Sea" from "black"), as search engines
+        # intersect posting lists from the shortest on: the cost is that of the rarest word, not of "the".
+        # Affixes count at the outer edges only: inside a phrase a particle would be another word.
         whole = self.tokens[:-1] if self.prefix else self.tokens
         places = [reading.at(word) for word in whole]
         anchor = min(range(len(whole)), key=lambda k: len(places[k]))
@@ -150,6 +153,10 @@ class Atom:
             return False
         if self.trail and not _trails(self.trail, text, end):
             return False
+        # Tokens split where letters and digits meet, so 400 is a token of S-400, 1.400 and 400B as well. The
+        # checks below undo this at the edges: a number must not go on (1,400), a number alone must not be
+        # the end of somebody's designator (S-400 for the term 400), a designator must not start inside
+        # another one (2S1 for S1), and initials must not be part of longer ones (U.S. in U.S.S.R.).
         first_kind, last_kind = token_kind(self.tokens[0]), token_kind(self.tokens[-1])
         if first_kind == "digit" and not self.lead and _number_goes_on(text, start - 1, -1):
             return False
@@ -230,6 +237,8 @@ def _inside_code(reading: TokenizedText, at: int, *, code: bool) -> bool:
         return False
     gap = reading.text[reading.ends[at - 1] : reading.starts[at]]
     letters = reading.text[reading.starts[at - 1] : reading.ends[at - 1]]
+    # Designators put up to four capitals before the number (S-400, AGM-158, RQ-4). A lower-case or longer
+    # word before a hyphen is ordinary prose (anti-400, post-2014), where the number stands for itself.
     if not gap:
         return letters[-1:].isalpha() and (letters.isupper() or code or len(letters) > 1)
     return len(gap) == 1 and gap in "-\u2010\u2011\u2013_" and letters.isupper() and len(letters) <= 4

@@ -31,6 +31,12 @@ _MARKS = re.compile(
 )
 
 
+# A fold must not look at neighbouring characters: str.translate with a table works code point by code point,
+# so the offsets of evidence in the original text follow from the lengths of the folds alone. NFKD instead of
+# NFKC for the same reason (composition looks ahead), and again after case folding, which can produce
+# characters that decompose further (compatibility caseless matching, Unicode Standard 3.13, D146). Marks
+# are dropped by a fixed list instead of category Mn: in Indic scripts vowel signs are Mn as well, and
+# dropping them would merge different words.
 class FoldTable(dict[int, str]):
     """A table for str.translate that computes each code point the first time it occurs."""
 

@@ -79,6 +79,9 @@ def _word_part(char: str) -> str:
     folded, kind = FOLDED[ord(char)], category(char)
     if not folded:
         return ""
+    # Letters and marks (L*, M*) make tokens, with the letters that their compatibility forms decompose to.
+    # The modifier letters U+02B9 to U+02CF are letters by category (mostly Lm), but in running text they
+    # are apostrophes and primes (the okina, transliterated soft signs) and separate words as U+0027 does.
     if kind[0] in "LM" and not "\u02b9" <= char <= "\u02cf":
         return "".join(c for c in folded if category(c)[0] in "LMN" and not "\u02b9" <= c <= "\u02cf")
     if kind in ("Nd", "Nl"):
@@ -115,6 +118,10 @@ def lone_word(text: str) -> str | None:
 def _parts(text: str) -> str:
     """Fold `text`, with blanks for all that is no token; punctuation may stay if all is ASCII."""
     lower = text.lower()
+    # Three speeds for one result. Most English texts are ASCII, where lower() is the fold and punctuation can
+    # stay, since _ASCII_TOKEN skips it. Other texts have few distinct characters that need folding: some
+    # str.replace over the whole text, each in C, beat a dictionary look-up per character. Only texts
+    # with many such characters (Korean, whose syllables decompose) are cheaper with translate().
     if lower.isascii():
         return lower
     odd = {*_TO_FOLD.findall(lower)}
@@ -231,6 +238,9 @@ class TokenizedText:
 
     def at(self, word: str) -> Sequence[int]:
         """Return the indices of the folded `word`, also inside affixes (see affixes)."""
+        # Scripts from Hebrew (U+0590) on may write particles inside a token, which only the index knows.
+        # For the others one list.count() over a short text costs less than building the index, which
+        # pays off once many terms are looked up in a long text.
         words = self.words
         if word >= "\u0590" or len(words) > _FEW:
             return self._index.get(word, ())
@@ -284,6 +294,9 @@ class TokenizedText:
         self._asked += 1
         if self._asked > _FEW_PLACES or word >= "\u0590" or parts.count(word) != words.count(word):
             return self.starts[index], self.ends[index]
+        # Evidence needs the places of a handful of tokens, so the places of all are worked out only if more
+        # are asked for. The shortcut is exact only if the word has as many occurrences as a string as it
+        # has as a token.
         # It stands nowhere inside another word: its nth occurrence as a string is its nth as a token.
         start = -1
         for _ in range(words[:index].count(word) + 1):
