@@ -1,4 +1,4 @@
-"""What leaves for each service when a feed attacks it: service × attack × payload, as a Markdown table.
+"""Payloads for each service when a feed attacks it: service × attack × payload, as a Markdown table.
 
     python -m benchmarks.alert_payloads > payloads.md
 

@@ -1,4 +1,4 @@
-"""What hostile feeds cost, and what their neighbours notice of them.
+"""The cost of hostile feeds, and their effect on other feeds.
 
     python -m benchmarks.hostile [--seconds 20] [--rounds 12] [--json benchmarks/results/hostile.json]
 

@@ -1,4 +1,4 @@
-"""What the pages cost over a full database: time of the server and bytes of each page and route.
+"""The cost of the pages over a full database: server time and bytes of each page and route.
 
     python -m benchmarks.pages [--entries 1000000] [--feeds 1000] [--folder DIR] [--json FILE]
 

@@ -1,4 +1,4 @@
-"""Parsing on each rung of the ladder, against feedparser with all its defaults in the same run.
+"""Parsing at each level, against feedparser with all its defaults in the same run.
 
     python -m benchmarks.parse [--feeds 60] [--json results.json] [FILE …]
 

@@ -1,4 +1,4 @@
-"""What the store costs, against the usual way (an ORM session and a commit for each feed) in the same run.
+"""The cost of the store, against the usual way (an ORM session and a commit for each feed) in the same run.
 
     python benchmarks/store.py [--feeds 1000] [--entries 35] [--database URL]
 

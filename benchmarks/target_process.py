@@ -1,4 +1,4 @@
-"""The real house (fetcher, parse workers, store), polling what it is told to, for `benchmarks.hostile`.
+"""The real application (fetcher, parse workers, store), polling on command, for `benchmarks.hostile`.
 
     python -m benchmarks.target_process CONFIG
 

@@ -2,8 +2,8 @@
 
     python -m tests.acceptance.deadly run --config CONFIG
 
-What a document does to the machine (memory, time) is not the point here, but that the process is
-gone without a word. Rests after deaths of alerts are short, so that a test sees their end.
+What a document does to the machine (memory, time) is not the point here, but that the process dies
+without a word. Rests after deaths of alerts are short, so that a test sees their end.
 """
 
 import os

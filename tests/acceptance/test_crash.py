@@ -1,4 +1,4 @@
-"""Kill -9: nothing that was published is lost, and nothing is said more often than there were kills.
+"""Kill -9: nothing that was published is lost, and nothing is sent more often than there were kills.
 
 benchmarks/crash.py does the same a thousand times, with a table.
 """

@@ -1,4 +1,4 @@
-"""Inputs that kill the service: whoever restarts it, nothing of the kind becomes a restart loop."""
+"""Inputs that kill the service: under any supervisor, no such input becomes a restart loop."""
 
 import sys
 from pathlib import Path

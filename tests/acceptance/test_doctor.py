@@ -1,4 +1,4 @@
-"""`aggregator doctor` on broken installations: it names what is wrong, says how to mend it, and touches nothing."""
+"""`aggregator doctor` on broken installations: it reports problems and remedies, and changes nothing."""
 
 import json
 import shutil
@@ -154,7 +154,7 @@ def test_a_clock_that_was_set_back(installed: Service) -> None:
     assert "clock" in remedy(report, "clock")
 
 
-def test_dead_feeds_and_dead_letters(publisher: Publisher, receiver: Receiver, service: Service) -> None:
+def test_dead_feeds_and_dead_deliveries(publisher: Publisher, receiver: Receiver, service: Service) -> None:
     """A feed that is gone, one that fails, and an alert that its channel refused."""
     for feed in ("wire", "gone", "failing"):
         publisher.publish(feed, "0", "nothing")

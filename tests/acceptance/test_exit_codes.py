@@ -1,4 +1,4 @@
-"""However a command ends: a closed pipe, a full disk, Ctrl-C, a fault of ours. A code and a sentence, no traceback."""
+"""Every way a command ends: a closed pipe, a full disk, Ctrl-C, a bug. An exit code and a sentence, no traceback."""
 
 import os
 import pty
@@ -62,7 +62,7 @@ def test_a_closed_pipe_is_no_failure(folder: Path, command: tuple[str, ...]) -> 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("command", [("--help",), ("schema",), ("status",), ("rules", "list")])
-def test_a_full_disk_is_told(folder: Path, command: tuple[str, ...]) -> None:
+def test_a_full_disk_is_reported(folder: Path, command: tuple[str, ...]) -> None:
     """What could not be written is a failure, in one line."""
     code, said = ended(folder, *command, to="/dev/full")
     assert (code, said) == (1, "error: cannot write the output: No space left on device\n")
@@ -115,7 +115,7 @@ def test_a_fault_of_the_program_is_one_line(folder: Path) -> None:
     assert "please report it: TypeError" in done.stderr
 
 
-def test_the_service_ends_with_zero_when_it_is_told_to(folder: Path) -> None:
+def test_the_service_exits_with_zero_on_request(folder: Path) -> None:
     """SIGINT and SIGTERM are how it is stopped."""
     (folder / "config" / "web.yaml").write_text("settings: {web: {enabled: false}}\n", encoding="utf-8")
     with subprocess.Popen([*PROGRAM, "run"], cwd=folder, stderr=subprocess.PIPE, text=True) as process:

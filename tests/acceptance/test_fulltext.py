@@ -1,4 +1,4 @@
-"""Full text with the real process: what only the article says is told, once."""
+"""Full text with the real process: what only the article says is alerted, once."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Figures of the real process: every documented metric has samples, and a worker has an address for them."""
+"""Metrics of the real process: every documented metric has samples, and a worker has an address for them."""
 
 import re
 from pathlib import Path

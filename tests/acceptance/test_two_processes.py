@@ -1,4 +1,4 @@
-"""Two services on one database: they share the work, and nothing is lost, told twice or polled twice."""
+"""Two services on one database: they share the work, and nothing is lost, sent twice or polled twice."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Prints the check list as a score sheet: runs its fifty tests, one line for each."""
+"""Prints the check list as a report: runs its fifty tests, one line for each."""
 
 import json
 import re

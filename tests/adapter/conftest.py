@@ -1,4 +1,4 @@
-"""What the tests of the adapters share."""
+"""Fixtures shared by the tests of the adapters."""
 
 import pytest
 

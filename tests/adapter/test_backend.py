@@ -1,4 +1,4 @@
-"""The backend over a real house: files on disk, a real database, no network."""
+"""The backend over a real application: files on disk, a real database, no network."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -56,7 +56,7 @@ async def test_private_addresses_are_not_added(backend: AppBackend, url: str, li
     assert url in (backend.path / "feeds.yaml").read_text()
 
 
-async def test_names_that_nobody_knows_now_may_be_added(backend: AppBackend) -> None:
+async def test_unresolvable_names_may_be_added(backend: AppBackend) -> None:
     """Being offline keeps nobody from adding a feed; the address is judged when it is dialled."""
     assert await backend.add_feed("https://nosuch.invalid/feed")
 

@@ -1,4 +1,4 @@
-"""One budget for the bytes that are held at once: large documents wait, small ones never, nobody for ever."""
+"""One budget for the bytes that are held at once: large documents wait, small ones never, and no wait is endless."""
 
 import asyncio
 import gc
@@ -69,7 +69,7 @@ async def test_large_documents_take_turns() -> None:
     assert (1 <= most <= 2, fixture.taken) == (True, 0)
 
 
-async def test_held_back_bytes_starve_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_held_back_bytes_starve_no_feed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty senders keep the last byte back: small feeds are read at once, a large one in a few turns."""
     monkeypatch.setattr(budget, "HELD_S", 0.05)
     way_out, fixture = transport(3)

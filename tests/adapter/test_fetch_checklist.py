@@ -1,4 +1,4 @@
-"""What a good citizen does, line by line: fifty scenarios against a scripted server.
+"""Polite polling, line by line: fifty scenarios against a scripted server.
 
 `scripts/behaviour` prints the sheet; the first sentence of each docstring is its line. Where days
 are needed, the clock is in the test's hand; the fetcher, the database and the pipeline are real.
@@ -290,7 +290,7 @@ async def test_21_retry_after_date() -> None:
     assert 3 * 3600 <= await pause_after(answer(429, **headers)) <= 3.3 * 3600
 
 
-async def test_22_503_likewise() -> None:
+async def test_22_503() -> None:
     """503 with Retry-After is honoured likewise."""
     assert 7200 <= await pause_after(answer(503, Retry_After="7200")) <= 7200 * 1.1
 

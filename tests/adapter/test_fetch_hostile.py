@@ -118,7 +118,7 @@ async def test_slow_handshake(play: Callable[[asyncio.StreamReader, asyncio.Stre
         assert asyncio.get_running_loop().time() - began < 1
 
 
-async def test_nobody_there() -> None:
+async def test_no_server() -> None:
     """A refused connection and an unknown name are told apart, and neither counts as connected."""
     async with open_fetcher(HTTP, Polling(), version="0") as fetcher:
         for url, words in (("http://127.0.0.1:9/", "connection refused"), ("http://nobody.invalid/", "DNS")):

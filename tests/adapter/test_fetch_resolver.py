@@ -61,7 +61,7 @@ async def test_one_at_a_time_needs_one_thread() -> None:
     resolvers.close()
 
 
-async def test_whoever_does_not_wait_is_not_answered() -> None:
+async def test_a_cancelled_lookup_is_not_answered() -> None:
     """A question that was given up is not asked, and its thread goes on."""
     asked, gate = list[str](), threading.Event()
 

@@ -1,4 +1,4 @@
-"""The guard on every entry point: nine spellings of loopback, special addresses, DNS, redirects, proxies."""
+"""The address policy on every entry point: nine spellings of loopback, special addresses, DNS, redirects, proxies."""
 
 import asyncio
 import socket

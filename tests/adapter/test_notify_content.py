@@ -1,4 +1,4 @@
-"""What a letter says: one story is an alert however many rules found it; digests are grouped and counted."""
+"""The content of an alert: one story is an alert however many rules found it; digests are grouped and counted."""
 
 from dataclasses import replace
 

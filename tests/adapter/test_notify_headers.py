@@ -1,4 +1,4 @@
-"""Titles that pose as encoded words: whoever reads the mail, with whatever library, sees text in one header."""
+"""Titles that pose as encoded words: every mail reader and library sees text in one header."""
 
 import base64
 import re

@@ -239,7 +239,7 @@ async def test_patience_that_a_service_asks_for(headers: dict[str, str], body: b
     assert error.retry_after_s == seconds
 
 
-async def test_nobody_listens() -> None:
+async def test_no_listener() -> None:
     """A refused connection certainly delivered nothing."""
     error = await failure(webhook(f"http://127.0.0.1:{free_port()}/"))
     assert (error.transient, error.unknown) == (True, False)
@@ -285,7 +285,7 @@ async def test_hanging_channels_do_not_hold_up_others() -> None:
         await asyncio.gather(*hanging, return_exceptions=True)
 
 
-async def test_no_secret_is_ever_told(said: list[str]) -> None:
+async def test_no_secret_is_ever_shown(said: list[str]) -> None:
     """Neither errors nor logs at their loudest hold a token, a password or a URL with one."""
     secrets = ("TOKEN-in-path", "bearer-SECRET", "query-SECRET", "user-PASS", "bWU6dXNlci1QQVNT")
     with receiver() as peer:

@@ -88,7 +88,7 @@ async def test_discord_mentions_whom_the_operator_names() -> None:
         ("misskeys://token@misskey.example?visibility=public", "public"),
     ],
 )
-async def test_nothing_is_public_unless_somebody_says_so(url: str, visibility: str) -> None:
+async def test_nothing_is_public_unless_configured(url: str, visibility: str) -> None:
     """A watch list is nobody's business."""
     (sent,) = await send(replace(BY_NAME["Mastodon"], url=url), attacked("quiet"))
     assert sent.document()["visibility"] == visibility
@@ -106,7 +106,7 @@ LONG = {
 
 @pytest.mark.parametrize("name", LONG)
 @pytest.mark.parametrize("word", ["Анкара", "S-400 😀", "& < >"])
-async def test_a_long_night_is_told_in_numbered_parts(name: str, word: str) -> None:
+async def test_a_long_digest_is_sent_in_numbered_parts(name: str, word: str) -> None:
     """Every story of a digest of eighty arrives, in parts that are numbered and fit."""
     stories = tuple(_story(number, word) for number in range(80))
     night = replace(alerts()["digest"], kind=AlertKind.DIGEST, hits=stories, more=0, page=None)

@@ -86,7 +86,7 @@ def test_signature_is_constant() -> None:
     }
 
 
-async def test_secret_is_never_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_secret_is_never_shown(caplog: pytest.LogCaptureFixture) -> None:
     """It is in no request, no error, no log at its loudest and no value that is printed."""
     caplog.set_level("DEBUG")
     with receiver() as peer:

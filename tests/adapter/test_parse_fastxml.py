@@ -1,4 +1,4 @@
-"""The lean reader against feedparser: equal or refused, on feeds that were bent in every way we know."""
+"""The fast reader against feedparser: equal or refused, on feeds that were altered in every way we know."""
 
 import re
 from pathlib import Path

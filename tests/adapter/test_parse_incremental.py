@@ -1,4 +1,4 @@
-"""The ladder's law: what it gives is what a full parse gives, for every step from document to document."""
+"""The law of incremental parsing: it returns what a full parse returns, for every step from document to document."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

@@ -1,4 +1,4 @@
-"""Documents made to harm: refused in words, or the worker dies and nobody else notices."""
+"""Documents made to harm: refused in words, or the worker dies and no other feed notices."""
 
 import asyncio
 import time
@@ -173,7 +173,7 @@ async def test_a_slow_feed_waits_apart() -> None:
         assert all(isinstance(one, ParsedFeed) for one in repaired)
 
 
-async def test_strangers_do_not_slow_a_proven_feed() -> None:
+async def test_unproven_feeds_do_not_slow_a_proven_one() -> None:
     """Forty feeds come at once, each with a document for which a quick worker does not suffice; a feed that did well
     is read before a second one of them is given up."""
     proven = replace(STATE, id="proven", last_ok_at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -189,7 +189,7 @@ async def test_strangers_do_not_slow_a_proven_feed() -> None:
         await asyncio.gather(*strangers, return_exceptions=True)
 
 
-async def test_proven_feeds_use_every_worker_while_no_stranger_waits() -> None:
+async def test_proven_feeds_use_every_worker_while_no_unproven_one_waits() -> None:
     """What is kept for them is not all that they get."""
     before = set(psutil.Process().children())
     proven = replace(STATE, last_ok_at=datetime(2026, 1, 1, tzinfo=UTC))

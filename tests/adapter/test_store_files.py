@@ -37,7 +37,7 @@ def modes(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("umask")
-async def test_nobody_else_reads_what_is_stored(tmp_path: Path) -> None:
+async def test_the_database_is_private(tmp_path: Path) -> None:
     """Database, log, index, backup and note are 0600 and the new folder 0700, whatever the umask."""
     folder = tmp_path / "state" / "aggregator"
     path = folder / "aggregator.db"

@@ -1,4 +1,4 @@
-"""The schema's history leads to the tables that the code knows, once, whoever comes first."""
+"""The schema's history leads to the tables that the code knows, once, whichever process comes first."""
 
 import asyncio
 from pathlib import Path

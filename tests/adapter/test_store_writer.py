@@ -225,7 +225,7 @@ async def test_processes_on_one_server_share_the_work(postgres: PostgresServer) 
 
 
 @pytest.mark.postgres
-async def test_processes_on_one_server_tell_a_story_once(postgres: PostgresServer) -> None:
+async def test_processes_on_one_server_alert_a_story_once(postgres: PostgresServer) -> None:
     """Routing takes turns across processes: one story is made of twenty copies."""
     url = postgres.emptied()
     question = RoutingQuery(fingerprints=(Fingerprint(url_key="u1"),))

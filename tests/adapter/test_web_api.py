@@ -1,4 +1,4 @@
-"""The JSON API: the shapes of the commands, typed requests, exports, live news."""
+"""The JSON API: the shapes of the commands, typed requests, exports, live updates."""
 
 import asyncio
 import csv
@@ -402,7 +402,7 @@ def test_the_document_names_every_route(client: HttpClient) -> None:
     assert "https://" not in page
 
 
-def test_live_news_are_told_once() -> None:
+def test_live_updates_are_sent_once() -> None:
     """Each new hit is told once to every listener, from the moment of listening on."""
 
     async def story() -> list[str]:
@@ -427,7 +427,7 @@ def test_live_news_are_told_once() -> None:
     assert ids == ["00001f41", "00001f42"] * 2
 
 
-def test_live_news_are_caught_up() -> None:
+def test_live_updates_are_caught_up() -> None:
     """After a break a listener hears what it missed, and nothing twice."""
 
     async def story() -> str:

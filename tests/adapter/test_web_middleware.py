@@ -1,4 +1,4 @@
-"""The gate: every route closed unless it says otherwise, and only to those who may enter."""
+"""The security middleware: every route closed unless listed, and open only to authenticated requests."""
 
 import base64
 import itertools
@@ -45,7 +45,7 @@ def test_all_route_kinds_are_covered() -> None:
     assert len(known) > 60
 
 
-def test_every_route_is_closed_to_strangers() -> None:
+def test_every_route_is_closed_to_the_unauthenticated() -> None:
     """Without a credential, or with a wrong one, nothing answers but what is open on purpose."""
     _, client = closed(listen="0.0.0.0:8080")
     wrong = (None, f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", "Bearer ", "Basic eDp5")
@@ -211,7 +211,7 @@ def test_foreign_names_are_refused(host: str) -> None:
         assert client.get(path).status == 421
 
 
-def test_forwarded_headers_of_strangers_are_ignored() -> None:
+def test_forwarded_headers_from_untrusted_addresses_are_ignored() -> None:
     """X-Forwarded-* changes nothing unless the proxy is named in the settings."""
     client = HttpClient(create_app(sample_tables()))
     answer = client.get("/", headers={"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"})
@@ -341,7 +341,7 @@ def test_the_wait_grows_with_every_guess() -> None:
     assert login_limiter.wait_s("192.0.2.2", now) == 60
 
 
-def test_guesses_of_others_lock_nobody_out() -> None:
+def test_guesses_of_others_lock_no_owner_out() -> None:
     """Thirty wrong passwords from one address, and a hundred from many, leave the right one right elsewhere."""
     backend, client = closed()
     for _ in range(30):
@@ -389,7 +389,7 @@ def test_a_browser_that_was_inside_has_a_count_of_its_own() -> None:
     assert client.post("/login", form={"password": PASSWORD}).status == 429
 
 
-def test_wrong_tokens_are_counted_and_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_wrong_tokens_are_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     """A line a minute, and one for ten times as many, says how many an address showed; no line says what."""
     backend, client = closed()
     with caplog.at_level("WARNING"):

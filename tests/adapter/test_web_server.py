@@ -1,4 +1,4 @@
-"""Serving: a taken port is said with its remedy; stopping waits for nobody who only listens."""
+"""Serving: a taken port is reported with its remedy; stopping does not wait for idle listeners."""
 
 import asyncio
 import signal

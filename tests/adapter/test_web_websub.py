@@ -1,4 +1,4 @@
-"""Where hubs call: open without a credential, and for nothing else."""
+"""Callbacks for hubs: open without a credential, and for nothing else."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_a_push_is_acknowledged(hub: HttpClient, callback: str, signature: str, 
     assert hub.ask("POST", f"/websub/{callback}", headers=headers, body=b"feed").status == status
 
 
-def test_a_push_for_nobody_is_gone(hub: HttpClient) -> None:
+def test_a_push_without_a_subscription_is_gone(hub: HttpClient) -> None:
     """410 tells the hub to stop."""
     assert hub.ask("POST", "/websub/guessed", headers={"origin": None}, body=b"feed").status == 410
 

@@ -236,7 +236,7 @@ async def test_205_only_what_was_asked_for_is_confirmed() -> None:
         assert (await made.subscription()).standing is SubscriptionState.REQUESTED
 
 
-async def test_a_hub_is_told_that_the_feed_left() -> None:
+async def test_a_hub_is_unsubscribed_when_the_feed_is_removed() -> None:
     """A feed that is removed is unsubscribed, once; the hub's question is confirmed, once, and only that one."""
     async with subscribed() as made:
         callback = (await made.subscription()).callback

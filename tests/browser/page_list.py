@@ -1,4 +1,4 @@
-"""Every page, by a name and its address on the backend of a morning."""
+"""Every page, by a name and its address on the backend with sample data."""
 
 PAGES = {
     "hits": "/",

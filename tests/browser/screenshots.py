@@ -1,4 +1,4 @@
-"""The pictures of the README, taken anew from the pages over the backend of a morning.
+"""Takes the screenshots of the README from the pages over the backend with sample data.
 
 python -m tests.browser.screenshots [DIRECTORY]    (docs/images without one; needs Chromium)
 """

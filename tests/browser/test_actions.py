@@ -100,7 +100,7 @@ def test_a_silence_is_made_and_lifted(site: Site, open_page: Opener) -> None:
     assert number not in site.backend.tables.silences
 
 
-def test_the_editor_tells_while_typing(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
+def test_the_editor_checks_while_typing(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
     """A problem appears at its line, goes when it is mended, and the effect is shown before saving."""
     page = open_page("/rules/edit")
     area = page.get_by_label("Contents of")

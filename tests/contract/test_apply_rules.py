@@ -1,4 +1,4 @@
-"""What every store promises about hits on stored entries, known hits, health and dead processes."""
+"""The promises of every store about hits on stored entries, known hits, health and dead processes."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What every store promises about wishes for full texts."""
+"""The promises of every store about requests for full texts."""
 
 from dataclasses import replace
 from datetime import timedelta

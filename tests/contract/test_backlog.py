@@ -1,4 +1,4 @@
-"""What every store says is due and not done."""
+"""The promises of every store about work that is due and not done."""
 
 from dataclasses import replace
 from datetime import timedelta

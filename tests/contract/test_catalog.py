@@ -1,4 +1,4 @@
-"""What the reading side of every store promises, and what people may change by hand."""
+"""The promises of the reading side of every store, with the changes that people make by hand."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -333,7 +333,7 @@ async def test_listing_of_deliveries_can_be_continued(store: AnyStore) -> None:
     assert await store.catalog.deliveries(before=(NOW - HOUR, "d3")) == ()
 
 
-async def test_delivery_shows_what_it_tells(store: AnyStore) -> None:
+async def test_delivery_shows_its_hits(store: AnyStore) -> None:
     """One delivery with its attempts and hits."""
     await stored(store, entry(), hits=(hit(),))
     await store.outbox.add([delivery(hits=("h1",))])

@@ -1,4 +1,4 @@
-"""What every store remembers of the work that was under way when a process died."""
+"""The memory of every store of the work that was under way when a process died."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -116,7 +116,7 @@ async def test_an_alert_counts_the_deaths_that_it_was_sent_at(store: AnyStore) -
     assert [(one.outcome, one.ended_at is not None) for one in attempts] == [("unknown", True)] * 3 + [(None, False)]
 
 
-async def test_suspects_go_last_and_hold_up_nobody(store: AnyStore) -> None:
+async def test_suspects_go_last_and_delay_no_others(store: AnyStore) -> None:
     """An alert at which a process died waits behind those of its urgency that are harmless."""
     await store.outbox.add([delivery("d1", due_at=NOW - HOUR)])
     await killed_while_sending(store, "p1", timedelta())

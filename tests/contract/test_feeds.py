@@ -1,4 +1,4 @@
-"""What the polling side of every store promises."""
+"""The promises of the polling side of every store."""
 
 import asyncio
 from dataclasses import replace
@@ -503,7 +503,7 @@ async def test_story_outside_the_window_is_not_found(store: AnyStore) -> None:
     assert (await asked(store, far)).stories == ()
 
 
-async def test_history_tells_when_a_rule_hit_and_alerted(store: AnyStore) -> None:
+async def test_history_has_times_of_hits_and_alerts(store: AnyStore) -> None:
     """Thresholds and spikes count hits since an instant, oldest first, of one rule."""
     hits = (
         hit("h1", created_at=NOW - 2 * HOUR),

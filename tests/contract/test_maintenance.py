@@ -1,4 +1,4 @@
-"""What keeping every store in order promises."""
+"""The promises of every store's maintenance."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every notifier owes its caller: the fake, the console, a webhook and a mail server."""
+"""The promises of every notifier: the fake, the console, a webhook and a mail server."""
 
 import asyncio
 import io
@@ -143,7 +143,7 @@ async def test_sends_can_run_at_the_same_time(case: Case) -> None:
     assert case.heard().count(HEADLINE) >= 10
 
 
-async def test_a_port_nobody_listens_on() -> None:
+async def test_a_port_without_a_listener() -> None:
     """A peer that is not there is a temporary failure that delivered nothing."""
     channel = Channel(name="c", service="webhook", url=(SecretStr(f"http://127.0.0.1:{free_port()}"),))
     assert recipients(channel) == ("127.0.0.1",)

@@ -1,4 +1,4 @@
-"""What the sending side of every store promises."""
+"""The promises of the sending side of every store."""
 
 import asyncio
 from dataclasses import replace
@@ -169,7 +169,7 @@ async def test_failed_delivery_waits_for_its_next_try(store: AnyStore) -> None:
     assert (await row(store)).attempts == 2
 
 
-async def test_attempt_without_an_answer_is_told_apart(store: AnyStore) -> None:
+async def test_attempt_without_an_answer_is_marked(store: AnyStore) -> None:
     """`unknown`: it may have arrived; the next attempt is marked as a repeat."""
     await store.outbox.add([delivery()])
     (claimed,) = await claim(store)

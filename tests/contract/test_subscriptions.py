@@ -1,4 +1,4 @@
-"""What every store promises about subscriptions at hubs."""
+"""The promises of every store about subscriptions at hubs."""
 
 from dataclasses import replace
 
@@ -64,7 +64,7 @@ async def test_a_feed_has_one_subscription(store: AnyStore) -> None:
     assert len(await store.subscriptions.all()) == 1
 
 
-async def test_the_lease_is_told_to_polls(store: AnyStore) -> None:
+async def test_the_lease_is_known_to_polls(store: AnyStore) -> None:
     """The feed's state knows how long it is pushed; a poll under way cannot undo it."""
     await offering(store, "a")
     (before,) = await lease(store.feeds, "a")

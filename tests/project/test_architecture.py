@@ -1,4 +1,4 @@
-"""The layer contracts holds, and the files look as this project wants them."""
+"""The layer contracts hold, and the files look as this project wants them."""
 
 import ast
 import re

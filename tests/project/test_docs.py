@@ -1,4 +1,4 @@
-"""What stands beside the code tells the truth: documentation, example, schema, locks, scripts."""
+"""The files beside the code are true: documentation, example, schema, locks, scripts."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Operations tell the truth: commands, options, metrics, loops and troubles are documented, deploy/ is sound."""
+"""Operations are documented: commands, options, metrics, loops and findings; deploy/ is sound."""
 
 import json
 import re

@@ -31,7 +31,7 @@ def test_licence_and_metadata() -> None:
     assert {"authors", "classifiers", "keywords", "urls"} <= set(PROJECT)
 
 
-def test_no_remedy_installs_a_strangers_package() -> None:
+def test_no_remedy_installs_a_foreign_package() -> None:
     """`aggregator` on the index is another project: nothing that we print or write says to install it."""
     listing = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = [name for name in listing.splitlines() if not name.startswith("tests/data/")]

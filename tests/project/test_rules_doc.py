@@ -1,4 +1,4 @@
-"""docs/rules.md tells the truth: its examples load, and their tests pass."""
+"""docs/rules.md is true: its examples load, and their tests pass."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Certificates for servers on loopback, signed by an authority that nobody but the tests trusts.
+"""Certificates for servers on loopback, signed by an authority that only the tests trust.
 
 The keys in tests/data/tls are public on purpose; they protect nothing.
 """

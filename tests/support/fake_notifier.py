@@ -1,4 +1,4 @@
-"""A notifier that does as it is told, and remembers what it said."""
+"""A notifier that fails on demand, and records what it was asked to send."""
 
 import asyncio
 from collections.abc import Callable

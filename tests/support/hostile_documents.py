@@ -1,4 +1,4 @@
-"""Documents and servers made to harm: the tests hold what becomes of each, `benchmarks.hostile` measures its price.
+"""Documents and servers made to harm: the tests assert the outcome of each, `benchmarks.hostile` measures its cost.
 
 REFUSED, SURVIVED and HEAVY are documents (made when they are wanted: some have megabytes), ANSWERS are whole
 answers of a server with the error that they owe. SURVIVED cost something, but an entry is found in them; HEAVY may

@@ -1,4 +1,4 @@
-"""A parser without processes: the same decisions, made where the test stands."""
+"""A parser without processes: the same decisions, made in the test's own process."""
 
 from aggregator.parse.parser import IncrementalParser
 from aggregator.parse.workers.protocol import Reply, Request

@@ -1,4 +1,4 @@
-"""A desk for the pages: the store in memory, toys instead of the loader and the network."""
+"""A backend for the pages: the store in memory, simple stand-ins for the loader and the network."""
 
 import hashlib
 from collections import Counter

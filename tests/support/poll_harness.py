@@ -1,4 +1,4 @@
-"""The polling half of the service on loopback: real fetcher, real database, the clock in the test's hand."""
+"""The polling half of the service on loopback: real fetcher, real database, a clock that the test sets."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""A morning of news on a backend: feeds, hits, stories, an outbox with every state, thirty days behind it."""
+"""Sample data on a backend: feeds, hits, stories, an outbox with every state, and thirty days of history."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

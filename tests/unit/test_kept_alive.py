@@ -1,4 +1,4 @@
-"""A task that should never end is started again, and somebody hears of it."""
+"""A task that should never end is restarted, and the failure is logged."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What doctor says about facts; no disk, no clock."""
+"""Findings of doctor from facts; no disk, no clock."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

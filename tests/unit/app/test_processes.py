@@ -1,4 +1,4 @@
-"""Who runs: notes beside the database, held by a lock while their process lives."""
+"""The registry of processes: notes beside the database, held by a lock while their process lives."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
         assert running_processes(tmp_path / "nowhere") == ()
 
 
-def test_a_page_that_does_not_answer_tells_nothing() -> None:
+def test_a_page_that_does_not_answer_is_unknown() -> None:
     """Neither well nor late: not known."""
     assert loops_of(this_process(NOW, frozenset({"web"}), "http://127.0.0.1:9/")) is None
     assert loops_of(this_process(NOW, frozenset({"web"}), None)) is None
@@ -74,7 +74,7 @@ def owner_with(pid: int, place: int | None = None) -> str:
     return ":".join(parts)
 
 
-def test_a_number_tells_only_of_its_own_boot_and_namespace(tmp_path: Path) -> None:
+def test_a_process_number_is_valid_in_its_own_boot_and_namespace(tmp_path: Path) -> None:
     """Who ended here is dead; the same number in another container, after another boot or elsewhere says nothing."""
     gone, alive = ended_process(), os.getppid()
     dead, living = owner_with(gone), owner_with(alive)
@@ -82,7 +82,7 @@ def test_a_number_tells_only_of_its_own_boot_and_namespace(tmp_path: Path) -> No
     assert dead_owners([dead, living, *foreign, "host:17:0badcafe", ""], tmp_path) == (dead,)
 
 
-def test_a_lock_tells_across_containers(tmp_path: Path) -> None:
+def test_a_lock_works_across_containers(tmp_path: Path) -> None:
     """Every service may be process 1 of its container: whose note is locked lives, whose is not is dead."""
     process = this_process(NOW, frozenset({"poll"}), None)
     first, second = owner_with(1, 2), owner_with(1, 2).replace("elsewhere", "third")

@@ -1,4 +1,4 @@
-"""Writes small configurations for tests and tells what the loader says of them."""
+"""Writes small configurations for tests and returns what the loader reports."""
 
 from pathlib import Path
 from textwrap import dedent

@@ -162,7 +162,7 @@ def test_only_files_of_the_configuration_are_saved(tmp_path: Path) -> None:
         save_file(tmp_path, tmp_path / ".." / "elsewhere.yaml", "rules: []\n", environ={})
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason of the operating system is in the error."""
     file = written(tmp_path, FEEDS)
 

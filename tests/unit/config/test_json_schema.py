@@ -1,4 +1,4 @@
-"""The JSON Schema and the starter: what `aggregator schema` and `aggregator init` give."""
+"""The JSON Schema and the starter: the output of `aggregator schema` and `aggregator init`."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is sound of a faulty configuration, for those who only read what is stored."""
+"""The valid parts of a faulty configuration, for commands that only read the database."""
 
 from pathlib import Path
 

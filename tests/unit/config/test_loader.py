@@ -113,7 +113,7 @@ def test_nothing_to_read_proposes_init(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "file.yaml/below", "/dev/null", "/dev/zero"])
-def test_paths_that_cannot_be_read_are_told(tmp_path: Path, name: str) -> None:
+def test_paths_that_cannot_be_read_are_reported(tmp_path: Path, name: str) -> None:
     """No path makes the loader hang or fail in its own words."""
     written(tmp_path, "feeds: []\n", "file.yaml")
     with pytest.raises(ConfigErrors) as caught:
@@ -232,7 +232,7 @@ def test_problems_of_channels_get_their_places(tmp_path: Path) -> None:
     assert str(error).endswith(":4:14: error: '***' is too short (12 characters)")
 
 
-def test_several_syntax_traps_are_told_at_once(tmp_path: Path) -> None:
+def test_several_syntax_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     """A slip that stops the YAML parser does not hide the next one."""
     errors = refused(
         tmp_path,
@@ -280,7 +280,7 @@ def test_a_page_for_others_needs_more_than_a_guess(tmp_path: Path, listen: str) 
 
 
 @pytest.mark.parametrize("proxy", ["*", "0.0.0.0/0", "::/0", "proxy.example", ""])
-def test_nobody_is_believed_unnamed(tmp_path: Path, proxy: str) -> None:
+def test_a_proxy_is_trusted_only_by_name(tmp_path: Path, proxy: str) -> None:
     """A proxy is named by its address or network; everybody is no proxy."""
     (error,) = refused(tmp_path, f'settings: {{web: {{trusted_proxies: ["{proxy}"]}}}}\n')
     assert "trusted_proxies" in error

@@ -126,7 +126,7 @@ def test_known_references_and_sources_may_stay(tmp_path: Path) -> None:
     tried(tmp_path, before.replace("turkey:", "ships: {use: ships}\n  turkey:"), before)
 
 
-def test_sections_in_braces_are_told_apart(tmp_path: Path) -> None:
+def test_sections_in_braces_are_distinguished(tmp_path: Path) -> None:
     """A file on one line is judged by its text and by its meaning."""
     before = "{channels: {}, rules: []}\n"
     tried(tmp_path, "{channels: {}, rules: [{id: a, any: [x]}]}\n", before)

@@ -1,4 +1,4 @@
-"""What a status shows to be wrong: values in, findings out."""
+"""Findings of a status: values in, findings out."""
 
 from datetime import UTC, datetime, timedelta
 

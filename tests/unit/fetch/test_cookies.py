@@ -1,4 +1,4 @@
-"""The jar of one chain of redirects: who may set what, and who gets it."""
+"""The jar of one chain of redirects: which hosts may set cookies, and which receive them."""
 
 import pytest
 from hypothesis import given

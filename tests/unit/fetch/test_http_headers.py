@@ -1,4 +1,4 @@
-"""What a response says about itself."""
+"""Response headers: validators, freshness, Retry-After, links."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

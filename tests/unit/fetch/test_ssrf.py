@@ -1,4 +1,4 @@
-"""The address predicate, range by range."""
+"""The public-address check, range by range."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 

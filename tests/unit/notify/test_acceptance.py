@@ -1,4 +1,4 @@
-"""What services say in the body of a 200: taken, not now, or never."""
+"""Verdicts of services in the body of a 200: accepted, not now, or never."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A poller with everything around it, none of which reaches out: store, fetcher and parser are the fakes."""
+"""A poller with everything around it, none of which uses the network: store, fetcher and parser are the fakes."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

@@ -65,7 +65,7 @@ async def test_a_gap_shortens_the_interval() -> None:
     assert fixture.state.interval_s == 562.5
 
 
-async def test_a_gap_without_an_archive_is_told_once_a_day() -> None:
+async def test_a_gap_without_an_archive_is_reported_once_a_day() -> None:
     """One notice a day, however often it happens."""
     fixture = await watched()
     for number in (10, 20, 30):

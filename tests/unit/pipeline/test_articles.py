@@ -84,7 +84,7 @@ async def test_an_article_hits_what_its_summary_did_not() -> None:
     assert await verb(fixture, site).once() == 0
 
 
-async def test_what_the_summary_told_is_not_repeated() -> None:
+async def test_alerts_on_the_summary_are_not_repeated() -> None:
     """A rule that alerted on the summary says nothing about the article, also one that wants updates."""
     fixture = await at_work(MISSILE, TREATY)
     await fixture.poll(FakePage(body=rss(item(2, "an S-400 and a treaty"), item(1, "old"))))

@@ -1,4 +1,4 @@
-"""An outage of our own is noticed when enough is known, and said once."""
+"""A local outage is noticed when enough is known, and logged once."""
 
 import logging
 from contextlib import ExitStack

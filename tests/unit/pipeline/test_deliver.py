@@ -1,4 +1,4 @@
-"""The deliver verb over the store in memory and a notifier that does as it is told."""
+"""Delivery over the store in memory and a notifier that fails on demand."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -252,7 +252,7 @@ async def test_a_bug_in_one_message_does_not_stop_the_others() -> None:
     assert it.row("a").last_error == "internal error: RuntimeError"
 
 
-async def test_a_slow_channel_delays_nobody() -> None:
+async def test_a_slow_channel_delays_no_other() -> None:
     """While one channel hangs, others go on, tick after tick, and the slow one is counted in the end."""
     it = desk(Channel(name="slow", service="console"), Channel(name="desk", service="console"))
     it.notifier.waits["slow"] = asyncio.Event()
@@ -276,7 +276,7 @@ async def test_stop_leaves_an_unfinished_send_to_its_lease() -> None:
     assert await it.tick() == DeliveryCounts()
 
 
-async def test_quiet_hours_hold_and_then_tell_in_one_digest() -> None:
+async def test_quiet_hours_hold_and_then_send_one_digest() -> None:
     """Alerts of the night wait for the morning and come as one digest; high priority passes."""
     it = desk(Channel(name="desk", service="console", quiet_hours="22:00-07:00", time_zone="Europe/Oslo"))
     await put(it, "a", "b", "c")
@@ -373,7 +373,7 @@ async def test_a_notice_needs_no_hit() -> None:
     assert it.notifier.said[0][1].notice == Notice(title="Test", body="It works.")
 
 
-async def test_an_alert_whose_entries_are_gone_is_still_told() -> None:
+async def test_an_alert_whose_entries_are_gone_is_still_sent() -> None:
     """Where retention was faster than the channel, the title is said: better than silence."""
     it = desk(Channel(name="desk", service="console"))
     await put(it, "a")

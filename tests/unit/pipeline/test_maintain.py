@@ -48,7 +48,7 @@ async def test_heartbeats_go_by_the_clock_of_each_channel() -> None:
     assert "(Europe/Oslo)" in notice.body
 
 
-async def test_each_further_death_is_told_once() -> None:
+async def test_each_further_death_is_reported_once() -> None:
     """From the second on, with what rests and what to do; the same death is not told again."""
     fixture = await poll_fixture()
     maintainer = maintaining(fixture)

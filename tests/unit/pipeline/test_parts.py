@@ -1,4 +1,4 @@
-"""A poll with thousands of entries: written in parts, told once, and nothing lost between two of them."""
+"""A poll with thousands of entries: written in parts, alerted once, and nothing lost between two of them."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ async def test_a_large_poll_is_written_in_parts(monkeypatch: pytest.MonkeyPatch)
     assert len(digest.hits) == 9
 
 
-async def test_each_part_tells_its_own_hits() -> None:
+async def test_each_part_alerts_its_own_hits() -> None:
     """More hits than a part holds make several digests, and every hit is in one of them."""
     fixture = await poll_fixture(RULE, polling={"flood_limit": 5})
     await fixture.poll(FakePage(body=rss(item("first"))))

@@ -1,4 +1,4 @@
-"""The poll verb over a store in memory, a fetcher without a network and a parser without processes."""
+"""Polling over a store in memory, a fetcher without a network and a parser without processes."""
 
 from datetime import datetime
 
@@ -73,7 +73,7 @@ async def test_an_empty_part_is_no_alarm() -> None:
     assert (fixture.state.health, fixture.state.items) == (Health.OK, 2)
 
 
-async def test_a_part_of_strangers_does_not_condemn_guids() -> None:
+async def test_a_part_of_unknown_entries_does_not_condemn_guids() -> None:
     """New guids of three known entries are a majority of a part, not of the feed: no distrust."""
     many = [item(number) for number in range(20)]
     fixture = await poll_fixture()

@@ -1,4 +1,4 @@
-"""What nobody expects: an error that no adapter names fails one poll, visibly, and backs off."""
+"""Unexpected errors: one that no adapter names fails one poll, visibly, and backs off."""
 
 import asyncio
 from collections.abc import Callable
@@ -133,7 +133,7 @@ async def test_an_outage_of_the_database_is_no_failure_of_a_feed(kind: Any, refu
     assert fixture.titles() == ["Entry 1"]
 
 
-async def test_a_lost_lease_is_nobody_s_failure() -> None:
+async def test_a_lost_lease_is_no_failure() -> None:
     """A Conflict counts nothing: whoever took the feed over writes its state."""
     fixture = await poll_fixture()
     fixture.store.feeds = feeds = Unwritable(fixture.store.tables)

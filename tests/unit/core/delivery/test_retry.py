@@ -1,4 +1,4 @@
-"""What an attempt makes of a delivery."""
+"""Outcomes of delivery attempts."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Feed health: its changes are news, and nothing else is."""
+"""Feed health: its changes make notices, and nothing else does."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Whom a request bothers."""
+"""The host that a request counts against."""
 
 import pytest
 from hypothesis import given

@@ -163,7 +163,7 @@ def made_entry(given: dict[str, Any]) -> ParsedEntry:
 
 
 @given(st.lists(fields.map(made_entry), max_size=6), st.booleans())
-def test_entries_share_a_key_only_if_nothing_tells_them_apart(entries: list[ParsedEntry], distrust_guid: bool) -> None:
+def test_entries_share_a_key_only_if_indistinguishable(entries: list[ParsedEntry], distrust_guid: bool) -> None:
     """In any document, whatever is missing."""
     found: dict[str, ParsedEntry] = {}
     for entry, (name, _) in zip(entries, identify(entries, distrust_guid), strict=True):

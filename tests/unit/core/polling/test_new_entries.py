@@ -1,4 +1,4 @@
-"""What is news: no entry lost, at most one alert each, whatever a feed does to its guids."""
+"""New entries: none lost, at most one alert each, whatever a feed does to its guids."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -142,7 +142,7 @@ def test_a_flood_makes_one_digest() -> None:
     assert not feed.poll(*(entry(f"m{number}") for number in range(3)), entry("a")).flood
 
 
-def test_a_window_of_strangers_is_a_gap() -> None:
+def test_a_window_of_unknown_entries_is_a_gap() -> None:
     """When nothing is known any more, entries were missed; a 226 or one known entry proves otherwise."""
     feed = Memory()
     feed.poll(entry("a"), entry("b"), entry("c"))
@@ -304,7 +304,7 @@ def test_guids_of_a_site_that_moved_are_those_of_known_entries(moved: str) -> No
     ],
 )
 @pytest.mark.parametrize("dated", [True, False])
-def test_sessions_in_links_make_nothing_new_for_ever(link: str, dated: bool) -> None:
+def test_sessions_in_links_make_nothing_new(link: str, dated: bool) -> None:
     """The parameter is learnt at the second poll; what comes afterwards is news once."""
     feed = Memory()
     for poll, window in enumerate(["abcd", "abcd", "eabc", "feab"]):

@@ -1,4 +1,4 @@
-"""What of a feed is stored on one day, and what is said when that is all."""
+"""The daily budget of a feed, and the notice when it is exhausted."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What becomes of each hit, and which deliveries are made of them."""
+"""The routing of each hit, and the deliveries made of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -97,7 +97,7 @@ def test_what_is_no_news_is_recorded_and_held(reason: Reason) -> None:
     assert routed.deliveries == ()
 
 
-def test_a_flood_is_told_in_one_digest() -> None:
+def test_a_flood_is_sent_in_one_digest() -> None:
     """Many unseen entries in one poll make one message per channel, whichever rules they match."""
     entries = [entry(f"k{i}", reason=Reason.FLOOD) for i in range(30)]
     hits = [hit(e, name) for e in entries for name in ("s400", "caatsa")]
@@ -228,7 +228,7 @@ def test_collapse_can_be_switched_off() -> None:
     assert routed.hits[0].state is HitState.ALERTED
 
 
-def test_a_story_that_was_told_slowly_is_told_at_once_by_an_urgent_rule() -> None:
+def test_a_story_in_a_slow_digest_is_alerted_at_once_by_an_urgent_rule() -> None:
     """A digest does not swallow the instant alert of another rule; the same or a lazier rule stays silent."""
     story = told_story()
     rules = [rule(deliver="daily 07:00"), rule("caatsa", priority="high")]
@@ -240,7 +240,7 @@ def test_a_story_that_was_told_slowly_is_told_at_once_by_an_urgent_rule() -> Non
     assert same.hits[0].state is HitState.COLLAPSED
 
 
-def test_a_held_first_telling_does_not_silence_the_next() -> None:
+def test_a_held_first_version_does_not_silence_the_next() -> None:
     """If the first copy was not told (its feed was silenced), the next copy is."""
     quiet = Silence(feed="tass", until_at=NOW + timedelta(hours=1), created_at=NOW)
     story = one(entry("first", content=TEXT), context=RoutingContext(silences=(quiet,))).stories[0]
@@ -249,7 +249,7 @@ def test_a_held_first_telling_does_not_silence_the_next() -> None:
 
 
 @pytest.mark.parametrize("reason", [Reason.BASELINE, Reason.ALIAS, Reason.TOO_OLD])
-def test_what_is_never_told_needs_no_story(reason: Reason) -> None:
+def test_what_never_alerts_needs_no_story(reason: Reason) -> None:
     """A feed's past is recorded as it is, without comparing it; the first fresh copy is told."""
     old = entry("first", content=TEXT, reason=reason)
     assert fingerprints([old, entry("new")]).keys() == {"new"}
@@ -320,7 +320,7 @@ def test_a_rule_that_left_the_configuration() -> None:
     assert run([hit(e)], [e], []).hits[0].reason == "rule removed"
 
 
-def test_threshold_waits_and_then_tells_all() -> None:
+def test_threshold_waits_and_then_alerts_all() -> None:
     """Hits below the threshold are held; the one that meets it makes one alert that lists them all."""
     wants = rule(threshold={"hits": 3, "within": "6h", "sources": 2})
     assert one(entry(), wants).hits[0].state is HitState.HELD
@@ -362,7 +362,7 @@ def test_routing_twice_gives_the_same_and_loses_nothing(pairs: list[tuple[str, s
     assert len({d.id for d in first.deliveries}) == len(first.deliveries)
 
 
-def test_a_story_that_was_given_up_is_told_by_its_next_copy() -> None:
+def test_a_story_that_was_given_up_is_alerted_by_its_next_copy() -> None:
     """Who was never reached hears of the next copy, and nobody else: others have it already."""
     first = one(entry(content=TEXT))
     (known,) = first.stories

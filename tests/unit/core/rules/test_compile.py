@@ -1,4 +1,4 @@
-"""From a rule as written to a rule that matches: what it means, and what is refused."""
+"""Compilation of rules: what they mean, and what is refused."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -130,7 +130,7 @@ def test_filters_on_feed_tag_and_language() -> None:
     assert not matches(rule, title="deal", feed="a", feed_tags=("defence",), lang="tr")
 
 
-def test_language_is_guessed_where_nobody_says() -> None:
+def test_language_is_guessed_if_undeclared() -> None:
     """Without a language on the entry, the text tells."""
     text = "Türkiye, Rusya'dan aldığı hava savunma sistemlerini bugün teslim aldı ve anlaşmayı duyurdu"
     assert matches(made(any=["sistemlerini"], lang=["tr"]), title=text)
@@ -152,7 +152,7 @@ def test_fields_and_exact_case() -> None:
     assert matches(made(any=["WHO", "'IT'c"]), title="who says")
 
 
-def test_a_language_that_cannot_be_told_excludes_nothing() -> None:
+def test_an_unknown_language_excludes_nothing() -> None:
     """By the key and in a query, wanted or not; what the entry says, or enough words, decides."""
     turkish = "Ankara'dan S-400 açıklaması: füzeler geri gönderilmeyecek, görüşmeler sürüyor"
     wanted = (made(any=["S-400", "NATO"], lang=["en"]), made(query="(S-400 OR NATO) lang:en"))
@@ -181,7 +181,7 @@ def test_stems_of_short_headlines_are_tried_in_every_likely_language() -> None:
         ({"any": ["sanction", "制裁"]}, "'制裁'"),
     ],
 )
-def test_stems_that_nobody_knows_are_warned_of(keys: dict[str, Any], named: str) -> None:
+def test_unknown_stems_are_warned_of(keys: dict[str, Any], named: str) -> None:
     """A language without a stemmer finds only the words themselves, and the rule's author hears of it."""
     (warning,) = made(stem=True, **keys).warnings
     assert (warning.path, warning.severity) == (("stem",), "warning")

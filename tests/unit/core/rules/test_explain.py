@@ -1,4 +1,4 @@
-"""Explanations, snippets, lint: what people are shown."""
+"""Explanations, snippets, lint: the output for people."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,7 +43,7 @@ def test_near_misses_say_what_to_write(keys: dict[str, Any], fields: dict[str, s
     assert hint in hints(made(**keys), **fields)
 
 
-def test_a_language_that_cannot_be_told_is_said_to_exclude_nothing() -> None:
+def test_an_unknown_language_is_explained_to_exclude_nothing() -> None:
     """Neither the pass nor the refusal is silent."""
     for rule in (made(any=["NATO"], lang=["en"]), made(query="NATO lang:en")):
         assert "too few words to detect the language" in hints(rule, title="NATO")

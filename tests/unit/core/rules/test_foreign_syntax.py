@@ -1,4 +1,4 @@
-"""What newcomers write out of habit: it works as they mean it, or they are told what to write."""
+"""Syntax of other tools: it works as meant, or the error says what to write."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The query line: a law, and answers to what people bring along from other tools."""
+"""The query line: the round trip, and advice on the syntax of other tools."""
 
 import pytest
 from hypothesis import example, given

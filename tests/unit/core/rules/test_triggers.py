@@ -1,4 +1,4 @@
-"""Threshold, spike, first mention, and what marks teach."""
+"""Threshold, spike, first mention, and lessons from marks."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

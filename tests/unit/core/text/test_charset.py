@@ -207,7 +207,7 @@ def test_ebcdic_is_known_by_its_first_bytes() -> None:
 @pytest.mark.parametrize(
     "codec", [name for name in TEXTS if name not in ("cp1258", "iso2022_jp_ext", "cp1257", "mac_roman", "koi8_u")]
 )
-def test_a_charset_that_nobody_claims_is_guessed(codec: str) -> None:
+def test_an_undeclared_charset_is_guessed(codec: str) -> None:
     """By the letters of the words; some charsets are too much alike to be told apart by a few words."""
     alike = {"iso8859-2", "iso8859-7", "iso8859-15", "mac_cyrillic"}
     for label in (NONE, "x-unknown", "us-ascii", "utf-8"):

@@ -96,7 +96,7 @@ def test_enough_words_make_a_certain_guess(text: str, lang: str) -> None:
     assert [other for other in ("en", "tr", "ru", "ko") if guess.may_be(other)] == [lang]
 
 
-def test_letters_tell_what_a_short_text_is_not() -> None:
+def test_letters_exclude_languages_of_a_short_text() -> None:
     """A Cyrillic headline may be Bulgarian, never English; a Latin one may be in any language."""
     cyrillic, latin = guess_language("С-400 в Ливии"), guess_language("NATO")
     assert (cyrillic.may_be("bg"), cyrillic.may_be("en")) == (True, False)

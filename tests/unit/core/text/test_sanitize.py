@@ -1,4 +1,4 @@
-"""Text from outside: what steers, hides or overflows is gone, and what a script needs is not."""
+"""Untrusted text: control, hidden and overlong parts are gone, and what a script needs is not."""
 
 import time
 import unicodedata
