@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.context import load_sound, with_app
-from aggregator.cli.output import echo, emit, json_option, limit_option, secho, table
+from aggregator.cli.output import echo, emit, json_option, limit_option, style, table
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import AggregatorError, NotFound
 from aggregator.core.model import Json, Receipt
@@ -78,8 +78,9 @@ def test(as_json: bool, name: str) -> None:
             emit({"channel": name, "results": results})
         else:
             for row in results:
-                secho("delivered" if row["ok"] else "failed", fg="green" if row["ok"] else "red", nl=False)
-                echo(f"  {name} {row['recipient']} {row['detail']}".replace("  ", " "))
+                word = style("delivered" if row["ok"] else "failed", fg="green" if row["ok"] else "red")
+                detail = f" ({row['detail']})" if row["detail"] else ""
+                echo(" ".join(filter(None, (name, str(row["recipient"])))), ": ", word, detail)
         if not all(row["ok"] for row in results):
             raise SystemExit(1)
 

@@ -128,7 +128,7 @@ def _status_fields(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
     print_fields(
         {
             "id": state.id,
-            "address": state.url,
+            "url": state.url,
             "tags": ", ".join(feed.tags),
             "state": state.health.value
             + (f", failed {plural(state.failures, 'time')} in a row" if state.failures else ""),
