@@ -39,15 +39,20 @@ def load_config(path: Path, *, sound: bool = False, edited: Mapping[Path, str] |
 
 
 def open_application(
-    loaded: "Loaded", *, console: TextIO | None = None, redact: "Redactor | None" = None
+    loaded: "Loaded",
+    *,
+    reading: bool = False,
+    console: TextIO | None = None,
+    redact: "Redactor | None" = None,
 ) -> "AbstractAsyncContextManager[Application]":
     """Open the application for one command or the service; `console` is where console channels print.
 
+    `reading`: the feeds in the database stay what they are.
     `redact`: what cuts secrets out of the logs; a reload gives it the new ones.
     """
     from aggregator.app.application import open_application as open_
 
-    return open_(loaded, console=console, redact=redact)
+    return open_(loaded, reading=reading, console=console, redact=redact)
 
 
 def quiet_logs(loaded: "Loaded") -> None:

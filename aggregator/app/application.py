@@ -86,10 +86,11 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    loaded: Loaded, *, console: TextIO | None = None, redact: Redactor | None = None
+    loaded: Loaded, *, reading: bool = False, console: TextIO | None = None, redact: Redactor | None = None
 ) -> AsyncIterator[Application]:
     """Open the database: upgraded, free of dead processes' leases, its feeds those of the configuration.
 
+    `reading`: its feeds stay what they are, for the configuration at hand may be an old one.
     `console` is where console channels print; default: stdout. `redact` is shared with the logs.
     """
     redact = redact or Redactor(loaded.secrets)
@@ -101,7 +102,7 @@ async def open_application(
         await store.maintenance.upgrade()
         dead = dead_owners(await store.maintenance.owners(), registry_folder(loaded.config))
         await store.maintenance.release_leases_of(dead, clock.now())
-        if not loaded.faults:  # a feed that was left out for its faults is still ours
+        if not reading and not loaded.faults:  # a feed that was left out for its faults is still ours
             await store.feeds.sync(loaded.config.feeds, clock.now())
         current = activate(loaded.config, loaded.rules, loaded.digest, recipients=recipients)
         store = replace(store, catalog=masked_catalog(store.catalog, redact))

@@ -60,7 +60,8 @@ def with_app(
 ) -> T:
     """Open the application (database, transport, workers), do `work`, close it. Ctrl-C is clean.
 
-    `reading`: a faulty configuration does not stop it. `console` is where console channels print:
+    `reading`: a faulty configuration does not stop it, and none changes the feeds in the database.
+    `console` is where console channels print:
     not on stdout, where a JSON document goes.
     """
     from aggregator.app import open_application, quiet_logs, run
@@ -69,7 +70,7 @@ def with_app(
     quiet_logs(loaded)
 
     async def visit() -> T:
-        async with open_application(loaded, console=console) as app:
+        async with open_application(loaded, reading=reading, console=console) as app:
             return await work(app)
 
     try:

@@ -63,7 +63,8 @@ def list_(as_json: bool, limit: int) -> None:
 
     async def work(app: "Application") -> None:
         active, now = app.active(), app.clock.now()
-        rows = [row for row in await app.store.catalog.feeds() if row.state.id in active.feeds][: limit or None]
+        known = {row.state.id: row for row in await app.store.catalog.feeds()}
+        rows = [known.get(name) or _unknown(app, feed) for name, feed in sorted(active.feeds.items())][: limit or None]
         if as_json:
             emit([feed_json(row, active.feeds.get(row.state.id)) for row in rows])
             return
@@ -93,7 +94,18 @@ async def _one(app: "Application", feed_id: str) -> FeedSummary:
     known = list(app.active().feeds)
     if feed_id not in known:
         raise NotFound("feed", feed_id, known)
-    return (await app.store.catalog.feeds([feed_id]))[0]
+    try:
+        return (await app.store.catalog.feeds([feed_id]))[0]
+    except NotFound:
+        return _unknown(app, app.active().feeds[feed_id])
+
+
+def _unknown(app: "Application", feed: "Feed") -> FeedSummary:
+    """Return the state of a feed that no service has taken over yet."""
+    from aggregator.app.masking import shown
+
+    url = shown(feed.url, app.redact)
+    return FeedSummary(state=FeedState(id=feed.id, url=url, configured_url=url))
 
 
 @feeds.command()

@@ -355,6 +355,26 @@ def test_commands_that_act_answer_in_json(tmp_path: Path, servers: tuple[Publish
     assert len(made.json("init", "fresh")["files"]) == 5
 
 
+def test_commands_that_only_read_change_no_feed(tmp_path: Path, servers: tuple[Publisher, Receiver]) -> None:
+    """Called with an old folder, they leave the feeds of the service alone; what is new there is shown as new."""
+    made = Installation(tmp_path, *servers)
+    made.publisher.publish("wire", "zero", "nothing of note")
+    made.write(configuration(made.publisher, made.receiver, ["wire"], RULES, every="1h"))
+    assert [(feed["id"], feed["state"]) for feed in made.json("feeds", "list")] == [("wire", "new")], "before any poll"
+    made.ok("poll", "--force")
+    database = made.folder / "var" / "aggregator.db"
+    with closing(sqlite3.connect(database)) as reader:
+        before = reader.execute("SELECT * FROM feeds").fetchall()
+    made.write(configuration(made.publisher, made.receiver, ["blog"], RULES, every="1h"))
+    for command in (("feeds", "list"), ("feeds", "show", "blog"), ("hits", "list"), ("status",), ("rules", "list"),
+                    ("deliveries", "list"), ("silence", "list"), ("channels", "list"), ("db", "stats")):  # fmt: skip
+        made.json(*command)
+    made.call("search", "S-400")
+    with closing(sqlite3.connect(database)) as reader:
+        assert reader.execute("SELECT * FROM feeds").fetchall() == before
+    assert [feed["id"] for feed in made.json("feeds", "list")] == ["blog"]
+
+
 def test_init_then_check_inside_the_folder(tmp_path: Path) -> None:
     """A folder that holds configuration is found; YAML of other programs is none."""
     runner = CliRunner()
