@@ -30,7 +30,7 @@ LOOP_TIMEOUT_S = 45.0
 PRUNE_TIMEOUT_S = 1800.0  # a year's worth at once, after a change of settings.retention, is no hang
 DELIVER_WAIT_S = 0.5
 CLOCK_S = 5.0
-FAULT_LASTS_S = 60.0  # a full disk, a restart of the server: people hear of it where it lasts longer
+FAULT_LASTS_S = 60.0  # a full disk, a restart of the server: reported if it lasts longer
 CLOCK_JUMP = timedelta(seconds=2)
 
 Ready = Callable[[str | None], None]
@@ -292,7 +292,7 @@ class Service:
             await self._take_over(digest)
 
     async def reload(self) -> ConfigErrors | None:
-        """Take over the configuration on disk; where it is faulty, the old one goes on and people hear of it."""
+        """Apply the configuration on disk; if it is faulty, the old one stays and a notice is sent."""
         try:
             return await self._take_over(None)
         except AggregatorError as error:

@@ -58,7 +58,7 @@ class ResolverPool(Generic[Resolved]):
                     settle = partial(answer.set_result, self._look_up(question.host, question.port))
                 except Exception as error:  # noqa: BLE001 -- raised again where the answer is awaited
                     settle = partial(answer.set_exception, error)
-            with suppress(RuntimeError):  # the loop is closed: nobody is left to hear of it
+            with suppress(RuntimeError):  # the loop is closed, so nothing waits for the result
                 question.loop.call_soon_threadsafe(self._settle, answer, settle)
 
     def _settle(self, answer: asyncio.Future[Resolved], settle: Callable[[], object]) -> None:

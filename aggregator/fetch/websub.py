@@ -23,7 +23,7 @@ async def subscribe(
     `home` is the configured address of the feed that names the hub: a private hub is only asked for a
     private feed, and for none where there is no `home`.
 
-    Gives where it has moved for good, if anywhere. Raises BadStatus where the hub refuses, FetchError
+    Return where it has moved permanently, if anywhere. Raises BadStatus if the hub refuses, FetchError
     where it cannot be reached.
     """
     more = {"hub.secret": secret, "hub.lease_seconds": str(int(lease_s))}

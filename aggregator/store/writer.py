@@ -23,7 +23,7 @@ GROUP = 512
 T = TypeVar("T")
 M = TypeVar("M")
 
-# Takes the members of one kind that wait; gives for each its result, or the error that is its own.
+# Takes the waiting members of one kind; returns for each its result, or its own error.
 Step = Callable[[Connection, Sequence[M]], Sequence[T | StoreError]]
 
 
