@@ -324,6 +324,11 @@ def _in_any_order(columns: Sequence[Sequence[Positions]], within: int) -> Iterat
 
     For each set of columns, the ends of its chains that are still near enough are kept in order.
     """
+    # Dynamic programming over subsets, as in Held and Karp's algorithm: n terms in any order have n! orders, but
+    # only 2^n sets, so each set of terms (a bit mask) keeps where chains of exactly these terms end. Places come
+    # in the order of the text. An end further back than `within` can continue no later chain either and is
+    # deleted for good; of those that remain the nearest before the place is enough to prove a match. So a
+    # hostile text costs places times sets, however often the terms repeat.
     everything = (1 << len(columns)) - 1
     open_ends: dict[int, list[tuple[int, int, Evidence]]] = {}
     places = sorted(
