@@ -23,5 +23,5 @@ SHORT = (
 @pytest.mark.parametrize("name", SHORT)
 def test_a_hostile_input_beside_healthy_neighbours(name: str, tmp_path: Path) -> None:
     """No kill, alerts arrive, /healthz answers, memory is bounded, SIGTERM is obeyed, the culprit is named."""
-    outcome = trial(name, CASES[name], tmp_path, seconds=12, healthz_s=8, delay_s=11, memory_bytes=2**29)
+    outcome = trial(name, CASES[name], tmp_path, seconds=8, healthz_s=8, delay_s=11, memory_bytes=2**29)
     assert outcome.passed, (outcome.faults, outcome)
