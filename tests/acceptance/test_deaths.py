@@ -48,7 +48,7 @@ def test_a_document_that_kills_rests_and_is_reported(publisher: Publisher, recei
         assert status["ok"] is False
         kinds = {finding["kind"] for finding in deadly.json("doctor")["troubles"]}
         assert "deadly" in kinds
-        wait_for(lambda: any("Feed bomb may be ending" in text for text in receiver.texts()), what="the notice")
+        wait_for(lambda: any("Feed bomb may be crashing" in text for text in receiver.texts()), what="the notice")
         assert deadly.stop() == 0
     finally:
         if deadly.process and deadly.process.poll() is None:
