@@ -29,7 +29,7 @@ def test_a_backup_of_the_running_service_comes_back(publisher: Publisher, receiv
     for lost in (service.folder / "var").glob("aggregator.db*"):
         lost.unlink()
     copy.rename(service.folder / "var" / "aggregator.db")
-    assert "sound" in service.call("db", "check").stdout
+    assert "intact" in service.call("db", "check").stdout
     assert service.call("doctor").returncode == 0
     assert [hit["entry"]["title"] for hit in service.json("hits", "list")] == ["S-400 before the backup"]
     service.start()
@@ -86,7 +86,7 @@ def test_what_is_no_backup_is_not_restored(publisher: Publisher, receiver: Recei
         other.execute("CREATE TABLE songs (name TEXT)")
     for file_, words in (
         (torn, "damaged"),
-        (foreign, "no database of this program"),
+        (foreign, "not an aggregator database"),
         (service.folder / "none.db", "there is no backup"),
         (database, "is the database itself"),
     ):
@@ -94,7 +94,7 @@ def test_what_is_no_backup_is_not_restored(publisher: Publisher, receiver: Recei
         assert done.returncode == 1, file_
         assert words in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
-    assert "sound" in service.call("db", "check").stdout
+    assert "intact" in service.call("db", "check").stdout
     assert not list(database.parent.glob("*.part*"))
 
 
