@@ -87,7 +87,7 @@ def test_what_is_no_backup_is_not_restored(publisher: Publisher, receiver: Recei
     for file_, words in (
         (torn, "damaged"),
         (foreign, "not an aggregator database"),
-        (service.folder / "none.db", "there is no backup"),
+        (service.folder / "none.db", "no backup"),
         (database, "is the database itself"),
     ):
         done = service.call("db", "restore", str(file_))
