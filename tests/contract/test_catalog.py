@@ -351,7 +351,7 @@ async def test_retry_and_cancel_touch_only_what_is_unsent(store: AnyStore, state
     again, ended = (await store.catalog.delivery("d1"))[0], (await store.catalog.delivery("d2"))[0]
     if allowed:
         assert (again.state, again.due_at, again.tried_at, again.attempts) == (RETRY, NOW, None, 3)
-        assert (ended.state, ended.reason) == (SUPPRESSED, "cancelled by hand")
+        assert (ended.state, ended.reason) == (SUPPRESSED, "cancelled manually")
         claimed = await store.outbox.claim(NOW + 2 * DAY, owner="me", lease_s=60, limit=9)
         assert [d.id for d in claimed] == ["d1"]
     else:

@@ -839,7 +839,7 @@ class MemoryCatalog:
     async def cancel(self, ids: Sequence[str]) -> int:
         chosen = self._unsent(ids)
         for delivery in chosen:
-            cancelled = replace(delivery, state=DeliveryState.SUPPRESSED, reason="cancelled by hand")
+            cancelled = replace(delivery, state=DeliveryState.SUPPRESSED, reason="cancelled manually")
             self._tables.deliveries[delivery.id] = cancelled
         return len(chosen)
 

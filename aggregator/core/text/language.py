@@ -66,7 +66,8 @@ def language(tag: str | None) -> str:
 
 
 _SHORT = 4  # letters: ties, died and dying are of tie and die
-_PAST = re.compile(r"(.*[aeiouy].*)(?:(?<!e)ed|ing)|((?:agr|guarant|decr|refer)ee)d")
+_VOWEL = re.compile(r"[aeiouy]")
+_IN_EE = re.compile(r"(?:agr|guarant|decr|refer)eed")  # of verbs that end in ee themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +169,20 @@ def _uninflected(word: str) -> str:
         word = word[:-2]
     elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
-    if len(word) == _SHORT + 1 and word.endswith("ying"):
-        word = f"{word[0]}ie"
-    elif past := _PAST.fullmatch(word):
-        word = past[1] or past[2]
+    word = f"{word[0]}ie" if len(word) == _SHORT + 1 and word.endswith("ying") else _without_past(word)
     word = re.sub(r"(?<=..)e$", "", re.sub(r"([^aeiou])\1$", r"\1", word))
     return re.sub(r"(?<=.[^aeiou])y$", "i", word)
+
+
+def _without_past(word: str) -> str:
+    """Drop -ed and -ing where a vowel stands before them; -eed is an ending of few verbs only."""
+    if _IN_EE.fullmatch(word):
+        return word[:-1]
+    for ending in ("ed", "ing"):
+        stem = word.removesuffix(ending)
+        if stem != word and _VOWEL.search(stem) and not (ending == "ed" and stem.endswith("e")):
+            return stem
+    return word
 
 
 def _lowered(text: str) -> str:

@@ -32,7 +32,7 @@ _INSIDE = (
 )
 _SCHEME = re.compile(r":(?=/|$)")  # also where the mark of a term ends between them
 _WWW = re.compile(r"\b(www)\.", re.IGNORECASE)
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")
 MAX_PARTS = 10  # beyond it stories lose their sentences first
 GENEROSITY = (400, 200, 100, 0)  # characters of the sentence that matched
 
