@@ -89,7 +89,7 @@ def test_http_receivers_without_an_end() -> None:
     assert "accepted (200)" in said["endless_accepted_body"]
     for name in ("endless_headers", "endless_header_line", "endless_status_line", "interim_answers"):
         assert said[name].startswith("unknown"), said[name]
-    assert "has no end" in said["interim_answers"]
+    assert "is endless" in said["interim_answers"]
     for name in ("slow_head", "slow_interim_answers"):
         assert "no response in time" in said[name], said[name]
 

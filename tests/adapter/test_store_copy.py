@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine, select
 
 from aggregator.core.errors import SchemaOutOfDate, StoreError
-from aggregator.core.model import HitFilter, HostLimit, PollResult, RoutingResult, Silence
+from aggregator.core.model import DeliveryState, HitFilter, HostLimit, PollResult, RoutingResult, Silence
 from aggregator.core.polling.websub import HubSubscription, Unsubscription
 from aggregator.store import copy_store, count_rows, open_store
 from aggregator.store.copy import BATCH
@@ -41,7 +42,7 @@ async def fill(url: str) -> None:
         routed = RoutingResult(
             hits=(hit(story="s1"),),
             stories=(story(feeds=("a", "b")),),
-            deliveries=(delivery(hits=("h1",), story="s1"),),
+            deliveries=(delivery(hits=("h1",), story="s1"), delivery("lost", channel="gone", hits=("h1",), story="s1")),
         )
         await stored(store, entry("k2"), routed=routed, memory=b"\x00\xff", quarantined=((b"<x", "broken"),))
         await store.maintenance.index_text(MANY)
@@ -51,6 +52,9 @@ async def fill(url: str) -> None:
             PollResult(state=polled(state), hosts=(HostLimit(host="b.example", not_before=NOW + HOUR, reason="429"),)),
             owner="me",
         )
+        (lost,) = await store.outbox.claim(NOW, owner="me", lease_s=60, limit=1, channels=["gone"])
+        given_up = replace(lost, state=DeliveryState.DEAD, last_error="410")
+        await store.outbox.settle(given_up, owner="me", attempt=lost.attempts)
         (claimed,) = await store.outbox.claim(NOW, owner="me", lease_s=60, limit=1)
         await store.outbox.begin(claimed.id, owner="me", attempt=claimed.attempts)
         await store.catalog.mark("h1", "relevant")
