@@ -98,7 +98,7 @@ def test_a_file_that_is_still_written_is_no_configuration(
             saving.writelines(lines[half + 40 :])
         wait_for(lambda: any("during the save" in t for t in receiver.texts()), what="the alert")
         wait_for(lambda: '"rules": 61' in service.log.read_text(), what="the whole file")
-        assert service.log.read_text().count("configuration taken over") == 1
+        assert service.log.read_text().count("configuration reloaded") == 1
 
 
 def test_a_rotated_secret_is_taken_over(publisher: Publisher, receiver: Receiver, service: Service) -> None:
@@ -112,7 +112,7 @@ def test_a_rotated_secret_is_taken_over(publisher: Publisher, receiver: Receiver
     publisher.publish("wire", "zero", "nothing of note")
     wait_for(lambda: len(publisher.requests) >= 2, what="two polls")
     token.write_text("second-token\n")
-    wait_for(lambda: "configuration taken over" in service.log.read_text(), what="the new token")
+    wait_for(lambda: "configuration reloaded" in service.log.read_text(), what="the new token")
     publisher.publish("wire", "one", "S-400 seen")
     wait_for(lambda: receiver.accepted, what="the alert")
     assert receiver.accepted[0]["headers"]["authorization"] == "Bearer second-token"

@@ -65,7 +65,7 @@ def test_what_may_be_a_repeat_after_a_restore_says_so(
     assert service.stop() == 0
     assert repeats(receiver) == [False, True, False]
     service.start()
-    wait_for(lambda: "ready" in service.log.read_text().rpartition("stopping")[2], what="the next start")
+    wait_for(lambda: "ready" in service.log.read_text().rpartition("shutting down")[2], what="the next start")
     assert service.stop() == 0
     assert service.log.read_text().count("a backup was restored") == 1
     assert repeats(receiver) == [False, True, False]

@@ -39,7 +39,7 @@ channels:
   from-file: {{service: webhook, url: "{receiver}/file", token: "${{file:../secret}}"}}
   json: {{url: "json://ann:${{JSONURL}}@{receiver_host}/json"}}
   mail:
-    {{service: mailto, host: 127.0.0.1, port: "{closed}", user: ann, password: "${{SMTP}}", to: [b@x.org], from: a@b.c}}
+    {{service: mailto, host: 127.0.0.1, port: "{closed}", user: ann, password: "${{SMTP}}", to: [b@x.org], from: a@b.org}}
   ntfy: {{url: "ntfy://${{NTFY}}@{receiver_host}/topic"}}
 settings:
   default_channels: [hook, odd, from-file, json, mail, ntfy]
