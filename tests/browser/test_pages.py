@@ -50,7 +50,7 @@ def test_login_page_stands(browser: object, site: Site, open_page: Opener, keep:
     page = open_page("/rules", width=360)
     page.get_by_label("Password").fill("wrong")
     page.keyboard.press("Enter")
-    assert "not the password" in page.get_by_role("alert").inner_text()
+    assert "Wrong password" in page.get_by_role("alert").inner_text()
     assert violations(page) == []
     keep(page, "login-360-light")
     page.get_by_label("Password").fill("secret words")
@@ -74,9 +74,9 @@ def test_empty_installation(site: Site, open_page: Opener, keep: Callable[[Page,
     for name in ("feeds", "entries", "hits", "stories", "deliveries", "silences"):
         getattr(site.backend.tables, name).clear()
     page = open_page("/")
-    assert "Nothing yet" in page.locator("main").inner_text()
+    assert "No hits yet" in page.locator("main").inner_text()
     page.goto(site.address + "/feeds")
     assert "Add one" in page.locator("main").inner_text()
     page.goto(site.address + "/alerts")
-    assert "No alert yet" in page.locator("main").inner_text()
+    assert "No alerts yet" in page.locator("main").inner_text()
     assert site.complaints == []
