@@ -44,6 +44,7 @@ OWNERS = union(
     select(deliveries.c.lease_owner).where(deliveries.c.state == SENDING, deliveries.c.lease_owner.is_not(None)),
 )
 
+SQLITE_NOW = text("SELECT strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')")
 NEWEST_SENT = select(func.max(deliveries.c.sent_at))
 WAITING = [state.value for state in (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)]
 
@@ -92,9 +93,12 @@ class SqlMaintenance:
             return
         with self._database.reading() as connection:
             newest_at = connection.execute(NEWEST_SENT).scalar()
+            now = datetime.fromisoformat(connection.execute(SQLITE_NOW).scalar_one())
         if newest_at is not None and newest_at >= known.sent_at:
             return
-        until = max(filter(None, (known.unsure_until, known.sent_at + SLACK)))
+        # Who sent them has ended: whatever is sent from now on is known.
+        until = max(known.sent_at, min(known.sent_at + SLACK, now))
+        until = max(until, known.unsure_until or until)
         unsure = (
             update(deliveries)
             .where(deliveries.c.state.in_([*WAITING, SENDING]), deliveries.c.created_at <= until)
