@@ -122,7 +122,8 @@ class PollWriter:
 
     def write_hosts(self, connection: Connection, resting: Sequence[HostLimit]) -> None:
         """Let a host rest until the latest instant that was named."""
-        _run(connection, self._host, [mappers.host_values(host) for host in resting])
+        ordered = sorted(resting, key=lambda limit: limit.host)  # two writers never wait for each other
+        _run(connection, self._host, [mappers.host_values(host) for host in ordered])
 
     def _write_wanted(self, connection: Connection, polls: Sequence[PollResult], ids: Ids) -> None:
         """Queue articles to be read; if too many wait already, these are dropped."""

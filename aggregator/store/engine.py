@@ -22,6 +22,7 @@ from aggregator.store.sent import SentMark
 BUSY_MS = 10_000
 CONNECT_S = 10
 READERS = 4
+WRITERS = 2  # of PostgreSQL: what is routed, and the rest
 LASTING = frozenset({"damaged", "gone"})  # a write that works elsewhere in the file heals neither
 GONE = "restore it if this was unintended; the service stops, and opens the file of that name when it is started again"
 
@@ -166,7 +167,8 @@ def read_revision(connection: Connection, place: DatabaseLocation) -> str | None
 
 def make_engine(place: DatabaseLocation, *, writing: bool, create: bool = False) -> Engine:
     """Make an engine whose transactions begin as they should; `create` may make the SQLite file."""
-    shared: dict[str, Any] = {"hide_parameters": True, "pool_size": 1 if writing else READERS, "max_overflow": 0}
+    writers = 1 if place.is_sqlite else WRITERS
+    shared: dict[str, Any] = {"hide_parameters": True, "pool_size": writers if writing else READERS, "max_overflow": 0}
     if not place.is_sqlite:
         # The encoding, because $PGCLIENTENCODING or the database's own would stand in its place.
         options = {"connect_timeout": CONNECT_S, "application_name": "aggregator", "client_encoding": "UTF8"}

@@ -21,16 +21,19 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool)
     """See `aggregator.store.open_store`."""
     database = Database(parse_location(url))
     writer, reader = Writer(database), ReadPool(database)
+    # PostgreSQL lets two write at once: commits that are routed wait for other processes, the rest need not.
+    routing = writer if database.place.is_sqlite else Writer(database, "store-router")
     indexing = SearchIndex(database, writer, reader, index_text)
 
     async def close() -> None:
         await writer.close()
+        await routing.close()
         await reader.close()
         database.sent.flush()
         database.close()
 
     return Store(
-        feeds=SqlFeeds(database, writer, reader),
+        feeds=SqlFeeds(database, writer, routing, reader),
         articles=SqlArticleQueue(database, writer),
         subscriptions=SqlSubscriptions(database, writer, reader),
         outbox=SqlOutbox(database, writer, reader),

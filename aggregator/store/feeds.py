@@ -60,10 +60,11 @@ BRING_BACK = (
 class SqlFeeds:
     """`ports.Feeds` over SQL."""
 
-    def __init__(self, database: Database, writer: Writer, reader: ReadPool) -> None:
+    def __init__(self, database: Database, writer: Writer, routing: Writer, reader: ReadPool) -> None:
         self._dialect = database.dialect
         self._polls = PollWriter(database.dialect, database.sent)
         self._writer = writer
+        self._routing = routing  # waits for ROUTING_LOCK, so that what is not routed need not
         self._reader = reader
         among = self._dialect.is_in
         self._remembered = union_all(
@@ -181,7 +182,8 @@ class SqlFeeds:
         self, poll: PollResult, *, owner: str, question: RoutingQuery | None = None, route: Route | None = None
     ) -> tuple[Entry, ...]:
         commit = PollCommit(poll=poll, owner=owner, question=question, route=route)
-        return await self._writer.submit_batched(self._polls.write, commit, batched=True)
+        writer = self._writer if route is None else self._routing
+        return await writer.submit_batched(self._polls.write, commit, batched=True)
 
     async def record(self, question: RoutingQuery, route: Route, now: datetime) -> int:
         def record(connection: Connection) -> int:
@@ -190,7 +192,7 @@ class SqlFeeds:
             write_routed(connection, self._dialect, routed, {})
             return len(routed.hits)
 
-        return await self._writer.execute(record)
+        return await self._routing.execute(record)
 
     async def release(self, ids: Sequence[str], *, owner: str) -> None:
         try:

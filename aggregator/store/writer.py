@@ -1,5 +1,6 @@
-"""The single writer thread. What waits is written together, in one transaction; each caller awaits its own.
+"""The writer thread. What waits is written together, in one transaction; each caller awaits its own.
 
+A database has one; PostgreSQL has a second one, for what waits for the routing of other processes.
 A transaction costs a sync of the disk, a statement far less, and a row in a batch almost nothing:
 so steps of one kind receive their members all at once. A step that fails affects nobody else: the
 transaction is rolled back and every member is written again on its own.
@@ -43,8 +44,9 @@ WriteOutcome = tuple[QueuedWrite, Any]
 class Writer:
     """The only way to write. Starts its thread at the first write."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, name: str = "store-writer") -> None:
         self._database = database
+        self._name = name
         self._gathered: list[QueuedWrite] = []
         self._timer: asyncio.TimerHandle | None = None
         self._inbox: SimpleQueue[list[QueuedWrite] | None] = SimpleQueue()
@@ -90,7 +92,7 @@ class Writer:
         gathered, self._gathered = self._gathered, []
         self._inbox.put(gathered)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
 
     # --- in the thread ---------------------------------------------------------------------------

@@ -1,0 +1,47 @@
+"""What several processes on one PostgreSQL do to each other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+
+from aggregator.core.model import PollResult, RoutingQuery, RoutingResult
+from aggregator.store import Store, open_store
+from aggregator.store.dialect import ROUTING_LOCK
+from tests.support.postgres import PostgresServer, postgres
+from tests.support.records import NOW, feed, lease, polled
+
+__all__ = ["postgres"]
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> str:
+    return postgres.emptied()
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    async with open_store(url, index_text=lambda entry: entry.title) as opened:
+        yield opened
+
+
+async def test_what_is_not_routed_waits_for_nobody(store: Store, url: str) -> None:
+    """While another process routes, a poll with hits waits and one without is written."""
+    await store.feeds.sync([feed("a"), feed("b")], NOW)
+    hits, plain = await lease(store.feeds, "a", "b")
+    with psycopg.connect(url.replace("+psycopg", "")) as other:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", (ROUTING_LOCK,))
+        routed = asyncio.create_task(
+            store.feeds.commit(
+                PollResult(state=polled(hits)), owner="me", question=RoutingQuery(), route=lambda _: RoutingResult()
+            )
+        )
+        for _ in range(3):  # each of these groups would have stood behind the one that waits
+            await asyncio.wait_for(store.feeds.commit(PollResult(state=polled(plain)), owner="me"), 10)
+            (plain,) = await lease(store.feeds, "b")
+        assert not routed.done()
+        other.commit()
+        await asyncio.wait_for(routed, 10)
