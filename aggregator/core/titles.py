@@ -8,19 +8,20 @@ from dataclasses import replace
 
 from aggregator.core.model import Hit, HitDetail, HitState
 from aggregator.core.settings import Config
+from aggregator.core.text.messages import gettext_noop
 
 _UNALERTED = {
-    "baseline": "already there at first poll",
-    "alias": "same entry under another id",
-    "too_old": "older than first_poll allows",
-    "max_age": "older than the rule's max_age",
+    "baseline": gettext_noop("already there at first poll"),
+    "alias": gettext_noop("same entry under another id"),
+    "too_old": gettext_noop("older than first_poll allows"),
+    "max_age": gettext_noop("older than the rule's max_age"),
 }
-_DIGESTS = {"flood": "too many at once", "applied": "rule applied to stored entries"}
+_DIGESTS = {"flood": gettext_noop("too many at once"), "applied": gettext_noop("rule applied to stored entries")}
 _DELIVERY_REASONS = {
-    "digest": "waiting for the digest",
-    "max_per_hour": "rate limit (max_per_hour)",
-    "refused": "rejected by the channel",
-    "deadly": "given up",
+    "digest": gettext_noop("waiting for the digest"),
+    "max_per_hour": gettext_noop("rate limit (max_per_hour)"),
+    "refused": gettext_noop("rejected by the channel"),
+    "deadly": gettext_noop("given up"),
 }
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from aggregator.web.language import current, gettext, ngettext
+
 Days = Sequence[tuple[str, int]]
 
 
@@ -36,10 +38,6 @@ class Chart:
         return "".join(f"M{bar.x:g} {bar.y:g}h{bar.width:g}v{bar.height:g}h-{bar.width:g}z" for bar in bars)
 
 
-def _short(day: date) -> str:
-    return f"{day.day} {day:%b}"
-
-
 def _day(text: str) -> date:
     return date.fromisoformat(text)
 
@@ -58,22 +56,32 @@ def columns(days: Days, *, width: int, height: int, gap: float = 2, noun: str = 
                 y=round(height - tall, 1),
                 width=round(max(step - gap, 1), 2),
                 height=tall,
-                label=f"{when:%a} {_short(when)}: {value:,} {noun if value != 1 else noun.removesuffix('s')}",
+                label=f"{current().day(when, 'short')}: {_counted(value, noun)}",
                 value=value,
                 weekend=when.weekday() >= 5,
             )
         )
-    first = _short(_day(days[0][0])) if days else ""
+    first = current().day(_day(days[0][0]), "day") if days else ""
     return Chart(width, height, tuple(bars), first, _summary(days, noun))
+
+
+def _counted(number: int, noun: str) -> str:
+    """Format `1 hit`, `12 hits`."""
+    if noun == "entries":
+        return ngettext("%(n)s entry", "%(n)s entries", number) % {"n": current().number(number)}
+    return ngettext("%(n)s hit", "%(n)s hits", number) % {"n": current().number(number)}
 
 
 def _summary(days: Days, noun: str) -> str:
     total = sum(value for _, value in days)
+    best, most = max(days, key=lambda pair: pair[1], default=("", 0))
+    span = ngettext("in the last day", "in the last %(n)s days", len(days)) % {"n": len(days)}
     if not total:
-        return f"No {noun} in the last {len(days)} days"
-    best, most = max(days, key=lambda pair: pair[1])
-    when = _day(best)
-    return f"{total:,} {noun} in {len(days)} days, peak: {when.day} {when:%B} ({most:,})"
+        return f"{_counted(0, noun)} {span}"
+    return gettext("%(hits)s %(span)s, peak: %(day)s (%(most)s)") % {
+        "hits": _counted(total, noun), "span": span, "day": current().day(_day(best), "day"),
+        "most": current().number(most),
+    }  # fmt: skip
 
 
 def sparkline(days: Days, noun: str = "hits") -> Chart:

@@ -1,38 +1,80 @@
 """Template filters for times, durations, counts and states."""
 
+import re
 from datetime import date, datetime, timedelta, tzinfo
 
-from aggregator.core.humanize import ago, span
-from aggregator.core.model import FeedState, Health
+from aggregator.core import humanize
+from aggregator.core.model import FeedState, Health, Hit
+from aggregator.core.text.messages import gettext_noop
+from aggregator.core.titles import delivery_reason, hit_outcome
+from aggregator.web.language import current, gettext, pgettext
 
 HEALTH = {
-    Health.NEW: "awaiting its first poll",
-    Health.OK: "healthy",
-    Health.FAILING: "failing",
-    Health.SILENT: "unusually quiet",
-    Health.BLOCKED: "blocked by the site",
-    Health.EMPTIED: "responds with no entries",
-    Health.GONE: "gone",
-    Health.MOVED: "moved",
-    Health.PAUSED: "paused",
+    Health.NEW: gettext_noop("awaiting its first poll"),
+    Health.OK: gettext_noop("healthy"),
+    Health.FAILING: gettext_noop("failing"),
+    Health.SILENT: gettext_noop("unusually quiet"),
+    Health.BLOCKED: gettext_noop("blocked by the site"),
+    Health.EMPTIED: gettext_noop("responds with no entries"),
+    Health.GONE: gettext_noop("gone"),
+    Health.MOVED: gettext_noop("moved"),
+    Health.PAUSED: gettext_noop("paused"),
 }
+
+OUTCOMES = (
+    gettext_noop("alerted"),
+    gettext_noop("not alerted"),
+    gettext_noop("alerted in a digest"),
+    gettext_noop("duplicate of an alerted story"),
+)
+TIMES = (gettext_noop("now"), gettext_noop("never"))
+
+
+def span(length: timedelta | float | None) -> str:
+    """Format seconds as humanize.span does, with the units of the reader's language."""
+    units = {
+        "s": pgettext("unit", "s"),
+        "min": pgettext("unit", "min"),
+        "h": pgettext("unit", "h"),
+        "d": pgettext("unit", "d"),
+    }
+    return re.sub("[a-z]+", lambda unit: units[unit[0]], humanize.span(length))
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """Format as humanize.ago does: `14 min ago`, `in 6 min`, `now`, `never`."""
+    words = humanize.ago(at, now)
+    if at is None or words == "now":
+        return gettext(words)
+    words = gettext("%(span)s ago") if at < now else gettext("in %(span)s")
+    return words % {"span": span(now - at)}
+
+
+def outcome(hit: Hit) -> str:
+    """Say in words what became of a hit."""
+    head, colon, reason = hit_outcome(hit).partition(": ")
+    return gettext(head) + colon + gettext(reason)
+
+
+def reason(word: str) -> str:
+    """Say in words why a delivery waits or was given up."""
+    return gettext(delivery_reason(word))
 
 
 def due(at: datetime | None, now: datetime) -> str:
     """Format when something is due: `in 6 min`; if overdue, `due now`."""
     if at is None:
-        return "not scheduled"
-    return "due now" if at <= now else ago(at, now)
+        return gettext("not scheduled")
+    return gettext("due now") if at <= now else ago(at, now)
 
 
 def day_title(day: date, today: date) -> str:
     """Format `Today`, `Yesterday`, `Friday 27 February`, with the year if it is another."""
     if day == today:
-        return "Today"
+        return gettext("Today")
     if day == today - timedelta(days=1):
-        return "Yesterday"
-    year = f" {day.year}" if day.year != today.year else ""
-    return f"{day:%A} {day.day} {day:%B}{year}"
+        return gettext("Yesterday")
+    return current().day(day, "weekday" if day.year == today.year else "full")
 
 
 def clock(at: datetime | None, zone: tzinfo) -> str:
@@ -45,8 +87,7 @@ def stamp(at: datetime, now: datetime, zone: tzinfo) -> str:
     local, today = at.astimezone(zone), now.astimezone(zone)
     if local.date() == today.date():
         return f"{local:%H:%M}"
-    year = f" {local.year}" if local.year != today.year else ""
-    return f"{local.day} {local:%b}{year} {local:%H:%M}"
+    return f"{current().day(local.date(), 'day' if local.year == today.year else 'date')} {local:%H:%M}"
 
 
 def period(first: datetime, last: datetime, zone: tzinfo) -> str:
@@ -56,15 +97,15 @@ def period(first: datetime, last: datetime, zone: tzinfo) -> str:
         return f"{full(first, zone)} – {full(last, zone)}"
     if f"{begin:%H:%M}" == f"{end:%H:%M}":
         return full(first, zone)
-    return f"{begin.day} {begin:%b %Y %H:%M}–{end:%H:%M} {end.tzname()}"
+    return f"{current().day(begin.date(), 'date')} {begin:%H:%M}–{end:%H:%M} {end.tzname()}"
 
 
 def full(at: datetime | None, zone: tzinfo) -> str:
     """Format `27 Feb 2026 14:05 CET`."""
     if at is None:
-        return "never"
+        return gettext("never")
     local = at.astimezone(zone)
-    return f"{local.day} {local:%b %Y %H:%M} {local.tzname()}"
+    return f"{current().day(local.date(), 'date')} {local:%H:%M} {local.tzname()}"
 
 
 def capitalize(words: str) -> str:
@@ -74,7 +115,7 @@ def capitalize(words: str) -> str:
 
 def count(number: int) -> str:
     """Format `1,234`."""
-    return f"{number:,}"
+    return current().number(number)
 
 
 def amount(number_bytes: int | None) -> str:
@@ -84,15 +125,15 @@ def amount(number_bytes: int | None) -> str:
     size = float(number_bytes)
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{current().decimal(f'{size:.1f}')} {unit}"
         size /= 1000
-    return f"{size:.1f} TB"
+    return f"{current().decimal(f'{size:.1f}')} TB"
 
 
 def health(state: FeedState, now: datetime) -> str:
     """Describe a feed's health, with how long it has been so."""
-    words = HEALTH[state.health]
+    words = gettext(HEALTH[state.health])
     since = state.failing_since if state.health is Health.FAILING else state.health_since
     if since and state.health not in (Health.NEW, Health.OK):
-        words += f" for {span(now - since)}"
+        words = gettext("%(state)s for %(span)s") % {"state": words, "span": span(now - since)}
     return words

@@ -18,6 +18,7 @@ from aggregator.core.settings import Web
 from aggregator.ports import Clock
 from aggregator.ports.backend import Backend
 from aggregator.web.auth import Authenticator, Guesses, Sessions
+from aggregator.web.language import LANGUAGE_COOKIE, Language, negotiate, speaking
 from aggregator.web.origins import SAFE_METHODS, is_allowed_host, is_loopback, is_same_site_form, split_listen
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,8 @@ class SecurityMiddleware:
         scope["identity"] = identity
         refusal = self._refusal(scope, headers, identity)
         target = refusal or self._app
-        await target(scope, receive, _dressed(send, scope))
+        with speaking(_language(scope, headers)):
+            await target(scope, receive, _dressed(send, scope))
 
     def _recognise(self, scope: Scope, headers: Headers) -> Identity:
         if not self._authenticator.closed():
@@ -194,10 +196,21 @@ def _from_another_site(headers: Headers) -> bool:
     return headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
 
 
+def _language(scope: Scope, headers: Headers) -> Language:
+    """Return the language of a page: what was chosen, else what the browser asks for; programs get English."""
+    if scope["path"].startswith((STATIC, "/api/v1/")):
+        return negotiate("", "")
+    return negotiate(_cookie(headers, LANGUAGE_COOKIE) or "", headers.get("accept-language", ""))
+
+
 def session_cookie(headers: Headers) -> str | None:
     """Return the session's name from the Cookie header."""
+    return _cookie(headers, COOKIE)
+
+
+def _cookie(headers: Headers, name: str) -> str | None:
     try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return None
     return morsel.value if morsel else None

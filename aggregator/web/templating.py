@@ -15,11 +15,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from aggregator import __version__
-from aggregator.core import humanize
+from aggregator.core.text.messages import gettext_noop
 from aggregator.core.text.sanitize import inert
-from aggregator.core.titles import delivery_reason, hit_outcome, rule_titles
+from aggregator.core.titles import rule_titles
 from aggregator.ports.backend import Backend
 from aggregator.web import chart, filters
+from aggregator.web.language import (
+    current,
+    gettext,
+    languages,
+    ngettext,
+    npgettext,
+    pgettext,
+)
 from aggregator.web.middleware import Identity
 
 ZONE_COOKIE = "aggregator_zone"
@@ -28,19 +36,19 @@ DESIGNATION = re.compile(r"\b(\w{1,5}-\d[\w-]{0,12})")
 WHOLE = Markup('<span class="whole">{}</span>')
 
 DONE = {
-    "marked": "Marked.",
-    "silenced": "Silence added.",
-    "unsilenced": "Silence removed.",
-    "saved": "Saved and active.",
-    "added": "Feed added. It will be polled within a minute.",
-    "polled": "Poll queued.",
-    "paused": "Paused. Its entries are kept.",
-    "resumed": "Resumed. Poll queued.",
-    "retried": "Queued for another attempt.",
-    "cancelled": "Cancelled.",
-    "acknowledged": "Acknowledged: you won't be alerted again when more sources carry this story.",
-    "reloaded": "Configuration reloaded.",
-    "nothing": "Nothing to do.",
+    "marked": gettext_noop("Marked."),
+    "silenced": gettext_noop("Silence added."),
+    "unsilenced": gettext_noop("Silence removed."),
+    "saved": gettext_noop("Saved and active."),
+    "added": gettext_noop("Feed added. It will be polled within a minute."),
+    "polled": gettext_noop("Poll queued."),
+    "paused": gettext_noop("Paused. Its entries are kept."),
+    "resumed": gettext_noop("Resumed. Poll queued."),
+    "retried": gettext_noop("Queued for another attempt."),
+    "cancelled": gettext_noop("Cancelled."),
+    "acknowledged": gettext_noop("Acknowledged: you won't be alerted again when more sources carry this story."),
+    "reloaded": gettext_noop("Configuration reloaded."),
+    "nothing": gettext_noop("Nothing to do."),
 }
 
 
@@ -107,6 +115,11 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
         finalize=_shown,
+        extensions=["jinja2.ext.i18n"],
+    )
+    env.policies["ext.i18n.trimmed"] = True
+    env.install_gettext_callables(  # type: ignore[attr-defined]
+        gettext, ngettext, newstyle=True, pgettext=pgettext, npgettext=npgettext
     )
     env.globals.update(
         static=static, query=query, columns=chart.columns, sparkline=chart.sparkline, version=__version__
@@ -118,10 +131,10 @@ def environment() -> Environment:
         whole=keep_together,
         segment=partial(quote, safe=""),
         begin=filters.capitalize,
-        span=humanize.span,
+        span=filters.span,
         count=filters.count,
         amount=filters.amount,
-        ago=humanize.ago,
+        ago=filters.ago,
         due=filters.due,
         clock=filters.clock,
         stamp=filters.stamp,
@@ -129,8 +142,8 @@ def environment() -> Environment:
         full=filters.full,
         day_title=filters.day_title,
         health=filters.health,
-        outcome=hit_outcome,
-        delivery_reason=delivery_reason,
+        outcome=filters.outcome,
+        delivery_reason=filters.reason,
     )
     return env
 
@@ -156,7 +169,7 @@ class Templates:
     def render(self, request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         identity: Identity = request.scope.get("identity", Identity("stranger"))
         now: datetime = self._backend.clock.now()
-        zone = reader_zone(request)
+        zone, language = reader_zone(request), current()
         known: Mapping[str, object] = {
             "path": request.url.path,
             "identity": identity,
@@ -165,6 +178,9 @@ class Templates:
             "zone_name": getattr(zone, "key", "UTC"),
             "titles": rule_titles(self._backend.current().config),
             "today": now.astimezone(zone).date(),
-            "done": DONE.get(request.query_params.get("done", "")),
+            "done": gettext(DONE.get(request.query_params.get("done", ""), "")),
+            "language": language,
+            "languages": languages(),
         }
-        return HTMLResponse(self._env.get_template(template).render({**known, **values}), status)
+        text = self._env.get_template(template).render({**known, **values})
+        return HTMLResponse(text, status, {"content-language": language.code})

@@ -2,8 +2,20 @@
 
 from fastapi import APIRouter
 
-from aggregator.web.pages import alerts, feeds, hits, login, rules, search, silences, status, story, syndication
+from aggregator.web.pages import (
+    alerts,
+    feeds,
+    hits,
+    language,
+    login,
+    rules,
+    search,
+    silences,
+    status,
+    story,
+    syndication,
+)
 
 router = APIRouter(include_in_schema=False)
-for part in (login, hits, rules, syndication, feeds, alerts, search, story, silences, status):
+for part in (login, language, hits, rules, syndication, feeds, alerts, search, story, silences, status):
     router.include_router(part.router)

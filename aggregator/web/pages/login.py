@@ -8,9 +8,10 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.core.humanize import span
 from aggregator.web.auth import SESSION_LIFE, Authenticator, LoginLimiter, Sessions
 from aggregator.web.dependencies import BackendDep, TemplatesDep
+from aggregator.web.filters import span
+from aggregator.web.language import gettext
 from aggregator.web.middleware import COOKIE, address_of, session_cookie
 from aggregator.web.origins import safe_next
 
@@ -53,7 +54,7 @@ async def enter(
     source = login_limiter.source(address, browser)
     wait_s = login_limiter.wait_s(source, now)
     if wait_s > 0:
-        problem = f"Too many wrong passwords. Try again in {span(wait_s)}."
+        problem = gettext("Too many wrong passwords. Try again in %(span)s.") % {"span": span(wait_s)}
         response: Response = templates.render(request, "login.html", status=429, next=target, problem=problem)
         response.headers["retry-after"] = str(round(wait_s) + 1)
         return response
@@ -62,7 +63,7 @@ async def enter(
     if not await authenticator.knows_password(sent.password):
         if count := login_limiter.to_tell(source, now):
             log.warning("wrong password from %s (%d recently)", address, count)
-        return templates.render(request, "login.html", status=401, next=target, problem="Wrong password.")
+        return templates.render(request, "login.html", status=401, next=target, problem=gettext("Wrong password."))
     login_limiter.succeeded(source)
     _forget(request, sessions)
     response = RedirectResponse(target, 303)

@@ -1,0 +1,6 @@
+"""The mark on texts of tables that a page translates when it shows them."""
+
+
+def gettext_noop(text: str) -> str:
+    """Return the text; `scripts/messages` finds it by this name and lists it for translators."""
+    return text
