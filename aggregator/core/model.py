@@ -465,6 +465,33 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedLink:
+    """A token that opens one of the site's own feeds by its address alone; stored is only the token's digest."""
+
+    id: int | None = None
+    path: str
+    digest: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """One change of a configuration file: from `line` on (the first is 1), `removed` became `added`.
+
+    `about` names what was changed, `undoes` the edit that this one took back.
+    """
+
+    id: int | None = None
+    file: str
+    line: int
+    removed: str
+    added: str
+    about: str = ""
+    undoes: int | None = None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HitDetail:
     """A hit inside an alert, with its entry and the other sources of its story."""
 

@@ -9,7 +9,9 @@ from aggregator.core.model import (
     Backlog,
     Delivery,
     DeliveryState,
+    Edit,
     Entry,
+    FeedLink,
     FeedSummary,
     Health,
     HitDetail,
@@ -149,5 +151,31 @@ class Catalog(Protocol):
     async def add_silence(self, silence: Silence) -> Silence: ...
 
     async def remove_silence(self, silence_id: int) -> None: ...
+
+    async def feed_links(self) -> tuple[FeedLink, ...]:
+        """Return the tokens that open a single feed, oldest first."""
+        ...
+
+    async def add_feed_link(self, link: FeedLink) -> FeedLink: ...
+
+    async def remove_feed_link(self, link_id: int) -> None: ...
+
+    async def opens_feed(self, path: str, digest: str) -> bool:
+        """Tell whether the token with this digest opens the feed at this path."""
+        ...
+
+    async def signing_key(self, fresh: bytes) -> bytes:
+        """Return the key that signs links in alerts; the first caller's `fresh` one becomes it."""
+        ...
+
+    async def edits(self, *, limit: int = 50) -> tuple[Edit, ...]:
+        """Return the latest edits of rules, newest first."""
+        ...
+
+    async def edit(self, edit_id: int) -> Edit: ...
+
+    async def add_edit(self, edit: Edit) -> Edit:
+        """Keep an edit; of very many the oldest are dropped."""
+        ...
 
     async def stats(self) -> Stats: ...

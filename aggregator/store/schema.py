@@ -325,3 +325,36 @@ silences = Table(
     Column("reason", Line, nullable=False),
     Column("created_at", Instant, nullable=False),
 )
+
+# Tokens that open one of the site's own feeds each; `digest` is SHA-256 of the token.
+feed_links = Table(
+    "feed_links",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+Index("feed_links_path", feed_links.c.path)
+
+# Keys that the service made for itself, such as the one that signs links in alerts.
+site_keys = Table(
+    "site_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Blob, nullable=False),
+)
+
+# Edits of rules, each as the lines it replaced, so that it can be undone.
+edits = Table(
+    "edits",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("file", FreeText, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("removed", FreeText, nullable=False),
+    Column("added", FreeText, nullable=False),
+    Column("about", Line, nullable=False),
+    Column("undoes", Number),
+    Column("at", Instant, nullable=False),
+)

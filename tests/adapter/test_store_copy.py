@@ -10,7 +10,16 @@ import pytest
 from sqlalchemy import create_engine, select
 
 from aggregator.core.errors import SchemaOutOfDate, StoreError
-from aggregator.core.model import DeliveryState, HitFilter, HostLimit, PollResult, RoutingResult, Silence
+from aggregator.core.model import (
+    DeliveryState,
+    Edit,
+    FeedLink,
+    HitFilter,
+    HostLimit,
+    PollResult,
+    RoutingResult,
+    Silence,
+)
 from aggregator.core.polling.websub import HubSubscription, Unsubscription
 from aggregator.store import copy_store, count_rows, open_store
 from aggregator.store.copy import BATCH
@@ -59,6 +68,9 @@ async def fill(url: str) -> None:
         await store.outbox.begin(claimed.id, owner="me", attempt=claimed.attempts)
         await store.catalog.mark("h1", "relevant")
         await store.catalog.add_silence(Silence(rule="r", until_at=NOW + HOUR, reason="ja", created_at=NOW))
+        await store.catalog.add_feed_link(FeedLink(path="/feeds/rules/r.atom", digest="d", created_at=NOW))
+        await store.catalog.signing_key(b"\x00\xff")
+        await store.catalog.add_edit(Edit(file="rules.yaml", line=1, removed="", added="ä\n", about="r", at=NOW))
         await store.subscriptions.save(
             HubSubscription(feed="a", hub="https://h/", topic="https://a/", callback="c", secret="s", asked_at=NOW)
         )

@@ -6,7 +6,17 @@ from datetime import timedelta
 import pytest
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import DeliveryState, Health, HitFilter, HitState, PollResult, RoutingResult, Silence
+from aggregator.core.model import (
+    DeliveryState,
+    Edit,
+    FeedLink,
+    Health,
+    HitFilter,
+    HitState,
+    PollResult,
+    RoutingResult,
+    Silence,
+)
 from tests.support.records import (
     DAY,
     HOUR,
@@ -388,6 +398,40 @@ async def test_silences_are_made_listed_and_ended(store: AnyStore) -> None:
     assert await store.catalog.silences(NOW) == (first, second)
     await store.catalog.remove_silence(first.id)
     assert await store.catalog.silences(NOW) == (second,)
+
+
+async def test_a_link_opens_one_feed_until_it_is_removed(store: AnyStore) -> None:
+    """The digest opens its own path only, and nothing once it is removed."""
+    link = await store.catalog.add_feed_link(FeedLink(path="/feeds/rules/r.atom", digest="d1", created_at=NOW))
+    assert link.id is not None
+    assert await store.catalog.feed_links() == (link,)
+    assert await store.catalog.opens_feed("/feeds/rules/r.atom", "d1")
+    assert not await store.catalog.opens_feed("/feeds/hits.atom", "d1")
+    assert not await store.catalog.opens_feed("/feeds/rules/r.atom", "d2")
+    await store.catalog.remove_feed_link(link.id)
+    assert not await store.catalog.opens_feed("/feeds/rules/r.atom", "d1")
+    with pytest.raises(NotFound, match="feed link"):
+        await store.catalog.remove_feed_link(link.id)
+
+
+async def test_the_signing_key_is_made_once(store: AnyStore) -> None:
+    """Who comes second gets the key of the first."""
+    assert await store.catalog.signing_key(b"first") == b"first"
+    assert await store.catalog.signing_key(b"second") == b"first"
+
+
+async def test_edits_are_kept_newest_first(store: AnyStore) -> None:
+    """Each has a number by which it can be undone."""
+    first, second = [
+        await store.catalog.add_edit(Edit(file="rules.yaml", line=3, removed="a\n", added=text, about="r", at=NOW))
+        for text in ("b\n", "c\n")
+    ]
+    assert first.id is not None
+    assert await store.catalog.edits() == (second, first)
+    assert await store.catalog.edits(limit=1) == (second,)
+    assert await store.catalog.edit(first.id) == first
+    with pytest.raises(NotFound, match="edit"):
+        await store.catalog.edit(99_999)
 
 
 async def test_stats_count_what_is_stored(store: AnyStore) -> None:

@@ -19,7 +19,9 @@ from aggregator.core.model import (
     Backlog,
     Delivery,
     DeliveryState,
+    Edit,
     Entry,
+    FeedLink,
     FeedState,
     FeedSummary,
     Fingerprint,
@@ -108,6 +110,9 @@ class Tables:
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     undelivered: set[Undelivered] = field(default_factory=set)
     silences: dict[int, Silence] = field(default_factory=dict)
+    feed_links: dict[int, FeedLink] = field(default_factory=dict)
+    edits: dict[int, Edit] = field(default_factory=dict)
+    signing_key: bytes = b""
     numbers: int = 0
 
     def number(self) -> int:
@@ -869,6 +874,41 @@ class MemoryCatalog:
     async def remove_silence(self, silence_id: int) -> None:
         if self._tables.silences.pop(silence_id, None) is None:
             raise NotFound("silence", str(silence_id))
+
+    async def feed_links(self) -> tuple[FeedLink, ...]:
+        return tuple(self._tables.feed_links.values())
+
+    async def add_feed_link(self, link: FeedLink) -> FeedLink:
+        added = replace(link, id=self._tables.number())
+        assert added.id is not None
+        self._tables.feed_links[added.id] = added
+        return added
+
+    async def remove_feed_link(self, link_id: int) -> None:
+        if self._tables.feed_links.pop(link_id, None) is None:
+            raise NotFound("feed link", str(link_id))
+
+    async def opens_feed(self, path: str, digest: str) -> bool:
+        return any((one.path, one.digest) == (path, digest) for one in self._tables.feed_links.values())
+
+    async def signing_key(self, fresh: bytes) -> bytes:
+        self._tables.signing_key = self._tables.signing_key or fresh
+        return self._tables.signing_key
+
+    async def edits(self, *, limit: int = 50) -> tuple[Edit, ...]:
+        newest_first = sorted(self._tables.edits.values(), key=lambda one: one.id or 0, reverse=True)
+        return tuple(newest_first[: limit or None])
+
+    async def edit(self, edit_id: int) -> Edit:
+        if edit_id not in self._tables.edits:
+            raise NotFound("edit", str(edit_id))
+        return self._tables.edits[edit_id]
+
+    async def add_edit(self, edit: Edit) -> Edit:
+        added = replace(edit, id=self._tables.number())
+        assert added.id is not None
+        self._tables.edits[added.id] = added
+        return added
 
     async def stats(self) -> Stats:
         tables = self._tables

@@ -6,10 +6,13 @@ from aggregator.store.queries.entries import EntryQueries
 from aggregator.store.queries.feeds import FeedQueries
 from aggregator.store.queries.hits import HitQueries
 from aggregator.store.queries.ids import IdQueries
+from aggregator.store.queries.links import LinkQueries
 from aggregator.store.queries.silences import SilenceQueries
 
 
-class SqlCatalog(FeedQueries, EntryQueries, HitQueries, DeliveryQueries, SilenceQueries, BacklogPages, IdQueries):
+class SqlCatalog(
+    FeedQueries, EntryQueries, HitQueries, DeliveryQueries, SilenceQueries, LinkQueries, BacklogPages, IdQueries
+):
     """`ports.Catalog` over SQL."""
 
 
