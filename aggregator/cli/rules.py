@@ -335,17 +335,25 @@ def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> 
         start = app.clock.now() - since
         with progress("applying", await app.store.catalog.count_entries(start)) as step:
             entries, hits = await find_hits(app.context, app.store.catalog, chosen, start, step)
-        new = await record_hits(app.context, app.store.feeds, entries, hits) if alert else 0
+        applied = await record_hits(app.context, app.store.feeds, entries, hits) if alert else None
         titles = {(e.feed, e.key): e.title for e in entries}
         if as_json:
             rows = [{"rule": h.rule, "entry": h.entry_id, "title": titles[h.feed, h.entry_key]} for h in hits]
-            emit({"hits": rows, "recorded": new})
+            emit(
+                {
+                    "hits": rows,
+                    "recorded": applied.recorded if applied else 0,
+                    "queued": applied.queued if applied else 0,
+                }
+            )
             return
         for hit in hits[-SHOWN:]:
             echo(style(hit.rule, bold=True), f": {titles[hit.feed, hit.entry_key]}")
         if len(hits) > SHOWN:
             echo(f"… and {len(hits) - SHOWN:,} older")
-        done = f"{new} recorded and queued for alerts" if alert else "dry run; use --alert to record them and alert"
+        done = "dry run; use --alert to record them and alert"
+        if applied:
+            done = f"{applied.recorded} recorded, {applied.queued} queued for alerts"
         echo(f"{plural(len(hits), 'hit')} in the last {span(since.total_seconds())}: {done}")
 
     with_app(work, loaded)

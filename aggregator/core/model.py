@@ -3,6 +3,7 @@
 Every value is frozen; `None` means absent, never failed. Words: docs/glossary.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -362,6 +363,7 @@ class Fingerprint:
 class Story:
     """Copies of one piece of news. `feeds` carry it; `alerted_rules` are the rules that alerted on it.
 
+    `joined` is the story that it turned out to be a part of; it has nothing of its own since.
     Once a person has acknowledged an alert about it, its spread is no reason to alert again.
     """
 
@@ -373,6 +375,7 @@ class Story:
     first_at: datetime
     last_at: datetime
     acknowledged_at: datetime | None = None
+    joined: str | None = None
 
 
 # --- alerts --------------------------------------------------------------------------------------
@@ -547,10 +550,12 @@ class RuleHistory:
 class RoutingQuery:
     """The facts that routing needs before it decides; the store looks them up inside the transaction.
 
-    `hits` are ids that may be stored already: those of edited entries.
+    `hits` are ids that may be stored already, `entries` the (feed, key) of entries whose story may be known
+    already: those of edited entries, and of stored ones that another rule is applied to.
     """
 
     hits: tuple[str, ...] = ()
+    entries: tuple[tuple[str, str], ...] = ()
     fingerprints: tuple[Fingerprint, ...] = ()
     stories_since: datetime | None = None
     histories: tuple[tuple[str, datetime], ...] = ()
@@ -568,25 +573,36 @@ class Undelivered(NamedTuple):
 class RoutingContext:
     """The answer to a RoutingQuery: known hits, stories that share a key, rule histories, active silences.
 
-    `undelivered` names those to whom an alert about one of these stories was given up, and who never got another.
+    `homes` are the stories of the entries that were asked for, by (feed, key). `undelivered` names
+    those to whom an alert about one of these stories was given up, and who never got another.
     """
 
     known: frozenset[str] = frozenset()
     stories: tuple[Story, ...] = ()
+    homes: Mapping[tuple[str, str], str] = field(default_factory=dict)
     undelivered: tuple[Undelivered, ...] = ()
     histories: tuple[RuleHistory, ...] = ()
     silences: tuple[Silence, ...] = ()
+
+
+class StoryMerge(NamedTuple):
+    """A story that turned out to be another one: everything of `story` belongs to `into`."""
+
+    story: str
+    into: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingResult:
     """The decisions of routing: hits with their state, stories made or grown, deliveries to make.
 
-    `redelivered` are those of the context's `undelivered` for whom there is a delivery again.
+    `merged` are stories that became part of others. `redelivered` are those of the context's `undelivered` for
+    whom there is a delivery again.
     """
 
     hits: tuple[Hit, ...] = ()
     stories: tuple[Story, ...] = ()
+    merged: tuple[StoryMerge, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     redelivered: tuple[Undelivered, ...] = ()
 

@@ -3,16 +3,19 @@
 Two versions are one story if they share their canonical address, their title, or most of their
 words — and do not contradict each other. The last part matters most: a daily market report or an
 earthquake notice is nine tenths template, and only its numbers and names say that it is another
-event. A wrong "same" hides news from everybody, a wrong "different" costs one more alert; in doubt,
-different.
+event. Addresses and headlines that stay (live pages, notice boards, daily reports) name a series:
+an address counts only where the texts agree without the words that the rule looks for, a headline
+for a day and not where its feed has used it before. A wrong "same" hides news from everybody, a
+wrong "different" costs one more alert; in doubt, different.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from operator import eq
 from struct import Struct
 from urllib.parse import urlsplit
@@ -29,6 +32,10 @@ MIN_WORDS, LEAD_WORDS, BODY_WORDS = 20, 30, 160
 SHINGLE_WORDS, SHINGLE_SIGNS = 3, 4
 SIMILARITY = 0.5  # of the shingles of two copies are the same
 REPORTED_AGAIN = 0.2  # likeness below which two entries of one feed at one address are two reports
+SAME_TITLE = timedelta(hours=24)  # after a story's first version, how long its headline names it
+REPUBLISHED = timedelta(hours=12)  # after a story's last version: a feed that brings its text again later reports anew
+AGREEMENT = 0.5  # of the words of the shorter text that two texts at one address share
+MAX_GIST, MIN_GIST_SIGNS = 40, 3  # words that stand for a text, and their length
 MIN_SHINGLES = 6
 TITLE_WORDS, TITLE_SIGNS = 4, 16
 MAX_FACTS = 120
@@ -47,8 +54,11 @@ _SENTENCE = re.compile(r"[.!?…:;\n]+|[“”\"«»„]+")
 _MULTIPLE = {"thousand": "k", "million": "m", "billion": "bn", "trillion": "tn", "mln": "m", "mrd": "bn"}
 
 
-def fingerprint(entry: Entry) -> Fingerprint:
-    """Compute the traits by which another version of this entry's news is recognised."""
+def fingerprint(entry: Entry, terms: Iterable[str] = ()) -> Fingerprint:
+    """Compute the traits by which another version of this entry's news is recognised.
+
+    `terms` are the passages that rules found: every entry of theirs has them, so they are no sign of likeness.
+    """
     body = entry.content if len(entry.content) > len(entry.summary) else entry.summary
     title, words = _title(entry.title), _units(body, BODY_WORDS)
     if len(words) < MIN_WORDS:
@@ -60,7 +70,7 @@ def fingerprint(entry: Entry) -> Fingerprint:
         title_key=_digest(title) if _says_enough(title) else None,
         signature=b"".join(sketches),
         bands=tuple(_bands(sketches)),
-        facts=_facts(entry.title, body),
+        facts=_facts(entry.title, body) | _gist(entry.title, body, terms),
         lang=entry.lang,
     )
 
@@ -76,15 +86,19 @@ def keys(known: Fingerprint) -> list[str]:
     return [*url, *title, *(f"b:{band}" for band in known.bands)]
 
 
-def find_story(found: Fingerprint, stories: Sequence[Story], feed: str | None = None) -> Story | None:
+def find_story(
+    found: Fingerprint, stories: Sequence[Story], feed: str | None = None, now: datetime | None = None
+) -> Story | None:
     """Return the story that this is a version of: the most similar one that it does not contradict.
 
-    `feed`: the feed of a new entry, which may have carried the story before.
+    `feed` is the feed of a new entry (None: an edit, which stays at its address), `now` when it came (None: just
+    after each of the stories).
     """
+    standing = any(feed in s.feeds and s.fingerprint.title_key == found.title_key for s in stories)
     ranked = [
         (score, story.last_at, story)
         for story in stories
-        if (score := _score(found, story.fingerprint)) and not (feed in story.feeds and _succeeds(found, story))
+        if (score := _score(found, story, feed, now or story.last_at, titled=not standing))
     ]
     return max(ranked, key=lambda r: (r[0], r[1], r[2].id))[2] if ranked else None
 
@@ -96,29 +110,31 @@ def similarity(one: Fingerprint, other: Fingerprint) -> float:
     return max((_agreement(a, b) for a, b in pairs if a.strip(b"\0") and b.strip(b"\0")), default=0.0)
 
 
-def _score(one: Fingerprint, other: Fingerprint) -> float:
-    """Score two versions; zero: not the same story. The address weighs most, then the title, then the words."""
-    like = similarity(one, other)
-    same_title = bool(one.title_key) and one.title_key == other.title_key
-    if like < SIMILARITY and not same_title and not (one.url_key and one.url_key == other.url_key):
+def _score(found: Fingerprint, story: Story, feed: str | None, now: datetime, *, titled: bool) -> float:
+    """Score a version of a story; zero: none. The address weighs most, then the title, then the words."""
+    known, own = story.fingerprint, feed in story.feeds
+    if own and abs(now - story.last_at) > REPUBLISHED:
         return 0.0
-    if one.url_key and one.url_key == other.url_key and not _strangers(one.facts, other.facts, like):
+    like = similarity(found, known)
+    address = bool(found.url_key) and found.url_key == known.url_key
+    if address and own and like < REPORTED_AGAIN:
+        return 0.0
+    if address and not own and _at_one_address(found.facts, known.facts, like, edited=feed is None):
         return 4 + like
-    if _contradict(one.facts, other.facts, like):
+    title = titled and bool(found.title_key) and found.title_key == known.title_key
+    title = title and abs(now - story.first_at) <= SAME_TITLE
+    if (like < SIMILARITY and not title and not (own and address)) or _contradict(found.facts, known.facts, like):
         return 0.0
-    return 2 + like if same_title else like
+    return (4 if address else 2 if title else 0) + like
 
 
-def _succeeds(found: Fingerprint, story: Story) -> bool:
-    """Tell whether this is the next report at a permanent address, from the feed that carried the last one."""
-    return (
-        found.url_key == story.fingerprint.url_key is not None and similarity(found, story.fingerprint) < REPORTED_AGAIN
-    )
-
-
-def _strangers(one: frozenset[str], other: frozenset[str], like: float) -> bool:
-    """Tell whether two texts at one address (a live page, a list) have nothing at all in common."""
-    return like < 0.1 and min(len(one), len(other)) >= 3 and not one & other
+def _at_one_address(one: frozenset[str], other: frozenset[str], like: float, *, edited: bool) -> bool:
+    """Tell whether two texts at one address are one piece of news, and not two of a live page or a list."""
+    if edited:
+        return not (like < 0.1 and min(len(one), len(other)) >= 3 and not one & other)
+    first, second = ({fact for fact in facts if fact[0] == "W"} for facts in (one, other))
+    smaller = min(len(first), len(second))
+    return like >= REPORTED_AGAIN or not smaller or len(first & second) / smaller >= AGREEMENT
 
 
 def _contradict(one: frozenset[str], other: frozenset[str], like: float) -> bool:
@@ -148,6 +164,14 @@ def _facts(title: str, body: str) -> frozenset[str]:
     facts = {f"#{n}" for n in headline} | {f"1{n}" for n in headline | _numbers(opening)}
     facts |= {f"T{n}" for n in named} | {f"A{n}" for n in named | _names(opening)}
     return frozenset(sorted(facts)[:MAX_FACTS])
+
+
+def _gist(title: str, body: str, terms: Iterable[str]) -> frozenset[str]:
+    """Return the words of headline and opening (W) without those of `terms`."""
+    searched = {unit for term in terms for unit in _units(term)}
+    units = [*_units(title), *_units(body, BODY_WORDS)]
+    telling = (unit for unit in units if unit not in searched and (len(unit) >= MIN_GIST_SIGNS or _SIGN.match(unit)))
+    return frozenset(f"W{unit}" for unit in islice(dict.fromkeys(telling), MAX_GIST))
 
 
 def _numbers(text: str) -> set[str]:

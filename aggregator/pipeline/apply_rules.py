@@ -1,15 +1,17 @@
 """Application of rules to stored entries, with one digest per rule."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 
-from aggregator.core.model import Entry, Hit, Reason
+from aggregator.core.model import Entry, Hit, Reason, RoutingContext, RoutingResult
+from aggregator.core.routing import Router, fingerprints
 from aggregator.core.rules import Rule, RuleIndex
 from aggregator.pipeline.context import Context
 from aggregator.pipeline.matching import match
 from aggregator.ports import Catalog, Feeds
+
+PART = 500  # entries in one transaction: others that want to write wait no longer than these take
 
 
 async def find_hits(
@@ -29,15 +31,42 @@ async def find_hits(
     return tuple(entries), tuple(hits)
 
 
-async def record_hits(context: Context, feeds: Feeds, entries: Sequence[Entry], hits: Sequence[Hit]) -> int:
-    """Store those hits that are not known yet and make their alerts; return how many were new."""
-    router, now = context.active.router, context.now()
-    by_key = {(entry.feed, entry.key): entry for entry in entries}
-    new = 0
-    for feed in dict.fromkeys(entry.feed for entry in entries):
-        feed_entries = {key: entry for (owner, key), entry in by_key.items() if owner == feed}
-        chosen = [hit for hit in hits if hit.feed == feed]
-        asked = router.query(chosen, feed_entries, now)
-        if asked:
-            new += await feeds.record(asked, partial(router.route, chosen, feed_entries, now), now)
-    return new
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of applying rules: hits that are new, and those of them that an alert was made about."""
+
+    recorded: int = 0
+    queued: int = 0
+
+
+async def record_hits(context: Context, feeds: Feeds, entries: Sequence[Entry], hits: Sequence[Hit]) -> Applied:
+    """Store those hits that are not known yet and make their alerts, some hundreds in one transaction."""
+    of_entry: dict[tuple[str, str], list[Hit]] = {}
+    for hit in hits:
+        of_entry.setdefault((hit.feed, hit.entry_key), []).append(hit)
+    ordered = sorted(entries, key=lambda entry: (entry.dated_at, entry.feed, entry.key))
+    now, done = context.now(), Applied()
+    for number, start in enumerate(range(0, len(ordered), PART)):
+        chosen = ordered[start : start + PART]
+        found = [hit for entry in chosen for hit in of_entry.get((entry.feed, entry.key), ())]
+        part = await _record_part(context.active.router, feeds, chosen, found, now, number)
+        done = Applied(done.recorded + part.recorded, done.queued + part.queued)
+    return done
+
+
+async def _record_part(
+    router: Router, feeds: Feeds, entries: Sequence[Entry], hits: Sequence[Hit], now: datetime, part: int
+) -> Applied:
+    known = fingerprints(entries, hits)
+    asked = router.query(hits, entries, now, known)
+    if asked is None:
+        return Applied()
+    routed = RoutingResult()
+
+    def route(context: RoutingContext) -> RoutingResult:
+        nonlocal routed  # a transaction may be tried again: the last one was written
+        routed = router.route(hits, entries, now, context, fingerprints=known, part=part)
+        return routed
+
+    recorded = await feeds.record(asked, route, now)
+    return Applied(recorded, len({hit for delivery in routed.deliveries for hit in delivery.hits}))

@@ -16,6 +16,7 @@ from aggregator.core.errors import AggregatorError, FetchError, ParseError, Stor
 from aggregator.core.model import ArticleRequest, Entry
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.schedule import host_limits
+from aggregator.core.routing import fingerprints
 from aggregator.core.settings import Feed
 from aggregator.pipeline.context import ActiveConfig, Context
 from aggregator.pipeline.matching import match
@@ -125,11 +126,9 @@ class ArticleFetcher:
         # Hits keep the ids that they had before the text arrived, so that known hits do not alert again.
         found = match(active, feed, [replace(updated, version=entry.version)], now)
         hits = tuple(replace(hit, entry_version=updated.version) for hit in found)
-        entries = {entry.key: updated}
-        asked = active.router.query(hits, entries, now)
-        if asked is not None:
-            asked = replace(asked, hits=tuple(hit.id for hit in hits))
-        route = partial(active.router.route, hits, entries, now)
+        known = fingerprints([updated], hits)
+        asked = active.router.query(hits, [updated], now, known)
+        route = partial(active.router.route, hits, [updated], now, fingerprints=known)
         stored = await self._texts.fill(updated, now, question=asked, route=route)
         return ArticleResult(feed=entry.feed, outcome="read", hits=stored)
 

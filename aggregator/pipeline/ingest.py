@@ -299,15 +299,17 @@ class Ingestor:
         Each part holds entries with their own hits, so a crash between two of them loses nothing: what is
         not stored yet is as new on the next poll as it was on this one.
         """
-        matched = {hit.entry_key for hit in poll.hits}
-        fingerprints: dict[str, Fingerprint] = {}
+        matched: dict[str, list[Hit]] = {}
+        for hit in poll.hits:
+            matched.setdefault(hit.entry_key, []).append(hit)
+        fingerprints: dict[tuple[str, str], Fingerprint] = {}
         async for some in breathing([entry for entry in poll.entries if entry.key in matched]):
-            fingerprints |= fingerprints_of(some)
+            fingerprints |= fingerprints_of(some, [hit for entry in some for hit in matched[entry.key]])
         stored: list[Entry] = []
         for number, part in enumerate(_parts(poll)):
             hit_keys = {hit.entry_key for hit in part.hits}
-            entries = {entry.key: entry for entry in part.entries if entry.key in hit_keys}
-            known = {key: fingerprints[key] for key in entries if key in fingerprints}
+            entries = [entry for entry in part.entries if entry.key in hit_keys]
+            known = {ref: fingerprints[ref] for e in entries if (ref := (e.feed, e.key)) in fingerprints}
             asked = active.router.query(part.hits, entries, now, known)
             answer = partial(active.router.route, part.hits, entries, now, fingerprints=known, part=number)
             began = perf_counter()

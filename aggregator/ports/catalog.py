@@ -102,7 +102,9 @@ class Catalog(Protocol):
         """Mark a hit `relevant`, `irrelevant` or None."""
         ...
 
-    async def story(self, story_id: str) -> tuple[Story, tuple[HitDetail, ...]]: ...
+    async def story(self, story_id: str) -> tuple[Story, tuple[HitDetail, ...]]:
+        """Return a story with its hits; of one that was joined to another, that other one."""
+        ...
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         """Return the statistics of every rule that ever had a hit (or of those with these ids), by id."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, bindparam, delete, exists, func, or_, select
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, literal, or_, select, update
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import (
@@ -16,6 +16,7 @@ from aggregator.core.model import (
     RuleHistory,
     Silence,
     Story,
+    StoryMerge,
     Undelivered,
 )
 from aggregator.core.stories import CANDIDATES
@@ -40,10 +41,12 @@ LAST_ALERT = select(func.max(hits.c.created_at, type_=Instant)).where(
 
 def answer(connection: Connection, dialect: Dialect, question: RoutingQuery, now: datetime | None) -> RoutingContext:
     """Return everything that `question` asks, as this transaction sees it."""
-    related = _related(connection, dialect, question)
+    homes = _homes(connection, dialect, question.entries)
+    related = _related(connection, dialect, question, frozenset(homes.values()))
     return RoutingContext(
         known=_known(connection, dialect, question.hits),
         stories=related,
+        homes=homes,
         undelivered=_undelivered(connection, dialect, [story.id for story in related]),
         histories=tuple(_history(connection, rule, since) for rule, since in question.histories),
         silences=live_silences(connection, now),
@@ -57,10 +60,25 @@ def _known(connection: Connection, dialect: Dialect, asked: Sequence[str]) -> fr
     return frozenset(connection.execute(query, {"ids": dialect.list_param(list(asked))}).scalars())
 
 
-def _related(connection: Connection, dialect: Dialect, question: RoutingQuery) -> tuple[Story, ...]:
-    """Return stories that share a key with one of the fingerprints, oldest first; of each key only its latest."""
+def _homes(connection: Connection, dialect: Dialect, asked: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+    """Return the stories that these entries' hits have."""
+    if not asked:
+        return {}
+    query = (
+        select(entries.c.feed, entries.c.key, hits.c.story)
+        .join(hits, hits.c.entry == entries.c.id)
+        .where(dialect.paired(entries.c.feed, entries.c.key), hits.c.story.is_not(None))
+        .order_by(hits.c.created_at, hits.c.id)
+    )
+    return {(row.feed, row.key): row.story for row in connection.execute(query, dialect.pairs(list(asked)))}
+
+
+def _related(
+    connection: Connection, dialect: Dialect, question: RoutingQuery, homes: frozenset[str]
+) -> tuple[Story, ...]:
+    """Return `homes`, and of each key of the fingerprints the latest stories that have it; oldest first."""
     wanted = sorted({key for fingerprint in question.fingerprints for key in story_keys_of(fingerprint)})
-    if not wanted:
+    if not wanted and not homes:
         return ()
     latest_first = func.row_number().over(
         partition_by=story_keys.c.key, order_by=(stories.c.last_at.desc(), stories.c.id)
@@ -75,10 +93,16 @@ def _related(connection: Connection, dialect: Dialect, question: RoutingQuery) -
     ranked = sharing.subquery()
     query = (
         select(stories)
-        .where(stories.c.id.in_(select(ranked.c.story).where(ranked.c.place <= CANDIDATES)))
+        .where(
+            or_(
+                stories.c.id.in_(select(ranked.c.story).where(ranked.c.place <= CANDIDATES)),
+                dialect.is_in(stories.c.id, "homes"),
+            )
+        )
         .order_by(stories.c.first_at, stories.c.id)
     )
-    return tuple(mappers.story(row) for row in connection.execute(query, {"keys": dialect.list_param(wanted)}))
+    bound = {"keys": dialect.list_param(wanted), "homes": dialect.list_param(sorted(homes))}
+    return tuple(mappers.story(row) for row in connection.execute(query, bound))
 
 
 def _undelivered(connection: Connection, dialect: Dialect, asked: Sequence[str]) -> tuple[Undelivered, ...]:
@@ -109,6 +133,7 @@ def live_silences(connection: Connection, now: datetime | None) -> tuple[Silence
 def write_routed(connection: Connection, dialect: Dialect, routed: RoutingResult, ids: Ids) -> None:
     """Write what routing decided: existing hits and deliveries are left alone; stories are made or grow."""
     write_stories(connection, dialect, routed.stories)
+    merge_stories(connection, dialect, routed.merged)
     write_hits(connection, dialect, routed.hits, ids)
     if routed.deliveries:
         connection.execute(dialect.insert_ignore(deliveries), [mappers.delivery_values(d) for d in routed.deliveries])
@@ -153,9 +178,26 @@ def write_stories(connection: Connection, dialect: Dialect, written: Sequence[St
         return
     keep = ["first_at", "acknowledged_at"]
     connection.execute(dialect.upsert(stories, keep=keep), [mappers.story_values(story) for story in written])
-    found_by = [{"key": key, "story": story.id} for story in written for key in story_keys_of(story.fingerprint)]
+    found_by = [
+        {"key": key, "story": story.id}
+        for story in written
+        if story.joined is None
+        for key in story_keys_of(story.fingerprint)
+    ]
     if found_by:
         connection.execute(dialect.insert_ignore(story_keys), found_by)
+
+
+def merge_stories(connection: Connection, dialect: Dialect, merged: Sequence[StoryMerge]) -> None:
+    """Give everything that refers to a story to the one that it is part of now; its row stays, as a signpost."""
+    for story, into in merged:
+        for table in (hits, deliveries, silences):
+            connection.execute(update(table).where(table.c.story == story).values(story=into))
+        for table in (story_keys, undelivered):
+            moved = [into if column is table.c.story else column for column in table.columns]
+            rows = select(*(literal(m) if isinstance(m, str) else m for m in moved)).where(table.c.story == story)
+            connection.execute(dialect.insert_ignore(table).from_select([c.name for c in table.columns], rows))
+            connection.execute(delete(table).where(table.c.story == story))
 
 
 def write_hits(connection: Connection, dialect: Dialect, written: Sequence[Hit], ids: Ids) -> None:

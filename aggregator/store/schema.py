@@ -236,6 +236,7 @@ stories = Table(
     Column("first_at", Instant, nullable=False),
     Column("last_at", Instant, nullable=False),
     Column("acknowledged_at", Instant),
+    Column("joined", Text),
 )
 Index("stories_last", stories.c.last_at)
 
@@ -301,6 +302,7 @@ Index(
 )
 Index("deliveries_sent", deliveries.c.channel, deliveries.c.sent_at)
 Index("deliveries_created", deliveries.c.created_at)
+Index("deliveries_story", deliveries.c.story)
 Index("deliveries_state", deliveries.c.state, deliveries.c.created_at)
 
 attempts = Table(

@@ -9,6 +9,7 @@ import pytest
 
 from aggregator.core.errors import Conflict, StoreError
 from aggregator.core.model import (
+    DeliveryState,
     FeedHints,
     Fingerprint,
     Health,
@@ -22,6 +23,8 @@ from aggregator.core.model import (
     RoutingResult,
     Silence,
     StoredToday,
+    StoryMerge,
+    Undelivered,
     Validators,
 )
 from tests.support.records import (
@@ -501,6 +504,38 @@ async def test_story_outside_the_window_is_not_found(store: AnyStore) -> None:
     far = replace(near, stories_since=NOW + timedelta(seconds=1))
     assert len((await asked(store, near)).stories) == 1
     assert (await asked(store, far)).stories == ()
+
+
+async def test_routing_hears_which_story_an_entry_has(store: AnyStore) -> None:
+    """An entry that was routed before names its story, which comes with the answer however old it is."""
+    old = story(last_at=NOW - 30 * DAY, first_at=NOW - 30 * DAY)
+    routed = RoutingResult(hits=(hit("h1", story="s1"), hit("h2", "k2")), stories=(old,))
+    await stored(store, entry("k1"), entry("k2"), routed=routed)
+    context = await asked(store, RoutingQuery(entries=(("a", "k1"), ("a", "k2"), ("b", "k1")), stories_since=NOW))
+    assert (dict(context.homes), context.stories) == ({("a", "k1"): "s1"}, (old,))
+
+
+async def test_a_story_becomes_part_of_another(store: AnyStore) -> None:
+    """Everything that named it names the other one, by its keys too; its old address leads there."""
+    one = story("s1", feeds=("a",))
+    other = story("s2", feeds=("b",), fingerprint=Fingerprint(url_key="u2"))
+    lost = delivery("d1", hits=("h2",), story="s2")
+    first = RoutingResult(hits=(hit("h1", story="s1"), hit("h2", "k2", story="s2")), stories=(one, other))
+    await stored(store, entry("k1"), entry("k2"), routed=replace(first, deliveries=(lost,)))
+    await store.catalog.add_silence(Silence(story="s2", until_at=NOW + HOUR, created_at=NOW))
+    (claimed,) = await store.outbox.claim(NOW, owner="me", lease_s=60, limit=1)
+    await store.outbox.settle(replace(claimed, state=DeliveryState.DEAD), owner="me", attempt=1)
+    whole = replace(one, feeds=("a", "b"))
+    part = replace(other, feeds=(), joined="s1")
+    await stored(store, routed=RoutingResult(stories=(part, whole), merged=(StoryMerge("s2", "s1"),)))
+    context = await asked(store, RoutingQuery(fingerprints=(Fingerprint(url_key="u2"),)))
+    assert context.stories == (whole,)
+    assert context.undelivered == (Undelivered("s1", "desk", ""),)
+    assert [silence.story for silence in context.silences] == ["s1"]
+    for name in ("s1", "s2"):
+        found, details = await store.catalog.story(name)
+        assert (found.id, {detail.hit.id for detail in details}) == ("s1", {"h1", "h2"})
+    assert (await store.catalog.delivery("d1"))[0].story == "s1"
 
 
 async def test_history_has_times_of_hits_and_alerts(store: AnyStore) -> None:

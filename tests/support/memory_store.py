@@ -106,6 +106,7 @@ class Tables:
     farewells: dict[str, Unsubscription] = field(default_factory=dict)
     hits: dict[str, Hit] = field(default_factory=dict)
     stories: dict[str, Story] = field(default_factory=dict)
+    story_keys: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     undelivered: set[Undelivered] = field(default_factory=set)
@@ -292,11 +293,20 @@ class MemoryFeeds:
             tables.hits.setdefault(hit.id, replace(hit, entry_id=entry_id))
         for story in routed.stories:
             before = tables.stories.get(story.id)
+            tables.story_keys.setdefault(story.id, set()).update(keys_of(story.fingerprint))
             tables.stories[story.id] = (
                 replace(story, first_at=before.first_at, acknowledged_at=before.acknowledged_at) if before else story
             )
         for delivery in routed.deliveries:
             tables.deliveries.setdefault(delivery.id, delivery)
+        for story_id, into in routed.merged:
+            tables.story_keys[into] |= tables.story_keys.pop(story_id, set())
+            tables.hits |= {n: replace(row, story=into) for n, row in tables.hits.items() if row.story == story_id}
+            waiting = tables.deliveries
+            waiting |= {n: replace(row, story=into) for n, row in waiting.items() if row.story == story_id}
+            quiet = tables.silences
+            quiet |= {number: replace(row, story=into) for number, row in quiet.items() if row.story == story_id}
+            tables.undelivered = {u._replace(story=into) if u.story == story_id else u for u in tables.undelivered}
         tables.undelivered -= set(routed.redelivered)
 
     def _check_hits(self, poll: PollResult, hits: Sequence[Hit]) -> None:
@@ -323,17 +333,24 @@ class MemoryFeeds:
         return replace(entry, id=there)
 
     def _answer(self, question: RoutingQuery, now: datetime | None) -> RoutingContext:
+        tables = self._tables
+        homes = {
+            (hit.feed, hit.entry_key): hit.story
+            for hit in sorted(tables.hits.values(), key=lambda hit: (hit.created_at, hit.id))
+            if hit.story and (hit.feed, hit.entry_key) in question.entries
+        }
         wanted = {key for fingerprint in question.fingerprints for key in keys_of(fingerprint)}
         since = question.stories_since or EPOCH
-        recent = sorted((s for s in self._tables.stories.values() if s.last_at >= since), key=lambda s: s.id)
+        live = [story for story in tables.stories.values() if story.joined is None]
+        recent = sorted((s for s in live if s.last_at >= since), key=lambda s: s.id)
         recent.sort(key=lambda s: s.last_at, reverse=True)
-        near = {
-            s.id: s for key in wanted for s in [s for s in recent if key in keys_of(s.fingerprint)][:CANDIDATES]
-        }.values()
+        near = {s.id: s for key in wanted for s in [s for s in recent if key in tables.story_keys[s.id]][:CANDIDATES]}
+        near |= {name: tables.stories[name] for name in homes.values()}
         return RoutingContext(
             known=frozenset(question.hits) & self._tables.hits.keys(),
-            stories=tuple(sorted(near, key=lambda story: (story.first_at, story.id))),
-            undelivered=tuple(sorted(u for u in self._tables.undelivered if u.story in {s.id for s in near})),
+            homes=homes,
+            stories=tuple(sorted(near.values(), key=lambda story: (story.first_at, story.id))),
+            undelivered=tuple(sorted(u for u in self._tables.undelivered if u.story in near)),
             histories=tuple(self._history(rule, at) for rule, at in question.histories),
             silences=self._tables.live_silences(now),
         )
@@ -730,6 +747,8 @@ class MemoryCatalog:
     async def story(self, story_id: str) -> tuple[Story, tuple[HitDetail, ...]]:
         if story_id not in self._tables.stories:
             raise NotFound("story", story_id)
+        while joined := self._tables.stories[story_id].joined:
+            story_id = joined
         hits = [hit for hit in self._tables.hits.values() if hit.story == story_id]
         return self._tables.stories[story_id], self._tables.details(hits)
 

@@ -5,7 +5,7 @@
 3. too old for its feed or rule    → held
 4. one of many at once             → held, reported in one digest
 5. the rule waits for more         → held, until its threshold is met
-6. its story was alerted already   → collapsed
+6. it alerted on the story already → collapsed
 7. otherwise                       → alerted
 """
 
@@ -28,7 +28,7 @@ from aggregator.core.model import (
     Story,
 )
 from aggregator.core.routing.deliveries import PlannedAlert, Recipients, deliveries
-from aggregator.core.routing.story_index import StoryIndex, Unreached, notified
+from aggregator.core.routing.story_index import EntryRef, StoryIndex, Unreached, came, notified
 from aggregator.core.rules.triggers import fires, lookback_s
 from aggregator.core.settings import Channel, RuleConfig, Settings
 from aggregator.core.stories import fingerprint
@@ -39,9 +39,13 @@ FIRST_SEEN = frozenset({Reason.NEW, Reason.BASELINE, Reason.FLOOD, Reason.ALIAS,
 WAITS = "waits"
 
 
-def fingerprints(entries: Iterable[Entry]) -> dict[str, Fingerprint]:
-    """Return the fingerprints of those entries that need a story, by key."""
-    return {entry.key: fingerprint(entry) for entry in entries if entry.reason not in STALE}
+def fingerprints(entries: Iterable[Entry], hits: Iterable[Hit] = ()) -> dict[EntryRef, Fingerprint]:
+    """Return the fingerprints of those entries that need a story; `hits` say which words were searched for."""
+    terms: dict[EntryRef, set[str]] = {}
+    for hit in hits:
+        terms.setdefault((hit.feed, hit.entry_key), set()).update(span.text for span in hit.spans)
+    needed = [entry for entry in entries if entry.reason not in STALE]
+    return {(e.feed, e.key): fingerprint(e, sorted(terms.get((e.feed, e.key), ()))) for e in needed}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,39 +60,39 @@ class Router:
     def query(
         self,
         hits: Sequence[Hit],
-        entries: Mapping[str, Entry],
+        entries: Iterable[Entry],
         now: datetime,
-        known: Mapping[str, Fingerprint] | None = None,
+        known: Mapping[EntryRef, Fingerprint],
     ) -> RoutingQuery | None:
         """Return what the store must look up before these hits are routed; None without hits.
 
-        `entries` are the entries of the hits, by key; `known` their `fingerprints`, if they are made already.
+        `entries` are the entries of the hits, `known` their `fingerprints`.
         """
         if not hits:
             return None
         rules = self.rules
         asked = {hit.rule: rules[hit.rule] for hit in hits if hit.rule in rules and conditional(rules[hit.rule])}
         histories = tuple((name, now - timedelta(seconds=lookback_s(rule))) for name, rule in asked.items())
-        edited = tuple(hit.id for hit in hits if entries[hit.entry_key].reason not in FIRST_SEEN)
-        if not self.settings.stories.collapse:
-            return RoutingQuery(hits=edited, histories=histories)
-        if known is None:
-            known = fingerprints(entries[key] for key in dict.fromkeys(hit.entry_key for hit in hits))
-        return RoutingQuery(
-            hits=edited,
-            fingerprints=tuple(known.values()),
-            stories_since=now - timedelta(seconds=self.settings.stories.window_s),
+        edited = {(entry.feed, entry.key) for entry in entries if entry.reason not in FIRST_SEEN or entry.version > 1}
+        question = RoutingQuery(
+            hits=tuple(hit.id for hit in hits if (hit.feed, hit.entry_key) in edited),
+            entries=tuple(sorted(edited)),
             histories=histories,
         )
+        if not self.settings.stories.collapse:
+            return question
+        came_at = min((came(entry, now) for entry in entries), default=now)
+        since = came_at - timedelta(seconds=self.settings.stories.window_s)
+        return replace(question, fingerprints=tuple(known.values()), stories_since=since)
 
     def route(
         self,
         hits: Sequence[Hit],
-        entries: Mapping[str, Entry],
+        entries: Iterable[Entry],
         now: datetime,
         context: RoutingContext,
         *,
-        fingerprints: Mapping[str, Fingerprint] | None = None,
+        fingerprints: Mapping[EntryRef, Fingerprint] | None = None,
         part: int = 0,
     ) -> RoutingResult:
         """Decide about every hit of one poll that is not known yet, oldest entry first.
@@ -98,21 +102,34 @@ class Router:
         each of which has its own alerts.
         """
         rules, settings = self.rules, self.settings
+        found = {(entry.feed, entry.key): entry for entry in entries}
         unreached = Unreached(context.undelivered, self.recipients.of)
-        index = StoryIndex(context.stories, rules, settings, now, fingerprints or {}, unreached)
-        unknown = (hit for hit in hits if hit.id not in context.known)
-        ordered = sorted(unknown, key=lambda hit: (entries[hit.entry_key].dated_at, hit.entry_key, hit.rule))
-        verdicts = [_decide(hit, entries[hit.entry_key], rules.get(hit.rule), context, index, now) for hit in ordered]
+        index = StoryIndex(context.stories, settings, now, fingerprints or {}, context.homes, unreached)
+        ordered = sorted(((found[h.feed, h.entry_key], h) for h in hits), key=lambda one: _oldest_first(*one))
+        verdicts = []
+        for entry, hit in ordered:
+            if hit.id not in context.known:
+                verdicts.append(_decide(hit, entry, rules.get(hit.rule), context, index, now))
+            elif (entry.feed, entry.key) in context.homes:
+                index.attach(entry)
         verdicts = _thresholds(verdicts, rules, settings, context.histories, now)
         details = [detail for verdict in verdicts for detail in verdict.hits]
         if part:
             details = [t if t.story else replace(t, subject=(*t.subject, f"part {part}")) for t in details]
+        merged = index.merged()
+        renamed = {one.story: one.into for one in merged}
+        details = [replace(t, story=renamed.get(t.story, t.story)) if t.story else t for t in details]
         return RoutingResult(
-            hits=tuple(verdict.hit for verdict in verdicts),
+            hits=tuple(replace(v.hit, story=renamed.get(v.hit.story or "", v.hit.story)) for v in verdicts),
             stories=index.changed(),
+            merged=merged,
             deliveries=deliveries(details, self.channels, now, self.recipients),
             redelivered=unreached.reached,
         )
+
+
+def _oldest_first(entry: Entry, hit: Hit) -> tuple[datetime, str, str, str]:
+    return entry.dated_at, entry.key, entry.feed, hit.rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +174,7 @@ def _is_stale(entry: Entry, rule: RuleConfig, now: datetime) -> str:
 
 def _join_digest(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: StoryIndex, now: datetime) -> _Decision:
     """Add one of many hits to a digest: of a feed's flood, or of a rule applied to stored entries."""
-    channels, only = index.unalerted_channels(hit.entry_key, rule)
+    channels, only = index.unalerted_channels(entry, rule)
     index.record_alert(story, rule.id, channels)
     flood = entry.reason is Reason.FLOOD
     digest = PlannedAlert(
@@ -181,9 +198,11 @@ def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: S
         occasion, channels = f"{spread} feeds", index.channels(rule)
     else:
         occasion = "first" if entry.version == 1 else f"first, version {entry.version}"
-        channels, only = index.unalerted_channels(hit.entry_key, rule)
-    if not channels and index.channels(rule):
+        channels, only = index.unalerted_channels(entry, rule)
+    alerted = index.alerted_before(entry)
+    if rule.id in alerted and not channels:
         return _Decision(replace(hit, state=HitState.COLLAPSED, reason="story already alerted"))
+    also = f"also matches {rule.title or rule.id}" if alerted and rule.id not in alerted else ""
     index.record_alert(story, rule.id, channels)
     detail = PlannedAlert(
         subject=("entry", hit.feed, hit.entry_key, occasion),
@@ -195,7 +214,7 @@ def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: S
         title=entry.title or rule.title or rule.id,
         story=story.id,
     )
-    return _Decision(replace(hit, state=HitState.ALERTED, reason=""), (detail,))
+    return _Decision(replace(hit, state=HitState.ALERTED, reason=also), (detail,))
 
 
 def _thresholds(

@@ -45,6 +45,7 @@ def story_values(story: Story) -> Values:
         "first_at": story.first_at,
         "last_at": story.last_at,
         "acknowledged_at": story.acknowledged_at,
+        "joined": story.joined,
     }
 
 
@@ -67,4 +68,5 @@ def story(row: Row[Any]) -> Story:
         first_at=row.first_at,
         last_at=row.last_at,
         acknowledged_at=row.acknowledged_at,
+        joined=row.joined,
     )

@@ -82,11 +82,15 @@ class HitQueries(QueryBase):
         await self._writer.execute(apply)
 
     async def story(self, story_id: str) -> tuple[Story, tuple[HitDetail, ...]]:
-        query = HIT_DETAILS.where(hits.c.story == story_id).order_by(*NEWEST)
-
         def read(connection: Connection) -> tuple[Story, tuple[HitDetail, ...]]:
-            for story in stories_by_id(connection, self._dialect, [story_id]):
-                return story, self._details(connection, query)
+            wanted: str | None = story_id
+            while wanted is not None:  # one that was joined to another leads to that
+                story = next(iter(stories_by_id(connection, self._dialect, [wanted])), None)
+                if story is None:
+                    break
+                if (wanted := story.joined) is None:
+                    query = HIT_DETAILS.where(hits.c.story == story.id).order_by(*NEWEST)
+                    return story, self._details(connection, query)
             raise NotFound("story", story_id)
 
         return await self._reader.read(read)

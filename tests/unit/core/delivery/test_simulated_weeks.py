@@ -70,7 +70,7 @@ class Week:
             id=f"h{number}", rule=rule.id, feed="f", entry_key=entry.key, entry_id=number, created_at=self.clock.at
         )
         router = replace(self.active.router, rules={rule.id: rule})
-        routed = router.route([hit], {entry.key: entry}, self.clock.at, RoutingContext())
+        routed = router.route([hit], [entry], self.clock.at, RoutingContext())
         self.store.tables.entries[number] = entry
         self.store.tables.hits[hit.id] = routed.hits[0]
         await self.store.outbox.add(routed.deliveries)

@@ -22,6 +22,7 @@ from aggregator.core.model import (
     RoutingResult,
     RuleHistory,
     Silence,
+    Span,
     Story,
     Undelivered,
 )
@@ -62,10 +63,9 @@ def run(
     settings: dict[str, Any] | None = None,
     **options: Any,
 ) -> RoutingResult:
-    found = {e.key: e for e in entries}
     known = {r.id: r for r in rules}
     router = router_of(known, Settings(**(settings or {})), options.pop("recipients", whole_channel))
-    return router.route(hits, found, options.pop("now", NOW), context or RoutingContext(), **options)
+    return router.route(hits, entries, options.pop("now", NOW), context or RoutingContext(), **options)
 
 
 def router_of(
@@ -229,15 +229,34 @@ def test_collapse_can_be_switched_off() -> None:
 
 
 def test_a_story_in_a_slow_digest_is_alerted_at_once_by_an_urgent_rule() -> None:
-    """A digest does not swallow the instant alert of another rule; the same or a lazier rule stays silent."""
+    """A digest does not swallow the instant alert of another rule; the same rule stays silent."""
     story = told_story()
     rules = [rule(deliver="daily 07:00"), rule("caatsa", priority="high")]
     e = entry("copy", feed="blog", content=TEXT)
     keen = run([hit(e, "caatsa")], [e], rules, RoutingContext(stories=(story,)))
     assert keen.hits[0].state is HitState.ALERTED
-    told_at_once = [rule(), rule("caatsa")]
-    same = run([hit(e, "caatsa")], [e], told_at_once, RoutingContext(stories=(story,)))
+    same = run([hit(e)], [e], rules, RoutingContext(stories=(story,)))
     assert same.hits[0].state is HitState.COLLAPSED
+
+
+@pytest.mark.parametrize("channels", [("desk",), ("ops", "phone"), ("desk", "ops")], ids=" and ".join)
+@pytest.mark.parametrize("reason", [Reason.NEW, Reason.APPLIED])
+def test_a_rules_first_hit_on_a_story_that_another_rule_alerted(channels: tuple[str, ...], reason: Reason) -> None:
+    """That it finds the story too is news on each of its channels, live and when it is applied; once."""
+    story = told_story()
+    rules = [rule(), rule("caatsa", title="CAATSA", notify=channels)]
+    copy = entry("copy", feed="blog", content=TEXT, reason=reason)
+    routed = run([hit(copy), hit(copy, "caatsa")], [copy], rules, RoutingContext(stories=(story,)))
+    assert sorted(d.channel for d in routed.deliveries if "caatsa" in d.rules) == sorted(channels)
+    assert [d for d in routed.deliveries if "s400" in d.rules] == []
+    if reason is Reason.NEW:
+        assert {h.rule: h.reason for h in routed.hits} == {
+            "s400": "story already alerted",
+            "caatsa": "also matches CAATSA",
+        }
+    again = entry("again", feed="wire", content=TEXT, reason=reason)
+    later = run([hit(again), hit(again, "caatsa")], [again], rules, RoutingContext(stories=routed.stories))
+    assert later.deliveries == ()
 
 
 def test_a_held_first_version_does_not_silence_the_next() -> None:
@@ -252,7 +271,7 @@ def test_a_held_first_version_does_not_silence_the_next() -> None:
 def test_what_never_alerts_needs_no_story(reason: Reason) -> None:
     """A feed's past is recorded as it is, without comparing it; the first fresh copy is told."""
     old = entry("first", content=TEXT, reason=reason)
-    assert fingerprints([old, entry("new")]).keys() == {"new"}
+    assert fingerprints([old, entry("new")]).keys() == {("tass", "new")}
     routed = one(old)
     assert (routed.stories, routed.hits[0].story, routed.hits[0].reason) == ((), None, str(reason))
 
@@ -263,9 +282,9 @@ def test_the_work_of_routing_grows_with_the_hits(kind: str, monkeypatch: pytest.
     compared: list[int] = []
     seen = find_story
 
-    def counting(found: Fingerprint, stories: Sequence[Story], feed: str | None) -> Story | None:
+    def counting(found: Fingerprint, stories: Sequence[Story], feed: str | None, at: datetime) -> Story | None:
         compared.append(len(stories))
-        return seen(found, stories, feed)
+        return seen(found, stories, feed, at)
 
     monkeypatch.setattr(story_index, "find_story", counting)
     words = ["".join(sample("abcdefghijklmnoprstuv", 6)) for _ in range(4000)]
@@ -296,11 +315,11 @@ def test_a_fingerprint_that_is_known_is_not_made_again(monkeypatch: pytest.Monke
     known = fingerprints([e])
     monkeypatch.setattr(story_index, "fingerprint", None)
     router = router_of({"s400": rule()}, Settings(default_channels=("desk",)))
-    asked = router.query([hit(e)], {"k": e}, NOW, known)
+    asked = router.query([hit(e)], [e], NOW, known)
     assert asked is not None
-    assert asked.fingerprints == (known["k"],)
-    routed = router.route([hit(e)], {"k": e}, NOW, RoutingContext(), fingerprints=known)
-    assert routed.stories[0].fingerprint == known["k"]
+    assert asked.fingerprints == (known["tass", "k"],)
+    routed = router.route([hit(e)], [e], NOW, RoutingContext(), fingerprints=known)
+    assert routed.stories[0].fingerprint == known["tass", "k"]
 
 
 def test_updates_alert_only_where_wanted() -> None:
@@ -336,11 +355,11 @@ def test_the_question_asks_for_what_is_needed() -> None:
     """Fingerprints of the entries, the story window, and the past of rules that need it."""
     e = entry()
     router = router_of({"s400": rule(first_in="24h")}, Settings())
-    asked = router.query([hit(e)], {e.key: e}, NOW)
+    asked = router.query([hit(e)], [e], NOW, fingerprints([e]))
     assert asked is not None
     assert (len(asked.fingerprints), asked.stories_since) == (1, NOW - timedelta(hours=72))
     assert asked.histories == (("s400", NOW - timedelta(hours=24)),)
-    assert router.query([], {}, NOW) is None
+    assert router.query([], [], NOW, {}) is None
 
 
 @given(
@@ -412,3 +431,94 @@ def test_each_channel_is_looked_up_once() -> None:
     assert recipients.of("elsewhere") == ()
     recipients.resolve()
     assert sorted(asked) == sorted(CHANNELS)
+
+
+def test_a_headline_that_stays_alerts_every_day() -> None:
+    """Thirty daily entries under one headline are thirty alerts, whether their page and their text change or not."""
+    for link in (None, "https://example.org/sitrep"):
+        for text in ("", "Follow the situation here, all day.", "{} ships were boarded off the {} coast."):
+            stories: dict[str, Story] = {}
+            alerts = 0
+            for day in range(30):
+                at = NOW + timedelta(days=day)
+                e = entry(
+                    f"k{day}",
+                    title="War in the strait: S-400 latest",
+                    link=link,
+                    content=text.format(day, sample(["northern", "southern", "western", "eastern"], 1)[0]),
+                    seen_at=at,
+                    published_at=at,
+                )
+                routed = one(e, context=RoutingContext(stories=tuple(stories.values())), now=at)
+                stories |= {story.id: story for story in routed.stories}
+                alerts += len(routed.deliveries)
+            assert alerts == 30, (link, text)
+
+
+ITEMS = (
+    ("Ships boarded in the north, S-400 papers found", "Two ships were boarded off the northern coast, with papers."),
+    ("Radar closed for repairs", "A radar site near the strait was closed, and S-400 clauses delay the parts."),
+    ("Ministers meet about S-400", "Four ministers met in Ankara on Sunday to discuss what comes after the deal."),
+    ("Grain corridor open again", "The corridor opened at noon; S-400 crews watch it from the shore, officials said."),
+    ("S-400 talks end without a date", "Negotiators left the capital in silence and named no day for another round."),
+)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.org/live#post-{}", "https://example.org/live", "https://example.org/board#0"]
+)
+@pytest.mark.parametrize("feeds", [("live",) * 5, ("a", "b", "c", "d", "e")], ids=["one feed", "five feeds"])
+def test_items_of_one_page_are_stories_of_their_own(address: str, feeds: tuple[str, ...]) -> None:
+    """Five items of a live page or a notice board are five alerts, though all have what the rule looks for."""
+    items = [
+        entry(f"k{i}", feed=feed, title=title, content=text, link=address.format(i))
+        for i, (feed, (title, text)) in enumerate(zip(feeds, ITEMS, strict=True))
+    ]
+    span = Span(field="content", start=0, end=5, text="S-400", term="S-400")
+    hits = [hit(item, spans=(span,)) for item in items]
+    routed = run(hits, items, [rule()], fingerprints=fingerprints(items, hits))
+    assert [h.state for h in routed.hits] == [HitState.ALERTED] * 5
+
+
+TEASER = "Ankara and Moscow speak about air defence again; what the ministers said, and what was left out of it."
+
+
+@pytest.mark.parametrize("copy_first", [False, True], ids=["before its copy", "after its copy"])
+def test_an_article_that_comes_later_joins_its_copies(copy_first: bool) -> None:
+    """A teaser says little; once its article is read, it and its copies are one story."""
+    teaser = entry("site", feed="site", title="A deal in the air: S-400", summary=TEASER)
+    article = replace(teaser, content=TEXT, version=2)
+    copy = entry("copy", feed="blog", content=TEXT)
+    first = one(teaser)
+    stories = {story.id: story for story in first.stories}
+    ref, alerts = ("site", "site"), list(first.deliveries)
+
+    def step(of: Entry, known: frozenset[str] = frozenset()) -> RoutingResult:
+        homes = {ref: first.stories[0].id} if of is article else {}
+        routed = one(of, context=RoutingContext(stories=tuple(stories.values()), known=known, homes=homes))
+        stories.update({story.id: story for story in routed.stories})
+        alerts.extend(routed.deliveries)
+        return routed
+
+    known = frozenset({hit(article).id})
+    steps = [(copy, frozenset[str]()), (article, known)]
+    routed = [step(*one) for one in (steps if copy_first else steps[::-1])]
+    live = [story for story in stories.values() if story.joined is None]
+    assert [story.feeds for story in live] == [("site", "blog")]
+    assert len(alerts) == (2 if copy_first else 1), "who alerted before it was known to be a copy has alerted"
+    if copy_first:
+        (merge,) = routed[1].merged
+        assert {merge.story, merge.into} == stories.keys()
+        assert stories[merge.story].joined == merge.into == live[0].id
+    else:
+        assert routed[1].hits[0].state is HitState.COLLAPSED
+
+
+def test_what_was_stored_keeps_its_story() -> None:
+    """A rule that is applied to stored entries finds the story that each has, and does not begin it again."""
+    story = replace(told_story(), feeds=("tass", "blog", "wire"), alerted_rules=("caatsa",))
+    old = entry("first", content=TEXT, reason=Reason.APPLIED, seen_at=NOW - timedelta(days=9), published_at=None)
+    context = RoutingContext(stories=(story,), homes={("tass", "first"): story.id})
+    routed = one(old, context=context)
+    assert [(s.id, s.feeds) for s in routed.stories] == [(story.id, story.feeds)]
+    assert len(routed.deliveries) == 1
