@@ -170,8 +170,8 @@ def _gist(title: str, body: str, terms: Iterable[str]) -> frozenset[str]:
     """Return the words of headline and opening (W) without those of `terms`."""
     searched = {unit for term in terms for unit in _units(term)}
     units = [*_units(title), *_units(body, BODY_WORDS)]
-    telling = (unit for unit in units if unit not in searched and (len(unit) >= MIN_GIST_SIGNS or _SIGN.match(unit)))
-    return frozenset(f"W{unit}" for unit in islice(dict.fromkeys(telling), MAX_GIST))
+    words = (unit for unit in units if unit not in searched and (len(unit) >= MIN_GIST_SIGNS or _SIGN.match(unit)))
+    return frozenset(f"W{unit}" for unit in islice(dict.fromkeys(words), MAX_GIST))
 
 
 def _numbers(text: str) -> set[str]:
