@@ -3,11 +3,11 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.responses import RedirectResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from aggregator.ports.backend import Backend
 from aggregator.web.events import EventStream
-from aggregator.web.templating import Templates, query
+from aggregator.web.templating import Templates, done_message, query
 
 
 def _backend(request: Request) -> Backend:
@@ -30,9 +30,20 @@ EventsDep = Annotated[EventStream, Depends(_events)]
 TemplatesDep = Annotated[Templates, Depends(_templates)]
 
 
-def redirect_after_post(path: str, done: str | None = None) -> RedirectResponse:
-    """Redirect to a page of this site after an action, with a message (a key of templating.DONE)."""
+def redirect_after_post(path: str, done: str | None = None, *, undo: str = "", n: int = 1) -> RedirectResponse:
+    """Redirect to a page of this site after an action, with a message (a key of templating.DONE).
+
+    `undo` names the change in the log (`new_undo`), so that the message has a button that takes it back; `n`: how
+    many things were changed.
+    """
     if not done:
         return RedirectResponse(path, 303)
-    said = query(done=done)
-    return RedirectResponse(path + (said.replace("?", "&") if "?" in path else said), 303)
+    said = query(done=done, n=n if n != 1 else None, undo=undo)
+    return RedirectResponse(path + (said.replace("?", "&", 1) if "?" in path else said), 303)
+
+
+def answer_after_post(request: Request, path: str, done: str, *, undo: str = "", n: int = 1) -> Response:
+    """Answer a form: as `redirect_after_post`, or with the sentence alone where a script asks for JSON (data-quick)."""
+    if "application/json" not in request.headers.get("accept", ""):
+        return redirect_after_post(path, done, undo=undo, n=n)
+    return JSONResponse({"message": done_message(done, str(n)), "undo": f"/undo/{undo}" if undo else ""})

@@ -121,7 +121,9 @@ class HitQuery(ListQuery):
 class PageQuery(HitQuery):
     """The same from a page's filter form, which sends empty fields too."""
 
-    done: Annotated[str | None, Field(max_length=40)] = None
+    done: Annotated[str | None, Field(max_length=40)] = None  # what the toast says, and which change it offers to undo
+    n: Annotated[str | None, Field(max_length=10)] = None
+    undo: Annotated[str | None, Field(max_length=40)] = None
 
     @model_validator(mode="before")
     @classmethod

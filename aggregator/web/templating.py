@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from aggregator import __version__
-from aggregator.core.text.messages import gettext_noop
+from aggregator.core.text.messages import gettext_noop, ngettext_noop
 from aggregator.core.text.sanitize import inert
 from aggregator.core.titles import rule_titles
 from aggregator.ports.backend import Backend
@@ -31,12 +31,22 @@ from aggregator.web.language import (
 from aggregator.web.middleware import Identity
 
 ZONE_COOKIE = "aggregator_zone"
+DISPLAY = {"theme": ("auto", "light", "dark"), "density": ("compact", "comfortable")}  # the first is the default
+MESSAGE = ("done", "n", "undo")  # parameters of an address that say what was just done
 MAX_ZONE_CHARS = 64
+MAX_UNDO_CHARS = 40
+MAX_DIGITS = 7
 DESIGNATION = re.compile(r"\b(\w{1,5}-\d[\w-]{0,12})")
 WHOLE = Markup('<span class="whole">{}</span>')
 
-DONE = {
+# What the toast says after an action: one sentence, or a pair for one and for several.
+DONE: dict[str, str | tuple[str, str]] = {
     "marked": gettext_noop("Marked."),
+    "relevant": ngettext_noop("Marked relevant.", "%(n)s marked relevant."),
+    "irrelevant": ngettext_noop("Marked irrelevant.", "%(n)s marked irrelevant."),
+    "seen": ngettext_noop("Seen: off the list.", "%(n)s seen: off the list."),
+    "unmarked": ngettext_noop("Mark removed.", "%(n)s marks removed."),
+    "undone": gettext_noop("Undone."),
     "silenced": gettext_noop("Silence added."),
     "unsilenced": gettext_noop("Silence removed."),
     "saved": gettext_noop("Saved and active."),
@@ -44,9 +54,12 @@ DONE = {
     "polled": gettext_noop("Poll queued."),
     "paused": gettext_noop("Paused. Its entries are kept."),
     "resumed": gettext_noop("Resumed. Poll queued."),
-    "retried": gettext_noop("Queued for another attempt."),
-    "cancelled": gettext_noop("Cancelled."),
-    "acknowledged": gettext_noop("Acknowledged: you won't be alerted again when more sources carry this story."),
+    "retried": ngettext_noop("Queued for another attempt.", "%(n)s queued for another attempt."),
+    "cancelled": ngettext_noop("Cancelled.", "%(n)s cancelled."),
+    "acknowledged": ngettext_noop(
+        "Acknowledged: you won't be alerted again when more sources carry this story.",
+        "%(n)s acknowledged: you won't be alerted again when more sources carry these stories.",
+    ),
     "reloaded": gettext_noop("Configuration reloaded."),
     "nothing": gettext_noop("Nothing to do."),
 }
@@ -96,6 +109,29 @@ def query(**values: object) -> str:
     """Write `?a=1&b=2` of the values that are set; nothing if none is."""
     given = {key: str(value) for key, value in values.items() if value not in (None, "")}
     return f"?{urlencode(given)}" if given else ""
+
+
+def done_message(word: str, number: str) -> str:
+    """Return what the toast says after an action on so many things; nothing for a word that is none."""
+    words = DONE.get(word, "")
+    if isinstance(words, str):
+        return gettext(words)
+    count = int(number) if number.isdecimal() and len(number) < MAX_DIGITS else 1
+    return ngettext(*words, count) % {"n": current().number(count)}
+
+
+def display_of(request: Request) -> dict[str, str]:
+    """Return the reader's choice of theme and density, from cookies; the defaults without."""
+    chosen = {name: request.cookies.get(f"aggregator_{name}", "") for name in DISPLAY}
+    return {name: chosen[name] if chosen[name] in allowed else allowed[0] for name, allowed in DISPLAY.items()}
+
+
+def address_without_message(request: Request) -> str:
+    """Return path and query of the page on show, for a form that comes back to it; `/` for what a form posted to."""
+    if request.method not in ("GET", "HEAD"):
+        return "/"
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in MESSAGE]
+    return quote(request.url.path) + (f"?{urlencode(kept)}" if kept else "")
 
 
 def _shown(value: object) -> object:
@@ -178,7 +214,10 @@ class Templates:
             "zone_name": getattr(zone, "key", "UTC"),
             "titles": rule_titles(self._backend.current().config),
             "today": now.astimezone(zone).date(),
-            "done": gettext(DONE.get(request.query_params.get("done", ""), "")),
+            "display": display_of(request),
+            "here_address": address_without_message(request),
+            "done": done_message(request.query_params.get("done", ""), request.query_params.get("n", "")),
+            "undo": request.query_params.get("undo", "")[:MAX_UNDO_CHARS],
             "language": language,
             "languages": languages(),
         }

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from aggregator.web.pages import (
     alerts,
+    display,
     feeds,
     hits,
     language,
@@ -17,5 +18,5 @@ from aggregator.web.pages import (
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (login, language, hits, rules, syndication, feeds, alerts, search, story, silences, status):
+for part in (login, language, display, hits, rules, syndication, feeds, alerts, search, story, silences, status):
     router.include_router(part.router)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregator.core.highlight import field_runs, spellings_by_field
 from aggregator.core.settings import Feed, RuleConfig
 from aggregator.core.titles import with_titles
-from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
+from aggregator.web.dependencies import BackendDep, TemplatesDep, answer_after_post
 from aggregator.web.origins import safe_next
 from aggregator.web.params import PageParams, cursor
 from aggregator.web.templating import reader_zone
@@ -80,8 +80,8 @@ async def one(request: Request, backend: BackendDep, templates: TemplatesDep, hi
 
 
 @router.post("/hits/{hit_id}/mark")
-async def mark(backend: BackendDep, hit_id: str, sent: Annotated[MarkForm, Form()]) -> Response:
+async def mark(request: Request, backend: BackendDep, hit_id: str, sent: Annotated[MarkForm, Form()]) -> Response:
     """Mark a hit, or remove the mark."""
     await backend.catalog.hit(hit_id)
     await backend.catalog.mark(hit_id, sent.mark or None)
-    return redirect_after_post(safe_next(sent.next), "marked")
+    return answer_after_post(request, safe_next(sent.next), sent.mark or "unmarked")

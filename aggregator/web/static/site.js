@@ -1,5 +1,6 @@
-// What every page gains from a script: the reader's zone, times that stay true, keys, marks without
-// a reload, the pulse, and news of new hits. Every page is complete without it.
+// What every page gains from a script: the reader's zone, times that stay true, keys, actions without a reload with
+// their Undo, the pulse, and news of new hits. Every page is complete without it: what acts is a form or a link.
+// docs/decisions/0019 describes the attributes (data-row, data-swap, data-quick, …) by which templates ask for this.
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone) document.cookie = `aggregator_zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=lax`;
@@ -17,34 +18,79 @@ function span(seconds) {
   return rest && days < 3 ? `${days} d ${rest} h` : `${days} d`;
 }
 // The difference between this clock and the server's does not matter: words move by what passes here.
-const opened = Date.now();
-const said = [...document.querySelectorAll("time")].filter((t) => / ago$/.test(t.textContent));
-const began = new Map(said.map((t) => [t, secondsOf(t.textContent)]));
+const began = new Map();
 function secondsOf(words) {
   const units = { s: 1, min: 60, h: 3600, d: 86400 };
   return [...words.matchAll(/(\d+) (s|min|h|d)/g)].reduce((sum, [, n, unit]) => sum + n * units[unit], 0);
 }
+function watchTimes() {
+  began.clear();
+  for (const time of document.querySelectorAll("time")) {
+    if (/ ago$/.test(time.textContent)) began.set(time, Date.now() - 1000 * secondsOf(time.textContent));
+  }
+}
+watchTimes();
+document.addEventListener("swapped", watchTimes);
 setInterval(() => {
-  for (const [time, seconds] of began) time.textContent = `${span(seconds + (Date.now() - opened) / 1000)} ago`;
+  for (const [time, from] of began) time.textContent = `${span((Date.now() - from) / 1000)} ago`;
 }, 30000);
 
-// Keys. What a key does stands on the button or link as aria-keyshortcuts: first in the row that has the
-// focus, then outside of rows. A key that is typed into a field is only a character.
+// Rows. A row has the focus; what a key does stands on the button or link as aria-keyshortcuts: in the bar for
+// several while rows are ticked, else in the row that has the focus, else outside of rows.
 const rows = () => [...document.querySelectorAll("[data-row]")];
 const rowOf = (element) => element?.closest?.("[data-row]");
+const ticked = () => [...document.querySelectorAll("[data-select]:checked")];
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+function focusRow(row) {
+  row.focus({ preventScroll: true });
+  row.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
+}
 function move(step) {
   const all = rows();
   if (!all.length) return;
   const here = all.indexOf(rowOf(document.activeElement));
-  const next = all[Math.min(Math.max(here + step, 0), all.length - 1)];
-  next.focus({ preventScroll: true });
-  next.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  if (step > 0 && here === all.length - 1) document.querySelector("a[rel=next]")?.focus();
+  else focusRow(all[Math.max(here + step, 0)]);
 }
+function extend(step) { // Shift with j or k ticks what it passes
+  tick(rowOf(document.activeElement));
+  move(step);
+  tick(rowOf(document.activeElement));
+}
+let lastTicked = null;
+function tick(row, on = true) {
+  const box = row?.querySelector("[data-select]");
+  if (!box) return;
+  box.checked = on;
+  lastTicked = row;
+  counted();
+}
+function select() {
+  const row = rowOf(document.activeElement);
+  tick(row, !row?.querySelector("[data-select]")?.checked);
+}
+function counted() {
+  for (const place of document.querySelectorAll("[data-selected]")) place.textContent = String(ticked().length);
+}
+document.addEventListener("click", (event) => {
+  const box = event.target.closest?.("[data-select]");
+  if (!box) return;
+  const all = rows(), from = all.indexOf(lastTicked), to = all.indexOf(rowOf(box));
+  if (event.shiftKey && from >= 0) {
+    for (const row of all.slice(Math.min(from, to), Math.max(from, to) + 1)) tick(row, box.checked);
+  }
+  lastTicked = rowOf(box);
+  counted();
+});
+let pressed = false; // by a key: who works with keys goes on with the next row
 function press(key) {
   const wanted = `[aria-keyshortcuts="${CSS.escape(key)}"]`;
-  const inRow = rowOf(document.activeElement)?.querySelector(wanted);
-  const found = inRow ?? [...document.querySelectorAll(wanted)].find((one) => !rowOf(one) && one.checkVisibility());
+  const found = (ticked().length && document.querySelector(`[data-bulk] ${wanted}`))
+    || rowOf(document.activeElement)?.querySelector(wanted)
+    || [...document.querySelectorAll(wanted)].find((one) => !rowOf(one) && !one.closest("[data-bulk]") && one.checkVisibility());
+  pressed = true;
   found?.click();
+  pressed = false;
   return Boolean(found);
 }
 function open() {
@@ -55,14 +101,23 @@ function search() {
   const field = document.querySelector("[data-search]");
   if (field) { field.focus(); field.select(); } else location.assign("/search");
 }
-const PAGES = { h: "/", r: "/rules", f: "/feeds", a: "/alerts", s: "/status" };
+function escape() {
+  for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
+  for (const box of ticked()) box.checked = false;
+  counted();
+}
+const PAGES = { h: "/", r: "/rules", f: "/feeds", a: "/alerts", c: "/channels", m: "/silences", s: "/status" };
 const help = document.querySelector("[data-keys]");
-const keys = { "/": search, "?": () => help.showModal(), j: () => move(1), k: () => move(-1), o: open };
+const keys = {
+  "/": search, "?": () => help.showModal(), j: () => move(1), k: () => move(-1), o: open,
+  J: () => extend(1), K: () => extend(-1), x: select, Escape: escape,
+};
 let went = 0;
 function act(key) {
   const page = Date.now() - went < 1500 && PAGES[key];
   went = key === "g" ? Date.now() : 0;
   if (page) location.assign(page);
+  else if (key === "x" && !rowOf(document.activeElement)?.querySelector("[data-select]")) return press(key);
   else if (keys[key]) keys[key]();
   else return key.length === 1 && press(key);
   return true;
@@ -77,51 +132,154 @@ if (help) {
   hint.querySelector("button").addEventListener("click", () => help.showModal());
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
-    if (event.target.closest?.("input, textarea, select")) return;
+    if (event.target.closest?.("input:not([type=checkbox]), textarea, select")) return;
     if (event.key === "Enter" && event.target.matches?.("[data-row]")) open();
     else if (on.checked && act(event.key)) event.preventDefault();
   });
 }
 
-// Marks.
-document.addEventListener("submit", async (event) => {
-  const form = event.target.closest("[data-mark]");
-  if (!form || !event.submitter) return;
-  event.preventDefault();
+// Menus close when something else is pressed.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+
+// Theme and density change at once; the cookie is the one that the form would set.
+document.addEventListener("submit", (event) => {
   const button = event.submitter;
-  const mark = button.getAttribute("aria-pressed") === "true" ? null : button.dataset.value;
+  if (!event.target.closest("[data-display]") || !button) return;
+  event.preventDefault();
+  document.documentElement.dataset[button.name] = button.value;
+  document.cookie = `aggregator_${button.name}=${button.value}; path=/; max-age=31536000; samesite=lax`;
+  for (const one of document.querySelectorAll(`[data-display] button[name="${button.name}"]`)) {
+    one.setAttribute("aria-pressed", String(one.value === button.value));
+  }
+});
+
+// What was just done, with its Undo. Undone is what was done last, as often as something was done on this page.
+const toast = document.querySelector("[data-toast]");
+const undos = [];
+function showMessage(page) { // the toast of a page that the server rendered
+  const given = page.querySelector("[data-toast]");
+  const address = given.querySelector("form")?.getAttribute("action");
+  if (address) undos.push(address);
+  toast.replaceChildren(...given.childNodes);
+  if (!address && toast.childElementCount && undos.length) offer(undos.at(-1));
+}
+function say(message, undo) {
+  const words = document.createElement("p");
+  words.textContent = message;
+  toast.replaceChildren(words);
+  if (undo) { undos.push(undo); offer(undo); }
+  const close = document.createElement("button");
+  close.className = "close"; close.dataset.dismiss = ""; close.textContent = "×"; close.ariaLabel = t("Dismiss");
+  toast.append(close);
+}
+function offer(undo) {
+  const form = document.createElement("form"), button = document.createElement("button");
+  form.method = "post"; form.action = undo; form.dataset.swap = "";
+  button.textContent = t("Undo"); button.setAttribute("aria-keyshortcuts", "u");
+  const next = document.createElement("input");
+  next.type = "hidden"; next.name = "next"; next.value = here();
+  form.append(next, button);
+  toast.querySelector("p").after(form);
+}
+document.addEventListener("click", (event) => {
+  if (!event.target.closest?.("[data-dismiss]")) return;
+  event.preventDefault();
+  toast.replaceChildren();
+  document.querySelector("main").focus();
+});
+if (toast?.querySelector("form")) undos.push(toast.querySelector("form").getAttribute("action"));
+function here() { // the address without what it says was done
+  const address = new URL(location.href);
+  for (const name of ["done", "n", "undo"]) address.searchParams.delete(name);
+  return address.pathname + address.search;
+}
+
+// Actions. A form with data-swap is sent, and its answer takes the place of the page's main part; one with data-quick
+// changes its own row at once, and the answer is only a sentence and the name of its undo.
+document.addEventListener("submit", (event) => {
+  const form = event.target, button = event.submitter;
+  if (event.defaultPrevented) return;
+  if (form.matches("[data-quick]") && button) { event.preventDefault(); quick(form, button, pressed); }
+  else if (form.matches("[data-swap]")) { event.preventDefault(); swap(form, button); }
+});
+function sending(form, button) {
+  const data = new FormData(form, button);
+  return form.enctype === "multipart/form-data" ? data : new URLSearchParams(data);
+}
+async function swap(form, button) {
+  const row = rowOf(document.activeElement) ?? rowOf(form);
+  const place = rows().indexOf(row), id = row?.id;
+  const isUndo = form.getAttribute("action").startsWith("/undo/");
   try {
-    const answer = await fetch(`/api/v1/hits/${encodeURIComponent(form.dataset.mark)}/mark`, {
-      method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ mark }),
-    });
-    if (!answer.ok) throw new Error(String(answer.status));
+    const answer = await fetch(form.action, { method: "POST", body: sending(form, button) });
+    if (isUndo) undos.pop();
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    document.querySelector("main").replaceWith(page.querySelector("main"));
+    document.title = page.title;
+    if (answer.redirected) {
+      const address = new URL(answer.url);
+      for (const name of ["done", "n", "undo"]) address.searchParams.delete(name);
+      history.replaceState(null, "", address.pathname + address.search);
+    }
+    showMessage(page);
+    counted();
+    const next = (id && document.getElementById(id)) || rows()[Math.min(place, rows().length - 1)];
+    if (place >= 0 && next) focusRow(next);
+    document.dispatchEvent(new CustomEvent("swapped"));
+  } catch {
+    form.submit(); // the browser says better than we could why nothing answers
+  }
+}
+async function quick(form, button, byKey) {
+  const row = rowOf(form), body = sending(form, button), chosen = button.value;
+  const address = button.getAttribute("formaction") ?? form.action;
+  if (button.dataset.value) {
     for (const other of form.querySelectorAll("[data-value]")) {
-      const on = other.dataset.value === mark;
+      const on = other.dataset.value === chosen;
       other.setAttribute("aria-pressed", String(on));
       other.value = on ? "" : other.dataset.value;
     }
-  } catch {
-    HTMLFormElement.prototype.submit.call(withButton(form, button));
   }
-});
-function withButton(form, button) {
-  const field = document.createElement("input");
-  field.type = "hidden"; field.name = button.name; field.value = button.value;
-  form.append(field);
-  return form;
+  if (row) {
+    const was = row.classList.contains("handled"), is = Boolean(chosen);
+    row.classList.toggle("handled", is);
+    if (was !== is) left(is ? -1 : 1);
+    if (byKey && is) move(1);
+  }
+  try {
+    const answer = await fetch(address, { method: "POST", body, headers: { accept: "application/json" } });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const { message, undo } = await answer.json();
+    say(message, undo);
+  } catch { // sent as without a script, so that the browser or the site says what is wrong
+    const field = document.createElement("input");
+    field.type = "hidden"; field.name = button.name; field.value = chosen;
+    form.action = address;
+    form.append(field);
+    HTMLFormElement.prototype.submit.call(form);
+  }
+}
+
+// How many are left to do stands in the title of the tab.
+function left(change) {
+  const place = document.querySelector("[data-todo]");
+  if (!place || !/^\d+$/.test(place.textContent)) return;
+  place.textContent = String(Math.max(Number(place.textContent) + change, 0));
+  document.title = document.title.replace(/^(\(\d+\) )?/, place.textContent === "0" ? "" : `(${place.textContent}) `);
 }
 
 // Who acts on a row and comes back to the list finds the focus there again, or on the row that took its place.
-const here = location.pathname + location.search.replace(/[?&]done=\w*/, "");
 function leave(event) {
   const row = rowOf(event.target);
   const goes = event.type === "submit" || event.target.closest('a[href^="/silences/add"]');
-  if (row && goes && !event.defaultPrevented) sessionStorage.setItem("row", JSON.stringify([here, rows().indexOf(row)]));
+  if (row && goes && !event.defaultPrevented) sessionStorage.setItem("row", JSON.stringify([here(), rows().indexOf(row)]));
 }
 document.addEventListener("submit", leave);
 document.addEventListener("click", leave);
 const [listed, place] = JSON.parse(sessionStorage.getItem("row") ?? "[]");
-if (listed === here) {
+if (listed === here()) {
   sessionStorage.removeItem("row");
   (rows()[Math.min(place, rows().length - 1)] ?? document.querySelector("main")).focus();
 }
@@ -133,11 +291,11 @@ if (location.pathname === "/search") {
 // The pulse beside "Status".
 const pulse = document.querySelector("[data-pulse]");
 async function feel() {
-  let words = "no answer", late = true;
+  let words = t("no answer"), late = true;
   try {
     const answer = await fetch("/healthz");
     late = !answer.ok;
-    words = late ? "a loop is late" : "all is well";
+    words = late ? t("a loop is late") : t("all is well");
   } catch { /* the words say it */ }
   pulse.className = `pulse ${late ? "late" : "ok"}`;
   pulse.title = words;
@@ -146,17 +304,19 @@ if (pulse) { feel(); setInterval(feel, 30000); }
 
 // New hits: counted on every page, announced on the stream.
 const badge = document.querySelector("[data-new]");
-const live = document.querySelector("[data-live]");
 if (badge) {
-  let count = 0;
+  const cards = new Set(); // a card is a story, or an entry without one
   const source = new EventSource("/api/v1/events");
   source.addEventListener("hit", (event) => {
-    if (JSON.parse(event.data).state === "collapsed") return; // its story is shown at its first hit
-    count += 1;
+    const hit = JSON.parse(event.data);
+    if (hit.state === "collapsed" || hit.state === "folded") return; // its story is shown at its first hit
+    cards.add(hit.story ?? `${hit.feed} ${hit.entry.id}`);
+    const count = cards.size;
     badge.textContent = count > 99 ? "99+" : String(count);
     badge.hidden = false;
+    const live = document.querySelector("[data-live]");
     if (live) {
-      live.querySelector("[data-live-link]").textContent = count === 1 ? "1 new hit" : `${count} new hits`;
+      live.querySelector("[data-live-link]").textContent = tn("%(n)s new", "%(n)s new", count);
       live.hidden = false;
     }
   });
