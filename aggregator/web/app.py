@@ -18,6 +18,7 @@ from aggregator.web.errors import install_error_handlers
 from aggregator.web.events import EventStream
 from aggregator.web.middleware import MAX_BODY_BYTES, SecurityMiddleware
 from aggregator.web.templating import Templates
+from aggregator.web.transfer import Transfer
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
@@ -64,8 +65,8 @@ def create_app(backend: Backend) -> WebApp:
     app.state.backend, app.state.events, app.state.templates = backend, events, Templates(backend)
     app.state.authenticator, app.state.sessions, app.state.login_limiter = authenticator, sessions, LoginLimiter()
     web = backend.current().config.settings.web
-    guarded: ASGIApp = SecurityMiddleware(
-        app, backend=backend, listen=web.listen, authenticator=authenticator, sessions=sessions
+    guarded: ASGIApp = Transfer(
+        SecurityMiddleware(app, backend=backend, listen=web.listen, authenticator=authenticator, sessions=sessions)
     )
     proxies = web.trusted_proxies
     if proxies:
@@ -79,9 +80,8 @@ def create_metrics_app(backend: Backend, listen: str) -> WebApp:
     app.include_router(system.plain)
     app.state.backend = backend
     authenticator = Authenticator(lambda: backend.current().config.settings.web)
-    return WebApp(
-        SecurityMiddleware(app, backend=backend, listen=listen, authenticator=authenticator, sessions=Sessions())
-    )
+    guarded = SecurityMiddleware(app, backend=backend, listen=listen, authenticator=authenticator, sessions=Sessions())
+    return WebApp(Transfer(guarded))
 
 
 def _fastapi() -> FastAPI:

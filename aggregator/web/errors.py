@@ -85,7 +85,8 @@ def _methods(request: Request) -> set[str]:
     routes = [route for route in request.app.routes if not isinstance(route, Mount)]
     every = list(iter_route_contexts(routes))
     route_path = next((one.path for one in every if one.path_regex.match(request.url.path)), None)
-    return {method for one in every if one.path == route_path for method in one.methods or ()}
+    found = {method for one in every if one.path == route_path for method in one.methods or ()}
+    return found | ({"HEAD"} if "GET" in found else set())
 
 
 async def _wrong_request(request: Request, error: Exception) -> Response:

@@ -18,6 +18,7 @@ from aggregator.web.templating import web_link
 COLUMNS = (
     "created_at", "rule", "feed", "title", "link", "published_at", "snippet", "terms", "story", "state", "mark", "id",
 )  # fmt: skip
+BYTE_ORDER_MARK = "\ufeff"
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -37,9 +38,11 @@ def _row(detail: HitDetail) -> list[str]:
     return [formula_safe(value) for value in values]
 
 
-def as_csv(details: Sequence[HitDetail], *, head: bool = True) -> str:
-    """Write CSV (RFC 4180), with a header line."""
+def as_csv(details: Sequence[HitDetail], *, head: bool = True, for_excel: bool = False) -> str:
+    """Write CSV (RFC 4180), with a header line; `for_excel` begins with the mark by which it knows UTF-8."""
     out = io.StringIO(newline="")
+    if head and for_excel:
+        out.write(BYTE_ORDER_MARK)
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     if head:
         writer.writerow(COLUMNS)

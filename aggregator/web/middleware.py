@@ -17,9 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from aggregator.core.settings import Web
 from aggregator.ports import Clock
 from aggregator.ports.backend import Backend
+from aggregator.web import links
 from aggregator.web.auth import Authenticator, Guesses, Sessions
 from aggregator.web.language import LANGUAGE_COOKIE, Language, negotiate, speaking
 from aggregator.web.origins import SAFE_METHODS, is_allowed_host, is_loopback, is_same_site_form, split_listen
+from aggregator.web.transfer import came_from_another_site
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ PUBLIC_PATHS = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/healt
 PROBES = ("/healthz", "/readyz")  # say nothing but whether the service lives
 STATIC = "/static/"
 HUBS = "/websub/"  # hubs show no credentials; what they bring is judged by its signature
-FEEDS_OUT = (".atom", ".opml")  # for feed readers, which can show a token by HTTP Basic only
+FEEDS_OUT = (".atom", ".opml", ".csv")  # for programs that can show a token by HTTP Basic, or in the address, only
 # What costs processor time, or a place in front of the stream: no foreign page may ask for it (an <img> would do).
 EXPENSIVE = ("/search", "/rules/edit", "/api/v1/", "/feeds.opml")
 MAX_BODY_BYTES = 4 * 2**20
@@ -39,6 +41,7 @@ METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "manifest-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
@@ -52,7 +55,8 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The way a request was let in: "open" (nothing asked), "session", "token" (Bearer), "reader" (Basic), "stranger".
+    """The way a request was let in: "open" (nothing asked), "session", "token" (Bearer), "reader" (Basic), "link" (a
+    token in the address of a single feed), "stranger".
 
     Only a Bearer token is never sent by a browser on its own.
     """
@@ -99,7 +103,9 @@ class SecurityMiddleware:
             return
         headers = Headers(scope=scope)
         identity = self._recognise(scope, headers)
-        if not identity.is_authenticated and _shown_token(scope, headers):
+        if not identity.is_authenticated and await self._opened_by_link(scope):
+            identity = Identity("link")
+        if not identity.is_authenticated and (_shown_token(scope, headers) or links.token_in(scope)):
             await self._wrong_token(scope)
         scope["identity"] = identity
         refusal = self._refusal(scope, headers, identity)
@@ -118,6 +124,11 @@ class SecurityMiddleware:
         if cookie and self._sessions.alive(cookie, self._clock.now(), self._authenticator.era()):
             return Identity("session")
         return Identity("stranger")
+
+    async def _opened_by_link(self, scope: Scope) -> bool:
+        """Tell whether a token in the address opens this feed; it opens nothing else."""
+        token = links.token_in(scope) if scope["path"].endswith(FEEDS_OUT) else ""
+        return bool(token) and await links.opens(self._backend, scope["path"], token)
 
     async def _wrong_token(self, scope: Scope) -> None:
         """Count a wrong token, log it now and then, and keep a guessing client waiting."""
@@ -148,7 +159,7 @@ class SecurityMiddleware:
             and not self._from_our_page(scope, headers, authority)
         ):
             return _refuse(path, 403, "This request did not come from a page of this site; nothing was changed.")
-        if identity.method != "token" and path.startswith(EXPENSIVE) and _from_another_site(headers):
+        if identity.method != "token" and path.startswith(EXPENSIVE) and came_from_another_site(headers):
             return _refuse(path, 403, "Requests from other sites are refused; open this from a page of this site.")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > MAX_BODY_BYTES:  # the framework refuses it too, but in its own words
@@ -190,10 +201,6 @@ def _shown_token(scope: Scope, headers: Headers) -> tuple[str, str] | None:
             return None
         return "reader", pair.partition(":")[2]
     return None
-
-
-def _from_another_site(headers: Headers) -> bool:
-    return headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
 
 
 def _language(scope: Scope, headers: Headers) -> Language:

@@ -60,6 +60,7 @@ DONE: dict[str, str | tuple[str, str]] = {
         "Acknowledged: you won't be alerted again when more sources carry this story.",
         "%(n)s acknowledged: you won't be alerted again when more sources carry these stories.",
     ),
+    "revoked": gettext_noop("Revoked: that address opens nothing any more."),
     "reloaded": gettext_noop("Configuration reloaded."),
     "nothing": gettext_noop("Nothing to do."),
 }

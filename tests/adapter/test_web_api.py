@@ -21,7 +21,7 @@ from aggregator.core.results import SearchResult
 from aggregator.core.schemas import models
 from aggregator.web import create_app
 from aggregator.web.events import EventStream, event
-from tests.support.http_client import HttpClient
+from tests.support.http_client import HttpAnswer, HttpClient
 from tests.support.memory_backend import MemoryBackend
 from tests.support.sample_data import NOW, detail_of, sample_tables
 
@@ -319,13 +319,21 @@ def hostile(backend: MemoryBackend, text: str) -> None:
     backend.tables.hits["hostile"] = replace(detail.hit, id="hostile", snippet=text)
 
 
+def _csv_text(answer: HttpAnswer) -> str:
+    """The text as Excel reads it: by its byte order mark it knows that this is UTF-8."""
+    assert answer.body.startswith(b"\xef\xbb\xbf")
+    return answer.body.decode("utf-8-sig")
+
+
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-2+3", "@SUM(1)", "\t=1", "\r=1", " =1", "＝1", '"=1'])
 def test_csv_is_no_formula(text: str) -> None:
     """No cell of an export begins like a formula, and every cell comes back through a CSV reader."""
     backend = sample_tables()
     hostile(backend, text)
     rows = list(
-        csv.reader(io.StringIO(HttpClient(create_app(backend)).get("/api/v1/hits/export?rule=caatsa").text, newline=""))
+        csv.reader(
+            io.StringIO(_csv_text(HttpClient(create_app(backend)).get("/api/v1/hits/export?rule=caatsa")), newline="")
+        )
     )
     assert rows[0][0] == "created_at"
     assert {len(row) for row in rows} == {12}

@@ -196,6 +196,15 @@ class Silence(Schema):
     created_at: At
 
 
+class FeedLink(Schema):
+    """A token that opens the feed at `path` by its address; `address` is told once, when it is made."""
+
+    id: int | None
+    path: Text
+    created_at: At
+    address: Text | None = None
+
+
 class Stats(Schema):
     feeds: int
     entries: int

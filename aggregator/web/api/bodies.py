@@ -70,6 +70,14 @@ class PreviewRequest(RulesUpload):
     since: Moment = "30d"
 
 
+class CreateFeedLink(RequestBody):
+    path: Annotated[
+        str,
+        Field(max_length=500, description="The path of one of the feeds that this site offers."),
+        WithJsonSchema({"type": "string", "enum": ["/feeds/hits.atom"]}),
+    ]
+
+
 class DeliveryIds(RequestBody):
     ids: Annotated[list[Id], Field(min_length=1, max_length=1000)]
 

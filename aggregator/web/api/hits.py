@@ -80,7 +80,7 @@ async def export_hits(backend: BackendDep, asked: Annotated[ExportQuery, Query()
     """Export all matching hits as CSV (safe to open in a spreadsheet) or JSON Lines; `limit` is ignored."""
     wanted = asked.filter(backend.clock.now())
     write: Callable[[Sequence[HitDetail], bool], str] = (
-        (lambda rows, first: export.as_csv(rows, head=first))
+        (lambda rows, first: export.as_csv(rows, head=first, for_excel=True))
         if asked.format == "csv"
         else (lambda rows, _: export.as_jsonl(rows))
     )

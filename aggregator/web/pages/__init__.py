@@ -8,6 +8,7 @@ from aggregator.web.pages import (
     feeds,
     hits,
     language,
+    links,
     login,
     rules,
     search,
@@ -18,5 +19,5 @@ from aggregator.web.pages import (
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (login, language, display, hits, rules, syndication, feeds, alerts, search, story, silences, status):
+for part in (login, language, display, links, hits, rules, syndication, feeds, alerts, search, story, silences, status):
     router.include_router(part.router)

@@ -1,5 +1,7 @@
 """Syndication: hits as Atom, the configured feeds as OPML."""
 
+from datetime import datetime
+
 from fastapi import APIRouter, Request, Response
 
 from aggregator.core.errors import NotFound
@@ -8,6 +10,8 @@ from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
 from aggregator.web.dependencies import BackendDep
 from aggregator.web.export import as_atom
+from aggregator.web.links import site_address
+from aggregator.web.transfer import unchanged_or
 
 router = APIRouter()
 
@@ -15,16 +19,14 @@ ENTRIES = 100
 ATOM = "application/atom+xml; charset=utf-8"
 
 
-def site_address(request: Request, backend: Backend) -> str:
-    """Return the public address of the site, without a slash at its end."""
-    public = backend.current().config.settings.web.public_url
-    return (public or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
-
-
 async def _atom(request: Request, backend: Backend, wanted: HitFilter, title: str) -> Response:
     details = with_titles(await backend.catalog.hits(wanted, limit=ENTRIES), backend.current().config)
-    site, path = site_address(request, backend), request.url.path
-    return Response(as_atom(details, title=title, site=site, path=path, now=backend.clock.now()), media_type=ATOM)
+    site, path, now = site_address(request, backend), request.url.path, backend.clock.now()
+    changed_at = max((detail.hit.created_at for detail in details), default=None)
+    return unchanged_or(
+        request, lambda: Response(as_atom(details, title=title, site=site, path=path, now=now), media_type=ATOM),
+        about=(details, title, site), changed_at=changed_at,
+    )  # fmt: skip
 
 
 @router.get("/feeds/hits.atom")
@@ -43,7 +45,14 @@ async def hits_of_rule(request: Request, backend: BackendDep, rule_id: str) -> R
 
 
 @router.get("/feeds.opml")
-async def opml(backend: BackendDep) -> Response:
+async def opml(request: Request, backend: BackendDep) -> Response:
     """Return the configured feeds."""
     headers = {"content-disposition": 'attachment; filename="feeds.opml"'}
-    return Response(await backend.export_opml(), media_type="text/x-opml; charset=utf-8", headers=headers)
+    text = await backend.export_opml()
+    known: tuple[str, datetime] | None = getattr(request.app.state, "opml", None)
+    if known is None or known[0] != text:
+        request.app.state.opml = known = (text, backend.clock.now())
+    return unchanged_or(
+        request, lambda: Response(text, media_type="text/x-opml; charset=utf-8", headers=headers),
+        about=text, changed_at=known[1],
+    )  # fmt: skip
