@@ -1,19 +1,31 @@
 """Requirements of a configuration beyond being well-formed; the same for `check`, `run`, `poll` and reload."""
 
-from aggregator.config import Loaded, channel_errors, rule_test_errors
-from aggregator.core.errors import ConfigError, ConfigErrors
+from collections.abc import Iterator
+
+from aggregator.config import Loaded, channel_errors, feed_errors, rule_test_errors
+from aggregator.core.errors import ConfigError, ConfigErrors, Problem
+from aggregator.core.settings import Feed
 from aggregator.notify import check_channels
 
 
 def usage_problems(loaded: Loaded, *, before: Loaded | None = None) -> tuple[ConfigError, ...]:
-    """Failing tests of rules, and channels that cannot work, each with its place.
+    """Failing tests of rules, selectors that are none, and channels that cannot work, each with its place.
 
     Rules that are in `before` already, and have not changed, are not tested anew.
     """
     return (
         *rule_test_errors(loaded, before=before),
+        *feed_errors(loaded, {feed.id: tuple(_selectors(feed)) for feed in loaded.config.feeds if feed.select}),
         *channel_errors(loaded, check_channels(loaded.config.channels.values())),
     )
+
+
+def _selectors(feed: Feed) -> Iterator[Problem]:
+    from aggregator.parse.html import selector_problem  # loads a parser of pages that few configurations need
+
+    for part, selector in feed.reading.select:
+        if wrong := selector_problem(selector):
+            yield Problem(path=("select", part), message=f"select.{part}: {wrong}", hint="for example article h2 > a")
 
 
 def require_usable(loaded: Loaded, *, before: Loaded | None = None) -> None:

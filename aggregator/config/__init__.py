@@ -12,7 +12,7 @@ from aggregator.config.edit import (
 )
 from aggregator.config.json_schema import build_schema
 from aggregator.config.lenient import load_valid
-from aggregator.config.loader import Loaded, SourcePosition, channel_errors, load, rule_test_errors
+from aggregator.config.loader import Loaded, SourcePosition, channel_errors, feed_errors, load, rule_test_errors
 from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, split_known, to_opml
 from aggregator.config.scope import restrict
 from aggregator.config.source import digest
@@ -31,6 +31,7 @@ __all__ = [
     "build_schema",
     "channel_errors",
     "digest",
+    "feed_errors",
     "from_opml",
     "load",
     "load_valid",

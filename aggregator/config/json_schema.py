@@ -8,6 +8,7 @@ from aggregator.core.settings import Config
 
 _SECTIONS = {
     "Feed": "Feeds: `feeds`, a list",
+    "Select": "Parts of a page: `select`",
     "Auth": "Login of a feed: `auth`",
     "Channel": "Channels: `channels`, by name",
     "RuleConfig": "Rules: `rules`, a list",

@@ -147,6 +147,14 @@ def rule_test_errors(loaded: Loaded, *, before: Loaded | None = None) -> tuple[C
     return tuple(with_position(problem, node, loaded.root) for node, problem in failed)
 
 
+def feed_errors(loaded: Loaded, problems: Mapping[str, Iterable[Problem]]) -> tuple[ConfigError, ...]:
+    """Return problems of feeds, by id, with their places (each path begins with a key of the feed)."""
+    rows = loaded.root.get("feeds")
+    nodes = {_place(node): node for node in (rows.nodes if isinstance(rows, SequenceNode) else ())}
+    found = ((nodes[loaded.places["feed", feed]], problem) for feed, some in problems.items() for problem in some)
+    return tuple(with_position(problem, node, loaded.root) for node, problem in found)
+
+
 def channel_errors(loaded: Loaded, problems: Iterable[Problem]) -> tuple[ConfigError, ...]:
     """Yield problems of channels (each path begins with the channel's name) with their places; no secret in them."""
     channels = loaded.root.get("channels") or loaded.root

@@ -12,6 +12,7 @@ from aggregator.config.interpolate import UNEXPANDED, refers
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
 from aggregator.core.settings import Config
+from aggregator.core.short_names import SERVICES
 from aggregator.core.values import Unfit
 
 Step = str | int
@@ -93,6 +94,8 @@ def _fields(model: Any) -> dict[str, Any]:
 
 def unknown_key(key: ScalarNode, known: Sequence[str]) -> ConfigError:
     """Build the error about an unknown key."""
+    if key.text in SERVICES and "url" in known:
+        return key.source.error(key.start, f"unknown key {key.text!r}", f'quote a short name: - "{key.text}: …"')
     replacement = _RULE_KEYS.get(key.text.casefold().replace("-", "_")) if "query" in known else None
     hint = f"write {replacement}" if replacement else did_you_mean(key.text, known).strip(" ()")
     return key.source.error(key.start, f"unknown key {key.text!r}", hint or f"known keys: {', '.join(known)}")

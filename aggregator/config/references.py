@@ -13,9 +13,11 @@ from aggregator.config.messages import find_node, known_keys, unknown_key
 from aggregator.config.values import CONSOLE
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
+from aggregator.core.rules.regex import BadPattern, pattern
 from aggregator.core.settings import weak_spot
+from aggregator.core.short_names import expand
 from aggregator.core.text.urls import DEFAULT_PORTS
-from aggregator.core.values import revealed
+from aggregator.core.values import mailbox, maildir, revealed
 
 _OWN = ("url", "service", "name")
 
@@ -52,7 +54,10 @@ def unknown_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigE
 
 
 def contradiction_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigError]:
-    """Return channels without a way to send, an impossible database, and a page that would be open to everyone."""
+    """Return keys of a feed that its kind does not have, channels without a way to send, an impossible database, and
+    a page that would be open to everyone."""
+    for node, feed in _rows(root, value, "feeds"):
+        yield from _kind(node, {key: revealed(item) for key, item in feed.items()})
     for name, channel in _channels(root):
         yield from _channel(name, channel)
     settings = root.get("settings")
@@ -119,7 +124,7 @@ def _twice(rows: Sequence[tuple[Node, dict[str, Any]]], key: str, what: str) -> 
         text = revealed(row.get(key))
         if not isinstance(text, str):
             continue
-        same = _address(text) if key == "url" else text
+        same = _source(row, text) if key == "url" else text
         place = find_node(node, (key,))
         if before := first.get(same):
             line, _ = before.source.place(before.start)
@@ -130,9 +135,15 @@ def _twice(rows: Sequence[tuple[Node, dict[str, Any]]], key: str, what: str) -> 
             first[same] = place
 
 
+def _source(feed: dict[str, Any], url: str) -> str:
+    """Return what makes a source another one: its address, and what is read there."""
+    return f"{_address(url)} {[feed.get(key) for key in ('kind', 'select', 'from') if key in feed]}"
+
+
 def _address(url: str) -> str:
-    """Normalise an address for comparison: case of scheme and host, default port, fragment."""
+    """Normalise an address for comparison: short names, case of scheme and host, default port, fragment."""
     try:
+        url = expand(url) or url
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError:
@@ -176,6 +187,45 @@ def _missing(
     for item, meant in zip(items, values, strict=True):
         if isinstance(item, ScalarNode) and not item.absent and (item.text if meant is None else meant) not in known:
             yield item.source.error(item.start, f"no {what} named {item.text!r}", known.hint(item.text))
+
+
+def _kind(node: Node, feed: dict[str, Any]) -> Iterator[ConfigError]:
+    """Return what does not fit the kind of a source."""
+    kind, url = str(feed.get("kind", "feed")), str(feed.get("url", "")).strip()
+
+    def wrong(path: Sequence[str | int], message: str, hint: str) -> ConfigError:
+        place = find_node(node, path)
+        if path[0] != "kind" and isinstance(node, MappingNode) and len(path) == 1:
+            place = node.key(str(path[0])) or place
+        return place.source.error(place.start, message, hint)
+
+    is_mail = mailbox(url) is not None or maildir(url) is not None
+    if is_mail and kind != "mail":
+        yield wrong(("kind",), "the address is one of mail", "add kind: mail")
+    elif kind == "mail" and not is_mail:
+        yield wrong(("url",), "kind mail reads a mailbox", "write imaps://user@mail.example.org/INBOX or maildir:/path")
+    elif kind == "mail" and mailbox(url) and not (feed.get("auth") or {}).get("password"):
+        yield wrong(("url",), "a mailbox needs a password", 'add auth: {password: "${IMAP_PASSWORD}"}')
+    select = feed.get("select")
+    for key, kinds in (("select", ("page", "watch")), ("ignore", ("watch",)), ("from", ("mail",))):
+        if key in feed and kind not in kinds:
+            yield wrong((key,), f"{key!r} has no meaning for kind {kind}", f"it belongs to kind {' or '.join(kinds)}")
+    if kind == "page" and not (isinstance(select, dict) and select.get("entry")):
+        yield wrong(
+            ("kind",),
+            "a page needs select: {entry: …}, the selector of its entries",
+            "`aggregator feeds discover URL` proposes one",
+        )
+    if isinstance(select, dict) and kind in ("page", "watch"):
+        for part in select:
+            if (part == "content") != (kind == "watch"):
+                meant = "select: {content: …}" if kind == "watch" else "select: {entry: …}"
+                yield wrong(("select", part), f"select.{part} has no meaning for kind {kind}", f"write {meant}")
+    for place, written in enumerate(_list(feed.get("ignore"))):
+        try:
+            pattern(str(revealed(written)))
+        except BadPattern as bad:
+            yield wrong(("ignore", place), f"ignore: {bad}", bad.hint or "patterns are RE2")
 
 
 def _channel(name: ScalarNode, channel: MappingNode) -> Iterator[ConfigError]:

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from aggregator.config.interpolate import UNEXPANDED, Expander
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
+from aggregator.core.short_names import SERVICES
 from aggregator.core.text.urls import DEFAULT_PORTS
 from aggregator.core.values import revealed
 
@@ -34,14 +35,15 @@ def to_plain(root: MappingNode, expander: Expander) -> dict[str, Any]:
 
 
 def slug(url: str) -> str:
-    """Return the default id of a feed: its host (without `www.`) and path, `example-org-news-feed`."""
+    """Return the default id of a feed: `example-org-news-feed`, from host (without `www.`) and path, or short name."""
     try:
         parts = urlsplit(url.strip())
         host, port = (parts.hostname or "").removeprefix("www."), parts.port
     except ValueError:
         return ""
     place = f"{host}:{port}" if port and port != DEFAULT_PORTS.get(parts.scheme.lower()) else host
-    plain_text = unicodedata.normalize("NFKD", f"{place}/{unquote(parts.path)}").casefold()
+    words = url if parts.scheme in SERVICES and not host else f"{place}/{unquote(parts.path)}"
+    plain_text = unicodedata.normalize("NFKD", words).casefold()
     text = re.sub(r"[^a-z0-9]+", "-", "".join(c for c in plain_text if not unicodedata.combining(c))).strip("-")
     return text if len(text) <= 100 else f"{text[:93]}-{_short(url)}"
 
@@ -119,10 +121,11 @@ def _name_channels(value: dict[str, Any]) -> None:
 
 
 def _name_feeds(value: dict[str, Any]) -> None:
-    """Give each feed without an id its slug."""
+    """Give each feed without an id its slug; a text in place of a feed is its address."""
     feeds = value.get("feeds")
     if not isinstance(feeds, list):
         return
+    feeds[:] = [{"url": feed} if isinstance(revealed(feed), str) else feed for feed in feeds]
     named = [
         (feed, url) for feed in feeds if isinstance(feed, dict) and isinstance(url := revealed(feed.get("url")), str)
     ]

@@ -78,6 +78,38 @@ class NotModified:
 # --- parse ---------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How documents are read: the kind of a source, with what its configuration says about that.
+
+    `select` are (part, selector), `ignore` patterns of what is no change, `senders` patterns of addresses.
+    """
+
+    kind: Literal["feed", "sitemap", "page", "watch", "mail"] = "feed"
+    select: tuple[tuple[str, str], ...] = ()
+    ignore: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Return the same as a text, by which a change is recognised; empty for feeds."""
+        if self.kind == "feed":
+            return ""
+        parts = (self.kind, *(f"{part} {selector}" for part, selector in self.select), "", *self.ignore, "")
+        return "\n".join((*parts, *self.senders))
+
+
+FEED = Reading()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SitemapPart:
+    """A sitemap that an index names, and when it changed, as the index says (ISO 8601)."""
+
+    url: str
+    changed: str = ""
+
+
 class ParseLevel(StrEnum):
     """How much work a poll needed, from least to most; see docs/decisions on incremental parsing."""
 
@@ -123,9 +155,10 @@ class FeedHints:
 class ParsedFeed:
     """The result of parsing one document: its unseen entries, in document order.
 
-    `items` counts every entry in the document, seen or not. `memory` is what the next parse of
-    this feed needs to skip work (opaque to everyone but parse/; None: what is remembered stands);
-    so does `body_hash`.
+    `items` counts every entry in the document, seen or not. `parts` are the sitemaps of an index. `select` are
+    the selectors by which a page was read; `nothing` says why it has no entries, if it has none. `memory` is
+    what the next parse of this feed needs to skip work (opaque to everyone but parse/; None: what is
+    remembered stands); so does `body_hash`.
     """
 
     parse_level: ParseLevel
@@ -140,6 +173,9 @@ class ParsedFeed:
     prev_archive: str | None = None
     warnings: tuple[str, ...] = ()
     quarantined: tuple[tuple[bytes, str], ...] = ()
+    parts: tuple[SitemapPart, ...] = ()
+    select: tuple[tuple[str, str], ...] = ()
+    nothing: str = ""
     body_hash: bytes = b""
     memory: bytes | None = None
 

@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
 )
 
+from aggregator.core.model import FEED, Reading
 from aggregator.core.values import (
     Bytes,
     FirstPoll,
@@ -29,6 +30,8 @@ from aggregator.core.values import (
     QuietHours,
     Rhythm,
     Seconds,
+    Selector,
+    SourceUrl,
     Words,
     Zone,
     named_proxies,
@@ -67,10 +70,30 @@ class Auth(Section):
     bearer: SecretStr | None = Field(None, description="Bearer token, instead of user and password.")
 
 
-class Feed(Section):
-    """One watched feed."""
+class Select(Section):
+    """The parts of a page, as CSS selectors; `selector@attribute` reads an attribute."""
 
-    url: HttpUrl = Field(description="URL of the feed; the only required key.")
+    entry: Selector | None = Field(None, description="Kind page: each entry of the list; the only required part.")
+    title: Selector | None = Field(None, description="Inside an entry: its headline; default: guessed.")
+    link: Selector | None = Field(None, description="Inside an entry: its link, as `a@href`; default: guessed.")
+    date: Selector | None = Field(None, description="Inside an entry: its date, as `time@datetime`; default: guessed.")
+    summary: Selector | None = Field(None, description="Inside an entry: its teaser; default: guessed.")
+    content: Selector | None = Field(None, description="Kind watch: the part of the page whose text is watched.")
+
+
+class Feed(Section):
+    """One watched source."""
+
+    url: SourceUrl = Field(
+        description="Address: http(s)://…, imaps://user@host/Folder, maildir:/path, or a short name such as "
+        "telegram:channel; the only required key."
+    )
+    kind: Literal["feed", "sitemap", "page", "watch", "mail"] = Field(
+        "feed", description="What is read there; see docs/sources.md."
+    )
+    select: Select | None = Field(None, description="Kinds page and watch: parts of the page.")
+    ignore: Words = Field((), description="Kind watch: RE2 patterns; what they match is no change.")
+    from_: Words = Field((), alias="from", description="Kind mail: only senders that match, such as `*@example.org`.")
     id: Identifier = Field("", validate_default=False, description="Permanent id; default: a slug of host and path.")
     title: str = Field("", description="Display name; default: the feed's own title.")
     tags: Words = Field((), description="Tags, for rules (`feeds: {tags: […]}`) and filters.")
@@ -91,6 +114,14 @@ class Feed(Section):
     max_latency_s: Seconds | None = Field(
         None, alias="max_latency", description="Upper limit of the adaptive interval."
     )
+
+    @property
+    def reading(self) -> Reading:
+        """Return how the documents of this source are read."""
+        if self.kind == "feed":
+            return FEED
+        parts = self.select.model_dump(exclude_none=True) if self.select else {}
+        return Reading(kind=self.kind, select=tuple(sorted(parts.items())), ignore=self.ignore, senders=self.from_)
 
 
 class FeedFilter(Section):
@@ -347,10 +378,15 @@ class Settings(Section):
     logging: Logging = Logging()
 
 
+def _mappings(rows: object) -> object:
+    """Let a text stand for a feed of which only the address is given."""
+    return [{"url": row} if isinstance(row, str) else row for row in rows] if isinstance(rows, list | tuple) else rows
+
+
 class Config(Section):
     """The whole configuration, checked."""
 
-    feeds: tuple[Feed, ...] = ()
+    feeds: Annotated[tuple[Feed, ...], BeforeValidator(_mappings, json_schema_input_type=tuple[Feed | str, ...])] = ()
     channels: dict[str, Channel] = {}
     rules: tuple[RuleConfig, ...] = ()
     lists: dict[str, Words] = {}

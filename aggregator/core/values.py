@@ -3,12 +3,13 @@
 import re
 from datetime import time
 from ipaddress import ip_network
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, NamedTuple
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
+from aggregator.core.short_names import expand, near_miss
 from aggregator.core.text.urls import host_error
 
 DURATION = re.compile(r"(?<![\d.])(\d++(?:\.\d++)?)\s*+(ms|s|m|h|d|w)")
@@ -161,6 +162,66 @@ def _http_url(text: str) -> str:
     return text
 
 
+_MAILBOX = re.compile(
+    r"imaps://(?:([^/?#:]+)(:[^/?#]*)?@)?([^/?#@:\s]+|\[[0-9a-fA-F:.]+\])(?::(\d{1,5}))?(?:/([^?#]*))?", re.I
+)
+
+
+class Mailbox(NamedTuple):
+    """The parts of `imaps://user@host:port/Folder`; empty where the address does not say."""
+
+    user: str
+    host: str
+    port: int
+    folder: str
+
+
+def mailbox(url: str) -> Mailbox | None:
+    """Return the parts of an address of an IMAP mailbox; None: it is none."""
+    found = _MAILBOX.fullmatch(url)
+    if found is None:
+        return None
+    user, _, host, port, folder = found.groups()
+    return Mailbox(unquote(user or ""), host.strip("[]"), int(port or 993), unquote(folder or "") or "INBOX")
+
+
+def maildir(url: str) -> str | None:
+    """Return the folder that `maildir:/path` names; None: it names none."""
+    return url.removeprefix("maildir:") if url.startswith("maildir:") else None
+
+
+def _source_url(text: str) -> str:
+    """Return the address of a source: of the web (a short name stands for one), of a mailbox, or of a Maildir."""
+    text = text.strip()
+    if (meant := expand(text)) is not None:
+        return _http_url(meant)
+    if (folder := maildir(text)) is not None:
+        if not folder.startswith("/"):
+            raise Unfit(text, "does not name a folder", "write the whole path: maildir:/var/mail/name")
+        return text
+    if re.match(r"imaps?:", text, re.IGNORECASE):
+        found = _MAILBOX.fullmatch(text)
+        if found is None or host_error(found[3]) or int(found[4] or 993) not in range(1, 65_536):
+            plain = "" if text[:6].lower() == "imaps:" else "mail is read over TLS only: "
+            raise ValueError(f"not the address of a mailbox; {plain}write imaps://user@mail.example.org/INBOX")
+        if found[2]:
+            raise ValueError('the address contains a password; write it as auth: {password: "${IMAP_PASSWORD}"}')
+        return text
+    if near := near_miss(text):
+        raise Unfit(text, "is not a web address", f"did you mean {near}:?")
+    return _http_url(text)
+
+
+def _selector(text: str) -> str:
+    """Return a CSS selector that may end in `@attribute`; whether a page reader takes it is checked elsewhere."""
+    text = text.strip()
+    if not re.fullmatch(r"[^@]*(?:@[A-Za-z_:][\w:.-]*)?", text) or text in ("", "@"):
+        raise Unfit(text, "is not a selector", 'write CSS, and @attribute for an attribute: "h2 a@href"')
+    if len(text) > 500:
+        raise Unfit(f"{text[:20]}…", "is too long", "write at most 500 characters")
+    return text
+
+
 _duration_schema = WithJsonSchema(
     {"type": "string", "pattern": r"^(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$|^0$", "examples": ["15m", "6h", "7d"]}
 )
@@ -184,6 +245,8 @@ FirstPoll = Annotated[
     WithJsonSchema({"type": "string", "examples": ["silent", "alert", "24h"]}),
 ]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+SourceUrl = Annotated[str, AfterValidator(_source_url)]
+Selector = Annotated[str, AfterValidator(_selector)]
 Identifier = Annotated[str, Field(pattern=ID)]
 
 

@@ -10,16 +10,19 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 from xml.etree.ElementTree import ParseError
 
+import msgspec
+
 from aggregator.core.text import charset
 from aggregator.core.text.prolog import is_feed
 from aggregator.core.text.sanitize import clean_text
-from aggregator.parse import incremental, jsonfeed, limits, repair, sniff
+from aggregator.parse import incremental, jsonfeed, limits, repair, services, sniff
 from aggregator.parse.crosscheck import Crosscheck
 from aggregator.parse.fastxml import feed as lean
 from aggregator.parse.fastxml.elements import Unsupported
 from aggregator.parse.feed_hints import hints
 from aggregator.parse.normalize import (
     EntryRecord,
+    Found,
     Quarantined,
     RawEntry,
     RawFeed,
@@ -30,7 +33,7 @@ from aggregator.parse.normalize import (
 )
 from aggregator.parse.payload import Payload, ReaderFailure, Rejected
 from aggregator.parse.payload import rejected_as_hostile as hostile_document
-from aggregator.parse.workers.protocol import Job, ParseReply
+from aggregator.parse.workers.protocol import How, Job, ParseReply
 
 MAX_ENTRIES = 5000
 MAX_POISON_BYTES = 65536
@@ -45,7 +48,12 @@ Rows = list[EntryRecord | Quarantined]  # in the order of the document; what cou
 def read(job: Job, max_body_bytes: int) -> ParseReply:
     """Return the entries of one document that `memory` does not know. Raises Rejected."""
     body = decompressed(job.body, max_body_bytes)
+    if job.how is not None and (reply := _other_kind(job, job.how, body)):
+        return reply
     sniff.check_kind(body)
+    if services.is_telegram(body):
+        feed = services.telegram(Payload(body, job.url, job.content_type))
+        return _reply(feed, Payload(b"", job.url), "full", _rows(feed, ()), len(feed.entries))
     source = repair.declared_head(Payload(body, job.url, job.content_type, job.content_language))
     source = repair.without_doctype(source._replace(body=sniff.feed_in(source.body)))
     limits.check_size(source.body)
@@ -55,6 +63,35 @@ def read(job: Job, max_body_bytes: int) -> ParseReply:
         _thin_out(feed)
         return _reply(feed, source, "full", [*_rows(feed, ()), *poison], items)
     return _delta(source, job.memory) or _full(source)
+
+
+def _other_kind(job: Job, how: How, body: bytes) -> ParseReply | None:
+    """Return what a reader of another kind finds; None for a sitemap that is a feed. Raises Rejected."""
+    source = Payload(body, job.url, job.content_type, job.content_language)
+    found: Found | None
+    match how.kind:  # each loads a library that most workers never need
+        case "sitemap":
+            from aggregator.parse import sitemap
+
+            found = sitemap.read(source, job.memory)
+        case "page":
+            from aggregator.parse import page
+
+            found = page.read(source, dict(how.select))
+        case "watch":
+            from aggregator.parse import watch
+
+            found = watch.read(source, how, job.memory)
+        case "mail":
+            from aggregator.parse import mail
+
+            found = mail.read(source, how.senders, attachments=how.attachments)
+    if found is None:
+        return None
+    _thin_out(found.feed)
+    level: Literal["full", "delta"] = "delta" if found.partial else "full"
+    reply = _reply(found.feed, source._replace(body=b""), level, _rows(found.feed, ()), found.items, found.memory)
+    return msgspec.structs.replace(reply, parts=found.parts, select=found.select, nothing=found.nothing)
 
 
 def _delta(source: Payload, memory: bytes | None) -> ParseReply | None:

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from aggregator.core.text import charset
+from aggregator.parse import services
 from aggregator.parse.dates import instant
 from aggregator.parse.normalize import RawEntry, RawFeed, address
 from aggregator.parse.payload import Payload, Rejected
@@ -21,6 +22,8 @@ def looks_like_json(body: bytes) -> bool:
 def read(source: Payload) -> tuple[RawFeed, tuple[tuple[bytes, str], ...]]:
     """Return the feed and what of it could not be read. Raises Rejected."""
     document, warnings = _loaded(charset.whole(source.body).decode("utf-8-sig"))
+    if feed := services.in_json(document, source.url):
+        return feed, ()
     if not isinstance(document, dict) or not isinstance(document.get("items"), list) or not _is_feed(document):
         raise Rejected("This is JSON, but not a JSON Feed.", "json")
     feed = RawFeed()

@@ -7,7 +7,7 @@ the one place where that becomes what the rest of the application stores, so tha
 import re
 from html import unescape
 from html.entities import html5
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import quote, urljoin
 
 import msgspec
@@ -102,6 +102,21 @@ class RawFeed:
         """Remember a link of the feed, if it is of use."""
         if relation in RELATIONS and href:
             self.links.append((relation, href))
+
+
+class Found(NamedTuple):
+    """What a reader of another kind than feeds found. `items` counts the entries of the whole document.
+
+    `partial`: only those are given that `memory` did not have. The others as in protocol.ParseReply.
+    """
+
+    feed: RawFeed
+    items: int
+    partial: bool = False
+    memory: bytes | None = None
+    parts: tuple[tuple[str, str], ...] = ()
+    select: tuple[tuple[str, str], ...] = ()
+    nothing: str = ""
 
 
 def to_record(raw: RawEntry, feed_lang: str | None) -> EntryRecord:

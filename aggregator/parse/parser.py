@@ -7,15 +7,20 @@ from hashlib import blake2b
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from aggregator.core.model import FeedState, Fetched, ParsedFeed, ParseLevel
+import msgspec
+
+from aggregator.core.model import FEED, FeedState, Fetched, ParsedEntry, ParsedFeed, ParseLevel, Reading
 from aggregator.core.polling.health import is_proven
+from aggregator.core.text.bundles import unbundled
 from aggregator.parse import replies
 from aggregator.parse.incremental import merged, same_entries
 from aggregator.parse.payload import Payload
 from aggregator.parse.workers.pool import WorkerLimits
-from aggregator.parse.workers.protocol import Job, Reply, Request
+from aggregator.parse.workers.protocol import How, Job, Refusal, Reply, Request
 from aggregator.parse.workers.queues import ParserQueues
 from aggregator.ports import Begin, Recall
+
+MAX_QUARANTINED = 65_536  # bytes of a message that are kept
 
 
 class JobRunner(Protocol):
@@ -38,7 +43,12 @@ class IncrementalParser:
         return blake2b(body, digest_size=16).digest()
 
     async def parse(
-        self, fetched: Fetched, state: FeedState, recall: Recall | None = None, begin: Begin | None = None
+        self,
+        fetched: Fetched,
+        state: FeedState,
+        recall: Recall | None = None,
+        begin: Begin | None = None,
+        reading: Reading = FEED,
     ) -> ParsedFeed:
         """Return the entries that the remembered document did not have. Raises ParseError.
 
@@ -52,15 +62,50 @@ class IncrementalParser:
         memory = await recall() if recall else None
         address = _base(fetched.url)
         source = Payload(fetched.body, address, fetched.content_type, fetched.content_language)
-        if same_entries(memory, source):
+        how = _how(reading, state)
+        if how is not None and how.kind == "mail":
+            if begin:
+                await begin()
+            return await self._messages(fetched, state, how)
+        if how is None and same_entries(memory, source):
             return _nothing_new(ParseLevel.SAME_ENTRIES, state, body_hash)
         if begin:
             await begin()
-        job = Job(fetched.body, address, fetched.content_type, fetched.content_language, memory)
+        job = Job(fetched.body, address, fetched.content_type, fetched.content_language, memory, how)
         feed = replies.parsed_feed(await self._workers.ask(job, state.id, proven=is_proven(state)), body_hash)
         if fetched.delta:
             feed = replace(feed, body_hash=state.body_hash, memory=merged(memory, feed.memory))
         return _discovered(feed, dict(reversed(fetched.links)))
+
+    async def _messages(self, fetched: Fetched, state: FeedState, how: How) -> ParsedFeed:
+        """Return the messages of a bundle, each read as a document of its own; refused ones are quarantined.
+
+        Where an attachment is to blame, the message is read without. Raises ParseError if it may be read later.
+        """
+        feed = ParsedFeed(parse_level=ParseLevel.DELTA, title=state.title, body_hash=state.body_hash)
+        entries: list[ParsedEntry] = []
+        refused: list[tuple[bytes, str]] = []
+        for name, message in unbundled(fetched.body):
+            job = Job(message, "", "message/rfc822", "", None, how)
+            reply = await self._workers.ask(job, state.id, proven=is_proven(state))
+            if isinstance(reply, Refusal) and reply.found == "hostile":
+                job = msgspec.structs.replace(job, how=msgspec.structs.replace(how, attachments=False))
+                reply = await self._workers.ask(job, state.id, proven=is_proven(state))
+            if isinstance(reply, Refusal) and not reply.transient:
+                refused.append((message[:MAX_QUARANTINED], reply.message))
+                continue
+            read = replies.parsed_feed(reply, state.body_hash)
+            entries += (replace(entry, guid=name) for entry in read.entries)
+            refused += read.quarantined
+        return replace(feed, entries=tuple(entries), items=len(entries), quarantined=tuple(refused))
+
+
+def _how(reading: Reading, state: FeedState) -> How | None:
+    """Return what a worker needs to know of a document that is no feed."""
+    if reading.kind == "feed":
+        return None
+    quiet = sum(state.parse_levels[:2])  # not modified, and the same bytes
+    return How(reading.kind, reading.select, reading.ignore, reading.senders, quiet)
 
 
 def _base(url: str) -> str:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from aggregator.core.errors import ParseError
-from aggregator.core.model import FeedHints, ParsedEntry, ParsedFeed, ParseLevel
+from aggregator.core.model import FeedHints, ParsedEntry, ParsedFeed, ParseLevel, SitemapPart
 from aggregator.core.text.sanitize import clean_text
 from aggregator.parse.normalize import EntryRecord
 from aggregator.parse.workers.protocol import ParseReply, Refusal, Reply
@@ -33,6 +33,9 @@ def parsed_feed(reply: Reply, body_hash: bytes) -> ParsedFeed:
         quarantined=tuple((data, clean_text(reason)) for data, reason in reply.quarantined),
         body_hash=body_hash,
         memory=reply.memory,
+        parts=tuple(SitemapPart(url=url, changed=changed) for url, changed in reply.parts),
+        select=reply.select,
+        nothing=clean_text(reply.nothing),
     )
 
 

@@ -107,8 +107,9 @@ def reject(body: bytes, detail: str = "") -> Rejected:
     return Rejected("This is plain text, not a feed.", "broken")
 
 
-def _page(page: bytes) -> Rejected:
-    """Return which kind of page was sent in place of the feed."""
+def refusal(body: bytes) -> Rejected | None:
+    """Return what a page is in place of the wanted one: a challenge or a login page; None: neither."""
+    page = body[:_LOOK_AT]
     for who, marks in _CHALLENGED_BY:
         if marks.search(page):
             return Rejected(f"The server asks for proof that the visitor is human ({who} challenge).", "challenge")
@@ -117,5 +118,13 @@ def _page(page: bytes) -> Rejected:
     title = _TITLE.search(page)
     if _PASSWORD.search(page) or (title and _LOGIN.search(title[1])):
         return Rejected("The server sent a login page instead of the feed.", "login page")
+    return None
+
+
+def _page(page: bytes) -> Rejected:
+    """Return which kind of page was sent in place of the feed."""
+    if refused := refusal(page):
+        return refused
+    title = _TITLE.search(page)
     called = f' ("{" ".join(title[1].decode("utf-8", "replace").split())[:80]}")' if title else ""
     return Rejected(f"This is an HTML page{called} instead of a feed.", "html")

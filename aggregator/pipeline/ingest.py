@@ -32,7 +32,7 @@ from aggregator.core.polling import outage, quota
 from aggregator.core.polling.archive import with_archive
 from aggregator.core.polling.health import gap_notice, transition
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.polling.new_entries import NewEntries, find_new_entries, names
+from aggregator.core.polling.new_entries import NewEntries, dated_changes, find_new_entries, names
 from aggregator.core.polling.schedule import after_failure, after_success
 from aggregator.core.routing import fingerprints as fingerprints_of
 from aggregator.core.settings import Feed
@@ -108,7 +108,7 @@ class Ingestor:
 
         async def read(active: ActiveConfig, feed: Feed, state: FeedState) -> PolledFeed:
             try:
-                parsed = await self._parsed(state, document)
+                parsed = await self._parsed(feed, state, document)
                 return await self._taken(active, feed, state, document, parsed)
             except ParseError as error:
                 return await self._abandon(state, error)
@@ -178,17 +178,18 @@ class Ingestor:
             self._network.record_outcome(host, None)
             if isinstance(response, NotModified):
                 return await self._unchanged(active, feed, state, response, None)
-            parsed = await self._parsed(state, response)
+            parsed = await self._parsed(feed, state, response)
             response = replace(response, body=b"", held=None)  # what was read need not be kept until all is stored
             return await self._taken(active, feed, state, response, parsed)
         except (FetchError, ParseError) as error:
             return await self._failed(active, feed, state, error)
 
-    async def _parsed(self, state: FeedState, response: Fetched) -> ParsedFeed:
+    async def _parsed(self, feed: Feed, state: FeedState, response: Fetched) -> ParsedFeed:
         """Parse a document; its bytes count as held until here. Raises ParseError."""
         begin = partial(self._feeds.begin, state.id, self._context.now(), owner=self._context.owner)
         try:
-            return await self._parser.parse(response, state, self._recall(state), begin)
+            parsed = await self._parser.parse(response, state, self._recall(state), begin, feed.reading)
+            return dated_changes(parsed, response.url, self._context.now()) if feed.kind == "watch" else parsed
         finally:
             if response.held is not None:
                 response.held.release()
@@ -344,6 +345,7 @@ class Ingestor:
             hosts=hosts,
             notices=self._health_news(active, state, after, now),
             memory=parsed.memory if parsed else None,
+            quarantined=parsed.quarantined if parsed else (),
         )
         await self._feeds.commit(poll, owner=self._context.owner)
         return PolledFeed(feed=state.id, parse_level=parsed.parse_level if parsed else ParseLevel.NOT_MODIFIED)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from aggregator.core.errors import DatabaseFault
 from aggregator.core.model import (
+    FEED,
     Alert,
     ArticleRequest,
     Delivery,
@@ -21,6 +22,7 @@ from aggregator.core.model import (
     NotModified,
     ParsedFeed,
     PollResult,
+    Reading,
     Receipt,
     RoutingContext,
     RoutingQuery,
@@ -79,9 +81,14 @@ class Parser(Protocol):
     """A parser from bytes to entries, in a process that may die."""
 
     async def parse(
-        self, fetched: Fetched, state: FeedState, recall: Recall | None = None, begin: Begin | None = None
+        self,
+        fetched: Fetched,
+        state: FeedState,
+        recall: Recall | None = None,
+        begin: Begin | None = None,
+        reading: Reading = FEED,
     ) -> ParsedFeed:
-        """Return the entries of `fetched` that the remembered document did not have.
+        """Return the entries of `fetched`, read as `reading` says, that the remembered document did not have.
 
         `recall` gives what the last parse asked to remember (None: nothing was remembered); it is
         called only if the bytes differ from those that `state` knows. `begin` is called before

@@ -13,7 +13,14 @@ from aggregator.store.column_types import Values
 from aggregator.store.dialect import Dialect
 from aggregator.store.schema import feeds, memories
 
-CONFIGURED = (feeds.c.id, feeds.c.configured_url, feeds.c.configured_title, feeds.c.configured, feeds.c.enabled)
+CONFIGURED = (
+    feeds.c.id,
+    feeds.c.configured_url,
+    feeds.c.configured_title,
+    feeds.c.reading,
+    feeds.c.configured,
+    feeds.c.enabled,
+)
 
 
 def sync_feeds(connection: Connection, dialect: Dialect, wanted: Sequence[Feed], now: datetime) -> None:
@@ -25,7 +32,11 @@ def sync_feeds(connection: Connection, dialect: Dialect, wanted: Sequence[Feed],
     stored = {row.id: row for row in connection.execute(select(*CONFIGURED).order_by(feeds.c.id).with_for_update())}
     new = [_new(feed, now) for feed in wanted if feed.id not in stored]
     edited = [feed for feed in wanted if feed.id in stored and _differs(feed, stored[feed.id])]
-    moved = [feed for feed in edited if str(feed.url) != stored[feed.id].configured_url]
+    moved = [
+        feed
+        for feed in edited
+        if (feed.url, feed.reading.text) != (stored[feed.id].configured_url, stored[feed.id].reading)
+    ]
     gone = stored.keys() - {feed.id for feed in wanted}
 
     if new:
@@ -48,6 +59,7 @@ def _configured(feed: Feed) -> Values:
     return {
         "configured_url": str(feed.url),
         "configured_title": feed.title,
+        "reading": feed.reading.text,
         "configured": True,
         "enabled": feed.enabled,
     }
@@ -62,7 +74,7 @@ def _new(feed: Feed, now: datetime) -> Values:
 
 
 def _start_over(connection: Connection, dialect: Dialect, moved: Sequence[Feed], now: datetime) -> None:
-    """Reset a feed with a new address: forget facts about the old one, but not its entries nor its first poll.
+    """Reset a feed that is read elsewhere or otherwise: forget facts, but not its entries nor its first poll.
 
     The lease goes too, so that a poll of the old address that is under way cannot be written.
     """

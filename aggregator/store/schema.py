@@ -25,6 +25,7 @@ feeds = Table(
     Column("host", Text, nullable=False),
     Column("configured_url", Text, nullable=False),
     Column("configured_title", Line, nullable=False),
+    Column("reading", Text, nullable=False, server_default=""),
     Column("configured", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("paused_at", Instant),

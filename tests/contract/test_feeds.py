@@ -251,6 +251,21 @@ async def test_another_configured_address_starts_over_without_forgetting(store: 
     assert "k1" in (await store.feeds.known("a", ["k1"]))[0]
 
 
+async def test_another_way_of_reading_starts_over_like_another_address(store: AnyStore) -> None:
+    """Validators would say that nothing has changed, although all of it is to be read anew."""
+    page = feed(kind="page", select={"entry": "article"})
+    await store.feeds.sync([page], NOW)
+    (state,) = await lease(store.feeds, "a")
+    detail = replace(polled(state), validators=Validators(url=state.url, etag='"1"'), body_hash=b"x")
+    await store.feeds.commit(PollResult(state=detail, memory=b"m"), owner="me")
+    await store.feeds.sync([page], NOW)
+    assert await store.feeds.memory("a") == b"m"
+    await store.feeds.sync([feed(kind="page", select={"entry": "li"})], NOW)
+    (state,) = await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=10)
+    assert (state.validators, state.body_hash, state.last_ok_at) == (None, b"", None)
+    assert await store.feeds.memory("a") is None
+
+
 async def test_poll_of_an_address_that_was_edited_meanwhile_is_not_written(store: AnyStore) -> None:
     """The result of the old address must not overwrite the new one."""
     await store.feeds.sync([feed()], NOW)

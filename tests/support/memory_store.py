@@ -72,6 +72,7 @@ class FeedRow:
     title: str = ""
     configured: bool = True
     enabled: bool = True
+    reading: str | None = None
     paused_at: datetime | None = None
     begun_at: datetime | None = None
 
@@ -174,7 +175,8 @@ class MemoryFeeds:
             fresh = FeedState(id=feed.id, url=str(feed.url), configured_url=str(feed.url), health_since=now)
             row = rows.setdefault(feed.id, FeedRow(state=fresh))
             row.title, row.configured, row.enabled = feed.title, True, feed.enabled
-            if row.state.configured_url != fresh.configured_url:
+            before, row.reading = row.reading, feed.reading.text
+            if row.state.configured_url != fresh.configured_url or before not in (None, row.reading):
                 kept = ("title", "first_polled_at", "last_new_at", "newest_at", "gap_s", "parse_levels")
                 row.state = replace(fresh, **{name: getattr(row.state, name) for name in kept})
                 row.begun_at = None

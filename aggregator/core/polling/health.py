@@ -30,9 +30,13 @@ NOTABLE = frozenset({*UNHEALTHY, Health.GONE, Health.SILENT, Health.EMPTIED, Hea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSigns:
-    """The evidence of a successful poll: entries in the whole document (None: not parsed), and rhythm."""
+    """The evidence of a successful poll: entries in the whole document (None: not parsed), and rhythm.
+
+    `nothing`: a selector found nothing, which is wrong from the first poll on.
+    """
 
     items: int | None = None
+    nothing: bool = False
     moved: bool = False
     quiet_s: float = 0.0
     gap_s: float | None = None
@@ -42,7 +46,7 @@ def health_after_success(state: FeedState, signs: FeedSigns, silent_after: float
     """Return the health of a feed after a successful poll; `state` is the one before."""
     if signs.moved:
         return Health.MOVED
-    if _is_emptied(state, signs.items):
+    if signs.nothing or _is_emptied(state, signs.items):
         return Health.EMPTIED
     just_back = state.failures > 0
     return Health.SILENT if not just_back and is_silent(signs.quiet_s, signs.gap_s, silent_after) else Health.OK
@@ -141,6 +145,12 @@ def _notice_body(before: FeedState, after: FeedState, settings: HealthSettings, 
         case Health.SILENT:
             return _silence(after, settings, now)
         case Health.EMPTIED:
+            if after.last_error:
+                return (
+                    f"{_sentence(after.last_error)} It had {before.items} entries."
+                    if before.items
+                    else (_sentence(after.last_error))
+                )
             return f"The feed responds but has no entries; it had {before.items}."
         case _:
             return f"It is now fetched from {after.url}; the configuration still has {after.configured_url}."

@@ -121,6 +121,14 @@ def find_new_entries(
     )
 
 
+def dated_changes(parsed: ParsedFeed, link: str, now: datetime) -> ParsedFeed:
+    """Give the changes of a watched page its address and the time at which they were seen.
+
+    They have neither of their own; with the same link and no date, one change would look like the one before.
+    """
+    return replace(parsed, entries=tuple(replace(entry, link=link, published_at=now) for entry in parsed.entries))
+
+
 def _as_known(named: Names, known: Mapping[str, StoredKey]) -> tuple[EntryIdentity, ...]:
     """Replace identities by the stored keys of entries whose guid is spelled differently now."""
     if not named.spelled:

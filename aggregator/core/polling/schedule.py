@@ -100,7 +100,13 @@ def after_success(
     hints = whole.hints if whole else state.hints
     new_health = health.health_after_success(
         state,
-        health.FeedSigns(items=items, moved=move.url != state.url, quiet_s=quiet_s, gap_s=gap_s),
+        health.FeedSigns(
+            items=items,
+            nothing=bool(whole and whole.nothing),
+            moved=move.url != state.url,
+            quiet_s=quiet_s,
+            gap_s=gap_s,
+        ),
         silent_after,
     )
     answered = host_key(response.url)
@@ -135,7 +141,7 @@ def after_success(
         last_status=response.status if isinstance(response, Fetched) else 304,
         failures=0,
         failing_since=None,
-        last_error=None,
+        last_error=_nothing_found(state, new_health, whole),
         deaths=0,
         interval_s=interval_s,
         gap_s=gap_s,
@@ -227,6 +233,13 @@ def next_poll_at(
     at = now + timedelta(seconds=max(interval_s * factor, min_interval_s * factor, wished_s))
     at = max([at, *(min(limit, now + MAX_WAIT) for limit in not_before)])
     return at if ignore_hints else out_of_skipped(at, hints.skip_hours, hints.skip_days, hash_fraction(feed))
+
+
+def _nothing_found(state: FeedState, now_is: Health, whole: ParsedFeed | None) -> str | None:
+    """Return why a source that answers has no entries, as it said when it was last read."""
+    if now_is is not Health.EMPTIED:
+        return None
+    return (whole.nothing or None) if whole else (state.last_error if state.health is Health.EMPTIED else None)
 
 
 def _pause(

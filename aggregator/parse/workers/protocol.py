@@ -21,14 +21,33 @@ Hints = tuple[Seconds | None, Seconds | None, tuple[int, ...], tuple[int, ...]] 
 InvalidMessage = msgspec.DecodeError
 
 
+Kind = Literal["sitemap", "page", "watch", "mail"]
+Pairs = tuple[tuple[str, str], ...]
+
+
+class How(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How a document is read that is no feed: model.Reading. `quiet`: polls so far that found nothing changed.
+
+    `attachments`: text of PDF files in mail is read, too.
+    """
+
+    kind: Kind
+    select: Pairs = ()
+    ignore: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+    quiet: int = 0
+    attachments: bool = True
+
+
 class Job(msgspec.Struct, tag="feed", array_like=True, frozen=True, gc=False):
-    """A document to read; `memory` is what was remembered of the last one (bytes of parse.incremental)."""
+    """A document to read; `memory` is what was remembered of the last one. `how` is None for a feed."""
 
     body: bytes
     url: str
     content_type: str
     content_language: str
     memory: bytes | None
+    how: How | None = None
 
 
 class ArticlePage(msgspec.Struct, tag="page", array_like=True, frozen=True, gc=False):
@@ -55,6 +74,9 @@ class ParseReply(msgspec.Struct, tag="feed", array_like=True, frozen=True, gc=Fa
     warnings: tuple[str, ...]
     quarantined: tuple[tuple[bytes, str], ...]  # the bytes of an entry, the reason
     memory: bytes | None
+    parts: Pairs = ()  # of an index of sitemaps: address, time of its change
+    select: Pairs = ()
+    nothing: str = ""
 
 
 class Article(msgspec.Struct, tag="article", array_like=True, frozen=True, gc=False):

@@ -155,3 +155,36 @@ def test_health_since() -> None:
     diary = Diary(health=Health.OK, health_since=NOW).failed(refused).failed(refused)
     assert diary.state.health_since == NOW
     assert diary.failed(refused).state.health_since == NOW + timedelta(hours=3)
+
+
+def test_a_selector_that_finds_nothing_is_news_from_the_first_poll_on() -> None:
+    """In its own words, which stay while the page does not change; the return is news as well."""
+    life = Diary(items=0)
+    nothing = ParsedFeed(parse_level=ParseLevel.FULL, nothing="The page answers, but `article` finds nothing.")
+    answer = Fetched(url=URL, status=200, body=b"x")
+
+    def polled(parsed: ParsedFeed | None) -> None:
+        life._go(
+            1,
+            lambda: after_success(life.state, Feed(url=URL), Polling(), response=answer, parsed=parsed, now=life.now)[
+                0
+            ],
+        )
+
+    polled(nothing)
+    assert (life.state.health, life.state.last_error) == (Health.EMPTIED, nothing.nothing)
+    life.unchanged()
+    assert (life.state.health, life.state.last_error) == (Health.EMPTIED, nothing.nothing)
+    polled(ParsedFeed(parse_level=ParseLevel.FULL, items=3))
+    assert (life.state.health, life.state.last_error) == (Health.OK, None)
+    polled(nothing)
+    assert life.told == ["News: no longer has any entries", "News: recovered", "News: no longer has any entries"]
+
+
+def test_the_notice_of_a_page_says_what_is_not_found() -> None:
+    """And how much there was."""
+    before = FeedState(id="news", url=URL, configured_url=URL, title="News", items=8, health=Health.OK)
+    after = replace(before, health=Health.EMPTIED, last_error="The page answers, but `li` finds nothing.", items=0)
+    notice = transition(before, after, SETTINGS, NOW)
+    assert notice is not None
+    assert notice.body == "The page answers, but `li` finds nothing. It had 8 entries."
