@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -41,6 +42,10 @@ class Application:
 
     def active(self) -> ActiveConfig:
         return self.current
+
+    def local_now(self) -> datetime:
+        """Return the time as the clocks of the configured zone show it."""
+        return self.loaded.config.settings.local(self.clock.now())
 
     @property
     def context(self) -> Context:

@@ -21,7 +21,7 @@ from aggregator.app.processes import registry_folder, running_processes
 from aggregator.app.turns import Turns
 from aggregator.core.errors import ConfigErrors, Conflict, DatabaseFault, FetchError, NotFound, Unreachable
 from aggregator.core.findings import findings
-from aggregator.core.model import DeliveryState, Finding, HitDetail, LoopStatus, Status
+from aggregator.core.model import DeliveryState, Finding, HitDetail, LoopStatus, SearchOrder, Status
 from aggregator.core.results import FeedCandidate, ImportResult, Preview, RulesCheck, RulesFile, SearchResult
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Auth, Feed
@@ -132,13 +132,23 @@ class AppBackend:
         query: str,
         *,
         since: datetime | None = None,
+        until: datetime | None = None,
+        by: SearchOrder = "published",
         limit: int = 50,
         before: int | None = None,
         within_s: float = inf,
     ) -> SearchResult:
         async with self._looks.turn():
             return await search(
-                self.catalog, self.app.current, query, since=since, limit=limit, before=before, within_s=within_s
+                self.catalog,
+                self.app.current,
+                query,
+                since=since,
+                until=until,
+                by=by,
+                limit=limit,
+                before=before,
+                within_s=within_s,
             )
 
     # --- the rules' files ------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from aggregator.cli.output import echo, secho, style
-from aggregator.cli.param_types import SINCE
+from aggregator.cli.param_types import DURATION
 
 
 @click.command(
@@ -16,7 +16,9 @@ Examples:
   aggregator demo
   aggregator demo --for 30s --listen 127.0.0.1:9090"""
 )
-@click.option("--for", "span", type=SINCE, metavar="DURATION", help="Stop after DURATION; default: run until Ctrl-C.")
+@click.option(
+    "--for", "span", type=DURATION, metavar="DURATION", help="Stop after DURATION; default: run until Ctrl-C."
+)
 @click.option(
     "--listen", default="127.0.0.1:0", show_default=True, help="Address of the web UI; port 0: any free port."
 )

@@ -1,22 +1,23 @@
 """`aggregator hits`: what was found."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from aggregator.cli.context import with_app
 from aggregator.cli.highlight import highlighted
 from aggregator.cli.output import console, echo, emit, json_option, limit_option, print_fields, raw, short, table
-from aggregator.cli.param_types import SINCE
+from aggregator.cli.param_types import SINCE, SINCE_HELP
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core import schemas
 from aggregator.core.errors import NotFound
-from aggregator.core.humanize import ago, dated
-from aggregator.core.model import HitDetail, HitFilter
+from aggregator.core.humanize import ago, dated, published
+from aggregator.core.model import By, HitDetail, HitFilter, Period
 from aggregator.core.schemas import actions, hit_json
 from aggregator.core.titles import hit_outcome, with_titles
+from aggregator.core.values import period
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
@@ -41,7 +42,14 @@ def filters(command: Any) -> Any:
     """Add the options that choose hits."""
     for option in (
         click.option("--story", metavar="ID", help="Only this story."),
-        click.option("--since", type=SINCE, metavar="AGE", help="Only hits newer than AGE, e.g. 24h or 7d."),
+        click.option(
+            "--by",
+            type=click.Choice(get_args(By)),
+            default="published",
+            show_default=True,
+            help="The time that order and --since go by: of publication, or when the hit was recorded.",
+        ),
+        click.option("--since", type=SINCE, metavar="WHEN", help=f"Only hits since then: {SINCE_HELP}"),
         click.option("--feed", metavar="ID", help="Only this feed."),
         click.option("--rule", metavar="ID", help="Only this rule."),
     ):
@@ -55,14 +63,15 @@ async def _find(
     rule: str | None,
     feed: str | None,
     story: str | None,
-    since: timedelta | None,
+    since: str | None,
+    by: By,
     before: tuple[datetime, str] | None = None,
 ) -> tuple[HitDetail, ...]:
     active = app.active()
     if rule and rule not in active.rules and not await app.store.catalog.hits(HitFilter(rule=rule), limit=1):
         raise NotFound("rule", rule, list(active.rules))
-    now = app.clock.now()
-    wanted = HitFilter(rule=rule, feed=feed, story=story, since=now - since if since else None, before=before)
+    span = period(since, app.local_now()) if since else Period()
+    wanted = HitFilter(rule=rule, feed=feed, story=story, since=span.since, until=span.until, by=by, before=before)
     return with_titles(await app.store.catalog.hits(wanted, limit=limit), app.current.config)
 
 
@@ -79,17 +88,28 @@ def list_(as_json: bool, limit: int, **wanted: Any) -> None:
         if as_json:
             emit([hit_json(detail) for detail in found])
             return
-        now = app.clock.now()
+        now = app.local_now()
         table(
             ("id!", "when!", "rule!", "feed!", "state", "evidence"),
             (
-                (short(t.hit.id), ago(t.hit.created_at, now), t.hit.rule, t.hit.feed, hit_outcome(t.hit), _evidence(t))
+                (
+                    short(t.hit.id),
+                    published(t.dated_at, t.recorded_at, now),
+                    t.hit.rule,
+                    t.hit.feed,
+                    hit_outcome(t.hit),
+                    _evidence(t),
+                )
                 for t in found
             ),
             empty="No matching hits." if any(wanted.values()) else "No hits yet; `aggregator poll` polls the feeds.",
         )
 
     with_app(work, reading=True)
+
+
+def _when(detail: HitDetail, now: datetime) -> str:
+    return published(detail.dated_at, detail.recorded_at, now)
 
 
 def _evidence(detail: HitDetail) -> Any:
@@ -109,7 +129,7 @@ def show(as_json: bool, hit_id: str) -> None:
     """Show one hit with its entry, its story, and why the rule matched."""
 
     async def work(app: "Application") -> None:
-        catalog, now = app.store.catalog, app.clock.now()
+        catalog, now = app.store.catalog, app.local_now()
         (detail,) = with_titles([await catalog.hit(await catalog.resolve_id("hit", hit_id))], app.current.config)
         if as_json:
             emit(hit_json(detail))
@@ -177,6 +197,6 @@ def export(style: str, limit: int, **wanted: Any) -> None:
             raw(as_csv(page, head=first) if style == "csv" else as_jsonl(page))
             if len(page) < PAGE_SIZE:
                 return
-            left, before, first = left - len(page), (page[-1].hit.created_at, page[-1].hit.id), False
+            left, before, first = left - len(page), page[-1].place(wanted["by"]), False
 
     with_app(work, reading=True)

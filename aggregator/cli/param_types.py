@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
-from aggregator.core.values import seconds
+from aggregator.app.clock import SystemClock
+from aggregator.core.values import period, seconds
 
 
-class Since(click.ParamType[timedelta]):
-    """An age such as `24h` or `7d`."""
+class Duration(click.ParamType[timedelta]):
+    """A length of time such as `4h` or `7d`."""
 
-    name = "age"
+    name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         if isinstance(value, timedelta):
@@ -22,4 +23,19 @@ class Since(click.ParamType[timedelta]):
             self.fail(str(error), param, ctx)
 
 
+class Since(click.ParamType[str]):
+    """A span of time as `core.values.period` reads it; checked here, measured from the moment of its use."""
+
+    name = "when"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            period(str(value), SystemClock().now())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+DURATION = Duration()
 SINCE = Since()
+SINCE_HELP = "24h, 7d, a day (2026-11-01, monday) or a span (2026-11-01..2026-11-15)."

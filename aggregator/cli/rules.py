@@ -1,7 +1,7 @@
 """`aggregator rules`: write, test, understand and change watch rules."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,12 @@ from aggregator.cli.output import (
     table,
     width,
 )
-from aggregator.cli.param_types import SINCE
+from aggregator.cli.param_types import SINCE, SINCE_HELP
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import ConfigErrors, NotFound
-from aggregator.core.humanize import dated, span
+from aggregator.core.humanize import dated
 from aggregator.core.model import Json
+from aggregator.core.values import period
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from aggregator.core.results import BacktestResult, EntryMatch, RuleTally
     from aggregator.core.rules import Rule
 
-MONTH = timedelta(days=30)
 BARS = " ▁▂▃▄▅▆▇█"
 MAX_BARS = 50
 SHOWN = 20
@@ -66,8 +66,7 @@ def list_(as_json: bool, limit: int) -> None:
     """List rules with hits, alerts and precision (the share of marked hits that were relevant)."""
 
     async def work(app: "Application") -> None:
-        now = app.clock.now()
-        figures = {f.rule: f for f in await app.store.catalog.rules(now)}
+        figures = {f.rule: f for f in await app.store.catalog.rules(app.local_now())}
         from aggregator.core.schemas import rule_json
 
         shapes = [rule_json(r, figures.get(r.id)) for r in app.current.config.rules][: limit or None]
@@ -182,7 +181,7 @@ def lint(as_json: bool) -> None:
 
 @rules.command()
 @click.argument("rule_id", metavar="ID")
-@click.option("--since", type=SINCE, default=MONTH, metavar="AGE", help="How far back; default: 30d.")
+@click.option("--since", type=SINCE, default="30d", metavar="WHEN", help=f"How far back: {SINCE_HELP} Default: 30d.")
 @click.option(
     "--against",
     type=click.Path(exists=True, path_type=Path),
@@ -191,7 +190,7 @@ def lint(as_json: bool) -> None:
 )
 @config_option
 @json_option
-def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None) -> None:
+def backtest(as_json: bool, rule_id: str, since: str, against: Path | None) -> None:
     """Run a rule over stored entries: hits per day, top feeds, samples, and the effect of an edit."""
     loaded = load()
     known = loaded.rules
@@ -201,14 +200,15 @@ def backtest(as_json: bool, rule_id: str, since: timedelta, against: Path | None
     async def work(app: "Application") -> None:
         from aggregator.pipeline.backtest import backtest as run
 
-        start = app.clock.now() - since
-        with progress("backtesting", await app.store.catalog.count_entries(start)) as step:
+        span = period(since, app.local_now())
+        with progress("backtesting", await app.store.catalog.count_entries(span.since, span.until)) as step:
             done = await run(
                 app.store.catalog,
                 app.current,
                 old,
                 [edited],
-                since=start,
+                since=span.since,
+                until=span.until,
                 step=step,
             )
         tally = done.tallies[rule_id]
@@ -320,11 +320,11 @@ def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
 
 @rules.command()
 @click.argument("rule_id", metavar="[ID]", required=False)
-@click.option("--since", type=SINCE, default=timedelta(days=7), metavar="AGE", help="How far back; default: 7d.")
+@click.option("--since", type=SINCE, default="7d", metavar="WHEN", help=f"How far back: {SINCE_HELP} Default: 7d.")
 @click.option("--alert", is_flag=True, help="Record the hits and alert, one digest per rule.")
 @config_option
 @json_option
-def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> None:
+def apply(as_json: bool, alert: bool, since: str, rule_id: str | None) -> None:
     """Run rules over stored entries, e.g. after writing a new rule. A dry run unless --alert."""
     loaded = load()
     chosen = [_rule(rule_id, loaded.rules)] if rule_id else [r for r in loaded.rules if r.config.enabled]
@@ -332,9 +332,9 @@ def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> 
     async def work(app: "Application") -> None:
         from aggregator.pipeline.apply_rules import find_hits, record_hits
 
-        start = app.clock.now() - since
-        with progress("applying", await app.store.catalog.count_entries(start)) as step:
-            entries, hits = await find_hits(app.context, app.store.catalog, chosen, start, step)
+        asked = period(since, app.local_now())
+        with progress("applying", await app.store.catalog.count_entries(asked.since, asked.until)) as step:
+            entries, hits = await find_hits(app.context, app.store.catalog, chosen, asked, step)
         applied = await record_hits(app.context, app.store.feeds, entries, hits) if alert else None
         titles = {(e.feed, e.key): e.title for e in entries}
         if as_json:
@@ -354,6 +354,6 @@ def apply(as_json: bool, alert: bool, since: timedelta, rule_id: str | None) -> 
         done = "dry run; use --alert to record them and alert"
         if applied:
             done = f"{applied.recorded} recorded, {applied.queued} queued for alerts"
-        echo(f"{plural(len(hits), 'hit')} in the last {span(since.total_seconds())}: {done}")
+        echo(f"{plural(len(hits), 'hit')} since {since}: {done}")
 
     with_app(work, loaded)

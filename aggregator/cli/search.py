@@ -1,6 +1,5 @@
 """`aggregator search`: the rule language over everything stored."""
 
-from datetime import timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,12 @@ from aggregator.cli.context import with_backend
 from aggregator.cli.errors import located_in, print_problems
 from aggregator.cli.highlight import highlighted
 from aggregator.cli.output import echo, emit, json_option, limit_option
-from aggregator.cli.param_types import SINCE
+from aggregator.cli.param_types import SINCE, SINCE_HELP
 from aggregator.cli.program import config_option
 from aggregator.core.errors import ConfigErrors, InvalidRule
 from aggregator.core.humanize import dated
+from aggregator.core.model import Period, SearchOrder
+from aggregator.core.values import period
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,12 +32,19 @@ Examples:
   aggregator search '/S-?[345]00/' --limit 0    all entries, without a time limit"""
 )
 @click.argument("query")
-@click.option("--since", type=SINCE, metavar="AGE", help="Only entries newer than AGE, e.g. 24h or 7d.")
+@click.option("--since", type=SINCE, metavar="WHEN", help=f"Only entries since then: {SINCE_HELP}")
+@click.option(
+    "--by",
+    type=click.Choice(["published", "recorded", "relevance"]),
+    default="published",
+    show_default=True,
+    help="Newest by publication or by recording (as --since, then, too), or the most relevant first.",
+)
 @click.option("--before", type=click.IntRange(1), metavar="ENTRY", help="Continue: only entries older than ENTRY.")
 @config_option
 @limit_option
 @json_option
-def search(query: str, since: timedelta | None, before: int | None, limit: int, as_json: bool) -> None:
+def search(query: str, since: str | None, by: SearchOrder, before: int | None, limit: int, as_json: bool) -> None:
     """Search stored entries, newest first. Exit 3 if none match.
 
     A query that cannot use the index, such as a regular expression, scans the entries; after 10
@@ -45,10 +53,13 @@ def search(query: str, since: timedelta | None, before: int | None, limit: int, 
 
     async def work(backend: "AppBackend") -> None:
         _check_query(query, backend.current().config.lists)
-        now = backend.clock.now()
+        now = backend.current().config.settings.local(backend.clock.now())
+        span = period(since, now) if since else Period()
         answer = await backend.search(
             query,
-            since=now - since if since else None,
+            since=span.since,
+            until=span.until,
+            by=by,
             limit=limit,
             before=before,
             within_s=TIME_LIMIT_S if limit else inf,
@@ -61,7 +72,7 @@ def search(query: str, since: timedelta | None, before: int | None, limit: int, 
         else:
             _show(found, now)
         if answer.searched_back_to:
-            reached = f"{answer.searched_back_to:%Y-%m-%d %H:%M} UTC"
+            reached = f"{answer.searched_back_to.astimezone(now.tzinfo):%Y-%m-%d %H:%M %Z}"
             echo(f"searched back to {reached}; to continue, add --before {answer.more}", err=True)
         if not found:
             raise SystemExit(3)

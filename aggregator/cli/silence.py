@@ -7,7 +7,7 @@ import click
 
 from aggregator.cli.context import with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, table
-from aggregator.cli.param_types import SINCE
+from aggregator.cli.param_types import DURATION
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core import schemas
 from aggregator.core.errors import NotFound
@@ -35,7 +35,7 @@ def silence() -> None:
 @click.option("--rule", metavar="ID", help="Mute this rule.")
 @click.option("--feed", metavar="ID", help="Mute this feed.")
 @click.option("--story", metavar="ID", help="Mute this story.")
-@click.option("--for", "span", type=SINCE, required=True, metavar="DURATION", help="How long, e.g. 4h.")
+@click.option("--for", "span", type=DURATION, required=True, metavar="DURATION", help="How long, e.g. 4h.")
 @click.option("--reason", default="", help="Shown with the silence.")
 @config_option
 @json_option

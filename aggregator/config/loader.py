@@ -16,7 +16,7 @@ from aggregator.config.merge import merge
 from aggregator.config.messages import HIDDEN, find_node, validation_error
 from aggregator.config.rules import compile_rules, feeds_missed, rule_nodes, with_position
 from aggregator.config.source import read, unread_warnings
-from aggregator.config.values import to_plain
+from aggregator.config.values import machine_zone, to_plain
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
@@ -117,6 +117,8 @@ def build(
     notes = [*notes, *expander.warnings]
     if complete:
         notes += (*references.unknown_errors(root, value), *references.dubious_warnings(root, value))
+    if config is not None:
+        config = _with_zones(config)
     if config is not None and (listen := environ.get(LISTEN)):
         config, open_page = _listening(config, listen)
         notes.extend(open_page)
@@ -177,6 +179,19 @@ def _validated(
         found = (validation_error(error, root) for error in wrong.errors(include_url=False))
         failed = {(error.file, error.line) for error in detail}
         return None, [error for error in found if error and (error.file, error.line) not in failed]
+
+
+def _with_zones(config: Config) -> Config:
+    """Name the time zones that are not written: the machine's, and that of the settings for every channel."""
+    settings = config.settings
+    if "time_zone" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"time_zone": machine_zone()})
+    here = {"time_zone": settings.time_zone}
+    channels = {
+        name: channel if "time_zone" in channel.model_fields_set else channel.model_copy(update=here)
+        for name, channel in config.channels.items()
+    }
+    return config.model_copy(update={"settings": settings, "channels": channels})
 
 
 def _listening(config: Config, listen: str) -> tuple[Config, list[ConfigError]]:

@@ -1,12 +1,14 @@
 """Conversion of the tree of texts to plain values: which words are text, number or nothing, by section."""
 
 import hashlib
+import logging
 import re
 import unicodedata
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from aggregator.config.interpolate import UNEXPANDED, Expander
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
@@ -14,9 +16,24 @@ from aggregator.core.short_names import SERVICES
 from aggregator.core.text.urls import DEFAULT_PORTS
 from aggregator.core.values import revealed
 
+log = logging.getLogger(__name__)
+
 Read = Callable[[ScalarNode], object]
 CONSOLE = "console"
 _NOTHING = {"", "~", "null", "Null", "NULL"}
+
+
+def machine_zone() -> str:
+    """Return the name of the machine's time zone; UTC, with a warning in the log, where it has none that is known."""
+    from tzlocal import get_localzone_name
+
+    try:
+        name = get_localzone_name()
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        log.warning("the machine's time zone is unknown (%s), so times are in UTC; set settings.time_zone", error)
+        return "UTC"
+    return name
 
 
 def to_plain(root: MappingNode, expander: Expander) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from aggregator.core.model import Entry
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+FOUND_LATER = timedelta(hours=2)
 
 
 def span(length: timedelta | float | None) -> str:
@@ -41,7 +42,33 @@ def written(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
+def day_of(at: datetime, now: datetime) -> str:
+    """Format `today`, `yesterday`, `16 Nov`, with the year if it is another; days are those of `now`'s zone."""
+    day, today = at.astimezone(now.tzinfo).date(), now.date()
+    if day == today:
+        return "today"
+    if day == today - timedelta(days=1):
+        return "yesterday"
+    return f"{day.day} {day:%b}" if day.year == today.year else f"{day.day} {day:%b %Y}"
+
+
+def found_later(dated_at: datetime, recorded_at: datetime, now: datetime) -> bool:
+    """Tell whether an entry was recorded on another day of `now`'s zone than it was published.
+
+    A feed that is polled around midnight makes no two days of one.
+    """
+    days = (at.astimezone(now.tzinfo).date() for at in (dated_at, recorded_at))
+    return len(set(days)) > 1 and recorded_at - dated_at > FOUND_LATER
+
+
+def published(dated_at: datetime, recorded_at: datetime, now: datetime) -> str:
+    """Format both times of an entry where they differ: `14 min ago`, `16 Nov, found today`."""
+    if not found_later(dated_at, recorded_at, now):
+        return ago(dated_at, now)
+    return f"{day_of(dated_at, now)}, found {day_of(recorded_at, now)}"
+
+
 def dated(entry: Entry, now: datetime) -> str:
     """When an entry was published, and that its date lies in the future where it does."""
-    when = ago(entry.dated_at, now)
+    when = published(entry.dated_at, entry.recorded_at, now)
     return f"{when}, dated in the future: {entry.published_at:%Y-%m-%d}" if entry.is_from_future else when

@@ -316,6 +316,11 @@ class Entry:
         return min(self.published_at or self.seen_at, self.seen_at)
 
     @property
+    def recorded_at(self) -> datetime:
+        """When it was first seen: the second time of an entry, where the first is publication."""
+        return self.seen_at
+
+    @property
     def is_from_future(self) -> bool:
         """Tell whether its publisher dates it later than it was seen, by more than clocks may differ."""
         return self.published_at is not None and self.published_at - self.seen_at > FUTURE
@@ -339,6 +344,18 @@ class ArticleRequest:
 
     entry: Entry
     attempts: int
+
+
+By = Literal["published", "recorded"]  # which time a listing goes by: publication, or when it was recorded
+SearchOrder = By | Literal["relevance"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """A span of time: from `since`, before `until`; None: open."""
+
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 # --- match ---------------------------------------------------------------------------------------
@@ -540,6 +557,20 @@ class HitDetail:
     rule_title: str
     also_in: tuple[str, ...] = ()
 
+    @property
+    def dated_at(self) -> datetime:
+        """When its entry was published, as far as that can be believed."""
+        return self.entry.dated_at
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When the hit was found."""
+        return self.hit.created_at
+
+    def place(self, by: By = "published") -> tuple[datetime, str]:
+        """Return its place in a listing by one of its times; the place continues the listing."""
+        return self.dated_at if by == "published" else self.recorded_at, self.hit.id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
@@ -676,7 +707,10 @@ class FeedSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitFilter:
-    """Criteria for a list of hits; None or empty: all. Newest first, `before` continues a listing."""
+    """Criteria for a list of hits; None or empty: all. Newest first, `before` continues a listing.
+
+    `by`: the time that the order, `since`, `until` and `before` mean.
+    """
 
     rule: str | None = None
     feed: str | None = None
@@ -685,11 +719,12 @@ class HitFilter:
     since: datetime | None = None
     until: datetime | None = None
     before: tuple[datetime, str] | None = None
+    by: By = "published"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleStats:
-    """Statistics of a rule: all hits, alerts, marks, and (day, hits) of the last 30 days."""
+    """Statistics of a rule: all hits, alerts, marks, and (day, hits) of the last 30 days, by publication."""
 
     rule: str
     hits: int = 0

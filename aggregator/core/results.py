@@ -46,10 +46,10 @@ class EntryMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """Search results, newest first.
+    """Search results, in the order that was asked for.
 
     `more` is the `before` that continues the search; None: everything was searched. `searched_back_to` is
-    set if time ran out before enough was found: entries stored earlier have not been searched.
+    set if time ran out before enough was found: entries published (or recorded) earlier have not been searched.
     """
 
     found: tuple[EntryMatch, ...] = ()

@@ -6,8 +6,10 @@ Source of truth for `aggregator schema` and docs/configuration.md.
 """
 
 from collections.abc import Hashable, Iterator
+from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -222,7 +224,10 @@ class Channel(Section):
     quiet_hours: QuietHours | None = Field(
         None, description="Alerts are held during this period, then sent as one digest."
     )
-    time_zone: Zone = Field("UTC", description="For quiet hours, delivery schedules and times in alerts.")
+    time_zone: Zone = Field(
+        "UTC",
+        description="For quiet hours, delivery schedules and times in alerts; default: settings.time_zone.",
+    )
     max_per_hour: int | None = Field(None, ge=1, description="Alerts beyond this are combined into one digest.")
     format: Literal["text", "html", "markdown"] | None = Field(
         None, description="Default: the service's preferred format."
@@ -376,6 +381,14 @@ class Settings(Section):
     web: Web = Web()
     metrics: MetricsConfig = MetricsConfig()
     logging: Logging = Logging()
+    time_zone: Zone = Field(
+        "UTC",
+        description="For days and times on pages, in commands and alerts; default: the machine's. Channels may differ.",
+    )
+
+    def local(self, now: datetime) -> datetime:
+        """Return an instant as the clocks of the configured zone show it."""
+        return now.astimezone(ZoneInfo(self.time_zone))
 
 
 def _mappings(rows: object) -> object:

@@ -1,7 +1,7 @@
 """Types of configuration values: durations, sizes, times, addresses; each explains what is wrong."""
 
 import re
-from datetime import time
+from datetime import UTC, date, datetime, time, timedelta
 from ipaddress import ip_network
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -9,12 +9,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
+from aggregator.core.model import Period
 from aggregator.core.short_names import expand, near_miss
 from aggregator.core.text.urls import host_error
 
 DURATION = re.compile(r"(?<![\d.])(\d++(?:\.\d++)?)\s*+(ms|s|m|h|d|w)")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_NAME = "mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
+INSTANT = re.compile(r"\d{4}-\d\d")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 ID = r"^[a-z0-9][a-z0-9._-]{0,99}$"
@@ -45,6 +47,61 @@ def seconds(value: object) -> float:
             raise ValueError(f"{text!r} {wrong}; {hint} {text}m")
         raise Unfit(text, wrong, f"{hint} 15m")
     return sum(float(number) * UNITS[unit] for number, unit in DURATION.findall(text))
+
+
+def period(text: str, now: datetime) -> Period:
+    """Parse the span of time that `since` names; days are those of `now`'s zone.
+
+    `24h` and `7d` reach back from now; `2026-11-01`, `monday` (the last one), `today`, `yesterday` and instants of
+    ISO 8601 are where it begins; `2026-11-01..2026-11-15` has a beginning and an end, both days whole, of which one
+    may be left out. Raises ValueError.
+    """
+    first, dots, last = (part.strip() for part in text.strip().partition(".."))
+    if not dots:
+        return Period(since=_moment(first, now)[0])
+    if not first and not last:
+        raise _no_moment(text)
+    since, until = _moment(first, now)[0] if first else None, end_of(last, now) if last else None
+    if since and until and since >= until:
+        raise Unfit(text, "ends before it begins", "write the earlier day first: 2026-11-01..2026-11-15")
+    return Period(since=since, until=until)
+
+
+def end_of(text: str, now: datetime) -> datetime:
+    """Parse the instant at which what `until` names is over: a day is whole. Raises ValueError."""
+    return _moment(text.strip(), now)[1]
+
+
+def _moment(text: str, now: datetime) -> tuple[datetime, datetime]:
+    """Return where a day, an age or an instant begins and ends, in UTC."""
+    word, today = text.lower(), now.date()
+    try:
+        if word in ("today", "yesterday"):
+            return _day(today - timedelta(days=word == "yesterday"), now)
+        if re.fullmatch(DAY_NAME, word):
+            return _day(today - timedelta(days=(now.weekday() - DAYS.index(word[:3])) % 7), now)
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            return _day(date.fromisoformat(text), now)
+        at = datetime.fromisoformat(text) if INSTANT.match(text) else now - timedelta(seconds=seconds(text))
+        at = (at if at.tzinfo else at.replace(tzinfo=now.tzinfo)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        if INSTANT.match(text):
+            raise Unfit(text, "is not a day of the calendar", "write for example 2026-11-01") from None
+        if isinstance(error, OverflowError):
+            raise Unfit(text, "is too long ago", "write for example 30d") from None
+        raise _no_moment(text) from None
+    return at, at
+
+
+def _day(day: date, now: datetime) -> tuple[datetime, datetime]:
+    """Return both midnights of a day; by the wall clock, so that it may have 23 hours."""
+    begin = datetime.combine(day, time(), now.tzinfo)
+    return begin.astimezone(UTC), (begin + timedelta(days=1)).astimezone(UTC)
+
+
+def _no_moment(text: str) -> Unfit:
+    wanted = "write an age (24h, 7d), a day (2026-11-01, monday, today) or a span (2026-11-01..2026-11-15)"
+    return Unfit(text, "is not a time", wanted)
 
 
 def size(value: object) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from aggregator.core.model import Entry, Hit, Reason, RoutingContext, RoutingResult
+from aggregator.core.model import Entry, Hit, Period, Reason, RoutingContext, RoutingResult
 from aggregator.core.routing import Router, fingerprints
 from aggregator.core.rules import Rule, RuleIndex
 from aggregator.pipeline.context import Context
@@ -15,13 +15,13 @@ PART = 500  # entries in one transaction: others that want to write wait no long
 
 
 async def find_hits(
-    context: Context, catalog: Catalog, rules: Sequence[Rule], since: datetime, step: Callable[[int], object]
+    context: Context, catalog: Catalog, rules: Sequence[Rule], asked: Period, step: Callable[[int], object]
 ) -> tuple[tuple[Entry, ...], tuple[Hit, ...]]:
-    """Return the stored entries that these rules match, and the hits."""
+    """Return the stored entries of a span of time that these rules match, and the hits."""
     active, now = replace(context.active, index=RuleIndex(rules)), context.now()
     entries: list[Entry] = []
     hits: list[Hit] = []
-    async for batch in catalog.scan(since=since):
+    async for batch in catalog.scan(since=asked.since, until=asked.until):
         for entry in batch:
             feed = active.feeds.get(entry.feed)
             if feed and (found := match(active, feed, [entry], now)):

@@ -21,6 +21,7 @@ async def backtest(
     new: Sequence[Rule],
     *,
     since: datetime | None,
+    until: datetime | None = None,
     within_s: float = inf,
     step: Callable[[int], None] = lambda _: None,
 ) -> BacktestResult:
@@ -39,7 +40,7 @@ async def backtest(
                 return done
         return len(entries)
 
-    async for entries in catalog.scan(since=since):
+    async for entries in catalog.scan(since=since, until=until):
         try:
             done = await asyncio.to_thread(run, entries)
         except asyncio.CancelledError:

@@ -50,7 +50,7 @@ class Maintainer:
         since = self._last_heartbeats.get(zone, now - timedelta(days=1))
         self._last_heartbeats[zone] = now
         health = await self._catalog.health()
-        hits = await self._catalog.hits(HitFilter(since=since), limit=0)
+        hits = await self._catalog.hits(HitFilter(since=since, by="recorded"), limit=0)
         outbox = await self._catalog.outbox()
         waiting = sum(
             outbox.get(state, 0) for state in (DeliveryState.PENDING, DeliveryState.RETRY, DeliveryState.HELD)

@@ -12,7 +12,7 @@ from math import inf
 from time import monotonic
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import Entry, HitDetail
+from aggregator.core.model import Entry, HitDetail, SearchOrder
 from aggregator.core.results import EntryMatch, SearchResult
 from aggregator.core.rules import (
     Explanation,
@@ -29,7 +29,8 @@ from aggregator.core.rules.syntax_tree import FieldScope, Term
 from aggregator.pipeline.context import ActiveConfig
 from aggregator.ports import Catalog
 
-PAGE = 100
+PAGE, MAX_PAGE = 100, 800  # entries that the index proposes at once: more, the longer it takes
+RANKED = 500
 
 
 def feed_title(active: ActiveConfig, feed_id: str) -> str:
@@ -63,14 +64,17 @@ async def search(
     query: str,
     *,
     since: datetime | None = None,
+    until: datetime | None = None,
+    by: SearchOrder = "published",
     limit: int = 50,
     before: int | None = None,
     within_s: float = inf,
 ) -> SearchResult:
-    """Return stored entries that a query line matches, newest first: the text index proposes, the rule decides.
+    """Return stored entries that a query line matches, in an order: the text index proposes, the rule decides.
 
     A query that the index cannot narrow down (a regular expression) would read everything: it ends
-    with the entry in which `within_s` is over. Raises InvalidRule.
+    with the entry in which `within_s` is over. By relevance there is one page, of the best that the index has.
+    Raises InvalidRule.
     """
     rule = rule_for_query(query, active.config.lists)
     index, words = RuleIndex([rule]), prefilter(rule)
@@ -85,20 +89,24 @@ async def search(
                 return entry
         return None
 
+    ranked = by == "relevance"
+    size = RANKED if ranked else PAGE
     while True:
-        proposed = await catalog.search(words, since=since, limit=PAGE, before=before)
+        proposed = await catalog.search(words, since=since, until=until, by=by, limit=size, before=before)
         try:
             stopped = await asyncio.to_thread(look, proposed)
         except asyncio.CancelledError:
             deadline = -inf  # the thread cannot be cancelled: it ends with its entry
             raise
-        if stopped is None and len(proposed) < PAGE:
+        if ranked or (stopped is None and len(proposed) < size):
             return SearchResult(found=tuple(found))
         if stopped is not None and limit and len(found) == limit:
             return SearchResult(found=tuple(found), more=stopped.id)
         if stopped is not None:
-            return SearchResult(found=tuple(found), more=stopped.id, searched_back_to=stopped.seen_at)
+            reached = stopped.recorded_at if by == "recorded" else stopped.dated_at
+            return SearchResult(found=tuple(found), more=stopped.id, searched_back_to=reached)
         before = proposed[-1].id
+        size = min(size * 2, MAX_PAGE)
 
 
 async def find_entry(catalog: Catalog, active: ActiveConfig, name: str) -> tuple[Entry, str | None]:

@@ -10,7 +10,7 @@ from math import inf
 from typing import Literal, Protocol
 
 from aggregator.core.errors import ConfigError
-from aggregator.core.model import Finding, HitDetail, LoopStatus, Status
+from aggregator.core.model import Finding, HitDetail, LoopStatus, SearchOrder, Status
 from aggregator.core.results import FeedCandidate, ImportResult, Preview, RulesCheck, RulesFile, SearchResult
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Config
@@ -93,6 +93,8 @@ class Backend(Protocol):
         query: str,
         *,
         since: datetime | None = None,
+        until: datetime | None = None,
+        by: SearchOrder = "published",
         limit: int = 50,
         before: int | None = None,
         within_s: float = inf,

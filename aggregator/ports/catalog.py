@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from aggregator.core.model import (
     Attempt,
     Backlog,
+    By,
     Delivery,
     DeliveryState,
     Edit,
@@ -18,6 +19,7 @@ from aggregator.core.model import (
     HitFilter,
     HostLimit,
     RuleStats,
+    SearchOrder,
     Silence,
     Stats,
     Story,
@@ -27,7 +29,9 @@ from aggregator.core.model import (
 class Catalog(Protocol):
     """The reading side of the database, for commands and pages, and what people change by hand.
 
-    Listings are newest first; `limit` 0 means all. Raises StoreError, NotFound.
+    Listings are newest first; `limit` 0 means all. `by` is the time that a listing's order, `since` and `until`
+    mean: publication (recording where a feed gives none, or one in the future), or recording. Raises StoreError,
+    NotFound.
     """
 
     async def feeds(
@@ -47,7 +51,7 @@ class Catalog(Protocol):
         ...
 
     async def feed_days(self, ids: Sequence[str], now: datetime) -> Mapping[str, tuple[tuple[str, int], ...]]:
-        """Return, for each feed, (day, entries first seen) of the last 30 days in UTC, oldest first, without gaps."""
+        """Return, for each feed, (day, entries published) of the last 30 days in `now`'s zone, oldest first."""
         ...
 
     async def hosts(self) -> tuple[HostLimit, ...]: ...
@@ -55,26 +59,40 @@ class Catalog(Protocol):
     async def entry(self, entry_id: int) -> Entry: ...
 
     async def entries(
-        self, *, feed: str | None = None, since: datetime | None = None, limit: int = 50
+        self,
+        *,
+        feed: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: By = "published",
+        limit: int = 50,
     ) -> tuple[Entry, ...]: ...
 
-    def scan(self, *, since: datetime | None = None, batch: int = 500) -> AsyncIterator[tuple[Entry, ...]]:
-        """Yield every stored entry that still has its text, oldest first, in batches (backtests)."""
+    def scan(
+        self, *, since: datetime | None = None, until: datetime | None = None, by: By = "published", batch: int = 500
+    ) -> AsyncIterator[tuple[Entry, ...]]:
+        """Yield every stored entry that still has its text, in the order of recording, in batches (backtests)."""
         ...
 
-    async def count_entries(self, since: datetime | None = None) -> int: ...
+    async def count_entries(
+        self, since: datetime | None = None, until: datetime | None = None, by: By = "published"
+    ) -> int: ...
 
     async def search(
         self,
         words: Sequence[Sequence[str]],
         *,
         since: datetime | None = None,
+        until: datetime | None = None,
+        by: SearchOrder = "published",
         limit: int = 50,
         before: int | None = None,
     ) -> tuple[Entry, ...]:
         """Return entries whose folded text has, for each group, one of its folded words or phrases.
 
-        `word*` in a group is a prefix. This is a prefilter: the caller verifies with a rule.
+        `word*` in a group is a prefix. This is a prefilter: the caller verifies with a rule. Newest first by
+        one of their times, or the most relevant first, of which `since` and `until` mean publication.
+        `before` is the last entry of the page before.
         """
         ...
 
@@ -91,7 +109,7 @@ class Catalog(Protocol):
     async def hit(self, hit_id: str) -> HitDetail: ...
 
     async def hit_days(self, wanted: HitFilter, now: datetime) -> tuple[tuple[str, int], ...]:
-        """Return (day, hits) of the last 30 days in UTC, oldest first, days without hits included."""
+        """Return (day, hits) of the last 30 days in `now`'s zone, oldest first, days without hits included."""
         ...
 
     async def resolve_id(self, kind: Literal["hit", "delivery"], beginning: str) -> str:
@@ -107,7 +125,10 @@ class Catalog(Protocol):
         ...
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
-        """Return the statistics of every rule that ever had a hit (or of those with these ids), by id."""
+        """Return the statistics of every rule that ever had a hit (or of those with these ids), by id.
+
+        Days are those of `now`'s zone.
+        """
         ...
 
     async def deliveries(

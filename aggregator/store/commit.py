@@ -17,12 +17,13 @@ from aggregator.core.model import Entry, HostLimit, PollResult, RoutingQuery
 from aggregator.ports import Route
 from aggregator.store import mappers
 from aggregator.store.dialect import ROUTING_LOCK, Dialect
-from aggregator.store.routing import Ids, answer, write_hits, write_routed
+from aggregator.store.routing import DATE_OF_ENTRY, Ids, answer, write_hits, write_routed
 from aggregator.store.schema import (
     aliases,
     deliveries,
     entries,
     feeds,
+    hits,
     hosts,
     keys,
     memories,
@@ -33,6 +34,9 @@ from aggregator.store.schema import (
 from aggregator.store.sent import SentMark
 
 MAX_ARTICLE_REQUESTS = 10_000  # articles that may wait to be read
+
+# An edited entry may have another date: that of its hits follows.
+REDATE = update(hits).where(hits.c.entry == bindparam("of_entry")).values(dated_at=DATE_OF_ENTRY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +149,8 @@ class PollWriter:
         _run(connection, self._alias, [row for entry in written for row in mappers.alias_values(entry)])
         ids = self._find_ids(connection, ((entry.feed, entry.key) for entry in written))
         _run(connection, self._unindexed, [{"entry": entry_id} for entry_id in ids.values()])
+        changed = [ids[entry.feed, entry.key] for entry in written if entry.version > 1]
+        _run(connection, REDATE, [{"of_entry": entry_id} for entry_id in changed])
         return ids
 
     def _find_ids(self, connection: Connection, wanted: Iterable[tuple[str, str]]) -> Ids:
@@ -163,7 +169,7 @@ class PollWriter:
 
 def _upsert_entries(dialect: Dialect) -> Any:
     statement = dialect.insert(entries)
-    kept = {"id", "feed", "key", "seen_at"}
+    kept = {"id", "feed", "key", "seen_at", "dated_at"}
     return statement.on_conflict_do_update(
         index_elements=["feed", "key"],
         set_={c.name: statement.excluded[c.name] for c in entries.columns if c.name not in kept},

@@ -140,8 +140,9 @@ def _streamed(query: Select[Any]) -> Select[Any]:
 
 
 def _as_stored(table: Table) -> Table:
-    """Return the table with plain columns: no value is converted that only passes through."""
-    return Table(table.name, MetaData(), *(Column(column.name, _plain(column.type)) for column in table.columns))
+    """Return the table with plain columns, but those that the database works out: nothing is converted that passes."""
+    stored = (column for column in table.columns if column.computed is None)
+    return Table(table.name, MetaData(), *(Column(column.name, _plain(column.type)) for column in stored))
 
 
 def _plain(kind: TypeEngine[Any]) -> TypeEngine[Any]:

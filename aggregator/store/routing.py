@@ -27,6 +27,7 @@ from aggregator.store.dialect import Dialect
 from aggregator.store.schema import deliveries, entries, hits, silences, stories, story_keys, undelivered
 
 REACHED = delete(undelivered).where(*(undelivered.c[name] == bindparam(f"lost_{name}") for name in Undelivered._fields))
+DATE_OF_ENTRY = select(entries.c.dated_at).where(entries.c.id == bindparam("of_entry")).scalar_subquery()
 Ids = Mapping[tuple[str, str], int]
 
 HISTORY = (
@@ -202,8 +203,9 @@ def merge_stories(connection: Connection, dialect: Dialect, merged: Sequence[Sto
 
 def write_hits(connection: Connection, dialect: Dialect, written: Sequence[Hit], ids: Ids) -> None:
     if written:
-        values = [mappers.hit_values(hit, _entry_id(connection, hit, ids)) for hit in written]
-        connection.execute(dialect.insert_ignore(hits), values)
+        numbered = [(hit, _entry_id(connection, hit, ids)) for hit in written]
+        values = [mappers.hit_values(hit, entry_id) | {"of_entry": entry_id} for hit, entry_id in numbered]
+        connection.execute(dialect.insert_ignore(hits).values(dated_at=DATE_OF_ENTRY), values)
 
 
 def _entry_id(connection: Connection, hit: Hit, ids: Ids) -> int:

@@ -5,6 +5,7 @@ a tsvector end at 16,383 and at 256 to a word: phrases are found in the text ins
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -14,7 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     MetaData,
-    Select,
+    Row,
     Table,
     Text,
     and_,
@@ -28,13 +29,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY, TSVECTOR, insert
 
+from aggregator.core.model import SearchOrder
 from aggregator.store.column_types import Number
-from aggregator.store.schema import entries
-
-ENTRY: ColumnElement[int] = entries.c.id  # by which a search is bounded
+from aggregator.store.schema import entries, ids_since
 
 # What a tsvector holds at most: 2 kB to a word, 1 MB in all.
 MAX_WORD = 2000
+BY_LENGTH = 2  # of ts_rank: words found count by their share of the text
 ALL_WORDS = 900_000
 
 texts = Table(
@@ -70,14 +71,29 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
     connection.execute(REMOVE, [{"entry_id": entry} for entry in ids])
 
 
-def matching(groups: Sequence[Sequence[str]]) -> Select[Any]:
-    """Select entries that have one term of each group, newest first."""
-    return (
+def find(
+    connection: Connection,
+    groups: Sequence[Sequence[str]],
+    wanted: Sequence[ColumnElement[bool]],
+    *,
+    since: datetime | None,
+    by: SearchOrder,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Return entries that have one term of each group, in an order; `wanted`: conditions of entries."""
+    query = (
         select(entries)
         .join_from(texts, entries, entries.c.id == texts.c.entry)
-        .where(*(or_(*map(_has, group)) for group in groups))
-        .order_by(entries.c.id.desc())
+        .where(*(or_(*map(_has, group)) for group in groups), *ids_since(since), *wanted)
     )
+    if by == "relevance":
+        words = " | ".join(_words(term) for group in groups for term in group)
+        rank = func.ts_rank(texts.c.words, cast(literal(words), TSQUERY), BY_LENGTH)
+        query = query.order_by(rank.desc(), entries.c.id.desc())
+    else:
+        time = entries.c.seen_at if by == "recorded" else entries.c.dated_at
+        query = query.order_by(time.desc(), entries.c.id.desc())
+    return connection.execute(query.limit(limit) if limit else query).all()
 
 
 def indexable(text: str) -> list[str]:
@@ -94,14 +110,17 @@ def indexable(text: str) -> list[str]:
 
 
 def _has(term: str) -> ColumnElement[bool]:
-    words = term.rstrip("*").split()
-    prefix = term.endswith("*")
-    query = " & ".join(map(_lexeme, words)) + (":*" if prefix else "")
-    found: ColumnElement[bool] = texts.c.words.op("@@")(cast(literal(query), TSQUERY))
+    words, prefix = term.rstrip("*").split(), term.endswith("*")
+    found: ColumnElement[bool] = texts.c.words.op("@@")(cast(literal(_words(term)), TSQUERY))
     if len(words) < 2:
         return found
     phrase = " " + " ".join(words) + ("" if prefix else " ")
     return and_(found, func.strpos(texts.c.folded, phrase) > 0)
+
+
+def _words(term: str) -> str:
+    """Write the words of a term as a question about a tsvector; their order is not asked."""
+    return f"({' & '.join(map(_lexeme, term.rstrip('*').split()))}{':*' if term.endswith('*') else ''})"
 
 
 def _lexeme(word: str) -> str:

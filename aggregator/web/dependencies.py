@@ -1,5 +1,6 @@
 """Dependencies of routes: the backend and its parts, typed."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -28,6 +29,11 @@ def _templates(request: Request) -> Templates:
 BackendDep = Annotated[Backend, Depends(_backend)]
 EventsDep = Annotated[EventStream, Depends(_events)]
 TemplatesDep = Annotated[Templates, Depends(_templates)]
+
+
+def local_now(backend: Backend) -> datetime:
+    """Return the time as the clocks of the configured zone show it: days in requests are those of this zone."""
+    return backend.current().config.settings.local(backend.clock.now())
 
 
 def redirect_after_post(path: str, done: str | None = None, *, undo: str = "", n: int = 1) -> RedirectResponse:

@@ -33,7 +33,7 @@ class TooManyListeners(AggregatorError):
 
 def event(detail: HitDetail) -> str:
     """Format one event; its id is a cursor, which a browser sends back when it reconnects."""
-    return f"id: {cursor(detail)}\nevent: hit\ndata: {json.dumps(hit_json(detail), ensure_ascii=False)}\n\n"
+    return f"id: {cursor(detail, 'recorded')}\nevent: hit\ndata: {json.dumps(hit_json(detail), ensure_ascii=False)}\n\n"
 
 
 class EventStream:
@@ -98,7 +98,7 @@ class EventStream:
     async def _missed(self, since: tuple[datetime, str] | None) -> tuple[HitDetail, ...]:
         if since is None:
             return ()
-        found = await self._catalog.hits(HitFilter(since=since[0]), limit=BATCH_SIZE)
+        found = await self._catalog.hits(HitFilter(since=since[0], by="recorded"), limit=BATCH_SIZE)
         return tuple(detail for detail in reversed(found) if (detail.hit.created_at, detail.hit.id) > since)
 
     async def _look(self, start: datetime) -> None:
@@ -108,7 +108,8 @@ class EventStream:
             await asyncio.sleep(self._look_s)
             now = self._clock.now()
             try:
-                found = await self._catalog.hits(HitFilter(since=max(start, now - OVERLAP)), limit=BATCH_SIZE)
+                recent = HitFilter(since=max(start, now - OVERLAP), by="recorded")
+                found = await self._catalog.hits(recent, limit=BATCH_SIZE)
             except AggregatorError as error:
                 log.warning("live updates suspended: %s", error)
                 continue

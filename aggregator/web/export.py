@@ -17,6 +17,7 @@ from aggregator.web.templating import web_link
 
 COLUMNS = (
     "created_at", "rule", "feed", "title", "link", "published_at", "snippet", "terms", "story", "state", "mark", "id",
+    "dated_at",
 )  # fmt: skip
 BYTE_ORDER_MARK = "\ufeff"
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -34,6 +35,7 @@ def _row(detail: HitDetail) -> list[str]:
     values = (
         instant(hit.created_at), hit.rule, hit.feed, entry.title, entry.link, instant(entry.published_at),
         hit.snippet, terms, hit.story, hit.state.value, hit.mark, hit.id,
+        instant(detail.dated_at),
     )  # fmt: skip
     return [formula_safe(value) for value in values]
 
@@ -79,8 +81,8 @@ def as_atom(details: Sequence[HitDetail], *, title: str, site: str, path: str, n
             link=web_link(detail.entry.link) or f"{site}/hits/{detail.hit.id}",
             description=_summary(detail),
             unique_id=f"tag:aggregator,2026:hit/{detail.hit.id}",
-            pubdate=(detail.entry.dated_at if detail.entry.published_at else detail.hit.created_at).astimezone(UTC),
-            updateddate=detail.hit.created_at.astimezone(UTC),
+            pubdate=detail.dated_at.astimezone(UTC),
+            updateddate=detail.recorded_at.astimezone(UTC),
             author_name=inert(detail.feed_title) or None,
             categories=[detail.hit.rule],
         )

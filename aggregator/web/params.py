@@ -2,24 +2,40 @@
 
 import base64
 import binascii
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from aggregator.core.model import HitDetail, HitFilter
-from aggregator.core.values import seconds
+from aggregator.core.model import By, HitDetail, HitFilter, Period
+from aggregator.core.values import end_of, period
 
 SPAN = r"[0-9]{1,4}(\.[0-9]{1,3})?\s?(s|m|h|d|w)"
-DAY = r"[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+MONTH_DAY = r"(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+DAY = rf"[12][0-9]{{3}}-{MONTH_DAY}"
 TIME = r"T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?(Z|[+-]0[0-9]:[0-5][0-9])?"
-MOMENT = rf"^(0|{SPAN}|{DAY}({TIME})?)$"
-Moment = Annotated[
+MOMENT = rf"0|{SPAN}|{DAY}({TIME})?|today|yesterday|monday"
+Since = Annotated[
     str | None,
-    Field(max_length=40, description="A time (ISO 8601) or an age such as 30d."),
-    WithJsonSchema({"type": "string", "pattern": MOMENT, "examples": ["30d", "2026-03-01", "2026-03-01T08:00:00Z"]}),
+    Field(max_length=80, description="An age (30d), a day, an instant (ISO 8601), or FROM..TO with both days whole."),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^({MOMENT}|1999-{MONTH_DAY}\.\.20[0-9]{{2}}-{MONTH_DAY})$",
+            "examples": ["30d", "2026-03-01", "monday", "2026-03-01..2026-03-15", "2026-03-01T08:00:00Z"],
+        }
+    ),
+]
+Until = Annotated[
+    str | None,
+    Field(max_length=80, description="The same for the end; a day is whole."),
+    WithJsonSchema({"type": "string", "pattern": f"^({MOMENT})$", "examples": ["2026-03-15", "2026-03-15T08:00:00Z"]}),
+]
+SortedBy = Annotated[
+    By, Field(description="The time meant by the order, `since` and `until`: of publication, or of recording.")
 ]
 Name = Annotated[str | None, Field(max_length=200)]
 Before = Annotated[str | None, Field(max_length=300, description="Cursor of the next page, from the Link header.")]
@@ -29,19 +45,16 @@ FIRST_SEARCH_S = 0.06
 LONG_SEARCH_S = 1.5
 
 
-def moment(text: str | None, now: datetime, name: str = "since") -> datetime | None:
-    """Parse `2026-03-01`, `2026-03-01T08:00:00Z` or `30d` (that long ago) to an instant. 422 if it is none."""
-    if text is None:
-        return None
+def time_span(since: str | None, until: str | None, now: datetime) -> Period:
+    """Return the span of time that a request names; days are those of `now`'s zone. 422 if it names none."""
     try:
-        try:
-            at = datetime.fromisoformat(text)
-        except ValueError:
-            at = now - timedelta(seconds=seconds(text))
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        message = f"{name}: {text!r} is neither a time (2026-03-01T08:00:00Z) nor an age (30d)"
-        raise HTTPException(422, message) from None
+        named = period(since, now) if since else Period()
+    except ValueError as error:
+        raise HTTPException(422, f"since: {error}") from None
+    try:
+        return replace(named, until=end_of(until, now)) if until else named
+    except ValueError as error:
+        raise HTTPException(422, f"until: {error}") from None
 
 
 def search_time_s(before: int | None) -> float:
@@ -49,14 +62,14 @@ def search_time_s(before: int | None) -> float:
     return FIRST_SEARCH_S if before is None else LONG_SEARCH_S
 
 
-def cursor(detail: HitDetail) -> str:
-    """Return an opaque word that continues a listing of hits after this one."""
-    return cursor_of(detail.hit.created_at, detail.hit.id)
+def cursor(detail: HitDetail, by: By = "published") -> str:
+    """Return an opaque word that continues a listing of hits, by one of their times, after this one."""
+    return cursor_of(*detail.place(by))
 
 
-def cursor_of(created_at: datetime, name: str) -> str:
-    """Return the same for a listing by (created_at, id)."""
-    raw = f"{created_at.astimezone(UTC).isoformat()} {name}"
+def cursor_of(at: datetime, name: str) -> str:
+    """Return the same for a listing by (instant, id)."""
+    raw = f"{at.astimezone(UTC).isoformat()} {name}"
     return base64.urlsafe_b64encode(raw.encode()).decode().rstrip("=")
 
 
@@ -102,18 +115,22 @@ class HitQuery(ListQuery):
     feed: Name = None
     story: Name = None
     mark: Mark | None = None
-    since: Moment = None
-    until: Moment = None
+    since: Since = None
+    until: Until = None
+    by: SortedBy = "published"
     before: Before = None
 
     def filter(self, now: datetime) -> HitFilter:
+        """Return what is asked for; days are those of `now`'s zone."""
+        asked = time_span(self.since, self.until, now)
         return HitFilter(
             rule=self.rule,
             feed=self.feed,
             story=self.story,
             mark=self.mark,
-            since=moment(self.since, now),
-            until=moment(self.until, now, "until"),
+            since=asked.since,
+            until=asked.until,
+            by=self.by,
             before=after_cursor(self.before),
         )
 
@@ -134,7 +151,8 @@ class PageQuery(HitQuery):
     def filters(self) -> dict[str, str | None]:
         """Return the parameters that stay when a listing is continued."""
         names = ("rule", "feed", "story", "mark", "since", "until")
-        return {name: getattr(self, name) for name in names if getattr(self, name)}
+        kept: dict[str, str | None] = {name: getattr(self, name) for name in names if getattr(self, name)}
+        return kept if self.by == "published" else kept | {"by": self.by}
 
 
 NamesParams = Annotated[NameListQuery, Query()]

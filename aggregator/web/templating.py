@@ -3,7 +3,8 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from contextlib import suppress
+from datetime import datetime
 from functools import cache, partial
 from importlib.resources import files
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -175,6 +176,7 @@ def environment() -> Environment:
         due=filters.due,
         clock=filters.clock,
         stamp=filters.stamp,
+        found_later=lambda detail, now: humanize.found_later(detail.dated_at, detail.recorded_at, now),
         period=filters.period,
         full=filters.full,
         day_title=filters.day_title,
@@ -185,15 +187,14 @@ def environment() -> Environment:
     return env
 
 
-def reader_zone(request: Request) -> tzinfo:
-    """Return the reader's time zone, which a script leaves in a cookie; UTC without."""
+def reader_now(request: Request, backend: Backend) -> datetime:
+    """Return the time in the reader's zone, which a script leaves in a cookie; without, in the configured one."""
+    now = backend.clock.now()
     name = unquote(request.cookies.get(ZONE_COOKIE, ""))
-    if not name or len(name) > MAX_ZONE_CHARS:
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return UTC
+    if name and len(name) <= MAX_ZONE_CHARS:
+        with suppress(KeyError, ValueError, OSError):  # a stranger's cookie may hold anything
+            return now.astimezone(ZoneInfo(name))
+    return backend.current().config.settings.local(now)
 
 
 class Templates:
@@ -205,8 +206,8 @@ class Templates:
 
     def render(self, request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         identity: Identity = request.scope.get("identity", Identity("stranger"))
-        now: datetime = self._backend.clock.now()
-        zone, language = reader_zone(request), current()
+        now = reader_now(request, self._backend)
+        zone, language = now.tzinfo, current()
         known: Mapping[str, object] = {
             "path": request.url.path,
             "identity": identity,
@@ -214,7 +215,7 @@ class Templates:
             "zone": zone,
             "zone_name": getattr(zone, "key", "UTC"),
             "titles": rule_titles(self._backend.current().config),
-            "today": now.astimezone(zone).date(),
+            "today": now.date(),
             "display": display_of(request),
             "here_address": address_without_message(request),
             "done": done_message(request.query_params.get("done", ""), request.query_params.get("n", "")),

@@ -6,7 +6,7 @@ from datetime import date, datetime, tzinfo
 from itertools import groupby
 
 from aggregator.core.highlight import Run, field_runs, snippet_runs
-from aggregator.core.model import HitDetail
+from aggregator.core.model import By, HitDetail
 from aggregator.core.rules import ExplainedClause, Explanation
 
 
@@ -20,10 +20,12 @@ class StoryCard:
     rules: tuple[tuple[str, str], ...]
     hits: tuple[HitDetail, ...]
     sources: tuple[str, ...]
+    by: By = "published"
 
     @property
     def at(self) -> datetime:
-        return self.lead.hit.created_at
+        """The time that the listing goes by."""
+        return self.lead.place(self.by)[0]
 
     @property
     def terms(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -32,7 +34,7 @@ class StoryCard:
         return tuple((t.hit.rule, tuple(dict.fromkeys(s.text for s in t.hit.spans))) for t in details)
 
 
-def _card(details: Sequence[HitDetail]) -> StoryCard:
+def _card(details: Sequence[HitDetail], by: By) -> StoryCard:
     lead = details[-1]  # listings are newest first, so the last one is the first publication
     spans = [span for detail in details if detail.hit.entry_key == lead.hit.entry_key for span in detail.hit.spans]
     names = (name for detail in details for name in (detail.feed_title, *detail.also_in))
@@ -44,16 +46,17 @@ def _card(details: Sequence[HitDetail]) -> StoryCard:
         rules=tuple({detail.hit.rule: detail.rule_title or detail.hit.rule for detail in details}.items()),
         hits=tuple(reversed(details)),
         sources=tuple(name for name in dict.fromkeys(names) if name != lead.feed_title),
+        by=by,
     )
 
 
-def story_cards(details: Iterable[HitDetail]) -> tuple[StoryCard, ...]:
+def story_cards(details: Iterable[HitDetail], by: By = "published") -> tuple[StoryCard, ...]:
     """Return one card per story, newest story first, in the order of each story's latest hit."""
     stories: dict[str, list[HitDetail]] = {}
     for detail in details:
         key = detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}"
         stories.setdefault(key, []).append(detail)
-    return tuple(_card(group) for group in stories.values())
+    return tuple(_card(group, by) for group in stories.values())
 
 
 def by_day(shown: Sequence[StoryCard], zone: tzinfo) -> tuple[tuple[date, tuple[StoryCard, ...]], ...]:

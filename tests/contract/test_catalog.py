@@ -1,16 +1,22 @@
 """The promises of the reading side of every store, with the changes that people make by hand."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any, get_args
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import (
+    By,
     DeliveryState,
     Edit,
+    Entry,
     FeedLink,
     Health,
+    Hit,
     HitFilter,
     HitState,
     PollResult,
@@ -215,18 +221,33 @@ async def test_search_finds_a_phrase_far_inside_a_long_text(store: AnyStore) -> 
     assert len(await store.catalog.search([["s-400 deal"], ["the end"]])) == 1
 
 
-async def test_hits_are_newest_first_and_filtered(store: AnyStore) -> None:
-    """By rule, feed, story, mark and time; `before` continues a listing."""
+def written_at(by: By, times: Mapping[str, datetime]) -> list[Entry]:
+    """Entries that were published at these times; by recording, all of them in the same minute."""
+    return [
+        entry(key, seen_at=NOW + DAY, published_at=at if by == "published" else NOW + MINUTE)
+        for key, at in times.items()
+    ]
+
+
+def found_at(by: By, at: datetime, *names: str, **given: Any) -> Hit:
+    """A hit that was recorded then; by publication, on another day."""
+    return hit(*names, created_at=at if by == "recorded" else NOW + DAY, **given)
+
+
+@pytest.mark.parametrize("by", get_args(By))
+async def test_hits_are_newest_first_and_filtered(store: AnyStore, by: By) -> None:
+    """By rule, feed, story, mark and either time; `before` continues a listing."""
     hits = (
-        hit("h1", created_at=NOW - 2 * HOUR),
-        hit("h2", "k2", rule="other", created_at=NOW - HOUR, story="s1"),
-        hit("h3", "k2", created_at=NOW - HOUR),
+        found_at(by, NOW - 2 * HOUR, "h1"),
+        found_at(by, NOW - HOUR, "h2", "k2", rule="other", story="s1"),
+        found_at(by, NOW - HOUR, "h3", "k2"),
     )
-    await stored(store, entry("k1"), entry("k2"), routed=RoutingResult(hits=hits, stories=(story(),)))
+    written = written_at(by, {"k1": NOW - 2 * HOUR, "k2": NOW - HOUR})
+    await stored(store, *written, routed=RoutingResult(hits=hits, stories=(story(),)))
     await store.catalog.mark("h3", "relevant")
 
     async def found(limit: int = 50, **wanted: object) -> list[str]:
-        return [detail.hit.id for detail in await store.catalog.hits(HitFilter(**wanted), limit=limit)]  # type: ignore[arg-type]
+        return [detail.hit.id for detail in await store.catalog.hits(HitFilter(by=by, **wanted), limit=limit)]  # type: ignore[arg-type]
 
     assert await found() == ["h3", "h2", "h1"]
     assert await found(limit=1) == ["h3"]
@@ -239,20 +260,21 @@ async def test_hits_are_newest_first_and_filtered(store: AnyStore) -> None:
     assert await found(before=(NOW - HOUR, "h3")) == ["h2", "h1"]
 
 
-async def test_hits_are_grouped_by_story(store: AnyStore) -> None:
-    """A story or an entry is one tale, where it began, on one page only, with the hits that the filter keeps."""
+@pytest.mark.parametrize("by", get_args(By))
+async def test_hits_are_grouped_by_story(store: AnyStore, by: By) -> None:
+    """A story or an entry is listed once, where it began, on one page only, with the hits that the filter keeps."""
     hits = (
-        hit("h1", story="s1", created_at=NOW),
-        hit("h2", "k2", created_at=NOW + HOUR),
-        hit("h3", "k2", rule="other", created_at=NOW + HOUR),
-        hit("h4", "k3", story="s1", created_at=NOW + 2 * HOUR),
-        hit("h5", "k4", created_at=NOW + 3 * HOUR),
+        found_at(by, NOW, "h1", story="s1"),
+        found_at(by, NOW + HOUR, "h2", "k2"),
+        found_at(by, NOW + HOUR, "h3", "k2", rule="other"),
+        found_at(by, NOW + 2 * HOUR, "h4", "k3", story="s1"),
+        found_at(by, NOW + 3 * HOUR, "h5", "k4"),
     )
-    written = [entry(key) for key in ("k1", "k2", "k3", "k4")]
+    written = written_at(by, {f"k{n + 1}": NOW + n * HOUR for n in range(4)})
     await stored(store, *written, routed=RoutingResult(hits=hits, stories=(story(),)))
 
     async def found(limit: int = 50, **wanted: object) -> list[str]:
-        stories = await store.catalog.stories_of_hits(HitFilter(**wanted), limit=limit)  # type: ignore[arg-type]
+        stories = await store.catalog.stories_of_hits(HitFilter(by=by, **wanted), limit=limit)  # type: ignore[arg-type]
         return ["+".join(detail.hit.id for detail in story_hits) for story_hits in stories]
 
     assert await found() == ["h5", "h3+h2", "h4+h1"]
@@ -269,7 +291,7 @@ async def test_a_story_of_very_many_hits_keeps_its_beginning(store: AnyStore) ->
     """The earliest twenty."""
     hits = tuple(hit(f"h{n:02}", rule=f"r{n:02}", story="s1", created_at=NOW + n * MINUTE) for n in range(30))
     await stored(store, entry(), routed=RoutingResult(hits=hits, stories=(story(),)))
-    ((*story_hits,),) = await store.catalog.stories_of_hits(HitFilter())
+    ((*story_hits,),) = await store.catalog.stories_of_hits(HitFilter(by="recorded"))
     assert [detail.hit.id for detail in story_hits] == [f"h{n:02}" for n in range(19, -1, -1)]
 
 
@@ -292,12 +314,13 @@ async def test_story_lists_its_versions(store: AnyStore) -> None:
 async def test_rules_have_their_figures(store: AnyStore) -> None:
     """Hits in all, alerts, marks, the last hit, and the last thirty days."""
     hits = (
-        hit("h1", created_at=NOW - 40 * DAY),
-        hit("h2", state=HitState.HELD),
-        hit("h3", created_at=NOW - DAY),
-        hit("h4", rule="other"),
+        hit("h1"),
+        hit("h2", "k2", state=HitState.HELD),
+        hit("h3", "k3"),
+        hit("h4", "k2", rule="other"),
     )
-    await stored(store, entry(), hits=hits)
+    published = {"k1": NOW - 40 * DAY, "k2": NOW, "k3": NOW - DAY}
+    await stored(store, *(entry(key, published_at=at) for key, at in published.items()), hits=hits)
     await store.catalog.mark("h2", "irrelevant")
     other, mine = await store.catalog.rules(NOW)
     assert (other.rule, mine.rule) == ("other", "r")
@@ -306,6 +329,83 @@ async def test_rules_have_their_figures(store: AnyStore) -> None:
     assert len(mine.days) == 30
     assert mine.days[-2:] == (("2026-02-28", 1), ("2026-03-01", 1))
     assert sum(count for _, count in mine.days) == 2
+
+
+async def test_entries_are_dated_by_their_publication(store: AnyStore) -> None:
+    """By recording where a feed gives no date or one in the future; an edit may move the date, and its hits."""
+    dates = {"k1": NOW - 9 * DAY, "k2": None, "k3": NOW + DAY, "k4": NOW - HOUR}
+    written = [entry(key, published_at=at, seen_at=NOW - n * MINUTE) for n, (key, at) in enumerate(dates.items())]
+    await stored(store, *written, hits=tuple(hit(f"h{key[1]}", key) for key in dates))
+    catalog = store.catalog
+    assert [e.key for e in await catalog.entries()] == ["k2", "k3", "k4", "k1"]
+    assert [e.key for e in await catalog.entries(by="recorded")] == ["k1", "k2", "k3", "k4"]
+    assert [e.key for e in await catalog.entries(since=NOW - DAY, until=NOW - MINUTE)] == ["k3", "k4"]
+    assert await catalog.count_entries(NOW - DAY) == 3
+    assert await catalog.count_entries(NOW - DAY, by="recorded") == 4
+    assert [e.key async for batch in catalog.scan(until=NOW - DAY) for e in batch] == ["k1"]
+    assert [e.key for e in await catalog.search([["title"]], limit=3)] == ["k2", "k3", "k4"]
+    assert [t.hit.id for t in await catalog.hits(HitFilter())] == ["h2", "h3", "h4", "h1"]
+    await stored(store, replace(written[0], published_at=NOW + DAY, seen_at=NOW + DAY, version=2))
+    assert [t.hit.id for t in await catalog.hits(HitFilter(), limit=2)] == ["h1", "h2"]
+    assert (await catalog.hit("h1")).dated_at == NOW
+
+
+async def test_search_has_three_orders(store: AnyStore) -> None:
+    """Newest published, newest recorded, most relevant; each bounded and continued by its own time."""
+    texts = {"k1": ("oil oil oil", 3), "k2": ("oil and gas are traded in many places", 1), "k3": ("gas oil gas", 2)}
+    written = [
+        entry(key, title=text, published_at=NOW - age * DAY, seen_at=NOW + n * MINUTE)
+        for n, (key, (text, age)) in enumerate(texts.items())
+    ]
+    numbers = {one.key: one.id for one in await stored(store, *written)}
+
+    async def found(**given: Any) -> list[str]:
+        return [e.key for e in await store.catalog.search([["oil"]], **given)]
+
+    assert await found() == ["k2", "k3", "k1"]
+    assert await found(by="recorded") == ["k3", "k2", "k1"]
+    assert (await found(by="relevance"))[0] == "k1"
+    assert await found(before=numbers["k2"]) == ["k3", "k1"]
+    assert await found(before=numbers["k2"], by="recorded") == ["k1"]
+    assert await found(since=NOW - 2 * DAY, until=NOW - DAY) == ["k3"]
+    assert await found(since=NOW, until=NOW + 2 * MINUTE, by="recorded") == ["k2", "k1"]
+    with pytest.raises(NotFound, match="begin the search again"):
+        await found(before=4711)
+
+
+async def test_newest_of_very_many_matches_are_found(store: AnyStore) -> None:
+    """More than can be sorted, published in another order than they were recorded, page after page."""
+    ages = [(n * 7919) % 1500 for n in range(1500)]
+    written = [entry(f"k{n}", published_at=NOW - age * HOUR) for n, age in enumerate(ages)]
+    await stored(store, *written)
+    order, before = list[str](), None
+    for _ in range(3):
+        page = await store.catalog.search([["title"]], limit=40, before=before)
+        order, before = order + [e.key for e in page], page[-1].id
+    assert order == [f"k{n}" for n in sorted(range(1500), key=lambda n: ages[n])[:120]]
+    late = await store.catalog.search([["title"]], limit=40, since=NOW - 1490 * HOUR, until=NOW - 1470 * HOUR)
+    assert [e.key for e in late] == [f"k{ages.index(age)}" for age in range(1471, 1491)]
+
+
+async def test_days_are_those_of_the_readers_zone(store: AnyStore) -> None:
+    """Thirty days of one's own clock, also where it is changed: that day has 23 hours or 25."""
+    zone = ZoneInfo("Europe/Oslo")
+    times = [
+        datetime(2026, 10, day, hour, minute, tzinfo=zone)
+        for day in (24, 25, 26)
+        for hour, minute in ((0, 0), (23, 59))
+    ]
+    written = [entry(f"k{n}", published_at=at, seen_at=NOW + 365 * DAY) for n, at in enumerate(times)]
+    await stored(store, *written, hits=tuple(hit(f"h{n}", f"k{n}") for n in range(6)))
+    now = datetime(2026, 11, 9, 8, tzinfo=zone)
+    wanted = [(f"2026-10-{day}", 2) for day in (24, 25, 26)]
+    for days in (
+        (await store.catalog.feed_days(["a"], now))["a"],
+        await store.catalog.hit_days(HitFilter(), now),
+        (await store.catalog.rules(now))[0].days,
+    ):
+        assert len(days) == 30
+        assert [day for day in days if day[1]] == wanted
 
 
 async def test_days_are_counted_in_utc_and_complete(store: AnyStore) -> None:

@@ -19,7 +19,7 @@ from aggregator.core.errors import (
     Unreachable,
 )
 from aggregator.core.findings import findings
-from aggregator.core.model import Entry, FeedState, Finding, HitDetail, LoopStatus, Span, Status
+from aggregator.core.model import Entry, FeedState, Finding, HitDetail, LoopStatus, SearchOrder, Span, Status
 from aggregator.core.results import (
     EntryMatch,
     FeedCandidate,
@@ -253,6 +253,8 @@ class MemoryBackend:
         query: str,
         *,
         since: datetime | None = None,
+        until: datetime | None = None,
+        by: SearchOrder = "published",
         limit: int = 50,
         before: int | None = None,
         within_s: float = inf,
@@ -263,7 +265,9 @@ class MemoryBackend:
             )
             raise InvalidRule("query", [problem])
         words = [w.strip('"*') for w in query.split() if w.isalnum() or "-" in w or w.endswith("*")]
-        found = await self.catalog.search([[w.casefold()] for w in words], since=since, limit=limit, before=before)
+        found = await self.catalog.search(
+            [[w.casefold()] for w in words], since=since, until=until, by=by, limit=limit, before=before
+        )
         shown = tuple(
             EntryMatch(
                 entry=e,

@@ -17,6 +17,7 @@ from aggregator.core.model import (
     ArticleRequest,
     Attempt,
     Backlog,
+    By,
     Delivery,
     DeliveryState,
     Edit,
@@ -38,6 +39,7 @@ from aggregator.core.model import (
     RoutingResult,
     RuleHistory,
     RuleStats,
+    SearchOrder,
     Silence,
     Stats,
     StoredKey,
@@ -145,9 +147,9 @@ class Tables:
     def live_silences(self, now: datetime | None) -> tuple[Silence, ...]:
         return tuple(s for s in self.silences.values() if now is None or s.until_at > now)
 
-    def details(self, hits: Iterable[Hit]) -> tuple[HitDetail, ...]:
-        ordered = sorted(hits, key=lambda hit: (hit.created_at, hit.id), reverse=True)
-        return tuple(self._details(hit) for hit in ordered if hit.entry_id in self.entries)
+    def details(self, hits: Iterable[Hit], by: By = "recorded") -> tuple[HitDetail, ...]:
+        there = [self._details(hit) for hit in hits if hit.entry_id in self.entries]
+        return tuple(sorted(there, key=lambda detail: detail.place(by), reverse=True))
 
     def _details(self, hit: Hit) -> HitDetail:
         assert hit.entry_id is not None
@@ -669,7 +671,7 @@ class MemoryCatalog:
 
     async def feed_days(self, ids: Sequence[str], now: datetime) -> Mapping[str, tuple[tuple[str, int], ...]]:
         entries = self._tables.entries.values()
-        return {feed: days((entry.seen_at for entry in entries if entry.feed == feed), now) for feed in ids}
+        return {feed: days((entry.dated_at for entry in entries if entry.feed == feed), now) for feed in ids}
 
     async def hosts(self) -> tuple[HostLimit, ...]:
         return tuple(sorted(self._tables.hosts.values(), key=lambda limit: limit.not_before, reverse=True))
@@ -680,37 +682,59 @@ class MemoryCatalog:
         return self._tables.entries[entry_id]
 
     async def entries(
-        self, *, feed: str | None = None, since: datetime | None = None, limit: int = 50
+        self,
+        *,
+        feed: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: By = "published",
+        limit: int = 50,
     ) -> tuple[Entry, ...]:
-        wanted = [e for e in self._entries(since) if feed is None or e.feed == feed]
-        return _first(sorted(wanted, key=lambda e: (e.seen_at, e.id), reverse=True), limit)
+        wanted = [e for e in self._entries(since, until, by) if feed is None or e.feed == feed]
+        return _first(sorted(wanted, key=lambda e: _entry_place(e, by), reverse=True), limit)
 
-    def _entries(self, since: datetime | None) -> list[Entry]:
-        return [e for e in self._tables.entries.values() if since is None or e.seen_at >= since]
+    def _entries(self, since: datetime | None, until: datetime | None, by: By) -> list[Entry]:
+        return [e for e in self._tables.entries.values() if _within(_entry_place(e, by)[0], since, until)]
 
-    async def scan(self, *, since: datetime | None = None, batch: int = 500) -> AsyncIterator[tuple[Entry, ...]]:
-        full = iter([entry for entry in self._entries(since) if entry.id not in self._tables.emptied])
+    async def scan(
+        self, *, since: datetime | None = None, until: datetime | None = None, by: By = "published", batch: int = 500
+    ) -> AsyncIterator[tuple[Entry, ...]]:
+        full = iter([entry for entry in self._entries(since, until, by) if entry.id not in self._tables.emptied])
         while page := tuple(islice(full, batch)):
             yield page
 
-    async def count_entries(self, since: datetime | None = None) -> int:
-        return len(self._entries(since))
+    async def count_entries(
+        self, since: datetime | None = None, until: datetime | None = None, by: By = "published"
+    ) -> int:
+        return len(self._entries(since, until, by))
 
     async def search(
         self,
         words: Sequence[Sequence[str]],
         *,
         since: datetime | None = None,
+        until: datetime | None = None,
+        by: SearchOrder = "published",
         limit: int = 50,
         before: int | None = None,
     ) -> tuple[Entry, ...]:
+        time: By = "recorded" if by == "recorded" else "published"
+        if before is not None and before not in self._tables.entries:
+            raise NotFound("entry", str(before), why="begin the search again")
+        last = None if before is None else _entry_place(self._tables.entries[before], time)
         found = [
             entry
-            for entry in self._entries(since)
-            if (before is None or (entry.id or 0) < before)
+            for entry in self._entries(since, until, time)
+            if (last is None or _entry_place(entry, time) < last)
             and all(any(self._has(entry, term) for term in group) for group in words)
         ]
-        return _first(sorted(found, key=lambda e: e.id or 0, reverse=True), limit)
+        if by == "relevance":
+            return _first(sorted(found, key=lambda e: self._share(e, words), reverse=True), limit)
+        return _first(sorted(found, key=lambda e: _entry_place(e, time), reverse=True), limit)
+
+    def _share(self, entry: Entry, words: Sequence[Sequence[str]]) -> float:
+        text = self._tables.index_text(entry).split()
+        return sum(text.count(term) for group in words for term in group) / len(text)
 
     def _has(self, entry: Entry, term: str) -> bool:
         text = f" {' '.join(self._tables.index_text(entry).split())} "
@@ -718,17 +742,21 @@ class MemoryCatalog:
         return bool(words) and (f" {words}" if term.endswith("*") else f" {words} ") in text
 
     async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[HitDetail, ...]:
-        return _first(self._tables.details(hit for hit in self._tables.hits.values() if _fits(hit, wanted)), limit)
+        return _first(self._fitting(wanted), limit)
+
+    def _fitting(self, wanted: HitFilter) -> tuple[HitDetail, ...]:
+        every = self._tables.details(self._tables.hits.values(), wanted.by)
+        return tuple(detail for detail in every if _fits(detail, wanted))
 
     async def stories_of_hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[HitDetail, ...], ...]:
         stories: dict[str, list[HitDetail]] = {}
         for detail in await self.hits(replace(wanted, before=None), limit=0):
             stories.setdefault(detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}", []).append(detail)
-        found = sorted(stories.values(), key=lambda story_hits: _place(story_hits[-1]), reverse=True)
+        found = sorted(stories.values(), key=lambda story_hits: story_hits[-1].place(wanted.by), reverse=True)
         later = [
             tuple(story_hits[-20:])
             for story_hits in found
-            if not wanted.before or _place(story_hits[-1]) < wanted.before
+            if not wanted.before or story_hits[-1].place(wanted.by) < wanted.before
         ]
         return _first(later, limit)
 
@@ -741,7 +769,7 @@ class MemoryCatalog:
         return self._tables.hits[hit_id]
 
     async def hit_days(self, wanted: HitFilter, now: datetime) -> tuple[tuple[str, int], ...]:
-        return days((hit.created_at for hit in self._tables.hits.values() if _fits(hit, wanted)), now)
+        return days((detail.place(wanted.by)[0] for detail in self._fitting(wanted)), now)
 
     async def mark(self, hit_id: str, mark: str | None) -> None:
         self._tables.hits[hit_id] = replace(self._hit(hit_id), mark=mark)
@@ -752,7 +780,7 @@ class MemoryCatalog:
         while joined := self._tables.stories[story_id].joined:
             story_id = joined
         hits = [hit for hit in self._tables.hits.values() if hit.story == story_id]
-        return self._tables.stories[story_id], self._tables.details(hits)
+        return self._tables.stories[story_id], self._tables.details(hits, "published")
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         names = sorted({hit.rule for hit in self._tables.hits.values() if ids is None or hit.rule in ids})
@@ -766,8 +794,8 @@ class MemoryCatalog:
             alerts=sum(hit.state is HitState.ALERTED for hit in hits),
             relevant=sum(hit.mark == "relevant" for hit in hits),
             irrelevant=sum(hit.mark == "irrelevant" for hit in hits),
-            last_hit_at=max(hit.created_at for hit in hits),
-            days=days((hit.created_at for hit in hits), now),
+            last_hit_at=max(detail.dated_at for detail in self._tables.details(hits)),
+            days=days((detail.dated_at for detail in self._tables.details(hits)), now),
         )
 
     async def deliveries(
@@ -943,23 +971,26 @@ def _worst_first(row: FeedSummary) -> tuple[int, str]:
 
 
 def days(instants: Iterable[datetime], now: datetime) -> tuple[tuple[str, int], ...]:
-    counted = Counter(at.date() for at in instants)
+    counted = Counter(at.astimezone(now.tzinfo).date() for at in instants)
     wanted = [now.date() - n * DAY for n in reversed(range(30))]
     return tuple((day.isoformat(), counted[day]) for day in wanted)
 
 
-def _fits(hit: Hit, wanted: HitFilter) -> bool:
+def _fits(detail: HitDetail, wanted: HitFilter) -> bool:
     exact = all(
-        not getattr(wanted, name) or getattr(wanted, name) == getattr(hit, name)
+        not getattr(wanted, name) or getattr(wanted, name) == getattr(detail.hit, name)
         for name in ("rule", "feed", "story", "mark")
     )
-    after = wanted.since is None or hit.created_at >= wanted.since
-    until = wanted.until is None or hit.created_at < wanted.until
-    return exact and after and until and (wanted.before is None or (hit.created_at, hit.id) < wanted.before)
+    place = detail.place(wanted.by)
+    return exact and _within(place[0], wanted.since, wanted.until) and (not wanted.before or place < wanted.before)
 
 
-def _place(detail: HitDetail) -> tuple[datetime, str]:
-    return detail.hit.created_at, detail.hit.id
+def _within(at: datetime, since: datetime | None, until: datetime | None) -> bool:
+    return (since is None or at >= since) and (until is None or at < until)
+
+
+def _entry_place(entry: Entry, by: By) -> tuple[datetime, int]:
+    return entry.dated_at if by == "published" else entry.seen_at, entry.id or 0
 
 
 def _first(found: Sequence[T], limit: int) -> tuple[T, ...]:

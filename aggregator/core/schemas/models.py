@@ -62,6 +62,8 @@ class Hit(Schema):
     snippet: Text
     story: Text | None
     created_at: At
+    dated_at: At
+    recorded_at: At
     state: Literal["alerted", "collapsed", "held", "suppressed"]
     reason: Text
     mark: Text | None
@@ -81,6 +83,8 @@ class Entry(Schema):
     published_at: At | None
     updated_at: At | None
     seen_at: At
+    dated_at: At
+    recorded_at: At
     version: int
     reason: Text
     summary: Text = ""

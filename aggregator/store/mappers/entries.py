@@ -10,11 +10,12 @@ from aggregator.store.column_types import Values
 from aggregator.store.schema import entries
 
 # Columns that are named like the field they hold, in the same form.
-SAME = tuple(c.name for c in entries.columns if c.name not in {"id", "reason", "has_text", "categories", "enclosures"})
+OTHER = {"id", "reason", "has_text", "categories", "enclosures", "dated_at"}
+SAME = tuple(c.name for c in entries.columns if c.name not in OTHER)
 
 
 def entry_values(entry: Entry) -> Values:
-    """Return all columns of an entry but its id."""
+    """Return all columns of an entry but its id, and what the database works out."""
     values = {name: getattr(entry, name) for name in SAME}
     values["categories"] = entry.categories
     values["enclosures"] = entry.enclosures

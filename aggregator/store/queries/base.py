@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    Column,
     ColumnElement,
     Select,
-    Table,
+    case,
     literal,
     literal_column,
     tuple_,
     type_coerce,
 )
 
-from aggregator.store.column_types import EPOCH, Instant
+from aggregator.store.column_types import EPOCH, MICROSECOND, Instant, micros
 from aggregator.store.engine import Database
 from aggregator.store.reader import ReadPool
 from aggregator.store.search_index import SearchIndex
@@ -24,7 +24,6 @@ from aggregator.store.writer import Writer
 
 DAYS = 30
 DAY = timedelta(days=1)
-# Written out, because PostgreSQL does not see that two parameters in a GROUP BY are the same.
 DAY_MICROS = literal_column("86400000000", BigInteger)
 
 Days = tuple[tuple[str, int], ...]
@@ -46,24 +45,50 @@ def limited(query: Select[Any], limit: int) -> Select[Any]:
     return query.limit(limit) if limit else query
 
 
-def earlier(table: Table, at: datetime, name: str) -> ColumnElement[bool]:
-    """Select what comes after the row (created_at, id) in a listing that is newest first."""
-    return tuple_(table.c.created_at, table.c.id) < tuple_(literal(at, Instant), literal(name))
+def earlier(
+    at: ColumnElement[datetime], name: ColumnElement[Any], place: tuple[datetime, object]
+) -> ColumnElement[bool]:
+    """Select what comes after a row (instant, id) in a listing that is newest first."""
+    return tuple_(at, name) < tuple_(literal(place[0], Instant), literal(place[1]))
 
 
-def day_of(column: Column[datetime]) -> ColumnElement[int]:
-    """Return the day of an instant, counted from 1970 in UTC."""
-    return type_coerce(column, BigInteger) // DAY_MICROS
+def within(at: ColumnElement[datetime], since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """Return the conditions of a span of time: from `since`, before `until`; None: open."""
+    begin = [] if since is None else [at >= since]
+    return begin if until is None else [*begin, at < until]
+
+
+def day_of(column: ColumnElement[datetime], now: datetime) -> ColumnElement[int]:
+    """Return the day of an instant, counted from 1970, as the clocks of `now`'s zone have it in the last 30 days."""
+    at, (*changes, (_, offset)) = type_coerce(column, BigInteger), _clocks(now)
+    local: ColumnElement[int] = at + _number(offset)
+    for end, earlier_offset in reversed(changes):
+        local = case((at < _number(end), at + _number(earlier_offset)), else_=local)
+    return local // DAY_MICROS
+
+
+def _clocks(now: datetime) -> list[tuple[int, int]]:
+    """Return (end, offset from UTC) of each span of the last 30 days in which clocks run evenly, in microseconds."""
+    begin, hour = first_day(now), timedelta(hours=1)
+    hours = [(begin + n * hour).astimezone(now.tzinfo) for n in range((DAYS + 1) * 24)]
+    offsets = [(micros(at), (at.utcoffset() or timedelta()) // MICROSECOND) for at in hours]
+    changes = [(end, offset) for (_, offset), (end, other) in pairwise(offsets) if offset != other]
+    return [*changes, offsets[-1]]
+
+
+def _number(value: int) -> ColumnElement[int]:
+    """Write a number out: PostgreSQL does not see that two parameters in a GROUP BY are the same."""
+    return literal_column(str(value), BigInteger)
 
 
 def first_day(now: datetime) -> datetime:
-    """Return the midnight with which the last 30 days begin."""
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return today - (DAYS - 1) * DAY
+    """Return the midnight, in the zone of `now`, with which the last 30 days begin, in UTC."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (today - (DAYS - 1) * DAY).astimezone(UTC)  # of the wall clock: a day may have 23 hours
 
 
 def days(counted: Sequence[tuple[int, int]], now: datetime) -> Days:
     """Return (day, count) of the last 30 days, oldest first; days that were not counted have 0."""
-    counts = dict(counted)
-    start = (first_day(now) - EPOCH).days
-    return tuple(((EPOCH + n * DAY).date().isoformat(), counts.get(n, 0)) for n in range(start, start + DAYS))
+    counts, last = dict(counted), now.date()
+    shown = [last - n * DAY for n in range(DAYS - 1, -1, -1)]
+    return tuple((day.isoformat(), counts.get((day - EPOCH.date()).days, 0)) for day in shown)

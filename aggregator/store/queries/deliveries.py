@@ -28,7 +28,7 @@ class DeliveryQueries(QueryBase):
         if states:
             query = query.where(deliveries.c.state.in_([state.value for state in states]))
         if before is not None:
-            query = query.where(earlier(deliveries, *before))
+            query = query.where(earlier(deliveries.c.created_at, deliveries.c.id, before))
         found = await self._reader.read(lambda connection: connection.execute(query).all())
         return tuple(map(mappers.delivery, found))
 

@@ -5,19 +5,17 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import Entry, Stats
+from aggregator.core.model import By, Entry, SearchOrder, Stats
 from aggregator.store import mappers
 from aggregator.store.column_types import storable
 from aggregator.store.inspect import size_bytes
-from aggregator.store.queries.base import QueryBase, limited
-from aggregator.store.schema import deliveries, entries, feeds, hits
+from aggregator.store.queries.base import QueryBase, earlier, limited, within
+from aggregator.store.schema import deliveries, entries, feeds, hits, ids_since
 
-ARRIVAL_SLACK = 1000  # entries that polls may have stored in another order than they saw them
-
-NEWEST = (entries.c.seen_at.desc(), entries.c.id.desc())
+TIMES = {"published": entries.c.dated_at, "recorded": entries.c.seen_at}
 
 
 class EntryQueries(QueryBase):
@@ -31,21 +29,27 @@ class EntryQueries(QueryBase):
         return mappers.entry(found)
 
     async def entries(
-        self, *, feed: str | None = None, since: datetime | None = None, limit: int = 50
+        self,
+        *,
+        feed: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: By = "published",
+        limit: int = 50,
     ) -> tuple[Entry, ...]:
-        query = limited(select(entries).order_by(*NEWEST), limit)
+        query = select(entries).where(*within(TIMES[by], since, until))
+        query = limited(query.order_by(TIMES[by].desc(), entries.c.id.desc()), limit)
         if feed is not None:
             query = query.where(entries.c.feed == feed)
-        if since is not None:
-            query = query.where(entries.c.seen_at >= since)
         found = await self._reader.read(lambda connection: connection.execute(query).all())
         return tuple(map(mappers.entry, found))
 
-    async def scan(self, *, since: datetime | None = None, batch: int = 500) -> AsyncIterator[tuple[Entry, ...]]:
+    async def scan(
+        self, *, since: datetime | None = None, until: datetime | None = None, by: By = "published", batch: int = 500
+    ) -> AsyncIterator[tuple[Entry, ...]]:
         """Yield batches, each in a transaction of its own, so that a long scan holds nothing up."""
-        query = select(entries).where(entries.c.has_text).order_by(entries.c.id).limit(batch)
-        if since is not None:
-            query = query.where(entries.c.seen_at >= since)
+        wanted = (entries.c.has_text, *within(TIMES[by], since, until), *ids_since(since))
+        query = select(entries).where(*wanted).order_by(entries.c.id).limit(batch)
         last = 0
         while True:
             found = await self._reader.read(partial(_fetch, query=query.where(entries.c.id > last)))
@@ -54,10 +58,10 @@ class EntryQueries(QueryBase):
             last = found[-1].id
             yield tuple(map(mappers.entry, found))
 
-    async def count_entries(self, since: datetime | None = None) -> int:
-        query = select(func.count()).select_from(entries)
-        if since is not None:
-            query = query.where(entries.c.seen_at >= since)
+    async def count_entries(
+        self, since: datetime | None = None, until: datetime | None = None, by: By = "published"
+    ) -> int:
+        query = select(func.count()).select_from(entries).where(*within(TIMES[by], since, until))
         return await self._reader.read(lambda connection: connection.execute(query).scalar_one())
 
     async def search(
@@ -65,6 +69,8 @@ class EntryQueries(QueryBase):
         words: Sequence[Sequence[str]],
         *,
         since: datetime | None = None,
+        until: datetime | None = None,
+        by: SearchOrder = "published",
         limit: int = 50,
         before: int | None = None,
     ) -> tuple[Entry, ...]:
@@ -72,15 +78,23 @@ class EntryQueries(QueryBase):
         if not all(groups):
             return ()
         await self._indexing.before_search()
-        search = self._indexing.search
-        query = search.matching(groups) if groups else select(entries).order_by(entries.c.id.desc())
-        number: ColumnElement[int] = search.ENTRY if groups else entries.c.id
-        if since is not None:
-            query = query.where(entries.c.seen_at >= since, number >= _first_since(since))
-        if before is not None:
-            query = query.where(number < before)
-        found = await self._reader.read(lambda connection: connection.execute(limited(query, limit)).all())
-        return tuple(map(mappers.entry, found))
+        search: Any = self._indexing.search
+        time = TIMES["recorded" if by == "recorded" else "published"]
+
+        def read(connection: Connection) -> Sequence[Row[Any]]:
+            wanted = within(time, since, until)
+            if before is not None:
+                place = connection.execute(select(time, entries.c.id).where(entries.c.id == before)).one_or_none()
+                if place is None:
+                    raise NotFound("entry", str(before), why="it was removed meanwhile, so begin the search again")
+                wanted.append(earlier(time, entries.c.id, (place[0], place[1])))
+            if groups:
+                found: Sequence[Row[Any]] = search.find(connection, groups, wanted, since=since, by=by, limit=limit)
+                return found
+            query = select(entries).where(*wanted).order_by(time.desc(), entries.c.id.desc())
+            return connection.execute(limited(query, limit)).all()
+
+        return tuple(map(mappers.entry, await self._reader.read(read)))
 
     async def stats(self) -> Stats:
         tables = (feeds, entries, hits, deliveries)
@@ -88,15 +102,6 @@ class EntryQueries(QueryBase):
         counted = await self._reader.read(lambda connection: tuple(connection.execute(query).one()))
         size = await self._reader.read(lambda connection: size_bytes(connection, self._database.place))
         return Stats(feeds=counted[0], entries=counted[1], hits=counted[2], deliveries=counted[3], bytes=size)
-
-
-def _first_since(since: datetime) -> ScalarSelect[int]:
-    """Return the id with which the entries since an instant begin, so that no search reads on into older ones.
-
-    Ids follow `seen_at` but for polls that were committed side by side: the least of many is taken.
-    """
-    oldest = select(entries.c.id).where(entries.c.seen_at >= since).order_by(entries.c.seen_at).limit(ARRIVAL_SLACK)
-    return select(func.min(oldest.subquery().c.id)).scalar_subquery()
 
 
 def _fetch(connection: Connection, query: Select[Any]) -> Sequence[Row[Any]]:

@@ -72,9 +72,9 @@ class FeedQueries(QueryBase):
 
     async def feed_days(self, ids: Sequence[str], now: datetime) -> Mapping[str, Days]:
         query = (
-            select(entries.c.feed, day_of(entries.c.seen_at), func.count())
-            .where(self._dialect.is_in(entries.c.feed, "ids"), entries.c.seen_at >= first_day(now))
-            .group_by(entries.c.feed, day_of(entries.c.seen_at))
+            select(entries.c.feed, day_of(entries.c.dated_at, now), func.count())
+            .where(self._dialect.is_in(entries.c.feed, "ids"), entries.c.dated_at >= first_day(now))
+            .group_by(entries.c.feed, day_of(entries.c.dated_at, now))
         )
         bound = {"ids": self._dialect.list_param(ids)}
         found = await self._reader.read(lambda connection: connection.execute(query, bound).all())

@@ -12,6 +12,8 @@ from sqlalchemy import (
     Row,
     Select,
     Text,
+    Tuple,
+    UnaryExpression,
     and_,
     case,
     cast,
@@ -27,19 +29,19 @@ from sqlalchemy import (
 from aggregator.core.errors import NotFound
 from aggregator.core.model import HitDetail, HitFilter, HitState, RuleStats, Story
 from aggregator.store.column_types import Instant
-from aggregator.store.hit_details import HIT_DETAILS, NEWEST, details_of, get_details, stories_by_id
-from aggregator.store.queries.base import Days, QueryBase, day_of, days, earlier, first_day, limited
+from aggregator.store.hit_details import HIT_DETAILS, details_of, get_details, stories_by_id
+from aggregator.store.queries.base import Days, QueryBase, day_of, days, earlier, first_day, limited, within
 from aggregator.store.schema import hits
 
 MEMBERS = 20  # hits of one story in a listing of stories
-PLACE = tuple_(hits.c.created_at, hits.c.id)
+TIMES = {"published": "dated_at", "recorded": "created_at"}
 
 
 class HitQueries(QueryBase):
     """The catalog's hits."""
 
     async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[HitDetail, ...]:
-        query = limited(HIT_DETAILS.where(*_conditions(wanted)).order_by(*NEWEST), limit)
+        query = limited(HIT_DETAILS.where(*_conditions(wanted)).order_by(*_newest(wanted)), limit)
         return await self._reader.read(lambda connection: self._details(connection, query))
 
     def _details(self, connection: Connection, query: Select[Any]) -> tuple[HitDetail, ...]:
@@ -49,7 +51,7 @@ class HitQueries(QueryBase):
         firsts = limited(select(hits.c.story, hits.c.entry).where(*_conditions(wanted), *_first(wanted)), limit)
 
         def read(connection: Connection) -> tuple[tuple[HitDetail, ...], ...]:
-            found = connection.execute(firsts.order_by(*NEWEST)).all()
+            found = connection.execute(firsts.order_by(*_newest(wanted))).all()
             stories: dict[str | int, list[HitDetail]] = {row.story or row.entry: [] for row in found}
             for one in self._details(connection, _members(wanted, stories)):
                 stories[one.hit.story or one.entry.id or 0].append(one)
@@ -65,9 +67,9 @@ class HitQueries(QueryBase):
 
     async def hit_days(self, wanted: HitFilter, now: datetime) -> Days:
         query = (
-            select(day_of(hits.c.created_at), func.count())
-            .where(*_conditions(wanted), hits.c.created_at >= first_day(now))
-            .group_by(day_of(hits.c.created_at))
+            select(day_of(_at(wanted), now), func.count())
+            .where(*_conditions(wanted), _at(wanted) >= first_day(now))
+            .group_by(day_of(_at(wanted), now))
         )
         found = await self._reader.read(lambda connection: connection.execute(query).all())
         return days([(day, count) for day, count in found], now)
@@ -89,7 +91,8 @@ class HitQueries(QueryBase):
                 if story is None:
                     break
                 if (wanted := story.joined) is None:
-                    query = HIT_DETAILS.where(hits.c.story == story.id).order_by(*NEWEST)
+                    members = HitFilter(story=story.id)
+                    query = HIT_DETAILS.where(*_conditions(members)).order_by(*_newest(members))
                     return story, self._details(connection, query)
             raise NotFound("story", story_id)
 
@@ -122,16 +125,16 @@ def _figures(
             _count(hits.c.state == HitState.ALERTED.value, "alerts"),
             _count(hits.c.mark == "relevant", "relevant"),
             _count(hits.c.mark == "irrelevant", "irrelevant"),
-            func.max(hits.c.created_at, type_=Instant).label("last_hit_at"),
+            func.max(hits.c.dated_at, type_=Instant).label("last_hit_at"),
         )
         .where(wanted)
         .group_by(hits.c.rule)
         .order_by(hits.c.rule)
     )
     daily = (
-        select(hits.c.rule, day_of(hits.c.created_at), func.count())
-        .where(wanted, hits.c.created_at >= first_day(now))
-        .group_by(hits.c.rule, day_of(hits.c.created_at))
+        select(hits.c.rule, day_of(hits.c.dated_at, now), func.count())
+        .where(wanted, hits.c.dated_at >= first_day(now))
+        .group_by(hits.c.rule, day_of(hits.c.dated_at, now))
     )
     by_day: dict[str, list[tuple[int, int]]] = {}
     for rule, day, count in connection.execute(daily):
@@ -146,7 +149,7 @@ def _count(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
 def _first(wanted: HitFilter) -> tuple[ColumnElement[bool], ...]:
     """Tell whether no earlier hit of the listing has the same story (or entry, if there is none)."""
     other = hits.alias()
-    among = (*_conditions(replace(wanted, before=None), other), tuple_(other.c.created_at, other.c.id) < PLACE)
+    among = (*_conditions(replace(wanted, before=None), other), _place(wanted, other) < _place(wanted))
     alone = and_(other.c.story.is_(None), other.c.entry == hits.c.entry)
     return (
         ~exists().where(other.c.story == hits.c.story, *among),
@@ -159,21 +162,35 @@ def _members(wanted: HitFilter, keys: Iterable[str | int]) -> Select[Any]:
     stories, alone = [key for key in keys if isinstance(key, str)], [key for key in keys if isinstance(key, int)]
     story_hits = func.coalesce(hits.c.story, cast(hits.c.entry, Text))
     numbered = (
-        select(hits.c.id, func.row_number().over(partition_by=story_hits, order_by=PLACE.clauses).label("number"))
+        select(
+            hits.c.id,
+            func.row_number().over(partition_by=story_hits, order_by=_place(wanted).clauses).label("number"),
+        )
         .where(*_conditions(replace(wanted, before=None)))
         .where(or_(hits.c.story.in_(stories), and_(hits.c.story.is_(None), hits.c.entry.in_(alone))))
         .subquery()
     )
-    return HIT_DETAILS.where(hits.c.id.in_(select(numbered.c.id).where(numbered.c.number <= MEMBERS))).order_by(*NEWEST)
+    few = select(numbered.c.id).where(numbered.c.number <= MEMBERS)
+    return HIT_DETAILS.where(hits.c.id.in_(few)).order_by(*_newest(wanted))
+
+
+def _at(wanted: HitFilter, table: FromClause = hits) -> ColumnElement[datetime]:
+    """Return the time that a listing goes by."""
+    return table.c[TIMES[wanted.by]]
+
+
+def _place(wanted: HitFilter, table: FromClause = hits) -> Tuple:
+    return tuple_(_at(wanted, table), table.c.id)
+
+
+def _newest(wanted: HitFilter) -> tuple[UnaryExpression[Any], ...]:
+    return _at(wanted).desc(), hits.c.id.desc()
 
 
 def _conditions(wanted: HitFilter, table: FromClause = hits) -> list[ColumnElement[bool]]:
     exact = {"rule": wanted.rule, "feed": wanted.feed, "story": wanted.story, "mark": wanted.mark}
     conditions: list[ColumnElement[bool]] = [table.c[name] == value for name, value in exact.items() if value]
-    if wanted.since is not None:
-        conditions.append(table.c.created_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(table.c.created_at < wanted.until)
+    conditions += within(_at(wanted, table), wanted.since, wanted.until)
     if wanted.before is not None:
-        conditions.append(earlier(hits, *wanted.before))
+        conditions.append(earlier(_at(wanted), hits.c.id, wanted.before))
     return conditions

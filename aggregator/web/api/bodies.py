@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from aggregator.core.schemas.models import ConfigProblem
-from aggregator.web.params import Moment
+from aggregator.web.params import Since
 
 Mark = Literal["relevant", "irrelevant"]
 Text = Annotated[str, Field(max_length=2**20)]
@@ -67,7 +67,7 @@ class RulesSaved(RulesUpload):
 
 
 class PreviewRequest(RulesUpload):
-    since: Moment = "30d"
+    since: Since = "30d"
 
 
 class CreateFeedLink(RequestBody):

@@ -1,29 +1,31 @@
 """Hits, entries, stories and search."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 
-from aggregator.core.model import HitDetail, HitFilter, Json
+from aggregator.core.model import HitDetail, HitFilter, Json, SearchOrder
 from aggregator.core.schemas import entry_json, explanation_json, found_json, hit_json, instant, models, story_json
 from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
 from aggregator.web import export
 from aggregator.web.api import bodies
-from aggregator.web.dependencies import BackendDep, EventsDep
+from aggregator.web.dependencies import BackendDep, EventsDep, local_now
 from aggregator.web.params import (
     HitParams,
     HitQuery,
     ListQuery,
-    Moment,
+    Since,
+    Until,
     after_cursor,
     cursor,
-    moment,
     next_link,
     search_time_s,
+    time_span,
 )
 
 router = APIRouter(tags=["hits"], responses=bodies.ERRORS)
@@ -45,7 +47,11 @@ class SearchQuery(ListQuery):
     """A question in the rule language."""
 
     q: Annotated[str, Field(min_length=1, max_length=2000, description="A query; see docs/rules.md.")]
-    since: Moment = None
+    since: Since = None
+    until: Until = None
+    by: Annotated[SearchOrder, Field(description="Newest by publication or recording, or most relevant first.")] = (
+        "published"
+    )
     before: Annotated[int | None, Field(ge=1, le=MAX_ENTRY_ID, description="Continue: entries older than this id.")] = (
         None
     )
@@ -65,9 +71,9 @@ async def _one(backend: Backend, hit_id: str) -> Json:
 @router.get("/hits", response_model=list[models.Hit])
 async def list_hits(request: Request, backend: BackendDep, asked: HitParams) -> Response:
     """List hits, newest first; paginated via `Link`."""
-    found = await backend.catalog.hits(asked.filter(backend.clock.now()), limit=asked.limit)
+    found = await backend.catalog.hits(asked.filter(local_now(backend)), limit=asked.limit)
     details = with_titles(found, backend.current().config)
-    headers = next_link(request, before=cursor(details[-1])) if len(details) == asked.limit else {}
+    headers = next_link(request, before=cursor(details[-1], asked.by)) if len(details) == asked.limit else {}
     return JSONResponse([hit_json(detail) for detail in details], headers=headers)
 
 
@@ -78,7 +84,7 @@ async def list_hits(request: Request, backend: BackendDep, asked: HitParams) -> 
 )
 async def export_hits(backend: BackendDep, asked: Annotated[ExportQuery, Query()]) -> Response:
     """Export all matching hits as CSV (safe to open in a spreadsheet) or JSON Lines; `limit` is ignored."""
-    wanted = asked.filter(backend.clock.now())
+    wanted = asked.filter(local_now(backend))
     write: Callable[[Sequence[HitDetail], bool], str] = (
         (lambda rows, first: export.as_csv(rows, head=first, for_excel=True))
         if asked.format == "csv"
@@ -94,15 +100,11 @@ async def _rows(
 ) -> AsyncIterator[str]:
     first, before = True, wanted.before
     while True:
-        page = HitFilter(
-            rule=wanted.rule, feed=wanted.feed, story=wanted.story, mark=wanted.mark,
-            since=wanted.since, until=wanted.until, before=before,
-        )  # fmt: skip
-        details = await backend.catalog.hits(page, limit=PAGE_SIZE)
+        details = await backend.catalog.hits(replace(wanted, before=before), limit=PAGE_SIZE)
         yield write(details, first)
         if len(details) < PAGE_SIZE:
             return
-        first, before = False, (details[-1].hit.created_at, details[-1].hit.id)
+        first, before = False, details[-1].place(wanted.by)
 
 
 @router.get("/hits/{hit_id}", response_model=models.Hit)
@@ -140,14 +142,20 @@ async def show_story(backend: BackendDep, story_id: Annotated[str, Path(max_leng
 
 @router.get("/search", response_model=list[models.EntryMatch], responses=SEARCHED_BACK_TO)
 async def search(request: Request, backend: BackendDep, asked: Annotated[SearchQuery, Query()]) -> Response:
-    """Search stored entries, newest first; paginated via `Link`.
+    """Search stored entries, newest first; paginated via `Link`. By relevance there is one page only.
 
     What the index cannot narrow down is read entry by entry, for a moment only: then the header
     `Looked-Back-To` says how far that went, and there may be fewer entries than `limit`.
     """
-    since = moment(asked.since, backend.clock.now())
+    span = time_span(asked.since, asked.until, local_now(backend))
     answer = await backend.search(
-        asked.q, since=since, limit=asked.limit, before=asked.before, within_s=search_time_s(asked.before)
+        asked.q,
+        since=span.since,
+        until=span.until,
+        by=asked.by,
+        limit=asked.limit,
+        before=asked.before,
+        within_s=search_time_s(asked.before),
     )
     headers = next_link(request, before=answer.more) if answer.more else {}
     if reached := instant(answer.searched_back_to):

@@ -11,8 +11,8 @@ from aggregator.core.schemas import check_json, file_json, models, preview_json,
 from aggregator.core.settings import RuleConfig
 from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
-from aggregator.web.dependencies import BackendDep
-from aggregator.web.params import NamesParams, moment, next_link
+from aggregator.web.dependencies import BackendDep, local_now
+from aggregator.web.params import NamesParams, next_link, time_span
 
 router = APIRouter(tags=["rules"], responses=bodies.ERRORS)
 
@@ -26,7 +26,7 @@ def _place(rules: Sequence[RuleConfig], rule_id: str) -> int:
 
 
 async def _figures(backend: Backend, rules: Sequence[RuleConfig]) -> dict[str, RuleStats]:
-    found = await backend.catalog.rules(backend.clock.now(), [rule.id for rule in rules])
+    found = await backend.catalog.rules(local_now(backend), [rule.id for rule in rules])
     return {one.rule: one for one in found}
 
 
@@ -57,8 +57,9 @@ async def check(backend: BackendDep, sent: bodies.RulesUpload) -> Response:
 @router.post("/rules/preview", response_model=models.Preview)
 async def preview(backend: BackendDep, sent: bodies.PreviewRequest) -> Response:
     """Preview which hits an edit adds and removes in stored entries; nothing is written."""
-    now = backend.clock.now()
-    return JSONResponse(preview_json(await backend.preview(sent.name, sent.text, moment(sent.since, now) or now)))
+    now = local_now(backend)
+    since = time_span(sent.since, None, now).since or now
+    return JSONResponse(preview_json(await backend.preview(sent.name, sent.text, since)))
 
 
 @router.put("/rules/file", response_model=models.RulesFile)

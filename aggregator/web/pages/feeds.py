@@ -13,6 +13,7 @@ from aggregator.ports.backend import Backend
 from aggregator.web.api.feeds import one_feed
 from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
 from aggregator.web.errors import status_of
+from aggregator.web.templating import reader_now
 from aggregator.web.view_models import story_cards
 
 router = APIRouter()
@@ -71,7 +72,7 @@ async def overview(
         shown = await backend.catalog.feeds(ids[start : start + FEEDS_SHOWN])
     else:
         shown = await backend.catalog.feed_page(health=state, offset=start, limit=FEEDS_SHOWN)
-    days = await backend.catalog.feed_days([s.state.id for s in shown], backend.clock.now())
+    days = await backend.catalog.feed_days([s.state.id for s in shown], reader_now(request, backend))
     counts = {health.value: number for health, number in (await backend.catalog.health()).items()}
     total = sum(counts.values())
     chosen = len(ids) if wanted else counts.get(state.value, 0) if state else total
@@ -127,7 +128,7 @@ async def import_opml(request: Request, backend: BackendDep, templates: Template
 async def one(request: Request, backend: BackendDep, templates: TemplatesDep, feed_id: str) -> Response:
     """Show one feed: health, activity, latest entries and hits."""
     summary = await one_feed(backend, feed_id)
-    days = (await backend.catalog.feed_days([feed_id], backend.clock.now())).get(feed_id, ())
+    days = (await backend.catalog.feed_days([feed_id], reader_now(request, backend))).get(feed_id, ())
     entries = await backend.catalog.entries(feed=feed_id, limit=RECENT)
     current = backend.current().config
     recent = story_cards(with_titles(await backend.catalog.hits(HitFilter(feed=feed_id), limit=RECENT), current))

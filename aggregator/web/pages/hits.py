@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC
 from itertools import chain
 from typing import Annotated, Literal
 
@@ -14,7 +15,7 @@ from aggregator.core.titles import with_titles
 from aggregator.web.dependencies import BackendDep, TemplatesDep, answer_after_post
 from aggregator.web.origins import safe_next
 from aggregator.web.params import PageParams, cursor
-from aggregator.web.templating import reader_zone
+from aggregator.web.templating import reader_now
 from aggregator.web.view_models import by_day, explanation_lines, story_cards
 
 router = APIRouter()
@@ -43,7 +44,7 @@ def _names(named: Sequence[RuleConfig | Feed]) -> list[tuple[str, str]]:
 @router.get("/")
 async def stream(request: Request, backend: BackendDep, templates: TemplatesDep, asked: PageParams) -> Response:
     """List hits, newest first, one card per story, under their days."""
-    now, config = backend.clock.now(), backend.current().config
+    now, config = reader_now(request, backend), backend.current().config
     wanted = asked.filter(now)
     stories = await backend.catalog.stories_of_hits(wanted, limit=STORIES_SHOWN)
     details = with_titles(chain.from_iterable(stories), config)
@@ -52,9 +53,9 @@ async def stream(request: Request, backend: BackendDep, templates: TemplatesDep,
         request,
         "hits.html",
         asked=asked,
-        days=by_day(story_cards(details), reader_zone(request)),
+        days=by_day(story_cards(details, asked.by), now.tzinfo or UTC),
         chart=chart,
-        more=cursor(stories[-1][-1]) if len(stories) == STORIES_SHOWN else None,
+        more=cursor(stories[-1][-1], asked.by) if len(stories) == STORIES_SHOWN else None,
         back=SPANS_BACK,
         rules=_names(config.rules),
         feeds=_names(config.feeds),

@@ -13,7 +13,7 @@ from aggregator.core.results import Preview, RulesCheck, RulesFile
 from aggregator.core.schemas import precision
 from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
-from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
+from aggregator.web.dependencies import BackendDep, TemplatesDep, local_now, redirect_after_post
 from aggregator.web.errors import status_of
 from aggregator.web.view_models import story_cards
 
@@ -36,7 +36,7 @@ class EditorForm(BaseModel):
 
 
 async def _figures(backend: Backend, ids: Sequence[str]) -> dict[str, RuleStats]:
-    return {one.rule: one for one in await backend.catalog.rules(backend.clock.now(), ids)}
+    return {one.rule: one for one in await backend.catalog.rules(local_now(backend), ids)}
 
 
 @router.get("/rules")

@@ -7,10 +7,12 @@ from pydantic import Field
 
 from aggregator.core.errors import InvalidRule
 from aggregator.core.highlight import Run, field_runs, snippet_runs
+from aggregator.core.model import SearchOrder
 from aggregator.core.results import EntryMatch, SearchResult
 from aggregator.web.dependencies import BackendDep, TemplatesDep
 from aggregator.web.pages.hits import SPANS_BACK
-from aggregator.web.params import moment, search_time_s
+from aggregator.web.params import Since, Until, search_time_s, time_span
+from aggregator.web.templating import reader_now
 
 router = APIRouter()
 
@@ -30,22 +32,25 @@ async def search(
     backend: BackendDep,
     templates: TemplatesDep,
     q: Annotated[str, Field(max_length=2000)] = "",
-    since: Annotated[str, Field(max_length=40)] = "",
+    since: Since = "",
+    until: Until = "",
+    by: SearchOrder = "published",
     before: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None,
 ) -> Response:
     """List entries that a query line matches, newest first; its problems are shown beside the field."""
-    question, problem = q.strip(), None
+    question, problem, now = q.strip(), None, reader_now(request, backend)
     answer = SearchResult()
     if question:
         try:
+            span = time_span(since, until, now)
             answer = await backend.search(
-                question, since=moment(since or None, backend.clock.now()), limit=SHOWN, before=before,
+                question, since=span.since, until=span.until, by=by, limit=SHOWN, before=before,
                 within_s=search_time_s(before),
             )  # fmt: skip
         except InvalidRule as error:
             problem = error
     results = [_result(found) for found in answer.found]
     return templates.render(
-        request, "search.html", status=422 if problem else 200, q=question, since=since, results=results,
-        problems=problem.problems if problem else (), answer=answer, back=SPANS_BACK,
+        request, "search.html", status=422 if problem else 200, q=question, since=since, until=until, by=by,
+        results=results,        problems=problem.problems if problem else (), answer=answer, back=SPANS_BACK,
     )  # fmt: skip

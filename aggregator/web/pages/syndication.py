@@ -20,6 +20,7 @@ ATOM = "application/atom+xml; charset=utf-8"
 
 
 async def _atom(request: Request, backend: Backend, wanted: HitFilter, title: str) -> Response:
+    """Return what was recorded last: a reader gets old news that were found today, too, under their own date."""
     details = with_titles(await backend.catalog.hits(wanted, limit=ENTRIES), backend.current().config)
     site, path, now = site_address(request, backend), request.url.path, backend.clock.now()
     changed_at = max((detail.hit.created_at for detail in details), default=None)
@@ -32,7 +33,7 @@ async def _atom(request: Request, backend: Backend, wanted: HitFilter, title: st
 @router.get("/feeds/hits.atom")
 async def all_hits(request: Request, backend: BackendDep) -> Response:
     """Return the latest hits of every rule."""
-    return await _atom(request, backend, HitFilter(), "aggregator: hits")
+    return await _atom(request, backend, HitFilter(by="recorded"), "aggregator: hits")
 
 
 @router.get("/feeds/rules/{rule_id}.atom")
@@ -41,7 +42,8 @@ async def hits_of_rule(request: Request, backend: BackendDep, rule_id: str) -> R
     rules = {rule.id: rule for rule in backend.current().config.rules}
     if rule_id not in rules:
         raise NotFound("rule", rule_id, tuple(rules))
-    return await _atom(request, backend, HitFilter(rule=rule_id), f"aggregator: {rules[rule_id].title or rule_id}")
+    title = f"aggregator: {rules[rule_id].title or rule_id}"
+    return await _atom(request, backend, HitFilter(rule=rule_id, by="recorded"), title)
 
 
 @router.get("/feeds.opml")
