@@ -4,7 +4,7 @@ import re
 from datetime import date, datetime, timedelta, tzinfo
 
 from aggregator.core import humanize
-from aggregator.core.model import FeedState, Health, Hit
+from aggregator.core.model import FeedState, Health, Hit, HitDetail
 from aggregator.core.text.messages import gettext_noop
 from aggregator.core.titles import delivery_reason, hit_outcome
 from aggregator.web.language import current, gettext, pgettext
@@ -88,6 +88,18 @@ def stamp(at: datetime, now: datetime, zone: tzinfo) -> str:
     if local.date() == today.date():
         return f"{local:%H:%M}"
     return f"{current().day(local.date(), 'day' if local.year == today.year else 'date')} {local:%H:%M}"
+
+
+def found_later(detail: HitDetail, now: datetime) -> str:
+    """Format `found today` where a hit was recorded on another day than its entry was published; else nothing."""
+    if not humanize.found_later(detail.dated_at, detail.recorded_at, now):
+        return ""
+    day, today = detail.recorded_at.astimezone(now.tzinfo).date(), now.date()
+    if day == today:
+        return gettext("found today")
+    if day == today - timedelta(days=1):
+        return gettext("found yesterday")
+    return gettext("found on %(day)s") % {"day": current().day(day, "day" if day.year == today.year else "date")}
 
 
 def period(first: datetime, last: datetime, zone: tzinfo) -> str:

@@ -48,11 +48,11 @@ LONG_SEARCH_S = 1.5
 def time_span(since: str | None, until: str | None, now: datetime) -> Period:
     """Return the span of time that a request names; days are those of `now`'s zone. 422 if it names none."""
     try:
-        named = period(since, now) if since else Period()
+        named = Period() if since is None else period(since, now)
     except ValueError as error:
         raise HTTPException(422, f"since: {error}") from None
     try:
-        return replace(named, until=end_of(until, now)) if until else named
+        return named if until is None else replace(named, until=end_of(until, now))
     except ValueError as error:
         raise HTTPException(422, f"until: {error}") from None
 

@@ -176,7 +176,7 @@ def environment() -> Environment:
         due=filters.due,
         clock=filters.clock,
         stamp=filters.stamp,
-        found_later=lambda detail, now: humanize.found_later(detail.dated_at, detail.recorded_at, now),
+        found_later=filters.found_later,
         period=filters.period,
         full=filters.full,
         day_title=filters.day_title,

@@ -42,7 +42,7 @@ async def search(
     answer = SearchResult()
     if question:
         try:
-            span = time_span(since, until, now)
+            span = time_span(since or None, until or None, now)
             answer = await backend.search(
                 question, since=span.since, until=span.until, by=by, limit=SHOWN, before=before,
                 within_s=search_time_s(before),
