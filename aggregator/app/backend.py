@@ -432,4 +432,4 @@ def _with_ends_of(file: RulesFile, text: str) -> str:
 def _versions() -> tuple[tuple[str, str], ...]:
     from importlib.metadata import version
 
-    return tuple((name, version(name)) for name in ("feedparser", "aiohttp", "SQLAlchemy", "apprise", "APScheduler"))
+    return tuple((name, version(name)) for name in ("feedparser", "pycurl", "SQLAlchemy", "apprise", "APScheduler"))

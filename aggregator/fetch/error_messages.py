@@ -1,14 +1,31 @@
 """Descriptions of connection errors in words for a person: the place, then the reason."""
 
 import errno
+import os
+import re
 import socket
-import ssl
 
-from aiohttp import ClientPayloadError, ServerDisconnectedError
-from aiohttp.http import HttpProcessingError
+import pycurl
 
 from aggregator.core.errors import FetchError, TooLarge, Unreachable
+from aggregator.fetch.resolver import numeric
 
+# CURLPX_* of curl/curl.h, which pycurl has no names of.
+SOCKS = {
+    19: "connection refused",
+    20: "general failure",
+    21: "host unreachable",
+    22: "network unreachable",
+    23: "not allowed",
+    24: "time-out",
+}
+NO_METHOD = frozenset({2, 12, 32})  # BAD_VERSION, NO_AUTH, UNKNOWN_MODE
+UNSPECIFIED = 1  # X509_V_ERR_UNSPECIFIED
+CREDENTIALS = 33  # USER_REJECTED
+# CURLE_* of curl/curl.h, likewise.
+NOT_HTTP = frozenset({1, 8})  # UNSUPPORTED_PROTOCOL (HTTP/0.9), WEIRD_SERVER_REPLY
+PROXY = 97
+TOO_LARGE = 100
 CERTIFICATE = {
     9: "certificate is not valid yet",
     10: "certificate expired",
@@ -20,8 +37,6 @@ CERTIFICATE = {
     62: "certificate is for another name",
     64: "certificate is for another address",
 }
-# aiohttp's protocol re-raises what its parser found as one class; only the words are left to tell by.
-TOO_LARGE = ("Got more than", "Too many headers")
 SYSTEM = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset",
@@ -34,36 +49,70 @@ SYSTEM = {
     errno.ENFILE: "too many open connections on this machine",
 }
 
-
-Hops = tuple[tuple[int, str], ...]
-
-
-def describe_error(error: Exception, *, host: str, url: str, connected: bool, hops: Hops) -> FetchError:
-    """Return the application's error for what a library or the system raised."""
-    if isinstance(error, HttpProcessingError) and any(words in error.message for words in TOO_LARGE):
-        return TooLarge(f"{host}: the response headers are too large", url=url, hops=hops)
-    return Unreachable(f"{host}: {_reason(error)}", connected=connected, url=url, hops=hops)
+TLS_REASON = re.compile(r"error:[0-9A-Fa-f]+:[^:]*:[^:]*:(.+)")
 
 
-def _reason(error: Exception) -> str:
-    match error:
-        case ssl.SSLCertVerificationError():
-            return "TLS: " + CERTIFICATE.get(error.verify_code, error.verify_message or "certificate not trusted")
-        case ssl.SSLError():
-            return f"TLS: {(error.reason or 'handshake failed').lower().replace('_', ' ')}"
-        case socket.gaierror():
-            return (
-                "host name could not be resolved (DNS)" if error.errno == socket.EAI_AGAIN else "host not found (DNS)"
-            )
-        case ServerDisconnectedError():
+def describe_resolution(error: OSError, *, host: str, url: str, hops: tuple[tuple[int, str], ...]) -> FetchError:
+    """Return the application's error for a name that could not be looked up."""
+    if isinstance(error, socket.gaierror):
+        again = error.errno == socket.EAI_AGAIN
+        reason = "host name could not be resolved (DNS)" if again else "host not found (DNS)"
+    else:
+        reason = _system(error.errno or 0) or (error.strerror or type(error).__name__).lower()
+    return Unreachable(f"{host}: {reason}", url=url, hops=hops)
+
+
+def describe_error(
+    handle: pycurl.Curl, code: int, message: str, *, host: str, url: str, connected: bool
+) -> FetchError | TimeoutError:
+    """Return the application's error for what libcurl ended with; a TimeoutError is for the caller to word."""
+    if code == pycurl.E_OPERATION_TIMEDOUT:
+        return TimeoutError()
+    if code == TOO_LARGE or "Too large response header" in message or "Too many response headers" in message:
+        return TooLarge(f"{host}: the response headers are too large", url=url)
+    refused = int(handle.getinfo(pycurl.HTTP_CONNECTCODE))
+    if refused and refused // 100 != 2:
+        return Unreachable(f"the proxy refused a tunnel to {host} (HTTP {refused})", connected=connected, url=url)
+    return Unreachable(f"{host}: {_reason(handle, code, message, host)}", connected=connected, url=url)
+
+
+def _reason(handle: pycurl.Curl, code: int, message: str, host: str) -> str:
+    system = _system(int(handle.getinfo(pycurl.OS_ERRNO)))
+    match code:
+        case pycurl.E_GOT_NOTHING:
             return "connection closed without a response"
-        case ClientPayloadError():
-            return "incomplete response"
-        case HttpProcessingError():
+        case _ if code in NOT_HTTP:
             return "the response is not valid HTTP"
-        case OSError():
-            return SYSTEM.get(error.errno or 0) or (error.strerror or type(error).__name__).lower()
-        case ValueError():
-            return f"request failed ({error})"
+        case pycurl.E_PARTIAL_FILE:
+            return "incomplete response"
+        case pycurl.E_PEER_FAILED_VERIFICATION:
+            return "TLS: " + _certificate(int(handle.getinfo(pycurl.SSL_VERIFYRESULT)), host)
+        case pycurl.E_SSL_CONNECT_ERROR:
+            found = TLS_REASON.search(message)
+            return f"TLS: {found[1].strip() if found else system or 'handshake failed'}"
+        case _ if code == PROXY:
+            return _socks(int(handle.getinfo(pycurl.PROXY_ERROR)))
+        case pycurl.E_COULDNT_CONNECT | pycurl.E_RECV_ERROR | pycurl.E_SEND_ERROR:
+            return system or "connection lost"
         case _:
-            return "connection lost"
+            return f"request failed ({message or code})"
+
+
+def _certificate(found: int, host: str) -> str:
+    """Return what is wrong with a certificate (X509_V_ERR_*); libcurl compares names itself."""
+    if found > UNSPECIFIED:
+        return CERTIFICATE.get(found, f"certificate not trusted (code {found})")
+    return CERTIFICATE[64 if numeric(host) else 62]
+
+
+def _socks(code: int) -> str:
+    """Return what a SOCKS proxy refused (CURLPX_*)."""
+    if code == CREDENTIALS:
+        return "the proxy rejected the credentials"
+    if code in NO_METHOD:
+        return "not a SOCKS 5 proxy, or other credentials are required"
+    return f"the proxy could not connect: {SOCKS.get(code, f'code {code}')}"
+
+
+def _system(code: int) -> str:
+    return SYSTEM.get(code) or (os.strerror(code).lower() if code else "")

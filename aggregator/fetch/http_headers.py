@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import urljoin
 
+from multidict import CIMultiDictProxy
+
 from aggregator.core.model import CacheHints, Validators
 from aggregator.core.text import http_dates
 
@@ -22,6 +24,12 @@ class HasHeaders(Protocol):
     def header(self, name: str) -> str:
         """Return the value byte for byte, empty if absent."""
         ...
+
+
+def header(headers: CIMultiDictProxy[str], name: str) -> str:
+    """Return a header's value, each character one byte as received (latin-1); empty if absent."""
+    value = headers.get(name, "")
+    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def validators(response: HasHeaders, url: str) -> Validators | None:

@@ -71,10 +71,11 @@ class AddressPolicy:
     """
 
     def __init__(self, allow: Sequence[str] = (), own_ports: Iterable[int] = ()) -> None:
-        self._own_ports = frozenset(own_ports)
+        self.own_ports = frozenset(own_ports)
         self._entries = tuple(map(_entry, allow))
         self.all_entries = frozenset(self._entries)
         self.refusal = lru_cache(maxsize=16_384)(self._refusal)
+        self.given_to = lru_cache(maxsize=16_384)(self._given_to)
 
     def _refusal(self, address: str, port: int, host: str = "", given: frozenset[Entry] | None = None) -> str | None:
         """Return why `address:port`, to which `host` resolved, is not dialled; None: it may be.
@@ -84,7 +85,7 @@ class AddressPolicy:
         found = parse_ip(address)
         # Checked first, before anything is permitted: a feed that could reach our own port would act with the
         # trust that a request from loopback has, whatever the operator opened.
-        if port in self._own_ports and found.is_loopback:
+        if port in self.own_ports and found.is_loopback:
             return "this is the service itself"
         covering = self._covering(found, port, host or address)
         if is_public(address) or covering & (self.all_entries if given is None else given):
@@ -97,7 +98,7 @@ class AddressPolicy:
         place = f"[{host or address}]:{port}" if ":" in (host or address) else f"{host or address}:{port}"
         return f'{address} is not a public address; to allow it, set http: {{allow: ["{place}"]}} in settings'
 
-    def given_to(self, host: str, port: int, addresses: Iterable[str]) -> frozenset[Entry]:
+    def _given_to(self, host: str, port: int, addresses: tuple[str, ...]) -> frozenset[Entry]:
         """Return the entries that serve a feed configured at this place; `addresses` are those of `host`."""
         # Permission follows the configured feed, not the address alone: otherwise one `allow` for an intranet
         # feed would let every public feed link or redirect into the intranet (CWE-441, CWE-918).
@@ -106,10 +107,6 @@ class AddressPolicy:
             *(self._covering(found, port, host) for found in resolved),
             (entry for entry in self._entries if entry == (host.lower().strip("[]"), port)),
         )
-
-    def is_own(self, port: int) -> bool:
-        """Tell whether a connection from this machine to itself on `port` would reach this service."""
-        return port in self._own_ports
 
     def _covering(self, found: IpAddress, port: int, host: str) -> frozenset[Entry]:
         name = host.lower().strip("[]")

@@ -1,40 +1,34 @@
 """The transport of every outgoing request: checked, bounded, and honest about who asks.
 
-By hand, because each is a rule of its own: redirects (each hop is checked and dialled anew, and
-loses what belongs to another origin), decompression (under caps), deadlines (one for everything).
-Never sent: Referer, a second try, cookies but those that the very same chain of redirects set.
+libcurl sends each hop (`curl`). By hand, because each is a rule of its own: redirects (each hop is checked and dialled
+anew, and loses what belongs to another origin) and one deadline for everything. Never sent: Referer, a second try,
+cookies but those that the very same chain of redirects set.
 """
 
 import asyncio
 import re
-import socket
-import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from pathlib import Path
 
-from aiohttp import ClientError
-from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDictProxy
 
-from aggregator.core.errors import BadStatus, FetchError, Forbidden, TooLarge, Unreachable
+from aggregator.core.errors import BadStatus, FetchError, Forbidden, Unreachable
 from aggregator.core.model import Validators
-from aggregator.fetch import proxy as proxies
 from aggregator.fetch import url as addresses
 from aggregator.fetch.budget import Budget, Hold
-from aggregator.fetch.connection import HttpConnection, header, read_all
 from aggregator.fetch.cookies import Jar
-from aggregator.fetch.decode import DecodedBody, format_size
-from aggregator.fetch.dialer import AddrInfo, Dialer, Given
-from aggregator.fetch.error_messages import describe_error as error_in_words
+from aggregator.fetch.curl import CurlClient, Exchange, Hop
+from aggregator.fetch.error_messages import describe_resolution
+from aggregator.fetch.http_headers import header
 from aggregator.fetch.proxy import Proxy
+from aggregator.fetch.resolver import Given, Resolver, numeric
 from aggregator.fetch.ssrf import AddressPolicy, is_public
 from aggregator.fetch.url import ParsedUrl
 
 MAX_HOPS = 5
 DEFAULT_CONCURRENCY = 128
-HEAD_BYTES = 256 * 1024
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 KEEP_METHOD = frozenset({307, 308})
 ENCODINGS = "gzip, br"
@@ -96,14 +90,13 @@ class Response:
 class _RedirectState:
     """The progress of a request through its redirects, and the context for its errors."""
 
-    __slots__ = ("connected", "given", "home", "hops", "jar", "opened", "place", "private_ok", "visited")
+    __slots__ = ("given", "home", "hops", "jar", "place", "private_ok", "visited")
 
     def __init__(self, place: ParsedUrl, home: ParsedUrl, given: Given | None) -> None:
         self.place = place
         self.home = home
         self.given = given  # None: not looked up yet
         self.hops: tuple[tuple[int, str], ...] = ()
-        self.connected = self.opened = False
         self.private_ok = place.origin == home.origin
         self.jar: Jar | None = None
         self.visited = {(place.text, "")}
@@ -113,9 +106,9 @@ class _RedirectState:
         """Return the Cookie header for the current address, from what was set on the way."""
         return self.jar.header(self.place) if self.jar is not None else ""
 
-    def pass_by(self, found: Sequence[AddrInfo]) -> None:
+    def pass_by(self, found: Sequence[str]) -> None:
         """Record where the address leads: after a public one, or a name left to a proxy, no private one is open."""
-        if not found or any(is_public(info[4][0]) for info in found):
+        if not found or any(map(is_public, found)):
             self.given = frozenset()
 
     def follow_redirect(self, status: int, headers: CIMultiDictProxy[str]) -> None:
@@ -140,7 +133,6 @@ class _RedirectState:
         self.private_ok = self.private_ok and following.origin == self.place.origin
         self.place, self.hops = following, hops
         self.visited.add(visit)
-        self.connected = self.opened = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,25 +153,31 @@ class TransportConfig:
 
 
 class Transport:
-    """Sends requests. Raises Unreachable, BadStatus (about redirects), TooLarge, Forbidden."""
+    """Sends requests. Raises Unreachable, BadStatus (about redirects), TooLarge, Forbidden.
+
+    `authorities` is a file of certificates to trust instead of the system's.
+    """
 
     def __init__(
-        self, config: TransportConfig, *, verified: ssl.SSLContext | None = None, budget: Budget | None = None
+        self, config: TransportConfig, *, authorities: Path | None = None, budget: Budget | None = None
     ) -> None:
         self._config = config
-        self._dialer = Dialer(config.policy)
+        self._resolver = Resolver(config.policy)
+        self._authorities = authorities
+        self._client: CurlClient | None = None
         self.budget = budget or Budget(DEFAULT_CONCURRENCY, config.max_body_bytes)
-        self._verified = verified
-        self._unverified: ssl.SSLContext | None = None
 
     def reconfigure(self, config: TransportConfig, concurrency: int = DEFAULT_CONCURRENCY) -> None:
         """Apply other settings; requests under way may end with the old ones."""
         self.budget.reconfigure(concurrency, config.max_body_bytes)
         self._config = config
-        self._dialer.guard = config.policy
+        self._resolver.policy = config.policy
 
     def close(self) -> None:
-        self._dialer.close()
+        self._resolver.close()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     async def check_allowed(self, url: str) -> None:
         """Check that a request to this address would be permitted. Raises Forbidden.
@@ -187,13 +185,13 @@ class Transport:
         A name that cannot be looked up now passes: it is checked again whenever it is dialled.
         """
         place = addresses.parse_url(url)
+        deadline = asyncio.get_running_loop().time() + self._config.connect_s
         with suppress(OSError):  # time-outs too
-            async with asyncio.timeout(self._config.connect_s):
-                given = await self._dialer.given_to(place)
-                if self._config.proxy is not None:
-                    self._dialer.check_name(place, given)
-                else:
-                    await self._dialer.permitted(place, given)
+            given = await self._resolver.given_to(place, deadline)
+            if self._config.proxy is not None:
+                self._resolver.check_name(place, given)
+            else:
+                await self._resolver.permitted(place, given, deadline)
 
     async def request(self, request: Request) -> Response:
         """Return the final answer, whatever its status, after at most five redirects."""
@@ -202,135 +200,93 @@ class Transport:
         redirect = _RedirectState(place, home, None if request.inside else frozenset())
         started = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(started + self._config.connect_s) as clock:
-                while True:
-                    response = await self._visit(request, redirect, clock, started)
-                    if response is not None:
-                        return response
-        except TimeoutError as error:
-            raise self._late(redirect) from error
+            while True:
+                response = await self._visit(request, redirect, started)
+                if response is not None:
+                    return response
         except FetchError as error:
             error.hops = error.hops or redirect.hops
             raise
-        except (ClientError, HttpProcessingError, OSError, ValueError) as error:  # ValueError: of codecs, TLS, sockets
-            raise error_in_words(
-                error,
-                host=redirect.place.host,
-                url=redirect.place.text,
-                connected=redirect.connected,
-                hops=redirect.hops,
-            ) from error
 
-    async def _visit(
-        self, request: Request, redirect: _RedirectState, clock: asyncio.Timeout, started: float
-    ) -> Response | None:
+    async def _visit(self, request: Request, redirect: _RedirectState, started: float) -> Response | None:
         """Ask one address; return None if it redirected to another."""
         loop = asyncio.get_running_loop()
-        deadline = started + self._config.timeout_s
-        exchange = await self._open(request, redirect)
-        transport = exchange.transport
+        hop = await self._hop(request, redirect, started)
+        exchange = Exchange(hop, self.budget, loop.create_future())
         try:
-            redirect.opened = True
-            clock.reschedule(deadline)
-            head, stream = await exchange.answer()
-            if head.code in REDIRECTS and (request.method == "GET" or head.code in KEEP_METHOD):
-                redirect.follow_redirect(head.code, head.headers)
-                clock.reschedule(min(deadline, loop.time() + self._config.connect_s))
+            await self._curl().perform(exchange)
+            if exchange.status in REDIRECTS and (request.method == "GET" or exchange.status in KEEP_METHOD):
+                redirect.follow_redirect(exchange.status, exchange.headers)
                 return None
-            body, held = b"", None
-            if 200 <= head.code < 300:
-                ingestor = self._ingestor(request, redirect, head.headers)
-                held = self.budget.hold(partial(_give_up, exchange))
-                try:
-                    await read_all(stream, ingestor.feed, held)
-                    if exchange.gave_up:
-                        raise _given_up(redirect)
-                    body = ingestor.finish()
-                except BaseException:
-                    ingestor.discard()  # the error keeps these frames for as long as somebody keeps the error
-                    held.release()
-                    raise
-                held.complete()
-        except ClientError as error:
-            if exchange.gave_up:
-                raise _given_up(redirect) from error
-            if exchange.overran:
-                raise TooLarge(
-                    f"{redirect.place.host}: framing overhead exceeds the limit", url=redirect.place.text
-                ) from error
+            await exchange.place_taken(started + self._config.timeout_s)
+            body = exchange.document()
+        except BaseException as error:
+            exchange.drop()  # the error keeps these frames for as long as somebody keeps the error
+            if isinstance(error, TimeoutError):
+                raise self._late(redirect, opened=exchange.opened, connected=exchange.connected) from error
             raise
-        finally:
-            if transport is not None:
-                transport.abort()
         return Response(
             url=redirect.place.text,
-            status=head.code,
-            reason=head.reason or "",
-            headers=head.headers,
+            status=exchange.status,
+            reason=exchange.reason,
+            headers=exchange.headers,
             body=body,
             hops=redirect.hops,
             elapsed_s=loop.time() - started,
-            held=held,
+            held=exchange.held,
         )
 
-    async def _open(self, request: Request, redirect: _RedirectState) -> HttpConnection:
-        """Dial, through the proxy if there is one, shake hands, and send the request."""
-        place, proxy = redirect.place, request.proxy or self._config.proxy
-        message = self._message(request, redirect, proxy)
-        loop = asyncio.get_running_loop()
-
-        def exchange() -> HttpConnection:
-            return HttpConnection(loop, message, most_bytes=2 * self._most_bytes(request) + HEAD_BYTES)
-
-        tls = self._tls(verify=request.verify_tls) if place.scheme == "https" else None
-        sock = await (self._through(proxy, redirect) if proxy else self._direct(redirect))
-        redirect.connected = True
+    async def _hop(self, request: Request, redirect: _RedirectState, started: float) -> Hop:
+        """Find out where to dial, and write the request."""
+        config, place, proxy = self._config, redirect.place, request.proxy or self._config.proxy
+        now = asyncio.get_running_loop().time()
+        deadline = started + config.timeout_s
+        connected_by = min(deadline, now + config.connect_s)
         try:
-            _, protocol = await loop.create_connection(
-                exchange, sock=sock, ssl=tls, server_hostname=place.host if tls else None
-            )
-        except BaseException:
-            sock.close()
-            raise
-        return protocol
+            if redirect.given is None:
+                redirect.given = await self._resolver.given_to(redirect.home, connected_by)
+            if proxy is not None and proxy.resolves:
+                found = self._resolver.check_name(place, redirect.given)
+            else:
+                found = await self._resolver.permitted(place, redirect.given, connected_by)
+            redirect.pass_by(found)
+            dialled = found if proxy is None else await self._resolver.trusted(proxy.address, connected_by)
+        except TimeoutError as error:
+            raise self._late(redirect, opened=False, connected=False) from error
+        except OSError as error:
+            raise describe_resolution(error, host=place.host, url=place.text, hops=redirect.hops) from error
+        except ValueError as error:  # of codecs
+            raise Unreachable(f"{place.host}: request failed ({error})", url=place.text, hops=redirect.hops) from error
+        name = proxy.address if proxy is not None else place
+        now = asyncio.get_running_loop().time()
+        return Hop(
+            place=place,
+            host=numeric(place.host) or place.host,
+            target=f"http://{place.authority}{place.target}" if _is_relayed(place, proxy) else place.target,
+            method=request.method,
+            lines=self._lines(request, redirect, proxy),
+            body=request.body,
+            permitted=dialled,
+            own_ports=config.policy.own_ports if proxy is None else (),
+            pins=() if numeric(name.host) else (_pin(name, dialled),),
+            proxy=proxy,
+            through=_bracketed(found[0]) if proxy is not None and not proxy.resolves else "",
+            user_agent=request.user_agent or config.user_agent,
+            verify_tls=request.verify_tls,
+            max_body_bytes=request.max_body_bytes or config.max_body_bytes,
+            connect_s=connected_by - now,
+            total_s=deadline - now,
+        )
 
-    async def _direct(self, redirect: _RedirectState) -> socket.socket:
-        found = await self._dialer.permitted(redirect.place, await self._given(redirect))
-        redirect.pass_by(found)
-        return await self._dialer.connect(redirect.place, found)
+    def _curl(self) -> CurlClient:
+        """Return the client of the running loop."""
+        if self._client is None or self._client.loop is not asyncio.get_running_loop():
+            self._client = CurlClient(self._authorities)
+        return self._client
 
-    async def _given(self, redirect: _RedirectState) -> Given:
-        """Return what `http.allow` opens to this request."""
-        if redirect.given is None:
-            redirect.given = await self._dialer.given_to(redirect.home)
-        return redirect.given
-
-    async def _through(self, proxy: Proxy, redirect: _RedirectState) -> socket.socket:
-        """Connect a socket through the proxy (or to the proxy, for a relayed request)."""
-        place, given = redirect.place, await self._given(redirect)
-        if proxy.resolves:
-            found = self._dialer.check_name(place, given)
-            host = place.host
-        else:
-            found = await self._dialer.permitted(place, given)
-            host = found[0][4][0]
-        redirect.pass_by(found)
-        sock = await self._dialer.trusted(proxy.address)
-        try:
-            if proxy.scheme != "http":
-                await proxies.socks5(sock, proxy, host, place.port, place.text)
-            elif place.scheme == "https":
-                await proxies.tunnel(sock, proxy, place)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-    def _message(self, request: Request, redirect: _RedirectState, proxy: Proxy | None) -> bytes:
-        """Build the request's bytes for this hop; a plain request through an HTTP proxy names the whole address."""
+    def _lines(self, request: Request, redirect: _RedirectState, proxy: Proxy | None) -> list[bytes]:
+        """Return the header lines for this hop."""
         place = redirect.place
-        relayed = proxy if proxy is not None and proxy.scheme == place.scheme == "http" else None
-        target = f"http://{place.authority}{place.target}" if relayed else place.target
         fields = {
             "user-agent": ("User-Agent", request.user_agent or self._config.user_agent),
             "accept": ("Accept", request.accepts),
@@ -341,67 +297,41 @@ class Transport:
         if cookies := redirect.cookies:
             _, given = fields.get("cookie", ("Cookie", ""))
             fields["cookie"] = ("Cookie", f"{given}; {cookies}" if given else cookies)
-        if relayed and relayed.authorization:
-            fields["proxy-authorization"] = ("Proxy-Authorization", relayed.authorization)
-        lines = [f"{request.method} {target} HTTP/1.1", f"Host: {place.authority}"]
-        lines += [_field(name, value, place) for name, value in fields.values()]
+        lines = [f"Host: {place.authority}", *(_field(name, value, place) for name, value in fields.values())]
         if request.validators is not None and request.validators.url == place.text:
             lines += _conditions(request.validators, delta=request.delta)
+        lines.append("Connection: close")
+        if _is_relayed(place, proxy):
+            lines.append("Proxy-Connection:")  # libcurl's own are left out
         if request.method != "GET":
-            lines.append(f"Content-Length: {len(request.body)}")
-        lines.append("Connection: close\r\n\r\n")
-        return "\r\n".join(lines).encode("latin-1") + request.body
+            lines.append("Expect:")
+            if "content-type" not in fields:
+                lines.append("Content-Type:")
+        return [line.encode("latin-1") for line in lines]
 
-    def _most_bytes(self, request: Request) -> int:
-        return request.max_body_bytes or self._config.max_body_bytes
-
-    def _ingestor(self, request: Request, redirect: _RedirectState, headers: CIMultiDictProxy[str]) -> DecodedBody:
-        most = self._most_bytes(request)
-        announced = headers.get("Content-Length", "")
-        if announced.isdigit() and int(announced) > most:
-            raise TooLarge(
-                f"{redirect.place.host}: the document is larger than {format_size(most)}", url=redirect.place.text
-            )
-        encoding = ",".join(headers.getall("Content-Encoding", ()))
-        return DecodedBody(encoding, max_bytes=most, host=redirect.place.host, url=redirect.place.text)
-
-    def _tls(self, *, verify: bool) -> ssl.SSLContext:
-        """Return a prebuilt context: loading the authorities costs as much as a hundred requests."""
-        if verify:
-            if self._verified is None:
-                self._verified = ssl.create_default_context()
-            return self._verified
-        if self._unverified is None:
-            self._unverified = ssl.create_default_context()
-            self._unverified.check_hostname = False
-            self._unverified.verify_mode = ssl.CERT_NONE
-        return self._unverified
-
-    def _late(self, redirect: _RedirectState) -> FetchError:
-        waited = f"{self._config.timeout_s:g} s" if redirect.opened else f"{self._config.connect_s:g} s"
-        what = "no complete response" if redirect.opened else "no connection"
+    def _late(self, redirect: _RedirectState, *, opened: bool, connected: bool) -> FetchError:
+        waited = f"{self._config.timeout_s:g} s" if opened else f"{self._config.connect_s:g} s"
+        what = "no complete response" if opened else "no connection"
         return Unreachable(
             f"{redirect.place.host}: {what} after {waited}",
-            connected=redirect.connected,
+            connected=connected,
             url=redirect.place.text,
             hops=redirect.hops,
         )
 
 
-def _given_up(redirect: _RedirectState) -> FetchError:
-    return Unreachable(
-        f"{redirect.place.host}: aborted a large, slow download because other feeds were waiting",
-        connected=True,
-        url=redirect.place.text,
-        hops=redirect.hops,
-    )
+def _is_relayed(place: ParsedUrl, proxy: Proxy | None) -> bool:
+    """Tell whether a proxy is asked for the whole address, not for a connection to it."""
+    return proxy is not None and proxy.scheme == place.scheme == "http"
 
 
-def _give_up(exchange: HttpConnection) -> None:
-    """Break off an answer; its reader sees a cut connection."""
-    exchange.gave_up = True
-    if exchange.transport is not None:
-        exchange.transport.abort()
+def _pin(place: ParsedUrl, found: Sequence[str]) -> str:
+    """Return what a name resolves to, as libcurl takes it; `+`: for a minute."""
+    return f"+{place.host}:{place.port}:{','.join(map(_bracketed, found))}"
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _location(headers: CIMultiDictProxy[str]) -> str:
@@ -427,4 +357,4 @@ def _field(name: str, value: str, place: ParsedUrl) -> str:
     if name.lower() in OURS or not FIELD_NAME.fullmatch(name) or LINE_BREAK.search(value):
         raise Forbidden(f"{place.host}: the header {name!r} cannot be set", url=place.text, transient=False)
     text = value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")
-    return f"{name}: {text}"
+    return f"{name}: {text}" if text.strip() else f"{name};"  # as libcurl wants an empty one

@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import ssl
 import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable
@@ -19,7 +18,7 @@ from aggregator.fetch import HttpFetcher, open_fetcher
 from aggregator.fetch.host_limiter import HostLimiter
 from aggregator.fetch.ssrf import AddressPolicy
 from aggregator.fetch.transport import Request, Transport, TransportConfig
-from tests.support.certificates import client_context, server_context
+from tests.support.certificates import AUTHORITY, server_context
 from tests.support.feed_values import feed, state_of
 from tests.support.hostile_documents import ANSWERS, OK, gzip_bomb, slow_handshake
 from tests.support.loopback import FEED, Loopback, answer, redirect
@@ -87,7 +86,7 @@ async def test_certificates(certificate: str, words: str) -> None:
     """What is wrong with a certificate is said; a good one passes."""
     for name, expected in ((certificate, words), ("good", None)):
         transport = Transport(
-            TransportConfig(policy=AddressPolicy(["127.0.0.1"]), user_agent="x"), verified=client_context()
+            TransportConfig(policy=AddressPolicy(["127.0.0.1"]), user_agent="x"), authorities=AUTHORITY
         )
         async with Loopback(tls=server_context(name)) as site:
             request = Request(url=site.script("/", answer(200, FEED)))
@@ -290,11 +289,3 @@ async def test_politeness() -> None:
     assert order == [0, 1, 3, 4]
     assert [type(result) for result in results[1:3]] == [ValueError, asyncio.CancelledError]
     assert polite._places == {}
-
-
-def test_context_is_prebuilt() -> None:
-    """The TLS context is made once: it costs as much as a hundred requests."""
-    transport = Transport(TransportConfig(policy=AddressPolicy(), user_agent="x"))
-    assert transport._tls(verify=True) is transport._tls(verify=True)
-    assert transport._tls(verify=True).verify_mode is ssl.CERT_REQUIRED
-    transport.close()

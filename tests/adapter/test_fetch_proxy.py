@@ -12,7 +12,7 @@ from aggregator.core.errors import Forbidden, Unreachable
 from aggregator.fetch import proxy as proxies
 from aggregator.fetch.ssrf import AddressPolicy
 from aggregator.fetch.transport import Request, Transport, TransportConfig
-from tests.support.certificates import client_context, server_context
+from tests.support.certificates import AUTHORITY, server_context
 from tests.support.loopback import FEED, Loopback, answer, redirect
 
 pytestmark = pytest.mark.anyio
@@ -97,7 +97,7 @@ def transport(url: str, guard: AddressPolicy = OPEN) -> Transport:
     config = TransportConfig(
         policy=guard, user_agent="x", timeout_s=2, connect_timeout_s=1, proxy=proxies.parse_proxy(url)
     )
-    return Transport(config, verified=client_context())
+    return Transport(config, authorities=AUTHORITY)
 
 
 async def test_plain_through_http_proxy() -> None:
@@ -152,9 +152,11 @@ async def test_socks_refusals() -> None:
             with pytest.raises(Unreachable, match="other credentials") as caught:
                 await transport(f"socks5h://127.0.0.1:{between.port}").request(Request(url="http://a.example/"))
             assert "secret" not in str(caught.value)
-        async with relay(site, socks_code=5) as between:
-            with pytest.raises(Unreachable, match="could not connect: connection refused"):
-                await transport(f"socks5h://127.0.0.1:{between.port}").request(Request(url="http://a.example/"))
+        reasons = ["general failure", "not allowed", "network unreachable", "host unreachable", "connection refused"]
+        for code, reason in enumerate([*reasons, "time-out"], 1):
+            async with relay(site, socks_code=code) as between:
+                with pytest.raises(Unreachable, match=f"could not connect: {reason}"):
+                    await transport(f"socks5h://127.0.0.1:{between.port}").request(Request(url="http://a.example/"))
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])

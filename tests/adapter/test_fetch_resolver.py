@@ -17,10 +17,10 @@ HANGING = """
 import asyncio, time
 from aggregator.core.errors import Unreachable
 from aggregator.core.settings import Http, Polling
-from aggregator.fetch import dialer, open_fetcher
+from aggregator.fetch import open_fetcher, resolver
 from aggregator.fetch.transport import Request
 
-dialer._look_up = lambda host, port: time.sleep(60)
+resolver._look_up = lambda host, port: time.sleep(60)
 
 async def main():
     http = Http.model_validate({"timeout": "300ms", "connect_timeout": "300ms"})

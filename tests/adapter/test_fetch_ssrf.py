@@ -5,16 +5,18 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pycurl
 import pytest
 
 from aggregator.core.errors import FetchError, Forbidden
 from aggregator.core.settings import Http, Polling
-from aggregator.fetch import HttpFetcher, dialer, open_fetcher
+from aggregator.fetch import HttpFetcher, curl, open_fetcher, resolver
+from aggregator.fetch import transport as transport_module
 from aggregator.fetch.discover import discover
 from aggregator.fetch.transport import Request
 from aggregator.fetch.websub import subscribe
 from tests.support.feed_values import feed, state_of
-from tests.support.loopback import FEED, Loopback, answer, redirect
+from tests.support.loopback import FEED, PUBLIC, Loopback, answer, make_public, redirect
 
 pytestmark = pytest.mark.anyio
 
@@ -98,44 +100,92 @@ async def test_redirects_to_loopback(status: int, host: str) -> None:
         assert (len(site.asked), inner.connections) == (2, 0)
 
 
+def dialled_by(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What sockets are opened for, from now on."""
+    dialled: list[str] = []
+    honest = curl.new_socket
+
+    def new_socket(address: pycurl.CurlSockAddr) -> socket.socket:
+        dialled.append(address.addr[0])
+        return honest(address)
+
+    monkeypatch.setattr(curl, "new_socket", new_socket)
+    return dialled
+
+
 async def test_names_that_change_their_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that is public when asked first and private later is never dialled at the private address."""
-    answers = iter(["93.184.216.34", "127.0.0.1", "127.0.0.1"])
-
-    def look_up(host: str, port: int) -> list[dialer.AddrInfo]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
-
-    dialled: list[str] = []
-
-    async def connect(found: tuple[dialer.AddrInfo, ...]) -> socket.socket:
-        dialled.extend(info[4][0] for info in found)
-        raise ConnectionRefusedError(111, "refused")
-
-    monkeypatch.setattr(dialer, "_look_up", look_up)
-    monkeypatch.setattr(dialer, "_first", connect)
-    monkeypatch.setattr(dialer, "NAME_TTL_S", -1.0)
+    answers = iter([PUBLIC, "127.0.0.1", "127.0.0.1"])
+    make_public(monkeypatch)
+    monkeypatch.setattr(resolver, "_look_up", lambda _, __: [next(answers)])
+    monkeypatch.setattr(resolver, "NAME_TTL_S", -1.0)
+    dialled = dialled_by(monkeypatch)
     async with guarded() as fetcher:
-        for _ in range(2):
-            with pytest.raises(FetchError):
-                await fetch_feed(fetcher, "http://rebinding.example/")
-    assert dialled == ["93.184.216.34"]
+        for words in ("connection refused", "not a public address"):
+            with pytest.raises(FetchError, match=words):
+                await fetch_feed(fetcher, "http://rebinding.example:9/")
+    assert dialled == [PUBLIC]
 
 
 async def test_mixed_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a name's addresses only the public ones are dialled."""
-    mixed = ["10.0.0.1", "93.184.216.34", "::1", "169.254.169.254"]
-    monkeypatch.setattr(dialer, "_look_up", lambda _, port: [(0, 1, 6, "", (address, port)) for address in mixed])
-    dialled: list[str] = []
-
-    async def connect(found: tuple[dialer.AddrInfo, ...]) -> socket.socket:
-        dialled.extend(info[4][0] for info in found)
-        raise ConnectionRefusedError(111, "refused")
-
-    monkeypatch.setattr(dialer, "_first", connect)
+    make_public(monkeypatch)
+    monkeypatch.setattr(resolver, "_look_up", lambda _, __: ["10.0.0.1", PUBLIC, "::1", "169.254.169.254"])
+    dialled = dialled_by(monkeypatch)
     async with guarded() as fetcher:
-        with pytest.raises(Exception, match="refused"):
-            await fetch_feed(fetcher, "http://mixed.example/")
-    assert dialled == ["93.184.216.34"]
+        with pytest.raises(FetchError, match="refused"):
+            await fetch_feed(fetcher, "http://mixed.example:9/")
+    assert dialled == [PUBLIC]
+
+
+async def test_the_second_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the first of a name's addresses does not answer, the next one does; a trailing dot changes nothing."""
+    async with Loopback() as site, guarded("127.0.0.0/8", f"two.example:{site.port}") as fetcher:
+        monkeypatch.setattr(resolver, "_look_up", lambda _, __: ["127.0.0.9", "127.0.0.1"])
+        site.script("/", answer(200, FEED))
+        dialled = dialled_by(monkeypatch)
+        await fetch_feed_at(fetcher, site.url("/", host="two.example"))
+        assert dialled == ["127.0.0.9", "127.0.0.1"]
+        await fetch_feed_at(fetcher, site.url("/", host="two.lan."))
+        assert [asked.header("Host") for asked in site.asked] == [f"two.example:{site.port}", f"two.lan.:{site.port}"]
+
+
+async def test_sockets_are_opened_for_checked_addresses_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever libcurl wants to dial, and whoever is at the other end in the end, was checked for this very request."""
+    monkeypatch.setattr(transport_module, "_pin", lambda place, _: f"+{place.host}:{place.port}:127.0.0.1")
+    async with Loopback() as site, guarded(f"name.example:{site.port}") as fetcher:
+        monkeypatch.setattr(resolver, "_look_up", lambda _, __: ["127.0.0.9"])
+        with pytest.raises(Forbidden, match=r"127\.0\.0\.1 is not an address that was checked"):
+            await fetch_feed_at(fetcher, site.url("/", host="name.example"))
+        monkeypatch.setattr(curl.Exchange, "open_socket", lambda _, __, address: curl.new_socket(address))
+        with pytest.raises(Forbidden, match=r"127\.0\.0\.1 is not an address that was checked"):
+            await fetch_feed_at(fetcher, site.url("/", host="name.example"))
+        assert site.asked == []
+
+
+async def test_names_of_two_requests_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each goes where its own lookup led, although libcurl keeps names for all of them."""
+    found = iter(["127.0.0.1", "127.0.0.2"] * 20)
+    monkeypatch.setattr(resolver, "_look_up", lambda _, __: [next(found)])
+    monkeypatch.setattr(resolver, "NAME_TTL_S", -1.0)
+    async with Loopback(host="0.0.0.0") as site, guarded(f"name.example:{site.port}") as fetcher:
+        site.script("/", answer(200, FEED))
+        fetcher.reconfigure(Http(allow=(f"name.example:{site.port}",)), Polling(per_host=64))
+        dialled = dialled_by(monkeypatch)
+        url = site.url("/", host="name.example")
+        request = Request(url=url, home=url)
+        await asyncio.gather(*(fetcher.transport.request(request) for _ in range(10)))
+    assert set(dialled) <= {"127.0.0.1", "127.0.0.2"}
+    assert len(site.asked) == 10
+
+
+@pytest.mark.parametrize("named", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "HTTPS_PROXY"])
+async def test_the_environment_names_no_proxy(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the settings do: a proxy of the environment would dial where the policy does not look."""
+    async with Loopback() as site, Loopback() as proxy, guarded("127.0.0.0/8") as fetcher:
+        monkeypatch.setenv(named, proxy.url())
+        await fetch_feed_at(fetcher, site.script("/", answer(200, FEED)))
+        assert (len(site.asked), proxy.connections) == (1, 0)
 
 
 @pytest.mark.parametrize(

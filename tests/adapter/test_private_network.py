@@ -1,11 +1,9 @@
 """What `http.allow` opens for one feed is closed to every other: whatever they redirect to, name or link.
 
-The transport, dialler and guard are the real ones; only name servers and the machine behind the public
-address are ours.
+The transport, dialler and guard are the real ones; only name servers are ours, and one address that counts as public.
 """
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -14,17 +12,16 @@ import pytest
 
 from aggregator.core.errors import AggregatorError, FetchError, Forbidden
 from aggregator.core.settings import Feed
-from aggregator.fetch import dialer
+from aggregator.fetch import resolver
 from aggregator.fetch.discover import discover
 from aggregator.fetch.transport import Request
 from aggregator.pipeline.websub import WebSub
-from tests.support.loopback import Loopback, answer, redirect
+from tests.support.loopback import PUBLIC, Loopback, answer, make_public, redirect
 from tests.support.poll_harness import HTTP, PollHarness
 
 pytestmark = pytest.mark.anyio
 
-PUBLIC = "93.184.216.34"
-FOREIGN = "http://news.example/feed"
+FOREIGN = "http://news.example:{outside}/feed"
 
 
 @pytest.fixture
@@ -70,21 +67,14 @@ async def nets(
     monkeypatch: pytest.MonkeyPatch, *feeds: str, allow: Sequence[str] = ("127.0.0.1:{port}", "localhost:{port}")
 ) -> AsyncIterator[Nets]:
     """`news.example` is public; `rebound.example` says it is the machine inside."""
-    first = dialer._first
-    async with Loopback() as inside, Loopback(host="127.0.0.2") as outside:
+    async with Loopback() as inside, Loopback(host=PUBLIC) as outside:
 
-        def look_up(host: str, port: int) -> list[dialer.AddrInfo]:
-            address = "127.0.0.1" if host in ("localhost", "rebound.example") else PUBLIC
-            return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))]
+        def look_up(host: str, port: int) -> list[str]:
+            return ["127.0.0.1" if host in ("localhost", "rebound.example") else PUBLIC]
 
-        async def connect(found: Sequence[dialer.AddrInfo]) -> socket.socket:
-            if found[0][4][0] == PUBLIC:
-                found = [(*found[0][:4], ("127.0.0.2", outside.port))]
-            return await first(found)
-
-        monkeypatch.setattr(dialer, "_look_up", look_up)
-        monkeypatch.setattr(dialer, "_first", connect)
-        urls = [url.format(port=inside.port) for url in feeds]
+        make_public(monkeypatch)
+        monkeypatch.setattr(resolver, "_look_up", look_up)
+        urls = [url.format(port=inside.port, outside=outside.port) for url in feeds]
         service = PollHarness(
             *(Feed(url=url, id=f"f{n}", full_text=True) for n, url in enumerate(urls)), min_interval="0", per_host=2
         )
@@ -110,14 +100,15 @@ async def test_a_foreign_feed_reaches_nothing_inside(allow: tuple[str, ...], mon
     async with nets(monkeypatch, "http://127.0.0.1:{port}/own", FOREIGN, allow=allow) as made:
         service, site, inside = made.service, made.outside, made.inside
         inside.script("/own", answer(200, rss("inside")))
-        foreign = next(feed for feed in service.config.feeds if feed.url == FOREIGN)
+        foreign_url = site.url("/feed", host="news.example")
+        foreign = next(feed for feed in service.config.feeds if feed.url == foreign_url)
         for target in made.targets():
             for status in (301, 302, 303, 307, 308):
                 site.script("/feed", redirect(status, "/hop"))
                 site.script("/hop", redirect(status, target))
                 await service.force()
                 with pytest.raises(FetchError):
-                    await service.fetcher.page(foreign, "http://news.example/hop")
+                    await service.fetcher.page(foreign, site.url("/hop", host="news.example"))
             for head in (f"<a:link rel='hub' href='{target}'/><a:link rel='self' href='{target}'/>", ""):
                 link = "" if head else f'<{target}>; rel="hub", <{target}>; rel="self"'
                 archived = head + f"<fh:archive/><a:link rel='prev-archive' href='{target}'/>"
@@ -132,7 +123,7 @@ async def test_a_foreign_feed_reaches_nothing_inside(allow: tuple[str, ...], mon
             with pytest.raises(Forbidden):
                 await service.fetcher.page(foreign, target)
             for status in (307, 308):
-                hub = site.script("/hub", redirect(status, target)).replace("127.0.0.2", "news.example")
+                hub = site.script("/hub", redirect(status, target)).replace(PUBLIC, "news.example")
                 site.script("/feed", answer(200, rss("x"), Link=f'<{hub}>; rel="hub"'))
                 await service.force()
                 service.clock.move(days=2)
@@ -144,7 +135,7 @@ async def test_a_foreign_feed_reaches_nothing_inside(allow: tuple[str, ...], mon
                 """No feed."""
 
             with suppress(AggregatorError):
-                await discover("http://news.example/", service.fetcher.transport, read)
+                await discover(site.url("/", host="news.example"), service.fetcher.transport, read)
         assert {asked.target for asked in inside.asked} == {"/own"}
         assert {asked.method for asked in inside.asked} == {"GET"}
         assert len(site.asked) > 50
@@ -168,7 +159,7 @@ async def test_no_hop_from_public_to_private(monkeypatch: pytest.MonkeyPatch) ->
     """Not even back to where a feed inside came from."""
     async with nets(monkeypatch, "http://127.0.0.1:{port}/own") as made:
         inside, site = made.inside, made.outside
-        inside.script("/own", redirect(302, "http://news.example/away"))
+        inside.script("/own", redirect(302, site.url("/away", host="news.example")))
         site.script("/away", redirect(302, inside.url("/own2")))
         await made.service.force()
         assert [len(inside.heard(target)) for target in ("/own", "/own2")] == [1, 0]

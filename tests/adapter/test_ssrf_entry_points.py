@@ -1,7 +1,8 @@
 """One table: every way out of the application × every address that must not be dialled × DNS and redirects that lie.
 
-The ways out are those of the real house, with nothing but name resolution and the dialling itself
-replaced by a ledger. `test_the_list_is_complete` reads the source: whoever adds a way out adds it here.
+The ways out are those of the real application; name resolution is ours, a ledger has every socket that is opened, and
+one address of this machine counts as public. `test_the_list_is_complete` reads the source: whoever adds a way out adds
+it here.
 """
 
 import ast
@@ -14,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pycurl
 import pytest
 
 from aggregator.app.application import Application, open_application
@@ -25,7 +27,7 @@ from aggregator.core.errors import AggregatorError
 from aggregator.core.model import ArticleRequest, Entry, FeedState, Fetched, ParsedFeed, ParseLevel
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Feed
-from aggregator.fetch import dialer
+from aggregator.fetch import curl, resolver
 from aggregator.pipeline.archive import ArchiveReader
 from aggregator.pipeline.articles import ArticleFetcher
 from aggregator.pipeline.context import activate
@@ -33,13 +35,12 @@ from aggregator.pipeline.websub import WebSub
 from aggregator.web import create_app
 from tests.adapter.test_fetch_ssrf import SPELLINGS
 from tests.support.http_client import HttpClient
-from tests.support.loopback import Loopback, redirect
+from tests.support.loopback import PUBLIC, Loopback, make_public, redirect
 from tests.unit.fetch.test_ssrf import SPECIAL
 
 pytestmark = pytest.mark.anyio
 
-SOURCE = Path(dialer.__file__).parent.parent
-PUBLIC = "93.184.216.34"
+SOURCE = Path(resolver.__file__).parent.parent
 NAMED = [address for address in SPECIAL if "%" not in address]  # no name resolves to an address with a zone
 HOPS = (1, 5)
 
@@ -154,7 +155,7 @@ HARMLESS = {
     ("demo/server.py", "page"),
 }
 # Who may speak to the network at all, by what is imported.
-NETWORK = {"aiohttp", "http.client", "httpx", "requests", "smtplib", "socket", "ssl", "urllib.request", "urllib3"}
+NETWORK = {"http.client", "httpx", "pycurl", "requests", "smtplib", "socket", "ssl", "urllib.request", "urllib3"}
 SPEAKERS = {
     "app/backend.py": "listens",
     "app/processes.py": "`doctor` and our own page",
@@ -179,25 +180,18 @@ class Outside:
     dialled: list[str] = field(default_factory=list)
     asked: dict[str, int] = field(default_factory=dict)
 
-    def look_up(self, host: str, port: int) -> list[dialer.AddrInfo]:
+    def look_up(self, host: str, port: int) -> list[str]:
         """`special7.example` is special; `turncoat7.example` is public once, and special ever after."""
         name = host.partition(".")[0]
         times = self.asked[host] = self.asked.get(host, 0) + 1
-        address = PUBLIC
         if name.startswith("special") or (name.startswith("turncoat") and times > 1):
-            address = NAMED[int(name.removeprefix("special").removeprefix("turncoat"))]
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))]
+            return [NAMED[int(name.removeprefix("special").removeprefix("turncoat"))]]
+        return [PUBLIC]
 
-    async def connect(self, found: Sequence[dialer.AddrInfo]) -> socket.socket:
-        """Whoever is dialled is noted; behind the public address is the site, for those who hop."""
-        self.dialled += [info[4][0] for info in found]
-        if found[0][4][:2] != (PUBLIC, 80):
-            raise ConnectionRefusedError(111, "refused")
-        sock = socket.socket()
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.site.port))
-        return sock
+    def new_socket(self, address: pycurl.CurlSockAddr) -> socket.socket:
+        """Whoever is dialled is noted."""
+        self.dialled.append(address.addr[0])
+        return curl.Socket(address.family, address.socktype, address.protocol)
 
     def addresses(self) -> list[str]:
         """Every address that nobody may be led to, as spelled, as named, and at the end of one hop and of five."""
@@ -210,7 +204,7 @@ class Outside:
                 for left in range(hops, 0, -1):
                     following = target if left == 1 else f"/{number}/{hops}/{left - 1}"
                     self.site.script(f"/{number}/{hops}/{left}", redirect(307, following))
-                hopping.append(f"http://hop{number}x{hops}.example/{number}/{hops}/{hops}")
+                hopping.append(self.site.url(f"/{number}/{hops}/{hops}", host=f"hop{number}x{hops}.example"))
         return [*literal, *named, *hopping]
 
 
@@ -222,11 +216,12 @@ async def test_no_private_address_is_dialled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever it is told, no way out leads to an address that is not public; to a public one it does lead."""
-    monkeypatch.setattr(dialer, "NAME_TTL_S", -1.0)
-    async with Loopback() as site, house_in(tmp_path) as (app, runtime):
+    make_public(monkeypatch)
+    monkeypatch.setattr(resolver, "NAME_TTL_S", -1.0)
+    async with Loopback(host=PUBLIC) as site, house_in(tmp_path) as (app, runtime):
         outside = Outside(site)
-        monkeypatch.setattr(dialer, "_look_up", outside.look_up)
-        monkeypatch.setattr(dialer, "_first", outside.connect)
+        monkeypatch.setattr(resolver, "_look_up", outside.look_up)
+        monkeypatch.setattr(curl, "new_socket", outside.new_socket)
         await way(app, runtime, ["http://control.example/"])
         assert outside.dialled.count(PUBLIC) >= 1
         hostile = outside.addresses()
@@ -256,20 +251,21 @@ def test_the_list_is_complete() -> None:
 
 
 def test_one_dialler() -> None:
-    """Inside fetch/, sockets are opened in dialer.py alone, and only the transport is handed them."""
-    opening = {"socket", "sock_connect", "start_connection", "open_connection", "create_connection", "urlopen"}
-    opened = {
+    """Inside fetch/, sockets are opened in one function of curl.py, and requests are sent there alone."""
+    opening = {"socket", "Socket", "new_socket", "Curl", "CurlMulti", "perform", "open_connection", "create_connection"}
+    opened = sorted(
         (path.name, called)
-        for path in sorted((SOURCE / "fetch").glob("*.py"))
+        for path in (SOURCE / "fetch").glob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if (called := _called(node)) in opening
-    }
-    assert opened == {
-        ("dialer.py", "socket"),
-        ("dialer.py", "sock_connect"),
-        ("dialer.py", "start_connection"),
-        ("transport.py", "create_connection"),
-    }
+    )
+    assert opened == [
+        ("curl.py", "Curl"),
+        ("curl.py", "CurlMulti"),
+        ("curl.py", "Socket"),
+        ("curl.py", "new_socket"),
+        ("transport.py", "perform"),
+    ]
 
 
 def _called(node: ast.AST) -> str:

@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent / "data" / "tls"
+AUTHORITY = FOLDER / "authority.pem"  # for clients
 
 
 def server_context(name: str = "good") -> ssl.SSLContext:
@@ -14,8 +15,3 @@ def server_context(name: str = "good") -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(FOLDER / f"{name}.pem")
     return context
-
-
-def client_context() -> ssl.SSLContext:
-    """A client's side that trusts the tests' authority."""
-    return ssl.create_default_context(cafile=str(FOLDER / "authority.pem"))

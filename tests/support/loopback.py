@@ -16,6 +16,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+import pytest
+
+from aggregator.fetch import ssrf, transport
+
+# Loopback as well, but `make_public` has the address policy take it for an address on the internet.
+PUBLIC = "127.93.184.34"
+
 Play = Callable[[asyncio.StreamWriter], Awaitable[None]]
 Answer = bytes | Play
 
@@ -59,6 +66,13 @@ def answer(status: int = 200, body: bytes = b"", reason: str = "X", /, **headers
 def redirect(status: int, location: str, **headers: str) -> bytes:
     """A redirect."""
     return answer(status, Location=location, **headers)
+
+
+def make_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have PUBLIC, which nobody but this machine can reach, taken for an address that everybody can."""
+    honest = ssrf.is_public
+    for module in (ssrf, transport):
+        monkeypatch.setattr(module, "is_public", lambda address: address == PUBLIC or honest(address))
 
 
 def drip(head: bytes, byte: bytes = b"a", every_s: float = 0.05) -> Play:
