@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from rensa import RMinHash
 
 from aggregator.core.model import Entry, Fingerprint, Story
+from aggregator.core.text.language import common_words, language
 from aggregator.core.text.urls import canonical_url
 
 HASHES = 64  # per sketch; the standard error of a likeness of one half is 0.06
@@ -38,7 +39,8 @@ AGREEMENT = 0.5  # of the words of the shorter text that two texts at one addres
 MAX_GIST, MIN_GIST_SIGNS = 40, 3  # words that stand for a text, and their length
 MIN_SHINGLES = 6
 TITLE_WORDS, TITLE_SIGNS = 4, 16
-MAX_FACTS = 120
+MAX_FACTS = 40  # of each kind
+OTHER_NAMES = 0.6  # of the names of one report that another one of the event lacks, at most
 CANDIDATES = 50  # stories that one version is compared with, at most; and of each key, those that it names
 
 _SIGNATURE = Struct(f"<{HASHES}I")
@@ -50,6 +52,7 @@ _NO_POST = re.compile(
     r".*[=:~].*|!.*|comments?|respond|more(?:-\d+)?|content|main|top|rss|feed|ref|read-?more|disqus_thread|0",
     re.IGNORECASE,
 )  # fragments that say how a reader came, or where on the page something else is
+_DESIGNATOR = re.compile(r"\b([^\W\d_]{1,5})[-‐‑–]?(\d{1,4}[A-Za-z]{0,2})\b")
 _SENTENCE = re.compile(r"[.!?…:;\n]+|[“”\"«»„]+")
 _MULTIPLE = {"thousand": "k", "million": "m", "billion": "bn", "trillion": "tn", "mln": "m", "mrd": "bn"}
 
@@ -70,7 +73,7 @@ def fingerprint(entry: Entry, terms: Iterable[str] = ()) -> Fingerprint:
         title_key=_digest(title) if _says_enough(title) else None,
         signature=b"".join(sketches),
         bands=tuple(_bands(sketches)),
-        facts=_facts(entry.title, body) | _gist(entry.title, body, terms),
+        facts=_facts(entry.title, body, entry.lang) | _gist(entry.title, body, terms),
         lang=entry.lang,
     )
 
@@ -110,6 +113,42 @@ def similarity(one: Fingerprint, other: Fingerprint) -> float:
     return max((_agreement(a, b) for a, b in pairs if a.strip(b"\0") and b.strip(b"\0")), default=0.0)
 
 
+def twin(one: Fingerprint, other: Fingerprint) -> str:
+    """Return in what two texts that are worded alike differ, "numbers differ (5.1 / 4.6)"; "" for nothing.
+
+    They do if each headline has a number, or a name or designator, that the other text has nowhere: copies are
+    cut short and edited, so that one of them lacks something is no sign. Of headlines in title case, which hide
+    the names, it is words that stand where the other headline has another word.
+    """
+    for headline, text, what in (("#", "1", "numbers"), ("T", "A", "names")):
+        mine, others = _of(one, headline) - _of(other, text), _of(other, headline) - _of(one, text)
+        if mine and others:
+            return f"{what} differ ({_shown(mine)} / {_shown(others)})"
+    if _of(one, "C") or _of(other, "C"):
+        first, second = _of(one, "H"), _of(other, "H")
+        mine, others = first - second - _of(other, "W"), second - first - _of(one, "W")
+        if mine and others and 2 * len(first & second) >= min(len(first), len(second)):
+            return f"names differ ({_shown(mine)} / {_shown(others)})"
+    return ""
+
+
+def contradiction(one: Fingerprint, other: Fingerprint) -> str:
+    """Return in what two texts in different words contradict each other, as `twin` does."""
+    found = twin(one, other)
+    if not found and language(one.lang) != "de" and _differ(one.facts, other.facts, "A", allowed=OTHER_NAMES):
+        mine, others = _of(one, "A") - _of(other, "A"), _of(other, "A") - _of(one, "A")
+        found = f"names differ ({_shown(mine)} / {_shown(others)})"
+    return found
+
+
+def _of(known: Fingerprint, kind: str) -> set[str]:
+    return {fact[1:] for fact in known.facts if fact[0] == kind}
+
+
+def _shown(facts: Iterable[str]) -> str:
+    return ", ".join(fact.upper() if any(map(str.isdigit, fact)) else fact.capitalize() for fact in sorted(facts)[:2])
+
+
 def _score(found: Fingerprint, story: Story, feed: str | None, now: datetime, *, titled: bool) -> float:
     """Score a version of a story; zero: none. The address weighs most, then the title, then the words."""
     known, own = story.fingerprint, feed in story.feeds
@@ -123,7 +162,9 @@ def _score(found: Fingerprint, story: Story, feed: str | None, now: datetime, *,
         return 4 + like
     title = titled and bool(found.title_key) and found.title_key == known.title_key
     title = title and abs(now - story.first_at) <= SAME_TITLE
-    if (like < SIMILARITY and not title and not (own and address)) or _contradict(found.facts, known.facts, like):
+    if like < SIMILARITY and not title and not (own and address):
+        return 0.0
+    if twin(found, known) or _contradict(found.facts, known.facts, like):
         return 0.0
     return (4 if address else 2 if title else 0) + like
 
@@ -157,13 +198,21 @@ def _differ(one: frozenset[str], other: frozenset[str], kind: str, *, allowed: f
     return bool(smaller) and 1 - len(first & second) / smaller > allowed
 
 
-def _facts(title: str, body: str) -> frozenset[str]:
-    """Extract facts: headline numbers (#) and names (T); numbers (1) and names (A) of headline and opening."""
+def _facts(title: str, body: str, lang: str | None) -> frozenset[str]:
+    """Extract facts: headline numbers (#) and names (T); numbers (1) and names (A) of headline and opening.
+
+    Designators (S-400) count as names. Of a headline in title case (C), the words (H) stand for the names.
+    """
     opening = " ".join(body.split(None, BODY_WORDS)[:BODY_WORDS])
-    headline, named = _numbers(title), set() if _is_title_case(title) else _names(title)
-    facts = {f"#{n}" for n in headline} | {f"1{n}" for n in headline | _numbers(opening)}
-    facts |= {f"T{n}" for n in named} | {f"A{n}" for n in named | _names(opening)}
-    return frozenset(sorted(facts)[:MAX_FACTS])
+    common = common_words(language(lang))
+    cased = _is_title_case(title)
+    headline, numbers = _numbers(title), _numbers(opening)
+    named = _designators(title) | (set() if cased else _names(title) - common)
+    names = _designators(opening) | _names(opening) - common
+    found = {"#": headline, "1": headline | numbers, "T": named, "A": named | names}
+    if cased:
+        found |= {"C": {""}, "H": {unit for unit in _units(title) if unit not in common and not unit.isdigit()}}
+    return frozenset(f"{kind}{fact}" for kind, facts in found.items() for fact in sorted(facts)[:MAX_FACTS])
 
 
 def _gist(title: str, body: str, terms: Iterable[str]) -> frozenset[str]:
@@ -191,6 +240,11 @@ def _names(text: str) -> set[str]:
         words = _WORD.findall(sentence)
         found.update(_fold(word) for word in words[1:] if word[0].isupper() and len(word) > 1)
     return found
+
+
+def _designators(text: str) -> set[str]:
+    """Return what is named by an abbreviation and a number, written together: s400 for S-400."""
+    return {_fold(sign) + number.lower() for sign, number in _DESIGNATOR.findall(text)}
 
 
 def _is_title_case(title: str) -> bool:

@@ -1,6 +1,7 @@
 """Languages: naming, guessing and stemming. Both libraries load only if a rule asks.
 
-The model beside this module is fastText's lid.176.ftz (lid.176.NOTICE.md); nothing is downloaded.
+Beside this module are fastText's model lid.176.ftz and lists of common words, each with its NOTICE; nothing is
+downloaded.
 """
 
 import re
@@ -146,6 +147,27 @@ def stem(words: Sequence[str], lang: str) -> list[str]:
     if derived is None:
         return [*stemmed]
     return [each + _derivation(fold(word), each, derived) for word, each in zip(lowered, stemmed, strict=True)]
+
+
+@lru_cache(maxsize=1 << 16)
+def root(word: str, lang: str) -> str:
+    """Return what a written word shares with all that is derived from it: Snowball's stem, folded."""
+    stemmer = _stemmer(lang)
+    return fold(stemmer.stemWord(IGNORABLE.sub("", word).lower()) if stemmer else word)
+
+
+@lru_cache(maxsize=64)
+def common_words(lang: str) -> frozenset[str]:
+    """Return the folded words of a language, and of English, that do not tell what a text is about."""
+    lists = _common_words()
+    return lists.get(lang, frozenset()) | lists["en"]
+
+
+@lru_cache(maxsize=1)
+def _common_words() -> dict[str, frozenset[str]]:
+    text = (files("aggregator.core.text") / "common_words.txt").read_text("utf-8")
+    lines = (line.partition(": ") for line in text.splitlines())
+    return {lang: frozenset(map(fold, words.split())) for lang, _, words in lines}
 
 
 def _derivation(word: str, stemmed: str, derived: re.Pattern[str]) -> str:
