@@ -413,11 +413,102 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """Copies of one piece of news. `feeds` carry it; `alerted_rules` are the rules that alerted on it.
+class Features:
+    """The traits by which reports of one event in different words recognise each other.
 
-    `joined` is the story that it turned out to be a part of; it has nothing of its own since.
-    Once a person has acknowledged an alert about it, its spread is no reason to alert again.
+    `stems` are distinct and in order of the text, each with how often it occurs (`counts`, at most 9; 0: it
+    recurs in its feed and weighs nothing) and a word as it was written (`shown`). `headline` are the folded
+    words of the headline; `anchors` and `text_anchors` the names, numbers and designators of headline and text
+    in a form that all languages share.
+    """
+
+    lang: str = ""
+    stems: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    shown: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()
+    text_anchors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frequencies:
+    """In how many of `documents` each stem and anchor occurred; frozen while a poll is routed."""
+
+    documents: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One wording of an event, which new entries are compared with; copies of it are no reports of their own.
+
+    `origin` is the id of the alerted report that it retells, its own if it was alerted itself. `vector` is its
+    sentence embedding, empty without one.
+    """
+
+    id: str
+    feed: str
+    title: str
+    at: datetime
+    fingerprint: Fingerprint
+    features: Features
+    origin: str = ""
+    vector: bytes = b""
+
+
+class JoinKind(StrEnum):
+    """How an entry came to its story."""
+
+    COPY = "copy"
+    RETELLING = "retelling"  # the same event in other words: no new alert
+    FOLLOW_UP = "follow-up"  # later, doubtful, or by the same feed: alerted as an update
+    TRANSLATION = "translation"  # in another language: alerted as an update
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearMiss:
+    """A story that an entry nearly joined, and why it did not: "numbers differ (5.1 / 4.6)"."""
+
+    story: str
+    title: str
+    feed: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Because:
+    """Why an entry joined its story; with `kind` None, it joined none, and only `misses` say something.
+
+    `report`, `title`, `feed` and `at` name the nearest report of `story`, `origin` the alerted one that it
+    retells. `words` are shared words as they were written, heaviest first; `similarity` is 0 to 1, `hours` lie
+    between the two. `doubt` is why a follow-up was not taken for a retelling; `by` the person who joined them.
+    """
+
+    kind: JoinKind | None = None
+    story: str = ""
+    report: str = ""
+    origin: str = ""
+    title: str = ""
+    feed: str = ""
+    at: datetime | None = None
+    words: tuple[str, ...] = ()
+    similarity: float = 0.0
+    hours: float = 0.0
+    doubt: str = ""
+    misses: tuple[NearMiss, ...] = ()
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """One event. `feeds` carry it; `alerted_rules` are the rules that alerted on it.
+
+    `reports` are its wordings, the opener first; `alerted_at` is when one of them was last alerted, `apart` names
+    stories that a person has set apart from it. `joined` is the story that it turned out to be a part of; it has
+    nothing of its own since. Once a person has acknowledged an alert about it, its spread is no reason to alert
+    again.
     """
 
     id: str
@@ -429,6 +520,9 @@ class Story:
     last_at: datetime
     acknowledged_at: datetime | None = None
     joined: str | None = None
+    reports: tuple[Report, ...] = ()
+    alerted_at: datetime | None = None
+    apart: frozenset[str] = frozenset()
 
 
 # --- alerts --------------------------------------------------------------------------------------

@@ -1,0 +1,177 @@
+"""The traits by which reports of one event in different words are recognised."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+from unicodedata import normalize
+
+from anyascii import anyascii
+
+from aggregator.core.model import Entry, Features
+from aggregator.core.text.affixes import stems as inner_words
+from aggregator.core.text.fold import fold
+from aggregator.core.text.language import common_words, guess_language, language, root
+from aggregator.core.text.tokens import Token, token_kind, tokens
+
+WORDS, MAX_CHARS = 60, 900  # of a text that are read
+MAX_COUNT = 9
+RECENT, RECURRING, MIN_RECURRING = 200, 0.3, 6  # last entries of a feed; share and number of them that make a banner
+
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_DESIGNATOR = re.compile(r"\b([^\W\d_]{1,5})[-‐‑–]?(\d{1,4}[A-Za-z]{0,2})\b")
+_SPOKEN_LEAST, _SKELETON_LEAST = 2, 3  # characters of a word; consonants of a name
+
+
+def features(entry: Entry, recurring: frozenset[str] = frozenset()) -> Features:
+    """Compute the traits by which a report of the same event in other words is recognised.
+
+    `recurring` are stems that recur in the entry's feed: banners, heads of series, places of a local paper.
+    """
+    body = entry.content if len(entry.content) > len(entry.summary) else entry.summary
+    title, text = normalize("NFKC", entry.title[:MAX_CHARS]), normalize("NFKC", body[:MAX_CHARS])
+    lang = _language(entry.lang, f"{title}\n{text}")
+    common = common_words(lang)
+    headline, opening = tokens(title), tokens(text)[:WORDS]
+    text = text[: opening[-1].end] if opening else ""
+    counts: Counter[str] = Counter()
+    shown: dict[str, str] = {}
+    for stem, word, times in [
+        *((stem, word, 2) for stem, word in _stems(title, headline, lang, common)),
+        *((stem, word, 1) for stem, word in _stems(text, opening, lang, common)),
+    ]:
+        counts[stem] += times
+        shown.setdefault(stem, word)
+    named = _anchors(title, headline, common, initial=True)
+    return Features(
+        lang=lang,
+        stems=tuple(counts),
+        counts=tuple(0 if stem in recurring else min(count, MAX_COUNT) for stem, count in counts.items()),
+        shown=tuple(shown.values()),
+        headline=tuple(token.folded for token in headline),
+        anchors=named,
+        text_anchors=tuple(a for a in _anchors(text, opening, common, initial=False) if a not in named),
+    )
+
+
+def recurring(rows: Sequence[Features]) -> frozenset[str]:
+    """Return the stems that recur in a feed's last entries, of which `rows` are the features."""
+    counts = Counter(stem for row in rows for stem in row.stems)
+    least = max(MIN_RECURRING, RECURRING * len(rows))
+    return frozenset(stem for stem, count in counts.items() if count >= least)
+
+
+def _language(declared: str | None, text: str) -> str:
+    guess = guess_language(text)
+    return guess.likeliest[0] if guess.certain else language(declared) or next(iter(guess.likeliest), "")
+
+
+def _stems(text: str, words: Sequence[Token], lang: str, common: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield stems with the words as they are written: words, pairs of unspaced signs, numbers, designators."""
+    before: Token | None = None
+    for token in words:
+        kind = token_kind(token.folded)
+        if kind == "unspaced":
+            if before is not None and before.end == token.start:
+                yield before.folded + token.folded, text[before.start : token.end]
+            before = token
+            continue
+        before = None
+        if kind != "digit" and len(token.folded) >= _SPOKEN_LEAST and token.folded not in common:
+            written = text[token.start : token.end]
+            inner = inner_words(token.folded)
+            yield (min(inner)[0] if inner else root(written, lang)), written
+    for found in _DESIGNATOR.finditer(text):
+        yield fold(found[1] + found[2]), found[0]
+    for number in _numbers(text):
+        yield _plain(number), number
+
+
+def _numbers(text: str) -> Iterator[str]:
+    """Yield the numbers that are no part of a designator; single digits say little."""
+    return (number for number in _NUMBER.findall(_DESIGNATOR.sub(" ", text)) if len(number) > 1)
+
+
+def _plain(number: str) -> str:
+    return re.sub(r"[.,](?=\d{3}\b)", "", number).replace(",", ".")
+
+
+def _anchors(text: str, words: Sequence[Token], common: frozenset[str], *, initial: bool) -> tuple[str, ...]:
+    """Return names as consonants, numbers and designators: what a translation leaves as it is.
+
+    A name is a capitalised word, or any of a script without capitals. The first word of a headline may be
+    one (`initial`), those that begin a sentence of a text are rather not.
+    """
+    found: dict[str, None] = {}
+    for token in words:
+        written = text[token.start : token.end]
+        named = (
+            not written[0].islower()
+            and token.folded not in common
+            and token_kind(token.folded) not in ("digit", "unspaced")
+        )
+        if named and (initial or not _begins_sentence(text, token.start)):
+            skeleton = _skeleton(written)
+            if len(skeleton) >= _SKELETON_LEAST:
+                found[skeleton] = None
+    for number in _numbers(text):
+        found[f"#{_plain(number)}"] = None
+    for sign, number in _DESIGNATOR.findall(text):
+        found[f"{anyascii(sign).lower()}{number.lower()}"] = None
+    return tuple(found)
+
+
+def _begins_sentence(text: str, start: int) -> bool:
+    return not text[:start].rstrip(" \n\"'“”«»„(").endswith(tuple("abcdefghijklmnopqrstuvwxyz,;-–—")) and (
+        start == 0 or text[:start].rstrip()[-1:] in ".!?:…\n"
+    )
+
+
+@lru_cache(maxsize=1 << 15)
+def _skeleton(word: str) -> str:
+    """Return the consonants of a word in ASCII, alike for the ways in which languages write one name.
+
+    A vowel at the beginning is kept, as one sign for all, since it makes short names less alike.
+    """
+    plain = anyascii(word).lower()
+    for written, sound in _SOUNDS:
+        plain = plain.replace(written, sound)
+    plain = re.sub(r"[^a-z]", "", plain)
+    skeleton = re.sub(r"[aeiouyhj]", "", plain)
+    return re.sub(r"(.)\1+", r"\1", f"a{skeleton}" if plain[:1] in "aeiou" else skeleton)
+
+
+_SOUNDS = (
+    ("kh", "h"), ("tsch", "c"), ("tch", "c"), ("sch", "s"), ("sh", "s"), ("ch", "c"), ("cz", "c"), ("ph", "f"),
+    ("th", "t"), ("ck", "k"), ("x", "ks"), ("q", "k"), ("c", "k"), ("z", "s"), ("w", "v"),
+)  # fmt: skip
+
+
+def dump(known: Features) -> list[Any]:
+    """Return features as values of JSON; a word that is written like its stem is not repeated."""
+    shown = ("" if word == stem else word for stem, word in zip(known.stems, known.shown, strict=True))
+    counts = "".join(map(str, known.counts))
+    return [
+        known.lang,
+        [*known.stems],
+        counts,
+        [*shown],
+        " ".join(known.headline),
+        [*known.anchors],
+        [*known.text_anchors],
+    ]
+
+
+def load(row: Sequence[Any]) -> Features:
+    """Read what `dump` returned."""
+    lang, stems, counts, shown, headline, anchors, text_anchors = row
+    return Features(
+        lang=lang,
+        stems=tuple(stems),
+        counts=tuple(map(int, counts)),
+        shown=tuple(word or stem for word, stem in zip(shown, stems, strict=True)),
+        headline=tuple(headline.split()),
+        anchors=tuple(anchors),
+        text_anchors=tuple(text_anchors),
+    )
