@@ -13,7 +13,7 @@ from aggregator.app.paths import default_config_path
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from aggregator.app.application import Application
+    from aggregator.app.application import Application, Follow
     from aggregator.config import Loaded
     from aggregator.core.redaction import Redactor
 
@@ -44,15 +44,17 @@ def open_application(
     reading: bool = False,
     console: TextIO | None = None,
     redact: "Redactor | None" = None,
+    follow: "Follow | None" = None,
 ) -> "AbstractAsyncContextManager[Application]":
     """Open the application for one command or the service; `console` is where console channels print.
 
     `reading`: the feeds in the database stay what they are.
     `redact`: what cuts secrets out of the logs; a reload gives it the new ones.
+    `follow`: be on the configuration in force, where the database holds it.
     """
     from aggregator.app.application import open_application as open_
 
-    return open_(loaded, reading=reading, console=console, redact=redact)
+    return open_(loaded, reading=reading, console=console, redact=redact, follow=follow)
 
 
 def quiet_logs(loaded: "Loaded") -> None:
@@ -86,26 +88,52 @@ def serve(
     ready: Callable[[str | None], None] | None = None,
     span: timedelta | None = None,
     metrics: str | None = None,
+    files: bool = True,
 ) -> int:
-    """Run the service until it is asked to stop; return the exit code. `metrics`: see Service."""
+    """Run the service until it is asked to stop; return the exit code. `metrics`: see Service.
+
+    `files`: the configuration is at `path`; else, and where there is nothing, it is the one in the database.
+    """
+    from aggregator.app.application import Follow
     from aggregator.app.service import Service
-    from aggregator.app.usable import require_usable
     from aggregator.core.redaction import Redactor
     from aggregator.telemetry.logs import configure
 
-    loaded = load_config(path)
-    require_usable(loaded)
+    loaded, here = _startable(path, roles, files=files)
     logging = loaded.config.settings.logging
     redact = Redactor(loaded.secrets)
     configure(logging.level, logging.format, redact)
+    follow = Follow(here, whole="plan" in roles or "web" in roles, web="web" in roles)
 
     async def live() -> None:
-        async with open_application(loaded, redact=redact) as app:
-            service = Service(app, await app.runtime(), path, roles, metrics=metrics, on_stop=_end_in_time)
+        async with open_application(loaded, redact=redact, follow=follow) as app:
+            service = Service(app, await app.runtime(), here, roles, metrics=metrics, on_stop=_end_in_time)
             await service.run(ready=ready, span=span)
 
     run(live())
     return 0
+
+
+def _startable(path: Path, roles: frozenset[str], *, files: bool) -> "tuple[Loaded, Path | None]":
+    """Return the configuration to start with, and the path of its files, if it comes from files.
+
+    Raises ConfigErrors, StoreError.
+    """
+    import os
+
+    from aggregator.app.usable import require_usable
+    from aggregator.config import DATABASE
+
+    address = os.environ.get(DATABASE, "")
+    if not address.startswith("postgres") or (files and path.exists()):
+        loaded = load_config(path, sound=not files)
+        address = loaded.config.settings.database.get_secret_value() if loaded.config.settings.database else ""
+        if files or not address.startswith("postgres"):
+            require_usable(loaded)
+            return loaded, path
+    from aggregator.app.cluster_config import load_from_database
+
+    return load_from_database(address, whole="plan" in roles or "web" in roles, web="web" in roles), None
 
 
 def _share_arenas() -> None:

@@ -2,19 +2,20 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from aggregator.app.clock import SystemClock
 from aggregator.app.masking import masked_catalog
 from aggregator.app.paths import database_url
 from aggregator.app.processes import dead_owners, new_owner, registry_folder
 from aggregator.app.usable import require_usable
-from aggregator.config import Loaded, load
+from aggregator.config import FeedReader, Loaded, load
+from aggregator.core.model import ConfigVersion
 from aggregator.core.redaction import Redactor
 from aggregator.core.rules import index_text
 from aggregator.notify import recipients
@@ -23,7 +24,16 @@ from aggregator.pipeline.maintain import Maintainer
 from aggregator.store import Store, open_store
 
 if TYPE_CHECKING:
+    from aggregator.app.cluster_config import ClusterConfig
     from aggregator.app.runtime import Runtime
+
+
+class Follow(NamedTuple):
+    """How a process is on the configuration of a cluster; see `ClusterConfig`. `path`: of its files, if it has any."""
+
+    path: Path | None
+    whole: bool = True
+    web: bool = True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,6 +47,8 @@ class Application:
     clock: SystemClock = field(default_factory=SystemClock)
     owner: str = field(default_factory=new_owner)
     console: TextIO | None = None
+    follower: "ClusterConfig | None" = None
+    _secrets: set[str] = field(default_factory=set)  # of feeds that were read from their rows
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     _runtime: "Runtime | None" = None
 
@@ -74,12 +86,39 @@ class Application:
         loaded, current = await asyncio.to_thread(self._prepare, path)  # polling and matching go on meanwhile
         if digest not in (None, loaded.digest):
             return False
-        await self.store.feeds.sync(loaded.config.feeds, self.clock.now())
-        self.redact.set_secrets(loaded.secrets | self.loaded.secrets)
+        if self.follower is not None:
+            current = await self.follower.put_in_force(loaded, current)
+        else:
+            await self.store.feeds.sync(loaded.config.feeds, self.clock.now())
+        self.take(loaded, current)
+        return True
+
+    def take(self, loaded: Loaded, current: ActiveConfig) -> None:
+        """Go on with another configuration."""
+        self.redact.set_secrets(loaded.secrets | self.loaded.secrets | self._secrets)
         self.loaded, self.current = loaded, current
         if self._runtime is not None:
             self._runtime.fetcher.reconfigure(loaded.config.settings.http, loaded.config.settings.polling)
-        return True
+
+    def note_secrets(self, found: Set[str]) -> None:
+        """Cut further secrets out of all texts."""
+        if not found <= self._secrets:
+            self._secrets |= found
+            self.redact.set_secrets(self.loaded.secrets | self._secrets)
+
+    def activated(self, loaded: Loaded, version: ConfigVersion, reader: FeedReader) -> ActiveConfig:
+        """Prepare a configuration of the cluster for the pipeline."""
+        current = activate(
+            loaded.config,
+            loaded.rules,
+            loaded.digest,
+            recipients=recipients,
+            before=self.current,
+            version=version,
+            read_feed=reader.read,
+        )
+        current.recipients.resolve()
+        return current
 
     def _prepare(self, path: Path) -> tuple[Loaded, ActiveConfig]:
         loaded = load(path, os.environ, before=self.loaded)
@@ -91,12 +130,19 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    loaded: Loaded, *, reading: bool = False, console: TextIO | None = None, redact: Redactor | None = None
+    loaded: Loaded,
+    *,
+    reading: bool = False,
+    console: TextIO | None = None,
+    redact: Redactor | None = None,
+    follow: Follow | None = None,
 ) -> AsyncIterator[Application]:
     """Open the database: upgraded, free of dead processes' leases, its feeds those of the configuration.
 
-    `reading`: its feeds stay what they are, for the configuration at hand may be an old one.
-    `console` is where console channels print; default: stdout. `redact` is shared with the logs.
+    `reading`: its feeds stay what they are, for the configuration at hand may be an old one. So they do where the
+    database holds the configuration (`ClusterConfig`).
+    `console` is where console channels print; default: stdout. `redact` is shared with the logs. `follow`: where
+    the database holds the configuration, be on the one in force; else the configuration is `loaded`.
     """
     redact = redact or Redactor(loaded.secrets)
     clock = SystemClock()
@@ -107,11 +153,13 @@ async def open_application(
         await store.maintenance.upgrade()
         dead = dead_owners(await store.maintenance.owners(), registry_folder(loaded.config))
         await store.maintenance.release_leases_of(dead, clock.now())
-        if not reading and not loaded.faults:  # a feed that was left out for its faults is still ours
+        if (
+            not reading and not loaded.faults and store.cluster is None
+        ):  # a feed that was left out for its faults is still ours
             await store.feeds.sync(loaded.config.feeds, clock.now())
         current = activate(loaded.config, loaded.rules, loaded.digest, recipients=recipients)
         store = replace(store, catalog=masked_catalog(store.catalog, redact))
-        yield Application(
+        app = Application(
             loaded=loaded,
             current=current,
             store=store,
@@ -120,3 +168,9 @@ async def open_application(
             console=console,
             _closing=closing,
         )
+        if store.cluster is not None and follow is not None:
+            from aggregator.app.cluster_config import ClusterConfig
+
+            app.follower = ClusterConfig(app, store.cluster, follow.path, whole=follow.whole, web=follow.web)
+            await app.follower.start()
+        yield app

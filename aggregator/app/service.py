@@ -14,6 +14,7 @@ from aggregator.app.application import Application
 from aggregator.app.backend import AppBackend, metrics_server, web_server
 from aggregator.app.extras import missing
 from aggregator.app.metrics import observe_deliveries
+from aggregator.app.paths import default_config_path
 from aggregator.app.processes import register, registry_folder, this_process
 from aggregator.app.runtime import Runtime
 from aggregator.config import digest as digest_of
@@ -30,6 +31,7 @@ LOOP_TIMEOUT_S = 45.0
 PRUNE_TIMEOUT_S = 1800.0  # a year's worth at once, after a change of settings.retention, is no hang
 DELIVER_WAIT_S = 0.5
 CLOCK_S = 5.0
+FOLLOW_S = 5.0
 FAULT_LASTS_S = 60.0  # a full disk, a restart of the server: reported if it lasts longer
 CLOCK_JUMP = timedelta(seconds=2)
 
@@ -43,7 +45,7 @@ class Service:
         self,
         app: Application,
         runtime: Runtime,
-        config_path: Path,
+        config_path: Path | None,
         roles: frozenset[str],
         *,
         metrics: str | None = None,
@@ -51,6 +53,7 @@ class Service:
     ) -> None:
         """`metrics`: where figures are served, whatever settings.metrics.listen says and beside a page too.
 
+        `config_path`: None where this process has no files, and follows the configuration in the database.
         `on_stop` is called with the first signal to end.
         """
         self.app = app
@@ -66,7 +69,7 @@ class Service:
         self.maintainer = app.maintainer()
         self.backend = AppBackend(
             app,
-            config_path,
+            config_path or default_config_path(),
             self.reload,
             self._loop_statuses,
             runtime.metrics.text,
@@ -103,6 +106,9 @@ class Service:
             stack.enter_context(register(folder, process, self.app.owner))
             self._plan()
             self.schedule.start()
+            if self.app.follower is not None:
+                hearing = asyncio.create_task(kept_alive("pushes", self._hear_of_pushes), name="pushes")
+                stack.callback(hearing.cancel)
             log.info(
                 "ready",
                 extra={"feeds": len(self.app.current.feeds), "rules": len(self.app.current.rules), "page": address},
@@ -175,7 +181,10 @@ class Service:
         if "deliver" in self.roles:
             self._every("deliver", 1.0, self._deliver)
         self._every("database", 1.0, self._mind_database)
-        self._every("config", 2.0, self._watch_config)
+        if self.path is not None:
+            self._every("config", 2.0, self._watch_config)
+        if self.app.follower is not None:
+            self._every("follow", FOLLOW_S, self._follow)
         self._every("figures", 10.0, self.works.measure)
         self._every("deaths", 10.0, self.maintainer.report_deaths)
         self._every("prune", 3600.0, self.maintainer.prune, timeout_s=PRUNE_TIMEOUT_S)
@@ -284,8 +293,27 @@ class Service:
 
     # --- reload ----------------------------------------------------------------------------------
 
+    async def _follow(self) -> None:
+        """Take over what another node has put in force."""
+        assert self.app.follower is not None
+        if await self.app.follower.follow():
+            self._fault = None
+            self._plan_heartbeat()
+
+    async def _hear_of_pushes(self) -> None:
+        """Look at once when one is announced; the looks every few seconds are for announcements that get lost."""
+        assert self.app.store.cluster is not None
+
+        def heard() -> None:
+            self.schedule.soon("follow", self.app.clock.now())
+
+        while True:
+            await self.app.store.cluster.listen(heard)
+            await asyncio.sleep(FOLLOW_S)
+
     async def _watch_config(self) -> None:
         """Take over an edit that two looks agree on: what is still being written is no configuration yet."""
+        assert self.path is not None
         digest = await asyncio.to_thread(digest_of, self.path)
         still, self._looked_at_digest = digest == self._looked_at_digest, digest
         if still and digest != self._seen_digest:
@@ -294,6 +322,9 @@ class Service:
     async def reload(self) -> ConfigErrors | None:
         """Apply the configuration on disk; if it is faulty, the old one stays and a notice is sent."""
         try:
+            if self.path is None:
+                await self._follow()
+                return None
             return await self._take_over(None)
         except AggregatorError as error:
             log.error("the configuration could not be reloaded: %s", error)
@@ -301,6 +332,7 @@ class Service:
 
     async def _take_over(self, digest: str | None) -> ConfigErrors | None:
         """Take over what is on disk, if it still has `digest`. Raises AggregatorError; the next look tries again."""
+        assert self.path is not None
         self._seen_digest = await asyncio.to_thread(digest_of, self.path) if digest is None else digest
         try:
             taken = await self.app.reload(self.path, digest=digest)

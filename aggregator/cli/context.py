@@ -56,21 +56,25 @@ def with_app(
     loaded: "Loaded | None" = None,
     *,
     reading: bool = False,
+    pushing: bool = False,
     console: TextIO | None = None,
 ) -> T:
     """Open the application (database, transport, workers), do `work`, close it. Ctrl-C is clean.
 
     `reading`: a faulty configuration does not stop it, and none changes the feeds in the database.
+    `pushing`: where the database holds the configuration, put the files in force if that is safe, as `run` does.
     `console` is where console channels print:
     not on stdout, where a JSON document goes.
     """
     from aggregator.app import open_application, quiet_logs, run
+    from aggregator.app.application import Follow
 
     loaded = loaded or (load_sound() if reading else load(warn=False))
     quiet_logs(loaded)
 
     async def visit() -> T:
-        async with open_application(loaded, reading=reading, console=console) as app:
+        follow = Follow(config_path()) if pushing else None
+        async with open_application(loaded, reading=reading, console=console, follow=follow) as app:
             return await work(app)
 
     try:

@@ -64,7 +64,7 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
         if shape["feeds"]["failed"]:
             raise SystemExit(1)
 
-    with_app(work, loaded, console=sys.stderr if as_json else None)
+    with_app(work, loaded, pushing=True, console=sys.stderr if as_json else None)
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ COMMANDS = {
     "deliveries": ("deliveries", "Inspect, retry and acknowledge deliveries."),
     "channels": ("channels", "List channels; send a test alert."),
     "silence": ("silence", "Mute a rule, feed or story for a while."),
+    "config": ("config", "Push, compare and roll back the configuration of a cluster."),
     "db": ("db", "Upgrade, back up, restore, copy, check and prune the database."),
     "schema": ("init", "Print the JSON Schema of the configuration."),
     "service": ("service", "Print a systemd unit, compose files, alerting rules or a dashboard."),

@@ -1,5 +1,7 @@
 """`aggregator run`: the service."""
 
+import os
+
 import click
 
 from aggregator.cli.context import config_path
@@ -47,13 +49,25 @@ def run(roles: frozenset[str], metrics: str | None) -> None:
 @click.command(
     epilog="""\b
 Examples:
-  aggregator worker
+  AGGREGATOR_DATABASE=postgresql://aggregator@db.example.org/aggregator aggregator worker
   aggregator worker --metrics 127.0.0.1:9465    with metrics for Prometheus"""
+)
+@click.option(
+    "--database",
+    metavar="URL",
+    help="Address of the PostgreSQL database [default: $AGGREGATOR_DATABASE, else settings.database of the files].",
 )
 @metrics_option
 @config_option
-def worker(metrics: str | None) -> None:
-    """Run an additional process that polls and delivers (requires PostgreSQL)."""
-    from aggregator.app import serve
+def worker(database: str | None, metrics: str | None) -> None:
+    """Run an additional process that polls and delivers (requires PostgreSQL).
 
-    raise SystemExit(serve(config_path(), frozenset({"poll", "deliver"}), metrics=metrics))
+    It needs no files: it follows the configuration in the database. Secrets that it refers to (${NAME}) must be in
+    its environment; what lacks one is left to other processes.
+    """
+    from aggregator.app import serve
+    from aggregator.config import DATABASE
+
+    if database:
+        os.environ[DATABASE] = database
+    raise SystemExit(serve(config_path(), frozenset({"poll", "deliver"}), metrics=metrics, files=False))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aggregator.config.loader import Loaded, build, load
 from aggregator.config.merge import merge
-from aggregator.config.rules import _position_inside
+from aggregator.config.rules import position_inside
 from aggregator.config.source import read
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
@@ -85,4 +85,4 @@ def _sound(section: MappingNode, errors: Errors) -> tuple[tuple[ScalarNode, Node
 
 
 def _faulty(errors: Errors, *nodes: Node) -> bool:
-    return any(_position_inside(error, node) for node in nodes for error in errors)
+    return any(position_inside(error, node) for node in nodes for error in errors)

@@ -26,6 +26,7 @@ from aggregator.core.settings import Config, weak_spot
 from aggregator.core.values import revealed
 
 LISTEN = "AGGREGATOR_LISTEN"  # where the page listens in a container, whatever settings.web.listen says
+DATABASE = "AGGREGATOR_DATABASE"  # the database's address, whatever settings.database says
 _UNEDITED: Mapping[Path, str] = MappingProxyType({})
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
@@ -122,6 +123,9 @@ def build(
     if config is not None and (listen := environ.get(LISTEN)):
         config, open_page = _listening(config, listen)
         notes.extend(open_page)
+    if config is not None and (database := environ.get(DATABASE)):
+        settings = config.settings.model_copy(update={"database": SecretStr(database)})
+        config = config.model_copy(update={"settings": settings})
     rules, judged = compile_rules(root, value, errors, before.rules if before else ())
     notes.extend(judged)
     if complete and config is not None:

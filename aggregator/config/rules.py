@@ -94,7 +94,7 @@ def _sound(
         return ()
     found = []
     for node, row in zip(rows.nodes, values, strict=True):
-        if not any(_position_inside(error, node) for error in errors):
+        if not any(position_inside(error, node) for error in errors):
             try:
                 found.append((node, RuleConfig.model_validate(row, by_alias=True, by_name=False)))
             except ValidationError:
@@ -114,7 +114,7 @@ def _lists(value: object) -> dict[str, tuple[str, ...]]:
     return sound
 
 
-def _position_inside(error: ConfigError, node: Node) -> bool:
+def position_inside(error: ConfigError, node: Node) -> bool:
     """Tell whether an error points into a node."""
     first, last = node.source.place(node.start), node.source.place(node.end)
     return error.file == node.source.name and first <= (error.line, error.column) <= last

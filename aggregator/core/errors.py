@@ -197,6 +197,10 @@ class Conflict(StoreError):
     """Somebody else holds the lease, or changed the row first."""
 
 
+class NotHere(AggregatorError):
+    """Another process may do it; this one lacks something, for example a secret."""
+
+
 class Busy(AggregatorError):
     """The limit of concurrent work of this kind is reached; try again after `retry_after_s`."""
 

@@ -221,6 +221,8 @@ class FeedState:
     redirect that awaits confirmation. `hub_until`: until then a hub has promised to push (a
     subscription writes it, not a poll). `push_missed`: polls find entries that the hub did not push.
     `deaths`: how many processes in a row died while they worked on a document of this feed.
+    `options`: the feed as it is configured, in JSON with its references unexpanded, where the configuration is kept
+    in the database; a poll never changes it.
     """
 
     id: str
@@ -259,6 +261,7 @@ class FeedState:
     deaths: int = 0
     lease_owner: str | None = None
     lease_until: datetime | None = None
+    options: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -932,6 +935,81 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigVersion:
+    """One configuration of a cluster: `by` names who put it in force, `at` is the database's clock."""
+
+    number: int
+    digest: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredConfig:
+    """The files of a configuration as (name, text); `feeds` are those that say nothing but feeds, if asked for."""
+
+    version: ConfigVersion
+    files: tuple[tuple[str, str], ...]
+    feeds: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A process of a cluster. `silent_s`: seconds since its heartbeat, by the database's clock.
+
+    `config`: the number that it follows; `lacks`: what it needs and does not have (secrets), in words.
+    """
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+    version: str
+    schema: str = ""
+    config: int = 0
+    lacks: str = ""
+    started_at: datetime
+    silent_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A piece of work that one process of a cluster does at a time; `name` is unique among live jobs.
+
+    `kind` says who can do it, `subject` what it is about (a lane, a channel); `config`: the number that a process
+    must know first.
+    """
+
+    kind: str
+    subject: str = ""
+    config: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}:{self.subject}" if self.subject else self.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedJob:
+    """A live job in the engine's queue: waiting or at work, for how many seconds, `attempts` so far."""
+
+    name: str
+    queue: str
+    running: bool
+    age_s: float
+    attempts: int = 0
+    worker: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """What a cluster's engine has to do: live jobs, the oldest first, jobs that failed, and workers that live."""
+
+    jobs: tuple[QueuedJob, ...] = ()
+    failed: int = 0
+    workers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """The state of the service. `lag_s`: how long the most overdue feed has been waiting.
 
@@ -955,6 +1033,8 @@ class Status:
     backlog: Backlog = Backlog()
     database_fault: str = ""
     config_errors: tuple[str, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    config_number: int | None = None
 
 
 Json = dict[str, Any]

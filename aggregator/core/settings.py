@@ -209,6 +209,9 @@ class RuleConfig(Section):
     tests: RuleTests = Field(RuleTests(), description="Run by `aggregator check`.")
 
 
+UNAVAILABLE = "unavailable"  # the service of a channel whose secrets are not here
+
+
 class Channel(Section):
     """A named destination: an Apprise `url` (or several), or a `service` with its own fields."""
 
@@ -235,6 +238,11 @@ class Channel(Section):
     template: str | None = Field(None, description="Custom Jinja2 template file for this channel.")
     fallback: str | None = Field(None, description="Channel notified when this one fails for good.")
     timeout_s: Seconds = Field(20.0, alias="timeout", description="Time limit of one attempt.")
+
+    @property
+    def available(self) -> bool:
+        """Tell whether this process can send on it; else it lacks a secret that another one has."""
+        return self.service != UNAVAILABLE
 
     @property
     def fields(self) -> dict[str, Any]:

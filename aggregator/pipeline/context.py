@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from aggregator.core.errors import ConfigErrors, NotHere
+from aggregator.core.model import ConfigVersion, FeedState
 from aggregator.core.routing import Recipients, Router, whole_channel
 from aggregator.core.rules import Rule, RuleIndex
 from aggregator.core.settings import Channel, Config, Feed, RuleConfig
@@ -12,7 +14,10 @@ from aggregator.ports import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveConfig:
-    """A configuration with its compiled rules and its recipients; replaced whole on reload, never changed."""
+    """A configuration with its compiled rules and its recipients; replaced whole on reload, never changed.
+
+    In a cluster it has a number, is in force everywhere `since` an instant, and `read_feed` reads a feed from its row.
+    """
 
     config: Config
     feeds: Mapping[str, Feed]
@@ -21,6 +26,18 @@ class ActiveConfig:
     index: RuleIndex
     router: Router
     digest: str = ""
+    number: int = 0
+    since: datetime | None = None
+    read_feed: Callable[[str], Feed] | None = None
+
+    def feed(self, state: FeedState) -> Feed | None:
+        """Return a feed as configured; None: it is not. Raises NotHere if a secret of it is not here."""
+        if state.options is None or self.read_feed is None:
+            return self.feeds.get(state.id)
+        try:
+            return self.read_feed(state.options)
+        except ConfigErrors as error:
+            raise NotHere(f"{state.id} cannot be polled by this process: {error}") from None
 
     @property
     def recipients(self) -> Recipients:
@@ -40,6 +57,10 @@ class Context:
         """Return the active configuration; ask once per poll or tick."""
         return self.config()
 
+    def owner_of(self, state: FeedState) -> str:
+        """Return who claimed a feed: a job of the cluster, or else this process."""
+        return state.lease_owner or self.owner
+
     def now(self) -> datetime:
         return self.clock.now()
 
@@ -51,10 +72,12 @@ def activate(
     *,
     recipients: Callable[[Channel], Sequence[str]] = whole_channel,
     before: ActiveConfig | None = None,
+    version: ConfigVersion | None = None,
+    read_feed: Callable[[str], Feed] | None = None,
 ) -> ActiveConfig:
     """Prepare a configuration for the pipeline; with `before`, only the rules that changed are indexed anew.
 
-    `recipients` names those that a channel reaches.
+    `recipients` names those that a channel reaches; `version` and `read_feed` are those of a cluster.
     """
     live = tuple(rule for rule in rules if rule.config.enabled)
     rule_configs = {rule.id: rule.config for rule in rules}
@@ -71,4 +94,7 @@ def activate(
             recipients=Recipients(config.channels, recipients),
         ),
         digest=digest,
+        number=version.number if version else 0,
+        since=version.at if version else None,
+        read_feed=read_feed,
     )

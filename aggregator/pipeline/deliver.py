@@ -45,12 +45,14 @@ class Deliver:
         Waits at most `wait_s` seconds (None: until all turns are over); a turn that takes longer
         is counted by the tick that finds it finished. Raises StoreError.
         """
-        config = self._context.active.config
+        active = self._context.active
+        config = active.config
         if self._config_seen is not config or self._config_since > now:
-            self._config_seen, self._config_since = config, now
+            self._config_seen, self._config_since = config, active.since or now
         due = await self._due_channels(now)
         channels = config.channels
-        for name in due & channels.keys() - self._turns.keys():
+        usable = {name for name, channel in channels.items() if channel.available}
+        for name in due & usable - self._turns.keys():
             self._turns[name] = asyncio.create_task(self._turn(channels[name]), name=f"deliver {name}")
         if self._turns:
             await asyncio.wait(self._turns.values(), timeout=wait_s)

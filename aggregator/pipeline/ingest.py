@@ -13,7 +13,16 @@ from time import perf_counter
 from typing import Literal
 
 from aggregator.core.delivery.notices import health_channels, notice_deliveries
-from aggregator.core.errors import AggregatorError, Conflict, DatabaseFault, FetchError, ParseError, StoreError, brief
+from aggregator.core.errors import (
+    AggregatorError,
+    Conflict,
+    DatabaseFault,
+    FetchError,
+    NotHere,
+    ParseError,
+    StoreError,
+    brief,
+)
 from aggregator.core.model import (
     AlertKind,
     Delivery,
@@ -121,7 +130,10 @@ class Ingestor:
         """Do the work; a bug stops one feed, not the service. `counts`: its errors are failures of the feed."""
         began = perf_counter()
         active = self._context.active
-        feed = active.feeds.get(state.id)
+        try:
+            feed = active.feed(state)
+        except NotHere as error:
+            return await self._abandon(state, error)
         if feed is None:  # it left the configuration after it was claimed
             return await self._abandon(state, AggregatorError(f"{state.id} is no longer configured"))
         try:
@@ -155,7 +167,7 @@ class Ingestor:
         after, hosts = after_failure(state, feed, active.config.settings.polling, error, ours=True, now=now)
         poll = PollResult(state=after, hosts=hosts, notices=self._health_news(active, state, after, now))
         try:
-            await self._feeds.commit(poll, owner=self._context.owner)
+            await self._feeds.commit(poll, owner=self._context.owner_of(poll.state))
         except StoreError:  # not even that can be written
             return await self._abandon(state, error)
         return PolledFeed(feed=state.id, error=error)
@@ -165,7 +177,7 @@ class Ingestor:
         faults = self._store_faults[state.id] = self._store_faults.get(state.id, 0) + 1
         poll = PollResult(state=outage.postpone(state, self._context.now(), outage.store_probe_s(faults)))
         try:
-            await self._feeds.commit(poll, owner=self._context.owner)
+            await self._feeds.commit(poll, owner=self._context.owner_of(poll.state))
         except StoreError:  # not even that can be written
             return await self._abandon(state, error)
         return PolledFeed(feed=state.id, error=error)
@@ -186,7 +198,7 @@ class Ingestor:
 
     async def _parsed(self, feed: Feed, state: FeedState, response: Fetched) -> ParsedFeed:
         """Parse a document; its bytes count as held until here. Raises ParseError."""
-        begin = partial(self._feeds.begin, state.id, self._context.now(), owner=self._context.owner)
+        begin = partial(self._feeds.begin, state.id, self._context.now(), owner=self._context.owner_of(state))
         try:
             parsed = await self._parser.parse(response, state, self._recall(state), begin, feed.reading)
             return dated_changes(parsed, response.url, self._context.now()) if feed.kind == "watch" else parsed
@@ -315,7 +327,7 @@ class Ingestor:
             answer = partial(active.router.route, part.hits, entries, now, fingerprints=known, part=number)
             began = perf_counter()
             stored += await self._feeds.commit(
-                part, owner=self._context.owner, question=asked, route=answer if asked else None
+                part, owner=self._context.owner_of(part.state), question=asked, route=answer if asked else None
             )
             if part.unfinished:  # an alert takes six writes, each of which would wait for one of these parts
                 await asyncio.sleep(min(perf_counter() - began, MAX_PAUSE_S))
@@ -347,7 +359,7 @@ class Ingestor:
             memory=parsed.memory if parsed else None,
             quarantined=parsed.quarantined if parsed else (),
         )
-        await self._feeds.commit(poll, owner=self._context.owner)
+        await self._feeds.commit(poll, owner=self._context.owner_of(poll.state))
         return PolledFeed(feed=state.id, parse_level=parsed.parse_level if parsed else ParseLevel.NOT_MODIFIED)
 
     async def _failed(
@@ -360,7 +372,7 @@ class Ingestor:
             log.info("poll failed: %s", error, extra={"feed": state.id})
             after, hosts = after_failure(state, feed, settings.polling, error, now=now)
             poll = PollResult(state=after, hosts=hosts, notices=self._health_news(active, state, after, now))
-        await self._feeds.commit(poll, owner=self._context.owner)
+        await self._feeds.commit(poll, owner=self._context.owner_of(poll.state))
         return PolledFeed(feed=state.id, error=error.with_traceback(None))  # whose frames hold the document
 
     async def _abandon(self, state: FeedState, error: AggregatorError) -> PolledFeed:
@@ -368,7 +380,7 @@ class Ingestor:
         if isinstance(error, Conflict):
             log.error("poll could not be stored: %s", error, extra={"feed": state.id})
         try:
-            await self._feeds.release([state.id], owner=self._context.owner)
+            await self._feeds.release([state.id], owner=self._context.owner_of(state))
         except StoreError as second:
             log.warning("the lease could not be freed yet: %s", second, extra={"feed": state.id})
         return PolledFeed(feed=state.id, error=error)

@@ -33,6 +33,8 @@ from aggregator.core.model import (
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Channel, Feed
 from aggregator.ports.catalog import Catalog as Catalog
+from aggregator.ports.cluster import Cluster as Cluster
+from aggregator.ports.cluster import Lane
 
 Route = Callable[[RoutingContext], RoutingResult]
 Recall = Callable[[], Awaitable[bytes | None]]
@@ -116,13 +118,15 @@ class Feeds(Protocol):
         per_host: int | None = None,
         busy: Sequence[str] = (),
         proven: bool = False,
+        lane: Lane | None = None,
     ) -> tuple[FeedState, ...]:
         """Lease up to `limit` enabled feeds that are due (`force`: due or not), most overdue first.
 
         A host whose limit lies ahead is passed over, forced or not; so is a leased feed. With `per_host`,
         of the `limit` most overdue that are not at `busy` hosts, only `per_host` of each host are taken:
         where that was a host's share, others may be had by asking again with the host among the busy ones.
-        `proven`: only those whose last poll went well (`health.is_proven`).
+        `proven`: only those whose last poll went well (`health.is_proven`). `lane`: only those of a lane; raises
+        Conflict if `owner` is not the last who took it (`Cluster.take_lane`).
         """
         ...
 

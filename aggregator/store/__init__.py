@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from aggregator.core.model import Entry
+from aggregator.core.model import Entry, StoredConfig
 from aggregator.store.store import Store
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from aggregator.store.migrate import Upgraded
 
-__all__ = ["Store", "copy_store", "count_rows", "open_store", "restore_store", "upgrade_store"]
+__all__ = ["Store", "copy_store", "count_rows", "open_store", "read_stored_config", "restore_store", "upgrade_store"]
 
 
 def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool = False) -> Store:
@@ -29,6 +29,25 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool 
     from aggregator.store.factory import open_store
 
     return open_store(url, index_text=index_text, make_dirs=make_dirs)
+
+
+def read_stored_config(url: str, *, feeds: bool) -> StoredConfig | None:
+    """Return the configuration in force in a PostgreSQL database, with all its files (`feeds`) or without.
+
+    None: none was ever pushed. Raises StoreError, SchemaOutOfDate.
+    """
+    from aggregator.store.cluster import read_config
+    from aggregator.store.engine import make_engine, read_revision, require_current
+    from aggregator.store.location import parse_location
+
+    place = parse_location(url, "the address")
+    engine = make_engine(place, writing=False)
+    try:
+        with place.translate_errors(), engine.connect() as connection:
+            require_current(read_revision(connection, place), place)
+            return read_config(connection, None, feeds=feeds)
+    finally:
+        engine.dispose()
 
 
 async def upgrade_store(url: str, *, make_dirs: bool = False, backup: bool = True) -> "Upgraded":

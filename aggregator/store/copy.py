@@ -16,7 +16,7 @@ from aggregator.store.column_types import DigestList, FreeText, Instant, JsonLis
 from aggregator.store.engine import make_engine, read_revision, require_current
 from aggregator.store.location import DatabaseLocation
 from aggregator.store.migrate import upgrade
-from aggregator.store.schema import metadata
+from aggregator.store.schema import STORED
 from aggregator.store.search_index import search_of
 
 BATCH = 1000
@@ -31,7 +31,7 @@ def count_rows(place: DatabaseLocation) -> int:
     try:
         with place.translate_errors(), engine.connect() as connection:
             require_current(read_revision(connection, place), place)
-            queries = [*map(select, metadata.sorted_tables), search_of(place).EVERY]
+            queries = [*map(select, STORED), search_of(place).EVERY]
             return sum(connection.execute(select(func.count()).select_from(q.subquery())).scalar_one() for q in queries)
     finally:
         engine.dispose()
@@ -70,7 +70,7 @@ class _CopyRun:
     step: Step
 
     def run(self) -> Mapping[str, int]:
-        tables = [_as_stored(table) for table in metadata.sorted_tables]
+        tables = [_as_stored(table) for table in STORED]
         for table in tables:
             if self.here.execute(select(table).limit(1)).first():
                 raise StoreError(f"{self.target} is not empty: {table.name} has rows; specify an empty database")
@@ -116,7 +116,7 @@ class _CopyRun:
 
     def _advance_sequences(self) -> None:
         """Set sequences so that new rows get numbers behind the copied ones (`setval` ignores NULL: an empty table)."""
-        for table in metadata.sorted_tables:
+        for table in STORED:
             column = table.autoincrement_column
             if column is not None:
                 sequence = func.pg_get_serial_sequence(table.name, column.name)

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import sqlite
 # One number for each thing that processes on one PostgreSQL take turns at ("aggr" in ASCII, then a count).
 ROUTING_LOCK = 0x61676772_0001
 UPGRADE_LOCK = 0x61676772_0002
+CONFIG_LOCK = 0x61676772_0003
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Synchronisation of feed rows with the configuration; an edit of YAML never removes what was stored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
@@ -10,7 +11,7 @@ from aggregator.core.model import FeedState
 from aggregator.core.settings import Feed
 from aggregator.store import mappers
 from aggregator.store.column_types import Values
-from aggregator.store.dialect import Dialect
+from aggregator.store.dialect import CONFIG_LOCK, Dialect
 from aggregator.store.schema import feeds, memories
 
 CONFIGURED = (
@@ -20,30 +21,44 @@ CONFIGURED = (
     feeds.c.reading,
     feeds.c.configured,
     feeds.c.enabled,
+    feeds.c.options,
 )
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def sync_feeds(connection: Connection, dialect: Dialect, wanted: Sequence[Feed], now: datetime) -> None:
+def sync_feeds(
+    connection: Connection,
+    dialect: Dialect,
+    wanted: Sequence[Feed],
+    now: datetime,
+    options: Mapping[str, str] = NONE,
+) -> None:
     """Add feeds, record their edits, disable removed ones; those that return go on where they were.
 
-    Rows are locked, added and edited in the order of their ids, so that two processes never wait for each other.
+    `options`: each feed as it is written, where the configuration is kept in the database. One process at a time;
+    only rows that change are locked, in the order of their ids, as commits of polls lock theirs.
     """
+    dialect.advisory_lock(connection, CONFIG_LOCK)
     wanted = sorted(wanted, key=lambda feed: feed.id)
-    stored = {row.id: row for row in connection.execute(select(*CONFIGURED).order_by(feeds.c.id).with_for_update())}
-    new = [_new(feed, now) for feed in wanted if feed.id not in stored]
-    edited = [feed for feed in wanted if feed.id in stored and _differs(feed, stored[feed.id])]
+    stored = {row.id: row for row in connection.execute(select(*CONFIGURED))}
+    written = {feed.id: _configured(feed, options.get(feed.id)) for feed in wanted}
+    new = [{"id": feed.id, **_new(feed, now), **written[feed.id]} for feed in wanted if feed.id not in stored]
+    edited = [feed for feed in wanted if feed.id in stored and _differs(written[feed.id], stored[feed.id])]
     moved = [
         feed
         for feed in edited
         if (feed.url, feed.reading.text) != (stored[feed.id].configured_url, stored[feed.id].reading)
     ]
-    gone = stored.keys() - {feed.id for feed in wanted}
+    gone = {row.id for row in stored.values() if row.configured} - written.keys()
+    if changing := sorted(gone | {feed.id for feed in edited}):
+        lock = select(feeds.c.id).where(dialect.is_in(feeds.c.id, "ids")).order_by(feeds.c.id).with_for_update()
+        connection.execute(lock, {"ids": dialect.list_param(changing)}).all()
 
     if new:
         connection.execute(dialect.insert_ignore(feeds), new)
     if edited:
         edit = update(feeds).where(feeds.c.id == bindparam("feed_id"))
-        connection.execute(edit, [{"feed_id": feed.id, **_configured(feed)} for feed in edited])
+        connection.execute(edit, [{"feed_id": feed.id, **written[feed.id]} for feed in edited])
     if moved:
         _start_over(connection, dialect, moved, now)
     leave = update(feeds).where(dialect.is_in(feeds.c.id, "ids"), feeds.c.configured)
@@ -51,17 +66,18 @@ def sync_feeds(connection: Connection, dialect: Dialect, wanted: Sequence[Feed],
         connection.execute(leave.values(configured=False, enabled=False), {"ids": dialect.list_param(sorted(gone))})
 
 
-def _differs(feed: Feed, row: Any) -> bool:
-    return any(getattr(row, column) != value for column, value in _configured(feed).items())
+def _differs(written: Values, row: Any) -> bool:
+    return any(getattr(row, column) != value for column, value in written.items())
 
 
-def _configured(feed: Feed) -> Values:
+def _configured(feed: Feed, options: str | None) -> Values:
     return {
         "configured_url": str(feed.url),
         "configured_title": feed.title,
         "reading": feed.reading.text,
         "configured": True,
         "enabled": feed.enabled,
+        "options": options,
     }
 
 
@@ -70,7 +86,7 @@ def _fresh(feed: Feed, now: datetime) -> FeedState:
 
 
 def _new(feed: Feed, now: datetime) -> Values:
-    return {"id": feed.id, **mappers.feed_values(_fresh(feed, now)), **_configured(feed)}
+    return mappers.feed_values(_fresh(feed, now))
 
 
 def _start_over(connection: Connection, dialect: Dialect, moved: Sequence[Feed], now: datetime) -> None:

@@ -21,10 +21,13 @@ from sqlalchemy import (
 
 from aggregator.core.errors import DatabaseFault
 from aggregator.core.model import Entry, FeedState, PollResult, RoutingQuery, StoredKey
+from aggregator.core.polling.lanes import slots_of
 from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.settings import Feed
 from aggregator.ports import Route
+from aggregator.ports.cluster import Lane
 from aggregator.store import mappers
+from aggregator.store.cluster import IN_LANE, require_lane
 from aggregator.store.column_types import EPOCH, Instant, instant, micros
 from aggregator.store.commit import PollCommit, PollWriter
 from aggregator.store.dialect import ROUTING_LOCK
@@ -91,8 +94,11 @@ class SqlFeeds:
         per_host: int | None = None,
         busy: Sequence[str] = (),
         proven: bool = False,
+        lane: Lane | None = None,
     ) -> tuple[FeedState, ...]:
         claimable = self._claimable(now, ids, force)
+        if lane is not None:
+            claimable.append(IN_LANE)
         if proven:
             claimable += [feeds.c.last_ok_at.is_not(None), feeds.c.failures == 0]
         wanted = [*claimable, ~_host_resting(now)]
@@ -109,13 +115,17 @@ class SqlFeeds:
             .values(lease_owner=owner, lease_until=now + timedelta(seconds=lease_s))
             .returning(*feeds.columns)
         )
-        bound = {} if ids is None else {"ids": self._dialect.list_param(ids)}
+        bound: dict[str, Any] = {} if ids is None else {"ids": self._dialect.list_param(ids)}
+        if lane is not None:
+            bound["slots"] = list(slots_of(*lane))
         if busy:
             bound["busy"] = self._dialect.list_param(busy)
 
         unreleased = frozenset(self._unreleased)
 
         def take(connection: Connection) -> Sequence[Row[Any]]:
+            if lane is not None:
+                require_lane(connection, lane, owner)
             for each in {owner for _, owner in unreleased}:
                 self._free(connection, [feed for feed, owner in unreleased if owner == each], each)
             self._bring_back(connection, now, owner)

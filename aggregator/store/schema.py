@@ -82,8 +82,12 @@ feeds = Table(
     Column("lease_until", Instant),
     Column("begun_at", Instant),
     Column("deaths", Integer, nullable=False, server_default="0"),
+    Column("slot", Integer, nullable=False, server_default="0"),
+    Column("options", FreeText),
 )
 Index("feeds_due", feeds.c.next_poll_at, feeds.c.id)
+# One process needs no lanes: on SQLite the index holds nothing.
+Index("feeds_lane", feeds.c.slot, feeds.c.next_poll_at, sqlite_where=feeds.c.slot < 0)
 
 for _column, _condition in ((feeds.c.begun_at, feeds.c.begun_at.is_not(None)), (feeds.c.deaths, feeds.c.deaths > 0)):
     Index(f"feeds_{_column.name}", _column, sqlite_where=_condition, postgresql_where=_condition)
@@ -401,3 +405,51 @@ edits = Table(
     Column("undoes", Number),
     Column("at", Instant, nullable=False),
 )
+# What follows concerns the processes of a cluster, not what is stored: it stays where it is when a database is copied.
+
+# The configurations of a cluster, each in files; `feeds` are those of them that say nothing but feeds, which rows hold.
+configs = Table(
+    "configs",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("digest", Text, nullable=False),
+    Column("files", JsonList, nullable=False),
+    Column("feeds", JsonList, nullable=False),
+    Column("by", Line, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+# The processes of a cluster; every instant here is the database's.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Line, nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("schema", Text, nullable=False),
+    Column("config", Integer, nullable=False),
+    Column("lacks", Line, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("heartbeat_at", Instant, nullable=False),
+)
+
+# Which job polls a lane: no other job claims anything in it.
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("owner", Text, nullable=False),
+)
+
+# What a cluster agrees on: the number of lanes, the last planner, the engine's schema, the oldest program.
+cluster = Table(
+    "cluster",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+CLUSTER = frozenset({configs, nodes, lanes, cluster})
+STORED = tuple(table for table in metadata.sorted_tables if table not in CLUSTER)

@@ -3,12 +3,15 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from aggregator.ports import ArticleQueue, Catalog, Feeds, Maintenance, Outbox, Subscriptions
+from aggregator.ports import ArticleQueue, Catalog, Cluster, Feeds, Maintenance, Outbox, Subscriptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The ports over one database. `close`, or the end of `async with`, writes what waits."""
+    """The ports over one database; `cluster` on PostgreSQL only.
+
+    `close`, or the end of `async with`, writes what waits.
+    """
 
     feeds: Feeds
     articles: ArticleQueue
@@ -17,6 +20,7 @@ class Store:
     catalog: Catalog
     maintenance: Maintenance
     close: Callable[[], Awaitable[None]]
+    cluster: Cluster | None = None
 
     async def __aenter__(self) -> "Store":
         return self

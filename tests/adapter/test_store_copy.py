@@ -23,7 +23,7 @@ from aggregator.core.model import (
 from aggregator.core.polling.websub import HubSubscription, Unsubscription
 from aggregator.store import copy_store, count_rows, open_store
 from aggregator.store.copy import BATCH
-from aggregator.store.schema import metadata
+from aggregator.store.schema import STORED
 from tests.contract.conftest import index_text
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.records import HOUR, NOW, delivery, entry, feed, hit, lease, polled, stored, story
@@ -82,7 +82,7 @@ def dump(url: str) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table, as values."""
     engine = create_engine(url)
     with engine.connect() as connection:
-        found = {t.name: sorted(map(repr, map(tuple, connection.execute(select(t))))) for t in metadata.sorted_tables}
+        found = {t.name: sorted(map(repr, map(tuple, connection.execute(select(t))))) for t in STORED}
     engine.dispose()
     return found  # type: ignore[return-value]
 

@@ -49,11 +49,13 @@ from aggregator.core.model import (
 )
 from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import host_key
+from aggregator.core.polling.lanes import slot_of
 from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Feed
 from aggregator.core.stories import CANDIDATES
 from aggregator.ports import Route
+from aggregator.ports.cluster import Lane
 from aggregator.store.migrations import REVISIONS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -196,6 +198,7 @@ class MemoryFeeds:
         per_host: int | None = None,
         busy: Sequence[str] = (),
         proven: bool = False,
+        lane: Lane | None = None,
     ) -> tuple[FeedState, ...]:
         self._bring_back(now, owner)
         resting = {host for host, limit in self._tables.hosts.items() if limit.not_before > now}
@@ -205,6 +208,7 @@ class MemoryFeeds:
             if self._claimable(row, now, ids, force)
             and host_key(row.state.url) not in resting
             and (is_proven(row.state) or not proven)
+            and (lane is None or slot_of(host_key(row.state.url)) % lane.of == lane.number)
         ]
         chosen.sort(key=lambda row: (row.due_at() or datetime.max.replace(tzinfo=UTC), row.state.id))
         until, claimed, shares = now + timedelta(seconds=lease_s), list[FeedState](), Counter[str]()

@@ -1,6 +1,6 @@
 """What commands that act print with `--json`: what was done, in one document each (docs/api.md)."""
 
-from aggregator.core.schemas.models import Schema, Text
+from aggregator.core.schemas.models import At, Schema, Text
 
 
 class FilesWritten(Schema):
@@ -82,3 +82,31 @@ class DatabasePruned(Schema):
 
     removed: int
     emptied: int
+
+
+class ConfigVersion(Schema):
+    """`config log`: one configuration of a cluster; `by` put it in force."""
+
+    number: int
+    digest: Text
+    by: Text
+    at: At
+
+
+class ConfigPushed(ConfigVersion):
+    """`config push` and `rollback`; `new` is False where it was in force already."""
+
+    new: bool
+
+
+class ConfigFiles(ConfigVersion):
+    """`config show`: the files by name, references unexpanded."""
+
+    files: dict[Text, Text]
+
+
+class ConfigDiff(ConfigVersion):
+    """`config diff`: from the stored files to those here; `same`: there is no difference."""
+
+    same: bool
+    diff: Text

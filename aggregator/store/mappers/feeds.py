@@ -7,6 +7,7 @@ from sqlalchemy import Row
 
 from aggregator.core.model import FeedHints, FeedState, Health, HostLimit, StoredToday, Validators
 from aggregator.core.polling.hosts import host_key
+from aggregator.core.polling.lanes import slot_of
 from aggregator.store.column_types import Values, instant, micros
 from aggregator.store.schema import ALWAYS, NEVER
 
@@ -36,7 +37,7 @@ SAME = (
     "self_url",
     "deaths",
 )
-READ = ("id", "configured_url", "hub_until", "lease_owner", "lease_until", *SAME)
+READ = ("id", "configured_url", "hub_until", "lease_owner", "lease_until", "options", *SAME)
 
 NO_HINTS = FeedHints()
 
@@ -46,6 +47,7 @@ def feed_values(state: FeedState) -> Values:
     values = {name: getattr(state, name) for name in SAME}
     seen = state.validators
     values["host"] = host_key(state.url)
+    values["slot"] = slot_of(values["host"])
     values["health"] = state.health.value
     values["validators_url"] = seen.url if seen else None
     values["etag"] = seen.etag if seen else None

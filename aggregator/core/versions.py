@@ -1,0 +1,38 @@
+"""Which configuration is in force where a cluster keeps it: may these files replace it?"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from aggregator.core.model import ConfigVersion
+
+Verdict = Literal["push", "same", "stale", "foreign"]
+
+
+def verdict(
+    head: ConfigVersion | None, digest: str, by: str, older: Iterable[str] = (), *, base: int | None = None
+) -> Verdict:
+    """Decide whether the files with this digest are put in force.
+
+    `base` is the number that these files were when they were last in force (None: nobody knows). An edit of what is
+    in force is pushed. Otherwise, files with an `older` digest are a copy that stayed behind, and if somebody else
+    pushed last, this may be another installation: both are left to a person.
+    """
+    if head is None:
+        return "push"
+    if head.digest == digest:
+        return "same"
+    if base == head.number:
+        return "push"
+    if digest in older:
+        return "stale"
+    return "push" if pusher(head.by) == by else "foreign"
+
+
+def rollback(by: str, to: int) -> str:
+    """Return who put a configuration in force that had been in force before."""
+    return f"{by} (rollback to {to})"
+
+
+def pusher(by: str) -> str:
+    """Return who pushed, without what `rollback` adds."""
+    return by.partition(" (")[0]
