@@ -11,7 +11,7 @@ Days = Sequence[tuple[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A column: `x` and `y` of its upper left corner, in the chart's units."""
+    """A column: `x` and `y` of its upper left corner, in the chart's units; `chosen`: the listing is of this day."""
 
     x: float
     y: float
@@ -19,7 +19,9 @@ class Bar:
     height: float
     label: str
     value: int
+    day: str
     weekend: bool = False
+    chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,13 @@ def _day(text: str) -> date:
     return date.fromisoformat(text)
 
 
-def columns(days: Days, *, width: int, height: int, gap: float = 2, noun: str = "hits") -> Chart:
-    """Draw a column per day, the highest as high as the box; an empty day keeps a hair line."""
+def columns(
+    days: Days, *, width: int, height: int, gap: float = 2, noun: str = "hits", chosen: tuple[str, str] | None = None
+) -> Chart:
+    """Draw a column per day, the highest as high as the box; an empty day keeps a hair line.
+
+    `chosen`: the first and the last day of the listing beside it.
+    """
     top = max((value for _, value in days), default=0)
     step = width / max(len(days), 1)
     bars = []
@@ -58,6 +65,8 @@ def columns(days: Days, *, width: int, height: int, gap: float = 2, noun: str = 
                 height=tall,
                 label=f"{current().day(when, 'short')}: {_counted(value, noun)}",
                 value=value,
+                day=day,
+                chosen=chosen is not None and chosen[0] <= day <= chosen[1],
                 weekend=when.weekday() >= 5,
             )
         )

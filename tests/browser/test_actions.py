@@ -276,3 +276,28 @@ def test_each_text_has_its_own_direction(site: Site, open_page: Opener) -> None:
     assert set(page.locator(".card h3").evaluate_all(ways)) == {"rtl", "ltr"}
     edges = [box["x"] + box["width"] for part in card.locator("h3, .snippet").all() if (box := part.bounding_box())]
     assert edges[0] == pytest.approx(edges[1], abs=1)
+
+
+def test_days_of_the_chart_are_links_and_can_be_drawn(site: Site, open_page: Opener) -> None:
+    """A bar leads to its day, arrows move between bars, a drag selects days; the listing keeps its other filters."""
+    page = open_page("/?rule=s400-turkey")
+    chart = page.locator("[data-days]")
+    bars = chart.get_by_role("link")
+    expect(bars).to_have_count(30)
+    bars.last.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(bars.nth(28)).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?rule=s400-turkey&since=2026-03-04..2026-03-04")
+    expect(chart.locator("[aria-current]")).to_have_count(1)
+    expect(page.get_by_role("heading", level=2)).to_have_text(["Yesterday"])
+    box = chart.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.82, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.99, box["y"] + 20, steps=4)
+    expect(chart.locator(".drawn")).to_have_count(6)
+    page.mouse.up()
+    page.wait_for_url("**/?rule=s400-turkey&since=2026-02-28..2026-03-05")
+    expect(page.get_by_role("heading", level=2).first).to_have_text("Today")
+    assert site.complaints == []

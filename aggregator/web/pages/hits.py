@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Annotated, Literal
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.highlight import field_runs, spellings_by_field
+from aggregator.core.model import HitFilter
 from aggregator.core.settings import Feed, RuleConfig
 from aggregator.core.titles import with_titles
 from aggregator.web.dependencies import BackendDep, TemplatesDep, answer_after_post
@@ -41,6 +42,22 @@ def _names(named: Sequence[RuleConfig | Feed]) -> list[tuple[str, str]]:
     return [(one.id, one.title or one.id) for one in named]
 
 
+def spans_back(since: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the choices of time, with the one that a link or an address brought."""
+    if not since or since in dict(SPANS_BACK):
+        return SPANS_BACK
+    return (*SPANS_BACK, (since, since.replace("..", " – ")))
+
+
+def _chosen_days(wanted: HitFilter, now: datetime) -> tuple[str, str] | None:
+    """Return the first and the last day of a listing that is of some days only."""
+    if wanted.since is None and wanted.until is None:
+        return None
+    first = wanted.since.astimezone(now.tzinfo).date().isoformat() if wanted.since else ""
+    last = (wanted.until or now + timedelta(days=1)) - timedelta(microseconds=1)
+    return first, last.astimezone(now.tzinfo).date().isoformat()
+
+
 @router.get("/")
 async def stream(request: Request, backend: BackendDep, templates: TemplatesDep, asked: PageParams) -> Response:
     """List hits, newest first, one card per story, under their days."""
@@ -55,8 +72,9 @@ async def stream(request: Request, backend: BackendDep, templates: TemplatesDep,
         asked=asked,
         days=by_day(story_cards(details, asked.by), now.tzinfo or UTC),
         chart=chart,
+        chosen=_chosen_days(wanted, now),
         more=cursor(stories[-1][-1], asked.by) if len(stories) == STORIES_SHOWN else None,
-        back=SPANS_BACK,
+        back=spans_back(asked.since),
         rules=_names(config.rules),
         feeds=_names(config.feeds),
         running=sum(rule.enabled for rule in config.rules),

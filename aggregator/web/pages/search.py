@@ -10,7 +10,7 @@ from aggregator.core.highlight import Run, field_runs, snippet_runs
 from aggregator.core.model import SearchOrder
 from aggregator.core.results import EntryMatch, SearchResult
 from aggregator.web.dependencies import BackendDep, TemplatesDep
-from aggregator.web.pages.hits import SPANS_BACK
+from aggregator.web.pages.hits import spans_back
 from aggregator.web.params import Since, Until, search_time_s, time_span
 from aggregator.web.templating import reader_now
 
@@ -52,5 +52,5 @@ async def search(
     results = [_result(found) for found in answer.found]
     return templates.render(
         request, "search.html", status=422 if problem else 200, q=question, since=since, until=until, by=by,
-        results=results,        problems=problem.problems if problem else (), answer=answer, back=SPANS_BACK,
+        results=results,        problems=problem.problems if problem else (), answer=answer, back=spans_back(since),
     )  # fmt: skip

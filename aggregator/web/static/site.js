@@ -288,6 +288,51 @@ if (location.pathname === "/search") {
   if (field && !field.value) field.focus();
 }
 
+// The days of a chart are links. One of them is a tab stop, the arrows move on, and a drag selects several.
+for (const chart of document.querySelectorAll("[data-days]")) {
+  const days = [...chart.querySelectorAll("[data-day]")];
+  const at = (event) => {
+    const box = chart.getBoundingClientRect();
+    const place = Math.floor(((event.clientX - box.left) / box.width) * days.length);
+    return Math.min(Math.max(place, 0), days.length - 1);
+  };
+  let from = null, to = null;
+  const paint = () => days.forEach((day, n) => {
+    day.classList.toggle("drawn", from !== null && n >= Math.min(from, to) && n <= Math.max(from, to));
+  });
+  chart.addEventListener("dragstart", (event) => event.preventDefault());
+  chart.addEventListener("pointerdown", (event) => {
+    if (event.button || event.pointerType === "touch") return; // a finger scrolls; it taps a day
+    from = to = at(event);
+  });
+  addEventListener("pointermove", (event) => {
+    if (from === null || at(event) === to) return;
+    to = at(event);
+    paint();
+  });
+  addEventListener("pointerup", () => {
+    if (from === null) return;
+    const [first, last] = [Math.min(from, to), Math.max(from, to)];
+    from = null;
+    if (first === last) { paint(); return; } // a click, and the link's own affair
+    const address = new URL(days[first].href.baseVal ?? days[first].href, location.href);
+    address.searchParams.set("since", `${days[first].dataset.day}..${days[last].dataset.day}`);
+    location.assign(address);
+  });
+  addEventListener("pointercancel", () => { from = null; paint(); });
+  chart.addEventListener("click", (event) => { if (from === null && chart.querySelector(".drawn")) event.preventDefault(); });
+  chart.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, Home: -days.length, End: days.length }[event.key];
+    const here = days.indexOf(document.activeElement);
+    if (!step || here < 0) return;
+    event.preventDefault();
+    const next = days[Math.min(Math.max(here + step, 0), days.length - 1)];
+    days[here].setAttribute("tabindex", "-1");
+    next.removeAttribute("tabindex");
+    next.focus();
+  });
+}
+
 // The pulse beside "Status".
 const pulse = document.querySelector("[data-pulse]");
 async function feel() {
