@@ -16,9 +16,9 @@ from aggregator import __version__, config
 from aggregator.app.application import Application
 from aggregator.app.masking import shown
 from aggregator.app.metrics import lag_s
-from aggregator.app.paths import state_directory
 from aggregator.app.processes import registry_folder, running_processes
 from aggregator.app.turns import Turns
+from aggregator.config import state_directory
 from aggregator.core.errors import ConfigErrors, Conflict, DatabaseFault, FetchError, NotFound, Unreachable
 from aggregator.core.findings import findings
 from aggregator.core.model import DeliveryState, Finding, HitDetail, LoopStatus, SearchOrder, Status

@@ -5,6 +5,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from aggregator.config import state_directory
 from aggregator.core.settings import Config
 
 MAX_LOOKED_AT = 100  # files of a working directory, which may be anybody's
@@ -34,10 +35,3 @@ def database_url(config: Config) -> str:
     if config.settings.database:
         return config.settings.database.get_secret_value()
     return f"sqlite:///{state_directory() / 'aggregator.db'}"
-
-
-def state_directory() -> Path:
-    """Return `./var` in a working folder of its own, `$XDG_STATE_HOME/aggregator` elsewhere."""
-    if Path("var").is_dir() or Path("config").exists():
-        return Path("var")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "aggregator"

@@ -17,7 +17,8 @@ from secrets import token_hex
 from typing import IO
 from urllib.parse import urlsplit
 
-from aggregator.app.paths import database_url, state_directory
+from aggregator.app.paths import database_url
+from aggregator.config import state_directory
 from aggregator.core.model import Process
 from aggregator.core.settings import Config
 

@@ -13,6 +13,7 @@ from time import monotonic
 from aggregator.app.application import Application
 from aggregator.app.backend import AppBackend, metrics_server, web_server
 from aggregator.app.extras import missing
+from aggregator.app.list_updates import ListUpdates
 from aggregator.app.metrics import observe_deliveries
 from aggregator.app.paths import default_config_path
 from aggregator.app.processes import register, registry_folder, this_process
@@ -67,6 +68,7 @@ class Service:
         self.full_texts = runtime.article_fetcher()
         self.deliverer = runtime.deliverer()
         self.maintainer = app.maintainer()
+        self.lists = ListUpdates(app)
         self.backend = AppBackend(
             app,
             config_path or default_config_path(),
@@ -185,6 +187,7 @@ class Service:
             self._every("config", 2.0, self._watch_config)
         if self.app.follower is not None:
             self._every("follow", FOLLOW_S, self._follow)
+        self._every("lists", 30.0, self.lists.tick)
         self._every("figures", 10.0, self.works.measure)
         self._every("deaths", 10.0, self.maintainer.report_deaths)
         self._every("prune", 3600.0, self.maintainer.prune, timeout_s=PRUNE_TIMEOUT_S)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import load, with_app
+from aggregator.cli.context import config_path, load, with_app
 from aggregator.cli.output import echo, emit, json_option, plural, progress, secho
 from aggregator.cli.program import config_option
 from aggregator.core.errors import NotFound
@@ -32,6 +32,7 @@ Examples:
 @json_option
 def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Poll once: fetch due feeds, match, send due alerts, print a summary. Exit 1 if any feed failed."""
+    from aggregator.app.list_updates import ListUpdates
     from aggregator.app.usable import require_usable
 
     loaded = load()
@@ -45,6 +46,9 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
         began = perf_counter()
         await app.store.maintenance.repair_future_dates(app.clock.now())  # the service does so at its start
         runtime = await app.runtime()
+        if loaded.fetched:
+            await ListUpdates(app).tick()
+            await app.reload(config_path())
         tally = PassSummary()
         with progress("polling", len(feeds) or len(known)) as step:
 

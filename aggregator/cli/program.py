@@ -26,6 +26,7 @@ COMMANDS = {
     "doctor": ("doctor", "Diagnose the installation and suggest fixes."),
     "feeds": ("feeds", "List, add, discover, import and export feeds."),
     "rules": ("rules", "List, test, explain and backtest watch rules."),
+    "lists": ("lists", "Show the term lists of the configuration and those shipped with the program."),
     "match": ("match", "Match text against the rules."),
     "hits": ("hits", "List, show, mark and export hits."),
     "search": ("search", "Search stored entries in the rule language."),

@@ -23,7 +23,7 @@ from aggregator.config.loader import (
 )
 from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, split_known, to_opml
 from aggregator.config.scope import restrict
-from aggregator.config.source import digest
+from aggregator.config.source import digest, state_directory
 from aggregator.config.starter import write_starter
 from aggregator.config.stored import (
     ConfigTexts,
@@ -64,6 +64,7 @@ __all__ = [
     "rule_test_errors",
     "save_file",
     "split_known",
+    "state_directory",
     "to_opml",
     "with_rule_text",
     "write_starter",

@@ -14,6 +14,7 @@ _SECTIONS = {
     "RuleConfig": "Rules: `rules`, a list",
     "NearConfig": "Terms close together: `near`",
     "FeedFilter": "Feed selection of a rule: `feeds`",
+    "ListSource": "Lists that are not written out: `lists`, by name",
     "Threshold": "Threshold of a rule: `threshold`",
     "Spike": "Spike detection of a rule: `spike`",
     "RuleTests": "Tests of a rule: `tests`",

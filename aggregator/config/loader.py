@@ -10,8 +10,9 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from aggregator.config import references
+from aggregator.config import lists, references
 from aggregator.config.interpolate import Expander, refers
+from aggregator.config.lists import FetchedList
 from aggregator.config.merge import merge
 from aggregator.config.messages import HIDDEN, find_node, validation_error
 from aggregator.config.rules import compile_rules, feeds_missed, rule_nodes, with_position
@@ -46,7 +47,7 @@ class Loaded:
     `rules` holds every rule, also those that are not enabled; `secrets` are texts that must never
     be shown; `digest` changes with any byte of the files; `places` says where (kind, id) is
     written, for the kinds feed, rule, channel and list. `faults` are what is wrong with the parts
-    that were left out, where the sound ones had been asked for.
+    that were left out, where the sound ones had been asked for; `fetched` are the lists behind addresses.
     """
 
     config: Config
@@ -57,6 +58,7 @@ class Loaded:
     places: Mapping[tuple[str, str], SourcePosition] = field(repr=False)
     root: MappingNode = field(repr=False)
     faults: tuple[ConfigError, ...] = ()
+    fetched: tuple[FetchedList, ...] = ()
 
 
 def load(
@@ -106,11 +108,13 @@ def build(
     errors = list(errors)
     expander = Expander(environ=environ)
     value = to_plain(root, expander)
+    fetched, faulty_lists = lists.resolve(root, value, environ)
     config, invalid = _validated(root, value, detail=expander.errors)
     errors.extend(
         (
             *expander.errors,
             *invalid,
+            *faulty_lists,
             *references.duplicate_errors(root, value),
             *references.contradiction_errors(root, value),
         )
@@ -141,6 +145,7 @@ def build(
         digest=digest,
         places=_places(root, value),
         root=root,
+        fetched=fetched,
     )
 
 

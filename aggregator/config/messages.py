@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from aggregator.config.interpolate import UNEXPANDED, refers
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
-from aggregator.core.settings import Config
+from aggregator.core.settings import Config, ListSource
 from aggregator.core.short_names import SERVICES
 from aggregator.core.values import Unfit
 
@@ -78,10 +78,16 @@ def known_keys(path: Sequence[Step]) -> list[str]:
     model: Any = Config
     for step in path:
         model = _inner(model)
+        if model is Config and step == "lists":
+            return known_keys_of(ListSource)
         if get_origin(model) is dict:
             model = get_args(model)[1]
         elif isinstance(step, str):
             model = _fields(model).get(step)
+    return known_keys_of(model)
+
+
+def known_keys_of(model: Any) -> list[str]:
     return [*_fields(_inner(model))]
 
 

@@ -40,8 +40,9 @@ def unknown_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigE
         yield from _missing(rule, ("notify",), "channel", channels)
         yield from _missing(rule, ("feeds", "ids"), "feed", ids)
         yield from _missing(rule, ("feeds", "not_ids"), "feed", ids)
-        for error in _missing(rule, ("feeds", "tags"), "feed with the tag", tags):
-            yield replace(error, severity="warning")
+        for key in ("tags", "not_tags"):
+            for error in _missing(rule, ("feeds", key), "feed with the tag", tags):
+                yield replace(error, severity="warning")
     yield from _missing(root, ("settings", "default_channels"), "channel", channels, value)
     yield from _missing(root, ("settings", "health", "notify"), "channel", channels, value)
     for name, channel in _channels(root):

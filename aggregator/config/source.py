@@ -17,6 +17,7 @@ MAX_SECRET_BYTES = 65_536
 SUFFIXES = (".yaml", ".yml")
 MAX_SUBFOLDER_FILES = 1000  # a folder that holds more is not looked through for YAML
 _FILE_REFERENCE = re.compile(rb"\$\{file:([^}]+)\}")
+_LIST_FILE = re.compile(rb"""(?<!\w)(?<!\$\{)file:[ \t]*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"'{},#][^\n,}#]*))""")
 # What the kernel shows there are states and devices, among them the environment of every process.
 _NO_FILES = tuple(map(Path, ("/proc", "/sys", "/dev")))
 # Names that somebody meant to be read: a hidden ending, capitals, an ending with a slip, none at all.
@@ -213,12 +214,16 @@ def _digest(contents: Sequence[tuple[Path, bytes]], *, references: bool = True) 
     total = hashlib.sha256()
     for file, raw in contents:
         total.update(f"{file.name}\0{len(raw)}\0".encode(errors="surrogateescape") + raw)
-    for file in sorted({one for path, raw in contents for one in _referenced(path, raw)} if references else ()):
-        try:
-            found = secret_content(file)
-        except (OSError, ValueError) as none:
-            found = type(none).__name__.encode()
-        total.update(f"{file}\0{len(found)}\0".encode(errors="surrogateescape") + found)
+    if references:
+        secrets = {one for path, raw in contents for one in _referenced(path, raw)}
+        lists = {one for path, raw in contents for one in _list_files(path, raw)} | set(fetched_files())
+        for files_, reading in ((secrets, secret_content), (lists, content)):
+            for file in sorted(files_):
+                try:
+                    found = reading(file)
+                except (OSError, ValueError) as none:
+                    found = type(none).__name__.encode()
+                total.update(f"{file}\0{len(found)}\0".encode(errors="surrogateescape") + found)
     return total.hexdigest()[:32] if contents else ""
 
 
@@ -226,6 +231,28 @@ def _referenced(path: Path, raw: bytes) -> Iterator[Path]:
     """Yield the files that a configuration file names, as they would be looked for; also those in its comments."""
     for found in _FILE_REFERENCE.finditer(raw):
         yield path.parent / found[1].decode(errors="surrogateescape").strip()
+
+
+def _list_files(path: Path, raw: bytes) -> Iterator[Path]:
+    """Yield the files that lists name, as they would be looked for."""
+    for found in _LIST_FILE.finditer(raw):
+        name = next(filter(None, found.groups())).decode(errors="surrogateescape").strip()
+        yield path.parent / name
+
+
+def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return `./var` in a working folder of its own, `$XDG_STATE_HOME/aggregator` elsewhere."""
+    if Path("var").is_dir() or Path("config").exists():
+        return Path("var")
+    return Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "aggregator"
+
+
+def fetched_files(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """Return the files in which the terms behind addresses are kept."""
+    try:
+        return tuple(sorted((state_directory(environ) / "lists").glob("*.txt")))
+    except OSError:
+        return ()
 
 
 def _missing(path: Path) -> ConfigError | None:

@@ -132,6 +132,7 @@ class FeedFilter(Section):
     tags: Words = Field((), description="Feeds with one of these tags.")
     ids: Words = Field((), description="These feeds.")
     not_ids: Words = Field((), description="All feeds except these.")
+    not_tags: Words = Field((), description="No feed with one of these tags.")
 
 
 class NearConfig(Section):
@@ -189,6 +190,9 @@ class RuleConfig(Section):
     case: Literal["fold", "exact"] = Field("fold", description="exact: match upper and lower case as written.")
     stem: bool = Field(False, description="true: match words in every inflection, by the entry's language.")
     translit: bool = Field(False, description="true: also match names in other scripts (Эрдоган ↔ Erdogan).")
+    inflect: bool = Field(
+        False, description="true: also match the case endings of names (Erdogan: Erdoganin, Эрдогана)."
+    )
     feeds: FeedFilter = Field(FeedFilter(), description="Feeds to match; default: all.")
     lang: Words = Field((), description="Languages (ISO 639-1); default: any.")
     max_age_s: Seconds | None = Field(
@@ -207,6 +211,31 @@ class RuleConfig(Section):
     priority: Literal["low", "normal", "high"] = Field("normal", description="high: alert even in quiet hours.")
     enabled: bool = Field(True, description="false: the rule is ignored.")
     tests: RuleTests = Field(RuleTests(), description="Run by `aggregator check`.")
+
+
+def _sha256(text: str) -> str:
+    if len(text) != 64 or not set(text.lower()) <= set("0123456789abcdef"):
+        raise ValueError("not a SHA-256; write its 64 hexadecimal digits, as sha256sum prints them")
+    return text.lower()
+
+
+class ListSource(Section):
+    """A list of terms that is not written out: from a file, an address or the program; several are joined."""
+
+    terms: Words = Field((), description="Further terms.")
+    file: str | None = Field(None, description="A text file with one term a line, relative to this file.")
+    url: HttpUrl | None = Field(None, description="The same behind an address; the last good version stays in force.")
+    use: Words = Field((), description="Lists shipped with the program; see `aggregator lists list`.")
+    every_s: Seconds = Field(86400.0, alias="every", description="How often `url` is fetched.")
+    sha256: Annotated[str, AfterValidator(_sha256)] | None = Field(
+        None, description="SHA-256 of what `url` must give; anything else is refused."
+    )
+    inflect: bool = Field(False, description="true: also match the case endings of names.")
+
+
+ListTerms = Annotated[
+    tuple[str, ...], BeforeValidator(one_or_many, json_schema_input_type=str | tuple[str, ...] | ListSource)
+]
 
 
 UNAVAILABLE = "unavailable"  # the service of a channel whose secrets are not here
@@ -410,5 +439,5 @@ class Config(Section):
     feeds: Annotated[tuple[Feed, ...], BeforeValidator(_mappings, json_schema_input_type=tuple[Feed | str, ...])] = ()
     channels: dict[str, Channel] = {}
     rules: tuple[RuleConfig, ...] = ()
-    lists: dict[str, Words] = {}
+    lists: dict[str, ListTerms] = {}
     settings: Settings = Settings()

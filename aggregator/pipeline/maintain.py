@@ -72,6 +72,10 @@ class Maintainer:
         notice = Notice(title="Invalid configuration change; the running configuration stays active", body=body)
         await self._tell(notice, ("config", digest), AlertKind.HEALTH)
 
+    async def notice_list(self, title: str, body: str) -> None:
+        """Report that a fetched list of terms changed, or cannot be had."""
+        await self._tell(Notice(title=title, body=body), ("list", title, body), AlertKind.HEALTH)
+
     async def warn_of_database(self, fault: DatabaseFault, notifier: Notifier) -> int:
         """Report a database fault past the outbox, which cannot be written; return the channels that accepted it.
 

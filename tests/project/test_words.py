@@ -29,6 +29,7 @@ ALLOWED = {
     r'"told": (?:story\.alerted_rules|one\.requested)|row\.told|told=True|Column\("told"': "a column of the database",
     r'"told": hits|told: list\[Hit\]|`told`': "the old key of JSON, sent for one more release",
     r"today told too": "a list of stop words",
+    r"White House": "the government of the United States by metonym",
 }
 # Folders whose subject is letters of the alphabet, and what migrations once wrote.
 ALPHABETS = (

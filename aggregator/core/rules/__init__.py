@@ -5,6 +5,7 @@ from aggregator.core.rules.entry_document import Document, document, index_text
 from aggregator.core.rules.explain import ExplainedClause, Explanation, explain
 from aggregator.core.rules.feedback import Proposal, propose
 from aggregator.core.rules.index import RuleIndex, RuleMatch
+from aggregator.core.rules.items import usable_terms
 from aggregator.core.rules.lint import LintFinding, lint, not_near
 from aggregator.core.rules.match_term import lint_term, match_term
 from aggregator.core.rules.prefilter import prefilter, spellings
@@ -45,4 +46,5 @@ __all__ = [
     "scope_of",
     "snippet",
     "spellings",
+    "usable_terms",
 ]  # fmt: skip

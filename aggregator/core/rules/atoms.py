@@ -6,7 +6,7 @@ expect; separators.py decides about the gaps.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from unicodedata import category
@@ -45,7 +45,8 @@ class Atom:
     """One spelling of a term. Atoms are compared by `key`, which holds all that matters.
 
     `tokens` are folded; `separators` judge what stands between them; `lead` and `trail` are symbols that
-    must touch the first and last token; `cased` are the tokens' capitals where they matter.
+    must touch the first and last token; `cased` are the tokens' capitals where they matter; `langs` are the
+    languages of a text in which it counts, empty: all.
     """
 
     term: str
@@ -56,6 +57,7 @@ class Atom:
     prefix: bool = False
     cased: tuple[str, ...] | None = None
     code: bool = False
+    langs: frozenset[str] = frozenset()
     key: tuple[object, ...] = field(init=False)
     required: tuple[str, ...] = field(init=False)  # words without which a document cannot have it
     beginning: str = field(init=False)  # of a prefix that is a single word
@@ -63,7 +65,7 @@ class Atom:
     _hash: int = field(init=False)
 
     def __post_init__(self) -> None:
-        key = (self.tokens, self.separators, self.lead, self.trail, self.prefix, self.cased, self.code)
+        key = (self.tokens, self.separators, self.lead, self.trail, self.prefix, self.cased, self.code, self.langs)
         object.__setattr__(self, "key", key)
         object.__setattr__(self, "_hash", hash(key))
         object.__setattr__(self, "required", self.tokens[:-1] if self.prefix else self.tokens)
@@ -78,7 +80,7 @@ class Atom:
         return self is other or (isinstance(other, Atom) and self._hash == other._hash and self.key == other.key)
 
     def _is_bare(self) -> bool:
-        if len(self.tokens) > 1 or self.lead or self.trail or self.cased is not None:
+        if len(self.tokens) > 1 or self.lead or self.trail or self.langs or self.cased is not None:
             return False
         return token_kind(self.tokens[0]) == "unspaced" or (
             len(self.tokens[0]) > 1 and token_kind(self.tokens[0]) == "letter"
@@ -90,6 +92,8 @@ class Atom:
         starts: Iterable[int] = self._single(reading) if size == 1 else self._sequences(reading)
         if not self.bare:
             starts = (at for at in starts if self.is_valid_at(reading, at))
+        if self.code and size == 2 and "/" in reading.text and not self.prefix and self.cased is None:
+            starts = sorted({*starts, *reading.elided.get((self.tokens[0], self.tokens[1]), ())})
         return [(at, at + size) for at in islice(starts, MAX_OCCURRENCES)]
 
     def span(self, reading: TokenizedText, at: int) -> tuple[int, int]:
@@ -242,6 +246,12 @@ def _inside_code(reading: TokenizedText, at: int, *, code: bool) -> bool:
     if not gap:
         return letters[-1:].isalpha() and (letters.isupper() or code or len(letters) > 1)
     return len(gap) == 1 and gap in "-\u2010\u2011\u2013_" and letters.isupper() and len(letters) <= 4
+
+
+def inflected(form: str, term: str, langs: frozenset[str]) -> Atom:
+    """Build the atom of a form of `term`, which counts in texts of `langs` only (empty: in all)."""
+    found = atom(form)
+    return replace(found, term=term, langs=langs) if langs else found
 
 
 @lru_cache(maxsize=1 << 18)

@@ -1,16 +1,14 @@
 """Compilation of a rule as written into one that can be matched against documents."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import lru_cache
 from hashlib import sha256
 from typing import Literal, TypeGuard
 
 from aggregator.core.errors import InvalidRule, Problem
 from aggregator.core.rules import foreign_syntax
-from aggregator.core.rules.atoms import Atom, BadTerm, atom, respelled
+from aggregator.core.rules.atoms import BadTerm
 from aggregator.core.rules.clauses import (
     MAX_NEAR,
     AndClause,
@@ -24,23 +22,19 @@ from aggregator.core.rules.clauses import (
     fields_of,
 )
 from aggregator.core.rules.entry_document import Document
-from aggregator.core.rules.lexer import LIST_NAME
+from aggregator.core.rules.items import MAX_TERM, inflected_forms, item, item_body, spellings_of
 from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.rules.query_parser import parse_query, print_query
 from aggregator.core.rules.regex import BadPattern, pattern
 from aggregator.core.rules.syntax_tree import And, FieldScope, ListRef, Near, Node, Not, Or, Regex, SloppyPhrase, Term
-from aggregator.core.rules.transliteration import code_spellings, name_spellings
 from aggregator.core.settings import RuleConfig
-from aggregator.core.text.fold import drop_invisible, narrow, without_invisible
+from aggregator.core.text.fold import drop_invisible
 from aggregator.core.text.language import has_stemmer, language, stemmed_script
 from aggregator.core.text.language_codes import suggest_code
-from aggregator.core.text.tokens import glued, token_texts
+from aggregator.core.text.tokens import token_texts
 
 MAX_TERMS = 20_000  # of one rule, lists filled in
-MAX_TERM = 500  # code points of one term
 ALL_FIELDS = ("title", "summary", "content", "author", "category", "link")
-
-_LISTED = re.compile(rf"\${LIST_NAME}")
 
 Lists = Mapping[str, tuple[str, ...]]
 Path = tuple[str | int, ...]
@@ -69,7 +63,7 @@ class Rule:
             return False
         if feeds.tags and not set(feeds.tags) & set(document.feed_tags):
             return False
-        if document.feed in feeds.not_ids:
+        if document.feed in feeds.not_ids or set(feeds.not_tags) & set(document.feed_tags):
             return False
         return not self.langs or any(context.may_be(lang) for lang in self.langs)
 
@@ -123,8 +117,8 @@ def rule_for_query(query: str, lists: Lists | None = None) -> Rule:
 def _version(config: RuleConfig, tree: Node, used: Mapping[str, tuple[str, ...]]) -> str:
     feeds = config.feeds
     matters = (
-        tree, sorted(used.items()), config.in_, config.case, config.stem, config.translit,
-        sorted(feeds.tags), sorted(feeds.ids), sorted(feeds.not_ids), sorted(config.lang),
+        tree, sorted(used.items()), config.in_, config.case, config.stem, config.translit, config.inflect,
+        sorted(feeds.tags), sorted(feeds.ids), sorted(feeds.not_ids), sorted(feeds.not_tags), sorted(config.lang),
     )  # fmt: skip
     return sha256(repr(matters).encode()).hexdigest()[:16]
 
@@ -296,7 +290,9 @@ class _Compilation:
             raise BadTerm(f"a term of more than {MAX_TERM} characters", "use only the words that matter")
         exact = exact or self.config.case == "exact"
         stems = tuple(token_texts(text)) if self.config.stem and not text.rstrip().endswith("*") else ()
-        return TermClause(node, text, spellings_of(text, exact, self.config.translit), fields, stems)
+        inflect = (node.inflect or self.config.inflect) and not exact and not text.rstrip().endswith("*")
+        atoms = spellings_of(text, exact, self.config.translit or inflect)
+        return TermClause(node, text, (*atoms, *inflected_forms(text, atoms)) if inflect else atoms, fields, stems)
 
     def _spoken(self, tag: str, fields: tuple[str, ...]) -> TermClause:
         clause = self._seek(Term(language(tag)), False, fields)
@@ -314,7 +310,12 @@ class _Compilation:
         return parts[0] if len(parts) == 1 else NearClause(node, parts, node.extra, True, fields, total=True)
 
     def _listed(self, node: ListRef, fields: tuple[str, ...]) -> Clause | None:
-        made = [self._clause(term, fields) for term in self._list(node.name, ())]
+        terms = self._list(node.name, ())
+        if not terms:
+            hint = "add terms; one with a url is fetched by `aggregator run`, `poll` or `lists fetch`"
+            message = f"the list ${node.name} is empty, so it matches nothing"
+            self._problem(message, hint, self._path, self._offset, severity="warning")
+        made = [self._clause(term, fields) for term in terms]
         whole = tuple(clause for clause in made if clause)
         return None if len(whole) < len(made) else whole[0] if len(whole) == 1 else OrClause(node, whole)
 
@@ -334,8 +335,6 @@ class _Compilation:
                     terms += self._list(inner, (*above, name))
                 case Term() as term:
                     terms.append(term)
-        if not terms:
-            raise BadTerm(f"the list ${name} is empty")
         return terms
 
     def _language(self, tag: str, path: Path) -> bool:
@@ -373,39 +372,6 @@ class _Compilation:
         severity: Literal["error", "warning"] = "error",
     ) -> None:
         self.problems.append(Problem(path=path, message=message, hint=hint, offset=offset, severity=severity))
-
-
-def item(text: str) -> Term | ListRef:
-    """Parse an item of any:, all:, none:, near: or a list: a term, "phrase", pre*, $list or 'exact'c."""
-    body = item_body(text)
-    signs = narrow(body)
-    if _LISTED.fullmatch(signs):
-        return ListRef(signs[1:])
-    if len(body) > 3 and signs.startswith("'") and signs.endswith("'c"):
-        return Term(body[1:-2], exact=True)
-    if len(body) > 2 and signs[0] == signs[-1] == '"' and '"' not in signs[1:-1]:
-        return Term(body[1:-1])
-    return Term(body)
-
-
-def item_body(text: str) -> str:
-    """Strip invisible characters from an item and collapse its blanks."""
-    return " ".join(without_invisible(text).split())
-
-
-@lru_cache(maxsize=1 << 17)
-def spellings_of(text: str, exact: bool = False, translit: bool = False) -> tuple[Atom, ...]:
-    """Return the atoms that find a term: itself, and its spellings in other scripts. Raises BadTerm."""
-    written = atom(text, exact)
-    atoms = dict.fromkeys([written])
-    if (compound := glued(text)) != text:
-        atoms[atom(compound, exact)] = None
-    if written.code:
-        atoms.update(dict.fromkeys(respelled(written, spelled) for spelled in code_spellings(text)))
-    if translit and not written.code and not exact:
-        stem = text.removesuffix("*")
-        atoms.update(dict.fromkeys(atom(spelled + text[len(stem) :]) for spelled in name_spellings(stem)))
-    return tuple(atoms)
 
 
 def _joined(kind: Callable[[tuple[Node, ...]], Node], nodes: list[Node]) -> Node:

@@ -90,6 +90,8 @@ def _barred(rule: Rule, document: Document, context: MatchContext) -> str:
     feeds = rule.config.feeds
     if document.feed in feeds.not_ids:
         return f"feed {document.feed} is excluded by not_ids"
+    if barred := sorted(set(feeds.not_tags) & set(document.feed_tags)):
+        return f"feed {document.feed} has the tag {barred[0]}, which is excluded by not_tags"
     if feeds.ids and document.feed not in feeds.ids:
         return f"feed {document.feed} is not among the rule's feeds"
     if feeds.tags and not set(feeds.tags) & set(document.feed_tags):

@@ -336,7 +336,7 @@ def of_pattern(source: str) -> SyntaxAdvice | None:
 
 def advise_between(kinds: Sequence[str], at: int) -> bool:
     """Tell whether terms, not operators, stand on both sides of a lexeme."""
-    terms = ("word", "phrase", "exact", "list", "regex")
+    terms = ("word", "phrase", "exact", "inflected", "list", "regex")
     before, after = kinds[at - 1] if at else "", kinds[at + 1] if at + 1 < len(kinds) else ""
     return before in (*terms, ")") and after in (*terms, "(", "field", "NOT")
 

@@ -99,6 +99,7 @@ class RuleIndex:
             present += [(beginning,) for beginning in known.intersection(context.prefix_ranges(size))]
         if self._pairs:
             present += self._known.intersection(pairwise(context.words))
+            present += self._known.intersection(context.elided)
         for key in present:
             found.update(self._postings[key])
         if self._patterns:

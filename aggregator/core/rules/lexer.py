@@ -16,14 +16,14 @@ LIST_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 _BLANK = re.compile(r"\s+")
 _BARE = re.compile(r'[^\s()"]+')
 _PHRASE = re.compile(r'"((?:[^"\\]|\\.)*)"(?:~(\d+)|~)?', re.DOTALL)
-_EXACT = re.compile(r"'((?:[^'\\]|\\.)*)'c(?![^\s()])", re.DOTALL)
+_MARKED = re.compile(r"'((?:[^'\\]|\\.)*)'([ci])(?![^\s()])", re.DOTALL)
 _REGEX = re.compile(r"/((?:[^/\\]|\\.)+)/(?![^\s()])", re.DOTALL)
 _LIST = re.compile(rf"\$({LIST_NAME})(?![^\s()])")
 _FIELD = re.compile(r"([A-Za-z_]+):(?=[^\s/]|/[^/\s])")
 _NEAR = re.compile(r"(O?NEAR)(?:/(\d+))?")
 # Outside of quotes: what nobody sees (U+200C only at a word's edge), and full-width signs.
 _ODD = re.compile(
-    f"{_PHRASE.pattern}|{_EXACT.pattern}|{_REGEX.pattern}|(?P<wide>[\uff01-\uff5e])"
+    f"{_PHRASE.pattern}|{_MARKED.pattern}|{_REGEX.pattern}|(?P<wide>[\uff01-\uff5e])"
     f'|(?P<unseen>(?!\u200c){IGNORABLE.pattern}|\u200c(?=[\\s()"]|\\Z)|(?:(?<=[\\s()"])|\\A)\u200c)',
     re.DOTALL,
 )
@@ -107,8 +107,8 @@ def _next(text: str, at: int) -> tuple[Lexeme, int]:
         raise _failure("curly quotation marks are not supported", at, 'write "air defence" with straight quotes')
     if char == "/" and (regex := _REGEX.match(text, at)):
         return Lexeme("regex", regex[1].replace("\\/", "/"), at), regex.end()
-    if char == "'" and (exact := _EXACT.match(text, at)):
-        return Lexeme("exact", _unescaped(exact[1]), at), exact.end()
+    if char == "'" and (marked := _MARKED.match(text, at)):
+        return Lexeme("exact" if marked[2] == "c" else "inflected", _unescaped(marked[1]), at), marked.end()
     if char == "$" and (listed := _LIST.match(text, at)):
         return Lexeme("list", listed[1], at), listed.end()
     if char in DASHES and at + 1 < len(text) and not text[at + 1].isspace():
@@ -162,7 +162,7 @@ def _word(text: str, bare: re.Match[str]) -> Lexeme:
             f"unexpected space after {word}", bare.end(), f"write {word} directly before the word or parenthesis"
         )
     if word[0] == "'":
-        raise _failure("exact spellings end with 'c", at, "write for example 'US'c")
+        raise _failure("exact spellings end with 'c, inflected names with 'i", at, "write for example 'US'c")
     if word in DASHES:
         raise _failure('dangling "-"', at, "put it directly before the word to exclude, or write NOT")
     if syntax := foreign_syntax.advise_word(word):

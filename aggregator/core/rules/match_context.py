@@ -41,6 +41,11 @@ class MatchContext:
             found = self._readings[field] = TokenizedText(self.lang if field == "lang" else self.document.field(field))
         return found
 
+    @property
+    def elided(self) -> set[tuple[str, str]]:
+        """Return the designators that stand for the second in `S-300/400`."""
+        return {pair for field in self.fields for pair in self.reading(field).elided}
+
     def prefix_ranges(self, size: int) -> set[str]:
         """Return the first `size` characters of each word."""
         found = self._beginnings.get(size)
@@ -53,7 +58,8 @@ class MatchContext:
         key = (id(atom), field)  # atoms are cached by their term, and hashing them costs more than it saves
         found = self._places.get(key)
         if found is None:
-            found = self._places[key] = atom.find(self.reading(field))
+            wanted = not atom.langs or not atom.langs.isdisjoint(self.written_in)
+            found = self._places[key] = atom.find(self.reading(field)) if wanted else []
         return found
 
     def matches(self, pattern: Pattern, field: str) -> TokenRanges:
@@ -87,6 +93,15 @@ class MatchContext:
     def languages(self) -> tuple[str, ...]:
         """Return the languages whose inflections are tried: the document's, or those that it may be in."""
         return (self.lang,) if self.lang else self._guess.likeliest
+
+    @cached_property
+    def written_in(self) -> frozenset[str]:
+        """Return the languages that the text may be in: as declared, and as detected.
+
+        Many feeds declare English and are in another language; so a certain guess counts beside what they declare.
+        """
+        guessed = self._guess.likeliest[:1] if self._guess.certain else () if self.said_lang else self._guess.likeliest
+        return frozenset((self.said_lang, *guessed)) - {""}
 
     def may_be(self, lang: str) -> bool:
         """Tell whether the document can be in a language, as far as is known or can be detected."""

@@ -5,9 +5,9 @@ from aggregator.core.model import Span
 from aggregator.core.rules import foreign_syntax
 from aggregator.core.rules.atoms import BadTerm
 from aggregator.core.rules.clauses import TermClause
-from aggregator.core.rules.compile import item, item_body, spellings_of
 from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.index import spans
+from aggregator.core.rules.items import item, item_body, spellings_of
 from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.rules.syntax_tree import ListRef, Term
 

@@ -2,7 +2,8 @@
 
     or   := and (OR and)*            and  := unary ((AND)? unary)*        unary := (NOT | '-') unary | near
     near := atom ((NEAR | ONEAR)[/n] atom)*        n counts words, default 10; ONEAR keeps the order
-    atom := '(' or ')' | field ':' atom | '$'list | "phrase" | "phrase"~n | word | word* | /regex/ | 'exact spelling'c
+    atom := '(' or ')' | field ':' atom | '$'list | "phrase" | "phrase"~n | word | word* | /regex/
+             | 'exact spelling'c | 'inflected name'i
 
 parse_query(print_query(tree)) == tree. Operators only in capitals.
 """
@@ -67,6 +68,8 @@ def print_query(node: Node) -> str:
             return f"{field}:{_wrapped(child, Or, And, Not, Near)}"
         case Term(text, exact=True):
             return "'" + _escaped(text, "'") + "'c"
+        case Term(text, inflect=True):
+            return "'" + _escaped(text, "'") + "'i"
         case Term(text):
             return text if needs_no_quotes(text) else _quoted(text)
         case SloppyPhrase(text, extra):
@@ -171,7 +174,9 @@ class _Parser:
         """Parse what AND joins up to the next OR; return its start, too."""
         start = self._offset()
         children = [self._unary()]
-        while self._take("AND") or self._peek("NOT", "(", "field", "list", "phrase", "word", "regex", "exact"):
+        while self._take("AND") or self._peek(
+            "NOT", "(", "field", "list", "phrase", "word", "regex", "exact", "inflected"
+        ):
             children.append(self._unary())
         return children, start
 
@@ -227,6 +232,8 @@ class _Parser:
                 return Term(lexeme.text)
             case "exact":
                 return Term(lexeme.text, exact=True)
+            case "inflected":
+                return Term(lexeme.text, inflect=True)
             case "regex":
                 return Regex(lexeme.text)
         expected = "a word, a phrase or ("

@@ -11,10 +11,11 @@ NEAR_WORDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word, phrase, designator or `pre*`; `exact`: its capitals count."""
+    """A word, phrase, designator or `pre*`; `exact`: its capitals count; `inflect`: its case endings are found."""
 
     text: str
     exact: bool = False
+    inflect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

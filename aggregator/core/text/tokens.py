@@ -7,6 +7,7 @@ Python's `\\w` would break Hindi and Arabic words at their marks.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,6 +71,8 @@ _UNSPACED_START = re.compile(f"[{_UNSPACED}{_SYMBOL}]")
 _WIDE = re.compile(f"[{_HAN}{_KANA}]")
 # The zero-width non-joiner between Arabic letters is the half space of Persian: the parts of a compound.
 _ARABIC = f"[{_RUNS['arabic']}]"
+# Several designators of one family: S-300/400, F-15/16, Су-30/34/35.
+_ELIDED = re.compile(r"(?<![^\W_])[^\W\d_]{1,4}[-\u2010-\u2013]?\d{1,4}(?:/-?\d{1,4})+(?![\d/])")
 _HALF_SPACE = re.compile(f"(?<={_ARABIC}){IGNORABLE.pattern}*\u200c{IGNORABLE.pattern}*(?={_ARABIC})")
 _MAX_JOINED = 4  # parts of a compound that are looked for as one word
 
@@ -273,6 +276,18 @@ class TokenizedText:
         return found
 
     @cached_property
+    def elided(self) -> dict[tuple[str, str], list[int]]:
+        """Map designators that stand for the second in `S-300/400` to the index of the number before theirs."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for match in _ELIDED.finditer(self.text) if _has_slash_of_numbers(self.text) else ():
+            first = bisect_left(self.starts, match.start())
+            last = bisect_left(self.starts, match.end())
+            letters, numbers = self.words[first], range(first + 2, last)
+            for index in numbers:
+                found.setdefault((letters, self.words[index]), []).append(index - 1)
+        return found
+
+    @cached_property
     def joined(self) -> dict[str, list[tuple[int, int]]]:
         """Map compounds with half spaces in them, each as one word, to their first and last token."""
         found: dict[str, list[tuple[int, int]]] = {}
@@ -318,6 +333,16 @@ class TokenizedText:
             if first == index:
                 return start, self.ends[last]
         return start, end
+
+
+def _has_slash_of_numbers(text: str) -> bool:
+    """Tell whether a slash follows a digit somewhere: `str.find` is much faster than a pattern over the text."""
+    at = text.find("/")
+    while at > 0:
+        if text[at - 1].isdecimal():
+            return True
+        at = text.find("/", at + 1)
+    return False
 
 
 def between(text: str, end: int, start: int) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aggregator.core.errors import InvalidRule
 from aggregator.core.rules import Document, RuleIndex, compile_rule, print_query
 from aggregator.core.rules.atoms import Atom
-from aggregator.core.rules.compile import spellings_of
+from aggregator.core.rules.items import spellings_of
 from aggregator.core.rules.syntax_tree import And, FieldScope, ListRef, Near, Node, Not, Or, SloppyPhrase, Term
 from aggregator.core.settings import RuleConfig
 from aggregator.core.text.affixes import stems

@@ -1,0 +1,167 @@
+"""Lists of terms that are not written out: from a file, an address, or shipped with the program.
+
+A file has one term a line; a `#` at the beginning of a line, or after a blank, begins a comment (`"#MeToo"` is a
+term). What an address gave last is kept as such a file in the state folder, so that every command has it.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from aggregator.config import shipped_lists
+from aggregator.config.messages import find_node, validation_error
+from aggregator.config.source import MAX_BYTES, content, state_directory
+from aggregator.config.yaml_tree import MappingNode, Node, SequenceNode
+from aggregator.core.errors import ConfigError, did_you_mean
+from aggregator.core.settings import ListSource
+
+MAX_LINES = 20_000
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_HTML = re.compile(r"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
+
+
+class NotAList(ValueError):
+    """A text that cannot be a list of terms; the message is the end of a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedList:
+    """A list behind an address: its name, where it is kept here, and how it is fetched."""
+
+    name: str
+    url: str
+    file: Path
+    every_s: float
+    sha256: str | None
+
+
+def parse_terms(raw: bytes) -> tuple[str, ...]:
+    """Read terms, one a line. Raises NotAList."""
+    if len(raw) > MAX_BYTES:
+        raise NotAList("is larger than 1 MB")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise NotAList("is not a text in UTF-8") from None
+    if "\0" in text or _HTML.match(text):
+        raise NotAList("is not a list with one term a line")
+    terms = (_COMMENT.sub("", line).strip() for line in text.splitlines())
+    found = tuple(dict.fromkeys(term for term in terms if term))
+    if len(found) > MAX_LINES:
+        raise NotAList(f"has more than {MAX_LINES} terms")
+    if not found:
+        raise NotAList("has no terms")
+    return found
+
+
+def resolve(
+    root: MappingNode, value: dict[str, Any], environ: Mapping[str, str]
+) -> tuple[tuple[FetchedList, ...], tuple[ConfigError, ...]]:
+    """Replace in `value` each list that is a mapping by its terms; return those to be fetched, and what is wrong."""
+    lists, nodes = value.get("lists"), root.get("lists")
+    if not isinstance(lists, dict) or not isinstance(nodes, MappingNode):
+        return (), ()
+    fetched: list[FetchedList] = []
+    problems: list[ConfigError] = []
+    for name, written in [*lists.items()]:
+        node = nodes.get(name)
+        if isinstance(node, SequenceNode) and not node.nodes:
+            problems.append(node.source.error(node.start, f"the list {name} is empty", "add terms, or remove it"))
+        if not isinstance(written, dict) or not isinstance(node, MappingNode):
+            continue
+        try:
+            source = ListSource.model_validate(written, by_alias=True, by_name=False)
+        except ValidationError as wrong:
+            errors = wrong.errors(include_url=False)
+            located = ({**error, "loc": ("lists", name, *error["loc"])} for error in errors)
+            problems += filter(None, (validation_error(error, root) for error in located))  # type: ignore[arg-type]
+            lists[name] = []
+            continue
+        resolution = _Resolution(name, source, node, environ)
+        lists[name] = [*resolution.terms()]
+        problems += resolution.problems
+        fetched += resolution.fetched
+    return tuple(fetched), tuple(problems)
+
+
+class _Resolution:
+    """The terms of one list, and what is wrong with it."""
+
+    def __init__(self, name: str, source: ListSource, node: MappingNode, environ: Mapping[str, str]) -> None:
+        self.name, self.source, self.node, self.environ = name, source, node, environ
+        self.problems: list[ConfigError] = []
+        self.fetched: list[FetchedList] = []
+
+    def terms(self) -> tuple[str, ...]:
+        source = self.source
+        if not (source.terms or source.file or source.url or source.use):
+            hint = "add terms:, file:, url: or use:"
+            self.problems.append(self.node.source.error(self.node.start, f"the list {self.name} has no terms", hint))
+        found = [*source.terms, *self._file(), *self._url(), *self._shipped()]
+        terms = tuple(dict.fromkeys(found))
+        return tuple(map(_inflected, terms)) if source.inflect else terms
+
+    def _file(self) -> tuple[str, ...]:
+        if not self.source.file:
+            return ()
+        place = find_node(self.node, ("file",))
+        path = place.source.path.parent / self.source.file
+        try:
+            return parse_terms(content(path))
+        except NotAList as wrong:
+            self._refuse(place, f"{self.source.file} {wrong}", "write one term a line")
+        except FileNotFoundError:
+            self._refuse(place, f"{self.source.file}: no such file", f"create {path}")
+        except OSError as broken:
+            self._refuse(place, f"{self.source.file} cannot be read: {broken.strerror}", None)
+        return ()
+
+    def _url(self) -> tuple[str, ...]:
+        if not self.source.url:
+            return ()
+        url = str(self.source.url)
+        file = fetched_file(self.name, url, self.environ)
+        one = FetchedList(name=self.name, url=url, file=file, every_s=self.source.every_s, sha256=self.source.sha256)
+        self.fetched.append(one)
+        try:
+            return parse_terms(content(file))
+        except (OSError, NotAList):  # not fetched yet: until then it matches nothing
+            return ()
+
+    def _shipped(self) -> Iterator[str]:
+        place = find_node(self.node, ("use",))
+        for name in self.source.use:
+            try:
+                yield from shipped_lists.terms(name)
+            except KeyError:
+                known = [*shipped_lists.names()]
+                near = did_you_mean(name, known).strip(" ()")
+                self._refuse(place, f"no list named {name!r} is shipped", near or "see `aggregator lists list`")
+
+    def _refuse(self, place: Node, message: str, hint: str | None) -> None:
+        self.problems.append(place.source.error(place.start, message, hint))
+
+
+def _inflected(term: str) -> str:
+    """Mark a term so that its case endings are found, too; one with a mark of its own stays as it is."""
+    marked = term[:1] in "$'\"" or term.endswith("*")
+    return term if marked or "'" in term else f"'{term}'i"
+
+
+def fetched_file(name: str, url: str, environ: Mapping[str, str]) -> Path:
+    """Return where the terms behind an address are kept."""
+    return state_directory(environ) / "lists" / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}.txt"
+
+
+def keep(one: FetchedList, terms: tuple[str, ...]) -> None:
+    """Write the terms of a fetched list, all of them or none. Raises OSError."""
+    one.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    new = one.file.with_suffix(f".{os.getpid()}")
+    new.write_text("".join(f"{line}\n" for line in (f"# {one.name}: {one.url}", *terms)), encoding="utf-8")
+    new.replace(one.file)
