@@ -156,7 +156,7 @@ def show(as_json: bool, hit_id: str) -> None:
 
 @hits.command()
 @click.argument("hit_id", metavar="ID")
-@click.argument("mark", type=click.Choice(["relevant", "irrelevant", "none"]))
+@click.argument("mark", type=click.Choice(["relevant", "irrelevant", "seen", "none"]))
 @config_option
 @json_option
 def mark(as_json: bool, hit_id: str, mark: str) -> None:
@@ -165,7 +165,7 @@ def mark(as_json: bool, hit_id: str, mark: str) -> None:
     async def work(app: "Application") -> None:
         full_id = await app.store.catalog.resolve_id("hit", hit_id)
         kept = None if mark == "none" else mark
-        await app.store.catalog.mark(full_id, kept)
+        await app.store.catalog.mark([full_id], kept)
         if as_json:
             emit(schemas.as_json(actions.HitMarked, {"id": full_id, "mark": kept}))
         else:

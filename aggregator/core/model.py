@@ -645,14 +645,25 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HitDelivery:
+    """An alert that reports a hit. `at`: when it was sent, or when it is due; None where it will not be sent."""
+
+    id: str
+    channel: str
+    state: DeliveryState
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HitDetail:
-    """A hit inside an alert, with its entry and the other sources of its story."""
+    """A hit inside an alert, with its entry, the other sources of its story, and the alerts that report it."""
 
     hit: Hit
     entry: Entry
     feed_title: str
     rule_title: str
     also_in: tuple[str, ...] = ()
+    deliveries: tuple[HitDelivery, ...] = ()
 
     @property
     def dated_at(self) -> datetime:
@@ -807,16 +818,33 @@ class HitFilter:
     """Criteria for a list of hits; None or empty: all. Newest first, `before` continues a listing.
 
     `by`: the time that the order, `since`, `until` and `before` mean.
+    `todo`: not marked yet, and no copy of a story that is on the list already. `label`: of the hit's story.
     """
 
     rule: str | None = None
     feed: str | None = None
     story: str | None = None
     mark: str | None = None
+    todo: bool = False
+    lang: str | None = None
+    label: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     before: tuple[datetime, str] | None = None
     by: By = "published"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facets:
+    """How many cards (stories, or entries without one) of a listing have each value, most first.
+
+    Counted over its newest `hits` hits; a language is "" where the feed names none.
+    """
+
+    rules: tuple[tuple[str, int], ...] = ()
+    feeds: tuple[tuple[str, int], ...] = ()
+    languages: tuple[tuple[str, int], ...] = ()
+    hits: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1035,6 +1063,42 @@ class Status:
     config_errors: tuple[str, ...] = ()
     nodes: tuple[Node, ...] = ()
     config_number: int | None = None
+
+
+# --- what people change by hand --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """A change that a person made, by which it can be taken back. `kind` is a word that pages and JSON show.
+
+    `id` is made by whoever offers the undo, and cannot be guessed. `count`: how many rows were put back.
+    """
+
+    id: str
+    kind: str
+    made_at: datetime
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A person's words on a story."""
+
+    id: int | None = None
+    story: str
+    text: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A saved view: filters with a name. `id` is part of its addresses, `query` holds (parameter, value)."""
+
+    id: str
+    name: str
+    query: tuple[tuple[str, str], ...] = ()
+    created_at: datetime
 
 
 Json = dict[str, Any]

@@ -12,17 +12,21 @@ from aggregator.core.model import (
     DeliveryState,
     Edit,
     Entry,
+    Facets,
     FeedLink,
     FeedSummary,
     Health,
     HitDetail,
     HitFilter,
     HostLimit,
+    Note,
     RuleStats,
     SearchOrder,
     Silence,
     Stats,
     Story,
+    Undo,
+    View,
 )
 
 
@@ -116,9 +120,54 @@ class Catalog(Protocol):
         """Return the whole id that begins so, if only one does."""
         ...
 
-    async def mark(self, hit_id: str, mark: str | None) -> None:
-        """Mark a hit `relevant`, `irrelevant` or None."""
+    async def count_cards(self, wanted: HitFilter, *, limit: int = 1000) -> int:
+        """Return how many stories (or entries without one) the newest of a listing make, at most `limit`."""
         ...
+
+    async def facets(self, wanted: HitFilter, *, limit: int = 2000) -> Facets:
+        """Return which values the newest `limit` hits of a listing have."""
+        ...
+
+    async def mark(self, ids: Sequence[str], mark: str | None, *, cards: bool = False, undo: Undo | None = None) -> int:
+        """Mark hits `relevant`, `irrelevant`, `seen` or None; return how many changed. Raises NotFound.
+
+        `cards`: with all hits of their stories, or of their entries. `undo` records the change, here and below.
+        """
+        ...
+
+    async def undo(self, undo_id: str, now: datetime) -> Undo:
+        """Take a recorded change back, in rows that nobody changed since. Raises NotFound, Conflict."""
+        ...
+
+    async def labels(self, story_ids: Sequence[str] | None = None) -> Mapping[str, tuple[str, ...]]:
+        """Return the labels of stories that have any, by story."""
+        ...
+
+    async def label_counts(self) -> Mapping[str, int]:
+        """Return how many stories have each label, by label."""
+        ...
+
+    async def set_labels(self, story: str, wanted: Sequence[str], *, undo: Undo | None = None) -> None:
+        """Give a story these labels and no others."""
+        ...
+
+    async def notes(self, story: str) -> tuple[Note, ...]:
+        """Return the notes on a story, oldest first."""
+        ...
+
+    async def add_note(self, note: Note, *, undo: Undo | None = None) -> Note: ...
+
+    async def remove_note(self, note_id: int, *, undo: Undo | None = None) -> None: ...
+
+    async def views(self) -> tuple[View, ...]:
+        """Return the saved views, by name."""
+        ...
+
+    async def save_view(self, view: View, *, undo: Undo | None = None) -> None:
+        """Save a view; one with the same id is replaced."""
+        ...
+
+    async def remove_view(self, view_id: str, *, undo: Undo | None = None) -> None: ...
 
     async def story(self, story_id: str) -> tuple[Story, tuple[HitDetail, ...]]:
         """Return a story with its hits; of one that was joined to another, that other one."""
@@ -155,15 +204,15 @@ class Catalog(Protocol):
         """Make dead, held or waiting deliveries due now; return how many."""
         ...
 
-    async def acknowledge(self, ids: Sequence[str], now: datetime) -> int:
+    async def acknowledge(self, ids: Sequence[str], now: datetime, *, undo: Undo | None = None) -> int:
         """Note that a person knows of sent or dead deliveries, and of their stories; return how many changed."""
         ...
 
-    async def cancel(self, ids: Sequence[str]) -> int:
+    async def cancel(self, ids: Sequence[str], *, undo: Undo | None = None) -> int:
         """Suppress deliveries that are not sent yet; return how many."""
         ...
 
-    async def pause(self, feed: str, paused: bool, now: datetime) -> None: ...
+    async def pause(self, feed: str, paused: bool, now: datetime, *, undo: Undo | None = None) -> None: ...
 
     async def poll_soon(self, feed: str, now: datetime) -> None:
         """Make a feed due now (its host's limit still holds)."""
@@ -171,9 +220,9 @@ class Catalog(Protocol):
 
     async def silences(self, now: datetime) -> tuple[Silence, ...]: ...
 
-    async def add_silence(self, silence: Silence) -> Silence: ...
+    async def add_silence(self, silence: Silence, *, undo: Undo | None = None) -> Silence: ...
 
-    async def remove_silence(self, silence_id: int) -> None: ...
+    async def remove_silence(self, silence_id: int, *, undo: Undo | None = None) -> None: ...
 
     async def feed_links(self) -> tuple[FeedLink, ...]:
         """Return the tokens that open a single feed, oldest first."""

@@ -1,14 +1,15 @@
 """Hits with their details: each with its entry, the feed's title, and the other sources of the story."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from aggregator.core.model import HitDetail, Story
+from aggregator.core.model import WAITING, DeliveryState, HitDelivery, HitDetail, Story
 from aggregator.store import mappers
 from aggregator.store.dialect import Dialect
-from aggregator.store.schema import entries, feeds, hits, stories
+from aggregator.store.schema import deliveries, delivery_hits, entries, feeds, hits, stories
 
 # Both tables have columns of the same names; those of the entry are distinguished by their label.
 LABELS = tuple((column.name, f"entry__{column.name}") for column in entries.columns)
@@ -31,6 +32,24 @@ def get_details(connection: Connection, dialect: Dialect, ids: Sequence[str]) ->
         return ()
     query = HIT_DETAILS.where(dialect.is_in(hits.c.id, "ids")).order_by(*NEWEST)
     return details_of(connection, dialect, connection.execute(query, {"ids": dialect.list_param(ids)}).all())
+
+
+def with_deliveries(connection: Connection, dialect: Dialect, details: Sequence[HitDetail]) -> tuple[HitDetail, ...]:
+    """Add the alerts that report each hit, oldest first; those that were folded into a digest are that digest."""
+    shown = ("id", "channel", "state", "due_at", "sent_at")
+    query = (
+        select(delivery_hits.c.hit, *(deliveries.c[name] for name in shown))
+        .join(deliveries, deliveries.c.id == delivery_hits.c.delivery)
+        .where(dialect.is_in(delivery_hits.c.hit, "hits"), deliveries.c.reason.not_like("folded into %"))
+        .order_by(deliveries.c.created_at, deliveries.c.id)
+    )
+    found: dict[str, list[HitDelivery]] = {}
+    bound = {"hits": dialect.list_param([detail.hit.id for detail in details])}
+    for row in connection.execute(query, bound) if details else ():
+        state = DeliveryState(row.state)
+        at = row.sent_at or (row.due_at if state in (*WAITING, DeliveryState.SENDING) else None)
+        found.setdefault(row.hit, []).append(HitDelivery(id=row.id, channel=row.channel, state=state, at=at))
+    return tuple(replace(detail, deliveries=tuple(found.get(detail.hit.id, ()))) for detail in details)
 
 
 def details_of(connection: Connection, dialect: Dialect, found: Sequence[Row[Any]]) -> tuple[HitDetail, ...]:

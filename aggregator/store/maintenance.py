@@ -29,6 +29,7 @@ from aggregator.store.schema import (
     quarantined,
     silences,
     stories,
+    undo_log,
     unindexed,
     wanted_texts,
 )
@@ -52,6 +53,7 @@ WAITING = [state.value for state in (DeliveryState.PENDING, DeliveryState.HELD, 
 AHEAD = timedelta(minutes=1)
 FAR_AHEAD = timedelta(days=3)  # no server's request for rest is obeyed for longer
 LEASE_AHEAD = timedelta(hours=1)  # no lease is longer
+UNDO_KEPT = timedelta(days=30)
 
 # Rows removed in one transaction: few enough that a poll's commit never waits long.
 STEP = 500
@@ -243,6 +245,7 @@ class SqlMaintenance:
             (stories, stories.c.last_at < oldest),
             (quarantined, quarantined.c.seen_at < fullest),
             (silences, silences.c.until_at < fullest),
+            (undo_log, undo_log.c.made_at < now - UNDO_KEPT),
         ):
             await self._in_steps(partial(_remove, table=table, condition=condition))
         await self._writer.execute(

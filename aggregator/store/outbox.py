@@ -28,7 +28,7 @@ from aggregator.store.column_types import Instant, Values
 from aggregator.store.engine import Database
 from aggregator.store.hit_details import get_details
 from aggregator.store.reader import ReadPool
-from aggregator.store.routing import live_silences, note_undelivered
+from aggregator.store.routing import live_silences, note_undelivered, write_delivery_hits
 from aggregator.store.schema import attempts, deliveries
 from aggregator.store.writer import Writer
 
@@ -272,6 +272,7 @@ class SqlOutbox:
         new = [mappers.delivery_values(delivery) for delivery in asked.values() if delivery.id not in there]
         if new:
             connection.execute(self._dialect.insert_ignore(deliveries), new)
+            write_delivery_hits(connection, self._dialect, [one for one in asked.values() if one.id not in there])
         return len(new)
 
     async def release(self, ids: Sequence[str], *, owner: str) -> None:

@@ -24,7 +24,7 @@ from aggregator.core.stories import keys as story_keys_of
 from aggregator.store import mappers
 from aggregator.store.column_types import Instant
 from aggregator.store.dialect import Dialect
-from aggregator.store.schema import deliveries, entries, hits, silences, stories, story_keys, undelivered
+from aggregator.store.schema import deliveries, delivery_hits, entries, hits, silences, stories, story_keys, undelivered
 
 REACHED = delete(undelivered).where(*(undelivered.c[name] == bindparam(f"lost_{name}") for name in Undelivered._fields))
 DATE_OF_ENTRY = select(entries.c.dated_at).where(entries.c.id == bindparam("of_entry")).scalar_subquery()
@@ -138,9 +138,17 @@ def write_routed(connection: Connection, dialect: Dialect, routed: RoutingResult
     write_hits(connection, dialect, routed.hits, ids)
     if routed.deliveries:
         connection.execute(dialect.insert_ignore(deliveries), [mappers.delivery_values(d) for d in routed.deliveries])
+        write_delivery_hits(connection, dialect, routed.deliveries)
     if routed.redelivered:
         reached = [{f"lost_{name}": value for name, value in one._asdict().items()} for one in routed.redelivered]
         connection.execute(REACHED, reached)
+
+
+def write_delivery_hits(connection: Connection, dialect: Dialect, written: Sequence[Delivery]) -> None:
+    """Write down which hits new deliveries report."""
+    rows = [{"hit": hit, "delivery": one.id} for one in written for hit in dict.fromkeys(one.hits)]
+    if rows:
+        connection.execute(dialect.insert_ignore(delivery_hits), rows)
 
 
 def note_undelivered(connection: Connection, dialect: Dialect, dead: Delivery) -> None:

@@ -405,6 +405,57 @@ edits = Table(
     Column("undoes", Number),
     Column("at", Instant, nullable=False),
 )
+# Which alerts report a hit: deliveries.hits, the other way round.
+delivery_hits = Table(
+    "delivery_hits",
+    metadata,
+    Column("hit", Text, primary_key=True),
+    Column("delivery", Text, ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+Index("delivery_hits_delivery", delivery_hits.c.delivery)
+
+# What people changed by hand, with what the rows held before and after: [table, key, before, after].
+undo_log = Table(
+    "undo_log",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("rows", JsonList, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("undone_at", Instant),
+)
+Index("undo_log_made", undo_log.c.made_at)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("story", Text, ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True),
+    Column("label", Line, primary_key=True),
+    sqlite_with_rowid=False,
+)
+Index("labels_label", labels.c.label)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("story", Text, ForeignKey("stories.id", ondelete="CASCADE"), nullable=False),
+    Column("text", FreeText, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+Index("notes_story", notes.c.story)
+
+# Saved views: filters with a name; the id is part of their addresses.
+views = Table(
+    "views",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Line, nullable=False),
+    Column("query", JsonList, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
 # What follows concerns the processes of a cluster, not what is stored: it stays where it is when a database is copied.
 
 # The configurations of a cluster, each in files; `feeds` are those of them that say nothing but feeds, which rows hold.

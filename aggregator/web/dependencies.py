@@ -1,11 +1,13 @@
 """Dependencies of routes: the backend and its parts, typed."""
 
+import secrets
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
+from aggregator.core.model import Undo
 from aggregator.ports.backend import Backend
 from aggregator.web.events import EventStream
 from aggregator.web.templating import Templates, done_message, query
@@ -26,6 +28,8 @@ def _templates(request: Request) -> Templates:
     return templates
 
 
+UNDO_BYTES = 12
+
 BackendDep = Annotated[Backend, Depends(_backend)]
 EventsDep = Annotated[EventStream, Depends(_events)]
 TemplatesDep = Annotated[Templates, Depends(_templates)]
@@ -34,6 +38,16 @@ TemplatesDep = Annotated[Templates, Depends(_templates)]
 def local_now(backend: Backend) -> datetime:
     """Return the time as the clocks of the configured zone show it: days in requests are those of this zone."""
     return backend.current().config.settings.local(backend.clock.now())
+
+
+def new_undo(backend: Backend, kind: str) -> Undo:
+    """Return what an action records itself under, so that it can be taken back: an id that nobody guesses."""
+    return Undo(id=secrets.token_urlsafe(UNDO_BYTES), kind=kind, made_at=backend.clock.now())
+
+
+def undo_header(undo: Undo, changed: int = 1) -> dict[str, str]:
+    """Return the header by which the API names the undo of what it changed; none if it changed nothing."""
+    return {"x-undo": undo.id} if changed else {}
 
 
 def redirect_after_post(path: str, done: str | None = None, *, undo: str = "", n: int = 1) -> RedirectResponse:

@@ -2,10 +2,13 @@
 
 import base64
 import binascii
+import hashlib
+import re
+import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
@@ -39,7 +42,8 @@ SortedBy = Annotated[
 ]
 Name = Annotated[str | None, Field(max_length=200)]
 Before = Annotated[str | None, Field(max_length=300, description="Cursor of the next page, from the Link header.")]
-Mark = Literal["relevant", "irrelevant"]
+Mark = Literal["relevant", "irrelevant", "seen"]
+FILTERS = ("rule", "feed", "story", "mark", "todo", "lang", "label", "since", "until")
 MAX_LIMIT = 1000
 FIRST_SEARCH_S = 0.06
 LONG_SEARCH_S = 1.5
@@ -115,6 +119,9 @@ class HitQuery(ListQuery):
     feed: Name = None
     story: Name = None
     mark: Mark | None = None
+    todo: Annotated[bool, Field(description="Only what is not marked yet, and no copies.")] = False
+    lang: Annotated[str | None, Field(max_length=40)] = None
+    label: Annotated[str | None, Field(max_length=40)] = None
     since: Since = None
     until: Until = None
     by: SortedBy = "published"
@@ -128,6 +135,9 @@ class HitQuery(ListQuery):
             feed=self.feed,
             story=self.story,
             mark=self.mark,
+            todo=self.todo,
+            lang=self.lang,
+            label=self.label,
             since=asked.since,
             until=asked.until,
             by=self.by,
@@ -150,11 +160,28 @@ class PageQuery(HitQuery):
     @property
     def filters(self) -> dict[str, str | None]:
         """Return the parameters that stay when a listing is continued."""
-        names = ("rule", "feed", "story", "mark", "since", "until")
-        kept: dict[str, str | None] = {name: getattr(self, name) for name in names if getattr(self, name)}
+        kept: dict[str, str | None] = {name: getattr(self, name) for name in FILTERS if getattr(self, name)}
         return kept if self.by == "published" else kept | {"by": self.by}
 
 
 NamesParams = Annotated[NameListQuery, Query()]
 HitParams = Annotated[HitQuery, Query()]
 PageParams = Annotated[PageQuery, Query()]
+
+
+def view_query(address: str, now: datetime) -> tuple[tuple[str, str], ...]:
+    """Return the filters of an address (`rule=x&since=7d`) as a view keeps them; other parameters are left out.
+
+    Raises ValidationError; 422 for an instant that is none.
+    """
+    given = dict(parse_qsl(address.removeprefix("?"), max_num_fields=50))
+    kept = {name: given[name] for name in FILTERS if given.get(name)}
+    HitQuery.model_validate(kept).filter(now)
+    return tuple(kept.items())
+
+
+def view_id(name: str) -> str:
+    """Return the part of the addresses that stands for a view: letters and digits of its name, or a digest of it."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = "-".join(re.findall(r"[a-z0-9]+", plain))[:60]
+    return slug or hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]

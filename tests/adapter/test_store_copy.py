@@ -16,9 +16,12 @@ from aggregator.core.model import (
     FeedLink,
     HitFilter,
     HostLimit,
+    Note,
     PollResult,
     RoutingResult,
     Silence,
+    Undo,
+    View,
 )
 from aggregator.core.polling.websub import HubSubscription, Unsubscription
 from aggregator.store import copy_store, count_rows, open_store
@@ -66,7 +69,10 @@ async def fill(url: str) -> None:
         await store.outbox.settle(given_up, owner="me", attempt=lost.attempts)
         (claimed,) = await store.outbox.claim(NOW, owner="me", lease_s=60, limit=1)
         await store.outbox.begin(claimed.id, owner="me", attempt=claimed.attempts)
-        await store.catalog.mark("h1", "relevant")
+        await store.catalog.mark(["h1"], "relevant", undo=Undo(id="u", kind="relevant", made_at=NOW))
+        await store.catalog.set_labels("s1", ["ø"])
+        await store.catalog.add_note(Note(story="s1", text="\x00ß", created_at=NOW))
+        await store.catalog.save_view(View(id="v", name="V", query=(("rule", "r"),), created_at=NOW))
         await store.catalog.add_silence(Silence(rule="r", until_at=NOW + HOUR, reason="ja", created_at=NOW))
         await store.catalog.add_feed_link(FeedLink(path="/feeds/rules/r.atom", digest="d", created_at=NOW))
         await store.catalog.signing_key(b"\x00\xff")

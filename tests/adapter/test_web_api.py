@@ -459,3 +459,53 @@ def test_events_are_single_lines() -> None:
     detail = detail_of(1, "tass", text, text, NOW, "caatsa")
     lines = re.split(r"\r\n|\r|\n", event(detail))  # as the specification has it
     assert [line.split(":")[0] for line in lines] == ["id", "event", "data", "", ""]
+
+
+def test_marks_of_cards_are_undone(client: HttpClient) -> None:
+    """Marks of many name their undo, which works once; other actions do too."""
+    answer = client.post("/api/v1/hits/marks", data={"ids": ["00001389"], "mark": "irrelevant"})
+    undo = answer.header("x-undo")
+    assert answer.status == 200
+    assert undo
+    story = client.get("/api/v1/stories/story-1").json()
+    assert {hit["mark"] for hit in story["hits"]} == {"irrelevant"}
+    assert answer.json()["count"] == len(story["hits"]) > 1
+    assert client.post(f"/api/v1/undo/{undo}").json()["kind"] == "irrelevant"
+    assert {hit["mark"] for hit in client.get("/api/v1/stories/story-1").json()["hits"]} == {None}
+    assert client.post(f"/api/v1/undo/{undo}").status == 409
+    assert client.post("/api/v1/undo/none").status == 404
+    silenced = client.post("/api/v1/silences", data={"rule": "caatsa"})
+    client.post(f"/api/v1/undo/{silenced.header('x-undo')}")
+    assert "caatsa" not in [one["rule"] for one in client.get("/api/v1/silences").json()]
+
+
+def test_labels_notes_and_views(client: HttpClient) -> None:
+    """A story carries labels and notes; filters have names and addresses of their own."""
+    put = client.ask("PUT", "/api/v1/stories/story-1/labels", data={"labels": [" Watch  This", "watch this", "b", " "]})
+    assert put.json() == {"labels": ["b", "watch this"]}
+    assert client.get("/api/v1/labels").json() == [{"label": "b", "stories": 1}, {"label": "watch this", "stories": 1}]
+    assert {hit["story"] for hit in client.get("/api/v1/hits?label=b").json()} == {"story-1"}
+    client.post(f"/api/v1/undo/{put.header('x-undo')}")
+    assert client.get("/api/v1/stories/story-1/labels").json() == {"labels": []}
+    note = client.post("/api/v1/stories/story-1/notes", data={"text": "Ask <b>legal</b>."})
+    assert client.get("/api/v1/stories/story-1/notes").json() == [note.json()]
+    assert client.ask("DELETE", f"/api/v1/notes/{note.json()['id']}").status == 204
+    view = client.post("/api/v1/views", data={"name": "Fighters, week", "query": "?rule=f35&since=7d&limit=3&x=1"})
+    assert (view.status, view.json()["query"]) == (201, "rule=f35&since=7d")
+    assert view.json()["atom"] == "/feeds/views/fighters-week.atom"
+    rows = client.get(view.json()["csv"]).text
+    assert rows.count("\r\n") == 1 + len(client.get("/api/v1/hits?rule=f35&since=7d&limit=1000").json())
+    assert client.get("/feeds/views/none.atom").status == 404
+    assert client.post("/api/v1/views", data={"name": "x", "query": "since=never"}).status == 422
+    assert client.post("/api/v1/views", data={"name": "x", "query": "mark=wrong"}).status == 422
+    assert client.ask("DELETE", "/api/v1/views/fighters-week").status == 204
+    facets = client.get("/api/v1/hits/facets?rule=f35").json()
+    assert [one["value"] for one in facets["rules"]] == ["f35"]
+
+
+def test_hits_name_their_alerts(client: HttpClient) -> None:
+    """Which alerts report a hit, on which channel, and when they are sent or due."""
+    hit = client.get("/api/v1/hits/00001389").json()
+    assert [(one["id"], one["channel"], one["state"]) for one in hit["deliveries"]] == [
+        ("d0", "console", "sent"), ("d1", "desk-email", "retry"),
+    ]  # fmt: skip

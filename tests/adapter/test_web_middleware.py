@@ -64,7 +64,7 @@ def expected_of_a_stranger(method: str, path: str) -> int:
         return 200
     if path.startswith(HUBS):  # open, but nobody's
         return 404 if asked == "GET" else 410
-    for_programs = path.startswith(("/api/", "/metrics")) or path.endswith((".atom", ".opml"))
+    for_programs = path.startswith(("/api/", "/metrics")) or path.endswith((".atom", ".opml", ".csv"))
     return 303 if asked == "GET" and not for_programs else 401
 
 
@@ -135,7 +135,7 @@ def test_our_own_page_and_programs_write() -> None:
 def test_basic_opens_nothing_but_feeds() -> None:
     """What a browser keeps and sends by itself reads Atom and OPML; it neither writes nor opens a page."""
     _, client = closed()
-    readable = {"/feeds/hits.atom", "/feeds/rules/1.atom", "/feeds.opml"}
+    readable = {"/feeds/hits.atom", "/feeds/rules/1.atom", "/feeds/views/1.atom", "/feeds/views/1.csv", "/feeds.opml"}
     for method, path in all_routes():
         asked = "GET" if method == "HEAD" else method
         status = client.ask(method, path, headers={"authorization": BASIC, "origin": None}).status

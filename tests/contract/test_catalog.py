@@ -95,7 +95,7 @@ async def test_what_is_not_there_is_said(store: AnyStore) -> None:
     with pytest.raises(NotFound, match="hit"):
         await store.catalog.hit("h")
     with pytest.raises(NotFound, match="hit"):
-        await store.catalog.mark("h", "relevant")
+        await store.catalog.mark(["h"], "relevant")
     with pytest.raises(NotFound, match="story"):
         await store.catalog.story("s")
     with pytest.raises(NotFound, match="delivery"):
@@ -244,7 +244,7 @@ async def test_hits_are_newest_first_and_filtered(store: AnyStore, by: By) -> No
     )
     written = written_at(by, {"k1": NOW - 2 * HOUR, "k2": NOW - HOUR})
     await stored(store, *written, routed=RoutingResult(hits=hits, stories=(story(),)))
-    await store.catalog.mark("h3", "relevant")
+    await store.catalog.mark(["h3"], "relevant")
 
     async def found(limit: int = 50, **wanted: object) -> list[str]:
         return [detail.hit.id for detail in await store.catalog.hits(HitFilter(by=by, **wanted), limit=limit)]  # type: ignore[arg-type]
@@ -299,7 +299,7 @@ async def test_mark_can_be_taken_back(store: AnyStore) -> None:
     """Relevant, irrelevant, or no opinion."""
     await stored(store, entry(), hits=(hit(),))
     for mark in ("relevant", "irrelevant", None):
-        await store.catalog.mark("h1", mark)
+        await store.catalog.mark(["h1"], mark)
         assert (await store.catalog.hit("h1")).hit.mark == mark
 
 
@@ -321,7 +321,7 @@ async def test_rules_have_their_figures(store: AnyStore) -> None:
     )
     published = {"k1": NOW - 40 * DAY, "k2": NOW, "k3": NOW - DAY}
     await stored(store, *(entry(key, published_at=at) for key, at in published.items()), hits=hits)
-    await store.catalog.mark("h2", "irrelevant")
+    await store.catalog.mark(["h2"], "irrelevant")
     other, mine = await store.catalog.rules(NOW)
     assert (other.rule, mine.rule) == ("other", "r")
     assert await store.catalog.rules(NOW, ["r", "never"]) == (mine,)

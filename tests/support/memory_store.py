@@ -28,6 +28,7 @@ from aggregator.core.model import (
     Fingerprint,
     Health,
     Hit,
+    HitDelivery,
     HitDetail,
     HitFilter,
     HitState,
@@ -46,6 +47,7 @@ from aggregator.core.model import (
     Story,
     Suspect,
     Undelivered,
+    Undo,
 )
 from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import host_key
@@ -57,6 +59,7 @@ from aggregator.core.stories import CANDIDATES
 from aggregator.ports import Route
 from aggregator.ports.cluster import Lane
 from aggregator.store.migrations import REVISIONS
+from tests.support.memory_triage import MemoryTriage, Triage, undoable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -119,6 +122,7 @@ class Tables:
     feed_links: dict[int, FeedLink] = field(default_factory=dict)
     edits: dict[int, Edit] = field(default_factory=dict)
     signing_key: bytes = b""
+    triage: Triage = field(default_factory=Triage)
     numbers: int = 0
 
     def number(self) -> int:
@@ -163,6 +167,21 @@ class Tables:
             rule_title=hit.rule,
             also_in=tuple(self.feed_title(f) for f in story.feeds if f != hit.feed) if story else (),
         )
+
+    def with_deliveries(self, details: Iterable[HitDetail]) -> tuple[HitDetail, ...]:
+        """Add the alerts that report each hit."""
+        ordered = sorted(self.deliveries.values(), key=lambda one: (one.created_at, one.id))
+        shown = [one for one in ordered if not one.reason.startswith("folded into ")]
+        return tuple(
+            replace(detail, deliveries=tuple(_short(one) for one in shown if detail.hit.id in one.hits))
+            for detail in details
+        )
+
+
+def _short(delivery: Delivery) -> HitDelivery:
+    waits = delivery.state in (*WAITING, DeliveryState.SENDING)
+    at = delivery.sent_at or (delivery.due_at if waits else None)
+    return HitDelivery(id=delivery.id, channel=delivery.channel, state=delivery.state, at=at)
 
 
 class MemoryFeeds:
@@ -639,7 +658,7 @@ def _order(delivery: Delivery) -> tuple[int, int, datetime, datetime, str]:
     return (URGENCY.get(delivery.priority, 1), delivery.deaths, delivery.due_at, delivery.created_at, delivery.id)
 
 
-class MemoryCatalog:
+class MemoryCatalog(MemoryTriage):
     """`ports.Catalog` in memory."""
 
     def __init__(self, tables: Tables) -> None:
@@ -746,11 +765,19 @@ class MemoryCatalog:
         return bool(words) and (f" {words}" if term.endswith("*") else f" {words} ") in text
 
     async def hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[HitDetail, ...]:
-        return _first(self._fitting(wanted), limit)
+        return self._tables.with_deliveries(_first(self._fitting(wanted), limit))
 
     def _fitting(self, wanted: HitFilter) -> tuple[HitDetail, ...]:
         every = self._tables.details(self._tables.hits.values(), wanted.by)
-        return tuple(detail for detail in every if _fits(detail, wanted))
+        return tuple(detail for detail in every if _fits(detail, wanted) and self._has_more(detail, wanted))
+
+    def _has_more(self, detail: HitDetail, wanted: HitFilter) -> bool:
+        hit = detail.hit
+        return (
+            (not wanted.todo or (hit.mark is None and hit.state.value not in ("collapsed", "folded")))
+            and wanted.lang in (None, detail.entry.lang)
+            and (wanted.label is None or (hit.story or "", wanted.label) in self._tables.triage.labels)
+        )
 
     async def stories_of_hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[HitDetail, ...], ...]:
         stories: dict[str, list[HitDetail]] = {}
@@ -765,7 +792,7 @@ class MemoryCatalog:
         return _first(later, limit)
 
     async def hit(self, hit_id: str) -> HitDetail:
-        return self._tables.details([self._hit(hit_id)])[0]
+        return self._tables.with_deliveries(self._tables.details([self._hit(hit_id)]))[0]
 
     def _hit(self, hit_id: str) -> Hit:
         if hit_id not in self._tables.hits:
@@ -775,16 +802,13 @@ class MemoryCatalog:
     async def hit_days(self, wanted: HitFilter, now: datetime) -> tuple[tuple[str, int], ...]:
         return days((detail.place(wanted.by)[0] for detail in self._fitting(wanted)), now)
 
-    async def mark(self, hit_id: str, mark: str | None) -> None:
-        self._tables.hits[hit_id] = replace(self._hit(hit_id), mark=mark)
-
     async def story(self, story_id: str) -> tuple[Story, tuple[HitDetail, ...]]:
         if story_id not in self._tables.stories:
             raise NotFound("story", story_id)
         while joined := self._tables.stories[story_id].joined:
             story_id = joined
         hits = [hit for hit in self._tables.hits.values() if hit.story == story_id]
-        return self._tables.stories[story_id], self._tables.details(hits, "published")
+        return self._tables.stories[story_id], self._tables.with_deliveries(self._tables.details(hits, "published"))
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         names = sorted({hit.rule for hit in self._tables.hits.values() if ids is None or hit.rule in ids})
@@ -882,7 +906,11 @@ class MemoryCatalog:
             self._tables.deliveries[delivery.id] = again
         return len(chosen)
 
-    async def acknowledge(self, ids: Sequence[str], now: datetime) -> int:
+    async def acknowledge(self, ids: Sequence[str], now: datetime, *, undo: Undo | None = None) -> int:
+        with undoable(self._tables, undo):
+            return self._acknowledge(ids, now)
+
+    def _acknowledge(self, ids: Sequence[str], now: datetime) -> int:
         rows = map(self._tables.deliveries.get, dict.fromkeys(ids))
         ended = (DeliveryState.SENT, DeliveryState.DEAD)
         chosen = [row for row in rows if row and row.state in ended and not row.acknowledged_at]
@@ -894,22 +922,24 @@ class MemoryCatalog:
                     self._tables.stories[name] = replace(story, acknowledged_at=now)
         return len(chosen)
 
-    async def cancel(self, ids: Sequence[str]) -> int:
+    async def cancel(self, ids: Sequence[str], *, undo: Undo | None = None) -> int:
         chosen = self._unsent(ids)
-        for delivery in chosen:
-            cancelled = replace(delivery, state=DeliveryState.SUPPRESSED, reason="cancelled manually")
-            self._tables.deliveries[delivery.id] = cancelled
+        with undoable(self._tables, undo):
+            for delivery in chosen:
+                cancelled = replace(delivery, state=DeliveryState.SUPPRESSED, reason="cancelled manually")
+                self._tables.deliveries[delivery.id] = cancelled
         return len(chosen)
 
     def _unsent(self, ids: Sequence[str]) -> list[Delivery]:
         rows = map(self._tables.deliveries.get, dict.fromkeys(ids))
         return [row for row in rows if row and row.state in (*WAITING, DeliveryState.DEAD)]
 
-    async def pause(self, feed: str, paused: bool, now: datetime) -> None:
+    async def pause(self, feed: str, paused: bool, now: datetime, *, undo: Undo | None = None) -> None:
         row = self._tables.feed(feed)
-        row.paused_at = (row.paused_at or now) if paused else None
-        if not paused and row.state.health in (Health.GONE, Health.PAUSED):
-            row.state = replace(row.state, health=Health.NEW)
+        with undoable(self._tables, undo):
+            row.paused_at = (row.paused_at or now) if paused else None
+            if not paused and row.state.health in (Health.GONE, Health.PAUSED):
+                row.state = replace(row.state, health=Health.NEW)
 
     async def poll_soon(self, feed: str, now: datetime) -> None:
         row = self._tables.feed(feed)
@@ -918,15 +948,17 @@ class MemoryCatalog:
     async def silences(self, now: datetime) -> tuple[Silence, ...]:
         return self._tables.live_silences(now)
 
-    async def add_silence(self, silence: Silence) -> Silence:
+    async def add_silence(self, silence: Silence, *, undo: Undo | None = None) -> Silence:
         added = replace(silence, id=self._tables.number())
         assert added.id is not None
-        self._tables.silences[added.id] = added
+        with undoable(self._tables, undo):
+            self._tables.silences[added.id] = added
         return added
 
-    async def remove_silence(self, silence_id: int) -> None:
-        if self._tables.silences.pop(silence_id, None) is None:
-            raise NotFound("silence", str(silence_id))
+    async def remove_silence(self, silence_id: int, *, undo: Undo | None = None) -> None:
+        with undoable(self._tables, undo):
+            if self._tables.silences.pop(silence_id, None) is None:
+                raise NotFound("silence", str(silence_id))
 
     async def feed_links(self) -> tuple[FeedLink, ...]:
         return tuple(self._tables.feed_links.values())

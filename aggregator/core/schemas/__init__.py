@@ -6,6 +6,7 @@ Instants are ISO 8601 in UTC with a `Z`; durations are seconds (`_s`), sizes byt
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from aggregator.core import model
 from aggregator.core.findings import findings, is_healthy
@@ -21,12 +22,14 @@ from aggregator.core.schemas.models import (
     Entry,
     EntryMatch,
     Explanation,
+    Facets,
     Feed,
     FeedCandidate,
     Hit,
     ImportResult,
     LintAdvice,
     Loop,
+    Note,
     Preview,
     Process,
     Rule,
@@ -39,6 +42,8 @@ from aggregator.core.schemas.models import (
     Stats,
     Status,
     Story,
+    Undone,
+    View,
     instant,
 )
 
@@ -58,6 +63,7 @@ __all__ = [
     "delivery_json",
     "entry_json",
     "explanation_json",
+    "facets_json",
     "feed_json",
     "file_json",
     "found_json",
@@ -66,6 +72,7 @@ __all__ = [
     "instant",
     "lint_json",
     "match_json",
+    "note_json",
     "precision",
     "preview_json",
     "problems_json",
@@ -75,6 +82,8 @@ __all__ = [
     "stats_json",
     "status_json",
     "story_json",
+    "undone_json",
+    "view_json",
 ]
 
 
@@ -119,6 +128,32 @@ def found_json(found: "results.EntryMatch", *, text: bool = True) -> Json:
 def hit_json(detail: model.HitDetail) -> Json:
     """Return a hit with its entry and the other sources of its story."""
     return as_json(Hit, _fields(Hit, detail.hit) | _fields(Hit, detail))
+
+
+def undone_json(undo: model.Undo) -> Json:
+    """Return what was taken back."""
+    return as_json(Undone, undo)
+
+
+def note_json(note: model.Note) -> Json:
+    """Return a note on a story."""
+    return as_json(Note, note)
+
+
+def view_json(view: model.View) -> Json:
+    """Return a saved view with its addresses."""
+    path = f"/feeds/views/{quote(view.id, safe='')}"
+    computed = {"query": urlencode(view.query), "atom": f"{path}.atom", "csv": f"{path}.csv"}
+    return as_json(View, _fields(View, view) | computed)
+
+
+def facets_json(facets: model.Facets) -> Json:
+    """Return the values in a listing with their counts."""
+    lists = {
+        name: [{"value": value, "cards": count} for value, count in getattr(facets, name)]
+        for name in ("rules", "feeds", "languages")
+    }
+    return as_json(Facets, {**lists, "hits": facets.hits})
 
 
 def story_json(story: model.Story, details: Sequence[model.HitDetail] = ()) -> Json:

@@ -53,6 +53,15 @@ class EntryOfHit(Schema):
     published_at: At | None
 
 
+class HitDelivery(Schema):
+    """An alert that reports a hit; `at`: when it was sent, or is due."""
+
+    id: Text
+    channel: Text
+    state: Literal["pending", "held", "sending", "retry", "sent", "dead", "suppressed"]
+    at: At | None
+
+
 class Hit(Schema):
     id: Text
     rule: Text
@@ -70,6 +79,7 @@ class Hit(Schema):
     rule_title: Text
     feed_title: Text
     also_in: list[Text]
+    deliveries: list[HitDelivery]
 
 
 class Entry(Schema):
@@ -346,6 +356,56 @@ class Explanation(Schema):
 
 class Count(Schema):
     count: int
+
+
+class Undone(Schema):
+    """What was taken back, in how many rows."""
+
+    id: Text
+    kind: Text
+    made_at: At
+    count: int
+
+
+class Labels(Schema):
+    labels: list[Text]
+
+
+class LabelCount(Schema):
+    label: Text
+    stories: int
+
+
+class Note(Schema):
+    id: int
+    story: Text
+    text: Text
+    created_at: At
+
+
+class View(Schema):
+    """A saved view; `atom` and `csv` are paths of this site."""
+
+    id: Text
+    name: Text
+    query: Text
+    atom: Text
+    csv: Text
+    created_at: At
+
+
+class FacetCount(Schema):
+    value: Text
+    cards: int
+
+
+class Facets(Schema):
+    """Values in a listing, counted by card over its newest `hits` hits."""
+
+    rules: list[FacetCount]
+    feeds: list[FacetCount]
+    languages: list[FacetCount]
+    hits: int
 
 
 class LintAdvice(Schema):

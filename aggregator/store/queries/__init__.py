@@ -8,10 +8,19 @@ from aggregator.store.queries.hits import HitQueries
 from aggregator.store.queries.ids import IdQueries
 from aggregator.store.queries.links import LinkQueries
 from aggregator.store.queries.silences import SilenceQueries
+from aggregator.store.queries.triage import TriageQueries
 
 
 class SqlCatalog(
-    FeedQueries, EntryQueries, HitQueries, DeliveryQueries, SilenceQueries, LinkQueries, BacklogPages, IdQueries
+    FeedQueries,
+    EntryQueries,
+    HitQueries,
+    TriageQueries,
+    DeliveryQueries,
+    SilenceQueries,
+    LinkQueries,
+    BacklogPages,
+    IdQueries,
 ):
     """`ports.Catalog` over SQL."""
 

@@ -6,12 +6,13 @@ from datetime import datetime
 from sqlalchemy import Connection, Update, case, func, or_, select, update
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import ENDED, RETRIABLE, Attempt, Delivery, DeliveryState, HitDetail
+from aggregator.core.model import ENDED, RETRIABLE, Attempt, Delivery, DeliveryState, HitDetail, Undo
 from aggregator.store import mappers
 from aggregator.store.hit_details import get_details
 from aggregator.store.queries.base import QueryBase, earlier, limited
 from aggregator.store.routing import forget_undelivered
 from aggregator.store.schema import attempts, deliveries, hits, stories
+from aggregator.store.undo import Watched, undoable
 
 
 class DeliveryQueries(QueryBase):
@@ -71,7 +72,7 @@ class DeliveryQueries(QueryBase):
 
         return await self._writer.execute(retry)
 
-    async def acknowledge(self, ids: Sequence[str], now: datetime) -> int:
+    async def acknowledge(self, ids: Sequence[str], now: datetime, *, undo: Undo | None = None) -> int:
         unacknowledged = (
             update(deliveries)
             .where(
@@ -90,20 +91,26 @@ class DeliveryQueries(QueryBase):
         )
 
         def acknowledge(connection: Connection) -> int:
-            found = connection.execute(unacknowledged, {"ids": self._dialect.list_param(ids)}).all()
-            named = [row.story for row in found if row.story]
-            hit_ids = [hit for row in found for hit in row.hits]
-            connection.execute(
-                known, {"stories": self._dialect.list_param(named), "hits": self._dialect.list_param(hit_ids)}
-            )
+            with undoable(connection, undo, _with_stories(connection, ids)):
+                found = connection.execute(unacknowledged, {"ids": self._dialect.list_param(ids)}).all()
+                named = [row.story for row in found if row.story]
+                hit_ids = [hit for row in found for hit in row.hits]
+                connection.execute(
+                    known, {"stories": self._dialect.list_param(named), "hits": self._dialect.list_param(hit_ids)}
+                )
             return len(found)
 
         return await self._writer.execute(acknowledge)
 
-    async def cancel(self, ids: Sequence[str]) -> int:
+    async def cancel(self, ids: Sequence[str], *, undo: Undo | None = None) -> int:
         suppressed = {"state": DeliveryState.SUPPRESSED.value, "reason": "cancelled manually", "wake_at": None}
         cancel, bound = self._changing(RETRIABLE, suppressed), {"ids": self._dialect.list_param(ids)}
-        return await self._writer.execute(lambda connection: connection.execute(cancel, bound).rowcount)
+
+        def apply(connection: Connection) -> int:
+            with undoable(connection, undo, [(deliveries, deliveries.c.id.in_(ids))]):
+                return connection.execute(cancel, bound).rowcount
+
+        return await self._writer.execute(apply)
 
     def _changing(self, states: Sequence[DeliveryState], values: Mapping[str, object]) -> Update:
         return (
@@ -114,3 +121,12 @@ class DeliveryQueries(QueryBase):
             )
             .values(**values)
         )
+
+
+def _with_stories(connection: Connection, ids: Sequence[str]) -> Watched:
+    """Return what an acknowledgement of deliveries may change: them, and their stories."""
+    found = connection.execute(select(deliveries.c.story, deliveries.c.hits).where(deliveries.c.id.in_(ids))).all()
+    hit_ids = [hit for row in found for hit in row.hits]
+    of_hits = connection.execute(select(hits.c.story).where(hits.c.id.in_(hit_ids)).distinct()).scalars()
+    named = {*(row.story for row in found), *of_hits} - {None}
+    return [(deliveries, deliveries.c.id.in_(ids)), (stories, stories.c.id.in_(named))]

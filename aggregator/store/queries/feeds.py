@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, func, select, update
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import TROUBLE, FeedSummary, Health, HostLimit
+from aggregator.core.model import TROUBLE, FeedSummary, Health, HostLimit, Undo
 from aggregator.store import mappers
 from aggregator.store.column_types import micros
 from aggregator.store.queries.base import Days, QueryBase, day_of, days, first_day, limited
 from aggregator.store.schema import ALWAYS, NEVER, entries, feeds, hits, hosts
+from aggregator.store.undo import undoable
 
 # A pause covers whatever health lies under it.
 SHOWN: ColumnElement[str] = case((feeds.c.paused_at.is_not(None), Health.PAUSED.value), else_=feeds.c.health)
@@ -88,7 +89,7 @@ class FeedQueries(QueryBase):
         found = await self._reader.read(lambda connection: connection.execute(query).all())
         return tuple(map(mappers.host_limit, found))
 
-    async def pause(self, feed: str, paused: bool, now: datetime) -> None:
+    async def pause(self, feed: str, paused: bool, now: datetime, *, undo: Undo | None = None) -> None:
         """Pause or resume a feed; resuming one that was gone gives it another chance."""
         another_chance = feeds.c.health.in_([Health.GONE.value, Health.PAUSED.value])
         change = (
@@ -100,17 +101,18 @@ class FeedQueries(QueryBase):
                 "next_poll_at": case((feeds.c.next_poll_at == NEVER, ALWAYS), else_=feeds.c.next_poll_at),
             }
         )
-        await self._change_feed(feed, change)
+        await self._change_feed(feed, change, undo)
 
     async def poll_soon(self, feed: str, now: datetime) -> None:
         await self._change_feed(feed, {"next_poll_at": micros(now)})
 
-    async def _change_feed(self, feed: str, values: Mapping[str, object]) -> None:
-        change = update(feeds).where(feeds.c.id == feed).values(**values)
+    async def _change_feed(self, feed: str, values: Mapping[str, object], undo: Undo | None = None) -> None:
+        chosen = feeds.c.id == feed
 
         def apply(connection: Connection) -> None:
-            if not connection.execute(change).rowcount:
-                raise unknown_feed(connection, feed)
+            with undoable(connection, undo, [(feeds, chosen)]):
+                if not connection.execute(update(feeds).where(chosen).values(**values)).rowcount:
+                    raise unknown_feed(connection, feed)
 
         await self._writer.execute(apply)
 

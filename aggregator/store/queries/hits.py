@@ -23,17 +23,17 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
-    update,
 )
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import HitDetail, HitFilter, HitState, RuleStats, Story
+from aggregator.core.model import Facets, HitDetail, HitFilter, HitState, RuleStats, Story
 from aggregator.store.column_types import Instant
-from aggregator.store.hit_details import HIT_DETAILS, details_of, get_details, stories_by_id
+from aggregator.store.hit_details import HIT_DETAILS, details_of, stories_by_id, with_deliveries
 from aggregator.store.queries.base import Days, QueryBase, day_of, days, earlier, first_day, limited, within
-from aggregator.store.schema import hits
+from aggregator.store.schema import entries, hits, labels
 
 MEMBERS = 20  # hits of one story in a listing of stories
+KNOWN_STORY = (HitState.COLLAPSED.value, "folded")  # a story that is on the list already
 TIMES = {"published": "dated_at", "recorded": "created_at"}
 
 
@@ -45,7 +45,8 @@ class HitQueries(QueryBase):
         return await self._reader.read(lambda connection: self._details(connection, query))
 
     def _details(self, connection: Connection, query: Select[Any]) -> tuple[HitDetail, ...]:
-        return details_of(connection, self._dialect, connection.execute(query).all())
+        found = details_of(connection, self._dialect, connection.execute(query).all())
+        return with_deliveries(connection, self._dialect, found)
 
     async def stories_of_hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[HitDetail, ...], ...]:
         firsts = limited(select(hits.c.story, hits.c.entry).where(*_conditions(wanted), *_first(wanted)), limit)
@@ -60,7 +61,9 @@ class HitQueries(QueryBase):
         return await self._reader.read(read)
 
     async def hit(self, hit_id: str) -> HitDetail:
-        found = await self._reader.read(lambda connection: get_details(connection, self._dialect, [hit_id]))
+        found = await self._reader.read(
+            lambda connection: self._details(connection, HIT_DETAILS.where(hits.c.id == hit_id))
+        )
         if not found:
             raise NotFound("hit", hit_id)
         return found[0]
@@ -74,14 +77,31 @@ class HitQueries(QueryBase):
         found = await self._reader.read(lambda connection: connection.execute(query).all())
         return days([(day, count) for day, count in found], now)
 
-    async def mark(self, hit_id: str, mark: str | None) -> None:
-        change = update(hits).where(hits.c.id == hit_id).values(mark=mark)
+    async def count_cards(self, wanted: HitFilter, *, limit: int = 1000) -> int:
+        newest = (
+            select(hits.c.story, hits.c.entry).where(*_conditions(wanted)).order_by(*_newest(wanted)).limit(2 * limit)
+        )
+        found = await self._reader.read(lambda connection: connection.execute(newest).all())
+        return min(len({row.story or row.entry for row in found}), limit)
 
-        def apply(connection: Connection) -> None:
-            if not connection.execute(change).rowcount:
-                raise NotFound("hit", hit_id)
-
-        await self._writer.execute(apply)
+    async def facets(self, wanted: HitFilter, *, limit: int = 2000) -> Facets:
+        query = (
+            select(hits.c.rule, hits.c.feed, hits.c.story, hits.c.entry, entries.c.lang)
+            .join(entries, entries.c.id == hits.c.entry)
+            .where(*_conditions(wanted))
+            .order_by(*_newest(wanted))
+            .limit(limit)
+        )
+        found = await self._reader.read(lambda connection: connection.execute(query).all())
+        cards: dict[str, dict[str, set[str]]] = {"rule": {}, "feed": {}, "lang": {}}
+        for row in found:
+            for name, values in cards.items():
+                values.setdefault(getattr(row, name) or "", set()).add(row.story or str(row.entry))
+        counted = {
+            name: tuple(sorted(((value, len(of)) for value, of in values.items()), key=lambda one: (-one[1], one[0])))
+            for name, values in cards.items()
+        }
+        return Facets(rules=counted["rule"], feeds=counted["feed"], languages=counted["lang"], hits=len(found))
 
     async def story(self, story_id: str) -> tuple[Story, tuple[HitDetail, ...]]:
         def read(connection: Connection) -> tuple[Story, tuple[HitDetail, ...]]:
@@ -191,6 +211,14 @@ def _conditions(wanted: HitFilter, table: FromClause = hits) -> list[ColumnEleme
     exact = {"rule": wanted.rule, "feed": wanted.feed, "story": wanted.story, "mark": wanted.mark}
     conditions: list[ColumnElement[bool]] = [table.c[name] == value for name, value in exact.items() if value]
     conditions += within(_at(wanted, table), wanted.since, wanted.until)
+    if wanted.todo:
+        conditions += [table.c.mark.is_(None), table.c.state.not_in(KNOWN_STORY)]
+    if wanted.lang is not None:
+        in_language = select(entries.c.id).where(entries.c.id == table.c.entry, entries.c.lang == wanted.lang)
+        conditions.append(exists(in_language.correlate(table)))
+    if wanted.label is not None:
+        labelled = select(labels.c.story).where(labels.c.story == table.c.story, labels.c.label == wanted.label)
+        conditions.append(exists(labelled.correlate(table)))
     if wanted.before is not None:
         conditions.append(earlier(_at(wanted), hits.c.id, wanted.before))
     return conditions

@@ -8,13 +8,13 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import DeliveryState, Silence
+from aggregator.core.model import DeliveryState, Silence, Undo
 from aggregator.core.schemas import delivery_detail_json, delivery_json, models, silence_json
 from aggregator.core.titles import with_titles
 from aggregator.core.values import seconds
 from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
-from aggregator.web.dependencies import BackendDep
+from aggregator.web.dependencies import BackendDep, new_undo, undo_header
 from aggregator.web.params import Before, ListQuery, after_cursor, cursor_of, next_link
 
 router = APIRouter(tags=["alerts"], responses=bodies.ERRORS)
@@ -30,7 +30,14 @@ class DeliveryQuery(ListQuery):
 
 
 async def silence(
-    backend: Backend, *, rule: str | None, feed: str | None, story: str | None, last: str, reason: str
+    backend: Backend,
+    *,
+    rule: str | None,
+    feed: str | None,
+    story: str | None,
+    last: str,
+    reason: str,
+    undo: Undo | None = None,
 ) -> Silence:
     """Add a silence of exactly one thing for a while. 422 where it is not that; raises NotFound."""
     if sum(map(bool, (rule, feed, story))) != 1:
@@ -51,7 +58,7 @@ async def silence(
     now = backend.clock.now()
     until = now + timedelta(seconds=length_s)
     wanted = Silence(rule=rule, feed=feed, story=story, until_at=until, reason=reason.strip(), created_at=now)
-    return await backend.catalog.add_silence(wanted)
+    return await backend.catalog.add_silence(wanted, undo=undo)
 
 
 @router.get("/deliveries", response_model=list[models.Delivery])
@@ -72,13 +79,17 @@ async def retry(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
 @router.post("/deliveries/acknowledge", response_model=models.Count)
 async def acknowledge(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
     """Acknowledge sent or dead deliveries: more sources carrying their stories will not alert again."""
-    return JSONResponse({"count": await backend.catalog.acknowledge(sent.ids, backend.clock.now())})
+    undo = new_undo(backend, "acknowledged")
+    count = await backend.catalog.acknowledge(sent.ids, undo.made_at, undo=undo)
+    return JSONResponse({"count": count}, headers=undo_header(undo, count))
 
 
 @router.post("/deliveries/cancel", response_model=models.Count)
 async def cancel(backend: BackendDep, sent: bodies.DeliveryIds) -> Response:
     """Cancel deliveries that have not been sent."""
-    return JSONResponse({"count": await backend.catalog.cancel(sent.ids)})
+    undo = new_undo(backend, "cancelled")
+    count = await backend.catalog.cancel(sent.ids, undo=undo)
+    return JSONResponse({"count": count}, headers=undo_header(undo, count))
 
 
 @router.get("/deliveries/{delivery_id}", response_model=models.DeliveryDetail)
@@ -97,12 +108,16 @@ async def list_silences(backend: BackendDep) -> Response:
 @router.post("/silences", response_model=models.Silence, status_code=201)
 async def add_silence(backend: BackendDep, sent: bodies.CreateSilence) -> Response:
     """Mute a rule, a feed or a story for a while."""
-    made = await silence(backend, rule=sent.rule, feed=sent.feed, story=sent.story, last=sent.last, reason=sent.reason)
-    return JSONResponse(silence_json(made), 201)
+    undo = new_undo(backend, "silenced")
+    made = await silence(
+        backend, rule=sent.rule, feed=sent.feed, story=sent.story, last=sent.last, reason=sent.reason, undo=undo
+    )
+    return JSONResponse(silence_json(made), 201, undo_header(undo))
 
 
 @router.delete("/silences/{silence_id}", status_code=204)
 async def remove_silence(backend: BackendDep, silence_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
     """Remove a silence."""
-    await backend.catalog.remove_silence(silence_id)
-    return Response(status_code=204)
+    undo = new_undo(backend, "unsilenced")
+    await backend.catalog.remove_silence(silence_id, undo=undo)
+    return Response(status_code=204, headers=undo_header(undo))

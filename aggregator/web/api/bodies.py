@@ -7,10 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from aggregator.core.schemas.models import ConfigProblem
 from aggregator.web.params import Since
 
-Mark = Literal["relevant", "irrelevant"]
+Mark = Literal["relevant", "irrelevant", "seen"]
 Text = Annotated[str, Field(max_length=2**20)]
 Address = Annotated[str, Field(min_length=1, max_length=2048)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
+Label = Annotated[str, Field(min_length=1, max_length=40)]
 
 
 class ErrorResponse(BaseModel):
@@ -41,6 +42,24 @@ class RequestBody(BaseModel):
 
 class SetMark(RequestBody):
     mark: Mark | None
+
+
+class SetMarks(SetMark):
+    ids: Annotated[list[Id], Field(min_length=1, max_length=1000)]
+    cards: Annotated[bool, Field(description="With all hits of their stories, or of their entries.")] = True
+
+
+class SetLabels(RequestBody):
+    labels: Annotated[list[Label], Field(max_length=20)]
+
+
+class AddNote(RequestBody):
+    text: Annotated[str, Field(min_length=1, max_length=10_000)]
+
+
+class SaveView(RequestBody):
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    query: Annotated[str, Field(max_length=1000, description="Filters as in the address of the page: rule=x&since=7d.")]
 
 
 class CreateFeed(RequestBody):

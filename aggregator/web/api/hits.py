@@ -14,7 +14,7 @@ from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
 from aggregator.web import export
 from aggregator.web.api import bodies
-from aggregator.web.dependencies import BackendDep, EventsDep, local_now
+from aggregator.web.dependencies import BackendDep, EventsDep, local_now, new_undo, undo_header
 from aggregator.web.params import (
     HitParams,
     HitQuery,
@@ -31,6 +31,7 @@ from aggregator.web.params import (
 router = APIRouter(tags=["hits"], responses=bodies.ERRORS)
 
 PAGE_SIZE = 500
+CSV = "text/csv; charset=utf-8"
 MAX_ENTRY_ID = 2**63 - 1
 SEARCHED_BACK_TO: dict[int | str, dict[str, Any]] = {
     200: {
@@ -85,18 +86,21 @@ async def list_hits(request: Request, backend: BackendDep, asked: HitParams) -> 
 async def export_hits(backend: BackendDep, asked: Annotated[ExportQuery, Query()]) -> Response:
     """Export all matching hits as CSV (safe to open in a spreadsheet) or JSON Lines; `limit` is ignored."""
     wanted = asked.filter(local_now(backend))
-    write: Callable[[Sequence[HitDetail], bool], str] = (
-        (lambda rows, first: export.as_csv(rows, head=first, for_excel=True))
-        if asked.format == "csv"
-        else (lambda rows, _: export.as_jsonl(rows))
-    )
-    media = "text/csv; charset=utf-8" if asked.format == "csv" else "application/x-ndjson"
+    if asked.format == "csv":
+        rows, media = csv_rows(backend, wanted), CSV
+    else:
+        rows, media = _rows(backend, wanted, lambda found, _: export.as_jsonl(found)), "application/x-ndjson"
     headers = {"content-disposition": f'attachment; filename="hits.{asked.format}"'}
-    return StreamingResponse(_rows(backend, wanted, write), media_type=media, headers=headers)
+    return StreamingResponse(rows, media_type=media, headers=headers)
+
+
+def csv_rows(backend: Backend, wanted: HitFilter) -> AsyncIterator[str]:
+    """Write all hits of a listing as CSV, page by page."""
+    return _rows(backend, wanted, lambda found, first: export.as_csv(found, head=first, for_excel=True))
 
 
 async def _rows(
-    backend: BackendDep, wanted: HitFilter, write: Callable[[Sequence[HitDetail], bool], str]
+    backend: Backend, wanted: HitFilter, write: Callable[[Sequence[HitDetail], bool], str]
 ) -> AsyncIterator[str]:
     first, before = True, wanted.before
     while True:
@@ -122,9 +126,10 @@ async def explain_hit(backend: BackendDep, hit_id: HitId) -> Response:
 
 @router.put("/hits/{hit_id}/mark", response_model=models.Hit)
 async def mark_hit(backend: BackendDep, hit_id: HitId, sent: bodies.SetMark) -> Response:
-    """Mark a hit relevant or irrelevant, or remove the mark (null)."""
-    await backend.catalog.mark(hit_id, sent.mark)
-    return JSONResponse(await _one(backend, hit_id))
+    """Mark this one hit, whatever its card is marked, or remove the mark (null); `X-Undo` names the undo."""
+    undo = new_undo(backend, sent.mark or "unmarked")
+    changed = await backend.catalog.mark([hit_id], sent.mark, undo=undo)
+    return JSONResponse(await _one(backend, hit_id), headers=undo_header(undo, changed))
 
 
 @router.get("/entries/{entry_id}", response_model=models.Entry)

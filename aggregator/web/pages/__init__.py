@@ -16,8 +16,24 @@ from aggregator.web.pages import (
     status,
     story,
     syndication,
+    triage,
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (login, language, display, links, hits, rules, syndication, feeds, alerts, search, story, silences, status):
+for part in (
+    login,
+    language,
+    display,
+    links,
+    hits,
+    rules,
+    syndication,
+    feeds,
+    alerts,
+    search,
+    story,
+    silences,
+    status,
+    triage,
+):
     router.include_router(part.router)

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.core.model import ENDED, RETRIABLE, WAITING, DeliveryState
+from aggregator.core.model import ENDED, RETRIABLE, WAITING, DeliveryState, Undo
 from aggregator.core.titles import with_titles
-from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
+from aggregator.web.dependencies import BackendDep, TemplatesDep, new_undo, redirect_after_post
 from aggregator.web.origins import safe_next
 from aggregator.web.params import after_cursor, cursor_of
 from aggregator.web.view_models import story_cards
@@ -68,12 +68,19 @@ async def retry(backend: BackendDep, delivery_id: str, sent: Annotated[ReturnFor
 @router.post("/alerts/{delivery_id}/acknowledge")
 async def acknowledge(backend: BackendDep, delivery_id: str, sent: Annotated[ReturnForm, Form()]) -> Response:
     """Note that a person knows."""
-    done = await backend.catalog.acknowledge([delivery_id], backend.clock.now())
-    return redirect_after_post(safe_next(sent.next), "acknowledged" if done else "nothing")
+    change = new_undo(backend, "acknowledged")
+    done = await backend.catalog.acknowledge([delivery_id], change.made_at, undo=change)
+    return _answer(sent.next, "acknowledged", done, change)
 
 
 @router.post("/alerts/{delivery_id}/cancel")
 async def cancel(backend: BackendDep, delivery_id: str, sent: Annotated[ReturnForm, Form()]) -> Response:
     """Suppress a delivery that is not sent yet."""
-    done = await backend.catalog.cancel([delivery_id])
-    return redirect_after_post(safe_next(sent.next), "cancelled" if done else "nothing")
+    change = new_undo(backend, "cancelled")
+    return _answer(sent.next, "cancelled", await backend.catalog.cancel([delivery_id], undo=change), change)
+
+
+def _answer(back: str, done: str, count: int, change: Undo) -> Response:
+    if not count:
+        return redirect_after_post(safe_next(back), "nothing")
+    return redirect_after_post(safe_next(back), done, undo=change.id, n=count)

@@ -13,7 +13,7 @@ from aggregator.core.highlight import field_runs, spellings_by_field
 from aggregator.core.model import HitFilter
 from aggregator.core.settings import Feed, RuleConfig
 from aggregator.core.titles import with_titles
-from aggregator.web.dependencies import BackendDep, TemplatesDep, answer_after_post
+from aggregator.web.dependencies import BackendDep, TemplatesDep, answer_after_post, new_undo
 from aggregator.web.origins import safe_next
 from aggregator.web.params import PageParams, cursor
 from aggregator.web.templating import reader_now
@@ -29,11 +29,12 @@ SPELLINGS_SHOWN = 40
 
 
 class MarkForm(BaseModel):
-    """The two buttons under a hit; an empty mark removes it."""
+    """The buttons of a hit; an empty mark removes it. `only`: this hit, not its card."""
 
     model_config = ConfigDict(extra="forbid")
 
-    mark: Literal["relevant", "irrelevant", ""] = ""
+    mark: Literal["relevant", "irrelevant", "seen", ""] = ""
+    only: bool = False
     next: Annotated[str, Field(max_length=2048)] = "/"
 
 
@@ -100,7 +101,7 @@ async def one(request: Request, backend: BackendDep, templates: TemplatesDep, hi
 
 @router.post("/hits/{hit_id}/mark")
 async def mark(request: Request, backend: BackendDep, hit_id: str, sent: Annotated[MarkForm, Form()]) -> Response:
-    """Mark a hit, or remove the mark."""
-    await backend.catalog.hit(hit_id)
-    await backend.catalog.mark(hit_id, sent.mark or None)
-    return answer_after_post(request, safe_next(sent.next), sent.mark or "unmarked")
+    """Mark the card of a hit with all its hits, or this hit `only`; or remove the mark."""
+    change = new_undo(backend, sent.mark or "unmarked")
+    count = await backend.catalog.mark([hit_id], sent.mark or None, cards=not sent.only, undo=change)
+    return answer_after_post(request, safe_next(sent.next), sent.mark or "unmarked", undo=change.id if count else "")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.titles import with_titles
 from aggregator.web.api.alerts import silence
-from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
+from aggregator.web.dependencies import BackendDep, TemplatesDep, new_undo, redirect_after_post
 from aggregator.web.origins import safe_next
 
 router = APIRouter()
@@ -49,8 +49,9 @@ async def add(backend: BackendDep, sent: Annotated[SilenceForm, Form()]) -> Resp
     """Mute a rule, a feed or a story for a while."""
     name = getattr(sent, sent.what)
     named = {kind: name if kind == sent.what else None for kind in ("rule", "feed", "story")}
-    await silence(backend, **named, last=sent.last, reason=sent.reason)
-    return redirect_after_post(safe_next(sent.next), "silenced")
+    change = new_undo(backend, "silenced")
+    await silence(backend, **named, last=sent.last, reason=sent.reason, undo=change)
+    return redirect_after_post(safe_next(sent.next), "silenced", undo=change.id)
 
 
 @router.post("/silences/{silence_id}/remove")
@@ -58,5 +59,6 @@ async def remove(
     backend: BackendDep, silence_id: Annotated[int, Path(ge=1, le=2**63 - 1)], sent: Annotated[ReturnForm, Form()]
 ) -> Response:
     """Remove a silence."""
-    await backend.catalog.remove_silence(silence_id)
-    return redirect_after_post(safe_next(sent.next), "unsilenced")
+    change = new_undo(backend, "unsilenced")
+    await backend.catalog.remove_silence(silence_id, undo=change)
+    return redirect_after_post(safe_next(sent.next), "unsilenced", undo=change.id)

@@ -3,14 +3,17 @@
 from datetime import datetime
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import HitFilter
+from aggregator.core.model import HitFilter, View
 from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
-from aggregator.web.dependencies import BackendDep
+from aggregator.web.api.hits import CSV, csv_rows
+from aggregator.web.dependencies import BackendDep, local_now
 from aggregator.web.export import as_atom
 from aggregator.web.links import site_address
+from aggregator.web.params import HitQuery
 from aggregator.web.transfer import unchanged_or
 
 router = APIRouter()
@@ -44,6 +47,29 @@ async def hits_of_rule(request: Request, backend: BackendDep, rule_id: str) -> R
         raise NotFound("rule", rule_id, tuple(rules))
     title = f"aggregator: {rules[rule_id].title or rule_id}"
     return await _atom(request, backend, HitFilter(rule=rule_id, by="recorded"), title)
+
+
+async def _view(backend: Backend, view_id: str) -> tuple[View, HitFilter]:
+    """Return a saved view with its filters as of now. Raises NotFound."""
+    views = {view.id: view for view in await backend.catalog.views()}
+    if view_id not in views:
+        raise NotFound("view", view_id, tuple(views))
+    return views[view_id], HitQuery.model_validate(dict(views[view_id].query)).filter(local_now(backend))
+
+
+@router.get("/feeds/views/{view_id}.atom")
+async def hits_of_view(request: Request, backend: BackendDep, view_id: str) -> Response:
+    """Return the latest hits of a saved view."""
+    view, wanted = await _view(backend, view_id)
+    return await _atom(request, backend, wanted, f"aggregator: {view.name}")
+
+
+@router.get("/feeds/views/{view_id}.csv")
+async def table_of_view(backend: BackendDep, view_id: str) -> Response:
+    """Return all hits of a saved view as CSV, safe to open in a spreadsheet."""
+    view, wanted = await _view(backend, view_id)
+    headers = {"content-disposition": f'attachment; filename="{view.id}.csv"'}
+    return StreamingResponse(csv_rows(backend, wanted), media_type=CSV, headers=headers)
 
 
 @router.get("/feeds.opml")
