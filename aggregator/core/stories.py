@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from rensa import RMinHash
 
 from aggregator.core.model import Entry, Fingerprint, Story
-from aggregator.core.text.language import common_words, language
+from aggregator.core.text.language import common_words, dates, language
 from aggregator.core.text.urls import canonical_url
 
 HASHES = 64  # per sketch; the standard error of a likeness of one half is 0.06
@@ -113,18 +113,18 @@ def similarity(one: Fingerprint, other: Fingerprint) -> float:
     return max((_agreement(a, b) for a, b in pairs if a.strip(b"\0") and b.strip(b"\0")), default=0.0)
 
 
-def twin(one: Fingerprint, other: Fingerprint) -> str:
+def twin(one: Fingerprint, other: Fingerprint, *, verbatim: bool = False) -> str:
     """Return in what two texts that are worded alike differ, "numbers differ (5.1 / 4.6)"; "" for nothing.
 
     They do if each headline has a number, or a name or designator, that the other text has nowhere: copies are
-    cut short and edited, so that one of them lacks something is no sign. Of headlines in title case, which hide
-    the names, it is words that stand where the other headline has another word.
+    cut short and edited, so that one of them lacks something is no sign. Of headlines that do not show which
+    words are names, any word may be one, if the texts are `verbatim` the same for the most part.
     """
     for headline, text, what in (("#", "1", "numbers"), ("T", "A", "names")):
         mine, others = _of(one, headline) - _of(other, text), _of(other, headline) - _of(one, text)
         if mine and others:
             return f"{what} differ ({_shown(mine)} / {_shown(others)})"
-    if _of(one, "C") or _of(other, "C"):
+    if verbatim and (hides_names(one) or hides_names(other)):
         first, second = _of(one, "H"), _of(other, "H")
         mine, others = first - second - _of(other, "W"), second - first - _of(one, "W")
         if mine and others and 2 * len(first & second) >= min(len(first), len(second)):
@@ -132,13 +132,27 @@ def twin(one: Fingerprint, other: Fingerprint) -> str:
     return ""
 
 
-def contradiction(one: Fingerprint, other: Fingerprint) -> str:
-    """Return in what two texts in different words contradict each other, as `twin` does."""
-    found = twin(one, other)
-    if not found and language(one.lang) != "de" and _differ(one.facts, other.facts, "A", allowed=OTHER_NAMES):
-        mine, others = _of(one, "A") - _of(other, "A"), _of(other, "A") - _of(one, "A")
-        found = f"names differ ({_shown(mine)} / {_shown(others)})"
-    return found
+def hides_names(known: Fingerprint) -> bool:
+    """Tell whether a headline does not show which of its words are names."""
+    return "C" in known.facts
+
+
+def contradiction(one: Fingerprint, other: Fingerprint, *, alike: bool, verbatim: bool = False) -> str:
+    """Return in what two texts contradict each other, as `twin` does; `alike`: they are worded alike."""
+    found = twin(one, other, verbatim=verbatim)
+    if found:
+        return found
+    if alike and _contradict(one.facts, other.facts, 0.0):
+        for kind, what in (("#", "numbers"), ("1", "numbers"), ("T", "names"), ("A", "names")):
+            mine, others = _of(one, kind) - _of(other, kind), _of(other, kind) - _of(one, kind)
+            if mine and others:
+                return f"{what} differ ({_shown(mine)} / {_shown(others)})"
+    return ""
+
+
+def names(known: Fingerprint) -> set[str]:
+    """Return the folded names and designators of headline and opening."""
+    return _of(known, "A")
 
 
 def _of(known: Fingerprint, kind: str) -> set[str]:
@@ -164,7 +178,7 @@ def _score(found: Fingerprint, story: Story, feed: str | None, now: datetime, *,
     title = title and abs(now - story.first_at) <= SAME_TITLE
     if like < SIMILARITY and not title and not (own and address):
         return 0.0
-    if twin(found, known) or _contradict(found.facts, known.facts, like):
+    if twin(found, known, verbatim=like >= SIMILARITY) or _contradict(found.facts, known.facts, like):
         return 0.0
     return (4 if address else 2 if title else 0) + like
 
@@ -201,17 +215,21 @@ def _differ(one: frozenset[str], other: frozenset[str], kind: str, *, allowed: f
 def _facts(title: str, body: str, lang: str | None) -> frozenset[str]:
     """Extract facts: headline numbers (#) and names (T); numbers (1) and names (A) of headline and opening.
 
-    Designators (S-400) count as names. Of a headline in title case (C), the words (H) stand for the names.
+    Designators (S-400) and days count as names. Of a headline that does not show which of its words (H) are names
+    (C), all may be.
     """
     opening = " ".join(body.split(None, BODY_WORDS)[:BODY_WORDS])
-    common = common_words(language(lang))
-    cased = _is_title_case(title)
+    lang = language(lang)
+    common, dated = common_words(lang), dates(lang)
+    hidden = _hides_names(title, common)
     headline, numbers = _numbers(title), _numbers(opening)
-    named = _designators(title) | (set() if cased else _names(title) - common)
-    names = _designators(opening) | _names(opening) - common
-    found = {"#": headline, "1": headline | numbers, "T": named, "A": named | names}
-    if cased:
-        found |= {"C": {""}, "H": {unit for unit in _units(title) if unit not in common and not unit.isdigit()}}
+    units = _units(title)
+    named = _designators(title) | dated.intersection(units) | (set() if hidden else _names(title) - common)
+    names = _designators(opening) | dated.intersection(_units(opening)) | _names(opening) - common
+    words = {unit for unit in units if unit not in common and not unit.isdigit()}
+    found = {"#": headline, "1": headline | numbers, "T": named, "A": named | names, "H": words}
+    if hidden:
+        found["C"] = {""}
     return frozenset(f"{kind}{fact}" for kind, facts in found.items() for fact in sorted(facts)[:MAX_FACTS])
 
 
@@ -247,10 +265,11 @@ def _designators(text: str) -> set[str]:
     return {_fold(sign) + number.lower() for sign, number in _DESIGNATOR.findall(text)}
 
 
-def _is_title_case(title: str) -> bool:
-    words: list[str] = _WORD.findall(title)[1:]
-    contents = [word for word in words if word[0].isalpha() and len(word) > 3]
-    return sum(1 for word in contents if word[0].isupper()) > len(contents) * 0.6
+def _hides_names(title: str, common: frozenset[str]) -> bool:
+    """Tell whether a headline does not show which words are names: in title case, or a script without capitals."""
+    contents = [word for word in _WORD.findall(title)[1:] if word[0].isalpha() and _fold(word) not in common]
+    capitals = sum(1 for word in contents if word[0].isupper())
+    return capitals > 0.75 * len(contents) or not any(word.lower() != word.upper() for word in contents)
 
 
 def _title(title: str) -> str:

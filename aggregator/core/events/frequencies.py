@@ -6,12 +6,14 @@ from math import log, sqrt
 
 import msgspec
 
+from aggregator.core.events.features import MAX_COUNT
 from aggregator.core.model import Features, Frequencies
 
 PRIOR = 400  # documents that are taken for seen before the first: one word in few texts is not yet a frequent word
 HORIZON = 20_000  # documents after which all counts are halved, so that old news wears off
 REFRESH = 0.02  # of the documents must be new before frequencies are frozen anew
 STEM_KEYS, ANCHOR_KEYS = 12, 8
+LOGS = (0.0, *(1 + log(count) for count in range(1, MAX_COUNT + 1)))  # what a stem's count makes of its weight
 
 
 def idf(frequencies: Frequencies, stem: str) -> float:
@@ -79,4 +81,4 @@ def weighing(known: Features) -> Iterator[tuple[str, int]]:
 def weight(count: int, rarity: float) -> float:
     """Return what a stem weighs in a report in which it occurs `count` times."""
     # The square root keeps one odd word from deciding alone: with plain idf, a third fewer retellings are found.
-    return (1 + log(count)) * sqrt(rarity)
+    return LOGS[count] * sqrt(rarity)

@@ -1,30 +1,36 @@
 """The decision: which story a report joins, as what, and why; or why it does not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from heapq import nlargest
 from itertools import pairwise
 from math import sqrt
 from typing import Any
 
 import msgspec
 
-from aggregator.core.events.frequencies import idf, weighing, weight
+from aggregator.core.events.frequencies import LOGS, idf, weighing, weight
 from aggregator.core.model import Because, Frequencies, JoinKind, NearMiss, Report, Story
-from aggregator.core.stories import contradiction, similarity, twin
+from aggregator.core.stories import SIMILARITY, contradiction, hides_names, names, similarity, twin
+from aggregator.core.text.language import common_words, root
 
 EVENT_AGE = timedelta(days=7)  # of a story's first report, beyond which nothing joins it
-CANDIDATES, MAX_REPORTS = 48, 24  # stories that a report is compared with; reports of each: the opener, the latest
+CANDIDATES, SHARED_KEYS = 16, 2  # stories that a report is compared with, and the keys that each shares with it
+MAX_REPORTS = 24  # of each story: the opener and the latest
+
 DECAY = 0.002  # of likeness for every hour between two reports
-RETELLING, FOLLOW_UP = 0.38, 0.30  # least likeness to the nearest report
-SPREAD = 0.05  # by which the mean of all reports may lie below that
+RETELLING, FOLLOW_UP = 0.34, 0.30  # least likeness to the nearest report
+SPREAD = 0.05  # by which the mean of the reports of one alert may lie below that
 STRICT = 0.08  # more of each with `strictness: strict`
-RARE, RARE_WORDS, REASON = 2.0, 3, 3  # idf of a rare word; shared ones of a retelling; shared words of any join
-DOUBTFUL_WORDS = 2  # rare words that a follow-up shares
-ALIKE = 0.2  # of the shingles of headlines or texts, from which wording counts as alike
+RARE = 2.0  # idf of a word that fewer than one document in seven has
+RARE_WORDS, DOUBTFUL_WORDS, REASON = 3, 2, 3  # shared: rare ones of a retelling, of a follow-up; words of any join
+OTHER_NAMES, FOREIGN_NAMES = 0.65, 0.75  # of the weight of names that another report lacks: a doubt, another event
+ALIKE, SAME_HEADLINE = 0.2, 0.6  # of the shingles of texts or pairs of words of headlines: worded alike
+SLOT = 4  # words in which two headlines of one template differ, at most
 HEADLINE_ANCHORS, TEXT_ANCHORS = 3, 4  # shared across languages: in the headlines, or with the texts
 TRANSLATED_WITHIN = timedelta(hours=12)
-MAX_MISSES = 3
+MAX_WORDS, MAX_MISSES = 6, 3  # of a reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +55,17 @@ class _Likeness:
     cosine: float
     hours: float
     report: Report
-    shared: tuple[tuple[float, float, str], ...]  # weight, idf and written form of each shared word, heaviest first
+    shared: tuple[tuple[float, float, str], ...]  # weight, idf and written form of each shared word
+
+    @property
+    def rare(self) -> int:
+        """How many of the shared words are rare."""
+        return sum(1 for _, rarity, _ in self.shared if rarity >= RARE)
 
     @property
     def words(self) -> tuple[str, ...]:
-        return tuple(word for _, _, word in self.shared)
+        """The heaviest shared words."""
+        return tuple(word for _, _, word in nlargest(MAX_WORDS, self.shared))
 
 
 class _Comparison:
@@ -68,16 +80,39 @@ class _Comparison:
         self._norm = sqrt(sum(weight * weight for weight in self._weights.values()))
 
     def with_report(self, report: Report) -> _Likeness:
+        """Compare with one report: the cosine of the two vectors of weights."""
         hours = abs((self._new.at - report.at).total_seconds()) / 3600
         known, mine = report.features, self._weights
-        weights = {stem: count for stem, count in zip(known.stems, known.counts, strict=True) if count and stem in mine}
-        if len(weights) < DOUBTFUL_WORDS or not self._norm:
+        shared = mine.keys() & set(known.stems)
+        if len(shared) < REASON:
             return _Likeness(0.0, 0.0, hours, report, ())
-        norm = sqrt(sum(weight(count, self._idf(stem)) ** 2 for stem, count in weighing(known)))
-        products = {stem: mine[stem] * weight(count, self._idf(stem)) for stem, count in weights.items()}
-        cosine = sum(products.values()) / (self._norm * norm) if norm else 0.0
-        shared = sorted(((product, self._idf(s), self._shown[s]) for s, product in products.items()), reverse=True)
-        return _Likeness(cosine - DECAY * hours, cosine, hours, report, tuple(shared))
+        squares, products, rarity = 0.0, [], self._rarity
+        for stem, count in weighing(known):
+            rare = rarity.get(stem)
+            if rare is None:
+                rare = self._idf(stem)
+            squares += LOGS[count] * LOGS[count] * rare
+            if stem in shared:
+                products.append((mine[stem] * LOGS[count] * sqrt(rare), rare, self._shown[stem]))
+        cosine = sum(product for product, _, _ in products) / (self._norm * sqrt(squares)) if squares else 0.0
+        return _Likeness(cosine - DECAY * hours, cosine, hours, report, tuple(products))
+
+    def names_differ(self, report: Report, allowed: float) -> str:
+        """Return the names that only one of two reports has, "names differ (Reid / Lohan)"; "" if few enough.
+
+        `allowed` is the share of the names that the report with fewer of them may have for itself. Names weigh by
+        the square of their rarity: everybody names the president. Not in German, which writes every noun as a name.
+        """
+        lang = self._new.features.lang
+        if lang == "de":
+            return ""
+        mine, others = names(self._new.fingerprint) - common_words(lang), names(report.fingerprint) - common_words(lang)
+        first, second, both = (
+            sum(self._idf(root(name, lang)) ** 2 for name in found) for found in (mine, others, mine & others)
+        )
+        if both >= (1 - allowed) * min(first, second):
+            return ""
+        return f"names differ ({_shown(mine - others)} / {_shown(others - mine)})"
 
     def _idf(self, stem: str) -> float:
         found = self._rarity.get(stem)
@@ -148,7 +183,7 @@ def _because(kind: JoinKind, story: Story, near: _Likeness) -> Because:
         title=report.title,
         feed=report.feed,
         at=report.at,
-        words=near.words[:6],
+        words=near.words,
         similarity=round(min(1.0, near.cosine), 3),
         hours=round(near.hours, 1),
     )
@@ -162,9 +197,8 @@ def _verdict(
     )
     likenesses = [comparison.with_report(report) for report in reports]
     near = max(likenesses, key=lambda one: (one.score, one.report.at, one.report.id))
-    more = STRICT if policy.strict else 0.0
-    rare = sum(1 for _, rarity, _ in near.shared if rarity >= RARE)
-    if near.score < FOLLOW_UP + more or len(near.shared) < REASON or rare < DOUBTFUL_WORDS:
+    least = FOLLOW_UP + (STRICT if policy.strict else 0.0)
+    if near.score < least or len(near.shared) < REASON or near.rare < DOUBTFUL_WORDS:
         return _translated(new, story, reports, apart)
     if story.id in apart:
         return _Verdict(story, near, None, "set apart by a person")
@@ -173,17 +207,22 @@ def _verdict(
     if reason := next((r for one in group if (r := _twins(new, one.report))), ""):
         return _Verdict(story, near, None, reason)
     mean = sum(one.cosine for one in group) / len(group)
-    if mean < FOLLOW_UP + more - SPREAD:
+    if mean < least - SPREAD:
         return _Verdict(story, near, None, "too unlike the event's other reports")
-    doubt = _doubt(new, story, near, mean, rare, policy, more)
+    if reason := comparison.names_differ(near.report, FOREIGN_NAMES):
+        return _Verdict(story, near, None, reason)
+    doubt = _doubt(new, story, near, mean, policy, comparison)
     return _Verdict(story, near, JoinKind.FOLLOW_UP if doubt else JoinKind.RETELLING, doubt)
 
 
-def _doubt(new: Report, story: Story, near: _Likeness, mean: float, rare: int, policy: Policy, more: float) -> str:
+def _doubt(new: Report, story: Story, near: _Likeness, mean: float, policy: Policy, comparison: _Comparison) -> str:
     """Return why a report that is close to an event is not taken for a retelling; "" if it is."""
-    if near.score < RETELLING + more or mean < RETELLING + more - SPREAD or rare < RARE_WORDS:
+    least = RETELLING + (STRICT if policy.strict else 0.0)
+    if near.score < least or mean < least - SPREAD or near.rare < RARE_WORDS:
         return "in rather different words"
-    if reason := contradiction(new.fingerprint, near.report.fingerprint):
+    if reason := twin(new.fingerprint, near.report.fingerprint) or comparison.names_differ(near.report, OTHER_NAMES):
+        return reason
+    if reason := _slot(new, near.report):
         return reason
     opener = next((r for r in story.reports if r.id == near.report.origin), near.report)
     if new.feed in (opener.feed, story.reports[0].feed):
@@ -196,13 +235,30 @@ def _doubt(new: Report, story: Story, near: _Likeness, mean: float, rare: int, p
 
 def _twins(new: Report, report: Report) -> str:
     """Return in what two reports differ that are worded alike; "" if nothing, or if they are not."""
-    reason = twin(new.fingerprint, report.fingerprint)
-    if not reason:
+    one, other = new.features.headline, report.features.headline
+    overlap, like = _overlap(one, other), similarity(new.fingerprint, report.fingerprint)
+    if one != other and sorted(one) == sorted(other):
+        return "the same words in another order"
+    if like >= ALIKE or overlap >= SAME_HEADLINE:
+        return contradiction(new.fingerprint, report.fingerprint, alike=True, verbatim=like >= SIMILARITY)
+    return twin(new.fingerprint, report.fingerprint) if overlap >= ALIKE else ""
+
+
+def _shown(found: Iterable[str]) -> str:
+    return ", ".join(sorted(found)[:2])
+
+
+def _slot(new: Report, report: Report) -> str:
+    """Return the words that two headlines have in one place, where these could be names; "" if they are alike."""
+    if not (hides_names(new.fingerprint) or hides_names(report.fingerprint)):
         return ""
-    alike = max(
-        similarity(new.fingerprint, report.fingerprint), _overlap(new.features.headline, report.features.headline)
-    )
-    return reason if alike >= ALIKE else ""
+    one, other = new.features.headline, report.features.headline
+    size = min(len(one), len(other))
+    before = next((at for at in range(size) if one[at] != other[at]), size)
+    after = next((at for at in range(size - before) if one[-1 - at] != other[-1 - at]), size - before)
+    mine, others = one[before : len(one) - after], other[before : len(other) - after]
+    small = 0 < len(mine) <= SLOT and 0 < len(others) <= SLOT and before + after >= max(len(mine), len(others))
+    return f"words differ ({' '.join(mine)} / {' '.join(others)})" if small else ""
 
 
 def _overlap(one: Sequence[str], other: Sequence[str]) -> float:

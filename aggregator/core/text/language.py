@@ -159,15 +159,24 @@ def root(word: str, lang: str) -> str:
 @lru_cache(maxsize=64)
 def common_words(lang: str) -> frozenset[str]:
     """Return the folded words of a language, and of English, that do not tell what a text is about."""
-    lists = _common_words()
-    return lists.get(lang, frozenset()) | lists["en"]
+    return frozenset().union(*(_common_words().get(each, (frozenset(),))[0] for each in (lang, "en")), dates(lang))
+
+
+@lru_cache(maxsize=64)
+def dates(lang: str) -> frozenset[str]:
+    """Return the folded names of months and days in a language, and in English."""
+    return frozenset().union(*(_common_words().get(each, ((), frozenset()))[1] for each in (lang, "en")))
 
 
 @lru_cache(maxsize=1)
-def _common_words() -> dict[str, frozenset[str]]:
+def _common_words() -> dict[str, tuple[frozenset[str], frozenset[str]]]:
     text = (files("aggregator.core.text") / "common_words.txt").read_text("utf-8")
-    lines = (line.partition(": ") for line in text.splitlines())
-    return {lang: frozenset(map(fold, words.split())) for lang, _, words in lines}
+    found = {}
+    for line in text.splitlines():
+        lang, _, words = line.partition(": ")
+        said, _, dated = words.partition(" | ")
+        found[lang] = (frozenset(map(fold, said.split())), frozenset(map(fold, dated.split())))
+    return found
 
 
 def _derivation(word: str, stemmed: str, derived: re.Pattern[str]) -> str:
