@@ -22,10 +22,19 @@ from aggregator.config import state_directory
 from aggregator.core.errors import ConfigErrors, Conflict, DatabaseFault, FetchError, NotFound, Unreachable
 from aggregator.core.findings import findings
 from aggregator.core.model import DeliveryState, Finding, HitDetail, LoopStatus, SearchOrder, Status
-from aggregator.core.results import FeedCandidate, ImportResult, Preview, RulesCheck, RulesFile, SearchResult
+from aggregator.core.results import (
+    BaselineSent,
+    FeedCandidate,
+    ImportResult,
+    Preview,
+    RulesCheck,
+    RulesFile,
+    SearchResult,
+)
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Auth, Feed
 from aggregator.core.text.urls import is_ip_address, login_in, pasted_urls, with_login
+from aggregator.pipeline.apply_rules import send_baseline
 from aggregator.pipeline.backtest import backtest
 from aggregator.pipeline.search import explain_hit, search
 from aggregator.pipeline.websub import PushOutcome
@@ -150,6 +159,9 @@ class AppBackend:
                 before=before,
                 within_s=within_s,
             )
+
+    async def send_baseline(self, rule: str | None = None) -> BaselineSent:
+        return await send_baseline(self.app.context, self.catalog, rule)
 
     # --- the rules' files ------------------------------------------------------------------------
 

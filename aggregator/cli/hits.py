@@ -1,5 +1,7 @@
 """`aggregator hits`: what was found."""
 
+import sys
+from collections.abc import Mapping
 from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING, Any, get_args
@@ -8,19 +10,31 @@ import click
 
 from aggregator.cli.context import with_app
 from aggregator.cli.highlight import highlighted
-from aggregator.cli.output import console, echo, emit, json_option, limit_option, print_fields, raw, short, table
+from aggregator.cli.output import (
+    console,
+    echo,
+    emit,
+    json_option,
+    limit_option,
+    plural,
+    print_fields,
+    raw,
+    short,
+    table,
+)
 from aggregator.cli.param_types import SINCE, SINCE_HELP
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core import schemas
 from aggregator.core.errors import NotFound
 from aggregator.core.humanize import ago, dated, published
 from aggregator.core.model import By, HitDetail, HitFilter, Period
-from aggregator.core.schemas import actions, hit_json
+from aggregator.core.schemas import actions, baseline_json, hit_json
 from aggregator.core.titles import hit_outcome, with_titles
 from aggregator.core.values import period
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
+    from aggregator.core.results import BaselineSent
 
 PAGE_SIZE = 500
 
@@ -200,3 +214,46 @@ def export(style: str, limit: int, **wanted: Any) -> None:
             left, before, first = left - len(page), page[-1].place(wanted["by"]), False
 
     with_app(work, reading=True)
+
+
+@hits.command(
+    epilog="""\b
+Examples:
+  aggregator hits send --baseline                 everything that was there when feeds were first polled
+  aggregator hits send --baseline --rule caatsa"""
+)
+@click.option("--baseline", is_flag=True, required=True, help="Hits that were already there at a feed's first poll.")
+@click.option("--rule", metavar="ID", help="Only hits of this rule.")
+@config_option
+@json_option
+def send(as_json: bool, baseline: bool, rule: str | None) -> None:  # noqa: ARG001
+    """Send hits that nobody was alerted to, as one digest per channel, each hit once. Exit 3 if there are none."""
+
+    async def work(app: "Application") -> None:
+        from aggregator.pipeline.apply_rules import send_baseline
+
+        sent = await send_baseline(app.context, app.store.catalog, rule)
+        counts = await (await app.runtime()).deliver_due() if sent.hits else None
+        outcome = {name: getattr(counts, name, 0) for name in ("sent", "retry", "dead", "held")}
+        if as_json:
+            emit(baseline_json(sent) | {"outcome": outcome})
+        else:
+            _say_sent(sent, outcome)
+        if not sent.hits:
+            raise SystemExit(3)
+        if outcome["retry"] or outcome["dead"]:
+            raise SystemExit(1)
+
+    with_app(work, console=sys.stderr if as_json else None)
+
+
+def _say_sent(sent: "BaselineSent", outcome: Mapping[str, int]) -> None:
+    if sent.hits:
+        words = {"sent": "sent", "retry": "to be tried again", "dead": "given up", "held": "held"}
+        done = ", ".join(f"{outcome[name]} {word}" for name, word in words.items() if outcome[name])
+        digests = plural(len(sent.deliveries), "digest")
+        echo(f"{plural(sent.hits, 'hit')} in {digests} to {', '.join(sent.channels)}: {done or 'queued'}")
+    elif not sent.unsent:
+        echo("Nothing to send: no hit was there at a first poll, or all were sent.", err=True)
+    if sent.unsent:
+        echo(f"{plural(sent.unsent, 'hit')} not sent: the rule is gone, or notifies no channel", err=True)

@@ -335,6 +335,7 @@ def apply(as_json: bool, alert: bool, since: str, rule_id: str | None) -> None:
         asked = period(since, app.local_now())
         with progress("applying", await app.store.catalog.count_entries(asked.since, asked.until)) as step:
             entries, hits = await find_hits(app.context, app.store.catalog, chosen, asked, step)
+        known = len(await app.store.catalog.recorded([hit.id for hit in hits]))
         applied = await record_hits(app.context, app.store.feeds, entries, hits) if alert else None
         titles = {(e.feed, e.key): e.title for e in entries}
         if as_json:
@@ -344,6 +345,7 @@ def apply(as_json: bool, alert: bool, since: str, rule_id: str | None) -> None:
                     "hits": rows,
                     "recorded": applied.recorded if applied else 0,
                     "queued": applied.queued if applied else 0,
+                    "known": known,
                 }
             )
             return
@@ -354,6 +356,7 @@ def apply(as_json: bool, alert: bool, since: str, rule_id: str | None) -> None:
         done = "dry run; use --alert to record them and alert"
         if applied:
             done = f"{applied.recorded} recorded, {applied.queued} queued for alerts"
-        echo(f"{plural(len(hits), 'hit')} since {since}: {done}")
+        before = f", {known:,} of them already recorded" if known else ""
+        echo(f"{plural(len(hits), 'hit')} since {since}{before}: {done}")
 
     with_app(work, loaded)

@@ -285,6 +285,9 @@ class Reason(StrEnum):
     APPLIED = "applied"
 
 
+REPORTED = "baseline_sent"  # of a hit: it was there at its feed's first poll, and a person had it sent in a digest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """An entry as it is stored. Unique by (feed, key); `version` grows with each change.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from aggregator.core.errors import ConfigError
-from aggregator.core.model import Entry, Span
+from aggregator.core.model import Delivery, Entry, Span
 
 SAMPLES = 5  # of each kind that a backtest keeps
 
@@ -42,6 +42,22 @@ class EntryMatch:
     feed_title: str
     spans: tuple[Span, ...] = ()
     snippet: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineSent:
+    """The digest of hits that were there at first polls: how many, the rows that were queued.
+
+    `unsent`: hits of rules that are gone, or that notify no channel.
+    """
+
+    hits: int
+    deliveries: tuple[Delivery, ...] = ()
+    unsent: int = 0
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(delivery.channel for delivery in self.deliveries))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

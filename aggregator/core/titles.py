@@ -6,7 +6,7 @@ The store and JSON keep the engine's words (`held: baseline`); pages and command
 from collections.abc import Iterable
 from dataclasses import replace
 
-from aggregator.core.model import Hit, HitDetail, HitState
+from aggregator.core.model import REPORTED, Hit, HitDetail, HitState
 from aggregator.core.settings import Config
 from aggregator.core.text.messages import gettext_noop
 
@@ -16,7 +16,11 @@ _UNALERTED = {
     "too_old": gettext_noop("older than first_poll allows"),
     "max_age": gettext_noop("older than the rule's max_age"),
 }
-_DIGESTS = {"flood": gettext_noop("too many at once"), "applied": gettext_noop("rule applied to stored entries")}
+_DIGESTS = {
+    "flood": gettext_noop("too many at once"),
+    "applied": gettext_noop("rule applied to stored entries"),
+    REPORTED: gettext_noop("already there at first poll"),
+}
 _DELIVERY_REASONS = {
     "digest": gettext_noop("waiting for the digest"),
     "max_per_hour": gettext_noop("rate limit (max_per_hour)"),

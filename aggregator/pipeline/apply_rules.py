@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from aggregator.core.errors import NotFound
 from aggregator.core.model import Entry, Hit, Period, Reason, RoutingContext, RoutingResult
+from aggregator.core.results import BaselineSent
 from aggregator.core.routing import Router, fingerprints
 from aggregator.core.rules import Rule, RuleIndex
 from aggregator.pipeline.context import Context
@@ -29,6 +31,19 @@ async def find_hits(
                 hits += found
         step(len(batch))
     return tuple(entries), tuple(hits)
+
+
+async def send_baseline(context: Context, catalog: Catalog, rule: str | None) -> BaselineSent:
+    """Queue one digest of the hits that were there at first polls (of one rule). Raises NotFound, Conflict."""
+    active = context.active
+    if rule is not None and rule not in active.rules:
+        raise NotFound("rule", rule, list(active.rules))
+    details = await catalog.baseline(rule)
+    made = active.router.digest_baseline(details, context.now())
+    named = {hit for delivery in made for hit in delivery.hits}
+    if named:
+        await catalog.report_baseline(sorted(named), made)
+    return BaselineSent(hits=len(named), deliveries=made, unsent=len(details) - len(named))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,15 @@ from typing import Literal, Protocol
 
 from aggregator.core.errors import ConfigError
 from aggregator.core.model import Finding, HitDetail, LoopStatus, SearchOrder, Status
-from aggregator.core.results import FeedCandidate, ImportResult, Preview, RulesCheck, RulesFile, SearchResult
+from aggregator.core.results import (
+    BaselineSent,
+    FeedCandidate,
+    ImportResult,
+    Preview,
+    RulesCheck,
+    RulesFile,
+    SearchResult,
+)
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Config
 from aggregator.ports import Catalog, Clock
@@ -100,6 +108,10 @@ class Backend(Protocol):
         within_s: float = inf,
     ) -> SearchResult:
         """Return stored entries that match a query line, as many as are found in time. Raises InvalidRule."""
+        ...
+
+    async def send_baseline(self, rule: str | None = None) -> BaselineSent:
+        """Queue one digest of the hits that were there at first polls (of one rule). Raises NotFound, Conflict."""
         ...
 
     async def verify_subscription(self, callback: str, query: Mapping[str, str]) -> str | None:

@@ -173,6 +173,22 @@ class Catalog(Protocol):
         """Return a story with its hits; of one that was joined to another, that other one."""
         ...
 
+    async def count_baseline(self, rule: str | None = None) -> int:
+        """Return how many hits that were there at a first poll have not been sent (of one rule)."""
+        ...
+
+    async def baseline(self, rule: str | None = None) -> tuple[HitDetail, ...]:
+        """Return these hits, newest first by publication."""
+        ...
+
+    async def report_baseline(self, ids: Sequence[str], made: Sequence[Delivery]) -> None:
+        """Add deliveries and note that these hits are in them. Raises Conflict if one of them was sent already."""
+        ...
+
+    async def recorded(self, ids: Sequence[str]) -> frozenset[str]:
+        """Return those of these ids of hits that are stored."""
+        ...
+
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         """Return the statistics of every rule that ever had a hit (or of those with these ids), by id.
 

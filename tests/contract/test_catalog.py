@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from aggregator.core.errors import NotFound
+from aggregator.core.errors import Conflict, NotFound
 from aggregator.core.model import (
     By,
     DeliveryState,
@@ -541,3 +541,23 @@ async def test_stats_count_what_is_stored(store: AnyStore) -> None:
     stats = await store.catalog.stats()
     assert (stats.feeds, stats.entries, stats.hits, stats.deliveries) == (1, 2, 1, 1)
     assert stats.bytes > 0
+
+
+async def test_hits_of_first_polls_are_reported_once(store: AnyStore) -> None:
+    """Newest published first, of one rule or all; a second report of one of them changes nothing."""
+    written = [entry(f"k{n}", published_at=NOW - n * DAY) for n in range(3)]
+    held = {"state": HitState.HELD, "reason": "baseline"}
+    hits = (hit("h0", "k0", **held), hit("h1", "k1", rule="other", **held), hit("h2", "k2", **held), hit("h3", "k1"))
+    await stored(store, *written, hits=hits)
+    catalog = store.catalog
+    assert [t.hit.id for t in await catalog.baseline()] == ["h0", "h1", "h2"]
+    assert [t.hit.id for t in await catalog.baseline("r")] == ["h0", "h2"]
+    assert (await catalog.count_baseline(), await catalog.count_baseline("other")) == (3, 1)
+    await catalog.report_baseline(["h0", "h2"], [delivery("d1", hits=("h0", "h2"))])
+    assert [t.hit.id for t in await catalog.baseline()] == ["h1"]
+    assert (await catalog.hit("h0")).hit.reason == "baseline_sent"
+    with pytest.raises(Conflict):
+        await catalog.report_baseline(["h1", "h2"], [delivery("d2", hits=("h1", "h2"))])
+    assert [d.id for d in await catalog.deliveries()] == ["d1"]
+    assert await catalog.count_baseline() == 1
+    assert await catalog.recorded(["h1", "nosuch"]) == {"h1"}

@@ -19,8 +19,9 @@ from aggregator.core.errors import (
     Unreachable,
 )
 from aggregator.core.findings import findings
-from aggregator.core.model import Entry, FeedState, Finding, HitDetail, LoopStatus, SearchOrder, Span, Status
+from aggregator.core.model import Delivery, Entry, FeedState, Finding, HitDetail, LoopStatus, SearchOrder, Span, Status
 from aggregator.core.results import (
+    BaselineSent,
     EntryMatch,
     FeedCandidate,
     ImportResult,
@@ -247,6 +248,17 @@ class MemoryBackend:
         )
         tree = ExplainedClause(kind="all", text="all of", satisfied=True, children=clauses)
         return Explanation(rule=detail.hit.rule, matched=True, excluded_by="", tree=tree, snippet=detail.hit.snippet)
+
+    async def send_baseline(self, rule: str | None = None) -> BaselineSent:
+        if rule and rule not in (names := [one.id for one in self.current().config.rules]):
+            raise NotFound("rule", rule, names)
+        names = [detail.hit.id for detail in await self.catalog.baseline(rule)]
+        if not names:
+            return BaselineSent(hits=0)
+        now = self.clock.now()
+        made = Delivery(id=f"baseline-{now:%H%M%S%f}", channel="console", hits=tuple(names), created_at=now, due_at=now)
+        await self.catalog.report_baseline(names, [made])
+        return BaselineSent(hits=len(names), deliveries=(made,))
 
     async def search(
         self,

@@ -12,6 +12,7 @@ from aggregator.core.delivery import after_death
 from aggregator.core.errors import Conflict, DatabaseFault, NotFound, StoreError
 from aggregator.core.findings import SUSPECT_DEATHS, feed_is_overdue
 from aggregator.core.model import (
+    REPORTED,
     TROUBLE,
     URGENCY,
     ArticleRequest,
@@ -809,6 +810,23 @@ class MemoryCatalog(MemoryTriage):
             story_id = joined
         hits = [hit for hit in self._tables.hits.values() if hit.story == story_id]
         return self._tables.stories[story_id], self._tables.with_deliveries(self._tables.details(hits, "published"))
+
+    async def count_baseline(self, rule: str | None = None) -> int:
+        return len(await self.baseline(rule))
+
+    async def baseline(self, rule: str | None = None) -> tuple[HitDetail, ...]:
+        found = [hit for hit in self._tables.hits.values() if hit.reason == "baseline" and rule in (None, hit.rule)]
+        return self._tables.details(found, "published")
+
+    async def report_baseline(self, ids: Sequence[str], made: Sequence[Delivery]) -> None:
+        if not set(ids) <= {detail.hit.id for detail in await self.baseline()}:
+            raise Conflict("these hits were sent meanwhile")
+        for name in ids:
+            self._tables.hits[name] = replace(self._tables.hits[name], reason=REPORTED)
+        self._tables.deliveries |= {delivery.id: delivery for delivery in made}
+
+    async def recorded(self, ids: Sequence[str]) -> frozenset[str]:
+        return frozenset(ids) & self._tables.hits.keys()
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         names = sorted({hit.rule for hit in self._tables.hits.values() if ids is None or hit.rule in ids})

@@ -15,9 +15,11 @@ from datetime import datetime, timedelta
 
 from aggregator.core.model import (
     AlertKind,
+    Delivery,
     Entry,
     Fingerprint,
     Hit,
+    HitDetail,
     HitState,
     Reason,
     RoutingContext,
@@ -126,6 +128,29 @@ class Router:
             deliveries=deliveries(details, self.channels, now, self.recipients),
             redelivered=unreached.reached,
         )
+
+    def digest_baseline(self, details: Sequence[HitDetail], now: datetime) -> tuple[Delivery, ...]:
+        """Return one digest, for each recipient of their rules' channels, of hits that nobody was alerted to.
+
+        A rule that no longer exists has no channels. A person asks for it, so it is due now, whenever rules deliver.
+        """
+        by_rule: dict[str, list[str]] = {}
+        for detail in details:
+            by_rule.setdefault(detail.hit.rule, []).append(detail.hit.id)
+        count = sum(len(found) for name, found in by_rule.items() if name in self.rules)
+        planned = [
+            PlannedAlert(
+                subject=(Reason.BASELINE, now.isoformat()),
+                kind=AlertKind.DIGEST,
+                rule=self.rules[name].model_copy(update={"deliver": "instant"}),
+                hits=tuple(found),
+                channels=notified(self.rules[name], self.settings),
+                title=f"{count:,} {'hit' if count == 1 else 'hits'} from before the first poll",
+            )
+            for name, found in by_rule.items()
+            if name in self.rules
+        ]
+        return deliveries(planned, self.channels, now, self.recipients)
 
 
 def _oldest_first(entry: Entry, hit: Hit) -> tuple[datetime, str, str, str]:

@@ -15,6 +15,7 @@ from aggregator.core.schemas.models import (
     TEXTS,
     Backtest,
     BacktestSample,
+    BaselineSent,
     Clause,
     ConfigProblem,
     Delivery,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "as_json",
     "backtest_json",
+    "baseline_json",
     "candidate_json",
     "check_json",
     "delivery_detail_json",
@@ -154,6 +156,12 @@ def facets_json(facets: model.Facets) -> Json:
         for name in ("rules", "feeds", "languages")
     }
     return as_json(Facets, {**lists, "hits": facets.hits})
+
+
+def baseline_json(sent: "results.BaselineSent") -> Json:
+    """Return what was queued of the hits of first polls."""
+    computed = {"hits": sent.hits, "deliveries": len(sent.deliveries), "channels": sent.channels, "unsent": sent.unsent}
+    return as_json(BaselineSent, computed)
 
 
 def story_json(story: model.Story, details: Sequence[model.HitDetail] = ()) -> Json:

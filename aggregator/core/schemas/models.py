@@ -82,6 +82,15 @@ class Hit(Schema):
     deliveries: list[HitDelivery]
 
 
+class BaselineSent(Schema):
+    """Hits that were there at first polls, queued as one digest for each recipient of these channels."""
+
+    hits: int
+    deliveries: int
+    channels: list[Text]
+    unsent: int
+
+
 class Entry(Schema):
     id: int | None
     feed: Text

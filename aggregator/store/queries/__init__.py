@@ -1,6 +1,7 @@
 """The reading side for commands and pages, with the changes that people make by hand."""
 
 from aggregator.store.queries.backlog import BacklogPages
+from aggregator.store.queries.baseline import BaselineQueries
 from aggregator.store.queries.deliveries import DeliveryQueries
 from aggregator.store.queries.entries import EntryQueries
 from aggregator.store.queries.feeds import FeedQueries
@@ -20,6 +21,7 @@ class SqlCatalog(
     SilenceQueries,
     LinkQueries,
     BacklogPages,
+    BaselineQueries,
     IdQueries,
 ):
     """`ports.Catalog` over SQL."""

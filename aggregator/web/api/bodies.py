@@ -97,6 +97,10 @@ class CreateFeedLink(RequestBody):
     ]
 
 
+class SendBaseline(RequestBody):
+    rule: Annotated[Id | None, Field(description="Only hits of this rule.")] = None
+
+
 class DeliveryIds(RequestBody):
     ids: Annotated[list[Id], Field(min_length=1, max_length=1000)]
 

@@ -9,7 +9,16 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 
 from aggregator.core.model import HitDetail, HitFilter, Json, SearchOrder
-from aggregator.core.schemas import entry_json, explanation_json, found_json, hit_json, instant, models, story_json
+from aggregator.core.schemas import (
+    baseline_json,
+    entry_json,
+    explanation_json,
+    found_json,
+    hit_json,
+    instant,
+    models,
+    story_json,
+)
 from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
 from aggregator.web import export
@@ -109,6 +118,12 @@ async def _rows(
         if len(details) < PAGE_SIZE:
             return
         first, before = False, details[-1].place(wanted.by)
+
+
+@router.post("/hits/baseline", response_model=models.BaselineSent)
+async def send_baseline(backend: BackendDep, sent: bodies.SendBaseline) -> Response:
+    """Queue one digest of the hits that were there at the first polls, each of them once."""
+    return JSONResponse(baseline_json(await backend.send_baseline(sent.rule)))
 
 
 @router.get("/hits/{hit_id}", response_model=models.Hit)
