@@ -107,6 +107,7 @@ def serve(
 
     async def live() -> None:
         async with open_application(loaded, redact=redact, follow=follow) as app:
+            app.current.index.prepare()
             service = Service(app, await app.runtime(), here, roles, metrics=metrics, on_stop=_end_in_time)
             await service.run(ready=ready, span=span)
 

@@ -74,6 +74,15 @@ class Application:
             )
         return self._runtime
 
+    async def has_work(self) -> bool:
+        """Tell whether a pass may find something to do: the runtime need not be opened to find nothing."""
+        store, now = self.store, self.clock.now()
+        for next_due_at in (store.feeds.next_due_at, store.outbox.next_due_at, store.articles.next_due_at):
+            due_at = await next_due_at()
+            if due_at is not None and due_at <= now:
+                return True
+        return bool(await store.maintenance.owners())  # leases that may have run out
+
     def maintainer(self) -> Maintainer:
         store = self.store
         return Maintainer(self.context, catalog=store.catalog, outbox=store.outbox, upkeep=store.maintenance)
@@ -118,6 +127,7 @@ class Application:
             read_feed=reader.read,
         )
         current.recipients.resolve()
+        current.index.prepare()
         return current
 
     def _prepare(self, path: Path) -> tuple[Loaded, ActiveConfig]:

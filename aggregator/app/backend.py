@@ -260,7 +260,7 @@ class AppBackend:
         """Find feeds behind `url`, as pasted; a name and password in it go to its own origin, and are not returned."""
         known = {feed.url: feed.id for feed in self.app.current.feeds.values()}
 
-        from aggregator.fetch import discover as discover_feeds
+        from aggregator.fetch.discover import discover as discover_feeds
 
         runtime = await self.app.runtime()
         found = await discover_feeds(url, runtime.fetcher.transport, runtime.read)

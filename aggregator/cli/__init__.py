@@ -19,6 +19,8 @@ def main() -> None:
     However it ends, it ends with an exit code and a sentence.
     """
     _write_anything()
+    # Plugins of pydantic, of which none is meant for us, are looked for in every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     code = _refused_for_memory(sys.argv[1:]) or _run()
     try:
         sys.stdout.flush()

@@ -32,7 +32,6 @@ Examples:
 @json_option
 def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Poll once: fetch due feeds, match, send due alerts, print a summary. Exit 1 if any feed failed."""
-    from aggregator.app.list_updates import ListUpdates
     from aggregator.app.usable import require_usable
 
     loaded = load()
@@ -45,11 +44,16 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
     async def work(app: "Application") -> None:
         began = perf_counter()
         await app.store.maintenance.repair_future_dates(app.clock.now())  # the service does so at its start
-        runtime = await app.runtime()
         if loaded.fetched:
+            from aggregator.app.list_updates import ListUpdates
+
             await ListUpdates(app).tick()
             await app.reload(config_path())
         tally = PassSummary()
+        if not force and not await app.has_work():
+            _report(tally, None, perf_counter() - began, as_json=as_json)
+            return
+        runtime = await app.runtime()
         with progress("polling", len(feeds) or len(known)) as step:
 
             def done(polled: "PolledFeed") -> None:
@@ -60,13 +64,7 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
         counts = await runtime.deliver_due()
         if await runtime.article_fetcher().once():
             counts.add(await runtime.deliver_due())
-        shape = summary(tally, counts, perf_counter() - began)
-        if as_json:
-            emit(shape)
-        else:
-            _say(tally, shape)
-        if shape["feeds"]["failed"]:
-            raise SystemExit(1)
+        _report(tally, counts, perf_counter() - began, as_json=as_json)
 
     with_app(work, loaded, pushing=True, console=sys.stderr if as_json else None)
 
@@ -93,8 +91,18 @@ class PassSummary:
             self.errors.append(f"{polled.feed}: {polled.error}")
 
 
-def summary(tally: PassSummary, counts: "DeliveryCounts", seconds: float) -> Json:
-    """Return the JSON shape of a pass."""
+def _report(tally: PassSummary, counts: "DeliveryCounts | None", seconds: float, *, as_json: bool) -> None:
+    shape = summary(tally, counts, seconds)
+    if as_json:
+        emit(shape)
+    else:
+        _say(tally, shape)
+    if shape["feeds"]["failed"]:
+        raise SystemExit(1)
+
+
+def summary(tally: PassSummary, counts: "DeliveryCounts | None", seconds: float) -> Json:
+    """Return the JSON shape of a pass; `counts`: None if nothing had to be delivered."""
     failed = len(tally.errors)
     return {
         "feeds": {
@@ -105,7 +113,7 @@ def summary(tally: PassSummary, counts: "DeliveryCounts", seconds: float) -> Jso
         },
         "entries": {"new": tally.new, "updated": tally.updated},
         "hits": tally.hits,
-        "deliveries": {"sent": counts.sent, "retry": counts.retry, "dead": counts.dead, "held": counts.held},
+        "deliveries": {name: getattr(counts, name) if counts else 0 for name in ("sent", "retry", "dead", "held")},
         "seconds": round(seconds, 3),
     }
 

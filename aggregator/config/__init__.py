@@ -1,17 +1,8 @@
 """The configuration: YAML files in, checked values out; edits that preserve comments and layout."""
 
-from aggregator.config.edit import (
-    AddedFeed,
-    EditableText,
-    add_feed,
-    add_feeds,
-    remove_feed,
-    rule_files,
-    save_file,
-    with_rule_text,
-)
-from aggregator.config.json_schema import build_schema
-from aggregator.config.lenient import load_valid
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from aggregator.config.loader import (
     DATABASE,
     Loaded,
@@ -21,18 +12,32 @@ from aggregator.config.loader import (
     load,
     rule_test_errors,
 )
-from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, split_known, to_opml
-from aggregator.config.scope import restrict
-from aggregator.config.source import digest, state_directory
-from aggregator.config.starter import write_starter
-from aggregator.config.stored import (
-    ConfigTexts,
-    FeedReader,
-    as_texts,
-    feed_options,
-    load_texts,
-    read_texts,
-)
+
+if TYPE_CHECKING:
+    from aggregator.config.edit import (
+        AddedFeed,
+        EditableText,
+        add_feed,
+        add_feeds,
+        remove_feed,
+        rule_files,
+        save_file,
+        with_rule_text,
+    )
+    from aggregator.config.json_schema import build_schema
+    from aggregator.config.lenient import load_valid
+    from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, split_known, to_opml
+    from aggregator.config.scope import restrict
+    from aggregator.config.source import digest, state_directory
+    from aggregator.config.starter import write_starter
+    from aggregator.config.stored import (
+        ConfigTexts,
+        FeedReader,
+        as_texts,
+        feed_options,
+        load_texts,
+        read_texts,
+    )
 
 __all__ = [
     "DATABASE",
@@ -69,3 +74,39 @@ __all__ = [
     "with_rule_text",
     "write_starter",
 ]
+
+# Loading is what every command does; what only some do is imported when it is asked for.
+_LATER = {
+    "AddedFeed": "edit",
+    "ConfigTexts": "stored",
+    "EditableText": "edit",
+    "FeedReader": "stored",
+    "OpmlOutline": "opml",
+    "TWICE": "opml",
+    "WATCHED": "opml",
+    "add_feed": "edit",
+    "add_feeds": "edit",
+    "as_texts": "stored",
+    "build_schema": "json_schema",
+    "digest": "source",
+    "state_directory": "source",
+    "feed_options": "stored",
+    "from_opml": "opml",
+    "load_texts": "stored",
+    "load_valid": "lenient",
+    "read_texts": "stored",
+    "remove_feed": "edit",
+    "restrict": "scope",
+    "rule_files": "edit",
+    "save_file": "edit",
+    "split_known": "opml",
+    "to_opml": "opml",
+    "with_rule_text": "edit",
+    "write_starter": "starter",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(name)
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

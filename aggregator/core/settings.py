@@ -47,7 +47,12 @@ class Section(BaseModel):
     """A mapping of the configuration: frozen, and strict about its keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, coerce_numbers_to_str=True, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        coerce_numbers_to_str=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # most sections are only ever read as a part of the whole
     )
 
     @field_validator("*", mode="before")

@@ -188,6 +188,10 @@ class ArticleQueue(Protocol):
         """
         ...
 
+    async def next_due_at(self) -> datetime | None:
+        """Return when the next request may be taken; None: there is none."""
+        ...
+
     async def put_off(self, entry: int, until: datetime, hosts: Sequence[HostLimit] = ()) -> None:
         """Postpone a request, and record the limits of the hosts that asked for it."""
         ...

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from aggregator.core.errors import Conflict
 from aggregator.core.model import ArticleRequest, Entry, HostLimit, RoutingQuery
 from aggregator.ports import Route
 from aggregator.store import mappers
+from aggregator.store.column_types import Instant
 from aggregator.store.commit import PollWriter
 from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.engine import Database
+from aggregator.store.reader import ReadPool
 from aggregator.store.routing import answer, write_routed
 from aggregator.store.schema import entries, feeds, hosts, wanted_texts
 from aggregator.store.writer import Writer
@@ -20,10 +22,11 @@ from aggregator.store.writer import Writer
 class SqlArticleQueue:
     """`ports.ArticleQueue` over SQL."""
 
-    def __init__(self, database: Database, writer: Writer) -> None:
+    def __init__(self, database: Database, writer: Writer, reader: ReadPool) -> None:
         self._dialect = database.dialect
         self._polls = PollWriter(database.dialect, database.sent)
         self._writer = writer
+        self._reader = reader
 
     async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[ArticleRequest, ...]:
         resting = select(hosts.c.host).where(hosts.c.not_before > now)
@@ -52,6 +55,10 @@ class SqlArticleQueue:
             return tuple(ArticleRequest(entry=mappers.entry(row), attempts=attempts[row.id]) for row in found)
 
         return await self._writer.execute(taken)
+
+    async def next_due_at(self) -> datetime | None:
+        query = select(func.min(wanted_texts.c.next_at, type_=Instant))
+        return await self._reader.read(lambda connection: connection.execute(query).scalar())
 
     async def put_off(self, entry: int, until: datetime, hosts: Sequence[HostLimit] = ()) -> None:
         later = update(wanted_texts).where(wanted_texts.c.entry == entry).values(next_at=until)

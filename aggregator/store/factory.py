@@ -35,7 +35,7 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool)
 
     return Store(
         feeds=SqlFeeds(database, writer, routing, reader),
-        articles=SqlArticleQueue(database, writer),
+        articles=SqlArticleQueue(database, writer, reader),
         subscriptions=SqlSubscriptions(database, writer, reader),
         outbox=SqlOutbox(database, writer, reader),
         catalog=SqlCatalog(database, writer, reader, indexing),

@@ -90,9 +90,6 @@ Index("feeds_due", feeds.c.next_poll_at, feeds.c.id)
 # One process needs no lanes: on SQLite the index holds nothing.
 Index("feeds_lane", feeds.c.slot, feeds.c.next_poll_at, sqlite_where=feeds.c.slot < 0)
 
-for _column, _condition in ((feeds.c.begun_at, feeds.c.begun_at.is_not(None)), (feeds.c.deaths, feeds.c.deaths > 0)):
-    Index(f"feeds_{_column.name}", _column, sqlite_where=_condition, postgresql_where=_condition)
-
 # Apart from the feed's row, so that an unchanged poll never rewrites it.
 memories = Table(
     "memories",
@@ -170,13 +167,6 @@ entries = Table(
 Index("entries_seen", entries.c.seen_at)
 Index("entries_dated", entries.c.dated_at)
 Index("entries_feed_dated", entries.c.feed, entries.c.dated_at)
-# A partial index serves only a query that says the same words: `has_text.is_(True)`.
-Index(
-    "entries_text",
-    entries.c.seen_at,
-    sqlite_where=entries.c.has_text.is_(True),
-    postgresql_where=entries.c.has_text.is_(True),
-)
 
 ARRIVAL_SLACK = 1000  # entries that polls may have stored in another order than they saw them
 
@@ -335,18 +325,6 @@ deliveries = Table(
     Column("wake_at", Instant),
     Column("acknowledged_at", Instant),
     Column("deaths", Integer, nullable=False, server_default="0"),
-)
-Index(
-    "deliveries_deaths",
-    deliveries.c.deaths,
-    sqlite_where=deliveries.c.deaths > 0,
-    postgresql_where=deliveries.c.deaths > 0,
-)
-Index(
-    "deliveries_wake",
-    deliveries.c.wake_at,
-    sqlite_where=deliveries.c.wake_at.is_not(None),
-    postgresql_where=deliveries.c.wake_at.is_not(None),
 )
 Index("deliveries_sent", deliveries.c.channel, deliveries.c.sent_at)
 Index("deliveries_created", deliveries.c.created_at)

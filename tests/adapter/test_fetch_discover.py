@@ -5,7 +5,8 @@ import pytest
 from aggregator.core.errors import BadStatus, ParseError, Unreachable
 from aggregator.core.model import FeedState, Fetched, ParsedFeed
 from aggregator.core.settings import Http, Polling
-from aggregator.fetch import DiscoveredFeed, discover, open_fetcher
+from aggregator.fetch import open_fetcher
+from aggregator.fetch.discover import DiscoveredFeed, discover
 from aggregator.fetch.known_sites import COMMON_PATHS, common_feeds, known_feeds
 from tests.support.inline_parser import inline_parser
 from tests.support.loopback import FEED, Loopback, answer, redirect

@@ -324,6 +324,9 @@ class ArticleRequests:
             ArticleRequest(entry=Entry(id=1, feed="f0", key=link, link=link, seen_at=now), attempts=3) for link in taken
         )
 
+    async def next_due_at(self) -> datetime | None:
+        raise AssertionError("nobody asks")
+
     async def put_off(self, *_: object) -> None:
         raise AssertionError("the third try is the last")
 

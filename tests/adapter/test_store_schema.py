@@ -14,7 +14,7 @@ from aggregator.store import open_store
 from aggregator.store.location import parse_location
 from aggregator.store.migrate import upgrade
 from aggregator.store.migrations import REVISIONS
-from aggregator.store.schema import metadata
+from aggregator.store.partial_indexes import metadata
 from aggregator.store.search_postgres import texts
 from tests.support.postgres import PostgresServer, postgres
 

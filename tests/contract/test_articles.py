@@ -45,6 +45,7 @@ async def test_an_article_request_can_be_put_off(store: AnyStore) -> None:
     (request,) = await store.articles.due(NOW, lease_s=60, limit=1)
     limit = HostLimit(host="b.example", not_before=NOW + DAY, reason="Retry-After")
     await store.articles.put_off(request.entry.id or 0, NOW + HOUR, [limit])
+    assert await store.articles.next_due_at() == NOW + HOUR
     assert await store.articles.due(NOW + HOUR - MINUTE, lease_s=60, limit=1) == ()
     assert len(await store.articles.due(NOW + HOUR, lease_s=60, limit=1)) == 1
     assert await store.catalog.hosts() == (limit,)
@@ -57,6 +58,8 @@ async def test_an_article_request_can_be_dropped(store: AnyStore) -> None:
     await store.articles.drop([request.entry.id or 0])
     (left,) = await store.articles.due(NOW + DAY, lease_s=60, limit=10)
     assert left.entry.key != request.entry.key
+    await store.articles.drop([left.entry.id or 0])
+    assert await store.articles.next_due_at() is None
     assert await store.catalog.count_entries() == 2
 
 

@@ -627,6 +627,11 @@ class MemoryArticleQueue:
             tables.wanted[entry] = (attempts, now + timedelta(seconds=lease_s))
         return tuple(ArticleRequest(entry=tables.entries[entry], attempts=tries) for entry, tries in sorted(chosen))
 
+    async def next_due_at(self) -> datetime | None:
+        return min(
+            (at for entry, (_, at) in self._tables.wanted.items() if entry in self._tables.entries), default=None
+        )
+
     def _rests(self, entry: int, now: datetime) -> bool:
         limit = self._tables.hosts.get(host_key(self._tables.feeds[self._tables.entries[entry].feed].state.url))
         return limit is not None and limit.not_before > now

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import pairwise
 from math import exp, log
-from statistics import median
 
 HOUR_S = 3600.0
 DAY_S = 86_400.0
@@ -59,6 +58,8 @@ def usual_gap(published: Sequence[datetime]) -> float | None:
     """Return the median time between entries of one document, in seconds; None with too few dates."""
     dates = sorted(at.timestamp() for at in published)
     gaps = [later - earlier for earlier, later in pairwise(dates)]
+    from statistics import median  # drags in what no start should wait for
+
     return median(gaps) if len(gaps) >= 2 else None
 
 

@@ -33,7 +33,7 @@ class RuleMatch:
 
 
 class RuleIndex:
-    """An index of all enabled rules.
+    """An index of all enabled rules; it is built when it is first asked.
 
     `frequencies` says in how many stored entries a folded word occurs; without it, rarity is
     guessed. It only decides which words trigger a rule, never what matches.
@@ -41,24 +41,33 @@ class RuleIndex:
 
     def __init__(self, rules: Iterable[Rule], frequencies: Mapping[str, int] | None = None) -> None:
         self._weight = _weight(frequencies)
+        self._enabled: list[Rule] | None = [rule for rule in rules if rule.config.enabled]
         self._rules: dict[str, Rule] = {}
         self._keys: dict[str, frozenset[Key] | None] = {}
         self._postings: dict[Key, tuple[str, ...]] = {}
         self._always: dict[str, None] = {}
-        enabled = [rule for rule in rules if rule.config.enabled]
-        for rule in enabled:
-            self._add(rule)
-        self._settle(enabled)
+
+    def prepare(self) -> None:
+        """Build the index now, where nobody waits."""
+        if self._enabled is not None:
+            enabled, self._enabled = self._enabled, None
+            for rule in enabled:
+                self._add(rule)
+            self._settle(enabled)
 
     def __len__(self) -> int:
+        self.prepare()
         return len(self._rules)
 
     def rule(self, rule_id: str) -> Rule | None:
         """Return the rule of that id, or None."""
+        self.prepare()
         return self._rules.get(rule_id)
 
     def match(self, document: Document) -> tuple[RuleMatch, ...]:
         """Return every rule that `document` matches, in the order of the rules."""
+        if self._enabled is not None:
+            self.prepare()
         context = MatchContext(document, self._fields)
         candidates = self._candidates(context)
         if not candidates:
@@ -72,7 +81,9 @@ class RuleIndex:
 
     def replace(self, rules: Iterable[Rule]) -> "RuleIndex":
         """Return an index over `rules`; what did not change in meaning is shared with this one."""
+        self.prepare()
         new = object.__new__(RuleIndex)
+        new._enabled = None
         new._weight = self._weight
         new._rules, new._keys = dict(self._rules), dict(self._keys)
         new._postings, new._always = dict(self._postings), dict(self._always)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from aggregator.store.schema import metadata
+from aggregator.store.partial_indexes import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -1,0 +1,61 @@
+"""What a command loads before it does anything: counted in modules, since seconds depend on the machine."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = """
+import json, sys
+from aggregator.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+finally:
+    print("\\n" + json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+HEAVY = {"alembic", "apprise", "fastapi", "feedparser", "opentelemetry", "starlette", "trafilatura", "uvicorn"}
+OUTSIDE = {"aggregator.fetch", "aggregator.parse", "prometheus_client", "pycurl", "selectolax"}
+
+
+def loaded(folder: Path, *command: str) -> set[str]:
+    """The modules that a command leaves behind."""
+    ended = subprocess.run(
+        [sys.executable, "-c", RUN, *command], cwd=folder, capture_output=True, text=True, timeout=120, check=True
+    )
+    return set(json.loads(ended.stderr.splitlines()[-1]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration whose one feed is paused, with its database."""
+    path = tmp_path_factory.mktemp("startup")
+    (path / "config.yaml").write_text(
+        "settings: {database: 'sqlite:///db.sqlite', default_channels: [here]}\n"
+        "channels: {here: {service: console}}\nfeeds: [{id: f, url: 'https://a.example/', enabled: false}]\n"
+        "rules: [{id: r, any: [S-400]}]\n",
+        encoding="utf-8",
+    )
+    loaded(path, "db", "upgrade")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("command", "most", "not_loaded"),
+    [
+        (("--help",), 150, {"aggregator.core.model", "asyncio", "pydantic", "sqlalchemy", "yaml"}),
+        (("check",), 440, {"aggregator.fetch", "aggregator.pipeline", "pycurl", "sqlalchemy"}),
+        (("poll",), 600, {"aggregator.config.opml", "sqlalchemy.dialects.postgresql", "statistics"} | OUTSIDE),
+        (("poll", "--force"), 740, {"feedgenerator", "selectolax", "sqlalchemy.dialects.postgresql"}),
+        (("hits", "list"), 640, OUTSIDE),
+    ],
+    ids=["help", "check", "poll", "force", "hits"],
+)
+def test_modules(folder: Path, command: tuple[str, ...], most: int, not_loaded: set[str]) -> None:
+    """A command loads what it uses: a ceiling for all, and the heavy libraries by name."""
+    found = loaded(folder, *command)
+    assert sorted(found & (not_loaded | HEAVY)) == []
+    assert len(found) <= most
