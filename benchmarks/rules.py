@@ -167,6 +167,7 @@ def measure(
     rules: list[Rule] = [compile_rule(config, {}) for config in configs]
     compiled = time.process_time()
     index = RuleIndex(rules, frequencies)
+    index.prepare()
     built = time.process_time()
     index.replace([*rules[1:], compile_rule(world.rule(0), {})])
     replaced = time.process_time()
@@ -193,6 +194,7 @@ def measure_regex(count: int, world: World, articles: Sequence[Document]) -> dic
         for n in range(count)
     ]
     index = RuleIndex([compile_rule(config, {}) for config in configs])
+    index.prepare()
     return {"rules": f"{count} regex", "articles_per_s": round(rate(articles, index.match))}
 
 
