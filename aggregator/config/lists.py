@@ -61,9 +61,12 @@ def parse_terms(raw: bytes) -> tuple[str, ...]:
 
 
 def resolve(
-    root: MappingNode, value: dict[str, Any], environ: Mapping[str, str]
+    root: MappingNode, value: dict[str, Any], environ: Mapping[str, str], listed: Mapping[Path, str]
 ) -> tuple[tuple[FetchedList, ...], tuple[ConfigError, ...]]:
-    """Replace in `value` each list that is a mapping by its terms; return those to be fetched, and what is wrong."""
+    """Replace in `value` each list that is a mapping by its terms; return those to be fetched, and what is wrong.
+
+    `listed` holds texts that stand for files of terms.
+    """
     lists, nodes = value.get("lists"), root.get("lists")
     if not isinstance(lists, dict) or not isinstance(nodes, MappingNode):
         return (), ()
@@ -83,7 +86,7 @@ def resolve(
             problems += filter(None, (validation_error(error, root) for error in located))  # type: ignore[arg-type]
             lists[name] = []
             continue
-        resolution = _Resolution(name, source, node, environ)
+        resolution = _Resolution(name, source, node, environ, listed)
         lists[name] = [*resolution.terms()]
         problems += resolution.problems
         fetched += resolution.fetched
@@ -93,8 +96,10 @@ def resolve(
 class _Resolution:
     """The terms of one list, and what is wrong with it."""
 
-    def __init__(self, name: str, source: ListSource, node: MappingNode, environ: Mapping[str, str]) -> None:
-        self.name, self.source, self.node, self.environ = name, source, node, environ
+    def __init__(
+        self, name: str, source: ListSource, node: MappingNode, environ: Mapping[str, str], listed: Mapping[Path, str]
+    ) -> None:
+        self.name, self.source, self.node, self.environ, self.listed = name, source, node, environ, listed
         self.problems: list[ConfigError] = []
         self.fetched: list[FetchedList] = []
 
@@ -113,7 +118,7 @@ class _Resolution:
         place = find_node(self.node, ("file",))
         path = place.source.path.parent / self.source.file
         try:
-            return parse_terms(content(path))
+            return parse_terms(self.listed[path].encode() if path in self.listed else content(path))
         except NotAList as wrong:
             self._refuse(place, f"{self.source.file} {wrong}", "write one term a line")
         except FileNotFoundError:

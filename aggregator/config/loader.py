@@ -99,16 +99,17 @@ def build(
     notes: Iterable[ConfigError] = (),
     complete: bool = True,
     before: Loaded | None = None,
+    listed: Mapping[Path, str] = _UNEDITED,
 ) -> Loaded:
     """Build the configuration of a tree. Raises ConfigErrors: those given, and all of the tree's own.
 
     `notes` are warnings outside the tree. In an incomplete tree, because a file could not be read, names are
-    not looked up.
+    not looked up. `listed` holds texts that stand for files of terms.
     """
     errors = list(errors)
     expander = Expander(environ=environ)
     value = to_plain(root, expander)
-    fetched, faulty_lists = lists.resolve(root, value, environ)
+    fetched, faulty_lists = lists.resolve(root, value, environ, listed)
     config, invalid = _validated(root, value, detail=expander.errors)
     errors.extend(
         (

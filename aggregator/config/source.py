@@ -216,7 +216,7 @@ def _digest(contents: Sequence[tuple[Path, bytes]], *, references: bool = True) 
         total.update(f"{file.name}\0{len(raw)}\0".encode(errors="surrogateescape") + raw)
     if references:
         secrets = {one for path, raw in contents for one in _referenced(path, raw)}
-        lists = {one for path, raw in contents for one in _list_files(path, raw)} | set(fetched_files())
+        lists = {one for path, raw in contents for one in list_files(path, raw)} | set(fetched_files())
         for files_, reading in ((secrets, secret_content), (lists, content)):
             for file in sorted(files_):
                 try:
@@ -233,7 +233,7 @@ def _referenced(path: Path, raw: bytes) -> Iterator[Path]:
         yield path.parent / found[1].decode(errors="surrogateescape").strip()
 
 
-def _list_files(path: Path, raw: bytes) -> Iterator[Path]:
+def list_files(path: Path, raw: bytes) -> Iterator[Path]:
     """Yield the files that lists name, as they would be looked for."""
     for found in _LIST_FILE.finditer(raw):
         name = next(filter(None, found.groups())).decode(errors="surrogateescape").strip()

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +16,7 @@ from aggregator.config.interpolate import Expander, references
 from aggregator.config.loader import Loaded, build
 from aggregator.config.merge import merge
 from aggregator.config.rules import position_inside
-from aggregator.config.source import Source, read
+from aggregator.config.source import SUFFIXES, Source, content, list_files, read
 from aggregator.config.values import to_plain
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
@@ -49,7 +51,15 @@ def read_texts(path: Path) -> ConfigTexts:
     sources, broken, _ = read(path, {})
     if broken:
         raise ConfigErrors(broken)
-    return as_texts((source.path.name, source.text) for source in sources)
+    return as_texts([*((source.path.name, source.text) for source in sources), *_list_texts(sources)])
+
+
+def _list_texts(sources: Iterable[Source]) -> Iterator[tuple[str, str]]:
+    """Yield the files that lists name, for nodes without them; one that cannot be read is an error of `load`."""
+    for source in sources:
+        for file in list_files(source.path, source.text.encode("utf-8", "surrogatepass")):
+            with suppress(OSError, UnicodeDecodeError):
+                yield os.path.relpath(file, source.path.parent), content(file).decode("utf-8-sig")
 
 
 def as_texts(files: Iterable[tuple[str, str]]) -> ConfigTexts:
@@ -59,7 +69,7 @@ def as_texts(files: Iterable[tuple[str, str]]) -> ConfigTexts:
     feeds: list[tuple[str, str]] = []
     for name, text in sorted(files):
         total.update(f"{name}\0{len(text)}\0{text}".encode("utf-8", "surrogatepass"))
-        root, _ = parse(Source(name, text, Path(name)))
+        root = parse(Source(name, text, Path(name)))[0] if name.endswith(SUFFIXES) else None
         only_feeds = isinstance(root, MappingNode) and [key.text for key, _ in root.pairs] == ["feeds"]
         (feeds if only_feeds else kept).append((name, text))
     return ConfigTexts(digest=total.hexdigest()[:32], files=tuple(kept), feeds=tuple(feeds))
@@ -94,17 +104,19 @@ def load_texts(
     its channel keeps its name and gets the service `unavailable`, and `faults` says what is missing. Passwords of
     the page (without `web`) and the database's address are not needed. Secrets in files are looked up from `folder`.
     """
-    roots = [parse(Source(name, text, folder / name))[0] for name, text in files]
+    roots = [parse(Source(name, text, folder / name))[0] for name, text in files if name.endswith(SUFFIXES)]
+    listed = {folder / name: text for name, text in files if not name.endswith(SUFFIXES)}
     root, errors = merge([root for root in roots if root is not None])
     if root is None:
         raise ConfigErrors(errors or [ConfigError(file="database", line=1, column=1, message="no configuration")])
     root = _without_local(root, whole=whole, web=web)
     try:
-        return build(root, environ, digest, errors=errors, complete=False, before=before)
+        return build(root, environ, digest, errors=errors, complete=False, before=before, listed=listed)
     except ConfigErrors as lacking:
         reduced = _without_secrets(root, lacking.errors)
         return replace(
-            build(reduced, environ, digest, errors=errors, complete=False, before=before), faults=lacking.errors
+            build(reduced, environ, digest, errors=errors, complete=False, before=before, listed=listed),
+            faults=lacking.errors,
         )
 
 

@@ -1075,7 +1075,7 @@ class Status:
 class Undo:
     """A change that a person made, by which it can be taken back. `kind` is a word that pages and JSON show.
 
-    `id` is made by whoever offers the undo, and cannot be guessed. `count`: how many rows were put back.
+    `id` is made by the code that offers the undo, and cannot be guessed. `count`: how many rows were put back.
     """
 
     id: str

@@ -181,7 +181,7 @@ def view_query(address: str, now: datetime) -> tuple[tuple[str, str], ...]:
 
 
 def view_id(name: str) -> str:
-    """Return the part of the addresses that stands for a view: letters and digits of its name, or a digest of it."""
+    """Return the part of the addresses that stands for a view: its name in ASCII, or a digest of it."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = "-".join(re.findall(r"[a-z0-9]+", plain))[:60]
     return slug or hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]

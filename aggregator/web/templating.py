@@ -122,7 +122,7 @@ def query(**values: object) -> str:
 
 
 def done_message(word: str, number: str) -> str:
-    """Return what the toast says after an action on so many things; nothing for a word that is none."""
+    """Return what the toast says after an action on a number of things; nothing for a word that is none."""
     words = DONE.get(word, "")
     if isinstance(words, str):
         return gettext(words)

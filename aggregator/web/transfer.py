@@ -56,7 +56,7 @@ def came_from_another_site(headers: Headers) -> bool:
 
 
 class _WithoutBody:
-    """The two ends of a HEAD request: the head is sent as it is, and a stream behind it is told to end."""
+    """The two ends of a HEAD request: the head is sent as it is, and a stream behind it is ended."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send

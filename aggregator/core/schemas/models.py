@@ -220,7 +220,7 @@ class Silence(Schema):
 
 
 class FeedLink(Schema):
-    """A token that opens the feed at `path` by its address; `address` is told once, when it is made."""
+    """A token that opens the feed at `path` by its address; `address` is shown once, when it is made."""
 
     id: int | None
     path: Text

@@ -7,6 +7,7 @@ import pytest
 
 from aggregator.config import digest, load, shipped_lists
 from aggregator.config.lists import NotAList, keep, parse_terms
+from aggregator.config.stored import load_texts, read_texts
 from aggregator.core.errors import ConfigErrors
 from aggregator.core.rules import Document, RuleIndex, compile_rule, usable_terms
 from aggregator.core.settings import RuleConfig
@@ -145,3 +146,16 @@ def test_search_finds_a_weapon_by_any_of_its_names() -> None:
     for text in ("S-400", "s400", "SA-21", "triumf", "С-400"):
         assert shipped_lists.search(text)[0][0].name == "weapon/s-400"
     assert not shipped_lists.search("no such thing at all")
+
+
+def test_a_stored_configuration_carries_its_list_files(folder: Path) -> None:
+    """A node of a cluster that has no files gets the terms from the database."""
+    (folder / "lists").mkdir()
+    (folder / "lists" / "names.txt").write_text("Erdogan\n")
+    loaded(folder, "{file: lists/names.txt}")
+    texts = read_texts(folder)
+    assert ("lists/names.txt", "Erdogan\n") in texts.files
+    (folder / "lists" / "names.txt").unlink()
+    there = load_texts(texts.files, {}, digest=texts.digest, whole=True, web=True)
+    assert there.config.lists["x"] == ("Erdogan",)
+    assert not there.faults
