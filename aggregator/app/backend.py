@@ -1,11 +1,10 @@
 """The backend: operations of pages and commands beyond reading the database (ports.backend.Backend)."""
 
 import asyncio
-import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -13,70 +12,37 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aggregator import __version__, config
-from aggregator.app.application import Application
+from aggregator.app.editing import ConfigEditing
 from aggregator.app.masking import shown
 from aggregator.app.metrics import lag_s
 from aggregator.app.processes import registry_folder, running_processes
-from aggregator.app.turns import Turns
 from aggregator.config import state_directory
 from aggregator.core.errors import ConfigErrors, Conflict, DatabaseFault, FetchError, NotFound, Unreachable
 from aggregator.core.findings import findings
 from aggregator.core.model import DeliveryState, Finding, HitDetail, LoopStatus, SearchOrder, Status
-from aggregator.core.results import (
-    BaselineSent,
-    FeedCandidate,
-    ImportResult,
-    Preview,
-    RulesCheck,
-    RulesFile,
-    SearchResult,
-)
+from aggregator.core.results import BaselineSent, FeedCandidate, ImportResult, SearchResult
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Auth, Feed
 from aggregator.core.text.urls import is_ip_address, login_in, pasted_urls, with_login
 from aggregator.pipeline.apply_rules import send_baseline
-from aggregator.pipeline.backtest import backtest
 from aggregator.pipeline.search import explain_hit, search
 from aggregator.pipeline.websub import PushOutcome
-from aggregator.ports import Catalog, Clock
 from aggregator.scheduler import kept_alive
 
 if TYPE_CHECKING:
     from aggregator.web.app import WebApp
 
-PREVIEW_S = 8.0
 MAX_CONCURRENT_LOOKUPS, LOOKUPS_S = 32, 15.0
-
-Reload = Callable[[], Awaitable[ConfigErrors | None]]
-
-
-async def _no_reload() -> ConfigErrors | None:
-    return None
 
 
 @dataclass(slots=True)
-class AppBackend:
+class AppBackend(ConfigEditing):
     """`ports.backend.Backend` over an open application."""
 
-    app: Application
-    path: Path
-    reloading: Reload = _no_reload
     loop_statuses: Callable[[], tuple[LoopStatus, ...]] = tuple
     metrics_source: Callable[[], bytes] = bytes
     fault: Callable[[], ConfigErrors | None] = lambda: None
     started_at: datetime | None = None
-    _files: tuple[str, tuple[RulesFile, ...]] = ("", ())  # with the digest of the configuration they are of
-    _checks: Turns = field(default_factory=lambda: Turns("configuration checks", at_once=1))
-    _edits: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _looks: Turns = field(default_factory=lambda: Turns("searches and previews", at_once=2))
-
-    @property
-    def catalog(self) -> Catalog:
-        return self.app.store.catalog
-
-    @property
-    def clock(self) -> Clock:
-        return self.app.clock
 
     def current(self) -> config.Loaded:
         return self.app.loaded
@@ -162,78 +128,6 @@ class AppBackend:
 
     async def send_baseline(self, rule: str | None = None) -> BaselineSent:
         return await send_baseline(self.app.context, self.catalog, rule)
-
-    # --- the rules' files ------------------------------------------------------------------------
-
-    async def reload(self) -> RulesCheck:
-        errors = await self.reloading()
-        return RulesCheck(
-            problems=errors.errors if errors else self.app.loaded.warnings, rules=tuple(self.app.current.rules)
-        )
-
-    async def rules_files(self) -> tuple[RulesFile, ...]:
-        digest = await asyncio.to_thread(config.digest, self.path)
-        if not digest or digest != self._files[0]:
-            found = await asyncio.to_thread(config.rule_files, self.path)
-            self._files = digest, tuple(RulesFile(name=f.file, text=f.text, digest=f.digest) for f in found)
-        return self._files[1]
-
-    async def check_rules(self, name: str, text: str) -> RulesCheck:
-        try:
-            loaded = await self._with(name, text)
-        except ConfigErrors as errors:
-            return RulesCheck(problems=errors.errors)
-        failing = await asyncio.to_thread(config.rule_test_errors, loaded)
-        return RulesCheck(problems=(*loaded.warnings, *failing), rules=tuple(rule.id for rule in loaded.rules))
-
-    async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
-        text = _with_ends_of(await self._known_file(name), text)
-        async with self._checks.turn(), self._edits:
-            await asyncio.to_thread(config.save_file, self.path, Path(name), text, before=expected_digest)
-        await self.reloading()
-        return next(file for file in await self.rules_files() if file.name == name)
-
-    async def preview(self, name: str, text: str, since: datetime) -> Preview:
-        edited = {rule.id: rule for rule in (await self._with(name, text)).rules}
-        running = self.app.current.rules
-        touched = [
-            rule_id
-            for rule_id in {**running, **edited}
-            if rule_id not in running or rule_id not in edited or running[rule_id].version != edited[rule_id].version
-        ]
-        old, new = (
-            [rules[i] for i in touched if i in rules and rules[i].config.enabled] for rules in (running, edited)
-        )
-        if not touched:
-            return Preview(since=since, entries=0)
-        async with self._looks.turn():
-            done = await backtest(self.catalog, self.app.current, old, new, since=since, within_s=PREVIEW_S)
-        return Preview(
-            since=since,
-            entries=done.entries,
-            changes=tuple(tally.change(rule) for rule, tally in done.tallies.items()),
-            complete=done.complete,
-        )
-
-    async def _with(self, name: str, text: str) -> config.Loaded:
-        """Return the configuration with `text` in place of that file. Raises ConfigErrors, Conflict, NotFound, Busy."""
-        running, file = self.app.loaded, await self._known_file(name)
-        text = _with_ends_of(file, text)
-        if file.text == text and self._files[0] == running.digest:
-            return running
-
-        def tried() -> config.Loaded:
-            config.restrict(Path(name), text)
-            return config.load(self.path, os.environ, edited={Path(name): text}, before=running)
-
-        async with self._checks.turn():
-            return await asyncio.to_thread(tried)
-
-    async def _known_file(self, name: str) -> RulesFile:
-        files = {file.name: file for file in await self.rules_files()}
-        if name not in files:
-            raise NotFound("file", name, list(files))
-        return files[name]
 
     # --- hubs ------------------------------------------------------------------------------------
 
@@ -434,11 +328,6 @@ def _place(url: str) -> str:
     """Return what the address policy judges: scheme, host and port."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
-
-
-def _with_ends_of(file: RulesFile, text: str) -> str:
-    """Restore the file's line ends, which browsers change: they are no edit of a rule."""
-    return text.replace("\n", "\r\n") if "\r\n" in file.text and "\r\n" not in text else text
 
 
 def _versions() -> tuple[tuple[str, str], ...]:

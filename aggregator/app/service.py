@@ -72,9 +72,9 @@ class Service:
         self.backend = AppBackend(
             app,
             config_path or default_config_path(),
-            self.reload,
-            self._loop_statuses,
-            runtime.metrics.text,
+            reloading=self.reload,
+            loop_statuses=self._loop_statuses,
+            metrics_source=runtime.metrics.text,
             started_at=app.clock.now(),
             fault=lambda: self._fault,
         )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aggregator.config.json_schema import build_schema
     from aggregator.config.lenient import load_valid
     from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, split_known, to_opml
+    from aggregator.config.rule_text import apply_edit, filled, item_of
     from aggregator.config.scope import restrict
     from aggregator.config.source import digest, state_directory
     from aggregator.config.starter import write_starter
@@ -52,13 +53,16 @@ __all__ = [
     "SourcePosition",
     "add_feed",
     "add_feeds",
+    "apply_edit",
     "as_texts",
     "build_schema",
     "channel_errors",
     "digest",
     "feed_errors",
     "feed_options",
+    "filled",
     "from_opml",
+    "item_of",
     "load",
     "load_texts",
     "load_valid",
@@ -86,12 +90,15 @@ _LATER = {
     "WATCHED": "opml",
     "add_feed": "edit",
     "add_feeds": "edit",
+    "apply_edit": "rule_text",
     "as_texts": "stored",
     "build_schema": "json_schema",
     "digest": "source",
     "state_directory": "source",
     "feed_options": "stored",
+    "filled": "rule_text",
     "from_opml": "opml",
+    "item_of": "rule_text",
     "load_texts": "stored",
     "load_valid": "lenient",
     "read_texts": "stored",

@@ -72,12 +72,13 @@ def remove_feed(path: Path, feed_id: str, *, environ: Mapping[str, str] = os.env
 
 
 def rule_files(path: Path) -> tuple[EditableText, ...]:
-    """Return the files that hold rules, in the order they are loaded."""
+    """Return the files that hold rules, in the order they are loaded; where there are none, the first that could."""
     sources = [(source, parse(source)[0]) for source in read(path, {})[0]]
     having = [
         source for source, root in sources if root is None or (isinstance(root, MappingNode) and root.key("rules"))
     ]
-    return tuple(EditableText(source.name, source.text, file_digest(source.path)) for source in having)
+    found = having or [source for source, root in sources if isinstance(root, MappingNode)][:1]
+    return tuple(EditableText(source.name, source.text, file_digest(source.path)) for source in found)
 
 
 def with_rule_text(path: Path, rule_id: str, text: str, *, environ: Mapping[str, str] = os.environ) -> tuple[Path, str]:

@@ -21,15 +21,15 @@ def append(source: Source, root: MappingNode | None, section: str, rows: Sequenc
     if key is None or node is None:
         before = text if not text or text.endswith("\n") else text + eol
         return before + f"{section}:{eol}" + _block(rows, "  ", eol)
-    if isinstance(node, SequenceNode) and not _is_flow(node):
-        at = _line_end(text, last(node))
+    if isinstance(node, SequenceNode) and not is_flow(node):
+        at = line_end(text, last(node))
         lead = "" if text[:at].endswith("\n") else eol
         return text[:at] + lead + _block(rows, " " * (source.place(node.start)[1] - 1), eol) + text[at:]
     if isinstance(node, SequenceNode) and node.nodes:
         at = last(node.nodes[-1])
         return text[:at] + "".join(f", {to_yaml(dict(row))}" for row in rows) + text[at:]
     end = last(node) if not isinstance(node, ScalarNode) or not node.absent else key.end + 1
-    at = _line_end(text, end)
+    at = line_end(text, end)
     lead = "" if text[:at].endswith("\n") else eol
     return text[: key.end + 1] + text[end:at] + lead + _block(rows, "  ", eol) + text[at:]
 
@@ -38,10 +38,10 @@ def remove(source: Source, items: SequenceNode, node: Node) -> str:
     """Remove one item of a list; a list that becomes empty is written `[]`."""
     text = source.text
     if len(items.nodes) == 1:
-        start, end = (items.start, last(items)) if _is_flow(items) else (_item_start(text, items.start), last(items))
-        return text[:start] + ("[]" if _is_flow(items) else f"{_indent_of(source, items)}[]") + text[end:]
-    if not _is_flow(items):
-        return text[: _item_start(text, node.start)] + text[_line_end(text, last(node)) :]
+        start, end = (items.start, last(items)) if is_flow(items) else (item_start(text, items.start), last(items))
+        return text[:start] + ("[]" if is_flow(items) else f"{_indent_of(source, items)}[]") + text[end:]
+    if not is_flow(items):
+        return text[: item_start(text, node.start)] + text[line_end(text, last(node)) :]
     at = items.nodes.index(node)
     if at == 0:
         return text[: node.start] + text[items.nodes[1].start :]
@@ -50,7 +50,7 @@ def remove(source: Source, items: SequenceNode, node: Node) -> str:
 
 def replace(source: Source, node: Node, new: str) -> str:
     """Replace one block item of a list (from its dash to its last line)."""
-    start, end = _item_start(source.text, node.start), _line_end(source.text, last(node))
+    start, end = item_start(source.text, node.start), line_end(source.text, last(node))
     return source.text[:start] + new.rstrip("\r\n") + "\n" + source.text[end:]
 
 
@@ -58,7 +58,7 @@ def last(node: Node) -> int:
     """Return the code point after the last visible one of a node (blocks end late in YAML's own count)."""
     if isinstance(node, ScalarNode):
         return node.start + len(node.source.text[node.start : node.end].rstrip())
-    if _is_flow(node):
+    if is_flow(node):
         return node.end
     return last(node.nodes[-1]) if isinstance(node, SequenceNode) else last(node.pairs[-1][1])
 
@@ -79,17 +79,18 @@ def _block(rows: Sequence[Mapping[str, object]], indent: str, eol: str) -> str:
     return "".join(lines)
 
 
-def _is_flow(node: SequenceNode | MappingNode) -> bool:
+def is_flow(node: Node) -> bool:
+    """Tell whether a list or mapping is written in brackets."""
     return node.source.text[node.start : node.start + 1] in ("[", "{")
 
 
-def _line_end(text: str, index: int) -> int:
+def line_end(text: str, index: int) -> int:
     """Return the beginning of the line after the one that `index` is in (or ends)."""
     end = text.find("\n", index)
     return len(text) if end < 0 else end + 1
 
 
-def _item_start(text: str, index: int) -> int:
+def item_start(text: str, index: int) -> int:
     """Return the beginning of the line with the dash of the item that begins at `index`."""
     return text.rfind("\n", 0, text.rfind("-", 0, index + 1) + 1) + 1
 

@@ -1,22 +1,72 @@
 """Results of searches, previews, backtests and imports, shared by commands and pages."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from aggregator.core.errors import ConfigError
 from aggregator.core.model import Delivery, Entry, Span
 
 SAMPLES = 5  # of each kind that a backtest keeps
+# The keys of a rule that its form has: texts, and lists with a term per line.
+FORM_TEXTS = ("id", "title", "query", "priority", "deliver")
+FORM_LISTS = ("any", "all", "none", "notify")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesFile:
-    """A YAML file with rules: `name` as shown and sent back, `digest` of its bytes."""
+    """A YAML file with rules: `name` as shown and sent back, `digest` of its bytes.
+
+    `edit` is the number of the edit that was just saved; None if nothing changed, or if it cannot be undone.
+    """
 
     name: str
     text: str
     digest: str
+    edit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleItem:
+    """One rule as an editor shows it: its YAML without the dash, and what its form shows of it.
+
+    `rule` is empty for one that is not in a file yet; `name` is that of its file.
+    """
+
+    rule: str
+    name: str
+    item: str
+    form: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleEdit:
+    """A change of one rule. `put` replaces `rule` by `item` if it is still `base`; `new` adds `item`.
+
+    `move` changes places with the rule `by` places further down (-1: up).
+    """
+
+    kind: Literal["put", "new", "copy", "remove", "move", "pause", "resume"]
+    rule: str = ""
+    item: str = ""
+    base: str | None = None
+    by: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditedRules:
+    """A file with one rule changed, not written yet; `digest` is that of the file it was made from.
+
+    `rule` is the id of the rule afterwards, `line` the line that it begins on (0: it is gone).
+    """
+
+    name: str
+    text: str
+    digest: str
+    rule: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,12 @@ from aggregator.core.errors import ConfigError
 from aggregator.core.model import Finding, HitDetail, LoopStatus, SearchOrder, Status
 from aggregator.core.results import (
     BaselineSent,
+    EditedRules,
     FeedCandidate,
     ImportResult,
     Preview,
+    RuleEdit,
+    RuleItem,
     RulesCheck,
     RulesFile,
     SearchResult,
@@ -79,8 +82,26 @@ class Backend(Protocol):
         """
         ...
 
-    async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
-        """Write the file atomically and reload.
+    async def rule_item(self, rule_id: str) -> RuleItem:
+        """Return a rule as it is written, with its form. Raises NotFound."""
+        ...
+
+    def fill_rule(self, item: str, form: Mapping[str, str]) -> RuleItem:
+        """Write into a rule's YAML what its form says: only lines of keys that differ change. Raises ConfigErrors."""
+        ...
+
+    async def edit_rule(self, edit: RuleEdit) -> EditedRules:
+        """Return the file with one rule changed; nothing is written. Raises NotFound, Conflict, ConfigErrors."""
+        ...
+
+    async def undo_edit(self, edit_id: int) -> RulesFile:
+        """Take an edit of rules back, which is an edit too. Raises NotFound, Conflict, ConfigErrors, Busy."""
+        ...
+
+    async def save_rules(self, name: str, text: str, expected_digest: str, *, about: str = "") -> RulesFile:
+        """Write the file atomically, reload, and keep the edit so that it can be undone.
+
+        An edit whose lines hold a secret is written, but not kept.
 
         Raises Conflict if the file on disk is no longer the expected one or more than rules and lists
         differs, ConfigErrors if the text is not valid (nothing is written), NotFound for an unknown

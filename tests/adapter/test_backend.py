@@ -11,7 +11,8 @@ from aggregator.app.application import open_application
 from aggregator.app.backend import AppBackend
 from aggregator.app.turns import MAX_WAITING
 from aggregator.config import load
-from aggregator.core.errors import BadStatus, Busy, Conflict, Forbidden, NotFound, ParseError
+from aggregator.core.errors import BadStatus, Busy, ConfigErrors, Conflict, Forbidden, NotFound, ParseError
+from aggregator.core.results import RuleEdit
 from aggregator.web import create_app
 from tests.support.http_client import HttpClient
 from tests.support.loopback import FEED, Loopback, answer
@@ -91,6 +92,36 @@ async def test_only_rules_and_lists_are_edited(backend: AppBackend) -> None:
         "the file on disk does not contain the reference ${file:/etc/passwd}"
     ]
     assert (backend.path / "rules.yaml").read_text() == RULES
+
+
+async def test_each_way_to_edit_a_rule_keeps_the_contract(backend: AppBackend) -> None:
+    """A rule's own YAML brings in no reference and no section, changes no other byte, and is no blind overwrite."""
+    head = "# a note\r\nsettings: {}   # kept\r\nlists: {a: [b]}\r\n"
+    (backend.path / "rules.yaml").write_bytes((head + RULES.replace("\n", "\r\n")).encode())
+    for item in ("id: x\nany: ['${HOME}']\n", "id: x\nany: ['${file:/etc/passwd}']\n"):
+        for kind, rule in (("new", ""), ("put", "s400")):
+            edited = await backend.edit_rule(RuleEdit(kind=kind, rule=rule, item=item))  # type: ignore[arg-type]
+            with pytest.raises(ConfigErrors, match="does not contain the reference"):
+                await backend.save_rules(edited.name, edited.text, edited.digest)
+            assert not (await backend.check_rules(edited.name, edited.text)).ok
+    edited = await backend.edit_rule(RuleEdit(kind="new", item="id: x\nany: [y]\n"))
+    saved = await backend.save_rules(edited.name, edited.text, edited.digest, about="x")
+    text = (backend.path / "rules.yaml").read_bytes().decode()
+    assert text == (head + RULES.replace("\n", "\r\n") + "  - id: x\r\n    any: [y]\r\n")
+    assert saved.edit is not None
+    with pytest.raises(Conflict, match="changed on disk"):
+        await backend.save_rules(edited.name, edited.text, edited.digest)
+    await backend.undo_edit(saved.edit)
+    assert (backend.path / "rules.yaml").read_bytes().decode() == head + RULES.replace("\n", "\r\n")
+
+
+async def test_an_edit_with_a_secret_is_not_kept(backend: AppBackend) -> None:
+    """It is written, but the history holds no secret."""
+    backend.app.redact.set_secrets({"hunter2secret"})
+    edited = await backend.edit_rule(RuleEdit(kind="new", item="id: x\nany: [hunter2secret]\n"))
+    saved = await backend.save_rules(edited.name, edited.text, edited.digest)
+    assert saved.edit is None
+    assert await backend.catalog.edits() == ()
 
 
 async def test_line_ends_of_windows_are_kept(backend: AppBackend) -> None:

@@ -3,11 +3,13 @@
 import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, Literal
 
+from aggregator import config
+from aggregator.core.edits import edit_between, undone
 from aggregator.core.errors import (
     ConfigError,
     ConfigErrors,
@@ -22,11 +24,14 @@ from aggregator.core.findings import findings
 from aggregator.core.model import Delivery, Entry, FeedState, Finding, HitDetail, LoopStatus, SearchOrder, Span, Status
 from aggregator.core.results import (
     BaselineSent,
+    EditedRules,
     EntryMatch,
     FeedCandidate,
     ImportResult,
     Preview,
     RuleChange,
+    RuleEdit,
+    RuleItem,
     RulesCheck,
     RulesFile,
     SearchResult,
@@ -211,14 +216,33 @@ class MemoryBackend:
         ids = tuple(line.split("id:")[1].split("#")[0].strip() for line in text.splitlines() if "- id:" in line)
         return RulesCheck(problems=problems, rules=ids)
 
-    async def save_rules(self, name: str, text: str, expected_digest: str) -> RulesFile:
+    async def rule_item(self, rule_id: str) -> RuleItem:
+        return config.item_of(await self.rules_files(), rule_id)
+
+    def fill_rule(self, item: str, form: Mapping[str, str]) -> RuleItem:
+        return config.filled(item, form, tuple(rule.id for rule in self.loaded.config.rules))
+
+    async def edit_rule(self, edit: RuleEdit) -> EditedRules:
+        return config.apply_edit(await self.rules_files(), edit)
+
+    async def undo_edit(self, edit_id: int) -> RulesFile:
+        edit = await self.catalog.edit(edit_id)
+        return await self._save(undone(self.text, edit), about=edit.about, undoes=edit.id)
+
+    async def save_rules(self, name: str, text: str, expected_digest: str, *, about: str = "") -> RulesFile:
         verdict = await self.check_rules(name, text)
         if not verdict.ok:
             raise ConfigErrors(verdict.problems)
         if expected_digest != self._file().digest:
             raise Conflict("rules.yaml was changed on disk since you began to edit it; nothing was written")
+        return await self._save(text, about=about)
+
+    async def _save(self, text: str, *, about: str, undoes: int | None = None) -> RulesFile:
+        edit = edit_between("rules.yaml", self.text, text, about=about, at=self.clock.now(), undoes=undoes)
         self.text = text
-        return self._file()
+        if edit.removed or edit.added:
+            edit = await self.catalog.add_edit(edit)
+        return replace(self._file(), edit=edit.id)
 
     async def preview(self, name: str, text: str, since: datetime) -> Preview:
         verdict = await self.check_rules(name, text)

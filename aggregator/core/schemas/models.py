@@ -219,6 +219,46 @@ class Silence(Schema):
     created_at: At
 
 
+class RuleItem(Schema):
+    """One rule as it is written: its YAML without the dash, what a form shows of it, and the file it is in."""
+
+    rule: Text
+    name: Text
+    item: Text
+    form: dict[str, Text]
+
+
+class RuleItemCheck(Schema):
+    """The verdict on an item; lines count from its first one. `item` and `form` are those after what the form said."""
+
+    ok: bool
+    item: Text
+    form: dict[str, Text]
+    problems: list["ConfigProblem"]
+
+
+class RuleSaved(Schema):
+    """A rule that was written; `edit` is the number by which that can be undone, null if nothing changed."""
+
+    rule: Text
+    name: Text
+    digest: Text
+    edit: int | None
+
+
+class Edit(Schema):
+    """An edit of rules: from `line` on, `removed` became `added`."""
+
+    id: int | None
+    file: Text
+    line: int
+    removed: Text
+    added: Text
+    about: Text
+    undoes: int | None
+    at: At
+
+
 class FeedLink(Schema):
     """A token that opens the feed at `path` by its address; `address` is shown once, when it is made."""
 

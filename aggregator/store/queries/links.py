@@ -6,8 +6,8 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import Edit, FeedLink
+from aggregator.store.page_tables import edits, feed_links, site_keys
 from aggregator.store.queries.base import QueryBase
-from aggregator.store.schema import edits, feed_links, site_keys
 
 EDITS_KEPT = 500
 SIGNING = "links"

@@ -85,6 +85,48 @@ class RulesSaved(RulesUpload):
     digest: Annotated[str, Field(max_length=200, description="Digest of the text that was edited.")]
 
 
+ITEM = "id: caatsa-news\ntitle: CAATSA\nany: [CAATSA]\n"
+ItemText = Annotated[
+    str,
+    Field(max_length=2**16, description="The YAML of one rule, without the dash."),
+    WithJsonSchema({"type": "string", "examples": [ITEM]}),
+]
+FormValues = Annotated[dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=2**16)]], Field()]
+
+
+class RuleItemCheck(RequestBody):
+    """An item, on its own (`rule` is null) or in place of a rule; `form` is written into it first."""
+
+    rule: Id | None = None
+    item: ItemText
+    form: FormValues = {}
+
+
+class RuleItemPreview(RequestBody):
+    rule: Id | None = None
+    item: ItemText
+    since: Since = "30d"
+
+
+class CreateRule(RequestBody):
+    item: ItemText
+
+
+class ReplaceRule(RequestBody):
+    """`base` is the item as it was read: 409 if it has changed since."""
+
+    item: ItemText
+    base: ItemText | None = None
+
+
+class MoveRule(RequestBody):
+    by: Literal[-1, 1]
+
+
+class SetEnabled(RequestBody):
+    enabled: bool
+
+
 class PreviewRequest(RulesUpload):
     since: Since = "30d"
 

@@ -1,20 +1,25 @@
 """Rules: figures, and the file that they are written in."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import RuleStats
-from aggregator.core.schemas import check_json, file_json, models, preview_json, rule_json
+from aggregator.core.model import Json, RuleStats
+from aggregator.core.results import EditedRules, RuleEdit, RulesCheck, RulesFile
+from aggregator.core.schemas import as_json, check_json, file_json, models, preview_json, rule_json
 from aggregator.core.settings import RuleConfig
 from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
 from aggregator.web.dependencies import BackendDep, local_now
-from aggregator.web.params import NamesParams, next_link, time_span
+from aggregator.web.params import ListQuery, NamesParams, next_link, time_span
 
 router = APIRouter(tags=["rules"], responses=bodies.ERRORS)
+
+INDENT = 4  # of a rule in a file, as it is usually written
 
 
 def _place(rules: Sequence[RuleConfig], rule_id: str) -> int:
@@ -28,6 +33,33 @@ def _place(rules: Sequence[RuleConfig], rule_id: str) -> int:
 async def _figures(backend: Backend, rules: Sequence[RuleConfig]) -> dict[str, RuleStats]:
     found = await backend.catalog.rules(local_now(backend), [rule.id for rule in rules])
     return {one.rule: one for one in found}
+
+
+def _edit_of(rule: str | None, item: str) -> RuleEdit:
+    return RuleEdit(kind="put", rule=rule, item=item) if rule else RuleEdit(kind="new", item=item)
+
+
+def within(verdict: RulesCheck, edited: EditedRules, item: str) -> RulesCheck:
+    """Count the lines of problems from the first one of an item; what lies elsewhere keeps its place."""
+    last = edited.line + len(item.splitlines())
+    inside = [p.file == edited.name and edited.line <= p.line < last for p in verdict.problems]
+    problems = (
+        replace(p, file="", line=p.line - edited.line + 1, column=max(p.column - INDENT, 1)) if here else p
+        for p, here in zip(verdict.problems, inside, strict=True)
+    )
+    return replace(verdict, problems=tuple(problems))
+
+
+async def save_edit(backend: Backend, edit: RuleEdit) -> tuple[EditedRules, RulesFile]:
+    """Check a change of one rule with the whole configuration, write it, run it. Raises as the backend's methods do."""
+    edited = await backend.edit_rule(edit)
+    saved = await backend.save_rules(edited.name, edited.text, edited.digest, about=edit.rule or edited.rule)
+    return edited, saved
+
+
+def _saved(edited: EditedRules, saved: RulesFile) -> Json:
+    values = {"rule": edited.rule, "name": saved.name, "digest": saved.digest, "edit": saved.edit}
+    return as_json(models.RuleSaved, values)
 
 
 @router.get("/rules", response_model=list[models.Rule])
@@ -66,6 +98,81 @@ async def preview(backend: BackendDep, sent: bodies.PreviewRequest) -> Response:
 async def save(backend: BackendDep, sent: bodies.RulesSaved) -> Response:
     """Save and apply an edited file; 409 if it has changed on disk, 422 if it is not valid."""
     return JSONResponse(file_json(await backend.save_rules(sent.name, sent.text, sent.digest)))
+
+
+@router.post("/rules/check-item", response_model=models.RuleItemCheck)
+async def check_one(backend: BackendDep, sent: bodies.RuleItemCheck) -> Response:
+    """Write what a form says into a rule's YAML and validate it; nothing is saved."""
+    filled = backend.fill_rule(sent.item, sent.form)
+    edited = await backend.edit_rule(_edit_of(sent.rule, filled.item))
+    verdict = within(await backend.check_rules(edited.name, edited.text), edited, filled.item)
+    problems = check_json(verdict)["problems"]
+    return JSONResponse({"ok": verdict.ok, "item": filled.item, "form": dict(filled.form), "problems": problems})
+
+
+@router.post("/rules/preview-item", response_model=models.Preview)
+async def preview_one(backend: BackendDep, sent: bodies.RuleItemPreview) -> Response:
+    """Preview which hits a rule would have in stored entries, and which it would lose; nothing is saved."""
+    edited = await backend.edit_rule(_edit_of(sent.rule, sent.item))
+    now = local_now(backend)
+    since = time_span(sent.since, None, now).since or now
+    return JSONResponse(preview_json(await backend.preview(edited.name, edited.text, since)))
+
+
+@router.post("/rules", response_model=models.RuleSaved, status_code=201)
+async def add_rule(backend: BackendDep, sent: bodies.CreateRule) -> Response:
+    """Write a new rule behind the others."""
+    return JSONResponse(_saved(*await save_edit(backend, RuleEdit(kind="new", item=sent.item))), 201)
+
+
+@router.get("/rules/edits", response_model=list[models.Edit])
+async def list_edits(backend: BackendDep, asked: Annotated[ListQuery, Query()]) -> Response:
+    """List the latest edits of rules that were made here, newest first."""
+    return JSONResponse([as_json(models.Edit, one) for one in await backend.catalog.edits(limit=asked.limit)])
+
+
+@router.post("/rules/edits/{edit_id}/undo", response_model=models.RulesFile)
+async def undo_edit(backend: BackendDep, edit_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
+    """Take an edit back; 409 if its lines have changed since."""
+    return JSONResponse(file_json(await backend.undo_edit(edit_id)))
+
+
+@router.get("/rules/{rule_id}/item", response_model=models.RuleItem)
+async def show_item(backend: BackendDep, rule_id: str) -> Response:
+    """Show a rule as it is written."""
+    return JSONResponse(as_json(models.RuleItem, await backend.rule_item(rule_id)))
+
+
+@router.put("/rules/{rule_id}/item", response_model=models.RuleSaved)
+async def replace_rule(backend: BackendDep, rule_id: str, sent: bodies.ReplaceRule) -> Response:
+    """Write a rule in place of what is there; every other line of the file stays."""
+    edit = RuleEdit(kind="put", rule=rule_id, item=sent.item, base=sent.base)
+    return JSONResponse(_saved(*await save_edit(backend, edit)))
+
+
+@router.delete("/rules/{rule_id}", response_model=models.RuleSaved)
+async def remove_rule(backend: BackendDep, rule_id: str) -> Response:
+    """Remove a rule from its file; its hits stay."""
+    return JSONResponse(_saved(*await save_edit(backend, RuleEdit(kind="remove", rule=rule_id))))
+
+
+@router.post("/rules/{rule_id}/copy", response_model=models.RuleSaved, status_code=201)
+async def copy_rule(backend: BackendDep, rule_id: str) -> Response:
+    """Write a copy behind a rule, paused, under another id."""
+    return JSONResponse(_saved(*await save_edit(backend, RuleEdit(kind="copy", rule=rule_id))), 201)
+
+
+@router.post("/rules/{rule_id}/move", response_model=models.RuleSaved)
+async def move_rule(backend: BackendDep, rule_id: str, sent: bodies.MoveRule) -> Response:
+    """Change places with the rule above (-1) or below (1) in the file."""
+    return JSONResponse(_saved(*await save_edit(backend, RuleEdit(kind="move", rule=rule_id, by=sent.by))))
+
+
+@router.put("/rules/{rule_id}/enabled", response_model=models.RuleSaved)
+async def switch_rule(backend: BackendDep, rule_id: str, sent: bodies.SetEnabled) -> Response:
+    """Pause a rule or let it run again."""
+    kind: Literal["resume", "pause"] = "resume" if sent.enabled else "pause"
+    return JSONResponse(_saved(*await save_edit(backend, RuleEdit(kind=kind, rule=rule_id))))
 
 
 @router.get("/rules/{rule_id}", response_model=models.Rule)

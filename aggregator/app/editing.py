@@ -1,0 +1,147 @@
+"""Edits of the configuration from pages and commands: checked, tried on what is stored, written, kept, undone."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from aggregator import config
+from aggregator.app.application import Application
+from aggregator.app.turns import Turns
+from aggregator.core.edits import edit_between, undone
+from aggregator.core.errors import ConfigErrors, NotFound
+from aggregator.core.results import EditedRules, Preview, RuleEdit, RuleItem, RulesCheck, RulesFile
+from aggregator.pipeline.backtest import backtest
+from aggregator.ports import Catalog, Clock
+
+PREVIEW_S = 8.0
+
+Reload = Callable[[], Awaitable[ConfigErrors | None]]
+
+
+async def _no_reload() -> ConfigErrors | None:
+    return None
+
+
+@dataclass(slots=True)
+class ConfigEditing:
+    """The part of the backend that changes files of the configuration at `path`."""
+
+    app: Application
+    path: Path
+    reloading: Reload = _no_reload
+    _files: tuple[str, tuple[RulesFile, ...]] = ("", ())  # with the digest of the configuration they are of
+    _checks: Turns = field(default_factory=lambda: Turns("configuration checks", at_once=1))
+    _edits: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _looks: Turns = field(default_factory=lambda: Turns("searches and previews", at_once=2))
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.app.store.catalog
+
+    @property
+    def clock(self) -> Clock:
+        return self.app.clock
+
+    async def reload(self) -> RulesCheck:
+        errors = await self.reloading()
+        return RulesCheck(
+            problems=errors.errors if errors else self.app.loaded.warnings, rules=tuple(self.app.current.rules)
+        )
+
+    async def rules_files(self) -> tuple[RulesFile, ...]:
+        digest = await asyncio.to_thread(config.digest, self.path)
+        if not digest or digest != self._files[0]:
+            found = await asyncio.to_thread(config.rule_files, self.path)
+            self._files = digest, tuple(RulesFile(name=f.file, text=f.text, digest=f.digest) for f in found)
+        return self._files[1]
+
+    async def check_rules(self, name: str, text: str) -> RulesCheck:
+        try:
+            loaded = await self._with(name, text)
+        except ConfigErrors as errors:
+            return RulesCheck(problems=errors.errors)
+        failing = await asyncio.to_thread(config.rule_test_errors, loaded)
+        return RulesCheck(problems=(*loaded.warnings, *failing), rules=tuple(rule.id for rule in loaded.rules))
+
+    async def rule_item(self, rule_id: str) -> RuleItem:
+        return config.item_of(await self.rules_files(), rule_id)
+
+    def fill_rule(self, item: str, form: Mapping[str, str]) -> RuleItem:
+        return config.filled(item, form, tuple(self.app.current.rules))
+
+    async def edit_rule(self, edit: RuleEdit) -> EditedRules:
+        files = await self.rules_files()
+        return await asyncio.to_thread(config.apply_edit, files, edit)
+
+    async def undo_edit(self, edit_id: int) -> RulesFile:
+        edit = await self.catalog.edit(edit_id)
+        file = await self._known_file(edit.file)
+        text = undone(file.text.replace("\r\n", "\n"), edit)
+        return await self._save(file, text, file.digest, about=edit.about, undoes=edit.id)
+
+    async def save_rules(self, name: str, text: str, expected_digest: str, *, about: str = "") -> RulesFile:
+        return await self._save(await self._known_file(name), text, expected_digest, about=about)
+
+    async def _save(
+        self, file: RulesFile, text: str, expected_digest: str, *, about: str, undoes: int | None = None
+    ) -> RulesFile:
+        written = _with_ends_of(file, text)
+        async with self._checks.turn(), self._edits:
+            await asyncio.to_thread(config.save_file, self.path, Path(file.name), written, before=expected_digest)
+        await self.reloading()
+        before, after = (one.replace("\r\n", "\n") for one in (file.text, text))
+        edit = edit_between(file.name, before, after, about=about, at=self.clock.now(), undoes=undoes)
+        changed = edit.removed + edit.added
+        if changed and self.app.redact(changed) == changed:
+            edit = await self.catalog.add_edit(edit)
+        return replace(await self._known_file(file.name), edit=edit.id)
+
+    async def preview(self, name: str, text: str, since: datetime) -> Preview:
+        edited = {rule.id: rule for rule in (await self._with(name, text)).rules}
+        running = self.app.current.rules
+        touched = [
+            rule_id
+            for rule_id in {**running, **edited}
+            if rule_id not in running or rule_id not in edited or running[rule_id].version != edited[rule_id].version
+        ]
+        old, new = (
+            [rules[i] for i in touched if i in rules and rules[i].config.enabled] for rules in (running, edited)
+        )
+        if not touched:
+            return Preview(since=since, entries=0)
+        async with self._looks.turn():
+            done = await backtest(self.catalog, self.app.current, old, new, since=since, within_s=PREVIEW_S)
+        return Preview(
+            since=since,
+            entries=done.entries,
+            changes=tuple(tally.change(rule) for rule, tally in done.tallies.items()),
+            complete=done.complete,
+        )
+
+    async def _with(self, name: str, text: str) -> config.Loaded:
+        """Return the configuration with `text` in place of that file. Raises ConfigErrors, Conflict, NotFound, Busy."""
+        running, file = self.app.loaded, await self._known_file(name)
+        text = _with_ends_of(file, text)
+        if file.text == text and self._files[0] == running.digest:
+            return running
+
+        def tried() -> config.Loaded:
+            config.restrict(Path(name), text)
+            return config.load(self.path, os.environ, edited={Path(name): text}, before=running)
+
+        async with self._checks.turn():
+            return await asyncio.to_thread(tried)
+
+    async def _known_file(self, name: str) -> RulesFile:
+        files = {file.name: file for file in await self.rules_files()}
+        if name not in files:
+            raise NotFound("file", name, list(files))
+        return files[name]
+
+
+def _with_ends_of(file: RulesFile, text: str) -> str:
+    """Restore the file's line ends, which browsers change: they are no edit of a rule."""
+    return text.replace("\n", "\r\n") if "\r\n" in file.text and "\r\n" not in text else text
