@@ -54,7 +54,15 @@ _NO_POST = re.compile(
 )  # fragments that say how a reader came, or where on the page something else is
 _DESIGNATOR = re.compile(r"\b([^\W\d_]{1,5})[-‐‑–]?(\d{1,4}[A-Za-z]{0,2})\b")
 _SENTENCE = re.compile(r"[.!?…:;\n]+|[“”\"«»„]+")
-_MULTIPLE = {"thousand": "k", "million": "m", "billion": "bn", "trillion": "tn", "mln": "m", "mrd": "bn"}
+_MULTIPLES = """
+k thousand tausend mille mil mila tusen duizend tysięcy тысяч тыс тисяч тис bin,
+m million millions millionen millones milhões milioni miljoen miljoner millioner milionów миллионов миллиона млн
+мільйонів мільйона milyon mio mln,
+bn billion billions milliarden milliarde milliards milliard miliardi miljard miljarder milliarder miliardów миллиардов
+миллиарда млрд мільярдів мільярда milyar bilhões mrd mld,
+tn trillion trillions billionen триллионов трильйонів trilyon trilhões
+"""
+_MULTIPLE = {name: sign for sign, *names in map(str.split, _MULTIPLES.split(",")) for name in names}
 
 
 def fingerprint(entry: Entry, terms: Iterable[str] = ()) -> Fingerprint:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 from unicodedata import normalize
@@ -120,6 +120,16 @@ def _anchors(text: str, words: Sequence[Token], common: frozenset[str], *, initi
     for sign, number in _DESIGNATOR.findall(text):
         found[f"{anyascii(sign).lower()}{number.lower()}"] = None
     return tuple(found)
+
+
+def written_anchors(known: Features, anchors: Iterable[str]) -> list[str]:
+    """Return anchors as the words of a report that they were made of, in order of the text."""
+    wanted = set(anchors)
+    forms = [
+        (word, {_skeleton(word), f"#{stem}", anyascii(stem).lower()})
+        for stem, word in zip(known.stems, known.shown, strict=True)
+    ]
+    return [word for word, possible in forms if possible & wanted]
 
 
 def _begins_sentence(text: str, start: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from aggregator.core.events.features import written_anchors
 from aggregator.core.events.frequencies import LOGS, idf, weighing, weight
 from aggregator.core.model import Because, Frequencies, JoinKind, NearMiss, Report, Story
 from aggregator.core.stories import SIMILARITY, contradiction, hides_names, names, similarity, twin
@@ -27,9 +28,11 @@ RARE = 2.0  # idf of a word that fewer than one document in seven has
 RARE_WORDS, DOUBTFUL_WORDS, REASON = 3, 2, 3  # shared: rare ones of a retelling, of a follow-up; words of any join
 OTHER_NAMES, FOREIGN_NAMES = 0.65, 0.75  # of the weight of names that another report lacks: a doubt, another event
 ALIKE, SAME_HEADLINE = 0.2, 0.6  # of the shingles of texts or pairs of words of headlines: worded alike
-SLOT = 4  # words in which two headlines of one template differ, at most
-HEADLINE_ANCHORS, TEXT_ANCHORS = 3, 4  # shared across languages: in the headlines, or with the texts
+SLOT, SMALL_SLOT, SAME_WORDS = 4, 2, 4  # words in which two headlines of one template differ; that they share
+HEADLINE_ANCHORS = 3  # shared by headlines in two languages
+TITLE_ANCHORS, TEXT_ANCHORS = 2, 4  # or so many by the headlines and by all of both
 TRANSLATED_WITHIN = timedelta(hours=12)
+HOUR = timedelta(hours=1)
 MAX_WORDS, MAX_MISSES = 6, 3  # of a reason
 
 
@@ -56,6 +59,10 @@ class _Likeness:
     hours: float
     report: Report
     shared: tuple[tuple[float, float, str], ...]  # weight, idf and written form of each shared word
+
+    def counts(self, least: float) -> bool:
+        """Tell whether the two are alike enough to be compared at all."""
+        return self.score >= least and len(self.shared) >= REASON and self.rare >= DOUBTFUL_WORDS
 
     @property
     def rare(self) -> int:
@@ -192,18 +199,19 @@ def _because(kind: JoinKind, story: Story, near: _Likeness) -> Because:
 def _verdict(
     new: Report, story: Story, comparison: _Comparison, policy: Policy, apart: frozenset[str]
 ) -> _Verdict | None:
-    reports = (
-        story.reports if len(story.reports) <= MAX_REPORTS else (story.reports[0], *story.reports[1 - MAX_REPORTS :])
-    )
+    reports = story.reports
+    if len(reports) > MAX_REPORTS:
+        reports = (reports[0], *reports[1 - MAX_REPORTS :])
     likenesses = [comparison.with_report(report) for report in reports]
-    near = max(likenesses, key=lambda one: (one.score, one.report.at, one.report.id))
     least = FOLLOW_UP + (STRICT if policy.strict else 0.0)
-    if near.score < least or len(near.shared) < REASON or near.rare < DOUBTFUL_WORDS:
-        return _translated(new, story, reports, apart)
+    spoken = [one for one in likenesses if one.report.features.lang == new.features.lang]
+    near = max(spoken, key=_nearness, default=None)
+    if near is None or not near.counts(least):
+        return _translated(new, story, [one for one in likenesses if one not in spoken], least, apart)
     if story.id in apart:
         return _Verdict(story, near, None, "set apart by a person")
     origin = near.report.origin or near.report.id
-    group = [one for one in likenesses if (one.report.origin or one.report.id) == origin]
+    group = [one for one in spoken if (one.report.origin or one.report.id) == origin]
     if reason := next((r for one in group if (r := _twins(new, one.report))), ""):
         return _Verdict(story, near, None, reason)
     mean = sum(one.cosine for one in group) / len(group)
@@ -213,6 +221,10 @@ def _verdict(
         return _Verdict(story, near, None, reason)
     doubt = _doubt(new, story, near, mean, policy, comparison)
     return _Verdict(story, near, JoinKind.FOLLOW_UP if doubt else JoinKind.RETELLING, doubt)
+
+
+def _nearness(one: _Likeness) -> tuple[float, datetime, str]:
+    return one.score, one.report.at, one.report.id
 
 
 def _doubt(new: Report, story: Story, near: _Likeness, mean: float, policy: Policy, comparison: _Comparison) -> str:
@@ -249,16 +261,19 @@ def _shown(found: Iterable[str]) -> str:
 
 
 def _slot(new: Report, report: Report) -> str:
-    """Return the words that two headlines have in one place, where these could be names; "" if they are alike."""
-    if not (hides_names(new.fingerprint) or hides_names(report.fingerprint)):
-        return ""
+    """Return the words that two headlines of one template have in one place, "words differ (curl / kernel)"; else "".
+
+    A few words could be names where the headlines do not show which are; a word or two, what a series is about.
+    """
     one, other = new.features.headline, report.features.headline
     size = min(len(one), len(other))
     before = next((at for at in range(size) if one[at] != other[at]), size)
     after = next((at for at in range(size - before) if one[-1 - at] != other[-1 - at]), size - before)
     mine, others = one[before : len(one) - after], other[before : len(other) - after]
-    small = 0 < len(mine) <= SLOT and 0 < len(others) <= SLOT and before + after >= max(len(mine), len(others))
-    return f"words differ ({' '.join(mine)} / {' '.join(others)})" if small else ""
+    hidden = hides_names(new.fingerprint) or hides_names(report.fingerprint)
+    most, same = max(len(mine), len(others)), before + after
+    template = most <= same and (most <= SLOT if hidden else most <= SMALL_SLOT and same >= SAME_WORDS)
+    return f"words differ ({' '.join(mine)} / {' '.join(others)})" if mine and others and template else ""
 
 
 def _overlap(one: Sequence[str], other: Sequence[str]) -> float:
@@ -268,29 +283,28 @@ def _overlap(one: Sequence[str], other: Sequence[str]) -> float:
     return len(first & second) / union if union else 0.0
 
 
-def _translated(new: Report, story: Story, reports: Sequence[Report], apart: frozenset[str]) -> _Verdict | None:
-    """Return the verdict by names and numbers alone, for reports in other languages."""
-    best: tuple[int, datetime, str, tuple[str, ...], Report] | None = None
-    mine, mine_too = set(new.features.anchors), {*new.features.anchors, *new.features.text_anchors}
-    for report in reports:
-        known = report.features
-        if known.lang == new.features.lang or abs(new.at - report.at) > TRANSLATED_WITHIN:
-            continue
-        headline = mine.intersection(known.anchors)
-        text = mine_too.intersection((*known.anchors, *known.text_anchors))
-        if len(headline) >= HEADLINE_ANCHORS or (len(headline) >= 2 and len(text) >= TEXT_ANCHORS):
-            found = (len(text), report.at, report.id, tuple(sorted(text)), report)
-            best = max(best, found, key=lambda one: one[:3]) if best else found
-    if best is None:
+def _translated(
+    new: Report, story: Story, others: Sequence[_Likeness], least: float, apart: frozenset[str]
+) -> _Verdict | None:
+    """Return the verdict on a story's reports in other languages: by names and numbers, or words that they share."""
+    mine = new.features
+    found: list[_Likeness] = []
+    for one in others:
+        known = one.report.features
+        headline = {*mine.anchors}.intersection(known.anchors)
+        text = {*mine.anchors, *mine.text_anchors}.intersection((*known.anchors, *known.text_anchors))
+        enough = len(headline) >= HEADLINE_ANCHORS or (len(headline) >= TITLE_ANCHORS and len(text) >= TEXT_ANCHORS)
+        if one.hours * HOUR <= TRANSLATED_WITHIN and (enough or one.counts(least)):
+            share = len(text) / max(1, min(len(mine.anchors), len(known.anchors)))
+            words = tuple((1.0, 0.0, word) for word in written_anchors(mine, text))
+            by_anchors = replace(one, cosine=min(1.0, share), score=share * least, shared=words)
+            found.append(one if one.counts(least) else by_anchors)
+    near = max(found, key=_nearness, default=None)
+    if near is None:
         return None
-    _, _, _, anchors, report = best
-    hours = abs((new.at - report.at).total_seconds()) / 3600
-    shared = tuple((1.0, 0.0, anchor.lstrip("#")) for anchor in anchors)
-    size = max(1, min(len(mine_too), len({*report.features.anchors, *report.features.text_anchors})))
-    near = _Likeness(0.0, len(anchors) / size, hours, report, shared)
     if story.id in apart:
         return _Verdict(story, near, None, "set apart by a person")
-    if (reason := twin(new.fingerprint, report.fingerprint)) and reason.startswith("numbers"):
+    if (reason := twin(new.fingerprint, near.report.fingerprint)) and reason.startswith("numbers"):
         return _Verdict(story, near, None, reason)
     return _Verdict(story, near, JoinKind.TRANSLATION)
 
