@@ -187,7 +187,7 @@ class Service:
             self._every("config", 2.0, self._watch_config)
         if self.app.follower is not None:
             self._every("follow", FOLLOW_S, self._follow)
-        self._every("lists", 30.0, self.lists.tick)
+        self._every("lists", 5.0, self.lists.tick)
         self._every("figures", 10.0, self.works.measure)
         self._every("deaths", 10.0, self.maintainer.report_deaths)
         self._every("prune", 3600.0, self.maintainer.prune, timeout_s=PRUNE_TIMEOUT_S)
