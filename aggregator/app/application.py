@@ -108,6 +108,7 @@ class Application:
         self.loaded, self.current = loaded, current
         if self._runtime is not None:
             self._runtime.fetcher.reconfigure(loaded.config.settings.http, loaded.config.settings.polling)
+            self._runtime.mail.reconfigure(loaded.config.settings.http)
 
     def note_secrets(self, found: Set[str]) -> None:
         """Cut further secrets out of all texts."""

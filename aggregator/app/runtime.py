@@ -22,10 +22,11 @@ from aggregator.core.model import (
     Health,
     Notice,
     ParsedFeed,
+    ParseLevel,
     Receipt,
 )
 from aggregator.core.settings import Channel, Feed, Settings
-from aggregator.fetch import HttpFetcher, open_fetcher
+from aggregator.fetch import HttpFetcher, MailFetcher, open_fetcher
 from aggregator.notify import open_notifier
 from aggregator.parse import open_parser, open_reader
 from aggregator.parse.article import is_available as articles_can_be_read
@@ -35,6 +36,8 @@ from aggregator.pipeline.deliver import Deliver
 from aggregator.pipeline.delivery_batch import DeliveryCounts
 from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.poll import Poller
+from aggregator.pipeline.sitemaps import SitemapReader
+from aggregator.pipeline.sources import SourceFetcher
 from aggregator.pipeline.websub import WebSub
 from aggregator.ports import ArticleReader, Notifier, Parser
 from aggregator.store import Store
@@ -48,6 +51,8 @@ class Runtime:
     context: Context
     store: Store
     fetcher: HttpFetcher
+    mail: MailFetcher
+    sources: SourceFetcher
     parser: Parser
     reader: ArticleReader
     notifier: Notifier
@@ -57,7 +62,7 @@ class Runtime:
         return Ingestor(
             self.context,
             feeds=self.store.feeds,
-            fetcher=self.fetcher,
+            fetcher=self.sources,
             parser=self.parser,
             observe=lambda polled: observe_poll(self.metrics, polled),
             full_text=articles_can_be_read(),
@@ -133,14 +138,26 @@ class Runtime:
         return outcomes
 
     async def _try(self, feed: Feed) -> AggregatorError | None:
-        state = FeedState(id=feed.id, url=feed.url, configured_url=feed.url)
         try:
-            answer = await self.fetcher.fetch(feed, state)
-            if isinstance(answer, Fetched):
-                await self.parser.parse(answer, state, None)
+            found = await self.look(feed)
         except (FetchError, ParseError) as error:
             return error
-        return None
+        return ParseError(found.nothing, found="empty") if found.nothing else None
+
+    async def look(self, feed: Feed) -> ParsedFeed:
+        """Fetch and read a source once, as its first poll would. Raises FetchError, ParseError."""
+        state = FeedState(id=feed.id, url=feed.url, configured_url=feed.url)
+        answer = await self.sources.fetch(feed, state)
+        if not isinstance(answer, Fetched):
+            return ParsedFeed(parse_level=ParseLevel.NOT_MODIFIED)
+        try:
+            found = await self.parser.parse(answer, state, reading=feed.reading)
+        finally:
+            if answer.held is not None:
+                answer.held.release()
+        if found.parts:
+            _, found = await SitemapReader(self.sources, self.parser).read(feed, state, answer, found, None)
+        return found
 
     async def test_channel(self, channel: Channel) -> list[tuple[str, Receipt | AggregatorError]]:
         """Send a test alert; return what each recipient of a channel answers."""
@@ -177,19 +194,23 @@ async def open_runtime(context: Context, store: Store, *, console: TextIO | None
     """
     settings = context.active.config.settings
     async with AsyncExitStack() as stack:
+        fetcher = await stack.enter_async_context(
+            open_fetcher(
+                settings.http,
+                settings.polling,
+                version=__version__,
+                about=settings.web.public_url if settings.web.enabled else None,
+                own_ports=_own_ports(settings),
+                clock=context.clock,
+            )
+        )
+        mail = MailFetcher(settings.http, _own_ports(settings))
         yield Runtime(
             context=context,
             store=store,
-            fetcher=await stack.enter_async_context(
-                open_fetcher(
-                    settings.http,
-                    settings.polling,
-                    version=__version__,
-                    about=settings.web.public_url if settings.web.enabled else None,
-                    own_ports=_own_ports(settings),
-                    clock=context.clock,
-                )
-            ),
+            fetcher=fetcher,
+            mail=mail,
+            sources=SourceFetcher(fetcher, fetcher, mail, context.clock),
             parser=await stack.enter_async_context(open_parser(max_body_bytes=settings.http.max_body_bytes)),
             reader=await stack.enter_async_context(open_reader(max_body_bytes=settings.http.max_body_bytes)),
             notifier=open_notifier(context.clock, console),

@@ -84,12 +84,18 @@ def _is_from(message: Message, senders: Sequence[str]) -> bool:
 
 
 def _people(message: Message) -> list[tuple[str, str]]:
-    written = str(message.get("From", ""))[:MAX_FIELD]
+    written = _raw(message, "From")
     return [(_decoded(name), place) for name, place in getaddresses([written])[:10]]
 
 
 def _field(message: Message, name: str) -> str:
-    return _decoded(str(message.get(name, ""))[:MAX_FIELD])
+    return _decoded(_raw(message, name))
+
+
+def _raw(message: Message, name: str) -> str:
+    """Return a field as it was sent, with bytes beyond ASCII as surrogates."""
+    wanted = name.lower()
+    return next((str(value)[:MAX_FIELD] for key, value in message.raw_items() if key.lower() == wanted), "")
 
 
 def _decoded(written: str) -> str:

@@ -32,6 +32,13 @@ _FRONT = frozenset({"index", "default", "home"})
 
 def read(source: Payload, memory: bytes | None) -> Found | None:
     """Return the addresses of a sitemap as entries, or the parts of an index; None: it is a feed. Raises Rejected."""
+    found = _read(source, memory)
+    if found is not None:
+        found.feed.title = urlsplit(source.url).hostname or "", "text/plain"
+    return found
+
+
+def _read(source: Payload, memory: bytes | None) -> Found | None:
     sniff.check_kind(source.body)
     limits.check_size(source.body)
     body = charset.whole(source.body)

@@ -49,6 +49,7 @@ from aggregator.pipeline.archive import ArchiveReader, ArchiveResult
 from aggregator.pipeline.connectivity import OutageDetector
 from aggregator.pipeline.context import ActiveConfig, Context
 from aggregator.pipeline.matching import breathing, match_all
+from aggregator.pipeline.sitemaps import SitemapReader
 from aggregator.ports import Feeds, Fetcher, Parser, Recall
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class Ingestor:
         self._fetcher = fetcher
         self._parser = parser
         self._archive = ArchiveReader(feeds, fetcher, parser)
+        self._sitemaps = SitemapReader(fetcher, parser)
         self._context = context
         self._observe = observe
         self._network = OutageDetector(context.clock)
@@ -191,6 +193,8 @@ class Ingestor:
             if isinstance(response, NotModified):
                 return await self._unchanged(active, feed, state, response, None)
             parsed = await self._parsed(feed, state, response)
+            if parsed.parts:
+                response, parsed = await self._sitemaps.read(feed, state, response, parsed, self._recall(state))
             response = replace(response, body=b"", held=None)  # what was read need not be kept until all is stored
             return await self._taken(active, feed, state, response, parsed)
         except (FetchError, ParseError) as error:
