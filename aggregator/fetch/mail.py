@@ -95,7 +95,7 @@ class MailFetcher:
             found = await loop.getaddrinfo(box.host, box.port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise Unreachable(f"{box.host}: {error.strerror or 'no such host'}", url=feed.url) from error
-        given = self._policy.given_to(box.host, box.port, [str(info[4][0]) for info in found])
+        given = self._policy.given_to(box.host, box.port, tuple(str(info[4][0]) for info in found))
         refusals = [self._policy.refusal(str(info[4][0]), box.port, box.host, given) for info in found]
         permitted = [info for info, refusal in zip(found, refusals, strict=True) if refusal is None]
         if not permitted:
@@ -114,7 +114,7 @@ class MailFetcher:
                 sock.close()
                 raise
             else:
-                if self._policy.is_own(box.port) and sock.getsockname()[0] == sock.getpeername()[0]:
+                if box.port in self._policy.own_ports and sock.getsockname()[0] == sock.getpeername()[0]:
                     sock.close()
                     raise Forbidden(f"{box.host}: this is the service itself", url=feed.url, transient=False)
                 return sock
