@@ -17,17 +17,14 @@ from typing import NamedTuple
 from aggregator.core.errors import BadStatus, TooLarge, Unreachable
 from aggregator.core.settings import Feed, Http
 from aggregator.core.values import Mailbox
+from aggregator.fetch.mail import MAX_MESSAGE_BYTES, PER_POLL, Found
 
-PER_POLL = 100  # messages
 WINDOW = 20_000  # numbers of messages that are asked about at once
-MAX_MESSAGE_BYTES = 5 * 2**20  # more of a message is not read
 MAX_HEADER_BYTES = 4096
 
 _UID = re.compile(rb"\bUID (\d+)")
 _ADDRESS = re.compile(rb"[^\s<>()\",;:]+@[^\s<>()\",;:]+")
 _NOT_ASCII = re.compile(r"[^\x20-\x25\x27-\x7e]+")
-
-Found = list[tuple[str, bytes]]
 
 
 class _Mark(NamedTuple):

@@ -16,8 +16,8 @@ from aggregator.core.errors import BadStatus, FetchError, Forbidden, TooLarge, U
 from aggregator.core.model import FeedState, Fetched, NotModified
 from aggregator.core.settings import Feed, Http
 from aggregator.core.text.bundles import unbundled
-from aggregator.fetch.imap import PER_POLL, encoded_folder
-from aggregator.fetch.mail import MailFetcher
+from aggregator.fetch.imap import encoded_folder
+from aggregator.fetch.mail import PER_POLL, MailFetcher
 from tests.support.certificates import FOLDER
 from tests.support.imap_server import Folder, ImapServer
 
