@@ -23,7 +23,7 @@ WINDOW = 20_000  # numbers of messages that are asked about at once
 MAX_HEADER_BYTES = 4096
 
 _UID = re.compile(rb"\bUID (\d+)")
-_ADDRESS = re.compile(rb"[^\s<>()\",;:]+@[^\s<>()\",;:]+")
+_ADDRESS = re.compile(rb"[^\s<>()\",;:@]{1,64}@[^\s<>()\",;:@]{1,255}")  # RFC 5321, 4.5.3.1
 _NOT_ASCII = re.compile(r"[^\x20-\x25\x27-\x7e]+")
 
 
