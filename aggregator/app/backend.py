@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -17,10 +17,18 @@ from aggregator.app.masking import shown
 from aggregator.app.metrics import lag_s
 from aggregator.app.processes import registry_folder, running_processes
 from aggregator.config import state_directory
-from aggregator.core.errors import ConfigErrors, Conflict, DatabaseFault, FetchError, NotFound, Unreachable
+from aggregator.core.errors import (
+    AggregatorError,
+    ConfigErrors,
+    Conflict,
+    DatabaseFault,
+    FetchError,
+    NotFound,
+    Unreachable,
+)
 from aggregator.core.findings import findings
-from aggregator.core.model import DeliveryState, Finding, HitDetail, LoopStatus, SearchOrder, Status
-from aggregator.core.results import BaselineSent, FeedCandidate, ImportResult, SearchResult
+from aggregator.core.model import DeliveryState, Finding, HitDetail, LoopStatus, Receipt, SearchOrder, Status
+from aggregator.core.results import BaselineSent, ChannelAnswer, ChannelTest, FeedCandidate, ImportResult, SearchResult
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Auth, Feed
 from aggregator.core.text.urls import is_ip_address, login_in, pasted_urls, with_login
@@ -43,6 +51,7 @@ class AppBackend(ConfigEditing):
     metrics_source: Callable[[], bytes] = bytes
     fault: Callable[[], ConfigErrors | None] = lambda: None
     started_at: datetime | None = None
+    _tests: dict[str, ChannelTest] = field(default_factory=dict)
 
     def current(self) -> config.Loaded:
         return self.app.loaded
@@ -128,6 +137,22 @@ class AppBackend(ConfigEditing):
 
     async def send_baseline(self, rule: str | None = None) -> BaselineSent:
         return await send_baseline(self.app.context, self.catalog, rule)
+
+    # --- channels --------------------------------------------------------------------------------
+
+    async def test_channel(self, name: str) -> ChannelTest:
+        channels = self.app.active().config.channels
+        if name not in channels:
+            raise NotFound("channel", name, list(channels))
+        answers = [
+            ChannelAnswer(recipient=recipient, ok=isinstance(answer, Receipt), detail=self.app.redact(_words(answer)))
+            for recipient, answer in await (await self.app.runtime()).test_channel(channels[name])
+        ]
+        self._tests[name] = ChannelTest(channel=name, at=self.clock.now(), answers=tuple(answers))
+        return self._tests[name]
+
+    def channel_tests(self) -> Mapping[str, ChannelTest]:
+        return self._tests
 
     # --- hubs ------------------------------------------------------------------------------------
 
@@ -328,6 +353,10 @@ def _place(url: str) -> str:
     """Return what the address policy judges: scheme, host and port."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
+
+
+def _words(answer: Receipt | AggregatorError) -> str:
+    return answer.detail if isinstance(answer, Receipt) else str(answer).partition(": ")[2] or str(answer)
 
 
 def _versions() -> tuple[tuple[str, str], ...]:

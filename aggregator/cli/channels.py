@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import load_sound, with_app
+from aggregator.cli.context import load_sound, with_backend
 from aggregator.cli.output import echo, emit, json_option, limit_option, style, table
 from aggregator.cli.program import CommandGroup, config_option
-from aggregator.core.errors import AggregatorError, NotFound
-from aggregator.core.model import Json, Receipt
-from aggregator.core.settings import Channel
+from aggregator.core.model import Json
+from aggregator.core.titles import channel_service
 
 if TYPE_CHECKING:
-    from aggregator.app.application import Application
+    from aggregator.app.backend import AppBackend
 
 
 @click.group(
@@ -38,7 +37,7 @@ def list_(as_json: bool, limit: int) -> None:
     rows: list[Json] = [
         {
             "name": name,
-            "service": _service(channel),
+            "service": channel_service(channel),
             "rules": [rule.id for rule in config.rules if name in (default if rule.notify is None else rule.notify)],
             "default": name in default,
             "quiet_hours": channel.quiet_hours,
@@ -65,15 +64,9 @@ def list_(as_json: bool, limit: int) -> None:
 def test(as_json: bool, name: str) -> None:
     """Send a test alert and print each service's actual response."""
 
-    async def work(app: "Application") -> None:
-        channel = app.active().config.channels.get(name)
-        if channel is None:
-            raise NotFound("channel", name, list(app.active().config.channels))
-        runtime = await app.runtime()
-        results = [
-            {"recipient": recipient, "ok": isinstance(answer, Receipt), "detail": _words(answer)}
-            for recipient, answer in await runtime.test_channel(channel)
-        ]
+    async def work(backend: "AppBackend") -> None:
+        done = await backend.test_channel(name)
+        results = [{"recipient": one.recipient, "ok": one.ok, "detail": one.detail} for one in done.answers]
         if as_json:
             emit({"channel": name, "results": results})
         else:
@@ -84,14 +77,4 @@ def test(as_json: bool, name: str) -> None:
         if not all(row["ok"] for row in results):
             raise SystemExit(1)
 
-    with_app(work, console=sys.stderr if as_json else None)
-
-
-def _words(answer: Receipt | AggregatorError) -> str:
-    return answer.detail if isinstance(answer, Receipt) else str(answer).partition(": ")[2] or str(answer)
-
-
-def _service(channel: Channel) -> str:
-    """Return what kind of service a channel is; an Apprise URL shows its scheme and nothing else."""
-    schemes = (url.get_secret_value().partition("://")[0] for url in channel.url)
-    return channel.service or ", ".join(dict.fromkeys(schemes))
+    with_backend(work, console=sys.stderr if as_json else None)

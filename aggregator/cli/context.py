@@ -84,7 +84,9 @@ def with_app(
         raise SystemExit(130) from None
 
 
-def with_backend(work: Callable[["AppBackend"], Awaitable[T]], *, reading: bool = False) -> T:
+def with_backend(
+    work: Callable[["AppBackend"], Awaitable[T]], *, reading: bool = False, console: TextIO | None = None
+) -> T:
     """Like `with_app`, for what the pages can do too."""
 
     async def sit(app: "Application") -> T:
@@ -92,4 +94,4 @@ def with_backend(work: Callable[["AppBackend"], Awaitable[T]], *, reading: bool 
 
         return await work(AppBackend(app, config_path()))
 
-    return with_app(sit, reading=reading)
+    return with_app(sit, reading=reading, console=console)

@@ -607,6 +607,20 @@ class Delivery:
     lease_until: datetime | None = None
 
 
+def last_tried_at(delivery: Delivery) -> datetime:
+    """Return when a delivery was sent, or since when that has been tried."""
+    return delivery.sent_at or delivery.tried_at or delivery.created_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelActivity:
+    """The latest deliveries of a channel that were tried, newest first; `sent` counts those of the last hour."""
+
+    name: str
+    sent: int = 0
+    last: tuple[Delivery, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
     """A person's request for silence about a rule, a feed or a story, until an instant."""

@@ -221,3 +221,35 @@ class ImportResult:
     known: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
     problems: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelAnswer:
+    """What one recipient of a channel answered to a test alert; `recipient` is "" where there is only one."""
+
+    recipient: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelTest:
+    """A test alert and what each recipient answered; `at` is when it was sent."""
+
+    channel: str
+    at: datetime
+    answers: tuple[ChannelAnswer, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(answer.ok for answer in self.answers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollOutcome:
+    """What a poll that a person asked for found: `new` entries and their `hits`, or the error in words."""
+
+    feed: str
+    new: int = 0
+    hits: int = 0
+    error: str = ""

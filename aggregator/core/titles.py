@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from aggregator.core.model import REPORTED, Hit, HitDetail, HitState
-from aggregator.core.settings import Config
+from aggregator.core.settings import Channel, Config
 from aggregator.core.text.messages import gettext_noop
 
 _UNALERTED = {
@@ -54,3 +54,9 @@ def hit_outcome(hit: Hit) -> str:
 def delivery_reason(reason: str) -> str:
     """Say in words why a delivery waits or was given up."""
     return _DELIVERY_REASONS.get(reason, reason)
+
+
+def channel_service(channel: Channel) -> str:
+    """Return what kind of service a channel is; an Apprise URL shows its scheme and nothing else."""
+    schemes = (url.get_secret_value().partition("://")[0] for url in channel.url)
+    return channel.service or ", ".join(dict.fromkeys(schemes))

@@ -13,6 +13,7 @@ from aggregator.core.errors import ConfigError
 from aggregator.core.model import Finding, HitDetail, LoopStatus, SearchOrder, Status
 from aggregator.core.results import (
     BaselineSent,
+    ChannelTest,
     EditedRules,
     FeedCandidate,
     ImportResult,
@@ -133,6 +134,14 @@ class Backend(Protocol):
 
     async def send_baseline(self, rule: str | None = None) -> BaselineSent:
         """Queue one digest of the hits that were there at first polls (of one rule). Raises NotFound, Conflict."""
+        ...
+
+    async def test_channel(self, name: str) -> ChannelTest:
+        """Send a test alert and return what each recipient answers. Raises NotFound."""
+        ...
+
+    def channel_tests(self) -> Mapping[str, ChannelTest]:
+        """Return the latest test of each channel since the process started."""
         ...
 
     async def verify_subscription(self, callback: str, query: Mapping[str, str]) -> str | None:

@@ -8,6 +8,7 @@ from aggregator.core.model import (
     Attempt,
     Backlog,
     By,
+    ChannelActivity,
     Delivery,
     DeliveryState,
     Edit,
@@ -207,6 +208,12 @@ class Catalog(Protocol):
         ...
 
     async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[HitDetail, ...]]: ...
+
+    async def channel_activity(
+        self, names: Sequence[str], now: datetime, *, limit: int = 5
+    ) -> Mapping[str, ChannelActivity]:
+        """Return, for each channel, its latest deliveries that were tried, and how many were sent in the last hour."""
+        ...
 
     async def outbox(self) -> Mapping[DeliveryState, int]:
         """Return how many deliveries are in each state."""

@@ -69,6 +69,8 @@ DONE: dict[str, str | tuple[str, str]] = {
         "Acknowledged: you won't be alerted again when more sources carry this story.",
         "%(n)s acknowledged: you won't be alerted again when more sources carry these stories.",
     ),
+    "tested": gettext_noop("Test alert sent: every recipient accepted it."),
+    "test_failed": gettext_noop("The test alert was not accepted by everyone; see the answers below."),
     "rule_paused": gettext_noop("Rule paused: it finds nothing until it is resumed."),
     "rule_resumed": gettext_noop("Rule resumed."),
     "rule_copied": gettext_noop("Copied. The copy is paused until you resume it."),

@@ -500,6 +500,22 @@ async def test_silences_are_made_listed_and_ended(store: AnyStore) -> None:
     assert await store.catalog.silences(NOW) == (second,)
 
 
+async def test_a_channel_shows_what_it_tried_last(store: AnyStore) -> None:
+    """The latest attempts first, whether sent or not; what was not tried is none; the last hour is counted."""
+    rows = [
+        replace(delivery("old", channel="desk"), state=SENT, attempts=1, tried_at=NOW - DAY, sent_at=NOW - DAY),
+        replace(delivery("new", channel="desk"), state=SENT, attempts=1, tried_at=NOW, sent_at=NOW - MINUTE),
+        replace(delivery("lost", channel="desk"), state=DEAD, attempts=9, tried_at=NOW - HOUR, last_error="410"),
+        replace(delivery("waits", channel="desk"), state=PENDING),
+        replace(delivery("other", channel="chat"), state=SENT, attempts=1, tried_at=NOW, sent_at=NOW),
+    ]
+    await stored(store, entry("k1"), routed=RoutingResult(deliveries=tuple(rows)))
+    found = await store.catalog.channel_activity(["desk", "none"], NOW)
+    assert [one.id for one in found["desk"].last] == ["new", "lost", "old"]
+    assert (found["desk"].sent, found["none"].sent, found["none"].last) == (1, 0, ())
+    assert [one.id for one in (await store.catalog.channel_activity(["desk"], NOW, limit=1))["desk"].last] == ["new"]
+
+
 async def test_a_link_opens_one_feed_until_it_is_removed(store: AnyStore) -> None:
     """The digest opens its own path only, and nothing once it is removed."""
     link = await store.catalog.add_feed_link(FeedLink(path="/feeds/rules/r.atom", digest="d1", created_at=NOW))

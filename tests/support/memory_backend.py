@@ -24,6 +24,8 @@ from aggregator.core.findings import findings
 from aggregator.core.model import Delivery, Entry, FeedState, Finding, HitDetail, LoopStatus, SearchOrder, Span, Status
 from aggregator.core.results import (
     BaselineSent,
+    ChannelAnswer,
+    ChannelTest,
     EditedRules,
     EntryMatch,
     FeedCandidate,
@@ -116,6 +118,8 @@ class MemoryBackend:
     late: frozenset[str] = frozenset()
     fault: DatabaseFault | None = None
     reloads: int = 0
+    broken: dict[str, str] = field(default_factory=dict)
+    tests: dict[str, ChannelTest] = field(default_factory=dict)
     candidates: dict[str, tuple[FeedCandidate, ...]] = field(default_factory=dict)
 
     @property
@@ -141,6 +145,20 @@ class MemoryBackend:
             LoopStatus(name=name, last_at=now - timedelta(seconds=age), timeout_s=30, late=name in self.late)
             for name, age in (("poll", 2), ("deliver", 1), ("configuration", 2), ("upkeep", 400))
         )
+
+    async def test_channel(self, name: str) -> ChannelTest:
+        if name not in self.loaded.config.channels:
+            raise NotFound("channel", name, list(self.loaded.config.channels))
+        wrong = self.broken.get(name, "")
+        answers = (
+            ChannelAnswer(recipient="#1", ok=True, detail="accepted"),
+            ChannelAnswer(recipient="#2", ok=not wrong, detail=wrong),
+        )
+        self.tests[name] = ChannelTest(channel=name, at=self.clock.now(), answers=answers)
+        return self.tests[name]
+
+    def channel_tests(self) -> Mapping[str, ChannelTest]:
+        return self.tests
 
     async def verify_subscription(self, callback: str, query: Mapping[str, str]) -> str | None:
         return query.get("hub.challenge") if callback == "known" else None

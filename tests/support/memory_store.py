@@ -19,6 +19,7 @@ from aggregator.core.model import (
     Attempt,
     Backlog,
     By,
+    ChannelActivity,
     Delivery,
     DeliveryState,
     Edit,
@@ -49,6 +50,7 @@ from aggregator.core.model import (
     Suspect,
     Undelivered,
     Undo,
+    last_tried_at,
 )
 from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import host_key
@@ -870,6 +872,19 @@ class MemoryCatalog(MemoryTriage):
         made = sorted(number for name, number in self._tables.attempts if name == delivery_id)
         attempts = tuple(self._tables.attempts[delivery_id, number] for number in made)
         return found, attempts, await MemoryOutbox(self._tables).hit_details(found)
+
+    async def channel_activity(
+        self, names: Sequence[str], now: datetime, *, limit: int = 5
+    ) -> Mapping[str, ChannelActivity]:
+        found = {}
+        for name in names:
+            mine = [one for one in self._tables.deliveries.values() if one.channel == name]
+            unsent = (DeliveryState.RETRY, DeliveryState.DEAD)
+            tried = [one for one in mine if one.sent_at or (one.state in unsent and one.attempts)]
+            last = sorted(tried, key=last_tried_at, reverse=True)[:limit]
+            sent = sum(one.sent_at is not None and one.sent_at > now - timedelta(hours=1) for one in mine)
+            found[name] = ChannelActivity(name=name, sent=sent, last=tuple(last))
+        return found
 
     async def outbox(self) -> Mapping[DeliveryState, int]:
         return Counter(delivery.state for delivery in self._tables.deliveries.values())

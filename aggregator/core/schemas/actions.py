@@ -110,3 +110,41 @@ class ConfigDiff(ConfigVersion):
 
     same: bool
     diff: Text
+
+
+class ChannelAnswer(Schema):
+    recipient: Text
+    ok: bool
+    detail: Text
+
+
+class ChannelTest(Schema):
+    """`channels test`: what each recipient answered to a test alert."""
+
+    channel: Text
+    results: list[ChannelAnswer]
+
+
+class ChannelAttempt(Schema):
+    """A delivery that was tried."""
+
+    id: Text
+    title: Text
+    state: Text
+    at: At
+    error: Text
+
+
+class ChannelStatus(Schema):
+    """A channel with its last attempts; `state` is that of the last one or of a test: sent, retry, dead or never."""
+
+    name: Text
+    service: Text
+    rules: list[Text]
+    default: bool
+    quiet_hours: Text | None
+    time_zone: Text
+    max_per_hour: int | None
+    sent_last_hour: int
+    state: Text
+    attempts: list[ChannelAttempt]

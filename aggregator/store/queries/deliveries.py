@@ -1,12 +1,22 @@
 """The outbox for people: waiting, sent and dead deliveries, and retries by hand."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Update, case, func, or_, select, update
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import ENDED, RETRIABLE, Attempt, Delivery, DeliveryState, HitDetail, Undo
+from aggregator.core.model import (
+    ENDED,
+    RETRIABLE,
+    Attempt,
+    ChannelActivity,
+    Delivery,
+    DeliveryState,
+    HitDetail,
+    Undo,
+    last_tried_at,
+)
 from aggregator.store import mappers
 from aggregator.store.hit_details import get_details
 from aggregator.store.queries.base import QueryBase, earlier, limited
@@ -44,6 +54,24 @@ class DeliveryQueries(QueryBase):
             return found, made, get_details(connection, self._dialect, found.hits)
 
         return await self._reader.read(read)
+
+    async def channel_activity(
+        self, names: Sequence[str], now: datetime, *, limit: int = 5
+    ) -> Mapping[str, ChannelActivity]:
+        hour_ago = now - timedelta(hours=1)
+
+        def of(connection: Connection, name: str) -> ChannelActivity:
+            mine = select(deliveries).where(deliveries.c.channel == name)
+            unsent = [DeliveryState.RETRY.value, DeliveryState.DEAD.value]
+            sent = mine.where(deliveries.c.sent_at.is_not(None)).order_by(deliveries.c.sent_at.desc())
+            tried = mine.where(deliveries.c.state.in_(unsent), deliveries.c.attempts > 0)
+            failed = tried.order_by(deliveries.c.created_at.desc())
+            rows = [row for query in (sent, failed) for row in connection.execute(query.limit(limit)).all()]
+            found = sorted(map(mappers.delivery, rows), key=last_tried_at, reverse=True)
+            count = select(func.count()).where(deliveries.c.channel == name, deliveries.c.sent_at > hour_ago)
+            return ChannelActivity(name=name, sent=connection.execute(count).scalar_one(), last=tuple(found[:limit]))
+
+        return await self._reader.read(lambda connection: {name: of(connection, name) for name in names})
 
     async def outbox(self) -> Mapping[DeliveryState, int]:
         query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from aggregator.web.pages import (
     alerts,
+    channels,
     display,
     feeds,
     hits,
@@ -32,6 +33,7 @@ for part in (
     syndication,
     feeds,
     alerts,
+    channels,
     search,
     story,
     silences,

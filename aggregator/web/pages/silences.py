@@ -1,18 +1,33 @@
 """Silences: the form for one, adding, removing."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregator.core.errors import NotFound
+from aggregator.core.model import HitDetail, HitFilter, HitState
+from aggregator.core.text.messages import gettext_noop
 from aggregator.core.titles import with_titles
+from aggregator.ports.backend import Backend
 from aggregator.web.api.alerts import silence
 from aggregator.web.dependencies import BackendDep, TemplatesDep, new_undo, redirect_after_post
 from aggregator.web.origins import safe_next
 
 router = APIRouter()
 
-LENGTHS = (("1h", "1 hour"), ("8h", "8 hours"), ("1d", "1 day"), ("7d", "7 days"), ("30d", "30 days"))
+LENGTHS = (
+    ("1h", gettext_noop("1 hour")),
+    ("8h", gettext_noop("8 hours")),
+    ("1d", gettext_noop("1 day")),
+    ("7d", gettext_noop("7 days")),
+    ("30d", gettext_noop("30 days")),
+)
+PREVIEW = timedelta(days=7)
+PREVIEWED = 500
 
 
 class SilenceForm(BaseModel):
@@ -34,14 +49,90 @@ class ReturnForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    next: Annotated[str, Field(max_length=2048)] = "/status"
+    next: Annotated[str, Field(max_length=2048)] = "/silences"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Something that can be muted: a rule, a feed or a story, by its id; and what a silence would have held back.
+
+    `alerts` counts hits that alerted in the last days, the latest of which are in `samples`.
+    """
+
+    what: str
+    name: str
+    title: str
+    alerts: int
+    samples: tuple[HitDetail, ...]
+
+
+async def _choice(backend: Backend, what: str, name: str, title: str) -> Choice:
+    wanted = HitFilter(since=backend.clock.now() - PREVIEW, by="recorded", **{what: name})  # type: ignore[arg-type]
+    found = await backend.catalog.hits(wanted, limit=PREVIEWED)
+    alerted = [detail for detail in found if detail.hit.state is HitState.ALERTED]
+    return Choice(what=what, name=name, title=title, alerts=len(alerted), samples=tuple(alerted[:3]))
+
+
+@router.get("/silences")
+async def overview(request: Request, backend: BackendDep, templates: TemplatesDep) -> Response:
+    """List what is muted, until when, and what it has held back so far."""
+    config, now = backend.current().config, backend.clock.now()
+    silences = await backend.catalog.silences(now)
+    held = {}
+    for one in silences:
+        wanted = HitFilter(rule=one.rule, feed=one.feed, story=one.story, since=one.created_at, by="recorded")
+        found = await backend.catalog.hits(wanted, limit=PREVIEWED)
+        held[one.id] = sum(detail.hit.state is HitState.SUPPRESSED for detail in found)
+    stories = {one.story: (await backend.catalog.story(one.story))[0].title for one in silences if one.story}
+    names = {feed.id: feed.title or feed.id for feed in config.feeds}
+    rules = [(rule.id, rule.title or rule.id) for rule in config.rules]
+    return templates.render(
+        request, "silences.html", silences=silences, held=held, stories=stories, names=names, rules=rules,
+        feeds=list(names.items()), lengths=LENGTHS,
+    )  # fmt: skip
 
 
 @router.get("/silences/add")
-async def ask(request: Request, backend: BackendDep, templates: TemplatesDep, hit: str, next: str = "/") -> Response:
-    """Show the form, filled from a hit."""
-    (detail,) = with_titles([await backend.catalog.hit(hit)], backend.current().config)
-    return templates.render(request, "silence.html", detail=detail, lengths=LENGTHS, next=safe_next(next))
+async def ask(
+    request: Request,
+    backend: BackendDep,
+    templates: TemplatesDep,
+    hit: str = "",
+    rule: str = "",
+    feed: str = "",
+    story: str = "",
+    next: str = "/silences",
+) -> Response:
+    """Show the form, filled from a hit, or for a rule, a feed or a story; with what it would have held back."""
+    config = backend.current().config
+    wanted = []
+    if hit:
+        (detail,) = with_titles([await backend.catalog.hit(hit)], config)
+        wanted = [
+            ("rule", detail.hit.rule, detail.rule_title or detail.hit.rule),
+            ("feed", detail.hit.feed, detail.feed_title or detail.hit.feed),
+        ]
+        if detail.hit.story:
+            wanted.append(("story", detail.hit.story, detail.entry.title))
+    if rule:
+        titles = {one.id: one.title or one.id for one in config.rules}
+        wanted.append(("rule", rule, titles[rule] if rule in titles else _unknown("rule", rule, titles)))
+    if feed:
+        titles = {one.id: one.title or one.id for one in config.feeds}
+        wanted.append(("feed", feed, titles[feed] if feed in titles else _unknown("feed", feed, titles)))
+    if story:
+        wanted.append(("story", story, (await backend.catalog.story(story))[0].title))
+    if not wanted:
+        return redirect_after_post("/silences")
+    choices = [await _choice(backend, *one) for one in wanted]
+    return templates.render(
+        request, "silence.html", choices=choices, lengths=LENGTHS, next=safe_next(next), days=PREVIEW.days,
+        most=PREVIEWED,
+    )  # fmt: skip
+
+
+def _unknown(kind: str, name: str, known: Mapping[str, str]) -> str:
+    raise NotFound(kind, name, list(known))
 
 
 @router.post("/silences/add")

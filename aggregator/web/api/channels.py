@@ -1,0 +1,89 @@
+"""Channels: how they are doing, and a test."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from aggregator.core.delivery import quiet_until
+from aggregator.core.model import ChannelActivity, DeliveryState, last_tried_at
+from aggregator.core.results import ChannelTest
+from aggregator.core.schemas import actions, as_json
+from aggregator.core.settings import Channel
+from aggregator.core.titles import channel_service
+from aggregator.ports.backend import Backend
+from aggregator.web.api import bodies
+from aggregator.web.dependencies import BackendDep
+
+router = APIRouter(tags=["channels"], responses=bodies.ERRORS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelRow:
+    """One channel with its activity. `state` is that of its last real attempt or test: sent, dead, retry, or never."""
+
+    name: str
+    service: str
+    channel: Channel
+    activity: ChannelActivity
+    test: ChannelTest | None
+    rules: tuple[str, ...]
+    is_default: bool
+    quiet_until: datetime | None
+
+    @property
+    def state(self) -> str:
+        last = self.activity.last[0] if self.activity.last else None
+        if self.test is not None and (last is None or self.test.at >= last_tried_at(last)):
+            return "sent" if self.test.ok else "dead"
+        if last is None:
+            return "never"
+        return DeliveryState.SENT.value if last.sent_at else last.state.value
+
+
+async def channel_rows(backend: Backend) -> list[ChannelRow]:
+    """Return every configured channel with its activity, in the order of the configuration."""
+    config, now = backend.current().config, backend.clock.now()
+    default = config.settings.default_channels
+    activity = await backend.catalog.channel_activity(list(config.channels), now)
+    return [
+        ChannelRow(
+            name=name,
+            service=channel_service(channel),
+            channel=channel,
+            activity=activity[name],
+            test=backend.channel_tests().get(name),
+            rules=tuple(rule.id for rule in config.rules if name in (default if rule.notify is None else rule.notify)),
+            is_default=name in default,
+            quiet_until=quiet_until(channel.quiet_hours, now, channel.time_zone),
+        )
+        for name, channel in config.channels.items()
+    ]
+
+
+@router.get("/channels", response_model=list[actions.ChannelStatus])
+async def list_channels(backend: BackendDep) -> Response:
+    """List channels with their last attempts; no address and no recipient is shown."""
+    return JSONResponse([_status(row) for row in await channel_rows(backend)])
+
+
+@router.post("/channels/{name}/test", response_model=actions.ChannelTest)
+async def test_channel(backend: BackendDep, name: str) -> Response:
+    """Send a test alert; return what each recipient answered."""
+    done = await backend.test_channel(name)
+    return JSONResponse(as_json(actions.ChannelTest, {"channel": name, "results": done.answers}))
+
+
+def _status(row: ChannelRow) -> object:
+    channel = row.channel
+    tried = [
+        {"id": d.id, "title": d.title, "state": d.state.value, "at": last_tried_at(d), "error": d.last_error or ""}
+        for d in row.activity.last
+    ]
+    values = {
+        "name": row.name, "service": row.service, "rules": row.rules, "default": row.is_default,
+        "quiet_hours": channel.quiet_hours, "time_zone": channel.time_zone, "max_per_hour": channel.max_per_hour,
+        "sent_last_hour": row.activity.sent, "state": row.state, "attempts": tried,
+    }  # fmt: skip
+    return as_json(actions.ChannelStatus, values)
