@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from aggregator.app.application import Application, Follow
+    from aggregator.app.service import Watch
     from aggregator.config import Loaded
     from aggregator.core.redaction import Redactor
 
@@ -89,10 +90,12 @@ def serve(
     span: timedelta | None = None,
     metrics: str | None = None,
     files: bool = True,
+    watch: "Watch | None" = None,
 ) -> int:
     """Run the service until it is asked to stop; return the exit code. `metrics`: see Service.
 
-    `files`: the configuration is at `path`; else, and where there is nothing, it is the one in the database.
+    `watch`: what a terminal shows meanwhile. `files`: the configuration is at `path`; else, and where there is
+    nothing, it is the one in the database.
     """
     from aggregator.app.application import Follow
     from aggregator.app.service import Service
@@ -102,16 +105,22 @@ def serve(
     loaded, here = _startable(path, roles, files=files)
     logging = loaded.config.settings.logging
     redact = Redactor(loaded.secrets)
-    configure(logging.level, logging.format, redact)
+    watch = watch if logging.format != "json" else None
+    configure(logging.level, logging.format, redact, watch.stderr if watch else None)
     follow = Follow(here, whole="plan" in roles or "web" in roles, web="web" in roles)
 
     async def live() -> None:
-        async with open_application(loaded, redact=redact, follow=follow) as app:
+        console = watch.stdout if watch else None
+        async with open_application(loaded, redact=redact, follow=follow, console=console) as app:
             app.current.index.prepare()
-            service = Service(app, await app.runtime(), here, roles, metrics=metrics, on_stop=_end_in_time)
+            service = Service(app, await app.runtime(), here, roles, metrics=metrics, watch=watch, on_stop=_end_in_time)
             await service.run(ready=ready, span=span)
 
-    run(live())
+    try:
+        run(live())
+    finally:
+        if watch:
+            watch.close()
     return 0
 
 

@@ -34,7 +34,7 @@ from aggregator.pipeline.articles import ArticleFetcher
 from aggregator.pipeline.context import Context
 from aggregator.pipeline.deliver import Deliver
 from aggregator.pipeline.delivery_batch import DeliveryCounts
-from aggregator.pipeline.ingest import Ingestor
+from aggregator.pipeline.ingest import Ingestor, PolledFeed
 from aggregator.pipeline.poll import Poller
 from aggregator.pipeline.sitemaps import SitemapReader
 from aggregator.pipeline.sources import SourceFetcher
@@ -57,6 +57,11 @@ class Runtime:
     reader: ArticleReader
     notifier: Notifier
     metrics: Metrics
+    on_poll: Callable[[PolledFeed], None] = lambda _: None  # what else learns of each poll
+
+    def _observe(self, polled: PolledFeed) -> None:
+        observe_poll(self.metrics, polled)
+        self.on_poll(polled)
 
     def ingestor(self) -> Ingestor:
         return Ingestor(
@@ -64,7 +69,7 @@ class Runtime:
             feeds=self.store.feeds,
             fetcher=self.sources,
             parser=self.parser,
-            observe=lambda polled: observe_poll(self.metrics, polled),
+            observe=self._observe,
             full_text=articles_can_be_read(),
         )
 

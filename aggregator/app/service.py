@@ -5,10 +5,11 @@ import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import monotonic
+from typing import Protocol, TextIO
 
 from aggregator.app.application import Application
 from aggregator.app.backend import AppBackend, metrics_server, web_server
@@ -20,7 +21,10 @@ from aggregator.app.processes import register, registry_folder, this_process
 from aggregator.app.runtime import Runtime
 from aggregator.config import digest as digest_of
 from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
-from aggregator.core.model import LoopStatus
+from aggregator.core.model import Health, LoopStatus
+from aggregator.pipeline.delivery_batch import DeliveryCounts
+from aggregator.pipeline.first_look import FirstLook
+from aggregator.pipeline.ingest import PolledFeed
 from aggregator.scheduler import Scheduler, kept_alive
 from aggregator.telemetry.heartbeat import HeartbeatMonitor
 from aggregator.telemetry.systemd import notify, watchdog_s
@@ -36,7 +40,26 @@ FOLLOW_S = 5.0
 FAULT_LASTS_S = 60.0  # a full disk, a restart of the server: reported if it lasts longer
 CLOCK_JUMP = timedelta(seconds=2)
 
+FIRST_LOOK_S = 3.0  # without a further first poll: what was found until then is told
+
 Ready = Callable[[str | None], None]
+
+
+class Watch(Protocol):
+    """What a terminal shows while the service runs; `stderr` and `stdout` are where everything else is printed."""
+
+    stderr: TextIO
+    stdout: TextIO
+
+    def polled(self, polled: PolledFeed) -> None: ...
+
+    def delivered(self, counts: DeliveryCounts) -> None: ...
+
+    def due(self, at: datetime | None, now: datetime) -> None: ...
+
+    def say(self, sentence: str) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Service:
@@ -50,6 +73,7 @@ class Service:
         roles: frozenset[str],
         *,
         metrics: str | None = None,
+        watch: Watch | None = None,
         on_stop: Callable[[], object] = lambda: None,
     ) -> None:
         """`metrics`: where figures are served, whatever settings.metrics.listen says and beside a page too.
@@ -85,6 +109,11 @@ class Service:
         self._fault_logged = False
         self._logged_at: dict[str, float] = {}
         self._on_stop = on_stop
+        self._watch = watch
+        self._page: str | None = None
+        self._look, self._look_expected = FirstLook(), 0
+        self._look_timer: asyncio.TimerHandle | None = None
+        runtime.on_poll = self._polled
         self._stop = asyncio.Event()
         self._reloading: set[asyncio.Task[ConfigErrors | None]] = set()
         self._seen_digest: str = app.loaded.digest
@@ -101,11 +130,12 @@ class Service:
             clock = asyncio.create_task(kept_alive("clock", self._watch_clock, self._failed), name="clock")
             stack.callback(clock.cancel)
             page = await stack.enter_async_context(contextlib.AsyncExitStack())
-            address = await self._open_page(page)
+            self._page = address = await self._open_page(page)
             started_at = self.backend.started_at or self.app.clock.now()
             folder = registry_folder(self.app.current.config)
             process = this_process(started_at, self.roles, address)
             stack.enter_context(register(folder, process, self.app.owner))
+            self._look_expected = (await self.app.store.catalog.health()).get(Health.NEW, 0)
             self._plan()
             self.schedule.start()
             if self.app.follower is not None:
@@ -191,6 +221,8 @@ class Service:
         self._every("figures", 10.0, self.works.measure)
         self._every("deaths", 10.0, self.maintainer.report_deaths)
         self._every("prune", 3600.0, self.maintainer.prune, timeout_s=PRUNE_TIMEOUT_S)
+        if self._watch:
+            self._every("terminal", 1.0, self._show)
         if watchdog_s():
             self._every("watchdog", watchdog_s() or 1.0, self._ping_watchdog)
         self._plan_heartbeat()
@@ -233,8 +265,35 @@ class Service:
         if any(feed.full_text for feed in self.app.current.config.feeds):
             await self.full_texts.tick()
 
+    def _polled(self, polled: PolledFeed) -> None:
+        """Tell a terminal of a poll, and people of the first look at feeds once it is over."""
+        if self._watch:
+            self._watch.polled(polled)
+        if polled.first:
+            self._look.add(len(polled.entries), polled.outcomes, failed=polled.error is not None)
+            if self._look_timer:
+                self._look_timer.cancel()
+            wait_s = 0.0 if self._look.feeds == self._look_expected else FIRST_LOOK_S
+            self._look_timer = asyncio.get_running_loop().call_later(wait_s, self._say_first_look)
+
+    def _say_first_look(self) -> None:
+        rules = sum(rule.enabled for rule in self.app.current.config.rules)
+        sentence = self._look.sentence(self._page, rules=rules)
+        self._look_expected = max(self._look_expected - self._look.feeds, 0)
+        self._look = FirstLook()
+        if self._watch:
+            self._watch.say(sentence)
+        else:
+            log.info("%s", sentence)
+
+    async def _show(self) -> None:
+        assert self._watch is not None
+        self._watch.due(await self.app.store.feeds.next_due_at(), self.app.clock.now())
+
     async def _deliver(self) -> None:
         counts = await self.deliverer.tick(self.app.clock.now(), wait_s=DELIVER_WAIT_S)
+        if self._watch:
+            self._watch.delivered(counts)
         observe_deliveries(self.works.metrics, counts)
 
     async def _ping_watchdog(self) -> None:

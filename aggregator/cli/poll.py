@@ -1,6 +1,7 @@
 """`aggregator poll`: one pass by hand, or from cron."""
 
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -11,11 +12,13 @@ from aggregator.cli.context import config_path, load, with_app
 from aggregator.cli.output import echo, emit, json_option, plural, progress, secho
 from aggregator.cli.program import config_option
 from aggregator.core.errors import NotFound
+from aggregator.core.humanize import ago
 from aggregator.core.model import Json
+from aggregator.pipeline.delivery_batch import DeliveryCounts
+from aggregator.pipeline.first_look import FirstLook
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
-    from aggregator.pipeline.delivery_batch import DeliveryCounts
     from aggregator.pipeline.ingest import PolledFeed
 
 
@@ -49,24 +52,38 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
 
             await ListUpdates(app).tick()
             await app.reload(config_path())
-        tally = PassSummary()
-        if not force and not await app.has_work():
-            _report(tally, None, perf_counter() - began, as_json=as_json)
-            return
-        runtime = await app.runtime()
-        with progress("polling", len(feeds) or len(known)) as step:
-
-            def done(polled: "PolledFeed") -> None:
-                tally.add(polled)
-                step()
-
-            await runtime.poller().once(feeds or None, force=force, done=done)
-        counts = await runtime.deliver_due()
-        if await runtime.article_fetcher().once():
-            counts.add(await runtime.deliver_due())
-        _report(tally, counts, perf_counter() - began, as_json=as_json)
+        tally, counts = PassSummary(), DeliveryCounts()
+        if force or await app.has_work():
+            counts = await _pass(app, feeds, force, tally, len(feeds) or len(known))
+        shape = summary(tally, counts, perf_counter() - began)
+        rules = sum(rule.enabled for rule in app.current.config.rules)
+        why = tally.why(counts, rules=rules) if tally.polled else await _nothing_due(app, feeds)
+        if as_json:
+            emit(shape | {"why": why})
+        else:
+            _say(tally, shape, why)
+        if shape["feeds"]["failed"]:
+            raise SystemExit(1)
 
     with_app(work, loaded, pushing=True, console=sys.stderr if as_json else None)
+
+
+async def _pass(
+    app: "Application", feeds: tuple[str, ...], force: bool, tally: "PassSummary", expected: int
+) -> DeliveryCounts:
+    """Poll, deliver what is due, read articles; return what became of the alerts."""
+    runtime = await app.runtime()
+    with progress("polling", expected) as step:
+
+        def done(polled: "PolledFeed") -> None:
+            tally.add(polled)
+            step()
+
+        await runtime.poller().once(feeds or None, force=force, done=done)
+    counts = await runtime.deliver_due()
+    if await runtime.article_fetcher().once():
+        counts.add(await runtime.deliver_due())
+    return counts
 
 
 @dataclass(slots=True)
@@ -79,6 +96,8 @@ class PassSummary:
     updated: int = 0
     hits: int = 0
     errors: list[str] = field(default_factory=list)
+    first: FirstLook = field(default_factory=FirstLook)
+    outcomes: Counter[str] = field(default_factory=Counter)
 
     def add(self, polled: "PolledFeed") -> None:
         """Count one poll."""
@@ -87,22 +106,48 @@ class PassSummary:
         self.new += polled.new
         self.updated += polled.updated
         self.hits += polled.hits
+        if polled.first:
+            self.first.add(len(polled.entries), polled.outcomes, failed=polled.error is not None)
+        else:
+            self.outcomes.update(polled.outcomes)
         if polled.error:
             self.errors.append(f"{polled.feed}: {polled.error}")
 
+    def why(self, counts: DeliveryCounts, *, rules: int) -> str:
+        """Say why the pass sent no alert, or not all of its hits; empty where there is nothing to explain."""
+        if self.first.feeds and self.first.entries:
+            return self.first.sentence(None, rules=rules)
+        unalerted = Counter({said: count for said, count in self.outcomes.items() if not said.startswith("alerted")})
+        if unalerted:
+            return f"Not every hit is an alert: {', '.join(f'{n:,} {said}' for said, n in unalerted.most_common())}."
+        if counts.sent or counts.retry or counts.dead:
+            return ""
+        if counts.held:
+            return "Alerts are held for quiet hours, a digest or an hourly limit: `aggregator deliveries list`."
+        if self.hits:
+            return "Alerts are queued for their digests: `aggregator deliveries list`."
+        if self.new or self.updated:
+            matched = "there is no rule to match them" if not rules else f"none matched {_of_rules(rules)}"
+            entries = plural(self.new + self.updated, "new or changed entry", "new or changed entries")
+            return f"No alerts: of {entries} {matched}."
+        return "No alerts: nothing is new." if self.polled > len(self.errors) else ""
 
-def _report(tally: PassSummary, counts: "DeliveryCounts | None", seconds: float, *, as_json: bool) -> None:
-    shape = summary(tally, counts, seconds)
-    if as_json:
-        emit(shape)
-    else:
-        _say(tally, shape)
-    if shape["feeds"]["failed"]:
-        raise SystemExit(1)
+
+def _of_rules(count: int) -> str:
+    return "your rule" if count == 1 else f"any of {count:,} rules"
 
 
-def summary(tally: PassSummary, counts: "DeliveryCounts | None", seconds: float) -> Json:
-    """Return the JSON shape of a pass; `counts`: None if nothing had to be delivered."""
+async def _nothing_due(app: "Application", feeds: tuple[str, ...]) -> str:
+    """Say why no feed was polled."""
+    if not app.current.config.feeds:
+        return "No feeds yet: `aggregator feeds add URL`."
+    due_at, now = await app.store.feeds.next_due_at(), app.clock.now()
+    when = f"; the next one is due {ago(due_at, now)}" if due_at and due_at > now and not feeds else ""
+    return f"No feed is due{when}. `aggregator poll --force` polls all the same."
+
+
+def summary(tally: PassSummary, counts: DeliveryCounts, seconds: float) -> Json:
+    """Return the JSON shape of a pass."""
     failed = len(tally.errors)
     return {
         "feeds": {
@@ -113,12 +158,13 @@ def summary(tally: PassSummary, counts: "DeliveryCounts | None", seconds: float)
         },
         "entries": {"new": tally.new, "updated": tally.updated},
         "hits": tally.hits,
-        "deliveries": {name: getattr(counts, name) if counts else 0 for name in ("sent", "retry", "dead", "held")},
+        "outcomes": dict(tally.outcomes + tally.first.outcomes),
+        "deliveries": {"sent": counts.sent, "retry": counts.retry, "dead": counts.dead, "held": counts.held},
         "seconds": round(seconds, 3),
     }
 
 
-def _say(tally: PassSummary, shape: Json) -> None:
+def _say(tally: PassSummary, shape: Json, why: str) -> None:
     for error in tally.errors:
         secho(error, fg="red", err=True)
     feeds, entries, sent = shape["feeds"], shape["entries"], shape["deliveries"]
@@ -130,3 +176,5 @@ def _say(tally: PassSummary, shape: Json) -> None:
         f"{plural(entries['new'], 'new entry', 'new entries')}, {entries['updated']} updated, "
         f"{plural(shape['hits'], 'hit')}; alerts: {alerts or 'none'}"
     )
+    if why:
+        echo(why)

@@ -1,11 +1,16 @@
 """`aggregator run`: the service."""
 
 import os
+import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from aggregator.cli.context import config_path
 from aggregator.cli.program import config_option
+
+if TYPE_CHECKING:
+    from aggregator.cli.live import LiveLine
 
 ROLES = ("poll", "deliver", "web")
 
@@ -16,6 +21,15 @@ def _roles(_: click.Context, __: click.Parameter, value: str) -> frozenset[str]:
     if unknown or not roles:
         raise click.BadParameter(f"unknown role {', '.join(unknown) or value!r}; choose from {', '.join(ROLES)}")
     return roles
+
+
+def live_line() -> "LiveLine | None":
+    """Return the line at the foot of a terminal; none where stderr goes to a file or a pipe."""
+    if not sys.stderr.isatty():
+        return None
+    from aggregator.cli.live import LiveLine
+
+    return LiveLine(sys.stderr, sys.stdout)
 
 
 metrics_option = click.option(
@@ -43,7 +57,7 @@ def run(roles: frozenset[str], metrics: str | None) -> None:
     """
     from aggregator.app import serve
 
-    raise SystemExit(serve(config_path(), roles, metrics=metrics))
+    raise SystemExit(serve(config_path(), roles, metrics=metrics, watch=live_line()))
 
 
 @click.command(

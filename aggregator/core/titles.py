@@ -29,6 +29,9 @@ _DELIVERY_REASONS = {
 }
 
 
+BASELINE = f"not alerted: {_UNALERTED['baseline']}"
+
+
 def rule_titles(config: Config) -> dict[str, str]:
     """Return the titles of the rules that have one, by id."""
     return {rule.id: rule.title for rule in config.rules if rule.title}

@@ -5,8 +5,9 @@ fetch → parse → news → match → next poll → commit (and route, inside i
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from time import perf_counter
@@ -36,6 +37,8 @@ from aggregator.core.model import (
     ParseLevel,
     PollResult,
     Reason,
+    RoutingContext,
+    RoutingResult,
 )
 from aggregator.core.polling import outage, quota
 from aggregator.core.polling.archive import with_archive
@@ -45,12 +48,13 @@ from aggregator.core.polling.new_entries import NewEntries, dated_changes, find_
 from aggregator.core.polling.schedule import after_failure, after_success
 from aggregator.core.routing import fingerprints as fingerprints_of
 from aggregator.core.settings import Feed
+from aggregator.core.titles import hit_outcome
 from aggregator.pipeline.archive import ArchiveReader, ArchiveResult
 from aggregator.pipeline.connectivity import OutageDetector
 from aggregator.pipeline.context import ActiveConfig, Context
 from aggregator.pipeline.matching import breathing, match_all
 from aggregator.pipeline.sitemaps import SitemapReader
-from aggregator.ports import Feeds, Fetcher, Parser, Recall
+from aggregator.ports import Feeds, Fetcher, Parser, Recall, Route
 
 log = logging.getLogger(__name__)
 
@@ -62,13 +66,16 @@ PART = 500  # entries in one transaction: others that want to write wait no long
 class PolledFeed:
     """The result of one poll. `match_s` and `elapsed_s` are seconds; `error` is why it failed.
 
-    `gap`: entries came and went between two polls; "closed" if the feed's archive had them.
+    `gap`: entries came and went between two polls; "closed" if the feed's archive had them. `first`: nothing of the
+    feed was known before. `outcomes`: what became of its hits, in words, and how many.
     """
 
     feed: str
     parse_level: ParseLevel | None = None
     entries: tuple[Entry, ...] = ()
     hits: int = 0
+    first: bool = False
+    outcomes: Mapping[str, int] = field(default_factory=dict)
     gap: Literal["open", "closed"] | None = None
     error: AggregatorError | None = None
     elapsed_s: float = 0.0
@@ -81,6 +88,18 @@ class PolledFeed:
     @property
     def updated(self) -> int:
         return sum(entry.reason is Reason.CHANGED for entry in self.entries)
+
+
+@dataclass(slots=True)
+class _Noted:
+    """A route that keeps its answer: a transaction may be tried again, and the last one was written."""
+
+    route: Route
+    routed: RoutingResult = field(default_factory=RoutingResult)
+
+    def __call__(self, context: RoutingContext) -> RoutingResult:
+        self.routed = self.route(context)
+        return self.routed
 
 
 class Ingestor:
@@ -156,7 +175,7 @@ class Ingestor:
             log.error("poll failed unexpectedly: %s", words, exc_info=not state.failures, extra={"feed": state.id})
             known = AggregatorError(f"the poll failed unexpectedly ({words})")
             polled = await (self._counted(active, feed, state, known) if counts else self._abandon(state, known))
-        polled = replace(polled, elapsed_s=perf_counter() - began)
+        polled = replace(polled, elapsed_s=perf_counter() - began, first=state.first_polled_at is None)
         try:
             self._observe(polled)
         except Exception:  # figures are no reason to lose a poll
@@ -273,12 +292,13 @@ class Ingestor:
             quarantined=() if today.left_out else (*parsed.quarantined, *archive.quarantined),
             articles_wanted=_articles(kept) if feed.full_text and self._full_text else (),
         )
-        stored = await self._commit(active, poll, now)
+        stored, outcomes = await self._commit(active, poll, now)
         return PolledFeed(
             feed=state.id,
             parse_level=parsed.parse_level,
             entries=stored,
             hits=len(hits),
+            outcomes=outcomes,
             gap=("closed" if archive.closed else "open") if found.gap else None,
             match_s=match_s,
         )
@@ -310,8 +330,10 @@ class Ingestor:
             replace(entry, content=max(entry.content, articles.get(entry.key, ""), key=len)) for entry in entries
         )
 
-    async def _commit(self, active: ActiveConfig, poll: PollResult, now: datetime) -> tuple[Entry, ...]:
-        """Write a poll, a large one in parts; its hits are routed while they are written.
+    async def _commit(
+        self, active: ActiveConfig, poll: PollResult, now: datetime
+    ) -> tuple[tuple[Entry, ...], Mapping[str, int]]:
+        """Write a poll, a large one in parts; its hits are routed while they are written: return what became of them.
 
         Each part holds entries with their own hits, so a crash between two of them loses nothing: what is
         not stored yet is as new on the next poll as it was on this one.
@@ -322,20 +344,22 @@ class Ingestor:
         fingerprints: dict[tuple[str, str], Fingerprint] = {}
         async for some in breathing([entry for entry in poll.entries if entry.key in matched]):
             fingerprints |= fingerprints_of(some, [hit for entry in some for hit in matched[entry.key]])
-        stored: list[Entry] = []
+        stored, outcomes = list[Entry](), Counter[str]()
         for number, part in enumerate(_parts(poll)):
             hit_keys = {hit.entry_key for hit in part.hits}
             entries = [entry for entry in part.entries if entry.key in hit_keys]
             known = {ref: fingerprints[ref] for e in entries if (ref := (e.feed, e.key)) in fingerprints}
             asked = active.router.query(part.hits, entries, now, known)
-            answer = partial(active.router.route, part.hits, entries, now, fingerprints=known, part=number)
+            route = partial(active.router.route, part.hits, entries, now, fingerprints=known, part=number)
+            answer = _Noted(route)
             began = perf_counter()
             stored += await self._feeds.commit(
                 part, owner=self._context.owner_of(part.state), question=asked, route=answer if asked else None
             )
+            outcomes.update(map(hit_outcome, answer.routed.hits))
             if part.unfinished:  # an alert takes six writes, each of which would wait for one of these parts
                 await asyncio.sleep(min(perf_counter() - began, MAX_PAUSE_S))
-        return tuple(stored)
+        return tuple(stored), outcomes
 
     async def _unchanged(
         self,

@@ -1,0 +1,51 @@
+"""The first poll of feeds in one sentence: what was there, and why nobody was alerted."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aggregator.core.titles import BASELINE
+
+
+@dataclass(slots=True, kw_only=True)
+class FirstLook:
+    """Counts of first polls: feeds, those that failed, entries, and hits by their outcome in words."""
+
+    feeds: int = 0
+    failed: int = 0
+    entries: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, entries: int, outcomes: Mapping[str, int], *, failed: bool) -> None:
+        """Count the first poll of one feed."""
+        self.feeds += 1
+        self.failed += failed
+        self.entries += entries
+        self.outcomes.update(outcomes)
+
+    @property
+    def held(self) -> int:
+        """Hits that were not alerted because they were already there."""
+        return self.outcomes[BASELINE]
+
+    def sentence(self, page: str | None, *, rules: int) -> str:
+        """Say what the first look found; `page`: address of the page, `rules`: how many are active."""
+        feeds = "1 feed" if self.feeds == 1 else f"{self.feeds:,} feeds"
+        entries = "1 entry" if self.entries == 1 else f"{self.entries:,} entries"
+        said = f"First look at {feeds}: {entries}, {self._matched(page, rules)}"
+        return f"{said} · {self.failed:,} could not be read: `aggregator status` says why" if self.failed else said
+
+    def _matched(self, page: str | None, rules: int) -> str:
+        matched = self.outcomes.total()
+        if not rules:
+            return "and no rule to match them. Write one in rules.yaml, or try `aggregator search`."
+        if not matched:
+            return "none matched your rules. New entries that do are alerted as they come."
+        see = page or "`aggregator hits list`"
+        if not self.held:
+            return f"{matched:,} matched your rules. See them: {see}"
+        one = self.held == 1
+        why = f"{'was' if one else 'were'} not alerted because {'it was' if one else 'they were'} already there"
+        which = "and" if self.held == matched else f"and {self.held:,} of them"
+        digest = "have them as one digest: `aggregator hits send --baseline`"
+        return f"{matched:,} matched your rules {which} {why}. See them: {see} · {digest}"

@@ -1,0 +1,101 @@
+"""The sentence about first polls, the reason of a pass without alerts, and the line of a running service."""
+
+import io
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from aggregator.cli.live import LiveLine
+from aggregator.cli.poll import PassSummary
+from aggregator.core.errors import AggregatorError
+from aggregator.core.model import Entry, Reason
+from aggregator.pipeline.delivery_batch import DeliveryCounts
+from aggregator.pipeline.first_look import FirstLook
+from aggregator.pipeline.ingest import PolledFeed
+from tests.unit.pipeline.builders import NOW
+
+OLD = "not alerted: already there at first poll"
+ENTRY = Entry(feed="a", key="k", seen_at=NOW, reason=Reason.NEW)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "rules", "says"),
+    [
+        (
+            {OLD: 118},
+            3,
+            (
+                "First look at 2 feeds: 2,450 entries, 118 matched your rules and were not alerted because they were "
+                "already there. See them: http://h/ · have them as one digest: `aggregator hits send --baseline`"
+            ),
+        ),
+        ({OLD: 1}, 3, "1 matched your rules and was not alerted because it was already there."),
+        ({OLD: 8, "alerted": 2}, 3, "10 matched your rules and 8 of them were not alerted because"),
+        ({"alerted": 2}, 3, "2 matched your rules. See them: http://h/"),
+        ({}, 3, "none matched your rules. New entries that do are alerted as they come."),
+        ({}, 0, "and no rule to match them. Write one in rules.yaml"),
+    ],
+)
+def test_a_first_look_says_what_was_found_and_why_nobody_heard(
+    outcomes: Mapping[str, int], rules: int, says: str
+) -> None:
+    """Feeds, entries, hits; what was old, and how to have it."""
+    look = FirstLook()
+    look.add(2000, {}, failed=False)
+    look.add(450, outcomes, failed=False)
+    assert says in look.sentence("http://h/", rules=rules)
+    look.add(0, {}, failed=True)
+    assert look.sentence("http://h/", rules=rules).endswith("1 could not be read: `aggregator status` says why")
+
+
+@pytest.mark.parametrize(
+    ("polled", "counts", "why"),
+    [
+        ({}, {}, "No alerts: nothing is new."),
+        ({"entries": (ENTRY,)}, {}, "No alerts: of 1 new or changed entry none matched any of 2 rules."),
+        ({"hits": 1, "outcomes": {"alerted": 1}}, {"sent": 1}, ""),
+        ({"hits": 1, "outcomes": {"alerted": 1}}, {"held": 1}, "Alerts are held for quiet hours, a digest"),
+        ({"hits": 1, "outcomes": {"alerted": 1}}, {}, "Alerts are queued for their digests"),
+        (
+            {"hits": 3, "outcomes": {"not alerted: silenced": 2, "duplicate of an alerted story": 1}},
+            {"sent": 0},
+            "Not every hit is an alert: 2 not alerted: silenced, 1 duplicate of an alerted story.",
+        ),
+        ({"error": AggregatorError("no")}, {}, ""),
+        ({"first": True, "entries": (ENTRY,), "hits": 1, "outcomes": {OLD: 1}}, {}, "First look at 1 feed: 1 entry"),
+    ],
+)
+def test_a_pass_gives_the_reason_where_it_alerts_nothing(
+    polled: Mapping[str, object], counts: Mapping[str, int], why: str
+) -> None:
+    """Nothing new, no match, held, queued, known before: each in its own words."""
+    tally = PassSummary()
+    tally.add(PolledFeed(feed="a", **polled))  # type: ignore[arg-type]
+    said = tally.why(DeliveryCounts(**counts), rules=2)  # type: ignore[arg-type]
+    assert said.startswith(why) if why else not said
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_line_stays_below_what_is_printed() -> None:
+    """It is taken away for each text and drawn again behind its end; hostile text in it steers nothing."""
+    screen = Screen()
+    line = LiveLine(screen, screen)
+    line.polled(PolledFeed(feed="a", entries=(ENTRY,), hits=1))
+    line.polled(PolledFeed(feed="b", error=AggregatorError("no")))
+    line.delivered(DeliveryCounts(sent=2))
+    line.due(NOW + timedelta(seconds=40), NOW)
+    assert line.text() == "2 polls, 1 failed · 1 new · 1 hit · 2 alerts · next poll in 40 s"
+    line.stderr.write("a log ")
+    line.stderr.write("line\n")
+    assert screen.getvalue().count("\r\x1b[Ka log \r\x1b[Kline\n\r\x1b[K") == 1
+    line.say("First look at \x1b[2J feeds")
+    assert "\x1b[2J" not in screen.getvalue()
+    line.close()
+    assert screen.getvalue().endswith("\r\x1b[K")
