@@ -14,11 +14,11 @@ from aggregator.cli.program import config_option
 from aggregator.core.errors import NotFound
 from aggregator.core.humanize import ago
 from aggregator.core.model import Json
-from aggregator.pipeline.delivery_batch import DeliveryCounts
 from aggregator.pipeline.first_look import FirstLook
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
+    from aggregator.pipeline.delivery_batch import DeliveryCounts
     from aggregator.pipeline.ingest import PolledFeed
 
 
@@ -52,12 +52,12 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
 
             await ListUpdates(app).tick()
             await app.reload(config_path())
-        tally, counts = PassSummary(), DeliveryCounts()
+        tally, counts = PassSummary(), None
         if force or await app.has_work():
             counts = await _pass(app, feeds, force, tally, len(feeds) or len(known))
         shape = summary(tally, counts, perf_counter() - began)
         rules = sum(rule.enabled for rule in app.current.config.rules)
-        why = tally.why(counts, rules=rules) if tally.polled else await _nothing_due(app, feeds)
+        why = tally.why(counts, rules=rules) if counts and tally.polled else await _nothing_due(app, feeds)
         if as_json:
             emit(shape | {"why": why})
         else:
@@ -70,7 +70,7 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
 
 async def _pass(
     app: "Application", feeds: tuple[str, ...], force: bool, tally: "PassSummary", expected: int
-) -> DeliveryCounts:
+) -> "DeliveryCounts":
     """Poll, deliver what is due, read articles; return what became of the alerts."""
     runtime = await app.runtime()
     with progress("polling", expected) as step:
@@ -113,7 +113,7 @@ class PassSummary:
         if polled.error:
             self.errors.append(f"{polled.feed}: {polled.error}")
 
-    def why(self, counts: DeliveryCounts, *, rules: int) -> str:
+    def why(self, counts: "DeliveryCounts", *, rules: int) -> str:
         """Say why the pass sent no alert, or not all of its hits; empty where there is nothing to explain."""
         if self.first.feeds and self.first.entries:
             return self.first.sentence(None, rules=rules)
@@ -146,8 +146,8 @@ async def _nothing_due(app: "Application", feeds: tuple[str, ...]) -> str:
     return f"No feed is due{when}. `aggregator poll --force` polls all the same."
 
 
-def summary(tally: PassSummary, counts: DeliveryCounts, seconds: float) -> Json:
-    """Return the JSON shape of a pass."""
+def summary(tally: PassSummary, counts: "DeliveryCounts | None", seconds: float) -> Json:
+    """Return the JSON shape of a pass; `counts`: None if there was nothing to do."""
     failed = len(tally.errors)
     return {
         "feeds": {
@@ -159,7 +159,7 @@ def summary(tally: PassSummary, counts: DeliveryCounts, seconds: float) -> Json:
         "entries": {"new": tally.new, "updated": tally.updated},
         "hits": tally.hits,
         "outcomes": dict(tally.outcomes + tally.first.outcomes),
-        "deliveries": {"sent": counts.sent, "retry": counts.retry, "dead": counts.dead, "held": counts.held},
+        "deliveries": {name: getattr(counts, name) if counts else 0 for name in ("sent", "retry", "dead", "held")},
         "seconds": round(seconds, 3),
     }
 
