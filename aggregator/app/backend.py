@@ -27,8 +27,26 @@ from aggregator.core.errors import (
     Unreachable,
 )
 from aggregator.core.findings import findings
-from aggregator.core.model import DeliveryState, Finding, HitDetail, LoopStatus, Receipt, SearchOrder, Status
-from aggregator.core.results import BaselineSent, ChannelAnswer, ChannelTest, FeedCandidate, ImportResult, SearchResult
+from aggregator.core.model import (
+    DeliveryState,
+    FeedSummary,
+    Finding,
+    Health,
+    HitDetail,
+    LoopStatus,
+    Receipt,
+    SearchOrder,
+    Status,
+)
+from aggregator.core.results import (
+    BaselineSent,
+    ChannelAnswer,
+    ChannelTest,
+    FeedCandidate,
+    ImportResult,
+    PollOutcome,
+    SearchResult,
+)
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Auth, Feed
 from aggregator.core.text.urls import is_ip_address, login_in, pasted_urls, with_login
@@ -40,6 +58,7 @@ from aggregator.scheduler import kept_alive
 if TYPE_CHECKING:
     from aggregator.web.app import WebApp
 
+POLL_WAIT_S, POLL_LOOK_S = 20.0, 0.2
 MAX_CONCURRENT_LOOKUPS, LOOKUPS_S = 32, 15.0
 
 
@@ -228,6 +247,32 @@ class AppBackend(ConfigEditing):
             raise NotFound("feed", login_in(pasted_urls(url)[0]).url, why=why)
         if found[0].existing_id:
             raise Conflict(f"{found[0].url} is already watched as {found[0].existing_id}")
+        return found[0]
+
+    async def poll_now(self, feed_id: str) -> PollOutcome | None:
+        before = await self._summary(feed_id)
+        if before.state.health in (Health.PAUSED, Health.GONE):
+            raise Conflict(f"feed {feed_id} is {before.state.health.value}; resume it first")
+        asked_at = self.clock.now()
+        await self.catalog.poll_soon(feed_id, asked_at)
+        for _ in range(round(POLL_WAIT_S / POLL_LOOK_S)):
+            await asyncio.sleep(POLL_LOOK_S)
+            after = await self._summary(feed_id)
+            polled_at = after.state.last_polled_at
+            if polled_at is not None and polled_at >= asked_at:
+                failed = after.state.failures > 0
+                return PollOutcome(
+                    feed=feed_id,
+                    new=max(after.entries - before.entries, 0),
+                    hits=max(after.hits - before.hits, 0),
+                    error=(after.state.last_error or "the poll failed") if failed else "",
+                )
+        return None
+
+    async def _summary(self, feed_id: str) -> FeedSummary:
+        found = await self.catalog.feeds([feed_id])
+        if not found or not any(feed.id == feed_id for feed in self.app.current.feeds.values()):
+            raise NotFound("feed", feed_id, list(self.app.current.feeds))
         return found[0]
 
     async def import_opml(

@@ -12,11 +12,13 @@ from aggregator.app.application import Application
 from aggregator.app.turns import Turns
 from aggregator.core.edits import edit_between, undone
 from aggregator.core.errors import ConfigErrors, NotFound
+from aggregator.core.model import Edit
 from aggregator.core.results import EditedRules, Preview, RuleEdit, RuleItem, RulesCheck, RulesFile
 from aggregator.pipeline.backtest import backtest
 from aggregator.ports import Catalog, Clock
 
 PREVIEW_S = 8.0
+FEEDS = "feeds: "  # what an edit of feeds is about begins so
 
 Reload = Callable[[], Awaitable[ConfigErrors | None]]
 
@@ -78,9 +80,36 @@ class ConfigEditing:
 
     async def undo_edit(self, edit_id: int) -> RulesFile:
         edit = await self.catalog.edit(edit_id)
+        if edit.about.startswith(FEEDS):
+            return await self._undo_of_feeds(edit)
         file = await self._known_file(edit.file)
         text = undone(file.text.replace("\r\n", "\n"), edit)
         return await self._save(file, text, file.digest, about=edit.about, undoes=edit.id)
+
+    async def change_feeds(self, changes: Mapping[str, Mapping[str, object] | None], *, about: str) -> int | None:
+        async with self._checks.turn(), self._edits:
+            changed = await asyncio.to_thread(config.change_feeds, self.path, changes)
+        await self.reloading()
+        kept = [
+            await self._keep(edit_between(one.file, one.before, one.after, about=FEEDS + about, at=self.clock.now()))
+            for one in changed
+        ]
+        return kept[0].id if len(kept) == 1 else None
+
+    async def _undo_of_feeds(self, edit: Edit) -> RulesFile:
+        async with self._checks.turn(), self._edits:
+            file = await asyncio.to_thread(config.read_file, self.path, edit.file)
+            text = undone(file.text, edit)
+            await asyncio.to_thread(config.replace_text, self.path, edit.file, text)
+        await self.reloading()
+        again = edit_between(edit.file, file.text, text, about=edit.about, at=self.clock.now(), undoes=edit.id)
+        kept = await self._keep(again)
+        return RulesFile(name=edit.file, text="", digest="", edit=kept.id)
+
+    async def _keep(self, edit: Edit) -> Edit:
+        """Keep an edit so that it can be undone, unless its lines hold a secret."""
+        changed = edit.removed + edit.added
+        return await self.catalog.add_edit(edit) if changed and self.app.redact(changed) == changed else edit
 
     async def save_rules(self, name: str, text: str, expected_digest: str, *, about: str = "") -> RulesFile:
         return await self._save(await self._known_file(name), text, expected_digest, about=about)
@@ -94,10 +123,7 @@ class ConfigEditing:
         await self.reloading()
         before, after = (one.replace("\r\n", "\n") for one in (file.text, text))
         edit = edit_between(file.name, before, after, about=about, at=self.clock.now(), undoes=undoes)
-        changed = edit.removed + edit.added
-        if changed and self.app.redact(changed) == changed:
-            edit = await self.catalog.add_edit(edit)
-        return replace(await self._known_file(file.name), edit=edit.id)
+        return replace(await self._known_file(file.name), edit=(await self._keep(edit)).id)
 
     async def preview(self, name: str, text: str, since: datetime) -> Preview:
         edited = {rule.id: rule for rule in (await self._with(name, text)).rules}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from aggregator.config import yaml_edit
+from aggregator.config import rule_text, yaml_edit
 from aggregator.config.loader import Loaded, load
 from aggregator.config.scope import restrict
 from aggregator.config.source import Source, file_digest, files, read
@@ -69,6 +69,71 @@ def remove_feed(path: Path, feed_id: str, *, environ: Mapping[str, str] = os.env
     source, items, node = _item(path, "feeds", feed_id, environ)
     _save(path, source, yaml_edit.remove(source, items, node), environ)
     return source.name
+
+
+class ChangedFile(NamedTuple):
+    """A file that was written: its text before and after."""
+
+    file: str
+    before: str
+    after: str
+
+
+def change_feeds(
+    path: Path, changes: Mapping[str, Mapping[str, object] | None], *, environ: Mapping[str, str] = os.environ
+) -> tuple[ChangedFile, ...]:
+    """Write keys of several feeds, by id (None as a value removes the key; None for a feed removes it). All or none.
+
+    Every other line stays. Raises NotFound, ConfigErrors (a rule may still name a feed that is removed).
+    """
+    texts: dict[Path, Source] = {}
+    before: dict[Path, str] = {}
+    places = {
+        name: (at.file, at.line, at.column) for (kind, name), at in load(path, environ).places.items() if kind == "feed"
+    }
+    for feed_id in changes:
+        if feed_id not in places:
+            raise NotFound("feed", feed_id, list(places))
+    wanted = {places[feed_id]: values for feed_id, values in changes.items()}
+    for original in read(path, {})[0]:
+        root, _ = parse(original)
+        items = root.get("feeds") if isinstance(root, MappingNode) else None
+        listed = items.nodes if isinstance(items, SequenceNode) else ()
+        nodes = [(node, wanted[_at(node)]) for node in listed if _at(node) in wanted]
+        source = original
+        for node, values in reversed(nodes):  # from the end, so that places before it stay right
+            again, _ = parse(source)
+            now = again.get("feeds") if isinstance(again, MappingNode) else None
+            assert isinstance(now, SequenceNode)
+            here = next(one for one in now.nodes if one.start == node.start)
+            removed = values is None
+            text = (
+                yaml_edit.remove(source, now, here) if removed else rule_text.with_keys(source, now, here, values or {})
+            )
+            source = Source(source.name, text, source.path)
+        if source is not original:
+            texts[source.path], before[source.path] = source, original.text
+    edited = {file: source.text for file, source in texts.items()}
+    load(path, environ, edited=edited)
+    for file, text in edited.items():
+        _write(file, text)
+    return tuple(ChangedFile(source.name, before[file], source.text) for file, source in texts.items())
+
+
+def read_file(path: Path, file: str) -> EditableText:
+    """Return one file of the configuration. Raises NotFound."""
+    sources = {source.name: source for source in read(path, {})[0]}
+    if file not in sources:
+        raise NotFound("file", file, list(sources))
+    return EditableText(file, sources[file].text, file_digest(sources[file].path))
+
+
+def replace_text(path: Path, file: str, text: str, *, environ: Mapping[str, str] = os.environ) -> None:
+    """Write a file of the configuration whole if the result is valid. Raises NotFound, ConfigErrors."""
+    source = next((one for one in read(path, {})[0] if one.name == file), None)
+    if source is None:
+        raise NotFound("file", file)
+    _save(path, source, text, environ)
 
 
 def rule_files(path: Path) -> tuple[EditableText, ...]:

@@ -94,6 +94,22 @@ def replace_rule(text: str, rule_id: str, item: str) -> str:
     return yaml_edit.replace(source, node, _block(_ended(item), _indent(source, node)))
 
 
+def with_keys(source: Source, items: SequenceNode, node: Node, values: Mapping[str, object]) -> str:
+    """Return a file with keys of one item of a list written; an item that is a plain text becomes its `url`."""
+    item = f"url: {yaml_edit.to_yaml(_text(node))}\n" if isinstance(node, ScalarNode) else _item(source, node)
+    text, changed = source.text, set_keys(item, values)
+    if yaml_edit.is_flow(items) or "\r\n" in text:
+        line = "{" + ", ".join(_flow_pairs(changed)) + "}"
+        return text[: node.start] + line + text[yaml_edit.last(node) :]
+    return yaml_edit.replace(source, node, _block(changed, _indent(source, node)))
+
+
+def _flow_pairs(item: str) -> list[str]:
+    root, _ = parse(_source(item))
+    assert isinstance(root, MappingNode)
+    return [f"{item[k.start : k.end]}: {' '.join(item[v.start : yaml_edit.last(v)].split())}" for k, v in root.pairs]
+
+
 def append_rule(text: str, item: str) -> str:
     """Put an item behind the last rule."""
     source = _source(text)

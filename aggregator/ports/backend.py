@@ -17,6 +17,7 @@ from aggregator.core.results import (
     EditedRules,
     FeedCandidate,
     ImportResult,
+    PollOutcome,
     Preview,
     RuleEdit,
     RuleItem,
@@ -168,6 +169,17 @@ class Backend(Protocol):
 
         Raises ConfigErrors, Conflict, and Forbidden if it may not be read; with `find` NotFound and FetchError.
         """
+        ...
+
+    async def change_feeds(self, changes: Mapping[str, Mapping[str, object] | None], *, about: str) -> int | None:
+        """Write keys of feeds into the configuration and reload; None as a value removes a key, None a whole feed.
+
+        Return the number of the edit, by which it can be undone; None if it can't. Raises NotFound, ConfigErrors, Busy.
+        """
+        ...
+
+    async def poll_now(self, feed_id: str) -> PollOutcome | None:
+        """Poll a feed and wait for what comes of it; None if that takes too long. Raises NotFound, Conflict."""
         ...
 
     async def import_opml(self, document: bytes) -> ImportResult:

@@ -27,6 +27,18 @@ OUTCOMES = (
     gettext_noop("alerted in a digest"),
     gettext_noop("duplicate of an alerted story"),
 )
+# The words of tabs and dots: the states of feeds as they are stored.
+STATES = (
+    gettext_noop("new"),
+    gettext_noop("ok"),
+    gettext_noop("failing"),
+    gettext_noop("silent"),
+    gettext_noop("blocked"),
+    gettext_noop("emptied"),
+    gettext_noop("gone"),
+    gettext_noop("moved"),
+    gettext_noop("paused"),
+)
 TIMES = (gettext_noop("now"), gettext_noop("never"))
 
 

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from aggregator import __version__
+from aggregator.core import humanize
 from aggregator.core.text.messages import gettext_noop, ngettext_noop
 from aggregator.core.text.sanitize import inert
 from aggregator.core.titles import rule_titles
@@ -68,6 +69,16 @@ DONE: dict[str, str | tuple[str, str]] = {
     "acknowledged": ngettext_noop(
         "Acknowledged: you won't be alerted again when more sources carry this story.",
         "%(n)s acknowledged: you won't be alerted again when more sources carry these stories.",
+    ),
+    "feed_changed": gettext_noop("Saved: the feed is polled on by what you wrote."),
+    "poll_failed": gettext_noop("The poll failed; the reason stands below."),
+    "feeds_paused": ngettext_noop("Paused. Its entries are kept.", "%(n)s feeds paused. Their entries are kept."),
+    "feeds_resumed": ngettext_noop("Resumed. Poll queued.", "%(n)s feeds resumed. Polls queued."),
+    "feeds_polled": ngettext_noop("Poll queued.", "%(n)s polls queued."),
+    "feeds_tagged": ngettext_noop("Tags of 1 feed changed.", "Tags of %(n)s feeds changed."),
+    "feeds_removed": ngettext_noop(
+        "Removed. Its entries are kept until they expire.",
+        "%(n)s feeds removed. Their entries are kept until they expire.",
     ),
     "tested": gettext_noop("Test alert sent: every recipient accepted it."),
     "test_failed": gettext_noop("The test alert was not accepted by everyone; see the answers below."),
@@ -188,6 +199,7 @@ def environment() -> Environment:
         count=filters.count,
         amount=filters.amount,
         ago=filters.ago,
+        written=humanize.written,
         due=filters.due,
         clock=filters.clock,
         stamp=filters.stamp,

@@ -30,6 +30,7 @@ from aggregator.core.results import (
     EntryMatch,
     FeedCandidate,
     ImportResult,
+    PollOutcome,
     Preview,
     RuleChange,
     RuleEdit,
@@ -39,7 +40,7 @@ from aggregator.core.results import (
     SearchResult,
 )
 from aggregator.core.rules import ExplainedClause, Explanation
-from aggregator.core.settings import Config
+from aggregator.core.settings import Config, Feed
 from tests.support.memory_store import FeedRow, MemoryCatalog, Tables
 
 RULES_TEXT = """\
@@ -118,6 +119,7 @@ class MemoryBackend:
     late: frozenset[str] = frozenset()
     fault: DatabaseFault | None = None
     reloads: int = 0
+    polls: dict[str, PollOutcome] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     tests: dict[str, ChannelTest] = field(default_factory=dict)
     candidates: dict[str, tuple[FeedCandidate, ...]] = field(default_factory=dict)
@@ -343,6 +345,24 @@ class MemoryBackend:
         state = FeedState(id=feed_id, url=url, configured_url=url, title=title, next_poll_at=self.clock.now())
         self.tables.feeds[feed_id] = FeedRow(state)
         return feed_id
+
+    async def change_feeds(self, changes: Mapping[str, Mapping[str, object] | None], *, about: str) -> int | None:
+        known = {feed.id: feed for feed in self.loaded.config.feeds}
+        for name, values in changes.items():
+            if name not in known:
+                raise NotFound("feed", name, list(known))
+            if values is None:
+                del known[name]
+            else:
+                row = known[name].model_dump(by_alias=True, exclude_defaults=True) | dict(values)
+                known[name] = Feed.model_validate({key: value for key, value in row.items() if value is not None})
+        self.loaded = Loaded(self.loaded.config.model_copy(update={"feeds": tuple(known.values())}))
+        return None
+
+    async def poll_now(self, feed_id: str) -> PollOutcome | None:
+        if feed_id not in self.tables.feeds:
+            raise NotFound("feed", feed_id, list(self.tables.feeds))
+        return self.polls.get(feed_id)
 
     async def import_opml(self, document: bytes) -> ImportResult:
         return ImportResult(added=("one", "two"), known=("three",), problems=("https://: this is not an address",))

@@ -148,3 +148,20 @@ class ChannelStatus(Schema):
     sent_last_hour: int
     state: Text
     attempts: list[ChannelAttempt]
+
+
+class PollOutcome(Schema):
+    """What a poll found; `done` is false if it was still running: then it goes on by itself."""
+
+    feed: Text
+    done: bool
+    new: int
+    hits: int
+    error: Text
+
+
+class FeedChanged(Schema):
+    """`edit` is the number by which the change can be undone, null if it can't."""
+
+    feed: Text
+    edit: int | None

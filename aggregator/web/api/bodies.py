@@ -76,6 +76,18 @@ class SetPaused(RequestBody):
     paused: bool
 
 
+class ChangeFeed(RequestBody):
+    """Keys to write; null removes one, a key that is left out stays as it is."""
+
+    title: Annotated[str, Field(max_length=300)] | None = None
+    tags: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)] | None = None
+    every: Annotated[
+        str | None,
+        Field(max_length=40),
+        WithJsonSchema({"anyOf": [{"type": "string", "pattern": "^[1-9][0-9]?[mh]$"}, {"type": "null"}]}),
+    ] = None
+
+
 class RulesUpload(RequestBody):
     name: Id
     text: Text

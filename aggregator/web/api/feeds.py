@@ -5,7 +5,8 @@ from fastapi.responses import JSONResponse
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import FeedSummary, Json
-from aggregator.core.schemas import candidate_json, feed_json, imported_json, models
+from aggregator.core.results import PollOutcome
+from aggregator.core.schemas import actions, as_json, candidate_json, feed_json, imported_json, models
 from aggregator.core.settings import Config
 from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
@@ -82,6 +83,37 @@ async def poll_feed(backend: BackendDep, feed_id: str) -> Response:
     await one_feed(backend, feed_id)
     await backend.catalog.poll_soon(feed_id, backend.clock.now())
     return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config))
+
+
+@router.post("/feeds/{feed_id}/poll-now", response_model=actions.PollOutcome)
+async def poll_feed_now(backend: BackendDep, feed_id: str) -> Response:
+    """Poll one feed and wait for what comes of it."""
+    await one_feed(backend, feed_id)
+    found = await backend.poll_now(feed_id)
+    outcome = found or PollOutcome(feed=feed_id)
+    values = {
+        "feed": feed_id,
+        "done": found is not None,
+        "new": outcome.new,
+        "hits": outcome.hits,
+        "error": outcome.error,
+    }
+    return JSONResponse(as_json(actions.PollOutcome, values))
+
+
+@router.patch("/feeds/{feed_id}", response_model=actions.FeedChanged)
+async def change_feed(backend: BackendDep, feed_id: str, sent: bodies.ChangeFeed) -> Response:
+    """Write title, tags or interval of a feed into its file; every other line stays."""
+    values = {name: getattr(sent, name) or None for name in sent.model_fields_set}
+    edit = await backend.change_feeds({feed_id: values}, about=feed_id)
+    return JSONResponse(as_json(actions.FeedChanged, {"feed": feed_id, "edit": edit}))
+
+
+@router.delete("/feeds/{feed_id}", response_model=actions.FeedChanged)
+async def remove_feed(backend: BackendDep, feed_id: str) -> Response:
+    """Remove a feed from the configuration; 422 if a rule still names it. Its entries stay until they expire."""
+    edit = await backend.change_feeds({feed_id: None}, about=feed_id)
+    return JSONResponse(as_json(actions.FeedChanged, {"feed": feed_id, "edit": edit}))
 
 
 @router.put("/feeds/{feed_id}/paused", response_model=models.Feed)

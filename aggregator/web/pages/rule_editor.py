@@ -88,7 +88,12 @@ class BackForm(BaseModel):
 
 def undo_of(saved: RulesFile) -> str:
     """Return how the undo of an edit of rules is called."""
-    return f"edit-{saved.edit}" if saved.edit is not None else ""
+    return undo_name(saved.edit)
+
+
+def undo_name(edit: int | None) -> str:
+    """Return how the undo of an edit is called in a message."""
+    return f"edit-{edit}" if edit is not None else ""
 
 
 @router.get("/rules/new")
