@@ -6,6 +6,7 @@ were written. Each gap of a term becomes one of the classes below.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from unicodedata import normalize
 
 from aggregator.core.text.tokens import is_wide, token_kind
@@ -116,6 +117,7 @@ class SymbolSeparator:
 Separator = NoSeparator | CodeSeparator | WordSeparator | SymbolSeparator
 
 
+@lru_cache(maxsize=1 << 12)
 def normalize_separator(gap: str) -> str:
     """Write `gap` with one spelling for every dash, apostrophe, quotation mark and run of blanks."""
     return re.sub(r"\s+", " ", normalize("NFKC", gap.translate(_TIDY)))

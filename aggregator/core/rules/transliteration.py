@@ -112,8 +112,7 @@ def code_spellings(term: str) -> tuple[str, ...]:
     heard, seen = _in_latin(term)
     for latin in (term, *heard):
         found[latin] = None
-        for respell in (_cyrillic, _looks(_LOOKS_CYRILLIC), _greek, _looks(_LOOKS_GREEK), _arabic, _called("arabic"),
-                        _called("hebrew"), _called("hindi")):  # fmt: skip
+        for respell in _RESPELLINGS:
             spelled = _each_run(latin, respell)
             if spelled:
                 found[spelled] = None
@@ -146,11 +145,11 @@ def name_spellings(term: str) -> tuple[str, ...]:
 def _in_latin(term: str) -> tuple[list[str], list[str]]:
     """Return Latin spellings of a term written in another script: by its sound, and by its looks."""
     bare = fold(term)
-    heard = [_each_run(term, lambda run: _LETTER_CALLED.get(fold(run), "").upper() or None)]
+    heard = [_each_run(term, _letter_called)]
     for pattern, table in ((_CYRILLIC, _FROM_CYRILLIC), (_GREEK, _FROM_GREEK)):
         if pattern.search(bare):
             heard += [_each_run(term, partial(_transcribed, table=table, nth=nth)) for nth in range(2)]
-    seen = _each_run(term, _looks(_LOOKS_LATIN))
+    seen = _each_run(term, _look_latin)
     return [spelled for spelled in heard if spelled], [seen] if seen else []
 
 
@@ -161,16 +160,28 @@ def _transcribed(run: str, table: Mapping[str, tuple[str, ...]], nth: int) -> st
 
 def _each_run(term: str, respell: Respelling) -> str | None:
     """Respell the letters of a term's designators; None if some cannot be."""
-    pieces: list[str] = []
-    at = 0
-    codes = (word for word in _BLANK_FREE.finditer(term) if any(map(str.isdecimal, word[0])))
-    for run in (run for word in codes for run in _LETTERS.finditer(term, *word.span())):
-        spelled = respell(run[0]) if len(run[0]) <= MAX_CODE_LETTERS else None
+    parts = _runs(term)
+    pieces = [*parts]
+    for place in range(1, len(parts), 2):
+        run = parts[place]
+        spelled = respell(run) if len(run) <= MAX_CODE_LETTERS else None
         if not spelled:
             return None
-        pieces += (term[at : run.start()], spelled)
-        at = run.end()
-    return "".join((*pieces, term[at:])) if pieces else None
+        pieces[place] = spelled
+    return "".join(pieces) if len(parts) > 1 else None
+
+
+@lru_cache(maxsize=1 << 10)
+def _runs(term: str) -> tuple[str, ...]:
+    """Divide a term into what stays and runs of a designator's letters, alternately; both ends are what stays."""
+    parts: list[str] = []
+    at = 0
+    for word in _BLANK_FREE.finditer(term):
+        if any(map(str.isdecimal, word[0])):
+            for run in _LETTERS.finditer(term, *word.span()):
+                parts += (term[at : run.start()], run[0])
+                at = run.end()
+    return (*parts, term[at:])
 
 
 def _single(table: Mapping[str, str]) -> Respelling:
@@ -295,4 +306,15 @@ def _cyrillic_ways(bare: str) -> tuple[str, ...]:
     return tuple(islice(_likeliest(_softened(_pieces(bare, _WAYS_TO_CYRILLIC))), MAX_WAYS))
 
 
-_cyrillic, _greek, _sound_arabic = _single(_TO_CYRILLIC), _single(_TO_GREEK), _single(_TO_ARABIC)
+def _letter_called(run: str) -> str | None:
+    return _LETTER_CALLED.get(fold(run), "").upper() or None
+
+
+# Designators have few letters, so these are asked for the same ones again and again.
+_remembered = lru_cache(maxsize=1 << 13)
+_cyrillic, _greek, _sound_arabic = map(_remembered, map(_single, (_TO_CYRILLIC, _TO_GREEK, _TO_ARABIC)))
+_look_latin = _remembered(_looks(_LOOKS_LATIN))
+_RESPELLINGS: tuple[Respelling, ...] = (
+    _cyrillic, _remembered(_looks(_LOOKS_CYRILLIC)), _greek, _remembered(_looks(_LOOKS_GREEK)), _remembered(_arabic),
+    *(_remembered(_called(script)) for script in _CALLED),
+)  # fmt: skip
