@@ -3,7 +3,8 @@
 import asyncio
 import gc
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
@@ -36,7 +37,8 @@ def load_config(path: Path, *, sound: bool = False, edited: Mapping[Path, str] |
 
     from aggregator.config import load, load_valid
 
-    return load_valid(path, os.environ) if sound else load(path, os.environ, edited=edited or {})
+    with _uncollected():
+        return load_valid(path, os.environ) if sound else load(path, os.environ, edited=edited or {})
 
 
 def open_application(
@@ -144,6 +146,18 @@ def _startable(path: Path, roles: frozenset[str], *, files: bool) -> "tuple[Load
     from aggregator.app.cluster_config import load_from_database
 
     return load_from_database(address, whole="plan" in roles or "web" in roles, web="web" in roles), None
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector away: of rules by the thousand it would look at every one, again and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _share_arenas() -> None:
