@@ -7,10 +7,12 @@ have for it to match at all (triggers, for the index).
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from itertools import islice, pairwise
 
 from aggregator.core.model import Span
 from aggregator.core.rules.atoms import Atom
+from aggregator.core.rules.items import Spelling
 from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.rules.regex import Pattern
 from aggregator.core.rules.syntax_tree import Node
@@ -30,17 +32,27 @@ Positions = tuple[int, int, Evidence]
 
 @dataclass(frozen=True, slots=True)
 class TermClause:
-    """A term in any of its spellings. `stems`: the written words, if inflections count.
+    """A term in any of its spellings, which are worked out when they are first asked for.
 
+    `stems`: the written words, if inflections count.
     `lang`: the language that `lang:` asks for; a document of unknown language may be in it.
     """
 
     node: Node
     label: str
-    atoms: tuple[Atom, ...]
+    spelling: Spelling
     fields: tuple[str, ...]
     stems: tuple[str, ...] = ()
     lang: str = ""
+    atoms: tuple[Atom, ...] = attribute(init=False, repr=False, compare=False)
+
+    def __getattr__(self, name: str) -> tuple[Atom, ...]:
+        # Reached while the slot is empty; of designators, most spellings are for scripts that few documents have.
+        if name != "atoms":
+            raise AttributeError(name)
+        atoms = self.spelling.atoms()
+        object.__setattr__(self, "atoms", atoms)
+        return atoms
 
     def matches(self, context: MatchContext) -> bool:
         vocabulary, everywhere = context.vocabulary, self.fields == context.fields

@@ -22,7 +22,7 @@ from aggregator.core.rules.clauses import (
     fields_of,
 )
 from aggregator.core.rules.entry_document import Document
-from aggregator.core.rules.items import MAX_TERM, inflected_forms, item, item_body, spellings_of
+from aggregator.core.rules.items import MAX_TERM, Spelling, item, item_body
 from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.rules.query_parser import parse_query, print_query
 from aggregator.core.rules.regex import BadPattern, pattern
@@ -291,8 +291,10 @@ class _Compilation:
         exact = exact or self.config.case == "exact"
         stems = tuple(token_texts(text)) if self.config.stem and not text.rstrip().endswith("*") else ()
         inflect = (node.inflect or self.config.inflect) and not exact and not text.rstrip().endswith("*")
-        atoms = spellings_of(text, exact, self.config.translit or inflect)
-        return TermClause(node, text, (*atoms, *inflected_forms(text, atoms)) if inflect else atoms, fields, stems)
+        spelling = Spelling(text, exact, self.config.translit, inflect)
+        if not spelling.check():
+            spelling.atoms()  # raises what is wrong with a spelling, and remembers them
+        return TermClause(node, text, spelling, fields, stems)
 
     def _spoken(self, tag: str, fields: tuple[str, ...]) -> TermClause:
         clause = self._seek(Term(language(tag)), False, fields)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from aggregator.core.rules import foreign_syntax
 from aggregator.core.rules.atoms import Atom, BadTerm, atom, inflected, respelled
@@ -69,6 +70,25 @@ def spellings_of(text: str, exact: bool = False, translit: bool = False) -> tupl
         stem = text.removesuffix("*")
         atoms.update(dict.fromkeys(atom(spelled + text[len(stem) :]) for spelled in name_spellings(stem)))
     return tuple(atoms)
+
+
+class Spelling(NamedTuple):
+    """A term as a rule has it, and how it is respelled: the same in other scripts, and a name's case endings."""
+
+    text: str
+    exact: bool = False
+    translit: bool = False
+    inflect: bool = False
+
+    def check(self) -> bool:
+        """Check what a person wrote; tell whether the spellings can wait, as none can be wrong. Raises BadTerm."""
+        written = atom(self.text, self.exact)
+        return written.code and not (written.prefix or self.translit or self.inflect)
+
+    def atoms(self) -> tuple[Atom, ...]:
+        """Return the atoms that find the term, as written first. Raises BadTerm."""
+        atoms = spellings_of(self.text, self.exact, self.translit or self.inflect)
+        return (*atoms, *inflected_forms(self.text, atoms)) if self.inflect else atoms
 
 
 @lru_cache(maxsize=1 << 14)

@@ -7,7 +7,7 @@ from aggregator.core.rules.atoms import BadTerm
 from aggregator.core.rules.clauses import TermClause
 from aggregator.core.rules.entry_document import Document
 from aggregator.core.rules.index import spans
-from aggregator.core.rules.items import item, item_body, spellings_of
+from aggregator.core.rules.items import Spelling, item, item_body
 from aggregator.core.rules.match_context import MatchContext
 from aggregator.core.rules.syntax_tree import ListRef, Term
 
@@ -22,9 +22,11 @@ def match_term(term: str, text: str) -> tuple[Span, ...]:
     try:
         if syntax := foreign_syntax.advise_term(wanted.text):
             raise BadTerm(syntax.message, syntax.hint)
-        clause = TermClause(wanted, wanted.text, spellings_of(wanted.text, wanted.exact), ("content",))
+        spelling = Spelling(wanted.text, wanted.exact)
+        spelling.check()
     except BadTerm as error:
         raise InvalidRule("term", [Problem(path=(), message=str(error), hint=error.hint)]) from error
+    clause = TermClause(wanted, wanted.text, spelling, ("content",))
     return spans(clause, MatchContext(Document(content=text), ("content",)))
 
 
