@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -266,3 +267,25 @@ async def found(store: object, name: str) -> list[tuple[str, ...]]:
         return [(await store.catalog.story(name))[0].feeds]  # type: ignore[attr-defined]
     except NotFound:
         return []
+
+
+async def test_unchanged_polls_share_transactions(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred polls without anything new are claimed and written in ten transactions at most."""
+    transactions = 0
+    honest = Writer._transact
+
+    def counted(self: Writer, group: Sequence[Any]) -> Any:
+        nonlocal transactions
+        transactions += 1
+        return honest(self, group)
+
+    monkeypatch.setattr(Writer, "_transact", counted)
+    names = [f"f{n}" for n in range(100)]
+    async with open_store(url, index_text=lambda _: "") as store:
+        await store.feeds.sync([feed(name) for name in names], NOW)
+        transactions = 0
+        states = await lease(store.feeds, *names)
+        commits = (store.feeds.commit(PollResult(state=polled(state)), owner="me") for state in states)
+        await asyncio.gather(*commits)
+    assert len(states) == 100
+    assert transactions <= 10

@@ -292,8 +292,7 @@ class _Compilation:
         stems = tuple(token_texts(text)) if self.config.stem and not text.rstrip().endswith("*") else ()
         inflect = (node.inflect or self.config.inflect) and not exact and not text.rstrip().endswith("*")
         spelling = Spelling(text, exact, self.config.translit, inflect)
-        if not spelling.check():
-            spelling.atoms()  # raises what is wrong with a spelling, and remembers them
+        spelling.check()
         return TermClause(node, text, spelling, fields, stems)
 
     def _spoken(self, tag: str, fields: tuple[str, ...]) -> TermClause:

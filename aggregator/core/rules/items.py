@@ -80,10 +80,11 @@ class Spelling(NamedTuple):
     translit: bool = False
     inflect: bool = False
 
-    def check(self) -> bool:
-        """Check what a person wrote; tell whether the spellings can wait, as none can be wrong. Raises BadTerm."""
+    def check(self) -> None:
+        """Check what a person wrote, and the spellings that may be wrong although that is right. Raises BadTerm."""
         written = atom(self.text, self.exact)
-        return written.code and not (written.prefix or self.translit or self.inflect)
+        if not written.code or written.prefix or self.translit or self.inflect:
+            self.atoms()
 
     def atoms(self) -> tuple[Atom, ...]:
         """Return the atoms that find the term, as written first. Raises BadTerm."""
