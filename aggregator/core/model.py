@@ -439,10 +439,14 @@ class Features:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frequencies:
-    """In how many of `documents` each stem and anchor occurred; frozen while a poll is routed."""
+    """In how many of `documents` each stem and anchor occurred; frozen while a poll is routed.
+
+    `rarities` remembers what was computed from that.
+    """
 
     documents: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
+    rarities: dict[str, float] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

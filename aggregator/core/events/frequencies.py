@@ -18,7 +18,11 @@ LOGS = (0.0, *(1 + log(count) for count in range(1, MAX_COUNT + 1)))  # what a s
 
 def idf(frequencies: Frequencies, stem: str) -> float:
     """Return how rare a stem is: the logarithm of the inverse share of documents, at least 0."""
-    return max(0.0, log((frequencies.documents + PRIOR) / (frequencies.counts.get(stem, 0) + 1)))
+    rarity = frequencies.rarities.get(stem)
+    if rarity is None:
+        rarity = max(0.0, log((frequencies.documents + PRIOR) / (frequencies.counts.get(stem, 0) + 1)))
+        frequencies.rarities[stem] = rarity
+    return rarity
 
 
 class FrequencyModel:
