@@ -1,12 +1,14 @@
 """Advice about rules: probable mistakes, and remedies for noisy rules."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 
 from aggregator.core.model import Entry, HitFilter
-from aggregator.core.rules import LintFinding, Rule, index_text, lint, not_near, propose
+from aggregator.core.rules import LintFinding, Rule, document, index_text, lint, not_near, propose
 from aggregator.core.rules.feedback import MIN_MARKED
-from aggregator.pipeline.context import Context
+from aggregator.pipeline.context import ActiveConfig, Context
+from aggregator.pipeline.matching import breathing
 from aggregator.ports import Catalog
 
 SAMPLE = 5000
@@ -18,7 +20,8 @@ async def advise(context: Context, catalog: Catalog) -> tuple[LintFinding, ...]:
     now, active = context.now(), context.active
     config = active.config
     rules = tuple(active.rules.values())
-    words, entries = await _frequencies(catalog, now)
+    sample = await catalog.entries(since=now - timedelta(days=30), limit=SAMPLE)
+    words, entries = Counter(word for entry in sample for word in set(index_text(entry).split())), len(sample)
     findings = lint(
         rules,
         await catalog.rules(now),
@@ -27,15 +30,23 @@ async def advise(context: Context, catalog: Catalog) -> tuple[LintFinding, ...]:
         entries=entries,
         channels=tuple(config.channels),
         default_channels=config.settings.default_channels,
+        matched=await _matched(active, sample),
     )
     proposals = [finding for rule in rules for finding in await _exclusions(catalog, rule, words, entries)]
     return (*findings, *proposals)
 
 
-async def _frequencies(catalog: Catalog, now: datetime) -> tuple[Counter[str], int]:
-    """Return in how many of the latest entries each folded word occurs, and how many entries those are."""
-    entries = await catalog.entries(since=now - timedelta(days=30), limit=SAMPLE)
-    return Counter(word for entry in entries for word in set(index_text(entry).split())), len(entries)
+async def _matched(active: ActiveConfig, sample: Sequence[Entry]) -> dict[str, frozenset[int]]:
+    """Return, for each rule, the places of the entries in a sample that it matches."""
+    found: dict[str, set[int]] = {}
+    place = 0
+    async for some in breathing(sample):
+        for entry in some:
+            feed = active.feeds.get(entry.feed)
+            for one in active.index.match(document(entry, feed.tags if feed else ())):
+                found.setdefault(one.rule, set()).add(place)
+            place += 1
+    return {rule: frozenset(places) for rule, places in found.items()}
 
 
 async def _exclusions(catalog: Catalog, rule: Rule, words: Counter[str], entries: int) -> list[LintFinding]:

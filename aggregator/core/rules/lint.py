@@ -14,6 +14,92 @@ from aggregator.core.rules.syntax_tree import NEAR_WORDS, And, ListRef, Near, No
 
 SILENT_DAYS = 90
 COMMON_SHARE = 0.05  # of the stored entries
+FLOOD_SHARE = 0.2
+SAMPLE_MIN = 100  # entries below which nothing is said about shares of them
+TWIN_MIN = 3
+FUNCTION_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "to",
+        "in",
+        "on",
+        "at",
+        "by",
+        "for",
+        "with",
+        "from",
+        "and",
+        "or",
+        "but",
+        "not",
+        "as",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "it",
+        "its",
+        "this",
+        "that",
+        "he",
+        "she",
+        "they",
+        "we",
+        "you",
+        "i",
+        "der",
+        "die",
+        "das",
+        "ein",
+        "eine",
+        "und",
+        "oder",
+        "in",
+        "im",
+        "zu",
+        "von",
+        "mit",
+        "ist",
+        "le",
+        "la",
+        "les",
+        "un",
+        "une",
+        "des",
+        "du",
+        "de",
+        "et",
+        "ou",
+        "est",
+        "en",
+        "el",
+        "los",
+        "las",
+        "y",
+        "o",
+        "il",
+        "lo",
+        "gli",
+        "e",
+        "è",
+        "di",
+        "da",
+        "en",
+        "ei",
+        "et",
+        "og",
+        "eller",
+        "i",
+        "på",
+        "til",
+        "av",
+        "er",
+    ]
+)
 
 # Acronyms that are everyday words once their capitals are folded.
 _WORDS = frozenset(
@@ -41,11 +127,13 @@ def lint(
     entries: int = 0,
     channels: Collection[str] = (),
     default_channels: Collection[str] = (),
+    matched: Mapping[str, frozenset[int]] | None = None,
 ) -> tuple[LintFinding, ...]:
     """Return the findings in the order of the rules; those about channels come last.
 
-    `frequencies` counts the stored entries, of `entries`, that a folded word occurs in; `now` is
-    needed to tell which rules are silent. Checks whose data is not given are skipped.
+    `frequencies` counts the stored entries, of `entries`, that a folded word occurs in; `matched`
+    are, for each rule, those of them that it matches; `now` is needed to tell which rules are
+    silent. Checks whose data is not given are skipped.
     """
     known = {figure.rule: figure for figure in figures}
     findings: list[LintFinding] = []
@@ -54,9 +142,15 @@ def lint(
         findings += _exclusions(rule)
         findings += _acronyms(rule)
         findings += _common(rule, frequencies or {}, entries)
+        findings += _anything(rule)
         findings += _silent(rule, known.get(rule.id), now)
-    findings += _doubles(rules)
+        if matched is not None and entries >= SAMPLE_MIN:
+            findings += _by_sample(rule, matched.get(rule.id, frozenset()), entries, known.get(rule.id))
+    doubles = _doubles(rules)
+    findings += doubles
     findings += _swallowed(rules)
+    if matched is not None and entries >= SAMPLE_MIN:
+        findings += _twins(rules, matched, entries, {one.rule for one in doubles})
     findings += _unused(rules, channels, default_channels)
     return tuple(findings)
 
@@ -120,7 +214,7 @@ def _acronyms(rule: Rule) -> Iterator[LintFinding]:
 
 
 def _common(rule: Rule, frequencies: Mapping[str, int], entries: int) -> Iterator[LintFinding]:
-    if entries < 100:
+    if entries < SAMPLE_MIN:
         return
     for clause in _required(rule.plan):
         word = clause.atoms[0].tokens
@@ -146,17 +240,70 @@ def _silent(rule: Rule, figure: RuleStats | None, now: datetime | None) -> Itera
         )
 
 
-def _doubles(rules: Sequence[Rule]) -> Iterator[LintFinding]:
+def _anything(rule: Rule) -> Iterator[LintFinding]:
+    """Find rules for which a word is enough that stands in nearly every text."""
+    options = [clause.label for clause in _choices(rule.plan)]
+    if options and any(label.lower() in FUNCTION_WORDS for label in options):
+        small = [repr(label) for label in options if label.lower() in FUNCTION_WORDS]
+        stand = "stands" if len(small) == 1 else "stand"
+        yield LintFinding(
+            rule=rule.id,
+            kind="anything",
+            message=f"matches nearly everything: {' and '.join(small)} {stand} in most texts, and one is enough",
+            hint="name what you look for, or write the words as one phrase in quotes",
+        )
+
+
+def _by_sample(rule: Rule, found: frozenset[int], entries: int, figure: RuleStats | None) -> Iterator[LintFinding]:
+    """Find rules that match nothing of what is stored, or so much that nobody can read it."""
+    if not found and rule.config.enabled and (figure is None or not figure.hits):
+        yield LintFinding(
+            rule=rule.id,
+            kind="dead",
+            message=f"matches none of the latest {entries} entries and never had a hit",
+            hint="check its spelling, its all: and its feeds:; `aggregator search` shows what each term finds",
+        )
+    elif len(found) > FLOOD_SHARE * entries:
+        yield LintFinding(
+            rule=rule.id,
+            kind="flooding",
+            message=f"matches {len(found)} of the latest {entries} entries",
+            hint="narrow it down with all:, near: or none:, or give it deliver: daily",
+        )
+
+
+def _twins(
+    rules: Sequence[Rule], matched: Mapping[str, frozenset[int]], entries: int, known: Collection[str]
+) -> Iterator[LintFinding]:
+    """Find rules that are written differently and match the same entries."""
+    first: dict[frozenset[int], str] = {}
+    for rule in rules:
+        found = matched.get(rule.id, frozenset())
+        other = first.setdefault(found, rule.id) if len(found) >= TWIN_MIN else rule.id
+        if other != rule.id and rule.id not in known:
+            yield LintFinding(
+                rule=rule.id,
+                kind="twin",
+                message=f"matches the same {len(found)} of the latest {entries} entries as {other}",
+                hint="keep one, with the channels of both",
+            )
+
+
+def _doubles(rules: Sequence[Rule]) -> list[LintFinding]:
+    findings = []
     seen: dict[tuple[Node, str], str] = {}
     for rule in rules:
         first = seen.setdefault((rule.tree, rule.version), rule.id)
         if first != rule.id:
-            yield LintFinding(
-                rule=rule.id,
-                kind="duplicate",
-                message=f"matches exactly what {first} matches",
-                hint="keep one, with the channels of both",
+            findings.append(
+                LintFinding(
+                    rule=rule.id,
+                    kind="duplicate",
+                    message=f"matches exactly what {first} matches",
+                    hint="keep one, with the channels of both",
+                )
             )
+    return findings
 
 
 def _swallowed(rules: Sequence[Rule]) -> Iterator[LintFinding]:
@@ -214,6 +361,12 @@ def _excluded(clause: Clause) -> Iterator[TermClause]:
     elif isinstance(clause, AndClause):
         for child in clause.children:
             yield from _excluded(child)
+
+
+def _choices(clause: Clause) -> tuple[TermClause, ...]:
+    """Return the terms of a clause one of which is enough for a match by itself."""
+    terms = clause.children if isinstance(clause, OrClause) else (clause,)
+    return tuple(term for term in terms if isinstance(term, TermClause))
 
 
 def _options(clause: Clause) -> frozenset[Atom]:

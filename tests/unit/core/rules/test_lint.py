@@ -37,3 +37,35 @@ def test_a_single_word_under_none_is_warned_of_with_the_near_to_write(keys: dict
 def test_phrases_and_titles_may_exclude(more: dict[str, Any]) -> None:
     """A phrase is no word in passing, and a title is short."""
     assert findings(any=["S-400"], **more) == []
+
+
+def found_in(sample: int, matched: dict[str, set[int]], *rules: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rules and kinds of what is found, over so many entries and what each rule matches of them."""
+    compiled = [compile_rule(RuleConfig.model_validate(one), {}) for one in rules]
+    places = {rule: frozenset(found) for rule, found in matched.items()}
+    return [(one.rule, one.kind) for one in lint(compiled, entries=sample, matched=places)]
+
+
+def test_a_choice_of_small_words_is_called_what_it_is() -> None:
+    """One of them is enough for nearly every text; as part of a phrase, or beside a real condition, it is not."""
+    assert findings(any=["the", "a"]) == [
+        ("anything", "name what you look for, or write the words as one phrase in quotes")
+    ]
+    assert [kind for kind, _ in findings(any=["S-400", "of"])] == ["anything"]
+    assert findings(any=["The Hague"]) == []
+    assert findings(all=["the", "S-400"]) == []
+
+
+def test_dead_twin_and_flooding_rules_are_seen_from_the_first_hundred_entries() -> None:
+    """By what each matches of the latest entries; fewer say nothing."""
+    rules = ({"id": "dead", "any": ["zebra"]}, {"id": "one", "any": ["S-400"]}, {"id": "two", "any": ["triumf"]},
+             {"id": "flood", "any": ["Russia"]})  # fmt: skip
+    matched: dict[str, set[int]] = {"one": {1, 5, 9}, "two": {1, 5, 9}, "flood": set(range(21))}
+    assert found_in(100, matched, *rules) == [("dead", "dead"), ("flood", "flooding"), ("two", "twin")]
+    assert found_in(99, matched, *rules) == []
+    assert found_in(105, matched, *rules) == [("dead", "dead"), ("two", "twin")]
+
+
+def test_a_paused_rule_is_not_dead() -> None:
+    """It matches nothing because somebody paused it."""
+    assert found_in(100, {}, {"id": "off", "any": ["zebra"], "enabled": False}) == []
