@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aggregator import __version__, config
+from aggregator.app.discovery import NO_KEYS, Keys, SourceFinder, address_and_login
 from aggregator.app.editing import ConfigEditing
 from aggregator.app.masking import shown
 from aggregator.app.metrics import lag_s
@@ -23,6 +24,7 @@ from aggregator.core.errors import (
     Conflict,
     DatabaseFault,
     FetchError,
+    Forbidden,
     NotFound,
     Unreachable,
 )
@@ -42,6 +44,7 @@ from aggregator.core.results import (
     BaselineSent,
     ChannelAnswer,
     ChannelTest,
+    Discovery,
     FeedCandidate,
     ImportResult,
     PollOutcome,
@@ -49,7 +52,9 @@ from aggregator.core.results import (
 )
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Auth, Feed
-from aggregator.core.text.urls import is_ip_address, login_in, pasted_urls, with_login
+from aggregator.core.short_names import expand
+from aggregator.core.text.urls import Login, is_ip_address
+from aggregator.core.values import maildir
 from aggregator.pipeline.apply_rules import send_baseline
 from aggregator.pipeline.search import explain_hit, search
 from aggregator.pipeline.websub import PushOutcome
@@ -194,60 +199,69 @@ class AppBackend(ConfigEditing):
 
     # --- feeds -----------------------------------------------------------------------------------
 
-    async def discover(self, url: str) -> tuple[FeedCandidate, ...]:
-        """Find feeds behind `url`, as pasted; a name and password in it go to its own origin, and are not returned."""
-        known = {feed.url: feed.id for feed in self.app.current.feeds.values()}
+    async def discover(self, url: str) -> Discovery:
+        """Find what can be watched at `url`, as pasted.
 
-        from aggregator.fetch.discover import discover as discover_feeds
+        A name and password in it go to its own origin, and are not returned.
+        """
+        return await self.find_sources(url)
 
+    async def find_sources(self, url: str, keys: Keys = NO_KEYS, *, local: bool = False) -> Discovery:
+        """Find what can be watched; see SourceFinder.find."""
         runtime = await self.app.runtime()
-        found = await discover_feeds(url, runtime.fetcher.transport, runtime.read)
-        return tuple(
-            FeedCandidate(
-                url=c.url,
-                title=c.title,
-                entries=c.entries,
-                newest_at=c.newest_at,
-                titles=tuple(title for _, title in c.latest),
-                existing_id=known.get(c.url),
-                rhythm_s=c.rhythm_s,
-            )
-            for c in found
-        )
+        return await SourceFinder(runtime, self.app.current.feeds.values()).find(url, keys, local=local)
 
     async def add_feed(
-        self, url: str, *, title: str = "", tags: Sequence[str] = (), feed_id: str = "", find: bool = False
+        self,
+        url: str,
+        *,
+        title: str = "",
+        tags: Sequence[str] = (),
+        feed_id: str = "",
+        find: bool = False,
+        keys: Keys | None = None,
+        local: bool = False,
     ) -> str:
-        """Add the feed at `url`, as pasted; a name and password in it become the feed's `auth`.
+        """Add the source at `url`, as pasted; a name and password in it become its `auth`.
 
-        `find`: it may be that of a site, and the best feed behind it is added. Raises NotFound, Conflict, FetchError;
-        what cannot be reached now is added as it is.
+        `find`: it may be that of a site, and the best source behind it is added. `keys` are further keys of the feed;
+        `local`: it may be a Maildir. Raises NotFound, Conflict, FetchError; what cannot be reached now is added as
+        it is.
         """
-        login = login_in(pasted_urls(url)[0])
+        login, keys = address_and_login(url), keys or NO_KEYS
         if find and (best := await self._behind(url)):
-            login, title = login_in(with_login(best.url, login)), title or best.title
-        await (await self.app.runtime()).fetcher.transport.check_allowed(login.url)
+            login = Login(best.url, login.user, login.password) if _same_place(best.url, login.url) else Login(best.url)
+            title, keys = title or best.title, {**best.keys, **keys}
+        if maildir(login.url) is not None and not local:
+            raise Forbidden("a Maildir is added at the command line or in the file", url=login.url, transient=False)
+        if login.url.startswith(("imaps:", "maildir:")):
+            keys = {**keys, "kind": "mail"}
+        else:
+            await (await self.app.runtime()).fetcher.transport.check_allowed(expand(login.url) or login.url)
+        auth = {"password": login.password} if login.url.startswith("imaps:") and login.password else login.auth
+        row = {"url": login.url, "id": feed_id, **keys, "title": title, "tags": list(tags), "auth": auth}
         async with self._edits:  # two edits of one file would undo each other
             added = await asyncio.to_thread(
-                config.add_feed, self.path, url=login.url, feed_id=feed_id, title=title, tags=tags, auth=login.auth
+                config.add_feeds, self.path, [{key: value for key, value in row.items() if value}]
             )
         await self.reloading()
-        return added.id
+        return added[0].id
 
     async def _behind(self, url: str) -> FeedCandidate | None:
-        """Return the best feed behind an address; None: unreachable now. Raises NotFound, Conflict, FetchError."""
+        """Return the best source behind an address; None: unreachable now. Raises NotFound, Conflict, FetchError."""
         try:
             found = await self.discover(url)
         except Unreachable as error:
             if error.connected:
                 raise
             return None
-        if not found:
+        if not found.candidates:
             why = "no feed is linked there or found at the usual paths of the site"
-            raise NotFound("feed", login_in(pasted_urls(url)[0]).url, why=why)
-        if found[0].existing_id:
-            raise Conflict(f"{found[0].url} is already watched as {found[0].existing_id}")
-        return found[0]
+            raise NotFound("feed", address_and_login(url).url, why=f"{why}; {found.nothing}" if found.nothing else why)
+        best = found.candidates[0]
+        if best.existing_id:
+            raise Conflict(f"{best.url} is already watched as {best.existing_id}")
+        return best
 
     async def poll_now(self, feed_id: str) -> PollOutcome | None:
         before = await self._summary(feed_id)
@@ -346,6 +360,10 @@ class AppBackend(ConfigEditing):
             )
             for feed in self.app.current.config.feeds
         )
+
+
+def _same_place(one: str, other: str) -> bool:
+    return urlsplit(one).netloc == urlsplit(other).netloc
 
 
 def _tried(one: config.OpmlOutline) -> Feed:

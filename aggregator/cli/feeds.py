@@ -163,47 +163,113 @@ def _status_fields(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
 @click.argument("url")
 @click.option("--id", "feed_id", default="", help="Permanent id; default: derived from the URL.")
 @click.option("--tag", "tags", multiple=True, help="Tag to add; may be repeated.")
+@click.option(
+    "--kind", type=click.Choice(["feed", "sitemap", "page", "watch", "mail"]), help="Read URL itself, as this kind."
+)
+@click.option("--select", "select", multiple=True, metavar="PART=CSS", help="Kinds page and watch: a part of the page.")
+@click.option("--ignore", multiple=True, metavar="REGEX", help="Kind watch: what is no change; may be repeated.")
+@click.option("--from", "senders", multiple=True, metavar="GLOB", help="Kind mail: only these senders.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @config_option
 @json_option
-def add(as_json: bool, url: str, feed_id: str, tags: tuple[str, ...], yes: bool) -> None:
-    """Find the feed at URL, show it, and add it to the configuration (comments are kept)."""
+def add(
+    as_json: bool,
+    url: str,
+    feed_id: str,
+    tags: tuple[str, ...],
+    kind: str | None,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    senders: tuple[str, ...],
+    yes: bool,
+) -> None:
+    """Find the source at URL, show what it gives, and add it to the configuration (comments are kept).
+
+    URL is an address of a feed or a site, a short name (telegram:channel), imaps://user:password@host/Folder or
+    maildir:/path.
+    """
+    given = {"kind": kind, "select": dict(map(_part, select)), "ignore": list(ignore), "from": list(senders)}
+    keys = {key: value for key, value in given.items() if value}
 
     async def work(backend: "AppBackend") -> None:
-        login = login_in(pasted_urls(url)[0])
-        found = await backend.discover(url)
-        if not found:
-            raise NotFound("feed", login.url)
-        _show_candidate(found, backend.clock.now(), err=as_json)
-        if found[0].existing_id:
-            raise AggregatorError(f"already watched as {found[0].existing_id}")
-        best = {"added": False, "id": None, "url": found[0].url, "title": found[0].title, "tags": list(tags)}
+        found = await backend.find_sources(url, keys, local=True)
+        if not found.candidates:
+            raise NotFound("feed", _address(url), why=found.nothing)
+        best = found.candidates[0]
+        _show_candidate(found.candidates, backend.clock.now(), err=as_json)
+        if best.existing_id:
+            raise AggregatorError(f"already watched as {best.existing_id}")
+        shape: dict[str, object] = {
+            "added": False,
+            "id": None,
+            "url": best.url,
+            "title": best.title,
+            "tags": list(tags),
+        }
+        shape |= {"kind": best.kind, "select": best.select}
         if not yes and not click.confirm("Add this feed?", default=True, err=as_json):
             if as_json:
-                emit(schemas.as_json(actions.FeedAdded, best))
+                emit(schemas.as_json(actions.FeedAdded, shape))
             raise SystemExit(3)
         added = await backend.add_feed(
-            with_login(found[0].url, login), title=found[0].title, tags=tags, feed_id=feed_id
+            _with_login(best.url, url),
+            title=best.title,
+            tags=tags,
+            feed_id=feed_id,
+            keys={**keys, **best.keys},
+            local=True,
         )
         if as_json:
-            emit(schemas.as_json(actions.FeedAdded, best | {"added": True, "id": added}))
+            emit(schemas.as_json(actions.FeedAdded, shape | {"added": True, "id": added}))
         else:
             echo(f"added {added}")
 
     with_backend(work)
 
 
+def _part(written: str) -> tuple[str, str]:
+    part, equals, selector = written.partition("=")
+    if not equals or not selector.strip():
+        raise click.BadParameter(f"{written!r} is not PART=CSS, such as entry=article", param_hint="--select")
+    return part.strip(), selector.strip()
+
+
+def _address(url: str) -> str:
+    """Return an address as it may be shown: without a password."""
+    from aggregator.app.discovery import address_and_login
+
+    return address_and_login(url).url
+
+
+def _with_login(found: str, pasted: str) -> str:
+    """Return the address of what was found, with the login of the pasted one where both are one place."""
+    if found.startswith("imaps:"):
+        return pasted.strip()
+    return with_login(found, login_in(pasted_urls(pasted)[0])) if found.startswith("http") else found
+
+
 def _show_candidate(found: "Sequence[FeedCandidate]", now: "datetime", *, err: bool) -> None:
-    """Print the feed that would be added: its title, last entries and rhythm."""
+    """Print the source that would be added: its title, last entries and rhythm."""
     best = found[0]
     secho(best.title or best.url, bold=True, err=err)
     echo(f"  {best.url}", err=err)
-    for title in best.titles:
-        echo(f"  · {title}", err=err)
+    _show_entries(best, err=err)
     rhythm = f", a new one about every {span(best.rhythm_s)}" if best.rhythm_s else ""
-    echo(f"  {plural(best.entries, 'entry', 'entries')}, the newest {ago(best.newest_at, now)}{rhythm}", err=err)
+    if best.kind == "watch":
+        echo(f"  {plural(best.entries, 'line')} of text; every change will be an entry", err=err)
+    else:
+        echo(f"  {plural(best.entries, 'entry', 'entries')}, the newest {ago(best.newest_at, now)}{rhythm}", err=err)
     for other in found[1:]:
-        echo(f"  also found: {other.url}", err=err)
+        echo(f"  also found: {other.url}{f' ({other.kind})' if other.kind != 'feed' else ''}", err=err)
+
+
+def _show_entries(candidate: "FeedCandidate", *, err: bool) -> None:
+    """Print how a source would be read, unless it is a feed, and its latest entries."""
+    if candidate.kind != "feed":
+        parts = ", ".join(f'{part}: "{selector}"' for part, selector in candidate.select.items())
+        echo(f"  kind: {candidate.kind}{f', select: {{{parts}}}' if parts else ''}", err=err)
+    for title in candidate.titles:
+        echo(f"  · {title}", err=err)
 
 
 @feeds.command()
@@ -230,19 +296,21 @@ def remove(as_json: bool, feed_id: str) -> None:
 @config_option
 @json_option
 def discover(as_json: bool, url: str) -> None:
-    """List the feeds that a site offers."""
+    """List what a site offers to watch, with the entries it would give: feeds, else sitemaps, else a list page."""
 
     async def work(backend: "AppBackend") -> None:
-        found = await backend.discover(url)
+        found = await backend.find_sources(url, local=True)
         if as_json:
-            emit([candidate_json(candidate) for candidate in found])
+            emit([candidate_json(candidate) for candidate in found.candidates])
         else:
             table(
-                ("url", "title", "entries>", "every"),
-                ((c.url, c.title, c.entries, span(c.rhythm_s) if c.rhythm_s else "") for c in found),
-                empty=f"No feed found at {login_in(pasted_urls(url)[0]).url}.",
+                ("url", "kind", "title", "entries>", "every"),
+                ((c.url, c.kind, c.title, c.entries, span(c.rhythm_s) if c.rhythm_s else "") for c in found.candidates),
+                empty=f"No feed found at {_address(url)}. {found.nothing}".rstrip(),
             )
-        if not found:
+            for candidate in found.candidates[:1]:
+                _show_entries(candidate, err=False)
+        if not found.candidates:
             raise SystemExit(3)
 
     with_backend(work)

@@ -202,15 +202,34 @@ class Preview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedCandidate:
-    """A feed behind an address, fetched but not yet added; `rhythm_s` is its usual gap between entries."""
+    """A source behind an address, read but not yet added; `rhythm_s` is its usual gap between entries.
+
+    `kind` and `select` are those that it would be read with; `titles` are of its latest entries.
+    """
 
     url: str
     title: str = ""
+    kind: str = "feed"
+    select: dict[str, str] = field(default_factory=dict)
     entries: int = 0
     newest_at: datetime | None = None
     titles: tuple[str, ...] = ()
     existing_id: str | None = None
     rhythm_s: float | None = None
+
+    @property
+    def keys(self) -> dict[str, object]:
+        """Return the keys by which its configuration differs from that of a feed."""
+        found: dict[str, object] = {"kind": self.kind, "select": self.select}
+        return {key: value for key, value in found.items() if value and value != "feed"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovery:
+    """What can be watched at an address, best first; `nothing`: why its page gives nothing."""
+
+    candidates: tuple[FeedCandidate, ...] = ()
+    nothing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

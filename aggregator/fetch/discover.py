@@ -13,6 +13,7 @@ from aggregator.core.errors import FetchError
 from aggregator.core.model import Fetched, ParsedFeed
 from aggregator.core.polling.intervals import usual_gap
 from aggregator.core.text import charset
+from aggregator.core.text.nesting import is_too_deep
 from aggregator.core.text.urls import Login, login_in, pasted_urls
 from aggregator.fetch.blocked_pages import bad_status
 from aggregator.fetch.fetcher import ACCEPT, basic, document
@@ -141,7 +142,10 @@ def linked(page: Response) -> tuple[str, ...]:
 
 def _tree(page: Response) -> tuple[LexborHTMLParser, str]:
     """Parse the page; return its tree and what its links are relative to."""
-    tree = LexborHTMLParser(charset.as_utf8(page.body[:PAGE_BYTES], page.header("Content-Type")))
+    body = page.body[:PAGE_BYTES]
+    if is_too_deep(body):  # quadratic for the parser, and no page of a site
+        body = b""
+    tree = LexborHTMLParser(charset.as_utf8(body, page.header("Content-Type")))
     base = tree.css_first("base[href]")
     return tree, _joined(page.url, (base.attributes.get("href") or "") if base else "") or page.url
 

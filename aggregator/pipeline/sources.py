@@ -35,11 +35,11 @@ class SourceFetcher:
             return await self._mail.fetch(feed, state)
         if feed.kind not in ASKS_FIRST:
             return await self._web.fetch(feed, state)
-        await self._permit(feed, state.url)
+        await self.permit(feed, state.url)
         answer = await self._web.fetch(feed, state)
         if isinstance(answer, Fetched) and robots_url(answer.url) != robots_url(state.url):
             try:
-                await self._permit(feed, answer.url)
+                await self.permit(feed, answer.url)
             except FetchError:
                 if answer.held is not None:
                     answer.held.release()
@@ -73,7 +73,7 @@ class SourceFetcher:
             if page.held is not None:
                 page.held.release()
 
-    async def _permit(self, feed: Feed, url: str) -> None:
+    async def permit(self, feed: Feed, url: str) -> None:
         """Raise Forbidden where robots.txt forbids an address."""
         if refusal := (await self.robots(feed, url)).refusal(url):
             site = robots_url(url).removeprefix("https://").removeprefix("http://")

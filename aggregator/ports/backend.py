@@ -7,15 +7,15 @@ Every method may raise an AggregatorError, whose text is shown to the person.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from math import inf
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from aggregator.core.errors import ConfigError
 from aggregator.core.model import Finding, HitDetail, LoopStatus, SearchOrder, Status
 from aggregator.core.results import (
     BaselineSent,
     ChannelTest,
+    Discovery,
     EditedRules,
-    FeedCandidate,
     ImportResult,
     PollOutcome,
     Preview,
@@ -160,12 +160,22 @@ class Backend(Protocol):
         """Accept a hub's push; `read` returns the body, of `size_bytes` as it says. Raises StoreError, Busy."""
         ...
 
-    async def discover(self, url: str) -> tuple[FeedCandidate, ...]:
-        """Find the feeds behind an address. Raises FetchError, ParseError."""
+    async def discover(self, url: str) -> Discovery:
+        """Find what can be watched at an address: feeds, else sitemaps, else a list. Raises FetchError, ParseError."""
         ...
 
-    async def add_feed(self, url: str, *, title: str = "", tags: Sequence[str] = (), find: bool = False) -> str:
-        """Write a feed into the configuration and reload; return its id. `find`: the best feed behind the address.
+    async def add_feed(
+        self,
+        url: str,
+        *,
+        title: str = "",
+        tags: Sequence[str] = (),
+        find: bool = False,
+        keys: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Write a source into the configuration and reload; return its id. `find`: the best one behind the address.
+
+        `keys` are further keys of a feed.
 
         Raises ConfigErrors, Conflict, and Forbidden if it may not be read; with `find` NotFound and FetchError.
         """

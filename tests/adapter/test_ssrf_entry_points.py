@@ -24,13 +24,15 @@ from aggregator.app.clock import SystemClock
 from aggregator.app.runtime import Runtime
 from aggregator.config import load
 from aggregator.core.errors import AggregatorError
-from aggregator.core.model import ArticleRequest, Entry, FeedState, Fetched, ParsedFeed, ParseLevel
+from aggregator.core.model import ArticleRequest, Entry, FeedState, Fetched, ParsedFeed, ParseLevel, SitemapPart
+from aggregator.core.polling.sitemaps import PER_POLL
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Feed
 from aggregator.fetch import curl, resolver
 from aggregator.pipeline.archive import ArchiveReader
 from aggregator.pipeline.articles import ArticleFetcher
 from aggregator.pipeline.context import activate
+from aggregator.pipeline.sitemaps import SitemapReader
 from aggregator.pipeline.websub import WebSub
 from aggregator.web import create_app
 from tests.adapter.test_fetch_ssrf import SPELLINGS
@@ -64,6 +66,21 @@ async def archive(app: Application, runtime: Runtime, urls: Sequence[str]) -> No
         await walk(feed, state, Fetched(url=f"{url}latest", status=200, body=b""), parsed, app.clock.now())
 
     await asyncio.gather(*map(one, urls))
+
+
+async def sitemaps(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
+    """An index names sitemaps, each on a site with a robots.txt of its own."""
+    feed = Feed(id="f", url="https://feeds.example/", kind="sitemap")
+    state = FeedState(id="f", url=feed.url, configured_url=feed.url)
+    reader = SitemapReader(runtime.sources, runtime.parser)
+
+    async def some(parts: Sequence[str]) -> None:
+        named = tuple(SitemapPart(url=url) for url in parts)
+        index = ParsedFeed(parse_level=ParseLevel.FULL, parts=named)
+        with suppress(AggregatorError):
+            await reader.read(feed, state, Fetched(url=feed.url, status=200, body=b""), index, None)
+
+    await asyncio.gather(*(some(urls[at : at + PER_POLL]) for at in range(0, len(urls), PER_POLL)))
 
 
 async def articles(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
@@ -131,17 +148,19 @@ async def api(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
         assert answer.status >= 400 or "control" in url, answer.text
 
 
-WAYS = (poll, archive, articles, hubs, farewells, trial, import_online, discovery, page_form, api)
+WAYS = (poll, archive, sitemaps, articles, hubs, farewells, trial, import_online, discovery, page_form, api)
 
 # Where the source leaves the application or hands on to somebody who does, and by which way the table gets there.
 KNOWN = {
     ("app/backend.py", "discover"): api,
-    ("app/backend.py", "discover_feeds"): discovery,
+    ("app/discovery.py", "discover_feeds"): discovery,
     ("app/runtime.py", "fetch"): trial,
-    ("cli/feeds.py", "discover"): discovery,
     ("pipeline/archive.py", "fetch"): archive,
     ("pipeline/articles.py", "page"): articles,
     ("pipeline/ingest.py", "fetch"): poll,
+    ("pipeline/sitemaps.py", "fetch"): sitemaps,
+    ("pipeline/sources.py", "fetch"): sitemaps,
+    ("pipeline/sources.py", "page"): sitemaps,
     ("pipeline/websub.py", "subscribe"): hubs,
     ("pipeline/websub.py", "unsubscribe"): farewells,
     ("web/api/feeds.py", "discover"): api,
@@ -251,7 +270,10 @@ def test_the_list_is_complete() -> None:
 
 
 def test_one_dialler() -> None:
-    """Inside fetch/, sockets are opened in one function of curl.py, and requests are sent there alone."""
+    """Inside fetch/, sockets are opened in one function of curl.py, and requests are sent there alone.
+
+    The other one is that of mail, for which test_fetch_mail shows the same guard.
+    """
     opening = {"socket", "Socket", "new_socket", "Curl", "CurlMulti", "perform", "open_connection", "create_connection"}
     opened = sorted(
         (path.name, called)
@@ -264,6 +286,7 @@ def test_one_dialler() -> None:
         ("curl.py", "CurlMulti"),
         ("curl.py", "Socket"),
         ("curl.py", "new_socket"),
+        ("mail.py", "socket"),
         ("transport.py", "perform"),
     ]
 

@@ -26,6 +26,7 @@ from aggregator.core.results import (
     BaselineSent,
     ChannelAnswer,
     ChannelTest,
+    Discovery,
     EditedRules,
     EntryMatch,
     FeedCandidate,
@@ -335,12 +336,20 @@ class MemoryBackend:
         )
         return SearchResult(found=shown, more=found[-1].id if len(found) == limit else None)
 
-    async def discover(self, url: str) -> tuple[FeedCandidate, ...]:
+    async def discover(self, url: str) -> Discovery:
         if "unreachable" in url:
             raise Unreachable(f"{url}: there is no such host", url=url)
-        return self.candidates.get(url, ())
+        return Discovery(candidates=self.candidates.get(url, ()))
 
-    async def add_feed(self, url: str, *, title: str = "", tags: Sequence[str] = (), find: bool = False) -> str:
+    async def add_feed(
+        self,
+        url: str,
+        *,
+        title: str = "",
+        tags: Sequence[str] = (),
+        find: bool = False,
+        keys: Mapping[str, Any] | None = None,
+    ) -> str:
         feed_id = "added"
         state = FeedState(id=feed_id, url=url, configured_url=url, title=title, next_poll_at=self.clock.now())
         self.tables.feeds[feed_id] = FeedRow(state)

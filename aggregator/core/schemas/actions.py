@@ -17,6 +17,8 @@ class FeedAdded(Schema):
     url: Text
     title: Text
     tags: list[Text]
+    kind: Text
+    select: dict[str, Text]
 
 
 class FeedRemoved(Schema):

@@ -327,6 +327,8 @@ class Status(Schema):
 class FeedCandidate(Schema):
     url: Text
     title: Text
+    kind: Text
+    select: dict[str, Text]
     entries: int
     newest_at: At | None
     titles: list[Text]

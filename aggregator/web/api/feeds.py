@@ -52,8 +52,8 @@ async def add_feed(backend: BackendDep, sent: bodies.CreateFeed) -> Response:
 
 @router.post("/feeds/discover", response_model=list[models.FeedCandidate])
 async def discover(backend: BackendDep, sent: bodies.DiscoverFeeds) -> Response:
-    """List the feeds that a site offers; nothing is written."""
-    return JSONResponse([candidate_json(one) for one in await backend.discover(sent.url)])
+    """List what a site offers to watch: feeds, else sitemaps, else the list on its page; nothing is written."""
+    return JSONResponse([candidate_json(one) for one in (await backend.discover(sent.url)).candidates])
 
 
 @router.post(

@@ -39,6 +39,14 @@ class FeedForm(AddressForm):
 
     title: Annotated[str, Field(max_length=300)] = ""
     tags: Annotated[str, Field(max_length=500)] = ""
+    kind: Literal["feed", "sitemap", "page", "mail"] = "feed"
+    entry: Annotated[str, Field(max_length=500)] = ""
+
+    @property
+    def keys(self) -> dict[str, object]:
+        """Return the keys by which the source differs from a feed."""
+        found = {"kind": self.kind, "select": {"entry": self.entry} if self.entry else None}
+        return {key: value for key, value in found.items() if value and value != "feed"}
 
 
 def _names(backend: Backend) -> dict[str, str]:
@@ -101,11 +109,19 @@ async def discover(
 ) -> Response:
     """Show the feeds behind an address, before one is added."""
     try:
-        candidates = await backend.discover(sent.url)
+        found = await backend.discover(sent.url)
     except AggregatorError as error:
         return _add(templates, request, sent.url, problem=error)
     shown = login_in(sent.url).url
-    return templates.render(request, "feed_add.html", url=shown, candidates=candidates, problem=None, report=None)
+    return templates.render(
+        request,
+        "feed_add.html",
+        url=shown,
+        candidates=found.candidates,
+        nothing=found.nothing,
+        problem=None,
+        report=None,
+    )
 
 
 @router.post("/feeds/add")
@@ -115,7 +131,7 @@ async def add(
     """Write a feed into the configuration."""
     tags = [tag.strip() for tag in sent.tags.split(",") if tag.strip()]
     try:
-        feed_id = await backend.add_feed(sent.url, title=sent.title.strip(), tags=tags)
+        feed_id = await backend.add_feed(sent.url, title=sent.title.strip(), tags=tags, keys=sent.keys)
     except AggregatorError as error:
         return _add(templates, request, sent.url, problem=error)
     return redirect_after_post(f"/feeds/{feed_id}", "added")
