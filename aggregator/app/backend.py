@@ -199,12 +199,12 @@ class AppBackend(ConfigEditing):
 
     # --- feeds -----------------------------------------------------------------------------------
 
-    async def discover(self, url: str) -> Discovery:
+    async def discover(self, url: str, keys: Keys | None = None) -> Discovery:
         """Find what can be watched at `url`, as pasted.
 
         A name and password in it go to its own origin, and are not returned.
         """
-        return await self.find_sources(url)
+        return await self.find_sources(url, keys or NO_KEYS)
 
     async def find_sources(self, url: str, keys: Keys = NO_KEYS, *, local: bool = False) -> Discovery:
         """Find what can be watched; see SourceFinder.find."""
@@ -239,6 +239,7 @@ class AppBackend(ConfigEditing):
         else:
             await (await self.app.runtime()).fetcher.transport.check_allowed(expand(login.url) or login.url)
         auth = {"password": login.password} if login.url.startswith("imaps:") and login.password else login.auth
+        auth = keys.get("auth") or auth
         row = {"url": login.url, "id": feed_id, **keys, "title": title, "tags": list(tags), "auth": auth}
         async with self._edits:  # two edits of one file would undo each other
             added = await asyncio.to_thread(

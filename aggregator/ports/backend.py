@@ -160,8 +160,11 @@ class Backend(Protocol):
         """Accept a hub's push; `read` returns the body, of `size_bytes` as it says. Raises StoreError, Busy."""
         ...
 
-    async def discover(self, url: str) -> Discovery:
-        """Find what can be watched at an address: feeds, else sitemaps, else a list. Raises FetchError, ParseError."""
+    async def discover(self, url: str, keys: Mapping[str, Any] | None = None) -> Discovery:
+        """Find what can be watched at an address: feeds, else sitemaps, else a list; `keys` of a feed: only this.
+
+        Raises FetchError, ParseError.
+        """
         ...
 
     async def add_feed(

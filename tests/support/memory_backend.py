@@ -336,7 +336,7 @@ class MemoryBackend:
         )
         return SearchResult(found=shown, more=found[-1].id if len(found) == limit else None)
 
-    async def discover(self, url: str) -> Discovery:
+    async def discover(self, url: str, keys: Mapping[str, Any] | None = None) -> Discovery:
         if "unreachable" in url:
             raise Unreachable(f"{url}: there is no such host", url=url)
         return Discovery(candidates=self.candidates.get(url, ()))

@@ -34,18 +34,29 @@ class AddressForm(BaseModel):
     url: Annotated[str, Field(min_length=1, max_length=2048)]
 
 
+class DiscoverForm(AddressForm):
+    """The form for an address, which may be read as one kind only."""
+
+    kind: Literal["", "watch"] = ""
+
+
 class FeedForm(AddressForm):
     """The button beside a candidate."""
 
     title: Annotated[str, Field(max_length=300)] = ""
     tags: Annotated[str, Field(max_length=500)] = ""
-    kind: Literal["feed", "sitemap", "page", "mail"] = "feed"
+    kind: Literal["feed", "sitemap", "page", "watch", "mail"] = "feed"
     entry: Annotated[str, Field(max_length=500)] = ""
+    password: Annotated[str, Field(max_length=500)] = ""
 
     @property
     def keys(self) -> dict[str, object]:
         """Return the keys by which the source differs from a feed."""
-        found = {"kind": self.kind, "select": {"entry": self.entry} if self.entry else None}
+        found = {
+            "kind": self.kind,
+            "select": {"entry": self.entry} if self.entry else None,
+            "auth": {"password": self.password} if self.password else None,
+        }
         return {key: value for key, value in found.items() if value and value != "feed"}
 
 
@@ -105,11 +116,11 @@ async def ask(request: Request, templates: TemplatesDep) -> Response:
 
 @router.post("/feeds/discover")
 async def discover(
-    request: Request, backend: BackendDep, templates: TemplatesDep, sent: Annotated[AddressForm, Form()]
+    request: Request, backend: BackendDep, templates: TemplatesDep, sent: Annotated[DiscoverForm, Form()]
 ) -> Response:
-    """Show the feeds behind an address, before one is added."""
+    """Show what can be watched at an address, before one of it is added."""
     try:
-        found = await backend.discover(sent.url)
+        found = await backend.discover(sent.url, {"kind": sent.kind} if sent.kind else None)
     except AggregatorError as error:
         return _add(templates, request, sent.url, problem=error)
     shown = login_in(sent.url).url
@@ -119,6 +130,7 @@ async def discover(
         url=shown,
         candidates=found.candidates,
         nothing=found.nothing,
+        kind=sent.kind,
         problem=None,
         report=None,
     )
