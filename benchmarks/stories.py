@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from aggregator.core.model import Entry, Fingerprint, Story
-from aggregator.core.stories import find_story, fingerprint, similarity
+from aggregator.core.stories import find_copy, fingerprint, similarity
 
 DATA = Path(__file__).parent.parent / "tests" / "data" / "stories"
 OWN_ENDING = "Our correspondent adds that observers had expected the news for some time and that reactions are awaited."
@@ -125,7 +125,7 @@ def judge(pair: Pair) -> bool:
     if not _keys(first) & _keys(second):
         return False
     story = Story(id="s", title=pair.one.title, fingerprint=first, feeds=("agency",), first_at=NOW, last_at=NOW)
-    return find_story(second, (story,)) is not None
+    return find_copy(second, (story,)) is not None
 
 
 def _keys(known: Fingerprint) -> set[str]:

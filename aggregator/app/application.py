@@ -21,6 +21,7 @@ from aggregator.core.rules import index_text
 from aggregator.notify import recipients
 from aggregator.pipeline.context import ActiveConfig, Context, activate
 from aggregator.pipeline.maintain import Maintainer
+from aggregator.pipeline.vocabulary import StreamVocabulary
 from aggregator.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Application:
     console: TextIO | None = None
     follower: "ClusterConfig | None" = None
     _secrets: set[str] = field(default_factory=set)  # of feeds that were read from their rows
+    vocabulary: StreamVocabulary
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     _runtime: "Runtime | None" = None
 
@@ -62,7 +64,7 @@ class Application:
     @property
     def context(self) -> Context:
         """Return the context of the parts of the pipeline."""
-        return Context(config=self.active, clock=self.clock, owner=self.owner)
+        return Context(config=self.active, clock=self.clock, owner=self.owner, vocabulary=self.vocabulary)
 
     async def runtime(self) -> "Runtime":
         """Open transport, parsers and notifiers; once, closed with the application."""
@@ -177,6 +179,7 @@ async def open_application(
             redact=redact,
             clock=clock,
             console=console,
+            vocabulary=StreamVocabulary(store.feeds),
             _closing=closing,
         )
         if store.cluster is not None and follow is not None:

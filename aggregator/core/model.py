@@ -378,11 +378,15 @@ class Span:
     term: str
 
 
+UPDATE_TO = "update to: "  # how the reason of a hit begins that alerted as an update of its story
+
+
 class HitState(StrEnum):
     """The state of a hit after routing."""
 
     ALERTED = "alerted"  # it has deliveries of its own
-    COLLAPSED = "collapsed"  # its story was already alerted
+    COLLAPSED = "collapsed"  # a copy of what was already alerted
+    FOLDED = "folded"  # the same event in other words, soon after it was alerted
     HELD = "held"  # recorded, not alerted; see the reason
     SUPPRESSED = "suppressed"  # silenced by a person or a rule
 
@@ -403,6 +407,7 @@ class Hit:
     state: HitState = HitState.ALERTED
     reason: str = ""
     mark: str | None = None
+    because: "Because | None" = None
     created_at: datetime
 
 
@@ -447,6 +452,18 @@ class Frequencies:
     documents: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
     rarities: dict[str, float] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What is learnt of the words of the stream: their frequencies, and those that recur in each feed."""
+
+    frequencies: Frequencies
+    recurring: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+NO_FREQUENCIES = Frequencies()
+NO_VOCABULARY = Vocabulary(NO_FREQUENCIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -583,7 +600,8 @@ class Delivery:
     `id` is derived from the alert's contents, so that no alert can be stored twice; it is also the
     idempotency key. `recipient` names one of the channel's targets, or is "" for all of it.
     `tried_at` is the instant of the first attempt: an alert is given up by how long it was tried,
-    not by how long it had to wait. `deaths`: how many processes in a row died while they sent it.
+    not by how long it had to wait. `update`: its recipients know the story already. `receipt` is by what the
+    channel knows the message. `deaths`: how many processes in a row died while they sent it.
     """
 
     id: str
@@ -593,6 +611,7 @@ class Delivery:
     rules: tuple[str, ...] = ()
     hits: tuple[str, ...] = ()
     story: str | None = None
+    update: bool = False
     title: str = ""
     notice: Notice | None = None
     priority: str = "normal"
@@ -606,6 +625,7 @@ class Delivery:
     acknowledged_at: datetime | None = None
     last_error: str | None = None
     repeat: bool = False
+    receipt: str | None = None
     deaths: int = 0
     lease_owner: str | None = None
     lease_until: datetime | None = None
@@ -747,13 +767,16 @@ class RoutingQuery:
     """The facts that routing needs before it decides; the store looks them up inside the transaction.
 
     `hits` are ids that may be stored already, `entries` the (feed, key) of entries whose story may be known
-    already: those of edited entries, and of stored ones that another rule is applied to.
+    already: those of edited entries, and of stored ones that another rule is applied to. `lookups` are the keys of
+    each entry: stories are looked up by those of copies from `stories_since` on, and of retellings from
+    `events_since`.
     """
 
     hits: tuple[str, ...] = ()
     entries: tuple[tuple[str, str], ...] = ()
-    fingerprints: tuple[Fingerprint, ...] = ()
+    lookups: tuple[tuple[str, ...], ...] = ()
     stories_since: datetime | None = None
+    events_since: datetime | None = None
     histories: tuple[tuple[str, datetime], ...] = ()
 
 
@@ -769,16 +792,26 @@ class Undelivered(NamedTuple):
 class RoutingContext:
     """The answer to a RoutingQuery: known hits, stories that share a key, rule histories, active silences.
 
-    `homes` are the stories of the entries that were asked for, by (feed, key). `undelivered` names
+    `homes` are the stories of the entries that were asked for, by (feed, key); `keys` has, for each key that was
+    looked up, the latest stories that have it, and since when. `undelivered` names
     those to whom an alert about one of these stories was given up, and who never got another.
     """
 
     known: frozenset[str] = frozenset()
     stories: tuple[Story, ...] = ()
     homes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    keys: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
     undelivered: tuple[Undelivered, ...] = ()
     histories: tuple[RuleHistory, ...] = ()
     silences: tuple[Silence, ...] = ()
+
+
+class StoryKey(NamedTuple):
+    """A key by which a story is found, and when the report came that has it."""
+
+    key: str
+    story: str
+    at: datetime
 
 
 class StoryMerge(NamedTuple):
@@ -792,15 +825,42 @@ class StoryMerge(NamedTuple):
 class RoutingResult:
     """The decisions of routing: hits with their state, stories made or grown, deliveries to make.
 
-    `merged` are stories that became part of others. `redelivered` are those of the context's `undelivered` for
-    whom there is a delivery again.
+    `reports` are new reports, or ones that were written again, each with the id of its story; `keys` go with them.
+    `reasons` are for hits that are stored already, by id. `merged` are stories that became part of others.
+    `redelivered` are those of the context's `undelivered` for whom there is a delivery again.
     """
 
     hits: tuple[Hit, ...] = ()
     stories: tuple[Story, ...] = ()
+    reports: tuple[tuple[str, Report], ...] = ()
+    keys: tuple[StoryKey, ...] = ()
+    reasons: tuple[tuple[str, Because], ...] = ()
     merged: tuple[StoryMerge, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     redelivered: tuple[Undelivered, ...] = ()
+
+
+class StoryLink(NamedTuple):
+    """What a person decided about two stories: that they are one event, or that they never are (`apart`)."""
+
+    story: str
+    other: str
+    apart: bool
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryEdit:
+    """A person's change of stories: everything that is written again, and what is made. `hits` are stored ones."""
+
+    link: StoryLink
+    stories: tuple[Story, ...] = ()
+    reports: tuple[tuple[str, Report], ...] = ()
+    keys: tuple[StoryKey, ...] = ()
+    hits: tuple[Hit, ...] = ()
+    merged: tuple[StoryMerge, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -866,6 +926,21 @@ class Facets:
     feeds: tuple[tuple[str, int], ...] = ()
     languages: tuple[tuple[str, int], ...] = ()
     hits: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorySummary:
+    """A story in a listing: how many hits it has, how many were folded, how many alerted again as updates."""
+
+    id: str
+    title: str
+    feeds: tuple[str, ...]
+    first_at: datetime
+    last_at: datetime
+    alerted_at: datetime | None = None
+    hits: int = 0
+    folded: int = 0
+    updates: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

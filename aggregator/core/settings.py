@@ -209,6 +209,10 @@ class RuleConfig(Section):
         None, alias="first_in", description="Alert only on the first hit in this period."
     )
     on_update: bool = Field(False, description="true: alert again when a matched entry is edited (at most 3 times).")
+    retellings: Literal["fold", "update", "alert"] = Field(
+        "fold",
+        description="The same event in other words: fold (no new alert), update (a short alert in the thread), alert.",
+    )
     notify: Words | None = Field(None, description="Channels; default: settings.default_channels.")
     deliver: Rhythm = Field(
         "instant", description="instant, a duration, hourly, daily HH:MM, weekdays HH:MM or weekly DAY HH:MM."
@@ -328,11 +332,27 @@ class Http(Section):
 
 
 class Stories(Section):
-    """Combining copies of one story into one alert."""
+    """Combining copies of one text, and reports of one event, into one story with one alert."""
 
-    collapse: bool = Field(True, description="One alert per story.")
+    collapse: bool = Field(True, description="One alert per story; false: every copy alerts.")
     window_s: Seconds = Field(72 * 3600.0, alias="window", description="How long copies are added to a story.")
     renotify_sources: int = Field(0, ge=0, description="Alert again when this many feeds carry the story; 0: never.")
+    events: bool = Field(
+        True, description="Also recognise the same event in other words; false: only copies of one text."
+    )
+    fold_for_s: Seconds = Field(
+        12 * 3600.0,
+        alias="fold_for",
+        description="How long after an alert retellings of its event make no alert; later ones are updates.",
+    )
+    strictness: Literal["normal", "strict", "off"] = Field(
+        "normal", description="How alike retellings must be to be folded; off: none is, they are updates."
+    )
+    languages: Literal["names", "model"] = Field(
+        "names",
+        description="How an event is recognised across languages: by names and numbers, or by a model "
+        "(needs the extra `languages`).",
+    )
 
 
 class HealthSettings(Section):

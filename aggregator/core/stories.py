@@ -11,18 +11,21 @@ wrong "different" costs one more alert; in doubt, different.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
+from heapq import nlargest
 from itertools import islice, zip_longest
 from operator import eq
 from struct import Struct
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from rensa import RMinHash
 
-from aggregator.core.model import Entry, Fingerprint, Story
+from aggregator.core.model import Entry, Features, Fingerprint, Report, Story
 from aggregator.core.text.language import common_words, dates, language
 from aggregator.core.text.urls import canonical_url
 
@@ -41,7 +44,8 @@ MIN_SHINGLES = 6
 TITLE_WORDS, TITLE_SIGNS = 4, 16
 MAX_FACTS = 40  # of each kind
 OTHER_NAMES = 0.6  # of the names of one report that another one of the event lacks, at most
-CANDIDATES = 50  # stories that one version is compared with, at most; and of each key, those that it names
+CANDIDATES = 50  # stories that one version is compared with, at most, as a copy and as a retelling
+EVENT_KEYS = ("w:", "a:")  # how the keys of retellings begin: heavy words, and anchors in any language
 
 _SIGNATURE = Struct(f"<{HASHES}I")
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+")
@@ -97,21 +101,77 @@ def keys(known: Fingerprint) -> list[str]:
     return [*url, *title, *(f"b:{band}" for band in known.bands)]
 
 
-def find_story(
+def shortlist(lookup: Sequence[str], by_key: Mapping[str, Mapping[str, datetime]]) -> tuple[list[str], list[str]]:
+    """Return the stories that an entry with these keys may be a copy of, and those that it may retell, nearest first.
+
+    `by_key` has, for each key, stories and since when they have it. However many share a key, only the nearest
+    count: those that share most keys with the entry, then the latest.
+    """
+    # Locality-sensitive hashing: texts that share a MinHash band are probably similar (Leskovec, Rajaraman, Ullman,
+    # Mining of Massive Datasets, 3.4), so only these are compared. An equal address or title outweighs any number of
+    # bands. Ties are broken by time and id, never by order of arrival, so that a repeated commit decides alike.
+    copies, events, anchors = Counter[str](), Counter[str](), Counter[str]()
+    latest: dict[str, datetime] = {}
+    for key in lookup:
+        for name, at in by_key.get(key, {}).items():
+            latest[name] = max(at, latest.get(name, at))
+            if key.startswith(EVENT_KEYS):
+                (anchors if key[0] == "a" else events)[name] += 1
+            else:
+                copies[name] += 1 if key.startswith("b:") else CANDIDATES
+    events.update({name: count for name, count in anchors.items() if count > 1 or events[name]})
+    return _nearest(copies, latest), _nearest(events, latest)
+
+
+def _nearest(shared: Mapping[str, int], latest: Mapping[str, datetime]) -> list[str]:
+    return nlargest(CANDIDATES, (n for n in shared if shared[n]), key=lambda name: (shared[name], latest[name], name))
+
+
+def reports_of(story: Story) -> tuple[Report, ...]:
+    """Return the reports of a story; one from before there were any is its own."""
+    if story.reports:
+        return story.reports
+    feed = story.feeds[0] if story.feeds else ""
+    first = Report(
+        id=story.id,
+        feed=feed,
+        title=story.title,
+        at=story.first_at,
+        fingerprint=story.fingerprint,
+        features=Features(),
+        origin=story.id,
+    )
+    return (first,)
+
+
+class Copy(NamedTuple):
+    """The report that an entry is a copy of, and how like it is."""
+
+    story: Story
+    report: Report
+    similarity: float
+
+
+def find_copy(
     found: Fingerprint, stories: Sequence[Story], feed: str | None = None, now: datetime | None = None
-) -> Story | None:
-    """Return the story that this is a version of: the most similar one that it does not contradict.
+) -> Copy | None:
+    """Return the report that this is a copy of: the most similar one that it does not contradict.
 
     `feed` is the feed of a new entry (None: an edit, which stays at its address), `now` when it came (None: just
-    after each of the stories).
+    after each of the reports).
     """
-    standing = any(feed in s.feeds and s.fingerprint.title_key == found.title_key for s in stories)
+    known = [(story, report) for story in stories for report in reports_of(story)]
+    standing = any(feed in story.feeds and found.title_key == r.fingerprint.title_key for story, r in known)
     ranked = [
-        (score, story.last_at, story)
-        for story in stories
-        if (score := _score(found, story, feed, now or story.last_at, titled=not standing))
+        (score, report.at, report.id, Copy(story, report, similarity(found, report.fingerprint)))
+        for story, report in known
+        if (
+            score := _score(
+                found, report, now or report.at, edited=feed is None, own=feed in story.feeds, titled=not standing
+            )
+        )
     ]
-    return max(ranked, key=lambda r: (r[0], r[1], r[2].id))[2] if ranked else None
+    return max(ranked, key=lambda one: one[:3])[3] if ranked else None
 
 
 def similarity(one: Fingerprint, other: Fingerprint) -> float:
@@ -171,19 +231,21 @@ def _shown(facts: Iterable[str]) -> str:
     return ", ".join(fact.upper() if any(map(str.isdigit, fact)) else fact.capitalize() for fact in sorted(facts)[:2])
 
 
-def _score(found: Fingerprint, story: Story, feed: str | None, now: datetime, *, titled: bool) -> float:
-    """Score a version of a story; zero: none. The address weighs most, then the title, then the words."""
-    known, own = story.fingerprint, feed in story.feeds
-    if own and abs(now - story.last_at) > REPUBLISHED:
+def _score(found: Fingerprint, report: Report, now: datetime, *, edited: bool, own: bool, titled: bool) -> float:
+    """Score a copy of a report; zero: it is none. The address weighs most, then the title, then the words.
+
+    `own`: the entry's feed carries the story already; `titled`: its headline may be a sign of likeness.
+    """
+    known, age = report.fingerprint, abs(now - report.at)
+    if own and age > REPUBLISHED:
         return 0.0
     like = similarity(found, known)
     address = bool(found.url_key) and found.url_key == known.url_key
     if address and own and like < REPORTED_AGAIN:
         return 0.0
-    if address and not own and _at_one_address(found.facts, known.facts, like, edited=feed is None):
+    if address and not own and _at_one_address(found.facts, known.facts, like, edited=edited):
         return 4 + like
-    title = titled and bool(found.title_key) and found.title_key == known.title_key
-    title = title and abs(now - story.first_at) <= SAME_TITLE
+    title = titled and age <= SAME_TITLE and bool(found.title_key) and found.title_key == known.title_key
     if like < SIMILARITY and not title and not (own and address):
         return 0.0
     if twin(found, known, verbatim=like >= SIMILARITY) or _contradict(found.facts, known.facts, like):

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import Entry, Hit, Period, Reason, RoutingContext, RoutingResult
+from aggregator.core.model import Entry, Hit, Period, Reason, RoutingContext, RoutingResult, Vocabulary
 from aggregator.core.results import BaselineSent
-from aggregator.core.routing import Router, fingerprints
+from aggregator.core.routing import Router, describe
 from aggregator.core.rules import Rule, RuleIndex
 from aggregator.pipeline.context import Context
 from aggregator.pipeline.matching import match
@@ -60,27 +60,34 @@ async def record_hits(context: Context, feeds: Feeds, entries: Sequence[Entry], 
     for hit in hits:
         of_entry.setdefault((hit.feed, hit.entry_key), []).append(hit)
     ordered = sorted(entries, key=lambda entry: (entry.dated_at, entry.feed, entry.key))
+    vocabulary = await context.vocabulary.of({entry.feed for entry in entries})
     now, done = context.now(), Applied()
     for number, start in enumerate(range(0, len(ordered), PART)):
         chosen = ordered[start : start + PART]
         found = [hit for entry in chosen for hit in of_entry.get((entry.feed, entry.key), ())]
-        part = await _record_part(context.active.router, feeds, chosen, found, now, number)
+        part = await _record_part(context.active.router, feeds, chosen, found, now, vocabulary, number)
         done = Applied(done.recorded + part.recorded, done.queued + part.queued)
     return done
 
 
 async def _record_part(
-    router: Router, feeds: Feeds, entries: Sequence[Entry], hits: Sequence[Hit], now: datetime, part: int
+    router: Router,
+    feeds: Feeds,
+    entries: Sequence[Entry],
+    hits: Sequence[Hit],
+    now: datetime,
+    vocabulary: Vocabulary,
+    part: int,
 ) -> Applied:
-    known = fingerprints(entries, hits)
-    asked = router.query(hits, entries, now, known)
+    reports, words = describe(entries, hits, now, vocabulary), vocabulary.frequencies
+    asked = router.query(hits, entries, now, reports, words)
     if asked is None:
         return Applied()
     routed = RoutingResult()
 
     def route(context: RoutingContext) -> RoutingResult:
         nonlocal routed  # a transaction may be tried again: the last one was written
-        routed = router.route(hits, entries, now, context, fingerprints=known, part=part)
+        routed = router.route(hits, entries, now, context, reports=reports, frequencies=words, part=part)
         return routed
 
     recorded = await feeds.record(asked, route, now)

@@ -16,7 +16,7 @@ from aggregator.core.errors import AggregatorError, FetchError, ParseError, Stor
 from aggregator.core.model import ArticleRequest, Entry
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.schedule import host_limits
-from aggregator.core.routing import fingerprints
+from aggregator.core.routing import describe
 from aggregator.core.settings import Feed
 from aggregator.pipeline.context import ActiveConfig, Context
 from aggregator.pipeline.matching import match
@@ -126,9 +126,10 @@ class ArticleFetcher:
         # Hits keep the ids that they had before the text arrived, so that known hits do not alert again.
         found = match(active, feed, [replace(updated, version=entry.version)], now)
         hits = tuple(replace(hit, entry_version=updated.version) for hit in found)
-        known = fingerprints([updated], hits)
-        asked = active.router.query(hits, [updated], now, known)
-        route = partial(active.router.route, hits, [updated], now, fingerprints=known)
+        vocabulary = await self._context.vocabulary.of([entry.feed] if hits else [])
+        known, words = describe([updated], hits, now, vocabulary), vocabulary.frequencies
+        asked = active.router.query(hits, [updated], now, known, words)
+        route = partial(active.router.route, hits, [updated], now, reports=known, frequencies=words)
         stored = await self._texts.fill(updated, now, question=asked, route=route)
         return ArticleResult(feed=entry.feed, outcome="read", hits=stored)
 

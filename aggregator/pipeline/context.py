@@ -1,7 +1,7 @@
 """The active configuration in the form that the pipeline reads, and the context of every step."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from aggregator.core.errors import ConfigErrors, NotHere
@@ -9,6 +9,7 @@ from aggregator.core.model import ConfigVersion, FeedState
 from aggregator.core.routing import Recipients, Router, whole_channel
 from aggregator.core.rules import Rule, RuleIndex
 from aggregator.core.settings import Channel, Config, Feed, RuleConfig
+from aggregator.pipeline.vocabulary import StreamVocabulary
 from aggregator.ports import Clock
 
 
@@ -51,6 +52,7 @@ class Context:
     config: Callable[[], ActiveConfig]
     clock: Clock
     owner: str
+    vocabulary: StreamVocabulary = field(default_factory=StreamVocabulary)
 
     @property
     def active(self) -> ActiveConfig:

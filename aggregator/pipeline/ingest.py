@@ -30,13 +30,13 @@ from aggregator.core.model import (
     Entry,
     FeedState,
     Fetched,
-    Fingerprint,
     Hit,
     NotModified,
     ParsedFeed,
     ParseLevel,
     PollResult,
     Reason,
+    Report,
     RoutingContext,
     RoutingResult,
 )
@@ -46,7 +46,7 @@ from aggregator.core.polling.health import gap_notice, transition
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.new_entries import NewEntries, dated_changes, find_new_entries, names
 from aggregator.core.polling.schedule import after_failure, after_success
-from aggregator.core.routing import fingerprints as fingerprints_of
+from aggregator.core.routing import describe
 from aggregator.core.settings import Feed
 from aggregator.core.titles import hit_outcome
 from aggregator.pipeline.archive import ArchiveReader, ArchiveResult
@@ -341,16 +341,18 @@ class Ingestor:
         matched: dict[str, list[Hit]] = {}
         for hit in poll.hits:
             matched.setdefault(hit.entry_key, []).append(hit)
-        fingerprints: dict[tuple[str, str], Fingerprint] = {}
+        vocabulary = await self._context.vocabulary.of([poll.state.id] if matched else [])
+        reports: dict[tuple[str, str], Report] = {}
         async for some in breathing([entry for entry in poll.entries if entry.key in matched]):
-            fingerprints |= fingerprints_of(some, [hit for entry in some for hit in matched[entry.key]])
+            reports |= describe(some, [hit for entry in some for hit in matched[entry.key]], now, vocabulary)
         stored, outcomes = list[Entry](), Counter[str]()
         for number, part in enumerate(_parts(poll)):
             hit_keys = {hit.entry_key for hit in part.hits}
             entries = [entry for entry in part.entries if entry.key in hit_keys]
-            known = {ref: fingerprints[ref] for e in entries if (ref := (e.feed, e.key)) in fingerprints}
-            asked = active.router.query(part.hits, entries, now, known)
-            route = partial(active.router.route, part.hits, entries, now, fingerprints=known, part=number)
+            known = {ref: reports[ref] for e in entries if (ref := (e.feed, e.key)) in reports}
+            words = vocabulary.frequencies
+            asked = active.router.query(part.hits, entries, now, known, words)
+            route = partial(active.router.route, part.hits, entries, now, reports=known, frequencies=words, part=number)
             answer = _Noted(route)
             began = perf_counter()
             stored += await self._feeds.commit(
@@ -359,6 +361,7 @@ class Ingestor:
             outcomes.update(map(hit_outcome, answer.routed.hits))
             if part.unfinished:  # an alert takes six writes, each of which would wait for one of these parts
                 await asyncio.sleep(min(perf_counter() - began, MAX_PAUSE_S))
+        self._context.vocabulary.add(reports.values())
         return tuple(stored), outcomes
 
     async def _unchanged(

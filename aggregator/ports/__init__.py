@@ -15,6 +15,7 @@ from aggregator.core.model import (
     ArticleRequest,
     Delivery,
     Entry,
+    Features,
     FeedState,
     Fetched,
     HitDetail,
@@ -166,6 +167,18 @@ class Feeds(Protocol):
         decides. Idempotent: entries by (feed, key), hits and deliveries by id.
         Raises Conflict if the lease was lost.
         """
+        ...
+
+    async def recent_features(self, feed: str, limit: int) -> tuple[Features, ...]:
+        """Return the features of this feed's latest reports."""
+        ...
+
+    async def learned(self, name: str) -> bytes | None:
+        """Return what was kept under a name."""
+        ...
+
+    async def learn(self, name: str, data: bytes) -> None:
+        """Keep something that was learnt from the stream."""
         ...
 
     async def record(self, question: RoutingQuery, route: Route, now: datetime) -> int:

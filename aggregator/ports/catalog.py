@@ -26,6 +26,8 @@ from aggregator.core.model import (
     Silence,
     Stats,
     Story,
+    StoryEdit,
+    StorySummary,
     Undo,
     View,
 )
@@ -188,6 +190,21 @@ class Catalog(Protocol):
 
     async def recorded(self, ids: Sequence[str]) -> frozenset[str]:
         """Return those of these ids of hits that are stored."""
+        ...
+
+    async def stories(
+        self,
+        *,
+        rule: str | None = None,
+        since: datetime | None = None,
+        before: tuple[datetime, str] | None = None,
+        limit: int = 50,
+    ) -> tuple[StorySummary, ...]:
+        """Return stories by their latest report, the latest first; `before` (last_at, id) continues a listing."""
+        ...
+
+    async def edit_stories(self, edit: StoryEdit) -> None:
+        """Write a person's change of stories, whole or not at all."""
         ...
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:

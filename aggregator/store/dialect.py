@@ -5,7 +5,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Table, Text, any_, bindparam, func, select, text, tuple_
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Table,
+    TableValuedAlias,
+    Text,
+    any_,
+    bindparam,
+    func,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.dialects import sqlite
 
 # One number for each thing that processes on one PostgreSQL take turns at ("aggr" in ASCII, then a count).
@@ -20,7 +33,7 @@ class Dialect:
 
     `among(column, name)` holds where the column is one of the values bound to `name`, which are
     given as `list_param(values)`. `paired(first, second)` holds where two columns are one of the pairs
-    that are bound by `pairs(values)`.
+    that are bound by `pairs(values)`. `listed(name)` has a row, with the column `value`, for each of such a list.
     """
 
     name: str
@@ -29,6 +42,7 @@ class Dialect:
     list_param: Callable[[Sequence[str]], Any]
     paired: Callable[[ColumnElement[str], ColumnElement[str]], ColumnElement[bool]]
     pairs: Callable[[Sequence[tuple[str, str]]], dict[str, Any]]
+    listed: Callable[[str], TableValuedAlias]
     advisory_lock: Callable[[Connection, int], None]
 
     def insert_ignore(self, table: Table) -> Any:
@@ -71,6 +85,14 @@ def _pairs_arrays(first: ColumnElement[str], second: ColumnElement[str]) -> Colu
     return tuple_(first, second).in_(select(*map(func.unnest, halves)))
 
 
+def _rows_json(name: str) -> TableValuedAlias:
+    return func.json_each(bindparam(name, type_=Text)).table_valued("value")
+
+
+def _rows_array(name: str) -> TableValuedAlias:
+    return func.unnest(bindparam(name, type_=ARRAY(Text))).table_valued("value").render_derived()
+
+
 def _alone_already(connection: Connection, lock: int) -> None:
     """Do nothing: BEGIN IMMEDIATE made this writer the only one."""
 
@@ -92,6 +114,7 @@ SQLITE = Dialect(
     list_param=json.dumps,
     paired=_pairs_json,
     pairs=lambda values: {"pairs": json.dumps(values)},
+    listed=_rows_json,
     advisory_lock=_alone_already,
 )
 POSTGRES = Dialect(
@@ -101,5 +124,6 @@ POSTGRES = Dialect(
     list_param=list,
     paired=_pairs_arrays,
     pairs=lambda values: {"firsts": [first for first, _ in values], "seconds": [second for _, second in values]},
+    listed=_rows_array,
     advisory_lock=_advisory,
 )

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from aggregator.core.errors import DatabaseFault
-from aggregator.core.model import Entry, FeedState, PollResult, RoutingQuery, StoredKey
+from aggregator.core.model import Entry, Features, FeedState, PollResult, RoutingQuery, StoredKey
 from aggregator.core.polling.lanes import slots_of
 from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.settings import Feed
@@ -35,7 +35,7 @@ from aggregator.store.engine import Database
 from aggregator.store.feed_sync import sync_feeds
 from aggregator.store.reader import ReadPool
 from aggregator.store.routing import answer, write_routed
-from aggregator.store.schema import ALWAYS, NEVER, aliases, entries, feeds, hosts, keys, memories
+from aggregator.store.schema import ALWAYS, NEVER, aliases, entries, feeds, hosts, keys, learned, memories, reports
 from aggregator.store.writer import Writer
 
 
@@ -43,6 +43,8 @@ def of_feed(table: Table) -> ColumnElement[bool]:
     return table.c.feed == bindparam("feed")
 
 
+RECENT_FEATURES = select(reports.c.features).where(of_feed(reports)).order_by(reports.c.at.desc())
+LEARNED = select(learned.c.data).where(learned.c.name == bindparam("name"))
 MEMORY = select(memories.c.data).where(of_feed(memories))
 
 BEGIN = update(feeds).where(feeds.c.id == bindparam("feed_id"), feeds.c.lease_owner == bindparam("owner"))
@@ -194,6 +196,18 @@ class SqlFeeds:
         commit = PollCommit(poll=poll, owner=owner, question=question, route=route)
         writer = self._writer if route is None else self._routing
         return await writer.submit_batched(self._polls.write, commit, batched=True)
+
+    async def recent_features(self, feed: str, limit: int) -> tuple[Features, ...]:
+        query = RECENT_FEATURES.limit(limit)
+        found = await self._reader.read(lambda connection: connection.execute(query, {"feed": feed}).scalars().all())
+        return tuple(map(mappers.features, found))
+
+    async def learned(self, name: str) -> bytes | None:
+        return await self._reader.read(lambda connection: connection.execute(LEARNED, {"name": name}).scalar())
+
+    async def learn(self, name: str, data: bytes) -> None:
+        keep = self._dialect.upsert(learned)
+        await self._writer.execute(lambda connection: connection.execute(keep, {"name": name, "data": data}))
 
     async def record(self, question: RoutingQuery, route: Route, now: datetime) -> int:
         def record(connection: Connection) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, bindparam, delete, exists, func, literal, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, or_, select
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import (
@@ -15,16 +15,13 @@ from aggregator.core.model import (
     RoutingResult,
     RuleHistory,
     Silence,
-    Story,
-    StoryMerge,
     Undelivered,
 )
-from aggregator.core.stories import CANDIDATES
-from aggregator.core.stories import keys as story_keys_of
 from aggregator.store import mappers
 from aggregator.store.column_types import Instant
 from aggregator.store.dialect import Dialect
-from aggregator.store.schema import deliveries, delivery_hits, entries, hits, silences, stories, story_keys, undelivered
+from aggregator.store.schema import deliveries, delivery_hits, entries, hits, silences, stories, undelivered
+from aggregator.store.stories import find_related, write_reasons, write_stories
 
 REACHED = delete(undelivered).where(*(undelivered.c[name] == bindparam(f"lost_{name}") for name in Undelivered._fields))
 DATE_OF_ENTRY = select(entries.c.dated_at).where(entries.c.id == bindparam("of_entry")).scalar_subquery()
@@ -43,11 +40,12 @@ LAST_ALERT = select(func.max(hits.c.created_at, type_=Instant)).where(
 def answer(connection: Connection, dialect: Dialect, question: RoutingQuery, now: datetime | None) -> RoutingContext:
     """Return everything that `question` asks, as this transaction sees it."""
     homes = _homes(connection, dialect, question.entries)
-    related = _related(connection, dialect, question, frozenset(homes.values()))
+    related, shared = find_related(connection, dialect, question, homes.values())
     return RoutingContext(
         known=_known(connection, dialect, question.hits),
         stories=related,
         homes=homes,
+        keys=shared,
         undelivered=_undelivered(connection, dialect, [story.id for story in related]),
         histories=tuple(_history(connection, rule, since) for rule, since in question.histories),
         silences=live_silences(connection, now),
@@ -72,38 +70,6 @@ def _homes(connection: Connection, dialect: Dialect, asked: Sequence[tuple[str, 
         .order_by(hits.c.created_at, hits.c.id)
     )
     return {(row.feed, row.key): row.story for row in connection.execute(query, dialect.pairs(list(asked)))}
-
-
-def _related(
-    connection: Connection, dialect: Dialect, question: RoutingQuery, homes: frozenset[str]
-) -> tuple[Story, ...]:
-    """Return `homes`, and of each key of the fingerprints the latest stories that have it; oldest first."""
-    wanted = sorted({key for fingerprint in question.fingerprints for key in story_keys_of(fingerprint)})
-    if not wanted and not homes:
-        return ()
-    latest_first = func.row_number().over(
-        partition_by=story_keys.c.key, order_by=(stories.c.last_at.desc(), stories.c.id)
-    )
-    sharing = (
-        select(story_keys.c.story, latest_first.label("place"))
-        .join(stories, stories.c.id == story_keys.c.story)
-        .where(dialect.is_in(story_keys.c.key, "keys"))
-    )
-    if question.stories_since is not None:
-        sharing = sharing.where(stories.c.last_at >= question.stories_since)
-    ranked = sharing.subquery()
-    query = (
-        select(stories)
-        .where(
-            or_(
-                stories.c.id.in_(select(ranked.c.story).where(ranked.c.place <= CANDIDATES)),
-                dialect.is_in(stories.c.id, "homes"),
-            )
-        )
-        .order_by(stories.c.first_at, stories.c.id)
-    )
-    bound = {"keys": dialect.list_param(wanted), "homes": dialect.list_param(sorted(homes))}
-    return tuple(mappers.story(row) for row in connection.execute(query, bound))
 
 
 def _undelivered(connection: Connection, dialect: Dialect, asked: Sequence[str]) -> tuple[Undelivered, ...]:
@@ -133,15 +99,20 @@ def live_silences(connection: Connection, now: datetime | None) -> tuple[Silence
 
 def write_routed(connection: Connection, dialect: Dialect, routed: RoutingResult, ids: Ids) -> None:
     """Write what routing decided: existing hits and deliveries are left alone; stories are made or grow."""
-    write_stories(connection, dialect, routed.stories)
-    merge_stories(connection, dialect, routed.merged)
+    write_stories(connection, dialect, routed)
+    write_reasons(connection, routed.reasons)
     write_hits(connection, dialect, routed.hits, ids)
-    if routed.deliveries:
-        connection.execute(dialect.insert_ignore(deliveries), [mappers.delivery_values(d) for d in routed.deliveries])
-        write_delivery_hits(connection, dialect, routed.deliveries)
+    write_deliveries(connection, dialect, routed.deliveries)
     if routed.redelivered:
         reached = [{f"lost_{name}": value for name, value in one._asdict().items()} for one in routed.redelivered]
         connection.execute(REACHED, reached)
+
+
+def write_deliveries(connection: Connection, dialect: Dialect, written: Sequence[Delivery]) -> None:
+    """Write deliveries that are not there yet, with the hits that they are about."""
+    if written:
+        connection.execute(dialect.insert_ignore(deliveries), [mappers.delivery_values(one) for one in written])
+        write_delivery_hits(connection, dialect, written)
 
 
 def write_delivery_hits(connection: Connection, dialect: Dialect, written: Sequence[Delivery]) -> None:
@@ -180,33 +151,6 @@ def forget_undelivered(connection: Connection, dialect: Dialect, again: Delivery
 
 def _stories_of(dialect: Dialect) -> Select[tuple[str]]:
     return select(hits.c.story).where(dialect.is_in(hits.c.id, "hits"), hits.c.story.is_not(None))
-
-
-def write_stories(connection: Connection, dialect: Dialect, written: Sequence[Story]) -> None:
-    if not written:
-        return
-    keep = ["first_at", "acknowledged_at"]
-    connection.execute(dialect.upsert(stories, keep=keep), [mappers.story_values(story) for story in written])
-    found_by = [
-        {"key": key, "story": story.id}
-        for story in written
-        if story.joined is None
-        for key in story_keys_of(story.fingerprint)
-    ]
-    if found_by:
-        connection.execute(dialect.insert_ignore(story_keys), found_by)
-
-
-def merge_stories(connection: Connection, dialect: Dialect, merged: Sequence[StoryMerge]) -> None:
-    """Give everything that refers to a story to the one that it is part of now; its row stays, as a signpost."""
-    for story, into in merged:
-        for table in (hits, deliveries, silences):
-            connection.execute(update(table).where(table.c.story == story).values(story=into))
-        for table in (story_keys, undelivered):
-            moved = [into if column is table.c.story else column for column in table.columns]
-            rows = select(*(literal(m) if isinstance(m, str) else m for m in moved)).where(table.c.story == story)
-            connection.execute(dialect.insert_ignore(table).from_select([c.name for c in table.columns], rows))
-            connection.execute(delete(table).where(table.c.story == story))
 
 
 def write_hits(connection: Connection, dialect: Dialect, written: Sequence[Hit], ids: Ids) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     func,
     literal_column,
     select,
@@ -251,6 +252,7 @@ hits = Table(
     Column("state", Text, nullable=False),
     Column("reason", Line, nullable=False),
     Column("mark", Text),
+    Column("because", JsonList),
     Column("created_at", Instant, nullable=False),
     Column("dated_at", Instant, nullable=False, server_default="0"),  # its entry's, for the indexes
 )
@@ -277,18 +279,58 @@ stories = Table(
     Column("last_at", Instant, nullable=False),
     Column("acknowledged_at", Instant),
     Column("joined", Text),
+    Column("alerted_at", Instant),
 )
 Index("stories_last", stories.c.last_at)
 
-# By which keys a story is found: its URL, its title, each band of its MinHash.
+# The wordings of an event: a story's first report, and those that joined it in other words.
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("story", Text, ForeignKey("stories.id", ondelete="CASCADE"), nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("feed", Text, nullable=False),
+    Column("title", Line, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("fingerprint", JsonList, nullable=False),
+    Column("features", JsonList, nullable=False),
+    Column("vector", Blob, nullable=False),
+)
+Index("reports_story", reports.c.story, reports.c.at)
+Index("reports_feed", reports.c.feed, reports.c.at)
+
+# By which keys a story is found: the URL and title of each report, the bands of its MinHash, its heaviest words.
 story_keys = Table(
     "story_keys",
     metadata,
     Column("key", Text, primary_key=True),
     Column("story", Text, ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True),
+    Column("at", Instant, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 Index("story_keys_story", story_keys.c.story)
+Index("story_keys_latest", story_keys.c.key, story_keys.c.at)
+
+# What people decided: stories that are one event, or never are (`apart`); a row in each direction.
+story_links = Table(
+    "story_links",
+    metadata,
+    Column("story", Text, primary_key=True),
+    Column("other", Text, primary_key=True),
+    Column("apart", Boolean, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What the service has learnt from the stream, by name.
+learned = Table(
+    "learned",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("data", Blob, nullable=False),
+)
 
 # Who does not know of a story: the alert about it was given up.
 undelivered = Table(
@@ -327,6 +369,8 @@ deliveries = Table(
     Column("wake_at", Instant),
     Column("acknowledged_at", Instant),
     Column("deaths", Integer, nullable=False, server_default="0"),
+    Column("update", Boolean, nullable=False, server_default=false()),
+    Column("receipt", FreeText),
 )
 Index("deliveries_sent", deliveries.c.channel, deliveries.c.sent_at)
 Index("deliveries_created", deliveries.c.created_at)

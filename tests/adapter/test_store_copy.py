@@ -11,15 +11,20 @@ from sqlalchemy import create_engine, select
 
 from aggregator.core.errors import SchemaOutOfDate, StoreError
 from aggregator.core.model import (
+    Because,
     DeliveryState,
     Edit,
+    Features,
     FeedLink,
     HitFilter,
     HostLimit,
+    NearMiss,
     Note,
     PollResult,
-    RoutingResult,
+    Report,
     Silence,
+    StoryEdit,
+    StoryLink,
     Undo,
     View,
 )
@@ -29,7 +34,7 @@ from aggregator.store.copy import BATCH
 from aggregator.store.schema import STORED
 from tests.contract.conftest import index_text
 from tests.support.postgres import PostgresServer, postgres
-from tests.support.records import HOUR, NOW, delivery, entry, feed, hit, lease, polled, stored, story
+from tests.support.records import HOUR, NOW, delivery, entry, feed, hit, lease, making, polled, stored, story
 
 __all__ = ["postgres"]
 
@@ -51,9 +56,12 @@ async def fill(url: str) -> None:
             *many,
             articles_wanted=("k1",),
         )
-        routed = RoutingResult(
-            hits=(hit(story="s1"),),
-            stories=(story(feeds=("a", "b")),),
+        one = story(feeds=("a", "b"))
+        report = Report(id="s1", feed="a", title=ODD, at=NOW, fingerprint=one.fingerprint, features=Features(lang="tr"))
+        routed = making(
+            one,
+            reports=(("s1", report),),
+            hits=(hit(story="s1", because=Because(misses=(NearMiss(story="s", title="t", feed="f", reason="ü"),))),),
             deliveries=(delivery(hits=("h1",), story="s1"), delivery("lost", channel="gone", hits=("h1",), story="s1")),
         )
         await stored(store, entry("k2"), routed=routed, memory=b"\x00\xff", quarantined=((b"<x", "broken"),))
@@ -73,6 +81,8 @@ async def fill(url: str) -> None:
         await store.catalog.set_labels("s1", ["ø"])
         await store.catalog.add_note(Note(story="s1", text="\x00ß", created_at=NOW))
         await store.catalog.save_view(View(id="v", name="V", query=(("rule", "r"),), created_at=NOW))
+        await store.catalog.edit_stories(StoryEdit(link=StoryLink("s1", "s2", apart=True, by="ada", at=NOW)))
+        await store.feeds.learn("frequencies", b"\x00\xff")
         await store.catalog.add_silence(Silence(rule="r", until_at=NOW + HOUR, reason="ja", created_at=NOW))
         await store.catalog.add_feed_link(FeedLink(path="/feeds/rules/r.atom", digest="d", created_at=NOW))
         await store.catalog.signing_key(b"\x00\xff")

@@ -15,11 +15,22 @@ from aggregator.core.model import (
     HitFilter,
     HostLimit,
     PollResult,
-    RoutingQuery,
-    RoutingResult,
 )
 from aggregator.store import Store, open_store
-from tests.support.records import DAY, HOUR, NOW, delivery, entry, feed, hit, lease, polled, story
+from tests.support.records import (
+    DAY,
+    HOUR,
+    NOW,
+    delivery,
+    entry,
+    feed,
+    hit,
+    lease,
+    like,
+    making,
+    polled,
+    story,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -73,10 +84,9 @@ async def test_polling_and_sending_never_scan(tmp_path: Path, seen: Seen) -> Non
         (state,) = await lease(store.feeds, "a")
         await store.feeds.memory("a")
         await store.feeds.known("a", ["k1"], ["a1"])
-        question = RoutingQuery(
-            hits=("h1",), fingerprints=(Fingerprint(url_key="u1"),), stories_since=NOW, histories=(("r", NOW - DAY),)
-        )
-        routed = RoutingResult(hits=(hit(story="s1"),), stories=(story(),), deliveries=(delivery(hits=("h1",)),))
+        known = Fingerprint(url_key="u1")
+        question = like(known, hits=("h1",), entries=(("a", "k1"),), stories_since=NOW, histories=(("r", NOW - DAY),))
+        routed = making(story(), hits=(hit(story="s1"),), deliveries=(delivery(hits=("h1",)),))
         poll = PollResult(
             state=polled(state), entries=(entry(),), memory=b"m", hosts=(HostLimit(host="h", not_before=NOW),)
         )

@@ -15,14 +15,24 @@ import pytest
 from sqlalchemy import Connection, text
 
 from aggregator.core.errors import StoreError
-from aggregator.core.model import Fingerprint, PollResult, RoutingContext, RoutingQuery, RoutingResult
+from aggregator.core.model import Fingerprint, PollResult, RoutingContext, RoutingResult
 from aggregator.store import open_store
 from aggregator.store.engine import Database
 from aggregator.store.location import parse_location
 from aggregator.store.migrate import upgrade
 from aggregator.store.writer import Writer
 from tests.support.postgres import PostgresServer, postgres
-from tests.support.records import NOW, delivery, entry, feed, lease, polled, story
+from tests.support.records import (
+    NOW,
+    delivery,
+    entry,
+    feed,
+    lease,
+    like,
+    making,
+    polled,
+    story,
+)
 
 __all__ = ["postgres"]
 
@@ -229,7 +239,7 @@ async def test_processes_on_one_server_share_the_work(postgres: PostgresServer) 
 async def test_processes_on_one_server_alert_a_story_once(postgres: PostgresServer) -> None:
     """Routing takes turns across processes: one story is made of twenty copies."""
     url = postgres.emptied()
-    question = RoutingQuery(fingerprints=(Fingerprint(url_key="u1"),))
+    question = like(Fingerprint(url_key="u1"))
     async with (
         open_store(url, index_text=lambda entry: entry.title) as one,
         open_store(url, index_text=lambda entry: entry.title) as two,
@@ -241,8 +251,8 @@ async def test_processes_on_one_server_alert_a_story_once(postgres: PostgresServ
         def route(name: str, context: RoutingContext) -> RoutingResult:
             if context.stories:
                 (known,) = context.stories
-                return RoutingResult(stories=(replace(known, feeds=(*known.feeds, name)),))
-            return RoutingResult(stories=(story(name, feeds=(name,)),))
+                return making(replace(known, feeds=(*known.feeds, name)))
+            return making(story(name, feeds=(name,)))
 
         await asyncio.gather(
             *(

@@ -38,6 +38,8 @@ from tests.support.records import (
     feed,
     hit,
     lease,
+    like,
+    making,
     polled,
     stored,
     story,
@@ -497,25 +499,25 @@ async def asked(store: AnyStore, question: RoutingQuery) -> RoutingContext:
 )
 async def test_story_is_found_by_any_of_its_keys(store: AnyStore, fingerprint: Fingerprint, found: bool) -> None:
     """The same address, title or band leads to a story; a key of another kind does not."""
-    await stored(store, entry(), routed=RoutingResult(stories=(story(),)))
-    context = await asked(store, RoutingQuery(fingerprints=(fingerprint,)))
+    await stored(store, entry(), routed=making(story()))
+    context = await asked(store, like(fingerprint))
     assert context.stories == ((story(),) if found else ())
 
 
 async def test_story_grows_and_keeps_its_beginning(store: AnyStore) -> None:
     """A story that is written again has the new feeds, and is found by old keys and new ones."""
-    await stored(store, entry(), routed=RoutingResult(stories=(story(feeds=("a",)),)))
+    await stored(store, entry(), routed=making(story(feeds=("a",))))
     other = Fingerprint(url_key="u2", bands=("b2",))
     grown = story(feeds=("a", "b"), alerted_rules=("r",), last_at=NOW + HOUR, first_at=NOW + HOUR, fingerprint=other)
-    await stored(store, entry(), routed=RoutingResult(stories=(grown,)))
-    (found,) = (await asked(store, RoutingQuery(fingerprints=(Fingerprint(url_key="u2"),)))).stories
+    await stored(store, entry(), routed=making(grown))
+    (found,) = (await asked(store, like(Fingerprint(url_key="u2")))).stories
     assert (found.feeds, found.alerted_rules, found.first_at, found.last_at) == (("a", "b"), ("r",), NOW, NOW + HOUR)
 
 
 async def test_story_outside_the_window_is_not_found(store: AnyStore) -> None:
     """A story that nobody told for three days does not swallow new ones."""
-    await stored(store, entry(), routed=RoutingResult(stories=(story(),)))
-    near = RoutingQuery(fingerprints=(Fingerprint(url_key="u1"),), stories_since=NOW)
+    await stored(store, entry(), routed=making(story()))
+    near = like(Fingerprint(url_key="u1"), stories_since=NOW)
     far = replace(near, stories_since=NOW + timedelta(seconds=1))
     assert len((await asked(store, near)).stories) == 1
     assert (await asked(store, far)).stories == ()
@@ -524,7 +526,7 @@ async def test_story_outside_the_window_is_not_found(store: AnyStore) -> None:
 async def test_routing_hears_which_story_an_entry_has(store: AnyStore) -> None:
     """An entry that was routed before names its story, which comes with the answer however old it is."""
     old = story(last_at=NOW - 30 * DAY, first_at=NOW - 30 * DAY)
-    routed = RoutingResult(hits=(hit("h1", story="s1"), hit("h2", "k2")), stories=(old,))
+    routed = making(old, hits=(hit("h1", story="s1"), hit("h2", "k2")))
     await stored(store, entry("k1"), entry("k2"), routed=routed)
     context = await asked(store, RoutingQuery(entries=(("a", "k1"), ("a", "k2"), ("b", "k1")), stories_since=NOW))
     assert (dict(context.homes), context.stories) == ({("a", "k1"): "s1"}, (old,))
@@ -535,7 +537,7 @@ async def test_a_story_becomes_part_of_another(store: AnyStore) -> None:
     one = story("s1", feeds=("a",))
     other = story("s2", feeds=("b",), fingerprint=Fingerprint(url_key="u2"))
     lost = delivery("d1", hits=("h2",), story="s2")
-    first = RoutingResult(hits=(hit("h1", story="s1"), hit("h2", "k2", story="s2")), stories=(one, other))
+    first = making(one, other, hits=(hit("h1", story="s1"), hit("h2", "k2", story="s2")))
     await stored(store, entry("k1"), entry("k2"), routed=replace(first, deliveries=(lost,)))
     await store.catalog.add_silence(Silence(story="s2", until_at=NOW + HOUR, created_at=NOW))
     (claimed,) = await store.outbox.claim(NOW, owner="me", lease_s=60, limit=1)
@@ -543,7 +545,7 @@ async def test_a_story_becomes_part_of_another(store: AnyStore) -> None:
     whole = replace(one, feeds=("a", "b"))
     part = replace(other, feeds=(), joined="s1")
     await stored(store, routed=RoutingResult(stories=(part, whole), merged=(StoryMerge("s2", "s1"),)))
-    context = await asked(store, RoutingQuery(fingerprints=(Fingerprint(url_key="u2"),)))
+    context = await asked(store, like(Fingerprint(url_key="u2")))
     assert context.stories == (whole,)
     assert context.undelivered == (Undelivered("s1", "desk", ""),)
     assert [silence.story for silence in context.silences] == ["s1"]
@@ -586,12 +588,12 @@ async def test_two_feeds_that_carry_one_story_at_once_make_one(store: AnyStore) 
     """Routing is alone with the database: the second poll sees what the first one made."""
     await store.feeds.sync([feed("a"), feed("b"), feed("c")], NOW)
     states = await lease(store.feeds, "a", "b", "c")
-    question = RoutingQuery(fingerprints=(Fingerprint(url_key="u1"),))
+    question = like(Fingerprint(url_key="u1"))
     seen: list[int] = []
 
     def route(context: RoutingContext) -> RoutingResult:
         seen.append(len(context.stories))
-        return RoutingResult() if context.stories else RoutingResult(stories=(story(),))
+        return RoutingResult() if context.stories else making(story())
 
     polls = [PollResult(state=polled(state)) for state in states]
     await asyncio.gather(*(store.feeds.commit(p, owner="me", question=question, route=route) for p in polls))

@@ -20,7 +20,21 @@ from aggregator.core.model import (
     Silence,
     Undelivered,
 )
-from tests.support.records import DAY, HOUR, MINUTE, NOW, AnyStore, delivery, entry, feed, hit, stored, story
+from tests.support.records import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    AnyStore,
+    delivery,
+    entry,
+    feed,
+    hit,
+    like,
+    making,
+    stored,
+    story,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -361,14 +375,14 @@ async def undelivered(store: AnyStore) -> tuple[Undelivered, ...]:
         heard.extend(context.undelivered)
         return RoutingResult()
 
-    await store.feeds.record(RoutingQuery(fingerprints=(story().fingerprint,)), route, NOW)
+    await store.feeds.record(like(story().fingerprint), route, NOW)
     return tuple(heard)
 
 
 async def lost_story(store: AnyStore, *deliveries: Delivery) -> None:
     """A story with a hit, and these deliveries."""
     await store.feeds.sync([feed()], NOW)
-    routed = RoutingResult(stories=(story(),), hits=(hit(story="s1"),), deliveries=deliveries)
+    routed = making(story(), hits=(hit(story="s1"),), deliveries=deliveries)
     await stored(store, entry(), routed=routed)
 
 

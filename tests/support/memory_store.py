@@ -14,6 +14,7 @@ from aggregator.core.findings import SUSPECT_DEATHS, feed_is_overdue
 from aggregator.core.model import (
     REPORTED,
     TROUBLE,
+    UPDATE_TO,
     URGENCY,
     ArticleRequest,
     Attempt,
@@ -24,10 +25,10 @@ from aggregator.core.model import (
     DeliveryState,
     Edit,
     Entry,
+    Features,
     FeedLink,
     FeedState,
     FeedSummary,
-    Fingerprint,
     Health,
     Hit,
     HitDelivery,
@@ -37,6 +38,7 @@ from aggregator.core.model import (
     HostLimit,
     Overdue,
     PollResult,
+    Report,
     RoutingContext,
     RoutingQuery,
     RoutingResult,
@@ -47,6 +49,9 @@ from aggregator.core.model import (
     Stats,
     StoredKey,
     Story,
+    StoryEdit,
+    StoryMerge,
+    StorySummary,
     Suspect,
     Undelivered,
     Undo,
@@ -58,7 +63,7 @@ from aggregator.core.polling.lanes import slot_of
 from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Feed
-from aggregator.core.stories import CANDIDATES
+from aggregator.core.stories import EVENT_KEYS, shortlist
 from aggregator.ports import Route
 from aggregator.ports.cluster import Lane
 from aggregator.store.migrations import REVISIONS
@@ -66,6 +71,7 @@ from tests.support.memory_triage import MemoryTriage, Triage, undoable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)
 MAX_ARTICLE_REQUESTS = 10_000
 WAITING = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)
 
@@ -117,7 +123,10 @@ class Tables:
     farewells: dict[str, Unsubscription] = field(default_factory=dict)
     hits: dict[str, Hit] = field(default_factory=dict)
     stories: dict[str, Story] = field(default_factory=dict)
-    story_keys: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    story_keys: dict[str, dict[str, datetime]] = field(default_factory=dict)
+    reports: dict[str, tuple[str, Report]] = field(default_factory=dict)
+    apart: set[tuple[str, str]] = field(default_factory=set)
+    learned: dict[str, bytes] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     undelivered: set[Undelivered] = field(default_factory=set)
@@ -147,6 +156,40 @@ class Tables:
 
     def feed_title(self, name: str) -> str:
         return (self.feeds[name].seen().title if name in self.feeds else "") or name
+
+    def story(self, name: str) -> Story:
+        """With its reports, the first of them first, and what it was split from."""
+        reports = [report for story, report in self.reports.values() if story == name]
+        reports.sort(key=lambda report: (report.id != name, report.at, report.id))
+        apart = frozenset(other for story, other in self.apart if story == name)
+        return replace(self.stories[name], reports=tuple(reports), apart=apart)
+
+    def merge(self, merged: StoryMerge) -> None:
+        """Everything that names a story names another one."""
+        gone, into = merged
+        for key, at in self.story_keys.pop(gone, {}).items():
+            self.story_keys.setdefault(into, {}).setdefault(key, at)
+        self.reports |= {n: (into, report) for n, (story, report) in self.reports.items() if story == gone}
+        self.hits |= {n: replace(row, story=into) for n, row in self.hits.items() if row.story == gone}
+        self.deliveries |= {n: replace(row, story=into) for n, row in self.deliveries.items() if row.story == gone}
+        self.silences |= {n: replace(row, story=into) for n, row in self.silences.items() if row.story == gone}
+        self.undelivered = {u._replace(story=into) if u.story == gone else u for u in self.undelivered}
+        renamed = {(into if a == gone else a, into if b == gone else b) for a, b in self.apart}
+        self.apart = {(a, b) for a, b in renamed if a != b}
+
+    def write_stories(self, routed: RoutingResult | StoryEdit) -> None:
+        """Stories that were made, grew, or became one, with their reports and keys."""
+        for story in routed.stories:
+            before = self.stories.get(story.id)
+            self.stories[story.id] = (
+                replace(story, first_at=before.first_at, acknowledged_at=before.acknowledged_at) if before else story
+            )
+            self.stories[story.id] = replace(self.stories[story.id], reports=(), apart=frozenset())
+        self.reports |= {report.id: (story, report) for story, report in routed.reports}
+        for number, (key, story_id, at) in enumerate(routed.keys):
+            self.story_keys.setdefault(story_id, {})[key] = at + number * MICROSECOND
+        for merged in routed.merged:
+            self.merge(merged)
 
     def lost_with(self, delivery: Delivery) -> set[Undelivered]:
         """Of which stories nobody hears where this delivery is given up."""
@@ -321,22 +364,11 @@ class MemoryFeeds:
         for hit in routed.hits:
             entry_id = hit.entry_id if hit.entry_id is not None else tables.entry_id(hit.feed, hit.entry_key)
             tables.hits.setdefault(hit.id, replace(hit, entry_id=entry_id))
-        for story in routed.stories:
-            before = tables.stories.get(story.id)
-            tables.story_keys.setdefault(story.id, set()).update(keys_of(story.fingerprint))
-            tables.stories[story.id] = (
-                replace(story, first_at=before.first_at, acknowledged_at=before.acknowledged_at) if before else story
-            )
+        tables.write_stories(routed)
         for delivery in routed.deliveries:
             tables.deliveries.setdefault(delivery.id, delivery)
-        for story_id, into in routed.merged:
-            tables.story_keys[into] |= tables.story_keys.pop(story_id, set())
-            tables.hits |= {n: replace(row, story=into) for n, row in tables.hits.items() if row.story == story_id}
-            waiting = tables.deliveries
-            waiting |= {n: replace(row, story=into) for n, row in waiting.items() if row.story == story_id}
-            quiet = tables.silences
-            quiet |= {number: replace(row, story=into) for number, row in quiet.items() if row.story == story_id}
-            tables.undelivered = {u._replace(story=into) if u.story == story_id else u for u in tables.undelivered}
+        for hit_id, because in routed.reasons:
+            tables.hits[hit_id] = replace(tables.hits[hit_id], because=because)
         tables.undelivered -= set(routed.redelivered)
 
     def _check_hits(self, poll: PollResult, hits: Sequence[Hit]) -> None:
@@ -369,21 +401,35 @@ class MemoryFeeds:
             for hit in sorted(tables.hits.values(), key=lambda hit: (hit.created_at, hit.id))
             if hit.story and (hit.feed, hit.entry_key) in question.entries
         }
-        wanted = {key for fingerprint in question.fingerprints for key in keys_of(fingerprint)}
-        since = question.stories_since or EPOCH
-        live = [story for story in tables.stories.values() if story.joined is None]
-        recent = sorted((s for s in live if s.last_at >= since), key=lambda s: s.id)
-        recent.sort(key=lambda s: s.last_at, reverse=True)
-        near = {s.id: s for key in wanted for s in [s for s in recent if key in tables.story_keys[s.id]][:CANDIDATES]}
-        near |= {name: tables.stories[name] for name in homes.values()}
+        wanted = {key for lookup in question.lookups for key in lookup}
+        keys = {key: found for key in sorted(wanted) if (found := self._having(key, question))}
+        near = {name for lookup in question.lookups for names in shortlist(lookup, keys) for name in names}
+        stories = [tables.story(name) for name in near.union(homes.values())]
         return RoutingContext(
-            known=frozenset(question.hits) & self._tables.hits.keys(),
+            known=frozenset(question.hits) & tables.hits.keys(),
             homes=homes,
-            stories=tuple(sorted(near.values(), key=lambda story: (story.first_at, story.id))),
-            undelivered=tuple(sorted(u for u in self._tables.undelivered if u.story in near)),
+            keys=keys,
+            stories=tuple(sorted(stories, key=lambda story: (story.first_at, story.id))),
+            undelivered=tuple(sorted(u for u in tables.undelivered if u.story in {story.id for story in stories})),
             histories=tuple(self._history(rule, at) for rule, at in question.histories),
-            silences=self._tables.live_silences(now),
+            silences=tables.live_silences(now),
         )
+
+    def _having(self, key: str, question: RoutingQuery) -> dict[str, datetime]:
+        """The latest stories that have a key, oldest first."""
+        since = (question.events_since if key.startswith(EVENT_KEYS) else question.stories_since) or EPOCH
+        having = [(at, story) for story, keys in self._tables.story_keys.items() if (at := keys.get(key))]
+        return {story: at for at, story in sorted(having)[-64:] if at >= since}
+
+    async def recent_features(self, feed: str, limit: int) -> tuple[Features, ...]:
+        of_feed = [report for _, report in self._tables.reports.values() if report.feed == feed]
+        return tuple(r.features for r in sorted(of_feed, key=lambda r: r.at, reverse=True)[:limit])
+
+    async def learned(self, name: str) -> bytes | None:
+        return self._tables.learned.get(name)
+
+    async def learn(self, name: str, data: bytes) -> None:
+        self._tables.learned[name] = data
 
     def _history(self, rule: str, since: datetime) -> RuleHistory:
         of_rule = [hit for hit in self._tables.hits.values() if hit.rule == rule]
@@ -398,11 +444,6 @@ class MemoryFeeds:
             if row.state.id in ids and row.state.lease_owner == owner:
                 row.state = replace(row.state, lease_owner=None, lease_until=None)
                 row.begun_at = None
-
-
-def keys_of(fingerprint: Fingerprint) -> set[tuple[str, str]]:
-    named = {("url", fingerprint.url_key or ""), ("title", fingerprint.title_key or "")}
-    return {(kind, key) for kind, key in named if key} | {("band", band) for band in fingerprint.bands}
 
 
 class MemoryOutbox:
@@ -816,7 +857,7 @@ class MemoryCatalog(MemoryTriage):
         while joined := self._tables.stories[story_id].joined:
             story_id = joined
         hits = [hit for hit in self._tables.hits.values() if hit.story == story_id]
-        return self._tables.stories[story_id], self._tables.with_deliveries(self._tables.details(hits, "published"))
+        return self._tables.story(story_id), self._tables.with_deliveries(self._tables.details(hits, "published"))
 
     async def count_baseline(self, rule: str | None = None) -> int:
         return len(await self.baseline(rule))
@@ -834,6 +875,49 @@ class MemoryCatalog(MemoryTriage):
 
     async def recorded(self, ids: Sequence[str]) -> frozenset[str]:
         return frozenset(ids) & self._tables.hits.keys()
+
+    async def stories(
+        self,
+        *,
+        rule: str | None = None,
+        since: datetime | None = None,
+        before: tuple[datetime, str] | None = None,
+        limit: int = 50,
+    ) -> tuple[StorySummary, ...]:
+        found = sorted(self._tables.stories.values(), key=lambda story: (story.last_at, story.id), reverse=True)
+        hits = {name: [h for h in self._tables.hits.values() if h.story == name] for name in self._tables.stories}
+        chosen = [
+            StorySummary(
+                id=story.id,
+                title=story.title,
+                feeds=story.feeds,
+                first_at=story.first_at,
+                last_at=story.last_at,
+                alerted_at=story.alerted_at,
+                hits=len(hits[story.id]),
+                folded=sum(hit.state is HitState.FOLDED for hit in hits[story.id]),
+                updates=sum(hit.reason.startswith(UPDATE_TO) for hit in hits[story.id]),
+            )
+            for story in found
+            if story.joined is None
+            and (since is None or story.last_at >= since)
+            and (before is None or (story.last_at, story.id) < before)
+            and (rule is None or any(hit.rule == rule for hit in hits[story.id]))
+        ]
+        return _first(chosen, limit)
+
+    async def edit_stories(self, edit: StoryEdit) -> None:
+        tables = self._tables
+        tables.write_stories(edit)
+        for hit in edit.hits:
+            known = tables.hits[hit.id]
+            tables.hits[hit.id] = replace(
+                known, story=hit.story, state=hit.state, reason=hit.reason, because=hit.because
+            )
+        for delivery in edit.deliveries:
+            tables.deliveries.setdefault(delivery.id, delivery)
+        both = {(edit.link.story, edit.link.other), (edit.link.other, edit.link.story)}
+        tables.apart = tables.apart | both if edit.link.apart else tables.apart - both
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         names = sorted({hit.rule for hit in self._tables.hits.values() if ids is None or hit.rule in ids})

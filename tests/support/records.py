@@ -15,8 +15,10 @@ from aggregator.core.model import (
     RoutingQuery,
     RoutingResult,
     Story,
+    StoryKey,
 )
 from aggregator.core.settings import Feed
+from aggregator.core.stories import keys
 from aggregator.ports import Feeds
 from aggregator.store import Store
 from tests.support.memory_store import MemoryStore
@@ -44,6 +46,17 @@ def hit(name: str = "h1", key: str = "k1", **given: Any) -> Hit:
 def story(name: str = "s1", **given: Any) -> Story:
     known = Fingerprint(url_key="u1", title_key="t1", signature=b"\x00\xff", bands=("b1", "b2"), facts=frozenset({"f"}))
     return Story(**{"id": name, "title": "T", "fingerprint": known, "first_at": NOW, "last_at": NOW, **given})
+
+
+def making(*stories: Story, **rest: Any) -> RoutingResult:
+    """What routing decides that makes these stories, to be found by the keys of their fingerprints."""
+    found_by = tuple(StoryKey(key, one.id, one.last_at) for one in stories for key in keys(one.fingerprint))
+    return RoutingResult(stories=stories, keys=found_by, **rest)
+
+
+def like(fingerprint: Fingerprint, **rest: Any) -> RoutingQuery:
+    """The question for stories that share a key with this one."""
+    return RoutingQuery(lookups=(tuple(keys(fingerprint)),), **rest)
 
 
 def delivery(name: str = "d1", **given: Any) -> Delivery:

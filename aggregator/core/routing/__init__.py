@@ -1,6 +1,6 @@
 """Routing from hits to deliveries: who is alerted, when, and why not."""
 
 from aggregator.core.routing.deliveries import Recipients, whole_channel
-from aggregator.core.routing.router import Router, fingerprints, silenced
+from aggregator.core.routing.router import Router, describe, silenced
 
-__all__ = ["Recipients", "Router", "fingerprints", "silenced", "whole_channel"]
+__all__ = ["Recipients", "Router", "describe", "silenced", "whole_channel"]

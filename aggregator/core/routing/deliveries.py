@@ -24,6 +24,7 @@ class PlannedAlert:
     channels: tuple[str, ...]
     title: str
     story: str | None = None
+    update: bool = False
     only: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -80,7 +81,7 @@ def deliveries(
 
 def _delivery(channel: Channel, recipient: str, group: Sequence[PlannedAlert], now: datetime) -> Delivery:
     """Build one row for all rules that ask for the same: as soon and as urgent as the most pressing of them."""
-    first = group[0]
+    first = min(group, key=lambda detail: detail.update)
     rules = tuple(sorted({detail.rule.id for detail in group}))
     due, reason = min(
         slot(detail.rule.deliver, detail.rule.priority, channel.quiet_hours, now, channel.time_zone) for detail in group
@@ -93,6 +94,7 @@ def _delivery(channel: Channel, recipient: str, group: Sequence[PlannedAlert], n
         rules=rules,
         hits=tuple(dict.fromkeys(hit for detail in group for hit in detail.hits)),
         story=first.story,
+        update=first.update,
         title=first.title,
         priority=min((detail.rule.priority for detail in group), key=URGENCY.__getitem__),
         state=DeliveryState.HELD if reason else DeliveryState.PENDING,

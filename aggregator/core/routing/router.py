@@ -5,32 +5,41 @@
 3. too old for its feed or rule    → held
 4. one of many at once             → held, reported in one digest
 5. the rule waits for more         → held, until its threshold is met
-6. it alerted on the story already → collapsed
-7. otherwise                       → alerted
+6. its rule knows this report      → collapsed
+7. its rule knows the event        → folded, if it is the same event in other words, soon after; else an update
+8. otherwise                       → alerted
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from aggregator.core import events
 from aggregator.core.model import (
+    NO_FREQUENCIES,
+    NO_VOCABULARY,
+    UPDATE_TO,
     AlertKind,
+    Because,
     Delivery,
     Entry,
-    Fingerprint,
+    Frequencies,
     Hit,
     HitDetail,
     HitState,
+    JoinKind,
     Reason,
+    Report,
     RoutingContext,
     RoutingQuery,
     RoutingResult,
     RuleHistory,
     Silence,
     Story,
+    Vocabulary,
 )
 from aggregator.core.routing.deliveries import PlannedAlert, Recipients, deliveries
-from aggregator.core.routing.story_index import EntryRef, StoryIndex, Unreached, came, notified
+from aggregator.core.routing.story_index import EntryRef, StoryIndex, Unreached, came, lookup, notified, story_ids
 from aggregator.core.rules.triggers import fires, lookback_s
 from aggregator.core.settings import Channel, RuleConfig, Settings
 from aggregator.core.stories import fingerprint
@@ -39,15 +48,28 @@ MAX_UPDATES = 3
 STALE = frozenset({Reason.BASELINE, Reason.ALIAS, Reason.TOO_OLD})  # never alerted, so they need no story
 FIRST_SEEN = frozenset({Reason.NEW, Reason.BASELINE, Reason.FLOOD, Reason.ALIAS, Reason.TOO_OLD})
 WAITS = "waits"
+REASONS = {HitState.COLLAPSED: "story already alerted", HitState.FOLDED: "same event, already alerted"}
 
 
-def fingerprints(entries: Iterable[Entry], hits: Iterable[Hit] = ()) -> dict[EntryRef, Fingerprint]:
-    """Return the fingerprints of those entries that need a story; `hits` say which words were searched for."""
+def describe(
+    entries: Iterable[Entry], hits: Iterable[Hit], now: datetime, vocabulary: Vocabulary = NO_VOCABULARY
+) -> dict[EntryRef, Report]:
+    """Describe those entries that need a story, as reports of an event; `hits` say which words were searched for."""
     terms: dict[EntryRef, set[str]] = {}
     for hit in hits:
         terms.setdefault((hit.feed, hit.entry_key), set()).update(span.text for span in hit.spans)
-    needed = [entry for entry in entries if entry.reason not in STALE]
-    return {(e.feed, e.key): fingerprint(e, sorted(terms.get((e.feed, e.key), ()))) for e in needed}
+    return {
+        (entry.feed, entry.key): Report(
+            id=story_ids(entry)[-1],
+            feed=entry.feed,
+            title=entry.title,
+            at=came(entry, now),
+            fingerprint=fingerprint(entry, sorted(terms.get((entry.feed, entry.key), ()))),
+            features=events.features(entry, vocabulary.recurring.get(entry.feed, frozenset())),
+        )
+        for entry in entries
+        if entry.reason not in STALE
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +86,17 @@ class Router:
         hits: Sequence[Hit],
         entries: Iterable[Entry],
         now: datetime,
-        known: Mapping[EntryRef, Fingerprint],
+        reports: Mapping[EntryRef, Report],
+        frequencies: Frequencies = NO_FREQUENCIES,
     ) -> RoutingQuery | None:
         """Return what the store must look up before these hits are routed; None without hits.
 
-        `entries` are the entries of the hits, `known` their `fingerprints`.
+        `entries` are the entries of the hits, `reports` describe them; `frequencies` weigh their words, and must be
+        the same for `route`.
         """
         if not hits:
             return None
-        rules = self.rules
+        rules, settings = self.rules, self.settings.stories
         asked = {hit.rule: rules[hit.rule] for hit in hits if hit.rule in rules and conditional(rules[hit.rule])}
         histories = tuple((name, now - timedelta(seconds=lookback_s(rule))) for name, rule in asked.items())
         edited = {(entry.feed, entry.key) for entry in entries if entry.reason not in FIRST_SEEN or entry.version > 1}
@@ -81,11 +105,15 @@ class Router:
             entries=tuple(sorted(edited)),
             histories=histories,
         )
-        if not self.settings.stories.collapse:
+        if not settings.collapse:
             return question
-        came_at = min((came(entry, now) for entry in entries), default=now)
-        since = came_at - timedelta(seconds=self.settings.stories.window_s)
-        return replace(question, fingerprints=tuple(known.values()), stories_since=since)
+        first_at = min((report.at for report in reports.values()), default=now)
+        return replace(
+            question,
+            lookups=tuple(lookup(report, frequencies, settings) for report in reports.values()),
+            stories_since=first_at - timedelta(seconds=settings.window_s),
+            events_since=first_at - events.EVENT_AGE,
+        )
 
     def route(
         self,
@@ -94,26 +122,29 @@ class Router:
         now: datetime,
         context: RoutingContext,
         *,
-        fingerprints: Mapping[EntryRef, Fingerprint] | None = None,
+        reports: Mapping[EntryRef, Report],
+        frequencies: Frequencies = NO_FREQUENCIES,
         part: int = 0,
     ) -> RoutingResult:
         """Decide about every hit of one poll that is not known yet, oldest entry first.
 
         The same input gives the same ids, so a repeated commit sends nothing twice. `context` is the answer
-        to `query`, `fingerprints` as there; `part` counts the parts of a poll that is written in several,
-        each of which has its own alerts.
+        to `query`, `reports` and `frequencies` as there; `part` counts the parts of a poll that is written in
+        several, each of which has its own alerts.
         """
         rules, settings = self.rules, self.settings
         found = {(entry.feed, entry.key): entry for entry in entries}
         unreached = Unreached(context.undelivered, self.recipients.of)
-        index = StoryIndex(context.stories, settings, now, fingerprints or {}, context.homes, unreached)
+        index = StoryIndex(context, settings, now, reports, frequencies, unreached)
         ordered = sorted(((found[h.feed, h.entry_key], h) for h in hits), key=lambda one: _oldest_first(*one))
-        verdicts = []
+        verdicts, reasons = [], []
         for entry, hit in ordered:
             if hit.id not in context.known:
                 verdicts.append(_decide(hit, entry, rules.get(hit.rule), context, index, now))
-            elif (entry.feed, entry.key) in context.homes:
+            elif (entry.feed, entry.key) in context.homes and (entry.feed, entry.key) in reports:
                 index.attach(entry)
+                if index.membership(entry).kind is not None:
+                    reasons.append((hit.id, index.membership(entry).because))
         verdicts = _thresholds(verdicts, rules, settings, context.histories, now)
         details = [detail for verdict in verdicts for detail in verdict.hits]
         if part:
@@ -124,6 +155,9 @@ class Router:
         return RoutingResult(
             hits=tuple(replace(v.hit, story=renamed.get(v.hit.story or "", v.hit.story)) for v in verdicts),
             stories=index.changed(),
+            reports=index.reports(),
+            keys=index.keys(),
+            reasons=tuple(reasons),
             merged=merged,
             deliveries=deliveries(details, self.channels, now, self.recipients),
             redelivered=unreached.reached,
@@ -167,7 +201,9 @@ def _decide(
     hit: Hit, entry: Entry, rule: RuleConfig | None, context: RoutingContext, index: StoryIndex, now: datetime
 ) -> _Decision:
     story = None if entry.reason in STALE else index.attach(entry)
-    hit = replace(hit, story=story.id if story else None)
+    if story is not None:
+        because = index.membership(entry).because
+        hit = replace(hit, story=story.id, because=because if because != Because() else None)
     if rule is None:
         return _Decision(replace(hit, state=HitState.HELD, reason="rule removed"))
     if silence := _active_silence(hit, context.silences, now):
@@ -181,7 +217,7 @@ def _decide(
         return _join_digest(hit, entry, rule, story, index, now)
     if conditional(rule):
         return _Decision(replace(hit, state=HitState.HELD, reason=WAITS))
-    return _plan_alert(hit, entry, rule, story, index)
+    return _plan_alert(hit, entry, rule, story, index, now)
 
 
 def _is_stale(entry: Entry, rule: RuleConfig, now: datetime) -> str:
@@ -197,10 +233,39 @@ def _is_stale(entry: Entry, rule: RuleConfig, now: datetime) -> str:
     return ""
 
 
+def _treatment(entry: Entry, rule: RuleConfig, index: StoryIndex) -> HitState:
+    """Return what becomes of a hit on a story by what its rule has alerted of it before.
+
+    A rule's first hit on a story is alerted, whatever other rules have done; so is what happens later, what is in
+    doubt, and what is in another language (as an update). A copy is not, and the same event in other words is not
+    unless the rule wants it.
+    """
+    membership = index.membership(entry)
+    if rule.id not in membership.alerted_before or (entry.reason is Reason.CHANGED and rule.on_update):
+        return HitState.ALERTED
+    if membership.kind is JoinKind.RETELLING:
+        return HitState.FOLDED if rule.retellings == "fold" and rule.priority != "high" else HitState.ALERTED
+    later = membership.kind in (JoinKind.FOLLOW_UP, JoinKind.TRANSLATION)
+    return HitState.ALERTED if later else HitState.COLLAPSED
+
+
+def _is_update(entry: Entry, rule: RuleConfig, index: StoryIndex) -> bool:
+    """Tell whether an alert of this rule continues an earlier one, and says so."""
+    membership = index.membership(entry)
+    retold = membership.kind in (JoinKind.RETELLING, JoinKind.FOLLOW_UP, JoinKind.TRANSLATION)
+    alone = membership.kind is JoinKind.RETELLING and rule.retellings == "alert"
+    return retold and not alone and rule.id in membership.alerted_before
+
+
 def _join_digest(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: StoryIndex, now: datetime) -> _Decision:
     """Add one of many hits to a digest: of a feed's flood, or of a rule applied to stored entries."""
-    channels, only = index.unalerted_channels(entry, rule)
-    index.record_alert(story, rule.id, channels)
+    treatment, only = _treatment(entry, rule, index), index.unreached_channels(story, rule)
+    state = HitState.FOLDED if treatment is HitState.FOLDED else HitState.HELD
+    reason = REASONS[treatment] if treatment is HitState.FOLDED else str(entry.reason)
+    channels = index.channels(rule) if treatment is HitState.ALERTED else tuple(only)
+    if not channels and treatment is not HitState.ALERTED:
+        return _Decision(replace(hit, state=state, reason=reason))
+    index.record_alert(story, rule.id, channels, came(entry, now))
     flood = entry.reason is Reason.FLOOD
     digest = PlannedAlert(
         subject=(entry.reason, hit.feed if flood else rule.id, now.isoformat()),
@@ -208,27 +273,32 @@ def _join_digest(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: 
         rule=rule,
         hits=(hit.id,),
         channels=channels,
-        only=only,
+        only={} if treatment is HitState.ALERTED else only,
         title=f"Many new entries in {hit.feed}" if flood else f"{rule.title or rule.id}: matches in stored entries",
     )
     return _Decision(replace(hit, state=HitState.HELD, reason=str(entry.reason)), (digest,))
 
 
-def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: StoryIndex) -> _Decision:
-    spread = index.sources_to_announce(story)
+def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: StoryIndex, now: datetime) -> _Decision:
+    spread, treatment = index.sources_to_announce(story), _treatment(entry, rule, index)
     only: Mapping[str, frozenset[str]] = {}
+    channels = index.channels(rule)
+    occasion = "first" if entry.version == 1 else f"first, version {entry.version}"
     if entry.reason is Reason.CHANGED and rule.on_update:
-        occasion, channels = f"version {entry.version}", index.channels(rule)
-    elif spread is not None:
-        occasion, channels = f"{spread} feeds", index.channels(rule)
-    else:
-        occasion = "first" if entry.version == 1 else f"first, version {entry.version}"
-        channels, only = index.unalerted_channels(entry, rule)
-    alerted = index.alerted_before(entry)
-    if rule.id in alerted and not channels:
-        return _Decision(replace(hit, state=HitState.COLLAPSED, reason="story already alerted"))
-    also = f"also matches {rule.title or rule.id}" if alerted and rule.id not in alerted else ""
-    index.record_alert(story, rule.id, channels)
+        occasion = f"version {entry.version}"
+    elif treatment is not HitState.ALERTED and spread is not None:
+        occasion = f"{spread} feeds"
+    elif treatment is not HitState.ALERTED:
+        only = index.unreached_channels(story, rule)
+        channels = tuple(only)
+        if not channels:
+            return _Decision(replace(hit, state=treatment, reason=REASONS[treatment]))
+    update = _is_update(entry, rule, index)
+    alerted = index.membership(entry).alerted_before
+    reason = f"{UPDATE_TO}{story.title}" if update else ""
+    if alerted and rule.id not in alerted:
+        reason = f"also matches {rule.title or rule.id}"
+    index.record_alert(story, rule.id, channels, now)
     detail = PlannedAlert(
         subject=("entry", hit.feed, hit.entry_key, occasion),
         kind=AlertKind.HIT,
@@ -236,10 +306,11 @@ def _plan_alert(hit: Hit, entry: Entry, rule: RuleConfig, story: Story, index: S
         hits=(hit.id,),
         channels=channels,
         only=only,
-        title=entry.title or rule.title or rule.id,
+        title=f"Update to: {story.title}" if update and story.title else entry.title or rule.title or rule.id,
         story=story.id,
+        update=update,
     )
-    return _Decision(replace(hit, state=HitState.ALERTED, reason=also), (detail,))
+    return _Decision(replace(hit, state=HitState.ALERTED, reason=reason), (detail,))
 
 
 def _thresholds(

@@ -1,15 +1,28 @@
 """The stories known while one poll is routed, and the channels that each was sent to."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
-from heapq import nlargest
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
+from aggregator.core import events
 from aggregator.core.delivery import delivery_id
-from aggregator.core.model import Entry, Fingerprint, Reason, Story, StoryMerge, Undelivered
+from aggregator.core.model import (
+    Because,
+    Entry,
+    Frequencies,
+    JoinKind,
+    Reason,
+    Report,
+    RoutingContext,
+    Story,
+    StoryKey,
+    StoryMerge,
+    Undelivered,
+)
 from aggregator.core.settings import RuleConfig, Settings
-from aggregator.core.stories import CANDIDATES, find_story, fingerprint, keys
+from aggregator.core.settings import Stories as StorySettings
+from aggregator.core.stories import find_copy, reports_of, shortlist
+from aggregator.core.stories import keys as copy_keys
 
 EntryRef = tuple[str, str]  # feed and key
 
@@ -22,6 +35,28 @@ def notified(rule: RuleConfig, settings: Settings) -> tuple[str, ...]:
 def came(entry: Entry, now: datetime) -> datetime:
     """Return when an entry came: now, but one that was stored before has its place in time."""
     return min(entry.dated_at, now) if entry.reason is Reason.APPLIED else now
+
+
+def story_ids(entry: Entry) -> tuple[str, ...]:
+    """Return the ids that a story may have which this entry began, in its first version and in this one."""
+    first = delivery_id("story", entry.feed, entry.key)
+    return (first,) if entry.version == 1 else (first, delivery_id("story", entry.feed, entry.key, str(entry.version)))
+
+
+def lookup(report: Report, frequencies: Frequencies, settings: StorySettings) -> tuple[str, ...]:
+    """Return the keys by which stories are found that this is a copy or a retelling of."""
+    retold = events.keys(report.features, frequencies) if settings.events else ()
+    return (*copy_keys(report.fingerprint), *retold)
+
+
+def policy(settings: StorySettings) -> events.Policy:
+    """Return how events are recognised."""
+    return events.Policy(
+        fold_for=timedelta(seconds=settings.fold_for_s),
+        strict=settings.strictness == "strict",
+        events=settings.events and settings.strictness != "off",
+        model=settings.languages == "model",
+    )
 
 
 class Unreached:
@@ -55,34 +90,47 @@ class Unreached:
             self._reached.update(dict.fromkeys(self._lost.get((story, channel), ())))
 
 
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """How an entry belongs to its story: why, and the rules that had alerted on the story before it came."""
+
+    story: str
+    because: Because
+    alerted_before: tuple[str, ...]
+
+    @property
+    def kind(self) -> JoinKind | None:
+        """Return what the entry is to its story; None: it began it."""
+        return self.because.kind
+
+
 class StoryIndex:
     """Stories by id and by key; grows as entries attach. Lives for one call of `route`.
 
-    `fingerprints` are those that are known already, by feed and key of their entry: making one takes half a
-    millisecond, which is better spent before the transaction. `homes`: the stories that entries had before.
+    `reports` describe the entries, by feed and key: making one takes a millisecond, which is better spent before
+    the transaction. `frequencies` stay what they are while a poll is routed.
     """
 
     def __init__(
         self,
-        stories: Sequence[Story],
+        context: RoutingContext,
         settings: Settings,
         now: datetime,
-        fingerprints: Mapping[EntryRef, Fingerprint],
-        homes: Mapping[EntryRef, str],
+        reports: Mapping[EntryRef, Report],
+        frequencies: Frequencies,
         unreached: Unreached,
     ) -> None:
-        self._unreached = unreached
-        self._fingerprints, self._homes = fingerprints, homes
-        self._stories: dict[str, Story] = {}
-        self._by_key: dict[str, list[str]] = {}
-        for story in stories:
-            self._enter(story)
-        self._settings, self._now = settings, now
-        self._attached: dict[EntryRef, str] = {}
-        self._alerted_before: dict[EntryRef, tuple[str, ...]] = {}
+        self._settings, self._now, self._unreached = settings, now, unreached
+        self._policy = policy(settings.stories)
+        self._reports, self._frequencies, self._homes = reports, frequencies, context.homes
+        self._stories: dict[str, Story] = {story.id: story for story in context.stories}
+        self._by_key: dict[str, dict[str, datetime]] = {key: dict(found) for key, found in context.keys.items()}
+        self._attached: dict[EntryRef, Membership] = {}
         self._grown: dict[str, int] = {}
         self._changed: dict[str, None] = {}
         self._merged: dict[str, str] = {}
+        self._written: dict[str, tuple[str, Report]] = {}
+        self._keys: dict[tuple[str, str], datetime] = {}
 
     def attach(self, entry: Entry) -> Story:
         """Return the story of this entry, made if no story has it yet; the same for each of its hits."""
@@ -91,34 +139,62 @@ class StoryIndex:
             # Keyed by entry, not by hit: ten rules that match one entry must see the same story. What the story
             # had alerted before this entry is remembered now, because `record_alert` changes it for the first
             # of these rules, and the others must not be taken for repeats of an alert that they share.
-            # The feed of a new entry is passed on, since a new text at an address that its feed has used before
-            # is the next report and not a version of the last one; an edit stays a version.
-            found = self._fingerprints.get(ref) or fingerprint(entry)
             home = self._stories.get(self._homes.get(ref, ""))
-            story = self._settle(home, entry, found) if home else self._enrol(entry, found)
-            self._attached[ref], self._alerted_before[ref] = story.id, story.alerted_rules
-        return self._current(self._attached[ref])
+            story, because = self._settle(self._current(home.id), entry) if home else self._enrol(entry)
+            self._attached[ref] = Membership(story.id, because, story.alerted_rules)
+        return self._current(self._attached[ref].story)
 
-    def _enrol(self, entry: Entry, found: Fingerprint) -> Story:
-        """Add an entry that has no story yet to the one that it is a version of, or begin one."""
-        at = came(entry, self._now)
-        near = self._near(found, None if entry.reason is Reason.CHANGED else entry.feed, at)
-        return self._grow(near, entry.feed, at) if near else self._begin(entry, found, at)
+    def membership(self, entry: Entry) -> Membership:
+        """Return how an attached entry belongs to its story."""
+        return self._attached[entry.feed, entry.key]
 
-    def _settle(self, home: Story, entry: Entry, found: Fingerprint) -> Story:
+    def _enrol(self, entry: Entry) -> tuple[Story, Because]:
+        """Add an entry that has no story yet to the one that it reports on, or begin one."""
+        report = self._report(entry)
+        # The feed of a new entry is passed on, since a new text at an address that its feed has used before is the
+        # next report and not a version of the last one; an edit stays a version.
+        feed = None if entry.reason is Reason.CHANGED else entry.feed
+        story, because = self._find(report, feed)
+        if story is None:
+            return self._begin(report), because
+        if because.kind is not JoinKind.COPY:
+            story = self._add(story, replace(report, origin=because.origin or report.id))
+        return self._grow(story, report), because
+
+    def _settle(self, home: Story, entry: Entry) -> tuple[Story, Because]:
         """Settle the story of an entry again, whose text is another one now: it may turn out to be a known one."""
-        near = self._near(found, entry.feed, self._now, besides=home)
-        if near is not None:
-            return self._merge(home, near)
-        if home.id in _story_ids(entry) or not any(home.fingerprint.signature):
-            return self._put(replace(home, fingerprint=found, last_at=max(home.last_at, self._now)))
-        return home
+        report = self._report(entry)
+        report = replace(report, id=next((r.id for r in home.reports if r.id in story_ids(entry)), story_ids(entry)[0]))
+        near, because = self._find(report, entry.feed, besides=home)
+        if near is not None and (because.kind is JoinKind.COPY or because.kind is JoinKind.RETELLING):
+            return self._merge(home, near), because
+        mine = any(known.id == report.id for known in home.reports) or home.id == report.id
+        if mine or not any(home.fingerprint.signature):
+            home = replace(home, fingerprint=report.fingerprint) if home.id == report.id else home
+            known = next((known for known in home.reports if known.id == report.id), report)
+            return self._add(home, replace(report, at=known.at, origin=known.origin)), Because()
+        return home, Because()
 
-    def _near(self, found: Fingerprint, feed: str | None, at: datetime, besides: Story | None = None) -> Story | None:
+    def _report(self, entry: Entry) -> Report:
+        return self._reports[entry.feed, entry.key]
+
+    def _find(self, report: Report, feed: str | None, besides: Story | None = None) -> tuple[Story | None, Because]:
+        """Return the story that has this report already, word for word or in other words, and why."""
         if not self._settings.stories.collapse:
-            return None
-        near = [story for story in self._candidates(found) if besides is None or story.id != besides.id]
-        return find_story(found, near, feed, at)
+            return None, Because()
+        copies, retold = shortlist(lookup(report, self._frequencies, self._settings.stories), self._by_key)
+        copy = find_copy(report.fingerprint, self._known(copies, besides), feed, report.at)
+        if copy is not None:
+            return copy.story, events.copy_because(report, copy.story, copy.report)
+        apart = besides.apart if besides else frozenset[str]()
+        near = self._known(dict.fromkeys((*copies, *retold)), besides)
+        return events.join(report, near, self._frequencies, self._policy, apart=apart)
+
+    def _known(self, names: Iterable[str], besides: Story | None) -> list[Story]:
+        """Return the stories with these ids, as far as they were loaded, but not the ones that a person set apart."""
+        barred = {besides.id, *besides.apart} if besides else set()
+        known = {name: self._current(name) for name in names if name in self._stories}
+        return list({story.id: story for story in known.values() if story.id not in barred}.values())
 
     def _merge(self, one: Story, other: Story) -> Story:
         """Make two stories one: the earlier, which everybody knows already, takes what the later has."""
@@ -127,7 +203,8 @@ class StoryIndex:
         if len(feeds) > len(earlier.feeds):
             self._grown[earlier.id] = len(feeds)
         self._merged[later.id] = earlier.id
-        self._put(replace(later, feeds=(), joined=earlier.id))
+        self._put(replace(later, feeds=(), reports=(), joined=earlier.id))
+        alerted = [at for at in (earlier.alerted_at, later.alerted_at) if at is not None]
         return self._put(
             replace(
                 earlier,
@@ -135,6 +212,9 @@ class StoryIndex:
                 alerted_rules=tuple(dict.fromkeys((*earlier.alerted_rules, *later.alerted_rules))),
                 last_at=max(earlier.last_at, later.last_at, self._now),
                 acknowledged_at=earlier.acknowledged_at or later.acknowledged_at,
+                reports=(*earlier.reports, *later.reports),
+                alerted_at=max(alerted, default=None),
+                apart=earlier.apart | later.apart,
             )
         )
 
@@ -147,25 +227,10 @@ class StoryIndex:
         """Return every channel of a rule."""
         return notified(rule, self._settings)
 
-    def alerted_before(self, entry: Entry) -> tuple[str, ...]:
-        """Return the rules that alerted on the story of an attached entry before this entry came."""
-        return self._alerted_before[entry.feed, entry.key]
-
-    def unalerted_channels(
-        self, entry: Entry, rule: RuleConfig
-    ) -> tuple[tuple[str, ...], Mapping[str, frozenset[str]]]:
-        """Return the channels of `rule` that do not know yet that it has found this story.
-
-        All of them, unless it alerted on the story before; then those where that alert was given up, for the
-        recipients who are named. Another rule's alert is none of its own: that this one finds the story too is news.
-        """
-        wanted = notified(rule, self._settings)
-        if rule.id not in self._alerted_before[entry.feed, entry.key]:
-            return wanted, {}
-        story = self._current(self._attached[entry.feed, entry.key]).id
-        lost = {channel: self._unreached.of(story, channel) for channel in wanted}
-        only = {channel: names for channel, names in lost.items() if names}
-        return tuple(only), only
+    def unreached_channels(self, story: Story, rule: RuleConfig) -> Mapping[str, frozenset[str]]:
+        """Return the channels of `rule` where an alert about this story was given up, with the recipients."""
+        lost = {channel: self._unreached.of(story.id, channel) for channel in self.channels(rule)}
+        return {channel: names for channel, names in lost.items() if names}
 
     def sources_to_announce(self, story: Story) -> int | None:
         """Return how many feeds carry the story, if this poll made them enough to alert again.
@@ -176,72 +241,60 @@ class StoryIndex:
         grown = wanted and self._grown.get(story.id) == wanted
         return wanted if grown and story.acknowledged_at is None else None
 
-    def record_alert(self, story: Story, rule: str, channels: Iterable[str]) -> None:
+    def record_alert(self, story: Story, rule: str, channels: Iterable[str], at: datetime) -> None:
         """Remember that this rule alerts on this story, on these channels."""
         self._unreached.reach(story.id, channels)
         current = self._current(story.id)
-        if rule not in current.alerted_rules:
-            self._put(replace(current, alerted_rules=(*current.alerted_rules, rule)))
+        rules = current.alerted_rules if rule in current.alerted_rules else (*current.alerted_rules, rule)
+        self._put(replace(current, alerted_rules=rules, alerted_at=max(at, current.alerted_at or at)))
 
     def changed(self) -> tuple[Story, ...]:
         """Return the stories to be written."""
         return tuple(self._stories[name] for name in self._changed)
 
+    def reports(self) -> tuple[tuple[str, Report], ...]:
+        """Return the reports to be written, each with the id of its story."""
+        return tuple((self._current(story).id, report) for story, report in self._written.values())
+
+    def keys(self) -> tuple[StoryKey, ...]:
+        """Return the keys by which those are found."""
+        return tuple(StoryKey(key, self._current(story).id, at) for (key, story), at in self._keys.items())
+
     def merged(self) -> tuple[StoryMerge, ...]:
         """Return the stories that became part of others, each with the one that holds it now."""
         return tuple(StoryMerge(name, self._current(name).id) for name in self._merged)
 
-    def _begin(self, entry: Entry, found: Fingerprint, at: datetime) -> Story:
-        name = _story_ids(entry)[-1]
+    def _begin(self, report: Report) -> Story:
         story = Story(
-            id=name,
-            title=entry.title,
-            fingerprint=found,
-            feeds=(entry.feed,),
-            first_at=at,
-            last_at=at,
+            id=report.id,
+            title=report.title,
+            fingerprint=report.fingerprint,
+            feeds=(report.feed,),
+            first_at=report.at,
+            last_at=report.at,
         )
-        if name not in self._stories:
-            self._enter(story)
-        return self._put(story)
+        return self._add(story, replace(report, origin=report.id))
 
-    def _grow(self, story: Story, feed: str, at: datetime) -> Story:
-        last_at = max(story.last_at, at)
-        if feed in story.feeds:
+    def _add(self, story: Story, report: Report) -> Story:
+        """Add a report to a story, or write it again."""
+        if not story.reports and story.id in self._stories:  # it is from before there were any
+            self._written |= {known.id: (story.id, known) for known in reports_of(story)}
+        self._written[report.id] = (story.id, report)
+        for key in lookup(report, self._frequencies, self._settings.stories):
+            self._keys[key, story.id] = report.at
+            self._by_key.setdefault(key, {})[story.id] = report.at
+        others = tuple(known for known in reports_of(story) if known.id != report.id)
+        first = (report, *others) if report.id == story.id else (*others, report)
+        return self._put(replace(story, reports=first, last_at=max(story.last_at, report.at)))
+
+    def _grow(self, story: Story, report: Report) -> Story:
+        last_at = max(story.last_at, report.at)
+        if report.feed in story.feeds:
             return self._put(replace(story, last_at=last_at))
         self._grown[story.id] = len(story.feeds) + 1
-        return self._put(replace(story, feeds=(*story.feeds, feed), last_at=last_at))
-
-    def _candidates(self, found: Fingerprint) -> list[Story]:
-        """Return the stories most like a fingerprint: same address or title, then most bands, then the latest.
-
-        However many share a key (a series with one opening), each key yields its latest only, so the cost of
-        an entry does not grow with the number of stories.
-        """
-        # Locality-sensitive hashing: texts that share a MinHash band are probably similar (Leskovec, Rajaraman,
-        # Ullman, Mining of Massive Datasets, 3.4), so only these are compared. An equal address or title
-        # outweighs any number of bands. Ties are broken by time and id, never by order of arrival, so that
-        # a repeated commit decides alike.
-        shared: Counter[str] = Counter()
-        for key in keys(found):
-            weight = 1 if key.startswith("b:") else CANDIDATES
-            for name in self._by_key.get(key, ())[-CANDIDATES:]:
-                shared[self._current(name).id] += weight
-        near = nlargest(CANDIDATES, shared, key=lambda name: (shared[name], self._stories[name].last_at, name))
-        return [self._stories[name] for name in near]
-
-    def _enter(self, story: Story) -> None:
-        self._stories[story.id] = story
-        for key in keys(story.fingerprint):
-            self._by_key.setdefault(key, []).append(story.id)
+        return self._put(replace(story, feeds=(*story.feeds, report.feed), last_at=last_at))
 
     def _put(self, story: Story) -> Story:
         self._stories[story.id] = story
         self._changed[story.id] = None
         return story
-
-
-def _story_ids(entry: Entry) -> tuple[str, ...]:
-    """Return the ids that a story may have which this entry began, in its first version and in this one."""
-    first = delivery_id("story", entry.feed, entry.key)
-    return (first,) if entry.version == 1 else (first, delivery_id("story", entry.feed, entry.key, str(entry.version)))

@@ -7,16 +7,19 @@ than everything else that is done with it.
 from aggregator.store.mappers.deliveries import attempt, delivery, delivery_values, silence
 from aggregator.store.mappers.entries import alias_values, entry, entry_of, entry_values, key_values, numbered
 from aggregator.store.mappers.feeds import feed_state, feed_values, host_limit, host_values
-from aggregator.store.mappers.hits import hit_of, hit_values, story, story_values
+from aggregator.store.mappers.hits import hit_of, hit_values
+from aggregator.store.mappers.stories import because_list, features, report, report_values, story, story_values
 
 __all__ = [
     "alias_values",
     "attempt",
+    "because_list",
     "delivery",
     "delivery_values",
     "entry",
     "entry_of",
     "entry_values",
+    "features",
     "feed_state",
     "feed_values",
     "hit_of",
@@ -25,6 +28,8 @@ __all__ = [
     "host_values",
     "key_values",
     "numbered",
+    "report",
+    "report_values",
     "silence",
     "story",
     "story_values",

@@ -26,15 +26,34 @@ from sqlalchemy import (
 )
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import Facets, HitDetail, HitFilter, HitState, RuleStats, Story
+from aggregator.core.model import (
+    UPDATE_TO,
+    Facets,
+    HitDetail,
+    HitFilter,
+    HitState,
+    RuleStats,
+    Story,
+    StoryEdit,
+    StorySummary,
+)
 from aggregator.store.column_types import Instant
+from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.hit_details import HIT_DETAILS, details_of, stories_by_id, with_deliveries
 from aggregator.store.queries.base import Days, QueryBase, day_of, days, earlier, first_day, limited, within
-from aggregator.store.schema import entries, hits, labels
+from aggregator.store.routing import write_deliveries
+from aggregator.store.schema import entries, hits, labels, stories
+from aggregator.store.stories import edit_stories, load_stories
 
 MEMBERS = 20  # hits of one story in a listing of stories
 KNOWN_STORY = (HitState.COLLAPSED.value, "folded")  # a story that is on the list already
 TIMES = {"published": "dated_at", "recorded": "created_at"}
+TREATED = select(
+    hits.c.story,
+    func.count().label("hits"),
+    func.count(case((hits.c.state == HitState.FOLDED.value, 1))).label("folded"),
+    func.count(case((hits.c.reason.like(f"{UPDATE_TO}%"), 1))).label("updates"),
+).group_by(hits.c.story)
 
 
 class HitQueries(QueryBase):
@@ -113,10 +132,47 @@ class HitQueries(QueryBase):
                 if (wanted := story.joined) is None:
                     members = HitFilter(story=story.id)
                     query = HIT_DETAILS.where(*_conditions(members)).order_by(*_newest(members))
+                    (story,) = load_stories(connection, self._dialect, [story.id], None)
                     return story, self._details(connection, query)
             raise NotFound("story", story_id)
 
         return await self._reader.read(read)
+
+    async def stories(
+        self,
+        *,
+        rule: str | None = None,
+        since: datetime | None = None,
+        before: tuple[datetime, str] | None = None,
+        limit: int = 50,
+    ) -> tuple[StorySummary, ...]:
+        listed = (
+            select(stories).where(stories.c.joined.is_(None)).order_by(stories.c.last_at.desc(), stories.c.id.desc())
+        )
+        if since is not None:
+            listed = listed.where(stories.c.last_at >= since)
+        if before is not None:
+            listed = listed.where(earlier(stories.c.last_at, stories.c.id, before))
+        if rule is not None:
+            listed = listed.where(exists().where(hits.c.story == stories.c.id, hits.c.rule == rule))
+
+        treated = TREATED.where(self._dialect.is_in(hits.c.story, "ids"))
+
+        def read(connection: Connection) -> tuple[StorySummary, ...]:
+            found = connection.execute(limited(listed, limit)).all()
+            bound = {"ids": self._dialect.list_param([row.id for row in found])}
+            counted = {row.story: row for row in connection.execute(treated, bound)}
+            return tuple(_summary(row, counted.get(row.id)) for row in found)
+
+        return await self._reader.read(read)
+
+    async def edit_stories(self, edit: StoryEdit) -> None:
+        def write(connection: Connection) -> None:
+            self._dialect.advisory_lock(connection, ROUTING_LOCK)
+            edit_stories(connection, self._dialect, edit)
+            write_deliveries(connection, self._dialect, edit.deliveries)
+
+        await self._writer.execute(write)
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         wanted = true() if ids is None else hits.c.rule.in_(ids)
@@ -133,6 +189,20 @@ class HitQueries(QueryBase):
             )
             for row in totals
         )
+
+
+def _summary(story: Row[Any], counted: Row[Any] | None) -> StorySummary:
+    return StorySummary(
+        id=story.id,
+        title=story.title,
+        feeds=tuple(story.feeds),
+        first_at=story.first_at,
+        last_at=story.last_at,
+        alerted_at=story.alerted_at,
+        hits=counted.hits if counted else 0,
+        folded=counted.folded if counted else 0,
+        updates=counted.updates if counted else 0,
+    )
 
 
 def _figures(

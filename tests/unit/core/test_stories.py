@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core.model import Entry, Story
-from aggregator.core.stories import find_story, fingerprint, keys, similarity
+from aggregator.core.stories import find_copy, fingerprint, keys, similarity
 from benchmarks.stories import Pair, judge, measure, pairs
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -21,7 +21,7 @@ def entry(title: str, text: str = "", link: str | None = None) -> Entry:
 
 def same(one: Entry, other: Entry) -> bool:
     story = Story(id="s", title=one.title, fingerprint=fingerprint(one), first_at=NOW, last_at=NOW)
-    return find_story(fingerprint(other), (story,)) is not None
+    return find_copy(fingerprint(other), (story,)) is not None
 
 
 def test_the_labelled_set() -> None:
@@ -91,9 +91,9 @@ def test_the_likest_story_is_chosen() -> None:
         Story(id=name, title="", fingerprint=fingerprint(e), first_at=NOW, last_at=NOW)
         for name, e in (("title", replace(news, link=None)), ("address", replace(news, title="Tanks", key="x")))
     ]
-    found = find_story(fingerprint(news), stories)
+    found = find_copy(fingerprint(news), stories)
     assert found is not None
-    assert found.id == "address"
+    assert found.story.id == "address"
 
 
 SHIPS = "Two ships were boarded off the northern coast; their papers named three licences."
@@ -109,7 +109,7 @@ def test_the_next_report_at_an_address_that_stays(feed: str | None, text: str, s
     """A feed's new entry with the address and headline of its last one is another story by its text."""
     first = entry("Daily situation report", SHIPS, link="https://example.org/sitrep")
     detail = Story(id="s", title="", fingerprint=fingerprint(first), feeds=("a",), first_at=NOW, last_at=NOW)
-    assert (find_story(fingerprint(replace(first, summary=text)), [detail], feed) is not None) is same
+    assert (find_copy(fingerprint(replace(first, summary=text)), [detail], feed) is not None) is same
 
 
 @pytest.mark.parametrize(

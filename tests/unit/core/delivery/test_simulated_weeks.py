@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aggregator.core.delivery import quiet_until
 from aggregator.core.errors import DeliveryError
 from aggregator.core.model import Alert, AlertKind, Entry, Hit, Reason, RoutingContext
+from aggregator.core.routing import describe
 from aggregator.core.settings import Channel, Config, RuleConfig, Settings
 from aggregator.pipeline.context import Context, activate
 from aggregator.pipeline.deliver import Deliver
@@ -70,7 +71,8 @@ class Week:
             id=f"h{number}", rule=rule.id, feed="f", entry_key=entry.key, entry_id=number, created_at=self.clock.at
         )
         router = replace(self.active.router, rules={rule.id: rule})
-        routed = router.route([hit], [entry], self.clock.at, RoutingContext())
+        described = describe([entry], [hit], self.clock.at)
+        routed = router.route([hit], [entry], self.clock.at, RoutingContext(), reports=described)
         self.store.tables.entries[number] = entry
         self.store.tables.hits[hit.id] = routed.hits[0]
         await self.store.outbox.add(routed.deliveries)

@@ -1,0 +1,69 @@
+"""What is learnt of the words of the stream, by which reports of one event are recognised.
+
+It is frozen for each poll, and so part of the question that its routing asks; what a poll brings is learnt after its
+commit. A process that dies loses the latest of it only, which shifts weights a little and nothing else.
+"""
+
+import logging
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from aggregator.core.errors import StoreError
+from aggregator.core.events import FrequencyModel, dump_frequencies, load_frequencies, recurring
+from aggregator.core.model import NO_FREQUENCIES, NO_VOCABULARY, Frequencies, Report, Vocabulary
+from aggregator.ports import Feeds
+
+log = logging.getLogger(__name__)
+
+NAME = "frequencies"
+RECENT = 200  # reports of a feed in which words recur …
+REFRESH = 10  # … which are looked at again after this many more
+
+
+@dataclass(slots=True)
+class StreamVocabulary:
+    """The vocabulary of one process; the database keeps the frequencies for the next, where there is one."""
+
+    store: Feeds | None = None
+    _model: FrequencyModel | None = None
+    _saved: Frequencies = NO_FREQUENCIES
+    _recurring: dict[str, frozenset[str]] = field(default_factory=dict)
+    _since: dict[str, int] = field(default_factory=dict)
+
+    async def of(self, feeds: Collection[str]) -> Vocabulary:
+        """Return what is known now, with the words that recur in these feeds. Raises StoreError."""
+        if not feeds:
+            return NO_VOCABULARY
+        if self._model is None:
+            self._saved = await self._load()
+            self._model = FrequencyModel(self._saved)
+        for feed in feeds:
+            if self._since.get(feed, REFRESH) >= REFRESH:
+                self._recurring[feed] = recurring(await self.store.recent_features(feed, RECENT) if self.store else ())
+                self._since[feed] = 0
+        frequencies = self._model.frozen()
+        if self.store and frequencies is not self._saved:
+            await self._save(self.store, frequencies)
+        return Vocabulary(frequencies, {feed: self._recurring[feed] for feed in feeds})
+
+    def add(self, reports: Iterable[Report]) -> None:
+        """Learn from reports that were stored."""
+        for report in reports:
+            self._since[report.feed] = self._since.get(report.feed, 0) + 1
+            if self._model is not None:
+                self._model.add([report.features])
+
+    async def _load(self) -> Frequencies:
+        stored = await self.store.learned(NAME) if self.store else None
+        try:
+            return load_frequencies(stored) if stored else NO_FREQUENCIES
+        except ValueError as error:
+            log.warning("the stored frequencies of the stream's words are damaged (%s); learning them anew", error)
+            return NO_FREQUENCIES
+
+    async def _save(self, store: Feeds, frequencies: Frequencies) -> None:
+        self._saved = frequencies
+        try:
+            await store.learn(NAME, dump_frequencies(frequencies))
+        except StoreError as error:  # the poll that comes will say so, if it cannot be stored either
+            log.warning("what was learnt of the stream's words could not be stored: %s", error)

@@ -1,0 +1,159 @@
+"""Stories in the database: found by their keys, loaded with their reports, written, and made one."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
+
+from aggregator.core.events import MAX_REPORTS
+from aggregator.core.model import Because, Report, RoutingQuery, RoutingResult, Story, StoryEdit, StoryMerge
+from aggregator.core.stories import EVENT_KEYS, shortlist
+from aggregator.store import mappers
+from aggregator.store.column_types import EPOCH, Instant
+from aggregator.store.dialect import Dialect
+from aggregator.store.schema import (
+    deliveries,
+    hits,
+    labels,
+    notes,
+    reports,
+    silences,
+    stories,
+    story_keys,
+    story_links,
+    undelivered,
+)
+
+LATEST = 64  # stories of one key that are looked at: so the cost of a lookup does not grow with their number
+
+Keys = Mapping[str, Mapping[str, datetime]]
+REASON = update(hits).where(hits.c.id == bindparam("hit_id"))
+
+
+def find_related(
+    connection: Connection, dialect: Dialect, question: RoutingQuery, homes: Collection[str]
+) -> tuple[tuple[Story, ...], Keys]:
+    """Return `homes` and the stories nearest to each of the lookups, oldest first; and who shares which key."""
+    wanted = sorted({key for lookup in question.lookups for key in lookup})
+    copies = [key for key in wanted if not key.startswith(EVENT_KEYS)]
+    events = [key for key in wanted if key.startswith(EVENT_KEYS)]
+    found = {
+        **_latest(connection, dialect, copies, question.stories_since),
+        **_latest(connection, dialect, events, question.events_since),
+    }
+    near = {name for lookup in question.lookups for names in shortlist(lookup, found) for name in names}
+    return load_stories(connection, dialect, near.union(homes)), found
+
+
+def _latest(connection: Connection, dialect: Dialect, keys: Sequence[str], since: datetime | None) -> Keys:
+    if not keys:
+        return {}
+    asked, of_key = dialect.listed("keys"), story_keys.alias("of_key")
+    start = bindparam("since", type_=Instant)
+    floor = (
+        select(of_key.c.at)
+        .where(of_key.c.key == asked.c.value)
+        .order_by(of_key.c.at.desc())
+        .limit(1)
+        .offset(LATEST - 1)
+        .scalar_subquery()
+    )
+    query = (
+        select(story_keys.c.key, story_keys.c.story, story_keys.c.at)
+        .join_from(asked, story_keys, story_keys.c.key == asked.c.value)
+        .where(story_keys.c.at >= start, story_keys.c.at >= func.coalesce(floor, start))
+        .order_by(story_keys.c.key, story_keys.c.at, story_keys.c.story)
+    )
+    found: dict[str, dict[str, datetime]] = {}
+    bound = {"keys": dialect.list_param(keys), "since": since or EPOCH}
+    for key, story, at in connection.execute(query, bound):
+        found.setdefault(key, {})[story] = at
+    return found
+
+
+def load_stories(
+    connection: Connection, dialect: Dialect, wanted: Collection[str], most: int | None = MAX_REPORTS
+) -> tuple[Story, ...]:
+    """Return stories by id with their reports, the first and the latest of `most` (None: all), oldest story first."""
+    if not wanted:
+        return ()
+    bound = {"ids": dialect.list_param(sorted(wanted))}
+    query = select(stories).where(dialect.is_in(stories.c.id, "ids")).order_by(stories.c.first_at, stories.c.id)
+    of_stories = select(reports).where(dialect.is_in(reports.c.story, "ids")).order_by(reports.c.at, reports.c.id)
+    split = select(story_links.c.story, story_links.c.other).where(
+        dialect.is_in(story_links.c.story, "ids"), story_links.c.apart
+    )
+    known: dict[str, list[Report]] = {}
+    for row in connection.execute(of_stories, bound):
+        known.setdefault(row.story, []).append(mappers.report(row))
+    apart: dict[str, set[str]] = {}
+    for story, other in connection.execute(split, bound):
+        apart.setdefault(story, set()).add(other)
+    return tuple(
+        mappers.story(row, _chosen(row.id, known.get(row.id, []), most), frozenset(apart.get(row.id, ())))
+        for row in connection.execute(query, bound)
+    )
+
+
+def _chosen(story: str, known: Sequence[Report], most: int | None) -> tuple[Report, ...]:
+    ordered = sorted(known, key=lambda report: report.id != story)
+    if most is None or len(ordered) <= most:
+        return tuple(ordered)
+    return (ordered[0], *ordered[1 - most :])
+
+
+def edit_stories(connection: Connection, dialect: Dialect, edit: StoryEdit) -> None:
+    """Write a person's change: the hits that it names belong to the story that they name now."""
+    write_stories(connection, dialect, edit)
+    if edit.hits:
+        names = ("story", "state", "reason", "because")
+        rows = [mappers.hit_values(hit, hit.entry_id or 0) for hit in edit.hits]
+        change = REASON.values({name: bindparam(f"new_{name}", type_=hits.c[name].type) for name in names})
+        connection.execute(
+            change, [{"hit_id": row["id"], **{f"new_{name}": row[name] for name in names}} for row in rows]
+        )
+    one, other = edit.link.story, edit.link.other
+    both = [edit.link._asdict(), edit.link._replace(story=other, other=one)._asdict()]
+    connection.execute(dialect.upsert(story_links), both)
+
+
+def write_stories(connection: Connection, dialect: Dialect, routed: RoutingResult | StoryEdit) -> None:
+    """Write stories that were made, grew or became one, with their reports and the keys by which they are found."""
+    if routed.stories:
+        keep = ["first_at", "acknowledged_at"]
+        connection.execute(
+            dialect.upsert(stories, keep=keep), [mappers.story_values(story) for story in routed.stories]
+        )
+    if routed.reports:
+        values = [mappers.report_values(story, report) for story, report in routed.reports]
+        connection.execute(dialect.upsert(reports), values)
+    if routed.keys:
+        # A poll's reports come at one instant: their order makes them distinct, so that the latest can be counted.
+        rows = [
+            {**one._asdict(), "at": one.at + timedelta(microseconds=number)} for number, one in enumerate(routed.keys)
+        ]
+        connection.execute(dialect.upsert(story_keys), rows)
+    for merged in routed.merged:
+        merge_stories(connection, dialect, merged)
+
+
+def write_reasons(connection: Connection, reasons: Sequence[tuple[str, Because]]) -> None:
+    """Write again why stored hits belong to their stories."""
+    for hit, because in reasons:
+        connection.execute(REASON.values(because=mappers.because_list(because)), {"hit_id": hit})
+
+
+def merge_stories(connection: Connection, dialect: Dialect, merged: StoryMerge) -> None:
+    """Give everything that refers to a story to the one that it is part of now; its row stays, as a signpost."""
+    story, into = merged
+    for table in (hits, deliveries, silences, reports, notes):
+        connection.execute(update(table).where(table.c.story == story).values(story=into))
+    between = delete(story_links).where(story_links.c.story.in_(merged), story_links.c.other.in_(merged))
+    connection.execute(between)
+    for column in (story_keys.c.story, undelivered.c.story, labels.c.story, story_links.c.story, story_links.c.other):
+        table = column.table
+        rows = select(*(literal(into) if c is column else c for c in table.columns)).where(column == story)
+        connection.execute(
+            dialect.insert(table).from_select([c.name for c in table.columns], rows).on_conflict_do_nothing()
+        )
+        connection.execute(delete(table).where(column == story))
