@@ -160,9 +160,7 @@ class Runtime:
         finally:
             if answer.held is not None:
                 answer.held.release()
-        if found.parts:
-            _, found = await SitemapReader(self.sources, self.parser).read(feed, state, answer, found, None)
-        return found
+        return (await SitemapReader(self.sources, self.parser).read(feed, state, answer, found, None))[1]
 
     async def test_channel(self, channel: Channel) -> list[tuple[str, Receipt | AggregatorError]]:
         """Send a test alert; return what each recipient of a channel answers."""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from aggregator.core.errors import BadStatus, TooLarge, Unreachable
 from aggregator.core.settings import Feed, Http
 from aggregator.core.values import Mailbox
-from aggregator.fetch.mail import MAX_MESSAGE_BYTES, PER_POLL, Found
+from aggregator.fetch.mail_limits import MAX_MESSAGE_BYTES, PER_POLL, Messages
 
 WINDOW = 20_000  # numbers of messages that are asked about at once
 MAX_HEADER_BYTES = 4096
@@ -53,7 +53,7 @@ class ImapSession:
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
 
-    def read(self, seen: str | None) -> tuple[Found, str] | None:
+    def read(self, seen: str | None) -> tuple[Messages, str] | None:
         """Return new messages and the mark up to which they go; None: nothing is new. Raises FetchError."""
         host, url = self.box.host, self.feed.url
         try:
@@ -66,7 +66,7 @@ class ImapSession:
             what = error.strerror if isinstance(error, OSError) and error.strerror else "an unusable answer"
             raise Unreachable(f"{host}: {what}", url=url, connected=True) from error
 
-    def _read(self, seen: str | None) -> tuple[Found, str] | None:
+    def _read(self, seen: str | None) -> tuple[Messages, str] | None:
         assert self.sock is not None
         self.sock.settimeout(self.http.timeout_s)
         context = ssl.create_default_context()
@@ -83,7 +83,7 @@ class ImapSession:
             with suppress(OSError):
                 imap.shutdown()
 
-    def _visit(self, imap: "_Imap", seen: str | None) -> tuple[Found, str] | None:
+    def _visit(self, imap: "_Imap", seen: str | None) -> tuple[Messages, str] | None:
         self._log_in(imap)
         validity, following = self._examine(imap)
         before = _mark(seen)
@@ -150,10 +150,10 @@ class ImapSession:
             raise ValueError("the search was refused")
         return [int(word) for line in found if isinstance(line, bytes) for word in line.split()]
 
-    def _messages(self, imap: "_Imap", validity: int, uids: Sequence[int]) -> tuple[Found, int]:
+    def _messages(self, imap: "_Imap", validity: int, uids: Sequence[int]) -> tuple[Messages, int]:
         """Return messages of wanted senders, and how many of `uids` were looked at before there were enough bytes."""
         strangers = self._strangers(imap, uids) if self.feed.from_ and uids else frozenset[int]()
-        messages: Found = []
+        messages: Messages = []
         size = 0
         for place, uid in enumerate(uids):
             if size >= self.http.max_body_bytes:

@@ -20,16 +20,13 @@ from aggregator.core.model import FeedState, Fetched, NotModified, Validators
 from aggregator.core.settings import Feed, Http
 from aggregator.core.text.bundles import bundled
 from aggregator.core.values import Mailbox, mailbox, maildir
+from aggregator.fetch.mail_limits import MAX_MESSAGE_BYTES, PER_POLL, Messages
 from aggregator.fetch.ssrf import AddressPolicy
 
-PER_POLL = 100  # messages
-MAX_MESSAGE_BYTES = 5 * 2**20  # more of a message is not read
 OVERLAP_NS = 60 * 10**9  # files of a Maildir that may appear later than younger ones
 MAX_FILES = 100_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-Found = list[tuple[str, bytes]]
 
 
 class MailFetcher:
@@ -65,7 +62,7 @@ class MailFetcher:
             delta=True,
         )
 
-    async def _read(self, feed: Feed, box: Mailbox, seen: str | None) -> tuple[Found, str] | None:
+    async def _read(self, feed: Feed, box: Mailbox, seen: str | None) -> tuple[Messages, str] | None:
         """Read a mailbox within the time that a request may take."""
         if feed.proxy or self._http.proxy:
             raise Forbidden("mail is not read through a proxy; remove `proxy`", url=feed.url, transient=False)
@@ -131,7 +128,7 @@ class _File(NamedTuple):
     path: Path
 
 
-def _read_maildir(folder: Path, seen: str | None, url: str) -> tuple[Found, str] | None:
+def _read_maildir(folder: Path, seen: str | None, url: str) -> tuple[Messages, str] | None:
     """Return messages that came since, oldest first; None: none did. Raises FetchError."""
     try:
         files = _files(folder)
@@ -148,7 +145,7 @@ def _read_maildir(folder: Path, seen: str | None, url: str) -> tuple[Found, str]
         if not new and _digest(late) == mark[2]:
             return None
         chosen = [*late[-PER_POLL:], *new[:PER_POLL]]
-    messages: Found = []
+    messages: Messages = []
     for one in chosen:
         try:
             data = _content(one.path)

@@ -212,8 +212,7 @@ class Ingestor:
             if isinstance(response, NotModified):
                 return await self._unchanged(active, feed, state, response, None)
             parsed = await self._parsed(feed, state, response)
-            if parsed.parts:
-                response, parsed = await self._sitemaps.read(feed, state, response, parsed, self._recall(state))
+            response, parsed = await self._sitemaps.read(feed, state, response, parsed, self._recall(state))
             response = replace(response, body=b"", held=None)  # what was read need not be kept until all is stored
             return await self._taken(active, feed, state, response, parsed)
         except (FetchError, ParseError) as error:

@@ -25,11 +25,13 @@ class SitemapReader:
     async def read(
         self, feed: Feed, state: FeedState, document: Fetched, index: ParsedFeed, recall: Recall | None
     ) -> tuple[Fetched, ParsedFeed]:
-        """Return the index with the entries of its sitemaps.
+        """Return the index with the entries of its sitemaps; what is no index is returned as it is.
 
         One that cannot be read now is read at a later poll: until all were read, the index keeps no validators.
         Raises FetchError or ParseError if none could be read.
         """
+        if not index.parts:
+            return document, index
         before = remembered(await recall() if recall else None)
         chosen = choose(index.parts, before)
         complete = chosen.complete

@@ -17,7 +17,8 @@ from aggregator.core.model import FeedState, Fetched, NotModified
 from aggregator.core.settings import Feed, Http
 from aggregator.core.text.bundles import unbundled
 from aggregator.fetch.imap import encoded_folder
-from aggregator.fetch.mail import PER_POLL, MailFetcher
+from aggregator.fetch.mail import MailFetcher
+from aggregator.fetch.mail_limits import PER_POLL
 from tests.support.certificates import FOLDER
 from tests.support.imap_server import Folder, ImapServer
 
