@@ -7,6 +7,7 @@ import logging
 import re
 from importlib.util import find_spec
 
+from aggregator.parse import pdf
 from aggregator.parse.payload import Rejected
 from aggregator.parse.workers.protocol import Article, ArticlePage
 
@@ -23,8 +24,10 @@ def is_available() -> bool:
 
 
 def read(page: ArticlePage, max_body_bytes: int) -> Article:
-    """Return the article's text, its paragraphs on lines of their own. Raises Rejected."""
+    """Return the article's text, its paragraphs on lines of their own; that of a PDF file, too. Raises Rejected."""
     body = page.body
+    if pdf.is_pdf(body) and len(body) <= max_body_bytes:
+        return Article(pdf.text(body)[:MAX_TEXT])
     if len(body) > max_body_bytes or body.count(b"<") > MAX_NODES:
         raise Rejected("The page is too large for an article.", "hostile", transient=False)
     if not _HTML.search(body[:65_536]):

@@ -1,12 +1,11 @@
-"""Ingestion of one document of one feed, step by step; nothing is decided here.
+"""Ingestion of one document, step by step: fetch → parse → news → match → next poll → commit (and route, inside it).
 
-fetch → parse → news → match → next poll → commit (and route, inside it). A crash before it costs nothing.
-"""
+Nothing is decided here, and a crash before the commit costs nothing."""
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -44,7 +43,8 @@ from aggregator.core.polling import outage, quota
 from aggregator.core.polling.archive import with_archive
 from aggregator.core.polling.health import gap_notice, transition
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.polling.new_entries import NewEntries, dated_changes, find_new_entries, names
+from aggregator.core.polling.new_entries import NewEntries, dated_changes, find_new_entries, names, with_articles
+from aggregator.core.polling.parts import parts_of
 from aggregator.core.polling.schedule import after_failure, after_success
 from aggregator.core.routing import describe
 from aggregator.core.settings import Feed
@@ -59,7 +59,6 @@ from aggregator.ports import Feeds, Fetcher, Parser, Recall, Route
 log = logging.getLogger(__name__)
 
 MAX_PAUSE_S = 2.0  # after each part: others have half of the writer's time
-PART = 500  # entries in one transaction: others that want to write wait no longer than these take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +288,7 @@ class Ingestor:
             notices=self._health_news(active, state, after, now, missed=not archive.closed),
             memory=parsed.memory,
             quarantined=() if today.left_out else (*parsed.quarantined, *archive.quarantined),
-            articles_wanted=_articles(kept) if feed.full_text and self._full_text else (),
+            articles_wanted=with_articles(kept) if feed.full_text and self._full_text else (),
         )
         stored, outcomes = await self._commit(active, poll, now)
         return PolledFeed(
@@ -345,7 +344,7 @@ class Ingestor:
         async for some in breathing([entry for entry in poll.entries if entry.key in matched]):
             reports |= describe(some, [hit for entry in some for hit in matched[entry.key]], now, vocabulary)
         stored, outcomes = list[Entry](), Counter[str]()
-        for number, part in enumerate(_parts(poll)):
+        for number, part in enumerate(parts_of(poll)):
             hit_keys = {hit.entry_key for hit in part.hits}
             entries = [entry for entry in part.entries if entry.key in hit_keys]
             known = {ref: reports[ref] for e in entries if (ref := (e.feed, e.key)) in reports}
@@ -449,35 +448,3 @@ def _in_words(error: BaseException) -> str:
     """Describe an unknown error in one line that every database stores."""
     text = f"{type(error).__name__}: {error}".replace("\0", "").encode("utf-8", "backslashreplace").decode()
     return brief(text, 300)
-
-
-def _parts(poll: PollResult) -> Iterator[PollResult]:
-    """Split a poll into transactions of at most PART entries; entries with hits first, the oldest of them before all.
-
-    So hits of one digest stay together as far as possible, and the feed's own state comes last.
-    """
-    if len(poll.entries) <= PART:
-        yield poll
-        return
-    hits: dict[str, list[Hit]] = {}
-    for hit in poll.hits:
-        hits.setdefault(hit.entry_key, []).append(hit)
-    seen_at = poll.entries[0].seen_at
-    ordered = sorted(poll.entries, key=lambda e: (e.key not in hits, e.dated_at if e.key in hits else seen_at))
-    wanted = frozenset(poll.articles_wanted)
-    for start in range(0, len(ordered), PART):
-        entries = tuple(ordered[start : start + PART])
-        part = replace(
-            poll,
-            entries=entries,
-            hits=tuple(hit for entry in entries for hit in hits.get(entry.key, ())),
-            articles_wanted=tuple(entry.key for entry in entries if entry.key in wanted),
-        )
-        if start + PART < len(ordered):
-            part = replace(part, unfinished=True, hosts=(), notices=(), memory=None, quarantined=())
-        yield part
-
-
-def _articles(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """Return the keys of entries whose articles are worth a visit: news that comes one by one, not a flood."""
-    return tuple(entry.key for entry in entries if entry.link and entry.reason is Reason.NEW)

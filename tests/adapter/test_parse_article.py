@@ -9,6 +9,7 @@ from aggregator.core.errors import ParseError
 from aggregator.core.model import Fetched
 from aggregator.parse import open_reader
 from aggregator.ports import ArticleReader
+from tests.support.pdf import simple_pdf
 
 pytest.importorskip("trafilatura")
 pytestmark = pytest.mark.anyio
@@ -92,3 +93,23 @@ async def test_hostile_pages_end(body: bytes) -> None:
             print(error)
         assert "S-400" in await reader.article(page(PAGE))
     assert time.monotonic() - began < 40
+
+
+async def test_the_text_of_a_pdf_file(reader: ArticleReader) -> None:
+    """By its first bytes, whatever the header says; one without text says so, and a broken one is refused."""
+    pytest.importorskip("pypdf")
+    assert await reader.article(page(simple_pdf("S-400 in the annex"), "application/pdf")) == "S-400 in the annex"
+    for body, why in ((simple_pdf(""), "no text"), (b"%PDF-1.7 nonsense", "cannot be read")):
+        with pytest.raises(ParseError, match=why):
+            await reader.article(page(body, "text/html"))
+
+
+async def test_hostile_pdf_files_end_in_an_error(reader: ArticleReader) -> None:
+    """Pages that refer to themselves, endless objects, a stream that grows: none of them costs more than itself."""
+    pytest.importorskip("pypdf")
+    loop = simple_pdf("x").replace(b"/Kids [3 0 R]", b"/Kids [2 0 R]")
+    bomb = simple_pdf("x").replace(b"/Length", b"/Filter [/ASCIIHexDecode /ASCIIHexDecode] /Length")
+    for body in (loop, bomb, b"%PDF-1.4\n" + b"[" * 100_000, b"%PDF-1.4\n" + b"1 0 obj << /A " * 50_000):
+        with pytest.raises(ParseError):
+            await reader.article(page(body, "application/pdf"))
+    assert "S-400" in await reader.article(page(PAGE))

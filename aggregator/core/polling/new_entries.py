@@ -129,6 +129,11 @@ def dated_changes(parsed: ParsedFeed, link: str, now: datetime) -> ParsedFeed:
     return replace(parsed, entries=tuple(replace(entry, link=link, published_at=now) for entry in parsed.entries))
 
 
+def with_articles(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Return the keys of entries whose articles are worth a visit: news that comes one by one, not a flood."""
+    return tuple(entry.key for entry in entries if entry.link and entry.reason is Reason.NEW)
+
+
 def _as_known(named: Names, known: Mapping[str, StoredKey]) -> tuple[EntryIdentity, ...]:
     """Replace identities by the stored keys of entries whose guid is spelled differently now."""
     if not named.spelled:

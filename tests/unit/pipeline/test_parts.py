@@ -6,7 +6,7 @@ import pytest
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import AlertKind, Entry, HitState, PollResult, Reason
-from aggregator.pipeline import ingest
+from aggregator.core.polling import parts
 from tests.support.fake_fetcher import FakePage
 from tests.unit.pipeline.builders import item, poll_fixture, rss
 
@@ -16,7 +16,7 @@ RULE = {"id": "r", "any": ["missile"]}
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "PART", 10)
+    monkeypatch.setattr(parts, "PART", 10)
 
 
 async def test_a_large_poll_is_written_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
