@@ -1,12 +1,14 @@
 """The application: the database and the active configuration, wired together."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from secrets import token_bytes
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from aggregator.app.clock import SystemClock
@@ -15,6 +17,7 @@ from aggregator.app.paths import database_url
 from aggregator.app.processes import dead_owners, new_owner, registry_folder
 from aggregator.app.usable import require_usable
 from aggregator.config import FeedReader, Loaded, load
+from aggregator.core.errors import StoreError
 from aggregator.core.model import ConfigVersion
 from aggregator.core.redaction import Redactor
 from aggregator.core.rules import index_text
@@ -27,6 +30,9 @@ from aggregator.store import Store, open_store
 if TYPE_CHECKING:
     from aggregator.app.cluster_config import ClusterConfig
     from aggregator.app.runtime import Runtime
+
+
+log = logging.getLogger(__name__)
 
 
 class Follow(NamedTuple):
@@ -71,10 +77,21 @@ class Application:
         if self._runtime is None:
             from aggregator.app.runtime import open_runtime
 
+            context = replace(self.context, link_key=await self._link_key())
             self._runtime = await self._closing.enter_async_context(
-                open_runtime(self.context, self.store, console=self.console)
+                open_runtime(context, self.store, console=self.console)
             )
         return self._runtime
+
+    async def _link_key(self) -> bytes:
+        """Return what signs the links in alerts; nothing where no page could be reached, or the database cannot."""
+        if not self.loaded.config.settings.web.public_url:
+            return b""
+        try:
+            return await self.store.catalog.signing_key(token_bytes(32))
+        except StoreError as error:
+            log.warning("alerts are sent without action links: %s", error)
+            return b""
 
     async def has_work(self) -> bool:
         """Tell whether a pass may find something to do: the runtime need not be opened to find nothing."""

@@ -726,7 +726,8 @@ class Alert:
     """An alert for a notifier to send: either evidence or a notice, never both.
 
     `evidence` lists the hits of a threshold or digest; `more` counts what was folded away.
-    `time_zone` is the channel's; `page` is the address of our own page about it, if there is one.
+    `time_zone` is the channel's; `page` is the address of our own page about it, if there is one, and `act` that
+    of the one on which its holder acts on it without a password.
     """
 
     id: str
@@ -740,6 +741,7 @@ class Alert:
     repeat: bool = False
     time_zone: str = "UTC"
     page: str | None = None
+    act: str | None = None
     created_at: datetime
 
 

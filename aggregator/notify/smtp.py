@@ -22,6 +22,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 
 from apprise.plugins.email.base import NotifyEmail
 from apprise.plugins.email.common import SMTPSecureMode
@@ -41,13 +42,18 @@ WORD_BYTES = 39  # of UTF-8 in one encoded word of less than 75 characters
 FOLD = "\r\n "
 _FOREIGN = re.compile(r"[^\s@<>,;:\"()\[\]\x00-\x1f\x7f-\x9f]{1,64}@[^\s@<>,;:\"()\[\]\x00-\x1f\x7f-\x9f]{1,255}")
 _NAME = re.compile(r"[!-9;-~]{1,70}", re.ASCII)
+_DOTTED = re.compile(r"[A-Za-z0-9-]{1,100}(\.[A-Za-z0-9-]{1,63}){1,10}", re.ASCII)
+_WORDS = re.compile(r"[A-Za-z0-9 .,'&/()-]{1,50}", re.ASCII)
 _PLAIN = re.compile(r"[ -~]*", re.ASCII)
 _ATOMS = re.compile(r"[\w!#$%&'*+/=?^`{|}~ -]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailMessage:
-    """A mail. `name` makes its Message-ID: the same for each attempt."""
+    """A mail. `name` makes its Message-ID: the same for each attempt. `rule` and `rule_title` make its List-Id.
+
+    `host` is that of our own pages; without one the sender's domain stands in.
+    """
 
     subject: str
     text: str
@@ -55,6 +61,21 @@ class MailMessage:
     name: str
     at: datetime
     urgent: bool = False
+    rule: str = "alerts"
+    rule_title: str = ""
+    host: str = ""
+
+
+def list_id(mail: MailMessage, sender: str) -> str:
+    """Name the rule, for filters of mail programs (RFC 2919): `"S-400" <s400.aggregator.example.org>`.
+
+    `sender`: the domain that the mail comes from.
+    """
+    host = mail.host or sender
+    name = f"{mail.rule}.{host}" if "aggregator" in host else f"{mail.rule}.aggregator.{host}"
+    if not _DOTTED.fullmatch(name):
+        return ""
+    return f'"{mail.rule_title}" <{name}>' if _WORDS.fullmatch(mail.rule_title) else f"<{name}>"
 
 
 class SmtpService(NotifyEmail):  # type: ignore[misc]
@@ -74,6 +95,8 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
     @staticmethod
     def mail_of(alert: Alert, message: RenderedMessage) -> MailMessage:
         """Build the mail of an alert."""
+        rules = {detail.hit.rule: detail.rule_title or detail.hit.rule for detail in alert.hits}
+        rule, title = next(iter(rules.items())) if len(rules) == 1 else ("alerts", "")
         return MailMessage(
             subject=message.title,
             text=message.body if message.format == "text" else "",
@@ -81,6 +104,9 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
             name=alert.id,
             at=alert.created_at,
             urgent=alert.priority == "high",
+            rule=rule,
+            rule_title=title,
+            host=urlsplit(alert.page or "").hostname or "",
         )
 
     def send(self, *_: Any, **__: Any) -> bool:
@@ -130,6 +156,7 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
             "Message-ID": f"<{_address(f'{mail.name}@' + self.from_addr[1].rpartition('@')[2])}>",
             "Date": format_datetime(mail.at),
             "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office answers, please
+            "List-Id": list_id(mail, self.from_addr[1].rpartition("@")[2]),
             "Importance": "high" if mail.urgent else "",
         }
         reserved = {name.lower() for name in fields} | {"bcc", "mime-version"}

@@ -47,12 +47,16 @@ class ActiveConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The context of every part of the pipeline. `owner` names the leases of this process."""
+    """The context of every part of the pipeline. `owner` names the leases of this process.
+
+    `link_key` signs the links in alerts; empty: they have none.
+    """
 
     config: Callable[[], ActiveConfig]
     clock: Clock
     owner: str
     vocabulary: StreamVocabulary = field(default_factory=StreamVocabulary)
+    link_key: bytes = field(default=b"", repr=False)
 
     @property
     def active(self) -> ActiveConfig:

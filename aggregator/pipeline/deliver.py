@@ -145,6 +145,7 @@ class Deliver:
             notifier=self._notifier,
             clock=self._context.clock,
             owner=self._context.owner,
+            link_key=self._context.link_key,
             lease_s=self._lease_s(channel.timeout_s),
             circuit=circuit,
             stopping=lambda: self._stopping,

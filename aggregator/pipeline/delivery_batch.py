@@ -18,6 +18,7 @@ from aggregator.core.delivery import (
     FIRST_RETRY_S,
     AttemptResult,
     HoldReason,
+    action_token,
     compose,
     dead_letter_notice,
     deadly,
@@ -99,6 +100,7 @@ class DeliveryBatch:
     owner: str
     lease_s: float
     circuit: Circuit
+    link_key: bytes = field(default=b"", repr=False)
     stopping: Callable[[], bool] = lambda: False  # nothing more is begun; what is on the wire may end
     counts: DeliveryCounts = field(default_factory=DeliveryCounts)
     more: bool = False  # something was folded or given back, and is due again
@@ -287,7 +289,8 @@ class DeliveryBatch:
         silences = await self.outbox.silences(now)
         detail = [t for t in await self.outbox.hit_details(row) if not _silence(t, silences, now)] if row.hits else []
         config = self.active.config
-        alert = compose(row, with_titles(detail, config), self.channel, config.settings.web.public_url)
+        token = action_token(self.link_key, row.id, now) if self.link_key and detail else ""
+        alert = compose(row, with_titles(detail, config), self.channel, config.settings.web.public_url, token)
         # From here on it may have been said: a cancelled attempt is left to its lease, not released.
         self._open.pop(row.id, None)
         try:

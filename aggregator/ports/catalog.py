@@ -277,7 +277,7 @@ class Catalog(Protocol):
         ...
 
     async def signing_key(self, fresh: bytes) -> bytes:
-        """Return the key that signs links in alerts; the first caller's `fresh` one becomes it."""
+        """Return the key that signs links in alerts: the first caller's `fresh` one becomes it; empty while none is."""
         ...
 
     async def edits(self, *, limit: int = 50) -> tuple[Edit, ...]:

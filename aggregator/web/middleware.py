@@ -29,6 +29,7 @@ COOKIE = "aggregator_session"
 PUBLIC_PATHS = frozenset({("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/readyz")})
 PROBES = ("/healthz", "/readyz")  # say nothing but whether the service lives
 STATIC = "/static/"
+ACTS = "/act/"  # links in alerts: their signature is the credential
 HUBS = "/websub/"  # hubs show no credentials; what they bring is judged by its signature
 FEEDS_OUT = (".atom", ".opml", ".csv")  # for programs that can show a token by HTTP Basic, or in the address, only
 # What costs processor time, or a place in front of the stream: no foreign page may ask for it (an <img> would do).
@@ -169,6 +170,8 @@ class SecurityMiddleware:
     def _open(self, method: str, path: str) -> bool:
         asked = "GET" if method == "HEAD" else method
         if (asked, path) in PUBLIC_PATHS or (asked == "GET" and path.startswith(STATIC)):
+            return True
+        if asked in ("GET", "POST") and path.startswith(ACTS):
             return True
         return (asked, path) == ("GET", "/metrics") and is_loopback(split_listen(self._listen)[0])
 

@@ -12,7 +12,7 @@ import pytest
 
 from aggregator.core.text.sanitize import clean_text
 from aggregator.notify.http_capture import HttpCapture
-from aggregator.notify.smtp import MailMessage, SmtpService, header_text
+from aggregator.notify.smtp import MailMessage, SmtpService, header_text, list_id
 
 
 def b64(text: str) -> str:
@@ -79,7 +79,10 @@ def parsed(raw: bytes) -> list[Message]:
     return [message_from_bytes(raw, policy=policy.compat32), message_from_bytes(raw, policy=policy.default)]
 
 
-NAMES = ["Subject", "From", "To", "Message-ID", "Date", "Auto-Submitted", "X-Title", "Content-Type", "MIME-Version"]
+NAMES = [
+    "Subject", "From", "To", "Message-ID", "Date", "Auto-Submitted", "List-Id", "X-Title", "Content-Type",
+    "MIME-Version",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("title", TITLES, ids=range(len(TITLES)))
@@ -130,3 +133,22 @@ def test_plain_text_stays_plain() -> None:
     long = "word " * 40
     assert header_text("Subject", long).replace("\r\n", "") == long.strip()
     assert max(map(len, f"Subject: {header_text('Subject', long)}".split("\r\n"))) <= 77
+
+
+@pytest.mark.parametrize(
+    ("rule", "title", "host", "line"),
+    [
+        ("s400", "S-400 and Turkey", "", '"S-400 and Turkey" <s400.aggregator.example.org>'),
+        ("s400", "", "aggregator.example.com", "<s400.aggregator.example.com>"),
+        ("alerts", "", "", "<alerts.aggregator.example.org>"),
+        ("s400", 'S"400 <x>', "", "<s400.aggregator.example.org>"),
+        ("s400", "S\r\nBcc: x@y", "", "<s400.aggregator.example.org>"),
+        ("s400", "Система", "", "<s400.aggregator.example.org>"),
+        ("s400", "", "bad host", ""),
+    ],
+)
+def test_a_mail_names_its_rule_for_filters(rule: str, title: str, host: str, line: str) -> None:
+    """RFC 2919; a title that would need quoting is left out, and nothing breaks the line."""
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    mail = MailMessage(subject="x", text="x", html=None, name="n", at=at, rule=rule, rule_title=title, host=host)
+    assert list_id(mail, "example.org") == line

@@ -14,7 +14,7 @@ from aggregator.core.errors import AggregatorError
 from aggregator.web import create_app
 from aggregator.web.app import _fastapi, create_metrics_app
 from aggregator.web.auth import Guesses, LoginLimiter
-from aggregator.web.middleware import HUBS, PUBLIC_PATHS, SecurityMiddleware
+from aggregator.web.middleware import ACTS, HUBS, PUBLIC_PATHS, SecurityMiddleware
 from aggregator.web.origins import safe_next, split_listen
 from tests.support.http_client import HttpClient
 from tests.support.memory_backend import MemoryBackend
@@ -64,6 +64,8 @@ def expected_of_a_stranger(method: str, path: str) -> int:
         return 200
     if path.startswith(HUBS):  # open, but nobody's
         return 404 if asked == "GET" else 410
+    if path.startswith(ACTS):  # opened by its signature, and this one has none
+        return 403 if asked == "GET" else 422
     for_programs = path.startswith(("/api/", "/metrics")) or path.endswith((".atom", ".opml", ".csv"))
     return 303 if asked == "GET" and not for_programs else 401
 
@@ -81,7 +83,7 @@ def test_every_change_refuses_other_sites() -> None:
         {"origin": "http://127.0.0.1:9999"},
         {"origin": None, "cookie": "aggregator_session=x"},
     )
-    unsafe = [pair for pair in all_routes() if pair[0] in ("POST", "PUT", "DELETE")]
+    unsafe = [pair for pair in all_routes() if pair[0] not in ("GET", "HEAD")]
     assert len(unsafe) > 20
     for (method, path), headers in itertools.product(unsafe, foreign):
         if path.startswith(HUBS):  # judged by its signature, see test_web_websub.py
@@ -111,7 +113,7 @@ def test_no_other_site_writes_with_what_a_browser_sends_by_itself(credential: st
         client.post("/login", form={"password": PASSWORD})
     shown = {"authorization": BASIC} if "basic" in credential else {}
     before = repr((backend.tables, backend.reloads, backend.text))
-    unsafe = [(m, p) for m, p in all_routes() if m in ("POST", "PUT", "DELETE") and not p.startswith(HUBS)]
+    unsafe = [(m, p) for m, p in all_routes() if m not in ("GET", "HEAD") and not p.startswith((HUBS, ACTS))]
     assert len(unsafe) > 20
     for (method, path), headers in itertools.product(unsafe, FROM_ELSEWHERE):
         if path == "/login" and credential == "basic" and headers.get("origin", 1) is None:
@@ -139,7 +141,7 @@ def test_basic_opens_nothing_but_feeds() -> None:
     for method, path in all_routes():
         asked = "GET" if method == "HEAD" else method
         status = client.ask(method, path, headers={"authorization": BASIC, "origin": None}).status
-        if path.startswith(HUBS) or (asked, path) in PUBLIC_PATHS or path == "/metrics" or path == "/login":
+        if path.startswith((HUBS, ACTS)) or (asked, path) in PUBLIC_PATHS or path == "/metrics" or path == "/login":
             continue
         if asked == "GET" and path in readable:
             assert status in (200, 404)

@@ -532,6 +532,7 @@ async def test_a_link_opens_one_feed_until_it_is_removed(store: AnyStore) -> Non
 
 async def test_the_signing_key_is_made_once(store: AnyStore) -> None:
     """Who comes second gets the key of the first."""
+    assert await store.catalog.signing_key(b"") == b""
     assert await store.catalog.signing_key(b"first") == b"first"
     assert await store.catalog.signing_key(b"second") == b"first"
 

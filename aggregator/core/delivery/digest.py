@@ -61,8 +61,17 @@ def split(delivery: Delivery, recipients: Sequence[str]) -> tuple[Delivery, ...]
     )
 
 
-def compose(delivery: Delivery, detail: Sequence[HitDetail], channel: Channel, public_url: str | None = None) -> Alert:
-    """Compose the alert of a delivery. A delivery whose entries are gone keeps its title."""
+def compose(
+    delivery: Delivery,
+    detail: Sequence[HitDetail],
+    channel: Channel,
+    public_url: str | None = None,
+    token: str = "",
+) -> Alert:
+    """Compose the alert of a delivery; `token` opens a page that acts on it.
+
+    A delivery whose entries are gone keeps its title.
+    """
     notice = delivery.notice or (None if detail else Notice(title=delivery.title))
     return Alert(
         id=delivery.id,
@@ -76,6 +85,7 @@ def compose(delivery: Delivery, detail: Sequence[HitDetail], channel: Channel, p
         repeat=delivery.repeat,
         time_zone=channel.time_zone,
         page=f"{public_url.rstrip('/')}/alerts/{delivery.id}" if public_url else None,
+        act=f"{public_url.rstrip('/')}/act/{token}" if public_url and token else None,
         created_at=delivery.created_at,
     )
 

@@ -66,6 +66,7 @@ class AlertContent:
     high: bool = False
     is_digest: bool = False
     page: str | None = None
+    act: str | None = None
     zone: str = "UTC"
 
     @property
@@ -95,6 +96,7 @@ def build_content(alert: Alert) -> AlertContent:
         high=alert.priority == "high",
         is_digest=alert.kind is AlertKind.DIGEST or sum(len(group.pieces) for group in groups) > 1,
         page=web_address(alert.page) or (web_address(notice.link) if notice else None),
+        act=web_address(alert.act),
         zone=alert.time_zone,
     )
 

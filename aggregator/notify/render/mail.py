@@ -14,6 +14,7 @@ INK, GREY, LINE, PAPER, ACCENT, GLOW = "#1c2430", "#667085", "#e4e7ec", "#f5f6f8
 URGENT = "#b42318"
 FONT = "-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 CHART_PX = 220
+ACTS = (("relevant", "relevant"), ("irrelevant", "irrelevant"), ("mute", "mute"))
 
 
 def render(content: AlertContent) -> str:
@@ -105,7 +106,8 @@ def _chart(sources: Sequence[tuple[str, int]]) -> str:
 def _closing(content: AlertContent) -> str:
     more = f'<p style="margin:0 0 8px;font-size:14px">… and {content.more} more</p>' if content.more else ""
     page = f" · {_link(content.page, 'open in aggregator')}" if content.page else ""
-    note = f"{escape(content.short_id)} · times in {escape(content.zone)}{page}"
+    acts = "".join(f" · {_link(f'{content.act}?do={do}', words)}" for do, words in ACTS) if content.act else ""
+    note = f"{escape(content.short_id)} · times in {escape(content.zone)}{page}{acts}"
     return _row(f'{more}<p style="margin:0;font-size:12px;color:{GREY}">{note}</p>', top=12, bottom=18, line=True)
 
 

@@ -131,7 +131,8 @@ def _chart(content: AlertContent) -> str:
 def _closing(content: AlertContent) -> str:
     more = f"… and {content.more} more\n" if content.more else ""
     page = f" · {content.page}" if content.page else ""
-    return f"{more}[{content.short_id}] times in {content.zone}{page}"
+    act = f"\nRelevant, irrelevant, mute: {content.act}" if content.act else ""
+    return f"{more}[{content.short_id}] times in {content.zone}{page}{act}"
 
 
 def _brief(content: AlertContent) -> str:

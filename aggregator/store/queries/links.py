@@ -41,8 +41,8 @@ class LinkQueries(QueryBase):
     async def signing_key(self, fresh: bytes) -> bytes:
         query = select(site_keys.c.value).where(site_keys.c.name == SIGNING)
         known = await self._reader.read(lambda connection: connection.execute(query).scalar())
-        if known is not None:
-            return bytes(known)
+        if known is not None or not fresh:
+            return bytes(known or b"")
         put = self._dialect.insert_ignore(site_keys)
 
         def agree(connection: Connection) -> bytes:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from aggregator.web.pages import (
+    act,
     alerts,
     channels,
     display,
@@ -24,6 +25,7 @@ from aggregator.web.pages import (
 router = APIRouter(include_in_schema=False)
 for part in (
     login,
+    act,
     language,
     display,
     links,

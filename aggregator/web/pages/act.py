@@ -1,0 +1,75 @@
+"""What the links in an alert lead to: a page that asks, and a form that acts; the address is signed."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, HTTPException, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggregator.core.delivery import delivery_of
+from aggregator.core.model import Delivery, HitDetail, Silence
+from aggregator.ports.backend import Backend
+from aggregator.web.dependencies import BackendDep, TemplatesDep
+from aggregator.web.language import gettext
+
+router = APIRouter()
+
+MUTED = timedelta(hours=8)
+
+Do = Literal["", "relevant", "irrelevant", "mute", "acknowledge"]
+
+
+class ActForm(BaseModel):
+    """The button that was pressed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    do: Literal["relevant", "irrelevant", "mute", "acknowledge"]
+
+
+async def _alert(backend: Backend, token: str) -> tuple[Delivery, tuple[HitDetail, ...]]:
+    """Return the alert of a token. 403 if it is not ours, or has ended."""
+    key = await backend.catalog.signing_key(b"")
+    found = delivery_of(key, token, backend.clock.now())
+    if found is None:
+        raise HTTPException(403, gettext("This link has ended, or is not one of ours. Log in to act on the alert."))
+    delivery, _, details = await backend.catalog.delivery(found)
+    return delivery, details
+
+
+@router.get("/act/{token}")
+async def ask(
+    request: Request,
+    backend: BackendDep,
+    templates: TemplatesDep,
+    token: Annotated[str, Field(max_length=300)],
+    do: Do = "",
+) -> Response:
+    """Show what the link would do; nothing is done yet: mail scanners follow links too."""
+    delivery, details = await _alert(backend, token)
+    return templates.render(request, "act.html", delivery=delivery, details=details[:5], do=do, done_now="")
+
+
+@router.post("/act/{token}")
+async def act(
+    request: Request,
+    backend: BackendDep,
+    templates: TemplatesDep,
+    token: Annotated[str, Field(max_length=300)],
+    sent: Annotated[ActForm, Form()],
+) -> Response:
+    """Mark the hits of the alert, mute its story (else its rules) for a while, or acknowledge it."""
+    delivery, details = await _alert(backend, token)
+    now = backend.clock.now()
+    if sent.do in ("relevant", "irrelevant"):
+        await backend.catalog.mark([detail.hit.id for detail in details], sent.do)  # those that have not expired
+    elif sent.do == "acknowledge":
+        await backend.catalog.acknowledge([delivery.id], now)
+    else:
+        until, reason = now + MUTED, "by a link in an alert"
+        wanted = [Silence(story=delivery.story, until_at=until, reason=reason, created_at=now)]
+        if delivery.story is None:
+            wanted = [Silence(rule=rule, until_at=until, reason=reason, created_at=now) for rule in delivery.rules]
+        for silence in wanted:
+            await backend.catalog.add_silence(silence)
+    return templates.render(request, "act.html", delivery=delivery, details=details[:5], do=sent.do, done_now=sent.do)
