@@ -90,7 +90,7 @@ class ListUpdates:
     async def _update(self, one: FetchedList) -> ListUpdate:
         try:
             runtime = await self._app.runtime()
-            page = await runtime.fetcher.page(Feed.model_validate({"url": one.url, "id": "list"}), one.url)
+            page = await runtime.fetcher.page(Feed.model_construct(url=one.url, id="list"), one.url)
             return await asyncio.to_thread(self._take, one, page.body)
         except NotAList as wrong:
             error = f"{one.url} {wrong}"

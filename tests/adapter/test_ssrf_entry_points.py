@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ import pytest
 from aggregator.app.application import Application, open_application
 from aggregator.app.backend import AppBackend
 from aggregator.app.clock import SystemClock
+from aggregator.app.list_updates import ListUpdates
 from aggregator.app.runtime import Runtime
 from aggregator.config import load
+from aggregator.config.lists import FetchedList
 from aggregator.core.errors import AggregatorError
 from aggregator.core.model import ArticleRequest, Entry, FeedState, Fetched, ParsedFeed, ParseLevel, SitemapPart
 from aggregator.core.polling.sitemaps import PER_POLL
@@ -148,12 +150,23 @@ async def api(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
         assert answer.status >= 400 or "control" in url, answer.text
 
 
-WAYS = (poll, archive, sitemaps, articles, hubs, farewells, trial, import_online, discovery, page_form, api)
+async def term_lists(app: Application, runtime: Runtime, urls: Sequence[str]) -> None:
+    """Lists of terms have an address; `run`, `poll` and `lists fetch` read it."""
+    named = {f"list{number}": url for number, url in enumerate(urls)}
+    fetched = (
+        FetchedList(name=name, url=url, file=Path("never.txt"), every_s=1, sha256=None) for name, url in named.items()
+    )
+    app.loaded = replace(app.loaded, fetched=tuple(fetched))
+    assert all(done.error for done in await ListUpdates(app).update(named, force=True))
+
+
+WAYS = (poll, archive, sitemaps, articles, hubs, farewells, trial, import_online, discovery, page_form, api, term_lists)
 
 # Where the source leaves the application or hands on to somebody who does, and by which way the table gets there.
 KNOWN = {
     ("app/backend.py", "discover"): api,
     ("app/discovery.py", "discover_feeds"): discovery,
+    ("app/list_updates.py", "page"): term_lists,
     ("app/runtime.py", "fetch"): trial,
     ("pipeline/archive.py", "fetch"): archive,
     ("pipeline/articles.py", "page"): articles,
@@ -177,6 +190,7 @@ HARMLESS = {
 NETWORK = {"http.client", "httpx", "pycurl", "requests", "smtplib", "socket", "ssl", "urllib.request", "urllib3"}
 SPEAKERS = {
     "app/backend.py": "listens",
+    "app/cluster_config.py": "the name of this machine",
     "app/processes.py": "`doctor` and our own page",
     "app/owner.py": "the name of this machine",
     "notify/bounded.py": "reads sockets that others opened",
