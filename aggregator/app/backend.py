@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -91,14 +91,15 @@ class AppBackend(ConfigEditing):
     async def findings(self) -> tuple[Finding, ...]:
         now, loops = self.clock.now(), self.loop_statuses()
         backlog = await self.catalog.backlog(now)
-        return findings(Status(version=__version__, now_at=now, loops=loops, backlog=backlog, **self._faults()))
+        state = Status(version=__version__, now_at=now, loops=loops, backlog=backlog, **self._faults())
+        return findings(replace(state, disk_free_bytes=_disk_free_bytes()))
 
     async def status(self) -> Status:
         now = self.clock.now()
         health = await self.catalog.health()
         outbox = await self.catalog.outbox()
         sent = await self.catalog.deliveries(states=[DeliveryState.SENT], limit=1)
-        folder, loaded = state_directory(), self.app.loaded
+        loaded = self.app.loaded
         return Status(
             version=__version__,
             now_at=now,
@@ -109,7 +110,7 @@ class AppBackend(ConfigEditing):
             outbox=tuple((state.value, count) for state, count in outbox.items() if count),
             last_alert_at=sent[0].sent_at if sent else None,
             stats=await self.catalog.stats(),
-            disk_free_bytes=shutil.disk_usage(folder if folder.exists() else Path.cwd()).free,
+            disk_free_bytes=_disk_free_bytes(),
             versions=_versions(),
             warnings=tuple(
                 map(
@@ -128,8 +129,10 @@ class AppBackend(ConfigEditing):
         )
 
     def _faults(self) -> dict[str, Any]:
-        errors = tuple(map(str, fault.errors)) if (fault := self.fault()) else ()
-        return {"database_fault": str(self.database_fault() or ""), "config_errors": errors}
+        return {"database_fault": str(self.database_fault() or ""), "config_errors": self.config_errors()}
+
+    def config_errors(self) -> tuple[str, ...]:
+        return tuple(map(str, fault.errors)) if (fault := self.fault()) else ()
 
     async def explain(self, detail: HitDetail) -> Explanation | None:
         rule = self.app.current.rules.get(detail.hit.rule)
@@ -365,6 +368,11 @@ class AppBackend(ConfigEditing):
 
 def _same_place(one: str, other: str) -> bool:
     return urlsplit(one).netloc == urlsplit(other).netloc
+
+
+def _disk_free_bytes() -> int:
+    folder = state_directory()
+    return shutil.disk_usage(folder if folder.exists() else Path.cwd()).free
 
 
 def _tried(one: config.OpmlOutline) -> Feed:

@@ -5,10 +5,12 @@ proof that work gets done, so the work itself is checked: what is due and not do
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from aggregator.core.errors import brief
 from aggregator.core.humanize import span
-from aggregator.core.model import Finding, Overdue, Severity, Status, Suspect
+from aggregator.core.model import Backlog, FeedState, Finding, Health, Overdue, Severity, Status, Suspect
 
 FEED_INTERVALS = 2.0  # a feed is overdue by more than this many of its intervals
 MIN_INTERVAL_S = 60.0  # what counts as an interval at least: a poll itself takes time
@@ -16,6 +18,8 @@ ASSUMED_INTERVAL_S = 900.0  # of a feed that has none yet
 DELIVERY_S = 600.0  # an alert is overdue that was due for so long
 SUSPECT_DEATHS = 2  # one process that died in the midst of something proves nothing
 MAX_NAMED = 5
+FULL_BYTES, SCARCE_BYTES = 200 * 10**6, 10**9  # free on the disk
+DRIFT = timedelta(minutes=5)  # by how much clocks may differ
 
 ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
@@ -30,6 +34,10 @@ def findings(status: Status) -> tuple[Finding, ...]:
         *_feeds(status.backlog.feeds, status.backlog.feeds_overdue, status.now_at),
         *_suspects(status.backlog.suspects, status.now_at),
         *_over_budget(status.backlog.over_budget),
+        *_clock(status.backlog.newest_poll_at, status.now_at),
+        *_disk(status.disk_free_bytes),
+        *_channels(status.backlog),
+        *_unwell(status.backlog),
     ]
     return tuple(sorted(found, key=lambda finding: ORDER[finding.severity]))
 
@@ -108,6 +116,78 @@ def _suspects(suspects: tuple[Suspect, ...], now: datetime) -> Iterator[Finding]
             remedy = f"inspect it and its channel with `aggregator deliveries show {suspect.name}`"
         area = "feeds" if suspect.kind == "feed" else "alerts"
         yield Finding(kind="deadly", severity="warning", area=area, what=what, remedy=remedy)
+
+
+def _clock(newest_poll_at: datetime | None, now: datetime) -> Iterator[Finding]:
+    if newest_poll_at and newest_poll_at - now > DRIFT:
+        what = f"this machine's clock is {span(newest_poll_at - now)} behind the last poll in the database"
+        remedy = "set this machine's clock (chrony, systemd-timesyncd)"
+        yield Finding(kind="clock", severity="error", area="service", what=what, remedy=remedy)
+
+
+def _disk(free_bytes: int | None) -> Iterator[Finding]:
+    if free_bytes is not None and free_bytes < SCARCE_BYTES:
+        full = free_bytes < FULL_BYTES
+        what = f"the disk is {'full' if full else 'nearly full'}: {free_bytes // 10**6:,} MB free"
+        remedy = "free space, or lower settings.retention and run `aggregator db prune`"
+        yield Finding(kind="disk", severity="error" if full else "warning", area="database", what=what, remedy=remedy)
+
+
+def _channels(backlog: Backlog) -> Iterator[Finding]:
+    for failed in backlog.broken:
+        why = brief((failed.last_error or failed.reason).removeprefix(f"channel {failed.channel}: "))
+        what = f"the last attempt on channel {failed.channel} failed: {why}"
+        remedy = f"`aggregator channels test {failed.channel}` shows how it responds"
+        yield Finding(kind="channel", severity="warning", area="alerts", what=what, remedy=remedy)
+    if backlog.dead:
+        what = "1 alert was given up" if backlog.dead == 1 else f"{backlog.dead:,} alerts were given up"
+        remedy = "`aggregator deliveries list --state dead`, then `deliveries retry ID` or `deliveries ack ID`"
+        yield Finding(kind="dead", severity="warning", area="alerts", what=what, remedy=remedy)
+
+
+def _unwell(backlog: Backlog) -> Iterator[Finding]:
+    for state in backlog.unwell[:MAX_NAMED]:
+        if found := feed_finding(state):
+            yield replace(found, what=f"feed {state.id}: {found.what}")
+    if backlog.feeds_unwell > MAX_NAMED:
+        what = f"{backlog.feeds_unwell - MAX_NAMED:,} more feeds need a look"
+        yield Finding(kind="unwell", severity="note", area="feeds", what=what, remedy="`aggregator feeds list`")
+
+
+def feed_finding(state: FeedState) -> Finding | None:
+    """Return what is wrong with a feed, without its name; None: nothing. One that never worked is told at once."""
+    look = f"open {state.url}; if it moved, `aggregator feeds discover SITE`"
+    found: dict[Health, tuple[Severity, str, str]] = {
+        Health.FAILING: ("warning", f"{state.failures} polls failed: {state.last_error}", look),
+        Health.BLOCKED: (
+            "warning",
+            f"blocked by the site: {state.last_error}",
+            "contact the site's owner, or set user_agent, auth or proxy for the feed",
+        ),
+        Health.GONE: (
+            "warning",
+            "permanently removed by the publisher (410)",
+            f"run `aggregator feeds remove {state.id}`, or find its replacement",
+        ),
+        Health.EMPTIED: (
+            "warning",
+            "responds with no entries",
+            f"open {state.url} and check whether the feed has moved",
+        ),
+        Health.SILENT: ("note", "unusually quiet: no new entries", f"open {state.url} and compare"),
+        Health.MOVED: ("note", f"now fetched from {state.url}", "update its url"),
+    }
+    if state.failures and state.last_ok_at is None and state.health not in (Health.GONE, Health.BLOCKED):
+        polls = "first poll failed" if state.failures == 1 else f"never worked, {state.failures} polls failed"
+        kind = "failing" if state.health is Health.FAILING else "never"
+        return Finding(kind=kind, severity="warning", area="feeds", what=f"{polls}: {state.last_error}", remedy=look)
+    if state.health in found:
+        severity, what, remedy = found[state.health]
+        return Finding(kind=state.health.value, severity=severity, area="feeds", what=what, remedy=remedy)
+    if state.last_ok_at and not state.items and state.newest_at is None:
+        remedy = f"open {state.url} and compare"
+        return Finding(kind="no_entries", severity="note", area="feeds", what="no entries yet", remedy=remedy)
+    return None
 
 
 def _over_budget(feeds: tuple[tuple[str, int], ...]) -> Iterator[Finding]:

@@ -1045,7 +1045,9 @@ class Backlog:
     """Overdue work: feeds that are late by their own interval (the first few, and how many), and each channel.
 
     `oldest_feed_due_at` covers all feeds that are due, overdue or not.
-    `over_budget`: feeds that may store no more today, and how many entries were left out.
+    `over_budget`: feeds that may store no more today, and how many entries were left out. `unwell`: the first few of
+    `feeds_unwell` feeds that fail, are blocked, gone, empty, silent or moved, or never worked. `broken`: the last
+    delivery that was tried of each channel, where that failed. `dead`: alerts given up that nobody acknowledged.
     """
 
     oldest_feed_due_at: datetime | None = None
@@ -1054,6 +1056,11 @@ class Backlog:
     channels: tuple[Overdue, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     over_budget: tuple[tuple[str, int], ...] = ()
+    unwell: tuple[FeedState, ...] = ()
+    feeds_unwell: int = 0
+    broken: tuple[Delivery, ...] = ()
+    dead: int = 0
+    newest_poll_at: datetime | None = None
 
     @property
     def oldest_delivery_due_at(self) -> datetime | None:

@@ -57,6 +57,10 @@ class Backend(Protocol):
         """Return the states of the loops; cheap, asked every few seconds."""
         ...
 
+    def config_errors(self) -> tuple[str, ...]:
+        """Return what is wrong with the configuration on disk, in whose place an older one runs; empty: nothing."""
+        ...
+
     async def findings(self) -> tuple[Finding, ...]:
         """Return the current findings; cheap, unlike `status`."""
         ...

@@ -243,6 +243,7 @@ class Templates:
             "zone_name": getattr(zone, "key", "UTC"),
             "titles": rule_titles(self._backend.current().config),
             "today": now.date(),
+            "refused": self._backend.config_errors() if identity.is_authenticated else (),
             "display": display_of(request),
             "here_address": address_without_message(request),
             "done": done_message(request.query_params.get("done", ""), request.query_params.get("n", "")),

@@ -183,7 +183,7 @@ def test_what_is_stuck_is_not_ready() -> None:
     assert "desk-email" not in answer.text
     status = client.get("/api/v1/status").json()
     assert status["ok"] is False
-    [finding] = [one for one in status["findings"] if one["area"] == "alerts"]
+    [finding] = [one for one in status["findings"] if one["kind"] == "waiting"]
     assert "due on channel desk-email" in finding["what"]
     page = client.get("/status").text
     assert "due on channel desk-email" in page

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from aggregator.core.model import Backlog, DeliveryState, FeedState, HostLimit, Overdue, PollResult, StoredToday
-from tests.support.records import HOUR, MINUTE, NOW, AnyStore, delivery, feed
+from aggregator.core.model import Backlog, DeliveryState, FeedState, Health, HostLimit, Overdue, PollResult, StoredToday
+from tests.support.records import HOUR, MINUTE, NOW, AnyStore, delivery, feed, lease
 
 pytestmark = pytest.mark.anyio
 
@@ -89,3 +90,35 @@ async def test_feeds_over_their_daily_budget(store: AnyStore) -> None:
         await store.feeds.commit(PollResult(state=after), owner="me")
     assert (await store.catalog.backlog(NOW)).over_budget == (("a", 7),)
     assert (await store.catalog.backlog(NOW + 24 * HOUR)).over_budget == ()
+
+
+async def test_feeds_and_channels_that_need_a_look(store: AnyStore) -> None:
+    """A first poll that failed, a feed without entries, a channel whose last attempt failed, alerts given up."""
+    await store.feeds.sync([feed(name) for name in "abcd"], NOW)
+    changes: dict[str, dict[str, Any]] = {
+        "a": {"health": Health.OK, "last_ok_at": NOW, "items": 3, "newest_at": NOW},
+        "b": {"health": Health.NEW, "failures": 1, "last_error": "HTTP 404"},
+        "c": {"health": Health.GONE, "last_ok_at": NOW, "next_poll_at": None},
+        "d": {"health": Health.OK, "last_ok_at": NOW},
+    }
+    for name, change in changes.items():
+        (state,) = await lease(store.feeds, name)
+        await store.feeds.commit(
+            PollResult(state=replace(state, **{"last_polled_at": NOW, "next_poll_at": NOW + HOUR, **change})),
+            owner="me",
+        )
+    rows = (
+        delivery("d1", channel="mail", state=DeliveryState.DEAD, attempts=2, created_at=NOW - HOUR),
+        delivery("d2", channel="mail", state=DeliveryState.SENT, attempts=1, sent_at=NOW - 2 * HOUR),
+        delivery("d3", channel="hook", state=DeliveryState.RETRY, attempts=1, created_at=NOW - HOUR),
+        delivery("d4", channel="hook", state=DeliveryState.SENT, attempts=2, sent_at=NOW),
+        delivery("d5", channel="desk", created_at=NOW - HOUR, due_at=NOW + HOUR),
+    )
+    await store.outbox.add(rows)
+    found = await store.catalog.backlog(NOW)
+    assert [state.id for state in found.unwell] == ["c", "b", "d"]
+    assert (found.feeds_unwell, found.dead, [one.id for one in found.broken]) == (3, 1, ["d1"])
+    assert found.newest_poll_at == NOW
+    await store.catalog.acknowledge(["d1"], NOW)
+    found = await store.catalog.backlog(NOW)
+    assert (found.dead, found.broken) == (0, ())

@@ -119,6 +119,7 @@ class MemoryBackend:
     text: str = RULES_TEXT
     late: frozenset[str] = frozenset()
     fault: DatabaseFault | None = None
+    refused: tuple[str, ...] = ()
     reloads: int = 0
     polls: dict[str, PollOutcome] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
@@ -178,6 +179,9 @@ class MemoryBackend:
             return "unknown"
         return "taken" if signature == f"length={len(await read())}" else "ignored"
 
+    def config_errors(self) -> tuple[str, ...]:
+        return self.refused
+
     def database_fault(self) -> DatabaseFault | None:
         return self.fault
 
@@ -185,7 +189,17 @@ class MemoryBackend:
         now = self.clock.now()
         backlog = await self.catalog.backlog(now)
         loops, fault = tuple(self.loop_statuses()), str(self.fault or "")
-        return findings(Status(version="0.1.0", now_at=now, loops=loops, backlog=backlog, database_fault=fault))
+        refused = self.config_errors()
+        return findings(
+            Status(
+                version="0.1.0",
+                now_at=now,
+                loops=loops,
+                backlog=backlog,
+                database_fault=fault,
+                config_errors=refused,
+            )
+        )
 
     async def status(self) -> Status:
         now = self.clock.now()

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from aggregator.core.delivery import after_death
 from aggregator.core.errors import Conflict, DatabaseFault, NotFound, StoreError
-from aggregator.core.findings import SUSPECT_DEATHS, feed_is_overdue
+from aggregator.core.findings import SUSPECT_DEATHS, feed_finding, feed_is_overdue
 from aggregator.core.model import (
     REPORTED,
     TROUBLE,
@@ -1005,7 +1005,27 @@ class MemoryCatalog(MemoryTriage):
             ),
         ]
         today = [(row.state.id, row.state.stored_today) for row in self._tables.feeds.values() if row.configured]
+        unwell = [
+            row.state
+            for row in self._tables.feeds.values()
+            if row.configured and row.enabled and not row.paused_at and feed_finding(row.state)
+        ]
+        ranked = sorted(unwell, key=lambda state: ([*TROUBLE, state.health].index(state.health), state.id))
+        unsent = (DeliveryState.RETRY, DeliveryState.DEAD)
+        broken = []
+        for name in sorted({delivery.channel for delivery in self._tables.deliveries.values()}):
+            last = (await self.channel_activity([name], now, limit=1))[name].last
+            broken += [one for one in last if one.state in unsent and not one.acknowledged_at]
+        given_up = [one for one in self._tables.deliveries.values() if one.state is DeliveryState.DEAD]
         return Backlog(
+            unwell=tuple(ranked[:10]),
+            feeds_unwell=len(unwell),
+            broken=tuple(broken),
+            dead=sum(one.acknowledged_at is None for one in given_up),
+            newest_poll_at=max(
+                (row.state.last_polled_at for row in self._tables.feeds.values() if row.state.last_polled_at),
+                default=None,
+            ),
             over_budget=tuple(
                 (name, stored.left_out)
                 for name, stored in sorted(today, key=lambda one: one[0])

@@ -7,7 +7,7 @@ from typing import Literal
 
 from aggregator import DISTRIBUTION
 from aggregator.core.errors import ConfigError, brief
-from aggregator.core.findings import findings
+from aggregator.core.findings import DRIFT, FULL_BYTES, SCARCE_BYTES, feed_finding, findings
 from aggregator.core.humanize import span
 from aggregator.core.model import Backlog, Delivery, DeliveryState, FeedState, Health, RuleStats, Severity, Status
 from aggregator.store.inspect import DatabaseState
@@ -20,10 +20,9 @@ NETWORKED = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs",
      "nfs4", "smb3", "smbfs"}
 )  # fmt: skip
-FULL_BYTES, SCARCE_BYTES = 200 * 10**6, 10**9
 MAX_LAG = timedelta(minutes=15)
-DRIFT = timedelta(minutes=5)
 MIN_ENTRIES = 1000  # a rule that matches none of this many deserves a look
+SAID_IN_FULL = frozenset({"clock", "disk", "channel", "dead", "unwell", "never", "no_entries", *map(str, Health)})
 MAX_NAMED = 10  # findings of one kind that are listed one by one
 
 
@@ -248,7 +247,7 @@ def _clock(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
 def _stuck(known: DatabaseFacts, now: datetime, without: str) -> Iterator[DoctorFinding]:
     """Return what every status shows. If the service stands still, each overdue feed says no more than that."""
     for one in findings(Status(version="", now_at=now, backlog=known.backlog)):
-        if one.kind != without:
+        if one.kind not in (without, *SAID_IN_FULL):
             yield DoctorFinding(
                 kind=one.kind, severity=one.severity, about=one.area, message=one.what, remedy=one.remedy
             )
@@ -292,25 +291,14 @@ def _why(delivery: Delivery) -> str:
 
 
 def _feed(state: FeedState) -> Iterator[DoctorFinding]:
-    about, name = f"feed {state.id}", state.id
-    match state.health:
-        case Health.FAILING:
-            message = f"{state.failures} polls failed: {state.last_error}"
-            yield _warning("failing", about, message, f"open {state.url}; if it moved, aggregator feeds discover SITE")
-        case Health.BLOCKED:
-            message = f"blocked by the site: {state.last_error}"
-            remedy = "contact the site's owner, or set user_agent, auth or proxy for the feed"
-            yield _warning("blocked", about, message, remedy)
-        case Health.GONE:
-            message = "permanently removed by the publisher (410)"
-            yield _warning("gone", about, message, f"run aggregator feeds remove {name}, or find its replacement")
-        case Health.EMPTIED:
-            message = "responds with no entries"
-            yield _warning("emptied", about, message, f"open {state.url} and check whether the feed has moved")
-        case Health.SILENT:
-            yield _note("silent", about, "unusually quiet: no new entries", f"open {state.url} and compare")
-        case Health.MOVED:
-            yield _note("moved", about, f"now fetched from {state.url}", "update its url")
+    if found := feed_finding(state):
+        yield DoctorFinding(
+            kind=found.kind,
+            severity=found.severity,
+            about=f"feed {state.id}",
+            message=found.what,
+            remedy=found.remedy,
+        )
 
 
 def _rules(known: DatabaseFacts) -> Iterator[DoctorFinding]:

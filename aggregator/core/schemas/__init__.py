@@ -26,6 +26,7 @@ from aggregator.core.schemas.models import (
     Facets,
     Feed,
     FeedCandidate,
+    Findings,
     Hit,
     ImportResult,
     LintAdvice,
@@ -68,6 +69,7 @@ __all__ = [
     "facets_json",
     "feed_json",
     "file_json",
+    "findings_json",
     "found_json",
     "hit_json",
     "imported_json",
@@ -231,6 +233,11 @@ def status_json(status: model.Status) -> Json:
         "versions": dict(status.versions),
     }
     return as_json(Status, _fields(Status, status) | computed)
+
+
+def findings_json(found: "Sequence[model.Finding]") -> Json:
+    """Return what is wrong, the worst first."""
+    return as_json(Findings, {"ok": is_healthy(tuple(found)), "findings": list(found)})
 
 
 def candidate_json(candidate: "results.FeedCandidate") -> Json:

@@ -303,6 +303,13 @@ class Finding(Schema):
     kind: Text
 
 
+class Findings(Schema):
+    """`ok`: no finding is a warning or an error."""
+
+    ok: bool
+    findings: list[Finding]
+
+
 class Status(Schema):
     """`ok`: no finding is a warning or an error."""
 

@@ -3,12 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, case, func, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Row, Text, and_, case, func, or_, select, type_coerce
 
 from aggregator.core.findings import ASSUMED_INTERVAL_S, FEED_INTERVALS, MIN_INTERVAL_S, SUSPECT_DEATHS
-from aggregator.core.model import Backlog, Health, Overdue, Suspect
+from aggregator.core.model import TROUBLE, Backlog, Delivery, DeliveryState, Health, Overdue, Suspect, last_tried_at
+from aggregator.store import mappers
 from aggregator.store.column_types import Instant, instant, micros
 from aggregator.store.queries.base import QueryBase
+from aggregator.store.queries.feeds import WORST_FIRST
 from aggregator.store.schema import ALWAYS, deliveries, feeds, hosts
 
 MAX_LISTED = 10
@@ -72,7 +74,28 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
     capped = select(feeds.c.id, feeds.c.stored_today).where(
         feeds.c.configured, today.like(f'["{now.date().isoformat()}",%'), today.not_like("%,0]")
     )
+    unwell = (
+        feeds.c.configured,
+        feeds.c.enabled,
+        feeds.c.paused_at.is_(None),
+        or_(
+            feeds.c.health.in_([word.value for word in TROUBLE]),
+            and_(feeds.c.failures > 0, feeds.c.last_ok_at.is_(None)),
+            and_(feeds.c.last_ok_at.is_not(None), feeds.c["items"] == 0, feeds.c.newest_at.is_(None)),
+        ),
+    )
+    sick = select(feeds).where(*unwell).order_by(WORST_FIRST, feeds.c.id).limit(MAX_LISTED)
+    how_many = select(func.count()).select_from(feeds).where(*unwell)
+    given_up = select(func.count()).where(
+        deliveries.c.state == DeliveryState.DEAD.value, deliveries.c.acknowledged_at.is_(None)
+    )
+    newest = select(func.max(feeds.c.last_polled_at, type_=Instant)).where(feeds.c.configured)
     return Backlog(
+        unwell=tuple(map(mappers.feed_state, connection.execute(sick))),
+        feeds_unwell=connection.execute(how_many).scalar_one(),
+        broken=_broken(connection),
+        dead=connection.execute(given_up).scalar_one(),
+        newest_poll_at=connection.execute(newest).scalar(),
         over_budget=tuple(
             (row.id, row.stored_today[3]) for row in connection.execute(capped.order_by(feeds.c.id).limit(MAX_LISTED))
         ),
@@ -84,6 +107,22 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
             Overdue(name=row.channel, due_at=row.due_at, count=row.rows) for row in connection.execute(waiting)
         ),
     )
+
+
+def _broken(connection: Connection) -> tuple[Delivery, ...]:
+    """Return, of each channel whose last attempt failed, the delivery that it was for."""
+    unsent = [DeliveryState.RETRY.value, DeliveryState.DEAD.value]
+    failed = (deliveries.c.state.in_(unsent), deliveries.c.attempts > 0, deliveries.c.acknowledged_at.is_(None))
+    names = connection.execute(select(deliveries.c.channel).where(*failed).distinct()).scalars().all()
+    broken = []
+    for name in sorted(names)[:MAX_LISTED]:
+        mine = select(deliveries).where(deliveries.c.channel == name)
+        row = connection.execute(mine.where(*failed).order_by(deliveries.c.created_at.desc()).limit(1)).one()
+        sent = select(func.max(deliveries.c.sent_at, type_=Instant)).where(deliveries.c.channel == name)
+        sent_at, last = connection.execute(sent).scalar(), mappers.delivery(row)
+        if sent_at is None or last_tried_at(last) > sent_at:
+            broken.append(last)
+    return tuple(broken)
 
 
 def _feed(row: Row[Any]) -> Overdue:

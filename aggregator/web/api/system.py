@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from aggregator.core.errors import StoreError
-from aggregator.core.schemas import check_json, models, stats_json, status_json
+from aggregator.core.schemas import check_json, findings_json, models, stats_json, status_json
 from aggregator.web.api import bodies
 from aggregator.web.dependencies import BackendDep
 
@@ -22,6 +22,12 @@ UNHEALTHY: dict[int | str, dict[str, Any]] = {503: {"model": models.HealthCheck,
 async def status(backend: BackendDep) -> Response:
     """Show the service's health."""
     return JSONResponse(status_json(await backend.status()))
+
+
+@router.get("/findings", response_model=models.Findings)
+async def list_findings(backend: BackendDep) -> Response:
+    """List what is wrong, the worst first, each with its remedy; `ok` where there is no warning or error."""
+    return JSONResponse(findings_json(await backend.findings()))
 
 
 @router.get("/stats", response_model=models.Stats)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from aggregator.core.findings import findings
+from aggregator.web.api.channels import channel_rows
 from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
 
 router = APIRouter()
@@ -33,6 +34,6 @@ async def _page(
     state = await backend.status()
     return templates.render(
         request, "status.html", status=code, state=state, found=findings(state), silences=silences, problems=problems,
-        hosts=[host for host in hosts if host.not_before > now], channels=current.config.channels,
+        hosts=[host for host in hosts if host.not_before > now], channels=await channel_rows(backend),
         warnings=current.warnings,
     )  # fmt: skip

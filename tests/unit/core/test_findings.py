@@ -1,9 +1,23 @@
 """Findings of a status: values in, findings out."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from aggregator.core.findings import feed_is_overdue, findings, is_healthy
-from aggregator.core.model import Backlog, Finding, LoopStatus, Overdue, Process, Status, Suspect
+import pytest
+
+from aggregator.core.findings import feed_finding, feed_is_overdue, findings, is_healthy
+from aggregator.core.model import (
+    Backlog,
+    Delivery,
+    FeedState,
+    Finding,
+    Health,
+    LoopStatus,
+    Overdue,
+    Process,
+    Status,
+    Suspect,
+)
 from aggregator.core.schemas import status_json
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -99,3 +113,50 @@ def test_a_feed_over_its_daily_budget_is_a_warning() -> None:
     assert "feed flood" in found.what
     assert "4990" in found.what
     assert "daily_entries" in found.remedy
+
+
+def feed_state(**given: Any) -> FeedState:
+    address = "https://a.example/feed"
+    return FeedState(**{"id": "a", "url": address, "configured_url": address, **given})
+
+
+@pytest.mark.parametrize(
+    ("state", "severity", "says"),
+    [
+        ({"health": Health.NEW, "failures": 1, "last_error": "HTTP 404"}, "warning", "first poll failed: HTTP 404"),
+        ({"health": Health.NEW, "failures": 2, "last_error": "no"}, "warning", "never worked, 2 polls failed: no"),
+        ({"health": Health.FAILING, "failures": 3, "last_error": "no", "last_ok_at": NOW}, "warning", "3 polls failed"),
+        ({"health": Health.GONE}, "warning", "permanently removed"),
+        ({"health": Health.SILENT, "last_ok_at": NOW}, "note", "unusually quiet"),
+        ({"health": Health.OK, "last_ok_at": NOW}, "note", "no entries yet"),
+    ],
+)
+def test_feeds_that_need_a_look_are_named_at_once(state: dict[str, object], severity: str, says: str) -> None:
+    """One that never worked after its first poll; one without entries has a state of its own."""
+    finding = only(findings(status(Backlog(unwell=(feed_state(**state),), feeds_unwell=1))))
+    assert (finding.severity, finding.area) == (severity, "feeds")
+    assert finding.what.startswith(f"feed a: {says}")
+    assert finding.remedy
+    assert is_healthy((finding,)) is (severity == "note")
+
+
+def test_a_feed_that_works_is_no_finding() -> None:
+    """Neither is one that waits for its first poll, or failed once after it had worked."""
+    for state in (
+        feed_state(health=Health.OK, last_ok_at=NOW, items=3, newest_at=NOW),
+        feed_state(health=Health.NEW),
+        feed_state(health=Health.OK, last_ok_at=NOW, failures=1, items=3, newest_at=NOW),
+    ):
+        assert feed_finding(state) is None
+
+
+def test_disk_clock_channels_and_dead_alerts_are_findings() -> None:
+    """The worst first, each with its remedy."""
+    failed = Delivery(id="d", channel="mail", created_at=NOW, due_at=NOW, last_error="channel mail: no route; ask")
+    backlog = Backlog(broken=(failed,), dead=2, newest_poll_at=NOW + 10 * MINUTE)
+    found = findings(status(backlog, disk_free_bytes=5 * 10**8))
+    assert [one.kind for one in found] == ["clock", "disk", "channel", "dead"]
+    assert [one.severity for one in found] == ["error", "warning", "warning", "warning"]
+    assert found[2].what.startswith("the last attempt on channel mail failed: no route")
+    assert "channels test mail" in found[2].remedy
+    assert findings(status(disk_free_bytes=10**8))[0].severity == "error"
