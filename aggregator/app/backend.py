@@ -49,6 +49,7 @@ from aggregator.core.results import (
     ImportResult,
     PollOutcome,
     SearchResult,
+    StoryChange,
 )
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Auth, Feed
@@ -56,6 +57,7 @@ from aggregator.core.short_names import expand
 from aggregator.core.text.urls import Login, is_ip_address
 from aggregator.core.values import maildir
 from aggregator.pipeline.apply_rules import send_baseline
+from aggregator.pipeline.edit_stories import join_stories, split_hit
 from aggregator.pipeline.search import explain_hit, search
 from aggregator.pipeline.websub import PushOutcome
 from aggregator.scheduler import kept_alive
@@ -201,6 +203,12 @@ class AppBackend(ConfigEditing):
             return await runtime.websub().receive(callback, content_type, signature, reading)
 
     # --- feeds -----------------------------------------------------------------------------------
+
+    async def split_hit(self, hit_id: str) -> StoryChange:
+        return await split_hit(self.app.context, self.catalog, hit_id, by="page")
+
+    async def join_stories(self, story_id: str, other_id: str) -> StoryChange:
+        return await join_stories(self.app.context, self.catalog, story_id, other_id, by="page")
 
     async def discover(self, url: str, keys: Keys | None = None) -> Discovery:
         """Find what can be watched at `url`, as pasted.

@@ -29,7 +29,7 @@ from aggregator.core.errors import NotFound
 from aggregator.core.humanize import ago, dated, published
 from aggregator.core.model import By, HitDetail, HitFilter, Period
 from aggregator.core.schemas import actions, baseline_json, hit_json
-from aggregator.core.titles import hit_outcome, with_titles
+from aggregator.core.titles import hit_outcome, reasons, with_titles
 from aggregator.core.values import period
 
 if TYPE_CHECKING:
@@ -159,6 +159,7 @@ def show(as_json: bool, hit_id: str) -> None:
                 "state": hit_outcome(hit),
                 "marked": hit.mark,
                 "story": hit.story,
+                "because": "\n".join(reasons(hit.because)),
                 "also in": ", ".join(detail.also_in),
                 "entry": str(entry.id),
                 "why": f"aggregator rules explain {hit.id[:8]}",

@@ -32,6 +32,7 @@ COMMANDS = {
     "search": ("search", "Search stored entries in the rule language."),
     "deliveries": ("deliveries", "Inspect, retry and acknowledge deliveries."),
     "channels": ("channels", "List channels; send a test alert."),
+    "stories": ("stories", "Show stories; split and join them."),
     "silence": ("silence", "Mute a rule, feed or story for a while."),
     "config": ("config", "Push, compare and roll back the configuration of a cluster."),
     "db": ("db", "Upgrade, back up, restore, copy, check and prune the database."),

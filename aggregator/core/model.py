@@ -410,6 +410,11 @@ class Hit:
     because: "Because | None" = None
     created_at: datetime
 
+    @property
+    def event(self) -> str | None:
+        """Return the event that it reports, which is its story."""
+        return self.story
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:

@@ -265,6 +265,16 @@ class ChannelTest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoryChange:
+    """What became of two stories that a person split or joined: `hits` that moved, alerts that were `queued`."""
+
+    story: str
+    other: str
+    hits: int
+    queued: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PollOutcome:
     """What a poll that a person asked for found: `new` entries and their `hits`, or the error in words."""
 

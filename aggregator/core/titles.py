@@ -6,7 +6,7 @@ The store and JSON keep the engine's words (`held: baseline`); pages and command
 from collections.abc import Iterable
 from dataclasses import replace
 
-from aggregator.core.model import REPORTED, Hit, HitDetail, HitState
+from aggregator.core.model import REPORTED, Because, Hit, HitDetail, HitState, JoinKind
 from aggregator.core.settings import Channel, Config
 from aggregator.core.text.messages import gettext_noop
 
@@ -15,6 +15,12 @@ _UNALERTED = {
     "alias": gettext_noop("same entry under another id"),
     "too_old": gettext_noop("older than first_poll allows"),
     "max_age": gettext_noop("older than the rule's max_age"),
+}
+_JOINED = {
+    JoinKind.COPY: "copy of",
+    JoinKind.RETELLING: "same event as",
+    JoinKind.FOLLOW_UP: "follow-up of",
+    JoinKind.TRANSLATION: "in another language:",
 }
 _DIGESTS = {
     "flood": gettext_noop("too many at once"),
@@ -47,11 +53,28 @@ def hit_outcome(hit: Hit) -> str:
     """Say in words what became of a hit: `alerted`, `not alerted: already there at first poll`."""
     if hit.state is HitState.COLLAPSED:
         return "duplicate of an alerted story"
+    if hit.state is HitState.FOLDED:
+        return "same event in other words, already alerted"
     if hit.state is HitState.HELD and hit.reason in _DIGESTS:
         return f"alerted in a digest: {_DIGESTS[hit.reason]}"
     if hit.state in (HitState.HELD, HitState.SUPPRESSED):
         return f"not alerted: {_UNALERTED.get(hit.reason, hit.reason)}".removesuffix(": ")
     return f"alerted: {hit.reason}" if hit.reason else "alerted"
+
+
+def reasons(because: Because | None, feed_title: str = "") -> tuple[str, ...]:
+    """Say why a hit belongs to its story, and what it nearly joined, a line each."""
+    if because is None:
+        return ()
+    lines = [f"not joined: {miss.reason} (“{miss.title}”, {miss.feed})" for miss in because.misses]
+    if because.kind is None:
+        return tuple(lines)
+    where = f"“{because.title}” ({feed_title or because.feed}{f', {because.at:%Y-%m-%d %H:%M}' if because.at else ''})"
+    if because.kind is JoinKind.PERSON:
+        return (f"joined with {where} by {because.by or 'a person'}", *lines)
+    words = f": {', '.join(because.words)}" if because.words else ""
+    doubt = f" · {because.doubt}" if because.doubt else ""
+    return (f"{_JOINED[because.kind]} {where}{words} · {because.hours:.1f} h apart{doubt}", *lines)
 
 
 def delivery_reason(reason: str) -> str:

@@ -24,6 +24,7 @@ from aggregator.core.results import (
     RulesCheck,
     RulesFile,
     SearchResult,
+    StoryChange,
 )
 from aggregator.core.rules import Explanation
 from aggregator.core.settings import Config
@@ -162,6 +163,17 @@ class Backend(Protocol):
         size_bytes: int | None = None,
     ) -> Literal["taken", "ignored", "unknown"]:
         """Accept a hub's push; `read` returns the body, of `size_bytes` as it says. Raises StoreError, Busy."""
+        ...
+
+    async def split_hit(self, hit_id: str) -> StoryChange:
+        """Take a hit's entry, with its copies, out of its story; it is alerted now if it was folded.
+
+        Raises NotFound; Conflict if it is the whole of its story or has none.
+        """
+        ...
+
+    async def join_stories(self, story_id: str, other_id: str) -> StoryChange:
+        """Put everything of another story into one. Raises NotFound; Conflict if they are one already."""
         ...
 
     async def discover(self, url: str, keys: Mapping[str, Any] | None = None) -> Discovery:

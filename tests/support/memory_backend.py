@@ -39,6 +39,7 @@ from aggregator.core.results import (
     RulesCheck,
     RulesFile,
     SearchResult,
+    StoryChange,
 )
 from aggregator.core.rules import ExplainedClause, Explanation
 from aggregator.core.settings import Config, Feed
@@ -349,6 +350,16 @@ class MemoryBackend:
             for e in found
         )
         return SearchResult(found=shown, more=found[-1].id if len(found) == limit else None)
+
+    async def split_hit(self, hit_id: str) -> StoryChange:
+        detail = await self.catalog.hit(hit_id)
+        if detail.hit.story is None:
+            raise Conflict(f"hit {hit_id} has no story")
+        return StoryChange(story=detail.hit.story, other=f"{hit_id}-apart", hits=1, queued=1)
+
+    async def join_stories(self, story_id: str, other_id: str) -> StoryChange:
+        (one, _), (other, details) = await self.catalog.story(story_id), await self.catalog.story(other_id)
+        return StoryChange(story=one.id, other=other.id, hits=len(details))
 
     async def discover(self, url: str, keys: Mapping[str, Any] | None = None) -> Discovery:
         if "unreachable" in url:

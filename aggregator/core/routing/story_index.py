@@ -59,6 +59,22 @@ def policy(settings: StorySettings) -> events.Policy:
     )
 
 
+def joined_stories(into: Story, other: Story) -> tuple[Story, Story]:
+    """Return a story with everything of another one, and what is left of that."""
+    alerted = [at for at in (into.alerted_at, other.alerted_at) if at is not None]
+    whole = replace(
+        into,
+        feeds=tuple(dict.fromkeys((*into.feeds, *other.feeds))),
+        alerted_rules=tuple(dict.fromkeys((*into.alerted_rules, *other.alerted_rules))),
+        last_at=max(into.last_at, other.last_at),
+        acknowledged_at=into.acknowledged_at or other.acknowledged_at,
+        reports=(*into.reports, *other.reports),
+        alerted_at=max(alerted, default=None),
+        apart=(into.apart | other.apart) - {into.id, other.id},
+    )
+    return whole, replace(other, feeds=(), reports=(), joined=into.id)
+
+
 class Unreached:
     """The recipients who never got an alert about a story because it was given up; `reached` get one now."""
 
@@ -199,24 +215,12 @@ class StoryIndex:
     def _merge(self, one: Story, other: Story) -> Story:
         """Make two stories one: the earlier, which everybody knows already, takes what the later has."""
         earlier, later = sorted((one, other), key=lambda story: (story.first_at, story.id))
-        feeds = tuple(dict.fromkeys((*earlier.feeds, *later.feeds)))
-        if len(feeds) > len(earlier.feeds):
-            self._grown[earlier.id] = len(feeds)
+        whole, part = joined_stories(earlier, later)
+        if len(whole.feeds) > len(earlier.feeds):
+            self._grown[earlier.id] = len(whole.feeds)
         self._merged[later.id] = earlier.id
-        self._put(replace(later, feeds=(), reports=(), joined=earlier.id))
-        alerted = [at for at in (earlier.alerted_at, later.alerted_at) if at is not None]
-        return self._put(
-            replace(
-                earlier,
-                feeds=feeds,
-                alerted_rules=tuple(dict.fromkeys((*earlier.alerted_rules, *later.alerted_rules))),
-                last_at=max(earlier.last_at, later.last_at, self._now),
-                acknowledged_at=earlier.acknowledged_at or later.acknowledged_at,
-                reports=(*earlier.reports, *later.reports),
-                alerted_at=max(alerted, default=None),
-                apart=earlier.apart | later.apart,
-            )
-        )
+        self._put(part)
+        return self._put(replace(whole, last_at=max(whole.last_at, self._now)))
 
     def _current(self, name: str) -> Story:
         while name in self._merged:

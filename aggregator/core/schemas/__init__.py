@@ -44,6 +44,8 @@ from aggregator.core.schemas.models import (
     Stats,
     Status,
     Story,
+    StoryChange,
+    StorySummary,
     Undone,
     View,
     instant,
@@ -168,7 +170,20 @@ def baseline_json(sent: "results.BaselineSent") -> Json:
 
 def story_json(story: model.Story, details: Sequence[model.HitDetail] = ()) -> Json:
     """Return a story with its hits, in the order given."""
-    return as_json(Story, _fields(Story, story) | {"hits": [_fields(Hit, d.hit) | _fields(Hit, d) for d in details]})
+    apart = {"apart": sorted(story.apart)}
+    return as_json(
+        Story, _fields(Story, story) | apart | {"hits": [_fields(Hit, d.hit) | _fields(Hit, d) for d in details]}
+    )
+
+
+def story_summary_json(summary: model.StorySummary) -> Json:
+    """Return a story as a listing has it."""
+    return as_json(StorySummary, summary)
+
+
+def story_change_json(change: "results.StoryChange") -> Json:
+    """Return what became of stories that were split or joined."""
+    return as_json(StoryChange, change)
 
 
 def delivery_json(delivery: model.Delivery) -> Json:

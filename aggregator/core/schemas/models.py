@@ -62,6 +62,32 @@ class HitDelivery(Schema):
     at: At | None
 
 
+class NearMiss(Schema):
+    """A story that an entry did not join, and why."""
+
+    story: Text
+    title: Text
+    feed: Text
+    reason: Text
+
+
+class Because(Schema):
+    """Why an entry belongs to its story: the nearest report, the words that they share; null kind: it joined none."""
+
+    kind: Literal["copy", "retelling", "follow-up", "translation", "person"] | None
+    story: Text
+    report: Text
+    title: Text
+    feed: Text
+    at: At | None
+    words: list[Text]
+    similarity: float
+    hours: float
+    doubt: Text
+    by: Text
+    misses: list[NearMiss]
+
+
 class Hit(Schema):
     id: Text
     rule: Text
@@ -73,12 +99,14 @@ class Hit(Schema):
     created_at: At
     dated_at: At
     recorded_at: At
-    state: Literal["alerted", "collapsed", "held", "suppressed"]
+    state: Literal["alerted", "collapsed", "folded", "held", "suppressed"]
     reason: Text
     mark: Text | None
     rule_title: Text
     feed_title: Text
     also_in: list[Text]
+    event: Text | None
+    because: Because | None
     deliveries: list[HitDelivery]
 
 
@@ -118,13 +146,48 @@ class EntryMatch(Entry):
     snippet: Text
 
 
+class Report(Schema):
+    """One wording of an event."""
+
+    id: Text
+    feed: Text
+    title: Text
+    at: At
+
+
 class Story(Schema):
     id: Text
     title: Text
     feeds: list[Text]
     first_at: At
     last_at: At
+    alerted_at: At | None
+    reports: list[Report]
+    apart: list[Text]
     hits: list[Hit]
+
+
+class StorySummary(Schema):
+    """A story in a listing: its hits, those folded, and those that alerted again as updates."""
+
+    id: Text
+    title: Text
+    feeds: list[Text]
+    first_at: At
+    last_at: At
+    alerted_at: At | None
+    hits: int
+    folded: int
+    updates: int
+
+
+class StoryChange(Schema):
+    """A split (`story` is left, `other` is new) or a join (`other` is in `story` now)."""
+
+    story: Text
+    other: Text
+    hits: int
+    queued: int
 
 
 class Day(Schema):

@@ -155,6 +155,10 @@ class SendBaseline(RequestBody):
     rule: Annotated[Id | None, Field(description="Only hits of this rule.")] = None
 
 
+class JoinStories(RequestBody):
+    other: Annotated[Id, Field(description="The story whose reports go into this one.")]
+
+
 class DeliveryIds(RequestBody):
     ids: Annotated[list[Id], Field(min_length=1, max_length=1000)]
 

@@ -17,7 +17,9 @@ from aggregator.core.schemas import (
     hit_json,
     instant,
     models,
+    story_change_json,
     story_json,
+    story_summary_json,
 )
 from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
@@ -25,13 +27,16 @@ from aggregator.web import export
 from aggregator.web.api import bodies
 from aggregator.web.dependencies import BackendDep, EventsDep, local_now, new_undo, undo_header
 from aggregator.web.params import (
+    Before,
     HitParams,
     HitQuery,
     ListQuery,
+    Name,
     Since,
     Until,
     after_cursor,
     cursor,
+    cursor_of,
     next_link,
     search_time_s,
     time_span,
@@ -51,6 +56,14 @@ SEARCHED_BACK_TO: dict[int | str, dict[str, Any]] = {
     }
 }
 HitId = Annotated[str, Path(max_length=200)]
+
+
+class StoryQuery(ListQuery):
+    """A page of stories."""
+
+    rule: Name = None
+    since: Since = None
+    before: Before = None
 
 
 class SearchQuery(ListQuery):
@@ -151,6 +164,31 @@ async def mark_hit(backend: BackendDep, hit_id: HitId, sent: bodies.SetMark) -> 
 async def show_entry(backend: BackendDep, entry_id: Annotated[int, Path(ge=1, le=MAX_ENTRY_ID)]) -> Response:
     """Show a stored entry with its text."""
     return JSONResponse(entry_json(await backend.catalog.entry(entry_id)))
+
+
+@router.get("/stories", response_model=list[models.StorySummary])
+async def list_stories(request: Request, backend: BackendDep, asked: Annotated[StoryQuery, Query()]) -> Response:
+    """List stories by their latest report, the latest first; paginated via `Link`."""
+    since = time_span(asked.since, None, local_now(backend)).since
+    before = after_cursor(asked.before)
+    found = await backend.catalog.stories(rule=asked.rule, since=since, before=before, limit=asked.limit)
+    more = len(found) == asked.limit
+    headers = next_link(request, before=cursor_of(found[-1].last_at, found[-1].id)) if more else {}
+    return JSONResponse([story_summary_json(one) for one in found], headers=headers)
+
+
+@router.post("/hits/{hit_id}/split", response_model=models.StoryChange)
+async def split_hit(backend: BackendDep, hit_id: HitId) -> Response:
+    """Take a hit's entry, with its copies, out of its story; it is alerted at once if it was folded."""
+    return JSONResponse(story_change_json(await backend.split_hit(hit_id)))
+
+
+@router.post("/stories/{story_id}/join", response_model=models.StoryChange)
+async def join_stories(
+    backend: BackendDep, story_id: Annotated[str, Path(max_length=200)], sent: bodies.JoinStories
+) -> Response:
+    """Put everything of the other story into this one."""
+    return JSONResponse(story_change_json(await backend.join_stories(story_id, sent.other)))
 
 
 @router.get("/stories/{story_id}", response_model=models.Story)
