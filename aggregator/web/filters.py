@@ -39,6 +39,25 @@ STATES = (
     gettext_noop("moved"),
     gettext_noop("paused"),
 )
+# Those of deliveries and attempts, kinds of alerts, priorities.
+DELIVERIES = (
+    gettext_noop("pending"),
+    gettext_noop("sending"),
+    gettext_noop("retry"),
+    gettext_noop("held"),
+    gettext_noop("sent"),
+    gettext_noop("dead"),
+    gettext_noop("suppressed"),
+    gettext_noop("hit"),
+    gettext_noop("digest"),
+    gettext_noop("heartbeat"),
+    gettext_noop("health"),
+    gettext_noop("dead letter"),
+    gettext_noop("test"),
+    gettext_noop("low"),
+    gettext_noop("normal"),
+    gettext_noop("high"),
+)
 TIMES = (gettext_noop("now"), gettext_noop("never"))
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from aggregator.core.delivery import action_token
 from aggregator.core.delivery.links import LIFE
+from aggregator.core.model import DeliveryState
 from aggregator.web import create_app
 from tests.support.http_client import HttpClient
 from tests.support.memory_backend import MemoryBackend
@@ -41,8 +42,10 @@ def test_the_button_acts() -> None:
     assert {backend.tables.hits[hit].mark for hit in delivery.hits} == {"irrelevant"}
     assert stranger.post(address, form={"do": "mute"}).status == 200
     assert "by a link in an alert" in {one.reason for one in backend.tables.silences.values()}
-    assert stranger.post(address, form={"do": "acknowledge"}).status == 200
-    assert backend.tables.deliveries["d1"].acknowledged_at
+    sent = next(one for one in backend.tables.deliveries.values() if one.state is DeliveryState.SENT)
+    other = f"/act/{action_token(b'k' * 32, sent.id, backend.clock.now())}"
+    assert stranger.post(other, form={"do": "acknowledge"}).status == 200
+    assert backend.tables.deliveries[sent.id].acknowledged_at
     assert stranger.post(address, form={"do": "delete"}).status == 422
 
 
