@@ -48,16 +48,17 @@ def open_application(
     console: TextIO | None = None,
     redact: "Redactor | None" = None,
     follow: "Follow | None" = None,
+    engine: bool = False,
 ) -> "AbstractAsyncContextManager[Application]":
     """Open the application for one command or the service; `console` is where console channels print.
 
     `reading`: the feeds in the database stay what they are.
     `redact`: what cuts secrets out of the logs; a reload gives it the new ones.
-    `follow`: be on the configuration in force, where the database holds it.
+    `follow`: be on the configuration in force, where the database holds it. `engine`: with the tables of the engine.
     """
     from aggregator.app.application import open_application as open_
 
-    return open_(loaded, reading=reading, console=console, redact=redact, follow=follow)
+    return open_(loaded, reading=reading, console=console, redact=redact, follow=follow, engine=engine)
 
 
 def quiet_logs(loaded: "Loaded") -> None:
@@ -113,7 +114,7 @@ def serve(
 
     async def live() -> None:
         console = watch.stdout if watch else None
-        async with open_application(loaded, redact=redact, follow=follow, console=console) as app:
+        async with open_application(loaded, redact=redact, follow=follow, console=console, engine=True) as app:
             app.current.index.prepare()
             service = Service(app, await app.runtime(), here, roles, metrics=metrics, watch=watch, on_stop=_end_in_time)
             await service.run(ready=ready, span=span)

@@ -21,6 +21,7 @@ from aggregator.core.errors import StoreError
 from aggregator.core.model import ConfigVersion
 from aggregator.core.redaction import Redactor
 from aggregator.core.rules import index_text
+from aggregator.engine import schema_steps
 from aggregator.notify import recipients
 from aggregator.pipeline.context import ActiveConfig, Context, activate
 from aggregator.pipeline.maintain import Maintainer
@@ -166,13 +167,15 @@ async def open_application(
     console: TextIO | None = None,
     redact: Redactor | None = None,
     follow: Follow | None = None,
+    engine: bool = False,
 ) -> AsyncIterator[Application]:
     """Open the database: upgraded, free of dead processes' leases, its feeds those of the configuration.
 
     `reading`: its feeds stay what they are, for the configuration at hand may be an old one. So they do where the
     database holds the configuration (`ClusterConfig`).
     `console` is where console channels print; default: stdout. `redact` is shared with the logs. `follow`: where
-    the database holds the configuration, be on the one in force; else the configuration is `loaded`.
+    the database holds the configuration, be on the one in force; else the configuration is `loaded`. `engine`: on
+    PostgreSQL, with the tables of the engine.
     """
     redact = redact or Redactor(loaded.secrets)
     clock = SystemClock()
@@ -180,7 +183,7 @@ async def open_application(
         make_dirs = loaded.config.settings.database is None
         store = open_store(database_url(loaded.config), index_text=index_text, make_dirs=make_dirs)
         await closing.enter_async_context(store)
-        await store.maintenance.upgrade()
+        await store.maintenance.upgrade(engine=schema_steps() if engine and store.cluster else ())
         dead = dead_owners(await store.maintenance.owners(), registry_folder(loaded.config))
         await store.maintenance.release_leases_of(dead, clock.now())
         if (

@@ -16,15 +16,18 @@ from aggregator.app.backend import AppBackend, metrics_server, web_server
 from aggregator.app.extras import missing
 from aggregator.app.list_updates import ListUpdates
 from aggregator.app.metrics import observe_deliveries
-from aggregator.app.paths import default_config_path
+from aggregator.app.node import ClusterNode, Upkeep
+from aggregator.app.paths import database_url, default_config_path
 from aggregator.app.processes import register, registry_folder, this_process
 from aggregator.app.runtime import Runtime
 from aggregator.config import digest as digest_of
 from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
+from aggregator.core.jobs import HEARTBEAT_S
 from aggregator.core.model import Health, LoopStatus
 from aggregator.pipeline.delivery_batch import DeliveryCounts
 from aggregator.pipeline.first_look import FirstLook
 from aggregator.pipeline.ingest import PolledFeed
+from aggregator.pipeline.lanes import PLAN_S
 from aggregator.scheduler import Scheduler, kept_alive
 from aggregator.telemetry.heartbeat import HeartbeatMonitor
 from aggregator.telemetry.systemd import notify, watchdog_s
@@ -84,7 +87,8 @@ class Service:
         self.app = app
         self.works = runtime
         self.path = config_path
-        self.roles = roles
+        cluster = app.store.cluster
+        self.roles = roles if cluster else roles - {"plan", "route"}  # of which there is nothing without a cluster
         self.metrics = metrics
         self.heart = HeartbeatMonitor()
         self.schedule = Scheduler(self._beat, self._failed)
@@ -102,6 +106,8 @@ class Service:
             started_at=app.clock.now(),
             fault=lambda: self._fault,
         )
+        url = database_url(app.current.config)
+        self.node = ClusterNode(app, runtime, cluster, url, roles) if cluster else None
         self._fault: ConfigErrors | None = None
         self._database_fault: DatabaseFault | None = None
         self._fault_since: float | None = None
@@ -136,6 +142,7 @@ class Service:
             process = this_process(started_at, self.roles, address)
             stack.enter_context(register(folder, process, self.app.owner))
             self._look_expected = (await self.app.store.catalog.health()).get(Health.NEW, 0)
+            await self._join(stack)
             self._plan()
             self.schedule.start()
             if self.app.follower is not None:
@@ -156,6 +163,28 @@ class Service:
         if self._database_fault and self._database_fault.kind == "gone":
             raise self._database_fault  # an exit code that the supervisor takes for a failure
 
+    async def _join(self, stack: contextlib.AsyncExitStack) -> None:
+        """Be a node of the cluster, if there is one."""
+        if self.node is None:
+            return
+        stack.push_async_callback(self.node.close)
+        await self._beat_node()
+        upkeep: Upkeep = {
+            "articles": ("* * * * * */2", self._read_articles),
+            "index": ("* * * * * */5", self.app.store.maintenance.index_text),
+            "deaths": ("* * * * * */10", self.maintainer.report_deaths),
+            "hubs": ("* * * * *", self.works.websub().tick),
+            "prune": ("0 * * * *", self.maintainer.prune),
+        }
+        serving = kept_alive("jobs", partial(self.node.serve, upkeep), self._failed)
+        stack.callback(asyncio.create_task(serving, name="jobs").cancel)
+
+    async def _beat_node(self) -> None:
+        """Live on in the cluster, or end where it needs a newer program."""
+        assert self.node is not None
+        if not await self.node.beat():
+            self._stop_requested()
+
     def _warn_of_extras(self) -> None:
         for what, extra in missing(self.app.current.config):
             log.warning("%s is disabled: it requires the extra %s, which is not installed", what, extra)
@@ -174,7 +203,7 @@ class Service:
         await asyncio.gather(
             self.poller.drain(DRAIN_S),
             self.full_texts.drain(DRAIN_S),
-            self.deliverer.stop(DRAIN_S),
+            self.node.drain(DRAIN_S) if self.node else self.deliverer.stop(DRAIN_S),
             self.schedule.stop(DRAIN_S),
         )
 
@@ -205,12 +234,16 @@ class Service:
     # --- loops -----------------------------------------------------------------------------------
 
     def _plan(self) -> None:
-        if "poll" in self.roles:
+        if self.node is not None:
+            self._every("node", HEARTBEAT_S, self._beat_node)
+            if "plan" in self.roles:
+                self._every("plan", PLAN_S, self.node.plan)
+        elif "poll" in self.roles:
             self._every("poll", 1.0, self.poller.tick)
             self._every("hubs", 60.0, self.works.websub().tick)
             self._every("articles", 2.0, self._read_articles)
             self._every("index", 5.0, self.app.store.maintenance.index_text)
-        if "deliver" in self.roles:
+        if self.node is None and "deliver" in self.roles:
             self._every("deliver", 1.0, self._deliver)
         self._every("database", 1.0, self._mind_database)
         if self.path is not None:
@@ -218,9 +251,11 @@ class Service:
         if self.app.follower is not None:
             self._every("follow", FOLLOW_S, self._follow)
         self._every("lists", 5.0, self.lists.tick)
-        self._every("figures", 10.0, self.works.measure)
-        self._every("deaths", 10.0, self.maintainer.report_deaths)
-        self._every("prune", 3600.0, self.maintainer.prune, timeout_s=PRUNE_TIMEOUT_S)
+        if self.node is None or "plan" in self.roles:
+            self._every("figures", 10.0, self.works.measure)
+        if self.node is None:
+            self._every("deaths", 10.0, self.maintainer.report_deaths)
+            self._every("prune", 3600.0, self.maintainer.prune, timeout_s=PRUNE_TIMEOUT_S)
         if self._watch:
             self._every("terminal", 1.0, self._show)
         if watchdog_s():
@@ -238,7 +273,8 @@ class Service:
     def _plan_heartbeat(self) -> None:
         """Plan one tick for each time zone whose channels receive heartbeats."""
         rhythm = self.app.current.config.settings.health.heartbeat
-        zones = self.maintainer.heartbeat_zones() if rhythm and "deliver" in self.roles else ()
+        ours = "deliver" in self.roles if self.node is None else "plan" in self.roles
+        zones = self.maintainer.heartbeat_zones() if rhythm and ours else ()
         planned = {f"heartbeat {zone}": zone for zone in zones}
         for name in self.schedule.names("heartbeat ") - planned.keys():
             self.schedule.forget(name)

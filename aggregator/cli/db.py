@@ -45,12 +45,15 @@ def upgrade(as_json: bool, no_backup: bool) -> None:
     """
     from aggregator.app import quiet_logs, run
     from aggregator.app.paths import database_url
+    from aggregator.engine import is_available, schema_steps
     from aggregator.store import upgrade_store
 
     loaded = load(warn=False)
     quiet_logs(loaded)
     make_dirs = loaded.config.settings.database is None
-    done = run(upgrade_store(database_url(loaded.config), make_dirs=make_dirs, backup=not no_backup))
+    url = database_url(loaded.config)
+    engine = schema_steps() if url.startswith("postgres") and is_available() else ()
+    done = run(upgrade_store(url, make_dirs=make_dirs, backup=not no_backup, engine=engine))
     if as_json:
         fields = {"revision": done.revision, "before": done.before, "copy_file": str(done.copy) if done.copy else None}
         emit(schemas.as_json(actions.SchemaUpgraded, fields))

@@ -12,7 +12,8 @@ from aggregator.cli.program import config_option
 if TYPE_CHECKING:
     from aggregator.cli.live import LiveLine
 
-ROLES = ("poll", "deliver", "web")
+ROLES = ("plan", "poll", "deliver", "route", "web")
+WORKER = frozenset({"poll", "deliver", "route"})
 
 
 def _roles(_: click.Context, __: click.Parameter, value: str) -> frozenset[str]:
@@ -44,7 +45,7 @@ metrics_option = click.option(
     epilog="""\b
 Examples:
   aggregator run                       everything in one process
-  aggregator run --roles poll,deliver  one of several processes, with PostgreSQL"""
+  aggregator run --roles plan,web       one of several processes, with PostgreSQL"""
 )
 @click.option("--roles", default=",".join(ROLES), show_default=True, callback=_roles, help="Comma-separated roles.")
 @metrics_option
@@ -84,4 +85,4 @@ def worker(database: str | None, metrics: str | None) -> None:
 
     if database:
         os.environ[DATABASE] = database
-    raise SystemExit(serve(config_path(), frozenset({"poll", "deliver"}), metrics=metrics, files=False))
+    raise SystemExit(serve(config_path(), WORKER, metrics=metrics, files=False))

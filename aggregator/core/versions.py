@@ -36,3 +36,12 @@ def rollback(by: str, to: int) -> str:
 def pusher(by: str) -> str:
     """Return who pushed, without what `rollback` adds."""
     return by.partition(" (")[0]
+
+
+def is_older(version: str, than: str) -> bool:
+    """Tell whether a program's version is below another; an empty one is below all."""
+    return _numbers(version) < _numbers(than)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("+")[0].split(".") if part.isdigit())

@@ -52,7 +52,9 @@ class HttpFetcher:
         """Apply other settings. Raises Forbidden for an invalid proxy, ValueError for an invalid `allow`."""
         self.transport.reconfigure(self._config(http), polling.concurrency)
         if polling.per_host != self.politeness.per_host:  # else who rests where is kept
+            permit = self.politeness.permit
             self.politeness = HostLimiter(polling.per_host, needs_gap)
+            self.politeness.permit = permit
 
     async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
         """Make one conditional GET with its redirects, when the host's turn has come.

@@ -7,7 +7,7 @@ than a lease, so it claims a few rows at a time, each time with the current time
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from aggregator.core.errors import StoreError
@@ -45,20 +45,39 @@ class Deliver:
         Waits at most `wait_s` seconds (None: until all turns are over); a turn that takes longer
         is counted by the tick that finds it finished. Raises StoreError.
         """
-        active = self._context.active
-        config = active.config
-        if self._config_seen is not config or self._config_since > now:
-            self._config_seen, self._config_since = config, active.since or now
+        self._note_config(now)
         due = await self._due_channels(now)
-        channels = config.channels
+        channels = self._context.active.config.channels
         usable = {name for name, channel in channels.items() if channel.available}
         for name in due & usable - self._turns.keys():
-            self._turns[name] = asyncio.create_task(self._turn(channels[name]), name=f"deliver {name}")
+            turn = self._turn(channels[name], self._context.owner)
+            self._turns[name] = asyncio.create_task(turn, name=f"deliver {name}")
         if self._turns:
             await asyncio.wait(self._turns.values(), timeout=wait_s)
         if unknown := due - channels.keys():
             self._counts.add(await self._give_up(unknown, now))
         return self._collect()
+
+    async def serve(self, name: str, owner: str, over: Callable[[], bool]) -> DeliveryCounts:
+        """Send what is due on one channel, until nothing is or `over()`; `owner` holds the leases. Raises StoreError.
+
+        Where one process serves a channel at a time, its order, its rate and its digests are those of one queue.
+        """
+        channel = self._context.active.config.channels.get(name)
+        if channel is None or not channel.available:
+            return DeliveryCounts()
+        return await self._turn(channel, owner, over)
+
+    async def offers(self, now: datetime) -> frozenset[str]:
+        """Return the channels with something due that can be sent; what nobody knows is given up in time.
+
+        Raises StoreError.
+        """
+        self._note_config(now)
+        due, known = await self._due_channels(now), self._context.active.config.channels.keys()
+        if unknown := due - known:
+            self._counts.add(await self._give_up(unknown, now))
+        return due & known
 
     async def stop(self, within_s: float = 8.0) -> DeliveryCounts:
         """Claim nothing new, let what is being sent finish, release the rest."""
@@ -87,14 +106,20 @@ class Deliver:
         counts, self._counts = self._counts, DeliveryCounts()
         return counts
 
-    async def _turn(self, channel: Channel) -> DeliveryCounts:
+    def _note_config(self, now: datetime) -> None:
+        """Note since when the configuration is in force, here or in the whole cluster."""
+        active = self._context.active
+        if self._config_seen is not active.config or self._config_since > now:
+            self._config_seen, self._config_since = active.config, active.since or now
+
+    async def _turn(self, channel: Channel, owner: str, over: Callable[[], bool] = lambda: False) -> DeliveryCounts:
         """Send everything that is due on one channel, until nothing is or nothing moves."""
         counts, circuit = DeliveryCounts(), Circuit(channel.timeout_s)
-        while not self._stopping:
-            claimed = await self._claim(channel.timeout_s, [channel.name])
+        while not self._stopping and not over():
+            claimed = await self._claim(channel.timeout_s, [channel.name], owner)
             if not claimed:
                 break
-            batch = self._batch(channel, circuit)
+            batch = self._batch(channel, circuit, owner)
             counts.add(await batch.run(claimed))
             if not batch.progress or (not batch.more and len(claimed) < MAX_CLAIMED):
                 break
@@ -113,7 +138,7 @@ class Deliver:
         """
         patience = UNKNOWN_CHANNEL if now - self._config_since >= UNKNOWN_CHANNEL else UNKNOWN_TO_NEWCOMER
         late, counts = sorted(unknown & await self._outbox.due_channels(now - patience)), DeliveryCounts()
-        claimed = await self._claim(SPARE_S, late) if late else ()
+        claimed = await self._claim(SPARE_S, late, self._context.owner) if late else ()
         if waiting := [delivery.id for delivery in claimed if delivery.due_at > now - patience]:
             await self._outbox.release(waiting, owner=self._context.owner)
         for delivery in claimed:
@@ -123,10 +148,10 @@ class Deliver:
                 counts.add(await batch.give_up([delivery], f"channel {gone.name} is no longer configured"))
         return counts
 
-    async def _claim(self, timeout_s: float, channels: Sequence[str]) -> tuple[Delivery, ...]:
+    async def _claim(self, timeout_s: float, channels: Sequence[str], owner: str) -> tuple[Delivery, ...]:
         return await self._outbox.claim(
             self._context.now(),
-            owner=self._context.owner,
+            owner=owner,
             lease_s=self._lease_s(timeout_s),
             limit=MAX_CLAIMED,
             held=MAX_FOLDED,
@@ -137,14 +162,14 @@ class Deliver:
     def _lease_s(timeout_s: float) -> float:
         return LEASE_DEADLINES * (timeout_s + SPARE_S)
 
-    def _batch(self, channel: Channel, circuit: Circuit) -> DeliveryBatch:
+    def _batch(self, channel: Channel, circuit: Circuit, owner: str | None = None) -> DeliveryBatch:
         return DeliveryBatch(
             channel=channel,
             active=self._context.active,
             outbox=self._outbox,
             notifier=self._notifier,
             clock=self._context.clock,
-            owner=self._context.owner,
+            owner=owner or self._context.owner,
             link_key=self._context.link_key,
             lease_s=self._lease_s(channel.timeout_s),
             circuit=circuit,

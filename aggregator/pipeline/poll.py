@@ -4,16 +4,18 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from aggregator.core.errors import AggregatorError, DatabaseFault, StoreError
+from aggregator.core.errors import AggregatorError, Conflict, DatabaseFault, NotHere, StoreError
 from aggregator.core.model import FeedState
 from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import GAP_S, host_key, interleaved
 from aggregator.pipeline.context import Context
 from aggregator.pipeline.ingest import Ingestor, PolledFeed
 from aggregator.ports import Feeds
+from aggregator.ports.cluster import Lane
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +23,18 @@ LEASE_S = 300.0
 CLAIM_SIZE = 500
 CLAIMS = 8  # in one tick: hosts with many due feeds hide the others from a claim, one after the other
 SHARE = 4
+LOOK_S = 0.5  # how soon the end of a lane's time is noticed
 KEPT_FOR_PROVEN = 16  # of the concurrent places
 FIRST_STORE_REST_S, STORE_REST_S = 2.0, 30.0  # nothing is fetched while it could not be stored
+
+
+class Places:
+    """How many polls of this process are under way; pollers share them."""
+
+    __slots__ = ("taken",)
+
+    def __init__(self) -> None:
+        self.taken = 0
 
 
 class Poller:
@@ -32,10 +44,26 @@ class Poller:
     place and a lease.
     """
 
-    def __init__(self, context: Context, ingestor: Ingestor, feeds: Feeds) -> None:
+    def __init__(
+        self,
+        context: Context,
+        ingestor: Ingestor,
+        feeds: Feeds,
+        *,
+        lane: Lane | None = None,
+        places: Places | None = None,
+    ) -> None:
+        """`lane`: poll its feeds only; `places` are shared with other pollers of this process."""
         self._context = context
         self._ingestor = ingestor
         self._feeds = feeds
+        self._lane = lane
+        self._places = places or Places()
+        self.hosts: set[str] = set()  # that were asked for something
+        self._ended_some = asyncio.Event()
+        self._wake_at = 0  # polls under way, or fewer, at which there is room for a further claim
+        self._full = False  # the last claim took as much as it could: there may be more
+        self._closed = False
         self._under_way: dict[asyncio.Task[PolledFeed], FeedState] = {}
         self._at_hosts: Counter[str] = Counter()
         self._crowded: set[str] = set()
@@ -59,6 +87,27 @@ class Poller:
                 if not trimmed:
                     break
         return started
+
+    async def run(self, over: Callable[[], bool]) -> None:
+        """Poll what is due, and again while something is, until `over()`; then let what is under way end."""
+        await self._fill()
+        while self._under_way or self._beside or (self._full and not self._closed):
+            self._ended_some.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._ended_some.wait()
+            if over():
+                self._closed = True
+            elif self._full and len(self._under_way) <= self._wake_at:
+                await self._fill()
+
+    async def _fill(self) -> None:
+        try:
+            await self.tick()
+        except Conflict as error:  # another process has the lane: what is under way may end
+            log.info("%s", error)
+            self._closed = True
+        self._wake_at = len(self._under_way) // 2
 
     async def once(
         self, ids: Sequence[str] | None = None, *, force: bool = False, done: Callable[[PolledFeed], object]
@@ -87,7 +136,7 @@ class Poller:
 
     async def drain(self, grace_s: float) -> None:
         """Start nothing more; what is under way gets `grace_s` seconds, then its leases are freed."""
-        self._draining = True
+        self._draining = self._closed = True
         if not self._under_way:
             return
         _, late = await asyncio.wait(self._under_way, timeout=grace_s)
@@ -100,6 +149,8 @@ class Poller:
             await self._feeds.release(left, owner=self._context.owner)
 
     async def _claim(self, limit: int, **more: Any) -> tuple[FeedState, ...]:
+        if self._lane is not None:
+            more["lane"] = self._lane
         return await self._feeds.claim_due(
             self._context.now(), owner=self._context.owner, lease_s=LEASE_S, limit=limit, **more
         )
@@ -112,8 +163,9 @@ class Poller:
 
     async def _start(self) -> tuple[tuple[FeedState, ...], bool]:
         """Claim and begin once, as far as there is room; tell whether a host may have more that is due."""
-        free = self._context.active.config.settings.polling.concurrency - len(self._under_way)
-        if free <= 0 or self._draining:
+        free = self._context.active.config.settings.polling.concurrency - self._places.taken
+        if free <= 0 or self._draining or self._closed:
+            self._full = free <= 0
             return (), False
         share = self._share()
         busy = [host for host, count in self._at_hosts.items() if count >= share]
@@ -122,12 +174,15 @@ class Poller:
         if len(states) >= fixture and fixture < free:
             busy += [host for host, count in Counter(host_key(s.url) for s in states).items() if count >= share]
             states += await self._claim(free - len(states), per_host=share, busy=busy, proven=True)
+        self._full = len(states) >= free
+        self._places.taken += len(states)
         for state in states:
             task = asyncio.create_task(self._ingestor.poll(state), name=f"poll {state.id}")
             self._under_way[task] = state
             self._at_hosts[host_key(state.url)] += 1
             task.add_done_callback(self._ended)
         claimed = Counter(host_key(state.url) for state in states)
+        self.hosts |= claimed.keys()
         crowded = {host for host, count in claimed.items() if count >= share}
         self._crowded |= crowded
         return states, bool(crowded)
@@ -156,27 +211,37 @@ class Poller:
     def _ended(self, task: asyncio.Task[PolledFeed]) -> None:
         """Free a place; a host that had and served its full share is asked for more without waiting for the tick."""
         state = self._under_way.pop(task)
+        self._places.taken -= 1
+        if len(self._under_way) <= self._wake_at:
+            self._ended_some.set()
         if not self._draining and (task.cancelled() or task.exception()):
             self._do_beside(self._lost(state, None if task.cancelled() else task.exception()), f"release {state.id}")
         elif not task.cancelled() and not task.exception():
-            self._note_store(task.result().error)
+            error = task.result().error
+            self._note_store(error)
+            if isinstance(error, NotHere):  # claimed again, it would only be given back again
+                self._closed = True
         host = host_key(state.url)
         self._at_hosts[host] -= 1
         if self._at_hosts[host] > 0:
             return
         del self._at_hosts[host]
-        if host in self._crowded and not self._draining:
+        if host in self._crowded and not self._draining and not self._closed:
             self._crowded.discard(host)
             self._do_beside(self._refill(), "refill")
 
     def _do_beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
+        task.add_done_callback(self._did_beside)
+
+    def _did_beside(self, task: asyncio.Task[None]) -> None:
+        self._beside.discard(task)
+        self._ended_some.set()
 
     async def _refill(self) -> None:
         try:
-            await self.tick()
+            await self._fill()
         except StoreError as error:
             log.info("claiming feeds between two ticks failed: %s", error)
         except Exception:  # the next tick claims again

@@ -374,8 +374,11 @@ class Notifier(Protocol):
 class Maintenance(Protocol):
     """Upkeep of the database. Raises StoreError, SchemaOutOfDate."""
 
-    async def upgrade(self, *, backup: bool = True) -> str:
-        """Migrate the schema to the newest; return its revision. `backup`: copy an SQLite file first."""
+    async def upgrade(self, *, backup: bool = True, engine: Sequence[tuple[str, str]] = ()) -> str:
+        """Migrate the schema to the newest; return its revision. `backup`: copy an SQLite file first.
+
+        `engine`: the steps of the engine's own tables, on PostgreSQL.
+        """
         ...
 
     def fault(self) -> DatabaseFault | None:

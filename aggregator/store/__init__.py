@@ -5,10 +5,11 @@ are called, not before: commands that need no database do not wait for it.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aggregator.core.model import Entry, StoredConfig
+from aggregator.store.migrations import REVISIONS
 from aggregator.store.store import Store
 
 if TYPE_CHECKING:
@@ -16,7 +17,18 @@ if TYPE_CHECKING:
 
     from aggregator.store.migrate import Upgraded
 
-__all__ = ["Store", "copy_store", "count_rows", "open_store", "read_stored_config", "restore_store", "upgrade_store"]
+SCHEMA = REVISIONS[-1]
+
+__all__ = [
+    "SCHEMA",
+    "Store",
+    "copy_store",
+    "count_rows",
+    "open_store",
+    "read_stored_config",
+    "restore_store",
+    "upgrade_store",
+]
 
 
 def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool = False) -> Store:
@@ -50,8 +62,13 @@ def read_stored_config(url: str, *, feeds: bool) -> StoredConfig | None:
         engine.dispose()
 
 
-async def upgrade_store(url: str, *, make_dirs: bool = False, backup: bool = True) -> "Upgraded":
-    """Create the database or migrate it; return what was done. Raises StoreError, SchemaOutOfDate."""
+async def upgrade_store(
+    url: str, *, make_dirs: bool = False, backup: bool = True, engine: Sequence[tuple[str, str]] = ()
+) -> "Upgraded":
+    """Create the database or migrate it; return what was done. Raises StoreError, SchemaOutOfDate.
+
+    `engine`: the steps of the engine's own tables, on PostgreSQL.
+    """
     from aggregator.store.files import tighten
     from aggregator.store.location import parse_location
     from aggregator.store.migrate import upgrade
@@ -59,7 +76,7 @@ async def upgrade_store(url: str, *, make_dirs: bool = False, backup: bool = Tru
     place = parse_location(url)
     if place.path is not None:
         tighten(place.path)
-    return await asyncio.to_thread(upgrade, place, make_dirs=make_dirs, backup=backup)
+    return await asyncio.to_thread(upgrade, place, make_dirs=make_dirs, backup=backup, engine=engine)
 
 
 async def restore_store(url: str, path: str) -> "Path | None":

@@ -43,6 +43,7 @@ from aggregator.store.writer import Writer
 SILENT_S = 15.0  # a node that was not heard of for so long is taken for dead
 FORGET_S = 86_400.0
 NOTICE = "aggregator_config"
+ENGINE, OLDEST_PROGRAM = "engine", "oldest_program"  # what the cluster agrees on
 LOOKED_AT = 20_000  # of the feeds that are due, the most overdue: planning costs the same whatever the backlog
 SECOND = 1_000_000  # in the unit of instants
 NOW: ColumnElement[int] = literal_column("(extract(epoch from clock_timestamp()) * 1000000)::bigint", BigInteger)
@@ -130,13 +131,12 @@ class SqlCluster:
             index_elements=["id"], set_={name: record.excluded[name] for name in values if name != "id"}
         )
         forget = delete(nodes).where(nodes.c.heartbeat_at < cast(NOW, BigInteger) - int(FORGET_S * SECOND))
-        oldest = select(cluster.c.value).where(cluster.c.name == "oldest_program")
 
         def beat(connection: Connection) -> Heartbeat:
             connection.execute(record)
             connection.execute(forget)
             head = _head(connection)
-            return Heartbeat(head.number if head else 0, connection.execute(oldest).scalar() or "")
+            return Heartbeat(head.number if head else 0, get_value(connection, OLDEST_PROGRAM))
 
         return await self._writer.execute(beat)
 
@@ -166,8 +166,7 @@ class SqlCluster:
         return None if ago is None else float(ago) / SECOND
 
     async def agreed(self, name: str) -> str:
-        query = select(cluster.c.value).where(cluster.c.name == name)
-        return await self._reader.read(lambda connection: connection.execute(query).scalar()) or ""
+        return await self._reader.read(lambda connection: get_value(connection, name))
 
     async def agree(self, name: str, value: str) -> None:
         await self._writer.execute(lambda connection: put_value(connection, self._dialect, name, value))
@@ -255,6 +254,11 @@ def read_config(connection: Connection, number: int | None, *, feeds: bool) -> S
     if row is None:
         return None
     return StoredConfig(version=_version(row), files=_files(row.files), feeds=_files(row.feeds) if feeds else ())
+
+
+def get_value(connection: Connection, name: str) -> str:
+    """Return what the cluster agreed on; empty: nothing."""
+    return connection.execute(select(cluster.c.value).where(cluster.c.name == name)).scalar() or ""
 
 
 def put_value(connection: Connection, dialect: Dialect, name: str, value: str) -> None:

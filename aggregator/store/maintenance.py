@@ -15,7 +15,7 @@ from aggregator.store.column_types import micros
 from aggregator.store.dialect import Dialect
 from aggregator.store.engine import Database
 from aggregator.store.files import tighten
-from aggregator.store.migrate import upgrade
+from aggregator.store.migrate import EngineSteps, engine_is_current, upgrade
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.reader import ReadPool
 from aggregator.store.schema import (
@@ -72,20 +72,27 @@ class SqlMaintenance:
         self._indexing = indexing
         self._make_dirs = make_dirs
 
-    async def upgrade(self, *, backup: bool = True) -> str:
-        return await asyncio.to_thread(self._upgrade, backup)
+    async def upgrade(self, *, backup: bool = True, engine: EngineSteps = ()) -> str:
+        return await asyncio.to_thread(self._upgrade, backup, engine)
 
-    def _upgrade(self, backup: bool) -> str:
+    def _upgrade(self, backup: bool, engine: EngineSteps) -> str:
         """Upgrade if necessary; mostly there is nothing to do, and then a start needs no write lock."""
         place = self._database.place
         if place.path is not None:
             tighten(place.path)
         try:
             self._database.check_schema()
+            current = not engine or self._engine_is_current(engine)
         except StoreError:  # the upgrade repairs or reports it
-            upgrade(place, make_dirs=self._make_dirs, backup=backup)
+            current = False
+        if not current:
+            upgrade(place, make_dirs=self._make_dirs, backup=backup, engine=engine)
         self._notice_older()
         return REVISIONS[-1]
+
+    def _engine_is_current(self, engine: EngineSteps) -> bool:
+        with self._database.reading() as connection:
+            return engine_is_current(connection, engine)
 
     def _notice_older(self) -> None:
         """Mark possible repeats if alerts were sent that this file does not know of: a backup was restored."""

@@ -1,16 +1,18 @@
 """Migration of a database's schema to the newest, by one process at a time."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
-from aggregator.core.errors import StoreError
+from aggregator.core.errors import SchemaOutOfDate, StoreError
 from aggregator.store.backup import back_up
-from aggregator.store.dialect import POSTGRES, SQLITE, UPGRADE_LOCK
+from aggregator.store.cluster import ENGINE, get_value, put_value
+from aggregator.store.dialect import POSTGRES, SQLITE, UPGRADE_LOCK, Dialect
 from aggregator.store.engine import make_engine, read_revision, require_current
 from aggregator.store.files import BEFORE_UPGRADE, PRIVATE_FOLDER, create_private
 from aggregator.store.location import DatabaseLocation
@@ -28,8 +30,11 @@ class Upgraded:
     copy: Path | None = None
 
 
-def upgrade(place: DatabaseLocation, *, make_dirs: bool, backup: bool = True) -> Upgraded:
-    """Create or upgrade the database. Raises StoreError, SchemaOutOfDate.
+EngineSteps = Sequence[tuple[str, str]]  # (version, SQL) in order, behind ("", SQL that makes the newest)
+
+
+def upgrade(place: DatabaseLocation, *, make_dirs: bool, backup: bool = True, engine: EngineSteps = ()) -> Upgraded:
+    """Create or upgrade the database, with `engine` the engine's tables too. Raises StoreError, SchemaOutOfDate.
 
     The whole upgrade is one transaction: a crash in its midst leaves the old schema. A process
     that comes second waits, and finds nothing left to do. With `backup`, an SQLite database is
@@ -38,10 +43,10 @@ def upgrade(place: DatabaseLocation, *, make_dirs: bool, backup: bool = True) ->
     copy = None
     if place.path is not None:
         _prepare_file(place.path, place, make_dirs)
-    engine = make_engine(place, writing=True, create=True)
+    database = make_engine(place, writing=True, create=True)
     dialect = SQLITE if place.is_sqlite else POSTGRES
     try:
-        with place.translate_errors(), engine.begin() as connection:
+        with place.translate_errors(), database.begin() as connection:
             dialect.advisory_lock(connection, UPGRADE_LOCK)
             before = read_revision(connection, place)
             if before in REVISIONS[:-1] and place.path is not None and backup:
@@ -52,9 +57,35 @@ def upgrade(place: DatabaseLocation, *, make_dirs: bool, backup: bool = True) ->
             if copy:
                 log.warning("the database from before the upgrade (schema %s) is kept in %s", before, copy)
             require_current(read_revision(connection, place), place)
+            if engine and not place.is_sqlite:
+                _upgrade_engine(connection, dialect, place, engine)
     finally:
-        engine.dispose()
+        database.dispose()
     return Upgraded(revision=REVISIONS[-1], before=before, copy=copy)
+
+
+def engine_is_current(connection: Connection, engine: EngineSteps) -> bool:
+    """Tell whether the engine's tables are those of its newest step."""
+    return get_value(connection, ENGINE) == engine[-1][0]
+
+
+def _upgrade_engine(connection: Connection, dialect: Dialect, place: DatabaseLocation, engine: EngineSteps) -> None:
+    """Make or upgrade the engine's tables, in the same transaction. Raises StoreError, SchemaOutOfDate."""
+    (_, new), *steps = engine
+    newest, current = steps[-1][0], get_value(connection, ENGINE)
+    if current > newest:
+        raise SchemaOutOfDate(
+            f"{place} has the engine's schema {current}, newer than {newest} of the installed procrastinate; "
+            "install the program that the other nodes have"
+        )
+    if not current and inspect(connection).has_table("procrastinate_jobs"):
+        raise StoreError(f"{place} has jobs of another program that uses the same engine; name a database of its own")
+    for sql in [sql for version, sql in steps if version > current] if current else [new]:
+        # Several statements at once, and percent signs that are no parameters: past SQLAlchemy.
+        connection.connection.cursor().execute(sql)
+    if current != newest:
+        put_value(connection, dialect, ENGINE, newest)
+        log.info("%s: the engine's schema is %s", place, newest)
 
 
 def _keep(place: DatabaseLocation, path: Path) -> Path:

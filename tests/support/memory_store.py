@@ -1182,7 +1182,7 @@ class MemoryMaintenance:
         self._tables = tables
         self._indexed: dict[int, int] = {}
 
-    async def upgrade(self, *, backup: bool = True) -> str:
+    async def upgrade(self, *, backup: bool = True, engine: Sequence[tuple[str, str]] = ()) -> str:
         return REVISIONS[-1]
 
     def fault(self) -> DatabaseFault | None:

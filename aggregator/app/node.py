@@ -1,0 +1,149 @@
+"""A process as a node of a cluster: it lives visibly, plans, and works on jobs."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from time import monotonic
+
+from aggregator import __version__
+from aggregator.app.application import Application
+from aggregator.app.cluster_config import node_name
+from aggregator.app.metrics import observe_deliveries
+from aggregator.app.runtime import Runtime
+from aggregator.core.errors import AggregatorError, Conflict
+from aggregator.core.jobs import DELIVER, HEARTBEAT_S, POLL, STALLED_S, channel_queue
+from aggregator.core.model import Job, Node
+from aggregator.core.versions import is_older
+from aggregator.engine import open_jobs
+from aggregator.pipeline.lanes import LaneWorker, Planner
+from aggregator.ports.cluster import Cluster
+from aggregator.ports.jobs import Handle, Jobs, Share
+from aggregator.store import SCHEMA
+
+log = logging.getLogger(__name__)
+
+LANES, CHANNELS = 16, 8  # jobs of one process at a time
+SURE_S = STALLED_S - HEARTBEAT_S / 2  # after a heartbeat: so long nobody takes us for dead
+
+Upkeep = Mapping[str, tuple[str, Callable[[], Awaitable[object]]]]
+
+
+class ClusterNode:
+    """Runs the roles of one process in a cluster. Closed with `close`."""
+
+    def __init__(self, app: Application, runtime: Runtime, cluster: Cluster, url: str, roles: frozenset[str]) -> None:
+        self._app, self._runtime, self._cluster, self._roles = app, runtime, cluster, roles
+        self.jobs: Jobs = open_jobs(url, LANES + CHANNELS)
+        self._deliver = runtime.deliverer()
+        self._planner = Planner(app.context, cluster, self.jobs, self._deliver)
+        self._worker = LaneWorker(
+            app.context,
+            cluster=cluster,
+            feeds=app.store.feeds,
+            ingestor=runtime.ingestor(),
+            deliver=self._deliver,
+            rest_s=runtime.fetcher.politeness.rest_s,
+        )
+        self._sure_until = monotonic() + SURE_S
+        self._started_at = app.clock.now()
+        self._behind: set[int] = set()
+        runtime.fetcher.politeness.permit = self._permit
+
+    # --- being there -----------------------------------------------------------------------------
+
+    async def beat(self) -> bool:
+        """Record that this process lives; return whether it may go on. Raises StoreError."""
+        began = monotonic()
+        heard = await self._cluster.beat(self._self())
+        # Stopped, or cut off: what it held may have been given to others.
+        if monotonic() > self._sure_until and (lanes := await self._worker.abandon()):
+            log.warning("this process was away for too long; its %d lanes are polled elsewhere", lanes)
+        self._sure_until = began + SURE_S
+        if is_older(__version__, heard.oldest_program):
+            log.error(
+                "the cluster needs aggregator %s or newer, this is %s; it ends: upgrade this machine",
+                heard.oldest_program,
+                __version__,
+            )
+            return False
+        return True
+
+    def _self(self) -> Node:
+        faults = [str(fault) for fault in self._app.loaded.faults if fault.severity == "error"]
+        return Node(
+            id=self._app.owner,
+            name=node_name(),
+            roles=tuple(sorted(self._roles)),
+            version=__version__,
+            schema=SCHEMA,
+            config=self._app.current.number,
+            lacks="; ".join(faults[:3]),
+            started_at=self._started_at,
+        )
+
+    def _permit(self) -> None:
+        """Raise Conflict before a request if others may take this process for dead."""
+        if monotonic() > self._sure_until:
+            raise Conflict("this process could not reach the database for a while; what it held is left to others")
+
+    # --- planning and working --------------------------------------------------------------------
+
+    async def plan(self) -> None:
+        await self._planner.tick()
+
+    async def serve(self, upkeep: Upkeep) -> None:
+        """Work on jobs until cancelled."""
+        shares = [Share(self._channels, CHANNELS)] if "deliver" in self._roles else []
+        if "poll" in self._roles:
+            shares.append(Share(lambda: (POLL,), LANES))
+        periodic: dict[str, tuple[str, Handle]] = {}
+        if "plan" in self._roles:
+            periodic = {name: (cron, _upkeep(work)) for name, (cron, work) in upkeep.items()}
+        await self.jobs.serve(shares, self._handle, periodic)
+
+    def _channels(self) -> Sequence[str]:
+        """Return the queues of the channels that can be used here."""
+        channels = self._app.current.config.channels
+        return [channel_queue(name) for name, channel in channels.items() if channel.available]
+
+    async def _handle(self, job: Job, token: str) -> None:
+        if not await self._knows(job.config):
+            return
+        if job.kind == POLL:
+            await self._worker.poll(int(job.subject), token)
+        elif job.kind == DELIVER:
+            observe_deliveries(self._runtime.metrics, await self._worker.send(job.subject, token))
+
+    async def _knows(self, number: int) -> bool:
+        """Follow the configuration that a job needs; return whether that worked."""
+        follower = self._app.follower
+        if follower is None or number <= self._app.current.number:
+            return True
+        try:
+            await follower.follow(at_least=number)
+        except AggregatorError as error:
+            if number not in self._behind:
+                self._behind.add(number)
+                log.error("configuration %d cannot be followed here: %s", number, error)
+        return number <= self._app.current.number
+
+    async def drain(self, grace_s: float) -> None:
+        """Take nothing more, let what is under way end, and say good-bye."""
+        self._worker.stop()
+        await self._deliver.stop(0)
+        await self.jobs.stop(grace_s)
+        try:
+            async with asyncio.timeout(2):
+                await self._cluster.leave(self._app.owner)
+        except (AggregatorError, TimeoutError) as error:
+            log.info("the cluster could not be told: %s", error)
+
+    async def close(self) -> None:
+        await self.jobs.close()
+
+
+def _upkeep(work: Callable[[], Awaitable[object]]) -> Handle:
+    async def handle(_: Job, __: str) -> None:
+        await work()
+
+    return handle
