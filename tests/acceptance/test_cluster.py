@@ -1,12 +1,14 @@
 """Several nodes on one PostgreSQL: one configuration, shared work, nothing lost when one dies."""
 
 import json
+import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
+from tests.support.cluster import Cluster, FeedServer, analysed, files, told
 from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
 from tests.support.postgres import PostgresServer, postgres
 
@@ -15,39 +17,54 @@ __all__ = ["postgres"]
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 
-class Cluster:
-    """Nodes on a database of their own: `desk` has the files, workers need none."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self.folder, self.url = folder, url
-        self.nodes: list[Service] = []
-        self.desk = self.node("desk")
-
-    def node(self, name: str, **environ: str) -> Service:
-        made = Service(self.folder / name, {"AGGREGATOR_NODE": name, "AGGREGATOR_DATABASE": self.url, **environ})
-        self.nodes.append(made)
-        return made
-
-    def worker(self, name: str, **environ: str) -> Service:
-        made = self.node(name, **environ)
-        made.start(command="worker")
-        return made
-
-    def rows(self, query: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(self.url.replace("+psycopg", "")) as connection:
-            return connection.execute(query.encode()).fetchall()
-
-    def close(self) -> None:
-        for node in self.nodes:
-            if node.process and node.process.poll() is None:
-                node.kill()
-
-
 @pytest.fixture
 def cluster(postgres: PostgresServer, tmp_path: Path) -> Iterator[Cluster]:
     made = Cluster(tmp_path, postgres.create())
     yield made
     made.close()
+
+
+@pytest.fixture
+def feeds() -> Iterator[FeedServer]:
+    server = FeedServer([f"feed{number}" for number in range(24)], hosts=12, delay_s=0.02)
+    yield server
+    server.close()
+
+
+def test_nothing_is_lost_when_nodes_die(cluster: Cluster, feeds: FeedServer, receiver: Receiver) -> None:
+    """Workers and the planner are killed, one is frozen, the engine's jobs are wiped: every alert arrives.
+
+    No feed is polled twice at once, and what arrives twice says that it may be a repeat.
+    """
+    chance = random.Random(20)
+    for name, text in files(feeds, receiver, every="1s").items():
+        cluster.desk.write(name, text)
+    cluster.run("desk", "--roles", "plan,deliver", command="run")
+    wait_for(lambda: "ready" in cluster.desk.log.read_text(), what="the planner")
+    for name in ("w1", "w2"):
+        cluster.run(name)
+    wait_for(lambda: len({asked.feed for asked in feeds.log}) == 24, what="a look at every feed", seconds=30)
+    marks = [f"mark{number:05d}" for number in range(60)]
+    for number, mark in enumerate(marks):
+        feeds.publish(chance.choice(feeds.feeds), mark, f"S-400 {mark}")
+        time.sleep(0.05)
+        if number in (10, 40):
+            cluster.nodes["w1"].kill()
+            cluster.again("w1")
+        if number == 20:
+            cluster.desk.kill()
+            cluster.again("desk")
+        if number == 30:
+            cluster.rows("TRUNCATE procrastinate_jobs CASCADE")
+            cluster.freeze("w2")
+    wait_for(lambda: set(marks) <= told(receiver)[0].keys(), seconds=45, what="every mark")
+    cluster.thaw("w2")
+    time.sleep(1.5)
+    accepted, marked = told(receiver)
+    unmarked = {mark: count for mark, count in accepted.items() if count - marked[mark] > 1}
+    assert (unmarked, analysed(feeds.log).twice_at_once) == ({}, [])
+    assert [cluster.nodes[name].stop(20) for name in ("w1", "w2", "desk")] == [0, 0, 0]
+    assert cluster.desk.call("db", "check").returncode == 0
 
 
 def test_one_configuration_for_all(cluster: Cluster, publisher: Publisher, receiver: Receiver, tmp_path: Path) -> None:
@@ -60,9 +77,9 @@ def test_one_configuration_for_all(cluster: Cluster, publisher: Publisher, recei
     desk.environ["SCALE_PASSWORD"] = "sesame1"
     for service in (desk, old):
         service.write("all.yaml", text)
-    desk.start("--roles", "deliver,web")
+    desk.start("--roles", "plan,deliver,web")
     wait_for(lambda: cluster.rows("SELECT id FROM feeds") if "ready" in desk.log.read_text() else None, what="a push")
-    worker = cluster.worker("worker")
+    worker = cluster.run("worker")
     wait_for(lambda: "ready" in worker.log.read_text(), what="the worker")
     assert "lacks a part of configuration 1" in worker.log.read_text()  # and what it is, in one line
     assert "SCALE_PASSWORD is not set" in worker.log.read_text()
@@ -70,7 +87,7 @@ def test_one_configuration_for_all(cluster: Cluster, publisher: Publisher, recei
     desk.write("all.yaml", text.replace("[S-400]}", "[S-400]}\n  - {id: late, any: [CAATSA]}"))
     wait_for(lambda: "following configuration 2" in worker.log.read_text(), what="the edit to arrive")
     publisher.publish("one", "new", "CAATSA waiver")
-    wait_for(lambda: any("CAATSA" in told for told in receiver.texts()), what="an alert of the new rule")
+    wait_for(lambda: any("CAATSA" in text for text in receiver.texts()), what="an alert of the new rule")
 
     before = cluster.rows("SELECT id, enabled, configured, configured_url, options FROM feeds ORDER BY id")
     old.write("all.yaml", text.replace("id: one", "id: other"))
