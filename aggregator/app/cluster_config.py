@@ -49,7 +49,7 @@ def to_store(texts: ConfigTexts, by: str) -> StoredConfig:
 
 async def push_files(cluster: Cluster, path: Path, loaded: Loaded, *, base: int | None = None) -> ConfigVersion:
     """Put files in force, whatever is. Raises Conflict if `base` is no longer in force, StoreError."""
-    texts = await asyncio.to_thread(read_texts, path)
+    texts = await asyncio.to_thread(read_texts, path, loaded)
     options = await asyncio.to_thread(feed_options, loaded)
     return await cluster.push(to_store(texts, pushes_as(path)), loaded.config.feeds, options, base=base)
 
@@ -76,9 +76,9 @@ def shown_files(stored: StoredConfig, redact: Redactor) -> dict[str, str]:
     return {name: also(redact(text)) for name, text in files.items()}
 
 
-def file_texts(path: Path, redact: Redactor) -> dict[str, str]:
+def file_texts(path: Path, loaded: Loaded, redact: Redactor) -> dict[str, str]:
     """Return the files behind a path by name, without the secrets that are written in them. Raises ConfigErrors."""
-    texts = read_texts(path)
+    texts = read_texts(path, loaded)
     return {name: redact(text) for name, text in sorted((*texts.files, *texts.feeds))}
 
 
@@ -121,7 +121,7 @@ class ClusterConfig:
                 raise StoreError(NOTHING)
         else:
             loaded, current = self._app.loaded, self._app.current
-            texts = await asyncio.to_thread(read_texts, self._path)
+            texts = await asyncio.to_thread(read_texts, self._path, loaded)
             said = await self._verdict(head, texts)
             if said == "push":
                 head = await push_files(self._cluster, self._path, loaded, base=head.number if head else 0)
@@ -141,7 +141,7 @@ class ClusterConfig:
         assert self._path is not None
         async with self._turn:
             head = await self._cluster.head()
-            texts = await asyncio.to_thread(read_texts, self._path)
+            texts = await asyncio.to_thread(read_texts, self._path, loaded)
             said = await self._verdict(head, texts)
             if head is not None and said in ("stale", "foreign"):
                 message, _, hint = self._left_alone(head, said).partition("; ")

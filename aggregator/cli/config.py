@@ -115,7 +115,7 @@ def diff(as_json: bool, number: int | None) -> None:
 
     async def work(app: "Application") -> None:
         stored = await _stored(_cluster(app), number)
-        there, here = shown_files(stored, app.redact), file_texts(config_path(), app.redact)
+        there, here = shown_files(stored, app.redact), file_texts(config_path(), app.loaded, app.redact)
         lines = [line for name in sorted({*there, *here}) for line in _diff(stored.version.number, name, there, here)]
         if as_json:
             emit(_json(actions.ConfigDiff, stored.version, same=not lines, diff="\n".join(lines)))

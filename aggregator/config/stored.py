@@ -23,6 +23,7 @@ from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceN
 from aggregator.core.errors import ConfigError, ConfigErrors
 from aggregator.core.settings import UNAVAILABLE, Feed
 
+TERMS = "lists.json"  # beside the files: the terms of lists that come from an address
 READ_FEEDS = 4096  # of the feeds that were read from their rows: a node polls the same ones again and again
 _PASSWORDS = ("password", "token")
 _PLAIN = frozenset({"quiet_hours", "time_zone", "max_per_hour", "fallback", "timeout"})
@@ -46,12 +47,17 @@ class _Verbatim(Expander):
         return scalar.text
 
 
-def read_texts(path: Path) -> ConfigTexts:
-    """Read the files behind a path. Raises ConfigErrors."""
+def read_texts(path: Path, loaded: Loaded | None = None) -> ConfigTexts:
+    """Read the files behind a path; with `loaded`, also the terms of lists that were fetched.
+
+    Raises ConfigErrors.
+    """
     sources, broken, _ = read(path, {})
     if broken:
         raise ConfigErrors(broken)
-    return as_texts([*((source.path.name, source.text) for source in sources), *_list_texts(sources)])
+    terms = _fetched_terms(loaded) if loaded else {}
+    lists = [(TERMS, json.dumps({"lists": terms}, ensure_ascii=False, indent=1))] if terms else []
+    return as_texts([*((source.path.name, source.text) for source in sources), *_list_texts(sources), *lists])
 
 
 def _list_texts(sources: Iterable[Source]) -> Iterator[tuple[str, str]]:
@@ -60,6 +66,11 @@ def _list_texts(sources: Iterable[Source]) -> Iterator[tuple[str, str]]:
         for file in list_files(source.path, source.text.encode("utf-8", "surrogatepass")):
             with suppress(OSError, UnicodeDecodeError):
                 yield os.path.relpath(file, source.path.parent), content(file).decode("utf-8-sig")
+
+
+def _fetched_terms(loaded: Loaded) -> dict[str, list[str]]:
+    """Return the terms of the lists behind addresses, which one machine fetches for all."""
+    return {one.name: list(loaded.config.lists[one.name]) for one in loaded.fetched if one.name in loaded.config.lists}
 
 
 def as_texts(files: Iterable[tuple[str, str]]) -> ConfigTexts:
@@ -104,12 +115,14 @@ def load_texts(
     its channel keeps its name and gets the service `unavailable`, and `faults` says what is missing. Passwords of
     the page (without `web`) and the database's address are not needed. Secrets in files are looked up from `folder`.
     """
-    roots = [parse(Source(name, text, folder / name))[0] for name, text in files if name.endswith(SUFFIXES)]
-    listed = {folder / name: text for name, text in files if not name.endswith(SUFFIXES)}
+    texts = dict(files)
+    terms = parse(Source(TERMS, texts.pop(TERMS), folder / TERMS))[0] if TERMS in texts else None
+    roots = [parse(Source(name, text, folder / name))[0] for name, text in texts.items() if name.endswith(SUFFIXES)]
+    listed = {folder / name: text for name, text in texts.items() if not name.endswith(SUFFIXES)}
     root, errors = merge([root for root in roots if root is not None])
     if root is None:
         raise ConfigErrors(errors or [ConfigError(file="database", line=1, column=1, message="no configuration")])
-    root = _without_local(root, whole=whole, web=web)
+    root = _without_local(root if terms is None else _with_terms(root, terms), whole=whole, web=web)
     try:
         return build(root, environ, digest, errors=errors, complete=False, before=before, listed=listed)
     except ConfigErrors as lacking:
@@ -153,6 +166,18 @@ class FeedReader:
                     for error in wrong.errors(include_url=False, include_input=False)
                 ]
             ) from None
+
+
+def _with_terms(root: MappingNode, terms: Node) -> MappingNode:
+    """Put the terms of lists in place of what says where they come from."""
+    lists = terms.get("lists") if isinstance(terms, MappingNode) else None
+
+    def filled(key: ScalarNode, value: Node) -> Node:
+        if key.text != "lists" or not isinstance(value, MappingNode) or not isinstance(lists, MappingNode):
+            return value
+        return value._replace(pairs=tuple((name, lists.get(name.text) or node) for name, node in value.pairs))
+
+    return root._replace(pairs=tuple((key, filled(key, value)) for key, value in root.pairs))
 
 
 def _without_local(root: MappingNode, *, whole: bool, web: bool) -> MappingNode:
