@@ -136,7 +136,7 @@ class ClusterNode:
             async with asyncio.timeout(2):
                 await self._cluster.leave(self._app.owner)
         except (AggregatorError, TimeoutError) as error:
-            log.info("the cluster could not be told: %s", error)
+            log.info("this node is left in the list of nodes: %s", error)
 
     async def close(self) -> None:
         await self.jobs.close()

@@ -9,28 +9,29 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from aggregator.app.application import Application
 from aggregator.app.backend import AppBackend, metrics_server, web_server
 from aggregator.app.extras import missing
 from aggregator.app.list_updates import ListUpdates
 from aggregator.app.metrics import observe_deliveries
-from aggregator.app.node import ClusterNode, Upkeep
 from aggregator.app.paths import database_url, default_config_path
 from aggregator.app.processes import register, registry_folder, this_process
 from aggregator.app.runtime import Runtime
 from aggregator.config import digest as digest_of
 from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
-from aggregator.core.jobs import HEARTBEAT_S
+from aggregator.core.jobs import HEARTBEAT_S, PLAN_S
 from aggregator.core.model import Health, LoopStatus
 from aggregator.pipeline.delivery_batch import DeliveryCounts
 from aggregator.pipeline.first_look import FirstLook
 from aggregator.pipeline.ingest import PolledFeed
-from aggregator.pipeline.lanes import PLAN_S
 from aggregator.scheduler import Scheduler, kept_alive
 from aggregator.telemetry.heartbeat import HeartbeatMonitor
 from aggregator.telemetry.systemd import notify, watchdog_s
+
+if TYPE_CHECKING:
+    from aggregator.app.node import ClusterNode
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +107,7 @@ class Service:
             started_at=app.clock.now(),
             fault=lambda: self._fault,
         )
-        url = database_url(app.current.config)
-        self.node = ClusterNode(app, runtime, cluster, url, roles) if cluster else None
+        self.node = self._make_node(runtime) if cluster else None
         self._fault: ConfigErrors | None = None
         self._database_fault: DatabaseFault | None = None
         self._fault_since: float | None = None
@@ -163,13 +163,20 @@ class Service:
         if self._database_fault and self._database_fault.kind == "gone":
             raise self._database_fault  # an exit code that the supervisor takes for a failure
 
+    def _make_node(self, runtime: Runtime) -> "ClusterNode":
+        from aggregator.app.node import ClusterNode
+
+        assert self.app.store.cluster is not None
+        url = database_url(self.app.current.config)
+        return ClusterNode(self.app, runtime, self.app.store.cluster, url, self.roles)
+
     async def _join(self, stack: contextlib.AsyncExitStack) -> None:
         """Be a node of the cluster, if there is one."""
         if self.node is None:
             return
         stack.push_async_callback(self.node.close)
         await self._beat_node()
-        upkeep: Upkeep = {
+        upkeep: dict[str, tuple[str, Callable[[], Awaitable[object]]]] = {
             "articles": ("* * * * * */2", self._read_articles),
             "index": ("* * * * * */5", self.app.store.maintenance.index_text),
             "deaths": ("* * * * * */10", self.maintainer.report_deaths),

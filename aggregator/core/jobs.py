@@ -7,6 +7,7 @@ from aggregator.core.model import Job
 POLL, DELIVER, ROUTE, UPKEEP = "poll", "deliver", "route", "upkeep"
 STALLED_S = 15.0  # a process that was not heard of for so long has lost its jobs
 HEARTBEAT_S = 5.0
+PLAN_S = 1.0
 MAX_QUEUE_CHARS = 40  # PostgreSQL cuts names of notifications at 63 bytes, and the engine adds a prefix
 
 

@@ -2,7 +2,7 @@
 
 The traps of the library are closed here, once. Its worker ends, with success, where the database drops: so it runs in
 a loop. Its side tasks are watched only while none of them ends, and the one for periodic tasks ends if there are none:
-so every process has one, the rescue. Jobs of a process that died stay at work for ever without that rescue.
+so every process has one, the rescue. Jobs of a process that died stay at work until that rescue comes.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from aggregator.core.jobs import DELIVER, POLL
+from aggregator.core.jobs import DELIVER, PLAN_S, POLL
 from aggregator.core.model import Job
 from aggregator.core.polling.lanes import lanes_for
 from aggregator.pipeline.context import Context
@@ -22,7 +22,6 @@ from aggregator.ports.jobs import Jobs
 
 log = logging.getLogger(__name__)
 
-PLAN_S = 1.0
 LANE_S = 30.0  # how long one job goes on claiming; then somebody else may have the lane
 CHANNEL_S = 120.0
 COUNT_LANES_S = 60.0

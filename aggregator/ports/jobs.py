@@ -9,7 +9,7 @@ Handle = Callable[[Job, str], Awaitable[None]]
 
 
 class Share(NamedTuple):
-    """Jobs that a process takes: of these queues (asked before each), so many at a time."""
+    """Jobs that a process takes: of these queues (asked again and again), a number of them at a time."""
 
     queues: Callable[[], Sequence[str]]
     places: int

@@ -32,12 +32,13 @@ from aggregator.core.model import ConfigVersion, DeliveryState, Node, StoredConf
 from aggregator.core.polling.lanes import FEEDS_PER_JOB, MIN_LANES, PATIENCE_S, slots_of
 from aggregator.core.settings import Feed
 from aggregator.ports.cluster import Heartbeat, Lane
+from aggregator.store.cluster_schema import cluster, configs, lanes, nodes
 from aggregator.store.column_types import instant, micros
 from aggregator.store.dialect import CONFIG_LOCK, Dialect
 from aggregator.store.engine import Database
 from aggregator.store.feed_sync import sync_feeds
 from aggregator.store.reader import ReadPool
-from aggregator.store.schema import cluster, configs, deliveries, feeds, hosts, lanes, nodes
+from aggregator.store.schema import deliveries, feeds, hosts
 from aggregator.store.writer import Writer
 
 SILENT_S = 15.0  # a node that was not heard of for so long is taken for dead
