@@ -70,7 +70,8 @@ def _list_texts(sources: Iterable[Source]) -> Iterator[tuple[str, str]]:
 
 def _fetched_terms(loaded: Loaded) -> dict[str, list[str]]:
     """Return the terms of the lists behind addresses, which one machine fetches for all."""
-    return {one.name: list(loaded.config.lists[one.name]) for one in loaded.fetched if one.name in loaded.config.lists}
+    lists = loaded.config.lists
+    return {one.name: list(lists[one.name]) for one in loaded.fetched if lists.get(one.name)}
 
 
 def as_texts(files: Iterable[tuple[str, str]]) -> ConfigTexts:

@@ -15,7 +15,7 @@ channels:
 settings: {database: "postgresql://u:${DB}@db/x", web: {password: "${WEB}", public_url: "https://x.example"}}
 lists:
   missiles: {file: terms.txt}
-  shipped: [plain]
+  fetched: {url: "https://lists.example/terms.txt"}
 rules:
   - {id: watch, any: [$missiles], notify: [mail]}
 """
@@ -28,7 +28,9 @@ SECRETS = {"SMTP": "smtp-secret", "DB": "db-secret", "WEB": "web-secret-web-secr
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)  # what is fetched is kept below it
+    (tmp_path / "var").mkdir()
     for name, text in {"settings.yaml": SETTINGS, "feeds.yaml": FEEDS, "terms.txt": "S-400\nTriumf\n"}.items():
         (tmp_path / name).write_text(text)
     return tmp_path
@@ -40,7 +42,7 @@ def test_what_is_stored_holds_no_secret(folder: Path) -> None:
     texts = read_texts(folder, loaded)
     stored = json.dumps([texts.files, texts.feeds, feed_options(loaded)])
     assert [secret for secret in SECRETS.values() if secret in stored] == []
-    assert [name for name, _ in texts.files] == ["lists.json", "settings.yaml"]
+    assert [name for name, _ in texts.files] == ["settings.yaml", "terms.txt"]
     assert [name for name, _ in texts.feeds] == ["feeds.yaml"]
 
 
@@ -53,13 +55,19 @@ def test_digest_is_that_of_the_texts() -> None:
 
 def test_a_worker_has_rules_channels_and_terms_without_files(folder: Path) -> None:
     """Only the secrets of channels are needed; passwords of the page and the database are not."""
+    here = load(folder, SECRETS)
+    (fetched,) = here.fetched
+    fetched.file.parent.mkdir(parents=True)
+    fetched.file.write_text("Patriot\n")
     texts = read_texts(folder, load(folder, SECRETS))
     (folder / "terms.txt").unlink()
+    fetched.file.unlink()
     loaded = load_texts(texts.files, {"SMTP": "smtp-secret"}, digest="d", whole=False, web=False)
     assert loaded.faults == ()
     assert loaded.config.feeds == ()
     assert loaded.config.settings.web.public_url == "https://x.example"
     assert loaded.config.lists["missiles"] == ("S-400", "Triumf")
+    assert (loaded.config.lists["fetched"], loaded.fetched) == (("Patriot",), ())  # the node with the files fetches
     assert [rule.id for rule in loaded.rules] == ["watch"]
     assert loaded.config.channels["mail"].available
 
