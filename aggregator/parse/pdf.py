@@ -49,7 +49,7 @@ def text(body: bytes) -> str:
     except (PyPdfError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OSError) as error:
         if not pages:
             raise Rejected(
-                f"The PDF file cannot be read ({type(error).__name__}).", "broken", transient=False
+                f"The PDF file cannot be read ({type(error).__name__}).", "binary", transient=False
             ) from None
     found = clean_lines("\n\n".join(pages)[:MAX_TEXT])
     if not found:
