@@ -605,8 +605,8 @@ class Delivery:
     `id` is derived from the alert's contents, so that no alert can be stored twice; it is also the
     idempotency key. `recipient` names one of the channel's targets, or is "" for all of it.
     `tried_at` is the instant of the first attempt: an alert is given up by how long it was tried,
-    not by how long it had to wait. `update`: its recipients know the story already. `receipt` is by what the
-    channel knows the message. `deaths`: how many processes in a row died while they sent it.
+    not by how long it had to wait. `update`: its recipients know the story already. `deaths`: how many
+    processes in a row died while they sent it.
     """
 
     id: str
@@ -630,7 +630,6 @@ class Delivery:
     acknowledged_at: datetime | None = None
     last_error: str | None = None
     repeat: bool = False
-    receipt: str | None = None
     deaths: int = 0
     lease_owner: str | None = None
     lease_until: datetime | None = None
@@ -732,7 +731,8 @@ class Alert:
 
     `evidence` lists the hits of a threshold or digest; `more` counts what was folded away.
     `time_zone` is the channel's; `page` is the address of our own page about it, if there is one, and `act` that
-    of the one on which its holder acts on it without a password.
+    of the one on which its holder acts on it without a password. `thread` is the same for all alerts about a story;
+    an `update` continues an earlier one.
     """
 
     id: str
@@ -747,6 +747,8 @@ class Alert:
     time_zone: str = "UTC"
     page: str | None = None
     act: str | None = None
+    thread: str = ""
+    update: bool = False
     created_at: datetime
 
 

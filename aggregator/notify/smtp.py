@@ -52,7 +52,8 @@ _ATOMS = re.compile(r"[\w!#$%&'*+/=?^`{|}~ -]+", re.ASCII)
 class MailMessage:
     """A mail. `name` makes its Message-ID: the same for each attempt. `rule` and `rule_title` make its List-Id.
 
-    `host` is that of our own pages; without one the sender's domain stands in.
+    `thread` keeps the mails about one story together, `update` tells which of them answer an earlier one. `host` is
+    that of our own pages; without one the sender's domain stands in.
     """
 
     subject: str
@@ -64,6 +65,8 @@ class MailMessage:
     rule: str = "alerts"
     rule_title: str = ""
     host: str = ""
+    thread: str = ""
+    update: bool = False
 
 
 def list_id(mail: MailMessage, sender: str) -> str:
@@ -107,6 +110,8 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
             rule=rule,
             rule_title=title,
             host=urlsplit(alert.page or "").hostname or "",
+            thread=alert.thread,
+            update=alert.update,
         )
 
     def send(self, *_: Any, **__: Any) -> bool:
@@ -147,6 +152,9 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
 
     def _headers(self, utf8: bool) -> Iterator[str]:
         mail = self.mail
+        domain = self.from_addr[1].rpartition("@")[2]
+        # No mail has this id: what refers to it is one thread all the same (RFC 5256), whichever of them arrived.
+        thread = f"<{_address(f'story-{mail.thread}@{domain}')}>" if mail.thread else ""
         fields = {
             "Subject": header_text("Subject", mail.subject) or "(no title)",
             "From": mailbox(*self.from_addr, utf8=utf8),
@@ -154,6 +162,8 @@ class SmtpService(NotifyEmail):  # type: ignore[misc]
             "Cc": f",{FOLD}".join(mailbox("", address, utf8=utf8) for address in sorted(self.cc)),
             "Reply-To": f",{FOLD}".join(mailbox("", address, utf8=utf8) for address in sorted(self.reply_to)),
             "Message-ID": f"<{_address(f'{mail.name}@' + self.from_addr[1].rpartition('@')[2])}>",
+            "In-Reply-To": thread if mail.update else "",
+            "References": thread,
             "Date": format_datetime(mail.at),
             "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office answers, please
             "List-Id": list_id(mail, self.from_addr[1].rpartition("@")[2]),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aggregator.core.model import Alert, HitDetail
+from aggregator.core.titles import reasons
 from aggregator.notify.render.content import AlertContent
 from aggregator.notify.render.sanitize import web_address
 
@@ -24,6 +25,8 @@ def document(alert: Alert, content: AlertContent, text: str) -> Mapping[str, Any
         "more": alert.more,
         "created_at": alert.created_at.isoformat(),
         "page": content.page,
+        "thread": alert.thread or None,
+        "update": alert.update,
         "hits": [_hit(detail) for detail in alert.hits],
     }
 
@@ -42,6 +45,8 @@ def _hit(detail: HitDetail) -> dict[str, Any]:
         "feed": hit.feed,
         "feed_title": detail.feed_title,
         "story": hit.story,
+        "event": hit.event,
+        "because": list(reasons(hit.because)),
         "title": entry.title,
         "link": web_address(entry.link),
         "published_at": entry.published_at.isoformat() if entry.published_at else None,

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
 from aggregator.core.delivery import (
@@ -36,7 +36,7 @@ from aggregator.core.errors import Conflict, DeliveryError, StoreError
 from aggregator.core.model import Alert, AlertKind, Delivery, DeliveryState, HitDetail, Silence
 from aggregator.core.routing import silenced
 from aggregator.core.settings import Channel
-from aggregator.core.titles import with_titles
+from aggregator.core.titles import reasons, with_titles
 from aggregator.pipeline.context import ActiveConfig
 from aggregator.ports import Clock, Notifier, Outbox
 
@@ -291,6 +291,8 @@ class DeliveryBatch:
         config = self.active.config
         token = action_token(self.link_key, row.id, now) if self.link_key and detail else ""
         alert = compose(row, with_titles(detail, config), self.channel, config.settings.web.public_url, token)
+        if row.update and alert.hits:  # the subject says what it is an update to
+            alert = replace(alert, why="; ".join(reasons(alert.hits[0].hit.because)))
         # From here on it may have been said: a cancelled attempt is left to its lease, not released.
         self._open.pop(row.id, None)
         try:

@@ -5,6 +5,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -64,6 +65,20 @@ async def test_a_mail_has_text_html_and_a_stable_name() -> None:
         assert "Washington warned Ankara" in part
     assert "<mark" in html.get_content()
     assert "accepted (250)" in receipt.detail
+
+
+async def test_the_mails_about_a_story_are_one_thread() -> None:
+    """All refer to their story, updates answer it; a mail about nothing of the kind refers to nothing."""
+    story = replace(alerts()["instant"], thread="5f1c")
+    with postbox() as box:
+        notifier = open_notifier(SystemClock())
+        for one in (story, replace(story, id="2", update=True, title=f"Update to: {story.title}"), alerts()["instant"]):
+            await notifier.send(channel(box.port), one, recipient="")
+    first, update, other = box.mails
+    assert (first["References"], first["In-Reply-To"]) == ("<story-5f1c@example.org>", None)
+    assert update["References"] == update["In-Reply-To"] == "<story-5f1c@example.org>"
+    assert update["Subject"].startswith("Update to: ")
+    assert (other["References"], other["In-Reply-To"]) == (None, None)
 
 
 async def test_letters_beyond_ascii_arrive() -> None:

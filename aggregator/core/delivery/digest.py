@@ -86,6 +86,8 @@ def compose(
         time_zone=channel.time_zone,
         page=f"{public_url.rstrip('/')}/alerts/{delivery.id}" if public_url else None,
         act=f"{public_url.rstrip('/')}/act/{token}" if public_url and token else None,
+        thread=delivery.story or "",
+        update=delivery.update,
         created_at=delivery.created_at,
     )
 

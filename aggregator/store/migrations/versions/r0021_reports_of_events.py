@@ -15,7 +15,6 @@ def upgrade() -> None:
     op.create_index("story_keys_latest", "story_keys", ["key", "at"])
     op.add_column("hits", sa.Column("because", sa.Text()))
     op.add_column("deliveries", sa.Column("update", sa.Boolean(), nullable=False, server_default=sa.false()))
-    op.add_column("deliveries", sa.Column("receipt", sa.Text()))
     op.create_table(
         "reports",
         sa.Column("id", sa.Text(), primary_key=True),
