@@ -391,6 +391,9 @@ class HitState(StrEnum):
     SUPPRESSED = "suppressed"  # silenced by a person or a rule
 
 
+KNOWN_STORY = ("collapsed", "folded")  # states of a hit whose story is on the list already
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A match of one rule with one version of one entry, with the evidence."""
@@ -922,6 +925,11 @@ class HitFilter:
     until: datetime | None = None
     before: tuple[datetime, str] | None = None
     by: By = "published"
+
+
+def is_to_do(hit: Hit) -> bool:
+    """Tell whether a hit waits for a mark: a copy or retelling is no new work."""
+    return hit.mark is None and hit.state.value not in KNOWN_STORY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,7 +109,8 @@ class Catalog(Protocol):
         """Return the hits of a listing grouped by story (else by entry), so that a story appears only once.
 
         A group is sorted by its earliest hit, the latest group first, and holds its hits newest first: of
-        very many the earliest. `wanted.before` is the first hit of the group before.
+        very many the earliest. `wanted.before` is the first hit of the group before. With `wanted.todo` a group holds
+        the other hits of its story too, so that a card names all of its rules.
         """
         ...
 

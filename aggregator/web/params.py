@@ -44,6 +44,7 @@ Name = Annotated[str | None, Field(max_length=200)]
 Before = Annotated[str | None, Field(max_length=300, description="Cursor of the next page, from the Link header.")]
 Mark = Literal["relevant", "irrelevant", "seen"]
 FILTERS = ("rule", "feed", "story", "mark", "todo", "lang", "label", "since", "until")
+Tab = Literal["todo", "all", "relevant", "irrelevant"]
 MAX_LIMIT = 1000
 FIRST_SEARCH_S = 0.06
 LONG_SEARCH_S = 1.5
@@ -151,6 +152,8 @@ class PageQuery(HitQuery):
     done: Annotated[str | None, Field(max_length=40)] = None  # what the toast says, and which change it offers to undo
     n: Annotated[str | None, Field(max_length=10)] = None
     undo: Annotated[str | None, Field(max_length=40)] = None
+    show: Tab | None = None
+    facets: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -158,10 +161,39 @@ class PageQuery(HitQuery):
         return {name: value for name, value in sent.items() if value != ""}
 
     @property
-    def filters(self) -> dict[str, str | None]:
-        """Return the parameters that stay when a listing is continued."""
-        kept: dict[str, str | None] = {name: getattr(self, name) for name in FILTERS if getattr(self, name)}
+    def tab(self) -> Tab:
+        """Return the tab of the page; an address that names a mark or `todo` means that tab."""
+        if self.show:
+            return self.show
+        if self.mark is None:
+            return "todo"
+        return "all" if self.mark == "seen" else self.mark
+
+    def filter(self, now: datetime) -> HitFilter:
+        """Return the filter of the tab on show."""
+        wanted, tab = super().filter(now), self.tab
+        if tab == "all":
+            return replace(wanted, todo=False)
+        return replace(wanted, todo=tab == "todo", mark=None if tab == "todo" else tab)
+
+    @property
+    def narrowed(self) -> dict[str, str]:
+        """Return the filters beside the tab."""
+        names = ("rule", "feed", "story", "lang", "label", "since", "until")
+        kept = {name: getattr(self, name) for name in names if getattr(self, name)}
         return kept if self.by == "published" else kept | {"by": self.by}
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """Return the parameters that stay when a listing is continued."""
+        kept = self.narrowed | ({"mark": "seen"} if self.mark == "seen" else {})
+        return kept if self.tab == "todo" else {"show": self.tab} | kept
+
+    @property
+    def as_view(self) -> str:
+        """Return the filters as the address that a saved view keeps."""
+        of_tab = {"todo": {"todo": "true"}, "all": {}}.get(self.tab, {"mark": self.tab})
+        return urlencode(self.narrowed | of_tab)
 
 
 NamesParams = Annotated[NameListQuery, Query()]

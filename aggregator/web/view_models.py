@@ -6,7 +6,7 @@ from datetime import date, datetime, tzinfo
 from itertools import groupby
 
 from aggregator.core.highlight import Run, field_runs, snippet_runs
-from aggregator.core.model import By, HitDetail
+from aggregator.core.model import By, HitDelivery, HitDetail
 from aggregator.core.rules import ExplainedClause, Explanation
 
 
@@ -26,6 +26,21 @@ class StoryCard:
     def at(self) -> datetime:
         """The time that the listing goes by."""
         return self.lead.place(self.by)[0]
+
+    @property
+    def mark(self) -> str | None:
+        """The mark of all its hits; None where they differ or have none."""
+        marks = {detail.hit.mark for detail in self.hits}
+        return marks.pop() if len(marks) == 1 else None
+
+    @property
+    def deliveries(self) -> tuple[HitDelivery, ...]:
+        """The alerts that report any of its hits, each once."""
+        return tuple({one.id: one for detail in self.hits for one in detail.deliveries}.values())
+
+    def is_newer(self, than: datetime) -> bool:
+        """Tell whether it was found since an instant."""
+        return self.lead.recorded_at > than
 
     @property
     def terms(self) -> tuple[tuple[str, tuple[str, ...]], ...]:

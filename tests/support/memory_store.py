@@ -55,6 +55,7 @@ from aggregator.core.model import (
     Suspect,
     Undelivered,
     Undo,
+    is_to_do,
     last_tried_at,
 )
 from aggregator.core.polling.health import is_proven
@@ -823,21 +824,17 @@ class MemoryCatalog(MemoryTriage):
     def _has_more(self, detail: HitDetail, wanted: HitFilter) -> bool:
         hit = detail.hit
         return (
-            (not wanted.todo or (hit.mark is None and hit.state.value not in ("collapsed", "folded")))
+            (not wanted.todo or is_to_do(hit))
             and wanted.lang in (None, detail.entry.lang)
             and (wanted.label is None or (hit.story or "", wanted.label) in self._tables.triage.labels)
         )
 
     async def stories_of_hits(self, wanted: HitFilter, *, limit: int = 50) -> tuple[tuple[HitDetail, ...], ...]:
-        stories: dict[str, list[HitDetail]] = {}
-        for detail in await self.hits(replace(wanted, before=None), limit=0):
-            stories.setdefault(detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}", []).append(detail)
-        found = sorted(stories.values(), key=lambda story_hits: story_hits[-1].place(wanted.by), reverse=True)
-        later = [
-            tuple(story_hits[-20:])
-            for story_hits in found
-            if not wanted.before or story_hits[-1].place(wanted.by) < wanted.before
-        ]
+        stories = _by_story(await self.hits(replace(wanted, before=None), limit=0))
+        members = _by_story(await self.hits(replace(wanted, before=None, todo=False), limit=0))
+        places = {key: story_hits[-1].place(wanted.by) for key, story_hits in stories.items()}
+        found = sorted(places, key=lambda key: places[key], reverse=True)
+        later = [tuple(members[key][-20:]) for key in found if not wanted.before or places[key] < wanted.before]
         return _first(later, limit)
 
     async def hit(self, hit_id: str) -> HitDetail:
@@ -1141,6 +1138,13 @@ class MemoryCatalog(MemoryTriage):
         tables = self._tables
         counts = (len(tables.feeds), len(tables.entries), len(tables.hits), len(tables.deliveries))
         return Stats(feeds=counts[0], entries=counts[1], hits=counts[2], deliveries=counts[3], bytes=1)
+
+
+def _by_story(details: Iterable[HitDetail]) -> dict[str, list[HitDetail]]:
+    stories: dict[str, list[HitDetail]] = {}
+    for detail in details:
+        stories.setdefault(detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}", []).append(detail)
+    return stories
 
 
 def _worst_first(row: FeedSummary) -> tuple[int, str]:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import (
+    KNOWN_STORY,
     UPDATE_TO,
     Facets,
     HitDetail,
@@ -46,7 +47,6 @@ from aggregator.store.schema import entries, hits, labels, stories
 from aggregator.store.stories import edit_stories, load_stories
 
 MEMBERS = 20  # hits of one story in a listing of stories
-KNOWN_STORY = (HitState.COLLAPSED.value, "folded")  # a story that is on the list already
 TIMES = {"published": "dated_at", "recorded": "created_at"}
 TREATED = select(
     hits.c.story,
@@ -256,7 +256,7 @@ def _members(wanted: HitFilter, keys: Iterable[str | int]) -> Select[Any]:
             hits.c.id,
             func.row_number().over(partition_by=story_hits, order_by=_place(wanted).clauses).label("number"),
         )
-        .where(*_conditions(replace(wanted, before=None)))
+        .where(*_conditions(replace(wanted, before=None, todo=False)))
         .where(or_(hits.c.story.in_(stories), and_(hits.c.story.is_(None), hits.c.entry.in_(alone))))
         .subquery()
     )

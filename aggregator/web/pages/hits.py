@@ -10,9 +10,10 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.highlight import field_runs, spellings_by_field
-from aggregator.core.model import HitFilter
-from aggregator.core.settings import Feed, RuleConfig
+from aggregator.core.model import HitDetail, HitFilter, is_to_do
+from aggregator.core.settings import Config, Feed, RuleConfig
 from aggregator.core.titles import with_titles
+from aggregator.ports.backend import Backend
 from aggregator.web.dependencies import BackendDep, TemplatesDep, answer_after_post, new_undo
 from aggregator.web.origins import safe_next
 from aggregator.web.params import PageParams, cursor
@@ -21,7 +22,12 @@ from aggregator.web.view_models import by_day, explanation_lines, story_cards
 
 router = APIRouter()
 
-STORIES_SHOWN = 30
+STORIES_SHOWN = 40
+RULES_SHOWN = 50
+MOST_COUNTED = 999
+LOOKED_COOKIE = "aggregator_looked"
+LOOK_S, LOOKED_KEPT_S = 30 * 60, 90 * 86400
+MAX_DIGITS = 11
 SPANS_BACK = (("24h", "last 24 hours"), ("7d", "last 7 days"), ("30d", "last 30 days"))
 FIELDS = ("title", "summary", "content")
 MAX_TEXT = 40_000
@@ -59,44 +65,104 @@ def _chosen_days(wanted: HitFilter, now: datetime) -> tuple[str, str] | None:
     return first, last.astimezone(now.tzinfo).date().isoformat()
 
 
+def _looked(request: Request, now: datetime) -> tuple[datetime, str]:
+    """Return since when what was found is new to this reader, and the cookie that remembers this look.
+
+    A look lasts until nothing was opened for half an hour; what came before the look before this one is not new.
+    """
+    before, _, last = request.cookies.get(LOOKED_COOKIE, "").partition(".")
+    known = [int(part) for part in (before, last) if part.isascii() and part.isdecimal() and len(part) <= MAX_DIGITS]
+    stamp = int(now.timestamp())
+    if len(known) != 2:
+        return now, f"{stamp}.{stamp}"
+    since = known[0] if stamp - known[1] < LOOK_S else known[1]
+    return datetime.fromtimestamp(since, UTC), f"{since}.{stamp}"
+
+
 @router.get("/")
 async def stream(request: Request, backend: BackendDep, templates: TemplatesDep, asked: PageParams) -> Response:
-    """List hits, newest first, one card per story, under their days."""
-    now, config = reader_now(request, backend), backend.current().config
+    """List hits, newest first, one card per story, under their days; first what is still to do."""
+    now, config, catalog = reader_now(request, backend), backend.current().config, backend.catalog
     wanted = asked.filter(now)
-    stories = await backend.catalog.stories_of_hits(wanted, limit=STORIES_SHOWN)
-    details = with_titles(chain.from_iterable(stories), config)
-    chart = await backend.catalog.hit_days(replace(wanted, since=None, until=None, before=None), now)
-    return templates.render(
+    stories = await catalog.stories_of_hits(wanted, limit=STORIES_SHOWN)
+    cards = story_cards(with_titles(chain.from_iterable(stories), config), asked.by)
+    chart = await catalog.hit_days(replace(wanted, since=None, until=None, before=None), now)
+    todo = await catalog.count_cards(replace(wanted, todo=True, mark=None, before=None), limit=MOST_COUNTED)
+    looked_at, cookie = _looked(request, now)
+    response = templates.render(
         request,
         "hits.html",
         asked=asked,
-        days=by_day(story_cards(details, asked.by), now.tzinfo or UTC),
+        days=by_day(cards, now.tzinfo or UTC),
+        shown_ids=[card.lead.hit.id for card in cards],
+        labels=await catalog.labels([card.lead.hit.story for card in cards if card.lead.hit.story]),
+        facets=await catalog.facets(replace(wanted, before=None)) if asked.facets else None,
+        label_names=await catalog.label_counts() if asked.facets else {},
+        views=await catalog.views(),
+        looked_at=looked_at,
+        fresh=sum(card.is_newer(looked_at) for card in cards),
+        todo=todo,
+        most=MOST_COUNTED,
+        services=services(config),
         chart=chart,
         chosen=_chosen_days(wanted, now),
-        more=cursor(stories[-1][-1], asked.by) if len(stories) == STORIES_SHOWN else None,
+        more=cursor(_listed(stories[-1], wanted), asked.by) if len(stories) == STORIES_SHOWN else None,
         back=spans_back(asked.since),
         rules=_names(config.rules),
         feeds=_names(config.feeds),
         running=sum(rule.enabled for rule in config.rules),
     )
+    response.set_cookie(
+        LOOKED_COOKIE,
+        cookie,
+        max_age=LOOKED_KEPT_S,
+        httponly=True,
+        samesite="lax",
+        path="/",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+def _listed(story: Sequence[HitDetail], wanted: HitFilter) -> HitDetail:
+    """Return the hit by which a story stands in the listing; others of its hits may be marked already."""
+    listed = [one for one in story if not wanted.todo or is_to_do(one.hit)]
+    return (listed or story)[-1]
+
+
+def services(config: Config) -> dict[str, str]:
+    """Return what kind of service each channel is, for people."""
+    return {name: channel.service or "" for name, channel in config.channels.items()}
 
 
 @router.get("/hits/{hit_id}")
 async def one(request: Request, backend: BackendDep, templates: TemplatesDep, hit_id: str) -> Response:
-    """Show one hit: the text with its evidence, why it matched, its outcome."""
-    (detail,) = with_titles([await backend.catalog.hit(hit_id)], backend.current().config)
-    texts = {name: field_runs(getattr(detail.entry, name)[:MAX_TEXT], detail.hit.spans, name) for name in FIELDS}
-    why = await backend.explain(detail)
-    clauses = explanation_lines(why) if why else ()
+    """Show one hit: the text with its evidence, why each rule of its card matched, its outcome and alerts."""
+    config = backend.current().config
+    (detail,) = with_titles([await backend.catalog.hit(hit_id)], config)
+    of_card = await hits_of_card(backend, detail)
+    reasons = [(each, explanation_lines(why) if (why := await backend.explain(each)) else ()) for each in of_card]
+    spans = [span for each in of_card for span in each.hit.spans]
+    texts = {name: field_runs(getattr(detail.entry, name)[:MAX_TEXT], spans, name) for name in FIELDS}
     return templates.render(
         request,
         "hit.html",
         detail=detail,
+        card=story_cards(of_card)[0],
         texts=texts,
-        clauses=clauses,
-        places=spellings_by_field(detail.hit.spans)[:SPELLINGS_SHOWN],
+        reasons=reasons,
+        services=services(config),
+        places=spellings_by_field(tuple(spans))[:SPELLINGS_SHOWN],
     )
+
+
+async def hits_of_card(backend: Backend, detail: HitDetail) -> tuple[HitDetail, ...]:
+    """Return the hits of all rules with the entry of a hit, that hit first."""
+    at = detail.dated_at
+    same = HitFilter(feed=detail.hit.feed, story=detail.hit.story, since=at, until=at + timedelta(microseconds=1))
+    found = await backend.catalog.hits(same, limit=RULES_SHOWN)
+    others = [one for one in found if one.hit.entry_key == detail.hit.entry_key and one.hit.id != detail.hit.id]
+    return with_titles([detail, *others], backend.current().config)
 
 
 @router.post("/hits/{hit_id}/mark")

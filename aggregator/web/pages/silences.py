@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregator.core.errors import NotFound
 from aggregator.core.model import HitDetail, HitFilter, HitState
 from aggregator.core.text.messages import gettext_noop
-from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
 from aggregator.web.api.alerts import silence
 from aggregator.web.dependencies import BackendDep, TemplatesDep, new_undo, redirect_after_post
 from aggregator.web.origins import safe_next
+from aggregator.web.pages.hits import hits_of_card
 
 router = APIRouter()
 
@@ -31,11 +31,11 @@ PREVIEWED = 500
 
 
 class SilenceForm(BaseModel):
-    """The form of a silence: `what` says which of the three names is meant."""
+    """The form of a silence: `what` says which of the three names is meant, or names it: `rule:ID`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    what: Literal["rule", "feed", "story"]
+    what: Annotated[str, Field(max_length=300, pattern="^(rule|feed|story)(:|$)")]
     rule: Annotated[str, Field(max_length=200)] = ""
     feed: Annotated[str, Field(max_length=200)] = ""
     story: Annotated[str, Field(max_length=200)] = ""
@@ -107,11 +107,10 @@ async def ask(
     config = backend.current().config
     wanted = []
     if hit:
-        (detail,) = with_titles([await backend.catalog.hit(hit)], config)
-        wanted = [
-            ("rule", detail.hit.rule, detail.rule_title or detail.hit.rule),
-            ("feed", detail.hit.feed, detail.feed_title or detail.hit.feed),
-        ]
+        of_card = await hits_of_card(backend, await backend.catalog.hit(hit))
+        detail = of_card[0]
+        wanted = [("rule", one.hit.rule, one.rule_title or one.hit.rule) for one in of_card]
+        wanted.append(("feed", detail.hit.feed, detail.feed_title or detail.hit.feed))
         if detail.hit.story:
             wanted.append(("story", detail.hit.story, detail.entry.title))
     if rule:
@@ -138,8 +137,9 @@ def _unknown(kind: str, name: str, known: Mapping[str, str]) -> str:
 @router.post("/silences/add")
 async def add(backend: BackendDep, sent: Annotated[SilenceForm, Form()]) -> Response:
     """Mute a rule, a feed or a story for a while."""
-    name = getattr(sent, sent.what)
-    named = {kind: name if kind == sent.what else None for kind in ("rule", "feed", "story")}
+    what, _, chosen = sent.what.partition(":")
+    name = chosen or getattr(sent, what)
+    named = {kind: name if kind == what else None for kind in ("rule", "feed", "story")}
     change = new_undo(backend, "silenced")
     await silence(backend, **named, last=sent.last, reason=sent.reason, undo=change)
     return redirect_after_post(safe_next(sent.next), "silenced", undo=change.id)
