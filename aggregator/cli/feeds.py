@@ -141,6 +141,7 @@ def _status_fields(row: FeedSummary, feed: "Feed", now: "datetime") -> None:
         {
             "id": state.id,
             "url": state.url,
+            "kind": "" if feed.kind == "feed" else feed.kind,
             "tags": ", ".join(feed.tags),
             "state": state.health.value
             + (f", failed {plural(state.failures, 'time')} in a row" if state.failures else ""),
@@ -356,4 +357,6 @@ def export() -> None:
     from aggregator.core.redaction import Redactor
 
     loaded = load()
+    if others := sum(feed.kind != "feed" for feed in loaded.config.feeds):
+        echo(f"left out: {plural(others, 'source')} that no other reader could read", err=True)
     raw(Redactor(loaded.secrets)(to_opml(loaded.config.feeds)))

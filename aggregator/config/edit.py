@@ -12,7 +12,7 @@ from aggregator.config.scope import restrict
 from aggregator.config.source import Source, file_digest, files, read
 from aggregator.config.values import free_slug
 from aggregator.config.yaml_parse import parse
-from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
+from aggregator.config.yaml_tree import MappingNode, Node, SequenceNode
 from aggregator.core.errors import AggregatorError, Conflict, NotFound
 
 
@@ -225,7 +225,7 @@ def _item(path: Path, section: str, name: str, environ: Mapping[str, str]) -> tu
     node = next(n for n in (rows.nodes if isinstance(rows, SequenceNode) else ()) if _at(n) == place)
     root, _ = parse(node.source)
     items = root.get(section) if isinstance(root, MappingNode) else None
-    if not isinstance(items, SequenceNode) or isinstance(node, ScalarNode):
+    if not isinstance(items, SequenceNode):
         raise NotFound(kind, name)
     return node.source, items, next(n for n in items.nodes if n.start == node.start)
 

@@ -23,8 +23,8 @@ from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceN
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 from aggregator.core.redaction import Redactor
 from aggregator.core.rules import Rule, run_tests
-from aggregator.core.settings import Config, weak_spot
-from aggregator.core.values import revealed
+from aggregator.core.settings import Config
+from aggregator.core.values import revealed, weak_spot
 
 LISTEN = "AGGREGATOR_LISTEN"  # where the page listens in a container, whatever settings.web.listen says
 DATABASE = "AGGREGATOR_DATABASE"  # the database's address, whatever settings.database says

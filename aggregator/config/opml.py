@@ -99,7 +99,11 @@ def split_known(
 
 
 def to_opml(feeds: Iterable[Feed]) -> str:
-    """Write an OPML 2.0 document; tags beyond the first are in `category`."""
+    """Write an OPML 2.0 document; tags beyond the first are in `category`.
+
+    Sources of other kinds are left out: to every other reader they would be feeds that fail.
+    """
+    feeds = [feed for feed in feeds if feed.kind == "feed"]
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<opml version="2.0">', "  <head><title>Feeds</title></head>"]
     lines.append("  <body>")
     for folder, inside in groupby(sorted(feeds, key=_folder), key=_folder):

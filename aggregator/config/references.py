@@ -14,10 +14,9 @@ from aggregator.config.values import CONSOLE
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
 from aggregator.core.rules.regex import BadPattern, pattern
-from aggregator.core.settings import weak_spot
 from aggregator.core.short_names import expand
 from aggregator.core.text.urls import DEFAULT_PORTS
-from aggregator.core.values import mailbox, maildir, revealed
+from aggregator.core.values import mailbox, maildir, revealed, weak_spot
 
 _OWN = ("url", "service", "name")
 

@@ -8,7 +8,7 @@ Source of truth for `aggregator schema` and docs/configuration.md.
 from collections.abc import Hashable, Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -387,32 +387,6 @@ class Web(Section):
     trusted_proxies: Annotated[Words, AfterValidator(named_proxies)] = Field(
         (), description="Addresses or networks of proxies whose X-Forwarded-* headers are trusted; `*` is refused."
     )
-
-
-MIN_PASSWORD, MIN_TOKEN = 8, 12  # a token is tried faster than a password
-
-
-class WeakSpot(NamedTuple):
-    """Why a page may not be reached by others, as the end of a sentence, and the remedy."""
-
-    wrong: str
-    hint: str
-
-
-def weak_spot(password: str | None, token: str | None) -> WeakSpot | None:
-    """Return what is wrong with the credentials of a page that others can reach; None: nothing."""
-    if not password and not token:
-        return WeakSpot(
-            "neither a password nor a token is set",
-            "set settings.web.password (or token), or listen on 127.0.0.1",
-        )
-    for name, secret, fewest in (("password", password, MIN_PASSWORD), ("token", token, MIN_TOKEN)):
-        if secret and len(secret) < fewest:
-            return WeakSpot(
-                f"settings.web.{name} has fewer than {fewest} characters",
-                f"generate a longer one, for example with openssl rand -base64 {fewest * 2}, or listen on 127.0.0.1",
-            )
-    return None
 
 
 class MetricsConfig(Section):

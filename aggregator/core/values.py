@@ -316,3 +316,29 @@ Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
 
 _Word = str | float | bool  # what an editor's YAML takes 007, 12 or NO for; all of it is read as text
 Words = Annotated[tuple[str, ...], BeforeValidator(one_or_many, json_schema_input_type=_Word | tuple[_Word, ...])]
+
+
+MIN_PASSWORD, MIN_TOKEN = 8, 12  # a token is tried faster than a password
+
+
+class WeakSpot(NamedTuple):
+    """Why a page may not be reached by others, as the end of a sentence, and the remedy."""
+
+    wrong: str
+    hint: str
+
+
+def weak_spot(password: str | None, token: str | None) -> WeakSpot | None:
+    """Return what is wrong with the credentials of a page that others can reach; None: nothing."""
+    if not password and not token:
+        return WeakSpot(
+            "neither a password nor a token is set",
+            "set settings.web.password (or token), or listen on 127.0.0.1",
+        )
+    for name, secret, fewest in (("password", password, MIN_PASSWORD), ("token", token, MIN_TOKEN)):
+        if secret and len(secret) < fewest:
+            return WeakSpot(
+                f"settings.web.{name} has fewer than {fewest} characters",
+                f"generate a longer one, for example with openssl rand -base64 {fewest * 2}, or listen on 127.0.0.1",
+            )
+    return None

@@ -14,7 +14,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from aggregator.core.errors import AggregatorError
-from aggregator.core.settings import WeakSpot, Web, weak_spot
+from aggregator.core.settings import Web
+from aggregator.core.values import WeakSpot, weak_spot
 from aggregator.web.origins import is_loopback, split_listen
 
 SESSION_IDLE = timedelta(days=7)

@@ -103,6 +103,15 @@ def test_a_feed_is_removed_with_its_lines_only(tmp_path: Path) -> None:
         remove_feed(file, "b", environ={})
 
 
+def test_a_feed_that_is_a_text_is_removed(tmp_path: Path) -> None:
+    """A short name or an address that stands alone, with its line and no other."""
+    file = written(tmp_path, "feeds:\n  - telegram:durov\n  # kept\n  - https://b.example/feed\n")
+    remove_feed(file, "telegram-durov", environ={})
+    assert file.read_text() == "feeds:\n  # kept\n  - https://b.example/feed\n"
+    remove_feed(file, "b-example-feed", environ={})
+    assert load(file, {}).config.feeds == ()
+
+
 @pytest.mark.parametrize("name", ["a", "b", "c"])
 def test_a_feed_is_removed_from_brackets(tmp_path: Path, name: str) -> None:
     """First, middle and last of a list on one line, with its comma."""

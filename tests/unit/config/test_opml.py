@@ -20,6 +20,13 @@ DOCUMENT = b"""<?xml version="1.0"?>
 </body></opml>"""
 
 
+def test_only_feeds_are_exported() -> None:
+    """A mailbox or a list page would be a broken feed elsewhere."""
+    page = Feed.model_validate({"url": "https://a.example/", "id": "a", "kind": "page", "select": {"entry": "li"}})
+    feed = Feed.model_validate({"url": "https://b.example/", "id": "b"})
+    assert [one.url for one in from_opml(to_opml([page, feed]).encode())] == ["https://b.example/"]
+
+
 def test_folders_and_categories_become_tags() -> None:
     """Every level of the outline is a tag, and so is every category."""
     naval, plain, *_ = from_opml(DOCUMENT)
