@@ -1,12 +1,12 @@
 """Indexes of some of the rows; the schema is complete with them.
 
-Apart, since their options load the dialect of PostgreSQL, for which no command needs to wait. A partial index serves
-only a query that says the same words, such as `has_text.is_(True)`.
+Apart from the tables, since their options load the dialect of PostgreSQL, for which no command needs to wait. A partial
+index serves only a query that says the same words, such as `has_text.is_(True)`.
 """
 
 from sqlalchemy import Column, ColumnElement, Index
 
-from aggregator.store.schema import deliveries, entries, feeds, metadata
+from aggregator.store.schema import FROM_FIRST_POLL, deliveries, entries, feeds, hits, metadata
 
 __all__ = ["metadata"]
 
@@ -18,5 +18,6 @@ def _partial(name: str, column: Column[object], condition: ColumnElement[bool]) 
 _partial("feeds_begun_at", feeds.c.begun_at, feeds.c.begun_at.is_not(None))
 _partial("feeds_deaths", feeds.c.deaths, feeds.c.deaths > 0)
 _partial("entries_text", entries.c.seen_at, entries.c.has_text.is_(True))
+_partial("hits_baseline", hits.c.rule, FROM_FIRST_POLL)
 _partial("deliveries_deaths", deliveries.c.deaths, deliveries.c.deaths > 0)
 _partial("deliveries_wake", deliveries.c.wake_at, deliveries.c.wake_at.is_not(None))

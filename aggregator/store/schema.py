@@ -264,7 +264,6 @@ Index("hits_rule_state", hits.c.rule, hits.c.state, hits.c.created_at)
 Index("hits_feed_dated", hits.c.feed, hits.c.dated_at)
 Index("hits_story", hits.c.story)
 FROM_FIRST_POLL = hits.c.reason == literal_column("'baseline'")  # written out, as the partial index is
-Index("hits_baseline", hits.c.rule, sqlite_where=FROM_FIRST_POLL, postgresql_where=FROM_FIRST_POLL)
 Index("hits_entry", hits.c.entry)
 
 stories = Table(

@@ -47,10 +47,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("command", "most", "not_loaded"),
     [
         (("--help",), 150, {"aggregator.core.model", "asyncio", "pydantic", "sqlalchemy", "yaml"}),
-        (("check",), 440, {"aggregator.fetch", "aggregator.pipeline", "pycurl", "sqlalchemy"}),
-        (("poll",), 600, {"aggregator.config.opml", "sqlalchemy.dialects.postgresql", "statistics"} | OUTSIDE),
-        (("poll", "--force"), 740, {"feedgenerator", "selectolax", "sqlalchemy.dialects.postgresql"}),
-        (("hits", "list"), 640, OUTSIDE),
+        (("check",), 470, {"aggregator.fetch", "aggregator.pipeline", "pycurl", "sqlalchemy"}),
+        (("poll",), 640, {"aggregator.config.opml", "sqlalchemy.dialects.postgresql", "statistics"} | OUTSIDE),
+        (("poll", "--force"), 780, {"feedgenerator", "selectolax", "sqlalchemy.dialects.postgresql"}),
+        (("hits", "list"), 670, OUTSIDE),
     ],
     ids=["help", "check", "poll", "force", "hits"],
 )
