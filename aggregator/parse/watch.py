@@ -26,6 +26,7 @@ from aggregator.parse.workers.protocol import How
 LEARNT = 3  # visits in a row
 MAX_LINES = 5000
 MAX_LINE = 5000  # characters
+MAX_SUMMARY = 280  # characters, as many as an alert quotes
 MAX_SHOWN = 100_000  # characters of a difference
 MAX_MEMORY = 8 * 2**20  # bytes, unpacked
 ADDED, REMOVED = "+ ", "− "
@@ -168,11 +169,14 @@ def _runs(lines: Sequence[str], names: Mapping[int, str]) -> dict[str, list[int]
 
 def _entry(page: str, number: int, added: Sequence[str], removed: Sequence[str]) -> RawEntry:
     raw = RawEntry()
-    text = "\n".join((*(ADDED + line for line in added), *(REMOVED + line for line in removed)))[:MAX_SHOWN]
+    lines = (*(ADDED + line for line in added), *(REMOVED + line for line in removed))
+    text = "\n".join(lines)[:MAX_SHOWN]
     raw.guid = f"change {number} {_short(text)}"
     first = opening(added[0]) if added else f"removed: {opening(removed[0])}"
     raw.title = f"{clean_text(page, 100)}: {first}" if page else first, "text/plain"
     raw.contents = [(text, "text/plain")]
+    if len(lines) > 1 and len(text) <= MAX_SUMMARY:  # an alert shows a line of text: this one says it all
+        raw.summary = " ".join(lines), "text/plain"
     return raw
 
 

@@ -2,7 +2,7 @@
 
 from aggregator.parse.watch import LEARNT, difference
 from aggregator.parse.workers.protocol import How
-from tests.support.read import contents, first, reading, refusal, titles
+from tests.support.read import SUMMARY, contents, first, reading, refusal, titles
 
 WATCH = How("watch", (("content", "main"),))
 
@@ -49,6 +49,7 @@ def test_an_entry_says_what_was_added_and_what_was_removed() -> None:
     assert visit("Person A", "Rosoboronexport", "Person C, corrected") == [
         "+ Person C, corrected\n− Person B\n− Person C"
     ]
+    assert first(visit.found)[SUMMARY] == "+ Person C, corrected − Person B − Person C", "what an alert quotes"
     assert visit("Rosoboronexport", "Person C, corrected") == ["− Person A"]
     assert titles(visit.found) == ["Sanctions list: removed: Person A"]
 

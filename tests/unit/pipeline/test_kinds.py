@@ -65,6 +65,15 @@ async def test_a_watched_page_alerts_on_what_was_added_and_on_what_was_removed()
     assert poll.entry("List: removed: CAATSA designations").content == "− CAATSA designations"
 
 
+async def test_the_alert_of_a_watched_page_shows_the_difference() -> None:
+    """What was added and what it replaces, marked, in the line that the alert quotes."""
+    poll = await poll_fixture(RULE, feed={"kind": "watch"})
+    await poll.poll(watched("Intro", "Rosoboronexport: exempt", "Footer"))
+    await poll.poll(watched("Intro", "Rosoboronexport: sanctioned under CAATSA", "Footer"))
+    (hit,) = poll.store.tables.hits.values()
+    assert hit.snippet == "+ Rosoboronexport: sanctioned under CAATSA − Rosoboronexport: exempt"
+
+
 async def test_a_change_that_could_not_be_stored_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the page was is written together with the entry, or not at all."""
     poll = await poll_fixture(RULE, feed={"kind": "watch"})
