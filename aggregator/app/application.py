@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,12 +16,11 @@ from aggregator.app.masking import masked_catalog
 from aggregator.app.paths import database_url
 from aggregator.app.processes import dead_owners, new_owner, registry_folder
 from aggregator.app.usable import require_usable
-from aggregator.config import FeedReader, Loaded, load
+from aggregator.config import Loaded, load
 from aggregator.core.errors import StoreError
 from aggregator.core.model import ConfigVersion
 from aggregator.core.redaction import Redactor
 from aggregator.core.rules import index_text
-from aggregator.engine import schema_steps
 from aggregator.notify import recipients
 from aggregator.pipeline.context import ActiveConfig, Context, activate
 from aggregator.pipeline.maintain import Maintainer
@@ -31,6 +30,7 @@ from aggregator.store import Store, open_store
 if TYPE_CHECKING:
     from aggregator.app.cluster_config import ClusterConfig
     from aggregator.app.runtime import Runtime
+    from aggregator.config.stored import FeedReader
 
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Application:
             self._secrets |= found
             self.redact.set_secrets(self.loaded.secrets | self._secrets)
 
-    def activated(self, loaded: Loaded, version: ConfigVersion, reader: FeedReader) -> ActiveConfig:
+    def activated(self, loaded: Loaded, version: ConfigVersion, reader: "FeedReader") -> ActiveConfig:
         """Prepare a configuration of the cluster for the pipeline."""
         current = activate(
             loaded.config,
@@ -183,7 +183,7 @@ async def open_application(
         make_dirs = loaded.config.settings.database is None
         store = open_store(database_url(loaded.config), index_text=index_text, make_dirs=make_dirs)
         await closing.enter_async_context(store)
-        await store.maintenance.upgrade(engine=schema_steps() if engine and store.cluster else ())
+        await store.maintenance.upgrade(engine=_engine_steps() if engine and store.cluster else ())
         dead = dead_owners(await store.maintenance.owners(), registry_folder(loaded.config))
         await store.maintenance.release_leases_of(dead, clock.now())
         if (
@@ -208,3 +208,9 @@ async def open_application(
             app.follower = ClusterConfig(app, store.cluster, follow.path, whole=follow.whole, web=follow.web)
             await app.follower.start()
         yield app
+
+
+def _engine_steps() -> Sequence[tuple[str, str]]:
+    from aggregator.engine import schema_steps
+
+    return schema_steps()

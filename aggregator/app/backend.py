@@ -127,6 +127,7 @@ class AppBackend(ConfigEditing):
             ),
             processes=await asyncio.to_thread(running_processes, registry_folder(loaded.config)),
             backlog=await self.catalog.backlog(now),
+            nodes=await self.app.store.cluster.nodes() if self.app.store.cluster else (),
             **self._faults(),
         )
 

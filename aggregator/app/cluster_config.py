@@ -4,14 +4,15 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from aggregator.config import DATABASE, ConfigTexts, FeedReader, Loaded, feed_options, load_texts, read_texts
+from aggregator.config import DATABASE, Loaded
+from aggregator.config.stored import ConfigTexts, FeedReader, feed_options, load_texts, read_texts
 from aggregator.core.errors import ConfigError, ConfigErrors, Conflict, StoreError
 from aggregator.core.model import ConfigVersion, StoredConfig
 from aggregator.core.redaction import Redactor
@@ -23,6 +24,7 @@ from aggregator.store import Store, read_stored_config
 log = logging.getLogger(__name__)
 
 NODE = "AGGREGATOR_NODE"
+LISTEN_AGAIN_S = 5.0
 HISTORY = 1000  # configurations among which files that stayed behind are recognised
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -149,6 +151,12 @@ class ClusterConfig:
             head = await push_files(self._cluster, self._path, loaded, base=head.number if head else 0)
             self._base = head.number
             return _numbered(current, head, self._reader())
+
+    async def hear(self, heard: Callable[[], object]) -> None:
+        """Call `heard` whenever a push is announced; looks now and then are for announcements that get lost."""
+        while True:
+            await self._cluster.listen(heard)
+            await asyncio.sleep(LISTEN_AGAIN_S)
 
     async def follow(self, *, at_least: int = 0, force: bool = False) -> bool:
         """Take over the configuration in force; return whether it is new here. Raises ConfigErrors, StoreError."""

@@ -9,6 +9,7 @@ from aggregator import __version__
 from aggregator.app.application import Application
 from aggregator.app.cluster_config import node_name
 from aggregator.app.metrics import observe_deliveries
+from aggregator.app.paths import database_url
 from aggregator.app.runtime import Runtime
 from aggregator.core.errors import AggregatorError, Conflict
 from aggregator.core.jobs import DELIVER, HEARTBEAT_S, POLL, STALLED_S, channel_queue
@@ -31,9 +32,9 @@ Upkeep = Mapping[str, tuple[str, Callable[[], Awaitable[object]]]]
 class ClusterNode:
     """Runs the roles of one process in a cluster. Closed with `close`."""
 
-    def __init__(self, app: Application, runtime: Runtime, cluster: Cluster, url: str, roles: frozenset[str]) -> None:
+    def __init__(self, app: Application, runtime: Runtime, cluster: Cluster, roles: frozenset[str]) -> None:
         self._app, self._runtime, self._cluster, self._roles = app, runtime, cluster, roles
-        self.jobs: Jobs = open_jobs(url, LANES + CHANNELS)
+        self.jobs: Jobs = open_jobs(database_url(app.current.config), LANES + CHANNELS)
         self._deliver = runtime.deliverer()
         self._planner = Planner(app.context, cluster, self.jobs, self._deliver)
         self._worker = LaneWorker(

@@ -16,7 +16,7 @@ from aggregator.app.backend import AppBackend, metrics_server, web_server
 from aggregator.app.extras import missing
 from aggregator.app.list_updates import ListUpdates
 from aggregator.app.metrics import observe_deliveries
-from aggregator.app.paths import database_url, default_config_path
+from aggregator.app.paths import default_config_path
 from aggregator.app.processes import register, registry_folder, this_process
 from aggregator.app.runtime import Runtime
 from aggregator.config import digest as digest_of
@@ -107,7 +107,11 @@ class Service:
             started_at=app.clock.now(),
             fault=lambda: self._fault,
         )
-        self.node = self._make_node(runtime) if cluster else None
+        self.node: ClusterNode | None = None
+        if cluster is not None:
+            from aggregator.app.node import ClusterNode
+
+            self.node = ClusterNode(app, runtime, cluster, roles)
         self._fault: ConfigErrors | None = None
         self._database_fault: DatabaseFault | None = None
         self._fault_since: float | None = None
@@ -146,8 +150,8 @@ class Service:
             self._plan()
             self.schedule.start()
             if self.app.follower is not None:
-                hearing = asyncio.create_task(kept_alive("pushes", self._hear_of_pushes), name="pushes")
-                stack.callback(hearing.cancel)
+                heard = partial(self.app.follower.hear, lambda: self.schedule.soon("follow", self.app.clock.now()))
+                stack.callback(asyncio.create_task(kept_alive("pushes", heard), name="pushes").cancel)
             log.info(
                 "ready",
                 extra={"feeds": len(self.app.current.feeds), "rules": len(self.app.current.rules), "page": address},
@@ -162,13 +166,6 @@ class Service:
             await asyncio.gather(self._drain(), page.aclose())
         if self._database_fault and self._database_fault.kind == "gone":
             raise self._database_fault  # an exit code that the supervisor takes for a failure
-
-    def _make_node(self, runtime: Runtime) -> "ClusterNode":
-        from aggregator.app.node import ClusterNode
-
-        assert self.app.store.cluster is not None
-        url = database_url(self.app.current.config)
-        return ClusterNode(self.app, runtime, self.app.store.cluster, url, self.roles)
 
     async def _join(self, stack: contextlib.AsyncExitStack) -> None:
         """Be a node of the cluster, if there is one."""
@@ -404,17 +401,6 @@ class Service:
         if await self.app.follower.follow():
             self._fault = None
             self._plan_heartbeat()
-
-    async def _hear_of_pushes(self) -> None:
-        """Look at once when one is announced; the looks every few seconds are for announcements that get lost."""
-        assert self.app.store.cluster is not None
-
-        def heard() -> None:
-            self.schedule.soon("follow", self.app.clock.now())
-
-        while True:
-            await self.app.store.cluster.listen(heard)
-            await asyncio.sleep(FOLLOW_S)
 
     async def _watch_config(self) -> None:
         """Take over an edit that two looks agree on: what is still being written is no configuration yet."""

@@ -35,6 +35,7 @@ COMMANDS = {
     "stories": ("stories", "Show stories; split and join them."),
     "silence": ("silence", "Mute a rule, feed or story for a while."),
     "config": ("config", "Push, compare and roll back the configuration of a cluster."),
+    "queue": ("queue", "Show the jobs of a cluster."),
     "db": ("db", "Upgrade, back up, restore, copy, check and prune the database."),
     "schema": ("init", "Print the JSON Schema of the configuration."),
     "service": ("service", "Print a systemd unit, compose files, alerting rules or a dashboard."),

@@ -21,7 +21,9 @@ UNIT_PROGRAM = "/opt/aggregator/bin/aggregator"  # what the packaged unit starts
 Examples:
   aggregator service print-unit > /etc/systemd/system/aggregator.service
   aggregator service print-compose > compose.yaml
+  aggregator service print-unit --worker > /etc/systemd/system/aggregator-worker@.service
   aggregator service print-compose --postgres > compose.yaml
+  aggregator service print-compose --scale > compose.yaml
   aggregator service print-alert-rules > /etc/prometheus/aggregator.yaml
   aggregator service print-dashboard > grafana.json""",
 )
@@ -30,16 +32,19 @@ def service() -> None:
 
 
 @service.command("print-unit")
-def print_unit() -> None:
+@click.option("--worker", is_flag=True, help="A template for workers: aggregator-worker@1, aggregator-worker@2, …")
+def print_unit(worker: bool) -> None:
     """Print a hardened systemd unit that starts this installation."""
-    raw(_deploy_file("aggregator.service").replace(UNIT_PROGRAM, _program()))
+    unit = "aggregator-worker@.service" if worker else "aggregator.service"
+    raw(_deploy_file(unit).replace(UNIT_PROGRAM, _program()))
 
 
 @service.command("print-compose")
 @click.option("--postgres", is_flag=True, help="Use PostgreSQL instead of SQLite.")
-def print_compose(postgres: bool) -> None:
+@click.option("--scale", is_flag=True, help="A planner and workers without files, on PostgreSQL.")
+def print_compose(postgres: bool, scale: bool) -> None:
     """Print a compose file."""
-    raw(_deploy_file("compose.postgres.yaml" if postgres else "compose.yaml"))
+    raw(_deploy_file("compose.scale.yaml" if scale else "compose.postgres.yaml" if postgres else "compose.yaml"))
 
 
 @service.command("print-alert-rules")

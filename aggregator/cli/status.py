@@ -55,6 +55,9 @@ def status(as_json: bool) -> None:
                 "version": found.version,
             }
         )
+        for node in found.nodes:
+            heard = f"heard of {span(node.silent_s)} ago" if node.silent_s >= 1 else "heard of just now"
+            echo(f"node {node.name}: {', '.join(node.roles)}; configuration {node.config}, {heard}")
         for finding in findings(found):
             secho(f"{finding.severity}: {finding.what}", fg="red" if finding.severity == "error" else "yellow")
             echo(f"  → {finding.remedy}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from aggregator.core.cluster_findings import node_findings
 from aggregator.core.errors import brief
 from aggregator.core.humanize import span
 from aggregator.core.model import Backlog, FeedState, Finding, Health, Overdue, Severity, Status, Suspect
@@ -30,6 +31,7 @@ def findings(status: Status) -> tuple[Finding, ...]:
         *_database(status.database_fault),
         *_config(status.config_errors),
         *_loops(status),
+        *node_findings(status.nodes),
         *_deliveries(status.backlog.channels, status.now_at),
         *_feeds(status.backlog.feeds, status.backlog.feeds_overdue, status.now_at),
         *_suspects(status.backlog.suspects, status.now_at),

@@ -1182,7 +1182,6 @@ class Status:
     database_fault: str = ""
     config_errors: tuple[str, ...] = ()
     nodes: tuple[Node, ...] = ()
-    config_number: int | None = None
 
 
 # --- what people change by hand --------------------------------------------------------------------

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from aggregator.core.model import Entry
+from aggregator.ports import Cluster
 from aggregator.store.articles import SqlArticleQueue
-from aggregator.store.cluster import SqlCluster
 from aggregator.store.engine import Database
 from aggregator.store.feeds import SqlFeeds
 from aggregator.store.location import parse_location
@@ -41,5 +41,11 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool)
         catalog=SqlCatalog(database, writer, reader, indexing),
         maintenance=SqlMaintenance(database, writer, reader, indexing, make_dirs=make_dirs),
         close=close,
-        cluster=None if database.place.is_sqlite else SqlCluster(database, writer, reader),
+        cluster=None if database.place.is_sqlite else _cluster(database, writer, reader),
     )
+
+
+def _cluster(database: Database, writer: Writer, reader: ReadPool) -> Cluster:
+    from aggregator.store.cluster import SqlCluster  # SQLite has none
+
+    return SqlCluster(database, writer, reader)

@@ -27,7 +27,6 @@ from aggregator.core.settings import Feed
 from aggregator.ports import Route
 from aggregator.ports.cluster import Lane
 from aggregator.store import mappers
-from aggregator.store.cluster import IN_LANE, require_lane
 from aggregator.store.column_types import EPOCH, Instant, instant, micros
 from aggregator.store.commit import PollCommit, PollWriter
 from aggregator.store.dialect import ROUTING_LOCK
@@ -100,6 +99,8 @@ class SqlFeeds:
     ) -> tuple[FeedState, ...]:
         claimable = self._claimable(now, ids, force)
         if lane is not None:
+            from aggregator.store.cluster import IN_LANE, require_lane  # only a cluster has lanes
+
             claimable.append(IN_LANE)
         if proven:
             claimable += [feeds.c.last_ok_at.is_not(None), feeds.c.failures == 0]

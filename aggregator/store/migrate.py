@@ -11,7 +11,6 @@ from sqlalchemy import Connection, inspect
 
 from aggregator.core.errors import SchemaOutOfDate, StoreError
 from aggregator.store.backup import back_up
-from aggregator.store.cluster import ENGINE, get_value, put_value
 from aggregator.store.dialect import POSTGRES, SQLITE, UPGRADE_LOCK, Dialect
 from aggregator.store.engine import make_engine, read_revision, require_current
 from aggregator.store.files import BEFORE_UPGRADE, PRIVATE_FOLDER, create_private
@@ -66,11 +65,15 @@ def upgrade(place: DatabaseLocation, *, make_dirs: bool, backup: bool = True, en
 
 def engine_is_current(connection: Connection, engine: EngineSteps) -> bool:
     """Tell whether the engine's tables are those of its newest step."""
+    from aggregator.store.cluster import ENGINE, get_value
+
     return get_value(connection, ENGINE) == engine[-1][0]
 
 
 def _upgrade_engine(connection: Connection, dialect: Dialect, place: DatabaseLocation, engine: EngineSteps) -> None:
     """Make or upgrade the engine's tables, in the same transaction. Raises StoreError, SchemaOutOfDate."""
+    from aggregator.store.cluster import ENGINE, get_value, put_value
+
     (_, new), *steps = engine
     newest, current = steps[-1][0], get_value(connection, ENGINE)
     if current > newest:

@@ -44,6 +44,9 @@ def test_nothing_is_lost_when_nodes_die(cluster: Cluster, feeds: FeedServer, rec
     for name in ("w1", "w2"):
         cluster.run(name)
     wait_for(lambda: len({asked.feed for asked in feeds.log}) == 24, what="a look at every feed", seconds=30)
+    status, queue = cluster.desk.json("status"), cluster.desk.json("queue")
+    assert {(node["name"], node["config"]) for node in status["nodes"]} == {("desk", 1), ("w1", 1), ("w2", 1)}
+    assert (queue["findings"], queue["notified"], queue["workers"] >= 3) == ([], True, True)
     marks = [f"mark{number:05d}" for number in range(60)]
     for number, mark in enumerate(marks):
         feeds.publish(chance.choice(feeds.feeds), mark, f"S-400 {mark}")

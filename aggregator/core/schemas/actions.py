@@ -1,6 +1,6 @@
 """What commands that act print with `--json`: what was done, in one document each (docs/api.md)."""
 
-from aggregator.core.schemas.models import At, Schema, Text
+from aggregator.core.schemas.models import At, Finding, Schema, Text
 
 
 class FilesWritten(Schema):
@@ -167,3 +167,24 @@ class FeedChanged(Schema):
 
     feed: Text
     edit: int | None
+
+
+class QueuedJob(Schema):
+    """A job that waits or is at work (`running`), `age_s` seconds old."""
+
+    name: Text
+    queue: Text
+    running: bool
+    age_s: float
+    attempts: int
+
+
+class Queue(Schema):
+    """`queue`: live jobs, the oldest first, jobs that failed in the last day, processes that take jobs."""
+
+    ok: bool
+    jobs: list[QueuedJob]
+    failed: int
+    workers: int
+    notified: bool
+    findings: list[Finding]

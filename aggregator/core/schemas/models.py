@@ -356,6 +356,19 @@ class Process(Schema):
     loops: dict[Text, bool] | None
 
 
+class Node(Schema):
+    """A process of a cluster; `silent_s`: seconds since its heartbeat, `config`: the number that it follows."""
+
+    id: Text
+    name: Text
+    roles: list[Text]
+    version: Text
+    config: int
+    lacks: Text
+    started_at: At
+    silent_s: float
+
+
 class Finding(Schema):
     """One thing that is wrong; a note is no reason to act."""
 
@@ -383,6 +396,7 @@ class Status(Schema):
     version: Text
     now_at: At
     started_at: At | None
+    nodes: list[Node]
     loops: list[Loop]
     feeds: dict[Text, int]
     lag_s: float

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import aggregator.store.cluster_schema  # noqa: F401 - adds its tables
 from aggregator.store.partial_indexes import metadata
 
 context.configure(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.config import FeedReader, as_texts, feed_options, load, load_texts, read_texts
+from aggregator.config import load
+from aggregator.config.stored import FeedReader, as_texts, feed_options, load_texts, read_texts
 from aggregator.core.errors import ConfigErrors
 
 SETTINGS = """\

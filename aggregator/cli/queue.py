@@ -1,0 +1,68 @@
+"""`aggregator queue`: what the engine of a cluster has to do."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from aggregator.cli.context import with_app
+from aggregator.cli.output import echo, emit, json_option, plural, secho, table
+from aggregator.cli.program import config_option
+from aggregator.core import schemas
+from aggregator.core.cluster_findings import deaf, queue_findings
+from aggregator.core.errors import StoreError
+from aggregator.core.findings import is_healthy
+from aggregator.core.humanize import span
+from aggregator.core.schemas import actions
+
+if TYPE_CHECKING:
+    from aggregator.app.application import Application
+
+HEARD_S = 2.0
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  aggregator queue
+  aggregator queue --json | jq '.jobs | length'"""
+)
+@click.option("--limit", default=50, show_default=True, metavar="N", help="At most N jobs; 0: all.")
+@config_option
+@json_option
+def queue(as_json: bool, limit: int) -> None:
+    """Show the jobs of a cluster (PostgreSQL): what waits, what is at work, and what is wrong. Exit 1 if something is.
+
+    `poll:N` polls lane N, `deliver:NAME` sends on a channel, `upkeep:NAME` is periodic work.
+    """
+
+    async def work(app: "Application") -> None:
+        from aggregator.app.paths import database_url
+        from aggregator.engine import open_jobs
+
+        if app.store.cluster is None:
+            raise StoreError("with SQLite, one process does everything and has no queue; `aggregator status` shows it")
+        jobs = open_jobs(database_url(app.current.config), 2)
+        try:
+            found, notified = await jobs.waiting(), await jobs.hears(HEARD_S)
+        finally:
+            await jobs.close()
+        wrong = (*queue_findings(found), *(() if notified else (deaf(),)))
+        shown = found.jobs[: limit or None]
+        healthy = is_healthy(wrong)
+        if as_json:
+            rows = [{name: getattr(job, name) for name in actions.QueuedJob.model_fields} for job in shown]
+            counts = {"failed": found.failed, "workers": found.workers, "notified": notified}
+            emit(schemas.as_json(actions.Queue, {"ok": healthy, "jobs": rows, "findings": list(wrong), **counts}))
+        else:
+            lines = (
+                (job.name, "at work" if job.running else "waiting", span(job.age_s), job.attempts) for job in shown
+            )
+            table(("job", "state", "for>", "attempts>"), lines, empty="no jobs at the moment")
+            echo(f"{plural(found.workers, 'worker')} of the engine, {plural(found.failed, 'failed job')}")
+            for finding in wrong:
+                secho(f"{finding.severity}: {finding.what}", fg="red" if finding.severity == "error" else "yellow")
+                echo(f"  → {finding.remedy}")
+        if not healthy:
+            raise SystemExit(1)
+
+    with_app(work, reading=True)
