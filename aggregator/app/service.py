@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from aggregator.app.application import Application
 from aggregator.app.backend import AppBackend, metrics_server, web_server
 from aggregator.app.extras import missing
 from aggregator.app.list_updates import ListUpdates
 from aggregator.app.metrics import observe_deliveries
+from aggregator.app.nodes import make_node
 from aggregator.app.paths import default_config_path
 from aggregator.app.processes import register, registry_folder, this_process
 from aggregator.app.runtime import Runtime
@@ -29,9 +30,6 @@ from aggregator.pipeline.ingest import PolledFeed
 from aggregator.scheduler import Scheduler, kept_alive
 from aggregator.telemetry.heartbeat import HeartbeatMonitor
 from aggregator.telemetry.systemd import notify, watchdog_s
-
-if TYPE_CHECKING:
-    from aggregator.app.node import ClusterNode
 
 log = logging.getLogger(__name__)
 
@@ -107,11 +105,7 @@ class Service:
             started_at=app.clock.now(),
             fault=lambda: self._fault,
         )
-        self.node: ClusterNode | None = None
-        if cluster is not None:
-            from aggregator.app.node import ClusterNode
-
-            self.node = ClusterNode(app, runtime, cluster, roles)
+        self.node = make_node(app, runtime, roles)
         self._fault: ConfigErrors | None = None
         self._database_fault: DatabaseFault | None = None
         self._fault_since: float | None = None
