@@ -181,12 +181,12 @@ def form_of(item: str) -> dict[str, str]:
 
     A key that holds more than texts (a near, a mapping) is left out: it is edited in the YAML.
     """
-    root, _ = parse(_source(item))
-    if not isinstance(root, MappingNode):
+    root, errors = parse(_source(item))
+    if errors or not isinstance(root, MappingNode | None):
         return {}
     form = dict.fromkeys((*FORM_TEXTS, *FORM_LISTS), "")
     form["enabled"] = "true"
-    for key, value in root.pairs:
+    for key, value in root.pairs if root else ():
         name = key.text
         if name in FORM_LISTS and isinstance(value, SequenceNode):
             if all(isinstance(one, ScalarNode) and not _is_reference(one) for one in value.nodes):

@@ -95,6 +95,8 @@ def test_the_form_shows_what_it_can_hold() -> None:
     assert "any" not in rule_text.form_of("id: a\nany: [{near: x}]\n")
     assert "title" not in rule_text.form_of("id: a\ntitle: ${TITLE}\n")
     assert rule_text.form_of("- nothing") == {}
+    assert rule_text.form_of("id: [open") == {}
+    assert set(rule_text.form_of("").values()) == {"", "true"}
 
 
 def test_what_the_form_changes_changes_alone() -> None:
