@@ -15,6 +15,7 @@ const onDisk = one ? form.elements.opened.value : form.dataset.disk ?? area.defa
 const language = document.documentElement.lang;
 let marks = new Map();
 let asked = 0;
+const touched = {}; // what was typed in the form and has not come into the YAML yet
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -153,12 +154,14 @@ function showPreview(found) {
   preview.replaceChildren(...parts);
 }
 
-async function look(changed = {}) {
+async function look() {
   const mine = ++asked;
   try {
-    const found = await post("check", one ? { form: changed } : {});
-    if (mine !== asked) return;
+    const sent = { ...touched }, before = area.value;
+    const found = await post("check", one ? { form: sent } : {});
+    if (mine !== asked || area.value !== before) return; // what was typed meanwhile is looked at in a moment
     if (one && found.form) {
+      for (const name of Object.keys(sent)) if (touched[name] === sent[name]) delete touched[name];
       replaceText(found.item);
       fillForm(found.form);
       keepDraft();
@@ -213,20 +216,13 @@ function restoreDraft() {
 }
 
 let waiting;
-function soon(changed) {
+function soon() {
   keepDraft();
   clearTimeout(waiting);
-  waiting = setTimeout(() => look(changed), 400);
+  waiting = setTimeout(look, 400);
 }
 area.addEventListener("input", () => { draw(); soon(); });
-let touched = {};
-for (const field of fields) {
-  field.addEventListener("input", () => {
-    touched = { ...touched, [field.name]: said(field) };
-    soon(touched);
-  });
-  field.addEventListener("change", () => { touched = {}; });
-}
+for (const field of fields) field.addEventListener("input", () => { touched[field.name] = said(field); soon(); });
 area.addEventListener("scroll", follow);
 area.addEventListener("keydown", (event) => {
   if (event.key === "s" && (event.ctrlKey || event.metaKey)) {
