@@ -40,6 +40,7 @@ def findings(status: Status) -> tuple[Finding, ...]:
         *_disk(status.disk_free_bytes),
         *_channels(status.backlog),
         *_unwell(status.backlog),
+        *_unfolding(status.backlog.unfolding),
     ]
     return tuple(sorted(found, key=lambda finding: ORDER[finding.severity]))
 
@@ -53,6 +54,17 @@ def feed_is_overdue(due_at: datetime, interval_s: float | None, now: datetime) -
     """Tell whether a feed should have been polled long ago, by its own interval in seconds."""
     interval = ASSUMED_INTERVAL_S if interval_s is None else max(interval_s, MIN_INTERVAL_S)
     return now - due_at > timedelta(seconds=FEED_INTERVALS * interval)
+
+
+def _unfolding(rules: tuple[str, ...]) -> Iterator[Finding]:
+    for rule in rules:
+        yield Finding(
+            kind="unfolding",
+            severity="note",
+            area="alerts",
+            what=f"two folds of rule {rule} were undone within a week; its retellings are sent as updates for a month",
+            remedy=f"nothing to do, or decide it yourself: retellings: update or alert in rule {rule}",
+        )
 
 
 def _database(fault: str) -> Iterator[Finding]:

@@ -378,6 +378,7 @@ class Span:
     term: str
 
 
+SPLIT_FROM = "split from: "  # how the reason of a hit begins that a person took out of a story it was folded into
 UPDATE_TO = "update to: "  # how the reason of a hit begins that alerted as an update of its story
 
 
@@ -805,7 +806,8 @@ class RoutingContext:
     """The answer to a RoutingQuery: known hits, stories that share a key, rule histories, active silences.
 
     `homes` are the stories of the entries that were asked for, by (feed, key); `keys` has, for each key that was
-    looked up, the latest stories that have it, and since when. `undelivered` names
+    looked up, the latest stories that have it, and since when. `unfolding` are rules whose folds people undid.
+    `undelivered` names
     those to whom an alert about one of these stories was given up, and who never got another.
     """
 
@@ -813,6 +815,7 @@ class RoutingContext:
     stories: tuple[Story, ...] = ()
     homes: Mapping[tuple[str, str], str] = field(default_factory=dict)
     keys: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
+    unfolding: frozenset[str] = frozenset()
     undelivered: tuple[Undelivered, ...] = ()
     histories: tuple[RuleHistory, ...] = ()
     silences: tuple[Silence, ...] = ()
@@ -962,11 +965,13 @@ class StorySummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleStats:
-    """Statistics of a rule: all hits, alerts, marks, and (day, hits) of the last 30 days, by publication."""
+    """Statistics of a rule: all hits, alerts, folds and those undone, marks, and (day, hits) of the last 30 days."""
 
     rule: str
     hits: int = 0
     alerts: int = 0
+    folded: int = 0
+    undone: int = 0
     relevant: int = 0
     irrelevant: int = 0
     last_hit_at: datetime | None = None
@@ -1063,6 +1068,7 @@ class Backlog:
     `over_budget`: feeds that may store no more today, and how many entries were left out. `unwell`: the first few of
     `feeds_unwell` feeds that fail, are blocked, gone, empty, silent or moved, or never worked. `broken`: the last
     delivery that was tried of each channel, where that failed. `dead`: alerts given up that nobody acknowledged.
+    `unfolding`: rules whose retellings are updates, because people undid their folds.
     """
 
     oldest_feed_due_at: datetime | None = None
@@ -1075,6 +1081,7 @@ class Backlog:
     feeds_unwell: int = 0
     broken: tuple[Delivery, ...] = ()
     dead: int = 0
+    unfolding: tuple[str, ...] = ()
     newest_poll_at: datetime | None = None
 
     @property

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from heapq import nlargest
-from itertools import islice, zip_longest
+from itertools import islice, pairwise, zip_longest
 from operator import eq
 from struct import Struct
 from typing import NamedTuple
@@ -45,6 +45,7 @@ TITLE_WORDS, TITLE_SIGNS = 4, 16
 MAX_FACTS = 40  # of each kind
 OTHER_NAMES = 0.6  # of the names of one report that another one of the event lacks, at most
 CANDIDATES = 50  # stories that one version is compared with, at most, as a copy and as a retelling
+UNDONE_WITHIN, DISTRUSTED = timedelta(days=7), timedelta(days=30)  # two undone folds, and how long they count
 EVENT_KEYS = ("w:", "a:")  # how the keys of retellings begin: heavy words, and anchors in any language
 
 _SIGNATURE = Struct(f"<{HASHES}I")
@@ -142,6 +143,21 @@ def reports_of(story: Story) -> tuple[Report, ...]:
         origin=story.id,
     )
     return (first,)
+
+
+def unfolding(undone: Iterable[tuple[str, datetime]], now: datetime) -> frozenset[str]:
+    """Return the rules of which people undid two folds within a week, for a month from then on.
+
+    `undone` are a rule and an instant for each fold that was undone.
+    """
+    of_rule: dict[str, list[datetime]] = {}
+    for rule, at in sorted(undone):
+        of_rule.setdefault(rule, []).append(at)
+    return frozenset(
+        rule
+        for rule, times in of_rule.items()
+        if any(b - a <= UNDONE_WITHIN and now - b <= DISTRUSTED for a, b in pairwise(times))
+    )
 
 
 class Copy(NamedTuple):

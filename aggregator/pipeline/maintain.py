@@ -11,11 +11,14 @@ from aggregator.core.delivery import compose
 from aggregator.core.delivery.notices import health_channels, notice_deliveries
 from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
 from aggregator.core.findings import findings
-from aggregator.core.model import AlertKind, Backlog, DeliveryState, HitFilter, Notice, Status
+from aggregator.core.model import AlertKind, Backlog, DeliveryState, HitFilter, HitState, Notice, Status
+from aggregator.core.titles import reasons
 from aggregator.pipeline.context import Context
 from aggregator.ports import Catalog, Maintenance, Notifier, Outbox
 
 log = logging.getLogger(__name__)
+
+LEAST_CERTAIN = 10  # folds that a week's account names
 
 
 class Maintainer:
@@ -62,9 +65,24 @@ class Maintainer:
             + (f" ({', '.join(f'{r} {n}' for r, n in rules)})" if rules else ""),
             f"Alerts waiting: {waiting}, failed: {outbox.get(DeliveryState.DEAD, 0)}",
         ]
+        lines += await self._folds(now, zone)
         title = f"aggregator is alive: {len(hits)} hits" if hits else "aggregator is alive: nothing matched"
         subject = ("heartbeat", f"{now:%Y-%m-%dT%H:%M}")
         await self._tell(Notice(title=title, body="\n".join(lines)), subject, AlertKind.HEARTBEAT, zone)
+
+    async def _folds(self, now: datetime, zone: str) -> list[str]:
+        """Account for a week's folds on each Monday: their number, and the least certain of them to look at."""
+        if now.astimezone(ZoneInfo(zone)).weekday() != 0:
+            return []
+        week = await self._catalog.hits(HitFilter(since=now - timedelta(days=7), by="recorded"), limit=0)
+        folds = [detail for detail in week if detail.hit.state is HitState.FOLDED]
+        if not folds:
+            return []
+        events = len({detail.hit.story for detail in folds})
+        folds.sort(key=lambda detail: (detail.hit.because.similarity if detail.hit.because else 0.0, detail.hit.id))
+        least = [f"- {one.entry.title} ({one.feed_title}): {'; '.join(reasons(one.hit.because)[:1])}" for one in folds]
+        count = f"{len(folds)} of {events} {'event' if events == 1 else 'events'}"
+        return [f"Retellings folded within a week: {count}; the least certain:", *least[:LEAST_CERTAIN]]
 
     async def notice_faulty_config(self, errors: ConfigErrors, digest: str) -> None:
         """Report once for each faulty version of the files that it was not applied."""

@@ -21,7 +21,7 @@ from aggregator.store import mappers
 from aggregator.store.column_types import Instant
 from aggregator.store.dialect import Dialect
 from aggregator.store.schema import deliveries, delivery_hits, entries, hits, silences, stories, undelivered
-from aggregator.store.stories import find_related, write_reasons, write_stories
+from aggregator.store.stories import find_related, find_unfolding, write_reasons, write_stories
 
 REACHED = delete(undelivered).where(*(undelivered.c[name] == bindparam(f"lost_{name}") for name in Undelivered._fields))
 DATE_OF_ENTRY = select(entries.c.dated_at).where(entries.c.id == bindparam("of_entry")).scalar_subquery()
@@ -46,6 +46,7 @@ def answer(connection: Connection, dialect: Dialect, question: RoutingQuery, now
         stories=related,
         homes=homes,
         keys=shared,
+        unfolding=find_unfolding(connection, now),
         undelivered=_undelivered(connection, dialect, [story.id for story in related]),
         histories=tuple(_history(connection, rule, since) for rule, since in question.histories),
         silences=live_silences(connection, now),

@@ -322,6 +322,7 @@ story_links = Table(
     Column("at", Instant, nullable=False),
     sqlite_with_rowid=False,
 )
+Index("story_links_at", story_links.c.at)
 
 # What the service has learnt from the stream, by name.
 learned = Table(

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
 
 from aggregator.core.events import MAX_REPORTS
-from aggregator.core.model import Because, Report, RoutingQuery, RoutingResult, Story, StoryEdit, StoryMerge
-from aggregator.core.stories import EVENT_KEYS, shortlist
+from aggregator.core.model import SPLIT_FROM, Because, Report, RoutingQuery, RoutingResult, Story, StoryEdit, StoryMerge
+from aggregator.core.stories import DISTRUSTED, EVENT_KEYS, UNDONE_WITHIN, shortlist, unfolding
 from aggregator.store import mappers
 from aggregator.store.column_types import EPOCH, Instant
 from aggregator.store.dialect import Dialect
@@ -135,6 +135,22 @@ def write_stories(connection: Connection, dialect: Dialect, routed: RoutingResul
         connection.execute(dialect.upsert(story_keys), rows)
     for merged in routed.merged:
         merge_stories(connection, dialect, merged)
+
+
+def find_unfolding(connection: Connection, now: datetime | None) -> frozenset[str]:
+    """Return the rules whose retellings are not folded now, because people undid their folds."""
+    if now is None:
+        return frozenset()
+    undone = (
+        select(hits.c.rule, story_links.c.at)
+        .join(story_links, story_links.c.story == hits.c.story)
+        .where(
+            story_links.c.at >= now - DISTRUSTED - UNDONE_WITHIN,
+            story_links.c.apart,
+            hits.c.reason.like(f"{SPLIT_FROM}%"),
+        )
+    )
+    return unfolding([(rule, at) for rule, at in connection.execute(undone)], now)
 
 
 def write_reasons(connection: Connection, reasons: Sequence[tuple[str, Because]]) -> None:

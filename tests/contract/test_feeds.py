@@ -9,20 +9,29 @@ import pytest
 
 from aggregator.core.errors import Conflict, StoreError
 from aggregator.core.model import (
+    SPLIT_FROM,
+    Because,
     DeliveryState,
+    Features,
     FeedHints,
     Fingerprint,
     Health,
     HitFilter,
     HitState,
     HostLimit,
+    JoinKind,
+    NearMiss,
     PollResult,
     Reason,
+    Report,
     RoutingContext,
     RoutingQuery,
     RoutingResult,
     Silence,
     StoredToday,
+    StoryEdit,
+    StoryKey,
+    StoryLink,
     StoryMerge,
     Undelivered,
     Validators,
@@ -553,6 +562,50 @@ async def test_a_story_becomes_part_of_another(store: AnyStore) -> None:
         found, details = await store.catalog.story(name)
         assert (found.id, {detail.hit.id for detail in details}) == ("s1", {"h1", "h2"})
     assert (await store.catalog.delivery("d1"))[0].story == "s1"
+
+
+async def test_a_person_splits_a_story(store: AnyStore) -> None:
+    """Hits, reports, keys and the alert are written together; both are apart from then on, the fold is undone."""
+    one = story("s1", feeds=("a",))
+    report = Report(id="s1", feed="a", title="T", at=NOW, fingerprint=one.fingerprint, features=Features(lang="en"))
+    other = replace(report, id="r2", fingerprint=Fingerprint(url_key="u2"))
+    folded = [hit(f"h{n}", f"k{n}", story="s1", state=HitState.FOLDED) for n in (1, 2)]
+    routed = making(one, reports=(("s1", report), ("s1", other)), hits=tuple(folded))
+    await stored(store, entry("k1"), entry("k2"), routed=routed)
+    because = Because(
+        kind=JoinKind.PERSON,
+        story="s1",
+        by="ada",
+        at=NOW,
+        misses=(NearMiss(story="s9", title="ü", feed="f", reason="why"),),
+    )
+    for number, chosen in enumerate(folded, 1):
+        name = f"n{number}"
+        left = replace(chosen, story=name, state=HitState.ALERTED, reason=f"{SPLIT_FROM}T", because=because)
+        await store.catalog.edit_stories(
+            StoryEdit(
+                link=StoryLink("s1", name, apart=True, by="ada", at=NOW + number * HOUR),
+                stories=(one, story(name, feeds=("b",))),
+                reports=((name, other),),
+                keys=(StoryKey("u:u2", name, NOW),),
+                hits=(left,),
+                deliveries=(delivery(f"d{number}", hits=(chosen.id,), story=name),),
+            )
+        )
+    context = await asked(store, like(Fingerprint(url_key="u2"), entries=(("a", "k1"),)))
+    assert context.unfolding == {"r"}
+    assert context.homes == {("a", "k1"): "n1"}
+    found, details = await store.catalog.story("n2")
+    assert (found.apart, [report.id for report in found.reports]) == (frozenset({"s1"}), ["r2"])
+    assert [(d.hit.id, d.hit.state, d.hit.because) for d in details] == [("h2", HitState.ALERTED, because)]
+    assert (await store.catalog.story("s1"))[0].apart == {"n1", "n2"}
+    assert {row.id for row in await store.catalog.deliveries()} == {"d1", "d2"}
+    (figures,) = await store.catalog.rules(NOW)
+    assert (figures.folded, figures.undone) == (0, 2)
+    listed = await store.catalog.stories(rule="r")
+    assert {(one.id, one.hits) for one in listed} == {("n1", 1), ("n2", 1)}
+    after = await store.catalog.stories(before=(listed[0].last_at, listed[0].id))
+    assert after[0].id == listed[1].id
 
 
 async def test_history_has_times_of_hits_and_alerts(store: AnyStore) -> None:

@@ -13,6 +13,7 @@ from aggregator.core.errors import Conflict, DatabaseFault, NotFound, StoreError
 from aggregator.core.findings import SUSPECT_DEATHS, feed_finding, feed_is_overdue
 from aggregator.core.model import (
     REPORTED,
+    SPLIT_FROM,
     TROUBLE,
     UPDATE_TO,
     URGENCY,
@@ -64,7 +65,7 @@ from aggregator.core.polling.lanes import slot_of
 from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Feed
-from aggregator.core.stories import EVENT_KEYS, shortlist
+from aggregator.core.stories import EVENT_KEYS, shortlist, unfolding
 from aggregator.ports import Route
 from aggregator.ports.cluster import Lane
 from aggregator.store.migrations import REVISIONS
@@ -127,6 +128,7 @@ class Tables:
     story_keys: dict[str, dict[str, datetime]] = field(default_factory=dict)
     reports: dict[str, tuple[str, Report]] = field(default_factory=dict)
     apart: set[tuple[str, str]] = field(default_factory=set)
+    story_edits: list[StoryEdit] = field(default_factory=list)
     learned: dict[str, bytes] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
@@ -191,6 +193,14 @@ class Tables:
             self.story_keys.setdefault(story_id, {})[key] = at + number * MICROSECOND
         for merged in routed.merged:
             self.merge(merged)
+
+    def unfolding(self, now: datetime | None) -> frozenset[str]:
+        """Rules whose retellings are not folded now."""
+        at = {edit.link.other: edit.link.at for edit in self.story_edits if edit.link.apart}
+        undone = [
+            (h.rule, at[h.story]) for h in self.hits.values() if h.story in at and h.reason.startswith(SPLIT_FROM)
+        ]
+        return unfolding(undone, now) if now else frozenset()
 
     def lost_with(self, delivery: Delivery) -> set[Undelivered]:
         """Of which stories nobody hears where this delivery is given up."""
@@ -410,6 +420,7 @@ class MemoryFeeds:
             known=frozenset(question.hits) & tables.hits.keys(),
             homes=homes,
             keys=keys,
+            unfolding=tables.unfolding(now),
             stories=tuple(sorted(stories, key=lambda story: (story.first_at, story.id))),
             undelivered=tuple(sorted(u for u in tables.undelivered if u.story in {story.id for story in stories})),
             histories=tuple(self._history(rule, at) for rule, at in question.histories),
@@ -906,6 +917,7 @@ class MemoryCatalog(MemoryTriage):
     async def edit_stories(self, edit: StoryEdit) -> None:
         tables = self._tables
         tables.write_stories(edit)
+        tables.story_edits.append(edit)
         for hit in edit.hits:
             known = tables.hits[hit.id]
             tables.hits[hit.id] = replace(
@@ -926,6 +938,8 @@ class MemoryCatalog(MemoryTriage):
             rule=rule,
             hits=len(hits),
             alerts=sum(hit.state is HitState.ALERTED for hit in hits),
+            folded=sum(hit.state is HitState.FOLDED for hit in hits),
+            undone=sum(hit.reason.startswith(SPLIT_FROM) for hit in hits),
             relevant=sum(hit.mark == "relevant" for hit in hits),
             irrelevant=sum(hit.mark == "irrelevant" for hit in hits),
             last_hit_at=max(detail.dated_at for detail in self._tables.details(hits)),
@@ -1015,6 +1029,7 @@ class MemoryCatalog(MemoryTriage):
             broken += [one for one in last if one.state in unsent and not one.acknowledged_at]
         given_up = [one for one in self._tables.deliveries.values() if one.state is DeliveryState.DEAD]
         return Backlog(
+            unfolding=tuple(sorted(self._tables.unfolding(now))),
             unwell=tuple(ranked[:10]),
             feeds_unwell=len(unwell),
             broken=tuple(broken),

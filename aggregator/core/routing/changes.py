@@ -7,6 +7,7 @@ from datetime import datetime
 from aggregator.core.delivery import delivery_id
 from aggregator.core.errors import Conflict
 from aggregator.core.model import (
+    SPLIT_FROM,
     AlertKind,
     Because,
     Delivery,
@@ -113,7 +114,8 @@ def _moved(detail: HitDetail, chosen: HitDetail, name: str, story: Story) -> Hit
     hit = detail.hit
     if hit.entry_id == chosen.hit.entry_id:
         state = HitState.ALERTED if hit.state in UNALERTED else hit.state
-        reason = f"split from: {story.title}" if hit.state in UNALERTED else hit.reason
+        reason = f"{SPLIT_FROM}{story.title}" if hit.state is HitState.FOLDED else hit.reason
+        reason = f"no copy of: {story.title}" if hit.state is HitState.COLLAPSED else reason
         return replace(hit, story=name, state=state, reason=reason, because=None)
     because = hit.because and replace(hit.because, story=name)
     return replace(hit, story=name, because=because)

@@ -244,7 +244,8 @@ def _treatment(entry: Entry, rule: RuleConfig, index: StoryIndex) -> HitState:
     if rule.id not in membership.alerted_before or (entry.reason is Reason.CHANGED and rule.on_update):
         return HitState.ALERTED
     if membership.kind is JoinKind.RETELLING:
-        return HitState.FOLDED if rule.retellings == "fold" and rule.priority != "high" else HitState.ALERTED
+        folds = rule.retellings == "fold" and rule.priority != "high" and rule.id not in index.unfolding
+        return HitState.FOLDED if folds else HitState.ALERTED
     later = membership.kind in (JoinKind.FOLLOW_UP, JoinKind.TRANSLATION)
     return HitState.ALERTED if later else HitState.COLLAPSED
 

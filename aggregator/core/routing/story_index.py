@@ -141,6 +141,7 @@ class StoryIndex:
         self._reports, self._frequencies, self._homes = reports, frequencies, context.homes
         self._stories: dict[str, Story] = {story.id: story for story in context.stories}
         self._by_key: dict[str, dict[str, datetime]] = {key: dict(found) for key, found in context.keys.items()}
+        self.unfolding = context.unfolding
         self._attached: dict[EntryRef, Membership] = {}
         self._grown: dict[str, int] = {}
         self._changed: dict[str, None] = {}

@@ -205,6 +205,8 @@ class Rule(Schema):
     definition: dict[Text, Any]
     hits: int
     alerts: int
+    folded: int
+    undone: int
     relevant: int
     irrelevant: int
     precision: float | None

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from aggregator.core.errors import NotFound
 from aggregator.core.model import (
     KNOWN_STORY,
+    SPLIT_FROM,
     UPDATE_TO,
     Facets,
     HitDetail,
@@ -182,6 +183,8 @@ class HitQueries(QueryBase):
                 rule=row.rule,
                 hits=row.hits,
                 alerts=row.alerts,
+                folded=row.folded,
+                undone=row.undone,
                 relevant=row.relevant,
                 irrelevant=row.irrelevant,
                 last_hit_at=row.last_hit_at,
@@ -213,6 +216,8 @@ def _figures(
             hits.c.rule,
             func.count().label("hits"),
             _count(hits.c.state == HitState.ALERTED.value, "alerts"),
+            _count(hits.c.state == HitState.FOLDED.value, "folded"),
+            _count(hits.c.reason.like(f"{SPLIT_FROM}%"), "undone"),
             _count(hits.c.mark == "relevant", "relevant"),
             _count(hits.c.mark == "irrelevant", "irrelevant"),
             func.max(hits.c.dated_at, type_=Instant).label("last_hit_at"),

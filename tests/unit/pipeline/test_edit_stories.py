@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from aggregator.core.errors import Conflict, NotFound
-from aggregator.core.model import Delivery, Entry, Hit, HitState, JoinKind, Reason, RoutingContext
+from aggregator.core.findings import findings
+from aggregator.core.model import Backlog, Delivery, Entry, Hit, HitState, JoinKind, Reason, RoutingContext, Status
 from aggregator.core.routing import describe
 from aggregator.core.rules import compile_rule
 from aggregator.core.settings import Config, Feed, RuleConfig
+from aggregator.core.stories import unfolding
 from aggregator.core.titles import reasons
 from aggregator.pipeline.context import ActiveConfig, Context, activate
 from aggregator.pipeline.edit_stories import join_stories, split_hit
+from aggregator.pipeline.maintain import Maintainer
 from aggregator.pipeline.matching import match
 from tests.support.memory_store import MemoryStore
 from tests.unit.pipeline.builders import NOW, FakeClock
@@ -29,6 +32,11 @@ SITE = (
     "Second Russian S-400 battery arrives at Turkish base of Murted",
     """The Turkish defence ministry announced on Monday that the second S-400 battery bought from Russia has reached
     the Murted air base. Washington has threatened sanctions over the air defence missiles.""",
+)
+THIRD = (
+    "Murted air base receives second S-400 battery from Russia",
+    """Turkey's defence ministry said the second battery of Russian S-400 missiles was received at Murted air base on
+    Monday despite threats of sanctions by the United States.""",
 )
 TEASER = ("Second Russian S-400 battery arrives at Turkish base of Murted", "The ministry in Ankara announced it.")
 BLOG = (
@@ -211,6 +219,44 @@ async def test_a_split_alerts_what_was_folded_and_is_obeyed() -> None:
     stream.store.tables.entries[0] = replace(stream.store.tables.entries[site.entry_id or 0], content=AGENCY[1])
     edited = await stream.arrive("site", SITE, hours=2.5, version=2, content=AGENCY[1], reason=Reason.CHANGED)
     assert edited.story == new.id, "an edit does not cross what a person set apart"
+
+
+async def test_two_undone_folds_in_a_week_end_a_rules_folding() -> None:
+    """Its retellings are updates from then on, which the status says, and its figures say why; for a month."""
+    stream = Stream()
+    await stream.arrive("agency", AGENCY)
+    for number in range(2):
+        stream.clock.at = NOW + timedelta(hours=1)
+        folded = await stream.arrive(f"site{number}", SITE if number == 0 else THIRD, hours=1 + number)
+        assert folded.state is HitState.FOLDED
+        await split_hit(stream.context, stream.store.catalog, folded.id, by="ada")
+    backlog = await stream.store.catalog.backlog(stream.clock.now())
+    assert backlog.unfolding == ("s400",)
+    (found,) = findings(Status(version="", now_at=NOW, backlog=Backlog(unfolding=("s400",))))
+    assert (found.kind, "s400" in found.what) == ("unfolding", True)
+    (figures,) = await stream.store.catalog.rules(stream.clock.now())
+    assert (figures.folded, figures.undone) == (0, 2)
+    await stream.arrive("wire", AGENCY, hours=2.5, key="w")
+    assert unfolding([("r", NOW), ("r", NOW + timedelta(days=8))], NOW + timedelta(days=8)) == frozenset()
+    assert unfolding([("r", NOW), ("r", NOW)], NOW + timedelta(days=31)) == frozenset()
+
+
+async def test_mondays_heartbeat_accounts_for_the_folds_of_the_week() -> None:
+    """Their number, and the least certain of them with the reason; on other days nothing is said."""
+    stream = Stream()
+    await stream.arrive("agency", AGENCY)
+    await stream.arrive("site", SITE, hours=1)
+    store = stream.store
+    maintainer = Maintainer(stream.context, catalog=store.catalog, outbox=store.outbox, upkeep=store.maintenance)
+    bodies = []
+    for hours in (2, 26):  # NOW is a Monday
+        stream.clock.at = NOW + timedelta(hours=hours)
+        await maintainer.heartbeat("UTC")
+        bodies.append(stream.alerts()[-1].notice)
+    monday, tuesday = (notice.body if notice else "" for notice in bodies)
+    assert "Retellings folded within a week: 1 of 1 event" in monday
+    assert f"- {SITE[0]} (site): same event as" in monday
+    assert "folded" not in tuesday
 
 
 async def test_what_cannot_be_split_is_refused() -> None:

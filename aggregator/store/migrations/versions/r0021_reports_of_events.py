@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sqlite_with_rowid=False,
     )
+    op.create_index("story_links_at", "story_links", ["at"])
     op.create_table(
         "learned",
         sa.Column("name", sa.Text(), primary_key=True),
