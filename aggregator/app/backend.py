@@ -312,7 +312,9 @@ class AppBackend(ConfigEditing):
         added: tuple[config.AddedFeed, ...] = ()
         if wanted:
             async with self._edits:
-                added = await asyncio.to_thread(config.add_feeds, self.path, [one.row() for one in wanted])
+                added = await asyncio.to_thread(
+                    config.add_feeds, self.path, [one.row() for one in wanted], by_title=True
+                )
         if added:
             await self.reloading()
         detail = (config.WATCHED, config.TWICE)

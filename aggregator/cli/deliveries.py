@@ -1,5 +1,6 @@
 """`aggregator deliveries`: the outbox."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,7 @@ from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core import schemas
 from aggregator.core.errors import NotFound, brief
 from aggregator.core.humanize import ago
-from aggregator.core.model import DeliveryState, Json
+from aggregator.core.model import WAITING, DeliveryState, Json
 from aggregator.core.schemas import actions, delivery_detail_json, delivery_json
 from aggregator.core.titles import delivery_reason, with_titles
 
@@ -55,14 +56,14 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
             return
         now = app.clock.now()
         table(
-            ("id!", "channel!", "state!", "attempts>", "due!", "why", "title"),
+            ("id!", "channel!", "state!", "when!", "attempts>", "why", "title"),
             (
                 (
                     short(d.id),
                     d.channel,
                     d.state.value,
+                    _when(d, now),
                     d.attempts,
-                    "" if d.sent_at else ago(d.due_at, now),
                     _why(d),
                     d.title,
                 )
@@ -72,6 +73,13 @@ def list_(as_json: bool, limit: int, states: tuple[str, ...]) -> None:
         )
 
     with_app(work, reading=True)
+
+
+def _when(delivery: "Delivery", now: datetime) -> str:
+    """Return when it was sent; if it waits, when it is due; if it was given up, when it was made."""
+    if delivery.sent_at:
+        return ago(delivery.sent_at, now)
+    return ago(delivery.due_at, now) if delivery.state in WAITING else ago(delivery.created_at, now)
 
 
 def _why(delivery: "Delivery") -> str:

@@ -1,6 +1,7 @@
 """`aggregator hits`: what was found."""
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from math import inf
@@ -19,13 +20,13 @@ from aggregator.cli.output import (
     plural,
     print_fields,
     raw,
+    secho,
     short,
-    table,
 )
 from aggregator.cli.param_types import SINCE, SINCE_HELP
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core import schemas
-from aggregator.core.errors import NotFound
+from aggregator.core.errors import NotFound, brief
 from aggregator.core.humanize import ago, dated, published
 from aggregator.core.model import By, HitDetail, HitFilter, Period
 from aggregator.core.schemas import actions, baseline_json, hit_json
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from aggregator.core.results import BaselineSent
 
 PAGE_SIZE = 500
+FEED_CHARS = 24
 
 
 @click.group(
@@ -103,36 +105,45 @@ def list_(as_json: bool, limit: int, **wanted: Any) -> None:
             emit([hit_json(detail) for detail in found])
             return
         now = app.local_now()
-        table(
-            ("id!", "when!", "rule!", "feed!", "state", "evidence"),
-            (
-                (
-                    short(t.hit.id),
-                    published(t.dated_at, t.recorded_at, now),
-                    t.hit.rule,
-                    t.hit.feed,
-                    hit_outcome(t.hit),
-                    _evidence(t),
-                )
-                for t in found
-            ),
-            empty="No matching hits." if any(wanted.values()) else "No hits yet; `aggregator poll` polls the feeds.",
-        )
+        for detail in found:
+            _two_lines(detail, now)
+        outcomes = Counter(said for said in (hit_outcome(t.hit) for t in found) if ": " in said)
+        for outcome, count in outcomes.most_common() if console().is_terminal else ():
+            secho(f"{count:,} {outcome}", dim=True, err=True)
+        if not found:
+            asked = any(value for name, value in wanted.items() if name != "by")
+            echo("No matching hits." if asked else "No hits yet; `aggregator poll` polls the feeds.", err=True)
 
     with_app(work, reading=True)
 
 
-def _when(detail: HitDetail, now: datetime) -> str:
-    return published(detail.dated_at, detail.recorded_at, now)
+def _two_lines(detail: HitDetail, now: datetime) -> None:
+    """Print a hit: what it is of, when, and what became of it; then its title and the words around the match.
+
+    On a terminal each line is cut to its width; in a pipe it is whole, the id, too.
+    """
+    from rich.text import Text
+
+    hit, out = detail.hit, console()
+    feed = brief(detail.feed_title or hit.feed, FEED_CHARS) if out.is_terminal else hit.feed
+    when, outcome = published(detail.dated_at, detail.recorded_at, now), hit_outcome(hit)
+    outcome = outcome.partition(": ")[0].partition(" of ")[0] if out.is_terminal else outcome
+    meta = Text.assemble((short(hit.id), "bold"), f"  {when} · ", (hit.rule, "cyan"), f" · {outcome} · {feed}")
+    if hit.mark:
+        meta.append(f" · {hit.mark}")
+    for line in (meta, Text("  ").append_text(_evidence(detail, " — "))):
+        if out.is_terminal:
+            line.truncate(out.width, overflow="ellipsis")
+        out.print(line)
 
 
-def _evidence(detail: HitDetail) -> Any:
+def _evidence(detail: HitDetail, between: str = "\n") -> Any:
     """Title and snippet, with the matched words marked."""
     from rich.text import Text
 
     snippet = detail.hit.snippet if detail.hit.snippet != detail.entry.title else ""
     title = highlighted(detail.entry.title, detail.hit.spans, "bold")
-    return Text("\n").join([title, highlighted(snippet, detail.hit.spans)]) if snippet else title
+    return Text(between).join([title, highlighted(snippet, detail.hit.spans)]) if snippet else title
 
 
 @hits.command()

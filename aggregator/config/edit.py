@@ -10,7 +10,7 @@ from aggregator.config import rule_text, yaml_edit
 from aggregator.config.loader import Loaded, load
 from aggregator.config.scope import restrict
 from aggregator.config.source import Source, file_digest, files, read
-from aggregator.config.values import free_slug
+from aggregator.config.values import free_slug, title_slug
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, SequenceNode
 from aggregator.core.errors import AggregatorError, Conflict, NotFound
@@ -47,16 +47,22 @@ def add_feed(
 
 
 def add_feeds(
-    path: Path, rows: Sequence[Mapping[str, object]], *, environ: Mapping[str, str] = os.environ
+    path: Path,
+    rows: Sequence[Mapping[str, object]],
+    *,
+    by_title: bool = False,
+    environ: Mapping[str, str] = os.environ,
 ) -> tuple[AddedFeed, ...]:
     """Write several feeds at once, all or none; rows are keys of a feed. Raises ConfigErrors.
 
-    Ids are written out, so that a feed keeps its history when its address changes.
+    Ids are written out, so that a feed keeps its history when its address changes; `by_title`: made of titles, which
+    people know, where these are free.
     """
     taken = {feed.id for feed in load(path, environ).config.feeds}
     named = []
     for row in rows:
-        name = str(row.get("id") or free_slug(str(row["url"]), taken))
+        titled = title_slug(str(row.get("title") or "")) if by_title else ""
+        name = str(row.get("id") or (titled if titled not in taken else "") or free_slug(str(row["url"]), taken))
         taken.add(name)
         named.append({"url": row["url"], "id": name, **row})
     source, root = _home_of(path, "feeds")

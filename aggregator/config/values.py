@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 Read = Callable[[ScalarNode], object]
 CONSOLE = "console"
+MAX_TITLE_SLUG = 32
 _NOTHING = {"", "~", "null", "Null", "NULL"}
 
 
@@ -69,6 +70,15 @@ def free_slug(url: str, taken: Collection[str]) -> str:
     """Return the slug of a feed; if another feed has it, with a piece of the URL's hash."""
     name = slug(url) or "feed"
     return f"{name[:93]}-{_short(url)}" if name in taken else name
+
+
+def title_slug(title: str) -> str:
+    """Return a short id made of a title, cut between words; empty if it has too few Latin letters for one."""
+    plain_text = unicodedata.normalize("NFKD", title).casefold()
+    name = re.sub(r"[^a-z0-9]+", "-", "".join(c for c in plain_text if not unicodedata.combining(c))).strip("-")
+    if len(name) > MAX_TITLE_SLUG:
+        name = name[: MAX_TITLE_SLUG + 1].rpartition("-")[0] or name[:MAX_TITLE_SLUG]
+    return name if len(name) > 2 else ""
 
 
 def _short(url: str) -> str:
