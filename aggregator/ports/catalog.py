@@ -219,10 +219,12 @@ class Catalog(Protocol):
         self,
         *,
         states: Sequence[DeliveryState] = (),
+        channel: str | None = None,
+        rule: str | None = None,
         limit: int = 50,
         before: tuple[datetime, str] | None = None,
     ) -> tuple[Delivery, ...]:
-        """Return deliveries; `before` (created_at, id) continues a listing."""
+        """Return deliveries in some state, of a channel, of a rule; `before` (created_at, id) continues a listing."""
         ...
 
     async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[HitDetail, ...]]: ...

@@ -52,6 +52,8 @@ DONE: dict[str, str | tuple[str, str]] = {
     "not-undone": gettext_noop("Nothing left to undo: it was undone already, or has been changed since."),
     "muted": ngettext_noop("Story muted for 7 days.", "%(n)s stories muted for 7 days."),
     "no-story": gettext_noop("Nothing to mute: this entry has no story yet. Silence its rule or feed instead."),
+    "split": gettext_noop("Split: it is a story of its own now."),
+    "joined": gettext_noop("Joined: one story now."),
     "labelled": gettext_noop("Labels saved."),
     "noted": gettext_noop("Note added."),
     "note-removed": gettext_noop("Note removed."),

@@ -114,6 +114,21 @@ async def test_a_hit_names_its_alerts(store: AnyStore) -> None:
     assert listed == {"h1": (sent_d1, held_d2), "h2": (), "h3": (), "h4": (sent_d1, dead_d4), "h5": ()}
 
 
+async def test_alerts_are_listed_by_channel_and_rule(store: AnyStore) -> None:
+    """A rule is matched whole, whatever its name holds."""
+    await store.outbox.add(
+        [delivery("d1", rules=("a_b",)), delivery("d2", channel="hook", rules=("axb", "r")), delivery("d3", rules=())]
+    )
+
+    async def found(**wanted: str) -> set[str]:
+        return {one.id for one in await store.catalog.deliveries(**wanted)}  # type: ignore[arg-type]
+
+    assert await found(channel="hook") == {"d2"}
+    assert await found(rule="a_b") == {"d1"}
+    assert await found(rule="r") == {"d2"}
+    assert await found(rule="x") == set()
+
+
 async def test_labels_and_notes_are_kept_on_stories(store: AnyStore) -> None:
     """Each change can be taken back; they are of stories that exist."""
     await some_hits(store)

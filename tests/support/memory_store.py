@@ -950,13 +950,18 @@ class MemoryCatalog(MemoryTriage):
         self,
         *,
         states: Sequence[DeliveryState] = (),
+        channel: str | None = None,
+        rule: str | None = None,
         limit: int = 50,
         before: tuple[datetime, str] | None = None,
     ) -> tuple[Delivery, ...]:
         wanted = [
             d
             for d in self._tables.deliveries.values()
-            if (not states or d.state in states) and (before is None or (d.created_at, d.id) < before)
+            if (not states or d.state in states)
+            and channel in (None, d.channel)
+            and (rule is None or rule in d.rules)
+            and (before is None or (d.created_at, d.id) < before)
         ]
         return _first(sorted(wanted, key=lambda d: (d.created_at, d.id), reverse=True), limit)
 

@@ -1,9 +1,10 @@
 """The outbox for people: waiting, sent and dead deliveries, and retries by hand."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Update, case, func, or_, select, update
+from sqlalchemy import Connection, Text, Update, case, func, or_, select, type_coerce, update
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import (
@@ -32,12 +33,18 @@ class DeliveryQueries(QueryBase):
         self,
         *,
         states: Sequence[DeliveryState] = (),
+        channel: str | None = None,
+        rule: str | None = None,
         limit: int = 50,
         before: tuple[datetime, str] | None = None,
     ) -> tuple[Delivery, ...]:
         query = limited(select(deliveries).order_by(deliveries.c.created_at.desc(), deliveries.c.id.desc()), limit)
         if states:
             query = query.where(deliveries.c.state.in_([state.value for state in states]))
+        if channel is not None:
+            query = query.where(deliveries.c.channel == channel)
+        if rule is not None:  # a list of names as JSON
+            query = query.where(type_coerce(deliveries.c.rules, Text).contains(json.dumps(rule), autoescape=True))
         if before is not None:
             query = query.where(earlier(deliveries.c.created_at, deliveries.c.id, before))
         found = await self._reader.read(lambda connection: connection.execute(query).all())
