@@ -200,6 +200,7 @@ def environment() -> Environment:
         span=filters.span,
         count=filters.count,
         amount=filters.amount,
+        said=gettext,  # of a word that is no literal: `_` would take its text for markup
         ago=filters.ago,
         written=humanize.written,
         due=filters.due,
