@@ -9,15 +9,22 @@ from aggregator.notify import check_channels
 
 
 def usage_problems(loaded: Loaded, *, before: Loaded | None = None) -> tuple[ConfigError, ...]:
-    """Failing tests of rules, selectors that are none, and channels that cannot work, each with its place.
+    """Missing extras, failing tests of rules, wrong selectors, channels that cannot work: each with its place.
 
     Rules that are in `before` already, and have not changed, are not tested anew.
     """
     return (
+        *(_missing_extras(loaded) if any(feed.full_text for feed in loaded.config.feeds) else ()),
         *rule_test_errors(loaded, before=before),
         *feed_errors(loaded, {feed.id: tuple(_selectors(feed)) for feed in loaded.config.feeds if feed.select}),
         *channel_errors(loaded, check_channels(loaded.config.channels.values())),
     )
+
+
+def _missing_extras(loaded: Loaded) -> tuple[ConfigError, ...]:
+    from aggregator.app.extras import extra_errors  # loads the reader of articles
+
+    return extra_errors(loaded)
 
 
 def _selectors(feed: Feed) -> Iterator[Problem]:

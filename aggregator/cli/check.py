@@ -26,12 +26,11 @@ Examples:
 @json_option
 def check(online: bool, as_json: bool) -> None:
     """Validate everything: YAML, rules and their tests, channels. Exit 2 on errors."""
-    from aggregator.app.extras import extra_errors
     from aggregator.app.usable import usage_problems
 
     try:
         loaded = load()
-        errors = (*usage_problems(loaded), *extra_errors(loaded))
+        errors = usage_problems(loaded)
         if any(error.severity == "error" for error in errors):
             raise ConfigErrors(errors)
     except ConfigErrors as failed:

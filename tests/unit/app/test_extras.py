@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from aggregator.app import extras
+from aggregator.app.usable import require_usable
 from aggregator.config import load
+from aggregator.core.errors import ConfigErrors
 
 FEEDS = """\
 feeds:
@@ -29,3 +31,5 @@ def test_full_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: b
     assert error.message == "full_text of feed full requires the extra fulltext, which is not installed"
     assert error.hint is not None
     assert "aggregator-watch[fulltext]" in error.hint
+    with pytest.raises(ConfigErrors, match="requires the extra fulltext"):  # by run, poll and reload as by check
+        require_usable(load(tmp_path / "feeds.yaml", {}))
