@@ -1,6 +1,6 @@
 """Stories in the database: found by their keys, loaded with their reports, written, and made one."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
@@ -26,7 +26,7 @@ from aggregator.store.schema import (
 
 LATEST = 64  # stories of one key that are looked at: so the cost of a lookup does not grow with their number
 
-Keys = Mapping[str, Mapping[str, datetime]]
+Keys = dict[str, dict[str, datetime]]
 REASON = update(hits).where(hits.c.id == bindparam("hit_id"))
 
 
