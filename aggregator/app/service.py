@@ -42,7 +42,7 @@ FOLLOW_S = 5.0
 FAULT_LASTS_S = 60.0  # a full disk, a restart of the server: reported if it lasts longer
 CLOCK_JUMP = timedelta(seconds=2)
 
-FIRST_LOOK_S = 3.0  # without a further first poll: what was found until then is told
+FIRST_LOOK_S = 3.0  # without a further first poll: what was found until then is shown
 
 Ready = Callable[[str | None], None]
 

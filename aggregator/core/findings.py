@@ -169,8 +169,11 @@ def _unwell(backlog: Backlog) -> Iterator[Finding]:
 
 
 def feed_finding(state: FeedState) -> Finding | None:
-    """Return what is wrong with a feed, without its name; None: nothing. One that never worked is told at once."""
-    look = f"open {state.url}; if it moved, `aggregator feeds discover SITE`"
+    """Return what is wrong with a feed, without its name; None: nothing. One that never worked is reported at once.
+
+    Nothing in it quotes the feed's address, which may hold a secret.
+    """
+    look = f"`aggregator feeds show {state.id}` has its address; if it moved, `aggregator feeds discover SITE`"
     found: dict[Health, tuple[Severity, str, str]] = {
         Health.FAILING: ("warning", f"{state.failures} polls failed: {state.last_error}", look),
         Health.BLOCKED: (
@@ -186,10 +189,18 @@ def feed_finding(state: FeedState) -> Finding | None:
         Health.EMPTIED: (
             "warning",
             "responds with no entries",
-            f"open {state.url} and check whether the feed has moved",
+            f"open the address in `aggregator feeds show {state.id}` and check whether the feed has moved",
         ),
-        Health.SILENT: ("note", "unusually quiet: no new entries", f"open {state.url} and compare"),
-        Health.MOVED: ("note", f"now fetched from {state.url}", "update its url"),
+        Health.SILENT: (
+            "note",
+            "unusually quiet: no new entries",
+            f"open the address in `aggregator feeds show {state.id}` and compare",
+        ),
+        Health.MOVED: (
+            "note",
+            "now fetched from another address",
+            f"update its url to the one in `aggregator feeds show {state.id}`",
+        ),
     }
     if state.failures and state.last_ok_at is None and state.health not in (Health.GONE, Health.BLOCKED):
         polls = "first poll failed" if state.failures == 1 else f"never worked, {state.failures} polls failed"
@@ -199,7 +210,7 @@ def feed_finding(state: FeedState) -> Finding | None:
         severity, what, remedy = found[state.health]
         return Finding(kind=state.health.value, severity=severity, area="feeds", what=what, remedy=remedy)
     if state.last_ok_at and not state.items and state.newest_at is None:
-        remedy = f"open {state.url} and compare"
+        remedy = f"open the address in `aggregator feeds show {state.id}` and compare"
         return Finding(kind="no_entries", severity="note", area="feeds", what="no entries yet", remedy=remedy)
     return None
 

@@ -20,6 +20,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from aggregator.app.clock import SystemClock
 from aggregator.cli.program import COMMANDS, program
 from aggregator.store.migrations import REVISIONS
 from tests.support.certificates import server_context
@@ -93,6 +94,7 @@ class Installation:
 @pytest.fixture(scope="module")
 def servers() -> Iterator[tuple[Publisher, Receiver]]:
     publisher, receiver = Publisher(), Receiver()
+    publisher.dated_at = SystemClock().now()  # `--since` means the time of publication
     yield publisher, receiver
     publisher.close()
     receiver.close()
@@ -329,7 +331,15 @@ def test_commands_that_act_answer_in_json(tmp_path: Path, servers: tuple[Publish
     url = f"{made.publisher.url}/json"
 
     assert made.json("db", "upgrade") == {"revision": REVISIONS[-1], "before": None, "copy_file": None}
-    refused = {"added": False, "id": None, "url": url, "title": "json", "tags": ["t"]}
+    refused: dict[str, object] = {
+        "added": False,
+        "id": None,
+        "url": url,
+        "title": "json",
+        "tags": ["t"],
+        "kind": "feed",
+        "select": {},
+    }
     assert made.json("feeds", "add", url, "--tag", "t", code=3, stdin="n\n") == refused
     added = made.json("feeds", "add", url, "--tag", "t", "--id", "news", "--yes")
     assert added == refused | {"added": True, "id": "news"}

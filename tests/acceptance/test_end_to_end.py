@@ -45,7 +45,7 @@ def test_a_poll_by_hand_reports_what_it_did(publisher: Publisher, receiver: Rece
     assert done.returncode == 1, "one feed answers 404"
     assert shape["feeds"] == {"polled": 2, "changed": 1, "unchanged": 0, "failed": 1}
     assert shape["entries"] == {"new": 1, "updated": 0}
-    assert set(shape) == {"feeds", "entries", "hits", "deliveries", "seconds"}
+    assert set(shape) == {"feeds", "entries", "hits", "deliveries", "seconds", "outcomes", "why"}
     again = service.json("poll", "wire", "--force")
     assert again["feeds"]["unchanged"] == 1
     assert "if-none-match" in publisher.requests[-1][1]

@@ -175,7 +175,7 @@ def run_service(config: Path, point: str, passage: int) -> None:
                 outbox=FaultyOutbox(app.store.outbox, trap),
             )
             runtime = await app.runtime()
-            runtime.fetcher = FaultyFetcher(runtime.fetcher, trap)  # type: ignore[assignment]
+            runtime.sources = FaultyFetcher(runtime.sources, trap)  # type: ignore[assignment]
             runtime.notifier = FaultyNotifier(runtime.notifier, trap)
             await FastService(app, runtime, config, ROLES).run()
 

@@ -85,6 +85,7 @@ class Publisher(Server):
         self.special: dict[str, Answer] = {}
         self.validators = True
         self.window = 100
+        self.dated_at = START  # of every entry
 
     def publish(self, feed: str, key: str, title: str, text: str = "") -> None:
         with self.lock:
@@ -109,7 +110,7 @@ class Publisher(Server):
         newest_first = self.entries[feed][-self.window :][::-1]
         items = "".join(
             f"<item><title>{escape(title)}</title><link>{self.url}/{feed}/{key}</link>"
-            f"<guid isPermaLink='false'>{key}</guid><pubDate>{format_datetime(START, usegmt=True)}</pubDate>"
+            f"<guid isPermaLink='false'>{key}</guid><pubDate>{format_datetime(self.dated_at, usegmt=True)}</pubDate>"
             f"<description>{escape(text)}</description></item>"
             for key, title, text in newest_first
         )

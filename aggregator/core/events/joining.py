@@ -31,7 +31,7 @@ OTHER_NAMES, FOREIGN_NAMES = 0.65, 0.75  # of the weight of names that another r
 ALIKE, SAME_HEADLINE = 0.2, 0.6  # of the shingles of texts or pairs of words of headlines: worded alike
 SLOT, SMALL_SLOT, SAME_WORDS = 4, 2, 4  # words in which two headlines of one template differ; that they share
 HEADLINE_ANCHORS = 3  # shared by headlines in two languages
-TITLE_ANCHORS, TEXT_ANCHORS = 2, 4  # or so many by the headlines and by all of both
+TITLE_ANCHORS, TEXT_ANCHORS = 2, 4  # or this many in the headlines and in all of both
 # Sentence embeddings alone are dangerous (twins reach 0.75, true rewrites 0.52): they need shared anchors, too.
 MODEL_LIKENESS, MODEL_ANCHORS = 0.5, 2
 TRANSLATED_WITHIN = timedelta(hours=12)
