@@ -4,6 +4,8 @@ PAGES = {
     "hits": "/",
     "hits-filtered": "/?rule=f35&since=7d",
     "hits-none": "/?mark=irrelevant&since=1h",
+    "hits-all": "/?show=all&facets=1",
+    "views": "/views",
     "hit": "/hits/00001389",
     "rules": "/rules",
     "rule": "/rules/s400-turkey",

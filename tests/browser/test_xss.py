@@ -9,11 +9,13 @@ from aggregator.core.model import (
     DeliveryState,
     Fingerprint,
     HostLimit,
+    Note,
     Notice,
     Silence,
     Span,
     Story,
     Validators,
+    View,
 )
 from aggregator.core.results import FeedCandidate
 from tests.browser.conftest import Opener, Site
@@ -123,6 +125,10 @@ def poison(site: Site, bad: str, number: int) -> list[str]:
         row.state, title=bad, last_error=bad, url=bad, validators=Validators(url=bad, etag=bad, last_modified=bad)
     )
     tables.hosts["janes.example"] = HostLimit(host=bad, not_before=now + timedelta(hours=1), reason=bad)
+    story = next(iter(tables.stories), "")
+    tables.triage.labels[story, bad] = True
+    tables.triage.notes[number] = Note(id=number, story=story, text=bad, created_at=now)
+    tables.triage.views[str(number)] = View(id=str(number), name=bad, query=(("rule", bad),), created_at=now)
     tables.silences[1] = Silence(id=1, story=bad, until_at=now + timedelta(hours=1), reason=bad, created_at=now)
     site.backend.candidates["https://bad"] = (FeedCandidate(url=bad, title=bad, titles=(bad,), existing_id=bad),)
     return [f"/hits/x{number}", f"/alerts/x{number}", f"/silences/add?hit=x{number}"]
@@ -135,7 +141,18 @@ def test_nothing_that_a_feed_says_runs(site: Site, open_page: Opener) -> None:
     for index, bad in enumerate(PAYLOADS):
         singles += poison(site, bad, 9000 + index)
     page = open_page("/")
-    everywhere = ["/", "/feeds", "/feeds/janes", "/alerts", "/status", "/search?q=CAATSA", "/rules/caatsa"]
+    everywhere = [
+        "/",
+        "/?show=all&facets=1",
+        "/views",
+        "/stories/story-1",
+        "/feeds",
+        "/feeds/janes",
+        "/alerts",
+        "/status",
+        "/search?q=CAATSA",
+        "/rules/caatsa",
+    ]
     for path in [*everywhere, *singles]:
         page.goto(site.address + path, wait_until="load")
         page.mouse.move(400, 300)
