@@ -3,47 +3,35 @@
 A model reads its fields from the attributes of a value. It may gain keys, never lose one.
 """
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, SkipValidation, WithJsonSchema
-
-
-def instant(at: datetime | None) -> str | None:
-    """Format `2026-03-01T08:15:00Z`; None stays None."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
-
-
-At = Annotated[
-    datetime, PlainSerializer(instant), WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization")
-]
-TEXTS = {"summary", "content"}
-Text = Annotated[str, SkipValidation]  # what a terminal or a file brought may hold what is no valid Unicode
-
-
-class Schema(BaseModel):
-    """Built when it is first used: a command that prints no JSON does not pay for it."""
-
-    model_config = ConfigDict(from_attributes=True, defer_build=True)
-
-
-class ConfigProblem(Schema):
-    file: Text
-    line: int
-    column: int
-    message: Text
-    hint: Text | None
-    severity: Literal["error", "warning"]
-
-
-class Span(Schema):
-    """Where a term matched; offsets count code points."""
-
-    field: Text
-    start: int
-    end: int
-    text: Text
-    term: Text
+from aggregator.core.schemas.base import TEXTS as TEXTS
+from aggregator.core.schemas.base import At as At
+from aggregator.core.schemas.base import ConfigProblem as ConfigProblem
+from aggregator.core.schemas.base import Schema as Schema
+from aggregator.core.schemas.base import Span as Span
+from aggregator.core.schemas.base import Text as Text
+from aggregator.core.schemas.base import instant as instant
+from aggregator.core.schemas.rule_models import Clause as Clause
+from aggregator.core.schemas.rule_models import Edit as Edit
+from aggregator.core.schemas.rule_models import Evidence as Evidence
+from aggregator.core.schemas.rule_models import Explanation as Explanation
+from aggregator.core.schemas.rule_models import LintAdvice as LintAdvice
+from aggregator.core.schemas.rule_models import RuleItem as RuleItem
+from aggregator.core.schemas.rule_models import RuleItemCheck as RuleItemCheck
+from aggregator.core.schemas.rule_models import RuleSaved as RuleSaved
+from aggregator.core.schemas.rule_models import RulesCheck as RulesCheck
+from aggregator.core.schemas.rule_models import RulesFile as RulesFile
+from aggregator.core.schemas.rule_models import RuleSpans as RuleSpans
+from aggregator.core.schemas.workspace import Count as Count
+from aggregator.core.schemas.workspace import FacetCount as FacetCount
+from aggregator.core.schemas.workspace import Facets as Facets
+from aggregator.core.schemas.workspace import FeedLink as FeedLink
+from aggregator.core.schemas.workspace import LabelCount as LabelCount
+from aggregator.core.schemas.workspace import Labels as Labels
+from aggregator.core.schemas.workspace import Note as Note
+from aggregator.core.schemas.workspace import Undone as Undone
+from aggregator.core.schemas.workspace import View as View
 
 
 class EntryOfHit(Schema):
@@ -284,55 +272,6 @@ class Silence(Schema):
     created_at: At
 
 
-class RuleItem(Schema):
-    """One rule as it is written: its YAML without the dash, what a form shows of it, and the file it is in."""
-
-    rule: Text
-    name: Text
-    item: Text
-    form: dict[str, Text]
-
-
-class RuleItemCheck(Schema):
-    """The verdict on an item; lines count from its first one. `item` and `form` are those after what the form said."""
-
-    ok: bool
-    item: Text
-    form: dict[str, Text]
-    problems: list["ConfigProblem"]
-
-
-class RuleSaved(Schema):
-    """A rule that was written; `edit` is the number by which that can be undone, null if nothing changed."""
-
-    rule: Text
-    name: Text
-    digest: Text
-    edit: int | None
-
-
-class Edit(Schema):
-    """An edit of rules: from `line` on, `removed` became `added`."""
-
-    id: int | None
-    file: Text
-    line: int
-    removed: Text
-    added: Text
-    about: Text
-    undoes: int | None
-    at: At
-
-
-class FeedLink(Schema):
-    """A token that opens the feed at `path` by its address; `address` is shown once, when it is made."""
-
-    id: int | None
-    path: Text
-    created_at: At
-    address: Text | None = None
-
-
 class Stats(Schema):
     feeds: int
     entries: int
@@ -430,18 +369,6 @@ class ImportResult(Schema):
     problems: list[Text]
 
 
-class RulesCheck(Schema):
-    ok: bool
-    problems: list[ConfigProblem]
-    rules: list[Text]
-
-
-class RulesFile(Schema):
-    name: Text
-    text: Text
-    digest: Text
-
-
 class RuleChange(Schema):
     rule: Text
     before: int
@@ -457,99 +384,6 @@ class Preview(Schema):
     entries: int
     complete: bool
     changes: list[RuleChange]
-
-
-class RuleSpans(Schema):
-    """One rule's answer to a text."""
-
-    rule: Text
-    spans: list[Span]
-
-
-class Evidence(Schema):
-    field: Text
-    start: int
-    end: int
-    text: Text
-
-
-class Clause(Schema):
-    kind: Text
-    text: Text
-    satisfied: bool
-    found: list[Evidence]
-    hint: Text
-    children: list["Clause"]
-
-
-class Explanation(Schema):
-    rule: Text
-    matched: bool
-    excluded_by: Text
-    barred: Text  # the old key, for one release
-    tree: Clause
-    snippet: Text
-
-
-class Count(Schema):
-    count: int
-
-
-class Undone(Schema):
-    """What was taken back, in how many rows."""
-
-    id: Text
-    kind: Text
-    made_at: At
-    count: int
-
-
-class Labels(Schema):
-    labels: list[Text]
-
-
-class LabelCount(Schema):
-    label: Text
-    stories: int
-
-
-class Note(Schema):
-    id: int
-    story: Text
-    text: Text
-    created_at: At
-
-
-class View(Schema):
-    """A saved view; `atom` and `csv` are paths of this site."""
-
-    id: Text
-    name: Text
-    query: Text
-    atom: Text
-    csv: Text
-    created_at: At
-
-
-class FacetCount(Schema):
-    value: Text
-    cards: int
-
-
-class Facets(Schema):
-    """Values in a listing, counted by card over its newest `hits` hits."""
-
-    rules: list[FacetCount]
-    feeds: list[FacetCount]
-    languages: list[FacetCount]
-    hits: int
-
-
-class LintAdvice(Schema):
-    rule: Text
-    kind: Text
-    message: Text
-    hint: Text
 
 
 class BacktestSample(Schema):

@@ -92,7 +92,7 @@ def test_nothing_wrong_is_nothing_said() -> None:
         (known(feed(health=Health.BLOCKED)), "blocked", "warning", "user_agent"),
         (known(feed(health=Health.GONE)), "gone", "warning", "feeds remove wire"),
         (known(feed(health=Health.EMPTIED)), "emptied", "warning", "moved"),
-        (known(feed(health=Health.SILENT)), "silent", "note", "open https://wire.example/feed"),
+        (known(feed(health=Health.SILENT)), "silent", "note", "aggregator feeds show wire"),
         (known(feed(health=Health.MOVED)), "moved", "note", "url"),
         (known(feed(last_polled_at=NOW + timedelta(hours=2))), "clock", "error", "clock"),
         (known(from_future={"wire": 3}), "future", "note", "nothing to do"),
