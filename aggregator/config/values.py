@@ -73,7 +73,7 @@ def free_slug(url: str, taken: Collection[str]) -> str:
 
 
 def title_slug(title: str) -> str:
-    """Return a short id made of a title, cut between words; empty if it has too few Latin letters for one."""
+    """Return a short id made of a title, cut between words; empty if it has too few Latin characters for one."""
     plain_text = unicodedata.normalize("NFKD", title).casefold()
     name = re.sub(r"[^a-z0-9]+", "-", "".join(c for c in plain_text if not unicodedata.combining(c))).strip("-")
     if len(name) > MAX_TITLE_SLUG:

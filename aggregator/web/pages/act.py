@@ -32,7 +32,7 @@ async def _alert(backend: Backend, token: str) -> tuple[Delivery, tuple[HitDetai
     key = await backend.catalog.signing_key(b"")
     found = delivery_of(key, token, backend.clock.now())
     if found is None:
-        raise HTTPException(403, gettext("This link has ended, or is not one of ours. Log in to act on the alert."))
+        raise HTTPException(403, gettext("This link has expired or is not valid. Log in to act on the alert."))
     delivery, _, details = await backend.catalog.delivery(found)
     return delivery, details
 
