@@ -65,14 +65,14 @@ def test_keys_can_be_switched_off(open_page: Opener) -> None:
         ("/", "js", r"/silences/add\?hit=00001389"),
         ("/alerts", ["j", "Enter"], r"/alerts/d\d$"),
         ("/feeds", "jo", r"/feeds/\w+$"),
-        ("/rules", "e", r"/rules/edit$"),
+        ("/rules", "je", r"/rules/[\w-]+/edit$"),
         ("/hits/00001389", "t", r"/stories/story-1$"),
         ("/", "gr", r"/rules$"),
         ("/rules", "gf", r"/feeds$"),
         ("/rules", "ga", r"/alerts$"),
         ("/rules", "gs", r"/status$"),
         ("/rules", "gh", r"/$"),
-        ("/rules", "/", r"/search$"),
+        ("/status", "/", r"/search$"),
     ],
 )
 def test_keys_lead(open_page: Opener, start: str, keys: list[str], end: str) -> None:
