@@ -48,6 +48,7 @@ CANDIDATES = 50  # stories that one version is compared with, at most, as a copy
 UNDONE_WITHIN, DISTRUSTED = timedelta(days=7), timedelta(days=30)  # two undone folds, and how long they count
 LATEST = 64  # stories of one key that are looked at: so the cost of an entry does not grow with their number
 LOOSE = 6  # candidates of a retelling, at most, that share one key only
+RETOLD = 16  # stories that one entry is compared with as a retelling: 50 find no more (benchmarks.stories)
 EVENT_KEYS = ("w:", "a:")  # how the keys of retellings begin: heavy words, and anchors in any language
 
 _SIGNATURE = Struct(f"<{HASHES}I")
@@ -123,7 +124,7 @@ def shortlist(lookup: Sequence[str], by_key: Mapping[str, dict[str, datetime]]) 
             else:
                 copies[name] += 1 if key.startswith("b:") else CANDIDATES
     events.update({name: count for name, count in anchors.items() if count > 1 or events[name]})
-    retold = _nearest(events, latest)
+    retold = _nearest(events, latest)[:RETOLD]
     # One word in common says little: only the nearest of those are worth a comparison, which costs 0.1 ms.
     return _nearest(copies, latest), [name for place, name in enumerate(retold) if events[name] > 1 or place < LOOSE]
 

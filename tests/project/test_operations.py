@@ -125,11 +125,10 @@ def test_links_between_pages_resolve(page: Path) -> None:
 
 
 def test_decisions_are_short_and_numbered() -> None:
-    """At most 40 lines each, numbers without a gap or a double; 14 is kept for how events are recognised."""
+    """At most 40 lines each, numbers without a gap or a double."""
     pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     numbers = [int(page.name[:4]) for page in pages]
-    assert sorted({*numbers, 14}) == list(range(1, max(numbers) + 1))
-    assert len(numbers) == len(set(numbers))
+    assert numbers == list(range(1, max(numbers) + 1))
     assert {page.name: n for page in pages if (n := len(page.read_text(encoding="utf-8").splitlines())) > 40} == {}
 
 

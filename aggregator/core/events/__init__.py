@@ -23,10 +23,8 @@ from aggregator.core.events.frequencies import (
     load_frequencies,
 )
 from aggregator.core.events.joining import (
-    CANDIDATES,
     EVENT_AGE,
     MAX_REPORTS,
-    SHARED_KEYS,
     Policy,
     copy_because,
     dump_because,
@@ -35,12 +33,10 @@ from aggregator.core.events.joining import (
 )
 
 __all__ = [
-    "CANDIDATES",
     "EVENT_AGE",
     "HORIZON",
     "MAX_REPORTS",
     "RECENT",
-    "SHARED_KEYS",
     "FrequencyModel",
     "Policy",
     "copy_because",

@@ -18,7 +18,6 @@ from aggregator.core.stories import SIMILARITY, contradiction, hides_names, name
 from aggregator.core.text.language import common_words, root
 
 EVENT_AGE = timedelta(days=7)  # of a story's first report, beyond which nothing joins it
-CANDIDATES, SHARED_KEYS = 16, 2  # stories that a report is compared with, and the keys that each shares with it
 MAX_REPORTS = 24  # of each story: the opener and the latest
 
 DECAY = 0.002  # of likeness for every hour between two reports

@@ -9,8 +9,18 @@ from hypothesis import strategies as st
 
 from aggregator.core import events
 from aggregator.core.events import FrequencyModel, Policy, features, join
-from aggregator.core.model import Because, Entry, Features, Frequencies, JoinKind, Report, Story
+from aggregator.core.model import Because, Entry, Features, Frequencies, HitState, JoinKind, Report, Story
 from aggregator.core.stories import fingerprint
+from benchmarks.story_stream import (
+    across_languages,
+    event_figures,
+    joined_twins,
+    outcomes,
+    own_events,
+    standing,
+    stream,
+    twins,
+)
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 AGENCY = (
@@ -218,3 +228,29 @@ def test_frequencies_are_frozen_and_forget_old_news() -> None:
     model.add([row] * events.HORIZON)
     assert model.frozen().documents == (events.HORIZON + 10) // 2
     assert after.counts["missil"] == 10
+
+
+def test_no_twins_are_merged() -> None:
+    """Two events in one template, with their texts or as headlines alone: each is alerted; none joins with its text."""
+    pairs = twins()
+    assert len(pairs) >= 2 * 84
+    with_texts = [pair for pair in pairs if pair[0].summary]
+    assert joined_twins(with_texts) == (0, 0)
+    silent, _ = joined_twins([pair for pair in pairs if not pair[0].summary])
+    assert silent == 0
+
+
+def test_events_of_our_own_are_grouped_across_languages() -> None:
+    """Through the router: nothing wrong is joined, most of what belongs together is, and each join has its words."""
+    found = outcomes(own_events())
+    figures, translated = event_figures(found), across_languages(found)
+    assert (figures["fold_precision"], figures["bcubed_precision"], translated["precision"]) == (1.0, 1.0, 1.0)
+    assert figures["bcubed_f1"] >= 0.85
+    assert translated["recall"] >= 0.7
+    assert figures["events_never_alerted"] == figures["joins_without_three_words"] == 0
+
+
+def test_daily_reports_under_one_headline_are_all_alerted() -> None:
+    """Thirty days, thirty alerts."""
+    made = stream()
+    assert [made.add(entry).hits[0].state for entry in standing()] == [HitState.ALERTED] * 30
