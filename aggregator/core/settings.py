@@ -331,6 +331,12 @@ class Http(Section):
     proxy: Proxy | None = Field(None, description="Proxy for every request: http://… or socks5://….")
 
 
+def _without_model(languages: str) -> str:
+    if languages == "model":
+        raise ValueError("this version has no model of languages yet; write languages: names")
+    return languages
+
+
 class Stories(Section):
     """Combining copies of one text, and reports of one event, into one story with one alert."""
 
@@ -348,10 +354,10 @@ class Stories(Section):
     strictness: Literal["normal", "strict", "off"] = Field(
         "normal", description="How alike retellings must be to be folded; off: none is, they are updates."
     )
-    languages: Literal["names", "model"] = Field(
+    languages: Annotated[Literal["names", "model"], AfterValidator(_without_model)] = Field(
         "names",
         description="How an event is recognised across languages: by names and numbers, or by a model "
-        "(needs the extra `languages`).",
+        "(not available yet).",
     )
 
 

@@ -287,3 +287,12 @@ def test_a_proxy_is_trusted_only_by_name(tmp_path: Path, proxy: str) -> None:
     assert "127.0.0.1" in error
     for named in ("127.0.0.1", "::1", "10.0.0.0/8"):
         loaded(tmp_path, f'settings: {{web: {{trusted_proxies: ["{named}"]}}}}\n')
+
+
+def test_a_model_of_languages_is_refused_as_long_as_there_is_none(tmp_path: Path) -> None:
+    """A setting that does nothing would be a promise that is not kept."""
+    file = tmp_path / "all.yaml"
+    file.write_text("feeds: [{url: 'https://example.org/feed'}]\nsettings: {stories: {languages: model}}\n")
+    with pytest.raises(ConfigErrors) as wrong:
+        load(file, {})
+    assert "2:33: error: languages: this version has no model" in str(wrong.value)
