@@ -79,6 +79,7 @@ async def test_webhook_document() -> None:
     document = request.json()
     assert set(document) == {
         "id", "kind", "subject", "text", "priority", "possible_repeat", "why", "more", "created_at", "page", "hits",
+        "thread", "update",
     }  # fmt: skip
     assert (document["kind"], document["more"], len(document["hits"])) == ("digest", 37, 6)
     hit = document["hits"][0]
