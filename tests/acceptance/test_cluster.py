@@ -60,7 +60,7 @@ def test_nothing_is_lost_when_nodes_die(cluster: Cluster, feeds: FeedServer, rec
         if number == 30:
             cluster.rows("TRUNCATE procrastinate_jobs CASCADE")
             cluster.freeze("w2")
-    wait_for(lambda: set(marks) <= told(receiver)[0].keys(), seconds=45, what="every mark")
+    wait_for(lambda: set(marks) <= told(receiver)[0].keys(), seconds=120, what="every mark")
     cluster.thaw("w2")
     time.sleep(1.5)
     accepted, marked = told(receiver)

@@ -217,7 +217,7 @@ def closing_all(*servers: Server) -> Iterator[None]:
             server.close()
 
 
-def wait_for(truth: Callable[[], object], seconds: float = 20, what: str = "it") -> Any:
+def wait_for(truth: Callable[[], object], seconds: float = 45, what: str = "it") -> Any:
     """The first true answer; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
