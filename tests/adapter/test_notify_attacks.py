@@ -257,7 +257,7 @@ def test_mail_headers_cannot_be_injected() -> None:
         service.mail = service.mail_of(made, message)
         parsed = message_from_bytes(service.compose(), policy=SMTP)
         assert set(parsed.keys()) == {
-            "Subject", "From", "To", "Message-ID", "Date", "Auto-Submitted", "MIME-Version", "Content-Type",
+            "Subject", "From", "To", "Message-ID", "Date", "Auto-Submitted", "List-Id", "MIME-Version", "Content-Type",
         }, attack  # fmt: skip
         assert parsed["To"] == "b@example.org"
         assert not parsed.defects, attack
