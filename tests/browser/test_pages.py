@@ -44,6 +44,14 @@ def test_every_page_stands(
     assert [url for url in site.asked if not url.startswith((site.address, "data:"))] == []
 
 
+def test_an_effect_that_is_awaited_is_readable(open_page: Opener) -> None:
+    """Its old text keeps its contrast in both schemes until the new one is there."""
+    for scheme in ("light", "dark"):
+        page = open_page("/rules/new", width=360, scheme=scheme)
+        page.locator("[data-preview]").evaluate("(preview) => preview.classList.add('busy')")
+        assert violations(page) == [], scheme
+
+
 def test_login_page_stands(browser: object, site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
     """The login form, wrong and right."""
     site.backend.web(password="secret words")
