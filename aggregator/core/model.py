@@ -479,8 +479,7 @@ NO_VOCABULARY = Vocabulary(NO_FREQUENCIES)
 class Report:
     """One wording of an event, which new entries are compared with; copies of it are no reports of their own.
 
-    `origin` is the id of the alerted report that it retells, its own if it was alerted itself. `vector` is its
-    sentence embedding, empty without one.
+    `origin` is the id of the alerted report that it retells, its own if it was alerted itself.
     """
 
     id: str
@@ -490,7 +489,6 @@ class Report:
     fingerprint: Fingerprint
     features: Features
     origin: str = ""
-    vector: bytes = b""
 
 
 class JoinKind(StrEnum):

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from heapq import nlargest
 from itertools import pairwise
 from math import sqrt
-from operator import mul
 from typing import Any
 
 import msgspec
@@ -31,8 +30,6 @@ ALIKE, SAME_HEADLINE = 0.2, 0.6  # of the shingles of texts or pairs of words of
 SLOT, SMALL_SLOT, SAME_WORDS = 4, 2, 4  # words in which two headlines of one template differ; that they share
 HEADLINE_ANCHORS = 3  # shared by headlines in two languages
 TITLE_ANCHORS, TEXT_ANCHORS = 2, 4  # or this many in the headlines and in all of both
-# Sentence embeddings alone are dangerous (twins reach 0.75, true rewrites 0.52): they need shared anchors, too.
-MODEL_LIKENESS, MODEL_ANCHORS = 0.5, 2
 TRANSLATED_WITHIN = timedelta(hours=12)
 HOUR = timedelta(hours=1)
 MAX_WORDS, MAX_MISSES = 6, 3  # of a reason
@@ -43,13 +40,12 @@ class Policy:
     """The settings of stories that decide here.
 
     `fold_for` is how long after the last alert about an event a retelling needs none; `events` False joins
-    nothing, `model` uses sentence embeddings where reports have them.
+    nothing.
     """
 
     fold_for: timedelta = timedelta(hours=12)
     strict: bool = False
     events: bool = True
-    model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +201,7 @@ def _verdict(
     spoken = [one for one in likenesses if one.report.features.lang == new.features.lang]
     near = max(spoken, key=_nearness, default=None)
     if near is None or not near.counts(least):
-        return _translated(new, story, [one for one in likenesses if one not in spoken], least, policy, apart)
+        return _translated(new, story, [one for one in likenesses if one not in spoken], least, apart)
     if story.id in apart:
         return _Verdict(story, near, None, "set apart by a person")
     origin = near.report.origin or near.report.id
@@ -282,7 +278,7 @@ def _overlap(one: Sequence[str], other: Sequence[str]) -> float:
 
 
 def _translated(
-    new: Report, story: Story, others: Sequence[_Likeness], least: float, policy: Policy, apart: frozenset[str]
+    new: Report, story: Story, others: Sequence[_Likeness], least: float, apart: frozenset[str]
 ) -> _Verdict | None:
     """Return the verdict on a story's reports in other languages: by names and numbers, or words that they share."""
     mine = new.features
@@ -292,8 +288,6 @@ def _translated(
         headline = {*mine.anchors}.intersection(known.anchors)
         text = {*mine.anchors, *mine.text_anchors}.intersection((*known.anchors, *known.text_anchors))
         enough = len(headline) >= HEADLINE_ANCHORS or (len(headline) >= TITLE_ANCHORS and len(text) >= TEXT_ANCHORS)
-        if policy.model and len(text) >= MODEL_ANCHORS:
-            enough = enough or vector_likeness(new.vector, one.report.vector) >= MODEL_LIKENESS
         if one.hours * HOUR <= TRANSLATED_WITHIN and (enough or one.counts(least)):
             share = len(text) / max(1, min(len(mine.anchors), len(known.anchors)))
             words = tuple((1.0, 0.0, word) for word in written_anchors(mine, text))
@@ -307,15 +301,6 @@ def _translated(
     if (reason := twin(new.fingerprint, near.report.fingerprint)) and reason.startswith("numbers"):
         return _Verdict(story, near, None, reason)
     return _Verdict(story, near, JoinKind.TRANSLATION)
-
-
-def vector_likeness(one: bytes, other: bytes) -> float:
-    """Return the cosine of two vectors of signed bytes; 0 if one of them is missing or of another length."""
-    if not one or len(one) != len(other):
-        return 0.0
-    first, second = memoryview(one).cast("b"), memoryview(other).cast("b")
-    norm = sqrt(sum(map(mul, first, first)) * sum(map(mul, second, second)))
-    return sum(map(mul, first, second)) / norm if norm else 0.0
 
 
 def _crosses(chosen: _Verdict, verdicts: Sequence[_Verdict]) -> bool:

@@ -55,7 +55,6 @@ def policy(settings: StorySettings) -> events.Policy:
         fold_for=timedelta(seconds=settings.fold_for_s),
         strict=settings.strictness == "strict",
         events=settings.events and settings.strictness != "off",
-        model=settings.languages == "model",
     )
 
 

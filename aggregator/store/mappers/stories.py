@@ -54,7 +54,6 @@ def report_values(story: str, report: Report) -> Values:
         "at": report.at,
         "fingerprint": _fingerprint_list(report.fingerprint),
         "features": _features_list(report.features),
-        "vector": report.vector,
     }
 
 
@@ -67,7 +66,6 @@ def report(row: Row[Any]) -> Report:
         fingerprint=_fingerprint(row.fingerprint),
         features=features(row.features),
         origin=row.origin,
-        vector=row.vector,
     )
 
 

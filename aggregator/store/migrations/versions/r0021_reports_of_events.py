@@ -25,7 +25,6 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("features", sa.Text(), nullable=False),
-        sa.Column("vector", sa.LargeBinary(), nullable=False),
     )
     op.create_index("reports_story", "reports", ["story", "at"])
     op.create_index("reports_feed", "reports", ["feed", "at"])
