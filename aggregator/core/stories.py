@@ -117,16 +117,19 @@ def shortlist(lookup: Sequence[str], by_key: Mapping[str, dict[str, datetime]]) 
     copies, events, anchors = Counter[str](), Counter[str](), Counter[str]()
     latest: dict[str, datetime] = {}
     for key in lookup:
-        for name, at in islice(reversed(by_key.get(key, {}).items()), LATEST):
-            latest[name] = max(at, latest.get(name, at))
-            if key.startswith(EVENT_KEYS):
-                (anchors if key[0] == "a" else events)[name] += 1
-            else:
-                copies[name] += 1 if key.startswith("b:") else CANDIDATES
+        if not (having := by_key.get(key)):
+            continue
+        retold = key.startswith(EVENT_KEYS)
+        counted = copies if not retold else anchors if key[0] == "a" else events
+        worth = 1 if retold or key.startswith("b:") else CANDIDATES
+        for name, at in islice(reversed(having.items()), LATEST):
+            counted[name] = counted.get(name, 0) + worth
+            if name not in latest or at > latest[name]:
+                latest[name] = at
     events.update({name: count for name, count in anchors.items() if count > 1 or events[name]})
-    retold = _nearest(events, latest)[:RETOLD]
+    nearest = _nearest(events, latest)[:RETOLD]
     # One word in common says little: only the nearest of those are worth a comparison, which costs 0.1 ms.
-    return _nearest(copies, latest), [name for place, name in enumerate(retold) if events[name] > 1 or place < LOOSE]
+    return _nearest(copies, latest), [name for place, name in enumerate(nearest) if events[name] > 1 or place < LOOSE]
 
 
 def _nearest(shared: Mapping[str, int], latest: Mapping[str, datetime]) -> list[str]:

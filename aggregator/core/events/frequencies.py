@@ -71,7 +71,7 @@ def load_frequencies(data: bytes) -> Frequencies:
 
 def keys(known: Features, frequencies: Frequencies) -> list[str]:
     """Return the keys under which a report is looked up: its heaviest stems (w:) and its anchors (a:)."""
-    weighted = ((weight(count, idf(frequencies, stem)), stem) for stem, count in weighing(known))
+    weighted = [(weight(count, idf(frequencies, stem)), stem) for stem, count in weighing(known)]
     heaviest = [f"w:{stem}" for heavy, stem in nlargest(STEM_KEYS, weighted) if heavy]
     rarest = nlargest(ANCHOR_KEYS, ((idf(frequencies, f"a:{anchor}"), anchor) for anchor in known.anchors))
     return heaviest + [f"a:{anchor}" for _, anchor in rarest]

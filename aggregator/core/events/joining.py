@@ -12,7 +12,7 @@ import msgspec
 
 from aggregator.core.events.features import written_anchors
 from aggregator.core.events.frequencies import LOGS, idf, weighing, weight
-from aggregator.core.model import Because, Frequencies, JoinKind, NearMiss, Report, Story
+from aggregator.core.model import Because, Features, Frequencies, JoinKind, NearMiss, Report, Story
 from aggregator.core.stories import SIMILARITY, contradiction, hides_names, names, similarity, twin
 from aggregator.core.text.language import common_words, root
 
@@ -73,33 +73,67 @@ class _Likeness:
         return tuple(word for _, _, word in nlargest(MAX_WORDS, self.shared))
 
 
+class Weights:
+    """What the reports of one poll weigh by `frequencies`, each computed once however often it is compared."""
+
+    def __init__(self, frequencies: Frequencies) -> None:
+        self.frequencies = frequencies
+        self._known: dict[str, _Weighed] = {}
+
+    def of(self, report: Report) -> "_Weighed":
+        """Return what a report weighs; a report that was written again has its id, but other features."""
+        known = self._known.get(report.id)
+        if known is None or known.features is not report.features:
+            known = self._known[report.id] = _Weighed(report.features, self.frequencies)
+        return known
+
+
+class _Weighed:
+    """The stems of a report with their places in its text, and the sum of the squares of what they weigh."""
+
+    __slots__ = ("features", "places", "squares", "stems")
+
+    def __init__(self, features: Features, frequencies: Frequencies) -> None:
+        self.features, self.stems = features, frozenset(features.stems)
+        self.places = {stem: place for place, stem in enumerate(features.stems)}
+        self.squares, known = 0.0, frequencies.rarities
+        for stem, count in zip(features.stems, features.counts, strict=True):
+            if count:
+                rarity = known.get(stem)
+                if rarity is None:
+                    rarity = idf(frequencies, stem)
+                self.squares += LOGS[count] * LOGS[count] * rarity
+
+
 class _Comparison:
     """The words of a new report, ready to be compared with many."""
 
-    def __init__(self, new: Report, frequencies: Frequencies) -> None:
-        self._new, self._frequencies = new, frequencies
-        known = new.features
-        self._shown = dict(zip(known.stems, known.shown, strict=True))
-        self._weights = {stem: weight(count, self._idf(stem)) for stem, count in weighing(known)}
+    def __init__(self, new: Report, known: Weights) -> None:
+        self._new, self._known = new, known
+        self._shown = dict(zip(new.features.stems, new.features.shown, strict=True))
+        self._weights = {stem: weight(count, self._idf(stem)) for stem, count in weighing(new.features)}
+        self._stems = frozenset(self._weights)
         self._norm = sqrt(sum(weight * weight for weight in self._weights.values()))
 
     def with_report(self, report: Report) -> _Likeness:
         """Compare with one report: the cosine of the two vectors of weights."""
         hours = abs((self._new.at - report.at).total_seconds()) / 3600
-        known, mine = report.features, self._weights
-        shared = mine.keys() & set(known.stems)
+        known = self._known.of(report)
+        shared = self._stems & known.stems
         if len(shared) < REASON:
             return _Likeness(0.0, 0.0, hours, report, ())
-        squares, products, rarity = 0.0, [], self._frequencies.rarities
-        for stem, count in weighing(known):
-            rare = rarity.get(stem)
-            if rare is None:
-                rare = self._idf(stem)
-            squares += LOGS[count] * LOGS[count] * rare
-            if stem in shared:
-                products.append((mine[stem] * LOGS[count] * sqrt(rare), rare, self._shown[stem]))
-        cosine = sum(product for product, _, _ in products) / (self._norm * sqrt(squares)) if squares else 0.0
-        return _Likeness(cosine - DECAY * hours, cosine, hours, report, tuple(products))
+        stems, counts, mine = report.features.stems, report.features.counts, self._weights
+        rarities, total, words = self._known.frequencies.rarities, 0.0, []
+        # In order of the text, not of the set: a sum must not depend on how strings are hashed.
+        for place in sorted([known.places[stem] for stem in shared]):
+            if count := counts[place]:
+                stem = stems[place]
+                rarity = rarities[stem]
+                product = mine[stem] * LOGS[count] * sqrt(rarity)
+                total += product
+                words.append((product, rarity, self._shown[stem]))
+        cosine = total / (self._norm * sqrt(known.squares)) if known.squares else 0.0
+        return _Likeness(cosine - DECAY * hours, cosine, hours, report, tuple(words))
 
     def names_differ(self, report: Report, allowed: float) -> str:
         """Return the names that only one of two reports has, "names differ (Reid / Lohan)"; "" if few enough.
@@ -119,7 +153,7 @@ class _Comparison:
         return f"names differ ({_shown(mine - others)} / {_shown(others - mine)})"
 
     def _idf(self, stem: str) -> float:
-        return idf(self._frequencies, stem)
+        return idf(self._known.frequencies, stem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +177,21 @@ def join(
     policy: Policy = Policy(),
     *,
     apart: frozenset[str] = frozenset(),
+    weights: Weights | None = None,
 ) -> tuple[Story | None, Because]:
     """Return the story that a new report belongs to, if any, and why.
 
     `candidates` are recent stories that share a key with it, `apart` those that a person has set apart from
     this very entry. RETELLING: the alert of `Because.origin` stands for it; FOLLOW_UP and TRANSLATION: it is to
-    be alerted as an update.
+    be alerted as an update. `weights`, by the same frequencies, spare those who compare many reports a good deal.
     """
     if not policy.events:
         return None, Because()
-    comparison = _Comparison(new, frequencies)
-    verdicts = [v for story in candidates if story.reports and (v := _verdict(new, story, comparison, policy, apart))]
+    candidates = [story for story in candidates if story.reports]
+    if not candidates:
+        return None, Because()
+    comparison = _Comparison(new, weights or Weights(frequencies))
+    verdicts = [v for story in candidates if (v := _verdict(new, story, comparison, policy, apart))]
     verdicts.sort(key=lambda v: v.rank, reverse=True)
     joined = next((v for v in verdicts if v.kind and not _crosses(v, verdicts)), None)
     misses = tuple(
@@ -169,7 +207,7 @@ def join(
 
 def copy_because(new: Report, story: Story, report: Report) -> Because:
     """Return the reason of a copy: the words that it shares with the report that it is a copy of."""
-    near = _Comparison(new, Frequencies()).with_report(report)
+    near = _Comparison(new, Weights(Frequencies())).with_report(report)
     near = replace(near, cosine=max(near.cosine, similarity(new.fingerprint, report.fingerprint)))
     return _because(JoinKind.COPY, story, near)
 
@@ -281,14 +319,17 @@ def _translated(
     new: Report, story: Story, others: Sequence[_Likeness], least: float, apart: frozenset[str]
 ) -> _Verdict | None:
     """Return the verdict on a story's reports in other languages: by names and numbers, or words that they share."""
-    mine = new.features
-    found: list[_Likeness] = []
+    if not others:
+        return None
+    mine, found = new.features, list[_Likeness]()
+    titles, texts = {*mine.anchors}, {*mine.anchors, *mine.text_anchors}
     for one in others:
+        if one.hours * HOUR > TRANSLATED_WITHIN:
+            continue
         known = one.report.features
-        headline = {*mine.anchors}.intersection(known.anchors)
-        text = {*mine.anchors, *mine.text_anchors}.intersection((*known.anchors, *known.text_anchors))
+        headline, text = titles.intersection(known.anchors), texts.intersection((*known.anchors, *known.text_anchors))
         enough = len(headline) >= HEADLINE_ANCHORS or (len(headline) >= TITLE_ANCHORS and len(text) >= TEXT_ANCHORS)
-        if one.hours * HOUR <= TRANSLATED_WITHIN and (enough or one.counts(least)):
+        if enough or one.counts(least):
             share = len(text) / max(1, min(len(mine.anchors), len(known.anchors)))
             words = tuple((1.0, 0.0, word) for word in written_anchors(mine, text))
             by_anchors = replace(one, cosine=min(1.0, share), score=share * least, shared=words)

@@ -138,6 +138,8 @@ class StoryIndex:
         self._settings, self._now, self._unreached = settings, now, unreached
         self._policy = policy(settings.stories)
         self._reports, self._frequencies, self._homes = reports, frequencies, context.homes
+        self._weights = events.Weights(frequencies)
+        self._lookups: dict[str, tuple[Report, tuple[str, ...]]] = {}
         self._stories: dict[str, Story] = {story.id: story for story in context.stories}
         self._by_key: dict[str, dict[str, datetime]] = {key: dict(found) for key, found in context.keys.items()}
         self.unfolding = context.unfolding
@@ -194,17 +196,23 @@ class StoryIndex:
     def _report(self, entry: Entry) -> Report:
         return self._reports[entry.feed, entry.key]
 
+    def _lookup(self, report: Report) -> tuple[str, ...]:
+        known = self._lookups.get(report.id)
+        if known is None or known[0].features is not report.features:
+            known = self._lookups[report.id] = report, lookup(report, self._frequencies, self._settings.stories)
+        return known[1]
+
     def _find(self, report: Report, feed: str | None, besides: Story | None = None) -> tuple[Story | None, Because]:
         """Return the story that has this report already, word for word or in other words, and why."""
         if not self._settings.stories.collapse:
             return None, Because()
-        copies, retold = shortlist(lookup(report, self._frequencies, self._settings.stories), self._by_key)
+        copies, retold = shortlist(self._lookup(report), self._by_key)
         copy = find_copy(report.fingerprint, self._known(copies, besides), feed, report.at)
         if copy is not None:
             return copy.story, events.copy_because(report, copy.story, copy.report)
         apart = besides.apart if besides else frozenset[str]()
         near = self._known(dict.fromkeys((*copies, *retold)), besides)
-        return events.join(report, near, self._frequencies, self._policy, apart=apart)
+        return events.join(report, near, self._frequencies, self._policy, apart=apart, weights=self._weights)
 
     def _known(self, names: Iterable[str], besides: Story | None) -> list[Story]:
         """Return the stories with these ids, as far as they were loaded, but not the ones that a person set apart."""
@@ -284,7 +292,7 @@ class StoryIndex:
         if not story.reports and story.id in self._stories:  # it is from before there were any
             self._written |= {known.id: (story.id, known) for known in reports_of(story)}
         self._written[report.id] = (story.id, report)
-        for key in lookup(report, self._frequencies, self._settings.stories):
+        for key in self._lookup(report):
             self._keys[key, story.id] = report.at
             self._by_key.setdefault(key, {})[story.id] = report.at
         others = tuple(known for known in reports_of(story) if known.id != report.id)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core import events
-from aggregator.core.events import FrequencyModel, Policy, features, join
+from aggregator.core.events import FrequencyModel, Policy, Weights, features, join
 from aggregator.core.model import Because, Entry, Features, Frequencies, HitState, JoinKind, Report, Story
 from aggregator.core.stories import fingerprint
 from benchmarks.story_stream import (
@@ -77,6 +77,16 @@ def test_another_sources_words_for_the_event_are_a_retelling_with_its_reason() -
 def test_what_has_nothing_to_do_with_an_event_joins_none() -> None:
     """Another event of the same day opens its own story."""
     assert join(report(OTHER, "farm", 1), [story(report(AGENCY))], Frequencies()) == (None, Because())
+
+
+def test_weights_that_are_kept_change_nothing_and_forget_what_was_written_again() -> None:
+    """A report that is edited keeps its id, but is compared by its new words."""
+    kept, new = Weights(Frequencies()), report(SITE, "site", 2)
+    first, edited = report(AGENCY), replace(report(OTHER), id=report(AGENCY).id)
+    for known in (first, edited, first):
+        alone = join(new, [story(known)], Frequencies())
+        assert join(new, [story(known)], Frequencies(), weights=kept) == alone
+        assert (alone[0] is None) == (known is edited)
 
 
 @pytest.mark.parametrize(
