@@ -1143,7 +1143,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedJob:
-    """A live job in the engine's queue: waiting or at work, for how many seconds, `attempts` so far."""
+    """A live job in the engine's queue: waiting or at work, for how many seconds, `attempts` so far.
+
+    `silent_s`: how long the process that works on it has not been heard of.
+    """
 
     name: str
     queue: str
@@ -1151,6 +1154,7 @@ class QueuedJob:
     age_s: float
     attempts: int = 0
     worker: int | None = None
+    silent_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

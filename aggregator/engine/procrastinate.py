@@ -2,7 +2,8 @@
 
 The traps of the library are closed here, once. Its worker ends, with success, where the database drops: so it runs in
 a loop. Its side tasks are watched only while none of them ends, and the one for periodic tasks ends if there are none:
-so every process has one, the rescue. Jobs of a process that died stay at work until that rescue comes.
+so every process has one, the rescue. Jobs of a process that died stay at work until that rescue comes. A database
+that refuses LISTEN ends the worker each time: there it is not asked for, and jobs are found by looking.
 """
 
 import asyncio
@@ -16,8 +17,10 @@ from typing import Any
 from uuid import uuid4
 
 import procrastinate
+import psycopg
 from procrastinate import exceptions
 from procrastinate.jobs import Job as EngineJob
+from procrastinate.jobs import Status
 from procrastinate.worker import Worker
 
 from aggregator.core.errors import AggregatorError, DatabaseFault, StoreError
@@ -29,7 +32,9 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # between two looks for jobs: notifications make most of them needless, and may be lost
 RESCUE = "* * * * * */5"
+CLEAR = "17 * * * *"
 GRACE_S = 6.0
+PLACE_S = 5.0  # for a connection of the pool: all that are used here are short
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 KEEP_FAILED_H = 24
 WORK = "aggregator"
@@ -40,8 +45,12 @@ WAITING = """
 SELECT j.lock, j.queue_name, j.status, j.attempts, j.worker_id,
        extract(epoch FROM clock_timestamp() - (
            SELECT max(e.at) FROM procrastinate_events e WHERE e.job_id = j.id AND e.type <> 'scheduled'
-       ))::float8 AS age
-FROM procrastinate_jobs j WHERE j.status IN ('todo', 'doing') ORDER BY j.id
+       ))::float8 AS age,
+       CASE WHEN j.status = 'doing' THEN
+           extract(epoch FROM clock_timestamp() - COALESCE(w.last_heartbeat, 'epoch'))::float8
+       END AS silent
+FROM procrastinate_jobs j LEFT JOIN procrastinate_workers w ON w.id = j.worker_id
+WHERE j.status IN ('todo', 'doing') ORDER BY j.id
 """
 FAILED = "SELECT count(*) AS failed FROM procrastinate_jobs WHERE status IN ('failed', 'aborted')"
 WORKERS = """
@@ -70,13 +79,15 @@ class ProcrastinateJobs:
             conninfo=self._url,
             min_size=1,
             max_size=max(4, places // 2),
-            timeout=10.0,
+            timeout=PLACE_S,
+            configure=_without_preparing_through_a_pooler,
             kwargs={"connect_timeout": 10, "application_name": "aggregator-jobs", "client_encoding": "UTF8"},
         )
         self._app = procrastinate.App(connector=connector)
         self._opening = asyncio.Lock()
         self._open = False
         self._workers: list[Worker] = []
+        self._listens = True
         self._lost: set[int] = set()  # our workers that ended without a word to the database
         self._stopping = False
         self._handle: Handle | None = None
@@ -118,44 +129,58 @@ class ProcrastinateJobs:
                 age_s=max(0.0, row["age"] or 0.0),
                 attempts=row["attempts"],
                 worker=row["worker_id"],
+                silent_s=max(0.0, row["silent"] or 0.0),
             )
             for row in rows
         )
         return Queue(jobs=jobs, failed=failed["failed"], workers=workers["workers"])
 
     async def hears(self, within_s: float) -> bool:
-        from psycopg import AsyncConnection
-
         channel = f"aggregator_{uuid4().hex[:12]}"
         with _translated():
-            async with (
-                await AsyncConnection.connect(self._url, autocommit=True, connect_timeout=10) as ear,
-                await AsyncConnection.connect(self._url, autocommit=True, connect_timeout=10) as mouth,
-            ):
-                await ear.execute(f"LISTEN {channel}".encode())
+            async with await self._connect() as ear, await self._connect() as mouth:
+                if not await _listen(ear, channel):
+                    return False
                 await mouth.execute("SELECT pg_notify(%s, '')", (channel,))
                 async for _ in ear.notifies(timeout=within_s, stop_after=1):
                     return True
         return False
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        return await psycopg.AsyncConnection.connect(
+            self._url, autocommit=True, connect_timeout=10, prepare_threshold=None
+        )
+
+    async def _find_out_whether_it_listens(self) -> None:
+        async with await self._connect() as ear:
+            listens = await _listen(ear, "aggregator_probe")
+        if self._listens and not listens:
+            log.warning("the database refuses LISTEN; jobs are found by looking once a second")
+        self._listens = listens
 
     # --- working ---------------------------------------------------------------------------------
 
     async def serve(self, shares: Sequence[Share], handle: Handle, upkeep: Mapping[str, tuple[str, Handle]]) -> None:
         self._handle = handle
         self._periodic("rescue", RESCUE, self._rescue)
+        self._periodic("clear", CLEAR, self._clear_failed)
         for name, (cron, work) in upkeep.items():
             self._periodic(name, cron, partial(work, Job(kind=UPKEEP, subject=name), name))
-        served = [*shares, Share(lambda: [*map(_upkeep_queue, ("rescue", *upkeep))], 2)]
+        served = [*shares, Share(lambda: [*map(_upkeep_queue, ("rescue", "clear", *upkeep))], 2)]
         failures = 0
         while not self._stopping:
             began = asyncio.get_running_loop().time()
             try:
-                await self._opened()
-                await self._take_back()
-                await self._run_workers(served)
+                with _translated():
+                    await self._find_out_whether_it_listens()
+                    if failures:
+                        await self._close_pool()
+                    await self._opened()
+                    await self._take_back()
+                    await self._run_workers(served)
                 ended = "the engine's worker ended"
             except Exception as error:  # noqa: BLE001  the library's, the pool's, the driver's: all end a worker
-                ended = _words(error)
+                ended = str(error) if isinstance(error, AggregatorError) else _words(error)
             if self._stopping:
                 return
             failures = 0 if asyncio.get_running_loop().time() - began > 30 else failures + 1
@@ -194,7 +219,7 @@ class ProcrastinateJobs:
             fetch_job_polling_interval=LOOK_S,
             abort_job_polling_interval=60.0,
             shutdown_graceful_timeout=GRACE_S,
-            listen_notify=True,
+            listen_notify=self._listens,
             delete_jobs="successful",
             install_signal_handlers=False,
             update_heartbeat_interval=HEARTBEAT_S,
@@ -218,9 +243,15 @@ class ProcrastinateJobs:
                 task.cancel()
 
     async def close(self) -> None:
-        if self._open:
-            with suppress(Exception):
-                await asyncio.wait_for(self._app.close_async(), 5)
+        await self._close_pool()
+
+    async def _close_pool(self) -> None:
+        """Close the connections: a pool that could not connect for a while waits ever longer before it tries again."""
+        async with self._opening:
+            if self._open:
+                self._open = False
+                with suppress(Exception):
+                    await asyncio.wait_for(self._app.close_async(), 5)
 
     async def _work(self, context: procrastinate.JobContext, kind: str, subject: str = "", config: int = 0) -> None:
         """Do one job. What fails is offered again by who plans it, so it ends here either way."""
@@ -257,10 +288,8 @@ class ProcrastinateJobs:
 
     async def _rescue(self) -> None:
         """Give the jobs of dead workers to others."""
-        manager = self._app.job_manager
-        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_S):
-            with suppress(exceptions.ConnectorException):  # another one waits in its place, or it has just ended
-                await manager.retry_job(job)
+        for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_S):
+            if job.id is not None and await self._offer_again(job.id):
                 log.warning("job %s was left by a process that died; it is offered again", job.lock)
 
     async def _take_back(self) -> None:
@@ -268,15 +297,27 @@ class ProcrastinateJobs:
         if not self._lost:
             return
         for row in await self._rows(LEFT, workers=sorted(self._lost)):
-            with suppress(exceptions.ConnectorException):
-                await self._app.job_manager.retry_job_by_id_async(row["id"], retry_at=EVER)
+            await self._offer_again(row["id"])
         self._lost.clear()
 
-    async def clear_failed(self) -> None:
-        """Forget jobs that failed long ago."""
-        with _translated():
-            await self._opened()
-            await self._app.job_manager.delete_old_jobs(KEEP_FAILED_H, include_failed=True, include_aborted=True)
+    async def _offer_again(self, job_id: int) -> bool:
+        """Offer a job again that nobody works on any more; return False if it has just ended.
+
+        Where another one with its name waits already, it goes instead: it would block that one.
+        """
+        manager = self._app.job_manager
+        try:
+            await manager.retry_job_by_id_async(job_id, retry_at=EVER)  # whatever our own clock says
+        except exceptions.UniqueViolation:
+            with suppress(exceptions.ConnectorException):
+                await manager.finish_job_by_id_async(job_id, Status.ABORTED, delete_job=True)
+        except exceptions.ConnectorException:
+            return False
+        return True
+
+    async def _clear_failed(self) -> None:
+        """Forget jobs that failed, or were cut off, long ago."""
+        await self._app.job_manager.delete_old_jobs(KEEP_FAILED_H, include_failed=True, include_aborted=True)
 
     # --- the database ----------------------------------------------------------------------------
 
@@ -306,6 +347,25 @@ def _engine_job(job: Job) -> EngineJob:
         task_name=WORK,
         task_kwargs={"kind": job.kind, "subject": job.subject, "config": job.config},
     )
+
+
+async def _without_preparing_through_a_pooler(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Prepare no statements where a pooler answers: the next transaction may be another server process's."""
+    row = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+    await connection.commit()
+    if row is None or row[0] != connection.info.backend_pid:
+        connection.prepare_threshold = None
+
+
+async def _listen(connection: psycopg.AsyncConnection[Any], channel: str) -> bool:
+    """Ask for notifications; return False if that is refused."""
+    try:
+        await connection.execute(f"LISTEN {channel}".encode())
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _upkeep_queue(name: str) -> str:

@@ -172,12 +172,22 @@ def make_engine(place: DatabaseLocation, *, writing: bool, create: bool = False)
     if not place.is_sqlite:
         # The encoding, because $PGCLIENTENCODING or the database's own would stand in its place.
         options = {"connect_timeout": CONNECT_S, "application_name": "aggregator", "client_encoding": "UTF8"}
-        return create_engine(place.url, connect_args=options, pool_pre_ping=True, **shared)
+        engine = create_engine(place.url, connect_args=options, pool_pre_ping=True, **shared)
+        event.listen(engine, "connect", _prepare_nothing_through_a_pooler)
+        return engine
     connect = partial(open_file, place, writing=writing, create=create)
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, **shared)
     begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
+
+
+def _prepare_nothing_through_a_pooler(connection: Any, _: object) -> None:
+    """Prepare no statements where a pooler answers: the next transaction may be another server process's."""
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+    connection.rollback()
+    if pid != connection.info.backend_pid:
+        connection.prepare_threshold = None
 
 
 def open_file(place: DatabaseLocation, *, writing: bool, create: bool) -> sqlite3.Connection:
