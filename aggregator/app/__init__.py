@@ -1,6 +1,5 @@
 """The composition root: the only package that imports all adapters, and the only reader of the clock."""
 
-import asyncio
 import gc
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -72,6 +71,8 @@ def quiet_logs(loaded: "Loaded") -> None:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the fastest available loop."""
+    import asyncio
+
     # What is loaded by now stays: the collector need not look at it, nor at every 700 new values.
     gc.freeze()
     gc.set_threshold(25_000, 20, 50)

@@ -4,9 +4,12 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aggregator.config import state_directory
-from aggregator.core.settings import Config
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Config
 
 MAX_LOOKED_AT = 100  # files of a working directory, which may be anybody's
 MAX_HEAD_CHARS = 65_536
@@ -30,7 +33,7 @@ def _is_config(file: Path) -> bool:
     return False
 
 
-def database_url(config: Config) -> str:
+def database_url(config: "Config") -> str:
     """Return the configured database, else SQLite in `./var` beside a `./config`, else in the state folder."""
     if config.settings.database:
         return config.settings.database.get_secret_value()

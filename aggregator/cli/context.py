@@ -1,6 +1,5 @@
 """The common part of commands: finding the configuration, opening the application, running a coroutine."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
@@ -66,6 +65,8 @@ def with_app(
     `console` is where console channels print:
     not on stdout, where a JSON document goes.
     """
+    import asyncio
+
     from aggregator.app import open_application, quiet_logs, run
     from aggregator.app.application import Follow
 

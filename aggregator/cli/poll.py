@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -9,15 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.context import config_path, load, with_app
+from aggregator.cli.errors import print_problems
 from aggregator.cli.output import echo, emit, json_option, plural, progress, secho
 from aggregator.cli.program import config_option
 from aggregator.core.errors import NotFound
-from aggregator.core.humanize import ago
-from aggregator.core.model import Json
 from aggregator.pipeline.first_look import FirstLook
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
+    from aggregator.core.model import Json
     from aggregator.pipeline.delivery_batch import DeliveryCounts
     from aggregator.pipeline.ingest import PolledFeed
 
@@ -35,6 +36,14 @@ Examples:
 @json_option
 def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Poll once: fetch due feeds, match, send due alerts, print a summary. Exit 1 if any feed failed."""
+    from aggregator.app.idle import idle_pass, note_pass
+
+    began = perf_counter()
+    if not feeds and not force and (idle := idle_pass(config_path())):
+        print_problems(idle.warnings)
+        _report(summary(PassSummary(), None, perf_counter() - began), idle.why, errors=(), as_json=as_json)
+        return
+
     from aggregator.app.usable import require_usable
 
     loaded = load()
@@ -58,10 +67,8 @@ def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
         shape = summary(tally, counts, perf_counter() - began)
         rules = sum(rule.enabled for rule in app.current.config.rules)
         why = tally.why(counts, rules=rules) if counts and tally.polled else await _nothing_due(app, feeds)
-        if as_json:
-            emit(shape | {"why": why})
-        else:
-            _say(tally, shape, why)
+        note_pass(app.loaded, config_path())
+        _report(shape, why, errors=tally.errors, as_json=as_json)
         if shape["feeds"]["failed"]:
             raise SystemExit(1)
 
@@ -139,14 +146,13 @@ def _of_rules(count: int) -> str:
 
 async def _nothing_due(app: "Application", feeds: tuple[str, ...]) -> str:
     """Say why no feed was polled."""
-    if not app.current.config.feeds:
-        return "No feeds yet: `aggregator feeds add URL`."
-    due_at, now = await app.store.feeds.next_due_at(), app.clock.now()
-    when = f"; the next one is due {ago(due_at, now)}" if due_at and due_at > now and not feeds else ""
-    return f"No feed is due{when}. `aggregator poll --force` polls all the same."
+    from aggregator.app.idle import why_idle
+
+    due_at = None if feeds else await app.store.feeds.next_due_at()
+    return why_idle(any_feeds=bool(app.current.config.feeds), due_at=due_at, now=app.clock.now())
 
 
-def summary(tally: PassSummary, counts: "DeliveryCounts | None", seconds: float) -> Json:
+def summary(tally: PassSummary, counts: "DeliveryCounts | None", seconds: float) -> "Json":
     """Return the JSON shape of a pass; `counts`: None if there was nothing to do."""
     failed = len(tally.errors)
     return {
@@ -164,8 +170,11 @@ def summary(tally: PassSummary, counts: "DeliveryCounts | None", seconds: float)
     }
 
 
-def _say(tally: PassSummary, shape: Json, why: str) -> None:
-    for error in tally.errors:
+def _report(shape: "Json", why: str, *, errors: Sequence[str], as_json: bool) -> None:
+    if as_json:
+        emit(shape | {"why": why})
+        return
+    for error in errors:
         secho(error, fg="red", err=True)
     feeds, entries, sent = shape["feeds"], shape["entries"], shape["deliveries"]
     failed = f", {feeds['failed']} failed" if feeds["failed"] else ""

@@ -3,16 +3,6 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from aggregator.config.loader import (
-    DATABASE,
-    Loaded,
-    SourcePosition,
-    channel_errors,
-    feed_errors,
-    load,
-    rule_test_errors,
-)
-
 if TYPE_CHECKING:
     from aggregator.config.edit import (
         AddedFeed,
@@ -29,10 +19,19 @@ if TYPE_CHECKING:
     )
     from aggregator.config.json_schema import build_schema
     from aggregator.config.lenient import load_valid
+    from aggregator.config.loader import (
+        DATABASE,
+        Loaded,
+        SourcePosition,
+        channel_errors,
+        feed_errors,
+        load,
+        rule_test_errors,
+    )
     from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, split_known, to_opml
     from aggregator.config.rule_text import apply_edit, filled, item_of
     from aggregator.config.scope import restrict
-    from aggregator.config.source import digest, state_directory
+    from aggregator.config.source import digest, inputs, state_directory, unread_warnings
     from aggregator.config.starter import write_starter
 
 __all__ = [
@@ -54,6 +53,7 @@ __all__ = [
     "feed_errors",
     "filled",
     "from_opml",
+    "inputs",
     "item_of",
     "load",
     "load_valid",
@@ -67,13 +67,21 @@ __all__ = [
     "split_known",
     "state_directory",
     "to_opml",
+    "unread_warnings",
     "with_rule_text",
     "write_starter",
 ]
 
-# Loading is what every command does; what only some do is imported when it is asked for.
+# What is needed is imported when it is asked for: a pass with nothing to do does not even load the configuration.
 _LATER = {
     "AddedFeed": "edit",
+    "DATABASE": "loader",
+    "Loaded": "loader",
+    "SourcePosition": "loader",
+    "channel_errors": "loader",
+    "feed_errors": "loader",
+    "load": "loader",
+    "rule_test_errors": "loader",
     "ConfigTexts": "stored",
     "EditableText": "edit",
     "FeedReader": "stored",
@@ -89,6 +97,8 @@ _LATER = {
     "read_file": "edit",
     "replace_text": "edit",
     "digest": "source",
+    "inputs": "source",
+    "unread_warnings": "source",
     "state_directory": "source",
     "feed_options": "stored",
     "filled": "rule_text",

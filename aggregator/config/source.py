@@ -17,6 +17,7 @@ MAX_SECRET_BYTES = 65_536
 SUFFIXES = (".yaml", ".yml")
 MAX_SUBFOLDER_FILES = 1000  # a folder that holds more is not looked through for YAML
 _FILE_REFERENCE = re.compile(rb"\$\{file:([^}]+)\}")
+_VARIABLE = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LIST_FILE = re.compile(rb"""(?<!\w)(?<!\$\{)file:[ \t]*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"'{},#][^\n,}#]*))""")
 # What the kernel shows there are states and devices, among them the environment of every process.
 _NO_FILES = tuple(map(Path, ("/proc", "/sys", "/dev")))
@@ -156,6 +157,25 @@ def digest(path: Path) -> str:
         return _digest([(file, content(file)) for file in files(path)])
     except OSError:
         return ""
+
+
+def inputs(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
+    """Return the digest of the files behind a path, and one that changes with the variables that they name, too.
+
+    Both are empty if nothing can be read. Variables are hashed with the content of the files, so that no short
+    secret can be found by trying.
+    """
+    try:
+        contents = [(file, content(file)) for file in files(path)]
+    except OSError:
+        return "", ""
+    named = {name.decode() for _, raw in contents for name in _VARIABLE.findall(raw)}
+    named |= {name for name in environ if name.startswith("AGGREGATOR_")}
+    known = _digest(contents)
+    total = hashlib.sha256(b"".join(raw for _, raw in contents))
+    for part in (known, *(f"{name}={environ.get(name)}" for name in sorted(named))):
+        total.update(f"{len(part)}\0{part}".encode(errors="surrogateescape"))
+    return known, total.hexdigest() if known else ""
 
 
 def file_digest(file: Path) -> str:

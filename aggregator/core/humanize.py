@@ -1,8 +1,10 @@
 """Durations and distances in time as people read them, and durations as they are written in YAML."""
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from aggregator.core.model import Entry
+if TYPE_CHECKING:
+    from aggregator.core.model import Entry
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 FOUND_LATER = timedelta(hours=2)
@@ -68,7 +70,7 @@ def published(dated_at: datetime, recorded_at: datetime, now: datetime) -> str:
     return f"{day_of(dated_at, now)}, found {day_of(recorded_at, now)}"
 
 
-def dated(entry: Entry, now: datetime) -> str:
+def dated(entry: "Entry", now: datetime) -> str:
     """When an entry was published, and that its date lies in the future where it does."""
     when = published(entry.dated_at, entry.recorded_at, now)
     return f"{when}, dated in the future: {entry.published_at:%Y-%m-%d}" if entry.is_from_future else when

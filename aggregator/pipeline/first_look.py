@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aggregator.core.titles import BASELINE
-
 
 @dataclass(slots=True, kw_only=True)
 class FirstLook:
@@ -26,6 +24,8 @@ class FirstLook:
     @property
     def held(self) -> int:
         """Hits that were not alerted because they were already there."""
+        from aggregator.core.titles import BASELINE  # which loads all models: a pass with nothing to do needs none
+
         return self.outcomes[BASELINE]
 
     def sentence(self, page: str | None, *, rules: int) -> str:

@@ -4,18 +4,17 @@
 are called, not before: commands that need no database do not wait for it.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from aggregator.core.model import Entry, StoredConfig
 from aggregator.store.migrations import REVISIONS
-from aggregator.store.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from aggregator.core.model import Entry, StoredConfig
     from aggregator.store.migrate import Upgraded
+    from aggregator.store.store import Store
 
 SCHEMA = REVISIONS[-1]
 
@@ -31,7 +30,7 @@ __all__ = [
 ]
 
 
-def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool = False) -> Store:
+def open_store(url: str, *, index_text: Callable[["Entry"], str], make_dirs: bool = False) -> "Store":
     """Return the store behind a SQLAlchemy URL; nothing is opened or created yet. Raises StoreError.
 
     `index_text` returns an entry's folded words, separated by spaces, for the full-text index.
@@ -43,7 +42,7 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool 
     return open_store(url, index_text=index_text, make_dirs=make_dirs)
 
 
-def read_stored_config(url: str, *, feeds: bool) -> StoredConfig | None:
+def read_stored_config(url: str, *, feeds: bool) -> "StoredConfig | None":
     """Return the configuration in force in a PostgreSQL database, with all its files (`feeds`) or without.
 
     None: none was ever pushed. Raises StoreError, SchemaOutOfDate.
@@ -69,6 +68,8 @@ async def upgrade_store(
 
     `engine`: the steps of the engine's own tables, on PostgreSQL.
     """
+    import asyncio
+
     from aggregator.store.files import tighten
     from aggregator.store.location import parse_location
     from aggregator.store.migrate import upgrade
@@ -81,6 +82,8 @@ async def upgrade_store(
 
 async def restore_store(url: str, path: str) -> "Path | None":
     """Replace an SQLite database by a backup; return where the old one is kept. Raises StoreError."""
+    import asyncio
+
     from aggregator.store.backup import restore
     from aggregator.store.location import parse_location
 
@@ -89,6 +92,8 @@ async def restore_store(url: str, path: str) -> "Path | None":
 
 async def count_rows(url: str) -> int:
     """Count the rows that `copy_store` has to copy. Raises StoreError, SchemaOutOfDate."""
+    import asyncio
+
     from aggregator.store.copy import count_rows
     from aggregator.store.location import parse_location
 
@@ -101,6 +106,8 @@ async def copy_store(source: str, target: str, *, step: Callable[[int], None] = 
     `step` is called after every batch. Interrupted, it leaves the target as empty as it was.
     Raises StoreError, SchemaOutOfDate.
     """
+    import asyncio
+
     from aggregator.store.copy import copy_database
     from aggregator.store.location import parse_location
 
@@ -118,3 +125,11 @@ async def copy_store(source: str, target: str, *, step: Callable[[int], None] = 
     except asyncio.CancelledError:
         given_up = True  # the thread sees it at its next batch, and rolls back
         raise
+
+
+def __getattr__(name: str) -> object:
+    if name != "Store":
+        raise AttributeError(name)
+    from aggregator.store.store import Store
+
+    return Store

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, select, text, update
 
 from aggregator.core.errors import Conflict
 from aggregator.core.model import ArticleRequest, Entry, HostLimit, RoutingQuery
 from aggregator.ports import Route
 from aggregator.store import mappers
-from aggregator.store.column_types import Instant
+from aggregator.store.column_types import instant
 from aggregator.store.commit import PollWriter
 from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.engine import Database
+from aggregator.store.idle import NEXT_ARTICLE
 from aggregator.store.reader import ReadPool
 from aggregator.store.routing import answer, write_routed
 from aggregator.store.schema import entries, feeds, hosts, wanted_texts
@@ -57,8 +58,8 @@ class SqlArticleQueue:
         return await self._writer.execute(taken)
 
     async def next_due_at(self) -> datetime | None:
-        query = select(func.min(wanted_texts.c.next_at, type_=Instant))
-        return await self._reader.read(lambda connection: connection.execute(query).scalar())
+        due_at = await self._reader.read(lambda connection: connection.execute(text(NEXT_ARTICLE)).scalar())
+        return None if due_at is None else instant(due_at)
 
     async def put_off(self, entry: int, until: datetime, hosts: Sequence[HostLimit] = ()) -> None:
         later = update(wanted_texts).where(wanted_texts.c.entry == entry).values(next_at=until)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    text,
     union_all,
     update,
 )
@@ -32,9 +33,10 @@ from aggregator.store.commit import PollCommit, PollWriter
 from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.engine import Database
 from aggregator.store.feed_sync import sync_feeds
+from aggregator.store.idle import NEXT_POLL
 from aggregator.store.reader import ReadPool
 from aggregator.store.routing import answer, write_routed
-from aggregator.store.schema import ALWAYS, NEVER, aliases, entries, feeds, hosts, keys, learned, memories, reports
+from aggregator.store.schema import ALWAYS, aliases, entries, feeds, hosts, keys, learned, memories, reports
 from aggregator.store.writer import Writer
 
 
@@ -161,10 +163,7 @@ class SqlFeeds:
         return wanted
 
     async def next_due_at(self) -> datetime | None:
-        query = select(func.min(feeds.c.next_poll_at)).where(
-            feeds.c.enabled, feeds.c.paused_at.is_(None), feeds.c.lease_owner.is_(None), feeds.c.next_poll_at < NEVER
-        )
-        earliest = await self._reader.read(lambda connection: connection.execute(query).scalar())
+        earliest = await self._reader.read(lambda connection: connection.execute(text(NEXT_POLL)).scalar())
         return None if earliest is None else EPOCH if earliest == ALWAYS else instant(earliest)
 
     async def memory(self, feed: str) -> bytes | None:

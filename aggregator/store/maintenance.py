@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, or_, select, text, union, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, or_, select, text, update
 
 from aggregator.core.errors import DatabaseFault, StoreError
 from aggregator.core.model import DeliveryState
@@ -15,6 +15,7 @@ from aggregator.store.column_types import micros
 from aggregator.store.dialect import Dialect
 from aggregator.store.engine import Database
 from aggregator.store.files import tighten
+from aggregator.store.idle import AHEAD, OWNERS
 from aggregator.store.migrate import EngineSteps, engine_is_current, upgrade
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.reader import ReadPool
@@ -40,17 +41,10 @@ from aggregator.store.writer import Writer
 log = logging.getLogger(__name__)
 
 SENDING = DeliveryState.SENDING.value
-OWNERS = union(
-    select(feeds.c.lease_owner).where(feeds.c.lease_owner.is_not(None)),
-    select(deliveries.c.lease_owner).where(deliveries.c.state == SENDING, deliveries.c.lease_owner.is_not(None)),
-)
-
 SQLITE_NOW = text("SELECT strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')")
 NEWEST_SENT = select(func.max(deliveries.c.sent_at))
 WAITING = [state.value for state in (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.RETRY)]
 
-# What lies further ahead than this was written by a clock that was wrong.
-AHEAD = timedelta(minutes=1)
 FAR_AHEAD = timedelta(days=3)  # no server's request for rest is obeyed for longer
 LEASE_AHEAD = timedelta(hours=1)  # no lease is longer
 UNDO_KEPT = timedelta(days=30)
@@ -172,7 +166,7 @@ class SqlMaintenance:
         return []
 
     async def owners(self) -> tuple[str, ...]:
-        found = await self._reader.read(lambda connection: connection.execute(OWNERS).scalars().all())
+        found = await self._reader.read(lambda connection: connection.execute(text(OWNERS)).scalars().all())
         return tuple(sorted(found))
 
     async def release_leases_of(self, owners: Sequence[str], now: datetime) -> int:

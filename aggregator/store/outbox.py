@@ -17,6 +17,7 @@ from sqlalchemy import (
     exists,
     func,
     select,
+    text,
     update,
 )
 
@@ -24,9 +25,10 @@ from aggregator.core.delivery import after_death
 from aggregator.core.errors import Conflict
 from aggregator.core.model import URGENCY, Delivery, DeliveryState, HitDetail, Silence
 from aggregator.store import mappers
-from aggregator.store.column_types import Instant, Values
+from aggregator.store.column_types import Values, instant
 from aggregator.store.engine import Database
 from aggregator.store.hit_details import get_details
+from aggregator.store.idle import NEXT_DELIVERY
 from aggregator.store.reader import ReadPool
 from aggregator.store.routing import live_silences, note_undelivered, write_delivery_hits
 from aggregator.store.schema import attempts, deliveries
@@ -162,8 +164,8 @@ class SqlOutbox:
         )
 
     async def next_due_at(self) -> datetime | None:
-        query = select(func.min(deliveries.c.wake_at, type_=Instant)).where(deliveries.c.wake_at.is_not(None))
-        return await self._reader.read(lambda connection: connection.execute(query).scalar())
+        due_at = await self._reader.read(lambda connection: connection.execute(text(NEXT_DELIVERY)).scalar())
+        return None if due_at is None else instant(due_at)
 
     async def due_channels(self, now: datetime) -> frozenset[str]:
         query = select(deliveries.c.channel).where(_due(now)).distinct()

@@ -1,6 +1,7 @@
 """What a command loads before it does anything: counted in modules, since seconds depend on the machine."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,13 @@ OUTSIDE = {"aggregator.fetch", "aggregator.parse", "prometheus_client", "pycurl"
 def loaded(folder: Path, *command: str) -> set[str]:
     """The modules that a command leaves behind."""
     ended = subprocess.run(
-        [sys.executable, "-c", RUN, *command], cwd=folder, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", RUN, *command],
+        cwd=folder,
+        env={**os.environ, "XDG_STATE_HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     return set(json.loads(ended.stderr.splitlines()[-1]))
 
@@ -41,6 +48,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     loaded(path, "db", "upgrade")
     return path
+
+
+def test_idle(folder: Path) -> None:
+    """A pass with nothing to do after one of the same configuration loads neither models nor the database's library."""
+    loaded(folder, "poll")
+    found = loaded(folder, "poll")
+    assert (
+        sorted(found & (HEAVY | OUTSIDE | {"asyncio", "pydantic", "sqlalchemy", "yaml", "aggregator.core.model"})) == []
+    )
+    assert len(found) <= 180
 
 
 @pytest.mark.parametrize(
