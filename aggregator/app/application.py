@@ -101,6 +101,8 @@ class Application:
             due_at = await next_due_at()
             if due_at is not None and due_at <= now:
                 return True
+        if (await store.feeds.unrouted(now)).due:
+            return True
         return bool(await store.maintenance.owners())  # leases that may have run out
 
     def maintainer(self) -> Maintainer:

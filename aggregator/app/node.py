@@ -12,7 +12,7 @@ from aggregator.app.metrics import observe_deliveries
 from aggregator.app.paths import database_url
 from aggregator.app.runtime import Runtime
 from aggregator.core.errors import AggregatorError, Conflict
-from aggregator.core.jobs import DELIVER, HEARTBEAT_S, POLL, STALLED_S, channel_queue
+from aggregator.core.jobs import DELIVER, HEARTBEAT_S, POLL, ROUTE, STALLED_S, channel_queue
 from aggregator.core.model import Job, Node
 from aggregator.core.versions import is_older
 from aggregator.engine import open_jobs
@@ -36,18 +36,22 @@ class ClusterNode:
         self._app, self._runtime, self._cluster, self._roles = app, runtime, cluster, roles
         self.jobs: Jobs = open_jobs(database_url(app.current.config), LANES + CHANNELS)
         self._deliver = runtime.deliverer()
-        self._planner = Planner(app.context, cluster, self.jobs, self._deliver)
+        feeds = app.store.feeds
+        self._planner = Planner(app.context, cluster=cluster, feeds=feeds, jobs=self.jobs, deliver=self._deliver)
         self._worker = LaneWorker(
             app.context,
             cluster=cluster,
-            feeds=app.store.feeds,
+            feeds=feeds,
             ingestor=runtime.ingestor(),
             deliver=self._deliver,
+            jobs=self.jobs,
             rest_s=runtime.fetcher.politeness.rest_s,
         )
         self._sure_until = monotonic() + SURE_S
         self._started_at = app.clock.now()
         self._behind: set[int] = set()
+        self._offering: asyncio.Task[None] | None = None
+        self._more_hits = False
         runtime.fetcher.politeness.permit = self._permit
 
     # --- being there -----------------------------------------------------------------------------
@@ -97,6 +101,8 @@ class ClusterNode:
         shares = [Share(self._channels, CHANNELS)] if "deliver" in self._roles else []
         if "poll" in self._roles:
             shares.append(Share(lambda: (POLL,), LANES))
+        if "route" in self._roles:
+            shares.append(Share(lambda: (ROUTE,), 1))
         periodic: dict[str, tuple[str, Handle]] = {}
         if "plan" in self._roles:
             periodic = {name: (cron, _upkeep(work)) for name, (cron, work) in upkeep.items()}
@@ -108,12 +114,33 @@ class ClusterNode:
         return [channel_queue(name) for name, channel in channels.items() if channel.available]
 
     async def _handle(self, job: Job, token: str) -> None:
-        if not await self._knows(job.config):
+        known = await self._knows(job.config)
+        if job.kind == ROUTE:  # what another configuration found is left to those who know it
+            await self._worker.route()
+        elif not known:
             return
-        if job.kind == POLL:
+        elif job.kind == POLL:
             await self._worker.poll(int(job.subject), token)
         elif job.kind == DELIVER:
             observe_deliveries(self._runtime.metrics, await self._worker.send(job.subject, token))
+
+    def hits_wait(self) -> None:
+        """Have hits routed that were just stored; the node that plans would do so within a second."""
+        if self._offering is None:
+            self._offering = asyncio.create_task(self._offer_routing(), name="offer routing")
+        else:
+            self._more_hits = True
+
+    async def _offer_routing(self) -> None:
+        try:
+            self._more_hits = True
+            while self._more_hits:
+                self._more_hits = False
+                await self.jobs.offer([Job(kind=ROUTE, config=self._app.current.number)])
+        except AggregatorError as error:
+            log.info("routing is left to the node that plans: %s", error)
+        finally:
+            self._offering = None
 
     async def _knows(self, number: int) -> bool:
         """Follow the configuration that a job needs; return whether that worked."""

@@ -36,6 +36,7 @@ from aggregator.pipeline.deliver import Deliver
 from aggregator.pipeline.delivery_batch import DeliveryCounts
 from aggregator.pipeline.ingest import Ingestor, PolledFeed
 from aggregator.pipeline.poll import Poller
+from aggregator.pipeline.routing import HitRouter
 from aggregator.pipeline.sitemaps import SitemapReader
 from aggregator.pipeline.sources import SourceFetcher
 from aggregator.pipeline.websub import WebSub
@@ -95,6 +96,9 @@ class Runtime:
             reader=self.reader,
             observe=lambda reading: observe_reading(self.metrics, reading),
         )
+
+    def router(self) -> HitRouter:
+        return HitRouter(self.context, self.store.feeds)
 
     def deliverer(self) -> Deliver:
         return Deliver(self.context, self.store.outbox, self.notifier)

@@ -164,6 +164,7 @@ class Service:
     async def _join(self, stack: contextlib.AsyncExitStack) -> None:
         """Be a node of the cluster, if there is one."""
         if self.node is None:
+            await self.works.router().run()  # what a cluster had left, before it was copied into one file
             return
         stack.push_async_callback(self.node.close)
         await self._beat_node()
@@ -303,6 +304,8 @@ class Service:
         """Tell a terminal of a poll, and people of the first look at feeds once it is over."""
         if self._watch:
             self._watch.polled(polled)
+        if polled.hits and self.node is not None:
+            self.node.hits_wait()
         if polled.first:
             self._look.add(len(polled.entries), polled.outcomes, failed=polled.error is not None)
             if self._look_timer:

@@ -87,6 +87,7 @@ async def _pass(
             step()
 
         await runtime.poller().once(feeds or None, force=force, done=done)
+    await runtime.router().run()
     counts = await runtime.deliver_due()
     if await runtime.article_fetcher().once():
         counts.add(await runtime.deliver_due())

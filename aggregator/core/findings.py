@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from aggregator.core.cluster_findings import node_findings
+from aggregator.core.cluster_findings import SILENT_S, node_findings
 from aggregator.core.errors import brief
 from aggregator.core.humanize import span
 from aggregator.core.model import Backlog, FeedState, Finding, Health, Overdue, Severity, Status, Suspect
@@ -19,6 +19,7 @@ ASSUMED_INTERVAL_S = 900.0  # of a feed that has none yet
 DELIVERY_S = 600.0  # an alert is overdue that was due for so long
 SUSPECT_DEATHS = 2  # one process that died in the midst of something proves nothing
 MAX_NAMED = 5
+UNROUTED_S, NOBODY_S = 60.0, 5.0  # so long hits may wait, where somebody routes and where nobody does
 FULL_BYTES, SCARCE_BYTES = 200 * 10**6, 10**9  # free on the disk
 DRIFT = timedelta(minutes=5)  # by how much clocks may differ
 
@@ -32,6 +33,7 @@ def findings(status: Status) -> tuple[Finding, ...]:
         *_config(status.config_errors),
         *_loops(status),
         *node_findings(status.nodes),
+        *_unrouted(status),
         *_deliveries(status.backlog.channels, status.now_at),
         *_feeds(status.backlog.feeds, status.backlog.feeds_overdue, status.now_at),
         *_suspects(status.backlog.suspects, status.now_at),
@@ -54,6 +56,26 @@ def feed_is_overdue(due_at: datetime, interval_s: float | None, now: datetime) -
     """Tell whether a feed should have been polled long ago, by its own interval in seconds."""
     interval = ASSUMED_INTERVAL_S if interval_s is None else max(interval_s, MIN_INTERVAL_S)
     return now - due_at > timedelta(seconds=FEED_INTERVALS * interval)
+
+
+def _unrouted(status: Status) -> Iterator[Finding]:
+    """Yield that hits wait for their routing, and so nobody is alerted to them."""
+    polls, oldest_at, _ = status.backlog.unrouted
+    waits = timedelta() if oldest_at is None else status.now_at - oldest_at
+    alive = [node for node in status.nodes if node.silent_s <= SILENT_S]
+    nobody = bool(alive) and not any("route" in node.roles for node in alive)
+    if waits > timedelta(seconds=NOBODY_S if nobody else UNROUTED_S):
+        hits = f"hits of {'1 poll wait' if polls == 1 else f'{polls:,} polls wait'}"
+        what = f"{hits} to be routed, the oldest for {span(waits.total_seconds())}: nobody is alerted to them"
+        what += "; no node has the role route" if nobody else ""
+        remedy = "start a process with the role route, for example `aggregator worker`"
+        yield Finding(
+            kind="unrouted",
+            severity="error",
+            area="service",
+            what=what,
+            remedy=remedy if nobody else f"{remedy}; the logs of those that have it say why they do not",
+        )
 
 
 def _unfolding(rules: tuple[str, ...]) -> Iterator[Finding]:

@@ -383,8 +383,9 @@ UPDATE_TO = "update to: "  # how the reason of a hit begins that alerted as an u
 
 
 class HitState(StrEnum):
-    """The state of a hit after routing."""
+    """The state of a hit: what routing made of it."""
 
+    NEW = "new"  # stored, and not routed yet (PostgreSQL)
     ALERTED = "alerted"  # it has deliveries of its own
     COLLAPSED = "collapsed"  # a copy of what was already alerted
     FOLDED = "folded"  # the same event in other words, soon after it was alerted
@@ -853,6 +854,37 @@ class RoutingResult:
     redelivered: tuple[Undelivered, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnroutedPoll:
+    """A poll, or a part of one, as its routing sees it; its hits may be stored already (`HitState.NEW`).
+
+    `entries` are those of the hits, which need no texts: `reports` describe them, by (feed, key). `at` is when it was
+    polled, `config` the number of the configuration whose rules made the hits.
+    """
+
+    feed: str
+    at: datetime
+    part: int = 0
+    config: int = 0
+    hits: tuple[Hit, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    reports: Mapping[tuple[str, str], Report] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """What one round of routing did: of how many `polls`, with how many hits; `channels` have something to send now.
+
+    `failed` says of feeds why their hits could not be routed; those are tried again later.
+    """
+
+    polls: int = 0
+    hits: int = 0
+    reports: tuple[Report, ...] = ()
+    channels: frozenset[str] = frozenset()
+    failed: tuple[tuple[str, str], ...] = ()
+
+
 class StoryLink(NamedTuple):
     """What a person decided about two stories: that they are one event, or that they never are (`apart`)."""
 
@@ -1058,6 +1090,17 @@ class Suspect:
     until: datetime | None = None
 
 
+class Unrouted(NamedTuple):
+    """How many polls have hits that wait for their routing, the oldest since when; `due`: some can be routed now."""
+
+    polls: int = 0
+    oldest_at: datetime | None = None
+    due: bool = False
+
+
+NOTHING_UNROUTED = Unrouted()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
     """Overdue work: feeds that are late by their own interval (the first few, and how many), and each channel.
@@ -1066,7 +1109,7 @@ class Backlog:
     `over_budget`: feeds that may store no more today, and how many entries were left out. `unwell`: the first few of
     `feeds_unwell` feeds that fail, are blocked, gone, empty, silent or moved, or never worked. `broken`: the last
     delivery that was tried of each channel, where that failed. `dead`: alerts given up that nobody acknowledged.
-    `unfolding`: rules whose retellings are updates, because people undid their folds.
+    `unfolding`: rules whose retellings are updates, because people undid their folds. `unrouted`: hits that wait.
     """
 
     oldest_feed_due_at: datetime | None = None
@@ -1081,6 +1124,7 @@ class Backlog:
     dead: int = 0
     unfolding: tuple[str, ...] = ()
     newest_poll_at: datetime | None = None
+    unrouted: Unrouted = NOTHING_UNROUTED
 
     @property
     def oldest_delivery_due_at(self) -> datetime | None:

@@ -35,6 +35,7 @@ _DELIVERY_REASONS = {
 }
 
 
+WAITING = gettext_noop("alert not decided yet")
 BASELINE = f"not alerted: {_UNALERTED['baseline']}"
 
 
@@ -51,6 +52,8 @@ def with_titles(details: Iterable[HitDetail], config: Config) -> tuple[HitDetail
 
 def hit_outcome(hit: Hit) -> str:
     """Say in words what became of a hit: `alerted`, `not alerted: already there at first poll`."""
+    if hit.state is HitState.NEW:
+        return WAITING
     if hit.state is HitState.COLLAPSED:
         return "duplicate of an alerted story"
     if hit.state is HitState.FOLDED:

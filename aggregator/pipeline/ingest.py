@@ -36,8 +36,7 @@ from aggregator.core.model import (
     PollResult,
     Reason,
     Report,
-    RoutingContext,
-    RoutingResult,
+    UnroutedPoll,
 )
 from aggregator.core.polling import outage, quota
 from aggregator.core.polling.archive import with_archive
@@ -48,13 +47,13 @@ from aggregator.core.polling.parts import parts_of
 from aggregator.core.polling.schedule import after_failure, after_success
 from aggregator.core.routing import describe
 from aggregator.core.settings import Feed
-from aggregator.core.titles import hit_outcome
 from aggregator.pipeline.archive import ArchiveReader, ArchiveResult
 from aggregator.pipeline.connectivity import OutageDetector
 from aggregator.pipeline.context import ActiveConfig, Context
 from aggregator.pipeline.matching import breathing, match_all
+from aggregator.pipeline.routing import commit_poll
 from aggregator.pipeline.sitemaps import SitemapReader
-from aggregator.ports import Feeds, Fetcher, Parser, Recall, Route
+from aggregator.ports import Feeds, Fetcher, Parser, Recall
 
 log = logging.getLogger(__name__)
 
@@ -87,18 +86,6 @@ class PolledFeed:
     @property
     def updated(self) -> int:
         return sum(entry.reason is Reason.CHANGED for entry in self.entries)
-
-
-@dataclass(slots=True)
-class _Noted:
-    """A route that keeps its answer: a transaction may be tried again, and the last one was written."""
-
-    route: Route
-    routed: RoutingResult = field(default_factory=RoutingResult)
-
-    def __call__(self, context: RoutingContext) -> RoutingResult:
-        self.routed = self.route(context)
-        return self.routed
 
 
 class Ingestor:
@@ -331,7 +318,7 @@ class Ingestor:
     async def _commit(
         self, active: ActiveConfig, poll: PollResult, now: datetime
     ) -> tuple[tuple[Entry, ...], Mapping[str, int]]:
-        """Write a poll, a large one in parts; its hits are routed while they are written: return what became of them.
+        """Write a poll, a large one in parts, and route its hits: return what became of them.
 
         Each part holds entries with their own hits, so a crash between two of them loses nothing: what is
         not stored yet is as new on the next poll as it was on this one.
@@ -348,18 +335,24 @@ class Ingestor:
             hit_keys = {hit.entry_key for hit in part.hits}
             entries = [entry for entry in part.entries if entry.key in hit_keys]
             known = {ref: reports[ref] for e in entries if (ref := (e.feed, e.key)) in reports}
-            words = vocabulary.frequencies
-            asked = active.router.query(part.hits, entries, now, known, words)
-            route = partial(active.router.route, part.hits, entries, now, reports=known, frequencies=words, part=number)
-            answer = _Noted(route)
-            began = perf_counter()
-            stored += await self._feeds.commit(
-                part, owner=self._context.owner_of(part.state), question=asked, route=answer if asked else None
+            asked = UnroutedPoll(
+                feed=poll.state.id,
+                at=now,
+                part=number,
+                config=active.number,
+                hits=part.hits,
+                entries=tuple(entries),
+                reports=known,
             )
-            outcomes.update(map(hit_outcome, answer.routed.hits))
+            began, owner = perf_counter(), self._context.owner_of(part.state)
+            written, what = await commit_poll(self._feeds, part, owner, asked, active.router, vocabulary.frequencies)
+            stored += written
+            outcomes.update(what)
             if part.unfinished:  # an alert takes six writes, each of which would wait for one of these parts
                 await asyncio.sleep(min(perf_counter() - began, MAX_PAUSE_S))
-        self._context.vocabulary.add(reports.values())
+        self._context.vocabulary.note(reports.values())
+        if not self._feeds.routes_later:
+            self._context.vocabulary.learn(reports.values())
         return tuple(stored), outcomes
 
     async def _unchanged(

@@ -5,10 +5,10 @@ Nothing is known here that is not in the tables: a lost job is offered again, an
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
-from aggregator.core.jobs import DELIVER, PLAN_S, POLL
+from aggregator.core.jobs import DELIVER, PLAN_S, POLL, ROUTE
 from aggregator.core.model import Job
 from aggregator.core.polling.lanes import lanes_for
 from aggregator.pipeline.context import Context
@@ -16,6 +16,7 @@ from aggregator.pipeline.deliver import Deliver
 from aggregator.pipeline.delivery_batch import DeliveryCounts
 from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.poll import Places, Poller
+from aggregator.pipeline.routing import HitRouter
 from aggregator.ports import Cluster, Feeds
 from aggregator.ports.cluster import Lane
 from aggregator.ports.jobs import Jobs
@@ -24,14 +25,17 @@ log = logging.getLogger(__name__)
 
 LANE_S = 30.0  # how long one job goes on claiming; then somebody else may have the lane
 CHANNEL_S = 120.0
+ROUTE_S = 30.0
+ROUTER = "router"  # what the cluster agrees on: who routed last
 COUNT_LANES_S = 60.0
 
 
 class Planner:
-    """Offers a job for each lane and each channel with work; one process of the cluster at a time."""
+    """Offers jobs for lanes, channels and routing with work; one process of the cluster at a time."""
 
-    def __init__(self, context: Context, cluster: Cluster, jobs: Jobs, deliver: Deliver) -> None:
-        self._context, self._cluster, self._jobs, self._deliver = context, cluster, jobs, deliver
+    def __init__(self, context: Context, *, cluster: Cluster, feeds: Feeds, jobs: Jobs, deliver: Deliver) -> None:
+        self._context, self._cluster, self._feeds, self._jobs = context, cluster, feeds, jobs
+        self._deliver = deliver
 
     async def tick(self) -> int:
         """Plan, if it is this process's turn; return how many jobs were offered. Raises StoreError."""
@@ -43,6 +47,8 @@ class Planner:
         wanted = [Job(kind=POLL, subject=str(lane), config=number) for lane in due]
         channels = sorted(await self._deliver.offers(now))
         wanted += [Job(kind=DELIVER, subject=channel, config=number) for channel in channels]
+        if (await self._feeds.unrouted(now)).due:  # the process that stored them offered this, or died
+            wanted.append(Job(kind=ROUTE, config=number))
         return await self._jobs.offer([job for job in wanted if job.name not in live])
 
     async def _lanes(self, live: Iterable[str]) -> int:
@@ -63,7 +69,7 @@ class Planner:
 
 
 class LaneWorker:
-    """Works on the jobs of lanes and channels that this process was given."""
+    """Works on the jobs that this process was given: lanes, channels, routing."""
 
     def __init__(
         self,
@@ -73,10 +79,12 @@ class LaneWorker:
         feeds: Feeds,
         ingestor: Ingestor,
         deliver: Deliver,
+        jobs: Jobs,
         rest_s: Callable[[Iterable[str]], float],
     ) -> None:
         """`rest_s`: how long the last of some hosts is still to be left alone."""
-        self._context, self._cluster, self._feeds = context, cluster, feeds
+        self._context, self._cluster, self._feeds, self._jobs = context, cluster, feeds, jobs
+        self._router = HitRouter(context, feeds, self._offer_channels)
         self._ingestor, self._deliver, self._rest_s = ingestor, deliver, rest_s
         self._places = Places()
         self._pollers: dict[str, Poller] = {}
@@ -113,6 +121,19 @@ class LaneWorker:
             return await self._deliver.serve(channel, owner, self._over(CHANNEL_S))
         finally:
             self._owners.discard(owner)
+
+    async def route(self) -> int:
+        """Route hits that wait, for a while. Raises StoreError."""
+        owner = self._context.owner
+        if await self._cluster.agreed(ROUTER) != owner:
+            self._context.vocabulary.forget()
+            await self._cluster.agree(ROUTER, owner)
+        return await self._router.run(self._over(ROUTE_S))
+
+    async def _offer_channels(self, channels: Collection[str]) -> None:
+        """Have alerts sent at once, instead of after the next look of who plans."""
+        number = self._context.active.number
+        await self._jobs.offer([Job(kind=DELIVER, subject=name, config=number) for name in sorted(channels)])
 
     async def abandon(self) -> int:
         """Drop all polls that are under way: others may have taken the lanes meanwhile. Return how many lanes."""

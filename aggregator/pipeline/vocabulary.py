@@ -34,24 +34,35 @@ class StreamVocabulary:
         """Return what is known now, with the words that recur in these feeds. Raises StoreError."""
         if not feeds:
             return NO_VOCABULARY
-        if self._model is None:
-            self._saved = await self._load()
-            self._model = FrequencyModel(self._saved)
         for feed in feeds:
             if self._since.get(feed, REFRESH) >= REFRESH:
                 self._recurring[feed] = recurring(await self.store.recent_features(feed, RECENT) if self.store else ())
                 self._since[feed] = 0
+        return Vocabulary(await self.frequencies(), {feed: self._recurring[feed] for feed in feeds})
+
+    async def frequencies(self) -> Frequencies:
+        """Return how frequent words are by what is known now. Raises StoreError."""
+        if self._model is None:
+            self._saved = await self._load()
+            self._model = FrequencyModel(self._saved)
         frequencies = self._model.frozen()
         if self.store and frequencies is not self._saved:
             await self._save(self.store, frequencies)
-        return Vocabulary(frequencies, {feed: self._recurring[feed] for feed in feeds})
+        return frequencies
 
-    def add(self, reports: Iterable[Report]) -> None:
-        """Learn from reports that were stored."""
+    def note(self, reports: Iterable[Report]) -> None:
+        """Note that feeds had reports, in which other words may recur by now."""
         for report in reports:
             self._since[report.feed] = self._since.get(report.feed, 0) + 1
-            if self._model is not None:
-                self._model.add([report.features])
+
+    def learn(self, reports: Iterable[Report]) -> None:
+        """Learn from reports that were routed."""
+        if self._model is not None:
+            self._model.add(report.features for report in reports)
+
+    def forget(self) -> None:
+        """Read what is known again: another process has learnt meanwhile."""
+        self._model = None
 
     async def _load(self) -> Frequencies:
         stored = await self.store.learned(NAME) if self.store else None

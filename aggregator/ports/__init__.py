@@ -25,11 +25,14 @@ from aggregator.core.model import (
     PollResult,
     Reading,
     Receipt,
+    Routed,
     RoutingContext,
     RoutingQuery,
     RoutingResult,
     Silence,
     StoredKey,
+    Unrouted,
+    UnroutedPoll,
 )
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Channel, Feed
@@ -38,6 +41,7 @@ from aggregator.ports.cluster import Cluster as Cluster
 from aggregator.ports.cluster import Lane
 
 Route = Callable[[RoutingContext], RoutingResult]
+Decide = Callable[[UnroutedPoll], tuple[RoutingQuery | None, Route]]
 Recall = Callable[[], Awaitable[bytes | None]]
 Begin = Callable[[], Awaitable[None]]
 
@@ -157,15 +161,39 @@ class Feeds(Protocol):
         """Return the content of stored entries of this feed, by key; entries without any are left out."""
         ...
 
+    @property
+    def routes_later(self) -> bool:
+        """Tell whether hits are better routed after their commit (PostgreSQL): no poll waits for others then."""
+        ...
+
     async def commit(
-        self, poll: PollResult, *, owner: str, question: RoutingQuery | None = None, route: Route | None = None
+        self,
+        poll: PollResult,
+        *,
+        owner: str,
+        question: RoutingQuery | None = None,
+        route: Route | None = None,
+        later: UnroutedPoll | None = None,
     ) -> tuple[Entry, ...]:
         """Write all of a poll, or nothing, and free its lease; return the entries with their ids.
 
         If `route` is given, the store answers `question` and calls `route` inside the
         transaction (alone: no other commit sees or makes stories meanwhile) and writes what it
-        decides. Idempotent: entries by (feed, key), hits and deliveries by id.
-        Raises Conflict if the lease was lost.
+        decides. With `later`, its hits are stored as new, to be routed by `route_waiting`.
+        Idempotent: entries by (feed, key), hits and deliveries by id. Raises Conflict if the lease was lost.
+        """
+        ...
+
+    async def unrouted(self, now: datetime) -> Unrouted:
+        """Return how many polls have hits that wait for their routing."""
+        ...
+
+    async def route_waiting(self, decide: Decide, now: datetime, *, config: int, limit: int = 500) -> Routed:
+        """Route hits that were committed with `later`, in the order of their polls: about `limit` of them.
+
+        What is written is what routing them one poll after the other in their commits would have written, all in one
+        transaction. `config`: only polls up to this number. `decide` gives, for a poll, what must be looked up
+        and what decides. A poll that cannot be routed holds up nobody: it is tried again later.
         """
         ...
 

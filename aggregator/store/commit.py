@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from aggregator.core.delivery import mark_repeats
 from aggregator.core.errors import Conflict, StoreError
-from aggregator.core.model import Entry, HostLimit, PollResult, RoutingQuery
+from aggregator.core.model import Entry, HostLimit, PollResult, RoutingQuery, UnroutedPoll
 from aggregator.ports import Route
 from aggregator.store import mappers
 from aggregator.store.dialect import ROUTING_LOCK, Dialect
@@ -32,6 +32,7 @@ from aggregator.store.schema import (
     wanted_texts,
 )
 from aggregator.store.sent import SentMark
+from aggregator.store.unrouted import put_aside
 
 MAX_ARTICLE_REQUESTS = 10_000  # articles that may wait to be read
 
@@ -41,12 +42,13 @@ REDATE = update(hits).where(hits.c.entry == bindparam("of_entry")).values(dated_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollCommit:
-    """A poll to be written, with the routing to be done in the same transaction."""
+    """A poll to be written, with the routing to be done in the same transaction, or `later`."""
 
     poll: PollResult
     owner: str
     question: RoutingQuery | None
     route: Route | None
+    later: UnroutedPoll | None = None
 
 
 Committed = tuple[Entry, ...] | StoreError
@@ -91,8 +93,11 @@ class PollWriter:
         self._write_asides(connection, polls)
         ids = self.write_entries(connection, [entry for poll in polls for entry in poll.entries])
         self._write_wanted(connection, polls, ids)
+        if later := [commit.later for commit in owned.values() if commit.later is not None]:
+            put_aside(connection, self._dialect, later, ids)
         for commit in owned.values():
-            self._write_routing(connection, commit, ids, read_at.get(commit.poll.state.id))
+            if commit.later is None:
+                self._write_routing(connection, commit, ids, read_at.get(commit.poll.state.id))
         return [
             _numbered(commit.poll, ids) if owned.get(commit.poll.state.id) is commit else _lost(commit)
             for commit in commits
@@ -150,7 +155,7 @@ class PollWriter:
         ids = self._find_ids(connection, ((entry.feed, entry.key) for entry in written))
         _run(connection, self._unindexed, [{"entry": entry_id} for entry_id in ids.values()])
         changed = [ids[entry.feed, entry.key] for entry in written if entry.version > 1]
-        _run(connection, REDATE, [{"of_entry": entry_id} for entry_id in changed])
+        _run(connection, REDATE, [{"of_entry": entry_id} for entry_id in sorted(changed)])
         return ids
 
     def _find_ids(self, connection: Connection, wanted: Iterable[tuple[str, str]]) -> Ids:

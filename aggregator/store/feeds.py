@@ -21,11 +21,21 @@ from sqlalchemy import (
 )
 
 from aggregator.core.errors import DatabaseFault
-from aggregator.core.model import Entry, Features, FeedState, PollResult, RoutingQuery, StoredKey
+from aggregator.core.model import (
+    Entry,
+    Features,
+    FeedState,
+    PollResult,
+    Routed,
+    RoutingQuery,
+    StoredKey,
+    Unrouted,
+    UnroutedPoll,
+)
 from aggregator.core.polling.lanes import slots_of
 from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.settings import Feed
-from aggregator.ports import Route
+from aggregator.ports import Decide, Route
 from aggregator.ports.cluster import Lane
 from aggregator.store import mappers
 from aggregator.store.column_types import EPOCH, Instant, instant, micros
@@ -37,6 +47,7 @@ from aggregator.store.idle import NEXT_POLL
 from aggregator.store.reader import ReadPool
 from aggregator.store.routing import answer, write_routed
 from aggregator.store.schema import ALWAYS, aliases, entries, feeds, hosts, keys, learned, memories, reports
+from aggregator.store.unrouted import Unroutable, route_waiting, try_later, unrouted_polls
 from aggregator.store.writer import Writer
 
 
@@ -190,12 +201,41 @@ class SqlFeeds:
         found = await self._reader.read(lambda connection: connection.execute(self._contents, bound).all())
         return {row.key: row.content for row in found}
 
+    @property
+    def routes_later(self) -> bool:
+        return self._routing is not self._writer
+
     async def commit(
-        self, poll: PollResult, *, owner: str, question: RoutingQuery | None = None, route: Route | None = None
+        self,
+        poll: PollResult,
+        *,
+        owner: str,
+        question: RoutingQuery | None = None,
+        route: Route | None = None,
+        later: UnroutedPoll | None = None,
     ) -> tuple[Entry, ...]:
-        commit = PollCommit(poll=poll, owner=owner, question=question, route=route)
+        commit = PollCommit(poll=poll, owner=owner, question=question, route=route, later=later)
         writer = self._writer if route is None else self._routing
         return await writer.submit_batched(self._polls.write, commit, batched=True)
+
+    async def unrouted(self, now: datetime) -> Unrouted:
+        return await self._reader.read(lambda connection: unrouted_polls(connection, now))
+
+    async def route_waiting(self, decide: Decide, now: datetime, *, config: int, limit: int = 500) -> Routed:
+        try:
+            return await self._routing.execute(
+                lambda connection: route_waiting(connection, self._dialect, decide, now, config, limit)
+            )
+        except DatabaseFault:
+            raise
+        except Unroutable as error:
+            failed = error
+        except Exception:
+            if limit == 1:
+                raise
+            return await self.route_waiting(decide, now, config=config, limit=1)  # which it was is seen alone
+        wait_s = await self._routing.execute(lambda connection: try_later(connection, failed, now))
+        return Routed(failed=((failed.row.feed, f"{failed}; tried again in {wait_s:g} s"),))
 
     async def recent_features(self, feed: str, limit: int) -> tuple[Features, ...]:
         query = RECENT_FEATURES.limit(limit)

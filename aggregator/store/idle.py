@@ -21,6 +21,7 @@ NEXT_POLL = (
 )
 NEXT_DELIVERY = "SELECT min(wake_at) FROM deliveries WHERE wake_at IS NOT NULL"
 NEXT_ARTICLE = "SELECT min(next_at) FROM wanted_texts"
+NEXT_ROUTING = "SELECT min(due_at) FROM unrouted"  # what a copy of a cluster's database brought along
 OWNERS = (
     "SELECT lease_owner FROM feeds WHERE lease_owner IS NOT NULL "
     "UNION SELECT lease_owner FROM deliveries WHERE state = 'sending' AND lease_owner IS NOT NULL"
@@ -71,7 +72,8 @@ def _work(connection: sqlite3.Connection, now_us: int) -> tuple[bool, int | None
         return None if found is None else int(found)
 
     next_poll_at = one(NEXT_POLL)
-    due = any(at is not None and at <= now_us for at in (next_poll_at, one(NEXT_DELIVERY), one(NEXT_ARTICLE)))
+    instants = (next_poll_at, *map(one, (NEXT_DELIVERY, NEXT_ARTICLE, NEXT_ROUTING)))
+    due = any(at is not None and at <= now_us for at in instants)
     ahead = now_us + AHEAD // timedelta(microseconds=1)
     leased = connection.execute(OWNERS).fetchone() is not None
     return due or leased or bool(one(_DATED_AHEAD, ahead=ahead)), next_poll_at

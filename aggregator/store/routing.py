@@ -29,7 +29,11 @@ Ids = Mapping[tuple[str, str], int]
 
 HISTORY = (
     select(hits.c.created_at, hits.c.feed, hits.c.id)
-    .where(hits.c.rule == bindparam("rule"), hits.c.created_at >= bindparam("since", type_=Instant))
+    .where(
+        hits.c.rule == bindparam("rule"),
+        hits.c.created_at >= bindparam("since", type_=Instant),
+        hits.c.state != HitState.NEW.value,  # those count when they are routed
+    )
     .order_by(hits.c.created_at, hits.c.id)
 )
 LAST_ALERT = select(func.max(hits.c.created_at, type_=Instant)).where(

@@ -266,6 +266,22 @@ Index("hits_story", hits.c.story)
 FROM_FIRST_POLL = hits.c.reason == literal_column("'baseline'")  # written out, as the partial index is
 Index("hits_entry", hits.c.entry)
 
+# Polls whose hits wait for their routing (PostgreSQL): all that routing asks and that is nowhere else, in order.
+unrouted = Table(
+    "unrouted",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("feed", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("config", Integer, nullable=False),
+    Column("hits", JsonList, nullable=False),
+    Column("entries", JsonList, nullable=False),
+    Column("reports", JsonList, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+)
+
 stories = Table(
     "stories",
     metadata,

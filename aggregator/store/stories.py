@@ -6,8 +6,20 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
 
 from aggregator.core.events import MAX_REPORTS
-from aggregator.core.model import SPLIT_FROM, Because, Report, RoutingQuery, RoutingResult, Story, StoryEdit, StoryMerge
-from aggregator.core.stories import DISTRUSTED, EVENT_KEYS, UNDONE_WITHIN, shortlist, unfolding
+from aggregator.core.model import (
+    SPLIT_FROM,
+    Because,
+    Hit,
+    HitState,
+    Report,
+    RoutingQuery,
+    RoutingResult,
+    Story,
+    StoryEdit,
+    StoryMerge,
+)
+from aggregator.core.routing.batches import chosen_reports
+from aggregator.core.stories import DISTRUSTED, EVENT_KEYS, LATEST, UNDONE_WITHIN, shortlist, unfolding
 from aggregator.store import mappers
 from aggregator.store.column_types import EPOCH, Instant
 from aggregator.store.dialect import Dialect
@@ -23,8 +35,6 @@ from aggregator.store.schema import (
     story_links,
     undelivered,
 )
-
-LATEST = 64  # stories of one key that are looked at: so the cost of a lookup does not grow with their number
 
 Keys = dict[str, dict[str, datetime]]
 REASON = update(hits).where(hits.c.id == bindparam("hit_id"))
@@ -90,31 +100,31 @@ def load_stories(
     for story, other in connection.execute(split, bound):
         apart.setdefault(story, set()).add(other)
     return tuple(
-        mappers.story(row, _chosen(row.id, known.get(row.id, []), most), frozenset(apart.get(row.id, ())))
+        mappers.story(row, chosen_reports(row.id, known.get(row.id, []), most), frozenset(apart.get(row.id, ())))
         for row in connection.execute(query, bound)
     )
-
-
-def _chosen(story: str, known: Sequence[Report], most: int | None) -> tuple[Report, ...]:
-    ordered = sorted(known, key=lambda report: report.id != story)
-    if most is None or len(ordered) <= most:
-        return tuple(ordered)
-    return (ordered[0], *ordered[1 - most :])
 
 
 def edit_stories(connection: Connection, dialect: Dialect, edit: StoryEdit) -> None:
     """Write a person's change: the hits that it names belong to the story that they name now."""
     write_stories(connection, dialect, edit)
-    if edit.hits:
-        names = ("story", "state", "reason", "because")
-        rows = [mappers.hit_values(hit, hit.entry_id or 0) for hit in edit.hits]
-        change = REASON.values({name: bindparam(f"new_{name}", type_=hits.c[name].type) for name in names})
-        connection.execute(
-            change, [{"hit_id": row["id"], **{f"new_{name}": row[name] for name in names}} for row in rows]
-        )
+    rewrite_hits(connection, edit.hits)
     one, other = edit.link.story, edit.link.other
     both = [edit.link._asdict(), edit.link._replace(story=other, other=one)._asdict()]
     connection.execute(dialect.upsert(story_links), both)
+
+
+def rewrite_hits(connection: Connection, changed: Sequence[Hit], only: HitState | None = None) -> None:
+    """Write again what routing decided about stored hits (`only`: those that are still in this state)."""
+    if changed:
+        names = ("story", "state", "reason", "because")
+        rows = [mappers.hit_values(hit, hit.entry_id or 0) for hit in changed]
+        change = REASON.values({name: bindparam(f"new_{name}", type_=hits.c[name].type) for name in names})
+        if only is not None:
+            change = change.where(hits.c.state == only.value)
+        connection.execute(
+            change, [{"hit_id": row["id"], **{f"new_{name}": row[name] for name in names}} for row in rows]
+        )
 
 
 def write_stories(connection: Connection, dialect: Dialect, routed: RoutingResult | StoryEdit) -> None:

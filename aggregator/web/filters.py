@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from aggregator.core import humanize
 from aggregator.core.model import FeedState, Health, Hit, HitDetail
 from aggregator.core.text.messages import gettext_noop
-from aggregator.core.titles import delivery_reason, hit_outcome
+from aggregator.core.titles import WAITING, delivery_reason, hit_outcome
 from aggregator.web.language import current, gettext, pgettext
 
 HEALTH = {
@@ -26,6 +26,7 @@ OUTCOMES = (
     gettext_noop("not alerted"),
     gettext_noop("alerted in a digest"),
     gettext_noop("duplicate of an alerted story"),
+    WAITING,
 )
 # The words of tabs and dots: the states of feeds as they are stored.
 STATES = (

@@ -36,13 +36,15 @@ from aggregator.core.model import (
     Fetched,
     PollResult,
     Receipt,
+    Routed,
     RoutingContext,
     RoutingQuery,
     RoutingResult,
+    UnroutedPoll,
 )
 from aggregator.core.redaction import Redactor
 from aggregator.core.settings import Channel
-from aggregator.ports import Feeds, Fetcher, Notifier, Outbox, Route
+from aggregator.ports import Decide, Feeds, Fetcher, Notifier, Outbox, Route
 from aggregator.telemetry.logs import configure
 
 POINTS = (
@@ -104,14 +106,37 @@ class FaultyFetcher(FaultRaised):
 class FaultyFeeds(FaultRaised):
     _inner: Feeds
 
+    routes_later: bool
+
     async def commit(
-        self, poll: PollResult, *, owner: str, question: RoutingQuery | None = None, route: Route | None = None
+        self,
+        poll: PollResult,
+        *,
+        owner: str,
+        question: RoutingQuery | None = None,
+        route: Route | None = None,
+        later: UnroutedPoll | None = None,
     ) -> tuple[Entry, ...]:
+        if later is not None:
+            self._trap.passing("before commit")
+            written = await self._inner.commit(poll, owner=owner, later=later)
+            self._trap.passing("after commit")
+            return written
         if route is None:
             return await self._inner.commit(poll, owner=owner)
         written = await self._inner.commit(poll, owner=owner, question=question, route=self._routing(route))
         self._trap.passing("after commit")
         return written
+
+    async def route_waiting(self, decide: Decide, now: datetime, **asked: Any) -> Routed:
+        def deciding(poll: UnroutedPoll) -> tuple[RoutingQuery | None, Route]:
+            question, route = decide(poll)
+            return question, self._routing(route)
+
+        routed = await self._inner.route_waiting(deciding, now, **asked)
+        if routed.polls:
+            self._trap.passing("after routing")
+        return routed
 
     def _routing(self, route: Route) -> Route:
         def routing(context: RoutingContext) -> RoutingResult:

@@ -40,6 +40,7 @@ from aggregator.core.model import (
     Overdue,
     PollResult,
     Report,
+    Routed,
     RoutingContext,
     RoutingQuery,
     RoutingResult,
@@ -56,6 +57,8 @@ from aggregator.core.model import (
     Suspect,
     Undelivered,
     Undo,
+    Unrouted,
+    UnroutedPoll,
     is_to_do,
     last_tried_at,
 )
@@ -66,7 +69,7 @@ from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Feed
 from aggregator.core.stories import EVENT_KEYS, shortlist, unfolding
-from aggregator.ports import Route
+from aggregator.ports import Decide, Route
 from aggregator.ports.cluster import Lane
 from aggregator.store.migrations import REVISIONS
 from tests.support.memory_triage import MemoryTriage, Triage, undoable
@@ -108,12 +111,22 @@ class FeedRow:
 
 
 @dataclass
+class Waiting:
+    """A poll whose hits wait for their routing."""
+
+    poll: UnroutedPoll
+    due_at: datetime
+    tries: int = 0
+
+
+@dataclass
 class Tables:
     """Everything that is stored."""
 
     index_text: IndexText
     feeds: dict[str, FeedRow] = field(default_factory=dict)
     memories: dict[str, bytes] = field(default_factory=dict)
+    unrouted: list[Waiting] = field(default_factory=list)
     hosts: dict[str, HostLimit] = field(default_factory=dict)
     entries: dict[int, Entry] = field(default_factory=dict)
     emptied: set[int] = field(default_factory=set)
@@ -139,6 +152,11 @@ class Tables:
     signing_key: bytes = b""
     triage: Triage = field(default_factory=Triage)
     numbers: int = 0
+
+    def unrouted_at(self, now: datetime) -> Unrouted:
+        waiting = self.unrouted
+        oldest_at = min((one.poll.at for one in waiting), default=None)
+        return Unrouted(len(waiting), oldest_at, any(one.due_at <= now for one in waiting))
 
     def number(self) -> int:
         self.numbers += 1
@@ -244,6 +262,8 @@ def _short(delivery: Delivery) -> HitDelivery:
 class MemoryFeeds:
     """`ports.Feeds` in memory."""
 
+    routes_later = False
+
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
@@ -339,13 +359,22 @@ class MemoryFeeds:
         return {one.key: one.content for one in wanted if one.content}
 
     async def commit(
-        self, poll: PollResult, *, owner: str, question: RoutingQuery | None = None, route: Route | None = None
+        self,
+        poll: PollResult,
+        *,
+        owner: str,
+        question: RoutingQuery | None = None,
+        route: Route | None = None,
+        later: UnroutedPoll | None = None,
     ) -> tuple[Entry, ...]:
         tables, row = self._tables, self._tables.feeds.get(poll.state.id)
         if row is None or row.state.lease_owner != owner:
             raise Conflict(f"feed {poll.state.id}: lease lost")
         routed = RoutingResult(hits=poll.hits)
-        if route is not None:
+        if later is not None:
+            routed = RoutingResult(hits=tuple(replace(hit, state=HitState.NEW) for hit in poll.hits))
+            tables.unrouted.append(Waiting(later, later.at))
+        elif route is not None:
             routed = route(self._answer(question or RoutingQuery(), poll.state.last_polled_at))
         self._check_hits(poll, routed.hits)
         if not poll.unfinished:
@@ -364,6 +393,35 @@ class MemoryFeeds:
         for notice in poll.notices:
             tables.deliveries.setdefault(notice.id, notice)
         return entries
+
+    async def unrouted(self, now: datetime) -> Unrouted:
+        return self._tables.unrouted_at(now)
+
+    async def route_waiting(self, decide: Decide, now: datetime, *, config: int, limit: int = 500) -> Routed:
+        """One after the other, as the commits would have done: what a batch of them has to equal."""
+        tables, polls, written, reports, channels = self._tables, 0, 0, list[Report](), set[str]()
+        for one in [one for one in tables.unrouted if one.due_at <= now and one.poll.config <= config]:
+            if polls and written + len(one.poll.hits) > limit:
+                break
+            stored = [tables.hits[hit.id] for hit in one.poll.hits if hit.id in tables.hits]
+            new = {hit.id for hit in stored if hit.state is HitState.NEW}
+            try:
+                question, route = decide(replace(one.poll, hits=tuple(stored)))
+                context = self._answer(question or RoutingQuery(), now)
+                routed = route(replace(context, known=context.known - new))
+            except Exception as error:  # noqa: BLE001  whatever it is, it concerns this poll only
+                wait_s = min(5.0 * 2**one.tries, 3600.0)
+                one.due_at, one.tries = now + timedelta(seconds=wait_s), one.tries + 1
+                return Routed(failed=((one.poll.feed, str(error)),))
+            for hit in routed.hits:
+                del tables.hits[hit.id]
+            self._write(routed)
+            tables.unrouted.remove(one)
+            polls, written = polls + 1, written + len(routed.hits)
+            reports += one.poll.reports.values()
+            due = (d for d in routed.deliveries if d.state is DeliveryState.PENDING and d.due_at <= now)
+            channels |= {delivery.channel for delivery in due}
+        return Routed(polls=polls, hits=written, reports=tuple(reports), channels=frozenset(channels))
 
     async def record(self, question: RoutingQuery, route: Route, now: datetime) -> int:
         routed = route(self._answer(question, now))
@@ -444,7 +502,7 @@ class MemoryFeeds:
         self._tables.learned[name] = data
 
     def _history(self, rule: str, since: datetime) -> RuleHistory:
-        of_rule = [hit for hit in self._tables.hits.values() if hit.rule == rule]
+        of_rule = [h for h in self._tables.hits.values() if h.rule == rule and h.state is not HitState.NEW]
         return RuleHistory(
             rule=rule,
             hits=tuple(sorted((h.created_at, h.feed, h.id) for h in of_rule if h.created_at >= since)),
@@ -1034,6 +1092,7 @@ class MemoryCatalog(MemoryTriage):
             broken += [one for one in last if one.state in unsent and not one.acknowledged_at]
         given_up = [one for one in self._tables.deliveries.values() if one.state is DeliveryState.DEAD]
         return Backlog(
+            unrouted=self._tables.unrouted_at(now),
             unfolding=tuple(sorted(self._tables.unfolding(now))),
             unwell=tuple(ranked[:10]),
             feeds_unwell=len(unwell),

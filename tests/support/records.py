@@ -16,6 +16,7 @@ from aggregator.core.model import (
     RoutingResult,
     Story,
     StoryKey,
+    UnroutedPoll,
 )
 from aggregator.core.settings import Feed
 from aggregator.core.stories import keys
@@ -82,6 +83,7 @@ async def stored(store: AnyStore, *entries: Entry, **rest: Any) -> tuple[Entry, 
         await store.feeds.sync([feed(known) for known in (*configured, name)], NOW)
     (state,) = await lease(store.feeds, name)
     routed: RoutingResult | None = rest.pop("routed", None)
+    later: UnroutedPoll | None = rest.pop("later", None)
     route = None if routed is None else lambda _: routed
     poll = PollResult(state=polled(state), entries=entries, **rest)
-    return await store.feeds.commit(poll, owner="me", question=RoutingQuery(), route=route)
+    return await store.feeds.commit(poll, owner="me", question=RoutingQuery(), route=route, later=later)

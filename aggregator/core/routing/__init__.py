@@ -2,6 +2,6 @@
 
 from aggregator.core.routing.changes import plan_join, plan_split
 from aggregator.core.routing.deliveries import Recipients, whole_channel
-from aggregator.core.routing.router import Router, describe, silenced
+from aggregator.core.routing.router import STALE, Router, describe, silenced
 
-__all__ = ["Recipients", "Router", "describe", "plan_join", "plan_split", "silenced", "whole_channel"]
+__all__ = ["STALE", "Recipients", "Router", "describe", "plan_join", "plan_split", "silenced", "whole_channel"]

@@ -87,7 +87,7 @@ class Hit(Schema):
     created_at: At
     dated_at: At
     recorded_at: At
-    state: Literal["alerted", "collapsed", "folded", "held", "suppressed"]
+    state: Literal["new", "alerted", "collapsed", "folded", "held", "suppressed"]
     reason: Text
     mark: Text | None
     rule_title: Text

@@ -9,6 +9,7 @@ from aggregator.store.mappers.entries import alias_values, entry, entry_of, entr
 from aggregator.store.mappers.feeds import feed_state, feed_values, host_limit, host_values
 from aggregator.store.mappers.hits import hit_of, hit_values
 from aggregator.store.mappers.stories import because_list, features, report, report_values, story, story_values
+from aggregator.store.mappers.unrouted import unrouted_poll, unrouted_values
 
 __all__ = [
     "alias_values",
@@ -33,4 +34,6 @@ __all__ = [
     "silence",
     "story",
     "story_values",
+    "unrouted_poll",
+    "unrouted_values",
 ]

@@ -16,7 +16,7 @@ def story_values(story: Story) -> Values:
     return {
         "id": story.id,
         "title": story.title,
-        "fingerprint": _fingerprint_list(story.fingerprint),
+        "fingerprint": fingerprint_list(story.fingerprint),
         "feeds": story.feeds,
         "told": story.alerted_rules,
         "first_at": story.first_at,
@@ -31,7 +31,7 @@ def story(row: Row[Any], reports: tuple[Report, ...] = (), apart: frozenset[str]
     return Story(
         id=row.id,
         title=row.title,
-        fingerprint=_fingerprint(row.fingerprint),
+        fingerprint=fingerprint_of(row.fingerprint),
         feeds=tuple(row.feeds),
         alerted_rules=tuple(row.told),
         first_at=row.first_at,
@@ -52,8 +52,8 @@ def report_values(story: str, report: Report) -> Values:
         "feed": report.feed,
         "title": report.title,
         "at": report.at,
-        "fingerprint": _fingerprint_list(report.fingerprint),
-        "features": _features_list(report.features),
+        "fingerprint": fingerprint_list(report.fingerprint),
+        "features": features_list(report.features),
     }
 
 
@@ -63,7 +63,7 @@ def report(row: Row[Any]) -> Report:
         feed=row.feed,
         title=row.title,
         at=row.at,
-        fingerprint=_fingerprint(row.fingerprint),
+        fingerprint=fingerprint_of(row.fingerprint),
         features=features(row.features),
         origin=row.origin,
     )
@@ -114,7 +114,7 @@ def _micros(at: datetime | None) -> int | None:
     return None if at is None else micros(at)
 
 
-def _features_list(features: Features) -> list[Any]:
+def features_list(features: Features) -> list[Any]:
     return [features.lang, *(getattr(features, name) for name in PARTS)]
 
 
@@ -123,7 +123,7 @@ def features(given: list[Any]) -> Features:
     return Features(lang=lang, **{name: tuple(part) for name, part in zip(PARTS, parts, strict=True)})
 
 
-def _fingerprint_list(known: Fingerprint) -> list[Any]:
+def fingerprint_list(known: Fingerprint) -> list[Any]:
     return [
         known.url_key,
         known.title_key,
@@ -134,7 +134,7 @@ def _fingerprint_list(known: Fingerprint) -> list[Any]:
     ]
 
 
-def _fingerprint(given: list[Any]) -> Fingerprint:
+def fingerprint_of(given: list[Any]) -> Fingerprint:
     url_key, title_key, signature, bands, facts, lang = given
     return Fingerprint(
         url_key=url_key,

@@ -13,6 +13,7 @@ from aggregator.store.queries.base import QueryBase
 from aggregator.store.queries.feeds import WORST_FIRST
 from aggregator.store.schema import ALWAYS, deliveries, feeds, hosts
 from aggregator.store.stories import find_unfolding
+from aggregator.store.unrouted import unrouted_polls
 
 MAX_LISTED = 10
 INTERVAL_S: ColumnElement[float] = case(
@@ -92,6 +93,7 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
     )
     newest = select(func.max(feeds.c.last_polled_at, type_=Instant)).where(feeds.c.configured)
     return Backlog(
+        unrouted=unrouted_polls(connection, now),
         unfolding=tuple(sorted(find_unfolding(connection, now))),
         unwell=tuple(map(mappers.feed_state, connection.execute(sick))),
         feeds_unwell=connection.execute(how_many).scalar_one(),

@@ -13,10 +13,12 @@ from aggregator.core.model import (
     Finding,
     Health,
     LoopStatus,
+    Node,
     Overdue,
     Process,
     Status,
     Suspect,
+    Unrouted,
 )
 from aggregator.core.schemas import status_json
 
@@ -66,6 +68,24 @@ def test_an_alert_that_is_due_for_ten_minutes_is_a_finding_of_its_channel() -> N
     assert (finding.severity, finding.area) == ("error", "alerts")
     assert finding.what == "3 alerts are overdue on channel mail, the oldest by 11 min"
     assert "channels test mail" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("roles", "waits_s", "says"),
+    [
+        (("poll", "deliver"), 6, "no node has the role route"),
+        (("poll", "route"), 6, ""),
+        (("poll", "route"), 61, "the oldest for 1 min: nobody is alerted to them"),
+        ((), 61, "hits of 2 polls wait to be routed"),
+    ],
+)
+def test_hits_that_nobody_routes_are_an_error(roles: tuple[str, ...], waits_s: int, says: str) -> None:
+    """At once where no process has the role, else when those that have it do not get to them."""
+    node = Node(id="n", name="n", roles=roles, version="1", schema="1", started_at=NOW)
+    waiting = Backlog(unrouted=Unrouted(2, NOW - timedelta(seconds=waits_s), due=True))
+    found = findings(status(waiting, nodes=(node,) if roles else ()))
+    unrouted = [finding for finding in found if finding.kind == "unrouted"]
+    assert [(finding.severity, says in finding.what) for finding in unrouted] == ([("error", True)] if says else [])
 
 
 def test_what_was_under_way_at_two_deaths_is_a_warning() -> None:

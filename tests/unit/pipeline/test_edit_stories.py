@@ -97,7 +97,7 @@ class Stream:
             return router.route(hits, [entry], now, context, reports=reports, frequencies=words)
 
         await self.store.feeds.record(asked, route, now)
-        self.context.vocabulary.add(reports.values())
+        self.context.vocabulary.learn(reports.values())
         return self.store.tables.hits[hits[0].id]
 
     def alerts(self) -> list[Delivery]:
