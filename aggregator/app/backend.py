@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from aggregator import __version__, config
 from aggregator.app.discovery import NO_KEYS, Keys, SourceFinder, address_and_login
 from aggregator.app.editing import ConfigEditing
-from aggregator.app.masking import shown
+from aggregator.app.masking import masked_recipients, shown
 from aggregator.app.metrics import lag_s
+from aggregator.app.paths import database_url
 from aggregator.app.processes import registry_folder, running_processes
 from aggregator.config import state_directory
 from aggregator.core.errors import (
@@ -30,6 +31,8 @@ from aggregator.core.errors import (
 )
 from aggregator.core.findings import findings
 from aggregator.core.model import (
+    ChannelAnswer,
+    ChannelTest,
     DeliveryState,
     FeedSummary,
     Finding,
@@ -42,8 +45,6 @@ from aggregator.core.model import (
 )
 from aggregator.core.results import (
     BaselineSent,
-    ChannelAnswer,
-    ChannelTest,
     Discovery,
     FeedCandidate,
     ImportResult,
@@ -61,6 +62,7 @@ from aggregator.pipeline.edit_stories import join_stories, split_hit
 from aggregator.pipeline.search import explain_hit, search
 from aggregator.pipeline.websub import PushOutcome
 from aggregator.scheduler import kept_alive
+from aggregator.store.location import parse_location
 
 if TYPE_CHECKING:
     from aggregator.web.app import WebApp
@@ -77,7 +79,6 @@ class AppBackend(ConfigEditing):
     metrics_source: Callable[[], bytes] = bytes
     fault: Callable[[], ConfigErrors | None] = lambda: None
     started_at: datetime | None = None
-    _tests: dict[str, ChannelTest] = field(default_factory=dict)
 
     def current(self) -> config.Loaded:
         return self.app.loaded
@@ -94,7 +95,7 @@ class AppBackend(ConfigEditing):
         now, loops = self.clock.now(), self.loop_statuses()
         backlog = await self.catalog.backlog(now)
         state = Status(version=__version__, now_at=now, loops=loops, backlog=backlog, **self._faults())
-        return findings(replace(state, disk_free_bytes=_disk_free_bytes()))
+        return findings(replace(state, disk_free_bytes=self._disk_free_bytes()))
 
     async def status(self) -> Status:
         now = self.clock.now()
@@ -112,7 +113,7 @@ class AppBackend(ConfigEditing):
             outbox=tuple((state.value, count) for state, count in outbox.items() if count),
             last_alert_at=sent[0].sent_at if sent else None,
             stats=await self.catalog.stats(),
-            disk_free_bytes=_disk_free_bytes(),
+            disk_free_bytes=self._disk_free_bytes(),
             versions=_versions(),
             warnings=tuple(
                 map(
@@ -132,7 +133,17 @@ class AppBackend(ConfigEditing):
         )
 
     def _faults(self) -> dict[str, Any]:
-        return {"database_fault": str(self.database_fault() or ""), "config_errors": self.config_errors()}
+        return {
+            "database_fault": str(self.database_fault() or ""),
+            "config_errors": self.config_errors(),
+            "channels": frozenset(self.app.current.config.channels),
+        }
+
+    def _disk_free_bytes(self) -> int:
+        """Return what is free where the database is; of a server, where this process keeps its state."""
+        path = parse_location(database_url(self.app.loaded.config)).path
+        folder = path.absolute().parent if path else state_directory()
+        return shutil.disk_usage(folder if folder.exists() else Path.cwd()).free
 
     def config_errors(self) -> tuple[str, ...]:
         return tuple(map(str, fault.errors)) if (fault := self.fault()) else ()
@@ -174,15 +185,15 @@ class AppBackend(ConfigEditing):
         channels = self.app.active().config.channels
         if name not in channels:
             raise NotFound("channel", name, list(channels))
+        answered = await (await self.app.runtime()).test_channel(channels[name])
+        names = masked_recipients([recipient for recipient, _ in answered], self.app.redact)
         answers = [
             ChannelAnswer(recipient=recipient, ok=isinstance(answer, Receipt), detail=self.app.redact(_words(answer)))
-            for recipient, answer in await (await self.app.runtime()).test_channel(channels[name])
+            for recipient, (_, answer) in zip(names, answered, strict=True)
         ]
-        self._tests[name] = ChannelTest(channel=name, at=self.clock.now(), answers=tuple(answers))
-        return self._tests[name]
-
-    def channel_tests(self) -> Mapping[str, ChannelTest]:
-        return self._tests
+        test = ChannelTest(channel=name, at=self.clock.now(), answers=tuple(answers))
+        await self.catalog.keep_channel_test(test)
+        return test
 
     # --- hubs ------------------------------------------------------------------------------------
 
@@ -379,11 +390,6 @@ class AppBackend(ConfigEditing):
 
 def _same_place(one: str, other: str) -> bool:
     return urlsplit(one).netloc == urlsplit(other).netloc
-
-
-def _disk_free_bytes() -> int:
-    folder = state_directory()
-    return shutil.disk_usage(folder if folder.exists() else Path.cwd()).free
 
 
 def _tried(one: config.OpmlOutline) -> Feed:

@@ -125,7 +125,7 @@ class ConfigEditing:
         edit = edit_between(file.name, before, after, about=about, at=self.clock.now(), undoes=undoes)
         return replace(await self._known_file(file.name), edit=(await self._keep(edit)).id)
 
-    async def preview(self, name: str, text: str, since: datetime) -> Preview:
+    async def preview(self, name: str, text: str, since: datetime, until: datetime | None = None) -> Preview:
         edited = {rule.id: rule for rule in (await self._with(name, text)).rules}
         running = self.app.current.rules
         touched = [
@@ -139,7 +139,9 @@ class ConfigEditing:
         if not touched:
             return Preview(since=since, entries=0)
         async with self._looks.turn():
-            done = await backtest(self.catalog, self.app.current, old, new, since=since, within_s=PREVIEW_S)
+            done = await backtest(
+                self.catalog, self.app.current, old, new, since=since, until=until, within_s=PREVIEW_S
+            )
         return Preview(
             since=since,
             entries=done.entries,

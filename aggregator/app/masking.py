@@ -1,23 +1,24 @@
 """Masking of secrets in the catalog: a feed's address may hold a key or a password."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, cast
 
-from aggregator.core.model import FeedState, FeedSummary, Health
-from aggregator.core.redaction import Redactor, hide_logins
+from aggregator.core.model import Attempt, Backlog, ChannelActivity, Delivery, FeedState, FeedSummary, Health, HitDetail
+from aggregator.core.redaction import HIDDEN, Redactor, hide_logins
 from aggregator.ports import Catalog
 
 TEXTS = ("url", "configured_url", "title", "last_error", "move_url", "hub", "self_url")
 
 
 def masked_catalog(catalog: Catalog, redact: Redactor) -> Catalog:
-    """Return the same catalog, with every login and known secret in its feeds replaced by `***`."""
+    """Return the same catalog, with every login and known secret in its feeds and recipients replaced by `***`."""
     return cast(Catalog, _MaskedCatalog(catalog, redact))
 
 
 class _MaskedCatalog:
-    """A catalog that masks the listing of feeds, the one place where configured addresses are returned."""
+    """A catalog that masks what configured addresses are returned in: listings of feeds, recipients of deliveries."""
 
     def __init__(self, catalog: Catalog, redact: Redactor) -> None:
         self._catalog, self._redact = catalog, redact
@@ -35,6 +36,30 @@ class _MaskedCatalog:
     ) -> tuple[FeedSummary, ...]:
         return self._all_masked(await self._catalog.feed_page(health=health, offset=offset, limit=limit))
 
+    async def deliveries(self, **asked: Any) -> tuple[Delivery, ...]:
+        return tuple(map(self._delivery, await self._catalog.deliveries(**asked)))
+
+    async def delivery(self, delivery_id: str) -> tuple[Delivery, tuple[Attempt, ...], tuple[HitDetail, ...]]:
+        found, attempts, details = await self._catalog.delivery(delivery_id)
+        masked = tuple(replace(one, detail=shown(one.detail, self._redact)) for one in attempts)
+        return self._delivery(found), masked, details
+
+    async def channel_activity(
+        self, names: Sequence[str], now: datetime, *, limit: int = 5
+    ) -> Mapping[str, ChannelActivity]:
+        found = await self._catalog.channel_activity(names, now, limit=limit)
+        return {name: replace(one, last=tuple(map(self._delivery, one.last))) for name, one in found.items()}
+
+    async def backlog(self, now: datetime) -> Backlog:
+        found = await self._catalog.backlog(now)
+        unwell = tuple(_masked(state, self._redact) for state in found.unwell)
+        return replace(found, broken=tuple(map(self._delivery, found.broken)), unwell=unwell)
+
+    def _delivery(self, delivery: Delivery) -> Delivery:
+        """Mask who gets it, and what was answered about him."""
+        error = delivery.last_error and shown(delivery.last_error, self._redact)
+        return replace(delivery, recipient=shown(delivery.recipient, self._redact), last_error=error)
+
     def _all_masked(self, found: Sequence[FeedSummary]) -> tuple[FeedSummary, ...]:
         return tuple(replace(one, state=_masked(one.state, self._redact)) for one in found)
 
@@ -42,6 +67,15 @@ class _MaskedCatalog:
 def shown(text: str, redact: Redactor) -> str:
     """Mask every known secret in a text, and every login, also one written directly in the YAML."""
     return hide_logins(redact(text))
+
+
+def masked_recipients(names: Sequence[str], redact: Redactor) -> tuple[str, ...]:
+    """Return the names of a channel's recipients for people: what came from `${…}` as `***`, numbered if several."""
+    masked = [shown(name, redact) for name in names]
+    return tuple(
+        f"{name} {masked[: number + 1].count(name)}" if HIDDEN in name and masked.count(name) > 1 else name
+        for number, name in enumerate(masked)
+    )
 
 
 def _masked(state: FeedState, redact: Redactor) -> FeedState:

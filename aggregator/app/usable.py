@@ -35,6 +35,12 @@ def _selectors(feed: Feed) -> Iterator[Problem]:
             yield Problem(path=("select", part), message=f"select.{part}: {wrong}", hint="for example article h2 > a")
 
 
+def refusal(loaded: Loaded) -> tuple[ConfigError, ...]:
+    """Return why `run` and a reload would refuse a configuration of which only the sound parts were loaded."""
+    found = loaded.faults or usage_problems(loaded)
+    return found if any(problem.severity == "error" for problem in found) else ()
+
+
 def require_usable(loaded: Loaded, *, before: Loaded | None = None) -> None:
     """Raise ConfigErrors where one of the problems is an error."""
     found = usage_problems(loaded, before=before)

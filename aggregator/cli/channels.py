@@ -5,14 +5,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import load_sound, with_backend
+from aggregator.cli.context import with_app, with_backend
 from aggregator.cli.output import echo, emit, json_option, limit_option, style, table
 from aggregator.cli.program import CommandGroup, config_option
-from aggregator.core.model import Json
+from aggregator.core.model import Json, channel_state
 from aggregator.core.titles import channel_service
 
 if TYPE_CHECKING:
+    from aggregator.app.application import Application
     from aggregator.app.backend import AppBackend
+
+
+LAST_ATTEMPT = {"sent": "accepted", "dead": "failed", "retry": "failed, retrying", "never": "never tried"}
 
 
 @click.group(
@@ -32,29 +36,46 @@ def channels() -> None:
 @json_option
 def list_(as_json: bool, limit: int) -> None:
     """List channels and the rules that use them (secrets are never shown)."""
-    config = load_sound().config
-    default = config.settings.default_channels
-    rows: list[Json] = [
-        {
-            "name": name,
-            "service": channel_service(channel),
-            "rules": [rule.id for rule in config.rules if name in (default if rule.notify is None else rule.notify)],
-            "default": name in default,
-            "quiet_hours": channel.quiet_hours,
-            "time_zone": channel.time_zone,
-            "max_per_hour": channel.max_per_hour,
-            "fallback": channel.fallback,
-        }
-        for name, channel in list(config.channels.items())[: limit or None]
-    ]
-    if as_json:
-        emit(rows)
-        return
-    table(
-        ("name", "service", "rules>", "default", "quiet hours"),
-        ((r["name"], r["service"], len(r["rules"]), "yes" if r["default"] else "", r["quiet_hours"]) for r in rows),
-        empty="No channels.",
-    )
+
+    async def work(app: "Application") -> None:
+        config, catalog = app.loaded.config, app.store.catalog
+        default, chosen = config.settings.default_channels, list(config.channels.items())[: limit or None]
+        tests = await catalog.channel_tests()
+        activity = await catalog.channel_activity([name for name, _ in chosen], app.clock.now(), limit=1)
+        rows: list[Json] = [
+            {
+                "name": name,
+                "service": channel_service(channel),
+                "state": channel_state(activity[name], tests.get(name)),
+                "rules": [r.id for r in config.rules if name in (default if r.notify is None else r.notify)],
+                "default": name in default,
+                "quiet_hours": channel.quiet_hours,
+                "time_zone": channel.time_zone,
+                "max_per_hour": channel.max_per_hour,
+                "fallback": channel.fallback,
+            }
+            for name, channel in chosen
+        ]
+        if as_json:
+            emit(rows)
+            return
+        table(
+            ("name", "service", "last attempt", "rules>", "default", "quiet hours"),
+            (
+                (
+                    r["name"],
+                    r["service"],
+                    LAST_ATTEMPT[r["state"]],
+                    len(r["rules"]),
+                    "yes" if r["default"] else "",
+                    r["quiet_hours"],
+                )
+                for r in rows
+            ),
+            empty="No channels.",
+        )
+
+    with_app(work, reading=True)
 
 
 @channels.command()

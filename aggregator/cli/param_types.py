@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from aggregator.app.clock import SystemClock
-from aggregator.core.values import period, seconds
+from aggregator.core.values import ahead, period, seconds
 
 
 class Duration(click.ParamType[timedelta]):
@@ -36,6 +36,20 @@ class Since(click.ParamType[str]):
         return str(value)
 
 
+class Ahead(click.ParamType[str]):
+    """Until when something is to last, as `core.values.ahead` reads it; measured from the moment of its use."""
+
+    name = "when"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            ahead(str(value), SystemClock().now())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
 DURATION = Duration()
+AHEAD = Ahead()
 SINCE = Since()
 SINCE_HELP = "24h, 7d, a day (2026-11-01, monday) or a span (2026-11-01..2026-11-15)."

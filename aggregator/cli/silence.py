@@ -1,19 +1,19 @@
 """`aggregator silence`: a person's wish not to hear for a while."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from aggregator.cli.context import with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, table
-from aggregator.cli.param_types import DURATION
+from aggregator.cli.param_types import AHEAD
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core import schemas
 from aggregator.core.errors import NotFound
 from aggregator.core.humanize import ago
 from aggregator.core.model import Silence
 from aggregator.core.schemas import actions, silence_json
+from aggregator.core.values import ahead
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   aggregator silence add --rule s400-turkey --for 4h --reason "parade day"
+  aggregator silence add --feed tass --until monday
   aggregator silence list
   aggregator silence remove 3""",
 )
@@ -35,14 +36,29 @@ def silence() -> None:
 @click.option("--rule", metavar="ID", help="Mute this rule.")
 @click.option("--feed", metavar="ID", help="Mute this feed.")
 @click.option("--story", metavar="ID", help="Mute this story.")
-@click.option("--for", "span", type=DURATION, required=True, metavar="DURATION", help="How long, e.g. 4h.")
+@click.option("--for", "last", type=AHEAD, metavar="SPAN", help="How long, e.g. 4h or 7d; or a time as for --until.")
+@click.option(
+    "--until", type=AHEAD, metavar="WHEN", help="Until the end of a day (2026-12-01, friday, tomorrow), or an instant."
+)
 @click.option("--reason", default="", help="Shown with the silence.")
 @config_option
 @json_option
-def add(as_json: bool, rule: str | None, feed: str | None, story: str | None, span: timedelta, reason: str) -> None:
+def add(
+    as_json: bool,
+    rule: str | None,
+    feed: str | None,
+    story: str | None,
+    last: str | None,
+    until: str | None,
+    reason: str,
+) -> None:
     """Mute a rule, a feed or a story for a while."""
     if not (rule or feed or story):
         raise click.UsageError("specify what to mute: --rule, --feed or --story")
+    if not last and not until:
+        raise click.UsageError("specify how long: --for 4h, or --until friday")
+    if last and until:
+        raise click.UsageError("--for and --until say the same; give one of them")
 
     async def work(app: "Application") -> None:
         active, now = app.active(), app.clock.now()
@@ -53,12 +69,20 @@ def add(as_json: bool, rule: str | None, feed: str | None, story: str | None, sp
         if story:
             await app.store.catalog.story(story)
         made = await app.store.catalog.add_silence(
-            Silence(rule=rule, feed=feed, story=story, until_at=now + span, reason=reason, created_at=now)
+            Silence(
+                rule=rule,
+                feed=feed,
+                story=story,
+                until_at=ahead(until or last or "", app.local_now()),
+                reason=reason,
+                created_at=now,
+            )
         )
         if as_json:
             emit(silence_json(made))
         else:
-            echo(f"silence {made.id}: until {made.until_at:%Y-%m-%d %H:%M} UTC")
+            until_at = app.loaded.config.settings.local(made.until_at)
+            echo(f"silence {made.id}: until {until_at:%a %Y-%m-%d %H:%M %Z}")
 
     with_app(work)
 

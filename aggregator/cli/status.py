@@ -32,8 +32,10 @@ def status(as_json: bool) -> None:
 
     async def work(backend: "AppBackend") -> None:
         from aggregator.app.processes import loops_of
+        from aggregator.app.usable import refusal
 
-        found = await backend.status()
+        refused = await asyncio.to_thread(refusal, backend.current())
+        found = replace(await backend.status(), config_errors=tuple(map(str, refused)))
         asked = [(process, await asyncio.to_thread(loops_of, process)) for process in found.processes]
         known = (replace(p, loops=None if loops is None else tuple(loops.items())) for p, loops in asked)
         found = replace(found, processes=tuple(known))

@@ -10,7 +10,7 @@ from aggregator.cli.output import echo, emit, json_option, limit_option, plural,
 from aggregator.cli.param_types import SINCE, SINCE_HELP
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.humanize import ago
-from aggregator.core.model import HitDetail
+from aggregator.core.model import HitDetail, Period
 from aggregator.core.schemas import story_change_json, story_json, story_summary_json
 from aggregator.core.titles import hit_outcome, reasons, with_titles
 from aggregator.core.values import period
@@ -34,7 +34,7 @@ def stories() -> None:
 
 @stories.command("list")
 @click.option("--rule", metavar="ID", help="Only stories with hits of this rule.")
-@click.option("--since", type=SINCE, metavar="SPAN", help=SINCE_HELP)
+@click.option("--since", type=SINCE, metavar="WHEN", help=f"Only stories with a report since then: {SINCE_HELP}")
 @limit_option
 @config_option
 @json_option
@@ -43,8 +43,8 @@ def list_(as_json: bool, limit: int, since: str | None, rule: str | None) -> Non
 
     async def work(app: "Application") -> None:
         now = app.local_now()
-        begin = period(since, now).since if since else None
-        found = await app.store.catalog.stories(rule=rule, since=begin, limit=limit)
+        span = period(since, now) if since else Period()
+        found = await app.store.catalog.stories(rule=rule, since=span.since, until=span.until, limit=limit)
         if as_json:
             emit([story_summary_json(one) for one in found])
             return

@@ -18,6 +18,7 @@ _REFERENCE = re.compile(r"\$?\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 UNEXPANDED = frozenset({"rules", "lists"})  # sections that are read as they are written
 _MIN_LINE = 8  # of a secret with several lines: shorter ones ("}", "true") are words of every log
+_BETWEEN, _ADDRESS = re.compile(r"[\s,;]+"), re.compile(r"@|\d{4}")  # mail addresses, telephone numbers
 _ALIKE = re.compile(r"\$\{(file:[^}]*|[A-Z_][A-Z0-9_]*)\}")  # a whole text that somebody meant to be replaced
 _INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Co", "Cn", "Cs"})
 _SEVERAL_LINES = ("-----BEGIN ", "{", "[")  # keys and JSON, which have several
@@ -92,6 +93,9 @@ class Expander:
             self.secrets.update((value, unquote(value)))
         if "\n" in value:  # a message may quote a single line of it
             self.secrets.update(line for line in map(str.strip, value.splitlines()) if len(line) >= _MIN_LINE)
+        listed = _BETWEEN.split(unquote(value))
+        if len(listed) > 1:  # several recipients, each of whom a message may name by itself
+            self.secrets.update(one for one in listed if len(one) >= _MIN_LINE and _ADDRESS.search(one))
         return value
 
     def keep(self, scalar: ScalarNode) -> str:

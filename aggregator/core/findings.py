@@ -30,7 +30,7 @@ def findings(status: Status) -> tuple[Finding, ...]:
     """Return all findings, the worst first."""
     found = [
         *_database(status.database_fault),
-        *_config(status.config_errors),
+        *_config(status.config_errors, running=bool(status.loops or status.processes)),
         *_loops(status),
         *node_findings(status.nodes),
         *_unrouted(status),
@@ -40,7 +40,7 @@ def findings(status: Status) -> tuple[Finding, ...]:
         *_over_budget(status.backlog.over_budget),
         *_clock(status.backlog.newest_poll_at, status.now_at),
         *_disk(status.disk_free_bytes),
-        *_channels(status.backlog),
+        *_channels(status.backlog, status.channels),
         *_unwell(status.backlog),
         *_unfolding(status.backlog.unfolding),
     ]
@@ -96,10 +96,11 @@ def _database(fault: str) -> Iterator[Finding]:
         yield Finding(kind="database", severity="error", area="database", what=what, remedy=remedy)
 
 
-def _config(errors: tuple[str, ...]) -> Iterator[Finding]:
+def _config(errors: tuple[str, ...], *, running: bool) -> Iterator[Finding]:
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        what = f"the configuration on disk is invalid, and the previous one is still running: {errors[0]}{more}"
+        meanwhile = ", and the previous one is still running" if running else ""
+        what = f"the configuration on disk is invalid{meanwhile}: {errors[0]}{more}"
         remedy = "correct it, then run `aggregator check`"
         yield Finding(kind="config", severity="error", area="configuration", what=what, remedy=remedy)
 
@@ -169,11 +170,15 @@ def _disk(free_bytes: int | None) -> Iterator[Finding]:
         yield Finding(kind="disk", severity="error" if full else "warning", area="database", what=what, remedy=remedy)
 
 
-def _channels(backlog: Backlog) -> Iterator[Finding]:
-    for failed in backlog.broken:
-        why = brief((failed.last_error or failed.reason).removeprefix(f"channel {failed.channel}: "))
-        what = f"the last attempt on channel {failed.channel} failed: {why}"
-        remedy = f"`aggregator channels test {failed.channel}` shows how it responds"
+def _channels(backlog: Backlog, known: frozenset[str] | None) -> Iterator[Finding]:
+    failures = {one.channel: one.last_error or one.reason for one in backlog.broken}
+    for test in backlog.failed_tests:
+        failures[test.channel] = next((answer.detail for answer in test.answers if not answer.ok), "")
+    for name, said in sorted(failures.items()):
+        if known is not None and name not in known:
+            continue
+        what = f"the last attempt on channel {name} failed: {brief(said.removeprefix(f'channel {name}: '))}"
+        remedy = f"correct it, then `aggregator channels test {name}`"
         yield Finding(kind="channel", severity="warning", area="alerts", what=what, remedy=remedy)
     if backlog.dead:
         what = "1 alert was given up" if backlog.dead == 1 else f"{backlog.dead:,} alerts were given up"

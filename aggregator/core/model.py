@@ -644,12 +644,44 @@ def last_tried_at(delivery: Delivery) -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelAnswer:
+    """What one recipient of a channel answered to a test alert; `recipient` is "" where there is only one."""
+
+    recipient: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelTest:
+    """A test alert and what each recipient answered; `at` is when it was sent."""
+
+    channel: str
+    at: datetime
+    answers: tuple[ChannelAnswer, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(answer.ok for answer in self.answers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelActivity:
     """The latest deliveries of a channel that were tried, newest first; `sent` counts those of the last hour."""
 
     name: str
     sent: int = 0
     last: tuple[Delivery, ...] = ()
+
+
+def channel_state(activity: ChannelActivity, test: ChannelTest | None) -> str:
+    """Return how the last real attempt or test of a channel ended: sent, dead, retry, or never."""
+    last = activity.last[0] if activity.last else None
+    if test is not None and (last is None or test.at >= last_tried_at(last)):
+        return "sent" if test.ok else "dead"
+    if last is None:
+        return "never"
+    return DeliveryState.SENT.value if last.sent_at else last.state.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1108,7 +1140,8 @@ class Backlog:
     `oldest_feed_due_at` covers all feeds that are due, overdue or not.
     `over_budget`: feeds that may store no more today, and how many entries were left out. `unwell`: the first few of
     `feeds_unwell` feeds that fail, are blocked, gone, empty, silent or moved, or never worked. `broken`: the last
-    delivery that was tried of each channel, where that failed. `dead`: alerts given up that nobody acknowledged.
+    delivery that was tried of each channel, where that failed; `failed_tests`: its last test alert, where that came
+    later and failed. `dead`: alerts given up that nobody acknowledged.
     `unfolding`: rules whose retellings are updates, because people undid their folds. `unrouted`: hits that wait.
     """
 
@@ -1121,6 +1154,7 @@ class Backlog:
     unwell: tuple[FeedState, ...] = ()
     feeds_unwell: int = 0
     broken: tuple[Delivery, ...] = ()
+    failed_tests: tuple[ChannelTest, ...] = ()
     dead: int = 0
     unfolding: tuple[str, ...] = ()
     newest_poll_at: datetime | None = None
@@ -1215,7 +1249,8 @@ class Status:
     """The state of the service. `lag_s`: how long the most overdue feed has been waiting.
 
     `database_fault`: why nothing can be read or written, in one sentence that ends with the remedy.
-    `config_errors`: what is wrong with the configuration on disk, in whose place an older one runs.
+    `config_errors`: what is wrong with the configuration on disk, in whose place an older one runs. `channels`: those
+    that are configured, if known: what was tried on others says nothing any more.
     """
 
     version: str
@@ -1235,6 +1270,7 @@ class Status:
     database_fault: str = ""
     config_errors: tuple[str, ...] = ()
     nodes: tuple[Node, ...] = ()
+    channels: frozenset[str] | None = None
 
 
 # --- what people change by hand --------------------------------------------------------------------

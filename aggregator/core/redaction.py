@@ -1,12 +1,14 @@
 """Cut secrets out of texts before anybody reads them: logs, errors, pages, exports, outcomes of deliveries."""
 
 import re
-from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
+from collections.abc import Iterable, Iterator
+from urllib.parse import parse_qsl, quote, quote_plus
 
 HIDDEN = "***"
 MIN_SECRET_CHARS = 4  # shorter ones occur in ordinary words
 _LOGIN = re.compile(r"(?<=://)[^\s/@]+@")
+_SECRET_NAME = re.compile(r"key|token|secret|pass|pwd|sig(nature)?|auth|credential", re.IGNORECASE)
+_TOKEN = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w:.~-]{16,}")  # 16 characters or more, letters and digits
 _HEADER = re.compile(r"\b(basic|bearer|token)\s+[\w+/=.~-]{8,}", re.IGNORECASE)
 
 
@@ -44,3 +46,24 @@ def hide_logins(text: str) -> str:
 def hide_credentials(text: str) -> str:
     """Replace logins in URLs and the values of Authorization headers."""
     return _HEADER.sub(rf"\1 {HIDDEN}", hide_logins(text))
+
+
+def url_secrets(url: str, *, tokens: bool = False) -> Iterator[str]:
+    """Yield the parts of a URL that are secrets: its password, parameters that are called so.
+
+    `tokens`: also parts of host and path that only a machine would make up, as the addresses of services have them.
+    In the address of a feed they are as a rule the public name of a topic.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return
+    place, _, query = rest.partition("?")
+    login, at, place = place.rpartition("@") if "@" in place else ("", "", place)
+    user, _, password = login.partition(":")
+    if at:
+        yield password or ("" if scheme.lower().startswith("http") else user)
+    for name, value in parse_qsl(query):
+        if _SECRET_NAME.search(name):
+            yield value
+    if tokens:
+        yield from (part for part in place.split("/") if _TOKEN.fullmatch(part))

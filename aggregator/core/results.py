@@ -243,28 +243,6 @@ class ImportResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelAnswer:
-    """What one recipient of a channel answered to a test alert; `recipient` is "" where there is only one."""
-
-    recipient: str
-    ok: bool
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelTest:
-    """A test alert and what each recipient answered; `at` is when it was sent."""
-
-    channel: str
-    at: datetime
-    answers: tuple[ChannelAnswer, ...]
-
-    @property
-    def ok(self) -> bool:
-        return all(answer.ok for answer in self.answers)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StoryChange:
     """What became of two stories that a person split or joined: `hits` that moved, alerts that were `queued`."""
 

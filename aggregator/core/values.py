@@ -72,6 +72,38 @@ def end_of(text: str, now: datetime) -> datetime:
     return _moment(text.strip(), now)[1]
 
 
+def ahead(text: str, now: datetime) -> datetime:
+    """Parse until when something is to last: `4h` from now, a day or the next one of that name (whole), an instant.
+
+    Of a span (`today..friday`) it is the end; the beginning may not lie ahead. Raises ValueError.
+    """
+    first, dots, last = (part.strip() for part in text.strip().partition(".."))
+    word = (last if dots else first).lower()
+    if re.fullmatch(DAY_NAME, word):
+        until = _day(now.date() + timedelta(days=(DAYS.index(word[:3]) - now.weekday()) % 7), now)[1]
+    elif word == "tomorrow":
+        until = _day(now.date() + timedelta(days=1), now)[1]
+    elif INSTANT.match(word) or word in ("today", "yesterday"):
+        until = end_of(word, now)
+    else:
+        until = _later(word, now)
+    if dots and first and _moment(first, now)[0] > now:
+        raise Unfit(text, "begins later", "it begins at once: write only the end")
+    if until <= now:
+        raise Unfit(text, "is over already", "write a length (4h, 7d) or a day to come (2026-12-01, friday)")
+    return until
+
+
+def _later(text: str, now: datetime) -> datetime:
+    wanted = "write a length (4h, 7d) or a day (2026-12-01, friday, tomorrow)"
+    try:
+        return now.astimezone(UTC) + timedelta(seconds=seconds(text))
+    except OverflowError:
+        raise Unfit(text, "is too long", wanted) from None
+    except ValueError:
+        raise Unfit(text, "is not a time", wanted) from None
+
+
 def _moment(text: str, now: datetime) -> tuple[datetime, datetime]:
     """Return where a day, an age or an instant begins and ends, in UTC."""
     word, today = text.lower(), now.date()

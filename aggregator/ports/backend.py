@@ -10,10 +10,9 @@ from math import inf
 from typing import Any, Literal, Protocol
 
 from aggregator.core.errors import ConfigError
-from aggregator.core.model import Finding, HitDetail, LoopStatus, SearchOrder, Status
+from aggregator.core.model import ChannelTest, Finding, HitDetail, LoopStatus, SearchOrder, Status
 from aggregator.core.results import (
     BaselineSent,
-    ChannelTest,
     Discovery,
     EditedRules,
     ImportResult,
@@ -116,7 +115,7 @@ class Backend(Protocol):
         """
         ...
 
-    async def preview(self, name: str, text: str, since: datetime) -> Preview:
+    async def preview(self, name: str, text: str, since: datetime, until: datetime | None = None) -> Preview:
         """Return what the edit adds and removes over stored entries. Raises as check_rules does, and ConfigErrors."""
         ...
 
@@ -144,10 +143,6 @@ class Backend(Protocol):
 
     async def test_channel(self, name: str) -> ChannelTest:
         """Send a test alert and return what each recipient answers. Raises NotFound."""
-        ...
-
-    def channel_tests(self) -> Mapping[str, ChannelTest]:
-        """Return the latest test of each channel since the process started."""
         ...
 
     async def verify_subscription(self, callback: str, query: Mapping[str, str]) -> str | None:

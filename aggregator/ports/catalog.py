@@ -9,6 +9,7 @@ from aggregator.core.model import (
     Backlog,
     By,
     ChannelActivity,
+    ChannelTest,
     Delivery,
     DeliveryState,
     Edit,
@@ -198,10 +199,14 @@ class Catalog(Protocol):
         *,
         rule: str | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
         before: tuple[datetime, str] | None = None,
         limit: int = 50,
     ) -> tuple[StorySummary, ...]:
-        """Return stories by their latest report, the latest first; `before` (last_at, id) continues a listing."""
+        """Return stories by their latest report, which may have to be of a span of time, the latest first.
+
+        `before` (last_at, id) continues a listing.
+        """
         ...
 
     async def edit_stories(self, edit: StoryEdit) -> None:
@@ -233,6 +238,14 @@ class Catalog(Protocol):
         self, names: Sequence[str], now: datetime, *, limit: int = 5
     ) -> Mapping[str, ChannelActivity]:
         """Return, for each channel, its latest deliveries that were tried, and how many were sent in the last hour."""
+        ...
+
+    async def channel_tests(self) -> Mapping[str, ChannelTest]:
+        """Return the last test alert of each channel that was tested."""
+        ...
+
+    async def keep_channel_test(self, test: ChannelTest) -> None:
+        """Keep a test alert in place of the channel's last one."""
         ...
 
     async def outbox(self) -> Mapping[DeliveryState, int]:

@@ -79,3 +79,12 @@ views = Table(
     Column("query", JsonList, nullable=False),
     Column("created_at", Instant, nullable=False),
 )
+
+# The last test alert of each channel; `answers` are [recipient, accepted or not, detail], secrets cut out.
+channel_tests = Table(
+    "channel_tests",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("answers", JsonList, nullable=False),
+)

@@ -181,6 +181,10 @@ def test_the_way_of_an_analyst(world: Installation) -> None:
     assert world.refused("silence", "remove", "999")
     assert "did you mean 's400'" in world.refused("silence", "add", "--rule", "s4000", "--for", "4h")
     assert world.refused("silence", "add", "--rule", "s400", "--for", "soon", code=2)
+    assert world.refused("silence", "add", "--rule", "s400", "--until", "2020-01-01", code=2)
+    assert world.refused("silence", "add", "--rule", "s400", code=2)
+    until = world.json("silence", "add", "--rule", "s400", "--until", "2099-12-31")["until_at"]
+    assert until.startswith(("2099-12-31", "2100-01-01"))
     assert world.refused("silence", "add", "--for", "4h", code=2)
 
 

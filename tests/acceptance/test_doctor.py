@@ -188,11 +188,15 @@ def test_a_taken_port_and_an_open_secret(installed: Service) -> None:
     web = f"web: {{listen: '{stranger.host}', token: '${{file:../token}}', password: plain-as-day}}"
     (installed.config / "all.yaml").write_text(text.replace("web: {enabled: false}", web))
     (installed.config / "all.yaml").chmod(0o666)
+    installed.write("plain.yaml", "channels:\n  plain: {url: 'json://127.0.0.1:9/desk'}\n")
+    (installed.config / "plain.yaml").chmod(0o644)
+    installed.write("open.yaml", "channels:\n  open: {url: 'json://ann:wide-open@127.0.0.1:9/desk'}\n")
+    (installed.config / "open.yaml").chmod(0o644)
     report = examined(installed)
     stranger.close()
     assert kinds(report) == {"port", "secret", "writable"}
     found = {finding["about"] for finding in report["troubles"] if finding["kind"] == "secret"}
-    assert {name.rpartition("/")[2] for name in found} == {"all.yaml", "token"}
+    assert {name.rpartition("/")[2] for name in found} == {"all.yaml", "open.yaml", "token"}
     assert "plain-as-day" not in str(report)
 
 

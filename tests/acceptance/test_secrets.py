@@ -19,6 +19,7 @@ NAMES = "PASSWORD BEARER HEADER QUERY USERINFO PROXY HOOK JSONURL SMTP NTFY WEB 
 SEEDS = {name: f"sEeD-{name.lower()}-q7Zk" for name in NAMES.split()} | {
     "ODD": "sEeD/odd @:%40&=q7Zk",
     "FILE": "sEeD-file-q7Zk",
+    "RECIPIENTS": "sEeD-first-q7Zk@x.org, sEeD-second-q7Zk@x.org",
 }
 
 CONFIG = """\
@@ -39,7 +40,7 @@ channels:
   from-file: {{service: webhook, url: "{receiver}/file", token: "${{file:../secret}}"}}
   json: {{url: "json://ann:${{JSONURL}}@{receiver_host}/json"}}
   mail:
-    {{service: mailto, host: 127.0.0.1, port: "{closed}", user: ann, password: "${{SMTP}}", to: [b@x.org],
+    {{service: mailto, host: 127.0.0.1, port: "{closed}", user: ann, password: "${{SMTP}}", to: "${{RECIPIENTS}}",
      from: a@x.org}}
   ntfy: {{url: "ntfy://${{NTFY}}@{receiver_host}/topic"}}
 settings:
@@ -68,7 +69,8 @@ COMMANDS = [
     "silence list --json",
 ]  # fmt: skip
 PAGES = [
-    "/", "/rules", "/rules/s400", "/rules/edit", "/feeds", "/feeds/query", "/feeds/userinfo", "/feeds/hop", "/alerts",
+    "/", "/rules", "/rules/s400", "/rules/edit", "/feeds", "/feeds/query", "/feeds/userinfo", "/feeds/hop",
+    "/alerts", "/channels", "/api/v1/channels",
     "/search?q=S-400", "/status", "/metrics", "/healthz", "/readyz", "/feeds.opml", "/feeds/hits.atom", "/api/docs",
     "/api/openapi.json", "/api/v1/feeds", "/api/v1/feeds/closed", "/api/v1/rules", "/api/v1/rules/files",
     "/api/v1/deliveries", "/api/v1/status", "/api/v1/hits", "/login", "/nothing-here",
@@ -143,7 +145,10 @@ def _places(service: Service) -> dict[str, str]:
 def _spellings() -> dict[str, str]:
     """Each secret as it is, percent-encoded, in JSON, and in a Basic login."""
     found: dict[str, str] = {}
-    for name, seed in SEEDS.items():
+    seeds = [(name, seed) for name, seed in SEEDS.items()] + [
+        (name, one) for name, seed in SEEDS.items() for one in seed.split(", ")
+    ]
+    for name, seed in seeds:
         for spelling in (seed, quote(seed, safe=""), quote(seed), quote_plus(seed), json.dumps(seed)[1:-1]):
             found[spelling] = name
         for user in ("ann", ""):
@@ -209,7 +214,11 @@ def test_no_command_shows_a_secret(seeded: Service, publisher: Publisher, receiv
         done = seeded.call(*command.split(), timeout=120)
         assert "Traceback" not in done.stderr, done.stderr
         outputs[command] = done.stdout + done.stderr
-    [first, *_] = json.loads(seeded.call("deliveries", "list", "--json").stdout)
+    listed = json.loads(seeded.call("deliveries", "list", "--json").stdout)
+    assert {one["recipient"] for one in listed if one["channel"] == "mail"} == {"***"}
+    test = json.JSONDecoder().raw_decode(outputs["channels test mail --json"])[0]
+    assert [one["recipient"] for one in test["results"]] == ["*** 1", "*** 2"]
+    first = next(one for one in listed if one["channel"] == "mail")
     outputs["deliveries show"] = _words(seeded.call("deliveries", "show", first["id"]))
     outputs["deliveries show --json"] = _words(seeded.call("deliveries", "show", first["id"], "--json"))
     assert "S-400 seen" in outputs["hits list --json"]

@@ -30,7 +30,7 @@ REMOVED = (("csis", "Ten years of CAATSA: a museum of good intentions"),)
 class Desk(MemoryBackend):
     """A desk whose preview fits the edit that the picture shows."""
 
-    async def preview(self, name: str, text: str, since: datetime) -> Preview:
+    async def preview(self, name: str, text: str, since: datetime, until: datetime | None = None) -> Preview:
         added, removed = (
             tuple(
                 EntryMatch(entry=detail_of(n, feed, title, "", self.clock.now(), "caatsa").entry, feed_title=feed)

@@ -1,12 +1,23 @@
 """The promises of every store about work that is due and not done."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from aggregator.core.model import Backlog, DeliveryState, FeedState, Health, HostLimit, Overdue, PollResult, StoredToday
+from aggregator.core.model import (
+    Backlog,
+    ChannelAnswer,
+    ChannelTest,
+    DeliveryState,
+    FeedState,
+    Health,
+    HostLimit,
+    Overdue,
+    PollResult,
+    StoredToday,
+)
 from tests.support.records import HOUR, MINUTE, NOW, AnyStore, delivery, feed, lease
 
 pytestmark = pytest.mark.anyio
@@ -122,3 +133,25 @@ async def test_feeds_and_channels_that_need_a_look(store: AnyStore) -> None:
     await store.catalog.acknowledge(["d1"], NOW)
     found = await store.catalog.backlog(NOW)
     assert (found.dead, found.broken) == (0, ())
+
+
+async def test_the_last_attempt_on_a_channel_may_be_a_test(store: AnyStore) -> None:
+    """A test alert that failed is a finding, one that was accepted ends that of an older delivery; the last counts."""
+    failed = delivery("d1", channel="mail", state=DeliveryState.RETRY, attempts=1, tried_at=NOW - HOUR)
+    await store.outbox.add((failed,))
+
+    async def tested(*, ok: bool, at: datetime) -> tuple[list[str], list[str]]:
+        answers = (
+            ChannelAnswer(recipient="a", ok=True, detail=""),
+            ChannelAnswer(recipient="b", ok=ok, detail="HTTP 401"),
+        )
+        test = ChannelTest(channel="mail", at=at, answers=answers)
+        await store.catalog.keep_channel_test(test)
+        assert await store.catalog.channel_tests() == {"mail": test}
+        found = await store.catalog.backlog(NOW)
+        return [one.id for one in found.broken], [one.channel for one in found.failed_tests]
+
+    assert await store.catalog.channel_tests() == {}
+    assert await tested(ok=True, at=NOW - 2 * HOUR) == (["d1"], [])
+    assert await tested(ok=False, at=NOW) == ([], ["mail"])
+    assert await tested(ok=True, at=NOW) == ([], [])

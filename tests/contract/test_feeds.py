@@ -605,6 +605,8 @@ async def test_a_person_splits_a_story(store: AnyStore) -> None:
     listed = await store.catalog.stories(rule="r")
     assert {(one.id, one.hits) for one in listed} == {("n1", 1), ("n2", 1)}
     after = await store.catalog.stories(before=(listed[0].last_at, listed[0].id))
+    assert await store.catalog.stories(until=listed[-1].last_at) == ()
+    assert listed[0] in await store.catalog.stories(since=listed[0].last_at, until=listed[0].last_at + HOUR)
     assert after[0].id == listed[1].id
 
 

@@ -21,11 +21,21 @@ from aggregator.core.errors import (
     Unreachable,
 )
 from aggregator.core.findings import findings
-from aggregator.core.model import Delivery, Entry, FeedState, Finding, HitDetail, LoopStatus, SearchOrder, Span, Status
-from aggregator.core.results import (
-    BaselineSent,
+from aggregator.core.model import (
     ChannelAnswer,
     ChannelTest,
+    Delivery,
+    Entry,
+    FeedState,
+    Finding,
+    HitDetail,
+    LoopStatus,
+    SearchOrder,
+    Span,
+    Status,
+)
+from aggregator.core.results import (
+    BaselineSent,
     Discovery,
     EditedRules,
     EntryMatch,
@@ -121,10 +131,10 @@ class MemoryBackend:
     late: frozenset[str] = frozenset()
     fault: DatabaseFault | None = None
     refused: tuple[str, ...] = ()
+    disk_free_bytes: int = 81_400_000_000
     reloads: int = 0
     polls: dict[str, PollOutcome] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
-    tests: dict[str, ChannelTest] = field(default_factory=dict)
     candidates: dict[str, tuple[FeedCandidate, ...]] = field(default_factory=dict)
 
     @property
@@ -159,11 +169,9 @@ class MemoryBackend:
             ChannelAnswer(recipient="#1", ok=True, detail="accepted"),
             ChannelAnswer(recipient="#2", ok=not wrong, detail=wrong),
         )
-        self.tests[name] = ChannelTest(channel=name, at=self.clock.now(), answers=answers)
-        return self.tests[name]
-
-    def channel_tests(self) -> Mapping[str, ChannelTest]:
-        return self.tests
+        test = ChannelTest(channel=name, at=self.clock.now(), answers=answers)
+        await self.catalog.keep_channel_test(test)
+        return test
 
     async def verify_subscription(self, callback: str, query: Mapping[str, str]) -> str | None:
         return query.get("hub.challenge") if callback == "known" else None
@@ -199,6 +207,8 @@ class MemoryBackend:
                 backlog=backlog,
                 database_fault=fault,
                 config_errors=refused,
+                disk_free_bytes=self.disk_free_bytes,
+                channels=frozenset(self.loaded.config.channels),
             )
         )
 
@@ -215,7 +225,10 @@ class MemoryBackend:
             outbox=tuple((state.value, n) for state, n in (await self.catalog.outbox()).items()),
             last_alert_at=max((d.sent_at for d in self.tables.deliveries.values() if d.sent_at), default=None),
             stats=await self.catalog.stats(),
-            disk_free_bytes=81_400_000_000,
+            disk_free_bytes=self.disk_free_bytes,
+            database_fault=str(self.fault or ""),
+            config_errors=self.config_errors(),
+            channels=frozenset(self.loaded.config.channels),
             backlog=await self.catalog.backlog(now),
             versions=(("Python", "3.11.9"), ("SQLite", "3.46.1")),
         )
@@ -280,7 +293,7 @@ class MemoryBackend:
             edit = await self.catalog.add_edit(edit)
         return replace(self._file(), edit=edit.id)
 
-    async def preview(self, name: str, text: str, since: datetime) -> Preview:
+    async def preview(self, name: str, text: str, since: datetime, until: datetime | None = None) -> Preview:
         verdict = await self.check_rules(name, text)
         if not verdict.ok:
             raise ConfigErrors(verdict.problems)

@@ -22,6 +22,7 @@ from aggregator.core.model import (
     Backlog,
     By,
     ChannelActivity,
+    ChannelTest,
     Delivery,
     DeliveryState,
     Edit,
@@ -145,6 +146,7 @@ class Tables:
     learned: dict[str, bytes] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
+    channel_tests: dict[str, ChannelTest] = field(default_factory=dict)
     undelivered: set[Undelivered] = field(default_factory=set)
     silences: dict[int, Silence] = field(default_factory=dict)
     feed_links: dict[int, FeedLink] = field(default_factory=dict)
@@ -947,6 +949,7 @@ class MemoryCatalog(MemoryTriage):
         *,
         rule: str | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
         before: tuple[datetime, str] | None = None,
         limit: int = 50,
     ) -> tuple[StorySummary, ...]:
@@ -967,6 +970,7 @@ class MemoryCatalog(MemoryTriage):
             for story in found
             if story.joined is None
             and (since is None or story.last_at >= since)
+            and (until is None or story.last_at < until)
             and (before is None or (story.last_at, story.id) < before)
             and (rule is None or any(hit.rule == rule for hit in hits[story.id]))
         ]
@@ -1044,6 +1048,12 @@ class MemoryCatalog(MemoryTriage):
             found[name] = ChannelActivity(name=name, sent=sent, last=tuple(last))
         return found
 
+    async def channel_tests(self) -> Mapping[str, ChannelTest]:
+        return dict(self._tables.channel_tests)
+
+    async def keep_channel_test(self, test: ChannelTest) -> None:
+        self._tables.channel_tests[test.channel] = test
+
     async def outbox(self) -> Mapping[DeliveryState, int]:
         return Counter(delivery.state for delivery in self._tables.deliveries.values())
 
@@ -1086,10 +1096,14 @@ class MemoryCatalog(MemoryTriage):
         ]
         ranked = sorted(unwell, key=lambda state: ([*TROUBLE, state.health].index(state.health), state.id))
         unsent = (DeliveryState.RETRY, DeliveryState.DEAD)
-        broken = []
-        for name in sorted({delivery.channel for delivery in self._tables.deliveries.values()}):
+        tests = self._tables.channel_tests
+        broken, failed_tests = [], []
+        for name in sorted({delivery.channel for delivery in self._tables.deliveries.values()} | {*tests}):
             last = (await self.channel_activity([name], now, limit=1))[name].last
-            broken += [one for one in last if one.state in unsent and not one.acknowledged_at]
+            if name in tests and all(tests[name].at >= last_tried_at(one) for one in last):
+                failed_tests += [] if tests[name].ok else [tests[name]]
+            else:
+                broken += [one for one in last if one.state in unsent and not one.acknowledged_at]
         given_up = [one for one in self._tables.deliveries.values() if one.state is DeliveryState.DEAD]
         return Backlog(
             unrouted=self._tables.unrouted_at(now),
@@ -1097,6 +1111,7 @@ class MemoryCatalog(MemoryTriage):
             unwell=tuple(ranked[:10]),
             feeds_unwell=len(unwell),
             broken=tuple(broken),
+            failed_tests=tuple(failed_tests),
             dead=sum(one.acknowledged_at is None for one in given_up),
             newest_poll_at=max(
                 (row.state.last_polled_at for row in self._tables.feeds.values() if row.state.last_polled_at),

@@ -7,9 +7,9 @@ from typing import Literal
 
 from aggregator import DISTRIBUTION
 from aggregator.core.errors import ConfigError, brief
-from aggregator.core.findings import DRIFT, FULL_BYTES, SCARCE_BYTES, feed_finding, findings
+from aggregator.core.findings import FULL_BYTES, SCARCE_BYTES, feed_finding, findings
 from aggregator.core.humanize import span
-from aggregator.core.model import Backlog, Delivery, DeliveryState, FeedState, Health, RuleStats, Severity, Status
+from aggregator.core.model import Backlog, Delivery, FeedState, Health, RuleStats, Severity, Status
 from aggregator.store.inspect import DatabaseState
 
 PYTHON = (3, 11)
@@ -22,7 +22,7 @@ NETWORKED = frozenset(
 )  # fmt: skip
 MAX_LAG = timedelta(minutes=15)
 MIN_ENTRIES = 1000  # a rule that matches none of this many deserves a look
-SAID_IN_FULL = frozenset({"clock", "disk", "channel", "dead", "unwell", "never", "no_entries", *map(str, Health)})
+OF_FEEDS = frozenset({"unwell", "never", "no_entries", *map(str, Health)})  # said of every feed by itself
 MAX_NAMED = 10  # findings of one kind that are listed one by one
 
 
@@ -65,10 +65,9 @@ class DatabaseFacts:
     rules: tuple[RuleStats, ...] = ()
     entries: int = 0
     from_future: Mapping[str, int] = field(default_factory=dict)
-    dead: int = 0
     last_dead: tuple[Delivery, ...] = ()
-    waiting: tuple[Delivery, ...] = ()
     backlog: Backlog = field(default_factory=Backlog)
+    channels: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +150,7 @@ def _files(exposed: Sequence[ExposedFile]) -> Iterator[DoctorFinding]:
             message = f"contains a secret and is readable by everyone on this machine (mode {file.mode:o})"
             yield _error("secret", file.path, message, f"chmod o-r {file.path}")
         elif file.why == "database":
-            message = f"readable by other users on this machine (mode {file.mode:o}); it contains keys from feed URLs"
+            message = f"readable by other users on this machine (mode {file.mode:o}); it holds alerts and the addresses of feeds"
             yield _error("secret", file.path, message, f"chmod 600 {file.path}")
         else:
             message = f"writable by everyone on this machine (mode {file.mode:o})"
@@ -218,22 +217,17 @@ def _page(page: WebPort) -> Iterator[DoctorFinding]:
 def _stored(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
     if not known.feeds:
         yield _warning("nothing", "feeds", "no feeds are configured", "aggregator feeds add URL")
-    yield from _clock(known, now)
+    yield from _dates(known)
     stopped = list(_stopped(known, now))
     yield from stopped
     yield from _stuck(known, now, without="lag" if stopped else "")
-    yield from _outbox(known)
     yield from _limited(
         [finding for state in known.feeds for finding in _feed(state)], "feeds", "aggregator feeds list"
     )
     yield from _limited(list(_rules(known)), "rules", "aggregator rules lint")
 
 
-def _clock(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
-    newest = max((state.last_polled_at for state in known.feeds if state.last_polled_at), default=now)
-    if newest > now + DRIFT:
-        message = f"{span(newest - now)} behind the last poll in the database"
-        yield _error("clock", "clock", message, "set this machine's clock (chrony, systemd-timesyncd)")
+def _dates(known: DatabaseFacts) -> Iterator[DoctorFinding]:
     feeds, polled = len(known.from_future), sum(state.last_polled_at is not None for state in known.feeds)
     if feeds >= 3 and feeds * 2 > polled:
         message = f"{feeds} of {polled} feeds have entries dated in the future"
@@ -246,11 +240,12 @@ def _clock(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
 
 def _stuck(known: DatabaseFacts, now: datetime, without: str) -> Iterator[DoctorFinding]:
     """Return what every status shows. If the service stands still, each overdue feed says no more than that."""
-    for one in findings(Status(version="", now_at=now, backlog=known.backlog)):
-        if one.kind not in (without, *SAID_IN_FULL):
-            yield DoctorFinding(
-                kind=one.kind, severity=one.severity, about=one.area, message=one.what, remedy=one.remedy
-            )
+    for one in findings(Status(version="", now_at=now, backlog=known.backlog, channels=known.channels)):
+        if one.kind in (without, *OF_FEEDS):
+            continue
+        last = known.last_dead[0] if one.kind == "dead" and known.last_dead else None
+        message = one.what + (f", the last of them {last.title!r} on {last.channel}: {_why(last)}" if last else "")
+        yield DoctorFinding(kind=one.kind, severity=one.severity, about=one.area, message=message, remedy=one.remedy)
 
 
 def _stopped(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
@@ -267,23 +262,6 @@ def _stopped(known: DatabaseFacts, now: datetime) -> Iterator[DoctorFinding]:
     elif waits > MAX_LAG and now - polled > MAX_LAG:
         message = f"not running: the last poll was {span(now - polled)} ago, {len(due)} feeds are due"
         yield _error("stopped", "service", message, start)
-
-
-def _outbox(known: DatabaseFacts) -> Iterator[DoctorFinding]:
-    if known.dead:
-        last = "; ".join(f"{d.title!r} on {d.channel}: {_why(d)}" for d in known.last_dead)
-        message = f"{known.dead} could not be delivered" + (f", the last of them {last}" if last else "")
-        remedy = "fix the channel, then `aggregator deliveries list --state dead` and `deliveries retry ID`"
-        yield _error("dead", "alerts", message, remedy)
-    retried: dict[str, list[Delivery]] = {}
-    for delivery in known.waiting:
-        if delivery.state is DeliveryState.RETRY:
-            retried.setdefault(delivery.channel, []).append(delivery)
-    for channel, failed in retried.items():
-        alerts = f"{failed[0].title!r}" + (f" and {len(failed) - 1} more" if len(failed) > 1 else "")
-        times = max(delivery.attempts for delivery in failed)
-        message = f"{alerts} failed{f' up to {times} times' if times > 1 else ''}: {_why(failed[0])}"
-        yield _warning("retry", f"channel {channel}", message, f"aggregator channels test {channel}")
 
 
 def _why(delivery: Delivery) -> str:

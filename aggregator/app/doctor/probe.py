@@ -25,9 +25,10 @@ from aggregator.config.source import files
 from aggregator.core.errors import AggregatorError, ConfigError, ConfigErrors, StoreError
 from aggregator.core.model import DeliveryState
 from aggregator.core.polling.hosts import host_key
-from aggregator.core.redaction import Redactor
+from aggregator.core.redaction import MIN_SECRET_CHARS, Redactor, url_secrets
 from aggregator.core.rules import index_text
-from aggregator.core.settings import Config, Web
+from aggregator.core.settings import Channel, Config, Web
+from aggregator.core.values import revealed
 from aggregator.store import open_store
 from aggregator.store.files import OTHERS, family
 from aggregator.store.inspect import DatabaseState, inspect_database
@@ -122,13 +123,29 @@ def _exposed(path: Path, loaded: config.Loaded) -> Iterator[ExposedFile]:
     """Return configuration files that others may change, or that hold secrets which others may read."""
     if os.name != "posix":
         return
+    secrets = _written_secrets(loaded)
     for file in files(path):
         text = file.read_text(encoding="utf-8-sig", errors="replace")
-        if any(secret in text for secret in loaded.secrets):
+        if any(secret in text for secret in secrets):
             yield from _if_open(file, stat.S_IROTH, "secret")
         yield from _if_open(file, stat.S_IWOTH, "writable")
         for name in dict.fromkeys(SECRET_FILE.findall(text)):
             yield from _if_open(file.parent / name.strip(), stat.S_IROTH, "secret")
+
+
+def _written_secrets(loaded: config.Loaded) -> set[str]:
+    """Return every secret; of an address only what is secret in it: most of them are none."""
+    feeds = [feed.url for feed in loaded.config.feeds]
+    channels = [url for channel in loaded.config.channels.values() for url in _addresses(channel)]
+    found = {secret for secret in loaded.secrets if "://" not in secret}
+    found.update(secret for url in feeds for secret in url_secrets(url))
+    found.update(secret for url in channels for secret in url_secrets(url, tokens=True))
+    return {secret for secret in found if len(secret) >= MIN_SECRET_CHARS}
+
+
+def _addresses(channel: Channel) -> Iterator[str]:
+    fields = (revealed(value) for value in (*channel.url, *channel.fields.values()))
+    return (value for value in fields if isinstance(value, str) and "://" in value)
 
 
 def _exposed_database(database: DatabaseState) -> Iterator[ExposedFile]:
@@ -181,17 +198,15 @@ async def _read(url: str, wanted: Config, now: datetime) -> DatabaseFacts:
         latest = await catalog.entries(limit=SAMPLE)
         future = Counter(e.feed for e in latest if e.is_from_future)
         enabled = {rule.id for rule in wanted.rules if rule.enabled}
-        waiting = [DeliveryState.PENDING, DeliveryState.RETRY]
         return DatabaseFacts(
             feeds=feeds,
             limited=frozenset(state.id for state in feeds if host_key(state.url) in limits),
             rules=tuple(figures for figures in await catalog.rules(now) if figures.rule in enabled),
             entries=await catalog.count_entries(),
             from_future=future,
-            dead=(await catalog.outbox()).get(DeliveryState.DEAD, 0),
             last_dead=await catalog.deliveries(states=[DeliveryState.DEAD], limit=1),
             backlog=await catalog.backlog(now),
-            waiting=await catalog.deliveries(states=waiting, limit=SAMPLE),
+            channels=frozenset(wanted.channels),
         )
 
 

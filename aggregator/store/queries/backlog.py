@@ -6,10 +6,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Text, and_, case, func, or_, select, type_coerce
 
 from aggregator.core.findings import ASSUMED_INTERVAL_S, FEED_INTERVALS, MIN_INTERVAL_S, SUSPECT_DEATHS
-from aggregator.core.model import TROUBLE, Backlog, Delivery, DeliveryState, Health, Overdue, Suspect, last_tried_at
+from aggregator.core.model import (
+    TROUBLE,
+    Backlog,
+    ChannelTest,
+    Delivery,
+    DeliveryState,
+    Health,
+    Overdue,
+    Suspect,
+    last_tried_at,
+)
 from aggregator.store import mappers
 from aggregator.store.column_types import Instant, instant, micros
 from aggregator.store.queries.base import QueryBase
+from aggregator.store.queries.deliveries import read_channel_tests
 from aggregator.store.queries.feeds import WORST_FIRST
 from aggregator.store.schema import ALWAYS, deliveries, feeds, hosts
 from aggregator.store.stories import find_unfolding
@@ -91,13 +102,15 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
     given_up = select(func.count()).where(
         deliveries.c.state == DeliveryState.DEAD.value, deliveries.c.acknowledged_at.is_(None)
     )
+    broken, failed_tests = _broken(connection)
     newest = select(func.max(feeds.c.last_polled_at, type_=Instant)).where(feeds.c.configured)
     return Backlog(
         unrouted=unrouted_polls(connection, now),
         unfolding=tuple(sorted(find_unfolding(connection, now))),
         unwell=tuple(map(mappers.feed_state, connection.execute(sick))),
         feeds_unwell=connection.execute(how_many).scalar_one(),
-        broken=_broken(connection),
+        broken=broken,
+        failed_tests=failed_tests,
         dead=connection.execute(given_up).scalar_one(),
         newest_poll_at=connection.execute(newest).scalar(),
         over_budget=tuple(
@@ -113,20 +126,23 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
     )
 
 
-def _broken(connection: Connection) -> tuple[Delivery, ...]:
-    """Return, of each channel whose last attempt failed, the delivery that it was for."""
+def _broken(connection: Connection) -> tuple[tuple[Delivery, ...], tuple[ChannelTest, ...]]:
+    """Return, of each channel whose last attempt failed, the delivery that it was for, or the test alert."""
     unsent = [DeliveryState.RETRY.value, DeliveryState.DEAD.value]
     failed = (deliveries.c.state.in_(unsent), deliveries.c.attempts > 0, deliveries.c.acknowledged_at.is_(None))
-    names = connection.execute(select(deliveries.c.channel).where(*failed).distinct()).scalars().all()
-    broken = []
-    for name in sorted(names)[:MAX_LISTED]:
+    names = set(connection.execute(select(deliveries.c.channel).where(*failed).distinct()).scalars())
+    tests = {test.channel: test for test in read_channel_tests(connection)}
+    broken, failed_tests = [], []
+    for name in sorted(names | {name for name, test in tests.items() if not test.ok})[:MAX_LISTED]:
         mine = select(deliveries).where(deliveries.c.channel == name)
-        row = connection.execute(mine.where(*failed).order_by(deliveries.c.created_at.desc()).limit(1)).one()
+        row = connection.execute(mine.where(*failed).order_by(deliveries.c.created_at.desc()).limit(1)).one_or_none()
         sent = select(func.max(deliveries.c.sent_at, type_=Instant)).where(deliveries.c.channel == name)
-        sent_at, last = connection.execute(sent).scalar(), mappers.delivery(row)
-        if sent_at is None or last_tried_at(last) > sent_at:
+        sent_at, last, test = connection.execute(sent).scalar(), mappers.delivery(row) if row else None, tests.get(name)
+        if test and (sent_at is None or test.at >= sent_at) and (last is None or test.at >= last_tried_at(last)):
+            failed_tests += [] if test.ok else [test]
+        elif last and (sent_at is None or last_tried_at(last) > sent_at):
             broken.append(last)
-    return tuple(broken)
+    return tuple(broken), tuple(failed_tests)
 
 
 def _feed(row: Row[Any]) -> Overdue:

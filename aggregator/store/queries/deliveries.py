@@ -12,6 +12,8 @@ from aggregator.core.model import (
     RETRIABLE,
     Attempt,
     ChannelActivity,
+    ChannelAnswer,
+    ChannelTest,
     Delivery,
     DeliveryState,
     HitDetail,
@@ -20,6 +22,7 @@ from aggregator.core.model import (
 )
 from aggregator.store import mappers
 from aggregator.store.hit_details import get_details
+from aggregator.store.page_tables import channel_tests
 from aggregator.store.queries.base import QueryBase, earlier, limited
 from aggregator.store.routing import forget_undelivered
 from aggregator.store.schema import attempts, deliveries, hits, stories
@@ -79,6 +82,14 @@ class DeliveryQueries(QueryBase):
             return ChannelActivity(name=name, sent=connection.execute(count).scalar_one(), last=tuple(found[:limit]))
 
         return await self._reader.read(lambda connection: {name: of(connection, name) for name in names})
+
+    async def channel_tests(self) -> Mapping[str, ChannelTest]:
+        return {test.channel: test for test in await self._reader.read(read_channel_tests)}
+
+    async def keep_channel_test(self, test: ChannelTest) -> None:
+        answers = [[one.recipient, one.ok, one.detail] for one in test.answers]
+        row = {"channel": test.channel, "at": test.at, "answers": answers}
+        await self._writer.execute(lambda connection: connection.execute(self._dialect.upsert(channel_tests), row))
 
     async def outbox(self) -> Mapping[DeliveryState, int]:
         query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
@@ -165,3 +176,15 @@ def _with_stories(connection: Connection, ids: Sequence[str]) -> Watched:
     of_hits = connection.execute(select(hits.c.story).where(hits.c.id.in_(hit_ids)).distinct()).scalars()
     named = {*(row.story for row in found), *of_hits} - {None}
     return [(deliveries, deliveries.c.id.in_(ids)), (stories, stories.c.id.in_(named))]
+
+
+def read_channel_tests(connection: Connection) -> tuple[ChannelTest, ...]:
+    """Return the last test alert of every channel that was ever tested."""
+    return tuple(
+        ChannelTest(
+            channel=row.channel,
+            at=row.at,
+            answers=tuple(ChannelAnswer(recipient=who, ok=ok, detail=said) for who, ok, said in row.answers),
+        )
+        for row in connection.execute(select(channel_tests))
+    )

@@ -144,14 +144,14 @@ class HitQueries(QueryBase):
         *,
         rule: str | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
         before: tuple[datetime, str] | None = None,
         limit: int = 50,
     ) -> tuple[StorySummary, ...]:
         listed = (
             select(stories).where(stories.c.joined.is_(None)).order_by(stories.c.last_at.desc(), stories.c.id.desc())
         )
-        if since is not None:
-            listed = listed.where(stories.c.last_at >= since)
+        listed = listed.where(*within(stories.c.last_at, since, until))
         if before is not None:
             listed = listed.where(earlier(stories.c.last_at, stories.c.id, before))
         if rule is not None:

@@ -1,6 +1,6 @@
 """Deliveries and silences."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
@@ -11,10 +11,10 @@ from aggregator.core.errors import NotFound
 from aggregator.core.model import DeliveryState, Silence, Undo
 from aggregator.core.schemas import delivery_detail_json, delivery_json, models, silence_json
 from aggregator.core.titles import with_titles
-from aggregator.core.values import seconds
+from aggregator.core.values import ahead
 from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
-from aggregator.web.dependencies import BackendDep, new_undo, undo_header
+from aggregator.web.dependencies import BackendDep, local_now, new_undo, undo_header
 from aggregator.web.params import Before, ListQuery, after_cursor, cursor_of, next_link
 
 router = APIRouter(tags=["alerts"], responses=bodies.ERRORS)
@@ -37,17 +37,23 @@ async def silence(
     story: str | None,
     last: str,
     reason: str,
+    until: str = "",
+    local_now: datetime | None = None,
     undo: Undo | None = None,
 ) -> Silence:
-    """Add a silence of exactly one thing for a while. 422 where it is not that; raises NotFound."""
+    """Add a silence of exactly one thing for a while, or until a day of the clock that `local_now` shows.
+
+    422 where it is not that; raises NotFound.
+    """
     if sum(map(bool, (rule, feed, story))) != 1:
         raise HTTPException(422, "name exactly one of rule, feed and story")
+    now = backend.clock.now()
     try:
-        length_s = seconds(last)
+        until_at = ahead(until or last, local_now or now)
     except ValueError as error:
-        raise HTTPException(422, f"for: {error}") from None
-    if not 0 < length_s <= MAX_SILENCE.total_seconds():
-        raise HTTPException(422, "for: a silence must last more than 0 and at most 999 days")
+        raise HTTPException(422, f"{'until' if until else 'for'}: {error}") from None
+    if until_at - now > MAX_SILENCE:
+        raise HTTPException(422, "a silence lasts at most 999 days")
     current = backend.current().config
     if rule and rule not in (ids := [one.id for one in current.rules]):
         raise NotFound("rule", rule, ids)
@@ -55,9 +61,7 @@ async def silence(
         raise NotFound("feed", feed, ids)
     if story:
         await backend.catalog.story(story)
-    now = backend.clock.now()
-    until = now + timedelta(seconds=length_s)
-    wanted = Silence(rule=rule, feed=feed, story=story, until_at=until, reason=reason.strip(), created_at=now)
+    wanted = Silence(rule=rule, feed=feed, story=story, until_at=until_at, reason=reason.strip(), created_at=now)
     return await backend.catalog.add_silence(wanted, undo=undo)
 
 
@@ -110,8 +114,9 @@ async def add_silence(backend: BackendDep, sent: bodies.CreateSilence) -> Respon
     """Mute a rule, a feed or a story for a while."""
     undo = new_undo(backend, "silenced")
     made = await silence(
-        backend, rule=sent.rule, feed=sent.feed, story=sent.story, last=sent.last, reason=sent.reason, undo=undo
-    )
+        backend, rule=sent.rule, feed=sent.feed, story=sent.story, last=sent.last, until=sent.until,
+        reason=sent.reason, local_now=local_now(backend), undo=undo,
+    )  # fmt: skip
     return JSONResponse(silence_json(made), 201, undo_header(undo))
 
 

@@ -180,7 +180,12 @@ class CreateSilence(RequestBody):
     story: Id | None = None
     last: Annotated[
         str,
-        Field(alias="for", max_length=40, description="How long: 30m, 1h30m, 2d; at most 999 days."),
+        Field(alias="for", max_length=40, description="How long: 30m, 1h30m, 2d; at most 999 days. Or as `until`."),
         WithJsonSchema({"type": "string", "pattern": SPAN, "examples": ["30m", "1h30m", "2d"]}),
     ] = "8h"
+    until: Annotated[
+        str,
+        Field(max_length=60, description="Until when, instead of `for`: 2026-12-01 or friday (whole), or an instant."),
+        WithJsonSchema({"type": "string", "pattern": "^(today|tomorrow|mon|tue|wed|thu|fri|sat|sun)$"}),
+    ] = ""
     reason: Annotated[str, Field(max_length=500)] = ""

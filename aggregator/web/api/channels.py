@@ -7,8 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from aggregator.core.delivery import quiet_until
-from aggregator.core.model import ChannelActivity, DeliveryState, last_tried_at
-from aggregator.core.results import ChannelTest
+from aggregator.core.model import ChannelActivity, ChannelTest, channel_state, last_tried_at
 from aggregator.core.schemas import actions, as_json
 from aggregator.core.settings import Channel
 from aggregator.core.titles import channel_service
@@ -34,12 +33,7 @@ class ChannelRow:
 
     @property
     def state(self) -> str:
-        last = self.activity.last[0] if self.activity.last else None
-        if self.test is not None and (last is None or self.test.at >= last_tried_at(last)):
-            return "sent" if self.test.ok else "dead"
-        if last is None:
-            return "never"
-        return DeliveryState.SENT.value if last.sent_at else last.state.value
+        return channel_state(self.activity, self.test)
 
 
 async def channel_rows(backend: Backend) -> list[ChannelRow]:
@@ -47,13 +41,14 @@ async def channel_rows(backend: Backend) -> list[ChannelRow]:
     config, now = backend.current().config, backend.clock.now()
     default = config.settings.default_channels
     activity = await backend.catalog.channel_activity(list(config.channels), now)
+    tests = await backend.catalog.channel_tests()
     return [
         ChannelRow(
             name=name,
             service=channel_service(channel),
             channel=channel,
             activity=activity[name],
-            test=backend.channel_tests().get(name),
+            test=tests.get(name),
             rules=tuple(rule.id for rule in config.rules if name in (default if rule.notify is None else rule.notify)),
             is_default=name in default,
             quiet_until=quiet_until(channel.quiet_hours, now, channel.time_zone),

@@ -63,6 +63,7 @@ class StoryQuery(ListQuery):
 
     rule: Name = None
     since: Since = None
+    until: Until = None
     before: Before = None
 
 
@@ -169,9 +170,10 @@ async def show_entry(backend: BackendDep, entry_id: Annotated[int, Path(ge=1, le
 @router.get("/stories", response_model=list[models.StorySummary])
 async def list_stories(request: Request, backend: BackendDep, asked: Annotated[StoryQuery, Query()]) -> Response:
     """List stories by their latest report, the latest first; paginated via `Link`."""
-    since = time_span(asked.since, None, local_now(backend)).since
-    before = after_cursor(asked.before)
-    found = await backend.catalog.stories(rule=asked.rule, since=since, before=before, limit=asked.limit)
+    span = time_span(asked.since, asked.until, local_now(backend))
+    found = await backend.catalog.stories(
+        rule=asked.rule, since=span.since, until=span.until, before=after_cursor(asked.before), limit=asked.limit
+    )
     more = len(found) == asked.limit
     headers = next_link(request, before=cursor_of(found[-1].last_at, found[-1].id)) if more else {}
     return JSONResponse([story_summary_json(one) for one in found], headers=headers)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -19,6 +20,7 @@ from aggregator.web.params import ListQuery, NamesParams, next_link, time_span
 
 router = APIRouter(tags=["rules"], responses=bodies.ERRORS)
 
+EVER = datetime(1970, 1, 1, tzinfo=UTC)  # before every entry
 INDENT = 4  # of a rule in a file, as it is usually written
 
 
@@ -89,9 +91,8 @@ async def check(backend: BackendDep, sent: bodies.RulesUpload) -> Response:
 @router.post("/rules/preview", response_model=models.Preview)
 async def preview(backend: BackendDep, sent: bodies.PreviewRequest) -> Response:
     """Preview which hits an edit adds and removes in stored entries; nothing is written."""
-    now = local_now(backend)
-    since = time_span(sent.since, None, now).since or now
-    return JSONResponse(preview_json(await backend.preview(sent.name, sent.text, since)))
+    span = time_span(sent.since, None, local_now(backend))
+    return JSONResponse(preview_json(await backend.preview(sent.name, sent.text, span.since or EVER, span.until)))
 
 
 @router.put("/rules/file", response_model=models.RulesFile)
@@ -114,9 +115,9 @@ async def check_one(backend: BackendDep, sent: bodies.RuleItemCheck) -> Response
 async def preview_one(backend: BackendDep, sent: bodies.RuleItemPreview) -> Response:
     """Preview which hits a rule would have in stored entries, and which it would lose; nothing is saved."""
     edited = await backend.edit_rule(_edit_of(sent.rule, sent.item))
-    now = local_now(backend)
-    since = time_span(sent.since, None, now).since or now
-    return JSONResponse(preview_json(await backend.preview(edited.name, edited.text, since)))
+    span = time_span(sent.since, None, local_now(backend))
+    preview = await backend.preview(edited.name, edited.text, span.since or EVER, span.until)
+    return JSONResponse(preview_json(preview))
 
 
 @router.post("/rules", response_model=models.RuleSaved, status_code=201)

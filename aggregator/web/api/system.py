@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from aggregator.core.errors import StoreError
+from aggregator.core.findings import is_healthy
 from aggregator.core.schemas import check_json, findings_json, models, stats_json, status_json
 from aggregator.web.api import bodies
 from aggregator.web.dependencies import BackendDep
@@ -53,15 +54,19 @@ async def healthz(backend: BackendDep) -> Response:
 
 @plain.get("/readyz", response_model=models.HealthCheck, responses=UNHEALTHY)
 async def readyz(backend: BackendDep) -> Response:
-    """Report by area whether the database can be read and written and nothing is stuck; needs no authentication."""
+    """Report by area whether anything is wrong, as the status does; needs no authentication.
+
+    503 if work does not get done (a finding is an error); warnings leave it at 200, with `ok` false.
+    """
     try:
         found = await backend.findings()
     except StoreError as error:
         log.warning("not ready: %s", error)
         return JSONResponse({"ok": False, "loops": {"database": False}}, 503)
-    stuck = {finding.area for finding in found if finding.severity == "error"}
-    areas = {area: area not in stuck for area in ("database", "feeds", "alerts", "configuration", "service")}
-    return JSONResponse({"ok": not stuck, "loops": areas}, 503 if stuck else 200)
+    wrong = {finding.area for finding in found if finding.severity != "note"}
+    areas = {area: area not in wrong for area in ("database", "feeds", "alerts", "configuration", "service")}
+    stuck = any(finding.severity == "error" for finding in found)
+    return JSONResponse({"ok": is_healthy(found), "loops": areas}, 503 if stuck else 200)
 
 
 @plain.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

@@ -16,6 +16,7 @@ from aggregator.web.api.alerts import silence
 from aggregator.web.dependencies import BackendDep, TemplatesDep, new_undo, redirect_after_post
 from aggregator.web.origins import safe_next
 from aggregator.web.pages.hits import hits_of_card
+from aggregator.web.templating import reader_now
 
 router = APIRouter()
 
@@ -40,6 +41,7 @@ class SilenceForm(BaseModel):
     feed: Annotated[str, Field(max_length=200)] = ""
     story: Annotated[str, Field(max_length=200)] = ""
     last: Annotated[str, Field(max_length=40)] = "8h"
+    until: Annotated[str, Field(max_length=60)] = ""
     reason: Annotated[str, Field(max_length=500)] = ""
     next: Annotated[str, Field(max_length=2048)] = "/"
 
@@ -135,13 +137,14 @@ def _unknown(kind: str, name: str, known: Mapping[str, str]) -> str:
 
 
 @router.post("/silences/add")
-async def add(backend: BackendDep, sent: Annotated[SilenceForm, Form()]) -> Response:
+async def add(request: Request, backend: BackendDep, sent: Annotated[SilenceForm, Form()]) -> Response:
     """Mute a rule, a feed or a story for a while."""
     what, _, chosen = sent.what.partition(":")
     name = chosen or getattr(sent, what)
     named = {kind: name if kind == what else None for kind in ("rule", "feed", "story")}
     change = new_undo(backend, "silenced")
-    await silence(backend, **named, last=sent.last, reason=sent.reason, undo=change)
+    now = reader_now(request, backend)
+    await silence(backend, **named, last=sent.last, until=sent.until, reason=sent.reason, local_now=now, undo=change)
     return redirect_after_post(safe_next(sent.next), "silenced", undo=change.id)
 
 

@@ -10,7 +10,7 @@ import pytest
 from aggregator.app.doctor.checks import DatabaseFacts, DoctorFinding, ExposedFile, Facts, WebPort, diagnose
 from aggregator.app.doctor.probe import file_system
 from aggregator.core.errors import ConfigError
-from aggregator.core.model import Backlog, Delivery, DeliveryState, FeedState, Health, Overdue, RuleStats
+from aggregator.core.model import Backlog, Delivery, FeedState, Health, Overdue, RuleStats
 from aggregator.store.inspect import DatabaseState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -94,16 +94,16 @@ def test_nothing_wrong_is_nothing_said() -> None:
         (known(feed(health=Health.EMPTIED)), "emptied", "warning", "moved"),
         (known(feed(health=Health.SILENT)), "silent", "note", "aggregator feeds show wire"),
         (known(feed(health=Health.MOVED)), "moved", "note", "url"),
-        (known(feed(last_polled_at=NOW + timedelta(hours=2))), "clock", "error", "clock"),
+        (known(backlog=Backlog(newest_poll_at=NOW + 2 * HOUR)), "clock", "error", "clock"),
         (known(from_future={"wire": 3}), "future", "note", "nothing to do"),
-        (known(dead=2, last_dead=(delivery(last_error="403"),)), "dead", "error", "retry"),
+        (known(backlog=Backlog(dead=2), last_dead=(delivery(last_error="403"),)), "dead", "warning", "retry"),
         (
             known(backlog=Backlog(channels=(Overdue(name="desk", due_at=NOW - HOUR),))),
             "waiting",
             "error",
             "aggregator run",
         ),
-        (known(waiting=(delivery(state=DeliveryState.RETRY),)), "retry", "warning", "channels test desk"),
+        (known(backlog=Backlog(broken=(delivery(),))), "channel", "warning", "channels test desk"),
         (known(rules=(RuleStats(rule="f35"),), entries=5000), "mute", "note", "backtest f35"),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_slow_clock_shows_in_many_feeds() -> None:
 def test_many_like_findings_are_counted() -> None:
     """A hundred failing feeds are ten lines and a number; the worst troubles come first."""
     feeds = [feed(f"f{number}", health=Health.FAILING) for number in range(100)]
-    found = diagnose(known(*feeds, dead=1))
+    found = diagnose(known(*feeds, backlog=Backlog(dead=1)))
     assert len(found) == 12
     assert found[0].kind == "dead"
     assert "90 more" in found[-1].message

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core.humanize import found_later, published
-from aggregator.core.values import end_of, period
+from aggregator.core.values import ahead, end_of, period
 
 OSLO = ZoneInfo("Europe/Oslo")
 NOW = datetime(2026, 11, 18, 14, 20, tzinfo=OSLO)  # a Wednesday
@@ -118,3 +118,45 @@ def test_both_times_are_shown_where_they_differ(dated: str, recorded: str, words
     at, later = (datetime.fromisoformat(text).replace(tzinfo=OSLO) for text in (dated, recorded))
     assert published(at, later, NOW) == words
     assert found_later(at, later, NOW) is ("found" in words)
+
+
+@pytest.mark.parametrize(
+    ("text", "until"),
+    [
+        ("4h", "11-18 18:20"),
+        ("7d", "11-25 14:20"),
+        ("today", "11-19 00:00"),
+        ("Tomorrow", "11-20 00:00"),
+        ("wed", "11-19 00:00"),
+        ("Friday", "11-21 00:00"),
+        ("mon", "11-24 00:00"),
+        ("2026-12-01", "12-02 00:00"),
+        ("2026-12-01T08:30", "12-01 08:30"),
+        ("today..friday", "11-21 00:00"),
+        ("..2026-12-01", "12-02 00:00"),
+        ("2026-11-01..2026-12-01", "12-02 00:00"),
+    ],
+)
+def test_what_lies_ahead_is_read_as_it_is_meant(text: str, until: str) -> None:
+    """A length begins now; a day, also the next one of a name, is whole; of a span it is the end."""
+    assert local(ahead(text, NOW)) == until
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("soon", "is not a time; write a length"),
+        ("", "is not a time"),
+        ("4", "is not a time"),
+        ("0", "is over already"),
+        ("yesterday", "is over already"),
+        ("2026-11-01", "is over already"),
+        ("2026-02-30", "is not a day of the calendar"),
+        ("2026-11-20..2026-11-25", "begins later"),
+        ("99999999999d", "is too long"),
+    ],
+)
+def test_what_does_not_lie_ahead_is_refused(text: str, wrong: str) -> None:
+    """With one sentence that says what to write instead."""
+    with pytest.raises(ValueError, match=wrong):
+        ahead(text, NOW)

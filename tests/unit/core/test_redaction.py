@@ -1,0 +1,42 @@
+"""What in an address is a secret."""
+
+import pytest
+
+from aggregator.core.redaction import url_secrets
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("json://127.0.0.1:9/desk", []),
+        ("mailto://relay.example.org?to=desk@example.org", []),
+        ("https://hooks.example.org/desk-alerts", []),
+        ("ntfy://ntfy.example.org/defence-desk-oslo", []),
+        ("json://ann:s3cret@127.0.0.1/desk", ["s3cret"]),
+        ("ntfy://tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2@ntfy.example.org/x", ["tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2"]),
+        ("mailtos://ann:pa%40ss@smtp.example.org?to=b@example.org", ["pa%40ss"]),
+        ("tgram://123456789:AAEabcdefghijklmnop/12315544", ["123456789:AAEabcdefghijklmnop"]),
+        ("https://hooks.example.org/services/T000/B000/abcdefghij1234567890", ["abcdefghij1234567890"]),
+        ("json://example.org/?apikey=abcd1234&to=x", ["abcd1234"]),
+    ],
+)
+def test_secrets_in_the_address_of_a_channel(url: str, secrets: list[str]) -> None:
+    """Passwords, tokens and keys; not hosts, topics and recipients."""
+    assert list(url_secrets(url, tokens=True)) == secrets
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("https://example.org/rss/topics/CAAqJggKIiBDQkFTRWdvSUwyMHZNRGRqTVhZU0FtVnVHZ0pWVXlnQVAB", []),
+        ("https://www.youtube.com/feeds/videos.xml?channel_id=UCxxxxxxxxxxxxxxxxxx12", []),
+        ("https://ann@example.org/feed", [""]),
+        ("https://ann:s3cret@example.org/feed", ["s3cret"]),
+        ("https://example.org/feed?format=rss&key=abcdef", ["abcdef"]),
+        ("https://example.org/feed?access_token=abcdef", ["abcdef"]),
+        ("example.org", []),
+    ],
+)
+def test_secrets_in_the_address_of_a_feed(url: str, secrets: list[str]) -> None:
+    """What it is called by is public, however long it is."""
+    assert list(url_secrets(url)) == secrets
