@@ -1,13 +1,11 @@
 """The backend: operations of pages and commands beyond reading the database (ports.backend.Backend)."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,9 +14,8 @@ from aggregator.app.discovery import NO_KEYS, Keys, SourceFinder, address_and_lo
 from aggregator.app.editing import ConfigEditing
 from aggregator.app.masking import masked_recipients, shown
 from aggregator.app.metrics import lag_s
-from aggregator.app.paths import database_url
+from aggregator.app.paths import free_bytes
 from aggregator.app.processes import registry_folder, running_processes
-from aggregator.config import state_directory
 from aggregator.core.errors import (
     AggregatorError,
     ConfigErrors,
@@ -62,7 +59,6 @@ from aggregator.pipeline.edit_stories import join_stories, split_hit
 from aggregator.pipeline.search import explain_hit, search
 from aggregator.pipeline.websub import PushOutcome
 from aggregator.scheduler import kept_alive
-from aggregator.store.location import parse_location
 
 if TYPE_CHECKING:
     from aggregator.web.app import WebApp
@@ -95,7 +91,7 @@ class AppBackend(ConfigEditing):
         now, loops = self.clock.now(), self.loop_statuses()
         backlog = await self.catalog.backlog(now)
         state = Status(version=__version__, now_at=now, loops=loops, backlog=backlog, **self._faults())
-        return findings(replace(state, disk_free_bytes=self._disk_free_bytes()))
+        return findings(replace(state, disk_free_bytes=free_bytes(self.app.loaded.config)))
 
     async def status(self) -> Status:
         now = self.clock.now()
@@ -113,7 +109,7 @@ class AppBackend(ConfigEditing):
             outbox=tuple((state.value, count) for state, count in outbox.items() if count),
             last_alert_at=sent[0].sent_at if sent else None,
             stats=await self.catalog.stats(),
-            disk_free_bytes=self._disk_free_bytes(),
+            disk_free_bytes=free_bytes(self.app.loaded.config),
             versions=_versions(),
             warnings=tuple(
                 map(
@@ -138,12 +134,6 @@ class AppBackend(ConfigEditing):
             "config_errors": self.config_errors(),
             "channels": frozenset(self.app.current.config.channels),
         }
-
-    def _disk_free_bytes(self) -> int:
-        """Return what is free where the database is; of a server, where this process keeps its state."""
-        path = parse_location(database_url(self.app.loaded.config)).path
-        folder = path.absolute().parent if path else state_directory()
-        return shutil.disk_usage(folder if folder.exists() else Path.cwd()).free
 
     def config_errors(self) -> tuple[str, ...]:
         return tuple(map(str, fault.errors)) if (fault := self.fault()) else ()

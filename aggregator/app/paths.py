@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,3 +39,12 @@ def database_url(config: "Config") -> str:
     if config.settings.database:
         return config.settings.database.get_secret_value()
     return f"sqlite:///{state_directory() / 'aggregator.db'}"
+
+
+def free_bytes(config: Config) -> int:
+    """Return what is free on the disk of the database; of a server, where this process keeps its state."""
+    from aggregator.store.location import parse_location  # and with it SQLAlchemy, which `check` can do without
+
+    path = parse_location(database_url(config)).path
+    folder = path.absolute().parent if path else state_directory()
+    return shutil.disk_usage(folder if folder.exists() else Path.cwd()).free

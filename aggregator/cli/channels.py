@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.completion import argument
 from aggregator.cli.context import with_app, with_backend
 from aggregator.cli.output import echo, emit, json_option, limit_option, style, table
 from aggregator.cli.program import CommandGroup, config_option
@@ -79,7 +80,7 @@ def list_(as_json: bool, limit: int) -> None:
 
 
 @channels.command()
-@click.argument("name")
+@argument("name", "channel")
 @config_option
 @json_option
 def test(as_json: bool, name: str) -> None:

@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.completion import argument
 from aggregator.cli.context import with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, print_fields, secho, short, style, table
 from aggregator.cli.program import CommandGroup, config_option
+from aggregator.cli.triage import say_undo
 from aggregator.core import schemas
 from aggregator.core.errors import NotFound, brief
 from aggregator.core.humanize import ago
 from aggregator.core.model import WAITING, DeliveryState, Json
 from aggregator.core.schemas import actions, delivery_detail_json, delivery_json
 from aggregator.core.titles import delivery_reason, with_titles
+from aggregator.pipeline.triage import new_undo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +92,7 @@ def _why(delivery: "Delivery") -> str:
 
 
 @deliveries.command()
-@click.argument("delivery_id", metavar="ID")
+@argument("delivery_id", "delivery", metavar="ID")
 @config_option
 @json_option
 def show(as_json: bool, delivery_id: str) -> None:
@@ -129,7 +132,7 @@ def show(as_json: bool, delivery_id: str) -> None:
 
 
 @deliveries.command()
-@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@argument("ids", "delivery", metavar="ID…", nargs=-1, required=True)
 @config_option
 @json_option
 def retry(as_json: bool, ids: tuple[str, ...]) -> None:
@@ -150,7 +153,7 @@ def retry(as_json: bool, ids: tuple[str, ...]) -> None:
 
 
 @deliveries.command()
-@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@argument("ids", "delivery", metavar="ID…", nargs=-1, required=True)
 @config_option
 @json_option
 def ack(as_json: bool, ids: tuple[str, ...]) -> None:
@@ -158,19 +161,22 @@ def ack(as_json: bool, ids: tuple[str, ...]) -> None:
 
     async def work(app: "Application") -> None:
         found, unknown = await _whole(app, ids)
-        count = await app.store.catalog.acknowledge(found, app.clock.now())
+        change = new_undo("acknowledged", app.clock.now())
+        count = await app.store.catalog.acknowledge(found, change.made_at, undo=change)
         if as_json:
-            emit(_changed(ids, count, unknown))
+            emit(_changed(ids, count, unknown, undo=change.id if count else None))
         else:
             echo(f"{count} of {len(ids)} acknowledged")
+            if count:
+                say_undo(change)
         if not count:
             raise SystemExit(3)
 
     with_app(work)
 
 
-def _changed(ids: "Sequence[str]", count: int, unknown: "Sequence[str]") -> Json:
-    fields = {"given": len(ids), "changed": count, "unknown": list(unknown)}
+def _changed(ids: "Sequence[str]", count: int, unknown: "Sequence[str]", *, undo: str | None = None) -> Json:
+    fields = {"given": len(ids), "changed": count, "unknown": list(unknown), "undo": undo}
     return schemas.as_json(actions.DeliveriesChanged, fields)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.completion import argument
 from aggregator.cli.context import config_path, load, with_app, with_backend
 from aggregator.cli.output import (
     echo,
@@ -109,7 +110,7 @@ def _unknown(app: "Application", feed: "Feed") -> FeedSummary:
 
 
 @feeds.command()
-@click.argument("feed_id", metavar="ID")
+@argument("feed_id", "feed", metavar="ID")
 @config_option
 @json_option
 def show(as_json: bool, feed_id: str) -> None:
@@ -274,7 +275,7 @@ def _show_entries(candidate: "FeedCandidate", *, err: bool) -> None:
 
 
 @feeds.command()
-@click.argument("feed_id", metavar="ID")
+@argument("feed_id", "feed", metavar="ID")
 @config_option
 @json_option
 def remove(as_json: bool, feed_id: str) -> None:

@@ -3,12 +3,14 @@
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from aggregator.cli.completion import argument, option
 from aggregator.cli.context import with_app
 from aggregator.cli.highlight import highlighted
 from aggregator.cli.output import (
@@ -25,13 +27,15 @@ from aggregator.cli.output import (
 )
 from aggregator.cli.param_types import SINCE, SINCE_HELP
 from aggregator.cli.program import CommandGroup, config_option
+from aggregator.cli.triage import say_undo
 from aggregator.core import schemas
 from aggregator.core.errors import NotFound, brief
 from aggregator.core.humanize import ago, dated, published
-from aggregator.core.model import By, HitDetail, HitFilter, Period
+from aggregator.core.model import By, HitDetail, HitFilter
 from aggregator.core.schemas import actions, baseline_json, hit_json
 from aggregator.core.titles import hit_outcome, reasons, with_titles
 from aggregator.core.values import period
+from aggregator.pipeline.triage import new_undo
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 500
 FEED_CHARS = 24
+MARKS = ("relevant", "irrelevant", "seen")
 
 
 @click.group(
@@ -46,6 +51,7 @@ FEED_CHARS = 24
     epilog="""\b
 Examples:
   aggregator hits list --rule caatsa --since 24h
+  aggregator hits list --todo --since 2026-11-01..2026-11-15
   aggregator hits show 5f1c09d2
   aggregator hits mark 5f1c09d2 irrelevant
   aggregator hits export --format csv > hits.csv""",
@@ -56,8 +62,12 @@ def hits() -> None:
 
 def filters(command: Any) -> Any:
     """Add the options that choose hits."""
-    for option in (
-        click.option("--story", metavar="ID", help="Only this story."),
+    for add in (
+        option("--view", "view", metavar="ID", help="Only what a saved view shows; see `aggregator views`."),
+        option("--label", "label", metavar="LABEL", help="Only stories with this label."),
+        click.option("--mark", type=click.Choice(MARKS), help="Only hits with this mark."),
+        click.option("--todo", is_flag=True, help="Only what nobody has marked yet, without copies."),
+        option("--story", "story", metavar="ID", help="Only this story."),
         click.option(
             "--by",
             type=click.Choice(get_args(By)),
@@ -66,29 +76,44 @@ def filters(command: Any) -> Any:
             help="The time that order and --since go by: of publication, or when the hit was recorded.",
         ),
         click.option("--since", type=SINCE, metavar="WHEN", help=f"Only hits since then: {SINCE_HELP}"),
-        click.option("--feed", metavar="ID", help="Only this feed."),
-        click.option("--rule", metavar="ID", help="Only this rule."),
+        option("--feed", "feed", metavar="ID", help="Only this feed."),
+        option("--rule", "rule", metavar="ID", help="Only this rule."),
     ):
-        command = option(command)
+        command = add(command)
     return command
 
 
 async def _find(
     app: "Application",
     limit: int,
+    *,
     rule: str | None,
-    feed: str | None,
-    story: str | None,
     since: str | None,
     by: By,
+    view: str | None,
     before: tuple[datetime, str] | None = None,
+    **others: Any,
 ) -> tuple[HitDetail, ...]:
     active = app.active()
     if rule and rule not in active.rules and not await app.store.catalog.hits(HitFilter(rule=rule), limit=1):
         raise NotFound("rule", rule, list(active.rules))
-    span = period(since, app.local_now()) if since else Period()
-    wanted = HitFilter(rule=rule, feed=feed, story=story, since=span.since, until=span.until, by=by, before=before)
+    wanted = await _of_view(app, view) if view else HitFilter()
+    given = {name: value for name, value in ({"rule": rule} | others).items() if value}
+    if since:
+        span = period(since, app.local_now())
+        given |= {"since": span.since, "until": span.until}
+    wanted = replace(wanted, by=by, before=before, **given)
     return with_titles(await app.store.catalog.hits(wanted, limit=limit), app.current.config)
+
+
+async def _of_view(app: "Application", view_id: str) -> HitFilter:
+    """Return the filters of a saved view. Raises NotFound."""
+    from aggregator.web.params import HitQuery
+
+    known = {view.id: view for view in await app.store.catalog.views()}
+    if view_id not in known:
+        raise NotFound("view", view_id, list(known))
+    return HitQuery.model_validate(dict(known[view_id].query)).filter(app.local_now())
 
 
 @hits.command("list")
@@ -147,7 +172,7 @@ def _evidence(detail: HitDetail, between: str = "\n") -> Any:
 
 
 @hits.command()
-@click.argument("hit_id", metavar="ID")
+@argument("hit_id", "hit", metavar="ID")
 @config_option
 @json_option
 def show(as_json: bool, hit_id: str) -> None:
@@ -181,8 +206,8 @@ def show(as_json: bool, hit_id: str) -> None:
 
 
 @hits.command()
-@click.argument("hit_id", metavar="ID")
-@click.argument("mark", type=click.Choice(["relevant", "irrelevant", "seen", "none"]))
+@argument("hit_id", "hit", metavar="ID")
+@click.argument("mark", type=click.Choice([*MARKS, "none"]))
 @config_option
 @json_option
 def mark(as_json: bool, hit_id: str, mark: str) -> None:
@@ -191,11 +216,15 @@ def mark(as_json: bool, hit_id: str, mark: str) -> None:
     async def work(app: "Application") -> None:
         full_id = await app.store.catalog.resolve_id("hit", hit_id)
         kept = None if mark == "none" else mark
-        await app.store.catalog.mark([full_id], kept)
+        change = new_undo(kept or "unmarked", app.clock.now())
+        changed = await app.store.catalog.mark([full_id], kept, undo=change)
         if as_json:
-            emit(schemas.as_json(actions.HitMarked, {"id": full_id, "mark": kept}))
+            undo = change.id if changed else None
+            emit(schemas.as_json(actions.HitMarked, {"id": full_id, "mark": kept, "undo": undo}))
         else:
             echo(f"{full_id}: {mark}")
+            if changed:
+                say_undo(change)
 
     with_app(work)
 
@@ -235,7 +264,7 @@ Examples:
   aggregator hits send --baseline --rule caatsa"""
 )
 @click.option("--baseline", is_flag=True, required=True, help="Hits that were already there at a feed's first poll.")
-@click.option("--rule", metavar="ID", help="Only hits of this rule.")
+@option("--rule", "rule", metavar="ID", help="Only hits of this rule.")
 @config_option
 @json_option
 def send(as_json: bool, baseline: bool, rule: str | None) -> None:  # noqa: ARG001

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.completion import argument
 from aggregator.cli.context import load_sound, with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, plural, style, table
 from aggregator.cli.program import CommandGroup, config_option
@@ -51,7 +52,7 @@ def list_(as_json: bool, limit: int, shipped: bool) -> None:
 
 
 @lists.command()
-@click.argument("name")
+@argument("name", "list")
 @config_option
 @json_option
 def show(as_json: bool, name: str) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from aggregator.cli.completion import option
 from aggregator.cli.context import load
 from aggregator.cli.errors import located_in, print_problems
 from aggregator.cli.output import console, echo, emit, json_option
@@ -25,7 +26,7 @@ Examples:
   echo 'С-400 и Су-57' | aggregator match --term S-400 --json"""
 )
 @click.argument("file", type=click.File(encoding="utf-8", errors="replace"), default="-", metavar="[FILE|-]")
-@click.option("--rule", metavar="ID", help="Only this rule.")
+@option("--rule", "rule", metavar="ID", help="Only this rule.")
 @click.option("--term", metavar="T", help="Match a single term; needs no configuration.")
 @config_option
 @json_option

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.completion import argument
 from aggregator.cli.context import config_path, load, with_app
 from aggregator.cli.errors import print_problems
 from aggregator.cli.output import echo, emit, json_option, plural, progress, secho
@@ -30,7 +31,7 @@ Examples:
   aggregator poll --force          all feeds (Retry-After is still honoured)
   aggregator poll bbc-world --force --json"""
 )
-@click.argument("feeds", nargs=-1, metavar="[FEED…]")
+@argument("feeds", "feed", nargs=-1, metavar="[FEED…]")
 @click.option("--force", is_flag=True, help="Poll even if not due.")
 @config_option
 @json_option

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.completion import argument
 from aggregator.cli.context import config_path, load, load_sound, with_app
 from aggregator.cli.highlight import clause_lines, highlighted
 from aggregator.cli.output import (
@@ -109,7 +110,7 @@ def _rule(rule_id: str, known: "Sequence[Rule]") -> "Rule":
 
 
 @rules.command()
-@click.argument("rule_id", metavar="ID")
+@argument("rule_id", "rule", metavar="ID")
 @config_option
 @json_option
 def show(as_json: bool, rule_id: str) -> None:
@@ -180,7 +181,7 @@ def lint(as_json: bool) -> None:
 
 
 @rules.command()
-@click.argument("rule_id", metavar="ID")
+@argument("rule_id", "rule", metavar="ID")
 @click.option("--since", type=SINCE, default="30d", metavar="WHEN", help=f"How far back: {SINCE_HELP} Default: 30d.")
 @click.option(
     "--against",
@@ -280,8 +281,8 @@ def _histogram(days: "Mapping[str, int]") -> None:
 
 
 @rules.command()
-@click.argument("entry")
-@click.argument("rule_id", metavar="[RULE]", required=False)
+@argument("entry", "hit")
+@argument("rule_id", "rule", metavar="[RULE]", required=False)
 @config_option
 @json_option
 def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
@@ -319,7 +320,7 @@ def explain(as_json: bool, entry: str, rule_id: str | None) -> None:
 
 
 @rules.command()
-@click.argument("rule_id", metavar="[ID]", required=False)
+@argument("rule_id", "rule", metavar="[ID]", required=False)
 @click.option("--since", type=SINCE, default="7d", metavar="WHEN", help=f"How far back: {SINCE_HELP} Default: 7d.")
 @click.option("--alert", is_flag=True, help="Record the hits and alert, one digest per rule.")
 @config_option

@@ -4,16 +4,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.completion import argument, option
 from aggregator.cli.context import with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, table
 from aggregator.cli.param_types import AHEAD
 from aggregator.cli.program import CommandGroup, config_option
+from aggregator.cli.triage import say_undo
 from aggregator.core import schemas
 from aggregator.core.errors import NotFound
 from aggregator.core.humanize import ago
 from aggregator.core.model import Silence
 from aggregator.core.schemas import actions, silence_json
 from aggregator.core.values import ahead
+from aggregator.pipeline.triage import new_undo
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
@@ -33,9 +36,9 @@ def silence() -> None:
 
 
 @silence.command()
-@click.option("--rule", metavar="ID", help="Mute this rule.")
-@click.option("--feed", metavar="ID", help="Mute this feed.")
-@click.option("--story", metavar="ID", help="Mute this story.")
+@option("--rule", "rule", metavar="ID", help="Mute this rule.")
+@option("--feed", "feed", metavar="ID", help="Mute this feed.")
+@option("--story", "story", metavar="ID", help="Mute this story.")
 @click.option("--for", "last", type=AHEAD, metavar="SPAN", help="How long, e.g. 4h or 7d; or a time as for --until.")
 @click.option(
     "--until", type=AHEAD, metavar="WHEN", help="Until the end of a day (2026-12-01, friday, tomorrow), or an instant."
@@ -68,21 +71,15 @@ def add(
             raise NotFound("feed", feed, list(active.feeds))
         if story:
             await app.store.catalog.story(story)
-        made = await app.store.catalog.add_silence(
-            Silence(
-                rule=rule,
-                feed=feed,
-                story=story,
-                until_at=ahead(until or last or "", app.local_now()),
-                reason=reason,
-                created_at=now,
-            )
-        )
+        until_at, change = ahead(until or last or "", app.local_now()), new_undo("silenced", now)
+        wanted = Silence(rule=rule, feed=feed, story=story, until_at=until_at, reason=reason, created_at=now)
+        made = await app.store.catalog.add_silence(wanted, undo=change)
         if as_json:
-            emit(silence_json(made))
+            emit(silence_json(made) | {"undo": change.id})
         else:
-            until_at = app.loaded.config.settings.local(made.until_at)
-            echo(f"silence {made.id}: until {until_at:%a %Y-%m-%d %H:%M %Z}")
+            ends_at = app.loaded.config.settings.local(made.until_at)
+            echo(f"silence {made.id}: until {ends_at:%a %Y-%m-%d %H:%M %Z}")
+            say_undo(change)
 
     with_app(work)
 
@@ -110,17 +107,19 @@ def list_(as_json: bool, limit: int) -> None:
 
 
 @silence.command()
-@click.argument("silence_id", metavar="ID", type=int)
+@argument("silence_id", "silence", metavar="ID", type=int)
 @config_option
 @json_option
 def remove(as_json: bool, silence_id: int) -> None:
     """Remove a silence."""
 
     async def work(app: "Application") -> None:
-        await app.store.catalog.remove_silence(silence_id)
+        change = new_undo("unsilenced", app.clock.now())
+        await app.store.catalog.remove_silence(silence_id, undo=change)
         if as_json:
-            emit(schemas.as_json(actions.SilenceRemoved, {"id": silence_id}))
+            emit(schemas.as_json(actions.SilenceRemoved, {"id": silence_id, "undo": change.id}))
         else:
             echo(f"silence {silence_id} removed")
+            say_undo(change)
 
     with_app(work)

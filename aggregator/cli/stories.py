@@ -1,19 +1,25 @@
 """`aggregator stories`: events with their reports, and what a person corrects about them."""
 
+import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from aggregator.cli.completion import argument, option
 from aggregator.cli.context import with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, plural, print_fields, short, table
 from aggregator.cli.param_types import SINCE, SINCE_HELP
 from aggregator.cli.program import CommandGroup, config_option
+from aggregator.cli.triage import say_undo
+from aggregator.core import schemas
+from aggregator.core.errors import NotFound
 from aggregator.core.humanize import ago
-from aggregator.core.model import HitDetail, Period
-from aggregator.core.schemas import story_change_json, story_json, story_summary_json
+from aggregator.core.model import HitDetail, Note, Period
+from aggregator.core.schemas import actions, note_json, story_change_json, story_json, story_summary_json
 from aggregator.core.titles import hit_outcome, reasons, with_titles
 from aggregator.core.values import period
+from aggregator.pipeline.triage import MAX_LABEL_CHARS, MAX_NOTE_CHARS, labels_of, new_undo
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
@@ -26,14 +32,17 @@ Examples:
   aggregator stories list --rule caatsa --since 24h
   aggregator stories show 5f1c09d2…
   aggregator stories split HIT
-  aggregator stories join STORY OTHER""",
+  aggregator stories join STORY OTHER
+  aggregator stories label STORY turkey "follow up"
+  aggregator stories labels
+  aggregator stories note STORY 'Ankara denies it'""",
 )
 def stories() -> None:
-    """List and show stories (one event, in all its sources), split and join them."""
+    """List and show stories (one event, in all its sources), split, join, label and annotate them."""
 
 
 @stories.command("list")
-@click.option("--rule", metavar="ID", help="Only stories with hits of this rule.")
+@option("--rule", "rule", metavar="ID", help="Only stories with hits of this rule.")
 @click.option("--since", type=SINCE, metavar="WHEN", help=f"Only stories with a report since then: {SINCE_HELP}")
 @limit_option
 @config_option
@@ -59,7 +68,7 @@ def list_(as_json: bool, limit: int, since: str | None, rule: str | None) -> Non
 
 
 @stories.command()
-@click.argument("story_id", metavar="ID")
+@argument("story_id", "story", metavar="ID")
 @config_option
 @json_option
 def show(as_json: bool, story_id: str) -> None:
@@ -96,7 +105,7 @@ def _show(detail: HitDetail, now: datetime) -> None:
 
 
 @stories.command()
-@click.argument("hit_id", metavar="HIT")
+@argument("hit_id", "hit", metavar="HIT")
 @config_option
 @json_option
 def split(as_json: bool, hit_id: str) -> None:
@@ -119,8 +128,8 @@ def split(as_json: bool, hit_id: str) -> None:
 
 
 @stories.command()
-@click.argument("story_id", metavar="STORY")
-@click.argument("other_id", metavar="OTHER")
+@argument("story_id", "story", metavar="STORY")
+@argument("other_id", "story", metavar="OTHER")
 @config_option
 @json_option
 def join(as_json: bool, story_id: str, other_id: str) -> None:
@@ -136,3 +145,99 @@ def join(as_json: bool, story_id: str, other_id: str) -> None:
             echo(f"{plural(change.hits, 'hit')} of {change.other} moved to {change.story}")
 
     with_app(work)
+
+
+@stories.command()
+@argument("story_id", "story", metavar="STORY")
+@argument("labels", "label", metavar="[LABEL]…", nargs=-1)
+@click.option("--remove", is_flag=True, help="Take these labels away; without any, all of them.")
+@config_option
+@json_option
+def label(as_json: bool, story_id: str, labels: tuple[str, ...], remove: bool) -> None:
+    """Give a story labels, or take them away; without any, show those that it has."""
+    wanted = labels_of(labels)
+    if any(len(one) > MAX_LABEL_CHARS for one in wanted):
+        raise click.UsageError(f"a label has at most {MAX_LABEL_CHARS} characters; give each as a word of its own")
+
+    async def work(app: "Application") -> None:
+        catalog = app.store.catalog
+        story, _ = await catalog.story(story_id)
+        had = list((await catalog.labels([story.id])).get(story.id, ()))
+        left = [one for one in had if wanted and one not in wanted]
+        has = left if remove else labels_of([*had, *wanted])
+        change = new_undo("labelled", app.clock.now()) if set(has) != set(had) else None
+        if change:
+            await catalog.set_labels(story.id, has, undo=change)
+        if as_json:
+            fields = {"story": story.id, "labels": sorted(has), "undo": change.id if change else None}
+            emit(schemas.as_json(actions.StoryLabels, fields))
+            return
+        echo(", ".join(sorted(has)) or "no labels")
+        if change:
+            say_undo(change)
+
+    with_app(work)
+
+
+@stories.command()
+@limit_option
+@config_option
+@json_option
+def labels(as_json: bool, limit: int) -> None:
+    """List the labels in use, with how many stories have each."""
+
+    async def work(app: "Application") -> None:
+        found = list((await app.store.catalog.label_counts()).items())[: limit or None]
+        if as_json:
+            emit([{"label": one, "stories": count} for one, count in found])
+            return
+        table(("label", "stories>"), found, empty="No labels yet; `aggregator stories label STORY LABEL` gives one.")
+
+    with_app(work, reading=True)
+
+
+@stories.command()
+@argument("story_id", "story", metavar="STORY")
+@click.argument("text", metavar="[TEXT|-]", required=False)
+@click.option("--remove", type=click.IntRange(1), metavar="NUMBER", help="Remove this note instead.")
+@config_option
+@json_option
+def note(as_json: bool, story_id: str, text: str | None, remove: int | None) -> None:
+    """Write a note on a story (`-` reads it from stdin); without TEXT, list its notes, oldest first."""
+    written = (sys.stdin.read() if text == "-" else text or "").strip()
+    if text is not None and not written:
+        raise click.UsageError("the note is empty")
+    if len(written) > MAX_NOTE_CHARS:
+        raise click.UsageError(f"a note has at most {MAX_NOTE_CHARS:,} characters")
+
+    async def work(app: "Application") -> None:
+        catalog = app.store.catalog
+        story, _ = await catalog.story(story_id)
+        notes = await catalog.notes(story.id)
+        if remove:
+            if remove not in [one.id for one in notes]:
+                raise NotFound("note", str(remove), [str(one.id) for one in notes])
+            change = new_undo("note removed", app.clock.now())
+            await catalog.remove_note(remove, undo=change)
+            if as_json:
+                emit(schemas.as_json(actions.NoteRemoved, {"id": remove, "undo": change.id}))
+            else:
+                echo(f"note {remove} removed")
+                say_undo(change)
+        elif written:
+            change = new_undo("note added", app.clock.now())
+            kept = Note(story=story.id, text=written, created_at=change.made_at)
+            made = await catalog.add_note(kept, undo=change)
+            if as_json:
+                emit(note_json(made) | {"undo": change.id})
+            else:
+                echo(f"note {made.id} added")
+                say_undo(change)
+        elif as_json:
+            emit([note_json(one) for one in notes])
+        else:
+            now = app.local_now()
+            rows = ((one.id, ago(one.created_at, now), one.text) for one in notes)
+            table(("id>", "when!", "note"), rows, empty="No notes yet.")
+
+    with_app(work, reading=not (written or remove))

@@ -8,7 +8,7 @@ HIDDEN = "***"
 MIN_SECRET_CHARS = 4  # shorter ones occur in ordinary words
 _LOGIN = re.compile(r"(?<=://)[^\s/@]+@")
 _SECRET_NAME = re.compile(r"key|token|secret|pass|pwd|sig(nature)?|auth|credential", re.IGNORECASE)
-_TOKEN = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w:.~-]{16,}")  # 16 characters or more, letters and digits
+_TOKEN = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w:.~-]{16,}")  # at least 16, among them a digit
 _HEADER = re.compile(r"\b(basic|bearer|token)\s+[\w+/=.~-]{8,}", re.IGNORECASE)
 
 

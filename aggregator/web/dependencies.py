@@ -1,6 +1,5 @@
 """Dependencies of routes: the backend and its parts, typed."""
 
-import secrets
 from datetime import datetime
 from typing import Annotated
 
@@ -8,6 +7,7 @@ from fastapi import Depends, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from aggregator.core.model import Undo
+from aggregator.pipeline.triage import new_undo as make_undo
 from aggregator.ports.backend import Backend
 from aggregator.web.events import EventStream
 from aggregator.web.templating import Templates, done_message, query
@@ -28,8 +28,6 @@ def _templates(request: Request) -> Templates:
     return templates
 
 
-UNDO_BYTES = 12
-
 BackendDep = Annotated[Backend, Depends(_backend)]
 EventsDep = Annotated[EventStream, Depends(_events)]
 TemplatesDep = Annotated[Templates, Depends(_templates)]
@@ -42,7 +40,7 @@ def local_now(backend: Backend) -> datetime:
 
 def new_undo(backend: Backend, kind: str) -> Undo:
     """Return what an action records itself under, so that it can be taken back: an id that nobody guesses."""
-    return Undo(id=secrets.token_urlsafe(UNDO_BYTES), kind=kind, made_at=backend.clock.now())
+    return make_undo(kind, backend.clock.now())
 
 
 def undo_header(undo: Undo, changed: int = 1) -> dict[str, str]:

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import HTTPException, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
-from aggregator.core.model import By, HitDetail, HitFilter, Period
+from aggregator.core.model import By, HitDetail, HitFilter, Period, View
 from aggregator.core.values import end_of, period
 
 SPAN = r"[0-9]{1,4}(\.[0-9]{1,3})?\s?(s|m|h|d|w)"
@@ -210,6 +210,25 @@ def view_query(address: str, now: datetime) -> tuple[tuple[str, str], ...]:
     kept = {name: given[name] for name in FILTERS if given.get(name)}
     HitQuery.model_validate(kept).filter(now)
     return tuple(kept.items())
+
+
+class WrongView(ValueError):
+    """What cannot be a view, and why, in one sentence."""
+
+
+def view_of(name: str, address: str, local_now: datetime, created_at: datetime) -> View:
+    """Return the view of this name with the filters of an address. Raises WrongView."""
+    words = " ".join(name.split())
+    if not words:
+        raise WrongView("a view needs a name")
+    try:
+        kept = view_query(address, local_now)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise WrongView(f"query: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except HTTPException as error:
+        raise WrongView(f"query: {error.detail}") from None
+    return View(id=view_id(words), name=words, query=kept, created_at=created_at)
 
 
 def view_id(name: str) -> str:

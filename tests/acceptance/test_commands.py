@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from aggregator.app.clock import SystemClock
@@ -84,6 +85,12 @@ class Installation:
         assert done.exit_code == code, (arguments, done.exit_code, done.output)
         return json.loads(done.stdout)
 
+    def completed(self, *arguments: str) -> list[str]:
+        """What a shell offers for the last argument."""
+        with here(self.folder):
+            found = ShellComplete(program, {}, "aggregator", "").get_completions([*arguments[:-1]], arguments[-1])
+        return [str(item.value) for item in found]
+
     def refused(self, *arguments: str, code: int = 1, stdin: str | bytes | None = None) -> str:
         """What a refusal says on stderr; stdout is empty."""
         done = self.call(*arguments, stdin=stdin)
@@ -116,6 +123,45 @@ def world(tmp_path_factory: pytest.TempPathFactory, servers: tuple[Publisher, Re
     return made
 
 
+def _labels_notes_and_views(world: Installation, story: str) -> None:
+    """Each is made, listed, found by, removed and taken back."""
+    assert world.json("stories", "label", story) == {"story": story, "labels": [], "undo": None}
+    assert world.json("stories", "label", story, "Turkey", "follow  up")["labels"] == ["follow up", "turkey"]
+    assert world.json("stories", "labels") == [{"label": label, "stories": 1} for label in ("follow up", "turkey")]
+    assert {hit["story"] for hit in world.json("hits", "list", "--label", "turkey")} == {story}
+    removed = world.json("stories", "label", story, "turkey", "--remove")
+    assert removed["labels"] == ["follow up"]
+    assert world.json("undo", removed["undo"])["kind"] == "labelled"
+    assert "turkey" in world.ok("stories", "label", story)
+    assert "40 characters" in world.refused("stories", "label", story, "x" * 41, code=2)
+    assert "no story named" in world.refused("stories", "label", "nosuch", "x")
+
+    note = world.json("stories", "note", story, "-", stdin="Ankara denies it.\n")
+    assert (note["story"], note["text"]) == (story, "Ankara denies it.")
+    assert [one["id"] for one in world.json("stories", "note", story)] == [note["id"]]
+    assert "Ankara denies it" in world.ok("stories", "note", story)
+    gone = world.json("stories", "note", story, "--remove", str(note["id"]))
+    assert world.json("stories", "note", story) == []
+    assert world.json("undo", gone["undo"])["count"] == 1
+    assert "empty" in world.refused("stories", "note", story, " ", code=2)
+    assert "no note named '999'" in world.refused("stories", "note", story, "--remove", "999")
+
+    view = world.json("views", "save", "Sanctions, all", "rule=caatsa&since=..2099-01-01")
+    assert (view["id"], view["atom"]) == ("sanctions-all", "/feeds/views/sanctions-all.atom")
+    assert [one["id"] for one in world.json("views", "list")] == ["sanctions-all"]
+    assert {hit["rule"] for hit in world.json("hits", "list", "--view", "sanctions-all")} == {"caatsa"}
+    assert "mark" in world.refused("views", "save", "x", "mark=splendid", code=2)
+    assert "did you mean 'sanctions-all'" in world.refused("hits", "list", "--view", "sanction-all")
+    gone = world.json("views", "remove", "sanctions-all")
+    assert world.json("views", "list") == []
+    assert world.json("undo", gone["undo"])["kind"] == "view removed"
+    assert world.completed("views", "remove", "") == ["sanctions-all"]
+    assert world.completed("rules", "show", "ca") == ["caatsa"]
+    assert world.completed("hits", "list", "--feed", "") == ["wire", "blog", "missing"]
+    assert world.completed("stories", "show", story[:4]) == [story]
+    assert world.completed("channels", "test", "--config", "nowhere", "") == []
+
+
 def test_the_way_of_an_analyst(world: Installation) -> None:
     """Poll, look, mark, search, explain, silence, acknowledge, back up: each answers in its promised shape."""
     done = world.json("poll", "wire", "blog", "--force")
@@ -133,8 +179,14 @@ def test_the_way_of_an_analyst(world: Installation) -> None:
     assert len(world.json("hits", "list", "--limit", "1", "--feed", "wire", "--since", "1h")) == 1
     story = world.json("hits", "list", "--rule", "caatsa")[0]["story"]
     assert {hit["feed"] for hit in world.json("hits", "list", "--story", story)} == {"wire"}
-    assert world.json("hits", "mark", hits[0]["id"], "relevant") == {"id": hits[0]["id"], "mark": "relevant"}
+    marked = world.json("hits", "mark", hits[0]["id"], "relevant")
+    assert marked == {"id": hits[0]["id"], "mark": "relevant", "undo": marked["undo"]}
     assert world.json("hits", "list", "--limit", "0")[0]["mark"] == "relevant"
+    assert [hit["id"] for hit in world.json("hits", "list", "--mark", "relevant")] == [hits[0]["id"]]
+    assert hits[0]["id"] not in {hit["id"] for hit in world.json("hits", "list", "--todo")}
+    assert world.json("undo", marked["undo"])["kind"] == "relevant"
+    assert world.json("hits", "list", "--mark", "relevant") == []
+    assert "undone already" in world.refused("undo", marked["undo"])
     assert "did you mean" not in world.refused("hits", "mark", "nosuch", "relevant")
     assert world.refused("hits", "mark", hits[0]["id"], "splendid", code=2)
     assert world.ok("hits", "export", "--format", "csv").count("\n") == 4
@@ -185,6 +237,7 @@ def test_the_way_of_an_analyst(world: Installation) -> None:
     assert world.refused("silence", "add", "--rule", "s400", code=2)
     until = world.json("silence", "add", "--rule", "s400", "--until", "2099-12-31")["until_at"]
     assert until.startswith(("2099-12-31", "2100-01-01"))
+    _labels_notes_and_views(world, story)
     assert world.refused("silence", "add", "--for", "4h", code=2)
 
 
@@ -363,9 +416,10 @@ def test_commands_that_act_answer_in_json(tmp_path: Path, servers: tuple[Publish
     assert Path(restored["kept_file"]).name == "aggregator.db.before-restore"
     silence = made.json("silence", "add", "--rule", "s400", "--for", "4h")
     assert silence["rule"] == "s400"
-    assert made.json("silence", "remove", str(silence["id"])) == {"id": silence["id"]}
-    assert made.json("deliveries", "retry", "nosuch", code=3) == {"given": 1, "changed": 0, "unknown": ["nosuch"]}
-    assert made.json("deliveries", "ack", "nosuch", code=3) == {"given": 1, "changed": 0, "unknown": ["nosuch"]}
+    assert made.json("silence", "remove", str(silence["id"])).keys() == {"id", "undo"}
+    nothing = {"given": 1, "changed": 0, "unknown": ["nosuch"], "undo": None}
+    assert made.json("deliveries", "retry", "nosuch", code=3) == nothing
+    assert made.json("deliveries", "ack", "nosuch", code=3) == nothing
     assert len(made.json("init", "fresh")["files"]) == 5
 
 

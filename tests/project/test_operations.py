@@ -105,6 +105,8 @@ def test_every_finding_of_doctor_is_documented() -> None:
     """Its words for programs stand in the table of findings."""
     source = (ROOT / "aggregator" / "app" / "doctor" / "checks.py").read_text(encoding="utf-8")
     kinds = set(re.findall(r'(?:_error|_warning|_note|_split|make)\(\s*"(\w+)"', source))
+    of_every_status = (ROOT / "aggregator" / "core" / "findings.py").read_text(encoding="utf-8")
+    kinds |= set(re.findall(r'kind="(\w+)"', of_every_status)) - {"unwell"}  # which doctor says of each feed
     table = OPERATIONS.partition("## Troubleshooting")[2]
     assert len(kinds) > 25
     assert [kind for kind in sorted(kinds) if f"`{kind}`" not in table] == []

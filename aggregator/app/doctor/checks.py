@@ -150,7 +150,8 @@ def _files(exposed: Sequence[ExposedFile]) -> Iterator[DoctorFinding]:
             message = f"contains a secret and is readable by everyone on this machine (mode {file.mode:o})"
             yield _error("secret", file.path, message, f"chmod o-r {file.path}")
         elif file.why == "database":
-            message = f"readable by other users on this machine (mode {file.mode:o}); it holds alerts and the addresses of feeds"
+            holds = "it holds alerts and the addresses of feeds"
+            message = f"readable by other users on this machine (mode {file.mode:o}); {holds}"
             yield _error("secret", file.path, message, f"chmod 600 {file.path}")
         else:
             message = f"writable by everyone on this machine (mode {file.mode:o})"

@@ -29,24 +29,52 @@ class FeedRemoved(Schema):
 
 
 class HitMarked(Schema):
-    """`hits mark`."""
+    """`hits mark`; `undo` names the undo of it, null where nothing was changed."""
 
     id: Text
     mark: Text | None
+    undo: Text | None
+
+
+class StoryLabels(Schema):
+    """`stories label`: the labels that the story has now."""
+
+    story: Text
+    labels: list[Text]
+    undo: Text | None
+
+
+class NoteRemoved(Schema):
+    """`stories note --remove`."""
+
+    id: int
+    undo: Text
+
+
+class ViewRemoved(Schema):
+    """`views remove`."""
+
+    id: Text
+    undo: Text
 
 
 class SilenceRemoved(Schema):
     """`silence remove`."""
 
     id: int
+    undo: Text
 
 
 class DeliveriesChanged(Schema):
-    """`deliveries retry` and `ack`: how many of the given ids changed; `unknown` are those that name nothing."""
+    """`deliveries retry` and `ack`: how many of the given ids changed; `unknown` are those that name nothing.
+
+    `undo` names the undo of an acknowledgement; what was sent again cannot be taken back.
+    """
 
     given: int
     changed: int
     unknown: list[Text]
+    undo: Text | None
 
 
 class SchemaUpgraded(Schema):

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 
 from aggregator.core.model import Note, View
 from aggregator.core.schemas import facets_json, models, note_json, undone_json, view_json
+from aggregator.pipeline.triage import labels_of
 from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
 from aggregator.web.dependencies import BackendDep, local_now, new_undo, undo_header
-from aggregator.web.params import HitQuery, view_id, view_query
+from aggregator.web.params import HitQuery, WrongView, view_of
 
 router = APIRouter(tags=["triage"], responses=bodies.ERRORS)
 
@@ -21,21 +21,13 @@ RowId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 async def save_view(backend: Backend, name: str, query: str) -> tuple[View, str]:
     """Save the filters of an address under a name; return the view and its undo. 422 where they are no filters."""
-    try:
-        kept = view_query(query, local_now(backend))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise HTTPException(422, f"query: {place}: {first['msg']}") from None
     undo = new_undo(backend, "view saved")
-    view = View(id=view_id(name), name=" ".join(name.split()), query=kept, created_at=undo.made_at)
+    try:
+        view = view_of(name, query, local_now(backend), undo.made_at)
+    except WrongView as error:
+        raise HTTPException(422, str(error)) from None
     await backend.catalog.save_view(view, undo=undo)
     return view, undo.id
-
-
-def labels_of(text: list[str]) -> list[str]:
-    """Return labels as they are kept: in lower case, each once, without empty ones."""
-    return list(dict.fromkeys(label for one in text if (label := " ".join(one.split()).lower())))
 
 
 @router.post("/hits/marks", response_model=models.Count)

@@ -7,15 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aggregator.core.errors import Conflict, NotFound
 from aggregator.core.model import Note
+from aggregator.pipeline.triage import MAX_LABEL_CHARS, labels_of
 from aggregator.web.api.alerts import silence
-from aggregator.web.api.triage import labels_of, save_view
+from aggregator.web.api.triage import save_view
 from aggregator.web.dependencies import BackendDep, TemplatesDep, answer_after_post, new_undo, redirect_after_post
 from aggregator.web.origins import safe_next
 
 router = APIRouter()
 
 MUTED_FOR = "7d"
-MAX_LABEL_CHARS = 40
 RowId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Next = Annotated[str, Field(max_length=2048)]
 
