@@ -41,7 +41,7 @@ def database_url(config: "Config") -> str:
     return f"sqlite:///{state_directory() / 'aggregator.db'}"
 
 
-def free_bytes(config: Config) -> int:
+def free_bytes(config: "Config") -> int:
     """Return what is free on the disk of the database; of a server, where this process keeps its state."""
     from aggregator.store.location import parse_location  # and with it SQLAlchemy, which `check` can do without
 

@@ -3,7 +3,6 @@
 What is completed of hits, stories and deliveries are the latest.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,6 +66,8 @@ def _named(kind: str) -> Found:
 
 
 def _stored(kind: str) -> Found:
+    import asyncio
+
     from aggregator.app import open_application, run
 
     async def look() -> Found:
