@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +14,12 @@ from aggregator.core.edits import edit_between, undone
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.model import Edit
 from aggregator.core.results import EditedRules, Preview, RuleEdit, RuleItem, RulesCheck, RulesFile
+from aggregator.core.rules import Rule
 from aggregator.pipeline.backtest import backtest
 from aggregator.ports import Catalog, Clock
 
 PREVIEW_S = 8.0
+MATCHES_S = 1.0  # of a page that is opened, not of an edit that is waited for
 FEEDS = "feeds: "  # what an edit of feeds is about begins so
 
 Reload = Callable[[], Awaitable[ConfigErrors | None]]
@@ -138,9 +140,18 @@ class ConfigEditing:
         )
         if not touched:
             return Preview(since=since, entries=0)
+        return await self._effect(old, new, since, until, PREVIEW_S)
+
+    async def matches(self, since: datetime) -> Preview:
+        running = [rule for rule in self.app.current.rules.values() if rule.config.enabled]
+        return await self._effect([], running, since, None, MATCHES_S)
+
+    async def _effect(
+        self, old: Sequence[Rule], new: Sequence[Rule], since: datetime, until: datetime | None, within_s: float
+    ) -> Preview:
         async with self._looks.turn():
             done = await backtest(
-                self.catalog, self.app.current, old, new, since=since, until=until, within_s=PREVIEW_S
+                self.catalog, self.app.current, old, new, since=since, until=until, within_s=within_s
             )
         return Preview(
             since=since,

@@ -119,6 +119,10 @@ class Backend(Protocol):
         """Return what the edit adds and removes over stored entries. Raises as check_rules does, and ConfigErrors."""
         ...
 
+    async def matches(self, since: datetime) -> Preview:
+        """Return what the running rules match in stored entries, as far as there is time. Raises Busy."""
+        ...
+
     async def explain(self, detail: HitDetail) -> Explanation | None:
         """Explain why the rule of a hit matches its entry, clause by clause; None if the rule was removed."""
         ...

@@ -96,3 +96,8 @@ def safe_next(target: str | None) -> str:
         return "/"
     parts = urlsplit(target)
     return target if not parts.scheme and not parts.netloc else "/"
+
+
+def next_or_none(target: str) -> str:
+    """Return where a form leads back to; empty if it names no page."""
+    return safe_next(target) if target else ""

@@ -91,6 +91,10 @@ DONE: dict[str, str | tuple[str, str]] = {
     "rule_removed": gettext_noop("Rule removed. Its hits are kept."),
     "revoked": gettext_noop("Revoked: that address opens nothing any more."),
     "reloaded": gettext_noop("Configuration reloaded."),
+    "baseline-sent": ngettext_noop("1 hit is on its way as a digest.", "%(n)s hits are on their way as one digest."),
+    "baseline-known": gettext_noop("Nothing left to send: they were sent already."),
+    "baseline-unsent": gettext_noop("Not sent: their rules name no channel, or are gone."),
+    "guide-left": gettext_noop("Left. The link at the foot of each page opens the guide again."),
     "nothing": gettext_noop("Nothing to do."),
 }
 

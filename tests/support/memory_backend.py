@@ -312,6 +312,17 @@ class MemoryBackend:
         )
         return Preview(since=since, entries=len(entries), changes=(change,))
 
+    async def matches(self, since: datetime) -> Preview:
+        entries = {entry.id: entry for entry in await self.catalog.entries(since=since, limit=0)}
+        changes = []
+        for rule in self.loaded.config.rules:
+            hits = [hit for hit in self.tables.hits.values() if hit.rule == rule.id and hit.entry_id in entries]
+            samples = tuple(EntryMatch(entry=entries[hit.entry_id], feed_title=hit.feed) for hit in hits[:5])
+            changes.append(
+                RuleChange(rule=rule.id, before=0, after=len(hits), added=len(hits), removed=0, added_samples=samples)
+            )
+        return Preview(since=since, entries=len(entries), changes=tuple(changes))
+
     async def explain(self, detail: HitDetail) -> Explanation | None:
         clauses = (
             ExplainedClause(kind="any", text="S-400, SA-21 Growler", satisfied=True, spans=detail.hit.spans[:3]),

@@ -27,15 +27,21 @@ class DisplayForm(BaseModel):
 @router.post("/display")
 async def choose(request: Request, sent: Annotated[DisplayForm, Form()]) -> Response:
     """Remember a choice in a cookie, which a script may change too."""
-    response = redirect_after_post(safe_next(sent.next))
+    response: Response = redirect_after_post(safe_next(sent.next))
     for name in ("theme", "density"):
         if value := getattr(sent, name):
-            response.set_cookie(
-                f"aggregator_{name}",
-                value,
-                max_age=int(REMEMBERED.total_seconds()),
-                samesite="lax",
-                secure=request.url.scheme == "https",
-                path="/",
-            )
+            remember(request, response, name, value)
+    return response
+
+
+def remember(request: Request, response: Response, name: str, value: str) -> Response:
+    """Have the browser remember a choice of its reader."""
+    response.set_cookie(
+        f"aggregator_{name}",
+        value,
+        max_age=int(REMEMBERED.total_seconds()),
+        samesite="lax",
+        secure=request.url.scheme == "https",
+        path="/",
+    )
     return response

@@ -14,7 +14,7 @@ from aggregator.ports.backend import Backend
 from aggregator.web.api.feeds import one_feed
 from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
 from aggregator.web.errors import status_of
-from aggregator.web.origins import safe_next
+from aggregator.web.origins import next_or_none, safe_next
 from aggregator.web.pages.rule_editor import undo_name
 from aggregator.web.templating import query, reader_now
 from aggregator.web.view_models import story_cards
@@ -26,12 +26,16 @@ DRAWN = 100  # charts of more rows would weigh more than the page is worth
 RECENT = 20
 
 
+Next = Annotated[str, Field(max_length=2048)]  # the page that led to a form and that its end leads back to
+
+
 class AddressForm(BaseModel):
     """The form for a new feed."""
 
     model_config = ConfigDict(extra="forbid")
 
     url: Annotated[str, Field(min_length=1, max_length=2048)]
+    next: Next = ""
 
 
 class DiscoverForm(AddressForm):
@@ -109,9 +113,9 @@ async def overview(
 
 
 @router.get("/feeds/add")
-async def ask(request: Request, templates: TemplatesDep) -> Response:
+async def ask(request: Request, templates: TemplatesDep, next: Next = "") -> Response:
     """Show the form for an address, and for a file."""
-    return templates.render(request, "feed_add.html", url="", candidates=None, problem=None, report=None)
+    return _form(request, templates, next)
 
 
 @router.post("/feeds/discover")
@@ -122,17 +126,10 @@ async def discover(
     try:
         found = await backend.discover(sent.url, {"kind": sent.kind} if sent.kind else None)
     except AggregatorError as error:
-        return _add(templates, request, sent.url, problem=error)
-    shown = login_in(sent.url).url
-    return templates.render(
-        request,
-        "feed_add.html",
-        url=shown,
-        candidates=found.candidates,
-        nothing=found.nothing,
-        kind=sent.kind,
-        problem=None,
-        report=None,
+        return _refused(request, templates, sent, error)
+    url = login_in(sent.url).url
+    return _form(
+        request, templates, sent.next, url=url, candidates=found.candidates, nothing=found.nothing, kind=sent.kind
     )
 
 
@@ -145,18 +142,24 @@ async def add(
     try:
         feed_id = await backend.add_feed(sent.url, title=sent.title.strip(), tags=tags, keys=sent.keys)
     except AggregatorError as error:
-        return _add(templates, request, sent.url, problem=error)
-    return redirect_after_post(f"/feeds/{feed_id}", "added")
+        return _refused(request, templates, sent, error)
+    return redirect_after_post(next_or_none(sent.next) or f"/feeds/{feed_id}", "added")
 
 
 @router.post("/feeds/import")
-async def import_opml(request: Request, backend: BackendDep, templates: TemplatesDep, file: UploadFile) -> Response:
+async def import_opml(
+    request: Request,
+    backend: BackendDep,
+    templates: TemplatesDep,
+    file: UploadFile,
+    next: Annotated[Next, Form()] = "",
+) -> Response:
     """Add the feeds of an OPML file."""
     try:
         report = await backend.import_opml(await file.read())
     except AggregatorError as error:
-        return _add(templates, request, "", problem=error)
-    return templates.render(request, "feed_add.html", url="", candidates=None, problem=None, report=report)
+        return _form(request, templates, next, status=status_of(error), problem=error)
+    return _form(request, templates, next, report=report)
 
 
 class BulkForm(BaseModel):
@@ -283,8 +286,12 @@ async def pause(backend: BackendDep, feed_id: str) -> Response:
     return redirect_after_post(f"/feeds/{feed_id}", "resumed" if paused else "paused")
 
 
-def _add(templates: TemplatesDep, request: Request, url: str, *, problem: AggregatorError) -> Response:
-    url = login_in(url).url  # a password is not written into a page
-    return templates.render(
-        request, "feed_add.html", status=status_of(problem), url=url, candidates=None, problem=problem, report=None
-    )
+def _refused(request: Request, templates: TemplatesDep, sent: AddressForm, problem: AggregatorError) -> Response:
+    url = login_in(sent.url).url  # a password is not written into a page
+    return _form(request, templates, sent.next, status=status_of(problem), url=url, problem=problem)
+
+
+def _form(request: Request, templates: TemplatesDep, back: str, *, status: int = 200, **more: object) -> Response:
+    """Show the form for an address, and for a file, with what came of it."""
+    known = {"url": "", "candidates": None, "problem": None, "report": None, "nothing": "", "kind": ""}
+    return templates.render(request, "feed_add.html", status=status, back=next_or_none(back), **(known | more))

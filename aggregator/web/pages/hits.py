@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,9 +14,11 @@ from aggregator.core.model import HitDetail, HitFilter, is_to_do
 from aggregator.core.settings import Config, Feed, RuleConfig
 from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
-from aggregator.web.dependencies import BackendDep, TemplatesDep, answer_after_post, new_undo
+from aggregator.web.dependencies import BackendDep, TemplatesDep, answer_after_post, new_undo, redirect_after_post
 from aggregator.web.origins import safe_next
-from aggregator.web.params import PageParams, cursor
+from aggregator.web.pages.display import remember
+from aggregator.web.pages.start import first_steps, guide, is_due
+from aggregator.web.params import PageParams, PageQuery, cursor
 from aggregator.web.templating import reader_now
 from aggregator.web.view_models import by_day, explanation_lines, story_cards
 
@@ -28,6 +30,7 @@ MOST_COUNTED = 999
 LOOKED_COOKIE = "aggregator_looked"
 LOOK_S, LOOKED_KEPT_S = 30 * 60, 90 * 86400
 MAX_DIGITS = 11
+HIDDEN = "baseline"  # the cookie of a reader who hid the offer of a digest
 SPANS_BACK = (("24h", "last 24 hours"), ("7d", "last 7 days"), ("30d", "last 30 days"))
 FIELDS = ("title", "summary", "content")
 MAX_TEXT = 40_000
@@ -41,6 +44,17 @@ class MarkForm(BaseModel):
 
     mark: Literal["relevant", "irrelevant", "seen", ""] = ""
     only: bool = False
+    next: Annotated[str, Field(max_length=2048)] = "/"
+
+
+class BaselineForm(BaseModel):
+    """The offer of a digest of what was there at first polls, of all rules or of one; `held`: how many there were."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    do: Literal["send", "hide"] = "send"
+    rule: Annotated[str, Field(max_length=200)] = ""
+    held: Annotated[int, Field(ge=0, lt=10**MAX_DIGITS)] = 0
     next: Annotated[str, Field(max_length=2048)] = "/"
 
 
@@ -89,6 +103,12 @@ async def stream(request: Request, backend: BackendDep, templates: TemplatesDep,
     chart = await catalog.hit_days(replace(wanted, since=None, until=None, before=None), now)
     todo = await catalog.count_cards(replace(wanted, todo=True, mark=None, before=None), limit=MOST_COUNTED)
     looked_at, cookie = _looked(request, now)
+    held = await _held(request, backend, asked)
+    bare = not (cards or asked.narrowed or asked.before or todo or asked.tab != "todo" or any(n for _, n in chart))
+    due = await is_due(request, backend)
+    steps: dict[str, Any] = {}
+    if due:
+        steps = await guide(backend) if bare else {"steps": await first_steps(backend, look=False)}
     response = templates.render(
         request,
         "hits.html",
@@ -111,6 +131,10 @@ async def stream(request: Request, backend: BackendDep, templates: TemplatesDep,
         rules=_names(config.rules),
         feeds=_names(config.feeds),
         running=sum(rule.enabled for rule in config.rules),
+        held=held,
+        bare=bare,
+        guided=due,
+        **steps,
     )
     response.set_cookie(
         LOOKED_COOKIE,
@@ -122,6 +146,31 @@ async def stream(request: Request, backend: BackendDep, templates: TemplatesDep,
         secure=request.url.scheme == "https",
     )
     return response
+
+
+async def _held(request: Request, backend: Backend, asked: PageQuery) -> int:
+    """Return how many hits of first polls to offer as a digest: none in a listing of something else, or if hidden.
+
+    The cookie holds how many there were when the reader hid the offer; feeds that are added later bring it back.
+    """
+    if asked.before or asked.tab not in ("todo", "all") or asked.narrowed.keys() - {"rule"}:
+        return 0
+    hidden = request.cookies.get(f"aggregator_{HIDDEN}", "")
+    known = int(hidden) if hidden.isascii() and hidden.isdecimal() and len(hidden) <= MAX_DIGITS else 0
+    held = await backend.catalog.count_baseline(asked.rule)
+    return held if held > known else 0
+
+
+@router.post("/hits/baseline")
+async def baseline(request: Request, backend: BackendDep, sent: Annotated[BaselineForm, Form()]) -> Response:
+    """Send the hits that were there at first polls as one digest, or take the offer off the page."""
+    back = safe_next(sent.next)
+    if sent.do == "hide":
+        return remember(request, redirect_after_post(back), HIDDEN, str(sent.held))
+    done = await backend.send_baseline(sent.rule or None)
+    if done.hits:
+        return redirect_after_post(back, "baseline-sent", n=done.hits)
+    return redirect_after_post(back, "baseline-unsent" if done.unsent else "baseline-known")
 
 
 def _listed(story: Sequence[HitDetail], wanted: HitFilter) -> HitDetail:

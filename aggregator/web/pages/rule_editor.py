@@ -22,7 +22,7 @@ from aggregator.ports.backend import Backend
 from aggregator.web.api.rules import save_edit, within
 from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
 from aggregator.web.errors import status_of
-from aggregator.web.origins import safe_next
+from aggregator.web.origins import next_or_none, safe_next
 
 router = APIRouter()
 
@@ -59,6 +59,7 @@ class RuleForm(BaseModel):
     notify: Text = ""
     enabled: Line = ""
     fields: Line = ""
+    next: Line = ""
 
     def changed(self, shown: RuleItem) -> dict[str, str]:
         """Return what the form says now and did not say when it was shown."""
@@ -98,7 +99,13 @@ def undo_name(edit: int | None) -> str:
 
 @router.get("/rules/new")
 async def new(
-    request: Request, backend: BackendDep, templates: TemplatesDep, query: Line = "", hit: Line = "", title: Line = ""
+    request: Request,
+    backend: BackendDep,
+    templates: TemplatesDep,
+    query: Line = "",
+    hit: Line = "",
+    title: Line = "",
+    next: Line = "",
 ) -> Response:
     """Show the editor with a new rule: an empty one, one that watches a search, or one like a hit."""
     form = {"title": title.strip(), "query": query.strip()}
@@ -106,7 +113,7 @@ async def new(
         entry = (await backend.catalog.hit(hit)).entry
         form = {"title": "", "any": "\n".join(terms_of(entry.title))}
     found = backend.fill_rule("", {name: text for name, text in form.items() if text})
-    return await _editor(request, backend, templates, found, opened="")
+    return await _editor(request, backend, templates, found, opened="", back=next)
 
 
 @router.post("/rules/new")
@@ -193,20 +200,22 @@ async def _edited(
             status = 200 if sent.do != "save" else 422
             return await _editor(
                 request, backend, templates, shown, opened=sent.opened, rule=rule, verdict=verdict, effect=effect,
-                status=status,
+                status=status, back=sent.next,
             )  # fmt: skip
         saved = await backend.save_rules(changed.name, changed.text, changed.digest, about=rule or changed.rule)
     except ConfigErrors as error:
         verdict = RulesCheck(problems=error.errors)
         return await _editor(
-            request, backend, templates, shown, opened=sent.opened, rule=rule, verdict=verdict, status=422
-        )
+            request, backend, templates, shown, opened=sent.opened, rule=rule, verdict=verdict, status=422,
+            back=sent.next,
+        )  # fmt: skip
     except (Conflict, Busy, NotFound) as problem:
         return await _editor(
             request, backend, templates, shown, opened=sent.opened, rule=rule, verdict=verdict, problem=problem,
-            status=status_of(problem),
+            status=status_of(problem), back=sent.next,
         )  # fmt: skip
-    return redirect_after_post(f"/rules/{changed.rule}" if changed.rule else "/rules", "saved", undo=undo_of(saved))
+    back = next_or_none(sent.next) or (f"/rules/{changed.rule}" if changed.rule else "/rules")
+    return redirect_after_post(back, "saved", undo=undo_of(saved))
 
 
 async def _effect(backend: Backend, changed: EditedRules) -> Preview:
@@ -225,6 +234,7 @@ async def _editor(
     effect: Preview | None = None,
     problem: AggregatorError | None = None,
     status: int = 200,
+    back: str = "",
 ) -> Response:
     config = backend.current().config
     known = found if found.form else backend.fill_rule("", {})
@@ -233,6 +243,7 @@ async def _editor(
         request, "rule_edit.html", status=status, found=found, form=form, opened=opened, rule=rule or found.rule,
         posted=request.method == "POST", verdict=verdict, effect=effect, problem=problem, preview_days=PREVIEW_DAYS,
         channels=tuple(config.channels), default_channels=config.settings.default_channels, lists=tuple(config.lists),
+        back=next_or_none(back),
         form_fields=[name for name in (*FORM_TEXTS, *FORM_LISTS, "enabled") if name in form],
     )  # fmt: skip
 
