@@ -151,6 +151,8 @@ class Service:
                 extra={"feeds": len(self.app.current.feeds), "rules": len(self.app.current.rules), "page": address},
             )
             notify("READY=1")
+            if "plan" in self.roles and not self.app.current.feeds:
+                self._say_first_look()
             if ready:
                 ready(address)
             with contextlib.suppress(TimeoutError):

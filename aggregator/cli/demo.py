@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from aggregator.cli.output import echo, secho, style
+from aggregator.cli.output import echo, plural, secho, style, wrapped
 from aggregator.cli.param_types import DURATION
+
+EVERYTHING = 1000  # of the demo, which has some dozens
 
 
 @click.command(
@@ -27,7 +29,8 @@ def demo(span: timedelta | None, listen: str) -> None:
 
     A local server publishes a morning of invented news in five feeds and four formats: a story from
     an agency, copied by a blog, rewritten by a newspaper and translated, among unrelated items. The
-    real service polls the feeds, matches three rules and prints alerts on this console.
+    real service polls the feeds, matches three rules and prints alerts on this console. At the end it
+    says what it did not alert about, and why.
     """
     from aggregator.app import serve
     from aggregator.app.clock import SystemClock
@@ -48,6 +51,31 @@ def demo(span: timedelta | None, listen: str) -> None:
                     echo("Web UI: ", style(page, underline=True), "\n")
 
             code = serve(config, frozenset({"poll", "deliver", "web"}), ready=ready, span=span)
+            _sum_up(config)
     finally:
         publisher.stop()
     raise SystemExit(code)
+
+
+def _sum_up(config: Path) -> None:
+    """Print how many alerts there were, and what was held back and why."""
+    from aggregator.app import load_config, open_application, quiet_logs, run
+    from aggregator.core.model import DeliveryState, HitFilter
+    from aggregator.demo.show import held_back
+
+    loaded = load_config(config)
+    quiet_logs(loaded)
+
+    async def read() -> None:
+        async with open_application(loaded, reading=True) as app:
+            catalog = app.store.catalog
+            entries, hits = await catalog.entries(limit=EVERYTHING), await catalog.hits(HitFilter(), limit=EVERYTHING)
+            sent = await catalog.deliveries(states=[DeliveryState.SENT], limit=EVERYTHING)
+        alerts = plural(sum(bool(one.hits) for one in sent), "alert")
+        secho(f"\n{plural(len(entries), 'entry', 'entries')} were read, {alerts} sent. Held back, and why:", bold=True)
+        for title, feed, reason in held_back(hits, entries):
+            echo("  ", style(title, bold=True))
+            echo("    ", style(feed, dim=True), f" · {reason}")
+        echo(wrapped("Your own installation says the same on its Hits page, and with `aggregator hits list`."))
+
+    run(read())

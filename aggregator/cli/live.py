@@ -2,10 +2,9 @@
 
 import shutil
 from datetime import datetime
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from aggregator.cli.output import plural, style
+from aggregator.cli.output import plural, style, wrapped
 from aggregator.core.humanize import span
 from aggregator.core.text.sanitize import inert
 
@@ -46,8 +45,7 @@ class LiveLine:
 
     def say(self, sentence: str) -> None:
         """Print a sentence that stays."""
-        lines = wrap(inert(sentence), max(shutil.get_terminal_size().columns, 20), break_long_words=False)
-        self.stderr.write(style("\n".join(lines), bold=True) + "\n")
+        self.stderr.write(style(wrapped(sentence), bold=True) + "\n")
 
     def text(self) -> str:
         """Return the line: quiet figures, failures only where there are some."""

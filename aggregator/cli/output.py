@@ -6,6 +6,7 @@ title, a server's answer or the message of an error may hold anything. So no com
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 limit_option = click.option(
     "--limit", "-n", type=click.IntRange(0), default=50, show_default=True, help="Maximum number of rows; 0: all."
 )
+
+
+COMMAND = re.compile(r"`[^`]+`")
+NO_BREAK = "\xa0"
 
 
 class Styled(str):
@@ -108,6 +113,16 @@ def short(name: str) -> str:
 def width() -> int:
     """Return the columns of the terminal; of a pipe plenty."""
     return console().width
+
+
+def wrapped(sentence: str) -> str:
+    """Break a sentence into lines of the terminal's width; a command in backticks stays whole, to be copied."""
+    import shutil
+    from textwrap import wrap
+
+    kept = COMMAND.sub(lambda command: command[0].replace(" ", NO_BREAK), inert(sentence))
+    lines = wrap(kept, max(shutil.get_terminal_size().columns, 20), break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace(NO_BREAK, " ")
 
 
 def plural(count: int, thing: str, things: str = "") -> str:

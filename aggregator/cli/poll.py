@@ -12,7 +12,7 @@ import click
 from aggregator.cli.completion import argument
 from aggregator.cli.context import config_path, load, with_app
 from aggregator.cli.errors import print_problems
-from aggregator.cli.output import echo, emit, json_option, plural, progress, secho
+from aggregator.cli.output import echo, emit, json_option, plural, progress, secho, wrapped
 from aggregator.cli.program import config_option
 from aggregator.core.errors import NotFound
 from aggregator.pipeline.first_look import FirstLook
@@ -188,4 +188,4 @@ def _report(shape: "Json", why: str, *, errors: Sequence[str], as_json: bool) ->
         f"{plural(shape['hits'], 'hit')}; alerts: {alerts or 'none'}"
     )
     if why:
-        echo(why)
+        echo(wrapped(why) if sys.stdout.isatty() else why)

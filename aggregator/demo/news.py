@@ -20,13 +20,14 @@ class Publisher:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewsItem:
-    """One piece of news; `at_s` below zero was there before the show began."""
+    """One piece of news; `at_s` below zero was there before the show began. `decoy`: why no rule matches it."""
 
     at_s: float
     outlet: str
     slug: str
     title: str
     text: str
+    decoy: str = ""
 
 
 PUBLISHERS = (
@@ -82,6 +83,13 @@ STARTS_AT = (
         text="Корабли вернулись в пункты базирования.",
     ),
     NewsItem(
+        at_s=-4000,
+        outlet="strategy-review",
+        slug="s400-chronology",
+        title="From tender to storage: ten years of one S-400 purchase",
+        text="Who offered what, who signed, who protested, and where the launchers stand today. A chronology in dates.",
+    ),
+    NewsItem(
         at_s=2,
         outlet="meridian",
         slug="s400-call",
@@ -94,6 +102,7 @@ STARTS_AT = (
         slug="as400-museum",
         title="The AS-400 that would not die",
         text="A museum in Ankara shows an IBM AS-400 that ran a bank's books for thirty years.",
+        decoy="AS-400 is not S-400",
     ),
     NewsItem(
         at_s=8,
@@ -108,6 +117,7 @@ STARTS_AT = (
         slug="troops",
         title="U.S. 400 troops short of target in training mission",
         text="The mission has 400 fewer trainers than planned, an official said on Monday.",
+        decoy="“U.S. 400” is not S-400",
     ),
     NewsItem(
         at_s=15,
@@ -140,6 +150,7 @@ STARTS_AT = (
         slug="market",
         title="Train delayed: CLASS-400 locomotive fails again",
         text="Passengers waited for two hours. The operator apologised.",
+        decoy="CLASS-400 is not S-400",
     ),
     NewsItem(
         at_s=38,
@@ -155,6 +166,7 @@ STARTS_AT = (
         title="CAATSA at nine: what section 231 did",
         text="A review of every waiver and designation under the Countering America's Adversaries Through Sanctions "
         "Act, and of the purchases that were dropped because of it.",
+        decoy="CAATSA, but nothing about Turkey",
     ),
     NewsItem(
         at_s=52,

@@ -1,8 +1,11 @@
 """Sets the stage of `aggregator demo`: a folder with a real configuration that watches the publisher."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from aggregator.demo.news import PUBLISHERS
+from aggregator.core.model import Entry, HitDetail, HitState
+from aggregator.core.titles import hit_outcome
+from aggregator.demo.news import PUBLISHERS, STARTS_AT
 
 RULES = """\
 rules:
@@ -48,3 +51,18 @@ settings:
         encoding="utf-8",
     )
     return config
+
+
+def held_back(hits: Sequence[HitDetail], entries: Sequence[Entry]) -> tuple[tuple[str, str, str], ...]:
+    """Return (title, feed, reason) of what was not alerted: hits once per entry, then entries that no rule matches."""
+    names = {outlet.id: outlet.title for outlet in PUBLISHERS}
+    quiet = [one for one in hits if one.hit.state is not HitState.ALERTED]
+    told = {one.entry.title: (one.hit.feed, hit_outcome(one.hit)) for one in reversed(quiet)}
+    decoys = {item.title: item.decoy for item in STARTS_AT if item.decoy}
+    matched = {(one.hit.feed, one.hit.entry_key) for one in hits}
+    missed = {
+        entry.title: (entry.feed, f"no rule matches: {decoys[entry.title]}")
+        for entry in reversed(entries)
+        if entry.title in decoys and (entry.feed, entry.key) not in matched
+    }
+    return tuple((title, names.get(feed, feed), reason) for title, (feed, reason) in (told | missed).items())

@@ -29,16 +29,24 @@ class FirstLook:
         return self.outcomes[BASELINE]
 
     def sentence(self, page: str | None, *, rules: int) -> str:
-        """Say what the first look found; `page`: address of the page, `rules`: how many are active."""
+        """Say what the first look found; `page`: address of the first page, `rules`: how many are active."""
+        if not self.feeds:
+            guide = f"Add one at {page}start, or with" if page else "Add one with"
+            return f"No feeds yet. {guide} `aggregator feeds add URL`."
         feeds = "1 feed" if self.feeds == 1 else f"{self.feeds:,} feeds"
+        reason = "`aggregator status` says why"
+        if self.failed == self.feeds:
+            none = "it could not be read" if self.feeds == 1 else "none could be read"
+            return f"First look at {feeds}: {none}; {reason}"
         entries = "1 entry" if self.entries == 1 else f"{self.entries:,} entries"
         said = f"First look at {feeds}: {entries}, {self._matched(page, rules)}"
-        return f"{said} · {self.failed:,} could not be read: `aggregator status` says why" if self.failed else said
+        return f"{said} · {self.failed:,} could not be read: {reason}" if self.failed else said
 
     def _matched(self, page: str | None, rules: int) -> str:
         matched = self.outcomes.total()
         if not rules:
-            return "and no rule to match them. Write one in rules.yaml, or try `aggregator search`."
+            where = f" or at {page}start" if page else ""
+            return f"and no rule to match them. Write one in rules.yaml{where}, or try `aggregator search`."
         if not matched:
             return "none matched your rules. New entries that do are alerted as they come."
         see = page or "`aggregator hits list`"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,10 +13,12 @@ from aggregator.app.backend import AppBackend
 from aggregator.app.turns import MAX_WAITING
 from aggregator.config import load
 from aggregator.core.errors import BadStatus, Busy, ConfigErrors, Conflict, Forbidden, NotFound, ParseError
+from aggregator.core.model import HitFilter
 from aggregator.core.results import RuleEdit
 from aggregator.web import create_app
 from tests.support.http_client import HttpClient
 from tests.support.loopback import FEED, Loopback, answer
+from tests.support.records import entry, stored
 
 pytestmark = pytest.mark.anyio
 
@@ -92,6 +95,20 @@ async def test_only_rules_and_lists_are_edited(backend: AppBackend) -> None:
         "the file on disk does not contain the reference ${file:/etc/passwd}"
     ]
     assert (backend.path / "rules.yaml").read_text() == RULES
+
+
+async def test_running_rules_are_tried_on_what_is_stored(backend: AppBackend) -> None:
+    """What each of them matches among entries of the last days, without a hit being recorded."""
+    now, titles = backend.clock.now(), ("S-400s arrive", "AS-400 museum opens", "Ankara and the S400")
+    ages = (timedelta(hours=1), timedelta(hours=2), timedelta(days=40))
+    for number, (title, age) in enumerate(zip(titles, ages, strict=True)):
+        await stored(backend.app.store, entry(str(number), title=title, seen_at=now - age))
+    found = await backend.matches(now - timedelta(days=30))
+    assert (found.entries, found.complete) == (2, True)
+    (change,) = found.changes
+    assert (change.rule, change.before, change.after, change.added, change.removed) == ("s400", 0, 1, 1, 0)
+    assert [sample.entry.title for sample in change.added_samples] == ["S-400s arrive"]
+    assert await backend.catalog.hits(HitFilter()) == ()
 
 
 async def test_each_way_to_edit_a_rule_keeps_the_contract(backend: AppBackend) -> None:

@@ -34,6 +34,7 @@ PAGES = {
     "story": "/stories/story-1",
     "nothing": "/nowhere",
     "silence": "/silences/add?hit=00001389",
+    "start": "/start",
     "status": "/status",
     "docs": "/api/docs",
 }

@@ -8,6 +8,7 @@ from aggregator.core.model import (
     Delivery,
     DeliveryState,
     Fingerprint,
+    Health,
     HostLimit,
     Note,
     Notice,
@@ -197,4 +198,21 @@ def test_stories_and_previews_are_as_safe(site: Site, open_page: Opener) -> None
     page.get_by_role("button", name="Find feeds").click()
     page.locator("article.card").first.wait_for()
     assert page.evaluate("window.ran") is None
+    assert not [words for words in site.complaints if "Content Security Policy" in words]
+
+
+def test_the_guide_is_as_safe(site: Site, open_page: Opener) -> None:
+    """What a first look found, and why a feed could not be read, stay text in the guide."""
+    tables = site.backend.tables
+    page = open_page("/start")
+    for index, bad in enumerate(PAYLOADS):
+        poison(site, bad, 9000 + index)
+        tables.deliveries = {name: one for name, one in tables.deliveries.items() if not one.sent_at}
+        tables.hits = {name: hit for name, hit in tables.hits.items() if hit.entry_id >= 9000}
+        row = tables.feeds["janes"]
+        if index % 2:
+            row.state = replace(row.state, health=Health.NEW, failures=1)
+        page.goto(site.address + "/start", wait_until="load")
+        assert page.evaluate("window.ran") is None, bad
+        assert page.evaluate(DANGEROUS) == [], bad
     assert not [words for words in site.complaints if "Content Security Policy" in words]

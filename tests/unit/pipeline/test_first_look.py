@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from aggregator.cli.live import LiveLine
+from aggregator.cli.output import wrapped
 from aggregator.cli.poll import PassSummary
 from aggregator.core.errors import AggregatorError
 from aggregator.core.model import Entry, Reason
@@ -34,7 +35,7 @@ ENTRY = Entry(feed="a", key="k", seen_at=NOW, reason=Reason.NEW)
         ({OLD: 8, "alerted": 2}, 3, "10 matched your rules and 8 of them were not alerted because"),
         ({"alerted": 2}, 3, "2 matched your rules. See them: http://h/"),
         ({}, 3, "none matched your rules. New entries that do are alerted as they come."),
-        ({}, 0, "and no rule to match them. Write one in rules.yaml"),
+        ({}, 0, "and no rule to match them. Write one in rules.yaml or at http://h/start, or try `aggregator search`."),
     ],
 )
 def test_a_first_look_says_what_was_found_and_why_nobody_heard(
@@ -47,6 +48,27 @@ def test_a_first_look_says_what_was_found_and_why_nobody_heard(
     assert says in look.sentence("http://h/", rules=rules)
     look.add(0, {}, failed=True)
     assert look.sentence("http://h/", rules=rules).endswith("1 could not be read: `aggregator status` says why")
+
+
+def test_a_look_at_nothing_says_what_to_do() -> None:
+    """Without feeds where to add one; without one that could be read nothing of entries and rules."""
+    look = FirstLook()
+    assert look.sentence("http://h/", rules=1).startswith("No feeds yet. Add one at http://h/start, or with `aggreg")
+    look.add(0, {}, failed=True)
+    assert look.sentence(None, rules=1) == "First look at 1 feed: it could not be read; `aggregator status` says why"
+    look.add(0, {}, failed=True)
+    assert look.sentence(None, rules=0) == "First look at 2 feeds: none could be read; `aggregator status` says why"
+
+
+def test_a_command_is_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be copied from the terminal, however narrow; everything else is folded at blanks."""
+    monkeypatch.setenv("COLUMNS", "40")
+    said = "48 hits · have them as one digest: `aggregator hits send --baseline` · or not at all, in the end"
+    assert wrapped(said).split("\n") == [
+        "48 hits · have them as one digest:",
+        "`aggregator hits send --baseline` · or",
+        "not at all, in the end",
+    ]
 
 
 @pytest.mark.parametrize(
