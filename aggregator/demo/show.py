@@ -57,7 +57,7 @@ def held_back(hits: Sequence[HitDetail], entries: Sequence[Entry]) -> tuple[tupl
     """Return (title, feed, reason) of what was not alerted: hits once per entry, then entries that no rule matches."""
     names = {outlet.id: outlet.title for outlet in PUBLISHERS}
     quiet = [one for one in hits if one.hit.state is not HitState.ALERTED]
-    told = {one.entry.title: (one.hit.feed, hit_outcome(one.hit)) for one in reversed(quiet)}
+    unsent = {one.entry.title: (one.hit.feed, hit_outcome(one.hit)) for one in reversed(quiet)}
     decoys = {item.title: item.decoy for item in STARTS_AT if item.decoy}
     matched = {(one.hit.feed, one.hit.entry_key) for one in hits}
     missed = {
@@ -65,4 +65,4 @@ def held_back(hits: Sequence[HitDetail], entries: Sequence[Entry]) -> tuple[tupl
         for entry in reversed(entries)
         if entry.title in decoys and (entry.feed, entry.key) not in matched
     }
-    return tuple((title, names.get(feed, feed), reason) for title, (feed, reason) in (told | missed).items())
+    return tuple((title, names.get(feed, feed), reason) for title, (feed, reason) in (unsent | missed).items())
