@@ -288,9 +288,7 @@ class Service:
         self.works.metrics.beat(name, now.timestamp())
 
     def _failed(self, name: str, error: BaseException) -> None:
-        if isinstance(
-            error, DatabaseFault
-        ):  # the loop is alive: /readyz reports the database, and a restart would not help
+        if isinstance(error, DatabaseFault):  # it is alive: /readyz reports the database; a restart would not help
             self.heart.beat(name, self.app.clock.now())
         self.heart.failed(name, error)
         self.works.metrics.tick_failures.labels(name).inc()
