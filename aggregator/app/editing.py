@@ -150,9 +150,7 @@ class ConfigEditing:
         self, old: Sequence[Rule], new: Sequence[Rule], since: datetime, until: datetime | None, within_s: float
     ) -> Preview:
         async with self._looks.turn():
-            done = await backtest(
-                self.catalog, self.app.current, old, new, since=since, until=until, within_s=within_s
-            )
+            done = await backtest(self.catalog, self.app.current, old, new, since=since, until=until, within_s=within_s)
         return Preview(
             since=since,
             entries=done.entries,
