@@ -11,7 +11,7 @@ from aggregator.app.cluster_config import node_name
 from aggregator.app.metrics import observe_deliveries
 from aggregator.app.paths import database_url
 from aggregator.app.runtime import Runtime
-from aggregator.core.errors import AggregatorError, Conflict
+from aggregator.core.errors import AggregatorError, Conflict, SchemaOutOfDate
 from aggregator.core.jobs import DELIVER, HEARTBEAT_S, POLL, ROUTE, STALLED_S, channel_queue
 from aggregator.core.model import Job, Node
 from aggregator.core.versions import is_older
@@ -50,28 +50,27 @@ class ClusterNode:
         self._sure_until = monotonic() + SURE_S
         self._started_at = app.clock.now()
         self._behind: set[int] = set()
+        self.outdated: SchemaOutOfDate | None = None  # why this program has no part in the cluster any more
         self._offering: asyncio.Task[None] | None = None
         self._more_hits = False
         runtime.fetcher.politeness.permit = self._permit
+        runtime.on_hits = self._offer_hits
 
     # --- being there -----------------------------------------------------------------------------
 
     async def beat(self) -> bool:
-        """Record that this process lives; return whether it may go on. Raises StoreError."""
+        """Record that this process lives; return whether it may go on (else see `outdated`). Raises StoreError."""
         began = monotonic()
         heard = await self._cluster.beat(self._self())
         # Stopped, or cut off: what it held may have been given to others.
         if monotonic() > self._sure_until and (lanes := await self._worker.abandon()):
             log.warning("this process was away for too long; its %d lanes are polled elsewhere", lanes)
         self._sure_until = began + SURE_S
-        if is_older(__version__, heard.oldest_program):
-            log.error(
-                "the cluster needs aggregator %s or newer, this is %s; it ends: upgrade this machine",
-                heard.oldest_program,
-                __version__,
-            )
-            return False
-        return True
+        if is_older(__version__, heard.oldest_program) and self.outdated is None:
+            needed = f"the cluster needs aggregator {heard.oldest_program} or newer"
+            self.outdated = SchemaOutOfDate(f"{needed}, this is {__version__}: upgrade this machine")
+            log.error("%s; finishing what is under way", self.outdated)
+        return self.outdated is None
 
     def _self(self) -> Node:
         faults = [str(fault) for fault in self._app.loaded.faults if fault.severity == "error"]
@@ -124,7 +123,7 @@ class ClusterNode:
         elif job.kind == DELIVER:
             observe_deliveries(self._runtime.metrics, await self._worker.send(job.subject, token))
 
-    def hits_wait(self) -> None:
+    def _offer_hits(self) -> None:
         """Have hits routed that were just stored; the node that plans would do so within a second."""
         if self._offering is None:
             self._offering = asyncio.create_task(self._offer_routing(), name="offer routing")

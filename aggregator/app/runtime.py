@@ -58,10 +58,13 @@ class Runtime:
     reader: ArticleReader
     notifier: Notifier
     metrics: Metrics
+    on_hits: Callable[[], None] = lambda: None  # who learns that hits may wait for their routing
     on_poll: Callable[[PolledFeed], None] = lambda _: None  # what else learns of each poll
 
     def _observe(self, polled: PolledFeed) -> None:
         observe_poll(self.metrics, polled)
+        if polled.hits:
+            self.on_hits()
         self.on_poll(polled)
 
     def ingestor(self) -> Ingestor:

@@ -162,6 +162,8 @@ class Service:
             await asyncio.gather(self._drain(), page.aclose())
         if self._database_fault and self._database_fault.kind == "gone":
             raise self._database_fault  # an exit code that the supervisor takes for a failure
+        if self.node is not None and self.node.outdated:
+            raise self.node.outdated
 
     async def _join(self, stack: contextlib.AsyncExitStack) -> None:
         """Be a node of the cluster, if there is one."""
@@ -183,7 +185,7 @@ class Service:
     async def _beat_node(self) -> None:
         """Live on in the cluster, or end where it needs a newer program."""
         assert self.node is not None
-        if not await self.node.beat():
+        if not await self.node.beat() and not self._stop.is_set():
             self._stop_requested()
 
     def _warn_of_extras(self) -> None:
@@ -304,8 +306,6 @@ class Service:
         """Tell a terminal of a poll, and people of the first look at feeds once it is over."""
         if self._watch:
             self._watch.polled(polled)
-        if polled.hits and self.node is not None:
-            self.node.hits_wait()
         if polled.first:
             self._look.add(len(polled.entries), polled.outcomes, failed=polled.error is not None)
             if self._look_timer:

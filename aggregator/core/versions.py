@@ -1,4 +1,4 @@
-"""Which configuration is in force where a cluster keeps it: may these files replace it?"""
+"""What the versions in a cluster mean: may these files replace the configuration, may this program still write?"""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -41,6 +41,16 @@ def pusher(by: str) -> str:
 def is_older(version: str, than: str) -> bool:
     """Tell whether a program's version is below another; an empty one is below all."""
     return _numbers(version) < _numbers(than)
+
+
+def oldest_program(declared: Iterable[str], version: str, before: str = "") -> str:
+    """Return the oldest program that may use a database after its upgrade by the program `version`.
+
+    `declared`: what each migration says; `before`: what was so until now. Never more than the upgrading program
+    itself, which may be on its way to the version that is declared.
+    """
+    newest = max(declared, key=_numbers, default="")
+    return max(before, min(newest, version, key=_numbers), key=_numbers)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ from aggregator.core.model import ConfigVersion, DeliveryState, Node, StoredConf
 from aggregator.core.polling.lanes import FEEDS_PER_JOB, MIN_LANES, PATIENCE_S, slots_of
 from aggregator.core.settings import Feed
 from aggregator.ports.cluster import Heartbeat, Lane
-from aggregator.store.cluster_schema import cluster, configs, lanes, nodes
+from aggregator.store.cluster_schema import OLDEST_PROGRAM, cluster, configs, lanes, nodes
 from aggregator.store.column_types import instant, micros
 from aggregator.store.dialect import CONFIG_LOCK, Dialect
 from aggregator.store.engine import Database
@@ -44,7 +44,6 @@ from aggregator.store.writer import Writer
 SILENT_S = 15.0  # a node that was not heard of for so long is taken for dead
 FORGET_S = 86_400.0
 NOTICE = "aggregator_config"
-ENGINE, OLDEST_PROGRAM = "engine", "oldest_program"  # what the cluster agrees on
 LOOKED_AT = 20_000  # of the feeds that are due, the most overdue: planning costs the same whatever the backlog
 SECOND = 1_000_000  # in the unit of instants
 NOW: ColumnElement[int] = literal_column("(extract(epoch from clock_timestamp()) * 1000000)::bigint", BigInteger)

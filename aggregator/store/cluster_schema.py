@@ -48,3 +48,5 @@ cluster = Table(
     Column("value", Text, nullable=False),
     Column("at", Instant, nullable=False),
 )
+
+ENGINE, OLDEST_PROGRAM = "engine", "oldest_program"  # what the cluster agrees on

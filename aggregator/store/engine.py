@@ -1,5 +1,6 @@
 """Engines and connections: how a database is opened, and the check that its schema is ours."""
 
+import logging
 import os
 import sqlite3
 import threading
@@ -10,14 +11,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
 from sqlalchemy.pool import QueuePool
 
+from aggregator import __version__
 from aggregator.core.errors import DatabaseFault, SchemaOutOfDate, StoreError
+from aggregator.core.versions import is_older
 from aggregator.store.dialect import POSTGRES, SQLITE, Dialect
 from aggregator.store.location import DatabaseLocation, no_schema
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.sent import SentMark
+
+log = logging.getLogger(__name__)
 
 BUSY_MS = 10_000
 CONNECT_S = 10
@@ -107,6 +112,11 @@ class Database:
         with self.place.translate_errors(), self._reading.connect() as connection:
             return read_revision(connection, self.place)
 
+    def oldest_program(self) -> str:
+        """Return the oldest program that may use a schema newer than ours. Raises StoreError."""
+        with self.place.translate_errors(), self._reading.connect() as connection:
+            return read_oldest_program(connection, self.place, read_revision(connection, self.place))
+
     def close(self) -> None:
         self._writing.dispose()
         self._reading.dispose()
@@ -119,8 +129,37 @@ class Database:
             if self.place.path is not None:
                 with suppress(OSError):  # opening it says why
                     self._identity = _identity(self.place.path)
-            require_current(self.revision(), self.place)
+            with self.place.translate_errors(), self._reading.connect() as connection:
+                require_usable(connection, self.place)
             self._known_good = True
+
+
+def require_usable(connection: Connection, place: DatabaseLocation) -> None:
+    """Raise SchemaOutOfDate, with the remedy, unless this program may use the database.
+
+    It may use a newer schema too where the newer program left it usable: in a cluster, one node after the other is
+    upgraded.
+    """
+    revision = read_revision(connection, place)
+    oldest = read_oldest_program(connection, place, revision)
+    if not oldest:
+        require_current(revision, place)
+    elif is_older(__version__, oldest):
+        raise SchemaOutOfDate(
+            f"{place} has schema {revision}, newer than {REVISIONS[-1]} of this program, and needs aggregator {oldest} "
+            f"or newer; this is {__version__}: upgrade this machine"
+        )
+    else:
+        log.warning("%s has schema %s, newer than %s of this program, which may use it", place, revision, REVISIONS[-1])
+
+
+def read_oldest_program(connection: Connection, place: DatabaseLocation, revision: str | None) -> str:
+    """Return the oldest program that may use a newer schema; empty: none may, or the schema is not newer."""
+    if place.is_sqlite or revision is None or revision in REVISIONS:
+        return ""
+    from aggregator.store.cluster_schema import OLDEST_PROGRAM, cluster  # only a cluster has programs side by side
+
+    return connection.execute(select(cluster.c.value).where(cluster.c.name == OLDEST_PROGRAM)).scalar() or ""
 
 
 def require_current(revision: str | None, place: DatabaseLocation) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select, text
 
+from aggregator import __version__
 from aggregator.core.errors import StoreError
+from aggregator.core.versions import is_older
 from aggregator.store.engine import Database
 from aggregator.store.location import DatabaseLocation, parse_location
 from aggregator.store.migrations import REVISIONS
@@ -20,8 +22,8 @@ class DatabaseState:
     """The visible condition of a database.
 
     `revision` is None without tables; `newest` is what this program wants. `path` and `bytes` are
-    SQLite's. `checked` is False if the database is too large to be read whole; then `damage`
-    says nothing.
+    SQLite's. `admitted`: a newer program made the schema, which this one may use. `checked` is False
+    if the database is too large to be read whole; then `damage` says nothing.
     """
 
     name: str
@@ -32,17 +34,18 @@ class DatabaseState:
     writable: bool = True
     revision: str | None = None
     error: str | None = None
+    admitted: bool = False
     damage: tuple[str, ...] = ()
     checked: bool = False
 
     @property
     def is_current(self) -> bool:
-        return self.error is None and self.revision == self.newest
+        return self.error is None and (self.revision == self.newest or self.admitted)
 
     @property
     def is_newer(self) -> bool:
         """Tell whether a later version of the program wrote it."""
-        return self.revision is not None and self.revision not in REVISIONS
+        return self.revision is not None and self.revision not in REVISIONS and not self.admitted
 
 
 def inspect_database(url: str) -> DatabaseState:
@@ -61,7 +64,7 @@ def inspect_database(url: str) -> DatabaseState:
 
 
 def _condition(database: Database, place: DatabaseLocation, path: Path | None) -> DatabaseState:
-    revision = database.revision()
+    revision, oldest = database.revision(), database.oldest_program()
     size = path.stat().st_size if path else 0
     checked = path is not None and revision == REVISIONS[-1] and size <= CHECKED_BYTES
     return DatabaseState(
@@ -71,6 +74,7 @@ def _condition(database: Database, place: DatabaseLocation, path: Path | None) -
         bytes=size,
         writable=path is None or _writable(path),
         revision=revision,
+        admitted=bool(oldest) and not is_older(__version__, oldest),
         damage=_damage(database) if checked else (),
         checked=checked,
     )

@@ -1,7 +1,7 @@
 """Migration of a database's schema to the newest, by one process at a time."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -9,10 +9,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect
 
+from aggregator import __version__
 from aggregator.core.errors import SchemaOutOfDate, StoreError
+from aggregator.core.versions import oldest_program
 from aggregator.store.backup import back_up
 from aggregator.store.dialect import POSTGRES, SQLITE, UPGRADE_LOCK, Dialect
-from aggregator.store.engine import make_engine, read_revision, require_current
+from aggregator.store.engine import make_engine, read_revision, require_usable
 from aggregator.store.files import BEFORE_UPGRADE, PRIVATE_FOLDER, create_private
 from aggregator.store.location import DatabaseLocation
 from aggregator.store.migrations import REVISIONS
@@ -51,28 +53,33 @@ def upgrade(place: DatabaseLocation, *, make_dirs: bool, backup: bool = True, en
             if before in REVISIONS[:-1] and place.path is not None and backup:
                 copy = _keep(place, place.path)  # nobody writes meanwhile: the lock is ours
             if before is None or before in REVISIONS[:-1]:
-                _run(connection)
+                declared = _run(connection)
+                if not place.is_sqlite:
+                    _let_in(connection, dialect, declared)
                 log.info("%s %s: schema %s", "created" if before is None else "upgraded", place, REVISIONS[-1])
             if copy:
                 log.warning("the database from before the upgrade (schema %s) is kept in %s", before, copy)
-            require_current(read_revision(connection, place), place)
+            require_usable(connection, place)
+            revision = read_revision(connection, place) or ""
             if engine and not place.is_sqlite:
                 _upgrade_engine(connection, dialect, place, engine)
     finally:
         database.dispose()
-    return Upgraded(revision=REVISIONS[-1], before=before, copy=copy)
+    return Upgraded(revision=revision, before=before, copy=copy)
 
 
 def engine_is_current(connection: Connection, engine: EngineSteps) -> bool:
     """Tell whether the engine's tables are those of its newest step."""
-    from aggregator.store.cluster import ENGINE, get_value
+    from aggregator.store.cluster import get_value
+    from aggregator.store.cluster_schema import ENGINE
 
     return get_value(connection, ENGINE) == engine[-1][0]
 
 
 def _upgrade_engine(connection: Connection, dialect: Dialect, place: DatabaseLocation, engine: EngineSteps) -> None:
     """Make or upgrade the engine's tables, in the same transaction. Raises StoreError, SchemaOutOfDate."""
-    from aggregator.store.cluster import ENGINE, get_value, put_value
+    from aggregator.store.cluster import get_value, put_value
+    from aggregator.store.cluster_schema import ENGINE
 
     (_, new), *steps = engine
     newest, current = steps[-1][0], get_value(connection, ENGINE)
@@ -86,9 +93,23 @@ def _upgrade_engine(connection: Connection, dialect: Dialect, place: DatabaseLoc
     for sql in [sql for version, sql in steps if version > current] if current else [new]:
         # Several statements at once, and percent signs that are no parameters: past SQLAlchemy.
         connection.connection.cursor().execute(sql)
+    if current and current != newest:  # old workers would speak to the new tables
+        _let_in(connection, dialect, [__version__])
     if current != newest:
         put_value(connection, dialect, ENGINE, newest)
         log.info("%s: the engine's schema is %s", place, newest)
+
+
+def _let_in(connection: Connection, dialect: Dialect, declared: Iterable[str]) -> None:
+    """Record which programs may go on beside this one; older ones drain and end at their next heartbeat."""
+    from aggregator.store.cluster import get_value, put_value
+    from aggregator.store.cluster_schema import OLDEST_PROGRAM
+
+    before = get_value(connection, OLDEST_PROGRAM)
+    oldest = oldest_program(declared, __version__, before)
+    if oldest != before:
+        put_value(connection, dialect, OLDEST_PROGRAM, oldest)
+        log.info("from now on this database needs aggregator %s or newer", oldest)
 
 
 def _keep(place: DatabaseLocation, path: Path) -> Path:
@@ -125,12 +146,23 @@ def _prepare_file(path: Path, place: DatabaseLocation, make_dirs: bool) -> None:
         ) from error
 
 
-def _run(connection: Connection) -> None:
+def _run(connection: Connection) -> Sequence[str]:
+    """Run the migrations; return the oldest programs that they declare."""
     # Alembic takes a tenth of a second to import: only those who upgrade pay for it.
     from alembic import command
     from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
     config = Config()
-    config.set_main_option("script_location", str(files("aggregator.store.migrations")).replace("%", "%%"))
+    for name, value in alembic_options().items():
+        config.set_main_option(name, value.replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    return [
+        getattr(script.module, "oldest_program", "") for script in ScriptDirectory.from_config(config).walk_revisions()
+    ]
+
+
+def alembic_options() -> dict[str, str]:
+    """Return where the migrations are."""
+    return {"script_location": str(files("aggregator.store.migrations"))}

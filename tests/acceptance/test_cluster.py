@@ -108,6 +108,59 @@ def test_one_configuration_for_all(cluster: Cluster, publisher: Publisher, recei
     assert [node.stop() for node in (worker, desk)] == [0, 0]
 
 
+def test_nodes_are_upgraded_one_after_the_other(cluster: Cluster, feeds: FeedServer, receiver: Receiver) -> None:
+    """A newer program joins and changes the schema: older ones go on, and end by themselves when they may not.
+
+    Nothing published meanwhile is lost.
+    """
+    for name, text in files(feeds, receiver, every="1s").items():
+        cluster.desk.write(name, text)
+    cluster.release("new", "99.0", needs="97.0")
+    for name in ("desk", "w1", "w2", "w3"):
+        cluster.release(name, "97.0")
+    marks: list[str] = []
+
+    def publish(count: int) -> None:
+        for _ in range(count):
+            marks.append(f"mark{len(marks):05d}")
+            feeds.publish(feeds.feeds[len(marks) % 24], marks[-1], f"S-400 {marks[-1]}")
+            time.sleep(0.05)
+
+    cluster.run("desk", "--roles", "plan,web", command="run")
+    wait_for(lambda: '"ready"' in cluster.desk.log.read_text(), what="the planner")
+    old = cluster.run("w1")
+    wait_for(lambda: len({asked.feed for asked in list(feeds.log)}) == 24, what="a look at every feed")
+    publish(5)
+    cluster.release("desk", "99.0", needs="97.0")  # from its next start on
+    assert cluster.desk.json("db", "upgrade")["revision"] == "9001"
+    cluster.run("new")
+    wait_for(lambda: '"ready"' in cluster.nodes["new"].log.read_text(), what="the new release")
+    publish(10)
+    cluster.run("w2")  # it finds a schema that it does not know
+    wait_for(lambda: '"ready"' in cluster.nodes["w2"].log.read_text(), what="a further old worker")
+    assert "which may use it" in cluster.nodes["w2"].log.read_text()
+    publish(10)
+    wait_for(lambda: set(marks) <= told(receiver)[0].keys(), what="what both had in hand")
+    assert {row[0] for row in cluster.rows("SELECT version FROM nodes")} == {"97.0", "99.0"}
+    assert all(node.process and node.process.poll() is None for node in (cluster.desk, old, cluster.nodes["w2"]))
+
+    cluster.rows("UPDATE cluster SET value = '98.0' WHERE name = 'oldest_program'")
+    publish(20)
+    for name in ("desk", "w1", "w2"):
+        node = cluster.nodes[name]
+        assert node.process
+        assert node.process.wait(30) == 1
+        assert "the cluster needs aggregator 98.0 or newer, this is 97.0" in node.log.read_text()
+    assert "needs aggregator 98.0 or newer" in cluster.nodes["w3"].call("worker").stderr
+    cluster.run("desk", "--roles", "plan,web", command="run")
+    publish(5)
+    wait_for(lambda: set(marks) <= told(receiver)[0].keys(), what="every mark")
+    accepted, marked = told(receiver)
+    assert {mark for mark, count in accepted.items() if count - marked[mark] > 1} == set()
+    assert analysed(feeds.log).twice_at_once == []
+    assert [cluster.nodes[name].stop(20) for name in ("new", "desk")] == [0, 0]
+
+
 def test_second_installation_is_refused(cluster: Cluster, publisher: Publisher, receiver: Receiver) -> None:
     """Two installations on one database by mistake: the second says so, and the first goes on."""
     desk, stranger = cluster.desk, cluster.node("stranger")

@@ -313,7 +313,7 @@ async def test_database_that_is_not_there(postgres: PostgresServer) -> None:
 
 @pytest.mark.postgres
 async def test_server_without_our_tables(postgres: PostgresServer) -> None:
-    """An empty database asks for the upgrade; a newer one for the newer program."""
+    """An empty database asks for the upgrade; a newer one for the newer program, unless that has let this one in."""
     url = postgres.create()
     assert "has no tables yet; run `aggregator db upgrade`" in await complaint(url)
     async with opened(url) as store:
@@ -321,8 +321,18 @@ async def test_server_without_our_tables(postgres: PostgresServer) -> None:
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
+    assert inspect_database(url).is_current
+    async with opened(url) as store:
+        assert await store.catalog.entries() == ()
+        await store.maintenance.upgrade()
+    for oldest, says in (("99.1", "needs aggregator 99.1 or newer"), ("", "use the newer program")):
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE cluster SET value = :v WHERE name = 'oldest_program'"), {"v": oldest})
+        said = await refusal(url)
+        assert f"schema 0999, newer than {REVISIONS[-1]}" in said
+        assert says in said
+        assert inspect_database(url).is_newer
     engine.dispose()
-    assert f"schema 0999, newer than {REVISIONS[-1]}" in await refusal(url)
 
 
 @pytest.mark.postgres

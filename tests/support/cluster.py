@@ -273,6 +273,13 @@ class Cluster:
         made = self.nodes[name] = Service(self.folder / name, {**named, **environ})
         return made
 
+    def release(self, name: str, version: str, *, needs: str = "") -> Service:
+        """Let a node run as another release; see `tests.support.release`."""
+        node = self.nodes.get(name) or self.node(name)
+        node.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
+        node.program = ("-m", "tests.support.release", version, *(("--needs", needs) if needs else ()), "--")
+        return node
+
     def run(self, name: str, *arguments: str, command: str = "worker") -> Service:
         """Start a node, for the first time or again."""
         node = self.nodes.get(name) or self.node(name)

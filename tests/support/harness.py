@@ -160,12 +160,13 @@ class Service:
         self.environ = {**os.environ, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", **(environ or {})}
         self.log = folder / "log.txt"
         self.process: subprocess.Popen[bytes] | None = None
+        self.program: tuple[str, ...] = ("-m", "aggregator")
 
     def write(self, name: str, text: str) -> None:
         (self.config / name).write_text(text, encoding="utf-8")
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "aggregator", *arguments, "--config", str(self.config)]
+        return [sys.executable, *self.program, *arguments, "--config", str(self.config)]
 
     def call(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
