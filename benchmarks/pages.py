@@ -111,8 +111,9 @@ async def addresses(catalog: Catalog) -> list[str]:
     pages = [
         "/", "/?rule=rule003", f"/?feed={feed}", "/?mark=relevant", "/?since=24h", f"/hits/{hit}", f"/stories/{story}",
         "/rules", "/rules/rule003", "/rules/edit", "/feeds", "/feeds?state=ok&page=9", "/feeds/add", f"/feeds/{feed}",
-        "/alerts", "/alerts?state=dead", f"/alerts/{delivery.id}", "/search", "/status", f"/silences/add?hit={hit}",
-        "/feeds/hits.atom", "/feeds/rules/rule003.atom", "/feeds.opml", "/login", "/api/docs", "/api/openapi.json",
+        "/alerts", "/alerts?state=dead", f"/alerts/{delivery.id}", "/search", "/status", "/start",
+        f"/silences/add?hit={hit}", "/feeds/hits.atom", "/feeds/rules/rule003.atom",
+        "/feeds.opml", "/login", "/api/docs", "/api/openapi.json",
     ]  # fmt: skip
     routes = [
         "hits", f"hits/{hit}", f"hits/{hit}/why", "hits/export?since=7d", f"stories/{story}",

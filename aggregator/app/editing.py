@@ -62,6 +62,9 @@ class ConfigEditing:
             self._files = digest, tuple(RulesFile(name=f.file, text=f.text, digest=f.digest) for f in found)
         return self._files[1]
 
+    def file_for(self, name: str) -> str:
+        return str(self.path / name if self.path.is_dir() else self.path)
+
     async def check_rules(self, name: str, text: str) -> RulesCheck:
         try:
             loaded = await self._with(name, text)

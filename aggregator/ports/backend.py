@@ -81,6 +81,10 @@ class Backend(Protocol):
         """Return the files that hold rules, in the order they are loaded."""
         ...
 
+    def file_for(self, name: str) -> str:
+        """Return where a part of the configuration (`channels.yaml`) belongs: in its folder, else in its one file."""
+        ...
+
     async def check_rules(self, name: str, text: str) -> RulesCheck:
         """Check the whole configuration with `text` in place of that file.
 

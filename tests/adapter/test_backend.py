@@ -97,6 +97,13 @@ async def test_only_rules_and_lists_are_edited(backend: AppBackend) -> None:
     assert (backend.path / "rules.yaml").read_text() == RULES
 
 
+async def test_a_new_part_of_the_configuration_has_a_place(backend: AppBackend) -> None:
+    """In the folder, in a file of its own; in the one file where there is no folder."""
+    assert backend.file_for("channels.yaml") == str(backend.path / "channels.yaml")
+    alone = backend.path / "rules.yaml"
+    assert AppBackend(backend.app, alone).file_for("channels.yaml") == str(alone)
+
+
 async def test_running_rules_are_tried_on_what_is_stored(backend: AppBackend) -> None:
     """What each of them matches among entries of the last days, without a hit being recorded."""
     now, titles = backend.clock.now(), ("S-400s arrive", "AS-400 museum opens", "Ankara and the S400")

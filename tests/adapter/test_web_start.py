@@ -4,26 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from aggregator.core.model import Health, HitState
+from aggregator.core.model import Health
 from aggregator.core.settings import Config
 from aggregator.web import create_app
 from tests.support.http_client import HttpClient
 from tests.support.memory_backend import Loaded, MemoryBackend
-from tests.support.sample_data import sample_tables
+from tests.support.sample_data import first_day, sample_tables
 
 GUIDE = "First steps</a>\n<ol>"  # of the line on the Hits page; the foot of each page has the link alone
 STEPS = ("feeds", "rule", "channel", "outcome")
-
-
-def first_day(*, held: bool = True) -> MemoryBackend:
-    """Feeds were polled once, and nobody was alerted; `held`: their hits were recorded, else there was no rule yet."""
-    backend = sample_tables()
-    backend.tables.deliveries = {n: d for n, d in backend.tables.deliveries.items() if not d.sent_at}
-    for name, hit in backend.tables.hits.items():
-        backend.tables.hits[name] = replace(hit, state=HitState.HELD, reason="baseline")
-    if not held:
-        backend.tables.hits.clear()
-    return backend
 
 
 def done(text: str) -> list[str]:
@@ -65,7 +54,7 @@ def test_what_is_done_is_ticked() -> None:
 
 def test_feeds_that_cannot_be_read_are_no_step() -> None:
     """The reason stands there; one that was not polled yet is waited for."""
-    backend = first_day(held=False)
+    backend = first_day()
     for row in backend.tables.feeds.values():
         row.state = replace(row.state, health=Health.NEW, last_polled_at=None, failures=0)
     client = HttpClient(create_app(backend))

@@ -8,9 +8,11 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from aggregator.app.clock import SystemClock
+from tests.browser.conftest import Opener, Site
 from tests.browser.test_pages import violations
 from tests.support.harness import Publisher, Receiver, Service, closing_all, wait_for
 from tests.support.receivers import free_port
+from tests.support.sample_data import first_day
 
 SETTINGS = """\
 settings:
@@ -79,6 +81,7 @@ def test_from_nothing_to_the_first_alert(browser: Browser, world: tuple[Publishe
         step.get_by_role("link", name="Look again").click()
         return step.get_by_text("desk", exact=True).is_visible()
 
+    assert str(service.config / "channels.yaml") in (step.text_content() or "")  # folded
     wait_for(is_shown, what="the channel in the guide")
     step.locator(".tried", has_text="desk").get_by_role("button", name="Send test").click()
     expect(step).to_contain_text("accepted")
@@ -94,3 +97,16 @@ def test_from_nothing_to_the_first_alert(browser: Browser, world: tuple[Publishe
     page.get_by_role("link", name="First steps").click()
     expect(page.locator("main")).to_contain_text("All is set up.")
     assert complaints == []
+
+
+def test_what_was_already_there_is_sent_by_its_key(site: Site, open_page: Opener) -> None:
+    """The digest is announced, and what was done before it is not offered as its undo; the button is gone."""
+    site.backend.tables = first_day().tables
+    page = open_page("/")
+    count = len(site.backend.tables.hits)
+    for key in ("j", "r", "d"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("status")).to_contain_text(f"{count} hits are on their way as one digest.")
+    expect(page.get_by_role("status").get_by_role("button", name="Undo")).to_have_count(0)
+    expect(page.get_by_role("button", name="Send them as one digest")).to_have_count(0)
+    assert site.complaints == []

@@ -1,17 +1,15 @@
 """Every page in both widths and both colour schemes."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from aggregator.core.model import HitState
-from aggregator.core.settings import Config
 from tests.browser.conftest import Opener, Site
 from tests.browser.page_list import PAGES
-from tests.support.memory_backend import Loaded
+from tests.support.memory_backend import MemoryBackend
+from tests.support.sample_data import first_day
 
 SIZES = [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")]
 WRONG = {"results-wrong": 422, "nothing": 404}  # pages that answer with an error, which the console tells
@@ -69,21 +67,14 @@ def test_the_guide_stands(
     site: Site, open_page: Opener, keep: Callable[[Page, str], None], width: int, scheme: str
 ) -> None:
     """The first page without anything, and with hits that nobody was alerted about: WCAG AA, nothing too wide."""
-    tables = site.backend.tables
-    tables.deliveries.clear()
-    for name, hit in tables.hits.items():
-        tables.hits[name] = replace(hit, state=HitState.HELD, reason="baseline")
-    for name in ("begun", "nothing"):
-        if name == "nothing":
-            for table in (tables.hits, tables.entries, tables.feeds, tables.stories):
-                table.clear()
-            site.backend.loaded = Loaded(Config())
+    for backend in (first_day(), MemoryBackend()):
+        site.backend.tables, site.backend.loaded = backend.tables, backend.loaded
         for path in ("/", "/start"):
             page = open_page(path, width=width, scheme=scheme)
             assert page.locator("h1").count() == 1
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert violations(page) == [], (name, path)
-            keep(page, f"guide-{name}{path.replace('/', '-')}-{width}-{scheme}")
+            assert violations(page) == [], path
+            keep(page, f"guide-{len(backend.tables.hits)}{path.replace('/', '-')}-{width}-{scheme}")
     assert site.complaints == []
 
 

@@ -246,6 +246,9 @@ class MemoryBackend:
     async def rules_files(self) -> tuple[RulesFile, ...]:
         return (self._file(),)
 
+    def file_for(self, name: str) -> str:
+        return name
+
     async def check_rules(self, name: str, text: str) -> RulesCheck:
         if name != "rules.yaml":
             raise NotFound("file of rules", name, ["rules.yaml"])

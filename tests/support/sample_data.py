@@ -415,3 +415,12 @@ def sample_tables(now: datetime = NOW, **web: Any) -> MemoryBackend:
         loaded=Loaded(configuration(**web), (warning,)),
         candidates={site: (found, replace(found, url=FEEDS[0][2], title="TASS", existing_id="tass"))},
     )
+
+
+def first_day() -> MemoryBackend:
+    """The same after the first polls: every hit was already there, and nobody was alerted yet."""
+    backend = sample_tables()
+    tables = backend.tables
+    tables.deliveries = {name: one for name, one in tables.deliveries.items() if not one.sent_at}
+    tables.hits = {name: replace(hit, state=HitState.HELD, reason="baseline") for name, hit in tables.hits.items()}
+    return backend

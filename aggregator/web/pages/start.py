@@ -24,7 +24,6 @@ LEFT = "guide"  # the cookie of a reader who left the guide
 PREVIEW_DAYS = 30
 ALERTS_READ = 20
 FEEDS_READ, UNREAD_SHOWN = 500, 3
-FILES = ("channels", "settings")
 STEPS = ("feeds", "rule", "channel", "outcome")
 
 
@@ -112,15 +111,12 @@ async def first_steps(backend: Backend, *, look: bool = True) -> FirstSteps:
 
 
 async def guide(backend: Backend) -> dict[str, Any]:
-    """Return the values of the guide's template, with the files to write channels and settings into."""
-    files = await backend.rules_files()
-    name = files[0].name if files else "rules.yaml"
-    beside = name.endswith("rules.yaml")  # as `init` writes it: one file of each kind
-    kinds = {kind: name.removesuffix("rules.yaml") + f"{kind}.yaml" if beside else name for kind in FILES}
+    """Return the values of the guide's template."""
     return {
         "steps": await first_steps(backend),
         "preview_days": PREVIEW_DAYS,
-        **{f"{kind}_file": file for kind, file in kinds.items()},
+        "channels_file": backend.file_for("channels.yaml"),
+        "settings_file": backend.file_for("settings.yaml"),
     }
 
 

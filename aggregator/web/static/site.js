@@ -158,12 +158,12 @@ document.addEventListener("submit", (event) => {
 // What was just done, with its Undo. Undone is what was done last, as often as something was done on this page.
 const toast = document.querySelector("[data-toast]");
 const undos = [];
-function showMessage(page) { // the toast of a page that the server rendered
+function showMessage(page, wasUndo = false) { // the toast of a page that the server rendered; after an undo the one before
   const given = page.querySelector("[data-toast]");
   const address = given.querySelector("form")?.getAttribute("action");
   if (address) undos.push(address);
   toast.replaceChildren(...given.childNodes);
-  if (!address && toast.childElementCount && undos.length) offer(undos.at(-1));
+  if (!address && wasUndo && toast.childElementCount && undos.length) offer(undos.at(-1));
 }
 function say(message, undo) {
   const words = document.createElement("p");
@@ -223,7 +223,7 @@ async function swap(form, button) {
       for (const name of ["done", "n", "undo"]) address.searchParams.delete(name);
       history.replaceState(null, "", address.pathname + address.search);
     }
-    showMessage(page);
+    showMessage(page, isUndo);
     counted();
     const next = (id && document.getElementById(id)) || rows()[Math.min(place, rows().length - 1)];
     if (place >= 0 && next) focusRow(next);
