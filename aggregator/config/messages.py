@@ -68,9 +68,14 @@ def validation_error(wrong: ErrorDetails, root: MappingNode) -> ConfigError | No
         return _unknown_key(path, root)
     if wrong["type"] == "missing":
         return node.source.error(node.start, f"missing key {path[-1]!r}", _owner(path))
-    message, hint = _message(wrong, node, hidden=path[0] not in UNEXPANDED and refers(node))
+    message, hint = _message(wrong, node, hidden=_expanded(path) and refers(node))
     label = next((f"{step}: " for step in reversed(path) if isinstance(step, str)), "")
     return node.source.error(node.start, f"{label}{message}", hint)
+
+
+def _expanded(path: Sequence[Step]) -> bool:
+    """Tell whether references are replaced in the value at a path."""
+    return path[0] not in UNEXPANDED or (path[0] == "lists" and path[-1] == "url")
 
 
 def known_keys(path: Sequence[Step]) -> list[str]:

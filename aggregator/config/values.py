@@ -4,7 +4,7 @@ import hashlib
 import logging
 import re
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -40,16 +40,27 @@ def machine_zone() -> str:
 def to_plain(root: MappingNode, expander: Expander) -> dict[str, Any]:
     """Return the configuration as dicts, lists and scalars, with the defaults that depend on other keys.
 
-    Rules and lists are read as written; feeds, channels and settings with references expanded.
+    Rules and lists are read as written; feeds, channels, settings and the address of a list with references expanded.
     """
     expanded, typed = partial(_expanded, expander), partial(_typed, expander)
-    readers: dict[str, Read] = {**dict.fromkeys(UNEXPANDED, partial(_written, expander)), "channels": typed}
+    written = partial(_written, expander)
+    readers: dict[str, Read] = {**dict.fromkeys(UNEXPANDED, written), "channels": typed}
     root = root._replace(pairs=tuple(pair for pair in root.pairs if not expander.refuse_section(*pair)))
+    addresses = {id(scalar) for scalar in _addresses(root)}
+    readers["lists"] = lambda scalar: (expanded if id(scalar) in addresses else written)(scalar)
     value = _mapping(root, lambda key: readers.get(key, expanded))
     _anchor_paths(root, value)
     _name_channels(value)
     _name_feeds(value)
     return value
+
+
+def _addresses(root: MappingNode) -> Iterator[Node]:
+    """Yield where the lists' terms are fetched from."""
+    lists = root.get("lists")
+    for _, one in lists.pairs if isinstance(lists, MappingNode) else ():
+        if isinstance(one, MappingNode) and (url := one.get("url")):
+            yield url
 
 
 def slug(url: str) -> str:

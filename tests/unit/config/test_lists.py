@@ -159,3 +159,18 @@ def test_a_stored_configuration_carries_its_list_files(folder: Path) -> None:
     there = load_texts(texts.files, {}, digest=texts.digest, whole=True, web=True)
     assert there.config.lists["x"] == ("Erdogan",)
     assert not there.faults
+
+
+def test_the_address_of_a_list_may_hold_references(folder: Path) -> None:
+    """As that of a feed: expanded, its secret known; an unset one is an error in its place."""
+    text = f"{FEED}lists:\n  names: {{url: 'https://example.org/names.txt?key=${{LIST_KEY}}'}}\n"
+    (folder / "all.yaml").write_text(text)
+    found = load(folder, {"LIST_KEY": "geheim-77"})
+    assert [one.url for one in found.fetched] == ["https://example.org/names.txt?key=geheim-77"]
+    assert "geheim-77" in found.secrets
+    with pytest.raises(ConfigErrors, match=r"all.yaml:3:51: error: the environment variable LIST_KEY is not set"):
+        load(folder, {})
+    (folder / "all.yaml").write_text(f"{FEED}lists:\n  names: {{url: '${{LIST_KEY}}'}}\n")
+    with pytest.raises(ConfigErrors, match="url") as refused:
+        load(folder, {"LIST_KEY": "geheim-77"})
+    assert "geheim" not in str(refused.value)
