@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from aggregator.app.masking import shown
 from aggregator.config.lists import FetchedList, NotAList, keep, parse_terms
 from aggregator.config.source import content
 from aggregator.core.errors import AggregatorError
 from aggregator.core.model import Json
 from aggregator.core.rules import usable_terms
-from aggregator.core.settings import Feed
+from aggregator.core.settings import Auth, Feed
+from aggregator.core.text.urls import login_in
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
@@ -90,7 +92,9 @@ class ListUpdates:
     async def _update(self, one: FetchedList) -> ListUpdate:
         try:
             runtime = await self._app.runtime()
-            page = await runtime.fetcher.page(Feed.model_construct(url=one.url, id="list"), one.url)
+            login = login_in(one.url)
+            auth = Auth.model_validate(login.auth) if login.auth else None
+            page = await runtime.fetcher.page(Feed.model_construct(url=login.url, id="list", auth=auth), login.url)
             return await asyncio.to_thread(self._take, one, page.body)
         except NotAList as wrong:
             error = f"{one.url} {wrong}"
@@ -99,7 +103,7 @@ class ListUpdates:
         except OSError as failed:
             error = f"{one.file} cannot be written: {failed.strerror}"
         self._not_before[one.name] = self._app.clock.now() + RETRY
-        return ListUpdate(name=one.name, error=error)
+        return ListUpdate(name=one.name, error=shown(error, self._app.redact))
 
     def _take(self, one: FetchedList, body: bytes) -> ListUpdate:
         """Keep what an address gave. Raises NotAList, OSError."""

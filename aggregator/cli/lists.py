@@ -142,8 +142,12 @@ def _shipped_rows() -> list[Json]:
 
 
 def _own_rows() -> list[Json]:
+    from aggregator.app.masking import shown
+    from aggregator.core.redaction import Redactor
+
     loaded = load_sound()
-    fetched = {one.name: one.url for one in loaded.fetched}
+    redact = Redactor(loaded.secrets)
+    fetched = {one.name: shown(one.url, redact) for one in loaded.fetched}
     return [
         {
             "name": name,

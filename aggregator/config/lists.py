@@ -168,5 +168,6 @@ def keep(one: FetchedList, terms: tuple[str, ...]) -> None:
     """Write the terms of a fetched list, all of them or none. Raises OSError."""
     one.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = one.file.with_suffix(f".{os.getpid()}")
-    new.write_text("".join(f"{line}\n" for line in (f"# {one.name}: {one.url}", *terms)), encoding="utf-8")
+    lines = (f"# The list {one.name}, as it was fetched.", *terms)
+    new.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     new.replace(one.file)

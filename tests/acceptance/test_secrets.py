@@ -51,6 +51,9 @@ settings:
   logging: {{level: debug, format: {format}}}
 rules:
   - {{id: s400, any: [S-400]}}
+lists:
+  keyed: {{url: "{teller}/list?key=${{QUERY}}"}}
+  barred: {{url: "http://ann:${{USERINFO}}@127.0.0.1:{closed}/list?key=${{QUERY}}"}}
 """
 
 RELATIVE = b"""<rss version="2.0"><channel><title>r</title><link>/</link>
@@ -66,7 +69,7 @@ COMMANDS = [
     "search S-400 --json", "deliveries list --limit 0", "deliveries list --json", "channels list --json",
     "channels test hook", "channels test odd --json", "channels test from-file", "channels test json",
     "channels test mail --json", "channels test ntfy", "db stats --json", "db check", "check --online", "schema",
-    "silence list --json",
+    "silence list --json", "lists list", "lists list --json", "lists fetch", "lists fetch --json",
 ]  # fmt: skip
 PAGES = [
     "/", "/rules", "/rules/s400", "/rules/edit", "/feeds", "/feeds/query", "/feeds/userinfo", "/feeds/hop",
