@@ -1,6 +1,6 @@
 """The guarantee of delivery: kill -9 at random and at every named point, then compare the ledgers.
 
-    python -m benchmarks.crash [--kills 1000] [--lanes 3] [--seed 1] [--json benchmarks/results/crash.json]
+    python -m benchmarks.crash [--kills 1000] [--lanes 3] [--seed 1] [--cluster] [--json benchmarks/results/crash.json]
 
 A publisher keeps account of what it published, a receiver of what it accepted. Between them the
 real service (tests/support/fault_injection.py) dies again and again, then lives in peace until nothing
@@ -21,13 +21,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Thread
 
-from tests.support.fault_injection import POINTS
+import psycopg
+
+from tests.support.cluster import OwnPostgres
+from tests.support.fault_injection import CLUSTER_POINTS, POINTS
 from tests.support.harness import Publisher, Receiver, configuration
 
 AT_RANDOM = "at random"
@@ -95,9 +99,10 @@ class Life:
 class Ground:
     """A publisher, a receiver and a warm parent of services that die."""
 
-    def __init__(self, folder: Path, seed: object) -> None:
+    def __init__(self, folder: Path, seed: object, database: str = "") -> None:
+        """`database`: the address of one, on PostgreSQL; default: a file of SQLite."""
         self.dice = random.Random(str(seed))
-        self.database, self.log = folder / "crash.db", folder / "log.txt"
+        self.database, self.log = database or f"sqlite:///{folder / 'crash.db'}", folder / "log.txt"
         self.publisher, self.receiver = Publisher(), Receiver()
         self.publisher.window = 10_000  # what comes and goes between two polls is another matter
         self.ledger: list[str] = []
@@ -116,7 +121,7 @@ class Ground:
     def _configuration(self) -> str:
         text = configuration(self.publisher, self.receiver, FEEDS, "  - {id: watch, any: [S-400]}", every="200ms")
         text = text.replace("min_interval: 1s", "min_interval: 200ms, first_poll: alert")
-        return text.replace("settings:\n", f"settings:\n  database: 'sqlite:///{self.database}'\n")
+        return text.replace("settings:\n", f"settings:\n  database: '{self.database}'\n")
 
     def publish(self, entries: int) -> None:
         for _ in range(entries):
@@ -170,7 +175,9 @@ class Ground:
         return found
 
     def stuck(self) -> int:
-        with closing(sqlite3.connect(self.database)) as database:
+        where = self.database.removeprefix("sqlite:///").replace("+psycopg", "")
+        connect = psycopg.connect if where.startswith("postgresql") else sqlite3.connect
+        with closing(connect(where)) as database:
             states = Counter(state for (state,) in database.execute("SELECT state FROM deliveries"))
         return states.total() - states["sent"]
 
@@ -193,32 +200,36 @@ class Ground:
         self.receiver.close()
 
 
-def try_point(point: str, kills: int, seed: object) -> Account:
+def try_point(point: str, kills: int, seed: object, database: str = "") -> Account:
     """So many kills at one point, then peace; gives the account."""
-    with tempfile.TemporaryDirectory() as folder, closing(Ground(Path(folder), f"{point}/{seed}")) as ground:
+    with tempfile.TemporaryDirectory() as folder, closing(Ground(Path(folder), f"{point}/{seed}", database)) as ground:
         for _ in range(kills):
             ground.kill(point)
         ground.peace()
         return ground.account(point)
 
 
-def shares(kills: int) -> list[tuple[str, int]]:
+def shares(kills: int, places: Sequence[str]) -> list[tuple[str, int]]:
     """The kills dealt out: equally to the points, a ground for every forty."""
     dealt: list[tuple[str, int]] = []
-    for number, point in enumerate(PLACES):
-        left = kills // len(PLACES) + (number < kills % len(PLACES))
+    for number, point in enumerate(places):
+        left = kills // len(places) + (number < kills % len(places))
         while left > 0:
             dealt.append((point, min(left, SHARE)))
             left -= SHARE
     return dealt
 
 
-def crash(kills: int, lanes: int, seed: object = 1) -> list[Account]:
-    """One account for each point, with their sum at the end."""
-    dealt = shares(kills)
+def crash(kills: int, lanes: int, seed: object = 1, server: OwnPostgres | None = None) -> list[Account]:
+    """One account for each point, with their sum at the end; `server`: on databases of it, as a cluster."""
+    places = PLACES if server is None else (AT_RANDOM, *CLUSTER_POINTS)
+    jobs = [
+        (point, share, f"{seed}/{number}", server.create(f"ground{number}") if server else "")
+        for number, (point, share) in enumerate(shares(kills, places))
+    ]
     with ThreadPoolExecutor(lanes) as fixture:
-        parts = fixture.map(lambda job: try_point(job[1][0], job[1][1], f"{seed}/{job[0]}"), enumerate(dealt))
-        accounts = {point: Account(point=point) for point in PLACES}
+        parts = fixture.map(lambda job: try_point(*job), jobs)
+        accounts = {point: Account(point=point) for point in places}
         for part in parts:
             accounts[part.point] += part
     return [*accounts.values(), sum(accounts.values(), Account(point="all"))]
@@ -230,9 +241,11 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, default=3, help="grounds at a time")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--cluster", action="store_true", help="on PostgreSQL, with the points of a cluster")
     wanted = parser.parse_args()
     began = time.perf_counter()
-    accounts = crash(wanted.kills, wanted.lanes, wanted.seed)
+    with closing(OwnPostgres()) if wanted.cluster else nullcontext() as server:
+        accounts = crash(wanted.kills, wanted.lanes, wanted.seed, server)
     seconds = round(time.perf_counter() - began, 1)
     names = [name for name in asdict(accounts[0]) if name != "point"]
     print(f"{'killed':15}" + "".join(f"{name:>10}" for name in names))

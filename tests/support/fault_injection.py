@@ -15,7 +15,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -25,15 +25,17 @@ from sqlalchemy import Engine, event
 
 import aggregator.notify.apprise_notifier
 import aggregator.store.factory  # noqa: F401  warm: what is imported here, no child imports again
-from aggregator.app import load_config, run
-from aggregator.app.application import open_application
+from aggregator.app import load_config, node, run, service
+from aggregator.app.application import Follow, open_application
 from aggregator.app.service import Service
+from aggregator.core.jobs import POLL
 from aggregator.core.model import (
     Alert,
     Delivery,
     DeliveryState,
     Entry,
     Fetched,
+    Job,
     PollResult,
     Receipt,
     Routed,
@@ -44,7 +46,11 @@ from aggregator.core.model import (
 )
 from aggregator.core.redaction import Redactor
 from aggregator.core.settings import Channel
+from aggregator.engine import procrastinate as engine
+from aggregator.engine.procrastinate import ProcrastinateJobs
 from aggregator.ports import Decide, Feeds, Fetcher, Notifier, Outbox, Route
+from aggregator.ports.jobs import Handle, Share
+from aggregator.store import cluster
 from aggregator.telemetry.logs import configure
 
 POINTS = (
@@ -58,7 +64,18 @@ POINTS = (
     "before settle",  # the attempt is over, the outcome is not written
     "after settle",  # the outcome is written
 )
+CLUSTER_POINTS = (
+    "planning",  # it is known which lanes are due, no job is offered
+    "job started",  # the engine has given a job, nothing of it is done
+    "after fetch",
+    "before commit",  # everything is found out about a poll, nothing of it is written
+    "after commit",  # hits are stored and wait, their routing is not offered
+    "inside commit",  # hits are being routed, nothing of that is written
+    "before COMMIT",
+    "after routing",  # alerts are stored, nobody has been offered to send them
+)
 ROLES = frozenset({"poll", "deliver"})
+CLUSTER_ROLES = frozenset({"plan", "poll", "deliver", "route"})
 SHORT_S = 0.1
 
 
@@ -66,7 +83,7 @@ class Fault:
     """Springs at the n-th passage of its point."""
 
     def __init__(self, point: str, passage: int) -> None:
-        assert point in ("", *POINTS), point
+        assert point in ("", *POINTS, *CLUSTER_POINTS), point
         self.point, self.left, self.committing = point, passage, False
         event.listen(Engine, "commit", self._commit)
 
@@ -185,15 +202,50 @@ class FastService(Service):
         super()._every(name, SHORT_S if name in ROLES else seconds, tick, **options)
 
 
+def trap_jobs(trap: Fault) -> None:
+    """Lay the trap in the engine's jobs."""
+    offer, serve = ProcrastinateJobs.offer, ProcrastinateJobs.serve
+
+    async def offering(self: ProcrastinateJobs, jobs: Sequence[Job]) -> int:
+        if any(job.kind == POLL for job in jobs):
+            trap.passing("planning")
+        return await offer(self, jobs)
+
+    async def serving(
+        self: ProcrastinateJobs, shares: Sequence[Share], handle: Handle, upkeep: Mapping[str, tuple[str, Handle]]
+    ) -> None:
+        async def handling(job: Job, token: str) -> None:
+            trap.passing("job started")
+            await handle(job, token)
+
+        await serve(self, shares, handling, upkeep)
+
+    ProcrastinateJobs.offer = offering  # type: ignore[method-assign]
+    ProcrastinateJobs.serve = serving  # type: ignore[method-assign]
+
+
+def hurry() -> None:
+    """Take a process of a cluster for dead after two seconds: little of a life is then spent in waiting for that."""
+    service.HEARTBEAT_S = engine.HEARTBEAT_S = 0.5  # type: ignore[attr-defined]
+    engine.STALLED_S, engine.RESCUE = 2, "* * * * * */1"  # type: ignore[attr-defined]
+    node.SURE_S, cluster.SILENT_S = 1.75, 2.0
+
+
 def run_service(config: Path, point: str, passage: int) -> None:
     """Open the application, lay the trap, run the service until it is told to stop, or dies."""
     loaded = load_config(config)
     configure("warning", "json", Redactor(loaded.secrets))
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it remarks on every tick that found the last at work
     trap = Fault(point, passage)
+    database = loaded.config.settings.database
+    several = database is not None and database.get_secret_value().startswith("postgresql")
+    if several:
+        hurry()
+        trap_jobs(trap)
+    roles, follow = (CLUSTER_ROLES, Follow(config)) if several else (ROLES, None)
 
     async def serve() -> None:
-        async with open_application(loaded) as app:
+        async with open_application(loaded, follow=follow, engine=several) as app:
             app.store = replace(
                 app.store,
                 feeds=FaultyFeeds(app.store.feeds, trap),
@@ -202,7 +254,7 @@ def run_service(config: Path, point: str, passage: int) -> None:
             runtime = await app.runtime()
             runtime.sources = FaultyFetcher(runtime.sources, trap)  # type: ignore[assignment]
             runtime.notifier = FaultyNotifier(runtime.notifier, trap)
-            await FastService(app, runtime, config, ROLES).run()
+            await FastService(app, runtime, config, roles).run()
 
     run(serve())
 
