@@ -4,8 +4,8 @@
 
 The database is filled with the store's own tables and served by the real site over the real desk;
 nothing touches a network. Each address is asked eleven times, the first is not counted. Figures
-are medians: CPU milliseconds of the whole process, wall milliseconds, bytes of the body before any
-compression. A folder that is named is kept, and filled only once.
+are medians: CPU milliseconds of the whole process, wall milliseconds, bytes of the body before and
+after compression. A folder that is named is kept, and filled only once.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from aggregator.web import create_app
 from benchmarks.archive import Size, feed_id, fill, write_config
 
 TIMES = 10
-GOAL_MS, GOAL_BYTES = 100.0, 100_000
+GOAL_CPU_MS, GOAL_MS, GOAL_BYTES = 50.0, 100.0, 60_000  # bytes as they are sent, compressed
 HEADERS = [(b"host", b"127.0.0.1:8080")]
 SEARCHES = (
     {"q": "sanctions"},  # in most entries
@@ -57,20 +57,21 @@ class Figure:
     cpu_ms: float
     wall_ms: float
     size_bytes: int
+    sent_bytes: int
 
     @property
     def met(self) -> bool:
         """Pages have a goal; what is exported or listed for programs is as long as it is."""
-        return self.cpu_ms < GOAL_MS and self.wall_ms < GOAL_MS and self.size_bytes < GOAL_BYTES
+        return self.cpu_ms <= GOAL_CPU_MS and self.wall_ms < GOAL_MS and self.sent_bytes <= GOAL_BYTES
 
 
-async def ask(site: ASGIApp, path: str) -> tuple[int, int]:
-    """(status, bytes) of a GET."""
+async def ask(site: ASGIApp, path: str, *more: tuple[bytes, bytes]) -> tuple[int, int]:
+    """(status, bytes) of a GET; `more` are further headers."""
     parts = urlsplit(path)
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
         "path": parts.path, "raw_path": parts.path.encode(), "query_string": parts.query.encode(), "root_path": "",
-        "headers": HEADERS, "client": ("127.0.0.1", 40000), "server": ("127.0.0.1", 8080),
+        "headers": [*HEADERS, *more], "client": ("127.0.0.1", 40000), "server": ("127.0.0.1", 8080),
     }  # fmt: skip
     status, size, waiting = 0, 0, [{"type": "http.request", "body": b"", "more_body": False}]
 
@@ -100,7 +101,8 @@ async def measure(site: ASGIApp, path: str) -> Figure:
             wall.append(took_ms)
         if took_ms > GOAL_MS * 20:
             break
-    return Figure(path, status, round(median(cpu), 1), round(median(wall), 1), size)
+    _, sent = await ask(site, path, (b"accept-encoding", b"gzip"))
+    return Figure(path, status, round(median(cpu), 1), round(median(wall), 1), size, sent)
 
 
 async def addresses(catalog: Catalog) -> list[str]:
@@ -144,7 +146,8 @@ def show(one: Figure) -> Figure:
     """Print a line as soon as it is known."""
     answer = "" if one.status == 200 else f" ({one.status})"
     note = "" if one.met else "  over"
-    print(f"{one.path + answer:60} {one.cpu_ms:>9.1f} {one.wall_ms:>9.1f} {one.size_bytes:>10,}{note}", flush=True)
+    sizes = f"{one.size_bytes:>10,} {one.sent_bytes:>9,}"
+    print(f"{one.path + answer:60} {one.cpu_ms:>9.1f} {one.wall_ms:>9.1f} {sizes}{note}", flush=True)
     return one
 
 
@@ -167,7 +170,7 @@ def main() -> None:
     given = parser.parse_args()
     share = given.entries / 1_000_000
     size = Size(entries=given.entries, feeds=given.feeds, hits=int(50_000 * share), deliveries=int(20_000 * share))
-    print(f"{'':60} {'CPU ms':>9} {'wall ms':>9} {'bytes':>10}")
+    print(f"{'':60} {'CPU ms':>9} {'wall ms':>9} {'bytes':>10} {'sent':>9}")
     with place(given.folder) as folder:
         figures = asyncio.run(run(folder, size))
     if given.json:

@@ -30,6 +30,7 @@ from aggregator.store.schema import entries, ids_since
 texts = table("entry_text", column("rowid"), column("folded", String))
 EVERY = select(texts.c.rowid, texts.c.folded)
 REMOVE = delete(texts).where(texts.c.rowid == bindparam("entry"))
+ENDS = (func.min, func.max)
 FEW = 1000  # matches that are sorted
 FIRST_SPAN = timedelta(days=1)
 INSERT = insert(texts).values(rowid=bindparam("entry"), folded=bindparam("folded"))
@@ -82,8 +83,9 @@ def _newest(
         ids = select(entries.c.id).where(entries.c.id.in_(few if len(few) <= FEW else matched), *wanted)
         return _rows(connection, ids.order_by(*order), limit)
     found: list[Row[Any]] = []
+    # Two questions: asked for both ends at once, SQLite reads the whole index of dates.
     oldest, high = connection.execute(
-        select(func.min(entries.c.dated_at, type_=Instant), func.max(entries.c.dated_at, type_=Instant)).where(*wanted)
+        select(*(select(end(entries.c.dated_at, type_=Instant)).where(*wanted).scalar_subquery() for end in ENDS))
     ).one()
     span, before = FIRST_SPAN, list[ColumnElement[bool]]()
     while high is not None and high >= oldest and len(found) < limit:

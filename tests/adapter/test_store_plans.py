@@ -16,7 +16,7 @@ from aggregator.core.model import (
     HostLimit,
     PollResult,
 )
-from aggregator.store import Store, open_store
+from aggregator.store import Store, open_store, search_sqlite
 from tests.support.records import (
     DAY,
     HOUR,
@@ -29,6 +29,7 @@ from tests.support.records import (
     like,
     making,
     polled,
+    stored,
     story,
 )
 
@@ -118,3 +119,21 @@ async def test_polling_and_sending_never_scan(tmp_path: Path, seen: Seen) -> Non
         await store.maintenance.prune(NOW + timedelta(days=1), entries_s=86400 * 365, content_s=86400 * 90)
         assert len(seen) > 30
         assert scanned(engine, seen) == set()
+
+
+async def test_a_search_for_frequent_words_reads_the_newest_only(
+    tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many matches the newest are found from the end of the index of dates, which is never read whole."""
+    monkeypatch.setattr(search_sqlite, "FEW", 3)
+    async with open_store(f"sqlite:///{tmp_path / 'aggregator.db'}", index_text=lambda e: e.title.casefold()) as store:
+        await store.maintenance.upgrade()
+        await stored(store, *(entry(str(n), title=f"Sanctions {n}", seen_at=NOW + n * HOUR) for n in range(40)))
+        await store.maintenance.index_text()
+        engine = watch(store, seen)
+        found = await store.catalog.search([["sanctions"]], limit=5)
+        assert [one.title for one in found] == [f"Sanctions {n}" for n in range(39, 34, -1)]
+        with engine.connect() as connection:
+            for statement, parameters in list(seen):
+                for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters):
+                    assert not line.detail.startswith("SCAN entries"), statement
