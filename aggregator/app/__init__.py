@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from aggregator.app.paths import default_config_path
+from aggregator.app.paths import cluster_address, default_config_path
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -26,10 +26,13 @@ M_ARENA_MAX, ARENAS = -8, 2  # of glibc's malloc
 END_S = 10.0  # from the signal to end on; systemd and container engines kill later than this
 
 
-def load_config(path: Path, *, sound: bool = False, edited: Mapping[Path, str] | None = None) -> "Loaded":
+def load_config(
+    path: Path, *, sound: bool = False, feeds: bool = True, edited: Mapping[Path, str] | None = None
+) -> "Loaded":
     """Return the checked configuration at `path`. Raises ConfigErrors.
 
-    `sound`: faulty parts are left out instead, unless they may hide which database is meant;
+    `sound`: faulty parts are left out instead, unless they may hide which database is meant; and where there are no
+    files, it is the configuration in $AGGREGATOR_DATABASE, without `feeds` only the rest (raises StoreError);
     `edited`: texts that stand for files.
     """
     import os
@@ -37,6 +40,10 @@ def load_config(path: Path, *, sound: bool = False, edited: Mapping[Path, str] |
     from aggregator.config import load, load_valid
 
     with _uncollected():
+        if sound and (address := cluster_address(path)):
+            from aggregator.app.cluster_config import load_from_database
+
+            return load_from_database(address, whole=feeds, web=False)
         return load_valid(path, os.environ) if sound else load(path, os.environ, edited=edited or {})
 
 
@@ -138,8 +145,8 @@ def _startable(path: Path, roles: frozenset[str], *, files: bool) -> "tuple[Load
     from aggregator.app.usable import require_usable
     from aggregator.config import DATABASE
 
-    address = os.environ.get(DATABASE, "")
-    if not address.startswith("postgres") or (files and path.exists()):
+    address = cluster_address(path) if files else os.environ.get(DATABASE, "")
+    if not address.startswith("postgres"):
         loaded = load_config(path, sound=not files)
         address = loaded.config.settings.database.get_secret_value() if loaded.config.settings.database else ""
         if files or not address.startswith("postgres"):

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence, Set
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from aggregator.app.clock import SystemClock
 from aggregator.app.masking import masked_catalog
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from aggregator.app.cluster_config import ClusterConfig
     from aggregator.app.runtime import Runtime
     from aggregator.config.stored import FeedReader
+    from aggregator.ports.jobs import Jobs
 
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Application:
     vocabulary: StreamVocabulary
     _closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     _runtime: "Runtime | None" = None
+    _jobs: "Jobs | None" = None
 
     def active(self) -> ActiveConfig:
         return self.current
@@ -93,6 +95,30 @@ class Application:
         except StoreError as error:
             log.warning("alerts are sent without action links: %s", error)
             return b""
+
+    def jobs(self, places: int = 2) -> "Jobs":
+        """Open the queue of a cluster; once, closed with the application. `places`: how many jobs are worked on.
+
+        Raises StoreError where the engine is not installed.
+        """
+        if self._jobs is None:
+            from aggregator.engine import open_jobs
+
+            self._jobs = open_jobs(database_url(self.current.config), places)
+            self._closing.push_async_callback(self._jobs.close)
+        return self._jobs
+
+    async def cluster_fields(self) -> Mapping[str, Any]:
+        """Return what `Status` says of a cluster; nothing without one. Raises DatabaseFault."""
+        if self.store.cluster is None:
+            return {}
+        from aggregator.app.cluster_state import ClusterState, cluster_state
+
+        try:
+            jobs = self.jobs()
+        except StoreError as error:
+            return ClusterState(await self.store.cluster.nodes(), engine_fault=str(error)).fields()
+        return (await cluster_state(self.store.cluster, jobs)).fields()
 
     async def has_work(self) -> bool:
         """Tell whether a pass may find something to do: the runtime need not be opened to find nothing."""

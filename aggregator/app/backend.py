@@ -90,7 +90,7 @@ class AppBackend(ConfigEditing):
     async def findings(self) -> tuple[Finding, ...]:
         now, loops = self.clock.now(), self.loop_statuses()
         backlog = await self.catalog.backlog(now)
-        state = Status(version=__version__, now_at=now, loops=loops, backlog=backlog, **self._faults())
+        state = Status(version=__version__, now_at=now, loops=loops, backlog=backlog, **await self._around())
         return findings(replace(state, disk_free_bytes=free_bytes(self.app.loaded.config)))
 
     async def status(self) -> Status:
@@ -124,15 +124,16 @@ class AppBackend(ConfigEditing):
             ),
             processes=await asyncio.to_thread(running_processes, registry_folder(loaded.config)),
             backlog=await self.catalog.backlog(now),
-            nodes=await self.app.store.cluster.nodes() if self.app.store.cluster else (),
-            **self._faults(),
+            **await self._around(),
         )
 
-    def _faults(self) -> dict[str, Any]:
+    async def _around(self) -> dict[str, Any]:
+        """Return what `Status` says of faults, and of the cluster if there is one."""
         return {
             "database_fault": str(self.database_fault() or ""),
             "config_errors": self.config_errors(),
             "channels": frozenset(self.app.current.config.channels),
+            **await self.app.cluster_fields(),
         }
 
     def config_errors(self) -> tuple[str, ...]:

@@ -9,13 +9,12 @@ from aggregator import __version__
 from aggregator.app.application import Application
 from aggregator.app.cluster_config import node_name
 from aggregator.app.metrics import observe_deliveries
-from aggregator.app.paths import database_url
 from aggregator.app.runtime import Runtime
+from aggregator.core.cluster_findings import is_alive, present
 from aggregator.core.errors import AggregatorError, Conflict, SchemaOutOfDate
 from aggregator.core.jobs import DELIVER, HEARTBEAT_S, POLL, ROUTE, STALLED_S, channel_queue
 from aggregator.core.model import Job, Node
 from aggregator.core.versions import is_older
-from aggregator.engine import open_jobs
 from aggregator.pipeline.lanes import LaneWorker, Planner
 from aggregator.ports.cluster import Cluster
 from aggregator.ports.jobs import Handle, Jobs, Share
@@ -34,7 +33,7 @@ class ClusterNode:
 
     def __init__(self, app: Application, runtime: Runtime, cluster: Cluster, roles: frozenset[str]) -> None:
         self._app, self._runtime, self._cluster, self._roles = app, runtime, cluster, roles
-        self.jobs: Jobs = open_jobs(database_url(app.current.config), LANES + CHANNELS)
+        self.jobs: Jobs = app.jobs(LANES + CHANNELS)
         self._deliver = runtime.deliverer()
         feeds = app.store.feeds
         self._planner = Planner(app.context, cluster=cluster, feeds=feeds, jobs=self.jobs, deliver=self._deliver)
@@ -83,12 +82,18 @@ class ClusterNode:
             config=self._app.current.number,
             lacks="; ".join(faults[:3]),
             started_at=self._started_at,
+            heartbeat_at=self._app.clock.now(),
         )
 
     def _permit(self) -> None:
         """Raise Conflict before a request if others may take this process for dead."""
         if monotonic() > self._sure_until:
             raise Conflict("this process could not reach the database for a while; what it held is left to others")
+
+    async def measure(self) -> None:
+        """Update the gauges of the cluster."""
+        nodes, queue = present(await self._cluster.nodes()), await self.jobs.waiting()
+        self._runtime.metrics.observe_cluster(nodes, queue, alive=frozenset(filter(is_alive, nodes)))
 
     # --- planning and working --------------------------------------------------------------------
 

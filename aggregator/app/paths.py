@@ -25,6 +25,14 @@ def default_config_path() -> Path:
     return here if not config.exists() and any(map(_is_config, sorted(here.glob("*.y*ml"))[:MAX_LOOKED_AT])) else config
 
 
+def cluster_address(path: Path) -> str:
+    """Return the database that holds the configuration because there are no files at `path`; empty: there are."""
+    address = os.environ.get("AGGREGATOR_DATABASE", "")  # config.DATABASE, which loads the loader
+    if not address.startswith("postgres") or path.is_file() or any(map(any, (path.glob("*.yaml"), path.glob("*.yml")))):
+        return ""
+    return address
+
+
 def _is_config(file: Path) -> bool:
     """Tell whether a YAML file has a section of a configuration; those of other programs have none."""
     with suppress(OSError, UnicodeDecodeError):

@@ -239,6 +239,7 @@ class Service:
     def _plan(self) -> None:
         if self.node is not None:
             self._every("node", HEARTBEAT_S, self._beat_node)
+            self._every("cluster", 10.0, self.node.measure)
             if "plan" in self.roles:
                 self._every("plan", PLAN_S, self.node.plan)
         elif "poll" in self.roles:

@@ -35,14 +35,15 @@ def load(*, warn: bool = True) -> "Loaded":
     return loaded
 
 
-def load_sound() -> "Loaded":
+def load_sound(*, feeds: bool = True) -> "Loaded":
     """Return the configuration for commands that only read: errors are printed and do not stop them.
 
-    Raises ConfigErrors where the faults may hide which database is meant.
+    `feeds`: those of a cluster too, where this machine has no files. Raises ConfigErrors where the faults may hide
+    which database is meant.
     """
     from aggregator.app import load_config
 
-    loaded = load_config(config_path(), sound=True)
+    loaded = load_config(config_path(), sound=True, feeds=feeds)
     if loaded.faults:
         print_problems(loaded.faults)
         count = plural(sum(fault.severity == "error" for fault in loaded.faults), "error")
@@ -86,7 +87,11 @@ def with_app(
 
 
 def with_backend(
-    work: Callable[["AppBackend"], Awaitable[T]], *, reading: bool = False, console: TextIO | None = None
+    work: Callable[["AppBackend"], Awaitable[T]],
+    loaded: "Loaded | None" = None,
+    *,
+    reading: bool = False,
+    console: TextIO | None = None,
 ) -> T:
     """Like `with_app`, for what the pages can do too."""
 
@@ -95,4 +100,4 @@ def with_backend(
 
         return await work(AppBackend(app, config_path()))
 
-    return with_app(sit, reading=reading, console=console)
+    return with_app(sit, loaded, reading=reading, console=console)

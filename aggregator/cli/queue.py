@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import with_app
+from aggregator.cli.context import load_sound, with_app
 from aggregator.cli.output import echo, emit, json_option, plural, secho, table
 from aggregator.cli.program import config_option
 from aggregator.core import schemas
@@ -36,16 +36,10 @@ def queue(as_json: bool, limit: int) -> None:
     """
 
     async def work(app: "Application") -> None:
-        from aggregator.app.paths import database_url
-        from aggregator.engine import open_jobs
-
         if app.store.cluster is None:
             raise StoreError("with SQLite, one process does everything and has no queue; `aggregator status` shows it")
-        jobs = open_jobs(database_url(app.current.config), 2)
-        try:
-            found, notified = await jobs.waiting(), await jobs.hears(HEARD_S)
-        finally:
-            await jobs.close()
+        jobs = app.jobs()
+        found, notified = await jobs.waiting(), await jobs.hears(HEARD_S)
         wrong = (*queue_findings(found), *(() if notified else (deaf(),)))
         shown = found.jobs[: limit or None]
         healthy = is_healthy(wrong)
@@ -65,4 +59,4 @@ def queue(as_json: bool, limit: int) -> None:
         if not healthy:
             raise SystemExit(1)
 
-    with_app(work, reading=True)
+    with_app(work, load_sound(feeds=False), reading=True)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import with_backend
+from aggregator.cli.context import load_sound, with_backend
 from aggregator.cli.output import echo, emit, json_option, plural, print_fields, secho, size
 from aggregator.cli.program import config_option
+from aggregator.core.cluster_findings import is_alive
 from aggregator.core.findings import findings
 from aggregator.core.humanize import ago, span
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from aggregator.app.backend import AppBackend
-    from aggregator.core.model import Process, Stats
+    from aggregator.core.model import Process, Queue, Stats
 
 
 @click.command(
@@ -44,7 +45,8 @@ def status(as_json: bool) -> None:
 
             emit(status_json(found))
             return
-        for process in found.processes or (None,):
+        elsewhere = any(map(is_alive, found.nodes))
+        for process in found.processes or (() if elsewhere else (None,)):
             _status_fields(process, found.now_at)
         print_fields(
             {
@@ -54,19 +56,21 @@ def status(as_json: bool) -> None:
                 "last alert": ago(found.last_alert_at, found.now_at),
                 "stored": _stored(found.stats) if found.stats else None,
                 "disk free": size(found.disk_free_bytes) if found.disk_free_bytes is not None else None,
+                "jobs": _jobs(found.queue) if found.queue else None,
                 "version": found.version,
             }
         )
         for node in found.nodes:
             heard = f"heard of {span(node.silent_s)} ago" if node.silent_s >= 1 else "heard of just now"
-            echo(f"node {node.name}: {', '.join(node.roles)}; configuration {node.config}, {heard}")
+            program = f"{node.version}, schema {node.schema}"
+            echo(f"node {node.name}: {', '.join(node.roles)}; {program}, configuration {node.config}, {heard}")
         for finding in findings(found):
             secho(f"{finding.severity}: {finding.what}", fg="red" if finding.severity == "error" else "yellow")
             echo(f"  → {finding.remedy}")
         for warning in found.warnings if not backend.current().faults else ():
             secho(warning, fg="yellow", err=True)
 
-    with_backend(work, reading=True)
+    with_backend(work, load_sound(feeds=False), reading=True)
 
 
 def _status_fields(process: "Process | None", now: "datetime") -> None:
@@ -82,6 +86,11 @@ def _status_fields(process: "Process | None", now: "datetime") -> None:
     if late:
         hint = "`aggregator doctor` checks why"
         secho(f"{'this loop is' if len(late) == 1 else 'these loops are'} late: {', '.join(late)}; {hint}", fg="red")
+
+
+def _jobs(queue: "Queue") -> str:
+    running = sum(job.running for job in queue.jobs)
+    return f"{len(queue.jobs) - running} waiting, {running} at work"
 
 
 def _stored(stats: "Stats") -> str:

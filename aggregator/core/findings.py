@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from aggregator.core.cluster_findings import SILENT_S, node_findings
+from aggregator.core.cluster_findings import SILENT_S, cluster_findings
 from aggregator.core.errors import brief
 from aggregator.core.humanize import span
 from aggregator.core.model import Backlog, FeedState, Finding, Health, Overdue, Severity, Status, Suspect
@@ -32,7 +32,7 @@ def findings(status: Status) -> tuple[Finding, ...]:
         *_database(status.database_fault),
         *_config(status.config_errors, running=bool(status.loops or status.processes)),
         *_loops(status),
-        *node_findings(status.nodes),
+        *cluster_findings(status.nodes, status.queue, status.engine, status.engine_fault),
         *_unrouted(status),
         *_deliveries(status.backlog.channels, status.now_at),
         *_feeds(status.backlog.feeds, status.backlog.feeds_overdue, status.now_at),

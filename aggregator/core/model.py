@@ -1186,7 +1186,7 @@ class StoredConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A process of a cluster. `silent_s`: seconds since its heartbeat, by the database's clock.
+    """A process of a cluster. `silent_s`: seconds since its heartbeat; every instant is the database's.
 
     `config`: the number that it follows; `lacks`: what it needs and does not have (secrets), in words.
     """
@@ -1199,6 +1199,7 @@ class Node:
     config: int = 0
     lacks: str = ""
     started_at: datetime
+    heartbeat_at: datetime
     silent_s: float = 0.0
 
 
@@ -1251,6 +1252,8 @@ class Status:
     `database_fault`: why nothing can be read or written, in one sentence that ends with the remedy.
     `config_errors`: what is wrong with the configuration on disk, in whose place an older one runs. `channels`: those
     that are configured, if known: what was tried on others says nothing any more.
+    `nodes` and the rest are those of a cluster: its `queue` (None: not a cluster, or not to be looked at), the schema
+    that its `engine` has and the one that this program has, and why the engine cannot be used.
     """
 
     version: str
@@ -1271,6 +1274,9 @@ class Status:
     config_errors: tuple[str, ...] = ()
     nodes: tuple[Node, ...] = ()
     channels: frozenset[str] | None = None
+    queue: Queue | None = None
+    engine: tuple[str, str] = ("", "")
+    engine_fault: str = ""
 
 
 # --- what people change by hand --------------------------------------------------------------------

@@ -57,6 +57,22 @@ WORKERS = """
 SELECT count(*) AS workers FROM procrastinate_workers
 WHERE last_heartbeat > clock_timestamp() - make_interval(secs => %(stalled)s)
 """
+# What is left of the tables where somebody dropped some of them: jobs are made anew from what is due.
+REMAINS = r"""
+DO $remains$
+DECLARE found text;
+BEGIN
+    FOR found IN SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname = current_schema() AND p.proname LIKE 'procrastinate\_%'
+    LOOP EXECUTE 'DROP FUNCTION IF EXISTS ' || found || ' CASCADE'; END LOOP;
+    FOR found IN SELECT quote_ident(tablename) FROM pg_tables
+        WHERE schemaname = current_schema() AND tablename LIKE 'procrastinate\_%'
+    LOOP EXECUTE 'DROP TABLE IF EXISTS ' || found || ' CASCADE'; END LOOP;
+    FOR found IN SELECT t.oid::regtype FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+        WHERE n.nspname = current_schema() AND t.typname LIKE 'procrastinate\_%'
+    LOOP EXECUTE 'DROP TYPE IF EXISTS ' || found || ' CASCADE'; END LOOP;
+END $remains$;
+"""
 LEFT = "SELECT id FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = ANY(%(workers)s)"
 
 
@@ -65,7 +81,7 @@ def schema_steps() -> Sequence[tuple[str, str]]:
     folder = resources.files("procrastinate.sql")
     migrations = [file for file in (folder / "migrations").iterdir() if file.name.endswith(".sql")]
     steps = [(file.name.removesuffix(".sql"), file.read_text("utf-8")) for file in migrations]
-    return [("", (folder / "schema.sql").read_text("utf-8")), *sorted(steps)]
+    return [("", REMAINS + (folder / "schema.sql").read_text("utf-8")), *sorted(steps)]
 
 
 class ProcrastinateJobs:

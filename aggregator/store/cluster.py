@@ -123,12 +123,13 @@ class SqlCluster:
             "schema": node.schema,
             "config": node.config,
             "lacks": node.lacks,
-            "started_at": node.started_at,
+            "started_at": NOW,
             "heartbeat_at": NOW,
         }
         record = self._dialect.insert(nodes).values(values)
         record = record.on_conflict_do_update(
-            index_elements=["id"], set_={name: record.excluded[name] for name in values if name != "id"}
+            index_elements=["id"],
+            set_={name: record.excluded[name] for name in values if name not in ("id", "started_at")},
         )
         forget = delete(nodes).where(nodes.c.heartbeat_at < cast(NOW, BigInteger) - int(FORGET_S * SECOND))
 
@@ -303,5 +304,6 @@ def _node(row: Row[Any]) -> Node:
         config=row.config,
         lacks=row.lacks,
         started_at=row.started_at,
+        heartbeat_at=row.heartbeat_at,
         silent_s=max(0.0, float(row.silent) / SECOND),
     )

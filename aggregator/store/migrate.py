@@ -31,6 +31,7 @@ class Upgraded:
     copy: Path | None = None
 
 
+ENGINE_TABLE = "procrastinate_jobs"
 EngineSteps = Sequence[tuple[str, str]]  # (version, SQL) in order, behind ("", SQL that makes the newest)
 
 
@@ -73,7 +74,7 @@ def engine_is_current(connection: Connection, engine: EngineSteps) -> bool:
     from aggregator.store.cluster import get_value
     from aggregator.store.cluster_schema import ENGINE
 
-    return get_value(connection, ENGINE) == engine[-1][0]
+    return get_value(connection, ENGINE) == engine[-1][0] and inspect(connection).has_table(ENGINE_TABLE)
 
 
 def _upgrade_engine(connection: Connection, dialect: Dialect, place: DatabaseLocation, engine: EngineSteps) -> None:
@@ -83,19 +84,20 @@ def _upgrade_engine(connection: Connection, dialect: Dialect, place: DatabaseLoc
 
     (_, new), *steps = engine
     newest, current = steps[-1][0], get_value(connection, ENGINE)
+    exists = inspect(connection).has_table(ENGINE_TABLE)
     if current > newest:
         raise SchemaOutOfDate(
             f"{place} has the engine's schema {current}, newer than {newest} of the installed procrastinate; "
             "install the program that the other nodes have"
         )
-    if not current and inspect(connection).has_table("procrastinate_jobs"):
+    if exists and not current:
         raise StoreError(f"{place} has jobs of another program that uses the same engine; name a database of its own")
-    for sql in [sql for version, sql in steps if version > current] if current else [new]:
+    for sql in [sql for version, sql in steps if version > current] if exists else [new]:
         # Several statements at once, and percent signs that are no parameters: past SQLAlchemy.
         connection.connection.cursor().execute(sql)
     if current and current != newest:  # old workers would speak to the new tables
         _let_in(connection, dialect, [__version__])
-    if current != newest:
+    if current != newest or not exists:
         put_value(connection, dialect, ENGINE, newest)
         log.info("%s: the engine's schema is %s", place, newest)
 

@@ -1,11 +1,13 @@
 """The figures that matter, for Prometheus. Names and meanings: docs/operations.md."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from aggregator.core.model import ParseLevel
+from aggregator.core.model import Node, ParseLevel, Queue
 
+ROLES = ("plan", "poll", "deliver", "route", "web")
+JOB_STATES = (("waiting", False), ("running", True))
 MINUTES = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 21600, 86400)
 
 
@@ -73,6 +75,23 @@ class Metrics:
             registry=registry,
         )
         self.rules = Gauge("aggregator_rules", "Active rules.", registry=registry)
+        self._nodes = Gauge("aggregator_nodes", "Nodes of the cluster that are alive.", ["role"], registry=registry)
+        self._node_silence = Gauge(
+            "aggregator_node_silent_seconds",
+            "How long a node of the cluster has not been heard of.",
+            ["node"],
+            registry=registry,
+        )
+        self._node_config = Gauge(
+            "aggregator_node_config", "Number of the configuration that a node follows.", ["node"], registry=registry
+        )
+        self._jobs = Gauge("aggregator_jobs", "Jobs of the cluster.", ["state"], registry=registry)
+        self._oldest_job = Gauge(
+            "aggregator_oldest_job_seconds",
+            "How long the oldest job of the cluster has been in its state.",
+            ["state"],
+            registry=registry,
+        )
         self._beat = Gauge(
             "aggregator_loop_beat_timestamp_seconds",
             "When a loop last completed a tick successfully.",
@@ -105,6 +124,22 @@ class Metrics:
         self._oldest_due.labels("feed").set(feed_s)
         self._oldest_due.labels("delivery").set(delivery_s)
 
+    def observe_cluster(self, nodes: Iterable[Node], queue: Queue, *, alive: Collection[Node]) -> None:
+        """Show a cluster; of nodes of one name the longest silence, and the lowest number that is followed."""
+        self._set(self._nodes, {role: sum(role in node.roles for node in alive) for role in ROLES})
+        silent: dict[str, float] = {}
+        config: dict[str, int] = {}
+        for node in nodes:
+            silent[node.name] = max(node.silent_s, silent.get(node.name, 0.0))
+        for node in alive:
+            config[node.name] = min(node.config, config.get(node.name, node.config))
+        for gauge, values in ((self._node_silence, silent), (self._node_config, config)):
+            gauge.clear()
+            self._set(gauge, values)
+        ages = {state: [job.age_s for job in queue.jobs if job.running is at_work] for state, at_work in JOB_STATES}
+        self._set(self._jobs, {**{state: len(found) for state, found in ages.items()}, "failed": queue.failed})
+        self._set(self._oldest_job, {state: max(found, default=0.0) for state, found in ages.items()})
+
     def expect(self, loop: str) -> None:
         """Expect a loop, which has not failed before its first tick."""
         self.tick_failures.labels(loop)
@@ -117,6 +152,6 @@ class Metrics:
         return generate_latest(self._registry)
 
     @staticmethod
-    def _set(gauge: Gauge, values: Mapping[str, int]) -> None:
+    def _set(gauge: Gauge, values: Mapping[str, float]) -> None:
         for label, value in values.items():
             gauge.labels(label).set(value)

@@ -5,12 +5,17 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
+from aggregator import __version__
+from aggregator.store import SCHEMA
 from tests.support.cluster import Cluster, FeedServer, analysed, files, told
 from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
 from tests.support.postgres import PostgresServer, postgres
+from tests.support.receivers import free_port
 
 __all__ = ["postgres"]
 
@@ -159,6 +164,86 @@ def test_nodes_are_upgraded_one_after_the_other(cluster: Cluster, feeds: FeedSer
     assert {mark for mark, count in accepted.items() if count - marked[mark] > 1} == set()
     assert analysed(feeds.log).twice_at_once == []
     assert [cluster.nodes[name].stop(20) for name in ("new", "desk")] == [0, 0]
+
+
+def test_nodes_are_shown_and_what_is_wrong_with_them(
+    cluster: Cluster, publisher: Publisher, receiver: Receiver
+) -> None:
+    """Three processes in `status`, on the page in every language, in the API and the metrics; then what goes wrong.
+
+    It is asked on a machine without files.
+    """
+    publisher.publish("one", "zero", "nothing of note")
+    listen = f"127.0.0.1:{free_port()}"
+    text = configuration(publisher, receiver, ["one"], "  - {id: watch, any: [S-400]}", every="5m")
+    cluster.desk.write("all.yaml", text.replace("web: {enabled: false}", f"web: {{listen: '{listen}'}}"))
+    cluster.run("desk", "--roles", "plan,web", command="run")
+    wait_for(lambda: "ready" in cluster.desk.log.read_text(), what="the planner")
+    for name in ("w1", "w2"):
+        cluster.run(name)
+    stranger = cluster.node("w3")
+
+    def nodes() -> dict[str, dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(read(f"http://{listen}/api/v1/status"))["nodes"]
+        return {node["name"]: node for node in found}
+
+    shown = wait_for(lambda: found if len(found := nodes()) == 3 else None, what="three nodes")
+    assert {name: node["roles"] for name, node in shown.items()} == {
+        "desk": ["plan", "web"],
+        "w1": ["deliver", "poll", "route"],
+        "w2": ["deliver", "poll", "route"],
+    }
+    assert {(node["version"], node["schema"], node["config"]) for node in shown.values()} == {(__version__, SCHEMA, 1)}
+    assert all(node["silent_s"] < 30 and node["heartbeat_at"] >= node["started_at"] for node in shown.values())
+    words = {"en": "heard of", "de": "gemeldet", "fr": "vu", "nb": "sett"}
+    for language, word in words.items():
+        page = read(f"http://{listen}/status", language)
+        assert all(f"{name}</b>" in page for name in shown)
+        assert word in page
+    status = stranger.json("status")
+    assert (status["ok"], status["running"], status["findings"]) == (True, True, [])
+    assert status["jobs"].keys() == {"waiting", "running", "failed", "workers", "oldest_s"}
+    gauges = wait_for(
+        lambda: found if 'aggregator_nodes{role="poll"} 2.0' in (found := read(f"http://{listen}/metrics")) else None,
+        what="the gauges",
+    )
+    assert 'aggregator_node_silent_seconds{node="w2"}' in gauges
+    assert 'aggregator_node_config{node="desk"} 1.0' in gauges
+    assert 'aggregator_jobs{state="waiting"}' in gauges
+
+    cluster.nodes["w2"].kill()
+    cluster.desk.kill()
+    away = "heartbeat_at = heartbeat_at - 40000000, started_at = started_at - 40000000"
+    cluster.rows(f"UPDATE nodes SET {away} WHERE name <> 'w1'")
+    cluster.rows(
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock) "
+        "VALUES ('deliver:gone', 'aggregator', 'deliver:gone', 'deliver:gone')"
+    )
+    cluster.rows("UPDATE procrastinate_events SET at = at - interval '40 seconds'")
+    ((engine,),) = cluster.rows("SELECT value FROM cluster WHERE name = 'engine'")
+    cluster.rows("UPDATE cluster SET value = '03.03.00' WHERE name = 'engine'")
+    status = stranger.json("status")
+    kinds = sorted(finding["kind"] for finding in status["findings"])
+    assert kinds == ["engine", "node", "node", "planner", "queue"]
+    assert not status["ok"]
+    troubles = {one["kind"] for one in stranger.json("doctor")["troubles"]}
+    assert {"engine", "node", "planner", "queue"} <= troubles
+    queue = stranger.call("queue")
+    assert (queue.returncode, "job deliver:gone has been waiting" in queue.stdout) == (1, True)
+
+    cluster.rows(f"UPDATE cluster SET value = '{engine}' WHERE name = 'engine'")
+    cluster.again("w2")
+    back = [("desk", True), ("w1", False), ("w2", False)]
+    wait_for(
+        lambda: back == [(node["name"], node["silent_s"] > 30) for node in stranger.json("status")["nodes"]],
+        what="w2 in the place of the one that died",
+    )
+
+
+def read(url: str, language: str = "en") -> str:
+    with urlopen(Request(url, headers={"Accept-Language": language}), timeout=30) as answer:
+        text: str = answer.read().decode()
+    return text
 
 
 def test_second_installation_is_refused(cluster: Cluster, publisher: Publisher, receiver: Receiver) -> None:

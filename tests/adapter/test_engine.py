@@ -174,6 +174,30 @@ async def test_missing_tables_are_named_with_the_remedy(
         await process.has_done(1)
 
 
+async def test_tables_that_were_dropped_are_made_again(postgres: PostgresServer) -> None:
+    """Whatever is left of them: an upgrade makes them, as each start does; a second program's are left alone."""
+    url = postgres.create()
+    await migrate(url)
+    execute(url, "DROP TABLE procrastinate_jobs CASCADE")
+    await migrate(url)
+    async with working(url) as process:
+        await process.jobs.offer([LANE])
+        await process.has_done(1)
+    execute(url, "DELETE FROM cluster WHERE name = 'engine'")
+    with pytest.raises(StoreError, match="jobs of another program that uses the same engine"):
+        await migrate(url)
+
+
+async def test_an_engine_that_is_newer_is_refused(postgres: PostgresServer) -> None:
+    """Its tables may not be what this program expects: it says what to install, and changes nothing."""
+    url = postgres.create()
+    await migrate(url)
+    execute(url, "UPDATE cluster SET value = '99.00.00_01_later' WHERE name = 'engine'")
+    with pytest.raises(StoreError, match=r"engine's schema 99.00.00_01_later, newer than .*; install the program"):
+        await migrate(url)
+    assert execute(url, "SELECT value FROM cluster WHERE name = 'engine'") == [("99.00.00_01_later",)]
+
+
 @pytest.mark.parametrize("pooler", [False, True], indirect=True, ids=["swallows", "refuses"])
 async def test_jobs_are_found_by_looking_where_notifications_do_not_arrive(
     pooler: Pooler, caplog: pytest.LogCaptureFixture

@@ -18,18 +18,18 @@ from aggregator import config
 from aggregator.app.clock import SystemClock
 from aggregator.app.doctor.checks import DatabaseFacts, DoctorFinding, ExposedFile, Facts, WebPort, diagnose
 from aggregator.app.extras import missing
-from aggregator.app.paths import database_url
+from aggregator.app.paths import cluster_address, database_url
 from aggregator.app.processes import loops_at
 from aggregator.app.usable import usage_problems
 from aggregator.config.source import files
 from aggregator.core.errors import AggregatorError, ConfigError, ConfigErrors, StoreError
-from aggregator.core.model import DeliveryState
+from aggregator.core.model import DeliveryState, Finding
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.redaction import MIN_SECRET_CHARS, Redactor, url_secrets
 from aggregator.core.rules import index_text
 from aggregator.core.settings import Channel, Config, Web
 from aggregator.core.values import revealed
-from aggregator.store import open_store
+from aggregator.store import Store, open_store
 from aggregator.store.files import OTHERS, family
 from aggregator.store.inspect import DatabaseState, inspect_database
 
@@ -60,9 +60,11 @@ async def run_checks(path: Path, redact: Redactor) -> Report:
     )
     looked_at = ["programs", "configuration"]
     try:
-        loaded = config.load(path, os.environ)
+        loaded = _load(path)
     except ConfigErrors as errors:
         return Report(findings=diagnose(replace(facts, config=errors.errors)), checked=tuple(looked_at))
+    except StoreError as error:
+        return Report(findings=diagnose(replace(facts, database_error=str(error))), checked=(*looked_at, "database"))
     redact.set_secrets(loaded.secrets)
     settings = loaded.config.settings
     facts = replace(
@@ -77,6 +79,16 @@ async def run_checks(path: Path, redact: Redactor) -> Report:
     if facts.known:
         looked_at += ["feeds", "rules", "alerts", "clock"]
     return Report(findings=tuple(_redacted(finding, redact) for finding in diagnose(facts)), checked=tuple(looked_at))
+
+
+def _load(path: Path) -> config.Loaded:
+    """Load the files; where there are none, what $AGGREGATOR_DATABASE has. Raises ConfigErrors, StoreError."""
+    address = cluster_address(path)
+    if not address:
+        return config.load(path, os.environ)
+    from aggregator.app.cluster_config import load_from_database
+
+    return load_from_database(address, whole=True, web=False)
 
 
 def _redacted(finding: DoctorFinding, redact: Redactor) -> DoctorFinding:
@@ -121,7 +133,7 @@ def _page(web: Web) -> WebPort:
 
 def _exposed(path: Path, loaded: config.Loaded) -> Iterator[ExposedFile]:
     """Return configuration files that others may change, or that hold secrets which others may read."""
-    if os.name != "posix":
+    if os.name != "posix" or cluster_address(path):
         return
     secrets = _written_secrets(loaded)
     for file in files(path):
@@ -207,7 +219,16 @@ async def _read(url: str, wanted: Config, now: datetime) -> DatabaseFacts:
             last_dead=await catalog.deliveries(states=[DeliveryState.DEAD], limit=1),
             backlog=await catalog.backlog(now),
             channels=frozenset(wanted.channels),
+            cluster=await _cluster(store, url),
         )
+
+
+async def _cluster(store: Store, url: str) -> tuple[Finding, ...]:
+    if store.cluster is None:
+        return ()
+    from aggregator.app.cluster_state import look_at_cluster
+
+    return await look_at_cluster(store.cluster, url)
 
 
 def file_system(path: Path, mounts: str) -> str:

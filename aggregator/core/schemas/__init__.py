@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from aggregator.core import model
+from aggregator.core.cluster_findings import is_alive
 from aggregator.core.findings import findings, is_healthy
 from aggregator.core.model import Json
 from aggregator.core.schemas.models import (
@@ -240,14 +241,26 @@ def status_json(status: model.Status) -> Json:
     computed = {
         "ok": is_healthy(found),
         "findings": found,
-        "running": bool(status.processes),
+        "running": bool(status.processes) or any(map(is_alive, status.nodes)),
+        "jobs": _queue_figures(status.queue) if status.queue else None,
         "processes": [_process(one) for one in status.processes],
         "loops": loops,
         "feeds": dict(status.feeds),
         "outbox": dict(status.outbox),
         "versions": dict(status.versions),
     }
-    return as_json(Status, _fields(Status, status) | computed)
+    return as_json(Status, _fields(Status, status) | computed, by_alias=True)
+
+
+def _queue_figures(queue: "model.Queue") -> Json:
+    waiting = [job.age_s for job in queue.jobs if not job.running]
+    return {
+        "waiting": len(waiting),
+        "running": len(queue.jobs) - len(waiting),
+        "failed": queue.failed,
+        "workers": queue.workers,
+        "oldest_s": max(waiting, default=0.0),
+    }
 
 
 def findings_json(found: "Sequence[model.Finding]") -> Json:

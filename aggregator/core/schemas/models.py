@@ -5,6 +5,8 @@ A model reads its fields from the attributes of a value. It may gain keys, never
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from aggregator.core.schemas.base import TEXTS as TEXTS
 from aggregator.core.schemas.base import At as At
 from aggregator.core.schemas.base import ConfigProblem as ConfigProblem
@@ -304,10 +306,22 @@ class Node(Schema):
     name: Text
     roles: list[Text]
     version: Text
+    schema_: Text = Field(alias="schema")
     config: int
     lacks: Text
     started_at: At
+    heartbeat_at: At
     silent_s: float
+
+
+class Jobs(Schema):
+    """The queue of a cluster in figures; `oldest_s`: how long the first job that waits has waited."""
+
+    waiting: int
+    running: int
+    failed: int
+    workers: int
+    oldest_s: float
 
 
 class Finding(Schema):
@@ -338,6 +352,7 @@ class Status(Schema):
     now_at: At
     started_at: At | None
     nodes: list[Node]
+    jobs: Jobs | None
     loops: list[Loop]
     feeds: dict[Text, int]
     lag_s: float

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from aggregator.core.cluster_findings import is_alive
 from aggregator.core.findings import findings
 from aggregator.web.api.channels import channel_rows
 from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
@@ -35,5 +36,5 @@ async def _page(
     return templates.render(
         request, "status.html", status=code, state=state, found=findings(state), silences=silences, problems=problems,
         hosts=[host for host in hosts if host.not_before > now], channels=await channel_rows(backend),
-        warnings=current.warnings,
+        warnings=current.warnings, alive={node.id for node in state.nodes if is_alive(node)},
     )  # fmt: skip

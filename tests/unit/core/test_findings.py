@@ -81,7 +81,7 @@ def test_an_alert_that_is_due_for_ten_minutes_is_a_finding_of_its_channel() -> N
 )
 def test_hits_that_nobody_routes_are_an_error(roles: tuple[str, ...], waits_s: int, says: str) -> None:
     """At once where no process has the role, else when those that have it do not get to them."""
-    node = Node(id="n", name="n", roles=roles, version="1", schema="1", started_at=NOW)
+    node = Node(id="n", name="n", roles=roles, version="1", schema="1", started_at=NOW, heartbeat_at=NOW)
     waiting = Backlog(unrouted=Unrouted(2, NOW - timedelta(seconds=waits_s), due=True))
     found = findings(status(waiting, nodes=(node,) if roles else ()))
     unrouted = [finding for finding in found if finding.kind == "unrouted"]
