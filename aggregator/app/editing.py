@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from aggregator import config
@@ -13,13 +13,15 @@ from aggregator.app.turns import Turns
 from aggregator.core.edits import edit_between, undone
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.model import Edit
-from aggregator.core.results import EditedRules, Preview, RuleEdit, RuleItem, RulesCheck, RulesFile
+from aggregator.core.results import EditedRules, Exclusion, Preview, RuleEdit, RuleItem, RulesCheck, RulesFile
 from aggregator.core.rules import Rule
+from aggregator.pipeline.advise import count_words, propose_exclusions
 from aggregator.pipeline.backtest import backtest
 from aggregator.ports import Catalog, Clock
 
 PREVIEW_S = 8.0
 MATCHES_S = 1.0  # of a page that is opened, not of an edit that is waited for
+PROPOSAL_SAMPLE = 2000  # entries
 FEEDS = "feeds: "  # what an edit of feeds is about begins so
 
 Reload = Callable[[], Awaitable[ConfigErrors | None]]
@@ -160,6 +162,15 @@ class ConfigEditing:
             changes=tuple(tally.change(rule) for rule, tally in done.tallies.items()),
             complete=done.complete,
         )
+
+    async def proposals(self, rule_id: str) -> tuple[Exclusion, ...]:
+        if rule_id not in self.app.current.rules:
+            raise NotFound("rule", rule_id, list(self.app.current.rules))
+        async with self._looks.turn():
+            since = self.clock.now() - timedelta(days=30)
+            words, entries = await count_words(self.catalog, since, PROPOSAL_SAMPLE)
+            rule = self.app.current.rules[rule_id]
+            return await propose_exclusions(self.catalog, rule, frequencies=words, entries=entries)
 
     async def _with(self, name: str, text: str) -> config.Loaded:
         """Return the configuration with `text` in place of that file. Raises ConfigErrors, Conflict, NotFound, Busy."""

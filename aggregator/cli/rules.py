@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.completion import argument
-from aggregator.cli.context import config_path, load, load_sound, with_app
+from aggregator.cli.context import config_path, load, load_sound, with_app, with_backend
 from aggregator.cli.highlight import clause_lines, highlighted
 from aggregator.cli.output import (
     console,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aggregator.app.application import Application
+    from aggregator.app.backend import AppBackend
     from aggregator.config import Loaded
     from aggregator.core.results import BacktestResult, EntryMatch, RuleTally
     from aggregator.core.rules import Rule
@@ -51,6 +52,7 @@ Examples:
   aggregator rules show caatsa
   aggregator rules test
   aggregator rules lint
+  aggregator rules proposals s400-turkey
   aggregator rules backtest caatsa --since 30d --against edited.yaml
   aggregator rules explain 4711 caatsa            an entry's number or link, or a hit's id
   aggregator rules apply caatsa --since 7d --alert""",
@@ -178,6 +180,34 @@ def lint(as_json: bool) -> None:
         echo(*rule, f"{finding['message']}{hint}")
     if not findings:
         secho("No issues found.", fg="green")
+
+
+@rules.command()
+@argument("rule_id", "rule", metavar="ID")
+@config_option
+@json_option
+def proposals(as_json: bool, rule_id: str) -> None:
+    """Propose words to exclude, from at least ten hits marked relevant and ten irrelevant. Exit 3 if there are none."""
+
+    async def work(backend: "AppBackend") -> None:
+        found = await backend.proposals(rule_id)
+        if as_json:
+            from aggregator.core import schemas
+
+            emit([schemas.as_json(schemas.models.Exclusion, one) for one in found])
+        for one in () if as_json else found:
+            echo(style(one.term, bold=True), f": would have removed {plural(one.removed, 'hit')}:", nl=False)
+            echo(
+                f" {one.irrelevant} of {one.irrelevant_of} irrelevant, {one.relevant} of {one.relevant_of} relevant,"
+                f" {one.unmarked} unmarked"
+            )
+            for title in one.titles:
+                echo(f"  {title}")
+        if not found:
+            echo("Nothing to propose: mark ten hits of each kind, or no word tells them apart.", err=True)
+            raise SystemExit(3)
+
+    with_backend(work, reading=True)
 
 
 @rules.command()

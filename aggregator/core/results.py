@@ -260,3 +260,25 @@ class PollOutcome:
     new: int = 0
     hits: int = 0
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """A term that a rule might exclude, learnt from marks, and what that would have removed: hits by their marks.
+
+    `relevant_of` and `irrelevant_of` are all that are marked so; `titles` are of some of the hits. `query` excludes
+    the term only where it stands close to what the rule looks for.
+    """
+
+    term: str
+    irrelevant: int
+    irrelevant_of: int
+    relevant: int
+    relevant_of: int
+    unmarked: int
+    titles: tuple[str, ...]
+    query: str
+
+    @property
+    def removed(self) -> int:
+        return self.irrelevant + self.relevant + self.unmarked

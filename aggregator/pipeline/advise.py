@@ -1,18 +1,22 @@
 """Advice about rules: probable mistakes, and remedies for noisy rules."""
 
 from collections import Counter
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
-from aggregator.core.model import Entry, HitFilter
+from aggregator.core.model import Entry, HitDetail, HitFilter
+from aggregator.core.results import Exclusion
 from aggregator.core.rules import LintFinding, Rule, document, index_text, lint, not_near, propose
 from aggregator.core.rules.feedback import MIN_MARKED
+from aggregator.core.text.fold import fold
+from aggregator.core.text.tokens import TokenizedText
 from aggregator.pipeline.context import ActiveConfig, Context
 from aggregator.pipeline.matching import breathing
 from aggregator.ports import Catalog
 
 SAMPLE = 5000
 MARKED = 2000
+SHOWN = 5
 
 
 async def advise(context: Context, catalog: Catalog) -> tuple[LintFinding, ...]:
@@ -32,7 +36,11 @@ async def advise(context: Context, catalog: Catalog) -> tuple[LintFinding, ...]:
         default_channels=config.settings.default_channels,
         matched=await _matched(active, sample),
     )
-    proposals = [finding for rule in rules for finding in await _exclusions(catalog, rule, words, entries)]
+    proposals = [
+        _noisy(rule, found)
+        for rule in rules
+        for found in await propose_exclusions(catalog, rule, frequencies=words, entries=entries)
+    ]
     return (*findings, *proposals)
 
 
@@ -49,21 +57,64 @@ async def _matched(active: ActiveConfig, sample: Sequence[Entry]) -> dict[str, f
     return {rule: frozenset(places) for rule, places in found.items()}
 
 
-async def _exclusions(catalog: Catalog, rule: Rule, words: Counter[str], entries: int) -> list[LintFinding]:
-    bad = await catalog.hits(HitFilter(rule=rule.id, mark="irrelevant"), limit=MARKED)
-    if len(bad) < MIN_MARKED:
-        return []
-    good = await catalog.hits(HitFilter(rule=rule.id, mark="relevant"), limit=MARKED)
-    relevant, irrelevant = ([_text(detail.entry) for detail in group] for group in (good, bad))
-    return [
-        LintFinding(
-            rule=rule.id,
-            kind="noisy",
-            message=f"{p.term!r} is {p.why}",
-            hint=f"add it to none: [{p.term}], or exclude it only close by: query: '{not_near(rule, p.term)}'",
+async def propose_exclusions(
+    catalog: Catalog, rule: Rule, *, frequencies: Mapping[str, int], entries: int
+) -> tuple[Exclusion, ...]:
+    """Return what a rule might exclude by the marks of its hits, with what that would have removed.
+
+    `frequencies`: how many of so many stored `entries` each word is in.
+    """
+    groups: list[tuple[HitDetail, ...]] = []
+    for mark in ("irrelevant", "relevant"):
+        groups.append(await catalog.hits(HitFilter(rule=rule.id, mark=mark), limit=MARKED))
+        if len(groups[-1]) < MIN_MARKED:
+            return ()
+    bad, good = ([_text(detail.entry) for detail in group] for group in groups)
+    found = propose(rule, good, bad, frequencies=frequencies, entries=entries)
+    if not found:
+        return ()
+    latest = await catalog.hits(HitFilter(rule=rule.id), limit=MARKED)
+    unmarked = [detail for detail in latest if detail.hit.mark is None]
+    wanted = {fold(proposal.term) for proposal in found}
+    holding: dict[str, list[HitDetail]] = {word: [] for word in wanted}
+    async for some in breathing([*groups[0], *groups[1], *unmarked]):
+        for detail in some:
+            for word in wanted.intersection(TokenizedText(_text(detail.entry)).words):
+                holding[word].append(detail)
+    return tuple(
+        Exclusion(
+            term=proposal.term,
+            irrelevant=proposal.irrelevant,
+            irrelevant_of=proposal.irrelevant_of,
+            relevant=proposal.relevant,
+            relevant_of=proposal.relevant_of,
+            unmarked=sum(detail.hit.mark is None for detail in holding[fold(proposal.term)]),
+            titles=tuple(dict.fromkeys(detail.entry.title for detail in holding[fold(proposal.term)]))[:SHOWN],
+            query=not_near(rule, proposal.term),
         )
-        for p in propose(rule, relevant, irrelevant, frequencies=words, entries=entries)
-    ]
+        for proposal in found
+    )
+
+
+async def count_words(catalog: Catalog, since: datetime, limit: int = SAMPLE) -> tuple[Counter[str], int]:
+    """Return in how many of the latest stored entries each word is, and how many entries that are."""
+    sample = await catalog.entries(since=since, limit=limit)
+    words: Counter[str] = Counter()
+    async for some in breathing(sample):
+        for entry in some:
+            words.update(set(index_text(entry).split()))
+    return words, len(sample)
+
+
+def _noisy(rule: Rule, found: Exclusion) -> LintFinding:
+    counts = f"{found.irrelevant} of {found.irrelevant_of} irrelevant hits and {found.relevant} of {found.relevant_of}"
+    titles = ", ".join(map(repr, found.titles))
+    return LintFinding(
+        rule=rule.id,
+        kind="noisy",
+        message=f"{found.term!r} is in {counts} relevant ones; without it {found.removed} hits less, such as {titles}",
+        hint=f"add it to none: [{found.term}], or exclude it only close by: query: '{found.query}'",
+    )
 
 
 def _text(entry: Entry) -> str:

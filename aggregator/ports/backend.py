@@ -15,6 +15,7 @@ from aggregator.core.results import (
     BaselineSent,
     Discovery,
     EditedRules,
+    Exclusion,
     ImportResult,
     PollOutcome,
     Preview,
@@ -125,6 +126,13 @@ class Backend(Protocol):
 
     async def matches(self, since: datetime) -> Preview:
         """Return what the running rules match in stored entries, as far as there is time. Raises Busy."""
+        ...
+
+    async def proposals(self, rule_id: str) -> tuple[Exclusion, ...]:
+        """Return what a rule might exclude by the marks of its hits; nothing before ten of each kind.
+
+        Raises NotFound.
+        """
         ...
 
     async def explain(self, detail: HitDetail) -> Explanation | None:

@@ -9,6 +9,8 @@ PAGES = {
     "hit": "/hits/00001389",
     "rules": "/rules",
     "rule": "/rules/s400-turkey",
+    "rule-proposals": "/rules/f35/proposals",
+    "rule-proposals-none": "/rules/cve-edge/proposals",
     "editor": "/rules/edit",
     "rule-edit": "/rules/s400-turkey/edit",
     "rule-new": "/rules/new?query=S-400",

@@ -29,6 +29,7 @@ from aggregator.core.model import (
     FeedState,
     Finding,
     HitDetail,
+    HitFilter,
     LoopStatus,
     SearchOrder,
     Span,
@@ -39,6 +40,7 @@ from aggregator.core.results import (
     Discovery,
     EditedRules,
     EntryMatch,
+    Exclusion,
     FeedCandidate,
     ImportResult,
     PollOutcome,
@@ -295,6 +297,19 @@ class MemoryBackend:
         if edit.removed or edit.added:
             edit = await self.catalog.add_edit(edit)
         return replace(self._file(), edit=edit.id)
+
+    async def proposals(self, rule_id: str) -> tuple[Exclusion, ...]:
+        found = await self.catalog.hits(HitFilter(rule=rule_id), limit=0)
+        marks = Counter(detail.hit.mark for detail in found)
+        if min(marks["relevant"], marks["irrelevant"]) < 10:
+            return ()
+        titles = tuple(detail.entry.title for detail in found if detail.hit.mark == "irrelevant")
+        return (
+            Exclusion(
+                term="museum", irrelevant=len(titles), irrelevant_of=len(titles), relevant=0,
+                relevant_of=marks["relevant"], unmarked=2, titles=titles[:3], query="S-400 NOT (museum NEAR/10 S-400)",
+            ),
+        )  # fmt: skip
 
     async def preview(self, name: str, text: str, since: datetime, until: datetime | None = None) -> Preview:
         verdict = await self.check_rules(name, text)

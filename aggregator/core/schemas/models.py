@@ -17,6 +17,7 @@ from aggregator.core.schemas.base import instant as instant
 from aggregator.core.schemas.rule_models import Clause as Clause
 from aggregator.core.schemas.rule_models import Edit as Edit
 from aggregator.core.schemas.rule_models import Evidence as Evidence
+from aggregator.core.schemas.rule_models import Exclusion as Exclusion
 from aggregator.core.schemas.rule_models import Explanation as Explanation
 from aggregator.core.schemas.rule_models import LintAdvice as LintAdvice
 from aggregator.core.schemas.rule_models import RuleItem as RuleItem

@@ -87,6 +87,20 @@ class Explanation(Schema):
     snippet: Text
 
 
+class Exclusion(Schema):
+    """A term that a rule might exclude, and how many hits that would have removed, by their marks."""
+
+    term: Text
+    irrelevant: int
+    irrelevant_of: int
+    relevant: int
+    relevant_of: int
+    unmarked: int
+    removed: int
+    titles: list[Text]
+    query: Text
+
+
 class LintAdvice(Schema):
     rule: Text
     kind: Text

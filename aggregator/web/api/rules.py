@@ -144,6 +144,12 @@ async def show_item(backend: BackendDep, rule_id: str) -> Response:
     return JSONResponse(as_json(models.RuleItem, await backend.rule_item(rule_id)))
 
 
+@router.get("/rules/{rule_id}/proposals", response_model=list[models.Exclusion])
+async def list_proposals(backend: BackendDep, rule_id: str) -> Response:
+    """List what the rule might exclude by the marks of its hits; none before ten of each kind are marked."""
+    return JSONResponse([as_json(models.Exclusion, one) for one in await backend.proposals(rule_id)])
+
+
 @router.put("/rules/{rule_id}/item", response_model=models.RuleSaved)
 async def replace_rule(backend: BackendDep, rule_id: str, sent: bodies.ReplaceRule) -> Response:
     """Write a rule in place of what is there; every other line of the file stays."""

@@ -1,6 +1,7 @@
 """One rule: a form beside its YAML, new ones, pausing, copying, moving, and the history of edits."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -149,10 +150,16 @@ async def undo_from_toast(
 
 
 @router.get("/rules/{rule_id}/edit")
-async def edit(request: Request, backend: BackendDep, templates: TemplatesDep, rule_id: str) -> Response:
-    """Show the editor of one rule."""
+async def edit(
+    request: Request, backend: BackendDep, templates: TemplatesDep, rule_id: str, exclude: Line = ""
+) -> Response:
+    """Show the editor of one rule, with one more term to exclude if that was proposed."""
     found = await backend.rule_item(rule_id)
-    return await _editor(request, backend, templates, found, opened=found.item)
+    opened, term = found.item, " ".join(exclude.split())
+    if term and "none" in found.form:
+        wanted = f"{found.form['none']}\n{term}".strip()
+        found = replace(backend.fill_rule(opened, {"none": wanted}), rule=found.rule, name=found.name)
+    return await _editor(request, backend, templates, found, opened=opened)
 
 
 @router.post("/rules/{rule_id}/edit")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregator.core.errors import AggregatorError, Busy, ConfigErrors, Conflict, NotFound
 from aggregator.core.model import HitFilter, RuleStats
 from aggregator.core.results import Preview, RulesCheck, RulesFile
+from aggregator.core.rules.feedback import MIN_MARKED
 from aggregator.core.schemas import precision
 from aggregator.core.settings import RuleConfig
 from aggregator.core.titles import with_titles
@@ -148,8 +149,21 @@ async def one(request: Request, backend: BackendDep, templates: TemplatesDep, ru
     definition = rules[rule_id].model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"id", "title"})
     return templates.render(
         request, "rule.html", rule=rules[rule_id], figures=figures, precision=precision, recent=recent,
-        definition=definition, feed_path=path, links=await links_of(backend, path), muted=muted,
+        definition=definition, feed_path=path, links=await links_of(backend, path), muted=muted, least=MIN_MARKED,
     )  # fmt: skip
+
+
+@router.get("/rules/{rule_id}/proposals")
+async def proposals(request: Request, backend: BackendDep, templates: TemplatesDep, rule_id: str) -> Response:
+    """Show what the rule might exclude by the marks of its hits, each with what that would have removed."""
+    rules = {rule.id: rule for rule in backend.current().config.rules}
+    if rule_id not in rules:
+        raise NotFound("rule", rule_id, tuple(rules))
+    figures = (await _figures(backend, [rule_id])).get(rule_id) or RuleStats(rule=rule_id)
+    found = await backend.proposals(rule_id)
+    return templates.render(
+        request, "rule_proposals.html", rule=rules[rule_id], figures=figures, found=found, least=MIN_MARKED
+    )
 
 
 def _file(files: tuple[RulesFile, ...], name: str) -> RulesFile:
