@@ -243,7 +243,7 @@ class AppBackend(ConfigEditing):
         it is.
         """
         login, keys = address_and_login(url), keys or NO_KEYS
-        if find and (best := await self._behind(url)):
+        if find and (best := await self._behind(url, keys)):
             login = Login(best.url, login.user, login.password) if _same_place(best.url, login.url) else Login(best.url)
             title, keys = title or best.title, {**best.keys, **keys}
         if maildir(login.url) is not None and not local:
@@ -262,10 +262,10 @@ class AppBackend(ConfigEditing):
         await self.reloading()
         return added[0].id
 
-    async def _behind(self, url: str) -> FeedCandidate | None:
+    async def _behind(self, url: str, keys: Keys) -> FeedCandidate | None:
         """Return the best source behind an address; None: unreachable now. Raises NotFound, Conflict, FetchError."""
         try:
-            found = await self.discover(url)
+            found = await self.discover(url, keys)
         except Unreachable as error:
             if error.connected:
                 raise

@@ -136,8 +136,10 @@ class SourceFinder:
         try:
             feed = Feed.model_validate({"url": login.url, "id": "candidate", "auth": login.auth or None, **keys})
         except ValidationError as error:
-            message = error.errors(include_url=False, include_input=False)[0]["msg"].removeprefix("Value error, ")
-            raise AggregatorError(f"{login.url}: {message}") from None
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"])) or login.url
+            message = "there is no such key" if first["type"] == "extra_forbidden" else first["msg"]
+            raise ParseError(f"{place}: {message.removeprefix('Value error, ')}", found="key") from None
         found = await self._runtime.look(feed)
         if found.nothing:
             raise ParseError(found.nothing, found="empty")

@@ -8,6 +8,7 @@ import click
 from aggregator.cli.completion import argument
 from aggregator.cli.context import config_path, load, with_app, with_backend
 from aggregator.cli.output import (
+    WIDE,
     echo,
     emit,
     json_option,
@@ -18,6 +19,7 @@ from aggregator.cli.output import (
     raw,
     secho,
     table,
+    width,
 )
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core import schemas
@@ -71,8 +73,10 @@ def list_(as_json: bool, limit: int) -> None:
             return
         from rich.text import Text
 
+        narrow = width() < WIDE  # there each feed is one line, and what is wrong with some stands below
+        headings = ("id", "state!", "entries>", "last new!", "next poll!")
         table(
-            ("id", "state!", "entries>", "last new!", "next poll!", "every!", "problem"),
+            headings if narrow else (*headings, "every!", "problem"),
             (
                 (
                     row.state.id,
@@ -80,13 +84,14 @@ def list_(as_json: bool, limit: int) -> None:
                     row.entries,
                     ago(row.state.last_new_at, now),
                     _due(row.state, now),
-                    span(row.state.interval_s),
-                    brief(row.state.last_error or "", 120),
+                    *(() if narrow else (span(row.state.interval_s), brief(row.state.last_error or "", 120))),
                 )
                 for row in rows
             ),
             empty="No feeds. Add one with `aggregator feeds add URL`.",
         )
+        for state in [row.state for row in rows if row.state.last_error] if narrow else []:
+            echo(f"\n{state.id}: {state.last_error}")
 
     with_app(work, reading=True)
 

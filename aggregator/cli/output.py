@@ -26,6 +26,7 @@ limit_option = click.option(
 )
 
 
+WIDE = 100  # columns, from which a table has all of its own
 COMMAND = re.compile(r"`[^`]+`")
 NO_BREAK = "\xa0"
 

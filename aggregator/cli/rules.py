@@ -11,6 +11,7 @@ from aggregator.cli.completion import argument
 from aggregator.cli.context import config_path, load, load_sound, with_app, with_backend
 from aggregator.cli.highlight import clause_lines, highlighted
 from aggregator.cli.output import (
+    WIDE,
     console,
     echo,
     emit,
@@ -32,6 +33,8 @@ from aggregator.core.values import period
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from rich.text import Text
 
     from aggregator.app.application import Application
     from aggregator.app.backend import AppBackend
@@ -76,17 +79,18 @@ def list_(as_json: bool, limit: int) -> None:
         if as_json:
             emit(shapes)
             return
+        narrow = width() < WIDE  # there the title stands below the id, cut where it is long
+        figures_ = ("hits>", "alerts>", "precision>", "30 days!")
         table(
-            ("id", "title", "hits>", "alerts>", "precision>", "30 days!", "deliver"),
+            ("id", *figures_) if narrow else ("id", "title", *figures_, "deliver"),
             (
                 (
-                    s["id"] if s["enabled"] else f"{s['id']} (off)",
-                    s["title"],
+                    *((_two_lines(s),) if narrow else (_name(s), s["title"])),
                     s["hits"],
                     s["alerts"],
                     "" if s["precision"] is None else f"{s['precision']:.0%}",
-                    sparkline([day["hits"] for day in s["days"]], 30 if width() >= 100 else 15),
-                    s["deliver"],
+                    sparkline([day["hits"] for day in s["days"]], 15 if narrow else 30),
+                    *(() if narrow else (s["deliver"],)),
                 )
                 for s in shapes
             ),
@@ -94,6 +98,20 @@ def list_(as_json: bool, limit: int) -> None:
         )
 
     with_app(work, reading=True)
+
+
+def _name(shape: Json) -> str:
+    return str(shape["id"]) if shape["enabled"] else f"{shape['id']} (off)"
+
+
+def _two_lines(shape: Json) -> "Text":
+    """Return a rule for a narrow table: its id, and below it the title and when its alerts are delivered."""
+    from rich.text import Text
+
+    title = "" if shape["title"] == shape["id"] else shape["title"]
+    below = " · ".join(filter(None, (title, "" if shape["deliver"] == "instant" else shape["deliver"])))
+    lines = [Text(_name(shape), style="bold"), *([Text(f"  {below}", style="dim")] if below else [])]
+    return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
 
 def sparkline(values: "Sequence[int]", bars: int = 30) -> str:

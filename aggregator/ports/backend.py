@@ -200,6 +200,7 @@ class Backend(Protocol):
         *,
         title: str = "",
         tags: Sequence[str] = (),
+        feed_id: str = "",
         find: bool = False,
         keys: Mapping[str, Any] | None = None,
     ) -> str:

@@ -305,8 +305,14 @@ def test_deliveries_are_retried_and_cancelled() -> None:
 
 def test_feeds_are_added_polled_and_paused() -> None:
     """What the pages can do, programs can."""
-    client = HttpClient(create_app(sample_tables()))
+    backend = sample_tables()
+    client = HttpClient(create_app(backend))
     assert client.post("/api/v1/feeds", data={"url": "https://new.example/feed"}).status == 201
+    keys = {"kind": "page", "select": {"entry": "article"}}
+    page = {"url": "https://new.example/news", "id": "news", **keys}
+    assert client.post("/api/v1/feeds", data=page).json()["id"] == "news"
+    assert backend.asked_keys == keys
+    assert client.post("/api/v1/feeds", data=page | {"kind": "carrier pigeon"}).status == 422
     assert client.ask("PUT", "/api/v1/feeds/tass/paused", data={"paused": True}).json()["state"] == "paused"
     assert client.post("/api/v1/feeds/tass/poll").json()["next_poll_at"] == "2026-03-05T14:20:00Z"
     assert client.post("/api/v1/feeds/nosuch/poll").status == 404

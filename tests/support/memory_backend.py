@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from aggregator import config
 from aggregator.core.edits import edit_between, undone
 from aggregator.core.errors import (
@@ -134,6 +136,7 @@ class MemoryBackend:
     fault: DatabaseFault | None = None
     refused: tuple[str, ...] = ()
     disk_free_bytes: int = 81_400_000_000
+    asked_keys: dict[str, Any] = field(default_factory=dict)
     reloads: int = 0
     polls: dict[str, PollOutcome] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
@@ -414,10 +417,12 @@ class MemoryBackend:
         *,
         title: str = "",
         tags: Sequence[str] = (),
+        feed_id: str = "",
         find: bool = False,
         keys: Mapping[str, Any] | None = None,
     ) -> str:
-        feed_id = "added"
+        self.asked_keys = dict(keys or {})
+        feed_id = feed_id or "added"
         state = FeedState(id=feed_id, url=url, configured_url=url, title=title, next_poll_at=self.clock.now())
         self.tables.feeds[feed_id] = FeedRow(state)
         return feed_id
@@ -431,7 +436,12 @@ class MemoryBackend:
                 del known[name]
             else:
                 row = known[name].model_dump(by_alias=True, exclude_defaults=True) | dict(values)
-                known[name] = Feed.model_validate({key: value for key, value in row.items() if value is not None})
+                try:
+                    known[name] = Feed.model_validate({key: value for key, value in row.items() if value is not None})
+                except ValidationError as error:
+                    raise ConfigErrors(
+                        [ConfigError(file="feeds.yaml", line=1, column=1, message=str(error.errors()[0]["msg"]))]
+                    ) from None
         self.loaded = Loaded(self.loaded.config.model_copy(update={"feeds": tuple(known.values())}))
         return None
 

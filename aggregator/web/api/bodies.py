@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from aggregator.core.schemas.models import ConfigProblem
+from aggregator.core.values import ID
 from aggregator.web.params import Since
 
 Mark = Literal["relevant", "irrelevant", "seen"]
@@ -62,10 +63,29 @@ class SaveView(RequestBody):
     query: Annotated[str, Field(max_length=1000, description="Filters as in the address of the page: rule=x&since=7d.")]
 
 
+Words = Annotated[list[Annotated[str, Field(min_length=1, max_length=300)]], Field(max_length=50)]
+
+
 class CreateFeed(RequestBody):
+    """A source: what is best at `url`; with `kind`, `select`, `ignore` or `from`, the address itself, read so."""
+
     url: Address
+    id: Annotated[str, Field(pattern=ID, description="Permanent id; default: derived from the URL.")] | None = None
     title: Annotated[str, Field(max_length=300)] = ""
     tags: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)] = []
+    kind: Literal["feed", "sitemap", "page", "watch", "mail"] | None = None
+    select: Annotated[
+        dict[str, Annotated[str, Field(max_length=300)]],
+        Field(max_length=10, description="Kinds page and watch: parts of the page, as CSS."),
+    ] = {}
+    ignore: Annotated[Words, Field(description="Kind watch: regular expressions of what is no change.")] = []
+    senders: Annotated[Words, Field(alias="from", description="Kind mail: only these senders.")] = []
+
+    @property
+    def keys(self) -> dict[str, object]:
+        """Return what is given beside the address, as keys of a feed."""
+        given = {"kind": self.kind, "select": self.select, "ignore": self.ignore, "from": self.senders}
+        return {key: value for key, value in given.items() if value}
 
 
 class DiscoverFeeds(RequestBody):
@@ -84,7 +104,7 @@ class ChangeFeed(RequestBody):
     every: Annotated[
         str | None,
         Field(max_length=40),
-        WithJsonSchema({"anyOf": [{"type": "string", "pattern": "^[1-9][0-9]?[mh]$"}, {"type": "null"}]}),
+        WithJsonSchema({"anyOf": [{"type": "string", "pattern": "^([1-9][0-9]?[mh])?$"}, {"type": "null"}]}),
     ] = None
 
 

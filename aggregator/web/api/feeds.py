@@ -41,12 +41,14 @@ async def list_feeds(request: Request, backend: BackendDep, asked: NamesParams) 
 
 @router.post("/feeds", response_model=models.Feed, status_code=201)
 async def add_feed(backend: BackendDep, sent: bodies.CreateFeed) -> Response:
-    """Find the feed at a URL, as `feeds add` does, and add it to the configuration.
+    """Find the feed at a URL, as `feeds add` does, and add it to the configuration; or read the URL as a `kind`.
 
     The best one found is added; 404 says that there is none, 409 that it is watched already. An address that cannot be
     reached now is written as it is.
     """
-    feed_id = await backend.add_feed(sent.url, title=sent.title, tags=sent.tags, find=True)
+    feed_id = await backend.add_feed(
+        sent.url, title=sent.title, tags=sent.tags, feed_id=sent.id or "", find=True, keys=sent.keys
+    )
     return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config), 201)
 
 
