@@ -1,18 +1,21 @@
 """The pages without a browser: what they hold, and that they stay light however much there is."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
 
 from aggregator.core.settings import Config
 from aggregator.web import create_app
+from aggregator.web.pages.story import folded, story_versions
 from tests.support.http_client import HttpClient
 from tests.support.memory_backend import Loaded, MemoryBackend
-from tests.support.sample_data import sample_tables
+from tests.support.sample_data import detail_of, sample_tables
 
 MAX_BYTES = 100_000
 MANY = 3000
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +89,25 @@ def test_a_login_that_was_pasted_is_not_shown_again(address: str) -> None:
     answer = HttpClient(create_app(sample_tables())).post("/feeds/discover", form={"url": address})
     assert "a.example/" in answer.text
     assert "hunter2" not in answer.text
+
+
+def test_a_report_is_compared_with_the_one_that_it_develops() -> None:
+    """Not with the first only: what it adds to the earlier one that is most like it; copies fold under their own."""
+    first = "Ankara takes delivery of two S-400 batteries, the ministry said on Monday."
+    second = f"{first} Washington warned of sanctions."
+    other = "Analysts in Oslo doubt that the radars work with the rest of the air defence of the alliance."
+    texts = [first, second, other, f"{second} Moscow protested.", other]
+    details = tuple(
+        detail_of(n, feed, "S-400", text, START + timedelta(minutes=n), "s400-turkey")
+        for n, (feed, text) in enumerate(zip("abcde", texts, strict=True), 1)
+    )
+    versions = story_versions(details)
+    assert [one.base and one.base.hit.feed for one in versions] == [None, "a", None, "b", "c"]
+    assert [run.text.strip() for run in versions[3].changes if run.mark == "new"] == ["Moscow protested."]
+    assert versions[4].like == 100
+    assert [(one.detail.hit.feed, [s.detail.hit.feed for s in same]) for one, same in folded(versions)] == [
+        ("a", []),
+        ("b", []),
+        ("c", ["e"]),
+        ("d", []),
+    ]

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.core.highlight import Run, differences, field_runs, similarity_percent
+from aggregator.core.highlight import WORDS_COMPARED, Run, differences, field_runs, similarity_percent
 from aggregator.core.model import Entry, HitDetail
 from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
 from aggregator.web.pages.hits import services
@@ -26,13 +26,17 @@ SHOWN_CHARS = 600
 
 @dataclass(frozen=True, slots=True)
 class StoryVersion:
-    """A feed's version; `changes` compares its text with the first version's if they are alike."""
+    """A feed's version; `changes` compares its text with that of `base`, the version before it that is most like it.
+
+    `base` and `like`, in per cent, are None where none is alike.
+    """
 
     detail: HitDetail
     title: tuple[Run, ...]
     rules: tuple[str, ...]
     changes: tuple[Run, ...]
     like: int | None
+    base: HitDetail | None
 
 
 def _text(entry: Entry) -> str:
@@ -44,13 +48,16 @@ def story_versions(found: tuple[HitDetail, ...]) -> tuple[StoryVersion, ...]:
     entries: dict[tuple[str, str], list[HitDetail]] = {}
     for detail in sorted(found, key=lambda one: one.entry.dated_at):
         entries.setdefault((detail.hit.feed, detail.hit.entry_key), []).append(detail)
-    groups = list(entries.values())
-    first = _text(groups[0][0].entry) if groups else ""
-    out = []
-    for index, group in enumerate(groups):
+    out: list[StoryVersion] = []
+    earlier: list[tuple[HitDetail, frozenset[str]]] = []  # with their words, latest last
+    for group in entries.values():
         text = _text(group[0].entry)
-        like = similarity_percent(first, text) if 0 < index < DIFFERENCES_SHOWN else None
+        words = frozenset(text.casefold().split()[:WORDS_COMPARED])
+        base = _most_like(words, earlier) if len(out) < DIFFERENCES_SHOWN else None
+        before = _text(base.entry) if base else ""
+        like = similarity_percent(before, text) if base else None
         alike = like is not None and like >= ALIKE_PERCENT
+        earlier.append((group[0], words))
         out.append(
             StoryVersion(
                 detail=group[0],
@@ -58,20 +65,32 @@ def story_versions(found: tuple[HitDetail, ...]) -> tuple[StoryVersion, ...]:
                     group[0].entry.title, [span for detail in group for span in detail.hit.spans], "title"
                 ),
                 rules=tuple(dict.fromkeys(hit_detail.hit.rule for hit_detail in group)),
-                changes=differences(first, text) if alike else (Run(text[:SHOWN_CHARS]),),
+                changes=differences(before, text) if alike else (Run(text[:SHOWN_CHARS]),),
                 like=like if alike else None,
+                base=base if alike else None,
             )
         )
     return tuple(out)
 
 
+def _most_like(words: frozenset[str], earlier: Sequence[tuple[HitDetail, frozenset[str]]]) -> HitDetail | None:
+    """Return the earlier version that shares most words with this one, of several the latest; None: there is none."""
+    if not earlier:
+        return None
+    shares = [(len(words & known) / (len(words | known) or 1), place) for place, (_, known) in enumerate(earlier)]
+    return earlier[max(shares)[1]][0]
+
+
 def folded(versions: Sequence[StoryVersion]) -> tuple[tuple[StoryVersion, tuple[StoryVersion, ...]], ...]:
-    """Return each version with the identical ones that follow it: they say nothing new."""
+    """Return each version with the later ones that are identical to it: they say nothing new."""
     groups: list[tuple[StoryVersion, list[StoryVersion]]] = []
+    group_of: dict[str, int] = {}  # hit of a version → its group
     for version in versions:
-        if groups and version.like == IDENTICAL:
-            groups[-1][1].append(version)
+        if version.like == IDENTICAL and version.base:
+            group_of[version.detail.hit.id] = place = group_of[version.base.hit.id]
+            groups[place][1].append(version)
         else:
+            group_of[version.detail.hit.id] = len(groups)
             groups.append((version, []))
     return tuple((version, tuple(same)) for version, same in groups)
 
@@ -91,7 +110,7 @@ async def show(request: Request, backend: BackendDep, templates: TemplatesDep, s
         "story.html",
         story=story,
         versions=folded(versions[:SHOWN]),
-        several=len(versions) > 1,
+        several=any(version.base for version in versions),
         more=len(versions[SHOWN:]),
         languages=sorted({one.entry.lang for one in found if one.entry.lang}),
         deliveries=tuple({d.id: d for one in found for d in one.deliveries}.values()),
