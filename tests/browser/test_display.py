@@ -1,9 +1,12 @@
 """Theme and density: chosen on any page, remembered by the browser, with and without scripts."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
+from aggregator.core.model import HitState
 from tests.browser.conftest import Opener, Site
+from tests.support.harness import wait_for
+from tests.support.sample_data import detail_of
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -26,3 +29,41 @@ def test_the_display_is_remembered(site: Site, open_page: Opener, scripts: bool)
     expect(page.locator("html")).to_have_attribute("data-theme", "auto")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
     assert [url for url in site.asked if not url.startswith((site.address, "data:"))] == []
+
+
+RECORDING = """
+Object.defineProperty(document, "hidden", { get: () => window.away ?? false });
+window.shown = [];
+window.Notification = class extends EventTarget {
+  static permission = "default";
+  static async requestPermission() { return (this.permission = window.answer ?? "granted"); }
+  constructor(title, about) { super(); window.shown.push([title, about.tag]); }
+};
+"""
+
+
+def test_notifications_are_a_wish_of_the_reader(site: Site, browser: Browser) -> None:
+    """Off until somebody wants them and the browser allows it; then alerts are said while the page is not in view."""
+    page = browser.new_context().new_page()
+    page.add_init_script(RECORDING)
+    page.goto(site.address + "/status")
+    box = page.get_by_label("Notifications of new alerts")
+    page.get_by_text("Display").click()
+    expect(box).not_to_be_checked()
+    page.evaluate("window.answer = 'denied'")
+    box.click()
+    expect(box).not_to_be_checked()
+    expect(page.locator("[data-toast]")).to_contain_text("does not allow notifications")
+    page.evaluate("window.answer = 'granted'")
+    box.click()
+    expect(box).to_be_checked()
+    page.evaluate("window.away = true")
+    for number, state in ((7001, HitState.HELD), (7002, HitState.ALERTED)):
+        detail = detail_of(
+            number, "tass", f"Breaking {number}", "S-400", site.backend.clock.now(), "caatsa", state=state
+        )
+        site.backend.tables.entries[number] = detail.entry
+        site.backend.tables.hits[detail.hit.id] = detail.hit
+    wait_for(lambda: page.evaluate("window.shown.length"), what="the notification")
+    assert page.evaluate("window.shown") == [["Breaking 7002", f"{7002:08x}"]]
+    page.context.close()

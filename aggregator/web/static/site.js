@@ -333,6 +333,29 @@ for (const chart of document.querySelectorAll("[data-days]")) {
   });
 }
 
+// Notifications of the browser, if the reader wants them: of alerts, while a page is open and not in view. The wish is
+// this browser's, as its permission is. Pages in several tabs say one thing once: it has the same tag.
+const wish = document.querySelector("[data-notify]");
+const notifies = () => localStorage.getItem("notify") === "on" && Notification.permission === "granted";
+if (wish && "Notification" in window && isSecureContext) {
+  const box = wish.querySelector("input");
+  wish.hidden = false;
+  box.checked = notifies();
+  box.addEventListener("change", async () => {
+    const granted = box.checked && (await Notification.requestPermission()) === "granted";
+    if (box.checked && !granted) say(t("This browser does not allow notifications of this site; its settings decide."));
+    box.checked = granted;
+    localStorage.setItem("notify", granted ? "on" : "off");
+  });
+}
+function notify(hit) {
+  if (hit.state !== "alerted" || !wish || wish.hidden || !document.hidden || !notifies()) return;
+  const shown = new Notification(hit.entry.title || hit.rule_title, {
+    body: `${hit.rule_title} · ${hit.feed_title ?? hit.feed}`, tag: hit.story ?? hit.id, icon: document.querySelector("link[rel=apple-touch-icon]").href,
+  });
+  shown.addEventListener("click", () => { focus(); location.assign(`/hits/${encodeURIComponent(hit.id)}`); shown.close(); });
+}
+
 // The pulse beside "Status".
 const pulse = document.querySelector("[data-pulse]");
 async function feel() {
@@ -355,6 +378,7 @@ if (badge) {
   source.addEventListener("hit", (event) => {
     const hit = JSON.parse(event.data);
     if (hit.state === "collapsed" || hit.state === "folded") return; // its story is shown at its first hit
+    notify(hit);
     cards.add(hit.story ?? `${hit.feed} ${hit.entry.id}`);
     const count = cards.size;
     badge.textContent = count > 99 ? "99+" : String(count);
