@@ -62,7 +62,7 @@ async def propose_exclusions(
 ) -> tuple[Exclusion, ...]:
     """Return what a rule might exclude by the marks of its hits, with what that would have removed.
 
-    `frequencies`: how many of so many stored `entries` each word is in.
+    `frequencies`: in how many of the stored `entries` each word is.
     """
     groups: list[tuple[HitDetail, ...]] = []
     for mark in ("irrelevant", "relevant"):
