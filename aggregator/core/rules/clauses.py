@@ -23,7 +23,8 @@ MAX_SPANS = 50  # of one match
 MAX_CHAINS = 20  # ways in which a NEAR is shown to hold
 MAX_NEAR = 8  # terms of an unordered NEAR
 
-Key = str | tuple[str] | tuple[str, str] | Pattern  # a word, a beginning, a pair, a pattern
+# A word, a beginning, two words in a row, two words anywhere, a pattern.
+Key = str | tuple[str] | tuple[str, str] | frozenset[str] | Pattern
 Weight = Callable[[str], float]
 Keys = tuple[float, frozenset[Key]] | None  # None: nothing can be said, look at every document
 Evidence = tuple[tuple[Atom, int], ...]
@@ -248,16 +249,16 @@ def atom_keys(atom: Atom, weight: Weight) -> Keys:
         if atom.prefix:
             return weight(tokens[0]) * 4, frozenset([(atom.beginning,)])
         return weight(tokens[0]), frozenset([tokens[0]])
-    # An affix may hide the first token and the last one (see text.affixes): those are no keys.
+    # An affix may hide the first token and the last one (see text.affixes): those stand in no pair.
     first = 1 if tokens[0] >= "\u0590" and "\u0590" <= tokens[0][0] <= "\u06ff" else 0
     last = len(tokens) - (1 if atom.prefix or "\u1100" <= tokens[-1][0] <= "\u11ff" else 0)
     options = [(min(weight(a), weight(b)) / 8, (a, b)) for a, b in pairwise(tokens[first:last])]
     if options:
         cost, pair = min(options)
         return cost, frozenset([pair])
-    whole = tokens[first:last] or (tokens[:1] if first == 0 or len(tokens) == 1 else tokens[-1:])
-    word = min(whole, key=weight)
-    return weight(word), frozenset([word])
+    rarest = sorted(dict.fromkeys(atom.required), key=weight)[:2]
+    cost = weight(rarest[0])
+    return (cost / 4, frozenset([frozenset(rarest)])) if len(rarest) == 2 else (cost, frozenset(rarest))
 
 
 def _every(all_keys: Iterable[Keys]) -> Keys:

@@ -8,15 +8,19 @@ that shares everything else, so that a reload is an assignment.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import filterfalse, islice, pairwise
 
 from aggregator.core.model import Span
 from aggregator.core.rules.clauses import MAX_SPANS, Clause, Key
 from aggregator.core.rules.compile import Rule
 from aggregator.core.rules.entry_document import Document
-from aggregator.core.rules.match_context import BASIC_FIELDS, MatchContext
+from aggregator.core.rules.match_context import BASIC_FIELDS, MatchContext, vocabulary
 from aggregator.core.rules.regex import Pattern, Prefilter
+from aggregator.core.text.tokens import MAX_TEXT, TokenizedText, is_wide, spread, without_wide, words
 
+_MAX_CHUNKS, _MAX_CHUNK = 120_000, 24  # words between blanks that are known by heart: at most 12 MB
+_MAX_LEARNT = 1000  # of one text, at once
+_LATELY = 1000  # texts
 _PLACE = {name: n for n, name in enumerate((*BASIC_FIELDS, "author", "category", "link", "feed", "lang"))}
 _EVERYWHERE = """
 a al and are as at av be by da das de del den der det di die du e ein el en er es et for from het i il in is it
@@ -105,18 +109,19 @@ class RuleIndex:
 
     def _candidates(self, context: MatchContext) -> set[str]:
         found = set(self._always)
-        present: list[Key] = [*self._known.intersection(context.vocabulary)]
-        for size, known in self._beginnings:
-            present += [(beginning,) for beginning in known.intersection(context.prefix_ranges(size))]
-        if self._pairs:
-            present += self._known.intersection(pairwise(context.words))
-            present += self._known.intersection(context.elided)
-        for key in present:
+        text = "\n".join([context.document.field(name)[:MAX_TEXT] for name in self._texts])
+        listener = self._listener
+        present = listener.keys(text) if listener.is_worthwhile else listener.keys_among(context.vocabulary)
+        if present and (pairs := listener.pairs(present)):
+            present.update(self._known.intersection(map(frozenset, pairs)))
+            if not self._known.isdisjoint(pairs):
+                present.update({*pairwise(context.words), *context.elided}.intersection(pairs))
+        for key in self._known.intersection(present):
             found.update(self._postings[key])
         if self._patterns:
-            text = "\n".join(context.reading(name).text for name in self._fields)
             for pattern in self._prefilter.candidates(text):
                 found.update(self._postings[pattern])
+        listener.record(was_read=bool(found))
         return found
 
     # --- building -------------------------------------------------------------------------------
@@ -149,16 +154,93 @@ class RuleIndex:
         """Precompute what lookups need to know of all rules together."""
         self._order = {rule.id: place for place, rule in enumerate(enabled)}
         self._known = frozenset(self._postings)
-        tuples = [key for key in self._known if isinstance(key, tuple)]
-        self._pairs = any(len(key) == 2 for key in tuples)
-        beginnings = {key[0] for key in tuples if len(key) == 1}
-        sizes = {len(beginning) for beginning in beginnings}
-        self._beginnings = [(size, frozenset(b for b in beginnings if len(b) == size)) for size in sizes]
+        self._listener = _Listener(self._known)
         self._patterns = frozenset(key for key in self._known if isinstance(key, Pattern))
         same = before is not None and before._patterns == self._patterns
         self._prefilter: Prefilter = before._prefilter if before and same else Prefilter(tuple(self._patterns))
         used = frozenset[str]().union(*{rule.fields for rule in enabled})
         self._fields = tuple(name for name in _PLACE if name in used)
+        self._texts = tuple(name for name in self._fields if name != "lang")  # which no key asks for
+
+
+class _Listener:
+    """Hears the keys of an index in a text, of which most texts have none.
+
+    It knows by heart which words between blanks, as they are written, say nothing: what is left of a text without
+    them is all that has to be folded and cut into tokens.
+    """
+
+    def __init__(self, keys: Iterable[Key]) -> None:
+        several = [key for key in keys if isinstance(key, tuple | frozenset)]
+        self._partners: dict[str, set[str]] = {}  # of a word of a pair: the other ones
+        for one, other in (key for key in several if len(key) == 2):
+            self._partners.setdefault(one, set()).add(other)
+        self._words = frozenset(key for key in keys if isinstance(key, str)).union(
+            self._partners, *self._partners.values()
+        )
+        self._has_wide = any(map(is_wide, self._words))
+        beginnings = {key[0] for key in several if isinstance(key, tuple) and len(key) == 1}
+        sizes = {len(beginning) for beginning in beginnings}
+        self._beginnings = [(size, frozenset(b for b in beginnings if len(b) == size)) for size in sizes]
+        self._silent: set[str] = set()
+        self._speaking: dict[str, set[Key]] = {}
+        self._heard = self._read = 0  # lately: texts, and those that had to be read in full after all
+
+    @property
+    def is_worthwhile(self) -> bool:
+        """Tell whether most texts need not be read in full; else to listen first is work done twice."""
+        return 2 * self._read <= self._heard
+
+    def record(self, *, was_read: bool) -> None:
+        """Count a text, read in full or not."""
+        self._heard += 1
+        self._read += was_read
+        if self._heard > _LATELY:
+            self._heard //= 2
+            self._read //= 2
+
+    def keys(self, text: str) -> set[Key]:
+        """Return the words and the beginnings that `text` has."""
+        found, new = set[Key](), list[str]()
+        for chunk in set(filterfalse(self._silent.__contains__, spread(text).split())):
+            said = self._speaking.get(chunk)
+            if said is None:
+                new.append(chunk)
+            else:
+                found |= said
+        if new:
+            heard = self._keys_in(" ".join(new))
+            self._learn(new[:_MAX_LEARNT], silent=not heard)
+            found |= heard
+        return found
+
+    def pairs(self, present: set[Key]) -> list[tuple[str, str]]:
+        """Return the pairs of which a text has both words, in either order."""
+        return [(one, other) for one in self._partners.keys() & present for other in self._partners[one] & present]
+
+    def _learn(self, chunks: list[str], *, silent: bool) -> None:
+        if len(self._silent) + len(self._speaking) > _MAX_CHUNKS:
+            self._silent.clear()
+            self._speaking.clear()
+        for chunk in chunks:
+            if len(chunk) > _MAX_CHUNK:  # as in scripts without blanks: it will not come again
+                continue
+            if not silent and (said := self._keys_in(chunk)):
+                self._speaking[chunk] = said
+            else:
+                self._silent.add(chunk)
+
+    def keys_among(self, present: Iterable[str]) -> set[Key]:
+        """Return the words and the beginnings that these words have."""
+        found: set[Key] = set(self._words.intersection(present))
+        for size, known in self._beginnings:
+            found.update([(beginning,) for beginning in known.intersection([word[:size] for word in present])])
+        return found
+
+    def _keys_in(self, text: str) -> set[Key]:
+        if text.isascii():
+            return self.keys_among(words(text))
+        return self.keys_among(vocabulary(TokenizedText(text if self._has_wide else without_wide(text))))
 
 
 def spans(plan: Clause, context: MatchContext) -> tuple[Span, ...]:

@@ -15,6 +15,15 @@ BASIC_FIELDS = ("title", "summary", "content")
 TokenRanges = list[tuple[int, int]]
 
 
+def vocabulary(reading: TokenizedText) -> set[str]:
+    """Return every word of a text: its tokens, also without their affixes, and the compounds of half spaces."""
+    found = set(reading.words)
+    found.update([stem for word in found if word >= "\u0590" for stem, _, _ in stems(word)])
+    if reading.spaced is not reading.text:
+        found.update(reading.joined)
+    return found
+
+
 class MatchContext:
     """A document's tokenized fields, and the places of atoms and patterns in them."""
 
@@ -26,13 +35,16 @@ class MatchContext:
         self._matches: dict[tuple[Pattern, str], TokenRanges] = {}
         self._beginnings: dict[int, set[str]] = {}
         self._stems: dict[tuple[str, str], list[str]] = {}
-        # The folded tokens of all fields, one field after the other; and every word, also without its affixes.
-        self.words: list[str] = [word for field in self.fields for word in self.reading(field).words]
-        self.vocabulary = set(self.words)
-        self.vocabulary.update([stem for word in self.vocabulary if word >= "\u0590" for stem, _, _ in stems(word)])
-        for reading in self._readings.values():
-            if reading.spaced is not reading.text:
-                self.vocabulary.update(reading.joined)
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Return the folded tokens of all fields, one field after the other."""
+        return [word for field in self.fields for word in self.reading(field).words]
+
+    @cached_property
+    def vocabulary(self) -> set[str]:
+        """Return every word of all fields, also without its affixes."""
+        return set[str]().union(*(vocabulary(self.reading(field)) for field in self.fields))
 
     def reading(self, field: str) -> TokenizedText:
         """Return the tokens of a field."""

@@ -69,6 +69,8 @@ _FOLDED_ALREADY = (
 _TO_FOLD = re.compile(f"[^{_FOLDED_ALREADY}]")
 _UNSPACED_START = re.compile(f"[{_UNSPACED}{_SYMBOL}]")
 _WIDE = re.compile(f"[{_HAN}{_KANA}]")
+_WIDE_RUN = re.compile(f"[{_HAN}{_KANA}]+")
+_SPREAD = str.maketrans({code: " " for code in range(128) if not chr(code).isalnum()})
 # The zero-width non-joiner between Arabic letters is the half space of Persian: the parts of a compound.
 _ARABIC = f"[{_RUNS['arabic']}]"
 # Several designators of one family: S-300/400, F-15/16, Су-30/34/35.
@@ -110,6 +112,17 @@ def glued(text: str) -> str:
 def _spaced(text: str) -> str:
     """Replace half spaces in `text` by blanks; the length stays."""
     return _HALF_SPACE.sub(lambda gap: " " * len(gap[0]), text) if "\u200c" in text else text
+
+
+def spread(text: str) -> str:
+    """Return `text` in lower case with blanks for much of its punctuation: the tokens stay what they were."""
+    lower = text.lower()
+    return lower.translate(_SPREAD) if lower.isascii() else lower.replace(",", " ").replace(".", " ")
+
+
+def without_wide(text: str) -> str:
+    """Return `text` with blanks for its Han and kana: other tokens stay what they were."""
+    return _WIDE_RUN.sub(" ", text)
 
 
 def lone_word(text: str) -> str | None:

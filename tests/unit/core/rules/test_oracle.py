@@ -161,6 +161,22 @@ def test_index_agrees_with_naive_evaluation(seed: int) -> None:
         assert slices_back(span.term, words(span.text)), span
 
 
+@given(st.integers(0, 2**48))
+@settings(max_examples=max(20, CASES // 10), deadline=None)
+def test_an_index_that_has_heard_much_finds_the_same(seed: int) -> None:
+    """What an index learns of words that say nothing hides no match from it, whichever texts came before."""
+    rng = random.Random(seed)
+    rules = [
+        compile_rule(RuleConfig.model_validate({"id": f"r{number}", "any": rng.sample(TERMS, 2)}), LISTS)
+        for number in range(3)
+    ]
+    quiet = [Document(content=f"nothing {number} 习 ミ of note") for number in range(rng.choice([0, 40]))]
+    documents = [*quiet, *(Document(title=text(rng), content=text(rng)) for _ in range(20))]
+    index = RuleIndex(rules)
+    for document in documents + documents[::-1]:
+        assert index.match(document) == RuleIndex(rules).match(document)
+
+
 def slices_back(term: str, found: list[str]) -> bool:
     """Whether tokens are those of one of a term's spellings."""
     return any(

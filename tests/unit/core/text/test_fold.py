@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.core.text.fold import FOLDED, fold, offsets
-from aggregator.core.text.tokens import WORDS, tokens, words
+from aggregator.core.text.tokens import WORDS, is_wide, spread, tokens, without_wide, words
 from aggregator.core.text.urls import title_key
 
 SCRIPTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=40) | st.text(
@@ -76,3 +76,18 @@ def test_folding_to_words_has_no_order() -> None:
 def test_words_of_folded_text_are_the_words(text: str) -> None:
     """However a text is folded, at once or character by character, its words are the same."""
     assert words(text) == words(text.translate(WORDS))
+
+
+@given(SCRIPTS)
+def test_spread_texts_have_the_same_words(text: str) -> None:
+    """Between blanks, a text has the words that it has as a whole."""
+    chunks = spread(text).split()
+    assert {word for chunk in chunks for word in words(chunk)} == set(words(text))
+
+
+@given(SCRIPTS)
+def test_texts_without_wide_characters_keep_their_other_words(text: str) -> None:
+    """Only words of Han and kana are missing."""
+    assert {word for word in words(without_wide(text)) if not is_wide(word)} >= {
+        word for word in words(text) if not is_wide(word)
+    }
