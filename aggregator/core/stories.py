@@ -247,6 +247,11 @@ def names(known: Fingerprint) -> set[str]:
     return _of(known, "A")
 
 
+def numbers(known: Fingerprint) -> set[str]:
+    """Return the numbers of headline and opening."""
+    return _of(known, "1")
+
+
 def _of(known: Fingerprint, kind: str) -> set[str]:
     return {fact[1:] for fact in known.facts if fact[0] == kind}
 

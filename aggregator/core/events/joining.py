@@ -1,5 +1,6 @@
 """The decision: which story a report joins, as what, and why; or why it does not."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,25 +14,29 @@ import msgspec
 from aggregator.core.events.features import written_anchors
 from aggregator.core.events.frequencies import LOGS, idf, weighing, weight
 from aggregator.core.model import Because, Features, Frequencies, JoinKind, NearMiss, Report, Story
-from aggregator.core.stories import SIMILARITY, contradiction, hides_names, names, similarity, twin
+from aggregator.core.stories import SIMILARITY, contradiction, hides_names, names, numbers, similarity, twin
 from aggregator.core.text.language import common_words, root
 
 EVENT_AGE = timedelta(days=7)  # of a story's first report, beyond which nothing joins it
 MAX_REPORTS = 24  # of each story: the opener and the latest
 
-DECAY = 0.002  # of likeness for every hour between two reports
-RETELLING, FOLLOW_UP = 0.34, 0.30  # least likeness to the nearest report
+DECAY = 0.003  # of likeness for every hour between two reports
+RETELLING, FOLLOW_UP = 0.30, 0.26  # least likeness to the nearest report
 SPREAD = 0.05  # by which the mean of the reports of one alert may lie below that
 STRICT = 0.08  # more of each with `strictness: strict`
 RARE = 2.0  # idf of a word that fewer than one document in seven has
 RARE_WORDS, DOUBTFUL_WORDS, REASON = 3, 2, 3  # shared: rare ones of a retelling, of a follow-up; words of any join
-OTHER_NAMES, FOREIGN_NAMES = 0.65, 0.75  # of the weight of names that another report lacks: a doubt, another event
+NAMES, NUMBERS = 0.36, 0.1  # what it adds to a likeness that names agree, that numbers do
+SURE_RETELLING, SURE_FOLLOW_UP = 0.72, 0.65  # least likeness with what the facts add
+ENOUGH_NAMES = 12.0  # length of the vector of shared names that is no longer little: two or three rare ones
+SHORT_NUMBER = 2  # digits
 ALIKE, SAME_HEADLINE = 0.2, 0.6  # of the shingles of texts or pairs of words of headlines: worded alike
 SLOT, SMALL_SLOT, SAME_WORDS = 4, 2, 4  # words in which two headlines of one template differ; that they share
 HEADLINE_ANCHORS = 3  # shared by headlines in two languages
 TITLE_ANCHORS, TEXT_ANCHORS = 2, 4  # or this many in the headlines and in all of both
 TRANSLATED_WITHIN = timedelta(hours=12)
 HOUR = timedelta(hours=1)
+_YEAR = re.compile(r"(?:19|20)\d\d")
 MAX_WORDS, MAX_MISSES = 6, 3  # of a reason
 
 
@@ -135,25 +140,66 @@ class _Comparison:
         cosine = total / (self._norm * sqrt(known.squares)) if known.squares else 0.0
         return _Likeness(cosine - DECAY * hours, cosine, hours, report, tuple(words))
 
-    def names_differ(self, report: Report, allowed: float) -> str:
-        """Return the names that only one of two reports has, "names differ (Reid / Lohan)"; "" if few enough.
+    def agreement(self, reports: Sequence[Report]) -> "_Agreement":
+        """Compare the facts with those of the reports that one alert stands for, taken together.
 
-        `allowed` is the share of the names that the report with fewer of them may have for itself. Names weigh by
-        the square of their rarity: everybody names the president. Not in German, which writes every noun as a name.
+        Names weigh by the square of their rarity: everybody names the president. They say nothing in German, which
+        writes every noun as a name.
         """
-        lang = self._new.features.lang
-        if lang == "de":
-            return ""
-        mine, others = names(self._new.fingerprint) - common_words(lang), names(report.fingerprint) - common_words(lang)
-        first, second, both = (
-            sum(self._idf(root(name, lang)) ** 2 for name in found) for found in (mine, others, mine & others)
+        mine, theirs = self._named(self._new), frozenset[str]().union(*map(self._named, reports))
+        can = min(ENOUGH_NAMES, self._length(mine), self._length(theirs))
+        figures, others = _figures(self._new), frozenset[str]().union(*map(_figures, reports))
+        return _Agreement(
+            names=self._length(mine & theirs) / can if can and self._new.features.lang != "de" else 1.0,
+            numbers=_common_numbers(figures, others),
+            differing=(mine - theirs, theirs - mine),
+            figures=(figures, others),
         )
-        if both >= (1 - allowed) * min(first, second):
-            return ""
-        return f"names differ ({_shown(mine - others)} / {_shown(others - mine)})"
+
+    def _named(self, report: Report) -> frozenset[str]:
+        return frozenset(names(report.fingerprint) - common_words(report.features.lang))
+
+    def _length(self, found: Iterable[str]) -> float:
+        lang = self._new.features.lang
+        return sqrt(sum(sorted(self._idf(root(name, lang)) ** 2 for name in found)))
 
     def _idf(self, stem: str) -> float:
         return idf(self._known.frequencies, stem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreement:
+    """How far facts agree: `names` 1.0 if as many are shared as can be, more if many are; `numbers` from -1 to 1."""
+
+    names: float
+    numbers: float
+    differing: tuple[frozenset[str], frozenset[str]]
+    figures: tuple[frozenset[str], frozenset[str]]
+
+    @property
+    def worth(self) -> float:
+        """What that adds to a likeness in words."""
+        return NAMES * self.names + NUMBERS * self.numbers
+
+    @property
+    def doubt(self) -> str:
+        """What speaks most against one event."""
+        mine, others = self.figures if self.numbers < 0 else self.differing
+        if not mine or not others:
+            return "in rather different words"
+        return f"{'numbers' if self.numbers < 0 else 'names'} differ ({_shown(mine)} / {_shown(others)})"
+
+
+def _figures(report: Report) -> frozenset[str]:
+    """Return the numbers of a report, but for years, which all events of a year have."""
+    return frozenset(number for number in numbers(report.fingerprint) if not _YEAR.fullmatch(number))
+
+
+def _common_numbers(one: frozenset[str], other: frozenset[str]) -> float:
+    """Return how far numbers agree: -1.0 if none do, 0.5 for a short one, which may be a day or an hour, else 1.0."""
+    if not one or not other:
+        return 0.0
+    return min(1.0, sum(1.0 if len(number) > SHORT_NUMBER else 0.5 for number in one & other)) or -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,23 +281,32 @@ def _verdict(
     if len(reports) > MAX_REPORTS:
         reports = (reports[0], *reports[1 - MAX_REPORTS :])
     likenesses = [comparison.with_report(report) for report in reports]
-    least = FOLLOW_UP + (STRICT if policy.strict else 0.0)
-    spoken = [one for one in likenesses if one.report.features.lang == new.features.lang]
-    near = max(spoken, key=_nearness, default=None)
-    if near is None or not near.counts(least):
-        return _translated(new, story, [one for one in likenesses if one not in spoken], least, apart)
+    strict = STRICT if policy.strict else 0.0
+    least = FOLLOW_UP + strict
+    groups: dict[str, list[_Likeness]] = {}
+    others = list[_Likeness]()
+    for one in likenesses:
+        spoken = one.report.features.lang == new.features.lang
+        (groups.setdefault(one.report.origin or one.report.id, []) if spoken else others).append(one)
+    found = [
+        (near.score + agreement.worth, near, agreement, group)
+        for group in groups.values()
+        if (near := max(group, key=_nearness)).counts(least)
+        for agreement in [comparison.agreement([one.report for one in group])]
+    ]
+    if not found:
+        return _translated(new, story, others, least, apart)
+    sure, near, agreement, group = max(found, key=lambda one: (one[0], _nearness(one[1])))
     if story.id in apart:
         return _Verdict(story, near, None, "set apart by a person")
-    origin = near.report.origin or near.report.id
-    group = [one for one in spoken if (one.report.origin or one.report.id) == origin]
     if reason := next((r for one in group if (r := _twins(new, one.report))), ""):
         return _Verdict(story, near, None, reason)
     mean = sum(one.cosine for one in group) / len(group)
     if mean < least - SPREAD:
         return _Verdict(story, near, None, "too unlike the event's other reports")
-    if reason := comparison.names_differ(near.report, FOREIGN_NAMES):
-        return _Verdict(story, near, None, reason)
-    doubt = _doubt(new, story, near, mean, policy, comparison)
+    if sure < SURE_FOLLOW_UP + strict:
+        return _Verdict(story, near, None, agreement.doubt)
+    doubt = agreement.doubt if sure < SURE_RETELLING + strict else _doubt(new, story, near, mean, policy)
     return _Verdict(story, near, JoinKind.FOLLOW_UP if doubt else JoinKind.RETELLING, doubt)
 
 
@@ -259,14 +314,12 @@ def _nearness(one: _Likeness) -> tuple[float, datetime, str]:
     return one.score, one.report.at, one.report.id
 
 
-def _doubt(new: Report, story: Story, near: _Likeness, mean: float, policy: Policy, comparison: _Comparison) -> str:
+def _doubt(new: Report, story: Story, near: _Likeness, mean: float, policy: Policy) -> str:
     """Return why a report that is close to an event is not taken for a retelling; "" if it is."""
     least = RETELLING + (STRICT if policy.strict else 0.0)
     if near.score < least or mean < least - SPREAD or near.rare < RARE_WORDS:
         return "in rather different words"
-    if reason := twin(new.fingerprint, near.report.fingerprint) or comparison.names_differ(near.report, OTHER_NAMES):
-        return reason
-    if reason := _slot(new, near.report):
+    if reason := twin(new.fingerprint, near.report.fingerprint) or _slot(new, near.report):
         return reason
     opener = next((r for r in story.reports if r.id == near.report.origin), near.report)
     if new.feed in (opener.feed, story.reports[0].feed):
