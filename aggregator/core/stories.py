@@ -10,14 +10,12 @@ wrong "different" costs one more alert; in doubt, different.
 """
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from hashlib import blake2b
 from heapq import nlargest
-from itertools import islice, pairwise, zip_longest
+from itertools import islice, pairwise
 from operator import eq
 from struct import Struct
 from typing import NamedTuple
@@ -26,7 +24,9 @@ from urllib.parse import urlsplit
 from rensa import RMinHash
 
 from aggregator.core.model import Entry, Features, Fingerprint, Report, Story
-from aggregator.core.text.language import common_words, dates, language
+from aggregator.core.text import facts
+from aggregator.core.text.fold import fold
+from aggregator.core.text.language import common_words, dates, language, root
 from aggregator.core.text.urls import canonical_url
 
 HASHES = 64  # per sketch; the standard error of a likeness of one half is 0.06
@@ -39,7 +39,7 @@ REPORTED_AGAIN = 0.2  # likeness below which two entries of one feed at one addr
 SAME_TITLE = timedelta(hours=24)  # after a story's first version, how long its headline names it
 REPUBLISHED = timedelta(hours=12)  # after a story's last version: a feed that brings its text again later reports anew
 AGREEMENT = 0.5  # of the words of the shorter text that two texts at one address share
-MAX_GIST, MIN_GIST_SIGNS = 40, 3  # words that stand for a text, and their length
+MAX_GIST, MIN_GIST_SIGNS = 50, 3  # words that stand for a text, and their length
 MIN_SHINGLES = 6
 TITLE_WORDS, TITLE_SIGNS = 4, 16
 MAX_FACTS = 40  # of each kind
@@ -52,25 +52,12 @@ RETOLD = 16  # stories that one entry is compared with as a retelling: 50 find n
 EVENT_KEYS = ("w:", "a:")  # how the keys of retellings begin: heavy words, and anchors in any language
 
 _SIGNATURE = Struct(f"<{HASHES}I")
-_WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+")
-_SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _SITE = re.compile(r"\s[|–—\-•·»]\s+[^|–—•·»]{2,40}$")
 _SITE_SIGNS = 80  # of the end of a title: the site's name with what sets it apart
 _NO_POST = re.compile(
     r".*[=:~].*|!.*|comments?|respond|more(?:-\d+)?|content|main|top|rss|feed|ref|read-?more|disqus_thread|0",
     re.IGNORECASE,
 )  # fragments that say how a reader came, or where on the page something else is
-_DESIGNATOR = re.compile(r"\b([^\W\d_]{1,5})[-‐‑–]?(\d{1,4}[A-Za-z]{0,2})\b")
-_SENTENCE = re.compile(r"[.!?…:;\n]+|[“”\"«»„]+")
-_MULTIPLES = """
-k thousand tausend mille mil mila tusen duizend tysięcy тысяч тыс тисяч тис bin,
-m million millions millionen millones milhões milioni miljoen miljoner millioner milionów миллионов миллиона млн
-мільйонів мільйона milyon mio mln,
-bn billion billions milliarden milliarde milliards milliard miliardi miljard miljarder milliarder miliardów миллиардов
-миллиарда млрд мільярдів мільярда milyar bilhões mrd mld,
-tn trillion trillions billionen триллионов трильйонів trilyon trilhões
-"""
-_MULTIPLE = {name: sign for sign, *names in map(str.split, _MULTIPLES.split(",")) for name in names}
 
 
 def fingerprint(entry: Entry, terms: Iterable[str] = ()) -> Fingerprint:
@@ -79,9 +66,9 @@ def fingerprint(entry: Entry, terms: Iterable[str] = ()) -> Fingerprint:
     `terms` are the passages that rules found: every entry of theirs has them, so they are no sign of likeness.
     """
     body = entry.content if len(entry.content) > len(entry.summary) else entry.summary
-    title, words = _title(entry.title), _units(body, BODY_WORDS)
+    title, words = _title(entry.title), facts.units(body, BODY_WORDS)
     if len(words) < MIN_WORDS:
-        words = _units(entry.title) + words
+        words = facts.units(entry.title) + words
     lead, whole = words[:LEAD_WORDS], words[:BODY_WORDS]
     sketches = [_sketch(_shingles(part)) for part in (lead, whole)]
     return Fingerprint(
@@ -89,7 +76,7 @@ def fingerprint(entry: Entry, terms: Iterable[str] = ()) -> Fingerprint:
         title_key=_digest(title) if _says_enough(title) else None,
         signature=b"".join(sketches),
         bands=tuple(_bands(sketches)),
-        facts=_facts(entry.title, body, entry.lang) | _gist(entry.title, body, terms),
+        facts=_facts(entry.title, body, entry.lang) | _gist(entry.title, body, entry.lang, terms),
         lang=entry.lang,
     )
 
@@ -221,7 +208,19 @@ def twin(one: Fingerprint, other: Fingerprint, *, verbatim: bool = False) -> str
         mine, others = first - second - _of(other, "W"), second - first - _of(one, "W")
         if mine and others and 2 * len(first & second) >= min(len(first), len(second)):
             return f"names differ ({_shown(mine)} / {_shown(others)})"
+    if verbatim:
+        mine, others = _telling(one) - _anywhere(other), _telling(other) - _anywhere(one)
+        if mine and others and 3 * len(_of(one, "H") & _of(other, "H")) >= min(len(mine), len(others)):
+            return f"words differ ({_shown(mine)} / {_shown(others)})"
     return ""
+
+
+def _telling(known: Fingerprint) -> set[str]:
+    return _of(known, "R") | _of(known, "T")
+
+
+def _anywhere(known: Fingerprint) -> set[str]:
+    return _of(known, "H") | _of(known, "W") | _of(known, "A")
 
 
 def hides_names(known: Fingerprint) -> bool:
@@ -320,61 +319,43 @@ def _facts(title: str, body: str, lang: str | None) -> frozenset[str]:
     opening = " ".join(body.split(None, BODY_WORDS)[:BODY_WORDS])
     lang = language(lang)
     common, dated = common_words(lang), dates(lang)
-    hidden = _hides_names(title, common)
-    headline, numbers = _numbers(title), _numbers(opening)
-    units = _units(title)
-    named = _designators(title) | dated.intersection(units) | (set() if hidden else _names(title) - common)
-    names = _designators(opening) | dated.intersection(_units(opening)) | _names(opening) - common
+    hidden = facts.hides_names(title, common)
+    headline, counted = facts.numbers(title, lang), facts.numbers(opening, lang)
+    units, said = facts.words(title), facts.words(opening)
+    days, all_days = ({unit for unit in found if fold(unit) in dated} for found in (units, said))
+    named = facts.designators(title) | days | (set() if hidden else facts.names(title) - common)
+    names = facts.designators(opening) | all_days | facts.names(opening) - common
     words = {unit for unit in units if unit not in common and not unit.isdigit()}
-    found = {"#": headline, "1": headline | numbers, "T": named, "A": named | names, "H": words}
+    found = {"#": headline, "1": headline | counted, "T": named, "A": named | names, "H": words}
     if hidden:
         found["C"] = {""}
-    return frozenset(f"{kind}{fact}" for kind, facts in found.items() for fact in sorted(facts)[:MAX_FACTS])
+    return frozenset(f"{kind}{fact}" for kind, known in found.items() for fact in sorted(known)[:MAX_FACTS])
 
 
-def _gist(title: str, body: str, terms: Iterable[str]) -> frozenset[str]:
-    """Return the words of headline and opening (W) without those of `terms`."""
-    searched = {unit for term in terms for unit in _units(term)}
-    units = [*_units(title), *_units(body, BODY_WORDS)]
-    words = (unit for unit in units if unit not in searched and (len(unit) >= MIN_GIST_SIGNS or _SIGN.match(unit)))
-    return frozenset(f"W{unit}" for unit in islice(dict.fromkeys(words), MAX_GIST))
+def _gist(title: str, body: str, lang: str | None, terms: Iterable[str]) -> frozenset[str]:
+    """Return the words of headline and opening (W) without those of `terms`, and the headline's that recur (R).
 
+    A headline without a text is its own text.
+    """
+    searched = {unit for term in terms for unit in facts.words(term)}
 
-def _numbers(text: str) -> set[str]:
-    found: set[str] = set()
-    words = _WORD.findall(unicodedata.normalize("NFKC", text))
-    for word, following in zip_longest(words, words[1:], fillvalue=""):
-        if word[0].isdigit():
-            plain = re.sub(r"[.,](?=\d{3}\b)", "", word).replace(",", ".")
-            found.add(plain + _MULTIPLE.get(following.lower(), ""))
-    return found
+    def telling(text: str) -> list[str]:
+        found = (unit for unit in facts.words(text, BODY_WORDS) if unit not in searched)
+        return [unit for unit in found if len(unit) >= MIN_GIST_SIGNS or not unit.isascii()]
 
-
-def _names(text: str) -> set[str]:
-    """Return capitalised words that do not begin a sentence."""
-    found: set[str] = set()
-    for sentence in _SENTENCE.split(text):
-        words = _WORD.findall(sentence)
-        found.update(_fold(word) for word in words[1:] if word[0].isupper() and len(word) > 1)
-    return found
-
-
-def _designators(text: str) -> set[str]:
-    """Return what is named by an abbreviation and a number, written together: s400 for S-400."""
-    return {_fold(sign) + number.lower() for sign, number in _DESIGNATOR.findall(text)}
-
-
-def _hides_names(title: str, common: frozenset[str]) -> bool:
-    """Tell whether a headline does not show which words are names: in title case, or a script without capitals."""
-    contents = [word for word in _WORD.findall(title)[1:] if word[0].isalpha() and _fold(word) not in common]
-    capitals = sum(1 for word in contents if word[0].isupper())
-    return capitals > 0.75 * len(contents) or not any(word.lower() != word.upper() for word in contents)
+    lang = language(lang)
+    headline, opening = telling(title), telling(body)
+    gist = [*islice(dict.fromkeys([*headline, *opening]), MAX_GIST)]
+    told = {root(unit, lang) for unit in opening}.intersection(root(unit, lang) for unit in gist)
+    common = common_words(lang)
+    recurring = (u for u in headline if (not told or root(u, lang) in told) and u not in common and not u.isdigit())
+    return frozenset([*(f"W{unit}" for unit in gist), *(f"R{unit}" for unit in dict.fromkeys(recurring))])
 
 
 def _title(title: str) -> str:
     """Strip the site's name from a title, fold it, and drop its punctuation."""
     title = title.strip()
-    return " ".join(_units(title[:-_SITE_SIGNS] + _SITE.sub("", title[-_SITE_SIGNS:])))
+    return " ".join(facts.units(title[:-_SITE_SIGNS] + _SITE.sub("", title[-_SITE_SIGNS:])))
 
 
 def _says_enough(title: str) -> bool:
@@ -382,30 +363,8 @@ def _says_enough(title: str) -> bool:
     return len(title.split()) >= TITLE_WORDS and len(title.replace(" ", "")) >= TITLE_SIGNS
 
 
-def _units(text: str, most: int | None = None) -> list[str]:
-    """Return folded words; single signs in scripts that write no spaces. The first `most`, or all."""
-    units: list[str] = []
-    for found in _WORD.finditer(text):
-        word = found[0]
-        if word.isascii():
-            units.append(word.lower())
-        elif _SIGN.search(word):
-            units.extend(word)
-        else:
-            units.append(_fold(word))
-        if most is not None and len(units) >= most:
-            return units[:most]
-    return units
-
-
-@lru_cache(maxsize=1 << 14)
-def _fold(word: str) -> str:
-    plain = unicodedata.normalize("NFKD", word).casefold()
-    return "".join(c for c in plain if not unicodedata.combining(c)) or plain
-
-
 def _shingles(units: Sequence[str]) -> set[str]:
-    signs = sum(1 for unit in units if len(unit) == 1 and _SIGN.match(unit))
+    signs = sum(map(facts.is_sign, units))
     length = SHINGLE_SIGNS if signs * 2 > len(units) else SHINGLE_WORDS
     return {" ".join(units[i : i + length]) for i in range(len(units) - length + 1)}
 

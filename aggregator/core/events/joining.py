@@ -15,6 +15,7 @@ from aggregator.core.events.features import written_anchors
 from aggregator.core.events.frequencies import LOGS, idf, weighing, weight
 from aggregator.core.model import Because, Features, Frequencies, JoinKind, NearMiss, Report, Story
 from aggregator.core.stories import SIMILARITY, contradiction, hides_names, names, numbers, similarity, twin
+from aggregator.core.text.facts import is_sign
 from aggregator.core.text.language import common_words, root
 
 EVENT_AGE = timedelta(days=7)  # of a story's first report, beyond which nothing joins it
@@ -356,9 +357,14 @@ def _slot(new: Report, report: Report) -> str:
     after = next((at for at in range(size - before) if one[-1 - at] != other[-1 - at]), size - before)
     mine, others = one[before : len(one) - after], other[before : len(other) - after]
     hidden = hides_names(new.fingerprint) or hides_names(report.fingerprint)
-    most, same = max(len(mine), len(others)), before + after
+    most, same = max(_length(mine), _length(others)), _length(one[:before]) + _length(one[len(one) - after :])
     template = most <= same and (most <= SLOT if hidden else most <= SMALL_SLOT and same >= SAME_WORDS)
     return f"words differ ({' '.join(mine)} / {' '.join(others)})" if mine and others and template else ""
+
+
+def _length(words: Sequence[str]) -> float:
+    """Count words; two signs of a script without spaces are about one."""
+    return sum(0.5 if is_sign(word) else 1.0 for word in words)
 
 
 def _overlap(one: Sequence[str], other: Sequence[str]) -> float:
