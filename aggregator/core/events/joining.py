@@ -192,8 +192,8 @@ class _Agreement:
 
 
 def _figures(report: Report) -> frozenset[str]:
-    """Return the numbers of a report, but for years, which all events of a year have."""
-    return frozenset(number for number in numbers(report.fingerprint) if not _YEAR.fullmatch(number))
+    """Return the numbers of a report, but for single digits, which are many, and years, which are all events' own."""
+    return frozenset(n for n in numbers(report.fingerprint) if len(n) > 1 and not _YEAR.fullmatch(n))
 
 
 def _common_numbers(one: frozenset[str], other: frozenset[str]) -> float:
