@@ -52,12 +52,22 @@ def is_public(address: str) -> bool:
     """
     found = parse_ip(address)
     if isinstance(found, IPv4Address):
-        special = found.is_multicast or found.is_reserved or any(found in net for net in NOT_PUBLIC_4)
-        return found.is_global and not special
+        return _is_public_block(int(found) >> 8)
     # For IPv6 only what IANA has allocated for global unicast passes (2000::/3): a list of the
     # good ranges stays right when new special ranges are assigned outside of it. A zone index (fe80::1%eth0)
     # selects an interface of this machine, never a place on the internet (RFC 4007).
     return found.scope_id is None and found in UNICAST_6 and not any(found in net for net in NOT_PUBLIC_6)
+
+
+@lru_cache(maxsize=16_384)
+def _is_public_block(block: int) -> bool:
+    """Tell whether the 256 addresses from `block` · 256 on are public: none of the special networks divides them.
+
+    The parts of 192.0.0.0/24 that Python calls global are refused with the rest of it.
+    """
+    found = IPv4Address(block << 8)
+    special = found.is_multicast or found.is_reserved or any(found in net for net in NOT_PUBLIC_4)
+    return found.is_global and not special
 
 
 class AddressPolicy:
@@ -76,6 +86,7 @@ class AddressPolicy:
         self.all_entries = frozenset(self._entries)
         self.refusal = lru_cache(maxsize=16_384)(self._refusal)
         self.given_to = lru_cache(maxsize=16_384)(self._given_to)
+        self._covering = lru_cache(maxsize=4096)(self._entries_for)  # a feed's own address is asked about twice
 
     def _refusal(self, address: str, port: int, host: str = "", given: frozenset[Entry] | None = None) -> str | None:
         """Return why `address:port`, to which `host` resolved, is not dialled; None: it may be.
@@ -108,7 +119,7 @@ class AddressPolicy:
             (entry for entry in self._entries if entry == (host.lower().strip("[]"), port)),
         )
 
-    def _covering(self, found: IpAddress, port: int, host: str) -> frozenset[Entry]:
+    def _entries_for(self, found: IpAddress, port: int, host: str) -> frozenset[Entry]:
         name = host.lower().strip("[]")
         private = _is_private(name)
         return frozenset(entry for entry in self._entries if _covers(entry, found, port, name, private=private))

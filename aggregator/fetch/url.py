@@ -8,7 +8,7 @@ from urllib.parse import urljoin, urlsplit
 from yarl import URL
 
 from aggregator.core.errors import Forbidden
-from aggregator.core.text.urls import DEFAULT_PORTS, host_error
+from aggregator.core.text.urls import DEFAULT_PORTS, host_error, split_plain
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 AUTHORITY = re.compile(r"[A-Za-z]+://([^/?#]*)")
@@ -38,6 +38,10 @@ class ParsedUrl(NamedTuple):
 @lru_cache(maxsize=16_384)
 def parse_url(text: str) -> ParsedUrl:
     """Read an absolute http or https address. Raises Forbidden."""
+    if plain := split_plain(text):
+        scheme, host, port, target = plain
+        authority = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
+        return ParsedUrl(text, scheme, host, port, authority, target)
     text = text.strip().partition("#")[0]
     scheme = SCHEME.match(text)
     if scheme is None or scheme[1].lower() not in DEFAULT_PORTS:

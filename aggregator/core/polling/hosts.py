@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aggregator.core.model import FeedState
-from aggregator.core.text.urls import DEFAULT_PORTS, is_ip_address
+from aggregator.core.text.urls import DEFAULT_PORTS, is_ip_address, split_plain
 
 # Special-use and customary private names (RFC 6762 appendix G, RFC 8375, RFC 6761).
 PRIVATE = frozenset(
@@ -24,16 +24,19 @@ def host_key(url: str) -> str:
     `127.0.0.1:8080`; `http://intranet/` → `intranet:80`. Never raises: what is no address at
     all is its own key.
     """
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
-        return url
+    if plain := split_plain(url):
+        host, port = plain.host, plain.port
+    else:
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or "").rstrip("."), parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
+        except ValueError:
+            return url
     domain = None if is_ip_address(host) else _registrable(host)
     if domain:
         return domain
     shown = f"[{host}]" if ":" in host else host
-    return f"{shown}:{port or DEFAULT_PORTS.get(parts.scheme, 0)}"
+    return f"{shown}:{port}"
 
 
 def _registrable(host: str) -> str | None:

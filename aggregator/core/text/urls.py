@@ -34,8 +34,14 @@ _PLACE = re.compile(
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)@")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _PLAIN = re.compile(r"https?://((?:[a-z0-9-]+\.)+[a-z0-9-]+)((?:/[A-Za-z0-9._~-]+)*)/*")
+# An address that every parser reads alike: a name or number in lower case, and nothing escaped, relative or empty.
+_UNAMBIGUOUS = re.compile(
+    r"(https?)://((?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63})(?::([1-9][0-9]{0,4}))?"
+    r"((?:(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?|/)(?:\?[A-Za-z0-9._~=&-]+)?)?"
+)
 MAX_LABEL = 63
 MAX_HOST = 253
+MAX_PORT = 65_535
 
 _LABEL = re.compile(r"[A-Za-z0-9_\-\u00a1-\ud7ff\ue000-\U0010ffff]+")
 _PATH_PARAMETER = re.compile(r";([A-Za-z_][\w.-]*)=[^;/]*")
@@ -69,11 +75,39 @@ def canonical_url(url: str) -> str:
 
 def is_ip_address(host: str) -> bool:
     """Say whether a host is an IP address; an IPv6 one comes without its brackets."""
+    if ":" not in host:
+        parts = host.split(".")
+        return len(parts) == 4 and all(map(_is_octet, parts))
     try:
         ip_address(host)
     except ValueError:
         return False
     return True
+
+
+def _is_octet(part: str) -> bool:
+    return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0") and len(part) < 4 and int(part) < 256
+
+
+class PlainUrl(NamedTuple):
+    """A web address in its parts, all of them as written; `target` is path and query."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+
+def split_plain(url: str) -> PlainUrl | None:
+    """Take an unambiguous address apart, as most are; None: any other needs a parser."""
+    found = _UNAMBIGUOUS.fullmatch(url)
+    if found is None:
+        return None
+    scheme, host, port, target = found.groups()
+    number = int(port) if port else DEFAULT_PORTS[scheme]
+    if number > MAX_PORT or len(host) > MAX_HOST:
+        return None
+    return PlainUrl(scheme, host, number, target or "/")
 
 
 def host_error(host: str) -> str | None:
