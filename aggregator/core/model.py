@@ -946,9 +946,12 @@ class PollResult:
 
     `articles_wanted` are keys of `entries` whose articles are to be read afterwards. `unfinished`: further parts
     of the same poll follow, so its entries and hits are written, and the feed keeps its state and lease.
+    `before` is the state that was claimed, if no more than the poll itself may have changed: what is equal need not be
+    written again.
     """
 
     state: FeedState
+    before: FeedState | None = None
     entries: tuple[Entry, ...] = ()
     hits: tuple[Hit, ...] = ()
     hosts: tuple[HostLimit, ...] = ()

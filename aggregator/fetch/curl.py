@@ -8,7 +8,6 @@ are in a selector of their own, which the event loop sees as one descriptor: it 
 import asyncio
 import ssl
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
@@ -34,6 +33,7 @@ NO_SOCKET: int = pycurl.SOCKET_BAD
 PROCEED: int = pycurl.PREREQFUNC_OK
 ABORT: int = pycurl.PREREQFUNC_ABORT
 PAUSE: int = pycurl.WRITEFUNC_PAUSE
+NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 STOP = 0  # of a header or a piece of the body: nothing of it was taken
 PROXY_TYPES = {
     "http": pycurl.PROXYTYPE_HTTP,
@@ -78,7 +78,7 @@ class Exchange:
         self.finished = finished
         self.status = 0
         self.reason = ""
-        self.headers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
+        self.headers = NO_HEADERS
         self.connected = self.opened = self.gave_up = False
         self.held: Hold | None = None
         self.problem: Exception | None = None
@@ -263,6 +263,7 @@ class CurlClient:
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
         self._sockets = DefaultSelector()
+        self._watched: set[int] = set()
         self._timer: asyncio.Handle | None = None
         self._running: dict[pycurl.Curl, Exchange] = {}
         self._spare: list[pycurl.Curl] = []
@@ -357,12 +358,13 @@ class CurlClient:
 
     def _watch(self, wanted: int, fd: int, _: object, __: object) -> None:
         if wanted == pycurl.POLL_REMOVE:
-            with suppress(KeyError):
+            if fd in self._watched:
+                self._watched.discard(fd)
                 self._sockets.unregister(fd)
-            return
-        try:
+        elif fd in self._watched:
             self._sockets.modify(fd, WATCHED[wanted])
-        except KeyError:
+        else:
+            self._watched.add(fd)
             self._sockets.register(fd, WATCHED[wanted])
 
     def _set_timer(self, wait_ms: int) -> None:

@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Generic, NamedTuple, TypeVar
 
 from aggregator.core.errors import Forbidden
+from aggregator.core.text.urls import is_ip_address
 from aggregator.fetch import ssrf
 from aggregator.fetch.ssrf import AddressPolicy
 from aggregator.fetch.url import ParsedUrl
@@ -144,6 +145,8 @@ class Resolver:
 @lru_cache(maxsize=16_384)
 def numeric(host: str) -> str | None:
     """Return the address meant by `127.1`, `0x7f000001`, `::1` …, as the system's own functions read it."""
+    if is_ip_address(host) and ":" not in host:
+        return host
     try:
         return str(ssrf.parse_ip(host))
     except ValueError:

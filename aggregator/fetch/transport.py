@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from multidict import CIMultiDictProxy
@@ -287,8 +288,15 @@ class Transport:
     def _lines(self, request: Request, redirect: _RedirectState, proxy: Proxy | None) -> list[bytes]:
         """Return the header lines for this hop."""
         place = redirect.place
+        agent = request.user_agent or self._config.user_agent
+        of_its_own = request.headers or request.private or redirect.jar or proxy or request.method != "GET"
+        if not of_its_own and (usual := _usual(agent, request.accepts)):  # nearly all
+            lines = [f"Host: {place.authority}"]
+            if request.validators is not None and request.validators.url == place.text:
+                lines += _conditions(request.validators, delta=request.delta)
+            return [*(line.encode("latin-1") for line in lines), *usual]
         fields = {
-            "user-agent": ("User-Agent", request.user_agent or self._config.user_agent),
+            "user-agent": ("User-Agent", agent),
             "accept": ("Accept", request.accepts),
             "accept-encoding": ("Accept-Encoding", ENCODINGS),
         }
@@ -318,6 +326,14 @@ class Transport:
             url=redirect.place.text,
             hops=redirect.hops,
         )
+
+
+@lru_cache(maxsize=64)
+def _usual(user_agent: str, accepts: str) -> tuple[bytes, ...]:
+    """Return the header lines of a request without any of its own; empty if one of them cannot be set."""
+    named = (("User-Agent", user_agent), ("Accept", accepts), ("Accept-Encoding", ENCODINGS))
+    lines = [_header_line(name, value) for name, value in named]
+    return () if None in lines else tuple(f"{line}".encode("latin-1") for line in (*lines, "Connection: close"))
 
 
 def _is_relayed(place: ParsedUrl, proxy: Proxy | None) -> bool:
@@ -353,8 +369,16 @@ def _conditions(validators: Validators, *, delta: bool) -> list[str]:
 
 
 def _field(name: str, value: str, place: ParsedUrl) -> str:
-    """Build a header line; what a person typed goes out as UTF-8. Raises Forbidden."""
-    if name.lower() in OURS or not FIELD_NAME.fullmatch(name) or LINE_BREAK.search(value):
+    """Build a header line. Raises Forbidden."""
+    line = _header_line(name, value)
+    if line is None:
         raise Forbidden(f"{place.host}: the header {name!r} cannot be set", url=place.text, transient=False)
+    return line
+
+
+def _header_line(name: str, value: str) -> str | None:
+    """Build a header line, or None if it cannot be one; what a person typed goes out as UTF-8."""
+    if name.lower() in OURS or not FIELD_NAME.fullmatch(name) or LINE_BREAK.search(value):
+        return None
     text = value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")
     return f"{name}: {text}" if text.strip() else f"{name};"  # as libcurl wants an empty one

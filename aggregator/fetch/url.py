@@ -39,9 +39,8 @@ class ParsedUrl(NamedTuple):
 def parse_url(text: str) -> ParsedUrl:
     """Read an absolute http or https address. Raises Forbidden."""
     if plain := split_plain(text):
-        scheme, host, port, target = plain
-        authority = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
-        return ParsedUrl(text, scheme, host, port, authority, target)
+        shown = plain.host if plain.port == DEFAULT_PORTS[plain.scheme] else f"{plain.host}:{plain.port}"
+        return ParsedUrl(text, plain.scheme, plain.host, plain.port, shown, plain.target)
     text = text.strip().partition("#")[0]
     scheme = SCHEME.match(text)
     if scheme is None or scheme[1].lower() not in DEFAULT_PORTS:

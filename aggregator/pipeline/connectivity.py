@@ -2,8 +2,6 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 from aggregator.core.errors import AggregatorError
@@ -22,14 +20,13 @@ class OutageDetector:
         self._asked_at: dict[str, datetime] = {}
         self._down_since: datetime | None = None
 
-    @contextmanager
-    def polling(self, host: str) -> Iterator[None]:
+    def begin(self, host: str) -> None:
         """Note that a host is being asked, so that nothing is concluded from its silence yet."""
         self._asked_at.setdefault(host, self._clock.now())
-        try:
-            yield
-        finally:
-            self._asked_at.pop(host, None)
+
+    def end(self, host: str) -> None:
+        """Note that a host was asked."""
+        self._asked_at.pop(host, None)
 
     def record_outcome(self, host: str, error: AggregatorError | None) -> bool:
         """Count how a poll of `host` ended; tell whether that was the fault of our own network."""

@@ -192,8 +192,11 @@ class Ingestor:
     async def _poll(self, active: ActiveConfig, feed: Feed, state: FeedState) -> PolledFeed:
         host = host_key(state.url)
         try:
-            with self._network.polling(host):
+            self._network.begin(host)
+            try:
                 response = await self._fetcher.fetch(feed, state)
+            finally:
+                self._network.end(host)
             self._network.record_outcome(host, None)
             if isinstance(response, NotModified):
                 return await self._unchanged(active, feed, state, response, None)
@@ -376,6 +379,7 @@ class Ingestor:
         )
         poll = PollResult(
             state=after,
+            before=state,
             hosts=hosts,
             notices=self._health_news(active, state, after, now),
             memory=parsed.memory if parsed else None,
@@ -412,11 +416,13 @@ class Ingestor:
     ) -> tuple[Delivery, ...]:
         """Build notices about the feed itself; a gap that stayed open is reported once a day."""
         settings, detail = active.config.settings, list[Delivery]()
-        news = (
-            (transition(before, after, settings.health, now), (after.health.value, now.isoformat())),
-            (gap_notice(after) if missed else None, ("gap", f"{now:%Y-%m-%d}")),
-            (quota.notice(before, after, settings.polling, now), ("budget", f"{now:%Y-%m-%d}")),
-        )
+        changed = transition(before, after, settings.health, now)
+        gap = gap_notice(after) if missed else None
+        budget = quota.notice(before, after, settings.polling, now)
+        if changed is gap is budget is None:  # as after nearly every poll
+            return ()
+        day = f"{now:%Y-%m-%d}"
+        news = ((changed, (after.health.value, now.isoformat())), (gap, ("gap", day)), (budget, ("budget", day)))
         for said, occasion in news:
             if said is not None:
                 detail += notice_deliveries(

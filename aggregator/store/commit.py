@@ -16,6 +16,7 @@ from aggregator.core.errors import Conflict, StoreError
 from aggregator.core.model import Entry, HostLimit, PollResult, RoutingQuery, UnroutedPoll
 from aggregator.ports import Route
 from aggregator.store import mappers
+from aggregator.store.column_types import Values
 from aggregator.store.dialect import ROUTING_LOCK, Dialect
 from aggregator.store.routing import DATE_OF_ENTRY, Ids, answer, write_hits, write_routed
 from aggregator.store.schema import (
@@ -86,10 +87,7 @@ class PollWriter:
             self._dialect.advisory_lock(connection, ROUTING_LOCK)
         owned, read_at = self._owned(connection, commits)
         polls = [commit.poll for commit in owned.values()]
-        states = [
-            {"feed_id": poll.state.id, **mappers.feed_values(poll.state)} for poll in polls if not poll.unfinished
-        ]
-        _run(connection, self._state, states)
+        self._write_states(connection, polls)
         self._write_asides(connection, polls)
         ids = self.write_entries(connection, [entry for poll in polls for entry in poll.entries])
         self._write_wanted(connection, polls, ids)
@@ -115,6 +113,19 @@ class PollWriter:
             if owners.get(commit.poll.state.id) == commit.owner:
                 owned.setdefault(commit.poll.state.id, commit)
         return owned, {row.id: row.last_ok_at for row in found}
+
+    def _write_states(self, connection: Connection, polls: Sequence[PollResult]) -> None:
+        """Write what is known of the feeds now, and end their leases; of most only when they were polled changes."""
+        whole, little = list[Values](), list[Values]()
+        for poll in polls:
+            if poll.unfinished:
+                continue
+            if poll.before is not None and mappers.is_alike(poll.before, poll.state):
+                little.append({"feed_id": poll.state.id, **mappers.poll_values(poll.state)})
+            else:
+                whole.append({"feed_id": poll.state.id, **mappers.feed_values(poll.state)})
+        _run(connection, self._state, whole)
+        _run(connection, self._state, little)
 
     def _write_asides(self, connection: Connection, polls: Sequence[PollResult]) -> None:
         """Write what most polls do not have: a new memory, hosts that ask for rest, notices, quarantined entries."""

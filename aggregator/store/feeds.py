@@ -149,7 +149,7 @@ class SqlFeeds:
 
         claimed = await self._writer.execute(take)
         self._unreleased -= unreleased
-        return tuple(mappers.feed_state(row) for row in sorted(claimed, key=lambda row: (row.next_poll_at, row.id)))
+        return mappers.feed_states(sorted(claimed, key=lambda row: (row.next_poll_at, row.id)))
 
     def _bring_back(self, connection: Connection, now: datetime, owner: str) -> None:
         """Count the deaths of processes that worked on a document and whose lease ran out; our own lapse is none."""

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from aggregator.core.errors import StoreError
-from aggregator.core.model import Fingerprint, PollResult, RoutingContext, RoutingResult
+from aggregator.core.model import Fingerprint, Health, PollResult, RoutingContext, RoutingResult, StoredToday
 from aggregator.store import open_store
 from aggregator.store.engine import Database
 from aggregator.store.location import parse_location
@@ -295,7 +295,32 @@ async def test_unchanged_polls_share_transactions(url: str, monkeypatch: pytest.
         await store.feeds.sync([feed(name) for name in names], NOW)
         transactions = 0
         states = await lease(store.feeds, *names)
-        commits = (store.feeds.commit(PollResult(state=polled(state)), owner="me") for state in states)
+        commits = (store.feeds.commit(PollResult(state=polled(state), before=state), owner="me") for state in states)
         await asyncio.gather(*commits)
     assert len(states) == 100
     assert transactions <= 10
+
+
+UNCHANGED = ("last_polled_at", "last_ok_at", "last_status", "interval_s", "next_poll_at", "parse_levels")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"title": "T"}, {"failures": 2}, {"health": Health.FAILING}, {"stored_today": StoredToday(day="2026-11-30")}],
+    ids=str,
+)
+async def test_little_or_all_is_written(url: str, changes: dict[str, Any]) -> None:
+    """Whether a poll says what was before or not, the same is stored, whatever it changed."""
+    stored = []
+    async with open_store(url, index_text=lambda _: "") as store:
+        await store.feeds.sync([feed("f")], NOW)
+        for claimed in (False, True):
+            (before,) = await lease(store.feeds, "f")
+            after = replace(polled(before), **changes, last_status=304, interval_s=7.5, parse_levels=(1, 2, 3, 4, 5))
+            await store.feeds.commit(PollResult(state=after, before=before if claimed else None), owner="me")
+            (found,) = await lease(store.feeds, "f")
+            await store.feeds.release(["f"], owner="me")
+            stored.append(found)
+            for name in (*UNCHANGED, *changes):
+                assert getattr(found, name) == getattr(after, name)
+    assert stored[0] == stored[1]

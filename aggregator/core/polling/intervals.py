@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 from math import exp, log
@@ -24,7 +25,13 @@ def hash_fraction(*parts: object) -> float:
 
 def jittered(feed: str, now: datetime) -> float:
     """Return a factor of 1 to 1.1: half of the jitter is the feed's own phase, half is this poll's."""
-    return 1 + JITTER * (hash_fraction(feed) + hash_fraction(feed, now.timestamp())) / 2
+    return 1 + JITTER * (phase(feed) + hash_fraction(feed, now.timestamp())) / 2
+
+
+@lru_cache(maxsize=16_384)
+def phase(feed: str) -> float:
+    """Return a number in [0, 1) of the feed's own."""
+    return hash_fraction(feed)
 
 
 def adaptive_interval(every_s: float, quiet_s: float, max_latency_s: float | None = None) -> float:

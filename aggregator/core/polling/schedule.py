@@ -40,6 +40,7 @@ from aggregator.core.polling.intervals import (
     hash_fraction,
     jittered,
     out_of_skipped,
+    phase,
     shortened,
     usual_gap,
 )
@@ -58,7 +59,7 @@ ASKS_FOR_LESS = frozenset({429, 503})
 LIKELY_FINAL = frozenset({401, 403, 404})
 NO_HINTS = CacheHints()
 NO_FEED_HINTS = FeedHints()
-PARSE_LEVELS = tuple(ParseLevel)
+PLACES = {level: place for place, level in enumerate(ParseLevel)}
 COUNTED = frozenset({ParseLevel.DELTA, ParseLevel.FULL})
 
 
@@ -232,7 +233,7 @@ def next_poll_at(
     wished_s = min(max((request or 0.0 for request in requests), default=0.0) * factor, MAX_HINT_S)
     at = now + timedelta(seconds=max(interval_s * factor, min_interval_s * factor, wished_s))
     at = max([at, *(min(limit, now + MAX_WAIT) for limit in not_before)])
-    return at if ignore_hints else out_of_skipped(at, hints.skip_hours, hints.skip_days, hash_fraction(feed))
+    return at if ignore_hints else out_of_skipped(at, hints.skip_hours, hints.skip_days, phase(feed))
 
 
 def _nothing_found(state: FeedState, now_is: Health, whole: ParsedFeed | None) -> str | None:
@@ -307,5 +308,7 @@ def _link(response: Fetched | NotModified, relation: str) -> str | None:
 
 
 def _counted_level(levels: tuple[int, int, int, int, int], level: ParseLevel) -> tuple[int, int, int, int, int]:
-    a, b, c, d, e = (count + (step is level) for step, count in zip(PARSE_LEVELS, levels, strict=True))
+    counted = list(levels)
+    counted[PLACES[level]] += 1
+    a, b, c, d, e = counted
     return a, b, c, d, e

@@ -6,7 +6,15 @@ than everything else that is done with it.
 
 from aggregator.store.mappers.deliveries import attempt, delivery, delivery_values, silence
 from aggregator.store.mappers.entries import alias_values, entry, entry_of, entry_values, key_values, numbered
-from aggregator.store.mappers.feeds import feed_state, feed_values, host_limit, host_values
+from aggregator.store.mappers.feeds import (
+    feed_state,
+    feed_states,
+    feed_values,
+    host_limit,
+    host_values,
+    is_alike,
+    poll_values,
+)
 from aggregator.store.mappers.hits import hit_of, hit_values
 from aggregator.store.mappers.stories import because_list, features, report, report_values, story, story_values
 from aggregator.store.mappers.unrouted import unrouted_poll, unrouted_values
@@ -22,13 +30,16 @@ __all__ = [
     "entry_values",
     "features",
     "feed_state",
+    "feed_states",
     "feed_values",
     "hit_of",
     "hit_values",
     "host_limit",
     "host_values",
+    "is_alike",
     "key_values",
     "numbered",
+    "poll_values",
     "report",
     "report_values",
     "silence",

@@ -1,6 +1,8 @@
 """Feeds and hosts."""
 
-from dataclasses import astuple
+from collections.abc import Sequence
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Row
@@ -38,8 +40,31 @@ SAME = (
     "deaths",
 )
 READ = ("id", "configured_url", "hub_until", "lease_owner", "lease_until", "options", *SAME)
+# What a poll writes that finds nothing; and the rest of what any poll may write.
+POLLED = ("last_polled_at", "last_ok_at", "last_status", "interval_s")
+NOT_WRITTEN = ("id", "configured_url", "hub_until", "lease_owner", "lease_until", "options")
+_rest = attrgetter(
+    *(
+        field.name
+        for field in fields(FeedState)
+        if field.name not in (*POLLED, *NOT_WRITTEN, "next_poll_at", "parse_levels")
+    )
+)
 
 NO_HINTS = FeedHints()
+
+
+def is_alike(before: FeedState, after: FeedState) -> bool:
+    """Tell whether `poll_values` are all that distinguishes two states of a feed; what a pause covers is unknown."""
+    return before.health is not Health.PAUSED and bool(_rest(before) == _rest(after))
+
+
+def poll_values(state: FeedState) -> Values:
+    """Return the columns that every poll changes."""
+    values = {name: getattr(state, name) for name in POLLED}
+    values["next_poll_at"] = _next_poll(state)
+    values["rungs"] = " ".join(map(str, state.parse_levels))
+    return values
 
 
 def feed_values(state: FeedState) -> Values:
@@ -55,7 +80,7 @@ def feed_values(state: FeedState) -> Values:
     values["hints"] = None if state.hints == NO_HINTS else _hints_list(state.hints)
     values["volatile"] = list(state.volatile) or None
     values["push_missed"] = state.push_missed
-    values["stored_today"] = list(astuple(state.stored_today)) if state.stored_today else None
+    values["stored_today"] = _today_list(state.stored_today) if state.stored_today else None
     values["next_poll_at"] = _next_poll(state)
     values["rungs"] = " ".join(map(str, state.parse_levels))
     return values
@@ -63,7 +88,16 @@ def feed_values(state: FeedState) -> Values:
 
 def feed_state(row: Row[Any]) -> FeedState:
     """Return a feed's row as a value; a pause covers whatever health lies under it."""
-    found = row._asdict()
+    return _state(row._asdict())
+
+
+def feed_states(rows: Sequence[Row[Any]]) -> tuple[FeedState, ...]:
+    """Return rows of one query as values; the names of their columns are asked for once."""
+    names = rows[0]._fields if rows else ()
+    return tuple(_state(dict(zip(names, row, strict=True))) for row in rows)
+
+
+def _state(found: Values) -> FeedState:
     values = {name: found[name] for name in READ}
     values["title"] = found["configured_title"] or found["title"]
     values["health"] = Health(found["health"])
@@ -91,6 +125,10 @@ def _next_poll(state: FeedState) -> int:
     if state.next_poll_at is not None:
         return micros(state.next_poll_at)
     return NEVER if state.health is Health.GONE else ALWAYS
+
+
+def _today_list(today: StoredToday) -> list[Any]:
+    return [today.day, today.entries, today.bytes, today.left_out]
 
 
 def _hints_list(hints: FeedHints) -> list[Any]:

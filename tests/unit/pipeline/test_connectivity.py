@@ -1,7 +1,6 @@
 """A local outage is noticed when enough is known, and logged once."""
 
 import logging
-from contextlib import ExitStack
 
 import pytest
 
@@ -16,21 +15,19 @@ def test_the_dead_are_first_after_a_start() -> None:
     """While most hosts have only just been asked, those that fail at once prove nothing."""
     clock = FakeClock()
     network = OutageDetector(clock)
-    with ExitStack() as stack:
-        for number in range(20):
-            stack.enter_context(network.polling(f"h{number}"))
-        assert not any(network.record_outcome(f"dead{number}", LOST) for number in range(8))
+    for number in range(20):
+        network.begin(f"h{number}")
+    assert not any(network.record_outcome(f"dead{number}", LOST) for number in range(8))
 
 
 def test_long_silence_is_no_proof_of_life() -> None:
     """Where name resolution hangs, nobody answers: hosts that were asked a while ago are not waited for."""
     clock = FakeClock()
     network = OutageDetector(clock)
-    with ExitStack() as stack:
-        for number in range(20):
-            stack.enter_context(network.polling(f"h{number}"))
-        clock.move(seconds=10)
-        assert [network.record_outcome(f"h{number}", LOST) for number in range(5)] == [False, False, False, True, True]
+    for number in range(20):
+        network.begin(f"h{number}")
+    clock.move(seconds=10)
+    assert [network.record_outcome(f"h{number}", LOST) for number in range(5)] == [False, False, False, True, True]
 
 
 def test_said_once(caplog: pytest.LogCaptureFixture) -> None:
