@@ -24,8 +24,7 @@ from aggregator.fetch.error_messages import describe_error
 from aggregator.fetch.proxy import Proxy
 from aggregator.fetch.url import ParsedUrl
 
-HEADERS = 128
-INTERIM = 8
+HEADERS, INTERIM = 128, 8  # lines of a head, and answers before the final one
 SPARE_HANDLES = 64
 END_OF_HEAD = (b"\r\n", b"\n")
 WATCHED = {pycurl.POLL_IN: EVENT_READ, pycurl.POLL_OUT: EVENT_WRITE, pycurl.POLL_INOUT: EVENT_READ | EVENT_WRITE}
@@ -33,6 +32,7 @@ NO_SOCKET: int = pycurl.SOCKET_BAD
 PROCEED: int = pycurl.PREREQFUNC_OK
 ABORT: int = pycurl.PREREQFUNC_ABORT
 PAUSE: int = pycurl.WRITEFUNC_PAUSE
+PINNED_S = 2  # at the end of each transfer libcurl looks through all that it pinned; `Resolver` remembers names
 NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 STOP = 0  # of a header or a piece of the body: nothing of it was taken
 PROXY_TYPES = {
@@ -327,6 +327,7 @@ class CurlClient:
         setopt(pycurl.TIMEOUT_MS, max(1, int(hop.total_s * 1000)))
         setopt(pycurl.PROXY, f"{proxy.scheme}://{proxy.address.authority}" if proxy else "")  # never the environment's
         setopt(pycurl.NOPROXY, "")
+        setopt(pycurl.DNS_CACHE_TIMEOUT, PINNED_S if hop.pins else 0)
         if hop.method != "GET":
             setopt(pycurl.POSTFIELDS, hop.body)
             setopt(pycurl.CUSTOMREQUEST, hop.method)
@@ -359,13 +360,11 @@ class CurlClient:
     def _watch(self, wanted: int, fd: int, _: object, __: object) -> None:
         if wanted == pycurl.POLL_REMOVE:
             if fd in self._watched:
-                self._watched.discard(fd)
+                self._watched.remove(fd)
                 self._sockets.unregister(fd)
-        elif fd in self._watched:
-            self._sockets.modify(fd, WATCHED[wanted])
-        else:
-            self._watched.add(fd)
-            self._sockets.register(fd, WATCHED[wanted])
+            return
+        (self._sockets.modify if fd in self._watched else self._sockets.register)(fd, WATCHED[wanted])
+        self._watched.add(fd)
 
     def _set_timer(self, wait_ms: int) -> None:
         if self._timer is not None:
@@ -403,8 +402,7 @@ class CurlClient:
         exchange = self._running[handle]
         exchange.connected = exchange.connected or handle.getinfo(pycurl.CONNECT_TIME) > 0
         if exchange.problem is None and not exchange.is_complete and (code or not exchange.status):
-            place = exchange.hop.place
-            code = code or pycurl.E_GOT_NOTHING
+            place, code = exchange.hop.place, code or pycurl.E_GOT_NOTHING
             exchange.problem = describe_error(
                 handle, code, message, host=place.host, url=place.text, connected=exchange.connected
             )
