@@ -263,7 +263,9 @@ Index("hits_rule_dated", hits.c.rule, hits.c.dated_at, hits.c.state, hits.c.mark
 Index("hits_rule_state", hits.c.rule, hits.c.state, hits.c.created_at)
 Index("hits_feed_dated", hits.c.feed, hits.c.dated_at)
 Index("hits_story", hits.c.story)
-FROM_FIRST_POLL = hits.c.reason == literal_column("'baseline'")  # written out, as the partial index is
+# Written out, as the partial indexes are: of first polls, and taken out of a story (core.model.SPLIT_FROM).
+FROM_FIRST_POLL = hits.c.reason == literal_column("'baseline'")
+SPLIT_OUT = func.substr(hits.c.reason, literal_column("1"), literal_column("12")) == literal_column("'split from: '")
 Index("hits_entry", hits.c.entry)
 
 # Polls whose hits wait for their routing (PostgreSQL): all that routing asks and that is nowhere else, in order.

@@ -7,7 +7,6 @@ from sqlalchemy import Connection, bindparam, delete, func, literal, select, upd
 
 from aggregator.core.events import MAX_REPORTS
 from aggregator.core.model import (
-    SPLIT_FROM,
     Because,
     Hit,
     HitState,
@@ -24,6 +23,7 @@ from aggregator.store import mappers
 from aggregator.store.column_types import EPOCH, Instant
 from aggregator.store.dialect import Dialect
 from aggregator.store.schema import (
+    SPLIT_OUT,
     deliveries,
     hits,
     labels,
@@ -157,7 +157,7 @@ def find_unfolding(connection: Connection, now: datetime | None) -> frozenset[st
         .where(
             story_links.c.at >= now - DISTRUSTED - UNDONE_WITHIN,
             story_links.c.apart,
-            hits.c.reason.like(f"{SPLIT_FROM}%"),
+            SPLIT_OUT,
         )
     )
     return unfolding([(rule, at) for rule, at in connection.execute(undone)], now)

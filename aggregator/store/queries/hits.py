@@ -28,7 +28,6 @@ from sqlalchemy import (
 from aggregator.core.errors import NotFound
 from aggregator.core.model import (
     KNOWN_STORY,
-    SPLIT_FROM,
     UPDATE_TO,
     Facets,
     HitDetail,
@@ -44,7 +43,7 @@ from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.hit_details import HIT_DETAILS, details_of, stories_by_id, with_deliveries
 from aggregator.store.queries.base import Days, QueryBase, day_of, days, earlier, first_day, limited, within
 from aggregator.store.routing import write_deliveries
-from aggregator.store.schema import entries, hits, labels, stories
+from aggregator.store.schema import SPLIT_OUT, entries, hits, labels, stories
 from aggregator.store.stories import edit_stories, load_stories
 
 MEMBERS = 20  # hits of one story in a listing of stories
@@ -177,14 +176,14 @@ class HitQueries(QueryBase):
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         wanted = true() if ids is None else hits.c.rule.in_(ids)
-        totals, by_day = await self._reader.read(lambda connection: _figures(connection, now, wanted))
+        totals, undone, by_day = await self._reader.read(lambda connection: _figures(connection, now, wanted))
         return tuple(
             RuleStats(
                 rule=row.rule,
                 hits=row.hits,
                 alerts=row.alerts,
                 folded=row.folded,
-                undone=row.undone,
+                undone=undone.get(row.rule, 0),
                 relevant=row.relevant,
                 irrelevant=row.irrelevant,
                 last_hit_at=row.last_hit_at,
@@ -210,14 +209,16 @@ def _summary(story: Row[Any], counted: Row[Any] | None) -> StorySummary:
 
 def _figures(
     connection: Connection, now: datetime, wanted: ColumnElement[bool]
-) -> tuple[Sequence[Row[Any]], Mapping[str, list[tuple[int, int]]]]:
+) -> tuple[Sequence[Row[Any]], Mapping[str, int], Mapping[str, list[tuple[int, int]]]]:
+    """Return what is counted of each rule; each of the three is read from an index alone."""
+    split = select(hits.c.rule, func.count()).where(wanted, SPLIT_OUT).group_by(hits.c.rule)
+    undone = dict(connection.execute(split).tuples())
     totals = (
         select(
             hits.c.rule,
             func.count().label("hits"),
             _count(hits.c.state == HitState.ALERTED.value, "alerts"),
             _count(hits.c.state == HitState.FOLDED.value, "folded"),
-            _count(hits.c.reason.like(f"{SPLIT_FROM}%"), "undone"),
             _count(hits.c.mark == "relevant", "relevant"),
             _count(hits.c.mark == "irrelevant", "irrelevant"),
             func.max(hits.c.dated_at, type_=Instant).label("last_hit_at"),
@@ -234,7 +235,7 @@ def _figures(
     by_day: dict[str, list[tuple[int, int]]] = {}
     for rule, day, count in connection.execute(daily):
         by_day.setdefault(rule, []).append((day, count))
-    return connection.execute(totals).all(), by_day
+    return connection.execute(totals).all(), undone, by_day
 
 
 def _count(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
