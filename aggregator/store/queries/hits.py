@@ -212,7 +212,7 @@ def _figures(
 ) -> tuple[Sequence[Row[Any]], Mapping[str, int], Mapping[str, list[tuple[int, int]]]]:
     """Return what is counted of each rule; each of the three is read from an index alone."""
     split = select(hits.c.rule, func.count()).where(wanted, SPLIT_OUT).group_by(hits.c.rule)
-    undone = dict(connection.execute(split).tuples())
+    undone: dict[str, int] = dict(connection.execute(split).all())
     totals = (
         select(
             hits.c.rule,
