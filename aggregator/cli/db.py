@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aggregator.cli.context import load, with_app
+from aggregator.cli.context import config_path, load, with_app
 from aggregator.cli.output import echo, emit, json_option, plural, progress, secho, size, table
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core import schemas
@@ -44,14 +44,15 @@ def upgrade(as_json: bool, no_backup: bool) -> None:
     An SQLite database is first copied to FILE.before-upgrade; the copy is kept until the next upgrade.
     """
     from aggregator.app import quiet_logs, run
-    from aggregator.app.paths import database_url
+    from aggregator.app.paths import cluster_address, database_url
     from aggregator.engine import is_available, schema_steps
     from aggregator.store import upgrade_store
 
-    loaded = load(warn=False)
-    quiet_logs(loaded)
-    make_dirs = loaded.config.settings.database is None
-    url = database_url(loaded.config)
+    make_dirs, url = False, cluster_address(config_path())
+    if not url:
+        loaded = load(warn=False)
+        quiet_logs(loaded)
+        make_dirs, url = loaded.config.settings.database is None, database_url(loaded.config)
     engine = schema_steps() if url.startswith("postgres") and is_available() else ()
     done = run(upgrade_store(url, make_dirs=make_dirs, backup=not no_backup, engine=engine))
     if as_json:

@@ -48,13 +48,15 @@ def read_stored_config(url: str, *, feeds: bool) -> "StoredConfig | None":
     None: none was ever pushed. Raises StoreError, SchemaOutOfDate.
     """
     from aggregator.store.cluster import read_config
-    from aggregator.store.engine import make_engine, require_usable
+    from aggregator.store.engine import make_engine, read_revision, require_usable
     from aggregator.store.location import parse_location
 
     place = parse_location(url, "the address")
     engine = make_engine(place, writing=False)
     try:
         with place.translate_errors(), engine.connect() as connection:
+            if read_revision(connection, place) is None:  # who pushes the first one makes the tables
+                return None
             require_usable(connection, place)
             return read_config(connection, None, feeds=feeds)
     finally:

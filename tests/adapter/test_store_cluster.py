@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from aggregator.core.model import PollResult, RoutingQuery, RoutingResult
+from aggregator.core.model import ConfigVersion, PollResult, RoutingQuery, RoutingResult, StoredConfig
 from aggregator.store import Store, open_store
 from aggregator.store.dialect import ROUTING_LOCK
+from tests.support.engine import execute
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.records import NOW, feed, lease, polled
 
@@ -45,3 +46,21 @@ async def test_what_is_not_routed_waits_for_nobody(store: Store, url: str) -> No
         assert not routed.done()
         other.commit()
         await asyncio.wait_for(routed, 10)
+
+
+async def test_a_push_locks_feeds_in_the_order_of_their_ids(store: Store, url: str) -> None:
+    """As commits of polls do: while it waits for the first, it holds none of the others, whatever their order is."""
+    await store.feeds.sync([feed("a"), feed("b")], NOW)
+    assert store.cluster is not None
+    edited = [feed(name, title="another") for name in ("b", "a")]
+    version = ConfigVersion(number=0, digest="new", by="me", at=NOW)
+    with psycopg.connect(url.replace("+psycopg", "")) as other:
+        other.execute("SELECT id FROM feeds WHERE id = 'a' FOR UPDATE")
+        push = asyncio.create_task(store.cluster.push(StoredConfig(version=version, files=()), edited, {}))
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'"
+        async with asyncio.timeout(10):
+            while not execute(url, waits):  # noqa: ASYNC110 - only the database knows
+                await asyncio.sleep(0.02)
+        assert other.execute("SELECT id FROM feeds WHERE id = 'b' FOR UPDATE NOWAIT").fetchall() == [("b",)]
+        other.commit()
+        assert (await asyncio.wait_for(push, 10)).number == 1
