@@ -9,6 +9,7 @@ S1  random kills of all nodes, restarts of PostgreSQL, a frozen node, the engine
 S2  a node killed for good: seconds until the feeds that it had in hand are polled again
 S3  public hosts: gaps between requests to each of them, with a kill
 S5  a backlog of overdue feeds: polls a second, and the longest time without a request
+S6  a rule and a channel pushed: what is published ten seconds later is matched and sent by whatever node polls it
 """
 
 import argparse
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from tests.support.cluster import Cluster, FeedServer, OwnPostgres, analysed, files, told, write_log
+from tests.support.cluster import MARK, Cluster, FeedServer, OwnPostgres, analysed, files, told, write_log
 from tests.support.harness import Receiver, wait_for
 
 WORKERS = ("w1", "w2", "w3")
@@ -205,7 +206,47 @@ def s5(options: argparse.Namespace) -> Row:
     return row
 
 
-SCENARIOS: dict[str, Callable[[argparse.Namespace], Row]] = {"S1": s1, "S2": s2, "S3": s3, "S5": s5}
+def s6(options: argparse.Namespace) -> Row:
+    """A rule and a channel are pushed, by an edit of the files."""
+    row, chance = Row(bar="S6"), random.Random(options.seed)
+    columns = "SELECT id, url, enabled, configured, configured_url, options FROM feeds ORDER BY id"
+    with stage(options, 40) as on:
+        on.start()
+        on.all_polled()
+        desk = on.cluster.desk
+        old = on.cluster.node("old")
+        for name in ("feeds.yaml", "settings.yaml"):
+            old.write(name, (desk.config / name).read_text().replace("id: feed7,", "id: feed7, enabled: false,"))
+        text = (desk.config / "settings.yaml").read_text()
+        channel = f"channels:\n  late: {{service: webhook, url: 'http://{on.receiver.host}/late'}}\n"
+        rule = "rules:\n  - {id: late, any: [CAATSA], notify: [late]}\n"
+        desk.write("settings.yaml", text.replace("channels:\n", channel).replace("rules:\n", rule))
+        time.sleep(10)
+        followed = {node["name"]: node["config"] for node in desk.json("status")["nodes"]}
+        row.note(f"nodes on number 2: {sum(map((2).__eq__, followed.values()))} of 4", set(followed.values()) == {2})
+        for number in range(200):
+            on.feeds.publish(chance.choice(on.feeds.feeds), f"k{number}", f"CAATSA mark{number:05d}")
+            time.sleep(0.05)
+        before = on.cluster.rows(columns)
+        codes = [old.call(*words.split()).returncode for words in ("hits list", "rules apply --since 1d", "feeds list")]
+        changed = sum(a != b for a, b in zip(before, on.cluster.rows(columns), strict=True))
+        row.note(f"rows of feeds that commands with an old folder changed: {changed}", not changed and not any(codes))
+        wanted = {f"mark{number:05d}" for number in range(200)}
+
+        def lost() -> set[str]:
+            with on.receiver.lock:
+                sent = [str(message["body"]) for message in on.receiver.accepted if message["path"] == "/late"]
+            return wanted - {mark for body in sent for mark in MARK.findall(body)}
+
+        try:
+            wait_for(lambda: not lost(), seconds=90, what="all marks")
+        except AssertionError:
+            row.note("waited 90 s in vain", False)
+        row.note(f"lost {len(lost())} of 200", not lost())
+    return row
+
+
+SCENARIOS: dict[str, Callable[[argparse.Namespace], Row]] = {"S1": s1, "S2": s2, "S3": s3, "S5": s5, "S6": s6}
 
 
 def main() -> None:
