@@ -152,6 +152,7 @@ DELIVERY = (
         ("held", NOW_US + DAY_US, NOW_US + DAY_US, True),
         ("sent", None, NOW_US + DAY_US, False),
     ],
+    ids=["not yet due", "due", "by a clock that was ahead", "sent"],
 )
 def test_deliveries(config: Path, state: str, wake_at: int | None, created_at: int, work: bool) -> None:
     """A held alert is no work before its time, unless the clock that held it was wrong."""
