@@ -12,7 +12,7 @@ import pytest
 
 from aggregator import __version__
 from aggregator.store import SCHEMA
-from tests.support.cluster import Cluster, FeedServer, analysed, files, told
+from tests.support.cluster import Cluster, FeedServer, analysed, compose_service, files, told
 from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.receivers import free_port
@@ -173,19 +173,26 @@ def test_nodes_are_upgraded_one_after_the_other(cluster: Cluster, feeds: FeedSer
 def test_nodes_are_shown_and_what_is_wrong_with_them(
     cluster: Cluster, publisher: Publisher, receiver: Receiver
 ) -> None:
-    """Three processes in `status`, on the page in every language, in the API and the metrics; then what goes wrong.
+    """The services of deploy/compose.scale.yaml, on every surface that shows nodes; then what goes wrong.
 
     It is asked on a machine without files.
     """
     publisher.publish("one", "zero", "nothing of note")
     listen = f"127.0.0.1:{free_port()}"
     text = configuration(publisher, receiver, ["one"], "  - {id: watch, any: [S-400]}", every="5m")
-    cluster.desk.write("all.yaml", text.replace("web: {enabled: false}", f"web: {{listen: '{listen}'}}"))
-    cluster.run("desk", "--roles", "plan,web", command="run")
-    wait_for(lambda: "ready" in cluster.desk.log.read_text(), what="the planner")
-    for name in ("w1", "w2"):
-        cluster.run(name)
-    stranger = cluster.node("w3")
+    for name in ("plan", "poll", "deliver"):
+        command, environ = compose_service(name, cluster.url)
+        if "AGGREGATOR_LISTEN" in environ:
+            environ["AGGREGATOR_LISTEN"] = listen
+        cluster.node(name, **environ)
+        cluster.started[name] = command[0], tuple(command[1:])
+    plan = cluster.nodes["plan"]
+    plan.write("all.yaml", text.replace("web: {enabled: false}", "web: {}"))
+    cluster.again("plan")
+    wait_for(lambda: "ready" in plan.log.read_text(), what="the planner")
+    for name in ("poll", "deliver"):
+        cluster.again(name)
+    stranger = cluster.node("elsewhere")
 
     def nodes() -> dict[str, dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(read(f"http://{listen}/api/v1/status"))["nodes"]
@@ -193,9 +200,9 @@ def test_nodes_are_shown_and_what_is_wrong_with_them(
 
     shown = wait_for(lambda: found if len(found := nodes()) == 3 else None, what="three nodes")
     assert {name: node["roles"] for name, node in shown.items()} == {
-        "desk": ["plan", "web"],
-        "w1": ["deliver", "poll", "route"],
-        "w2": ["deliver", "poll", "route"],
+        "plan": ["plan", "web"],
+        "poll": ["poll", "route"],
+        "deliver": ["deliver", "route"],
     }
     assert {(node["version"], node["schema"], node["config"]) for node in shown.values()} == {(__version__, SCHEMA, 1)}
     assert all(node["silent_s"] < 30 and node["heartbeat_at"] >= node["started_at"] for node in shown.values())
@@ -208,17 +215,21 @@ def test_nodes_are_shown_and_what_is_wrong_with_them(
     assert (status["ok"], status["running"], status["findings"]) == (True, True, [])
     assert status["jobs"].keys() == {"waiting", "running", "failed", "workers", "oldest_s"}
     gauges = wait_for(
-        lambda: found if 'aggregator_nodes{role="poll"} 2.0' in (found := read(f"http://{listen}/metrics")) else None,
+        lambda: found if 'aggregator_nodes{role="route"} 2.0' in (found := read(f"http://{listen}/metrics")) else None,
         what="the gauges",
     )
-    assert 'aggregator_node_silent_seconds{node="w2"}' in gauges
-    assert 'aggregator_node_config{node="desk"} 1.0' in gauges
+    assert 'aggregator_node_silent_seconds{node="deliver"}' in gauges
+    assert 'aggregator_node_config{node="plan"} 1.0' in gauges
     assert 'aggregator_jobs{state="waiting"}' in gauges
 
-    cluster.nodes["w2"].kill()
-    cluster.desk.kill()
+    publisher.publish("one", "new", "S-400 delivered")
+    cluster.rows("UPDATE feeds SET next_poll_at = 0")
+    wait_for(receiver.texts, what="an alert")
+
+    cluster.nodes["deliver"].kill()
+    plan.kill()
     away = "heartbeat_at = heartbeat_at - 40000000, started_at = started_at - 40000000"
-    cluster.rows(f"UPDATE nodes SET {away} WHERE name <> 'w1'")
+    cluster.rows(f"UPDATE nodes SET {away} WHERE name <> 'poll'")
     cluster.rows(
         "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock) "
         "VALUES ('deliver:gone', 'aggregator', 'deliver:gone', 'deliver:gone')"
@@ -236,11 +247,11 @@ def test_nodes_are_shown_and_what_is_wrong_with_them(
     assert (queue.returncode, "job deliver:gone has been waiting" in queue.stdout) == (1, True)
 
     cluster.rows(f"UPDATE cluster SET value = '{engine}' WHERE name = 'engine'")
-    cluster.again("w2")
-    back = [("desk", True), ("w1", False), ("w2", False)]
+    cluster.again("deliver")
+    back = [("deliver", False), ("plan", True), ("poll", False)]
     wait_for(
         lambda: back == [(node["name"], node["silent_s"] > 30) for node in stranger.json("status")["nodes"]],
-        what="w2 in the place of the one that died",
+        what="a node in the place of the one that died",
     )
 
 

@@ -204,7 +204,7 @@ def test_the_dashboard_has_no_overlaps() -> None:
         cells |= mine
 
 
-@pytest.mark.parametrize("name", ["compose.yaml", "compose.postgres.yaml"])
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.postgres.yaml", "compose.scale.yaml"])
 def test_compose_files_are_sound(name: str) -> None:
     """They load, publish the page on loopback only, run locked up, and use nothing that they do not define."""
     found: dict[str, Any] = yaml.safe_load((DEPLOY / name).read_text(encoding="utf-8"))
@@ -224,14 +224,21 @@ def test_compose_files_are_sound(name: str) -> None:
         assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).exists()
 
 
-def test_the_unit_is_sound(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "command", "instance"),
+    [
+        ("aggregator.service", "run", "aggregator.service"),
+        ("aggregator-worker@.service", "worker", "aggregator-worker@1.service"),
+    ],
+)
+def test_the_unit_is_sound(name: str, command: str, instance: str, tmp_path: Path) -> None:
     """systemd finds nothing to complain about, and exposes little (skipped where systemd is not installed)."""
-    text = (DEPLOY / "aggregator.service").read_text(encoding="utf-8")
-    assert re.search(r"^ExecStart=/opt/aggregator/bin/aggregator run$", text, re.MULTILINE)
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    assert re.search(rf"^ExecStart=/opt/aggregator/bin/aggregator {command}$", text, re.MULTILINE)
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("systemd-analyze is not installed")
-    unit = tmp_path / "aggregator.service"
+    unit = tmp_path / instance
     unit.write_text(text.replace("/opt/aggregator/bin/aggregator", "/bin/true"), encoding="utf-8")
     done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -240,11 +247,12 @@ def test_the_unit_is_sound(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-500:]
 
 
-def test_the_watchdog_of_the_unit_is_more_patient_than_the_loops() -> None:
+@pytest.mark.parametrize("name", ["aggregator.service", "aggregator-worker@.service"])
+def test_the_watchdog_of_the_unit_is_more_patient_than_the_loops(name: str) -> None:
     """systemd waits longer than health does, and stopping fits into its time."""
     from aggregator.app.service import DRAIN_S, LOOP_TIMEOUT_S
 
-    text = (DEPLOY / "aggregator.service").read_text(encoding="utf-8")
+    text = (DEPLOY / name).read_text(encoding="utf-8")
     seconds = {
         key: float(value) for key, value in re.findall(r"^(WatchdogSec|TimeoutStopSec)=(\d+)$", text, re.MULTILINE)
     }
@@ -257,7 +265,7 @@ def test_the_image_and_compose_agree_about_the_page() -> None:
     image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert "AGGREGATOR_LISTEN=0.0.0.0:8080" in image
     assert re.search(r"^HEALTHCHECK .*CMD", image, re.MULTILINE)
-    for name in ("compose.yaml", "compose.postgres.yaml"):
+    for name in ("compose.yaml", "compose.postgres.yaml", "compose.scale.yaml"):
         services = yaml.safe_load((DEPLOY / name).read_text(encoding="utf-8"))["services"]
         for service_name, service in services.items():
             if service_name == "postgres":

@@ -27,6 +27,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 import psycopg
+import yaml
 
 from tests.support.harness import Receiver, Service
 from tests.support.receivers import free_port
@@ -257,6 +258,16 @@ def _cpu_of_tree(pid: int) -> float:
         own, waited = sum(map(int, fields[11:13])), sum(map(int, fields[13:15]))
         total += (own + (waited if each == pid else 0)) / ticks
     return total
+
+
+COMPOSE = Path(__file__).parents[2] / "deploy" / "compose.scale.yaml"
+
+
+def compose_service(name: str, database: str) -> tuple[list[str], dict[str, str]]:
+    """The command and the environment of a service of deploy/compose.scale.yaml, with this database in its place."""
+    service = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"][name]
+    environ = {key: re.sub(r"postgresql://.*", database, value) for key, value in service["environment"].items()}
+    return service["command"], {"AGGREGATOR_NODE": service.get("hostname", name), **environ}
 
 
 class Cluster:
