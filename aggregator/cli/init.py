@@ -29,6 +29,8 @@ def init(folder: Path, as_json: bool) -> None:
         echo(f"wrote {file}")
     option = "" if folder == Path("config") else f" --config {folder}"
     echo(f"next: aggregator check{option} && aggregator run{option}")
+    echo("The web UI at http://127.0.0.1:8080 then leads through the first steps.")
+    echo("Until you configure another channel, alerts are printed where it runs.")
 
 
 @click.command(

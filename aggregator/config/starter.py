@@ -18,7 +18,9 @@ def write_starter(folder: Path) -> tuple[Path, ...]:
     texts["schema.json"] = json.dumps(build_schema(), indent=1, ensure_ascii=False) + "\n"
     present = sorted(name for name in texts if (folder / name).exists())
     if present:
-        raise AggregatorError(f"{folder / present[0]} already exists; nothing was written")
+        raise AggregatorError(
+            f"{folder / present[0]} already exists; nothing was written. Use it as it is, or name another folder"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in sorted(texts.items()):

@@ -22,6 +22,7 @@ from aggregator.core.results import FeedCandidate
 from tests.browser.conftest import Opener, Site
 from tests.support.sample_data import detail_of
 
+SAMPLES = 3  # that the guide shows of a rule
 RUN = "window.ran=(window.ran||0)+1"
 
 DANGEROUS = r"""
@@ -205,14 +206,14 @@ def test_the_guide_is_as_safe(site: Site, open_page: Opener) -> None:
     """What a first look found, and why a feed could not be read, stay text in the guide."""
     tables = site.backend.tables
     page = open_page("/start")
-    for index, bad in enumerate(PAYLOADS):
-        poison(site, bad, 9000 + index)
+    for start in range(0, len(PAYLOADS), SAMPLES):
+        tables.hits.clear()
+        for index, bad in enumerate(PAYLOADS[start : start + SAMPLES]):
+            poison(site, bad, 9000 + start + index)
         tables.deliveries = {name: one for name, one in tables.deliveries.items() if not one.sent_at}
-        tables.hits = {name: hit for name, hit in tables.hits.items() if (hit.entry_id or 0) >= 9000}
         row = tables.feeds["janes"]
-        if index % 2:
-            row.state = replace(row.state, health=Health.NEW, failures=1)
+        row.state = replace(row.state, health=Health.NEW if start % 2 else Health.OK, failures=1)
         page.goto(site.address + "/start", wait_until="load")
-        assert page.evaluate("window.ran") is None, bad
-        assert page.evaluate(DANGEROUS) == [], bad
+        assert page.evaluate("window.ran") is None, start
+        assert page.evaluate(DANGEROUS) == [], start
     assert not [words for words in site.complaints if "Content Security Policy" in words]
