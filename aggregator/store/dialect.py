@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
     Connection,
     Table,
@@ -31,6 +32,8 @@ CONFIG_LOCK = 0x61676772_0003
 class Dialect:
     """How to say it: inserts that know conflicts, membership in a long list, and taking turns.
 
+    `insert_plain(connection, table, rows)` inserts many rows of plain values, in the order of the table's columns,
+    that are not there yet; no type of a column converts them, which would cost more than the insert.
     `among(column, name)` holds where the column is one of the values bound to `name`, which are
     given as `list_param(values)`. `paired(first, second)` holds where two columns are one of the pairs
     that are bound by `pairs(values)`. `listed(name)` has a row, with the column `value`, for each of such a list.
@@ -43,6 +46,7 @@ class Dialect:
     paired: Callable[[ColumnElement[str], ColumnElement[str]], ColumnElement[bool]]
     pairs: Callable[[Sequence[tuple[str, str]]], dict[str, Any]]
     listed: Callable[[str], TableValuedAlias]
+    insert_plain: Callable[[Connection, Table, Sequence[tuple[str | int, ...]]], None]
     advisory_lock: Callable[[Connection, int], None]
 
     def insert_ignore(self, table: Table) -> Any:
@@ -93,6 +97,20 @@ def _rows_array(name: str) -> TableValuedAlias:
     return func.unnest(bindparam(name, type_=ARRAY(Text))).table_valued("value").render_derived()
 
 
+def _insert_plain_tuples(connection: Connection, table: Table, rows: Sequence[tuple[str | int, ...]]) -> None:
+    places = ", ".join("?" for _ in table.columns)
+    statement = f"INSERT INTO {table.name} VALUES ({places}) ON CONFLICT DO NOTHING"  # noqa: S608 - no value is in it
+    connection.exec_driver_sql(statement, [*rows])
+
+
+def _insert_plain_arrays(connection: Connection, table: Table, rows: Sequence[tuple[str | int, ...]]) -> None:
+    names, columns = table.columns.keys(), [list(column) for column in zip(*rows, strict=True)]
+    kinds = (BigInteger() if isinstance(value, int) else Text() for value in rows[0])
+    arrays = [func.unnest(bindparam(name, type_=ARRAY(kind))) for name, kind in zip(names, kinds, strict=True)]
+    statement = _insert_postgres(table).from_select(names, select(*arrays)).on_conflict_do_nothing()
+    connection.execute(statement, dict(zip(names, columns, strict=True)))
+
+
 def _alone_already(connection: Connection, lock: int) -> None:
     """Do nothing: BEGIN IMMEDIATE made this writer the only one."""
 
@@ -115,6 +133,7 @@ SQLITE = Dialect(
     paired=_pairs_json,
     pairs=lambda values: {"pairs": json.dumps(values)},
     listed=_rows_json,
+    insert_plain=_insert_plain_tuples,
     advisory_lock=_alone_already,
 )
 POSTGRES = Dialect(
@@ -125,5 +144,6 @@ POSTGRES = Dialect(
     paired=_pairs_arrays,
     pairs=lambda values: {"firsts": [first for first, _ in values], "seconds": [second for _, second in values]},
     listed=_rows_array,
+    insert_plain=_insert_plain_arrays,
     advisory_lock=_advisory,
 )

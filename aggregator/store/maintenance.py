@@ -30,6 +30,7 @@ from aggregator.store.schema import (
     quarantined,
     silences,
     stories,
+    story_keys,
     undo_log,
     unindexed,
     wanted_texts,
@@ -51,6 +52,7 @@ UNDO_KEPT = timedelta(days=30)
 
 # Rows removed in one transaction: few enough that a poll's commit never waits long.
 STEP = 500
+KEYS_STEP = 10_000
 
 
 class SqlMaintenance:
@@ -249,6 +251,9 @@ class SqlMaintenance:
             (undo_log, undo_log.c.made_at < now - UNDO_KEPT),
         ):
             await self._in_steps(partial(_remove, table=table, condition=condition))
+        start: str | None = ""
+        while start is not None:
+            start = await self._writer.execute(partial(_remove_keys, start=start, oldest=oldest))
         await self._writer.execute(
             lambda connection: connection.execute(delete(hosts).where(hosts.c.not_before <= now))
         )
@@ -295,3 +300,16 @@ class SqlMaintenance:
 def _remove(connection: Connection, table: Table, condition: ColumnElement[bool]) -> int:
     some = select(table.c.id).where(condition).limit(STEP)
     return connection.execute(delete(table).where(table.c.id.in_(some.scalar_subquery()))).rowcount
+
+
+def _remove_keys(connection: Connection, start: str, oldest: datetime) -> str | None:
+    """Remove old keys of stories among the next few thousand after `start`; return the last of these, None at the end.
+
+    They are stored by key, not by age: everything is read once, but no step holds up other writes.
+    """
+    after = story_keys.c.key > start
+    last = select(story_keys.c.key).where(after).order_by(story_keys.c.key).offset(KEYS_STEP).limit(1)
+    end = connection.execute(last).scalar()
+    old = delete(story_keys).where(after, story_keys.c.at < oldest)
+    connection.execute(old if end is None else old.where(story_keys.c.key <= end))
+    return end

@@ -317,16 +317,16 @@ Index("reports_story", reports.c.story, reports.c.at)
 Index("reports_feed", reports.c.feed, reports.c.at)
 
 # By which keys a story is found: the URL and title of each report, the bands of its MinHash, its heaviest words.
+# Half a hundred rows for a report, so there is one tree of them and no more: no row is ever changed, a story that was
+# joined to another one keeps its own, and old ones are pruned. The latest with a key are neighbours.
 story_keys = Table(
     "story_keys",
     metadata,
     Column("key", Text, primary_key=True),
-    Column("story", Text, ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True),
-    Column("at", Instant, nullable=False, server_default="0"),
+    Column("at", Instant, primary_key=True),
+    Column("story", Text, primary_key=True),
     sqlite_with_rowid=False,
 )
-Index("story_keys_story", story_keys.c.story)
-Index("story_keys_latest", story_keys.c.key, story_keys.c.at)
 
 # What people decided: stories that are one event, or never are (`apart`); a row in each direction.
 story_links = Table(

@@ -1,7 +1,7 @@
 """Stories in the database: found by their keys, loaded with their reports, written, and made one."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
 
@@ -20,7 +20,7 @@ from aggregator.core.model import (
 from aggregator.core.routing.batches import chosen_reports
 from aggregator.core.stories import DISTRUSTED, EVENT_KEYS, LATEST, UNDONE_WITHIN, shortlist, unfolding
 from aggregator.store import mappers
-from aggregator.store.column_types import EPOCH, Instant
+from aggregator.store.column_types import EPOCH, Instant, micros
 from aggregator.store.dialect import Dialect
 from aggregator.store.schema import (
     SPLIT_OUT,
@@ -51,8 +51,32 @@ def find_related(
         **_latest(connection, dialect, copies, question.stories_since),
         **_latest(connection, dialect, events, question.events_since),
     }
-    near = {name for lookup in question.lookups for names in shortlist(lookup, found) for name in names}
-    return load_stories(connection, dialect, near.union(homes)), found
+    while True:
+        near = {name for lookup in question.lookups for names in shortlist(lookup, found) for name in names}
+        joined = _joined(connection, dialect, near)
+        if not joined:
+            return load_stories(connection, dialect, near.union(homes)), found
+        found = {key: _renamed(having, joined) for key, having in found.items()}
+
+
+def _joined(connection: Connection, dialect: Dialect, names: Collection[str]) -> dict[str, str]:
+    """Return those of these stories that are part of another one, with the id of that."""
+    query = select(stories.c.id, stories.c.joined).where(
+        dialect.is_in(stories.c.id, "ids"), stories.c.joined.is_not(None)
+    )
+    if not names:
+        return {}
+    return {row.id: row.joined for row in connection.execute(query, {"ids": dialect.list_param(sorted(names))})}
+
+
+def _renamed(having: Mapping[str, datetime], joined: Mapping[str, str]) -> dict[str, datetime]:
+    """Return the stories that have a key by the ids that they have now, oldest first."""
+    renamed: dict[str, datetime] = {}
+    for story, at in having.items():
+        name = joined.get(story, story)
+        renamed.pop(name, None)
+        renamed[name] = at
+    return renamed
 
 
 def _latest(connection: Connection, dialect: Dialect, keys: Sequence[str], since: datetime | None) -> Keys:
@@ -77,7 +101,9 @@ def _latest(connection: Connection, dialect: Dialect, keys: Sequence[str], since
     found: dict[str, dict[str, datetime]] = {}
     bound = {"keys": dialect.list_param(keys), "since": since or EPOCH}
     for key, story, at in connection.execute(query, bound):
-        found.setdefault(key, {})[story] = at
+        having = found.setdefault(key, {})
+        having.pop(story, None)  # an earlier report of it has the key, too
+        having[story] = at
     return found
 
 
@@ -139,10 +165,9 @@ def write_stories(connection: Connection, dialect: Dialect, routed: RoutingResul
         connection.execute(dialect.upsert(reports), values)
     if routed.keys:
         # A poll's reports come at one instant: their order makes them distinct, so that the latest can be counted.
-        rows = [
-            {**one._asdict(), "at": one.at + timedelta(microseconds=number)} for number, one in enumerate(routed.keys)
-        ]
-        connection.execute(dialect.upsert(story_keys), rows)
+        # Sorted, as neighbours in the table are written together.
+        rows = sorted((key, micros(at) + number, story) for number, (key, story, at) in enumerate(routed.keys))
+        dialect.insert_plain(connection, story_keys, rows)
     for merged in routed.merged:
         merge_stories(connection, dialect, merged)
 
@@ -176,7 +201,7 @@ def merge_stories(connection: Connection, dialect: Dialect, merged: StoryMerge) 
         connection.execute(update(table).where(table.c.story == story).values(story=into))
     between = delete(story_links).where(story_links.c.story.in_(merged), story_links.c.other.in_(merged))
     connection.execute(between)
-    for column in (story_keys.c.story, undelivered.c.story, labels.c.story, story_links.c.story, story_links.c.other):
+    for column in (undelivered.c.story, labels.c.story, story_links.c.story, story_links.c.other):
         table = column.table
         rows = select(*(literal(into) if c is column else c for c in table.columns)).where(column == story)
         connection.execute(
