@@ -5,7 +5,7 @@ dictionary here.
 """
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ from aggregator.core.stories import shortlist
 
 DATA = Path(__file__).parent.parent / "tests" / "data" / "stories"
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
-LATEST = 64  # stories of one key that the store looks at
+LATEST = 64  # reports with one key that the store looks at
 SPREAD_H = 20  # of the entries of one event, where the data have the times of a crawl
 RULE, CHANNEL = "all", "console"
 
@@ -56,7 +56,7 @@ class Stream:
     router: Router
     model: events.FrequencyModel = field(default_factory=events.FrequencyModel)
     stories: dict[str, Story] = field(default_factory=dict)
-    keys: dict[str, dict[str, datetime]] = field(default_factory=dict)
+    keys: dict[str, deque[tuple[str, datetime]]] = field(default_factory=dict)
     seconds: float = 0.0
 
     def add(self, *entries: Entry) -> RoutingResult:
@@ -71,23 +71,28 @@ class Stream:
         reports = describe(entries, hits, now, Vocabulary(frequencies))
         question = self.router.query(hits, entries, now, reports, frequencies)
         context = self._answer(question or RoutingQuery())
-        routed = self.router.route(hits, entries, now, context, reports=reports, frequencies=frequencies)
+        routed = self.router.route(
+            hits, entries, now, context, reports=reports, frequencies=frequencies, question=question
+        )
         self.seconds += process_time() - began
         self.stories |= {story.id: story for story in routed.stories}
         for key, story, at in routed.keys:
-            known = self.keys.setdefault(key, {})
-            known.pop(story, None)
-            known[story] = at
-            if len(known) > LATEST:
-                del known[next(iter(known))]
+            self.keys.setdefault(key, deque(maxlen=LATEST)).append((story, at))
         self.model.add(report.features for report in reports.values())
         return routed
 
     def _answer(self, question: RoutingQuery) -> RoutingContext:
-        found = {key: self.keys[key] for lookup in question.lookups for key in lookup if key in self.keys}
+        found = {key: self._having(key) for lookup in question.lookups for key in lookup if key in self.keys}
         near = {name for lookup in question.lookups for names in shortlist(lookup, found) for name in names}
         recent = {name for name in near if self.stories[name].first_at >= (question.events_since or START)}
         return RoutingContext(stories=tuple(self.stories[name] for name in sorted(recent)), keys=found)
+
+    def _having(self, key: str) -> dict[str, datetime]:
+        having: dict[str, datetime] = {}
+        for story, at in self.keys[key]:
+            having.pop(story, None)
+            having[story] = at
+        return having
 
 
 def stream() -> Stream:

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from heapq import nlargest
 from itertools import islice, pairwise
 from operator import eq
 from struct import Struct
@@ -120,7 +119,8 @@ def shortlist(lookup: Sequence[str], by_key: Mapping[str, dict[str, datetime]]) 
 
 
 def _nearest(shared: Mapping[str, int], latest: Mapping[str, datetime]) -> list[str]:
-    return nlargest(CANDIDATES, (n for n in shared if shared[n]), key=lambda name: (shared[name], latest[name], name))
+    ranked = sorted(((count, latest[name], name) for name, count in shared.items() if count), reverse=True)
+    return [name for _, _, name in ranked[:CANDIDATES]]
 
 
 def reports_of(story: Story) -> tuple[Report, ...]:

@@ -87,7 +87,9 @@ async def _record_part(
 
     def route(context: RoutingContext) -> RoutingResult:
         nonlocal routed  # a transaction may be tried again: the last one was written
-        routed = router.route(hits, entries, now, context, reports=reports, frequencies=words, part=part)
+        routed = router.route(
+            hits, entries, now, context, reports=reports, frequencies=words, question=asked, part=part
+        )
         return routed
 
     recorded = await feeds.record(asked, route, now)

@@ -47,6 +47,7 @@ def decide(router: Router, frequencies: Frequencies, poll: UnroutedPoll) -> tupl
         poll.at,
         reports=poll.reports,
         frequencies=frequencies,
+        question=question,
         part=poll.part,
     )
     return question, route

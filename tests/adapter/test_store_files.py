@@ -98,6 +98,21 @@ def test_an_upgrade_keeps_a_copy_until_the_next(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["aggregator.db", COPY]
 
 
+def test_an_upgrade_keeps_the_keys_of_stories(tmp_path: Path) -> None:
+    """What an older version found stories by is in the new table, the latest of a key last."""
+    path = tmp_path / "aggregator.db"
+    old(path, "0023")
+    with closing(sqlite3.connect(path)) as database:
+        for name, at in (("s1", 2), ("s2", 1)):
+            values = (name, "T", "[]", "[]", "[]", 0, 0)
+            database.execute(f"INSERT INTO stories VALUES ({', '.join('?' * 7)}, NULL, NULL, NULL)", values)
+            database.execute("INSERT INTO story_keys (key, story, at) VALUES ('u:1', ?, ?)", (name, at))
+        database.commit()
+    asyncio.run(upgrade_store(f"sqlite:///{path}"))
+    with closing(sqlite3.connect(path)) as database:
+        assert [*database.execute("SELECT * FROM story_keys")] == [("u:1", 1, "s2"), ("u:1", 2, "s1")]
+
+
 def test_an_upgrade_without_a_copy(tmp_path: Path) -> None:
     """--no-backup; and a new database has nothing to be copied."""
     path = tmp_path / "aggregator.db"

@@ -610,6 +610,28 @@ async def test_a_person_splits_a_story(store: AnyStore) -> None:
     assert after[0].id == listed[1].id
 
 
+async def test_a_story_whose_reports_share_a_key_is_found_once_by_the_latest(store: AnyStore) -> None:
+    """Each report of a story is written with its keys; others that share one are looked at in order of time."""
+    one, other = story("s1"), story("s2", last_at=NOW + MINUTE)
+    await stored(store, routed=making(one, other))
+    await stored(store, routed=making(replace(one, last_at=NOW + HOUR)))
+    context = await asked(store, like(one.fingerprint))
+    assert {story.id for story in context.stories} == {"s1", "s2"}
+    assert [[*having] for having in context.keys.values()] == [["s2", "s1"]] * len(context.keys)
+    assert all(having["s1"] >= NOW + HOUR for having in context.keys.values())
+
+
+async def test_stories_of_long_ago_are_found_by_nothing(store: AnyStore) -> None:
+    """What is pruned takes its keys with it."""
+    await stored(store, routed=making(story("s1"), story("s2", last_at=NOW + 300 * DAY)))
+    await store.maintenance.prune(NOW + 366 * DAY, entries_s=365 * 86400.0, content_s=90 * 86400.0)
+    context = await asked(store, like(story().fingerprint))
+    assert ([story.id for story in context.stories], [[*having] for having in context.keys.values()]) == (
+        ["s2"],
+        [["s2"]] * 4,
+    )
+
+
 async def test_history_has_times_of_hits_and_alerts(store: AnyStore) -> None:
     """Thresholds and spikes count hits since an instant, oldest first, of one rule."""
     hits = (

@@ -1311,6 +1311,7 @@ class MemoryMaintenance:
         for name in gone:
             del tables.deliveries[name]
         tables.stories = {name: story for name, story in tables.stories.items() if story.last_at >= oldest}
+        tables.story_keys = {name: keys for name, keys in tables.story_keys.items() if name in tables.stories}
         tables.undelivered = {one for one in tables.undelivered if one.story in tables.stories}
         tables.silences = {name: s for name, s in tables.silences.items() if s.until_at >= fullest}
         tables.hosts = {name: limit for name, limit in tables.hosts.items() if limit.not_before > now}

@@ -124,18 +124,21 @@ class Router:
         *,
         reports: Mapping[EntryRef, Report],
         frequencies: Frequencies = NO_FREQUENCIES,
+        question: RoutingQuery | None = None,
         part: int = 0,
     ) -> RoutingResult:
         """Decide about every hit of one poll that is not known yet, oldest entry first.
 
         The same input gives the same ids, so a repeated commit sends nothing twice. `context` is the answer
-        to `query`, `reports` and `frequencies` as there; `part` counts the parts of a poll that is written in
-        several, each of which has its own alerts.
+        to `query`, `reports` and `frequencies` as there; `question` is what it returned, which spares working out
+        again by what each report is found. `part` counts the parts of a poll that is written in several, each of
+        which has its own alerts.
         """
         rules, settings = self.rules, self.settings
         found = {(entry.feed, entry.key): entry for entry in entries}
         unreached = Unreached(context.undelivered, self.recipients.of)
-        index = StoryIndex(context, settings, now, reports, frequencies, unreached)
+        lookups = dict(zip(reports, question.lookups, strict=True)) if question and question.lookups else {}
+        index = StoryIndex(context, settings, now, reports, frequencies, unreached, lookups)
         ordered = sorted(((found[h.feed, h.entry_key], h) for h in hits), key=lambda one: _oldest_first(*one))
         verdicts, reasons = [], []
         for entry, hit in ordered:

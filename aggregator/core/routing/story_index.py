@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from aggregator.core import events
 from aggregator.core.delivery import delivery_id
@@ -123,7 +124,8 @@ class StoryIndex:
     """Stories by id and by key; grows as entries attach. Lives for one call of `route`.
 
     `reports` describe the entries, by feed and key: making one takes a millisecond, which is better spent before
-    the transaction. `frequencies` stay what they are while a poll is routed.
+    the transaction; so are `lookups`, the keys by which each is found. `frequencies` stay what they are while a poll
+    is routed.
     """
 
     def __init__(
@@ -134,12 +136,13 @@ class StoryIndex:
         reports: Mapping[EntryRef, Report],
         frequencies: Frequencies,
         unreached: Unreached,
+        lookups: Mapping[EntryRef, tuple[str, ...]] = MappingProxyType({}),
     ) -> None:
         self._settings, self._now, self._unreached = settings, now, unreached
         self._policy = policy(settings.stories)
         self._reports, self._frequencies, self._homes = reports, frequencies, context.homes
         self._weights = events.Weights(frequencies)
-        self._lookups: dict[str, tuple[Report, tuple[str, ...]]] = {}
+        self._lookups = {reports[ref].id: (reports[ref], keys) for ref, keys in lookups.items()}
         self._stories: dict[str, Story] = {story.id: story for story in context.stories}
         self._by_key: dict[str, dict[str, datetime]] = {key: dict(found) for key, found in context.keys.items()}
         self.unfolding = context.unfolding
