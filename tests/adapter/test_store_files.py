@@ -101,7 +101,7 @@ def test_an_upgrade_keeps_a_copy_until_the_next(tmp_path: Path) -> None:
 def test_an_upgrade_keeps_the_keys_of_stories(tmp_path: Path) -> None:
     """What an older version found stories by is in the new table, the latest of a key last."""
     path = tmp_path / "aggregator.db"
-    old(path, "0023")
+    old(path, "0024")
     with closing(sqlite3.connect(path)) as database:
         for name, at in (("s1", 2), ("s2", 1)):
             values = (name, "T", "[]", "[]", "[]", 0, 0)
