@@ -50,6 +50,9 @@ def visible_text(html: str) -> str:
     single tag keeps its own line breaks.
     """
     pieces: list[str] = []
+    if "<" not in html:
+        _append(pieces, html, keep_lines=True)
+        return clean_lines("".join(pieces))
     hidden = _Hidden(html)
     at = preformatted = 0
     small, hides = _Small(html), _hiding_places(html)

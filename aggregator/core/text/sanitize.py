@@ -43,6 +43,7 @@ _NEEDED = (
 UNSAFE = re.compile(f"[{_UNSAFE}]")  # steers or hides, whatever stands beside it
 _DROPPED = re.compile(f"(?=[{_UNSAFE}])(?:({_NEEDED})|[{_UNSAFE}]+)")
 _ODD = re.compile(f"[{_UNSAFE}\t\r]")
+_ODD_OR_WIDE = re.compile(f"[{_UNSAFE}\t\r{_SPACE.removeprefix(' ')}]")
 _ESCAPED = re.compile(f"(?=[{_UNSAFE}\r])(?:({_NEEDED})|[{_UNSAFE}\r])")
 
 _LINE_ENDS = re.compile("\r\n?|[\u2028\x85\v\f]")
@@ -59,16 +60,28 @@ def clean_text(text: str, limit: int = MAX_TITLE) -> str:
     A run of white space of any kind becomes one blank; a single no-break or wide space stays. A text
     that is cut ends in an ellipsis.
     """
-    line = _ANY_SPACES.sub(" ", _without_unsafe(text)).strip(_EDGES)
+    if not _is_plain(text):
+        line = _ANY_SPACES.sub(" ", _without_unsafe(text))
+    else:
+        line = _ANY_SPACES.sub(" ", text) if "\n" in text or "  " in text else text
+    line = line.strip(_EDGES)
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip(_EDGES)}…"
 
 
 def clean_lines(text: str) -> str:
     """Clean `text` but keep its lines and paragraphs, for summaries and contents."""
-    text = _without_unsafe(text)
-    text = _SPACES.sub(" ", text)
-    if "\n" in text:
-        text = _EMPTY_LINES.sub("\n\n", _LINE_EDGES.sub("\n", text))
+    if not _is_plain(text):
+        text = _SPACES.sub(" ", _without_unsafe(text))
+        if "\n" in text:
+            text = _EMPTY_LINES.sub("\n\n", _LINE_EDGES.sub("\n", text))
+        return text.strip(_EDGES)
+    # To look for two characters is much quicker than to match a pattern, and most texts have none of these.
+    if "  " in text:
+        text = _SPACES.sub(" ", text)
+    if " \n" in text or "\n " in text:
+        text = _LINE_EDGES.sub("\n", text)
+    if "\n\n\n" in text:
+        text = _EMPTY_LINES.sub("\n\n", text)
     return text.strip(_EDGES)
 
 
@@ -91,6 +104,11 @@ def masked(text: str, limit: int = MAX_TITLE) -> str:
         return text
     line = _ESCAPED.sub(lambda found: found[1] or "\ufffd", text[:limit].replace("\n", " "))
     return line if len(text) <= limit else f"{line[:-1]}…"
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether nothing in `text` is unsafe, and blanks and line feeds are its only white space."""
+    return text.replace("\n", "").isprintable() if text.isascii() else not _ODD_OR_WIDE.search(text)
 
 
 def _without_unsafe(text: str) -> str:
