@@ -5,7 +5,7 @@ recognise an entry whose guid or link has changed: the same link or title with t
 """
 
 import re
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
@@ -22,6 +22,7 @@ KEY_BYTES = 16
 ALIAS_BYTES = 9
 _TEXT, _LINK, _DATE = slice(0, 8), slice(8, 12), slice(12, 16)
 _SAMPLE = 500  # characters of text that stand for an undated entry
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")  # RFC 4648, 5
 _MAX_PARAMETERS = 6  # of a link, any two of which may change between polls
 _WAS_RAW = re.compile(r"%(?:20|22|3[CE]|5[CE]|60|7[BCD])")
 _ORIGIN = re.compile(r"https?://([^/?#]+)", re.IGNORECASE)
@@ -200,4 +201,4 @@ def _short(text: str) -> bytes:
 
 def _digest(parts: Sequence[str], size: int) -> str:
     digest = blake2b("\0".join(parts).encode(), digest_size=size).digest()
-    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return b2a_base64(digest, newline=False).translate(_URL_SAFE, b"=").decode()

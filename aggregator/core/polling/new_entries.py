@@ -107,13 +107,14 @@ def find_new_entries(
     for entry, (key, aliases), without in zip(parsed.entries, identified, named.without, strict=True):
         if volatile and key in known_aliases and key not in known:
             continue  # stored before it was learnt what of its link means nothing
-        detail = _new_or_changed(entry, key, aliases, known, known_aliases, state.id, now)
+        unseen = Reason.BASELINE if first and not _alerts_at_first(entry, first_poll, now) else Reason.NEW
+        detail = _new_or_changed(entry, key, aliases, known, known_aliases, state.id, now, unseen)
         if detail and detail.key not in found:
             found[detail.key] = replace(detail, aliases=(*detail.aliases, *without.values())) if without else detail
     new_count = sum(entry.reason is Reason.NEW for entry in found.values())
     flood = not first and (new_count > flood_limit or (bad_guids and 2 * new_count > window))
     return NewEntries(
-        entries=tuple(_judged(entry, first, first_poll, flood, now) for entry in found.values()),
+        entries=tuple(_in_flood(entry) if flood else entry for entry in found.values()),
         flood=flood,
         gap=not (first or partial or bad_guids) and _missed(parsed, state, new_count),
         distrust_guid=state.distrust_guid or bad_guids,
@@ -177,11 +178,12 @@ def _new_or_changed(
     known_aliases: frozenset[str],
     feed: str,
     now: datetime,
+    unseen: Reason,
 ) -> Entry | None:
-    """Return the entry to store, or None if it is stored already."""
+    """Return the entry to store, with the reason `unseen` if nothing of it is known; None if it is stored already."""
     digest = content_hash(entry)
     seen_before = not known_aliases.isdisjoint(aliases)
-    version, reason = 1, Reason.ALIAS if seen_before else Reason.NEW
+    version, reason = 1, Reason.ALIAS if seen_before else unseen
     if before := known.get(key):
         if same_text(before.content_hash, digest):
             return None
@@ -213,16 +215,11 @@ def _new_or_changed(
     )
 
 
-def _judged(entry: Entry, first: bool, first_poll: FirstPoll, flood: bool, now: datetime) -> Entry:
-    """Set the reason why a new entry may not alert, if there is one."""
-    if entry.reason is not Reason.NEW:
-        return entry
-    if first and not _alerts_at_first(entry, first_poll, now):
-        return replace(entry, reason=Reason.BASELINE)
-    return replace(entry, reason=Reason.FLOOD) if flood else entry
+def _in_flood(entry: Entry) -> Entry:
+    return replace(entry, reason=Reason.FLOOD) if entry.reason is Reason.NEW else entry
 
 
-def _alerts_at_first(entry: Entry, first_poll: FirstPoll, now: datetime) -> bool:
+def _alerts_at_first(entry: ParsedEntry, first_poll: FirstPoll, now: datetime) -> bool:
     if isinstance(first_poll, str):
         return first_poll == "alert"
     written_at = entry.published_at or entry.updated_at

@@ -33,7 +33,7 @@ _PLACE = re.compile(
 )
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)@")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
-_PLAIN = re.compile(r"https?://((?:[a-z0-9-]+\.)+[a-z0-9-]+)((?:/[A-Za-z0-9._~-]+)*)/*")
+_PLAIN = re.compile(r"https?://((?:[a-z0-9-]+\.)+[a-z0-9-]+)((?:/[A-Za-z0-9._~-]+)*)/*(?:\?([A-Za-z0-9._~=&+,-]*))?")
 # An address that every parser reads alike: a name or number in lower case, and nothing escaped, relative or empty.
 _UNAMBIGUOUS = re.compile(
     r"(https?)://((?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63})(?::([1-9][0-9]{0,4}))?"
@@ -58,7 +58,8 @@ def canonical_url(url: str) -> str:
     """
     url = url.strip()
     if plain := _PLAIN.fullmatch(url):  # most links: nothing to take apart
-        return f"https://{plain[1]}{plain[2]}"
+        kept = _kept(plain[3]) if plain[3] else ""
+        return f"https://{plain[1]}{plain[2]}{'?' if kept else ''}{kept}"
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port
@@ -69,7 +70,7 @@ def canonical_url(url: str) -> str:
     authority = f"[{host}]" if ":" in host else host
     if port not in (None, 80, 443):
         authority += f":{port}"
-    query = "&".join(sorted(p for p in _escapes(parts.query).split("&") if p and not _tracks(p)))
+    query = _kept(_escapes(parts.query))
     return f"https://{authority}{_escapes(parts.path).rstrip('/')}{'?' if query else ''}{query}"
 
 
@@ -201,6 +202,11 @@ def with_login(url: str, login: Login) -> str:
         return url
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{quote(login.user, safe='')}:{quote(login.password, safe='')}@{rest}"
+
+
+def _kept(query: str) -> str:
+    """Return a query in order, without what tracks its reader."""
+    return "&".join(sorted([p for p in query.split("&") if p and not _tracks(p)]))
 
 
 def _tracks(parameter: str) -> bool:
