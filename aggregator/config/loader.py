@@ -131,7 +131,9 @@ def build(
     if config is not None and (database := environ.get(DATABASE)):
         settings = config.settings.model_copy(update={"database": SecretStr(database)})
         config = config.model_copy(update={"settings": settings})
-    rules, judged = compile_rules(root, value, errors, before.rules if before else ())
+    rules, judged = compile_rules(
+        root, value, errors, before.rules if before else (), config.rules if config is not None else None
+    )
     notes.extend(judged)
     if complete and config is not None:
         notes.extend(feeds_missed(rules, [feed.id for feed in config.feeds], root))

@@ -26,10 +26,17 @@ class CompiledRules(NamedTuple):
 
 
 def compile_rules(
-    root: MappingNode, value: Mapping[str, Any], errors: Sequence[ConfigError], before: Sequence[Rule] = ()
+    root: MappingNode,
+    value: Mapping[str, Any],
+    errors: Sequence[ConfigError],
+    before: Sequence[Rule] = (),
+    validated: Sequence[RuleConfig] | None = None,
 ) -> CompiledRules:
-    """Compile the rules in which no error was found so far; rules of `before` that did not change are kept."""
-    sound = {config.id: (node, config) for node, config in _sound(root, value, errors)}
+    """Compile the rules in which no error was found so far; rules of `before` that did not change are kept.
+
+    `validated`: all rules, if all are valid.
+    """
+    sound = {config.id: (node, config) for node, config in _sound(root, value, errors, validated)}
     known = {rule.id: rule for rule in before}
     lists = _lists(value.get("lists"))
     rules, failures = recompile((config for _, config in sound.values()), lists, known)
@@ -87,11 +94,16 @@ def rule_nodes(root: MappingNode) -> dict[str, Node]:
 
 
 def _sound(
-    root: MappingNode, value: Mapping[str, Any], errors: Sequence[ConfigError]
+    root: MappingNode,
+    value: Mapping[str, Any],
+    errors: Sequence[ConfigError],
+    validated: Sequence[RuleConfig] | None,
 ) -> Sequence[tuple[Node, RuleConfig]]:
     rows, values = root.get("rules"), value.get("rules")
     if not isinstance(rows, SequenceNode) or not isinstance(values, list):
         return ()
+    if validated is not None and not errors:
+        return list(zip(rows.nodes, validated, strict=True))
     found = []
     for node, row in zip(rows.nodes, values, strict=True):
         if not any(position_inside(error, node) for error in errors):
