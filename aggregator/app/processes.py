@@ -46,6 +46,7 @@ def register(folder: Path, process: Process, owner: str = "") -> Iterator[None]:
     path = folder / f"service-{process.pid}-{token_hex(4)}.json"
     unready = path.with_suffix(".new")  # nobody looks at it before it is locked and whole
     try:
+        folder.mkdir(0o700, parents=True, exist_ok=True)  # with PostgreSQL nothing else may be kept there
         _tidy(folder)
         mine_only = os.open(unready, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         file = os.fdopen(mine_only, "w", encoding="utf-8")

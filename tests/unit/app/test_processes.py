@@ -42,8 +42,15 @@ def test_a_note_of_the_dead_is_no_sign_of_life(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     """The service runs; only `status` does not see it."""
-    with register(tmp_path / "nowhere", this_process(NOW, frozenset({"web"}), None)):
-        assert running_processes(tmp_path / "nowhere") == ()
+    (tmp_path / "file").touch()
+    with register(tmp_path / "file" / "nowhere", this_process(NOW, frozenset({"web"}), None)):
+        assert running_processes(tmp_path / "file" / "nowhere") == ()
+
+
+def test_a_folder_that_is_not_there_yet_is_made(tmp_path: Path) -> None:
+    """With PostgreSQL nothing else may be kept in the state folder."""
+    with register(tmp_path / "state" / "aggregator", this_process(NOW, frozenset({"web"}), None)):
+        assert len(running_processes(tmp_path / "state" / "aggregator")) == 1
 
 
 def test_a_page_that_does_not_answer_is_unknown() -> None:
