@@ -153,6 +153,8 @@ class AppBackend(ConfigEditing):
         limit: int = 50,
         before: int | None = None,
         within_s: float = inf,
+        feed: str = "",
+        lang: str = "",
     ) -> SearchResult:
         async with self._looks.turn():
             return await search(
@@ -165,6 +167,8 @@ class AppBackend(ConfigEditing):
                 limit=limit,
                 before=before,
                 within_s=within_s,
+                feed=feed,
+                lang=lang,
             )
 
     async def send_baseline(self, rule: str | None = None) -> BaselineSent:

@@ -113,6 +113,8 @@ async def _of_view(app: "Application", view_id: str) -> HitFilter:
     known = {view.id: view for view in await app.store.catalog.views()}
     if view_id not in known:
         raise NotFound("view", view_id, list(known))
+    if question := dict(known[view_id].query).get("q"):
+        raise click.UsageError(f"view {view_id} is a search: aggregator search {question!r}")
     return HitQuery.model_validate(dict(known[view_id].query)).filter(app.local_now())
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aggregator.cli.completion import option
 from aggregator.cli.context import with_backend
 from aggregator.cli.errors import located_in, print_problems
 from aggregator.cli.highlight import highlighted
@@ -32,6 +33,8 @@ Examples:
   aggregator search '/S-?[345]00/' --limit 0    all entries, without a time limit"""
 )
 @click.argument("query")
+@option("--feed", "feed", default="", metavar="ID", help="Only entries of this feed.")
+@click.option("--lang", default="", metavar="CODE", help="Only entries in this language, e.g. de.")
 @click.option("--since", type=SINCE, metavar="WHEN", help=f"Only entries since then: {SINCE_HELP}")
 @click.option(
     "--by",
@@ -44,7 +47,9 @@ Examples:
 @config_option
 @limit_option
 @json_option
-def search(query: str, since: str | None, by: SearchOrder, before: int | None, limit: int, as_json: bool) -> None:
+def search(
+    query: str, feed: str, lang: str, since: str | None, by: SearchOrder, before: int | None, limit: int, as_json: bool
+) -> None:
     """Search stored entries, newest first. Exit 3 if none match.
 
     A query that cannot use the index, such as a regular expression, scans the entries; after 10
@@ -62,6 +67,8 @@ def search(query: str, since: str | None, by: SearchOrder, before: int | None, l
             by=by,
             limit=limit,
             before=before,
+            feed=feed,
+            lang=lang,
             within_s=TIME_LIMIT_S if limit else inf,
         )
         found = answer.found

@@ -81,9 +81,10 @@ def list_(as_json: bool, limit: int) -> None:
 @config_option
 @json_option
 def save(as_json: bool, name: str, filters: str) -> None:
-    """Save FILTERS, written as in the address of the Hits page, under NAME; a view of that name is replaced."""
+    """Save FILTERS, written as in the address of the Hits or Search page, under NAME; one of that name is replaced."""
 
     async def work(app: "Application") -> None:
+        from aggregator.core.rules import rule_for_query
         from aggregator.web.params import WrongView, view_of
 
         change = new_undo("view saved", app.clock.now())
@@ -91,11 +92,14 @@ def save(as_json: bool, name: str, filters: str) -> None:
             view: View = view_of(name, filters, app.local_now(), change.made_at)
         except WrongView as error:
             raise click.UsageError(str(error)) from None
+        if question := dict(view.query).get("q"):
+            rule_for_query(question, app.loaded.config.lists)
         await app.store.catalog.save_view(view, undo=change)
         if as_json:
             emit(view_json(view) | {"undo": change.id})
         else:
-            echo(f"view {view.id} saved: `aggregator hits list --view {view.id}`")
+            where = f"; see {view_json(view)['atom']}" if question else f": `aggregator hits list --view {view.id}`"
+            echo(f"view {view.id} saved{where}")
             say_undo(change)
 
     with_app(work)

@@ -69,6 +69,8 @@ async def search(
     limit: int = 50,
     before: int | None = None,
     within_s: float = inf,
+    feed: str = "",
+    lang: str = "",
 ) -> SearchResult:
     """Return stored entries that a query line matches, in an order: the text index proposes, the rule decides.
 
@@ -84,7 +86,8 @@ async def search(
     def look(proposed: Sequence[Entry]) -> Entry | None:
         """Match in a thread; return the entry at which it stopped, with enough found or no time left."""
         for entry in proposed:
-            found.extend(matches_in(index, active, entry).values())
+            if feed in ("", entry.feed) and lang in ("", entry.lang):
+                found.extend(matches_in(index, active, entry).values())
             if (limit and len(found) == limit) or monotonic() > deadline:
                 return entry
         return None

@@ -149,8 +149,13 @@ class Backend(Protocol):
         limit: int = 50,
         before: int | None = None,
         within_s: float = inf,
+        feed: str = "",
+        lang: str = "",
     ) -> SearchResult:
-        """Return stored entries that match a query line, as many as are found in time. Raises InvalidRule."""
+        """Return stored entries (of a feed, in a language) that match a query line, as many as are found in time.
+
+        Raises InvalidRule.
+        """
         ...
 
     async def send_baseline(self, rule: str | None = None) -> BaselineSent:

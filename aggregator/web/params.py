@@ -7,13 +7,13 @@ import re
 import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
-from aggregator.core.model import By, HitDetail, HitFilter, Period, View
+from aggregator.core.model import By, HitDetail, HitFilter, Period, SearchOrder, View
 from aggregator.core.values import end_of, period
 
 SPAN = r"[0-9]{1,4}(\.[0-9]{1,3})?\s?(s|m|h|d|w)"
@@ -43,6 +43,7 @@ SortedBy = Annotated[
 Name = Annotated[str | None, Field(max_length=200)]
 Before = Annotated[str | None, Field(max_length=300, description="Cursor of the next page, from the Link header.")]
 Mark = Literal["relevant", "irrelevant", "seen"]
+SEARCH_FILTERS = ("feed", "lang", "since", "until")  # beside the query and the order
 FILTERS = ("rule", "feed", "story", "mark", "todo", "lang", "label", "since", "until")
 Tab = Literal["todo", "all", "relevant", "irrelevant"]
 MAX_LIMIT = 1000
@@ -204,12 +205,16 @@ PageParams = Annotated[PageQuery, Query()]
 def view_query(address: str, now: datetime) -> tuple[tuple[str, str], ...]:
     """Return the filters of an address (`rule=x&since=7d`) as a view keeps them; other parameters are left out.
 
+    With a `q` it is a search.
+
     Raises ValidationError; 422 for an instant that is none.
     """
     given = dict(parse_qsl(address.removeprefix("?"), max_num_fields=50))
-    kept = {name: given[name] for name in FILTERS if given.get(name)}
+    question = given.get("q", "").strip()
+    kept = {name: given[name] for name in (SEARCH_FILTERS if question else FILTERS) if given.get(name)}
     HitQuery.model_validate(kept).filter(now)
-    return tuple(kept.items())
+    order = {"by": given["by"]} if question and given.get("by") in get_args(SearchOrder) else {}
+    return tuple((({"q": question} if question else {}) | kept | order).items())
 
 
 class WrongView(ValueError):

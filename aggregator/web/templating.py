@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from aggregator import __version__
 from aggregator.core import humanize
+from aggregator.core.model import View
 from aggregator.core.text.messages import gettext_noop, ngettext_noop
 from aggregator.core.text.sanitize import inert
 from aggregator.core.titles import rule_titles
@@ -40,6 +41,7 @@ MAX_UNDO_CHARS = 40
 MAX_DIGITS = 7
 DESIGNATION = re.compile(r"\b(\w{1,5}-\d[\w-]{0,12})")
 WHOLE = Markup('<span class="whole">{}</span>')
+CODE = Markup("<code>{}</code>")
 
 # What the toast says after an action: one sentence, or a pair for one and for several.
 DONE: dict[str, str | tuple[str, str]] = {
@@ -145,6 +147,26 @@ def query(**values: object) -> str:
     return f"?{urlencode(given)}" if given else ""
 
 
+def commands(text: str) -> Markup:
+    """Escape a sentence; what stands in backticks is code."""
+    parts = text.split("`")
+    kept = (CODE.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
+    return Markup("").join(kept)
+
+
+def view_address(view: View) -> str:
+    """Return the page that shows a saved view: a search, or hits."""
+    kept = dict(view.query)
+    if "q" in kept:
+        return f"/search{query(**kept)}"
+    return f"/{query(**kept)}" if {"todo", "mark"} & kept.keys() else f"/{query(show='all', **kept)}"
+
+
+def channel_dot(state: str) -> str:
+    """Return the class of a channel's dot, by the state of its last attempt: one that failed is red."""
+    return {"never": "new", "retry": "dead"}.get(state, state)
+
+
 def done_message(word: str, number: str) -> str:
     """Return what the toast says after an action on a number of things; nothing for a word that is none."""
     words = DONE.get(word, "")
@@ -192,13 +214,20 @@ def environment() -> Environment:
         gettext, ngettext, newstyle=True, pgettext=pgettext, npgettext=npgettext
     )
     env.globals.update(
-        static=static, query=query, columns=chart.columns, sparkline=chart.sparkline, version=__version__
+        static=static,
+        query=query,
+        channel_dot=channel_dot,
+        view_address=view_address,
+        columns=chart.columns,
+        sparkline=chart.sparkline,
+        version=__version__,
     )
     env.filters.update(
         web_link=web_link,
         link_host=link_host,
         base_name=base_name,
         whole=keep_together,
+        commands=commands,
         segment=partial(quote, safe=""),
         begin=filters.capitalize,
         span=filters.span,

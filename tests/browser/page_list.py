@@ -31,6 +31,7 @@ PAGES = {
     "alert-notice": "/alerts/d9",
     "search": "/search",
     "results": "/search?q=S-400",
+    "results-facets": "/search?q=S-400&facets=1&feed=tass",
     "results-none": "/search?q=zebra&since=24h",
     "results-wrong": "/search?q=S-400+AND+%22open",
     "story": "/stories/story-1",

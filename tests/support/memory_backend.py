@@ -375,6 +375,8 @@ class MemoryBackend:
         limit: int = 50,
         before: int | None = None,
         within_s: float = inf,
+        feed: str = "",
+        lang: str = "",
     ) -> SearchResult:
         if query.count('"') % 2:
             problem = Problem(
@@ -393,6 +395,7 @@ class MemoryBackend:
                 snippet=e.summary,
             )
             for e in found
+            if feed in ("", e.feed) and lang in ("", e.lang)
         )
         return SearchResult(found=shown, more=found[-1].id if len(found) == limit else None)
 

@@ -71,6 +71,8 @@ class SearchQuery(ListQuery):
     """A question in the rule language."""
 
     q: Annotated[str, Field(min_length=1, max_length=2000, description="A query; see docs/rules.md.")]
+    feed: Name = None
+    lang: Annotated[str | None, Field(max_length=40)] = None
     since: Since = None
     until: Until = None
     by: Annotated[SearchOrder, Field(description="Newest by publication or recording, or most relevant first.")] = (
@@ -215,6 +217,8 @@ async def search(request: Request, backend: BackendDep, asked: Annotated[SearchQ
         by=asked.by,
         limit=asked.limit,
         before=asked.before,
+        feed=asked.feed or "",
+        lang=asked.lang or "",
         within_s=search_time_s(asked.before),
     )
     headers = next_link(request, before=answer.more) if answer.more else {}

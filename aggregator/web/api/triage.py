@@ -26,6 +26,8 @@ async def save_view(backend: Backend, name: str, query: str) -> tuple[View, str]
         view = view_of(name, query, local_now(backend), undo.made_at)
     except WrongView as error:
         raise HTTPException(422, str(error)) from None
+    if question := dict(view.query).get("q"):
+        await backend.search(question, limit=1, within_s=0.0)  # which refuses what is no query
     await backend.catalog.save_view(view, undo=undo)
     return view, undo.id
 

@@ -1,9 +1,14 @@
 """Search in all stored entries, in the rule language."""
 
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC
+from itertools import groupby
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aggregator.core.errors import InvalidRule
 from aggregator.core.highlight import Run, field_runs, snippet_runs
@@ -12,12 +17,54 @@ from aggregator.core.results import EntryMatch, SearchResult
 from aggregator.web.dependencies import BackendDep, TemplatesDep
 from aggregator.web.pages.hits import spans_back
 from aggregator.web.params import Since, Until, search_time_s, time_span
-from aggregator.web.templating import reader_now
+from aggregator.web.templating import query, reader_now
 
 router = APIRouter()
 
 SHOWN = 40
 Result = tuple[EntryMatch, tuple[Run, ...], tuple[Run, ...]]
+Counts = list[tuple[str, int]]
+
+
+class SearchForm(BaseModel):
+    """The form of the page, which sends empty fields too; what actions leave in the address is let through."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    q: Annotated[str, Field(max_length=2000)] = ""
+    feed: Annotated[str, Field(max_length=200)] = ""
+    lang: Annotated[str, Field(max_length=40)] = ""
+    since: Since = ""
+    until: Until = ""
+    by: SearchOrder = "published"
+    before: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
+    facets: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, sent: dict[str, object]) -> dict[str, object]:
+        return {name: value for name, value in sent.items() if value != ""}
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """Return the parameters that say what is searched for."""
+        by = self.by if self.by != "published" else ""
+        said = {"q": self.q.strip(), "feed": self.feed, "lang": self.lang, "since": self.since, "until": self.until}
+        return {name: value for name, value in (said | {"by": by}).items() if value}
+
+    @property
+    def narrowed(self) -> bool:
+        """Tell whether more than a query was asked for."""
+        return bool(self.feed or self.lang or self.since or self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFacets:
+    """How many of the entries on show have each value, most first; days newest first."""
+
+    feeds: Counts
+    languages: Counts
+    days: Counts
 
 
 def _result(found: EntryMatch) -> Result:
@@ -26,31 +73,40 @@ def _result(found: EntryMatch) -> Result:
     return found, title, () if same else snippet_runs(found.snippet, found.spans)
 
 
+def _counted(values: Iterable[str | None]) -> Counts:
+    return Counter(value or "" for value in values).most_common()
+
+
 @router.get("/search")
 async def search(
-    request: Request,
-    backend: BackendDep,
-    templates: TemplatesDep,
-    q: Annotated[str, Field(max_length=2000)] = "",
-    since: Since = "",
-    until: Until = "",
-    by: SearchOrder = "published",
-    before: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None,
+    request: Request, backend: BackendDep, templates: TemplatesDep, form: Annotated[SearchForm, Query()]
 ) -> Response:
     """List entries that a query line matches, newest first; its problems are shown beside the field."""
-    question, problem, now = q.strip(), None, reader_now(request, backend)
-    answer = SearchResult()
+    question, problem, now = form.q.strip(), None, reader_now(request, backend)
+    answer, zone = SearchResult(), now.tzinfo or UTC
     if question:
         try:
-            span = time_span(since or None, until or None, now)
+            span = time_span(form.since or None, form.until or None, now)
             answer = await backend.search(
-                question, since=span.since, until=span.until, by=by, limit=SHOWN, before=before,
-                within_s=search_time_s(before),
+                question, since=span.since, until=span.until, by=form.by, limit=SHOWN, before=form.before,
+                within_s=search_time_s(form.before), feed=form.feed, lang=form.lang,
             )  # fmt: skip
         except InvalidRule as error:
             problem = error
-    results = [_result(found) for found in answer.found]
+    entries = [found.entry for found in answer.found]
+    dates = [(e.recorded_at if form.by == "recorded" else e.dated_at).astimezone(zone).date() for e in entries]
+    results = list(zip(dates, map(_result, answer.found), strict=True))
+    by_day = [(day, [one for _, one in run]) for day, run in groupby(results, key=lambda one: one[0])]
+    feeds = {feed.id: feed.title or feed.id for feed in backend.current().config.feeds}
     return templates.render(
-        request, "search.html", status=422 if problem else 200, q=question, since=since, until=until, by=by,
-        results=results,        problems=problem.problems if problem else (), answer=answer, back=spans_back(since),
+        request, "search.html", status=422 if problem else 200, form=form, q=question, answer=answer,
+        days=by_day if form.by != "relevance" else [(None, [one for _, one in results])] if results else [],
+        facets=SearchFacets(
+            feeds=_counted(e.feed for e in entries),
+            languages=_counted(e.lang for e in entries),
+            days=sorted(_counted(day.isoformat() for day in dates), reverse=True),
+        ) if form.facets and entries else None,
+        problems=problem.problems if problem else (), back=spans_back(form.since), feeds=list(feeds.items()),
+        feed_names=feeds, views=[view for view in await backend.catalog.views() if "q" in dict(view.query)],
+        as_view=query(**form.asked).removeprefix("?"),
     )  # fmt: skip
