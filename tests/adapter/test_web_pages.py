@@ -111,3 +111,26 @@ def test_a_report_is_compared_with_the_one_that_it_develops() -> None:
         ("c", ["e"]),
         ("d", []),
     ]
+
+
+def test_a_search_is_narrowed_saved_and_followed() -> None:
+    """Facets count what is shown and lead on; a saved search has a page, Atom and CSV, and is no filter of hits."""
+    backend = sample_tables()
+    client = HttpClient(create_app(backend))
+    page = client.get("/search?q=S-400&facets=1").text
+    assert 'href="/search?facets=1&amp;q=S-400&amp;feed=tass"' in page
+    assert 'href="/rules/new?query=S-400"' in page
+    assert 'class="card"' in page
+    only = client.get("/search?q=S-400&feed=tass&by=relevance").text
+    assert re.findall(r'class="from" href="/feeds/(\w+)"', only)
+    assert set(re.findall(r'class="from" href="/feeds/(\w+)"', only)) == {"tass"}
+    saved = client.post("/api/v1/views", data={"name": "TASS on S-400", "query": "q=S-400&feed=tass&since=30d"}).json()
+    assert (saved["id"], saved["query"]) == ("tass-on-s-400", "q=S-400&feed=tass&since=30d")
+    assert client.post("/api/v1/views", data={"name": "x", "query": 'q="open'}).status == 422
+    assert "/search?q=S-400&amp;feed=tass&amp;since=30d" in client.get("/search").text
+    assert "/search?q=S-400&amp;feed=tass&amp;since=30d" in client.get("/views").text
+    atom, table = client.get(saved["atom"]), client.get(saved["csv"])
+    assert (atom.status, table.status) == (200, 200)
+    assert "TASS on S-400" in atom.text
+    assert atom.text.count("<entry>") == table.text.count("\n") - 1 > 0
+    assert {row["feed"] for row in client.get("/api/v1/search?q=S-400&feed=tass").json()} == {"tass"}

@@ -385,8 +385,9 @@ class MemoryBackend:
             raise InvalidRule("query", [problem])
         words = [w.strip('"*') for w in query.split() if w.isalnum() or "-" in w or w.endswith("*")]
         found = await self.catalog.search(
-            [[w.casefold()] for w in words], since=since, until=until, by=by, limit=limit, before=before
+            [[w.casefold()] for w in words], since=since, until=until, by=by, limit=0, before=before
         )
+        found = tuple(e for e in found if feed in ("", e.feed) and lang in ("", e.lang))[: limit or None]
         shown = tuple(
             EntryMatch(
                 entry=e,
@@ -395,7 +396,6 @@ class MemoryBackend:
                 snippet=e.summary,
             )
             for e in found
-            if feed in ("", e.feed) and lang in ("", e.lang)
         )
         return SearchResult(found=shown, more=found[-1].id if len(found) == limit else None)
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import Hit, HitDetail, HitFilter, View
+from aggregator.core.model import Hit, HitDetail, HitFilter, HitState, View
 from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
 from aggregator.web.api.hits import CSV, csv_rows
@@ -79,7 +79,7 @@ async def _searched(backend: Backend, view: View, limit: int) -> tuple[HitDetail
             hit=Hit(
                 id=f"search-{view.id}-{found.entry.id}", rule=view.id, feed=found.entry.feed,
                 entry_key=found.entry.key, entry_id=found.entry.id, created_at=found.entry.recorded_at,
-                spans=found.spans, snippet=found.snippet,
+                state=HitState.NEW, spans=found.spans, snippet=found.snippet,
             ),
             entry=found.entry, feed_title=found.feed_title, rule_title=view.name,
         )
