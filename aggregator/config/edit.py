@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from aggregator.config.values import free_slug, title_slug
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, SequenceNode
 from aggregator.core.errors import AggregatorError, Conflict, NotFound
+
+READ_ONLY = (EACCES, EPERM, EROFS)
 
 
 class AddedFeed(NamedTuple):
@@ -200,7 +203,11 @@ def _write(path: Path, text: str) -> None:
             os.unlink(name)
             raise
     except OSError as broken:
-        raise AggregatorError(f"cannot write {path}: {broken.strerror}") from broken
+        said = f"cannot write {path}: {broken.strerror}"
+        if broken.errno in READ_ONLY:
+            remedy = "edit it where it comes from, or make its folder writable for this program (docs/operations.md)"
+            raise Conflict(f"{said}; {remedy}") from broken
+        raise AggregatorError(said) from broken
 
 
 def _home_of(path: Path, section: str) -> tuple[Source, MappingNode | None]:
