@@ -139,6 +139,7 @@ async def run(folder: Path, size: Size) -> list[Figure]:
         runtime = await app.runtime()
         await runtime.measure()
         site = create_app(AppBackend(app, folder, metrics_source=runtime.metrics.text))
+        await ask(site, "/")  # templates are compiled once
         return [show(await measure(site, path)) for path in await addresses(app.store.catalog)]
 
 
