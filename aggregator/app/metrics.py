@@ -1,8 +1,10 @@
 """Update metrics from what the pipeline did."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from aggregator.core.model import Reason
+from aggregator.core.titles import retold
 from aggregator.pipeline.articles import ArticleResult
 from aggregator.pipeline.delivery_batch import DeliveryCounts
 from aggregator.pipeline.ingest import PolledFeed
@@ -20,10 +22,17 @@ def observe_poll(metrics: Metrics, polled: PolledFeed) -> None:
     metrics.entries.labels("new").inc(polled.new)
     metrics.entries.labels("updated").inc(polled.updated)
     metrics.hits.inc(polled.hits)
+    observe_routing(metrics, polled.outcomes)
     metrics.match_seconds.observe(polled.match_s)
     for entry in polled.entries:
         if entry.published_at and entry.reason is Reason.NEW:
             metrics.seen_seconds.observe(max(0.0, (entry.seen_at - entry.published_at).total_seconds()))
+
+
+def observe_routing(metrics: Metrics, outcomes: Mapping[str, int]) -> None:
+    """Count how hits on known stories were treated; `outcomes` says so in words."""
+    for treatment, count in retold(outcomes).items():
+        metrics.retold.labels(treatment).inc(count)
 
 
 def observe_reading(metrics: Metrics, reading: ArticleResult) -> None:

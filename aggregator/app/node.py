@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from time import monotonic
 
 from aggregator import __version__
 from aggregator.app.application import Application
 from aggregator.app.cluster_config import node_name
-from aggregator.app.metrics import observe_deliveries
+from aggregator.app.metrics import observe_deliveries, observe_routing
 from aggregator.app.runtime import Runtime
 from aggregator.core.cluster_findings import is_alive, present
 from aggregator.core.errors import AggregatorError, Conflict, SchemaOutOfDate
@@ -45,6 +46,7 @@ class ClusterNode:
             deliver=self._deliver,
             jobs=self.jobs,
             rest_s=runtime.fetcher.politeness.rest_s,
+            observe=partial(observe_routing, runtime.metrics),
         )
         self._sure_until = monotonic() + SURE_S
         self._started_at = app.clock.now()

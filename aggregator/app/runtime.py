@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex, token_urlsafe
 from typing import TextIO
 
 from aggregator import __version__
-from aggregator.app.metrics import lag_s, observe_poll, observe_reading
+from aggregator.app.metrics import lag_s, observe_poll, observe_reading, observe_routing
 from aggregator.core.errors import AggregatorError, FetchError, ParseError
 from aggregator.core.model import (
     Alert,
@@ -101,7 +102,7 @@ class Runtime:
         )
 
     def router(self) -> HitRouter:
-        return HitRouter(self.context, self.store.feeds)
+        return HitRouter(self.context, self.store.feeds, observe=partial(observe_routing, self.metrics))
 
     def deliverer(self) -> Deliver:
         return Deliver(self.context, self.store.outbox, self.notifier)
@@ -126,6 +127,7 @@ class Runtime:
         self.metrics.observe_oldest_due(
             feed_s=lag_s(backlog.oldest_feed_due_at, now), delivery_s=lag_s(backlog.oldest_delivery_due_at, now)
         )
+        self.metrics.splits.set(backlog.splits)
         self.metrics.rules.set(sum(rule.config.enabled for rule in self.context.active.rules.values()))
 
     async def read(self, document: Fetched) -> ParsedFeed | None:

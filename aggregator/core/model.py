@@ -907,11 +907,13 @@ class UnroutedPoll:
 class Routed:
     """What one round of routing did: of how many `polls`, with how many hits; `channels` have something to send now.
 
-    `failed` says of feeds why their hits could not be routed; those are tried again later.
+    `outcomes`: what became of the hits, in words. `failed` says of feeds why their hits could not be routed; those are
+    tried again later.
     """
 
     polls: int = 0
     hits: int = 0
+    outcomes: Mapping[str, int] = field(default_factory=dict)
     reports: tuple[Report, ...] = ()
     channels: frozenset[str] = frozenset()
     failed: tuple[tuple[str, str], ...] = ()
@@ -1145,7 +1147,8 @@ class Backlog:
     `feeds_unwell` feeds that fail, are blocked, gone, empty, silent or moved, or never worked. `broken`: the last
     delivery that was tried of each channel, where that failed; `failed_tests`: its last test alert, where that came
     later and failed. `dead`: alerts given up that nobody acknowledged.
-    `unfolding`: rules whose retellings are updates, because people undid their folds. `unrouted`: hits that wait.
+    `unfolding`: rules whose retellings are updates, because people undid their folds; `splits`: hits that people took
+    out of their stories. `unrouted`: hits that wait.
     """
 
     oldest_feed_due_at: datetime | None = None
@@ -1159,6 +1162,7 @@ class Backlog:
     broken: tuple[Delivery, ...] = ()
     failed_tests: tuple[ChannelTest, ...] = ()
     dead: int = 0
+    splits: int = 0
     unfolding: tuple[str, ...] = ()
     newest_poll_at: datetime | None = None
     unrouted: Unrouted = NOTHING_UNROUTED

@@ -3,10 +3,10 @@
 The store and JSON keep the engine's words (`held: baseline`); pages and commands say what they mean.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from aggregator.core.model import REPORTED, Because, Hit, HitDetail, HitState, JoinKind
+from aggregator.core.model import REPORTED, UPDATE_TO, Because, Hit, HitDetail, HitState, JoinKind
 from aggregator.core.settings import Channel, Config
 from aggregator.core.text.messages import gettext_noop
 
@@ -36,6 +36,8 @@ _DELIVERY_REASONS = {
 
 
 WAITING = gettext_noop("alert not decided yet")
+COPY = gettext_noop("duplicate of an alerted story")
+FOLDED = gettext_noop("same event in other words, already alerted")
 BASELINE = f"not alerted: {_UNALERTED['baseline']}"
 
 
@@ -55,14 +57,20 @@ def hit_outcome(hit: Hit) -> str:
     if hit.state is HitState.NEW:
         return WAITING
     if hit.state is HitState.COLLAPSED:
-        return "duplicate of an alerted story"
+        return COPY
     if hit.state is HitState.FOLDED:
-        return "same event in other words, already alerted"
+        return FOLDED
     if hit.state is HitState.HELD and hit.reason in _DIGESTS:
         return f"alerted in a digest: {_DIGESTS[hit.reason]}"
     if hit.state in (HitState.HELD, HitState.SUPPRESSED):
         return f"not alerted: {_UNALERTED.get(hit.reason, hit.reason)}".removesuffix(": ")
     return f"alerted: {hit.reason}" if hit.reason else "alerted"
+
+
+def retold(outcomes: Mapping[str, int]) -> dict[str, int]:
+    """Return how many hits were on stories that had been alerted, by what became of them; `outcomes` are in words."""
+    updates = sum(count for outcome, count in outcomes.items() if outcome.startswith(f"alerted: {UPDATE_TO}"))
+    return {"copy": outcomes.get(COPY, 0), "folded": outcomes.get(FOLDED, 0), "update": updates}
 
 
 def reasons(because: Because | None, feed_title: str = "") -> tuple[str, ...]:

@@ -5,7 +5,7 @@ Nothing is known here that is not in the tables: a lost job is offered again, an
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from aggregator.core.jobs import DELIVER, PLAN_S, POLL, ROUTE
@@ -81,10 +81,11 @@ class LaneWorker:
         deliver: Deliver,
         jobs: Jobs,
         rest_s: Callable[[Iterable[str]], float],
+        observe: Callable[[Mapping[str, int]], None] = lambda _: None,
     ) -> None:
-        """`rest_s`: how long the last of some hosts is still to be left alone."""
+        """`rest_s`: how long the last of some hosts is still to be left alone; `observe` hears what became of hits."""
         self._context, self._cluster, self._feeds, self._jobs = context, cluster, feeds, jobs
-        self._router = HitRouter(context, feeds, self._offer_channels)
+        self._router = HitRouter(context, feeds, self._offer_channels, observe)
         self._ingestor, self._deliver, self._rest_s = ingestor, deliver, rest_s
         self._places = Places()
         self._pollers: dict[str, Poller] = {}

@@ -90,9 +90,10 @@ class HitRouter:
         context: Context,
         feeds: Feeds,
         routed: Callable[[Collection[str]], Awaitable[object]] | None = None,
+        observe: Callable[[Mapping[str, int]], None] = lambda _: None,
     ) -> None:
-        """`routed` is awaited with the channels that have something to send."""
-        self._context, self._feeds, self._routed = context, feeds, routed
+        """`routed` is awaited with the channels that have something to send; `observe` hears what became of hits."""
+        self._context, self._feeds, self._routed, self._observe = context, feeds, routed, observe
 
     async def run(self, over: Callable[[], bool] = lambda: False) -> int:
         """Route until nothing waits or `over()`; return the number of hits. Raises StoreError."""
@@ -108,6 +109,7 @@ class HitRouter:
             self._note(done)
             vocabulary.learn(done.reports)
             hits += done.hits
+            self._observe(done.outcomes)
             if done.channels and self._routed is not None:
                 await self._routed(done.channels)
             if not done.polls and not done.failed:

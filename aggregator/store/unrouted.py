@@ -4,6 +4,7 @@ A round is one transaction: what it decides and the end of the waiting are writt
 dies in between has neither lost nor repeated anything.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from aggregator.core.model import (
     UnroutedPoll,
 )
 from aggregator.core.routing.batches import Batch, united
+from aggregator.core.titles import hit_outcome
 from aggregator.ports import Decide, Route
 from aggregator.store import mappers
 from aggregator.store.column_types import Instant
@@ -116,6 +118,7 @@ def _route(connection: Connection, dialect: Dialect, decide: Decide, rows: Seque
     return Routed(
         polls=len(rows),
         hits=sum(len(result.hits) for result in results),
+        outcomes=Counter(hit_outcome(hit) for result in results for hit in result.hits),
         reports=reports,
         channels=frozenset(delivery.channel for delivery in due),
     )

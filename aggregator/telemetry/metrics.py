@@ -34,6 +34,13 @@ class Metrics:
             "aggregator_articles", "Articles requested by feeds with full_text.", ["outcome"], registry=registry
         )
         self.hits = Counter("aggregator_hits", "Hits recorded.", registry=registry)
+        self.retold = Counter(
+            "aggregator_retold",
+            "Hits on stories that had been alerted: copies, the same event in other words, updates.",
+            ["treatment"],
+            registry=registry,
+        )
+        self.splits = Gauge("aggregator_split_hits", "Hits that people took out of their stories.", registry=registry)
         self.seen_seconds = Histogram(
             "aggregator_published_to_seen_seconds",
             "From an entry's own date to when it was first seen.",

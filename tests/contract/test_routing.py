@@ -1,6 +1,7 @@
 """Routing after the commit: it decides what routing in the commit would have decided, and holds up nobody."""
 
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -191,8 +192,10 @@ async def test_hits_wait_for_a_router_that_knows_their_rules(store: AnyStore) ->
         async def offered(channels: object, heard: list[str] = heard) -> None:
             heard.extend(channels)  # type: ignore[arg-type]
 
-        assert await HitRouter(context, store.feeds, offered).run() == hits
+        became = Counter[str]()
+        assert await HitRouter(context, store.feeds, offered, became.update).run() == hits
         assert heard == ["desk"] * hits
+        assert became == Counter(alerted=hits)
 
 
 async def test_a_poll_says_what_will_become_of_its_hits(store: AnyStore) -> None:

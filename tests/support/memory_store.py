@@ -70,6 +70,7 @@ from aggregator.core.polling.schedule import rest_after_deaths_s
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
 from aggregator.core.settings import Feed
 from aggregator.core.stories import EVENT_KEYS, shortlist, unfolding
+from aggregator.core.titles import hit_outcome
 from aggregator.ports import Decide, Route
 from aggregator.ports.cluster import Lane
 from aggregator.store.migrations import REVISIONS
@@ -402,6 +403,7 @@ class MemoryFeeds:
     async def route_waiting(self, decide: Decide, now: datetime, *, config: int, limit: int = 500) -> Routed:
         """One after the other, as the commits would have done: what a batch of them has to equal."""
         tables, polls, written, reports, channels = self._tables, 0, 0, list[Report](), set[str]()
+        outcomes = Counter[str]()
         for one in [one for one in tables.unrouted if one.due_at <= now and one.poll.config <= config]:
             if polls and written + len(one.poll.hits) > limit:
                 break
@@ -420,10 +422,13 @@ class MemoryFeeds:
             self._write(routed)
             tables.unrouted.remove(one)
             polls, written = polls + 1, written + len(routed.hits)
+            outcomes.update(map(hit_outcome, routed.hits))
             reports += one.poll.reports.values()
             due = (d for d in routed.deliveries if d.state is DeliveryState.PENDING and d.due_at <= now)
             channels |= {delivery.channel for delivery in due}
-        return Routed(polls=polls, hits=written, reports=tuple(reports), channels=frozenset(channels))
+        return Routed(
+            polls=polls, hits=written, outcomes=outcomes, reports=tuple(reports), channels=frozenset(channels)
+        )
 
     async def record(self, question: RoutingQuery, route: Route, now: datetime) -> int:
         routed = route(self._answer(question, now))
@@ -1107,6 +1112,7 @@ class MemoryCatalog(MemoryTriage):
         given_up = [one for one in self._tables.deliveries.values() if one.state is DeliveryState.DEAD]
         return Backlog(
             unrouted=self._tables.unrouted_at(now),
+            splits=sum(hit.reason.startswith(SPLIT_FROM) for hit in self._tables.hits.values()),
             unfolding=tuple(sorted(self._tables.unfolding(now))),
             unwell=tuple(ranked[:10]),
             feeds_unwell=len(unwell),

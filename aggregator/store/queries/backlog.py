@@ -22,7 +22,7 @@ from aggregator.store.column_types import Instant, instant, micros
 from aggregator.store.queries.base import QueryBase
 from aggregator.store.queries.deliveries import read_channel_tests
 from aggregator.store.queries.feeds import WORST_FIRST
-from aggregator.store.schema import ALWAYS, deliveries, feeds, hosts
+from aggregator.store.schema import ALWAYS, SPLIT_OUT, deliveries, feeds, hits, hosts
 from aggregator.store.stories import find_unfolding
 from aggregator.store.unrouted import unrouted_polls
 
@@ -106,6 +106,7 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
     newest = select(func.max(feeds.c.last_polled_at, type_=Instant)).where(feeds.c.configured)
     return Backlog(
         unrouted=unrouted_polls(connection, now),
+        splits=connection.execute(select(func.count()).select_from(hits).where(SPLIT_OUT)).scalar_one(),
         unfolding=tuple(sorted(find_unfolding(connection, now))),
         unwell=tuple(map(mappers.feed_state, connection.execute(sick))),
         feeds_unwell=connection.execute(how_many).scalar_one(),

@@ -1,9 +1,11 @@
 """Outcomes of hits and reasons of deliveries, in the words that people read."""
 
+from collections import Counter
+
 import pytest
 
-from aggregator.core.model import HitState
-from aggregator.core.titles import delivery_reason, hit_outcome
+from aggregator.core.model import UPDATE_TO, HitState
+from aggregator.core.titles import delivery_reason, hit_outcome, retold
 from tests.support.records import hit
 
 
@@ -30,3 +32,18 @@ def test_a_reason_without_words_of_its_own_is_shown_as_it_is() -> None:
     """Settings keep their names; sentences pass through."""
     assert delivery_reason("max_per_hour") == "rate limit (max_per_hour)"
     assert delivery_reason("given up after 72 h") == "given up after 72 h"
+
+
+def test_what_became_of_hits_on_known_stories_is_counted_by_treatment() -> None:
+    """Copies, folds and updates; nothing else."""
+    states = [
+        (HitState.ALERTED, ""),
+        (HitState.ALERTED, "also matches S-400"),
+        (HitState.ALERTED, f"{UPDATE_TO}Strike in Lyon"),
+        (HitState.ALERTED, f"{UPDATE_TO}Storm in Bergen"),
+        (HitState.COLLAPSED, ""),
+        (HitState.FOLDED, ""),
+        (HitState.HELD, "baseline"),
+    ]
+    hits = (hit(str(n), state=state, reason=reason) for n, (state, reason) in enumerate(states))
+    assert retold(Counter(map(hit_outcome, hits))) == {"copy": 1, "folded": 1, "update": 2}
