@@ -113,6 +113,7 @@ class ClusterNode:
         if "plan" in self._roles:
             periodic = {name: (cron, _upkeep(work)) for name, (cron, work) in upkeep.items()}
         await self.jobs.serve(shares, self._handle, periodic)
+        await asyncio.Event().wait()  # it was stopped: to end now would pass for a failure
 
     def _channels(self) -> Sequence[str]:
         """Return the queues of the channels that can be used here."""

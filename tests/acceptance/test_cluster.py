@@ -72,6 +72,7 @@ def test_nothing_is_lost_when_nodes_die(cluster: Cluster, feeds: FeedServer, rec
     unmarked = {mark: count for mark, count in accepted.items() if count - marked[mark] > 1}
     assert (unmarked, analysed(feeds.log).twice_at_once) == ({}, [])
     assert [cluster.nodes[name].stop(20) for name in ("w1", "w2", "desk")] == [0, 0, 0]
+    assert not any("is started again" in cluster.nodes[name].log.read_text() for name in ("w1", "desk"))
     assert cluster.desk.call("db", "check").returncode == 0
 
 

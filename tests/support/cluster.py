@@ -37,12 +37,13 @@ MARK = re.compile(r"mark[0-9]{5}")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request: seconds on one clock, who was asked (by name), and for which feed."""
+    """One request: seconds on one clock, who was asked (by name), for which feed, and by which node (`named`)."""
 
     began: float
     ended: float
     host: str
     feed: str
+    node: str = ""
 
 
 class FeedServer:
@@ -112,6 +113,7 @@ class FeedServer:
             path.split("/")[2] if path.startswith("http") else (re.search(r"(?im)^host: *(\S+)", head) or ["", ""])[1]
         )
         feed = path.rpartition("/")[2]
+        node = (re.search(r"(?im)^x-node: *(\S+)", head) or ["", ""])[1]
         await asyncio.sleep(self.delay_s)
         document = self._document(feed)
         etag = f'"{sha256(document).hexdigest()[:16]}"'
@@ -124,7 +126,7 @@ class FeedServer:
             ).encode() + document
         writer.write(answer)
         await writer.drain()
-        self.log.append(Asked(began, time.monotonic(), host, feed))
+        self.log.append(Asked(began, time.monotonic(), host, feed, node))
 
     def _document(self, feed: str) -> bytes:
         items = "".join(
@@ -345,15 +347,19 @@ def told(receiver: Receiver) -> tuple[Counter[str], Counter[str]]:
 
 
 def files(
-    server: FeedServer, receiver: Receiver, *, every: str = "2s", public: int = 0, more: str = ""
+    server: FeedServer, receiver: Receiver, *, every: str = "2s", public: int = 0, more: str = "", named: bool = False
 ) -> Mapping[str, str]:
-    """The configuration of a cluster; `public`: under so many public names, through the server as a proxy."""
+    """The configuration of a cluster; `public`: under so many public names, through the server as a proxy.
+
+    `named`: each request says which node makes it.
+    """
 
     def url(number: int, feed: str) -> str:
         return f"http://news{number % public}.example{number % public}.com/{feed}" if public else server.url(feed)
 
+    node = ", headers: {X-Node: '${AGGREGATOR_NODE}'}" if named else ""
     feeds = "".join(
-        f"  - {{id: {feed}, url: '{url(number, feed)}', every: {every}, max_latency: {every}}}\n"
+        f"  - {{id: {feed}, url: '{url(number, feed)}', every: {every}, max_latency: {every}{node}}}\n"
         for number, feed in enumerate(server.feeds)
     )
     settings = f"""\
@@ -383,7 +389,7 @@ def main(path: str) -> None:
 
 
 def write_log(log: Iterable[Asked], path: Path) -> None:
-    path.write_text("".join(json.dumps([a.began, a.ended, a.host, a.feed]) + "\n" for a in log))
+    path.write_text("".join(json.dumps([a.began, a.ended, a.host, a.feed, a.node]) + "\n" for a in log))
 
 
 if __name__ == "__main__":
