@@ -16,6 +16,7 @@ from aggregator.core.rules.separators import (
     Separator,
     SeparatorContext,
     SymbolSeparator,
+    WordSeparator,
     normalize_separator,
     separator_of,
 )
@@ -23,7 +24,8 @@ from aggregator.core.text.affixes import stems
 from aggregator.core.text.fold import IGNORABLE, fold_cased, without_invisible
 from aggregator.core.text.tokens import TokenizedText, between, lone_word, token_kind, words
 
-BEGINNING = 4  # characters by which prefixes are looked up; the shortest prefix has three
+BEGINNING = 4  # characters by which prefixes are looked up
+LEAST_PREFIX = 3  # letters of a prefix
 MAX_OCCURRENCES = 10_000  # of one atom in one field
 _DROPPED_AROUND = " \t\n\u00a0'\"-_.,;:!?…()[]{}«»„“”‘’‚‹›·、。，：；！？（）「」『』【】《》—―"
 _WORD = re.compile(r"\S+")
@@ -261,8 +263,8 @@ def atom(term: str, exact: bool = False) -> Atom:
     Raises BadTerm.
     """
     body = without_invisible(term.strip())
-    if word := lone_word(body):
-        return Atom(term=term, tokens=(word,), cased=(fold_cased(body),) if exact else None)
+    if plain := _plain(term, body, exact):
+        return plain
     prefix = body.endswith(("*", "＊"))
     body = without_invisible(body[:-1]) if prefix else body
     if "*" in body and not re.search(r"\*(?=\W|$)", body):
@@ -272,9 +274,9 @@ def atom(term: str, exact: bool = False) -> Atom:
         raise BadTerm(f"{term!r} has no letter or digit to match", "use a regex to match punctuation alone")
     if prefix and not body[-1:].isalnum() and category(body[-1])[0] != "M":
         raise BadTerm(f"{term!r}: a * must directly follow the beginning of a word", "write for example sanction*")
-    if prefix and sum(map(len, reading.words)) < 3:
+    if prefix and sum(map(len, reading.words)) < LEAST_PREFIX:
         raise BadTerm(
-            f"{term!r}: a * needs at least 3 letters before it",
+            f"{term!r}: a * needs at least {LEAST_PREFIX} letters before it",
             "write the words you mean, or a longer beginning",
         )
     written = [body[start:end] for start, end in zip(reading.starts, reading.ends, strict=True)]
@@ -300,12 +302,31 @@ def atom(term: str, exact: bool = False) -> Atom:
     )
 
 
+def _plain(term: str, body: str, exact: bool) -> Atom | None:
+    """Build the atom of words of letters between single blanks, or of the beginning of one; None if it is more."""
+    prefix = body.endswith("*")
+    written = [body[:-1]] if prefix else body.split(" ")
+    tokens = tuple(filter(None, map(lone_word, written)))
+    if len(tokens) < len(written) or (len(tokens) > 1 and any(token_kind(word) == "unspaced" for word in tokens)):
+        return None
+    if prefix and len(tokens[0]) < LEAST_PREFIX:
+        return None
+    cased = tuple(map(fold_cased, written)) if exact else None
+    return Atom(term=term, tokens=tokens, separators=(WordSeparator(),) * (len(tokens) - 1), prefix=prefix, cased=cased)
+
+
 def respelled(written: Atom, term: str) -> Atom:
-    """Build the atom of a designator's spelling in another script: other letters, everything else unchanged."""
+    """Build the atom of a designator's spelling in another script: other letters, everything else unchanged.
+
+    Letters may become the names of letters, with blanks in between: `AB-12`, `بي-12` after `إيه`.
+    """
     tokens = tuple(words(term))
-    if len(tokens) != len(written.tokens) or written.lead or written.trail or written.cased is not None:
+    more = len(tokens) - len(written.tokens)
+    named = more > 0 and term.count(" ") == more and tokens[1 + more :] == written.tokens[1:]
+    if (more and not (named and written.tokens[0].isalpha())) or written.lead or written.trail or written.cased:
         return atom(term, written.cased is not None)
-    return Atom(term=term, tokens=tokens, separators=written.separators, prefix=written.prefix, code=True)
+    gaps = (WordSeparator(),) * more + written.separators
+    return Atom(term=term, tokens=tokens, separators=gaps, prefix=written.prefix, code=True)
 
 
 def _has_code(gaps: Sequence[Separator]) -> bool:

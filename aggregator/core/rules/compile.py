@@ -175,6 +175,8 @@ class _Compilation:
 
     def _term(self, text: str, path: Path) -> Node:
         """Parse a list item, with a warning if it looks like something else."""
+        if text.isalpha() and text == drop_invisible(text):  # a single word can look like nothing else
+            return self._at(Term(text), path)
         node = item(text)
         if (
             isinstance(node, Term)
