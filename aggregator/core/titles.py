@@ -3,7 +3,7 @@
 The store and JSON keep the engine's words (`held: baseline`); pages and commands say what they mean.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from aggregator.core.model import REPORTED, UPDATE_TO, Because, Hit, HitDetail, HitState, JoinKind
@@ -86,6 +86,16 @@ def reasons(because: Because | None, feed_title: str = "") -> tuple[str, ...]:
     words = f": {', '.join(because.words)}" if because.words else ""
     doubt = f" · {because.doubt}" if because.doubt else ""
     return (f"{_JOINED[because.kind]} {where}{words} · {because.hours:.1f} h apart{doubt}", *lines)
+
+
+def reason_of_alert(why: str, details: Sequence[HitDetail], *, update: bool) -> str:
+    """Say why an alert is sent, and why it is about a story of its own or an old one; a digest of several has no room.
+
+    Of an update, the subject says to what.
+    """
+    if len({detail.hit.story for detail in details}) != 1:
+        return why
+    return "; ".join(part for part in ("" if update else why, *reasons(details[0].hit.because)) if part)
 
 
 def delivery_reason(reason: str) -> str:

@@ -36,7 +36,7 @@ from aggregator.core.errors import Conflict, DeliveryError, StoreError
 from aggregator.core.model import Alert, AlertKind, Delivery, DeliveryState, HitDetail, Silence
 from aggregator.core.routing import silenced
 from aggregator.core.settings import Channel
-from aggregator.core.titles import reasons, with_titles
+from aggregator.core.titles import reason_of_alert, with_titles
 from aggregator.pipeline.context import ActiveConfig
 from aggregator.ports import Clock, Notifier, Outbox
 
@@ -291,8 +291,7 @@ class DeliveryBatch:
         config = self.active.config
         token = action_token(self.link_key, row.id, now) if self.link_key and detail else ""
         alert = compose(row, with_titles(detail, config), self.channel, config.settings.web.public_url, token)
-        if row.update and alert.hits:  # the subject says what it is an update to
-            alert = replace(alert, why="; ".join(reasons(alert.hits[0].hit.because)))
+        alert = replace(alert, why=reason_of_alert(alert.why, alert.hits, update=row.update))
         # From here on it may have been said: a cancelled attempt is left to its lease, not released.
         self._open.pop(row.id, None)
         try:

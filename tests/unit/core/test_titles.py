@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from aggregator.core.model import UPDATE_TO, HitState
-from aggregator.core.titles import delivery_reason, hit_outcome, retold
-from tests.support.records import hit
+from aggregator.core.model import UPDATE_TO, Because, HitDetail, HitState, JoinKind, NearMiss
+from aggregator.core.titles import delivery_reason, hit_outcome, reason_of_alert, retold
+from tests.support.records import entry, hit
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,18 @@ def test_what_became_of_hits_on_known_stories_is_counted_by_treatment() -> None:
     ]
     hits = (hit(str(n), state=state, reason=reason) for n, (state, reason) in enumerate(states))
     assert retold(Counter(map(hit_outcome, hits))) == {"copy": 1, "folded": 1, "update": 2}
+
+
+def test_an_alert_says_what_its_story_nearly_was() -> None:
+    """A first alert has its near misses beside its reason, an update the reason of the join, a digest neither."""
+    missed = Because(misses=(NearMiss(story="s2", title="Quake", feed="wire", reason="numbers differ (5.1 / 4.6)"),))
+    joined = Because(kind=JoinKind.FOLLOW_UP, title="Quake", feed="wire", words=("quake", "van", "coast"), hours=2.0)
+    first, update, other = (
+        HitDetail(hit=hit(name, story=name, because=because), entry=entry(), rule_title="R", feed_title="Wire")
+        for name, because in (("s1", missed), ("s2", joined), ("s3", None))
+    )
+    why = "first mention in 30 d; not joined: numbers differ (5.1 / 4.6) (“Quake”, wire)"
+    assert reason_of_alert("first mention in 30 d", [first], update=False) == why
+    assert reason_of_alert("update to: Quake", [update], update=True).startswith("follow-up of “Quake” (wire): quake")
+    assert reason_of_alert("", [other], update=False) == ""
+    assert reason_of_alert("daily", [first, update], update=False) == "daily"
