@@ -199,8 +199,9 @@ def twin(one: Fingerprint, other: Fingerprint, *, verbatim: bool = False) -> str
     cut short and edited, so that one of them lacks something is no sign. Of headlines that do not show which
     words are names, any word may be one, if the texts are `verbatim` the same for the most part.
     """
-    for headline, text, what in (("#", "1", "numbers"), ("T", "A", "names")):
-        mine, others = _of(one, headline) - _of(other, text), _of(other, headline) - _of(one, text)
+    numbers = _of(one, "#") - _of(other, "1"), _of(other, "#") - _of(one, "1")
+    named = _of(one, "T") - _anywhere(other), _of(other, "T") - _anywhere(one)
+    for (mine, others), what in ((numbers, "numbers"), (named, "names")):
         if mine and others:
             return f"{what} differ ({_shown(mine)} / {_shown(others)})"
     if verbatim and (hides_names(one) or hides_names(other)):
@@ -233,7 +234,7 @@ def contradiction(one: Fingerprint, other: Fingerprint, *, alike: bool, verbatim
     found = twin(one, other, verbatim=verbatim)
     if found:
         return found
-    if alike and _contradict(one.facts, other.facts, 0.0):
+    if alike and _contradict(one.facts, other.facts, 0.0, anywhere=True):
         for kind, what in (("#", "numbers"), ("1", "numbers"), ("T", "names"), ("A", "names")):
             mine, others = _of(one, kind) - _of(other, kind), _of(other, kind) - _of(one, kind)
             if mine and others:
@@ -290,24 +291,31 @@ def _at_one_address(one: frozenset[str], other: frozenset[str], like: float, *, 
     return like >= REPORTED_AGAIN or not smaller or len(first & second) / smaller >= AGREEMENT
 
 
-def _contradict(one: frozenset[str], other: frozenset[str], like: float) -> bool:
+def _contradict(one: frozenset[str], other: frozenset[str], like: float, *, anywhere: bool = False) -> bool:
     """Tell whether two texts name different facts, each where the other does.
 
     Copies that were cut short have fewer facts, so what counts is the share of the smaller set
     that the larger one lacks. Headlines are not cut: their numbers must agree, and so must the
-    names in them unless the text is copied verbatim.
+    names in them unless the text is copied verbatim. A name that begins a sentence is none by its looks: with
+    `anywhere`, for texts that are no copies, it is enough that the word is there.
     """
     if _differ(one, other, "#", allowed=0.0) or _differ(one, other, "1", allowed=0.2):
         return True
     if like > 0.9:
         return False
-    return _differ(one, other, "T", allowed=0.5) or _differ(one, other, "A", allowed=0.5)
+    return _differ(one, other, "T", allowed=0.5, anywhere=anywhere) or _differ(one, other, "A", allowed=0.5)
 
 
-def _differ(one: frozenset[str], other: frozenset[str], kind: str, *, allowed: float) -> bool:
+def _differ(one: frozenset[str], other: frozenset[str], kind: str, *, allowed: float, anywhere: bool = False) -> bool:
     first, second = ({fact for fact in facts if fact[0] == kind} for facts in (one, other))
     smaller = min(len(first), len(second))
-    return bool(smaller) and 1 - len(first & second) / smaller > allowed
+    if not smaller or 1 - len(first & second) / smaller <= allowed:
+        return False
+    if not anywhere:
+        return True
+    known, said = (first, other) if len(first) <= len(second) else (second, one)
+    words = {fact[1:] for fact in said if fact[0] in "AHW"}
+    return sum(fact[1:] not in words for fact in known) / smaller > allowed
 
 
 def _facts(title: str, body: str, lang: str | None) -> frozenset[str]:

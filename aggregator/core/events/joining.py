@@ -29,6 +29,7 @@ RARE = 2.0  # idf of a word that fewer than one document in seven has
 RARE_WORDS, DOUBTFUL_WORDS, REASON = 3, 2, 3  # shared: rare ones of a retelling, of a follow-up; words of any join
 NAMES, NUMBERS = 0.36, 0.1  # what it adds to a likeness that names agree, that numbers do
 SURE_RETELLING, SURE_FOLLOW_UP = 0.72, 0.65  # least likeness with what the facts add
+LIKE_THE_ALERT = 0.25  # least likeness of a retelling to what people read, so that small steps lead nowhere
 ENOUGH_NAMES = 12.0  # length of the vector of shared names that is no longer little: two or three rare ones
 SHORT_NUMBER = 2  # digits
 ALIKE, SAME_HEADLINE = 0.2, 0.6  # of the shingles of texts or pairs of words of headlines: worded alike
@@ -307,7 +308,13 @@ def _verdict(
         return _Verdict(story, near, None, "too unlike the event's other reports")
     if sure < SURE_FOLLOW_UP + strict:
         return _Verdict(story, near, None, agreement.doubt)
-    doubt = agreement.doubt if sure < SURE_RETELLING + strict else _doubt(new, story, near, mean, policy)
+    alerted = next((one for one in group if one.report.id == near.report.origin), near)
+    if sure < SURE_RETELLING + strict:
+        doubt = agreement.doubt
+    elif alerted.cosine < LIKE_THE_ALERT:
+        doubt = "unlike the report that was alerted"
+    else:
+        doubt = _doubt(new, story, near, mean, policy)
     return _Verdict(story, near, JoinKind.FOLLOW_UP if doubt else JoinKind.RETELLING, doubt)
 
 
