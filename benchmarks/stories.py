@@ -27,10 +27,12 @@ from aggregator.core.stories import find_copy, fingerprint, similarity
 from benchmarks.story_stream import (
     across_languages,
     event_figures,
+    folded,
     joined_twins,
     milliseconds_per_hit,
     outcomes,
     own_events,
+    retold,
     shared_set,
     standing,
     stream,
@@ -184,7 +186,7 @@ def _held_out() -> dict[str, float]:
 
 def _streamed(folder: Path | None, recent: list[int]) -> dict[str, dict[str, Any]]:
     """Return the figures of events, of each set by its name, and the cost of a hit."""
-    own, pairs_of_twins = outcomes(own_events()), twins()
+    own, pairs_of_twins, pairs_retold = outcomes(own_events()), twins(), retold()
     silent, together = joined_twins(pairs_of_twins)
     routed = stream()
     alerted = sum(routed.add(entry).hits[0].state is HitState.ALERTED for entry in standing())
@@ -192,14 +194,28 @@ def _streamed(folder: Path | None, recent: list[int]) -> dict[str, dict[str, Any
         "events of our own": event_figures(own),
         "across languages": across_languages(own),
         "twins": {"pairs": len(pairs_of_twins), "not_alerted": silent, "in_one_story": together},
+        "retellings in one language": {"pairs": len(pairs_retold), "folded": folded(pairs_retold)},
         "daily reports under one headline": {"entries": len(standing()), "alerted": alerted},
     }
-    for file in sorted(folder.glob("*.jsonl")) if folder else ():
-        rows, made = shared_set(file), stream()
-        figures = event_figures(outcomes(rows, made))
-        found[file.stem] = {**figures, "milliseconds_per_hit": round(1000 * made.seconds / len(rows), 2)}
+    for file in sorted(folder.glob("*.jsonl*")) if folder else ():
+        found |= _of_set(file)
     if recent:
         found["milliseconds per hit"] = {f"{number}_recent": milliseconds_per_hit(number) for number in recent}
+    return found
+
+
+def _of_set(file: Path) -> dict[str, dict[str, Any]]:
+    """Return the figures of a labelled set; of one without times, also those when all its events come at once."""
+    name, found = file.name.partition(".")[0], dict[str, dict[str, Any]]()
+    for label, crowded in ((name, False), (f"{name}, all at once", True)):
+        rows, made = shared_set(file, crowded=crowded), stream()
+        if crowded and rows == shared_set(file):
+            break
+        streamed = outcomes(rows, made)
+        figures = {**event_figures(streamed), "milliseconds_per_hit": round(1000 * made.seconds / len(rows), 2)}
+        if len({row.entry.lang for row in rows}) > 1:
+            figures["across_languages"] = across_languages(streamed)
+        found[label] = figures
     return found
 
 

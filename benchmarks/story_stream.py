@@ -5,6 +5,7 @@ dictionary here.
 """
 
 import json
+import lzma
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +38,8 @@ from aggregator.core.stories import shortlist
 DATA = Path(__file__).parent.parent / "tests" / "data" / "stories"
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 LATEST = 64  # reports with one key that the store looks at
-SPREAD_H = 20  # of the entries of one event, where the data have the times of a crawl
+SPREAD_H = 20  # of the entries of one event, where the data have the times of a crawl or none
+EVENT_H = 8  # from one event to the next, where they have none
 RULE, CHANNEL = "all", "console"
 
 
@@ -181,18 +183,27 @@ def _share(part: int, whole: int) -> float:
 # --- sets ------------------------------------------------------------------------------------------
 
 
-def shared_set(file: Path) -> list[Labelled]:
+def shared_set(file: Path, *, crowded: bool = False) -> list[Labelled]:
     """Read a labelled set: lines of JSON with id, event, lang, title, text, at, source, link.
 
-    The times of a crawl are spread by a hash of the id; entries without times come a minute apart, in the same order.
+    The times of a crawl are spread by a hash of the id. Entries without times are given some: an event begins every
+    EVENT_H hours, and is reported for SPREAD_H; `crowded`, all entries come a minute apart, whatever they are about.
     """
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    with (lzma.open if file.suffix == ".xz" else open)(file, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
     merged = _corrections(file, {row["event"] for row in rows})
+    order = {event: n for n, event in enumerate(sorted({row["event"] for row in rows}, key=_chance))}
     made = []
     for row in rows:
-        chance = int.from_bytes(blake2b(row["id"].encode(), digest_size=8).digest()) / 2**64
-        at = datetime.fromisoformat(row["at"]) + timedelta(hours=SPREAD_H * chance) if row["at"] else None
-        made.append((at or START + timedelta(minutes=chance * len(rows)), row))
+        chance = _chance(row["id"])
+        spread = timedelta(hours=SPREAD_H * chance)
+        if row["at"]:
+            at = datetime.fromisoformat(row["at"]) + spread
+        elif crowded:
+            at = START + timedelta(minutes=chance * len(rows))
+        else:
+            at = START + timedelta(hours=EVENT_H * order[row["event"]]) + spread
+        made.append((at, row))
     return [
         Labelled(
             Entry(
@@ -210,10 +221,18 @@ def shared_set(file: Path) -> list[Labelled]:
     ]
 
 
+def _chance(name: str) -> float:
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) / 2**64
+
+
 def _corrections(file: Path, known: set[str]) -> Mapping[str, str]:
     """Return the events that are one in truth, from corrections.json beside a set, where there is one."""
     beside = file.parent / "corrections.json"
-    pairs = json.loads(beside.read_text(encoding="utf-8"))["merge"].get(file.stem, []) if beside.exists() else []
+    pairs = (
+        json.loads(beside.read_text(encoding="utf-8"))["merge"].get(file.name.partition(".")[0], [])
+        if beside.exists()
+        else []
+    )
     into: dict[str, str] = {}
     for pair in pairs:
         one, other = (next((into.get(e, e) for e in sorted(known) if e.startswith(p)), p) for p in pair)
@@ -230,6 +249,25 @@ def own_events() -> list[Labelled]:
         Labelled(_entry(f"source-{n}", title, text, lang, START + timedelta(minutes=7 * n)), event["name"])
         for n, (event, (lang, title, text)) in enumerate(turns)
     ]
+
+
+def retold() -> list[tuple[Entry, Entry]]:
+    """Return pairs of entries that tell of one event in two newsrooms' words, an hour apart."""
+    rows = yaml.safe_load((DATA / "retellings.yaml").read_text(encoding="utf-8"))
+    return [
+        (_entry("one", *first, lang, START), _entry("other", *second, lang, START + timedelta(hours=1)))
+        for lang, first, second in rows
+    ]
+
+
+def folded(pairs: Iterable[tuple[Entry, Entry]]) -> int:
+    """Return of how many pairs the second entry is folded into the first one's story."""
+    found = 0
+    for one, other in pairs:
+        made = stream()
+        first, second = made.add(one).hits[0], made.add(other).hits[0]
+        found += second.state is HitState.FOLDED and first.story == second.story
+    return found
 
 
 def twins() -> list[tuple[Entry, Entry]]:
