@@ -21,7 +21,7 @@ from aggregator.core.text.language import common_words, root
 EVENT_AGE = timedelta(days=7)  # of a story's first report, beyond which nothing joins it
 MAX_REPORTS = 24  # of each story: the opener and the latest
 
-DECAY = 0.003  # of likeness for every hour between two reports
+DECAY = 0.005  # of likeness for every hour between two reports
 RETELLING, FOLLOW_UP = 0.30, 0.26  # least likeness to the nearest report
 SPREAD = 0.05  # by which the mean of the reports of one alert may lie below that
 STRICT = 0.08  # more of each with `strictness: strict`

@@ -22,9 +22,10 @@ _MARKS = (
     "\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962\u0963\u0970\u0980-\u0983\u09bc-\u09cd\u0a3c-\u0a4d\u0abc-\u0acd"
     "\u0b3c-\u0b57\u0bbe-\u0bcd\u0c3e-\u0c56\u0cbc-\u0cd6\u0d3b-\u0d4d\u200c\u200d"
 )
-_WORD = re.compile(rf"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:[{_MARKS}]+[^\W\d_]*)*")
+_WORD = re.compile(rf"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:(?:[{_MARKS}]|['’ʼ](?=[\u0400-\u04ff]))+[^\W\d_]*)*")
 _SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _DESIGNATOR = re.compile(rf"(?<![^\W_])([^\W\d_](?:[^\W\d_]|[{_MARKS}]){{0,4}})[-‐‑–]?(\d{{1,4}}[A-Za-z]{{0,2}})\b")
+_APOSTROPHE = re.compile("['’ʼ]")  # inside a Ukrainian word
 _SENTENCE = re.compile(r"[.!?…:;\n]+|[“”\"«»„]+")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _HIDING = 0.75  # of the words of a headline that are capitalised, from which that says nothing
@@ -91,8 +92,8 @@ def words(text: str, most: int | None = None) -> list[str]:
 
 @lru_cache(maxsize=1 << 14)
 def fold_word(word: str) -> str:
-    """Fold a word: lower case without marks."""
-    plain = normalize("NFKD", word).casefold()
+    """Fold a word: lower case without marks and apostrophes."""
+    plain = _APOSTROPHE.sub("", normalize("NFKD", word).casefold())
     return "".join(c for c in plain if not combining(c)) or plain
 
 
@@ -123,7 +124,7 @@ def numbers(text: str, lang: str) -> set[str]:
 
 
 def _value(word: str, lang: str, spoken: dict[str, str]) -> str:
-    folded = fold(word)
+    folded = _APOSTROPHE.sub("", fold(word))
     value = spoken.get(folded)
     if value is None and lang in _INFLECTED:
         value = spoken.get(f"*{root(word, lang)}")
@@ -151,7 +152,7 @@ def _number_words(lang: str) -> dict[str, str]:
         if name == lang:
             for value, *forms in map(str.split, said.split(";")):
                 for form in forms:
-                    found.setdefault(fold(form), value)
+                    found.setdefault(_APOSTROPHE.sub("", fold(form)), value)
                     found.setdefault(f"*{root(form, lang)}", value)
     return found
 

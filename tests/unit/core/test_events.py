@@ -14,9 +14,11 @@ from aggregator.core.stories import fingerprint
 from benchmarks.story_stream import (
     across_languages,
     event_figures,
+    folded,
     joined_twins,
     outcomes,
     own_events,
+    retold,
     standing,
     stream,
     twins,
@@ -248,6 +250,39 @@ def test_no_twins_are_merged() -> None:
     assert joined_twins(with_texts) == (0, 0)
     silent, _ = joined_twins([pair for pair in pairs if not pair[0].summary])
     assert silent == 0
+
+
+def test_another_newsrooms_text_is_folded_in_every_language() -> None:
+    """In 15 languages and ten scripts: "five dead" and "5 dead" are one fire; at most one in twenty is alerted."""
+    pairs = retold()
+    assert len({one.lang for one, _ in pairs}) >= 15
+    assert folded(pairs) >= 0.95 * len(pairs)
+
+
+def test_small_steps_do_not_lead_away_from_what_was_alerted() -> None:
+    """A retelling must be like the report that people read, not only like another retelling of it."""
+    words = ["Akdag", "Murted", "Ankara", "Kremlin", "Oslo", "Bergen", "tanker", "harbour", "inquiry", "verdict"]
+    texts = [" ".join(words[n : n + 5]) for n in range(6)]
+    alerted = report((texts[0], ""), "a")
+    steps = [replace(report((text, ""), f"f{n}", n / 10), origin=alerted.id) for n, text in enumerate(texts[1:4], 1)]
+    _, because = join(report((texts[4], ""), "new", 1), [story(alerted, *steps)], Frequencies())
+    assert because.kind is not JoinKind.RETELLING
+
+
+@pytest.mark.parametrize(
+    ("figures", "kind"), [(("230", "230"), JoinKind.RETELLING), (("230", "415"), JoinKind.FOLLOW_UP)]
+)
+def test_numbers_that_agree_speak_for_one_event_and_others_against_it(figures: tuple[str, str], kind: JoinKind) -> None:
+    """Years and single digits say nothing; a number that the others lack makes a retelling doubtful at least."""
+    first, second = figures
+    one = f"Avalanche cuts off {first} tourists in the valley", "Rescuers in 2026 reached 3 hotels by helicopter."
+    rescued = (
+        f"Valley avalanche traps {second} tourists",
+        "Helicopters flew rescuers to 3 hotels; it is the worst of 2026.",
+    )
+    found, because = join(report(rescued, "b", 1), [story(report(one, "a"))], Frequencies())
+    assert found is not None
+    assert (because.kind, "415" in because.doubt) == (kind, kind is JoinKind.FOLLOW_UP)
 
 
 def test_events_of_our_own_are_grouped_across_languages() -> None:
