@@ -196,8 +196,9 @@ def twin(one: Fingerprint, other: Fingerprint, *, verbatim: bool = False) -> str
     """Return in what two texts that are worded alike differ, "numbers differ (5.1 / 4.6)"; "" for nothing.
 
     They do if each headline has a number, or a name or designator, that the other text has nowhere: copies are
-    cut short and edited, so that one of them lacks something is no sign. Of headlines that do not show which
-    words are names, any word may be one, if the texts are `verbatim` the same for the most part.
+    cut short and edited, so that one of them lacks something is no sign. If the texts are `verbatim` the same for
+    the most part, the same goes for any word of a headline that recurs in its text (number words, currencies), and
+    for any word at all of headlines that do not show which words are names.
     """
     numbers = _of(one, "#") - _of(other, "1"), _of(other, "#") - _of(one, "1")
     named = _of(one, "T") - _anywhere(other), _of(other, "T") - _anywhere(one)
@@ -210,13 +211,13 @@ def twin(one: Fingerprint, other: Fingerprint, *, verbatim: bool = False) -> str
         if mine and others and 2 * len(first & second) >= min(len(first), len(second)):
             return f"names differ ({_shown(mine)} / {_shown(others)})"
     if verbatim:
-        mine, others = _telling(one) - _anywhere(other), _telling(other) - _anywhere(one)
+        mine, others = _headline_facts(one) - _anywhere(other), _headline_facts(other) - _anywhere(one)
         if mine and others and 3 * len(_of(one, "H") & _of(other, "H")) >= min(len(mine), len(others)):
             return f"words differ ({_shown(mine)} / {_shown(others)})"
     return ""
 
 
-def _telling(known: Fingerprint) -> set[str]:
+def _headline_facts(known: Fingerprint) -> set[str]:
     return _of(known, "R") | _of(known, "T")
 
 
@@ -347,16 +348,16 @@ def _gist(title: str, body: str, lang: str | None, terms: Iterable[str]) -> froz
     """
     searched = {unit for term in terms for unit in facts.words(term)}
 
-    def telling(text: str) -> list[str]:
+    def informative(text: str) -> list[str]:
         found = (unit for unit in facts.words(text, BODY_WORDS) if unit not in searched)
         return [unit for unit in found if len(unit) >= MIN_GIST_SIGNS or not unit.isascii()]
 
     lang = language(lang)
-    headline, opening = telling(title), telling(body)
+    headline, opening = informative(title), informative(body)
     gist = [*islice(dict.fromkeys([*headline, *opening]), MAX_GIST)]
-    told = {root(unit, lang) for unit in opening}.intersection(root(unit, lang) for unit in gist)
+    text = {root(unit, lang) for unit in opening}.intersection(root(unit, lang) for unit in gist)
     common = common_words(lang)
-    recurring = (u for u in headline if (not told or root(u, lang) in told) and u not in common and not u.isdigit())
+    recurring = (u for u in headline if (not text or root(u, lang) in text) and u not in common and not u.isdigit())
     return frozenset([*(f"W{unit}" for unit in gist), *(f"R{unit}" for unit in dict.fromkeys(recurring))])
 
 
