@@ -255,7 +255,10 @@ def retold() -> list[tuple[Entry, Entry]]:
     """Return pairs of entries that tell of one event in two newsrooms' words, an hour apart."""
     rows = yaml.safe_load((DATA / "retellings.yaml").read_text(encoding="utf-8"))
     return [
-        (_entry("one", *first, lang, START), _entry("other", *second, lang, START + timedelta(hours=1)))
+        (
+            _entry("one", first[0], first[1], lang, START),
+            _entry("other", second[0], second[1], lang, START + timedelta(hours=1)),
+        )
         for lang, first, second in rows
     ]
 
