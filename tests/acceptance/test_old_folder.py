@@ -15,6 +15,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from aggregator.app import cluster_state
+from aggregator.cli import queue
 from aggregator.cli.program import program
 from tests.support.engine import execute, migrate
 from tests.support.pooler import Pooler
@@ -144,14 +146,16 @@ def test_a_pooler_in_transaction_mode_is_noticed(
     url = postgres.create()
     assert call(["config", "push"], write(tmp_path / "files", "new", url)).exit_code == 0
     asyncio.run(migrate(url))
+    for module in (cluster_state, queue):
+        monkeypatch.setattr(module, "HEARD_S", 0.3)
     pooler = Pooler(url)
     try:
         monkeypatch.setenv("AGGREGATOR_DATABASE", pooler.url)
-        queue = json.loads(call(["queue", "--json"], bare).stdout)
+        shown = json.loads(call(["queue", "--json"], bare).stdout)
         troubles = json.loads(call(["doctor", "--json"], bare).stdout)["troubles"]
     finally:
         pooler.close()
-    assert not queue["notified"]
-    assert [(one["kind"], one["severity"]) for one in queue["findings"]] == [("workers", "error"), ("notify", "note")]
+    assert not shown["notified"]
+    assert [(one["kind"], one["severity"]) for one in shown["findings"]] == [("workers", "error"), ("notify", "note")]
     assert [one["severity"] for one in troubles if one["kind"] == "notify"] == ["note"]
     assert pooler.prepared == 0

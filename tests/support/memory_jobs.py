@@ -12,7 +12,7 @@ from aggregator.core.model import Job, Queue, QueuedJob
 from aggregator.ports.jobs import Handle, Share
 
 LOOK_S = 0.01
-UPKEEP_S = 1.0  # whatever the cron expression says
+UPKEEP_S = 0.3  # whatever the cron expression says
 
 
 @dataclass(eq=False)
