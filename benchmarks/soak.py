@@ -169,7 +169,7 @@ def main() -> None:
                 time.sleep(SAMPLE_S)
                 if service.poll() is not None:
                     raise SystemExit(f"the service ended: {(Path(folder) / 'log').read_text()[-2000:]}")
-                if not (Path(folder) / "db.sqlite").exists():  # it is still starting
+                if "ready" not in (Path(folder) / "log").read_text(encoding="utf-8"):
                     continue
                 samples.append(sample(service.pid, Path(folder) / "db.sqlite", began))
                 print(" ".join(f"{name}={value:.4g}" for name, value in samples[-1]._asdict().items()), flush=True)
