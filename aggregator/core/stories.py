@@ -330,8 +330,8 @@ def _facts(title: str, body: str, lang: str | None) -> frozenset[str]:
     common, dated = common_words(lang), dates(lang)
     hidden = facts.hides_names(title, common)
     headline, counted = facts.numbers(title, lang), facts.numbers(opening, lang)
-    units, said = facts.words(title), facts.words(opening)
-    days, all_days = ({unit for unit in found if fold(unit) in dated} for found in (units, said))
+    units, said = facts.words(title), facts.words(body, BODY_WORDS)
+    days, all_days = ({u for u in {*found} if (u if u.isascii() else fold(u)) in dated} for found in (units, said))
     named = facts.designators(title) | days | (set() if hidden else facts.names(title) - common)
     names = facts.designators(opening) | all_days | facts.names(opening) - common
     words = {unit for unit in units if unit not in common and not unit.isdigit()}

@@ -62,6 +62,11 @@ _INFLECTED = frozenset(
 
 def units(text: str, most: int | None = None) -> list[str]:
     """Return folded words; single signs in scripts that write no spaces. The first `most`, or all."""
+    return [*_units(text, most)]
+
+
+@lru_cache(maxsize=8)  # the headline and the text of one entry, which are asked for three times
+def _units(text: str, most: int | None) -> Sequence[str]:
     found: list[str] = []
     for match in _WORD.finditer(text):
         word = match[0]
@@ -84,7 +89,7 @@ def is_sign(unit: str) -> bool:
 def words(text: str, most: int | None = None) -> list[str]:
     """Return folded words; pairs of neighbouring signs in scripts that write no spaces."""
     found = units(text, most)
-    if not any(map(is_sign, found)):
+    if text.isascii() or not any(map(is_sign, found)):
         return found
     pairs = [one + other for one, other in pairwise(found) if is_sign(one) and is_sign(other)]
     return [unit for unit in found if not is_sign(unit)] + pairs
@@ -124,6 +129,8 @@ def numbers(text: str, lang: str) -> set[str]:
 
 
 def _value(word: str, lang: str, spoken: dict[str, str]) -> str:
+    if word.isascii() and lang not in _INFLECTED:
+        return spoken.get(word.lower(), "")
     folded = _APOSTROPHE.sub("", fold(word))
     value = spoken.get(folded)
     if value is None and lang in _INFLECTED:
