@@ -6,14 +6,17 @@ python -m tests.browser.screenshots [DIRECTORY]    (docs/images without one; nee
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from aggregator.core.delivery import delivery_id
 from aggregator.core.results import EntryMatch, Preview, RuleChange
+from benchmarks.story_stream import stream
 from tests.browser.conftest import CHROMIUM, FLAGS, run
 from tests.support.memory_backend import MemoryBackend
+from tests.support.memory_store import Tables
 from tests.support.sample_data import detail_of, sample_tables
 
 MAX_BYTES = 200_000
@@ -23,6 +26,23 @@ ADDED = (
     ("ofac", "Treasury warns banks in Ankara of secondary sanctions"),
     ("defense-news", "India asks to be spared secondary sanctions over two S-400 regiments"),
     ("tass", "Moscow calls secondary sanctions on its buyers a tariff by another name"),
+)
+HEADLINE = "Turkey receives second S-400 battery at Murted air base"
+TEXT = """\
+ANKARA - Turkey received the second battery of Russian S-400 air defence missiles at Murted air base on Monday,
+the defence ministry said, defying threats of sanctions by the United States. Crews begin to train in May."""
+TRAINING = """\
+Turkish crews began to train on the second S-400 battery at Murted air base, the defence ministry said.
+The United States repeated its threats of sanctions over the Russian air defence missiles."""
+NORSK = "Forsvarsdepartementet opplyser at nok et russisk S-400-batteri kom til flybasen Murted mandag."
+POLSKI = "Ministerstwo obrony poinformowało w poniedziałek, że do bazy Murted dotarła kolejna rosyjska bateria S-400."
+EVENT = (  # source, title, text, hours since the first, language
+    ("anadolu", HEADLINE, TEXT, 0.0, "en"),
+    ("defense-news", HEADLINE, TEXT, 0.4, "en"),
+    ("csis", f"{HEADLINE} | Dispatch", f"{TEXT} Read more on our site.", 0.9, "en"),
+    ("norsk", "Tyrkia har fått nytt S-400-batteri på Murted", NORSK, 1.5, "no"),
+    ("janes", "Turcja odebrała drugą baterię S-400 w bazie Murted", POLSKI, 2.1, "pl"),
+    ("defense-news", "Crews train on S-400 battery at Murted air base in Turkey", TRAINING, 16.0, "en"),
 )
 REMOVED = (("csis", "Ten years of CAATSA: a museum of good intentions"),)
 
@@ -50,7 +70,22 @@ def desk() -> Desk:
     base = sample_tables()
     for hit, mark in (("0000138d", "relevant"), ("00001390", "irrelevant")):
         base.tables.hits[hit] = replace(base.tables.hits[hit], mark=mark)
+    add_event(base.tables, base.clock.now())
     return Desk(tables=base.tables, clock=base.clock, loaded=base.loaded, candidates=base.candidates)
+
+
+def add_event(tables: Tables, now: datetime) -> None:
+    """One event in six reports; the router decides what becomes of them, and why."""
+    routed = stream()
+    for number, (feed, title, text, hours, lang) in enumerate(EVENT, 7001):
+        made = detail_of(number, feed, title, text, now - timedelta(hours=60 - hours), "s400-turkey")
+        entry = replace(made.entry, lang=lang)
+        (hit,) = routed.add(entry).hits
+        tables.hits[made.hit.id] = replace(
+            made.hit, story=hit.story, state=hit.state, reason=hit.reason, because=hit.because
+        )
+        tables.entries[number] = entry
+    tables.stories |= {name: replace(story, reports=(), apart=frozenset()) for name, story in routed.stories.items()}
 
 
 def edit(page: Page) -> None:
@@ -69,6 +104,7 @@ PICTURES = (
     ("hits", "/", 1280, 752, "light", 1.25, still),
     ("hits-phone-dark", "/", 360, 752, "dark", 2, still),
     ("feeds-dark", "/feeds", 1280, 780, "dark", 1.25, still),
+    ("story", f"/stories/{delivery_id('story', 'anadolu', 'key-7001')}", 1100, 1100, "light", 0.8, still),
     ("rules-editor", "/rules/edit", 1280, 780, "light", 1.25, edit),
 )
 
@@ -83,7 +119,7 @@ def take(browser: Browser, address: str, folder: Path) -> None:
         )  # fmt: skip
         for _ in range(2):  # the first visit leaves the reader's zone, the second shows it
             page.goto(address + path)
-            page.locator("[data-pulse].ok").wait_for()
+            page.locator("[data-pulse]:is(.ok, .late)").wait_for()
         prepare(page)
         target = folder / f"{name}.png"
         page.screenshot(path=str(target))
