@@ -101,7 +101,7 @@ def still(page: Page) -> None:
 
 
 PICTURES = (
-    ("hits", "/", 1280, 752, "light", 1.25, still),
+    ("hits", "/", 1280, 752, "light", 1.15, still),
     ("hits-phone-dark", "/", 360, 752, "dark", 2, still),
     ("feeds-dark", "/feeds", 1280, 780, "dark", 1.25, still),
     ("story", f"/stories/{delivery_id('story', 'anadolu', 'key-7001')}", 1100, 1100, "light", 0.8, still),
