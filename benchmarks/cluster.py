@@ -68,7 +68,7 @@ class Stage:
 
     def start(self, workers: tuple[str, ...] = WORKERS) -> None:
         self.cluster.run("desk", "--roles", "plan,web", command="run")
-        wait_for(lambda: '"ready"' in self.cluster.desk.log.read_text(), seconds=60, what="the planner")
+        wait_for(lambda: '"ready"' in self.cluster.desk.log.read_text(), seconds=180, what="the planner")
         for name in workers:
             self.cluster.run(name)
 
@@ -124,7 +124,7 @@ def s1(options: argparse.Namespace) -> Row:
         while time.monotonic() - began < options.seconds:
             on.feeds.publish(chance.choice(on.feeds.feeds), f"k{published}", f"S-400 mark{published:05d}")
             published += 1
-            time.sleep(0.1)
+            time.sleep(0.5)
             now = time.monotonic()
             if thaw_at and now > thaw_at:
                 on.cluster.thaw("w3")
@@ -146,10 +146,7 @@ def s1(options: argparse.Namespace) -> Row:
                 done[what] += 1
         on.cluster.thaw("w3")
         wanted, waited = {f"mark{number:05d}" for number in range(published)}, time.monotonic()
-        try:
-            wait_for(lambda: wanted <= told(on.receiver)[0].keys(), seconds=120, what="all marks")
-        except AssertionError:
-            row.note("waited 120 s in vain", False)
+        await_marks(on.receiver, wanted)
         accepted, marked = told(on.receiver)
         found = analysed(list(on.feeds.log))
         lost, repeats = len(wanted - accepted.keys()), sum(count - 1 for count in accepted.values())
@@ -164,8 +161,19 @@ def s1(options: argparse.Namespace) -> Row:
         row.note(f"polled twice at once {len(found.twice_at_once)} of {found.requests}", not found.twice_at_once)
         row.note(f"all arrived {time.monotonic() - waited:.0f} s after the last")
         row.note("db check clean", on.cluster.desk.call("db", "check").returncode == 0)
+        unsent = on.cluster.rows("SELECT count(*) FROM deliveries WHERE state <> 'sent'")[0][0]
+        row.note(f"{unsent} alerts not sent", not unsent)
         row.note("no hits left unrouted", on.cluster.rows("SELECT count(*) FROM unrouted") == [(0,)])
     return row
+
+
+def await_marks(receiver: Receiver, wanted: set[str], patience_s: float = 60.0) -> None:
+    """Wait for all marks, as long as any arrive: one channel is served by one sender, and what is late is not lost."""
+    arrived, since = -1, time.monotonic()
+    while not wanted <= told(receiver)[0].keys() and time.monotonic() - since < patience_s:
+        if len(told(receiver)[0]) > arrived:
+            arrived, since = len(told(receiver)[0]), time.monotonic()
+        time.sleep(0.5)
 
 
 def s2(options: argparse.Namespace) -> Row:

@@ -72,7 +72,7 @@ class FeedServer:
         return f"http://{self._addresses[0]}:{self.port}"
 
     def publish(self, feed: str, key: str, title: str) -> None:
-        self.entries[feed] = [*self.entries[feed][-40:], (key, title)]
+        self.entries[feed] = [*self.entries[feed][-400:], (key, title)]
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._over.set)
