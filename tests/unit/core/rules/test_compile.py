@@ -20,6 +20,8 @@ from aggregator.core.rules import (
     run_tests,
     spellings,
 )
+from aggregator.core.rules.atoms import atom, respelled
+from aggregator.core.rules.transliteration import code_spellings
 from aggregator.core.settings import RuleConfig
 
 LISTS: Mapping[str, tuple[str, ...]] = {
@@ -311,3 +313,11 @@ def test_spellings_in_other_scripts_are_listed() -> None:
     ((term, others),) = spellings(made(any=["S-400", "deal"]))
     assert term == "S-400"
     assert {"С-400", "إس-400", "Σ-400"} <= set(others)
+
+
+@pytest.mark.parametrize("term", ["AB-12", "BT900", "XYZ-7-2", "AB-1*"])
+def test_names_of_letters_are_spelled_as_if_a_person_had_written_them(term: str) -> None:
+    """A designator whose letters become several words is found as the term would be that says them."""
+    named = [spelled for spelled in code_spellings(term) if spelled.count(" ") > term.count(" ")]
+    assert named
+    assert [respelled(atom(term), spelled).key for spelled in named] == [atom(spelled).key for spelled in named]
