@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, select
 from aggregator.core.errors import SchemaOutOfDate, StoreError
 from aggregator.core.model import (
     Because,
+    ChannelTest,
     DeliveryState,
     Edit,
     Features,
@@ -57,6 +58,7 @@ async def fill(url: str) -> None:
             *many,
             articles_wanted=("k1",),
         )
+        await store.catalog.keep_channel_test(ChannelTest(channel="desk", at=NOW, answers=()))
         one = story(feeds=("a", "b"))
         report = Report(id="s1", feed="a", title=ODD, at=NOW, fingerprint=one.fingerprint, features=Features(lang="tr"))
         routed = making(
