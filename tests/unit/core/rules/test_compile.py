@@ -321,3 +321,8 @@ def test_names_of_letters_are_spelled_as_if_a_person_had_written_them(term: str)
     named = [spelled for spelled in code_spellings(term) if spelled.count(" ") > term.count(" ")]
     assert named
     assert [respelled(atom(term), spelled).key for spelled in named] == [atom(spelled).key for spelled in named]
+
+
+def test_a_prefix_behind_an_affixed_word_is_found() -> None:
+    """A phrase of two words is found by its first one if the second is only the beginning of a word."""
+    assert matches(made(any=["الدفاع الجو*"]), title="قال والدفاع الجوي")
