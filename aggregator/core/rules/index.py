@@ -240,7 +240,7 @@ class _Listener:
     def _keys_in(self, text: str) -> set[Key]:
         if text.isascii():
             return self.keys_among(words(text))
-        return self.keys_among(vocabulary(TokenizedText(text if self._has_wide else without_wide(text))))
+        return self.keys_among(vocabulary(TokenizedText(text if self._has_wide else without_wide(text), whole=True)))
 
 
 def spans(plan: Clause, context: MatchContext) -> tuple[Span, ...]:

@@ -204,11 +204,12 @@ def is_wide(word: str) -> bool:
 class TokenizedText:
     """A tokenized text: its tokens at once, their places only on demand.
 
-    `words[i]` is the folded token i, `starts[i]` and `ends[i]` delimit it in `text`.
+    `words[i]` is the folded token i, `starts[i]` and `ends[i]` delimit it in `text`. `whole`: read it to its end,
+    however long it is, as what several fields were joined to.
     """
 
-    def __init__(self, text: str) -> None:
-        self.text = text if len(text) <= MAX_TEXT else text[:MAX_TEXT]
+    def __init__(self, text: str, *, whole: bool = False) -> None:
+        self.text = text if whole or len(text) <= MAX_TEXT else text[:MAX_TEXT]
         # The same, with blanks for half spaces: of most texts, the text itself.
         self.spaced = _spaced(self.text) if "\u200c" in self.text else self.text
         self._parts = _parts(self.spaced)

@@ -8,6 +8,7 @@ import pytest
 from aggregator.core.rules import Document, Rule, RuleIndex, compile_rule, explain, snippet
 from aggregator.core.rules.clauses import MAX_SPANS
 from aggregator.core.settings import RuleConfig
+from aggregator.core.text.tokens import MAX_TEXT
 
 LIMIT_S = 10  # very generous; what is quadratic here takes minutes
 
@@ -55,3 +56,11 @@ def test_explaining_a_long_text_is_bounded() -> None:
     started = time.process_time()
     explain(made(any=["sanctions"], query="deal NEAR/2 missile"), Document(content=text))
     assert time.process_time() - started < LIMIT_S
+
+
+def test_a_title_is_heard_beside_other_fields_of_a_megabyte() -> None:
+    """What an entry says is looked for to its end, however long its fields are taken together."""
+    names = [f"caatsa{'abcdefgh'[n]}" for n in range(8)]
+    rules = [compile_rule(RuleConfig.model_validate({"id": name, "any": [name]}), {}) for name in names]
+    long = Document(title=" ".join(names), summary="é" * MAX_TEXT, content="ö" * MAX_TEXT)
+    assert [match.rule for match in RuleIndex(rules).match(long)] == names
