@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, MetaData, Select, Table, Text, func, insert, select, text
+from sqlalchemy import BigInteger, Column, Connection, MetaData, Select, Table, Text, func, insert, select, text, update
 from sqlalchemy.types import TypeEngine
 
 from aggregator.core.errors import StoreError
@@ -16,7 +16,7 @@ from aggregator.store.column_types import DigestList, FreeText, Instant, JsonLis
 from aggregator.store.engine import make_engine, read_revision, require_current
 from aggregator.store.location import DatabaseLocation
 from aggregator.store.migrate import upgrade
-from aggregator.store.schema import STORED
+from aggregator.store.schema import STORED, unrouted
 from aggregator.store.search_index import search_of
 
 BATCH = 1000
@@ -76,6 +76,7 @@ class _CopyRun:
                 raise StoreError(f"{self.target} is not empty: {table.name} has rows; specify an empty database")
         copied = {table.name: self._table(table) for table in tables}
         copied[INDEX] = self._index()
+        self.here.execute(update(unrouted).values(config=0))  # configurations stay behind, and numbers begin anew
         if not self.target.is_sqlite:
             self._advance_sequences()
         self.here.execute(text("ANALYZE"))

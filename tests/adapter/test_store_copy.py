@@ -23,6 +23,7 @@ from aggregator.core.model import (
     Note,
     PollResult,
     Report,
+    RoutingResult,
     Silence,
     StoryEdit,
     StoryLink,
@@ -125,6 +126,19 @@ async def test_a_copy_is_whole(tmp_path: Path) -> None:
         assert [found.key for found in await store.catalog.search([["türkiye’de"]])] == ["k1"]
         assert [found.key for found in await store.catalog.search([["late"]])] == ["k3"]
         assert len(await store.catalog.search([["number"]], limit=0)) == MANY
+
+
+async def test_a_copy_routes_what_waited_whatever_its_configuration_was_called(tmp_path: Path) -> None:
+    """Configurations are not copied: the first of another cluster has number 1, one file has none."""
+    async with open_store(sqlite(tmp_path / "a.db"), index_text=index_text) as store:
+        await store.maintenance.upgrade()
+        await store.feeds.sync([feed("a")], NOW)
+        asked = UnroutedPoll(feed="a", at=NOW, hits=(hit(),), config=7)
+        await stored(store, entry("k1"), later=asked)
+    await copy_store(sqlite(tmp_path / "a.db"), sqlite(tmp_path / "b.db"))
+    async with open_store(sqlite(tmp_path / "b.db"), index_text=index_text) as store:
+        decide: Any = lambda _: (None, lambda _: RoutingResult())  # noqa: E731
+        assert (await store.feeds.route_waiting(decide, NOW, config=0)).polls == 1
 
 
 @pytest.mark.postgres
