@@ -29,7 +29,7 @@ from aggregator.ports import Decide, Route
 from aggregator.store import mappers
 from aggregator.store.column_types import Instant
 from aggregator.store.dialect import ROUTING_LOCK, Dialect
-from aggregator.store.routing import Ids, answer, write_hits, write_routed
+from aggregator.store.routing import Ids, answer, live_silences, write_hits, write_routed
 from aggregator.store.schema import hits, unrouted
 from aggregator.store.stories import rewrite_hits
 
@@ -96,8 +96,10 @@ def _route(connection: Connection, dialect: Dialect, decide: Decide, rows: Seque
     asked = [_asked(row, stored, decide) for row in rows]
     reports = tuple(report for one in asked for report in one.poll.reports.values())
     results = list[RoutingResult]()
+    silences = live_silences(connection, min(one.poll.at for one in asked))  # those that ended since were in force
     while asked:
-        batch = Batch(answer(connection, dialect, united(one.question for one in asked), now))
+        found = answer(connection, dialect, united(one.question for one in asked), now)
+        batch = Batch(replace(found, silences=silences))
         taken = 0
         for one in asked:
             if not batch.admits(one.question):

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from aggregator.core.model import Entry, Hit, HitFilter, PollResult, Reason, Routed, Unrouted, UnroutedPoll
+from aggregator.core.model import Entry, Hit, HitFilter, PollResult, Reason, Routed, Silence, Unrouted, UnroutedPoll
 from aggregator.core.routing import describe
 from aggregator.core.rules import compile_rule
 from aggregator.core.settings import Config, RuleConfig
@@ -196,6 +196,18 @@ async def test_hits_wait_for_a_router_that_knows_their_rules(store: AnyStore) ->
         assert await HitRouter(context, store.feeds, offered, became.update).run() == hits
         assert heard == ["desk"] * hits
         assert became == Counter(alerted=hits)
+
+
+async def test_a_silence_that_ended_while_hits_waited_held_for_them(store: AnyStore) -> None:
+    """What was found during it is not alerted because routing came late; what was found after it is."""
+    active = configuration()
+    await store.feeds.sync([feed("a"), feed("b")], NOW)
+    await store.catalog.add_silence(Silence(rule="s400", until_at=NOW + MINUTE, created_at=NOW))
+    for name, at in (("a", NOW), ("b", NOW + 2 * MINUTE)):
+        await poll(store, active, name, at, [entry(name, feed=name, title=f"S-400 {name}", seen_at=at)], later=True)
+    await route(store, active, NOW + HOUR)
+    states = {hit.feed: hit.state.value for hit in (await all_hits(store)).values()}
+    assert states == {"a": "suppressed", "b": "alerted"}
 
 
 async def test_a_poll_says_what_will_become_of_its_hits(store: AnyStore) -> None:

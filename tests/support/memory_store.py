@@ -412,7 +412,8 @@ class MemoryFeeds:
             try:
                 question, route = decide(replace(one.poll, hits=tuple(stored)))
                 context = self._answer(question or RoutingQuery(), now)
-                routed = route(replace(context, known=context.known - new))
+                silences = tables.live_silences(one.poll.at)
+                routed = route(replace(context, known=context.known - new, silences=silences))
             except Exception as error:  # noqa: BLE001  whatever it is, it concerns this poll only
                 wait_s = min(5.0 * 2**one.tries, 3600.0)
                 one.due_at, one.tries = now + timedelta(seconds=wait_s), one.tries + 1
