@@ -45,6 +45,7 @@ class Planner:
         lanes = await self._lanes(live)
         due = await self._cluster.due_lanes(now, lanes) if lanes else ()
         wanted = [Job(kind=POLL, subject=str(lane), config=number) for lane in due]
+        await self._cluster.end_silent(now)
         channels = sorted(await self._deliver.offers(now))
         wanted += [Job(kind=DELIVER, subject=channel, config=number) for channel in channels]
         if (await self._feeds.unrouted(now)).due:  # the process that stored them offered this, or died

@@ -107,3 +107,10 @@ class Cluster(Protocol):
     async def take_channel(self, channel: str, *, owner: str, mine: Collection[str], now: datetime) -> None:
         """End the leases that dead processes hold on a channel's deliveries; what was begun may be a repeat."""
         ...
+
+    async def end_silent(self, now: datetime) -> None:
+        """End the leases that silent nodes hold on deliveries of any channel, which are due again then.
+
+        Their jobs may have been given to others, or wiped, a moment before they counted as silent.
+        """
+        ...

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     Row,
     Text,
+    Update,
     all_,
     any_,
     bindparam,
@@ -226,18 +227,18 @@ class SqlCluster:
         await self._writer.execute(take)
 
     async def take_channel(self, channel: str, *, owner: str, mine: Collection[str], now: datetime) -> None:
-        lapsed = (
-            update(deliveries)
-            .where(
-                deliveries.c.state == SENDING,
-                deliveries.c.channel == channel,
-                deliveries.c.lease_until > now,
-                _dead(deliveries.c.lease_owner),
-            )
-            .values(lease_until=now, wake_at=now)
-        )
+        lapsed = _lapse(now).where(deliveries.c.channel == channel, _dead(deliveries.c.lease_owner))
         bound = _living(owner, mine)
         await self._writer.execute(lambda connection: connection.execute(lapsed, bound))
+
+    async def end_silent(self, now: datetime) -> None:
+        lapsed = _lapse(now).where(_fell_silent(deliveries.c.lease_owner))
+        await self._writer.execute(lambda connection: connection.execute(lapsed))
+
+
+def _lapse(now: datetime) -> Update:
+    leased = (deliveries.c.state == SENDING, deliveries.c.lease_until > now)
+    return update(deliveries).where(*leased).values(lease_until=now, wake_at=now)
 
 
 def require_lane(connection: Connection, lane: Lane, owner: str) -> None:
@@ -271,10 +272,13 @@ def put_value(connection: Connection, dialect: Dialect, name: str, value: str) -
 def _dead(owner: Any) -> ColumnElement[bool]:
     """Tell whether nobody lives who could end a lease: its node fell silent, or is ours and has no such job."""
     node = func.split_part(owner, "/", 1)
-    silent = cast(nodes.c.heartbeat_at, BigInteger) < NOW - int(SILENT_S * SECOND)
-    fell_silent = select(literal(1)).where(nodes.c.id == node, silent).exists()
     finished = (owner != bindparam("node")) & (owner != all_(bindparam("mine", type_=ARRAY(Text))))
-    return case((node == bindparam("node"), finished), else_=fell_silent)
+    return case((node == bindparam("node"), finished), else_=_fell_silent(owner))
+
+
+def _fell_silent(owner: Any) -> ColumnElement[bool]:
+    silent = cast(nodes.c.heartbeat_at, BigInteger) < NOW - int(SILENT_S * SECOND)
+    return select(literal(1)).where(nodes.c.id == func.split_part(owner, "/", 1), silent).exists()
 
 
 def _living(owner: str, mine: Collection[str]) -> dict[str, Any]:

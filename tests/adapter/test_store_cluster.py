@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from aggregator.core.model import ConfigVersion, PollResult, RoutingQuery, RoutingResult, StoredConfig
+from aggregator.core.model import ConfigVersion, Node, PollResult, RoutingQuery, RoutingResult, StoredConfig
 from aggregator.store import Store, open_store
 from aggregator.store.dialect import ROUTING_LOCK
 from tests.support.engine import execute
 from tests.support.postgres import PostgresServer, postgres
-from tests.support.records import NOW, feed, lease, polled
+from tests.support.records import NOW, delivery, entry, feed, lease, making, polled, stored
 
 __all__ = ["postgres"]
 
@@ -64,3 +64,19 @@ async def test_a_push_locks_feeds_in_the_order_of_their_ids(store: Store, url: s
         assert other.execute("SELECT id FROM feeds WHERE id = 'b' FOR UPDATE NOWAIT").fetchall() == [("b",)]
         other.commit()
         assert (await asyncio.wait_for(push, 10)).number == 1
+
+
+async def test_leases_of_a_silent_node_end_without_a_job(store: Store, url: str) -> None:
+    """Its alerts are due again at once, not when their leases run out; those of a node that lives stay its own."""
+    assert store.cluster is not None
+    await stored(store, entry(), routed=making(deliveries=[delivery(name, channel=name) for name in ("x", "y")]))
+    for name in ("x", "y"):
+        await store.cluster.beat(
+            Node(id=name, name=name, roles=(), version="1", schema="1", started_at=NOW, heartbeat_at=NOW)
+        )
+        assert await store.outbox.claim(NOW, owner=f"{name}/1", lease_s=60, limit=1, channels=[name])
+    await store.cluster.end_silent(NOW)
+    assert await store.outbox.due_channels(NOW) == set()
+    execute(url, "UPDATE nodes SET heartbeat_at = heartbeat_at - 16000000 WHERE id = 'x'")
+    await store.cluster.end_silent(NOW)
+    assert await store.outbox.due_channels(NOW) == {"x"}
