@@ -162,11 +162,11 @@ def digest(path: Path) -> str:
 def inputs(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
     """Return the digest of the files behind a path, and one that changes with the variables that they name, too.
 
-    Both are empty if nothing can be read. Variables are hashed with the content of the files, so that no short
-    secret can be found by trying.
+    Both are empty if nothing can be read, or not all that is named like a configuration file. Variables are hashed
+    with the content of the files, so that no short secret can be found by trying.
     """
     try:
-        contents = [(file, content(file)) for file in files(path)]
+        contents = [(file, content(file)) for file in (_named_so(path) if path.is_dir() else (path,))]
     except OSError:
         return "", ""
     named = {name.decode() for _, raw in contents for name in _VARIABLE.findall(raw)}

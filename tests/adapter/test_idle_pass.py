@@ -101,6 +101,8 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "edited file": _edit,
     "further file": _add_file,
     "file that is named almost like one": _near_miss,
+    "broken link": lambda config: (config / "more.yaml").symlink_to("nowhere"),
+    "folder named like a file": lambda config: (config / "more.yaml").mkdir(),
     "file that is gone": lambda config: (config / "all.yaml").unlink(),
     "edited list": lambda config: (config / "names.txt").write_text("S-500\n"),
     "other variable": lambda _: os.environ.update(IDLE_AGENT="reader/2"),
