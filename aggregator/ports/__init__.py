@@ -434,7 +434,8 @@ class Maintenance(Protocol):
         ...
 
     async def repair_future_dates(self, now: datetime) -> int:
-        """Make due what a clock that ran ahead postponed: feeds polled, alerts made or tried after `now`.
+        """Make due what a clock that ran ahead postponed: feeds polled, alerts made or tried after `now`,
+        and feeds that wait longer than any does.
 
         Return how many.
         """

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from aggregator.store.migrations import REVISIONS
 
 AHEAD = timedelta(minutes=1)  # what lies further ahead was written by a clock that was wrong
+NEXT_POLL_AHEAD = timedelta(days=32)  # no feed waits longer, whatever its server asks, unless two of its intervals are
 
 NEXT_POLL = (
     "SELECT min(next_poll_at) FROM feeds WHERE enabled AND paused_at IS NULL AND lease_owner IS NULL "
@@ -31,7 +32,8 @@ _CONFIGURED = (
 )
 # A clock that was ahead has polled feeds or tried to deliver; what else it wrote came with those.
 _DATED_AHEAD = (
-    "SELECT EXISTS (SELECT 1 FROM feeds WHERE last_polled_at > :ahead) OR EXISTS "
+    "SELECT EXISTS (SELECT 1 FROM feeds WHERE last_polled_at > :ahead OR (next_poll_at < 4611686018427387904 "
+    "AND next_poll_at > :latest + coalesce(interval_s, 0) * 2000000)) OR EXISTS "
     "(SELECT 1 FROM deliveries AS d WHERE wake_at IS NOT NULL AND (created_at > :ahead OR EXISTS "
     "(SELECT 1 FROM attempts WHERE delivery = d.id AND started_at > :ahead)))"
 )
@@ -74,6 +76,6 @@ def _work(connection: sqlite3.Connection, now_us: int) -> tuple[bool, int | None
     next_poll_at = one(NEXT_POLL)
     instants = (next_poll_at, *map(one, (NEXT_DELIVERY, NEXT_ARTICLE, NEXT_ROUTING)))
     due = any(at is not None and at <= now_us for at in instants)
-    ahead = now_us + AHEAD // timedelta(microseconds=1)
+    ahead, latest = (now_us + by // timedelta(microseconds=1) for by in (AHEAD, NEXT_POLL_AHEAD))
     leased = connection.execute(OWNERS).fetchone() is not None
-    return due or leased or bool(one(_DATED_AHEAD, ahead=ahead)), next_poll_at
+    return due or leased or bool(one(_DATED_AHEAD, ahead=ahead, latest=latest)), next_poll_at

@@ -15,7 +15,7 @@ from aggregator.store.column_types import micros
 from aggregator.store.dialect import Dialect
 from aggregator.store.engine import Database
 from aggregator.store.files import tighten
-from aggregator.store.idle import AHEAD, OWNERS
+from aggregator.store.idle import AHEAD, NEXT_POLL_AHEAD, OWNERS
 from aggregator.store.migrate import EngineSteps, engine_is_current, upgrade
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.reader import ReadPool
@@ -198,7 +198,10 @@ class SqlMaintenance:
 
     async def repair_future_dates(self, now: datetime) -> int:
         future = now + AHEAD
-        ahead = (feeds.c.last_polled_at > future, feeds.c.next_poll_at > micros(now), feeds.c.next_poll_at < NEVER)
+        # A feed that was put off because the network was down has not been polled: only its next poll lies ahead.
+        latest = micros(now + NEXT_POLL_AHEAD) + func.coalesce(feeds.c.interval_s, 0.0) * 2_000_000
+        dated_ahead = or_(feeds.c.last_polled_at > future, feeds.c.next_poll_at > latest)
+        ahead = (dated_ahead, feeds.c.next_poll_at > micros(now), feeds.c.next_poll_at < NEVER)
         put_off = update(feeds).where(*ahead).values(next_poll_at=micros(now))
         tried = exists().where(attempts.c.delivery == deliveries.c.id, attempts.c.started_at > future)
         waiting = (

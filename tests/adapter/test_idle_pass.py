@@ -113,6 +113,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "feed left out": lambda _: change("UPDATE feeds SET configured = false, enabled = false"),
     "feed is leased": lambda _: change("UPDATE feeds SET lease_owner = 'x', lease_until = ?", NOW_US + DAY_US),
     "feed polled in the future": lambda _: change("UPDATE feeds SET last_polled_at = ?", NOW_US + DAY_US),
+    "feed put off for a year": lambda _: change("UPDATE feeds SET next_poll_at = ?", NOW_US + 365 * DAY_US),
     "article is wanted": lambda _: change("INSERT INTO wanted_texts VALUES (1, 0, ?)", NOW_US - 1),
     "older schema": lambda _: change("UPDATE alembic_version SET version_num = '0012'"),
     "no database": lambda _: Path("db.sqlite").unlink(),

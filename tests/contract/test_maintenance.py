@@ -147,6 +147,17 @@ async def test_clock_that_ran_ahead_puts_nothing_off(store: AnyStore) -> None:
     assert await store.maintenance.repair_future_dates(NOW) == 0
 
 
+async def test_feed_put_off_by_a_clock_that_ran_ahead_is_due(store: AnyStore) -> None:
+    """While the network is down, a feed is put off without having been polled; two of its own intervals may be long."""
+    await store.feeds.sync([feed("a"), feed("b"), feed("c")], NOW)
+    for name, days, interval_s in (("a", 365, 900.0), ("b", 31, 900.0), ("c", 90, 60 * 86_400.0)):
+        (state,) = await lease(store.feeds, name)
+        after = replace(state, interval_s=interval_s, next_poll_at=NOW + days * DAY)
+        await store.feeds.commit(PollResult(state=after), owner="me")
+    assert await store.maintenance.repair_future_dates(NOW) == 1
+    assert [s.id for s in await store.feeds.claim_due(NOW, owner="me", lease_s=60, limit=9)] == ["a"]
+
+
 async def test_clock_that_ran_ahead_leaves_nothing_behind(store: AnyStore) -> None:
     """The host of what was polled in the future need not rest, a lease of then is over, a story collects no longer."""
     await store.feeds.sync([feed("a"), feed("b"), feed("c")], NOW)

@@ -1334,7 +1334,11 @@ class MemoryMaintenance:
         put_off = [
             row
             for row in tables.feeds.values()
-            if row.state.last_polled_at and row.state.last_polled_at > future and (row.state.next_poll_at or now) > now
+            if (row.state.next_poll_at or now) > now
+            and (
+                (row.state.last_polled_at or now) > future
+                or (row.state.next_poll_at or now) > now + timedelta(days=32, seconds=2 * (row.state.interval_s or 0))
+            )
         ]
         resting = {host_key(row.state.url) for row in put_off if row.state.next_poll_at}
         for row in put_off:
