@@ -32,7 +32,7 @@ def undoable(connection: Connection, undo: Undo | None, watched: Watched) -> Ite
     if undo is None:
         yield
         return
-    before = [_rows(connection, table, condition) for table, condition in watched]
+    before = [_rows(connection, table, condition, locked=True) for table, condition in watched]
     yield
     images: list[Any] = []
     for (table, condition), old in zip(watched, before, strict=True):
@@ -69,9 +69,15 @@ def take_back(connection: Connection, undo_id: str, now: datetime) -> Undo:
     return Undo(id=undo_id, kind=row.kind, made_at=row.made_at, count=count)
 
 
-def _rows(connection: Connection, table: Table, condition: ColumnElement[bool]) -> dict[Key, Row]:
+def _rows(
+    connection: Connection, table: Table, condition: ColumnElement[bool], *, locked: bool = False
+) -> dict[Key, Row]:
+    """Read rows; `locked`: what others, such as routing, write into them meanwhile would pass for our change."""
     keys = [column.name for column in table.primary_key]
-    found = [row._asdict() for row in connection.execute(select(table).where(condition))]
+    query = select(table).where(condition)
+    if locked:
+        query = query.order_by(*table.primary_key).with_for_update()
+    found = [row._asdict() for row in connection.execute(query)]
     return {tuple(row[name] for name in keys): row for row in found}
 
 

@@ -6,12 +6,21 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from aggregator.core.model import ConfigVersion, Node, PollResult, RoutingQuery, RoutingResult, StoredConfig
+from aggregator.core.model import (
+    ConfigVersion,
+    Node,
+    PollResult,
+    RoutingQuery,
+    RoutingResult,
+    StoredConfig,
+    Undo,
+    UnroutedPoll,
+)
 from aggregator.store import Store, open_store
 from aggregator.store.dialect import ROUTING_LOCK
 from tests.support.engine import execute
 from tests.support.postgres import PostgresServer, postgres
-from tests.support.records import NOW, delivery, entry, feed, lease, making, polled, stored
+from tests.support.records import NOW, delivery, entry, feed, hit, lease, making, polled, stored
 
 __all__ = ["postgres"]
 
@@ -80,3 +89,19 @@ async def test_leases_of_a_silent_node_end_without_a_job(store: Store, url: str)
     execute(url, "UPDATE nodes SET heartbeat_at = heartbeat_at - 16000000 WHERE id = 'x'")
     await store.cluster.end_silent(NOW)
     assert await store.outbox.due_channels(NOW) == {"x"}
+
+
+async def test_undoing_leaves_what_another_process_decided_at_the_same_moment(store: Store, url: str) -> None:
+    """A hit is routed while somebody marks it: taking the mark back does not take the routing back."""
+    await stored(store, entry(), later=UnroutedPoll(feed="a", at=NOW, hits=(hit(),)))
+    with psycopg.connect(url.replace("+psycopg", "")) as other:
+        other.execute("UPDATE hits SET state = 'alerted'")
+        undo = Undo(id="u", kind="relevant", made_at=NOW)
+        marking = asyncio.create_task(store.catalog.mark(["h1"], "relevant", undo=undo))
+        async with asyncio.timeout(10):
+            while not execute(url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        other.commit()
+        await asyncio.wait_for(marking, 10)
+    await store.catalog.undo("u", NOW)
+    assert execute(url, "SELECT state, mark FROM hits") == [("alerted", None)]
