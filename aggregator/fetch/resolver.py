@@ -144,7 +144,11 @@ class Resolver:
 
 @lru_cache(maxsize=16_384)
 def numeric(host: str) -> str | None:
-    """Return the address meant by `127.1`, `0x7f000001`, `::1` …, as the system's own functions read it."""
+    """Return the address meant by `127.1`, `0x7f000001`, `::1` …, as the system's own functions read it.
+
+    A dot at its end is dropped, as a proxy may drop it (WHATWG URL, "ends in a number").
+    """
+    host = host.rstrip(".")
     if is_ip_address(host) and ":" not in host:
         return host
     try:

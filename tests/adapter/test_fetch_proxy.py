@@ -160,7 +160,9 @@ async def test_socks_refusals() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "[::1]", "localhost", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "[::1]", "localhost", "10.0.0.1", "10.0.0.1.", "127.1."]
+)
 async def test_guard_behind_a_proxy(host: str, scheme: str) -> None:
     """What can be checked behind a proxy is checked, on redirects too: the proxy may stand where others may not."""
     closed = AddressPolicy()

@@ -18,7 +18,7 @@ from aggregator.core.rules.match_context import BASIC_FIELDS, MatchContext, voca
 from aggregator.core.rules.regex import Pattern, Prefilter
 from aggregator.core.text.tokens import MAX_TEXT, TokenizedText, is_wide, spread, without_wide, words
 
-_MAX_CHUNKS, _MAX_CHUNK = 120_000, 24  # words between blanks that are known by heart: at most 12 MB
+_MAX_CHUNKS, _MAX_CHUNK = 120_000, 24  # words between blanks known by heart: 12 MB, at worst 50
 _MAX_LEARNT = 1000  # of one text, at once
 _LATELY = 1000  # texts
 _PLACE = {name: n for n, name in enumerate((*BASIC_FIELDS, "author", "category", "link", "feed", "lang"))}
