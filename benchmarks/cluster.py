@@ -1,6 +1,6 @@
 """A cluster under load and under fire: nothing lost, nothing polled twice at once, hosts left alone for a second.
 
-    python -m benchmarks.cluster [--seconds 60] [--kills 20] [--only S1 S3 S5] [--log requests.jsonl]
+    python -m benchmarks.cluster [--seconds 60] [--kills 20] [--rate 2] [--only S1 S3 S5] [--log requests.jsonl]
                                  [--feeds 100000] [--before FOLDER]
 
 Three workers, a planner with the files, and a PostgreSQL of their own, which is restarted too. What was polled is told
@@ -124,7 +124,7 @@ def s1(options: argparse.Namespace) -> Row:
         while time.monotonic() - began < options.seconds:
             on.feeds.publish(chance.choice(on.feeds.feeds), f"k{published}", f"S-400 mark{published:05d}")
             published += 1
-            time.sleep(0.5)
+            time.sleep(1 / options.rate)
             now = time.monotonic()
             if thaw_at and now > thaw_at:
                 on.cluster.thaw("w3")
@@ -462,6 +462,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--rate", type=float, default=2.0, help="of S1: alerts a second")
     parser.add_argument("--seed", type=int, default=18)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--log", default="")
