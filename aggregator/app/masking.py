@@ -27,14 +27,16 @@ class _MaskedCatalog:
         return getattr(self._catalog, name)
 
     async def feeds(
-        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0
+        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0, counted: bool = True
     ) -> tuple[FeedSummary, ...]:
-        return self._all_masked(await self._catalog.feeds(ids, after=after, limit=limit))
+        return self._all_masked(await self._catalog.feeds(ids, after=after, limit=limit, counted=counted))
 
     async def feed_page(
-        self, *, health: Health | None = None, offset: int = 0, limit: int = 50
+        self, *, health: Health | None = None, offset: int = 0, limit: int = 50, counted: bool = True
     ) -> tuple[FeedSummary, ...]:
-        return self._all_masked(await self._catalog.feed_page(health=health, offset=offset, limit=limit))
+        return self._all_masked(
+            await self._catalog.feed_page(health=health, offset=offset, limit=limit, counted=counted)
+        )
 
     async def deliveries(self, **asked: Any) -> tuple[Delivery, ...]:
         return tuple(map(self._delivery, await self._catalog.deliveries(**asked)))

@@ -969,7 +969,7 @@ class PollResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSummary:
-    """A feed's state with figures about its entries."""
+    """A feed's state with figures about its entries; 0 where nobody asked for them."""
 
     state: FeedState
     entries: int = 0

@@ -43,15 +43,18 @@ class Catalog(Protocol):
     """
 
     async def feeds(
-        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0
+        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0, counted: bool = True
     ) -> tuple[FeedSummary, ...]:
-        """Return configured feeds by id, those behind `after`; or exactly those with these ids, even removed ones."""
+        """Return configured feeds by id, those behind `after`; or exactly those with these ids, even removed ones.
+
+        `counted`: with their entries and hits, which takes a look at each of these; else both are 0.
+        """
         ...
 
     async def feed_page(
-        self, *, health: Health | None = None, offset: int = 0, limit: int = 50
+        self, *, health: Health | None = None, offset: int = 0, limit: int = 50, counted: bool = True
     ) -> tuple[FeedSummary, ...]:
-        """Return configured feeds (in one state), those with problems first, then by id; counts only for this page."""
+        """Return configured feeds (in one state), those with problems first, then by id; `counted` as in `feeds`."""
         ...
 
     async def health(self) -> Mapping[Health, int]:

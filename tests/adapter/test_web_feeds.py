@@ -10,6 +10,7 @@ from aggregator.app.backend import AppBackend
 from aggregator.config import load
 from aggregator.core.results import PollOutcome
 from aggregator.web import create_app
+from aggregator.web.pages import feeds
 from tests.support.http_client import HttpClient
 from tests.support.memory_backend import MemoryBackend
 from tests.support.sample_data import sample_tables
@@ -71,11 +72,16 @@ def test_feeds_are_changed_in_bulk(client: HttpClient, backend: MemoryBackend) -
     assert tags() == []
 
 
-def test_all_feeds_of_most_stand_on_one_page(client: HttpClient) -> None:
-    """With a box to tick each, their tags, and no charts where they would weigh too much."""
+def test_all_feeds_of_most_stand_on_one_page(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a box to tick each, their tags, and no charts and counts where they would cost too much."""
     page = client.get("/feeds").text
     assert page.count("data-select aria") == page.count('id="feed-') > 3
     assert 'class="tag"' in page
+    assert page.count(">Entries</th>") == page.count(">Activity, 30 days</th>") == 1
+    monkeypatch.setattr(feeds, "DRAWN", 3)
+    many = client.get("/feeds").text
+    assert many.count('id="feed-') == page.count('id="feed-')
+    assert not any(word in many for word in (">Entries</th>", ">Activity, 30 days</th>", 'data-label="Hits"'))
 
 
 @pytest.fixture

@@ -74,6 +74,10 @@ async def test_pages_of_feeds_begin_with_the_unhealthy(store: AnyStore) -> None:
     assert [row.state.id for row in await page()] == ["d", "c", "a", "b"]
     assert [(row.state.id, row.entries, row.hits) for row in await page(offset=2, limit=1)] == [("a", 1, 1)]
     assert [row.state.id for row in await page(health=Health.PAUSED)] == ["b"]
+    assert [(row.state.id, row.entries, row.hits) for row in await page(offset=2, limit=1, counted=False)] == [
+        ("a", 0, 0)
+    ]
+    assert await store.catalog.feeds(["a"], counted=False) == await page(offset=2, limit=1, counted=False)
     assert await page(health=Health.BLOCKED) == await page(offset=4) == ()
 
 

@@ -792,21 +792,21 @@ class MemoryCatalog(MemoryTriage):
         self._tables = tables
 
     async def feeds(
-        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0
+        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0, counted: bool = True
     ) -> tuple[FeedSummary, ...]:
         rows = self._tables.feeds
         named = sorted(name for name, row in rows.items() if row.configured) if ids is None else sorted(set(ids))
         named = [name for name in named if name > after][: limit or None]
-        entries = Counter(entry.feed for entry in self._tables.entries.values())
-        hits = Counter(hit.feed for hit in self._tables.hits.values())
+        entries = Counter(entry.feed for entry in self._tables.entries.values() if counted)
+        hits = Counter(hit.feed for hit in self._tables.hits.values() if counted)
         return tuple(
             FeedSummary(state=self._tables.feed(name).seen(), entries=entries[name], hits=hits[name]) for name in named
         )
 
     async def feed_page(
-        self, *, health: Health | None = None, offset: int = 0, limit: int = 50
+        self, *, health: Health | None = None, offset: int = 0, limit: int = 50, counted: bool = True
     ) -> tuple[FeedSummary, ...]:
-        found = sorted(await self.feeds(), key=_worst_first)
+        found = sorted(await self.feeds(counted=counted), key=_worst_first)
         return _first([row for row in found if health in (None, row.state.health)][offset:], limit)
 
     async def resolve_id(self, kind: Literal["hit", "delivery"], beginning: str) -> str:

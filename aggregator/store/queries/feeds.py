@@ -23,18 +23,20 @@ class FeedQueries(QueryBase):
     """The catalog's feeds."""
 
     async def feeds(
-        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0
+        self, ids: Sequence[str] | None = None, *, after: str = "", limit: int = 0, counted: bool = True
     ) -> tuple[FeedSummary, ...]:
         query = limited(select(feeds).where(feeds.c.id > after).order_by(feeds.c.id), limit)
-        return await self._reader.read(lambda connection: self._summaries(connection, query, ids))
+        return await self._reader.read(lambda connection: self._summaries(connection, query, ids, counted=counted))
 
     async def feed_page(
-        self, *, health: Health | None = None, offset: int = 0, limit: int = 50
+        self, *, health: Health | None = None, offset: int = 0, limit: int = 50, counted: bool = True
     ) -> tuple[FeedSummary, ...]:
         query = limited(select(feeds).where(feeds.c.configured).order_by(WORST_FIRST, feeds.c.id), limit).offset(offset)
         if health is not None:
             query = query.where(SHOWN.in_([health.value]))
-        return await self._reader.read(lambda connection: self._counted(connection, connection.execute(query).all()))
+        return await self._reader.read(
+            lambda connection: self._counted(connection, connection.execute(query).all(), counted)
+        )
 
     async def health(self) -> Mapping[Health, int]:
         query = select(SHOWN, func.count()).where(feeds.c.configured).group_by(SHOWN)
@@ -42,7 +44,7 @@ class FeedQueries(QueryBase):
         return {Health(word): count for word, count in found}
 
     def _summaries(
-        self, connection: Connection, query: Select[Any], ids: Sequence[str] | None
+        self, connection: Connection, query: Select[Any], ids: Sequence[str] | None, *, counted: bool
     ) -> tuple[FeedSummary, ...]:
         if ids is None:
             found = connection.execute(query.where(feeds.c.configured)).all()
@@ -51,14 +53,14 @@ class FeedQueries(QueryBase):
             found = connection.execute(query.where(self._dialect.is_in(feeds.c.id, "ids")), bound).all()
             for missing in [feed for feed in ids if feed not in {row.id for row in found}]:
                 raise unknown_feed(connection, missing)
-        return self._counted(connection, found)
+        return self._counted(connection, found, counted)
 
-    def _counted(self, connection: Connection, found: Sequence[Row[Any]]) -> tuple[FeedSummary, ...]:
-        wanted = [row.id for row in found]
-        counted = self._count(connection, entries, wanted)
-        matched = self._count(connection, hits, wanted)
+    def _counted(self, connection: Connection, found: Sequence[Row[Any]], counted: bool) -> tuple[FeedSummary, ...]:
+        wanted = [row.id for row in found] if counted else []
+        published = self._count(connection, entries, wanted) if wanted else {}
+        matched = self._count(connection, hits, wanted) if wanted else {}
         return tuple(
-            FeedSummary(state=mappers.feed_state(row), entries=counted.get(row.id, 0), hits=matched.get(row.id, 0))
+            FeedSummary(state=mappers.feed_state(row), entries=published.get(row.id, 0), hits=matched.get(row.id, 0))
             for row in found
         )
 

@@ -87,7 +87,10 @@ async def first_steps(backend: Backend, *, look: bool = True) -> FirstSteps:
     """Return how far the installation is; `look`: with what its rules match, as long as nothing was alerted."""
     config, now = backend.current().config, backend.clock.now()
     health = await backend.catalog.health()
-    new = [one.state for one in await backend.catalog.feed_page(health=Health.NEW, offset=0, limit=FEEDS_READ)]
+    new = [
+        one.state
+        for one in await backend.catalog.feed_page(health=Health.NEW, offset=0, limit=FEEDS_READ, counted=False)
+    ]
     unread = [state for state in new if state.failures]
     waiting = health.get(Health.NEW, 0) - len(unread)
     rules, alert = [rule for rule in config.rules if rule.enabled], await first_alert(backend)
