@@ -4,6 +4,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -248,6 +249,23 @@ def open_file(place: DatabaseLocation, *, writing: bool, create: bool) -> sqlite
     return connection
 
 
+def _write_ahead(connection: sqlite3.Connection) -> str:
+    """Switch to WAL, and return the mode that SQLite kept.
+
+    Of two processes that switch a new file at the same moment, SQLite refuses one at once, without its busy timeout.
+    """
+    deadline = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return str(mode)
+
+
 def set_pragmas(connection: sqlite3.Connection, place: DatabaseLocation, *, writing: bool) -> None:
     """Verify WAL: SQLite answers with the mode that it kept, and raises nothing."""
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
@@ -259,6 +277,6 @@ def set_pragmas(connection: sqlite3.Connection, place: DatabaseLocation, *, writ
         return
     connection.execute("PRAGMA cache_size = -16384")
     connection.execute("PRAGMA synchronous = FULL")
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    mode = _write_ahead(connection)
     if mode != "wal":
         raise StoreError(f"{place} cannot use a write-ahead log on this file system ({mode}); put it on a local disk")

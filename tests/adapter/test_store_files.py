@@ -1,10 +1,13 @@
 """The files that a database leaves: who may read them, and the copy before an upgrade."""
 
 import asyncio
+import multiprocessing
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +20,8 @@ from sqlalchemy import create_engine
 from aggregator.app.processes import register, this_process
 from aggregator.core.errors import StoreError
 from aggregator.store import open_store, upgrade_store
+from aggregator.store.engine import open_file
+from aggregator.store.location import parse_location
 from aggregator.store.migrations import REVISIONS
 from tests.support.records import NOW, feed
 
@@ -111,6 +116,23 @@ def test_an_upgrade_keeps_the_keys_of_stories(tmp_path: Path) -> None:
     asyncio.run(upgrade_store(f"sqlite:///{path}"))
     with closing(sqlite3.connect(path)) as database:
         assert [*database.execute("SELECT * FROM story_keys")] == [("u:1", 1, "s2"), ("u:1", 2, "s1")]
+
+
+def test_a_new_file_is_opened_by_several_at_once(tmp_path: Path) -> None:
+    """Each process switches it to WAL; SQLite refuses some at once, without its busy timeout (about one in 25)."""
+    apart = multiprocessing.get_context("spawn")
+    with apart.Manager() as manager, ProcessPoolExecutor(3, apart) as pool:
+        start = manager.Barrier(3)
+        opened = [pool.submit(open_new_files, tmp_path, start) for _ in range(3)]
+        assert [one.result() for one in opened] == [100] * 3
+
+
+def open_new_files(folder: Path, start: threading.Barrier) -> int:
+    """Open a hundred new files, each at the moment at which the others do."""
+    for number in range(100):
+        start.wait(30)
+        open_file(parse_location(f"sqlite:///{folder / f'{number}.db'}"), writing=True, create=True).close()
+    return 100
 
 
 def test_an_upgrade_without_a_copy(tmp_path: Path) -> None:
