@@ -108,11 +108,11 @@ async def count_words(catalog: Catalog, since: datetime, limit: int = SAMPLE) ->
 
 def _noisy(rule: Rule, found: Exclusion) -> LintFinding:
     counts = f"{found.irrelevant} of {found.irrelevant_of} irrelevant hits and {found.relevant} of {found.relevant_of}"
-    titles = ", ".join(map(repr, found.titles))
+    removed = f"{found.removed} hits, such as {', '.join(map(repr, found.titles))}"
     return LintFinding(
         rule=rule.id,
         kind="noisy",
-        message=f"{found.term!r} is in {counts} relevant ones; without it {found.removed} hits less, such as {titles}",
+        message=f"{found.term!r} is in {counts} relevant ones; excluding it would have removed {removed}",
         hint=f"add it to none: [{found.term}], or exclude it only close by: query: '{found.query}'",
     )
 
