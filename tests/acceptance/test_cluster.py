@@ -235,7 +235,8 @@ def test_nodes_are_shown_and_what_is_wrong_with_them(
         "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock) "
         "VALUES ('deliver:gone', 'aggregator', 'deliver:gone', 'deliver:gone')"
     )
-    cluster.rows("UPDATE procrastinate_events SET at = at - interval '40 seconds'")
+    lost = "SELECT id FROM procrastinate_jobs WHERE queue_name = 'deliver:gone'"
+    cluster.rows(f"UPDATE procrastinate_events SET at = at - interval '40 seconds' WHERE job_id IN ({lost})")
     ((engine,),) = cluster.rows("SELECT value FROM cluster WHERE name = 'engine'")
     cluster.rows("UPDATE cluster SET value = '03.03.00' WHERE name = 'engine'")
     status = stranger.json("status")
