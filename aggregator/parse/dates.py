@@ -7,6 +7,7 @@ leap seconds, Y/M/D, epoch numbers, zone names, day and month names in other lan
 import re
 import unicodedata
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aggregator.parse import calendar
@@ -18,6 +19,13 @@ _ENGLISH = {
     for place in range(0, 36, 3)
     if (name := "JanFebMarAprMayJunJulAugSepOctNovDec"[place : place + 3])
 }
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
+)  # fmt: skip
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_ENGLISH_MONTHS = {name: n for n, whole in enumerate(_MONTHS, 1) for name in (whole, whole[:3], whole[:4])}
+_ENGLISH_DAYS = {whole[:length] for whole in _DAYS for length in (3, 4, 5, len(whole))}
 _BUDDHIST = range(2400, 2700)  # years as Thailand counts them
 _AHEAD = 543
 _ZONES = {  # minutes east of UTC, before those of the time zone database: where one is ambiguous, what feeds mean
@@ -107,7 +115,8 @@ def _date(before: str, after: str) -> tuple[int, int, int] | None:
     if found := _COMPACT.search(before):
         year, month, day = map(int, found.groups())
         return year, month, day
-    return _spelled(_TOKEN.findall(before) + _TOKEN.findall(after))
+    tokens, rest = _TOKEN.findall(before), _TOKEN.findall(after)
+    return _spelled(tokens + [token for token in rest if token not in _ZONES]) or _spelled(tokens + rest)
 
 
 def _ordered(first: str, second: str, third: str, *, american: bool) -> tuple[int, int, int]:
@@ -119,38 +128,67 @@ def _ordered(first: str, second: str, third: str, *, american: bool) -> tuple[in
     return _year(third), month, day
 
 
+class _Named(NamedTuple):
+    """Words that name months or days of the week: their place among the tokens, and all that they may mean."""
+
+    start: int
+    end: int
+    name: str
+    months: tuple[int, ...]
+    days: frozenset[int]
+
+
 def _spelled(tokens: list[str]) -> tuple[int, int, int] | None:
     """`5 March 2024`, `March 5, 2024`, `5. März 24`: a month's name and the two numbers nearest to it.
 
-    A word that also names a day of the week is the month where no other word is; a name that means several
-    months is the one in which the day of the week agrees.
+    Where all names are English, so is the month: elsewhere, `Mar` and `Sun` are other days and other months. Else a
+    word that also names a day of the week is the month where no other word is, and a name that means several months
+    is the one in which the day of the week agrees with another word.
     """
-    found: list[tuple[int, int, tuple[int, ...]]] = []
-    days_of_week: set[int] = set()
+    found: list[_Named] = []
     place = 0
     while place < len(tokens):
         for end in range(min(len(tokens), place + _MAX_NAME), place, -1):
             name = " ".join(tokens[place:end])
-            named, days = calendar.months(name), calendar.days(name)
-            if named and not days:
-                found.insert(0, (place, end, named))
-            elif named:
-                found.append((place, end, named))
-            if named or days:
-                days_of_week |= days
+            months, days = calendar.months(name), calendar.days(name)
+            if months or days:
+                found.append(_Named(place, end, name, months, days))
                 place = end - 1
                 break
         place += 1
-    for start, end, months in found:
-        numbers = [
-            t for t in (*tokens[max(0, start - 2) : start], *tokens[end:]) if t.isdecimal() and len(t) in (1, 2, 4)
-        ]
-        days_of_month = [n for n in numbers if len(n) < 3]
-        years = [n for n in numbers if len(n) == 4] or days_of_month[1:]
-        if days_of_month and years:
-            year, day = _year(years[0]), int(days_of_month[0])
-            return year, next((m for m in months if _weekday(year, m, day) in days_of_week), months[0]), day
-    return None
+    plain = _english(found) or [one for one in reversed(found) if one.months and not one.days]
+    if dates := [date for one in plain for date, _ in _readings(one, found, tokens)]:
+        return dates[0]
+    doubtful = [reading for one in found if one.months and one.days for reading in _readings(one, found, tokens)]
+    return next((date for date, agrees in doubtful if agrees), doubtful[0][0] if doubtful else None)
+
+
+def _english(found: list[_Named]) -> list[_Named]:
+    """Return the names of the month where they and all others are English; none where they differ."""
+    months = {number for one in found if (number := _ENGLISH_MONTHS.get(one.name))}
+    if len(months) != 1 or any(one.name not in _ENGLISH_MONTHS and one.name not in _ENGLISH_DAYS for one in found):
+        return []
+    return [one._replace(months=tuple(months)) for one in found if one.name in _ENGLISH_MONTHS]
+
+
+def _readings(one: _Named, found: list[_Named], tokens: list[str]) -> list[tuple[tuple[int, int, int], bool]]:
+    """Return the date that a month's name makes with the numbers around it, and whether another word agrees.
+
+    It is that of the likeliest month in which one does; none without two numbers.
+    """
+    numbers = [
+        token
+        for token in (*tokens[max(0, one.start - 2) : one.start], *tokens[one.end :])
+        if token.isdecimal() and len(token) in (1, 2, 4)
+    ]
+    days_of_month = [number for number in numbers if len(number) < 3]
+    years = [number for number in numbers if len(number) == 4] or days_of_month[1:]
+    if not (days_of_month and years):
+        return []
+    year, day = _year(years[0]), int(days_of_month[0])
+    days_of_week = {each for other in found if other is not one for each in other.days}
+    agreeing = next((month for month in one.months if _weekday(year, month, day) in days_of_week), None)
+    return [((year, agreeing or one.months[0], day), agreeing is not None)]
 
 
 def _weekday(year: int, month: int, day: int) -> int | None:

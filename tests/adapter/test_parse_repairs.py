@@ -6,7 +6,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -100,6 +100,25 @@ def entry(inside: str, before: str = "") -> tuple[object, ...]:
 def test_dates_that_people_write(written: str, meant: tuple[int, ...] | None) -> None:
     """Each of these is misread or refused somewhere."""
     assert instant(written) == (datetime(*meant, tzinfo=UTC) if meant else None)  # type: ignore[misc, arg-type]
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "%a, %d %b %Y 14:19:25 PST",
+        "%a, %d %b %Y 14:19 CET",
+        "%a %b %d 14:19:25 EST %Y",
+        "%A, %d %B %Y 14:19",
+        "%d %b %Y",
+        "%b %d, %Y 2:19 pm",
+    ],
+)
+def test_an_english_date_is_in_its_own_month(style: str) -> None:
+    """`Mar` is a Tuesday elsewhere, `Sun` June, `Fri` February: where all words are English, none of that counts."""
+    days = [date(2009, 1, 1) + timedelta(days=number) for number in range(0, 8 * 366, 5)]
+    read = {day: instant(day.strftime(style)) for day in days}
+    wrong = [day for day, at in read.items() if at is None or not day <= at.date() <= day + timedelta(days=1)]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("nonsense", ["", "soon", "0001-01-01T00:00:00", "Mon, 31 Feb 2026 10:00:00 GMT", "99:99", "5"])
