@@ -9,7 +9,9 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 
 from aggregator.core.errors import AggregatorError
 from aggregator.core.model import HitDetail, HitFilter
@@ -22,7 +24,10 @@ log = logging.getLogger(__name__)
 POLL_S = 2.0
 PING_S = 15.0
 OVERLAP = timedelta(seconds=10)
+LATE = timedelta(minutes=2)  # how long after its time a hit may become visible: in a cluster, hits are routed later
+LOOKS_FOR_LATE = 10  # every so many looks, those are looked for
 BATCH_SIZE = 100
+MAX_FOUND = 2000  # of one look, or of what a listener missed
 QUEUE = 200
 MAX_LISTENERS = 100
 
@@ -52,12 +57,17 @@ class EventStream:
             raise TooManyListeners(f"too many open pages ({MAX_LISTENERS}); close one")
 
     async def listen(self, since: tuple[datetime, str] | None = None) -> AsyncIterator[str]:
-        """Yield events from now on, or from where a listener was cut off; a comment when it is quiet."""
+        """Yield events from now on, or from where a listener was cut off; a comment when it is quiet.
+
+        Ends where the listener does not keep up: it comes back and gets what it missed.
+        """
         queue = self._join()
         try:
             yield "retry: 3000\n\n"
-            for detail in await self._missed(since):
+            missed = await self._missed(since)
+            for detail in missed:
                 yield event(detail)
+            sent_before = {detail.hit.id for detail in missed}
             while True:
                 try:
                     item = await asyncio.wait_for(queue.get(), PING_S)
@@ -66,7 +76,8 @@ class EventStream:
                     continue
                 if item is None:
                     return
-                yield event(item)
+                if item.hit.id not in sent_before:
+                    yield event(item)
         finally:
             self._leave(queue)
 
@@ -95,34 +106,49 @@ class EventStream:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _missed(self, since: tuple[datetime, str] | None) -> tuple[HitDetail, ...]:
+    async def _missed(self, since: tuple[datetime, str] | None) -> list[HitDetail]:
         if since is None:
-            return ()
-        found = await self._catalog.hits(HitFilter(since=since[0], by="recorded"), limit=BATCH_SIZE)
-        return tuple(detail for detail in reversed(found) if (detail.hit.created_at, detail.hit.id) > since)
+            return []
+        return [detail for detail in await self._found(since[0]) if detail.place("recorded") > since]
+
+    async def _found(self, since: datetime) -> list[HitDetail]:
+        """Return the hits since then, oldest first; of very many the newest. Raises AggregatorError."""
+        found: list[HitDetail] = []
+        wanted = HitFilter(since=since, by="recorded")
+        while len(found) < MAX_FOUND:
+            page = await self._catalog.hits(wanted, limit=BATCH_SIZE)
+            found += page
+            if len(page) < BATCH_SIZE:
+                break
+            wanted = replace(wanted, before=page[-1].place("recorded"))
+        return found[::-1]
 
     async def _look(self, start: datetime) -> None:
         """Look every few seconds; the overlap catches commits that were slow to become visible."""
-        sent_before: dict[str, datetime] = {}
-        while True:
-            await asyncio.sleep(self._look_s)
+        sent_before: dict[str, datetime] | None = None  # until it is known what was there before anybody listened
+        for look in count():
             now = self._clock.now()
             try:
-                recent = HitFilter(since=max(start, now - OVERLAP), by="recorded")
-                found = await self._catalog.hits(recent, limit=BATCH_SIZE)
+                found = await self._found(now - (OVERLAP if look % LOOKS_FOR_LATE else LATE))
+                if now < start:  # the clock was set back: what lies ahead of it is not new
+                    sent_before = (sent_before or {}) | {one.hit.id: one.recorded_at for one in found}
+                    start = now
+                elif sent_before is None:
+                    sent_before = {one.hit.id: one.recorded_at for one in found if one.recorded_at < start}
+                for detail in found:
+                    if detail.hit.id not in sent_before:
+                        sent_before[detail.hit.id] = detail.recorded_at
+                        self._tell(detail)
+                sent_before = {k: at for k, at in sent_before.items() if now - at < 2 * LATE}
             except AggregatorError as error:
                 log.warning("live updates suspended: %s", error)
-                continue
             except Exception:  # listeners wait for this one task: it must not end by a bug
                 log.exception("a live update failed; continuing")
-                continue
-            for detail in reversed(found):
-                if detail.hit.id not in sent_before:
-                    sent_before[detail.hit.id] = detail.hit.created_at
-                    self._tell(detail)
-            sent_before = {k: at for k, at in sent_before.items() if now - at < 6 * OVERLAP}
+            await asyncio.sleep(self._look_s)
 
     def _tell(self, detail: HitDetail) -> None:
-        for queue in self._listeners:
-            if queue.qsize() < QUEUE:  # a reader that does not read misses news, and nobody waits for it
-                queue.put_nowait(detail)
+        for queue in tuple(self._listeners):
+            queue.put_nowait(detail)
+            if queue.qsize() > QUEUE:  # nobody waits for a reader that does not read
+                self._listeners.discard(queue)
+                queue.put_nowait(None)

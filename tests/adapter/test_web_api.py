@@ -16,11 +16,11 @@ import pytest
 from pydantic import BaseModel
 
 from aggregator.core.errors import StoreError
-from aggregator.core.model import Delivery, HitFilter
+from aggregator.core.model import Delivery, HitDetail, HitFilter
 from aggregator.core.results import SearchResult
 from aggregator.core.schemas import models
 from aggregator.web import create_app
-from aggregator.web.events import EventStream, event
+from aggregator.web.events import LATE, EventStream, event
 from tests.support.http_client import HttpAnswer, HttpClient
 from tests.support.memory_backend import MemoryBackend
 from tests.support.sample_data import NOW, detail_of, sample_tables
@@ -456,6 +456,78 @@ def test_live_updates_are_caught_up() -> None:
         return "".join(lines)
 
     assert asyncio.run(story()).count("event: hit") == 2
+
+
+@pytest.mark.parametrize("listens", [True, False], ids=["all the time", "after a break"])
+def test_a_burst_is_told_whole(listens: bool) -> None:
+    """More hits than one page holds: a listener gets all; a slow one is sent away, and gets the rest later."""
+
+    async def story() -> tuple[list[str], list[str]]:
+        backend = sample_tables()
+        live = EventStream(backend.catalog, backend.clock, look_s=0.01)
+        stream = live.listen()
+        assert (await anext(stream)).startswith("retry")
+        last = (backend.clock.now(), "")
+        backend.clock.at += timedelta(seconds=1)
+        made = []
+        for number in range(8001, 8501):
+            detail = detail_of(number, "tass", "CAATSA", "CAATSA", backend.clock.now(), "caatsa")
+            backend.tables.hits[detail.hit.id], backend.tables.entries[number] = detail.hit, detail.entry
+            made.append(detail.hit.id)
+        heard: list[str] = []
+        if listens:
+            heard = [ids_of(line) async for line in stream]
+            last = (backend.clock.now(), heard[-1])
+            assert len(heard) < len(made)
+        stream = live.listen(last)
+        await anext(stream)
+        heard += [ids_of(await anext(stream)) for _ in range(len(made) - len(heard))]
+        await live.close()
+        return heard, made
+
+    def ids_of(line: str) -> str:
+        return str(json.loads(line.split("data: ")[1])["id"])
+
+    heard, made = asyncio.run(story())
+    assert heard == made
+
+
+def test_live_updates_survive_late_commits_and_clocks() -> None:
+    """A hit that is routed a minute after it was found is told, what was there before is not; a clock may go back."""
+
+    async def story() -> list[str]:
+        backend = sample_tables()
+        looks: list[HitFilter] = []
+
+        class Watched:
+            async def hits(self, wanted: HitFilter, *, limit: int) -> tuple[HitDetail, ...]:
+                looks.append(wanted)
+                return await backend.catalog.hits(wanted, limit=limit)
+
+        async def looked() -> None:
+            for _ in range(2):  # one may have begun before
+                looks.clear()
+                while not looks:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+
+        live = EventStream(Watched(), backend.clock, look_s=0.01)  # type: ignore[arg-type]
+        stream = live.listen()
+        await anext(stream)
+        await looked()
+        heard = []
+        for number, seconds in ((8001, -60), (8002, 1), (8003, -3600)):
+            if seconds < -LATE.total_seconds():
+                backend.clock.at += timedelta(seconds=seconds)
+                await looked()
+            at = backend.clock.now() + timedelta(seconds=max(seconds, -60))
+            detail = detail_of(number, "tass", "CAATSA", "CAATSA", at, "caatsa")
+            backend.tables.hits[detail.hit.id], backend.tables.entries[number] = detail.hit, detail.entry
+            heard.append(await asyncio.wait_for(anext(stream), 60))
+        await live.close()
+        return heard
+
+    ids = [json.loads(line.split("data: ")[1])["id"] for line in asyncio.run(story())]
+    assert ids == ["00001f41", "00001f42", "00001f43"]
 
 
 def test_events_are_single_lines() -> None:
