@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,13 +12,14 @@ from aggregator.core.delivery import compose
 from aggregator.core.delivery.notices import health_channels, notice_deliveries
 from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
 from aggregator.core.findings import findings
-from aggregator.core.model import AlertKind, Backlog, DeliveryState, HitFilter, HitState, Notice, Status
+from aggregator.core.model import AlertKind, Backlog, DeliveryState, HitDetail, HitFilter, HitState, Notice, Status
 from aggregator.core.titles import reasons
 from aggregator.pipeline.context import Context
 from aggregator.ports import Catalog, Maintenance, Notifier, Outbox
 
 log = logging.getLogger(__name__)
 
+PAGE = 500  # hits, with their entries, that are in memory at a time
 LEAST_CERTAIN = 10  # folds that a week's account names
 
 
@@ -53,20 +55,20 @@ class Maintainer:
         since = self._last_heartbeats.get(zone, now - timedelta(days=1))
         self._last_heartbeats[zone] = now
         health = await self._catalog.health()
-        hits = await self._catalog.hits(HitFilter(since=since, by="recorded"), limit=0)
+        rules = Counter([detail.hit.rule async for detail in self._hits(since)])
         outbox = await self._catalog.outbox()
         waiting = sum(
             outbox.get(state, 0) for state in (DeliveryState.PENDING, DeliveryState.RETRY, DeliveryState.HELD)
         )
-        rules = Counter(detail.hit.rule for detail in hits).most_common(5)
+        count, most = rules.total(), rules.most_common(5)
         lines = [
-            f"Feeds: {', '.join(f'{count} {word.value}' for word, count in health.items())}",
-            f"Hits since {since.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone}): {len(hits)}"
-            + (f" ({', '.join(f'{r} {n}' for r, n in rules)})" if rules else ""),
+            f"Feeds: {', '.join(f'{number} {word.value}' for word, number in health.items())}",
+            f"Hits since {since.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone}): {count}"
+            + (f" ({', '.join(f'{r} {n}' for r, n in most)})" if most else ""),
             f"Alerts waiting: {waiting}, failed: {outbox.get(DeliveryState.DEAD, 0)}",
         ]
         lines += await self._folds(now, zone)
-        title = f"aggregator is alive: {len(hits)} hits" if hits else "aggregator is alive: nothing matched"
+        title = f"aggregator is alive: {count} hits" if count else "aggregator is alive: nothing matched"
         subject = ("heartbeat", f"{now:%Y-%m-%dT%H:%M}")
         await self._tell(Notice(title=title, body="\n".join(lines)), subject, AlertKind.HEARTBEAT, zone)
 
@@ -74,15 +76,30 @@ class Maintainer:
         """Account for a week's folds on each Monday: their number, and the least certain of them to look at."""
         if now.astimezone(ZoneInfo(zone)).weekday() != 0:
             return []
-        week = await self._catalog.hits(HitFilter(since=now - timedelta(days=7), by="recorded"), limit=0)
-        folds = [detail for detail in week if detail.hit.state is HitState.FOLDED]
-        if not folds:
+        events: set[str | None] = set()
+        least: list[tuple[float, str, str]] = []
+        number = 0
+        async for detail in self._hits(now - timedelta(days=7)):
+            hit = detail.hit
+            if hit.state is not HitState.FOLDED:
+                continue
+            number += 1
+            events.add(hit.story)
+            line = f"- {detail.entry.title} ({detail.feed_title}): {'; '.join(reasons(hit.because)[:1])}"
+            similarity = hit.because.similarity if hit.because else 0.0
+            least = sorted([*least, (similarity, hit.id, line)])[:LEAST_CERTAIN]
+        if not number:
             return []
-        events = len({detail.hit.story for detail in folds})
-        folds.sort(key=lambda detail: (detail.hit.because.similarity if detail.hit.because else 0.0, detail.hit.id))
-        least = [f"- {one.entry.title} ({one.feed_title}): {'; '.join(reasons(one.hit.because)[:1])}" for one in folds]
-        count = f"{len(folds)} of {events} {'event' if events == 1 else 'events'}"
-        return [f"Retellings folded within a week: {count}; the least certain:", *least[:LEAST_CERTAIN]]
+        count = f"{number} of {len(events)} {'event' if len(events) == 1 else 'events'}"
+        return [f"Retellings folded within a week: {count}; the least certain:", *(line for *_, line in least)]
+
+    async def _hits(self, since: datetime) -> AsyncIterator[HitDetail]:
+        """Yield the hits since then, newest first, page by page: a week of them, with texts, may fill the memory."""
+        wanted = HitFilter(since=since, by="recorded")
+        while page := await self._catalog.hits(wanted, limit=PAGE):
+            for detail in page:
+                yield detail
+            wanted = replace(wanted, before=page[-1].place("recorded"))
 
     async def notice_faulty_config(self, errors: ConfigErrors, digest: str) -> None:
         """Report once for each faulty version of the files that it was not applied."""

@@ -190,11 +190,15 @@ class SqlCluster:
         due = (
             select(
                 feeds.c.slot,
-                feeds.c.host,
                 (micros(now) - feeds.c.next_poll_at).label("late"),
                 func.coalesce(feeds.c.interval_s, 0.0).label("every"),
             )
-            .where(feeds.c.next_poll_at <= micros(now), feeds.c.enabled, feeds.c.paused_at.is_(None))
+            .where(
+                feeds.c.next_poll_at <= micros(now),
+                feeds.c.enabled,
+                feeds.c.paused_at.is_(None),
+                feeds.c.host.not_in(resting),  # here, lest those of one host that rests be all that is looked at
+            )
             .order_by(feeds.c.next_poll_at)
             .limit(LOOKED_AT)
             .subquery()
@@ -203,7 +207,6 @@ class SqlCluster:
         lane = func.mod(due.c.slot, lanes)
         query = (
             select(lane)
-            .where(due.c.host.not_in(resting))
             .group_by(lane)
             .having(or_(func.count() >= FEEDS_PER_JOB, func.bool_or(due.c.late >= patience)))
             .order_by(func.max(due.c.late).desc())

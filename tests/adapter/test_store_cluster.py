@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import psycopg
 import pytest
 
 from aggregator.core.model import (
     ConfigVersion,
+    HostLimit,
     Node,
     PollResult,
     RoutingQuery,
@@ -16,6 +18,8 @@ from aggregator.core.model import (
     Undo,
     UnroutedPoll,
 )
+from aggregator.core.polling.hosts import host_key
+from aggregator.core.polling.lanes import slot_of
 from aggregator.store import Store, open_store
 from aggregator.store.dialect import ROUTING_LOCK
 from tests.support.engine import execute
@@ -89,6 +93,21 @@ async def test_leases_of_a_silent_node_end_without_a_job(store: Store, url: str)
     execute(url, "UPDATE nodes SET heartbeat_at = heartbeat_at - 16000000 WHERE id = 'x'")
     await store.cluster.end_silent(NOW)
     assert await store.outbox.due_channels(NOW) == {"x"}
+
+
+async def test_a_resting_host_hides_no_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The feeds of a host that asked for rest may be more than planning looks at, and are the most overdue."""
+    assert store.cluster is not None
+    monkeypatch.setattr("aggregator.store.cluster.LOOKED_AT", 2)
+    resting = [feed(name, url=f"https://resting.example/{name}") for name in ("a", "b", "c")]
+    await store.feeds.sync([*resting, feed("d", url="https://other.example/d")], NOW)
+    (first,) = await lease(store.feeds, "a")
+    limit = HostLimit(host=host_key(first.url), not_before=NOW + timedelta(hours=2), reason="Retry-After")
+    await store.feeds.commit(PollResult(state=polled(first, next_poll_at=NOW), hosts=(limit,)), owner="me")
+    (lane,) = await store.cluster.due_lanes(NOW + timedelta(hours=1), 4096)
+    (claimed,) = await store.feeds.claim_due(NOW + timedelta(hours=1), owner="me", lease_s=60, limit=9)
+    assert claimed.id == "d"
+    assert lane == slot_of(host_key(claimed.url))
 
 
 async def test_undoing_leaves_what_another_process_decided_at_the_same_moment(store: Store, url: str) -> None:

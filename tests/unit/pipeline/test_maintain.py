@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from aggregator.core.model import Entry, Hit, HitDetail, HitFilter
 from aggregator.core.settings import Channel
 from aggregator.pipeline.context import activate
 from aggregator.pipeline.maintain import Maintainer
-from tests.unit.pipeline.builders import PollFixture, poll_fixture
+from tests.unit.pipeline.builders import NOW, PollFixture, poll_fixture
 
 pytestmark = pytest.mark.anyio
 
@@ -46,6 +48,37 @@ async def test_heartbeats_go_by_the_clock_of_each_channel() -> None:
     notice = fixture.notices()[0].notice
     assert notice is not None
     assert "(Europe/Oslo)" in notice.body
+
+
+async def test_an_account_reads_hits_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their texts, those of a week may be more than the memory holds: all are counted, few are held."""
+    monkeypatch.setattr("aggregator.pipeline.maintain.PAGE", 2)
+    fixture = await poll_fixture(health={"notify": ["desk"], "heartbeat": "daily 08:00"})
+    tables = fixture.store.tables
+    for number in range(5):
+        tables.entries[number] = Entry(
+            id=number, feed="news", key=str(number), title="S-400", content_hash=b"", seen_at=NOW
+        )
+        tables.hits[str(number)] = Hit(
+            id=str(number), rule="s400", feed="news", entry_key=str(number), entry_id=number, created_at=NOW,
+        )  # fmt: skip
+    asked = []
+
+    class Counted:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(fixture.store.catalog, name)
+
+        async def hits(self, wanted: HitFilter, *, limit: int) -> tuple[HitDetail, ...]:
+            asked.append(limit)
+            return await fixture.store.catalog.hits(wanted, limit=limit)
+
+    maintainer = maintaining(fixture)
+    maintainer._catalog = Counted()  # type: ignore[assignment]
+    await maintainer.heartbeat("UTC")
+    notice = fixture.notices()[0].notice
+    assert notice is not None
+    assert notice.title == "aggregator is alive: 5 hits"
+    assert set(asked) == {2}
 
 
 async def test_each_further_death_is_reported_once() -> None:
