@@ -3,7 +3,8 @@
     python -m tests.acceptance.deadly run --config CONFIG
 
 What a document does to the machine (memory, time) is not the point here, but that the process dies
-without a word. Rests after deaths of alerts are short, so that a test sees their end.
+without a word. Rests after deaths of alerts are short, so that a test sees their end; the rest of a feed after its
+third death is long, so that none does.
 """
 
 import os
@@ -12,6 +13,7 @@ import sys
 from typing import Any
 
 import aggregator.core.delivery.retry
+import aggregator.core.polling.schedule
 import aggregator.notify.apprise_notifier
 import aggregator.pipeline.ingest
 import aggregator.pipeline.matching
@@ -39,6 +41,7 @@ async def _deadly_send(self: Any, channel: Any, alert: Any, *, recipient: str = 
 
 if __name__ == "__main__":
     aggregator.core.delivery.retry.FIRST_RETRY_S = 1.0
+    aggregator.core.polling.schedule.REST_FACTOR = 1000.0
     vars(aggregator.pipeline.ingest)["match_all"] = _deadly_match  # where polls look it up
     aggregator.notify.apprise_notifier.AppriseNotifier.send = _deadly_send  # type: ignore[method-assign]
     sys.argv[0] = "aggregator"

@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from tests.support.harness import Publisher, Receiver, Service, wait_for
+from tests.support.harness import PATIENCE_S, Publisher, Receiver, Service, wait_for
 from tests.support.loopback import Loopback
 from tests.support.receivers import free_port
 
@@ -68,7 +68,7 @@ class Supervisor:
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def start(self, ready_within_s: float = 60.0) -> None:
+    def start(self, ready_within_s: float = PATIENCE_S) -> None:
         self._launch()
         self._thread.start()
         assert self.ready.wait(ready_within_s), self.service.log.read_text(errors="replace")[-2000:]
@@ -386,7 +386,7 @@ def trial(
         )
         service.write("all.yaml", written(arena, attack))
         supervisor.start()
-        wait_for(lambda: publisher.requests, 30, "the first poll")
+        wait_for(lambda: publisher.requests, what="the first poll")
         arena.neighbour.start()
         arena.probe.start()
         stack.callback(arena.probe.stop)

@@ -13,7 +13,7 @@ import pytest
 from aggregator import __version__
 from aggregator.store import SCHEMA
 from tests.support.cluster import Cluster, FeedServer, analysed, compose_service, files, told
-from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
+from tests.support.harness import PATIENCE_S, Publisher, Receiver, Service, configuration, wait_for
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.receivers import free_port
 
@@ -48,10 +48,16 @@ def test_nothing_is_lost_when_nodes_die(cluster: Cluster, feeds: FeedServer, rec
     wait_for(lambda: "ready" in cluster.desk.log.read_text(), what="the planner")
     for name in ("w1", "w2"):
         cluster.run(name)
-    wait_for(lambda: len({asked.feed for asked in feeds.log}) == 24, what="a look at every feed", seconds=30)
-    status, queue = cluster.desk.json("status"), cluster.desk.json("queue")
-    assert {(node["name"], node["config"]) for node in status["nodes"]} == {("desk", 1), ("w1", 1), ("w2", 1)}
-    assert (queue["findings"], queue["notified"], queue["workers"] >= 3) == ([], True, True)
+    wait_for(lambda: len({asked.feed for asked in feeds.log}) == 24, what="a look at every feed")
+    every = [("desk", 1), ("w1", 1), ("w2", 1)]
+    wait_for(
+        lambda: every == sorted((node["name"], node["config"]) for node in cluster.desk.json("status")["nodes"]),
+        what="three nodes",
+    )
+    wait_for(
+        lambda: (q := cluster.desk.json("queue")) and not q["findings"] and q["notified"] and q["workers"] >= 3,
+        what="a queue with three workers and no finding",
+    )
     marks = [f"mark{number:05d}" for number in range(60)]
     for number, mark in enumerate(marks):
         feeds.publish(chance.choice(feeds.feeds), mark, f"S-400 {mark}")
@@ -65,13 +71,13 @@ def test_nothing_is_lost_when_nodes_die(cluster: Cluster, feeds: FeedServer, rec
         if number == 30:
             cluster.rows("TRUNCATE procrastinate_jobs CASCADE")
             cluster.freeze("w2")
-    wait_for(lambda: set(marks) <= told(receiver)[0].keys(), seconds=120, what="every mark")
+    wait_for(lambda: set(marks) <= told(receiver)[0].keys(), what="every mark")
     cluster.thaw("w2")
     time.sleep(1.5)
     accepted, marked = told(receiver)
     unmarked = {mark: count for mark, count in accepted.items() if count - marked[mark] > 1}
     assert (unmarked, analysed(feeds.log).twice_at_once) == ({}, [])
-    assert [cluster.nodes[name].stop(20) for name in ("w1", "w2", "desk")] == [0, 0, 0]
+    assert [cluster.nodes[name].stop() for name in ("w1", "w2", "desk")] == [0, 0, 0]
     assert not any("is started again" in cluster.nodes[name].log.read_text() for name in ("w1", "desk"))
     assert cluster.desk.call("db", "check").returncode == 0
 
@@ -159,7 +165,7 @@ def test_nodes_are_upgraded_one_after_the_other(cluster: Cluster, feeds: FeedSer
     for name in ("desk", "w1", "w2"):
         node = cluster.nodes[name]
         assert node.process
-        assert node.process.wait(30) == 1
+        assert node.process.wait(PATIENCE_S) == 1
         assert "the cluster needs aggregator 98.0 or newer, this is 97.0" in node.log.read_text()
     assert "needs aggregator 98.0 or newer" in cluster.nodes["w3"].call("worker").stderr
     cluster.run("desk", "--roles", "plan,web", command="run")
@@ -168,7 +174,7 @@ def test_nodes_are_upgraded_one_after_the_other(cluster: Cluster, feeds: FeedSer
     accepted, marked = told(receiver)
     assert {mark for mark, count in accepted.items() if count - marked[mark] > 1} == set()
     assert analysed(feeds.log).twice_at_once == []
-    assert [cluster.nodes[name].stop(20) for name in ("new", "desk")] == [0, 0]
+    assert [cluster.nodes[name].stop() for name in ("new", "desk")] == [0, 0]
 
 
 def test_nodes_are_shown_and_what_is_wrong_with_them(
@@ -199,21 +205,26 @@ def test_nodes_are_shown_and_what_is_wrong_with_them(
         found: list[dict[str, Any]] = json.loads(read(f"http://{listen}/api/v1/status"))["nodes"]
         return {node["name"]: node for node in found}
 
-    shown = wait_for(lambda: found if len(found := nodes()) == 3 else None, what="three nodes")
+    def settled() -> bool:
+        found = nodes().values()
+        return [node["config"] for node in found] == [1, 1, 1] and all(node["silent_s"] < 30 for node in found)
+
+    wait_for(settled, what="three nodes")
+    shown = nodes()
     assert {name: node["roles"] for name, node in shown.items()} == {
         "plan": ["plan", "web"],
         "poll": ["poll", "route"],
         "deliver": ["deliver", "route"],
     }
     assert {(node["version"], node["schema"], node["config"]) for node in shown.values()} == {(__version__, SCHEMA, 1)}
-    assert all(node["silent_s"] < 30 and node["heartbeat_at"] >= node["started_at"] for node in shown.values())
+    assert all(node["heartbeat_at"] >= node["started_at"] for node in shown.values())
     words = {"en": "heard of", "de": "gemeldet", "fr": "vu", "nb": "sett"}
     for language, word in words.items():
         page = read(f"http://{listen}/status", language)
         assert all(f"{name}</b>" in page for name in shown)
         assert word in page
-    status = stranger.json("status")
-    assert (status["ok"], status["running"], status["findings"]) == (True, True, [])
+    status = wait_for(lambda: (s := stranger.json("status")) and s["ok"] and s, what="a status without findings")
+    assert (status["running"], status["findings"]) == (True, [])
     assert status["jobs"].keys() == {"waiting", "running", "failed", "workers", "oldest_s"}
     gauges = wait_for(
         lambda: found if 'aggregator_nodes{role="route"} 2.0' in (found := read(f"http://{listen}/metrics")) else None,
@@ -239,10 +250,12 @@ def test_nodes_are_shown_and_what_is_wrong_with_them(
     cluster.rows(f"UPDATE procrastinate_events SET at = at - interval '40 seconds' WHERE job_id IN ({lost})")
     ((engine,),) = cluster.rows("SELECT value FROM cluster WHERE name = 'engine'")
     cluster.rows("UPDATE cluster SET value = '03.03.00' WHERE name = 'engine'")
-    status = stranger.json("status")
-    kinds = sorted(finding["kind"] for finding in status["findings"])
-    assert kinds == ["engine", "node", "node", "planner", "queue"]
-    assert not status["ok"]
+    kinds = ["engine", "node", "node", "planner", "queue"]
+    wait_for(
+        lambda: kinds == sorted(finding["kind"] for finding in stranger.json("status")["findings"]),
+        what="five findings",
+    )
+    assert not stranger.json("status")["ok"]
     troubles = {one["kind"] for one in stranger.json("doctor")["troubles"]}
     assert {"engine", "node", "planner", "queue"} <= troubles
     queue = stranger.call("queue")

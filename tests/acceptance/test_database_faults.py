@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.acceptance.supervisor import get
-from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
+from tests.support.harness import PATIENCE_S, Publisher, Receiver, Service, configuration, wait_for
 from tests.support.receivers import free_port
 
 RULES = "  - {id: watch, any: [S-400]}\n"
@@ -49,7 +49,7 @@ def test_readiness_ends_with_the_first_write_that_fails(
         assert any("cannot" in warning and "; " in warning for warning in warnings), warnings
         resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, before)
         wait_for(lambda: len(receiver.accepted) >= 20, what="everything")
-        assert get(port, "/readyz")[0] == 200
+        wait_for(lambda: get(port, "/readyz")[0] == 200, what="readiness")
         assert service.stop() == 0
     assert "Traceback" not in service.log.read_text()
     assert "the database is writable again" in service.log.read_text()
@@ -78,7 +78,7 @@ def test_deleted_database_ends_the_service(publisher: Publisher, receiver: Recei
             file.unlink()
         publisher.publish("wire", "one", "S-400 seen")
         assert service.process
-        assert service.process.wait(30) == 1
+        assert service.process.wait(PATIENCE_S) == 1
         assert not list(folder.glob("aggregator.db*"))
     [said] = [text for text in receiver.texts() if "database" in text]
     assert "was deleted" in said

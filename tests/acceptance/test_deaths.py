@@ -20,7 +20,7 @@ class Deadly(Service):
         """Restart whenever it dies, until it has died so often; it runs afterwards."""
         self.start()
         for _ in range(deaths):
-            wait_for(lambda: self.process and self.process.poll() is not None, 60, "the next death")
+            wait_for(lambda: self.process and self.process.poll() is not None, what="the next death")
             self.start()
 
 
@@ -71,7 +71,7 @@ def test_an_alert_that_kills_is_given_up_and_reported(publisher: Publisher, rece
         [dead] = wait_for(lambda: deadly.json("deliveries", "list", "--state", "dead"), what="the end")
         assert "crashed 3 times while sending it" in dead["last_error"]
         wait_for(lambda: any("Not delivered to desk" in text for text in receiver.texts()), what="the report")
-        assert any("S-400 seen" in text for text in receiver.texts())
+        wait_for(lambda: any("S-400 seen" in text for text in receiver.texts()), what="the other alert")
         assert deadly.stop() == 0
     finally:
         if deadly.process and deadly.process.poll() is None:

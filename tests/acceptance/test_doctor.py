@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.harness import Publisher, Receiver, Server, Service, closing_all, configuration, wait_for
+from tests.support.receivers import free_port
 
 pytestmark = pytest.mark.slow
 RULES = "  - {id: s400, any: [S-400]}"
@@ -203,8 +203,7 @@ def test_a_taken_port_and_an_open_secret(installed: Service) -> None:
 def test_it_knows_the_running_service(installed: Service) -> None:
     """Beside the running service it finds its page and calls it healthy."""
     text = (installed.config / "all.yaml").read_text()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    listen = f"127.0.0.1:{free_port()}"
     installed.write("all.yaml", text.replace("web: {enabled: false}", f"web: {{listen: '{listen}'}}"))
     installed.start()
     wait_for(lambda: "ready" in installed.log.read_text(), what="the service")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.harness import Publisher, Receiver, Service, configuration
+from tests.support.harness import PATIENCE_S, Publisher, Receiver, Service, configuration
 
 TITLE = "«Триумф» S-400 — Ankara’s “second” battery – 导弹 😀"
 RULES = "  - {id: watch, title: Триумф, any: [S-400], notify: [desk, console]}\n"
@@ -41,7 +41,12 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ser
 def call(service: Service, encoding: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     environ = {**service.environ, "PYTHONIOENCODING": encoding, "LC_ALL": "C", "PYTHONUTF8": "0"}
     return subprocess.run(
-        service.command(*arguments), capture_output=True, timeout=60, env=environ, cwd=service.folder, check=False
+        service.command(*arguments),
+        capture_output=True,
+        timeout=PATIENCE_S,
+        env=environ,
+        cwd=service.folder,
+        check=False,
     )
 
 

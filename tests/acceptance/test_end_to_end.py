@@ -1,7 +1,6 @@
 """From feed bytes to an accepted alert: the real process on loopback."""
 
 import json
-import time
 
 from tests.support.harness import Publisher, Receiver, Service, configuration, wait_for
 
@@ -21,7 +20,8 @@ def test_a_new_entry_reaches_its_channel(publisher: Publisher, receiver: Receive
     publisher.publish("wire", "new", "Ankara receives S‑400s", "<p>A second regiment.</p>")
     publisher.publish("wire", "decoy", "IBM AS-400 museum opens")
     wait_for(lambda: receiver.accepted, what="the alert")
-    time.sleep(3)
+    polls = publisher.polls("wire")
+    wait_for(lambda: publisher.polls("wire") >= polls + 2, what="two more polls")
     assert len(receiver.accepted) == 1
     assert "Ankara receives" in receiver.texts()[0]
     assert receiver.accepted[0]["headers"].get("idempotency-key")

@@ -1,14 +1,17 @@
 """Every way a command ends: a closed pipe, a full disk, Ctrl-C, a bug. An exit code and a sentence, no traceback."""
 
+import fcntl
 import os
 import pty
 import signal
 import subprocess
 import sys
-import time
+import termios
 from pathlib import Path
 
 import pytest
+
+from tests.support.harness import PATIENCE_S, wait_for
 
 PROGRAM = [sys.executable, "-m", "aggregator"]
 RULES = "rules: [{id: s400, any: [S-400]}]\nfeeds: []\n"
@@ -68,13 +71,22 @@ def test_a_full_disk_is_reported(folder: Path, command: tuple[str, ...]) -> None
     assert (code, said) == (1, "error: cannot write the output: No space left on device\n")
 
 
+def unread(terminal: int) -> int:
+    """How many bytes were typed at a terminal that no program has taken."""
+    count = fcntl.ioctl(terminal, termios.FIONREAD, bytes(4))
+    return int.from_bytes(count, sys.byteorder)
+
+
 def test_ctrl_c_is_clean(folder: Path) -> None:
     """At a terminal, while a command waits for its text: 130."""
     child, terminal = pty.fork()
     if not child:
         os.chdir(folder)
         os.execv(sys.executable, [*PROGRAM, "match", "--term", "x"])
-    time.sleep(1.5)
+    os.write(terminal, b"the first line of a text\n")
+    theirs = os.open(f"/proc/{child}/fd/0", os.O_RDONLY | os.O_NOCTTY)
+    wait_for(lambda: unread(theirs) == 0, what="the program to read")
+    os.close(theirs)
     os.write(terminal, b"\x03")
     said = b""
     while True:
@@ -124,4 +136,4 @@ def test_the_service_exits_with_zero_on_request(folder: Path) -> None:
             if '"ready"' in line:
                 break
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0

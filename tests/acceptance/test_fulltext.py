@@ -34,7 +34,7 @@ def test_the_service_reads_articles(publisher: Publisher, receiver: Receiver, se
     for key, title in (("hidden", "A visit"), ("open", "The S-400 again"), ("gone", "Nothing left")):
         publisher.publish("alpha", key, title)
     service.start()
-    wait_for(lambda: len(receiver.texts()) >= 2, seconds=60, what="two alerts")
+    wait_for(lambda: len(receiver.texts()) >= 2, what="two alerts")
     wait_for(lambda: any(path == "alpha/gone" for path, _ in publisher.requests), what="the last page")
     assert service.stop() == 0
     titles = sorted(title for title in ("A visit", "The S-400 again") for text in receiver.texts() if title in text)

@@ -16,7 +16,7 @@ from aggregator.app import load_config, open_application
 from aggregator.app.clock import SystemClock
 from aggregator.app.service import LOOP_TIMEOUT_S, Service
 from aggregator.telemetry.systemd import notify, watchdog_s
-from tests.support.harness import Publisher, Receiver, configuration, wait_for
+from tests.support.harness import PATIENCE_S, Publisher, Receiver, configuration, wait_for
 from tests.support.harness import Service as Process
 
 ROLES = frozenset({"poll", "deliver", "web"})
@@ -83,7 +83,7 @@ async def _answer(address: str) -> tuple[int, dict[str, bool]]:
         return answer.status, (await answer.json())["loops"]
 
 
-async def _soon(truth: object, seconds: float = 20) -> None:
+async def _soon(truth: object, seconds: float = PATIENCE_S) -> None:
     deadline = asyncio.get_running_loop().time() + seconds
     while not truth():  # type: ignore[operator]
         assert asyncio.get_running_loop().time() < deadline
@@ -138,7 +138,7 @@ def test_a_hung_loop_turns_health_red_within_a_minute(
             service._stop_requested()
             await running
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    asyncio.run(asyncio.wait_for(story(), 2 * PATIENCE_S))
     assert supervisor.hear()[0] == "READY=1"
     assert supervisor.hear()[-1] == "STOPPING=1"
 

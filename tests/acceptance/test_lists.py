@@ -20,19 +20,19 @@ def test_a_list_is_fetched_applied_and_kept(publisher: Publisher, receiver: Rece
     assert service.json("lists", "show", "names") == {"name": "names", "terms": ["Rosoboronexport"]}
 
     service.start()
-    wait_for(lambda: len(publisher.requests) >= 3, what="the first poll")
+    wait_for(lambda: publisher.polls("wire") >= 2, what="the baseline")
     publisher.publish("wire", "1", "Rosoboronexport signs in Bengaluru")
     wait_for(lambda: any("signs in Bengaluru" in text for text in receiver.texts()), what="an alert by the list")
 
     publisher.special["names.txt"] = (200, {}, b"Almaz-Antey\n***\n")
-    wait_for(lambda: any("1 added, 1 removed" in text for text in receiver.texts()), 60, what="the notice")
+    wait_for(lambda: any("1 added, 1 removed" in text for text in receiver.texts()), what="the notice")
     assert any("Almaz-Antey" in text and "***" in text for text in receiver.texts())
     wait_for(lambda: "configuration reloaded" in service.log.read_text(), what="the new list")
     publisher.publish("wire", "2", "Almaz-Antey opens a plant")
     wait_for(lambda: any("opens a plant" in text for text in receiver.texts()), what="an alert by the new term")
 
     publisher.special["names.txt"] = (200, {}, b"<!doctype html><p>moved</p>")
-    wait_for(lambda: any("could not be fetched" in text for text in receiver.texts()), 60, what="the report")
+    wait_for(lambda: any("could not be fetched" in text for text in receiver.texts()), what="the report")
     assert service.stop() == 0
     assert service.json("lists", "show", "names")["terms"] == ["Almaz-Antey"]
 

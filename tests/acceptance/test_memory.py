@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.harness import PATIENCE_S
+
 CONFIG = "feeds: [{url: 'https://a.example/feed'}]\nsettings: {web: {listen: '127.0.0.1:0'}}\n"
 COMMANDS = ["run", "worker", "demo", "poll", "check", "status", "doctor", "hits list", "feeds list", "db upgrade"]
 
@@ -21,7 +23,7 @@ def limited(folder: Path, megabytes: int, *arguments: str) -> subprocess.Complet
         [sys.executable, "-m", "aggregator", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         cwd=folder,
         preexec_fn=bound,
     )

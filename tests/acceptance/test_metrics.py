@@ -8,6 +8,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.support.harness import Publisher, Receiver, Service, closing_all, configuration, wait_for
+from tests.support.receivers import free_port
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 DOCUMENTED = re.findall(r"^\| `(aggregator_\w+)`(?!.*\(PostgreSQL\) \|$)", OPERATIONS, re.MULTILINE)
@@ -16,7 +17,7 @@ RULES = "  - {id: word, any: [zebra]}\n"
 
 def ask(address: str, path: str) -> tuple[int, str]:
     try:
-        with urlopen(f"http://{address}{path}", timeout=5) as answer:
+        with urlopen(f"http://{address}{path}", timeout=30) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         return error.code, error.read().decode()
@@ -35,7 +36,7 @@ def test_a_process_without_a_page_shows_its_figures(tmp_path: Path, command: str
     """After one alert: everything that the documentation names is there, and the way of the alert was measured."""
     publisher, receiver = Publisher(), Receiver()
     service = Service(tmp_path)
-    address = "127.0.0.1:19464"
+    address = f"127.0.0.1:{free_port()}"
     with closing_all(publisher, receiver):
         publisher.publish("one", "k1", "Nothing")
         extra = f"  metrics: {{listen: '{address}'}}" if command == "run" else ""

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,7 +11,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from tests.support.harness import Answer, Publisher, Receiver, Server, Service, closing_all, wait_for
+from tests.support.harness import PATIENCE_S, Answer, Publisher, Receiver, Server, Service, closing_all, wait_for
+from tests.support.receivers import free_port
 
 pytestmark = pytest.mark.slow
 NAMES = "PASSWORD BEARER HEADER QUERY USERINFO PROXY HOOK JSONURL SMTP NTFY WEB TOKEN"
@@ -122,8 +122,8 @@ def seeded(tmp_path: Path, publisher: Publisher, receiver: LeakyReceiver) -> Ite
         "teller_host": teller.host,
         "receiver": receiver.url,
         "receiver_host": receiver.host,
-        "closed": _free_port(),
-        "page": _free_port(),
+        "closed": free_port(),
+        "page": free_port(),
     }
     (tmp_path / "places.json").write_text(json.dumps(places))
     publisher.publish("wire", "0", "nothing")
@@ -133,11 +133,6 @@ def seeded(tmp_path: Path, publisher: Publisher, receiver: LeakyReceiver) -> Ite
     if service.process and service.process.poll() is None:
         service.kill()
     teller.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def _places(service: Service) -> dict[str, str]:
@@ -175,7 +170,7 @@ def _page(service: Service, path: str, token: str | None) -> str:
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return f"{answer.status} {answer.headers} {answer.read().decode()}"
     except urllib.error.HTTPError as error:
         return f"{error.code} {error.headers} {error.read().decode()}"
@@ -187,10 +182,10 @@ def test_the_running_service_shows_no_secret(seeded: Service, publisher: Publish
     text = CONFIG.format(format=style, **_places(seeded))
     seeded.write("all.yaml", text)
     seeded.start()
-    wait_for(lambda: len(publisher.requests) >= 2, what="the baseline")
+    wait_for(lambda: publisher.polls("wire") >= 2, what="the baseline")
     publisher.publish("wire", "1", "S-400 seen")
-    wait_for(lambda: _log(seeded).count("will be retried") >= 5, 40, "failed deliveries")
-    wait_for(lambda: _log(seeded).lower().count("debug") > 10, 40, "what a person sees at debug")
+    wait_for(lambda: _log(seeded).count("will be retried") >= 5, what="failed deliveries")
+    wait_for(lambda: _log(seeded).lower().count("debug") > 10, what="what a person sees at debug")
     outputs = {path: _page(seeded, path, SEEDS["TOKEN"]) for path in PAGES}
     outputs |= {f"{path} for strangers": _page(seeded, path, "wrong") for path in PAGES}
     assert outputs["/feeds"].startswith("200")
@@ -214,7 +209,7 @@ def test_no_command_shows_a_secret(seeded: Service, publisher: Publisher, receiv
     publisher.publish("wire", "1", "S-400 seen")
     outputs = {}
     for command in COMMANDS:
-        done = seeded.call(*command.split(), timeout=120)
+        done = seeded.call(*command.split())
         assert "Traceback" not in done.stderr, done.stderr
         outputs[command] = done.stdout + done.stderr
     listed = json.loads(seeded.call("deliveries", "list", "--json").stdout)

@@ -81,7 +81,7 @@ def test_a_kill_at_any_moment_loses_nothing_of_any_kind(
                 time.sleep(0.4 + 0.5 * number)  # the kill lands before, amid and after the polls
                 service.kill()
             service.start()
-            wait_for(lambda: not _missing(wanted, receiver.texts()), seconds=60, what="every alert")
+            wait_for(lambda: not _missing(wanted, receiver.texts()), what="every alert")
         finally:
             service.kill()
         stored = str(service.json("search", "missile", "--limit", "0"))

@@ -12,10 +12,9 @@ import termios
 import time
 from pathlib import Path
 
-from tests.support.harness import Publisher, Service
+from tests.support.harness import PATIENCE_S, Publisher, Service
 
 COLUMNS = 80
-PATIENCE_S = 45.0
 CLEAR = "\r\x1b[K"
 SETTINGS = """\
 feeds:

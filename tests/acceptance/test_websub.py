@@ -1,14 +1,14 @@
 """WebSub with the real process: a hub asks back, pushes, and the alert comes long before the next poll."""
 
 import hmac
-import socket
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlencode
 
-from tests.support.harness import Answer, Publisher, Receiver, Service, configuration, wait_for
+from tests.support.harness import PATIENCE_S, Answer, Publisher, Receiver, Service, configuration, wait_for
+from tests.support.receivers import free_port
 
 
 class Hub(Publisher):
@@ -31,7 +31,7 @@ class Hub(Publisher):
     def _verify(self, form: Mapping[str, str]) -> None:
         question = {"hub.mode": "subscribe", "hub.topic": form["hub.topic"], "hub.challenge": "mellon"}
         address = f"{form['hub.callback']}?{urlencode({**question, 'hub.lease_seconds': '864000'})}"
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
             self.confirmed.append(answer.read().decode())
 
     def push(self, feed: str, secret: str | None = None) -> int:
@@ -58,7 +58,7 @@ def test_a_push_alerts_at_once(receiver: Receiver, service: Service) -> None:
         service.write("all.yaml", written.replace("web: {enabled: false}", page))
         service.json("poll", "--force")
         service.start()
-        wait_for(lambda: hub.confirmed, seconds=60, what="the confirmation")
+        wait_for(lambda: hub.confirmed, what="the confirmation")
         assert hub.confirmed == ["mellon"]
         hub.publish("alpha", "one", "S-400 seen")
         assert hub.push("alpha", secret="forged") == 202
@@ -73,9 +73,3 @@ def test_a_push_alerts_at_once(receiver: Receiver, service: Service) -> None:
         assert hub.forms[0]["hub.secret"] not in service.log.read_text()
     finally:
         hub.close()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

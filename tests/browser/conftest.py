@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from aggregator.web import create_app
 from aggregator.web.server import bind, serve
@@ -19,6 +19,7 @@ from tests.support.sample_data import sample_tables
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 ARTEFACTS = Path(os.environ.get("AGGREGATOR_ARTEFACTS", "artefacts"))
+PATIENCE_MS = 45_000  # on a busy machine; what comes at all comes long before
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -74,8 +75,9 @@ def site() -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=120_000)
         yield chromium
         chromium.close()
 
@@ -100,6 +102,7 @@ def open_page(browser: Browser, site: Site) -> Iterator[Opener]:
             timezone_id="Europe/Oslo",
         )
         contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.on("console", lambda m: site.complaints.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: site.complaints.append(str(error)))

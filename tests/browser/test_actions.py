@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Opener, Site
+from tests.support.harness import wait_for
 from tests.support.sample_data import detail_of
 
 
@@ -51,16 +52,16 @@ def test_a_mark_is_kept_and_taken_away(site: Site, open_page: Opener, scripts: b
     button = page.locator("#hit-00001389").get_by_role("button", name="Irrelevant")
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
-    assert site.backend.tables.hits["00001389"].mark == "irrelevant"
+    hits = site.backend.tables.hits
+    wait_for(lambda: hits["00001389"].mark == "irrelevant", what="the mark")  # the page shows it before it is kept
     button.click()
     expect(button).to_have_attribute("aria-pressed", "false")
-    assert site.backend.tables.hits["00001389"].mark is None
+    wait_for(lambda: hits["00001389"].mark is None, what="the end of the mark")
 
 
 def test_new_hits_are_announced(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
     """A hit that comes while the page is open is counted, and one press shows it."""
     page = open_page("/")
-    page.wait_for_timeout(500)
     backend = site.backend
     backend.clock.at += timedelta(seconds=5)
     detail = detail_of(
@@ -68,7 +69,7 @@ def test_new_hits_are_announced(site: Site, open_page: Opener, keep: Callable[[P
     )
     backend.tables.hits[detail.hit.id], backend.tables.entries[7777] = detail.hit, detail.entry
     link = page.get_by_role("link", name="1 new")
-    link.wait_for(timeout=8000)
+    link.wait_for()
     keep(page, "hits-new")
     link.click()
     expect(page.locator(f"#hit-{detail.hit.id}")).to_be_visible()
@@ -99,7 +100,7 @@ def test_a_silence_is_made_and_lifted(site: Site, open_page: Opener) -> None:
     assert (made.story, made.rule, made.reason) == ("story-1", None, "told enough")
     page.goto(site.address + "/status")
     page.get_by_role("button", name="Remove").last.click()
-    assert number not in site.backend.tables.silences
+    wait_for(lambda: number not in site.backend.tables.silences, what="the end of the silence")
 
 
 def test_the_editor_checks_while_typing(site: Site, open_page: Opener, keep: Callable[[Page, str], None]) -> None:
@@ -122,7 +123,7 @@ def test_the_editor_checks_while_typing(site: Site, open_page: Opener, keep: Cal
     expect(page.locator("[data-preview] .minus").first).to_have_text("−3")
     keep(page, "editor-preview-1280-light")
     page.get_by_role("button", name="Save and apply").click()
-    page.wait_for_url(re.compile(r"/rules\b.*done=saved"), timeout=5000)
+    page.wait_for_url(re.compile(r"/rules\b.*done=saved"))
     assert "[CAATSA, sanction*]" in site.backend.text
 
 
@@ -138,7 +139,7 @@ def test_the_editor_works_without_scripts(site: Site, open_page: Opener) -> None
     page.get_by_role("button", name="Preview").click()
     expect(page.locator(".changes .plus").first).to_have_text("+14")
     page.get_by_role("button", name="Save and apply").click()
-    page.wait_for_url(re.compile(r"/rules\b.*done=saved"), timeout=5000)
+    page.wait_for_url(re.compile(r"/rules\b.*done=saved"))
     assert site.backend.text.endswith("# more\n")
 
 
@@ -194,7 +195,7 @@ def test_alerts_are_retried_and_cancelled(site: Site, open_page: Opener) -> None
     expect(page.get_by_text("No alerts in this state.")).to_be_visible()
     page.goto(site.address + "/alerts?state=held")
     page.get_by_role("button", name="Cancel").click()
-    assert site.backend.tables.deliveries["d2"].state.value == "suppressed"
+    wait_for(lambda: site.backend.tables.deliveries["d2"].state.value == "suppressed", what="the end of the alert")
 
 
 def test_alerts_are_acknowledged(site: Site, open_page: Opener) -> None:

@@ -60,7 +60,7 @@ def test_from_nothing_to_the_first_alert(browser: Browser, world: tuple[Publishe
     page.get_by_role("button", name="Find feeds").click()
     expect(page.get_by_text("Ankara takes delivery of S‑400s")).to_be_visible()
     page.get_by_role("button", name="Add", exact=True).click()
-    expect(page.locator("#step-feeds")).to_contain_text("1 feed has been read", timeout=20_000)  # without a reload
+    expect(page.locator("#step-feeds")).to_contain_text("1 feed has been read")  # without a reload
 
     page.get_by_label("Any of these terms").fill("S-400")
     page.get_by_role("button", name="Preview over what is stored").click()

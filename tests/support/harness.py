@@ -23,6 +23,7 @@ from xml.sax.saxutils import escape
 
 Answer = tuple[int, dict[str, str], bytes]
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
+PATIENCE_S = 180.0  # on a machine that has other things to do: what comes at all comes long before
 
 
 class Server:
@@ -90,6 +91,11 @@ class Publisher(Server):
     def publish(self, feed: str, key: str, title: str, text: str = "") -> None:
         with self.lock:
             self.entries.setdefault(feed, []).append((key, title, text))
+
+    def polls(self, feed: str) -> int:
+        """How often this feed was asked for; the second time, what the first one brought is stored."""
+        with self.lock:
+            return sum(asked == feed for asked, _ in self.requests)
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         feed = path.strip("/")
@@ -168,7 +174,9 @@ class Service:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, *self.program, *arguments, "--config", str(self.config)]
 
-    def call(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, *arguments: str, stdin: str | None = None, timeout: float = PATIENCE_S
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
             self.command(*arguments),
@@ -202,7 +210,7 @@ class Service:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, timeout: float = 15) -> int:
+    def stop(self, timeout: float = 60) -> int:
         """SIGTERM, and the exit code."""
         assert self.process
         self.process.send_signal(signal.SIGTERM)
@@ -218,7 +226,7 @@ def closing_all(*servers: Server) -> Iterator[None]:
             server.close()
 
 
-def wait_for(truth: Callable[[], object], seconds: float = 45, what: str = "it") -> Any:
+def wait_for(truth: Callable[[], object], seconds: float = PATIENCE_S, what: str = "it") -> Any:
     """The first true answer; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
