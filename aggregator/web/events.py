@@ -25,7 +25,7 @@ POLL_S = 2.0
 PING_S = 15.0
 OVERLAP = timedelta(seconds=10)
 LATE = timedelta(minutes=2)  # how long after its time a hit may become visible: in a cluster, hits are routed later
-LOOKS_FOR_LATE = 10  # every so many looks, those are looked for
+LOOKS_FOR_LATE = 10  # how often: at every tenth look
 BATCH_SIZE = 100
 MAX_FOUND = 2000  # of one look, or of what a listener missed
 QUEUE = 200
