@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from pydantic import SecretStr
 
-from aggregator.config.source import MAX_SECRET_BYTES, NotASecretFile, secret_content
+from aggregator.config.source import MAX_SECRET_BYTES, PERMISSIONS, NotASecretFile, secret_content
 from aggregator.config.yaml_offsets import index_of
 from aggregator.config.yaml_tree import Node, ScalarNode, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
@@ -74,9 +74,9 @@ class Expander:
         except NotASecretFile as refused:
             return self._wrong(scalar, found, f"{name!r} {refused}", "put the secret in a regular file")
         except OSError as broken:
-            return self._wrong(scalar, found, f"{name!r} cannot be read: {broken.strerror}")
+            return self._wrong(scalar, found, f"{name!r} cannot be read: {broken.strerror}", PERMISSIONS)
         except ValueError:  # not UTF-8, or a name that no file can have
-            return self._wrong(scalar, found, f"{name!r} is not text in UTF-8")
+            return self._wrong(scalar, found, f"{name!r} is not text in UTF-8", "save it as UTF-8")
         if len(raw) > MAX_SECRET_BYTES:
             return self._wrong(scalar, found, f"{name!r} is larger than 64 kB", "a secret is one short line")
         return self._secret(scalar, found, repr(name), text.rstrip("\r\n"))

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from aggregator.config import shipped_lists
 from aggregator.config.messages import find_node, validation_error
-from aggregator.config.source import MAX_BYTES, content, state_directory
+from aggregator.config.source import MAX_BYTES, PERMISSIONS, content, state_directory
 from aggregator.config.yaml_tree import MappingNode, Node, SequenceNode
 from aggregator.core.errors import ConfigError, did_you_mean
 from aggregator.core.settings import ListSource
@@ -124,7 +124,7 @@ class _Resolution:
         except FileNotFoundError:
             self._refuse(place, f"{self.source.file}: no such file", f"create {path}")
         except OSError as broken:
-            self._refuse(place, f"{self.source.file} cannot be read: {broken.strerror}", None)
+            self._refuse(place, f"{self.source.file} cannot be read: {broken.strerror}", PERMISSIONS)
         return ()
 
     def _url(self) -> tuple[str, ...]:

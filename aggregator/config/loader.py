@@ -116,6 +116,7 @@ def build(
             *expander.errors,
             *invalid,
             *faulty_lists,
+            *references.empty_key_errors(root),
             *references.duplicate_errors(root, value),
             *references.contradiction_errors(root, value),
         )

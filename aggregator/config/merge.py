@@ -14,7 +14,7 @@ def merge(roots: Sequence[Node]) -> tuple[MappingNode | None, tuple[ConfigError,
     merged: MappingNode | None = None
     for root in roots:
         if not isinstance(root, MappingNode):
-            found = "a list" if isinstance(root, SequenceNode) else "a text"
+            found = "a list" if isinstance(root, SequenceNode) else "nothing" if root.nothing else "a text"
             hint = "for example feeds: followed by a list"
             errors.append(root.source.error(root.start, f"expected a mapping, found {found}", hint))
         else:
@@ -25,9 +25,9 @@ def merge(roots: Sequence[Node]) -> tuple[MappingNode | None, tuple[ConfigError,
 def _union(first: MappingNode, second: MappingNode, path: tuple[str, ...], errors: list[ConfigError]) -> MappingNode:
     pairs = {key.text: (key, value) for key, value in first.pairs}
     for key, value in second.pairs:
-        if (before := pairs.get(key.text)) is None or _nothing(before[1]):
+        if (before := pairs.get(key.text)) is None or _nothing(before[1], path):
             pairs[key.text] = key, value
-        elif not _nothing(value):
+        elif not _nothing(value, path):
             pairs[key.text] = before[0], _joined(before, (key, value), (*path, key.text), errors)
     return MappingNode(first.source, first.start, first.end, tuple(pairs.values()))
 
@@ -49,5 +49,6 @@ def _joined(
     return first
 
 
-def _nothing(node: Node) -> bool:
-    return isinstance(node, ScalarNode) and node.absent
+def _nothing(node: Node, path: tuple[str, ...]) -> bool:
+    """Tell whether a key of the mapping at a path has no value; in a list of terms, `null` is a word."""
+    return isinstance(node, ScalarNode) and (node.absent if path[:1] == ("lists",) else node.nothing)

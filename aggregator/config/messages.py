@@ -16,6 +16,7 @@ from aggregator.core.short_names import SERVICES
 from aggregator.core.values import Unfit
 
 Step = str | int
+MERGE = "YAML merge keys are not allowed: write the keys out"
 HIDDEN = "'***'"  # stands where a value would be quoted that came from outside
 
 # What other tools call the keys of a rule.
@@ -62,11 +63,15 @@ def validation_error(wrong: ErrorDetails, root: MappingNode) -> ConfigError | No
     """Build one validation error with its place; None if its empty item has been reported already."""
     path = wrong["loc"]
     node = find_node(root, path)
-    if isinstance(node, ScalarNode) and node.absent:
+    if isinstance(node, ScalarNode) and node.absent and path[0] in UNEXPANDED:
         return None
+    if wrong["type"] == "too_short" and wrong["input"]:
+        return None  # its items are wrong, and have errors of their own
     if wrong["type"] == "extra_forbidden":
         return _unknown_key(path, root)
     if wrong["type"] == "missing":
+        if isinstance(node, ScalarNode):
+            return node.source.error(node.start, f"{path[-1]!r} has no value", _owner(path) or "write one")
         return node.source.error(node.start, f"missing key {path[-1]!r}", _owner(path))
     message, hint = _message(wrong, node, hidden=_expanded(path) and refers(node))
     label = next((f"{step}: " for step in reversed(path) if isinstance(step, str)), "")
@@ -107,6 +112,8 @@ def unknown_key(key: ScalarNode, known: Sequence[str]) -> ConfigError:
     """Build the error about an unknown key."""
     if key.text in SERVICES and "url" in known:
         return key.source.error(key.start, f"unknown key {key.text!r}", f'quote a short name: - "{key.text}: …"')
+    if key.text == "<<":
+        return key.source.error(key.start, "unknown key '<<'", MERGE)
     replacement = _RULE_KEYS.get(key.text.casefold().replace("-", "_")) if "query" in known else None
     hint = f"write {replacement}" if replacement else did_you_mean(key.text, known).strip(" ()")
     return key.source.error(key.start, f"unknown key {key.text!r}", hint or f"known keys: {', '.join(known)}")
@@ -153,6 +160,8 @@ _LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than": lambda ctx: f"must be more than {ctx['gt']:g}",
     "greater_than_equal": lambda ctx: f"must be at least {ctx['ge']:g}",
     "less_than": lambda ctx: f"must be less than {ctx['lt']:g}",
+    "too_short": lambda ctx: f"must have at least {ctx['min_length']} item",
+    "string_too_short": lambda ctx: "must not be empty",  # noqa: ARG005
     "less_than_equal": lambda ctx: f"must be at most {ctx['le']:g}",
 }
 
@@ -161,7 +170,7 @@ def _message(wrong: ErrorDetails, node: Node, *, hidden: bool) -> tuple[str, str
     kind, context = wrong["type"], wrong.get("ctx", {})
     value = HIDDEN if hidden else repr(wrong["input"])
     if kind in _KINDS:
-        hint = None if hidden else _mapping_hint(kind, node) or _list_hint(kind, node, wrong["loc"])
+        hint = None if hidden else _mapping_hint(kind, node, wrong["loc"]) or _list_hint(kind, node, wrong["loc"])
         return f"expected {_KINDS[kind]}, found {_found(node)}", hint
     if kind in _LIMITS:
         return _LIMITS[kind](context), None
@@ -184,7 +193,7 @@ def _message(wrong: ErrorDetails, node: Node, *, hidden: bool) -> tuple[str, str
 
 def _found(node: Node) -> str:
     if isinstance(node, ScalarNode):
-        return repr(node.text) if len(node.text) < 60 else "a text"
+        return "nothing" if node.nothing else repr(node.text) if len(node.text) < 60 else "a text"
     return "a list" if isinstance(node, SequenceNode) else "a mapping"
 
 
@@ -200,8 +209,16 @@ def _list_hint(kind: str, node: Node, path: Sequence[Step]) -> str | None:
     return f"write each as an item of its own: [{', '.join(terms)}]" if len(path) > 2 and path[0] == "rules" else None
 
 
-def _mapping_hint(kind: str, node: Node) -> str | None:
-    """Suggest the usual mistake behind a wrong kind: a colon in a term, or a bare URL as a feed."""
+def _mapping_hint(kind: str, node: Node, path: Sequence[Step]) -> str | None:
+    """Suggest the usual mistake behind a wrong kind: a colon in a term, a dash too few or too many."""
+    if kind == "string_type" and isinstance(node, ScalarNode) and node.nothing:
+        return f"quote it where the word is meant: '{node.text}'" if node.text else "write a value, or remove it"
+    if kind == "tuple_type" and len(path) == 1 and isinstance(node, MappingNode):
+        return f"begin each item with a dash: - {'url' if path[0] == 'feeds' else 'id'}: …"
+    if kind in ("dict_type", "model_type") and isinstance(node, SequenceNode):
+        return "write key: value, without dashes and brackets"
+    if kind == "model_type" and len(path) == 2 and path[0] == "channels" and isinstance(node, ScalarNode):
+        return f"write {path[1]}: {{{'url' if ':' in node.text else 'service'}: …}}"
     if kind == "string_type" and isinstance(node, MappingNode):
         written = node.source.text[node.start : node.end].strip()
         return (

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from aggregator.config.interpolate import refers
+from aggregator.config.interpolate import UNEXPANDED, refers
 from aggregator.config.messages import find_node, known_keys, unknown_key
 from aggregator.config.values import CONSOLE
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
@@ -53,6 +53,32 @@ def unknown_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigE
         yield from _missing(channel, ("fallback",), "channel", channels, value["channels"].get(name.text))
 
 
+def empty_key_errors(root: MappingNode) -> Iterator[ConfigError]:
+    """Return keys without a value that could not have one: unknown keys, channels, headers.
+
+    A known key without a value is as if it were not there. Rules and lists have their own check.
+    """
+    for key, value in root.pairs:
+        if key.text not in UNEXPANDED:
+            yield from _empty(key, value, ())
+
+
+def _empty(key: ScalarNode, value: Node, above: tuple[str | int, ...]) -> Iterator[ConfigError]:
+    path = (*above, key.text)
+    if isinstance(value, ScalarNode) and value.nothing:
+        known = known_keys(above)
+        if known and key.text not in known and above[:1] != ("channels",):
+            yield unknown_key(key, known)
+        elif above == ("channels",):
+            hint = "add url: with an Apprise URL, or service: with its fields"
+            yield key.source.error(key.start, f"channel {key.text!r} has no destination", hint)
+        elif not known:
+            yield key.source.error(key.start, f"{key.text!r} has no value", "write a value, or remove the key")
+    for place, item in enumerate(value.nodes) if isinstance(value, SequenceNode) else ((None, value),):
+        for below, inner in item.pairs if isinstance(item, MappingNode) else ():
+            yield from _empty(below, inner, path if place is None else (*path, place))
+
+
 def contradiction_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigError]:
     """Return keys of a feed that its kind does not have, channels without a way to send, an impossible database, and
     a page that would be open to everyone."""
@@ -62,7 +88,7 @@ def contradiction_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[C
         yield from _channel(name, channel)
     settings = root.get("settings")
     database = settings.get("database") if isinstance(settings, MappingNode) else None
-    if isinstance(database, ScalarNode) and not database.absent:
+    if isinstance(database, ScalarNode) and not database.nothing:
         yield from _database(database, str(revealed(value["settings"]["database"])))
     web = find_node(root, ("settings", "web"))
     if isinstance(web, MappingNode) and (listen := web.get("listen")) and isinstance(listen, ScalarNode):
@@ -72,7 +98,7 @@ def contradiction_errors(root: MappingNode, value: dict[str, Any]) -> Iterator[C
 def dubious_warnings(root: MappingNode, value: dict[str, Any]) -> Iterator[ConfigError]:
     """Return warnings about what is allowed but dubious."""
     for node, feed in _rows(root, value, "feeds"):
-        if str(revealed(feed.get("verify_tls", ""))).lower() in ("false", "no", "off", "0"):
+        if _is_off(feed.get("verify_tls")):
             place = find_node(node, ("verify_tls",))
             error = place.source.error(
                 place.start, "this feed's certificates are not verified", "anyone on the network path could forge it"
@@ -98,6 +124,11 @@ def _rows(root: MappingNode, value: dict[str, Any], section: str) -> list[tuple[
     if not isinstance(rows, list) or len(rows) != len(nodes):
         return []
     return [(node, row) for node, row in zip(nodes, rows, strict=True) if isinstance(row, dict)]
+
+
+def _is_off(value: object) -> bool:
+    """Tell whether a switch is written as off, in any of the words that are read so."""
+    return str(revealed(value)).lower() in ("false", "no", "off", "n", "f", "0")
 
 
 def _nodes(node: Node | None) -> Sequence[Node]:
@@ -128,7 +159,7 @@ def _twice(rows: Sequence[tuple[Node, dict[str, Any]]], key: str, what: str) -> 
         place = find_node(node, (key,))
         if before := first.get(same):
             line, _ = before.source.place(before.start)
-            hint = f"first in {before.source.name}:{line}"
+            hint = f"first in {before.source.name}:{line}; keep one of them"
             written = place.text if isinstance(place, ScalarNode) and refers(place) else text
             yield place.source.error(place.start, f"{what} {written!r} is defined twice", hint)
         else:
@@ -176,6 +207,7 @@ def _missing(
 
     `value` is the expanded value; None: nothing is expanded there.
     """
+    expanded = value is not None
     for step in path:
         below = node.get(step) if isinstance(node, MappingNode) else None
         if below is None:
@@ -185,7 +217,9 @@ def _missing(
     items = node.nodes if isinstance(node, SequenceNode) else (node,)
     values = value if isinstance(value, list) and len(value) == len(items) else [value] * len(items)
     for item, meant in zip(items, values, strict=True):
-        if isinstance(item, ScalarNode) and not item.absent and (item.text if meant is None else meant) not in known:
+        if not isinstance(item, ScalarNode) or (item.nothing if expanded else item.absent):
+            continue
+        if (item.text if meant is None else meant) not in known:
             yield item.source.error(item.start, f"no {what} named {item.text!r}", known.hint(item.text))
 
 
@@ -199,12 +233,15 @@ def _kind(node: Node, feed: dict[str, Any]) -> Iterator[ConfigError]:
             place = node.key(str(path[0])) or place
         return place.source.error(place.start, message, hint)
 
+    auth = feed.get("auth")
+    if isinstance(auth, dict) and "bearer" in auth and {"user", "password"} & auth.keys():
+        yield wrong(("auth",), "a user and a bearer token exclude each other", "remove one of them")
     is_mail = mailbox(url) is not None or maildir(url) is not None
     if is_mail and kind != "mail":
         yield wrong(("kind",), "the address is one of mail", "add kind: mail")
     elif kind == "mail" and not is_mail:
         yield wrong(("url",), "kind mail reads a mailbox", "write imaps://user@mail.example.org/INBOX or maildir:/path")
-    elif kind == "mail" and mailbox(url) and not (feed.get("auth") or {}).get("password"):
+    elif kind == "mail" and mailbox(url) and not (auth if isinstance(auth, dict) else {}).get("password"):
         yield wrong(("url",), "a mailbox needs a password", 'add auth: {password: "${IMAP_PASSWORD}"}')
     select = feed.get("select")
     for key, kinds in (("select", ("page", "watch")), ("ignore", ("watch",)), ("from", ("mail",))):
@@ -252,7 +289,7 @@ def _database(node: ScalarNode, url: str) -> Iterator[ConfigError]:
     message, hint = f"{backend} is not a supported database", "write sqlite:///var/aggregator.db or postgresql://…"
     if not rest and "://" not in url:
         message = "not a database URL"
-        hint = f"write sqlite:///{url}" if "@" not in url else hint
+        hint = f"write sqlite:///{url}" if url and "@" not in url else hint
     elif backend in ("postgresql", "postgresql+psycopg"):
         return
     elif backend.startswith("postgres"):
@@ -275,7 +312,7 @@ def _listen(node: ScalarNode, web: dict[str, Any]) -> Iterator[ConfigError]:
         yield node.source.error(
             node.start, f"listen: {node.text!r} is not an address and port", "for example 127.0.0.1:8080"
         )
-    elif is_open(host) and revealed(web.get("enabled")) not in ("false", "no"):
+    elif is_open(host) and not _is_off(web.get("enabled")):
         password, token = (str(revealed(web.get(name) or "")) for name in ("password", "token"))
         if not password and not token:
             hint = 'add password: "${WEB_PASSWORD}", or listen on 127.0.0.1'

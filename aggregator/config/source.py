@@ -14,6 +14,7 @@ from aggregator.core.errors import ConfigError
 
 MAX_BYTES = 2**20
 MAX_SECRET_BYTES = 65_536
+PERMISSIONS = "check the path and its permissions"
 SUFFIXES = (".yaml", ".yml")
 MAX_SUBFOLDER_FILES = 1000  # a folder that holds more is not looked through for YAML
 _FILE_REFERENCE = re.compile(rb"\$\{file:([^}]+)\}")
@@ -132,7 +133,7 @@ def read(path: Path, edited: Mapping[Path, str]) -> tuple[tuple[Source, ...], tu
         if not edited and (missing := _missing(path)):
             return (), (missing,), ""
     except OSError as broken:
-        return (), (_at_top(path, f"cannot be read: {broken.strerror}"),), ""
+        return (), (_at_top(path, f"cannot be read: {broken.strerror}", PERMISSIONS),), ""
     sources: list[Source] = []
     errors = [_no_file(child) for child in _named_so(path) if not child.is_file()] if path.is_dir() else []
     contents: list[tuple[Path, bytes]] = []
@@ -140,7 +141,7 @@ def read(path: Path, edited: Mapping[Path, str]) -> tuple[tuple[Source, ...], tu
         try:
             raw = edited[file].encode() if file in edited else content(file)
         except OSError as broken:
-            errors.append(_at_top(file, f"cannot be read: {broken.strerror}"))
+            errors.append(_at_top(file, f"cannot be read: {broken.strerror}", PERMISSIONS))
             continue
         contents.append((file, raw))
         source = decoded(file, raw)

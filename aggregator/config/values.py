@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 Read = Callable[[ScalarNode], object]
 CONSOLE = "console"
 MAX_TITLE_SLUG = 32
-_NOTHING = {"", "~", "null", "Null", "NULL"}
 
 
 def machine_zone() -> str:
@@ -45,7 +44,8 @@ def to_plain(root: MappingNode, expander: Expander) -> dict[str, Any]:
     expanded, typed = partial(_expanded, expander), partial(_typed, expander)
     written = partial(_written, expander)
     readers: dict[str, Read] = {**dict.fromkeys(UNEXPANDED, written), "channels": typed}
-    root = root._replace(pairs=tuple(pair for pair in root.pairs if not expander.refuse_section(*pair)))
+    pairs = (pair for pair in root.pairs if not (isinstance(pair[1], ScalarNode) and pair[1].nothing))
+    root = root._replace(pairs=tuple(pair for pair in pairs if not expander.refuse_section(*pair)))
     addresses = {id(scalar) for scalar in _addresses(root)}
     readers["lists"] = lambda scalar: (expanded if id(scalar) in addresses else written)(scalar)
     value = _mapping(root, lambda key: readers.get(key, expanded))
@@ -114,7 +114,7 @@ def _written(expander: Expander, scalar: ScalarNode) -> object:
 
 
 def _expanded(expander: Expander, scalar: ScalarNode) -> object:
-    return None if not scalar.style and scalar.text in _NOTHING else expander.expand(scalar)
+    return None if scalar.nothing else expander.expand(scalar)
 
 
 def _typed(expander: Expander, scalar: ScalarNode) -> object:

@@ -22,7 +22,7 @@ def parse(source: Source) -> tuple[Node | None, tuple[ConfigError, ...]]:
         try:
             root, refused = compose(source)
         except TooDeep as deep:
-            return None, (*errors, source.error(deep.index, f"nested deeper than {MAX_DEPTH} levels"))
+            return None, (*errors, source.error(deep.index, f"nested deeper than {MAX_DEPTH} levels", "write it flat"))
         except yaml.MarkedYAMLError as problem:
             mistake = yaml_mistakes.syntax_mistake(source, problem)
             errors.append(mistake.error(source))

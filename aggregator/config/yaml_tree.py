@@ -29,6 +29,11 @@ class ScalarNode(NamedTuple):
         """Tell whether nothing was written where a value could stand."""
         return not self.text and not self.style
 
+    @property
+    def nothing(self) -> bool:
+        """Tell whether YAML reads it as no value; in rules and lists, `null` is a word."""
+        return not self.style and self.text in ("", "~", "null", "Null", "NULL")
+
 
 class SequenceNode(NamedTuple):
     """A list."""

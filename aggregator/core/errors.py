@@ -220,7 +220,7 @@ class NotFound(AggregatorError):
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """Return ` (did you mean 'x'?)` for the nearest known name, else an empty string."""
-    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    near = [one for one in known if one.casefold() == name.casefold()] or get_close_matches(name, known, 1, 0.6)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

@@ -24,15 +24,19 @@ from pydantic import (
 
 from aggregator.core.model import FEED, Reading
 from aggregator.core.values import (
-    Bytes,
     FirstPoll,
+    Headers,
+    HeaderText,
     HttpUrl,
     Identifier,
+    Interval,
     Proxy,
     QuietHours,
     Rhythm,
     Seconds,
     Selector,
+    SomeBytes,
+    SomeSeconds,
     SourceUrl,
     Words,
     Zone,
@@ -110,8 +114,8 @@ class Feed(Section):
         None, description="On the first poll: silent, alert, or a duration (alert on entries younger than that)."
     )
     auth: Auth | None = Field(None, description="Credentials; never sent to another origin.")
-    headers: dict[str, SecretStr] = Field({}, description="Extra request headers; never sent to another origin.")
-    user_agent: str | None = Field(None, description="User-Agent for this feed.")
+    headers: Headers = Field({}, description="Extra request headers; never sent to another origin.")
+    user_agent: HeaderText | None = Field(None, description="User-Agent for this feed.")
     proxy: Proxy | None = Field(None, description="Proxy for this feed: http://… or socks5://….")
     verify_tls: bool = Field(True, description="false: accept any certificate (with a warning).")
     full_text: bool = Field(False, description="Also fetch and match the article behind each new link.")
@@ -152,7 +156,7 @@ class Threshold(Section):
     """Alert only when there are enough hits from enough feeds."""
 
     hits: int = Field(1, ge=1, le=10_000, description="At least this many hits …")
-    within_s: Seconds = Field(alias="within", description="… within this time …")
+    within_s: SomeSeconds = Field(alias="within", description="… within this time …")
     sources: int = Field(1, ge=1, le=1000, description="… from at least this many feeds.")
 
 
@@ -160,7 +164,7 @@ class Spike(Section):
     """Alert when a rule has more hits than usual."""
 
     factor: float = Field(3.0, gt=1, description="Multiple of the usual number of hits.")
-    within_s: Seconds = Field(alias="within", description="Length of the window.")
+    within_s: SomeSeconds = Field(alias="within", description="Length of the window.")
 
 
 class RuleTests(Section):
@@ -191,7 +195,7 @@ class RuleConfig(Section):
     in_: Annotated[
         tuple[SearchedField, ...],
         BeforeValidator(one_or_many, json_schema_input_type=SearchedField | tuple[SearchedField, ...]),
-    ] = Field(("title", "summary", "content"), alias="in", description="Fields searched.")
+    ] = Field(("title", "summary", "content"), alias="in", min_length=1, description="Fields searched.")
     case: Literal["fold", "exact"] = Field("fold", description="exact: match upper and lower case as written.")
     stem: bool = Field(False, description="true: match words in every inflection, by the entry's language.")
     translit: bool = Field(False, description="true: also match names in other scripts (Эрдоган ↔ Erdogan).")
@@ -205,7 +209,7 @@ class RuleConfig(Section):
     )
     threshold: Threshold | None = Field(None, description="Alert only when this many hits occur close together.")
     spike: Spike | None = Field(None, description="Alert when there are many more hits than usual.")
-    first_in_s: Seconds | None = Field(
+    first_in_s: SomeSeconds | None = Field(
         None, alias="first_in", description="Alert only on the first hit in this period."
     )
     on_update: bool = Field(False, description="true: alert again when a matched entry is edited (at most 3 times).")
@@ -232,10 +236,10 @@ class ListSource(Section):
     """A list of terms that is not written out: from a file, an address or the program; several are joined."""
 
     terms: Words = Field((), description="Further terms.")
-    file: str | None = Field(None, description="A text file with one term a line, relative to this file.")
+    file: str | None = Field(None, min_length=1, description="A text file with one term a line, relative to this file.")
     url: HttpUrl | None = Field(None, description="The same behind an address; the last good version stays in force.")
     use: Words = Field((), description="Lists shipped with the program; see `aggregator lists list`.")
-    every_s: Seconds = Field(86400.0, alias="every", description="How often `url` is fetched.")
+    every_s: SomeSeconds = Field(86400.0, alias="every", description="How often `url` is fetched.")
     sha256: Annotated[str, AfterValidator(_sha256)] | None = Field(
         None, description="SHA-256 of what `url` must give; anything else is refused."
     )
@@ -275,7 +279,7 @@ class Channel(Section):
     )
     template: str | None = Field(None, description="Custom Jinja2 template file for this channel.")
     fallback: str | None = Field(None, description="Channel notified when this one fails for good.")
-    timeout_s: Seconds = Field(20.0, alias="timeout", description="Time limit of one attempt.")
+    timeout_s: SomeSeconds = Field(20.0, alias="timeout", description="Time limit of one attempt.")
 
     @property
     def available(self) -> bool:
@@ -309,20 +313,18 @@ class Polling(Section):
     daily_entries: int = Field(
         10_000, ge=1, description="Entries stored per feed and day; beyond that, only those that alert."
     )
-    daily_bytes: Bytes = Field(
-        64 * 2**20,
-        alias="daily_size",
-        description="Text stored per feed and day; beyond that, only entries that alert.",
+    daily_bytes: SomeBytes = Field(
+        64 * 2**20, alias="daily_size", description="Text stored per feed and day; beyond it, only entries that alert."
     )
 
 
 class Http(Section):
     """Settings for all outgoing requests."""
 
-    timeout_s: Seconds = Field(30.0, alias="timeout", description="Time limit of one request, including redirects.")
-    connect_timeout_s: Seconds = Field(10.0, alias="connect_timeout", description="Time limit for connecting.")
-    max_body_bytes: Bytes = Field(10 * 2**20, alias="max_body", description="Maximum size of a document, decompressed.")
-    user_agent: str | None = Field(
+    timeout_s: SomeSeconds = Field(30.0, alias="timeout", description="Time limit of one request, including redirects.")
+    connect_timeout_s: SomeSeconds = Field(10.0, alias="connect_timeout", description="Time limit for connecting.")
+    max_body_bytes: SomeBytes = Field(10 * 2**20, alias="max_body", description="Maximum size of a document, unpacked.")
+    user_agent: HeaderText | None = Field(
         None, description="User-Agent header; default: aggregator/VERSION (+web.public_url)."
     )
     allow: Annotated[Words, AfterValidator(opened)] = Field(
@@ -368,7 +370,7 @@ class HealthSettings(Section):
     silent_after: float = Field(
         5, gt=1, description="A feed counts as silent after this many of its usual intervals without a new entry."
     )
-    heartbeat: Rhythm | None = Field(
+    heartbeat: Interval | None = Field(
         None, description="Regular message with counts that shows the service is alive, e.g. daily 08:00."
     )
 

@@ -19,6 +19,10 @@ DAY_NAME = "mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sa
 INSTANT = re.compile(r"\d{4}-\d\d")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+OWN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "expect"})
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+LINE_BREAK = re.compile(r"[\r\n\0]")
+MAX_SPAN_S = 36_500 * 86_400.0  # an instant that far away is still a date
 ID = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 
 
@@ -36,9 +40,17 @@ def revealed(value: object) -> object:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
+def _one(value: object) -> object:
+    """Refuse a list or a mapping where a single value is read; its contents are not quoted."""
+    if isinstance(value, list | tuple | dict):
+        found = "a mapping" if isinstance(value, dict) else "a list"
+        raise ValueError(f"expected a single value, found {found}; write it without brackets")
+    return value
+
+
 def seconds(value: object) -> float:
     """Parse `15m`, `1h30m`, `30s`, `7d`, `2w` to seconds; a bare number is refused for its missing unit."""
-    text = str(value).strip()
+    text = str(_one(value)).strip()
     if text == "0":
         return 0.0
     if not re.fullmatch(rf"(?:{DURATION.pattern}\s*)+", text):
@@ -47,6 +59,14 @@ def seconds(value: object) -> float:
             raise ValueError(f"{text!r} {wrong}; {hint} {text}m")
         raise Unfit(text, wrong, f"{hint} 15m")
     return sum(float(number) * UNITS[unit] for number, unit in DURATION.findall(text))
+
+
+def _span(value: object) -> float:
+    """Parse a duration of the configuration, which the calendar can be reckoned with."""
+    found = seconds(value)
+    if found > MAX_SPAN_S:
+        raise Unfit(value, "is too long", "write at most 36500d, about 100 years")
+    return found
 
 
 def period(text: str, now: datetime) -> Period:
@@ -138,7 +158,7 @@ def _no_moment(text: str) -> Unfit:
 
 def size(value: object) -> int:
     """Parse `10MiB`, `500kB`, `1048576` to bytes."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(value).strip())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(_one(value)).strip())
     if not found or found[2].upper() not in SIZES:
         raise Unfit(value, "is not a size", "write for example 10MiB")
     return int(float(found[1]) * SIZES[found[2].upper()])
@@ -175,7 +195,7 @@ def days_and_time(rhythm: str) -> tuple[frozenset[int], time] | None:
 
 
 def _quiet(value: object) -> str:
-    text = str(value)
+    text = str(_one(value))
     start, dash, end = text.partition("-")
     if not dash or clock(start) == clock(end):
         raise Unfit(text, "is not a span of the day", 'write for example "22:00-07:00"')
@@ -183,22 +203,55 @@ def _quiet(value: object) -> str:
 
 
 def _rhythm(value: object) -> str:
-    text = " ".join(str(value).split())
+    text = " ".join(str(_one(value)).split())
     if weekly := re.fullmatch(rf"weekly ({DAY_NAME}) (.*)", text, re.IGNORECASE):
         text = f"weekly {weekly[1][:3].lower()} {weekly[2]}"
     if text.startswith(("daily ", "weekdays ")) or weekly:
         clock(text.rpartition(" ")[2])
     elif text not in ("instant", "hourly"):
         try:
-            seconds(text)
+            _span(text)
         except ValueError:
             wanted = "write instant, 15m, hourly, daily 07:00, weekdays 07:00 or weekly mon 07:00"
             raise Unfit(text, "is not a delivery schedule", wanted) from None
     return text
 
 
+def _recurring(rhythm: str) -> str:
+    """Refuse a rhythm without an interval, and one of less than a minute: each message would follow the last."""
+    if rhythm == "hourly" or days_and_time(rhythm) or (rhythm != "instant" and seconds(rhythm) >= 60):
+        return rhythm
+    raise Unfit(rhythm, "is no interval of a message", "write daily 08:00, weekly mon 08:00, or at least 1m")
+
+
 def _first_poll(value: object) -> str | float:
-    return str(value) if value in ("silent", "alert") else seconds(value)
+    if value in ("silent", "alert"):
+        return str(value)
+    if re.fullmatch(r"[A-Za-z]+", text := str(_one(value)).strip()):
+        raise Unfit(text, "is not silent, alert or a duration", "write silent, alert, or for example 24h")
+    return _span(value)
+
+
+def is_header(name: str, value: str) -> bool:
+    """Tell whether a header can be sent: a name that is a token and is not one of the program's own, one line."""
+    return name.lower() not in OWN_HEADERS and bool(HEADER_NAME.fullmatch(name)) and not LINE_BREAK.search(value)
+
+
+def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for name, value in headers.items():
+        if not HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a header; write letters, digits and hyphens: X-Key")
+        if name.lower() in OWN_HEADERS:
+            raise ValueError(f"the program itself sets the header {name}; remove it")
+        if not is_header(name, value.get_secret_value()):
+            raise Unfit(name, "is a header whose value has a line break", "write a single line")
+    return headers
+
+
+def _header_text(text: str) -> str:
+    if LINE_BREAK.search(text):
+        raise Unfit(text, "has a line break", "write a single line")
+    return text
 
 
 def named_proxies(places: tuple[str, ...]) -> tuple[str, ...]:
@@ -238,6 +291,8 @@ def _proxy(url: SecretStr) -> SecretStr:
 def _http_url(text: str) -> str:
     text = text.strip()
     if not re.match(r"https?://[^/\s?#]+", text, re.IGNORECASE):
+        if re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?::\d+)?(?:/\S*)?", text, re.IGNORECASE):
+            raise ValueError(f"{text!r} is not a web address; write https://{text}")
         raise Unfit(text, "is not a web address", "it must start with http:// or https://")
     try:
         parts = urlsplit(text)
@@ -314,8 +369,10 @@ def _selector(text: str) -> str:
 _duration_schema = WithJsonSchema(
     {"type": "string", "pattern": r"^(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$|^0$", "examples": ["15m", "6h", "7d"]}
 )
-Seconds = Annotated[float, BeforeValidator(seconds), _duration_schema]
+Seconds = Annotated[float, BeforeValidator(_span), _duration_schema]
+SomeSeconds = Annotated[Seconds, Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(size), WithJsonSchema({"type": "string", "examples": ["10MiB"]})]
+SomeBytes = Annotated[Bytes, Field(gt=0)]
 Zone = Annotated[str, AfterValidator(_zone)]
 QuietHours = Annotated[str, BeforeValidator(_quiet), WithJsonSchema({"type": "string", "examples": ["22:00-07:00"]})]
 Rhythm = Annotated[
@@ -328,6 +385,9 @@ Rhythm = Annotated[
         }
     ),
 ]
+Interval = Annotated[Rhythm, AfterValidator(_recurring)]
+HeaderText = Annotated[str, AfterValidator(_header_text)]
+Headers = Annotated[dict[str, SecretStr], AfterValidator(_headers)]
 FirstPoll = Annotated[
     Literal["silent", "alert"] | float,
     BeforeValidator(_first_poll),

@@ -17,6 +17,7 @@ from multidict import CIMultiDictProxy
 
 from aggregator.core.errors import BadStatus, FetchError, Forbidden, Unreachable
 from aggregator.core.model import Validators
+from aggregator.core.values import is_header
 from aggregator.fetch import url as addresses
 from aggregator.fetch.budget import Budget, Hold
 from aggregator.fetch.cookies import Jar
@@ -33,10 +34,7 @@ DEFAULT_CONCURRENCY = 128
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 KEEP_METHOD = frozenset({307, 308})
 ENCODINGS = "gzip, br"
-OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "expect"})
-FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 BROKEN_UTF8 = re.compile("[\ud800-\udfff]")
-LINE_BREAK = re.compile(r"[\r\n\0]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,7 +376,7 @@ def _field(name: str, value: str, place: ParsedUrl) -> str:
 
 def _header_line(name: str, value: str) -> str | None:
     """Build a header line, or None if it cannot be one; what a person typed goes out as UTF-8."""
-    if name.lower() in OURS or not FIELD_NAME.fullmatch(name) or LINE_BREAK.search(value):
+    if not is_header(name, value):
         return None
     text = value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("latin-1")
     return f"{name}: {text}" if text.strip() else f"{name};"  # as libcurl wants an empty one

@@ -78,7 +78,10 @@ def recipients_of(channel: Channel) -> tuple[str, ...]:
 def check_channel(channel: Channel) -> tuple[Problem, ...]:
     """Return the problems of a channel; paths lead from the channel."""
     if channel.service == "console":
-        return tuple(Problem(path=(name,), message=f"the console has no field {name!r}") for name in channel.fields)
+        unknown = [*channel.fields, *(["template"] if channel.template is not None else ())]
+        return tuple(
+            Problem(path=(name,), message=f"the console has no field {name!r}", hint="remove it") for name in unknown
+        )
     try:
         made = targets(channel)
         for target in made:

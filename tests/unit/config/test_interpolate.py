@@ -140,7 +140,8 @@ def test_a_line_break_at_the_end_belongs_to_a_file_only(tmp_path: Path, ending: 
 )
 def test_a_secret_that_is_meant_so_is_taken(tmp_path: Path, value: str) -> None:
     """Keys and JSON have several lines; blanks and quotes inside are nobody's mistake."""
-    assert header(tmp_path, "${KEY}", KEY=value) == value
+    text = 'channels: {push: {service: fcm, project: p, keyfile: "${KEY}"}}\n'
+    assert loaded(tmp_path, text, KEY=value).config.channels["push"].fields["keyfile"].get_secret_value() == value
 
 
 @pytest.mark.parametrize(

@@ -296,3 +296,33 @@ def test_a_model_of_languages_is_refused_as_long_as_there_is_none(tmp_path: Path
     with pytest.raises(ConfigErrors) as wrong:
         load(file, {})
     assert "2:33: error: languages: this version has no model" in str(wrong.value)
+
+
+@pytest.mark.parametrize("nothing", ["", "~", "null"])
+def test_a_known_key_without_a_value_is_as_if_it_were_not_there(tmp_path: Path, nothing: str) -> None:
+    """A section whose keys are all commented out stays valid, a database without an address is the default."""
+    found = loaded(
+        tmp_path,
+        f"""
+        feeds: [{{url: "https://a.example/", auth: {nothing}}}]
+        rules: {nothing}
+        settings: {{database: {nothing}, web: {nothing}, health: {{notify: {nothing}}}}}
+        """,
+    )
+    assert (found.config.settings.database, found.config.settings.health.notify) == (None, None)
+    assert (found.config.rules, found.config.feeds[0].auth) == ((), None)
+
+
+@pytest.mark.parametrize("off", ["off", "no", "False", "0", "n"])
+def test_a_page_that_is_switched_off_needs_no_password(tmp_path: Path, off: str) -> None:
+    """In whatever word it is switched off."""
+    found = loaded(tmp_path, f"settings: {{web: {{enabled: {off}, listen: 0.0.0.0:8080}}}}\n")
+    assert not found.config.settings.web.enabled
+
+
+def test_a_value_behind_a_reference_is_not_shown_where_a_header_cannot_hold_it(tmp_path: Path) -> None:
+    """The sentence says what is wrong with it all the same."""
+    text = 'feeds: [{url: "https://a.example/", headers: {X: "${KEY}"}}]\n'
+    (error,) = refused(tmp_path, text, KEY="-----BEGIN KEY-----\nhunter2\n-----END KEY-----")
+    assert "hunter" not in error
+    assert "'***' is a header whose value has a line break (write a single line)" in error
