@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from errno import ENOMEM, ENOSPC
 
 # Address space in MB below which native libraries abort the process without a word, instead of raising MemoryError;
@@ -41,13 +42,15 @@ def _write_anything() -> None:
 def _run() -> int:
     import click
 
-    from aggregator.cli.program import program
+    from aggregator.cli.program import asks_json, program
 
     try:
         code = program(standalone_mode=False)
     except SystemExit as end:
         code = end.code
     except click.ClickException as wrong:
+        if asks_json(sys.argv[1:]):
+            _document(wrong.format_message())
         wrong.show()
         return wrong.exit_code
     except click.Abort as abort:
@@ -85,18 +88,32 @@ def _refused_for_memory(arguments: Sequence[str]) -> int:
 
 def _say(message: str, code: int = 1) -> int:
     from aggregator.cli.output import echo
+    from aggregator.cli.program import asks_json
 
+    if asks_json(sys.argv[1:]):
+        _document(message)
     echo(message if code == 130 else f"error: {message}", err=True)
     return code
 
 
+def _document(message: str) -> None:
+    """Print an error as the one document that `--json` promises; stdout itself may be what is broken."""
+    from aggregator.cli.errors import emit_error
+
+    with suppress(OSError):
+        emit_error(message)
+
+
 def _unexpected() -> int:
     """Report a fault of the program: the log level decides how much of it to show."""
+    from aggregator.cli.program import asks_json
     from aggregator.core.redaction import Redactor
     from aggregator.telemetry.logs import configure_plain
 
     if not logging.getLogger().handlers:
         configure_plain("error", Redactor())
+    if asks_json(sys.argv[1:]):
+        _document("internal error; please report it")
     logging.getLogger(__name__).exception("internal error; please report it")
     return 1
 

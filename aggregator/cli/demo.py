@@ -8,6 +8,7 @@ import click
 
 from aggregator.cli.output import echo, plural, secho, style, wrapped
 from aggregator.cli.param_types import DURATION
+from aggregator.cli.program import unread_config_option
 
 EVERYTHING = 1000  # of the demo, which has some dozens
 
@@ -24,6 +25,7 @@ Examples:
 @click.option(
     "--listen", default="127.0.0.1:0", show_default=True, help="Address of the web UI; port 0: any free port."
 )
+@unread_config_option
 def demo(span: timedelta | None, listen: str) -> None:
     """Run a self-contained demo (no network).
 

@@ -4,10 +4,18 @@ import shutil
 import sys
 from collections.abc import Iterable
 
-from aggregator.cli.output import echo, plural, secho
+from aggregator.cli.output import echo, emit, plural, secho
 from aggregator.core.errors import ConfigError, ConfigErrors, Problem
 
 MARGIN = "    "
+
+
+def emit_error(message: str, problems: Iterable[ConfigError] = ()) -> None:
+    """Print why there is no document, as the API answers it; the same sentence for people is on stderr."""
+    from aggregator.core.schemas import problems_json
+
+    found = problems_json(problems)
+    emit({"detail": message} | ({"problems": found} if found else {}))
 
 
 def print_errors(errors: ConfigErrors) -> None:

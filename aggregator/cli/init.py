@@ -5,8 +5,11 @@ from pathlib import Path
 import click
 
 from aggregator.cli.output import echo, emit, json_option
+from aggregator.cli.program import unread_config_option
 from aggregator.core import schemas
 from aggregator.core.schemas import actions
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(
@@ -15,12 +18,15 @@ Examples:
   aggregator init            writes ./config
   aggregator init /etc/aggregator"""
 )
-@click.argument("folder", metavar="[DIR]", default="config", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", metavar="[DIR]", required=False, type=FOLDER)
+@click.option("--config", "-c", "configured", metavar="DIR", type=FOLDER, help="The same as DIR.")
 @json_option
-def init(folder: Path, as_json: bool) -> None:
+@click.pass_context
+def init(ctx: click.Context, folder: Path | None, configured: Path | None, as_json: bool) -> None:
     """Write a commented starter configuration to DIR (default: config). Never overwrites files."""
     from aggregator.config import write_starter
 
+    folder = folder or configured or ctx.find_root().ensure_object(dict).get("config") or Path("config")
     files = write_starter(folder)
     if as_json:
         emit(schemas.as_json(actions.FilesWritten, {"files": [str(file) for file in files]}))
@@ -38,6 +44,7 @@ def init(folder: Path, as_json: bool) -> None:
 Examples:
   aggregator schema > schema.json"""
 )
+@unread_config_option
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors that complete and validate YAML."""
     from aggregator.config import build_schema as of_configuration

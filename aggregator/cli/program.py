@@ -5,13 +5,14 @@ where that is the answer.
 """
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from aggregator import __version__
-from aggregator.cli.errors import print_errors
+from aggregator.cli.errors import emit_error, print_errors
 from aggregator.cli.output import secho
 from aggregator.core.errors import AggregatorError, ConfigErrors, did_you_mean
 
@@ -45,6 +46,11 @@ COMMANDS = {
 }
 
 
+def asks_json(arguments: Sequence[str]) -> bool:
+    """Tell whether a command line asks for a document; also one that is not understood."""
+    return "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
+
+
 class Program(click.Group):
     """A group that imports a command only when it is called."""
 
@@ -67,19 +73,27 @@ class Program(click.Group):
             ctx.fail(f"no such command: {args[0]!r}{did_you_mean(args[0], list(COMMANDS))}; see aggregator --help")
         return super().resolve_command(ctx, args)
 
-    def make_context(self, *args: Any, **more: Any) -> click.Context:
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **named: Any) -> click.Context:
+        as_json = asks_json(args)
         try:
-            return super().make_context(*args, **more)
+            ctx = super().make_context(info_name, args, *more, **named)
         except BrokenPipeError:  # `aggregator --help | true`
             raise SystemExit(0) from None
+        ctx.ensure_object(dict)["json"] = as_json
+        return ctx
 
     def invoke(self, ctx: click.Context) -> Any:
+        as_json = ctx.ensure_object(dict).get("json")
         try:
             return super().invoke(ctx)
         except ConfigErrors as errors:
+            if as_json:
+                emit_error(str(errors), errors.errors)
             print_errors(errors)
             ctx.exit(2)
         except AggregatorError as error:
+            if as_json:
+                emit_error(str(error))
             secho(f"error: {error}", fg="red", err=True)
             ctx.exit(1)
         except BrokenPipeError:  # `aggregator hits list | head -1`: who reads has had enough
@@ -126,6 +140,11 @@ def config_option(command: Any) -> Any:
         is_eager=True,
         help="Configuration file or folder [default: $AGGREGATOR_CONFIG, else ./config, else . if it has such files].",
     )(command)
+
+
+unread_config_option = click.option(
+    "--config", "-c", metavar="PATH", expose_value=False, help="Accepted as everywhere; this command reads none."
+)
 
 
 @click.command(

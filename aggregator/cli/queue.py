@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.context import load_sound, with_app
-from aggregator.cli.output import echo, emit, json_option, plural, secho, table
+from aggregator.cli.output import echo, emit, json_option, limit_option, plural, secho, table
 from aggregator.cli.program import config_option
 from aggregator.core import schemas
 from aggregator.core.cluster_findings import deaf, queue_findings
@@ -26,8 +26,8 @@ Examples:
   aggregator queue
   aggregator queue --json | jq '.jobs | length'"""
 )
-@click.option("--limit", default=50, show_default=True, metavar="N", help="At most N jobs; 0: all.")
 @config_option
+@limit_option
 @json_option
 def queue(as_json: bool, limit: int) -> None:
     """Show the jobs of a cluster (PostgreSQL): what waits, what is at work, and what is wrong. Exit 1 if something is.

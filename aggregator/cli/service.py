@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from aggregator.cli.output import raw
-from aggregator.cli.program import CommandGroup
+from aggregator.cli.program import CommandGroup, unread_config_option
 from aggregator.core.errors import AggregatorError
 
 UNIT_PROGRAM = "/opt/aggregator/bin/aggregator"  # what the packaged unit starts
@@ -33,6 +33,7 @@ def service() -> None:
 
 @service.command("print-unit")
 @click.option("--worker", is_flag=True, help="A template for workers: aggregator-worker@1, aggregator-worker@2, …")
+@unread_config_option
 def print_unit(worker: bool) -> None:
     """Print a hardened systemd unit that starts this installation."""
     unit = "aggregator-worker@.service" if worker else "aggregator.service"
@@ -42,18 +43,21 @@ def print_unit(worker: bool) -> None:
 @service.command("print-compose")
 @click.option("--postgres", is_flag=True, help="Use PostgreSQL instead of SQLite.")
 @click.option("--scale", is_flag=True, help="A planner and workers without files, on PostgreSQL.")
+@unread_config_option
 def print_compose(postgres: bool, scale: bool) -> None:
     """Print a compose file."""
     raw(_deploy_file("compose.scale.yaml" if scale else "compose.postgres.yaml" if postgres else "compose.yaml"))
 
 
 @service.command("print-alert-rules")
+@unread_config_option
 def print_alert_rules() -> None:
     """Print alerting rules for Prometheus."""
     raw(_deploy_file("alerts.yaml"))
 
 
 @service.command("print-dashboard")
+@unread_config_option
 def print_dashboard() -> None:
     """Print a Grafana dashboard."""
     raw(_deploy_file("grafana.json"))
@@ -67,6 +71,7 @@ Examples:
   aggregator completion fish > ~/.config/fish/completions/aggregator.fish"""
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@unread_config_option
 def completion(shell: str) -> None:
     """Print a script that completes commands and options in SHELL."""
     from click.shell_completion import get_completion_class

@@ -339,6 +339,8 @@ def test_a_new_installation(tmp_path: Path) -> None:
     """`init` writes what `check` accepts, and never over something."""
     made = Installation(tmp_path / "new", None, None)  # type: ignore[arg-type]
     made.ok("init", "fresh")
+    assert "second/feeds.yaml" in made.ok("init", "--config", "second")
+    assert "third/feeds.yaml" in made.ok("--config", "third", "init")
     assert made.json("check", "--config", "fresh/config" if (made.folder / "fresh/config").exists() else "fresh")["ok"]
     assert made.call("init", "fresh").exit_code in (1, 2)
 
@@ -361,22 +363,43 @@ DOCUMENTS = {  # commands whose stdout is a document of another kind, or a servi
 }  # fmt: skip
 
 
+def leaves(group: click.Group, name: str = "") -> Iterator[tuple[str, frozenset[str]]]:
+    """Every command with its options."""
+    context = click.Context(group)
+    for word in group.list_commands(context):
+        command = group.get_command(context, word)
+        assert command
+        if isinstance(command, click.Group):
+            yield from leaves(command, f"{name}{word} ")
+        else:
+            yield f"{name}{word}", frozenset(option for one in command.params for option in one.opts)
+
+
 def test_every_command_that_answers_takes_json() -> None:
     """Those that act as well as those that list; whoever scripts them need not read sentences."""
-
-    def leaves(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
-        context = click.Context(group)
-        for word in group.list_commands(context):
-            command = group.get_command(context, word)
-            assert command
-            if isinstance(command, click.Group):
-                yield from leaves(command, f"{name}{word} ")
-            else:
-                yield f"{name}{word}", command
-
     assert isinstance(program, click.Group)
-    without = {name for name, command in leaves(program, "") if "as_json" not in {p.name for p in command.params}}
-    assert without == DOCUMENTS
+    assert {name for name, options in leaves(program) if "--json" not in options} == DOCUMENTS
+
+
+def test_every_command_takes_config_and_what_lists_takes_a_limit() -> None:
+    """Also those that read no configuration: whoever scripts them writes it everywhere."""
+    assert isinstance(program, click.Group)
+    found = dict(leaves(program))
+    assert not [name for name, options in found.items() if "--config" not in options]
+    listing = [name for name in found if name.endswith((" list", " log", "search", " labels", "queue"))]
+    assert not [name for name in listing if "--limit" not in found[name]]
+
+
+def test_an_error_is_a_document_where_json_was_asked_for(world: Installation, tmp_path: Path) -> None:
+    """The same as the API's; the sentence for people stays on stderr."""
+    assert world.json("feeds", "show", "nosuch", code=1) == {"detail": "no feed named 'nosuch'"}
+    faulty = tmp_path / "faulty.yaml"
+    faulty.write_text("rules: [{id: a, any: [x], titel: y}]\n")
+    answer = world.json("rules", "list", "--config", str(tmp_path / "nosuch"), code=2)
+    assert answer["problems"][0].keys() == {"file", "line", "column", "message", "hint", "severity"}
+    answer = world.json("rules", "test", "--config", str(faulty), code=2)
+    assert [(one["line"], one["column"]) for one in answer["problems"]] == [(1, 27)]
+    assert "unknown key 'titel'" in answer["detail"]
 
 
 def test_commands_that_act_answer_in_json(tmp_path: Path, servers: tuple[Publisher, Receiver]) -> None:

@@ -1,6 +1,7 @@
 """Every way a command ends: a closed pipe, a full disk, Ctrl-C, a bug. An exit code and a sentence, no traceback."""
 
 import fcntl
+import json
 import os
 import pty
 import signal
@@ -45,6 +46,15 @@ def ended(folder: Path, *arguments: str, to: str | None = None, stdin: str = "")
             [*PROGRAM, *arguments], cwd=folder, stdout=sink, stderr=subprocess.PIPE, input=stdin.encode(), check=False
         )
     return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize("command", [("hits", "list", "--since", "yesterdaay"), ("hits", "lst"), ("nosuch",)])
+def test_a_command_that_is_not_understood_is_a_document_too(folder: Path, command: tuple[str, ...]) -> None:
+    """One object on stdout, exit code 2; usage for people on stderr."""
+    done = subprocess.run([*PROGRAM, *command, "--json"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert command[-1] in json.loads(done.stdout)["detail"]
+    assert done.stderr.startswith("Usage: ")
 
 
 @pytest.mark.parametrize(
