@@ -39,10 +39,12 @@ from aggregator.core.model import (
     Receipt,
     SearchOrder,
     Status,
+    Undo,
 )
 from aggregator.core.results import (
     BaselineSent,
     Discovery,
+    FeedAdded,
     FeedCandidate,
     ImportResult,
     PollOutcome,
@@ -171,8 +173,10 @@ class AppBackend(ConfigEditing):
                 lang=lang,
             )
 
-    async def send_baseline(self, rule: str | None = None) -> BaselineSent:
-        return await send_baseline(self.app.context, self.catalog, rule)
+    async def send_baseline(
+        self, rule: str | None = None, *, wait_s: float = 0.0, undo: Undo | None = None
+    ) -> BaselineSent:
+        return await send_baseline(self.app.context, self.catalog, rule, wait_s=wait_s, undo=undo)
 
     # --- channels --------------------------------------------------------------------------------
 
@@ -239,7 +243,7 @@ class AppBackend(ConfigEditing):
         find: bool = False,
         keys: Keys | None = None,
         local: bool = False,
-    ) -> str:
+    ) -> FeedAdded:
         """Add the source at `url`, as pasted; a name and password in it become its `auth`.
 
         `find`: it may be that of a site, and the best source behind it is added. `keys` are further keys of the feed;
@@ -259,12 +263,8 @@ class AppBackend(ConfigEditing):
         auth = {"password": login.password} if login.url.startswith("imaps:") and login.password else login.auth
         auth = keys.get("auth") or auth
         row = {"url": login.url, "id": feed_id, **keys, "title": title, "tags": list(tags), "auth": auth}
-        async with self._edits:  # two edits of one file would undo each other
-            added = await asyncio.to_thread(
-                config.add_feeds, self.path, [{key: value for key, value in row.items() if value}]
-            )
-        await self.reloading()
-        return added[0].id
+        ids, edit = await self.write_feeds([{key: value for key, value in row.items() if value}])
+        return FeedAdded(ids[0], edit)
 
     async def _behind(self, url: str, keys: Keys) -> FeedCandidate | None:
         """Return the best source behind an address; None: unreachable now. Raises NotFound, Conflict, FetchError."""
@@ -315,17 +315,14 @@ class AppBackend(ConfigEditing):
         known = tuple(self.app.current.feeds.values())
         wanted, skipped = await asyncio.to_thread(lambda: config.split_known(config.from_opml(document), known))
         wanted, problems = await (self._readable(wanted, step) if online else self._permitted(wanted))
-        added: tuple[config.AddedFeed, ...] = ()
+        added: tuple[str, ...] = ()
+        edit = None
         if wanted:
-            async with self._edits:
-                added = await asyncio.to_thread(
-                    config.add_feeds, self.path, [one.row() for one in wanted], by_title=True
-                )
-        if added:
-            await self.reloading()
+            added, edit = await self.write_feeds([one.row() for one in wanted], about="OPML", by_title=True)
         detail = (config.WATCHED, config.TWICE)
         return ImportResult(
-            added=tuple(one.id for one in added),
+            added=added,
+            edit=edit,
             known=tuple(url for url, why in skipped if why == config.WATCHED),
             repeated=tuple(url for url, why in skipped if why == config.TWICE),
             problems=(*(f"{url}: {why}" for url, why in skipped if why not in detail), *problems),

@@ -10,9 +10,9 @@ from pathlib import Path
 from aggregator import config
 from aggregator.app.application import Application
 from aggregator.app.turns import Turns
-from aggregator.core.edits import edit_between, undone
+from aggregator.core.edits import edit_between, edit_of_undo, undone
 from aggregator.core.errors import ConfigErrors, NotFound
-from aggregator.core.model import Edit
+from aggregator.core.model import Edit, Undo
 from aggregator.core.results import EditedRules, Exclusion, Preview, RuleEdit, RuleItem, RulesCheck, RulesFile
 from aggregator.core.rules import Rule
 from aggregator.pipeline.advise import count_words, propose_exclusions
@@ -85,6 +85,14 @@ class ConfigEditing:
         files = await self.rules_files()
         return await asyncio.to_thread(config.apply_edit, files, edit)
 
+    async def undo(self, undo_id: str) -> Undo:
+        number = edit_of_undo(undo_id)
+        if number is None:
+            return await self.catalog.undo(undo_id, self.clock.now())
+        edit = await self.catalog.edit(number)
+        await self.undo_edit(number)
+        return Undo(id=undo_id, kind=f"edit of {edit.about or edit.file}", made_at=edit.at, count=1)
+
     async def undo_edit(self, edit_id: int) -> RulesFile:
         edit = await self.catalog.edit(edit_id)
         if edit.about.startswith(FEEDS):
@@ -92,6 +100,17 @@ class ConfigEditing:
         file = await self._known_file(edit.file)
         text = undone(file.text.replace("\r\n", "\n"), edit)
         return await self._save(file, text, file.digest, about=edit.about, undoes=edit.id)
+
+    async def write_feeds(
+        self, rows: Sequence[Mapping[str, object]], *, about: str = "", by_title: bool = False
+    ) -> tuple[tuple[str, ...], int | None]:
+        """Add feeds and reload; return their ids, and the number of the edit if it can be undone."""
+        async with self._edits:  # two edits of one file would undo each other
+            added = await asyncio.to_thread(config.add_feeds, self.path, rows, by_title=by_title)
+        await self.reloading()
+        ids, (file, before, after) = tuple(one.id for one in added), added[0].change
+        edit = edit_between(file, before, after, about=FEEDS + (about or ids[0]), at=self.clock.now())
+        return ids, (await self._keep(edit)).id
 
     async def change_feeds(self, changes: Mapping[str, Mapping[str, object] | None], *, about: str) -> int | None:
         async with self._checks.turn(), self._edits:

@@ -32,7 +32,8 @@ Examples:
   aggregator deliveries list --state dead
   aggregator deliveries show 5f1c09d2
   aggregator deliveries retry 5f1c09d2
-  aggregator deliveries ack 5f1c09d2              stop alerting about this story""",
+  aggregator deliveries ack 5f1c09d2              stop alerting about this story
+  aggregator deliveries cancel 5f1c09d2           do not send it""",
 )
 def deliveries() -> None:
     """Inspect deliveries: sent, waiting (and why), given up."""
@@ -167,6 +168,30 @@ def ack(as_json: bool, ids: tuple[str, ...]) -> None:
             emit(_changed(ids, count, unknown, undo=change.id if count else None))
         else:
             echo(f"{count} of {len(ids)} acknowledged")
+            if count:
+                say_undo(change)
+        if not count:
+            raise SystemExit(3)
+
+    with_app(work)
+
+
+@deliveries.command()
+@argument("ids", "delivery", metavar="ID…", nargs=-1, required=True)
+@config_option
+@json_option
+def cancel(as_json: bool, ids: tuple[str, ...]) -> None:
+    """Cancel alerts that wait or were given up; they are not sent."""
+
+    async def work(app: "Application") -> None:
+        found, unknown = await _whole(app, ids)
+        change = new_undo("cancelled", app.clock.now())
+        count = await app.store.catalog.cancel(found, undo=change)
+        if as_json:
+            emit(_changed(ids, count, unknown, undo=change.id if count else None))
+        else:
+            others = "; the others were sent or are being sent" if count < len(found) else ""
+            echo(f"{count} of {len(ids)} cancelled{others}")
             if count:
                 say_undo(change)
         if not count:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.completion import argument
-from aggregator.cli.context import config_path, load, with_app, with_backend
+from aggregator.cli.context import load, with_app, with_backend
 from aggregator.cli.output import (
     WIDE,
     echo,
@@ -22,12 +22,15 @@ from aggregator.cli.output import (
     width,
 )
 from aggregator.cli.program import CommandGroup, config_option
+from aggregator.cli.triage import say_undo
 from aggregator.core import schemas
+from aggregator.core.edits import undo_name
 from aggregator.core.errors import AggregatorError, NotFound, brief
 from aggregator.core.humanize import ago, span
 from aggregator.core.model import FeedState, FeedSummary, Health
 from aggregator.core.schemas import actions, candidate_json, feed_json, imported_json
 from aggregator.core.text.urls import login_in, pasted_urls, with_login
+from aggregator.pipeline.triage import new_undo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,12 +52,14 @@ Examples:
   aggregator feeds show example
   aggregator feeds add https://example.org        finds the site's feed
   aggregator feeds discover https://example.org
+  aggregator feeds pause example
+  aggregator feeds change example --title "The example" --tag news --every 15m
   aggregator feeds remove example
   aggregator feeds import subscriptions.opml --check
   aggregator feeds export > subscriptions.opml""",
 )
 def feeds() -> None:
-    """List, add, discover, import and export feeds."""
+    """List, add, change, pause, discover, import and export feeds."""
 
 
 @feeds.command("list")
@@ -212,6 +217,7 @@ def add(
             "url": best.url,
             "title": best.title,
             "tags": list(tags),
+            "undo": None,
         }
         shape |= {"kind": best.kind, "select": best.select}
         if not yes and not click.confirm("Add this feed?", default=True, err=as_json):
@@ -227,9 +233,12 @@ def add(
             local=True,
         )
         if as_json:
-            emit(schemas.as_json(actions.FeedAdded, shape | {"added": True, "id": added}))
+            shape |= {"added": True, "id": added.id, "undo": undo_name(added.edit) or None}
+            emit(schemas.as_json(actions.FeedAdded, shape))
         else:
-            echo(f"added {added}")
+            echo(f"added {added.id}")
+            if added.edit is not None:
+                say_undo(undo_name(added.edit))
 
     with_backend(work)
 
@@ -285,17 +294,85 @@ def _show_entries(candidate: "FeedCandidate", *, err: bool) -> None:
 @json_option
 def remove(as_json: bool, feed_id: str) -> None:
     """Remove a feed; keep its entries."""
-    from aggregator.config import remove_feed
-
     loaded = load()
-    known = [feed.id for feed in loaded.config.feeds]
-    if feed_id not in known:
-        raise NotFound("feed", feed_id, known)
-    file = remove_feed(config_path(), feed_id)
-    if as_json:
-        emit(schemas.as_json(actions.FeedRemoved, {"id": feed_id, "file": file}))
-    else:
-        echo(f"removed {feed_id} from {file}")
+    if ("feed", feed_id) not in loaded.places:
+        raise NotFound("feed", feed_id, [feed.id for feed in loaded.config.feeds])
+    file = loaded.places["feed", feed_id].file
+
+    async def work(backend: "AppBackend") -> None:
+        undo = undo_name(await backend.change_feeds({feed_id: None}, about=feed_id))
+        if as_json:
+            emit(schemas.as_json(actions.FeedRemoved, {"id": feed_id, "file": file, "undo": undo or None}))
+        else:
+            echo(f"removed {feed_id} from {file}")
+            if undo:
+                say_undo(undo)
+
+    with_backend(work, loaded)
+
+
+@feeds.command()
+@argument("feed_id", "feed", metavar="ID")
+@click.option("--title", help="What people read; '' for the feed's own title.")
+@click.option("--tag", "tags", multiple=True, help="New tags; may be repeated, '' for none.")
+@click.option("--every", metavar="DURATION", help="Poll it so often: 15m, 2h; '' lets the program decide.")
+@config_option
+@json_option
+def change(as_json: bool, feed_id: str, title: str | None, tags: tuple[str, ...], every: str | None) -> None:
+    """Write title, tags or interval of a feed into its file; every other line stays."""
+    given = {"title": title, "tags": [tag for tag in tags if tag] if tags else None, "every": every}
+    values = {key: value or None for key, value in given.items() if value is not None}
+    if not values:
+        raise click.UsageError("nothing to change: give --title, --tag or --every")
+
+    async def work(backend: "AppBackend") -> None:
+        edit = await backend.change_feeds({feed_id: values}, about=feed_id)
+        if as_json:
+            emit(schemas.as_json(actions.FeedChanged, {"feed": feed_id, "edit": edit}))
+        else:
+            echo(f"changed {feed_id}: {', '.join(values)}")
+            if edit is not None:
+                say_undo(undo_name(edit))
+
+    with_backend(work)
+
+
+@feeds.command()
+@argument("ids", "feed", metavar="ID…", nargs=-1, required=True)
+@config_option
+@json_option
+def pause(as_json: bool, ids: tuple[str, ...]) -> None:
+    """Pause feeds: they are not polled until they are resumed; their entries stay."""
+    _switch(ids, as_json, paused=True)
+
+
+@feeds.command()
+@argument("ids", "feed", metavar="ID…", nargs=-1, required=True)
+@config_option
+@json_option
+def resume(as_json: bool, ids: tuple[str, ...]) -> None:
+    """Poll paused feeds again; those that the publisher removed are tried once more."""
+    _switch(ids, as_json, paused=False)
+
+
+def _switch(ids: tuple[str, ...], as_json: bool, *, paused: bool) -> None:
+    """Pause or resume feeds, all or none."""
+
+    async def work(app: "Application") -> None:
+        known = [feed.id for feed in app.current.feeds.values()]
+        for feed_id in ids:
+            if feed_id not in known:
+                raise NotFound("feed", feed_id, known)
+        change = new_undo(f"feeds {'paused' if paused else 'resumed'}", app.clock.now())
+        for feed_id in ids:
+            await app.store.catalog.pause(feed_id, paused, change.made_at, undo=change)
+        if as_json:
+            emit(schemas.as_json(actions.FeedsPaused, {"feeds": ids, "paused": paused, "undo": change.id}))
+        else:
+            echo(f"{'paused' if paused else 'resumed'}: {', '.join(ids)}")
+            say_undo(change)
+
+    with_app(work)
 
 
 @feeds.command()
@@ -347,6 +424,8 @@ def import_(as_json: bool, file: Path, online: bool) -> None:
             emit(imported_json(report))
         else:
             echo(f"{len(report.added)} added, {known} already known, {len(report.problems)} failed")
+            if report.edit is not None:
+                say_undo(undo_name(report.edit))
         if report.problems:
             raise SystemExit(1)
         if not report.added:

@@ -26,6 +26,7 @@ from aggregator.cli.output import (
 )
 from aggregator.cli.param_types import SINCE, SINCE_HELP
 from aggregator.cli.program import CommandGroup, config_option
+from aggregator.cli.rule_edits import pause, remove, resume
 from aggregator.core.errors import ConfigErrors, NotFound
 from aggregator.core.humanize import dated
 from aggregator.core.model import Json
@@ -58,10 +59,15 @@ Examples:
   aggregator rules proposals s400-turkey
   aggregator rules backtest caatsa --since 30d --against edited.yaml
   aggregator rules explain 4711 caatsa            an entry's number or link, or a hit's id
-  aggregator rules apply caatsa --since 7d --alert""",
+  aggregator rules apply caatsa --since 7d --alert
+  aggregator rules pause caatsa""",
 )
 def rules() -> None:
-    """List, test, explain, backtest and apply watch rules."""
+    """List, test, explain, backtest, apply, pause and remove watch rules."""
+
+
+for command in (pause, resume, remove):
+    rules.add_command(command)
 
 
 @rules.command("list")

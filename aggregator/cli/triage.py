@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.completion import argument
-from aggregator.cli.context import with_app
+from aggregator.cli.context import with_app, with_backend
 from aggregator.cli.output import echo, emit, json_option, limit_option, plural, style, table
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core import schemas
@@ -15,33 +15,39 @@ from aggregator.pipeline.triage import new_undo
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
+    from aggregator.app.backend import AppBackend
 
 
-def say_undo(undo: Undo) -> None:
+def say_undo(undo: Undo | str) -> None:
     """Print how to take back what was just done."""
-    echo(style(f"undo: aggregator undo {undo.id}", dim=True), err=True)
+    echo(style(f"undo: aggregator undo {undo if isinstance(undo, str) else undo.id}", dim=True), err=True)
 
 
 @click.command(
     epilog="""\b
 Examples:
   aggregator hits mark 5f1c09d2 irrelevant     prints the id of its undo
-  aggregator undo Jx0aV3yq2m1k9_aB"""
+  aggregator undo Jx0aV3yq2m1k9_aB
+  aggregator undo edit-12                      an edit of feeds or rules"""
 )
 @click.argument("undo_id", metavar="ID")
 @config_option
 @json_option
 def undo(as_json: bool, undo_id: str) -> None:
-    """Take back a mark, label, note, view, silence or acknowledgement, by the id that it was answered with."""
+    """Take back what a command, a page or the API changed, by the id that it was answered with.
 
-    async def work(app: "Application") -> None:
-        done = await app.store.catalog.undo(undo_id, app.clock.now())
+    That is: marks, labels, notes, views, silences, pauses, acknowledgements, cancellations, a digest that has not left
+    yet, and edits of feeds and rules.
+    """
+
+    async def work(backend: "AppBackend") -> None:
+        done = await backend.undo(undo_id)
         if as_json:
             emit(undone_json(done))
         else:
             echo(f"taken back: {done.kind}, {plural(done.count, 'row')}")
 
-    with_app(work)
+    with_backend(work)
 
 
 @click.group(

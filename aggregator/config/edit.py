@@ -19,11 +19,20 @@ from aggregator.core.errors import AggregatorError, Conflict, NotFound
 READ_ONLY = (EACCES, EPERM, EROFS)
 
 
+class ChangedFile(NamedTuple):
+    """A file that was written: its text before and after."""
+
+    file: str
+    before: str
+    after: str
+
+
 class AddedFeed(NamedTuple):
-    """A feed that was written: its id and its file."""
+    """A feed that was written: its id, its file, and the change of that file with all that was added at once."""
 
     id: str
     file: str
+    change: ChangedFile
 
 
 class EditableText(NamedTuple):
@@ -69,8 +78,10 @@ def add_feeds(
         taken.add(name)
         named.append({"url": row["url"], "id": name, **row})
     source, root = _home_of(path, "feeds")
-    _save(path, source, yaml_edit.append(source, root, "feeds", named), environ)
-    return tuple(AddedFeed(str(row["id"]), source.name) for row in named)
+    text = yaml_edit.append(source, root, "feeds", named)
+    _save(path, source, text, environ)
+    change = ChangedFile(source.name, source.text, text)
+    return tuple(AddedFeed(str(row["id"]), source.name, change) for row in named)
 
 
 def remove_feed(path: Path, feed_id: str, *, environ: Mapping[str, str] = os.environ) -> str:
@@ -78,14 +89,6 @@ def remove_feed(path: Path, feed_id: str, *, environ: Mapping[str, str] = os.env
     source, items, node = _item(path, "feeds", feed_id, environ)
     _save(path, source, yaml_edit.remove(source, items, node), environ)
     return source.name
-
-
-class ChangedFile(NamedTuple):
-    """A file that was written: its text before and after."""
-
-    file: str
-    before: str
-    after: str
 
 
 def change_feeds(

@@ -6,6 +6,19 @@ from itertools import takewhile
 from aggregator.core.errors import Conflict
 from aggregator.core.model import Edit
 
+UNDO = "edit-"
+
+
+def undo_name(edit: int | None) -> str:
+    """Return the id by which an edit is undone, like any other change; empty: it can't be."""
+    return f"{UNDO}{edit}" if edit is not None else ""
+
+
+def edit_of_undo(undo_id: str) -> int | None:
+    """Return the number of the edit that an undo takes back; None: it is of another change."""
+    number = undo_id.removeprefix(UNDO)
+    return int(number) if number != undo_id and number.isascii() and number.isdecimal() else None
+
 
 def edit_between(file: str, before: str, after: str, *, about: str, at: datetime, undoes: int | None = None) -> Edit:
     """Return what became of a text: the lines between what both begin and end with."""

@@ -285,6 +285,7 @@ class Reason(StrEnum):
     APPLIED = "applied"
 
 
+STORY_HITS = 20  # hits of one story in a listing of stories
 REPORTED = "baseline_sent"  # of a hit: it was there at its feed's first poll, and a person had it sent in a digest
 
 

@@ -232,14 +232,26 @@ class Discovery:
     nothing: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FeedAdded:
+    """A feed that was written into the configuration: its id, and the edit by which that can be undone."""
+
+    id: str
+    edit: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResult:
-    """The outcome of an OPML import: ids added; addresses already watched or listed twice; problems in words."""
+    """The outcome of an OPML import: ids added; addresses already watched or listed twice; problems in words.
+
+    `edit` is the number of the edit by which it can be undone.
+    """
 
     added: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
     problems: tuple[str, ...] = field(default=())
+    edit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

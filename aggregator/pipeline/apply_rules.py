@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import Entry, Hit, Period, Reason, RoutingContext, RoutingResult, Vocabulary
+from aggregator.core.model import Entry, Hit, Period, Reason, RoutingContext, RoutingResult, Undo, Vocabulary
 from aggregator.core.results import BaselineSent
 from aggregator.core.routing import Router, describe
 from aggregator.core.rules import Rule, RuleIndex
@@ -33,16 +33,23 @@ async def find_hits(
     return tuple(entries), tuple(hits)
 
 
-async def send_baseline(context: Context, catalog: Catalog, rule: str | None) -> BaselineSent:
-    """Queue one digest of the hits that were there at first polls (of one rule). Raises NotFound, Conflict."""
+async def send_baseline(
+    context: Context, catalog: Catalog, rule: str | None, *, wait_s: float = 0.0, undo: Undo | None = None
+) -> BaselineSent:
+    """Queue one digest of the hits that were there at first polls (of one rule), to leave after `wait_s`.
+
+    Raises NotFound, Conflict.
+    """
     active = context.active
     if rule is not None and rule not in active.rules:
         raise NotFound("rule", rule, list(active.rules))
     details = await catalog.baseline(rule)
-    made = active.router.digest_baseline(details, context.now())
+    now = context.now()
+    earliest = now + timedelta(seconds=wait_s)
+    made = tuple(replace(one, due_at=max(one.due_at, earliest)) for one in active.router.digest_baseline(details, now))
     named = {hit for delivery in made for hit in delivery.hits}
     if named:
-        await catalog.report_baseline(sorted(named), made)
+        await catalog.report_baseline(sorted(named), made, undo=undo)
     return BaselineSent(hits=len(named), deliveries=made, unsent=len(details) - len(named))
 
 

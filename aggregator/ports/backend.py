@@ -10,12 +10,13 @@ from math import inf
 from typing import Any, Literal, Protocol
 
 from aggregator.core.errors import ConfigError
-from aggregator.core.model import ChannelTest, Finding, HitDetail, LoopStatus, SearchOrder, Status
+from aggregator.core.model import ChannelTest, Finding, HitDetail, LoopStatus, SearchOrder, Status, Undo
 from aggregator.core.results import (
     BaselineSent,
     Discovery,
     EditedRules,
     Exclusion,
+    FeedAdded,
     ImportResult,
     PollOutcome,
     Preview,
@@ -105,6 +106,13 @@ class Backend(Protocol):
         """Return the file with one rule changed; nothing is written. Raises NotFound, Conflict, ConfigErrors."""
         ...
 
+    async def undo(self, undo_id: str) -> Undo:
+        """Take back any change, an edit too, by the id that it was answered with. Raises NotFound, Conflict.
+
+        Of an edit it also raises what `undo_edit` does.
+        """
+        ...
+
     async def undo_edit(self, edit_id: int) -> RulesFile:
         """Take an edit of rules back, which is an edit too. Raises NotFound, Conflict, ConfigErrors, Busy."""
         ...
@@ -158,8 +166,13 @@ class Backend(Protocol):
         """
         ...
 
-    async def send_baseline(self, rule: str | None = None) -> BaselineSent:
-        """Queue one digest of the hits that were there at first polls (of one rule). Raises NotFound, Conflict."""
+    async def send_baseline(
+        self, rule: str | None = None, *, wait_s: float = 0.0, undo: Undo | None = None
+    ) -> BaselineSent:
+        """Queue one digest of the hits that were there at first polls (of one rule), to leave after `wait_s`.
+
+        Until it leaves, `undo` takes it back. Raises NotFound, Conflict.
+        """
         ...
 
     async def test_channel(self, name: str) -> ChannelTest:
@@ -208,8 +221,8 @@ class Backend(Protocol):
         feed_id: str = "",
         find: bool = False,
         keys: Mapping[str, Any] | None = None,
-    ) -> str:
-        """Write a source into the configuration and reload; return its id. `find`: the best one behind the address.
+    ) -> FeedAdded:
+        """Write a source into the configuration and reload. `find`: the best one behind the address.
 
         `keys` are further keys of a feed.
 

@@ -189,7 +189,7 @@ class Catalog(Protocol):
         """Return these hits, newest first by publication."""
         ...
 
-    async def report_baseline(self, ids: Sequence[str], made: Sequence[Delivery]) -> None:
+    async def report_baseline(self, ids: Sequence[str], made: Sequence[Delivery], *, undo: Undo | None = None) -> None:
         """Add deliveries and note that these hits are in them. Raises Conflict if one of them was sent already."""
         ...
 
@@ -289,7 +289,7 @@ class Catalog(Protocol):
 
     async def add_feed_link(self, link: FeedLink) -> FeedLink: ...
 
-    async def remove_feed_link(self, link_id: int) -> None: ...
+    async def remove_feed_link(self, link_id: int, *, undo: Undo | None = None) -> None: ...
 
     async def opens_feed(self, path: str, digest: str) -> bool:
         """Tell whether the token with this digest opens the feed at this path."""

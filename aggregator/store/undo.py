@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, s
 from aggregator.core.errors import Conflict, NotFound
 from aggregator.core.model import Undo
 from aggregator.store.column_types import Instant
-from aggregator.store.schema import metadata, undo_log
+from aggregator.store.schema import deliveries, metadata, undo_log
 
 Watched = Sequence[tuple[Table, ColumnElement[bool]]]
 Key = tuple[Any, ...]
@@ -55,13 +55,17 @@ def undoable(connection: Connection, undo: Undo | None, watched: Watched) -> Ite
 def take_back(connection: Connection, undo_id: str, now: datetime) -> Undo:
     """Put back what a change changed, in rows that nobody changed since.
 
-    Raises NotFound; Conflict if it was undone already, or if nothing of it is left to undo.
+    An alert that the change made must still wait as it did: one that has left takes nothing back, or what it reported
+    would be offered again. Raises NotFound; Conflict if it was undone already, or if nothing of it is left to undo.
     """
     row = connection.execute(select(undo_log).where(undo_log.c.id == undo_id).with_for_update()).one_or_none()
     if row is None:
         raise NotFound("change", undo_id, why="it was made too long ago, or never")
     if row.undone_at is not None:
         raise Conflict("this was undone already")
+    for name, key, was, now_there in row.rows:
+        if name == deliveries.name and was is None and not _is_as_left(connection, deliveries, key, now_there):
+            raise Conflict("it cannot be taken back: the alert has left, or is being sent")
     count = sum(_put_back(connection, *image) for image in reversed(row.rows))
     if not count:
         raise Conflict("nothing is left to undo: what was changed has changed again since")
@@ -117,13 +121,18 @@ def _read(table: Table, values: Row) -> dict[str, Any]:
     }
 
 
+def _is_as_left(connection: Connection, table: Table, key: Sequence[Any], now: Row | None) -> bool:
+    """Tell whether a row still holds what a change left in it (None: it left none)."""
+    there = _rows(connection, table, _at(table, key)).get(tuple(key))
+    if there is None or now is None:
+        return there is None and now is None
+    return all(_written(there[column]) == now[column] for column in now)
+
+
 def _put_back(connection: Connection, name: str, key: Sequence[Any], was: Row | None, now: Row | None) -> int:
     """Write one row's earlier values, if it still holds the later ones; return 1 if it did."""
     table = metadata.tables[name]
-    there = _rows(connection, table, _at(table, key)).get(tuple(key))
-    if (there is None) != (now is None):
-        return 0
-    if there is not None and now is not None and any(_written(there[column]) != now[column] for column in now):
+    if not _is_as_left(connection, table, key, now):
         return 0
     if was is None:
         connection.execute(delete(table).where(_at(table, key)))

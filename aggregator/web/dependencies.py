@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
+from aggregator.core.edits import undo_name
 from aggregator.core.model import Undo
 from aggregator.pipeline.triage import new_undo as make_undo
 from aggregator.ports.backend import Backend
@@ -46,6 +47,11 @@ def new_undo(backend: Backend, kind: str) -> Undo:
 def undo_header(undo: Undo, changed: int = 1) -> dict[str, str]:
     """Return the header by which the API names the undo of what it changed; none if it changed nothing."""
     return {"x-undo": undo.id} if changed else {}
+
+
+def edit_header(edit: int | None) -> dict[str, str]:
+    """Return the header by which the API names the undo of an edit; none if it can't be undone."""
+    return {"x-undo": undo_name(edit)} if edit is not None else {}
 
 
 def redirect_after_post(path: str, done: str | None = None, *, undo: str = "", n: int = 1) -> RedirectResponse:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import cache, partial
@@ -162,6 +162,11 @@ def view_address(view: View) -> str:
     return f"/{query(**kept)}" if {"todo", "mark"} & kept.keys() else f"/{query(show='all', **kept)}"
 
 
+def named_rules(ids: Iterable[str], titles: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return rules as chips show them: id and title."""
+    return [(rule, titles.get(rule, rule)) for rule in ids]
+
+
 def channel_dot(state: str) -> str:
     """Return the class of a channel's dot, by the state of its last attempt: one that failed is red."""
     return {"never": "new", "retry": "dead"}.get(state, state)
@@ -218,6 +223,7 @@ def environment() -> Environment:
         query=query,
         channel_dot=channel_dot,
         view_address=view_address,
+        named_rules=named_rules,
         columns=chart.columns,
         sparkline=chart.sparkline,
         version=__version__,
@@ -287,5 +293,7 @@ class Templates:
             "language": language,
             "languages": languages(),
         }
+        if hidden := known.keys() & values.keys():
+            raise ValueError(f"values that every page needs are hidden by those of {template}: {sorted(hidden)}")
         text = self._env.get_template(template).render({**known, **values})
         return HTMLResponse(text, status, {"content-language": language.code})

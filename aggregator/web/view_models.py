@@ -6,7 +6,7 @@ from datetime import date, datetime, tzinfo
 from itertools import groupby
 
 from aggregator.core.highlight import Run, field_runs, snippet_runs
-from aggregator.core.model import By, HitDelivery, HitDetail
+from aggregator.core.model import STORY_HITS, By, HitDelivery, HitDetail
 from aggregator.core.rules import ExplainedClause, Explanation
 
 
@@ -37,6 +37,11 @@ class StoryCard:
     def deliveries(self) -> tuple[HitDelivery, ...]:
         """The alerts that report any of its hits, each once."""
         return tuple({one.id: one for detail in self.hits for one in detail.deliveries}.values())
+
+    @property
+    def is_cut(self) -> bool:
+        """Tell whether a listing may have left out hits of this card."""
+        return len(self.hits) >= STORY_HITS
 
     def is_newer(self, than: datetime) -> bool:
         """Tell whether it was found since an instant."""

@@ -419,10 +419,11 @@ def test_commands_that_act_answer_in_json(tmp_path: Path, servers: tuple[Publish
         "tags": ["t"],
         "kind": "feed",
         "select": {},
+        "undo": None,
     }
     assert made.json("feeds", "add", url, "--tag", "t", code=3, stdin="n\n") == refused
     added = made.json("feeds", "add", url, "--tag", "t", "--id", "news", "--yes")
-    assert added == refused | {"added": True, "id": "news"}
+    assert added == refused | {"added": True, "id": "news", "undo": "edit-1"}
     opml = made.folder / "feeds.opml"
     opml.write_text(f"<opml><body><outline xmlUrl='{url}'/><outline xmlUrl='{url}?2'/></body></opml>")
     imported = made.json("feeds", "import", str(opml))
@@ -430,6 +431,23 @@ def test_commands_that_act_answer_in_json(tmp_path: Path, servers: tuple[Publish
     assert made.json("feeds", "import", str(opml), code=3)["added"] == []
     removed = made.json("feeds", "remove", "news")
     assert (removed["id"], Path(removed["file"]).name) == ("news", "all.yaml")
+    assert made.json("undo", removed["undo"])["kind"] == "edit of feeds: news"
+    changed = made.json("feeds", "change", "news", "--title", "The news", "--tag", "x", "--every", "2h")
+    feed = made.json("feeds", "show", "news")
+    assert (changed["feed"], feed["title"], feed["tags"]) == ("news", "The news", ["x"])
+    paused = made.json("feeds", "pause", "news", "wire")
+    assert (paused["paused"], made.json("feeds", "show", "news")["state"]) == (True, "paused")
+    made.ok("undo", paused["undo"])
+    assert made.json("feeds", "show", "news")["state"] != "paused"
+    assert made.refused("feeds", "resume", "wiree")
+    text = (made.config / "all.yaml").read_text()
+    gone = made.json("rules", "remove", "s400")
+    assert made.json("undo", f"edit-{gone['edit']}")["kind"] == "edit of s400"
+    assert (made.config / "all.yaml").read_text() == text
+    made.ok("rules", "pause", "s400")
+    paused_text = (made.config / "all.yaml").read_text()
+    assert paused_text.count("enabled: false") == text.count("enabled: false") + 1
+    made.ok("rules", "resume", "s400")
     backup = made.json("db", "backup", "copy.db")
     assert (backup["file"], backup["bytes"] > 0) == ("copy.db", True)
     assert made.json("db", "check") == {"ok": True, "problems": []}
@@ -443,6 +461,7 @@ def test_commands_that_act_answer_in_json(tmp_path: Path, servers: tuple[Publish
     nothing = {"given": 1, "changed": 0, "unknown": ["nosuch"], "undo": None}
     assert made.json("deliveries", "retry", "nosuch", code=3) == nothing
     assert made.json("deliveries", "ack", "nosuch", code=3) == nothing
+    assert made.json("deliveries", "cancel", "nosuch", code=3) == nothing
     assert len(made.json("init", "fresh")["files"]) == 5
 
 

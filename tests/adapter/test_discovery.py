@@ -141,8 +141,8 @@ async def test_a_list_that_robots_txt_forbids_is_not_proposed(backend: AppBacken
 async def test_a_list_is_added_as_it_was_shown(backend: AppBackend, site: Loopback, tmp_path: Path) -> None:
     """Kind and selector stand in the file, which is read again; the same page is then known."""
     url = serve(site, "news_list.html")
-    name = await backend.add_feed(url, find=True, feed_id="list")
-    assert name == "list"
+    added = await backend.add_feed(url, find=True, feed_id="list")
+    assert added.id == "list"
     text = (tmp_path / "config.yaml").read_text()
     assert f"- url: {url}\n    id: list\n    kind: page\n    select: {{entry: article}}\n" in text
     assert (await backend.discover(url)).candidates[0].existing_id == "list"

@@ -313,12 +313,33 @@ def test_feeds_are_added_polled_and_paused() -> None:
     assert client.post("/api/v1/feeds", data=page).json()["id"] == "news"
     assert backend.asked_keys == keys
     assert client.post("/api/v1/feeds", data=page | {"kind": "carrier pigeon"}).status == 422
-    assert client.ask("PUT", "/api/v1/feeds/tass/paused", data={"paused": True}).json()["state"] == "paused"
+    paused = client.ask("PUT", "/api/v1/feeds/tass/paused", data={"paused": True})
+    assert paused.json()["state"] == "paused"
+    assert client.post(f"/api/v1/undo/{paused.header('x-undo')}").json()["kind"] == "feed paused"
+    assert client.get("/api/v1/feeds/tass").json()["state"] == "ok"
     assert client.post("/api/v1/feeds/tass/poll").json()["next_poll_at"] == "2026-03-05T14:20:00Z"
     assert client.post("/api/v1/feeds/nosuch/poll").status == 404
     assert client.post("/api/v1/feeds/import", body=b"<opml/>").json()["added"] == ["one", "two"]
     found = client.post("/api/v1/feeds/discover", data={"url": "https://bloomquist.example"}).json()
     assert [one["known_as"] for one in found] == [None, "tass"]
+
+
+def test_edits_are_undone_like_everything_else() -> None:
+    """An edit's answer names its undo, which is one of the same kind; a revoked address opens its feed again."""
+    client = HttpClient(create_app(sample_tables()))
+    before = client.get("/api/v1/rules/files").json()
+    edited = client.ask("PUT", "/api/v1/rules/caatsa/enabled", data={"enabled": False})
+    assert edited.header("x-undo") == f"edit-{edited.json()['edit']}"
+    done = client.post(f"/api/v1/undo/{edited.header('x-undo')}").json()
+    assert (done["kind"], done["count"]) == ("edit of caatsa", 1)
+    assert client.get("/api/v1/rules/files").json() == before
+    assert client.post("/api/v1/undo/edit-999").status == 404
+    assert client.post("/api/v1/undo/edit-x").status == 404
+    link = client.post("/api/v1/feed-links", data={"path": "/feeds/rules/f35.atom"}).json()
+    undo = client.ask("DELETE", f"/api/v1/feed-links/{link['id']}").header("x-undo")
+    assert client.get("/api/v1/feed-links").json() == []
+    assert client.post(f"/api/v1/undo/{undo}").status == 200
+    assert [one["id"] for one in client.get("/api/v1/feed-links").json()] == [link["id"]]
 
 
 def hostile(backend: MemoryBackend, text: str) -> None:

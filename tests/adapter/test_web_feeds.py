@@ -1,6 +1,8 @@
 """Feeds on the pages: poll with an answer, change, bulk actions; the same by the API."""
 
+import tempfile
 from collections.abc import AsyncIterator
+from errno import EROFS
 from pathlib import Path
 
 import pytest
@@ -48,19 +50,31 @@ def test_a_poll_says_what_came_of_it(client: HttpClient, backend: MemoryBackend)
 
 def test_feeds_are_changed_in_bulk(client: HttpClient, backend: MemoryBackend) -> None:
     """Pause, resume, tag, untag and remove those that are ticked; an unknown one changes nothing."""
-    two = "id=tass&id=bloomquist&"
+    two, undo = "id=tass&id=bloomquist&", [""]
 
     def bulk(words: str) -> int:
         headers: dict[str, str | None] = {"content-type": "application/x-www-form-urlencoded"}
-        return client.post("/feeds/bulk", body=(two + words).encode(), headers=headers).status
+        answer = client.post("/feeds/bulk", body=(two + words).encode(), headers=headers)
+        undo.append((answer.header("location") or "").partition("undo=")[2])
+        return answer.status
 
     def tags() -> list[tuple[str, ...]]:
         return [feed.tags for feed in backend.loaded.config.feeds if feed.id in ("tass", "bloomquist")]
 
+    def paused() -> list[bool]:
+        return [backend.tables.feeds[name].paused_at is not None for name in ("tass", "bloomquist")]
+
     assert bulk("do=pause") == 303
-    assert all(backend.tables.feeds[name].paused_at for name in ("tass", "bloomquist"))
+    assert paused() == [True, True]
+    client.post(f"/undo/{undo[-1]}", form={"next": "/feeds"})
+    assert paused() == [False, False]
+    assert bulk("do=pause") == 303
     assert bulk("do=resume") == 303
-    assert not any(backend.tables.feeds[name].paused_at for name in ("tass", "bloomquist"))
+    assert paused() == [False, False]
+    client.post(f"/undo/{undo[-1]}", form={"next": "/feeds"})
+    assert paused() == [True, True]
+    client.post("/feeds/tass/pause")
+    assert paused() == [False, True]
     assert bulk("do=tag&tag=wire") == 303
     assert all("wire" in one for one in tags())
     assert bulk("do=untag&tag=wire") == 303
@@ -97,8 +111,15 @@ async def real(tmp_path: Path) -> AsyncIterator[AppBackend]:
 
 
 @pytest.mark.anyio
-async def test_a_change_is_written_and_undone(real: AppBackend) -> None:
-    """Title, tags and interval come into the file, comments stay, and the undo is the file of before."""
+async def test_a_change_is_written_and_undone(real: AppBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Title, tags and interval come into the file, comments stay, and the undo is the file of before.
+
+    Where the file is read-only the page says what to do, and what was typed is kept.
+    """
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(EROFS, "Read-only file system")
+
     client = HttpClient(create_app(real))
     form = {"title": "Agency", "tags": "news, wire", "every": "30m"}
     answer = await client.call("POST", "/feeds/a/change", form=form)
@@ -112,6 +133,11 @@ async def test_a_change_is_written_and_undone(real: AppBackend) -> None:
     assert (real.path / "feeds.yaml").read_text() == FEEDS
     wrong = await client.call("POST", "/feeds/a/change", form={"title": "Kept", "every": "soon"})
     assert (wrong.status, 'value="Kept"' in wrong.text) == (422, True)
+    monkeypatch.setattr(tempfile, "mkstemp", read_only)
+    refused = await client.call("POST", "/feeds/a/change", form={"title": "Kept"})
+    assert (refused.status, 'value="Kept"' in refused.text) == (409, True)
+    assert "make its folder writable" in refused.text
+    monkeypatch.undo()
     assert (await client.call("PATCH", "/api/v1/feeds/b", data={"tags": ["x"]})).status == 200
     assert (await client.call("DELETE", "/api/v1/feeds/a")).status == 200
     assert (real.path / "feeds.yaml").read_text() == (

@@ -1,14 +1,18 @@
 """The pages without a browser: what they hold, and that they stay light however much there is."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
+from fastapi import Request
 
 from aggregator.core.settings import Config
 from aggregator.web import create_app
+from aggregator.web.pages.search import SHOWN
 from aggregator.web.pages.story import folded, story_versions
+from aggregator.web.templating import Templates
 from tests.support.http_client import HttpClient
 from tests.support.memory_backend import Loaded, MemoryBackend
 from tests.support.sample_data import detail_of, sample_tables
@@ -113,14 +117,47 @@ def test_a_report_is_compared_with_the_one_that_it_develops() -> None:
     ]
 
 
+def test_an_entry_of_forty_rules_names_the_first() -> None:
+    """Its card, its page and its alert say how many more there are; a story, too, has the choice of languages."""
+    backend = sample_tables()
+    tables = backend.tables
+    hit = tables.hits["00001389"]
+    for number in range(40):
+        tables.hits[f"many-{number}"] = replace(hit, id=f"many-{number}", rule=f"many-{number}")
+    tables.deliveries["d0"] = replace(tables.deliveries["d0"], rules=tuple(f"many-{n}" for n in range(40)))
+    client = HttpClient(create_app(backend))
+    for path, more in (
+        ("/?show=all", "+17…"),
+        ("/hits/00001389", "+38"),
+        ("/alerts/d0", "+36"),
+        ("/stories/story-1", "+38"),
+    ):
+        page = client.get(path).text
+        assert f">{more}</a>" in page, path
+        assert '<option value="de" lang="de">Deutsch</option>' in page, path
+    assert client.get("/alerts/d0").text.count('href="/rules/many-39"') == 1, "its page names all of them"
+
+
+def test_a_page_hides_no_value_that_every_page_needs() -> None:
+    """A template's own value of such a name would break what frames it: it is refused at once."""
+    backend = sample_tables()
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    with pytest.raises(ValueError, match="languages"):
+        Templates(backend).render(Request(scope), "error.html", languages=[])
+
+
 def test_a_search_is_narrowed_saved_and_followed() -> None:
-    """Facets count what is shown and lead on; a saved search has a page, Atom and CSV, and is no filter of hits."""
+    """Facets count what matches and lead on; a saved search has a page, Atom and CSV, and is no filter of hits."""
     backend = sample_tables()
     client = HttpClient(create_app(backend))
     page = client.get("/search?q=S-400&facets=1").text
     assert 'href="/search?facets=1&amp;q=S-400&amp;feed=tass"' in page
     assert 'href="/rules/new?query=S-400"' in page
     assert 'class="card"' in page
+    shown, counted = page.count('class="card"'), re.search(r"Of all (\d+) entries that match", page)
+    assert counted
+    assert shown == SHOWN < int(counted[1]), "the facets count more than the page shows"
+    assert 'rel="next">Older' in page
     only = client.get("/search?q=S-400&feed=tass&by=relevance").text
     assert re.findall(r'class="from" href="/feeds/(\w+)"', only)
     assert set(re.findall(r'class="from" href="/feeds/(\w+)"', only)) == {"tass"}

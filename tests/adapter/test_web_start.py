@@ -99,20 +99,25 @@ def test_forms_lead_back_to_the_guide() -> None:
 
 
 def test_what_was_already_there_is_sent_once() -> None:
-    """The Hits page says why nobody was alerted; its button sends one digest, and the second time says so."""
+    """The Hits page says why nobody was alerted; its button sends one digest, the second time says so; until it leaves
+    it can be taken back, and the offer with it."""
     backend = first_day()
     count = len(backend.tables.hits)
     client = HttpClient(create_app(backend))
     text = client.get("/").text
     assert f"{count} hits were already there at the first look and were not alerted." in text
     sent = client.post("/hits/baseline", form={"do": "send", "next": "/?show=all"})
-    assert (sent.header("location") or "") == f"/?show=all&done=baseline-sent&n={count}"
+    location, _, undo = (sent.header("location") or "").partition("&undo=")
+    assert location == f"/?show=all&done=baseline-sent&n={count}"
     after = client.get(sent.header("location") or "").text
     assert f"{count} hits are on their way as one digest." in after
     assert "first look" not in after
     assert len([one for one in backend.tables.deliveries.values() if len(one.hits) == count]) == 1
     again = client.post("/hits/baseline", form={"do": "send"})
     assert "they were sent already" in client.get(again.header("location") or "").text
+    assert client.post(f"/undo/{undo}", form={"next": "/"}).status == 303
+    assert not [one for one in backend.tables.deliveries.values() if len(one.hits) == count]
+    assert f"{count} hits were already there" in client.get("/").text
 
 
 def test_the_offer_of_a_digest_is_of_the_list_on_show() -> None:

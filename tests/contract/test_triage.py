@@ -7,6 +7,7 @@ import pytest
 from aggregator.core.errors import Conflict, NotFound
 from aggregator.core.model import (
     DeliveryState,
+    FeedLink,
     HitDelivery,
     HitFilter,
     HitState,
@@ -201,3 +202,27 @@ async def test_other_changes_are_taken_back_too(store: AnyStore) -> None:
     await catalog.pause("a", True, NOW, undo=undo("u5"))
     await catalog.undo("u5", NOW)
     assert [one.state.health.value for one in await catalog.feeds()] != ["paused"]
+    await catalog.pause("a", True, NOW)
+    await catalog.pause("a", False, NOW, undo=undo("u6"))
+    await catalog.undo("u6", NOW)
+    assert [one.state.health.value for one in await catalog.feeds()] == ["paused"]
+
+    link = await catalog.add_feed_link(FeedLink(path="/feeds/hits.atom", digest="d", created_at=NOW))
+    await catalog.remove_feed_link(link.id or 0, undo=undo("u7"))
+    await catalog.undo("u7", NOW)
+    assert await catalog.feed_links() == (link,)
+
+
+async def test_a_digest_is_taken_back_until_it_leaves(store: AnyStore) -> None:
+    """Its hits are unreported again, and the alert is gone; one that was sent stays."""
+    await stored(store, entry("k1"), hits=[hit("h1", "k1", state=HitState.HELD, reason="baseline")])
+    catalog = store.catalog
+    await catalog.report_baseline(["h1"], [delivery("d1", hits=("h1",))], undo=undo("u1"))
+    assert await catalog.count_baseline() == 0
+    await catalog.undo("u1", NOW)
+    assert (await catalog.count_baseline(), await catalog.deliveries()) == (1, ())
+    await catalog.report_baseline(["h1"], [delivery("d1", hits=("h1",))], undo=undo("u2"))
+    assert len(await store.outbox.claim(NOW + HOUR, owner="me", lease_s=60, limit=9)) == 1
+    with pytest.raises(Conflict, match="the alert has left"):
+        await catalog.undo("u2", NOW)
+    assert (await catalog.count_baseline(), [one.id for one in await catalog.deliveries()]) == (0, ["d1"])

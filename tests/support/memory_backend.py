@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from aggregator import config
-from aggregator.core.edits import edit_between, undone
+from aggregator.core.edits import edit_between, edit_of_undo, undone
 from aggregator.core.errors import (
     ConfigError,
     ConfigErrors,
@@ -36,6 +36,7 @@ from aggregator.core.model import (
     SearchOrder,
     Span,
     Status,
+    Undo,
 )
 from aggregator.core.results import (
     BaselineSent,
@@ -43,6 +44,7 @@ from aggregator.core.results import (
     EditedRules,
     EntryMatch,
     Exclusion,
+    FeedAdded,
     FeedCandidate,
     ImportResult,
     PollOutcome,
@@ -282,6 +284,14 @@ class MemoryBackend:
     async def edit_rule(self, edit: RuleEdit) -> EditedRules:
         return config.apply_edit(await self.rules_files(), edit)
 
+    async def undo(self, undo_id: str) -> Undo:
+        number = edit_of_undo(undo_id)
+        if number is None:
+            return await self.catalog.undo(undo_id, self.clock.now())
+        edit = await self.catalog.edit(number)
+        await self.undo_edit(number)
+        return Undo(id=undo_id, kind=f"edit of {edit.about or edit.file}", made_at=edit.at, count=1)
+
     async def undo_edit(self, edit_id: int) -> RulesFile:
         edit = await self.catalog.edit(edit_id)
         return await self._save(undone(self.text, edit), about=edit.about, undoes=edit.id)
@@ -354,15 +364,18 @@ class MemoryBackend:
         tree = ExplainedClause(kind="all", text="all of", satisfied=True, children=clauses)
         return Explanation(rule=detail.hit.rule, matched=True, excluded_by="", tree=tree, snippet=detail.hit.snippet)
 
-    async def send_baseline(self, rule: str | None = None) -> BaselineSent:
+    async def send_baseline(
+        self, rule: str | None = None, *, wait_s: float = 0.0, undo: Undo | None = None
+    ) -> BaselineSent:
         if rule and rule not in (names := [one.id for one in self.current().config.rules]):
             raise NotFound("rule", rule, names)
         names = [detail.hit.id for detail in await self.catalog.baseline(rule)]
         if not names:
             return BaselineSent(hits=0)
         now = self.clock.now()
-        made = Delivery(id=f"baseline-{now:%H%M%S%f}", channel="console", hits=tuple(names), created_at=now, due_at=now)
-        await self.catalog.report_baseline(names, [made])
+        name, due_at = f"baseline-{now:%H%M%S%f}", now + timedelta(seconds=wait_s)
+        made = Delivery(id=name, channel="console", hits=tuple(names), created_at=now, due_at=due_at)
+        await self.catalog.report_baseline(names, [made], undo=undo)
         return BaselineSent(hits=len(names), deliveries=(made,))
 
     async def search(
@@ -423,12 +436,12 @@ class MemoryBackend:
         feed_id: str = "",
         find: bool = False,
         keys: Mapping[str, Any] | None = None,
-    ) -> str:
+    ) -> FeedAdded:
         self.asked_keys = dict(keys or {})
         feed_id = feed_id or "added"
         state = FeedState(id=feed_id, url=url, configured_url=url, title=title, next_poll_at=self.clock.now())
         self.tables.feeds[feed_id] = FeedRow(state)
-        return feed_id
+        return FeedAdded(feed_id)
 
     async def change_feeds(self, changes: Mapping[str, Mapping[str, object] | None], *, about: str) -> int | None:
         known = {feed.id: feed for feed in self.loaded.config.feeds}

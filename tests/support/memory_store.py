@@ -14,6 +14,7 @@ from aggregator.core.findings import SUSPECT_DEATHS, feed_finding, feed_is_overd
 from aggregator.core.model import (
     REPORTED,
     SPLIT_FROM,
+    STORY_HITS,
     TROUBLE,
     UPDATE_TO,
     URGENCY,
@@ -911,7 +912,7 @@ class MemoryCatalog(MemoryTriage):
         members = _by_story(await self.hits(replace(wanted, before=None, todo=False), limit=0))
         places = {key: story_hits[-1].place(wanted.by) for key, story_hits in stories.items()}
         found = sorted(places, key=lambda key: places[key], reverse=True)
-        later = [tuple(members[key][-20:]) for key in found if not wanted.before or places[key] < wanted.before]
+        later = [tuple(members[key][-STORY_HITS:]) for key in found if not wanted.before or places[key] < wanted.before]
         return _first(later, limit)
 
     async def hit(self, hit_id: str) -> HitDetail:
@@ -940,12 +941,13 @@ class MemoryCatalog(MemoryTriage):
         found = [hit for hit in self._tables.hits.values() if hit.reason == "baseline" and rule in (None, hit.rule)]
         return self._tables.details(found, "published")
 
-    async def report_baseline(self, ids: Sequence[str], made: Sequence[Delivery]) -> None:
+    async def report_baseline(self, ids: Sequence[str], made: Sequence[Delivery], *, undo: Undo | None = None) -> None:
         if not set(ids) <= {detail.hit.id for detail in await self.baseline()}:
             raise Conflict("these hits were sent meanwhile")
-        for name in ids:
-            self._tables.hits[name] = replace(self._tables.hits[name], reason=REPORTED)
-        self._tables.deliveries |= {delivery.id: delivery for delivery in made}
+        with undoable(self._tables, undo):
+            for name in ids:
+                self._tables.hits[name] = replace(self._tables.hits[name], reason=REPORTED)
+            self._tables.deliveries |= {delivery.id: delivery for delivery in made}
 
     async def recorded(self, ids: Sequence[str]) -> frozenset[str]:
         return frozenset(ids) & self._tables.hits.keys()
@@ -1209,9 +1211,10 @@ class MemoryCatalog(MemoryTriage):
         self._tables.feed_links[added.id] = added
         return added
 
-    async def remove_feed_link(self, link_id: int) -> None:
-        if self._tables.feed_links.pop(link_id, None) is None:
-            raise NotFound("feed link", str(link_id))
+    async def remove_feed_link(self, link_id: int, *, undo: Undo | None = None) -> None:
+        with undoable(self._tables, undo):
+            if self._tables.feed_links.pop(link_id, None) is None:
+                raise NotFound("feed link", str(link_id))
 
     async def opens_feed(self, path: str, digest: str) -> bool:
         return any((one.path, one.digest) == (path, digest) for one in self._tables.feed_links.values())

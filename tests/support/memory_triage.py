@@ -14,7 +14,7 @@ from aggregator.core.model import Facets, HitDetail, HitFilter, Note, Undo, View
 if TYPE_CHECKING:
     from tests.support.memory_store import Tables
 
-WATCHED = ("hits", "silences", "deliveries", "stories", "feeds", "labels", "notes", "views")
+WATCHED = ("hits", "silences", "deliveries", "stories", "feeds", "feed_links", "labels", "notes", "views")
 Images = dict[str, dict[Any, tuple[Any, Any]]]
 
 
@@ -80,6 +80,9 @@ class MemoryTriage:
         if undo_id in triage.undone:
             raise Conflict("this was undone already")
         undo, images = triage.log[undo_id]
+        made = {key: now_there for key, (was, now_there) in images.get("deliveries", {}).items() if was is None}
+        if any(self._tables.deliveries.get(key) != now_there for key, now_there in made.items()):
+            raise Conflict("it cannot be taken back: the alert has left, or is being sent")
         count = 0
         for name, changed in images.items():
             rows = _rows(self._tables)[name]

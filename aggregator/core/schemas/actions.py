@@ -19,6 +19,7 @@ class FeedAdded(Schema):
     tags: list[Text]
     kind: Text
     select: dict[str, Text]
+    undo: Text | None
 
 
 class FeedRemoved(Schema):
@@ -26,6 +27,7 @@ class FeedRemoved(Schema):
 
     id: Text
     file: Text
+    undo: Text | None
 
 
 class HitMarked(Schema):
@@ -66,9 +68,9 @@ class SilenceRemoved(Schema):
 
 
 class DeliveriesChanged(Schema):
-    """`deliveries retry` and `ack`: how many of the given ids changed; `unknown` are those that name nothing.
+    """`deliveries retry`, `ack` and `cancel`: how many of the given ids changed; `unknown` are those that name nothing.
 
-    `undo` names the undo of an acknowledgement; what was sent again cannot be taken back.
+    `undo` names the undo of an acknowledgement or cancellation; what was sent again cannot be taken back.
     """
 
     given: int
@@ -195,6 +197,14 @@ class FeedChanged(Schema):
 
     feed: Text
     edit: int | None
+
+
+class FeedsPaused(Schema):
+    """`feeds pause` and `resume`."""
+
+    feeds: list[Text]
+    paused: bool
+    undo: Text
 
 
 class QueuedJob(Schema):

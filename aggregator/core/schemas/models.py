@@ -383,6 +383,7 @@ class ImportResult(Schema):
     known: list[Text]
     repeated: list[Text]
     problems: list[Text]
+    edit: int | None = None
 
 
 class RuleChange(Schema):

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from aggregator.core.errors import NotFound
 from aggregator.core.model import (
     KNOWN_STORY,
+    STORY_HITS,
     UPDATE_TO,
     Facets,
     HitDetail,
@@ -46,7 +47,6 @@ from aggregator.store.routing import write_deliveries
 from aggregator.store.schema import SPLIT_OUT, entries, hits, labels, stories
 from aggregator.store.stories import edit_stories, load_stories
 
-MEMBERS = 20  # hits of one story in a listing of stories
 TIMES = {"published": "dated_at", "recorded": "created_at"}
 TREATED = select(
     hits.c.story,
@@ -254,7 +254,7 @@ def _first(wanted: HitFilter) -> tuple[ColumnElement[bool], ...]:
 
 
 def _members(wanted: HitFilter, keys: Iterable[str | int]) -> Select[Any]:
-    """Select the hits of these stories and entries that the listing has, the first MEMBERS of each."""
+    """Select the hits of these stories and entries that the listing has, the first STORY_HITS of each."""
     stories, alone = [key for key in keys if isinstance(key, str)], [key for key in keys if isinstance(key, int)]
     story_hits = func.coalesce(hits.c.story, cast(hits.c.entry, Text))
     numbered = (
@@ -266,7 +266,7 @@ def _members(wanted: HitFilter, keys: Iterable[str | int]) -> Select[Any]:
         .where(or_(hits.c.story.in_(stories), and_(hits.c.story.is_(None), hits.c.entry.in_(alone))))
         .subquery()
     )
-    few = select(numbered.c.id).where(numbered.c.number <= MEMBERS)
+    few = select(numbered.c.id).where(numbered.c.number <= STORY_HITS)
     return HIT_DETAILS.where(hits.c.id.in_(few)).order_by(*_newest(wanted))
 
 

@@ -5,9 +5,10 @@ from dataclasses import asdict, replace
 from sqlalchemy import Connection, delete, func, insert, select
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import Edit, FeedLink
+from aggregator.core.model import Edit, FeedLink, Undo
 from aggregator.store.page_tables import edits, feed_links, site_keys
 from aggregator.store.queries.base import QueryBase
+from aggregator.store.undo import undoable
 
 EDITS_KEPT = 500
 SIGNING = "links"
@@ -27,10 +28,13 @@ class LinkQueries(QueryBase):
         added = await self._writer.execute(lambda connection: connection.execute(add).scalar_one())
         return replace(link, id=added)
 
-    async def remove_feed_link(self, link_id: int) -> None:
+    async def remove_feed_link(self, link_id: int, *, undo: Undo | None = None) -> None:
+        chosen = feed_links.c.id == link_id
+
         def remove(connection: Connection) -> None:
-            if not connection.execute(delete(feed_links).where(feed_links.c.id == link_id)).rowcount:
-                raise NotFound("feed link", str(link_id))
+            with undoable(connection, undo, [(feed_links, chosen)]):
+                if not connection.execute(delete(feed_links).where(chosen)).rowcount:
+                    raise NotFound("feed link", str(link_id))
 
         await self._writer.execute(remove)
 

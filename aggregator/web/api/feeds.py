@@ -10,7 +10,7 @@ from aggregator.core.schemas import actions, as_json, candidate_json, feed_json,
 from aggregator.core.settings import Config
 from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
-from aggregator.web.dependencies import BackendDep
+from aggregator.web.dependencies import BackendDep, edit_header, new_undo, undo_header
 from aggregator.web.params import NamesParams, next_link
 
 router = APIRouter(tags=["feeds"], responses=bodies.ERRORS)
@@ -46,10 +46,11 @@ async def add_feed(backend: BackendDep, sent: bodies.CreateFeed) -> Response:
     The best one found is added; 404 says that there is none, 409 that it is watched already. An address that cannot be
     reached now is written as it is.
     """
-    feed_id = await backend.add_feed(
+    added = await backend.add_feed(
         sent.url, title=sent.title, tags=sent.tags, feed_id=sent.id or "", find=True, keys=sent.keys
     )
-    return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config), 201)
+    shape = _shape(await one_feed(backend, added.id), backend.current().config)
+    return JSONResponse(shape, 201, edit_header(added.edit))
 
 
 @router.post("/feeds/discover", response_model=list[models.FeedCandidate])
@@ -70,7 +71,8 @@ async def import_opml(request: Request, backend: BackendDep) -> Response:
     document = await request.body()
     if not document.lstrip(BEFORE_MARKUP).startswith(b"<"):
         raise HTTPException(422, "the body must be an OPML document")
-    return JSONResponse(imported_json(await backend.import_opml(document)))
+    report = await backend.import_opml(document)
+    return JSONResponse(imported_json(report), headers=edit_header(report.edit))
 
 
 @router.get("/feeds/{feed_id}", response_model=models.Feed)
@@ -108,19 +110,21 @@ async def change_feed(backend: BackendDep, feed_id: str, sent: bodies.ChangeFeed
     """Write title, tags or interval of a feed into its file; every other line stays."""
     values = {name: getattr(sent, name) or None for name in sent.model_fields_set}
     edit = await backend.change_feeds({feed_id: values}, about=feed_id)
-    return JSONResponse(as_json(actions.FeedChanged, {"feed": feed_id, "edit": edit}))
+    return JSONResponse(as_json(actions.FeedChanged, {"feed": feed_id, "edit": edit}), headers=edit_header(edit))
 
 
 @router.delete("/feeds/{feed_id}", response_model=actions.FeedChanged)
 async def remove_feed(backend: BackendDep, feed_id: str) -> Response:
     """Remove a feed from the configuration; 422 if a rule still names it. Its entries stay until they expire."""
     edit = await backend.change_feeds({feed_id: None}, about=feed_id)
-    return JSONResponse(as_json(actions.FeedChanged, {"feed": feed_id, "edit": edit}))
+    return JSONResponse(as_json(actions.FeedChanged, {"feed": feed_id, "edit": edit}), headers=edit_header(edit))
 
 
 @router.put("/feeds/{feed_id}/paused", response_model=models.Feed)
 async def pause_feed(backend: BackendDep, feed_id: str, sent: bodies.SetPaused) -> Response:
     """Pause or resume a feed."""
     await one_feed(backend, feed_id)
-    await backend.catalog.pause(feed_id, sent.paused, backend.clock.now())
-    return JSONResponse(_shape(await one_feed(backend, feed_id), backend.current().config))
+    change = new_undo(backend, "feed paused" if sent.paused else "feed resumed")
+    await backend.catalog.pause(feed_id, sent.paused, change.made_at, undo=change)
+    shape = _shape(await one_feed(backend, feed_id), backend.current().config)
+    return JSONResponse(shape, headers=undo_header(change))

@@ -139,7 +139,9 @@ async def _rows(
 @router.post("/hits/baseline", response_model=models.BaselineSent)
 async def send_baseline(backend: BackendDep, sent: bodies.SendBaseline) -> Response:
     """Queue one digest of the hits that were there at the first polls, each of them once."""
-    return JSONResponse(baseline_json(await backend.send_baseline(sent.rule)))
+    change = new_undo(backend, "digest sent")
+    done = await backend.send_baseline(sent.rule, undo=change)
+    return JSONResponse(baseline_json(done), headers=undo_header(change, done.hits))
 
 
 @router.get("/hits/{hit_id}", response_model=models.Hit)

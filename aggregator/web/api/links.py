@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from aggregator.core.schemas import as_json, models
 from aggregator.web.api import bodies
-from aggregator.web.dependencies import BackendDep
+from aggregator.web.dependencies import BackendDep, new_undo, undo_header
 from aggregator.web.links import links_of, open_by_link, own_feed, site_address
 from aggregator.web.transfer import SHOWN_ONCE
 
@@ -32,5 +32,6 @@ async def add_link(request: Request, backend: BackendDep, sent: bodies.CreateFee
 @router.delete("/feed-links/{link_id}", status_code=204)
 async def remove_link(backend: BackendDep, link_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
     """Revoke a token."""
-    await backend.catalog.remove_feed_link(link_id)
-    return Response(status_code=204)
+    change = new_undo(backend, "address revoked")
+    await backend.catalog.remove_feed_link(link_id, undo=change)
+    return Response(status_code=204, headers=undo_header(change))

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from aggregator.core.errors import NotFound
-from aggregator.core.model import Json, RuleStats
+from aggregator.core.model import RuleStats
 from aggregator.core.results import EditedRules, RuleEdit, RulesCheck, RulesFile
 from aggregator.core.schemas import as_json, check_json, file_json, models, preview_json, rule_json
 from aggregator.core.settings import RuleConfig
 from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
-from aggregator.web.dependencies import BackendDep, local_now
+from aggregator.web.dependencies import BackendDep, edit_header, local_now
 from aggregator.web.params import ListQuery, NamesParams, next_link, time_span
 
 router = APIRouter(tags=["rules"], responses=bodies.ERRORS)
@@ -59,9 +59,9 @@ async def save_edit(backend: Backend, edit: RuleEdit) -> tuple[EditedRules, Rule
     return edited, saved
 
 
-def _saved(edited: EditedRules, saved: RulesFile) -> Json:
+def _saved(edited: EditedRules, saved: RulesFile, status: int = 200) -> Response:
     values = {"rule": edited.rule, "name": saved.name, "digest": saved.digest, "edit": saved.edit}
-    return as_json(models.RuleSaved, values)
+    return JSONResponse(as_json(models.RuleSaved, values), status, edit_header(saved.edit))
 
 
 @router.get("/rules", response_model=list[models.Rule])
@@ -98,7 +98,8 @@ async def preview(backend: BackendDep, sent: bodies.PreviewRequest) -> Response:
 @router.put("/rules/file", response_model=models.RulesFile)
 async def save(backend: BackendDep, sent: bodies.RulesSaved) -> Response:
     """Save and apply an edited file; 409 if it has changed on disk, 422 if it is not valid."""
-    return JSONResponse(file_json(await backend.save_rules(sent.name, sent.text, sent.digest)))
+    saved = await backend.save_rules(sent.name, sent.text, sent.digest)
+    return JSONResponse(file_json(saved), headers=edit_header(saved.edit))
 
 
 @router.post("/rules/check-item", response_model=models.RuleItemCheck)
@@ -123,7 +124,7 @@ async def preview_one(backend: BackendDep, sent: bodies.RuleItemPreview) -> Resp
 @router.post("/rules", response_model=models.RuleSaved, status_code=201)
 async def add_rule(backend: BackendDep, sent: bodies.CreateRule) -> Response:
     """Write a new rule behind the others."""
-    return JSONResponse(_saved(*await save_edit(backend, RuleEdit(kind="new", item=sent.item))), 201)
+    return _saved(*await save_edit(backend, RuleEdit(kind="new", item=sent.item)), status=201)
 
 
 @router.get("/rules/edits", response_model=list[models.Edit])
@@ -135,7 +136,8 @@ async def list_edits(backend: BackendDep, asked: Annotated[ListQuery, Query()]) 
 @router.post("/rules/edits/{edit_id}/undo", response_model=models.RulesFile)
 async def undo_edit(backend: BackendDep, edit_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
     """Take an edit back; 409 if its lines have changed since."""
-    return JSONResponse(file_json(await backend.undo_edit(edit_id)))
+    saved = await backend.undo_edit(edit_id)
+    return JSONResponse(file_json(saved), headers=edit_header(saved.edit))
 
 
 @router.get("/rules/{rule_id}/item", response_model=models.RuleItem)
@@ -154,32 +156,32 @@ async def list_proposals(backend: BackendDep, rule_id: str) -> Response:
 async def replace_rule(backend: BackendDep, rule_id: str, sent: bodies.ReplaceRule) -> Response:
     """Write a rule in place of what is there; every other line of the file stays."""
     edit = RuleEdit(kind="put", rule=rule_id, item=sent.item, base=sent.base)
-    return JSONResponse(_saved(*await save_edit(backend, edit)))
+    return _saved(*await save_edit(backend, edit))
 
 
 @router.delete("/rules/{rule_id}", response_model=models.RuleSaved)
 async def remove_rule(backend: BackendDep, rule_id: str) -> Response:
     """Remove a rule from its file; its hits stay."""
-    return JSONResponse(_saved(*await save_edit(backend, RuleEdit(kind="remove", rule=rule_id))))
+    return _saved(*await save_edit(backend, RuleEdit(kind="remove", rule=rule_id)))
 
 
 @router.post("/rules/{rule_id}/copy", response_model=models.RuleSaved, status_code=201)
 async def copy_rule(backend: BackendDep, rule_id: str) -> Response:
     """Write a copy behind a rule, paused, under another id."""
-    return JSONResponse(_saved(*await save_edit(backend, RuleEdit(kind="copy", rule=rule_id))), 201)
+    return _saved(*await save_edit(backend, RuleEdit(kind="copy", rule=rule_id)), status=201)
 
 
 @router.post("/rules/{rule_id}/move", response_model=models.RuleSaved)
 async def move_rule(backend: BackendDep, rule_id: str, sent: bodies.MoveRule) -> Response:
     """Change places with the rule above (-1) or below (1) in the file."""
-    return JSONResponse(_saved(*await save_edit(backend, RuleEdit(kind="move", rule=rule_id, by=sent.by))))
+    return _saved(*await save_edit(backend, RuleEdit(kind="move", rule=rule_id, by=sent.by)))
 
 
 @router.put("/rules/{rule_id}/enabled", response_model=models.RuleSaved)
 async def switch_rule(backend: BackendDep, rule_id: str, sent: bodies.SetEnabled) -> Response:
     """Pause a rule or let it run again."""
     kind: Literal["resume", "pause"] = "resume" if sent.enabled else "pause"
-    return JSONResponse(_saved(*await save_edit(backend, RuleEdit(kind=kind, rule=rule_id))))
+    return _saved(*await save_edit(backend, RuleEdit(kind=kind, rule=rule_id)))
 
 
 @router.get("/rules/{rule_id}", response_model=models.Rule)

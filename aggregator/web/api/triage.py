@@ -49,7 +49,7 @@ async def facets(backend: BackendDep, asked: Annotated[HitQuery, Query()]) -> Re
 @router.post("/undo/{undo_id}", response_model=models.Undone)
 async def undo(backend: BackendDep, undo_id: Annotated[str, Path(max_length=40)]) -> Response:
     """Take a change back, by the `X-Undo` that it was answered with; 409 if it has been, or if nothing is left to."""
-    return JSONResponse(undone_json(await backend.catalog.undo(undo_id, backend.clock.now())))
+    return JSONResponse(undone_json(await backend.undo(undo_id)))
 
 
 @router.get("/labels", response_model=list[models.LabelCount])

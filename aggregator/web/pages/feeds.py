@@ -6,16 +6,16 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.core.errors import AggregatorError, Busy, ConfigErrors, NotFound
+from aggregator.core.edits import undo_name
+from aggregator.core.errors import AggregatorError, Busy, ConfigErrors, Conflict, NotFound
 from aggregator.core.model import Health, HitFilter
 from aggregator.core.text.urls import login_in
 from aggregator.core.titles import with_titles
 from aggregator.ports.backend import Backend
 from aggregator.web.api.feeds import one_feed
-from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
+from aggregator.web.dependencies import BackendDep, TemplatesDep, new_undo, redirect_after_post
 from aggregator.web.errors import status_of
 from aggregator.web.origins import next_or_none, safe_next
-from aggregator.web.pages.rule_editor import undo_name
 from aggregator.web.templating import query, reader_now
 from aggregator.web.view_models import story_cards
 
@@ -142,10 +142,11 @@ async def add(
     """Write a feed into the configuration."""
     tags = [tag.strip() for tag in sent.tags.split(",") if tag.strip()]
     try:
-        feed_id = await backend.add_feed(sent.url, title=sent.title.strip(), tags=tags, keys=sent.keys)
+        added = await backend.add_feed(sent.url, title=sent.title.strip(), tags=tags, keys=sent.keys)
     except AggregatorError as error:
         return _refused(request, templates, sent, error)
-    return redirect_after_post(next_or_none(sent.next) or f"/feeds/{feed_id}", "added")
+    back = next_or_none(sent.next) or f"/feeds/{added.id}"
+    return redirect_after_post(back, "added", undo=undo_name(added.edit))
 
 
 @router.post("/feeds/import")
@@ -161,7 +162,7 @@ async def import_opml(
         report = await backend.import_opml(await file.read())
     except AggregatorError as error:
         return _form(request, templates, next, status=status_of(error), problem=error)
-    return _form(request, templates, next, report=report)
+    return _form(request, templates, next, report=report, report_undo=undo_name(report.edit))
 
 
 class BulkForm(BaseModel):
@@ -196,9 +197,11 @@ async def bulk(backend: BackendDep, sent: Annotated[BulkForm, Form()]) -> Respon
     if not sent.id or (sent.do in ("tag", "untag") and not sent.tag.strip()):
         return redirect_after_post(back, "nothing")
     if sent.do in ("pause", "resume"):
+        done = "feeds_paused" if sent.do == "pause" else "feeds_resumed"
+        change = new_undo(backend, done.replace("_", " "))
         for feed_id in sent.id:
-            await backend.catalog.pause(feed_id, sent.do == "pause", now)
-        return redirect_after_post(back, "feeds_paused" if sent.do == "pause" else "feeds_resumed", n=n)
+            await backend.catalog.pause(feed_id, sent.do == "pause", now, undo=change)
+        return redirect_after_post(back, done, n=n, undo=change.id)
     if sent.do == "poll":
         for feed_id in sent.id:
             await backend.catalog.poll_soon(feed_id, now)
@@ -255,7 +258,7 @@ async def change(
     values = {"title": sent.title.strip() or None, "tags": tags or None, "every": sent.every.strip() or None}
     try:
         edit = await backend.change_feeds({feed_id: values}, about=feed_id)
-    except (ConfigErrors, Busy) as problem:
+    except (ConfigErrors, Conflict, Busy) as problem:
         status = status_of(problem)
         return await _page(request, backend, templates, feed_id, status=status, problem=problem, sent=sent)
     return redirect_after_post(f"/feeds/{feed_id}", "feed_changed", undo=undo_name(edit))
@@ -284,8 +287,10 @@ async def poll(backend: BackendDep, feed_id: str) -> Response:
 async def pause(backend: BackendDep, feed_id: str) -> Response:
     """Pause or resume a feed."""
     paused = (await one_feed(backend, feed_id)).state.health is Health.PAUSED
-    await backend.catalog.pause(feed_id, not paused, backend.clock.now())
-    return redirect_after_post(f"/feeds/{feed_id}", "resumed" if paused else "paused")
+    done = "resumed" if paused else "paused"
+    change = new_undo(backend, f"feed {done}")
+    await backend.catalog.pause(feed_id, not paused, change.made_at, undo=change)
+    return redirect_after_post(f"/feeds/{feed_id}", done, undo=change.id)
 
 
 def _refused(request: Request, templates: TemplatesDep, sent: AddressForm, problem: AggregatorError) -> Response:
@@ -296,4 +301,5 @@ def _refused(request: Request, templates: TemplatesDep, sent: AddressForm, probl
 def _form(request: Request, templates: TemplatesDep, back: str, *, status: int = 200, **more: object) -> Response:
     """Show the form for an address, and for a file, with what came of it."""
     known = {"url": "", "candidates": None, "problem": None, "report": None, "nothing": "", "kind": ""}
+    known["report_undo"] = ""
     return templates.render(request, "feed_add.html", status=status, back=next_or_none(back), **(known | more))

@@ -31,6 +31,7 @@ LOOKED_COOKIE = "aggregator_looked"
 LOOK_S, LOOKED_KEPT_S = 30 * 60, 90 * 86400
 MAX_DIGITS = 11
 HIDDEN = "baseline"  # the cookie of a reader who hid the offer of a digest
+UNDO_S = 8.0  # so long a digest waits that the page can take back
 SPANS_BACK = (("24h", "last 24 hours"), ("7d", "last 7 days"), ("30d", "last 30 days"))
 FIELDS = ("title", "summary", "content")
 MAX_TEXT = 40_000
@@ -67,7 +68,8 @@ def spans_back(since: str | None) -> tuple[tuple[str, str], ...]:
     """Return the choices of time, with the one that a link or an address brought."""
     if not since or since in dict(SPANS_BACK):
         return SPANS_BACK
-    return (*SPANS_BACK, (since, since.replace("..", " – ")))
+    first, _, last = since.partition("..")
+    return (*SPANS_BACK, (since, first if last in ("", first) else f"{first} – {last}"))
 
 
 def _chosen_days(wanted: HitFilter, now: datetime) -> tuple[str, str] | None:
@@ -167,9 +169,10 @@ async def baseline(request: Request, backend: BackendDep, sent: Annotated[Baseli
     back = safe_next(sent.next)
     if sent.do == "hide":
         return remember(request, redirect_after_post(back), HIDDEN, str(sent.held))
-    done = await backend.send_baseline(sent.rule or None)
+    change = new_undo(backend, "digest sent")
+    done = await backend.send_baseline(sent.rule or None, wait_s=UNDO_S, undo=change)
     if done.hits:
-        return redirect_after_post(back, "baseline-sent", n=done.hits)
+        return redirect_after_post(back, "baseline-sent", n=done.hits, undo=change.id)
     return redirect_after_post(back, "baseline-unsent" if done.unsent else "baseline-known")
 
 

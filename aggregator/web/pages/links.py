@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregator.web.dependencies import BackendDep, TemplatesDep, redirect_after_post
+from aggregator.web.dependencies import BackendDep, TemplatesDep, new_undo, redirect_after_post
 from aggregator.web.links import open_by_link, own_feed, site_address
 from aggregator.web.origins import safe_next
 from aggregator.web.transfer import SHOWN_ONCE
@@ -49,5 +49,6 @@ async def revoke(
     backend: BackendDep, link_id: Annotated[int, Path(ge=1, le=2**63 - 1)], sent: Annotated[BackForm, Form()]
 ) -> Response:
     """End a token: its address opens nothing any more."""
-    await backend.catalog.remove_feed_link(link_id)
-    return redirect_after_post(safe_next(sent.next), "revoked")
+    change = new_undo(backend, "address revoked")
+    await backend.catalog.remove_feed_link(link_id, undo=change)
+    return redirect_after_post(safe_next(sent.next), "revoked", undo=change.id)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregator.core.edits import undo_name
 from aggregator.core.errors import AggregatorError, Busy, ConfigErrors, Conflict, NotFound
 from aggregator.core.results import (
     FORM_LISTS,
@@ -91,11 +92,6 @@ class BackForm(BaseModel):
 def undo_of(saved: RulesFile) -> str:
     """Return how the undo of an edit of rules is called."""
     return undo_name(saved.edit)
-
-
-def undo_name(edit: int | None) -> str:
-    """Return how the undo of an edit is called in a message."""
-    return f"edit-{edit}" if edit is not None else ""
 
 
 @router.get("/rules/new")

@@ -1,9 +1,9 @@
 """Search in all stored entries, in the rule language."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, date
 from itertools import groupby
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from aggregator.web.templating import query, reader_now
 
 router = APIRouter()
 
-SHOWN = 40
+SHOWN, COUNTED = 40, 500  # entries on a page, and those that facets count
 Result = tuple[EntryMatch, tuple[Run, ...], tuple[Run, ...]]
 Counts = list[tuple[str, int]]
 
@@ -60,11 +60,16 @@ class SearchForm(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SearchFacets:
-    """How many of the entries on show have each value, most first; days newest first."""
+    """How many of the first `entries` that match have each value, most first; days newest first.
+
+    `complete`: these are all that match.
+    """
 
     feeds: Counts
     languages: Counts
-    days: Counts
+    days: list[tuple[date, int]]
+    entries: int
+    complete: bool
 
 
 def _result(found: EntryMatch) -> Result:
@@ -75,6 +80,23 @@ def _result(found: EntryMatch) -> Result:
 
 def _counted(values: Iterable[str | None]) -> Counts:
     return Counter(value or "" for value in values).most_common()
+
+
+def _facets(answer: SearchResult, days: Sequence[date]) -> SearchFacets:
+    return SearchFacets(
+        feeds=_counted(one.entry.feed for one in answer.found),
+        languages=_counted(one.entry.lang for one in answer.found),
+        days=sorted(Counter(days).items(), reverse=True),
+        entries=len(answer.found),
+        complete=answer.more is None,
+    )
+
+
+def _first_page(answer: SearchResult) -> SearchResult:
+    """Return what a page shows of an answer, which goes on behind its last entry."""
+    if len(answer.found) <= SHOWN:
+        return answer
+    return SearchResult(found=answer.found[:SHOWN], more=answer.found[SHOWN - 1].entry.id)
 
 
 @router.get("/search")
@@ -88,24 +110,23 @@ async def search(
         try:
             span = time_span(form.since or None, form.until or None, now)
             answer = await backend.search(
-                question, since=span.since, until=span.until, by=form.by, limit=SHOWN, before=form.before,
+                question, since=span.since, until=span.until, by=form.by,
+                limit=COUNTED if form.facets else SHOWN, before=form.before,
                 within_s=search_time_s(form.before), feed=form.feed, lang=form.lang,
             )  # fmt: skip
         except InvalidRule as error:
             problem = error
     entries = [found.entry for found in answer.found]
     dates = [(e.recorded_at if form.by == "recorded" else e.dated_at).astimezone(zone).date() for e in entries]
-    results = list(zip(dates, map(_result, answer.found), strict=True))
+    facets = _facets(answer, dates) if form.facets and entries else None
+    answer = _first_page(answer) if form.facets else answer
+    results = list(zip(dates, map(_result, answer.found), strict=False))  # the dates are of all that is counted
     by_day = [(day, [one for _, one in run]) for day, run in groupby(results, key=lambda one: one[0])]
     feeds = {feed.id: feed.title or feed.id for feed in backend.current().config.feeds}
     return templates.render(
         request, "search.html", status=422 if problem else 200, form=form, q=question, answer=answer,
         days=by_day if form.by != "relevance" else [(None, [one for _, one in results])] if results else [],
-        facets=SearchFacets(
-            feeds=_counted(e.feed for e in entries),
-            languages=_counted(e.lang for e in entries),
-            days=sorted(_counted(day.isoformat() for day in dates), reverse=True),
-        ) if form.facets and entries else None,
+        facets=facets,
         problems=problem.problems if problem else (), back=spans_back(form.since), feeds=list(feeds.items()),
         feed_names=feeds, views=[view for view in await backend.catalog.views() if "q" in dict(view.query)],
         as_view=query(**form.asked).removeprefix("?"),

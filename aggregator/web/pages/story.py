@@ -112,7 +112,7 @@ async def show(request: Request, backend: BackendDep, templates: TemplatesDep, s
         versions=folded(versions[:SHOWN]),
         several=any(version.base for version in versions),
         more=len(versions[SHOWN:]),
-        languages=sorted({one.entry.lang for one in found if one.entry.lang}),
+        spoken=sorted({one.entry.lang for one in found if one.entry.lang}),
         deliveries=tuple({d.id: d for one in found for d in one.deliveries}.values()),
         marks=Counter(one.hit.mark for one in found if one.hit.mark),
         first_hit=found[-1].hit if found else None,

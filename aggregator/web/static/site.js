@@ -88,10 +88,18 @@ function press(key) {
   const found = (ticked().length && document.querySelector(`[data-bulk] ${wanted}`))
     || rowOf(document.activeElement)?.querySelector(wanted)
     || [...document.querySelectorAll(wanted)].find((one) => !rowOf(one) && !one.closest("[data-bulk]") && one.checkVisibility());
+  if (found?.matches("input, textarea")) { found.focus(); return true; }
   pressed = true;
   found?.click();
   pressed = false;
+  if (found?.matches("summary")) found.parentElement.querySelector("a, button, input:not([type=hidden])")?.focus();
   return Boolean(found);
+}
+function actions() { // to the first thing that can be done: with what is ticked, else in the row, else on the page
+  const place = (ticked().length && document.querySelector("[data-bulk]")) || rowOf(document.activeElement) || document.querySelector("main");
+  const menu = place.querySelector(":scope > details.menu, .doing > details.menu");
+  if (menu) menu.open = true;
+  [...place.querySelectorAll("button, .acts a, a.button")].find((one) => one.checkVisibility() && (place.matches("[data-row], [data-bulk]") || !rowOf(one)))?.focus();
 }
 function open() {
   const row = rowOf(document.activeElement);
@@ -110,7 +118,7 @@ const PAGES = { h: "/", r: "/rules", f: "/feeds", a: "/alerts", c: "/channels", 
 const help = document.querySelector("[data-keys]");
 const keys = {
   "/": search, "?": () => help.showModal(), j: () => move(1), k: () => move(-1), o: open,
-  J: () => extend(1), K: () => extend(-1), x: select, Escape: escape,
+  J: () => extend(1), K: () => extend(-1), x: select, ".": actions, Escape: escape,
 };
 let went = 0;
 function act(key) {
@@ -137,6 +145,10 @@ if (help) {
     else if (on.checked && act(event.key)) event.preventDefault();
   });
 }
+
+// The names of the pages may be wider than a phone: the one on show is in view.
+const shown = document.querySelector(".bar nav [aria-current]");
+if (shown) shown.parentElement.scrollLeft = shown.offsetLeft + (shown.offsetWidth - shown.parentElement.clientWidth) / 2;
 
 // Menus close when something else is pressed.
 document.addEventListener("click", (event) => {

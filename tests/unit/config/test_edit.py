@@ -1,6 +1,8 @@
 """Edits: one change in the text, everything else byte for byte, nothing saved that does not load."""
 
 import os
+import tempfile
+from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 
 import pytest
@@ -37,7 +39,7 @@ def test_a_feed_is_added_below_the_last_one(tmp_path: Path) -> None:
     file = written(tmp_path, FEEDS)
     before = file.read_text()
     added = add_feed(file, url="https://c.example/feed", title="C: the ${new} one", tags=["x", "no"], environ={})
-    assert added == ("c-example-feed", str(file))
+    assert (added.id, added.file) == ("c-example-feed", str(file))
     new = (
         "  - url: https://c.example/feed\n    id: c-example-feed\n"
         "    title: 'C: the $${new} one'\n    tags: [x, 'no']\n"
@@ -88,6 +90,23 @@ def test_an_edit_that_does_not_load_changes_nothing(tmp_path: Path) -> None:
         remove_feed(file, "b", environ={})
     assert file.read_bytes() == before
     assert os.listdir(tmp_path) == ["config.yaml"]
+
+
+@pytest.mark.parametrize("code", [EACCES, EPERM, EROFS])
+def test_a_configuration_that_is_read_only_says_what_to_do(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no fault of the program but a conflict, with the remedy; nothing is changed."""
+    file = written(tmp_path, FEEDS)
+    before = file.read_text()
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refused)
+    with pytest.raises(Conflict, match=f"{os.strerror(code)}; edit it where it comes from"):
+        add_feed(file, url="https://c.example/", environ={})
+    assert file.read_text() == before
 
 
 def test_a_feed_is_removed_with_its_lines_only(tmp_path: Path) -> None:
