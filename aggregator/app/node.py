@@ -15,6 +15,7 @@ from aggregator.core.cluster_findings import is_alive, present
 from aggregator.core.errors import AggregatorError, Conflict, SchemaOutOfDate
 from aggregator.core.jobs import DELIVER, HEARTBEAT_S, POLL, ROUTE, STALLED_S, channel_queue
 from aggregator.core.model import Job, Node
+from aggregator.core.polling.lanes import fair_share
 from aggregator.core.versions import is_older
 from aggregator.pipeline.lanes import LaneWorker, Planner
 from aggregator.ports.cluster import Cluster
@@ -67,6 +68,7 @@ class ClusterNode:
         if monotonic() > self._sure_until and (lanes := await self._worker.abandon()):
             log.warning("this process was away for too long; its %d lanes are polled elsewhere", lanes)
         self._sure_until = began + SURE_S
+        self._worker.share = fair_share(heard.lanes, heard.pollers)
         if is_older(__version__, heard.oldest_program) and self.outdated is None:
             needed = f"the cluster needs aggregator {heard.oldest_program} or newer"
             self.outdated = SchemaOutOfDate(f"{needed}, this is {__version__}: upgrade this machine")
@@ -106,7 +108,7 @@ class ClusterNode:
         """Work on jobs until cancelled."""
         shares = [Share(self._channels, CHANNELS)] if "deliver" in self._roles else []
         if "poll" in self._roles:
-            shares.append(Share(lambda: (POLL,), LANES))
+            shares.append(Share(lambda: (POLL,), LANES, self._worker.has_enough))
         if "route" in self._roles:
             shares.append(Share(lambda: (ROUTE,), 1))
         periodic: dict[str, tuple[str, Handle]] = {}

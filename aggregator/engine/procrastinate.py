@@ -211,7 +211,6 @@ class ProcrastinateJobs:
             asyncio.create_task(worker.run(), name="jobs")  # type: ignore[no-untyped-call]
             for worker in self._workers
         ]
-        following = asyncio.create_task(self._follow_queues(shares), name="queues")
         try:
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for worker in self._workers:
@@ -220,16 +219,15 @@ class ProcrastinateJobs:
             for task in done:
                 task.result()
         finally:
-            following.cancel()
             for task in running:
                 task.cancel()
-            await asyncio.gather(following, *running, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
             self._lost |= {worker.worker_id for worker in self._workers if worker.worker_id is not None}
 
     def _worker(self, share: Share) -> Worker:
-        return Worker(
+        return _ShareWorker(
+            share,
             self._app,
-            queues=list(share.queues()),
             name=None,
             concurrency=share.places,
             fetch_job_polling_interval=LOOK_S,
@@ -241,13 +239,6 @@ class ProcrastinateJobs:
             update_heartbeat_interval=HEARTBEAT_S,
             stalled_worker_timeout=4 * STALLED_S,
         )
-
-    async def _follow_queues(self, shares: Sequence[Share]) -> None:
-        """Give the workers the queues of the moment: channels come and go with the configuration."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            for worker, share in zip(self._workers, shares, strict=True):
-                worker.queues = list(share.queues())
 
     async def stop(self, grace_s: float) -> None:
         self._stopping = True
@@ -352,6 +343,22 @@ class ProcrastinateJobs:
         with _translated():
             await self._opened()
             return await self._app.connector.execute_query_all_async(query, **bound)
+
+
+class _ShareWorker(Worker):
+    """A worker that asks before each job from which queues it may be: channels come and go with the configuration."""
+
+    def __init__(self, share: Share, app: procrastinate.App, **options: Any) -> None:
+        self._share = share
+        super().__init__(app, **options)
+
+    @property
+    def queues(self) -> list[str]:
+        return [] if self._share.enough(len(self._running_jobs)) else list(self._share.queues())
+
+    @queues.setter
+    def queues(self, _: object) -> None:
+        """Ignore what the library sets."""
 
 
 def _engine_job(job: Job) -> EngineJob:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from aggregator.core.jobs import DELIVER, PLAN_S, POLL, ROUTE
 from aggregator.core.model import Job
-from aggregator.core.polling.lanes import lanes_for
+from aggregator.core.polling.lanes import SLOTS, lanes_for
 from aggregator.pipeline.context import Context
 from aggregator.pipeline.deliver import Deliver
 from aggregator.pipeline.delivery_batch import DeliveryCounts
@@ -92,6 +92,11 @@ class LaneWorker:
         self._pollers: dict[str, Poller] = {}
         self._owners: set[str] = set()
         self._stopping = False
+        self.share = SLOTS  # of the lanes, at a time: others want some too
+
+    def has_enough(self, lanes: int) -> bool:
+        """Tell whether others are to take the next lane."""
+        return lanes >= self.share
 
     async def poll(self, number: int, token: str) -> None:
         """Poll what is due in a lane, for a while. Raises StoreError."""
@@ -107,12 +112,16 @@ class LaneWorker:
             await self._cluster.take_lane(lane, owner=owner, mine=self._owners, now=self._context.now())
             self._pollers[owner] = poller
             over = self._over(LANE_S)
-            await poller.run(over)
+            await poller.run(lambda: over() or self._is_surplus(owner))
             await asyncio.sleep(self._rest_s(poller.hosts))  # the next process knows nothing of these requests
         finally:
             self._pollers.pop(owner, None)
             await poller.drain(0.0)
             self._owners.discard(owner)
+
+    def _is_surplus(self, owner: str) -> bool:
+        """Tell whether a lane is to be left to a process that came later: the last ones that were taken are."""
+        return self.has_enough(list(self._pollers).index(owner))
 
     async def send(self, channel: str, token: str) -> DeliveryCounts:
         """Send what is due on a channel, for a while. Raises StoreError."""

@@ -16,10 +16,12 @@ class Lane(NamedTuple):
 
 
 class Heartbeat(NamedTuple):
-    """What a node learns in return: the number in force, and the oldest program that may still write."""
+    """What a node learns: the number in force, the oldest program that may still write, lanes, and nodes that poll."""
 
     config: int
     oldest_program: str
+    lanes: int
+    pollers: int
 
 
 class Cluster(Protocol):

@@ -9,10 +9,14 @@ Handle = Callable[[Job, str], Awaitable[None]]
 
 
 class Share(NamedTuple):
-    """Jobs that a process takes: of these queues (asked again and again), a number of them at a time."""
+    """Jobs that a process takes: of these queues, at most `places` at a time, and none while `enough` of them.
+
+    `queues` and `enough` are asked before each job that is taken.
+    """
 
     queues: Callable[[], Sequence[str]]
     places: int
+    enough: Callable[[int], bool] = lambda _: False
 
 
 class Jobs(Protocol):

@@ -51,6 +51,10 @@ NOW: ColumnElement[int] = literal_column("(extract(epoch from clock_timestamp())
 HEAD = select(configs.c.number, configs.c.digest, configs.c.by, configs.c.at).order_by(configs.c.number.desc())
 IN_LANE = feeds.c.slot == any_(bindparam("slots", type_=ARRAY(Integer)))
 SENDING = DeliveryState.SENDING.value
+POLLERS = select(func.count()).where(
+    literal("poll") == any_(func.string_to_array(nodes.c.roles, ",")),
+    cast(nodes.c.heartbeat_at, BigInteger) >= NOW - int(SILENT_S * SECOND),
+)
 
 
 class SqlCluster:
@@ -138,7 +142,12 @@ class SqlCluster:
             connection.execute(record)
             connection.execute(forget)
             head = _head(connection)
-            return Heartbeat(head.number if head else 0, get_value(connection, OLDEST_PROGRAM))
+            return Heartbeat(
+                config=head.number if head else 0,
+                oldest_program=get_value(connection, OLDEST_PROGRAM),
+                lanes=_lanes(connection),
+                pollers=connection.execute(POLLERS).scalar_one(),
+            )
 
         return await self._writer.execute(beat)
 
@@ -176,7 +185,7 @@ class SqlCluster:
     # --- lanes -----------------------------------------------------------------------------------
 
     async def lanes(self) -> int:
-        return int(await self.agreed("lanes") or MIN_LANES)
+        return await self._reader.read(_lanes)
 
     async def polls_per_s(self) -> float:
         interval = func.greatest(func.coalesce(feeds.c.interval_s, 900.0), 1.0)
@@ -286,6 +295,10 @@ def _fell_silent(owner: Any) -> ColumnElement[bool]:
 
 def _living(owner: str, mine: Collection[str]) -> dict[str, Any]:
     return {"node": owner.partition("/")[0], "mine": sorted({*mine, owner})}
+
+
+def _lanes(connection: Connection) -> int:
+    return int(get_value(connection, "lanes") or MIN_LANES)
 
 
 def _head(connection: Connection) -> ConfigVersion | None:

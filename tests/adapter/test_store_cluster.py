@@ -110,6 +110,23 @@ async def test_a_resting_host_hides_no_other(store: Store, monkeypatch: pytest.M
     assert lane == slot_of(host_key(claimed.url))
 
 
+async def test_a_node_learns_how_many_share_the_lanes(store: Store, url: str) -> None:
+    """Nodes that poll and are alive, itself among them."""
+    assert store.cluster is not None
+    roles = {"plans": ("plan", "web"), "polls": ("deliver", "poll"), "died": ("poll",)}
+    nodes = {
+        name: Node(id=name, name=name, roles=words, version="1", schema="1", started_at=NOW, heartbeat_at=NOW)
+        for name, words in roles.items()
+    }
+    for node in nodes.values():
+        heard = await store.cluster.beat(node)
+    assert (heard.lanes, heard.pollers) == (16, 2)
+    execute(url, "UPDATE nodes SET heartbeat_at = heartbeat_at - 16000000 WHERE id = 'died'")
+    await store.cluster.agree("lanes", "64")
+    heard = await store.cluster.beat(nodes["plans"])
+    assert (heard.lanes, heard.pollers) == (64, 1)
+
+
 async def test_undoing_leaves_what_another_process_decided_at_the_same_moment(store: Store, url: str) -> None:
     """A hit is routed while somebody marks it: taking the mark back does not take the routing back."""
     await stored(store, entry(), later=UnroutedPoll(feed="a", at=NOW, hits=(hit(),)))

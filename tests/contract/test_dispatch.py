@@ -14,6 +14,7 @@ import pytest
 from aggregator.app.clock import SystemClock
 from aggregator.core.jobs import DELIVER, POLL, ROUTE, channel_queue
 from aggregator.core.model import FeedState, Fetched, Health, Job, NotModified
+from aggregator.core.polling.lanes import slot_of
 from aggregator.core.rules import compile_rule
 from aggregator.core.settings import Config, Feed, RuleConfig
 from aggregator.engine.procrastinate import ProcrastinateJobs
@@ -21,13 +22,14 @@ from aggregator.pipeline.context import Context, activate
 from aggregator.pipeline.deliver import Deliver
 from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.lanes import LaneWorker, Planner
-from aggregator.pipeline.poll import Poller
+from aggregator.pipeline.poll import LOOK_S, Poller
 from aggregator.ports.jobs import Share
 from aggregator.store import Store, open_store
 from tests.support.engine import engine_url, execute, wiped
 from tests.support.fake_fetcher import FakeFetcher, FakePage
 from tests.support.fake_notifier import FakeNotifier
 from tests.support.inline_parser import inline_parser
+from tests.support.memory_jobs import MemoryJobs, MemoryQueue
 from tests.support.postgres import postgres
 
 __all__ = ["engine_url", "postgres"]
@@ -43,11 +45,18 @@ def page(feed: str) -> FakePage:
     return FakePage(body=f"<rss version='2.0'><channel><title>x</title>{ITEM.format(feed)}</channel></rss>".encode())
 
 
+def _open() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass(slots=True)
 class SlowFetcher(FakeFetcher):
     """Takes a moment; notes a feed that is fetched twice at once."""
 
     at_work: Counter[str] = field(default_factory=Counter)
+    goes_on: asyncio.Event = field(default_factory=_open)
     twice: list[str] = field(default_factory=list)
 
     async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
@@ -56,6 +65,7 @@ class SlowFetcher(FakeFetcher):
             self.twice.append(feed.id)
         try:
             await asyncio.sleep(0.01)
+            await self.goes_on.wait()
             return await super(SlowFetcher, self).fetch(feed, state)
         finally:
             self.at_work[feed.id] -= 1
@@ -89,6 +99,9 @@ class Dispatch:
 
     def _ingestor(self, context: Context) -> Ingestor:
         return Ingestor(context, feeds=self.store.feeds, fetcher=self.fetcher, parser=inline_parser())
+
+    def worker(self, context: Context, **common: Any) -> LaneWorker:
+        return LaneWorker(context, ingestor=self._ingestor(context), rest_s=lambda _: 0.0, **common)
 
     async def _in_process(self) -> None:
         poller = Poller(self.context, self._ingestor(self.context), self.store.feeds)
@@ -126,7 +139,7 @@ class Dispatch:
             "deliver": deliver,
             "jobs": jobs,
         }
-        worker = LaneWorker(context, ingestor=self._ingestor(context), rest_s=lambda _: 0.0, **common)
+        worker = self.worker(context, **common)
 
         async def handle(job: Job, token: str) -> None:
             if job.kind == ROUTE:
@@ -227,3 +240,35 @@ async def test_what_was_interrupted_goes_on(dispatch: Dispatch) -> None:
     await dispatch.until(lambda: titles(dispatch, "one").keys() == set(FEEDS))
     assert titles(dispatch, "one") == Counter(FEEDS)
     assert dispatch.fetcher.twice == []
+
+
+@pytest.mark.parametrize("database", [pytest.param("as jobs", marks=pytest.mark.postgres)], indirect=True)
+async def test_lanes_are_left_to_a_process_that_comes_later(dispatch: Dispatch) -> None:
+    """Of two lanes, the one that was taken last is given back with the feeds of it that were not begun."""
+    assert dispatch.store.cluster is not None
+    await dispatch.store.cluster.agree("lanes", "2")
+    config = dispatch.context.active.config
+    one_at_a_time = {"http": config.settings.http.model_copy(update={"timeout_s": 149.0})}  # of each host
+    config = config.model_copy(update={"settings": config.settings.model_copy(update=one_at_a_time)})
+    active = activate(config, ())
+    deliver = Deliver(dispatch.context, dispatch.store.outbox, dispatch.notifier)
+    worker = dispatch.worker(
+        replace(dispatch.context, config=lambda: active),
+        cluster=dispatch.store.cluster,
+        feeds=dispatch.store.feeds,
+        deliver=deliver,
+        jobs=MemoryJobs(MemoryQueue()),
+    )
+    dispatch.fetcher.goes_on.clear()
+    polling = []
+    for lane in (0, 1):
+        polling.append(asyncio.create_task(worker.poll(lane, f"{lane}.0")))
+        async with asyncio.timeout(PATIENCE_S):
+            while dispatch.fetcher.at_work.total() < 3 * (lane + 1):  # noqa: ASYNC110 - it counts, and tells nobody
+                await asyncio.sleep(0.02)
+    worker.share = 1
+    await asyncio.sleep(2 * LOOK_S)
+    dispatch.fetcher.goes_on.set()
+    await asyncio.wait_for(asyncio.gather(*polling), PATIENCE_S)
+    polled = Counter(slot_of(f"h{FEEDS.index(name) % 6}.example") % 2 for name in dispatch.asked())
+    assert polled == {0: 12, 1: 3}

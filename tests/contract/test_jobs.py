@@ -54,11 +54,12 @@ async def engine(url: str | None) -> AsyncIterator[Engine]:
 
 @asynccontextmanager
 async def working(
-    jobs: Jobs, handle: Handle, *, queues: Any = (POLL,), places: int = 4, **upkeep: Any
+    jobs: Jobs, handle: Handle, *, queues: Any = (POLL,), places: int = 4, most: int = 4, **upkeep: Any
 ) -> AsyncIterator[None]:
     """A process at work."""
     named = queues if callable(queues) else lambda: queues
-    task = asyncio.create_task(jobs.serve([Share(named, places)], handle, upkeep))
+    share = Share(named, places, lambda held: held >= most)
+    task = asyncio.create_task(jobs.serve([share], handle, upkeep))
     try:
         yield
     finally:
@@ -121,6 +122,22 @@ async def test_a_name_waits_once(engine: Engine) -> None:
     ]
     assert all(0 <= job.age_s < PATIENCE_S for job in found.jobs)
     assert (found.workers, found.failed) == (0, 0)
+
+
+async def test_a_process_with_enough_leaves_the_rest_to_others(engine: Engine) -> None:
+    """Though it has places left; once it has ended something it takes more."""
+    one, other, first, second = engine.process(), engine.process(), Worker(), Worker()
+    jobs = [Job(kind=POLL, subject=name) for name in "abcd"]
+    async with working(one, first, most=1):
+        await one.offer(jobs)
+        await first.has_begun(1)
+        async with working(other, second, most=2):
+            await second.has_begun(2)
+            assert (len(first.begun), len(second.begun)) == (1, 2)
+            first.goes_on.set()
+            await first.has_begun(2)
+            second.goes_on.set()
+    assert {name for name, _ in (*first.begun, *second.begun)} == {job.name for job in jobs}
 
 
 async def test_a_name_is_worked_on_once_at_a_time(engine: Engine) -> None:

@@ -71,7 +71,11 @@ class MemoryJobs:
                         self._queue.ticks[name] = _now()
                         self._offer(Job(kind=UPKEEP, subject=name), f"{UPKEEP}:{name}")
                 for number, share in enumerate(served):
-                    while busy[number] < share.places and (entry := self._next(share.queues())):
+                    while (
+                        busy[number] < share.places
+                        and not share.enough(busy[number])
+                        and (entry := self._next(share.queues()))
+                    ):
                         busy[number] += 1
                         entry.worker, entry.since = self, _now()
                         work = handlers.get(entry.queue, handle)

@@ -26,6 +26,11 @@ def lanes_for(polls_per_s: float) -> int:
     return lanes
 
 
+def fair_share(lanes: int, pollers: int) -> int:
+    """Return how many lanes a process polls at a time, so that something is left for the others."""
+    return -(-lanes // max(1, pollers))
+
+
 def slots_of(lane: int, lanes: int) -> range:
     """Return the slots of a lane."""
     return range(lane, SLOTS, lanes)
