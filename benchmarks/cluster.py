@@ -43,6 +43,11 @@ from tests.support.harness import Receiver, wait_for
 WORKERS = ("w1", "w2", "w3")
 AT_WORK = "SELECT 1 FROM procrastinate_jobs WHERE status IN ('todo', 'doing') AND lock LIKE 'poll:%'"
 
+BUSY = """
+SELECT name, id FROM nodes WHERE EXISTS (SELECT 1 FROM feeds WHERE lease_owner LIKE nodes.id || '/%')
+AND EXISTS (SELECT 1 FROM deliveries WHERE state = 'sending' AND lease_owner LIKE nodes.id || '/%') LIMIT 1
+"""
+
 
 @dataclass(kw_only=True)
 class Row:
@@ -181,18 +186,17 @@ def s2(options: argparse.Namespace) -> Row:
     """A kill without a restart, of a node that has feeds and alerts in hand."""
     row = Row(bar="S2")
     with stage(options, 40, delay_s=2.0, every="5s") as on:
-        on.receiver.hangs = lambda _: 3.0
+        on.receiver.hangs = lambda _: 1.0
         on.start(("w1", "w2"))
         on.all_polled()
-        for number, feed in enumerate(on.feeds.feeds):
+        for number, feed in enumerate(on.feeds.feeds[:10]):  # what died with a node is sent after all the others
             on.feeds.publish(feed, f"k{number}", f"S-400 mark{number:05d}")
-        node = "(SELECT id FROM nodes WHERE name = 'w1') || '/%'"
-        leased = f"SELECT id FROM feeds WHERE lease_owner LIKE {node}"
-        sending = f"SELECT id FROM deliveries WHERE state = 'sending' AND lease_owner LIKE {node}"
-        wait_for(lambda: on.cluster.rows(leased) and on.cluster.rows(sending), seconds=90, what="work in hand of w1")
-        held = {name for (name,) in on.cluster.rows(leased)}
+        wait_for(lambda: on.cluster.rows(BUSY), seconds=90, what="a node that polls and sends")
+        ((victim, owner),) = on.cluster.rows(BUSY)
+        held = {name for (name,) in on.cluster.rows(f"SELECT id FROM feeds WHERE lease_owner LIKE '{owner}/%'")}
+        sending = f"SELECT id FROM deliveries WHERE state = 'sending' AND lease_owner LIKE '{owner}/%'"
         alerts = [name for (name,) in on.cluster.rows(sending)]
-        on.cluster.nodes["w1"].kill()
+        on.cluster.nodes[victim].kill()
         killed = time.monotonic()
         wait_for(
             lambda: held <= {asked.feed for asked in list(on.feeds.log) if asked.ended > killed + 2.5},
@@ -202,10 +206,10 @@ def s2(options: argparse.Namespace) -> Row:
         took = time.monotonic() - killed
         row.note(f"{len(held)} feeds in hand polled again {took:.1f} s after a kill", took <= 30)
         given = ", ".join(f"'{name}'" for name in alerts)
-        left = f"SELECT id FROM deliveries WHERE id IN ({given}) AND (state <> 'sent' OR lease_owner LIKE {node})"
+        left = f"SELECT id FROM deliveries WHERE id IN ({given}) AND state <> 'sent'"
         wait_for(lambda: not on.cluster.rows(left), seconds=90, what="the alerts in hand")
         took = time.monotonic() - killed
-        row.note(f"{len(alerts)} alerts in hand sent after {took:.1f} s", took <= 33)  # the receiver takes three
+        row.note(f"{len(alerts)} alerts in hand sent after {took:.1f} s", took <= 31)  # the receiver takes one
         on.postgres.restart()
         restarted = time.monotonic()
         wait_for(
@@ -329,7 +333,7 @@ def s7(_: argparse.Namespace) -> Row:
     """Commits while others route."""
     row = Row(bar="S7")
     for rate, processes in ((40.0, 3), (1e4, 3), (1e4, 1)):
-        found = commits.measure(900, processes, rate, at_once=False)
+        found = commits.measure(2000, processes, rate, at_once=False)
         pace = f"{rate:.0f} polls/s asked" if rate < 1e4 else "as fast as they can"
         row.note(
             f"{processes} processes, {pace}: {found['polls_s']:.0f} polls/s, router {found['behind_s']:.1f} s behind"
@@ -399,7 +403,7 @@ def multiply(cluster: Cluster, feeds: int) -> None:
             {columns} FROM (SELECT * FROM feeds ORDER BY id LIMIT 1) f, generate_series(1, {feeds}) n
             JOIN slots s ON s.number = n / 4""".encode()
         )
-        connection.execute("ANALYZE feeds")
+        connection.execute("VACUUM ANALYZE feeds")  # else autovacuum does so while something is measured
 
 
 async def look_for_work(cluster: Cluster, times: int) -> None:

@@ -29,6 +29,7 @@ from aggregator.pipeline.vocabulary import StreamVocabulary
 from aggregator.store import Store, open_store
 from tests.support.cluster import OwnPostgres
 
+WARM_UP = 4  # polls of each process that are not measured
 WORDS = ("Turkey", "Russia", "battery", "missile", "contract", "sanctions", "delivery", "ministry", "regiment", "radar")
 
 
@@ -95,11 +96,12 @@ async def write(
 async def worker(url: str, process: int, polls: int, rate: float, at_once: bool) -> None:
     """Write a share of the polls, from a line on stdin on; say how long that took, and the waits."""
     async with open_store(url, index_text=lambda one: one.title) as store:
-        await store.feeds.next_due_at()
+        active, wanted = configuration(), feeds(process, polls + WARM_UP)
+        await write(store, active, wanted[polls:], rate=1e4, at_once=at_once)  # connects, and makes the statements
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
-        began, active = time.perf_counter(), configuration()
-        waits = await write(store, active, feeds(process, polls), rate=rate, at_once=at_once)
+        began = time.perf_counter()
+        waits = await write(store, active, wanted[:polls], rate=rate, at_once=at_once)
         print(json.dumps({"took_s": time.perf_counter() - began, "waits": waits}), flush=True)
 
 
@@ -153,7 +155,7 @@ def measure(polls: int, processes: int, rate: float, *, at_once: bool) -> dict[s
         async def prepare() -> None:
             async with open_store(url, index_text=lambda one: one.title) as store:
                 await store.maintenance.upgrade()
-                wanted = [feed for number in range(processes) for feed in feeds(number, polls // processes)]
+                wanted = [feed for number in range(processes) for feed in feeds(number, polls // processes + WARM_UP)]
                 await store.feeds.sync(wanted, datetime.now(UTC))
 
         asyncio.run(prepare())

@@ -52,8 +52,8 @@ class _MaskedCatalog:
         found = await self._catalog.channel_activity(names, now, limit=limit)
         return {name: replace(one, last=tuple(map(self._delivery, one.last))) for name, one in found.items()}
 
-    async def backlog(self, now: datetime) -> Backlog:
-        found = await self._catalog.backlog(now)
+    async def backlog(self, now: datetime, *, brief: bool = False) -> Backlog:
+        found = await self._catalog.backlog(now, brief=brief)
         unwell = tuple(_masked(state, self._redact) for state in found.unwell)
         return replace(found, broken=tuple(map(self._delivery, found.broken)), unwell=unwell)
 

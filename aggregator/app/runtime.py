@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from secrets import token_hex, token_urlsafe
+from time import monotonic
 from typing import TextIO
 
 from aggregator import __version__
@@ -45,6 +46,8 @@ from aggregator.ports import ArticleReader, Notifier, Parser
 from aggregator.store import Store
 from aggregator.telemetry.metrics import Metrics
 
+COUNTING_PAUSE = 100  # times what it took to count the feeds by health, at least, until they are counted again
+
 
 @dataclass(slots=True, kw_only=True)
 class Runtime:
@@ -61,6 +64,7 @@ class Runtime:
     metrics: Metrics
     on_hits: Callable[[], None] = lambda: None  # who learns that hits may wait for their routing
     on_poll: Callable[[PolledFeed], None] = lambda _: None  # what else learns of each poll
+    _count_feeds_at: float = 0.0
 
     def _observe(self, polled: PolledFeed) -> None:
         observe_poll(self.metrics, polled)
@@ -119,11 +123,14 @@ class Runtime:
         """Update the gauges."""
         now, store = self.context.now(), self.store
         due_at = await store.feeds.next_due_at()
-        feeds, outbox = await store.catalog.health(), await store.catalog.outbox()
-        self.metrics.observe_feeds({health.value: feeds.get(health, 0) for health in Health})
+        outbox = await store.catalog.outbox()
+        if (began := monotonic()) >= self._count_feeds_at:  # which takes the longer, the more there are
+            feeds = await store.catalog.health()
+            self.metrics.observe_feeds({health.value: feeds.get(health, 0) for health in Health})
+            self._count_feeds_at = began + COUNTING_PAUSE * (monotonic() - began)
         self.metrics.observe_outbox({state.value: outbox.get(state, 0) for state in DeliveryState})
         self.metrics.lag.set(lag_s(due_at, now))
-        backlog = await store.catalog.backlog(now)
+        backlog = await store.catalog.backlog(now, brief=True)
         self.metrics.observe_oldest_due(
             feed_s=lag_s(backlog.oldest_feed_due_at, now), delivery_s=lag_s(backlog.oldest_delivery_due_at, now)
         )

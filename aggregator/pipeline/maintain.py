@@ -155,7 +155,7 @@ class Maintainer:
     async def report_deaths(self) -> None:
         """Report once for each further death which feed or alert was being worked on when processes died."""
         now = self._context.now()
-        for suspect in (await self._catalog.backlog(now)).suspects:
+        for suspect in (await self._catalog.backlog(now, brief=True)).suspects:
             for finding in findings(Status(version="", now_at=now, backlog=Backlog(suspects=(suspect,)))):
                 what = "Feed" if suspect.kind == "feed" else "Alert"
                 words = f"{finding.what[:1].upper()}{finding.what[1:]}.\n{finding.remedy}"

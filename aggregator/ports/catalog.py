@@ -255,8 +255,11 @@ class Catalog(Protocol):
         """Return how many deliveries are in each state."""
         ...
 
-    async def backlog(self, now: datetime) -> Backlog:
-        """Return what is due and not done. Feeds that are paused, gone, or whose host rests are left out."""
+    async def backlog(self, now: datetime, *, brief: bool = False) -> Backlog:
+        """Return what is due and not done. Feeds that are paused, gone, or whose host rests are left out.
+
+        `brief`: only what is cheap however many feeds there are: the oldest due feed, channels, suspects, splits.
+        """
         ...
 
     async def retry(self, ids: Sequence[str], now: datetime) -> int:

@@ -78,7 +78,7 @@ class Steady(MemoryBackend):
         stuck = self.stuck
 
         class Stuck(MemoryCatalog):
-            async def backlog(self, now: object) -> Backlog:
+            async def backlog(self, now: object, **_: object) -> Backlog:
                 return stuck
 
         return Stuck(self.tables)

@@ -53,6 +53,8 @@ async def test_overdue_feeds_most_overdue_first(store: AnyStore) -> None:
     late = await store.catalog.backlog(NOW + HOUR)
     assert [one.name for one in late.feeds] == ["a", "c"]
     assert late.feeds_overdue == 2
+    brief = await store.catalog.backlog(NOW + 20 * MINUTE, brief=True)
+    assert (brief.oldest_feed_due_at, brief.feeds, brief.newest_poll_at) == (NOW + 10 * MINUTE, (), None)
 
 
 async def test_feeds_that_rest_are_not_overdue(store: AnyStore) -> None:
@@ -88,7 +90,8 @@ async def test_what_is_due_on_each_channel(store: AnyStore) -> None:
     assert found.channels == expected
     assert found.oldest_delivery_due_at == NOW - HOUR
     await store.outbox.claim(NOW + MINUTE, owner="me", lease_s=60, limit=9)
-    assert (await store.catalog.backlog(NOW + MINUTE)).channels == expected
+    for brief in (False, True):
+        assert (await store.catalog.backlog(NOW + MINUTE, brief=brief)).channels == expected
 
 
 async def test_feeds_over_their_daily_budget(store: AnyStore) -> None:

@@ -1065,7 +1065,7 @@ class MemoryCatalog(MemoryTriage):
     async def outbox(self) -> Mapping[DeliveryState, int]:
         return Counter(delivery.state for delivery in self._tables.deliveries.values())
 
-    async def backlog(self, now: datetime) -> Backlog:
+    async def backlog(self, now: datetime, *, brief: bool = False) -> Backlog:
         resting = {host for host, limit in self._tables.hosts.items() if limit.not_before > now}
         due = [
             row.state
@@ -1113,9 +1113,18 @@ class MemoryCatalog(MemoryTriage):
             else:
                 broken += [one for one in last if one.state in unsent and not one.acknowledged_at]
         given_up = [one for one in self._tables.deliveries.values() if one.state is DeliveryState.DEAD]
-        return Backlog(
-            unrouted=self._tables.unrouted_at(now),
+        due_at = [state.next_poll_at for state in due if state.next_poll_at]
+        short = Backlog(
             splits=sum(hit.reason.startswith(SPLIT_FROM) for hit in self._tables.hits.values()),
+            suspects=tuple(suspects),
+            oldest_feed_due_at=min(due_at, default=None),
+            channels=tuple(sorted(channels, key=lambda one: (one.due_at, one.name))),
+        )
+        if brief:
+            return short
+        return replace(
+            short,
+            unrouted=self._tables.unrouted_at(now),
             unfolding=tuple(sorted(self._tables.unfolding(now))),
             unwell=tuple(ranked[:10]),
             feeds_unwell=len(unwell),
@@ -1131,11 +1140,8 @@ class MemoryCatalog(MemoryTriage):
                 for name, stored in sorted(today, key=lambda one: one[0])
                 if stored is not None and stored.day == now.date().isoformat() and stored.left_out
             ),
-            suspects=tuple(suspects),
-            oldest_feed_due_at=min((state.next_poll_at for state in due if state.next_poll_at), default=None),
             feeds=tuple(late[:10]),
             feeds_overdue=len(late),
-            channels=tuple(sorted(channels, key=lambda one: (one.due_at, one.name))),
         )
 
     async def retry(self, ids: Sequence[str], now: datetime) -> int:

@@ -1,5 +1,6 @@
 """Overdue work, and the work that was under way when a process died."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -37,12 +38,12 @@ INTERVAL_S: ColumnElement[float] = case(
 class BacklogPages(QueryBase):
     """The catalog's view of what is stuck."""
 
-    async def backlog(self, now: datetime) -> Backlog:
-        return await self._reader.read(lambda connection: _backlog(connection, now))
+    async def backlog(self, now: datetime, *, brief: bool = False) -> Backlog:
+        return await self._reader.read(lambda connection: (_brief if brief else _backlog)(connection, now))
 
 
-def _backlog(connection: Connection, now: datetime) -> Backlog:
-    due = (
+def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
         feeds.c.configured,
         feeds.c.enabled,
         feeds.c.paused_at.is_(None),
@@ -51,15 +52,11 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
         feeds.c.next_poll_at <= micros(now),
         feeds.c.host.not_in(select(hosts.c.host).where(hosts.c.not_before > now)),
     )
-    oldest = connection.execute(select(func.min(feeds.c.next_poll_at)).where(*due)).scalar()
-    is_overdue = micros(now) - feeds.c.next_poll_at > INTERVAL_S * (FEED_INTERVALS * 1e6)
-    late = (
-        select(feeds.c.id, feeds.c.next_poll_at, feeds.c.interval_s, func.count().over().label("all"))
-        .where(*due, is_overdue)
-        .order_by(feeds.c.next_poll_at, feeds.c.id)
-        .limit(MAX_LISTED)
-    )
-    found = connection.execute(late).all() if oldest is not None else []
+
+
+def _brief(connection: Connection, now: datetime) -> Backlog:
+    """Ask indexes only."""
+    oldest = connection.execute(select(func.min(feeds.c.next_poll_at)).where(*_due(now))).scalar()
     waits_since = func.min(deliveries.c.due_at, type_=Instant).label("due_at")
     waiting = (
         select(deliveries.c.channel, func.count().label("rows"), waits_since)
@@ -83,6 +80,26 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
             for row in connection.execute(doubtful.order_by(deliveries.c.id).limit(MAX_LISTED))
         ),
     ]
+    return Backlog(
+        splits=connection.execute(select(func.count()).select_from(hits).where(SPLIT_OUT)).scalar_one(),
+        suspects=tuple(suspects),
+        oldest_feed_due_at=None if oldest is None else instant(oldest),
+        channels=tuple(
+            Overdue(name=row.channel, due_at=row.due_at, count=row.rows) for row in connection.execute(waiting)
+        ),
+    )
+
+
+def _backlog(connection: Connection, now: datetime) -> Backlog:
+    brief = _brief(connection, now)
+    is_overdue = micros(now) - feeds.c.next_poll_at > INTERVAL_S * (FEED_INTERVALS * 1e6)
+    late = (
+        select(feeds.c.id, feeds.c.next_poll_at, feeds.c.interval_s, func.count().over().label("all"))
+        .where(*_due(now), is_overdue)
+        .order_by(feeds.c.next_poll_at, feeds.c.id)
+        .limit(MAX_LISTED)
+    )
+    found = connection.execute(late).all() if brief.oldest_feed_due_at is not None else []
     today = type_coerce(feeds.c.stored_today, Text)  # ["2026-03-02",entries,bytes,left out]
     capped = select(feeds.c.id, feeds.c.stored_today).where(
         feeds.c.configured, today.like(f'["{now.date().isoformat()}",%'), today.not_like("%,0]")
@@ -104,9 +121,9 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
     )
     broken, failed_tests = _broken(connection)
     newest = select(func.max(feeds.c.last_polled_at, type_=Instant)).where(feeds.c.configured)
-    return Backlog(
+    return replace(
+        brief,
         unrouted=unrouted_polls(connection, now),
-        splits=connection.execute(select(func.count()).select_from(hits).where(SPLIT_OUT)).scalar_one(),
         unfolding=tuple(sorted(find_unfolding(connection, now))),
         unwell=tuple(map(mappers.feed_state, connection.execute(sick))),
         feeds_unwell=connection.execute(how_many).scalar_one(),
@@ -117,13 +134,8 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
         over_budget=tuple(
             (row.id, row.stored_today[3]) for row in connection.execute(capped.order_by(feeds.c.id).limit(MAX_LISTED))
         ),
-        suspects=tuple(suspects),
-        oldest_feed_due_at=None if oldest is None else instant(oldest),
         feeds=tuple(map(_feed, found)),
         feeds_overdue=found[0].all if found else 0,
-        channels=tuple(
-            Overdue(name=row.channel, due_at=row.due_at, count=row.rows) for row in connection.execute(waiting)
-        ),
     )
 
 
