@@ -32,18 +32,23 @@ def load_config(
     """Return the checked configuration at `path`. Raises ConfigErrors.
 
     `sound`: faulty parts are left out instead, unless they may hide which database is meant; and where there are no
-    files, it is the configuration in $AGGREGATOR_DATABASE, without `feeds` only the rest (raises StoreError);
-    `edited`: texts that stand for files.
+    files, it is the configuration in $AGGREGATOR_DATABASE (raises StoreError). Without `feeds` only the rest, where
+    the database has it. `edited`: texts that stand for files.
     """
     import os
 
-    from aggregator.config import load, load_valid
+    from aggregator.config import is_large, load, load_valid
 
     with _uncollected():
         if sound and (address := cluster_address(path)):
             from aggregator.app.cluster_config import load_from_database
 
             return load_from_database(address, whole=feeds, web=False)
+        if sound and not feeds and is_large(path):
+            from aggregator.app.cluster_config import load_in_force
+
+            if in_force := load_in_force(path):
+                return in_force
         return load_valid(path, os.environ) if sound else load(path, os.environ, edited=edited or {})
 
 

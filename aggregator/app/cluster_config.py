@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Protocol
 
 from aggregator.config import DATABASE, Loaded
-from aggregator.config.stored import ConfigTexts, FeedReader, feed_options, load_texts, read_texts
+from aggregator.config.stored import (
+    TERMS,
+    ConfigTexts,
+    FeedReader,
+    feed_options,
+    load_texts,
+    read_texts,
+    texts_digest,
+    unparsed,
+)
 from aggregator.core.errors import ConfigError, ConfigErrors, Conflict, StoreError
 from aggregator.core.model import ConfigVersion, StoredConfig
 from aggregator.core.redaction import Redactor
@@ -188,9 +197,7 @@ class ClusterConfig:
         return {**os.environ, DATABASE: database.get_secret_value()} if database else os.environ
 
     def _folder(self) -> Path:
-        if self._path is None:
-            return Path()
-        return self._path if self._path.is_dir() else self._path.parent
+        return Path() if self._path is None else folder_of(self._path)
 
     def _reader(self) -> FeedReader:
         return FeedReader(os.environ, self._app.note_secrets, self._folder())
@@ -240,6 +247,27 @@ def load_from_database(url: str, *, whole: bool, web: bool) -> Loaded:
     if stored is None:
         raise StoreError(NOTHING)
     return load_stored(stored, {**os.environ, DATABASE: url}, whole=whole, web=web)
+
+
+def load_in_force(path: Path) -> Loaded | None:
+    """Return the configuration in force without its feeds, where many large files say the same; None: load them."""
+    found = unparsed(path, os.environ)
+    if found is None or not found[0].startswith("postgres"):
+        return None
+    address, files = found
+    with suppress(StoreError):  # which opening the database reports
+        stored = read_stored_config(address, feeds=False)
+        fetched = [(name, text) for name, text in stored.files if name == TERMS] if stored else []
+        if stored is not None and texts_digest([*files, *fetched]) == stored.version.digest:
+            return load_stored(
+                stored, {**os.environ, DATABASE: address}, whole=False, web=False, folder=folder_of(path)
+            )
+    return None
+
+
+def folder_of(path: Path) -> Path:
+    """Return the folder of the configuration files."""
+    return path if path.is_dir() else path.parent
 
 
 def _numbered(current: ActiveConfig, version: ConfigVersion, reader: FeedReader) -> ActiveConfig:

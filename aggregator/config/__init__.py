@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, split_known, to_opml
     from aggregator.config.rule_text import apply_edit, filled, item_of
     from aggregator.config.scope import restrict
-    from aggregator.config.source import digest, inputs, state_directory, unread_warnings
+    from aggregator.config.source import digest, inputs, is_large, state_directory, unread_warnings
     from aggregator.config.starter import write_starter
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "filled",
     "from_opml",
     "inputs",
+    "is_large",
     "item_of",
     "load",
     "load_valid",
@@ -98,6 +99,7 @@ _LATER = {
     "replace_text": "edit",
     "digest": "source",
     "inputs": "source",
+    "is_large": "source",
     "unread_warnings": "source",
     "state_directory": "source",
     "feed_options": "stored",

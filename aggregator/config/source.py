@@ -19,6 +19,7 @@ SUFFIXES = (".yaml", ".yml")
 MAX_SUBFOLDER_FILES = 1000  # a folder that holds more is not looked through for YAML
 _FILE_REFERENCE = re.compile(rb"\$\{file:([^}]+)\}")
 _VARIABLE = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+LARGE_BYTES = 1_000_000
 _LIST_FILE = re.compile(rb"""(?<!\w)(?<!\$\{)file:[ \t]*(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"'{},#][^\n,}#]*))""")
 # What the kernel shows there are states and devices, among them the environment of every process.
 _NO_FILES = tuple(map(Path, ("/proc", "/sys", "/dev")))
@@ -71,6 +72,14 @@ def files(path: Path) -> tuple[Path, ...]:
     if not path.is_dir():
         return (path,)
     return tuple(child for child in _named_so(path) if child.is_file())
+
+
+def is_large(path: Path) -> bool:
+    """Tell whether the files behind a path are so large that to load them takes seconds."""
+    try:
+        return sum(file.stat().st_size for file in files(path)) >= LARGE_BYTES
+    except OSError:
+        return False
 
 
 def unread_warnings(path: Path) -> tuple[ConfigError, ...]:

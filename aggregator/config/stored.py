@@ -13,10 +13,11 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from aggregator.config.interpolate import Expander, references
-from aggregator.config.loader import Loaded, build
+from aggregator.config.loader import DATABASE, Loaded, build
 from aggregator.config.merge import merge
 from aggregator.config.rules import position_inside
 from aggregator.config.source import SUFFIXES, Source, content, list_files, read
+from aggregator.config.source import files as files_of
 from aggregator.config.values import to_plain
 from aggregator.config.yaml_parse import parse
 from aggregator.config.yaml_tree import MappingNode, Node, ScalarNode, SequenceNode
@@ -63,6 +64,8 @@ def read_texts(path: Path, loaded: Loaded | None = None) -> ConfigTexts:
 def _list_texts(sources: Iterable[Source]) -> Iterator[tuple[str, str]]:
     """Yield the files that lists name, for nodes without them; one that cannot be read is an error of `load`."""
     for source in sources:
+        if "file:" not in source.text:  # at once, where millions of feeds would be looked through for it
+            continue
         for file in list_files(source.path, source.text.encode("utf-8", "surrogatepass")):
             with suppress(OSError, UnicodeDecodeError):
                 yield os.path.relpath(file, source.path.parent), content(file).decode("utf-8-sig")
@@ -74,17 +77,47 @@ def _fetched_terms(loaded: Loaded) -> dict[str, list[str]]:
     return {one.name: list(lists[one.name]) for one in loaded.fetched if lists.get(one.name)}
 
 
-def as_texts(files: Iterable[tuple[str, str]]) -> ConfigTexts:
-    """Tell the files that say nothing but feeds from the others; the digest is that of names and texts."""
+def texts_digest(files: Iterable[tuple[str, str]]) -> str:
+    """Hash names and texts."""
     total = hashlib.sha256()
-    kept: list[tuple[str, str]] = []
-    feeds: list[tuple[str, str]] = []
     for name, text in sorted(files):
         total.update(f"{name}\0{len(text)}\0{text}".encode("utf-8", "surrogatepass"))
+    return total.hexdigest()[:32]
+
+
+def unparsed(path: Path, environ: Mapping[str, str]) -> tuple[str, Files] | None:
+    """Return the database that files name (empty: none), and their texts, of which only the settings are parsed.
+
+    None: they have to be loaded to know.
+    """
+    try:
+        texts = {file: content(file).decode("utf-8-sig") for file in files_of(path)}
+    except (OSError, UnicodeDecodeError):  # which `load` reports
+        return None
+    found = [Source(file.name, text, file) for file, text in texts.items()]
+    settings = [one for one in found if one.text.startswith("settings:") or "\nsettings:" in one.text]
+    root, errors = merge([node for node in (parse(source)[0] for source in settings) if node is not None])
+    expander, address = Expander(environ=environ), ""
+    if root is not None and isinstance(section := root.get("settings"), MappingNode):
+        named = section._replace(pairs=tuple(pair for pair in section.pairs if pair[0].text == "database"))
+        root = root._replace(pairs=tuple((key, named) for key, value in root.pairs if value is section))
+        address = to_plain(root, expander)["settings"].get("database") or ""
+    address = environ.get(DATABASE) or (address.get_secret_value() if isinstance(address, SecretStr) else address)
+    if errors or expander.errors or not isinstance(address, str):
+        return None
+    return address, (*((file.name, text) for file, text in texts.items()), *_list_texts(found))
+
+
+def as_texts(files: Iterable[tuple[str, str]]) -> ConfigTexts:
+    """Tell the files that say nothing but feeds from the others; the digest is that of names and texts."""
+    kept: list[tuple[str, str]] = []
+    feeds: list[tuple[str, str]] = []
+    files = sorted(files)
+    for name, text in files:
         root = parse(Source(name, text, Path(name)))[0] if name.endswith(SUFFIXES) else None
         only_feeds = isinstance(root, MappingNode) and [key.text for key, _ in root.pairs] == ["feeds"]
         (feeds if only_feeds else kept).append((name, text))
-    return ConfigTexts(digest=total.hexdigest()[:32], files=tuple(kept), feeds=tuple(feeds))
+    return ConfigTexts(digest=texts_digest(files), files=tuple(kept), feeds=tuple(feeds))
 
 
 def feed_options(loaded: Loaded) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.config import load
-from aggregator.config.stored import FeedReader, as_texts, feed_options, load_texts, read_texts
+from aggregator.config.stored import FeedReader, as_texts, feed_options, load_texts, read_texts, texts_digest, unparsed
 from aggregator.core.errors import ConfigErrors
 
 SETTINGS = """\
@@ -104,3 +104,19 @@ def test_a_feed_comes_whole_out_of_its_row(folder: Path) -> None:
     with pytest.raises(ConfigErrors, match="TOKEN is not set"):
         FeedReader({}, found.update).read(options["a-example-feed"])
     assert FeedReader({}, found.update).read(options["b"]).tags == ("x",)
+
+
+def test_the_database_is_known_without_reading_feeds(folder: Path) -> None:
+    """It is found with the digest of a push; nothing is where a file is none, or a variable is missing."""
+    (folder / "more.yaml").write_text("\ufefffeeds:\n  - {id: more, url: 'https://more.example/?file: settings:'}\n")
+    found = unparsed(folder, {"DB": "secret"})
+    assert found is not None
+    assert found[0] == "postgresql://u:secret@db/x"
+    assert texts_digest(found[1]) == read_texts(folder).digest
+    assert unparsed(folder, {}) is None
+    other = {"DB": "secret", "AGGREGATOR_DATABASE": "postgresql://other"}
+    assert unparsed(folder, other) == ("postgresql://other", found[1])
+    (folder / "settings.yaml").write_text("rules: []\n")
+    assert (unparsed(folder, {}) or ("?",))[0] == ""
+    (folder / "settings.yaml").write_bytes(b"\xff")
+    assert unparsed(folder, {}) is None
