@@ -25,7 +25,7 @@ from aggregator.app import runtime as runtime_module
 from aggregator.app.application import Application, open_application
 from aggregator.app.runtime import Runtime
 from aggregator.config import load
-from aggregator.pipeline.ingest import PolledFeed
+from aggregator.pipeline.polled import PolledFeed
 
 TICK_S = 1.0
 polls: dict[str, list[float]] = defaultdict(list)

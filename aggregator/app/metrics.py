@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from aggregator.core.model import Reason
 from aggregator.core.titles import retold
-from aggregator.pipeline.articles import ArticleResult
-from aggregator.pipeline.delivery_batch import DeliveryCounts
-from aggregator.pipeline.ingest import PolledFeed
-from aggregator.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from aggregator.pipeline.articles import ArticleResult
+    from aggregator.pipeline.delivery_counts import DeliveryCounts
+    from aggregator.pipeline.polled import PolledFeed
+    from aggregator.telemetry.metrics import Metrics
 
 
-def observe_poll(metrics: Metrics, polled: PolledFeed) -> None:
+def observe_poll(metrics: "Metrics", polled: "PolledFeed") -> None:
     """Count one poll."""
     metrics.polls.labels(polled.parse_level.value if polled.parse_level else "failed").inc()
     metrics.poll_seconds.observe(polled.elapsed_s)
@@ -29,19 +32,19 @@ def observe_poll(metrics: Metrics, polled: PolledFeed) -> None:
             metrics.seen_seconds.observe(max(0.0, (entry.seen_at - entry.published_at).total_seconds()))
 
 
-def observe_routing(metrics: Metrics, outcomes: Mapping[str, int]) -> None:
+def observe_routing(metrics: "Metrics", outcomes: Mapping[str, int]) -> None:
     """Count how hits on known stories were treated; `outcomes` says so in words."""
     for treatment, count in retold(outcomes).items():
         metrics.retold.labels(treatment).inc(count)
 
 
-def observe_reading(metrics: Metrics, reading: ArticleResult) -> None:
+def observe_reading(metrics: "Metrics", reading: "ArticleResult") -> None:
     """Count one article."""
     metrics.articles.labels(reading.outcome).inc()
     metrics.hits.inc(reading.hits)
 
 
-def observe_deliveries(metrics: Metrics, counts: DeliveryCounts) -> None:
+def observe_deliveries(metrics: "Metrics", counts: "DeliveryCounts") -> None:
     """Count what one tick delivered."""
     for outcome in ("sent", "retry", "dead", "held", "suppressed"):
         metrics.deliveries.labels(outcome).inc(getattr(counts, outcome))

@@ -11,16 +11,17 @@ import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from secrets import token_hex
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aggregator.app.paths import database_url
 from aggregator.config import state_directory
 from aggregator.core.model import Process
-from aggregator.core.settings import Config
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Config
 
 try:
     import fcntl
@@ -34,7 +35,7 @@ _REGISTRY = "service-*.json"
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask, not where to listen
 
 
-def registry_folder(config: Config) -> Path:
+def registry_folder(config: "Config") -> Path:
     """Return the folder of notes: beside the database's file, else in the state folder."""
     backend, _, path = database_url(config).partition(":///")
     return Path(path.partition("?")[0]).parent if backend == "sqlite" else state_directory()
@@ -94,6 +95,8 @@ def loops_of(process: Process) -> Mapping[str, bool] | None:
 
 def loops_at(host: str, port: int) -> Mapping[str, bool] | None:
     """Return which loops are healthy at an address; None if something else answers. Raises ConnectionRefusedError."""
+    from http.client import HTTPConnection, HTTPException
+
     connection = HTTPConnection(_ANYWHERE.get(host, host), port, timeout=REPLY_TIMEOUT_S)
     try:
         connection.request("GET", "/healthz")

@@ -4,16 +4,15 @@ Opened when it is first needed, since most commands only read the database.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from datetime import datetime
 from secrets import token_hex, token_urlsafe
 from time import monotonic
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from aggregator import __version__
-from aggregator.app.metrics import lag_s, observe_poll, observe_reading, observe_routing
 from aggregator.core.errors import AggregatorError, FetchError, ParseError
 from aggregator.core.model import (
     Alert,
@@ -27,24 +26,25 @@ from aggregator.core.model import (
     ParseLevel,
     Receipt,
 )
-from aggregator.core.settings import Channel, Feed, Settings
 from aggregator.fetch import HttpFetcher, MailFetcher, open_fetcher
 from aggregator.notify import open_notifier
-from aggregator.parse import open_parser, open_reader
-from aggregator.parse.article import is_available as articles_can_be_read
-from aggregator.pipeline.articles import ArticleFetcher
+from aggregator.parse import can_read_articles, open_parser, open_reader
 from aggregator.pipeline.context import Context
-from aggregator.pipeline.deliver import Deliver
-from aggregator.pipeline.delivery_batch import DeliveryCounts
-from aggregator.pipeline.ingest import Ingestor, PolledFeed
+from aggregator.pipeline.delivery_counts import DeliveryCounts
+from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.poll import Poller
-from aggregator.pipeline.routing import HitRouter
-from aggregator.pipeline.sitemaps import SitemapReader
+from aggregator.pipeline.polled import PolledFeed
 from aggregator.pipeline.sources import SourceFetcher
-from aggregator.pipeline.websub import WebSub
 from aggregator.ports import ArticleReader, Notifier, Parser
-from aggregator.store import Store
-from aggregator.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:  # what a pass may do without is loaded by the methods that make it
+    from aggregator.core.settings import Channel, Feed, Settings
+    from aggregator.pipeline.articles import ArticleFetcher, ArticleResult
+    from aggregator.pipeline.deliver import Deliver
+    from aggregator.pipeline.routing import HitRouter
+    from aggregator.pipeline.websub import WebSub
+    from aggregator.store import Store
+    from aggregator.telemetry.metrics import Metrics
 
 COUNTING_PAUSE = 100  # times what it took to count the feeds by health, at least, until they are counted again
 
@@ -54,23 +54,47 @@ class Runtime:
     """The adapters with outside connections; makes the pipeline parts that poll and deliver."""
 
     context: Context
-    store: Store
+    store: "Store"
     fetcher: HttpFetcher
     mail: MailFetcher
     sources: SourceFetcher
     parser: Parser
     reader: ArticleReader
     notifier: Notifier
-    metrics: Metrics
+    _metrics: "Metrics | None" = None
     on_hits: Callable[[], None] = lambda: None  # who learns that hits may wait for their routing
     on_poll: Callable[[PolledFeed], None] = lambda _: None  # what else learns of each poll
     _count_feeds_at: float = 0.0
 
+    @property
+    def metrics(self) -> "Metrics":
+        """Return the figures for others, which count from the first time that somebody asks for them."""
+        if self._metrics is None:
+            from aggregator.telemetry.metrics import Metrics
+
+            self._metrics = Metrics(__version__)
+        return self._metrics
+
     def _observe(self, polled: PolledFeed) -> None:
-        observe_poll(self.metrics, polled)
+        if self._metrics is not None:
+            from aggregator.app.metrics import observe_poll
+
+            observe_poll(self._metrics, polled)
         if polled.hits:
             self.on_hits()
         self.on_poll(polled)
+
+    def _observe_reading(self, reading: "ArticleResult") -> None:
+        if self._metrics is not None:
+            from aggregator.app.metrics import observe_reading
+
+            observe_reading(self._metrics, reading)
+
+    def _observe_routing(self, outcomes: Mapping[str, int]) -> None:
+        if self._metrics is not None:
+            from aggregator.app.metrics import observe_routing
+
+            observe_routing(self._metrics, outcomes)
 
     def ingestor(self) -> Ingestor:
         return Ingestor(
@@ -79,13 +103,15 @@ class Runtime:
             fetcher=self.sources,
             parser=self.parser,
             observe=self._observe,
-            full_text=articles_can_be_read(),
+            full_text=can_read_articles(),
         )
 
     def poller(self) -> Poller:
         return Poller(self.context, self.ingestor(), self.store.feeds)
 
-    def websub(self) -> WebSub:
+    def websub(self) -> "WebSub":
+        from aggregator.pipeline.websub import WebSub
+
         return WebSub(
             self.context,
             subscriptions=self.store.subscriptions,
@@ -96,23 +122,43 @@ class Runtime:
             secret=lambda: token_urlsafe(24),
         )
 
-    def article_fetcher(self) -> ArticleFetcher:
+    def article_fetcher(self) -> "ArticleFetcher":
+        from aggregator.pipeline.articles import ArticleFetcher
+
         return ArticleFetcher(
             self.context,
             texts=self.store.articles,
             pages=self.fetcher,
             reader=self.reader,
-            observe=lambda reading: observe_reading(self.metrics, reading),
+            observe=self._observe_reading,
         )
 
-    def router(self) -> HitRouter:
-        return HitRouter(self.context, self.store.feeds, observe=partial(observe_routing, self.metrics))
+    def router(self) -> "HitRouter":
+        from aggregator.pipeline.routing import HitRouter
 
-    def deliverer(self) -> Deliver:
+        return HitRouter(self.context, self.store.feeds, observe=self._observe_routing)
+
+    def deliverer(self) -> "Deliver":
+        from aggregator.pipeline.deliver import Deliver
+
         return Deliver(self.context, self.store.outbox, self.notifier)
+
+    async def route_waiting(self) -> None:
+        """Route hits that wait: those that a cluster had left, before it was copied into one file."""
+        if (await self.store.feeds.unrouted(self.context.now())).due:
+            await self.router().run()
+
+    async def read_articles(self) -> int:
+        """Read the articles that are due, once; return how many there were."""
+        return await self.article_fetcher().once() if self._is_due(await self.store.articles.next_due_at()) else 0
+
+    def _is_due(self, at: datetime | None) -> bool:
+        return at is not None and at <= self.context.now()
 
     async def deliver_due(self) -> DeliveryCounts:
         """Send what is due now, once, and the reports of dead deliveries; what fails waits for its retry."""
+        if not self._is_due(await self.store.outbox.next_due_at()):
+            return DeliveryCounts()
         deliverer = self.deliverer()
         counts = await deliverer.tick(self.context.now())
         if counts.dead:
@@ -121,6 +167,8 @@ class Runtime:
 
     async def measure(self) -> None:
         """Update the gauges."""
+        from aggregator.app.metrics import lag_s
+
         now, store = self.context.now(), self.store
         due_at = await store.feeds.next_due_at()
         outbox = await store.catalog.outbox()
@@ -145,12 +193,12 @@ class Runtime:
         except ParseError:
             return None
 
-    async def try_feeds(self, feeds: Sequence[Feed], step: Callable[[], object]) -> dict[str, AggregatorError | None]:
+    async def try_feeds(self, feeds: Sequence["Feed"], step: Callable[[], object]) -> dict[str, AggregatorError | None]:
         """Fetch and parse each feed once, without storing anything; return the errors, None: it works."""
         fixture = asyncio.Semaphore(self.context.active.config.settings.polling.concurrency)
         outcomes: dict[str, AggregatorError | None] = {}
 
-        async def attempt(feed: Feed) -> None:
+        async def attempt(feed: "Feed") -> None:
             async with fixture:
                 outcomes[feed.id] = await self._try(feed)
             step()
@@ -158,14 +206,14 @@ class Runtime:
         await asyncio.gather(*map(attempt, feeds))
         return outcomes
 
-    async def _try(self, feed: Feed) -> AggregatorError | None:
+    async def _try(self, feed: "Feed") -> AggregatorError | None:
         try:
             found = await self.look(feed)
         except (FetchError, ParseError) as error:
             return error
         return ParseError(found.nothing, found="empty") if found.nothing else None
 
-    async def look(self, feed: Feed) -> ParsedFeed:
+    async def look(self, feed: "Feed") -> ParsedFeed:
         """Fetch and read a source once, as its first poll would. Raises FetchError, ParseError."""
         state = FeedState(id=feed.id, url=feed.url, configured_url=feed.url)
         answer = await self.sources.fetch(feed, state)
@@ -176,9 +224,11 @@ class Runtime:
         finally:
             if answer.held is not None:
                 answer.held.release()
+        from aggregator.pipeline.sitemaps import SitemapReader
+
         return (await SitemapReader(self.sources, self.parser).read(feed, state, answer, found, None))[1]
 
-    async def test_channel(self, channel: Channel) -> list[tuple[str, Receipt | AggregatorError]]:
+    async def test_channel(self, channel: "Channel") -> list[tuple[str, Receipt | AggregatorError]]:
         """Send a test alert; return what each recipient of a channel answers."""
         words = Notice(title="Test alert from aggregator", body=f"If you can read this, channel {channel.name} works.")
         answers: list[tuple[str, Receipt | AggregatorError]] = []
@@ -198,7 +248,7 @@ class Runtime:
         return answers
 
 
-def _own_ports(settings: Settings) -> tuple[int, ...]:
+def _own_ports(settings: "Settings") -> tuple[int, ...]:
     """Return the ports on which we listen ourselves: no feed may lead there, whatever else is allowed."""
     places = (settings.web.listen if settings.web.enabled else None, settings.metrics.listen)
     ports = [int(place.rpartition(":")[2]) for place in places if place]
@@ -206,7 +256,7 @@ def _own_ports(settings: Settings) -> tuple[int, ...]:
 
 
 @asynccontextmanager
-async def open_runtime(context: Context, store: Store, *, console: TextIO | None = None) -> AsyncIterator[Runtime]:
+async def open_runtime(context: Context, store: "Store", *, console: TextIO | None = None) -> AsyncIterator[Runtime]:
     """Open the runtime; closing it ends transport and parsers, which start when first needed.
 
     `console` is where console channels print; default: stdout.
@@ -233,5 +283,4 @@ async def open_runtime(context: Context, store: Store, *, console: TextIO | None
             parser=await stack.enter_async_context(open_parser(max_body_bytes=settings.http.max_body_bytes)),
             reader=await stack.enter_async_context(open_reader(max_body_bytes=settings.http.max_body_bytes)),
             notifier=open_notifier(context.clock, console),
-            metrics=Metrics(__version__),
         )

@@ -24,9 +24,9 @@ from aggregator.config import digest as digest_of
 from aggregator.core.errors import AggregatorError, ConfigErrors, DatabaseFault
 from aggregator.core.jobs import HEARTBEAT_S, PLAN_S
 from aggregator.core.model import Health, LoopStatus
-from aggregator.pipeline.delivery_batch import DeliveryCounts
+from aggregator.pipeline.delivery_counts import DeliveryCounts
 from aggregator.pipeline.first_look import FirstLook
-from aggregator.pipeline.ingest import PolledFeed
+from aggregator.pipeline.polled import PolledFeed
 from aggregator.scheduler import Scheduler, kept_alive
 from aggregator.telemetry.heartbeat import HeartbeatMonitor
 from aggregator.telemetry.systemd import notify, watchdog_s
@@ -168,7 +168,7 @@ class Service:
     async def _join(self, stack: contextlib.AsyncExitStack) -> None:
         """Be a node of the cluster, if there is one."""
         if self.node is None:
-            await self.works.router().run()  # what a cluster had left, before it was copied into one file
+            await self.works.route_waiting()
             return
         stack.push_async_callback(self.node.close)
         await self._beat_node()

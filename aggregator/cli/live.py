@@ -9,8 +9,8 @@ from aggregator.core.humanize import span
 from aggregator.core.text.sanitize import inert
 
 if TYPE_CHECKING:
-    from aggregator.pipeline.delivery_batch import DeliveryCounts
-    from aggregator.pipeline.ingest import PolledFeed
+    from aggregator.pipeline.delivery_counts import DeliveryCounts
+    from aggregator.pipeline.polled import PolledFeed
 
 CLEAR = "\r\x1b[K"
 

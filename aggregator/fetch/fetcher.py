@@ -5,15 +5,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from pydantic import SecretStr
 
 from aggregator.core.errors import BadStatus
 from aggregator.core.model import FeedState, Fetched, NotModified, Validators
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.websub import HubSubscription, Unsubscription
-from aggregator.core.settings import Feed, Http, Polling
 from aggregator.fetch import proxy, ssrf, websub
 from aggregator.fetch.blocked_pages import bad_status, challenge, login_page
 from aggregator.fetch.budget import Budget
@@ -23,6 +21,11 @@ from aggregator.fetch.proxy import Proxy
 from aggregator.fetch.ssrf import AddressPolicy
 from aggregator.fetch.transport import Request, Response, Transport, TransportConfig
 from aggregator.ports import Clock
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from aggregator.core.settings import Feed, Http, Polling
 
 ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
@@ -40,7 +43,7 @@ class HttpFetcher:
         self,
         transport: Transport,
         politeness: HostLimiter,
-        config: Callable[[Http], TransportConfig],
+        config: Callable[["Http"], TransportConfig],
         clock: Clock | None = None,
     ) -> None:
         self.transport = transport
@@ -48,7 +51,7 @@ class HttpFetcher:
         self._config = config
         self._clock = clock
 
-    def reconfigure(self, http: Http, polling: Polling) -> None:
+    def reconfigure(self, http: "Http", polling: "Polling") -> None:
         """Apply other settings. Raises Forbidden for an invalid proxy, ValueError for an invalid `allow`."""
         self.transport.reconfigure(self._config(http), polling.concurrency)
         if polling.per_host != self.politeness.per_host:  # else who rests where is kept
@@ -56,7 +59,7 @@ class HttpFetcher:
             self.politeness = HostLimiter(polling.per_host, needs_gap)
             self.politeness.permit = permit
 
-    async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
+    async def fetch(self, feed: "Feed", state: FeedState) -> Fetched | NotModified:
         """Make one conditional GET with its redirects, when the host's turn has come.
 
         Raises Unreachable, BadStatus, TooLarge, Forbidden.
@@ -68,7 +71,7 @@ class HttpFetcher:
             return self._not_modified(state, response)
         return self._fetched(state, response)
 
-    async def page(self, feed: Feed, url: str) -> Fetched:
+    async def page(self, feed: "Feed", url: str) -> Fetched:
         """Fetch a page that a feed links to, when the host's turn has come, with the feed's settings and proxy.
 
         Credentials go to the feed's own origin only. Raises Unreachable, BadStatus, TooLarge, Forbidden.
@@ -147,8 +150,8 @@ def document(response: Response, now: datetime | None = None, *, delta: bool = F
 
 @asynccontextmanager
 async def open_fetcher(
-    http: Http,
-    polling: Polling,
+    http: "Http",
+    polling: "Polling",
     *,
     version: str,
     about: str | None = None,
@@ -173,7 +176,7 @@ async def open_fetcher(
         fetcher.transport.close()
 
 
-def _transport_config(http: Http, *, ourselves: str, own_ports: Sequence[int]) -> TransportConfig:
+def _transport_config(http: "Http", *, ourselves: str, own_ports: Sequence[int]) -> TransportConfig:
     return TransportConfig(
         policy=AddressPolicy(http.allow, own_ports),
         user_agent=http.user_agent or ourselves,
@@ -196,7 +199,7 @@ def needs_gap(host: str) -> bool:
 
 
 def _request(
-    feed: Feed, url: str, *, home: str, accepts: str = ACCEPT, validators: Validators | None = None
+    feed: "Feed", url: str, *, home: str, accepts: str = ACCEPT, validators: Validators | None = None
 ) -> Request:
     return Request(
         url=url,
@@ -211,7 +214,7 @@ def _request(
     )
 
 
-def _private(feed: Feed) -> dict[str, str]:
+def _private(feed: "Feed") -> dict[str, str]:
     """Return the feed's own headers and credentials."""
     headers = {name: value.get_secret_value() for name, value in feed.headers.items()}
     if feed.auth and feed.auth.bearer:
@@ -228,5 +231,5 @@ def basic(user: str, password: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _proxy(url: SecretStr) -> Proxy:
+def _proxy(url: "SecretStr") -> Proxy:
     return proxy.parse_proxy(url.get_secret_value())

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aggregator.core.errors import BadStatus, TooLarge, Unreachable
-from aggregator.core.settings import Feed, Http
-from aggregator.core.values import Mailbox
 from aggregator.fetch.mail_limits import MAX_MESSAGE_BYTES, PER_POLL, Messages
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Feed, Http
+    from aggregator.core.values import Mailbox
 
 WINDOW = 20_000  # numbers of messages that are asked about at once
 MAX_HEADER_BYTES = 4096
@@ -38,11 +40,11 @@ class _Mark(NamedTuple):
 class ImapSession:
     """One visit of a mailbox, in a thread; closing it from outside ends it."""
 
-    box: Mailbox
+    box: "Mailbox"
     user: str
     password: str
-    feed: Feed
-    http: Http
+    feed: "Feed"
+    http: "Http"
     sock: socket.socket | None = None
 
     def close(self) -> None:

@@ -13,15 +13,17 @@ import stat
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aggregator.core.errors import BadStatus, Forbidden, Unreachable
 from aggregator.core.model import FeedState, Fetched, NotModified, Validators
-from aggregator.core.settings import Feed, Http
 from aggregator.core.text.bundles import bundled
-from aggregator.core.values import Mailbox, mailbox, maildir
 from aggregator.fetch.mail_limits import MAX_MESSAGE_BYTES, PER_POLL, Messages
 from aggregator.fetch.ssrf import AddressPolicy
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Feed, Http
+    from aggregator.core.values import Mailbox
 
 OVERLAP_NS = 60 * 10**9  # files of a Maildir that may appear later than younger ones
 MAX_FILES = 100_000
@@ -32,17 +34,19 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 class MailFetcher:
     """Fetches messages; see ports.Fetcher. `own_ports` are those on which this service listens."""
 
-    def __init__(self, http: Http, own_ports: Sequence[int] = ()) -> None:
+    def __init__(self, http: "Http", own_ports: Sequence[int] = ()) -> None:
         self._own_ports = tuple(own_ports)
         self.reconfigure(http)
 
-    def reconfigure(self, http: Http) -> None:
+    def reconfigure(self, http: "Http") -> None:
         """Apply other settings."""
         self._http = http
         self._policy = AddressPolicy(http.allow, self._own_ports)
 
-    async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
+    async def fetch(self, feed: "Feed", state: FeedState) -> Fetched | NotModified:
         """Return the messages that came since the last poll, as one bundle. Raises FetchError."""
+        from aggregator.core.values import mailbox, maildir
+
         seen = state.validators.etag if state.validators else None
         folder, box = maildir(feed.url), mailbox(feed.url)
         if folder is not None:
@@ -62,7 +66,7 @@ class MailFetcher:
             delta=True,
         )
 
-    async def _read(self, feed: Feed, box: Mailbox, seen: str | None) -> tuple[Messages, str] | None:
+    async def _read(self, feed: "Feed", box: "Mailbox", seen: str | None) -> tuple[Messages, str] | None:
         """Read a mailbox within the time that a request may take."""
         if feed.proxy or self._http.proxy:
             raise Forbidden("mail is not read through a proxy; remove `proxy`", url=feed.url, transient=False)
@@ -85,7 +89,7 @@ class MailFetcher:
         finally:
             session.close()
 
-    async def _connected(self, box: Mailbox, feed: Feed) -> socket.socket:
+    async def _connected(self, box: "Mailbox", feed: "Feed") -> socket.socket:
         """Connect to an address that the policy permits: the very one that was checked. Raises FetchError."""
         loop = asyncio.get_running_loop()
         try:

@@ -1,12 +1,14 @@
 """Sending of alerts on channels: the console here, everything else through Apprise (loaded when first used)."""
 
 from collections.abc import Iterable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from aggregator.core.errors import Problem
 from aggregator.core.model import Alert, Receipt
-from aggregator.core.settings import Channel
 from aggregator.ports import Clock, Notifier
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Channel
 
 __all__ = ["check_channels", "open_notifier", "recipients"]
 
@@ -16,7 +18,7 @@ def open_notifier(clock: Clock, stream: TextIO | None = None) -> Notifier:
     return _NotifierSwitch(clock, stream)
 
 
-def recipients(channel: Channel) -> tuple[str, ...]:
+def recipients(channel: "Channel") -> tuple[str, ...]:
     """Return the names of a channel's recipients, each with its own outbox row; `("",)` for the console.
 
     Even a single recipient has a name: a row belongs to one person, even if others join the channel later.
@@ -34,7 +36,7 @@ def recipients(channel: Channel) -> tuple[str, ...]:
         return ("",)
 
 
-def check_channels(channels: Iterable[Channel]) -> tuple[Problem, ...]:
+def check_channels(channels: Iterable["Channel"]) -> tuple[Problem, ...]:
     """Return the problems of channels; each path begins with the channel's name."""
     problems: list[Problem] = []
     for channel in channels:
@@ -50,7 +52,7 @@ class _NotifierSwitch:
         self._stream = stream
         self._speakers: dict[bool, Notifier] = {}
 
-    async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
+    async def send(self, channel: "Channel", alert: Alert, *, recipient: str = "") -> Receipt:
         to_console = channel.service == "console"
         if to_console not in self._speakers:
             self._speakers[to_console] = self._open(to_console)
@@ -66,7 +68,7 @@ class _NotifierSwitch:
         return AppriseNotifier(self._clock)
 
 
-def _check(channel: Channel) -> tuple[Problem, ...]:
+def _check(channel: "Channel") -> tuple[Problem, ...]:
     from aggregator.notify.services import check_channel
 
     return check_channel(channel)

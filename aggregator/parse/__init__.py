@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a worker process imports this package too, and needs none of these
@@ -9,7 +10,12 @@ if TYPE_CHECKING:  # a worker process imports this package too, and needs none o
 
     from aggregator.ports import ArticleReader, Parser
 
-__all__ = ["open_parser", "open_reader"]
+__all__ = ["can_read_articles", "open_parser", "open_reader"]
+
+
+def can_read_articles() -> bool:
+    """Tell whether the extra `fulltext` is installed; nothing is imported."""
+    return find_spec("trafilatura") is not None
 
 
 def open_parser(

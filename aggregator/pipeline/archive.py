@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from aggregator.core.errors import AggregatorError, FetchError
 from aggregator.core.model import Entry, FeedState, Fetched, HostLimit, ParsedFeed
@@ -12,8 +13,10 @@ from aggregator.core.polling.archive import PAGES, may_follow, unseen_entries
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.new_entries import find_new_entries, names
 from aggregator.core.polling.schedule import host_limits
-from aggregator.core.settings import Feed
 from aggregator.ports import Feeds, Fetcher, Parser
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Feed
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class ArchiveReader:
         self._parser = parser
 
     async def read(
-        self, feed: Feed, state: FeedState, document: Fetched, parsed: ParsedFeed, now: datetime
+        self, feed: "Feed", state: FeedState, document: Fetched, parsed: ParsedFeed, now: datetime
     ) -> ArchiveResult:
         """Return the unseen entries of up to ten archive pages. Whatever fails only ends the walk."""
         result, seen = ArchiveResult(), {document.url}
@@ -64,7 +67,7 @@ class ArchiveReader:
             return replace(result, hosts=limits, closed=False)
         return result
 
-    async def _read_page(self, feed: Feed, state: FeedState, url: str) -> tuple[Fetched, ParsedFeed]:
+    async def _read_page(self, feed: "Feed", state: FeedState, url: str) -> tuple[Fetched, ParsedFeed]:
         """Read one page, as a document that nobody remembers."""
         blank = FeedState(id=state.id, url=url, configured_url=state.configured_url)
         page = await self._fetcher.fetch(feed, blank)

@@ -10,17 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from aggregator.core.errors import AggregatorError, FetchError, ParseError, StoreError
 from aggregator.core.model import ArticleRequest, Entry
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.schedule import host_limits
 from aggregator.core.routing import describe
-from aggregator.core.settings import Feed
 from aggregator.pipeline.context import ActiveConfig, Context
 from aggregator.pipeline.matching import match
 from aggregator.ports import ArticleQueue, ArticleReader, Pages
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Feed
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +118,7 @@ class ArticleFetcher:
             log.warning("article text could not be stored: %s", error, extra={"feed": entry.feed})
             return ArticleResult(feed=entry.feed, outcome="later")
 
-    async def _take(self, active: ActiveConfig, feed: Feed, entry: Entry, text: str) -> ArticleResult:
+    async def _take(self, active: ActiveConfig, feed: "Feed", entry: Entry, text: str) -> ArticleResult:
         """Write the entry with its article, and the new matches of its rules."""
         if len(text) <= max(len(entry.content), len(entry.summary)):
             await self._texts.drop([_number(entry)])

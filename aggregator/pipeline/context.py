@@ -3,14 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from aggregator.core.errors import ConfigErrors, NotHere
 from aggregator.core.model import ConfigVersion, FeedState
-from aggregator.core.routing import Recipients, Router, whole_channel
-from aggregator.core.rules import Rule, RuleIndex
-from aggregator.core.settings import Channel, Config, Feed, RuleConfig
 from aggregator.pipeline.vocabulary import StreamVocabulary
 from aggregator.ports import Clock
+
+if TYPE_CHECKING:
+    from aggregator.core.routing import Recipients, Router
+    from aggregator.core.rules import Rule, RuleIndex
+    from aggregator.core.settings import Channel, Config, Feed, RuleConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,18 +23,18 @@ class ActiveConfig:
     In a cluster it has a number, is in force everywhere `since` an instant, and `read_feed` reads a feed from its row.
     """
 
-    config: Config
-    feeds: Mapping[str, Feed]
-    rules: Mapping[str, Rule]
-    rule_configs: Mapping[str, RuleConfig]
-    index: RuleIndex
-    router: Router
+    config: "Config"
+    feeds: Mapping[str, "Feed"]
+    rules: Mapping[str, "Rule"]
+    rule_configs: Mapping[str, "RuleConfig"]
+    index: "RuleIndex"
+    router: "Router"
     digest: str = ""
     number: int = 0
     since: datetime | None = None
-    read_feed: Callable[[str], Feed] | None = None
+    read_feed: Callable[[str], "Feed"] | None = None
 
-    def feed(self, state: FeedState) -> Feed | None:
+    def feed(self, state: FeedState) -> "Feed | None":
         """Return a feed as configured; None: it is not. Raises NotHere if a secret of it is not here."""
         if state.options is None or self.read_feed is None:
             return self.feeds.get(state.id)
@@ -41,7 +44,7 @@ class ActiveConfig:
             raise NotHere(f"{state.id} cannot be polled by this process: {error}") from None
 
     @property
-    def recipients(self) -> Recipients:
+    def recipients(self) -> "Recipients":
         return self.router.recipients
 
 
@@ -72,19 +75,23 @@ class Context:
 
 
 def activate(
-    config: Config,
-    rules: Sequence[Rule] = (),
+    config: "Config",
+    rules: Sequence["Rule"] = (),
     digest: str = "",
     *,
-    recipients: Callable[[Channel], Sequence[str]] = whole_channel,
+    recipients: Callable[["Channel"], Sequence[str]] | None = None,
     before: ActiveConfig | None = None,
     version: ConfigVersion | None = None,
-    read_feed: Callable[[str], Feed] | None = None,
+    read_feed: Callable[[str], "Feed"] | None = None,
 ) -> ActiveConfig:
     """Prepare a configuration for the pipeline; with `before`, only the rules that changed are indexed anew.
 
-    `recipients` names those that a channel reaches; `version` and `read_feed` are those of a cluster.
+    `recipients` names those that a channel reaches (default: it is one); `version` and `read_feed` are those of a
+    cluster.
     """
+    from aggregator.core.routing import Recipients, Router, whole_channel
+    from aggregator.core.rules import RuleIndex
+
     live = tuple(rule for rule in rules if rule.config.enabled)
     rule_configs = {rule.id: rule.config for rule in rules}
     return ActiveConfig(
@@ -97,7 +104,7 @@ def activate(
             rules=rule_configs,
             channels=config.channels,
             settings=config.settings,
-            recipients=Recipients(config.channels, recipients),
+            recipients=Recipients(config.channels, recipients or whole_channel),
         ),
         digest=digest,
         number=version.number if version else 0,

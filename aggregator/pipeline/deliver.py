@@ -9,13 +9,18 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import Delivery
-from aggregator.core.settings import Channel, Config
+from aggregator.core.settings import Channel
 from aggregator.pipeline.context import Context
-from aggregator.pipeline.delivery_batch import CONCURRENCY, SPARE_S, Circuit, DeliveryBatch, DeliveryCounts
+from aggregator.pipeline.delivery_batch import CONCURRENCY, SPARE_S, Circuit, DeliveryBatch
+from aggregator.pipeline.delivery_counts import DeliveryCounts
 from aggregator.ports import Notifier, Outbox
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Config
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +52,7 @@ class Deliver:
         """
         self._note_config(now)
         due = await self._due_channels(now)
-        channels = self._context.active.config.channels
+        channels = self._context.active.config.channels if due else {}
         usable = {name for name, channel in channels.items() if channel.available}
         for name in due & usable - self._turns.keys():
             turn = self._turn(channels[name], self._context.owner)

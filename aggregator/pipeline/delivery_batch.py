@@ -11,8 +11,9 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from aggregator.core.delivery import (
     FIRST_RETRY_S,
@@ -35,10 +36,13 @@ from aggregator.core.delivery import (
 from aggregator.core.errors import Conflict, DeliveryError, StoreError
 from aggregator.core.model import Alert, AlertKind, Delivery, DeliveryState, HitDetail, Silence
 from aggregator.core.routing import silenced
-from aggregator.core.settings import Channel
 from aggregator.core.titles import reason_of_alert, with_titles
 from aggregator.pipeline.context import ActiveConfig
+from aggregator.pipeline.delivery_counts import DeliveryCounts
 from aggregator.ports import Clock, Notifier, Outbox
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Channel
 
 log = logging.getLogger(__name__)
 
@@ -46,23 +50,6 @@ FAILURES_IN_A_ROW = 3  # to a recipient, with a deadline's time lost: the rest o
 CONCURRENCY = 4  # recipients of a channel that are spoken to at the same time
 SPARE_S = 15.0  # how much longer than the channel's own deadline we wait for its notifier
 RATE_RHYTHM = "15m"  # how often what max_per_hour holds back is looked at again
-
-
-@dataclass(slots=True)
-class DeliveryCounts:
-    """Counts of outcomes of the deliveries that were due."""
-
-    sent: int = 0
-    retry: int = 0
-    dead: int = 0
-    held: int = 0
-    suppressed: int = 0
-    waits_s: tuple[float, ...] = field(default=(), compare=False)  # of what was sent: how long it had been due
-
-    def add(self, other: "DeliveryCounts") -> None:
-        """Add the figures of another count."""
-        for figure in fields(self):
-            setattr(self, figure.name, getattr(self, figure.name) + getattr(other, figure.name))
 
 
 @dataclass(slots=True)
@@ -92,7 +79,7 @@ class Circuit:
 class DeliveryBatch:
     """Rows that were claimed together; `run` brings every one of them to its end."""
 
-    channel: Channel
+    channel: "Channel"
     active: ActiveConfig
     outbox: Outbox
     notifier: Notifier
@@ -355,7 +342,7 @@ class DeliveryBatch:
         now, recipients = self.clock.now(), self.active.recipients.of(fallback.name)
         return tuple(dead_letter_notice(dead, fallback.name, to, now) for to in recipients)
 
-    def _fallback(self, name: str) -> Channel | None:
+    def _fallback(self, name: str) -> "Channel | None":
         channels, settings = self.active.config.channels, self.active.config.settings
         request = channels[name].fallback if name in channels else None
         ops = settings.health.notify if settings.health.notify is not None else settings.default_channels

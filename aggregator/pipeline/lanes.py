@@ -13,7 +13,7 @@ from aggregator.core.model import Job
 from aggregator.core.polling.lanes import SLOTS, lanes_for
 from aggregator.pipeline.context import Context
 from aggregator.pipeline.deliver import Deliver
-from aggregator.pipeline.delivery_batch import DeliveryCounts
+from aggregator.pipeline.delivery_counts import DeliveryCounts
 from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.poll import Places, Poller
 from aggregator.pipeline.routing import HitRouter

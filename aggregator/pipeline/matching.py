@@ -3,20 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from aggregator.core.delivery import delivery_id
 from aggregator.core.model import Entry, Hit
 from aggregator.core.rules import document, snippet
-from aggregator.core.settings import Feed, RuleConfig
 from aggregator.pipeline.context import ActiveConfig
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Feed, RuleConfig
 
 CONCURRENCY = 20  # entries that are worked on without a break: some milliseconds
 
 T = TypeVar("T")
 
 
-def match(active: ActiveConfig, feed: Feed, entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
+def match(active: ActiveConfig, feed: "Feed", entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
     """Return every hit of every rule on these entries of one feed."""
     hits = []
     for entry in entries:
@@ -38,7 +40,7 @@ def match(active: ActiveConfig, feed: Feed, entries: Sequence[Entry], now: datet
     return tuple(hits)
 
 
-async def match_all(active: ActiveConfig, feed: Feed, entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
+async def match_all(active: ActiveConfig, feed: "Feed", entries: Sequence[Entry], now: datetime) -> tuple[Hit, ...]:
     """Match many entries, yielding to the event loop in between."""
     return tuple([hit async for some in breathing(entries) for hit in match(active, feed, some, now)])
 
@@ -51,7 +53,7 @@ async def breathing(many: Sequence[T]) -> AsyncIterator[Sequence[T]]:
         yield many[start : start + CONCURRENCY]
 
 
-def hit_id(rule: RuleConfig, entry: Entry) -> str:
+def hit_id(rule: "RuleConfig", entry: Entry) -> str:
     """Return one id for each rule and entry; one for each version too, if the rule alerts on updates."""
     version = [str(entry.version)] if rule.on_update and entry.version > 1 else []
     return delivery_id("hit", rule.id, entry.feed, entry.key, *version)

@@ -13,7 +13,8 @@ from aggregator.core.model import FeedState
 from aggregator.core.polling.health import is_proven
 from aggregator.core.polling.hosts import GAP_S, host_key, interleaved
 from aggregator.pipeline.context import Context
-from aggregator.pipeline.ingest import Ingestor, PolledFeed
+from aggregator.pipeline.ingest import Ingestor
+from aggregator.pipeline.polled import PolledFeed
 from aggregator.ports import Feeds
 from aggregator.ports.cluster import Lane
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from aggregator.core.model import (
     Entry,
@@ -17,10 +18,13 @@ from aggregator.core.model import (
     RoutingResult,
     UnroutedPoll,
 )
-from aggregator.core.routing import STALE, Router
+from aggregator.core.routing import STALE
 from aggregator.core.titles import hit_outcome
 from aggregator.pipeline.context import Context
 from aggregator.ports import Feeds, Route
+
+if TYPE_CHECKING:
+    from aggregator.core.routing import Router
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +41,7 @@ class _Noted:
         return self.routed
 
 
-def decide(router: Router, frequencies: Frequencies, poll: UnroutedPoll) -> tuple[RoutingQuery | None, Route]:
+def decide(router: "Router", frequencies: Frequencies, poll: UnroutedPoll) -> tuple[RoutingQuery | None, Route]:
     """Return what must be looked up to route the hits of a poll, and what decides about them then."""
     question = router.query(poll.hits, poll.entries, poll.at, poll.reports, frequencies)
     route = partial(
@@ -54,7 +58,7 @@ def decide(router: Router, frequencies: Frequencies, poll: UnroutedPoll) -> tupl
 
 
 async def commit_poll(
-    feeds: Feeds, poll: PollResult, owner: str, asked: UnroutedPoll, router: Router, frequencies: Frequencies
+    feeds: Feeds, poll: PollResult, owner: str, asked: UnroutedPoll, router: "Router", frequencies: Frequencies
 ) -> tuple[tuple[Entry, ...], Mapping[str, int]]:
     """Write a poll and route its hits, or let them wait; return its entries, and what became of its hits in words.
 

@@ -3,12 +3,15 @@
 import asyncio
 import logging
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from aggregator.core.errors import AggregatorError, FetchError, ParseError
 from aggregator.core.model import FeedState, Fetched, ParsedFeed, SitemapPart
 from aggregator.core.polling.sitemaps import MAX_DEPTH, PER_POLL, choose, joined, memory_of, remembered
-from aggregator.core.settings import Feed
 from aggregator.ports import Fetcher, Parser, Recall
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Feed
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +26,7 @@ class SitemapReader:
         self._parser = parser
 
     async def read(
-        self, feed: Feed, state: FeedState, document: Fetched, index: ParsedFeed, recall: Recall | None
+        self, feed: "Feed", state: FeedState, document: Fetched, index: ParsedFeed, recall: Recall | None
     ) -> tuple[Fetched, ParsedFeed]:
         """Return the index with the entries of its sitemaps; what is no index is returned as it is.
 
@@ -70,7 +73,7 @@ class SitemapReader:
         memory = memory_of(before, index.parts, done)
         return document, joined(index, read, memory, complete=complete)
 
-    async def _one(self, feed: Feed, state: FeedState, part: SitemapPart) -> ParsedFeed:
+    async def _one(self, feed: "Feed", state: FeedState, part: SitemapPart) -> ParsedFeed:
         """Read one sitemap, as a document that nobody remembers."""
         blank = FeedState(id=state.id, url=part.url, configured_url=state.configured_url)
         page = await self._fetcher.fetch(feed, blank)

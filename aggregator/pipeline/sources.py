@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from aggregator.core.errors import BadStatus, FetchError, Forbidden
 from aggregator.core.model import FeedState, Fetched, NotModified
 from aggregator.core.polling.robots import MAX_AGE_S, Robots, parse_robots, robots_url
-from aggregator.core.settings import Feed
 from aggregator.ports import Clock, Fetcher, Pages
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Feed
 
 ASKS_FIRST = frozenset({"sitemap", "page", "watch"})
 MAX_SITES = 2000
@@ -29,7 +32,7 @@ class SourceFetcher:
         self._clock = clock
         self._sites: dict[str, _Known] = {}
 
-    async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
+    async def fetch(self, feed: "Feed", state: FeedState) -> Fetched | NotModified:
         """Fetch what there is of a source. Raises as the adapters do, and Forbidden where robots.txt says so."""
         if feed.kind == "mail":
             return await self._mail.fetch(feed, state)
@@ -46,7 +49,7 @@ class SourceFetcher:
                 raise
         return answer
 
-    async def robots(self, feed: Feed, url: str) -> Robots:
+    async def robots(self, feed: "Feed", url: str) -> Robots:
         """Return what the site of `url` says to programs, as it was at most a day ago; nothing without a file.
 
         Raises FetchError where that cannot be found out now.
@@ -60,7 +63,7 @@ class SourceFetcher:
             self._sites[where] = known
         return known.robots
 
-    async def _read(self, feed: Feed, where: str) -> Robots:
+    async def _read(self, feed: "Feed", where: str) -> Robots:
         try:
             page = await self._pages.page(feed, where)
         except BadStatus as error:
@@ -73,7 +76,7 @@ class SourceFetcher:
             if page.held is not None:
                 page.held.release()
 
-    async def permit(self, feed: Feed, url: str) -> None:
+    async def permit(self, feed: "Feed", url: str) -> None:
         """Raise Forbidden where robots.txt forbids an address."""
         if refusal := (await self.robots(feed, url)).refusal(url):
             site = robots_url(url).removeprefix("https://").removeprefix("http://")

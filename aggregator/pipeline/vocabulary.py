@@ -7,11 +7,14 @@ commit. A process that dies loses the latest of it only, which shifts weights a 
 import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from aggregator.core.errors import StoreError
-from aggregator.core.events import FrequencyModel, dump_frequencies, load_frequencies, recurring
 from aggregator.core.model import NO_FREQUENCIES, NO_VOCABULARY, Frequencies, Report, Vocabulary
 from aggregator.ports import Feeds
+
+if TYPE_CHECKING:  # a pass without hits does without them
+    from aggregator.core.events import FrequencyModel
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +28,7 @@ class StreamVocabulary:
     """The vocabulary of one process; the database keeps the frequencies for the next, where there is one."""
 
     store: Feeds | None = None
-    _model: FrequencyModel | None = None
+    _model: "FrequencyModel | None" = None
     _saved: Frequencies = NO_FREQUENCIES
     _recurring: dict[str, frozenset[str]] = field(default_factory=dict)
     _since: dict[str, int] = field(default_factory=dict)
@@ -34,6 +37,8 @@ class StreamVocabulary:
         """Return what is known now, with the words that recur in these feeds. Raises StoreError."""
         if not feeds:
             return NO_VOCABULARY
+        from aggregator.core.events import recurring
+
         for feed in feeds:
             if self._since.get(feed, REFRESH) >= REFRESH:
                 self._recurring[feed] = recurring(await self.store.recent_features(feed, RECENT) if self.store else ())
@@ -43,6 +48,8 @@ class StreamVocabulary:
     async def frequencies(self) -> Frequencies:
         """Return how frequent words are by what is known now. Raises StoreError."""
         if self._model is None:
+            from aggregator.core.events import FrequencyModel
+
             self._saved = await self._load()
             self._model = FrequencyModel(self._saved)
         frequencies = self._model.frozen()
@@ -65,6 +72,8 @@ class StreamVocabulary:
         self._model = None
 
     async def _load(self) -> Frequencies:
+        from aggregator.core.events import load_frequencies
+
         stored = await self.store.learned(NAME) if self.store else None
         try:
             return load_frequencies(stored) if stored else NO_FREQUENCIES
@@ -73,6 +82,8 @@ class StreamVocabulary:
             return NO_FREQUENCIES
 
     async def _save(self, store: Feeds, frequencies: Frequencies) -> None:
+        from aggregator.core.events import dump_frequencies
+
         self._saved = frequencies
         try:
             await store.learn(NAME, dump_frequencies(frequencies))

@@ -6,7 +6,7 @@ disk or another process; no other method may. The reading side for people is in 
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aggregator.core.errors import DatabaseFault
 from aggregator.core.model import (
@@ -35,10 +35,12 @@ from aggregator.core.model import (
     UnroutedPoll,
 )
 from aggregator.core.polling.websub import HubSubscription, Offer, Unsubscription
-from aggregator.core.settings import Channel, Feed
 from aggregator.ports.catalog import Catalog as Catalog
 from aggregator.ports.cluster import Cluster as Cluster
 from aggregator.ports.cluster import Lane
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Channel, Feed
 
 Route = Callable[[RoutingContext], RoutingResult]
 Decide = Callable[[UnroutedPoll], tuple[RoutingQuery | None, Route]]
@@ -57,7 +59,7 @@ class Clock(Protocol):
 class Fetcher(Protocol):
     """One conditional GET with its redirects, guarded and bounded."""
 
-    async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
+    async def fetch(self, feed: "Feed", state: FeedState) -> Fetched | NotModified:
         """Fetch the document behind `state.url`, or the news that it has not changed.
 
         Raises Unreachable, BadStatus, TooLarge, Forbidden.
@@ -68,7 +70,7 @@ class Fetcher(Protocol):
 class Pages(Protocol):
     """Pages that feeds link to, over the same connections as the feeds."""
 
-    async def page(self, feed: Feed, url: str) -> Fetched:
+    async def page(self, feed: "Feed", url: str) -> Fetched:
         """Fetch the page at `url` with the settings, proxy and (on its own origin) credentials of `feed`.
 
         Raises Unreachable, BadStatus, TooLarge, Forbidden.
@@ -107,7 +109,7 @@ class Parser(Protocol):
 class Feeds(Protocol):
     """The polling side of the database. Every method raises StoreError."""
 
-    async def sync(self, feeds: Sequence[Feed], now: datetime) -> None:
+    async def sync(self, feeds: Sequence["Feed"], now: datetime) -> None:
         """Make the rows follow the configuration; rows of feeds that left it keep their entries."""
         ...
 
@@ -394,7 +396,7 @@ class Outbox(Protocol):
 class Notifier(Protocol):
     """A sender of alerts on channels."""
 
-    async def send(self, channel: Channel, alert: Alert, *, recipient: str = "") -> Receipt:
+    async def send(self, channel: "Channel", alert: Alert, *, recipient: str = "") -> Receipt:
         """Send an alert. Raises DeliveryError; never waits longer than the channel's timeout."""
         ...
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from aggregator.core.model import ConfigVersion, Node, StoredConfig
-from aggregator.core.settings import Feed
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Feed
 
 
 class Lane(NamedTuple):
@@ -42,7 +44,7 @@ class Cluster(Protocol):
     async def push(
         self,
         config: StoredConfig,
-        feeds: Sequence[Feed],
+        feeds: Sequence["Feed"],
         options: Mapping[str, str],
         *,
         base: int | None = None,

@@ -15,7 +15,6 @@ from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.engine import Database
 from aggregator.store.idle import NEXT_ARTICLE
 from aggregator.store.reader import ReadPool
-from aggregator.store.routing import answer, write_routed
 from aggregator.store.schema import entries, feeds, hosts, wanted_texts
 from aggregator.store.writer import Writer
 
@@ -86,6 +85,8 @@ class SqlArticleQueue:
             connection.execute(forget, {"wanted": entry.id})
             if question is None:
                 return 0
+            from aggregator.store.routing import answer, write_routed
+
             routed = route(answer(connection, self._dialect, question, now))
             write_routed(connection, self._dialect, routed, ids)
             return len(routed.hits)

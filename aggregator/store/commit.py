@@ -7,18 +7,17 @@ story of one poll must be known to the next.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from aggregator.core.delivery import mark_repeats
 from aggregator.core.errors import Conflict, StoreError
 from aggregator.core.model import Entry, HostLimit, PollResult, RoutingQuery, UnroutedPoll
 from aggregator.ports import Route
 from aggregator.store import mappers
 from aggregator.store.column_types import Values
 from aggregator.store.dialect import ROUTING_LOCK, Dialect
-from aggregator.store.routing import DATE_OF_ENTRY, Ids, answer, write_hits, write_routed
 from aggregator.store.schema import (
     aliases,
     deliveries,
@@ -35,10 +34,10 @@ from aggregator.store.schema import (
 from aggregator.store.sent import SentMark
 from aggregator.store.unrouted import put_aside
 
-MAX_ARTICLE_REQUESTS = 10_000  # articles that may wait to be read
+if TYPE_CHECKING:  # most polls have no entries, and their commits do without stories
+    from aggregator.store.routing import Ids
 
-# An edited entry may have another date: that of its hits follows.
-REDATE = update(hits).where(hits.c.entry == bindparam("of_entry")).values(dated_at=DATE_OF_ENTRY)
+MAX_ARTICLE_REQUESTS = 10_000  # articles that may wait to be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,6 @@ class PollWriter:
         self._memory = dialect.upsert(memories)
         self._host = dialect.upsert(hosts, where=lambda new: new.not_before > hosts.c.not_before)
         self._notice = dialect.insert_ignore(deliveries)
-        self._entry = _upsert_entries(dialect)
         self._key = dialect.upsert(keys, where=lambda new: new.version > keys.c.version, keep=["seen_at"])
         self._alias = dialect.insert_ignore(aliases)
         self._unindexed = dialect.insert_ignore(unindexed)
@@ -145,7 +143,7 @@ class PollWriter:
         ordered = sorted(resting, key=lambda limit: limit.host)  # two writers never wait for each other
         _run(connection, self._host, [mappers.host_values(host) for host in ordered])
 
-    def _write_wanted(self, connection: Connection, polls: Sequence[PollResult], ids: Ids) -> None:
+    def _write_wanted(self, connection: Connection, polls: Sequence[PollResult], ids: "Ids") -> None:
         """Queue articles to be read; if too many wait already, these are dropped."""
         wanted = [
             {"entry": ids[poll.state.id, key], "tries": 0, "next_at": poll.state.last_polled_at}
@@ -156,25 +154,30 @@ class PollWriter:
             waiting = connection.execute(select(func.count()).select_from(wanted_texts)).scalar_one()
             _run(connection, self._wanted, wanted[: max(0, MAX_ARTICLE_REQUESTS - waiting)])
 
-    def write_entries(self, connection: Connection, written: Sequence[Entry]) -> Ids:
+    def write_entries(self, connection: Connection, written: Sequence[Entry]) -> "Ids":
         """Insert what is new, overwrite what has a higher version; return the ids by (feed, key)."""
         if not written:
             return {}
-        _run(connection, self._entry, [mappers.entry_values(entry) for entry in written])
+        _run(connection, _upsert_entries(self._dialect), [mappers.entry_values(entry) for entry in written])
         _run(connection, self._key, [mappers.key_values(entry) for entry in written])
         _run(connection, self._alias, [row for entry in written for row in mappers.alias_values(entry)])
         ids = self._find_ids(connection, ((entry.feed, entry.key) for entry in written))
         _run(connection, self._unindexed, [{"entry": entry_id} for entry_id in ids.values()])
         changed = [ids[entry.feed, entry.key] for entry in written if entry.version > 1]
-        _run(connection, REDATE, [{"of_entry": entry_id} for entry_id in sorted(changed)])
+        _run(connection, _redate(), [{"of_entry": entry_id} for entry_id in sorted(changed)])
         return ids
 
-    def _find_ids(self, connection: Connection, wanted: Iterable[tuple[str, str]]) -> Ids:
+    def _find_ids(self, connection: Connection, wanted: Iterable[tuple[str, str]]) -> "Ids":
         found = connection.execute(self._ids, self._dialect.pairs(list(wanted)))
         return {(row.feed, row.key): row.id for row in found}
 
-    def _write_routing(self, connection: Connection, commit: PollCommit, ids: Ids, read_at: datetime | None) -> None:
+    def _write_routing(self, connection: Connection, commit: PollCommit, ids: "Ids", read_at: datetime | None) -> None:
         poll = commit.poll
+        if commit.route is None and not poll.hits:
+            return
+        from aggregator.core.delivery import mark_repeats
+        from aggregator.store.routing import answer, write_hits, write_routed
+
         if commit.route is None:
             write_hits(connection, self._dialect, poll.hits, ids)
             return
@@ -183,6 +186,15 @@ class PollWriter:
         write_routed(connection, self._dialect, routed, ids)
 
 
+@cache
+def _redate() -> Any:
+    """Give the hits of an edited entry its date, which may be another one now."""
+    from aggregator.store.routing import DATE_OF_ENTRY
+
+    return update(hits).where(hits.c.entry == bindparam("of_entry")).values(dated_at=DATE_OF_ENTRY)
+
+
+@cache
 def _upsert_entries(dialect: Dialect) -> Any:
     statement = dialect.insert(entries)
     kept = {"id", "feed", "key", "seen_at", "dated_at"}
@@ -193,7 +205,7 @@ def _upsert_entries(dialect: Dialect) -> Any:
     )
 
 
-def _numbered(poll: PollResult, ids: Ids) -> tuple[Entry, ...]:
+def _numbered(poll: PollResult, ids: "Ids") -> tuple[Entry, ...]:
     return tuple(mappers.numbered(entry, ids[entry.feed, entry.key]) for entry in poll.entries)
 
 

@@ -3,16 +3,18 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from aggregator.core.model import FeedState
-from aggregator.core.settings import Feed
 from aggregator.store import mappers
 from aggregator.store.column_types import Values
 from aggregator.store.dialect import CONFIG_LOCK, Dialect
 from aggregator.store.schema import feeds, memories
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Feed
 
 CONFIGURED = (
     feeds.c.id,
@@ -29,7 +31,7 @@ NONE: Mapping[str, str] = MappingProxyType({})
 def sync_feeds(
     connection: Connection,
     dialect: Dialect,
-    wanted: Sequence[Feed],
+    wanted: Sequence["Feed"],
     now: datetime,
     options: Mapping[str, str] = NONE,
 ) -> None:
@@ -70,7 +72,7 @@ def _differs(written: Values, row: Any) -> bool:
     return any(getattr(row, column) != value for column, value in written.items())
 
 
-def _configured(feed: Feed, options: str | None) -> Values:
+def _configured(feed: "Feed", options: str | None) -> Values:
     return {
         "configured_url": str(feed.url),
         "configured_title": feed.title,
@@ -81,15 +83,15 @@ def _configured(feed: Feed, options: str | None) -> Values:
     }
 
 
-def _fresh(feed: Feed, now: datetime) -> FeedState:
+def _fresh(feed: "Feed", now: datetime) -> FeedState:
     return FeedState(id=feed.id, url=str(feed.url), configured_url=str(feed.url), health_since=now)
 
 
-def _new(feed: Feed, now: datetime) -> Values:
+def _new(feed: "Feed", now: datetime) -> Values:
     return mappers.feed_values(_fresh(feed, now))
 
 
-def _start_over(connection: Connection, dialect: Dialect, moved: Sequence[Feed], now: datetime) -> None:
+def _start_over(connection: Connection, dialect: Dialect, moved: Sequence["Feed"], now: datetime) -> None:
     """Reset a feed that is read elsewhere or otherwise: forget facts, but not its entries nor its first poll.
 
     The lease goes too, so that a poll of the old address that is under way cannot be written.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -34,7 +34,6 @@ from aggregator.core.model import (
 )
 from aggregator.core.polling.lanes import slots_of
 from aggregator.core.polling.schedule import rest_after_deaths_s
-from aggregator.core.settings import Feed
 from aggregator.ports import Decide, Route
 from aggregator.ports.cluster import Lane
 from aggregator.store import mappers
@@ -45,10 +44,12 @@ from aggregator.store.engine import Database
 from aggregator.store.feed_sync import sync_feeds
 from aggregator.store.idle import NEXT_POLL
 from aggregator.store.reader import ReadPool
-from aggregator.store.routing import answer, write_routed
 from aggregator.store.schema import ALWAYS, aliases, entries, feeds, hosts, keys, learned, memories, reports
 from aggregator.store.unrouted import Unroutable, route_waiting, try_later, unrouted_polls
 from aggregator.store.writer import Writer
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Feed
 
 
 def of_feed(table: Table) -> ColumnElement[bool]:
@@ -93,7 +94,7 @@ class SqlFeeds:
             of_feed(entries), among(entries.c.key, "all"), entries.c.content != ""
         )
 
-    async def sync(self, feeds: Sequence[Feed], now: datetime) -> None:
+    async def sync(self, feeds: Sequence["Feed"], now: datetime) -> None:
         await self._writer.execute(lambda connection: sync_feeds(connection, self._dialect, feeds, now))
 
     async def claim_due(
@@ -250,6 +251,8 @@ class SqlFeeds:
         await self._writer.execute(lambda connection: connection.execute(keep, {"name": name, "data": data}))
 
     async def record(self, question: RoutingQuery, route: Route, now: datetime) -> int:
+        from aggregator.store.routing import answer, write_routed
+
         def record(connection: Connection) -> int:
             self._dialect.advisory_lock(connection, ROUTING_LOCK)
             routed = route(answer(connection, self._dialect, question, now))

@@ -21,16 +21,13 @@ from sqlalchemy import (
     update,
 )
 
-from aggregator.core.delivery import after_death
 from aggregator.core.errors import Conflict
 from aggregator.core.model import URGENCY, Delivery, DeliveryState, HitDetail, Silence
 from aggregator.store import mappers
 from aggregator.store.column_types import Values, instant
 from aggregator.store.engine import Database
-from aggregator.store.hit_details import get_details
 from aggregator.store.idle import NEXT_DELIVERY
 from aggregator.store.reader import ReadPool
-from aggregator.store.routing import live_silences, note_undelivered, write_delivery_hits
 from aggregator.store.schema import attempts, deliveries
 from aggregator.store.writer import Writer
 
@@ -200,6 +197,8 @@ class SqlOutbox:
         await self._writer.execute(begin)
 
     async def hit_details(self, delivery: Delivery) -> tuple[HitDetail, ...]:
+        from aggregator.store.hit_details import get_details
+
         return await self._reader.read(lambda connection: get_details(connection, self._dialect, delivery.hits))
 
     async def settle(
@@ -228,6 +227,8 @@ class SqlOutbox:
                 ended = {"ended_at": at or after.sent_at, "outcome": outcome, "detail": after.last_error or ""}
                 connection.execute(END_ATTEMPT, {"delivery_id": after.id, "attempt": attempt, **ended})
             if after.state is DeliveryState.DEAD and after.hits:
+                from aggregator.store.routing import note_undelivered
+
                 note_undelivered(connection, self._dialect, after)
             self._insert(connection, also)
 
@@ -236,6 +237,8 @@ class SqlOutbox:
             self._sent.note(after.sent_at)
 
     async def silences(self, now: datetime) -> tuple[Silence, ...]:
+        from aggregator.store.routing import live_silences
+
         return await self._reader.read(lambda connection: live_silences(connection, now))
 
     async def sent_since(self, channel: str, since: datetime) -> int:
@@ -273,6 +276,8 @@ class SqlOutbox:
         there = set(connection.execute(known, {"ids": self._dialect.list_param(list(asked))}).scalars())
         new = [mappers.delivery_values(delivery) for delivery in asked.values() if delivery.id not in there]
         if new:
+            from aggregator.store.routing import write_delivery_hits
+
             connection.execute(self._dialect.insert_ignore(deliveries), new)
             write_delivery_hits(connection, self._dialect, [one for one in asked.values() if one.id not in there])
         return len(new)
@@ -301,6 +306,8 @@ class SqlOutbox:
 
 
 def _brought_back(lost: Delivery, now: datetime) -> Values:
+    from aggregator.core.delivery import after_death
+
     return {name: value for name, value in mappers.delivery_values(after_death(lost, now)).items() if name != "id"}
 
 

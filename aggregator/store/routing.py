@@ -23,9 +23,9 @@ from aggregator.store.dialect import Dialect
 from aggregator.store.schema import deliveries, delivery_hits, entries, hits, silences, stories, undelivered
 from aggregator.store.stories import find_related, find_unfolding, write_reasons, write_stories
 
-REACHED = delete(undelivered).where(*(undelivered.c[name] == bindparam(f"lost_{name}") for name in Undelivered._fields))
 DATE_OF_ENTRY = select(entries.c.dated_at).where(entries.c.id == bindparam("of_entry")).scalar_subquery()
 Ids = Mapping[tuple[str, str], int]
+REACHED = delete(undelivered).where(*(undelivered.c[name] == bindparam(f"lost_{name}") for name in Undelivered._fields))
 
 HISTORY = (
     select(hits.c.created_at, hits.c.feed, hits.c.id)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, func, select, update
 
@@ -23,15 +23,14 @@ from aggregator.core.model import (
     Unrouted,
     UnroutedPoll,
 )
-from aggregator.core.routing.batches import Batch, united
-from aggregator.core.titles import hit_outcome
 from aggregator.ports import Decide, Route
 from aggregator.store import mappers
 from aggregator.store.column_types import Instant
 from aggregator.store.dialect import ROUTING_LOCK, Dialect
-from aggregator.store.routing import Ids, answer, live_silences, write_hits, write_routed
 from aggregator.store.schema import hits, unrouted
-from aggregator.store.stories import rewrite_hits
+
+if TYPE_CHECKING:  # whether something waits is asked by every pass, and mostly nothing does
+    from aggregator.store.routing import Ids
 
 POLLS = 500  # looked at in one round
 AGAIN_S, MOST_S = 5.0, 3600.0  # until what could not be routed is tried again: twice as long each time, at most
@@ -70,8 +69,10 @@ def unrouted_polls(connection: Connection, now: datetime) -> Unrouted:
     return Unrouted(count, oldest_at, due > 0)
 
 
-def put_aside(connection: Connection, dialect: Dialect, polls: Sequence[UnroutedPoll], ids: Ids) -> None:
+def put_aside(connection: Connection, dialect: Dialect, polls: Sequence[UnroutedPoll], ids: "Ids") -> None:
     """Store the hits of polls as new, and what their routing will ask."""
+    from aggregator.store.routing import write_hits
+
     write_hits(connection, dialect, [replace(hit, state=HitState.NEW) for poll in polls for hit in poll.hits], ids)
     connection.execute(unrouted.insert(), [mappers.unrouted_values(poll) for poll in polls])
 
@@ -91,6 +92,11 @@ def route_waiting(
 
 
 def _route(connection: Connection, dialect: Dialect, decide: Decide, rows: Sequence[Row[Any]], now: datetime) -> Routed:
+    from aggregator.core.routing.batches import Batch, united
+    from aggregator.core.titles import hit_outcome
+    from aggregator.store.routing import answer, live_silences, write_routed
+    from aggregator.store.stories import rewrite_hits
+
     stored = _stored_hits(connection, dialect, [hit for row in rows for hit in row.hits])
     waiting = {name for name, hit in stored.items() if hit.state is HitState.NEW}
     asked = [_asked(row, stored, decide) for row in rows]

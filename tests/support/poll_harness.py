@@ -16,8 +16,9 @@ from aggregator.core.rules import index_text
 from aggregator.core.settings import Config, Feed, Settings
 from aggregator.fetch import HttpFetcher, open_fetcher
 from aggregator.pipeline.context import Context, activate
-from aggregator.pipeline.ingest import Ingestor, PolledFeed
+from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.poll import Poller
+from aggregator.pipeline.polled import PolledFeed
 from aggregator.store import Store, open_store
 from tests.support.inline_parser import inline_parser
 

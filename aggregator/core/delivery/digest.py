@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from aggregator.core.delivery.ids import delivery_id
 from aggregator.core.delivery.retry import HoldReason
 from aggregator.core.model import URGENCY, Alert, AlertKind, Delivery, DeliveryState, HitDetail, HitState, Notice
-from aggregator.core.settings import Channel
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Channel
 
 FOLDED = frozenset(map(str, HoldReason))
 
@@ -64,7 +67,7 @@ def split(delivery: Delivery, recipients: Sequence[str]) -> tuple[Delivery, ...]
 def compose(
     delivery: Delivery,
     detail: Sequence[HitDetail],
-    channel: Channel,
+    channel: "Channel",
     public_url: str | None = None,
     token: str = "",
 ) -> Alert:

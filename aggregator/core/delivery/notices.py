@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from aggregator.core.delivery.calendar import slot
 from aggregator.core.delivery.ids import delivery_id
 from aggregator.core.model import AlertKind, Delivery, DeliveryState, Notice
-from aggregator.core.settings import Channel, Settings
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Channel, Settings
 
 
-def health_channels(settings: Settings) -> tuple[str, ...]:
+def health_channels(settings: "Settings") -> tuple[str, ...]:
     """Return the names of the channels that receive notices about the service itself."""
     return settings.default_channels if settings.health.notify is None else settings.health.notify
 
@@ -18,7 +21,7 @@ def notice_deliveries(
     notice: Notice,
     subject: Sequence[str],
     names: Sequence[str],
-    channels: Mapping[str, Channel],
+    channels: Mapping[str, "Channel"],
     now: datetime,
     *,
     kind: AlertKind,
@@ -34,7 +37,7 @@ def notice_deliveries(
 
 
 def _delivery(
-    notice: Notice, subject: Sequence[str], channel: Channel, recipient: str, now: datetime, kind: AlertKind
+    notice: Notice, subject: Sequence[str], channel: "Channel", recipient: str, now: datetime, kind: AlertKind
 ) -> Delivery:
     due, reason = slot("instant", "normal", channel.quiet_hours, now, channel.time_zone)
     return Delivery(

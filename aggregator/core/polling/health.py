@@ -14,11 +14,14 @@ another without a success between them (only GONE ends all). So every change is 
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from aggregator.core.errors import AggregatorError, BadStatus, ParseError
 from aggregator.core.humanize import span
 from aggregator.core.model import FeedState, Health, Notice
-from aggregator.core.settings import HealthSettings
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import HealthSettings
 
 FAILURES = 3
 REFUSALS = 2
@@ -95,7 +98,7 @@ def refusal(error: AggregatorError) -> str | None:
     return found if found in REFUSED else None
 
 
-def transition(before: FeedState, after: FeedState, settings: HealthSettings, now: datetime) -> Notice | None:
+def transition(before: FeedState, after: FeedState, settings: "HealthSettings", now: datetime) -> Notice | None:
     """Return the notice for a change of health, or None; a paused feed gets none."""
     if before.health is after.health or before.health is Health.PAUSED:
         return None
@@ -134,7 +137,7 @@ def _headline(after: FeedState) -> str:
             return "has moved"
 
 
-def _notice_body(before: FeedState, after: FeedState, settings: HealthSettings, now: datetime) -> str:
+def _notice_body(before: FeedState, after: FeedState, settings: "HealthSettings", now: datetime) -> str:
     match after.health:
         case Health.FAILING | Health.BLOCKED:
             since = f" since {_when(after.failing_since)}" if after.failing_since else ""
@@ -161,7 +164,7 @@ def _sentence(error: str | None) -> str:
     return f"{(error or '').rstrip('.')}."
 
 
-def _silence(after: FeedState, settings: HealthSettings, now: datetime) -> str:
+def _silence(after: FeedState, settings: "HealthSettings", now: datetime) -> str:
     last = after.last_new_at or after.first_polled_at or now
     return (
         f"No new entry for {span(now - last)}; usually there is one every {span(after.gap_s or 0)}"

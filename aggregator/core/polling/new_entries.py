@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from aggregator.core.model import Entry, FeedState, ParsedEntry, ParsedFeed, Reason, StoredKey
 from aggregator.core.polling.identity import (
@@ -22,7 +23,9 @@ from aggregator.core.polling.identity import (
     undecided,
 )
 from aggregator.core.text.opening import opening
-from aggregator.core.values import FirstPoll
+
+if TYPE_CHECKING:
+    from aggregator.core.values import FirstPoll
 
 MIN_WINDOW = 3  # fewer entries than this prove no gap and no bad guids
 SESSIONS = re.compile(r";?(?:\w*sess(?:ion)?_?(?:id)?|aspsessionid\w*|cfid|cftoken|zenid|oscsid)")
@@ -82,7 +85,7 @@ def find_new_entries(
     known_aliases: frozenset[str],
     *,
     state: FeedState,
-    first_poll: FirstPoll,
+    first_poll: "FirstPoll",
     flood_limit: int,
     now: datetime,
     partial: bool = False,
@@ -219,7 +222,7 @@ def _in_flood(entry: Entry) -> Entry:
     return replace(entry, reason=Reason.FLOOD) if entry.reason is Reason.NEW else entry
 
 
-def _alerts_at_first(entry: ParsedEntry, first_poll: FirstPoll, now: datetime) -> bool:
+def _alerts_at_first(entry: ParsedEntry, first_poll: "FirstPoll", now: datetime) -> bool:
     if isinstance(first_poll, str):
         return first_poll == "alert"
     written_at = entry.published_at or entry.updated_at

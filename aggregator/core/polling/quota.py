@@ -7,13 +7,16 @@ were to this one. A first poll is never cut, because it records what was there b
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from aggregator.core.model import Entry, FeedState, Notice, Reason, StoredToday
-from aggregator.core.settings import Polling
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Polling
 
 
 def limited(
-    entries: Sequence[Entry], needed: Collection[str], state: FeedState, polling: Polling, now: datetime
+    entries: Sequence[Entry], needed: Collection[str], state: FeedState, polling: "Polling", now: datetime
 ) -> tuple[tuple[Entry, ...], StoredToday]:
     """Return the entries to store and the feed's new daily count; `needed` are keys that alerts depend on."""
     today = of_day(state.stored_today, now)
@@ -48,7 +51,7 @@ def size_of(entry: Entry) -> int:
     return sum(len(text.encode("utf-8", "replace")) for text in (*texts, *more) if text)
 
 
-def notice(before: FeedState, after: FeedState, polling: Polling, now: datetime) -> Notice | None:
+def notice(before: FeedState, after: FeedState, polling: "Polling", now: datetime) -> Notice | None:
     """Return the notice, once a day, that a feed's budget is exhausted."""
     today = after.stored_today
     if today is None or not today.left_out or of_day(before.stored_today, now).left_out:

@@ -12,6 +12,7 @@ Nothing here reads a clock or rolls dice: spread is derived from the feed's id (
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from aggregator.core.errors import AggregatorError, BadStatus, FetchError
 from aggregator.core.findings import SUSPECT_DEATHS
@@ -44,8 +45,10 @@ from aggregator.core.polling.intervals import (
     shortened,
     usual_gap,
 )
-from aggregator.core.settings import Feed, Polling
 from aggregator.core.text.sanitize import clean_text
+
+if TYPE_CHECKING:
+    from aggregator.core.settings import Feed, Polling
 
 MAX_HINT_S = WEEK_S
 MAX_RETRY_AFTER_S = 31 * DAY_S
@@ -65,8 +68,8 @@ COUNTED = frozenset({ParseLevel.DELTA, ParseLevel.FULL})
 
 def after_success(
     state: FeedState,
-    feed: Feed,
-    polling: Polling,
+    feed: "Feed",
+    polling: "Polling",
     *,
     response: Fetched | NotModified,
     parsed: ParsedFeed | None = None,
@@ -157,8 +160,8 @@ def after_success(
 
 def after_failure(
     state: FeedState,
-    feed: Feed,
-    polling: Polling,
+    feed: "Feed",
+    polling: "Polling",
     error: AggregatorError,
     *,
     limits: Sequence[HostLimit] = (),

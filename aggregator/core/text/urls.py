@@ -7,8 +7,6 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
-from aggregator.core.text.tokens import words
-
 _TRACKING = """
 _ga _gl _hsenc _hsmi at_campaign at_medium cmp cmpid dclid ef_id fb_action_ids fb_action_types fb_ref fb_source fbclid
 ftag gbraid gclid gclsrc guccounter guce_referrer guce_referrer_sig icid igsh igshid ito mc_cid mc_eid mkt_tok msclkid
@@ -225,4 +223,6 @@ def _escape(found: re.Match[str]) -> str:
 
 def title_key(title: str) -> str:
     """Return a title for comparison: its folded words, so that case, marks and punctuation do not count."""
+    from aggregator.core.text.tokens import words  # who only takes addresses apart does without its patterns
+
     return " ".join(words(title))

@@ -8,8 +8,9 @@ from aggregator.core.model import Delivery, Entry, FeedState, HitState
 from aggregator.core.rules import compile_rule
 from aggregator.core.settings import Config, Feed, RuleConfig
 from aggregator.pipeline.context import ActiveConfig, Context, activate
-from aggregator.pipeline.ingest import Ingestor, PolledFeed
+from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.poll import Poller
+from aggregator.pipeline.polled import PolledFeed
 from tests.support.fake_fetcher import FakeFetcher, FakePage
 from tests.support.inline_parser import inline_parser
 from tests.support.memory_store import MemoryStore

@@ -15,7 +15,8 @@ from aggregator.core.routing import whole_channel
 from aggregator.core.settings import Channel, Config, RuleConfig
 from aggregator.pipeline.context import Context, activate
 from aggregator.pipeline.deliver import MAX_CLAIMED, Deliver
-from aggregator.pipeline.delivery_batch import Circuit, DeliveryCounts
+from aggregator.pipeline.delivery_batch import Circuit
+from aggregator.pipeline.delivery_counts import DeliveryCounts
 from tests.support.fake_notifier import FakeNotifier
 from tests.support.memory_store import MemoryStore
 

@@ -11,9 +11,9 @@ from aggregator.cli.output import wrapped
 from aggregator.cli.poll import PassSummary
 from aggregator.core.errors import AggregatorError
 from aggregator.core.model import Entry, Reason
-from aggregator.pipeline.delivery_batch import DeliveryCounts
+from aggregator.pipeline.delivery_counts import DeliveryCounts
 from aggregator.pipeline.first_look import FirstLook
-from aggregator.pipeline.ingest import PolledFeed
+from aggregator.pipeline.polled import PolledFeed
 from tests.unit.pipeline.builders import NOW
 
 OLD = "not alerted: already there at first poll"
