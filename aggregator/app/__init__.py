@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aggregator.app.service import Watch
     from aggregator.config import Loaded
     from aggregator.core.redaction import Redactor
+    from aggregator.pipeline.context import ActiveConfig
 
 __all__ = ["default_config_path", "load_config", "open_application", "quiet_logs", "run", "serve"]
 
@@ -60,25 +61,27 @@ def open_application(
     redact: "Redactor | None" = None,
     follow: "Follow | None" = None,
     engine: bool = False,
+    active: "ActiveConfig | None" = None,
 ) -> "AbstractAsyncContextManager[Application]":
     """Open the application for one command or the service; `console` is where console channels print.
 
     `reading`: the feeds in the database stay what they are.
     `redact`: what cuts secrets out of the logs; a reload gives it the new ones.
     `follow`: be on the configuration in force, where the database holds it. `engine`: with the tables of the engine.
+    `active`: what the pipeline reads, if the feeds in the database are known to be those of the configuration.
     """
     from aggregator.app.application import open_application as open_
 
-    return open_(loaded, reading=reading, console=console, redact=redact, follow=follow, engine=engine)
+    return open_(loaded, reading=reading, console=console, redact=redact, follow=follow, engine=engine, active=active)
 
 
-def quiet_logs(loaded: "Loaded") -> None:
+def quiet_logs(loaded: "Loaded", redact: "Redactor | None" = None) -> None:
     """Set up the logs of a command: errors only, unless the configuration asks for debug."""
     from aggregator.core.redaction import Redactor
     from aggregator.telemetry.logs import configure_plain
 
     level = "debug" if loaded.config.settings.logging.level == "debug" else "error"
-    configure_plain(level, Redactor(loaded.secrets))
+    configure_plain(level, redact or Redactor(loaded.secrets))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

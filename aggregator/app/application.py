@@ -15,22 +15,20 @@ from aggregator.app.clock import SystemClock
 from aggregator.app.masking import masked_catalog
 from aggregator.app.paths import database_url
 from aggregator.app.processes import dead_owners, new_owner, registry_folder
-from aggregator.app.usable import require_usable
-from aggregator.config import Loaded, load
 from aggregator.core.errors import StoreError
-from aggregator.core.model import ConfigVersion
+from aggregator.core.model import ConfigVersion, Entry
 from aggregator.core.redaction import Redactor
-from aggregator.core.rules import index_text
 from aggregator.notify import recipients
 from aggregator.pipeline.context import ActiveConfig, Context, activate
-from aggregator.pipeline.maintain import Maintainer
 from aggregator.pipeline.vocabulary import StreamVocabulary
 from aggregator.store import Store, open_store
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what only some commands need is loaded by the methods that use it
     from aggregator.app.cluster_config import ClusterConfig
     from aggregator.app.runtime import Runtime
+    from aggregator.config import Loaded
     from aggregator.config.stored import FeedReader
+    from aggregator.pipeline.maintain import Maintainer
     from aggregator.ports.jobs import Jobs
 
 
@@ -49,7 +47,7 @@ class Follow(NamedTuple):
 class Application:
     """The application of every command; `runtime()` opens the rest."""
 
-    loaded: Loaded
+    loaded: "Loaded"
     current: ActiveConfig
     store: Store
     redact: Redactor
@@ -131,7 +129,9 @@ class Application:
             return True
         return bool(await store.maintenance.owners())  # leases that may have run out
 
-    def maintainer(self) -> Maintainer:
+    def maintainer(self) -> "Maintainer":
+        from aggregator.pipeline.maintain import Maintainer
+
         store = self.store
         return Maintainer(self.context, catalog=store.catalog, outbox=store.outbox, upkeep=store.maintenance)
 
@@ -150,7 +150,7 @@ class Application:
         self.take(loaded, current)
         return True
 
-    def take(self, loaded: Loaded, current: ActiveConfig) -> None:
+    def take(self, loaded: "Loaded", current: ActiveConfig) -> None:
         """Go on with another configuration."""
         self.redact.set_secrets(loaded.secrets | self.loaded.secrets | self._secrets)
         self.loaded, self.current = loaded, current
@@ -164,7 +164,7 @@ class Application:
             self._secrets |= found
             self.redact.set_secrets(self.loaded.secrets | self._secrets)
 
-    def activated(self, loaded: Loaded, version: ConfigVersion, reader: "FeedReader") -> ActiveConfig:
+    def activated(self, loaded: "Loaded", version: ConfigVersion, reader: "FeedReader") -> ActiveConfig:
         """Prepare a configuration of the cluster for the pipeline."""
         current = activate(
             loaded.config,
@@ -179,7 +179,10 @@ class Application:
         current.index.prepare()
         return current
 
-    def _prepare(self, path: Path) -> tuple[Loaded, ActiveConfig]:
+    def _prepare(self, path: Path) -> "tuple[Loaded, ActiveConfig]":
+        from aggregator.app.usable import require_usable
+        from aggregator.config import load
+
         loaded = load(path, os.environ, before=self.loaded)
         require_usable(loaded, before=self.loaded)
         current = activate(loaded.config, loaded.rules, loaded.digest, recipients=recipients, before=self.current)
@@ -189,13 +192,14 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    loaded: Loaded,
+    loaded: "Loaded",
     *,
     reading: bool = False,
     console: TextIO | None = None,
     redact: Redactor | None = None,
     follow: Follow | None = None,
     engine: bool = False,
+    active: ActiveConfig | None = None,
 ) -> AsyncIterator[Application]:
     """Open the database: upgraded, free of dead processes' leases, its feeds those of the configuration.
 
@@ -203,26 +207,26 @@ async def open_application(
     database holds the configuration (`ClusterConfig`).
     `console` is where console channels print; default: stdout. `redact` is shared with the logs. `follow`: where
     the database holds the configuration, be on the one in force; else the configuration is `loaded`. `engine`: on
-    PostgreSQL, with the tables of the engine.
+    PostgreSQL, with the tables of the engine. `active`: of a configuration whose feeds the database is known to have.
     """
     redact = redact or Redactor(loaded.secrets)
     clock = SystemClock()
     async with AsyncExitStack() as closing:
         make_dirs = loaded.config.settings.database is None
-        store = open_store(database_url(loaded.config), index_text=index_text, make_dirs=make_dirs)
+        store = open_store(database_url(loaded.config), index_text=_index_text, make_dirs=make_dirs)
         await closing.enter_async_context(store)
         await store.maintenance.upgrade(engine=_engine_steps() if engine and store.cluster else ())
         dead = dead_owners(await store.maintenance.owners(), registry_folder(loaded.config))
         await store.maintenance.release_leases_of(dead, clock.now())
-        if (
-            not reading and not loaded.faults and store.cluster is None
-        ):  # a feed that was left out for its faults is still ours
-            await store.feeds.sync(loaded.config.feeds, clock.now())
-        current = activate(loaded.config, loaded.rules, loaded.digest, recipients=recipients)
+        if active is None:
+            # A feed that was left out for its faults is still ours.
+            if not reading and not loaded.faults and store.cluster is None:
+                await store.feeds.sync(loaded.config.feeds, clock.now())
+            active = activate(loaded.config, loaded.rules, loaded.digest, recipients=recipients)
         store = replace(store, catalog=masked_catalog(store.catalog, redact))
         app = Application(
             loaded=loaded,
-            current=current,
+            current=active,
             store=store,
             redact=redact,
             clock=clock,
@@ -236,6 +240,12 @@ async def open_application(
             app.follower = ClusterConfig(app, store.cluster, follow.path, whole=follow.whole, web=follow.web)
             await app.follower.start()
         yield app
+
+
+def _index_text(entry: Entry) -> str:
+    from aggregator.core.rules import index_text
+
+    return index_text(entry)
 
 
 def _engine_steps() -> Sequence[tuple[str, str]]:

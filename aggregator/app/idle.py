@@ -1,8 +1,9 @@
-"""Passes with nothing to do, which cron starts every few minutes: known by a note of the pass before.
+"""What a pass notes for the next one, which cron starts a few minutes later with the same configuration.
 
-To load and check a configuration takes many times as long as to find that it has not changed and that nothing is due.
-The note holds digests, the database's path, and the warnings that are shown again; it is as good as the program, the
-files, the variables and the feeds' rows that it was written for, and of no use for any other.
+To load and check a configuration takes many times as long as to find that it has not changed. The note holds digests,
+the database's path, the warnings that are shown again, and plain values (`plain_values`); it is as good as the program,
+the files, the variables and the feeds' rows that it was written for, and of no use for any other. With it, a pass knows
+that nothing is due, or polls what is without reading the rest of the configuration (`KnownConfig`).
 """
 
 import json
@@ -23,7 +24,9 @@ from aggregator.store.files import create_private, tighten
 from aggregator.store.idle import look
 
 if TYPE_CHECKING:
+    from aggregator.app.known import KnownConfig
     from aggregator.config import Loaded
+    from aggregator.config.source import Inputs
 
 log = logging.getLogger(__name__)
 
@@ -31,50 +34,70 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-class IdlePass(NamedTuple):
-    """A pass that had nothing to do: what is shown of it."""
+class KnownPass(NamedTuple):
+    """A pass whose configuration is known, with the warnings that are shown of it.
+
+    `why_idle` says why there is nothing to do; None: there may be. `rules` are those that are enabled.
+    """
 
     warnings: tuple[ConfigError, ...]
-    why: str
+    why_idle: str | None
+    rules: int
+    database: str
+    values: str
+    path: Path
+    inputs: "Inputs"
+
+    def config(self) -> "KnownConfig":
+        from aggregator.app.known import KnownConfig
+
+        texts = {file: raw.decode() for file, raw in self.inputs.contents}
+        return KnownConfig(self.path, texts, json.loads(self.values), f"sqlite:///{self.database}")
 
 
-def idle_pass(config: Path) -> IdlePass | None:
-    """Return the result of a pass if it is sure to find nothing to do; None: load the configuration and see."""
+def known_pass(config: Path) -> KnownPass | None:
+    """Return what is known of the configuration; None: load it and see."""
     try:
         note = json.loads(_note_file().read_bytes())
         warnings = tuple(ConfigError(**row) for row in note["warnings"])
-        database, any_feeds, known = Path(note["database"]), note["any_feeds"], note["known"]
+        database, any_feeds, rules = str(note["database"]), bool(note["any_feeds"]), int(note["rules"])
+        known, values = note["known"], str(note["values"])
     except (OSError, ValueError, KeyError, TypeError):  # none, or not a note
         return None
     now = SystemClock().now()
-    idle = look(database, (now - EPOCH) // MICROSECOND)
-    if idle is None or idle.has_work or _known(config, idle.feeds) != known or unread_warnings(config):
+    found, read = look(Path(database), (now - EPOCH) // MICROSECOND), inputs(config)
+    if found is None or _known(config, read, found.feeds) != known or unread_warnings(config):
         return None
-    tighten(database)
-    due_at = None if idle.next_poll_at is None else EPOCH + timedelta(microseconds=idle.next_poll_at)
-    return IdlePass(warnings, why_idle(any_feeds=any_feeds, due_at=due_at, now=now))
+    tighten(Path(database))
+    due_at = None if found.next_poll_at is None else EPOCH + timedelta(microseconds=found.next_poll_at)
+    why = None if found.has_work else why_idle(any_feeds=any_feeds, due_at=due_at, now=now)
+    return KnownPass(warnings, why, rules, database, values, config, read)
 
 
 def note_pass(loaded: "Loaded", config: Path) -> None:
     """Leave a note for the next pass, where it can rely on one; without one it does all of its work."""
+    from aggregator.config import plain_values
+
     backend, _, path = database_url(loaded.config).partition(":///")
     settings = loaded.config.settings
     reads_more = loaded.fetched or any(channel.template for channel in loaded.config.channels.values())
     if backend != "sqlite" or "?" in path or reads_more or loaded.faults or settings.logging.level == "debug":
         return
-    idle = look(Path(path), (SystemClock().now() - EPOCH) // MICROSECOND)
-    if idle is None or inputs(config)[0] != loaded.digest:
+    found, read = look(Path(path), (SystemClock().now() - EPOCH) // MICROSECOND), inputs(config)
+    if found is None or read.digest != loaded.digest:
         return
     note = {
-        "known": _known(config, idle.feeds),
+        "known": _known(config, read, found.feeds),
         "database": path,
         "any_feeds": bool(loaded.config.feeds),
+        "rules": sum(rule.enabled for rule in loaded.config.rules),
         "warnings": [asdict(warning) for warning in loaded.warnings],
+        "values": json.dumps(plain_values(loaded), ensure_ascii=False),  # of no use to a pass with nothing to do
     }
     try:
-        _write(_note_file(), json.dumps(note).encode())
-    except OSError as error:
-        log.debug("the next pass will load the configuration even if nothing is due: %s", error)
+        _write(_note_file(), json.dumps(note, ensure_ascii=False).encode())
+    except (OSError, ValueError) as error:
+        log.debug("the next pass will load the configuration anew: %s", error)
 
 
 def why_idle(*, any_feeds: bool, due_at: datetime | None, now: datetime) -> str:
@@ -85,9 +108,9 @@ def why_idle(*, any_feeds: bool, due_at: datetime | None, now: datetime) -> str:
     return f"No feed is due{when}. `aggregator poll --force` polls all the same."
 
 
-def _known(config: Path, feeds: str) -> list[Any]:
+def _known(config: Path, read: "Inputs", feeds: str) -> list[Any]:
     """Return what a note is good for."""
-    return [__version__, str(config.absolute()), os.getcwd(), inputs(config)[1], feeds]
+    return [__version__, str(config.absolute()), os.getcwd(), read.total, feeds]
 
 
 def _note_file() -> Path:

@@ -12,6 +12,7 @@ from aggregator.cli.output import echo, plural, secho
 if TYPE_CHECKING:
     from aggregator.app.application import Application
     from aggregator.app.backend import AppBackend
+    from aggregator.app.known import KnownConfig
     from aggregator.config import Loaded
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ def load_sound(*, feeds: bool = True) -> "Loaded":
 
 def with_app(
     work: Callable[["Application"], Awaitable[T]],
-    loaded: "Loaded | None" = None,
+    loaded: "Loaded | KnownConfig | None" = None,
     *,
     reading: bool = False,
     pushing: bool = False,
@@ -70,13 +71,21 @@ def with_app(
 
     from aggregator.app import open_application, quiet_logs, run
     from aggregator.app.application import Follow
+    from aggregator.app.known import KnownConfig
+    from aggregator.core.redaction import Redactor
 
+    redact, active = Redactor(), None
+    if isinstance(loaded, KnownConfig):
+        active, loaded = loaded.active(redact), loaded.loaded()
     loaded = loaded or (load_sound() if reading else load(warn=False))
-    quiet_logs(loaded)
+    redact.set_secrets(loaded.secrets)
+    quiet_logs(loaded, redact)
 
     async def visit() -> T:
         follow = Follow(config_path()) if pushing else None
-        async with open_application(loaded, reading=reading, console=console, follow=follow) as app:
+        async with open_application(
+            loaded, reading=reading, console=console, redact=redact, follow=follow, active=active
+        ) as app:
             return await work(app)
 
     try:

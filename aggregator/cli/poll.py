@@ -19,9 +19,11 @@ from aggregator.pipeline.first_look import FirstLook
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
+    from aggregator.app.known import KnownConfig
+    from aggregator.config import Loaded
     from aggregator.core.model import Json
-    from aggregator.pipeline.delivery_batch import DeliveryCounts
-    from aggregator.pipeline.ingest import PolledFeed
+    from aggregator.pipeline.delivery_counts import DeliveryCounts
+    from aggregator.pipeline.polled import PolledFeed
 
 
 @click.command(
@@ -37,38 +39,42 @@ Examples:
 @json_option
 def poll(feeds: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Poll once: fetch due feeds, match, send due alerts, print a summary. Exit 1 if any feed failed."""
-    from aggregator.app.idle import idle_pass, note_pass
+    from aggregator.app.idle import known_pass, note_pass
 
     began = perf_counter()
-    if not feeds and not force and (idle := idle_pass(config_path())):
-        print_problems(idle.warnings)
-        _report(summary(PassSummary(), None, perf_counter() - began), idle.why, errors=(), as_json=as_json)
-        return
+    loaded: Loaded | KnownConfig
+    if known := known_pass(config_path()):
+        print_problems(known.warnings)
+        if known.why_idle and not feeds and not force:
+            _report(summary(PassSummary(), None, perf_counter() - began), known.why_idle, errors=(), as_json=as_json)
+            return
+        loaded, rules = known.config(), known.rules
+        ids = list(loaded.feeds)
+    else:
+        from aggregator.app.usable import require_usable
 
-    from aggregator.app.usable import require_usable
-
-    loaded = load()
-    require_usable(loaded)
-    known = [feed.id for feed in loaded.config.feeds]
+        loaded = load()
+        require_usable(loaded)
+        ids, rules = [feed.id for feed in loaded.config.feeds], sum(rule.enabled for rule in loaded.config.rules)
     for feed in feeds:
-        if feed not in known:
-            raise NotFound("feed", feed, known)
+        if feed not in ids:
+            raise NotFound("feed", feed, ids)
 
     async def work(app: "Application") -> None:
         began = perf_counter()
         await app.store.maintenance.repair_future_dates(app.clock.now())  # the service does so at its start
-        if loaded.fetched:
+        if app.loaded.fetched:
             from aggregator.app.list_updates import ListUpdates
 
             await ListUpdates(app).tick()
             await app.reload(config_path())
         tally, counts = PassSummary(), None
         if force or await app.has_work():
-            counts = await _pass(app, feeds, force, tally, len(feeds) or len(known))
+            counts = await _pass(app, feeds, force, tally, len(feeds) or len(ids))
         shape = summary(tally, counts, perf_counter() - began)
-        rules = sum(rule.enabled for rule in app.current.config.rules)
         why = tally.why(counts, rules=rules) if counts and tally.polled else await _nothing_due(app, feeds)
-        note_pass(app.loaded, config_path())
+        if not known:
+            note_pass(app.loaded, config_path())
         _report(shape, why, errors=tally.errors, as_json=as_json)
         if shape["feeds"]["failed"]:
             raise SystemExit(1)
@@ -88,9 +94,9 @@ async def _pass(
             step()
 
         await runtime.poller().once(feeds or None, force=force, done=done)
-    await runtime.router().run()
+    await runtime.route_waiting()
     counts = await runtime.deliver_due()
-    if await runtime.article_fetcher().once():
+    if await runtime.read_articles():
         counts.add(await runtime.deliver_due())
     return counts
 
@@ -151,7 +157,7 @@ async def _nothing_due(app: "Application", feeds: tuple[str, ...]) -> str:
     from aggregator.app.idle import why_idle
 
     due_at = None if feeds else await app.store.feeds.next_due_at()
-    return why_idle(any_feeds=bool(app.current.config.feeds), due_at=due_at, now=app.clock.now())
+    return why_idle(any_feeds=bool(app.current.feeds), due_at=due_at, now=app.clock.now())
 
 
 def summary(tally: PassSummary, counts: "DeliveryCounts | None", seconds: float) -> "Json":

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         rule_test_errors,
     )
     from aggregator.config.opml import TWICE, WATCHED, OpmlOutline, from_opml, split_known, to_opml
+    from aggregator.config.plain import plain_values
     from aggregator.config.rule_text import apply_edit, filled, item_of
     from aggregator.config.scope import restrict
     from aggregator.config.source import digest, inputs, is_large, state_directory, unread_warnings
@@ -58,6 +59,7 @@ __all__ = [
     "item_of",
     "load",
     "load_valid",
+    "plain_values",
     "read_file",
     "remove_feed",
     "replace_text",
@@ -108,6 +110,7 @@ _LATER = {
     "item_of": "rule_text",
     "load_texts": "stored",
     "load_valid": "lenient",
+    "plain_values": "plain",
     "read_texts": "stored",
     "remove_feed": "edit",
     "restrict": "scope",

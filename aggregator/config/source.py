@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from aggregator.core.errors import ConfigError
 
@@ -169,23 +170,31 @@ def digest(path: Path) -> str:
         return ""
 
 
-def inputs(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
-    """Return the digest of the files behind a path, and one that changes with the variables that they name, too.
+class Inputs(NamedTuple):
+    """What a configuration is made of: the files' digest, one that also changes with their variables, their content."""
+
+    digest: str = ""
+    total: str = ""
+    contents: tuple[tuple[Path, bytes], ...] = ()
+
+
+def inputs(path: Path, environ: Mapping[str, str] = os.environ) -> Inputs:
+    """Return the files behind a path with the digests of all that they name.
 
     Both are empty if nothing can be read, or not all that is named like a configuration file. Variables are hashed
     with the content of the files, so that no short secret can be found by trying.
     """
     try:
-        contents = [(file, content(file)) for file in (_named_so(path) if path.is_dir() else (path,))]
+        contents = tuple((file, content(file)) for file in (_named_so(path) if path.is_dir() else (path,)))
     except OSError:
-        return "", ""
+        return Inputs()
     named = {name.decode() for _, raw in contents for name in _VARIABLE.findall(raw)}
     named |= {name for name in environ if name.startswith("AGGREGATOR_")}
     known = _digest(contents)
     total = hashlib.sha256(b"".join(raw for _, raw in contents))
     for part in (known, *(f"{name}={environ.get(name)}" for name in sorted(named))):
         total.update(f"{len(part)}\0{part}".encode(errors="surrogateescape"))
-    return known, total.hexdigest() if known else ""
+    return Inputs(known, total.hexdigest() if known else "", contents)
 
 
 def file_digest(file: Path) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from aggregator.app.application import open_application
 from aggregator.app.clock import SystemClock
-from aggregator.app.idle import EPOCH, MICROSECOND, idle_pass, note_pass
+from aggregator.app.idle import EPOCH, MICROSECOND, KnownPass, known_pass, note_pass
 from aggregator.config import load
 from aggregator.store.idle import look
 
@@ -25,6 +25,12 @@ feeds: [{id: f, url: "https://a.example/"}]
 lists: {names: {file: names.txt}}
 rules: [{id: r, any: [$names, "a b c d"]}]
 """
+
+
+def idle_pass(config: Path) -> KnownPass | None:
+    """A pass that has nothing to do, and knows it."""
+    found = known_pass(config)
+    return found if found and found.why_idle else None
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +84,9 @@ def test_idle(config: Path) -> None:
     found = idle_pass(config)
     assert found is not None
     assert found.warnings == load(config, os.environ).warnings
-    assert found.why == "No feed is due; the next one is due in 12 h. `aggregator poll --force` polls all the same."
+    assert (
+        found.why_idle == "No feed is due; the next one is due in 12 h. `aggregator poll --force` polls all the same."
+    )
     note = Path("var/idle.json")
     assert note.stat().st_mode & 0o777 == 0o600
     assert "reader/1" not in note.read_text()

@@ -60,6 +60,16 @@ def test_idle(folder: Path) -> None:
     assert len(found) <= 180
 
 
+def test_known(folder: Path) -> None:
+    """A pass with something to do of which nothing has changed loads neither models nor rules nor figures."""
+    loaded(folder, "poll")
+    found = loaded(folder, "poll", "--force")
+    spared = {"pydantic", "yaml", "prometheus_client", "aggregator.core.settings", "aggregator.core.text.tokens"}
+    spared |= {f"aggregator.{name}" for name in ("core.rules", "core.routing", "core.delivery", "store.queries")}
+    assert sorted(found & (HEAVY | spared | {"selectolax", "sqlalchemy.dialects.postgresql"})) == []
+    assert len(found) <= 530
+
+
 @pytest.mark.parametrize(
     ("command", "most", "not_loaded"),
     [

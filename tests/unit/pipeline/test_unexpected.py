@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from aggregator.core.errors import Conflict, DatabaseFault, StoreError
+from aggregator.core.errors import ConfigError, ConfigErrors, Conflict, DatabaseFault, StoreError
 from aggregator.core.model import Entry, Fetched, Health, NotModified, PollResult
-from aggregator.pipeline.ingest import Ingestor, PolledFeed
+from aggregator.pipeline.ingest import Ingestor
 from aggregator.pipeline.poll import Poller
+from aggregator.pipeline.polled import PolledFeed
 from tests.support.fake_fetcher import FakeFetcher, FakePage
 from tests.support.memory_store import MemoryFeeds
 from tests.unit.pipeline.builders import URL, PollFixture, item, poll_fixture, rss
@@ -182,3 +183,13 @@ async def test_a_cancelled_poll_is_cancelled() -> None:
     await poller.drain(0.01)
     assert fixture.state.failures == 0
     assert fixture.state.lease_owner is None
+
+
+async def test_a_part_of_the_configuration_that_is_gone_is_no_failure() -> None:
+    """A pass that cannot load the rules any more leaves the feed as it was, with its old validators, and says why."""
+    fixture = await poll_fixture()
+    wrong = ConfigError(file="names.txt", line=1, column=1, message="cannot be read")
+    fixture.fetcher = Broken(lambda: ConfigErrors([wrong]))
+    polled = await fixture.poll()
+    assert str(polled.error) == str(wrong)
+    assert (fixture.state.failures, fixture.state.lease_owner, fixture.state.last_polled_at) == (0, None, None)

@@ -1,0 +1,109 @@
+"""A configuration that has not changed since a pass loaded it, as far as that pass noted it.
+
+To read, check and compile feeds and rules by the thousand takes longer than to ask their servers whether anything is
+new; and where nothing is, addresses and intervals are all that is needed. The rest is asked of the whole configuration,
+which is then loaded, once: for the first new entry, the first notice, the first secret.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from aggregator.core.model import FEED, FeedState, Reading
+
+if TYPE_CHECKING:
+    from aggregator.config import Loaded
+    from aggregator.core.redaction import Redactor
+    from aggregator.pipeline.context import ActiveConfig
+
+
+class Known:
+    """Values by their names; what is not among them is asked of the whole of which they are a part."""
+
+    def __init__(self, values: Mapping[str, Any], whole: Callable[[], Any]) -> None:
+        self.__dict__.update(values)
+        self._whole = whole
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._whole(), name)
+
+
+class KnownConfig:
+    """The configuration of `texts`, of which `values` are known (see `plain_values`).
+
+    Both what is loaded and what is active look like the real ones. Either raises ConfigErrors where something is asked
+    that is not known, and the whole cannot be loaded any more.
+    """
+
+    def __init__(self, path: Path, texts: Mapping[Path, str], values: Mapping[str, Any], database: str) -> None:
+        self._path, self._texts = path, texts
+        self._secrets_found: Callable[[frozenset[str]], object] = lambda _: None
+        self._whole_loaded = cache(self._load)
+        self._whole_active = cache(self._activate)
+        whole = self._whole_loaded
+        sections = {
+            name: Known(_immutable(section), lambda name=name: getattr(whole().config.settings, name))  # type: ignore[misc]
+            for name, section in values["sections"].items()
+        }
+        address = SimpleNamespace(get_secret_value=lambda: database)
+        settings = Known({**sections, "database": address}, lambda: whole().config.settings)
+        self._config = Known({"settings": settings}, lambda: whole().config)
+        usual = _immutable(values["usual"]) | {"reading": FEED}
+        self.feeds = {name: self._feed(name, row, usual) for name, row in values["feeds"].items()}
+
+    def loaded(self) -> "Loaded":
+        known = {"config": self._config, "secrets": frozenset(), "faults": (), "fetched": ()}
+        return cast("Loaded", Known(known, self._whole_loaded))
+
+    def active(self, redact: "Redactor") -> "ActiveConfig":
+        """Return what the pipeline reads; `redact` is given the secrets of the whole once that is loaded."""
+        self._secrets_found = redact.set_secrets
+
+        def feed(state: FeedState) -> Known | None:
+            return self.feeds.get(state.id)
+
+        known = {"config": self._config, "feeds": self.feeds, "feed": feed, "number": 0, "since": None}
+        return cast("ActiveConfig", Known(known, self._whole_active))
+
+    def _feed(self, name: str, row: Mapping[str, Any], usual: Mapping[str, Any]) -> Known:
+        def whole() -> Any:
+            return self._whole_active().feeds[name]
+
+        if "missing" not in row and "reading" not in row:
+            return Known({**usual, **_immutable(row)}, whole)
+        missing = row.get("missing", ())
+        if missing is None:
+            return Known({"id": name}, whole)
+        values = {**usual, **_immutable(row)}
+        if "reading" in row:
+            kind, select, ignore, senders = row["reading"]
+            values["reading"] = Reading(
+                kind=kind, select=tuple(map(tuple, select)), ignore=tuple(ignore), senders=tuple(senders)
+            )
+        return Known({name: value for name, value in values.items() if name not in missing}, whole)
+
+    def _load(self) -> "Loaded":
+        from aggregator.app.usable import require_usable
+        from aggregator.config import load
+
+        loaded = load(self._path, os.environ, edited=self._texts)
+        require_usable(loaded)
+        self._secrets_found(loaded.secrets)
+        return loaded
+
+    def _activate(self) -> "ActiveConfig":
+        from aggregator.notify import recipients
+        from aggregator.pipeline.context import activate
+
+        loaded = self._whole_loaded()
+        return activate(loaded.config, loaded.rules, loaded.digest, recipients=recipients)
+
+
+def _immutable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with the tuples that JSON does not know."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -1,0 +1,142 @@
+"""A pass with something to do polls by the values of the note, and loads the rest of the configuration when asked."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aggregator.app.application import open_application
+from aggregator.app.idle import KnownPass, known_pass, note_pass
+from aggregator.config import Loaded, load
+from aggregator.config.plain import SECTIONS
+from aggregator.core.errors import ConfigErrors
+from aggregator.core.redaction import Redactor
+from aggregator.core.settings import Feed
+from tests.adapter.test_idle_pass import change
+
+pytestmark = pytest.mark.anyio
+
+SECRETS = {"PATH_KEY": "key-in-a-path", "SHORT": "xyz", "AGENT": "reader/1"}
+CONFIG = """\
+settings:
+  database: "sqlite:///db.sqlite"
+  default_channels: [here]
+  polling: {every: 5m, concurrency: 7, first_poll: alert}
+  http: {user_agent: "${AGENT}", allow: [127.0.0.0/8]}
+  stories: {window: 2h}
+  health: {notify: [here], silent_after: 7}
+  web: {password: literal-password, public_url: https://desk.example/}
+channels: {here: {service: console}, there: {url: "json://localhost/${PATH_KEY}"}}
+feeds:
+  - https://usual.example/feed
+  - {id: told, url: "https://told.example/", every: 2m, tags: [a, b], first_poll: 24h, full_text: false, title: Told}
+  - {id: off, url: "https://off.example/", enabled: false, verify_tls: false, max_latency: 3m, user_agent: own/1}
+  - {id: page, url: "https://page.example/", kind: page, select: {entry: "li a", link: a@href}}
+  - {id: watch, url: "https://watch.example/", kind: watch, ignore: ["[0-9]+"]}
+  - {id: key, url: "https://key.example/${PATH_KEY}"}
+  - {id: short, url: "https://short.example/", user_agent: "${SHORT}"}
+  - {id: login, url: "https://login.example/", auth: {user: me, password: p-own}}
+  - {id: header, url: "https://header.example/", headers: {X-Key: of-a-header}}
+rules: [{id: r, any: [S-400]}, {id: gone, any: [S-500], enabled: false}]
+"""
+PLAIN = ("usual-example-feed", "told", "off", "page", "watch")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The service speaks asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
+async def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration after a pass, with feeds that are due."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "all.yaml").write_text(CONFIG, encoding="utf-8")
+    loaded = load(folder, os.environ)
+    async with open_application(loaded):
+        pass
+    note_pass(loaded, folder)
+    return folder
+
+
+def known(config: Path) -> KnownPass:
+    found = known_pass(config)
+    assert found is not None
+    assert found.why_idle is None
+    return found
+
+
+def settings_of(loaded: Loaded) -> Iterator[tuple[str, object]]:
+    for section in SECTIONS:
+        values = getattr(loaded.config.settings, section)
+        for name in type(getattr(load(Path("config"), os.environ).config.settings, section)).model_fields:
+            yield f"{section}.{name}", getattr(values, name)
+
+
+async def test_the_same_values(config: Path) -> None:
+    """Whatever is asked of a feed or a section is what loading gives: noted, or of the whole."""
+    real, found = load(config, os.environ), known(config).config()
+    assert list(found.feeds) == [feed.id for feed in real.config.feeds]
+    for feed in real.config.feeds:
+        for name in (*Feed.model_fields, "reading"):
+            assert getattr(found.feeds[feed.id], name) == getattr(feed, name), (feed.id, name)
+    assert dict(settings_of(found.loaded())) == dict(settings_of(real))
+    active = found.active(Redactor())
+    assert active.config.channels == real.config.channels
+    assert list(active.rules) == ["r", "gone"]
+    assert known(config).rules == 1
+
+
+async def test_no_secret_is_noted(config: Path) -> None:
+    """Neither what comes from a reference, however short, nor what is written as a password or a header."""
+    note = Path("var/idle.json").read_text(encoding="utf-8")
+    for secret in (*SECRETS.values(), "literal-password", "of-a-header", "p-own"):
+        assert secret not in note
+    assert "told.example" in note
+
+
+async def test_plain_values_need_no_configuration(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a poll of a plain feed asks is known; the first secret loads the configuration, and an error names it."""
+    found = known(config).config()
+    monkeypatch.delenv("PATH_KEY")  # so that the whole cannot be loaded
+    active = found.active(Redactor())
+    for name in PLAIN:
+        feed = found.feeds[name]
+        assert feed.url.startswith("https://")
+        assert (feed.auth, feed.proxy, feed.headers, feed.reading.kind) == (None, None, {}, feed.kind)
+    assert active.config.settings.polling.concurrency == 7
+    assert active.config.settings.health.silent_after == 7
+    assert found.loaded().config.settings.logging.level == "info"
+    for ask in (lambda: found.feeds["key"].url, lambda: active.rules, lambda: active.config.settings.http.timeout_s):
+        with pytest.raises(ConfigErrors, match="PATH_KEY is not set"):
+            ask()
+
+
+async def test_secrets_of_the_whole_are_cut_out(config: Path) -> None:
+    """Once something asks for a secret, the texts of the pass are without it."""
+    redact = Redactor()
+    found = known(config).config()
+    active = found.active(redact)
+    assert found.feeds["key"].url == "https://key.example/key-in-a-path"
+    assert active.router is active.router
+    assert redact("at key-in-a-path and literal-password") == "at *** and ***"
+
+
+async def test_an_edit_meanwhile(config: Path) -> None:
+    """A pass goes on with the files that it began with, whatever becomes of them; the next one sees the edit."""
+    active = known(config).config().active(Redactor())
+    (config / "all.yaml").write_text("rules: [", encoding="utf-8")
+    assert list(active.rules) == ["r", "gone"]
+    assert known_pass(config) is None
+
+
+async def test_feeds_of_the_database(config: Path) -> None:
+    """Where another configuration has changed the feeds, this one is loaded and they are synchronised."""
+    change("UPDATE feeds SET configured_title = 'other' WHERE id = 'told'")
+    assert known_pass(config) is None
