@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJson
 
 from aggregator.core.model import Period
 from aggregator.core.short_names import expand, near_miss
+from aggregator.core.text.headers import HEADER_NAME, LINE_BREAK, OWN_HEADERS, is_header
 from aggregator.core.text.urls import host_error
 
 DURATION = re.compile(r"(?<![\d.])(\d++(?:\.\d++)?)\s*+(ms|s|m|h|d|w)")
@@ -19,9 +20,6 @@ DAY_NAME = "mon(?:day)?|tue(?:sday)?|wed(?:nesday)?|thu(?:rsday)?|fri(?:day)?|sa
 INSTANT = re.compile(r"\d{4}-\d\d")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-OWN_HEADERS = frozenset({"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "expect"})
-HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-LINE_BREAK = re.compile(r"[\r\n\0]")
 MAX_SPAN_S = 36_500 * 86_400.0  # an instant that far away is still a date
 ID = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 
@@ -230,11 +228,6 @@ def _first_poll(value: object) -> str | float:
     if re.fullmatch(r"[A-Za-z]+", text := str(_one(value)).strip()):
         raise Unfit(text, "is not silent, alert or a duration", "write silent, alert, or for example 24h")
     return _span(value)
-
-
-def is_header(name: str, value: str) -> bool:
-    """Tell whether a header can be sent: a name that is a token and is not one of the program's own, one line."""
-    return name.lower() not in OWN_HEADERS and bool(HEADER_NAME.fullmatch(name)) and not LINE_BREAK.search(value)
 
 
 def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:

@@ -17,7 +17,7 @@ from multidict import CIMultiDictProxy
 
 from aggregator.core.errors import BadStatus, FetchError, Forbidden, Unreachable
 from aggregator.core.model import Validators
-from aggregator.core.values import is_header
+from aggregator.core.text.headers import is_header
 from aggregator.fetch import url as addresses
 from aggregator.fetch.budget import Budget, Hold
 from aggregator.fetch.cookies import Jar
