@@ -23,6 +23,7 @@ MAX_ADDRESS = 4096
 RELATIONS = frozenset({"hub", "self", "prev-archive"})
 MAX_LIST = 100  # categories or enclosures of one entry
 EARLIEST = 921456000.0  # 15 March 1999, RSS 0.90: what is dated before the first feed was never dated
+LATEST = 253370764800.0  # the year 9999 means "never", and its last hours are no date at all in zones east of UTC
 
 Instant = Annotated[float, msgspec.Meta(ge=-62_135_596_800, le=253_402_300_799)]  # seconds since 1970, years 1 to 9999
 EntryRecord = tuple[
@@ -204,7 +205,7 @@ def _content(contents: list[Text], more: list[Text], summary: str) -> str:
 
 
 def _believed(when: float | None) -> float | None:
-    return when if when is not None and when >= EARLIEST else None
+    return when if when is not None and EARLIEST <= when < LATEST else None
 
 
 def _short(written: str) -> str:

@@ -148,7 +148,10 @@ def full(at: datetime | None, zone: tzinfo) -> str:
     """Format `27 Feb 2026 14:05 CET`."""
     if at is None:
         return gettext("never")
-    local = at.astimezone(zone)
+    try:
+        local = at.astimezone(zone)
+    except OverflowError:  # the last day of the year 9999, which older releases took from feeds
+        local = at
     return f"{current().day(local.date(), 'date')} {local:%H:%M} {local.tzname()}"
 
 

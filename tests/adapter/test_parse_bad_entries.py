@@ -45,6 +45,13 @@ def test_an_impossible_date_is_no_date(date: str, count: int) -> None:
     assert feed.entries[0].published is None  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("date", ["9999-12-31T23:59:59Z", "Fri, 31 Dec 9999 23:59:59 GMT", "9999-01-01"])
+def test_the_end_of_time_is_no_date(date: str) -> None:
+    """It means "never", and cannot be shown to readers east of UTC."""
+    (entry,) = read(Job(rss(1, date), URL, "application/xml", "", None), 2**24).entries
+    assert entry[7] is None
+
+
 def reader_that_breaks(asked: list[int]) -> object:
     """A reader that fails wherever a bad entry is among the others, as feedparser would."""
 

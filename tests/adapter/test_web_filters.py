@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from aggregator.core.highlight import Run, differences, spellings_by_field
 from aggregator.core.model import Span
-from aggregator.web.filters import capitalize, period, stamp
+from aggregator.web.filters import capitalize, full, period, stamp
 from aggregator.web.templating import keep_together
 
 NOON = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
@@ -70,3 +70,9 @@ def test_a_spelling_is_named_once() -> None:
         for field, text in (("title", "S-400"), ("summary", "S400"), ("summary", "S-400"), ("summary", "S-400"))
     ]
     assert spellings_by_field(spans) == (("S-400", "S-400", ("title", "summary")), ("S400", "S-400", ("summary",)))
+
+
+def test_the_end_of_time_is_shown_everywhere() -> None:
+    """As older releases stored it; in most zones, no clock shows it."""
+    for name in ("Asia/Tokyo", "America/New_York"):
+        assert "9999" in full(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), ZoneInfo(name))
