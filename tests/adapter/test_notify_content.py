@@ -40,12 +40,12 @@ def test_times_are_those_of_the_channel() -> None:
 
 def test_a_huge_digest_says_what_it_left_out() -> None:
     """Of 500 stories 300 are shown and the rest is counted."""
-    many = tuple(
-        replace(detail(0), hit=replace(detail(0).hit, id=f"h{i}", story=f"s{i}", entry_key=str(i))) for i in range(500)
-    )
+    hits = (replace(detail(0).hit, id=f"h{i}", story=f"s{i}", entry_key=str(i)) for i in range(500))
+    many = tuple(replace(detail(0), hit=hit, feed_title=f"Feed {i % 20}") for i, hit in enumerate(hits))
     content = build_content(Alert(id="x" * 20, kind=AlertKind.DIGEST, title="500 alerts", hits=many, created_at=NOW))
     assert (len(content.pieces), content.more) == (300, 200)
     assert "… and 200 more" in text.render(content)
+    assert "500 hits in 500 stories from 20 feeds" in text.render(content), "also where fewer are shown or drawn"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,10 @@ class RuleGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertContent:
-    """The content that a format renders. `sources` are feeds with their hits, the busiest first."""
+    """The content that a format renders. `sources` are feeds with their hits, the busiest first.
+
+    `hits`, `stories` and `feeds` count everything, also what is not shown.
+    """
 
     subject: str
     label: str = "alert"
@@ -60,6 +63,8 @@ class AlertContent:
     why: str = ""
     more: int = 0
     hits: int = 0
+    stories: int = 0
+    feeds: int = 0
     sources: tuple[tuple[str, int], ...] = ()
     short_id: str = ""
     repeat: bool = False
@@ -90,6 +95,8 @@ def build_content(alert: Alert) -> AlertContent:
         why=clean(alert.why),
         more=alert.more + max(0, sum(group.hits for group in groups) - shown),
         hits=len(detail) + alert.more,
+        stories=len({_story(detail) for detail in alert.hits}),
+        feeds=len(sources),
         sources=tuple(sources.most_common(8)),
         short_id=alert.id[:8],
         repeat=alert.repeat,
@@ -110,11 +117,15 @@ def _subject(alert: Alert) -> str:
     return cut(clean(alert.title), TITLE)
 
 
+def _story(detail: HitDetail) -> str:
+    return detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}"
+
+
 def _groups(alert: Alert) -> tuple[RuleGroup, ...]:
     """Group stories under the first rule that found them, the busiest rule first."""
     stories: dict[str, list[HitDetail]] = {}
     for detail in alert.hits:
-        stories.setdefault(detail.hit.story or f"{detail.hit.feed}/{detail.hit.entry_key}", []).append(detail)
+        stories.setdefault(_story(detail), []).append(detail)
     rules: dict[str, list[list[HitDetail]]] = {}
     for story in stories.values():
         rules.setdefault(clean(story[0].rule_title) or story[0].hit.rule, []).append(story)

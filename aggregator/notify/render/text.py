@@ -78,10 +78,8 @@ def counts(content: AlertContent) -> str:
     def say(number: int, one: str, many: str) -> str:
         return f"{number} {one if number == 1 else many}"
 
-    stories, feeds = len(content.pieces), len(content.sources)
-    return (
-        f"{say(content.hits, 'hit', 'hits')} in {say(stories, 'story', 'stories')} from {say(feeds, 'feed', 'feeds')}"
-    )
+    stories, feeds = say(content.stories, "story", "stories"), say(content.feeds, "feed", "feeds")
+    return f"{say(content.hits, 'hit', 'hits')} in {stories} from {feeds}"
 
 
 def charted(content: AlertContent) -> bool:
