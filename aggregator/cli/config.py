@@ -7,6 +7,7 @@ import click
 
 from aggregator.cli.context import config_path, load, with_app
 from aggregator.cli.output import echo, emit, json_option, raw, table
+from aggregator.cli.param_types import NUMBER
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.core.errors import NotFound, StoreError
 from aggregator.core.schemas import actions, as_json
@@ -34,7 +35,7 @@ def config() -> None:
     """Push, list, compare and roll back the configuration of a cluster (PostgreSQL)."""
 
 
-number_argument = click.argument("number", type=click.IntRange(1), required=False)
+number_argument = click.argument("number", type=NUMBER, required=False)
 
 
 @config.command()
@@ -130,7 +131,7 @@ def diff(as_json: bool, number: int | None) -> None:
 
 
 @config.command()
-@click.argument("number", type=click.IntRange(1))
+@click.argument("number", type=NUMBER)
 @config_option
 @json_option
 def rollback(as_json: bool, number: int) -> None:

@@ -14,6 +14,7 @@ from aggregator.cli.completion import argument, option
 from aggregator.cli.context import with_app
 from aggregator.cli.highlight import highlighted
 from aggregator.cli.output import (
+    ROWS,
     console,
     echo,
     emit,
@@ -235,7 +236,7 @@ def mark(as_json: bool, hit_id: str, mark: str) -> None:
 @click.option("--format", "style", type=click.Choice(["csv", "jsonl", "atom"]), default="csv", show_default=True)
 @config_option
 @filters
-@click.option("--limit", "-n", type=click.IntRange(0), default=0, help="Maximum number of hits; default: all.")
+@click.option("--limit", "-n", type=ROWS, default=0, help="Maximum number of hits; default: all.")
 def export(style: str, limit: int, **wanted: Any) -> None:
     """Print hits as CSV (safe to open in a spreadsheet), JSON lines or Atom."""
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+ROWS = click.IntRange(0, 2**31 - 1)
 limit_option = click.option(
-    "--limit", "-n", type=click.IntRange(0), default=50, show_default=True, help="Maximum number of rows; 0: all."
+    "--limit", "-n", type=ROWS, default=50, show_default=True, help="Maximum number of rows; 0: all."
 )
 
 

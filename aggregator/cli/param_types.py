@@ -49,6 +49,7 @@ class Ahead(click.ParamType[str]):
         return str(value)
 
 
+NUMBER = click.IntRange(1, 2**63 - 1)  # of a row, as databases count them
 DURATION = Duration()
 AHEAD = Ahead()
 SINCE = Since()

@@ -10,7 +10,7 @@ from aggregator.cli.context import with_backend
 from aggregator.cli.errors import located_in, print_problems
 from aggregator.cli.highlight import highlighted
 from aggregator.cli.output import echo, emit, json_option, limit_option
-from aggregator.cli.param_types import SINCE, SINCE_HELP
+from aggregator.cli.param_types import NUMBER, SINCE, SINCE_HELP
 from aggregator.cli.program import config_option
 from aggregator.core.errors import ConfigErrors, InvalidRule
 from aggregator.core.humanize import dated
@@ -43,7 +43,7 @@ Examples:
     show_default=True,
     help="Newest by publication or by recording (as --since, then, too), or the most relevant first.",
 )
-@click.option("--before", type=click.IntRange(1), metavar="ENTRY", help="Continue: only entries older than ENTRY.")
+@click.option("--before", type=NUMBER, metavar="ENTRY", help="Continue: only entries older than ENTRY.")
 @config_option
 @limit_option
 @json_option

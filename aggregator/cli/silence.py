@@ -7,7 +7,7 @@ import click
 from aggregator.cli.completion import argument, option
 from aggregator.cli.context import with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, table
-from aggregator.cli.param_types import AHEAD
+from aggregator.cli.param_types import AHEAD, NUMBER
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.cli.triage import say_undo
 from aggregator.core import schemas
@@ -107,7 +107,7 @@ def list_(as_json: bool, limit: int) -> None:
 
 
 @silence.command()
-@argument("silence_id", "silence", metavar="ID", type=int)
+@argument("silence_id", "silence", metavar="ID", type=NUMBER)
 @config_option
 @json_option
 def remove(as_json: bool, silence_id: int) -> None:

@@ -9,7 +9,7 @@ import click
 from aggregator.cli.completion import argument, option
 from aggregator.cli.context import with_app
 from aggregator.cli.output import echo, emit, json_option, limit_option, plural, print_fields, short, table
-from aggregator.cli.param_types import SINCE, SINCE_HELP
+from aggregator.cli.param_types import NUMBER, SINCE, SINCE_HELP
 from aggregator.cli.program import CommandGroup, config_option
 from aggregator.cli.triage import say_undo
 from aggregator.core import schemas
@@ -199,7 +199,7 @@ def labels(as_json: bool, limit: int) -> None:
 @stories.command()
 @argument("story_id", "story", metavar="STORY")
 @click.argument("text", metavar="[TEXT|-]", required=False)
-@click.option("--remove", type=click.IntRange(1), metavar="NUMBER", help="Remove this note instead.")
+@click.option("--remove", type=NUMBER, metavar="NUMBER", help="Remove this note instead.")
 @config_option
 @json_option
 def note(as_json: bool, story_id: str, text: str | None, remove: int | None) -> None:

@@ -48,7 +48,10 @@ def ended(folder: Path, *arguments: str, to: str | None = None, stdin: str = "")
     return done.returncode, done.stderr.decode()
 
 
-@pytest.mark.parametrize("command", [("hits", "list", "--since", "yesterdaay"), ("hits", "lst"), ("nosuch",)])
+@pytest.mark.parametrize(
+    "command",
+    [("hits", "list", "--since", "yesterdaay"), ("hits", "list", "--limit", "9" * 20), ("hits", "lst"), ("nosuch",)],
+)
 def test_a_command_that_is_not_understood_is_a_document_too(folder: Path, command: tuple[str, ...]) -> None:
     """One object on stdout, exit code 2; usage for people on stderr."""
     done = subprocess.run([*PROGRAM, *command, "--json"], cwd=folder, capture_output=True, text=True, check=False)
@@ -93,8 +96,10 @@ def test_ctrl_c_is_clean(folder: Path) -> None:
     if not child:
         os.chdir(folder)
         os.execv(sys.executable, [*PROGRAM, "match", "--term", "x"])
+    place = f"/proc/{child}/fd/0"
+    wait_for(lambda: os.readlink(place) != os.readlink("/proc/self/fd/0"), what="the child to take the terminal")
     os.write(terminal, b"the first line of a text\n")
-    theirs = os.open(f"/proc/{child}/fd/0", os.O_RDONLY | os.O_NOCTTY)
+    theirs = os.open(place, os.O_RDONLY | os.O_NOCTTY)
     wait_for(lambda: unread(theirs) == 0, what="the program to read")
     os.close(theirs)
     os.write(terminal, b"\x03")
