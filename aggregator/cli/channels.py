@@ -9,8 +9,6 @@ from aggregator.cli.completion import argument
 from aggregator.cli.context import with_app, with_backend
 from aggregator.cli.output import echo, emit, json_option, limit_option, style, table
 from aggregator.cli.program import CommandGroup, config_option
-from aggregator.core.model import Json, channel_state
-from aggregator.core.titles import channel_service
 
 if TYPE_CHECKING:
     from aggregator.app.application import Application
@@ -39,24 +37,13 @@ def list_(as_json: bool, limit: int) -> None:
     """List channels and the rules that use them (secrets are never shown)."""
 
     async def work(app: "Application") -> None:
+        from aggregator.core.schemas import channel_json
+
         config, catalog = app.loaded.config, app.store.catalog
-        default, chosen = config.settings.default_channels, list(config.channels.items())[: limit or None]
+        chosen = list(config.channels)[: limit or None]
         tests = await catalog.channel_tests()
-        activity = await catalog.channel_activity([name for name, _ in chosen], app.clock.now(), limit=1)
-        rows: list[Json] = [
-            {
-                "name": name,
-                "service": channel_service(channel),
-                "state": channel_state(activity[name], tests.get(name)),
-                "rules": [r.id for r in config.rules if name in (default if r.notify is None else r.notify)],
-                "default": name in default,
-                "quiet_hours": channel.quiet_hours,
-                "time_zone": channel.time_zone,
-                "max_per_hour": channel.max_per_hour,
-                "fallback": channel.fallback,
-            }
-            for name, channel in chosen
-        ]
+        activity = await catalog.channel_activity(chosen, app.clock.now())
+        rows = [channel_json(name, config, activity[name], tests.get(name)) for name in chosen]
         if as_json:
             emit(rows)
             return

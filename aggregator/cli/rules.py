@@ -146,15 +146,17 @@ def show(as_json: bool, rule_id: str) -> None:
     loaded = load_sound()
     rule = _rule(rule_id, loaded.rules)
     place = loaded.places.get(("rule", rule_id))
-    added = dict(spellings(rule))
     if as_json:
-        from aggregator.core.schemas import rule_json
 
-        emit(
-            rule_json(rule.config)
-            | {"query": print_query(rule.tree), "spellings": added, "version": rule.version, "place": list(place or ())}
-        )
+        async def work(app: "Application") -> None:
+            from aggregator.core.schemas import rule_detail_json
+
+            figures = await app.store.catalog.rules(app.local_now(), [rule_id])
+            emit(rule_detail_json(rule, place or (), next(iter(figures), None)))
+
+        with_app(work, loaded, reading=True)
         return
+    added = dict(spellings(rule))
     secho(rule.title or rule.id, bold=True)
     if place:
         echo(f"  defined in   {place.file}:{place.line}")

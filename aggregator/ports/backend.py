@@ -27,7 +27,7 @@ from aggregator.core.results import (
     SearchResult,
     StoryChange,
 )
-from aggregator.core.rules import Explanation
+from aggregator.core.rules import Explanation, Rule
 from aggregator.core.settings import Config
 from aggregator.ports import Catalog, Clock
 
@@ -37,6 +37,16 @@ class RunningConfig(Protocol):
 
     @property
     def config(self) -> Config: ...
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """Return the compiled rules, disabled ones too."""
+        ...
+
+    @property
+    def places(self) -> Mapping[tuple[str, str], tuple[str, int, int]]:
+        """Return file, line and column of what is written, by kind and id."""
+        ...
 
     @property
     def warnings(self) -> Sequence[ConfigError]: ...

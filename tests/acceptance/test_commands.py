@@ -23,6 +23,7 @@ from click.testing import CliRunner, Result
 
 from aggregator.app.clock import SystemClock
 from aggregator.cli.program import COMMANDS, program
+from aggregator.core.schemas.actions import ChannelStatus
 from aggregator.store.migrations import REVISIONS
 from tests.support.certificates import server_context
 from tests.support.harness import Publisher, Receiver, configuration
@@ -257,7 +258,10 @@ def test_feeds_rules_channels_and_the_database(world: Installation) -> None:
     assert "<opml" in world.ok("feeds", "export")
 
     assert [rule["id"] for rule in world.json("rules", "list")] == ["s400", "caatsa"]
-    assert world.json("rules", "show", "s400")["title"] == "Triumf"
+    shown, listed = world.json("rules", "show", "s400"), world.json("rules", "list")[0]
+    assert {name: shown[name] for name in listed} == listed
+    assert shown.keys() - listed.keys() == {"query", "spellings", "version", "place"}
+    assert (shown["title"], shown["hits"] > 0) == ("Triumf", True)
     assert "did you mean" in world.refused("rules", "show", "s40")
     assert world.json("rules", "test") == {"tests": 2, "failed": []}
     assert isinstance(world.json("rules", "lint"), list)
@@ -287,7 +291,9 @@ def test_feeds_rules_channels_and_the_database(world: Installation) -> None:
         assert "term:1:1: warning: " in done.stderr
         assert said in done.stderr
 
-    services = {channel["name"]: channel["service"] for channel in world.json("channels", "list")}
+    channels = world.json("channels", "list")
+    assert all(channel.keys() == ChannelStatus.model_fields.keys() for channel in channels)
+    services = {channel["name"]: channel["service"] for channel in channels}
     assert services == {"desk": "webhook", "console": "console"}
     assert world.json("channels", "test", "desk")["results"][0]["ok"] is True
     assert "did you mean 'desk'" in world.refused("channels", "test", "desc")

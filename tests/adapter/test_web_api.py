@@ -44,7 +44,7 @@ SHAPES: tuple[tuple[str, type[BaseModel], bool], ...] = (
     ("/api/v1/entries/5001", models.Entry, False),
     ("/api/v1/stories/story-1", models.Story, False),
     ("/api/v1/rules", models.Rule, True),
-    ("/api/v1/rules/f35", models.Rule, False),
+    ("/api/v1/rules/f35", models.RuleDetail, False),
     ("/api/v1/rules/files", models.RulesFile, True),
     ("/api/v1/feeds", models.Feed, True),
     ("/api/v1/feeds/tass", models.Feed, False),

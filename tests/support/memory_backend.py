@@ -57,7 +57,7 @@ from aggregator.core.results import (
     SearchResult,
     StoryChange,
 )
-from aggregator.core.rules import ExplainedClause, Explanation
+from aggregator.core.rules import ExplainedClause, Explanation, Rule, compile_rule
 from aggregator.core.settings import Config, Feed
 from tests.support.memory_store import FeedRow, MemoryCatalog, Tables
 
@@ -124,6 +124,14 @@ class Loaded:
 
     config: Config
     warnings: tuple[ConfigError, ...] = ()
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return tuple(compile_rule(rule, self.config.lists) for rule in self.config.rules)
+
+    @property
+    def places(self) -> dict[tuple[str, str], tuple[str, int, int]]:
+        return {("rule", rule.id): ("rules.yaml", line, 5) for line, rule in enumerate(self.config.rules, 2)}
 
 
 @dataclass

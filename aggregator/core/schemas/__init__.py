@@ -37,6 +37,7 @@ from aggregator.core.schemas.models import (
     Process,
     Rule,
     RuleChange,
+    RuleDetail,
     RulesCheck,
     RulesFile,
     RuleSpans,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from aggregator.core.errors import ConfigError
     from aggregator.core.rules import Explanation as RuleExplanation
     from aggregator.core.rules import LintFinding
+    from aggregator.core.rules import Rule as CompiledRule
     from aggregator.core.rules.explain import ExplainedClause
 
 __all__ = [
@@ -84,6 +86,7 @@ __all__ = [
     "preview_json",
     "problems_json",
     "process_json",
+    "rule_detail_json",
     "rule_json",
     "silence_json",
     "stats_json",
@@ -217,6 +220,53 @@ def rule_json(rule: "settings.RuleConfig", figures: model.RuleStats | None = Non
         "days": [{"day": day, "hits": hits} for day, hits in figures.days],
     }
     return as_json(Rule, _fields(Rule, rule) | _fields(Rule, figures) | computed)
+
+
+def rule_detail_json(rule: "CompiledRule", place: Sequence[str | int], figures: model.RuleStats | None = None) -> Json:
+    """Return a rule as the matcher reads it, with its statistics."""
+    from aggregator.core.rules import print_query, spellings
+
+    read = {
+        "query": print_query(rule.tree),
+        "spellings": {term: list(others) for term, others in spellings(rule)},
+        "version": rule.version,
+        "place": list(place),
+    }
+    return as_json(RuleDetail, rule_json(rule.config, figures) | read)
+
+
+def channel_json(
+    name: str, config: "settings.Config", activity: model.ChannelActivity, test: model.ChannelTest | None
+) -> Json:
+    """Return a channel with its last attempts; no address and no recipient is in it."""
+    from aggregator.core.schemas.actions import ChannelStatus
+    from aggregator.core.titles import channel_service
+
+    channel, default = config.channels[name], config.settings.default_channels
+    tried = [
+        {
+            "id": d.id,
+            "title": d.title,
+            "state": d.state.value,
+            "at": model.last_tried_at(d),
+            "error": d.last_error or "",
+        }
+        for d in activity.last
+    ]
+    values = {
+        "name": name,
+        "service": channel_service(channel),
+        "rules": [rule.id for rule in config.rules if name in (default if rule.notify is None else rule.notify)],
+        "default": name in default,
+        "quiet_hours": channel.quiet_hours,
+        "time_zone": channel.time_zone,
+        "max_per_hour": channel.max_per_hour,
+        "fallback": channel.fallback,
+        "sent_last_hour": activity.sent,
+        "state": model.channel_state(activity, test),
+        "attempts": tried,
+    }
+    return as_json(ChannelStatus, values)
 
 
 def silence_json(silence: model.Silence) -> Json:

@@ -177,6 +177,7 @@ class ChannelStatus(Schema):
     quiet_hours: Text | None
     time_zone: Text
     max_per_hour: int | None
+    fallback: Text | None
     sent_last_hour: int
     state: Text
     attempts: list[ChannelAttempt]

@@ -205,6 +205,15 @@ class Rule(Schema):
     days: list[Day]
 
 
+class RuleDetail(Rule):
+    """A rule as the matcher reads it, with the spellings it adds and where it is written: file, line, column."""
+
+    query: Text
+    spellings: dict[Text, list[Text]]
+    version: Text
+    place: list[Text | int]
+
+
 class Feed(Schema):
     id: Text
     url: Text

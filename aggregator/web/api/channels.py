@@ -7,8 +7,8 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from aggregator.core.delivery import quiet_until
-from aggregator.core.model import ChannelActivity, ChannelTest, channel_state, last_tried_at
-from aggregator.core.schemas import actions, as_json
+from aggregator.core.model import ChannelActivity, ChannelTest, channel_state
+from aggregator.core.schemas import actions, as_json, channel_json
 from aggregator.core.settings import Channel
 from aggregator.core.titles import channel_service
 from aggregator.ports.backend import Backend
@@ -60,7 +60,10 @@ async def channel_rows(backend: Backend) -> list[ChannelRow]:
 @router.get("/channels", response_model=list[actions.ChannelStatus])
 async def list_channels(backend: BackendDep) -> Response:
     """List channels with their last attempts; no address and no recipient is shown."""
-    return JSONResponse([_status(row) for row in await channel_rows(backend)])
+    config, now = backend.current().config, backend.clock.now()
+    activity = await backend.catalog.channel_activity(list(config.channels), now)
+    tests = await backend.catalog.channel_tests()
+    return JSONResponse([channel_json(name, config, activity[name], tests.get(name)) for name in config.channels])
 
 
 @router.post("/channels/{name}/test", response_model=actions.ChannelTest)
@@ -68,17 +71,3 @@ async def test_channel(backend: BackendDep, name: str) -> Response:
     """Send a test alert; return what each recipient answered."""
     done = await backend.test_channel(name)
     return JSONResponse(as_json(actions.ChannelTest, {"channel": name, "results": done.answers}))
-
-
-def _status(row: ChannelRow) -> object:
-    channel = row.channel
-    tried = [
-        {"id": d.id, "title": d.title, "state": d.state.value, "at": last_tried_at(d), "error": d.last_error or ""}
-        for d in row.activity.last
-    ]
-    values = {
-        "name": row.name, "service": row.service, "rules": row.rules, "default": row.is_default,
-        "quiet_hours": channel.quiet_hours, "time_zone": channel.time_zone, "max_per_hour": channel.max_per_hour,
-        "sent_last_hour": row.activity.sent, "state": row.state, "attempts": tried,
-    }  # fmt: skip
-    return as_json(actions.ChannelStatus, values)

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from aggregator.core.errors import NotFound
 from aggregator.core.model import RuleStats
 from aggregator.core.results import EditedRules, RuleEdit, RulesCheck, RulesFile
-from aggregator.core.schemas import as_json, check_json, file_json, models, preview_json, rule_json
+from aggregator.core.schemas import as_json, check_json, file_json, models, preview_json, rule_detail_json, rule_json
 from aggregator.core.settings import RuleConfig
 from aggregator.ports.backend import Backend
 from aggregator.web.api import bodies
@@ -184,9 +184,10 @@ async def switch_rule(backend: BackendDep, rule_id: str, sent: bodies.SetEnabled
     return _saved(*await save_edit(backend, RuleEdit(kind=kind, rule=rule_id)))
 
 
-@router.get("/rules/{rule_id}", response_model=models.Rule)
+@router.get("/rules/{rule_id}", response_model=models.RuleDetail)
 async def show_rule(backend: BackendDep, rule_id: str) -> Response:
-    """Show one rule with its statistics."""
-    rules = backend.current().config.rules
-    rule = rules[_place(rules, rule_id)]
-    return JSONResponse(rule_json(rule, (await _figures(backend, [rule])).get(rule_id)))
+    """Show one rule as the matcher reads it, with its statistics."""
+    current = backend.current()
+    rule = current.rules[_place([rule.config for rule in current.rules], rule_id)]
+    figures = await _figures(backend, [rule.config])
+    return JSONResponse(rule_detail_json(rule, current.places["rule", rule_id], figures.get(rule_id)))
