@@ -63,7 +63,10 @@ class _MaskedCatalog:
         return replace(delivery, recipient=shown(delivery.recipient, self._redact), last_error=error)
 
     def _all_masked(self, found: Sequence[FeedSummary]) -> tuple[FeedSummary, ...]:
-        return tuple(replace(one, state=_masked(one.state, self._redact)) for one in found)
+        states = [_masked(one.state, self._redact) for one in found]
+        return tuple(
+            one if one.state is state else replace(one, state=state) for one, state in zip(found, states, strict=True)
+        )
 
 
 def shown(text: str, redact: Redactor) -> str:
@@ -81,5 +84,6 @@ def masked_recipients(names: Sequence[str], redact: Redactor) -> tuple[str, ...]
 
 
 def _masked(state: FeedState, redact: Redactor) -> FeedState:
-    texts: dict[str, Any] = {name: shown(text, redact) for name in TEXTS if (text := getattr(state, name))}
-    return replace(state, **texts)
+    known = {name: text for name in TEXTS if (text := getattr(state, name))}
+    texts: dict[str, Any] = {name: safe for name, text in known.items() if (safe := shown(text, redact)) != text}
+    return replace(state, **texts) if texts else state

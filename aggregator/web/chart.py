@@ -11,17 +11,29 @@ Days = Sequence[tuple[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A column: `x` and `y` of its upper left corner, in the chart's units; `chosen`: the listing is of this day."""
+    """A column: `x` and `y` of its upper left corner, in the chart's units; `chosen`: the listing is of this day.
+
+    Its words are made when they are asked for: a page of rules has a thousand columns, and shows none of their words.
+    """
 
     x: float
     y: float
     width: float
     height: float
-    label: str
     value: int
     day: str
-    weekend: bool = False
+    noun: str
     chosen: bool = False
+
+    @property
+    def label(self) -> str:
+        """Return `Fri 27 Feb: 12 hits`."""
+        return f"{current().day(_day(self.day), 'short')}: {_counted(self.value, self.noun)}"
+
+    @property
+    def weekend(self) -> bool:
+        """Tell whether it is a Saturday or a Sunday."""
+        return _day(self.day).weekday() >= 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +68,16 @@ def columns(
     bars = []
     for index, (day, value) in enumerate(days):
         tall = max(round(height * value / top, 1), 2.0) if value else 1.0
-        when = _day(day)
         bars.append(
             Bar(
                 x=round(index * step, 2),
                 y=round(height - tall, 1),
                 width=round(max(step - gap, 1), 2),
                 height=tall,
-                label=f"{current().day(when, 'short')}: {_counted(value, noun)}",
                 value=value,
                 day=day,
+                noun=noun,
                 chosen=chosen is not None and chosen[0] <= day <= chosen[1],
-                weekend=when.weekday() >= 5,
             )
         )
     first = current().day(_day(days[0][0]), "day") if days else ""

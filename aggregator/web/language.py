@@ -5,12 +5,12 @@ for, so that a language can be added with a text editor. The language of the pag
 templates and filters take it from `current()`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
@@ -19,9 +19,11 @@ from babel import Locale
 from babel.dates import DateTimePattern, parse_pattern
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from markupsafe import Markup
 
 LANGUAGE_COOKIE = "aggregator_language"
 MAX_HEADER_CHARS = 400
+DATES_KEPT, TEXTS_KEPT = 4096, 4096  # in each language
 ENGLISH = "en"
 ALIASES = {"no": "nb", "nn": "nb"}
 # What pages show of a date, in the shape that readers of English know; other languages have CLDR's.
@@ -58,9 +60,19 @@ class Language:
         found = {rule(n): n for n in range(200, -1, -1)}
         return [found[one] for one in ("zero", "one", "two", "few", "many", "other") if one in found]
 
+    @cached_property
+    def markup(self) -> Callable[[str], Markup]:
+        """Return what translates the texts of templates that take no values, and remembers them."""
+        return lru_cache(TEXTS_KEPT)(lambda text: Markup(self.translations.gettext(text)) % {})  # noqa: S704 -- ours
+
     def day(self, day: date, shape: str) -> str:
         """Format a date in one of the shapes of ENGLISH_PATTERNS: `27 Feb`, `27. Feb.`."""
-        return str(self._pattern(shape).apply(day, self.locale))
+        return self._written(day, shape)
+
+    @cached_property
+    def _written(self) -> Callable[[date, str], str]:
+        """Return what formats dates, and remembers them: a page has hundreds, of a few days."""
+        return lru_cache(DATES_KEPT)(lambda day, shape: str(self._pattern(shape).apply(day, self.locale)))
 
     @cache  # noqa: B019 -- there are as many languages as files
     def _pattern(self, shape: str) -> DateTimePattern:
@@ -75,14 +87,16 @@ class Language:
 
     def number(self, number: int) -> str:
         """Format `1,234` as the language groups digits."""
-        return f"{number:,}".replace(",", self._symbol("group"))
+        return f"{number:,}".replace(",", self._symbols["group"])
 
     def decimal(self, text: str) -> str:
         """Write the decimal sign of the language in a formatted number: `3.4`, `3,4`."""
-        return text.replace(".", self._symbol("decimal"))
+        return text.replace(".", self._symbols["decimal"])
 
-    def _symbol(self, name: str) -> str:
-        return str(self.locale.number_symbols["latn"][name])
+    @cached_property
+    def _symbols(self) -> Mapping[str, str]:
+        known = self.locale.number_symbols["latn"]
+        return {name: str(known[name]) for name in ("group", "decimal")}
 
 
 @cache

@@ -197,9 +197,22 @@ def address_without_message(request: Request) -> str:
 
 def _shown(value: object) -> object:
     """Strip control, bidi and invisible characters from everything that a template prints."""
-    if isinstance(value, Markup):
-        return Markup(inert(value))  # noqa: S704 -- it was markup before, and characters only go
-    return inert(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    safe = inert(value)
+    if safe is value or not isinstance(value, Markup):
+        return safe
+    return Markup(safe)  # noqa: S704 -- it was markup before, and characters only go
+
+
+def _said(text: str, /, **values: object) -> Markup:
+    """Translate a text of a template; `values` are escaped. Jinja2's own copies its context for every call."""
+    return current().markup(text) if not values else Markup(gettext(text)) % values
+
+
+def _counted(one: str, many: str, number: int, /, **values: object) -> Markup:
+    """Translate a text of a template that depends on a number, which is `num` in it."""
+    return Markup(ngettext(one, many, number)) % {"num": number, **values}
 
 
 def environment() -> Environment:
@@ -219,6 +232,7 @@ def environment() -> Environment:
         gettext, ngettext, newstyle=True, pgettext=pgettext, npgettext=npgettext
     )
     env.globals.update(
+        {"_": _said, "gettext": _said, "ngettext": _counted},
         static=static,
         query=query,
         channel_dot=channel_dot,
