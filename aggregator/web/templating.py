@@ -207,12 +207,12 @@ def _shown(value: object) -> object:
 
 def _said(text: str, /, **values: object) -> Markup:
     """Translate a text of a template; `values` are escaped. Jinja2's own copies its context for every call."""
-    return current().markup(text) if not values else Markup(gettext(text)) % values
+    return Markup(gettext(text)) % values if values else current().markup(text)  # noqa: S704 -- ours
 
 
 def _counted(one: str, many: str, number: int, /, **values: object) -> Markup:
     """Translate a text of a template that depends on a number, which is `num` in it."""
-    return Markup(ngettext(one, many, number)) % {"num": number, **values}
+    return Markup(ngettext(one, many, number)) % {"num": number, **values}  # noqa: S704 -- ours
 
 
 def environment() -> Environment:

@@ -137,3 +137,23 @@ async def test_a_search_for_frequent_words_reads_the_newest_only(
             for statement, parameters in list(seen):
                 for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters):
                     assert not line.detail.startswith("SCAN entries"), statement
+
+
+async def test_status_reads_what_waits_or_failed_only(tmp_path: Path, seen: Seen) -> None:
+    """Deliveries that were sent cost nothing: what waits, killed processes or failed has indexes of its own."""
+    async with open_store(f"sqlite:///{tmp_path / 'aggregator.db'}", index_text=lambda e: e.title) as store:
+        await store.maintenance.upgrade()
+        await store.outbox.add([delivery("d1")])
+        (taken,) = await store.outbox.claim(NOW, owner="me", lease_s=60, limit=9)
+        await store.outbox.settle(replace(taken, state=DeliveryState.DEAD, attempts=1), owner="me", attempt=1)
+        engine = watch(store, seen)
+        await store.catalog.backlog(NOW)
+        await store.catalog.channel_activity(["desk"], NOW)
+        used = set()
+        with engine.connect() as connection:
+            for statement, parameters in list(seen):
+                for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters):
+                    if "deliveries" in line.detail:
+                        index = re.search(r"USING (?:COVERING )?INDEX (\w+)", line.detail)
+                        used.add(index[1] if index else line.detail)
+    assert used == {"deliveries_wake", "deliveries_deaths", "deliveries_sent", "deliveries_state"}

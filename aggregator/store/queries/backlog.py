@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, and_, case, func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Row, Text, and_, case, func, literal_column, or_, select, type_coerce
 
 from aggregator.core.findings import ASSUMED_INTERVAL_S, FEED_INTERVALS, MIN_INTERVAL_S, SUSPECT_DEATHS
 from aggregator.core.model import (
@@ -21,13 +21,14 @@ from aggregator.core.model import (
 from aggregator.store import mappers
 from aggregator.store.column_types import Instant, instant, micros
 from aggregator.store.queries.base import QueryBase
-from aggregator.store.queries.deliveries import read_channel_tests
+from aggregator.store.queries.deliveries import UNSENT, last_unsent, read_channel_tests
 from aggregator.store.queries.feeds import WORST_FIRST
 from aggregator.store.schema import ALWAYS, SPLIT_OUT, deliveries, feeds, hits, hosts
 from aggregator.store.stories import find_unfolding
 from aggregator.store.unrouted import unrouted_polls
 
 MAX_LISTED = 10
+NONE: ColumnElement[int] = literal_column("0")  # written out, as the partial indexes are
 INTERVAL_S: ColumnElement[float] = case(
     (feeds.c.interval_s.is_(None), ASSUMED_INTERVAL_S),
     (feeds.c.interval_s < MIN_INTERVAL_S, MIN_INTERVAL_S),
@@ -57,18 +58,20 @@ def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
 def _brief(connection: Connection, now: datetime) -> Backlog:
     """Ask indexes only."""
     oldest = connection.execute(select(func.min(feeds.c.next_poll_at)).where(*_due(now))).scalar()
+    # What is not a column plainly has no index: SQLite would rather read all deliveries in order than sort a few.
+    channel, name = deliveries.c.channel + literal_column("''"), deliveries.c.id + literal_column("''")
     waits_since = func.min(deliveries.c.due_at, type_=Instant).label("due_at")
     waiting = (
-        select(deliveries.c.channel, func.count().label("rows"), waits_since)
+        select(channel.label("channel"), func.count().label("rows"), waits_since)
         .where(deliveries.c.wake_at.is_not(None), deliveries.c.due_at <= now)
-        .group_by(deliveries.c.channel)
-        .order_by(waits_since, deliveries.c.channel)
+        .group_by(channel)
+        .order_by(waits_since, channel)
     )
     suspected = select(feeds.c.id, feeds.c.deaths, feeds.c.next_poll_at).where(
-        feeds.c.configured, feeds.c.deaths > 0, feeds.c.deaths >= SUSPECT_DEATHS
+        feeds.c.configured, feeds.c.deaths > NONE, feeds.c.deaths >= SUSPECT_DEATHS
     )
     doubtful = select(deliveries.c.id, deliveries.c.deaths, deliveries.c.due_at).where(
-        deliveries.c.wake_at.is_not(None), deliveries.c.deaths > 0, deliveries.c.deaths >= SUSPECT_DEATHS
+        deliveries.c.wake_at.is_not(None), deliveries.c.deaths > NONE, deliveries.c.deaths >= SUSPECT_DEATHS
     )
     suspects = [
         *(
@@ -77,7 +80,7 @@ def _brief(connection: Connection, now: datetime) -> Backlog:
         ),
         *(
             Suspect(kind="delivery", name=row.id, deaths=row.deaths, until=row.due_at)
-            for row in connection.execute(doubtful.order_by(deliveries.c.id).limit(MAX_LISTED))
+            for row in connection.execute(doubtful.order_by(name).limit(MAX_LISTED))
         ),
     ]
     return Backlog(
@@ -141,14 +144,14 @@ def _backlog(connection: Connection, now: datetime) -> Backlog:
 
 def _broken(connection: Connection) -> tuple[tuple[Delivery, ...], tuple[ChannelTest, ...]]:
     """Return, of each channel whose last attempt failed, the delivery that it was for, or the test alert."""
-    unsent = [DeliveryState.RETRY.value, DeliveryState.DEAD.value]
-    failed = (deliveries.c.state.in_(unsent), deliveries.c.attempts > 0, deliveries.c.acknowledged_at.is_(None))
-    names = set(connection.execute(select(deliveries.c.channel).where(*failed).distinct()).scalars())
+    failed = (deliveries.c.attempts > 0, deliveries.c.acknowledged_at.is_(None))
+    unsent = select(deliveries.c.channel).where(deliveries.c.state.in_(UNSENT), *failed)
+    names = set(connection.execute(unsent).scalars())
     tests = {test.channel: test for test in read_channel_tests(connection)}
     broken, failed_tests = [], []
     for name in sorted(names | {name for name, test in tests.items() if not test.ok})[:MAX_LISTED]:
-        mine = select(deliveries).where(deliveries.c.channel == name)
-        row = connection.execute(mine.where(*failed).order_by(deliveries.c.created_at.desc()).limit(1)).one_or_none()
+        rows = last_unsent(connection, deliveries.c.channel == name, *failed, limit=1)
+        row = max(rows, key=lambda row: row.created_at, default=None)
         sent = select(func.max(deliveries.c.sent_at, type_=Instant)).where(deliveries.c.channel == name)
         sent_at, last, test = connection.execute(sent).scalar(), mappers.delivery(row) if row else None, tests.get(name)
         if test and (sent_at is None or test.at >= sent_at) and (last is None or test.at >= last_tried_at(last)):

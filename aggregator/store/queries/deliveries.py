@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Text, Update, case, func, or_, select, type_coerce, update
+from sqlalchemy import ColumnElement, Connection, Row, Text, Update, case, func, or_, select, type_coerce, update
 
 from aggregator.core.errors import NotFound
 from aggregator.core.model import (
@@ -27,6 +28,8 @@ from aggregator.store.queries.base import QueryBase, earlier, limited
 from aggregator.store.routing import forget_undelivered
 from aggregator.store.schema import attempts, deliveries, hits, stories
 from aggregator.store.undo import Watched, undoable
+
+UNSENT = (DeliveryState.RETRY.value, DeliveryState.DEAD.value)
 
 
 class DeliveryQueries(QueryBase):
@@ -72,11 +75,9 @@ class DeliveryQueries(QueryBase):
 
         def of(connection: Connection, name: str) -> ChannelActivity:
             mine = select(deliveries).where(deliveries.c.channel == name)
-            unsent = [DeliveryState.RETRY.value, DeliveryState.DEAD.value]
-            sent = mine.where(deliveries.c.sent_at.is_not(None)).order_by(deliveries.c.sent_at.desc())
-            tried = mine.where(deliveries.c.state.in_(unsent), deliveries.c.attempts > 0)
-            failed = tried.order_by(deliveries.c.created_at.desc())
-            rows = [row for query in (sent, failed) for row in connection.execute(query.limit(limit)).all()]
+            sent = mine.where(deliveries.c.sent_at.is_not(None)).order_by(deliveries.c.sent_at.desc()).limit(limit)
+            tried = (deliveries.c.channel == name, deliveries.c.attempts > 0)
+            rows = [*connection.execute(sent), *last_unsent(connection, *tried, limit=limit)]
             found = sorted(map(mappers.delivery, rows), key=last_tried_at, reverse=True)
             count = select(func.count()).where(deliveries.c.channel == name, deliveries.c.sent_at > hour_ago)
             return ChannelActivity(name=name, sent=connection.execute(count).scalar_one(), last=tuple(found[:limit]))
@@ -167,6 +168,15 @@ class DeliveryQueries(QueryBase):
             )
             .values(**values)
         )
+
+
+def last_unsent(connection: Connection, *wanted: ColumnElement[bool], limit: int) -> list[Row[Any]]:
+    """Return the newest in each state of those that were not sent.
+
+    One question for each state, which its index answers in order: of both at once, all deliveries would be read.
+    """
+    newest = select(deliveries).where(*wanted).order_by(deliveries.c.created_at.desc()).limit(limit)
+    return [row for state in UNSENT for row in connection.execute(newest.where(deliveries.c.state == state))]
 
 
 def _with_stories(connection: Connection, ids: Sequence[str]) -> Watched:

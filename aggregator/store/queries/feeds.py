@@ -60,8 +60,8 @@ class FeedQueries(QueryBase):
         published = self._count(connection, entries, wanted) if wanted else {}
         matched = self._count(connection, hits, wanted) if wanted else {}
         return tuple(
-            FeedSummary(state=mappers.feed_state(row), entries=published.get(row.id, 0), hits=matched.get(row.id, 0))
-            for row in found
+            FeedSummary(state=state, entries=published.get(state.id, 0), hits=matched.get(state.id, 0))
+            for state in mappers.feed_states(found)
         )
 
     def _count(self, connection: Connection, table: Table, ids: Sequence[str]) -> Mapping[str, int]:
