@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   aggregator db upgrade
-  aggregator db backup /backup/aggregator-$(date +%F).db    while the service runs
+  aggregator db backup /backup/$(date +%F).db     while the service runs
   aggregator db restore /backup/aggregator-2026-03-01.db
   aggregator db copy --to postgresql://aggregator@db.example.org/aggregator
   aggregator db check
@@ -117,8 +117,8 @@ def restore(as_json: bool, file: Path) -> None:
 @db.command(
     epilog="""\b
 Examples:
-  PGPASSWORD=… aggregator db copy --to postgresql://aggregator@db.example.org/aggregator
-  aggregator db copy --to sqlite:////var/lib/aggregator/aggregator.db    and back"""
+  PGPASSWORD=… aggregator db copy --to postgresql://aggregator@db/aggregator
+  aggregator db copy --to sqlite:////var/lib/aggregator/aggregator.db"""
 )
 @click.option("--to", "target", required=True, metavar="URL", help="Target database; must be empty.")
 @config_option

@@ -32,8 +32,8 @@ Examples:
   aggregator deliveries list --state dead
   aggregator deliveries show 5f1c09d2
   aggregator deliveries retry 5f1c09d2
-  aggregator deliveries ack 5f1c09d2              stop alerting about this story
-  aggregator deliveries cancel 5f1c09d2           do not send it""",
+  aggregator deliveries ack 5f1c09d2        stop alerting about this story
+  aggregator deliveries cancel 5f1c09d2     do not send it""",
 )
 def deliveries() -> None:
     """Inspect deliveries: sent, waiting (and why), given up."""

@@ -53,6 +53,7 @@ Examples:
   aggregator feeds add https://example.org        finds the site's feed
   aggregator feeds discover https://example.org
   aggregator feeds pause example
+  aggregator feeds resume example
   aggregator feeds change example --title "The example" --tag news --every 15m
   aggregator feeds remove example
   aggregator feeds import subscriptions.opml --check

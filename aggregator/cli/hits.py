@@ -263,7 +263,7 @@ def export(style: str, limit: int, **wanted: Any) -> None:
 @hits.command(
     epilog="""\b
 Examples:
-  aggregator hits send --baseline                 everything that was there when feeds were first polled
+  aggregator hits send --baseline           what was there at first polls
   aggregator hits send --baseline --rule caatsa"""
 )
 @click.option("--baseline", is_flag=True, required=True, help="Hits that were already there at a feed's first poll.")

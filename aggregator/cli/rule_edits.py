@@ -7,7 +7,7 @@ import click
 from aggregator.cli.completion import argument
 from aggregator.cli.context import with_backend
 from aggregator.cli.output import echo, emit, json_option
-from aggregator.cli.program import config_option
+from aggregator.cli.program import CommandWithExamples, config_option
 from aggregator.cli.triage import say_undo
 from aggregator.core import schemas
 from aggregator.core.edits import undo_name
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aggregator.app.backend import AppBackend
 
 
-@click.command()
+@click.command(cls=CommandWithExamples)
 @argument("rule_id", "rule", metavar="ID")
 @config_option
 @json_option
@@ -27,7 +27,7 @@ def pause(as_json: bool, rule_id: str) -> None:
     _edit("pause", rule_id, as_json)
 
 
-@click.command()
+@click.command(cls=CommandWithExamples)
 @argument("rule_id", "rule", metavar="ID")
 @config_option
 @json_option
@@ -36,7 +36,7 @@ def resume(as_json: bool, rule_id: str) -> None:
     _edit("resume", rule_id, as_json)
 
 
-@click.command()
+@click.command(cls=CommandWithExamples)
 @argument("rule_id", "rule", metavar="ID")
 @config_option
 @json_option

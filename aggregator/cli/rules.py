@@ -58,9 +58,11 @@ Examples:
   aggregator rules lint
   aggregator rules proposals s400-turkey
   aggregator rules backtest caatsa --since 30d --against edited.yaml
-  aggregator rules explain 4711 caatsa            an entry's number or link, or a hit's id
+  aggregator rules explain 4711 caatsa   the entry's number or link, or a hit
   aggregator rules apply caatsa --since 7d --alert
-  aggregator rules pause caatsa""",
+  aggregator rules pause caatsa
+  aggregator rules resume caatsa
+  aggregator rules remove caatsa""",
 )
 def rules() -> None:
     """List, test, explain, backtest, apply, pause and remove watch rules."""

@@ -45,7 +45,7 @@ metrics_option = click.option(
     epilog="""\b
 Examples:
   aggregator run                       everything in one process
-  aggregator run --roles plan,web       one of several processes, with PostgreSQL"""
+  aggregator run --roles plan,web     one of several processes (PostgreSQL)"""
 )
 @click.option("--roles", default=",".join(ROLES), show_default=True, callback=_roles, help="Comma-separated roles.")
 @metrics_option
@@ -64,7 +64,7 @@ def run(roles: frozenset[str], metrics: str | None) -> None:
 @click.command(
     epilog="""\b
 Examples:
-  AGGREGATOR_DATABASE=postgresql://aggregator@db.example.org/aggregator aggregator worker
+  AGGREGATOR_DATABASE=postgresql://aggregator@db/aggregator aggregator worker
   aggregator worker --metrics 127.0.0.1:9465    with metrics for Prometheus"""
 )
 @click.option(

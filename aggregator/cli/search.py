@@ -30,7 +30,7 @@ TIME_LIMIT_S = 10.0
 Examples:
   aggregator search 'S-400 AND (Turkey OR Türkiye)'
   aggregator search 'title:sanction* NEAR/5 Russia' --since 30d --json
-  aggregator search '/S-?[345]00/' --limit 0    all entries, without a time limit"""
+  aggregator search '/S-?[345]00/' --limit 0   all entries, without a limit"""
 )
 @click.argument("query")
 @option("--feed", "feed", default="", metavar="ID", help="Only entries of this feed.")

@@ -21,7 +21,7 @@ UNIT_PROGRAM = "/opt/aggregator/bin/aggregator"  # what the packaged unit starts
 Examples:
   aggregator service print-unit > /etc/systemd/system/aggregator.service
   aggregator service print-compose > compose.yaml
-  aggregator service print-unit --worker > /etc/systemd/system/aggregator-worker@.service
+  aggregator service print-unit --worker > aggregator-worker@.service
   aggregator service print-compose --postgres > compose.yaml
   aggregator service print-compose --scale > compose.yaml
   aggregator service print-alert-rules > /etc/prometheus/aggregator.yaml
@@ -66,7 +66,7 @@ def print_dashboard() -> None:
 @click.command(
     epilog="""\b
 Examples:
-  aggregator completion bash > ~/.local/share/bash-completion/completions/aggregator
+  eval "$(aggregator completion bash)"          in ~/.bashrc
   aggregator completion zsh > ~/.zfunc/_aggregator
   aggregator completion fish > ~/.config/fish/completions/aggregator.fish"""
 )

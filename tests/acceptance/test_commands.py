@@ -358,7 +358,9 @@ def test_help_is_everywhere(world: Installation) -> None:
         command = program.get_command(click.Context(program), name)
         assert command
         for path in [[name, child] for child in command.commands] if isinstance(command, click.Group) else [[name]]:
-            assert f"  aggregator {' '.join(path)}" in world.ok(*path, "--help").partition("Examples:")[2], path
+            text = world.ok(*path, "--help")
+            assert f"aggregator {' '.join(path)}" in text.partition("Examples:")[2], path
+            assert max(map(len, text.splitlines())) <= 80, path
     assert "did you mean 'status'" in world.refused("statsu", code=2)
     assert "No such option" in world.refused("poll", "--frce", code=2)
 
