@@ -60,7 +60,7 @@ def list_(as_json: bool, limit: int) -> None:
                 )
                 for r in rows
             ),
-            empty="No channels.",
+            empty="No channels. Write one in channels.yaml.",
         )
 
     with_app(work, reading=True)

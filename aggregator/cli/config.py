@@ -81,7 +81,7 @@ def log(as_json: bool, limit: int) -> None:
             emit([_json(actions.ConfigVersion, version) for version in found])
             return
         rows = ((version.number, f"{version.at:%Y-%m-%d %H:%M:%S}", version.by) for version in found)
-        table(("number>", "put in force (UTC)", "by"), rows, empty="no configuration was pushed yet")
+        table(("number>", "put in force (UTC)", "by"), rows, empty="No configuration yet: `aggregator config push`.")
 
     with_app(work, reading=True)
 

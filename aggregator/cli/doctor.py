@@ -3,7 +3,7 @@
 import click
 
 from aggregator.cli.context import config_path
-from aggregator.cli.output import echo, emit, json_option, plural, secho, style
+from aggregator.cli.output import echo, emit, json_option, plural, secho, style, wrapped
 from aggregator.cli.program import config_option
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -43,9 +43,14 @@ def doctor(as_json: bool) -> None:
         emit({"ok": report.healthy, "troubles": findings, "looked_at": list(report.checked)})
     else:
         for finding in report.findings:
-            secho(f"{finding.severity:<8}", fg=COLOURS[finding.severity], nl=False)
-            echo(style(finding.about, bold=True), f": {finding.message}")
-            echo(f"        → {finding.remedy}")
+            about = f"{finding.severity:<8}{finding.about}"
+            said = wrapped(f"{about}: {finding.message}", " " * 8)
+            if said.startswith(about):  # not where it had to be broken
+                secho(f"{finding.severity:<8}", fg=COLOURS[finding.severity], nl=False)
+                echo(style(finding.about, bold=True), said.removeprefix(about))
+            else:
+                echo(said)
+            echo(wrapped(f"        → {finding.remedy}", " " * 10))
         secho(_verdict(len(report.findings), report.healthy), fg="green" if report.healthy else "red")
         echo(f"checked: {', '.join(report.checked)}", err=True)
     raise SystemExit(0 if report.healthy else 1)

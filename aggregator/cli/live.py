@@ -45,7 +45,7 @@ class LiveLine:
 
     def say(self, sentence: str) -> None:
         """Print a sentence that stays."""
-        self.stderr.write(style(wrapped(sentence), bold=True) + "\n")
+        self.stderr.write(style(wrapped(sentence, stderr=True), bold=True) + "\n")
 
     def text(self) -> str:
         """Return the line: quiet figures, failures only where there are some."""

@@ -117,13 +117,19 @@ def width() -> int:
     return console().width
 
 
-def wrapped(sentence: str) -> str:
-    """Break a sentence into lines of the terminal's width; a command in backticks stays whole, to be copied."""
+def wrapped(sentence: str, indent: str = "", *, stderr: bool = False, columns: int = 0) -> str:
+    """Break a sentence into lines of the terminal's width, the later ones with an indent; a pipe gets one line.
+
+    A command in backticks stays whole, to be copied. `columns`: the width, whatever is written to.
+    """
     import shutil
     from textwrap import wrap
 
+    if not columns and not _is_terminal(stderr=stderr):
+        return inert(sentence)
     kept = COMMAND.sub(lambda command: command[0].replace(" ", NO_BREAK), inert(sentence))
-    lines = wrap(kept, max(shutil.get_terminal_size().columns, 20), break_long_words=False, break_on_hyphens=False)
+    width = columns or max(shutil.get_terminal_size().columns, 20)
+    lines = wrap(kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines).replace(NO_BREAK, " ")
 
 

@@ -194,4 +194,4 @@ def _report(shape: "Json", why: str, *, errors: Sequence[str], as_json: bool) ->
         f"{plural(shape['hits'], 'hit')}; alerts: {alerts or 'none'}"
     )
     if why:
-        echo(wrapped(why) if sys.stdout.isatty() else why)
+        echo(wrapped(why))

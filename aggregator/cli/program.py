@@ -13,7 +13,7 @@ import click
 
 from aggregator import __version__
 from aggregator.cli.errors import emit_error, print_errors
-from aggregator.cli.output import secho
+from aggregator.cli.output import secho, wrapped
 from aggregator.core.errors import AggregatorError, ConfigErrors, did_you_mean
 
 COMMANDS = {
@@ -94,7 +94,7 @@ class Program(click.Group):
         except AggregatorError as error:
             if as_json:
                 emit_error(str(error))
-            secho(f"error: {error}", fg="red", err=True)
+            secho(wrapped(f"error: {error}", "  ", stderr=True), fg="red", err=True)
             ctx.exit(1)
         except BrokenPipeError:  # `aggregator hits list | head -1`: who reads has had enough
             raise SystemExit(0) from None

@@ -51,7 +51,7 @@ def queue(as_json: bool, limit: int) -> None:
             lines = (
                 (job.name, "at work" if job.running else "waiting", span(job.age_s), job.attempts) for job in shown
             )
-            table(("job", "state", "for>", "attempts>"), lines, empty="no jobs at the moment")
+            table(("job", "state", "for>", "attempts>"), lines, empty="No jobs at the moment.")
             echo(f"{plural(found.workers, 'worker')} of the engine, {plural(found.failed, 'failed job')}")
             for finding in wrong:
                 secho(f"{finding.severity}: {finding.what}", fg="red" if finding.severity == "error" else "yellow")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aggregator.cli.context import load_sound, with_backend
-from aggregator.cli.output import echo, emit, json_option, plural, print_fields, secho, size
+from aggregator.cli.output import echo, emit, json_option, plural, print_fields, secho, size, wrapped
 from aggregator.cli.program import config_option
 from aggregator.core.cluster_findings import is_alive
 from aggregator.core.findings import findings
@@ -65,8 +65,9 @@ def status(as_json: bool) -> None:
             program = f"{node.version}, schema {node.schema}"
             echo(f"node {node.name}: {', '.join(node.roles)}; {program}, configuration {node.config}, {heard}")
         for finding in findings(found):
-            secho(f"{finding.severity}: {finding.what}", fg="red" if finding.severity == "error" else "yellow")
-            echo(f"  → {finding.remedy}")
+            colour = "red" if finding.severity == "error" else "yellow"
+            secho(wrapped(f"{finding.severity}: {finding.what}", "  "), fg=colour)
+            echo(wrapped(f"  → {finding.remedy}", "    "))
         for warning in found.warnings if not backend.current().faults else ():
             secho(warning, fg="yellow", err=True)
 

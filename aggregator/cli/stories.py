@@ -62,7 +62,7 @@ def list_(as_json: bool, limit: int, since: str | None, rule: str | None) -> Non
             for one in found
         ]
         headings = ("id!", "latest!", "title", "sources>", "hits>", "folded>", "updates>")
-        table(headings, rows, empty="no stories yet; they begin with a hit that may alert")
+        table(headings, rows, empty="No stories yet: they begin with a hit that may alert.")
 
     with_app(work, reading=True)
 

@@ -213,7 +213,8 @@ class NotFound(AggregatorError):
     """A name that does not exist; the message suggests the nearest that does."""
 
     def __init__(self, kind: str, name: str, known: Sequence[str] = (), *, why: str = "") -> None:
-        super().__init__(f"no {kind} named {name!r}{did_you_mean(name, known)}{f': {why}' if why else ''}")
+        named = "at" if "://" in name else "named"
+        super().__init__(f"no {kind} {named} {name!r}{did_you_mean(name, known)}{f': {why}' if why else ''}")
         self.kind = kind
         self.name = name
 

@@ -207,7 +207,7 @@ def test_the_way_of_an_analyst(world: Installation) -> None:
     assert world.json("rules", "explain", hits[0]["id"][:8]) == [explained], "a hit names its entry and its rule"
     assert world.json("rules", "explain", hits[0]["entry"]["link"], hits[0]["rule"]) == [explained]
     assert "its number" in world.refused("rules", "explain", "nosuch")
-    assert "no entry named 'http://a.example/'" in world.refused("rules", "explain", "http://a.example/")
+    assert "no entry at 'http://a.example/'" in world.refused("rules", "explain", "http://a.example/")
     assert world.json("hits", "show", hits[0]["id"][:8])["id"] == hits[0]["id"]
     assert str(hits[0]["entry"]["id"]) in world.ok("hits", "show", hits[0]["id"])
 

@@ -60,15 +60,15 @@ def test_a_look_at_nothing_says_what_to_do() -> None:
     assert look.sentence(None, rules=0) == "First look at 2 feeds: none could be read; `aggregator status` says why"
 
 
-def test_a_command_is_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It can be copied from the terminal, however narrow; everything else is folded at blanks."""
-    monkeypatch.setenv("COLUMNS", "40")
+def test_a_command_is_not_broken() -> None:
+    """It can be copied from the terminal; everything else is folded at blanks, and nothing in a pipe."""
     said = "48 hits · have them as one digest: `aggregator hits send --baseline` · or not at all, in the end"
-    assert wrapped(said).split("\n") == [
+    assert wrapped(said, columns=40).split("\n") == [
         "48 hits · have them as one digest:",
         "`aggregator hits send --baseline` · or",
         "not at all, in the end",
     ]
+    assert wrapped(said) == said
 
 
 @pytest.mark.parametrize(
