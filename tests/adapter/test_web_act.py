@@ -40,6 +40,11 @@ def test_the_button_acts() -> None:
     delivery = backend.tables.deliveries["d1"]
     assert stranger.post(address, form={"do": "irrelevant"}).status == 200
     assert {backend.tables.hits[hit].mark for hit in delivery.hits} == {"irrelevant"}
+    marked = stranger.post(address, form={"do": "relevant"})
+    undo = marked.text.partition('name="undo" value="')[2].partition('"')[0]
+    assert "Undone." in stranger.post(address, form={"do": "undo", "undo": undo}).text
+    assert {backend.tables.hits[hit].mark for hit in delivery.hits} == {"irrelevant"}
+    assert "Nothing left to undo" in stranger.post(address, form={"do": "undo", "undo": undo}).text
     assert stranger.post(address, form={"do": "mute"}).status == 200
     assert "by a link in an alert" in {one.reason for one in backend.tables.silences.values()}
     sent = next(one for one in backend.tables.deliveries.values() if one.state is DeliveryState.SENT)

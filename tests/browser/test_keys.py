@@ -82,6 +82,24 @@ def test_keys_lead(open_page: Opener, start: str, keys: list[str], end: str) -> 
     page.wait_for_url(re.compile(end))
 
 
+def test_the_dot_leads_to_the_other_actions(site: Site, open_page: Opener) -> None:
+    """Of a row, of what is ticked, of the page; on a story a key leads to the note and to the labels."""
+    page = open_page("/rules")
+    press(page, "j", ".")
+    expect(page.locator("#rule-s400-turkey").get_by_role("link", name="Edit")).to_be_focused()
+    press(page, "Tab", "Enter")
+    expect(page.get_by_role("status")).to_contain_text("Rule paused")
+    page.goto(site.address + "/feeds")
+    press(page, "j", "x", ".")
+    expect(page.locator("[data-bulk]").get_by_role("button", name="Poll")).to_be_focused()
+    page.goto(site.address + "/stories/story-1")
+    press(page, "l")
+    expect(page.get_by_label("Labels")).to_be_focused()
+    page.locator("main").focus()
+    press(page, "n")
+    expect(page.get_by_label("Note", exact=True)).to_be_focused()
+
+
 def test_slash_finds_on_a_page_that_has_a_field(open_page: Opener) -> None:
     """On the feeds a slash leads to the field, and what is typed narrows the list."""
     page = open_page("/feeds")
