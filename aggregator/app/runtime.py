@@ -89,6 +89,8 @@ class Runtime:
             from aggregator.app.metrics import observe_reading
 
             observe_reading(self._metrics, reading)
+        if reading.hits:
+            self.on_hits()
 
     def _observe_routing(self, outcomes: Mapping[str, int]) -> None:
         if self._metrics is not None:

@@ -9,16 +9,16 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from aggregator.core.errors import AggregatorError, FetchError, ParseError, StoreError
-from aggregator.core.model import ArticleRequest, Entry
+from aggregator.core.model import ArticleRequest, Entry, UnroutedPoll
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.schedule import host_limits
 from aggregator.core.routing import describe
 from aggregator.pipeline.context import ActiveConfig, Context
 from aggregator.pipeline.matching import match
+from aggregator.pipeline.routing import decide
 from aggregator.ports import ArticleQueue, ArticleReader, Pages
 
 if TYPE_CHECKING:
@@ -129,10 +129,10 @@ class ArticleFetcher:
         found = match(active, feed, [replace(updated, version=entry.version)], now)
         hits = tuple(replace(hit, entry_version=updated.version) for hit in found)
         vocabulary = await self._context.vocabulary.of([entry.feed] if hits else [])
-        known, words = describe([updated], hits, now, vocabulary), vocabulary.frequencies
-        asked = active.router.query(hits, [updated], now, known, words)
-        route = partial(active.router.route, hits, [updated], now, reports=known, frequencies=words)
-        stored = await self._texts.fill(updated, now, question=asked, route=route)
+        known, number = describe([updated], hits, now, vocabulary), active.number
+        asked = UnroutedPoll(feed=feed.id, at=now, config=number, hits=hits, entries=(updated,), reports=known)
+        question, route = decide(active.router, vocabulary.frequencies, asked)
+        stored = await self._texts.fill(updated, now, question=question, route=route, later=asked)
         return ArticleResult(feed=entry.feed, outcome="read", hits=stored)
 
     async def _failed(self, request: ArticleRequest, error: FetchError | ParseError) -> ArticleResult:

@@ -243,10 +243,12 @@ class ArticleQueue(Protocol):
         """Drop the requests for these entries."""
         ...
 
-    async def fill(self, entry: Entry, now: datetime, *, question: RoutingQuery | None, route: Route) -> int:
+    async def fill(
+        self, entry: Entry, now: datetime, *, question: RoutingQuery | None, route: Route, later: UnroutedPoll
+    ) -> int:
         """Write an entry's next version and what `route` decides, and drop the request; return the number of new hits.
 
-        As in `Feeds.commit`, `question` is answered and `route` called inside the transaction.
+        As in `Feeds.commit`, but where hits are routed later, what `question` would ask waits as `later`.
         Raises Conflict if the entry is no longer the one before this version.
         """
         ...

@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, delete, select, text, update
 
 from aggregator.core.errors import Conflict
-from aggregator.core.model import ArticleRequest, Entry, HostLimit, RoutingQuery
+from aggregator.core.model import ArticleRequest, Entry, HostLimit, RoutingQuery, UnroutedPoll
 from aggregator.ports import Route
 from aggregator.store import mappers
 from aggregator.store.column_types import instant
 from aggregator.store.commit import PollWriter
-from aggregator.store.dialect import ROUTING_LOCK
 from aggregator.store.engine import Database
 from aggregator.store.idle import NEXT_ARTICLE
 from aggregator.store.reader import ReadPool
@@ -22,10 +21,11 @@ from aggregator.store.writer import Writer
 class SqlArticleQueue:
     """`ports.ArticleQueue` over SQL."""
 
-    def __init__(self, database: Database, writer: Writer, reader: ReadPool) -> None:
+    def __init__(self, database: Database, writer: Writer, routing: Writer, reader: ReadPool) -> None:
         self._dialect = database.dialect
         self._polls = PollWriter(database.dialect, database.sent)
         self._writer = writer
+        self._routes_later = routing is not writer
         self._reader = reader
 
     async def due(self, now: datetime, *, lease_s: float, limit: int) -> tuple[ArticleRequest, ...]:
@@ -73,20 +73,33 @@ class SqlArticleQueue:
         forget = delete(wanted_texts).where(wanted_texts.c.entry.in_(wanted))
         await self._writer.execute(lambda connection: connection.execute(forget))
 
-    async def fill(self, entry: Entry, now: datetime, *, question: RoutingQuery | None, route: Route) -> int:
+    async def fill(
+        self,
+        entry: Entry,
+        now: datetime,
+        *,
+        question: RoutingQuery | None,
+        route: Route,
+        later: UnroutedPoll,
+    ) -> int:
         forget = delete(wanted_texts).where(wanted_texts.c.entry == bindparam("wanted"))
         stored = select(entries.c.version).where(entries.c.id == entry.id).with_for_update()
 
         def write(connection: Connection) -> int:
-            self._dialect.advisory_lock(connection, ROUTING_LOCK)
             if connection.execute(stored).scalar() != entry.version - 1:
                 raise Conflict(f"feed {entry.feed}: the entry was edited while its article was read")
             ids = self._polls.write_entries(connection, [entry])
             connection.execute(forget, {"wanted": entry.id})
             if question is None:
                 return 0
-            from aggregator.store.routing import answer, write_routed
+            from aggregator.store.routing import answer, known_hits, write_routed
 
+            if self._routes_later:
+                from aggregator.store.unrouted import put_aside
+
+                known = known_hits(connection, self._dialect, [hit.id for hit in later.hits])
+                put_aside(connection, self._dialect, [later], ids)
+                return len(later.hits) - len(known)
             routed = route(answer(connection, self._dialect, question, now))
             write_routed(connection, self._dialect, routed, ids)
             return len(routed.hits)

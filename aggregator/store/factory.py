@@ -34,10 +34,10 @@ def open_store(url: str, *, index_text: Callable[[Entry], str], make_dirs: bool)
 
     return Store(
         feeds=SqlFeeds(database, writer, routing, reader),
-        articles=SqlArticleQueue(database, writer, reader),
+        articles=SqlArticleQueue(database, writer, routing, reader),
         subscriptions=cast(Subscriptions, _Later(lambda: _subscriptions(database, writer, reader))),
         outbox=SqlOutbox(database, writer, reader),
-        catalog=cast(Catalog, _Later(lambda: _catalog(database, writer, reader, indexing))),
+        catalog=cast(Catalog, _Later(lambda: _catalog(database, writer, routing, reader, indexing))),
         maintenance=SqlMaintenance(database, writer, reader, indexing, make_dirs=make_dirs),
         close=close,
         cluster=None if database.place.is_sqlite else _cluster(database, writer, reader),
@@ -57,10 +57,10 @@ class _Later:
         return getattr(port, name)
 
 
-def _catalog(database: Database, writer: Writer, reader: ReadPool, indexing: SearchIndex) -> Catalog:
+def _catalog(database: Database, writer: Writer, routing: Writer, reader: ReadPool, indexing: SearchIndex) -> Catalog:
     from aggregator.store.queries import SqlCatalog
 
-    return SqlCatalog(database, writer, reader, indexing)
+    return SqlCatalog(database, writer, routing, reader, indexing)
 
 
 def _subscriptions(database: Database, writer: Writer, reader: ReadPool) -> Subscriptions:

@@ -46,7 +46,7 @@ def answer(connection: Connection, dialect: Dialect, question: RoutingQuery, now
     homes = _homes(connection, dialect, question.entries)
     related, shared = find_related(connection, dialect, question, homes.values())
     return RoutingContext(
-        known=_known(connection, dialect, question.hits),
+        known=known_hits(connection, dialect, question.hits),
         stories=related,
         homes=homes,
         keys=shared,
@@ -57,7 +57,8 @@ def answer(connection: Connection, dialect: Dialect, question: RoutingQuery, now
     )
 
 
-def _known(connection: Connection, dialect: Dialect, asked: Sequence[str]) -> frozenset[str]:
+def known_hits(connection: Connection, dialect: Dialect, asked: Sequence[str]) -> frozenset[str]:
+    """Return those of these hits that are stored."""
     if not asked:
         return frozenset()
     query = select(hits.c.id).where(dialect.is_in(hits.c.id, "ids"))

@@ -15,6 +15,8 @@ from aggregator.core.model import (
     RoutingQuery,
     RoutingResult,
     StoredConfig,
+    StoryEdit,
+    StoryLink,
     Undo,
     UnroutedPoll,
 )
@@ -43,7 +45,7 @@ async def store(url: str) -> AsyncIterator[Store]:
 
 
 async def test_what_is_not_routed_waits_for_nobody(store: Store, url: str) -> None:
-    """While another process routes, a poll with hits waits and one without is written."""
+    """While another process routes, a poll with hits and an edit of stories wait; a poll without is written."""
     await store.feeds.sync([feed("a"), feed("b")], NOW)
     hits, plain = await lease(store.feeds, "a", "b")
     with psycopg.connect(url.replace("+psycopg", "")) as other:
@@ -53,12 +55,15 @@ async def test_what_is_not_routed_waits_for_nobody(store: Store, url: str) -> No
                 PollResult(state=polled(hits)), owner="me", question=RoutingQuery(), route=lambda _: RoutingResult()
             )
         )
-        for _ in range(3):  # each of these groups would have stood behind the one that waits
+        link = StoryLink("s1", "s2", apart=True, by="ada", at=NOW)
+        edited = asyncio.create_task(store.catalog.edit_stories(StoryEdit(link=link)))
+        for _ in range(3):  # each of these groups would have stood behind those that wait
             await asyncio.wait_for(store.feeds.commit(PollResult(state=polled(plain)), owner="me"), 10)
             (plain,) = await lease(store.feeds, "b")
         assert not routed.done()
+        assert not edited.done()
         other.commit()
-        await asyncio.wait_for(routed, 10)
+        await asyncio.wait_for(asyncio.gather(routed, edited), 10)
 
 
 async def test_a_push_locks_feeds_in_the_order_of_their_ids(store: Store, url: str) -> None:

@@ -6,7 +6,17 @@ from datetime import timedelta
 import pytest
 
 from aggregator.core.errors import Conflict
-from aggregator.core.model import HitFilter, HostLimit, PollResult, RoutingContext, RoutingQuery, RoutingResult
+from aggregator.core.model import (
+    Entry,
+    Hit,
+    HitFilter,
+    HostLimit,
+    PollResult,
+    RoutingContext,
+    RoutingQuery,
+    RoutingResult,
+    UnroutedPoll,
+)
 from tests.support.records import DAY, HOUR, MINUTE, NOW, AnyStore, delivery, entry, feed, hit, lease, polled, stored
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +82,10 @@ async def test_a_resting_host_is_left_alone(store: AnyStore) -> None:
     assert len(await store.articles.due(NOW + HOUR, lease_s=60, limit=1)) == 1
 
 
+def later(entry: Entry, *hits: Hit) -> UnroutedPoll:
+    return UnroutedPoll(feed=entry.feed, at=NOW, config=1, hits=hits, entries=(entry,))
+
+
 async def test_an_article_becomes_the_next_version(store: AnyStore) -> None:
     """Entry, hits and alerts are written together; the feed's own text stays what edits are told by."""
     await wished(store, "k1")
@@ -83,7 +97,11 @@ async def test_an_article_becomes_the_next_version(store: AnyStore) -> None:
         seen.append(context)
         return RoutingResult(hits=(hit("h1", entry_version=2),), deliveries=(delivery("d1", hits=("h1",)),))
 
-    assert await store.articles.fill(whole, NOW, question=RoutingQuery(hits=("h1",)), route=route) == 1
+    question, asked = RoutingQuery(hits=("h1",)), later(whole, hit("h1", entry_version=2))
+    assert await store.articles.fill(whole, NOW, question=question, route=route, later=asked) == 1
+    if store.feeds.routes_later:
+        assert seen == []
+        assert (await store.feeds.route_waiting(lambda _: (question, route), NOW, config=1)).hits == 1
     assert seen[0].known == frozenset()
     found = await store.catalog.entry(request.entry.id or 0)
     assert (found.content, found.version, found.content_hash) == ("The whole article", 2, b"1")
@@ -104,7 +122,8 @@ async def test_an_article_without_a_question_is_only_stored(store: AnyStore) -> 
         raise AssertionError("nothing was asked")
 
     whole = replace(request.entry, content="The whole article", version=2)
-    assert await store.articles.fill(whole, NOW, question=None, route=route) == 0
+    assert await store.articles.fill(whole, NOW, question=None, route=route, later=later(whole)) == 0
+    assert (await store.feeds.unrouted(NOW)).polls == 0
     assert (await store.catalog.entry(request.entry.id or 0)).content == "The whole article"
 
 
@@ -115,10 +134,9 @@ async def test_an_edit_meanwhile_wins(store: AnyStore) -> None:
     (state,) = await lease(store.feeds, "a")
     edited = entry("k1", title="Edited", version=2)
     await store.feeds.commit(PollResult(state=polled(state), entries=(edited,)), owner="me")
+    late = replace(request.entry, content="late", version=2)
     with pytest.raises(Conflict):
-        await store.articles.fill(
-            replace(request.entry, content="late", version=2), NOW, question=None, route=lambda _: RoutingResult()
-        )
+        await store.articles.fill(late, NOW, question=None, route=lambda _: RoutingResult(), later=later(late))
     assert (await store.catalog.entry(request.entry.id or 0)).title == "Edited"
     (again,) = await store.articles.due(NOW + MINUTE, lease_s=60, limit=1)
     assert (again.entry.version, again.attempts) == (2, 2)

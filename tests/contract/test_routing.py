@@ -59,10 +59,11 @@ class FixedClock:
         return self.at
 
 
-def configuration() -> ActiveConfig:
+def configuration(**stories: int) -> ActiveConfig:
     rules = tuple(RuleConfig.model_validate(rule) for rule in RULES)
     channels = {"desk": {"name": "desk", "service": "console"}}
-    config = Config.model_validate({"rules": rules, "channels": channels, "settings": {"default_channels": ["desk"]}})
+    settings = {"default_channels": ["desk"], "stories": stories}
+    config = Config.model_validate({"rules": rules, "channels": channels, "settings": settings})
     return activate(config, [compile_rule(rule, {}) for rule in rules])
 
 
@@ -94,17 +95,26 @@ def unrouted(active: ActiveConfig, name: str, at: datetime, entries: Sequence[En
 
 
 async def poll(
-    store: AnyStore, active: ActiveConfig, name: str, at: datetime, entries: Sequence[Entry], later: bool
+    store: AnyStore,
+    active: ActiveConfig,
+    name: str,
+    at: datetime,
+    entries: Sequence[Entry],
+    later: bool,
+    parts: int = 1,
 ) -> None:
-    """Commit a poll, its hits routed at once or later."""
+    """Commit a poll, in so many parts, its hits routed at once or later."""
     (state,) = await lease(store.feeds, name, at=at)
-    asked = unrouted(active, name, at, entries)
-    result = PollResult(state=polled(state, last_polled_at=at), entries=tuple(entries), hits=asked.hits)
-    if later and asked.hits:
-        await store.feeds.commit(result, owner="me", later=asked)
-    else:
-        question, route = decide(active.router, await StreamVocabulary().frequencies(), asked)
-        await store.feeds.commit(result, owner="me", question=question, route=route)
+    state = polled(state, last_polled_at=at)
+    for number in range(parts):
+        some = tuple(entries[number::parts])
+        asked = replace(unrouted(active, name, at, some), part=number)
+        result = PollResult(state=state, entries=some, hits=asked.hits, unfinished=number < parts - 1)
+        if later and asked.hits:
+            await store.feeds.commit(result, owner="me", later=asked)
+        else:
+            question, route = decide(active.router, await StreamVocabulary().frequencies(), asked)
+            await store.feeds.commit(result, owner="me", question=question, route=route)
 
 
 async def all_hits(store: AnyStore) -> dict[str, Hit]:
@@ -133,22 +143,50 @@ async def other() -> AsyncIterator[MemoryStore]:
         yield opened
 
 
-@pytest.mark.parametrize(("seed", "limit"), [(5, 500), (2, 7)])
+@pytest.mark.parametrize(("seed", "limit", "sources", "parts"), [(5, 500, 0, 1), (2, 7, 2, 1), (7, 500, 2, 3)])
 async def test_routing_later_decides_as_routing_at_once(
-    store: AnyStore, other: MemoryStore, seed: int, limit: int
+    store: AnyStore, other: MemoryStore, seed: int, limit: int, sources: int, parts: int
 ) -> None:
-    """However many hits one transaction routes, hits, stories and alerts are those of a commit after the other."""
-    active, end = configuration(), NOW + HOUR
+    """However many hits one transaction routes, hits, stories and alerts are those of a commit after the other.
+
+    Those that a story's spread makes, and digests of floods that are written in parts, too.
+    """
+    active, end = configuration(renotify_sources=sources), NOW + HOUR
     for one in (store, other):
         await one.feeds.sync([feed(name) for name in FEEDS], NOW)
     for name, at, entries in stream(seed):
-        await poll(other, active, name, at, entries, later=False)
-        await poll(store, active, name, at, entries, later=True)
+        await poll(other, active, name, at, entries, later=False, parts=parts)
+        await poll(store, active, name, at, entries, later=True, parts=parts)
     assert {hit.state for hit in (await all_hits(store)).values()} == {"new"}
     assert await store.catalog.deliveries(limit=0) == ()
     while (await store.feeds.unrouted(end)).due:
         assert (await route(store, active, end, limit=limit)).failed == ()
     assert await outcome(store) == await outcome(other)
+    assert parts == 1 or "digest" in {one.kind.value for one in await store.catalog.deliveries(limit=0)}
+
+
+async def test_an_article_is_routed_as_at_once(store: AnyStore, other: MemoryStore) -> None:
+    """It waits behind its poll; what the poll's own text hits is alerted once, what only the article hits, too."""
+    active = configuration()
+    new = entry("k1", title="S-400 deal", seen_at=NOW)
+    for one in (store, other):
+        await one.feeds.sync([feed(name) for name in FEEDS], NOW)
+        await poll(one, active, "a", NOW, [new], later=store.feeds.routes_later and one is store)
+        (stored,) = await one.catalog.hits(HitFilter())
+        whole = replace(stored.entry, content=TEXTS[1], version=2)
+        found = match(active, feed("a"), [replace(whole, version=1)], NOW + MINUTE)
+        hits = tuple(replace(hit, entry_version=2) for hit in found)
+        reports = describe([whole], hits, NOW + MINUTE)
+        asked = UnroutedPoll(feed="a", at=NOW + MINUTE, config=1, hits=hits, entries=(whole,), reports=reports)
+        question, ask = decide(active.router, await StreamVocabulary().frequencies(), asked)
+        assert await one.articles.fill(whole, NOW + MINUTE, question=question, route=ask, later=asked) == 1
+    await poll(store, active, "b", NOW + MINUTE, [entry("k2", feed="b", title=TEXTS[2])], store.feeds.routes_later)
+    await poll(other, active, "b", NOW + MINUTE, [entry("k2", feed="b", title=TEXTS[2])], later=False)
+    while (await store.feeds.unrouted(NOW + HOUR)).due:
+        assert (await route(store, active, NOW + HOUR)).failed == ()
+    assert await outcome(store) == await outcome(other)
+    states = {(hit.feed, hit.rule): hit.state.value for hit in (await all_hits(store)).values()}
+    assert states[("a", "s400")] == states[("a", "turkey")] == "alerted"
 
 
 async def test_a_poll_that_cannot_be_routed_holds_up_nobody(store: AnyStore) -> None:

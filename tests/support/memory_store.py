@@ -767,7 +767,15 @@ class MemoryArticleQueue:
         for entry in wanted:
             self._tables.wanted.pop(entry, None)
 
-    async def fill(self, entry: Entry, now: datetime, *, question: RoutingQuery | None, route: Route) -> int:
+    async def fill(
+        self,
+        entry: Entry,
+        now: datetime,
+        *,
+        question: RoutingQuery | None,
+        route: Route,
+        later: UnroutedPoll,
+    ) -> int:
         before = self._tables.entries.get(entry.id or 0)
         if before is None or before.version != entry.version - 1:
             raise Conflict(f"feed {entry.feed}: edited meanwhile")

@@ -32,10 +32,13 @@ Days = tuple[tuple[str, int], ...]
 class QueryBase:
     """A part of the catalog: reads in the reader's threads, writes through the writer."""
 
-    def __init__(self, database: Database, writer: Writer, reader: ReadPool, indexing: SearchIndex) -> None:
+    def __init__(
+        self, database: Database, writer: Writer, routing: Writer, reader: ReadPool, indexing: SearchIndex
+    ) -> None:
         self._database = database
         self._dialect = database.dialect
         self._writer = writer
+        self._routing = routing  # for what waits for ROUTING_LOCK
         self._reader = reader
         self._indexing = indexing
 

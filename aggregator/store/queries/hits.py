@@ -172,7 +172,7 @@ class HitQueries(QueryBase):
             edit_stories(connection, self._dialect, edit)
             write_deliveries(connection, self._dialect, edit.deliveries)
 
-        await self._writer.execute(write)
+        await self._routing.execute(write)  # polls of this process do not wait with it
 
     async def rules(self, now: datetime, ids: Sequence[str] | None = None) -> tuple[RuleStats, ...]:
         wanted = true() if ids is None else hits.c.rule.in_(ids)
