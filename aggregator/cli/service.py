@@ -24,7 +24,8 @@ Examples:
   aggregator service print-unit --worker > aggregator-worker@.service
   aggregator service print-compose --postgres > compose.yaml
   aggregator service print-compose --scale > compose.yaml
-  aggregator service print-alert-rules > /etc/prometheus/aggregator.yaml
+  aggregator service print-alert-rules > alerts.yaml
+  aggregator service print-scrape-config > prometheus.yaml
   aggregator service print-dashboard > grafana.json""",
 )
 def service() -> None:
@@ -54,6 +55,13 @@ def print_compose(postgres: bool, scale: bool) -> None:
 def print_alert_rules() -> None:
     """Print alerting rules for Prometheus."""
     raw(_deploy_file("alerts.yaml"))
+
+
+@service.command("print-scrape-config")
+@unread_config_option
+def print_scrape_config() -> None:
+    """Print what Prometheus scrapes beside `print-compose --scale`."""
+    raw(_deploy_file("prometheus.yaml"))
 
 
 @service.command("print-dashboard")

@@ -146,8 +146,9 @@ def load_texts(
     """Build a stored configuration. Raises ConfigErrors.
 
     `whole`: with its feeds, which others read from their rows. A secret that is not here takes nothing else away:
-    its channel keeps its name and gets the service `unavailable`, and `faults` says what is missing. Passwords of
-    the page (without `web`) and the database's address are not needed. Secrets in files are looked up from `folder`.
+    its channel keeps its name and gets the service `unavailable`, and `faults` says what is missing. The page's
+    password and token (without `web`) and the database's address are not needed. Secrets in files are looked up from
+    `folder`.
     """
     texts = dict(files)
     terms = parse(Source(TERMS, texts.pop(TERMS), folder / TERMS))[0] if TERMS in texts else None
@@ -156,7 +157,8 @@ def load_texts(
     root, errors = merge([root for root in roots if root is not None])
     if root is None:
         raise ConfigErrors(errors or [ConfigError(file="database", line=1, column=1, message="no configuration")])
-    root = _without_local(root if terms is None else _with_terms(root, terms), whole=whole, web=web)
+    root = root if terms is None else _with_terms(root, terms)
+    root = _without_local(root, environ, whole=whole, web=web)
     try:
         return build(root, environ, digest, errors=errors, complete=False, before=before, listed=listed)
     except ConfigErrors as lacking:
@@ -214,8 +216,11 @@ def _with_terms(root: MappingNode, terms: Node) -> MappingNode:
     return root._replace(pairs=tuple((key, filled(key, value)) for key, value in root.pairs))
 
 
-def _without_local(root: MappingNode, *, whole: bool, web: bool) -> MappingNode:
-    """Drop what each machine knows for itself or does not need."""
+def _without_local(root: MappingNode, environ: Mapping[str, str], *, whole: bool, web: bool) -> MappingNode:
+    """Drop what each machine knows for itself or does not need.
+
+    A node without the page keeps the token if it knows it: its metrics may be served beyond the machine.
+    """
     pairs: list[tuple[ScalarNode, Node]] = []
     for key, value in root.pairs:
         if key.text == "feeds" and not whole:
@@ -223,10 +228,17 @@ def _without_local(root: MappingNode, *, whole: bool, web: bool) -> MappingNode:
         if key.text == "settings" and isinstance(value, MappingNode):
             value = _kept(value, ("database",))
             if not web:
-                web_pairs = ((k, _kept(v, _PASSWORDS) if k.text == "web" else v) for k, v in value.pairs)
+                web_pairs = ((k, _without_passwords(v, environ) if k.text == "web" else v) for k, v in value.pairs)
                 value = value._replace(pairs=tuple(web_pairs))
         pairs.append((key, value))
     return root._replace(pairs=tuple(pairs))
+
+
+def _without_passwords(web: Node, environ: Mapping[str, str]) -> Any:
+    token, expander = web.get("token") if isinstance(web, MappingNode) else None, Expander(environ=environ)
+    if isinstance(token, ScalarNode):
+        expander.expand(token)
+    return _kept(web, ("password",) if token is not None and not expander.errors else _PASSWORDS)
 
 
 def _kept(node: Node, without: Sequence[str]) -> Any:

@@ -367,7 +367,7 @@ def test_help_is_everywhere(world: Installation) -> None:
 
 DOCUMENTS = {  # commands whose stdout is a document of another kind, or a service's
     "demo", "run", "worker", "schema", "completion", "feeds export", "hits export", "service print-unit",
-    "service print-compose", "service print-alert-rules", "service print-dashboard",
+    "service print-compose", "service print-alert-rules", "service print-scrape-config", "service print-dashboard",
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from aggregator.cli.program import program
 # Their output is a document of its own, a running process, or nothing.
 WITHOUT = {
     "completion", "demo", "feeds export", "hits export", "run", "schema", "service print-alert-rules",
-    "service print-compose", "service print-dashboard", "service print-unit", "worker",
+    "service print-compose", "service print-dashboard", "service print-scrape-config", "service print-unit", "worker",
 }  # fmt: skip
 
 

@@ -208,7 +208,7 @@ def test_the_dashboard_has_no_overlaps() -> None:
 def test_compose_files_are_sound(name: str) -> None:
     """They load, publish the page on loopback only, run locked up, and use nothing that they do not define."""
     found: dict[str, Any] = yaml.safe_load((DEPLOY / name).read_text(encoding="utf-8"))
-    assert set(found) <= {"services", "volumes", "x-aggregator"}
+    assert set(found) <= {"services", "volumes", "secrets", "x-aggregator"}
     for service_name, service in found["services"].items():
         assert "image" in service
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
@@ -220,8 +220,28 @@ def test_compose_files_are_sound(name: str) -> None:
             continue
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
+        if service_name == "prometheus":
+            continue
         assert service["command"][0] in COMMANDS
         assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).exists()
+
+
+def test_prometheus_finds_what_it_is_told() -> None:
+    """It reads the files that compose gives it, and asks services of the cluster at the ports where they answer."""
+    compose = yaml.safe_load((DEPLOY / "compose.scale.yaml").read_text(encoding="utf-8"))
+    scrape = yaml.safe_load((DEPLOY / "prometheus.yaml").read_text(encoding="utf-8"))
+    service = compose["services"]["prometheus"]
+    given = {target: source for source, target, *_ in (volume.split(":") for volume in service["volumes"])}
+    read = [*scrape["rule_files"], service["command"][0].partition("=")[2]]
+    assert [given[file] for file in read] == ["./alerts.yaml", "./prometheus.yaml"]
+    secrets = {f"/run/secrets/{name}" for name in service["secrets"]}
+    page, workers = scrape["scrape_configs"]
+    assert {one["authorization"]["credentials_file"] for one in (page, workers)} == secrets
+    assert set(service["secrets"]) == set(compose["secrets"])
+    name, _, port = page["static_configs"][0]["targets"][0].partition(":")
+    assert compose["services"][name]["environment"]["AGGREGATOR_LISTEN"].endswith(f":{port}")
+    (found,) = workers["dns_sd_configs"]
+    assert set(found["names"]) == {name for name in compose["services"] if name in ("poll", "deliver")}
 
 
 @pytest.mark.parametrize(
@@ -271,6 +291,8 @@ def test_the_image_and_compose_agree_about_the_page() -> None:
             if service_name == "postgres":
                 continue
             assert (service["mem_limit"], service["pids_limit"]) == ("1g", 256)
+            if service_name == "prometheus":
+                continue
             if published := service.get("ports"):
                 address = service["environment"]["AGGREGATOR_LISTEN"]
                 assert address.rpartition(":")[2] == published[0].rpartition(":")[2]

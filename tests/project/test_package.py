@@ -53,7 +53,7 @@ def test_the_unit_starts_this_program() -> None:
     assert Path(start.group(1)).is_absolute()
 
 
-@pytest.mark.parametrize("command", ["print-compose", "print-alert-rules", "print-dashboard"])
+@pytest.mark.parametrize("command", ["print-compose", "print-alert-rules", "print-scrape-config", "print-dashboard"])
 def test_deployment_files_are_printed(command: str) -> None:
     """They are the files of deploy/, which are valid YAML (or JSON, which is YAML)."""
     assert isinstance(yaml.safe_load(output_of("service", command)), dict)

@@ -73,6 +73,20 @@ def test_a_worker_has_rules_channels_and_terms_without_files(folder: Path) -> No
     assert loaded.config.channels["mail"].available
 
 
+def test_a_node_without_the_page_keeps_the_token_that_it_knows(folder: Path) -> None:
+    """It serves its metrics with it; where it is not known, and always of the password, nothing is asked."""
+    settings = (folder / "settings.yaml").read_text().replace("web: {", 'web: {token: "${API}", ')
+    (folder / "settings.yaml").write_text(settings)
+    texts = read_texts(folder)
+    known = {"SMTP": "smtp-secret", "API": "0123456789abcdef"}
+    for environ in (known, {"SMTP": "smtp-secret"}):
+        loaded = load_texts(texts.files, environ, digest="d", whole=False, web=False)
+        web = loaded.config.settings.web
+        assert web.password is None
+        assert (web.token.get_secret_value() if web.token else None) == environ.get("API")
+        assert loaded.faults == ()
+
+
 def test_a_missing_secret_takes_its_channel_only(folder: Path) -> None:
     """The channel keeps its name and its hours, so that others deliver; rules that name it stay."""
     texts = read_texts(folder, load(folder, SECRETS))
