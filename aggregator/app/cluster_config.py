@@ -124,6 +124,14 @@ class ClusterConfig:
     def number(self) -> int:
         return self._app.current.number
 
+    async def require_files(self) -> None:
+        """Raise Conflict, which says where the files are, if this process has none. Raises StoreError."""
+        if self._path is None and (head := await self._cluster.head()):
+            raise Conflict(
+                f"this process has no configuration files: configuration {head.number} was put in force by "
+                f"{pusher(head.by)}; edit the files there, or put others in force with `aggregator config push`"
+            )
+
     async def start(self) -> None:
         """Put the files in force where that is safe, and follow what is. Raises StoreError, ConfigErrors."""
         head = await self._cluster.head()

@@ -75,13 +75,20 @@ class ConfigEditing:
         failing = await asyncio.to_thread(config.rule_test_errors, loaded)
         return RulesCheck(problems=(*loaded.warnings, *failing), rules=tuple(rule.id for rule in loaded.rules))
 
+    async def _require_files(self) -> None:
+        """Raise Conflict where the files are on another machine. Raises StoreError."""
+        if self.app.follower is not None:
+            await self.app.follower.require_files()
+
     async def rule_item(self, rule_id: str) -> RuleItem:
+        await self._require_files()
         return config.item_of(await self.rules_files(), rule_id)
 
     def fill_rule(self, item: str, form: Mapping[str, str]) -> RuleItem:
         return config.filled(item, form, tuple(self.app.current.rules))
 
     async def edit_rule(self, edit: RuleEdit) -> EditedRules:
+        await self._require_files()
         files = await self.rules_files()
         return await asyncio.to_thread(config.apply_edit, files, edit)
 
@@ -105,6 +112,7 @@ class ConfigEditing:
         self, rows: Sequence[Mapping[str, object]], *, about: str = "", by_title: bool = False
     ) -> tuple[tuple[str, ...], int | None]:
         """Add feeds and reload; return their ids, and the number of the edit if it can be undone."""
+        await self._require_files()
         async with self._edits:  # two edits of one file would undo each other
             added = await asyncio.to_thread(config.add_feeds, self.path, rows, by_title=by_title)
         await self.reloading()
@@ -113,6 +121,7 @@ class ConfigEditing:
         return ids, (await self._keep(edit)).id
 
     async def change_feeds(self, changes: Mapping[str, Mapping[str, object] | None], *, about: str) -> int | None:
+        await self._require_files()
         async with self._checks.turn(), self._edits:
             changed = await asyncio.to_thread(config.change_feeds, self.path, changes)
         await self.reloading()
@@ -123,6 +132,7 @@ class ConfigEditing:
         return kept[0].id if len(kept) == 1 else None
 
     async def _undo_of_feeds(self, edit: Edit) -> RulesFile:
+        await self._require_files()
         async with self._checks.turn(), self._edits:
             file = await asyncio.to_thread(config.read_file, self.path, edit.file)
             text = undone(file.text, edit)
@@ -206,6 +216,7 @@ class ConfigEditing:
             return await asyncio.to_thread(tried)
 
     async def _known_file(self, name: str) -> RulesFile:
+        await self._require_files()
         files = {file.name: file for file in await self.rules_files()}
         if name not in files:
             raise NotFound("file", name, list(files))

@@ -1,12 +1,15 @@
-"""Many large files that are in force already are not loaded again to read the database."""
+"""Files and what a cluster has in force: known by their digest, and edited only where they are."""
 
 from pathlib import Path
 
 import pytest
 
-from aggregator.app import load_config
-from aggregator.app.cluster_config import load_in_force, push_files
+from aggregator.app import load_config, open_application
+from aggregator.app.application import Follow
+from aggregator.app.backend import AppBackend
+from aggregator.app.cluster_config import load_from_database, load_in_force, push_files
 from aggregator.config import load
+from aggregator.core.errors import Conflict
 from aggregator.store import open_store
 from tests.support.engine import execute
 from tests.support.postgres import PostgresServer, postgres
@@ -40,3 +43,28 @@ async def test_files_in_force_are_known_by_their_digest(postgres: PostgresServer
     assert load_in_force(tmp_path) is None
     settings.write_text("settings:\n  database: postgresql://127.0.0.1:1/nobody\n")
     assert load_in_force(tmp_path) is None
+
+
+async def test_edits_are_refused_where_the_files_are_not(postgres: PostgresServer, tmp_path: Path) -> None:
+    """A page on another node says where they are, and writes none of its own."""
+    url, here = postgres.emptied(), tmp_path / "here"
+    here.mkdir()
+    (here / "all.yaml").write_text("feeds: [{id: a, url: 'https://a.example/'}]\nrules: [{id: watch, any: [S-400]}]\n")
+    async with open_store(url, index_text=lambda entry: entry.title) as store:
+        assert store.cluster is not None
+        await push_files(store.cluster, here, load(here, {}))
+    loaded = load_from_database(url, whole=True, web=True)
+    elsewhere = tmp_path / "elsewhere"
+    async with open_application(loaded, follow=Follow(None)) as app:
+        backend = AppBackend(app, elsewhere)
+        assert list(app.current.rules) == ["watch"]
+        edits = (
+            backend.write_feeds([{"url": "https://b.example/"}]),
+            backend.change_feeds({"a": None}, about="a"),
+            backend.rule_item("watch"),
+            backend.save_rules("rules.yaml", "rules: []\n", ""),
+        )
+        for edit in edits:
+            with pytest.raises(Conflict, match=rf"configuration 1 was put in force by .*{here}; edit the files there"):
+                await edit
+    assert not elsewhere.exists()
