@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a worker process imports this package too, and needs none of these
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
+    from aggregator.core.model import Fetched
+    from aggregator.parse.workers.pool import WorkerLimits
     from aggregator.ports import ArticleReader, Parser
 
 __all__ = ["can_read_articles", "open_parser", "open_reader"]
@@ -34,22 +38,46 @@ def open_parser(
     gzipped document may unpack to.
     """
     from aggregator.parse.parser import parser
-    from aggregator.parse.workers.pool import WorkerLimits
 
-    limits = WorkerLimits(
-        max_body_bytes=max_body_bytes, memory_bytes=memory_bytes, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s
-    )
+    def limits() -> WorkerLimits:
+        from aggregator.parse.workers.pool import WorkerLimits
+
+        return WorkerLimits(
+            max_body_bytes=max_body_bytes, memory_bytes=memory_bytes, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s
+        )
+
     return parser(workers, limits)
 
 
-def open_reader(
-    workers: int = 1, *, max_body_bytes: int = 10 * 2**20, cpu_s: int = 20, wall_s: float = 30.0, idle_s: float = 60.0
-) -> AbstractAsyncContextManager[ArticleReader]:
-    """Open a reader of articles with processes of its own, so that no feed waits for a page."""
-    from aggregator.parse.article_reader import open_article_reader
-    from aggregator.parse.workers.pool import WorkerLimits
+class _Reader:
+    """A reader of articles that is loaded with the first page."""
 
-    limits = WorkerLimits(
-        max_body_bytes=max_body_bytes, memory_bytes=1024 * 2**20, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s
-    )
-    return open_article_reader(workers, limits)
+    def __init__(
+        self, open_: Callable[[], AbstractAsyncContextManager[ArticleReader]], closing: AsyncExitStack
+    ) -> None:
+        self._open, self._closing = open_, closing
+        self._opened: ArticleReader | None = None
+
+    async def article(self, page: Fetched) -> str:
+        if self._opened is None:
+            self._opened = await self._closing.enter_async_context(self._open())
+        return await self._opened.article(page)
+
+
+@asynccontextmanager
+async def open_reader(
+    workers: int = 1, *, max_body_bytes: int = 10 * 2**20, cpu_s: int = 20, wall_s: float = 30.0, idle_s: float = 60.0
+) -> AsyncIterator[ArticleReader]:
+    """Open a reader of articles with processes of its own, so that no feed waits for a page."""
+
+    def opened() -> AbstractAsyncContextManager[ArticleReader]:
+        from aggregator.parse.article_reader import open_article_reader
+        from aggregator.parse.workers.pool import WorkerLimits
+
+        limits = WorkerLimits(
+            max_body_bytes=max_body_bytes, memory_bytes=1024 * 2**20, cpu_s=cpu_s, wall_s=wall_s, idle_s=idle_s
+        )
+        return open_article_reader(workers, limits)
+
+    async with AsyncExitStack() as closing:
+        yield _Reader(opened, closing)

@@ -1,24 +1,20 @@
 """The port Parser: what hashes can decide is decided here, the rest in a worker."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
-
-import msgspec
 
 from aggregator.core.model import FEED, FeedState, Fetched, ParsedEntry, ParsedFeed, ParseLevel, Reading
 from aggregator.core.polling.health import is_proven
-from aggregator.core.text.bundles import unbundled
-from aggregator.parse import replies
-from aggregator.parse.incremental import merged, same_entries
-from aggregator.parse.payload import Payload
-from aggregator.parse.workers.pool import WorkerLimits
-from aggregator.parse.workers.protocol import How, Job, Refusal, Reply, Request
-from aggregator.parse.workers.queues import ParserQueues
 from aggregator.ports import Begin, Recall
+
+if TYPE_CHECKING:  # what has not changed is recognised by its hash, and needs none of these
+    from aggregator.parse.workers.pool import WorkerLimits
+    from aggregator.parse.workers.protocol import How, Reply, Request
+    from aggregator.parse.workers.queues import ParserQueues
 
 MAX_QUARANTINED = 65_536  # bytes of a message that are kept
 
@@ -26,7 +22,7 @@ MAX_QUARANTINED = 65_536  # bytes of a message that are kept
 class JobRunner(Protocol):
     """A runner of jobs: workers, or a test."""
 
-    async def ask(self, job: Request, source: str = "", *, proven: bool = False) -> Reply:
+    async def ask(self, job: "Request", source: str = "", *, proven: bool = False) -> "Reply":
         """Return the reply to one job that comes from `source` (a feed's id); `proven`: its last poll went well."""
         ...
 
@@ -59,6 +55,11 @@ class IncrementalParser:
         body_hash = self.fingerprint(fetched.body)
         if body_hash == state.body_hash:
             return _nothing_new(ParseLevel.SAME_BODY, state, body_hash)
+        from aggregator.parse import replies
+        from aggregator.parse.incremental import merged, same_entries
+        from aggregator.parse.payload import Payload
+        from aggregator.parse.workers.protocol import Job
+
         memory = await recall() if recall else None
         address = _base(fetched.url)
         source = Payload(fetched.body, address, fetched.content_type, fetched.content_language)
@@ -77,11 +78,17 @@ class IncrementalParser:
             feed = replace(feed, body_hash=state.body_hash, memory=merged(memory, feed.memory))
         return _discovered(feed, dict(reversed(fetched.links)))
 
-    async def _messages(self, fetched: Fetched, state: FeedState, how: How) -> ParsedFeed:
+    async def _messages(self, fetched: Fetched, state: FeedState, how: "How") -> ParsedFeed:
         """Return the messages of a bundle, each read as a document of its own; refused ones are quarantined.
 
         Where an attachment is to blame, the message is read without. Raises ParseError if it may be read later.
         """
+        import msgspec
+
+        from aggregator.core.text.bundles import unbundled
+        from aggregator.parse import replies
+        from aggregator.parse.workers.protocol import Job, Refusal
+
         feed = ParsedFeed(parse_level=ParseLevel.DELTA, title=state.title, body_hash=state.body_hash)
         entries: list[ParsedEntry] = []
         refused: list[tuple[bytes, str]] = []
@@ -100,10 +107,12 @@ class IncrementalParser:
         return replace(feed, entries=tuple(entries), items=len(entries), quarantined=tuple(refused))
 
 
-def _how(reading: Reading, state: FeedState) -> How | None:
+def _how(reading: Reading, state: FeedState) -> "How | None":
     """Return what a worker needs to know of a document that is no feed."""
     if reading.kind == "feed":
         return None
+    from aggregator.parse.workers.protocol import How
+
     quiet = sum(state.parse_levels[:2])  # not modified, and the same bytes
     return How(reading.kind, reading.select, reading.ignore, reading.senders, quiet)
 
@@ -132,11 +141,30 @@ def _discovered(feed: ParsedFeed, links: dict[str, str]) -> ParsedFeed:
     return replace(feed, hub=links.get("hub", feed.hub), self_url=links.get("self", feed.self_url))
 
 
+class _Workers:
+    """The workers, of whom nothing is loaded before there is something to read."""
+
+    def __init__(self, workers: int, limits: "Callable[[], WorkerLimits]") -> None:
+        self._count, self._limits = workers, limits
+        self._queues: ParserQueues | None = None
+
+    async def ask(self, job: "Request", source: str = "", *, proven: bool = False) -> "Reply":
+        if self._queues is None:
+            from aggregator.parse.workers.queues import ParserQueues
+
+            self._queues = ParserQueues(self._count, self._limits())
+        return await self._queues.ask(job, source, proven=proven)
+
+    async def close(self) -> None:
+        if self._queues is not None:
+            await self._queues.close()
+
+
 @asynccontextmanager
-async def parser(workers: int, limits: WorkerLimits) -> AsyncIterator[IncrementalParser]:
+async def parser(workers: int, limits: "Callable[[], WorkerLimits]") -> AsyncIterator[IncrementalParser]:
     """Open the parser with its workers, which end with the context."""
-    queues = ParserQueues(workers, limits)
+    runner = _Workers(workers, limits)
     try:
-        yield IncrementalParser(queues)
+        yield IncrementalParser(runner)
     finally:
-        await queues.close()
+        await runner.close()

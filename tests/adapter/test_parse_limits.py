@@ -264,7 +264,7 @@ async def test_a_worker_killed_while_idle_costs_no_document() -> None:
                 await asyncio.gather(*map(ended, workers))
             found = await asyncio.gather(*(outcome(parser, GOOD, f"feed {n}") for n in range(20)))
             assert all(isinstance(one, ParsedFeed) for one in found), found
-        assert not parser._workers._suspects  # type: ignore[attr-defined]
+        assert not parser._workers._queues._suspects  # type: ignore[attr-defined]
 
 
 async def test_a_worker_killed_while_busy_costs_no_document() -> None:

@@ -67,7 +67,7 @@ def test_known(folder: Path) -> None:
     spared = {"pydantic", "yaml", "prometheus_client", "aggregator.core.settings", "aggregator.core.text.tokens"}
     spared |= {f"aggregator.{name}" for name in ("core.rules", "core.routing", "core.delivery", "store.queries")}
     assert sorted(found & (HEAVY | spared | {"selectolax", "sqlalchemy.dialects.postgresql"})) == []
-    assert len(found) <= 530
+    assert len(found) <= 495
 
 
 @pytest.mark.parametrize(
