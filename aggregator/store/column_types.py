@@ -17,6 +17,8 @@ from aggregator.core.text.sanitize import masked
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
 Values = dict[str, Any]
 Convert = Callable[[Any], Any]
 
@@ -107,7 +109,7 @@ class DigestList(UserDefinedType[Any]):
 def _dump(value: Any) -> str | None:
     if value == ():  # by far the most frequent list
         return "[]"
-    return None if value is None else json.dumps(value, separators=(",", ":"))
+    return None if value is None else _compact(value)
 
 
 def _load(value: str | None) -> Any:

@@ -4,11 +4,11 @@ Every statement takes the rows of all polls together; only routing goes poll by 
 story of one poll must be known to the next.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
@@ -16,6 +16,7 @@ from aggregator.core.errors import Conflict, StoreError
 from aggregator.core.model import Entry, HostLimit, PollResult, RoutingQuery, UnroutedPoll
 from aggregator.ports import Route
 from aggregator.store import mappers
+from aggregator.store.bulk import BulkStatement
 from aggregator.store.column_types import Values
 from aggregator.store.dialect import ROUTING_LOCK, Dialect
 from aggregator.store.schema import (
@@ -67,14 +68,19 @@ class PollWriter:
             .with_for_update()
         )
         at_feed = feeds.c.id == bindparam("feed_id")
-        self._state = update(feeds).where(at_feed).values(lease_owner=None, lease_until=None, begun_at=None)
-        self._memory = dialect.upsert(memories)
-        self._host = dialect.upsert(hosts, where=lambda new: new.not_before > hosts.c.not_before)
-        self._notice = dialect.insert_ignore(deliveries)
-        self._key = dialect.upsert(keys, where=lambda new: new.version > keys.c.version, keep=["seen_at"])
-        self._alias = dialect.insert_ignore(aliases)
-        self._unindexed = dialect.insert_ignore(unindexed)
-        self._wanted = dialect.insert_ignore(wanted_texts)
+        self._state = BulkStatement(
+            update(feeds).where(at_feed).values(lease_owner=None, lease_until=None, begun_at=None)
+        )
+        self._memory = BulkStatement(dialect.upsert(memories))
+        self._host = BulkStatement(dialect.upsert(hosts, where=lambda new: new.not_before > hosts.c.not_before))
+        self._notice = BulkStatement(dialect.insert_ignore(deliveries))
+        self._poison = BulkStatement(quarantined.insert())
+        self._key = BulkStatement(
+            dialect.upsert(keys, where=lambda new: new.version > keys.c.version, keep=["seen_at"])
+        )
+        self._alias = BulkStatement(dialect.insert_ignore(aliases))
+        self._unindexed = BulkStatement(dialect.insert_ignore(unindexed))
+        self._wanted = BulkStatement(dialect.insert_ignore(wanted_texts))
         self._ids = select(entries.c.feed, entries.c.key, entries.c.id).where(
             dialect.paired(entries.c.feed, entries.c.key)
         )
@@ -122,8 +128,8 @@ class PollWriter:
                 little.append({"feed_id": poll.state.id, **mappers.poll_values(poll.state)})
             else:
                 whole.append({"feed_id": poll.state.id, **mappers.feed_values(poll.state)})
-        _run(connection, self._state, whole)
-        _run(connection, self._state, little)
+        self._state.run(connection, whole)
+        self._state.run(connection, little)
 
     def _write_asides(self, connection: Connection, polls: Sequence[PollResult]) -> None:
         """Write what most polls do not have: a new memory, hosts that ask for rest, notices, quarantined entries."""
@@ -133,15 +139,15 @@ class PollWriter:
             for poll in polls
             for data, reason in poll.quarantined
         ]
-        _run(connection, self._memory, memory)
+        self._memory.run(connection, memory)
         self.write_hosts(connection, [host for poll in polls for host in poll.hosts])
-        _run(connection, self._notice, [mappers.delivery_values(notice) for poll in polls for notice in poll.notices])
-        _run(connection, quarantined.insert(), poison)
+        self._notice.run(connection, [mappers.delivery_values(notice) for poll in polls for notice in poll.notices])
+        self._poison.run(connection, poison)
 
     def write_hosts(self, connection: Connection, resting: Sequence[HostLimit]) -> None:
         """Let a host rest until the latest instant that was named."""
         ordered = sorted(resting, key=lambda limit: limit.host)  # two writers never wait for each other
-        _run(connection, self._host, [mappers.host_values(host) for host in ordered])
+        self._host.run(connection, [mappers.host_values(host) for host in ordered])
 
     def _write_wanted(self, connection: Connection, polls: Sequence[PollResult], ids: "Ids") -> None:
         """Queue articles to be read; if too many wait already, these are dropped."""
@@ -152,24 +158,25 @@ class PollWriter:
         ]
         if wanted:
             waiting = connection.execute(select(func.count()).select_from(wanted_texts)).scalar_one()
-            _run(connection, self._wanted, wanted[: max(0, MAX_ARTICLE_REQUESTS - waiting)])
+            self._wanted.run(connection, wanted[: max(0, MAX_ARTICLE_REQUESTS - waiting)])
 
     def write_entries(self, connection: Connection, written: Sequence[Entry]) -> "Ids":
         """Insert what is new, overwrite what has a higher version; return the ids by (feed, key)."""
         if not written:
             return {}
-        _run(connection, _upsert_entries(self._dialect), [mappers.entry_values(entry) for entry in written])
-        _run(connection, self._key, [mappers.key_values(entry) for entry in written])
-        _run(connection, self._alias, [row for entry in written for row in mappers.alias_values(entry)])
+        _upsert_entries(self._dialect).run(connection, [mappers.entry_values(entry) for entry in written])
+        self._key.run(connection, [mappers.key_values(entry) for entry in written])
+        self._alias.run(connection, [row for entry in written for row in mappers.alias_values(entry)])
         ids = self._find_ids(connection, ((entry.feed, entry.key) for entry in written))
-        _run(connection, self._unindexed, [{"entry": entry_id} for entry_id in ids.values()])
+        self._unindexed.run(connection, [{"entry": entry_id} for entry_id in ids.values()])
         changed = [ids[entry.feed, entry.key] for entry in written if entry.version > 1]
-        _run(connection, _redate(), [{"of_entry": entry_id} for entry_id in sorted(changed)])
+        if changed:
+            _redate().run(connection, [{"of_entry": entry_id} for entry_id in sorted(changed)])
         return ids
 
     def _find_ids(self, connection: Connection, wanted: Iterable[tuple[str, str]]) -> "Ids":
         found = connection.execute(self._ids, self._dialect.pairs(list(wanted)))
-        return {(row.feed, row.key): row.id for row in found}
+        return {(feed, key): entry_id for feed, key, entry_id in found}
 
     def _write_routing(self, connection: Connection, commit: PollCommit, ids: "Ids", read_at: datetime | None) -> None:
         poll = commit.poll
@@ -187,21 +194,23 @@ class PollWriter:
 
 
 @cache
-def _redate() -> Any:
+def _redate() -> BulkStatement:
     """Give the hits of an edited entry its date, which may be another one now."""
     from aggregator.store.routing import DATE_OF_ENTRY
 
-    return update(hits).where(hits.c.entry == bindparam("of_entry")).values(dated_at=DATE_OF_ENTRY)
+    return BulkStatement(update(hits).where(hits.c.entry == bindparam("of_entry")).values(dated_at=DATE_OF_ENTRY))
 
 
 @cache
-def _upsert_entries(dialect: Dialect) -> Any:
+def _upsert_entries(dialect: Dialect) -> BulkStatement:
     statement = dialect.insert(entries)
     kept = {"id", "feed", "key", "seen_at", "dated_at"}
-    return statement.on_conflict_do_update(
-        index_elements=["feed", "key"],
-        set_={c.name: statement.excluded[c.name] for c in entries.columns if c.name not in kept},
-        where=statement.excluded.version > entries.c.version,
+    return BulkStatement(
+        statement.on_conflict_do_update(
+            index_elements=["feed", "key"],
+            set_={c.name: statement.excluded[c.name] for c in entries.columns if c.name not in kept},
+            where=statement.excluded.version > entries.c.version,
+        )
     )
 
 
@@ -211,8 +220,3 @@ def _numbered(poll: PollResult, ids: "Ids") -> tuple[Entry, ...]:
 
 def _lost(commit: PollCommit) -> Conflict:
     return Conflict(f"feed {commit.poll.state.id}: lost the lease for this poll; its result was not written")
-
-
-def _run(connection: Connection, statement: Any, values: Sequence[Mapping[str, Any]]) -> None:
-    if values:
-        connection.execute(statement, values)

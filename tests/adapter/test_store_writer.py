@@ -8,18 +8,22 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, create_engine, text, update
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import Fingerprint, Health, PollResult, RoutingContext, RoutingResult, StoredToday
-from aggregator.store import open_store
+from aggregator.store import mappers, open_store
+from aggregator.store.bulk import BulkStatement
+from aggregator.store.dialect import SQLITE
 from aggregator.store.engine import Database
 from aggregator.store.location import parse_location
 from aggregator.store.migrate import upgrade
+from aggregator.store.schema import entries, feeds, hosts, metadata
 from aggregator.store.writer import Writer
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.records import (
@@ -154,7 +158,9 @@ async def test_two_processes_share_a_file(url: str) -> None:
     """A command beside the running service: both write, neither is refused, nothing is lost."""
     code = """
 import asyncio, sys
-from aggregator.store import open_store
+from aggregator.store import mappers, open_store
+from aggregator.store.bulk import BulkStatement
+from aggregator.store.dialect import SQLITE
 from tests.support.records import delivery
 async def main():
     async with open_store(sys.argv[1], index_text=lambda entry: entry.title) as store:
@@ -324,3 +330,34 @@ async def test_little_or_all_is_written(url: str, changes: dict[str, Any]) -> No
             for name in (*UNCHANGED, *changes):
                 assert getattr(found, name) == getattr(after, name)
     assert stored[0] == stored[1]
+
+
+def test_rows_in_bulk_are_stored_as_one_by_one() -> None:
+    """Many rows written at once are those that SQLAlchemy writes, in every type of column, new or overwritten."""
+    found = []
+    for in_bulk in (True, False):
+        engine = create_engine("sqlite://")
+        metadata.create_all(engine, [feeds, entries, hosts])
+
+        def run(connection: Connection, statement: Any, rows: list[dict[str, Any]], bulk: bool = in_bulk) -> None:
+            BulkStatement(statement).run(connection, rows) if bulk else connection.execute(statement, rows)
+
+        written = [
+            entry("a", title="nul\0, half \ud800, \U0001f600", categories=("x", "я"), published_at=NOW, lang="de"),
+            entry("b", author="", enclosures=("https://a.example/b.mp3",), content_hash=b"\0\xff", guid=None),
+        ]
+        limits = [{"host": "a", "not_before": NOW, "reason": "429"}, {"host": "b", "not_before": NOW, "reason": ""}]
+        with engine.begin() as connection:
+            run(connection, SQLITE.insert_ignore(entries), [mappers.entry_values(one) for one in written])
+            later = [replace(one, title="again", version=2) for one in written]
+            run(connection, SQLITE.insert_ignore(entries), [mappers.entry_values(one) for one in later])
+            host = SQLITE.upsert(hosts, where=lambda new: new.not_before > hosts.c.not_before)
+            for pushed in (0, 60, -60):
+                run(connection, host, [{**one, "not_before": NOW + timedelta(seconds=pushed)} for one in limits])
+            free = update(hosts).where(hosts.c.host == bindparam("of")).values(reason="fixed")
+            run(connection, free, [{"of": "a", "not_before": NOW + timedelta(days=1)}])
+            run(connection, free, [{"of": "b"}])
+            BulkStatement(free).run(connection, [])
+            found.append([connection.execute(text(f"SELECT * FROM {name}")).all() for name in ("entries", "hosts")])
+    assert found[0] == found[1]
+    assert [row.reason for row in found[0][1]] == ["fixed", "fixed"]
