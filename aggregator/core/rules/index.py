@@ -8,7 +8,7 @@ that shares everything else, so that a reload is an assignment.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import filterfalse, islice, pairwise
+from itertools import islice, pairwise
 
 from aggregator.core.model import Span
 from aggregator.core.rules.clauses import MAX_SPANS, Clause, Key
@@ -202,7 +202,7 @@ class _Listener:
     def keys(self, text: str) -> set[Key]:
         """Return the words and the beginnings that `text` has."""
         found, new = set[Key](), list[str]()
-        for chunk in set(filterfalse(self._silent.__contains__, spread(text).split())):
+        for chunk in {*spread(text).split()}.difference(self._silent):
             said = self._speaking.get(chunk)
             if said is None:
                 new.append(chunk)
