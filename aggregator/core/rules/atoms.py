@@ -63,7 +63,7 @@ class Atom:
     key: tuple[object, ...] = field(init=False)
     required: tuple[str, ...] = field(init=False)  # words without which a document cannot have it
     beginning: str = field(init=False)  # of a prefix that is a single word
-    bare: bool = field(init=False)  # a word that stands wherever its token does
+    bare: bool = field(init=False)  # a word that stands wherever its token does; worked out when it is asked for
     _hash: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,7 +73,14 @@ class Atom:
         object.__setattr__(self, "required", self.tokens[:-1] if self.prefix else self.tokens)
         single = self.prefix and len(self.tokens) == 1
         object.__setattr__(self, "beginning", self.tokens[0][:BEGINNING] if single else "")
-        object.__setattr__(self, "bare", self._is_bare())
+
+    def __getattr__(self, name: str) -> bool:
+        # Reached while the slot is empty: most spellings never come near a text.
+        if name != "bare":
+            raise AttributeError(name)
+        bare = self._is_bare()
+        object.__setattr__(self, "bare", bare)
+        return bare
 
     def __hash__(self) -> int:
         return self._hash

@@ -1,7 +1,7 @@
 """Compilation of a rule as written into one that can be matched against documents."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from hashlib import sha256
 from typing import Literal, TypeGuard
@@ -49,12 +49,20 @@ class Rule:
     config: RuleConfig
     tree: Node
     plan: Clause
-    version: str
+    version: str = field(init=False, repr=False, compare=False)
     warnings: tuple[Problem, ...] = ()
     fields: frozenset[str] = frozenset()
     langs: frozenset[str] = frozenset()
     terms: int = 0
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def __getattr__(self, name: str) -> str:
+        # Reached while the slot is empty: only rules that are compared with others need it.
+        if name != "version":
+            raise AttributeError(name)
+        version = _version(self.config, self.tree, self.lists)
+        object.__setattr__(self, "version", version)
+        return version
 
     def admits(self, document: Document, context: MatchContext) -> bool:
         """Tell whether a document's feed and language pass the rule's filters."""
@@ -82,7 +90,6 @@ def compile_rule(config: RuleConfig, lists: Lists) -> Rule:
         config=config,
         tree=tree,
         plan=plan,
-        version=_version(config, tree, work.used),
         warnings=tuple(work.problems),
         fields=frozenset(fields_of(plan)),
         langs=frozenset(map(language, config.lang)),
@@ -114,10 +121,10 @@ def rule_for_query(query: str, lists: Lists | None = None) -> Rule:
     return compile_rule(RuleConfig.model_validate({"id": "query", "query": query, "in": ALL_FIELDS}), lists or {})
 
 
-def _version(config: RuleConfig, tree: Node, used: Mapping[str, tuple[str, ...]]) -> str:
+def _version(config: RuleConfig, tree: Node, used: Iterable[tuple[str, tuple[str, ...]]]) -> str:
     feeds = config.feeds
     matters = (
-        tree, sorted(used.items()), config.in_, config.case, config.stem, config.translit, config.inflect,
+        tree, sorted(used), config.in_, config.case, config.stem, config.translit, config.inflect,
         sorted(feeds.tags), sorted(feeds.ids), sorted(feeds.not_ids), sorted(feeds.not_tags), sorted(config.lang),
     )  # fmt: skip
     return sha256(repr(matters).encode()).hexdigest()[:16]

@@ -97,7 +97,7 @@ class RuleIndex:
             new._remove(gone)
         for rule in enabled:
             old = self._rules.get(rule.id)
-            if old is None or old.version != rule.version:
+            if old is not rule and (old is None or old.version != rule.version):
                 if old is not None:
                     new._remove(rule.id)
                 new._add(rule)
