@@ -32,6 +32,7 @@ def main() -> None:
     except OSError as error:
         _drop_output()
         code = _say(f"cannot write the output: {error.strerror}")
+    gc.freeze()  # at the end, the collector would take apart all that ever was imported
     sys.exit(code)
 
 

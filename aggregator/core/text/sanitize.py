@@ -11,6 +11,7 @@ right-to-left letters. Embeddings, overrides and isolates never do (UAX 9; UTR 3
 """
 
 import re
+from functools import cache
 
 MAX_TITLE = 1000  # characters of a title, a list of authors, a sentence about a document
 MAX_NAME = 200  # of one author or category
@@ -41,10 +42,8 @@ _NEEDED = (
     r"|(?<=\U0001f3f4)[\U000e0061-\U000e007a]{1,6}\U000e007f"  # the flags of regions
 )
 UNSAFE = re.compile(f"[{_UNSAFE}]")  # steers or hides, whatever stands beside it
-_DROPPED = re.compile(f"(?=[{_UNSAFE}])(?:({_NEEDED})|[{_UNSAFE}]+)")
 _ODD = re.compile(f"[{_UNSAFE}\t\r]")
 _ODD_OR_WIDE = re.compile(f"[{_UNSAFE}\t\r{_SPACE.removeprefix(' ')}]")
-_ESCAPED = re.compile(f"(?=[{_UNSAFE}\r])(?:({_NEEDED})|[{_UNSAFE}\r])")
 
 _LINE_ENDS = re.compile("\r\n?|[\u2028\x85\v\f]")
 _SPACES = re.compile(f"[{_SPACE}]{{2,}}")
@@ -52,6 +51,16 @@ _LINE_EDGES = re.compile(f"[{_SPACE}]?\n[{_SPACE}]?")
 _EMPTY_LINES = re.compile("\n{3,}")
 _ANY_SPACES = re.compile(f"\n[{_SPACE}\n]*|[{_SPACE}][{_SPACE}\n]+")
 _EDGES = "".join(map(chr, (9, 10, 32, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x2800, 0x3000)))
+
+
+@cache  # these two take longer to compile than all others, and few programs meet a text that needs them
+def _dropped() -> re.Pattern[str]:
+    return re.compile(f"(?=[{_UNSAFE}])(?:({_NEEDED})|[{_UNSAFE}]+)")
+
+
+@cache
+def _escaped() -> re.Pattern[str]:
+    return re.compile(f"(?=[{_UNSAFE}\r])(?:({_NEEDED})|[{_UNSAFE}\r])")
 
 
 def clean_text(text: str, limit: int = MAX_TITLE) -> str:
@@ -87,12 +96,12 @@ def clean_lines(text: str) -> str:
 
 def inert(text: str) -> str:
     """Make `text` safe for a terminal: lines and blanks stay, control and invisible characters go."""
-    return _DROPPED.sub(r"\1", text.replace("\r", "")) if _ODD.search(text) else text
+    return _dropped().sub(r"\1", text.replace("\r", "")) if _ODD.search(text) else text
 
 
 def escaped(text: str) -> str:
     r"""Write control and invisible characters of `text` as `\u202e`, which also is their spelling inside JSON."""
-    return _ESCAPED.sub(_spelled, text) if _ODD.search(text) else text
+    return _escaped().sub(_spelled, text) if _ODD.search(text) else text
 
 
 def masked(text: str, limit: int = MAX_TITLE) -> str:
@@ -102,7 +111,7 @@ def masked(text: str, limit: int = MAX_TITLE) -> str:
     """
     if len(text) <= limit and text.isprintable():
         return text
-    line = _ESCAPED.sub(lambda found: found[1] or "\ufffd", text[:limit].replace("\n", " "))
+    line = _escaped().sub(lambda found: found[1] or "\ufffd", text[:limit].replace("\n", " "))
     return line if len(text) <= limit else f"{line[:-1]}…"
 
 
@@ -115,7 +124,7 @@ def _without_unsafe(text: str) -> str:
     if not _ODD.search(text):
         return text
     text = _LINE_ENDS.sub("\n", text).replace("\u2029", "\n\n").replace("\t", " ")
-    return _DROPPED.sub(r"\1", text)
+    return _dropped().sub(r"\1", text)
 
 
 def _spelled(found: re.Match[str]) -> str:
