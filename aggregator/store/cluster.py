@@ -51,10 +51,8 @@ NOW: ColumnElement[int] = literal_column("(extract(epoch from clock_timestamp())
 HEAD = select(configs.c.number, configs.c.digest, configs.c.by, configs.c.at).order_by(configs.c.number.desc())
 IN_LANE = feeds.c.slot == any_(bindparam("slots", type_=ARRAY(Integer)))
 SENDING = DeliveryState.SENDING.value
-POLLERS = select(func.count()).where(
-    literal("poll") == any_(func.string_to_array(nodes.c.roles, ",")),
-    cast(nodes.c.heartbeat_at, BigInteger) >= NOW - int(SILENT_S * SECOND),
-)
+ALIVE = cast(nodes.c.heartbeat_at, BigInteger) >= NOW - int(SILENT_S * SECOND)
+POLLERS = select(func.count()).where(literal("poll") == any_(func.string_to_array(nodes.c.roles, ",")), ALIVE)
 
 
 class SqlCluster:
@@ -268,6 +266,11 @@ def read_config(connection: Connection, number: int | None, *, feeds: bool) -> S
     if row is None:
         return None
     return StoredConfig(version=_version(row), files=_files(row.files), feeds=_files(row.feeds) if feeds else ())
+
+
+def living_nodes(connection: Connection) -> tuple[str, ...]:
+    """Return the names of the nodes that were heard of lately."""
+    return tuple(connection.execute(select(nodes.c.name).where(ALIVE).order_by(nodes.c.name).distinct()).scalars())
 
 
 def get_value(connection: Connection, name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Select, Table, Text, func, insert, select, text, update
 from sqlalchemy.types import TypeEngine
 
-from aggregator.core.errors import StoreError
+from aggregator.core.errors import Conflict, StoreError
 from aggregator.store.column_types import DigestList, FreeText, Instant, JsonList
 from aggregator.store.engine import make_engine, read_revision, require_current
 from aggregator.store.location import DatabaseLocation
@@ -51,12 +51,24 @@ def copy_database(source: DatabaseLocation, target: DatabaseLocation, step: Step
             connection = reading.connect()
         with connection as there:
             require_current(read_revision(there, source), source)
+            _require_no_nodes(there, source, "the copy will miss what they store")
             upgrade(target, make_dirs=False)
             with target.translate_errors(), writing.begin() as target_connection:
+                _require_no_nodes(target_connection, target, "they work on what is copied before it is whole")
                 return _CopyRun(there, target_connection, source, target, step).run()
     finally:
         reading.dispose()
         writing.dispose()
+
+
+def _require_no_nodes(connection: Connection, place: DatabaseLocation, why: str) -> None:
+    """Raise Conflict if processes use the database, on whatever machine; those of SQLite are known by their notes."""
+    if place.is_sqlite:
+        return
+    from aggregator.store.cluster import living_nodes  # SQLite has none
+
+    if names := living_nodes(connection):
+        raise Conflict(f"{place} is in use by {', '.join(names)}; stop these nodes first, or {why}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, select
 
-from aggregator.core.errors import SchemaOutOfDate, StoreError
+from aggregator.core.errors import Conflict, SchemaOutOfDate, StoreError
 from aggregator.core.model import (
     Because,
     ChannelTest,
@@ -20,6 +20,7 @@ from aggregator.core.model import (
     HitFilter,
     HostLimit,
     NearMiss,
+    Node,
     Note,
     PollResult,
     Report,
@@ -36,6 +37,7 @@ from aggregator.store import copy_store, count_rows, open_store
 from aggregator.store.copy import BATCH
 from aggregator.store.schema import STORED
 from tests.contract.conftest import index_text
+from tests.support.engine import execute
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.records import HOUR, NOW, delivery, entry, feed, hit, lease, making, polled, stored, story
 
@@ -158,6 +160,25 @@ async def test_there_and_back(tmp_path: Path, postgres: PostgresServer) -> None:
         assert (await store.catalog.add_silence(Silence(rule="r", until_at=NOW, reason="", created_at=NOW))).id == 2
     async with open_store(last, index_text=index_text) as store:
         assert await store.maintenance.check() == ()
+
+
+@pytest.mark.postgres
+async def test_a_database_that_nodes_use_is_not_copied(tmp_path: Path, postgres: PostgresServer) -> None:
+    """Nor written to, wherever those nodes run; once they have left, or died, it is."""
+    cluster, file = postgres.emptied(), sqlite(tmp_path / "a.db")
+    node = Node(id="n", name="east", roles=("poll",), version="1", schema="1", started_at=NOW, heartbeat_at=NOW)
+    async with open_store(file, index_text=index_text) as store:
+        await store.maintenance.upgrade()
+    async with open_store(cluster, index_text=index_text) as store:
+        assert store.cluster is not None
+        await store.cluster.beat(node)
+        for source, target in ((cluster, sqlite(tmp_path / "b.db")), (file, cluster)):
+            with pytest.raises(Conflict, match="is in use by east; stop these nodes first"):
+                await copy_store(source, target)
+        assert not (tmp_path / "b.db").exists()
+        execute(cluster, "UPDATE nodes SET heartbeat_at = heartbeat_at - 16000000")
+        await copy_store(cluster, sqlite(tmp_path / "b.db"))
+        await copy_store(file, cluster)
 
 
 async def test_nothing_is_mixed(tmp_path: Path) -> None:
