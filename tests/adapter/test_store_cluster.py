@@ -7,6 +7,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from aggregator.core.errors import Conflict
 from aggregator.core.model import (
     ConfigVersion,
     HostLimit,
@@ -22,6 +23,7 @@ from aggregator.core.model import (
 )
 from aggregator.core.polling.hosts import host_key
 from aggregator.core.polling.lanes import slot_of
+from aggregator.ports.cluster import Lane
 from aggregator.store import Store, open_store
 from aggregator.store.dialect import ROUTING_LOCK
 from tests.support.engine import execute
@@ -113,6 +115,51 @@ async def test_a_resting_host_hides_no_other(store: Store, monkeypatch: pytest.M
     (claimed,) = await store.feeds.claim_due(NOW + timedelta(hours=1), owner="me", lease_s=60, limit=9)
     assert claimed.id == "d"
     assert lane == slot_of(host_key(claimed.url))
+
+
+async def test_lanes_are_claimed_by_several_at_once(store: Store, url: str) -> None:
+    """Each gets all that is due in its own, and nothing once somebody else has taken that."""
+    assert store.cluster is not None
+    names = [f"f{number}" for number in range(60)]
+    await store.feeds.sync([feed(name, url=f"https://{name}.example/") for name in names], NOW)
+    lanes, later = [Lane(number, 3) for number in range(3)], NOW + timedelta(hours=1)
+    for lane in lanes:
+        await store.cluster.take_lane(lane, owner=f"n{lane.number}/1", mine=(), now=later)
+
+    async def claim(lane: Lane) -> set[str]:
+        owner = f"n{lane.number}/1"
+        claimed = await store.feeds.claim_due(later, owner=owner, lease_s=60, limit=99, per_host=4, lane=lane)
+        return {state.id for state in claimed}
+
+    found = await asyncio.gather(*map(claim, lanes))
+    for lane, claimed in zip(lanes, found, strict=True):
+        assert claimed == {name for name in names if slot_of(f"{name}.example") % 3 == lane.number}
+    await store.cluster.take_lane(lanes[0], owner="n9/1", mine=(), now=later)
+    with pytest.raises(Conflict, match="lane 0 was taken over by another process"):
+        await claim(lanes[0])
+
+
+async def test_who_takes_a_lane_frees_what_the_dead_held_in_it(store: Store, url: str) -> None:
+    """Leases of a node that fell silent, and of its own jobs that ended; not of those that live, nor in other lanes."""
+    assert store.cluster is not None
+    later = NOW + timedelta(hours=1)
+    owners = {"dead/1": "a", "alive/1": "b", "me/1": "c", "me/2": "d"}
+    await store.feeds.sync([feed(name, url=f"https://{name}.example/") for name in owners.values()], NOW)
+    for name in ("dead", "alive", "me"):
+        node = Node(id=name, name=name, roles=("poll",), version="1", schema="1", started_at=NOW, heartbeat_at=NOW)
+        await store.cluster.beat(node)
+    for owner, name in owners.items():
+        await store.feeds.claim_due(later, owner=owner, lease_s=3600, limit=1, ids=[name])
+    execute(url, "UPDATE nodes SET heartbeat_at = heartbeat_at - 16000000 WHERE id = 'dead'")
+
+    async def leased() -> set[str]:
+        return {one.state.id for one in await store.catalog.feeds() if one.state.lease_owner}
+
+    other = next(lane for lane in range(2) if lane != slot_of("a.example") % 2)
+    await store.cluster.take_lane(Lane(other, 2), owner="me/3", mine=["me/2"], now=later)
+    assert "a" in await leased()
+    await store.cluster.take_lane(Lane(0, 1), owner="me/3", mine=["me/2"], now=later)
+    assert await leased() == {"b", "d"}
 
 
 async def test_a_node_learns_how_many_share_the_lanes(store: Store, url: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +37,7 @@ __all__ = ["engine_url", "postgres"]
 pytestmark = pytest.mark.anyio
 
 PATIENCE_S = 30.0
+as_jobs = pytest.mark.parametrize("database", [pytest.param("as jobs", marks=pytest.mark.postgres)], indirect=True)
 FEEDS = [f"f{number}" for number in range(24)]
 ITEM = "<item><title>S-400 of {0}</title><guid isPermaLink='false'>{0}</guid><link>https://x.example/{0}</link></item>"
 
@@ -58,9 +59,11 @@ class SlowFetcher(FakeFetcher):
     at_work: Counter[str] = field(default_factory=Counter)
     goes_on: asyncio.Event = field(default_factory=_open)
     twice: list[str] = field(default_factory=list)
+    most_at_work: int = 0
 
     async def fetch(self, feed: Feed, state: FeedState) -> Fetched | NotModified:
         self.at_work[feed.id] += 1
+        self.most_at_work = max(self.most_at_work, self.at_work.total())
         if self.at_work[feed.id] > 1:
             self.twice.append(feed.id)
         try:
@@ -100,8 +103,27 @@ class Dispatch:
     def _ingestor(self, context: Context) -> Ingestor:
         return Ingestor(context, feeds=self.store.feeds, fetcher=self.fetcher, parser=inline_parser())
 
-    def worker(self, context: Context, **common: Any) -> LaneWorker:
-        return LaneWorker(context, ingestor=self._ingestor(context), rest_s=lambda _: 0.0, **common)
+    def worker(
+        self, context: Context, rest_s: Callable[[Iterable[str]], float] = lambda _: 0.0, **common: Any
+    ) -> LaneWorker:
+        return LaneWorker(context, ingestor=self._ingestor(context), rest_s=rest_s, **common)
+
+    def lone_worker(self, *, rest_s: Callable[[Iterable[str]], float] = lambda _: 0.0, **settings: Any) -> LaneWorker:
+        """A worker whose jobs a test hands out; `settings` are sections, with what differs in them."""
+        config = self.context.active.config
+        changed = {
+            name: getattr(config.settings, name).model_copy(update=section) for name, section in settings.items()
+        }
+        config = config.model_copy(update={"settings": config.settings.model_copy(update=changed)})
+        active = activate(config, ())
+        return self.worker(
+            replace(self.context, config=lambda: active),
+            rest_s,
+            cluster=self.store.cluster,
+            feeds=self.store.feeds,
+            deliver=Deliver(self.context, self.store.outbox, self.notifier),
+            jobs=MemoryJobs(MemoryQueue()),
+        )
 
     async def _in_process(self) -> None:
         poller = Poller(self.context, self._ingestor(self.context), self.store.feeds)
@@ -242,23 +264,39 @@ async def test_what_was_interrupted_goes_on(dispatch: Dispatch) -> None:
     assert dispatch.fetcher.twice == []
 
 
-@pytest.mark.parametrize("database", [pytest.param("as jobs", marks=pytest.mark.postgres)], indirect=True)
+@as_jobs
+async def test_one_job_polls_everything_in_its_lane(dispatch: Dispatch) -> None:
+    """However few places there are: what ends makes room for the next, between two looks of who plans."""
+    assert dispatch.store.cluster is not None
+    await dispatch.store.cluster.agree("lanes", "1")
+    await asyncio.wait_for(dispatch.lone_worker(polling={"concurrency": 2}).poll(0, "1.0"), PATIENCE_S)
+    assert dispatch.asked() == Counter(FEEDS)
+    assert dispatch.fetcher.most_at_work == 2
+
+
+@as_jobs
+async def test_a_lane_is_given_back_when_its_hosts_have_rested(dispatch: Dispatch) -> None:
+    """Whoever has it next knows nothing of these requests."""
+    assert dispatch.store.cluster is not None
+    await dispatch.store.cluster.agree("lanes", "1")
+    asked, loop = list[tuple[float, set[str]]](), asyncio.get_running_loop()
+
+    def rest_s(hosts: Iterable[str]) -> float:
+        asked.append((loop.time(), set(hosts)))
+        return 0.3
+
+    await asyncio.wait_for(dispatch.lone_worker(rest_s=rest_s).poll(0, "1.0"), PATIENCE_S)
+    ((ended_at, hosts),) = asked
+    assert hosts == {f"h{number}.example" for number in range(6)}
+    assert loop.time() - ended_at >= 0.3
+
+
+@as_jobs
 async def test_lanes_are_left_to_a_process_that_comes_later(dispatch: Dispatch) -> None:
     """Of two lanes, the one that was taken last is given back with the feeds of it that were not begun."""
     assert dispatch.store.cluster is not None
     await dispatch.store.cluster.agree("lanes", "2")
-    config = dispatch.context.active.config
-    one_at_a_time = {"http": config.settings.http.model_copy(update={"timeout_s": 149.0})}  # of each host
-    config = config.model_copy(update={"settings": config.settings.model_copy(update=one_at_a_time)})
-    active = activate(config, ())
-    deliver = Deliver(dispatch.context, dispatch.store.outbox, dispatch.notifier)
-    worker = dispatch.worker(
-        replace(dispatch.context, config=lambda: active),
-        cluster=dispatch.store.cluster,
-        feeds=dispatch.store.feeds,
-        deliver=deliver,
-        jobs=MemoryJobs(MemoryQueue()),
-    )
+    worker = dispatch.lone_worker(http={"timeout_s": 149.0})  # so that of each host one is claimed at a time
     dispatch.fetcher.goes_on.clear()
     polling = []
     for lane in (0, 1):
