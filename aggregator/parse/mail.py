@@ -6,6 +6,7 @@ after its headers, its parts and their nesting have been counted.
 
 import re
 from collections.abc import Sequence
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesParser
@@ -104,8 +105,17 @@ def _decoded(written: str) -> str:
     text = charset.as_utf8(raw).decode("utf-8-sig", "replace") if not written.isascii() else written
     try:
         return " ".join(str(make_header(decode_header(text))).split())
-    except (LookupError, ValueError):
+    except (LookupError, ValueError, MessageError):  # an unknown charset, a part of what base64 needs
         return " ".join(text.split())
+
+
+def _file_name(part: Message) -> str | None:
+    """Return the name of the file that a part is; "" if it cannot be read, None if there is none."""
+    try:
+        name = part.get_filename()
+    except (LookupError, ValueError):  # parameters (RFC 2231) in a charset that is none
+        return ""
+    return clean_text(_decoded(str(name or "")[:MAX_FIELD]), 200) or None
 
 
 class _Reading:
@@ -127,18 +137,18 @@ class _Reading:
             if kind == "multipart/alternative":
                 return _best(texts, [one.get_content_type() for one in below])
             return "\n\n".join(filter(None, texts))
-        if part.get_filename() or part.get_content_disposition() == "attachment" or not kind.startswith("text/"):
-            self._attach(part, kind)
+        name = _file_name(part)
+        if name is not None or part.get_content_disposition() == "attachment" or not kind.startswith("text/"):
+            self._attach(part, kind, name or "")
             return ""
         data = part.get_payload(decode=True)
         written = charset.as_utf8(data if isinstance(data, bytes) else b"", str(part.get("Content-Type", "")))
         text = written.decode("utf-8-sig", "replace")[: 2 * MAX_TEXT]
         return visible_text(text) if kind == "text/html" else text.strip()
 
-    def _attach(self, part: Message, kind: str) -> None:
+    def _attach(self, part: Message, kind: str, name: str) -> None:
         if len(self.names) >= MAX_ATTACHMENTS:
             return
-        name = clean_text(_decoded(str(part.get_filename() or "")[:MAX_FIELD]), 200)
         if name:
             self.names.append(name)
         if not self._attachments or not (kind == "application/pdf" or name.lower().endswith(".pdf")):

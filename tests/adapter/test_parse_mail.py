@@ -46,6 +46,28 @@ def test_encoded_words_and_charsets() -> None:
     assert titles(reading("From: a@b.c\nSubject: Militærøvelse\n\nx".encode(), MAIL)) == ["Militærøvelse"]
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        "Subject: S-400 =?utf-8?b?w?=",
+        "From: =?utf-8?b?w4VzZ?= <a@b.example>",
+        "From: =?utf-8?q?x?= <a@b.example>, =?utf-8?b?/?=",
+        "Content-Type: text/plain; name*=u\0f''%c3",
+        "Content-Disposition: inline; filename*=no\0ne'en'%ff%fe",
+        "Content-Disposition: inline; filename*0*=x'y'%ff; filename*1*=%00",
+        "Date: =?utf-8?b?w?=",
+        "Archived-At: =?utf-8?b?w?=",
+    ],
+)
+def test_a_broken_header_costs_no_message(field: str) -> None:
+    """What cannot be decoded is shown as it was sent, or left out: the text is read."""
+    ours, _, _ = field.partition(":")
+    usual = {"Subject": "S-400", "From": "a@b.example", "Content-Type": "text/plain"}
+    fields = [field, *(f"{name}: {value}" for name, value in usual.items() if name != ours)]
+    entry = first(reading("\r\n".join([*fields, "", "S-400 seen"]).encode(), MAIL))
+    assert str(entry[2]).startswith("S-400")
+
+
 def test_html_is_read_as_text() -> None:
     """Where there is a plain form as well, that one, unless it only says where to look."""
     message = mail()
