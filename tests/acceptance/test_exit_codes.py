@@ -95,12 +95,14 @@ def test_ctrl_c_is_clean(folder: Path) -> None:
     child, terminal = pty.fork()
     if not child:
         os.chdir(folder)
+        os.kill(os.getpid(), signal.SIGSTOP)  # until something can be read
         os.execv(sys.executable, [*PROGRAM, "match", "--term", "x"])
-    place = f"/proc/{child}/fd/0"
-    wait_for(lambda: os.readlink(place) != os.readlink("/proc/self/fd/0"), what="the child to take the terminal")
+    os.waitpid(child, os.WUNTRACED)
+    theirs = os.open(f"/proc/{child}/fd/0", os.O_RDONLY | os.O_NOCTTY)
     os.write(terminal, b"the first line of a text\n")
-    theirs = os.open(place, os.O_RDONLY | os.O_NOCTTY)
-    wait_for(lambda: unread(theirs) == 0, what="the program to read")
+    wait_for(lambda: unread(theirs) > 0, what="a line to read")
+    os.kill(child, signal.SIGCONT)
+    wait_for(lambda: unread(theirs) == 0, what="the program to read it")
     os.close(theirs)
     os.write(terminal, b"\x03")
     said = b""
