@@ -71,6 +71,7 @@ class Stream:
         frequencies = self.model.frozen()
         began = process_time()
         reports = describe(entries, hits, now, Vocabulary(frequencies))
+        frequencies = events.with_poll(frequencies, [*reports.values()])
         question = self.router.query(hits, entries, now, reports, frequencies)
         context = self._answer(question or RoutingQuery())
         routed = self.router.route(

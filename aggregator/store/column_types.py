@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary
 from sqlalchemy.types import UserDefinedType
 
@@ -109,13 +110,25 @@ class DigestList(UserDefinedType[Any]):
 def _dump(value: Any) -> str | None:
     if value == ():  # by far the most frequent list
         return "[]"
-    return None if value is None else _compact(value)
+    if value is None:
+        return None
+    # Several times as fast, and the same but for characters beyond ASCII, which it does not escape.
+    try:
+        found = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a lone surrogate
+        found = b"\xff"
+    return found.decode() if found.isascii() else _compact(value)
 
 
 def _load(value: str | None) -> Any:
     if value == "[]":
         return ()
-    return None if value is None else json.loads(value)
+    if value is None:
+        return None
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:  # an escaped lone surrogate, which only the other library reads
+        return json.loads(value)
 
 
 def storable(text: str) -> str:

@@ -21,6 +21,7 @@ from aggregator.core.events.frequencies import (
     idf,
     keys,
     load_frequencies,
+    with_poll,
 )
 from aggregator.core.events.joining import (
     EVENT_AGE,
@@ -54,4 +55,5 @@ __all__ = [
     "load_because",
     "load_frequencies",
     "recurring",
+    "with_poll",
 ]

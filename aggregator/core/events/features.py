@@ -19,6 +19,7 @@ WORDS, MAX_CHARS = 60, 900  # of a text that are read
 MAX_COUNT = 9
 RECENT, RECURRING, MIN_RECURRING = 200, 0.3, 6  # last entries of a feed; share and number of them that make a banner
 
+_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _DESIGNATOR = re.compile(r"\b([^\W\d_]{1,5})[-‐‑–]?(\d{1,4}[A-Za-z]{0,2})\b")
 _SPOKEN_LEAST, _SKELETON_LEAST = 2, 3  # characters of a word; consonants of a name
@@ -35,15 +36,16 @@ def features(entry: Entry, recurring: frozenset[str] = frozenset()) -> Features:
     common = common_words(lang)
     headline, opening = tokens(title), tokens(text)[:WORDS]
     text = text[: opening[-1].end] if opening else ""
+    of_title, of_text = _Figures(title), _Figures(text)
     counts: Counter[str] = Counter()
     shown: dict[str, str] = {}
     for stem, word, times in [
-        *((stem, word, 2) for stem, word in _stems(title, headline, lang, common)),
-        *((stem, word, 1) for stem, word in _stems(text, opening, lang, common)),
+        *((stem, word, 2) for stem, word in _stems(title, headline, of_title, lang, common)),
+        *((stem, word, 1) for stem, word in _stems(text, opening, of_text, lang, common)),
     ]:
         counts[stem] += times
         shown.setdefault(stem, word)
-    named = _anchors(title, headline, common, initial=True)
+    named = _anchors(title, headline, of_title, common, initial=True)
     return Features(
         lang=lang,
         stems=tuple(counts),
@@ -51,7 +53,7 @@ def features(entry: Entry, recurring: frozenset[str] = frozenset()) -> Features:
         shown=tuple(shown.values()),
         headline=tuple(token.folded for token in headline),
         anchors=named,
-        text_anchors=tuple(a for a in _anchors(text, opening, common, initial=False) if a not in named),
+        text_anchors=tuple(a for a in _anchors(text, opening, of_text, common, initial=False) if a not in named),
     )
 
 
@@ -67,7 +69,23 @@ def _language(declared: str | None, text: str) -> str:
     return guess.likeliest[0] if guess.certain else language(declared) or next(iter(guess.likeliest), "")
 
 
-def _stems(text: str, words: Sequence[Token], lang: str, common: frozenset[str]) -> Iterator[tuple[str, str]]:
+class _Figures:
+    """The designators of a text (whole, letters, number), and the numbers that are no part of one.
+
+    Single digits say little.
+    """
+
+    def __init__(self, text: str) -> None:
+        digits = _DIGIT.search(text) is not None  # few headlines have any
+        found = [*_DESIGNATOR.finditer(text)] if digits else []
+        self.designators = [(match[0], match[1], match[2]) for match in found]
+        rest = _DESIGNATOR.sub(" ", text) if found else text
+        self.numbers = [number for number in _NUMBER.findall(rest) if len(number) > 1] if digits else []
+
+
+def _stems(
+    text: str, words: Sequence[Token], figures: _Figures, lang: str, common: frozenset[str]
+) -> Iterator[tuple[str, str]]:
     """Yield stems with the words as they are written: words, pairs of unspaced signs, numbers, designators."""
     before: Token | None = None
     for token in words:
@@ -82,22 +100,19 @@ def _stems(text: str, words: Sequence[Token], lang: str, common: frozenset[str])
             written = text[token.start : token.end]
             inner = inner_words(token.folded)
             yield (min(inner)[0] if inner else root(written, lang)), written
-    for found in _DESIGNATOR.finditer(text):
-        yield fold(found[1] + found[2]), found[0]
-    for number in _numbers(text):
+    for whole, sign, number in figures.designators:
+        yield fold(sign + number), whole
+    for number in figures.numbers:
         yield _plain(number), number
-
-
-def _numbers(text: str) -> Iterator[str]:
-    """Yield the numbers that are no part of a designator; single digits say little."""
-    return (number for number in _NUMBER.findall(_DESIGNATOR.sub(" ", text)) if len(number) > 1)
 
 
 def _plain(number: str) -> str:
     return re.sub(r"[.,](?=\d{3}\b)", "", number).replace(",", ".")
 
 
-def _anchors(text: str, words: Sequence[Token], common: frozenset[str], *, initial: bool) -> tuple[str, ...]:
+def _anchors(
+    text: str, words: Sequence[Token], figures: _Figures, common: frozenset[str], *, initial: bool
+) -> tuple[str, ...]:
     """Return names as consonants, numbers and designators: what a translation leaves as it is.
 
     A name is a capitalised word, or any of a script without capitals. The first word of a headline may be
@@ -115,9 +130,9 @@ def _anchors(text: str, words: Sequence[Token], common: frozenset[str], *, initi
             skeleton = _skeleton(written)
             if len(skeleton) >= _SKELETON_LEAST:
                 found[skeleton] = None
-    for number in _numbers(text):
+    for number in figures.numbers:
         found[f"#{_plain(number)}"] = None
-    for sign, number in _DESIGNATOR.findall(text):
+    for _, sign, number in figures.designators:
         found[f"{anyascii(sign).lower()}{number.lower()}"] = None
     return tuple(found)
 

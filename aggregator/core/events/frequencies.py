@@ -1,19 +1,22 @@
 """How frequent words are in the stream, and what that makes them weigh."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from heapq import nlargest
-from math import log, sqrt
+from itertools import compress, filterfalse
+from math import fsum, log, sqrt
+from operator import mul
 
 import msgspec
 
 from aggregator.core.events.features import MAX_COUNT
-from aggregator.core.model import Features, Frequencies
+from aggregator.core.model import Features, Frequencies, Report
 
 PRIOR = 400  # documents that are taken for seen before the first: one word in few texts is not yet a frequent word
 HORIZON = 20_000  # documents after which all counts are halved, so that old news wears off
 REFRESH = 0.02  # of the documents must be new before frequencies are frozen anew
+MANY = 100  # reports of one poll, from which their own words are learnt first
 STEM_KEYS, ANCHOR_KEYS = 12, 8
 LOGS = (0.0, *(1 + log(count) for count in range(1, MAX_COUNT + 1)))  # what a stem's count makes of its weight
+SQUARES = tuple(each * each for each in LOGS)
 
 
 def idf(frequencies: Frequencies, stem: str) -> float:
@@ -56,6 +59,16 @@ def counted(frequencies: Frequencies, rows: Sequence[Features]) -> Frequencies:
     return Frequencies(documents=documents, counts=counts)
 
 
+def with_poll(frequencies: Frequencies, reports: Sequence[Report]) -> Frequencies:
+    """Return frequencies that know the words of a poll that brings very many reports, before they are compared.
+
+    As long as little is learnt, every word that they have in common seems rare: all look like one event, and each is
+    compared with all the others.
+    """
+    many = len(reports) >= MANY and len(reports) > REFRESH * frequencies.documents
+    return counted(frequencies, [report.features for report in reports]) if many else frequencies
+
+
 def dump_frequencies(frequencies: Frequencies) -> bytes:
     """Serialise frequencies; of many documents, without what occurred once."""
     least = 2 if frequencies.documents > PRIOR else 1
@@ -71,18 +84,30 @@ def load_frequencies(data: bytes) -> Frequencies:
 
 def keys(known: Features, frequencies: Frequencies) -> list[str]:
     """Return the keys under which a report is looked up: its heaviest stems (w:) and its anchors (a:)."""
-    weighted = [(weight(count, idf(frequencies, stem)), stem) for stem, count in weighing(known)]
-    heaviest = [f"w:{stem}" for heavy, stem in nlargest(STEM_KEYS, weighted) if heavy]
-    rarest = nlargest(ANCHOR_KEYS, ((idf(frequencies, f"a:{anchor}"), anchor) for anchor in known.anchors))
-    return heaviest + [f"a:{anchor}" for _, anchor in rarest]
+    heaviest = sorted(((heavy, stem) for stem, heavy in weights(known, frequencies).items() if heavy), reverse=True)
+    rarest = sorted(((idf(frequencies, f"a:{anchor}"), anchor) for anchor in known.anchors), reverse=True)
+    stems, anchors = heaviest[:STEM_KEYS], rarest[:ANCHOR_KEYS]
+    return [*(f"w:{stem}" for _, stem in stems), *(f"a:{anchor}" for _, anchor in anchors)]
 
 
-def weighing(known: Features) -> Iterator[tuple[str, int]]:
-    """Yield the stems of features that weigh anything, with their counts."""
-    return ((stem, count) for stem, count in zip(known.stems, known.counts, strict=True) if count)
+def weights(known: Features, frequencies: Frequencies) -> dict[str, float]:
+    """Return what each stem of a report weighs: the logarithm of its count by the square root of its rarity.
 
-
-def weight(count: int, rarity: float) -> float:
-    """Return what a stem weighs in a report in which it occurs `count` times."""
+    Stems that count for nothing, since they recur in the feed, have no weight at all.
+    """
     # The square root keeps one odd word from deciding alone: with plain idf, a third fewer retellings are found.
-    return LOGS[count] * sqrt(rarity)
+    stems = tuple(compress(known.stems, known.counts))
+    logs = map(LOGS.__getitem__, filter(None, known.counts))
+    return dict(zip(stems, map(mul, logs, map(sqrt, _rarities(stems, frequencies))), strict=True))
+
+
+def length(known: Features, frequencies: Frequencies) -> float:
+    """Return the length of the vector of `weights`."""
+    # In C, and without making the vector: this is most of what it costs to compare an entry with many reports.
+    return sqrt(fsum(map(mul, map(SQUARES.__getitem__, known.counts), _rarities(known.stems, frequencies))))
+
+
+def _rarities(stems: Sequence[str], frequencies: Frequencies) -> Iterator[float]:
+    for unknown in filterfalse(frequencies.rarities.__contains__, stems):
+        idf(frequencies, unknown)
+    return map(frequencies.rarities.__getitem__, stems)

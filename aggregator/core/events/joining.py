@@ -4,16 +4,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from heapq import nlargest
 from itertools import pairwise
-from math import sqrt
+from math import fsum, sqrt
 from typing import Any
 
 import msgspec
 
 from aggregator.core.events.features import written_anchors
-from aggregator.core.events.frequencies import LOGS, idf, weighing, weight
-from aggregator.core.model import Because, Features, Frequencies, JoinKind, NearMiss, Report, Story
+from aggregator.core.events.frequencies import LOGS, idf, length, weights
+from aggregator.core.model import Because, Features, Fingerprint, Frequencies, JoinKind, NearMiss, Report, Story
 from aggregator.core.stories import SIMILARITY, contradiction, hides_names, names, numbers, similarity, twin
 from aggregator.core.text.facts import is_sign
 from aggregator.core.text.language import common_words, root
@@ -37,7 +38,7 @@ SLOT, SMALL_SLOT, SAME_WORDS = 4, 2, 4  # words in which two headlines of one te
 HEADLINE_ANCHORS = 3  # shared by headlines in two languages
 TITLE_ANCHORS, TEXT_ANCHORS = 2, 4  # or this many in the headlines and in all of both
 TRANSLATED_WITHIN = timedelta(hours=12)
-HOUR = timedelta(hours=1)
+MARGIN = 1e-9  # for the rounding of a bound
 _YEAR = re.compile(r"(?:19|20)\d\d")
 MAX_WORDS, MAX_MISSES = 6, 3  # of a reason
 
@@ -85,31 +86,28 @@ class Weights:
 
     def __init__(self, frequencies: Frequencies) -> None:
         self.frequencies = frequencies
-        self._known: dict[str, _Weighed] = {}
+        self._known: dict[str, tuple[Features, dict[str, int], float]] = {}
+        self._facts: dict[str, tuple[Fingerprint, frozenset[str], frozenset[str]]] = {}
 
-    def of(self, report: Report) -> "_Weighed":
-        """Return what a report weighs; a report that was written again has its id, but other features."""
+    def of(self, report: Report) -> tuple[dict[str, int], float]:
+        """Return how often each stem of a report occurs, and the length of the vector of their weights.
+
+        A report that was written again has its id, but other features.
+        """
         known = self._known.get(report.id)
-        if known is None or known.features is not report.features:
-            known = self._known[report.id] = _Weighed(report.features, self.frequencies)
-        return known
+        if known is None or known[0] is not report.features:
+            found = report.features
+            counts = dict(zip(found.stems, found.counts, strict=True))
+            known = self._known[report.id] = found, counts, length(found, self.frequencies)
+        return known[1], known[2]
 
-
-class _Weighed:
-    """The stems of a report with their places in its text, and the sum of the squares of what they weigh."""
-
-    __slots__ = ("features", "places", "squares", "stems")
-
-    def __init__(self, features: Features, frequencies: Frequencies) -> None:
-        self.features, self.stems = features, frozenset(features.stems)
-        self.places = {stem: place for place, stem in enumerate(features.stems)}
-        self.squares, known = 0.0, frequencies.rarities
-        for stem, count in zip(features.stems, features.counts, strict=True):
-            if count:
-                rarity = known.get(stem)
-                if rarity is None:
-                    rarity = idf(frequencies, stem)
-                self.squares += LOGS[count] * LOGS[count] * rarity
+    def facts_of(self, report: Report) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the names of a report, without common words, and its numbers."""
+        known = self._facts.get(report.id)
+        if known is None or known[0] is not report.fingerprint:
+            named = frozenset(names(report.fingerprint) - common_words(report.features.lang))
+            known = self._facts[report.id] = report.fingerprint, named, _figures(report)
+        return known[1], known[2]
 
 
 class _Comparison:
@@ -117,30 +115,48 @@ class _Comparison:
 
     def __init__(self, new: Report, known: Weights) -> None:
         self._new, self._known = new, known
-        self._shown = dict(zip(new.features.stems, new.features.shown, strict=True))
-        self._weights = {stem: weight(count, self._idf(stem)) for stem, count in weighing(new.features)}
+        self._weights = weights(new.features, known.frequencies)
         self._stems = frozenset(self._weights)
-        self._norm = sqrt(sum(weight * weight for weight in self._weights.values()))
+        self._norm = sqrt(fsum(weight * weight for weight in self._weights.values()))
+
+    @cached_property
+    def _shown(self) -> Mapping[str, str]:
+        return dict(zip(self._new.features.stems, self._new.features.shown, strict=True))
+
+    @cached_property
+    def _shares(self) -> Mapping[str, float]:
+        """What each stem adds to the square of the vector's length, which is 1.0."""
+        return {stem: (weight / self._norm) ** 2 for stem, weight in self._weights.items() if self._norm}
+
+    def may_count(self, report: Report, least: float) -> bool:
+        """Tell, at a tenth of the cost, whether `with_report` may find the two alike: the bound of Cauchy and Schwarz.
+
+        A cosine is no more than the length of that part of a unit vector which the other one shares.
+        """
+        shared = self._stems.intersection(report.features.stems)
+        if len(shared) < REASON or not self._shares:
+            return False
+        wanted = least - MARGIN + DECAY * self._hours(report)
+        return fsum(map(self._shares.__getitem__, shared)) >= wanted * wanted
+
+    def _hours(self, report: Report) -> float:
+        return abs((self._new.at - report.at).total_seconds()) / 3600
 
     def with_report(self, report: Report) -> _Likeness:
         """Compare with one report: the cosine of the two vectors of weights."""
-        hours = abs((self._new.at - report.at).total_seconds()) / 3600
-        known = self._known.of(report)
-        shared = self._stems & known.stems
-        if len(shared) < REASON:
+        hours, mine, rarities = self._hours(report), self._weights, self._known.frequencies.rarities
+        counts, norm = self._known.of(report)
+        words = [
+            (mine[stem] * LOGS[count] * sqrt(rarities[stem]), stem)
+            for stem in self._stems.intersection(counts)
+            if (count := counts[stem])
+        ]
+        if len(words) < REASON or not self._norm or not norm:
             return _Likeness(0.0, 0.0, hours, report, ())
-        stems, counts, mine = report.features.stems, report.features.counts, self._weights
-        rarities, total, words = self._known.frequencies.rarities, 0.0, []
-        # In order of the text, not of the set: a sum must not depend on how strings are hashed.
-        for place in sorted([known.places[stem] for stem in shared]):
-            if count := counts[place]:
-                stem = stems[place]
-                rarity = rarities[stem]
-                product = mine[stem] * LOGS[count] * sqrt(rarity)
-                total += product
-                words.append((product, rarity, self._shown[stem]))
-        cosine = total / (self._norm * sqrt(known.squares)) if known.squares else 0.0
-        return _Likeness(cosine - DECAY * hours, cosine, hours, report, tuple(words))
+        # An exact sum, since one that is rounded depends on the order of a set, and so on how strings are hashed.
+        cosine = fsum(product for product, _ in words) / (self._norm * norm)
+        shared = tuple((product, rarities[stem], self._shown[stem]) for product, stem in words)
+        return _Likeness(cosine - DECAY * hours, cosine, hours, report, shared)
 
     def agreement(self, reports: Sequence[Report]) -> "_Agreement":
         """Compare the facts with those of the reports that one alert stands for, taken together.
@@ -148,18 +164,17 @@ class _Comparison:
         Names weigh by the square of their rarity: everybody names the president. They say nothing in German, which
         writes every noun as a name.
         """
-        mine, theirs = self._named(self._new), frozenset[str]().union(*map(self._named, reports))
+        mine, figures = self._known.facts_of(self._new)
+        known = [self._known.facts_of(report) for report in reports]
+        theirs = frozenset[str]().union(*(named for named, _ in known))
+        others = frozenset[str]().union(*(numbered for _, numbered in known))
         can = min(ENOUGH_NAMES, self._length(mine), self._length(theirs))
-        figures, others = _figures(self._new), frozenset[str]().union(*map(_figures, reports))
         return _Agreement(
             names=self._length(mine & theirs) / can if can and self._new.features.lang != "de" else 1.0,
             numbers=_common_numbers(figures, others),
             differing=(mine - theirs, theirs - mine),
             figures=(figures, others),
         )
-
-    def _named(self, report: Report) -> frozenset[str]:
-        return frozenset(names(report.fingerprint) - common_words(report.features.lang))
 
     def _length(self, found: Iterable[str]) -> float:
         lang = self._new.features.lang
@@ -225,20 +240,20 @@ def join(
     policy: Policy = Policy(),
     *,
     apart: frozenset[str] = frozenset(),
-    weights: Weights | None = None,
+    known: Weights | None = None,
 ) -> tuple[Story | None, Because]:
     """Return the story that a new report belongs to, if any, and why.
 
     `candidates` are recent stories that share a key with it, `apart` those that a person has set apart from
     this very entry. RETELLING: the alert of `Because.origin` stands for it; FOLLOW_UP and TRANSLATION: it is to
-    be alerted as an update. `weights`, by the same frequencies, spare those who compare many reports a good deal.
+    be alerted as an update. `known`, by the same frequencies, spare those who compare many reports a good deal.
     """
     if not policy.events:
         return None, Because()
     candidates = [story for story in candidates if story.reports]
     if not candidates:
         return None, Because()
-    comparison = _Comparison(new, weights or Weights(frequencies))
+    comparison = _Comparison(new, known or Weights(frequencies))
     verdicts = [v for story in candidates if (v := _verdict(new, story, comparison, policy, apart))]
     verdicts.sort(key=lambda v: v.rank, reverse=True)
     joined = next((v for v in verdicts if v.kind and not _crosses(v, verdicts)), None)
@@ -282,22 +297,23 @@ def _verdict(
     reports = story.reports
     if len(reports) > MAX_REPORTS:
         reports = (reports[0], *reports[1 - MAX_REPORTS :])
-    likenesses = [comparison.with_report(report) for report in reports]
     strict = STRICT if policy.strict else 0.0
     least = FOLLOW_UP + strict
-    groups: dict[str, list[_Likeness]] = {}
-    others = list[_Likeness]()
-    for one in likenesses:
-        spoken = one.report.features.lang == new.features.lang
-        (groups.setdefault(one.report.origin or one.report.id, []) if spoken else others).append(one)
-    found = [
-        (near.score + agreement.worth, near, agreement, group)
-        for group in groups.values()
-        if (near := max(group, key=_nearness)).counts(least)
-        for agreement in [comparison.agreement([one.report for one in group])]
-    ]
+    groups: dict[str, list[Report]] = {}
+    others = list[Report]()
+    for report in reports:
+        spoken = report.features.lang == new.features.lang
+        (groups.setdefault(report.origin or report.id, []) if spoken else others).append(report)
+    found = []
+    for known in groups.values():
+        likely = {report.id: comparison.with_report(report) for report in known if comparison.may_count(report, least)}
+        near = max(likely.values(), key=_nearness, default=None)
+        if near is not None and near.counts(least):
+            group = [likely.get(report.id) or comparison.with_report(report) for report in known]
+            agreement = comparison.agreement(known)
+            found.append((near.score + agreement.worth, near, agreement, group))
     if not found:
-        return _translated(new, story, others, least, apart)
+        return _translated(new, story, others, comparison, least, apart)
     sure, near, agreement, group = max(found, key=lambda one: (one[0], _nearness(one[1])))
     if story.id in apart:
         return _Verdict(story, near, None, "set apart by a person")
@@ -382,19 +398,28 @@ def _overlap(one: Sequence[str], other: Sequence[str]) -> float:
 
 
 def _translated(
-    new: Report, story: Story, others: Sequence[_Likeness], least: float, apart: frozenset[str]
+    new: Report,
+    story: Story,
+    others: Sequence[Report],
+    comparison: _Comparison,
+    least: float,
+    apart: frozenset[str],
 ) -> _Verdict | None:
     """Return the verdict on a story's reports in other languages: by names and numbers, or words that they share."""
     if not others:
         return None
     mine, found = new.features, list[_Likeness]()
     titles, texts = {*mine.anchors}, {*mine.anchors, *mine.text_anchors}
-    for one in others:
-        if one.hours * HOUR > TRANSLATED_WITHIN:
+    for report in others:
+        if abs(new.at - report.at) > TRANSLATED_WITHIN:
             continue
-        known = one.report.features
-        headline, text = titles.intersection(known.anchors), texts.intersection((*known.anchors, *known.text_anchors))
+        known = report.features
+        headline = titles.intersection(known.anchors)
+        if len(headline) < TITLE_ANCHORS and not comparison.may_count(report, least):
+            continue
+        text = texts.intersection((*known.anchors, *known.text_anchors))
         enough = len(headline) >= HEADLINE_ANCHORS or (len(headline) >= TITLE_ANCHORS and len(text) >= TEXT_ANCHORS)
+        one = comparison.with_report(report)
         if enough or one.counts(least):
             share = len(text) / max(1, min(len(mine.anchors), len(known.anchors)))
             words = tuple((1.0, 0.0, word) for word in written_anchors(mine, text))

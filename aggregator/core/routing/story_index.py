@@ -215,7 +215,7 @@ class StoryIndex:
             return copy.story, events.copy_because(report, copy.story, copy.report)
         apart = besides.apart if besides else frozenset[str]()
         near = self._known(dict.fromkeys((*copies, *retold)), besides)
-        return events.join(report, near, self._frequencies, self._policy, apart=apart, weights=self._weights)
+        return events.join(report, near, self._frequencies, self._policy, apart=apart, known=self._weights)
 
     def _known(self, names: Iterable[str], besides: Story | None) -> list[Story]:
         """Return the stories with these ids, as far as they were loaded, but not the ones that a person set apart."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.resources import files
-from itertools import pairwise, zip_longest
+from itertools import islice, pairwise, zip_longest
 from unicodedata import combining, decimal, normalize
 
 from aggregator.core.text.affixes import stems
@@ -27,6 +27,7 @@ _SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400
 _DESIGNATOR = re.compile(rf"(?<![^\W_])([^\W\d_](?:[^\W\d_]|[{_MARKS}]){{0,4}})[-‐‑–]?(\d{{1,4}}[A-Za-z]{{0,2}})\b")
 _APOSTROPHE = re.compile("['’ʼ]")  # inside a Ukrainian word
 _SENTENCE = re.compile(r"[.!?…:;\n]+|[“”\"«»„]+")
+_DIGIT = re.compile(r"\d")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _HIDING = 0.75  # of the words of a headline that are capitalised, from which that says nothing
 _MULTIPLES = """
@@ -67,6 +68,8 @@ def units(text: str, most: int | None = None) -> list[str]:
 
 @lru_cache(maxsize=8)  # the headline and the text of one entry, which are asked for three times
 def _units(text: str, most: int | None) -> Sequence[str]:
+    if text.isascii():
+        return [match[0].lower() for match in islice(_WORD.finditer(text), most)]
     found: list[str] = []
     for match in _WORD.finditer(text):
         word = match[0]
@@ -119,6 +122,9 @@ def numbers(text: str, lang: str) -> set[str]:
     found, spoken = set[str](), _number_words(lang)
     text = western(normalize("NFKC", text))
     written = _WORD.findall(text)
+    plain = text.isascii() and lang not in _INFLECTED and not _DIGIT.search(text)
+    if plain and spoken.keys().isdisjoint(map(str.lower, written)):
+        return found  # as of most headlines
     for word, following in zip_longest(written, written[1:], fillvalue=""):
         value = plain_number(word) if word[0].isdigit() else _value(word, lang, spoken) if spoken else ""
         if value:
@@ -175,6 +181,8 @@ def names(text: str) -> set[str]:
 
 def designators(text: str) -> set[str]:
     """Return what is named by an abbreviation and a number, written together: s400 for S-400."""
+    if not _DIGIT.search(text):
+        return set()
     return {fold_word(sign) + number.lower() for sign, number in _DESIGNATOR.findall(text)}
 
 

@@ -100,7 +100,8 @@ def guess_language(text: str) -> LanguageGuess:
 
 
 def _guess(window: str) -> LanguageGuess:
-    letters = Counter(_script(char) for char in window if char.isalpha())
+    signs = filter(str.isalpha, window)
+    letters = Counter({"LATIN": len([*signs])}) if window.isascii() else Counter(map(_script, signs))
     count = letters.total()
     if len(window) < 3 or not count:
         return LanguageGuess()
@@ -218,8 +219,8 @@ def _without_past(word: str) -> str:
 
 def _lowered(text: str) -> str:
     """Lower a headline in capitals, which would be taken for Japanese."""
-    latin = [char for char in text if char.isascii() and char.isalpha()]
-    shouted = text.isupper() or (len(text) > 5 and sum(char.isupper() for char in latin) > 0.8 * len(latin))
+    latin = [*filter(str.isalpha, text if text.isascii() else filter(str.isascii, text))]
+    shouted = text.isupper() or (len(text) > 5 and sum(map(str.isupper, latin)) > 0.8 * len(latin))
     return text.lower() if shouted else text
 
 

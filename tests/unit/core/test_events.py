@@ -87,7 +87,7 @@ def test_weights_that_are_kept_change_nothing_and_forget_what_was_written_again(
     first, edited = report(AGENCY), replace(report(OTHER), id=report(AGENCY).id)
     for known in (first, edited, first):
         alone = join(new, [story(known)], Frequencies())
-        assert join(new, [story(known)], Frequencies(), weights=kept) == alone
+        assert join(new, [story(known)], Frequencies(), known=kept) == alone
         assert (alone[0] is None) == (known is edited)
 
 
