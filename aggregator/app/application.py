@@ -231,7 +231,7 @@ async def open_application(
             redact=redact,
             clock=clock,
             console=console,
-            vocabulary=StreamVocabulary(store.feeds),
+            vocabulary=StreamVocabulary(store.feeds, clock),
             _closing=closing,
         )
         if store.cluster is not None and follow is not None:

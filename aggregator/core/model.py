@@ -561,6 +561,14 @@ class Story:
     apart: frozenset[str] = frozenset()
 
 
+class UndescribedStory(NamedTuple):
+    """A story without reports, the first of its entries that is left, and the hits of that."""
+
+    story: Story
+    entry: Entry
+    hits: tuple[Hit, ...]
+
+
 # --- alerts --------------------------------------------------------------------------------------
 
 

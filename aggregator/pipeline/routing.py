@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aggregator.core.events import with_poll
 from aggregator.core.model import (
     Entry,
     Frequencies,
@@ -44,6 +43,8 @@ class _Noted:
 
 def decide(router: "Router", frequencies: Frequencies, poll: UnroutedPoll) -> tuple[RoutingQuery | None, Route]:
     """Return what must be looked up to route the hits of a poll, and what decides about them then."""
+    from aggregator.core.events import with_poll  # a pass without hits does without
+
     frequencies = with_poll(frequencies, [*poll.reports.values()])
     question = router.query(poll.hits, poll.entries, poll.at, poll.reports, frequencies)
     route = partial(

@@ -4,6 +4,7 @@ It is frozen for each poll, and so part of the question that its routing asks; w
 commit. A process that dies loses the latest of it only, which shifts weights a little and nothing else.
 """
 
+import asyncio
 import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aggregator.core.errors import StoreError
 from aggregator.core.model import NO_FREQUENCIES, NO_VOCABULARY, Frequencies, Report, Vocabulary
-from aggregator.ports import Feeds
+from aggregator.ports import Clock, Feeds
 
 if TYPE_CHECKING:  # a pass without hits does without them
     from aggregator.core.events import FrequencyModel
@@ -28,6 +29,8 @@ class StreamVocabulary:
     """The vocabulary of one process; the database keeps the frequencies for the next, where there is one."""
 
     store: Feeds | None = None
+    clock: Clock | None = None
+    _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _model: "FrequencyModel | None" = None
     _saved: Frequencies = NO_FREQUENCIES
     _recurring: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -50,8 +53,10 @@ class StreamVocabulary:
         if self._model is None:
             from aggregator.core.events import FrequencyModel
 
-            self._saved = await self._load()
-            self._model = FrequencyModel(self._saved)
+            async with self._loading:  # of several polls that want it at once, one reads it
+                if self._model is None:
+                    self._saved = await self._load()
+                    self._model = FrequencyModel(self._saved)
         frequencies = self._model.frozen()
         if self.store and frequencies is not self._saved:
             await self._save(self.store, frequencies)
@@ -76,10 +81,21 @@ class StreamVocabulary:
 
         stored = await self.store.learned(NAME) if self.store else None
         try:
-            return load_frequencies(stored) if stored else NO_FREQUENCIES
+            return load_frequencies(stored) if stored else await self._begin()
         except ValueError as error:
             log.warning("the stored frequencies of the stream's words are damaged (%s); learning them anew", error)
             return NO_FREQUENCIES
+
+    async def _begin(self) -> Frequencies:
+        """Learn from what is stored, where nothing was learnt yet: stories of before events can be joined then."""
+        if self.store is None or self.clock is None:
+            return NO_FREQUENCIES
+        from aggregator.pipeline.old_stories import describe_old_stories
+
+        frequencies = await describe_old_stories(self.store, self.clock.now())
+        if frequencies.documents:
+            await self._save(self.store, frequencies)
+        return frequencies
 
     async def _save(self, store: Feeds, frequencies: Frequencies) -> None:
         from aggregator.core.events import dump_frequencies

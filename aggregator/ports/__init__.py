@@ -31,6 +31,7 @@ from aggregator.core.model import (
     RoutingResult,
     Silence,
     StoredKey,
+    UndescribedStory,
     Unrouted,
     UnroutedPoll,
 )
@@ -99,9 +100,8 @@ class Parser(Protocol):
     ) -> ParsedFeed:
         """Return the entries of `fetched`, read as `reading` says, that the remembered document did not have.
 
-        `recall` gives what the last parse asked to remember (None: nothing was remembered); it is
-        called only if the bytes differ from those that `state` knows. `begin` is called before
-        anything is read of a document that has something new. Raises ParseError.
+        `recall` gives what the last parse asked to remember (None: nothing); it is called only if the bytes differ from
+        those that `state` knows. `begin` is called before a document is read that has something new. Raises ParseError.
         """
         ...
 
@@ -201,6 +201,10 @@ class Feeds(Protocol):
 
     async def recent_features(self, feed: str, limit: int) -> tuple[Features, ...]:
         """Return the features of this feed's latest reports."""
+        ...
+
+    async def undescribed(self, since: datetime, limit: int) -> tuple[UndescribedStory, ...]:
+        """Return stories from since then that have no report, but an entry, the latest first."""
         ...
 
     async def learned(self, name: str) -> bytes | None:

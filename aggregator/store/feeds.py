@@ -29,6 +29,7 @@ from aggregator.core.model import (
     Routed,
     RoutingQuery,
     StoredKey,
+    UndescribedStory,
     Unrouted,
     UnroutedPoll,
 )
@@ -45,6 +46,7 @@ from aggregator.store.feed_sync import sync_feeds
 from aggregator.store.idle import NEXT_POLL
 from aggregator.store.reader import ReadPool
 from aggregator.store.schema import ALWAYS, aliases, entries, feeds, hosts, keys, learned, memories, reports
+from aggregator.store.stories import find_undescribed
 from aggregator.store.unrouted import Unroutable, route_waiting, try_later, unrouted_polls
 from aggregator.store.writer import Writer
 
@@ -242,6 +244,9 @@ class SqlFeeds:
         query = RECENT_FEATURES.limit(limit)
         found = await self._reader.read(lambda connection: connection.execute(query, {"feed": feed}).scalars().all())
         return tuple(map(mappers.features, found))
+
+    async def undescribed(self, since: datetime, limit: int) -> tuple[UndescribedStory, ...]:
+        return await self._reader.read(lambda connection: find_undescribed(connection, self._dialect, since, limit))
 
     async def learned(self, name: str) -> bytes | None:
         return await self._reader.read(lambda connection: connection.execute(LEARNED, {"name": name}).scalar())

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, literal, select, update
 
 from aggregator.core.events import MAX_REPORTS
 from aggregator.core.model import (
@@ -16,6 +16,7 @@ from aggregator.core.model import (
     Story,
     StoryEdit,
     StoryMerge,
+    UndescribedStory,
 )
 from aggregator.core.routing.batches import chosen_reports
 from aggregator.core.stories import DISTRUSTED, EVENT_KEYS, LATEST, UNDONE_WITHIN, shortlist, unfolding
@@ -25,6 +26,7 @@ from aggregator.store.dialect import Dialect
 from aggregator.store.schema import (
     SPLIT_OUT,
     deliveries,
+    entries,
     hits,
     labels,
     notes,
@@ -128,6 +130,37 @@ def load_stories(
     return tuple(
         mappers.story(row, chosen_reports(row.id, known.get(row.id, []), most), frozenset(apart.get(row.id, ())))
         for row in connection.execute(query, bound)
+    )
+
+
+def find_undescribed(
+    connection: Connection, dialect: Dialect, since: datetime, limit: int
+) -> tuple[UndescribedStory, ...]:
+    """Return stories without reports that began since then, each with the first of its entries that is left."""
+    first = select(func.min(hits.c.entry)).where(hits.c.story == stories.c.id).scalar_subquery()
+    query = (
+        select(stories.c.id, first.label("entry"))
+        .where(
+            stories.c.last_at >= since,  # which it is indexed by
+            stories.c.first_at >= since,
+            stories.c.joined.is_(None),
+            ~exists().where(reports.c.story == stories.c.id),
+            first.is_not(None),
+        )
+        .order_by(stories.c.last_at.desc(), stories.c.id)
+        .limit(limit)
+    )
+    entry_of: dict[str, int] = {row.id: row.entry for row in connection.execute(query)}
+    numbers = sorted(set(entry_of.values()))
+    found = {row.id: mappers.entry(row) for row in connection.execute(select(entries).where(entries.c.id.in_(numbers)))}
+    of_entry: dict[int, list[Hit]] = {}
+    for row in connection.execute(select(hits).where(hits.c.entry.in_(numbers)).order_by(hits.c.id)):
+        of_entry.setdefault(row.entry, []).append(mappers.hit_of(row._asdict()))
+    known = {story.id: story for story in load_stories(connection, dialect, entry_of)}
+    return tuple(
+        UndescribedStory(known[name], found[number], tuple(of_entry[number]))
+        for name, number in entry_of.items()
+        if name in known and number in found
     )
 
 

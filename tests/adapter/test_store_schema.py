@@ -1,24 +1,34 @@
 """The schema's history leads to the tables that the code knows, once, whichever process comes first."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, inspect
+from sqlalchemy import Connection, MetaData, create_engine, inspect
 
+from aggregator.core.model import Entry, HitState
+from aggregator.core.stories import fingerprint, keys
 from aggregator.store import open_store
+from aggregator.store.column_types import micros
 from aggregator.store.location import parse_location
+from aggregator.store.mappers.stories import fingerprint_list
 from aggregator.store.migrate import upgrade
 from aggregator.store.migrations import REVISIONS
 from aggregator.store.partial_indexes import metadata
 from aggregator.store.search_postgres import texts
+from tests.support.arrivals import AGENCY, SITE, Arrivals
 from tests.support.postgres import PostgresServer, postgres
+from tests.support.records import NOW
 
 __all__ = ["postgres"]
+
+BEFORE_EVENTS = "0020"
 
 pytestmark = pytest.mark.anyio
 
@@ -114,3 +124,56 @@ async def test_upgrade_that_breaks_off_leaves_what_was(tmp_path: Path, monkeypat
         assert "no tables yet" in (await store.maintenance.check())[0]
         await store.maintenance.upgrade()
         assert await store.maintenance.check() == ()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def no_tables(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/a.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create()
+
+
+async def test_hits_of_an_old_database_take_retellings_after_the_upgrade(no_tables: str) -> None:
+    """A program that knew copies only left a story; upgraded, the event in other words is folded into it."""
+    made = Entry(feed="agency", key="k", title=AGENCY[0], summary=AGENCY[1], lang="en", seen_at=NOW)
+    known, at = fingerprint(made), micros(NOW)
+    old = create_engine(no_tables)
+    with old.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", "aggregator:store/migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, BEFORE_EVENTS)
+        tables = MetaData()
+        tables.reflect(connection, only=["feeds", "entries", "stories", "story_keys", "hits"])
+
+        def insert(table: str, **given: object) -> None:
+            """Insert a row; what is not given is empty."""
+            empty = {int: 0, float: 0.0, bool: True, str: "", bytes: b""}
+            row = {
+                c.name: given.get(c.name, empty[c.type.python_type])
+                for c in tables.tables[table].columns
+                if c.name in given or (not c.nullable and c.server_default is None and c.computed is None)
+            }
+            connection.execute(tables.tables[table].insert(), row)
+
+        insert("feeds", id="agency", url="https://agency.example/feed", health="ok", rungs="[]")
+        texts = {"title": made.title, "summary": made.summary, "lang": "en"}
+        rest = {"aliases": "[]", "categories": "[]", "enclosures": "[]", "reason": "new", "version": 1}
+        insert("entries", id=1000, feed="agency", key="k", seen_at=at, **texts, **rest)
+        told = {"feeds": '["agency"]', "told": '["s400"]', "first_at": at, "last_at": at}
+        insert("stories", id="s", title=made.title, fingerprint=json.dumps(fingerprint_list(known)), **told)
+        for key in keys(known):
+            insert("story_keys", key=key, story="s")
+        of = {"rule": "s400", "feed": "agency", "entry": 1000, "entry_key": "k", "entry_version": 1, "spans": "[]"}
+        insert("hits", id="h", story="s", state="alerted", created_at=at, **of)
+    old.dispose()
+    async with open_store(no_tables, index_text=lambda entry: entry.title) as store:
+        await store.maintenance.upgrade()
+        arrivals = Arrivals(store)
+        await arrivals.begin()
+        (folded,) = await arrivals.poll("site", SITE, hours=1)
+        assert (folded.state, folded.story) == (HitState.FOLDED, "s")
+        story, details = await store.catalog.story("s")
+        assert (story.feeds, len(details)) == (("agency", "site"), 2)

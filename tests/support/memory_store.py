@@ -58,6 +58,7 @@ from aggregator.core.model import (
     StorySummary,
     Suspect,
     Undelivered,
+    UndescribedStory,
     Undo,
     Unrouted,
     UnroutedPoll,
@@ -503,6 +504,17 @@ class MemoryFeeds:
     async def recent_features(self, feed: str, limit: int) -> tuple[Features, ...]:
         of_feed = [report for _, report in self._tables.reports.values() if report.feed == feed]
         return tuple(r.features for r in sorted(of_feed, key=lambda r: r.at, reverse=True)[:limit])
+
+    async def undescribed(self, since: datetime, limit: int) -> tuple[UndescribedStory, ...]:
+        described = {story for story, _ in self._tables.reports.values()}
+        found = []
+        for name in self._tables.stories.keys() - described:
+            story = self._tables.story(name)
+            numbers = [hit.entry_id for hit in self._tables.hits.values() if hit.story == name and hit.entry_id]
+            if story.first_at >= since and story.joined is None and numbers:
+                of_entry = tuple(hit for hit in self._tables.hits.values() if hit.entry_id == min(numbers))
+                found.append(UndescribedStory(story, self._tables.entries[min(numbers)], of_entry))
+        return tuple(sorted(found, key=lambda one: one.story.last_at, reverse=True)[:limit])
 
     async def learned(self, name: str) -> bytes | None:
         return self._tables.learned.get(name)

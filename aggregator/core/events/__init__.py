@@ -27,12 +27,12 @@ from aggregator.core.events.joining import (
     EVENT_AGE,
     MAX_REPORTS,
     Policy,
-    Weights,
     copy_because,
     dump_because,
     join,
     load_because,
 )
+from aggregator.core.events.likeness import Weights
 
 __all__ = [
     "EVENT_AGE",

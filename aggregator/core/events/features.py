@@ -70,7 +70,7 @@ def _language(declared: str | None, text: str) -> str:
 
 
 class _Figures:
-    """The designators of a text (whole, letters, number), and the numbers that are no part of one.
+    """The designators of a text (whole, its name, its number), and the numbers that are no part of one.
 
     Single digits say little.
     """

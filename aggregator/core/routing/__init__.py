@@ -3,5 +3,16 @@
 from aggregator.core.routing.changes import plan_join, plan_split
 from aggregator.core.routing.deliveries import Recipients, whole_channel
 from aggregator.core.routing.router import STALE, Router, describe, silenced
+from aggregator.core.routing.story_index import found_by
 
-__all__ = ["STALE", "Recipients", "Router", "describe", "plan_join", "plan_split", "silenced", "whole_channel"]
+__all__ = [
+    "STALE",
+    "Recipients",
+    "Router",
+    "describe",
+    "found_by",
+    "plan_join",
+    "plan_split",
+    "silenced",
+    "whole_channel",
+]

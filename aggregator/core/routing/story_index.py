@@ -46,8 +46,12 @@ def story_ids(entry: Entry) -> tuple[str, ...]:
 
 def lookup(report: Report, frequencies: Frequencies, settings: StorySettings) -> tuple[str, ...]:
     """Return the keys by which stories are found that this is a copy or a retelling of."""
-    retold = events.keys(report.features, frequencies) if settings.events else ()
-    return (*copy_keys(report.fingerprint), *retold)
+    return found_by(report, frequencies) if settings.events else (*copy_keys(report.fingerprint),)
+
+
+def found_by(report: Report, frequencies: Frequencies) -> tuple[str, ...]:
+    """Return the keys by which the story of a report is found, by copies and by other words for it."""
+    return (*copy_keys(report.fingerprint), *events.keys(report.features, frequencies))
 
 
 def policy(settings: StorySettings) -> events.Policy:

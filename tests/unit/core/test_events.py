@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from aggregator.core import events
 from aggregator.core.events import FrequencyModel, Policy, Weights, features, join
+from aggregator.core.events.likeness import Comparison
 from aggregator.core.model import Because, Entry, Features, Frequencies, HitState, JoinKind, Report, Story
 from aggregator.core.stories import fingerprint
 from benchmarks.story_stream import (
@@ -89,6 +90,31 @@ def test_weights_that_are_kept_change_nothing_and_forget_what_was_written_again(
         alone = join(new, [story(known)], Frequencies())
         assert join(new, [story(known)], Frequencies(), known=kept) == alone
         assert (alone[0] is None) == (known is edited)
+
+
+WORDS = [f"word{number}" for number in range(12)]
+TEXTS = st.lists(st.sampled_from(WORDS), min_size=3, max_size=20).map(" ".join)
+
+
+@given(TEXTS, TEXTS, st.lists(TEXTS, max_size=4), st.sampled_from([0.0, 2.0, 30.0]))
+def test_the_quick_bound_hides_nothing_that_is_alike(one: str, other: str, rest: list[str], hours: float) -> None:
+    """Whatever words two reports share, and however frequent these are: what counts is never skipped."""
+    frequencies = events.counted(Frequencies(), [report((text, "")).features for text in rest])
+    comparison = Comparison(report((one, "")), Weights(frequencies))
+    known = report((other, ""), "site", hours)
+    likeness = comparison.with_report(known)
+    least = likeness.score
+    assert not likeness.counts(least) or comparison.may_count(known, least)
+
+
+def test_a_poll_of_very_many_reports_is_weighed_by_its_own_words() -> None:
+    """A word that all of them have says nothing, even on the first day; a few reports change no weight."""
+    reports = [report((f"word{number} shared", ""), f"feed{number}") for number in range(100)]
+    assert events.with_poll(Frequencies(), reports[:99]) == Frequencies()
+    found = events.with_poll(Frequencies(), reports)
+    assert (found.documents, events.idf(found, "share") < 2 < events.idf(found, "word7")) == (100, True)
+    learnt = Frequencies(documents=10_000, counts={})
+    assert events.with_poll(learnt, reports) is learnt
 
 
 @pytest.mark.parametrize(

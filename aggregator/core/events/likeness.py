@@ -1,0 +1,190 @@
+"""How like a new report is to those that are known: in its words, and in its names and numbers."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from heapq import nlargest
+from math import fsum, sqrt
+
+from aggregator.core.events.frequencies import LOGS, idf, length, weights
+from aggregator.core.model import Features, Fingerprint, Frequencies, Report
+from aggregator.core.stories import names, numbers
+from aggregator.core.text.language import common_words, root
+
+DECAY = 0.005  # of likeness for every hour between two reports
+RARE = 2.0  # idf of a word that fewer than one document in seven has
+DOUBTFUL_WORDS, REASON = 2, 3  # shared: rare ones, and words in all, of any join
+NAMES, NUMBERS = 0.36, 0.1  # what it adds to a likeness that names agree, that numbers do
+ENOUGH_NAMES = 12.0  # length of the vector of shared names that is no longer little: two or three rare ones
+SHORT_NUMBER = 2  # digits
+MAX_WORDS = 6  # of a reason
+MARGIN = 1e-9  # for the rounding of a bound
+_YEAR = re.compile(r"(?:19|20)\d\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How like a new report is to one that is known: `score` is `cosine`, less for the time between them."""
+
+    score: float
+    cosine: float
+    hours: float
+    report: Report
+    shared: tuple[tuple[float, float, str], ...]  # weight, idf and written form of each shared word
+
+    def counts(self, least: float) -> bool:
+        """Tell whether the two are alike enough to be compared at all."""
+        return self.score >= least and len(self.shared) >= REASON and self.rare >= DOUBTFUL_WORDS
+
+    @property
+    def rare(self) -> int:
+        """How many of the shared words are rare."""
+        return sum(1 for _, rarity, _ in self.shared if rarity >= RARE)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The heaviest shared words."""
+        return tuple(word for _, _, word in nlargest(MAX_WORDS, self.shared))
+
+
+class Weights:
+    """What the reports of one poll weigh by `frequencies`, each computed once however often it is compared."""
+
+    def __init__(self, frequencies: Frequencies) -> None:
+        self.frequencies = frequencies
+        self._known: dict[str, tuple[Features, dict[str, int], float]] = {}
+        self._facts: dict[str, tuple[Fingerprint, frozenset[str], frozenset[str]]] = {}
+
+    def of(self, report: Report) -> tuple[dict[str, int], float]:
+        """Return how often each stem of a report occurs, and the length of the vector of their weights.
+
+        A report that was written again has its id, but other features.
+        """
+        known = self._known.get(report.id)
+        if known is None or known[0] is not report.features:
+            found = report.features
+            counts = dict(zip(found.stems, found.counts, strict=True))
+            known = self._known[report.id] = found, counts, length(found, self.frequencies)
+        return known[1], known[2]
+
+    def facts_of(self, report: Report) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the names of a report, without common words, and its numbers."""
+        known = self._facts.get(report.id)
+        if known is None or known[0] is not report.fingerprint:
+            named = frozenset(names(report.fingerprint) - common_words(report.features.lang))
+            known = self._facts[report.id] = report.fingerprint, named, _figures(report)
+        return known[1], known[2]
+
+
+class Comparison:
+    """The words of a new report, ready to be compared with many."""
+
+    def __init__(self, new: Report, known: Weights) -> None:
+        self._new, self._known = new, known
+        self._weights = weights(new.features, known.frequencies)
+        self._stems = frozenset(self._weights)
+        self._norm = sqrt(fsum(weight * weight for weight in self._weights.values()))
+
+    @cached_property
+    def _shown(self) -> Mapping[str, str]:
+        return dict(zip(self._new.features.stems, self._new.features.shown, strict=True))
+
+    @cached_property
+    def _shares(self) -> Mapping[str, float]:
+        """What each stem adds to the square of the vector's length, which is 1.0."""
+        return {stem: (weight / self._norm) ** 2 for stem, weight in self._weights.items() if self._norm}
+
+    def may_count(self, report: Report, least: float) -> bool:
+        """Tell, at a tenth of the cost, whether `with_report` may find the two alike: the bound of Cauchy and Schwarz.
+
+        A cosine is no more than the length of that part of a unit vector which the other one shares.
+        """
+        shared = self._stems.intersection(report.features.stems)
+        if len(shared) < REASON or not self._shares:
+            return False
+        wanted = least - MARGIN + DECAY * self._hours(report)
+        return fsum(map(self._shares.__getitem__, shared)) >= wanted * wanted
+
+    def _hours(self, report: Report) -> float:
+        return abs((self._new.at - report.at).total_seconds()) / 3600
+
+    def with_report(self, report: Report) -> Likeness:
+        """Compare with one report: the cosine of the two vectors of weights."""
+        hours, mine, rarities = self._hours(report), self._weights, self._known.frequencies.rarities
+        counts, norm = self._known.of(report)
+        words = [
+            (mine[stem] * LOGS[count] * sqrt(rarities[stem]), stem)
+            for stem in self._stems.intersection(counts)
+            if (count := counts[stem])
+        ]
+        if len(words) < REASON or not self._norm or not norm:
+            return Likeness(0.0, 0.0, hours, report, ())
+        # An exact sum, since one that is rounded depends on the order of a set, and so on how strings are hashed.
+        cosine = fsum(product for product, _ in words) / (self._norm * norm)
+        shared = tuple((product, rarities[stem], self._shown[stem]) for product, stem in words)
+        return Likeness(cosine - DECAY * hours, cosine, hours, report, shared)
+
+    def agreement(self, reports: Sequence[Report]) -> "Agreement":
+        """Compare the facts with those of the reports that one alert stands for, taken together.
+
+        Names weigh by the square of their rarity: everybody names the president. They say nothing in German, which
+        writes every noun as a name.
+        """
+        mine, figures = self._known.facts_of(self._new)
+        known = [self._known.facts_of(report) for report in reports]
+        theirs = frozenset[str]().union(*(named for named, _ in known))
+        others = frozenset[str]().union(*(numbered for _, numbered in known))
+        can = min(ENOUGH_NAMES, self._length(mine), self._length(theirs))
+        return Agreement(
+            names=self._length(mine & theirs) / can if can and self._new.features.lang != "de" else 1.0,
+            numbers=_common_numbers(figures, others),
+            differing=(mine - theirs, theirs - mine),
+            figures=(figures, others),
+        )
+
+    def _length(self, found: Iterable[str]) -> float:
+        lang = self._new.features.lang
+        return sqrt(sum(sorted(self._idf(root(name, lang)) ** 2 for name in found)))
+
+    def _idf(self, stem: str) -> float:
+        return idf(self._known.frequencies, stem)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far facts agree: `names` 1.0 if as many are shared as can be, more if many are; `numbers` from -1 to 1."""
+
+    names: float
+    numbers: float
+    differing: tuple[frozenset[str], frozenset[str]]
+    figures: tuple[frozenset[str], frozenset[str]]
+
+    @property
+    def worth(self) -> float:
+        """What that adds to a likeness in words."""
+        return NAMES * self.names + NUMBERS * self.numbers
+
+    @property
+    def doubt(self) -> str:
+        """What speaks most against one event."""
+        mine, others = self.figures if self.numbers < 0 else self.differing
+        if not mine or not others:
+            return "in rather different words"
+        return f"{'numbers' if self.numbers < 0 else 'names'} differ ({_some(mine)} / {_some(others)})"
+
+
+def _figures(report: Report) -> frozenset[str]:
+    """Return the numbers of a report, but for single digits, which are many, and years, which are all events' own."""
+    return frozenset(n for n in numbers(report.fingerprint) if len(n) > 1 and not _YEAR.fullmatch(n))
+
+
+def _common_numbers(one: frozenset[str], other: frozenset[str]) -> float:
+    """Return how far numbers agree: -1.0 if none do, 0.5 for a short one, which may be a day or an hour, else 1.0."""
+    if not one or not other:
+        return 0.0
+    return min(1.0, sum(1.0 if len(number) > SHORT_NUMBER else 0.5 for number in one & other)) or -1.0
+
+
+def _some(found: Iterable[str]) -> str:
+    return ", ".join(sorted(found)[:2])
