@@ -442,11 +442,7 @@ class Maintenance(Protocol):
         ...
 
     async def repair_future_dates(self, now: datetime) -> int:
-        """Make due what a clock that ran ahead postponed: feeds polled, alerts made or tried after `now`,
-        and feeds that wait longer than any does.
-
-        Return how many.
-        """
+        """Make due what a clock that ran ahead postponed (after `now`, or too long a wait); return how many."""
         ...
 
     async def index_text(self, limit: int = 1000) -> int:
