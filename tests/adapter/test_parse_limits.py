@@ -1,6 +1,7 @@
 """Documents made to harm: refused in words, or the worker dies and no other feed notices."""
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -236,6 +237,15 @@ async def test_a_worker_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
         await outcome(parser, GOOD)
         (worker,) = set(psutil.Process().children()) - before
         assert "hunter2" not in str(worker.environ())
+
+
+async def test_ctrl_c_does_not_reach_a_worker() -> None:
+    """A terminal signals its whole group, also workers that are just starting: those have one of their own."""
+    before = set(psutil.Process().children())
+    async with open_parser(1) as parser:
+        await outcome(parser, GOOD)
+        (worker,) = set(psutil.Process().children()) - before
+        assert os.getpgid(worker.pid) == worker.pid != os.getpgrp()
 
 
 async def test_a_killed_worker_is_replaced() -> None:

@@ -237,6 +237,7 @@ class Worker:
                 stdout=asyncio.subprocess.PIPE,
                 env=_environment(),
                 limit=2**20,
+                start_new_session=True,  # Ctrl-C at a terminal is for the service, which ends its workers
             )
         except OSError as error:  # no memory, no room for processes, no descriptors
             raise WorkerUnusable(f"The parser worker cannot be started: {error.strerror or error}.") from error
