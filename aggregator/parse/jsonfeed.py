@@ -10,6 +10,7 @@ from aggregator.parse.dates import instant
 from aggregator.parse.normalize import RawEntry, RawFeed, address
 from aggregator.parse.payload import Payload, Rejected
 
+_TOLERANT = json.JSONDecoder(strict=False)
 _SLIP = re.compile(r'"(?:[^"\\]++|\\.)*+"|,(?=\s*+[\]}])', re.DOTALL)
 _ESCAPE = re.compile(r'\\(["\\/bfnrt]|u[0-9A-Fa-f]{4})?')
 
@@ -48,14 +49,15 @@ def read(source: Payload) -> tuple[RawFeed, tuple[tuple[bytes, str], ...]]:
 def _loaded(text: str) -> tuple[Any, list[str]]:
     """Load JSON, raw line breaks and other control characters in strings included. Raises Rejected.
 
-    Commas too many and escapes that JSON does not have are forgiven, with a warning.
+    Commas too many, escapes that JSON does not have, and what a server adds behind the end (a comment of its
+    cache) are forgiven, with a warning.
     """
     try:
         return json.loads(text, strict=False), []
     except ValueError as error:
         why = str(error)
     try:
-        document = json.loads(_SLIP.sub(_without_slip, text.strip("\0 \t\r\n\ufeff;")), strict=False)
+        document, _rest = _TOLERANT.raw_decode(_SLIP.sub(_without_slip, text.strip("\0 \t\r\n\ufeff;")))
     except ValueError:
         raise Rejected(f"This looks like JSON but cannot be parsed ({why}).", "broken") from None
     return document, [f"The document is not valid JSON ({why}); it was read tolerantly."]

@@ -43,6 +43,7 @@ EntryRecord = tuple[
 Text = tuple[str, str]  # value, media type
 Quarantined = tuple[bytes, str]  # an entry that could not be read: its bytes, the reason
 
+_CDATA = re.compile(r"<!\[CDATA\[", re.IGNORECASE)
 _WEB = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _USUAL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*")
@@ -153,13 +154,18 @@ def headline(title: Text, literal: bool) -> str:
 def text(value: Text) -> str:
     """Return the visible text of a value, by its media type."""
     written, kind = value
-    if "<![CDATA[" in written:  # escaped together with what it holds
-        written = written.replace("<![CDATA[", "").replace("]]>", "")
+    if "<![" in written:  # escaped together with what it holds
+        written = _without_cdata(written)
     if kind == "text/plain":
         return clean_lines(written[:MAX_TEXT])
     if "</br>" in written:  # one line break in XHTML, two in HTML
         written = written.replace("<br></br>", "<br>")
-    return visible_text(joined_references(written[:MAX_TEXT]))
+    shown = visible_text(joined_references(written[:MAX_TEXT]))
+    return _without_cdata(shown).strip() if shown.startswith("<![") else shown  # escaped once more
+
+
+def _without_cdata(written: str) -> str:
+    return _CDATA.sub("", written).replace("]]>", "") if _CDATA.search(written) else written
 
 
 def address(url: str | None, base: str = "") -> str | None:

@@ -453,3 +453,34 @@ def test_other_rdf_is_no_feed() -> None:
     """A vocabulary in RDF is not made one by its root."""
     with pytest.raises(Rejected, match="not a feed"):
         parsed(b"<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><x xmlns='urn:x'/></rdf:RDF>")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "&lt;![CDATA[Words here]]&gt;",
+        "&lt;![cdata[Words here]]&gt;",
+        "<![CDATA[&lt;![CDATA[Words here]]&gt;]]>",
+        "&amp;lt;![CDATA[Words here]]&amp;gt;",
+        "&lt;![CDATA[Words here",
+    ],
+)
+def test_a_section_that_was_escaped_loses_no_word(written: str) -> None:
+    """However often, and in whatever letters."""
+    row = entry(f"<title>{written}</title><description>{written}</description>")
+    assert (row[2], row[3]) == ("Words here", "Words here")
+
+
+def test_words_about_sections_are_kept() -> None:
+    """Where a text only mentions one."""
+    row = entry("<title>t</title><description>Use &amp;lt;![CDATA[ in XML</description>")
+    assert row[3] == "Use <![CDATA[ in XML"
+
+
+@pytest.mark.parametrize("behind", ["\n<!-- Cached page -->", "<script>x()</script>", " ]", "\n{}", "\x00\x00"])
+def test_what_is_added_behind_json_costs_no_entry(behind: str) -> None:
+    """Caches and trackers write behind the end; the document says that it was read tolerantly."""
+    text = '{"version": "https://jsonfeed.org/version/1.1", "title": "T", "items": [{"id": "1", "title": "Words"}]}'
+    found = read(Job((text + behind).encode(), "https://feeds.example/f", "application/feed+json", "", None), 2**20)
+    assert [entry[2] for entry in found.entries] == ["Words"]
+    assert any("read tolerantly" in warning for warning in found.warnings)

@@ -138,6 +138,7 @@ _PAIR = re.compile(
     r"&#(5[56]\d{3}|[xX]0{0,4}[dD][89abAB][0-9a-fA-F]{2});&#(5[67]\d{3}|[xX]0{0,4}[dD][c-fC-F][0-9a-fA-F]{2});"
 )
 _NO_LETTERS = dict.fromkeys(range(0xF8F0, 0xF8F4), "\ufffd")  # what Python makes of four bytes in cp932
+_LONE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")  # half a letter of CESU-8
 _CESU = re.compile(rb"\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf])")
 
 
@@ -199,11 +200,19 @@ def whole(body: bytes) -> bytes:
     """Return faultless UTF-8: a bad byte among good ones becomes U+FFFD, other charsets are guessed."""
     if body.isascii():
         return body
+    if _is_utf8(body):
+        return body
+    body = joined(body)
+    with_marks = _LONE.sub("\ufffd".encode(), body)
+    return with_marks if _is_utf8(with_marks) else _weighed(body, (), claimed=True)
+
+
+def _is_utf8(body: bytes) -> bool:
     try:
         body.decode()
     except UnicodeDecodeError:
-        return _weighed(joined(body), (), claimed=True)
-    return body
+        return False
+    return True
 
 
 def joined(body: bytes) -> bytes:

@@ -231,6 +231,14 @@ def test_a_bad_byte_costs_one_character(text: str, place: int, bad: bytes, decla
         assert 1 <= found.count("\ufffd") <= 2
 
 
+@pytest.mark.parametrize("half", [b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xed\xa0\xbd \xed\xb8\x80"])
+def test_half_a_letter_costs_one_character(half: bytes) -> None:
+    """A surrogate of CESU-8 that stands alone makes no other charset of a short text."""
+    mended = charset.whole("Türkiye ".encode() + half)
+    assert mended.decode().replace("\ufffd", "").strip() == "Türkiye"
+    assert mended.decode().count("\ufffd") == half.count(b"\xed")
+
+
 @pytest.mark.parametrize("codec", ["gb18030", "big5hkscs", "cp932", "euc_jp", "cp949", "cp1251"])
 def test_a_bad_byte_in_a_declared_charset(codec: str) -> None:
     """Half a letter before the closing tag takes no sign of markup with it."""
