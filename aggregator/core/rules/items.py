@@ -1,8 +1,9 @@
 """Items of `any:`, `all:`, `none:`, `near:` and lists: how each is read, and the spellings that find it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from aggregator.core.rules import foreign_syntax
@@ -17,6 +18,7 @@ from aggregator.core.text.tokens import glued
 MAX_TERM = 500  # code points of one term
 MAX_INFLECTED = 6  # spellings of one name in Cyrillic whose case endings are found
 
+_NUMBER = re.compile(r"[0-9]+")
 _LISTED = re.compile(rf"\${LIST_NAME}")
 
 
@@ -65,11 +67,70 @@ def spellings_of(text: str, exact: bool = False, translit: bool = False) -> tupl
     if (compound := glued(text)) != text:
         atoms[atom(compound, exact)] = None
     if written.code:
-        atoms.update(dict.fromkeys(respelled(written, spelled) for spelled in code_spellings(text)))
+        atoms.update(dict.fromkeys(renumbered(written) or spelled_out(written)))
     if translit and not written.code and not exact:
         stem = text.removesuffix("*")
         atoms.update(dict.fromkeys(atom(spelled + text[len(stem) :]) for spelled in name_spellings(stem)))
     return tuple(atoms)
+
+
+def spelled_out(written: Atom) -> list[Atom]:
+    """Return the atoms of a designator's spellings in other scripts."""
+    return [respelled(written, spelled) for spelled in code_spellings(written.term)]
+
+
+def renumbered(written: Atom) -> list[Atom]:
+    """Return the same, from those of the designator with 0 for its numbers; nothing if that would not be the same.
+
+    Thousands of designators differ in their numbers only, and to spell their letters is most of the work.
+    """
+    numbers = _NUMBER.findall(written.term)
+    if written.cased is not None or sum(map(str.isdecimal, written.term)) != sum(map(len, numbers)):
+        return []
+    model, others = _unnumbered(_NUMBER.sub("0", written.term))
+    if model is None or _gaps(written) != _gaps(model) or written.tokens != _with_numbers(model, numbers):
+        return []
+    found = list[Atom]()
+    for other in others:
+        around, tokens = other.term.split("0"), _with_numbers(other, numbers)
+        if tokens is None or len(around) != len(numbers) + 1:
+            return []
+        term = "".join(chain.from_iterable(zip(around, (*numbers, ""), strict=True)))
+        found.append(
+            Atom(
+                term=term,
+                tokens=tokens,
+                separators=other.separators,
+                lead=other.lead,
+                trail=other.trail,
+                prefix=other.prefix,
+                code=other.code,
+            )
+        )
+    return found
+
+
+@lru_cache(maxsize=1 << 12)
+def _unnumbered(text: str) -> tuple[Atom | None, tuple[Atom, ...]]:
+    """Return the atom of a designator whose numbers are 0, and those of its spellings; None if it is none."""
+    try:
+        model = atom(text)
+        return (model, tuple(spelled_out(model))) if model.code else (None, ())
+    except BadTerm:  # what is wrong is said of the term as it is written
+        return None, ()
+
+
+def _with_numbers(model: Atom, numbers: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the tokens of an atom with these numbers for its zeros; None if those are not as many."""
+    if model.tokens.count("0") != len(numbers):
+        return None
+    following = iter(numbers)
+    return tuple([next(following) if word == "0" else word for word in model.tokens])
+
+
+def _gaps(of: Atom) -> tuple[object, ...]:
+    """Return all of an atom but its words."""
+    return of.separators, of.lead, of.trail, of.prefix, of.code
 
 
 class Spelling(NamedTuple):

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 
 from aggregator.core.errors import InvalidRule
 from aggregator.core.model import Entry
@@ -20,7 +22,8 @@ from aggregator.core.rules import (
     run_tests,
     spellings,
 )
-from aggregator.core.rules.atoms import atom, respelled
+from aggregator.core.rules.atoms import BadTerm, atom, respelled
+from aggregator.core.rules.items import renumbered, spelled_out
 from aggregator.core.rules.transliteration import code_spellings
 from aggregator.core.settings import RuleConfig
 
@@ -326,3 +329,31 @@ def test_names_of_letters_are_spelled_as_if_a_person_had_written_them(term: str)
 def test_a_prefix_behind_an_affixed_word_is_found() -> None:
     """A phrase of two words is found by its first one if the second is only the beginning of a word."""
     assert matches(made(any=["الدفاع الجو*"]), title="قال والدفاع الجوي")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.sampled_from("SKhuxABwСуКАΣσ中ㄱبﾃéI"), min_size=1, max_size=8),
+            st.sampled_from(["-", "", " ", "/", ". "]),
+            st.integers(0, 99_999).map(str) | st.sampled_from(["007", "٣٠٠", "400²", "0⁰", "30-2"]),
+        ).map("".join),
+        min_size=1,
+        max_size=2,
+    ),
+    st.sampled_from([" ", "/", "-", ", "]),
+    st.sampled_from(["", "M", "Б", "*", " Block"]),
+)
+@example(["S-400"], " ", "")
+@example(["zxq17", "watchword 170"], " ", "")
+def test_designators_with_other_numbers_are_spelled_alike(codes: list[str], between: str, end: str) -> None:
+    """What is known of a designator with 0 for its numbers gives the spellings that reading it would give."""
+    try:
+        written = atom(between.join(codes) + end)
+        spelled = spelled_out(written)
+    except BadTerm:
+        assume(False)
+    shortcut = renumbered(written)
+    if written.term in ("S-400", "zxq17 watchword 170"):
+        assert len(shortcut) > 3
+    assert not shortcut or [(one.term, one.key) for one in shortcut] == [(one.term, one.key) for one in spelled]
