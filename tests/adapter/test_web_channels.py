@@ -70,6 +70,20 @@ def test_a_silence_says_what_it_would_hold_back(client: HttpClient, backend: Mem
         assert client.get(f"/silences/add?{wrong}").status == 404
 
 
+def test_a_count_that_went_no_further_says_so(
+    client: HttpClient, backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of very many hits the newest are counted, whatever became of them: what is said is the least that was held."""
+    assert client.post("/api/v1/silences", data={"rule": "caatsa"}).status == 201
+    backend.clock.at -= timedelta(days=20)
+    assert client.post("/api/v1/silences", data={"rule": "caatsa", "for": "90d"}).status == 201
+    backend.clock.at += timedelta(days=20)
+    paths = ("/silences", "/silences/add?rule=caatsa")
+    assert ["or more" in client.get(path).text for path in paths] == [False, False]
+    monkeypatch.setattr("aggregator.web.pages.silences.PREVIEWED", 2)
+    assert ["or more" in client.get(path).text for path in paths] == [True, True]
+
+
 def test_silences_are_listed_and_ended(client: HttpClient, backend: MemoryBackend) -> None:
     """With their end, their reason, and a chip wherever they act."""
     now = backend.clock.now()

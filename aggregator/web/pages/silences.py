@@ -58,13 +58,15 @@ class ReturnForm(BaseModel):
 class Choice:
     """Something that can be muted: a rule, a feed or a story, by its id; and what a silence would have held back.
 
-    `alerts` counts hits that alerted in the last days, the latest of which are in `samples`.
+    `alerts` counts hits that alerted in the last days, the latest of which are in `samples`; `more`: only the newest
+    hits were counted.
     """
 
     what: str
     name: str
     title: str
     alerts: int
+    more: bool
     samples: tuple[HitDetail, ...]
 
 
@@ -72,7 +74,8 @@ async def _choice(backend: Backend, what: str, name: str, title: str) -> Choice:
     wanted = HitFilter(since=backend.clock.now() - PREVIEW, by="recorded", **{what: name})  # type: ignore[arg-type]
     found = await backend.catalog.hits(wanted, limit=PREVIEWED)
     alerted = [detail for detail in found if detail.hit.state is HitState.ALERTED]
-    return Choice(what=what, name=name, title=title, alerts=len(alerted), samples=tuple(alerted[:3]))
+    more = len(found) >= PREVIEWED
+    return Choice(what=what, name=name, title=title, alerts=len(alerted), more=more, samples=tuple(alerted[:3]))
 
 
 @router.get("/silences")
@@ -80,16 +83,17 @@ async def overview(request: Request, backend: BackendDep, templates: TemplatesDe
     """List what is muted, until when, and what it has held back so far."""
     config, now = backend.current().config, backend.clock.now()
     silences = await backend.catalog.silences(now)
-    held = {}
+    held, more = {}, {}
     for one in silences:
         wanted = HitFilter(rule=one.rule, feed=one.feed, story=one.story, since=one.created_at, by="recorded")
         found = await backend.catalog.hits(wanted, limit=PREVIEWED)
         held[one.id] = sum(detail.hit.state is HitState.SUPPRESSED for detail in found)
+        more[one.id] = len(found) >= PREVIEWED
     stories = {one.story: (await backend.catalog.story(one.story))[0].title for one in silences if one.story}
     names = {feed.id: feed.title or feed.id for feed in config.feeds}
     rules = [(rule.id, rule.title or rule.id) for rule in config.rules]
     return templates.render(
-        request, "silences.html", silences=silences, held=held, stories=stories, names=names, rules=rules,
+        request, "silences.html", silences=silences, held=held, more=more, stories=stories, names=names, rules=rules,
         feeds=list(names.items()), lengths=LENGTHS,
     )  # fmt: skip
 
@@ -127,9 +131,8 @@ async def ask(
         return redirect_after_post("/silences")
     choices = [await _choice(backend, *one) for one in wanted]
     return templates.render(
-        request, "silence.html", choices=choices, lengths=LENGTHS, next=safe_next(next), days=PREVIEW.days,
-        most=PREVIEWED,
-    )  # fmt: skip
+        request, "silence.html", choices=choices, lengths=LENGTHS, next=safe_next(next), days=PREVIEW.days
+    )
 
 
 def _unknown(kind: str, name: str, known: Mapping[str, str]) -> str:
