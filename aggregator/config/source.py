@@ -254,8 +254,9 @@ def _digest(contents: Sequence[tuple[Path, bytes]], *, references: bool = True) 
     for file, raw in contents:
         total.update(f"{file.name}\0{len(raw)}\0".encode(errors="surrogateescape") + raw)
     if references:
-        secrets = {one for path, raw in contents for one in _referenced(path, raw)}
-        lists = {one for path, raw in contents for one in list_files(path, raw)} | set(fetched_files())
+        naming = [(path, raw) for path, raw in contents if b"file:" in raw]  # few do, and this is asked all the time
+        secrets = {one for path, raw in naming for one in _referenced(path, raw)}
+        lists = {one for path, raw in naming for one in list_files(path, raw)} | set(fetched_files())
         for files_, reading in ((secrets, secret_content), (lists, content)):
             for file in sorted(files_):
                 try:
