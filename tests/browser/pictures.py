@@ -13,15 +13,20 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.browser.conftest import CHROMIUM, FLAGS, run
 from tests.browser.page_list import PAGES
 from tests.support.memory_backend import MemoryBackend
-from tests.support.sample_data import first_day, sample_tables
+from tests.support.sample_data import first_day, long_names, sample_tables
 
 WINDOWS = ((360, 780, 0.75), (1280, 900, 0.5))  # width, height, scale: small enough to be kept
 QUALITY = 50
-# An installation that is full, one after its first polls, and one without anything.
+# An installation that is full, one after its first polls, one without anything, and one of very long names.
+EMPTY = ("feeds", "rules", "alerts", "channels", "silences", "views", "status")
 SCENES = (
     (sample_tables, PAGES),
     (first_day, {"first-day": "/", "first-day-start": "/start"}),
-    (MemoryBackend, {"nothing-yet": "/"}),
+    (MemoryBackend, {"nothing-yet": "/"} | {f"nothing-yet-{name}": f"/{name}" for name in EMPTY}),
+    (
+        long_names,
+        {"long": "/", "long-hit": "/hits/00001389", "long-story": "/stories/story-1", "long-alert": "/alerts/d3"},
+    ),
 )
 
 

@@ -1,7 +1,6 @@
 """Every page in both widths and both colour schemes."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,7 +9,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import Opener, Site
 from tests.browser.page_list import PAGES
 from tests.support.memory_backend import MemoryBackend
-from tests.support.sample_data import first_day
+from tests.support.sample_data import first_day, long_names
 
 SIZES = [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")]
 WRONG = {"results-wrong": 422, "nothing": 404}  # pages that answer with an error, which the console tells
@@ -81,15 +80,7 @@ def test_the_guide_stands(
 
 def test_nothing_is_too_long_for_a_phone(site: Site, open_page: Opener) -> None:
     """Ids of a hundred characters, words without an end, a host of eighty: they are cut or broken, never wider."""
-    tables = site.backend.tables
-    word, host = "Donaudampfschiff" * 20, f"https://{'a-long-label-' * 4}x.{'another-' * 6}x.example/"
-    hit = tables.hits["00001389"]
-    entry = tables.entries[hit.entry_id or 0]
-    tables.entries[hit.entry_id or 0] = replace(entry, title=word, summary=word, link=host)
-    for number in range(40):
-        tables.hits[f"many-{number}"] = replace(hit, id=f"many-{number}", rule="r" * 96 + f"-{number}")
-    tables.stories["story-1"] = replace(tables.stories["story-1"], title=word)
-    tables.deliveries["d3"] = replace(tables.deliveries["d3"], title=word, channel="c" * 100, last_error=word)
+    site.backend.tables = long_names().tables
     for path in ("/", "/hits/00001389", "/stories/story-1", "/alerts", "/alerts/d3", "/status", "/channels"):
         page = open_page(path, width=360)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path

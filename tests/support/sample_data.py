@@ -417,6 +417,21 @@ def sample_tables(now: datetime = NOW, **web: Any) -> MemoryBackend:
     )
 
 
+def long_names() -> MemoryBackend:
+    """The same with what is as long as it may be: a word without an end, a host, forty rules with ids of a hundred."""
+    backend = sample_tables()
+    tables, word = backend.tables, "Donaudampfschiff" * 20
+    hit = tables.hits["00001389"]
+    host = f"https://{'a-long-label-' * 4}x.{'another-' * 6}x.example/"
+    entry = tables.entries[hit.entry_id or 0]
+    tables.entries[hit.entry_id or 0] = replace(entry, title=word, summary=word, link=host)
+    for number in range(40):
+        tables.hits[f"many-{number}"] = replace(hit, id=f"many-{number}", rule="r" * 96 + f"-{number}")
+    tables.stories["story-1"] = replace(tables.stories["story-1"], title=word)
+    tables.deliveries["d3"] = replace(tables.deliveries["d3"], title=word, channel="c" * 100, last_error=word)
+    return backend
+
+
 def first_day() -> MemoryBackend:
     """The same after the first polls: every hit was already there, and nobody was alerted yet."""
     backend = sample_tables()
