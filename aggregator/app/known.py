@@ -70,22 +70,21 @@ class KnownConfig:
         known = {"config": self._config, "feeds": self.feeds, "feed": feed, "number": 0, "since": None}
         return cast("ActiveConfig", Known(known, self._whole_active))
 
-    def _feed(self, name: str, row: Mapping[str, Any], usual: Mapping[str, Any]) -> Known:
+    def _feed(self, name: str, row: Mapping[str, Any] | None, usual: Mapping[str, Any]) -> Known:
         def whole() -> Any:
             return self._whole_active().feeds[name]
 
-        if "missing" not in row and "reading" not in row:
-            return Known({**usual, **_immutable(row)}, whole)
-        missing = row.get("missing", ())
-        if missing is None:
+        if row is None:
             return Known({"id": name}, whole)
         values = {**usual, **_immutable(row)}
-        if "reading" in row:
+        if "reading" in row:  # and `select`, which is a part of it, is asked of the whole
             kind, select, ignore, senders = row["reading"]
             values["reading"] = Reading(
                 kind=kind, select=tuple(map(tuple, select)), ignore=tuple(ignore), senders=tuple(senders)
             )
-        return Known({name: value for name, value in values.items() if name not in missing}, whole)
+            if select:
+                del values["select"]
+        return Known(values, whole)
 
     def _load(self) -> "Loaded":
         from aggregator.app.usable import require_usable

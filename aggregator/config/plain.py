@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from aggregator.config.interpolate import refers
 from aggregator.config.loader import Loaded
-from aggregator.config.yaml_tree import MappingNode, SequenceNode
+from aggregator.config.yaml_tree import MappingNode, Node, SequenceNode
 from aggregator.core.redaction import hide_logins
 from aggregator.core.settings import Feed
 
@@ -16,17 +18,13 @@ SECTIONS = ("polling", "http", "stories", "health", "retention", "web", "metrics
 def plain_values(loaded: Loaded) -> dict[str, Any]:
     """Return values for JSON, by section and feed: none of them comes from a reference, is a secret or holds one.
 
-    `usual` are those of a feed of which nothing is written, `feeds` what differs from them: by id, with `missing` names
-    (None: everything is) and how it is read where that is not as a feed.
+    `usual` are those of a feed of which nothing is written, `feeds` what differs from them: by id, and how it is read
+    where that is not as a feed. None stands for a feed that has a secret: whoever asks it for anything gets all secrets
+    with the whole configuration, so that they are cut out of what is said of it.
     """
     config, secrets = loaded.config, loaded.secrets
-    section = loaded.root.get("settings")
-    written = {key.text: node for key, node in section.pairs} if isinstance(section, MappingNode) else {}
-    sections = {
-        name: _plain(dict(getattr(config.settings, name)), secrets)
-        for name in SECTIONS
-        if name not in written or not refers(written[name])
-    }
+    settings = loaded.root.get("settings")
+    sections = {name: _section(getattr(config.settings, name), _below(settings, name), secrets) for name in SECTIONS}
     usual = _plain({name: field.default for name, field in Feed.model_fields.items()}, ())
     rows = loaded.root.get("feeds")
     nodes = rows.nodes if isinstance(rows, SequenceNode) else ()
@@ -34,21 +32,30 @@ def plain_values(loaded: Loaded) -> dict[str, Any]:
         "sections": sections,
         "usual": usual,
         "feeds": {
-            feed.id: {"missing": None} if refers(node) else _differing(feed, usual, secrets)
+            feed.id: None if refers(node) else _differing(feed, usual, secrets)
             for feed, node in zip(config.feeds, nodes, strict=True)
         },
     }
 
 
-def _differing(feed: Feed, usual: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
-    values = _plain(dict(feed), secrets)
+def _below(settings: Node | None, name: str) -> Node | None:
+    return settings.get(name) if isinstance(settings, MappingNode) else None
+
+
+def _section(values: BaseModel, written: Node | None, secrets: Iterable[str]) -> dict[str, Any]:
+    """Return the plain values of a section, without those of keys that are written with a reference."""
+    pairs = written.pairs if isinstance(written, MappingNode) else ()
+    keys = {key.text for key, node in pairs if refers(node)}
+    fields = type(values).model_fields
+    return _plain({name: value for name, value in values if (fields[name].alias or name) not in keys}, secrets)
+
+
+def _differing(feed: Feed, usual: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any] | None:
+    reading, values = feed.reading, _plain(dict(feed), secrets)
+    if dict(feed).keys() - values.keys() - {"select"} or not _is_plain(reading.text, secrets):
+        return None
     found = {name: value for name, value in values.items() if name not in usual or usual[name] != value}
-    if missing := [name for name in usual if name not in values]:
-        found["missing"] = missing
     if feed.kind != "feed":
-        reading = feed.reading
-        if not _is_plain(reading.text, secrets):
-            return {"missing": None}
         found["reading"] = [reading.kind, reading.select, reading.ignore, reading.senders]
     return found
 

@@ -1,7 +1,8 @@
 """A pass with something to do polls by the values of the note, and loads the rest of the configuration when asked."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ settings:
   http: {user_agent: "${AGENT}", allow: [127.0.0.0/8]}
   stories: {window: 2h}
   health: {notify: [here], silent_after: 7}
-  web: {password: literal-password, public_url: https://desk.example/}
+  web: {password: literal-password, token: "${PATH_KEY}", public_url: https://desk.example/}
 channels: {here: {service: console}, there: {url: "json://localhost/${PATH_KEY}"}}
 feeds:
   - https://usual.example/feed
@@ -38,6 +39,7 @@ feeds:
   - {id: short, url: "https://short.example/", user_agent: "${SHORT}"}
   - {id: login, url: "https://login.example/", auth: {user: me, password: p-own}}
   - {id: header, url: "https://header.example/", headers: {X-Key: of-a-header}}
+  - {id: written, url: "https://me:in-an-address@written.example/"}
 rules: [{id: r, any: [S-400]}, {id: gone, any: [S-500], enabled: false}]
 """
 PLAIN = ("usual-example-feed", "told", "off", "page", "watch")
@@ -96,7 +98,7 @@ async def test_the_same_values(config: Path) -> None:
 async def test_no_secret_is_noted(config: Path) -> None:
     """Neither what comes from a reference, however short, nor what is written as a password or a header."""
     note = Path("var/idle.json").read_text(encoding="utf-8")
-    for secret in (*SECRETS.values(), "literal-password", "of-a-header", "p-own"):
+    for secret in (*SECRETS.values(), "literal-password", "of-a-header", "p-own", "in-an-address"):
         assert secret not in note
     assert "told.example" in note
 
@@ -112,8 +114,14 @@ async def test_plain_values_need_no_configuration(config: Path, monkeypatch: pyt
         assert (feed.auth, feed.proxy, feed.headers, feed.reading.kind) == (None, None, {}, feed.kind)
     assert active.config.settings.polling.concurrency == 7
     assert active.config.settings.health.silent_after == 7
+    assert active.config.settings.web.public_url == "https://desk.example/"
     assert found.loaded().config.settings.logging.level == "info"
-    for ask in (lambda: found.feeds["key"].url, lambda: active.rules, lambda: active.config.settings.http.timeout_s):
+    asks: tuple[Callable[[], object], ...] = (
+        *(partial(getattr, found.feeds[name], "kind") for name in ("key", "short", "login", "header", "written")),
+        lambda: active.rules,
+        lambda: active.config.settings.http.user_agent,
+    )
+    for ask in asks:
         with pytest.raises(ConfigErrors, match="PATH_KEY is not set"):
             ask()
 
