@@ -179,7 +179,7 @@ _ITEMS = (
         "use query: for operators",
     ),
     ForeignSyntax(
-        rf".*\sor\s.*|.*[;；؛].*|(?!.*,\s*(?:{_PART_OF_A_NAME})\.?$).*(?:[^\d,][,，、،]|[,，、،]\D|[,，、،]$).*",
+        rf".*\sor\s.*|.*[;；؛].*|.*\s[·•‣]\s.*|(?!.*,\s*(?:{_PART_OF_A_NAME})\.?$).*(?:[^\d,][,，、،]|[,，、،]\D|[,，、،]$).*",
         "'{0}' is matched as one phrase",
         "write each as a separate item, or quote it twice: '\"{0}\"'",
     ),
@@ -283,7 +283,7 @@ def lint_word(word: str, *, between: bool) -> SyntaxAdvice | None:
             f"{word[-1]} is not an operator, so the terms before and after it must both occur",
             "write OR between them if either will do, AND if both must occur",
         )
-    if re.search(r"[^\W\d][,;|][^\W\d]", word):
+    if re.search(r"\w[;|]\w|[^\W\d],\w|\w,[^\W\d]", word):
         return _warning(f"{word} is matched as one term", f"write OR if either will do, {quote}")
     if word.startswith(("http://", "https://")):
         link = word.partition("://")[2]

@@ -91,6 +91,9 @@ def pattern(source: str, exact: bool = False) -> Pattern:
 
 
 def _refuse(piece: re.Match[str]) -> None:
+    if piece[0] in ("(?>", "(?#"):
+        what, instead = ("an atomic group", "(?:") if piece[0] == "(?>" else ("a comment", "a comment of YAML: # …")
+        raise BadPattern(f"{piece[0]} is {what}, which RE2 does not have", f"write {instead}", piece.start())
     if piece["look"]:
         what = "look-around" if piece[0] != "(?P=" else "a back-reference"
         raise BadPattern(

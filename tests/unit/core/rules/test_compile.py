@@ -77,6 +77,8 @@ def test_every_key_is_joined_with_and() -> None:
         ({"near": {"terms": ["a"]}}, ("near", 0), "two terms"),
         ({"query": "(a b) NEAR c"}, ("query",), "cannot be an operand of NEAR"),
         ({"regex": ["ok", "(?=x)"]}, ("regex", 1), "look-around"),
+        ({"regex": ["(?>x)"]}, ("regex", 0), "atomic group"),
+        ({"regex": ["(?#x)y"]}, ("regex", 0), "a comment"),
         ({"regex": ["(a)\\1"]}, ("regex", 0), "back-reference"),
         ({"regex": ["\bS-400"]}, ("regex", 0), "backspace"),
         ({"regex": ["x*"]}, ("regex", 0), "empty text"),

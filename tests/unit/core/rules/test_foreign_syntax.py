@@ -35,6 +35,8 @@ def made(**keys: Any) -> Rule:
         ("S-400 after:2024-01-01", "after", "max_age: 7d"),
         ('"air * defence"', '"', '"air defence"~1'),
         ("S-400, Turkey", "S-400", "write OR between them"),
+        ("S-400;Turkey", "S-400", "write OR if either"),
+        ("S-400,Turkey", "S-400", "write OR if either"),
         ("“air defence”", "“", 'write "air defence"'),
         ("S-400 WITHIN/5 Turkey", "WITHIN", "write NEAR/5"),  # Talkwalker, Meltwater, Factiva, Westlaw, Ovid
         ("S-400 within 5 Turkey", "S-400", ""),
@@ -184,6 +186,7 @@ def test_brackets_and_single_operators_are_clear(query: str) -> None:
         "قطر، مصر",
         "S-400，CAATSA",
         "Putin,",
+        "S-400 · CAATSA",
     ],
 )
 def test_a_list_in_one_item_is_warned_of(item: str) -> None:
